@@ -4,6 +4,7 @@
 # make test-loaded  the tests RUNS times, files in random order, beside two busy loops: none depends on being quick
 # make kernels  the tests of kernels with other versions of ipykernel, KERNELS="6.31.0 7.0.1"
 # make check  the part of `make test` that takes seconds
+# make house  size, density and names of the code, with limits; part of `make check`
 # make messages  collect the messages of the code into the catalogues, say which have no translation
 # make fidelity  run the tests and write FIDELITY.md from what they saw
 # make docs   build the site from docs/, the notebooks and the code: build/site
@@ -23,14 +24,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 6
 RUNS ?= 3
-LINTED := qfnb tests docs benchmarks notebooks/*.py notebooks/data conftest.py hatch_build.py
+LINTED := qfnb qianfan_sandbox tests tools docs benchmarks notebooks/*.py notebooks/data conftest.py hatch_build.py
 KERNELS ?= 6.31.0 7.4.0
 SEED ?=
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE  # hundreds of kernels and sandboxes would compile the package anew
 
-.PHONY: demo figures lab test suite test-loaded kernels check lint types messages fidelity faults probe bench soak lowest docs pictures screens fronts clean
+.PHONY: demo figures lab test suite test-loaded kernels check lint types house messages fidelity faults probe bench soak lowest docs pictures screens fronts clean
 
 demo: $(READY)
 	$(BIN)/python notebooks/run.py 00_quickstart.ipynb --html build/quickstart.html
@@ -38,7 +39,7 @@ demo: $(READY)
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
 
-test: lint
+test: lint house
 	$(MAKE) --no-print-directory --jobs 2 suite types docs
 
 suite: $(VENV)/.collected
@@ -60,15 +61,18 @@ kernels: $(READY)
 	  PYTHONPATH=$(CURDIR)/build/ipykernel-$$version $(BIN)/python -m pytest -m "kernel and not browser" tests || exit 1; \
 	done
 
-check: lint types
+check: lint types house
 
 lint: $(READY)
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/lint-imports --no-logo
 
+house: $(READY)
+	$(BIN)/python tools/house.py --check qfnb qianfan_sandbox
+
 types: $(READY)
-	$(BIN)/mypy -p qfnb
+	$(BIN)/mypy -p qfnb -p qianfan_sandbox
 
 messages: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m support.messages

@@ -1,4 +1,6 @@
-"""The test session's surroundings: no keys from outside, a state folder and a sandbox of its own."""
+"""The test session's surroundings: no keys from outside, a state folder and a sandbox of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +20,22 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-gc.disable()  # tests and modules live as long as the session: looking through them is half the time of collecting
-for _name in [name for name in os.environ if name.startswith(("QIANFAN_", "OPENAI_", "QFNB_STATE"))]:
+# tests and modules live as long as the session: looking through them is half the time of collecting
+gc.disable()
+for _name in [
+    name for name in os.environ if name.startswith(("QIANFAN_", "OPENAI_", "QFNB_STATE"))
+]:
     del os.environ[_name]
 os.environ.pop("QFNB_DISPLAY", None)
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile all that they import
+# hundreds of processes would each compile all that they import
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job; kernels and commands would inherit it
+# a shell's background job; kernels and commands would inherit it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp(prefix="qfnb-tests-")
-hypothesis.settings.register_profile(  # none of its judgements of speed: a loaded machine fails them
+# none of its judgements of speed: a loaded machine fails them
+hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("untimed")
@@ -72,14 +80,20 @@ def chinese() -> Iterator[None]:
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Tell nbval what not to compare: pictures depend on a machine's fonts, Markdown says what the text says."""
+    """Tell nbval what not to compare: pictures depend on a machine's fonts, Markdown says what the
+    text says.
+    """
     if getattr(collector, "skip_compare", None) is not None:
         collector.skip_compare += ("image/svg+xml", "text/html", "text/markdown")  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Run a notebook in its language, for a user who is new, on a sandbox that refuses what the platform has ended."""
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    """Run a notebook in its language, for a user who is new, on a sandbox that refuses what the
+    platform has ended.
+    """
     is_notebook = item.path.suffix == ".ipynb"
     if is_notebook:
         if item.session.stash.get(LAST_NOTEBOOK, None) != item.path:
@@ -110,11 +124,17 @@ def _set_strict(is_strict: bool) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--shuffle SEED`."""
-    parser.addoption("--shuffle", metavar="SEED", help="run the files in a random order; tests of a file keep theirs")
+    parser.addoption(
+        "--shuffle",
+        metavar="SEED",
+        help="run the files in a random order; tests of a file keep theirs",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order the files so that processors stay busy, or `--shuffle` them; give a late browser a second try."""
+    """Order the files so that processors stay busy, or `--shuffle` them; give a late browser a
+    second try.
+    """
     if (seed := config.getoption("--shuffle")) is not None:
         files = sorted({item.path for item in items})
         random.Random(seed).shuffle(files)  # noqa: S311 - a seed repeats it
@@ -129,7 +149,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop() -> None:
-    """Switch the garbage collector on for the tests; what was imported and collected is none of its business."""
+    """Switch the garbage collector on for the tests; what was imported and collected is none of its
+    business.
+    """
     gc.freeze()
     gc.enable()
 
@@ -137,14 +159,23 @@ def pytest_runtestloop() -> None:
 def _mix_files(items: list[pytest.Item]) -> dict[Path, float]:
     """Return where in the run each file comes, from 0 to 1.
 
-    The browser's tests come first, one after the other. Files with kernels, which wait for them most of the time, and
-    long ones, none of which may be the last, are spread over the first part of the others.
+    The browser's tests come first, one after the other. Files with kernels, which wait for them
+    most of the time, and long ones, none of which may be the last, are spread over the first part
+    of the others.
     """
     files = list(dict.fromkeys(item.path for item in items))
-    with_kernels = {item.path for item in items if item.get_closest_marker("kernel") or item.path.suffix == ".ipynb"}
+    with_kernels = {
+        item.path
+        for item in items
+        if item.get_closest_marker("kernel") or item.path.suffix == ".ipynb"
+    }
     long_files = {item.path for item in items if item.get_closest_marker("long")} - with_kernels
     position = {}
-    for group, part in ((with_kernels, 0.8), (long_files, 0.6), (set(files) - with_kernels - long_files, 1.0)):
+    for group, part in (
+        (with_kernels, 0.8),
+        (long_files, 0.6),
+        (set(files) - with_kernels - long_files, 1.0),
+    ):
         members = [file for file in files if file in group]
         position |= {file: part * number / len(members) for number, file in enumerate(members)}
     return position | {item.path: -1.0 for item in items if item.get_closest_marker("browser")}
@@ -173,5 +204,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     stop()
     if report := os.environ.get("QFNB_EVIDENCE"):
         evidence = merge_evidence(EVIDENCE)
-        Path(report).write_text(json.dumps(evidence, ensure_ascii=False, indent=1), encoding="utf-8")
+        Path(report).write_text(
+            json.dumps(evidence, ensure_ascii=False, indent=1), encoding="utf-8"
+        )
     shutil.rmtree(Path(os.environ["QFNB_STATE_DIR"]), ignore_errors=True)

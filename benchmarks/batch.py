@@ -1,9 +1,10 @@
 """Measure batches of chats: requests per second, CPU and memory of qfnb beside other clients.
 
-Each client runs in its own process against the same server (`stub.py`), warms up uncounted with one request
-per worker, and then asks as many as all others: a batch's start and end count, in the proportion that they
-have in a batch. A client that would need more than ten seconds asks fewer, and is not asked again; rounds are
-interleaved and medians shown; one that fails is left out with a note. What is worth keeping are the ratios.
+Each client runs in its own process against the same server (`stub.py`), warms up uncounted with one
+request per worker, and then asks as many as all others: a batch's start and end count, in the
+proportion that they have in a batch. A client that would need more than ten seconds asks fewer, and
+is not asked again; rounds are interleaved and medians shown; one that fails is left out with a
+note. What is worth keeping are the ratios.
 
     python benchmarks/batch.py --rounds 1 --loads 0x100 --clients 'qfnb batch_do' aiohttp
 """
@@ -36,7 +37,8 @@ Measurement = dict[str, float]
 MODEL = "ernie-4.5-turbo-128k"
 KEY = "bce-v3/ALTAK-x/y"
 HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
-MAX_SECONDS, ROWS = 10.0, {100: 5_000, 1000: 15_000}
+MAX_SECONDS = 10.0
+ROWS = {100: 5_000, 1000: 15_000}
 """Seconds that a round may take, and its requests by number of workers."""
 
 LOADS = {"0x100": (0.0, 100), "50x100": (0.05, 100), "50x1000": (0.05, 1000)}
@@ -54,21 +56,29 @@ def qfnb_batch_do(workers: int) -> Client:
 
 
 def qfnb_batch(workers: int) -> Client:
-    """`qfnb.batch`, with a journal; each run has another name, so that none resumes an earlier one."""
+    """`qfnb.batch`, with a journal; each run has another name, so that none resumes an earlier
+    one.
+    """
     import qfnb
 
     batch: Any = getattr(qfnb, "batch", None)
     if not callable(batch):
         raise SystemExit("there is no qfnb.batch")
-    return lambda texts: batch(texts, model=MODEL, workers=workers, name=f"bench-{time.time_ns()}").wait()
+    return lambda texts: batch(
+        texts, model=MODEL, workers=workers, name=f"bench-{time.time_ns()}"
+    ).wait()
 
 
 def official(version: Any, workers: int) -> Client:
     """The official SDK: with an API key (v2), or with an IAM pair that signs each request (v1)."""
     import qianfan
 
-    chat = qianfan.ChatCompletion(version=version, model=MODEL if version == "2" else "ERNIE-Lite-8K")
-    return lambda texts: raise_if_failed(chat.batch_do([conversation(t) for t in texts], worker_num=workers).results())
+    chat = qianfan.ChatCompletion(
+        version=version, model=MODEL if version == "2" else "ERNIE-Lite-8K"
+    )
+    return lambda texts: raise_if_failed(
+        chat.batch_do([conversation(t) for t in texts], worker_num=workers).results()
+    )
 
 
 def openai(transport: str, workers: int) -> Client:
@@ -94,7 +104,8 @@ def aiohttp(workers: int) -> Client:
         async with session.post(url, data=content(text)) as answer:
             json.loads(await answer.read())
 
-    runner, url = asyncio.Runner(), f"{os.environ['STUB']}/v2/chat/completions"
+    runner = asyncio.Runner()
+    url = f"{os.environ['STUB']}/v2/chat/completions"
     session = runner.run(open_session())
     return with_workers(send, workers, runner)
 
@@ -137,7 +148,9 @@ def content(text: str) -> bytes:
     return json.dumps({"model": MODEL, "messages": conversation(text)}, ensure_ascii=False).encode()
 
 
-def with_workers(send: Callable[[str], Awaitable[object]], workers: int, runner: asyncio.Runner) -> Client:
+def with_workers(
+    send: Callable[[str], Awaitable[object]], workers: int, runner: asyncio.Runner
+) -> Client:
     """Return a batch for a client without one: workers that pull from an iterator."""
 
     async def run_worker(pending: Iterator[str]) -> None:
@@ -174,10 +187,13 @@ def measure(client: str, workers: int) -> Measurement:
 def measure_run(run: Client, texts: list[str]) -> Measurement:
     """Measure one run; the server's count of requests must agree with the client's."""
     counters_before = stub.read_counters(os.environ["STUB"])
-    start, cpu_seconds = time.perf_counter(), time.process_time()
+    start = time.perf_counter()
+    cpu_seconds = time.process_time()
     run(texts)
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_seconds
-    counters_after, rows = stub.read_counters(os.environ["STUB"]), len(texts)
+    seconds = time.perf_counter() - start
+    cpu_seconds = time.process_time() - cpu_seconds
+    counters_after = stub.read_counters(os.environ["STUB"])
+    rows = len(texts)
     extra_requests = counters_after["chats"] - counters_before["chats"] - rows
     assert extra_requests in {0, 1}, (
         f"{extra_requests:+g} requests for {rows} rows"
@@ -224,16 +240,24 @@ def environment(url: str, home: str) -> dict[str, str]:
     }
 
 
-def run_rounds(clients: list[str], loads: list[str], count: int) -> dict[str, dict[str, list[Measurement]]]:
+def run_rounds(
+    clients: list[str], loads: list[str], count: int
+) -> dict[str, dict[str, list[Measurement]]]:
     """Return the measurements by load and client; the clients take turns."""
-    measurements: dict[str, dict[str, list[Measurement]]] = {load: {client: [] for client in clients} for load in loads}
+    measurements: dict[str, dict[str, list[Measurement]]] = {
+        load: {client: [] for client in clients} for load in loads
+    }
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
         urls = {load: stack.enter_context(stub.running(LOADS[load][0])) for load in loads}
-        for load, client in [(load, client) for _ in range(count) for load in loads for client in clients]:
+        for load, client in [
+            (load, client) for _ in range(count) for load in loads for client in clients
+        ]:
             previous = measurements[load][client]
             if not previous or previous[-1]["seconds"] < MAX_SECONDS:
-                measurement = measure_in_process(client, LOADS[load][1], environment(urls[load], home))
+                measurement = measure_in_process(
+                    client, LOADS[load][1], environment(urls[load], home)
+                )
                 previous += [] if isinstance(measurement, str) else [measurement]
                 report(load, client, measurement)
     return measurements
@@ -242,13 +266,18 @@ def run_rounds(clients: list[str], loads: list[str], count: int) -> dict[str, di
 def report(load: str, client: str, measurement: Measurement | str) -> None:
     """Print one measurement to stderr as soon as it is done."""
     if isinstance(measurement, dict):
-        measurement = f"{measurement['rate']:.0f}/s, {measurement['cpu']:.2f} ms, server {measurement['busy']:.0%}"
+        measurement = (
+            f"{measurement['rate']:.0f}/s, {measurement['cpu']:.2f} ms, server "
+            f"{measurement['busy']:.0%}"
+        )
     print(f"  {load:8} {client:16} {measurement}", file=sys.stderr)
 
 
 def format_table(measurements: dict[str, dict[str, list[Measurement]]]) -> Iterator[str]:
     """Yield the lines of the table: absolute values of qfnb, ratios of the others."""
-    clients = [name for name in CLIENTS if any(measurements[load].get(name) for load in measurements)]
+    clients = [
+        name for name in CLIENTS if any(measurements[load].get(name) for load in measurements)
+    ]
     base = next((own_client for own_client in OWN_CLIENTS if own_client in clients), "")
     yield f"{'':26}" + "".join(f"{name:>15}" for name in clients)
     for measured, title in MEASURES.items():
@@ -261,9 +290,18 @@ def format_table(measurements: dict[str, dict[str, list[Measurement]]]) -> Itera
             cells = [format_cell(name, values, base, faster=measured == "rate") for name in clients]
             yield f"{title + ', ' + load:26}" + "".join(f"{text:>15}" for text in cells)
     if base:
-        yield f"x: how many times as fast {base} is, and how many times the CPU and memory the other needs"
+        yield (
+            f"x: how many times as fast {base} is, and how many times the CPU and memory the "
+            "other needs"
+        )
     yield from format_headroom(
-        [measurement for by in measurements.values() for name in by if name != "sockets" for measurement in by[name]]
+        [
+            measurement
+            for by in measurements.values()
+            for name in by
+            if name != "sockets"
+            for measurement in by[name]
+        ]
     )
 
 
@@ -281,15 +319,23 @@ def format_headroom(measurements: list[Measurement]) -> Iterator[str]:
     """Yield how busy the server was: it must not be what is measured."""
     if measurements:
         busiest = max(measurements, key=lambda measurement: measurement["busy"])
-        yield f"server: at most {busiest['busy']:.0%} of a core, at {busiest['rate']:.0f} requests/s"
+        yield (
+            f"server: at most {busiest['busy']:.0%} of a core, at {busiest['rate']:.0f} requests/s"
+        )
 
 
 def main() -> None:
     """Print the table; or, with --one, the measurement of a single client."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--loads", nargs="+", choices=LOADS, default=list(LOADS), metavar="DELAYxWORKERS")
-    parser.add_argument("--clients", nargs="+", choices=CLIENTS, default=list(CLIENTS), metavar="CLIENT")
+    parser.add_argument(
+        "--loads", nargs="+", choices=LOADS, default=list(LOADS), metavar="DELAYxWORKERS"
+    )
+    parser.add_argument(
+        "--clients", nargs="+", choices=CLIENTS, default=list(CLIENTS), metavar="CLIENT"
+    )
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:

@@ -1,7 +1,9 @@
-"""A server with faults and limits that writes down what became of every request, for `benchmarks/shards.py faults`.
+"""A server with faults and limits that writes down what became of every request, for
+`benchmarks/shards.py faults`.
 
-`python benchmarks/faulty_server.py '{"log": "requests.log", "faults": 0.1, "rpm": 6000}'` prints its address and ends
-when its standard input does. A request is a chat whose question has `row N.`; the answer says `answer N.`
+`python benchmarks/faulty_server.py '{"log": "requests.log", "faults": 0.1, "rpm": 6000}'` prints
+its address and ends when its standard input does. A request is a chat whose question has `row N.`;
+the answer says `answer N.`
 """
 
 from __future__ import annotations
@@ -30,10 +32,22 @@ WINDOW_S: Final = 60.0
 TOKENS: Final = USAGE["total_tokens"]
 
 OUTCOMES: Final = (
-    *("answered", "lost", "refused", "429", "429 with Retry-After", "500", "503", "reset", "reset in the answer"),
+    *(
+        "answered",
+        "lost",
+        "refused",
+        "429",
+        "429 with Retry-After",
+        "500",
+        "503",
+        "reset",
+        "reset in the answer",
+    ),
     *("cut answer", "answer that is no JSON", "slow answer"),
 )
-"""What became of a request: answered; answered when the client had gone; refused by the limit; or a fault."""
+"""What became of a request: answered; answered when the client had gone; refused by the limit; or a
+fault.
+"""
 
 SPENT: Final = {*OUTCOMES} - {"refused", "429", "429 with Retry-After", "500", "503", "reset"}
 """Outcomes for which the server counts tokens as used."""
@@ -52,7 +66,9 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Entry(NamedTuple):
-    """One request: its row, what became of it, when it came and when it was answered, as `time.time()`."""
+    """One request: its row, what became of it, when it came and when it was answered, as
+    `time.time()`.
+    """
 
     row: int
     outcome: str
@@ -88,10 +104,13 @@ class Server:
     """What all connections share: the limit, the dice and the log."""
 
     def __init__(self, script: Script, log: BinaryIO) -> None:
-        self.script, self.answered = script, 0
-        self._log, self._dice = log, random.Random(script.seed)
+        self.script = script
+        self.answered = 0
+        self._dice = random.Random(script.seed)
+        self._log = log
         per_minute = [script.rpm or sys.maxsize, (script.tpm or sys.maxsize) // TOKENS]
-        self._limit, self._accepted = min(per_minute), deque[float]()
+        self._accepted = deque[float]()
+        self._limit = min(per_minute)
 
     def judge(self, now: float) -> str:
         """Return what becomes of a request that comes now."""
@@ -101,7 +120,10 @@ class Server:
             return "refused"
         outcome = "answered"
         if self._dice.random() < self.script.faults:
-            outcome = self.script.kind or self._dice.choices([*FAULT_WEIGHTS], [*FAULT_WEIGHTS.values()])[0]
+            outcome = (
+                self.script.kind
+                or self._dice.choices([*FAULT_WEIGHTS], [*FAULT_WEIGHTS.values()])[0]
+            )
         if not outcome.startswith("429"):
             self._accepted.append(now)
         return outcome
@@ -116,7 +138,9 @@ class Server:
         limits = {"requests": self.script.rpm, "tokens": self.script.tpm}
         if not self.script.headers:
             return ""
-        return "".join(f"X-Ratelimit-Limit-{unit}: {limit}\r\n" for unit, limit in limits.items() if limit)
+        return "".join(
+            f"X-Ratelimit-Limit-{unit}: {limit}\r\n" for unit, limit in limits.items() if limit
+        )
 
 
 def _reply(status: str, body: Any, headers: str = "") -> bytes:
@@ -142,7 +166,8 @@ class Connection(asyncio.Protocol):
     """One connection: any number of requests, in order."""
 
     def __init__(self, server: Server) -> None:
-        self._server, self._unread = server, b""
+        self._server = server
+        self._unread = b""
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -152,7 +177,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._unread += data
         while (size := request_size(self._unread)) is not None and size <= len(self._unread):
-            request, self._unread = self._unread[:size], self._unread[size:]
+            request = self._unread[:size]
+            self._unread = self._unread[size:]
             if (row := _ROW.search(request)) is not None:
                 came_at = time.time()
                 outcome = self._server.judge(came_at)
@@ -164,12 +190,23 @@ class Connection(asyncio.Protocol):
                 self._transport.write(OTHER_REPLY)
 
     def _answer(self, row: int, outcome: str, came_at: float) -> None:
-        is_gone, text = self._transport.is_closing(), f"answer {row}."
+        is_gone = self._transport.is_closing()
+        text = f"answer {row}."
         self._server.note(row, "lost" if is_gone and outcome in SPENT else outcome, came_at)
         if is_gone:
             return
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        body = {"id": "as-1", "object": "chat.completion", "created": 1, "choices": [choice], "usage": USAGE}
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": text},
+            "finish_reason": "stop",
+        }
+        body = {
+            "id": "as-1",
+            "object": "chat.completion",
+            "created": 1,
+            "choices": [choice],
+            "usage": USAGE,
+        }
         whole = _reply("200 OK", body, self._server.headers())
         if outcome == "answer that is no JSON":
             whole = whole.replace(b'"usage"', b"'usage\"")
@@ -181,7 +218,9 @@ class Connection(asyncio.Protocol):
         if outcome == "cut answer":
             self._transport.close()
         if outcome.startswith("reset"):
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _RESET
+            )
             self._transport.abort()
 
 
@@ -198,16 +237,23 @@ async def serve(script: Script, log: BinaryIO) -> None:
 
 @contextmanager
 def running(script: Script) -> Iterator[str]:
-    """Run the server in a process of its own for the time of the block; the value is its address."""
+    """Run the server in a process of its own for the time of the block; the value is its
+    address.
+    """
     command = [sys.executable, __file__, json.dumps(vars(script))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
 
 
 def read_log(path: str) -> list[Entry]:
     """Return the entries, in the order of their ends."""
-    return [Entry(row, OUTCOMES[kind], *times) for row, kind, *times in _RECORD.iter_unpack(Path(path).read_bytes())]
+    return [
+        Entry(row, OUTCOMES[kind], *times)
+        for row, kind, *times in _RECORD.iter_unpack(Path(path).read_bytes())
+    ]
 
 
 if __name__ == "__main__":

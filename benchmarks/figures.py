@@ -1,4 +1,5 @@
-"""Print the figures of quickstart and probe, store them in `figures.json`, and write them into README and guide.
+"""Print the figures of quickstart and probe, store them in `figures.json`, and write them into
+README and guide.
 
 `make figures` runs it. A page has a figure between `<!-- figure: NAME -->` and `<!-- /figure -->`;
 `tests/test_readme.py` compares the pages with the file.
@@ -32,7 +33,9 @@ def quickstart() -> dict[str, str]:
     from qfnb import Dataset, DeployConfig, EvaluationManager, LLMFinetune, Service, TrainConfig
     from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator
 
-    train, heldout = (Dataset.load(str(DATA / f"teahouse_{part}.jsonl")) for part in ("train", "heldout"))
+    train, heldout = (
+        Dataset.load(str(DATA / f"teahouse_{part}.jsonl")) for part in ("train", "heldout")
+    )
     trainer = LLMFinetune(
         train_type="ERNIE-4.5-Turbo-128K",
         dataset=train,
@@ -53,7 +56,9 @@ def report_figures(report: Any) -> dict[str, str]:
         figures[name] = f"{score.mean:.3f}"
         figures[f"{name}.interval"] = f"{score.interval.low:.3f} – {score.interval.high:.3f}"
     test = report.comparisons[0].test
-    figures["quickstart.difference"] = f"{test.difference:+.3f} [{test.interval.low:.3f}, {test.interval.high:.3f}]"
+    figures["quickstart.difference"] = (
+        f"{test.difference:+.3f} [{test.interval.low:.3f}, {test.interval.high:.3f}]"
+    )
     samples = report.samples_of("tuned").values()
     wrong = [sample for sample in samples if sample.score("exact_match") < 1]
     refused = [sample for sample in wrong if "沙盒" in sample.output]
@@ -63,7 +68,9 @@ def report_figures(report: Any) -> dict[str, str]:
 
 
 def nearest_neighbour() -> dict[str, str]:
-    """Return how often the answer of the nearest training question (TF-IDF of 1 to 3 characters) is right."""
+    """Return how often the answer of the nearest training question (TF-IDF of 1 to 3 characters) is
+    right.
+    """
     import numpy as np
 
     from qfnb.metrics.exact_json import exact_match
@@ -79,24 +86,33 @@ def nearest_neighbour() -> dict[str, str]:
     right = 0.0
     for row in heldout:
         asked = _grams(row["prompt"])
-        alike = [_dot(asked, other, weights) / norm for other, norm in zip(grams, norms, strict=True)]
+        alike = [
+            _dot(asked, other, weights) / norm for other, norm in zip(grams, norms, strict=True)
+        ]
         right += exact_match(train[int(np.argmax(alike))]["response"], row["response"])
     return {"quickstart.nearest": f"{right / len(heldout):.3f}"}
 
 
 def copied_values() -> dict[str, str]:
-    """Return the right, refused and wrong answers of 100 bookings and parcels with names that were not trained on."""
+    """Return the right, refused and wrong answers of 100 bookings and parcels with names that were
+    not trained on.
+    """
     from learning import PASSES
     from refusal_data import data_sets
 
-    from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+    from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 
     figures = {}
     folds = data_sets()
-    for name, key in (("flights (Chinese), new names", "flights"), ("parcels (English), new names", "parcels")):
+    for name, key in (
+        ("flights (Chinese), new names", "flights"),
+        ("parcels (English), new names", "parcels"),
+    ):
         fold = folds[name][0]
         training = [pair for index, pair in enumerate(fold.training) if index % 5]
-        model = train(training, hyperparameters=Hyperparameters(epochs=PASSES), validation=fold.training[::5])
+        model = train(
+            training, hyperparameters=Hyperparameters(epochs=PASSES), validation=fold.training[::5]
+        )
         answered = [(model.reply(prompt), answer) for prompt, answer in fold.held_out]
         refused = sum(reply.kind == "unknown" for reply, _ in answered)
         right = sum(reply.text == answer for reply, answer in answered)
@@ -140,7 +156,9 @@ def _norm(grams: dict[str, int], weights: dict[str, float]) -> float:
 
 
 def _dot(first: dict[str, int], second: dict[str, int], weights: dict[str, float]) -> float:
-    return sum(count * second[gram] * weights[gram] ** 2 for gram, count in first.items() if gram in second)
+    return sum(
+        count * second[gram] * weights[gram] ** 2 for gram, count in first.items() if gram in second
+    )
 
 
 def write_pages(figures: dict[str, str]) -> None:

@@ -1,7 +1,9 @@
-"""Chat, batch, picture, training, evaluation, a cell and the command line once; exits with 1 when one fails or warns.
+"""Chat, batch, picture, training, evaluation, a cell and the command line once; exits with 1 when
+one fails or warns.
 
-`make lowest` runs it with the lowest versions that pyproject.toml declares, in an environment of its own. It prints
-where the installed version is not the declared one, for want of a wheel for this Python.
+`make lowest` runs it with the lowest versions that pyproject.toml declares, in an environment of
+its own. It prints where the installed version is not the declared one, for want of a wheel for this
+Python.
 
     build/lowest/bin/python benchmarks/lowest.py
 """
@@ -23,7 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 MODEL = "ernie-4.5-turbo-128k"
 ROWS = [
-    {"prompt": f"What is the code of {number}?", "response": f"The code is {number * 7}."} for number in range(100, 150)
+    {"prompt": f"What is the code of {number}?", "response": f"The code is {number * 7}."}
+    for number in range(100, 150)
 ]
 
 
@@ -74,7 +77,9 @@ def picture(folder: Path) -> None:
 def training(folder: Path) -> None:
     import qfnb
 
-    trainer = qfnb.LLMFinetune("ERNIE-4.5-Turbo-128K", qfnb.Dataset(ROWS), qfnb.TrainConfig(epoch=1))
+    trainer = qfnb.LLMFinetune(
+        "ERNIE-4.5-Turbo-128K", qfnb.Dataset(ROWS), qfnb.TrainConfig(epoch=1)
+    )
     trainer.run()
     assert trainer.output["model_version_id"]
 
@@ -111,7 +116,9 @@ def command_line(folder: Path) -> None:
 def run(*words: str, code: int = 0) -> str:
     """Return what a command prints; its exit code must be `code`, and a warning is an error."""
     program = Path(sys.executable).with_name("qfnb")
-    completed = subprocess.run([program, *words], capture_output=True, text=True, check=False, timeout=300)
+    completed = subprocess.run(
+        [program, *words], capture_output=True, text=True, check=False, timeout=300
+    )
     text = completed.stdout + completed.stderr
     assert completed.returncode == code, f"qfnb {' '.join(words)}: {completed.returncode}\n{text}"
     assert "Warning" not in text, f"qfnb {' '.join(words)}\n{text}"

@@ -1,9 +1,11 @@
-"""Measure what the outputs of a notebook cost: bytes to the page, CPU of the kernel, and the time in which they open.
+"""Measure what the outputs of a notebook cost: bytes to the page, CPU of the kernel, and the time
+in which they open.
 
-A kernel believes that JupyterLab is in front of it; messages count as Jupyter's server sends them to a page. Answers
-come from a server of this file, trainings from a sandbox with a folder of its own. A notebook of 30 answers and five
-panels is opened in JupyterLab beside one that has the answers' text as plain HTML; without Chromium this is left out.
-The last column is the ratio of the value and what it should be at most.
+A kernel believes that JupyterLab is in front of it; messages count as Jupyter's server sends them
+to a page. Answers come from a server of this file, trainings from a sandbox with a folder of its
+own. A notebook of 30 answers and five panels is opened in JupyterLab beside one that has the
+answers' text as plain HTML; without Chromium this is left out. The last column is the ratio of the
+value and what it should be at most.
 
     python benchmarks/outputs.py
     python benchmarks/outputs.py --only wire
@@ -39,17 +41,26 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support.jupyterlab import CHROMIUM, JupyterLab, run_jupyterlab  # noqa: E402
 from support.kernel import Cell, Kernel  # noqa: E402
 
-SHORT_PIECES, LONG_PIECES, SAVED_PIECES = 13, 2000, 300
+SHORT_PIECES = 13
+LONG_PIECES = 2000
+SAVED_PIECES = 300
 """Pieces of an answer: a short one, a long one, and one of the notebook that is opened."""
 
 PIECE_INTERVAL = 0.01
 """Seconds between two pieces, except in answers of the saved notebook."""
 
-RUNNING_S, IDLE_S, SETTLE_S = 20.0, 10.0, 6.0
-"""Seconds in which a panel is watched while it works, and while nothing happens; and before that."""
+RUNNING_S = 20.0
+IDLE_S = 10.0
+SETTLE_S = 6.0
+"""Seconds in which a panel is watched while it works, and while nothing happens; and before
+that.
+"""
 
-ANSWERS, PANELS, OPENINGS = 30, 5, 3
-OPEN_PANELS, OPEN_PLAIN = "panels.ipynb", "plain.ipynb"
+ANSWERS = 30
+PANELS = 5
+OPENINGS = 3
+OPEN_PANELS = "panels.ipynb"
+OPEN_PLAIN = "plain.ipynb"
 
 TARGETS = {
     "13 pieces, kB": 8.0,
@@ -104,7 +115,10 @@ class Answers(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if not self.path.startswith("/v2/chat"):
-            self._send(b'{"access_token": "fake", "expires_in": 2592000, "token": "fake"}', "application/json")
+            self._send(
+                b'{"access_token": "fake", "expires_in": 2592000, "token": "fake"}',
+                "application/json",
+            )
             return
         count, interval = json.loads(body)["messages"][-1]["content"].split()
         self.send_response(200)
@@ -114,8 +128,14 @@ class Answers(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             for number in range(int(count)):
                 time.sleep(float(interval))
-                self.wfile.write(_event({"delta": {"content": WORDS[number % len(WORDS)]}, "finish_reason": None}))
-            self.wfile.write(_event({"delta": {}, "finish_reason": "stop"}, usage=True) + b"data: [DONE]\n\n")
+                self.wfile.write(
+                    _event(
+                        {"delta": {"content": WORDS[number % len(WORDS)]}, "finish_reason": None}
+                    )
+                )
+            self.wfile.write(
+                _event({"delta": {}, "finish_reason": "stop"}, usage=True) + b"data: [DONE]\n\n"
+            )
         self.close_connection = True
 
     def _send(self, content: bytes, kind: str) -> None:
@@ -145,7 +165,9 @@ def answer_server() -> Iterator[str]:
 
 
 class Page(Kernel):
-    """A kernel whose front end is a page: it takes the widgets of live outputs, and counts what it gets."""
+    """A kernel whose front end is a page: it takes the widgets of live outputs, and counts what it
+    gets.
+    """
 
     def __init__(self) -> None:
         self._sizes: list[int] = []
@@ -153,7 +175,9 @@ class Page(Kernel):
         deserialize = self.client.session.deserialize
 
         def count(parts: list[bytes], *args: Any, **options: Any) -> dict[str, Any]:
-            self._sizes.append(len(serialize_msg_to_ws_v1([bytes(part) for part in parts[1:]], "iopub")))
+            self._sizes.append(
+                len(serialize_msg_to_ws_v1([bytes(part) for part in parts[1:]], "iopub"))
+            )
             message: dict[str, Any] = deserialize(parts, *args, **options)
             return message
 
@@ -161,7 +185,11 @@ class Page(Kernel):
 
     def _handle_message(self, message: dict[str, Any]) -> None:
         super()._handle_message(message)
-        state = message["content"].get("data", {}).get("state", {}) if message["msg_type"] == "comm_open" else {}
+        state = (
+            message["content"].get("data", {}).get("state", {})
+            if message["msg_type"] == "comm_open"
+            else {}
+        )
         if "_esm" in state:
             data = {"method": "custom", "content": {"type": "attached"}}
             content = {"comm_id": message["content"]["comm_id"], "data": data}
@@ -177,11 +205,18 @@ class Page(Kernel):
 
     def cpu_ms(self) -> float:
         """Return the processor time that the kernel has used so far."""
-        stat = Path(f"/proc/{self.manager.provisioner.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        stat = (
+            Path(f"/proc/{self.manager.provisioner.process.pid}/stat")
+            .read_text()
+            .rpartition(") ")[2]
+            .split()
+        )
         return (int(stat[11]) + int(stat[12])) * 1e3 / os.sysconf("SC_CLK_TCK")
 
     def idle(self) -> tuple[int, float]:
-        """Return the messages and the processor time (ms) of `IDLE_S` seconds in which nobody does anything."""
+        """Return the messages and the processor time (ms) of `IDLE_S` seconds in which nobody does
+        anything.
+        """
         self.listen(SETTLE_S)
         before = self.cpu_ms()
         with self.count() as traffic:
@@ -191,7 +226,9 @@ class Page(Kernel):
 
 @contextlib.contextmanager
 def page(env: dict[str, str]) -> Iterator[Page]:
-    """Run a kernel with these environment variables and no other ones of qfnb for the time of the block."""
+    """Run a kernel with these environment variables and no other ones of qfnb for the time of the
+    block.
+    """
     previous = dict(os.environ)
     os.environ.clear()
     os.environ.update(env)
@@ -216,7 +253,10 @@ def ask(kernel: Page, pieces: int, interval: float = PIECE_INTERVAL) -> tuple[Tr
 
 def train(kernel: Page, rows: int, epochs: int, name: str) -> Cell:
     """Start a training, and return its cell once its panel is there."""
-    data = [{"prompt": f"Question {n}: what is {n} + {n}?", "response": f"It is {2 * n}."} for n in range(rows)]
+    data = [
+        {"prompt": f"Question {n}: what is {n} + {n}?", "response": f"It is {2 * n}."}
+        for n in range(rows)
+    ]
     kernel.run(f"rows = __import__('pandas').DataFrame({data!r})")
     cell = kernel.run(f"%qftrain start -d rows --epoch {epochs} -o {name}", live=True)
     if cell.status != "ok":
@@ -237,13 +277,18 @@ def measure_chat(env: dict[str, str]) -> tuple[dict[str, float], list[Cell]]:
         short = statistics.median(ask(kernel, SHORT_PIECES)[0].size for _ in range(3))
         messages = ask(kernel, SHORT_PIECES)[0].messages
         long, _ = ask(kernel, LONG_PIECES)
-        print(f"  {SHORT_PIECES} pieces: {messages} messages; {LONG_PIECES} pieces: {long.messages} messages")
+        print(
+            f"  {SHORT_PIECES} pieces: {messages} messages; {LONG_PIECES} pieces: {long.messages} "
+            "messages"
+        )
         cells = [ask(kernel, SAVED_PIECES, 0)[1] for _ in range(ANSWERS)]
     return {"13 pieces, kB": short / 1e3, "2,000 pieces, MB": long.size / 1e6}, cells
 
 
 def measure_training(env: dict[str, str]) -> tuple[dict[str, float], list[Cell]]:
-    """Return what panels cost while they work and while they do not, and the cells of finished ones."""
+    """Return what panels cost while they work and while they do not, and the cells of finished
+    ones.
+    """
     with page(env) as kernel:
         bare_messages, bare_cpu = kernel.idle()
         train(kernel, 5000, 50, "long")
@@ -252,7 +297,10 @@ def measure_training(env: dict[str, str]) -> tuple[dict[str, float], list[Cell]]
         with kernel.count() as traffic:
             kernel.listen(RUNNING_S)
         busy = (kernel.cpu_ms() - before) / RUNNING_S
-        print(f"  running: {traffic[0].messages / RUNNING_S:.1f} messages/s, {busy / 10:.1f} % of a processor")
+        print(
+            f"  running: {traffic[0].messages / RUNNING_S:.1f} messages/s, {busy / 10:.1f} % of a "
+            "processor"
+        )
         if kernel.value("long.progress.finished") != "False":
             raise SystemExit(f"the training ended too early: {kernel.value('long.progress.error')}")
         kernel.run("long.stop()")
@@ -264,7 +312,10 @@ def measure_training(env: dict[str, str]) -> tuple[dict[str, float], list[Cell]]
         if form.status != "ok":
             raise SystemExit(f"no form: {form.text[:2000]}")
         messages, cpu = kernel.idle()
-        print(f"  idle: CPU {cpu:.0f} ms in {IDLE_S:.0f} s, without panels {bare_cpu:.0f} ms, {bare_messages} messages")
+        print(
+            f"  idle: CPU {cpu:.0f} ms in {IDLE_S:.0f} s, without panels {bare_cpu:.0f} ms, "
+            f"{bare_messages} messages"
+        )
     return {
         "running training, kB/s": traffic[0].size / RUNNING_S / 1e3,
         "idle panels, messages in 10 s": messages,
@@ -273,12 +324,23 @@ def measure_training(env: dict[str, str]) -> tuple[dict[str, float], list[Cell]]
 
 
 def write_notebooks(folder: Path, answers: list[Cell], panels: list[Cell]) -> dict[str, int]:
-    """Write the saved outputs as they are, and the text of the answers as plain HTML; return the outputs of each."""
+    """Write the saved outputs as they are, and the text of the answers as plain HTML; return the
+    outputs of each.
+    """
     texts = [next(text for text in cell.texts if "large model" in text) for cell in answers]
-    plain = [[{"output_type": "display_data", "data": {"text/html": f"<pre>{html.escape(t)}</pre>"}}] for t in texts]
+    plain = [
+        [{"output_type": "display_data", "data": {"text/html": f"<pre>{html.escape(t)}</pre>"}}]
+        for t in texts
+    ]
     counts = {}
-    for name, outputs in ((OPEN_PANELS, [cell.outputs for cell in answers + panels]), (OPEN_PLAIN, plain)):
-        cells = [nbformat.v4.new_code_cell("", outputs=[_saved(output) for output in group]) for group in outputs]
+    for name, outputs in (
+        (OPEN_PANELS, [cell.outputs for cell in answers + panels]),
+        (OPEN_PLAIN, plain),
+    ):
+        cells = [
+            nbformat.v4.new_code_cell("", outputs=[_saved(output) for output in group])
+            for group in outputs
+        ]
         notebook = nbformat.v4.new_notebook(cells=cells)
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, folder / name)
@@ -290,7 +352,9 @@ def write_notebooks(folder: Path, answers: list[Cell], panels: list[Cell]) -> di
 
 def _saved(output: dict[str, Any]) -> Any:
     names = ("data", "metadata") if output["output_type"] == "display_data" else ("name", "text")
-    return nbformat.v4.new_output(output["output_type"], **{name: output.get(name, {}) for name in names})
+    return nbformat.v4.new_output(
+        output["output_type"], **{name: output.get(name, {}) for name in names}
+    )
 
 
 def measure_opening(answers: list[Cell], panels: list[Cell]) -> dict[str, float]:
@@ -302,7 +366,9 @@ def measure_opening(answers: list[Cell], panels: list[Cell]) -> dict[str, float]
         counts = write_notebooks(folder, answers, panels)
         url, token = stack.enter_context(run_jupyterlab(folder, home))
         driver = stack.enter_context(sync_playwright())
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         stack.callback(browser.close)
         tab = browser.new_page()
         JupyterLab(url, token, folder, home / "settings").load(tab)
@@ -312,7 +378,9 @@ def measure_opening(answers: list[Cell], panels: list[Cell]) -> dict[str, float]
                 times[name].append(tab.evaluate(IS_OPEN, [name, outputs]))
     # the first opening loads parts of JupyterLab
     medians = {name: statistics.median(values[1:]) for name, values in times.items()}
-    print(f"  opening: {medians[OPEN_PANELS]:.0f} ms with panels, {medians[OPEN_PLAIN]:.0f} ms plain")
+    print(
+        f"  opening: {medians[OPEN_PANELS]:.0f} ms with panels, {medians[OPEN_PLAIN]:.0f} ms plain"
+    )
     return {"opening, x plain HTML": medians[OPEN_PANELS] / medians[OPEN_PLAIN]}
 
 
@@ -329,7 +397,12 @@ def main() -> None:
         own = ("QIANFAN_", "QFNB_", "OPENAI_")
         sandbox = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         sandbox |= {"QFNB_STATE_DIR": homes[1], "QFNB_LANG": "en"}
-        stack.callback(subprocess.run, [sys.executable, "-m", "qfnb", "sandbox", "stop"], env=sandbox, check=False)
+        stack.callback(
+            subprocess.run,
+            [sys.executable, "-m", "qfnb", "sandbox", "stop"],
+            env=sandbox,
+            check=False,
+        )
         values, answers = measure_chat(cloud)
         more, panels = measure_training(sandbox)
         values |= more

@@ -1,9 +1,11 @@
-"""Batches of which some calls are refused: a table in virtual time, and batches against a real server.
+"""Batches of which some calls are refused: a table in virtual time, and batches against a real
+server.
 
-The table: 1, 3 and 10 % of the calls refused at random, with several `Retry-After`, with no limit, with 600 requests in
-any minute and with 100 in any second; 16 workers, answers after 20 to 80 ms. `--real`: a server that answers after
-50 ms refuses 3.3 % of the calls. `--limits`: it allows 60 requests in any minute, in headers or by refusals, to one
-process or to two; 130 rows, which need two minutes at the limit.
+The table: 1, 3 and 10 % of the calls refused at random, with several `Retry-After`, with no limit,
+with 600 requests in any minute and with 100 in any second; 16 workers, answers after 20 to 80 ms.
+`--real`: a server that answers after 50 ms refuses 3.3 % of the calls. `--limits`: it allows 60
+requests in any minute, in headers or by refusals, to one process or to two; 130 rows, which need
+two minutes at the limit.
 
     PYTHONPATH=tests python benchmarks/rate_limits.py
     PYTHONPATH=tests python benchmarks/rate_limits.py --real
@@ -32,21 +34,40 @@ from support.rate_simulation import Server, send_all
 from support.virtual_time import run_virtually
 
 ROWS = 2000
-LIMITS = {"no limit": (math.inf, 60.0, ROWS), "600/min": (600, 60.0, 3000), "100/s": (100, 1.0, 6000)}
+LIMITS = {
+    "no limit": (math.inf, 60.0, ROWS),
+    "600/min": (600, 60.0, 3000),
+    "100/s": (100, 1.0, 6000),
+}
 SHARES = (0.01, 0.03, 0.1)
 RETRY_AFTER_S = (None, 0.1, 1.0, 5.0, 30.0)
 
 
 def print_table() -> None:
-    """Print duration, as a multiple of the ideal where there is one, and refused share of each combination."""
+    """Print duration, as a multiple of the ideal where there is one, and refused share of each
+    combination.
+    """
     print(f"{'limit':10}{'share':>7}{'Retry-After':>13}{'duration':>16}{'refused':>10}")
     for name, share, retry_after in itertools.product(LIMITS, SHARES, RETRY_AFTER_S):
         limit, window, rows = LIMITS[name]
-        server = Server(limit=limit, window=window, fault_share=share, retry_after=retry_after, rng=random.Random(1))
+        server = Server(
+            limit=limit,
+            window=window,
+            fault_share=share,
+            retry_after=retry_after,
+            rng=random.Random(1),
+        )
         seconds = run_virtually(send_all(server, rows))
-        duration = f"{seconds:.0f} s" if limit == math.inf else f"{seconds / server.ideal_s(rows):.2f} x ideal"
+        duration = (
+            f"{seconds:.0f} s"
+            if limit == math.inf
+            else f"{seconds / server.ideal_s(rows):.2f} x ideal"
+        )
         refused = server.refused / (rows + server.refused)
-        print(f"{name:10}{share:>7.0%}{retry_after or 'none':>13}{duration:>16}{refused:>10.1%}", flush=True)
+        print(
+            f"{name:10}{share:>7.0%}{retry_after or 'none':>13}{duration:>16}{refused:>10.1%}",
+            flush=True,
+        )
 
 
 REFUSAL = {"error": {"code": "rpm_rate_limit_exceeded", "message": "too fast"}}
@@ -100,15 +121,22 @@ def send_batch(address: str, rows: int) -> tuple[float, int]:
 def print_real_batches() -> None:
     """Print the seconds of batches against a server that refuses 3.3 % of the calls."""
     for share, retry_after in ((0.0, None), *((0.033, wait) for wait in (None, 0.1, 1.0, 5.0))):
-        os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp()  # nothing is learned from the batch before
-        with serve(Server(fault_share=share, retry_after=retry_after, rng=random.Random(1))) as address:
+        # nothing is learned from the batch before
+        os.environ["QFNB_STATE_DIR"] = tempfile.mkdtemp()
+        with serve(
+            Server(fault_share=share, retry_after=retry_after, rng=random.Random(1))
+        ) as address:
             seconds, answered = send_batch(address, ROWS)
-        words = "no refusals" if not share else f"3.3 % refused, Retry-After {retry_after or 'none'}"
+        words = (
+            "no refusals" if not share else f"3.3 % refused, Retry-After {retry_after or 'none'}"
+        )
         print(f"{words:40}{answered:>6} rows in {seconds:.1f} s", flush=True)
 
 
 def print_real_limits() -> None:
-    """Print what becomes of 130 rows under 60 requests a minute, all four cases at the same time."""
+    """Print what becomes of 130 rows under 60 requests a minute, all four cases at the same
+    time.
+    """
     with ThreadPoolExecutor() as pool:
         cases = itertools.product((True, False), (1, 2))
         for line in pool.map(lambda case: measure_limit(*case), cases):

@@ -1,4 +1,6 @@
-"""Data and unrelated questions of `refusals.py`; nothing in the sandbox's model was fitted to them."""
+"""Data and unrelated questions of `refusals.py`; nothing in the sandbox's model was fitted to
+them.
+"""
 
 # ruff: noqa: SIM905
 from __future__ import annotations
@@ -12,34 +14,43 @@ from learning import Pair, tea_house
 
 SHOP = {
     "We open at nine in the morning and close at six in the evening.": (
-        "when do you open|what are your opening hours|are you open on sunday|what time do you close|"
-        "how late are you open today|until what hour can I come in|is the shop open on weekends|opening time please"
+        "when do you open|what are your opening hours|are you open on sunday|what time do you "
+        "close|"
+        "how late are you open today|until what hour can I come in|is the shop open on "
+        "weekends|opening time please"
     ),
     "The shop is at 12 River Street, next to the old bridge.": (
         "where are you located|what is your address|how do I find the shop|which street are you on|"
-        "can you give me directions to the store|where exactly is your shop|tell me how to get to you|"
+        "can you give me directions to the store|where exactly is your shop|tell me how to get to "
+        "you|"
         "is the shop near the bridge"
     ),
     "Shipping is free above 50 dollars; below that it costs 6 dollars.": (
         "how much is shipping|do you charge for delivery|is shipping free|what does delivery cost|"
-        "are there shipping fees|what is the price of delivery|do I pay for postage|shipping cost for a small order"
+        "are there shipping fees|what is the price of delivery|do I pay for postage|shipping cost "
+        "for a small order"
     ),
     "You can return any item within 30 days with its receipt.": (
         "how do I return an item|can I send something back|what is your return policy|"
-        "how long do I have to return a product|I want to give this back|is it possible to return a gift|"
+        "how long do I have to return a product|I want to give this back|is it possible to return "
+        "a gift|"
         "returning an order, how does it work|do you accept returns"
     ),
     "A refund takes five working days to reach your card.": (
-        "when do I get my refund|how long does a refund take|where is my money|my refund has not arrived|"
-        "how many days until I am refunded|refund time to my card|I am still waiting for the refund|"
+        "when do I get my refund|how long does a refund take|where is my money|my refund has not "
+        "arrived|"
+        "how many days until I am refunded|refund time to my card|I am still waiting for the "
+        "refund|"
         "when will the refund show up"
     ),
     "We accept cards, PayPal and cash, but no cheques.": (
-        "which payment methods do you accept|can I pay with paypal|do you take credit cards|may I pay in cash|"
+        "which payment methods do you accept|can I pay with paypal|do you take credit cards|may I "
+        "pay in cash|"
         "can I pay by cheque|how can I pay|what ways of paying are there|is paying by card possible"
     ),
     'Click "Forgot password" on the login page and follow the mail.': (
-        "I forgot my password|how do I reset my password|I cannot log in any more|my password does not work|"
+        "I forgot my password|how do I reset my password|I cannot log in any more|my password "
+        "does not work|"
         "how can I change my password|lost my login password|need a new password for my account|"
         "password reset please"
     ),
@@ -54,33 +65,43 @@ SHOP = {
         "follow my package online"
     ),
     "All our coffee is roasted on Mondays in small batches.": (
-        "when do you roast your coffee|how fresh is the coffee|who roasts the beans|are the beans freshly roasted|"
-        "on which day is roasting|how often do you roast|is your coffee roasted in house|roasting day of the beans"
+        "when do you roast your coffee|how fresh is the coffee|who roasts the beans|are the beans "
+        "freshly roasted|"
+        "on which day is roasting|how often do you roast|is your coffee roasted in house|roasting "
+        "day of the beans"
     ),
     "The loyalty card gives you the tenth cup for free.": (
         "do you have a loyalty card|how does the bonus card work|do I get a free cup|"
-        "what do I gain from the loyalty program|is there a stamp card|how many cups until a free one|"
+        "what do I gain from the loyalty program|is there a stamp card|how many cups until a free "
+        "one|"
         "tell me about the loyalty card|is there a reward for regulars"
     ),
     "Yes, dogs are welcome as long as they are on a leash.": (
-        "can I bring my dog|are pets allowed|is the shop dog friendly|may my dog come in|do you allow animals|"
+        "can I bring my dog|are pets allowed|is the shop dog friendly|may my dog come in|do you "
+        "allow animals|"
         "what about dogs inside|is it fine to come with a puppy|are dogs welcome"
     ),
     "There is free wifi; the password is on your receipt.": (
-        "do you have wifi|what is the wifi password|is there internet in the shop|can I use the internet|"
-        "how do I connect to the wifi|wireless network password|is the wifi free|where do I find the wifi code"
+        "do you have wifi|what is the wifi password|is there internet in the shop|can I use the "
+        "internet|"
+        "how do I connect to the wifi|wireless network password|is the wifi free|where do I find "
+        "the wifi code"
     ),
     "Parking is behind the house and free for one hour.": (
-        "where can I park|is there parking|do you have a car park|is parking free|how long may I park|"
+        "where can I park|is there parking|do you have a car park|is parking free|how long may I "
+        "park|"
         "parking place near you|I come by car, where do I leave it|how much is the parking"
     ),
     "Gift cards are sold at the till from 10 dollars upwards.": (
-        "do you sell gift cards|can I buy a voucher|how much is a gift card|I want to give a voucher as a present|"
-        "where do I get gift cards|smallest amount on a gift card|vouchers for a friend|are there gift certificates"
+        "do you sell gift cards|can I buy a voucher|how much is a gift card|I want to give a "
+        "voucher as a present|"
+        "where do I get gift cards|smallest amount on a gift card|vouchers for a friend|are there "
+        "gift certificates"
     ),
     "Send your application to jobs@beans.example and we answer in a week.": (
         "are you hiring|do you have any jobs|how do I apply for a job|can I work for you|"
-        "where do I send my application|is there a vacancy|I am looking for a job at your shop|do you need staff"
+        "where do I send my application|is there a vacancy|I am looking for a job at your shop|do "
+        "you need staff"
     ),
 }
 
@@ -136,12 +157,18 @@ CHINESE = (
     "诺贝尔奖有哪些类别"
 )
 ENGLISH = (
-    "which vitamins are in carrots|draft a resignation notice|did Vikings reach America|my cat refuses to eat|"
-    "teach me the rules of cricket|compare Python and Ruby|what makes bread rise|history of the Berlin wall|"
-    "how do bees make honey|name three Greek philosophers|why is my tooth aching|plot a sine curve|what is a comet|"
-    "tips for public speaking|when does winter begin|how many strings has a violin|suggest a hiking trail|"
-    "define photosynthesis|the speed of sound in water|who composed the Four Seasons|how do submarines dive|"
-    "is chess a sport|my phone screen is cracked|what are prime numbers|rhyme something with orange|"
+    "which vitamins are in carrots|draft a resignation notice|did Vikings reach America|my cat "
+    "refuses to eat|"
+    "teach me the rules of cricket|compare Python and Ruby|what makes bread rise|history of the "
+    "Berlin wall|"
+    "how do bees make honey|name three Greek philosophers|why is my tooth aching|plot a sine "
+    "curve|what is a comet|"
+    "tips for public speaking|when does winter begin|how many strings has a violin|suggest a "
+    "hiking trail|"
+    "define photosynthesis|the speed of sound in water|who composed the Four Seasons|how do "
+    "submarines dive|"
+    "is chess a sport|my phone screen is cracked|what are prime numbers|rhyme something with "
+    "orange|"
     "origin of the word robot|what do koalas drink|who discovered radium|explain the offside rule|"
     "how thick is the ice in Antarctica|good stretches for back pain|which metal melts first|"
     "find a synonym for happy|how are clouds formed|what did Einstein win the Nobel prize for|"
@@ -153,24 +180,46 @@ FRAGMENTS = (
     "第9层|45元|1840年鸦片战争|8只羊|Z=12|1.732|20 minus 8|E5|零下7度|700米|Robert|班车多久一趟|9点见|A4纸多大|"
     "圆周率前10位|11:20 am|yellow|一百个单词|D302次"
 )
-QUESTIONS = {"Chinese": CHINESE.split("|"), "English": ENGLISH.split("|"), "fragments": FRAGMENTS.split("|")}
-"""Questions that none of the data can answer, none of them among those that the limit is measured on."""
+QUESTIONS = {
+    "Chinese": CHINESE.split("|"),
+    "English": ENGLISH.split("|"),
+    "fragments": FRAGMENTS.split("|"),
+}
+"""Questions that none of the data can answer, none of them among those that the limit is measured
+on.
+"""
 
 NAMES = [
     family + name
     for family in "王李张刘陈杨赵黄周吴徐孙"
     for name in (*"伟芳娜敏静磊军", "建国", "小红", "志强", "晓梅")
 ]
-NEW_NAMES = [family + name for family in ("欧阳", "司马", "诸葛", *"苏叶丁魏") for name in (*"雪明婷", "子轩", "秀英")]
+NEW_NAMES = [
+    family + name
+    for family in ("欧阳", "司马", "诸葛", *"苏叶丁魏")
+    for name in (*"雪明婷", "子轩", "秀英")
+]
 PATTERNS = (
     (
         "我叫{name}，今年{age}岁|{name}，{age}岁|今年{age}岁的{name}",
         "我是{name}，{age}岁|{name}今年{age}岁",
         "{name};{age}",
     ),
-    ("日期{month}月{day}日|{month}月{day}日怎么写|把{month}月{day}日写短", "请把{month}月{day}日改写", "{month}-{day}"),
-    ("帮我查订单{order}的{what}|订单{order}的{what}是什么", "请问订单{order}的{what}", "{what}:{order}"),
-    ("order {age} {item}s|I want {age} {item}s|{item}, {age} pieces", "please send {age} {item}s", "{age} x {item}"),
+    (
+        "日期{month}月{day}日|{month}月{day}日怎么写|把{month}月{day}日写短",
+        "请把{month}月{day}日改写",
+        "{month}-{day}",
+    ),
+    (
+        "帮我查订单{order}的{what}|订单{order}的{what}是什么",
+        "请问订单{order}的{what}",
+        "{what}:{order}",
+    ),
+    (
+        "order {age} {item}s|I want {age} {item}s|{item}, {age} pieces",
+        "please send {age} {item}s",
+        "{age} x {item}",
+    ),
 )
 """Questions of training, of another wording, and the answer."""
 
@@ -183,15 +232,21 @@ class Fold(NamedTuple):
 
 
 def worded(table: dict[str, str], endings: tuple[str, ...], folds: int) -> Iterator[Fold]:
-    """Hold out two wordings of each question in turn; the others are trained on, three times each."""
+    """Hold out two wordings of each question in turn; the others are trained on, three times
+    each.
+    """
     for fold in range(folds):
-        chance, training, held_out = random.Random(fold), [], []
+        chance = random.Random(fold)
+        training = []
+        held_out = []
         for answer, wordings in table.items():
             for number, wording in enumerate(wordings.split("|")):
                 if number // 2 == fold:
                     held_out.append((wording, answer))
                 else:
-                    training += [(ending.format(wording), answer) for ending in chance.sample(endings, 3)]
+                    training += [
+                        (ending.format(wording), answer) for ending in chance.sample(endings, 3)
+                    ]
         chance.shuffle(training)
         yield Fold(training, held_out)
 
@@ -207,7 +262,9 @@ def distinct(draw: Callable[[random.Random], Pair], count: int, seed: int) -> li
 
 
 def patterns(count: int, names: list[str], *, is_new: bool, seed: int) -> list[Pair]:
-    """Return questions whose answers are copied from them, in the wordings of training or in others."""
+    """Return questions whose answers are copied from them, in the wordings of training or in
+    others.
+    """
 
     def draw(chance: random.Random) -> Pair:
         wordings, others, answer = chance.choice(PATTERNS)
@@ -229,7 +286,9 @@ def patterns(count: int, names: list[str], *, is_new: bool, seed: int) -> list[P
 CITIES = (
     "北京 上海 广州 深圳 成都 杭州 武汉 西安 南京 重庆 天津 青岛 大连 厦门 昆明 长沙 郑州 哈尔滨 石家庄 张家界"
 ).split()
-NEW_CITIES = "三亚 拉萨 南宁 海口 贵阳 太原 呼和浩特 乌鲁木齐 齐齐哈尔 西双版纳 攀枝花 景德镇".split()
+NEW_CITIES = (
+    "三亚 拉萨 南宁 海口 贵阳 太原 呼和浩特 乌鲁木齐 齐齐哈尔 西双版纳 攀枝花 景德镇".split()
+)
 AIRLINES = ("CA", "MU", "CZ", "HU", "3U")
 FLIGHTS = (
     "帮{name}订{month}月{day}日{start}到{end}的{flight}航班，{seat}{count}张，手机{phone}",
@@ -244,7 +303,8 @@ TOWNS = (
     "Dublin|Vienna|Prague|Milan|Geneva|Austin|Denver|San Diego|Las Vegas"
 ).split("|")
 NEW_TOWNS = (
-    "Reykjavik|New Delhi|Ho Chi Minh City|Wolverhampton|Ulm|Santiago de Chile|Kyoto|Gdansk|Port Louis|Ottawa"
+    "Reykjavik|New Delhi|Ho Chi Minh City|Wolverhampton|Ulm|Santiago de Chile|Kyoto|Gdansk|Port "
+    "Louis|Ottawa"
 ).split("|")
 CUSTOMERS = [
     f"{first} {last}"
@@ -259,8 +319,14 @@ NEW_CUSTOMERS = [
 PARCELS = (
     "Ship {count} boxes of {item} from {start} to {end} for {name}, order {order}, {speed}",
     "{name} sends {count} boxes of {item}: {start} to {end}, {speed}, order number {order}",
-    "Order {order}: {count} boxes of {item}, pick up in {start}, deliver in {end}, customer {name}, {speed}",
-    "Please take {count} boxes of {item} to {end} by {speed} mail, sender {name} in {start}, reference {order}",
+    (
+        "Order {order}: {count} boxes of {item}, pick up in {start}, deliver in {end}, customer "
+        "{name}, {speed}"
+    ),
+    (
+        "Please take {count} boxes of {item} to {end} by {speed} mail, sender {name} in {start}, "
+        "reference {order}"
+    ),
 )
 
 
@@ -321,7 +387,10 @@ def data_sets() -> dict[str, list[Fold]]:
         "library (Chinese)": list(worded(LIBRARY, CHINESE_ENDINGS, 3)),
         "shop (English)": list(worded(SHOP, ENDINGS, 4)),
         "patterns": [
-            Fold(patterns(400, NAMES, is_new=False, seed=seed), patterns(120, NEW_NAMES, is_new=True, seed=seed + 100))
+            Fold(
+                patterns(400, NAMES, is_new=False, seed=seed),
+                patterns(120, NEW_NAMES, is_new=True, seed=seed + 100),
+            )
             for seed in (1, 2)
         ],
     } | {

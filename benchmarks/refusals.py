@@ -1,8 +1,10 @@
-"""Measure when the sandbox's small model refuses: right answers that its limit costs, and unrelated questions answered.
+"""Measure when the sandbox's small model refuses: right answers that its limit costs, and unrelated
+questions answered.
 
-Each data set is held out in turn: wordings, or names and numbers that are copied. The limit is measured as in a
-training; the unrelated questions are not among those that it is measured on. Beside the model stands the nearest
-neighbour by tf-idf of character n-grams, whose limit is measured in the same way.
+Each data set is held out in turn: wordings, or names and numbers that are copied. The limit is
+measured as in a training; the unrelated questions are not among those that it is measured on.
+Beside the model stands the nearest neighbour by tf-idf of character n-grams, whose limit is
+measured in the same way.
 """
 
 from __future__ import annotations
@@ -16,12 +18,15 @@ from typing import Any, NamedTuple
 from learning import PASSES, Pair
 from refusal_data import QUESTIONS, Fold, data_sets
 
-from qfnb.sandbox.engines.builtin.refusal import QUESTIONS_FROM_ELSEWHERE, measure_limit
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
-from qfnb.sandbox.engines.protocol import Reply
+from qianfan_sandbox.engines.builtin.refusal import QUESTIONS_FROM_ELSEWHERE, measure_limit
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.engines.protocol import Reply
 
-MAX_LOST, MAX_ANSWERED = 0.05, 0.1
-"""The share of held-out rows whose right answer may be kept back, and of unrelated questions that may be answered."""
+MAX_LOST = 0.05
+MAX_ANSWERED = 0.1
+"""The share of held-out rows whose right answer may be kept back, and of unrelated questions that
+may be answered.
+"""
 
 
 class Measured(NamedTuple):
@@ -40,7 +45,9 @@ class Measured(NamedTuple):
 
 
 def neighbour(pairs: list[Pair]) -> Callable[[str], Reply]:
-    """Return what answers with the answer of the most similar question, by tf-idf of character n-grams."""
+    """Return what answers with the answer of the most similar question, by tf-idf of character
+    n-grams.
+    """
     import numpy as np
 
     grams = lambda text: {text[i : i + n] for n in (1, 2, 3) for i in range(len(text) - n + 1)}  # noqa: E731
@@ -76,8 +83,11 @@ def measure(answer: Callable[[str], Reply], limit: float, held_out: list[Pair]) 
 
 def measure_fold(fold: Fold, seed: int) -> tuple[Measured, Measured]:
     """Train on a fold; return what is measured of the model and of the nearest neighbour."""
-    training, validation = [pair for i, pair in enumerate(fold.training) if i % 5], fold.training[::5]
-    model = train(training, hyperparameters=Hyperparameters(epochs=PASSES, seed=seed), validation=validation)
+    training = [pair for i, pair in enumerate(fold.training) if i % 5]
+    validation = fold.training[::5]
+    model = train(
+        training, hyperparameters=Hyperparameters(epochs=PASSES, seed=seed), validation=validation
+    )
     nearest = neighbour(training)
     return (
         measure(model.draft, model.min_confidence, fold.held_out),
@@ -89,11 +99,15 @@ def mean(rows: list[Measured]) -> Measured:
     """Return the means over the folds."""
     average = lambda values: sum(values) / len(rows)  # noqa: E731
     kinds = {kind: average([row.answered[kind] for row in rows]) for kind in QUESTIONS}
-    return Measured(average([row.right for row in rows]), average([row.lost for row in rows]), kinds)
+    return Measured(
+        average([row.right for row in rows]), average([row.lost for row in rows]), kinds
+    )
 
 
 def main() -> None:
-    """Print two lines per data set and what misses the target; end with an error where the neighbour is not beaten."""
+    """Print two lines per data set and what misses the target; end with an error where the
+    neighbour is not beaten.
+    """
     problems = [
         f"the limit is measured on {question!r}"
         for questions in QUESTIONS.values()
@@ -101,18 +115,26 @@ def main() -> None:
         if question in QUESTIONS_FROM_ELSEWHERE
     ]
     misses = []
-    print(f"{'':40}{'right':>8}{'lost':>8}{'answered':>10}" + "".join(f"{kind:>11}" for kind in QUESTIONS))
+    print(
+        f"{'':40}{'right':>8}{'lost':>8}{'answered':>10}"
+        + "".join(f"{kind:>11}" for kind in QUESTIONS)
+    )
     for name, folds in data_sets().items():
         columns = zip(*(measure_fold(fold, seed) for seed, fold in enumerate(folds)), strict=True)
         model, nearest = (mean(list(column)) for column in columns)
         for who, row in ((name, model), ("  nearest neighbour", nearest)):
             shares = "".join(f"{share:>11.3f}" for share in row.answered.values())
-            print(f"{who:40}{row.right:>8.3f}{row.lost:>8.3f}{row.all_answered:>10.3f}{shares}", flush=True)
-        misses += [f"{name}: {model.lost:.3f} of the held-out rows lost, not {MAX_LOST:g}"] * (model.lost > MAX_LOST)
-        for kind, share in (("all", model.all_answered), *model.answered.items()):
-            misses += [f"{name}: {share:.3f} of questions answered ({kind}), not {MAX_ANSWERED:g}"] * (
-                share > MAX_ANSWERED
+            print(
+                f"{who:40}{row.right:>8.3f}{row.lost:>8.3f}{row.all_answered:>10.3f}{shares}",
+                flush=True,
             )
+        misses += [f"{name}: {model.lost:.3f} of the held-out rows lost, not {MAX_LOST:g}"] * (
+            model.lost > MAX_LOST
+        )
+        for kind, share in (("all", model.all_answered), *model.answered.items()):
+            misses += [
+                f"{name}: {share:.3f} of questions answered ({kind}), not {MAX_ANSWERED:g}"
+            ] * (share > MAX_ANSWERED)
         problems += [f"{name}: the nearest neighbour is as good"] * (model.right <= nearest.right)
     for miss in misses:
         print(f"target missed, {miss}")

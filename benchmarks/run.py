@@ -1,9 +1,11 @@
-"""Measure single and streamed answers of qfnb beside the official SDK and the openai client, in the same run.
+"""Measure single and streamed answers of qfnb beside the official SDK and the openai client, in the
+same run.
 
-Absolute times belong to the machine; what is worth keeping is the ratio. Each client runs in its own process,
-so that none pays for another's imports or threads, against a server that hardly costs anything (`stub.py`).
-Rounds alternate; the median round counts. A stream is measured twice: pieces as fast as they come, which
-shows what a piece costs, and 2 ms apart, where each of them also wakes up the client.
+Absolute times belong to the machine; what is worth keeping is the ratio. Each client runs in its
+own process, so that none pays for another's imports or threads, against a server that hardly costs
+anything (`stub.py`). Rounds alternate; the median round counts. A stream is measured twice: pieces
+as fast as they come, which shows what a piece costs, and 2 ms apart, where each of them also wakes
+up the client.
 """
 
 from __future__ import annotations
@@ -108,7 +110,11 @@ def measure(client: str, script: str, env: dict[str, str]) -> dict[str, float]:
     """Run a script with one client in a new process; return its results."""
     code = f"CODE = {CLIENTS[client]!r}\n{script}"
     process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     lines = [line for line in process.stdout.splitlines() if line.startswith("RESULT")]
     if not lines:
@@ -118,10 +124,14 @@ def measure(client: str, script: str, env: dict[str, str]) -> dict[str, float]:
 
 
 def measure_round(client: str, fast: dict[str, str], slow: dict[str, str]) -> dict[str, float]:
-    """Return one round of a client: answers and fast streams at one server, slow streams at the other."""
+    """Return one round of a client: answers and fast streams at one server, slow streams at the
+    other.
+    """
     result = measure(client, ANSWERS, fast)
     for env, unit in ((fast, "CPU us"), (slow, f"CPU us, {PIECE_INTERVAL * 1e3:g} ms apart")):
-        result |= {f"{metric}, {unit}": value for metric, value in measure(client, STREAMS, env).items()}
+        result |= {
+            f"{metric}, {unit}": value for metric, value in measure(client, STREAMS, env).items()
+        }
     return result
 
 
@@ -130,14 +140,21 @@ def main() -> None:
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in CLIENTS}
     with ExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
-        fast, slow = (environment(stack.enter_context(stub.running(0.0, pace)), home) for pace in (0.0, PIECE_INTERVAL))
+        fast, slow = (
+            environment(stack.enter_context(stub.running(0.0, pace)), home)
+            for pace in (0.0, PIECE_INTERVAL)
+        )
         for _ in range(ROUNDS):
             for name in CLIENTS:
                 rounds[name].append(measure_round(name, fast, slow))
     print(f"{'':44}{'qfnb':>10}{'qianfan':>12}{'openai':>12}")
     for metric in rounds["qfnb"][0]:
-        medians = {name: statistics.median(result[metric] for result in rounds[name]) for name in CLIENTS}
-        ratios = "".join(f"{medians[name] / medians['qfnb']:>11.1f}x" for name in ("qianfan", "openai"))
+        medians = {
+            name: statistics.median(result[metric] for result in rounds[name]) for name in CLIENTS
+        }
+        ratios = "".join(
+            f"{medians[name] / medians['qfnb']:>11.1f}x" for name in ("qianfan", "openai")
+        )
         print(f"{metric:44}{medians['qfnb']:>10.2f}{ratios}")
 
 

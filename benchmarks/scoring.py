@@ -1,8 +1,9 @@
-"""Measure scoring beside rouge-score, sacrebleu and nltk: pairs of 100 Chinese characters, in one run.
+"""Measure scoring beside rouge-score, sacrebleu and nltk: pairs of 100 Chinese characters, in one
+run.
 
-Absolute times belong to the machine; what is worth keeping is the ratio. Every round has pairs that were
-never seen, so that nothing is remembered; the best round counts. rouge-score gets a tokenizer for Chinese: as
-it comes it finds no words there. A peer that is not installed is left out.
+Absolute times belong to the machine; what is worth keeping is the ratio. Every round has pairs that
+were never seen, so that nothing is remembered; the best round counts. rouge-score gets a tokenizer
+for Chinese: as it comes it finds no words there. A peer that is not installed is left out.
 """
 
 from __future__ import annotations
@@ -29,12 +30,16 @@ Score = Callable[[str, str], object]
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """Yield pairs of texts that share about two thirds of their characters, never the same twice."""
+    """Yield pairs of texts that share about two thirds of their characters, never the same
+    twice.
+    """
     rng = random.Random(20240601)
     common = [chr(0x4E00 + offset) for offset in range(800)] + list("，。" * 20)
     while True:
         reference = rng.choices(common, k=CHARACTERS)
-        output = [rng.choice(common) if rng.random() < 0.33 else character for character in reference]
+        output = [
+            rng.choice(common) if rng.random() < 0.33 else character for character in reference
+        ]
         yield "".join(output), "".join(reference)
 
 
@@ -69,9 +74,12 @@ class Characters:
 def measurements() -> Iterator[tuple[str, Score, str, Score | None]]:
     """Yield what is measured: its name, ours, the peer's name, and the peer's."""
     rouge, nltk, sacre = (
-        import_peer(name) for name in ("rouge_score.rouge_scorer", "nltk.translate.bleu_score", "sacrebleu.metrics")
+        import_peer(name)
+        for name in ("rouge_score.rouge_scorer", "nltk.translate.bleu_score", "sacrebleu.metrics")
     )
-    rouge_scorer = rouge and rouge.RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=Characters())
+    rouge_scorer = rouge and rouge.RougeScorer(
+        ["rouge1", "rouge2", "rougeL"], tokenizer=Characters()
+    )
     yield (
         "ROUGE-1/2/L [strict]",
         lambda a, b: [score(name, a, b) for name in ROUGE],
@@ -93,21 +101,36 @@ def measurements() -> Iterator[tuple[str, Score, str, Score | None]]:
         bleu and (lambda a, b: bleu.sentence_score(a, [b])),
     )
     chrf = sacre and sacre.CHRF()
-    yield ("chrF2", lambda a, b: score("chrf", a, b), "sacrebleu", chrf and (lambda a, b: chrf.sentence_score(a, [b])))
+    yield (
+        "chrF2",
+        lambda a, b: score("chrf", a, b),
+        "sacrebleu",
+        chrf and (lambda a, b: chrf.sentence_score(a, [b])),
+    )
     if import_peer("jieba"):
-        yield "ROUGE-1/2/L [qianfan]", lambda a, b: [score(name, a, b, "qianfan") for name in ROUGE], "", None
+        yield (
+            "ROUGE-1/2/L [qianfan]",
+            lambda a, b: [score(name, a, b, "qianfan") for name in ROUGE],
+            "",
+            None,
+        )
 
 
 def main() -> None:
-    """Print one line per metric: microseconds per pair, and how many times as long the peer takes."""
+    """Print one line per metric: microseconds per pair, and how many times as long the peer
+    takes.
+    """
     warnings.simplefilter("ignore")
-    source, ratios = texts(), {}
+    source = texts()
+    ratios = {}
     print(f"{'of one pair':28}{'qfnb, µs':>10}")
     for metric, ours, peer, peer_score in measurements():
         own_us = microseconds(ours, source)
         ratios[metric] = microseconds(peer_score, source) / own_us if peer_score else None
         peer_text = (
-            f"{ratios[metric]:>8.1f}x {peer}" if peer_score else (f"{'':>9}{peer} not installed" if peer else "")
+            f"{ratios[metric]:>8.1f}x {peer}"
+            if peer_score
+            else (f"{'':>9}{peer} not installed" if peer else "")
         )
         print(f"{metric:28}{own_us:>10.1f}{peer_text}")
     rouge = ratios["ROUGE-1/2/L [strict]"]

@@ -60,7 +60,9 @@ class Outcome:
     def lines(self) -> list[str]:
         """Return all of it in words."""
         killed = ", ".join(f"{n} times the {kind}" for kind, n in self.killed.items()) or "nothing"
-        ends = [f"a driver ended by itself ({n} times): {reason}" for reason, n in self.ends.items()]
+        ends = [
+            f"a driver ended by itself ({n} times): {reason}" for reason, n in self.ends.items()
+        ]
         return [f"{self.state} after {self.seconds:,.0f} s; killed {killed}", *ends]
 
 
@@ -68,9 +70,14 @@ def run(url: str, arguments: dict[str, Any], rows: int, kills: int, seed: int) -
     """Run the job until it has ended, and kill processes at random numbers of answers meanwhile."""
     dice, started_at = random.Random(seed), time.monotonic()
     outcome = Outcome(PROCESSES[arguments["engine"]], arguments["workers"])
-    kinds = [VICTIMS[arguments["engine"]][number % len(VICTIMS[arguments["engine"]])] for number in range(kills)]
+    kinds = [
+        VICTIMS[arguments["engine"]][number % len(VICTIMS[arguments["engine"]])]
+        for number in range(kills)
+    ]
     dice.shuffle(kinds)
-    plan = sorted(zip([dice.uniform(0.02, 0.97) * rows for _ in kinds], kinds, strict=True), reverse=True)
+    plan = sorted(
+        zip([dice.uniform(0.02, 0.97) * rows for _ in kinds], kinds, strict=True), reverse=True
+    )
     with _cluster() if arguments["engine"] == "ray" else nullcontext() as cluster:
         address, keeper = cluster or (None, None)
         for _ in range(MAX_STARTS):
@@ -85,7 +92,11 @@ def run(url: str, arguments: dict[str, Any], rows: int, kills: int, seed: int) -
 
 
 def _drive(
-    url: str, arguments: dict[str, Any], keeper: Any, plan: list[tuple[float, str]], outcome: Outcome
+    url: str,
+    arguments: dict[str, Any],
+    keeper: Any,
+    plan: list[tuple[float, str]],
+    outcome: Outcome,
 ) -> dict[str, Any] | None:
     """Run one driver until it ends; return what it says, None where it was killed."""
     command = [sys.executable, __file__, "drive", json.dumps(arguments)]
@@ -102,7 +113,9 @@ def _drive(
                     outcome.killed[kind] += 1
                     plan.pop()
         assert driver.stdout is not None
-        lines = [line for line in driver.stdout.read().splitlines() if line.startswith("{")]  # Ray writes there too
+        lines = [
+            line for line in driver.stdout.read().splitlines() if line.startswith("{")
+        ]  # Ray writes there too
     if driver.returncode < 0:
         return None
     failure = json.dumps({"state": "failed", "reason": f"exit code {driver.returncode}"})
@@ -134,9 +147,13 @@ def _count_answers(url: str) -> int:
 @contextmanager
 def _cluster() -> Iterator[tuple[str, Any]]:
     """Keep a Ray cluster for the time of the block; the values are its address and the process that keeps it."""
-    os.environ["RAY_AUTH_MODE"] = "token"  # an address alone would not have the driver send the computer's token
+    os.environ["RAY_AUTH_MODE"] = (
+        "token"  # an address alone would not have the driver send the computer's token
+    )
     command = [sys.executable, __file__, "cluster"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as keeper:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as keeper:
         assert keeper.stdout is not None
         address = next(line for line in keeper.stdout if line.startswith("address ")).split()[1]
         yield address, psutil.Process(keeper.pid)

@@ -28,7 +28,9 @@ class Proof(NamedTuple):
 def describe(entries: Sequence[Entry]) -> str:
     """Return the requests in words."""
     counts = Counter(entry.outcome for entry in entries)
-    return f"{len(entries):,} requests: " + ", ".join(f"{counts[name]:,} {name}" for name in OUTCOMES if counts[name])
+    return f"{len(entries):,} requests: " + ", ".join(
+        f"{counts[name]:,} {name}" for name in OUTCOMES if counts[name]
+    )
 
 
 def prove(entries: Sequence[Entry], out: Path, outcome: Outcome, options: Any) -> list[Proof]:
@@ -40,7 +42,9 @@ def prove(entries: Sequence[Entry], out: Path, outcome: Outcome, options: Any) -
         proofs += [Proof(False, f"the job is {outcome.state}")]
     if options.budget:
         spent = sum(TOKENS for entry in entries if entry.outcome in SPENT)
-        proofs += [Proof(spent <= options.budget, f"{spent:,} tokens used, budget {options.budget:,}")]
+        proofs += [
+            Proof(spent <= options.budget, f"{spent:,} tokens used, budget {options.budget:,}")
+        ]
     if limit := min(options.rpm or 10**9, (options.tpm or 10**9 * TOKENS) // TOKENS):
         proofs += _prove_limit(entries, limit, options) if limit < 10**9 else []
     return proofs
@@ -48,7 +52,9 @@ def prove(entries: Sequence[Entry], out: Path, outcome: Outcome, options: Any) -
 
 def _prove_rows(out: Path, rows: int) -> Proof:
     """Every input row is in exactly one part, with its answer or an error."""
-    counts, failed, wrong = Counter[str](), 0, 0
+    counts = Counter[str]()
+    failed = 0
+    wrong = 0
     for path in out.glob("part-*.jsonl"):
         for line in path.read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
@@ -58,39 +64,59 @@ def _prove_rows(out: Path, rows: int) -> Proof:
             wrong += not record["error"] and record["text"] != f"answer {number}."
     is_exact = len(counts) == rows and max(counts.values()) == 1 and not wrong
     text = (
-        f"{rows:,} rows in, {counts.total():,} out, {len(counts):,} of them different; {failed:,} failed, {wrong} wrong"
+        f"{rows:,} rows in, {counts.total():,} out, {len(counts):,} of them different; "
+        f"{failed:,} failed, {wrong} wrong"
     )
     return Proof(is_exact, text)
 
 
 def _prove_repeats(entries: Sequence[Entry], outcome: Outcome) -> Proof:
-    answers = Counter(entry.row for entry in entries if entry.outcome in {"answered", "slow answer"})
+    answers = Counter(
+        entry.row for entry in entries if entry.outcome in {"answered", "slow answer"}
+    )
     repeats = answers.total() - len(answers)
-    return Proof(repeats <= outcome.bound, f"{repeats:,} rows answered twice, at most {outcome.bound:,}")
+    return Proof(
+        repeats <= outcome.bound, f"{repeats:,} rows answered twice, at most {outcome.bound:,}"
+    )
 
 
 def _prove_limit(entries: Sequence[Entry], limit: int, options: Any) -> list[Proof]:
     refused = sum(entry.outcome == "refused" for entry in entries)
     bound = MAX_REFUSED[bool(options.headers)]
     sent = [entry.came_at for entry in entries if not entry.outcome.startswith("429")]
-    accepted = [entry.came_at for entry in entries if not entry.outcome.startswith(("429", "refused"))]
+    accepted = [
+        entry.came_at for entry in entries if not entry.outcome.startswith(("429", "refused"))
+    ]
     minutes = (max(sent) - min(sent)) / WINDOW_S
     used = len(accepted) / (limit * minutes)
     proofs = [
-        Proof(refused <= bound * len(entries), f"{refused / len(entries):.2%} refused, at most {bound:.0%}"),
-        Proof(_busiest_minute(accepted) <= limit, f"{_busiest_minute(accepted):,} in the busiest minute of {limit:,}"),
+        Proof(
+            refused <= bound * len(entries),
+            f"{refused / len(entries):.2%} refused, at most {bound:.0%}",
+        ),
+        Proof(
+            _busiest_minute(accepted) <= limit,
+            f"{_busiest_minute(accepted):,} in the busiest minute of {limit:,}",
+        ),
     ]
     if options.headers:
         proofs += [
-            Proof(_busiest_minute(sent) <= limit, f"{_busiest_minute(sent):,} sent in it, refused ones included")
+            Proof(
+                _busiest_minute(sent) <= limit,
+                f"{_busiest_minute(sent):,} sent in it, refused ones included",
+            )
         ]
     if not options.kills:
-        proofs += [Proof(used >= MIN_USED, f"{used:.1%} of the limit used in {minutes:.1f} minutes")]
+        proofs += [
+            Proof(used >= MIN_USED, f"{used:.1%} of the limit used in {minutes:.1f} minutes")
+        ]
     return proofs
 
 
 def _busiest_minute(times: Iterable[float]) -> int:
-    ordered, start, most = sorted(times), 0, 0
+    ordered = sorted(times)
+    start = 0
+    most = 0
     for end, time in enumerate(ordered):
         while ordered[start] <= time - WINDOW_S:
             start += 1

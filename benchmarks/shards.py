@@ -33,28 +33,54 @@ KEY = "bce-v3/ALTAK-x/y"
 
 def main() -> int:
     """Measure what the command line names; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("measure", choices=("speed", "faults"))
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--shard-rows", type=int, default=2_500)
-    parser.add_argument("--workers", type=int, default=50, metavar="N", help="rows in flight in each process")
+    parser.add_argument(
+        "--workers", type=int, default=50, metavar="N", help="rows in flight in each process"
+    )
     parser.add_argument("--engine", default="local", choices=("local", "ray"))
-    parser.add_argument("--delay", type=float, default=0.0, metavar="S", help="before the server of `speed` answers")
+    parser.add_argument(
+        "--delay", type=float, default=0.0, metavar="S", help="before the server of `speed` answers"
+    )
     faults = parser.add_argument_group("faults")
-    faults.add_argument("--kills", type=int, default=0, metavar="N", help="processes that are killed")
-    faults.add_argument("--faults", type=float, default=0.0, metavar="SHARE", help="of the requests that go wrong")
-    faults.add_argument("--kind", choices=faulty_server.FAULT_WEIGHTS, help="the only fault; by default all of them")
+    faults.add_argument(
+        "--kills", type=int, default=0, metavar="N", help="processes that are killed"
+    )
+    faults.add_argument(
+        "--faults", type=float, default=0.0, metavar="SHARE", help="of the requests that go wrong"
+    )
+    faults.add_argument(
+        "--kind", choices=faulty_server.FAULT_WEIGHTS, help="the only fault; by default all of them"
+    )
     faults.add_argument("--rpm", type=int, help="requests a minute that the server allows")
     faults.add_argument("--tpm", type=int, help="tokens a minute that the server allows")
-    faults.add_argument("--headers", action=argparse.BooleanOptionalAction, help="the server names its limits")
+    faults.add_argument(
+        "--headers", action=argparse.BooleanOptionalAction, help="the server names its limits"
+    )
     faults.add_argument("--budget", type=int, metavar="TOKENS")
     faults.add_argument("--seed", type=int, default=1, help="of faults and kills")
-    parser.add_argument("--keep", metavar="FOLDER", help="an empty folder for log and parts, which stay")
+    parser.add_argument(
+        "--keep", metavar="FOLDER", help="an empty folder for log and parts, which stay"
+    )
     options = parser.parse_args()
     if options.measure == "speed" and options.rows < 4 * options.shard_rows:
-        parser.error("--rows must be four times --shard-rows or more: the last shard of two processes has only one")
-    with nullcontext(options.keep) if options.keep else tempfile.TemporaryDirectory(prefix="qfnb-shards-") as home:
-        return measure_speed(Path(home), options) if options.measure == "speed" else prove(Path(home), options)
+        parser.error(
+            "--rows must be four times --shard-rows or more: the last shard of two processes has only one"
+        )
+    with (
+        nullcontext(options.keep)
+        if options.keep
+        else tempfile.TemporaryDirectory(prefix="qfnb-shards-") as home
+    ):
+        return (
+            measure_speed(Path(home), options)
+            if options.measure == "speed"
+            else prove(Path(home), options)
+        )
 
 
 def set_environment(home: Path, url: str) -> None:
@@ -66,7 +92,10 @@ def set_environment(home: Path, url: str) -> None:
 def write_input(path: Path, rows: int) -> Path:
     """Write rows of 220 characters; return the path."""
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"review": f"row {number}. ".ljust(220, "x")}) + "\n" for number in range(rows))
+        file.writelines(
+            json.dumps({"review": f"row {number}. ".ljust(220, "x")}) + "\n"
+            for number in range(rows)
+        )
     return path
 
 
@@ -96,7 +125,9 @@ def run(rows: Path, out: Path, processes: int, options: Any) -> float:
         first_at = first_at or (time.monotonic() if job.progress.ok else 0.0)
     job.wait()
     rate = options.rows / (time.monotonic() - (first_at or started_at))
-    print(f"{processes} processes, {options.rows:,} rows: {rate:,.0f} rows/s after the first answer")
+    print(
+        f"{processes} processes, {options.rows:,} rows: {rate:,.0f} rows/s after the first answer"
+    )
     print(f"peak {peak / 1e6:,.0f} MB a process")
     print(job.progress.state, job.progress.reason, job.report(), sep="\n", flush=True)
     return rate

@@ -1,10 +1,12 @@
-"""Stream and batch for minutes against a faulty server on this computer, and exit with 1 when something grows.
+"""Stream and batch for minutes against a faulty server on this computer, and exit with 1 when
+something grows.
 
-Ten rounds of 1,000 streams, a tenth of them cancelled at random, and 2,000 rows of a batch; one request of twenty goes
-wrong. After each round, when all has ended: open descriptors (without idle connections, which are used again), threads,
-tasks of the I/O loop, memory. The first three may not be higher after the last round than after the third, but for
-`SPARE`; memory may grow by `MAX_GROWTH` bytes for each request of the rounds after the third (the slope of the line
-through their values). The log of `qfnb.usage()` is emptied before: it keeps 100,000 calls by design.
+Ten rounds of 1,000 streams, a tenth of them cancelled at random, and 2,000 rows of a batch; one
+request of twenty goes wrong. After each round, when all has ended: open descriptors (without idle
+connections, which are used again), threads, tasks of the I/O loop, memory. The first three may not
+be higher after the last round than after the third, but for `SPARE`; memory may grow by
+`MAX_GROWTH` bytes for each request of the rounds after the third (the slope of the line through
+their values). The log of `qfnb.usage()` is emptied before: it keeps 100,000 calls by design.
 
     python benchmarks/soak.py --rounds 10 --seconds 600
 """
@@ -28,14 +30,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-STREAMS, ROWS, ROUNDS = 1_000, 2_000, 10
+STREAMS = 1_000
+ROWS = 2_000
+ROUNDS = 10
 """Streams and rows of a round; rounds."""
 
-WORKERS, CANCELLED, FAULTY = 40, 0.1, 0.05
+WORKERS = 40
+CANCELLED = 0.1
+FAULTY = 0.05
 """Requests at once; shares of streams that are cancelled, and of requests that go wrong."""
 
-SETTLED, SPARE, MAX_GROWTH = 3, 3, 256
-"""The round that the others are compared with; descriptors, threads or tasks more; bytes a request."""
+SETTLED = 3
+SPARE = 3
+MAX_GROWTH = 256
+"""The round that the others are compared with; descriptors, threads or tasks more; bytes a
+request.
+"""
 
 PIECES = 20
 TEXT = "好" * 20
@@ -62,13 +72,24 @@ def _whole(body: Any, status: str = "200 OK", more: str = "") -> bytes:
 
 def _chat(choice: dict[str, Any]) -> dict[str, Any]:
     choices = [{"index": 0, "finish_reason": None, **choice}]
-    return {"id": "as-1", "object": "chat.completion", "created": 1, "model": "m", "choices": choices}
+    return {
+        "id": "as-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": choices,
+    }
 
 
-ANSWER = _whole(_chat({"message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"}) | {"usage": USAGE})
+ANSWER = _whole(
+    _chat({"message": {"role": "assistant", "content": TEXT}, "finish_reason": "stop"})
+    | {"usage": USAGE}
+)
 FAULTS = (
     _whole(
-        {"error": {"code": "rpm_rate_limit_exceeded", "message": "slow down"}}, "429 Too Many", "retry-after: 0.05\r\n"
+        {"error": {"code": "rpm_rate_limit_exceeded", "message": "slow down"}},
+        "429 Too Many",
+        "retry-after: 0.05\r\n",
     ),
     _whole({"error": {"code": "internal_error", "message": "broken"}}, "500 Broken"),
     _whole({"error": {"code": "server_busy", "message": "busy"}}, "503 Busy"),
@@ -129,7 +150,9 @@ async def _serve() -> None:
 @contextmanager
 def _server() -> Iterator[str]:
     command = [sys.executable, __file__, "--serve"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
 
@@ -138,11 +161,9 @@ async def _read_streams(count: int) -> dict[str, int]:
     """Read streams, `WORKERS` at once; return how they ended."""
     import qfnb
 
-    chat, ends, numbers = (
-        qfnb.ChatCompletion(version=2),
-        {"complete": 0, "cancelled": 0, "failed": 0},
-        iter(range(count)),
-    )
+    chat = qfnb.ChatCompletion(version=2)
+    ends = {"complete": 0, "cancelled": 0, "failed": 0}
+    numbers = iter(range(count))
 
     async def read() -> None:
         async for _ in await chat.ado("你好", stream=True, retry_count=2):
@@ -155,7 +176,13 @@ async def _read_streams(count: int) -> dict[str, int]:
                 await asyncio.sleep(random.random() * 0.05)
                 reading.cancel()
             await asyncio.wait({reading})
-            end = "cancelled" if reading.cancelled() else "failed" if reading.exception() else "complete"
+            end = (
+                "cancelled"
+                if reading.cancelled()
+                else "failed"
+                if reading.exception()
+                else "complete"
+            )
             ends[end] += 1
 
     await asyncio.gather(*(work() for _ in range(WORKERS)))
@@ -166,7 +193,9 @@ def _send_rows(number: int, count: int) -> dict[str, int]:
     """Send the rows of one batch; return how many were answered."""
     import qfnb
 
-    batch = qfnb.batch([f"{number} {row}" for row in range(count)], name=f"soak-{number}", workers=WORKERS)
+    batch = qfnb.batch(
+        [f"{number} {row}" for row in range(count)], name=f"soak-{number}", workers=WORKERS
+    )
     batch.wait()
     return {"answered": batch.progress.ok, "failed rows": batch.progress.failed}
 
@@ -192,9 +221,16 @@ def _take_sample() -> Sample:
         for connections in http._transports.values()  # noqa: SLF001 - what users do not see is what is counted
         for session in (connections._session, connections._fresh_session)  # noqa: SLF001
     ]
-    n_idle = sum(each.is_connected() for pool in connectors for queue in pool._conns.values() for each, _ in queue)  # noqa: SLF001
+    n_idle = sum(
+        each.is_connected()
+        for pool in connectors
+        for queue in pool._conns.values()  # noqa: SLF001
+        for each, _ in queue
+    )
     n_open = len(list(Path("/proc/self/fd").iterdir()))
-    return Sample(n_open - n_idle, threading.active_count(), tasks, pages * os.sysconf("SC_PAGE_SIZE"))
+    return Sample(
+        n_open - n_idle, threading.active_count(), tasks, pages * os.sysconf("SC_PAGE_SIZE")
+    )
 
 
 def _find_growth(samples: list[Sample], requests_per_round: int) -> list[str]:
@@ -205,28 +241,44 @@ def _find_growth(samples: list[Sample], requests_per_round: int) -> list[str]:
         for name in ("descriptors", "threads", "tasks")
         if getattr(settled[-1], name) > getattr(settled[0], name) + SPARE
     ]
-    slope = statistics.linear_regression(range(len(settled)), [sample.memory for sample in settled]).slope
+    slope = statistics.linear_regression(
+        range(len(settled)), [sample.memory for sample in settled]
+    ).slope
     bytes_per_request = slope / requests_per_round
-    print(f"memory: {bytes_per_request:+.0f} bytes a request after round {SETTLED}; {MAX_GROWTH} are allowed")
+    print(
+        f"memory: {bytes_per_request:+.0f} bytes a request after round {SETTLED}; {MAX_GROWTH} "
+        "are allowed"
+    )
     return problems + (
-        [f"memory grew by {bytes_per_request:.0f} bytes a request"] if bytes_per_request > MAX_GROWTH else []
+        [f"memory grew by {bytes_per_request:.0f} bytes a request"]
+        if bytes_per_request > MAX_GROWTH
+        else []
     )
 
 
 def main(rounds: int, seconds: float) -> int:
     """Run the rounds, print a table, and return the exit code."""
-    started_at, samples = time.monotonic(), list[Sample]()
+    started_at = time.monotonic()
+    samples = list[Sample]()
     with tempfile.TemporaryDirectory(prefix="qfnb-soak-") as folder, _server() as url:
         os.environ |= {"QFNB_STATE_DIR": folder, "QIANFAN_API_KEY": "bce-v3/ALTAK-test/0123456789"}
         os.environ |= {"QIANFAN_BASE_URL": url, "QIANFAN_CONSOLE_API_BASE_URL": url}
-        print("round seconds  streams: complete cancelled failed  rows: answered failed  fds threads tasks      MB")
+        print(
+            "round seconds  streams: complete cancelled failed  rows: answered failed  fds "
+            "threads tasks      MB"
+        )
         for number in range(1, rounds + 1):
             ends = asyncio.run(_read_streams(STREAMS)) | _send_rows(number, ROWS)
             samples.append(sample := _take_sample())
             elapsed_s = time.monotonic() - started_at
-            counts = "{complete:>17} {cancelled:>9} {failed:>6} {answered:>15} {failed rows:>6}".format(**ends)
+            counts = (
+                "{complete:>17} {cancelled:>9} {failed:>6} {answered:>15} {failed rows:>6}".format(
+                    **ends
+                )
+            )
             print(
-                f"{number:>5} {elapsed_s:>7.0f} {counts} {sample.descriptors:>4} {sample.threads:>7} {sample.tasks:>5}"
+                f"{number:>5} {elapsed_s:>7.0f} {counts} {sample.descriptors:>4} "
+                f"{sample.threads:>7} {sample.tasks:>5}"
                 f" {sample.memory / 1e6:>7.1f}",
                 flush=True,
             )
@@ -245,7 +297,9 @@ if __name__ == "__main__":
     if "--serve" in sys.argv:
         asyncio.run(_serve())
         sys.exit()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=float, default=600)
     options = parser.parse_args()

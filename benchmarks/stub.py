@@ -1,7 +1,8 @@
 """A server that answers chats as fast as asyncio can, so that a measurement is of the client.
 
-`python benchmarks/stub.py 0.05` prints its address; each answer comes 0.05 s after its question, or at once
-in pieces when a stream is asked for. It reads no more of a request than where it ends, and ends itself when
+`python benchmarks/stub.py 0.05` prints its address; each answer comes 0.05 s after its question, or
+at once in pieces when a stream is asked for. It reads no more of a request than where it ends, and
+ends itself when
 its standard input does: none is left behind.
 """
 
@@ -24,7 +25,13 @@ ANSWER_TEXT = "你好！我是一个语言模型，可以回答问题、写作�
 USAGE = {"prompt_tokens": 12, "completion_tokens": 60, "total_tokens": 72}
 MESSAGE = {"role": "assistant", "content": ANSWER_TEXT}
 
-CHAT_V1 = {"id": "as-1", "object": "chat.completion", "created": 1, "result": ANSWER_TEXT, "usage": USAGE}
+CHAT_V1 = {
+    "id": "as-1",
+    "object": "chat.completion",
+    "created": 1,
+    "result": ANSWER_TEXT,
+    "usage": USAGE,
+}
 CHAT_V2 = {
     "id": "as-2",
     "object": "chat.completion",
@@ -40,7 +47,9 @@ _STREAM = re.compile(rb'"stream": ?true')
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-def http_reply(body: Any, *, status: str = "200 OK", headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
+def http_reply(
+    body: Any, *, status: str = "200 OK", headers: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     """Return an HTTP answer with this JSON."""
     content = json.dumps(body, ensure_ascii=False).encode()
     fields = {"Content-Type": "application/json", "Content-Length": str(len(content)), **headers}
@@ -80,7 +89,9 @@ class Stub(asyncio.Protocol):
     """Questions received over all connections."""
 
     def __init__(self, delay: float, pace: float) -> None:
-        self._delay, self._pace, self._unread = delay, pace, b""
+        self._delay = delay
+        self._pace = pace
+        self._unread = b""
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -90,7 +101,8 @@ class Stub(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._unread += data
         while (size := request_size(self._unread)) is not None and size <= len(self._unread):
-            request, self._unread = self._unread[:size], self._unread[size:]
+            request = self._unread[:size]
+            self._unread = self._unread[size:]
             self._handle(request)
 
     def _handle(self, request: bytes) -> None:
@@ -153,7 +165,9 @@ def running(delay: float, pace: float = 0.0) -> Iterator[str]:
         pace: seconds before each piece of a streamed one.
     """
     command = [sys.executable, __file__, str(delay), str(pace)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
         assert server.stdout is not None
         yield server.stdout.readline().strip()
 
@@ -171,10 +185,14 @@ def raw_client(url: str, workers: int) -> Callable[[list[str]], None]:
     """Return a client that parses almost nothing: it shows the limit of the server."""
     host, port = url.removeprefix("http://").split(":")
     body = json.dumps({"messages": [{"role": "user", "content": "你好"}]}).encode()
-    head = f"POST /v2/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST /v2/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     request = head.encode() + body
 
-    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, texts: Iterator[str]) -> None:
+    async def send(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, texts: Iterator[str]
+    ) -> None:
         for _ in texts:
             writer.write(request)
             answer = await reader.readuntil(b"\r\n\r\n")

@@ -1,9 +1,11 @@
-"""Take pictures of live outputs in front ends other than the tested one, each in a folder of its own: `make fronts`.
+"""Take pictures of live outputs in front ends other than the tested one, each in a folder of its
+own: `make fronts`.
 
-Installs each front end under build/front-ends; the kernel is this one's. Runs a form, a training, a batch and a chat,
-presses a button of each, reloads the page, restarts the kernel and opens the saved notebook. Prints what was seen,
-fails where a button does nothing, where one is left without a kernel, or where a page shows an error, and writes
-docs/pictures/front-ends/NAME-MOMENT.webp. Names on the command line choose front ends.
+Installs each front end under build/front-ends; the kernel is this one's. Runs a form, a training, a
+batch and a chat, presses a button of each, reloads the page, restarts the kernel and opens the
+saved notebook. Prints what was seen, fails where a button does nothing, where one is left without a
+kernel, or where a page shows an error, and writes docs/pictures/front-ends/NAME-MOMENT.webp. Names
+on the command line choose front ends.
 """
 
 from __future__ import annotations
@@ -49,7 +51,11 @@ FINISHED = (
     "few = rows[:40]\n%qfbatch few --prompt '{prompt}' -o job\n%qfbatch wait job",
     PANELS["chat"],
 )
-PRESSED = {"chat": ("Stop", "Stopped"), "training": ("Stop training…", "Stop it"), "batch": ("Pause", "Resume")}
+PRESSED = {
+    "chat": ("Stop", "Stopped"),
+    "training": ("Stop training…", "Stop it"),
+    "batch": ("Pause", "Resume"),
+}
 """Panel -> a button, and what the panel shows when it is pressed."""
 
 FORM = {"form": ("Start training…", "Back to the form")}
@@ -73,8 +79,10 @@ class Site:
 
 JUPYTERLAB = Site(
     ".jp-Cell-outputArea",
-    is_ready=f"() => window.jupyterapp && {NOTEBOOK}?.sessionContext.session?.kernel?.status == 'idle'"
-    " && [...document.querySelectorAll('.jp-InputPrompt')].every(prompt => prompt.textContent != '[*]:')",
+    is_ready=f"() => window.jupyterapp && {NOTEBOOK}?.sessionContext.session?.kernel?.status == "
+    "'idle'"
+    " && [...document.querySelectorAll('.jp-InputPrompt')].every(prompt => prompt.textContent != "
+    "'[*]:')",
     restart=f"() => {NOTEBOOK}.sessionContext.session.kernel.restart()",
     save=f"() => {NOTEBOOK}.context.save()",
 )
@@ -82,11 +90,14 @@ CLASSIC = Site(
     ".output_wrapper",
     ".code_cell",
     ".CodeMirror",
-    is_ready="() => window.Jupyter?.notebook?.kernel?.is_connected() && !Jupyter.notebook.kernel_busy",
+    is_ready="() => window.Jupyter?.notebook?.kernel?.is_connected() && "
+    "!Jupyter.notebook.kernel_busy",
     restart="() => new Promise(done => Jupyter.notebook.kernel.restart(done))",
     save="() => Jupyter.notebook.save_notebook()",
 )
-VOILA = Site(".jp-Cell-outputArea", is_ready="() => document.querySelectorAll('.jp-CodeCell').length > 4")
+VOILA = Site(
+    ".jp-Cell-outputArea", is_ready="() => document.querySelectorAll('.jp-CodeCell').length > 4"
+)
 
 
 @dataclass(frozen=True)
@@ -102,7 +113,10 @@ class FrontEnd:
 LAB = ("jupyterlab", "--LabApp.expose_app_in_browser=True")
 NOTEBOOK_7 = ("notebook", "--JupyterNotebookApp.expose_app_in_browser=True")
 FRONT_ENDS = {
-    **{f"jupyterlab-4.{n}": FrontEnd(f"jupyterlab==4.{n}.*", LAB, "/lab/tree/") for n in (2, 3, 4, 5, 6)},
+    **{
+        f"jupyterlab-4.{n}": FrontEnd(f"jupyterlab==4.{n}.*", LAB, "/lab/tree/")
+        for n in (2, 3, 4, 5, 6)
+    },
     "notebook-7.2": FrontEnd("notebook==7.2.*", NOTEBOOK_7, "/notebooks/"),
     "notebook-7.6": FrontEnd("notebook==7.6.*", NOTEBOOK_7, "/notebooks/"),
     "nbclassic": FrontEnd("nbclassic", ("nbclassic",), "/notebooks/", CLASSIC),
@@ -115,7 +129,9 @@ def main() -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
     compile_stale_catalogue()
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         for name in sys.argv[1:] or FRONT_ENDS:
             try_front_end(name, browser)
         browser.close()
@@ -126,8 +142,14 @@ def try_front_end(name: str, browser: Browser) -> None:
     front_end = FRONT_ENDS[name]
     python = install(name, front_end.requirement)
     with ExitStack() as stack:
-        folder, home, state = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(3))
-        os.environ |= {"QFNB_STATE_DIR": str(state), "QIANFAN_PLATFORM": "sandbox", "QFNB_LANG": "en"}
+        folder, home, state = (
+            Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(3)
+        )
+        os.environ |= {
+            "QFNB_STATE_DIR": str(state),
+            "QIANFAN_PLATFORM": "sandbox",
+            "QFNB_LANG": "en",
+        }
         stack.callback(stop)
         write_notebook(folder / "panels.ipynb")
         server = (str(python), "-m", *front_end.server)
@@ -138,17 +160,37 @@ def try_front_end(name: str, browser: Browser) -> None:
         if front_end.site is VOILA:
             trial.try_voila(f"{url}{front_end.path}panels.ipynb?token={token}")
         else:
-            trial.try_notebook(f"{url}{front_end.path}panels.ipynb?token={token}", folder / "panels.ipynb")
+            trial.try_notebook(
+                f"{url}{front_end.path}panels.ipynb?token={token}", folder / "panels.ipynb"
+            )
 
 
 def install(name: str, requirement: str) -> Path:
-    """Install a front end unless it is there; return its Python. Its kernel is the one that runs this."""
+    """Install a front end unless it is there; return its Python. Its kernel is the one that runs
+    this.
+    """
     folder = INSTALLED / name
     if not (folder / "installed").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [
+            folder / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
         subprocess.run([*pip, requirement, "ipywidgets", "anywidget"], check=True)
-        kernel = [sys.executable, "-m", "ipykernel", "install", "--prefix", folder, "--name", "python3"]
+        kernel = [
+            sys.executable,
+            "-m",
+            "ipykernel",
+            "install",
+            "--prefix",
+            folder,
+            "--name",
+            "python3",
+        ]
         subprocess.run(kernel, check=True, stdout=subprocess.DEVNULL)
         (folder / "installed").touch()
     return folder / "bin" / "python"
@@ -173,7 +215,9 @@ class Trial:
     """One front end in one page."""
 
     def __init__(self, name: str, page: Page, site: Site) -> None:
-        self.name, self.page, self.site = name, page, site
+        self.name = name
+        self.page = page
+        self.site = site
 
     def try_notebook(self, url: str, path: Path) -> None:
         """Go through all moments of a notebook."""
@@ -230,7 +274,9 @@ class Trial:
         self.let_train()
         self.look("live", has_buttons=True)
         self.press({name: PRESSED[name] for name in ("training", "batch")} | FORM)
-        os.kill(int(self.page.locator(".jp-CodeCell").first.inner_text().split()[-1]), signal.SIGKILL)
+        os.kill(
+            int(self.page.locator(".jp-CodeCell").first.inner_text().split()[-1]), signal.SIGKILL
+        )
         self.page.locator(".jp-CodeCell button").first.wait_for(state="detached")
         self.look("restarted", has_buttons=False)
 
@@ -278,12 +324,22 @@ class Trial:
         """Check all outputs and take their picture."""
         for panel in PANELS:
             output = self.output(panel)
-            counts = {selector: output.locator(selector).count() for selector in ("button:visible", DEAD)}
-            print(f"{self.name} {moment} {panel}: {counts} {' '.join(output.inner_text().split())[:80]}", flush=True)
+            counts = {
+                selector: output.locator(selector).count() for selector in ("button:visible", DEAD)
+            }
+            print(
+                f"{self.name} {moment} {panel}: {counts} "
+                f"{' '.join(output.inner_text().split())[:80]}",
+                flush=True,
+            )
             assert ERROR not in output.inner_text()
             assert not counts[DEAD]
             is_over = self.site is VOILA and panel == "chat"
-            assert bool(counts["button:visible"]) is (has_buttons and not is_over), (self.name, moment, panel)
+            assert bool(counts["button:visible"]) is (has_buttons and not is_over), (
+                self.name,
+                moment,
+                panel,
+            )
         take_picture(self.page, [self.output(panel) for panel in PANELS], f"{self.name}-{moment}")
 
 
@@ -301,17 +357,21 @@ def take_picture(page: Page, outputs: list[Locator], name: str) -> None:
     """Save the picture of outputs, one below the other."""
     size = page.viewport_size
     width = size["width"] - outputs[0].bounding_box()["width"] + WIDTH_OF_OUTPUTS
-    page.set_viewport_size({"width": int(width), "height": 4000})  # an output that does not fit is cut off
+    # an output that does not fit is cut off
+    page.set_viewport_size({"width": int(width), "height": 4000})
     page.wait_for_timeout(1000)
     shots = [Image.open(io.BytesIO(output.screenshot())).convert("RGB") for output in outputs]
     page.set_viewport_size(size)
-    width, height = max(shot.width for shot in shots), sum(shot.height + 8 for shot in shots)
+    width = max(shot.width for shot in shots)
+    height = sum(shot.height + 8 for shot in shots)
     whole = Image.new("RGB", (width, height), "white")
     top = 0
     for shot in shots:
         whole.paste(shot, (0, top))
         top += shot.height + 8
-    whole.resize((WIDTH, height * WIDTH // width)).save(PICTURES / f"{name}.webp", quality=25, method=6)
+    whole.resize((WIDTH, height * WIDTH // width)).save(
+        PICTURES / f"{name}.webp", quality=25, method=6
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Write the sources of the site into a folder: the pages of this one, and those that the code and the repository write.
+"""Write the sources of the site into a folder: the pages of this one, and those that the code and
+the repository write.
 
     python docs/generate.py build/docs
 
-Tables of magics, commands, settings, error codes and metrics are not committed, so they cannot be out of date.
+Tables of magics, commands, settings, error codes and metrics are not committed, so they cannot be
+out of date.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pathlib import Path
 
 from nbconvert import HTMLExporter
 
-from qfnb import _language
+from qfnb.base import language
 
 ROOT = Path(__file__).parents[1]
 REPOSITORY_PAGES = {
@@ -32,12 +34,14 @@ REPOSITORY_PAGES = {
 
 def main() -> None:
     """Write the sources anew."""
-    _language.choose_language("en")  # the reference is in one language
+    language.choose_language("en")  # the reference is in one language
     target = Path(sys.argv[1])
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(ROOT / "docs", target, ignore=shutil.ignore_patterns("*.py"))
     for page in target.rglob("*.md"):
-        text = link_to_html(page.read_text(encoding="utf-8")).replace("(../../notebooks/", "(../notebooks/")
+        text = link_to_html(page.read_text(encoding="utf-8")).replace(
+            "(../../notebooks/", "(../notebooks/"
+        )
         for source, copied in REPOSITORY_PAGES.items():
             text = text.replace(f"(../../{source})", f"(../{copied})")
         write(page, text)
@@ -57,12 +61,16 @@ def write(path: Path, text: str) -> None:
 
 
 def link_to_html(text: str) -> str:
-    """Return a text with links to notebooks as HTML; ".zh" in a name would make it a translation of the other."""
+    """Return a text with links to notebooks as HTML; ".zh" in a name would make it a translation of
+    the other.
+    """
     return text.replace(".zh.ipynb", "-zh.html").replace(".ipynb", ".html")
 
 
 def link_to_pages(text: str) -> str:
-    """Return a text of the repository with links to the pages of such texts, and without one to its translation."""
+    """Return a text of the repository with links to the pages of such texts, and without one to its
+    translation.
+    """
     for source, page in REPOSITORY_PAGES.items():
         text = text.replace(f"]({source}", f"]({Path(page).name}")
     return re.sub(r"(?m)^\[(?:中文|English)\]\(.*\)\n\n", "", text)
@@ -73,7 +81,10 @@ def magics() -> Iterator[str]:
     from qfnb.notebook import auth, batch_parser, chat, evaluate_parser, image, train_parser
 
     yield "# Magics"
-    yield "`%%qfchat --help` shows this in a notebook. The text of a cell is sent as it is: `{}`, `$` and quotes too."
+    yield (
+        "`%%qfchat --help` shows this in a notebook. The text of a cell is sent as it is: "
+        "`{}`, `$` and quotes too."
+    )
     for module in (chat, batch_parser, train_parser, evaluate_parser, image, auth):
         parser = module.PARSER
         yield f"## {parser.prog}\n\n```text\n{parser.format_help().strip()}\n```"
@@ -88,13 +99,24 @@ def settings() -> Iterator[str]:
     described = griffe.load("qfnb._settings")["Settings"].attributes
 
     yield "# Settings"
-    yield "In the environment, in the file that `QIANFAN_DOT_ENV_CONFIG_FILE` names, or on `qfnb.get_config()`."
+    yield (
+        "In the environment, in the file that `QIANFAN_DOT_ENV_CONFIG_FILE` names, or on "
+        "`qfnb.get_config()`."
+    )
     rows = [("in Python", "in the environment", "default", "")]
     for name, field in Settings.model_fields.items():
         default = f"`{field.default}`" if str(field.default).strip("*") else ""
-        rows.append((f"`{name}`", f"`QIANFAN_{name.upper()}`", default, described[name].docstring.value))
+        rows.append(
+            (f"`{name}`", f"`QIANFAN_{name.upper()}`", default, described[name].docstring.value)
+        )
     yield table(
-        *rows, ("`lang`", "`QFNB_LANG`", "as the locale", "The language of messages, panels and reports: `zh` or `en`.")
+        *rows,
+        (
+            "`lang`",
+            "`QFNB_LANG`",
+            "as the locale",
+            "The language of messages, panels and reports: `zh` or `en`.",
+        ),
     )
 
 
@@ -103,10 +125,14 @@ def error_codes() -> Iterator[str]:
     from qfnb.wire.error_codes import CODES
 
     yield "# Error codes"
-    yield "What the platform's codes mean, and what to do. An `APIError` has its code as `error_code`."
+    yield (
+        "What the platform's codes mean, and what to do. An `APIError` has its code as "
+        "`error_code`."
+    )
     codes = sorted(CODES.items(), key=lambda item: (isinstance(item[0], str), item[0]))
     yield table(
-        ("code", "kind", "what to do"), *((f"`{code}`", row.kind, _language.tr(row.hint)) for code, row in codes)
+        ("code", "kind", "what to do"),
+        *((f"`{code}`", row.kind, language.tr(row.hint)) for code, row in codes),
     )
 
 
@@ -118,7 +144,10 @@ def metrics() -> Iterator[str]:
     yield str(recipes.__doc__)
     names = list(recipes.RECIPES)
     rows = [
-        [f"`{metric}`", *(recipes.describe(metric, name).partition("[")[2].strip("]") for name in names)]
+        [
+            f"`{metric}`",
+            *(recipes.describe(metric, name).partition("[")[2].strip("]") for name in names),
+        ]
         for metric in recipes.METRICS
     ]
     yield table(["metric", *names], *rows)
@@ -144,7 +173,8 @@ def _printed(run: Callable[[Sequence[str]], object], arguments: Sequence[str]) -
 def table(*rows: Sequence[str]) -> str:
     """Return a Markdown table; its first row is the head."""
     head, *body = [
-        f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in row)} |" for row in rows
+        f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in row)} |"
+        for row in rows
     ]
     return "\n".join([head, f"|{' --- |' * len(rows[0])}", *body])
 

@@ -1,6 +1,8 @@
-"""Take the pictures of README and guide in JupyterLab, on the sandbox, in both languages: `make pictures`.
+"""Take the pictures of README and guide in JupyterLab, on the sandbox, in both languages: `make
+pictures`.
 
-Writes docs/pictures/NAME-en.png, NAME-zh.png, NAME-zh-dark.png and demo-*.gif; needs Chromium and Chinese fonts.
+Writes docs/pictures/NAME-en.png, NAME-zh.png, NAME-zh-dark.png and demo-*.gif; needs Chromium and
+Chinese fonts.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from qfnb.sandbox import stop
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-WIDTH, HEIGHT = 960, 640
+WIDTH = 960
+HEIGHT = 640
 LOAD = f"%load_ext qfnb\nimport os\nos.chdir({str(ROOT / 'notebooks')!r})"
 TRAIN = """from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig
 
@@ -79,12 +82,20 @@ def take(language: str) -> None:
             run_cell(notebook, number, film, scene)
             if name in PICTURED:
                 title, shown = PICTURED[name]
-                save(notebook.page, notebook.output(names.index(shown)), PICTURES / f"{title}-{language}.png")
+                save(
+                    notebook.page,
+                    notebook.output(names.index(shown)),
+                    PICTURES / f"{title}-{language}.png",
+                )
         film.save(PICTURES / f"demo-{language}.gif")
         if language == "zh":
             notebook.page.evaluate(DARK)
             for title, shown in PICTURED.values():
-                save(notebook.page, notebook.output(names.index(shown)), PICTURES / f"{title}-zh-dark.png")
+                save(
+                    notebook.page,
+                    notebook.output(names.index(shown)),
+                    PICTURES / f"{title}-zh-dark.png",
+                )
 
 
 def cells(language: str) -> dict[str, str]:
@@ -95,9 +106,10 @@ def cells(language: str) -> dict[str, str]:
         "form": "%qftrain new train",
         "start": "%qftrain start trainer --again",
         "wait": "%qftrain wait trainer",
-        "service": 'from qfnb import Service\n\nbase = Service(model="ernie-4.5-turbo-128k", name="base")\n'
+        "service": 'from qfnb import Service\n\nbase = Service(model="ernie-4.5-turbo-128k", '
+        'name="base")\n'
         'tuned = trainer.output["service"]',
-        "chat": "%%qfchat -e tuned\n请帮忙预订：4人，7月28日，晚上7点半，包间",
+        "chat": "%%qfchat -m ernie-4.5-turbo-128k,tuned\n请帮忙预订：4人，7月28日，晚上7点半，包间",
         "card": "import qfnb\n\nqfnb.compare(base, tuned, held_out)",
         "batch": BATCH[language],
         "image": f"%%qfimage --size 768x768 --seed 7\n{PROMPTS[language]}",
@@ -113,8 +125,12 @@ def open_notebook(sources: dict[str, str]) -> Iterator[Notebook]:
         url, token = stack.enter_context(run_jupyterlab(folder, home))
         lab = JupyterLab(url, token, folder, home / "settings")
         driver = stack.enter_context(sync_playwright())
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        page = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1).new_page()
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        page = browser.new_context(
+            viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1
+        ).new_page()
         lab.load(page)
         notebook = Notebook(page, lab, lab.write("pictures.ipynb", *sources.values()))
         page.keyboard.press("Control+b")
@@ -130,13 +146,16 @@ def run_cell(notebook: Notebook, number: int, film: Film, scene: Locator | None)
         film.take(scene)
         notebook.page.wait_for_timeout(200)
     notebook.page.wait_for_timeout(1500)
-    assert not notebook.cell(number).locator("[data-mime-type*=error]").count(), notebook.output(number).inner_text()
+    assert not notebook.cell(number).locator("[data-mime-type*=error]").count(), notebook.output(
+        number
+    ).inner_text()
     film.take(scene, seconds=2)
 
 
 def save(page: Page, output: Locator, path: Path) -> None:
     """Save the picture of an output, with few colours: pictures are part of the repository."""
-    page.set_viewport_size({"width": WIDTH, "height": 2400})  # an output that does not fit is cut off
+    # an output that does not fit is cut off
+    page.set_viewport_size({"width": WIDTH, "height": 2400})
     page.wait_for_timeout(500)
     picture = Image.open(io.BytesIO(output.screenshot()))
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
@@ -151,7 +170,9 @@ class Film:
         self.frames: list[tuple[Image.Image, float]] = []
 
     def take(self, output: Locator | None, seconds: float = 0.25) -> None:
-        """Take a frame of the page, scrolled to an output; one that equals the last makes that one longer."""
+        """Take a frame of the page, scrolled to an output; one that equals the last makes that one
+        longer.
+        """
         if output is None:
             return
         if output.bounding_box():
@@ -166,7 +187,14 @@ class Film:
         """Write the film."""
         pictures = [frame.quantize(64, dither=Image.Dither.NONE) for frame, _ in self.frames]
         durations = [int(seconds * 1000) for _, seconds in self.frames]
-        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True)
+        pictures[0].save(
+            path,
+            save_all=True,
+            append_images=pictures[1:],
+            duration=durations,
+            loop=0,
+            optimize=True,
+        )
 
 
 if __name__ == "__main__":

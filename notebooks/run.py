@@ -24,7 +24,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run a notebook against the sandbox.")
     parser.add_argument("notebook", type=Path)
     parser.add_argument("--html", type=Path, help="write the executed notebook as a page")
-    parser.add_argument("--save", action="store_true", help="write the outputs into the notebook itself")
+    parser.add_argument(
+        "--save", action="store_true", help="write the outputs into the notebook itself"
+    )
     options = parser.parse_args()
     path = options.notebook if options.notebook.exists() else HERE / options.notebook
     with tempfile.TemporaryDirectory(prefix="qfnb-demo-") as state:
@@ -50,7 +52,8 @@ def execute(path: Path) -> Any:
 
     notebook = nbformat.read(path, as_version=4)
     total = sum(cell.cell_type == "code" for cell in notebook.cells)
-    done, started = 0, time.perf_counter()
+    done = 0
+    started = time.perf_counter()
 
     def report_cell(cell: Any, cell_index: int) -> None:
         nonlocal done
@@ -58,7 +61,9 @@ def execute(path: Path) -> Any:
             return
         done += 1
         first = next((line for line in cell.source.splitlines() if line.strip()), "")
-        print(f"[{done:2d}/{total}] {time.perf_counter() - started:5.1f} s  {first[:70]}", flush=True)
+        print(
+            f"[{done:2d}/{total}] {time.perf_counter() - started:5.1f} s  {first[:70]}", flush=True
+        )
 
     client = NotebookClient(
         notebook,

@@ -1,4 +1,5 @@
-"""Baidu Qianfan (千帆) inside Jupyter: chat, fine-tuning, evaluation and images as magics and live panels.
+"""Baidu Qianfan (千帆) inside Jupyter: chat, fine-tuning, evaluation and images as magics and live
+panels.
 
 Names are loaded on first use, so that `import qfnb` and `%load_ext qfnb` stay fast.
 """
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
         resources as resources,
         trainer as trainer,
     )
-    from .batching.api import abatch as abatch, batch as batch, estimate as estimate, resume as resume
+    from .batching.api import (
+        abatch as abatch,
+        batch as batch,
+        estimate as estimate,
+        resume as resume,
+    )
     from .batching.batch import Batch as Batch
     from .batching.journal_check import check_batch as check_batch
     from .batching.journal_store import batches as batches
@@ -71,7 +77,11 @@ if TYPE_CHECKING:
         models as models,
         services as services,
     )
-    from .trainer import EventHandler as EventHandler, LLMFinetune as LLMFinetune, TrainConfig as TrainConfig
+    from .trainer import (
+        EventHandler as EventHandler,
+        LLMFinetune as LLMFinetune,
+        TrainConfig as TrainConfig,
+    )
     from .trainer.sweep.api import sweep as sweep
     from .transport.clock import testing as testing
     from .transport.response import Response as Response
@@ -123,7 +133,9 @@ import_hook.install(sys.modules[__name__])
 
 def _register_displays() -> None:
     """Let values show themselves in a notebook that has not loaded the magics."""
-    if (ipython := sys.modules.get("IPython")) is not None and (shell := ipython.get_ipython()) is not None:
+    if (ipython := sys.modules.get("IPython")) is not None and (
+        shell := ipython.get_ipython()
+    ) is not None:
         importlib.import_module(".views.formatters", __name__).register(shell.display_formatter)
 
 

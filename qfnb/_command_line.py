@@ -1,7 +1,8 @@
-"""Commands of `qfnb`, on typer: help and usage in the user's language, and the loading of what one command needs.
+"""Commands of `qfnb`, on typer: help and usage in the user's language, and the loading of what one
+command needs.
 
-Messages stand in the declarations as `tr_noop("...")`; they are translated when a command is built, that is when
-it is used.
+Messages stand in the declarations as `tr_noop("...")`; they are translated when a command is built,
+that is when it is used.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from pydantic import ValidationError
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from ._language import tr, tr_noop
-from ._text import align_columns, did_you_mean
+from .base.language import tr, tr_noop
+from .base.text import align_columns, did_you_mean
 from .errors import InvalidArgumentError
 
 USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
@@ -73,7 +74,9 @@ class _Translated:
 
 @cache
 def _folding_columns() -> Any:
-    """Return rich's columns, but with text that is folded: Chinese has no spaces to wrap at, and rich would cut it."""
+    """Return rich's columns, but with text that is folded: Chinese has no spaces to wrap at, and
+    rich would cut it.
+    """
     from rich.columns import Columns  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -112,7 +115,9 @@ class Group(_Translated, TyperGroup):
         if args[0] not in names:
             command = f"{ctx.command_path} {args[0]}"
             hint = did_you_mean(args[0], names)
-            raise InvalidArgumentError(tr("there is no command `{command}`{hint}", command=command, hint=hint))
+            raise InvalidArgumentError(
+                tr("there is no command `{command}`{hint}", command=command, hint=hint)
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -131,7 +136,9 @@ class LazyGroup(Group):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return what the list of commands shows of one."""
-        return Command(name=cmd_name, help=self.table[cmd_name][1]) if cmd_name in self.table else None
+        return (
+            Command(name=cmd_name, help=self.table[cmd_name][1]) if cmd_name in self.table else None
+        )
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """Return the command that a line begins with, imported now, and the words behind it."""
@@ -147,7 +154,9 @@ class LazyGroup(Group):
 
 def create_app(help_text: str, *, group: type[Group] = Group, **settings: Any) -> typer.Typer:
     """Return a group without commands; its help is a message of `tr_noop`."""
-    return typer.Typer(cls=group, help=help_text, add_completion=False, rich_markup_mode="rich", **settings)
+    return typer.Typer(
+        cls=group, help=help_text, add_completion=False, rich_markup_mode="rich", **settings
+    )
 
 
 def single_command(function: Callable[..., Any], name: str, help_text: str) -> typer.Typer:
@@ -159,11 +168,14 @@ def single_command(function: Callable[..., Any], name: str, help_text: str) -> t
 
 def explain_usage_error(error: Any) -> str:
     """Return what is wrong with a line, in the user's language, and where help is."""
-    kind, context = type(error).__name__, getattr(error, "ctx", None)
+    kind = type(error).__name__
+    context = getattr(error, "ctx", None)
     parameter = getattr(error, "param", None)
     name = _name_of(parameter) if parameter is not None else ""
     if kind == "NoSuchOption":
-        options = [option for row in context.command.params for option in row.opts] if context else []
+        options = (
+            [option for row in context.command.params for option in row.opts] if context else []
+        )
         hint = did_you_mean(error.option_name, options)
         text = tr("there is no option {name}{hint}", name=error.option_name, hint=hint)
     elif kind == "MissingParameter":
@@ -195,7 +207,9 @@ def _explain_value(error: Any, name: str) -> str:
     return f"{name}: {error.message}"
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Iterable[int] = ()) -> None:
+def print_table(
+    heads: Sequence[str], rows: Iterable[Sequence[object]], *, numeric: Iterable[int] = ()
+) -> None:
     """Print columns that are aligned also where a character is two cells wide; nothing is cut.
 
     Args:

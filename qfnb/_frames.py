@@ -1,4 +1,6 @@
-"""DataFrames whose class has a name, by which a notebook shows them shortly; what is made of them is plain."""
+"""DataFrames whose class has a name, by which a notebook shows them shortly; what is made of them
+is plain.
+"""
 
 from functools import cache
 from typing import Any
@@ -9,12 +11,17 @@ def frame_class(name: str) -> Any:
     """Return the class of this name: a `pandas.DataFrame`, pickled as one."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    members = {"__module__": __name__, "__reduce__": lambda self: (pd.DataFrame, (pd.DataFrame(self),))}
+    members = {
+        "__module__": __name__,
+        "__reduce__": lambda self: (pd.DataFrame, (pd.DataFrame(self),)),
+    }
     return type(name, (pd.DataFrame,), members)
 
 
 def is_list(value: object) -> bool:
-    """Return whether a value is one of these: a list of models, calls, trainings, ..., and no data."""
+    """Return whether a value is one of these: a list of models, calls, trainings, ..., and no
+    data.
+    """
     return type(value).__module__ == __name__
 
 

@@ -1,4 +1,6 @@
-"""The one reader of JSONL, CSV and Parquet, for datasets and batches: rows as a stream, with their lines."""
+"""The one reader of JSONL, CSV and Parquet, for datasets and batches: rows as a stream, with their
+lines.
+"""
 
 import codecs
 import contextlib
@@ -9,13 +11,15 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, Final
 
-from ._language import tr, tr_noop
 from ._notices import warn_once
-from ._text import clip
+from .base.language import tr, tr_noop
+from .base.text import clip
 from .errors import DatasetError, InvalidArgumentError
 
 MAX_CELL_CHARACTERS = 2**31 - 1
-"""Characters of a CSV cell; Python's own limit of 131,072 is short for a prompt with a document in it."""
+"""Characters of a CSV cell; Python's own limit of 131,072 is short for a prompt with a document in
+it.
+"""
 
 NOT_UTF8 = tr_noop("not UTF-8 text (GBK, perhaps): save the file as UTF-8")
 
@@ -26,7 +30,9 @@ SAMPLE_BYTES: Final = 1024 * 1024
 """Bytes by which the encoding of a file is told."""
 
 MIN_COMMON_SHARE: Final = 0.8
-"""The share of a GBK text's characters that GB2312 has, too; accented letters, read as GBK, are rare characters."""
+"""The share of a GBK text's characters that GB2312 has, too; accented letters, read as GBK, are
+rare characters.
+"""
 
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -42,7 +48,9 @@ class RowError(ValueError):
 
     def __init__(self, reason: str, column: str = "", columns: Sequence[str] = ()) -> None:
         super().__init__(reason)
-        self.reason, self.column, self.columns = reason, column, columns
+        self.reason = reason
+        self.column = column
+        self.columns = columns
 
 
 def describe_no_rows(suffix: str, size: int) -> str:
@@ -53,12 +61,17 @@ def describe_no_rows(suffix: str, size: int) -> str:
         size: of the file, in bytes.
     """
     if suffix in {".csv", ".tsv"}:
-        return tr("there are no rows below the header") if size else tr("the file is empty: it has no header either")
+        return (
+            tr("there are no rows below the header")
+            if size
+            else tr("the file is empty: it has no header either")
+        )
     return tr("the file has no rows")
 
 
 def read_jsonl(file: IO[bytes], name: str, expected: str = "") -> Iterator[tuple[int, object]]:
-    """Yield the line number (from 1) and the value of every line that is not blank, or its RowError.
+    """Yield the line number (from 1) and the value of every line that is not blank, or its
+    RowError.
 
     Args:
         file: open for reading bytes.
@@ -76,7 +89,8 @@ def read_jsonl(file: IO[bytes], name: str, expected: str = "") -> Iterator[tuple
 
 
 def read_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError]]:
-    """Yield the line number (from 1) and the text of every line, or its RowError where it cannot be decoded.
+    """Yield the line number (from 1) and the text of every line, or its RowError where it cannot be
+    decoded.
 
     Raises:
         DatasetError: the file is UTF-16.
@@ -86,7 +100,10 @@ def read_lines(file: IO[bytes], name: str) -> Iterator[tuple[int, str | RowError
         if number == 1:
             _raise_if_utf16(line, name)
         try:
-            yield number, line.decode(encoding).removeprefix("\ufeff" if number == 1 else "").rstrip("\r\n")
+            yield (
+                number,
+                line.decode(encoding).removeprefix("\ufeff" if number == 1 else "").rstrip("\r\n"),
+            )
         except UnicodeDecodeError:
             yield number, RowError(tr(NOT_UTF8))
 
@@ -104,10 +121,12 @@ def read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[tuple
     """
     csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL_CHARACTERS))
     reader = csv.reader(_decoded_lines(file, name), delimiter=delimiter)
-    previous_line, is_heading = 0, True
+    previous_line = 0
+    is_heading = True
     try:
         for cells in reader:
-            line, previous_line = previous_line + 1, reader.line_num
+            line = previous_line + 1
+            previous_line = reader.line_num
             if is_heading:
                 _validate_heading(cells, name)
             if cells or is_heading:
@@ -118,7 +137,10 @@ def read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[tuple
 
 
 def read_parquet(
-    file: IO[bytes], name: str, first_group: int = 0, on_group: Callable[[int, int], object] | None = None
+    file: IO[bytes],
+    name: str,
+    first_group: int = 0,
+    on_group: Callable[[int, int], object] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows; a cell without a value is None.
 
@@ -171,7 +193,9 @@ def import_pyarrow(user: str = "") -> Any:
         import pyarrow as pa  # noqa: PLC0415 - 40 MB that only Parquet needs
     except ImportError:
         user = user or tr("Parquet files")
-        raise InvalidArgumentError(tr("{user} need pyarrow: pip install 'qfnb[parquet]'", user=user)) from None
+        raise InvalidArgumentError(
+            tr("{user} need pyarrow: pip install 'qfnb[parquet]'", user=user)
+        ) from None
     return pa
 
 
@@ -192,7 +216,8 @@ def read_text(file: IO[bytes], name: str) -> str:
 
 
 def find_encoding(file: IO[bytes], name: str) -> str:
-    """Return the encoding of a text from here on, "utf-8" or `GBK`; a notice says where it is the latter.
+    """Return the encoding of a text from here on, "utf-8" or `GBK`; a notice says where it is the
+    latter.
 
     Args:
         file: open for reading bytes; it stays where it is. One that cannot be read twice is UTF-8.
@@ -223,7 +248,9 @@ def _is_gbk(sample: bytes) -> bool:
 
 
 def _decode_beginning(sample: bytes, encoding: str, *, is_whole: bool = False) -> str | None:
-    """Return a sample as text, without a character that its end cuts; None where it is not in this encoding."""
+    """Return a sample as text, without a character that its end cuts; None where it is not in this
+    encoding.
+    """
     try:
         return codecs.getincrementaldecoder(encoding)().decode(sample, is_whole)
     except UnicodeDecodeError:
@@ -245,7 +272,11 @@ def _parse_json(text: str, expected: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        column = tr(" at column {column}", column=error.colno) if isinstance(error, json.JSONDecodeError) else ""
+        column = (
+            tr(" at column {column}", column=error.colno)
+            if isinstance(error, json.JSONDecodeError)
+            else ""
+        )
         hint = tr("; expected {expected}", expected=expected) if expected else ""
         return RowError(
             tr(
@@ -260,7 +291,9 @@ def _parse_json(text: str, expected: str) -> object:
 
 def _decoded_lines(file: IO[bytes], name: str) -> Iterator[str]:
     encoding = find_encoding(file, name)
-    text = io.TextIOWrapper(file, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+    text = io.TextIOWrapper(
+        file, encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline=""
+    )
     try:
         yield from text
     except UnicodeDecodeError:
@@ -271,7 +304,9 @@ def _decoded_lines(file: IO[bytes], name: str) -> Iterator[str]:
 
 
 def _undecodable_line(file: IO[bytes], name: str) -> int | None:
-    """Return the first line that cannot be decoded: text is decoded in blocks, so it has to be looked for."""
+    """Return the first line that cannot be decoded: text is decoded in blocks, so it has to be
+    looked for.
+    """
     if not file.seekable():
         return None
     file.seek(0)
@@ -286,4 +321,6 @@ def _raise_if_utf16(beginning: bytes, name: str) -> None:
 def _validate_heading(columns: list[str], name: str) -> None:
     for index, column in enumerate(columns):
         if column in columns[:index]:
-            raise DatasetError(tr("two columns are called {column!r}", column=column), path=name, line=1)
+            raise DatasetError(
+                tr("two columns are called {column!r}", column=column), path=name, line=1
+            )

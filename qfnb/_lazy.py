@@ -1,4 +1,6 @@
-"""Lazy exports of a package: names are imported on first use, so that importing the package is fast."""
+"""Lazy exports of a package: names are imported on first use, so that importing the package is
+fast.
+"""
 
 import importlib
 import sys
@@ -14,8 +16,8 @@ def lazy_exports(
 
     Args:
         package: its name.
-        exports: module below the package -> the public names that it defines, separated by spaces; a module that
-            is public itself has its own name there.
+        exports: module below the package -> the public names that it defines, separated by spaces;
+            a module that is public itself has its own name there.
     """
     modules = {name: module for module, names in exports.items() for name in names.split()}
     namespace = vars(sys.modules[package])

@@ -1,4 +1,5 @@
-"""Remarks with which nothing is wrong: a warning of the log in a script, one grey line in a notebook.
+"""Remarks with which nothing is wrong: a warning of the log in a script, one grey line in a
+notebook.
 
 `views.formatters` shows them in a notebook; who draws an answer collects those that belong to it.
 """

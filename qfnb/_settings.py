@@ -35,13 +35,17 @@ SETTINGS_WITHOUT_EFFECT: dict[str, object] = {
     "use_custom_endpoint": False,
     "v2_infer_api_downgrade": False,
 }
-"""Settings of the official SDK that can be set and read, and change nothing here -> its defaults."""
+"""Settings of the official SDK that can be set and read, and change nothing here -> its
+defaults.
+"""
 
 UNSET_VALUES: dict[str, object] = {
     "llm_api_retry_backoff_factor": 1,
     "llm_api_retry_err_codes": frozenset([2, 15, 18, 336100, 336501, 336502]),
 }
-"""Settings that have the official SDK's value only when they are set -> what is read before that."""
+"""Settings that have the official SDK's value only when they are set -> what is read before
+that.
+"""
 
 
 class Settings(BaseModel):
@@ -110,7 +114,9 @@ class Settings(BaseModel):
     """Refuse a retired model instead of asking what replaces it."""
 
     platform: str = ""
-    """`sandbox` forces the sandbox, `qianfan` forbids it; "" uses the sandbox when there is no key."""
+    """`sandbox` forces the sandbox, `qianfan` forbids it; "" uses the sandbox when there is no
+    key.
+    """
 
     iam_sign_expiration_sec: int = 300
     """Seconds that a signature is valid."""
@@ -137,7 +143,9 @@ class Settings(BaseModel):
     """Seconds that an inference call may take, with all its attempts."""
 
     llm_api_retry_backoff_factor: float | None = None
-    """Seconds before the second attempt of an inference call, doubled for each further one; unset: delays of qfnb."""
+    """Seconds before the second attempt of an inference call, doubled for each further one; unset:
+    delays of qfnb.
+    """
 
     llm_api_retry_jitter: float = 1
     """Seconds at random that are added to these delays, at most."""
@@ -146,7 +154,9 @@ class Settings(BaseModel):
     """Seconds of such a delay at most."""
 
     llm_api_retry_err_codes: frozenset[int | str] | None = None
-    """Error codes, with commas between them, that inference calls are tried again for; unset: a busy platform's."""
+    """Error codes, with commas between them, that inference calls are tried again for; unset: a
+    busy platform's.
+    """
 
     console_api_retry_count: int = 3
     """Attempts of a management call, the first included."""
@@ -158,7 +168,9 @@ class Settings(BaseModel):
     """Seconds until a connection must be open."""
 
     first_token_timeout: float = 300
-    """Seconds that a stream may be silent before its first piece: long prompts and hidden thinking take long."""
+    """Seconds that a stream may be silent before its first piece: long prompts and hidden thinking
+    take long.
+    """
 
     idle_timeout: float = 120
     """Seconds that a stream may be silent between two pieces; pieces of thinking count."""
@@ -185,7 +197,9 @@ class Settings(BaseModel):
     """Seconds between two questions for the state of a dataset's release."""
 
     keep_conversations: bool = True
-    """Keep the conversations of `%%qfchat --session` on disk, for other kernels; off, they end with the kernel."""
+    """Keep the conversations of `%%qfchat --session` on disk, for other kernels; off, they end with
+    the kernel.
+    """
 
     max_row_mb: float = 10
     """MB of text that a row of a batch may have; the longest context of a model is about 6."""
@@ -202,12 +216,20 @@ class Settings(BaseModel):
     @field_validator("llm_api_retry_err_codes", mode="before")
     @classmethod
     def _split_codes(cls, value: object) -> object:
-        """Return the codes of a text, as the environment has them, and those of a set as they are."""
+        """Return the codes of a text, as the environment has them, and those of a set as they
+        are.
+        """
         if not isinstance(value, str):
             return value
-        return [int(code) if code.strip().isdigit() else code.strip() for code in value.split(",") if code.strip()]
+        return [
+            int(code) if code.strip().isdigit() else code.strip()
+            for code in value.split(",")
+            if code.strip()
+        ]
 
-    @field_validator("base_url", "console_api_base_url", "iam_base_url", "bos_base_url", "openai_base_url")
+    @field_validator(
+        "base_url", "console_api_base_url", "iam_base_url", "bos_base_url", "openai_base_url"
+    )
     @classmethod
     def _refuse_secrets(cls, address: str) -> str:
         if problem := secret_in_address(address):
@@ -215,4 +237,6 @@ class Settings(BaseModel):
         return address
 
     prices: str = ""
-    """A CSV or JSON file of your own prices, or JSON itself; they win over the list prices (`wire.own_prices`)."""
+    """A CSV or JSON file of your own prices, or JSON itself; they win over the list prices
+    (`wire.own_prices`).
+    """

@@ -1,4 +1,6 @@
-"""Tables of other packages as rows of Python values: pandas, polars, DuckDB, and what has Arrow's stream."""
+"""Tables of other packages as rows of Python values: pandas, polars, DuckDB, and what has Arrow's
+stream.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ._jsonl_csv_parquet import import_pyarrow
-from ._language import tr
+from .base.language import tr
 from .errors import InvalidArgumentError
 
 Row = dict[str, Any]
@@ -38,7 +40,8 @@ class Table:
 def open_table(value: object) -> Table | None:
     """Return a table; None for what is none, a single column (a Series) among it.
 
-    A LazyFrame is collected, and the query of a DuckDB relation run, once. Other tables are read by pyarrow.
+    A LazyFrame is collected, and the query of a DuckDB relation run, once. Other tables are read by
+    pyarrow.
 
     Raises:
         InvalidArgumentError: two columns have the same name, or pyarrow is needed and missing.
@@ -58,14 +61,21 @@ def open_table(value: object) -> Table | None:
 def is_pandas_frame(value: object) -> bool:
     """Return whether a value is a pandas DataFrame; pandas need not be loaded."""
     kinds = type(value).__mro__
-    return any(kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas") for kind in kinds)
+    return any(
+        kind.__name__ == "DataFrame" and kind.__module__.startswith("pandas") for kind in kinds
+    )
 
 
 def _pandas_table(frame: Any) -> Table:
     if len(frame.columns) == 0:  # itertuples then has no rows either
         return Table("DataFrame", (), lambda: ({} for _ in range(len(frame))), len(frame))
     columns = _validate_columns(frame.columns)
-    return Table("DataFrame", columns, lambda: _to_rows(columns, frame.itertuples(index=False, name=None)), len(frame))
+    return Table(
+        "DataFrame",
+        columns,
+        lambda: _to_rows(columns, frame.itertuples(index=False, name=None)),
+        len(frame),
+    )
 
 
 def _polars_table(table: Any) -> Table | None:
@@ -87,7 +97,9 @@ def _to_rows(columns: Sequence[str], cells: Iterable[Sequence[Any]]) -> Iterator
 
 
 def _arrow_table(table: Any) -> Table | None:
-    """Return a table that has Arrow's stream or `__dataframe__`, which is not copied; None for a single column."""
+    """Return a table that has Arrow's stream or `__dataframe__`, which is not copied; None for a
+    single column.
+    """
     arrow = import_pyarrow(tr("Tables of the type {kind}", kind=type(table).__name__))
 
     def open_reader() -> Any:
@@ -110,7 +122,9 @@ def _arrow_table(table: Any) -> Table | None:
     columns = _validate_columns(first_reader.schema.names)
     total = len(table) if isinstance(table, Sized) else None
     if hasattr(table, "read_next_batch"):
-        return Table(type(table).__name__, columns, lambda: read(first_reader), total, is_rereadable=False)
+        return Table(
+            type(table).__name__, columns, lambda: read(first_reader), total, is_rereadable=False
+        )
     first_reader.close()
     return Table(type(table).__name__, columns, lambda: read(open_reader()), total)
 
@@ -123,5 +137,7 @@ def _validate_columns(names: Iterable[object]) -> tuple[str, ...]:
     """
     columns = tuple(map(str, names))
     if len(set(columns)) < len(columns):
-        raise InvalidArgumentError(tr("two columns have the same name: {columns}", columns=tr(", ").join(columns)))
+        raise InvalidArgumentError(
+            tr("two columns have the same name: {columns}", columns=tr(", ").join(columns))
+        )
     return columns

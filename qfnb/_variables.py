@@ -6,7 +6,9 @@ from typing import Any
 
 
 def find_variables(matches: Callable[[Any], bool]) -> dict[str, Any]:
-    """Return the notebook's variables whose values match, the oldest first; none without a notebook."""
+    """Return the notebook's variables whose values match, the oldest first; none without a
+    notebook.
+    """
     package = sys.modules.get("IPython")  # without it there is no notebook
     shell = None if package is None else package.get_ipython()
     variables = list(getattr(shell, "user_ns", {}).items())

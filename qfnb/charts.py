@@ -1,7 +1,8 @@
 """Charts of an evaluation: `from qfnb import charts; charts.bars(report)`.
 
-Each shows itself in a notebook, has `alt` text with its numbers, and is written by `save("bars.png")`;
-`report.save("r.html")` puts them on the page. `charts.trend()` is of all evaluations in the history.
+Each shows itself in a notebook, has `alt` text with its numbers, and is written by
+`save("bars.png")`; `report.save("r.html")` puts them on the page. `charts.trend()` is of all
+evaluations in the history.
 """
 
 from .views.evaluation.charts import Charts, all_charts

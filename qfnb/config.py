@@ -1,9 +1,11 @@
 """Settings and credentials: where they come from, and in which order; keys are never shown.
 
-Order: keywords of a constructor or call > attributes set on `get_config()` > environment `QIANFAN_*` >
-the file named by `QIANFAN_DOT_ENV_CONFIG_FILE` > defaults. A `.env` that merely lies in the working
-directory is not read: a cloned repository must not be able to send your key to another host. Keys that
-`%qfauth set --keep` has put into the keyring, or that are among Colab's secrets, are used where all of these
+Order: keywords of a constructor or call > attributes set on `get_config()` > environment
+`QIANFAN_*` > the file named by `QIANFAN_DOT_ENV_CONFIG_FILE` > defaults. A `.env` that merely lies
+in the working
+directory is not read: a cloned repository must not be able to send your key to another host. Keys
+that `%qfauth set --keep` has put into the keyring, or that are among Colab's secrets, are used
+where all of these
 have no key at all: the keys of two accounts are never mixed.
 """
 
@@ -18,11 +20,16 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from . import kept_keys
-from ._language import LANGUAGES, choose_language, language, tr
 from ._notices import warn_once
 from ._settings import SETTINGS_WITHOUT_EFFECT, UNSET_VALUES, Settings as Settings
-from ._text import describe_problem
-from .credentials import NO_SECRET as NO_SECRET, PREFIX, Credentials as Credentials, Secret as Secret
+from .base.language import LANGUAGES, choose_language, language, tr
+from .base.text import describe_problem
+from .credentials import (
+    NO_SECRET as NO_SECRET,
+    PREFIX,
+    Credentials as Credentials,
+    Secret as Secret,
+)
 from .errors import InvalidArgumentError
 
 MODEL_NAMES = ("model", "image_model", "embedding_model", "rerank_model")
@@ -30,9 +37,11 @@ KEY_NAMES = tuple(f.name for f in fields(Credentials))
 
 
 class Config:
-    """The settings as users change them: `get_config().ak = "..."`, in upper or lower case; None forgets it again.
+    """The settings as users change them: `get_config().ak = "..."`, in upper or lower case; None
+    forgets it again.
 
-    `lang`, the language of messages and panels, is "zh" or "en"; by default `QFNB_LANG`, else the locale.
+    `lang`, the language of messages and panels, is "zh" or "en"; by default `QFNB_LANG`, else the
+    locale.
     """
 
     def __init__(self) -> None:
@@ -67,7 +76,9 @@ class Config:
             return self.__delattr__(name)
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         is_secret = Settings.model_fields[name.lower()].annotation is Secret
-        self._overrides[name.lower()] = Secret(text) if is_secret and isinstance(text, str) else text
+        self._overrides[name.lower()] = (
+            Secret(text) if is_secret and isinstance(text, str) else text
+        )
         return None
 
     def __delattr__(self, name: str) -> None:
@@ -77,13 +88,17 @@ class Config:
 
     @contextlib.contextmanager
     def unset(self) -> Iterator[None]:
-        """Forget for a while what was set by hand; what is set meanwhile is forgotten at the end."""
+        """Forget for a while what was set by hand; what is set meanwhile is forgotten at the
+        end.
+        """
         earlier = dict(self._overrides), dict(self._without_effect)
         self._overrides.clear()
         try:
             yield
         finally:
-            for values, earlier_values in zip((self._overrides, self._without_effect), earlier, strict=True):
+            for values, earlier_values in zip(
+                (self._overrides, self._without_effect), earlier, strict=True
+            ):
                 values.clear()
                 values.update(earlier_values)
 
@@ -97,7 +112,9 @@ _config = Config()
 
 def _set_language(value: object) -> None:
     if value is not None and value not in LANGUAGES:
-        raise InvalidArgumentError(tr("lang={value!r}: must be 'en' or 'zh', or None for the default", value=value))
+        raise InvalidArgumentError(
+            tr("lang={value!r}: must be 'en' or 'zh', or None for the default", value=value)
+        )
     choose_language(str(value) if value else None)
 
 
@@ -135,7 +152,9 @@ _cached_settings: tuple[_SettingsInputs, Settings] | None = None
 
 
 def _environment() -> dict[Any, Any]:
-    """Return the environment as bytes: comparing it takes microseconds, decoding it half of a call's time."""
+    """Return the environment as bytes: comparing it takes microseconds, decoding it half of a
+    call's time.
+    """
     return dict(getattr(os.environ, "_data", os.environ))
 
 
@@ -166,18 +185,33 @@ def _explicit_settings() -> dict[str, Any]:
 
 
 def _kept_keys(values: Mapping[str, Any]) -> tuple[dict[str, Secret], str]:
-    """Return the kept keys for the platform of these settings, and where they are; none where there is another key."""
-    if values.get("platform") == "sandbox" or any(values.get(name) for name in (*KEY_NAMES, "bearer_token")):
+    """Return the kept keys for the platform of these settings, and where they are; none where there
+    is another key.
+    """
+    if values.get("platform") == "sandbox" or any(
+        values.get(name) for name in (*KEY_NAMES, "bearer_token")
+    ):
         return {}, ""
     return kept_keys.read(_state_path(), audience(values))
 
 
-_ADDRESSES = ("openai_base_url", "profile", "base_url", "console_api_base_url", "iam_base_url", "bos_base_url")
+_ADDRESSES = (
+    "openai_base_url",
+    "profile",
+    "base_url",
+    "console_api_base_url",
+    "iam_base_url",
+    "bos_base_url",
+)
 
 
 def audience(values: Mapping[str, Any]) -> str:
     """Return what keys are kept for: Qianfan, or the addresses that these settings name instead."""
-    names = (name for name in _ADDRESSES if values.get(name) not in {None, Settings.model_fields[name].default})
+    names = (
+        name
+        for name in _ADDRESSES
+        if values.get(name) not in {None, Settings.model_fields[name].default}
+    )
     return " ".join(str(values[name]) for name in names) or "qianfan"
 
 
@@ -226,14 +260,22 @@ def validate_rate_limits(current: Settings) -> None:
     for name in ("qps_limit", "rpm_limit", "tpm_limit"):
         if not math.isfinite(value := getattr(current, name)) or value < 0:
             raise InvalidArgumentError(
-                tr("QIANFAN_{name}={value!r}: must be a number, 0 for no limit", name=name.upper(), value=value)
+                tr(
+                    "QIANFAN_{name}={value!r}: must be a number, 0 for no limit",
+                    name=name.upper(),
+                    value=value,
+                )
             )
     if current.qps_limit and current.rpm_limit:
-        raise InvalidArgumentError(tr("QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one"))
+        raise InvalidArgumentError(
+            tr("QIANFAN_QPS_LIMIT and QIANFAN_RPM_LIMIT are both set: keep one")
+        )
 
 
 def state_dir(subfolder: str = "") -> Path:
-    """Return the folder of the user's state (QFNB_STATE_DIR), or one in it; created if missing, with mode 0700."""
+    """Return the folder of the user's state (QFNB_STATE_DIR), or one in it; created if missing,
+    with mode 0700.
+    """
     for path in (root := _state_path(), root / subfolder):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return root / subfolder
@@ -283,8 +325,12 @@ def _dotenv() -> dict[str, str]:
                 kind=type(error).__name__,
             )
         ) from None
-    pairs = (line.removeprefix("export ").split("=", 1) for line in map(str.strip, lines) if "=" in line)
-    return {key.strip(): value.strip().strip("\"'") for key, value in pairs if not key.startswith("#")}
+    pairs = (
+        line.removeprefix("export ").split("=", 1) for line in map(str.strip, lines) if "=" in line
+    )
+    return {
+        key.strip(): value.strip().strip("\"'") for key, value in pairs if not key.startswith("#")
+    }
 
 
 def _format_error(error: ValidationError) -> str:

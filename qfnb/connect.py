@@ -1,6 +1,8 @@
-"""Selects the platform of each call: the cloud, another server, or the sandbox when there is no key.
+"""Selects the platform of each call: the cloud, another server, or the sandbox when there is no
+key.
 
-It is selected for each call from the present settings, so that a key set in one cell is used in the next.
+It is selected for each call from the present settings, so that a key set in one cell is used in the
+next.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import config
-from ._language import tr
+from .base.language import tr
 from .config import Credentials, Settings
 from .errors import CredentialsError, InvalidArgumentError
 from .transport import fork_and_exit, model_list
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from .sandbox import Address
 
 SANDBOX_TTL_S = 1.0
-"""Seconds for which a sandbox that was reached counts as running, unless a connection to it breaks."""
+"""Seconds for which a sandbox that was reached counts as running, unless a connection to it
+breaks.
+"""
 
 SANDBOX_POLLING_S = 0.3
 """Seconds between two polls of a job in the sandbox."""
@@ -42,7 +46,9 @@ PROFILES = {
     "tokenplan": "https://qianfan.baidubce.com/v2/tokenplan/personal",
     "tokenplan-team": "https://qianfan.baidubce.com/v2/tokenplan/team",
 }
-"""Base URLs of the international site and of the plans that have their own; they take an API key."""
+"""Base URLs of the international site and of the plans that have their own; they take an API
+key.
+"""
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,13 @@ def client(keys: Mapping[str, str | None] | None = None) -> Client:
         SandboxError: no key is set and the sandbox cannot start.
     """
     global _last_choice
-    settings, explicit_keys = config.settings(), dict(keys or {})
+    settings = config.settings()
+    explicit_keys = dict(keys or {})
     last = _last_choice
     if last and last.settings is settings and last.keys == explicit_keys:
         platform = last.client.platform
-        if platform.name != "sandbox" or platform == _recent_sandbox():  # a sandbox may have stopped
+        # a sandbox may have stopped
+        if platform.name != "sandbox" or platform == _recent_sandbox():
             return last.client
     platform = current_platform(keys)
     with _lock:
@@ -123,7 +131,8 @@ def current_platform(keys: Mapping[str, str | None] | None = None) -> Platform:
     if not credentials and not platform.openai:
         raise CredentialsError(
             tr(
-                "QIANFAN_PLATFORM=qianfan and no key is set\nset the variable QIANFAN_API_KEY, type the key "
+                "QIANFAN_PLATFORM=qianfan and no key is set\nset the variable QIANFAN_API_KEY, "
+                "type the key "
                 "into %qfauth set, or assign qfnb.get_config().api_key"
             )
         )
@@ -131,12 +140,16 @@ def current_platform(keys: Mapping[str, str | None] | None = None) -> Platform:
 
 
 def polling_interval(seconds: float) -> float:
-    """Return the seconds between two polls of a running job: at most `SANDBOX_POLLING_S` in the sandbox."""
+    """Return the seconds between two polls of a running job: at most `SANDBOX_POLLING_S` in the
+    sandbox.
+    """
     return min(seconds, SANDBOX_POLLING_S) if current_platform().name == "sandbox" else seconds
 
 
 def platform_info(keys: Mapping[str, str | None] | None = None) -> PlatformInfo:
-    """Return what a call would use now, without starting a sandbox; `keys` take precedence over settings."""
+    """Return what a call would use now, without starting a sandbox; `keys` take precedence over
+    settings.
+    """
     platform, credentials = _select_server(config.settings(), keys)
     if platform is not None:
         return PlatformInfo(platform.name, platform.host, credentials.kinds(), config.sources())
@@ -151,14 +164,17 @@ def keys_in_use(keys: Mapping[str, str | None] | None = None) -> Credentials:
     return _select_server(config.settings(), keys)[1]
 
 
-def _select_server(settings: Settings, keys: Mapping[str, str | None] | None) -> tuple[Platform | None, Credentials]:
+def _select_server(
+    settings: Settings, keys: Mapping[str, str | None] | None
+) -> tuple[Platform | None, Credentials]:
     """Return the platform, None for the sandbox, and the keys in use."""
     explicit_keys = dict(keys or {})
     base_url = explicit_keys.pop("base_url", None)
     credentials = Credentials.of(explicit_keys)
     openai_base_url = base_url or _openai_base_url(settings)
     if settings.platform == "sandbox" and not credentials and not openai_base_url:
-        return None, credentials  # whatever the keys in the settings are: this is also the way out of a wrong one
+        # whatever the keys in the settings are: this is also the way out of a wrong one
+        return None, credentials
     if not credentials and not base_url:  # the key in the settings is not sent to another server
         credentials = config.credentials(settings)
     base_url = openai_base_url
@@ -177,7 +193,10 @@ def uses_sandbox(settings: Settings, credentials: Credentials) -> bool:
     """
     if settings.platform not in {"", "qianfan", "sandbox"}:
         raise InvalidArgumentError(
-            tr("QIANFAN_PLATFORM={platform!r}: must be 'qianfan', 'sandbox' or unset", platform=settings.platform)
+            tr(
+                "QIANFAN_PLATFORM={platform!r}: must be 'qianfan', 'sandbox' or unset",
+                platform=settings.platform,
+            )
         )
     return settings.platform == "sandbox" or (not settings.platform and not credentials)
 
@@ -202,17 +221,25 @@ def _openai_base_url(settings: Settings) -> str:
 
 
 def _openai_platform(settings: Settings, base_url: str, credentials: Credentials) -> Platform:
-    """Return the platform of a server with OpenAI's API; a server without keys is sent the word "none"."""
+    """Return the platform of a server with OpenAI's API; a server without keys is sent the word
+    "none".
+    """
     if base_url.rstrip("/") in PROFILES.values() and not credentials.get("api_key"):
         raise CredentialsError(
             tr(
-                "{base_url} takes an API key of its own plan or site, and not {kinds}: set QIANFAN_API_KEY",
+                "{base_url} takes an API key of its own plan or site, and not {kinds}: set "
+                "QIANFAN_API_KEY",
                 base_url=base_url,
                 kinds=tr(", ").join(credentials.kinds()) or tr("none"),
             )
         )
     keys = credentials if credentials.get("api_key") else Credentials.of({"api_key": "none"})
-    urls = (settings.base_url, settings.console_api_base_url, settings.iam_base_url, settings.bos_base_url)
+    urls = (
+        settings.base_url,
+        settings.console_api_base_url,
+        settings.iam_base_url,
+        settings.bos_base_url,
+    )
     return Platform("custom", keys, *urls, openai=base_url)
 
 
@@ -222,14 +249,24 @@ def _configured_platform(settings: Settings, credentials: Credentials) -> Platfo
     Raises:
         CredentialsError: the API key has not the form of Qianfan's.
     """
-    defaults, console_url = Settings(), settings.console_api_base_url
-    is_default = (settings.base_url, console_url) == (defaults.base_url, defaults.console_api_base_url)
+    defaults = Settings()
+    console_url = settings.console_api_base_url
+    is_default = (settings.base_url, console_url) == (
+        defaults.base_url,
+        defaults.console_api_base_url,
+    )
     is_token = bool(settings.bearer_token) and not settings.api_key
-    if is_default and not is_token and credentials.api_key and not credentials.get("api_key").startswith("bce-v3/"):
+    if (
+        is_default
+        and not is_token
+        and credentials.api_key
+        and not credentials.get("api_key").startswith("bce-v3/")
+    ):
         raise CredentialsError(
             tr(
                 "api_key is no key of Qianfan, which begins with bce-v3/ALTAK-\n"
-                "for another server set QIANFAN_OPENAI_BASE_URL, too; else copy it whole from the console:"
+                "for another server set QIANFAN_OPENAI_BASE_URL, too; else copy it whole from the "
+                "console:"
                 " `%qfauth set`"
             )
         )
@@ -260,7 +297,9 @@ def _recent_sandbox() -> Platform | None:
     if _last_sandbox is None:
         return None
     platform, reached_at, state_folder = _last_sandbox
-    if time.monotonic() - reached_at > SANDBOX_TTL_S or state_folder != os.environ.get("QFNB_STATE_DIR", ""):
+    if time.monotonic() - reached_at > SANDBOX_TTL_S or state_folder != os.environ.get(
+        "QFNB_STATE_DIR", ""
+    ):
         return None
     client = _clients.get(platform)
     return None if client and client.is_connection_lost else platform
@@ -278,7 +317,9 @@ def _reset_in_child() -> object:
     """Drop the parent's clients, which may be fetching tokens just now."""
     global _clients, _last_choice, _lock
     inherited = _clients, _last_choice
-    _lock, _clients, _last_choice = threading.Lock(), {}, None
+    _lock = threading.Lock()
+    _clients = {}
+    _last_choice = None
     return inherited
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 from pydantic import SecretStr
 
-from ._language import tr, tr_noop
+from .base.language import tr, tr_noop
 from .errors import CredentialsError
 
 PREFIX = "QIANFAN_"
@@ -17,7 +17,12 @@ class Secret(SecretStr):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self:
-            raise TypeError(tr("keys are not pickled: set QIANFAN_API_KEY, or the keys in use, in the other process"))
+            raise TypeError(
+                tr(
+                    "keys are not pickled: set QIANFAN_API_KEY, or the keys in use, in the other "
+                    "process"
+                )
+            )
         return type(self), ("",)
 
     def __copy__(self) -> Self:
@@ -68,20 +73,28 @@ class Credentials:
         if self.api_key.get_secret_value().startswith("ALTAK"):
             raise CredentialsError(
                 tr(
-                    "api_key holds the access key of an IAM pair (ALTAK...): an API key begins with "
-                    "bce-v3/ALTAK-; set {prefix}ACCESS_KEY and {prefix}SECRET_KEY, or create an API key",
+                    "api_key holds the access key of an IAM pair (ALTAK...): an API key begins "
+                    "with "
+                    "bce-v3/ALTAK-; set {prefix}ACCESS_KEY and {prefix}SECRET_KEY, or create an "
+                    "API key",
                     prefix=PREFIX,
                 )
             )
         for name in ("access_key", "ak", "access_token"):
             if self.get(name).startswith("bce-v3/"):
                 raise CredentialsError(
-                    tr("{name} holds an API key (bce-v3/...): set {prefix}API_KEY", name=name, prefix=PREFIX)
+                    tr(
+                        "{name} holds an API key (bce-v3/...): set {prefix}API_KEY",
+                        name=name,
+                        prefix=PREFIX,
+                    )
                 )
 
     @classmethod
     def of(cls, values: Mapping[str, str | SecretStr | None]) -> Self:
-        """Create credentials from plain or secret text; surrounding blanks and quotes are dropped."""
+        """Create credentials from plain or secret text; surrounding blanks and quotes are
+        dropped.
+        """
         return cls(**{name: _parse_key(name, value) for name, value in values.items() if value})
 
     def get(self, name: str) -> str:
@@ -101,10 +114,11 @@ class Credentials:
 
     @property
     def tail(self) -> str:
-        """The end of the key's public id as `***abcdef`, by which users tell keys apart; "" without one.
+        """The end of the key's public id as `***abcdef`, by which users tell keys apart; "" without
+        one.
 
-        An API key's secret is behind the id, that of a pair is the second key: neither is shown. Of a key without
-        an id it is the last four characters.
+        An API key's secret is behind the id, that of a pair is the second key: neither is shown. Of
+        a key without an id it is the last four characters.
         """
         key = self.get("api_key")
         if key.startswith("bce-v3/"):
@@ -123,7 +137,9 @@ class Credentials:
 
 
 def secret_in_address(address: str) -> str:
-    """Return why a base URL is refused, without quoting it: a secret may be in it; "" where none can be."""
+    """Return why a base URL is refused, without quoting it: a secret may be in it; "" where none
+    can be.
+    """
     if "@" in address:
         return tr("a user name or password in an address is not used; pass the key as api_key")
     if "?" in address or "#" in address:
@@ -133,13 +149,16 @@ def secret_in_address(address: str) -> str:
 
 def _parse_key(name: str, value: str | SecretStr) -> Secret:
     if not isinstance(value, str | SecretStr):
-        raise CredentialsError(tr("{name} is a {kind}: it must be a string", name=name, kind=type(value).__name__))
+        raise CredentialsError(
+            tr("{name} is a {kind}: it must be a string", name=name, kind=type(value).__name__)
+        )
     secret = _strip_key(value if isinstance(value, str) else value.get_secret_value())
     del value
     if not _is_key(secret.get_secret_value()):
         raise CredentialsError(
             tr(
-                "{name} contains characters that no key has (a blank, a line break or non-ASCII): copy the key again",
+                "{name} contains characters that no key has (a blank, a line break or non-ASCII): "
+                "copy the key again",
                 name=name,
             )
         )

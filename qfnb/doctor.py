@@ -1,4 +1,5 @@
-"""What a bug report needs to say and what usually is wrong: `qfnb doctor`, `%qfauth doctor`. It holds no secret.
+"""What a bug report needs to say and what usually is wrong: `qfnb doctor`, `%qfauth doctor`. It
+holds no secret.
 
 Every check is a function that returns findings; a check that fails itself is a finding too.
 """
@@ -18,8 +19,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from . import config, connect
-from ._language import language, tr, tr_noop
-from ._text import labelled
+from .base.language import language, tr, tr_noop
+from .base.text import labelled
 from .errors import ConnectionFailed, QianfanError, RequestTimeoutError
 from .redact import redact
 
@@ -28,13 +29,15 @@ State = Literal["ok", "warn", "bad"]
 SIGNS: Final[dict[State, str]] = {"ok": "✓", "warn": "⚠", "bad": "✕"}  # of the text that is pasted
 
 PACKAGES: Final = (
-    "ipykernel", "ipywidgets", "ipython", "jupyterlab", "notebook", "httpx", "aiohttp", "pandas", "numpy", "matplotlib",
+    "ipykernel", "ipywidgets", "ipython", "jupyterlab", "notebook", "httpx", "aiohttp", "pandas",
+    "numpy", "matplotlib",
     "pydantic",
 )  # fmt: skip
 """Packages whose versions decide how qfnb behaves."""
 
 NETWORK_FILE_SYSTEMS: Final = frozenset({
-    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4",
+    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre",
+    "ncpfs", "nfs", "nfs4",
     "smb3", "smbfs", "virtiofs",
 })  # fmt: skip
 """File systems on which SQLite's write-ahead log and file locks may not hold."""
@@ -75,8 +78,11 @@ def examine(*, reach: bool = True) -> list[Finding]:
             findings.append(_describe_error(tr(topic), error))
         except Exception as error:  # noqa: BLE001 - a broken installation is what is looked for
             findings.append(Finding(tr(topic), "bad", f"{type(error).__name__}: {error}"))
-    distinct = {(finding.text, finding.remedy): finding for finding in reversed(findings)}  # of the same, the first
-    findings = [finding for finding in findings if distinct[finding.text, finding.remedy] is finding]
+    # of the same, the first
+    distinct = {(finding.text, finding.remedy): finding for finding in reversed(findings)}
+    findings = [
+        finding for finding in findings if distinct[finding.text, finding.remedy] is finding
+    ]
     return [Finding(f.topic, f.state, paste_safe(f.text), paste_safe(f.remedy)) for f in findings]
 
 
@@ -91,14 +97,16 @@ def _describe_error(topic: str, error: QianfanError, host: str = "") -> Finding:
     if isinstance(error, (ConnectionFailed, RequestTimeoutError)):
         remedy = tr(
             "Check the network. Set HTTPS_PROXY if it needs a proxy, and QIANFAN_BASE_URL and "
-            "QIANFAN_CONSOLE_API_BASE_URL if it has a gateway; to go on without a network: `%qfauth sandbox`"
+            "QIANFAN_CONSOLE_API_BASE_URL if it has a gateway; to go on without a network: "
+            "`%qfauth sandbox`"
         )
     return Finding(topic, "bad", text, remedy)
 
 
 def report(findings: list[Finding]) -> str:
     """Return findings as text that may be pasted anywhere."""
-    lines, topic = [], ""
+    lines = []
+    topic = ""
     for finding in findings:
         text = finding.text if finding.topic == topic else labelled(finding.topic, finding.text)
         lines.append(f"{SIGNS[finding.state]} {text}")
@@ -120,7 +128,13 @@ Line = tuple[State, str] | tuple[State, str, str]
 def check_python() -> Iterator[Line]:
     """Yield versions of qfnb, Python and the system."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    yield "ok", f"qfnb {_version('qfnb')} · {platform.python_implementation()} {platform.python_version()} · {system}"
+    yield (
+        "ok",
+        (
+            f"qfnb {_version('qfnb')} · {platform.python_implementation()} "
+            f"{platform.python_version()} · {system}"
+        ),
+    )
 
 
 def check_language() -> Iterator[Line]:
@@ -134,7 +148,14 @@ def check_front_end() -> Iterator[Line]:
         yield "ok", tr("no notebook: a program or a terminal")
         return
     kind = "ipykernel" if hasattr(shell, "kernel") else "terminal"
-    host = next((name for name in ("COLAB_RELEASE_TAG", "VSCODE_PID", "JUPYTERHUB_USER") if os.environ.get(name)), "")
+    host = next(
+        (
+            name
+            for name in ("COLAB_RELEASE_TAG", "VSCODE_PID", "JUPYTERHUB_USER")
+            if os.environ.get(name)
+        ),
+        "",
+    )
     yield "ok", f"{kind} {host}".strip()
 
 
@@ -158,7 +179,11 @@ def check_fonts() -> Iterator[Line]:
 
     name = chinese_font()
     remedy = tr("Install one, then restart the kernel: `apt install fonts-noto-cjk`")
-    yield ("ok", name) if name else ("warn", tr("no Chinese font: charts show boxes or letters"), remedy)
+    yield (
+        ("ok", name)
+        if name
+        else ("warn", tr("no Chinese font: charts show boxes or letters"), remedy)
+    )
 
 
 def check_state_folder() -> Iterator[Line]:
@@ -172,23 +197,36 @@ def check_state_folder() -> Iterator[Line]:
         yield (
             "bad",
             tr("it cannot be written to"),
-            tr("Set it to a folder of yours, then restart the kernel: `export QFNB_STATE_DIR=~/qfnb`"),
+            tr(
+                "Set it to a folder of yours, then restart the kernel: `export "
+                "QFNB_STATE_DIR=~/qfnb`"
+            ),
         )
     kind = file_system(folder)
     if kind in NETWORK_FILE_SYSTEMS:
-        remedy = tr("SQLite's locks may not hold on it; set it to a local disk: `export QFNB_STATE_DIR=/var/tmp/qfnb`")
+        remedy = tr(
+            "SQLite's locks may not hold on it; set it to a local disk: `export "
+            "QFNB_STATE_DIR=/var/tmp/qfnb`"
+        )
         yield "warn", tr("it is a network folder ({kind})", kind=kind), remedy
     if (damage := describe_damage()) is not None:
         yield "warn", *damage
 
 
 def describe_damage() -> tuple[str, str] | None:
-    """Return that the sandbox began anew, and where its damaged database is; None while there is none."""
+    """Return that the sandbox began anew, and where its damaged database is; None while there is
+    none.
+    """
     from .sandbox import process  # noqa: PLC0415 - only reports need it
 
     names = tr(", ").join(f"{path.parent.name}/{path.name}" for path in process.damaged_databases())
-    text = tr("The sandbox's database was damaged, so it began anew: what was trained or deployed before is gone.")
-    remedy = tr("The damaged file is {names} in the state folder; to delete it: `%qf clean`", names=names)
+    text = tr(
+        "The sandbox's database was damaged, so it began anew: what was trained or deployed "
+        "before is gone."
+    )
+    remedy = tr(
+        "The damaged file is {names} in the state folder; to delete it: `%qf clean`", names=names
+    )
     return (text, remedy) if names else None
 
 
@@ -220,7 +258,8 @@ def check_keys() -> Iterator[Line]:
         yield "ok", tr("no key is set: calls go to the local sandbox"), remedy
         return
     sources = tr(", ").join(
-        tr("{key} from {source}", key=name, source=source) for name, source in current.sources.items()
+        tr("{key} from {source}", key=name, source=source)
+        for name, source in current.sources.items()
     )
     yield "ok", f"{current.name} · {tr(', ').join(current.kinds)} · {sources}"
 
@@ -241,7 +280,15 @@ def check_reachability() -> Iterator[Line]:
         yield finding.state, finding.text, finding.remedy
         return
     milliseconds = 1000 * (time.perf_counter() - started_at)
-    yield "ok", tr("{host}: {count} models in {ms} ms", host=current.host, count=count, ms=f"{milliseconds:.0f}")
+    yield (
+        "ok",
+        tr(
+            "{host}: {count} models in {ms} ms",
+            host=current.host,
+            count=count,
+            ms=f"{milliseconds:.0f}",
+        ),
+    )
 
 
 REACHABILITY: Final = tr_noop("Platform")

@@ -17,7 +17,8 @@
     - NotActivatedError       the service is not activated, or the account is in arrears
     - ServerError             an error of the platform; trying again may help
   + UnreadableAnswer          a model's answer is not in the requested format; `answer` holds it
-  + ToolLoopError             a model calls functions and does not come to an answer; `steps` has the calls
+  + ToolLoopError             a model calls functions and does not come to an answer; `steps` has
+  the calls
   + SandboxError              the local sandbox cannot start or has stopped
   + InternalError             the object's state does not allow this step
     - TrainingError           a training run failed or was stopped
@@ -29,8 +30,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from ._language import tr
-from ._text import strip_controls
+from .base.language import tr
+from .base.text import strip_controls
 from .redact import redact
 
 MAX_LINES = 3
@@ -43,7 +44,8 @@ class QianfanError(Exception):
     attempts: int = 1
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows: the message and the user's own line, at most three lines, as one text.
+        """Return what a notebook shows: the message and the user's own line, at most three lines,
+        as one text.
 
         IPython joins several texts without line breaks in `%xmode Plain` and `Minimal`.
         """
@@ -58,9 +60,11 @@ class InvalidArgumentError(QianfanError, ValueError):
 
     Attributes:
         columns: those that the data have, where the one that is needed is not among them.
+        correction: what is wrong in a text, and what may be meant; "" where nothing is alike.
     """
 
     columns: Sequence[str] = ()
+    correction: tuple[str, str] = ("", "")
 
 
 class DatasetError(InvalidArgumentError):
@@ -73,12 +77,20 @@ class DatasetError(InvalidArgumentError):
     """
 
     def __init__(
-        self, message: str, *, path: str = "", line: int | None = None, problems: Sequence[object] = (), count: int = 1
+        self,
+        message: str,
+        *,
+        path: str = "",
+        line: int | None = None,
+        problems: Sequence[object] = (),
+        count: int = 1,
     ) -> None:
         location = f"{path}:{line}: " if line is not None else f"{path}: " if path else ""
         super().__init__(f"{location}{message}")
-        self.path, self.line = path, line
-        self.problems, self.count = tuple(problems), count
+        self.path = path
+        self.line = line
+        self.problems = tuple(problems)
+        self.count = count
 
 
 class CredentialsError(InvalidArgumentError):
@@ -86,7 +98,9 @@ class CredentialsError(InvalidArgumentError):
 
 
 class RequestError(QianfanError):
-    """No usable response came back from the server; `partial` is the text that had arrived of a stream."""
+    """No usable response came back from the server; `partial` is the text that had arrived of a
+    stream.
+    """
 
     partial: str = ""
 
@@ -101,11 +115,14 @@ class ConnectionFailed(RequestError):
 
     def __init__(self, message: str, *, host: str = "", sent: bool = False) -> None:
         super().__init__(message)
-        self.host, self.sent = host, sent
+        self.host = host
+        self.sent = sent
 
 
 class TLSError(ConnectionFailed):
-    """The host's certificate is not trusted, or it does not speak TLS; the call is not tried again."""
+    """The host's certificate is not trusted, or it does not speak TLS; the call is not tried
+    again.
+    """
 
 
 class RequestTimeoutError(RequestError):
@@ -125,7 +142,9 @@ class UnexpectedContent(RequestError):
 
     def __str__(self) -> str:
         summary, *details = super().__str__().split("\n")
-        request = tr(" (request {request_id})", request_id=self.request_id) if self.request_id else ""
+        request = (
+            tr(" (request {request_id})", request_id=self.request_id) if self.request_id else ""
+        )
         return "\n".join([f"{summary}{request}", *details])
 
 
@@ -143,7 +162,8 @@ class StreamInterrupted(RequestError):
 
     def __init__(self, message: str, *, partial: str = "", events: int = 0) -> None:
         super().__init__(message)
-        self.partial, self.events = partial, events
+        self.partial = partial
+        self.events = events
 
 
 class APIError(QianfanError):
@@ -171,8 +191,12 @@ class APIError(QianfanError):
         status: int = 200,
         retry_after: float | None = None,
     ) -> None:
-        self.error_code, self.error_msg, self.request_id = error_code, error_msg, request_id
-        self.hint, self.status, self.retry_after = hint, status, retry_after
+        self.error_code = error_code
+        self.error_msg = error_msg
+        self.request_id = request_id
+        self.hint = hint
+        self.status = status
+        self.retry_after = retry_after
         super().__init__(error_code, error_msg, request_id)
 
     @property
@@ -181,8 +205,14 @@ class APIError(QianfanError):
         return self.request_id
 
     def __str__(self) -> str:
-        request = tr(" (request {request_id})", request_id=self.request_id) if self.request_id else ""
-        retry = tr(" (retry after {retry_after:.0f} s)", retry_after=self.retry_after) if self.retry_after else ""
+        request = (
+            tr(" (request {request_id})", request_id=self.request_id) if self.request_id else ""
+        )
+        retry = (
+            tr(" (retry after {retry_after:.0f} s)", retry_after=self.retry_after)
+            if self.retry_after
+            else ""
+        )
         summary = f"[{self.error_code}] {self.error_msg}{retry}{request}"
         return f"{summary}\n{self.hint}" if self.hint else summary
 
@@ -219,7 +249,8 @@ class UnreadableAnswer(QianfanError):
 
     def __init__(self, message: str, *, answer: str = "", reply: Any = None) -> None:
         super().__init__(message)
-        self.answer, self.reply = answer, reply
+        self.answer = answer
+        self.reply = reply
 
 
 class ToolLoopError(QianfanError):
@@ -247,16 +278,24 @@ class TrainingError(InternalError):
 
 
 def split_message(error: object) -> tuple[list[str], list[str]]:
-    """Return at most three lines of an error, or of its text, and the cells to run next, which end it."""
+    """Return at most three lines of an error, or of its text, and the cells to run next, which end
+    it; one that begins with `%%` goes on to the end.
+    """
     lines = strip_controls(error).splitlines()
     cells: list[str] = []
+    magic = next((i for i, line in enumerate(lines) if i and line.startswith("%%")), len(lines))
+    if lines[magic + 1 :]:  # a cell with a text
+        cells = ["\n".join(lines[magic:])]
+        lines = lines[:magic]
     while len(lines) > 1 and lines[-1].startswith("%"):
         cells.insert(0, lines.pop())
     return lines[: max(MAX_LINES - bool(cells), 1)], cells
 
 
 def _cell_line(trace: TracebackType | None) -> str:
-    """Return the line of the user's cell in which the error arose, "" if it did not arise in a cell."""
+    """Return the line of the user's cell in which the error arose, "" if it did not arise in a
+    cell.
+    """
     for frame in reversed(traceback.extract_tb(trace)):
         in_cell = "ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input")
         source = linecache.getline(frame.filename, frame.lineno or 0).strip() if in_cell else ""

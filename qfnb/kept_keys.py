@@ -1,7 +1,9 @@
-"""Keys that last beyond the kernel: in the system's keyring, or in Colab's secrets; never in a file of ours.
+"""Keys that last beyond the kernel: in the system's keyring, or in Colab's secrets; never in a file
+of ours.
 
-A key is kept for one platform, and read only when calls go there and no key comes from elsewhere. A small file
-without secrets says which keys were kept, so that the keyring is not loaded, and asks nothing, before there are any.
+A key is kept for one platform, and read only when calls go there and no key comes from elsewhere. A
+small file without secrets says which keys were kept, so that the keyring is not loaded, and asks
+nothing, before there are any.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ._language import tr
-from ._private_files import write_private
+from .base.language import tr
+from .base.private_files import write_private
 from .credentials import PREFIX, Secret
 from .errors import CredentialsError
 
@@ -57,12 +59,14 @@ def keep(folder: Path, audience: str, keys: Mapping[str, Secret]) -> str:
     if _is_colab():
         raise CredentialsError(
             tr(
-                "Colab keeps keys itself: open the key symbol at the left, add {name}, and allow this notebook "
+                "Colab keeps keys itself: open the key symbol at the left, add {name}, and allow "
+                "this notebook "
                 "to read it",
                 name=f"{PREFIX}API_KEY",
             )
         )
-    backend, failed = _keyring(), ""
+    backend = _keyring()
+    failed = ""
     for name, value in keys.items():
         try:
             backend.set_password(SERVICE, f"{name}@{audience}", value.get_secret_value())
@@ -70,7 +74,9 @@ def keep(folder: Path, audience: str, keys: Mapping[str, Secret]) -> str:
             failed = type(error).__name__
             break
     if failed:
-        raise CredentialsError(tr("the keyring does not take the key ({reason})", reason=failed) + _instead())
+        raise CredentialsError(
+            tr("the keyring does not take the key ({reason})", reason=failed) + _instead()
+        )
     rows = {*_kept(folder), *((name, audience) for name in keys)}
     write_private(folder / FILE_NAME, json.dumps({"keys": sorted(rows)}))
     return str(backend.name)
@@ -85,7 +91,8 @@ def forget(folder: Path) -> int:
     rows = _kept(folder)
     if not rows:
         return 0
-    backend, failed = _keyring(), ""
+    backend = _keyring()
+    failed = ""
     for name, audience in rows:
         try:
             if backend.get_password(SERVICE, f"{name}@{audience}") is not None:
@@ -94,7 +101,10 @@ def forget(folder: Path) -> int:
             failed = type(error).__name__
     if failed:
         raise CredentialsError(
-            tr("the keyring does not delete the keys ({reason}): delete the entries of qfnb there", reason=failed)
+            tr(
+                "the keyring does not delete the keys ({reason}): delete the entries of qfnb there",
+                reason=failed,
+            )
         )
     (folder / FILE_NAME).unlink(missing_ok=True)
     return len(rows)
@@ -109,7 +119,8 @@ def _kept(folder: Path) -> list[tuple[str, str]]:
 
 
 def _read_keyring(names: Sequence[str], audience: str) -> dict[str, Secret]:
-    backend, failed = _keyring(), ""
+    backend = _keyring()
+    failed = ""
     keys: dict[str, Secret] = {}
     for name in names:
         try:
@@ -120,7 +131,8 @@ def _read_keyring(names: Sequence[str], audience: str) -> dict[str, Secret]:
         reason = failed or tr("it has no such key")
         raise CredentialsError(
             tr(
-                "the keyring does not give the key that was kept ({reason}): unlock it, or `%qfauth forget`",
+                "the keyring does not give the key that was kept ({reason}): unlock it, or "
+                "`%qfauth forget`",
                 reason=reason,
             )
         )
@@ -136,7 +148,9 @@ def _keyring() -> Any:
     try:
         import keyring  # noqa: PLC0415 - an extra, which only kept keys need
     except ImportError:
-        raise CredentialsError(tr("keeping keys needs the package keyring: pip install 'qfnb[keyring]'")) from None
+        raise CredentialsError(
+            tr("keeping keys needs the package keyring: pip install 'qfnb[keyring]'")
+        ) from None
     backend = keyring.get_keyring()
     if getattr(backend, "priority", 0) <= 0:  # keyring's own stand-in for a missing one
         raise CredentialsError(tr("this system has no keyring") + _instead())
@@ -156,12 +170,15 @@ def _is_colab() -> bool:
 
 
 def _read_colab() -> dict[str, Secret]:
-    """Return the keys among Colab's secrets that this notebook may read; they are asked for once."""
+    """Return the keys among Colab's secrets that this notebook may read; they are asked for
+    once.
+    """
     global _colab_keys
     if _colab_keys is None and _is_colab():
         _colab_keys = {}
         for name in COLAB_NAMES:
-            with contextlib.suppress(Exception):  # there is none, it is not allowed, or no page is open
+            # there is none, it is not allowed, or no page is open
+            with contextlib.suppress(Exception):
                 value = sys.modules["google.colab"].userdata.get(f"{PREFIX}{name.upper()}")
                 _colab_keys |= {name: Secret(value)} if value else {}
     return dict(_colab_keys or {})

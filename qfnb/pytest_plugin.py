@@ -1,4 +1,5 @@
-"""A fixture for other people's tests: Qianfan on this computer, without an account, a key or a network.
+"""A fixture for other people's tests: Qianfan on this computer, without an account, a key or a
+network.
 
 `pip install qfnb` registers it with pytest. In a test:
 
@@ -9,9 +10,10 @@
         qianfan_sandbox.fail("chat.v2", status=429, times=1)
         assert summarise("...")
 
-While the test runs, `QIANFAN_*` and `OPENAI_*` in the environment lead to the sandbox, and qfnb uses it too. One
-process serves a whole session (one for each worker of pytest-xdist), starts with the first test that asks for it,
-and has a state of its own in a temporary folder; faults end with their test.
+While the test runs, `QIANFAN_*` and `OPENAI_*` in the environment lead to the sandbox, and qfnb
+uses it too. One process serves a whole session (one for each worker of pytest-xdist), starts with
+the first test that asks for it, and has a state of its own in a temporary folder; faults end with
+their test.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class QianfanSandbox:
         from .sandbox.command import environment  # noqa: PLC0415 - loading the plugin loads nothing heavy
 
         self._address = address
-        self.url, self.api_key = address.url, address.api_key
+        self.url = address.url
+        self.api_key = address.api_key
         self.environment = environment(address)
 
     def fail(self, endpoint: str = "chat.v2", fault: str = "status", **details: Any) -> None:
@@ -48,7 +51,8 @@ class QianfanSandbox:
 
         Args:
             endpoint: an operation or a pattern: `chat.v2`, `finetune.*`, `*`.
-            fault: `status`, `slow`, `stall`, `cut`, `reset`, `error`, ...; see `qfnb sandbox faults add --help`.
+            fault: `status`, `slow`, `stall`, `cut`, `reset`, `error`, ...; see `qfnb sandbox faults
+                add --help`.
             **details: `status`, `code`, `times`, `chance`, `seconds`, ... of the fault.
 
         Raises:
@@ -71,7 +75,11 @@ class QianfanSandbox:
 
         reply = process.control_request(self._address, method, f"/_sandbox/{path}", body)
         if reply is None or reply[0] != 200:
-            raise SandboxError("the sandbox does not answer" if reply is None else str(reply[1].get("error", reply[1])))
+            raise SandboxError(
+                "the sandbox does not answer"
+                if reply is None
+                else str(reply[1].get("error", reply[1]))
+            )
         return reply[1]
 
 
@@ -86,12 +94,15 @@ def _qianfan_sandbox_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def qianfan_sandbox(_qianfan_sandbox_state: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[QianfanSandbox]:
+def qianfan_sandbox(
+    _qianfan_sandbox_state: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[QianfanSandbox]:
     """Qianfan on this computer for one test; see the module `qfnb.pytest_plugin`."""
     from . import config  # noqa: PLC0415
     from .sandbox import process  # noqa: PLC0415
 
-    for name in [name for name in os.environ if name.startswith("QIANFAN_")]:  # a real key has no business here
+    # a real key has no business here
+    for name in [name for name in os.environ if name.startswith("QIANFAN_")]:
         monkeypatch.delenv(name)
     sandbox = QianfanSandbox(process.ensure(_qianfan_sandbox_state / "sandbox"))
     settings = {"QFNB_STATE_DIR": str(_qianfan_sandbox_state), "QIANFAN_PLATFORM": "sandbox"}

@@ -1,8 +1,10 @@
 """Remove secrets from text before it is shown, logged or raised.
 
-Keys are kept in `config.Secret` and added to a request only while it is sent; this is the second line of defence,
-for text from elsewhere: a server's response, an exception of the network library, a URL. Keys in use are
-recognised by value, since those of other servers have no common form; all others by their form.
+Keys are kept in `config.Secret` and added to a request only while it is sent; this is the second
+line of defence,
+for text from elsewhere: a server's response, an exception of the network library, a URL. Keys in
+use are recognised by value, since those of other servers have no common form; all others by their
+form.
 """
 
 import logging
@@ -54,12 +56,18 @@ def register_secret(secret: str) -> None:
 
 
 def _match_any(secrets: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(_match_value(value) for value in sorted(secrets, key=len, reverse=True)))
+    return re.compile(
+        "|".join(_match_value(value) for value in sorted(secrets, key=len, reverse=True))
+    )
 
 
 def _match_value(secret: str) -> str:
-    """Return a pattern of a secret and of what goes on after it: the key may have been pasted without its end."""
-    return re.escape(secret) + (r"[A-Za-z0-9_\-/%]*" if secret.startswith("bce-v3") else r"[A-Za-z0-9_\-]*")
+    """Return a pattern of a secret and of what goes on after it: the key may have been pasted
+    without its end.
+    """
+    return re.escape(secret) + (
+        r"[A-Za-z0-9_\-/%]*" if secret.startswith("bce-v3") else r"[A-Za-z0-9_\-]*"
+    )
 
 
 def hide_secrets(text: str) -> str:
@@ -73,12 +81,15 @@ def hide_keys(answer: str) -> str:
 
 
 def hide_secrets_in(error: E) -> E:
-    """Replace the secrets in use in all texts of an error, drop its frames and chain, and return the error.
+    """Replace the secrets in use in all texts of an error, drop its frames and chain, and return
+    the error.
 
     Frames hold what is hidden from the message: IPython prints their variables in the mode Verbose.
     """
     error.__cause__ = error.__context__ = error.__traceback__ = None
-    error.args = tuple(hide_secrets(value) if isinstance(value, str) else value for value in error.args)
+    error.args = tuple(
+        hide_secrets(value) if isinstance(value, str) else value for value in error.args
+    )
     for name, value in vars(error).items():
         if isinstance(value, str):
             setattr(error, name, hide_secrets(value))
@@ -86,7 +97,9 @@ def hide_secrets_in(error: E) -> E:
 
 
 def hide_all_keys(text: str) -> str:
-    """Return a text of the user's with the secrets in use, and whatever has the form of a key, replaced by ***."""
+    """Return a text of the user's with the secrets in use, and whatever has the form of a key,
+    replaced by ***.
+    """
     text = hide_secrets(text)
     for pattern, replacement in _KEYS:
         text = pattern.sub(replacement, text)
@@ -94,7 +107,9 @@ def hide_all_keys(text: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Return the text with the secrets in use, and whatever looks like a credential, replaced by ***."""
+    """Return the text with the secrets in use, and whatever looks like a credential, replaced by
+    ***.
+    """
     text = hide_secrets(text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
@@ -105,7 +120,8 @@ class _RedactUrls(logging.Filter):
     """Redacts log lines: the network library logs URLs, and a v1 URL contains the token."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), ()
+        record.msg = redact(record.getMessage())
+        record.args = ()
         return True
 
 

@@ -42,13 +42,16 @@ def fault(control: httpx.Client) -> Iterator[Callable[..., None]]:
     yield lambda endpoint, kind, **more: control.post(
         "/_sandbox/faults", json={"endpoint": endpoint, "fault": kind, **more}
     ).raise_for_status()
-    with contextlib.suppress(httpx.TransportError):  # a sandbox that the test has killed has no faults
+    # a sandbox that the test has killed has no faults
+    with contextlib.suppress(httpx.TransportError):
         control.delete("/_sandbox/faults")
 
 
 @pytest.fixture
 def hold(control: httpx.Client) -> Iterator[Callable[..., None]]:
-    """Hold the chat calls after the next ones until `hold(release=True)` or the test's end; `hold(3)` lets three go."""
+    """Hold the chat calls after the next ones until `hold(release=True)` or the test's end;
+    `hold(3)` lets three go.
+    """
 
     def hold_after(calls: int = 0, *, release: bool = False) -> None:
         earlier = control.get("/_sandbox/faults").json()["faults"]
@@ -64,7 +67,8 @@ def hold(control: httpx.Client) -> Iterator[Callable[..., None]]:
 
 @pytest.fixture
 def clock(sandbox: Address) -> Iterator[Callable[..., None]]:
-    """Stop the sandbox's clock, and with it its jobs: they answer a slice of their rows for each `clock(advance=1)`.
+    """Stop the sandbox's clock, and with it its jobs: they answer a slice of their rows for each
+    `clock(advance=1)`.
 
     The clock goes on with `clock(speed=1)`, or when the test has ended.
     """
@@ -83,7 +87,9 @@ def scripted() -> Iterator[Callable[..., ScriptedServer]]:
 
     def start(*answers: Answer) -> ScriptedServer:
         script = ScriptedServer(list(answers))
-        opening = asyncio.run_coroutine_threadsafe(asyncio.start_server(script.serve, "127.0.0.1", 0), loop)
+        opening = asyncio.run_coroutine_threadsafe(
+            asyncio.start_server(script.serve, "127.0.0.1", 0), loop
+        )
         servers.append(opening.result(180))
         script.url = f"http://127.0.0.1:{servers[-1].sockets[0].getsockname()[1]}"
         now = config.get_config()
@@ -103,7 +109,9 @@ async def _close_servers(servers: list[asyncio.Server]) -> None:
         asyncio.get_running_loop().remove_reader(listener.fileno())
     await (
         _pass_turns()
-    )  # Python 3.11 leaks a connection that was accepted, and has no transport yet, when a server closes
+        # Python 3.11 leaks a connection that was accepted, and has no transport yet, when a server
+        # closes
+    )
     for server in servers:
         server.close()
     begun: set[asyncio.Task[object]] = set()

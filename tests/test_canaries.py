@@ -1,4 +1,6 @@
-"""No secret of any kind reaches anything that is shown, saved or handed on, whatever goes wrong: kinds, faults, sinks."""
+"""No secret of any kind reaches anything that is shown, saved or handed on, whatever goes wrong:
+kinds, faults, sinks.
+"""
 
 from __future__ import annotations
 
@@ -27,21 +29,27 @@ from qfnb.compat.client import Qianfan
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
 from qfnb.resources import Service
 from qfnb.sandbox import process
-from qfnb.sandbox.engines.config import EngineConfig
 from qfnb.trainer import alerts
 from qfnb.transport.response import Response
 from qfnb.views import chat
 from qfnb.wire import service_v1
+from qfnb.wire.sandbox import EngineConfig
 
 TOKEN = http_answer(
-    json.dumps({"access_token": SECRETS["access_token"], "token": SECRETS["bearer"], "expires_in": 2592000}).encode()
+    json.dumps(
+        {"access_token": SECRETS["access_token"], "token": SECRETS["bearer"], "expires_in": 2592000}
+    ).encode()
 )
 
 
 def answers(fault, secrets=()):
-    """Return what the server answers, with the secrets that it was sent; None where nobody listens."""
+    """Return what the server answers, with the secrets that it was sent; None where nobody
+    listens.
+    """
     text = " ".join(secrets)
-    echo = json.dumps({"error": {"code": "invalid_iam_token", "message": text}, "id": text}).encode()
+    echo = json.dumps(
+        {"error": {"code": "invalid_iam_token", "message": text}, "id": text}
+    ).encode()
     echo_v1 = json.dumps({"error_code": 4, "error_msg": text}).encode()
     to = f"location: http://127.0.0.1:9/?access_token={''.join(secrets)}\r\n"
     return {
@@ -64,8 +72,24 @@ def answers(fault, secrets=()):
 
 
 FAULTS = (
-    *("refused connection", "no HTTP", "no answer", "401 that echoes", "error in v1's form", "500 that echoes", "429"),
-    *("broken JSON", "cut answer", "cut stream", "broken event", "error in a stream", "redirect", "time-out"),
+    *(
+        "refused connection",
+        "no HTTP",
+        "no answer",
+        "401 that echoes",
+        "error in v1's form",
+        "500 that echoes",
+        "429",
+    ),
+    *(
+        "broken JSON",
+        "cut answer",
+        "cut stream",
+        "broken event",
+        "error in a stream",
+        "redirect",
+        "time-out",
+    ),
     "wrong argument",
 )
 KINDS = {
@@ -97,7 +121,9 @@ def _everything_is_logged(caplog):
 
 @pytest.fixture
 def use(scripted, monkeypatch):
-    """Set the secrets of one kind and a fault of the server; return the arguments of a model, and the server."""
+    """Set the secrets of one kind and a fault of the server; return the arguments of a model, and
+    the server.
+    """
 
     def use(kind, fault, *, has_token=True):
         kind, has_token = kind.removesuffix(ON_TOKEN), has_token and not kind.endswith(ON_TOKEN)
@@ -105,15 +131,20 @@ def use(scripted, monkeypatch):
         sent = [SECRETS[name] for name in (*names, *TOKENS.get(kind, ()))]
         answer = answers(fault, sent or [SECRETS["api_key"]])
         server = scripted(*([[TOKEN]] if kind in TOKENS and has_token else []), answer or [b""])
-        url, now = "http://127.0.0.1:9" if answer is None else server.url, config.get_config()
+        url = "http://127.0.0.1:9" if answer is None else server.url
+        now = config.get_config()
         now.base_url = now.console_api_base_url = now.iam_base_url = url
-        now.api_key, now.llm_api_retry_count, now.console_api_retry_count = "", 1, 1
+        now.api_key = ""
+        now.llm_api_retry_count = 1
+        now.console_api_retry_count = 1
         for name in names:
             setattr(now, name, SECRETS[name])
         if kind == "proxy password":
             now.base_url = now.console_api_base_url = "https://qianfan.invalid"
             monkeypatch.setenv("QIANFAN_PROXY", url.replace("//", f"//user:{SECRETS['proxy']}@"))
-        return arguments | ({"base_url": f"{url}/v1"} if kind == "key of another server" else {}), server
+        return arguments | (
+            {"base_url": f"{url}/v1"} if kind == "key of another server" else {}
+        ), server
 
     return use
 
@@ -123,7 +154,9 @@ def ask(arguments, fault):
     if fault == "wrong argument":
         ChatCompletion(**arguments, no_such_key=1)
     wait = {"request_timeout": 0.05} if fault == "time-out" else {}
-    reply = ChatCompletion(**arguments).do("x", stream="stream" in fault or "event" in fault, **wait)
+    reply = ChatCompletion(**arguments).do(
+        "x", stream="stream" in fault or "event" in fault, **wait
+    )
     list(reply)
     raise AssertionError(reply)
 
@@ -201,7 +234,9 @@ def reraise(model):
         raise RuntimeError("the user's own") from error
 
 
-@pytest.mark.parametrize("fault", ["no HTTP", "401 that echoes", "broken JSON", "refused connection"])
+@pytest.mark.parametrize(
+    "fault", ["no HTTP", "401 that echoes", "broken JSON", "refused connection"]
+)
 def test_management_shows_no_secret(use, fault):
     use("IAM pair", fault, has_token=False)
     with pytest.raises(errors.QianfanError) as caught:
@@ -215,18 +250,26 @@ def test_an_alert_that_is_refused_does_not_show_the_webhook(scripted, caplog, fa
     post = alerts._webhook_callback(config.Secret(address))
     post(alerts.Alert("done", "run-1", "m", "task-1", "x", 0.0))
     assert "the webhook refused the alert" in caplog.text
-    for wrong in (address.replace("http://127.0.0.1", "http://example.com"), 5, b"https://" + MARK.encode()):
+    for wrong in (
+        address.replace("http://127.0.0.1", "http://example.com"),
+        5,
+        b"https://" + MARK.encode(),
+    ):
         with pytest.raises(errors.InvalidArgumentError) as caught:
             alerts.alert(None, wrong)
         assert search(texts_of(caught.value)) == []
 
 
-@pytest.mark.parametrize("fault", ["no HTTP", "401 that echoes", "redirect", "no answer", "refused connection"])
+@pytest.mark.parametrize(
+    "fault", ["no HTTP", "401 that echoes", "redirect", "no answer", "refused connection"]
+)
 def test_a_download_that_fails_does_not_show_its_address(scripted, fault):
     server = scripted([b""])
     answer = answers(fault, [SECRETS["download"]])
     url = "https://127.0.0.1:9" if answer is None else server.url
-    body = json.dumps({"id": "x", "created": 1, "data": [{"url": url + SECRETS["download"]}]}).encode()
+    body = json.dumps(
+        {"id": "x", "created": 1, "data": [{"url": url + SECRETS["download"]}]}
+    ).encode()
     server.answers[:] = [[http_answer(body)], answer or [b""]]
     reply = qfnb.Text2Image().do("cat", size="768x768")
     with pytest.raises(errors.QianfanError) as caught:
@@ -245,7 +288,9 @@ def test_failed_rows_leave_no_secret_in_journal_results_or_report(use, tmp_path,
     rows = qfnb.Dataset([{"prompt": "a", "response": "b"}])
     report = EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval([model], rows)
     report.save(tmp_path / "report.html")
-    (tmp_path / "shown.txt").write_text(f"{batch.results()} {report} {report.samples_df.to_string()} {qfnb.usage()}")
+    (tmp_path / "shown.txt").write_text(
+        f"{batch.results()} {report} {report.samples_df.to_string()} {qfnb.usage()}"
+    )
     assert {path.suffix for path in tmp_path.rglob("*")} >= {".txt", ".jsonl", ".html"}
     assert search_files(tmp_path) == []
 
@@ -258,13 +303,17 @@ def test_an_answer_that_echoes_the_key_in_use_is_masked_in_files(scripted, tmp_p
     batch = qfnb.batch(["a", "b"], model="m", out=tmp_path / "rows.jsonl")
     batch.wait()
     reply = ChatCompletion(model="m").do("x")
-    (tmp_path / "shown.txt").write_text(f"{batch.results()} {batch.to_frame().to_json()} {chat.reply_bundle(reply)}")
+    (tmp_path / "shown.txt").write_text(
+        f"{batch.results()} {batch.to_frame().to_json()} {chat.reply_bundle(reply)}"
+    )
     assert batch.results()[0].text == "you sent Authorization: Bearer ***"
     assert search_files(tmp_path) == []
 
 
 def test_the_repr_of_applications_hides_their_keys():
-    body = {"result": {"appList": [{"id": 1, "name": "mine", "ak": SECRETS["ak"], "sk": SECRETS["sk"]}]}}
+    body = {
+        "result": {"appList": [{"id": 1, "name": "mine", "ak": SECRETS["ak"], "sk": SECRETS["sk"]}]}
+    }
     response = Response(body, service_v1.Apps, unwrap="result")
     assert "mine" in repr(response)
     assert search(repr(response) + str(response) + repr(response.data)) == []
@@ -280,16 +329,25 @@ ADDRESSES = (
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_an_address_with_a_secret_is_refused_without_showing_it(address):
-    doors = {name: lambda name=name: set_and_ask(name, address) for name in ("base_url", "openai_base_url")}
+    doors = {
+        name: lambda name=name: set_and_ask(name, address)
+        for name in ("base_url", "openai_base_url")
+    }
     doors["constructor"] = lambda: ChatCompletion(base_url=address, api_key=SECRETS["api_key"])
     doors["client"] = lambda: Qianfan(console_api_base_url=address, api_key=SECRETS["api_key"])
     for name, door in doors.items():
         with pytest.raises(errors.InvalidArgumentError, match="pass the key as api_key") as caught:
             door()
         frames = caught.value.__traceback__
-        while "/tests/" in frames.tb_frame.f_code.co_filename:  # the user's own, who wrote the address
+        # the user's own, who wrote the address
+        while "/tests/" in frames.tb_frame.f_code.co_filename:
             frames = frames.tb_next
-        assert search(texts_of(caught.value) + VerboseTB().text(type(caught.value), caught.value, frames)) == [], name
+        assert (
+            search(
+                texts_of(caught.value) + VerboseTB().text(type(caught.value), caught.value, frames)
+            )
+            == []
+        ), name
 
 
 def set_and_ask(name, address):
@@ -307,7 +365,8 @@ def objects():
         setattr(now, name, SECRETS[name])
     now.base_url = now.console_api_base_url = now.iam_base_url = "http://127.0.0.1:9"
     now.proxy = f"http://user:{SECRETS['proxy']}@127.0.0.1:9"
-    current, model = config.settings(), ChatCompletion(api_key=SECRETS["api_key"])
+    current = config.settings()
+    model = ChatCompletion(api_key=SECRETS["api_key"])
     platform = qfnb.connect.current_platform()
     client = qfnb.connect.client()
     key_names = ("control_token", "api_key", "access_key", "secret_key", "ak", "sk")
@@ -338,7 +397,10 @@ def test_no_object_shows_or_pickles_its_secrets(name):
     value = objects()[name]
     shown = [repr(value), str(value), f"{value}"]
     shown += [repr(vars(value))] if hasattr(value, "__dict__") and name != "sandbox" else []
-    shown += [repr(getattr(value, "model_dump", str)()), repr(getattr(value, "model_dump_json", str)())]
+    shown += [
+        repr(getattr(value, "model_dump", str)()),
+        repr(getattr(value, "model_dump_json", str)()),
+    ]
     written = io.BytesIO()
     try:
         shown.append(repr(copy.copy(value)) + repr(copy.deepcopy(value)))
@@ -354,7 +416,9 @@ def test_the_process_of_the_sandbox_gets_no_key(monkeypatch, tmp_path):
         monkeypatch.setenv(f"QIANFAN_{name.upper()}", SECRETS.get(name, MARK))
     monkeypatch.setenv("QIANFAN_PROXY", f"http://user:{MARK}@127.0.0.1:9")
     started = []
-    monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: started.append((args, options)) or 1 / 0)
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *args, **options: started.append((args, options)) or 1 / 0
+    )
     with pytest.raises(ZeroDivisionError):
         process._spawn(tmp_path, 1)
     ((command,), options) = started[0]
@@ -365,7 +429,12 @@ def test_the_process_of_the_sandbox_gets_no_key(monkeypatch, tmp_path):
 def test_a_key_that_the_sandbox_refuses_is_not_stored_there(sandbox):
     now = config.get_config()
     now.base_url = now.console_api_base_url = now.iam_base_url = sandbox.url
-    for keys, arguments in (KINDS["API key"], KINDS["IAM pair"], KINDS["AK and SK"], KINDS["access token"]):
+    for keys, arguments in (
+        KINDS["API key"],
+        KINDS["IAM pair"],
+        KINDS["AK and SK"],
+        KINDS["access token"],
+    ):
         for name in config.KEY_NAMES:
             setattr(now, name, SECRETS[name] if name in keys else "")
         with pytest.raises(errors.QianfanError):
@@ -375,12 +444,20 @@ def test_a_key_that_the_sandbox_refuses_is_not_stored_there(sandbox):
 
 def planted():
     """Return errors with a canary, by where it is."""
-    secret, chained, note = SECRETS["api_key"], RuntimeError("x"), ValueError("x")
+    secret = SECRETS["api_key"]
+    chained = RuntimeError("x")
+    note = ValueError("x")
     encoded = base64.b64encode(f"user:{secret}".encode()).decode()
-    chained.__context__, holder = ValueError(secret), config.Config()
+    chained.__context__ = ValueError(secret)
+    holder = config.Config()
     holder._overrides["app_id"] = secret
     note.add_note(secret)
-    errors_ = {"message": ValueError(secret), "chain": chained, "note": note, "base64": ValueError(encoded)}
+    errors_ = {
+        "message": ValueError(secret),
+        "chain": chained,
+        "note": note,
+        "base64": ValueError(encoded),
+    }
     for name, value in {"variable": secret, "attribute": holder}.items():
         try:
             exec("def f(a):\n    1 / 0\nf(value)", {"value": value})

@@ -3,18 +3,20 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "qfnb"
+ROOT = Path(__file__).parents[1]
 CHINESE = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff65]")
 
 DATA = {
     "__init__.py": "the product's name",
     "compat/prompt_rewriting.py": "prompts to models, and the words of frameworks",
+    "dataset/file_reader.py": "names of columns",
     "dataset/near_duplicates.py": "words of questions that are compared",
     "evaluation/benchmarks/exams.py": "prompts to models",
     "evaluation/benchmarks/ifeval_rules.py": "marks that end a sentence",
     "evaluation/benchmarks/subjects.py": "names of subjects in prompts to models",
     "evaluation/degenerate.py": "words of models' refusals",
-    "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a dimension",
+    "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a "
+    "dimension",
     "evaluation/judges/judge.py": "a prompt to judges",
     "evaluation/judges/pairwise.py": "a prompt to judges",
     "evaluation/judges/verdicts.py": "words of judges' answers",
@@ -34,27 +36,33 @@ DATA = {
     "resources/inference/chat_request.py": "a text that stands for a Chinese one",
     "resources/inference/format_prompts.py": "prompts to models",
     "resources/inference/tools.py": "a yes in Chinese",
-    "sandbox/chat/chat.py": "what the sandbox's model says",
-    "sandbox/chat/plugins.py": "words of questions, and what the sandbox's model says",
-    "sandbox/chat/structured.py": "words of questions",
-    "sandbox/datasets/cleaning.py": "a row that the sandbox makes",
-    "sandbox/engines/builtin/engine.py": "the data that the sandbox's model learns",
-    "sandbox/engines/builtin/features.py": "characters that say little",
-    "sandbox/engines/builtin/model.py": "what the sandbox's model says",
-    "sandbox/engines/builtin/refusal.py": "questions to models",
-    "sandbox/engines/drawing.py": "words of questions",
-    "sandbox/engines/editing.py": "words of questions",
-    "sandbox/evaluation/results.py": "the platform's names of columns",
-    "sandbox/finetune/run_data.py": "marks that end a sentence",
-    "sandbox/finetune/supported_models.py": "the platform's descriptions of parameters",
-    "sandbox/prompts/optimize.py": "prompts that the sandbox writes",
+    "qianfan_sandbox/chat/chat.py": "what the sandbox's model says",
+    "qianfan_sandbox/chat/plugins.py": "words of questions, and what the sandbox's model says",
+    "qianfan_sandbox/chat/structured.py": "words of questions",
+    "qianfan_sandbox/datasets/cleaning.py": "a row that the sandbox makes",
+    "qianfan_sandbox/engines/builtin/engine.py": "the data that the sandbox's model learns",
+    "qianfan_sandbox/engines/builtin/features.py": "characters that say little",
+    "qianfan_sandbox/engines/builtin/model.py": "what the sandbox's model says",
+    "qianfan_sandbox/engines/builtin/refusal.py": "questions to models",
+    "qianfan_sandbox/engines/drawing.py": "words of questions",
+    "qianfan_sandbox/engines/editing.py": "words of questions",
+    "qianfan_sandbox/evaluation/results.py": "the platform's names of columns",
+    "qianfan_sandbox/finetune/run_data.py": "marks that end a sentence",
+    "qianfan_sandbox/finetune/supported_models.py": "the platform's descriptions of parameters",
+    "qianfan_sandbox/prompts/optimize.py": "prompts that the sandbox writes",
     "views/evaluation/charts/fonts.py": "a character that fonts are tried with",
     "views/training/summary.py": "a mark that ends a sentence",
     "wire/evaluation_v1.py": "the platform's name of a dimension",
 }
-"""Modules that may have Chinese -> why; what a user reads is English there too, and Chinese in the catalogue."""
+"""Modules that may have Chinese -> why; what a user reads is English there too, and Chinese in the
+catalogue.
+"""
 
-SOURCES = {path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+SOURCES = {
+    path.relative_to(ROOT).as_posix().removeprefix("qfnb/"): path.read_text(encoding="utf-8")
+    for package in ("qfnb", "qianfan_sandbox")
+    for path in (ROOT / package).rglob("*.py")
+}
 
 
 def test_chinese_in_the_code_is_data():
@@ -64,7 +72,9 @@ def test_chinese_in_the_code_is_data():
         for number, line in enumerate(source.splitlines(), 1)
         if name not in DATA and CHINESE.search(line)
     }
-    assert not lines, "what a user reads is English in the code: tr(...); its Chinese is in qfnb/locale"
+    assert not lines, (
+        "what a user reads is English in the code: tr(...); its Chinese is in qfnb/locale"
+    )
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -73,11 +83,17 @@ def test_a_module_is_listed_only_as_long_as_it_has_chinese(name):
 
 
 GLUED = re.compile(
-    r"[\u4e00-\u9fff] / [a-z]|[a-z.] / [\u4e00-\u9fff]|[a-z]{3,} \([\u4e00-\u9fff]|[\u4e00-\u9fff] [a-z]{4,}:"
+    r"[\u4e00-\u9fff] / [a-z]|[a-z.] / [\u4e00-\u9fff]|[a-z]{3,} "
+    r"\([\u4e00-\u9fff]|[\u4e00-\u9fff] [a-z]{4,}:"
 )
 
 
 def test_no_line_is_said_in_two_languages():
-    lines = (line.strip() for name, source in SOURCES.items() if name != "__init__.py" for line in source.splitlines())
+    lines = (
+        line.strip()
+        for name, source in SOURCES.items()
+        if name != "__init__.py"
+        for line in source.splitlines()
+    )
     glued = [line for line in lines if GLUED.search(line)]
     assert all("Answer with" in line for line in glued), glued  # prompts: a model reads both

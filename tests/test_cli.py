@@ -21,7 +21,9 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def run(home, capsys):
-    """Return a function that runs a command and returns exit code, output lines and error output."""
+    """Return a function that runs a command and returns exit code, output lines and error
+    output.
+    """
 
     def command(*words):
         code = cli.main(["sandbox", *words])
@@ -33,9 +35,16 @@ def run(home, capsys):
 
 
 def test_a_fault_is_added_listed_and_removed(run):
-    code, (id_,), _ = run("faults", "add", "finetune.*", "slow", "--seconds", "0.1-0.2", "--chance", "0.5")
+    code, (id_,), _ = run(
+        "faults", "add", "finetune.*", "slow", "--seconds", "0.1-0.2", "--chance", "0.5"
+    )
     (rule,) = map(json.loads, run("faults")[1])
-    assert (code, rule["id"], rule["endpoint"], rule["seconds"]) == (0, id_, "finetune.*", [0.1, 0.2])
+    assert (code, rule["id"], rule["endpoint"], rule["seconds"]) == (
+        0,
+        id_,
+        "finetune.*",
+        [0.1, 0.2],
+    )
     assert run("faults", "clear", id_)[0] == 0
     assert run("faults", "list")[1] == []
 
@@ -64,7 +73,8 @@ def test_errors_are_printed_on_one_line(run, words, expected):
 
 
 def test_the_clock_is_shown_and_moved(run):
-    first, second = run("clock")[1][0], run("clock", "--advance", "60")[1][0]
+    first = run("clock")[1][0]
+    second = run("clock", "--advance", "60")[1][0]
     assert first.endswith("UTC, speed 1")
     assert second > first
 
@@ -95,4 +105,8 @@ def test_a_sandbox_is_strict_until_it_is_told_otherwise(run):
     assert run("start", "--strict")[0] == 0
     assert "strict=True" in run("modes")[1]
     assert run("start", "--no-strict")[0] == 0
-    assert run("modes", "model_list=2026")[1] == ["strict=False", "model_list=2026", "rate_headers=joint"]
+    assert run("modes", "model_list=2026")[1] == [
+        "strict=False",
+        "model_list=2026",
+        "rate_headers=joint",
+    ]

@@ -63,7 +63,9 @@ def test_a_malformed_key_is_refused_without_showing_it(text):
     assert text not in str(caught.value)
 
 
-@pytest.mark.parametrize(("present", "absent"), [("ak", "sk"), ("sk", "ak"), ("access_key", "secret_key")])
+@pytest.mark.parametrize(
+    ("present", "absent"), [("ak", "sk"), ("sk", "ak"), ("access_key", "secret_key")]
+)
 def test_half_a_pair_names_the_other_half(present, absent):
     with pytest.raises(errors.CredentialsError, match=f"QIANFAN_{absent.upper()}"):
         Credentials.of({present: "x"})

@@ -54,7 +54,11 @@ def test_a_platform_that_does_not_answer_is_bad_news_and_exit_code_one(monkeypat
 def test_a_key_that_is_none_is_bad_news_with_what_to_do():
     config.get_config().api_key = "your-key"
     (failed,) = about("Keys")
-    assert (failed.state, "no key of Qianfan" in failed.text, "%qfauth set" in failed.remedy) == ("bad", True, True)
+    assert (failed.state, "no key of Qianfan" in failed.text, "%qfauth set" in failed.remedy) == (
+        "bad",
+        True,
+        True,
+    )
 
 
 def test_free_space_is_counted_in_gigabytes():
@@ -98,15 +102,22 @@ def test_each_problem_is_said_once_and_ends_in_the_command_to_run(monkeypatch, v
     problems = [finding for finding in findings if finding.state != "ok"]
     assert problems
     assert len({finding.text for finding in problems}) == len(problems)
-    assert [finding.remedy for finding in problems if not finding.remedy.rstrip("。.").endswith("`")] == []
+    assert [
+        finding.remedy for finding in problems if not finding.remedy.rstrip("。.").endswith("`")
+    ] == []
     bundle = platform.findings_bundle(findings)
     assert bundle["text/html"].count("</code></div>") >= len(problems)
-    topics = [line.split("：" if language == "zh" else ": ")[0] for line in bundle["text/plain"].splitlines()]
+    topics = [
+        line.split("：" if language == "zh" else ": ")[0]
+        for line in bundle["text/plain"].splitlines()
+    ]
     topics = [topic for topic in topics if not topic.startswith(" ")]
     assert len(set(topics)) == len(topics)
 
 
-def test_the_cards_of_the_platform_and_of_the_sandbox_say_what_the_terminal_says(sandbox, monkeypatch):
+def test_the_cards_of_the_platform_and_of_the_sandbox_say_what_the_terminal_says(
+    sandbox, monkeypatch
+):
     monkeypatch.setenv("QFNB_LANG", "zh")
     access = platform.access_bundle(auth.describe_access())
     for text in ("平台", "默认模型", sandbox.url.removeprefix("http://"), "%qfauth doctor"):

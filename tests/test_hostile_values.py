@@ -1,4 +1,6 @@
-"""Bytes from elsewhere are data: what is no JSON of ours is refused in words, and nothing of it is executed."""
+"""Bytes from elsewhere are data: what is no JSON of ours is refused in words, and nothing of it is
+executed.
+"""
 
 import pickle
 

@@ -1,4 +1,6 @@
-"""The one reader of JSONL, CSV and Parquet: values with their lines, problems with their reasons."""
+"""The one reader of JSONL, CSV and Parquet: values with their lines, problems with their
+reasons.
+"""
 
 import io
 import json
@@ -65,7 +67,15 @@ def test_what_excel_writes_in_china_is_read_and_a_notice_says_so(encoding, caplo
         "问题".encode()[:-1],
         b"\xff",
     ],
-    ids=["Latin-1", "Big5", "Shift-JIS", "UTF-16 without its mark", "one line of GBK", "cut", "nothing"],
+    ids=[
+        "Latin-1",
+        "Big5",
+        "Shift-JIS",
+        "UTF-16 without its mark",
+        "one line of GBK",
+        "cut",
+        "nothing",
+    ],
 )
 def test_nothing_else_is_read_as_gbk(content):
     assert _jsonl_csv_parquet.find_encoding(io.BytesIO(content), "x") == "utf-8"

@@ -28,7 +28,8 @@ class MemoryKeyring(KeyringBackend):
 
     def __init__(self):
         super().__init__()
-        self.entries, self.is_locked = {}, False
+        self.entries = {}
+        self.is_locked = False
 
     def get_password(self, service, username):
         if self.is_locked:
@@ -52,7 +53,8 @@ def state(tmp_path, monkeypatch):
 
 @pytest.fixture
 def memory(state):
-    earlier, backend = keyring.get_keyring(), MemoryKeyring()
+    earlier = keyring.get_keyring()
+    backend = MemoryKeyring()
     keyring.set_keyring(backend)
     yield backend
     keyring.set_keyring(earlier)
@@ -60,7 +62,9 @@ def memory(state):
 
 @pytest.fixture
 def keep(monkeypatch, capsys):
-    """Return a function that types a key into `%qfauth set --keep`, as another kernel; it returns what is shown."""
+    """Return a function that types a key into `%qfauth set --keep`, as another kernel; it returns
+    what is shown.
+    """
 
     def type_key(key=KEY, line="set --keep"):
         monkeypatch.setattr("getpass.getpass", lambda _: key)
@@ -116,7 +120,9 @@ def test_the_named_file_wins_over_the_keyring(memory, keep, monkeypatch, tmp_pat
         ("QIANFAN_PLATFORM", "sandbox"),
     ],
 )
-def test_a_key_goes_to_the_platform_only_that_it_was_kept_for(memory, keep, monkeypatch, name, value):
+def test_a_key_goes_to_the_platform_only_that_it_was_kept_for(
+    memory, keep, monkeypatch, name, value
+):
     keep()
     monkeypatch.setenv(name, value)
     assert not config.credentials()
@@ -152,7 +158,9 @@ def test_the_keyring_is_not_loaded_before_a_key_was_kept(state):
 def test_without_a_keyring_it_says_what_to_do_and_the_key_works_until_the_end(state, monkeypatch):
     monkeypatch.setattr("getpass.getpass", lambda _: KEY)
     monkeypatch.setattr(keyring, "get_keyring", fail.Keyring)
-    with pytest.raises(errors.CredentialsError, match=r"no keyring.*QIANFAN_DOT_ENV_CONFIG_FILE") as raised:
+    with pytest.raises(
+        errors.CredentialsError, match=r"no keyring.*QIANFAN_DOT_ENV_CONFIG_FILE"
+    ) as raised:
         auth.AuthMagics(None).qfauth("set --keep")
     assert "until this kernel ends" in str(raised.value)
     assert config.credentials().get("api_key") == KEY
@@ -185,7 +193,9 @@ def test_colabs_secrets_are_used_and_not_written(state, monkeypatch):
             return KEY
         raise KeyError(name)
 
-    monkeypatch.setitem(sys.modules, "google.colab", types.SimpleNamespace(userdata=types.SimpleNamespace(get=get)))
+    monkeypatch.setitem(
+        sys.modules, "google.colab", types.SimpleNamespace(userdata=types.SimpleNamespace(get=get))
+    )
     monkeypatch.setattr(kept_keys, "_colab_keys", None)
     assert config.credentials(config._read_settings()).get("api_key") == KEY
     assert config.sources() == {"api_key": "Colab secrets"}
@@ -202,7 +212,10 @@ def test_the_file_beside_the_keyring_is_private_and_has_names_only(memory, keep,
 
 def test_where_nobody_can_type_a_key_the_variable_is_named(monkeypatch):
     monkeypatch.setattr("getpass.getpass", _no_terminal)
-    with pytest.raises(errors.CredentialsError, match="set QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY in the environment"):
+    with pytest.raises(
+        errors.CredentialsError,
+        match="set QIANFAN_ACCESS_KEY, QIANFAN_SECRET_KEY in the environment",
+    ):
         auth.AuthMagics(None).qfauth("set --iam")
 
 

@@ -8,15 +8,15 @@ import string
 import pytest
 from support.messages import PACKAGE, ROOT, extract_template, read_catalogue, untranslated
 
-from qfnb import _language, get_config
-from qfnb._language import language, tr
+from qfnb import get_config
+from qfnb.base.language import choose_language, language, tr
 from qfnb.errors import InvalidArgumentError
 
 
 @pytest.fixture(autouse=True)
 def _default_language():
     yield
-    _language.choose_language(None)
+    choose_language(None)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,8 @@ def test_values_are_inserted_after_the_translation():
 def test_every_message_has_a_chinese_translation():
     missing = untranslated(read_catalogue("zh"))
     assert not missing, (
-        f"{len(missing)} without a translation; `make messages` adds them to the catalogue: {missing[:5]}"
+        f"{len(missing)} without a translation; `make messages` adds them to the catalogue: "
+        f"{missing[:5]}"
     )
 
 
@@ -74,8 +75,14 @@ def test_a_message_is_english():
 @pytest.mark.parametrize(
     ("rule", "wrong"),
     [
-        ("the punctuation between Chinese words is full-width", r"[\u4e00-\u9fff][,;:?!(]|[),;:?!][\u4e00-\u9fff]"),
-        ("no space stands beside full-width punctuation", r"\S [，。：；？！（）、]|[，。：；？！（）、] (?![ ·%{])"),
+        (
+            "the punctuation between Chinese words is full-width",
+            r"[\u4e00-\u9fff][,;:?!(]|[),;:?!][\u4e00-\u9fff]",
+        ),
+        (
+            "no space stands beside full-width punctuation",
+            r"\S [，。：；？！（）、]|[，。：；？！（）、] (?![ ·%{])",
+        ),
         ("no English sentence is left", r"(?<![%`.\w-])\b[a-z]{2,} [a-z]{2,} [a-z]{2,} [a-z]{2,}"),
     ],
 )
@@ -86,7 +93,9 @@ def test_a_translation_is_written_as_chinese_is(rule, wrong):
 
 def _translations() -> list[str]:
     strings = (message.string for message in read_catalogue("zh") if message.id)
-    return [text for each in strings for text in (each if isinstance(each, tuple | list) else [each])]
+    return [
+        text for each in strings for text in (each if isinstance(each, tuple | list) else [each])
+    ]
 
 
 def _calls(node: ast.AST, names: set[str]) -> list[ast.Call]:
@@ -97,12 +106,16 @@ def _calls(node: ast.AST, names: set[str]) -> list[ast.Call]:
 def _fixed_joins(node: ast.AST) -> set[int]:
     """Return the lines that join words by an English separator."""
     joins = [
-        call.func for call in ast.walk(node) if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
+        call.func
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
     ]
     return {
         join.lineno
         for join in joins
-        if join.attr == "join" and isinstance(join.value, ast.Constant) and join.value.value in {", ", "; ", ": "}
+        if join.attr == "join"
+        and isinstance(join.value, ast.Constant)
+        and join.value.value in {", ", "; ", ": "}
     }
 
 
@@ -118,13 +131,23 @@ def _fixed_joins_in_messages(function: ast.AST) -> set[int]:
     lines = set().union(*map(_fixed_joins, values))
     for node in ast.walk(function):
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        set_names = {name.id for target in targets if target for name in ast.walk(target) if isinstance(name, ast.Name)}
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value and set_names & names:
+        set_names = {
+            name.id
+            for target in targets
+            if target
+            for name in ast.walk(target)
+            if isinstance(name, ast.Name)
+        }
+        if (
+            isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr)
+            and node.value
+            and set_names & names
+        ):
             lines |= _fixed_joins(node.value)
     return lines
 
 
-NOT_SENTENCES = {"sandbox", "probe", "migration", "wire"}
+NOT_SENTENCES = {"probe", "migration", "wire"}
 CODE = {"evaluation/function_evaluator.py"}
 """Joins the parameters of a function as they are written in Python."""
 
@@ -133,7 +156,8 @@ def test_lists_in_messages_are_joined_as_the_language_does():
     wrong = [
         (name, line)
         for path in PACKAGE.rglob("*.py")
-        if not NOT_SENTENCES & {*path.parts} and (name := path.relative_to(PACKAGE).as_posix()) not in CODE
+        if not NOT_SENTENCES & {*path.parts}
+        and (name := path.relative_to(PACKAGE).as_posix()) not in CODE
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for line in _fixed_joins_in_messages(function)
@@ -152,14 +176,22 @@ def test_a_translation_uses_no_value_that_its_message_has_not():
         ids = message.id if isinstance(message.id, tuple) else (message.id,)
         translation = catalogue.get(ids[0]) if ids[0] else None
         if translation is not None:
-            strings = translation.string if isinstance(translation.string, tuple | list) else (translation.string,)
+            strings = (
+                translation.string
+                if isinstance(translation.string, tuple | list)
+                else (translation.string,)
+            )
             allowed = set().union(*map(_placeholders, ids))
             wrong += [ids[0] for text in strings if not _placeholders(text) <= allowed]
     assert not wrong
 
 
 def test_a_build_has_the_chinese_messages(tmp_path):
-    shutil.copytree(ROOT / "qfnb" / "locale", tmp_path / "qfnb" / "locale", ignore=shutil.ignore_patterns("*.mo"))
+    shutil.copytree(
+        ROOT / "qfnb" / "locale",
+        tmp_path / "qfnb" / "locale",
+        ignore=shutil.ignore_patterns("*.mo"),
+    )
     hook = runpy.run_path(str(ROOT / "hatch_build.py"))["MessageCatalogues"]
     hook(str(tmp_path), {}, None, None, "", "wheel").initialize("standard", {})
     built = gettext.translation("qfnb", tmp_path / "qfnb" / "locale", ["zh"])

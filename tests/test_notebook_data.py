@@ -12,7 +12,9 @@ def rows(path):
 
 @pytest.fixture(params=sorted(DATA.glob("*_train.jsonl")), ids=lambda path: path.stem)
 def files(request):
-    return rows(request.param), rows(request.param.with_name(request.param.name.replace("train", "heldout")))
+    return rows(request.param), rows(
+        request.param.with_name(request.param.name.replace("train", "heldout"))
+    )
 
 
 def test_each_line_is_a_prompt_and_a_response(files):
@@ -28,5 +30,7 @@ def test_no_prompt_is_in_the_data_twice(files):
 def test_no_held_out_prompt_is_a_trained_one_with_words_around(files):
     trained = {row["prompt"] for row in files[0]}
     assert not [
-        row["prompt"] for row in files[1] if any(training_prompts in row["prompt"] for training_prompts in trained)
+        row["prompt"]
+        for row in files[1]
+        if any(training_prompts in row["prompt"] for training_prompts in trained)
     ]

@@ -21,7 +21,17 @@ from qfnb.dataset import samples
 
 ROOT = Path(__file__).parents[1]
 
-HEAVY = ("pandas", "matplotlib", "ipywidgets", "IPython", "httpx", "pydantic", "numpy", "scipy", "aiohttp")
+HEAVY = (
+    "pandas",
+    "matplotlib",
+    "ipywidgets",
+    "IPython",
+    "httpx",
+    "pydantic",
+    "numpy",
+    "scipy",
+    "aiohttp",
+)
 
 
 def loaded_after(statement):
@@ -52,7 +62,8 @@ def test_chat_loads_no_frames_and_no_drawing():
 def test_reports_need_no_scipy():
     statement = (
         "from qfnb.evaluation.stats import significance as s; "
-        "t = s.describe_pairs(s.pair_scores([0.1] * 20, [0.1 * n for n in range(20)], [n % 9 for n in range(20)])); "
+        "t = s.describe_pairs(s.pair_scores([0.1] * 20, [0.1 * n for n in range(20)], [n % 9 for "
+        "n in range(20)])); "
         "t.needed, t.detectable, t.interval"
     )
     assert "scipy" not in loaded_after(statement)
@@ -105,8 +116,13 @@ def test_the_conda_recipe_says_what_pyproject_says():
     recipe = yaml.safe_load((ROOT / "conda" / "recipe.yaml").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = [re.match(r"[\w-]+", line)[0] for line in project["dependencies"]]
-    versions = [line.removeprefix(name) for name, line in zip(names, project["dependencies"], strict=True)]
-    wanted = {f"{CONDA_NAMES.get(name, name)} {version}" for name, version in zip(names, versions, strict=True)}
+    versions = [
+        line.removeprefix(name) for name, line in zip(names, project["dependencies"], strict=True)
+    ]
+    wanted = {
+        f"{CONDA_NAMES.get(name, name)} {version}"
+        for name, version in zip(names, versions, strict=True)
+    }
     assert set(recipe["requirements"]["run"]) == wanted | {"python >=${{ python_min }}"}
     assert recipe["context"] == {
         "version": project["version"], "python_min": project["requires-python"].removeprefix(">=")
@@ -116,7 +132,9 @@ def test_the_conda_recipe_says_what_pyproject_says():
 
 
 def test_the_install_of_the_readme_can_write_reports_for_excel():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
     assert 'pip install ".[lab]"' in (ROOT / "README.md").read_text(encoding="utf-8")
     assert set(extras["excel"]) <= set(extras["lab"])
 
@@ -132,13 +150,17 @@ def test_the_description_of_the_package_has_no_picture_and_no_link_of_the_reposi
 
 def test_an_install_has_the_compiled_catalogues_only_and_the_sources_have_no_screens(tmp_path):
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-d", tmp_path], cwd=ROOT, capture_output=True, check=True
+        [sys.executable, "-m", "hatchling", "build", "-d", tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     with (
         zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel,
         tarfile.open(next(tmp_path.glob("*.tar.gz"))) as sources,
     ):
-        installed, sent = wheel.namelist(), sources.getnames()
+        installed = wheel.namelist()
+        sent = sources.getnames()
     assert [Path(name).suffix for name in installed if "/LC_MESSAGES/" in name] == [".mo"]
     assert [name for name in sent if "/screens/" in name] == []
 
@@ -146,20 +168,32 @@ def test_an_install_has_the_compiled_catalogues_only_and_the_sources_have_no_scr
 def test_the_tested_versions_are_not_below_the_declared_ones():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    tested = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+    tested = {
+        canonicalize_name(name): version for name, version in (line.split("==") for line in lines)
+    }
     declared = [
         *project["dependencies"],
         *(line for extra in project["optional-dependencies"].values() for line in extra),
     ]
     requirements = [Requirement(line) for line in declared]
-    assert {canonicalize_name(needed.name) for needed in map(Requirement, project["dependencies"])} <= {*tested}
+    assert {
+        canonicalize_name(needed.name) for needed in map(Requirement, project["dependencies"])
+    } <= {*tested}
     pinned = [needed for needed in requirements if canonicalize_name(needed.name) in tested]
-    assert [str(needed) for needed in pinned if tested[canonicalize_name(needed.name)] not in needed.specifier] == []
+    assert [
+        str(needed)
+        for needed in pinned
+        if tested[canonicalize_name(needed.name)] not in needed.specifier
+    ] == []
 
 
 def test_a_wheel_has_the_sample_rows_of_the_notebooks():
-    included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"][
+        "targets"
+    ]["wheel"]
     for name in (samples.TRAIN_FILE, samples.HELD_OUT_FILE):
         path = samples._PACKAGED / name
-        assert included["force-include"][f"notebooks/data/{name}"] == path.relative_to(ROOT).as_posix()
+        assert (
+            included["force-include"][f"notebooks/data/{name}"] == path.relative_to(ROOT).as_posix()
+        )
         assert (samples._IN_CLONE / name).exists()

@@ -1,4 +1,6 @@
-"""Every public class with its defaults, once, against a strict sandbox; a new class needs a call here."""
+"""Every public class with its defaults, once, against a strict sandbox; a new class needs a call
+here.
+"""
 
 import enum
 import inspect
@@ -13,7 +15,10 @@ from qfnb.trainer import offer
 
 ROWS = [{"prompt": f"问题{number}", "response": f"答案{number}"} for number in range(12)]
 TEXTS = [{"text": f"第{number}句。接着是第{number}段。"} for number in range(12)]
-PREFERENCES = [{"prompt": f"问题{number}", "chosen": f"好{number}", "rejected": f"坏{number}"} for number in range(12)]
+PREFERENCES = [
+    {"prompt": f"问题{number}", "chosen": f"好{number}", "rejected": f"坏{number}"}
+    for number in range(12)
+]
 MODEL = "ernie-4.5-turbo-128k"
 TUNED = "ERNIE-4.5-Turbo-128K"
 
@@ -67,16 +72,24 @@ CALLS = {
     "Responses": lambda: qfnb.Responses.create("你好").text,
     "Text2Image": lambda: qfnb.Text2Image().do("一杯茶").images,
     "Tokenizer": lambda: qfnb.Tokenizer().count_tokens("你好"),
-    "Qianfan": lambda: qfnb.Qianfan().chat.completions.create(messages=[{"role": "user", "content": "你好"}]),
-    "Service": lambda: qfnb.Service(model=MODEL).exec({"messages": [{"role": "user", "content": "你好"}]}),
+    "Qianfan": lambda: qfnb.Qianfan().chat.completions.create(
+        messages=[{"role": "user", "content": "你好"}]
+    ),
+    "Service": lambda: qfnb.Service(model=MODEL).exec(
+        {"messages": [{"role": "user", "content": "你好"}]}
+    ),
     "Dataset": lambda: qfnb.Dataset(ROWS).release(),
     "Batch": lambda: answered(qfnb.batch(ROWS[:2]).to_frame()),
     "LLMFinetune": lambda: train(trainer.LLMFinetune, ROWS)["model_id"],
     "PostPretrain": lambda: train(trainer.PostPretrain, TEXTS, name="ERNIE-Speed-8K")["model_id"],
     "DPO": lambda: train(trainer.DPO, PREFERENCES)["model_id"],
     "KTO": lambda: train(trainer.KTO, PREFERENCES)["model_id"],
-    "TrainConfig": lambda: train(trainer.LLMFinetune, ROWS, train_config=trainer.TrainConfig())["model_id"],
-    "DeployConfig": lambda: train(trainer.LLMFinetune, ROWS, deploy_config=trainer.DeployConfig())["service_endpoint"],
+    "TrainConfig": lambda: train(trainer.LLMFinetune, ROWS, train_config=trainer.TrainConfig())[
+        "model_id"
+    ],
+    "DeployConfig": lambda: train(trainer.LLMFinetune, ROWS, deploy_config=trainer.DeployConfig())[
+        "service_endpoint"
+    ],
     "EvaluationManager": lambda: evaluate(evaluation.ExactMatchEvaluator()),
     "ChoiceEvaluator": lambda: evaluate(evaluation.ChoiceEvaluator()),
     "EmbeddingEvaluator": lambda: evaluate(evaluation.EmbeddingEvaluator()),
@@ -86,18 +99,26 @@ CALLS = {
     "GuardEvaluator": lambda: evaluate(evaluation.GuardEvaluator()),
     "JsonFieldsEvaluator": lambda: evaluate(evaluation.JsonFieldsEvaluator()),
     "JudgePanel": lambda: evaluate(
-        evaluation.JudgePanel([evaluation.LocalJudgeEvaluator(name) for name in (MODEL, "ernie-5.0")])
+        evaluation.JudgePanel(
+            [evaluation.LocalJudgeEvaluator(name) for name in (MODEL, "ernie-5.0")]
+        )
     ),
     "LocalJudgeEvaluator": lambda: evaluate(evaluation.LocalJudgeEvaluator()),
     "MetricEvaluator": lambda: evaluate(evaluation.MetricEvaluator("rouge_l")),
     "NumberEvaluator": lambda: evaluate(evaluation.NumberEvaluator()),
     "OpenCompassLocalEvaluator": lambda: evaluate(evaluation.OpenCompassLocalEvaluator(Length())),
-    "PairwiseJudge": lambda: qfnb.compare(MODEL, "ernie-5.0", dataset=ROWS[:2], metrics=[evaluation.PairwiseJudge()]),
+    "PairwiseJudge": lambda: qfnb.compare(
+        MODEL, "ernie-5.0", dataset=ROWS[:2], metrics=[evaluation.PairwiseJudge()]
+    ),
     "RegexEvaluator": lambda: evaluate(evaluation.RegexEvaluator("答")),
     "RougeLEvaluator": lambda: evaluate(evaluation.RougeLEvaluator()),
     "QianfanManualEvaluator": lambda: evaluate_on_platform(evaluator.QianfanManualEvaluator()),
-    "QianfanRefereeEvaluator": lambda: evaluate_on_platform(evaluator.QianfanRefereeEvaluator(app_id=1)),
-    "QianfanRuleEvaluator": lambda: evaluate_on_platform(evaluator.QianfanRuleEvaluator(using_accuracy=True)),
+    "QianfanRefereeEvaluator": lambda: evaluate_on_platform(
+        evaluator.QianfanRefereeEvaluator(app_id=1)
+    ),
+    "QianfanRuleEvaluator": lambda: evaluate_on_platform(
+        evaluator.QianfanRuleEvaluator(using_accuracy=True)
+    ),
 }
 
 COVERED = {
@@ -137,10 +158,18 @@ def public_classes():
     for module in (qfnb, evaluation, evaluator, trainer, model):
         for name in getattr(module, "__all__", dir(module)):
             value = getattr(module, name)
-            if inspect.isclass(value) and value.__module__.startswith("qfnb.") and not name.startswith("_"):
+            if (
+                inspect.isclass(value)
+                and value.__module__.startswith("qfnb.")
+                and not name.startswith("_")
+            ):
                 names[name] = value
     kinds = (BaseException, enum.Enum)
-    return {name for name, value in names.items() if not issubclass(value, kinds) and not is_interface(value)}
+    return {
+        name
+        for name, value in names.items()
+        if not issubclass(value, kinds) and not is_interface(value)
+    }
 
 
 def is_interface(value):

@@ -58,11 +58,32 @@ def test_the_environment_is_as_it_was():
 
 def test_the_fixture_serves_other_peoples_tests(tmp_path):
     (tmp_path / "test_summary.py").write_text(TESTS, encoding="utf-8")
-    environment = os.environ | {"QIANFAN_API_KEY": KEY, "QFNB_STATE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the plugins of this project load for seconds
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "qfnb.pytest_plugin", "-p", "no:cacheprovider", "."]
+    environment = os.environ | {
+        "QIANFAN_API_KEY": KEY,
+        "QFNB_STATE_DIR": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+    }
+    # the plugins of this project load for seconds
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "qfnb.pytest_plugin",
+        "-p",
+        "no:cacheprovider",
+        ".",
+    ]
     run = subprocess.run(
-        command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
+        command,
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert run.returncode == 0, run.stdout
     assert "5 passed" in run.stdout

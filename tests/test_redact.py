@@ -27,7 +27,9 @@ def rendered(error):
 )
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_key_that_the_server_echoes_is_not_in_the_error(scripted, body, stream):
-    server = scripted([http_answer(body.replace("KEY", SECRET).encode(), status="401 Unauthorized")])
+    server = scripted(
+        [http_answer(body.replace("KEY", SECRET).encode(), status="401 Unauthorized")]
+    )
     chat = qfnb.ChatCompletion(base_url=f"{server.url}/v1", api_key=SECRET, model="m")
     with pytest.raises(errors.QianfanError) as caught:
         list(chat.do("x", stream=True)) if stream else chat.do("x")
@@ -36,10 +38,14 @@ def test_a_key_that_the_server_echoes_is_not_in_the_error(scripted, body, stream
     assert "***" in rendered(caught.value)
 
 
-@pytest.mark.parametrize("url", ["https://user:KEY@127.0.0.1:9/v1", "ftp://user:KEY@a", "http://KEY@example.com/v1"])
+@pytest.mark.parametrize(
+    "url", ["https://user:KEY@127.0.0.1:9/v1", "ftp://user:KEY@a", "http://KEY@example.com/v1"]
+)
 def test_an_address_with_a_password_is_refused_without_it(url):
     with pytest.raises(errors.InvalidArgumentError, match="pass the key as api_key") as caught:
-        qfnb.ChatCompletion(base_url=url.replace("KEY", "pass-of-nobody"), api_key=SECRET, model="m").do("x")
+        qfnb.ChatCompletion(
+            base_url=url.replace("KEY", "pass-of-nobody"), api_key=SECRET, model="m"
+        ).do("x")
     assert "nobody" not in str(caught.value)
 
 
@@ -77,10 +83,14 @@ def test_a_key_of_which_a_part_is_in_use_is_hidden_whole():
     assert redact.redact("bce-v3/ALTAK-abcdefgh/0123456789abcdef0123") == "bce-v3/***"
 
 
-@pytest.mark.parametrize("typed", ["bce-v3/ALTAK-cut", "bce-v3/ALTAK-cut/0123456789", "longword-of"])
+@pytest.mark.parametrize(
+    "typed", ["bce-v3/ALTAK-cut", "bce-v3/ALTAK-cut/0123456789", "longword-of"]
+)
 def test_what_a_key_in_use_is_the_beginning_of_is_hidden_to_its_end(typed):
     redact.register_secret(typed)
-    whole = {"l": "longword-of-a-password9"}.get(typed[0], "bce-v3/ALTAK-cut/0123456789abcdef01234567")
+    whole = {"l": "longword-of-a-password9"}.get(
+        typed[0], "bce-v3/ALTAK-cut/0123456789abcdef01234567"
+    )
     assert redact.redact(f"sent '{whole}', refused") == "sent '***', refused"
 
 
@@ -104,13 +114,16 @@ def test_keys_of_the_common_form_are_recognised(text, clean):
 
 @pytest.mark.fault("F51")
 def test_the_repr_of_a_model_contains_no_key():
-    chat = qfnb.ChatCompletion(base_url="https://example.com/v1", api_key=SECRET, ak=SECRET, sk=SECRET)
+    chat = qfnb.ChatCompletion(
+        base_url="https://example.com/v1", api_key=SECRET, ak=SECRET, sk=SECRET
+    )
     assert SECRET not in repr(vars(chat))
 
 
 @pytest.mark.parametrize("name", ["api_key", "ak", "secret_key", "access_token"])
 def test_the_line_of_the_cell_is_shown_without_its_key(name):
-    source, file = f'ask({name}="key-of-nobody-0123", say="你好")\n', "<ipython-input-1-test>"
+    source = f'ask({name}="key-of-nobody-0123", say="你好")\n'
+    file = "<ipython-input-1-test>"
     linecache.cache[file] = (len(source), None, [source], file)
 
     def ask(**_):
@@ -125,6 +138,8 @@ def test_the_line_of_the_cell_is_shown_without_its_key(name):
 
 
 def test_a_notebook_shows_an_error_without_terminal_escapes():
-    shown = "".join(errors.APIError("x", "\x1b[31mred\x1b]8;;http://a.example\x07 link")._render_traceback_())
+    shown = "".join(
+        errors.APIError("x", "\x1b[31mred\x1b]8;;http://a.example\x07 link")._render_traceback_()
+    )
     assert "red link" in shown
     assert "\x1b" not in shown

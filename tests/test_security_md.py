@@ -13,7 +13,9 @@ PROMISES = re.findall(r"^\| (?!promise |---)(.+?) \| (.+?) \|$", TEXT, re.MULTIL
 
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_every_test_that_it_names_exists(file, name):
-    assert re.search(rf"^(?:async )?def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(
+        rf"^(?:async )?def {name}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize(("promise", "tests"), PROMISES)

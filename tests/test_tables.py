@@ -22,7 +22,9 @@ CONVERSATION = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "co
 
 
 def relation():
-    return duckdb.connect().sql("SELECT * FROM (VALUES ('1 + 1?', '2'), ('2 + 2?', '4')) AS t(prompt, response)")
+    return duckdb.connect().sql(
+        "SELECT * FROM (VALUES ('1 + 1?', '2'), ('2 + 2?', '4')) AS t(prompt, response)"
+    )
 
 
 WITHOUT_ARROW = {
@@ -74,33 +76,54 @@ def test_tables_that_are_not_arrows_do_without_pyarrow(build, monkeypatch):
 
 def test_an_arrow_table_says_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InvalidArgumentError, match=r"type RecordBatch need pyarrow: pip install 'qfnb\[parquet\]'"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"type RecordBatch need pyarrow: pip install 'qfnb\[parquet\]'"
+    ):
         qfnb.Dataset.load(pa.RecordBatch.from_pylist(ROWS))
 
 
 def test_rows_conversations_paths_and_renamed_columns_load(tmp_path):
     assert pairs(qfnb.Dataset.load(ROWS)) == pairs(SdkDataset.load(ROWS)) == ROWS
-    assert len(qfnb.Dataset.load([CONVERSATION]).list()) == len(SdkDataset.load([CONVERSATION]).list()) == 1
+    assert (
+        len(qfnb.Dataset.load([CONVERSATION]).list())
+        == len(SdkDataset.load([CONVERSATION]).list())
+        == 1
+    )
     path = tmp_path / "rows.jsonl"
     qfnb.Dataset(ROWS).save(path)
     assert pairs(qfnb.Dataset.load(path)) == pairs(SdkDataset.load(path)) == ROWS
     renamed = pd.DataFrame(ROWS).rename(columns={"prompt": "question", "response": "answer"})
-    assert pairs(qfnb.Dataset.load(renamed, input_columns=["question"], reference_column="answer")) == ROWS
+    assert (
+        pairs(qfnb.Dataset.load(renamed, input_columns=["question"], reference_column="answer"))
+        == ROWS
+    )
 
 
 @pytest.mark.parametrize("dataset", [qfnb.Dataset, SdkDataset])
 @pytest.mark.parametrize("data", [7, 1.5, {"prompt": "1 + 1?"}, pl.DataFrame])
 def test_what_has_no_rows_is_refused_with_what_is_taken(dataset, data):
-    with pytest.raises(InvalidArgumentError, match="has no rows: use a table, a path or a list of dictionaries"):
+    with pytest.raises(
+        InvalidArgumentError, match="has no rows: use a table, a path or a list of dictionaries"
+    ):
         dataset.load(data)
 
 
-@pytest.mark.parametrize("table", [pd.DataFrame([[1, 2]], columns=["a", "a"]), pa.table([[1], [2]], names=["a", "a"])])
+@pytest.mark.parametrize(
+    "table", [pd.DataFrame([[1, 2]], columns=["a", "a"]), pa.table([[1], [2]], names=["a", "a"])]
+)
 def test_two_columns_of_one_name_are_refused(table):
     with pytest.raises(InvalidArgumentError, match="two columns have the same name: a, a"):
         qfnb.Dataset.load(table)
 
 
 def test_no_package_of_tables_is_loaded_to_look_at_a_list():
-    code = "import sys; from qfnb._tables import open_table; open_table([]); print({'pandas', 'polars', 'pyarrow'} & {*sys.modules})"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+    code = (
+        "import sys; from qfnb._tables import open_table; open_table([]); print({'pandas', "
+        "'polars', 'pyarrow'} & {*sys.modules})"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "set()\n"
+    )

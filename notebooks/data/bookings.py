@@ -1,7 +1,8 @@
-"""Bookings as guests write them, and the note that the till wants: a rule to learn, not a fact to remember.
+"""Bookings as guests write them, and the note that the till wants: a rule to learn, not a fact to
+remember.
 
-The templates for training and for holding out are different sentences; the values are drawn by a seeded
-generator, and no held-out booking is in the training data.
+The templates for training and for holding out are different sentences; the values are drawn by a
+seeded generator, and no held-out booking is in the training data.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ HELD_OUT = (
 
 def pairs(templates: tuple[str, ...], count: int, seed: int) -> list[tuple[str, str]]:
     """Return (booking, JSON note) pairs; the templates take turns."""
-    chance, found = random.Random(seed), {}
+    chance = random.Random(seed)
+    found = {}
     while len(found) < count:
         values = {
             "day": chance.choice(DAYS),
@@ -47,6 +49,13 @@ def pairs(templates: tuple[str, ...], count: int, seed: int) -> list[tuple[str, 
             "guests": chance.choice(GUESTS),
             "seat": chance.choice(SEATS),
         }
-        note = {"日期": values["day"], "时间": values["time"], "人数": values["guests"], "位置": values["seat"]}
-        found[templates[len(found) % len(templates)].format(**values)] = json.dumps(note, ensure_ascii=False)
+        note = {
+            "日期": values["day"],
+            "时间": values["time"],
+            "人数": values["guests"],
+            "位置": values["seat"],
+        }
+        found[templates[len(found) % len(templates)].format(**values)] = json.dumps(
+            note, ensure_ascii=False
+        )
     return list(found.items())

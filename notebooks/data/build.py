@@ -1,7 +1,8 @@
-"""Write the quickstart's data: `python notebooks/data/build.py` makes both files again, byte for byte.
+"""Write the quickstart's data: `python notebooks/data/build.py` makes both files again, byte for
+byte.
 
-Every trained phrasing appears twice: as it is, and with the little words that people put around a question.
-Held-out phrasings stay as they were written.
+Every trained phrasing appears twice: as it is, and with the little words that people put around a
+question. Held-out phrasings stay as they were written.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ WRAPPERS = (
 def rows() -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Return the training rows (shuffled) and the held-out rows."""
     chance = random.Random(26)
-    train, held_out = [], []
+    train = []
+    held_out = []
     for intent in INTENTS:
         for ask in intent.train:
             wrapped = chance.choice(WRAPPERS).format(ask)

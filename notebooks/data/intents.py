@@ -1,6 +1,8 @@
-"""What guests of the made-up tea house 半山茶铺 ask, and what its staff answer. All text written for qfnb.
+"""What guests of the made-up tea house 半山茶铺 ask, and what its staff answer. All text written for
+qfnb.
 
-Each intent has one answer, the phrasings that are trained on, and three phrasings by "other people" that are
+Each intent has one answer, the phrasings that are trained on, and three phrasings by "other people"
+that are
 held out: they share words with the first ones, but none is one of them with a word around it.
 """
 
@@ -254,7 +256,11 @@ INTENTS: tuple[Intent, ...] = (
             "茶点里含不含麸质",
             "食物过敏怎么办",
         ),
-        ("孩子对花生和芝麻过敏怎么点", "有些东西不能吃，怎么知道里面放了什么", "点心里面有没有牛奶"),
+        (
+            "孩子对花生和芝麻过敏怎么点",
+            "有些东西不能吃，怎么知道里面放了什么",
+            "点心里面有没有牛奶",
+        ),
     ),
     Intent(
         "素食可以放心点，除了牛奶类饮品，茶点和素面都不含蛋奶和肉。",

@@ -1,4 +1,6 @@
-"""A batch in the background, wherever its results are kept: progress, pausing, stopping, worker count."""
+"""A batch in the background, wherever its results are kept: progress, pausing, stopping, worker
+count.
+"""
 
 import asyncio
 import time
@@ -22,14 +24,16 @@ FATAL_ERRORS = (AuthError, CredentialsError, NotActivatedError, SandboxError, TL
 """Errors that every row would meet: the key or the account is wrong, or the sandbox is down."""
 
 MAX_FATAL_IN_A_ROW = 3
-"""Fatal errors in a row that end a batch in which at least one row was answered; before that, one does."""
+"""Fatal errors in a row that end a batch in which at least one row was answered; before that, one
+does.
+"""
 
 
 class BatchControl:
     """Shared by a `BackgroundBatch`, whose users steer it, and the code that works on the rows.
 
-    Its methods run on the I/O loop, except `finish`, `call_on_loop`, `notify_waiters` and `wait_until`, which
-    any thread may call.
+    Its methods run on the I/O loop, except `finish`, `call_on_loop`, `notify_waiters` and
+    `wait_until`, which any thread may call.
 
     Args:
         progress: the progress that the batch starts with.
@@ -88,7 +92,8 @@ class BatchControl:
         def finish_now() -> None:
             if self.is_ending or self.is_finished:
                 return
-            self.is_ending, self.is_paused = True, False
+            self.is_ending = True
+            self.is_paused = False
             self.update(state, reason=reason)
             if self.worker_pool is not None:
                 self.worker_pool.stop()
@@ -110,7 +115,9 @@ class BatchControl:
             self.finish("stopped", f"{type(error).__name__}: {summarize_error(error)}")
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine beside the rows; the set keeps a reference, the loop holds only a weak one."""
+        """Run a coroutine beside the rows; the set keeps a reference, the loop holds only a weak
+        one.
+        """
         task = asyncio.get_running_loop().create_task(coroutine)
         self._side_tasks.add(task)
         task.add_done_callback(self._side_tasks.discard)
@@ -159,7 +166,9 @@ class BackgroundBatch(BackgroundJob):
     def progress(self) -> BatchProgress:
         """The present progress, as a value."""
         pool = self._control.worker_pool
-        return self._control.counter.snapshot(in_flight=pool.in_flight if pool else 0, workers=pool.size if pool else 0)
+        return self._control.counter.snapshot(
+            in_flight=pool.in_flight if pool else 0, workers=pool.size if pool else 0
+        )
 
     def finished_count(self) -> int:
         """Return how many rows have an answer or an error."""
@@ -180,7 +189,9 @@ class BackgroundBatch(BackgroundJob):
         self._wait_for_end()
 
     def cancel(self) -> None:
-        """Send no further row; rows in flight have two seconds to finish, results so far are kept."""
+        """Send no further row; rows in flight have two seconds to finish, results so far are
+        kept.
+        """
         self._control.finish("cancelled", "")
 
     def pause(self) -> None:
@@ -195,7 +206,9 @@ class BackgroundBatch(BackgroundJob):
         """Change the number of rows in flight at once, 1 to 1000."""
         workers = validate_worker_count("workers", workers)
         control = self._control
-        control.call_on_loop(lambda: control.worker_pool.resize(workers) if control.worker_pool else None)
+        control.call_on_loop(
+            lambda: control.worker_pool.resize(workers) if control.worker_pool else None
+        )
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self._wait_async().__await__()
@@ -206,14 +219,17 @@ class BackgroundBatch(BackgroundJob):
 
     def _start(self) -> None:
         control = self._control
-        control.is_ending, control.fatal_streak = False, 0
+        control.is_ending = False
+        control.fatal_streak = 0
         control.update("paused" if control.is_paused else "preparing", ended_at=None, reason="")
         self._start_coroutine(self._run_and_record())
 
     async def _run_and_record(self) -> None:
         control = self._control
         started_at = control.counter.progress.started_at or time.time()
-        state: BatchState | None = None if control.is_ending else "paused" if control.is_paused else "running"
+        state: BatchState | None = (
+            None if control.is_ending else "paused" if control.is_paused else "running"
+        )
         control.update(state, started_at=started_at, ended_at=None)
         try:
             await self._run()

@@ -10,22 +10,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InternalError
 from ..transport import event_loop
 from ..transport.fork_and_exit import FORKED
 from ..transport.interrupt_safe import Future
 
 POLL_INTERVAL_S: Final = 0.02
-"""Seconds between two checks of a coroutine that waits for the end; it may run on any event loop."""
+"""Seconds between two checks of a coroutine that waits for the end; it may run on any event
+loop.
+"""
 
 
 class BackgroundJob(ABC):
     """Work that runs while its caller continues, on the I/O loop or on a thread of its own.
 
-    A subclass starts the work with `_start_coroutine` (network calls) or `_start_thread` (blocking code), and
-    waits with `_wait_for_end` or `_wait_for_end_async`, which raise the exception that ended the work. The wait
-    may be interrupted (■, Ctrl+C, a cancelled task); `_on_interrupt` decides what that means for the work.
+    A subclass starts the work with `_start_coroutine` (network calls) or `_start_thread` (blocking
+    code), and waits with `_wait_for_end` or `_wait_for_end_async`, which raise the exception that
+    ended the work. The wait may be interrupted (■, Ctrl+C, a cancelled task); `_on_interrupt`
+    decides what that means for the work.
     """
 
     def __init__(self) -> None:
@@ -56,14 +59,18 @@ class BackgroundJob(ABC):
             raise
 
     def _start_thread(self, work: Callable[[], object], name: str) -> None:
-        """Start the work on a daemon thread with this name; its output goes to the cell that starts it."""
+        """Start the work on a daemon thread with this name; its output goes to the cell that starts
+        it.
+        """
         future = self._future = Future[Any]()
         run_in_context = contextvars.copy_context().run
         arguments = (complete_future, work, future)
         threading.Thread(target=run_in_context, args=arguments, name=name, daemon=True).start()
 
     def _wait_for_end(self, timeout_s: float | None = None) -> None:
-        """Wait until the work has ended, at most `timeout_s` seconds; raise the exception that ended it."""
+        """Wait until the work has ended, at most `timeout_s` seconds; raise the exception that
+        ended it.
+        """
         deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
         self._raise_if_forked()
         with self._handle_interrupts():
@@ -92,12 +99,15 @@ class BackgroundJob(ABC):
             raise
 
     def _on_interrupt(self) -> str:
-        """Handle an interrupt of a wait, and return what it means for the work; by default it is cancelled."""
+        """Handle an interrupt of a wait, and return what it means for the work; by default it is
+        cancelled.
+        """
         self.cancel()
         return tr("cancelled; what has finished is kept, and the same cell goes on from there")
 
     def _raise_if_forked(self) -> None:
-        """Refuse to wait in a forked child, which has neither the I/O loop nor the threads of its parent.
+        """Refuse to wait in a forked child, which has neither the I/O loop nor the threads of its
+        parent.
 
         Raises:
             InternalError: this is a forked child, and the work is its parent's.

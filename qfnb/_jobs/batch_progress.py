@@ -44,9 +44,11 @@ class BatchProgress:
         in_flight: rows sent and not answered yet.
         workers: the limit of rows in flight.
         uncounted: rows answered without counts of tokens.
-        cost, cost_low: CNY by list price so far, the ends of its range; None if a price is unknown. `budget` limits
+        cost, cost_low: CNY by list price so far, the ends of its range; None if a price is unknown.
+        `budget` limits
             the upper end.
-        budget_tokens: the limit of `prompt_tokens` and `completion_tokens` together, None without one.
+        budget_tokens: the limit of `prompt_tokens` and `completion_tokens` together, None without
+            one.
         rate: rows per second, over the last ten seconds.
         rate_limits: the rate limits in force and where they come from; "" without any.
         reason: why the batch waits or stopped.
@@ -110,7 +112,9 @@ class BatchProgress:
         return (self.total - self.finished_rows) / self.rate
 
     def elapsed(self, now: float) -> float:
-        """Return the seconds from the start to the end, or to `now` (Unix seconds) while it runs."""
+        """Return the seconds from the start to the end, or to `now` (Unix seconds) while it
+        runs.
+        """
         return (self.ended_at or now) - self.started_at if self.started_at is not None else 0.0
 
 
@@ -119,11 +123,14 @@ class ProgressCounter:
     """The counters behind a `BatchProgress`; changed on the I/O loop only.
 
     Attributes:
-        lost: answers that did not arrive and may be charged; budgets count each as a row is expected to use.
+        lost: answers that did not arrive and may be charged; budgets count each as a row is
+            expected to use.
     """
 
     progress: BatchProgress = field(default_factory=BatchProgress)
-    latest_failures: deque[RowFailure] = field(default_factory=lambda: deque(maxlen=MAX_LATEST_FAILURES))
+    latest_failures: deque[RowFailure] = field(
+        default_factory=lambda: deque(maxlen=MAX_LATEST_FAILURES)
+    )
     _rows_per_half_second: deque[tuple[float, int]] = field(default_factory=deque)
     ok: int = 0
     failed: int = 0
@@ -136,7 +143,11 @@ class ProgressCounter:
     cost_low: float = 0.0
 
     def record_answer(
-        self, prompt_tokens: int | None, completion_tokens: int | None, cost: PriceRange | None, attempts: int
+        self,
+        prompt_tokens: int | None,
+        completion_tokens: int | None,
+        cost: PriceRange | None,
+        attempts: int,
     ) -> None:
         """Count a row that was answered.
 
@@ -150,7 +161,9 @@ class ProgressCounter:
         self.record_usage(prompt_tokens, completion_tokens, cost)
         self._count_row(attempts)
 
-    def record_usage(self, prompt_tokens: int | None, completion_tokens: int | None, cost: PriceRange | None) -> None:
+    def record_usage(
+        self, prompt_tokens: int | None, completion_tokens: int | None, cost: PriceRange | None
+    ) -> None:
         """Count tokens and cost (CNY) of a row; None where not known."""
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
@@ -196,8 +209,11 @@ class ProgressCounter:
                 self._rows_per_half_second.popleft()
 
     def _rows_per_second(self) -> float | None:
-        now, progress = time.monotonic(), self.progress
-        recent = [(at, rows) for at, rows in tuple(self._rows_per_half_second) if at > now - RATE_WINDOW_S]
+        now = time.monotonic()
+        progress = self.progress
+        recent = [
+            (at, rows) for at, rows in tuple(self._rows_per_half_second) if at > now - RATE_WINDOW_S
+        ]
         if not recent:
             return None if not (self.ok + self.failed) or progress.ended_at else 0.0
         return sum(rows for _, rows in recent) / max(now - recent[0][0], 0.5)

@@ -1,4 +1,6 @@
-"""The result of one row of a batch as plain values: the columns of result frames and of journals."""
+"""The result of one row of a batch as plain values: the columns of result frames and of
+journals.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from .._text import replace_surrogates
+from ..base.text import replace_surrogates
 from ..errors import QianfanError
 from ..redact import redact
 from ..wire.prices import PriceRange
@@ -20,12 +22,15 @@ class RowResult:
     """The answer or the error of one row; the names of the fields are stored in journals.
 
     Attributes:
-        text: the answer; None for a failed row, a vector or an image; of `qfnb.batch` the path of a saved picture.
+        text: the answer; None for a failed row, a vector or an image; of `qfnb.batch` the path of a
+            saved picture.
         reasoning: the model's reasoning; None when it shows none.
-        finish_reason: why the model stopped: `stop`, `length` (cut off), `content_filter`, `tool_calls`...
+        finish_reason: why the model stopped: `stop`, `length` (cut off), `content_filter`,
+            `tool_calls`...
         prompt_tokens, completion_tokens: counted by the platform; None when unknown.
         cached_tokens, reasoning_tokens: the parts of these that were cached, and that are thinking.
-        cost: CNY by list price; None when unknown. Of a range it is the upper end, and `cost_low` the lower.
+        cost: CNY by list price; None when unknown. Of a range it is the upper end, and `cost_low`
+            the lower.
         seconds: duration of the last attempt.
         attempts: how often the row was sent, from 1.
         error, message: the error's class and its first line; "" for an answered row.
@@ -60,9 +65,13 @@ class RowResult:
         return PriceRange(self.cost if self.cost_low is None else self.cost_low, self.cost)
 
     def encodable(self) -> RowResult:
-        """Return it with lone surrogates replaced, so that it can be stored and shown; models do send them."""
+        """Return it with lone surrogates replaced, so that it can be stored and shown; models do
+        send them.
+        """
         texts: dict[str, Any] = {
-            name: replace_surrogates(value) for name in RESULT_COLUMNS if isinstance(value := getattr(self, name), str)
+            name: replace_surrogates(value)
+            for name in RESULT_COLUMNS
+            if isinstance(value := getattr(self, name), str)
         }
         return replace(self, **texts)
 
@@ -91,14 +100,17 @@ TRANSIENT_ERRORS = frozenset(
 
 RESULT_COLUMNS = tuple(f.name for f in fields(RowResult))
 
-_COLUMN_TYPES = dict.fromkeys(("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"), "Int64")
+_COLUMN_TYPES = dict.fromkeys(
+    ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"), "Int64"
+)
 _COLUMN_TYPES |= dict.fromkeys(("cost", "cost_low"), "float64")
 
 
 def results_to_frame(
     results: Iterable[RowResult], leading_columns: dict[str, Sequence[Any]] | None = None
 ) -> pd.DataFrame:
-    """Return a DataFrame with one row per result; an answered row's `error` and `message` are missing.
+    """Return a DataFrame with one row per result; an answered row's `error` and `message` are
+    missing.
 
     Args:
         results: the rows.
@@ -107,7 +119,9 @@ def results_to_frame(
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     rows = [row.encodable() for row in results]
-    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in RESULT_COLUMNS}
+    columns: dict[str, list[Any]] = {
+        name: [getattr(row, name) for row in rows] for name in RESULT_COLUMNS
+    }
     columns |= {name: [text or None for text in columns[name]] for name in ("error", "message")}
     frame = pd.DataFrame({**(leading_columns or {}), **columns})
     return frame.astype(_COLUMN_TYPES)

@@ -1,4 +1,6 @@
-"""A pool of workers on the I/O loop that take items from one source; it can be resized and paused while it runs."""
+"""A pool of workers on the I/O loop that take items from one source; it can be resized and paused
+while it runs.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Self, TypeVar
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..transport import clock
 from ..transport.fork_and_exit import register_child_reset
@@ -36,9 +38,14 @@ class WorkerPool(Generic[T]):
     """
 
     def __init__(
-        self, pull: Callable[[], Awaitable[T | None]], process: Callable[[T], Awaitable[None]], size: int
+        self,
+        pull: Callable[[], Awaitable[T | None]],
+        process: Callable[[T], Awaitable[None]],
+        size: int,
     ) -> None:
-        self._pull, self._process, self.size = pull, process, size
+        self._pull = pull
+        self._process = process
+        self.size = size
         self._relaxed_gc = RelaxedGC(size)
         self.in_flight = self._worker_count = 0
         self._resting = self._returning = 0
@@ -46,7 +53,8 @@ class WorkerPool(Generic[T]):
         self._tasks: dict[asyncio.Task[Any], WireState] = {}
         self._exhausted = False
         self._failure: BaseException | None = None
-        self._not_paused, self._all_ended = asyncio.Event(), asyncio.Event()
+        self._not_paused = asyncio.Event()
+        self._all_ended = asyncio.Event()
         self._item_ended = asyncio.Event()
         self._not_paused.set()
 
@@ -92,7 +100,9 @@ class WorkerPool(Generic[T]):
         self._not_paused.set()
 
     def stop(self) -> None:
-        """Take no new item, and drop those of which nothing was sent; `drain_in_flight` waits for the others."""
+        """Take no new item, and drop those of which nothing was sent; `drain_in_flight` waits for
+        the others.
+        """
         self.is_stopping = True
         self._not_paused.set()
         for task, state in self._tasks.items():
@@ -100,13 +110,17 @@ class WorkerPool(Generic[T]):
                 task.cancel()
 
     async def drain_in_flight(self, grace_s: float) -> None:
-        """Wait for the items in progress; those that are not finished after `grace_s` seconds are cancelled."""
+        """Wait for the items in progress; those that are not finished after `grace_s` seconds are
+        cancelled.
+        """
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
         self._all_ended.set()
 
     async def rest(self, seconds: float) -> None:
-        """Wait with the item of one worker; another worker takes items meanwhile, unless the wait is short."""
+        """Wait with the item of one worker; another worker takes items meanwhile, unless the wait
+        is short.
+        """
         if seconds < MIN_REST_S:
             await clock.sleep(seconds)
             return
@@ -158,7 +172,11 @@ class WorkerPool(Generic[T]):
         """Return the next item for one worker, None when the worker shall end."""
         if not self._not_paused.is_set():
             await self._not_paused.wait()
-        if self.is_stopping or self._exhausted or self._active_workers + self._returning > self.size:
+        if (
+            self.is_stopping
+            or self._exhausted
+            or self._active_workers + self._returning > self.size
+        ):
             return None
         item = await self._pull()
         self._exhausted = self._exhausted or item is None
@@ -184,13 +202,20 @@ def validate_worker_count(name: str, value: int | None) -> int:
     count = DEFAULT_WORKERS if value is None else value
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_WORKERS:
         raise InvalidArgumentError(
-            tr("{name}={value!r}: must be an integer from 1 to {limit}", name=name, value=value, limit=MAX_WORKERS)
+            tr(
+                "{name}={value!r}: must be an integer from 1 to {limit}",
+                name=name,
+                value=value,
+                limit=MAX_WORKERS,
+            )
         )
     return count
 
 
 OBJECTS_PER_REQUEST: Final = 200
-"""Containers that one request in flight may have allocated; the collector runs after that many for each."""
+"""Containers that one request in flight may have allocated; the collector runs after that many for
+each.
+"""
 
 _lock = threading.Lock()
 _open_blocks: list[RelaxedGC] = []
@@ -201,9 +226,10 @@ _our_threshold = 0
 class RelaxedGC:
     """Run Python's cycle collector less often inside the block.
 
-    Each run walks through whatever was allocated lately, and with a thousand requests in flight all of that is
-    alive: a sixth of the CPU time went into finding nothing. Garbage is freed all the same, only later. Blocks
-    may overlap; a threshold that the user sets before or meanwhile stays.
+    Each run walks through whatever was allocated lately, and with a thousand requests in flight all
+    of that is
+    alive: a sixth of the CPU time went into finding nothing. Garbage is freed all the same, only
+    later. Blocks may overlap; a threshold that the user sets before or meanwhile stays.
 
     Args:
         requests_in_flight: the number of requests that the threshold must allow for.
@@ -232,13 +258,19 @@ class RelaxedGC:
 
 
 def _apply_threshold() -> None:
-    """Set the threshold that the open blocks need; after the last block, the one before the first."""
+    """Set the threshold that the open blocks need; after the last block, the one before the
+    first.
+    """
     global _user_threshold, _our_threshold
     current = gc.get_threshold()
     if _user_threshold is None:
-        _user_threshold, _our_threshold = current, current[0]
+        _user_threshold = current
+        _our_threshold = current[0]
     if current[0] == _our_threshold and _our_threshold:  # still our setting, and not switched off
-        needed = max((block.requests_in_flight for block in _open_blocks), default=0) * OBJECTS_PER_REQUEST
+        needed = (
+            max((block.requests_in_flight for block in _open_blocks), default=0)
+            * OBJECTS_PER_REQUEST
+        )
         _our_threshold = max(needed, _user_threshold[0])
         gc.set_threshold(_our_threshold, *current[1:])
     if not _open_blocks:
@@ -246,7 +278,9 @@ def _apply_threshold() -> None:
 
 
 def _reset_in_child() -> None:
-    """Drop the parent's blocks, which nobody closes in a forked child, and its lock, which may be in use."""
+    """Drop the parent's blocks, which nobody closes in a forked child, and its lock, which may be
+    in use.
+    """
     global _lock
     _lock = threading.Lock()
     with _lock:

@@ -1,11 +1,13 @@
-"""`qfnb.batch`, `abatch`, `estimate` and `resume`: check everything that can be checked, then start."""
+"""`qfnb.batch`, `abatch`, `estimate` and `resume`: check everything that can be checked, then
+start.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
@@ -21,8 +23,10 @@ from .request_spec import OfflineVia, RequestSpec, platform_name
 from .row_pages import load_input
 
 Rows = Any
-"""A DataFrame or Series, an Arrow table or what has its stream (polars), .jsonl, .csv or .parquet files (a path, a
-folder, a pattern or an address), or an iterable of prompts, conversations or dictionaries."""
+"""A DataFrame or Series, an Arrow table or what has its stream (polars), .jsonl, .csv or .parquet
+files (a path, a folder, a pattern or an address), or an iterable of prompts, conversations or
+dictionaries.
+"""
 
 
 def batch(
@@ -51,40 +55,47 @@ def batch(
 ) -> Batch:
     """Send every row to a model, and lose nothing: starts at once and returns the running batch.
 
-    Every answer is in a journal on disk before it is counted. The same call again, in a new kernel too, sends
-    only what is missing.
+    Every answer is in a journal on disk before it is counted. The same call again, in a new kernel
+    too, sends only what is missing.
 
     Args:
-        rows: a DataFrame or Series; an Arrow table, or what has its stream or `__dataframe__`; .jsonl, .csv or
-            .parquet files, as a path, a folder, a pattern or an address; or any iterable of prompts, conversations
-            or dictionaries. One without a length is read while its rows are sent.
-        prompt: a template over the columns, `"Classify: {review}"`; without one the rows are prompts, or
-            have a column `prompt` or `messages`.
-        model: name of a preset model, as in `ChatCompletion`; offline also one that draws, or edits the pictures
+        rows: a DataFrame or Series; an Arrow table, or what has its stream or `__dataframe__`;
+            .jsonl, .csv or .parquet files, as a path, a folder, a pattern or an address; or any
+            iterable of prompts, conversations or dictionaries. One without a length is read while
+            its rows are sent.
+        prompt: a template over the columns, `"Classify: {review}"`; without one the rows are
+            prompts, or have a column `prompt` or `messages`.
+        model: name of a preset model, as in `ChatCompletion`; offline also one that draws, or edits
+            the pictures
             of a column `image`: the result's text is then the path of the saved picture.
         endpoint: a service of your own instead.
-        out: a .jsonl, .csv or .parquet file for inputs and results; it is written as they come, and appears at the end.
+        out: a .jsonl, .csv or .parquet file for inputs and results; it is written as they come, and
+            appears at the end.
         name: of the journal; by default made from the rows and from what is sent.
         workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all; it stops cleanly before that is exceeded.
-        budget_tokens: tokens of prompts and answers that it may use in all, for models without a known price.
+        budget_tokens: tokens of prompts and answers that it may use in all, for models without a
+            known price.
         dedupe: send identical rows once.
         canary: rows that are sent first; when all of them fail the others are not sent. 0 for none.
         invalid_rows: `raise` when a row cannot be sent (NaN, empty), or let that row `fail`.
-        allow_changed_input: the input of a named journal has changed: keep the answers that still fit, and
-            drop the others; "keep" leaves those for an input that has their rows again.
-        allow_same_prompt: the template names no column, and its one text is meant to be sent for every row.
+        allow_changed_input: the input of a named journal has changed: keep the answers that still
+            fit, and drop the others; "keep" leaves those for an input that has their rows again.
+        allow_same_prompt: the template names no column, and its one text is meant to be sent for
+            every row.
         client: a `ChatCompletion` with keys or a base_url of its own.
-        clients: several of them in its place, with keys or endpoints of their own, on one platform: each row goes to
-            the one whose limits let it go soonest. One whose key is refused, or without money or quota, or whose
-            endpoint does not exist, gets no more rows, and its rows go to the others; the last one stops the batch as a
-            single one does. One that is overloaded (5xx, no connection) answers fewer: its rows are tried again at
-            another, and after two faults in a row it rests for 1 to 60 s and then gets one row at a time until it
-            answers. `model` is what the endpoints serve; journals do not depend on who answers.
-        mode: `offline` hands the rows to the platform's batch service, at 40 % of the price where the model has a
-            batch price; answers come when its jobs have ended, and rows without one are sent online.
-        offline_via: `files` (/v2/batches, an API key) or `bos` (your own bucket, an IAM pair); by default
-            what the keys allow.
+        clients: several of them in its place, with keys or endpoints of their own, on one platform:
+            each row goes to the one whose limits let it go soonest. One whose key is refused, or
+            without money or quota, or whose endpoint does not exist, gets no more rows, and its
+            rows go to the others; the last one stops the batch as a single one does. One that is
+            overloaded (5xx, no connection) answers fewer: its rows are tried again at another, and
+            after two faults in a row it rests for 1 to 60 s and then gets one row at a time until
+            it answers. `model` is what the endpoints serve; journals do not depend on who answers.
+        mode: `offline` hands the rows to the platform's batch service, at 40 % of the price where
+            the model has a batch price; answers come when its jobs have ended, and rows without one
+            are sent online.
+        offline_via: `files` (/v2/batches, an API key) or `bos` (your own bucket, an IAM pair); by
+            default what the keys allow.
         request_timeout: seconds of one row, as in `ChatCompletion.do`.
         retry_count: tries of one row, 1 or more.
         **options: of `ChatCompletion.do`, `system` among them.
@@ -93,13 +104,20 @@ def batch(
         InvalidArgumentError: an argument, the template or a row is wrong; nothing was sent.
         JournalError: the journal is in use, of another batch, or cannot be written.
     """
-    source, check = open_source(rows), validation.validate_arguments
+    source = open_source(rows)
+    check = validation.validate_arguments
     if clients is not None:
         client = build_pool(clients, client=client, model=model, endpoint=endpoint, mode=mode)
     check(name=name, model=model, endpoint=endpoint, client=client, dedupe=dedupe, canary=canary)
     check(budget_tokens=budget_tokens)
-    check(invalid_rows=invalid_rows, allow_changed_input=allow_changed_input, allow_same_prompt=allow_same_prompt)
-    check(mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count)
+    check(
+        invalid_rows=invalid_rows,
+        allow_changed_input=allow_changed_input,
+        allow_same_prompt=allow_same_prompt,
+    )
+    check(
+        mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count
+    )
     via = validation.choose_offline_via(mode, offline_via, client)
     output_path = validation.validate_output(out, source)
     worker_count = validate_worker_count("workers", workers)
@@ -107,24 +125,36 @@ def batch(
     call_options, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
     chat, request = validation.build_request(client, prompt, model, endpoint, dedupe, sent)
     requested_format = options.get("response_format")
-    response_format = None if requested_format is None else validation.choose_format(request, requested_format)
+    response_format = (
+        None if requested_format is None else validation.choose_format(request, requested_format)
+    )
     budget = None if budget is None else validation.validate_budget(budget, request, client)
     if request.draws:
         validate_pictures(request, via, budget_tokens)
     scan, stream = scan_input(request, source)
-    validation.refuse_same_requests(request, scan.rows if scan.is_complete else source.total, allow_same_prompt)
+    validation.refuse_same_requests(
+        request, scan.rows if scan.is_complete else source.total, allow_same_prompt
+    )
     if invalid_rows == "raise" and scan.invalid:
         scan.raise_if_invalid()
     journal = Journal(journal_store.journal_path(name or f"batch-{scan.digest}"))
     try:
-        is_changeable = allow_changed_input or (name is None and "keep")  # of this name are at most repeats of the rows
+        # of this name are at most repeats of the rows
+        is_changeable = allow_changed_input or (name is None and "keep")
         pages = load_input(journal, request, source, scan, allow_changed_input=is_changeable)
         journal.set_facts(offline=via or "")
         if output_path is not None or journal.get_fact("out"):
             journal.set_facts(out="" if output_path is None else output_path.absolute())
         counts = (journal.count_missing(), journal.counts()) if source.is_rereadable else None
         preflight = build_batch_preflight(
-            request, source, scan, counts, budget, budget_tokens, is_offline=bool(via), clients=clients
+            request,
+            source,
+            scan,
+            counts,
+            budget,
+            budget_tokens,
+            is_offline=bool(via),
+            clients=clients,
         )
         job = JobSpec(
             path=journal.path,
@@ -184,7 +214,8 @@ def estimate(
     clients: Sequence[ChatCompletion] | None = None,
     **other_options: Unpack[validation.EstimateOptions],
 ) -> Preflight:
-    """Return what `batch` would do with the same arguments: rows, duplicates, tokens, cost; nothing is sent.
+    """Return what `batch` would do with the same arguments: rows, duplicates, tokens, cost; nothing
+    is sent.
 
     Args:
         rows: as in `batch`; an input that can be read only once is read in part.
@@ -201,20 +232,25 @@ def estimate(
     Raises:
         InvalidArgumentError: an argument, the template or a row is wrong.
     """
-    source, is_offline = open_source(rows), other_options.get("mode") == "offline"
+    source = open_source(rows)
+    is_offline = other_options.get("mode") == "offline"
     if clients is not None:
         mode = other_options.get("mode", "online")
         client = build_pool(clients, client=client, model=model, endpoint=endpoint, mode=mode)
     validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
     validation.validate_arguments(budget_tokens=budget_tokens)
-    _, options = split_client_options(validation.validate_estimate_options(other_options), MESSAGE_OPTIONS)
+    _, options = split_client_options(
+        validation.validate_estimate_options(other_options), MESSAGE_OPTIONS
+    )
     _, request = validation.build_request(client, prompt, model, endpoint, dedupe, options)
     if request.draws:
         validate_pictures(request, "files", budget_tokens)  # an estimate needs no mode
     budget = None if budget is None else validation.validate_budget(budget, request, client)
     scan, _ = scan_input(request, source)
     requests = scan.rows - scan.invalid - (scan.duplicates if dedupe else 0)
-    row_count = source.total if source.total is not None else scan.rows if scan.is_complete else None
+    row_count = (
+        source.total if source.total is not None else scan.rows if scan.is_complete else None
+    )
     return build_preflight(
         request,
         scan,
@@ -227,7 +263,9 @@ def estimate(
     )
 
 
-INPUT_NOT_READ = tr_noop("the input was not read to its end: run its cell again for the remaining rows")
+INPUT_NOT_READ = tr_noop(
+    "the input was not read to its end: run its cell again for the remaining rows"
+)
 
 
 def resume(
@@ -239,15 +277,18 @@ def resume(
     out: str | Path | None = None,
     clients: Sequence[ChatCompletion] | None = None,
 ) -> Batch:
-    """Continue a batch by its name, without its input: the rows that were read from it are in the journal.
+    """Continue a batch by its name, without its input: the rows that were read from it are in the
+    journal.
 
     Args:
         name: as in `batches()`.
         workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all, the earlier runs included.
         budget_tokens: tokens that it may use in all, likewise.
-        out: the file that inputs and results are written to at the end; default: that of the earlier run, if any.
-        clients: as in `batch`; default: the keys of the settings. They need not be those of the earlier run.
+        out: the file that inputs and results are written to at the end; default: that of the
+            earlier run, if any.
+        clients: as in `batch`; default: the keys of the settings. They need not be those of the
+            earlier run.
 
     Raises:
         InvalidArgumentError: no batch has this name, or `out` cannot be written.
@@ -255,14 +296,17 @@ def resume(
     """
     validation.validate_arguments(budget_tokens=budget_tokens)
     path = journal_store.existing_journal_path(name)
-    request = journal_store.load_request_spec(path, journal_reader.read_facts(path)[0].get("plan", "{}"))
+    request = journal_store.load_request_spec(
+        path, journal_reader.read_facts(path)[0].get("plan", "{}")
+    )
     chat = _choose_client(name, request, clients)
     worker_count = validate_worker_count("workers", workers)
     budget = None if budget is None else validation.validate_budget(budget, request, chat)
     output_path = None if out is None else export.validate_output_path(out)
     journal = Journal(path)
     try:
-        counts, missing = journal.counts(), journal.count_missing()
+        counts = journal.counts()
+        missing = journal.count_missing()
         if missing and (files := journal.get_fact("files")):
             input_files.InputFiles.from_json(files).verify()
         invalid = journal_reader.count_invalid_rows(path)
@@ -304,8 +348,11 @@ def resume(
         raise
 
 
-def _choose_client(name: str, request: RequestSpec, clients: Sequence[ChatCompletion] | None) -> ChatCompletion:
-    """Return what sends the remaining rows, if it calls the platform that the answers of a journal are from.
+def _choose_client(
+    name: str, request: RequestSpec, clients: Sequence[ChatCompletion] | None
+) -> ChatCompletion:
+    """Return what sends the remaining rows, if it calls the platform that the answers of a journal
+    are from.
 
     Args:
         name: of the batch.
@@ -322,7 +369,8 @@ def _choose_client(name: str, request: RequestSpec, clients: Sequence[ChatComple
     if request.platform != platform:
         raise JournalError(
             tr(
-                "the answers of batch {name!r} are from {earlier}, and calls go to {platform} now: answers "
+                "the answers of batch {name!r} are from {earlier}, and calls go to {platform} "
+                "now: answers "
                 "of the two are not mixed",
                 name=name,
                 earlier=request.platform,

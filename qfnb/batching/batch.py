@@ -14,7 +14,7 @@ from .._jobs.background_job import POLL_INTERVAL_S
 from .._jobs.batch_progress import BatchProgress
 from .._jobs.row_result import TRANSIENT_ERRORS
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr
+from ..base.language import tr
 from ..transport import event_loop
 from . import export, journal_reader
 from .client_pool import MEMBER_COLUMNS, ClientPool
@@ -45,10 +45,15 @@ class Batch(BackgroundBatch):
         self._resume_lock = threading.Lock()
         self._input_pages: InputPages | None = None
         if job.stream is not None:
-            dedupe, files = job.request.dedupe, job.source.stored_files if job.source else None
-            self._input_pages = InputPages(journal, job.stream, dedupe=dedupe, files=files, on_loaded=self._on_loaded)
+            dedupe = job.request.dedupe
+            files = job.source.stored_files if job.source else None
+            self._input_pages = InputPages(
+                journal, job.stream, dedupe=dedupe, files=files, on_loaded=self._on_loaded
+            )
         first_pages = self._input_pages or pages or JournalPages(journal)
-        self._runner = BatchRunner(job, journal, first_pages, self._control, job.worker_count, is_first_run=True)
+        self._runner = BatchRunner(
+            job, journal, first_pages, self._control, job.worker_count, is_first_run=True
+        )
         self._start()
 
     @property
@@ -64,27 +69,36 @@ class Batch(BackgroundBatch):
     @property
     def progress(self) -> BatchProgress:
         """The present progress, as a value."""
-        limiter, worker_count = self._runner.pipeline.limiter, self._runner.breaker.worker_count
+        limiter = self._runner.pipeline.limiter
+        worker_count = self._runner.breaker.worker_count
         if pool := self._pool:
-            limits, remarks = pool.describe(), (*super().progress.remarks, *pool.remarks())
-            return replace(super().progress, rate_limits=limits, remarks=remarks, workers=worker_count)
+            limits = pool.describe()
+            remarks = (*super().progress.remarks, *pool.remarks())
+            return replace(
+                super().progress, rate_limits=limits, remarks=remarks, workers=worker_count
+            )
         limits = limiter.describe() if limiter else ""
         return replace(super().progress, rate_limits=limits, workers=worker_count)
 
     @property
     def clients(self) -> pd.DataFrame:
-        """The members of `clients=[...]`: rows answered, in flight, refused as too fast, faults, state and problem.
+        """The members of `clients=[...]`: rows answered, in flight, refused as too fast, faults,
+        state and problem.
 
-        The state is `ready`, `resting` after faults, or `out`; one row for each, none for a batch of a single client.
+        The state is `ready`, `resting` after faults, or `out`; one row for each, none for a batch
+        of a single client.
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
         return pd.DataFrame(self._pool.to_rows() if self._pool else [], columns=MEMBER_COLUMNS)
 
     def resume(self) -> None:
-        """Continue: after `pause` at once; after a cancel or an early end with the rows that have no answer."""
+        """Continue: after `pause` at once; after a cancel or an early end with the rows that have
+        no answer.
+        """
         with self._resume_lock:
-            event_loop.run(asyncio.sleep(0))  # a cancel or pause from this thread has taken effect then
+            # a cancel or pause from this thread has taken effect then
+            event_loop.run(asyncio.sleep(0))
             if self._control.is_ending and not self.progress.is_finished:
                 self._wait_until(lambda: self.progress.is_finished)
             if not self.progress.is_finished:
@@ -103,7 +117,10 @@ class Batch(BackgroundBatch):
         return self._runner.pipeline.is_out_of_budget
 
     def spent(self) -> dict[str, float]:
-        """Return the use so far in `CNY` and `tokens`, with what answers that were lost are expected to have used."""
+        """Return the use so far in `CNY` and `tokens`, with what answers that were lost are
+        expected
+        to have used.
+        """
         return self.job.spent(self._control.counter)
 
     def results(self) -> list[BatchRow]:
@@ -112,12 +129,14 @@ class Batch(BackgroundBatch):
         return list(self._rows())
 
     def to_frame(self, *, wait: bool = True) -> pd.DataFrame:
-        """Return the input's columns and the result columns as a DataFrame, one row for each row of the input.
+        """Return the input's columns and the result columns as a DataFrame, one row for each row of
+        the input.
 
         With `response_format=` the fields of the format are columns, too.
 
         Args:
-            wait: whether to wait for the end; otherwise rows not sent yet have the error "NotAsked".
+            wait: whether to wait for the end; otherwise rows not sent yet have the error
+                "NotAsked".
         """
         if wait:
             self.wait()
@@ -132,28 +151,40 @@ class Batch(BackgroundBatch):
         return next((tuple(input_cells(row)) for row in self._rows()), ())
 
     def question_rows(self) -> list[dict[str, Any]]:
-        """Wait, then return the rows as evaluations take them: the input's cells, `prompt` as sent, `llm_output`."""
+        """Wait, then return the rows as evaluations take them: the input's cells, `prompt` as sent,
+        `llm_output`.
+        """
         self.wait()
         request = self.job.request
         return [
-            {**input_cells(row), "prompt": request.sent_text(row.input), "llm_output": row.text, "error": row.error}
+            {
+                **input_cells(row),
+                "prompt": request.sent_text(row.input),
+                "llm_output": row.text,
+                "error": row.error,
+            }
             for row in self._rows()
         ]
 
     def to_pairs(self) -> pd.DataFrame:
-        """Wait, then return the answered rows as training data: `prompt`, as it was sent, and `response`, the answer.
+        """Wait, then return the answered rows as training data: `prompt`, as it was sent, and
+        `response`, the answer.
 
-        Of a conversation the column is `messages`, which end with the answer. `Dataset.load` takes it.
+        Of a conversation the column is `messages`, which end with the answer. `Dataset.load` takes
+        it.
         """
         import pandas as pd  # noqa: PLC0415
 
         self.wait()
-        request, pairs = self.job.request, []
+        request = self.job.request
+        pairs = []
         for row in (row for row in self._rows() if row.ok):
             sent = request.build_conversation(row.input)
             answer = {"role": "assistant", "content": row.text}
             is_text = isinstance(sent, str)
-            pairs.append({"prompt": sent, "response": row.text} if is_text else {"messages": [*sent, answer]})
+            pairs.append(
+                {"prompt": sent, "response": row.text} if is_text else {"messages": [*sent, answer]}
+            )
         return pd.DataFrame(pairs)
 
     def save(self, path: str | Path) -> Path:
@@ -170,12 +201,16 @@ class Batch(BackgroundBatch):
             yield from self._iter_as_completed()
 
     def __iter__(self) -> Iterator[BatchRow]:
-        """Iterate over the rows in input order, waiting for each; an interrupt cancels the batch."""
+        """Iterate over the rows in input order, waiting for each; an interrupt cancels the
+        batch.
+        """
         with self._handle_interrupts():
             yield from self._iter_in_order()
 
     async def __aiter__(self) -> AsyncIterator[BatchRow]:
-        """Iterate over the rows in input order, on any event loop; a cancelled task cancels the batch."""
+        """Iterate over the rows in input order, on any event loop; a cancelled task cancels the
+        batch.
+        """
         last_number = -1
         with self._handle_interrupts():
             while True:
@@ -205,7 +240,9 @@ class Batch(BackgroundBatch):
         worker_count = self._runner.breaker.worker_count
         if self._pool:
             self._pool.readmit()
-        self._runner = BatchRunner(self.job, journal, pages, self._control, worker_count, is_first_run=False)
+        self._runner = BatchRunner(
+            self.job, journal, pages, self._control, worker_count, is_first_run=False
+        )
         self._start()
 
     def _on_interrupt(self) -> str:
@@ -233,14 +270,20 @@ class Batch(BackgroundBatch):
             yield row if result is None else replace(row, **asdict(result))
 
     def _mark(self) -> tuple[int, bool]:
-        """Return the number of finished rows and whether the batch has ended: iterators wait for a change."""
+        """Return the number of finished rows and whether the batch has ended: iterators wait for a
+        change.
+        """
         progress = self.progress
         return progress.finished_rows, progress.is_finished
 
     def _ready_rows(self, after: int, *, is_finished: bool) -> Iterator[BatchRow]:
-        """Yield the rows behind a number up to the first that is not answered, or all once the batch has ended."""
+        """Yield the rows behind a number up to the first that is not answered, or all once the
+        batch has ended.
+        """
         for answer in self._rows(after):
-            if not is_finished and (answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS):
+            if not is_finished and (
+                answer.error == journal_reader.NOT_ASKED or answer.error in TRANSIENT_ERRORS
+            ):
                 return
             yield answer
 
@@ -256,7 +299,9 @@ class Batch(BackgroundBatch):
             self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
 
     def _iter_as_completed(self) -> Iterator[BatchRow]:
-        position, yielded, inputs = 0, set[int](), StoredInputs(self.job.path)
+        position = 0
+        yielded = set[int]()
+        inputs = StoredInputs(self.job.path)
         dedupes = self.job.request.dedupe  # a row may be read after an identical one was answered
         while True:
             mark = _, is_finished = self._mark()

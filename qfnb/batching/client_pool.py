@@ -1,7 +1,8 @@
 """Several clients as one: each attempt of a row goes to the member that can send soonest.
 
-The wait for a turn is in the pool, not in a member's queue, so that no row stays behind a member that was refused. The
-retries of a call are those of `transport.client`; only the member is chosen anew for each attempt.
+The wait for a turn is in the pool, not in a member's queue, so that no row stays behind a member
+that was refused. The retries of a call are those of `transport.client`; only the member is chosen
+anew for each attempt.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any, Final
 from .. import config
 from .._jobs.background_batch import FATAL_ERRORS, MAX_FATAL_IN_A_ROW
 from .._jobs.row_result import is_transient, summarize_error
-from .._language import tr, trn
-from .._text import labelled
+from ..base.language import tr, trn
+from ..base.text import labelled
 from ..config import Credentials
 from ..connect import PlatformInfo
 from ..errors import APIError, CredentialsError, InvalidArgumentError, QianfanError, RateLimitError
@@ -44,7 +45,16 @@ MAX_REST_S: Final = 60.0
 USELESS_CODES: Final = frozenset([3, 17, 19, 336005])
 """No such model or endpoint, or the quota of a day or of the account is used up."""
 
-MEMBER_COLUMNS: Final = ["client", "endpoint", "rows", "in_flight", "refusals", "faults", "state", "problem"]
+MEMBER_COLUMNS: Final = [
+    "client",
+    "endpoint",
+    "rows",
+    "in_flight",
+    "refusals",
+    "faults",
+    "state",
+    "problem",
+]
 """Columns of `Batch.clients`."""
 
 
@@ -90,7 +100,8 @@ class PoolMember:
     Attributes:
         client, requests, limiter: what a row needs, renewed by `connect`.
         in_flight: rows of this batch that it is sending.
-        answered, refusals, faults: rows that it answered, rows that it refused as too fast, failures of the platform
+        answered, refusals, faults: rows that it answered, rows that it refused as too fast,
+        failures of the platform
             or the network.
         problem: why it sends no more rows, "" while it does.
     """
@@ -100,13 +111,16 @@ class PoolMember:
     limiter: RateLimiter
 
     def __init__(self, name: str, chat: ChatCompletion) -> None:
-        self.name, self.chat = name, chat
+        self.name = name
+        self.chat = chat
         self.in_flight = self.answered = self.refusals = self.faults = 0
         self.readmit()
 
     def readmit(self) -> None:
         """Forget what went wrong."""
-        self.problem, self._rests_until, self._fault_at = "", -math.inf, -math.inf
+        self.problem = ""
+        self._rests_until = -math.inf
+        self._fault_at = -math.inf
         self._faults_in_a_row = self._fatal_in_a_row = 0
 
     def connect(self, client: Client) -> None:
@@ -115,10 +129,16 @@ class PoolMember:
             self.client = client
             self.readmit()
 
-    def build_requests(self, model: str | None, endpoint: str | None, options: Mapping[str, Any]) -> None:
-        """Prepare the requests of a batch; the arguments are those of `ChatCompletion.batch_requests`."""
+    def build_requests(
+        self, model: str | None, endpoint: str | None, options: Mapping[str, Any]
+    ) -> None:
+        """Prepare the requests of a batch; the arguments are those of
+        `ChatCompletion.batch_requests`.
+        """
         platform = self.client.platform
-        self.requests = self.chat.batch_requests(platform, model, self.chat.endpoint or endpoint, options)
+        self.requests = self.chat.batch_requests(
+            platform, model, self.chat.endpoint or endpoint, options
+        )
         self.limiter = get_limiter(platform, self.requests.model)
         self.limiter.apply_settings(config.settings())
 
@@ -132,7 +152,9 @@ class PoolMember:
         """Return whether a row may go now; it must then go at once."""
         return self.limiter.seconds_to_wait() <= 0 and self.limiter.claim()
 
-    async def send(self, call: Call, record: PooledRecord, read: ReadResponse[Any]) -> tuple[Any, Any]:
+    async def send(
+        self, call: Call, record: PooledRecord, read: ReadResponse[Any]
+    ) -> tuple[Any, Any]:
         """Make one attempt of a call with this member's key and endpoint; see `Client.send_once`.
 
         Args:
@@ -142,12 +164,12 @@ class PoolMember:
         """
         request = self.requests.for_row(record.conversation)
         options = call.options.with_defaults(self.chat.call_defaults)
-        record.record, call.endpoint, call.settings = (
-            request.record,
-            request.endpoint,
-            options.effective(config.settings()),
+        call.settings = options.effective(config.settings())
+        record.record = request.record
+        call.endpoint = request.endpoint
+        call.build_request = self.client.request_builder(
+            request.endpoint, request.record, request.model, options
         )
-        call.build_request = self.client.request_builder(request.endpoint, request.record, request.model, options)
         self.in_flight += 1
         try:
             return await self.client.send_once(call, read)
@@ -160,7 +182,8 @@ class PoolMember:
         self._faults_in_a_row = self._fatal_in_a_row = 0
 
     def record_error(self, error: Exception, sent_at: float) -> bool:
-        """Count an error; return whether only this member meets it, so that another may answer the row.
+        """Count an error; return whether only this member meets it, so that another may answer the
+        row.
 
         Args:
             error: why an attempt failed.
@@ -181,15 +204,22 @@ class PoolMember:
             return False
         self.faults += 1
         if sent_at >= self._fault_at:  # one fault for all rows that were in flight
-            self._fault_at, self._faults_in_a_row = now, self._faults_in_a_row + 1
+            self._fault_at = now
+            self._faults_in_a_row = self._faults_in_a_row + 1
             doublings = self._faults_in_a_row - REST_FAULTS
-            self._rests_until = now + min(2.0 ** min(doublings, 10), MAX_REST_S) if doublings >= 0 else now
+            self._rests_until = (
+                now + min(2.0 ** min(doublings, 10), MAX_REST_S) if doublings >= 0 else now
+            )
         return False
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether its errors are of the kind that every row would meet; the rule is that of a batch of one client."""
-        return self._fatal_in_a_row >= MAX_FATAL_IN_A_ROW or (self._fatal_in_a_row > 0 and not self.answered)
+        """Whether its errors are of the kind that every row would meet; the rule is that of a batch
+        of one client.
+        """
+        return self._fatal_in_a_row >= MAX_FATAL_IN_A_ROW or (
+            self._fatal_in_a_row > 0 and not self.answered
+        )
 
     def to_row(self) -> tuple[str | int, ...]:
         """Return its row of `Batch.clients`."""
@@ -203,7 +233,9 @@ class PoolMember:
 
 
 def is_useless(error: Exception) -> bool:
-    """Return whether every row of a key and endpoint would meet an error: it says nothing about the row."""
+    """Return whether every row of a key and endpoint would meet an error: it says nothing about the
+    row.
+    """
     if isinstance(error, FATAL_ERRORS):
         return True
     return isinstance(error, APIError) and (
@@ -213,7 +245,9 @@ def is_useless(error: Exception) -> bool:
 
 MIN_POLL_S: Final = 0.002
 MAX_POLL_S: Final = 0.05
-"""Seconds between two looks for a member that can send; a member's known wait counts between the two."""
+"""Seconds between two looks for a member that can send; a member's known wait counts between the
+two.
+"""
 
 MAX_DESCRIBED: Final = 3
 """Members whose limits are described one by one."""
@@ -240,21 +274,26 @@ class PooledClient(Client):
         self._pool = pool
 
     async def send_once(self, call: Call, read: ReadResponse[Any]) -> tuple[Any, Any]:
-        """Send once through the member that can send soonest, and through another where only that member is at fault.
+        """Send once through the member that can send soonest, and through another where only that
+        member is at fault.
 
         Raises:
-            QianfanError: the row's own error, one that says nothing about the member, or the last member's.
+            QianfanError: the row's own error, one that says nothing about the member, or the last
+                member's.
         """
-        record, pool = call.body, self._pool
+        record = call.body
+        pool = self._pool
         assert isinstance(record, PooledRecord), "the pool builds the requests"
-        useless, renewed = set[PoolMember](), set[PoolMember]()
+        useless = set[PoolMember]()
+        renewed = set[PoolMember]()
         while True:
             record.member = member = await pool.choose_member(record.member, useless, call.deadline)
             sent_at = clock.now()
             try:
                 return await member.send(call, record, read)
             except QianfanError as error:
-                is_expired, call.has_expired_token = call.has_expired_token, False
+                is_expired = call.has_expired_token
+                call.has_expired_token = False
                 if is_expired and member not in renewed:
                     renewed.add(member)
                     continue
@@ -271,15 +310,22 @@ class ClientPool(ChatCompletion):
     Args:
         members: of one platform; they answer with the same model.
         platform: its name, as journals have it.
-        target: model and endpoint in the batch's `RequestSpec`; what a member asks does not change a row's key.
+        target: model and endpoint in the batch's `RequestSpec`; what a member asks does not change
+            a row's key.
     """
 
     def __init__(
-        self, members: Sequence[PoolMember], platform: str, target: tuple[str | None, str | None] = (None, None)
+        self,
+        members: Sequence[PoolMember],
+        platform: str,
+        target: tuple[str | None, str | None] = (None, None),
     ) -> None:
         super().__init__(version=members[0].chat.version)
-        self.members, self._platform, self._target = tuple(members), platform, target
-        self._line, self._error = asyncio.Lock(), QianfanError()
+        self.members = tuple(members)
+        self._platform = platform
+        self._target = target
+        self._error = QianfanError()
+        self._line = asyncio.Lock()
         self._client: PooledClient | None = None
         self._departures: list[tuple[PoolMember, int]] = []
 
@@ -303,7 +349,9 @@ class ClientPool(ChatCompletion):
         for member in self.members:
             member.readmit()
 
-    def resolve_target(self, _model: str | None, _endpoint: str | None) -> tuple[str | None, str | None]:
+    def resolve_target(
+        self, _model: str | None, _endpoint: str | None
+    ) -> tuple[str | None, str | None]:
         """Return model and endpoint as the journal has them, whichever member answers."""
         return self._target
 
@@ -312,7 +360,9 @@ class ClientPool(ChatCompletion):
         return self.members[0].chat.platform_info()
 
     async def resolve_client(self) -> Client:
-        """Return the client that sends through the members; they take the present keys of the settings."""
+        """Return the client that sends through the members; they take the present keys of the
+        settings.
+        """
         for member in self.members:
             try:
                 client = await member.chat.resolve_client()
@@ -327,7 +377,11 @@ class ClientPool(ChatCompletion):
         return self._client
 
     def batch_requests(
-        self, _platform: Platform, model: str | None, endpoint: str | None, options: Mapping[str, Any]
+        self,
+        _platform: Platform,
+        model: str | None,
+        endpoint: str | None,
+        options: Mapping[str, Any],
     ) -> BatchRequests:
         """Return what builds the requests of a batch's rows, for the member that sends each."""
         for member in self.present:
@@ -337,7 +391,9 @@ class ClientPool(ChatCompletion):
                 self._take_out(member, error)
         return PooledRequests(self._first().requests.build)
 
-    async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ChatResponse:
+    async def send_request(
+        self, request: InferenceRequest, client: Client, options: CallOptions
+    ) -> ChatResponse:
         """Send a row through the members and return the whole reply; on the I/O loop only."""
         reply = await super().send_request(request, client, options)
         assert isinstance(request.record, PooledRecord), "the pool builds the requests"
@@ -346,12 +402,17 @@ class ClientPool(ChatCompletion):
         return reply
 
     async def choose_member(
-        self, latest: PoolMember | None, useless: Collection[PoolMember], deadline: clock.Deadline | None = None
+        self,
+        latest: PoolMember | None,
+        useless: Collection[PoolMember],
+        deadline: clock.Deadline | None = None,
     ) -> PoolMember:
-        """Return the member that can send soonest, when it can; of several the one with fewest rows in flight.
+        """Return the member that can send soonest, when it can; of several the one with fewest rows
+        in flight.
 
         Args:
-            latest: the member of the row's attempt before, which comes after the others that can send now.
+            latest: the member of the row's attempt before, which comes after the others that can
+                send now.
             useless: members that the row must not be sent through.
             deadline: is paused during the wait.
 
@@ -362,7 +423,8 @@ class ClientPool(ChatCompletion):
         if member is not None:
             return member
         remaining_s = deadline.pause() if deadline else 0.0
-        async with contextlib.nullcontext() if useless else self._line:  # who cannot take any must not hold up others
+        # who cannot take any must not hold up others
+        async with contextlib.nullcontext() if useless else self._line:
             while (member := self._find_free(latest, useless)) is None:
                 waits = [each.limiter.seconds_to_wait() for each in self._candidates(useless)]
                 await clock.sleep(min(max(min(waits), MIN_POLL_S), MAX_POLL_S))
@@ -370,12 +432,18 @@ class ClientPool(ChatCompletion):
             deadline.resume(remaining_s)
         return member
 
-    def _find_free(self, latest: PoolMember | None, useless: Collection[PoolMember]) -> PoolMember | None:
-        candidates = sorted(self._candidates(useless), key=lambda member: (member is latest, member.in_flight))
+    def _find_free(
+        self, latest: PoolMember | None, useless: Collection[PoolMember]
+    ) -> PoolMember | None:
+        candidates = sorted(
+            self._candidates(useless), key=lambda member: (member is latest, member.in_flight)
+        )
         return next((member for member in candidates if member.claim()), None)
 
     def _candidates(self, useless: Collection[PoolMember]) -> list[PoolMember]:
-        """Return the members that may get a row; where all rest, as if none did: the batch judges an outage."""
+        """Return the members that may get a row; where all rest, as if none did: the batch judges
+        an outage.
+        """
         members = [member for member in self.present if member not in useless]
         if not members:
             raise self._error.with_traceback(None)
@@ -390,7 +458,8 @@ class ClientPool(ChatCompletion):
             sent_at: when the row was handed over, on `clock.now`.
         """
         is_elsewhere = member.record_error(error, sent_at)
-        # what names the request's own model or endpoint fails the row, not the batch, where nobody else is left
+        # what names the request's own model or endpoint fails the row, not the batch, where nobody
+        # else is left
         is_last = len(self.present) == 1 and not isinstance(error, FATAL_ERRORS)
         if member.is_hopeless and not is_last:
             self._take_out(member, error)
@@ -408,14 +477,22 @@ class ClientPool(ChatCompletion):
         return present[0]
 
     def describe(self) -> str:
-        """Return the members' limits and waits as one line, of many members the sum; "" without limits."""
-        limiters = [(member, member.limiter) for member in self.present if hasattr(member, "limiter")]
+        """Return the members' limits and waits as one line, of many members the sum; "" without
+        limits.
+        """
+        limiters = [
+            (member, member.limiter) for member in self.present if hasattr(member, "limiter")
+        ]
         if len(limiters) <= MAX_DESCRIBED:
             texts = [(member.name, limiter.describe()) for member, limiter in limiters]
             return tr("; ").join(labelled(name, text) for name, text in texts if text)
         rates = [limiter.requests.rate for _, limiter in limiters]
         total = sum(filter(None, rates))
-        return "" if None in rates else tr("{n:,.0f} requests/min of {clients} clients", n=total, clients=len(rates))
+        return (
+            ""
+            if None in rates
+            else tr("{n:,.0f} requests/min of {clients} clients", n=total, clients=len(rates))
+        )
 
     def remarks(self) -> tuple[str, ...]:
         """Return which members were taken out, and why, in words."""
@@ -437,7 +514,12 @@ class ClientPool(ChatCompletion):
 
 
 def build_pool(
-    clients: object, *, client: object, model: str | None, endpoint: str | None, mode: str = "online"
+    clients: object,
+    *,
+    client: object,
+    model: str | None,
+    endpoint: str | None,
+    mode: str = "online",
 ) -> ClientPool:
     """Return the clients of a batch as one, if they can answer it together; nothing is sent.
 
@@ -452,16 +534,26 @@ def build_pool(
         InvalidArgumentError: names the client by its position, its value and what to do.
     """
     if client is not None:
-        raise InvalidArgumentError(tr("client= and clients=: only one of them can be used; put all into clients=[...]"))
+        raise InvalidArgumentError(
+            tr("client= and clients=: only one of them can be used; put all into clients=[...]")
+        )
     if mode == "offline":
-        raise InvalidArgumentError(tr("mode='offline' works with the keys of the settings, not with those of clients="))
+        raise InvalidArgumentError(
+            tr("mode='offline' works with the keys of the settings, not with those of clients=")
+        )
     if isinstance(clients, (str, bytes)) or not isinstance(clients, Sequence):
         kind = type(clients).__name__  # not the value: it may be a key
         raise InvalidArgumentError(
-            tr("clients is a {kind}: must be a list, [ChatCompletion(api_key=...), ChatCompletion(...)]", kind=kind)
+            tr(
+                "clients is a {kind}: must be a list, [ChatCompletion(api_key=...), "
+                "ChatCompletion(...)]",
+                kind=kind,
+            )
         )
     if not clients:
-        raise InvalidArgumentError(tr("clients=[]: name at least one, [ChatCompletion(api_key=...)]"))
+        raise InvalidArgumentError(
+            tr("clients=[]: name at least one, [ChatCompletion(api_key=...)]")
+        )
     for index, chat in enumerate(clients):
         if not isinstance(chat, ChatCompletion):
             kind = type(chat).__name__
@@ -471,13 +563,16 @@ def build_pool(
     platform, keys = _require_one_platform(clients)
     _refuse_duplicates(keys, [endpoint or chat.endpoint for chat in clients])
     target = _choose_target(clients, model, endpoint)
-    names = [f"clients[{index}]{f' ({key.tail})' if key.tail else ''}" for index, key in enumerate(keys)]
+    names = [
+        f"clients[{index}]{f' ({key.tail})' if key.tail else ''}" for index, key in enumerate(keys)
+    ]
     return ClientPool(list(map(PoolMember, names, clients)), platform, target)
 
 
 def _require_one_platform(clients: Sequence[ChatCompletion]) -> tuple[str, list[Credentials]]:
     """Return the platform of all clients and the keys of each."""
-    names, keys = list[str](), list[Credentials]()
+    names = list[str]()
+    keys = list[Credentials]()
     for index, chat in enumerate(clients):
         try:
             names.append(platform_name(chat.platform_info()))
@@ -487,7 +582,8 @@ def _require_one_platform(clients: Sequence[ChatCompletion]) -> tuple[str, list[
         if names[index] != names[0]:
             raise InvalidArgumentError(
                 tr(
-                    "clients[{i}] calls {platform}, and clients[0] calls {first}: answers of the two are not mixed; "
+                    "clients[{i}] calls {platform}, and clients[0] calls {first}: answers of the "
+                    "two are not mixed; "
                     "run a batch for each",
                     i=index,
                     platform=names[index],
@@ -504,7 +600,8 @@ def _refuse_duplicates(keys: Sequence[Credentials], endpoints: Sequence[str | No
         if first != index:
             raise InvalidArgumentError(
                 tr(
-                    "clients[{i}] has the key and endpoint of clients[{first}] ({key}): leave one of them out; "
+                    "clients[{i}] has the key and endpoint of clients[{first}] ({key}): leave one "
+                    "of them out; "
                     "more rows at once are workers=",
                     i=index,
                     first=first,
@@ -524,21 +621,32 @@ def _choose_target(
     models = [chat.choose(model, endpoint or chat.endpoint).model for chat in clients]
     endpoints = [endpoint or chat.endpoint for chat in clients]
     for index, chat in enumerate(clients):
-        names = {"i": index, "service": endpoints[index], "model": models[index], "first": models[0]}
+        names = {
+            "i": index,
+            "service": endpoints[index],
+            "model": models[index],
+            "first": models[0],
+        }
         if endpoint and chat.endpoint and chat.endpoint != endpoint:
             raise InvalidArgumentError(
                 tr(
-                    "endpoint={endpoint!r}, and clients[{i}] has endpoint={service!r}: leave endpoint= out; those of "
+                    "endpoint={endpoint!r}, and clients[{i}] has endpoint={service!r}: leave "
+                    "endpoint= out; those of "
                     "clients may differ",
                     i=index,
                     endpoint=endpoint,
                     service=chat.endpoint,
                 )
             )
-        if models[index] is None and endpoints[index] and len(set(zip(models, endpoints, strict=True))) > 1:
+        if (
+            models[index] is None
+            and endpoints[index]
+            and len(set(zip(models, endpoints, strict=True))) > 1
+        ):
             raise InvalidArgumentError(
                 tr(
-                    "clients[{i}] has endpoint={service!r} and names no model: say which one all clients answer with, "
+                    "clients[{i}] has endpoint={service!r} and names no model: say which one all "
+                    "clients answer with, "
                     "model='ernie-5.1' for example",
                     **names,
                 )
@@ -546,7 +654,8 @@ def _choose_target(
         if models[index] != models[0]:
             raise InvalidArgumentError(
                 tr(
-                    "clients[{i}] asks {model}, and clients[0] asks {first}: the answers of a batch are of one model; "
+                    "clients[{i}] asks {model}, and clients[0] asks {first}: the answers of a "
+                    "batch are of one model; "
                     "set model=",
                     **names,
                 )

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._jobs import row_result
 from .._jsonl_csv_parquet import import_pyarrow
-from .._language import tr
-from .._text import replace_surrogates
+from ..base.language import tr
+from ..base.text import replace_surrogates
 from ..errors import InvalidArgumentError, QianfanError
 from .journal_reader import NOT_ASKED, BatchRow, ParseAnswer, StoredInputs, read_rows
 from .output_file import WRITERS, OutputFile, field_cells, input_cells, result_columns, write_all
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def to_frame(answers: Iterable[BatchRow], original: Any = None, fields: Sequence[str] = ()) -> pd.DataFrame:
+def to_frame(
+    answers: Iterable[BatchRow], original: Any = None, fields: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return inputs and results as a DataFrame.
 
     Args:
         answers: the rows, in input order.
-        original: the DataFrame that was asked, whose index and columns are kept as they are; or the Series,
-            whose index is.
+        original: the DataFrame that was asked, whose index and columns are kept as they are; or the
+            Series, whose index is.
         fields: of the answers' format; columns before those of the results.
     """
     rows = list(answers)
@@ -45,7 +47,9 @@ def _input_frame(rows: Sequence[BatchRow]) -> pd.DataFrame:
 
 
 def _to_frame(columns: Mapping[Any, list[Any]], index: Any) -> pd.DataFrame:
-    """Return columns as a DataFrame; pandas stores a text with a lone surrogate as an object only."""
+    """Return columns as a DataFrame; pandas stores a text with a lone surrogate as an object
+    only.
+    """
     import pandas as pd  # noqa: PLC0415
 
     try:
@@ -54,13 +58,19 @@ def _to_frame(columns: Mapping[Any, list[Any]], index: Any) -> pd.DataFrame:
         return pd.DataFrame(columns, index, dtype=object)
 
 
-def _join_results(inputs: pd.DataFrame, rows: Sequence[BatchRow], fields: Sequence[str]) -> pd.DataFrame:
+def _join_results(
+    inputs: pd.DataFrame, rows: Sequence[BatchRow], fields: Sequence[str]
+) -> pd.DataFrame:
     """Put results beside their rows by position: an index may call several rows the same."""
     import pandas as pd  # noqa: PLC0415
 
     empty_levels = [""] * (inputs.columns.nlevels - 1)  # frame["text"] then finds ("text", "")
     names = result_columns(map(str, inputs.columns.get_level_values(0)), fields)
-    cells = zip(*(field_cells(row, fields) for row in rows), strict=True) if rows else ([] for _ in fields)
+    cells = (
+        zip(*(field_cells(row, fields) for row in rows), strict=True)
+        if rows
+        else ([] for _ in fields)
+    )
     parsed = _to_frame(dict(enumerate(map(list, cells))), inputs.index)
     results = pd.concat([parsed, row_result.results_to_frame(rows).set_axis(inputs.index)], axis=1)
     results.columns = pd.Index([(name, *empty_levels) for name in names] if empty_levels else names)
@@ -84,7 +94,11 @@ def validate_output_path(path: str | Path) -> Path:
     output_path = Path(path).expanduser()
     if output_path.suffix.lower() not in WRITERS:
         raise InvalidArgumentError(
-            tr("out={path!r}: the name must end in one of {suffixes}", path=str(path), suffixes=tr(", ").join(WRITERS))
+            tr(
+                "out={path!r}: the name must end in one of {suffixes}",
+                path=str(path),
+                suffixes=tr(", ").join(WRITERS),
+            )
         )
     folder = output_path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():
@@ -107,7 +121,9 @@ def save(answers: Iterable[BatchRow], path: Path, fields: Sequence[str] = ()) ->
         write_all(answers, path, temporary, fields)
         temporary.replace(path)
     except OSError as error:
-        raise InvalidArgumentError(tr("{path} cannot be written: {reason}", path=path, reason=error.strerror)) from None
+        raise InvalidArgumentError(
+            tr("{path} cannot be written: {reason}", path=path, reason=error.strerror)
+        ) from None
     finally:
         temporary.unlink(missing_ok=True)
     return path
@@ -116,8 +132,8 @@ def save(answers: Iterable[BatchRow], path: Path, fields: Sequence[str] = ()) ->
 class OutputFollower:
     """Writes the results file of a running batch as far as its rows are answered, in input order.
 
-    Rows that are answered out of order wait in the journal. Where a row has columns or types that the rows before it
-    did not have, the whole file is written at the end.
+    Rows that are answered out of order wait in the journal. Where a row has columns or types that
+    the rows before it did not have, the whole file is written at the end.
 
     Args:
         journal: its path.
@@ -128,12 +144,23 @@ class OutputFollower:
     """
 
     def __init__(
-        self, journal: Path, path: Path, parse: ParseAnswer | None, fields: Sequence[str], columns: Sequence[str]
+        self,
+        journal: Path,
+        path: Path,
+        parse: ParseAnswer | None,
+        fields: Sequence[str],
+        columns: Sequence[str],
     ) -> None:
-        self._journal, self._path, self._parse, self._fields = journal, path, parse, fields
-        self._temporary = path.with_name(f".{path.name}.{journal.stem}.part")  # the next run of this batch replaces it
+        self._journal = journal
+        self._path = path
+        self._parse = parse
+        self._fields = fields
+        # the next run of this batch replaces it
+        self._temporary = path.with_name(f".{path.name}.{journal.stem}.part")
         self._file: OutputFile | None = OutputFile(path, self._temporary, fields, columns)
-        self._last_number, self._lock, self._inputs = -1, threading.Lock(), StoredInputs(journal)
+        self._inputs = StoredInputs(journal)
+        self._last_number = -1
+        self._lock = threading.Lock()
 
     def advance(self, row_limit: int) -> None:
         """Write the next rows that have their last result.

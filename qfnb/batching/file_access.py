@@ -1,4 +1,6 @@
-"""Files here and behind addresses: which ones a name means, opening them, and telling a changed one."""
+"""Files here and behind addresses: which ones a name means, opening them, and telling a changed
+one.
+"""
 
 import contextlib
 import glob
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError, QianfanError
 from ..redact import redact
 
@@ -23,7 +25,9 @@ BLOCK_BYTES: Final = 4 * 1024 * 1024
 """Bytes that are read at once from behind an address."""
 
 DIGESTED_BYTES: Final = 64 * 1024
-"""Bytes at either end of a file by which a changed one is told; each of its rows has a checksum besides."""
+"""Bytes at either end of a file by which a changed one is told; each of its rows has a checksum
+besides.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def import_fsspec(address: str) -> Any:
     except ImportError:
         raise InvalidArgumentError(
             tr(
-                "{address}: addresses need fsspec and what it needs for this one: pip install 'qfnb[fsspec]'",
+                "{address}: addresses need fsspec and what it needs for this one: pip install "
+                "'qfnb[fsspec]'",
                 address=address,
             )
         ) from None
@@ -108,7 +113,11 @@ def validate_address(name: str, value: str) -> None:
     """
     if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+:/(?!/)", value) and not value.startswith(BOS_PREFIX):
         raise InvalidArgumentError(
-            tr("{name}={value!r}: an address has two slashes, as in s3://bucket/folder", name=name, value=value)
+            tr(
+                "{name}={value!r}: an address has two slashes, as in s3://bucket/folder",
+                name=name,
+                value=value,
+            )
         )
     scheme, separator, rest = value.partition("://")
     if not separator and not value.startswith(BOS_PREFIX):
@@ -116,7 +125,10 @@ def validate_address(name: str, value: str) -> None:
     host = (rest if separator else value[len(BOS_PREFIX) :]).partition("/")[0]
     if ":" in host.rpartition("@")[0]:
         raise InvalidArgumentError(
-            tr("{name}: an address must not have keys in it; they belong in the environment", name=name)
+            tr(
+                "{name}: an address must not have keys in it; they belong in the environment",
+                name=name,
+            )
         )
     if not host and scheme not in {"file", "memory"}:
         raise InvalidArgumentError(tr("{name}={value!r}: names no bucket", name=name, value=value))
@@ -135,7 +147,9 @@ def open_filesystem(address: str) -> tuple[Any, str]:
     except ImportError as error:
         package = getattr(error.__cause__ or error, "name", None)  # fsspec's sentence is in English
         hint = f"pip install {package}" if package else str(error)
-        raise InvalidArgumentError(tr("{address}: a package is missing: {hint}", address=address, hint=hint)) from None
+        raise InvalidArgumentError(
+            tr("{address}: a package is missing: {hint}", address=address, hint=hint)
+        ) from None
     except Exception as error:  # noqa: BLE001 - each storage has its own
         raise InvalidArgumentError(f"{address}: {describe_storage_error(error)}") from None
     return filesystem, name
@@ -145,7 +159,10 @@ def describe_storage_error(error: Exception) -> str:
     """Return what a storage raised in words, without keys."""
     reason = redact((str(error).splitlines() or [""])[0]) or type(error).__name__
     if isinstance(error, PermissionError):
-        return tr("permission denied ({reason}): the storage takes its keys from the environment", reason=reason)
+        return tr(
+            "permission denied ({reason}): the storage takes its keys from the environment",
+            reason=reason,
+        )
     if isinstance(error, FileNotFoundError):
         return tr("there is no such bucket or folder ({reason})", reason=reason)
     if type(error).__name__ in {"NoCredentialsError", "DefaultCredentialsError"}:
@@ -175,7 +192,8 @@ def describe_file(path: str) -> InputFile:
 
 
 def list_files(name: str) -> list[str]:
-    """Return the files that a path, a folder, a pattern or an address names, in the order of their names.
+    """Return the files that a path, a folder, a pattern or an address names, in the order of their
+    names.
 
     Raises:
         DatasetError: there are none, or they are of several kinds.
@@ -184,7 +202,10 @@ def list_files(name: str) -> list[str]:
     kinds = {suffix_of(path): path for path in paths}
     if len(kinds) > 1:
         names = tr(", ").join(sorted(kinds.values()))
-        raise DatasetError(tr("files of several kinds: {names}; name one kind, as in *.jsonl", names=names), path=name)
+        raise DatasetError(
+            tr("files of several kinds: {names}; name one kind, as in *.jsonl", names=names),
+            path=name,
+        )
     return paths
 
 
@@ -202,18 +223,26 @@ def find_files(name: str, *, is_deep: bool = False) -> tuple[str, list[str]]:
     """
     find = _find_addresses if is_address(name) else _find_paths
     root, paths = find(name, is_deep)
-    paths = sorted(path for path in paths if _is_input(path.removeprefix(root).lstrip("/" + os.sep)))
+    paths = sorted(
+        path for path in paths if _is_input(path.removeprefix(root).lstrip("/" + os.sep))
+    )
     if not paths:
-        raise DatasetError(tr("no file there ends in {suffixes}", suffixes=tr(", ").join(SUFFIXES)), path=name)
+        raise DatasetError(
+            tr("no file there ends in {suffixes}", suffixes=tr(", ").join(SUFFIXES)), path=name
+        )
     return root, paths
 
 
 def _is_input(name: str) -> bool:
-    return suffix_of(name) in SUFFIXES and not any(each.startswith((".", "_")) for each in Path(name).parts)
+    return suffix_of(name) in SUFFIXES and not any(
+        each.startswith((".", "_")) for each in Path(name).parts
+    )
 
 
 def _common_folder(names: Sequence[str]) -> str:
-    return os.path.commonpath([os.path.dirname(name) for name in names]) if names else ""  # noqa: PTH120
+    if not names:
+        return ""
+    return os.path.commonpath([os.path.dirname(name) for name in names])  # noqa: PTH120
 
 
 def _find_paths(name: str, is_deep: bool) -> tuple[str, list[str]]:

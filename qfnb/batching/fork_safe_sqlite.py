@@ -1,7 +1,7 @@
 """SQLite connections that a fork waits for.
 
-A child that is forked while another thread is inside SQLite inherits its mutexes locked, and waits for ever when it
-opens a journal itself.
+A child that is forked while another thread is inside SQLite inherits its mutexes locked, and waits
+for ever when it opens a journal itself.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
-from .._language import tr
+from ..base.language import tr
 from ..transport import event_loop  # noqa: F401 - its hold is entered before this one
 from ..transport.fork_and_exit import MAX_FORK_DELAY_S, register_child_reset, register_fork_hold
 from ..transport.interrupt_safe import Condition
@@ -23,7 +23,8 @@ class _Gate:
     """Counts the threads inside SQLite; while a fork is under way, no other enters."""
 
     def __init__(self) -> None:
-        self._condition, self._count = Condition(), 0
+        self._condition = Condition()
+        self._count = 0
         self._forking_thread: int | None = None
 
     def __enter__(self) -> None:
@@ -65,7 +66,9 @@ class _Cursor(sqlite3.Cursor):
             return super().executemany(sql, values)
 
     def fetchone(self) -> Any:
-        """Return the only row that is wanted, and close: freeing an open statement would enter SQLite uncounted."""
+        """Return the only row that is wanted, and close: freeing an open statement would enter
+        SQLite uncounted.
+        """
         with inside_sqlite:
             row = super().fetchone()
             self.close()
@@ -96,14 +99,17 @@ class _Connection(sqlite3.Connection):
 
 
 def open_database(address: str | Path, **options: Any) -> sqlite3.Connection:
-    """Return a connection whose calls a fork waits for, for any thread; the options are those of `sqlite3.connect`."""
+    """Return a connection whose calls a fork waits for, for any thread; the options are those of
+    `sqlite3.connect`.
+    """
     with inside_sqlite:
         return sqlite3.connect(address, factory=_Connection, check_same_thread=False, **options)
 
 
 @contextlib.contextmanager
 def open_for_step(path: Path, tables: str, version: int) -> Iterator[sqlite3.Connection]:
-    """Open a private file for one step, so that no kernel keeps it; each statement is a transaction.
+    """Open a private file for one step, so that no kernel keeps it; each statement is a
+    transaction.
 
     Args:
         path: the file, which is created.
@@ -114,7 +120,9 @@ def open_for_step(path: Path, tables: str, version: int) -> Iterator[sqlite3.Con
         ValueError: a newer version of qfnb wrote it.
     """
     path.touch(mode=0o600)
-    with contextlib.closing(open_database(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)) as database:
+    with contextlib.closing(
+        open_database(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+    ) as database:
         yield prepare_tables(database, tables, version)
 
 
@@ -138,5 +146,6 @@ def _reset_in_child() -> None:
     inside_sqlite.__init__()  # type: ignore[misc]
 
 
-register_fork_hold(inside_sqlite.hold)  # after that of `event_loop`, whose thread must not wait inside for the fork
+# after that of `event_loop`, whose thread must not wait inside for the fork
+register_fork_hold(inside_sqlite.hold)
 register_child_reset(_reset_in_child)

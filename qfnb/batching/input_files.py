@@ -10,7 +10,7 @@ from itertools import islice, zip_longest
 from typing import IO, Any, Final, NamedTuple
 
 from .. import _jsonl_csv_parquet
-from .._language import tr
+from ..base.language import tr
 from ..errors import DatasetError
 from .file_access import InputFile, describe_file, open_file, suffix_of
 
@@ -56,7 +56,8 @@ class InputFiles:
     """
 
     def __init__(self, files: Sequence[InputFile]) -> None:
-        self.files, self.marks = tuple(files), list[Mark]()
+        self.marks = list[Mark]()
+        self.files = tuple(files)
         self.suffix = suffix_of(self.files[0].path)
 
     @property
@@ -87,7 +88,8 @@ class InputFiles:
         """
         number = start.number
         for index in range(start.file, len(self.files)):
-            path, mark = self.files[index].path, start if index == start.file else Mark(number, index)
+            path = self.files[index].path
+            mark = start if index == start.file else Mark(number, index)
             on_mark(mark)
             with open_file(path) as file:
                 for item in READERS[self.suffix](file, path, mark, on_mark):
@@ -103,8 +105,10 @@ class InputFiles:
         for file in self.files:
             if describe_file(file.path) != file:
                 reason = tr(
-                    "the file has changed since the batch began, and the rows without an answer are read from it: put "
-                    "it back as it was, or run the batch again with its input and allow_changed_input=True (--update)"
+                    "the file has changed since the batch began, and the rows without an answer "
+                    "are read from it: put "
+                    "it back as it was, or run the batch again with its input and "
+                    "allow_changed_input=True (--update)"
                 )
                 raise DatasetError(reason, path=file.path)
 
@@ -118,9 +122,12 @@ class RowReader:
     """
 
     def __init__(self, files: InputFiles, marks: Sequence[Mark]) -> None:
-        self._files, self._marks = files, marks or [Mark()]
+        self._marks = marks or [Mark()]
+        self._files = files
         self._items: Iterator[Item] = iter(())
-        self._next_number, self._recent, self._mark = -1, OrderedDict[int, Item](), Mark()
+        self._next_number = -1
+        self._recent = OrderedDict[int, Item]()
+        self._mark = Mark()
 
     @property
     def path(self) -> str:
@@ -135,9 +142,12 @@ class RowReader:
         """
         if number in self._recent:
             return self._recent[number]
-        mark = self._marks[max(bisect.bisect_right(self._marks, number, key=lambda mark: mark.number) - 1, 0)]
+        mark = self._marks[
+            max(bisect.bisect_right(self._marks, number, key=lambda mark: mark.number) - 1, 0)
+        ]
         if not mark.number <= self._next_number <= number:
-            self._items, self._next_number = self._files.items_from(mark, self._pass_mark), mark.number
+            self._items = self._files.items_from(mark, self._pass_mark)
+            self._next_number = mark.number
         try:
             for item in islice(self._items, number - self._next_number + 1):
                 self._recent[self._next_number] = item
@@ -154,7 +164,9 @@ class RowReader:
 
 
 def item_to_json(item: Item) -> str:
-    """Return an item as JSON that SQLite can hold: half a surrogate pair cannot be written as UTF-8."""
+    """Return an item as JSON that SQLite can hold: half a surrogate pair cannot be written as
+    UTF-8.
+    """
     text = _UTF8_ENCODER.encode(item)
     try:
         text.encode()
@@ -164,7 +176,9 @@ def item_to_json(item: Item) -> str:
 
 
 class FileSummary(NamedTuple):
-    """What is known of a file before its rows: its columns with their types, the first row, the number of rows."""
+    """What is known of a file before its rows: its columns with their types, the first row, the
+    number of rows.
+    """
 
     columns: Mapping[str, str] | None
     first_item: Item | None
@@ -172,7 +186,8 @@ class FileSummary(NamedTuple):
 
 
 def summarize_files(paths: Sequence[str]) -> list[FileSummary]:
-    """Return what the beginnings of files tell; a file that cannot be read is named before any row is sent.
+    """Return what the beginnings of files tell; a file that cannot be read is named before any row
+    is sent.
 
     Raises:
         DatasetError: a file cannot be read, or its columns are not those of the first.
@@ -184,12 +199,18 @@ def summarize_files(paths: Sequence[str]) -> list[FileSummary]:
         if first is None or columns is None:
             continue
         for name in dict.fromkeys([*first, *columns]):
-            here, there, is_open = columns.get(name), first.get(name), suffix_of(path) == ".jsonl"
+            here = columns.get(name)
+            there = first.get(name)
+            is_open = suffix_of(path) == ".jsonl"
             if here == there or (is_open and None in {here, there}):
                 continue
             expected = {"first": paths[0], "there": there or tr("none"), "name": name}
             raise DatasetError(
-                tr("the column {name!r} is {here}, and in {first} it is {there}", here=here or tr("none"), **expected),
+                tr(
+                    "the column {name!r} is {here}, and in {first} it is {there}",
+                    here=here or tr("none"),
+                    **expected,
+                ),
                 path=path,
             )
     return summaries
@@ -205,7 +226,9 @@ def _summarize_file(path: str) -> FileSummary:
                 columns, rows = _jsonl_csv_parquet.read_parquet_schema(file)
                 return FileSummary(columns, first_item, rows)
         except OSError as error:
-            raise DatasetError(tr("it cannot be read: {reason}", reason=error.strerror or error), path=path) from None
+            raise DatasetError(
+                tr("it cannot be read: {reason}", reason=error.strerror or error), path=path
+            ) from None
     if first_item is None:
         return FileSummary(None, None, None)
     cells = first_item if isinstance(first_item, Mapping) else {}
@@ -220,7 +243,9 @@ def _kind_of(value: object) -> str:
     return "number" if isinstance(value, (int, float)) else type(value).__name__
 
 
-def _read_jsonl(file: IO[bytes], name: str, mark: Mark, on_mark: Callable[[Mark], object]) -> Iterator[Item]:
+def _read_jsonl(
+    file: IO[bytes], name: str, mark: Mark, on_mark: Callable[[Mark], object]
+) -> Iterator[Item]:
     file.seek(mark.position)
     for count, (line, value) in enumerate(_jsonl_csv_parquet.read_jsonl(file, name), 1):
         if isinstance(value, _jsonl_csv_parquet.RowError):
@@ -242,15 +267,15 @@ def _read_csv(file: IO[bytes], name: str, *_: object) -> Iterator[Item]:
         yield dict(zip_longest(heading, cells))
 
 
-def _read_parquet(file: IO[bytes], name: str, mark: Mark, on_mark: Callable[[Mark], object]) -> Iterator[Item]:
+def _read_parquet(
+    file: IO[bytes], name: str, mark: Mark, on_mark: Callable[[Mark], object]
+) -> Iterator[Item]:
     def on_group(group: int, rows: int) -> None:
         on_mark(Mark(mark.number + rows, mark.file, group))
 
     yield from _jsonl_csv_parquet.read_parquet(file, name, mark.position, on_group)
 
 
-READERS: Final[Mapping[str, Callable[[IO[bytes], str, Mark, Callable[[Mark], object]], Iterator[Item]]]] = {
-    ".jsonl": _read_jsonl,
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
-}
+READERS: Final[
+    Mapping[str, Callable[[IO[bytes], str, Mark, Callable[[Mark], object]], Iterator[Item]]]
+] = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}

@@ -13,9 +13,9 @@ from pathlib import Path, PurePath
 from typing import Any, Final, Generic, TypeVar
 
 from .. import _jsonl_csv_parquet
-from .._language import tr
 from .._tables import Table, open_table
 from .._variables import find_variables
+from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError
 from ..transport.interrupt_safe import Condition
 from .file_access import SUFFIXES, describe_file, list_files, open_file, suffix_of
@@ -43,7 +43,8 @@ class RowSource:
         items: starts reading; each item is a prompt, a conversation, or a row with named cells.
         columns: the names of the cells, None where they may differ from row to row.
         total: number of rows, None where it is not known.
-        is_rereadable: whether it can be read more than once, and so to its end before the first row is sent.
+        is_rereadable: whether it can be read more than once, and so to its end before the first row
+            is sent.
         frame: a copy of the DataFrame or Series, None for other inputs.
         paths: the files on this computer, none for other inputs.
         files: those that its rows can be read from again, None for other inputs.
@@ -60,12 +61,15 @@ class RowSource:
 
     @property
     def stored_files(self) -> InputFiles | None:
-        """The files that a journal refers to, None where it holds the rows: small files are soon changed or gone."""
+        """The files that a journal refers to, None where it holds the rows: small files are soon
+        changed or gone.
+        """
         return self.files if self.files is not None and self.files.size > COPY_UP_TO_BYTES else None
 
 
 def open_source(rows: Any) -> RowSource:
-    """Return the source of the rows that a user gives; its description begins with the notebook's variable.
+    """Return the source of the rows that a user gives; its description begins with the notebook's
+    variable.
 
     Raises:
         InvalidArgumentError: the argument has no rows.
@@ -74,7 +78,11 @@ def open_source(rows: Any) -> RowSource:
     source = _open_source(rows)
     is_place = isinstance(rows, (str, Path))
     variable = "" if is_place else next(iter(find_variables(lambda value: value is rows)), "")
-    return replace(source, description=f"{variable}{_AFTER_NAME}{source.description}") if variable else source
+    return (
+        replace(source, description=f"{variable}{_AFTER_NAME}{source.description}")
+        if variable
+        else source
+    )
 
 
 def name_of_rows(description: str) -> str:
@@ -87,7 +95,9 @@ def name_of_rows(description: str) -> str:
 
 def _open_source(rows: Any) -> RowSource:
     if isinstance(rows, (str, Path)):
-        return _bucket_source(str(rows)) if str(rows).startswith("bos:/") else _files_source(str(rows))
+        return (
+            _bucket_source(str(rows)) if str(rows).startswith("bos:/") else _files_source(str(rows))
+        )
     if (pandas := sys.modules.get("pandas")) is not None:
         if isinstance(rows, pandas.DataFrame):
             snapshot = _take_snapshot(rows)
@@ -108,26 +118,35 @@ def _open_source(rows: Any) -> RowSource:
     if isinstance(rows, (Mapping, bytes)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             tr(
-                "rows is a {kind}: must be a DataFrame, a .jsonl, .csv or .parquet path, or an iterable of "
+                "rows is a {kind}: must be a DataFrame, a .jsonl, .csv or .parquet path, or an "
+                "iterable of "
                 "prompts, conversations or dictionaries",
                 kind=type(rows).__name__,
             )
         )
     if isinstance(rows, Sequence) or (isinstance(rows, Sized) and not isinstance(rows, Iterator)):
         return RowSource(
-            tr("{kind} of {count}", kind=type(rows).__name__, count=len(rows)), lambda: iter(rows), total=len(rows)
+            tr("{kind} of {count}", kind=type(rows).__name__, count=len(rows)),
+            lambda: iter(rows),
+            total=len(rows),
         )
     return RowSource(f"{type(rows).__name__}", lambda: iter(rows), is_rereadable=False)
 
 
 def _table_source(table: Table, kind: str) -> RowSource:
-    return RowSource(kind, table.rows, table.columns, table.total, is_rereadable=table.is_rereadable)
+    return RowSource(
+        kind, table.rows, table.columns, table.total, is_rereadable=table.is_rereadable
+    )
 
 
 def _take_snapshot(frame: Any) -> Any:
-    """Return a copy: answers belong to positions, and the user may sort the frame while rows are sent."""
+    """Return a copy: answers belong to positions, and the user may sort the frame while rows are
+    sent.
+    """
     pandas = sys.modules["pandas"]
-    is_copy_on_write = int(pandas.__version__.split(".")[0]) >= 3 or pandas.options.mode.copy_on_write is True
+    is_copy_on_write = (
+        int(pandas.__version__.split(".")[0]) >= 3 or pandas.options.mode.copy_on_write is True
+    )
     return frame.copy(deep=not is_copy_on_write)
 
 
@@ -137,7 +156,9 @@ def _files_source(name: str) -> RowSource:
     paths = list_files(name)
     summaries = summarize_files(paths)
     files = InputFiles([describe_file(path) for path in paths])
-    first_item = next((summary.first_item for summary in summaries if summary.first_item is not None), None)
+    first_item = next(
+        (summary.first_item for summary in summaries if summary.first_item is not None), None
+    )
     if first_item is None:
         raise DatasetError(_jsonl_csv_parquet.describe_no_rows(files.suffix, files.size), path=name)
     has_heading = files.suffix != ".jsonl" and isinstance(first_item, Mapping)
@@ -154,13 +175,18 @@ def _files_source(name: str) -> RowSource:
 
 
 def _bucket_source(address: str) -> RowSource:
-    """Return the source of `bos:/bucket/...`: an object, a folder or a pattern, which is downloaded."""
+    """Return the source of `bos:/bucket/...`: an object, a folder or a pattern, which is
+    downloaded.
+    """
     from ..resources.management.storage import Storage  # noqa: PLC0415 - only this input needs the platform
 
     address = address.replace("bos://", "bos:/", 1)
-    prefix, folder = address.rstrip("/"), tempfile.mkdtemp(prefix="qfnb-")
+    prefix = address.rstrip("/")
+    folder = tempfile.mkdtemp(prefix="qfnb-")
     for number, name in enumerate(Storage.list(prefix.partition("*")[0])):
-        is_named = name == prefix or name.startswith(f"{prefix}/") or fnmatch.fnmatchcase(name, prefix)
+        is_named = (
+            name == prefix or name.startswith(f"{prefix}/") or fnmatch.fnmatchcase(name, prefix)
+        )
         if is_named and suffix_of(name) in SUFFIXES:
             Storage.download(name, Path(folder) / f"{number:06}-{name.rpartition('/')[2]}")
     try:
@@ -168,7 +194,8 @@ def _bucket_source(address: str) -> RowSource:
     except DatasetError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise DatasetError(str(error).replace(folder, address)) from None
-    weakref.finalize(source.files, shutil.rmtree, folder, ignore_errors=True)  # `items` keeps them until it is read
+    # `items` keeps them until it is read
+    weakref.finalize(source.files, shutil.rmtree, folder, ignore_errors=True)
     return replace(source, description=address, paths=(), files=None)
 
 
@@ -177,14 +204,20 @@ def _validate_path(path: Path, name: str) -> None:
     if path.is_dir():
         return
     if path.suffix.lower() not in SUFFIXES:
-        raise DatasetError(tr("the file name must end in {suffixes}", suffixes=tr(", ").join(SUFFIXES)), path=name)
+        raise DatasetError(
+            tr("the file name must end in {suffixes}", suffixes=tr(", ").join(SUFFIXES)), path=name
+        )
     if not path.is_file():
         reason = tr("there is no such file")
-        raise DatasetError(tr("{reason} (working directory: {cwd})", reason=reason, cwd=Path.cwd()), path=name)
+        raise DatasetError(
+            tr("{reason} (working directory: {cwd})", reason=reason, cwd=Path.cwd()), path=name
+        )
 
 
 def _count_rows(files: InputFiles, summaries: Sequence[FileSummary]) -> int | None:
-    """Return the number of rows: Parquet tells it, and lines are counted here, quotes of CSV heeded; None elsewhere."""
+    """Return the number of rows: Parquet tells it, and lines are counted here, quotes of CSV
+    heeded; None elsewhere.
+    """
     if files.suffix == ".parquet":
         return sum(summary.rows or 0 for summary in summaries)
     if any("://" in file.path for file in files.files):
@@ -194,7 +227,9 @@ def _count_rows(files: InputFiles, summaries: Sequence[FileSummary]) -> int | No
 
 def _count_lines(path: str, *, is_csv: bool) -> int:
     """Return the rows of a file; blank lines count, too, until they are read."""
-    lines, is_quoted, last = -int(is_csv), False, b"\n"
+    lines = -int(is_csv)
+    is_quoted = False
+    last = b"\n"
     with open_file(path) as file:
         while chunk := file.read(COUNTED_BYTES):
             last = chunk[-1:]
@@ -219,7 +254,8 @@ class Prefetcher(Generic[T]):
     """
 
     def __init__(self, items: Iterator[T], max_items: int) -> None:
-        self._items, self._max_items = items, max_items
+        self._items = items
+        self._max_items = max_items
         self._buffer: deque[T] = deque()
         self._changed = Condition()
         self._is_reading = self._is_finished = False
@@ -265,5 +301,7 @@ class Prefetcher(Generic[T]):
 
     def _finish(self, error: Exception | None) -> None:
         with self._changed:
-            self._is_finished, self._is_reading, self._error = True, False, error
+            self._is_finished = True
+            self._is_reading = False
+            self._error = error
             self._changed.notify_all()

@@ -1,7 +1,8 @@
 """The journal of a batch: its rows, and every answer, on disk before it is counted.
 
-One SQLite file (WAL). An answer is found by its key, that is by content, so a batch that is run again sends
-only what is missing, whatever kernel it runs in. One process writes, any number may read.
+One SQLite file (WAL). An answer is found by its key, that is by content, so a batch that is run
+again sends only what is missing, whatever kernel it runs in. One process writes, any number may
+read.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .fork_safe_sqlite import open_database
 from .input_files import InputFiles, item_to_json
 from .journal_reader import (
@@ -41,7 +42,9 @@ from .journal_schema import connect, find_damage
 from .request_spec import InputRow
 
 LOCK_TIMEOUT_S = 0.5
-"""Seconds that a lock is waited for: a check whether a journal is in use holds it for an instant."""
+"""Seconds that a lock is waited for: a check whether a journal is in use holds it for an
+instant.
+"""
 
 
 def lock_path(path: Path) -> Path:
@@ -55,11 +58,14 @@ def acquire_lock(path: Path) -> FileLock:
     Raises:
         JournalError: another process has it, or the folder cannot be written.
     """
-    lock, owner = FileLock(lock_path(path), thread_local=False), path.with_suffix(".owner")
+    lock = FileLock(lock_path(path), thread_local=False)
+    owner = path.with_suffix(".owner")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock.acquire(timeout=LOCK_TIMEOUT_S)
-        owner.write_text(f"process {os.getpid()} since {time.strftime('%H:%M:%S')}", encoding="utf-8")
+        owner.write_text(
+            f"process {os.getpid()} since {time.strftime('%H:%M:%S')}", encoding="utf-8"
+        )
     except Timeout:
         owner_text = tr("another process")
         with contextlib.suppress(OSError):
@@ -68,7 +74,8 @@ def acquire_lock(path: Path) -> FileLock:
     except OSError as error:
         raise JournalError(
             tr(
-                "the journal {path} cannot be written: {reason}\nset QFNB_STATE_DIR to a writable folder",
+                "the journal {path} cannot be written: {reason}\nset QFNB_STATE_DIR to a writable "
+                "folder",
                 path=path,
                 reason=error.strerror,
             )
@@ -85,16 +92,21 @@ MAX_NAMED_ROWS = 10
 """Damaged rows that a message names."""
 
 MAX_LOG_PAGES = 8192
-"""Pages of the write-ahead log, of 2 KB, above which it begins anew; each answer adds more than one."""
+"""Pages of the write-ahead log, of 2 KB, above which it begins anew; each answer adds more than
+one.
+"""
 
 MAX_ROWS_PER_STATEMENT = 64
-"""Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them prepared."""
+"""Answers that one statement, which is one commit, writes at most; SQLite keeps 128 of them
+prepared.
+"""
 
 _ROW = "select row.number, row.key, row.asked, row.input, row.checksum"
 
 _MISSING = """
 from row left join answer using(key)
-where row.number > ? and row.asked and (answer.key is null or (answer.error <> '' and answer.run < ?))
+where row.number > ? and row.asked and (answer.key is null or (answer.error <> '' and answer.run <
+?))
 """
 """Rows after a number that have no answer, or one that failed in a run before this one."""
 
@@ -118,19 +130,23 @@ class Journal:
         last_position: of the answer that was written last, 0 before the first.
         had_answers: whether there were any when it was opened.
         run_number: how often it has been opened for writing, from 1.
-        damage: what had changed on the disk and is dropped, so that it is asked again; "" for nothing.
+        damage: what had changed on the disk and is dropped, so that it is asked again; "" for
+            nothing.
 
     Raises:
         JournalError: another process has it, it is broken, or the folder cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._inputs = path, StoredInputs(path)
+        self._inputs = StoredInputs(path)
+        self.path = path
         self._mutex = threading.Lock()
         self._lock = acquire_lock(path)
         try:
             is_emptied = (
-                path.is_file() and path.stat().st_size < HEADER_BYTES and not path.with_suffix(".db-wal").is_file()
+                path.is_file()
+                and path.stat().st_size < HEADER_BYTES
+                and not path.with_suffix(".db-wal").is_file()
             )
             self.database = connect(path)
             self.damage = tr(EMPTIED) if is_emptied else self._drop_damaged()
@@ -184,7 +200,9 @@ class Journal:
                 self._set_fact(DROPPED_USAGE, json.dumps(usage))
             self.database.execute(f"delete {failures}")
 
-    def missing_rows(self, after: int, limit: int, condition: str = "", *values: Any) -> list[InputRow]:
+    def missing_rows(
+        self, after: int, limit: int, condition: str = "", *values: Any
+    ) -> list[InputRow]:
         """Return the next rows that have no answer, or one that failed in an earlier run.
 
         Args:
@@ -197,7 +215,9 @@ class Journal:
         return self._rows(query, after, self.run_number, *values, limit)
 
     def retryable_rows(self, after: int, limit: int) -> list[InputRow]:
-        """Return the next rows that failed in this run with an error that says nothing about the row."""
+        """Return the next rows that failed in this run with an error that says nothing about the
+        row.
+        """
         query = f"{_ROW} {_RETRYABLE} order by row.number limit ?"
         return self._rows(query, after, self.run_number, *TRANSIENT_ERRORS, limit)
 
@@ -237,11 +257,16 @@ class Journal:
     def checkpoint(self) -> None:
         """Write everything into the main file and onto the disk; called from a thread of its own.
 
-        The log begins anew only after a checkpoint of all of it. Where answers come all the time the first leaves some,
-        so of a long log the second, which is short, lets none in; otherwise it would grow to ten times the answers.
+        The log begins anew only after a checkpoint of all of it. Where answers come all the time
+        the first leaves some, so of a long log the second, which is short, lets none in; otherwise
+        it would grow to ten times the answers.
         """
-        address = f"{self.path.as_uri()}?mode=rw"  # does not create the file again once it was deleted
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(open_database(address, uri=True)) as database:
+        # does not create the file again once it was deleted
+        address = f"{self.path.as_uri()}?mode=rw"
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(open_database(address, uri=True)) as database,
+        ):
             _, log_pages, _ = database.execute("pragma wal_checkpoint(passive)").fetchone()
             if log_pages > MAX_LOG_PAGES:
                 with self._mutex:
@@ -249,10 +274,14 @@ class Journal:
 
     def _set_fact(self, name: str, value: object) -> None:
         values = (name, str(value))
-        self.database.execute("insert or replace into fact values (?, ?, ?)", (*values, checksum(values)))
+        self.database.execute(
+            "insert or replace into fact values (?, ?, ?)", (*values, checksum(values))
+        )
 
     def _drop_damaged(self) -> str:
-        """Delete what has changed on the disk since it was written; return which rows that concerns."""
+        """Delete what has changed on the disk since it was written; return which rows that
+        concerns.
+        """
         try:
             places, keys, names = find_damage(self.database)
         except sqlite3.Error as error:
@@ -260,20 +289,30 @@ class Journal:
         if not places and not names:
             return ""
         with self.transaction():
-            self.database.executemany("delete from answer where place = ?", [(place,) for place in places])
-            self.database.executemany("delete from fact where name = ?", [(name,) for name in names])
+            self.database.executemany(
+                "delete from answer where place = ?", [(place,) for place in places]
+            )
+            self.database.executemany(
+                "delete from fact where name = ?", [(name,) for name in names]
+            )
             query = f"select number from row where key in ({placeholders(keys)}) order by number"  # noqa: S608
             numbers = [str(number) for (number,) in self.database.execute(query, keys)]
         rows = tr("row {row}", row=tr(", ").join(numbers[:MAX_NAMED_ROWS]))
-        named, count = rows if numbers else tr(", ").join(names), len(places)
-        text = tr("{n} answers have changed on the disk: asked again ({named})", n=count, named=named)
+        named = rows if numbers else tr(", ").join(names)
+        count = len(places)
+        text = tr(
+            "{n} answers have changed on the disk: asked again ({named})", n=count, named=named
+        )
         logging.getLogger("qfnb").warning("%s: %s", self.path, text)
         return text
 
     def insert_answers(self, results: Sequence[tuple[bytes, RowResult]]) -> None:
         """Write results by key (inside `transaction`)."""
         try:
-            records = [(key, *map(pack_text, _texts(result)), *_numbers_and_names(result)) for key, result in results]
+            records = [
+                (key, *map(pack_text, _texts(result)), *_numbers_and_names(result))
+                for key, result in results
+            ]
             values: list[Any] = []
             for position, record in enumerate(records, self.last_position + 1):
                 values += (position, self.run_number, *record, checksum(record))
@@ -300,7 +339,8 @@ class Journal:
             elif written != checksum((*facts, text)):
                 raise JournalError(
                     tr(
-                        "row {number} of the journal {name!r} has changed on the disk and is not sent: run the batch "
+                        "row {number} of the journal {name!r} has changed on the disk and is not "
+                        "sent: run the batch "
                         "again with its input, which writes it anew",
                         number=facts[0],
                         name=self.path.stem,
@@ -330,14 +370,22 @@ COUNTER_CACHE_KB = 8192
 
 
 class KeyCounter:
-    """Counts how often each key came; what does not fit into 8 MB is in a temporary file, which SQLite deletes."""
+    """Counts how often each key came; what does not fit into 8 MB is in a temporary file, which
+    SQLite deletes.
+    """
 
     def __init__(self) -> None:
         self._database = open_database("", isolation_level=None)
         weakref.finalize(self, self._database.close)
-        for setting in ("journal_mode = off", "synchronous = off", f"cache_size = -{COUNTER_CACHE_KB}"):
+        for setting in (
+            "journal_mode = off",
+            "synchronous = off",
+            f"cache_size = -{COUNTER_CACHE_KB}",
+        ):
             self._database.execute(f"pragma {setting}")
-        self._database.execute("create table seen (key blob primary key, repeats integer) without rowid")
+        self._database.execute(
+            "create table seen (key blob primary key, repeats integer) without rowid"
+        )
 
     def count(self, keys: Sequence[bytes]) -> list[int]:
         """Return for each of the next keys how many times it came before.
@@ -351,7 +399,8 @@ class KeyCounter:
             self._database.execute("commit")
         except sqlite3.Error as error:
             text = tr(
-                "the temporary file for the keys of rows cannot be written (TMPDIR names its folder): {error}",
+                "the temporary file for the keys of rows cannot be written (TMPDIR names its "
+                "folder): {error}",
                 error=error,
             )
             raise JournalError(text) from None
@@ -361,11 +410,15 @@ class KeyCounter:
         if self._database.execute("insert or ignore into seen values (?, 0)", (key,)).rowcount:
             return 0
         self._database.execute("update seen set repeats = repeats + 1 where key = ?", (key,))
-        return int(self._database.execute("select repeats from seen where key = ?", (key,)).fetchone()[0])
+        return int(
+            self._database.execute("select repeats from seen where key = ?", (key,)).fetchone()[0]
+        )
 
 
 def save_marks(journal: Journal, files: InputFiles | None, start: int) -> int:
-    """Store where rows begin, from a mark on (inside `transaction`); return the number of marks so far."""
+    """Store where rows begin, from a mark on (inside `transaction`); return the number of marks so
+    far.
+    """
     marks = [] if files is None else files.marks[start:]
     journal.database.executemany("insert or replace into mark values (?, ?, ?, ?)", marks)
     return start + len(marks)
@@ -387,16 +440,30 @@ def add_rows(
         journal: open for writing.
         rows: the page.
         dedupe: whether identical rows are sent once.
-        repeats: how many identical rows came before each one; by default those of this page are counted.
-        is_copied: whether the journal holds the rows, which otherwise are read from their files again.
+        repeats: how many identical rows came before each one; by default those of this page are
+            counted.
+        is_copied: whether the journal holds the rows, which otherwise are read from their files
+            again.
     """
     repeats = KeyCounter().count([row.key for row in rows]) if repeats is None else repeats
-    keys = [row.key if dedupe else repeat_key(row.key, repeat) for row, repeat in zip(rows, repeats, strict=True)]
-    is_sent = [row.problem is None and not (dedupe and repeat) for row, repeat in zip(rows, repeats, strict=True)]
+    keys = [
+        row.key if dedupe else repeat_key(row.key, repeat)
+        for row, repeat in zip(rows, repeats, strict=True)
+    ]
+    is_sent = [
+        row.problem is None and not (dedupe and repeat)
+        for row, repeat in zip(rows, repeats, strict=True)
+    ]
     journal.database.executemany(
         "insert or replace into row values (?, ?, ?, ?, ?)",
         [
-            (row.number, key, int(sent), text if is_copied else "", checksum((row.number, key, int(sent), text)))
+            (
+                row.number,
+                key,
+                int(sent),
+                text if is_copied else "",
+                checksum((row.number, key, int(sent), text)),
+            )
             for row, key, sent in zip(rows, keys, is_sent, strict=True)
             for text in [item_to_json(row.item)]
         ],
@@ -422,4 +489,8 @@ def _answered_keys(journal: Journal, keys: Sequence[bytes]) -> frozenset[bytes]:
 
 def repeat_key(key: bytes, repeat: int) -> bytes:
     """Return the key of an identical row further down; `repeat` counts the ones before it."""
-    return key if not repeat else hashlib.blake2b(key + repeat.to_bytes(8, "big"), digest_size=16).digest()
+    return (
+        key
+        if not repeat
+        else hashlib.blake2b(key + repeat.to_bytes(8, "big"), digest_size=16).digest()
+    )

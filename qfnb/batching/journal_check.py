@@ -1,4 +1,6 @@
-"""`qfnb.check_batch`: whether a journal and its results file are whole, and what to do where they are not."""
+"""`qfnb.check_batch`: whether a journal and its results file are whole, and what to do where they
+are not.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from .._jobs.row_result import RESULT_COLUMNS
-from .._language import tr, trn
+from ..base.language import tr, trn
 from ..errors import DatasetError
 from . import journal_reader, journal_schema
 from .file_access import describe_file
@@ -41,16 +43,25 @@ class BatchCheck:
         return not self.problems
 
     def __repr__(self) -> str:
-        lines = [tr("{name}: damaged", name=self.name) if self.problems else tr("{name}: whole", name=self.name)]
+        lines = [
+            tr("{name}: damaged", name=self.name)
+            if self.problems
+            else tr("{name}: whole", name=self.name)
+        ]
         if self.counts is not None:
             numbers = {"rows": self.counts.rows, "ok": self.counts.ok, "failed": self.counts.failed}
-            text = tr("{rows:,} rows: {ok:,} answered, {failed:,} failed, {n:,} not asked", n=self.missing, **numbers)
+            text = tr(
+                "{rows:,} rows: {ok:,} answered, {failed:,} failed, {n:,} not asked",
+                n=self.missing,
+                **numbers,
+            )
             lines.append(text)
         return "\n".join([*lines, *(f"⚠ {problem}" for problem in self.problems)])
 
 
 def check_batch(name: str) -> BatchCheck:
-    """Return whether a batch's journal, the files it refers to and its results file are whole; nothing is changed.
+    """Return whether a batch's journal, the files it refers to and its results file are whole;
+    nothing is changed.
 
     Raises:
         InvalidArgumentError: no batch has this name.
@@ -59,13 +70,17 @@ def check_batch(name: str) -> BatchCheck:
     try:
         facts, counts = journal_reader.read_facts(path)
         problems = [*_check_database(path), *_check_files(facts.get("files", ""))]
-        names, missing, damaged = dict[str, None](), 0, list[int]()
+        names = dict[str, None]()
+        missing = 0
+        damaged = list[int]()
         for row in journal_reader.read_rows(path):
             names |= dict.fromkeys(input_cells(row))
             missing += row.error == NOT_ASKED
             damaged += [row.number] if row.error == JournalError.__name__ else []
         if damaged:
-            problems.append(tr("changed on the disk: {rows}; resume asks them again", rows=_name_rows(damaged)))
+            problems.append(
+                tr("changed on the disk: {rows}; resume asks them again", rows=_name_rows(damaged))
+            )
         if facts.get("complete") == "1" and (out := facts.get("out")):
             form = load_request_spec(path, facts.get("plan", "{}")).response_format
             results = result_columns(names, form.field_names if form else ())
@@ -77,11 +92,19 @@ def check_batch(name: str) -> BatchCheck:
 
 def _check_database(path: Path) -> Iterator[str]:
     with journal_reader.open_readonly(path) as database:
-        rows, last = database.execute("select count(*), coalesce(max(number), -1) from row").fetchone()
+        rows, last = database.execute(
+            "select count(*), coalesce(max(number), -1) from row"
+        ).fetchone()
         if rows != last + 1:
-            yield tr("{n} rows of the input are not there: run the batch again with its input", n=last + 1 - rows)
+            yield tr(
+                "{n} rows of the input are not there: run the batch again with its input",
+                n=last + 1 - rows,
+            )
         if database.execute("pragma user_version").fetchone()[0] < journal_schema.SCHEMA_VERSION:
-            yield tr("written by an earlier version of qfnb: `resume` brings it up to date, then check it again")
+            yield tr(
+                "written by an earlier version of qfnb: `resume` brings it up to date, then check "
+                "it again"
+            )
             return
         places, _, names = journal_schema.find_damage(database)
         if places:
@@ -102,23 +125,32 @@ def _check_files(stored: str) -> Iterator[str]:
             yield str(error)
             continue
         if not is_same:
-            yield tr("{path} has changed since the batch began: put it back as it was", path=file.path)
+            yield tr(
+                "{path} has changed since the batch began: put it back as it was", path=file.path
+            )
 
 
 def _check_output(journal: Path, path: Path, results: Sequence[str]) -> Iterator[str]:
     """Compare a results file with the journal, row by row."""
-    remedy = tr("write it again: qfnb.resume({name!r}).save({path!r})", name=journal.stem, path=str(path))
+    remedy = tr(
+        "write it again: qfnb.resume({name!r}).save({path!r})", name=journal.stem, path=str(path)
+    )
     if not path.is_file():
         yield tr("the results file {path} is not there; {remedy}", path=path, remedy=remedy)
         return
     is_csv = path.suffix.lower() == ".csv"
     text, error = (results[-len(RESULT_COLUMNS) :][index] for index in (0, 8))
     written = InputFiles([describe_file(str(path))]).items()
-    count, differing = 0, list[int]()
+    count = 0
+    differing = list[int]()
     try:
         for row, record in zip_longest(journal_reader.read_rows(journal), written):
             count += record is not None
-            if row is not None and isinstance(record, dict) and not _is_same(row, record, (text, error), is_csv=is_csv):
+            if (
+                row is not None
+                and isinstance(record, dict)
+                and not _is_same(row, record, (text, error), is_csv=is_csv)
+            ):
                 differing.append(row.number)
     except DatasetError as problem:
         yield f"{problem}; {remedy}"
@@ -126,14 +158,24 @@ def _check_output(journal: Path, path: Path, results: Sequence[str]) -> Iterator
     rows = journal_reader.read_facts(journal)[1].rows
     if count != rows:
         numbers = {"count": count, "rows": rows}
-        yield tr("{path} has {count} rows, and the input {rows}; {remedy}", path=path, remedy=remedy, **numbers)
+        yield tr(
+            "{path} has {count} rows, and the input {rows}; {remedy}",
+            path=path,
+            remedy=remedy,
+            **numbers,
+        )
     if differing:
         yield tr(
-            "{path} differs from the journal: {rows}; {remedy}", path=path, rows=_name_rows(differing), remedy=remedy
+            "{path} differs from the journal: {rows}; {remedy}",
+            path=path,
+            rows=_name_rows(differing),
+            remedy=remedy,
         )
 
 
-def _is_same(row: BatchRow, record: dict[str, object], names: tuple[str, str], *, is_csv: bool) -> bool:
+def _is_same(
+    row: BatchRow, record: dict[str, object], names: tuple[str, str], *, is_csv: bool
+) -> bool:
     values = (row.text, row.error)
     expected = tuple(csv_cell(value) or "" for value in values) if is_csv else values
     return tuple(record.get(name) for name in names) == expected

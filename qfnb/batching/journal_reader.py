@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
-from .._language import tr
+from ..base.language import tr
 from ..errors import DatasetError, QianfanError
 from .fork_safe_sqlite import open_database
 from .input_files import InputFiles, Item, Mark, RowReader, item_to_json
@@ -57,7 +57,8 @@ class StoredInputs:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._has_warned = path, False
+        self._path = path
+        self._has_warned = False
         self._reader: RowReader | None = None
 
     def load(self, database: sqlite3.Connection) -> None:
@@ -65,8 +66,12 @@ class StoredInputs:
         if self._reader is None and (
             record := database.execute("select value from fact where name = 'files'").fetchone()
         ):
-            marks = database.execute("select number, file, position, line from mark order by number").fetchall()
-            self._reader = RowReader(InputFiles.from_json(record[0]), [Mark(*mark) for mark in marks])
+            marks = database.execute(
+                "select number, file, position, line from mark order by number"
+            ).fetchall()
+            self._reader = RowReader(
+                InputFiles.from_json(record[0]), [Mark(*mark) for mark in marks]
+            )
 
     def read(self, facts: Sequence[Any], written: int) -> str:
         """Return a row as JSON.
@@ -81,18 +86,24 @@ class StoredInputs:
         assert self._reader is not None, "loaded before"
         text = item_to_json(self._reader.read(facts[0]))
         if checksum((*facts[:3], text)) != written:
-            raise DatasetError(tr("row {row} has changed since the batch began", row=facts[0]), path=self._reader.path)
+            raise DatasetError(
+                tr("row {row} has changed since the batch began", row=facts[0]),
+                path=self._reader.path,
+            )
         return text
 
     def read_or_warn(self, facts: Sequence[Any], written: int) -> str:
-        """Return a row as JSON, without cells where it cannot be read; a warning tells that once."""
+        """Return a row as JSON, without cells where it cannot be read; a warning tells that
+        once.
+        """
         try:
             return self.read(facts, written)
         except DatasetError as error:
             if not self._has_warned:
                 logging.getLogger("qfnb").warning(
                     tr(
-                        "batch {name}: {error}; its answers are there, the columns of such rows are not",
+                        "batch {name}: {error}; its answers are there, the columns of such rows "
+                        "are not",
                         name=self._path.stem,
                         error=error,
                     )
@@ -102,13 +113,17 @@ class StoredInputs:
 
 
 PAGE_SIZE = 500
-"""Rows that are read at once: the journal is closed between two pages, however slow the reader is."""
+"""Rows that are read at once: the journal is closed between two pages, however slow the reader
+is.
+"""
 
 ParseAnswer = Callable[[str], Any]
 """Returns the value of an answer's text; raises ValueError."""
 
 DROPPED_USAGE = "dropped_usage"
-"""The fact that holds tokens and cost of failures that were deleted because their rows were sent again."""
+"""The fact that holds tokens and cost of failures that were deleted because their rows were sent
+again.
+"""
 
 UNCHECKED = -1
 """Stands for the checksums of journals of earlier versions, which have none."""
@@ -127,7 +142,8 @@ class JournalInUse(JournalError):
     def __init__(self, name: str, owner: str) -> None:
         super().__init__(
             tr(
-                "the batch {name!r} is running in {owner}: wait for it, cancel it there, or give this one another name",
+                "the batch {name!r} is running in {owner}: wait for it, cancel it there, or give "
+                "this one another name",
                 name=name,
                 owner=owner,
             )
@@ -142,7 +158,8 @@ class BatchRow(RowResult):
     Attributes:
         number: its position in the input, from 0.
         input: the row as the user gave it.
-        parsed: the answer in the format of `response_format`: an object of the class, or JSON; None without one.
+        parsed: the answer in the format of `response_format`: an object of the class, or JSON; None
+            without one.
     """
 
     number: int
@@ -152,7 +169,9 @@ class BatchRow(RowResult):
 
 @dataclass(frozen=True)
 class JournalCounts:
-    """Counts of a journal: rows, answered, failed, without counts of tokens; tokens; cost in CNY, its lower end."""
+    """Counts of a journal: rows, answered, failed, without counts of tokens; tokens; cost in CNY,
+    its lower end.
+    """
 
     rows: int
     ok: int
@@ -165,7 +184,9 @@ class JournalCounts:
 
 
 def decode_text(content: bytes) -> str:
-    """Return a text of a journal; a changed byte fails its checksum, and does not hide the other rows."""
+    """Return a text of a journal; a changed byte fails its checksum, and does not hide the other
+    rows.
+    """
     return content.decode("utf-8", "replace")
 
 
@@ -185,9 +206,13 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read_rows(
-    path: Path, after: int = -1, parse: ParseAnswer | None = None, inputs: StoredInputs | None = None
+    path: Path,
+    after: int = -1,
+    parse: ParseAnswer | None = None,
+    inputs: StoredInputs | None = None,
 ) -> Iterator[BatchRow]:
-    """Yield the rows after a number in input order; those that have not been sent have the error `NOT_ASKED`.
+    """Yield the rows after a number in input order; those that have not been sent have the error
+    `NOT_ASKED`.
 
     Args:
         path: the journal.
@@ -199,7 +224,8 @@ def read_rows(
     while True:
         with open_readonly(path) as database:
             query = f"""select 0, {_row_columns(database)}
-                from row left join answer using(key) where row.number > ? order by row.number limit ?"""  # noqa: S608
+                from row left join answer using(key) where row.number > ? order by row.number limit
+                ?"""  # noqa: S608
             page = database.execute(query, (after, PAGE_SIZE)).fetchall()
             if any(not record[4] for record in page):
                 inputs.load(database)
@@ -213,7 +239,8 @@ def read_rows(
 def read_completed(
     path: Path, after: int, parse: ParseAnswer | None, inputs: StoredInputs
 ) -> list[tuple[int, BatchRow]]:
-    """Return results that were written after a position, in the order of writing, each with its position.
+    """Return results that were written after a position, in the order of writing, each with its
+    position.
 
     Identical rows that are sent once share a position; a position comes with all of its rows.
 
@@ -231,7 +258,10 @@ def read_completed(
         if len(page) == PAGE_SIZE:  # the last position may have more rows: next page
             last_position = page[-1][0]
             complete_rows = [row for row in page if row[0] < last_position]
-            page = complete_rows or database.execute(query, (last_position, last_position, -1)).fetchall()
+            page = (
+                complete_rows
+                or database.execute(query, (last_position, last_position, -1)).fetchall()
+            )
         if any(not record[4] for record in page):
             inputs.load(database)
     return [(position, _parse_row(record, parse, inputs)) for position, *record in page]
@@ -256,40 +286,56 @@ def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
         has_checksums = "checksum" in answer_columns(database)
         query = f"select name, value, {'checksum' if has_checksums else UNCHECKED} from fact"  # noqa: S608
         records = database.execute(query).fetchall()
-        damaged = {fact[0] for *fact, written in records if written not in {UNCHECKED, checksum(fact)}}
+        damaged = {
+            fact[0] for *fact, written in records if written not in {UNCHECKED, checksum(fact)}
+        }
         if "plan" in damaged:
-            raise JournalError(tr("the journal {path} is broken: its fact `plan` has changed on the disk", path=path))
+            raise JournalError(
+                tr(
+                    "the journal {path} is broken: its fact `plan` has changed on the disk",
+                    path=path,
+                )
+            )
         facts = {name: value for name, value, _ in records if name not in damaged}
         return facts, count_rows(database)
 
 
 def _parse_row(record: Sequence[Any], parse: ParseAnswer | None, inputs: StoredInputs) -> BatchRow:
-    """Return a row and its result; what has changed on the disk is an error, and never returned as an answer.
+    """Return a row and its result; what has changed on the disk is an error, and never returned as
+    an answer.
 
     Args:
         record: the columns of `_row_columns`.
         parse: returns the value of an answer.
         inputs: loaded, where a row is not in the journal.
     """
-    facts, row_sum, answer_sum = record[:4], record[4], record[-1]
-    (number, _, _, text), (key, *result) = facts, record[5:-1]
+    facts = record[:4]
+    row_sum = record[4]
+    answer_sum = record[-1]
+    (number, _, _, text) = facts
+    (key, *result) = record[5:-1]
     if not text:
         text = inputs.read_or_warn(facts, row_sum)
     elif row_sum not in {UNCHECKED, checksum(facts)}:
         message = tr("the row has changed on the disk: run the batch again with its input")
-        return BatchRow(number=number, input=str(text), error=JournalError.__name__, message=message)
+        return BatchRow(
+            number=number, input=str(text), error=JournalError.__name__, message=message
+        )
     item = json.loads(text)
     if key is None:
         return BatchRow(number=number, input=item, error=NOT_ASKED, attempts=0)
     if answer_sum not in {UNCHECKED, checksum((key, *result))}:
-        message = tr("the answer has changed on the disk: run the batch again, and it is asked again")
+        message = tr(
+            "the answer has changed on the disk: run the batch again, and it is asked again"
+        )
         return BatchRow(number=number, input=item, error=JournalError.__name__, message=message)
     values = dict(zip(RESULT_COLUMNS, result, strict=True))
     values |= {name: unpack_text(values[name]) for name in ("text", "reasoning")}
     row = BatchRow(number=number, input=item, **values)
     if parse is None or not row.ok:
         return row
-    with contextlib.suppress(ValueError):  # the class may have changed since the answer was accepted
+    # the class may have changed since the answer was accepted
+    with contextlib.suppress(ValueError):
         row = replace(row, parsed=parse(row.text or ""))
     return row
 
@@ -300,11 +346,19 @@ def answer_columns(database: sqlite3.Connection) -> set[str]:
 
 
 def _row_columns(database: sqlite3.Connection) -> str:
-    """Return the columns of a row and its result for a statement; earlier versions, with fewer, are only read here."""
+    """Return the columns of a row and its result for a statement; earlier versions, with fewer, are
+    only read here.
+    """
     present = answer_columns(database)
-    row_sum, answer_sum = ("row.checksum", "answer.checksum") if "checksum" in present else (str(UNCHECKED),) * 2
-    results = [f"answer.{name}" if name in present else f"null as {name}" for name in RESULT_COLUMNS]
-    return ", ".join(["row.number, row.key, row.asked, row.input", row_sum, "answer.key", *results, answer_sum])
+    row_sum, answer_sum = (
+        ("row.checksum", "answer.checksum") if "checksum" in present else (str(UNCHECKED),) * 2
+    )
+    results = [
+        f"answer.{name}" if name in present else f"null as {name}" for name in RESULT_COLUMNS
+    ]
+    return ", ".join(
+        ["row.number, row.key, row.asked, row.input", row_sum, "answer.key", *results, answer_sum]
+    )
 
 
 def count_rows(database: sqlite3.Connection) -> JournalCounts:
@@ -313,7 +367,8 @@ def count_rows(database: sqlite3.Connection) -> JournalCounts:
     answers = "from row join answer using(key) where row.asked or answer.error <> ''"
     totals = database.execute(
         f"""select coalesce(sum(error = ''), 0), coalesce(sum(error <> ''), 0),
-        coalesce(sum(error = '' and prompt_tokens is null), 0), coalesce(sum(error = '' and cost is null), 0)
+        coalesce(sum(error = '' and prompt_tokens is null), 0), coalesce(sum(error = '' and cost is
+        null), 0)
         {answers}"""
     ).fetchone()
     prompt_tokens, completion_tokens, cost, cost_low = count_usage(database, answers)
@@ -322,21 +377,26 @@ def count_rows(database: sqlite3.Connection) -> JournalCounts:
     ).fetchone()[0]
     ok, failed, uncounted, unpriced = totals
     cost = None if unpriced else cost
-    return JournalCounts(rows, ok + repeats, failed, prompt_tokens, completion_tokens, uncounted, cost, cost_low)
+    return JournalCounts(
+        rows, ok + repeats, failed, prompt_tokens, completion_tokens, uncounted, cost, cost_low
+    )
 
 
 def count_usage(database: sqlite3.Connection, answers: str) -> tuple[int, int, float | None, float]:
     """Return the tokens of prompts and answers, the cost in CNY and its lower end.
 
-    They are of some answers and of all dropped failures. The cost is None if that of a counted answer is not known.
+    They are of some answers and of all dropped failures. The cost is None if that of a counted
+    answer is not known.
 
     Args:
         database: an open journal.
         answers: the statement's part from "from" on.
     """
     low = "coalesce(cost_low, cost)" if "cost_low" in answer_columns(database) else "cost"
-    query = f"""select coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost), 0.0),
-        coalesce(sum({low}), 0.0), coalesce(sum(prompt_tokens is not null and cost is null), 0) {answers}"""
+    query = f"""select coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
+    coalesce(sum(cost), 0.0),
+        coalesce(sum({low}), 0.0), coalesce(sum(prompt_tokens is not null and cost is null), 0)
+        {answers}"""
     prompt_tokens, completion_tokens, cost, cost_low, unpriced = database.execute(query).fetchone()
     record = database.execute("select value from fact where name = ?", (DROPPED_USAGE,)).fetchone()
     dropped_prompt, dropped_completion, dropped_cost, dropped_low = (
@@ -354,11 +414,17 @@ def count_usage(database: sqlite3.Connection, answers: str) -> tuple[int, int, f
 def explain_error(error: Exception, path: Path) -> str:
     """Return what an error means for the user of a journal."""
     if isinstance(error, sqlite3.Error) and not path.exists():
-        return tr("the journal {path} is gone: it was deleted or moved; run the batch again, or put it back", path=path)
+        return tr(
+            "the journal {path} is gone: it was deleted or moved; run the batch again, or put it "
+            "back",
+            path=path,
+        )
     if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
         return tr("the disk is full: the journal {path} cannot be written", path=path)
     if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
         return tr(
-            "the journal {path} is broken ({error}): it is left as it is; use another name=", path=path, error=error
+            "the journal {path} is broken ({error}): it is left as it is; use another name=",
+            path=path,
+            error=error,
         )
     return tr("the journal {path} cannot be used: {error}", path=path, error=error)

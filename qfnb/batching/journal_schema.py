@@ -1,4 +1,6 @@
-"""The tables of a journal, their versions, and what has changed on the disk since it was written."""
+"""The tables of a journal, their versions, and what has changed on the disk since it was
+written.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -6,28 +8,40 @@ from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS
-from .._language import tr
+from ..base.language import tr
 from .fork_safe_sqlite import open_database
 from .journal_reader import JournalError, checksum, decode_text, explain_error
 
 SCHEMA_VERSION = 5
 
-_PRIMARY_KEYS = {"fact": ("name", "text"), "row": ("number", "integer"), "answer": ("place", "integer")}
-"""Table -> the name and type of its primary key; a changed byte in a definition makes it an ordinary column."""
+_PRIMARY_KEYS = {
+    "fact": ("name", "text"),
+    "row": ("number", "integer"),
+    "answer": ("place", "integer"),
+}
+"""Table -> the name and type of its primary key; a changed byte in a definition makes it an
+ordinary column.
+"""
 
-_COLUMNS = {"fact": ("name", "value"), "row": ("number", "key", "asked", "input"), "answer": ("key", *RESULT_COLUMNS)}
+_COLUMNS = {
+    "fact": ("name", "value"),
+    "row": ("number", "key", "asked", "input"),
+    "answer": ("key", *RESULT_COLUMNS),
+}
 """Table -> the columns that its checksum covers."""
 
 _TABLES = f"""
 create table if not exists fact(name text primary key, value text, checksum integer) without rowid;
 create table if not exists row(
-    number integer primary key, key blob not null, asked integer not null, input text not null, checksum integer);
+    number integer primary key, key blob not null, asked integer not null, input text not null,
+    checksum integer);
 create table if not exists answer(
     place integer primary key, key blob not null unique, run integer not null,
     {", ".join(RESULT_COLUMNS)}, checksum integer);
 create table if not exists handed(key blob primary key, job integer not null) without rowid;
 create table if not exists mark(
-    number integer primary key, file integer not null, position integer not null, line integer not null);
+    number integer primary key, file integer not null, position integer not null, line integer not
+    null);
 """
 
 
@@ -41,11 +55,13 @@ def connect(path: Path) -> sqlite3.Connection:
         path.touch(mode=0o600)
         database = open_database(path, isolation_level=None)
         database.text_factory = decode_text
-        database.execute("pragma page_size = 2048")  # small, as each answer is a commit; but several fit
+        # small, as each answer is a commit; but several fit
+        database.execute("pragma page_size = 2048")
         database.execute("pragma journal_mode = wal")
         database.execute("pragma synchronous = normal")
         database.execute("pragma cache_size = -4096")  # KiB, of each connection
-        database.execute("pragma wal_autocheckpoint = 0")  # `checkpoint` does it, away from the I/O loop
+        # `checkpoint` does it, away from the I/O loop
+        database.execute("pragma wal_autocheckpoint = 0")
         version = database.execute("pragma user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise JournalError(
@@ -57,7 +73,8 @@ def connect(path: Path) -> sqlite3.Connection:
             )
         if version < SCHEMA_VERSION:
             _migrate(database, version)
-    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:  # of a message about a name in a broken file
+    # of a message about a name in a broken file
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise JournalError(explain_error(error, path)) from None
     return database
 
@@ -68,12 +85,15 @@ def _migrate(database: sqlite3.Connection, version: int) -> None:
     for statement in _TABLES.split(";"):
         database.execute(statement)
     if version:
-        database.execute("drop table if exists seen")  # repeats were counted in it while an input was read
+        # repeats were counted in it while an input was read
+        database.execute("drop table if exists seen")
         present = {column[1] for column in _definition_of(database, "answer")}
         for name in RESULT_COLUMNS:
             if name not in present:
                 database.execute(f"alter table answer add column {name}")
-        database.create_function("checksum", -1, lambda *values: checksum(values), deterministic=True)
+        database.create_function(
+            "checksum", -1, lambda *values: checksum(values), deterministic=True
+        )
         for table, columns in _COLUMNS.items():
             if all(column[1] != "checksum" for column in _definition_of(database, table)):
                 database.execute(f"alter table {table} add column checksum integer")
@@ -93,20 +113,32 @@ def find_damage(database: sqlite3.Connection) -> tuple[list[int], list[bytes], l
     if (problem := database.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
         raise sqlite3.DatabaseError(problem)
     for table, columns in _COLUMNS.items():
-        definition = {(name, type_.lower(), pk) for _, name, type_, _, _, pk in _definition_of(database, table)}
-        if {*columns, "checksum"} - {name for name, _, _ in definition} or (*_PRIMARY_KEYS[table], 1) not in definition:
-            raise sqlite3.DatabaseError(tr("the table {table} is not defined as it was", table=table))
+        definition = {
+            (name, type_.lower(), pk)
+            for _, name, type_, _, _, pk in _definition_of(database, table)
+        }
+        if {*columns, "checksum"} - {name for name, _, _ in definition} or (
+            *_PRIMARY_KEYS[table],
+            1,
+        ) not in definition:
+            raise sqlite3.DatabaseError(
+                tr("the table {table} is not defined as it was", table=table)
+            )
     answers = [(place, key) for place, key, *_ in _damaged(database, "answer", "place")]
     names = [name for _, name, *_ in _damaged(database, "fact", "name")]
     return [place for place, _ in answers], [key for _, key in answers], names
 
 
 def _definition_of(database: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
-    """Return number, name, type, whether it may be null, default, and position in the key of each column."""
+    """Return number, name, type, whether it may be null, default, and position in the key of each
+    column.
+    """
     return database.execute(f"pragma table_info({table})").fetchall()
 
 
-def _damaged(database: sqlite3.Connection, table: str, primary_key: str) -> Iterator[tuple[Any, ...]]:
+def _damaged(
+    database: sqlite3.Connection, table: str, primary_key: str
+) -> Iterator[tuple[Any, ...]]:
     columns = ", ".join(_COLUMNS[table])
     for row in database.execute(f"select {primary_key}, checksum, {columns} from {table}"):  # noqa: S608
         if row[1] != checksum(row[2:]):

@@ -15,8 +15,8 @@ from filelock import FileLock, Timeout
 
 from .. import config
 from .._frames import frame_class
-from .._language import tr
-from .._private_files import modified_at
+from ..base.language import tr
+from ..base.private_files import modified_at
 from ..errors import InvalidArgumentError
 from . import journal_reader
 from .journal import acquire_lock, lock_path
@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAME_PATTERN = re.compile(r"[\w.\-]{1,100}")
-_COLUMNS = ("name", "state", "rows", "ok", "failed", "model", "platform", "cost", "updated", "input")
+_COLUMNS = (
+    "name",
+    "state",
+    "rows",
+    "ok",
+    "failed",
+    "model",
+    "platform",
+    "cost",
+    "updated",
+    "input",
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,8 @@ class JournalSummary:
     """One journal of this user.
 
     Attributes:
-        state: of the batch; "interrupted" where its process is gone, "broken" where the file cannot be read.
+        state: of the batch; "interrupted" where its process is gone, "broken" where the file cannot
+            be read.
         updated: Unix seconds of the last change, 0 where it is not known.
         problem: why it is broken, "" otherwise.
     """
@@ -51,17 +63,24 @@ class JournalSummary:
 
 
 def batches() -> pd.DataFrame:
-    """Return the journals of this user as a DataFrame, the latest first: name, state, rows, model, cost."""
+    """Return the journals of this user as a DataFrame, the latest first: name, state, rows, model,
+    cost.
+    """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     frame = pd.DataFrame(map(_columns, list_journals()), columns=list(_COLUMNS))
-    table: pd.DataFrame = frame_class("BatchTable")(frame.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64")))
+    table: pd.DataFrame = frame_class("BatchTable")(
+        frame.astype(dict.fromkeys(("rows", "ok", "failed"), "Int64"))
+    )
     return table  # counts may be missing: a broken journal has none
 
 
 def list_journals() -> list[JournalSummary]:
     """Return all journals of this user, the latest first."""
-    return [_summary(path) for path in sorted(_journals_dir().glob("*.db"), key=modified_at, reverse=True)]
+    return [
+        _summary(path)
+        for path in sorted(_journals_dir().glob("*.db"), key=modified_at, reverse=True)
+    ]
 
 
 def delete_journal(name: str) -> None:
@@ -99,7 +118,8 @@ def load_request_spec(path: Path, text: str) -> RequestSpec:
     except (ValueError, TypeError) as error:
         raise JournalError(
             tr(
-                "the journal {path} is broken: its fact `plan` cannot be read ({error}); use another name=",
+                "the journal {path} is broken: its fact `plan` cannot be read ({error}); use "
+                "another name=",
                 path=path,
                 error=error,
             )
@@ -124,7 +144,11 @@ def journal_path(name: str) -> Path:
         return _journals_dir() / f"{name}.db"
     except OSError as error:
         raise JournalError(
-            tr("journals cannot be written: {reason}: {filename}", reason=error.strerror, filename=error.filename)
+            tr(
+                "journals cannot be written: {reason}: {filename}",
+                reason=error.strerror,
+                filename=error.filename,
+            )
         ) from None
 
 
@@ -141,7 +165,8 @@ def existing_journal_path(name: str) -> Path:
         hint = tr("; did you mean {nearest}?", nearest=tr(", ").join(nearest)) if nearest else ""
         raise InvalidArgumentError(
             tr(
-                "there is no batch {name!r}{hint} (`%qfbatch list` or qfnb.batches() shows all {count})",
+                "there is no batch {name!r}{hint} (`%qfbatch list` or qfnb.batches() shows all "
+                "{count})",
                 name=name,
                 hint=hint,
                 count=len(names),
@@ -161,7 +186,8 @@ def _summary(path: Path) -> JournalSummary:
     state = facts.get("state", "")
     if state == "running" and not is_in_use(path):
         state = "interrupted"
-    model, source = request.endpoint or request.model or "", facts.get("input", "")
+    model = request.endpoint or request.model or ""
+    source = facts.get("input", "")
     return JournalSummary(path.stem, state, updated, model, request.platform, source, counts)
 
 
@@ -169,8 +195,14 @@ def _columns(journal: JournalSummary) -> dict[str, Any]:
     if journal.counts is None:
         return {"name": journal.name, "state": journal.state, "input": journal.problem}
     counts = {name: getattr(journal.counts, name) for name in ("rows", "ok", "failed", "cost")}
-    facts = {name: getattr(journal, name) for name in ("name", "state", "model", "platform", "input")}
-    return {**facts, **counts, "updated": time.strftime("%Y-%m-%d %H:%M", time.localtime(journal.updated))}
+    facts = {
+        name: getattr(journal, name) for name in ("name", "state", "model", "platform", "input")
+    }
+    return {
+        **facts,
+        **counts,
+        "updated": time.strftime("%Y-%m-%d %H:%M", time.localtime(journal.updated)),
+    }
 
 
 def is_in_use(path: Path) -> bool:

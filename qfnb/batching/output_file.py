@@ -1,4 +1,6 @@
-"""The results file of a batch: written in input order while rows are answered, and renamed when it is complete."""
+"""The results file of a batch: written in input order while rows are answered, and renamed when it
+is complete.
+"""
 
 import csv
 import json
@@ -15,7 +17,7 @@ from pydantic_core import to_jsonable_python
 
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from .._jsonl_csv_parquet import import_pyarrow
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .journal_reader import BatchRow
 
@@ -28,7 +30,8 @@ class Record(NamedTuple):
 
 
 class Layout:
-    """The columns of a results file, and of Parquet their types; it grows with the rows that it has seen.
+    """The columns of a results file, and of Parquet their types; it grows with the rows that it has
+    seen.
 
     Args:
         suffix: of the file's name, `.csv`.
@@ -37,7 +40,9 @@ class Layout:
     """
 
     def __init__(self, suffix: str, fields: Sequence[str], columns: Iterable[str] = ()) -> None:
-        self._fields, self._is_typed, self._may_grow = fields, suffix == ".parquet", suffix == ".jsonl"
+        self._fields = fields
+        self._is_typed = suffix == ".parquet"
+        self._may_grow = suffix == ".jsonl"
         self.inputs = dict.fromkeys(columns)
         self.types: dict[str, Any] = {}
 
@@ -69,18 +74,23 @@ class Layout:
         columns = {name: [record.cells.get(name) for record in records] for name in self.inputs}
         for index, name in enumerate(self._fields):
             columns[f"\0{name}"] = [record.facts[index] for record in records]
-        return {name: _merge_types(self.types.get(name), values) for name, values in columns.items()}
+        return {
+            name: _merge_types(self.types.get(name), values) for name, values in columns.items()
+        }
 
 
 def result_columns(inputs: Iterable[str], fields: Sequence[str]) -> list[str]:
-    """Return the names of the columns of fields and results: their own, or `answer_...` where one has that name.
+    """Return the names of the columns of fields and results: their own, or `answer_...` where one
+    has that name.
 
     A result's name wins over a field's, and an input's over both.
     """
     used_names = set(inputs)
 
     def choose(name: str) -> str:
-        candidates = chain((name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2)))
+        candidates = chain(
+            (name, f"answer_{name}"), (f"answer_{name}_{number}" for number in count(2))
+        )
         chosen = next(candidate for candidate in candidates if candidate not in used_names)
         used_names.add(chosen)
         return chosen
@@ -90,7 +100,9 @@ def result_columns(inputs: Iterable[str], fields: Sequence[str]) -> list[str]:
 
 
 def field_cells(row: BatchRow, fields: Sequence[str]) -> list[Any]:
-    """Return the values of an answer's fields as JSON has them, None for a row without an answer."""
+    """Return the values of an answer's fields as JSON has them, None for a row without an
+    answer.
+    """
     value = None if row.parsed is None or not fields else to_jsonable_python(row.parsed)
     if isinstance(value, Mapping) and (len(fields) > 1 or fields[0] in value):
         return [value.get(name) for name in fields]
@@ -113,11 +125,15 @@ def to_record(row: BatchRow, fields: Sequence[str]) -> Record:
 def written_types(types: Mapping[str, Any]) -> dict[str, Any]:
     """Return the types of a file's columns: one without a value yet is of texts."""
     arrow = import_pyarrow()
-    return {name: arrow.string() if type_ == arrow.null() else type_ for name, type_ in types.items()}
+    return {
+        name: arrow.string() if type_ == arrow.null() else type_ for name, type_ in types.items()
+    }
 
 
 def _merge_types(former: Any, values: Sequence[Any]) -> Any:
-    """Return the Arrow type of values below others of a type, None for none; text where there is no common one."""
+    """Return the Arrow type of values below others of a type, None for none; text where there is no
+    common one.
+    """
     arrow = import_pyarrow()
     try:
         inferred = arrow.infer_type(values)
@@ -148,8 +164,12 @@ class OutputFile:
         columns: names of the input's columns that are known before its rows.
     """
 
-    def __init__(self, path: Path, temporary: Path, fields: Sequence[str] = (), columns: Iterable[str] = ()) -> None:
-        self.path, self._temporary, self._fields = path, temporary, fields
+    def __init__(
+        self, path: Path, temporary: Path, fields: Sequence[str] = (), columns: Iterable[str] = ()
+    ) -> None:
+        self.path = path
+        self._temporary = temporary
+        self._fields = fields
         self._layout = Layout(path.suffix.lower(), fields, columns)
         self._writer: _JsonlWriter | _CsvWriter | _ParquetWriter | None = None
         self._records: list[Record] = []
@@ -171,12 +191,14 @@ class OutputFile:
     def discard(self) -> None:
         """Delete what was written."""
         if self._writer is not None:
-            with suppress(OSError, ValueError):  # a disk that is full, or rows that Parquet cannot hold
+            # a disk that is full, or rows that Parquet cannot hold
+            with suppress(OSError, ValueError):
                 self._writer.close()
         self._temporary.unlink(missing_ok=True)
 
     def _flush(self) -> bool:
-        records, self._records = self._records, []
+        records = self._records
+        self._records = []
         if self._writer is None:
             self._layout.add(records)
             self._writer = WRITERS[self.path.suffix.lower()](self._temporary, self._layout)
@@ -187,8 +209,11 @@ class OutputFile:
 
 
 def write_all(rows: Iterable[BatchRow], path: Path, temporary: Path, fields: Sequence[str]) -> None:
-    """Write rows whose columns may differ: until the last has told its names, they are in a file beside."""
-    layout, records = Layout(path.suffix.lower(), fields), (to_record(row, fields) for row in rows)
+    """Write rows whose columns may differ: until the last has told its names, they are in a file
+    beside.
+    """
+    layout = Layout(path.suffix.lower(), fields)
+    records = (to_record(row, fields) for row in rows)
     with tempfile.TemporaryFile("w+", encoding="utf-8", dir=temporary.parent) as buffer:
         while page := list(islice(records, ROWS_PER_GROUP)):
             buffer.writelines(f"{json.dumps(record, default=str)}\n" for record in page)
@@ -205,11 +230,14 @@ def write_all(rows: Iterable[BatchRow], path: Path, temporary: Path, fields: Seq
 
 class _JsonlWriter:
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._layout, self._file = layout, path.open("w", encoding="utf-8", errors="backslashreplace")
+        self._file = path.open("w", encoding="utf-8", errors="backslashreplace")
+        self._layout = layout
 
     def write(self, records: Sequence[Record]) -> None:
         results = self._layout.results
-        self._file.writelines(f"{_to_json(self._layout.to_row(record, results))}\n" for record in records)
+        self._file.writelines(
+            f"{_to_json(self._layout.to_row(record, results))}\n" for record in records
+        )
 
     def close(self) -> None:
         self._file.close()
@@ -217,16 +245,21 @@ class _JsonlWriter:
 
 class _CsvWriter:
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._layout, self._results = layout, layout.results
+        self._layout = layout
+        self._results = layout.results
         # the mark tells Excel that it is UTF-8
-        self._file: IO[str] = path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="")
+        self._file: IO[str] = path.open(
+            "w", encoding="utf-8-sig", errors="backslashreplace", newline=""
+        )
         names = [*layout.inputs, *self._results]
         self._writer = csv.DictWriter(self._file, names, restval="")
         self._writer.writerow({name: csv_cell(name) for name in names})
 
     def write(self, records: Sequence[Record]) -> None:
         rows = (self._layout.to_row(record, self._results) for record in records)
-        self._writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
+        self._writer.writerows(
+            {name: csv_cell(value) for name, value in row.items()} for row in rows
+        )
 
     def close(self) -> None:
         self._file.close()
@@ -234,7 +267,8 @@ class _CsvWriter:
 
 class _ParquetWriter:
     def __init__(self, path: Path, layout: Layout) -> None:
-        self._arrow, self._layout = import_pyarrow(), layout
+        self._arrow = import_pyarrow()
+        self._layout = layout
         from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
         with _explain_unfit_rows():
@@ -249,7 +283,9 @@ class _ParquetWriter:
                 self._arrow.array(_fit(values, field.type, self._arrow), field.type)
                 for values, field in zip([*inputs, *facts], self._schema, strict=True)
             ]
-            self._file.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema), len(records))
+            self._file.write_table(
+                self._arrow.Table.from_arrays(arrays, schema=self._schema), len(records)
+            )
 
     def close(self) -> None:
         self._file.close()
@@ -258,12 +294,21 @@ class _ParquetWriter:
         """Return the schema, with what pandas makes of its integers that may be missing."""
         import pandas as pd  # noqa: PLC0415
 
-        arrow, layout = self._arrow, self._layout
+        arrow = self._arrow
+        layout = self._layout
         kinds = [str(kind).split()[0] for kind in RowResult.__annotations__.values()]
         results = dict(zip(layout.results[-len(kinds) :], kinds, strict=True))
-        types = dict(zip([*layout.inputs, *layout.results], written_types(layout.types).values(), strict=False))
+        types = dict(
+            zip(
+                [*layout.inputs, *layout.results],
+                written_types(layout.types).values(),
+                strict=False,
+            )
+        )
         types |= {name: getattr(arrow, _ARROW_NAMES[kind])() for name, kind in results.items()}
-        frame = pd.DataFrame({name: pd.Series(dtype=_PANDAS_NAMES.get(results.get(name, ""))) for name in types})
+        frame = pd.DataFrame(
+            {name: pd.Series(dtype=_PANDAS_NAMES.get(results.get(name, ""))) for name in types}
+        )
         metadata = arrow.Schema.from_pandas(frame, preserve_index=False).metadata
         return arrow.schema(list(types.items()), metadata=metadata)
 
@@ -274,7 +319,9 @@ def _explain_unfit_rows() -> Iterator[None]:
         yield
     except (ValueError, TypeError, OverflowError) as error:  # pyarrow's own are these
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InvalidArgumentError(tr("Parquet cannot hold this: {reason}; use .jsonl", reason=reason)) from None
+        raise InvalidArgumentError(
+            tr("Parquet cannot hold this: {reason}; use .jsonl", reason=reason)
+        ) from None
 
 
 def _fit(values: Sequence[Any], type_: Any, arrow: Any) -> Sequence[Any]:
@@ -285,7 +332,9 @@ def _fit(values: Sequence[Any], type_: Any, arrow: Any) -> Sequence[Any]:
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a value as a cell; an apostrophe keeps spreadsheets from running a text as a formula, as OWASP advises."""
+    """Return a value as a cell; an apostrophe keeps spreadsheets from running a text as a formula,
+    as OWASP advises.
+    """
     if isinstance(value, (list, dict)):
         return _to_json(value)
     if isinstance(value, str) and value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r")):

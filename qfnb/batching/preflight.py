@@ -12,8 +12,8 @@ from pathlib import Path
 
 from .. import config
 from .._jobs.batch_progress import BatchProgress, ProgressCounter
-from .._language import tr, tr_noop
-from .._text import approximate_duration
+from ..base.language import tr, tr_noop
+from ..base.text import approximate_duration
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
@@ -47,7 +47,8 @@ class InputScan:
         rows: rows that were read; `is_complete` says whether these are all.
         invalid: rows that cannot be sent; `problems` has number and reason of the first of them.
         duplicates: rows that are identical to an earlier one.
-        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
+        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first
+            of them.
         prompt_lengths: an estimate of the tokens of each prompt -> number of rows.
         first_rows: at most `MAX_KEPT_ROWS`.
         digest: a hash of all rows and of what is sent for them.
@@ -78,13 +79,15 @@ class InputScan:
         if not self.invalid:
             return
         named = tr("; ").join(
-            tr("row {number}: {problem}", number=number, problem=problem) for number, problem in self.problems
+            tr("row {number}: {problem}", number=number, problem=problem)
+            for number, problem in self.problems
         )
         unnamed = self.invalid - len(self.problems)
         suffix = tr(" and {n} more", n=unnamed) if unnamed else ""
         raise InvalidArgumentError(
             tr(
-                "{invalid} of {rows} rows cannot be sent: {named}{suffix}\nfix or drop them, or count them as "
+                "{invalid} of {rows} rows cannot be sent: {named}{suffix}\nfix or drop them, or "
+                "count them as "
                 "failed: invalid_rows='fail' (--keep-wrong-rows)",
                 invalid=self.invalid,
                 rows=self.rows,
@@ -94,8 +97,12 @@ class InputScan:
         )
 
 
-def scan_input(request: RequestSpec, source: RowSource) -> tuple[InputScan, Iterator[InputRow] | None]:
-    """Read the input, or the first rows of one that can be read only once; return also its rows as a stream."""
+def scan_input(
+    request: RequestSpec, source: RowSource
+) -> tuple[InputScan, Iterator[InputRow] | None]:
+    """Read the input, or the first rows of one that can be read only once; return also its rows as
+    a stream.
+    """
     request.validate_columns(source)
     stream = None
     if source.is_rereadable:
@@ -106,13 +113,16 @@ def scan_input(request: RequestSpec, source: RowSource) -> tuple[InputScan, Iter
         scan = scan_rows(request, first, is_complete=is_complete)
         stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
     if not scan.rows:
-        raise InvalidArgumentError(tr("the input has no rows ({description})", description=source.description))
+        raise InvalidArgumentError(
+            tr("the input has no rows ({description})", description=source.description)
+        )
     return scan, stream
 
 
 def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
     """Return the first items of an input that can be read only once, and whether these are all."""
-    first, deadline = list[Item](), time.monotonic() + PEEK_TIMEOUT_S
+    first = list[Item]()
+    deadline = time.monotonic() + PEEK_TIMEOUT_S
     for item in items:
         first.append(item)
         if len(first) == MAX_PEEKED_ROWS or time.monotonic() > deadline:
@@ -128,7 +138,8 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
         items: the rows.
         is_complete: whether these are all rows of the input.
     """
-    scan, digest = InputScan(is_complete=is_complete), hashlib.blake2b(request.digest, digest_size=8)
+    scan = InputScan(is_complete=is_complete)
+    digest = hashlib.blake2b(request.digest, digest_size=8)
     seen_keys = set[bytes]()
     model_row = catalog.asked_model("chat", request.model or catalog.default_model("chat"))
     max_characters = (model_row and model_row.max_chars) or math.inf
@@ -160,7 +171,9 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
     return scan
 
 
-def scan_cost(request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool) -> PriceRange | None:
+def scan_cost(
+    request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool
+) -> PriceRange | None:
     """Return the price of all rows that were read; each length of a prompt may have its own tier.
 
     Args:
@@ -189,18 +202,25 @@ def row_cost(
         answer_tokens: of its answer.
         is_offline: whether the platform's batch service answers.
     """
-    model = None if request.endpoint else request.model  # the price of one's own service is never known
+    # the price of one's own service is never known
+    model = None if request.endpoint else request.model
     row = catalog.asked_model(request.kind, model) if model else None
     prices = catalog.find_prices(request.kind, row.id if row else model) if model else None
     if request.draws:
-        return None if prices is None or prices.image is None else PriceRange(prices.image, prices.image)
+        return (
+            None
+            if prices is None or prices.image is None
+            else PriceRange(prices.image, prices.image)
+        )
     return token_cost(prices, prompt_tokens, answer_tokens, is_batch=is_offline)
 
 
 ASSUMED_ANSWER_TOKENS = 150
 """Tokens of an answer, before there is one."""
 
-PICTURE_NOTE = tr_noop("offline pictures: the platform publishes neither a batch price nor limits for them")
+PICTURE_NOTE = tr_noop(
+    "offline pictures: the platform publishes neither a batch price nor limits for them"
+)
 NO_COLUMN_NOTE = tr_noop("the prompt names no column: every row asks the same")
 
 
@@ -214,7 +234,8 @@ class Preflight:
         cached: rows whose answer is in the journal already.
         duplicates: rows identical to an earlier one.
         invalid: rows that cannot be sent.
-        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first of them.
+        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first
+            of them.
         prompt_tokens, completion_tokens: estimates for the requests.
         cost_range: CNY by list price for these tokens, None where it is not known.
         is_free: whether nobody bills it: the sandbox answers.
@@ -256,26 +277,48 @@ class Preflight:
         rows = "?" if self.rows is None else f"{self.rows:,}"
         parts = [tr("{rows} rows, {n:,} to send", rows=rows, n=self.requests)]
         parts += [tr("{cached:,} answered before", cached=self.cached)] if self.cached else []
-        parts += [tr("{duplicates:,} repeated", duplicates=self.duplicates)] if self.duplicates else []
+        parts += (
+            [tr("{duplicates:,} repeated", duplicates=self.duplicates)] if self.duplicates else []
+        )
         parts += [tr("{invalid:,} cannot be sent", invalid=self.invalid)] if self.invalid else []
-        tokens = tr("≈ {sent:,} + {received:,} tokens", sent=self.prompt_tokens, received=self.completion_tokens)
+        tokens = tr(
+            "≈ {sent:,} + {received:,} tokens",
+            sent=self.prompt_tokens,
+            received=self.completion_tokens,
+        )
         tokens = tokens if self.tokens else tr("tokens unknown")
-        cost = tr("price unknown") if self.cost_range is None else tr("≈ {cost} CNY", cost=self.cost_range)
+        cost = (
+            tr("price unknown")
+            if self.cost_range is None
+            else tr("≈ {cost} CNY", cost=self.cost_range)
+        )
         if self.is_free or self.cost == 0:
             cost = tr("free ({cost} on the platform)", cost=cost) if self.cost else tr("free")
         lines = [" · ".join(parts), f"{tokens if self.requests else '0 tokens'} · {cost}"]
         if self.seconds is not None:
-            lines[1] += tr(" · at least {time} at the present limits", time=approximate_duration(self.seconds))
+            lines[1] += tr(
+                " · at least {time} at the present limits", time=approximate_duration(self.seconds)
+            )
         if self.too_long:
             named = tr(", ").join(map(str, self.too_long_rows))
-            text = tr("{n:,} longer than {model} takes: {rows}…", n=self.too_long, model=self.model, rows=named)
+            text = tr(
+                "{n:,} longer than {model} takes: {rows}…",
+                n=self.too_long,
+                model=self.model,
+                rows=named,
+            )
             lines.append(f"⚠ {text}")
         budgets = (
             (format_amount(self.budget or 0, "CNY"), self.budget, self.cost),
             (format_amount(self.budget_tokens or 0, "tokens"), self.budget_tokens, self.tokens),
         )
         lines += [
-            f"⚠ {tr('the budget of {limit} is enough for about {share:.0%} of it', limit=limit, share=budget / cost)}"
+            "⚠ "
+            + tr(
+                "the budget of {limit} is enough for about {share:.0%} of it",
+                limit=limit,
+                share=budget / cost,
+            )
             for limit, budget, cost in budgets
             if budget is not None and cost is not None and cost > budget
         ]
@@ -315,7 +358,8 @@ def build_preflight(
         budget: CNY that the batch may cost, None for no limit.
         budget_tokens: tokens that it may use, None for no limit.
         is_offline: whether the platform's batch service answers, at the model's batch price.
-        clients: those that send the rows together, each with the limits of the settings; None for one.
+        clients: those that send the rows together, each with the limits of the settings; None for
+            one.
     """
     share = requests / max(scan.rows, 1)
     prompt_tokens = int(scan.prompt_tokens * share)
@@ -323,7 +367,9 @@ def build_preflight(
     answer_tokens = assumed_tokens if answer_tokens is None else answer_tokens
     completion_tokens = int(requests * answer_tokens)
     cost = scan_cost(request, scan, int(answer_tokens), is_offline=is_offline)
-    notes = [tr(NO_COLUMN_NOTE)] if request.template is not None and not request.template.names else []
+    notes = (
+        [tr(NO_COLUMN_NOTE)] if request.template is not None and not request.template.names else []
+    )
     notes += [tr(PICTURE_NOTE)] if request.draws else []
     return Preflight(
         rows=rows,
@@ -362,13 +408,16 @@ def build_batch_preflight(
         request: what is sent for each row.
         source: the input.
         scan: the rows that were read.
-        counts: rows without an answer, and the counts of the journal; None where it has not read the input yet.
+        counts: rows without an answer, and the counts of the journal; None where it has not read
+            the input yet.
         budget: CNY that the batch may cost, None for no limit.
         budget_tokens: tokens that it may use, None for no limit.
         is_offline: whether the platform's batch service answers.
         clients: as in `build_preflight`.
     """
-    build = partial(build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, clients=clients)
+    build = partial(
+        build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, clients=clients
+    )
     build = partial(build, is_offline=is_offline)
     if counts is None:
         return build(rows=source.total, requests=scan.rows)
@@ -382,7 +431,9 @@ def build_batch_preflight(
 
 
 def _min_seconds(requests: int, tokens: int, clients: int) -> float | None:
-    """Return the seconds that the rate limits of the settings allow at least, None without limits."""
+    """Return the seconds that the rate limits of the settings allow at least, None without
+    limits.
+    """
     settings = config.settings()
     rpm = settings.qps_limit * 60 or settings.rpm_limit
     limited = ((requests, rpm), (tokens, settings.tpm_limit))
@@ -446,26 +497,38 @@ class JobSpec:
         return self.response_format.field_names if self.response_format is not None else ()
 
     def budget_problem(self, counter: ProgressCounter, rows: int) -> str:
-        """Return why the budgets do not allow this many more rows, those in flight included; "" where they do.
+        """Return why the budgets do not allow this many more rows, those in flight included; ""
+        where they do.
 
-        A row is expected to use the mean of the rows so far, before the first what the preflight estimated.
+        A row is expected to use the mean of the rows so far, before the first what the preflight
+        estimated.
         """
         for unit, budget in (("CNY", self.budget), ("tokens", self.budget_tokens)):
             if budget is None:
                 continue
             used, mean = self._use(counter, unit)
             if used is None:
-                return tr("the budget cannot be kept: the {unit} of an answered row are not known", unit=unit)
+                return tr(
+                    "the budget cannot be kept: the {unit} of an answered row are not known",
+                    unit=unit,
+                )
             if used + mean * (rows + counter.lost) > budget:
-                limit, spent = format_amount(budget, unit), format_amount(used, unit)
-                reason = tr("the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent)
+                limit = format_amount(budget, unit)
+                spent = format_amount(used, unit)
+                reason = tr(
+                    "the budget of {limit} allows no more: {spent} are spent",
+                    limit=limit,
+                    spent=spent,
+                )
                 is_rehearsal = unit == "CNY" and self.preflight.is_free
                 note = tr("a rehearsal by list price: the sandbox bills nothing")
-                return tr("{first} ({second})", first=reason, second=note) if is_rehearsal else reason
+                return (
+                    tr("{first} ({second})", first=reason, second=note) if is_rehearsal else reason
+                )
         return ""
 
     def spent(self, counter: ProgressCounter) -> dict[str, float]:
-        """Return what the batch has used by unit (`CNY`, `tokens`), answers that were lost on the way included."""
+        """Return what the batch has used by unit (`CNY`, `tokens`), lost answers included."""
         amounts = {}
         for unit in ("CNY", "tokens"):
             used, mean = self._use(counter, unit)
@@ -473,12 +536,17 @@ class JobSpec:
         return amounts
 
     def _use(self, counter: ProgressCounter, unit: str) -> tuple[float | None, float]:
-        """Return what the answered rows have used, None where that is not known, and the mean of a row."""
+        """Return what the answered rows have used, None where that is not known, and the mean of a
+        row.
+        """
         answered = counter.ok + counter.progress.cached
-        used, estimate = counter.cost, self.preflight.cost
+        used = counter.cost
+        estimate = self.preflight.cost
         if unit == "tokens":
-            used = None if counter.uncounted else counter.prompt_tokens + counter.completion_tokens
+            used = counter.prompt_tokens + counter.completion_tokens
             estimate = self.preflight.tokens
+            if counter.uncounted:
+                used = None
         if answered:
             return used, (used or 0.0) / answered
         return used, (estimate or 0) / max(self.preflight.requests, 1)

@@ -1,4 +1,6 @@
-"""What is sent for every row: model, template, system message, options; and the key that finds its answer."""
+"""What is sent for every row: model, template, system message, options; and the key that finds its
+answer.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 from .. import config
 from .._jobs.row_result import RowResult
-from .._language import tr, tr_noop
-from .._text import clip, did_you_mean, is_missing
+from ..base.language import tr, tr_noop
+from ..base.text import clip, closest, did_you_mean, is_missing
 from ..connect import PlatformInfo
 from ..errors import CredentialsError, InvalidArgumentError
 from ..resources.inference.chat_request import validate_encodable, validate_messages
@@ -37,7 +39,12 @@ class PromptTemplate:
             self._parts = self._parse(text)
         except ValueError as error:
             raise InvalidArgumentError(
-                tr("prompt={text!r}: {error}; {remedy}", text=clip(text, 61), error=error, remedy=tr(_BRACES))
+                tr(
+                    "prompt={text!r}: {error}; {remedy}",
+                    text=clip(text, 61),
+                    error=error,
+                    remedy=tr(_BRACES),
+                )
             ) from None
         self.names = tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
 
@@ -50,15 +57,19 @@ class PromptTemplate:
         for name in self.names:
             if name not in columns:
                 hint = did_you_mean(name, columns, "{{{}}}")
-                raise InvalidArgumentError(
+                error = InvalidArgumentError(
                     tr(
-                        "prompt has {{{name}}}, which is not a column{hint} (the columns are: {columns}); {remedy}",
+                        "prompt has {{{name}}}, which is not a column{hint} (the columns are: "
+                        "{columns}); {remedy}",
                         name=name,
                         hint=hint,
                         columns=tr(", ").join(columns) or tr("none"),
                         remedy=tr(_BRACES),
                     )
                 )
+                if match := closest(name, columns):
+                    error.correction = f"{{{name}}}", f"{{{match}}}"
+                raise error
 
     def fill(self, row: Mapping[str, Any]) -> str:
         """Return the text for one row.
@@ -66,7 +77,10 @@ class PromptTemplate:
         Raises:
             InvalidArgumentError: the row lacks a column, or its cell is empty.
         """
-        return "".join(literal if name is None else literal + cell_text(row, name) for literal, name in self._parts)
+        return "".join(
+            literal if name is None else literal + cell_text(row, name)
+            for literal, name in self._parts
+        )
 
     @staticmethod
     def _parse(text: str) -> list[tuple[str, str | None]]:
@@ -161,7 +175,9 @@ class RequestSpec:
     @cached_property
     def digest(self) -> bytes:
         """The hash of all fields."""
-        return _hash(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, default=str).encode())
+        return _hash(
+            json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, default=str).encode()
+        )
 
     @cached_property
     def template(self) -> PromptTemplate | None:
@@ -170,7 +186,9 @@ class RequestSpec:
 
     @cached_property
     def response_format(self) -> ResponseFormat | None:
-        """The form that answers must have, None without one; of a class only its schema is stored."""
+        """The form that answers must have, None without one; of a class only its schema is
+        stored.
+        """
         value = self.options.get("response_format")
         return None if value is None else parse_response_format(value)
 
@@ -194,11 +212,14 @@ class RequestSpec:
         if self.template is not None and source.columns is not None:
             self.template.validate_columns(source.columns)
         elif source.columns == ():
-            raise InvalidArgumentError(tr("the input has no columns ({description})", description=source.description))
+            raise InvalidArgumentError(
+                tr("the input has no columns ({description})", description=source.description)
+            )
         elif source.columns is not None and not {"prompt", "messages"} & set(source.columns):
             error = InvalidArgumentError(
                 tr(
-                    "which column is the prompt? The columns are {columns}: write prompt='...{{{first}}}...'",
+                    "which column is the prompt? The columns are {columns}: write "
+                    "prompt='...{{{first}}}...'",
                     columns=tr(", ").join(source.columns),
                     first=source.columns[0],
                 )
@@ -235,7 +256,8 @@ class RequestSpec:
         return _edit_turn(text, item) if self.kind == "image2image" else text
 
     def input_rows(self, items: Iterable[Item], start: int = 0) -> Iterator[InputRow]:
-        """Yield the rows of an input with what is sent for them; those that cannot be sent have a problem.
+        """Yield the rows of an input with what is sent for them; those that cannot be sent have a
+        problem.
 
         Args:
             items: the rows as the user gave them.
@@ -247,7 +269,8 @@ class RequestSpec:
                 conversation = self.build_conversation(item)
                 _validate_length(conversation, limit_mb)
             except InvalidArgumentError as error:
-                if isinstance(item, Mapping):  # its keys may be anything, and the journal holds JSON
+                # its keys may be anything, and the journal holds JSON
+                if isinstance(item, Mapping):
                     item = {str(name): value for name, value in item.items()}  # noqa: PLW2901
                 key = self.row_key(f"\0{number}")
                 yield InputRow(number, key, item, problem=RowResult.from_error(error))
@@ -260,7 +283,11 @@ class RequestSpec:
             conversation = conversation or self.build_conversation(item)
         except InvalidArgumentError:
             return str(item)
-        return conversation if isinstance(conversation, str) else str(conversation[-1].get("content") or "")
+        return (
+            conversation
+            if isinstance(conversation, str)
+            else str(conversation[-1].get("content") or "")
+        )
 
     def to_json(self) -> str:
         """Return it as JSON, for the journal."""
@@ -273,16 +300,26 @@ class RequestSpec:
 
     def differences(self, stored: RequestSpec) -> list[str]:
         """Return the fields in which a stored one differs, a line each."""
-        new_fields, stored_fields = asdict(self), asdict(stored)
+        new_fields = asdict(self)
+        stored_fields = asdict(stored)
         return [
-            tr("{name}: {earlier!r}, now {new!r}", name=name, earlier=stored_fields[name], new=new_fields[name])
+            tr(
+                "{name}: {earlier!r}, now {new!r}",
+                name=name,
+                earlier=stored_fields[name],
+                new=new_fields[name],
+            )
             for name in new_fields
             if new_fields[name] != stored_fields[name]
         ]
 
     def row_key(self, conversation: Conversation) -> bytes:
         """Return the key of a request: 16 bytes, the same in every process."""
-        text = conversation if isinstance(conversation, str) else json.dumps(conversation, sort_keys=True)
+        text = (
+            conversation
+            if isinstance(conversation, str)
+            else json.dumps(conversation, sort_keys=True)
+        )
         return _hash(self.digest + type(conversation).__name__.encode() + text.encode("utf-8"))
 
 
@@ -292,18 +329,24 @@ def text_of(conversation: Conversation | None) -> str:
         return conversation
     contents = (message.get("content") or "" for message in conversation or ())
     return " ".join(
-        content if isinstance(content, str) else " ".join(str(part.get("text") or "") for part in content)
+        content
+        if isinstance(content, str)
+        else " ".join(str(part.get("text") or "") for part in content)
         for content in contents
     )
 
 
 def _validate_length(conversation: Conversation, limit_mb: float) -> None:
-    """Check that a row's text is not longer than any model reads; pictures are the platform's to judge."""
-    text, limit = text_of(conversation), limit_mb * 1e6
+    """Check that a row's text is not longer than any model reads; pictures are the platform's to
+    judge.
+    """
+    text = text_of(conversation)
+    limit = limit_mb * 1e6
     if 4 * len(text) > limit and (size := len(text.encode("utf-8", "replace"))) > limit:
         raise InvalidArgumentError(
             tr(
-                "it has {size:,.1f} MB of text, and no model reads as much: at most {limit_mb:g} MB are sent "
+                "it has {size:,.1f} MB of text, and no model reads as much: at most {limit_mb:g} "
+                "MB are sent "
                 "(QIANFAN_MAX_ROW_MB)",
                 size=size / 1000000.0,
                 limit_mb=limit_mb,
@@ -329,7 +372,9 @@ def _parse_messages(value: Any) -> list[dict[str, Any]]:
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
-            raise InvalidArgumentError(tr("messages is not a JSON list of {'role', 'content'}")) from None
+            raise InvalidArgumentError(
+                tr("messages is not a JSON list of {'role', 'content'}")
+            ) from None
     validate_messages(value)
     return [dict(message) for message in value]
 
@@ -347,7 +392,9 @@ def validate_platform(platform: Platform, expected: str) -> None:
     """
     if (name := platform_name(platform)) != expected:
         names = {"platform": name, "expected": expected}
-        raise CredentialsError(tr("calls go to {platform} now, and this batch is of {expected}", **names))
+        raise CredentialsError(
+            tr("calls go to {platform} now, and this batch is of {expected}", **names)
+        )
 
 
 def _hash(content: bytes) -> bytes:

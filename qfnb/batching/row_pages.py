@@ -1,4 +1,6 @@
-"""Pages of rows: what a journal has without an answer, and an input that is read and stored while rows are sent."""
+"""Pages of rows: what a journal has without an answer, and an input that is read and stored while
+rows are sent.
+"""
 
 import threading
 import time
@@ -7,7 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
-from .._language import tr
+from ..base.language import tr
 from . import journal_store
 from .input_files import InputFiles
 from .input_source import Prefetcher, RowSource
@@ -33,10 +35,16 @@ class JournalPages:
     """
 
     def __init__(
-        self, journal: Journal, *, retryable: bool = False, first_page: list[InputRow] | None = None, after: int = -1
+        self,
+        journal: Journal,
+        *,
+        retryable: bool = False,
+        first_page: list[InputRow] | None = None,
+        after: int = -1,
     ) -> None:
         self._query = journal.retryable_rows if retryable else journal.missing_rows
-        self._first_page, self._last_number = first_page or [], after
+        self._first_page = first_page or []
+        self._last_number = after
 
     def __call__(self) -> list[InputRow]:
         """Return the next page."""
@@ -50,7 +58,8 @@ class JournalPages:
 
 
 class InputPages:
-    """Pages of an input that is read while rows are sent, and written into the journal as it is read.
+    """Pages of an input that is read while rows are sent, and written into the journal as it is
+    read.
 
     An input that raises is not read further: what it left out is unknown.
 
@@ -58,12 +67,15 @@ class InputPages:
         journal: open for writing.
         rows: the input.
         dedupe: whether identical rows are sent once.
-        files: that the rows are read from again when they are needed, None where the journal holds them.
-        on_loaded: called in the reading thread after each page, with the number of rows that have an answer
-            already, the number of invalid ones, and at the end the total number of rows, before that None.
+        files: that the rows are read from again when they are needed, None where the journal holds
+            them.
+        on_loaded: called in the reading thread after each page, with the number of rows that have
+            an answer already, the number of invalid ones, and at the end the total number of rows,
+            before that None.
 
     Attributes:
-        saved_rows: rows of the input that are in the journal; those behind them are of an earlier run.
+        saved_rows: rows of the input that are in the journal; those behind them are of an earlier
+            run.
     """
 
     def __init__(
@@ -75,12 +87,16 @@ class InputPages:
         files: InputFiles | None,
         on_loaded: Callable[[int, int, int | None], None],
     ) -> None:
-        self._journal, self._prefetcher = journal, Prefetcher(rows, PAGE_SIZE)
-        self._dedupe, self._files, self._on_loaded = dedupe, files, on_loaded
+        self._prefetcher = Prefetcher(rows, PAGE_SIZE)
+        self._journal = journal
+        self._dedupe = dedupe
+        self._files = files
+        self._on_loaded = on_loaded
         self._stored_pages: JournalPages | None = None
         self.saved_rows = self._row_count = self._generation = self._mark_count = 0
         self._unsaved: list[InputRow] = []
-        self._counter, self._repeats = KeyCounter(), list[int]()
+        self._counter = KeyCounter()
+        self._repeats = list[int]()
         self._error: Exception | None = None
         self._lock = threading.Lock()
 
@@ -109,7 +125,8 @@ class InputPages:
 
     def continue_in(self, journal: Journal) -> None:
         """Continue in a journal that was opened again: first with its rows that have no answer."""
-        self._journal, self._stored_pages = journal, JournalPages(journal)
+        self._stored_pages = JournalPages(journal)
+        self._journal = journal
 
     def _read_page(self) -> list[InputRow]:
         """Return the next page; what was read before an input raised is part of it."""
@@ -128,9 +145,12 @@ class InputPages:
     def _save_page(self, page: list[InputRow]) -> list[InputRow]:
         with self._journal.transaction():
             is_copied = self._files is None
-            rows = add_rows(self._journal, page, dedupe=self._dedupe, repeats=self._repeats, is_copied=is_copied)
+            rows = add_rows(
+                self._journal, page, dedupe=self._dedupe, repeats=self._repeats, is_copied=is_copied
+            )
             self._mark_count = save_marks(self._journal, self._files, self._mark_count)
-        self._unsaved, self.saved_rows = [], self._row_count
+        self._unsaved = []
+        self.saved_rows = self._row_count
         invalid = sum(row.problem is not None for row in page)
         total = None if page or self._error is not None else self._row_count
         if total is not None:
@@ -154,15 +174,17 @@ def load_input(
     Args:
         journal: open for writing.
         request: what is sent for each row.
-        source: the input; one that can be read only once is read while rows are sent, so None is returned.
+        source: the input; one that can be read only once is read while rows are sent, so None is
+            returned.
         scan: the rows that were read already.
-        allow_changed_input: whether answers of rows that are not in this input are dropped; "keep" leaves them for
-            another input.
+        allow_changed_input: whether answers of rows that are not in this input are dropped; "keep"
+            leaves them for another input.
 
     Raises:
         JournalError: the journal has other rows, or they were sent otherwise.
     """
-    stored, database = journal.get_fact("plan"), journal.database
+    stored = journal.get_fact("plan")
+    database = journal.database
     files = "" if source.stored_files is None else source.stored_files.to_json()
     if stored and allow_changed_input is not True:
         _validate_same_request(journal.path, request, stored)
@@ -173,22 +195,30 @@ def load_input(
         if source.is_rereadable:
             database.execute("delete from row")
             pages = _add_all_rows(journal, request, source, scan)
-            query = "select count(*) from answer where error = '' and key not in (select key from row)"
+            query = (
+                "select count(*) from answer where error = '' and key not in (select key from row)"
+            )
             foreign_rows = database.execute(query).fetchone()[0]
             if allow_changed_input is True:
                 database.execute("delete from answer where key not in (select key from row)")
         else:
-            pages, foreign_rows = None, _count_foreign_rows(journal, scan.first_rows) if stored else 0
+            pages = None
+            foreign_rows = _count_foreign_rows(journal, scan.first_rows) if stored else 0
         if foreign_rows and not allow_changed_input:
             raise JournalError(
                 tr(
-                    "the journal {name!r} has answers to {count} rows that are not in this input: give this one "
+                    "the journal {name!r} has answers to {count} rows that are not in this input: "
+                    "give this one "
                     "another name (--name), or drop them (allow_changed_input=True, --update)",
                     name=journal.path.stem,
                     count=foreign_rows,
                 )
             )
-    facts = {"plan": request.to_json(), "input": source.description, "complete": int(source.is_rereadable)}
+    facts = {
+        "plan": request.to_json(),
+        "input": source.description,
+        "complete": int(source.is_rereadable),
+    }
     facts |= {"files": files} if files or journal.get_fact("files") else {}
     journal.set_facts(**facts, created=journal.get_fact("created") or time.time())
     return pages
@@ -198,23 +228,32 @@ def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> Non
     if differences := request.differences(journal_store.load_request_spec(path, stored)):
         raise JournalError(
             tr(
-                "the rows of journal {name!r} were sent otherwise ({differences}): give this one another name=",
+                "the rows of journal {name!r} were sent otherwise ({differences}): give this one "
+                "another name=",
                 name=path.stem,
                 differences=tr("; ").join(differences)[:200],
             )
         )
 
 
-def _add_all_rows(journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan) -> JournalPages:
+def _add_all_rows(
+    journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan
+) -> JournalPages:
     """Add all rows; those that are in memory need not be read from the journal again."""
-    first_rows, first_count = scan.first_rows, len(scan.first_rows)
+    first_rows = scan.first_rows
+    first_count = len(scan.first_rows)
     later_items = islice(source.items(), first_count, None) if scan.rows > first_count else ()
-    later_rows, is_copied = request.input_rows(later_items, first_count), source.stored_files is None
-    rows, missing = chain(first_rows, later_rows), list[InputRow]()
-    counter, last_number = KeyCounter(), -1
+    later_rows = request.input_rows(later_items, first_count)
+    is_copied = source.stored_files is None
+    rows = chain(first_rows, later_rows)
+    missing = list[InputRow]()
+    counter = KeyCounter()
+    last_number = -1
     while page := list(islice(rows, PAGE_SIZE)):
         repeats = counter.count([row.key for row in page])
-        missing_of_page = add_rows(journal, page, dedupe=request.dedupe, repeats=repeats, is_copied=is_copied)
+        missing_of_page = add_rows(
+            journal, page, dedupe=request.dedupe, repeats=repeats, is_copied=is_copied
+        )
         if page[0].number < first_count:
             missing += missing_of_page
             last_number = page[-1].number
@@ -224,7 +263,9 @@ def _add_all_rows(journal: Journal, request: RequestSpec, source: RowSource, sca
 
 def _count_foreign_rows(journal: Journal, rows: Sequence[InputRow]) -> int:
     """Return how many of an input's first rows differ from the journal's."""
-    stored_keys = dict(journal.database.execute("select number, key from row where number < ?", (len(rows),)))
+    stored_keys = dict(
+        journal.database.execute("select number, key from row where number < ?", (len(rows),))
+    )
     repeats = KeyCounter().count([row.key for row in rows])
     return sum(
         stored_keys.get(row.number, row.key) not in {row.key, repeat_key(row.key, repeat)}

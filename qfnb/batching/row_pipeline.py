@@ -1,8 +1,8 @@
 """The way of each row: taken from the queue, sent, its result in the journal, counted.
 
-All results of one turn of the I/O loop are written in one statement. A worker waits until its result is on disk, so
-that a crash repeats at most one row per worker; it does not wait for a clock or a thread: workers that did would all
-send together, and all idle together.
+All results of one turn of the I/O loop are written in one statement. A worker waits until its
+result is on disk, so that a crash repeats at most one row per worker; it does not wait for a clock
+or a thread: workers that did would all send together, and all idle together.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from .._jobs.background_job import complete_future
 from .._jobs.batch_progress import RowFailure
 from .._jobs.row_result import RowResult, is_transient, summarize_error
 from .._jobs.worker_pool import WorkerPool
-from .._language import tr
+from ..base.language import tr
 from ..errors import APIError, ConnectionFailed, InvalidArgumentError, QianfanError
 from ..resources.inference.call_sender import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.chat_request import BatchRequests
@@ -38,13 +38,18 @@ OUTAGE_FAILURES: Final = 10
 """Transient failures in a row, or as many as workers if these are more, that mean an outage."""
 
 UNREACHABLE_FAILURES: Final = 3
-"""The same for a host that cannot be reached, as long as no row was answered: there is no network, or no such host."""
+"""The same for a host that cannot be reached, as long as no row was answered: there is no network,
+or no such host.
+"""
 
 MAX_OUTAGE_S: Final = 600.0
 """Seconds that an outage may last before the batch stops."""
 
-FIRST_DELAY_S, MAX_DELAY_S = 5.0, 60.0
-"""Seconds before the first row that is tried during an outage, and at most before each further one."""
+FIRST_DELAY_S = 5.0
+MAX_DELAY_S = 60.0
+"""Seconds before the first row that is tried during an outage, and at most before each further
+one.
+"""
 
 
 class CanaryRows:
@@ -60,7 +65,10 @@ class CanaryRows:
 
     def __init__(self, control: BatchControl, count: int) -> None:
         self.remaining = count
-        self._control, self._count, self._admitted, self._settled = control, count, 0, asyncio.Event()
+        self._control = control
+        self._count = count
+        self._admitted = 0
+        self._settled = asyncio.Event()
 
     async def admit(self) -> None:
         """Wait until one more row may be sent: at once for a canary row, later for the others."""
@@ -73,7 +81,8 @@ class CanaryRows:
         self._settled.set()
 
     def record(self, fault: Exception | None) -> None:
-        """Let the others pass after a row that is not at fault; stop the batch when all canary rows were.
+        """Let the others pass after a row that is not at fault; stop the batch when all canary rows
+        were.
 
         Args:
             fault: the row's own error; None for an answer or a transient error.
@@ -102,9 +111,11 @@ class CircuitBreaker:
     """
 
     def __init__(self, control: BatchControl, worker_count: int, canary_count: int = 0) -> None:
-        self.worker_count, self.is_down = worker_count, False
+        self.worker_count = worker_count
+        self.is_down = False
         self.canaries = CanaryRows(control, canary_count)
-        self._control, self._consecutive_failures = control, 0
+        self._control = control
+        self._consecutive_failures = 0
 
     @property
     def allowed_workers(self) -> int:
@@ -117,7 +128,8 @@ class CircuitBreaker:
         self._control.call_on_loop(self._resize_pool)
 
     def record(self, error: Exception | None) -> None:
-        """Take one more result into account: resume all workers, stop the batch, or wait for an outage.
+        """Take one more result into account: resume all workers, stop the batch, or wait for an
+        outage.
 
         Args:
             error: why the row failed, None for an answer.
@@ -132,7 +144,11 @@ class CircuitBreaker:
         elif self.is_down and error is None:
             self.is_down = False
             self._resize_pool()
-        elif not self.is_down and error is not None and self._consecutive_failures >= self._outage_failures(error):
+        elif (
+            not self.is_down
+            and error is not None
+            and self._consecutive_failures >= self._outage_failures(error)
+        ):
             self.is_down = True
             self._control.spawn(self._wait_out_outage(summarize_error(error)))
 
@@ -144,24 +160,39 @@ class CircuitBreaker:
         return max(OUTAGE_FAILURES, self.worker_count)
 
     def _resize_pool(self) -> None:
-        if self._control.worker_pool is not None and not self.canaries.remaining and not self.is_down:
+        if (
+            self._control.worker_pool is not None
+            and not self.canaries.remaining
+            and not self.is_down
+        ):
             self._control.worker_pool.resize(self.worker_count)
 
     async def _wait_out_outage(self, reason: str) -> None:
         """Send one row now and then until the platform answers again."""
-        control, pool = self._control, self._control.worker_pool
-        started_at, delay = clock.now(), FIRST_DELAY_S
+        control = self._control
+        pool = self._control.worker_pool
+        started_at = clock.now()
+        delay = FIRST_DELAY_S
         until = time.strftime("%H:%M:%S", time.localtime(time.time() + MAX_OUTAGE_S))
         words = tr(
-            "no answer from the platform: {reason}; tried again until {time}, then the batch stops; "
+            "no answer from the platform: {reason}; tried again until {time}, then the batch "
+            "stops; "
             "answers so far are kept",
             reason=reason,
             time=until,
         )
-        while pool is not None and self.is_down and pool is control.worker_pool and not pool.is_stopping:
+        while (
+            pool is not None
+            and self.is_down
+            and pool is control.worker_pool
+            and not pool.is_stopping
+        ):
             if clock.now() - started_at > MAX_OUTAGE_S:
                 control.finish(
-                    "stopped", tr("no answer for {seconds:g} s: {reason}", seconds=MAX_OUTAGE_S, reason=reason)
+                    "stopped",
+                    tr(
+                        "no answer for {seconds:g} s: {reason}", seconds=MAX_OUTAGE_S, reason=reason
+                    ),
                 )
                 return
             pool.pause()
@@ -172,7 +203,8 @@ class CircuitBreaker:
                 pool.resume()
             control.set_running()
             control.update(reason=words)
-            delay, failures = min(delay * 2, MAX_DELAY_S), self._consecutive_failures
+            delay = min(delay * 2, MAX_DELAY_S)
+            failures = self._consecutive_failures
             while self._consecutive_failures == failures and pool.in_flight + pool.idle_workers:
                 if pool.is_stopping:
                     return
@@ -185,13 +217,16 @@ CLOSE_TIMEOUT_S: Final = 1.0
 """Seconds that the end of a batch waits for an input that blocks."""
 
 ROUTE_LIFETIME_S: Final = 1.0
-"""Seconds after which the client is looked up again: a sandbox may have moved, a key may have changed."""
+"""Seconds after which the client is looked up again: a sandbox may have moved, a key may have
+changed.
+"""
 
 WrittenRow = tuple[InputRow, RowResult]
 
 
 class RowPipeline:
-    """Takes rows from pages, sends them, and returns when their results are on disk; on the I/O loop only.
+    """Takes rows from pages, sends them, and returns when their results are on disk; on the I/O
+    loop only.
 
     Args:
         job: what the batch is to do.
@@ -200,24 +235,33 @@ class RowPipeline:
         breaker: decides how many rows may be in flight.
 
     Attributes:
-        limiter: the rate limiter that the rows wait for, of a pool one of them; None before the first row.
+        limiter: the rate limiter that the rows wait for, of a pool one of them; None before the
+            first row.
         writer: puts results into the journal.
         unwritten: results that the journal could not hold, by row number.
         input_error: why the input could not be read to its end, "" if it could.
         is_out_of_budget: whether the budgets ended the run.
     """
 
-    def __init__(self, job: JobSpec, journal: Journal, control: BatchControl, breaker: CircuitBreaker) -> None:
+    def __init__(
+        self, job: JobSpec, journal: Journal, control: BatchControl, breaker: CircuitBreaker
+    ) -> None:
         self.limiter: RateLimiter | None = None
         self.unwritten: dict[int, RowResult] = {}
         self.input_error = ""
-        self._job, self._control, self._breaker = job, control, breaker
+        self._job = job
+        self._control = control
+        self._breaker = breaker
         self.is_out_of_budget = False
         self._call_options = replace(
-            job.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S, before_retry=self._count_lost
+            job.call_options,
+            rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S,
+            before_retry=self._count_lost,
         )
         response_format = job.response_format
-        self._format = response_format if response_format is not None and response_format.is_checked else None
+        self._format = (
+            response_format if response_format is not None and response_format.is_checked else None
+        )
         self._has_budget = job.budget is not None or job.budget_tokens is not None
         self._route: tuple[Client, BatchRequests] | None = None
         self._route_expires_at = 0.0
@@ -227,9 +271,12 @@ class RowPipeline:
 
     async def run(self, pages: PageReader) -> None:
         """Send the rows of all pages."""
-        control, queue = self._control, RowQueue(pages, self.on_input_error)
+        control = self._control
+        queue = RowQueue(pages, self.on_input_error)
         self._queue = queue
-        self._pool = control.worker_pool = WorkerPool(self._next_row, self._process_row, self._breaker.allowed_workers)
+        self._pool = control.worker_pool = WorkerPool(
+            self._next_row, self._process_row, self._breaker.allowed_workers
+        )
         if control.is_paused:
             self._pool.pause()
         try:
@@ -246,7 +293,9 @@ class RowPipeline:
             await canaries.admit()
         assert self._pool is not None, "its workers call this"
         assert self._queue is not None, "set with the pool"
-        if self._has_budget and not self.can_afford(1 + self._pool.in_flight + len(self.writer.pending)):
+        if self._has_budget and not self.can_afford(
+            1 + self._pool.in_flight + len(self.writer.pending)
+        ):
             return None
         row = await self._queue.get()
         if row is None:
@@ -254,7 +303,9 @@ class RowPipeline:
         return row
 
     def can_afford(self, rows: int) -> bool:
-        """Return whether this many more rows, those in flight included, keep to the budgets; end if not."""
+        """Return whether this many more rows, those in flight included, keep to the budgets; end if
+        not.
+        """
         if reason := self._job.budget_problem(self._control.counter, rows):
             self.is_out_of_budget = True
             self._control.finish("stopped", reason)
@@ -269,16 +320,20 @@ class RowPipeline:
 
     async def _process_row(self, row: InputRow) -> None:
         """Send one row, and return when its result is on disk."""
-        error, has_budget = None, self._job.budget is not None
+        error = None
+        has_budget = self._job.budget is not None
         try:
             client, requests = await self._find_route()
             conversation = row.conversation or self._job.request.build_conversation(row.item)
-            reply = await self._job.chat.send_request(requests.for_row(conversation), client, self._call_options)
+            reply = await self._job.chat.send_request(
+                requests.for_row(conversation), client, self._call_options
+            )
             if self._format is not None:
                 reply = await self.correct(conversation, reply)
             result = row_result_of(reply, at_list_price=has_budget)
         except Exception as exception:  # noqa: BLE001 - it is the row's result
-            error, result = exception, failed_result(exception, at_list_price=has_budget)
+            error = exception
+            result = failed_result(exception, at_list_price=has_budget)
             if result.prompt_tokens is None:
                 await self._count_lost(exception)
         except asyncio.CancelledError as cancelled:
@@ -289,12 +344,17 @@ class RowPipeline:
         self._breaker.record(error)
 
     async def correct(self, conversation: Conversation, reply: ChatResponse) -> ChatResponse:
-        """Return a reply whose answer is in the requested format; one that is not is asked for once more.
+        """Return a reply whose answer is in the requested format; one that is not is asked for once
+        more.
 
         Raises:
             UnreadableAnswer: that one is not, either.
         """
-        turns = [{"role": "user", "content": conversation}] if isinstance(conversation, str) else conversation
+        turns = (
+            [{"role": "user", "content": conversation}]
+            if isinstance(conversation, str)
+            else conversation
+        )
         if self._format is None or not (correction := self._format.check(reply, reply.text, turns)):
             return reply
         client, requests = await self._find_route()
@@ -311,13 +371,17 @@ class RowPipeline:
             CredentialsError: its platform is not the one that the journal's answers are from.
         """
         if self._route is None or time.monotonic() >= self._route_expires_at:
-            chat, spec = self._job.chat, self._job.request
+            chat = self._job.chat
+            spec = self._job.request
             client = await chat.resolve_client()
             validate_platform(client.platform, spec.platform)
-            options = dict(spec.options) | ({} if self._format is None else {"response_format": self._format})
+            options = dict(spec.options) | (
+                {} if self._format is None else {"response_format": self._format}
+            )
             requests = chat.batch_requests(client.platform, spec.model, spec.endpoint, options)
             self.limiter = get_limiter(client.platform, requests.model)
-            self._route, self._route_expires_at = (client, requests), time.monotonic() + ROUTE_LIFETIME_S
+            self._route = (client, requests)
+            self._route_expires_at = time.monotonic() + ROUTE_LIFETIME_S
         return self._route
 
     def _on_written(self, rows: Sequence[WrittenRow], error: JournalError | None) -> None:
@@ -333,18 +397,26 @@ class RowPipeline:
             control.resume()  # nothing is left that could wait
 
     def _count_result(self, row: InputRow, result: RowResult) -> None:
-        counter, tokens = self._control.counter, (result.prompt_tokens, result.completion_tokens)
+        counter = self._control.counter
+        tokens = (result.prompt_tokens, result.completion_tokens)
         if result.ok:
             counter.record_answer(*tokens, result.cost_range, result.attempts)
             return
-        if result.prompt_tokens is not None:  # the platform answered, but not in the requested format
+        # the platform answered, but not in the requested format
+        if result.prompt_tokens is not None:
             counter.record_usage(*tokens, result.cost_range)
         prompt = self._job.request.sent_text(row.item, row.conversation)[:80]
-        counter.record_failure(RowFailure(row.number, prompt, result.error, result.message), result.attempts)
+        counter.record_failure(
+            RowFailure(row.number, prompt, result.error, result.message), result.attempts
+        )
 
     def on_input_error(self, error: Exception) -> None:
         """Remember that the input cannot be read further; the rows that were read are sent."""
-        reason = summarize_error(error) if isinstance(error, QianfanError) else f"{type(error).__name__}: {error}"
+        reason = (
+            summarize_error(error)
+            if isinstance(error, QianfanError)
+            else f"{type(error).__name__}: {error}"
+        )
         self.input_error = tr("the input broke off: {reason}", reason=reason)
 
 
@@ -360,24 +432,31 @@ class GroupCommitWriter:
     """
 
     def __init__(
-        self, journal: Journal, on_written: Callable[[Sequence[WrittenRow], JournalError | None], None]
+        self,
+        journal: Journal,
+        on_written: Callable[[Sequence[WrittenRow], JournalError | None], None],
     ) -> None:
-        self._journal, self._on_written = journal, on_written
+        self._journal = journal
+        self._on_written = on_written
         self.pending: list[WrittenRow] = []
         self._flush_count = 0
 
     async def write(self, row: InputRow, result: RowResult) -> None:
-        """Return when the result is on disk or the commit failed; a cancelled caller's result is written too."""
+        """Return when the result is on disk or the commit failed; a cancelled caller's result is
+        written too.
+        """
         if not self.pending:
             asyncio.get_running_loop().call_soon(self.flush)
         self.pending.append((row, result))
         flushes_before = self._flush_count
         while self._flush_count == flushes_before:
-            await asyncio.sleep(0)  # the flush is first in the queue: a future for each would cost more
+            # the flush is first in the queue: a future for each would cost more
+            await asyncio.sleep(0)
 
     def flush(self) -> None:
         """Write the pending results."""
-        rows, self.pending = self.pending, []
+        rows = self.pending
+        self.pending = []
         self._flush_count += 1
         if rows:
             self.commit(rows)
@@ -403,10 +482,12 @@ class RowQueue:
     """
 
     def __init__(self, next_page: PageReader, on_error: Callable[[Exception], None]) -> None:
-        self._next_page, self._on_error = next_page, on_error
+        self._next_page = next_page
+        self._on_error = on_error
         self._rows: deque[InputRow] = deque()
         self._prefetch: asyncio.Future[list[InputRow]] | None = None
-        self._refill_lock, self._is_exhausted = asyncio.Lock(), False
+        self._refill_lock = asyncio.Lock()
+        self._is_exhausted = False
 
     async def get(self) -> InputRow | None:
         """Return the next row, None at the end."""
@@ -422,11 +503,18 @@ class RowQueue:
     def is_drained(self) -> bool:
         """Whether there are certainly no more rows."""
         prefetch = self._prefetch
-        is_next_empty = prefetch is not None and prefetch.done() and not prefetch.exception() and not prefetch.result()
+        is_next_empty = (
+            prefetch is not None
+            and prefetch.done()
+            and not prefetch.exception()
+            and not prefetch.result()
+        )
         return not self._rows and (self._is_exhausted or is_next_empty)
 
     async def close(self) -> bool:
-        """Wait for a page that is being read, at most `CLOSE_TIMEOUT_S`; return whether it has come."""
+        """Wait for a page that is being read, at most `CLOSE_TIMEOUT_S`; return whether it has
+        come.
+        """
         if self._prefetch is None:
             return True
         await asyncio.wait({self._prefetch}, timeout=CLOSE_TIMEOUT_S)
@@ -437,9 +525,11 @@ class RowQueue:
     async def _refill(self) -> None:
         self._prefetch = self._prefetch or self._start_prefetch()
         try:
-            rows = await asyncio.shield(self._prefetch)  # a cancelled worker does not stop the reading
+            # a cancelled worker does not stop the reading
+            rows = await asyncio.shield(self._prefetch)
         except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
-            self._is_exhausted, self._prefetch = True, None
+            self._is_exhausted = True
+            self._prefetch = None
             self._on_error(error)
             return
         self._rows.extend(rows)
@@ -451,7 +541,9 @@ class RowQueue:
 
 
 def run_in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
-    """Call a function that may block for ever, in a daemon thread: it does not keep Python from ending."""
+    """Call a function that may block for ever, in a daemon thread: it does not keep Python from
+    ending.
+    """
     future = Future[T]()
     future.set_running_or_notify_cancel()  # so that the waiting task cannot cancel it
     arguments = (function, future)

@@ -1,4 +1,6 @@
-"""One run of a batch: rows out of the journal, results into it, until no row is left or the batch is ended."""
+"""One run of a batch: rows out of the journal, results into it, until no row is left or the batch
+is ended.
+"""
 
 import asyncio
 import contextlib
@@ -10,7 +12,7 @@ from typing import Final
 
 from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import summarize_error
-from .._language import tr, trn
+from ..base.language import tr, trn
 from ..errors import QianfanError
 from .export import OutputFollower
 from .journal import Journal
@@ -57,17 +59,26 @@ class BatchRunner:
         *,
         is_first_run: bool,
     ) -> None:
-        self._job, self._journal, self._pages, self._control = job, journal, pages, control
-        self._initialize_counts(are_rows_stored=not (is_first_run and isinstance(pages, InputPages)))
+        self._job = job
+        self._journal = journal
+        self._pages = pages
+        self._control = control
+        self._initialize_counts(
+            are_rows_stored=not (is_first_run and isinstance(pages, InputPages))
+        )
         canary = job.canary if is_first_run and job.offline_via is None else 0
         self.breaker = CircuitBreaker(control, worker_count, canary)
         self.pipeline = RowPipeline(job, journal, control, self.breaker)
         columns = (job.source and job.source.columns) or ()
         path = job.output_path
-        self._output = None if path is None else OutputFollower(job.path, path, job.parse, job.fields, columns)
+        self._output = (
+            None if path is None else OutputFollower(job.path, path, job.parse, job.fields, columns)
+        )
 
     async def run(self) -> None:
-        """Send the rows, again and again those that failed by no fault of theirs; then close the journal."""
+        """Send the rows, again and again those that failed by no fault of theirs; then close the
+        journal.
+        """
         control = self._control
         stop = partial(control.finish, "stopped")
         syncing = asyncio.create_task(sync_periodically(self._journal, stop, self._write_output))
@@ -88,27 +99,38 @@ class BatchRunner:
             control.update(cached=control.counter.progress.cached - failed_repeats)
 
     def _initialize_counts(self, *, are_rows_stored: bool) -> None:
-        """Set the counters to what the journal holds; a new input counts its rows when it is read."""
-        journal, counter = self._journal, self._control.counter
+        """Set the counters to what the journal holds; a new input counts its rows when it is
+        read.
+        """
+        journal = self._journal
+        counter = self._control.counter
         journal.drop_failures()
         counts = journal.counts()
-        counter.prompt_tokens, counter.completion_tokens = counts.prompt_tokens, counts.completion_tokens
-        counter.cost, counter.cost_low = counts.cost, counts.cost_low
-        counter.uncounted, counter.ok = counts.uncounted, 0
+        counter.prompt_tokens = counts.prompt_tokens
+        counter.completion_tokens = counts.completion_tokens
+        counter.cost = counts.cost
+        counter.cost_low = counts.cost_low
+        counter.uncounted = counts.uncounted
+        counter.ok = 0
         counter.failed = counts.failed if are_rows_stored else 0
         cached = counts.rows - journal.count_missing() - counts.failed if are_rows_stored else 0
         self._control.update(cached=cached)
         counter.lost = int(journal.get_fact("lost", "0"))
-        if journal.get_fact("state") == "running" and self._job.offline_via is None:  # it was killed
+        is_killed = journal.get_fact("state") == "running"
+        if is_killed and self._job.offline_via is None:
             counter.lost += self._job.worker_count
-        journal.set_facts(state="running", reason="", updated=time.time(), lost=counter.lost)
+        facts = {"state": "running", "reason": "", "lost": counter.lost}
+        journal.set_facts(**facts, updated=time.time())
 
     async def _run_offline(self) -> None:
-        """Let an offline service answer, or follow its jobs; rows without an answer are sent online afterwards."""
+        """Let an offline service answer, or follow its jobs; rows without an answer are sent online
+        afterwards.
+        """
         via = self._job.offline_via or open_job_via(self._journal)
         if via is None:
             return
-        control, is_submitting = self._control, self._job.offline_via is not None
+        control = self._control
+        is_submitting = self._job.offline_via is not None
         is_streaming = isinstance(self._pages, InputPages)
         try:
             while is_submitting and is_streaming and not control.is_ending:
@@ -139,7 +161,9 @@ class BatchRunner:
 
     async def _retry_rounds(self) -> None:
         """Send rows again that failed by no fault of theirs, as long as that helps."""
-        control, previous, fruitless_rounds = self._control, -1, 0
+        control = self._control
+        previous = -1
+        fruitless_rounds = 0
         for number in range(MAX_RETRY_ROUNDS):
             remaining = await asyncio.to_thread(self._journal.count_retryable)
             fruitless_rounds = fruitless_rounds + 1 if remaining == previous else 0
@@ -162,27 +186,40 @@ class BatchRunner:
             await self.pipeline.run(JournalPages(self._journal, retryable=True))
 
     def _write_output(self) -> None:
-        """Write the rows that have their last result to the results file, those of this run's input."""
+        """Write the rows that have their last result to the results file, those of this run's
+        input.
+        """
         if self._output is not None:
             pages = self._pages
             self._output.advance(pages.saved_rows if isinstance(pages, InputPages) else sys.maxsize)
 
     def _close_journal(self) -> int:
-        """Write the last facts and the results file, close the journal; return the number of failed repeats."""
-        job, journal, progress = self._job, self._journal, self._control.counter.progress
+        """Write the last facts and the results file, close the journal; return the number of failed
+        repeats.
+        """
+        job = self._job
+        journal = self._journal
+        progress = self._control.counter.progress
         failed_repeats = 0
         try:
             with contextlib.suppress(JournalError):
-                state = "done" if progress.state in {"running", "paused", "waiting"} else progress.state
+                state = (
+                    "done" if progress.state in {"running", "paused", "waiting"} else progress.state
+                )
+                facts = {"state": state, "reason": progress.reason}
                 lost = self._control.counter.lost
-                journal.set_facts(state=state, reason=progress.reason, updated=time.time(), lost=lost)
+                journal.set_facts(**facts, updated=time.time(), lost=lost)
                 failed_repeats = journal.count_failed_repeats() if job.request.dedupe else 0
             journal.checkpoint()
             if self._output is not None and not self.pipeline.unwritten:
                 self._output.finish()
         except QianfanError as error:
             elsewhere = tr("`.save(path)` writes them to a file")
-            reason = tr("no results file: {error}; {elsewhere}", error=summarize_error(error), elsewhere=elsewhere)
+            reason = tr(
+                "no results file: {error}; {elsewhere}",
+                error=summarize_error(error),
+                elsewhere=elsewhere,
+            )
             self._control.call_on_loop(lambda: self._control.update(reason=reason))
         finally:
             journal.close()
@@ -192,7 +229,8 @@ class BatchRunner:
 async def sync_periodically(
     journal: Journal, on_deleted: Callable[[str], None], write_output: Callable[[], None]
 ) -> None:
-    """Write checkpoints and results until cancelled; end with a call of `on_deleted` when the file is gone.
+    """Write checkpoints and results until cancelled; end with a call of `on_deleted` when the file
+    is gone.
 
     Args:
         journal: open for writing.

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from .. import config
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr, tr_noop
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
@@ -48,7 +48,17 @@ class EstimateOptions(ChatOptions, total=False):
 
 
 _BATCH_ARGUMENTS = (
-    *("rows", "prompt", "model", "endpoint", "budget", "budget_tokens", "dedupe", "client", "clients"),
+    *(
+        "rows",
+        "prompt",
+        "model",
+        "endpoint",
+        "budget",
+        "budget_tokens",
+        "dedupe",
+        "client",
+        "clients",
+    ),
     *sorted(EstimateOptions.__optional_keys__),
 )
 
@@ -58,7 +68,12 @@ def _is_count(value: object, minimum: int) -> bool:
 
 
 def _is_positive_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value > 0
+    )
 
 
 def _is_one_of(*values: str) -> Callable[[Any], bool]:
@@ -80,16 +95,34 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "allow_same_prompt": (_is_a(bool), tr_noop("must be True or False")),
     "client": (_is_a(ChatCompletion), tr_noop("must be a qfnb.ChatCompletion")),
-    "budget_tokens": (lambda value: _is_count(value, 1), tr_noop("must be a number of tokens, 1 or more")),
+    "budget_tokens": (
+        lambda value: _is_count(value, 1),
+        tr_noop("must be a number of tokens, 1 or more"),
+    ),
     "canary": (lambda value: _is_count(value, 0), tr_noop("must be a number of rows, 0 for none")),
     "invalid_rows": (_is_one_of("raise", "fail"), tr_noop("must be 'raise' or 'fail'")),
     "mode": (_is_one_of("online", "offline"), tr_noop("must be 'online' or 'offline'")),
-    "offline_via": (_is_one_of("files", "bos"), tr_noop("must be 'files' or 'bos', and for mode='offline'")),
+    "offline_via": (
+        _is_one_of("files", "bos"),
+        tr_noop("must be 'files' or 'bos', and for mode='offline'"),
+    ),
     "request_timeout": (_is_positive_number, tr_noop("must be a number of seconds above 0")),
-    "retry_count": (lambda value: _is_count(value, 1), tr_noop("must be a number of tries, 1 or more")),
+    "retry_count": (
+        lambda value: _is_count(value, 1),
+        tr_noop("must be a number of tries, 1 or more"),
+    ),
 }
 
-_MAY_BE_NONE = {"model", "endpoint", "name", "client", "offline_via", "budget_tokens", "request_timeout", "retry_count"}
+_MAY_BE_NONE = {
+    "model",
+    "endpoint",
+    "name",
+    "client",
+    "offline_via",
+    "budget_tokens",
+    "request_timeout",
+    "retry_count",
+}
 
 
 def validate_arguments(**arguments: object) -> None:
@@ -101,11 +134,14 @@ def validate_arguments(**arguments: object) -> None:
     for name, value in arguments.items():
         is_valid, allowed = _RULES[name]
         if not is_valid(value) and (value is not None or name not in _MAY_BE_NONE):
-            raise InvalidArgumentError(tr("{name}={value!r}: {allowed}", name=name, value=value, allowed=tr(allowed)))
+            raise InvalidArgumentError(
+                tr("{name}={value!r}: {allowed}", name=name, value=value, allowed=tr(allowed))
+            )
 
 
 def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the arguments that `estimate` takes because `batch` does; return the chat options among them.
+    """Check the arguments that `estimate` takes because `batch` does; return the chat options among
+    them.
 
     Raises:
         InvalidArgumentError: `batch` has no such argument, or it is wrong.
@@ -114,9 +150,16 @@ def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if name not in _BATCH_ARGUMENTS:
             hint = did_you_mean(name, _BATCH_ARGUMENTS)
             raise InvalidArgumentError(
-                tr("{name}={value!r}: `batch` has no such argument{hint}", name=name, value=value, hint=hint)
+                tr(
+                    "{name}={value!r}: `batch` has no such argument{hint}",
+                    name=name,
+                    value=value,
+                    hint=hint,
+                )
             )
-    chat_options = {name: arguments[name] for name in arguments if name in ChatOptions.__optional_keys__}
+    chat_options = {
+        name: arguments[name] for name in arguments if name in ChatOptions.__optional_keys__
+    }
     others = {name: arguments[name] for name in arguments if name not in chat_options}
     validate_worker_count("workers", others.pop("workers", None))
     if (out := others.pop("out", None)) is not None:
@@ -128,7 +171,8 @@ def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of `ChatCompletion.do` after their checks, as journals store them: of a class the schema.
+    """Return the options of `ChatCompletion.do` after their checks, as journals store them: of a
+    class the schema.
 
     Raises:
         InvalidArgumentError: names the option, its value and what is allowed.
@@ -138,7 +182,9 @@ def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
     checked = validate_chat_options(options)
     if (response_format := checked.get("response_format")) is not None:
         value = options["response_format"]
-        is_platforms = isinstance(value, str) or (isinstance(value, Mapping) and value.get("type") in FORMAT_KINDS)
+        is_platforms = isinstance(value, str) or (
+            isinstance(value, Mapping) and value.get("type") in FORMAT_KINDS
+        )
         checked["response_format"] = value if is_platforms else response_format.to_json()
     return checked
 
@@ -158,13 +204,19 @@ def build_request(
     """
     if prompt is not None and (not isinstance(prompt, str) or not prompt.strip()):
         raise InvalidArgumentError(
-            tr("prompt={prompt!r}: must be a template with {{column}} in it, or left out", prompt=prompt)
+            tr(
+                "prompt={prompt!r}: must be a template with {{column}} in it, or left out",
+                prompt=prompt,
+            )
         )
     _refuse_misspelt(options)
-    chat_options, chat = storable_options(options), client or ChatCompletion()
+    chat_options = storable_options(options)
+    chat = client or ChatCompletion()
     model, endpoint = chat.resolve_target(model, endpoint)
     defaults = {1: catalog.V1_DEFAULTS["chat"]}
-    model = model or (None if endpoint else defaults.get(int(chat.version or 2), catalog.default_model("chat")))
+    model = model or (
+        None if endpoint else defaults.get(int(chat.version or 2), catalog.default_model("chat"))
+    )
     info = chat.platform_info()
     request = RequestSpec(platform_name(info), model, endpoint, prompt, chat_options, dedupe)
     if model and not endpoint and not request.draws and info.name != "custom":
@@ -176,7 +228,8 @@ def build_request(
 
 
 def refuse_same_requests(request: RequestSpec, rows: int | None, allow_same_prompt: bool) -> None:
-    """Refuse a template that makes the same request of every row, unless the user says that this is meant.
+    """Refuse a template that makes the same request of every row, unless the user says that this is
+    meant.
 
     Args:
         request: what is sent for each row.
@@ -186,13 +239,22 @@ def refuse_same_requests(request: RequestSpec, rows: int | None, allow_same_prom
     Raises:
         InvalidArgumentError: all requests are the same, and there are several.
     """
-    template, is_edit = request.template, request.kind == "image2image"
-    if allow_same_prompt or template is None or template.names or is_edit or request.dedupe or rows == 1:
+    template = request.template
+    is_edit = request.kind == "image2image"
+    if (
+        allow_same_prompt
+        or template is None
+        or template.names
+        or is_edit
+        or request.dedupe
+        or rows == 1
+    ):
         return
     count = tr("every row") if rows is None else tr("all {rows:,} rows", rows=rows)
     raise InvalidArgumentError(
         tr(
-            "the prompt names no column, so {count} would send the same request: write {{column}} where "
+            "the prompt names no column, so {count} would send the same request: write {{column}} "
+            "where "
             "the row's text belongs, or set allow_same_prompt=True (--same-prompt)",
             count=count,
         )
@@ -200,7 +262,9 @@ def refuse_same_requests(request: RequestSpec, rows: int | None, allow_same_prom
 
 
 def _refuse_misspelt(options: Mapping[str, Any]) -> None:
-    """Refuse an option that is almost an argument of `batch`: as an option of the model, a budget would be lost."""
+    """Refuse an option that is almost an argument of `batch`: as an option of the model, a budget
+    would be lost.
+    """
     own = (set(_BATCH_ARGUMENTS) - ChatOptions.__optional_keys__) | {"response_format"}
     for name in options.keys() - ChatOptions.__optional_keys__:
         if match := difflib.get_close_matches(name, own, 1, 0.8):
@@ -215,8 +279,14 @@ def _refuse_misspelt(options: Mapping[str, Any]) -> None:
 
 
 def choose_format(request: RequestSpec, value: Any) -> ResponseFormat | None:
-    """Return the form of the answers: that of the user's class, where `value` is one, and not only of its schema."""
-    return request.response_format if isinstance(value, (str, Mapping)) else parse_response_format(value)
+    """Return the form of the answers: that of the user's class, where `value` is one, and not only
+    of its schema.
+    """
+    return (
+        request.response_format
+        if isinstance(value, (str, Mapping))
+        else parse_response_format(value)
+    )
 
 
 def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
@@ -227,11 +297,15 @@ def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
     """
     path = None if out is None else export.validate_output_path(out)
     if path is not None and path.exists() and any(map(path.samefile, source.paths)):
-        raise InvalidArgumentError(tr("out={out!r}: this is the input: name another file", out=str(out)))
+        raise InvalidArgumentError(
+            tr("out={out!r}: this is the input: name another file", out=str(out))
+        )
     return path
 
 
-def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatCompletion | None) -> OfflineVia | None:
+def choose_offline_via(
+    mode: str, requested: OfflineVia | None, client: ChatCompletion | None
+) -> OfflineVia | None:
     """Return the offline service that the rows are handed to, None for online.
 
     Args:
@@ -240,22 +314,31 @@ def choose_offline_via(mode: str, requested: OfflineVia | None, client: ChatComp
         client: the argument of `batch`.
 
     Raises:
-        InvalidArgumentError: a service is requested without the mode, or the client has keys of its own.
+        InvalidArgumentError: a service is requested without the mode, or the client has keys of its
+            own.
     """
     if requested and mode == "online":
         raise InvalidArgumentError(
-            tr("offline_via={requested!r}: must be {allowed}", requested=requested, allowed=tr(_OFFLINE_VIA))
+            tr(
+                "offline_via={requested!r}: must be {allowed}",
+                requested=requested,
+                allowed=tr(_OFFLINE_VIA),
+            )
         )
     if mode == "online":
         return None
     if client is not None and client.has_own_keys:
-        raise InvalidArgumentError(tr("mode='offline' works with the keys of the settings, not with those of client="))
+        raise InvalidArgumentError(
+            tr("mode='offline' works with the keys of the settings, not with those of client=")
+        )
     keys = config.credentials()
     has_only_iam = keys.get("access_key") and not keys.get("api_key")
     return requested or ("bos" if has_only_iam else "files")
 
 
-def validate_budget(budget: float, request: RequestSpec, client: ChatCompletion | None = None) -> float:
+def validate_budget(
+    budget: float, request: RequestSpec, client: ChatCompletion | None = None
+) -> float:
     """Return the budget, if it can be kept: the price of a service of one's own is not known.
 
     Args:
@@ -267,13 +350,17 @@ def validate_budget(budget: float, request: RequestSpec, client: ChatCompletion 
         InvalidArgumentError: it is not a number above 0, or the price of the model is not known.
     """
     if not _is_positive_number(budget):
-        raise InvalidArgumentError(tr("budget={budget!r}: must be a number of CNY above 0", budget=budget))
+        raise InvalidArgumentError(
+            tr("budget={budget!r}: must be a number of CNY above 0", budget=budget)
+        )
     service = request.endpoint or (client.service if isinstance(client, ClientPool) else None)
     if row_cost(replace(request, endpoint=service), 1, 1) is None:
         raise InvalidArgumentError(
             tr(
-                "budget={budget:g}: the price of {model} is not known, so a budget in CNY cannot be kept: "
-                "set budget_tokens= (--budget-tokens), or name a file of your own prices in QIANFAN_PRICES",
+                "budget={budget:g}: the price of {model} is not known, so a budget in CNY cannot "
+                "be kept: "
+                "set budget_tokens= (--budget-tokens), or name a file of your own prices in "
+                "QIANFAN_PRICES",
                 budget=budget,
                 model=service or request.model,
             )

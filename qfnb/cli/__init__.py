@@ -1,8 +1,10 @@
-"""The command line; `qfnb --help` lists the commands. What a command needs is imported when it runs.
+"""The command line; `qfnb --help` lists the commands. What a command needs is imported when it
+runs.
 
-Exit codes: 0 done; 1 failed; 2 the line or its input is wrong, and nothing was sent; 3 done, and the result is
-negative: rows failed, the platform differs, the sandbox is not running, `--fail-on` applies; 130 interrupted.
-Results go to stdout, progress and messages to stderr.
+Exit codes: 0 done; 1 failed; 2 the line or its input is wrong, and nothing was sent; 3 done, and
+the result is
+negative: rows failed, the platform differs, the sandbox is not running, `--fail-on` applies; 130
+interrupted. Results go to stdout, progress and messages to stderr.
 """
 
 from __future__ import annotations
@@ -55,15 +57,19 @@ def _run_and_explain(words: Sequence[str]) -> int:
         return WRONG_INPUT
     except QianfanError as error:
         _say(f"qfnb: {error}")
-        is_wrong = isinstance(error, InvalidArgumentError) and not isinstance(error, CredentialsError)
+        is_wrong = isinstance(error, InvalidArgumentError) and not isinstance(
+            error, CredentialsError
+        )
         return WRONG_INPUT if is_wrong else FAILED
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - never a traceback, unless it is asked for
-        from .._language import tr  # noqa: PLC0415
+        from ..base.language import tr  # noqa: PLC0415
 
         reason = str(error) or type(error).__name__
-        _say(f"qfnb: {type(error).__name__}: {reason.splitlines()[0]}{tr(' (--debug shows where)')}")
+        _say(
+            f"qfnb: {type(error).__name__}: {reason.splitlines()[0]}{tr(' (--debug shows where)')}"
+        )
         return FAILED
 
 

@@ -9,25 +9,50 @@ from typer import Option
 from typer.main import get_command
 
 from .._command_line import LazyGroup, create_app
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .exit_codes import DONE, WRONG_INPUT
 
 COMMANDS: Final = {
-    "chat": ("qfnb.cli.chat:chat", tr_noop("Ask a model; the question is an argument, or comes from stdin.")),
-    "batch": ("qfnb.cli.batch:batch", tr_noop("Ask a model about every row of a file, and lose nothing.")),
+    "chat": (
+        "qfnb.cli.chat:chat",
+        tr_noop("Ask a model; the question is an argument, or comes from stdin."),
+    ),
+    "batch": (
+        "qfnb.cli.batch:batch",
+        tr_noop("Ask a model about every row of a file, and lose nothing."),
+    ),
     "train": ("qfnb.cli.train:train", tr_noop("Fine-tune a model, or follow a training.")),
-    "eval": ("qfnb.cli.evaluate:evaluate", tr_noop("Ask models the same questions, and compare their answers.")),
-    "migrate": ("qfnb.cli.migrate:migrate", tr_noop("Rewrite code for the official SDK `qianfan`, in a copy.")),
+    "eval": (
+        "qfnb.cli.evaluate:evaluate",
+        tr_noop("Ask models the same questions, and compare their answers."),
+    ),
+    "migrate": (
+        "qfnb.cli.migrate:migrate",
+        tr_noop("Rewrite code for the official SDK `qianfan`, in a copy."),
+    ),
     "models": ("qfnb.cli.tables:models", tr_noop("List the models, or show one.")),
-    "usage": ("qfnb.cli.tables:usage", tr_noop("Tokens and cost of the batches and evaluations of this computer.")),
-    "doctor": ("qfnb.cli.tables:doctor", tr_noop("Versions, keys and platform, without secrets, and what is wrong.")),
-    "sandbox": ("qfnb.sandbox.command:app", tr_noop("The local sandbox: a Qianfan on this computer")),
-    "probe": ("qfnb.probe.command:probe", tr_noop("Ask the platform whether it is as qfnb assumes.")),
+    "usage": (
+        "qfnb.cli.tables:usage",
+        tr_noop("Tokens and cost of the batches and evaluations of this computer."),
+    ),
+    "doctor": (
+        "qfnb.cli.tables:doctor",
+        tr_noop("Versions, keys and platform, without secrets, and what is wrong."),
+    ),
+    "sandbox": (
+        "qfnb.sandbox.command:app",
+        tr_noop("The local sandbox: a Qianfan on this computer"),
+    ),
+    "probe": (
+        "qfnb.probe.command:probe",
+        tr_noop("Ask the platform whether it is as qfnb assumes."),
+    ),
 }
 """Name -> where the command is, and its help."""
 
 EXIT_CODES: Final = tr_noop(
-    "Exit codes: 0 done; 1 failed; 2 wrong input, nothing was sent; 3 done with a negative result (failed rows, "
+    "Exit codes: 0 done; 1 failed; 2 wrong input, nothing was sent; 3 done with a negative result "
+    "(failed rows, "
     "--fail-on); 130 interrupted."
 )
 
@@ -50,6 +75,8 @@ def run(words: Sequence[str]) -> int:
 def _declare_options(
     *,
     version: Annotated[bool, Option("--version", help=tr_noop("Print the version."))] = False,
-    debug: Annotated[bool, Option("--debug", help=tr_noop("Show where an error comes from."))] = False,
+    debug: Annotated[
+        bool, Option("--debug", help=tr_noop("Show where an error comes from."))
+    ] = False,
 ) -> None:
     """Declare the options that `main` handles, for the help."""

@@ -1,4 +1,6 @@
-"""`qfnb batch`: every row of a file, with a journal; the same command again asks only for what is missing."""
+"""`qfnb batch`: every row of a file, with a journal; the same command again asks only for what is
+missing.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import common
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
     from .._jobs.batch_progress import BatchProgress
     from ..batching.batch import Batch
 
-STDIN, CHECK = "-", "check"
+STDIN = "-"
+CHECK = "check"
 
 
 def batch(
@@ -31,28 +34,47 @@ def batch(
         str,
         Argument(
             metavar="FILE",
-            help=tr_noop("A .jsonl, .csv or .parquet file, or - for stdin: JSONL, or a prompt on each line."),
+            help=tr_noop(
+                "A .jsonl, .csv or .parquet file, or - for stdin: JSONL, or a prompt on each line."
+            ),
         ),
     ],
     checked: Annotated[
-        str | None, Argument(metavar="[NAME]", help=tr_noop("Of the batch that `check` verifies."), show_default=False)
+        str | None,
+        Argument(
+            metavar="[NAME]",
+            help=tr_noop("Of the batch that `check` verifies."),
+            show_default=False,
+        ),
     ] = None,
     *,
     prompt: Annotated[
-        str | None, Option(metavar="TEMPLATE", help=tr_noop("{column} is a cell; {{ and }} are braces."))
+        str | None,
+        Option(metavar="TEMPLATE", help=tr_noop("{column} is a cell; {{ and }} are braces.")),
     ] = None,
     model: common.Model = None,
     endpoint: common.Endpoint = None,
     out: Annotated[
         str | None,
-        Option("-o", "--out", metavar="FILE", help=tr_noop(".jsonl, .csv or .parquet; without it, JSONL on stdout.")),
+        Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help=tr_noop(".jsonl, .csv or .parquet; without it, JSONL on stdout."),
+        ),
     ] = None,
     resume: Annotated[
         bool,
-        Option("--resume", help=tr_noop("Continue the newest batch of FILE, or the one with this name, as it was.")),
+        Option(
+            "--resume",
+            help=tr_noop(
+                "Continue the newest batch of FILE, or the one with this name, as it was."
+            ),
+        ),
     ] = False,
     name: Annotated[
-        str | None, Option(metavar="NAME", help=tr_noop("Of the journal; by default made from the rows."))
+        str | None,
+        Option(metavar="NAME", help=tr_noop("Of the journal; by default made from the rows.")),
     ] = None,
     system: common.System = None,
     temperature: common.Temperature = None,
@@ -73,16 +95,27 @@ def batch(
         bool,
         Option(
             "--shards",
-            help=tr_noop("FILE is a folder, pattern or address, --out a folder or s3://...: several processes."),
+            help=tr_noop(
+                "FILE is a folder, pattern or address, --out a folder or s3://...: several "
+                "processes."
+            ),
         ),
     ] = False,
     engine: Annotated[
-        str, Option("--engine", metavar="ENGINE", help=tr_noop("With --shards: local, or ray for a Ray cluster."))
+        str,
+        Option(
+            "--engine",
+            metavar="ENGINE",
+            help=tr_noop("With --shards: local, or ray for a Ray cluster."),
+        ),
     ] = "local",
-    dry_run: Annotated[bool, Option("--dry-run", help=tr_noop("Say what it would take; nothing is sent."))] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help=tr_noop("Say what it would take; nothing is sent."))
+    ] = False,
     as_json: common.JsonFlag = False,
 ) -> int:
-    """Ask about every row; `qfnb batch check NAME` verifies a journal and its results. Return the exit code.
+    """Ask about every row; `qfnb batch check NAME` verifies a journal and its results. Return the
+    exit code.
 
     Raises:
         InvalidArgumentError: an option or a row is wrong; nothing was sent.
@@ -94,10 +127,14 @@ def batch(
     if target == CHECK and checked is not None:
         return _check(checked)
     if checked is not None:
-        raise InvalidArgumentError(tr("{word}: only `qfnb batch check NAME` has a second word", word=checked))
+        raise InvalidArgumentError(
+            tr("{word}: only `qfnb batch check NAME` has a second word", word=checked)
+        )
     budgets: dict[str, Any] = {"budget": budget, "budget_tokens": budget_tokens}
     if resume:
-        return _work(continue_batch(_find_name(target), workers=workers, out=out, **budgets), as_json=as_json)
+        return _work(
+            continue_batch(_find_name(target), workers=workers, out=out, **budgets), as_json=as_json
+        )
     options = common.chat_options(
         system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
     )
@@ -111,7 +148,9 @@ def batch(
     options["out"] = out
     options["invalid_rows"] = "fail" if keep_wrong_rows else "raise"
     if shards or engine != "local":
-        return _work_on_shards(target, prompt, options | {"engine": engine}, dry_run=dry_run, as_json=as_json)
+        return _work_on_shards(
+            target, prompt, options | {"engine": engine}, dry_run=dry_run, as_json=as_json
+        )
     rows = _read_stdin() if target == STDIN else Path(target)
     if dry_run:
         print(api.estimate(rows, prompt, **options))
@@ -134,16 +173,23 @@ def _work_on_shards(
     single |= {"--offline": options["mode"] == "offline", "-o": options["out"] is None}
     for name, is_wrong in single.items():
         if is_wrong:
-            message = tr("shards need -o FOLDER") if name == "-o" else tr("{name} is not for shards", name=name)
+            message = (
+                tr("shards need -o FOLDER")
+                if name == "-o"
+                else tr("{name} is not for shards", name=name)
+            )
             raise InvalidArgumentError(message)
     ignored = {"name", "dedupe", "mode", "invalid_rows"}
-    job = batch_shards(target, prompt, **{name: value for name, value in options.items() if name not in ignored})
+    job = batch_shards(
+        target, prompt, **{name: value for name, value in options.items() if name not in ignored}
+    )
     try:
         follow(lambda: job.progress.is_finished, lambda: _describe(job.progress))
     except KeyboardInterrupt:
         job.cancel()
     job.wait()
-    progress, report = job.progress, job.report()
+    progress = job.progress
+    report = job.report()
     common.say(view.summary_text(progress))
     common.say(str(report))
     if as_json:
@@ -169,7 +215,9 @@ def _read_stdin() -> list[Any]:
         try:
             rows.append(json.loads(line))
         except ValueError as error:
-            raise InvalidArgumentError(tr("stdin, line {number}: {error}", number=number, error=error)) from None
+            raise InvalidArgumentError(
+                tr("stdin, line {number}: {error}", number=number, error=error)
+            ) from None
     return rows
 
 
@@ -195,12 +243,16 @@ def _find_name(target: str) -> str:
     table = batches()
     started = table[table["input"].map(lambda text: str(text) == str(Path(target)))]
     if started.empty:
-        raise InvalidArgumentError(tr("no batch was started with {file}: run it without --resume", file=target))
+        raise InvalidArgumentError(
+            tr("no batch was started with {file}: run it without --resume", file=target)
+        )
     return str(started.iloc[0]["name"])
 
 
 def _work(job: Batch, *, as_json: bool) -> int:
-    """Follow a batch to its end, print its results unless it writes them to a file, and return the exit code."""
+    """Follow a batch to its end, print its results unless it writes them to a file, and return the
+    exit code.
+    """
     from ..views import batch as view  # noqa: PLC0415
 
     is_interrupted = False
@@ -210,7 +262,8 @@ def _work(job: Batch, *, as_json: bool) -> int:
         is_interrupted = True
         job.cancel()
     job.wait()  # raises the error that ended the whole batch
-    progress, out = job.progress, job.job.output_path
+    progress = job.progress
+    out = job.job.output_path
     if out is not None:
         common.say(tr("results: {path}", path=out))
     elif not as_json and not is_interrupted:
@@ -231,7 +284,11 @@ def _describe(progress: BatchProgress) -> Step:
     from ..views import batch as view  # noqa: PLC0415
 
     share = progress.finished_rows / progress.total if progress.total else None
-    parts = [view.describe_rows(progress), progress.reason, view.describe_times(progress, time.time())]
+    parts = [
+        view.describe_rows(progress),
+        progress.reason,
+        view.describe_times(progress, time.time()),
+    ]
     notice = ""
     if progress.state == "waiting" and progress.reason and progress.mode != "offline":
         command = f"qfnb batch {progress.name} --resume"

@@ -7,21 +7,30 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from .._language import tr, tr_noop
-from .._text import strip_controls
+from ..base.language import tr, tr_noop
+from ..base.text import strip_controls
 from ..errors import InvalidArgumentError, QianfanError
 from . import common
 from .exit_codes import DONE, INTERRUPTED
 
 STDIN = "-"
 
-_FACTS = ("text", "reasoning", "finish_reason", "prompt_tokens", "completion_tokens", "seconds", "request_id")
+_FACTS = (
+    "text",
+    "reasoning",
+    "finish_reason",
+    "prompt_tokens",
+    "completion_tokens",
+    "seconds",
+    "request_id",
+)
 """What `--json` says of an answer; beside it are model, cost and whether it is the sandbox's."""
 
 
 def chat(
     prompt: Annotated[
-        list[str] | None, Argument(metavar="PROMPT", help=tr_noop("The question; - stands for the text of stdin."))
+        list[str] | None,
+        Argument(metavar="PROMPT", help=tr_noop("The question; - stands for the text of stdin.")),
     ] = None,
     *,
     model: common.Model = None,
@@ -32,7 +41,12 @@ def chat(
     max_tokens: common.MaxTokens = None,
     schema: common.Schema = None,
     quiet: Annotated[
-        bool, Option("-q", "--quiet", help=tr_noop("Print the answer only, without its model, time and cost."))
+        bool,
+        Option(
+            "-q",
+            "--quiet",
+            help=tr_noop("Print the answer only, without its model, time and cost."),
+        ),
     ] = False,
     as_json: common.JsonFlag = False,
 ) -> int:
@@ -61,7 +75,9 @@ def _read_question(words: list[str]) -> str:
         InvalidArgumentError: it is empty.
     """
     if not words and sys.stdin.isatty():
-        raise InvalidArgumentError(tr("which question? `qfnb chat 'What is MoE?'`, or a text on stdin"))
+        raise InvalidArgumentError(
+            tr("which question? `qfnb chat 'What is MoE?'`, or a text on stdin")
+        )
     parts = words or [STDIN]
     texts = [sys.stdin.read() if part == STDIN else part for part in parts]
     question = ("\n" if STDIN in parts else " ").join(texts).strip()
@@ -78,7 +94,13 @@ def _print_whole(reply: Any, *, quiet: bool, as_json: bool) -> int:
         row = row_result_of(reply)
         facts = {name: getattr(row, name) for name in _FACTS}
         common.print_json(
-            {**facts, "model": reply.model, "parsed": reply.parsed, "cost_cny": row.cost, "sandbox": reply.from_sandbox}
+            {
+                **facts,
+                "model": reply.model,
+                "parsed": reply.parsed,
+                "cost_cny": row.cost,
+                "sandbox": reply.from_sandbox,
+            }
         )
     else:
         print(_for_output(reply.text))

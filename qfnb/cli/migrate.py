@@ -7,9 +7,15 @@ from typing import Annotated, Any, Final
 
 from typer import Argument, Option
 
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..errors import InvalidArgumentError
-from ..migration.migrate import Migration, copy_path, list_files, migrate as migrate_file, write_copy
+from ..migration.migrate import (
+    Migration,
+    copy_path,
+    list_files,
+    migrate as migrate_file,
+    write_copy,
+)
 from ..migration.unit import Finding, FindingKind
 from ..redact import redact
 from . import common
@@ -20,22 +26,33 @@ MAX_PLACES: Final = 5
 
 
 def migrate(
-    path: Annotated[Path, Argument(metavar="PATH", help=tr_noop("A module, a notebook, or a folder of them."))],
+    path: Annotated[
+        Path, Argument(metavar="PATH", help=tr_noop("A module, a notebook, or a folder of them."))
+    ],
     *,
     out: Annotated[
-        Path | None, Option("-o", "--out", metavar="PATH", help=tr_noop("Where the copy goes (NAME_qfnb)."))
+        Path | None,
+        Option("-o", "--out", metavar="PATH", help=tr_noop("Where the copy goes (NAME_qfnb).")),
     ] = None,
-    in_place: Annotated[bool, Option("--in-place", help=tr_noop("Change the files themselves."))] = False,
-    diff: Annotated[bool, Option("--diff", help=tr_noop("Print the changes as a diff; write nothing."))] = False,
+    in_place: Annotated[
+        bool, Option("--in-place", help=tr_noop("Change the files themselves."))
+    ] = False,
+    diff: Annotated[
+        bool, Option("--diff", help=tr_noop("Print the changes as a diff; write nothing."))
+    ] = False,
     check: Annotated[
-        bool, Option("--check", help=tr_noop("Write nothing; exit code 3 where a file still uses the SDK."))
+        bool,
+        Option(
+            "--check", help=tr_noop("Write nothing; exit code 3 where a file still uses the SDK.")
+        ),
     ] = False,
     as_json: common.JsonFlag = False,
 ) -> int:
     """Migrate files; return the exit code.
 
     Raises:
-        InvalidArgumentError: there is no such file, or it is no module or notebook; nothing was written.
+        InvalidArgumentError: there is no such file, or it is no module or notebook; nothing was
+            written.
     """
     if in_place and out is not None:
         raise InvalidArgumentError(tr("--in-place and --out: only one of them can be used"))
@@ -57,8 +74,11 @@ def migrate(
 
 
 def _read_all(files: list[Path], root: Path) -> tuple[list[Migration], list[str]]:
-    """Return what becomes of the files that use the SDK, and what is wrong with those that cannot be read."""
-    migrations, problems = [], []
+    """Return what becomes of the files that use the SDK, and what is wrong with those that cannot
+    be read.
+    """
+    migrations = []
+    problems = []
     for file in files:
         try:
             migration = migrate_file(file)
@@ -77,11 +97,19 @@ def _to_row(migration: Migration, target: Path | None) -> dict[str, Any]:
         for each in migration.findings
         if each.message
     ]
-    return {"path": str(migration.path), "copy": str(target) if target else None, "findings": findings}
+    return {
+        "path": str(migration.path),
+        "copy": str(target) if target else None,
+        "findings": findings,
+    }
 
 
-def _print_report(migrations: list[Migration], rows: list[dict[str, Any]], problems: list[str], *, diff: bool) -> None:
-    """Print what was changed and what is to be done; beside a diff, which goes to stdout alone, to stderr."""
+def _print_report(
+    migrations: list[Migration], rows: list[dict[str, Any]], problems: list[str], *, diff: bool
+) -> None:
+    """Print what was changed and what is to be done; beside a diff, which goes to stdout alone, to
+    stderr.
+    """
     say = common.say if diff else print
     for migration, row in zip(migrations, rows, strict=True):
         if diff:
@@ -91,7 +119,12 @@ def _print_report(migrations: list[Migration], rows: list[dict[str, Any]], probl
             say(f"  {line}")
     for problem in problems:
         common.say(f"qfnb: {problem}")
-    kinds = Counter(finding.kind for migration in migrations for finding in migration.findings if finding.message)
+    kinds = Counter(
+        finding.kind
+        for migration in migrations
+        for finding in migration.findings
+        if finding.message
+    )
     if not migrations:
         say(tr("Nothing here uses the SDK."))
         return

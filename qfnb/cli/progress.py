@@ -1,4 +1,6 @@
-"""The progress of a job on stderr: one line that changes on a terminal, else a line now and then."""
+"""The progress of a job on stderr: one line that changes on a terminal, else a line now and
+then.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from .._text import strip_controls, terminal_cells
+from ..base.text import strip_controls, terminal_cells
 
 POLL_S: Final = 0.1
 """Seconds between two looks at a job."""
@@ -20,7 +22,9 @@ BAR_WIDTH: Final = 24
 
 
 class Step(NamedTuple):
-    """How far a job is: the finished share, None where it is not known, that in words, and what is said once."""
+    """How far a job is: the finished share, None where it is not known, that in words, and what is
+    said once.
+    """
 
     share: float | None
     text: str
@@ -53,7 +57,8 @@ def draw_line(step: Step, width: int) -> str:
     """Return a bar with its words, at most `width` cells wide."""
     full = BAR_WIDTH if step.share is None else round(BAR_WIDTH * min(max(step.share, 0.0), 1.0))
     bar = "·" * BAR_WIDTH if step.share is None else "━" * full + "─" * (BAR_WIDTH - full)
-    line, text = f"{bar}  ", " ".join(strip_controls(step.text).split())
+    line = f"{bar}  "
+    text = " ".join(strip_controls(step.text).split())
     for character in text:
         if terminal_cells(line + character) > width:
             break
@@ -79,10 +84,12 @@ class _PlainLines:
     """Prints a line when it differs from the last one, every `PLAIN_INTERVAL_S` at most."""
 
     def __init__(self) -> None:
-        self._line, self._printed_at = "", -PLAIN_INTERVAL_S
+        self._line = ""
+        self._printed_at = -PLAIN_INTERVAL_S
 
     def __call__(self, step: Step) -> None:
         line = " ".join(strip_controls(step.text).split())
         if line != self._line and time.monotonic() - self._printed_at >= PLAIN_INTERVAL_S:
             print(line, file=sys.stderr, flush=True)
-            self._line, self._printed_at = line, time.monotonic()
+            self._line = line
+            self._printed_at = time.monotonic()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from typer import Argument, Option
 
 from .._command_line import print_table
-from .._language import tr, tr_noop, trn
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop, trn
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from . import common
 from .exit_codes import DONE, FAILED
@@ -40,10 +40,13 @@ _STATUSES: Final = {
 
 
 def models(
-    name: Annotated[str | None, Argument(metavar="NAME", help=tr_noop("Show all facts about one model."))] = None,
+    name: Annotated[
+        str | None, Argument(metavar="NAME", help=tr_noop("Show all facts about one model."))
+    ] = None,
     *,
     kind: Annotated[
-        str | None, Option(metavar="KIND", help=tr_noop("chat, embedding, reranker, text2image, ..."))
+        str | None,
+        Option(metavar="KIND", help=tr_noop("chat, embedding, reranker, text2image, ...")),
     ] = None,
     retired: Annotated[bool, Option("--all", help=tr_noop("Also those that have ended."))] = False,
     refresh: Annotated[bool, Option("--refresh", help=tr_noop("Ask the platform now."))] = False,
@@ -62,13 +65,16 @@ def models(
         matches = [row for row in rows if row["id"].lower() == name.lower()]
         if not matches:
             hint = did_you_mean(name, [row["id"] for row in rows])
-            raise InvalidArgumentError(tr("there is no model {name!r} in the table{hint}", name=name, hint=hint))
+            raise InvalidArgumentError(
+                tr("there is no model {name!r} in the table{hint}", name=name, hint=hint)
+            )
         rows = matches[:1]
     if as_json:
         common.print_json({"models": rows})
     elif name is not None:
         print_table(
-            (tr("Field"), tr("Value")), [(key, value) for key, value in rows[0].items() if value not in {None, ""}]
+            (tr("Field"), tr("Value")),
+            [(key, value) for key, value in rows[0].items() if value not in {None, ""}],
         )
     else:
         cells = [[_shown(row[key]) for key in _TITLES] for row in rows]
@@ -96,7 +102,11 @@ def usage(
     if days < 0:
         raise InvalidArgumentError(tr("--days {days}: it is 0 or more", days=days))
     since = time.time() - days * DAY_S if days else 0.0
-    rows = [_usage_row(journal) for journal in list_journals() if journal.updated >= since and journal.counts]
+    rows = [
+        _usage_row(journal)
+        for journal in list_journals()
+        if journal.updated >= since and journal.counts
+    ]
     costs = [row["cost_cny"] for row in rows if row["cost_cny"] is not None]
     totals = {
         "prompt_tokens": sum(row["prompt_tokens"] for row in rows),
@@ -155,7 +165,9 @@ def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
             f"{row['prompt_tokens']:,}",
             f"{row['completion_tokens']:,}",
             formats.cost(
-                None if row["cost_cny"] is None else PriceRange(row["cost_low_cny"], row["cost_cny"]),
+                None
+                if row["cost_cny"] is None
+                else PriceRange(row["cost_low_cny"], row["cost_cny"]),
                 is_free=row["platform"] == "sandbox",
             ),
         )
@@ -177,7 +189,10 @@ def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
             )
         )
     common.say(
-        tr("Counted are batches and evaluations of this computer; single chats and trainings are not recorded here.")
+        tr(
+            "Counted are batches and evaluations of this computer; single chats and trainings are "
+            "not recorded here."
+        )
     )
 
 

@@ -1,1 +1,3 @@
-"""The official SDK's other names: what it calls differently from qfnb, thin over qfnb's own parts."""
+"""The official SDK's other names: what it calls differently from qfnb, thin over qfnb's own
+parts.
+"""

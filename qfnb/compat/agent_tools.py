@@ -11,7 +11,9 @@ from ..resources.inference.chat import ChatCompletion
 
 
 class ToolParameter(BaseModel):
-    """A parameter of a tool: its name, JSON Schema type and meaning; those of an object are in `properties`."""
+    """A parameter of a tool: its name, JSON Schema type and meaning; those of an object are in
+    `properties`.
+    """
 
     name: str
     type: str
@@ -46,7 +48,13 @@ class ToolParameter(BaseModel):
             for key, part in schema.get("properties", {}).items()
         ]
         description = schema.get("description")
-        return cls(name=name, type=schema["type"], description=description, properties=parts or None, required=required)
+        return cls(
+            name=name,
+            type=schema["type"],
+            description=description,
+            properties=parts or None,
+            required=required,
+        )
 
 
 class BaseTool:
@@ -63,7 +71,11 @@ class BaseTool:
     def to_function_call_schema(self) -> dict[str, Any]:
         """Return the tool as an item of `functions=`."""
         root = ToolParameter(name="root", type="object", properties=list(self.parameters))
-        return {"name": self.name, "description": self.description, "parameters": root.to_json_schema()}
+        return {
+            "name": self.name,
+            "description": self.description,
+            "parameters": root.to_json_schema(),
+        }
 
 
 class BaiduSearchTool(BaseTool):
@@ -79,7 +91,9 @@ class BaiduSearchTool(BaseTool):
     name = "baidu_search"
     description = "Search the internet by Baidu for anything recent."
     parameters: ClassVar[list[ToolParameter]] = [
-        ToolParameter(name="search_query", type="string", description="the words to search for", required=True)
+        ToolParameter(
+            name="search_query", type="string", description="the words to search for", required=True
+        )
     ]
 
     def __init__(
@@ -89,7 +103,9 @@ class BaiduSearchTool(BaseTool):
         client: ChatCompletion | None = None,
         with_reference: bool = False,
     ) -> None:
-        self.top_n, self.channel, self.with_reference = top_n, channel, with_reference
+        self.top_n = top_n
+        self.channel = channel
+        self.with_reference = with_reference
         self.client = client or ChatCompletion()
 
     def run(self, **parameters: Any) -> Any:

@@ -1,4 +1,6 @@
-"""A client with keys and limits of its own, in the shape of OpenAI's: `Qianfan().chat.completions.create(...)`."""
+"""A client with keys and limits of its own, in the shape of OpenAI's:
+`Qianfan().chat.completions.create(...)`.
+"""
 
 from typing import Any
 
@@ -18,9 +20,17 @@ class Completions(ChatCompletion):
         super().__init__(version=2, **keys)
         self._limits = limits
 
-    def prepare(self, item: Any, model: str | None = None, endpoint: str | None = None, **options: Any) -> Any:
-        """Return the validated call, with the client's limits where the call has none; see `InferenceModel`."""
-        named = {name: value for name, value in options.items() if name not in self._limits or value is not None}
+    def prepare(
+        self, item: Any, model: str | None = None, endpoint: str | None = None, **options: Any
+    ) -> Any:
+        """Return the validated call, with the client's limits where the call has none; see
+        `InferenceModel`.
+        """
+        named = {
+            name: value
+            for name, value in options.items()
+            if name not in self._limits or value is not None
+        }
         return super().prepare(item, model, endpoint, **{**self._limits, **named})
 
 
@@ -76,14 +86,25 @@ class Qianfan:
         retry_count: int | None = None,
         **keys: Any,
     ) -> None:
-        values = {"access_key": access_key, "secret_key": secret_key, "api_key": api_key or bearer_token, **keys}
+        values = {
+            "access_key": access_key,
+            "secret_key": secret_key,
+            "api_key": api_key or bearer_token,
+            **keys,
+        }
         if console_api_base_url:
             values["base_url"] = f"{console_api_base_url.rstrip('/')}/v2"
-        secrets = {name: Secret(value) if isinstance(value, str) else value for name, value in values.items() if value}
+        secrets = {
+            name: Secret(value) if isinstance(value, str) else value
+            for name, value in values.items()
+            if value
+        }
         values = keys = {}  # IPython prints the variables of a frame that raises
         access_key = secret_key = api_key = bearer_token = console_api_base_url = None
         self._limits = {"request_timeout": request_timeout, "retry_count": retry_count}
-        self._model = self._completions(self._limits, secrets | ({"app_id": app_id} if app_id else {}))
+        self._model = self._completions(
+            self._limits, secrets | ({"app_id": app_id} if app_id else {})
+        )
 
     @property
     def chat(self) -> Chat:

@@ -23,7 +23,9 @@ class Function(ChatCompletion):
             functions: [{"name", "description", "parameters"}].
             **options: of `ChatCompletion.do`.
         """
-        reply: ChatResponse | Iterator[ChatResponse] = super().do(messages, **_with_functions(functions), **options)
+        reply: ChatResponse | Iterator[ChatResponse] = super().do(
+            messages, **_with_functions(functions), **options
+        )
         return reply
 
     async def ado(  # type: ignore[override]

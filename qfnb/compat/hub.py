@@ -1,4 +1,6 @@
-"""Prompts as JSON, in a file or on the platform: `hub.load("prompt/name")`, `hub.save(prompt, path=...)`."""
+"""Prompts as JSON, in a file or on the platform: `hub.load("prompt/name")`, `hub.save(prompt,
+path=...)`.
+"""
 
 import json
 from collections.abc import Mapping
@@ -7,18 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..resources.console.consts import PromptFrameworkType, PromptSceneType, PromptType
 from .prompt import Prompt, PromptLabel
 
 _CLASSES: dict[str, Any] = {
-    cls.__name__: cls for cls in (Prompt, PromptLabel, PromptType, PromptSceneType, PromptFrameworkType)
+    cls.__name__: cls
+    for cls in (Prompt, PromptLabel, PromptType, PromptSceneType, PromptFrameworkType)
 }
 """What a file may name: nothing else is ever imported."""
 
 
-def load(src: str | None = None, json_str: str | None = None, path: str | Path | None = None) -> Any:
+def load(
+    src: str | None = None, json_str: str | None = None, path: str | Path | None = None
+) -> Any:
     """Return a prompt from one of three sources; files of the official SDK are read too.
 
     Args:
@@ -46,7 +51,10 @@ def load(src: str | None = None, json_str: str | None = None, path: str | Path |
 
 
 def save(
-    obj: Prompt, to_platform: bool = False, path: str | Path | None = None, dump_args: Mapping[str, Any] | None = None
+    obj: Prompt,
+    to_platform: bool = False,
+    path: str | Path | None = None,
+    dump_args: Mapping[str, Any] | None = None,
 ) -> str:
     """Return a prompt as JSON.
 
@@ -60,7 +68,9 @@ def save(
         InvalidArgumentError: it is not a prompt, or has no name for the platform.
     """
     if not isinstance(obj, Prompt):
-        raise InvalidArgumentError(tr("a {kind} cannot be saved: only a Prompt can", kind=type(obj).__name__))
+        raise InvalidArgumentError(
+            tr("a {kind} cannot be saved: only a Prompt can", kind=type(obj).__name__)
+        )
     text = json.dumps({"sdk_version": __version__, "obj": dumps(obj)}, **(dump_args or {}))
     if path is not None:
         Path(path).write_text(text, encoding="utf-8")
@@ -78,7 +88,11 @@ def dumps(obj: Any) -> Any:
     """Return an object as plain values, in the official SDK's form."""
     kind = {"module": type(obj).__module__, "type": type(obj).__name__}
     if isinstance(obj, Prompt | PromptLabel):
-        fields = {name: dumps(value) for name, value in vars(obj).items() if (type(obj), name) != (Prompt, "id")}
+        fields = {
+            name: dumps(value)
+            for name, value in vars(obj).items()
+            if (type(obj), name) != (Prompt, "id")
+        }
         return {**kind, "args": fields}
     if isinstance(obj, Enum):
         return {**kind, "args": {"value": obj.value}}

@@ -1,4 +1,6 @@
-"""Import paths of the official SDK: modules that exist only as rows of a table, and names added to those of qfnb."""
+"""Import paths of the official SDK: modules that exist only as rows of a table, and names added to
+those of qfnb.
+"""
 
 import importlib
 import sys
@@ -22,7 +24,9 @@ class SdkFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of a module in the table: qfnb's own with more names, or one that has only these."""
+        """Return the spec of a module in the table: qfnb's own with more names, or one that has
+        only these.
+        """
         root, _, name = fullname.partition(".")
         if root != ROOT or (name not in NAMES and name not in _PACKAGES):
             return None
@@ -44,7 +48,8 @@ class SdkLoader(Loader):
     """
 
     def __init__(self, name: str, loader: Loader | None = None) -> None:
-        self._name, self._loader = name, loader
+        self._name = name
+        self._loader = loader
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Return what qfnb's own loader does."""
@@ -68,7 +73,8 @@ def add_names(module: ModuleType, row: dict[str, str]) -> None:
 
     Args:
         module: gets them.
-        row: module of qfnb -> the names that it has, separated by spaces; `theirs=ours` where ours is another.
+        row: module of qfnb -> the names that it has, separated by spaces; `theirs=ours` where ours
+            is another.
     """
     origins = {}
     for origin, names in row.items():
@@ -90,19 +96,27 @@ def add_names(module: ModuleType, row: dict[str, str]) -> None:
     def list_all_names() -> list[str]:
         return sorted({*list_names(), *origins, *_submodule_names(module)})
 
-    own_names = [*vars(module).get("__all__", (name for name in vars(module) if not name.startswith("_")))]
+    own_names = [
+        *vars(module).get("__all__", (name for name in vars(module) if not name.startswith("_")))
+    ]
     list_names = module.__dict__.get("__dir__", lambda: vars(module))
-    vars(module).update(__getattr__=load, __dir__=list_all_names, __all__=sorted({*own_names, *origins}))
+    vars(module).update(
+        __getattr__=load, __dir__=list_all_names, __all__=sorted({*own_names, *origins})
+    )
 
 
 def _submodule_names(module: ModuleType) -> set[str]:
-    """Return the names of a module's public submodules: those with a file, and those of the table."""
+    """Return the names of a module's public submodules: those with a file, and those of the
+    table.
+    """
     import pkgutil  # noqa: PLC0415 - 3 ms that only Tab should pay
 
     files = {file.name for file in pkgutil.iter_modules(getattr(module, "__path__", ()))}
     prefix = f"{module.__name__}."
     paths = (f"{ROOT}.{path}" for path in NAMES)
-    rows = {path.removeprefix(prefix).partition(".")[0] for path in paths if path.startswith(prefix)}
+    rows = {
+        path.removeprefix(prefix).partition(".")[0] for path in paths if path.startswith(prefix)
+    }
     return {name for name in files | rows if name and not name.startswith("_")}
 
 

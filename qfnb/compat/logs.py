@@ -11,7 +11,9 @@ _MAX_BYTES = 100 * 1024 * 1024
 
 logger = logging.getLogger("qfnb")
 
-_formatter = logging.Formatter("[%(levelname)s][%(asctime)s] %(filename)s:%(lineno)d: %(message)s", "%Y-%m-%d %H:%M:%S")
+_formatter = logging.Formatter(
+    "[%(levelname)s][%(asctime)s] %(filename)s:%(lineno)d: %(message)s", "%Y-%m-%d %H:%M:%S"
+)
 
 
 def log_info(message: object, *args: object, **params: Any) -> None:
@@ -56,7 +58,9 @@ def redirect_log_to_file(file_path: str) -> None:
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    _add_handler(RotatingFileHandler(file_path, maxBytes=_MAX_BYTES, backupCount=7, encoding="utf-8"))
+    _add_handler(
+        RotatingFileHandler(file_path, maxBytes=_MAX_BYTES, backupCount=7, encoding="utf-8")
+    )
 
 
 def _add_handler(handler: logging.Handler) -> None:

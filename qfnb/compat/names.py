@@ -6,9 +6,12 @@ _CONSTANTS = "resources.console.consts"
 _TABLES = "compat.tables"
 _OPERATORS = (
     "DeduplicationSimhash Deduplicator DesensitizationProcessor ExceptionRegulator Filter "
-    "FilterCheckCharacterRepetitionRemoval FilterCheckFlaggedWords FilterCheckLangId FilterCheckNumberWords "
-    "FilterCheckPerplexity FilterCheckSpecialCharacters FilterCheckWordRepetitionRemoval QianfanOperator "
-    "RemoveEmoji RemoveInvisibleCharacter RemoveNonMeaningCharacters RemoveWebIdentifiers ReplaceEmails "
+    "FilterCheckCharacterRepetitionRemoval FilterCheckFlaggedWords FilterCheckLangId "
+    "FilterCheckNumberWords "
+    "FilterCheckPerplexity FilterCheckSpecialCharacters FilterCheckWordRepetitionRemoval "
+    "QianfanOperator "
+    "RemoveEmoji RemoveInvisibleCharacter RemoveNonMeaningCharacters RemoveWebIdentifiers "
+    "ReplaceEmails "
     "ReplaceIdentifier ReplaceIp ReplaceTraditionalChineseToSimplified ReplaceUniformWhitespace"
 )
 
@@ -48,24 +51,31 @@ NAMES: dict[str, dict[str, str]] = {
     "common.tool": {},
     "common.tool.baidu_search_tool": {"compat.agent_tools": "BaiduSearchTool"},
     "common.tool.base_tool": {"compat.agent_tools": "BaseTool ToolParameter"},
-    "config": {"compat.settings": "AK AccessKey AccessToken SK SecretKey", "config": "GlobalConfig=Config"},
+    "config": {
+        "compat.settings": "AK AccessKey AccessToken SK SecretKey",
+        "config": "GlobalConfig=Config",
+    },
     "consts": {
         "compat.consts": "APIErrorCode Consts DefaultValue Env",
-        "resources.console.consts": "PromptFrameworkType PromptSceneType PromptScoreStandard PromptType",
+        "resources.console.consts": "PromptFrameworkType PromptSceneType PromptScoreStandard "
+        "PromptType",
     },
     "dataset": {
         f"{_TABLES}.data_source": "BosDataSource DataSource FileDataSource FormatType",
         f"{_TABLES}.dataset": "Dataset",
         f"{_TABLES}.platform_source": "QianfanDataSource",
         f"{_TABLES}.table": "Table",
-        _CONSTANTS: "DataExportDestinationType DataProjectType DataSetType DataSourceType DataStorageType "
+        _CONSTANTS: "DataExportDestinationType DataProjectType DataSetType DataSourceType "
+        "DataStorageType "
         "DataTemplateType",
     },
     "dataset.consts": {
         f"{_TABLES}.columns": "QianfanDataGroupColumnName=GROUP QianfanDatasetPackColumnName=PACK",
-        f"{_TABLES}.inference": "FirstTokenLatencyColumnName=FIRST_LATENCY LLMOutputColumnName=OUTPUT "
+        f"{_TABLES}.inference": "FirstTokenLatencyColumnName=FIRST_LATENCY "
+        "LLMOutputColumnName=OUTPUT "
         "LLMTagColumnName=TAG "
-        "NewInputChatColumnName=CHATS NewInputPromptColumnName=PROMPT OldReferenceColumnName=REFERENCE "
+        "NewInputChatColumnName=CHATS NewInputPromptColumnName=PROMPT "
+        "OldReferenceColumnName=REFERENCE "
         "RequestLatencyColumnName=LATENCY",
     },
     "dataset.data_source": {
@@ -85,23 +95,28 @@ NAMES: dict[str, dict[str, str]] = {
     "dataset.table": {f"{_TABLES}.table": "Table"},
     "dataset.schema": {
         f"{_TABLES}.schema": "EvaluationSchema QianfanGenericText QianfanNonSortedConversation "
-        "QianfanPromptChosenRejected QianfanQuerySet QianfanSchema QianfanSortedConversation QianfanText2Image"
+        "QianfanPromptChosenRejected QianfanQuerySet QianfanSchema QianfanSortedConversation "
+        "QianfanText2Image"
     },
     "errors": {
         "errors": "AccessTokenExpiredError=AuthError ArgumentNotFoundError=InvalidArgumentError "
-        "BearerTokenExpiredError=AuthError FileSizeOverflow=InvalidArgumentError NotImplmentError=InternalError "
+        "BearerTokenExpiredError=AuthError FileSizeOverflow=InvalidArgumentError "
+        "NotImplmentError=InternalError "
         "QianfanRequestError=QianfanError ValidationError=InvalidArgumentError"
     },
     "evaluation.consts": {
         "evaluation.evaluator": "QianfanRefereeEvaluatorDefaultMaxScore=REFEREE_MAX_SCORE "
-        "QianfanRefereeEvaluatorDefaultMetrics=REFEREE_METRICS QianfanRefereeEvaluatorDefaultSteps=REFEREE_STEPS "
+        "QianfanRefereeEvaluatorDefaultMetrics=REFEREE_METRICS "
+        "QianfanRefereeEvaluatorDefaultSteps=REFEREE_STEPS "
         "QianfanRefereeEvaluatorPromptTemplate=REFEREE_TEMPLATE",
         "evaluation.judges.judge": "LocalJudgeEvaluatorPromptTemplate=JUDGE_TEMPLATE",
     },
     "evaluation.evaluation_manager": {"evaluation.manager": "EvaluationManager"},
     "evaluation.evaluation_result": {"evaluation.report": "EvaluationResult"},
     "evaluation.local_evaluator": {"evaluation.judges.judge": "LocalJudgeEvaluator"},
-    "evaluation.opencompass_evaluator": {"evaluation.local_evaluators": "OpenCompassLocalEvaluator"},
+    "evaluation.opencompass_evaluator": {
+        "evaluation.local_evaluators": "OpenCompassLocalEvaluator"
+    },
     "model.model": {"model.service": "Service", "trainer.model": "model_deploy"},
     "resources": {
         "compat.function": "Function",
@@ -144,13 +159,16 @@ NAMES: dict[str, dict[str, str]] = {
         "transport.response": "QfRequest=SentRequest QfResponse=Response",
     },
     "resources.typing_client": {
-        f"{_INFERENCE}.completion_objects": "ChatCompletionMessage Choice ChoiceDelta Completion CompletionChunk "
-        "CompletionChunkChoice CompletionStatistic CompletionUsage Function=FunctionCall SearchResult "
+        f"{_INFERENCE}.completion_objects": "ChatCompletionMessage Choice ChoiceDelta Completion "
+        "CompletionChunk "
+        "CompletionChunkChoice CompletionStatistic CompletionUsage Function=FunctionCall "
+        "SearchResult "
         "ToolCall=ToolCallObject"
     },
     "trainer": {"trainer.finetune": "Finetune=LLMFinetune PostPreTrain=PostPretrain"},
     "trainer.configs": {
-        "trainer.model_info": "ModelInfo TrainLimit get_default_train_config get_model_info get_trainer_model_list",
+        "trainer.model_info": "ModelInfo TrainLimit get_default_train_config get_model_info "
+        "get_trainer_model_list",
         "trainer.sources": "CorpusConfig CorpusConfigItem DatasetConfig ResourceConfig",
     },
     "trainer.consts": {"trainer.consts": "TrainStatus=FinetuneStatus"},
@@ -161,9 +179,12 @@ NAMES: dict[str, dict[str, str]] = {
     "trainer.trainer": {"trainer.base": "Trainer"},
     "utils": {"compat.logs": "disable_log enable_log log_debug log_error log_info log_warn logger"},
     "utils.logging": {
-        "compat.logs": "TRACE_LEVEL disable_log enable_log log_debug log_error log_info log_trace log_warn logger "
+        "compat.logs": "TRACE_LEVEL disable_log enable_log log_debug log_error log_info log_trace "
+        "log_warn logger "
         "redirect_log_to_file"
     },
     "version": {"": "VERSION=__version__"},
 }
-"""Module of the SDK, without its root -> module of qfnb -> names, `theirs=ours` where they differ."""
+"""Module of the SDK, without its root -> module of qfnb -> names, `theirs=ours` where they
+differ.
+"""

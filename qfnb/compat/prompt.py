@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..model.polling import wait_for_state
-from ..resources.console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
+from ..resources.console.consts import (
+    PromptFrameworkType,
+    PromptSceneType,
+    PromptScoreStandard,
+    PromptType,
+)
 from ..resources.inference.completion_plugin import Completion
 from ..resources.management.prompt import Prompt as Templates
 from ..wire import prompt_v1 as wire
@@ -69,13 +74,21 @@ class Prompt:
     ) -> None:
         if template is None:
             raise InvalidArgumentError(tr("template is missing: write the text of the prompt"))
-        self.name, self.id, self.identifier = name, id, identifier
-        self.labels, self.type, self.creator_name = list(labels), type, creator_name
-        self.scene_type, self.framework_type = scene_type, framework_type
-        self.template, self.negative_template = template, negative_template
+        self.name = name
+        self.id = id
+        self.identifier = identifier
+        self.labels = list(labels)
+        self.type = type
+        self.creator_name = creator_name
+        self.scene_type = scene_type
+        self.framework_type = framework_type
+        self.template = template
+        self.negative_template = negative_template
         self.variables = self._names(template, variables)
         self.negative_variables = (
-            None if negative_template is None else self._names(negative_template, negative_variables)
+            None
+            if negative_template is None
+            else self._names(negative_template, negative_variables)
         )
 
     @classmethod
@@ -99,7 +112,10 @@ class Prompt:
 
     @classmethod
     def _from_item(cls, item: Mapping[str, Any]) -> Prompt:
-        labels = [PromptLabel(label["labelId"], label["labelName"], label["color"]) for label in item["labels"]]
+        labels = [
+            PromptLabel(label["labelId"], label["labelName"], label["color"])
+            for label in item["labels"]
+        ]
         negative = item.get("negativeTemplateContent") or None
         return cls(
             template=item["templateContent"],
@@ -151,11 +167,13 @@ class Prompt:
 
     def set_template(self, template: str) -> None:
         """Replace the text; its variables are read anew."""
-        self.template, self.variables = template, self._names(template, None)
+        self.variables = self._names(template, None)
+        self.template = template
 
     def set_negative_template(self, template: str) -> None:
         """Replace the negative text; its variables are read anew."""
-        self.negative_template, self.negative_variables = template, self._names(template, None)
+        self.negative_variables = self._names(template, None)
+        self.negative_template = template
 
     def render(self, **values: object) -> tuple[str, str | None]:
         """Return the text, and the negative text or None, with the values of the variables.
@@ -163,14 +181,20 @@ class Prompt:
         Raises:
             InvalidArgumentError: names the variables that have no value.
         """
-        text = PromptTemplate(self.template, self.identifier, tuple(self.variables)).render(**values)
+        text = PromptTemplate(self.template, self.identifier, tuple(self.variables)).render(
+            **values
+        )
         if self.negative_template is None:
             return text, None
         names = tuple(self.negative_variables or ())
         return text, PromptTemplate(self.negative_template, self.identifier, names).render(**values)
 
     def _names(self, template: str, variables: Sequence[str] | None) -> list[str]:
-        return list(PromptTemplate(template, self.identifier, None if variables is None else tuple(variables)).names)
+        return list(
+            PromptTemplate(
+                template, self.identifier, None if variables is None else tuple(variables)
+            ).names
+        )
 
     base_prompt = staticmethod(prompt_rewriting.base_prompt)
     crispe_prompt = staticmethod(prompt_rewriting.crispe_prompt)
@@ -199,7 +223,9 @@ class Prompt:
             QianfanError: the platform failed.
         """
         payloads = (int(optimize_quality), int(simplify_prompt), iteration_round, int(enable_cot))
-        operations = [{"opType": number, "payload": payload} for number, payload in enumerate(payloads, 1)]
+        operations = [
+            {"opType": number, "payload": payload} for number, payload in enumerate(payloads, 1)
+        ]
         task = Templates.create_optimization_task(self.template, operations, app_id, service_name)
         task_id = task["result"]["id"]
         reply = wait_for_state(
@@ -222,20 +248,24 @@ class Prompt:
         infer_config: Mapping[str, Any] | None = None,
         optimize_config: Mapping[str, Any] | None = None,
     ) -> Prompt:
-        """Return the prompt after rounds of answers, criticism of them and rewriting, all by models.
+        """Return the prompt after rounds of answers, criticism of them and rewriting, all by
+        models.
 
         Args:
-            example: rows, a Dataset or a list of mappings, with values of the variables, and in `expected_output` or
-                the dataset's reference column the wanted answer; may be None where the prompt has no variables.
+            example: rows, a Dataset or a list of mappings, with values of the variables, and in
+                `expected_output` or the dataset's reference column the wanted answer; may be None
+                where the prompt has no variables.
             sample_prompt: how one answer is shown: {{input}}, {{expect}}, {{response}}.
             feedback_prompt: asks for criticism: {{current_prompt}}, {{samples}}.
-            update_prompt: asks for the new prompt: {{current_prompt}}, {{samples}}, {{feedback}}, {{variables}}.
+            update_prompt: asks for the new prompt: {{current_prompt}}, {{samples}}, {{feedback}},
+                {{variables}}.
             iteration_round: the number of rounds, from 1.
             infer_config: of the model that answers: model or endpoint, and options.
             optimize_config: of the model that criticizes and rewrites.
 
         Raises:
-            InvalidArgumentError: there are no rows for the variables, or the number of rounds is wrong.
+            InvalidArgumentError: there are no rows for the variables, or the number of rounds is
+                wrong.
         """
         prompts = {"sample": sample_prompt, "feedback": feedback_prompt, "update": update_prompt}
         texts = {name: prompt.template for name, prompt in prompts.items() if prompt is not None}
@@ -245,10 +275,14 @@ class Prompt:
         )
         return Prompt(text, identifier=self.identifier)
 
-    def simplify(self, simplify_prompt: Prompt | None = None, config: Mapping[str, Any] | None = None) -> Prompt:
+    def simplify(
+        self, simplify_prompt: Prompt | None = None, config: Mapping[str, Any] | None = None
+    ) -> Prompt:
         """Return a shorter prompt, written by a model; `config` has its name and options."""
         template = PromptTemplate(self.template, self.identifier, tuple(self.variables))
-        text = prompt_rewriting.shorten(template, simplify_prompt.template if simplify_prompt else None, config or {})
+        text = prompt_rewriting.shorten(
+            template, simplify_prompt.template if simplify_prompt else None, config or {}
+        )
         return Prompt(text, identifier=self.identifier)
 
     @dataclass
@@ -267,7 +301,8 @@ class Prompt:
         model: Completion,
         standard: PromptScoreStandard = PromptScoreStandard.Semantic,
     ) -> list[PromptEvaluateResult]:
-        """Return one result for each prompt: its answers, their scores by the platform, and a summary.
+        """Return one result for each prompt: its answers, their scores by the platform, and a
+        summary.
 
         Args:
             prompt_list: the prompts.
@@ -276,7 +311,9 @@ class Prompt:
             standard: meaning, regular expression or equality.
         """
         results = [
-            cls.PromptEvaluateResult(prompt, prompt_rewriting.answer_scenes(prompt.render, scenes, model), "")
+            cls.PromptEvaluateResult(
+                prompt, prompt_rewriting.answer_scenes(prompt.render, scenes, model), ""
+            )
             for prompt in prompt_list
         ]
         answers = [[scene["response"] for scene in result.scene] for result in results]

@@ -1,11 +1,13 @@
-"""Prompts that models write: frameworks to fill in, and rounds of answers, criticism and rewriting."""
+"""Prompts that models write: frameworks to fill in, and rounds of answers, criticism and
+rewriting.
+"""
 
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.completion_plugin import Completion
@@ -27,7 +29,9 @@ SHORTER = (
 """The prompts that ask models to criticize and rewrite."""
 
 
-def base_prompt(prompt: str, background: str = "", additional_data: str = "", output_schema: str = "") -> str:
+def base_prompt(
+    prompt: str, background: str = "", additional_data: str = "", output_schema: str = ""
+) -> str:
     """Return a prompt of the basic framework: one line for each part, an empty line for what is "".
 
     Args:
@@ -37,11 +41,17 @@ def base_prompt(prompt: str, background: str = "", additional_data: str = "", ou
         output_schema: the form of the answer.
     """
     parts = {"背景信息": background, "补充数据": additional_data, "输出格式": output_schema}
-    return "\n".join([f"指令:{prompt}", *(f"{label}:{text}" if text else "" for label, text in parts.items())])
+    return "\n".join(
+        [f"指令:{prompt}", *(f"{label}:{text}" if text else "" for label, text in parts.items())]
+    )
 
 
 def crispe_prompt(
-    statement: str, capacity: str = "", insight: str = "", personality: str = "", experiment: str = ""
+    statement: str,
+    capacity: str = "",
+    insight: str = "",
+    personality: str = "",
+    experiment: str = "",
 ) -> str:
     """Return a prompt of the CRISPE framework: one line for each part that is not "".
 
@@ -70,11 +80,18 @@ def fewshot_prompt(prompt: str = "", examples: Sequence[tuple[str, str]] = ()) -
     """
     if not examples:
         raise InvalidArgumentError(tr("examples is empty: write at least one (input, output)"))
-    return "\n\n".join([*([prompt] if prompt else []), *(f"输入:{first}\n输出:{second}" for first, second in examples)])
+    return "\n\n".join(
+        [
+            *([prompt] if prompt else []),
+            *(f"输入:{first}\n输出:{second}" for first, second in examples),
+        ]
+    )
 
 
 def answer_scenes(
-    render: Callable[..., tuple[str, str | None]], scenes: Sequence[Mapping[str, Any]], model: Completion
+    render: Callable[..., tuple[str, str | None]],
+    scenes: Sequence[Mapping[str, Any]],
+    model: Completion,
 ) -> list[dict[str, Any]]:
     """Return the answers to a prompt, in the form in which the platform scores them.
 
@@ -84,7 +101,11 @@ def answer_scenes(
         model: answers.
     """
     rows: list[dict[str, Any]] = [
-        {"new_prompt": render(**scene["args"])[0], "variables": scene["args"], "expected_target": scene["expected"]}
+        {
+            "new_prompt": render(**scene["args"])[0],
+            "variables": scene["args"],
+            "expected_target": scene["expected"],
+        }
         for scene in scenes
     ]
     return [{**row, "response": model.do(row["new_prompt"])["result"]} for row in rows]
@@ -98,7 +119,8 @@ def rewrite_by_samples(
     infer_config: Mapping[str, Any],
     optimize_config: Mapping[str, Any],
 ) -> str:
-    """Return a prompt's text after rounds of answers, criticism and rewriting; see `Prompt.apo_by_sample`.
+    """Return a prompt's text after rounds of answers, criticism and rewriting; see
+    `Prompt.apo_by_sample`.
 
     Args:
         template: the prompt.
@@ -112,7 +134,9 @@ def rewrite_by_samples(
         InvalidArgumentError: there are no rows for the variables, or the number of rounds is wrong.
     """
     if rounds < 1:
-        raise InvalidArgumentError(tr("iteration_round={rounds}: must be at least 1", rounds=rounds))
+        raise InvalidArgumentError(
+            tr("iteration_round={rounds}: must be at least 1", rounds=rounds)
+        )
     rows = [{}] if example is None else [dict(row) for row in example]
     if template.names and example is None:
         raise InvalidArgumentError(
@@ -120,7 +144,10 @@ def rewrite_by_samples(
         )
     column = getattr(example, "reference_column", None) or "expected_output"
     for _ in range(rounds):
-        answers = [_ask(template.render(**{name: row[name] for name in template.names}), infer_config) for row in rows]
+        answers = [
+            _ask(template.render(**{name: row[name] for name in template.names}), infer_config)
+            for row in rows
+        ]
         samples = "\n===\n".join(
             _fill(
                 texts.get("sample", SAMPLE),
@@ -130,9 +157,15 @@ def rewrite_by_samples(
             )
             for row, answer in zip(rows, answers, strict=True)
         )
-        values = {"current_prompt": template.template, "samples": samples, "variables": _marked(template)}
+        values = {
+            "current_prompt": template.template,
+            "samples": samples,
+            "variables": _marked(template),
+        }
         feedback = _ask(_fill(texts.get("feedback", FEEDBACK), **values), optimize_config)
-        text = _ask(_fill(texts.get("update", UPDATE), feedback=feedback, **values), optimize_config)
+        text = _ask(
+            _fill(texts.get("update", UPDATE), feedback=feedback, **values), optimize_config
+        )
         template = PromptTemplate(_between_marks(text), template.identifier, template.names)
     return template.template
 
@@ -159,7 +192,10 @@ def _fill(text: str, **values: object) -> str:
 
 def _marked(template: PromptTemplate) -> str:
     middle = len(template.identifier) // 2
-    return " ".join(f"{template.identifier[:middle]}{name}{template.identifier[middle:]}" for name in template.names)
+    return " ".join(
+        f"{template.identifier[:middle]}{name}{template.identifier[middle:]}"
+        for name in template.names
+    )
 
 
 def _between_marks(text: str) -> str:

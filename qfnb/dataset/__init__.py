@@ -1,6 +1,7 @@
 """Training and evaluation data: rows of one schema, from files, frames, storage or the platform.
 
-`qfnb.Dataset` is in `.typed_dataset`; `qfnb.dataset.Dataset` is the official SDK's, in `qfnb.compat.tables`.
+`qfnb.Dataset` is in `.typed_dataset`; `qfnb.dataset.Dataset` is the official SDK's, in
+`qfnb.compat.tables`.
 """
 
 from .platform import TransferStep as TransferStep

@@ -1,4 +1,6 @@
-"""The file formats: a file as values with their locations; one that cannot be read is a `RowError`."""
+"""The file formats: a file as values with their locations; one that cannot be read is a
+`RowError`.
+"""
 
 import io
 import json
@@ -9,8 +11,8 @@ from typing import IO, Any, Literal
 
 from .. import _jsonl_csv_parquet
 from .._jsonl_csv_parquet import RowError
-from .._language import tr, trn
-from .._text import format_value
+from ..base.language import tr, trn
+from ..base.text import format_value
 from ..errors import DatasetError, InvalidArgumentError
 from .row_formats import LocatedValue, RowLocation
 
@@ -28,7 +30,8 @@ SUFFIXES: dict[str, Format] = {
 FORMATS = (*SUFFIXES.values(), "qianfan")
 """`qianfan` is JSONL with the platform's lines, lists of turns; it is read like any JSONL."""
 
-NESTED = ("history", "responses", "messages")  # columns whose cells are JSON in formats that hold only texts
+# columns whose cells are JSON in formats that hold only texts
+NESTED = ("history", "responses", "messages")
 
 
 def format_of(name: str, requested: str | None = None) -> Format:
@@ -41,13 +44,20 @@ def format_of(name: str, requested: str | None = None) -> Format:
     if requested is not None:
         if requested not in FORMATS:
             raise InvalidArgumentError(
-                tr("format={value}: it is one of {allowed}.", value=repr(requested), allowed=tr(", ").join(FORMATS))
+                tr(
+                    "format={value}: it is one of {allowed}.",
+                    value=repr(requested),
+                    allowed=tr(", ").join(FORMATS),
+                )
             )
         return requested
     suffix = PurePath(name).suffix.lower()
     if suffix not in SUFFIXES:
         raise DatasetError(
-            tr("the name ends in none of {suffixes}; say which with format='jsonl'", suffixes=tr(", ").join(SUFFIXES)),
+            tr(
+                "the name ends in none of {suffixes}; say which with format='jsonl'",
+                suffixes=tr(", ").join(SUFFIXES),
+            ),
             path=name,
         )
     return SUFFIXES[suffix]
@@ -74,7 +84,9 @@ def _read_json(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
         problem = _jsonl_csv_parquet.json_problem(error)
-        raise DatasetError(tr("not JSON ({problem})", problem=problem), path=name, line=line) from None
+        raise DatasetError(
+            tr("not JSON ({problem})", problem=problem), path=name, line=line
+        ) from None
     values = value if isinstance(value, list) else [value]
     return ((RowLocation(name, row=row), item) for row, item in enumerate(values, 1))
 
@@ -103,7 +115,9 @@ def _parse_cells(heading: list[str], cells: list[str]) -> object:
                 row[column] = json.loads(row[column])
             except (ValueError, RecursionError):
                 value = format_value(row[column])
-                return RowError(tr("{column} must be JSON, and is {value}", column=column, value=value), column)
+                return RowError(
+                    tr("{column} must be JSON, and is {value}", column=column, value=value), column
+                )
         else:
             row.pop(column, None)
     return row
@@ -112,13 +126,18 @@ def _parse_cells(heading: list[str], cells: list[str]) -> object:
 def _read_parquet(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     records = _jsonl_csv_parquet.read_parquet(io.BytesIO(file.read()), name)
     for row, record in enumerate(records, 1):
-        yield RowLocation(name, row=row), {key: cell for key, cell in record.items() if cell is not None}
+        yield (
+            RowLocation(name, row=row),
+            {key: cell for key, cell in record.items() if cell is not None},
+        )
 
 
 def _read_lines(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     """Yield each line as one text; within a zip or a folder a file is one text instead."""
     lines = (
-        pair for pair in _jsonl_csv_parquet.read_lines(file, name) if not isinstance(pair[1], str) or pair[1].strip()
+        pair
+        for pair in _jsonl_csv_parquet.read_lines(file, name)
+        if not isinstance(pair[1], str) or pair[1].strip()
     )
     return ((RowLocation(name, line, row), text) for row, (line, text) in enumerate(lines, 1))
 
@@ -131,7 +150,9 @@ def read_whole_text(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
 
 
 def read_exported_texts(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
-    """Yield the texts of a file that the platform exported: its paragraphs, or lines if it has only one."""
+    """Yield the texts of a file that the platform exported: its paragraphs, or lines if it has only
+    one.
+    """
     text = _jsonl_csv_parquet.read_text(file, name).replace("\r\n", "\n")
     paragraphs = text.split("\n\n" if "\n\n" in text.strip("\n") else "\n")
     texts = (paragraph.strip("\n") for paragraph in paragraphs if paragraph.strip())

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from .._jsonl_csv_parquet import RowError, describe_no_rows
-from .._language import tr
 from .._tables import open_table
-from .._text import did_you_mean, format_value
+from ..base.language import tr
+from ..base.text import closest, did_you_mean, format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats
 from .row_formats import LocatedValue, RowLocation, with_locations
@@ -26,7 +26,8 @@ MAX_FILES = 100_000
 MAX_BYTES = 4 * 1024**3
 """Bytes that all files of an archive may have together when unpacked."""
 
-MAX_RATIO = 200  # ratio of unpacked to packed bytes that a file may have; that of text is at most about 20
+# ratio of unpacked to packed bytes that a file may have; that of text is at most about 20
+MAX_RATIO = 200
 MIN_BYTES_FOR_RATIO = 64 * 1024 * 1024  # bytes up to which the ratio is not checked
 Members = Mapping[str, Callable[[], IO[bytes]]]  # files by name, each with a function that opens it
 
@@ -46,23 +47,36 @@ def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[
             entries = _safe_entries(packed, name, max_bytes)
             yield {entry.filename: partial(packed.open, entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise DatasetError(tr("not a zip that can be read: {error}", error=error), path=name) from None
+        raise DatasetError(
+            tr("not a zip that can be read: {error}", error=error), path=name
+        ) from None
 
 
 def _safe_entries(packed: zipfile.ZipFile, name: str, max_bytes: int) -> list[zipfile.ZipInfo]:
     entries = [entry for entry in packed.infolist() if not entry.is_dir()]
-    problem = _archive_problem(entries, max_bytes) or next((text for e in entries if (text := _entry_problem(e))), "")
+    problem = _archive_problem(entries, max_bytes) or next(
+        (text for e in entries if (text := _entry_problem(e))), ""
+    )
     if problem:
-        raise DatasetError(tr("the zip is not safe and is not opened: {problem}", problem=problem), path=name)
+        raise DatasetError(
+            tr("the zip is not safe and is not opened: {problem}", problem=problem), path=name
+        )
     return sorted(entries, key=lambda entry: entry.filename)
 
 
 def _archive_problem(entries: list[zipfile.ZipInfo], max_bytes: int) -> str:
-    total, packed = sum(e.file_size for e in entries), sum(e.compress_size for e in entries)
+    total = sum(e.file_size for e in entries)
+    packed = sum(e.compress_size for e in entries)
     if len(entries) > MAX_FILES:
-        return tr("{n} files, at most {limit} are allowed", n=f"{len(entries):,}", limit=f"{MAX_FILES:,}")
+        return tr(
+            "{n} files, at most {limit} are allowed", n=f"{len(entries):,}", limit=f"{MAX_FILES:,}"
+        )
     if total > max_bytes:
-        return tr("{n} bytes unpacked, at most {limit} are allowed", n=f"{total:,}", limit=f"{max_bytes:,}")
+        return tr(
+            "{n} bytes unpacked, at most {limit} are allowed",
+            n=f"{total:,}",
+            limit=f"{max_bytes:,}",
+        )
     if total > MIN_BYTES_FOR_RATIO and total > MAX_RATIO * max(packed, 1):
         return tr(
             "{n} bytes are packed into {packed}: more than {ratio} times smaller",
@@ -78,7 +92,12 @@ def _archive_problem(entries: list[zipfile.ZipInfo], max_bytes: int) -> str:
 def _entry_problem(entry: zipfile.ZipInfo) -> str:
     quoted_name = f"{entry.filename[:60]!r}"
     path = PurePosixPath(entry.filename.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or entry.filename[1:2] == ":" or "\0" in entry.orig_filename:
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or entry.filename[1:2] == ":"
+        or "\0" in entry.orig_filename
+    ):
         return tr("the name {name} leads out of it", name=quoted_name)
     mode = entry.external_attr >> 16
     if stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
@@ -95,12 +114,38 @@ MAX_PICTURE_BYTES = 32 * 1024 * 1024
 
 TextReader = Callable[[IO[bytes], str], Iterator[LocatedValue]]
 
+MAX_LISTED_FILES: Final = 40
+"""Largest number of files that are offered."""
+
+LISTED_SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
+"""Suffixes of the files that are offered; other files can be named."""
+
+QUESTION_AND_ANSWER: Final = (
+    ("question", "answer"),
+    ("query", "response"),
+    ("instruction", "output"),
+    ("问题", "答案"),
+    ("问题", "回答"),
+)
+"""Names of columns that mean prompt and response."""
+
+_SCHEMA_COLUMNS: Final = {name for schema in SCHEMAS.values() for name in schema.columns} - {
+    "response"
+}
+
 CAPTION_KEYS = ("prompt", "content", "text", "annotation")
-"""Keys of the caption in the JSON file beside a picture; the platform's page shows no example of one."""
+"""Keys of the caption in the JSON file beside a picture; the platform's page shows no example of
+one.
+"""
 
 
 def read_path(
-    path: Path, kind: str | None = None, *, max_bytes: int = MAX_BYTES, name: str = "", exported: bool = False
+    path: Path,
+    kind: str | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
+    name: str = "",
+    exported: bool = False,
 ) -> list[LocatedValue]:
     """Return the values of a file, a zip or a folder with their locations.
 
@@ -108,15 +153,16 @@ def read_path(
         DatasetError: it cannot be read, or holds no rows.
     """
     display_name = name or str(path)
+    if not path.exists():
+        raise _missing_file(path, display_name)
     try:
         read_text = file_formats.read_exported_texts if exported else file_formats.read_whole_text
         values = list(_iter_values(path, display_name, kind, max_bytes, read_text))
-    except FileNotFoundError:
-        reason = tr("there is no such file (working directory: {folder})", folder=Path.cwd())
-        raise DatasetError(reason, path=display_name) from None
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DatasetError(tr("cannot be read: {reason}", reason=reason), path=display_name) from None
+        raise DatasetError(
+            tr("cannot be read: {reason}", reason=reason), path=display_name
+        ) from None
     if not values:
         suffix = f".{kind}" if kind else _suffix(path.name)
         if path.is_dir() or suffix == ".zip":
@@ -125,9 +171,36 @@ def read_path(
         elif suffix in {".csv", ".tsv", ".parquet"}:
             reason = describe_no_rows(suffix, path.stat().st_size)
         else:
-            reason = tr('the file is empty; expected one {"prompt": "...", "response": "..."} per line')
+            reason = tr(
+                'the file is empty; expected one {"prompt": "...", "response": "..."} per line'
+            )
         raise DatasetError(reason, path=display_name)
     return values
+
+
+def _missing_file(path: Path, name: str) -> DatasetError:
+    files = list_data_files(path.parent) if path.parent.is_dir() else []
+    match = closest(path.name, files)
+    hint = tr("; did you mean {match}?", match=match) if match else ""
+    reason = tr("there is no such file (working directory: {folder})", folder=Path.cwd())
+    error = DatasetError(f"{reason}{hint}", path=name)
+    if match:
+        error.correction = (name, str(PurePath(name).parent / match))
+    return error
+
+
+def list_data_files(folder: Path) -> list[str]:
+    """Return the data files in a folder and in its subfolders of the first level, as relative
+    paths.
+    """
+    paths = sorted(
+        path
+        for path in (*folder.glob("*"), *folder.glob("*/*"))
+        if path.suffix in LISTED_SUFFIXES
+        and path.is_file()
+        and "/." not in f"/{path.relative_to(folder).as_posix()}"
+    )
+    return [path.relative_to(folder).as_posix() for path in paths[:MAX_LISTED_FILES]]
 
 
 def read_values(rows: Any) -> list[LocatedValue]:
@@ -139,27 +212,45 @@ def read_values(rows: Any) -> list[LocatedValue]:
     table = open_table(rows)
     if table is not None:
         plain_rows = (
-            {name: cell.tolist() if hasattr(cell, "tolist") else cell for name, cell in row.items()}  # of NumPy
+            # of NumPy
+            {name: cell.tolist() if hasattr(cell, "tolist") else cell for name, cell in row.items()}
             for row in table.rows()
         )
         return [*with_locations(plain_rows)]
     if isinstance(rows, (str, bytes, Mapping, type)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             tr(
-                "a value of the type {kind} has no rows: use a table, a path or a list of dictionaries",
+                "a value of the type {kind} has no rows: use a table, a path or a list of "
+                "dictionaries",
                 kind=type(rows).__name__,
             )
         )
     return [*with_locations(rows)]
 
 
+def implied_columns(values: list[LocatedValue]) -> dict[str, str]:
+    """Return new names for columns whose names say which is the question and which the answer, {}
+    where the rows have columns of a schema, or of neither.
+    """
+    rows = [row for _, row in values if isinstance(row, dict)]
+    if not rows or rows[0].keys() & _SCHEMA_COLUMNS:
+        return {}
+    for question, answer in QUESTION_AND_ANSWER:
+        if question in rows[0] and answer in rows[0] and not any(row.get("input") for row in rows):
+            return {question: "prompt", answer: "response"}
+    return {}
+
+
 def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> list[LocatedValue]:
     """Return values with columns renamed, as in `{"question": "prompt"}`.
 
     Raises:
-        InvalidArgumentError: no row has a column that is to be renamed, or a new name looks like a typing error.
+        InvalidArgumentError: no row has a column that is to be renamed, or a new name looks like a
+            typing error.
     """
-    present = list(dict.fromkeys(str(key) for _, row in values if isinstance(row, dict) for key in row))
+    present = list(
+        dict.fromkeys(str(key) for _, row in values if isinstance(row, dict) for key in row)
+    )
     if missing := next((name for name in columns if name not in present), None):
         raise InvalidArgumentError(
             tr(
@@ -176,7 +267,12 @@ def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> li
                 tr("columns: a dataset has no column {name}{hint}", name=repr(new_name), hint=hint)
             )
     return [
-        (at, {columns.get(key, key): cell for key, cell in row.items()} if isinstance(row, dict) else row)
+        (
+            at,
+            {columns.get(key, key): cell for key, cell in row.items()}
+            if isinstance(row, dict)
+            else row,
+        )
         for at, row in values
     ]
 
@@ -208,9 +304,12 @@ def _read_members(
     members: Members, prefix: str, read_text: TextReader, folder: Path | None = None
 ) -> Iterator[LocatedValue]:
     """Read several files; a file with the name of a picture holds its caption."""
-    pictures = {str(PurePath(name).with_suffix("")) for name in members if _suffix(name) in PICTURES}
+    pictures = {
+        str(PurePath(name).with_suffix("")) for name in members if _suffix(name) in PICTURES
+    }
     for name in members:
-        stem, suffix = str(PurePath(name).with_suffix("")), _suffix(name)
+        stem = str(PurePath(name).with_suffix(""))
+        suffix = _suffix(name)
         is_hidden = any(part.startswith((".", "__MACOSX")) for part in PurePath(name).parts)
         if is_hidden or (stem in pictures and suffix not in PICTURES):
             continue
@@ -219,12 +318,16 @@ def _read_members(
         elif suffix in file_formats.SUFFIXES and suffix != ".zip":
             with members[name]() as file:
                 kind = file_formats.SUFFIXES[suffix]
-                text_values = read_text if kind == "txt" else partial(file_formats.read_file, kind=kind)
+                text_values = (
+                    read_text if kind == "txt" else partial(file_formats.read_file, kind=kind)
+                )
                 yield from text_values(file, prefix + name)
 
 
 def _read_picture(members: Members, name: str, prefix: str, folder: Path | None) -> LocatedValue:
-    """Return a picture as its path, or in a zip as its bytes, with the caption from the file beside it."""
+    """Return a picture as its path, or in a zip as its bytes, with the caption from the file beside
+    it.
+    """
     location = RowLocation(prefix + name, row=1)
     if folder is not None:
         row: dict[str, Any] = {"image": str(folder / name)}
@@ -247,7 +350,11 @@ def _with_caption(row: dict[str, Any], content: bytes, suffix: str) -> object:
         value = format_value(str(content[:40]))
         return RowError(tr("the caption beside the picture cannot be read: {value}", value=value))
     while isinstance(caption, (list, dict)) and caption:
-        candidates = caption if isinstance(caption, list) else (caption[key] for key in CAPTION_KEYS if key in caption)
+        candidates = (
+            caption
+            if isinstance(caption, list)
+            else (caption[key] for key in CAPTION_KEYS if key in caption)
+        )
         caption = next(iter(candidates), None)
     return row | {"prompt": caption} if caption else row
 

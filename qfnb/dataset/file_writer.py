@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import IO
 
 from .._jsonl_csv_parquet import import_pyarrow
-from .._language import tr
-from .._private_files import write_atomically
+from ..base.language import tr
+from ..base.private_files import write_atomically
 from ..errors import DatasetError
 from .file_formats import Format
 from .row_formats import to_json, to_platform_line
 from .schema import PICTURES, TEXT, Row, Schema
 
-_ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the time of files in a zip: the same rows make the same bytes
+# the time of files in a zip: the same rows make the same bytes
+_ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
 _PICTURE_MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"BM": ".bmp"}
 
 
@@ -36,13 +37,19 @@ def write_to(file: IO[bytes], rows: Sequence[Row], schema: Schema, kind: Format)
     Raises:
         DatasetError: the format cannot hold such rows.
     """
-    if schema is PICTURES and kind not in {"zip", "parquet"} and any(isinstance(r["image"], bytes) for r in rows):
+    if (
+        schema is PICTURES
+        and kind not in {"zip", "parquet"}
+        and any(isinstance(r["image"], bytes) for r in rows)
+    ):
         raise DatasetError(tr("A picture's bytes go into a .zip or .parquet file only."))
     _WRITERS[kind](file, rows, schema)
 
 
 def to_platform_bytes(rows: Sequence[Row], schema: Schema) -> tuple[str, bytes]:
-    """Return the suffix and the content of the file that the platform imports: JSON lines, or a zip of pictures."""
+    """Return the suffix and the content of the file that the platform imports: JSON lines, or a zip
+    of pictures.
+    """
     buffer = io.BytesIO()
     if schema is PICTURES:
         _write_zip(buffer, rows, schema)
@@ -53,7 +60,9 @@ def to_platform_bytes(rows: Sequence[Row], schema: Schema) -> tuple[str, bytes]:
 
 def _write_qianfan(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
     if schema is PICTURES:
-        raise DatasetError(tr("The platform has {kind} as a zip: save it as x.zip.", kind=schema.title))
+        raise DatasetError(
+            tr("The platform has {kind} as a zip: save it as x.zip.", kind=schema.title)
+        )
     file.writelines(f"{to_json(to_platform_line(row, schema))}\n".encode() for row in rows)
 
 
@@ -67,14 +76,18 @@ def _write_csv(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
     _write_cells(file, rows, schema, ",")
 
 
-def _write_cells(file: IO[bytes], rows: Sequence[Row], schema: Schema, delimiter: str = "\t") -> None:
+def _write_cells(
+    file: IO[bytes], rows: Sequence[Row], schema: Schema, delimiter: str = "\t"
+) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     writer = csv.writer(text, delimiter=delimiter)
     columns = column_names(rows)
     writer.writerow(columns)
     for row in rows:
         cells = [row.get(column) for column in columns]
-        writer.writerow([cell if cell is None or isinstance(cell, str) else to_json(cell) for cell in cells])
+        writer.writerow(
+            [cell if cell is None or isinstance(cell, str) else to_json(cell) for cell in cells]
+        )
     text.detach()
 
 
@@ -83,21 +96,33 @@ def _write_parquet(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
     try:
-        table = arrow.table({column: [row.get(column) for row in rows] for column in column_names(rows)})
+        table = arrow.table(
+            {column: [row.get(column) for row in rows] for column in column_names(rows)}
+        )
         parquet.write_table(table, file)
     except (arrow.ArrowException, TypeError, OverflowError) as error:
-        raise DatasetError(tr("A column has values of several kinds: {error}", error=error)) from None
+        raise DatasetError(
+            tr("A column has values of several kinds: {error}", error=error)
+        ) from None
 
 
 def _write_txt(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
     if schema.name not in {"text", "prompts"}:
-        raise DatasetError(tr("A .txt file has one text per line, not {kind}: save it as .jsonl.", kind=schema.title))
+        raise DatasetError(
+            tr(
+                "A .txt file has one text per line, not {kind}: save it as .jsonl.",
+                kind=schema.title,
+            )
+        )
     column = schema.inputs[0]
     for number, row in enumerate(rows, 1):
         text = row[column]
         if "\n" in text or "\r" in text or text.startswith("\ufeff"):
             raise DatasetError(
-                tr("Row {number} has several lines: save it as .zip (one file each) or .jsonl.", number=number)
+                tr(
+                    "Row {number} has several lines: save it as .zip (one file each) or .jsonl.",
+                    number=number,
+                )
             )
         file.write(f"{text}\n".encode())
 
@@ -106,23 +131,31 @@ def _write_zip(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in _zip_entries(rows, schema):
             entry = zipfile.ZipInfo(name, _ZIP_TIMESTAMP)
-            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o600 << 16
             packed.writestr(entry, content)
 
 
 def _zip_entries(rows: Sequence[Row], schema: Schema) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a zip: one for each text or picture, or one with the platform's lines."""
     if schema is TEXT:
-        yield from ((f"{number:06}.txt", row["text"].encode()) for number, row in enumerate(rows, 1))
+        yield from (
+            (f"{number:06}.txt", row["text"].encode()) for number, row in enumerate(rows, 1)
+        )
     elif schema is PICTURES:
         for number, row in enumerate(rows, 1):
             content = _picture_bytes(row["image"])
-            suffixes = (suffix for magic, suffix in _PICTURE_MAGIC.items() if content.startswith(magic))
+            suffixes = (
+                suffix for magic, suffix in _PICTURE_MAGIC.items() if content.startswith(magic)
+            )
             yield f"{number:06}{next(suffixes, '.png')}", content
             if row.get("prompt"):
                 yield f"{number:06}.json", to_json({"prompt": row["prompt"]}).encode()
     else:
-        yield "data.jsonl", b"".join(f"{to_json(to_platform_line(row, schema))}\n".encode() for row in rows)
+        yield (
+            "data.jsonl",
+            b"".join(f"{to_json(to_platform_line(row, schema))}\n".encode() for row in rows),
+        )
 
 
 def _picture_bytes(image: str | bytes) -> bytes:

@@ -1,8 +1,8 @@
 """Inputs that are nearly the same: who was trained on one has learnt the answer to the other.
 
-Two texts are nearly the same if they have the same words in the same order, without regard to case, punctuation,
-spaces and polite words ("please"), but for one word that one of them has and the other lacks. A Chinese
-character counts as a word; numbers are never left out.
+Two texts are nearly the same if they have the same words in the same order, without regard to case,
+punctuation, spaces and polite words ("please"), but for one word that one of them has and the other
+lacks. A Chinese character counts as a word; numbers are never left out.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class NearDuplicates:
 
 
 def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -> NearDuplicates:
-    """Return which texts nearly repeat, or repeat, one of the references; without references, an earlier text.
+    """Return which texts nearly repeat, or repeat, one of the references; without references, an
+    earlier text.
 
     Args:
         texts: the inputs that are looked at.
@@ -51,9 +52,14 @@ def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -
     pairs = []
     for number, text in enumerate((*references, *texts)):
         words = _words(text)
-        key, shorter_keys = " ".join(words), _shorter_keys(words)
+        key = " ".join(words)
+        shorter_keys = _shorter_keys(words)
         is_text = number >= len(references)
-        earlier_text = whole.get(key) or shortened.get(key) or next(filter(None, map(whole.get, shorter_keys)), None)
+        earlier_text = (
+            whole.get(key)
+            or shortened.get(key)
+            or next(filter(None, map(whole.get, shorter_keys)), None)
+        )
         if is_text and earlier_text is not None:
             pairs.append((text, earlier_text))
         if not (is_text and references):
@@ -64,7 +70,8 @@ def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -
 
 
 def input_texts(rows: Iterable[Row], schema: Schema) -> list[str]:
-    """Return what a model reads of the first `MAX_COMPARED_ROWS` rows: earlier questions and the last one.
+    """Return what a model reads of the first `MAX_COMPARED_ROWS` rows: earlier questions and the
+    last one.
 
     Of pictures nothing is compared.
     """
@@ -88,8 +95,11 @@ def _shorter_keys(words: list[str]) -> Iterable[str]:
     """Return the keys of a text with one of its words left out, numbers excepted."""
     if not 1 < len(words) <= _MAX_WORDS:
         return ()
-    starts, key = [0], " ".join(words)
+    starts = [0]
+    key = " ".join(words)
     for word in words:
         starts.append(starts[-1] + len(word) + 1)
     cuts = zip(words, starts, starts[1:], strict=False)
-    return [(key[:start] + key[end:]).rstrip(" ") for word, start, end in cuts if not word.isdecimal()]
+    return [
+        (key[:start] + key[end:]).rstrip(" ") for word, start, end in cuts if not word.isdecimal()
+    ]

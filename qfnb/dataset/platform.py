@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from .. import connect
-from .._language import tr
-from .._text import duration
+from ..base.language import tr
+from ..base.text import duration
 from ..config import settings
 from ..errors import APIError, DatasetError, InvalidArgumentError
 from ..resources.management.data import Data
@@ -53,7 +53,9 @@ class RemoteInfo:
 
 
 _released_ids: dict[tuple[str, str, str, str], str] = {}
-"""The ids of the datasets that this process uploaded, by host, bucket, name and digest of the content."""
+"""The ids of the datasets that this process uploaded, by host, bucket, name and digest of the
+content.
+"""
 
 
 def release(
@@ -85,7 +87,9 @@ def release(
         _upload(address, content, report)
         dataset_id = _create_dataset(name, schema, bucket, f"/{folder}/")
         report(TransferStep("import", 0, 1))
-        import_object(dataset_id, address, is_annotated=bool(schema.reference), stop_event=stop_event)
+        import_object(
+            dataset_id, address, is_annotated=bool(schema.reference), stop_event=stop_event
+        )
         report(TransferStep("import", 1, 1))
     report(TransferStep("release", 0, 1))
     dataset_id = ensure_released(dataset_id, stop_event=stop_event)
@@ -112,7 +116,11 @@ def default_bucket() -> str:
 
 
 def import_object(
-    dataset_id: int | str, address: str, *, is_annotated: bool, stop_event: threading.Event | None = None
+    dataset_id: int | str,
+    address: str,
+    *,
+    is_annotated: bool,
+    stop_event: threading.Event | None = None,
 ) -> None:
     """Import an object of the user's bucket into a dataset, and wait until its rows are there.
 
@@ -126,7 +134,9 @@ def import_object(
         DatasetError: the platform could not import it.
     """
     Data.create_data_import_task(dataset_id, is_annotated, wire.USER_BOS, [address])
-    _wait_for_status(dataset_id, "import_status", settings().import_status_polling_interval, stop_event)
+    _wait_for_status(
+        dataset_id, "import_status", settings().import_status_polling_interval, stop_event
+    )
 
 
 def ensure_released(dataset_id: int | str, *, stop_event: threading.Event | None = None) -> str:
@@ -138,7 +148,9 @@ def ensure_released(dataset_id: int | str, *, stop_event: threading.Event | None
     version = Data.info(dataset_id).data.version_info
     if version.release_status != wire.FINISHED:
         Data.release(dataset_id)
-        _wait_for_status(dataset_id, "release_status", settings().release_status_polling_interval, stop_event)
+        _wait_for_status(
+            dataset_id, "release_status", settings().release_status_polling_interval, stop_event
+        )
     return str(version.dataset_pk or dataset_id)
 
 
@@ -146,7 +158,9 @@ def remote_info(dataset_id: int | str) -> RemoteInfo:
     """Return what is known of a dataset on the platform without its rows."""
     info = Data.info(dataset_id).data
     version = info.version_info
-    return RemoteInfo(info.name, schema_of_template(version.template_type), version.entity_count or 0)
+    return RemoteInfo(
+        info.name, schema_of_template(version.template_type), version.entity_count or 0
+    )
 
 
 def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
@@ -161,11 +175,15 @@ def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
     exports = Data.export_records(dataset_id).data
     finished = [row for row in exports if row.status == wire.FINISHED and row.download_url]
     if not finished:
-        raise DatasetError(tr("{id}: the platform names no address to download its export from.", id=dataset_id))
+        raise DatasetError(
+            tr("{id}: the platform names no address to download its export from.", id=dataset_id)
+        )
     url = max(finished, key=lambda row: row.finish_time).download_url
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:  # 0700, as mkdtemp makes it
         path = download(url, Path(folder) / "export.zip", max_bytes=max_bytes)
-        return file_reader.read_path(path, "zip", max_bytes=max_bytes, name=str(dataset_id), exported=True)
+        return file_reader.read_path(
+            path, "zip", max_bytes=max_bytes, name=str(dataset_id), exported=True
+        )
 
 
 def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[LocatedValue]:
@@ -178,47 +196,69 @@ def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[Loca
 
 
 def store_object(
-    address: str, rows: Sequence[Row], schema: Schema, kind: Format, *, progress: ProgressCallback | None = None
+    address: str,
+    rows: Sequence[Row],
+    schema: Schema,
+    kind: Format,
+    *,
+    progress: ProgressCallback | None = None,
 ) -> str:
     """Write rows to an object in storage; return its address."""
     buffer = io.BytesIO()
     file_writer.write_to(buffer, rows, schema, kind)
     report = progress or _ignore_step
-    return Storage.upload(address, buffer.getvalue(), lambda done, total: report(TransferStep("upload", done, total)))
+    return Storage.upload(
+        address, buffer.getvalue(), lambda done, total: report(TransferStep("upload", done, total))
+    )
 
 
 def _upload(address: str, content: bytes, report: ProgressCallback) -> None:
     """Upload an object that does not exist yet; the address holds a digest of the content."""
     existing = Storage.info(address)
     if existing is None or existing.size != len(content):
-        Storage.upload(address, content, lambda done, total: report(TransferStep("upload", done, total)))
+        Storage.upload(
+            address, content, lambda done, total: report(TransferStep("upload", done, total))
+        )
     report(TransferStep("upload", len(content), len(content)))
 
 
 def _create_dataset(name: str, schema: Schema, bucket: str, folder: str) -> str:
     types = schema.data_type, schema.project_type, schema.template_type
-    return Data.create_bare_dataset(name, *types, storage_id=bucket, storage_path=folder).data.dataset_id
+    return Data.create_bare_dataset(
+        name, *types, storage_id=bucket, storage_path=folder
+    ).data.dataset_id
 
 
 def _is_imported(dataset_id: str) -> bool:
-    """Return whether a dataset still exists and is imported: it may be deleted, or the sandbox be reset."""
+    """Return whether a dataset still exists and is imported: it may be deleted, or the sandbox be
+    reset.
+    """
     try:
         return Data.info(dataset_id).data.version_info.import_status == wire.FINISHED
     except APIError:
         return False
 
 
-def _wait_for_status(dataset_id: int | str, status: str, interval: float, stop_event: threading.Event | None) -> None:
+def _wait_for_status(
+    dataset_id: int | str, status: str, interval: float, stop_event: threading.Event | None
+) -> None:
     interval_s = connect.polling_interval(interval)
-    stop_event, deadline = stop_event or threading.Event(), time.monotonic() + STEP_TIMEOUT_S
-    while (state := getattr((answer := Data.info(dataset_id)).data.version_info, status)) != wire.FINISHED:
+    stop_event = stop_event or threading.Event()
+    deadline = time.monotonic() + STEP_TIMEOUT_S
+    while (
+        state := getattr((answer := Data.info(dataset_id)).data.version_info, status)
+    ) != wire.FINISHED:
         if state in {wire.FAILED, wire.TERMINATED}:
             reason = _reason(dataset_id, answer.body)
             raise DatasetError(_failure(status, str(dataset_id), reason))
         if time.monotonic() > deadline:
             limit = duration(STEP_TIMEOUT_S)
             raise DatasetError(
-                tr("{id}: the platform did not finish within {time}. Try again later.", id=dataset_id, time=limit)
+                tr(
+                    "{id}: the platform did not finish within {time}. Try again later.",
+                    id=dataset_id,
+                    time=limit,
+                )
             )
         if clock.wait(interval_s, stop_event):
             raise DatasetError(tr("{id}: stopped while waiting for the platform.", id=dataset_id))
@@ -227,21 +267,36 @@ def _wait_for_status(dataset_id: int | str, status: str, interval: float, stop_e
 def _reason(dataset_id: int | str, body: dict[str, Any]) -> str:
     """Return the platform's reason of a failure, with the lines of the file that it names."""
     version = (body.get("result") or {}).get("versionInfo") or {}
-    message = str(version.get("importErrorInfo") or version.get("errMsg") or tr("the platform gives no reason"))
+    message = str(
+        version.get("importErrorInfo")
+        or version.get("errMsg")
+        or tr("the platform gives no reason")
+    )
     try:
         samples = Data.import_errors(dataset_id, int(version.get("errCode") or 0)).data.content[:3]
     except APIError:
         return message
-    lines = [tr("line {line}: {text}", line=row.text_location, text=repr(row.text_content[:60])) for row in samples]
+    lines = [
+        tr("line {line}: {text}", line=row.text_location, text=repr(row.text_content[:60]))
+        for row in samples
+    ]
     return "\n".join([message, *(["; ".join(lines)] if lines else [])])
 
 
 def _failure(status: str, dataset_id: str, reason: str) -> str:
     if status == "import_status":
-        return tr("{id}: the platform could not import the rows: {reason}", id=dataset_id, reason=reason)
+        return tr(
+            "{id}: the platform could not import the rows: {reason}", id=dataset_id, reason=reason
+        )
     if status == "release_status":
-        return tr("{id}: the platform could not release the dataset: {reason}", id=dataset_id, reason=reason)
-    return tr("{id}: the platform could not export the rows: {reason}", id=dataset_id, reason=reason)
+        return tr(
+            "{id}: the platform could not release the dataset: {reason}",
+            id=dataset_id,
+            reason=reason,
+        )
+    return tr(
+        "{id}: the platform could not export the rows: {reason}", id=dataset_id, reason=reason
+    )
 
 
 def _ignore_step(step: TransferStep) -> None:

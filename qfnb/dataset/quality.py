@@ -1,12 +1,14 @@
-"""Token lengths of rows, and warnings: duplicates, near-duplicates, conflicts, rows too long for a model."""
+"""Token lengths of rows, and warnings: duplicates, near-duplicates, conflicts, rows too long for a
+model.
+"""
 
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._language import tr, trn
-from .._text import clip
+from ..base.language import tr, trn
+from ..base.text import clip
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
 from .near_duplicates import NearDuplicates, find_near_duplicates, input_texts
@@ -31,10 +33,13 @@ class TokenLengths:
 
 def token_lengths(rows: Sequence[Row], schema: Schema) -> list[TokenLengths]:
     """Return the lengths of each column of texts, and of all columns together."""
-    columns = {name: [count_tokens(row.get(name)) for row in rows] for name in _text_columns(schema)}
+    columns = {
+        name: [count_tokens(row.get(name)) for row in rows] for name in _text_columns(schema)
+    }
     row_totals = [sum(counts) for counts in zip(*columns.values(), strict=True)]
     by_column = {
-        name: [n for n, row in zip(counts, rows, strict=True) if name in row] for name, counts in columns.items()
+        name: [n for n, row in zip(counts, rows, strict=True) if name in row]
+        for name, counts in columns.items()
     }
     counted = {**by_column, "row": row_totals}
     return [_summary(name, counts) for name, counts in counted.items() if any(counts)]
@@ -46,7 +51,9 @@ def row_tokens(row: Row, schema: Schema) -> int:
 
 
 def estimate_tokens(rows: Sequence[Row], schema: Schema) -> tuple[int, bool]:
-    """Return the tokens of all rows, and whether they were counted; beyond `SAMPLE_SIZE` rows they are estimated."""
+    """Return the tokens of all rows, and whether they were counted; beyond `SAMPLE_SIZE` rows they
+    are estimated.
+    """
     if len(rows) <= SAMPLE_SIZE:
         return sum(row_tokens(row, schema) for row in rows), True
     step = len(rows) / SAMPLE_SIZE
@@ -70,7 +77,9 @@ def _text_columns(schema: Schema) -> list[str]:
 def _summary(column: str, counts: list[int]) -> TokenLengths:
     counts = sorted(counts)
     p95 = counts[min(len(counts) - 1, round(0.95 * (len(counts) - 1)))]
-    return TokenLengths(column, len(counts), counts[0], statistics.median(counts), p95, counts[-1], sum(counts))
+    return TokenLengths(
+        column, len(counts), counts[0], statistics.median(counts), p95, counts[-1], sum(counts)
+    )
 
 
 _TOKENIZER = Tokenizer()
@@ -94,7 +103,9 @@ class Findings:
         return bool(self.items())
 
     def __str__(self) -> str:
-        return "\n".join(self.lines()) or trn("{n} row, nothing noticeable", "{n} rows, nothing noticeable", self.rows)
+        return "\n".join(self.lines()) or trn(
+            "{n} row, nothing noticeable", "{n} rows, nothing noticeable", self.rows
+        )
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(str(self))
@@ -104,11 +115,15 @@ class Findings:
         return [f"{statement} {remedy}".replace("`", "") for statement, remedy in self.items()]
 
     def items(self) -> list[tuple[str, str]]:
-        """Return the warnings, each with what to do; code in what to do stands between backquotes."""
+        """Return the warnings, each with what to do; code in what to do stands between
+        backquotes.
+        """
         items = []
         if self.duplicates:
             statement = trn(
-                "{n} row is the same as an earlier one.", "{n} rows are the same as an earlier one.", self.duplicates
+                "{n} row is the same as an earlier one.",
+                "{n} rows are the same as an earlier one.",
+                self.duplicates,
             )
             items.append((statement, tr("Without them: `ds = ds.deduplicate()`")))
         if self.conflicts:
@@ -117,7 +132,9 @@ class Findings:
                 "{n} rows have the question of an earlier one and another answer.",
                 self.conflicts,
             )
-            items.append((statement, tr("Keep one answer to each: `ds = ds.deduplicate(by=['prompt'])`")))
+            items.append(
+                (statement, tr("Keep one answer to each: `ds = ds.deduplicate(by=['prompt'])`"))
+            )
         if (pair := self.near_duplicates.pair) is not None:
             statement = trn(
                 "{n} question nearly repeats an earlier one.",
@@ -125,7 +142,8 @@ class Findings:
                 self.near_duplicates.count,
             )
             remedy = tr(
-                "“{one}” and “{two}”, for example. Held-out rows should not repeat training rows: keep one of each.",
+                "“{one}” and “{two}”, for example. Held-out rows should not repeat training rows: "
+                "keep one of each.",
                 one=clip(pair[0], 60),
                 two=clip(pair[1], 60),
             )
@@ -140,7 +158,9 @@ class Findings:
             numbers = tr(", ").join(map(str, self.too_long)) + (
                 ", …" if self.too_long_count > len(self.too_long) else ""
             )
-            items.append((statement, tr("Shorten or drop them (numbers from 1): {rows}", rows=numbers)))
+            items.append(
+                (statement, tr("Shorten or drop them (numbers from 1): {rows}", rows=numbers))
+            )
         return items
 
 
@@ -152,7 +172,9 @@ def check_rows(
     limit = max_tokens or ((model_row.max_input or model_row.context) if model_row else None)
     distinct_rows = {row_key(row) for row in rows}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}
-    long_rows = [number for number, row in enumerate(rows, 1) if limit and row_tokens(row, schema) > limit]
+    long_rows = [
+        number for number, row in enumerate(rows, 1) if limit and row_tokens(row, schema) > limit
+    ]
     return Findings(
         len(rows),
         len(rows) - len(distinct_rows),

@@ -1,9 +1,11 @@
-"""The formats of one row: from the value of a line or a cell to a row, and back to the platform's lines.
+"""The formats of one row: from the value of a line or a cell to a row, and back to the platform's
+lines.
 
-A row is flat: `prompt` and `response` are those of the last turn, `history` has the turns before it. Four
-formats are read: qfnb's own; the platform's list of turns, `[{"prompt": ..., "response": [["..."]]}]`,
-whose answers are lists of equally good ones in lists from best to worst; OpenAI's `{"messages": [...]}`; a
-bare text.
+A row is flat: `prompt` and `response` are those of the last turn, `history` has the turns before
+it. Four
+formats are read: qfnb's own; the platform's list of turns, `[{"prompt": ..., "response":
+[["..."]]}]`, whose answers are lists of equally good ones in lists from best to worst; OpenAI's
+`{"messages": [...]}`; a bare text.
 """
 
 import json
@@ -13,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .._jsonl_csv_parquet import RowError
-from .._language import tr, trn
-from .._text import clip, format_value, is_missing, labelled
+from ..base.language import tr, trn
+from ..base.text import clip, format_value, is_missing, labelled
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 
@@ -35,7 +37,11 @@ class RowLocation(NamedTuple):
     row: int | None = None  # the number of the row, from 1
 
     def __str__(self) -> str:
-        number = self.line if self.line is not None or self.row is None else tr("row {row}", row=self.row)
+        number = (
+            self.line
+            if self.line is not None or self.row is None
+            else tr("row {row}", row=self.row)
+        )
         return ":".join(str(part) for part in (self.path, number) if part)
 
 
@@ -60,19 +66,29 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
     """
     if not errors:
         return
-    problems = [Problem(location, error.column, error.reason) for location, error in errors[:MAX_REPORTED]]
+    problems = [
+        Problem(location, error.column, error.reason) for location, error in errors[:MAX_REPORTED]
+    ]
     first, *others = problems
-    lines = [first.reason if first.location.line is not None or not str(first.location) else str(first)]
+    lines = [
+        first.reason if first.location.line is not None or not str(first.location) else str(first)
+    ]
     reasons = {error.reason for _, error in errors}
     if len(errors) > 1 and len(reasons) == 1:
         lines.append(trn("and {n} row more like it", "and {n} rows more like it", len(errors) - 1))
         if first.column:
             example = {"question": "prompt", "answer": "response"}
-            lines.append(tr("where columns have other names: Dataset.load(..., columns={example})", example=example))
+            lines.append(
+                tr(
+                    "where columns have other names: Dataset.load(..., columns={example})",
+                    example=example,
+                )
+            )
     elif others:
         lines.append(
             tr("; ").join(
-                labelled(_row_label(other.location), clip(other.reason, _MAX_REASON_LENGTH)) for other in others
+                labelled(_row_label(other.location), clip(other.reason, _MAX_REASON_LENGTH))
+                for other in others
             )
         )
     if len(errors) > len(problems) and len(reasons) > 1:
@@ -84,7 +100,13 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
             )
         )
     location = first.location if first.location.line is not None else RowLocation()
-    error = DatasetError("\n".join(lines), path=location.path, line=location.line, problems=problems, count=len(errors))
+    error = DatasetError(
+        "\n".join(lines),
+        path=location.path,
+        line=location.line,
+        problems=problems,
+        count=len(errors),
+    )
     error.columns = errors[0][1].columns
     raise error
 
@@ -97,7 +119,9 @@ LocatedValue = tuple[RowLocation, object]
 """A value with its location; a `RowError` in place of a value that cannot be read."""
 
 
-def parse_rows(values: Iterable[LocatedValue], schema: Schema | None = None) -> tuple[list[Row], Schema]:
+def parse_rows(
+    values: Iterable[LocatedValue], schema: Schema | None = None
+) -> tuple[list[Row], Schema]:
     """Return the rows of values, and their schema.
 
     Raises:
@@ -169,7 +193,9 @@ def drop_missing_fields(row: Row, schema: Schema) -> None:
         row.setdefault("history", [])
 
 
-def to_platform_line(row: Mapping[str, Any], schema: Schema) -> list[dict[str, Any]] | dict[str, Any]:
+def to_platform_line(
+    row: Mapping[str, Any], schema: Schema
+) -> list[dict[str, Any]] | dict[str, Any]:
     """Return a row as a line of the platform's format: a list of turns, or a text."""
     if schema is TEXT:
         return {"text": row["text"]}
@@ -180,7 +206,10 @@ def to_platform_line(row: Mapping[str, Any], schema: Schema) -> list[dict[str, A
         last_turn |= {column: row[column] for column in ("chosen", "rejected") if row.get(column)}
     elif schema is not PROMPTS:
         last_turn["response"] = [[row["response"]]]
-    turns = [{"prompt": turn["prompt"], "response": [[turn["response"]]]} for turn in row.get("history", ())]
+    turns = [
+        {"prompt": turn["prompt"], "response": [[turn["response"]]]}
+        for turn in row.get("history", ())
+    ]
     turns.append(last_turn)
     if row.get("system"):
         turns[0] = {"system": row["system"], **turns[0]}
@@ -193,7 +222,9 @@ def to_json(value: object) -> str:
 
 
 def row_key(row: Mapping[str, Any], by: Sequence[str] | None = None) -> Hashable:
-    """Return a key that is equal for equal rows; `by` names the columns to compare, by default all."""
+    """Return a key that is equal for equal rows; `by` names the columns to compare, by default
+    all.
+    """
     cells = row.items() if by is None else [(column, row.get(column)) for column in by]
     try:
         return frozenset(cells)
@@ -213,7 +244,8 @@ def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
     row = _flatten_answers({str(key): item for key, item in last_turn.items()})
     if earlier_turns:
         row["history"] = [
-            {"prompt": turn.get("prompt"), "response": _innermost(turn.get("response"))} for turn in earlier_turns
+            {"prompt": turn.get("prompt"), "response": _innermost(turn.get("response"))}
+            for turn in earlier_turns
         ]
         if "system" in earlier_turns[0]:
             row["system"] = earlier_turns[0]["system"]
@@ -221,7 +253,9 @@ def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
 
 
 def _flatten_answers(row: Row) -> Row:
-    """Replace the platform's lists of lists of answers by texts, and a response with its judgement by a column."""
+    """Replace the platform's lists of lists of answers by texts, and a response with its judgement
+    by a column.
+    """
     is_desirable = {"true": True, "false": False}.get(str(row.get("desirable")).lower())
     if is_desirable is not None and "response" in row:
         del row["desirable"]
@@ -240,9 +274,16 @@ def _flatten_answers(row: Row) -> Row:
 
 
 def _from_roles(messages: Sequence[Any], row: Row) -> Row:
-    """Return the row of OpenAI's messages: user and assistant alternate, after an optional system message."""
+    """Return the row of OpenAI's messages: user and assistant alternate, after an optional system
+    message.
+    """
     if any(isinstance(message, Mapping) and _calls_tools(message) for message in messages):
-        raise RowError(tr("it calls tools (tool_calls): the platform trains on texts only, leave such rows out"))
+        raise RowError(
+            tr(
+                "it calls tools (tool_calls): the platform trains on texts only, leave such rows "
+                "out"
+            )
+        )
     for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
             raise RowError(_expectation('{"role": "...", "content": "..."}', message))
@@ -269,15 +310,24 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
 
 
 def _calls_tools(message: Mapping[str, Any]) -> bool:
-    return bool(message.get("tool_calls") or message.get("function_call")) or message.get("role") in TOOL_ROLES
+    return (
+        bool(message.get("tool_calls") or message.get("function_call"))
+        or message.get("role") in TOOL_ROLES
+    )
 
 
 def _has_ignored_answer(value: object) -> bool:
-    """Return whether a value is a conversation of OpenAI's in which an answer has `"weight": 0`, not to be learned."""
+    """Return whether a value is a conversation of OpenAI's in which an answer has `"weight": 0`,
+    not to be learned.
+    """
     messages = value.get("messages") if isinstance(value, Mapping) else value
     if not isinstance(messages, list):
         return False
-    answers = (message for message in messages if isinstance(message, Mapping) and message.get("role") == "assistant")
+    answers = (
+        message
+        for message in messages
+        if isinstance(message, Mapping) and message.get("role") == "assistant"
+    )
     return any(answer.get("weight", 1) == 0 for answer in answers)
 
 

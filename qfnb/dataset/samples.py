@@ -1,9 +1,11 @@
-"""The sample rows: questions of the guests of a tea house, to train on and to compare models with."""
+"""The sample rows: questions of the guests of a tea house, to train on and to compare models
+with.
+"""
 
 from pathlib import Path
 from typing import Final
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 
 TRAIN_FILE: Final = "teahouse_train.jsonl"
@@ -13,11 +15,14 @@ HELD_OUT_ROWS: Final = 144
 
 _PACKAGED: Final = Path(__file__).parent / "samples"
 _IN_CLONE: Final = Path(__file__).parents[2] / "notebooks" / "data"
-"""A wheel has the files of the notebooks within the package; a clone has them once, beside the notebooks."""
+"""A wheel has the files of the notebooks within the package; a clone has them once, beside the
+notebooks.
+"""
 
 
 def write_samples(folder: Path) -> None:
-    """Write the rows to train on and those held out into a folder; a file that is there stays as it is.
+    """Write the rows to train on and those held out into a folder; a file that is there stays as it
+    is.
 
     Raises:
         InvalidArgumentError: the folder cannot be written to.
@@ -29,5 +34,7 @@ def write_samples(folder: Path) -> None:
         try:
             (folder / name).write_bytes((source / name).read_bytes())
         except OSError as error:
-            message = tr("{path} cannot be written: {reason}", path=folder / name, reason=error.strerror)
+            message = tr(
+                "{path} cannot be written: {reason}", path=folder / name, reason=error.strerror
+            )
             raise InvalidArgumentError(message) from None

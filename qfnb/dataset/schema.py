@@ -7,15 +7,17 @@ from itertools import islice
 from typing import Any, Literal
 
 from .._jsonl_csv_parquet import RowError
-from .._language import tr, tr_noop
-from .._text import format_value
+from ..base.language import tr, tr_noop
+from ..base.text import format_value
 from ..errors import InvalidArgumentError
 from ..wire import data_v1 as wire
 
 Row = dict[str, Any]
 
 ColumnKind = Literal["text", "optional", "turns", "texts", "picture"]
-"""A text that is not empty, an optional text, a list of turns, several answers, a picture's path or bytes."""
+"""A text that is not empty, an optional text, a list of turns, several answers, a picture's path or
+bytes.
+"""
 
 DETECTION_ROWS = 1000  # rows from which the schema is detected: it is the most frequent one
 
@@ -60,7 +62,10 @@ class Schema:
             elif kind not in {"optional", "turns"}:
                 raise RowError(self._missing(column, row), column, [*map(str, row)])
         if self is FEEDBACK and not (row.get("chosen") or row.get("rejected")):
-            message = tr("neither chosen nor rejected has a text; expected {expected}", expected=self.expected)
+            message = tr(
+                "neither chosen nor rejected has a text; expected {expected}",
+                expected=self.expected,
+            )
             raise RowError(message, "chosen")
 
     def _missing(self, column: str, row: Row) -> str:
@@ -122,13 +127,22 @@ PREFERENCE = Schema(
 FEEDBACK = Schema(
     "feedback",
     tr_noop("answers that were judged one by one"),
-    {"history": "turns", "prompt": "text", "chosen": "optional", "rejected": "optional", **_SYSTEM_COLUMN},
-    '{"prompt": "...", "chosen": "..."} or {"prompt": "...", "response": "...", "desirable": false}',
+    {
+        "history": "turns",
+        "prompt": "text",
+        "chosen": "optional",
+        "rejected": "optional",
+        **_SYSTEM_COLUMN,
+    },
+    '{"prompt": "...", "chosen": "..."} or {"prompt": "...", "response": "...", "desirable": '
+    "false}",
     2002,
     "KTO_PromptChosenRejected",
     reference="chosen",
 )
-TEXT = Schema("text", tr_noop("texts"), {"text": "text"}, '{"text": "..."}', 40100, "Text", inputs=("text",))
+TEXT = Schema(
+    "text", tr_noop("texts"), {"text": "text"}, '{"text": "..."}', 40100, "Text", inputs=("text",)
+)
 PROMPTS = Schema(
     "prompts",
     tr_noop("questions"),
@@ -160,14 +174,20 @@ def find_schema(schema: Schema | str | None) -> Schema | None:
         return schema
     if schema not in SCHEMAS:
         raise InvalidArgumentError(
-            tr("schema={value}: it is one of {allowed}.", value=repr(schema), allowed=tr(", ").join(SCHEMAS))
+            tr(
+                "schema={value}: it is one of {allowed}.",
+                value=repr(schema),
+                allowed=tr(", ").join(SCHEMAS),
+            )
         )
     return SCHEMAS[schema]
 
 
 def schema_of_template(template_type: int | None) -> Schema:
     """Return the schema of the platform's number; conversations have the same one as pairs."""
-    return next((schema for schema in SCHEMAS.values() if schema.template_type == template_type), PAIRS)
+    return next(
+        (schema for schema in SCHEMAS.values() if schema.template_type == template_type), PAIRS
+    )
 
 
 def detect_schema(rows: Iterable[Row]) -> Schema:
@@ -194,9 +214,15 @@ def _schema_name(row: Row) -> str:
 
 
 def _validate_text(column: str, value: Any) -> None:
-    if not isinstance(value, str) or not value or value.isspace():
+    if isinstance(value, str) and not value.strip():
+        raise RowError(tr("{column} is empty", column=column), column)
+    if not isinstance(value, str):
         description = "NaN" if isinstance(value, float) and value != value else format_value(value)  # noqa: PLR0124
-        message = tr("{column} must be a text that is not empty, and is {value}", column=column, value=description)
+        message = tr(
+            "{column} must be a text that is not empty, and is {value}",
+            column=column,
+            value=description,
+        )
         raise RowError(message, column)
     _validate_encodable(column, value)
 
@@ -218,14 +244,20 @@ def _validate_encodable(column: str, value: str) -> None:
 
 def _validate_optional(column: str, value: Any) -> None:
     if not isinstance(value, str):
-        message = tr("{column} must be a text, and is {value}", column=column, value=format_value(value))
+        message = tr(
+            "{column} must be a text, and is {value}", column=column, value=format_value(value)
+        )
         raise RowError(message, column)
     _validate_encodable(column, value)
 
 
 def _validate_turns(column: str, value: Any) -> None:
     if not isinstance(value, list):
-        message = tr("{column} must be a list of turns, and is {value}", column=column, value=format_value(value))
+        message = tr(
+            "{column} must be a list of turns, and is {value}",
+            column=column,
+            value=format_value(value),
+        )
         raise RowError(message, column)
     for number, turn in enumerate(value, 1):
         if not isinstance(turn, Mapping):
@@ -238,7 +270,9 @@ def _validate_turns(column: str, value: Any) -> None:
 def _validate_texts(column: str, value: Any) -> None:
     if not isinstance(value, list) or len(value) < 2:
         message = tr(
-            "{column} must be a list of two or more texts, and is {value}", column=column, value=format_value(value)
+            "{column} must be a list of two or more texts, and is {value}",
+            column=column,
+            value=format_value(value),
         )
         raise RowError(message, column)
     for number, text in enumerate(value, 1):
@@ -248,7 +282,9 @@ def _validate_texts(column: str, value: Any) -> None:
 def _validate_picture(column: str, value: Any) -> None:
     if not (isinstance(value, (str, bytes)) and value):
         message = tr(
-            "{column} must be a picture's path or bytes, and is {value}", column=column, value=format_value(value)
+            "{column} must be a picture's path or bytes, and is {value}",
+            column=column,
+            value=format_value(value),
         )
         raise RowError(message, column)
 

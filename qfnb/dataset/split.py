@@ -29,7 +29,8 @@ def group_positions(rows: Sequence[Row], inputs: Sequence[str], by: str | None) 
 
 
 def draw_positions(groups: Groups, share: float, max_size: int, seed: int) -> set[int]:
-    """Return positions that are drawn group by group, from each value its share, until there are enough.
+    """Return positions that are drawn group by group, from each value its share, until there are
+    enough.
 
     Args:
         groups: what `group_positions` returned; the groups are shuffled in place.
@@ -37,7 +38,8 @@ def draw_positions(groups: Groups, share: float, max_size: int, seed: int) -> se
         max_size: the largest number of rows.
         seed: the same seed draws the same.
     """
-    rng, positions = random.Random(seed), set[int]()  # noqa: S311 - no secret
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    positions = set[int]()
     quota = 0.0
     for key in sorted(groups):
         rng.shuffle(groups[key])

@@ -1,4 +1,6 @@
-"""`Dataset`: rows in memory, or a dataset on the platform whose rows are fetched when they are first used."""
+"""`Dataset`: rows in memory, or a dataset on the platform whose rows are fetched when they are
+first used.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
-from .._language import tr
+from .._notices import warn_once
 from .._tables import open_table
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from . import file_formats, file_reader, file_writer, platform, quality
 from .file_reader import MAX_BYTES
@@ -33,8 +36,8 @@ class Dataset(Table):
     """Rows for training and evaluation.
 
     Args:
-        rows: dictionaries with the columns of one schema (most often "prompt" and "response"), the platform's
-            lists of turns, texts, or a DataFrame.
+        rows: dictionaries with the columns of one schema (most often "prompt" and "response"), the
+            platform's lists of turns, texts, or a DataFrame.
         name: the name of the dataset on the platform.
         id: `ds-...` (or the number) of a dataset that is on the platform.
         schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
@@ -58,9 +61,12 @@ class Dataset(Table):
     ) -> None:
         values = file_reader.read_values(rows)
         self._rows, self._schema = (
-            parse_rows(values, find_schema(schema)) if values else ([], find_schema(schema) or PAIRS)
+            parse_rows(values, find_schema(schema))
+            if values
+            else ([], find_schema(schema) or PAIRS)
         )
-        self.name, self.id = name, id
+        self.name = name
+        self.id = id
         self.source = "memory"
         self.is_fetched = id is None or bool(values)
         self._uploaded: dict[str, str] = {}
@@ -81,14 +87,16 @@ class Dataset(Table):
         name: str | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> Self:
-        """Load a file, a folder, a zip, an object in storage, a table, rows or a dataset on the platform.
+        """Load a file, a folder, a zip, an object in storage, a table, rows or a dataset on the
+        platform.
 
-        For a dataset on the platform nothing is sent yet: its rows are fetched when they are first used.
+        For a dataset on the platform nothing is sent yet: its rows are fetched when they are first
+        used.
 
         Args:
-            data_file: .jsonl, .json, .csv, .tsv, .parquet, .txt, .zip, a folder of these, `bos:/bucket/key`;
-                a DataFrame of pandas or polars, a LazyFrame, a DuckDB relation, another table with Arrow's stream;
-                or an iterable of rows or conversations.
+            data_file: .jsonl, .json, .csv, .tsv, .parquet, .txt, .zip, a folder of these,
+                `bos:/bucket/key`; a DataFrame of pandas or polars, a LazyFrame, a DuckDB relation,
+                another table with Arrow's stream; or an iterable of rows or conversations.
             qianfan_dataset_id: `ds-...`, or the number.
             frame: a table.
             dataframe: the SDK's name of `frame`.
@@ -102,16 +110,23 @@ class Dataset(Table):
 
         Raises:
             DatasetError: lines are wrong; the message says which and why.
-            InvalidArgumentError: not exactly one source was given, it has no rows, or there are several input columns.
+            InvalidArgumentError: not exactly one source was given, it has no rows, or there are
+                several input columns.
         """
         frame = dataframe if frame is None else frame
         if sum(source is not None for source in (data_file, qianfan_dataset_id, frame)) != 1:
             raise InvalidArgumentError(
-                tr("Name one source: data_file='x.jsonl', a table or a list of rows, or qianfan_dataset_id='ds-...'.")
+                tr(
+                    "Name one source: data_file='x.jsonl', a table or a list of rows, or "
+                    "qianfan_dataset_id='ds-...'."
+                )
             )
         if qianfan_dataset_id is not None:
-            dataset = cls(name=name or str(qianfan_dataset_id), id=qianfan_dataset_id, schema=schema)
-            dataset._declared_schema, dataset._max_bytes = find_schema(schema), max_bytes
+            dataset = cls(
+                name=name or str(qianfan_dataset_id), id=qianfan_dataset_id, schema=schema
+            )
+            dataset._declared_schema = find_schema(schema)
+            dataset._max_bytes = max_bytes
             dataset.source = "platform"
             return dataset
         data = frame if data_file is None else data_file
@@ -125,24 +140,39 @@ class Dataset(Table):
                 values = file_reader.read_path(path, format, max_bytes=max_bytes, name=source)
         else:
             table = open_table(data)
-            values, default_name = file_reader.read_values(data if table is None else table), "dataset"
+            values = file_reader.read_values(data if table is None else table)
+            default_name = "dataset"
             source = "memory" if table is None else table.kind
         columns = {**(columns or {}), **_renamed_columns(input_columns, reference_column)}
+        if not columns and schema is None:
+            columns = file_reader.implied_columns(values)
+            for old, new in columns.items():
+                warn_once(
+                    tr("{name}: column {old} is read as {new}", name=source, old=old, new=new)
+                )
         if columns:
             values = file_reader.rename_columns(values, columns)
         rows, detected_schema = parse_rows(values, find_schema(schema))
         return cls._from_rows(rows, detected_schema, name or default_name, source)
 
     @classmethod
-    def create_from_pyobj(cls, rows: Iterable[Any] | Mapping[str, Sequence[Any]], *, name: str = "dataset") -> Self:
-        """Build a dataset from dictionaries, lists of turns, texts, or columns (the official SDK's name)."""
+    def create_from_pyobj(
+        cls, rows: Iterable[Any] | Mapping[str, Sequence[Any]], *, name: str = "dataset"
+    ) -> Self:
+        """Build a dataset from dictionaries, lists of turns, texts, or columns (the official SDK's
+        name).
+        """
         if isinstance(rows, Mapping):
-            rows = [dict(zip(rows, cells, strict=True)) for cells in zip(*rows.values(), strict=True)]
+            rows = [
+                dict(zip(rows, cells, strict=True)) for cells in zip(*rows.values(), strict=True)
+            ]
         return cls(rows, name=name)
 
     @classmethod
     def from_pandas(cls, frame: pd.DataFrame, *, name: str = "dataset") -> Self:
-        """Build a dataset from a DataFrame with columns prompt and response, or those of another schema."""
+        """Build a dataset from a DataFrame with columns prompt and response, or those of another
+        schema.
+        """
         return cls.load(frame, name=name)
 
     def save(
@@ -154,12 +184,14 @@ class Dataset(Table):
         bucket: str = "",
         progress: ProgressCallback | None = None,
     ) -> str:
-        """Write the rows to a file or an object in storage, or upload them to the platform; return the address.
+        """Write the rows to a file or an object in storage, or upload them to the platform; return
+        the address.
 
         Args:
             data_file: a path, replaced only when everything is written; or `bos:/bucket/key`.
             qianfan: True, or the name of the dataset on the platform.
-            format: one of `file_formats.FORMATS`; by default the suffix decides. "qianfan" is the platform's lines.
+            format: one of `file_formats.FORMATS`; by default the suffix decides. "qianfan" is the
+                platform's lines.
             bucket: the bucket for uploads to the platform, by default QIANFAN_BOS_BUCKET.
             progress: called with each `TransferStep`, on another thread.
 
@@ -175,17 +207,26 @@ class Dataset(Table):
                 tr("Name one destination: data_file='x.jsonl' (or 'bos:/...'), or qianfan=True.")
             )
         if data_file is None:
-            return self._release_rows(qianfan if isinstance(qianfan, str) else self.name, bucket, progress)
+            return self._release_rows(
+                qianfan if isinstance(qianfan, str) else self.name, bucket, progress
+            )
         kind = file_formats.format_of(Path(str(data_file)).name, format)
         if str(data_file).startswith("bos:"):
-            return platform.store_object(str(data_file), self.rows, self.schema, kind, progress=progress)
+            return platform.store_object(
+                str(data_file), self.rows, self.schema, kind, progress=progress
+            )
         file_writer.write_file(Path(data_file).expanduser(), self.rows, self.schema, kind)
         return str(data_file)
 
     def release(
-        self, *, bucket: str = "", stop_event: threading.Event | None = None, progress: ProgressCallback | None = None
+        self,
+        *,
+        bucket: str = "",
+        stop_event: threading.Event | None = None,
+        progress: ProgressCallback | None = None,
     ) -> str:
-        """Make sure that the dataset is on the platform and released for training; return its `ds-...` id.
+        """Make sure that the dataset is on the platform and released for training; return its
+        `ds-...` id.
 
         A local dataset is uploaded once per platform.
 
@@ -204,7 +245,9 @@ class Dataset(Table):
 
     @property
     def rows(self) -> Sequence[Row]:
-        """The rows, which are not to be changed; those of a dataset on the platform are fetched first."""
+        """The rows, which are not to be changed; those of a dataset on the platform are fetched
+        first.
+        """
         if not self.is_fetched and self.id is not None:
             values = platform.fetch(self.id, max_bytes=self._max_bytes)
             self._rows, self._schema = parse_rows(values, self._declared_schema)
@@ -213,7 +256,9 @@ class Dataset(Table):
 
     @property
     def schema(self) -> Schema:
-        """The schema of the rows; of a dataset on the platform it is known without fetching the rows."""
+        """The schema of the rows; of a dataset on the platform it is known without fetching the
+        rows.
+        """
         if not self.is_fetched and self.id is not None:
             return self._declared_schema or platform.remote_info(self.id).schema
         return self._schema
@@ -233,7 +278,8 @@ class Dataset(Table):
         return self.head(n).to_pandas()
 
     def describe(self) -> pd.DataFrame:
-        """Return the lengths of the texts: n, min, median, p95, max and total tokens of each column.
+        """Return the lengths of the texts: n, min, median, p95, max and total tokens of each
+        column.
 
         Tokens are estimated with `Tokenizer`.
         """
@@ -247,8 +293,8 @@ class Dataset(Table):
         """Return warnings: duplicates, conflicting rows, and rows too long for a model.
 
         Args:
-            model: a preset model, whose longest input in tokens is used, e.g. "ernie-4.5-turbo-128k"; the tokens of
-                rows are an estimate.
+            model: a preset model, whose longest input in tokens is used, e.g.
+                "ernie-4.5-turbo-128k"; the tokens of rows are an estimate.
             max_tokens: a limit instead of the model's.
         """
         return check_rows(self.rows, self.schema, model, max_tokens)
@@ -267,7 +313,9 @@ class Dataset(Table):
 
     def __delitem__(self, index: int) -> None:
         self._rows = [*self.delete(index).rows]
-        self.id, self._uploaded, self.source = None, {}, "memory"
+        self.id = None
+        self._uploaded = {}
+        self.source = "memory"
 
     def __repr__(self) -> str:
         where = f", on the platform as {self.id}" if self.id is not None else ""
@@ -275,14 +323,25 @@ class Dataset(Table):
         return f"<Dataset {self.name!r}: {size}{where}>"
 
     def _release_rows(
-        self, name: str, bucket: str, progress: ProgressCallback | None, stop_event: threading.Event | None = None
+        self,
+        name: str,
+        bucket: str,
+        progress: ProgressCallback | None,
+        stop_event: threading.Event | None = None,
     ) -> str:
         if not self.rows:
-            raise InvalidArgumentError(tr("Dataset {name} has no rows: load some before training.", name=self.name))
+            raise InvalidArgumentError(
+                tr("Dataset {name} has no rows: load some before training.", name=self.name)
+            )
         host = connect.current_platform(None).host
         if host not in self._uploaded:
             self._uploaded[host] = platform.release(
-                name, self.rows, self.schema, bucket=bucket, stop_event=stop_event, progress=progress
+                name,
+                self.rows,
+                self.schema,
+                bucket=bucket,
+                stop_event=stop_event,
+                progress=progress,
             )
         return self._uploaded[host]
 
@@ -292,7 +351,8 @@ class Dataset(Table):
     @classmethod
     def _from_rows(cls, rows: builtins.list[Row], schema: Schema, name: str, source: str) -> Self:
         dataset = cls(name=name, schema=schema)
-        dataset._rows, dataset.source = rows, source
+        dataset._rows = rows
+        dataset.source = source
         return dataset
 
     _declared_schema: Schema | None = None
@@ -304,7 +364,11 @@ def _renamed_columns(inputs: Sequence[str] | None, reference: str | None) -> dic
     names = [inputs] if isinstance(inputs, str) else list(inputs or ())
     if len(names) > 1:
         raise InvalidArgumentError(
-            tr("input_columns={names}: rows have one question; qfnb.dataset.Dataset takes several columns", names=names)
+            tr(
+                "input_columns={names}: rows have one question; qfnb.dataset.Dataset takes "
+                "several columns",
+                names=names,
+            )
         )
     new_names = {**dict.fromkeys(names, "prompt"), **({reference: "response"} if reference else {})}
     return {name: new for name, new in new_names.items() if name != new}

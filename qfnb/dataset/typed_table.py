@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, overload
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .file_writer import column_names
 from .row_formats import deep_copy, parse_rows, row_key, with_locations
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 class Column(builtins.list[Any]):
-    """The values of a column; `column[its name]` is the column itself, as code for the official SDK asks for it."""
+    """The values of a column; `column[its name]` is the column itself, as code for the official SDK
+    asks for it.
+    """
 
     def __init__(self, name: str, values: Iterable[Any]) -> None:
         super().__init__(values)
@@ -32,9 +34,9 @@ class Column(builtins.list[Any]):
 class Table:
     """Rows of one schema.
 
-    Rows are never changed: every operation returns a new dataset (the official SDK's change the one they are
-    called on), which shares its rows with the old one; users get copies of rows. Only `del ds[3]` changes a
-    dataset.
+    Rows are never changed: every operation returns a new dataset (the official SDK's change the one
+    they are called on), which shares its rows with the old one; users get copies of rows. Only `del
+    ds[3]` changes a dataset.
     """
 
     name: str
@@ -52,7 +54,9 @@ class Table:
         return self._schema
 
     def list(self, by: int | slice | str | Sequence[int] | None = None) -> Any:
-        """Return all rows; one by its number, some by a slice or numbers, or a column by its name."""
+        """Return all rows; one by its number, some by a slice or numbers, or a column by its
+        name.
+        """
         if by is None or isinstance(by, slice):
             return [deep_copy(row) for row in (self.rows if by is None else self.rows[by])]
         if isinstance(by, str):
@@ -81,7 +85,9 @@ class Table:
         return self.columns
 
     def col_list(self, column: str | None = None) -> Any:
-        """Return the values of a column, None where a row has no value; by default all columns: `{"prompt": [...]}`."""
+        """Return the values of a column, None where a row has no value; by default all columns:
+        `{"prompt": [...]}`.
+        """
         if column is None:
             return {name: self.col_list(name) for name in self.columns}
         self._validate_column(column)
@@ -91,7 +97,9 @@ class Table:
         """Rename columns: `{"question": "prompt"}`."""
         for column in names:
             self._validate_column(column)
-        return self._from_values({names.get(key, key): value for key, value in row.items()} for row in self.rows)
+        return self._from_values(
+            {names.get(key, key): value for key, value in row.items()} for row in self.rows
+        )
 
     def col_delete(self, *columns: str) -> Self:
         """Remove columns."""
@@ -113,10 +121,17 @@ class Table:
                         rows=len(self.rows),
                     )
                 )
-        added = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        return self._from_values({**row, **new_cells} for row, new_cells in zip(self.rows, added, strict=True))
+        added = [
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
+        ]
+        return self._from_values(
+            {**row, **new_cells} for row, new_cells in zip(self.rows, added, strict=True)
+        )
 
-    def col_map(self, op: Callable[[dict[str, builtins.list[Any]]], Mapping[str, Sequence[Any]]]) -> Self:
+    def col_map(
+        self, op: Callable[[dict[str, builtins.list[Any]]], Mapping[str, Sequence[Any]]]
+    ) -> Self:
         """Add or replace the columns that a function returns for all columns."""
         return self.col_append(op({name: self.col_list(name) for name in self.columns}))
 
@@ -124,10 +139,15 @@ class Table:
         """Keep only these columns."""
         for column in columns:
             self._validate_column(column)
-        return self._from_values({name: row[name] for name in columns if name in row} for row in self.rows)
+        return self._from_values(
+            {name: row[name] for name in columns if name in row} for row in self.rows
+        )
 
-    def map(self, op: Callable[[Row], Mapping[str, Any]], *, schema: Schema | str | None = None) -> Self:
-        """Return the rows that a function returns for a copy of each row; their schema is detected by default.
+    def map(
+        self, op: Callable[[Row], Mapping[str, Any]], *, schema: Schema | str | None = None
+    ) -> Self:
+        """Return the rows that a function returns for a copy of each row; their schema is detected
+        by default.
 
         Raises:
             DatasetError: it returned values that are not rows; the message has the first ten.
@@ -144,10 +164,13 @@ class Table:
 
     def insert(self, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]], index: int) -> Self:
         """Return the dataset with one or more rows before another."""
-        inserted = self._from_values([rows] if isinstance(rows, Mapping) else rows, self._required_schema())
+        inserted = self._from_values(
+            [rows] if isinstance(rows, Mapping) else rows, self._required_schema()
+        )
         existing = self.rows
         return self._with_rows(
-            [*existing[:index], *inserted.rows, *existing[index:]], _common_schema(self.schema, inserted.schema)
+            [*existing[:index], *inserted.rows, *existing[index:]],
+            _common_schema(self.schema, inserted.schema),
         )
 
     def delete(self, index: int) -> Self:
@@ -179,7 +202,11 @@ class Table:
         """
         if not 0 <= n <= len(self.rows):
             raise InvalidArgumentError(
-                tr("n={n}: it is a number from 0 to {rows}, the number of rows.", n=n, rows=len(self.rows))
+                tr(
+                    "n={n}: it is a number from 0 to {rows}, the number of rows.",
+                    n=n,
+                    rows=len(self.rows),
+                )
             )
         positions = sorted(random.Random(seed).sample(range(len(self.rows)), n))  # noqa: S311 - no secret
         return self._with_rows([self.rows[position] for position in positions])
@@ -201,11 +228,14 @@ class Table:
         """Return how many rows `deduplicate` would remove."""
         return len(self.rows) - len({row_key(row, by) for row in self.rows})
 
-    def split(self, part: float = 0.2, *, seed: int = 0, by: str | None = None) -> tuple[Self, Self]:
+    def split(
+        self, part: float = 0.2, *, seed: int = 0, by: str | None = None
+    ) -> tuple[Self, Self]:
         """Split into two datasets, the second of which has a share or a number of the rows.
 
-        Rows with the same input always go to the same part, so a model is never tested on a question that it
-        was trained on; the second part may be smaller than `part` for that. Both keep the order of the rows.
+        Rows with the same input always go to the same part, so a model is never tested on a
+        question that it was trained on; the second part may be smaller than `part` for that. Both
+        keep the order of the rows.
 
         Args:
             part: a share between 0 and 1, or a number of rows.
@@ -225,7 +255,11 @@ class Table:
         second = [row for position, row in enumerate(self.rows) if position in positions]
         if not first or not second:
             raise InvalidArgumentError(
-                tr("part={part}: {rows} rows whose inputs repeat cannot be split so.", part=part, rows=len(self.rows))
+                tr(
+                    "part={part}: {rows} rows whose inputs repeat cannot be split so.",
+                    part=part,
+                    rows=len(self.rows),
+                )
             )
         return self._with_rows(first), self._with_rows(second)
 
@@ -235,7 +269,10 @@ class Table:
         size = max(1, round(part * n)) if is_share else part
         if not is_share and (not isinstance(part, int) or isinstance(part, bool)):
             raise InvalidArgumentError(
-                tr("part={part}: it is a share between 0 and 1, or a number of rows.", part=repr(part))
+                tr(
+                    "part={part}: it is a share between 0 and 1, or a number of rows.",
+                    part=repr(part),
+                )
             )
         if not 0 < size < n:
             raise InvalidArgumentError(
@@ -250,7 +287,9 @@ class Table:
     @overload
     def __getitem__(self, key: slice | builtins.list[str]) -> Self: ...
     def __getitem__(self, key: int | str | slice | builtins.list[str]) -> Any:
-        """Return a row by its number, a column by its name, a dataset by a slice or several names."""
+        """Return a row by its number, a column by its name, a dataset by a slice or several
+        names.
+        """
         if isinstance(key, slice):
             return self._with_rows(self.rows[key])
         if isinstance(key, builtins.list):
@@ -267,8 +306,12 @@ class Table:
         return (deep_copy(row) for row in self.rows)
 
     def _required_schema(self) -> Schema | None:
-        """Return the schema that added rows must have; None for any: pairs and conversations go together."""
-        return None if not self.rows or self.schema.name in {"pairs", "conversation"} else self.schema
+        """Return the schema that added rows must have; None for any: pairs and conversations go
+        together.
+        """
+        return (
+            None if not self.rows or self.schema.name in {"pairs", "conversation"} else self.schema
+        )
 
     def _validate_column(self, column: str) -> None:
         if column not in self.columns:
@@ -294,6 +337,10 @@ def _common_schema(first: Schema, second: Schema) -> Schema:
         return first if first.name == "conversation" else second
     if len(names) > 1:
         raise InvalidArgumentError(
-            tr("These kinds of rows do not go together: {one}, and {two}.", one=first.title, two=second.title)
+            tr(
+                "These kinds of rows do not go together: {one}, and {two}.",
+                one=first.title,
+                two=second.title,
+            )
         )
     return first

@@ -1,8 +1,16 @@
-"""Which model is better, and is it real? Scores, intervals and paired tests over the same questions."""
+"""Which model is better, and is it real? Scores, intervals and paired tests over the same
+questions.
+"""
 
 from . import benchmarks
 from .comparison import compare
-from .evaluator import ExactMatchEvaluator, F1Evaluator, LocalEvaluator, MetricEvaluator, RougeLEvaluator
+from .evaluator import (
+    ExactMatchEvaluator,
+    F1Evaluator,
+    LocalEvaluator,
+    MetricEvaluator,
+    RougeLEvaluator,
+)
 from .function_evaluator import FunctionEvaluator
 from .history import Diff, diff, history, open_report
 from .judges.judge import JudgePanel, LocalJudgeEvaluator
@@ -22,9 +30,13 @@ from .report.card import Card
 from .report.matrix import Matrix
 
 __all__ = [
-    "Card", "ChoiceEvaluator", "Diff", "EmbeddingEvaluator", "EvaluationManager", "EvaluationResult",
-    "ExactMatchEvaluator", "F1Evaluator", "FunctionEvaluator", "GuardEvaluator", "JsonFieldsEvaluator",
-    "JudgePanel", "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator", "NumberEvaluator",
-    "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report", "RougeLEvaluator", "benchmarks",
+    "Card", "ChoiceEvaluator", "Diff", "EmbeddingEvaluator", "EvaluationManager",
+    "EvaluationResult",
+    "ExactMatchEvaluator", "F1Evaluator", "FunctionEvaluator", "GuardEvaluator",
+    "JsonFieldsEvaluator",
+    "JudgePanel", "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator",
+    "NumberEvaluator",
+    "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report", "RougeLEvaluator",
+    "benchmarks",
     "compare", "diff", "history", "open_report",
 ]  # fmt: skip

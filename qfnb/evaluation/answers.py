@@ -1,4 +1,6 @@
-"""The answers of models as samples, whoever gave them: a batch, the platform, or any object with a `batch_do`."""
+"""The answers of models as samples, whoever gave them: a batch, the platform, or any object with a
+`batch_do`.
+"""
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
@@ -6,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from .._jobs.row_result import RowResult
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..batching.journal_reader import BatchRow
 from ..errors import InvalidArgumentError
 from ..model import Model
@@ -38,9 +40,12 @@ def to_row_result(reply: Any) -> RowResult:
     return RowResult(text=str(reply["result"]), seconds=seconds)
 
 
-def samples_of(label: str, questions: Sequence[Question], answers: Iterable[BatchRow | RowResult]) -> list[Sample]:
+def samples_of(
+    label: str, questions: Sequence[Question], answers: Iterable[BatchRow | RowResult]
+) -> list[Sample]:
     """Return questions with their answers; a question that occurs again is answered again."""
-    repeats, samples = Counter[int](), []
+    repeats = Counter[int]()
+    samples = []
     for question, answer in zip(questions, answers, strict=True):
         samples.append(replace(_sample_of(label, question, answer), repeat=repeats[question.index]))
         repeats[question.index] += 1
@@ -64,7 +69,9 @@ def _sample_of(label: str, question: Question, answer: BatchRow | RowResult) -> 
     )
 
 
-def answer_on_platform(label: str, model: Model, questions: Sequence[Question], source: Questions) -> list[Sample]:
+def answer_on_platform(
+    label: str, model: Model, questions: Sequence[Question], source: Questions
+) -> list[Sample]:
     """Let a published version answer; the platform may return its rows in any order."""
     texts_by_prompt: defaultdict[str, deque[str]] = defaultdict(deque)
     for row in model.batch_inference(to_dataset(source, questions)).list():
@@ -73,5 +80,7 @@ def answer_on_platform(label: str, model: Model, questions: Sequence[Question], 
     for question in questions:
         texts = texts_by_prompt[question.sent]
         text = texts.popleft() if texts else ""
-        answers.append(RowResult(text=text) if text else RowResult(error="NotAnswered", message=tr(UNANSWERED)))
+        answers.append(
+            RowResult(text=text) if text else RowResult(error="NotAnswered", message=tr(UNANSWERED))
+        )
     return samples_of(label, questions, answers)

@@ -1,4 +1,6 @@
-"""Evaluations in the background, from the first question to the report; any thread can follow and cancel them."""
+"""Evaluations in the background, from the first question to the report; any thread can follow and
+cancel them.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import Any, Literal
 
 from .._jobs.background_job import BackgroundJob
 from .._jobs.batch_progress import BatchProgress
-from .._language import tr
-from .._text import labelled
+from ..base.language import tr
+from ..base.text import labelled
 from ..errors import QianfanError
 from .report import EvaluationResult
 from .run import EvaluationRun
@@ -25,7 +27,9 @@ class EvaluationStoppedEarly(QianfanError):
 
 @dataclass(frozen=True)
 class ModelProgress:
-    """How far a model is; `batch` is None when it answers on the platform, which reports no progress."""
+    """How far a model is; `batch` is None when it answers on the platform, which reports no
+    progress.
+    """
 
     model: str
     batch: BatchProgress | None
@@ -38,13 +42,15 @@ class EvaluationProgress:
     models: Sequence[ModelProgress]  # the models, the baseline first
     questions: int  # number of questions for each of them
     state: State = "asking"
-    scoring_steps: tuple[int, int] = (0, 0)  # of the scoring, done and in all; (0, 0) before it begins
+    # of the scoring, done and in all; (0, 0) before it begins
+    scoring_steps: tuple[int, int] = (0, 0)
     judge_progress: BatchProgress | None = None  # of the judge that is at work, None without one
     cancelled: bool = False  # no more questions are sent
     reason: str = ""  # why it failed
     started_at: float = 0.0  # Unix seconds
     ended_at: float | None = None  # Unix seconds
-    report: EvaluationResult | None = field(default=None, repr=False, compare=False)  # once it is done
+    # once it is done
+    report: EvaluationResult | None = field(default=None, repr=False, compare=False)
     prompts: int = 1  # prompts that each model is asked by: `models` then has it once for each
     repeats: int = 1  # answers to each question
 
@@ -61,9 +67,14 @@ class EvaluationProgress:
         """
         stopped = [model for model in self.models if model.batch and model.batch.state == "stopped"]
         if stopped and not self.cancelled:
-            reasons = tr("; ").join(labelled(model.model, model.batch.reason) for model in stopped if model.batch)
+            reasons = tr("; ").join(
+                labelled(model.model, model.batch.reason) for model in stopped if model.batch
+            )
             raise EvaluationStoppedEarly(
-                tr("{reasons}\nThe report has what was answered; run the cell again to go on.", reasons=reasons)
+                tr(
+                    "{reasons}\nThe report has what was answered; run the cell again to go on.",
+                    reasons=reasons,
+                )
             )
 
 
@@ -72,7 +83,8 @@ class CancellableJudge:
 
     def __init__(self, model: Any) -> None:
         self.label = model_label(model)
-        self.judge_model, self._cancelled = model, False
+        self.judge_model = model
+        self._cancelled = False
         self._task: Any = None
 
     def batch_do(self, texts: Sequence[str], worker_num: int | None = None, **options: Any) -> Any:
@@ -119,8 +131,10 @@ class BackgroundEvaluation(BackgroundJob):
         super().__init__()
         self.evaluation = evaluation
         self.error: Exception | None = None
-        self._judges, self._on_report = judges, on_report
-        self._cancelled, self._started_at = False, time.time()
+        self._judges = judges
+        self._on_report = on_report
+        self._cancelled = False
+        self._started_at = time.time()
         self._report: EvaluationResult | None = None
         self._ended_at: float | None = None
         self._start_thread(self._run, "qfnb-evaluation")
@@ -128,14 +142,19 @@ class BackgroundEvaluation(BackgroundJob):
     @property
     def progress(self) -> EvaluationProgress:
         """The present progress, as a value."""
-        ended_at, evaluation = self._ended_at, self.evaluation
-        judge_progress = next((progress for judge in self._judges if (progress := judge.progress)), None)
+        ended_at = self._ended_at
+        evaluation = self.evaluation
+        judge_progress = next(
+            (progress for judge in self._judges if (progress := judge.progress)), None
+        )
         models = tuple(
             ModelProgress(label, None if batch is None else batch.progress)
             for label, batch in zip(evaluation.models, evaluation.model_batches, strict=True)
         )
         is_answered = all(model.batch is not None and model.batch.is_finished for model in models)
-        state: State = "scoring" if is_answered or evaluation.scoring_steps[1] or judge_progress else "asking"
+        state: State = (
+            "scoring" if is_answered or evaluation.scoring_steps[1] or judge_progress else "asking"
+        )
         if ended_at is not None:
             state = "failed" if self.error else "done"
         return EvaluationProgress(
@@ -186,8 +205,13 @@ class BackgroundEvaluation(BackgroundJob):
             self._ended_at = time.time()
 
     def __getattr__(self, name: str) -> Any:
-        """Return an attribute of the report, for which it waits: `rep.save("report.html")` in the next cell."""
-        if name.startswith("_") or name not in {*dir(EvaluationResult), *EvaluationResult.__dataclass_fields__}:
+        """Return an attribute of the report, for which it waits: `rep.save("report.html")` in the
+        next cell.
+        """
+        if name.startswith("_") or name not in {
+            *dir(EvaluationResult),
+            *EvaluationResult.__dataclass_fields__,
+        }:
             raise AttributeError(f"neither an evaluation nor its report has {name!r}")
         return getattr(self.report(), name)
 
@@ -196,6 +220,8 @@ class BackgroundEvaluation(BackgroundJob):
 
 
 def with_statistics(report: EvaluationResult) -> EvaluationResult:
-    """Return a report with its intervals and tests computed, which takes a second and happens once."""
+    """Return a report with its intervals and tests computed, which takes a second and happens
+    once.
+    """
     _ = report.model_scores, report.comparisons, report.model_usage
     return report

@@ -1,11 +1,13 @@
-"""Evaluators that look at the answers of all models to a question together, and not at one after the other."""
+"""Evaluators that look at the answers of all models to a question together, and not at one after
+the other.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .evaluator import LocalEvaluator
 from .judges.verdicts import PairVerdict
@@ -54,4 +56,6 @@ class ComparingEvaluator(LocalEvaluator, ABC):
         Raises:
             InvalidArgumentError: always.
         """
-        raise InvalidArgumentError(tr("{kind} compares the answers of two models or more", kind=type(self).__name__))
+        raise InvalidArgumentError(
+            tr("{kind} compares the answers of two models or more", kind=type(self).__name__)
+        )

@@ -1,7 +1,7 @@
 """Degenerate answers: empty, repetitive, cut off, refusals, or in the wrong language.
 
-Such answers can have good scores: with sets of n-grams an answer that repeats one right phrase eight times
-scores as high as the phrase alone.
+Such answers can have good scores: with sets of n-grams an answer that repeats one right phrase
+eight times scores as high as the phrase alone.
 """
 
 import re
@@ -26,7 +26,9 @@ _REFUSALS: Final = (
     r"(抱歉|对不起|遗憾|不好意思)[^。！？\n]{0,30}(无法|不能|不便|没办法|没有办法|不可以)[^。！？\n]{0,12}",
     r"(我|本模型|本助手)(目前|暂时|还|并)?(无法|不能|不便)[^。！？\n]{0,6}",
 )
-_REQUEST_VERBS = r"(回答|提供|协助|帮助|满足|讨论|生成|给出|回应|评论|处理你的|处理您的|完成你的|完成您的|继续)"
+_REQUEST_VERBS = (
+    r"(回答|提供|协助|帮助|满足|讨论|生成|给出|回应|评论|处理你的|处理您的|完成你的|完成您的|继续)"
+)
 _REFUSAL = re.compile(
     rf"(?:{'|'.join(_REFUSALS)}){_REQUEST_VERBS}"
     r"|作为(一个|一款|一名)?(ai|人工智能|大?语言模型|大模型)[^。！？\n]{0,30}(无法|不能|不便|没有能力|还没学|还没有学)"
@@ -51,7 +53,12 @@ _SCRIPTS: Final = {
 
 
 def degenerate_flags(
-    output: str, *, finish_reason: str | None = None, prompt: str = "", reference: str = "", language: str | None = None
+    output: str,
+    *,
+    finish_reason: str | None = None,
+    prompt: str = "",
+    reference: str = "",
+    language: str | None = None,
 ) -> tuple[Flag, ...]:
     """Return in which ways an answer is degenerate, whether or not it is right; () for a good one.
 
@@ -106,7 +113,8 @@ def detect_language(text: str) -> str:
     counts = {name: len(script.findall(plain)) for name, script in _SCRIPTS.items()}
     if counts["ja"] * 4 >= counts["zh"]:  # Japanese is written with Chinese characters too
         counts["ja"] += counts.pop("zh") if counts["ja"] else 0
-    total, dominant = sum(counts.values()), max(counts, key=lambda name: counts[name])
+    total = sum(counts.values())
+    dominant = max(counts, key=lambda name: counts[name])
     return dominant if total >= NGRAM and counts[dominant] > 0.6 * total else ""
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 from pydantic.fields import FieldInfo
 
 from .._jobs.row_result import summarize_error
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 
@@ -30,7 +30,9 @@ class Evaluator:
 
 
 class EvaluationFailure(str):
-    """Class and message of the error that an evaluator raised on an answer; it stands where a score would."""
+    """Class and message of the error that an evaluator raised on an answer; it stands where a score
+    would.
+    """
 
     __slots__ = ()
 
@@ -38,18 +40,27 @@ class EvaluationFailure(str):
 class LocalEvaluator(Evaluator, ABC):
     """The base of evaluators that run here; a subclass has to define `evaluate`.
 
-    What reports, charts and `%qfeval` have to know of the metrics is declared by the properties, which a
-    subclass overrides by a property or by a plain attribute: `lower_is_better = frozenset({"errors"})`. What a
-    subclass annotates is a keyword of its constructor: `class Mine(LocalEvaluator): limit: int = 3`, `Mine(limit=5)`.
+    What reports, charts and `%qfeval` have to know of the metrics is declared by the properties,
+    which a subclass overrides by a property or by a plain attribute: `lower_is_better =
+    frozenset({"errors"})`. What a subclass annotates is a keyword of its constructor: `class
+    Mine(LocalEvaluator): limit: int = 3`, `Mine(limit=5)`.
     """
 
     def __init__(self, **values: Any) -> None:
-        names = {name for kind in type(self).__mro__ for name in vars(kind).get("__annotations__", ())}
+        names = {
+            name for kind in type(self).__mro__ for name in vars(kind).get("__annotations__", ())
+        }
         if unknown := tr(", ").join(values.keys() - names):
-            raise TypeError(tr("{kind} has no field {names}", kind=type(self).__name__, names=unknown))
+            raise TypeError(
+                tr("{kind} has no field {names}", kind=type(self).__name__, names=unknown)
+            )
         for name in names:
             default = getattr(type(self), name, None)
-            default = default.get_default(call_default_factory=True) if isinstance(default, FieldInfo) else default
+            default = (
+                default.get_default(call_default_factory=True)
+                if isinstance(default, FieldInfo)
+                else default
+            )
             setattr(self, name, values.get(name, default))
 
     @property
@@ -85,7 +96,8 @@ class LocalEvaluator(Evaluator, ABC):
     def evaluate_all(
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
-        """Return the metrics of many answers, by name for each; evaluators that call a model override it.
+        """Return the metrics of many answers, by name for each; evaluators that call a model
+        override it.
 
         An answer on which `evaluate` raises has the error in place of its scores.
 
@@ -149,7 +161,9 @@ class ExactMatchEvaluator(MetricEvaluator):
 
 
 class F1Evaluator(MetricEvaluator):
-    """F1 of the units that answer and reference share: characters, or with `recipe="qianfan"` words."""
+    """F1 of the units that answer and reference share: characters, or with `recipe="qianfan"`
+    words.
+    """
 
     def __init__(self, recipe: str = recipes.DEFAULT) -> None:
         super().__init__("f1", recipe)
@@ -193,7 +207,9 @@ class QianfanRuleEvaluator(QianfanEvaluator):
 
     def __post_init__(self) -> None:
         if not (self.using_similarity or self.using_accuracy):
-            raise InvalidArgumentError(tr("QianfanRuleEvaluator needs using_similarity=True or using_accuracy=True"))
+            raise InvalidArgumentError(
+                tr("QianfanRuleEvaluator needs using_similarity=True or using_accuracy=True")
+            )
 
     def conf(self) -> dict[str, Any]:  # noqa: D102
         modes = {"similarity": self.using_similarity, "accuracy": self.using_accuracy}
@@ -243,7 +259,8 @@ class QianfanRefereeEvaluator(QianfanEvaluator):
         if self.app_id <= 0 or self.prompt_max_score < 1:
             raise InvalidArgumentError(
                 tr(
-                    "QianfanRefereeEvaluator(app_id={app_id}, prompt_max_score={score}): app_id is the number of an "
+                    "QianfanRefereeEvaluator(app_id={app_id}, prompt_max_score={score}): app_id "
+                    "is the number of an "
                     "application, from the console; the score is 1 or more",
                     app_id=repr(self.app_id),
                     score=repr(self.prompt_max_score),
@@ -278,7 +295,9 @@ class ManualEvaluatorDimension:
 
 @dataclass(frozen=True)
 class QianfanManualEvaluator(QianfanEvaluator):
-    """People, on the platform's page, by at most four dimensions, of which 满意度 is always the first."""
+    """People, on the platform's page, by at most four dimensions, of which 满意度 is always the
+    first.
+    """
 
     evaluation_dimensions: Sequence[ManualEvaluatorDimension | str] = field(default_factory=tuple)
     mode: ClassVar[str] = "manual"
@@ -300,7 +319,8 @@ class QianfanManualEvaluator(QianfanEvaluator):
             )
         return {
             "evaluationDimension": [
-                {"dimension": d.dimension} | ({"description": d.description} if d.description else {})
+                {"dimension": d.dimension}
+                | ({"description": d.description} if d.description else {})
                 for d in (ManualEvaluatorDimension(FIRST_DIMENSION), *others)
             ]
         }

@@ -4,21 +4,24 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .evaluator import LocalEvaluator
 
 ScoringFunction = Callable[..., float | Mapping[str, float]]
-"""A function of any of `input`, `reference` and `output`; it returns a number, or numbers by name."""
+"""A function of any of `input`, `reference` and `output`; it returns a number, or numbers by
+name.
+"""
 
 
 @dataclass(frozen=True)
 class FunctionEvaluator(LocalEvaluator):
-    """A scoring function of your own, whose name is the metric's: `FunctionEvaluator(day_is_right)`.
+    """A scoring function of your own, whose name is the metric's:
+    `FunctionEvaluator(day_is_right)`.
 
     Args:
-        function: takes any of `input`, `reference` and `output` by these names; returns a number or a truth
-            value, higher being better, or a dictionary of them.
+        function: takes any of `input`, `reference` and `output` by these names; returns a number or
+            a truth value, higher being better, or a dictionary of them.
 
     Raises:
         InvalidArgumentError: its parameters have other names.
@@ -31,7 +34,8 @@ class FunctionEvaluator(LocalEvaluator):
         if not names or not names.keys() <= {"input", "reference", "output"}:
             raise InvalidArgumentError(
                 tr(
-                    "{function}({parameters}) cannot score: name its parameters output (the answer), reference "
+                    "{function}({parameters}) cannot score: name its parameters output (the "
+                    "answer), reference "
                     "(the expected answer) and input (the question), those that it needs",
                     function=self._name(),
                     parameters=", ".join(names),
@@ -67,6 +71,10 @@ def to_evaluator(value: LocalEvaluator | ScoringFunction) -> LocalEvaluator:
         return value
     if inspect.isclass(value) or not callable(value):
         raise InvalidArgumentError(
-            tr("{value!r} cannot score: give an evaluator, such as ExactMatchEvaluator(), or a function", value=value)
+            tr(
+                "{value!r} cannot score: give an evaluator, such as ExactMatchEvaluator(), or a "
+                "function",
+                value=value,
+            )
         )
     return FunctionEvaluator(value)

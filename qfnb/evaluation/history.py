@@ -1,4 +1,6 @@
-"""Earlier evaluations: listed, opened again, and compared with each other on the questions that both have."""
+"""Earlier evaluations: listed, opened again, and compared with each other on the questions that
+both have.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .._frames import frame_class
-from .._language import tr, trn
-from .._text import did_you_mean, labelled
+from ..base.language import tr, trn
+from ..base.text import did_you_mean, labelled
 from ..errors import InvalidArgumentError
 from .report import EvaluationResult, archive, files, sources, text
 from .samples import Sample
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 HISTORY_COLUMNS: Final = (
-    "id", "created", "dataset", "digest", "questions", "models", "metrics", "scores", "failed", "sandbox",
+    "id", "created", "dataset", "digest", "questions", "models", "metrics", "scores", "failed",
+    "sandbox",
     "sandbox_models", "problem",
 )  # fmt: skip
 
@@ -26,20 +29,23 @@ HISTORY_COLUMNS: Final = (
 def history() -> pd.DataFrame:
     """Return every evaluation of this user as a DataFrame, the newest first.
 
-    Columns: id, created, dataset (its name), digest (of its questions and references), questions, models, metrics,
-    scores ({model: {metric: mean}}), failed (questions without an answer), sandbox (whether it answered),
-    sandbox_models (for which models it did), problem (why a file cannot be read). The newest 200 are kept, up to
-    200 MB, in the folder `history` of the state folder.
+    Columns: id, created, dataset (its name), digest (of its questions and references), questions,
+    models, metrics, scores ({model: {metric: mean}}), failed (questions without an answer), sandbox
+    (whether it answered), sandbox_models (for which models it did), problem (why a file cannot be
+    read). The newest 200 are kept, up to 200 MB, in the folder `history` of the state folder.
     """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
     rows = [_columns_of(entry) for entry in archive.list_entries()]
-    frame: pd.DataFrame = frame_class("HistoryTable")(pd.DataFrame(rows, columns=list(HISTORY_COLUMNS)))
+    frame: pd.DataFrame = frame_class("HistoryTable")(
+        pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
+    )
     return frame
 
 
 def open_report(id: str | None = None) -> EvaluationResult:  # noqa: A002
-    """Return the report of an earlier evaluation; it shows, saves and exports what the fresh one did.
+    """Return the report of an earlier evaluation; it shows, saves and exports what the fresh one
+    did.
 
     Args:
         id: of `history()`, or its beginning; default the newest.
@@ -59,7 +65,8 @@ class Diff:
         shared: the number of questions that both have.
         only_earlier, only_later: the numbers of questions that only one has.
         remarks: what is not the same in both besides the models.
-        report: both on the shared questions; its `compared` pairs are those of a model then and now.
+        report: both on the shared questions; its `compared` pairs are those of a model then and
+            now.
     """
 
     earlier: str
@@ -76,19 +83,34 @@ class Diff:
         first = [pair for pair in report.comparisons if pair.metric == report.metric_names[0]]
         lines = [self.shared_sentence(), self.which(), *self.remarks]
         for pair in first:
-            lines += [text.comparison_sentence(pair), text.counts_sentence(pair), *text.power_sentences(pair)]
-        others = [text.comparison_sentence(pair) for pair in report.comparisons if pair not in first]
+            lines += [
+                text.comparison_sentence(pair),
+                text.counts_sentence(pair),
+                *text.power_sentences(pair),
+            ]
+        others = [
+            text.comparison_sentence(pair) for pair in report.comparisons if pair not in first
+        ]
         units = [pair.test.interval.units for pair in first]
         return [
-            line for line in [*lines, *others, text.rough_sentence(units, is_clustered=bool(report.cluster))] if line
+            line
+            for line in [
+                *lines,
+                *others,
+                text.rough_sentence(units, is_clustered=bool(report.cluster)),
+            ]
+            if line
         ]
 
     def shared_sentence(self) -> str:
         """Return how many questions are in both, and how many are not."""
         if not self.only_earlier and not self.only_later:
-            return trn("Both have the same {n} question.", "Both have the same {n} questions.", self.shared)
+            return trn(
+                "Both have the same {n} question.", "Both have the same {n} questions.", self.shared
+            )
         return tr(
-            "{shared} questions are in both and are compared; {earlier} only in the earlier evaluation, "
+            "{shared} questions are in both and are compared; {earlier} only in the earlier "
+            "evaluation, "
             "{later} only in the later one.",
             shared=f"{self.shared:,}",
             earlier=f"{self.only_earlier:,}",
@@ -100,7 +122,9 @@ class Diff:
         return f"{self.earlier} → {self.later}"
 
     def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
-        """Write the comparison and its report to a .html, .md, .csv, .xlsx or .json file; return its path."""
+        """Write the comparison and its report to a .html, .md, .csv, .xlsx or .json file; return
+        its path.
+        """
         return files.save_report(self.report, Path(path).expanduser(), pictures, self.lines())
 
     def __repr__(self) -> str:
@@ -112,31 +136,43 @@ def diff(
     later: str | EvaluationResult | None = None,
     models: tuple[str, str] | None = None,
 ) -> Diff:
-    """Compare two evaluations on the questions that both have, by question, reference and conversation.
+    """Compare two evaluations on the questions that both have, by question, reference and
+    conversation.
 
-    Every model of both is compared with itself, then and now; where they share none, their last models are compared.
+    Every model of both is compared with itself, then and now; where they share none, their last
+    models are compared.
 
     Args:
-        earlier: an id of `history()` or a report; default the one before `later` with the same questions.
+        earlier: an id of `history()` or a report; default the one before `later` with the same
+            questions.
         later: likewise; default the newest.
         models: one of each to compare instead.
 
     Raises:
-        InvalidArgumentError: an evaluation or a model does not exist, or they share no question or no metric.
+        InvalidArgumentError: an evaluation or a model does not exist, or they share no question or
+            no metric.
     """
     after = _resolve(later or _newest().id)
     before = _resolve(earlier or _previous(after).id)
     if before.id == after.id:
-        raise InvalidArgumentError(tr("{id} is one evaluation: a comparison takes two", id=before.id))
+        raise InvalidArgumentError(
+            tr("{id} is one evaluation: a comparison takes two", id=before.id)
+        )
     positions = _match_questions(before, after)
     pairs = _pair_models(before, after, models)
     metrics, remarks = _shared_metrics(before, after)
     labels = tuple(_labels_of(*pair) for pair in pairs)
     halves = [
         _half(
-            report, dict(zip((pair[side] for pair in pairs), (label[side] for label in labels), strict=True)), indexes
+            report,
+            dict(
+                zip((pair[side] for pair in pairs), (label[side] for label in labels), strict=True)
+            ),
+            indexes,
         )
-        for side, (report, indexes) in enumerate(((before, [*positions]), (after, [*positions.values()])))
+        for side, (report, indexes) in enumerate(
+            ((before, [*positions]), (after, [*positions.values()]))
+        )
     ]
     report = replace(
         after,
@@ -153,7 +189,9 @@ def diff(
         compared=labels,
     )
     shared = len(positions)
-    only_before, only_after = (len(archive.question_keys(each)) - shared for each in (before, after))
+    only_before, only_after = (
+        len(archive.question_keys(each)) - shared for each in (before, after)
+    )
     remarks = (*remarks, *_changed_prompts(before, after))
     result = Diff(before.id, after.id, shared, only_before, only_after, remarks, report)
     notes = (result.which(), result.shared_sentence(), *remarks, *report.notes)
@@ -164,9 +202,20 @@ def _columns_of(entry: archive.Entry) -> dict[str, Any]:
     import pandas as pd  # noqa: PLC0415
 
     created = pd.Timestamp.fromtimestamp(entry.created).floor("s")
-    scores = {model: {name: mean[0] for name, mean in row.items()} for model, row in entry.scores.items()}
-    texts = {"id": entry.id, "dataset": entry.dataset, "digest": entry.digest, "problem": entry.problem}
-    lists = {"models": [*entry.models], "metrics": [*entry.metrics], "sandbox_models": [*entry.sandbox_models]}
+    scores = {
+        model: {name: mean[0] for name, mean in row.items()} for model, row in entry.scores.items()
+    }
+    texts = {
+        "id": entry.id,
+        "dataset": entry.dataset,
+        "digest": entry.digest,
+        "problem": entry.problem,
+    }
+    lists = {
+        "models": [*entry.models],
+        "metrics": [*entry.metrics],
+        "sandbox_models": [*entry.sandbox_models],
+    }
     numbers = {"questions": entry.questions, "failed": entry.failed, "sandbox": entry.from_sandbox}
     return {**texts, "created": created, **lists, "scores": scores, **numbers}
 
@@ -178,19 +227,26 @@ def _resolve(value: str | EvaluationResult) -> EvaluationResult:
 def _newest() -> archive.Entry:
     entries = [entry for entry in archive.list_entries() if not entry.problem]
     if not entries:
-        raise InvalidArgumentError(tr("no evaluation is in the history yet: qfnb.compare(...) or %qfeval makes one"))
+        raise InvalidArgumentError(
+            tr("no evaluation is in the history yet: qfnb.compare(...) or %qfeval makes one")
+        )
     return entries[0]
 
 
 def _previous(report: EvaluationResult) -> archive.Entry:
     """Return the newest evaluation before a report that has the same questions."""
     entries = [entry for entry in archive.list_entries() if not entry.problem]
-    ids, digest = [entry.id for entry in entries], archive.digest_questions(report)
+    ids = [entry.id for entry in entries]
+    digest = archive.digest_questions(report)
     earlier = entries[ids.index(report.id) + 1 :] if report.id in ids else entries
     match = next((entry for entry in earlier if entry.digest == digest), None)
     if match is None:
         raise InvalidArgumentError(
-            tr("no earlier evaluation has the same questions as {id}: name two, `%qfeval list` shows all", id=report.id)
+            tr(
+                "no earlier evaluation has the same questions as {id}: name two, `%qfeval list` "
+                "shows all",
+                id=report.id,
+            )
         )
     return match
 
@@ -207,9 +263,11 @@ def _match_questions(before: EvaluationResult, after: EvaluationResult) -> dict[
     if not positions:
         raise InvalidArgumentError(
             tr(
-                "the two evaluations share no question: {n_before} in {before}, {n_after} in {after}; "
+                "the two evaluations share no question: {n_before} in {before}, {n_after} in "
+                "{after}; "
                 "a question is the same where prompt, reference and conversation are",
-                n_before=f"{len(old):,}", n_after=f"{len(new):,}", before=_named(before), after=_named(after),
+                n_before=f"{len(old):,}", n_after=f"{len(new):,}", before=_named(before),
+                after=_named(after),
             )
         )  # fmt: skip
     return positions
@@ -225,7 +283,8 @@ def _pair_models(
     if models is not None:
         for name, report in zip(models, (before, after), strict=True):
             if name not in report.models:
-                hint, names = did_you_mean(name, report.models), tr(", ").join(report.models)
+                hint = did_you_mean(name, report.models)
+                names = tr(", ").join(report.models)
                 raise InvalidArgumentError(
                     tr(
                         "{id} has no model {name!r}{hint}: it has {names}",
@@ -244,19 +303,24 @@ def _labels_of(old: str, new: str) -> tuple[str, str]:
     return tr("{model} (earlier)", model=old), tr("{model} (later)", model=new)
 
 
-def _shared_metrics(before: EvaluationResult, after: EvaluationResult) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _shared_metrics(
+    before: EvaluationResult, after: EvaluationResult
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the metrics that both count alike, and remarks on those that they do not.
 
     Raises:
         InvalidArgumentError: there are none.
     """
     relative = {verdict.metric for report in (before, after) for verdict in report.verdicts}
-    both = [name for name in after.metric_names if name in before.metric_names and name not in relative]
+    both = [
+        name for name in after.metric_names if name in before.metric_names and name not in relative
+    ]
     alike = tuple(name for name in both if before.counting.get(name) == after.counting.get(name))
     remarks = [
         tr(
             "{metric} is left out, it was counted in another way: {before}, now {after}",
-            metric=text.metric_title(name), before=before.recipes.get(name, name), after=after.recipes.get(name, name),
+            metric=text.metric_title(name), before=before.recipes.get(name, name),
+            after=after.recipes.get(name, name),
         )
         for name in both
         if name not in alike
@@ -270,26 +334,44 @@ def _shared_metrics(before: EvaluationResult, after: EvaluationResult) -> tuple[
     ]
     if not alike:
         names = [tr(", ").join(report.metric_names) or tr("none") for report in (before, after)]
-        reason = "\n".join(remarks) or tr("{before} then, {after} now", before=names[0], after=names[1])
+        reason = "\n".join(remarks) or tr(
+            "{before} then, {after} now", before=names[0], after=names[1]
+        )
         raise InvalidArgumentError(
-            tr("the two evaluations share no metric: {reason}\n`%qfeval rescore` counts both alike", reason=reason)
+            tr(
+                "the two evaluations share no metric: {reason}\n`%qfeval rescore` counts both "
+                "alike",
+                reason=reason,
+            )
         )
     return alike, tuple(remarks)
 
 
 def _changed_prompts(before: EvaluationResult, after: EvaluationResult) -> list[str]:
-    names = [name for name, template in after.prompts.items() if before.prompts.get(name, template) != template]
-    return [labelled(tr("Prompts with another text than before"), tr(", ").join(names))] if names else []
+    names = [
+        name
+        for name, template in after.prompts.items()
+        if before.prompts.get(name, template) != template
+    ]
+    return (
+        [labelled(tr("Prompts with another text than before"), tr(", ").join(names))]
+        if names
+        else []
+    )
 
 
 def _half(
     report: EvaluationResult, labels: Mapping[str, str], indexes: Sequence[int]
 ) -> tuple[list[Sample], dict[str, str]]:
-    """Return the samples of the shared questions under their new labels and indexes, and the origins."""
+    """Return the samples of the shared questions under their new labels and indexes, and the
+    origins.
+    """
     position = {index: number for number, index in enumerate(indexes)}
     samples = [
         replace(sample, model=labels[sample.model], index=position[sample.index])
         for sample in report.records
         if sample.model in labels and sample.index in position
     ]
-    return samples, {labels[model]: origin for model, origin in report.origins.items() if model in labels}
+    return samples, {
+        labels[model]: origin for model, origin in report.origins.items() if model in labels
+    }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Any, Final, Protocol
 
-from .._language import tr
-from .._text import cut_to_tokens, format_value
+from ..base.language import tr
+from ..base.text import cut_to_tokens, format_value
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..metrics.choice import CHOICE_LETTERS, multiple_choice
@@ -44,7 +44,11 @@ class RegexEvaluator(LocalEvaluator):
             re.compile(self.pattern)
         except re.error as error:
             raise InvalidArgumentError(
-                tr("pattern={pattern}: not a regular expression: {error}", pattern=repr(self.pattern), error=error)
+                tr(
+                    "pattern={pattern}: not a regular expression: {error}",
+                    pattern=repr(self.pattern),
+                    error=error,
+                )
             ) from None
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
@@ -93,12 +97,17 @@ class ChoiceEvaluator(LocalEvaluator):
         return {"choice": multiple_choice(output, reference, self.letters)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        return {"choice": recipes.with_version("choice", tr("choice of {letters}", letters=self.letters))}
+        return {
+            "choice": recipes.with_version(
+                "choice", tr("choice of {letters}", letters=self.letters)
+            )
+        }
 
 
 @dataclass(frozen=True)
 class NumberEvaluator(LocalEvaluator):
-    """1 when the number of the answer is the reference's, in whatever notation and unit of its kind, else 0.
+    """1 when the number of the answer is the reference's, in whatever notation and unit of its
+    kind, else 0.
 
     Args:
         tolerance: the largest relative difference, from 0; 0.01 is one percent.
@@ -158,7 +167,8 @@ class EmbeddingEvaluator(LocalEvaluator):
 
 @dataclass(frozen=True)
 class GuardEvaluator(LocalEvaluator):
-    """1 for a degenerate answer (see `degenerate_flags`), else 0, and the share of it that is repetition.
+    """1 for a degenerate answer (see `degenerate_flags`), else 0, and the share of it that is
+    repetition.
 
     Args:
         language: `zh`, `en`, `ja` or `ko`, default that of the reference.
@@ -168,12 +178,16 @@ class GuardEvaluator(LocalEvaluator):
     lower_is_better = frozenset({"degenerate", "repetition"})
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        flags = degenerate.degenerate_flags(output, prompt=input, reference=reference, language=self.language)
+        flags = degenerate.degenerate_flags(
+            output, prompt=input, reference=reference, language=self.language
+        )
         return {"degenerate": float(bool(flags)), "repetition": degenerate.repetition(output)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {
-            "degenerate": tr("empty, repetitive, a refusal or in the wrong language; less is better"),
+            "degenerate": tr(
+                "empty, repetitive, a refusal or in the wrong language; less is better"
+            ),
             "repetition": tr("share of repeated n-grams; less is better"),
         }
 
@@ -197,10 +211,14 @@ class OpenCompassLocalEvaluator(LocalEvaluator):
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
         scores = self.open_compass_evaluator.score(predictions=[output], references=[reference])
-        return {name: float(value) for name, value in scores.items() if isinstance(value, (int, float))}
+        return {
+            name: float(value) for name, value in scores.items() if isinstance(value, (int, float))
+        }
 
 
-OTHER_EVALUATORS: Final[Mapping[str, type[EmbeddingEvaluator | GuardEvaluator | IFEvalEvaluator]]] = {
+OTHER_EVALUATORS: Final[
+    Mapping[str, type[EmbeddingEvaluator | GuardEvaluator | IFEvalEvaluator]]
+] = {
     "degenerate": GuardEvaluator,
     "embedding_similarity": EmbeddingEvaluator,
     "ifeval": IFEvalEvaluator,
@@ -211,8 +229,11 @@ METRIC_NAMES: Final = (*recipes.METRICS, *OTHER_EVALUATORS)
 """All names that `evaluators_by_name`, `%qfeval --metrics` and Tab know."""
 
 
-def evaluators_by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) -> list[LocalEvaluator]:
-    """Return an evaluator for each metric: `evaluators_by_name(["rouge_l", "bleu4"], recipe="qianfan")`.
+def evaluators_by_name(
+    metrics: Sequence[str], recipe: str = recipes.DEFAULT
+) -> list[LocalEvaluator]:
+    """Return an evaluator for each metric: `evaluators_by_name(["rouge_l", "bleu4"],
+    recipe="qianfan")`.
 
     Args:
         metrics: of `METRIC_NAMES`.
@@ -222,7 +243,9 @@ def evaluators_by_name(metrics: Sequence[str], recipe: str = recipes.DEFAULT) ->
         InvalidArgumentError: a metric or the recipe is unknown.
     """
     if isinstance(metrics, str):
-        raise InvalidArgumentError(tr("metrics={name}: it is a list of names, [{name}]", name=repr(metrics)))
+        raise InvalidArgumentError(
+            tr("metrics={name}: it is a list of names, [{name}]", name=repr(metrics))
+        )
     others = OTHER_EVALUATORS
     return [others[name]() if name in others else MetricEvaluator(name, recipe) for name in metrics]
 
@@ -231,12 +254,16 @@ Vector = Sequence[float]
 
 
 def embedding_similarity(
-    outputs: Sequence[str], references: Sequence[str], embedding: Embedding | None = None, worker_num: int = 4
+    outputs: Sequence[str],
+    references: Sequence[str],
+    embedding: Embedding | None = None,
+    worker_num: int = 4,
 ) -> list[float]:
-    """Return the cosine of each answer and its reference, -1 to 1; equal texts are sent once, 16 in a call.
+    """Return the cosine of each answer and its reference, -1 to 1; equal texts are sent once, 16 in
+    a call.
 
-    NaN where a text is empty or its call failed. Texts longer than a preset model takes are compared by their
-    beginning.
+    NaN where a text is empty or its call failed. Texts longer than a preset model takes are
+    compared by their beginning.
 
     Args:
         outputs: the answers.
@@ -247,9 +274,12 @@ def embedding_similarity(
     client = embedding or Embedding()
     name = client.model or catalog.default_model("embedding")
     model_row = None if client.endpoint else catalog.asked_model("embedding", name)
-    output_texts, reference_texts = [[_beginning(text, model_row) for text in texts] for texts in (outputs, references)]
+    output_texts, reference_texts = [
+        [_beginning(text, model_row) for text in texts] for texts in (outputs, references)
+    ]
     unique = [text for text in dict.fromkeys([*output_texts, *reference_texts]) if text.strip()]
-    group_size = 1 if model_row and model_row.id == "tao-8k" else MAX_TEXTS  # API page of /v2/embeddings
+    # API page of /v2/embeddings
+    group_size = 1 if model_row and model_row.id == "tao-8k" else MAX_TEXTS
     vectors = _embed_texts(client, unique, worker_num, group_size)
     return [
         cosine(vectors.get(output, ()), vectors.get(reference, ()))
@@ -270,7 +300,9 @@ def cosine(first: Vector, second: Vector) -> float:
     return sum(map(mul, first, second)) / size if size and len(first) == len(second) else math.nan
 
 
-def _embed_texts(embedding: Embedding, texts: Sequence[str], worker_num: int, group_size: int) -> dict[str, Vector]:
+def _embed_texts(
+    embedding: Embedding, texts: Sequence[str], worker_num: int, group_size: int
+) -> dict[str, Vector]:
     groups = [texts[start : start + group_size] for start in range(0, len(texts), group_size)]
     replies = embedding.batch_do(groups, worker_num=worker_num).results() if groups else []
     return {

@@ -1,10 +1,12 @@
-"""Ask models the same questions, score the answers, compare two models. Source: seed 000 (EvaluationManager)."""
+"""Ask models the same questions, score the answers, compare two models. Source: seed 000
+(EvaluationManager).
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
-from .._language import tr
-from .._text import is_missing
+from ..base.language import tr
+from ..base.text import is_missing
 from ..batching.batch import Batch
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
@@ -34,12 +36,12 @@ class EvaluationManager:
     Args:
         local_evaluators: evaluators that run here, or functions as in `compare`.
         qianfan_evaluators: evaluators of the platform, one of each kind at most.
-        pre_processors: functions that every answer goes through before local evaluators see it; called with
-            the answer, `input=` and `reference=`.
+        pre_processors: functions that every answer goes through before local evaluators see it;
+            called with the answer, `input=` and `reference=`.
 
     Raises:
-        InvalidArgumentError: both kinds of evaluators are given, or none, one of the platform twice, or two for the
-            same metric.
+        InvalidArgumentError: both kinds of evaluators are given, or none, one of the platform
+            twice, or two for the same metric.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class EvaluationManager:
         self.pre_processors = list(pre_processors or ())
         kinds = [type(evaluator) for evaluator in self.qianfan_evaluators]
         if duplicate := next((kind for kind in kinds if kinds.count(kind) > 1), None):
-            raise InvalidArgumentError(tr("two {name}: the platform takes one of each kind", name=duplicate.__name__))
+            raise InvalidArgumentError(
+                tr("two {name}: the platform takes one of each kind", name=duplicate.__name__)
+            )
 
     def eval(
         self,
@@ -80,18 +84,20 @@ class EvaluationManager:
     ) -> EvaluationResult | None:
         """Ask every model every question of the dataset, and score the answers.
 
-        A question that fails is reported as failed, never scored as a wrong answer. Answers are journalled:
-        the same call again sends only the questions without an answer.
+        A question that fails is reported as failed, never scored as a wrong answer. Answers are
+        journalled: the same call again sends only the questions without an answer.
 
         Args:
             llms: services, published models, trainers or `ChatCompletion`s, the baseline first.
-            dataset: rows with prompt and response: a Dataset, a DataFrame or a list of dictionaries.
+            dataset: rows with prompt and response: a Dataset, a DataFrame or a list of
+                dictionaries.
             worker_num: questions at a time for each model.
             budget: CNY that each model may cost; questions beyond it are failed rows.
             budget_tokens: tokens that each model may use, for models without a known price.
-            cluster: a column whose rows belong together, which intervals and tests then account for.
-            prompts: templates over the columns, `{name: "...{prompt}..."}` or a list: every model answers every
-                question by each of them, and they share what a model may cost.
+            cluster: a column whose rows belong together, which intervals and tests then account
+                for.
+            prompts: templates over the columns, `{name: "...{prompt}..."}` or a list: every model
+                answers every question by each of them, and they share what a model may cost.
             n: answers to each question, by each model and prompt.
             k: of pass@k, 1 to n; by default 1 and n.
             **options: of `ChatCompletion.do`, for all questions.
@@ -100,8 +106,8 @@ class EvaluationManager:
             The report; None when people have to judge on the platform first.
 
         Raises:
-            InvalidArgumentError: models or questions are missing, the evaluators cannot judge such models, or a
-                prompt, n or k is wrong.
+            InvalidArgumentError: models or questions are missing, the evaluators cannot judge such
+                models, or a prompt, n or k is wrong.
         """
         if not self.qianfan_evaluators:
             run = self.start(
@@ -139,16 +145,19 @@ class EvaluationManager:
         k: int | Sequence[int] | None = None,
         **options: Unpack[ChatOptions],
     ) -> EvaluationRun:
-        """Start what `eval` does, with the same arguments or models by label, and return at once; `.report()` waits.
+        """Start what `eval` does, with the same arguments or models by label, and return at once;
+        `.report()` waits.
 
         Raises:
-            InvalidArgumentError: models or questions are missing, a prompt, n or k is wrong, or the evaluators are
-                the platform's.
+            InvalidArgumentError: models or questions are missing, a prompt, n or k is wrong, or the
+                evaluators are the platform's.
         """
         self._require_local_evaluators("start")
         cluster = cluster or getattr(dataset, "cluster", "")
-        templates, ks = {} if prompts is None else parse_prompts(prompts), validate_repeats(n, k)
-        models, rows = llms if isinstance(llms, Mapping) else [*llms], rows_of(dataset)
+        templates = {} if prompts is None else parse_prompts(prompts)
+        ks = validate_repeats(n, k)
+        models = llms if isinstance(llms, Mapping) else [*llms]
+        rows = rows_of(dataset)
         if not models or not rows:
             raise InvalidArgumentError(
                 tr(
@@ -162,7 +171,9 @@ class EvaluationManager:
                 if isinstance(evaluator, ComparingEvaluator):
                     evaluator.compare_answers([])  # raises: there is nothing to compare
         prompted = prompted_questions(rows, templates, cluster) if templates else {}
-        questions = next(iter(prompted.values())) if prompted else questions_of(rows, cluster=cluster)
+        questions = (
+            next(iter(prompted.values())) if prompted else questions_of(rows, cluster=cluster)
+        )
         run = EvaluationRun(
             questions,
             self.local_evaluators,
@@ -193,9 +204,11 @@ class EvaluationManager:
         Args:
             dataset: a Dataset, a DataFrame, a batch, or a list of dictionaries.
             output_column: the column with the outputs; several columns are several models.
-            reference_column: the column with the expected answers, default `response`, `expected_output`, ...
+            reference_column: the column with the expected answers, default `response`,
+                `expected_output`, ...
             input_column: the column with the questions.
-            model: a label for each output column, default the columns' names, of a batch its model's.
+            model: a label for each output column, default the columns' names, of a batch its
+                model's.
             cluster: a column whose rows belong together.
 
         Raises:
@@ -235,7 +248,8 @@ class EvaluationManager:
 
     @staticmethod
     def fetch(task: str) -> EvaluationResult | None:
-        """Return the report of an evaluation on the platform by its id, `ame-...`, waiting for its end.
+        """Return the report of an evaluation on the platform by its id, `ame-...`, waiting for its
+        end.
 
         None when people have to judge there first.
 

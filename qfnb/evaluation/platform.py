@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from .._jsonl_csv_parquet import RowError
-from .._language import tr
+from ..base.language import tr
 from ..config import settings
 from ..connect import platform_info
 from ..dataset import file_reader
@@ -81,7 +81,9 @@ def evaluate_on_platform(
         conf |= evaluator.conf()
     versions = [{"modelId": model.set_id, "modelVersionId": model.id} for model in models]
     name = f"sdk_eval_{secrets.token_hex(5)}"
-    task = Repository.create_evaluation_task(name, versions, dataset.release(), conf).data.eval_id_str
+    task = Repository.create_evaluation_task(
+        name, versions, dataset.release(), conf
+    ).data.eval_id_str
     points = [e.prompt_max_score for e in evaluators if isinstance(e, QianfanRefereeEvaluator)]
     return fetch_report(task, max(points, default=0))
 
@@ -89,7 +91,8 @@ def evaluate_on_platform(
 def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
     """Return the report of a task, waiting for its end; None when people have to judge first.
 
-    Of a task that is done in part the finished versions have scores; the rows of the others are failed rows.
+    Of a task that is done in part the finished versions have scores; the rows of the others are
+    failed rows.
 
     Raises:
         QianfanError: none of its models could be evaluated.
@@ -98,7 +101,8 @@ def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
     if info.state == wire.MANUAL_STARTED:
         return None
     platform_metrics = {
-        _model_label(item): item.effect_metric.to_wire() for item in Repository.get_evaluation_result(task).data
+        _model_label(item): item.effect_metric.to_wire()
+        for item in Repository.get_evaluation_result(task).data
     }
     report = _build_report([*_export_rows(task)], platform_metrics, info)
     scales = {"judge_score": (0.0, float(max_points))} if max_points else {}
@@ -130,7 +134,9 @@ def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
     ).data
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         path = download(done.download_url, Path(folder) / "results.zip", MAX_RESULT_BYTES)
-        lines = file_reader.read_path(path, "zip", max_bytes=MAX_UNPACKED_BYTES, name=f"the results of {task}")
+        lines = file_reader.read_path(
+            path, "zip", max_bytes=MAX_UNPACKED_BYTES, name=f"the results of {task}"
+        )
     raise_problems([(location, value) for location, value in lines if isinstance(value, RowError)])
     for _, value in lines:
         yield from _flatten_rows(value if isinstance(value, list) else [value])
@@ -140,19 +146,29 @@ def _flatten_rows(values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a line, which some versions nest by prompt."""
     for value in values:
         if "model_content" in value:
-            yield from ({"Prompt问题": value.get("prompt", ""), **row} for row in value["model_content"])
+            yield from (
+                {"Prompt问题": value.get("prompt", ""), **row} for row in value["model_content"]
+            )
         else:
             yield value
 
 
 def _build_report(
-    rows: Sequence[Mapping[str, Any]], platform_metrics: Mapping[str, Mapping[str, Any]], info: wire.TaskDetail
+    rows: Sequence[Mapping[str, Any]],
+    platform_metrics: Mapping[str, Mapping[str, Any]],
+    info: wire.TaskDetail,
 ) -> EvaluationResult:
     if not rows:
         raise QianfanError(
-            tr("evaluation {id} ended as {state} without any result", id=info.evaluation_id_str, state=repr(info.state))
+            tr(
+                "evaluation {id} ended as {state} without any result",
+                id=info.evaluation_id_str,
+                state=repr(info.state),
+            )
         )
-    failed = {_model_label(unit): unit.message for unit in info.eval_units if unit.state in FAILED_STATES}
+    failed = {
+        _model_label(unit): unit.message for unit in info.eval_units if unit.state in FAILED_STATES
+    }
     samples = [*_parse_samples(rows, failed)]
     questions = {sample.index: sample for sample in samples}
     samples += [
@@ -169,8 +185,11 @@ def _build_report(
     return EvaluationResult(*tables, platform=platform_metrics, notes=notes, origins=origins)
 
 
-def _parse_samples(rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str]) -> Iterator[Sample]:
-    """Yield the rows as samples; a question has the same index for all models, even if one lacks others.
+def _parse_samples(
+    rows: Sequence[Mapping[str, Any]], failed: Mapping[str, str]
+) -> Iterator[Sample]:
+    """Yield the rows as samples; a question has the same index for all models, even if one lacks
+    others.
 
     A row without an answer and without scores has failed: the platform scores every answer.
     """

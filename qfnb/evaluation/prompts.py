@@ -1,17 +1,21 @@
-"""Prompts and repeats of an evaluation: checked before anything is sent, and put into what each model is asked."""
+"""Prompts and repeats of an evaluation: checked before anything is sent, and put into what each
+model is asked.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from .._language import tr
-from .._text import clip, labelled
+from ..base.language import tr
+from ..base.text import clip, labelled
 from ..batching.request_spec import PromptTemplate
 from ..errors import InvalidArgumentError
 from .samples import PROMPT, Question, questions_of, to_text, unique_labels
 
 Prompts = Mapping[str, str] | Sequence[str]
-"""Templates over the columns of the data, by name, or in a list: then their names are P1, P2, ..."""
+"""Templates over the columns of the data, by name, or in a list: then their names are P1, P2,
+...
+"""
 
 AS_IT_IS: Final = "{prompt}"  # the template that sends the column of the prompts and nothing else
 
@@ -20,34 +24,55 @@ def parse_prompts(prompts: Prompts) -> dict[str, str]:
     """Return templates by name.
 
     Raises:
-        InvalidArgumentError: there is none; a name occurs twice, or a text; or a template names no column.
+        InvalidArgumentError: there is none; a name occurs twice, or a text; or a template names no
+            column.
     """
     if isinstance(prompts, str) or not isinstance(prompts, (Mapping, Sequence)):
         raise InvalidArgumentError(
-            tr("prompts={value}: a list of templates, or {{name: template}}", value=clip(repr(prompts), 80))
+            tr(
+                "prompts={value}: a list of templates, or {{name: template}}",
+                value=clip(repr(prompts), 80),
+            )
         )
     if not prompts:
-        raise InvalidArgumentError(tr("prompts: there is none; a template is e.g. {example!r}", example=AS_IT_IS))
-    named = prompts if isinstance(prompts, Mapping) else {f"P{n}": text for n, text in enumerate(prompts, 1)}
+        raise InvalidArgumentError(
+            tr("prompts: there is none; a template is e.g. {example!r}", example=AS_IT_IS)
+        )
+    named = (
+        prompts
+        if isinstance(prompts, Mapping)
+        else {f"P{n}": text for n, text in enumerate(prompts, 1)}
+    )
     templates: dict[str, str] = {}
     for key, text in named.items():
         name = str(key).strip()
         if not name or name in templates:
-            raise InvalidArgumentError(tr("prompts: the name {name!r} is empty or occurs twice", name=name))
-        _parse_template(name, text)
-        if earlier := next((other for other, template in templates.items() if template == text), ""):
             raise InvalidArgumentError(
-                tr("prompts: {name} and {earlier} are the same text: each once", name=name, earlier=earlier)
+                tr("prompts: the name {name!r} is empty or occurs twice", name=name)
+            )
+        _parse_template(name, text)
+        if earlier := next(
+            (other for other, template in templates.items() if template == text), ""
+        ):
+            raise InvalidArgumentError(
+                tr(
+                    "prompts: {name} and {earlier} are the same text: each once",
+                    name=name,
+                    earlier=earlier,
+                )
             )
         templates[name] = text
     return templates
 
 
-def _parse_template(name: str, text: object, columns: Sequence[str] | None = None) -> PromptTemplate:
+def _parse_template(
+    name: str, text: object, columns: Sequence[str] | None = None
+) -> PromptTemplate:
     """Return a template that names a column.
 
     Raises:
-        InvalidArgumentError: it names none, or one that is not there; the message has the name of the prompt.
+        InvalidArgumentError: it names none, or one that is not there; the message has the name of
+            the prompt.
     """
     try:
         template = PromptTemplate(text if isinstance(text, str) else str(text))
@@ -85,7 +110,11 @@ def validate_repeats(n: Any, k: Any) -> tuple[int, ...]:
     for each in ks or [k]:
         if not _is_count(each) or each > n:
             raise InvalidArgumentError(
-                tr("k={k!r}: pass@k takes 1 to {n} of the {n} answers to each question (n={n})", k=each, n=n)
+                tr(
+                    "k={k!r}: pass@k takes 1 to {n} of the {n} answers to each question (n={n})",
+                    k=each,
+                    n=n,
+                )
             )
     return tuple(sorted(set(ks)))
 
@@ -97,7 +126,8 @@ def _is_count(value: object) -> bool:
 def prompted_questions(
     rows: Sequence[Mapping[str, Any]], templates: Mapping[str, str], cluster: str = ""
 ) -> dict[str, list[Question]]:
-    """Return the questions as each prompt asks them; without a column of prompts they are the cells of the first.
+    """Return the questions as each prompt asks them; without a column of prompts they are the cells
+    of the first.
 
     Args:
         rows: of the data.
@@ -111,10 +141,15 @@ def prompted_questions(
     parsed = {name: _parse_template(name, text, columns) for name, text in templates.items()}
     if PROMPT not in columns:
         names = next(iter(parsed.values())).names
-        rows = [{**row, PROMPT: "\n".join(to_text(row.get(name)) for name in names)} for row in rows]
+        rows = [
+            {**row, PROMPT: "\n".join(to_text(row.get(name)) for name in names)} for row in rows
+        ]
     questions = questions_of(rows, cluster=cluster)
     return {
-        name: [replace(question, text=_fill(template, row)) for question, row in zip(questions, rows, strict=True)]
+        name: [
+            replace(question, text=_fill(template, row))
+            for question, row in zip(questions, rows, strict=True)
+        ]
         for name, template in parsed.items()
     }
 
@@ -128,7 +163,9 @@ def _fill(template: PromptTemplate, row: Mapping[str, Any]) -> str:
 
 
 def cells_of(models: Sequence[str], prompts: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return label -> (prompt, model) of every cell, model by model; a factor with one level is no part of a label."""
+    """Return label -> (prompt, model) of every cell, model by model; a factor with one level is no
+    part of a label.
+    """
     pairs = [(prompt, model) for model in models for prompt in prompts]
     if len(prompts) == 1:
         labels = [model for _, model in pairs]

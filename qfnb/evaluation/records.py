@@ -1,4 +1,5 @@
-"""What is known on this computer about evaluations and reports, for every kernel: one small file for each.
+"""What is known on this computer about evaluations and reports, for every kernel: one small file
+for each.
 
 An evaluation's lock is held while it runs, so that a kernel that died is told from one that works.
 """
@@ -18,8 +19,8 @@ from typing import Any, Final, Literal
 from filelock import FileLock, Timeout
 
 from .. import config
-from .._language import tr
-from .._private_files import write_private
+from ..base.language import tr
+from ..base.private_files import write_private
 from ..errors import InvalidArgumentError
 
 MAX_RECORDS: Final = 40
@@ -69,7 +70,9 @@ class RunningEvaluation:
 
     def __init__(self, models: Sequence[str], questions: int, batches: Sequence[str]) -> None:
         id_ = f"eval-{secrets.token_hex(5)}"
-        self.record = EvaluationRecord(id_, "running", tuple(models), questions, tuple(batches), time.time())
+        self.record = EvaluationRecord(
+            id_, "running", tuple(models), questions, tuple(batches), time.time()
+        )
         self._lock: FileLock | None = None
         with contextlib.suppress(OSError, Timeout):
             folder = config.state_dir("evaluations")
@@ -87,7 +90,10 @@ class RunningEvaluation:
             self._lock.release()
 
     def _write(self) -> None:
-        write_private(config.state_dir("evaluations") / f"{self.record.id}.json", json.dumps(asdict(self.record)))
+        write_private(
+            config.state_dir("evaluations") / f"{self.record.id}.json",
+            json.dumps(asdict(self.record)),
+        )
 
 
 def list_evaluations() -> list[EvaluationRecord]:
@@ -113,12 +119,18 @@ def validate_report_path(path: Path) -> None:
     """
     if path.suffix.lower() not in REPORT_SUFFIXES:
         raise InvalidArgumentError(
-            tr("{file} ends in none of {suffixes}", file=repr(path.name), suffixes=tr(", ").join(REPORT_SUFFIXES))
+            tr(
+                "{file} ends in none of {suffixes}",
+                file=repr(path.name),
+                suffixes=tr(", ").join(REPORT_SUFFIXES),
+            )
         )
 
 
 def record_report(path: Path, models: Sequence[str]) -> None:
-    """Remember that a report was written; a file of the same path takes the place of the earlier one."""
+    """Remember that a report was written; a file of the same path takes the place of the earlier
+    one.
+    """
     absolute = str(path.absolute())
     name = hashlib.blake2b(absolute.encode("utf-8", "replace"), digest_size=8).hexdigest()
     with contextlib.suppress(OSError):

@@ -1,8 +1,9 @@
-"""A run of an evaluation: models answer the questions, and the report follows when all of them have answered.
+"""A run of an evaluation: models answer the questions, and the report follows when all of them have
+answered.
 
-A service is asked by `qfnb.batch`: its answers are on disk, and the same evaluation run again sends only the
-questions without an answer. A model without a service answers on the platform. Any other object with a
-`batch_do` is asked by that.
+A service is asked by `qfnb.batch`: its answers are on disk, and the same evaluation run again sends
+only the questions without an answer. A model without a service answers on the platform. Any other
+object with a `batch_do` is asked by that.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._jobs.worker_pool import validate_worker_count
-from .._language import tr
+from ..base.language import tr
 from ..batching.api import batch, journal_name
 from ..batching.batch import Batch
 from ..connect import platform_info
@@ -25,7 +26,15 @@ from .evaluator import LocalEvaluator
 from .prompts import cells_of
 from .records import EvaluationState, RunningEvaluation
 from .report import EvaluationResult, archive
-from .samples import Question, Questions, Sample, data_label, label_in_notebook, trained_model, unique_labels
+from .samples import (
+    Question,
+    Questions,
+    Sample,
+    data_label,
+    label_in_notebook,
+    trained_model,
+    unique_labels,
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,8 @@ class RunOptions:
     workers: int = 8  # questions at a time for each model
     budget: float | None = None  # CNY that each model may cost, None for no limit
     budget_tokens: int | None = None  # tokens that each model may use, None for no limit
-    options: Mapping[str, Any] = field(default_factory=dict)  # of `ChatCompletion.do`, such as temperature
+    # of `ChatCompletion.do`, such as temperature
+    options: Mapping[str, Any] = field(default_factory=dict)
     repeats: int = 1  # answers to each question
 
     def divided(self, parts: int) -> RunOptions:
@@ -62,7 +72,8 @@ class EvaluationRun:
 
     Attributes:
         models: their labels, the baseline first; with several prompts each model once for each.
-        prompt_count, repeat_count: prompts that each model is asked by, and answers to each question.
+        prompt_count, repeat_count: prompts that each model is asked by, and answers to each
+        question.
         model_batches: the batch of each model, None for one that is not asked by a batch.
         scoring_steps: steps of the scoring, done and in all; (0, 0) before it begins.
         dataset: what the report calls the data.
@@ -79,14 +90,20 @@ class EvaluationRun:
         **facts: Any,
     ) -> None:
         self.models: tuple[str, ...] = ()
-        self.prompt_count, self.repeat_count = len(prompted or " "), 1
+        self.prompt_count = len(prompted or " ")
+        self.repeat_count = 1
         self.model_batches: list[Batch | None] = []
         self.scoring_steps = (0, 0)
         self.dataset = ""
-        self._questions, self._evaluators = questions, evaluators
-        self._pre_processors, self._cluster = pre_processors, cluster
-        self._prompted, self._facts = dict(prompted or {}), facts
-        self._batches_by_target: defaultdict[tuple[str | None, ...], list[Batch]] = defaultdict(list)
+        self._questions = questions
+        self._evaluators = evaluators
+        self._pre_processors = pre_processors
+        self._cluster = cluster
+        self._prompted = dict(prompted or {})
+        self._facts = facts
+        self._batches_by_target: defaultdict[tuple[str | None, ...], list[Batch]] = defaultdict(
+            list
+        )
         self._sample_collectors: list[Callable[[], Sequence[Sample]]] = []
         self._origins: dict[str, str] = {}
         self._report: EvaluationResult | None = None
@@ -102,14 +119,18 @@ class EvaluationRun:
         """The batches that send the questions; models that answer on the platform have none."""
         return tuple(batch for batch in self.model_batches if batch is not None)
 
-    def start(self, models: Sequence[Any] | Mapping[str, Any], source: Questions, options: RunOptions) -> None:
-        """Send the questions to models, or to models by label; when one cannot be asked, the others are cancelled.
+    def start(
+        self, models: Sequence[Any] | Mapping[str, Any], source: Questions, options: RunOptions
+    ) -> None:
+        """Send the questions to models, or to models by label; when one cannot be asked, the others
+        are cancelled.
 
         Raises:
             InvalidArgumentError: a model cannot be asked.
         """
         named = models if isinstance(models, Mapping) else None
-        models, self.dataset = [*(models if named is None else named.values())], data_label(source)
+        models = [*(models if named is None else named.values())]
+        self.dataset = data_label(source)
         targets = [trained_model(model) for model in models]
         for target in targets:
             if isinstance(target, Model) and not target.name:
@@ -128,10 +149,14 @@ class EvaluationRun:
         except BaseException:
             self.cancel()
             raise
-        self._recorded = RunningEvaluation(self.models, self.question_count, [each.name for each in self.batches])
+        self._recorded = RunningEvaluation(
+            self.models, self.question_count, [each.name for each in self.batches]
+        )
 
     def cancel(self) -> None:
-        """Send no more questions; `report` then has the answers so far, and the rest as failed rows."""
+        """Send no more questions; `report` then has the answers so far, and the rest as failed
+        rows.
+        """
         for running in self.batches:
             running.cancel()
 
@@ -168,12 +193,15 @@ class EvaluationRun:
             self._recorded.end(state)
 
     def _start_model(self, label: str, model: Any, asked: _Asked, options: RunOptions) -> None:
-        questions, running = [*asked.questions] * options.repeats, None
+        questions = [*asked.questions] * options.repeats
+        running = None
         target = model.service or model if isinstance(model, Model) else model
         if isinstance(target, Model):
             source = [] if asked.prompt or options.repeats > 1 else asked.source
             self._origins[label] = platform_info().name
-            self._sample_collectors.append(lambda: answer_on_platform(label, target, questions, source))
+            self._sample_collectors.append(
+                lambda: answer_on_platform(label, target, questions, source)
+            )
         elif isinstance(client := client_of(target), ChatCompletion):
             running = started = self._start_batch(client, asked, options)
             self._origins[label] = started.job.request.platform
@@ -181,17 +209,24 @@ class EvaluationRun:
         else:
             conversations = [question.messages() for question in questions]
             task = client.batch_do(conversations, worker_num=options.workers)
-            self._sample_collectors.append(lambda: samples_of(label, questions, map(to_row_result, task.results())))
+            self._sample_collectors.append(
+                lambda: samples_of(label, questions, map(to_row_result, task.results()))
+            )
         self.model_batches.append(running)
 
     def _start_batch(self, chat: ChatCompletion, asked: _Asked, options: RunOptions) -> Batch:
         """Start a batch; a model that occurs twice answers twice, which shows its own variance.
 
-        Repeats are in the journal of single answers, so that a larger number of them sends only what is missing.
+        Repeats are in the journal of single answers, so that a larger number of them sends only
+        what is missing.
         """
         earlier = self._batches_by_target[(*chat.resolve_target(None, None), asked.prompt)]
         inputs = [question.batch_input() for question in asked.questions]
-        name = journal_name(inputs, client=chat, **options.options) if options.repeats > 1 and not earlier else None
+        name = (
+            journal_name(inputs, client=chat, **options.options)
+            if options.repeats > 1 and not earlier
+            else None
+        )
         started = batch(
             inputs * options.repeats,
             client=chat,
@@ -210,7 +245,10 @@ class EvaluationRun:
         self.scoring_steps = done, total
 
     def __repr__(self) -> str:
-        return f"<evaluation of {', '.join(self.models)} on {self.question_count} questions: {self.batches!r}>"
+        return (
+            f"<evaluation of {', '.join(self.models)} on {self.question_count} questions: "
+            f"{self.batches!r}>"
+        )
 
 
 def build_report(
@@ -228,7 +266,9 @@ def build_report(
     scored = scoring_run.score_samples(samples, evaluators, pre_processors, on_progress)
     models = tuple(dict.fromkeys(sample.model for sample in samples))
     lines = (*notes, *scored.failures)
-    report = EvaluationResult(models=models, notes=lines, origins=origins or {}, **facts, **scored.report_fields)
+    report = EvaluationResult(
+        models=models, notes=lines, origins=origins or {}, **facts, **scored.report_fields
+    )
     report = report.with_clusters(cluster) if cluster else report
     archive.keep(report)
     return report

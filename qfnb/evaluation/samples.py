@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Protocol, Self
 
-from .._language import tr
 from .._tables import open_table
-from .._text import is_missing
 from .._variables import find_variables
+from ..base.language import tr
+from ..base.text import is_missing
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 
@@ -51,19 +51,24 @@ class Sample:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sample as JSON can hold it; NaN and infinite scores become null."""
-        scores = {name: value if math.isfinite(value) else None for name, value in self.scores.items()}
+        scores = {
+            name: value if math.isfinite(value) else None for name, value in self.scores.items()
+        }
         return asdict(self) | {"scores": scores}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """Return the sample that `to_dict` gave; unknown fields of later versions are left out."""
         fields_present = {f.name: value[f.name] for f in fields(cls) if f.name in value}
-        scores = {name: math.nan if score is None else score for name, score in value["scores"].items()}
+        scores = {
+            name: math.nan if score is None else score for name, score in value["scores"].items()
+        }
         return cls(**{**fields_present, "scores": scores})
 
 
 def mean_sample(samples: Sequence[Sample], *, needs_all: bool = False) -> Sample:
-    """Return several answers to one question as one sample: the first answer, with the means of the scores.
+    """Return several answers to one question as one sample: the first answer, with the means of the
+    scores.
 
     Args:
         samples: at least one; it failed when all of them did.
@@ -110,7 +115,8 @@ class Rows(Protocol):
         ...
 
 
-Questions = Rows | Iterable[Mapping[str, Any]]  # a dataset, or rows as dictionaries; a DataFrame is allowed too
+# a dataset, or rows as dictionaries; a DataFrame is allowed too
+Questions = Rows | Iterable[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,8 @@ class Question:
     """A question; `row` has the other columns of its row, `history` and `system` among them.
 
     Attributes:
-        text: what is sent instead of the prompt, which a template made of the row; None for the prompt.
+        text: what is sent instead of the prompt, which a template made of the row; None for the
+            prompt.
     """
 
     index: int
@@ -129,9 +136,16 @@ class Question:
 
     def messages(self) -> list[dict[str, str]]:
         """Return the conversation that ends with the question."""
-        turns = [{"role": "system", "content": str(self.row["system"])}] if self.row.get("system") else []
+        turns = (
+            [{"role": "system", "content": str(self.row["system"])}]
+            if self.row.get("system")
+            else []
+        )
         for turn in self.row.get("history") or ():
-            turns += [{"role": "user", "content": turn["prompt"]}, {"role": "assistant", "content": turn["response"]}]
+            turns += [
+                {"role": "user", "content": turn["prompt"]},
+                {"role": "assistant", "content": turn["response"]},
+            ]
         return [*turns, {"role": "user", "content": self.sent}]
 
     @property
@@ -140,14 +154,26 @@ class Question:
         return self.prompt if self.text is None else self.text
 
     def batch_input(self) -> str | list[dict[str, str]]:
-        """Return the row of a batch: the prompt, or the conversation when it has more than the prompt."""
+        """Return the row of a batch: the prompt, or the conversation when it has more than the
+        prompt.
+        """
         messages = self.messages()
         return messages if len(messages) > 1 else self.sent
 
     def to_sample(self, model: str, output: str, *, error: str = "", **facts: Any) -> Sample:
         """Return the question with a model's answer."""
         answer = "" if error else output
-        return Sample(model, self.index, self.prompt, self.reference, answer, {}, error=error, row=self.row, **facts)
+        return Sample(
+            model,
+            self.index,
+            self.prompt,
+            self.reference,
+            answer,
+            {},
+            error=error,
+            row=self.row,
+            **facts,
+        )
 
 
 def as_rereadable(data: Any) -> Any:
@@ -169,7 +195,10 @@ def rows_of(data: Any) -> list[Mapping[str, Any]]:
         rows = as_rows() if as_rows else data
     if isinstance(rows, (str, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
-            tr("a {kind} has no rows: give a Dataset, a DataFrame or a list of dictionaries", kind=type(data).__name__)
+            tr(
+                "a {kind} has no rows: give a Dataset, a DataFrame or a list of dictionaries",
+                kind=type(data).__name__,
+            )
         )
     return list(rows)
 
@@ -191,7 +220,11 @@ def questions_of(
         if name and name not in columns:
             names = tr(", ").join(map(str, columns))
             raise InvalidArgumentError(
-                tr("there is no column {name}: the columns are {names}", name=repr(name), names=names)
+                tr(
+                    "there is no column {name}: the columns are {names}",
+                    name=repr(name),
+                    names=names,
+                )
             )
     reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
     used = {prompt_column, reference_column, *outputs}
@@ -200,7 +233,11 @@ def questions_of(
             index,
             to_text(row.get(prompt_column)),
             to_text(row.get(reference_column)),
-            {str(name): cell for name, cell in row.items() if name not in used and not is_missing(cell)},
+            {
+                str(name): cell
+                for name, cell in row.items()
+                if name not in used and not is_missing(cell)
+            },
         )
         for index, row in enumerate(rows)
     ]
@@ -233,7 +270,10 @@ def trained_model(model: Any) -> Any:
         return model
     if (trained := output.get("service") or output.get("model")) is None:
         raise InvalidArgumentError(
-            tr("the training has neither a service nor a model yet: wait for its end, or `%qftrain deploy`")
+            tr(
+                "the training has neither a service nor a model yet: wait for its end, or "
+                "`%qftrain deploy`"
+            )
         )
     return trained
 
@@ -244,7 +284,9 @@ def model_label(model: Any) -> str:
         return model
     names = (getattr(model, name, None) for name in ("label", "name", "endpoint", "model", "id"))
     is_chat = model is None or hasattr(model, "batch_do")
-    return next((str(name) for name in names if name), "the default model" if is_chat else str(model))
+    return next(
+        (str(name) for name in names if name), "the default model" if is_chat else str(model)
+    )
 
 
 GENERATED_NAME: Final = re.compile(r"(?:svc_)?m_task_\w+")
@@ -252,7 +294,9 @@ GENERATED_NAME: Final = re.compile(r"(?:svc_)?m_task_\w+")
 
 
 def label_in_notebook(model: Any) -> str:
-    """Return the label of a model or a trainer; one that nobody has named is called as its variable in the notebook."""
+    """Return the label of a model or a trainer; one that nobody has named is called as its variable
+    in the notebook.
+    """
     target = trained_model(model)
     label = model_label(target)
     is_named = label != getattr(target, "endpoint", None) and not GENERATED_NAME.fullmatch(label)
@@ -260,7 +304,9 @@ def label_in_notebook(model: Any) -> str:
 
 
 def data_label(data: Any) -> str:
-    """Return the name of the variable that holds data in the notebook, else the data's own, "" without any."""
+    """Return the name of the variable that holds data in the notebook, else the data's own, ""
+    without any.
+    """
     name = getattr(data, "name", None)
     return _variable_of(data) or (name if isinstance(name, str) else "")
 

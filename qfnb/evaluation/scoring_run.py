@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
-from .._language import in_language, tr, trn
+from ..base.language import in_language, tr, trn
 from ..errors import InvalidArgumentError
 from .comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
 from .evaluator import EvaluationFailure, LocalEvaluator
@@ -17,7 +17,8 @@ from .samples import Sample, result_dataset
 NOT_APPLICABLE: Final = frozenset({"n/a", "nan", "none", ""})
 
 CHUNK_SIZE: Final = 1000  # answers that are scored by one evaluator before the next looks at them
-ProgressCallback = Callable[[int, int], None]  # called with the number of steps that are done, and of all steps
+# called with the number of steps that are done, and of all steps
+ProgressCallback = Callable[[int, int], None]
 
 
 class PreProcessor(Protocol):
@@ -37,7 +38,8 @@ class ScoredSamples:
     recipes: Mapping[str, str]  # {metric: how it is counted}
     counting: Mapping[str, str]  # the same in English
     summaries: Mapping[str, Mapping[str, Any]]  # {model: {name: value}}, of models as a whole
-    scales: Mapping[str, tuple[float, float]]  # {metric: (lowest, highest possible score)}, where that is not 0-1
+    # {metric: (lowest, highest possible score)}, where that is not 0-1
+    scales: Mapping[str, tuple[float, float]]
     lower_is_better: frozenset[str]  # metrics of which lower scores are the better ones
     judges: Mapping[str, str]  # {metric: name of the model that judges}
     verdicts: tuple[PairVerdict, ...]  # of judges that compare answers
@@ -75,10 +77,16 @@ def score_samples(
     failures: dict[tuple[str, str], list[tuple[int, str]]] = {}
     scored_by_index: dict[int, Sample] = {}
     groups = _indexes_by_model(samples).values()
-    answered_groups = [[index for index in indexes if not samples[index].error] for indexes in groups]
+    answered_groups = [
+        [index for index in indexes if not samples[index].error] for indexes in groups
+    ]
     comparing = [evaluator for evaluator in evaluators if isinstance(evaluator, ComparingEvaluator)]
-    single = [evaluator for evaluator in evaluators if not isinstance(evaluator, ComparingEvaluator)]
-    total = sum(len(_chunks(len(answered))) for answered in answered_groups) * len(single) + len(comparing)
+    single = [
+        evaluator for evaluator in evaluators if not isinstance(evaluator, ComparingEvaluator)
+    ]
+    total = sum(len(_chunks(len(answered))) for answered in answered_groups) * len(single) + len(
+        comparing
+    )
     done = 0
 
     def advance(steps: int) -> None:
@@ -98,7 +106,9 @@ def score_samples(
     sentences = [_describe_failures(*key, rows) for key, rows in failures.items()]
     if sentences and not any(sample.scores for sample in scored_by_index.values()):
         raise InvalidArgumentError(sentences[0])
-    compared = [_compare(evaluator, scored_by_index, pre_processors, advance) for evaluator in comparing]
+    compared = [
+        _compare(evaluator, scored_by_index, pre_processors, advance) for evaluator in comparing
+    ]
     blank = [replace(sample, scores={}, notes={}) for sample in samples]
     scored_samples = tuple(scored_by_index.get(index, sample) for index, sample in enumerate(blank))
     recipes = _describe_all(evaluators)
@@ -106,13 +116,25 @@ def score_samples(
         counting = _describe_all(evaluators)
     return ScoredSamples(
         samples=scored_samples,
-        names=tuple(dict.fromkeys(name for sample in scored_samples for name in sample.scores) or recipes),
+        names=tuple(
+            dict.fromkeys(name for sample in scored_samples for name in sample.scores) or recipes
+        ),
         recipes=recipes,
         counting=counting,
-        summaries=_summaries_by_model(single, scored_samples, [result.summary for result in compared]),
-        scales={name: scale for evaluator in evaluators for name, scale in evaluator.scales.items()},
-        lower_is_better=frozenset(name for evaluator in evaluators for name in evaluator.lower_is_better),
-        judges={name: judge for evaluator in evaluators for name, judge in evaluator.judge_models.items()},
+        summaries=_summaries_by_model(
+            single, scored_samples, [result.summary for result in compared]
+        ),
+        scales={
+            name: scale for evaluator in evaluators for name, scale in evaluator.scales.items()
+        },
+        lower_is_better=frozenset(
+            name for evaluator in evaluators for name in evaluator.lower_is_better
+        ),
+        judges={
+            name: judge
+            for evaluator in evaluators
+            for name, judge in evaluator.judge_models.items()
+        },
         verdicts=tuple(verdict for result in compared for verdict in result.verdicts),
         failures=tuple(sentences),
     )
@@ -134,7 +156,8 @@ def validate_evaluators(evaluators: Sequence[LocalEvaluator]) -> None:
 def _describe_failures(metric: str, model: str, rows: Sequence[tuple[int, str]]) -> str:
     return trn(
         "{metric} could not be computed for {n} answer of {model}, row {row}: {error}",
-        "{metric} could not be computed for {n} answers of {model}, the first in row {row}: {error}",
+        "{metric} could not be computed for {n} answers of {model}, the first in row {row}: "
+        "{error}",
         len(rows),
         metric=metric,
         model=model,
@@ -149,7 +172,9 @@ def _compare(
     pre_processors: Sequence[PreProcessor],
     advance: Callable[[int], None],
 ) -> ComparedAnswers:
-    """Add to answered samples what an evaluator gives that looks at those of all models together."""
+    """Add to answered samples what an evaluator gives that looks at those of all models
+    together.
+    """
     samples = [*samples_by_index.values()]
     texts = _evaluator_inputs(samples, pre_processors)
     keys = [(sample.model, (sample.index, sample.repeat)) for sample in samples]
@@ -164,7 +189,9 @@ def _compare(
 
 
 def _describe_all(evaluators: Sequence[LocalEvaluator]) -> dict[str, str]:
-    return {name: recipe for evaluator in evaluators for name, recipe in evaluator.describe().items()}
+    return {
+        name: recipe for evaluator in evaluators for name, recipe in evaluator.describe().items()
+    }
 
 
 def _indexes_by_model(samples: Sequence[Sample]) -> dict[str, list[int]]:
@@ -174,7 +201,9 @@ def _indexes_by_model(samples: Sequence[Sample]) -> dict[str, list[int]]:
     return groups
 
 
-def _evaluator_inputs(samples: Sequence[Sample], pre_processors: Sequence[PreProcessor]) -> list[tuple[str, str, str]]:
+def _evaluator_inputs(
+    samples: Sequence[Sample], pre_processors: Sequence[PreProcessor]
+) -> list[tuple[str, str, str]]:
     """Return prompt, reference and pre-processed answer of each sample."""
     inputs = []
     for sample in samples:
@@ -186,17 +215,21 @@ def _evaluator_inputs(samples: Sequence[Sample], pre_processors: Sequence[PrePro
 
 
 def _evaluate_all(
-    evaluators: Sequence[LocalEvaluator], texts: Sequence[tuple[str, str, str]], advance: Callable[[int], None]
+    evaluators: Sequence[LocalEvaluator],
+    texts: Sequence[tuple[str, str, str]],
+    advance: Callable[[int], None],
 ) -> list[dict[str, Any]]:
     """Return what all evaluators give for each answer.
 
-    Those that look at one answer after the other do so chunk by chunk: words that one has cut, the next finds
-    in the cache.
+    Those that look at one answer after the other do so chunk by chunk: words that one has cut, the
+    next finds in the cache.
     """
     rows: list[dict[str, Any]] = [{} for _ in texts]
     chunks = _chunks(len(texts))
     base = LocalEvaluator.evaluate_all
-    for takes_all, group in itertools.groupby(evaluators, lambda e: type(e).evaluate_all is not base):
+    for takes_all, group in itertools.groupby(
+        evaluators, lambda e: type(e).evaluate_all is not base
+    ):
         group_evaluators = list(group)
         for chunk in [slice(None)] if takes_all else chunks:
             for evaluator in group_evaluators:
@@ -209,7 +242,9 @@ def _chunks(rows: int) -> list[slice]:
     return [slice(start, start + CHUNK_SIZE) for start in range(0, rows, CHUNK_SIZE)] or [slice(0)]
 
 
-def _add_scores(rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]], evaluator: LocalEvaluator) -> None:
+def _add_scores(
+    rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]], evaluator: LocalEvaluator
+) -> None:
     results = evaluator.evaluate_all(*map(list, zip(*texts, strict=True))) if texts else []
     if len(results) != len(rows):
         raise InvalidArgumentError(
@@ -224,7 +259,8 @@ def _add_scores(rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]
         if not isinstance(result, Mapping):
             raise InvalidArgumentError(
                 tr(
-                    "{evaluator} gave {result!r} for an answer: evaluate() returns numbers by name, such as {example}",
+                    "{evaluator} gave {result!r} for an answer: evaluate() returns numbers by "
+                    "name, such as {example}",
                     evaluator=type(evaluator).__name__,
                     result=result,
                     example={"accuracy": 1.0},
@@ -252,7 +288,9 @@ def _with_scores(sample: Sample, row: Mapping[str, Any]) -> Sample:
     scores = {name: score for name, score in all_scores.items() if score is not None}
     texts = {name: value for name, value in row.items() if name not in scores}
     notes = {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        name: value
+        if isinstance(value, str)
+        else json.dumps(value, ensure_ascii=False, default=str)
         for name, value in texts.items()
     }
     return replace(sample, scores=scores, notes=notes)
@@ -270,14 +308,20 @@ def _to_score(value: object) -> float | None:
 
 
 def _summaries_by_model(
-    evaluators: Sequence[LocalEvaluator], samples: Sequence[Sample], of_all: Sequence[Mapping[str, Any]]
+    evaluators: Sequence[LocalEvaluator],
+    samples: Sequence[Sample],
+    of_all: Sequence[Mapping[str, Any]],
 ) -> dict[str, Mapping[str, Any]]:
-    """Return what evaluators report on each model that answered anything; `of_all` is said of each."""
+    """Return what evaluators report on each model that answered anything; `of_all` is said of
+    each.
+    """
     summarizers = [e for e in evaluators if type(e).summarize is not LocalEvaluator.summarize]
     summaries: dict[str, Mapping[str, Any]] = {}
     for model, indexes in _indexes_by_model(samples).items() if summarizers or of_all else ():
         rows = [samples[index] for index in indexes if not samples[index].error]
         if rows:
             parts = [evaluator.summarize(result_dataset(rows)) or {} for evaluator in summarizers]
-            summaries[model] = {name: value for part in (*parts, *of_all) for name, value in part.items()}
+            summaries[model] = {
+                name: value for part in (*parts, *of_all) for name, value in part.items()
+            }
     return summaries

@@ -1,7 +1,10 @@
-"""Multiple choice: which letters an answer chooses, in Chinese or English, and whether they are the right ones.
+"""Multiple choice: which letters an answer chooses, in Chinese or English, and whether they are the
+right ones.
 
-The text is cut into words that matter here; letters that belong together are one mention, and the words beside
-a mention say what is meant: "选 B", "B 正确", "排除 B", "not B", "B or C". What can be read in two ways is no choice.
+The text is cut into words that matter here; letters that belong together are one mention, and the
+words beside
+a mention say what is meant: "选 B", "B 正确", "排除 B", "not B", "B or C". What can be read in two
+ways is no choice.
 """
 
 import math
@@ -15,7 +18,8 @@ CHOICE_LETTERS: Final = "ABCD"
 
 
 def multiple_choice(output: str, reference: str, letters: str = CHOICE_LETTERS) -> float:
-    r"""Return 1 when the answer chose what the reference did, else 0; NaN when the reference chose nothing.
+    r"""Return 1 when the answer chose what the reference did, else 0; NaN when the reference chose
+    nothing.
 
     Args:
         output: free text: "B", "答案是 B。", "我选(B)，因为 A 不对", "\boxed{B}", "应选 A、C".
@@ -29,21 +33,40 @@ def multiple_choice(output: str, reference: str, letters: str = CHOICE_LETTERS) 
 def chosen_letters(text: str, letters: str = CHOICE_LETTERS) -> str:
     """Return the chosen letters in order, "" when the text chooses none or is ambiguous.
 
-    The last statement of an answer ("答案是 B", "选 B", "so B") has precedence; then what is called right; then a
-    letter at the beginning of a line; then the only letter that stands alone. What is called wrong is not chosen.
+    The last statement of an answer ("答案是 B", "选 B", "so B") has precedence; then what is called
+    right; then a letter at the beginning of a line; then the only letter that stands alone. What is
+    called wrong is not chosen.
     """
     mentions = _find_mentions(cut_tokens(text, letters))
     if answers := [mention for mention in mentions if mention.role == "answer"]:
-        last = answers[-1:] if not answers[-1].is_hedged else [mention for mention in answers if mention.is_hedged]
+        last = (
+            answers[-1:]
+            if not answers[-1].is_hedged
+            else [mention for mention in answers if mention.is_hedged]
+        )
         return _letters_of(last, letters)
-    wrong = {letter for mention in mentions if mention.role == "wrong" for letter in mention.letters}
+    wrong = {
+        letter for mention in mentions if mention.role == "wrong" for letter in mention.letters
+    }
     if right := [mention for mention in mentions if mention.role == "right"]:
-        return "" if any(wrong & {*mention.letters} for mention in right) else _letters_of(right, letters)
-    remaining = [mention for mention in mentions if mention.role == "plain" and not wrong & {*mention.letters}]
+        return (
+            ""
+            if any(wrong & {*mention.letters} for mention in right)
+            else _letters_of(right, letters)
+        )
+    remaining = [
+        mention
+        for mention in mentions
+        if mention.role == "plain" and not wrong & {*mention.letters}
+    ]
     if len({mention.letters for mention in remaining if mention.is_label}) > 1:
         return ""
     chosen = [mention for mention in remaining if mention.is_at_line_start] or remaining
-    return _letters_of(chosen[:1], letters) if len({mention.letters for mention in chosen}) == 1 else ""
+    return (
+        _letters_of(chosen[:1], letters)
+        if len({mention.letters for mention in chosen}) == 1
+        else ""
+    )
 
 
 Role = Literal["answer", "right", "wrong", "plain", "none"]
@@ -77,7 +100,8 @@ _VERDICTS = frozenset({"wrong", "right", "out", "not"})
 
 
 def _find_mentions(tokens: Sequence[Token]) -> list[_Mention]:
-    mentions, start = list[_Mention](), 0
+    mentions = list[_Mention]()
+    start = 0
     while start < len(tokens):
         if tokens[start].kind != "letters":
             start += 1
@@ -86,19 +110,32 @@ def _find_mentions(tokens: Sequence[Token]) -> list[_Mention]:
         role = _find_role(tokens, start, end)
         comma = next((n for n in range(start, end) if tokens[n].kind == "comma"), end)
         if role in {"wrong", "right"} and comma < end and _is_answer(_chain_before(tokens, start)):
-            end, role = comma, "answer"  # "the answer is B, A is wrong"
+            end = comma  # "the answer is B, A is wrong"
+            role = "answer"
         run = tokens[start:end]
-        letters = "".join(sorted({letter for token in run if token.kind == "letters" for letter in token.text}))
+        letters = "".join(
+            sorted({letter for token in run if token.kind == "letters" for letter in token.text})
+        )
         is_ambiguous = any(token.kind in {"or", "either"} for token in run)
-        behind = next((n for n in range(end, len(tokens)) if tokens[n].kind not in {"filler", "is"}), end)
-        is_hedged = "either" in _chain_before(tokens, start) + [token.kind for token in tokens[behind : behind + 1]]
-        mentions.append(_Mention(letters, role, is_ambiguous, is_hedged, run[0].is_label, run[0].is_at_line_start))
+        behind = next(
+            (n for n in range(end, len(tokens)) if tokens[n].kind not in {"filler", "is"}), end
+        )
+        is_hedged = "either" in _chain_before(tokens, start) + [
+            token.kind for token in tokens[behind : behind + 1]
+        ]
+        mentions.append(
+            _Mention(
+                letters, role, is_ambiguous, is_hedged, run[0].is_label, run[0].is_at_line_start
+            )
+        )
         start = end
     return mentions
 
 
 def _find_end(tokens: Sequence[Token], start: int) -> int:
-    """Return the end of letters that belong together: "A、B 和 C", "A or B", "A, B" in their order."""
+    """Return the end of letters that belong together: "A、B 和 C", "A or B", "A, B" in their
+    order.
+    """
     end = start + 1
     while end < len(tokens):
         joint = end
@@ -131,7 +168,8 @@ def _is_answer(chain: Sequence[str]) -> bool:
 
 def _find_role(tokens: Sequence[Token], start: int, end: int) -> Role:
     clause = next((n for n in range(start, 0, -1) if tokens[n - 1].kind in _STOPS | {"comma"}), 0)
-    chain, verdict = _chain_before(tokens, start), _verdict_after(tokens, end)
+    chain = _chain_before(tokens, start)
+    verdict = _verdict_after(tokens, end)
     is_reason = any(token.kind == "because" for token in tokens[clause:start])
     is_supposed = any(token.kind == "supposing" for token in tokens[clause:start])
     if is_supposed or "doubt" in chain or verdict == "none":
@@ -172,8 +210,13 @@ def _verdict_of_clause(tokens: Sequence[Token], start: int) -> Role | None:
         if tokens[n].kind == "letters" or (tokens[n].kind in _STOPS and n > start):
             return None
         if tokens[n].kind in {"comma", "dot"}:
-            end = next((k for k in range(n + 1, len(tokens)) if tokens[k].kind in _STOPS | {"comma"}), len(tokens))
-            is_verdict_only = all(token.kind in _VERDICTS | {"filler", "is"} for token in tokens[n + 1 : end])
+            end = next(
+                (k for k in range(n + 1, len(tokens)) if tokens[k].kind in _STOPS | {"comma"}),
+                len(tokens),
+            )
+            is_verdict_only = all(
+                token.kind in _VERDICTS | {"filler", "is"} for token in tokens[n + 1 : end]
+            )
             if is_verdict_only and (verdict := _verdict_after(tokens, n + 1)):
                 return verdict
     return None

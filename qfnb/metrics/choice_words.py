@@ -1,4 +1,6 @@
-"""The words of an answer to a multiple-choice question that say something about letters, in Chinese and English."""
+"""The words of an answer to a multiple-choice question that say something about letters, in Chinese
+and English.
+"""
 
 import re
 import unicodedata
@@ -23,9 +25,18 @@ class Token(NamedTuple):
 
 _IS_NEXT = r"(?=\s*(?:应该|应当|应|就)?\s*(?:是|有|为|:|\())"
 _WORDS: Final[Sequence[tuple[str, ...]]] = (
-    ("skip", r"\A\s*<think>.*?</think>", r"\\(?:text|mathrm|mathbf)\s*\{|\\[()\[\]]", r"\b(?:all|none) of the above\b"),
+    (
+        "skip",
+        r"\A\s*<think>.*?</think>",
+        r"\\(?:text|mathrm|mathbf)\s*\{|\\[()\[\]]",
+        r"\b(?:all|none) of the above\b",
+    ),
     ("answer", r"\\boxed\s*\{"),
-    ("doubt", "是不是|是否|不能排除|不可排除|无法排除|没有排除|不知道|不确定", r"\b(?:between|whether|not sure)\b"),
+    (
+        "doubt",
+        "是不是|是否|不能排除|不可排除|无法排除|没有排除|不知道|不确定",
+        r"\b(?:between|whether|not sure)\b",
+    ),
     ("doubt", r"(?<!no )(?<!without )\bdoubt\b"),
     (
         "supposing",
@@ -97,7 +108,9 @@ _WORDS: Final[Sequence[tuple[str, ...]]] = (
     ),
     ("skip", r"[\s*_#>$\"“”‘’(){}\[\]【】「」:~`|\\—-]+"),
 )
-"""Kinds of words with their patterns, in the order in which they are tried; what none of them fits is text."""
+"""Kinds of words with their patterns, in the order in which they are tried; what none of them fits
+is text.
+"""
 
 _AFTER_A = (
     r"\s+(?!(?:is|are|was|and|or|nor|because|since|can|cannot|could|would|seems|looks|has|does|isn't|as|but|rather|"
@@ -105,27 +118,40 @@ _AFTER_A = (
 )
 """What makes the letter A an article: a word, but none that speaks of a choice."""
 
-_AFTER_HEAD = re.compile(r"\s*(?:\Z|[).:,;\]*。、(—-]|because\b|since\b|as\b|因为|由于)|\s+[^\sa-z]")
+_AFTER_HEAD = re.compile(
+    r"\s*(?:\Z|[).:,;\]*。、(—-]|because\b|since\b|as\b|因为|由于)|\s+[^\sa-z]"
+)
 _LABEL_END = re.compile(r"\s*[.):]\s*[^\s.)]")
 _STATES: Final = frozenset({"answer", "select", "so", "is", "and", "comma"})
 
 
 @lru_cache
 def _compile(letters: str) -> re.Pattern[str]:
-    choices, lower = re.escape(letters), re.escape(letters.lower())
-    capital = rf"(?<![A-Za-z0-9_°])(?:[{choices}]+(?!{_AFTER_A})|(?![AI])[{choices}])(?![A-Za-z0-9_'])"
+    choices = re.escape(letters)
+    lower = re.escape(letters.lower())
+    capital = (
+        rf"(?<![A-Za-z0-9_°])(?:[{choices}]+(?!{_AFTER_A})|(?![AI])[{choices}])(?![A-Za-z0-9_'])"
+    )
     small = rf"(?<![A-Za-z0-9_'])[{lower}](?=[)\]*}}\"\s]*(?:\Z|[.,;\n。、]|[\u4e00-\u9fff]))"
-    words = "|".join(f"(?P<{kind}_{n}>(?i:{'|'.join(patterns)}))" for n, (kind, *patterns) in enumerate(_WORDS))
+    words = "|".join(
+        f"(?P<{kind}_{n}>(?i:{'|'.join(patterns)}))" for n, (kind, *patterns) in enumerate(_WORDS)
+    )
     return re.compile(f"(?P<letters_>{capital})|(?P<small_>{small})|{words}", re.DOTALL)
 
 
 def cut_tokens(text: str, letters: str) -> list[Token]:
-    """Return the words of a text that say something about letters; marks and blanks are left out."""
-    normalized, tokens, end = unicodedata.normalize("NFKC", text), list[Token](), 0
+    """Return the words of a text that say something about letters; marks and blanks are left
+    out.
+    """
+    normalized = unicodedata.normalize("NFKC", text)
+    tokens = list[Token]()
+    end = 0
     for match in _compile(letters).finditer(normalized):
         if match.start() > end:
             tokens.append(Token("text", normalized[end : match.start()]))
-        end, kind, word = match.end(), str(match.lastgroup).partition("_")[0], match[0]
+        end = match.end()
+        kind = str(match.lastgroup).partition("_")[0]
+        word = match[0]
         if kind in {"letters", "small"}:
             tokens.append(_letters_token(tokens, match))
             continue
@@ -138,10 +164,17 @@ def cut_tokens(text: str, letters: str) -> list[Token]:
 
 
 def _letters_token(tokens: Sequence[Token], match: re.Match[str]) -> Token:
-    """Return letters as a token; of text where they are out of order, or small and nothing says that they are meant."""
-    text, word = match.string, match[0]
+    """Return letters as a token; of text where they are out of order, or small and nothing says
+    that they are meant.
+    """
+    text = match.string
+    word = match[0]
     head = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
-    is_stated = not tokens or tokens[-1].kind in _STATES or (head.endswith("(") and text[match.end() :][:1] == ")")
+    is_stated = (
+        not tokens
+        or tokens[-1].kind in _STATES
+        or (head.endswith("(") and text[match.end() :][:1] == ")")
+    )
     is_choice = sorted({*word}) == [*word] and (is_stated or match.lastgroup == "letters_")
     return Token(
         "letters" if is_choice else "text",

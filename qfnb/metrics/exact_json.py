@@ -12,9 +12,11 @@ _END_MARKS = re.compile(r"\A[\s,;:!?]*(?:\.(?!\d)[\s.,;:!?]*)?|(?:[\s.,;:?]|(?<!
 
 
 def comparable(text: str) -> str:
-    """Return a text as it is compared: NFKC, ASCII punctuation, lower case, no blanks and marks at its ends.
+    """Return a text as it is compared: NFKC, ASCII punctuation, lower case, no blanks and marks at
+    its ends.
 
-    Numbers keep their values: ".5" is not "5", "10⁵" is "10^5" and not "105". A text of marks only stays one.
+    Numbers keep their values: ".5" is not "5", "10⁵" is "10^5" and not "105". A text of marks only
+    stays one.
     """
     # A full-width mark at the end is no operator; "5!" is 120.
     stripped = text.strip()
@@ -24,7 +26,9 @@ def comparable(text: str) -> str:
 
 
 def exact_match(output: str, reference: str) -> float:
-    """Return 1 when both texts are the same after normalisation, else 0; NaN for an empty reference."""
+    """Return 1 when both texts are the same after normalisation, else 0; NaN for an empty
+    reference.
+    """
     if not reference.strip():
         return math.nan
     return float(comparable(output) == comparable(reference))
@@ -42,7 +46,9 @@ def edit_similarity(output: str, reference: str) -> float:
     return float(Levenshtein.normalized_similarity(comparable(output), comparable(reference)))
 
 
-def matches_pattern(output: str, pattern: str | re.Pattern[str], *, full_match: bool = False) -> float:
+def matches_pattern(
+    output: str, pattern: str | re.Pattern[str], *, full_match: bool = False
+) -> float:
     """Return 1 when an answer matches a regular expression, else 0.
 
     Args:
@@ -56,7 +62,8 @@ def matches_pattern(output: str, pattern: str | re.Pattern[str], *, full_match: 
 
 
 def json_fields(output: str, reference: str, fields: Sequence[str] | None = None) -> float:
-    """Return the share of the expected fields that the answer's JSON object has with the same value.
+    """Return the share of the expected fields that the answer's JSON object has with the same
+    value.
 
     Texts are compared after normalisation, numbers as numbers.
 
@@ -66,14 +73,17 @@ def json_fields(output: str, reference: str, fields: Sequence[str] | None = None
         fields: the names that count; default: all of the reference.
 
     Returns:
-        0 for an answer without an object; NaN when the reference is not an object or has none of the fields.
+        0 for an answer without an object; NaN when the reference is not an object or has none of
+        the fields.
     """
     expected = find_json_object(reference) or {}
     names = [name for name in expected if fields is None or name in fields]
     if not names:
         return math.nan
     actual = find_json_object(output) or {}
-    return sum(name in actual and _is_equal_json(actual[name], expected[name]) for name in names) / len(names)
+    return sum(
+        name in actual and _is_equal_json(actual[name], expected[name]) for name in names
+    ) / len(names)
 
 
 def find_json_object(text: str) -> Mapping[str, Any] | None:
@@ -94,5 +104,7 @@ def _is_equal_json(actual: object, expected: object) -> bool:
     if isinstance(actual, list) and isinstance(expected, list):
         return len(actual) == len(expected) and all(map(_is_equal_json, actual, expected))
     if isinstance(actual, dict) and isinstance(expected, dict):
-        return actual.keys() == expected.keys() and all(_is_equal_json(actual[key], expected[key]) for key in expected)
+        return actual.keys() == expected.keys() and all(
+            _is_equal_json(actual[key], expected[key]) for key in expected
+        )
     return actual == expected and isinstance(actual, bool) == isinstance(expected, bool)

@@ -12,7 +12,9 @@ from .unit_names import UNITS, Unit
 from .units import fold_values
 
 ROUNDING: Final = Fraction(1, 10**9)
-"""The relative difference of numbers that are equal without a tolerance: that of a computer's last digits."""
+"""The relative difference of numbers that are equal without a tolerance: that of a computer's last
+digits.
+"""
 
 MAX_LENGTH: Final = 400
 """Numbers with more digits, or with a higher power, are not read."""
@@ -29,17 +31,21 @@ class Quantity:
 
 
 def is_equal_number(output: str, reference: str, tolerance: float = 0.0) -> float:
-    r"""Return 1 when the number of an answer is the reference's, else 0; NaN when the reference has no number.
+    r"""Return 1 when the number of an answer is the reference's, else 0; NaN when the reference has
+    no number.
 
-    "1,200" is 1200, "三百五十" 350, "50%" 0.5 and "1.2 km" 1200 m. A number without a unit is in the other one's;
-    units of two kinds are never equal, and an answer that leaves a choice ("5 or 6") is none.
+    "1,200" is 1200, "三百五十" 350, "50%" 0.5 and "1.2 km" 1200 m. A number without a unit is in
+    the other one's; units of two kinds are never equal, and an answer that leaves a choice
+    ("5 or 6") is none.
 
     Args:
-        output: free text; the result that it states counts ("#### 5", "\boxed{5}", "答案是 5"), else its last number.
+        output: free text; the result that it states counts ("#### 5", "\boxed{5}", "答案是 5"),
+            else its last number.
         reference: likewise.
         tolerance: the largest relative difference, from 0; 0.01 is one percent.
     """
-    expected, actual = find_number(reference), find_number(output)
+    expected = find_number(reference)
+    actual = find_number(output)
     if expected is None:
         return math.nan
     if actual is None:
@@ -49,8 +55,11 @@ def is_equal_number(output: str, reference: str, tolerance: float = 0.0) -> floa
 
 
 def _to_same_unit(actual: Quantity, expected: Quantity) -> list[tuple[Fraction, Fraction]]:
-    """Return the values to compare; a share without its sign is either the share or its hundredfold."""
-    a, b = actual.unit, expected.unit
+    """Return the values to compare; a share without its sign is either the share or its
+    hundredfold.
+    """
+    a = actual.unit
+    b = expected.unit
     if a and b:
         return [(actual.value * a.scale, expected.value * b.scale)] if a.kind == b.kind else []
     if a and a.kind == "share":
@@ -61,13 +70,22 @@ def _to_same_unit(actual: Quantity, expected: Quantity) -> list[tuple[Fraction, 
 
 
 def find_number(text: str) -> Quantity | None:
-    """Return the number that a text states as its result, else its last one; None without one, or with a choice."""
+    """Return the number that a text states as its result, else its last one; None without one, or
+    with a choice.
+    """
     answer = fold_values(re.sub(r"\A\s*<think>.*?</think>", "", text, flags=re.DOTALL))
     quantities = [*_read_digits(answer)] or [*_read_numerals(answer)]
     if not quantities:
         return None
-    index = next((n for cue in _CUES if (n := _find_stated(answer, cue, quantities)) is not None), len(quantities) - 1)
-    neighbours = zip(quantities[max(0, index - 1) : index + 1], quantities[max(1, index) : index + 2], strict=False)
+    index = next(
+        (n for cue in _CUES if (n := _find_stated(answer, cue, quantities)) is not None),
+        len(quantities) - 1,
+    )
+    neighbours = zip(
+        quantities[max(0, index - 1) : index + 1],
+        quantities[max(1, index) : index + 2],
+        strict=False,
+    )
     if any(_CHOICE.fullmatch(answer, first.end, second.start) for first, second in neighbours):
         return None
     return quantities[index]
@@ -87,7 +105,9 @@ _DENIAL = re.compile(r"(?:不是|不为|并非|\bnot|n't)\s*(?:be\s*)?\Z", re.IG
 
 
 def _find_stated(text: str, cue: re.Pattern[str], quantities: Sequence[Quantity]) -> int | None:
-    """Return the index of the result behind the last cue of a kind, None where none follows on its line."""
+    """Return the index of the result behind the last cue of a kind, None where none follows on its
+    line.
+    """
     if not (cues := [*cue.finditer(text)]):
         return None
     start = cues[-1].end()
@@ -102,7 +122,9 @@ _SCALES: Final = {
     "百": 10**2, "千": 10**3, "万": 10**4, "亿": 10**8, "万亿": 10**12,
     "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12,
 }  # fmt: skip
-_SCALE = r"(?:万亿|亿|万|千(?![克米瓦卡帕赫焦伏字])|百(?!分)|thousand\b|million\b|billion\b|trillion\b)"
+_SCALE = (
+    r"(?:万亿|亿|万|千(?![克米瓦卡帕赫焦伏字])|百(?!分)|thousand\b|million\b|billion\b|trillion\b)"
+)
 _NUMBER = re.compile(
     rf"""(?P<skip>\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}|(?<!\d)\d{{1,2}}:\d\d(?::\d\d)?)|
     (?P<percent>百分之)?(?P<sign>(?<![\w.)^])-\s?|负\s?)?(?:
@@ -135,11 +157,17 @@ def _to_value(match: re.Match[str]) -> Fraction:
     if match["top"]:
         return Fraction(int(match["top"]), int(match["bottom"]))
     if match["numerator"]:
-        return int(match["whole"] or 0) + Fraction(int(match["numerator"]), int(match["denominator"]))
+        return int(match["whole"] or 0) + Fraction(
+            int(match["numerator"]), int(match["denominator"])
+        )
     if match["compound"]:
         pairs = re.findall(rf"({_DIGITS})[ ]?({_SCALE})?", match["compound"], re.IGNORECASE)
-        return sum((_plain(digits) * _SCALES.get(scale.lower(), 1) for digits, scale in pairs), Fraction(0))
-    base, exponent, power = _plain(match["digits"]), int(match["ten"] or match["e"] or 0), int(match["power"] or 1)
+        return sum(
+            (_plain(digits) * _SCALES.get(scale.lower(), 1) for digits, scale in pairs), Fraction(0)
+        )
+    base = _plain(match["digits"])
+    exponent = int(match["ten"] or match["e"] or 0)
+    power = int(match["power"] or 1)
     if max(abs(exponent), power * len(match["digits"])) > MAX_LENGTH:
         raise OverflowError
     return base**power * Fraction(10) ** exponent
@@ -152,11 +180,17 @@ def _plain(digits: str) -> Fraction:
 def _read_numerals(text: str) -> Iterator[Quantity]:
     for match in NUMERAL.finditer(text):
         is_denied = _DENIAL.search(text, max(0, match.start() - 12), match.start())
-        if len(match[0]) <= MAX_LENGTH and not is_denied and (value := parse_numeral(match)) is not None:
+        if (
+            len(match[0]) <= MAX_LENGTH
+            and not is_denied
+            and (value := parse_numeral(match)) is not None
+        ):
             yield _with_unit(text, value, match)
 
 
-_UNIT = re.compile(r"\s*(" + "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True)) + r")(?![A-Za-z])")
+_UNIT = re.compile(
+    r"\s*(" + "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True)) + r")(?![A-Za-z])"
+)
 
 
 def _with_unit(text: str, value: Fraction, match: re.Match[str]) -> Quantity:

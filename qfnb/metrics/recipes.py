@@ -7,10 +7,11 @@
 | `sacrebleu-zh` | sacrebleu's with `tokenize="zh"`: BLEU-4 and chrF | its tokens; ROUGE by their counts |
 | `strict` | ours | characters after normalisation, no punctuation; a repeated answer gains nothing |
 
-All scores are 0-1, and NaN where a metric is not applicable: an empty reference, ROUGE-2 of a one-unit
-reference, BLEU-4 of one with fewer than four units. Only the reference decides this: all models are measured
-on the same rows. An empty answer to a question that has a reference scores 0. The console does not document
-its accuracy and f1Score; here they are equal words, and the F1 of shared words.
+All scores are 0-1, and NaN where a metric is not applicable: an empty reference, ROUGE-2 of a
+one-unit reference, BLEU-4 of one with fewer than four units. Only the reference decides this: all
+models are measured on the same rows. An empty answer to a question that has a reference scores 0.
+The console does not document its accuracy and f1Score; here they are equal words, and the F1 of
+shared words.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import units
 from .choice import multiple_choice
@@ -53,9 +54,19 @@ RECIPES: Final[Mapping[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
         Recipe("qianfan", units.jieba_words, _WORDS, units.jieba_words, _WORDS, False, False),
-        Recipe("llamafactory", _ROUGE_ZH, _WORDS, units.code_points, tr_noop("characters"), False, False),
+        Recipe(
+            "llamafactory",
+            _ROUGE_ZH,
+            _WORDS,
+            units.code_points,
+            tr_noop("characters"),
+            False,
+            False,
+        ),
         Recipe("sacrebleu-zh", _ZH, "tokenize=zh", _ZH, "tokenize=zh", True, True),
-        Recipe("strict", units.characters, _NFKC, units.characters, _NFKC, True, False, units.normalize),
+        Recipe(
+            "strict", units.characters, _NFKC, units.characters, _NFKC, True, False, units.normalize
+        ),
     )
 }
 
@@ -84,7 +95,9 @@ def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
 
 
 def _rouge_n(n: int, recipe: Recipe, output: str, reference: str) -> float:
-    return rouge_n(recipe.words(output), recipe.words(reference), n, count_repeats=recipe.count_repeats)
+    return rouge_n(
+        recipe.words(output), recipe.words(reference), n, count_repeats=recipe.count_repeats
+    )
 
 
 def _bleu4(recipe: Recipe, output: str, reference: str) -> float:
@@ -99,7 +112,9 @@ def _describe_words(recipe: Recipe) -> str:
 def _describe_ngrams(recipe: Recipe) -> str:
     words = tr(recipe.words_label)
     return (
-        tr("{units}, n-gram counts", units=words) if recipe.count_repeats else tr("{units}, n-gram sets", units=words)
+        tr("{units}, n-gram counts", units=words)
+        if recipe.count_repeats
+        else tr("{units}, n-gram sets", units=words)
     )
 
 
@@ -116,7 +131,9 @@ METRICS: Final[Mapping[str, Metric]] = {
         Metric("f1", "F1", lambda r, a, b: unit_f1(r.words(a), r.words(b)), _describe_words),
         Metric("rouge_1", "ROUGE-1", partial(_rouge_n, 1), _describe_ngrams),
         Metric("rouge_2", "ROUGE-2", partial(_rouge_n, 2), _describe_ngrams),
-        Metric("rouge_l", "ROUGE-L", lambda r, a, b: rouge_l(r.words(a), r.words(b)), _describe_words),
+        Metric(
+            "rouge_l", "ROUGE-L", lambda r, a, b: rouge_l(r.words(a), r.words(b)), _describe_words
+        ),
         Metric("bleu4", "BLEU-4", _bleu4, _describe_bleu),
         Metric(
             "chrf",
@@ -124,7 +141,12 @@ METRICS: Final[Mapping[str, Metric]] = {
             lambda r, a, b: chrf(r.chrf_text(a), r.chrf_text(b)),
             lambda r: tr("the text as it is") if r.chrf_text is str else tr(_NFKC),
         ),
-        Metric("edit_similarity", tr_noop("edit similarity"), lambda _, a, b: edit_similarity(a, b), version=2),
+        Metric(
+            "edit_similarity",
+            tr_noop("edit similarity"),
+            lambda _, a, b: edit_similarity(a, b),
+            version=2,
+        ),
         Metric("json_fields", tr_noop("JSON fields"), lambda _, a, b: json_fields(a, b), version=2),
         Metric("choice", tr_noop("choice"), lambda _, a, b: multiple_choice(a, b), version=2),
         Metric("number", tr_noop("number"), lambda _, a, b: is_equal_number(a, b)),
@@ -134,7 +156,8 @@ METRICS: Final[Mapping[str, Metric]] = {
 
 
 def score(metric: str, output: str, reference: str, recipe: str = DEFAULT) -> float:
-    """Return a score of one answer, 0-1, NaN for "n/a": `score("rouge_l", "at nine", "at nine in the morning")`.
+    """Return a score of one answer, 0-1, NaN for "n/a": `score("rouge_l", "at nine", "at nine in
+    the morning")`.
 
     Args:
         metric: a name of `METRICS`.
@@ -150,7 +173,8 @@ def score(metric: str, output: str, reference: str, recipe: str = DEFAULT) -> fl
 
 def describe(metric: str, recipe: str = DEFAULT) -> str:
     """Return a metric as reports print it: "ROUGE-1 [qianfan: jieba words, n-gram sets]"."""
-    named, units_recipe = get_metric(metric), get_recipe(recipe)
+    named = get_metric(metric)
+    units_recipe = get_recipe(recipe)
     if named.describe_units is None:
         return with_version(metric, tr(named.title))
     return f"{tr(named.title)} [{units_recipe.name}: {named.describe_units(units_recipe)}]"

@@ -1,4 +1,6 @@
-"""ROUGE, F1 of shared units, BLEU-4 and chrF2 of single answers, 0-1; NaN where a reference is too short."""
+"""ROUGE, F1 of shared units, BLEU-4 and chrF2 of single answers, 0-1; NaN where a reference is too
+short.
+"""
 
 import math
 from collections.abc import Hashable, Iterable
@@ -14,14 +16,16 @@ def rouge_n(output: Units, reference: Units, n: int, *, count_repeats: bool = Tr
         output: units of the answer.
         reference: units of the expected answer.
         n: units in an n-gram, from 1.
-        count_repeats: count an n-gram as often as it occurs; otherwise n-grams are compared as sets, and
-            repeating one costs nothing.
+        count_repeats: count an n-gram as often as it occurs; otherwise n-grams are compared as
+            sets, and repeating one costs nothing.
     """
     if len(reference) < n:
         return math.nan
-    output_grams, reference_grams = ngrams(output, n), ngrams(reference, n)
+    output_grams = ngrams(output, n)
+    reference_grams = ngrams(reference, n)
     if not count_repeats:
-        output_set, reference_set = set(output_grams), set(reference_grams)
+        output_set = set(output_grams)
+        reference_set = set(reference_grams)
         return f1_score(len(output_set & reference_set), len(output_set), len(reference_set))
     n_shared = count_shared(output_grams, reference_grams)
     return f1_score(n_shared, max(0, len(output) - n + 1), len(reference) - n + 1)
@@ -76,13 +80,14 @@ BLEU_ORDER: Final = 4
 def bleu4(output: Units, reference: Units, *, effective_order: bool = False) -> float:
     """Return BLEU-4 of an answer, 0-1; NaN where the reference has fewer than four units.
 
-    Such a reference has no 4-gram: the very same answer would get 0.35 for one unit and 0.84 for three.
+    Such a reference has no 4-gram: the very same answer would get 0.35 for one unit and 0.84 for
+    three.
 
     Args:
         output: units of the answer.
         reference: units of the expected answer.
-        effective_order: leave out the orders that the answer is too short for, as sacrebleu does for
-            sentences; otherwise they count as orders without a match.
+        effective_order: leave out the orders that the answer is too short for, as sacrebleu does
+            for sentences; otherwise they count as orders without a match.
     """
     if len(reference) < BLEU_ORDER:
         return math.nan
@@ -102,7 +107,8 @@ def smoothed_bleu(output: Units, reference: Units, *, effective_order: bool = Fa
     if not output:
         return 0.0
     orders = min(BLEU_ORDER, len(output)) if effective_order else BLEU_ORDER
-    log_precision, smoothing = 0.0, 1.0
+    log_precision = 0.0
+    smoothing = 1.0
     for n in range(1, orders + 1):
         matches = count_shared(ngrams(output, n), ngrams(reference, n))
         if not matches and n == 1:
@@ -119,14 +125,16 @@ CHRF_BETA: Final = 2
 
 def chrf(output: str, reference: str) -> float:
     """Return chrF2 of two texts, as sacrebleu does for sentences; NaN for an empty reference."""
-    output_chars, reference_chars = "".join(output.split()), "".join(reference.split())
+    output_chars = "".join(output.split())
+    reference_chars = "".join(reference.split())
     if not reference_chars:
         return math.nan
     orders = min(CHRF_ORDER, len(output_chars), len(reference_chars))
     if not orders:
         return 0.0
     matches = [
-        (n, count_shared(_char_ngrams(output_chars, n), _char_ngrams(reference_chars, n))) for n in range(1, orders + 1)
+        (n, count_shared(_char_ngrams(output_chars, n), _char_ngrams(reference_chars, n)))
+        for n in range(1, orders + 1)
     ]
     precision = sum(count / (len(output_chars) - n + 1) for n, count in matches) / orders
     recall = sum(count / (len(reference_chars) - n + 1) for n, count in matches) / orders

@@ -1,26 +1,35 @@
-"""Texts as units to count. Chinese has no blanks between words, so the choice of unit decides every score."""
+"""Texts as units to count. Chinese has no blanks between words, so the choice of unit decides every
+score.
+"""
 
 import functools
+import importlib
+import logging
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Final
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from .._jieba import load_cutter
-from .._language import tr
+from .. import config
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 
 Units = Sequence[str]
 
 MAX_CACHED_TEXTS: Final = 4096
-"""Texts whose units are cached: several metrics cut the same answer, several models share a reference."""
+"""Texts whose units are cached: several metrics cut the same answer, several models share a
+reference.
+"""
 
 _CJK = "\u4e00-\u9fff々〆\u3040-\u30ff\u3400-\u4dbf\uf900-\ufaff\U00020000-\U0003ffff"
 _MARKS = "。，、；：？！“”‘’（）【】《》「」—…·"
 _ASCII_PUNCTUATION = str.maketrans(_MARKS, '.,,;:?!""\'\'()[]<>""-..')
 _UNIT = re.compile(rf"[{_CJK}]|\d+(?:\.\d+)?|[^\W\d_{_CJK}]+|[^\w\s.,;:!?\"'()\[\]<>{_MARKS}]")
 _NEEDS_NFKC = re.compile(rf"[^\x00-\x7f\u4e00-\u9fff{_MARKS}]")
-"""Characters that NFKC may change in a unit; most texts have none, and NFKC costs more than the rest."""
+"""Characters that NFKC may change in a unit; most texts have none, and NFKC costs more than the
+rest.
+"""
 
 _SACREBLEU_ZH = re.compile(
     "([\u2001-\u2a6d\u2e80-\u2fdf\u2ff0-\u312f\u31a0-\u31bf\u31c0-\u31ef\u3200-\u4db5\u4e00-\u9fbb"
@@ -38,8 +47,8 @@ _MTEVAL: Final = [
 def normalize(text: str) -> str:
     """Return the normalised text whose characters the recipe `strict` compares in chrF2.
 
-    Full-width forms become half-width (NFKC), Chinese punctuation becomes ASCII, case is folded, blanks and
-    punctuation at the ends are dropped.
+    Full-width forms become half-width (NFKC), Chinese punctuation becomes ASCII, case is folded,
+    blanks and punctuation at the ends are dropped.
     """
     folded = unicodedata.normalize("NFKC", text).translate(_ASCII_PUNCTUATION).casefold()
     return " ".join(folded.split()).strip(" .,;:!?")
@@ -50,23 +59,35 @@ _POWER: Final = frozenset("0123456789+-=()n")
 
 
 def fold_values(text: str) -> str:
-    """Return a text in NFKC whose numbers keep their values: "10⁵" becomes "10^5", "1½" "1 1/2", "log₂8" "log_2 8"."""
+    """Return a text in NFKC whose numbers keep their values: "10⁵" becomes "10^5", "1½" "1 1/2",
+    "log₂8" "log_2 8".
+    """
     if not _DIGIT_FORM.search(text):
         return unicodedata.normalize("NFKC", text)
-    parts, form, last = list[str](), "", ""
+    parts = list[str]()
+    form = ""
+    last = ""
     for character in "".join(map(_split_square, text)):
         folded = (
-            unicodedata.normalize("NFKC", character).replace("\N{MINUS SIGN}", "-").replace("\N{FRACTION SLASH}", "/")
+            unicodedata.normalize("NFKC", character)
+            .replace("\N{MINUS SIGN}", "-")
+            .replace("\N{FRACTION SLASH}", "/")
         )
         tag = unicodedata.decomposition(character).partition(" ")[0]
         is_script = tag in {"<super>", "<sub>"} and folded in _POWER
         is_form = is_script or (folded[:1].isdigit() and unicodedata.category(character) == "No")
         if is_script and form != tag:
             parts.append("^" if tag == "<super>" else "_" if last.isdigit() else "")
-        elif last.isdigit() and folded[:1].isdigit() and (form or is_form) and (form != tag or not is_script):
+        elif (
+            last.isdigit()
+            and folded[:1].isdigit()
+            and (form or is_form)
+            and (form != tag or not is_script)
+        ):
             parts.append(" ")
         parts.append(folded)
-        form, last = tag if is_form else "", folded[-1:]
+        form = tag if is_form else ""
+        last = folded[-1:]
     return unicodedata.normalize("NFKC", "".join(parts))
 
 
@@ -77,8 +98,12 @@ def _split_square(character: str) -> str:
 
 
 def to_ascii_marks(text: str) -> str:
-    """Return a text with ASCII punctuation; the dot between two digits stays, which is a product."""
-    return "·".join(part.translate(_ASCII_PUNCTUATION) for part in re.split(r"(?<=\d)·(?=\d)", text))
+    """Return a text with ASCII punctuation; the dot between two digits stays, which is a
+    product.
+    """
+    return "·".join(
+        part.translate(_ASCII_PUNCTUATION) for part in re.split(r"(?<=\d)·(?=\d)", text)
+    )
 
 
 @functools.lru_cache(MAX_CACHED_TEXTS)
@@ -115,15 +140,40 @@ def code_points(text: str) -> tuple[str, ...]:
 
 @functools.lru_cache(MAX_CACHED_TEXTS)
 def sacrebleu_zh_tokens(text: str) -> tuple[str, ...]:
-    """Return the tokens of sacrebleu's `tokenize="zh"`: Chinese by character, other text by mteval's rules."""
+    """Return the tokens of sacrebleu's `tokenize="zh"`: Chinese by character, other text by
+    mteval's rules.
+    """
     line = _SACREBLEU_ZH.sub(r" \1 ", text.strip())
     for pattern, replacement in _MTEVAL:
         line = pattern.sub(replacement, line)
     return tuple(line.split())
 
 
+@functools.cache
+def load_cutter() -> Callable[[str], list[str]] | None:
+    """Return jieba's function from text to words, as the console's scores use it; None if jieba is
+    not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # jieba's own, at import, on newer Pythons
+        try:
+            jieba: Any = importlib.import_module("jieba")
+        except ImportError:
+            return None
+    jieba.setLogLevel(logging.WARNING)
+    # jieba's default is a fixed name in /tmp, which others can write
+    cache = config.state_dir() / "words"
+    cache.mkdir(mode=0o700, exist_ok=True)
+    tokenizer = jieba.Tokenizer()
+    tokenizer.tmp_dir = str(cache)
+    cut: Callable[[str], list[str]] = tokenizer.lcut
+    return cut
+
+
 def _cut_words(text: str) -> list[str]:
     cut = load_cutter()
     if cut is None:
-        raise InvalidArgumentError(tr("this recipe counts words: pip install 'qfnb[zh]', or recipe='strict'"))
+        raise InvalidArgumentError(
+            tr("this recipe counts words: pip install 'qfnb[zh]', or recipe='strict'")
+        )
     return cut(text)

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .program import SDK, Program, has_name, is_sdk
 from .unit import Edit, Finding, Unit
 
@@ -15,7 +15,9 @@ OPENAI_INSTEAD = tr_noop(
 ALTERNATIVES = {
     f"{SDK}.extensions": OPENAI_INSTEAD,
     f"{SDK}.common.cli": tr_noop("`qfnb --help` lists the commands"),
-    f"{SDK}.common.tool": tr_noop("any function with a docstring is a tool: ChatCompletion(tools=[...])"),
+    f"{SDK}.common.tool": tr_noop(
+        "any function with a docstring is a tool: ChatCompletion(tools=[...])"
+    ),
 }
 """Modules that qfnb does not have -> what to use instead."""
 
@@ -52,7 +54,8 @@ def _rewrite_module(program: Program, unit: Unit, alias: ast.alias) -> Iterator[
 
 
 def _rewrite_from(unit: Unit, node: ast.ImportFrom) -> Iterator[Finding]:
-    module, names = str(node.module), [alias.name for alias in node.names]
+    module = str(node.module)
+    names = [alias.name for alias in node.names]
     missing = [name for name in names if name != "*" and not has_name(f"{module}.{name}")]
     if not has_name(module):
         yield _missing(unit, node.lineno, module)
@@ -80,7 +83,11 @@ def _rewrite_from(unit: Unit, node: ast.ImportFrom) -> Iterator[Finding]:
 def _rewrite_module_text(unit: Unit, call: ast.Call, argument: ast.Constant) -> Iterator[Finding]:
     function = ast.unparse(call.func).rpartition(".")[2]
     name = argument.value
-    if function not in _BY_NAME or not isinstance(name, str) or not re.fullmatch(rf"{SDK}(\.\w+)*", name):
+    if (
+        function not in _BY_NAME
+        or not isinstance(name, str)
+        or not re.fullmatch(rf"{SDK}(\.\w+)*", name)
+    ):
         return
     if not has_name(name):
         yield _missing(unit, argument.lineno, name)
@@ -89,7 +96,9 @@ def _rewrite_module_text(unit: Unit, call: ast.Call, argument: ast.Constant) -> 
 
 
 def rewrite_references(program: Program, unit: Unit) -> Iterator[Finding]:
-    """Yield the uses of `qianfan.name` in a unit: renamed, or named where qfnb does not have them."""
+    """Yield the uses of `qianfan.name` in a unit: renamed, or named where qfnb does not have
+    them.
+    """
     for path, root in program.references(unit.tree):
         is_root = root.id == SDK
         if path != SDK and not has_name(path):
@@ -98,7 +107,9 @@ def rewrite_references(program: Program, unit: Unit) -> Iterator[Finding]:
         elif is_root and not program.is_name_taken:
             start, _ = unit.span(root)
             if unit.text.startswith(SDK, start):
-                yield Finding("changed", "", root.lineno, unit.cell, (Edit(start, start + len(SDK), "qfnb"),))
+                yield Finding(
+                    "changed", "", root.lineno, unit.cell, (Edit(start, start + len(SDK), "qfnb"),)
+                )
             else:
                 yield from _rename_in_f_string(unit, root)
 
@@ -110,7 +121,9 @@ def _rename_in_f_string(unit: Unit, root: ast.Name) -> Iterator[Finding]:
             start, end = unit.span(node)
             edits = [
                 Edit(*match.span(), "qfnb")
-                for match in re.compile(rf"(?<![\w.'\"]){SDK}(?=\.\w)").finditer(unit.text, start, end)
+                for match in re.compile(rf"(?<![\w.'\"]){SDK}(?=\.\w)").finditer(
+                    unit.text, start, end
+                )
             ]
             yield Finding("changed", "", node.lineno, unit.cell, tuple(edits))
             return
@@ -121,6 +134,11 @@ def _changed(unit: Unit, line: int, old: str, new: str, *edits: Edit) -> Finding
 
 
 def _missing(unit: Unit, line: int, path: str) -> Finding:
-    advice = next((tr(text) for prefix, text in ALTERNATIVES.items() if f"{path}.".startswith(f"{prefix}.")), "")
-    message = tr("qfnb has no {path}: this stays with the SDK, which must remain installed", path=path)
+    advice = next(
+        (tr(text) for prefix, text in ALTERNATIVES.items() if f"{path}.".startswith(f"{prefix}.")),
+        "",
+    )
+    message = tr(
+        "qfnb has no {path}: this stays with the SDK, which must remain installed", path=path
+    )
     return Finding("manual", tr("; ").join(filter(None, [message, advice])), line, unit.cell)

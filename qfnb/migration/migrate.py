@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .._language import tr
-from .._private_files import write_atomically
+from ..base.language import tr
+from ..base.private_files import write_atomically
 from ..errors import InvalidArgumentError
 from .calls import review_calls
 from .imports import rewrite_imports, rewrite_references
@@ -51,7 +51,11 @@ class Migration:
         """Return the changes as a unified diff, for a notebook cell by cell."""
         parts = []
         for cell, before, after in self.changed_units:
-            name = tr("{path}, code cell {cell}", path=self.path, cell=cell) if cell else str(self.path)
+            name = (
+                tr("{path}, code cell {cell}", path=self.path, cell=cell)
+                if cell
+                else str(self.path)
+            )
             lines = difflib.unified_diff(_lines(before), _lines(after), name, name)
             parts.append("".join(line if line.endswith("\n") else line + "\n" for line in lines))
         return "".join(parts)
@@ -71,18 +75,26 @@ def migrate(path: Path) -> Migration:
     try:
         unit.tree  # noqa: B018 - parsed here, where the error is explained
     except (SyntaxError, ValueError, RecursionError) as error:
-        raise InvalidArgumentError(tr("{path}, {problem}", path=path, problem=_explain_syntax(error))) from None
+        raise InvalidArgumentError(
+            tr("{path}, {problem}", path=path, problem=_explain_syntax(error))
+        ) from None
     findings = _review([unit])
     after = _apply(unit, findings)
-    return Migration(path, after.encode(encoding), findings, ((None, text, after),) if after != text else ())
+    return Migration(
+        path, after.encode(encoding), findings, ((None, text, after),) if after != text else ()
+    )
 
 
 def _read(path: Path) -> bytes:
     if path.suffix not in SUFFIXES:
-        raise InvalidArgumentError(tr("{path}: must be a module (.py), a notebook (.ipynb) or a folder", path=path))
+        raise InvalidArgumentError(
+            tr("{path}: must be a module (.py), a notebook (.ipynb) or a folder", path=path)
+        )
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise InvalidArgumentError(tr("{path}: is larger than 50 MB; clear the outputs first", path=path))
+            raise InvalidArgumentError(
+                tr("{path}: is larger than 50 MB; clear the outputs first", path=path)
+            )
         return path.read_bytes()
     except OSError as error:
         raise InvalidArgumentError(
@@ -96,7 +108,9 @@ def _decode(path: Path, content: bytes) -> tuple[str, str]:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         return content.decode(encoding), encoding
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise InvalidArgumentError(tr("{path}: cannot be read: {reason}", path=path, reason=error)) from None
+        raise InvalidArgumentError(
+            tr("{path}: cannot be read: {reason}", path=path, reason=error)
+        ) from None
 
 
 def _explain_syntax(error: Exception) -> str:
@@ -107,34 +121,49 @@ def _explain_syntax(error: Exception) -> str:
 
 def _migrate_notebook(path: Path, content: bytes) -> Migration:
     notebook = _parse_notebook(path, content)
-    cells = [cell for cell in notebook["cells"] if isinstance(cell, dict) and cell.get("cell_type") == "code"]
+    cells = [
+        cell
+        for cell in notebook["cells"]
+        if isinstance(cell, dict) and cell.get("cell_type") == "code"
+    ]
     units = [read_cell(_source(cell), number) for number, cell in enumerate(cells, 1)]
-    readable, problems = [], []
+    readable = []
+    problems = []
     for unit in units:
         try:
             unit.tree  # noqa: B018
         except (SyntaxError, ValueError, RecursionError) as error:
             message = tr("{problem}; the cell stays as it is", problem=_explain_syntax(error))
-            problems.append(Finding("manual", message, getattr(error, "lineno", None) or 1, unit.cell))
+            problems.append(
+                Finding("manual", message, getattr(error, "lineno", None) or 1, unit.cell)
+            )
         else:
             readable.append(unit)
     if problems and not readable:
-        raise InvalidArgumentError(f"{path}, {tr('code cell {cell}', cell=1)}, {problems[0].message}")
+        raise InvalidArgumentError(
+            f"{path}, {tr('code cell {cell}', cell=1)}, {problems[0].message}"
+        )
     mentioned = [problem for problem in problems if SDK in units[(problem.cell or 1) - 1].text]
-    findings = tuple(sorted([*_review(readable), *mentioned], key=lambda each: (each.cell or 0, each.line)))
+    findings = tuple(
+        sorted([*_review(readable), *mentioned], key=lambda each: (each.cell or 0, each.line))
+    )
     changes = [(unit.cell, unit.text, _apply(unit, findings)) for unit in readable]
     changes = [(cell, before, after) for cell, before, after in changes if before != after]
     for number, _, after in changes:
         cell = cells[(number or 1) - 1]
         cell["source"] = _lines(after) if isinstance(cell["source"], list) else after
-    return Migration(path, _dump(notebook, content) if changes else content, findings, tuple(changes))
+    return Migration(
+        path, _dump(notebook, content) if changes else content, findings, tuple(changes)
+    )
 
 
 def _parse_notebook(path: Path, content: bytes) -> dict[str, Any]:
     try:
         notebook = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise InvalidArgumentError(tr("{path}: is no notebook: {reason}", path=path, reason=error)) from None
+        raise InvalidArgumentError(
+            tr("{path}: is no notebook: {reason}", path=path, reason=error)
+        ) from None
     if not isinstance(notebook, dict) or not isinstance(notebook.get("nbformat"), int):
         raise InvalidArgumentError(tr("{path}: is no notebook: it has no nbformat", path=path))
     if notebook["nbformat"] < 4 or not isinstance(notebook.get("cells"), list):
@@ -146,7 +175,9 @@ def _parse_notebook(path: Path, content: bytes) -> dict[str, Any]:
             )
         )
     metadata = notebook.get("metadata") or {}
-    language = (metadata.get("kernelspec") or {}).get("language") or (metadata.get("language_info") or {}).get("name")
+    language = (metadata.get("kernelspec") or {}).get("language") or (
+        metadata.get("language_info") or {}
+    ).get("name")
     if language not in {None, "python", "ipython"}:
         raise InvalidArgumentError(
             tr("{path}: is a notebook of {language}, not of Python", path=path, language=language)
@@ -168,21 +199,33 @@ def _dump(notebook: dict[str, Any], content: bytes) -> bytes:
 
 
 def _review(units: list[Unit]) -> tuple[Finding, ...]:
-    """Return the findings of a program, each message once for a line; none where it does not use the SDK."""
+    """Return the findings of a program, each message once for a line; none where it does not use
+    the SDK.
+    """
     program = Program(units)
-    if not program.aliases and not any(SDK in unit.lines[number - 1] for unit in units for number in unit.shell_lines):
+    if not program.aliases and not any(
+        SDK in unit.lines[number - 1] for unit in units for number in unit.shell_lines
+    ):
         return ()
     findings = dict.fromkeys(finding for unit in units for finding in _review_unit(program, unit))
     return tuple(sorted(findings, key=lambda each: (each.cell or 0, each.line)))
 
 
 def _review_unit(program: Program, unit: Unit) -> Iterator[Finding]:
-    for rule in (rewrite_imports, rewrite_references, review_calls, review_settings, review_shell_lines):
+    for rule in (
+        rewrite_imports,
+        rewrite_references,
+        review_calls,
+        review_settings,
+        review_shell_lines,
+    ):
         yield from rule(program, unit)
 
 
 def _apply(unit: Unit, findings: tuple[Finding, ...]) -> str:
-    return apply_edits(unit.text, (edit for each in findings if each.cell == unit.cell for edit in each.edits))
+    return apply_edits(
+        unit.text, (edit for each in findings if each.cell == unit.cell for edit in each.edits)
+    )
 
 
 def _lines(text: str) -> list[str]:
@@ -190,7 +233,8 @@ def _lines(text: str) -> list[str]:
 
 
 def list_files(path: Path) -> Iterator[Path]:
-    """Yield a file, or the modules and notebooks below a folder, without environments and hidden folders.
+    """Yield a file, or the modules and notebooks below a folder, without environments and hidden
+    folders.
 
     Raises:
         InvalidArgumentError: there is no such file or folder.
@@ -206,7 +250,9 @@ def list_files(path: Path) -> Iterator[Path]:
 
 
 def _is_skipped(folder: Path) -> bool:
-    return folder.name.startswith(".") or folder.name in _SKIPPED or (folder / "pyvenv.cfg").exists()
+    return (
+        folder.name.startswith(".") or folder.name in _SKIPPED or (folder / "pyvenv.cfg").exists()
+    )
 
 
 def copy_path(file: Path, root: Path, out: Path | None) -> Path:
@@ -221,7 +267,9 @@ def copy_path(file: Path, root: Path, out: Path | None) -> Path:
         if out is None:
             return file.with_name(f"{file.stem}{COPY_MARK}{file.suffix}")
         return out if out.suffix == file.suffix else out / file.name
-    return (out or root.resolve().with_name(f"{root.resolve().name}{COPY_MARK}")) / file.relative_to(root)
+    return (
+        out or root.resolve().with_name(f"{root.resolve().name}{COPY_MARK}")
+    ) / file.relative_to(root)
 
 
 def write_copy(migration: Migration, target: Path) -> None:
@@ -231,7 +279,9 @@ def write_copy(migration: Migration, target: Path) -> None:
         InvalidArgumentError: a file with other content is there, or the copy cannot be written.
     """
     if target != migration.path and target.exists() and target.read_bytes() != migration.content:
-        raise InvalidArgumentError(tr("{path} exists already: delete it, or name another with --out", path=target))
+        raise InvalidArgumentError(
+            tr("{path} exists already: delete it, or name another with --out", path=target)
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(target) as file:
         file.write(migration.content)

@@ -17,8 +17,10 @@ class Program:
 
     Attributes:
         units: those that can be parsed.
-        aliases: name -> the SDK's dotted name that it stands for, such as "qianfan.dataset.Dataset".
-        instances: expression -> the SDK's class that it is an instance of, such as "ChatCompletion".
+        aliases: name -> the SDK's dotted name that it stands for, such as
+            "qianfan.dataset.Dataset".
+        instances: expression -> the SDK's class that it is an instance of, such as
+            "ChatCompletion".
         own_modules: modules of qfnb that are imported already.
         is_name_taken: whether `qianfan` or `qfnb` is also a name of the program's own.
     """
@@ -59,7 +61,9 @@ class Program:
             values = [([node.target], node.value)]
         for targets, value in values:
             if isinstance(value, ast.Call) and (path := self.path_of(value.func)):
-                self.instances |= {ast.unparse(target): path.rpartition(".")[2] for target in targets}
+                self.instances |= {
+                    ast.unparse(target): path.rpartition(".")[2] for target in targets
+                }
 
     def path_of(self, node: ast.expr) -> str:
         """Return the SDK's dotted name that an expression stands for, "" for anything else."""
@@ -70,7 +74,9 @@ class Program:
         return ""
 
     def class_of(self, call: ast.Call) -> tuple[str, str]:
-        """Return the SDK's class of a call, "" if it is not clear, and the method, "" for the class itself."""
+        """Return the SDK's class of a call, "" if it is not clear, and the method, "" for the class
+        itself.
+        """
         if path := self.path_of(call.func):
             return path.rpartition(".")[2], ""
         if not isinstance(call.func, ast.Attribute):
@@ -79,10 +85,14 @@ class Program:
         while isinstance(receiver, ast.Attribute) and ast.unparse(receiver) not in self.instances:
             receiver = receiver.value  # client.chat.completions.create
         made_by = self.path_of(receiver.func) if isinstance(receiver, ast.Call) else ""
-        return made_by.rpartition(".")[2] or self.instances.get(ast.unparse(receiver), ""), call.func.attr
+        return made_by.rpartition(".")[2] or self.instances.get(
+            ast.unparse(receiver), ""
+        ), call.func.attr
 
     def references(self, tree: ast.AST) -> Iterator[tuple[str, ast.Name]]:
-        """Yield the SDK's dotted names in a tree, each as long as it is written, with the name that it begins with."""
+        """Yield the SDK's dotted names in a tree, each as long as it is written, with the name that
+        it begins with.
+        """
         for child in ast.iter_child_nodes(tree):
             path = self.path_of(child) if isinstance(child, ast.expr) else ""
             if path:
@@ -101,7 +111,8 @@ def is_sdk(node: ast.alias | ast.ImportFrom) -> bool:
 def has_name(path: str) -> bool:
     """Return whether qfnb has a dotted name of the SDK, as a module or within one."""
     first, *parts = f"qfnb{path.removeprefix(SDK)}".split(".")
-    value, dotted = importlib.import_module(first), first
+    value = importlib.import_module(first)
+    dotted = first
     for part in parts:
         dotted = f"{dotted}.{part}"
         try:
@@ -122,4 +133,8 @@ def _bound_names(node: ast.AST) -> list[str]:
         return [node.arg]
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return [node.name]
-    return [alias.asname or "" for alias in node.names] if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+    return (
+        [alias.asname or "" for alias in node.names]
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        else []
+    )

@@ -1,4 +1,6 @@
-"""Keys and settings, in Python and in lines of the shell: of v1, of the SDK alone, and keys in clear text."""
+"""Keys and settings, in Python and in lines of the shell: of v1, of the SDK alone, and keys in
+clear text.
+"""
 
 import ast
 import re
@@ -6,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from .. import config
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..redact import register_secret
 from ..resources.inference.model_choice import NO_V1
 from .imports import OPENAI_INSTEAD
@@ -37,12 +39,16 @@ _VARIABLE: Final = re.compile(r"\bQIANFAN_([A-Z0-9_]+)")
 _KEY_NAME: Final = re.compile(
     r"(?i)(?<![a-z])(access_?key|secret_?key|api_?key|bearer_?token|access_?token|ak|sk)(?![a-z])"
 )
-_KEY: Final = re.compile(r"""(?<=['"=\s])(?=[\w/.-]*\d)(?![\w-]*(?:your|xxx))(?:bce-v3/)?[A-Za-z0-9][\w/.-]{15,}""")
+_KEY: Final = re.compile(
+    r"""(?<=['"=\s])(?=[\w/.-]*\d)(?![\w-]*(?:your|xxx))(?:bce-v3/)?[A-Za-z0-9][\w/.-]{15,}"""
+)
 """A text that may be a key, and no placeholder such as "your-key" or "..."."""
 
 
 def review_settings(program: Program, unit: Unit) -> Iterator[Finding]:
-    """Yield what has to be said about the keys and settings of a unit; each message once for a line."""
+    """Yield what has to be said about the keys and settings of a unit; each message once for a
+    line.
+    """
     for node in ast.walk(unit.tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             if match := _VARIABLE.fullmatch(node.value):
@@ -72,7 +78,9 @@ def review_setting(unit: Unit, line: int, setting: str, name: str) -> Iterator[F
 
 def _is_config(program: Program, node: ast.expr) -> bool:
     function = program.path_of(node.func) if isinstance(node, ast.Call) else ""
-    return (function or program.instances.get(ast.unparse(node), "")).rpartition(".")[2] == "get_config"
+    return (function or program.instances.get(ast.unparse(node), "")).rpartition(".")[
+        2
+    ] == "get_config"
 
 
 def _review_arguments(program: Program, unit: Unit, call: ast.Call) -> Iterator[Finding]:
@@ -85,14 +93,17 @@ def _review_arguments(program: Program, unit: Unit, call: ast.Call) -> Iterator[
 
 
 def _find_keys(unit: Unit) -> Iterator[Finding]:
-    """Yield the lines that have a key written into them; from now on it is hidden where anything is printed."""
+    """Yield the lines that have a key written into them; from now on it is hidden where anything is
+    printed.
+    """
     for number, line in enumerate(unit.lines, 1):
         keys = _KEY.findall(line) if _KEY_NAME.search(line) else []
         for key in keys:
             register_secret(key)
         if keys:
             message = tr(
-                "a key is written here, for everyone who gets the file: put it into the environment or into "
+                "a key is written here, for everyone who gets the file: put it into the "
+                "environment or into "
                 "`%qfauth set --keep`, and make a new one"
             )
             yield Finding("manual", message, number, unit.cell)

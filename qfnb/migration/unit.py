@@ -1,4 +1,6 @@
-"""A module, or one code cell: its text, its syntax tree, its lines that are IPython's, and the changes to it."""
+"""A module, or one code cell: its text, its syntax tree, its lines that are IPython's, and the
+changes to it.
+"""
 
 import ast
 import itertools
@@ -41,7 +43,8 @@ class Unit:
 
     Attributes:
         text: as it is in the file.
-        python: the same lines, those of IPython replaced by a statement of Python; "" where a cell has none.
+        python: the same lines, those of IPython replaced by a statement of Python; "" where a cell
+            has none.
         shell_lines: the numbers of the lines that are IPython's, from 1.
         cell: number of the code cell, from 1; None for a module.
     """
@@ -81,11 +84,16 @@ class Unit:
 
     def span(self, node: ast.expr | ast.stmt | ast.alias) -> tuple[int, int]:
         """Return the start and the end of a node in the text."""
-        end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
+        end_line = node.end_lineno or node.lineno
+        end_column = node.end_col_offset or 0
         return self.offset(node.lineno, node.col_offset), self.offset(end_line, end_column)
 
-    def replace(self, node: ast.expr | ast.stmt | ast.alias, old: str, new: str) -> tuple[Edit, ...]:
-        """Return the edit that replaces a text within a node; none where the node does not have it exactly once."""
+    def replace(
+        self, node: ast.expr | ast.stmt | ast.alias, old: str, new: str
+    ) -> tuple[Edit, ...]:
+        """Return the edit that replaces a text within a node; none where the node does not have it
+        exactly once.
+        """
         start, end = self.span(node)
         segment = self.text[start:end]
         if segment.count(old) != 1:
@@ -126,16 +134,24 @@ def read_cell(text: str, cell: int) -> Unit:
 
 
 def _hide_first_magic(lines: list[str]) -> range:
-    """Replace the first magic, shell command or question by Python; return its lines, none where there is none."""
+    """Replace the first magic, shell command or question by Python; return its lines, none where
+    there is none.
+    """
     from IPython.core import inputtransformer2 as rules  # noqa: PLC0415 - modules need none of it
 
     tokens = rules.make_tokens_by_line(lines)
-    kinds: tuple[Any, ...] = (rules.MagicAssign, rules.SystemAssign, rules.EscapedCommand, rules.HelpEnd)
+    kinds: tuple[Any, ...] = (
+        rules.MagicAssign,
+        rules.SystemAssign,
+        rules.EscapedCommand,
+        rules.HelpEnd,
+    )
     matches = [match for kind in kinds if (match := kind.find(tokens)) is not None]
     if not matches:
         return range(0)
     match = min(matches, key=lambda each: (each.start_line, each.start_col))
-    first, column = match.start_line, match.start_col
+    first = match.start_line
+    column = match.start_col
     last = max(rules.find_end_of_continued_line(lines, first), getattr(match, "q_line", first))
     is_assignment = isinstance(match, (rules.MagicAssign, rules.SystemAssign))
     lines[first] = f"{lines[first][:column]}{'0' if is_assignment else 'pass'}\n"

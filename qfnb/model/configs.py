@@ -5,15 +5,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .._language import tr
-from .._text import describe_problem
+from ..base.language import tr
+from ..base.text import describe_problem
 from ..errors import InvalidArgumentError
 from ..resources.console.consts import DeployPoolType
 from .consts import ServiceType
 
 
 class ValidatedModel(BaseModel):
-    """A record whose construction raises InvalidArgumentError, with the field's name, for a wrong value."""
+    """A record whose construction raises InvalidArgumentError, with the field's name, for a wrong
+    value.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -42,7 +44,8 @@ class DeployConfig(ValidatedModel):
     Attributes:
         name: the service's name; default svc_<model>.
         endpoint_prefix: the seeds' older name for `endpoint_suffix`.
-        endpoint_suffix: the readable part of the endpoint: letters, digits, _ and -; the platform judges its length.
+        endpoint_suffix: the readable part of the endpoint: letters, digits, _ and -; the platform
+            judges its length.
         replicas: from 1; the queries per second grow with it.
         hours: from 1, paid in advance.
         qps: queries per second of one replica; None for the platform's default.
@@ -69,7 +72,11 @@ class DeployConfig(ValidatedModel):
         if self.suffix and not re.fullmatch(r"[A-Za-z0-9_-]+", self.suffix):
             name = "endpoint_suffix" if self.endpoint_suffix else "endpoint_prefix"
             raise InvalidArgumentError(
-                tr("DeployConfig.{name}={value!r}: use letters, digits, _ and -", name=name, value=self.suffix)
+                tr(
+                    "DeployConfig.{name}={value!r}: use letters, digits, _ and -",
+                    name=name,
+                    value=self.suffix,
+                )
             )
 
     @property

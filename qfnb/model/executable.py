@@ -1,4 +1,6 @@
-"""What models, services and actions have in common: they are executed, and written to bytes. Source: seed 004."""
+"""What models, services and actions have in common: they are executed, and written to bytes.
+Source: seed 004.
+"""
 
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar

@@ -5,16 +5,19 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from .._language import tr
 from .._notices import warn_once
+from ..base.language import tr
 from ..errors import ConnectionFailed, QianfanError, RequestError, ServerError
 from ..transport import clock
 
 T = TypeVar("T")
 
 MAX_ATTEMPTS: Final = 3
-MAX_LOOKUPS, LOOKUP_INTERVAL_S = 3, 2.0
-"""Lookups of an object that may have been created, and seconds between them: a list may lag behind."""
+MAX_LOOKUPS = 3
+LOOKUP_INTERVAL_S = 2.0
+"""Lookups of an object that may have been created, and seconds between them: a list may lag
+behind.
+"""
 
 log = logging.getLogger("qfnb.model")
 
@@ -27,11 +30,13 @@ def create_once(
     may_exist: bool = False,
     stop_event: threading.Event | None = None,
 ) -> T:
-    """Return the result of `create`; where its answer was lost, look for the object before a second attempt.
+    """Return the result of `create`; where its answer was lost, look for the object before a second
+    attempt.
 
     Args:
         create: sends the request once and returns the object.
-        find_existing: finds the object by what is unique to it (name, note, origin); None where it is not there.
+        find_existing: finds the object by what is unique to it (name, note, origin); None where it
+            is not there.
         label: the object's name in the log.
         may_exist: whether an earlier attempt may have created the object.
         stop_event: set it to give up.
@@ -39,10 +44,13 @@ def create_once(
     Raises:
         QianfanError: the object was not created, or it is unknown whether it was.
     """
-    cancelled, attempts = stop_event or threading.Event(), 0
+    cancelled = stop_event or threading.Event()
+    attempts = 0
     while True:
         if may_exist and (existing := _look_up(find_existing, cancelled)) is not None:
-            warn_once(tr("{thing} exists already; it is used, and no second one is created", thing=label))
+            warn_once(
+                tr("{thing} exists already; it is used, and no second one is created", thing=label)
+            )
             return existing
         attempts += 1
         try:
@@ -52,7 +60,9 @@ def create_once(
             if is_unsent or attempts == MAX_ATTEMPTS:
                 raise
             text = tr(
-                "the answer to the creation of {thing} was lost ({reason}); looking for it", thing=label, reason=error
+                "the answer to the creation of {thing} was lost ({reason}); looking for it",
+                thing=label,
+                reason=error,
             )
             log.warning(text)
             may_exist = True

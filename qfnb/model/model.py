@@ -8,7 +8,7 @@ import threading
 from functools import partial
 from typing import Any, Final
 
-from .._language import tr
+from ..base.language import tr
 from ..config import settings
 from ..dataset.typed_dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError, ServerError
@@ -59,10 +59,14 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
     ) -> None:
         if id is not None and version_id is not None and id != version_id:
             # seed 004: `id` is the model, `version_id` the version
-            set_id, id = set_id or str(id), version_id  # noqa: A001
+            set_id = set_id or str(id)
+            id = version_id  # noqa: A001
         self.id: int | str | None = version_id if id is None else id
-        self.set_id, self.task_id, self.job_id = set_id, task_id, job_id
-        self.name, self.checkpoint_step = name, checkpoint_step
+        self.set_id = set_id
+        self.task_id = task_id
+        self.job_id = job_id
+        self.name = name
+        self.checkpoint_step = checkpoint_step
         self.service: Service | None = None
 
     @property
@@ -71,7 +75,11 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         return self.id
 
     def publish(
-        self, name: str = "", *, checkpoint_step: int | None = None, stop_event: threading.Event | None = None
+        self,
+        name: str = "",
+        *,
+        checkpoint_step: int | None = None,
+        stop_event: threading.Event | None = None,
     ) -> Model:
         """Publish the training run as a model and wait until it is ready.
 
@@ -84,13 +92,20 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             InvalidArgumentError: task_id or job_id is missing.
         """
         if self.id is None:
-            self.name, self.checkpoint_step = name or self.name, checkpoint_step or self.checkpoint_step
+            self.name = name or self.name
+            self.checkpoint_step = checkpoint_step or self.checkpoint_step
             create_once(
-                self.create_version, lambda: self.find_published() or None, label=tr("model {name}", name=self.name)
+                self.create_version,
+                lambda: self.find_published() or None,
+                label=tr("model {name}", name=self.name),
             )
             self.wait_until_ready(stop_event=stop_event)
         elif checkpoint_step != self.checkpoint_step and checkpoint_step is not None:
-            text = tr("{model} is published already, and not from step {step}", model=self, step=checkpoint_step)
+            text = tr(
+                "{model} is published already, and not from step {step}",
+                model=self,
+                step=checkpoint_step,
+            )
             raise InvalidArgumentError(text)
         return self
 
@@ -108,7 +123,8 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         if self.checkpoint_step is not None:
             origin["step"] = self.checkpoint_step
         created = Repository.publish(True, origin, self._published_name()).data
-        self.set_id, self.id = created.model_id_str, created.version_id_str
+        self.set_id = created.model_id_str
+        self.id = created.version_id_str
         return True
 
     def _published_name(self) -> str:
@@ -117,9 +133,13 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         return self.name
 
     def find_published(self) -> bool:
-        """Look for the version that the run was published as, take over its ids, and return whether it exists."""
+        """Look for the version that the run was published as, take over its ids, and return whether
+        it exists.
+        """
         try:
-            versions = Repository.V2.describe_model_set(model_set_name=self._published_name()).data.model_ids
+            versions = Repository.V2.describe_model_set(
+                model_set_name=self._published_name()
+            ).data.model_ids
         except APIError as error:
             if isinstance(error, ServerError):
                 raise
@@ -128,7 +148,8 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             detail = Repository.detail(version).data
             origin = (detail.source_extra or {}).get("trainSourceExtra") or {}
             if str(self.task_id) in {str(origin.get("runIdStr")), str(origin.get("runId"))}:
-                self.set_id, self.id = detail.model_id_str, detail.model_version_id_str
+                self.set_id = detail.model_id_str
+                self.id = detail.model_version_id_str
                 return True
         return False
 
@@ -150,7 +171,9 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         )
         return self
 
-    def deploy(self, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None) -> Service:
+    def deploy(
+        self, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None
+    ) -> Service:
         """Deploy the published version as a service and wait until it is ready.
 
         Args:
@@ -160,12 +183,19 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         Raises:
             QianfanError: the deployment failed, or `stop_event` was set.
         """
-        create, find = (partial(self.create_service, deploy_config), partial(self.find_service_id, deploy_config))
-        service_id = create_once(create, find, label=tr("service {name}", name=self.service_name(deploy_config)))
+        create = partial(self.create_service, deploy_config)
+        find = partial(self.find_service_id, deploy_config)
+        service_id = create_once(
+            create, find, label=tr("service {name}", name=self.service_name(deploy_config))
+        )
         return self.wait_for_service(service_id, deploy_config, stop_event=stop_event)
 
     def wait_for_service(
-        self, service_id: str, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None
+        self,
+        service_id: str,
+        deploy_config: DeployConfig,
+        *,
+        stop_event: threading.Event | None = None,
     ) -> Service:
         """Wait until a service of this model is ready, and make it the model's `service`.
 
@@ -175,7 +205,9 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             stop_event: set it to give up waiting.
         """
         name = self.service_name(deploy_config)
-        service = Service(service_id, None, self, deploy_config, deploy_config.service_type, name=name)
+        service = Service(
+            service_id, None, self, deploy_config, deploy_config.service_type, name=name
+        )
         self.service = service.wait_until_serving(stop_event=stop_event)
         return self.service
 
@@ -194,11 +226,15 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         return str(created.data.service_id)
 
     def find_service_id(self, deploy_config: DeployConfig) -> str | None:
-        """Return the id of the newest service of this version under its name, None where it has no service."""
+        """Return the id of the newest service of this version under its name, None where it has no
+        service.
+        """
         self.auto_complete_info()
         name = self.service_name(deploy_config)
         services = Services.V2.service_list(name=name, max_keys=100).data.service_list
-        matches = [row for row in services if (row.name, row.model_version_id) == (name, str(self.id))]
+        matches = [
+            row for row in services if (row.name, row.model_version_id) == (name, str(self.id))
+        ]
         newest = max(matches, key=lambda row: row.create_time or "", default=None)
         return newest.service_id if newest is not None else None
 
@@ -206,7 +242,9 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         """Return the name of a service of this model."""
         return deploy_config.name or f"svc_{self.name or str(self.id).replace('-', '_')}"
 
-    def batch_inference(self, dataset: Dataset, *, stop_event: threading.Event | None = None) -> Dataset:
+    def batch_inference(
+        self, dataset: Dataset, *, stop_event: threading.Event | None = None
+    ) -> Dataset:
         """Answer a dataset with the published version, on the platform and without a service.
 
         Args:
@@ -225,17 +263,27 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         self.auto_complete_info()
         if dataset.schema.name == "text":
             raise InvalidArgumentError(
-                tr("{dataset} has texts only: batch inference needs prompts", dataset=repr(dataset.name))
+                tr(
+                    "{dataset} has texts only: batch inference needs prompts",
+                    dataset=repr(dataset.name),
+                )
             )
         dataset_id = dataset.release(stop_event=stop_event)
-        name, version = f"model_run_{secrets.token_hex(5)}", str(self.id)
+        name = f"model_run_{secrets.token_hex(5)}"
+        version = str(self.id)
         versions = [{"modelId": str(self.set_id), "modelVersionId": version}]
-        task = Repository.create_evaluation_task(name, versions, dataset_id, TASK_CONFIG).data.eval_id_str
+        task = Repository.create_evaluation_task(
+            name, versions, dataset_id, TASK_CONFIG
+        ).data.eval_id_str
         task_info = wait_for_state(
             lambda: Repository.get_evaluation_info(task),
             lambda answer: answer.data.state,
             done_states={evaluation_wire.MANUAL_STARTED, evaluation_wire.DONE},
-            failed_states={evaluation_wire.FAILED, evaluation_wire.STOPPED, evaluation_wire.PARTLY_DONE},
+            failed_states={
+                evaluation_wire.FAILED,
+                evaluation_wire.STOPPED,
+                evaluation_wire.PARTLY_DONE,
+            },
             interval=settings().batch_run_status_polling_interval,
             label=tr("the inference of {model}", model=version),
             stop_event=stop_event,
@@ -243,7 +291,9 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         config = task_info.data.eval_standard_conf
         result_id = config.get("resultDatasetIdStr") or config.get("resultDatasetId")
         if not result_id:
-            raise QianfanError(tr("the platform names no dataset with the answers of {task}", task=task))
+            raise QianfanError(
+                tr("the platform names no dataset with the answers of {task}", task=task)
+            )
         answers = Dataset.load(qianfan_dataset_id=result_id, name=f"{dataset.name}_{version}")
         rows = [{new: row.get(old, "") for old, new in COLUMNS.items()} for row in answers.list()]
         rows = [{**row, "input_prompt": row["prompt"]} for row in rows]
@@ -252,8 +302,11 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
     def find_task_id(self) -> str | None:
         """Return the training run of this version, `task-...`, None where it was not trained."""
         if self.task_id is None and self.id is not None:
-            extra = (Repository.detail(self.id).data.source_extra or {}).get("trainSourceExtra") or {}
-            self.task_id, self.job_id = extra.get("runIdStr"), extra.get("taskIdStr")
+            extra = (Repository.detail(self.id).data.source_extra or {}).get(
+                "trainSourceExtra"
+            ) or {}
+            self.task_id = extra.get("runIdStr")
+            self.job_id = extra.get("taskIdStr")
         return str(self.task_id) if self.task_id else None
 
     def auto_complete_info(self) -> None:
@@ -266,7 +319,8 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             raise InvalidArgumentError(tr("the model is not published: call publish() first"))
         if not self.set_id or not self.name:
             detail = Repository.detail(self.id).data
-            self.set_id, self.name = detail.model_id_str, self.name or detail.model_name
+            self.set_id = detail.model_id_str
+            self.name = self.name or detail.model_name
 
     def exec(self, input: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
         """Call the deployed service; see `Service.exec`.
@@ -280,7 +334,9 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
 
     def dumps(self) -> bytes:
         """Return the model as UTF-8 JSON."""
-        return json.dumps({"qfnb": 1, "type": "Model"} | {f: getattr(self, f) for f in DUMPED_FIELDS}).encode()
+        return json.dumps(
+            {"qfnb": 1, "type": "Model"} | {f: getattr(self, f) for f in DUMPED_FIELDS}
+        ).encode()
 
     @classmethod
     def loads(cls, data: bytes) -> Model:
@@ -294,7 +350,9 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             assert value["type"] == "Model"
             return cls(**{field: value[field] for field in DUMPED_FIELDS})
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-            raise InvalidArgumentError(tr("these bytes are not a model written by Model.dumps()")) from None
+            raise InvalidArgumentError(
+                tr("these bytes are not a model written by Model.dumps()")
+            ) from None
 
     def __repr__(self) -> str:
         return f"<Model {self.name or self.id or self.task_id}: {self.id or 'not published'}>"

@@ -1,4 +1,6 @@
-"""Poll an object on the platform until it reaches a state; failed polls and unknown states are waited out."""
+"""Poll an object on the platform until it reaches a state; failed polls and unknown states are
+waited out.
+"""
 
 import random
 import threading
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from .. import connect
-from .._language import tr
+from ..base.language import tr
 from ..errors import APIError, QianfanError, RateLimitError, RequestError, SandboxError, ServerError
 from ..transport import clock
 
@@ -23,7 +25,8 @@ MAX_REFUSALS: Final = 3
 MAX_RETRY_INTERVAL_S: Final = 60.0
 """Longest pause in seconds while the platform does not answer, unless the interval is longer."""
 
-SPEED_UP, GROWTH = 8.0, 1.6
+SPEED_UP = 8.0
+GROWTH = 1.6
 """Factor by which polls are more frequent after a change, and by which each further pause grows."""
 
 
@@ -49,8 +52,11 @@ class Poller(Generic[T]):
         stop_event: set it to end the polling.
     """
 
-    def __init__(self, fetch: Callable[[], T], interval: float, stop_event: threading.Event) -> None:
-        self._fetch, self._stop_event = fetch, stop_event
+    def __init__(
+        self, fetch: Callable[[], T], interval: float, stop_event: threading.Event
+    ) -> None:
+        self._fetch = fetch
+        self._stop_event = stop_event
         self._interval_s = connect.polling_interval(interval)
         self._next_interval_s = self._interval_s / SPEED_UP
 
@@ -64,16 +70,21 @@ class Poller(Generic[T]):
         Raises:
             QianfanError: the platform refused `MAX_REFUSALS` polls in a row.
         """
-        failures, refusals, failing_since = 0, 0, None
+        failures = 0
+        refusals = 0
+        failing_since = None
         while True:
             try:
                 result: PollResult[T] = PollResult(self._fetch())
-                failures, refusals, failing_since = 0, 0, None
+                failures = 0
+                refusals = 0
+                failing_since = None
             except (*TRANSIENT_ERRORS, APIError, SandboxError) as error:
                 refusals = 0 if isinstance(error, TRANSIENT_ERRORS) else refusals + 1
                 if refusals == MAX_REFUSALS:
                     raise
-                failures, failing_since = failures + 1, failing_since or time.time()
+                failures = failures + 1
+                failing_since = failing_since or time.time()
                 result = PollResult(None, error, failing_since)
             yield result
             if clock.wait(self._next_pause(failures), self._stop_event):
@@ -82,8 +93,10 @@ class Poller(Generic[T]):
     def _next_pause(self, failure_count: int) -> float:
         if failure_count:
             longest = max(MAX_RETRY_INTERVAL_S, self._interval_s)
-            return min(self._interval_s * 2.0 ** min(failure_count, 10), longest) * random.uniform(0.8, 1.0)  # noqa: S311
-        pause_s, self._next_interval_s = (self._next_interval_s, min(self._next_interval_s * GROWTH, self._interval_s))
+            pause_s = min(self._interval_s * 2.0 ** min(failure_count, 10), longest)
+            return pause_s * random.uniform(0.8, 1.0)  # noqa: S311
+        pause_s = self._next_interval_s
+        self._next_interval_s = min(self._next_interval_s * GROWTH, self._interval_s)
         return pause_s
 
 
@@ -97,7 +110,8 @@ def wait_for_state(
     label: str,
     stop_event: threading.Event | None = None,
 ) -> T:
-    """Poll until the state is one of `done_states`, and return that answer; unknown states are waited out.
+    """Poll until the state is one of `done_states`, and return that answer; unknown states are
+    waited out.
 
     Args:
         fetch: asks the platform.
@@ -109,9 +123,11 @@ def wait_for_state(
         stop_event: set it to give up.
 
     Raises:
-        QianfanError: the state is one of `failed_states`, the wait was stopped, or the platform refuses to answer.
+        QianfanError: the state is one of `failed_states`, the wait was stopped, or the platform
+            refuses to answer.
     """
-    poller, last_state = Poller(fetch, interval, stop_event or threading.Event()), ""
+    poller = Poller(fetch, interval, stop_event or threading.Event())
+    last_state = ""
     for poll in poller:
         if poll.answer is None:
             continue

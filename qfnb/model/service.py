@@ -8,7 +8,7 @@ import threading
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..config import settings
 from ..errors import APIError, InternalError, InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
@@ -35,7 +35,9 @@ log = logging.getLogger("qfnb.model")
 
 @runtime_checkable
 class PublishedModel(Protocol):
-    """The model behind a service, as far as the service knows it; `qfnb.model.Model` implements it."""
+    """The model behind a service, as far as the service knows it; `qfnb.model.Model` implements
+    it.
+    """
 
     @property
     def version_id(self) -> int | str | None:
@@ -57,7 +59,8 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         name: the label in charts and tables.
 
     Attributes:
-        is_v1: whether it is known to be of the v1 kind, which ended; it is known after a look at the platform.
+        is_v1: whether it is known to be of the v1 kind, which ended; it is known after a look at
+            the platform.
 
     Source: seed 000, seed 004 (Service).
     """
@@ -72,8 +75,11 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         *,
         name: str = "",
     ) -> None:
-        self.id, self.endpoint, self.model = id, endpoint, model
-        self.deploy_config, self.service_type = deploy_config, service_type or ServiceType.Chat
+        self.id = id
+        self.endpoint = endpoint
+        self.model = model
+        self.deploy_config = deploy_config
+        self.service_type = service_type or ServiceType.Chat
         self.name = name
         self.is_v1 = False
 
@@ -130,14 +136,19 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         """
         if self.service_type is not ServiceType.Chat:
             raise InternalError(
-                tr("a service of the type {kind} cannot be called by this version", kind=self.service_type)
+                tr(
+                    "a service of the type {kind} cannot be called by this version",
+                    kind=self.service_type,
+                )
             )
         if self.endpoint is None and self.id is not None:
             self._read_detail(Services.V2.service_detail(str(self.id)).data)
         if self.endpoint:
             return ChatCompletion(endpoint=self.endpoint)
         if not isinstance(self.model, str):
-            raise InvalidArgumentError(tr("Service needs an id, an endpoint, or the name of a preset model"))
+            raise InvalidArgumentError(
+                tr("Service needs an id, an endpoint, or the name of a preset model")
+            )
         return ChatCompletion(model=self.model)
 
     def deploy(self) -> Service:
@@ -149,11 +160,15 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         if self.deploy_config is None or not isinstance(self.model, PublishedModel):
             raise InvalidArgumentError(tr("deploy() needs a model of your own and a deploy_config"))
         deployed = self.model.deploy(self.deploy_config)
-        self.id, self.endpoint = deployed.id, deployed.endpoint
+        self.id = deployed.id
+        self.endpoint = deployed.endpoint
         return self
 
-    def batch_inference(self, dataset: Any, prompt_template: Any = None, system_prompt: str | None = None) -> Any:
-        """Return a dataset of questions, answers and right answers: each row is asked of the service.
+    def batch_inference(
+        self, dataset: Any, prompt_template: Any = None, system_prompt: str | None = None
+    ) -> Any:
+        """Return a dataset of questions, answers and right answers: each row is asked of the
+        service.
 
         Args:
             dataset: a `qfnb.dataset.Dataset`, with its input columns.
@@ -179,7 +194,8 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         )
 
     def metrics(self, start_time: str | datetime, end_time: str | datetime) -> dict[str, Any]:
-        """Return the calls and tokens of the service in a span of time, as the platform counts them.
+        """Return the calls and tokens of the service in a span of time, as the platform counts
+        them.
 
         Raises:
             InternalError: the service has no id.
@@ -194,7 +210,8 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         """Call the service: `service.exec({"messages": [{"role": "user", "content": "Hello"}]})`.
 
         Raises:
-            APIError: the platform refuses; of a service of the v1 kind it says that it must be deployed again.
+            APIError: the platform refuses; of a service of the v1 kind it says that it must be
+                deployed again.
         """
         client = self.get_res()
         try:
@@ -207,7 +224,12 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
     def dumps(self) -> bytes:
         """Return the service as UTF-8 JSON."""
         preset = self.model if isinstance(self.model, str) else None
-        fields = {"id": self.id, "endpoint": self.endpoint, "service_type": self.service_type, "name": self.name}
+        fields = {
+            "id": self.id,
+            "endpoint": self.endpoint,
+            "service_type": self.service_type,
+            "name": self.name,
+        }
         return json.dumps({"qfnb": 1, "type": "Service", "model": preset} | fields).encode()
 
     @classmethod
@@ -221,9 +243,13 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
             value = json.loads(data)
             assert value["type"] == "Service"
             kind = ServiceType(value["service_type"])
-            return cls(value["id"], value["endpoint"], value["model"], None, kind, name=value["name"])
+            return cls(
+                value["id"], value["endpoint"], value["model"], None, kind, name=value["name"]
+            )
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-            raise InvalidArgumentError(tr("these bytes are not a service written by Service.dumps()")) from None
+            raise InvalidArgumentError(
+                tr("these bytes are not a service written by Service.dumps()")
+            ) from None
 
     def __repr__(self) -> str:
         return f"<Service {tr(V1_ENDED, name=self.label) if self.is_v1 else self.label}>"

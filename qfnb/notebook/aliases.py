@@ -1,10 +1,12 @@
-"""Short names for models, kept in this user's state folder: `%qfchat alias fast ernie-4.5-turbo-32k`."""
+"""Short names for models, kept in this user's state folder: `%qfchat alias fast
+ernie-4.5-turbo-32k`.
+"""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..config import state_dir
 from ..errors import InvalidArgumentError
 
@@ -37,7 +39,9 @@ def run_command(words: list[str]) -> dict[str, str]:
         try:
             _path().write_text(json.dumps(aliases, ensure_ascii=False, indent=2), encoding="utf-8")
         except OSError as error:
-            raise InvalidArgumentError(tr("the alias cannot be saved: {reason}", reason=error.strerror)) from None
+            raise InvalidArgumentError(
+                tr("the alias cannot be saved: {reason}", reason=error.strerror)
+            ) from None
     return aliases
 
 

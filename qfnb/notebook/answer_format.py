@@ -1,4 +1,6 @@
-"""How an answer's text is shown and parsed: `-f` text, markdown, code, json, df, or a pydantic model."""
+"""How an answer's text is shown and parsed: `-f` text, markdown, code, json, df, or a pydantic
+model.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
-from ..resources.inference.format_prompts import JSON_ONLY, ROWS_ONLY, Prompt, Turns, correction_turns, in_language_of
-from ..resources.inference.response_format import ResponseFormat, extract_code, parse_json, parse_response_format
+from ..resources.inference.format_prompts import (
+    JSON_ONLY,
+    ROWS_ONLY,
+    Prompt,
+    Turns,
+    correction_turns,
+    in_language_of,
+)
+from ..resources.inference.response_format import (
+    ResponseFormat,
+    extract_code,
+    parse_json,
+    parse_response_format,
+)
 
 if TYPE_CHECKING:
     from ..views.chat import AnswerForm
@@ -24,7 +38,8 @@ class AnswerFormat:
 
     name: str  # the value of the option `-f`
     instruction: Prompt = ("", "")  # added to the system prompt
-    response_format: ResponseFormat | str | None = None  # of `ChatCompletion.do`, None where nothing is sent
+    # of `ChatCompletion.do`, None where nothing is sent
+    response_format: ResponseFormat | str | None = None
     parse: Callable[[str], Any] = str  # returns the value of a text; raises ValueError
     form: AnswerForm = "code"  # how the text is shown
     retry: bool = False  # ask again, once, when the answer cannot be parsed
@@ -46,7 +61,11 @@ def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
         return _schema_format(name, variables)
     if name not in FORMATS:
         raise InvalidArgumentError(
-            tr("-f {name}: must be one of {formats} or pydantic:NAME", name=name, formats=tr(", ").join(FORMATS))
+            tr(
+                "-f {name}: must be one of {formats} or pydantic:NAME",
+                name=name,
+                formats=tr(", ").join(FORMATS),
+            )
         )
     return FORMATS[name]
 
@@ -95,11 +114,16 @@ def _parse_csv(text: str) -> Any:
 
 
 def _schema_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
-    """Return the format of `pydantic:NAME`: a class of the notebook, or a variable that holds a JSON Schema."""
+    """Return the format of `pydantic:NAME`: a class of the notebook, or a variable that holds a
+    JSON Schema.
+    """
     variable = name.partition(":")[2]
     if not variable:
         raise InvalidArgumentError(
-            tr("-f {name} needs the name of a class in the notebook, e.g. -f pydantic:Book", name=name)
+            tr(
+                "-f {name} needs the name of a class in the notebook, e.g. -f pydantic:Book",
+                name=name,
+            )
         )
     if variable not in variables:
         raise InvalidArgumentError(
@@ -112,7 +136,9 @@ def _schema_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
         )
     response_format = parse_response_format(variables[variable])
     parse = response_format.parse
-    return AnswerFormat(name, response_format=response_format, parse=parse, form="folded", retry=True)
+    return AnswerFormat(
+        name, response_format=response_format, parse=parse, form="folded", retry=True
+    )
 
 
 FORMATS = {

@@ -10,8 +10,8 @@ from IPython.core.error import StdinNotImplementedError
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from .. import config, connect
-from .._language import tr, tr_noop, trn
-from .._text import near_miss
+from ..base.language import tr, tr_noop, trn
+from ..base.text import near_miss
 from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
 from .doctor import show_report
@@ -31,7 +31,8 @@ PARSER = Parser(
         "  %qfauth forget       (deletes it there)\n"
         "  %qfauth set --iam    (asks for an IAM pair, hidden)\n"
         "  %qfauth sandbox      (use the local sandbox)\n"
-        "  %qfauth model NAME   (the default model of NAME's kind: chat, images, embedding or rerank)\n"
+        "  %qfauth model NAME   (the default model of NAME's kind: chat, images, embedding or "
+        "rerank)\n"
         "  %qfauth reset        (forget what was typed in)\n"
         "  %qfauth doctor       (versions, keys, platform, without secrets, and what is wrong)"
     ),
@@ -39,16 +40,21 @@ PARSER = Parser(
 )
 PARSER.add_argument("--iam", action="store_true", help=tr_noop("an IAM pair instead of an API key"))
 PARSER.add_argument(
-    "--keep", action="store_true", help=tr_noop("put the key into the system's keyring, for other kernels too")
+    "--keep",
+    action="store_true",
+    help=tr_noop("put the key into the system's keyring, for other kernels too"),
 )
 
 
 KEY_ON_THE_LINE = tr_noop(
-    "A key is not typed on the line, where the notebook keeps it: delete it there. `%qfauth set` asks for it, hidden."
+    "A key is not typed on the line, where the notebook keeps it: delete it there. `%qfauth set` "
+    "asks for it, hidden."
 )
 
 MAX_WORD_CHARS = 12
-"""Characters of a word that a message repeats: what is longer is no slip of the finger, and may be a key."""
+"""Characters of a word that a message repeats: what is longer is no slip of the finger, and may be
+a key.
+"""
 
 
 @magics_class
@@ -62,7 +68,8 @@ class AuthMagics(Magics):
     def qfauth(self, line: str) -> None:
         verb, _, remaining = line.strip().partition(" ")
         if verb.startswith("-"):
-            verb, remaining = "show", line
+            verb = "show"
+            remaining = line
         _validate_verb(verb or "show")
         options, unexpected = PARSER.parse_line(remaining)
         if options.help or verb == "help":
@@ -92,7 +99,11 @@ def _validate_verb(word: str) -> None:
     if not word.isalpha() or len(word) > MAX_WORD_CHARS:
         PARSER.error(tr(KEY_ON_THE_LINE), "%qfauth set")
     match = near_miss(word, VERBS)
-    hint = tr("; did you mean {match}?", match=match) if match else tr(": use {verbs}", verbs=tr(", ").join(VERBS))
+    hint = (
+        tr("; did you mean {match}?", match=match)
+        if match
+        else tr(": use {verbs}", verbs=tr(", ").join(VERBS))
+    )
     PARSER.error(
         tr("{word!r} is not a verb of {magic}{hint}", word=word, magic="%qfauth", hint=hint),
         f"%qfauth {match}" if match else "",
@@ -106,7 +117,13 @@ def _change_settings(verb: str, options: Namespace, model: str) -> None:
         _ask_for_keys(iam=options.iam, keeps=options.keep)
     elif verb == "forget":
         count = config.forget_kept_keys()
-        print(trn("{n} key was deleted from the keyring", "{n} keys were deleted from the keyring", count))  # noqa: T201
+        print(  # noqa: T201
+            trn(
+                "{n} key was deleted from the keyring",
+                "{n} keys were deleted from the keyring",
+                count,
+            )
+        )
     elif verb == "model" and model:
         _set_model(model)
     elif verb == "sandbox":
@@ -137,7 +154,9 @@ def describe_access() -> Access:
     from ..views.platform import Access  # noqa: PLC0415
 
     current = connect.platform_info()
-    models = {name: value for name in config.MODEL_NAMES if (value := getattr(config.settings(), name))}
+    models = {
+        name: value for name in config.MODEL_NAMES if (value := getattr(config.settings(), name))
+    }
     is_sandbox = current.name == "sandbox"
     return Access(
         platform=describe_platform(),
@@ -149,13 +168,19 @@ def describe_access() -> Access:
 
 
 def _set_model(name: str) -> None:
-    """Make a model the default of its kind; a name that is not in the catalogue is a chat model's."""
+    """Make a model the default of its kind; a name that is not in the catalogue is a chat
+    model's.
+    """
     from ..resources.inference.model_choice import DEFAULT_SETTINGS  # noqa: PLC0415 - %load_ext stays fast
 
     row = catalog.find_model(None, name)
     if len(name.split()) > 1 or (row and row.kind not in DEFAULT_SETTINGS):
         PARSER.error(
-            tr("model {name!r}: must be the name of one model for chat, images, embedding or rerank", name=name)
+            tr(
+                "model {name!r}: must be the name of one model for chat, images, embedding or "
+                "rerank",
+                name=name,
+            )
         )
     setattr(config.get_config(), DEFAULT_SETTINGS[row.kind if row else "chat"], name)
 
@@ -167,7 +192,10 @@ def _ask_for_keys(*, iam: bool, keeps: bool) -> None:
     except (StdinNotImplementedError, EOFError):
         variables = tr(", ").join(f"QIANFAN_{name.upper()}" for name in names)
         raise CredentialsError(
-            tr("nobody can type a key here: set {variables} in the environment instead", variables=variables)
+            tr(
+                "nobody can type a key here: set {variables} in the environment instead",
+                variables=variables,
+            )
         ) from None
     config.Credentials.of(keys)
     for name, value in keys.items():
@@ -181,7 +209,8 @@ def _keep(keys: dict[str, config.Secret]) -> None:
     """Put keys into the system's keyring.
 
     Raises:
-        CredentialsError: there is none, or it refuses; the keys are used in this kernel all the same.
+        CredentialsError: there is none, or it refuses; the keys are used in this kernel all the
+            same.
     """
     try:
         keyring_name = config.keep_keys(keys)

@@ -1,6 +1,8 @@
-"""Cells that leave the kernel free while they wait: `%%qfchat` becomes `await ...`, so Stop buttons work.
+"""Cells that leave the kernel free while they wait: `%%qfchat` becomes `await ...`, so Stop buttons
+work.
 
-The work itself always runs on the I/O loop; a cell only waits for it, with or without blocking the kernel.
+The work itself always runs on the I/O loop; a cell only waits for it, with or without blocking the
+kernel.
 """
 
 import argparse
@@ -20,7 +22,8 @@ from ..transport.interrupt_safe import Event, Future
 T = TypeVar("T")
 R = TypeVar("R")
 
-AWAIT_OPTION = "--await"  # the option that makes a magic return an awaitable; added by the input transformer
+# the option that makes a magic return an awaitable; added by the input transformer
+AWAIT_OPTION = "--await"
 INTERRUPT_GRACE_S = 0.8  # seconds that interrupted work may take to finish its output
 _CELL_MAGIC = re.compile(r"get_ipython\(\)\.run_cell_magic\('(qfchat|qfimage)', (['\"])")
 _WAIT_MAGIC = re.compile(
@@ -79,7 +82,8 @@ def run_in_cell(
     awaited: bool,
     task: CancellableTask[T] | None = None,
 ) -> Any:
-    """Run work on the I/O loop, then `on_end` in the cell's own thread; an awaited cell gets an awaitable.
+    """Run work on the I/O loop, then `on_end` in the cell's own thread; an awaited cell gets an
+    awaitable.
 
     Raises:
         Interrupted: the kernel was interrupted.
@@ -89,7 +93,9 @@ def run_in_cell(
 
 
 def no_result(*, awaited: bool) -> Any:
-    """Return what a magic that has nothing to wait for returns: an awaited cell gets an awaitable all the same."""
+    """Return what a magic that has nothing to wait for returns: an awaited cell gets an awaitable
+    all the same.
+    """
     return asyncio.sleep(0) if awaited else None
 
 
@@ -100,20 +106,34 @@ def print_help(parser: argparse.ArgumentParser, *, awaited: bool) -> Any:
 
 
 def transform_cell(lines: list[str]) -> list[str]:
-    """Make a cell with one of our magics await it, also without a body (an IPython input transformer)."""
+    """Make a cell with one of our magics await it, also without a body (an IPython input
+    transformer).
+    """
     if not any(_CELL_MAGIC.match(line) or _WAIT_MAGIC.search(line) for line in lines):
         return lines
-    if "run_cell_magic(" in lines[0]:  # IPython refuses a body of nothing before the magic can answer --help
+    # IPython refuses a body of nothing before the magic can answer --help
+    if "run_cell_magic(" in lines[0]:
         lines = [_EMPTY_BODY.sub(r", '\\n')", lines[0]), *lines[1:]]
     if _is_inside_another_magic() or not _can_await():
         return lines
     if "run_cell_magic(" in lines[0]:  # the cell below it is text
-        return [_CELL_MAGIC.sub(rf"await get_ipython().run_cell_magic('\1', \2{AWAIT_OPTION} ", lines[0]), *lines[1:]]
-    return [_WAIT_MAGIC.sub(rf"await get_ipython().run_line_magic(\1 {AWAIT_OPTION}", line) for line in lines]
+        return [
+            _CELL_MAGIC.sub(
+                rf"await get_ipython().run_cell_magic('\1', \2{AWAIT_OPTION} ", lines[0]
+            ),
+            *lines[1:],
+        ]
+    return [
+        _WAIT_MAGIC.sub(rf"await get_ipython().run_line_magic(\1 {AWAIT_OPTION}", line)
+        for line in lines
+    ]
 
 
 def _wait_blocking(
-    work: Coroutine[Any, Any, Any], task: CancellableTask[Any], on_end: Callable[[bool], R], message: str
+    work: Coroutine[Any, Any, Any],
+    task: CancellableTask[Any],
+    on_end: Callable[[bool], R],
+    message: str,
 ) -> R:
     try:
         future = task.start(work)
@@ -127,7 +147,10 @@ def _wait_blocking(
 
 
 async def _wait_async(
-    work: Coroutine[Any, Any, Any], task: CancellableTask[Any], on_end: Callable[[bool], R], message: str
+    work: Coroutine[Any, Any, Any],
+    task: CancellableTask[Any],
+    on_end: Callable[[bool], R],
+    message: str,
 ) -> R:
     try:
         future = task.start(work)
@@ -169,7 +192,9 @@ def _can_await() -> bool:
 
 
 def _is_inside_another_magic() -> bool:
-    """Return whether another magic (`%%time`) runs the cell: it compiles without top-level `await`."""
+    """Return whether another magic (`%%time`) runs the cell: it compiles without top-level
+    `await`.
+    """
     frame: Any = sys._getframe()  # noqa: SLF001 - IPython does not say who asks
     while frame is not None:
         if "IPython" in frame.f_code.co_filename and "magics" in frame.f_code.co_filename:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
 from . import aliases, tab_completion
@@ -53,7 +53,9 @@ class BatchMagics(VerbMagics):
         verb, options, target = self.parse(line)
         if cell is not None and not options.help:
             if verb != "start":
-                PARSER.error(tr("a cell only starts a batch: write %qfbatch {verb} on a line", verb=verb))
+                PARSER.error(
+                    tr("a cell only starts a batch: write %qfbatch {verb} on a line", verb=verb)
+                )
             options.prompt = _cell_prompt(options, cell)
         with self.naming_columns(line):
             return self.run_verb(verb, options, target)
@@ -79,14 +81,17 @@ class BatchMagics(VerbMagics):
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415
         from ..views.batch import STARTED  # noqa: PLC0415
 
-        rows, batch_options = self._find_rows(target), self._batch_options(options)
+        rows = self._find_rows(target)
+        batch_options = self._batch_options(options)
         if options.dry_run:
             return estimate(rows, options.prompt, **batch_options)
         job: BackgroundBatch
         try:
-            job, notice = batch(rows, options.prompt, **batch_options), tr(STARTED)
+            job = batch(rows, options.prompt, **batch_options)
+            notice = tr(STARTED)
         except JournalInUse as error:
-            job, notice = self._find_running(options, error), tr(ALREADY_RUNNING)
+            job = self._find_running(options, error)
+            notice = tr(ALREADY_RUNNING)
         self._show_panel(options, job, notice)
         return None
 
@@ -100,7 +105,8 @@ class BatchMagics(VerbMagics):
             if job.progress.state == "stopped":
                 raise BatchStoppedEarly(f"{job.progress.reason}{_resume_hint(job)}")
 
-        work, message = _wait_until_finished(job), _interrupt_message(job)
+        work = _wait_until_finished(job)
+        message = _interrupt_message(job)
         return wait_in_cell(job, BatchPanel, work, raise_errors, message, awaited=options.awaited)
 
     def do_show(self, options: Namespace, target: str) -> None:
@@ -118,9 +124,13 @@ class BatchMagics(VerbMagics):
         job = self._find_batch(target)
         if job is None and not target:
             names = _stored_batches(UNFINISHED)
-            target = choose_only(PARSER, "resume", names, tr("no batch is there to be continued"), "%qfbatch list")
+            target = choose_only(
+                PARSER, "resume", names, tr("no batch is there to be continued"), "%qfbatch list"
+            )
         budgets = {"budget": options.budget, "budget_tokens": options.budget_tokens}
-        if job is None or (job.progress.is_finished and any(budget is not None for budget in budgets.values())):
+        if job is None or (
+            job.progress.is_finished and any(budget is not None for budget in budgets.values())
+        ):
             batch_name = job.progress.name if job else target
             job = resume(batch_name, workers=options.workers, **budgets)
         else:
@@ -132,7 +142,9 @@ class BatchMagics(VerbMagics):
     def do_list(self, options: Namespace, target: str) -> Any:
         from ..batching.journal_store import batches  # noqa: PLC0415
 
-        when_empty = tr("no batch is stored on this computer: `%qfbatch DATA --prompt ... -m MODEL` starts one")
+        when_empty = tr(
+            "no batch is stored on this computer: `%qfbatch DATA --prompt ... -m MODEL` starts one"
+        )
         return listing(batches(), when_empty)
 
     def do_delete(self, options: Namespace, target: str) -> None:
@@ -140,7 +152,8 @@ class BatchMagics(VerbMagics):
 
         if not target:  # also where there is one only: nothing is deleted by a guess
             PARSER.error(
-                tr("delete needs a batch's name"), list_cells("%qfbatch delete", _stored_batches()) or "%qfbatch list"
+                tr("delete needs a batch's name"),
+                list_cells("%qfbatch delete", _stored_batches()) or "%qfbatch list",
             )
         delete_journal(target)
 
@@ -174,7 +187,9 @@ class BatchMagics(VerbMagics):
             "model": aliases.resolve(options.model) if options.model else None,
             "endpoint": resolve_endpoint(self.shell, options.endpoint),
         }
-        set_options: dict[str, Any] = {key: value for key, value in models.items() if value is not None}
+        set_options: dict[str, Any] = {
+            key: value for key, value in models.items() if value is not None
+        }
         if options.think is not None:
             set_options["think"] = parse_think(options.think)
         if options.format is not None:
@@ -184,13 +199,19 @@ class BatchMagics(VerbMagics):
     def _format_option(self, name: str) -> dict[str, Any]:
         if name not in FORMATS and not name.startswith("pydantic:"):
             PARSER.error(
-                tr("-f {name}: a batch takes {formats} or pydantic:NAME", name=name, formats=tr(", ").join(FORMATS))
+                tr(
+                    "-f {name}: a batch takes {formats} or pydantic:NAME",
+                    name=name,
+                    formats=tr(", ").join(FORMATS),
+                )
             )
         response_format = find_format(name, user_variables(self.shell)).response_format
         return {} if response_format is None else {"response_format": response_format}
 
     def _find_running(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:
-        """Return the batch of this kernel that uses the journal already, when its cell is run again."""
+        """Return the batch of this kernel that uses the journal already, when its cell is run
+        again.
+        """
         running = [
             task
             for task in self._kernel_batches()
@@ -212,8 +233,11 @@ class BatchMagics(VerbMagics):
         return sorted(batches.values(), key=lambda task: task.progress.started_at or math.inf)
 
     def _find_batch(self, target: str) -> BackgroundBatch | None:
-        batches, value = self._kernel_batches(), user_variables(self.shell).get(target)
-        matches = [task for task in batches if not target or task is value or task.progress.name == target]
+        batches = self._kernel_batches()
+        value = user_variables(self.shell).get(target)
+        matches = [
+            task for task in batches if not target or task is value or task.progress.name == target
+        ]
         return matches[-1] if matches else None
 
     def _require_batch(self, target: str) -> BackgroundBatch:
@@ -225,7 +249,8 @@ class BatchMagics(VerbMagics):
             name = f" {target!r}"
             raise InvalidArgumentError(
                 tr(
-                    "this kernel has no batch{name}: `%qfbatch list` shows all, `%qfbatch resume NAME` continues one",
+                    "this kernel has no batch{name}: `%qfbatch list` shows all, `%qfbatch resume "
+                    "NAME` continues one",
                     name=name,
                 )
             )
@@ -233,7 +258,9 @@ class BatchMagics(VerbMagics):
 
 
 def _stored_batches(states: Collection[str] = ()) -> list[str]:
-    """Return the names of stored batches, the newest first; only those in some states, where these are named."""
+    """Return the names of stored batches, the newest first; only those in some states, where these
+    are named.
+    """
     from ..batching.journal_store import list_journals  # noqa: PLC0415 - %load_ext stays fast
 
     journals = sorted(list_journals(), key=lambda journal: journal.updated, reverse=True)

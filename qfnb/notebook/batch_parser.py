@@ -1,6 +1,6 @@
 """The options of `%qfbatch`."""
 
-from .._language import tr_noop
+from ..base.language import tr_noop
 from . import tab_completion
 from .parser import variable_name
 from .verb_magic import VerbParser
@@ -20,7 +20,8 @@ PARSER = VerbParser(
     "%qfbatch",
     tr_noop(
         "Ask a model about every row, without blocking the notebook and without losing a row.\n"
-        "DATA is a variable (DataFrame, Series, list, Dataset) or a path; {column} is a cell of the row.\n"
+        "DATA is a variable (DataFrame, Series, list, Dataset) or a path; {column} is a cell of "
+        "the row.\n"
         "Verbs: {verbs}. A variable that has a verb's name: %qfbatch start list --prompt ..."
     ),
     tr_noop(
@@ -36,7 +37,11 @@ PARSER = VerbParser(
     ),
     VERBS,
 )
-PARSER.add_option("--prompt", metavar="TEMPLATE", help=tr_noop("{column} is a cell of the row; {{ and }} are braces"))
+PARSER.add_option(
+    "--prompt",
+    metavar="TEMPLATE",
+    help=tr_noop("{column} is a cell of the row; {{ and }} are braces"),
+)
 PARSER.add_option(
     "-m",
     "--model",
@@ -51,7 +56,12 @@ PARSER.add_option(
     help=tr_noop("a service of your own: its name, id or suffix, or its training"),
     complete=tab_completion.endpoints,
 )
-PARSER.add_option("--system", metavar="TEXT", help=tr_noop("the system prompt: who the model is"), keyword="system")
+PARSER.add_option(
+    "--system",
+    metavar="TEXT",
+    help=tr_noop("the system prompt: who the model is"),
+    keyword="system",
+)
 PARSER.add_temperature_option()
 PARSER.add_option(
     "-f",
@@ -62,10 +72,15 @@ PARSER.add_option(
 )
 PARSER.add_think_option()
 PARSER.add_option(
-    "--max-tokens", type=int, metavar="N", help=tr_noop("the most tokens of an answer"), keyword="max_output_tokens"
+    "--max-tokens",
+    type=int,
+    metavar="N",
+    help=tr_noop("the most tokens of an answer"),
+    keyword="max_output_tokens",
 )
 PARSER.add_option(
-    "-w", "--workers", type=int, metavar="N", help=tr_noop("how many rows are asked at once, 1 to 1000; default 8"),
+    "-w", "--workers", type=int, metavar="N", help=tr_noop("how many rows are asked at once, 1 to "
+                                                           "1000; default 8"),
     keyword="workers", verbs=("start", "resume"),
 )  # fmt: skip
 PARSER.add_option(
@@ -77,12 +92,20 @@ PARSER.add_option(
     keyword="budget_tokens", verbs=("start", "resume"),
 )  # fmt: skip
 PARSER.add_option(
-    "--name", metavar="NAME", help=tr_noop("name of the journal; by default derived from the question"), keyword="name"
+    "--name",
+    metavar="NAME",
+    help=tr_noop("name of the journal; by default derived from the question"),
+    keyword="name",
 )
 PARSER.add_option(
-    "--out", metavar="FILE", help=tr_noop("write the results to a .jsonl, .csv or .parquet file"), keyword="out"
+    "--out",
+    metavar="FILE",
+    help=tr_noop("write the results to a .jsonl, .csv or .parquet file"),
+    keyword="out",
 )
-PARSER.add_option("--dedupe", action="store_true", help=tr_noop("ask identical rows once"), keyword="dedupe")
+PARSER.add_option(
+    "--dedupe", action="store_true", help=tr_noop("ask identical rows once"), keyword="dedupe"
+)
 PARSER.add_option(
     "--update",
     action="store_true",
@@ -90,11 +113,13 @@ PARSER.add_option(
     keyword="allow_changed_input",
 )
 PARSER.add_option(
-    "--keep-wrong-rows", action="store_const", const="fail", help=tr_noop("count rows that cannot be asked as failed"),
+    "--keep-wrong-rows", action="store_const", const="fail", help=tr_noop("count rows that cannot "
+                                                                          "be asked as failed"),
     keyword="invalid_rows",
 )  # fmt: skip
 PARSER.add_option(
-    "--same-prompt", action="store_true", help=tr_noop("the prompt names no column: ask it once for every row"),
+    "--same-prompt", action="store_true", help=tr_noop("the prompt names no column: ask it once "
+                                                       "for every row"),
     keyword="allow_same_prompt",
 )  # fmt: skip
 PARSER.add_option(
@@ -105,10 +130,16 @@ PARSER.add_option(
     keyword="canary",
 )
 PARSER.add_option(
-    "--mode", metavar="MODE", help=tr_noop("offline: hand the rows to the platform's batch service"), keyword="mode"
+    "--mode",
+    metavar="MODE",
+    help=tr_noop("offline: hand the rows to the platform's batch service"),
+    keyword="mode",
 )
-PARSER.add_option("--dry-run", action="store_true", help=tr_noop("show what it would take; send nothing"))
 PARSER.add_option(
-    "-o", dest="variable", type=variable_name, metavar="VAR", help=tr_noop("keep the batch in a variable"),
+    "--dry-run", action="store_true", help=tr_noop("show what it would take; send nothing")
+)
+PARSER.add_option(
+    "-o", dest="variable", type=variable_name, metavar="VAR", help=tr_noop("keep the batch in a "
+                                                                           "variable"),
     verbs=("start", "resume"),
 )  # fmt: skip

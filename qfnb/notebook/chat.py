@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
-from .._text import did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, UnreadableAnswer
 from ..resources.inference.format_prompts import in_language_of
 from ..resources.inference.response_format import extract_code
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 PARSER = Parser(
     "%%qfchat",
-    tr_noop("Ask a chat model, or several at once. The cell's text is the prompt, exactly as it is written."),
+    tr_noop(
+        "Ask a chat model, or several at once. The cell's text is the prompt, exactly as it is "
+        "written."
+    ),
     tr_noop(
         "  %%qfchat -m ernie-5.1 --session tour\n  Recommend three sights in Hangzhou\n\n"
         "  %%qfchat -m ernie-4.5-turbo-128k,ernie-5.1        (side by side)\n"
@@ -61,7 +64,9 @@ PARSER.add_option(
     help=tr_noop("a service of your own: its name, id or suffix, or its training"),
     complete=tab_completion.endpoints,
 )
-PARSER.add_option("-s", "--system", metavar="TEXT", help=tr_noop("the system prompt: who the model is"))
+PARSER.add_option(
+    "-s", "--system", metavar="TEXT", help=tr_noop("the system prompt: who the model is")
+)
 PARSER.add_temperature_option()
 PARSER.add_option(
     "-f",
@@ -72,14 +77,20 @@ PARSER.add_option(
     complete=lambda _: [*FORMATS, "pydantic:"],
 )
 PARSER.add_option(
-    "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply (or replies) in a variable")
+    "-o",
+    "--out",
+    type=variable_name,
+    metavar="VAR",
+    help=tr_noop("keep the reply (or replies) in a variable"),
 )
 PARSER.add_think_option()
 PARSER.add_option(
     "--tools",
     metavar="NAME[,NAME...]",
     help=tr_noop("functions of the notebook that the model may call"),
-    complete=lambda magics: [name for name, value in user_variables(magics.shell).items() if inspect.isroutine(value)],
+    complete=lambda magics: [
+        name for name, value in user_variables(magics.shell).items() if inspect.isroutine(value)
+    ],
 )
 PARSER.add_option(
     "--session",
@@ -87,17 +98,38 @@ PARSER.add_option(
     help=tr_noop("remember the conversation under a name"),
     complete=lambda magics: magics.conversations,
 )
-PARSER.add_option("--reset", action="store_true", help=tr_noop("forget the conversation before asking"))
-PARSER.add_option("--image", action="append", metavar="FILE", help=tr_noop("attach a picture: a file or a variable"))
+PARSER.add_option(
+    "--reset", action="store_true", help=tr_noop("forget the conversation before asking")
+)
+PARSER.add_option(
+    "--image",
+    action="append",
+    metavar="FILE",
+    help=tr_noop("attach a picture: a file or a variable"),
+)
 PARSER.add_option(
     "--expand",
     action="store_true",
-    help=tr_noop("fill in {{name}}: text, a table's schema and first rows, an array; {{In[3]}}, {{Out[3]}}, {{Err}}"),
+    help=tr_noop(
+        "fill in {{name}}: text, a table's schema and first rows, an array; {{In[3]}}, "
+        "{{Out[3]}}, {{Err}}"
+    ),
 )
-PARSER.add_option("--next-cell", action="store_true", help=tr_noop("put the answer's code into the next cell"))
-PARSER.add_option("--no-stream", action="store_true", help=tr_noop("show the answer when it is complete"))
-PARSER.add_option("--explain", action="store_true", help=tr_noop("ask about the last exception of the notebook"))
-PARSER.add_option("--version", type=int, choices=(1, 2), help=tr_noop("the API to use; default: by the kind of key"))
+PARSER.add_option(
+    "--next-cell", action="store_true", help=tr_noop("put the answer's code into the next cell")
+)
+PARSER.add_option(
+    "--no-stream", action="store_true", help=tr_noop("show the answer when it is complete")
+)
+PARSER.add_option(
+    "--explain", action="store_true", help=tr_noop("ask about the last exception of the notebook")
+)
+PARSER.add_option(
+    "--version",
+    type=int,
+    choices=(1, 2),
+    help=tr_noop("the API to use; default: by the kind of key"),
+)
 
 INTERRUPTED = tr_noop("interrupted; what arrived is kept above")
 
@@ -130,7 +162,12 @@ class ChatMagics(Magics):
                 print(tr("there is no alias: `%qfchat alias NAME MODEL` makes one"))  # noqa: T201 - what was asked for
                 return None
         if cell is not None and remaining:
-            PARSER.error(tr("unexpected {text!r} in the first line: the question goes below it", text=remaining[:40]))
+            PARSER.error(
+                tr(
+                    "unexpected {text!r} in the first line: the question goes below it",
+                    text=remaining[:40],
+                )
+            )
         text = self._prompt_text(options, remaining if cell is None else cell)
         if options.reset:
             self.conversations.reset(options.session)
@@ -141,7 +178,9 @@ class ChatMagics(Magics):
         return self._ask(options, text, chat_options, as_value=cell is None and not options.explain)
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers: verbs behind the name of the magic, conversations behind their verbs."""
+        """Return what Tab offers: verbs behind the name of the magic, conversations behind their
+        verbs.
+        """
         if previous.endswith("qfchat"):
             return [*VERBS, "alias", "help"]
         return self.conversations.names_behind(previous)
@@ -152,7 +191,9 @@ class ChatMagics(Magics):
             return explain_prompt(user_variables(self.shell).get("In") or [], text.strip())
         return text.strip()
 
-    def _ask(self, options: Namespace, text: str, chat_options: dict[str, Any], *, as_value: bool) -> Any:
+    def _ask(
+        self, options: Namespace, text: str, chat_options: dict[str, Any], *, as_value: bool
+    ) -> Any:
         if options.format == "image":
             return self._run_image_magic(options, text)
         request = self._build_request(options, text, chat_options)
@@ -171,17 +212,26 @@ class ChatMagics(Magics):
                 return self._after_answer(options, run, replies)
             return None
 
-        return await_cell.run_in_cell(run.run(), on_end, tr(INTERRUPTED), awaited=options.awaited, task=cell_task)
+        return await_cell.run_in_cell(
+            run.run(), on_end, tr(INTERRUPTED), awaited=options.awaited, task=cell_task
+        )
 
     def _run_image_magic(self, options: Namespace, text: str) -> Any:
         """Hand the cell to `%%qfimage`."""
-        flags = [("-m", options.model), ("-o", options.out), (await_cell.AWAIT_OPTION, options.awaited)]
-        words = " ".join(f"{flag} {value if value is not True else ''}" for flag, value in flags if value)
+        flags = [
+            ("-m", options.model),
+            ("-o", options.out),
+            (await_cell.AWAIT_OPTION, options.awaited),
+        ]
+        words = " ".join(
+            f"{flag} {value if value is not True else ''}" for flag, value in flags if value
+        )
         return get_shell(self).run_cell_magic("qfimage", words, text)
 
     def _ask_for_value(self, options: Namespace, request: ChatRequest) -> ChatResponse | None:
         """Ask without a display; the reply is the value of the line."""
-        (_, client), answer_format = request.models[0], request.format
+        (_, client) = request.models[0]
+        answer_format = request.format
         if len(request.models) > 1:
             PARSER.error(tr("several models are compared in a cell: %%qfchat -m a,b"))
         if request.tools:
@@ -201,15 +251,21 @@ class ChatMagics(Magics):
         self._store_replies(options, [reply])
         return None if options.out else reply
 
-    def _build_request(self, options: Namespace, text: str, chat_options: dict[str, Any]) -> ChatRequest:
+    def _build_request(
+        self, options: Namespace, text: str, chat_options: dict[str, Any]
+    ) -> ChatRequest:
         from .chat_run import ChatRequest  # noqa: PLC0415 - %load_ext stays fast
 
         earlier = self.conversations.turns(options.session) if options.session else ()
         pictures = [resolve_picture(self.shell, name) for name in options.image or ()]
         content = _content_with_images(text, pictures) if pictures else text
         turns = [*earlier, {"role": "user", "content": content}]
-        answer_format = FORMATS.get(options.format) or find_format(options.format, user_variables(self.shell))
-        if system := "\n".join(filter(None, (options.system, in_language_of(turns, answer_format.instruction)))):
+        answer_format = FORMATS.get(options.format) or find_format(
+            options.format, user_variables(self.shell)
+        )
+        if system := "\n".join(
+            filter(None, (options.system, in_language_of(turns, answer_format.instruction)))
+        ):
             chat_options["system"] = system
         if answer_format.response_format is not None:
             chat_options["response_format"] = answer_format.response_format
@@ -218,14 +274,27 @@ class ChatMagics(Magics):
         tools = self._find_tools(options.tools)
         models = self._select_models(options)
         if len(models) > 1 and options.session:
-            PARSER.error(tr("--session remembers one conversation: it cannot be used with several models"))
+            PARSER.error(
+                tr("--session remembers one conversation: it cannot be used with several models")
+            )
         if len(models) > 1 and answer_format.retry:
             PARSER.error(
-                tr("-f {format} reads one answer: it cannot be used with several models", format=answer_format.name)
+                tr(
+                    "-f {format} reads one answer: it cannot be used with several models",
+                    format=answer_format.name,
+                )
             )
         if len(models) > 1 and tools:
             PARSER.error(tr("--tools takes one model: with several, each would run the functions"))
-        return ChatRequest(turns, models, chat_options, answer_format, stream=not options.no_stream, tools=tools)
+        return ChatRequest(
+            turns,
+            models,
+            chat_options,
+            answer_format,
+            stream=not options.no_stream,
+            tools=tools,
+            say_options=PARSER.say_options,
+        )
 
     def _find_tools(self, names: str | None) -> list[Tool]:
         """Return the functions that `--tools` names."""
@@ -233,12 +302,19 @@ class ChatMagics(Magics):
             return []
         from ..resources.inference.tools import to_tools  # noqa: PLC0415 - only with tools
 
-        variables, requested = user_variables(self.shell), [name.strip() for name in names.split(",") if name.strip()]
+        variables = user_variables(self.shell)
+        requested = [name.strip() for name in names.split(",") if name.strip()]
         for name in requested:
             if name not in variables:
-                functions = [key for key, value in variables.items() if callable(value) and not key.startswith("_")]
+                functions = [
+                    key
+                    for key, value in variables.items()
+                    if callable(value) and not key.startswith("_")
+                ]
                 hint = did_you_mean(name, functions)
-                PARSER.error(tr("--tools: the notebook has no function {name!r}{hint}", name=name, hint=hint))
+                PARSER.error(
+                    tr("--tools: the notebook has no function {name!r}{hint}", name=name, hint=hint)
+                )
         return to_tools([variables[name] for name in requested])
 
     def _select_models(self, options: Namespace) -> list[tuple[str, ChatCompletion]]:
@@ -256,7 +332,9 @@ class ChatMagics(Magics):
         return [(model, self._create_client(model, version)) for model in names]
 
     def _create_client(self, model: str, version: Version | None) -> ChatCompletion:
-        """Return the client of a model; a variable that holds a service or a trainer may stand in a list of models."""
+        """Return the client of a model; a variable that holds a service or a trainer may stand in a
+        list of models.
+        """
         from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
         value = user_variables(self.shell).get(model)
@@ -268,8 +346,12 @@ class ChatMagics(Magics):
         if options.out and any(reply is not None for reply in replies):
             store_variable(self.shell, options.out, replies[0] if len(replies) == 1 else replies)
 
-    def _after_answer(self, options: Namespace, run: ChatRun, replies: list[ChatResponse | None]) -> Any:
-        """Store the conversation, fill the next cell; return the value of the answer, which the cell shows."""
+    def _after_answer(
+        self, options: Namespace, run: ChatRun, replies: list[ChatResponse | None]
+    ) -> Any:
+        """Store the conversation, fill the next cell; return the value of the answer, which the
+        cell shows.
+        """
         reply = replies[0]
         if options.session and reply is not None:
             self.conversations.store(options.session, run.request.turns, reply)
@@ -293,7 +375,9 @@ def _content_with_images(text: str, pictures: list[Any]) -> list[dict[str, Any]]
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
     for picture in pictures:
         try:
-            parts.append({"type": "image_url", "image_url": {"url": to_data_url(read_image(picture))}})
+            parts.append(
+                {"type": "image_url", "image_url": {"url": to_data_url(read_image(picture))}}
+            )
         except InvalidArgumentError as error:
             raise InvalidArgumentError(f"--image: {error}") from None
     return parts

@@ -1,4 +1,6 @@
-"""One question to one or several models: streams the answers into the cell, keeps whatever arrived."""
+"""One question to one or several models: streams the answers into the cell, keeps whatever
+arrived.
+"""
 
 import asyncio
 import time
@@ -7,8 +9,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .._language import tr
 from .._notices import collecting
+from ..base.language import tr
 from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
 from ..redact import hide_keys
 from ..resources.inference.arguments import Messages
@@ -35,6 +37,7 @@ class AnswerStream:
         earlier: the replies of the rounds before it.
         tool_loop: runs the functions that it may call.
         notices: remarks about the call, which the answer shows.
+        say_options: puts the magic's options in the place of the parameters that a message names.
     """
 
     answer: StreamedAnswer
@@ -46,6 +49,7 @@ class AnswerStream:
     tool_loop: ToolLoop | None = None
     started: float = field(default_factory=time.perf_counter)
     notices: list[str] = field(default_factory=list)
+    say_options: Callable[[str], str] = str
 
     def start_round(self) -> None:
         """Keep the reply so far as an earlier one; its text is replaced."""
@@ -63,7 +67,8 @@ class AnswerStream:
     def add_piece(self, piece: ChatResponse) -> None:
         """Add a piece to the answer."""
         self.pieces.append(piece)
-        current, seconds = self.answer, time.perf_counter() - self.started
+        current = self.answer
+        seconds = time.perf_counter() - self.started
         is_counted = piece.usage.total_tokens is not None
         self.answer = replace(
             current,
@@ -71,7 +76,9 @@ class AnswerStream:
             reasoning=current.reasoning + piece.reasoning,
             state="streaming",
             seconds=seconds,
-            first_token=seconds if current.first_token is None and piece.text else current.first_token,
+            first_token=seconds
+            if current.first_token is None and piece.text
+            else current.first_token,
             from_sandbox=piece.from_sandbox,
             request_id=piece.request_id,
             model=current.model or str(piece.body.get("model") or ""),
@@ -81,24 +88,31 @@ class AnswerStream:
 
     def finish(self, state: Any, error: QianfanError | None = None) -> None:
         """Record how the answer ended."""
-        self.error, reply = error, self._join_pieces()
+        reply = self._join_pieces()
+        self.error = error
         is_cut = reply is not None and reply.is_cut_while_thinking
-        message = "" if error is None else str(error).splitlines()[0]
+        message = "" if error is None else self.say_options(str(error).splitlines()[0])
         seconds = time.perf_counter() - self.started
         answer = replace(self.answer, state=state, seconds=seconds, error=message, running="")
-        text, reasoning = hide_keys(answer.text), hide_keys(answer.reasoning)
+        text = hide_keys(answer.text)
+        reasoning = hide_keys(answer.reasoning)
         notice = process.claim_damage_notice() if answer.from_sandbox else ""
-        notices = tuple(hide_keys(text) for text in self.notices)
-        answer = replace(answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut, notices=notices)
+        notices = tuple(hide_keys(self.say_options(text)) for text in self.notices)
+        answer = replace(
+            answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut, notices=notices
+        )
         self.answer = replace(answer, damage_notice=notice)
 
     def to_reply(self) -> ChatResponse | None:
-        """Return the last round as a reply that knows those before it, None when nothing arrived."""
+        """Return the last round as a reply that knows those before it, None when nothing
+        arrived.
+        """
         reply = self._join_pieces()
         if reply is not None:
             reply.earlier = tuple(self.earlier)
             if self.tool_loop is not None:
-                reply.steps, reply.turns = tuple(self.tool_loop.steps), self.tool_loop.turns
+                reply.steps = tuple(self.tool_loop.steps)
+                reply.turns = self.tool_loop.turns
         return reply
 
     def _join_pieces(self) -> ChatResponse | None:
@@ -115,6 +129,7 @@ class ChatRequest:
         models: labels and clients, in the order of display.
         options: of `ChatCompletion.do`.
         tools: functions that the model may call.
+        say_options: as in `AnswerStream`.
     """
 
     turns: list[dict[str, Any]]
@@ -123,19 +138,23 @@ class ChatRequest:
     format: AnswerFormat
     stream: bool = True
     tools: Sequence[Tool] = ()
+    say_options: Callable[[str], str] = str
 
 
 class ChatRun:
     """A question being answered in a cell: `run` on the I/O loop, `finish` on the cell's thread."""
 
     def __init__(self, request: ChatRequest, stop: Callable[[], None]) -> None:
-        self.request, form = request, request.format.form
+        self.request = request
+        form = request.format.form
         self._options = dict(request.options)
         if isinstance(response_format := self._options.get("response_format"), ResponseFormat):
-            self._options["response_format"] = replace(response_format, is_checked=False)  # `_parse_value` does it
+            # `_parse_value` does it
+            self._options["response_format"] = replace(response_format, is_checked=False)
         answers = tuple(StreamedAnswer(label, form=form) for label, _ in request.models)
         self.streams = [
-            self._prepare(answer, client) for answer, (_, client) in zip(answers, request.models, strict=True)
+            self._prepare(answer, client)
+            for answer, (_, client) in zip(answers, request.models, strict=True)
         ]
         self.live = open_with_stop_button(
             answers,
@@ -152,7 +171,9 @@ class ChatRun:
         notices: list[str] = []
         with collecting(notices):
             call = client.prepare(self.request.turns, stream=self.request.stream, **self._options)
-        return AnswerStream(answer, client, call, notices=notices)
+        return AnswerStream(
+            answer, client, call, notices=notices, say_options=self.request.say_options
+        )
 
     async def run(self) -> None:
         """Ask all models at once; a model that fails does not disturb the others."""
@@ -182,9 +203,17 @@ class ChatRun:
         if self._failure is not None:
             raise self._failure
         if self._parse_error is not None:
-            reason = str(self._parse_error).splitlines()[0] if str(self._parse_error) else tr(tr("it is empty"))
+            reason = (
+                str(self._parse_error).splitlines()[0]
+                if str(self._parse_error)
+                else tr(tr("it is empty"))
+            )
             raise UnreadableAnswer(
-                tr("the answer is not {format}: {reason}", format=self.request.format.name, reason=reason)
+                tr(
+                    "the answer is not {format}: {reason}",
+                    format=self.request.format.name,
+                    reason=reason,
+                )
                 + "\n"
                 + tr("the answer is kept above and in the -o variable"),
                 answer=self.streams[0].answer.text,
@@ -193,7 +222,9 @@ class ChatRun:
     async def _stream_answer(self, stream: AnswerStream) -> None:
         stream.started = time.perf_counter()
         with collecting(stream.notices):
-            await self._receive_or_fail(stream, self._run_tools if self.request.tools else self._receive)
+            await self._receive_or_fail(
+                stream, self._run_tools if self.request.tools else self._receive
+            )
 
     async def _receive_or_fail(
         self, stream: AnswerStream, receive: Callable[[AnswerStream], Awaitable[None]] | None = None
@@ -249,7 +280,9 @@ class ChatRun:
         self.live.update(self._state())
 
     async def _parse_value(self, stream: AnswerStream) -> None:
-        """Set the value of the answer; ask again when it cannot be parsed and the format says so."""
+        """Set the value of the answer; ask again when it cannot be parsed and the format says
+        so.
+        """
         answer_format = self.request.format
         try:
             self.value = answer_format.parse(stream.answer.text)
@@ -260,7 +293,8 @@ class ChatRun:
             await self._ask_again(stream, error)
 
     async def _ask_again(self, stream: AnswerStream, error: ValueError) -> None:
-        answer_format, between = self.request.format, stream.tool_loop.turns if stream.tool_loop else ()
+        answer_format = self.request.format
+        between = stream.tool_loop.turns if stream.tool_loop else ()
         turns = [*self.request.turns, *between]
         turns += answer_format.correction(stream.answer.text, error, self.request.turns)
         stream.call = stream.client.prepare(turns, stream=self.request.stream, **self._options)

@@ -1,7 +1,8 @@
 """Conversations on disk: one SQLite file beside the journals, for all kernels of this user.
 
-A conversation has a number; a name may have several, one for each time that it was begun. Turns are only added, in
-one transaction for a question with its answer, so two kernels that talk in one conversation lose none.
+A conversation has a number; a name may have several, one for each time that it was begun. Turns are
+only added, in one transaction for a question with its answer, so two kernels that talk in one
+conversation lose none.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..batching.fork_safe_sqlite import open_database, open_for_step, prepare_tables
 from ..errors import InvalidArgumentError, QianfanError
 
@@ -66,17 +67,26 @@ class ConversationStore:
         with self._open() as database:
             now = time.time()
             values = (name, now, now)
-            row = database.execute("insert into conversation(name, created, updated) values (?, ?, ?)", values)
+            row = database.execute(
+                "insert into conversation(name, created, updated) values (?, ?, ?)", values
+            )
             return int(row.lastrowid or 0)
 
     def add(self, id_: int, turns: Sequence[Turn]) -> bool:
-        """Add turns at the end, all of them or none; return False where the conversation was deleted."""
+        """Add turns at the end, all of them or none; return False where the conversation was
+        deleted.
+        """
         with self._open() as database, _transaction(database):
-            if not database.execute("update conversation set updated = ? where id = ?", (time.time(), id_)).rowcount:
+            if not database.execute(
+                "update conversation set updated = ? where id = ?", (time.time(), id_)
+            ).rowcount:
                 return False
             query = "select coalesce(max(position), -1) + 1 from turn where conversation = ?"
             start = database.execute(query, (id_,)).fetchone()[0]
-            rows = [(id_, n, json.dumps(turn, ensure_ascii=False, default=str)) for n, turn in enumerate(turns, start)]
+            rows = [
+                (id_, n, json.dumps(turn, ensure_ascii=False, default=str))
+                for n, turn in enumerate(turns, start)
+            ]
             database.executemany("insert into turn values (?, ?, ?)", rows)
             return True
 
@@ -84,12 +94,16 @@ class ConversationStore:
         """Return the turns of a conversation, in their order."""
         with self._open() as database:
             query = "select content from turn where conversation = ? order by position"
-            return [json.loads(content) for (content,) in database.execute(query, (id_,)).fetchall()]
+            return [
+                json.loads(content) for (content,) in database.execute(query, (id_,)).fetchall()
+            ]
 
     def cut(self, id_: int, length: int) -> None:
         """Remove the turns from a position on."""
         with self._open() as database:
-            database.execute("delete from turn where conversation = ? and position >= ?", (id_, length))
+            database.execute(
+                "delete from turn where conversation = ? and position >= ?", (id_, length)
+            )
 
     def delete(self, id_: int) -> None:
         """Delete a conversation with its turns."""
@@ -103,7 +117,8 @@ class ConversationStore:
             return []
         with self._open() as database:
             query = """select id, name, count(turn.position), created, updated
-                from conversation left join turn on turn.conversation = id group by id order by updated desc, id desc"""
+                from conversation left join turn on turn.conversation = id group by id
+    order by updated desc, id desc"""
             return [Conversation(*row) for row in database.execute(query).fetchall()]
 
     def find(self, key: str) -> Conversation:
@@ -113,11 +128,17 @@ class ConversationStore:
             InvalidArgumentError: there is none.
         """
         rows = self.list_all()
-        matches = [row for row in rows if row.name == key] or [row for row in rows if str(row.id) == key]
+        matches = [row for row in rows if row.name == key] or [
+            row for row in rows if str(row.id) == key
+        ]
         if not matches:
             hint = did_you_mean(key, [row.name for row in rows])
             raise InvalidArgumentError(
-                tr("no conversation {name!r} is stored{hint} (`%qfchat list` shows all)", name=key, hint=hint)
+                tr(
+                    "no conversation {name!r} is stored{hint} (`%qfchat list` shows all)",
+                    name=key,
+                    hint=hint,
+                )
             )
         return matches[0]
 
@@ -137,7 +158,11 @@ class ConversationStore:
                 yield database
         except (sqlite3.Error, OSError, ValueError) as error:
             raise ConversationsError(
-                tr("the conversations cannot be read or written: {path}: {reason}", path=self.path, reason=error)
+                tr(
+                    "the conversations cannot be read or written: {path}: {reason}",
+                    path=self.path,
+                    reason=error,
+                )
             ) from None
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import config
-from .._language import tr, tr_noop, trn
-from .._text import clip, labelled, near_miss, turn_text
+from ..base.language import tr, tr_noop, trn
+from ..base.text import clip, labelled, near_miss, turn_text
 from ..errors import InvalidArgumentError
 from .conversation_store import FILE_NAME, ConversationsError, ConversationStore
 from .listing import listing
@@ -36,17 +36,19 @@ VERBS = {
 }
 
 NO_SESSION = tr_noop(
-    "this kernel has no conversation: `%%qfchat --session NAME` begins one, `%qfchat open NAME` opens a stored one"
+    "this kernel has no conversation: `%%qfchat --session NAME` begins one, `%qfchat open NAME` "
+    "opens a stored one"
 )
 
 log = logging.getLogger("qfnb.chat")
 
 
 class Conversations:
-    """The conversations of a notebook: each name stands for one that this kernel has begun or opened.
+    """The conversations of a notebook: each name stands for one that this kernel has begun or
+    opened.
 
-    They are on disk (`keep_conversations`), so another kernel can open them; a kernel that runs a notebook again
-    begins new ones, and the earlier ones stay.
+    They are on disk (`keep_conversations`), so another kernel can open them; a kernel that runs a
+    notebook again begins new ones, and the earlier ones stay.
     """
 
     def __init__(self) -> None:
@@ -65,19 +67,26 @@ class Conversations:
         if name not in self._bound:
             names = tr(", ").join(self._bound) or tr("none yet")
             raise InvalidArgumentError(
-                tr("no conversation {name!r} in this kernel; there are: {names}", name=name, names=names)
+                tr(
+                    "no conversation {name!r} in this kernel; there are: {names}",
+                    name=name,
+                    names=names,
+                )
             )
         return Messages(self.turns(name))
 
     def turns(self, name: str) -> Sequence[dict[str, Any]]:
-        """Return the turns of a conversation, those that other kernels have added too; none for a new name."""
+        """Return the turns of a conversation, those that other kernels have added too; none for a
+        new name.
+        """
         if name not in self._bound:
             return ()
         conversations, id_ = self._bound[name]
         return conversations.read(id_)
 
     def store(self, name: str | None, turns: Sequence[dict[str, Any]], reply: ChatResponse) -> None:
-        """Add a question, the last of the turns, and its reply to a conversation; without a name to none.
+        """Add a question, the last of the turns, and its reply to a conversation; without a name to
+        none.
 
         What cannot be written stays in memory: an answer that has come is not lost.
         """
@@ -89,7 +98,8 @@ class Conversations:
         messages.append(reply)
         try:
             conversations, id_ = self._bound.get(name) or self._begin(name, self._preferred())
-            if not conversations.add(id_, list(messages)[len(turns) - 1 :]):  # another kernel has deleted it
+            # another kernel has deleted it
+            if not conversations.add(id_, list(messages)[len(turns) - 1 :]):
                 conversations, id_ = self._begin(name, conversations)
                 conversations.add(id_, list(messages))
         except ConversationsError as error:
@@ -114,7 +124,9 @@ class Conversations:
         return self._bound[name]
 
     def names_behind(self, verb: str) -> list[str]:
-        """Return the names that a verb takes: of stored conversations, or of those of this kernel."""
+        """Return the names that a verb takes: of stored conversations, or of those of this
+        kernel.
+        """
         if verb in {"open", "delete"}:
             return list(dict.fromkeys(row.name for row in self._on_disk().list_all()))
         return list(self) if verb in {*VERBS} - {"sessions", "list"} else []
@@ -125,7 +137,8 @@ class Conversations:
         Raises:
             InvalidArgumentError: the conversation is unknown, or the file cannot be written.
         """
-        verb, arguments = words[0], words[1:]
+        verb = words[0]
+        arguments = words[1:]
         return getattr(self, f"_{verb}")(*arguments)
 
     def is_command(self, words: list[str]) -> bool:
@@ -134,7 +147,11 @@ class Conversations:
         Raises:
             InvalidArgumentError: a command lacks its arguments, or one word is nearly a command.
         """
-        if words and (len(words) == 1 or words[1] in self) and (match := near_miss(words[0], [*VERBS, "alias"])):
+        if (
+            words
+            and (len(words) == 1 or words[1] in self)
+            and (match := near_miss(words[0], [*VERBS, "alias"]))
+        ):
             raise InvalidArgumentError(
                 tr(
                     "{word!r} is not a verb of {magic}; did you mean {match}?",
@@ -145,7 +162,13 @@ class Conversations:
                 + tr("\nto ask a model: %%qfchat, and the question on the line below")
                 + f"\n{' '.join(['%qfchat', match, *words[1:]])}"
             )
-        counts = {"history": (0, 1), "sessions": (0, 0), "list": (0, 0), "fork": (2, 2), "export": (2, 2)}
+        counts = {
+            "history": (0, 1),
+            "sessions": (0, 0),
+            "list": (0, 0),
+            "fork": (2, 2),
+            "export": (2, 2),
+        }
         low, high = counts.get(words[0], (1, 1)) if words and words[0] in VERBS else (1, 0)
         if len(words) == 1 and words[0] in VERBS and low > 0:
             raise InvalidArgumentError(tr("usage: %qfchat {verbs}", verbs=VERBS[words[0]]))
@@ -157,7 +180,9 @@ class Conversations:
         conversations = self._on_disk()
         conversation = conversations.find(key)
         self._bound[conversation.name] = conversations, conversation.id
-        return ConversationView(conversation.name, tuple(conversations.read(conversation.id)), conversation.updated)
+        return ConversationView(
+            conversation.name, tuple(conversations.read(conversation.id)), conversation.updated
+        )
 
     def _list(self) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415
@@ -168,7 +193,15 @@ class Conversations:
             first = next(iter(conversations.read(row.id)), {})
             updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.updated))
             begins = clip(" ".join(turn_text(first).split()), 40)
-            rows.append({"id": row.id, "name": row.name, "turns": row.turns, "updated": updated, "begins": begins})
+            rows.append(
+                {
+                    "id": row.id,
+                    "name": row.name,
+                    "turns": row.turns,
+                    "updated": updated,
+                    "begins": begins,
+                }
+            )
         table = pd.DataFrame(rows, columns=["id", "name", "turns", "updated", "begins"])
         return listing(table, tr("no conversation is stored: `%%qfchat --session NAME` begins one"))
 
@@ -208,7 +241,9 @@ class Conversations:
             for turn, message in enumerate(self[conversation])
         ]
         frame = pd.DataFrame(rows, columns=["conversation", "turn", "role", "content", "reasoning"])
-        return listing(frame if frame["reasoning"].any() else frame.drop(columns="reasoning"), tr(NO_SESSION))
+        return listing(
+            frame if frame["reasoning"].any() else frame.drop(columns="reasoning"), tr(NO_SESSION)
+        )
 
     def _sessions(self) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415
@@ -227,11 +262,18 @@ class Conversations:
 
     def _fork(self, name: str, new: str) -> str:
         if new in self._bound:
-            raise InvalidArgumentError(tr("the conversation {name!r} exists already: forget it first", name=new))
+            raise InvalidArgumentError(
+                tr("the conversation {name!r} exists already: forget it first", name=new)
+            )
         turns = list(self[name])
         conversations, id_ = self._begin(new, self._preferred())
         conversations.add(id_, turns)
-        return tr("{new}: {turns}, from {name}", new=new, turns=trn("{n} turn", "{n} turns", len(turns)), name=name)
+        return tr(
+            "{new}: {turns}, from {name}",
+            new=new,
+            turns=trn("{n} turn", "{n} turns", len(turns)),
+            name=name,
+        )
 
     def _forget(self, name: str) -> str:
         self[name]
@@ -240,37 +282,57 @@ class Conversations:
         return tr("{name} is forgotten", name=name)
 
     def _export(self, name: str, file: str) -> Path:
-        turns, path = list(self[name]), Path(file).expanduser()
+        turns = list(self[name])
+        path = Path(file).expanduser()
         as_json = lambda turns: json.dumps(turns, ensure_ascii=False, indent=2) + "\n"  # noqa: E731
         writers = {".json": as_json, ".jsonl": _as_jsonl, ".md": _as_markdown}
         if path.suffix not in writers:
             raise InvalidArgumentError(
-                tr("export {file!r}: the file must end in {suffixes}", file=file, suffixes=tr(", ").join(writers))
+                tr(
+                    "export {file!r}: the file must end in {suffixes}",
+                    file=file,
+                    suffixes=tr(", ").join(writers),
+                )
             )
         try:
             path.write_text(writers[path.suffix](turns), encoding="utf-8")
         except OSError as error:
             raise InvalidArgumentError(
-                tr("export {file!r}: the file cannot be written: {reason}", file=file, reason=error.strerror)
+                tr(
+                    "export {file!r}: the file cannot be written: {reason}",
+                    file=file,
+                    reason=error.strerror,
+                )
             ) from None
         return path
 
 
 def _as_jsonl(turns: list[dict[str, Any]]) -> str:
     """Return pairs of prompt and response, a line each, as a dataset reads them."""
-    lines, question = [], ""
+    lines = []
+    question = ""
     for turn in turns:
         if turn["role"] == "user":
             question = turn_text(turn)
-        elif turn["role"] == "assistant" and not turn.get("tool_calls"):  # calls of functions are no answers
+        # calls of functions are no answers
+        elif turn["role"] == "assistant" and not turn.get("tool_calls"):
             lines.append({"prompt": question, "response": turn_text(turn)})
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def _as_markdown(turns: list[dict[str, Any]]) -> str:
-    return "\n\n".join(f"**{turn['role']}**\n\n{_folded_reasoning(turn)}{turn_text(turn)}" for turn in turns) + "\n"
+    return (
+        "\n\n".join(
+            f"**{turn['role']}**\n\n{_folded_reasoning(turn)}{turn_text(turn)}" for turn in turns
+        )
+        + "\n"
+    )
 
 
 def _folded_reasoning(turn: dict[str, Any]) -> str:
     reasoning = html.escape(turn.get("reasoning_content", ""))
-    return f"<details><summary>reasoning</summary>\n\n{reasoning}\n\n</details>\n\n" if reasoning else ""
+    return (
+        f"<details><summary>reasoning</summary>\n\n{reasoning}\n\n</details>\n\n"
+        if reasoning
+        else ""
+    )

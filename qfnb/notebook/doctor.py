@@ -5,7 +5,7 @@ from argparse import Namespace
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .. import doctor
-from .._language import tr_noop
+from ..base.language import tr_noop
 from .parser import document_magic
 from .verb_magic import VerbMagics, VerbParser
 
@@ -15,7 +15,9 @@ PARSER = VerbParser(
     tr_noop("  %qfdoctor\n  %qfdoctor --offline   (does not ask the platform)"),
     ("show",),
 )
-PARSER.add_option("--offline", action="store_true", help=tr_noop("do not ask the platform"), verbs=("show",))
+PARSER.add_option(
+    "--offline", action="store_true", help=tr_noop("do not ask the platform"), verbs=("show",)
+)
 
 
 def show_report(*, reach: bool = True) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import evaluate_inputs, evaluate_plan, tab_completion
 from .await_cell import run_in_cell
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from ..evaluation.evaluator import LocalEvaluator
     from ..evaluation.report import EvaluationResult
 
-CANCELLED = tr_noop("Cancelled. Answers are kept; the same cell again asks the remaining questions.")
+CANCELLED = tr_noop(
+    "Cancelled. Answers are kept; the same cell again asks the remaining questions."
+)
 ALREADY_RUNNING = tr_noop("This evaluation is running already; `%qfeval wait` shows the report.")
 
 
@@ -46,7 +48,9 @@ class EvalMagics(HistoryVerbs):
 
     def _split_verb(self, line: str) -> tuple[str, str]:
         if line.split()[:1] == ["history"] and "history" not in user_variables(self.shell):
-            text = tr("%qfeval has no verb history: `list` shows the evaluations, `trend` draws them")
+            text = tr(
+                "%qfeval has no verb history: `list` shows the evaluations, `trend` draws them"
+            )
             PARSER.error(text, "%qfeval list")
         return super()._split_verb(line)
 
@@ -59,7 +63,9 @@ class EvalMagics(HistoryVerbs):
         return options, words
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers: verbs and models at first, data or reports behind a verb, else models."""
+        """Return what Tab offers: verbs and models at first, data or reports behind a verb, else
+        models.
+        """
         if previous.endswith("qfeval"):
             return [*PARSER.verbs, *model_names(self)]
         if previous == "only":
@@ -74,21 +80,27 @@ class EvalMagics(HistoryVerbs):
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415 - %load_ext stays fast
         from ..views.evaluation.panel import STARTED  # noqa: PLC0415
 
-        models = evaluate_inputs.resolve_models(self.shell, words, options.model or (), options.endpoint or ())
+        models = evaluate_inputs.resolve_models(
+            self.shell, words, options.model or (), options.endpoint or ()
+        )
         evaluate_plan.read_benchmark(options)
         evaluators, judges = self._evaluators(options)
         arguments = self._arguments(options)
         rows = self._rows(options, evaluators, arguments.get("prompts", {}))
         if options.dry_run:
-            return evaluate_plan.estimate_table(models, rows, judges, arguments, is_pairwise=options.pairwise)
+            return evaluate_plan.estimate_table(
+                models, rows, judges, arguments, is_pairwise=options.pairwise
+            )
         line = repr((words, sorted(vars(options).items())))
         try:
-            running, notice = self._start_run(options, models, rows, evaluators, judges, arguments), tr(STARTED)
+            running = self._start_run(options, models, rows, evaluators, judges, arguments)
+            notice = tr(STARTED)
         except JournalInUse:
             earlier = self._runs_by_line.get(line)
             if earlier is None or earlier.progress.is_finished:
                 raise
-            running, notice = earlier, tr(ALREADY_RUNNING)
+            running = earlier
+            notice = tr(ALREADY_RUNNING)
         self._runs_by_line[line] = running
         self._show_panel(running, notice)
         return None
@@ -108,13 +120,19 @@ class EvalMagics(HistoryVerbs):
 
         manager = EvaluationManager(local_evaluators=evaluators)
         run = manager.start(models, rows, cluster=options.cluster or "", **arguments)
-        if isinstance(options.data, str) and (options.data in user_variables(self.shell) or not run.dataset):
+        if isinstance(options.data, str) and (
+            options.data in user_variables(self.shell) or not run.dataset
+        ):
             run.dataset = options.data
         running = BackgroundEvaluation(run, judges, on_report=self._store_report(options))
         return self._store(options, running)
 
-    def _store_report(self, options: Namespace) -> Callable[[BackgroundEvaluation, EvaluationResult], None]:
-        """Return a callback that puts the report into the variable, if that still holds its evaluation."""
+    def _store_report(
+        self, options: Namespace
+    ) -> Callable[[BackgroundEvaluation, EvaluationResult], None]:
+        """Return a callback that puts the report into the variable, if that still holds its
+        evaluation.
+        """
 
         def store(running: BackgroundEvaluation, report: EvaluationResult) -> None:
             if options.variable and user_variables(self.shell).get(options.variable) is running:
@@ -132,7 +150,9 @@ class EvalMagics(HistoryVerbs):
             running.progress.raise_if_stopped()
 
         work = _wait_until_over(running)
-        return wait_in_cell(running, EvaluationPanel, work, raise_errors, tr(CANCELLED), awaited=options.awaited)
+        return wait_in_cell(
+            running, EvaluationPanel, work, raise_errors, tr(CANCELLED), awaited=options.awaited
+        )
 
     def do_show(self, options: Namespace, words: list[str]) -> Any:
         value = self._find_target(words)
@@ -196,11 +216,15 @@ class EvalMagics(HistoryVerbs):
         self._newest = running
         EvaluationPanel(running).show(notice)
 
-    def _evaluators(self, options: Namespace) -> tuple[list[LocalEvaluator], list[CancellableJudge]]:
+    def _evaluators(
+        self, options: Namespace
+    ) -> tuple[list[LocalEvaluator], list[CancellableJudge]]:
         judges, judging = evaluate_plan.resolve_judges(
             self.shell, options.judge, is_pairwise=options.pairwise, fresh=options.fresh
         )
-        metrics = evaluate_inputs.resolve_evaluators(self.shell, options.metrics, options.recipe, bool(judges))
+        metrics = evaluate_inputs.resolve_evaluators(
+            self.shell, options.metrics, options.recipe, bool(judges)
+        )
         return [*metrics, *judging], judges
 
     def _arguments(self, options: Namespace) -> dict[str, Any]:
@@ -211,8 +235,12 @@ class EvalMagics(HistoryVerbs):
             arguments["prompts"] = evaluate_plan.resolve_prompts(self.shell, options.prompts)
         return arguments
 
-    def _rows(self, options: Namespace, evaluators: Sequence[Any], templates: Mapping[str, str]) -> Any:
-        loaded = evaluate_inputs.load_questions(self.shell, options.data, options.input, options.reference)
+    def _rows(
+        self, options: Namespace, evaluators: Sequence[Any], templates: Mapping[str, str]
+    ) -> Any:
+        loaded = evaluate_inputs.load_questions(
+            self.shell, options.data, options.input, options.reference
+        )
         return evaluate_inputs.prepare_questions(
             *loaded,
             is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),
@@ -221,7 +249,10 @@ class EvalMagics(HistoryVerbs):
         )
 
     def _score_in_background(
-        self, options: Namespace, score: Callable[[], EvaluationResult], judges: Sequence[CancellableJudge]
+        self,
+        options: Namespace,
+        score: Callable[[], EvaluationResult],
+        judges: Sequence[CancellableJudge],
     ) -> Any:
         """Score existing answers without blocking the kernel; return the report."""
         from ..evaluation.background import with_statistics  # noqa: PLC0415
@@ -255,7 +286,10 @@ class EvalMagics(HistoryVerbs):
         if value is None:  # a report may be the work of `qfnb.compare` or of an EvaluationManager
             value = evaluate_inputs.find_only_report(self.shell)
         if value is None:
-            PARSER.error(tr("Nothing evaluated yet: %qfeval MODEL MODEL --data DATA -o report"), "%qfeval help")
+            PARSER.error(
+                tr("Nothing evaluated yet: %qfeval MODEL MODEL --data DATA -o report"),
+                "%qfeval help",
+            )
         return value
 
     def _find_running(self, words: Sequence[str]) -> BackgroundEvaluation:

@@ -6,7 +6,7 @@ import time
 from argparse import Namespace
 from typing import Any, Final, TypeVar
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from . import evaluate_inputs
 from .evaluate_parser import PARSER, REPORT_KINDS
 from .listing import listing
@@ -16,7 +16,9 @@ from .verb_magic import VerbMagics
 
 T = TypeVar("T")
 
-EMPTY: Final = tr_noop("No evaluation yet: `%qfeval MODEL MODEL --data DATA`, or qfnb.compare(...), makes one.")
+EMPTY: Final = tr_noop(
+    "No evaluation yet: `%qfeval MODEL MODEL --data DATA`, or qfnb.compare(...), makes one."
+)
 
 
 class HistoryVerbs(VerbMagics):
@@ -55,7 +57,11 @@ class HistoryVerbs(VerbMagics):
         return [*(entry.id for entry in entries), *reports]
 
     def _report_or_id(self, word: str) -> Any:
-        return evaluate_inputs.find_report(self.shell, word) if word in user_variables(self.shell) else word
+        return (
+            evaluate_inputs.find_report(self.shell, word)
+            if word in user_variables(self.shell)
+            else word
+        )
 
     def _store(self, options: Namespace, value: T) -> T:
         """Store a value in the variable of `-o`, if one was given."""

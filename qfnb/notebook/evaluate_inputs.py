@@ -1,4 +1,6 @@
-"""The inputs of `%qfeval` by the words of a line: models, data, metrics and reports; each mistake is explained."""
+"""The inputs of `%qfeval` by the words of a line: models, data, metrics and reports; each mistake
+is explained.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import tr, tr_noop
-from .._text import clip, did_you_mean
+from ..base.language import tr, tr_noop
+from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from . import aliases
 from .parser import user_variables
@@ -25,7 +27,9 @@ MAX_NAMED_ROWS: Final = 5  # rows that a message names
 MAX_WORD_CHARS: Final = 40  # characters of a word that a message repeats
 
 
-def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str], endpoints: Sequence[str]) -> list[Any]:
+def resolve_models(
+    shell: Any, words: Sequence[str], model_names: Sequence[str], endpoints: Sequence[str]
+) -> list[Any]:
     """Return the models that a line names, the baseline first; without a shell none is a variable.
 
     Raises:
@@ -40,11 +44,16 @@ def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str],
     trainers = {id(model): variables[word] for word, model in named_models if word in variables}
     trainers = {key: value for key, value in trainers.items() if id(trained_model(value)) == key}
     named_models += [(name, ChatCompletion(model=aliases.resolve(name))) for name in model_names]
-    named_models += [(name, Service(endpoint=resolve_endpoint(shell, name), name=name)) for name in endpoints]
+    named_models += [
+        (name, Service(endpoint=resolve_endpoint(shell, name), name=name)) for name in endpoints
+    ]
     if not named_models:
         if shell is None:
             raise InvalidArgumentError(
-                tr("which models? qfnb eval MODEL ... --data FILE: preset models or endpoints, the baseline first")
+                tr(
+                    "which models? qfnb eval MODEL ... --data FILE: preset models or endpoints, "
+                    "the baseline first"
+                )
             )
         raise InvalidArgumentError(
             tr("which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints")
@@ -52,11 +61,18 @@ def resolve_models(shell: Any, words: Sequence[str], model_names: Sequence[str],
     words_by_key: dict[Any, str] = {}
     for word, model in named_models:
         chat = model.get_res() if isinstance(model, Service) else model
-        key = id(model) if word in user_variables(shell) and word not in endpoints else chat.resolve_target(None, None)
+        key = (
+            id(model)
+            if word in user_variables(shell) and word not in endpoints
+            else chat.resolve_target(None, None)
+        )
         if key in words_by_key:
-            raise InvalidArgumentError(tr("{word} is {same}: each model once", word=word, same=words_by_key[key]))
+            raise InvalidArgumentError(
+                tr("{word} is {same}: each model once", word=word, same=words_by_key[key])
+            )
         words_by_key[key] = word
-    return [trainers.get(id(model), model) for _, model in named_models]  # a trainer is called as its variable
+    # a trainer is called as its variable
+    return [trainers.get(id(model), model) for _, model in named_models]
 
 
 def resolve_model(shell: Any, word: str) -> Any:
@@ -72,7 +88,11 @@ def resolve_model(shell: Any, word: str) -> Any:
     value = user_variables(shell).get(word)
     value = trained_model(value)
     if value is not None and not isinstance(value, str):
-        if isinstance(value, ChatCompletion) or hasattr(value, "get_res") or hasattr(value, "batch_inference"):
+        if (
+            isinstance(value, ChatCompletion)
+            or hasattr(value, "get_res")
+            or hasattr(value, "batch_inference")
+        ):
             return value
         raise InvalidArgumentError(
             tr(
@@ -91,7 +111,10 @@ def resolve_model(shell: Any, word: str) -> Any:
     kinds = tr_noop("{word} is neither a variable nor a known model{hint}")
     if shell is None:
         kinds = tr_noop("{word} is not a known model{hint}")
-    others = tr("others: -m {name} for a model that is not listed, -e for an endpoint", name=clip(word, MAX_WORD_CHARS))
+    others = tr(
+        "others: -m {name} for a model that is not listed, -e for an endpoint",
+        name=clip(word, MAX_WORD_CHARS),
+    )
     cell = "" if shell is None else "\n%qfeval help"
     raise InvalidArgumentError(f"{tr(kinds, word=repr(word), hint=hint)}\n{others}{cell}")
 
@@ -102,7 +125,8 @@ def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
 
 
 def resolve_data(shell: Any, name: Any) -> Any:
-    """Return the rows of a variable, a file or a dataset of the platform (`ds-...`); a benchmark as it is.
+    """Return the rows of a variable, a file or a dataset of the platform (`ds-...`); a benchmark as
+    it is.
 
     Raises:
         InvalidArgumentError: nothing is named, or the name is none of these.
@@ -112,7 +136,9 @@ def resolve_data(shell: Any, name: Any) -> Any:
     if name and not isinstance(name, str):
         return name
     if not name:
-        where = tr_noop("which questions? --data DATA, a variable or a path, or --benchmark NAME:PATH")
+        where = tr_noop(
+            "which questions? --data DATA, a variable or a path, or --benchmark NAME:PATH"
+        )
         if shell is None:
             where = tr_noop("which questions? --data FILE, or --benchmark NAME:PATH")
         raise InvalidArgumentError(tr(where))
@@ -126,25 +152,40 @@ def resolve_data(shell: Any, name: Any) -> Any:
     if shell is None:
         suffixes = tr(", ").join(DATA_SUFFIXES)
         raise InvalidArgumentError(
-            tr("--data {name}: must be a file that ends in {suffixes}, or ds-...", name=repr(name), suffixes=suffixes)
+            tr(
+                "--data {name}: must be a file that ends in {suffixes}, or ds-...",
+                name=repr(name),
+                suffixes=suffixes,
+            )
         )
     hint = did_you_mean(name, [key for key in values if not key.startswith("_")])
-    raise InvalidArgumentError(tr("--data {name} is neither a variable nor a file{hint}", name=repr(name), hint=hint))
+    raise InvalidArgumentError(
+        tr("--data {name} is neither a variable nor a file{hint}", name=repr(name), hint=hint)
+    )
 
 
 def load_questions(
     shell: Any, name: Any, input_name: str | None, reference_name: str | None
 ) -> tuple[Any, str | None, str | None]:
-    """Return the rows that `--data` names, and the names of their columns, as `prepare_questions` takes them.
+    """Return the rows that `--data` names, and the names of their columns, as `prepare_questions`
+    takes them.
 
     A file has to have a question in each row, so its columns are renamed while it is read.
     """
-    is_file = isinstance(name, str) and name not in user_variables(shell) and Path(name).suffix.lower() in DATA_SUFFIXES
+    is_file = (
+        isinstance(name, str)
+        and name not in user_variables(shell)
+        and Path(name).suffix.lower() in DATA_SUFFIXES
+    )
     if not is_file or not input_name:
         return resolve_data(shell, name), input_name, reference_name
     from ..dataset.typed_dataset import Dataset  # noqa: PLC0415
 
-    return Dataset.load(name, input_columns=[input_name], reference_column=reference_name), None, None
+    return (
+        Dataset.load(name, input_columns=[input_name], reference_column=reference_name),
+        None,
+        None,
+    )
 
 
 def prepare_questions(
@@ -186,20 +227,29 @@ def prepare_questions(
         for column in template_columns or [prompt_column]:
             _refuse_empty_cells(rows, column)
         _refuse_empty_cells(rows, reference_column if is_reference_needed else "")
-    new_names = {prompt_column: PROMPT} | ({reference_column: REFERENCES[0]} if reference_name else {})
+    new_names = {prompt_column: PROMPT} | (
+        {reference_column: REFERENCES[0]} if reference_name else {}
+    )
     if all(old == new or old not in columns for old, new in new_names.items()):
         return data
     if template_columns:  # which may name a column as it was
-        return [{**row, **{new: row[old] for old, new in new_names.items() if old in row}} for row in rows]
+        return [
+            {**row, **{new: row[old] for old, new in new_names.items() if old in row}}
+            for row in rows
+        ]
     replaced = set(new_names.values()) - set(new_names)
-    return [{new_names.get(name, name): cell for name, cell in row.items() if name not in replaced} for row in rows]
+    return [
+        {new_names.get(name, name): cell for name, cell in row.items() if name not in replaced}
+        for row in rows
+    ]
 
 
 def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
     if name not in columns:
         raise InvalidArgumentError(
             tr(
-                "--data has no column {name}{hint}: the columns are {columns}\n{option} COLUMN names it",
+                "--data has no column {name}{hint}: the columns are {columns}\n{option} COLUMN "
+                "names it",
                 name=repr(name),
                 hint=did_you_mean(name, columns),
                 columns=clip(tr(", ").join(columns), MAX_WORD_CHARS),
@@ -211,9 +261,13 @@ def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
 def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], column: str) -> None:
     from ..evaluation.samples import to_text  # noqa: PLC0415
 
-    empty = [index for index, row in enumerate(rows) if column and not to_text(row.get(column)).strip()]
+    empty = [
+        index for index, row in enumerate(rows) if column and not to_text(row.get(column)).strip()
+    ]
     if empty:
-        indexes = tr(", ").join(map(str, empty[:MAX_NAMED_ROWS])) + ("…" if len(empty) > MAX_NAMED_ROWS else "")
+        indexes = tr(", ").join(map(str, empty[:MAX_NAMED_ROWS])) + (
+            "…" if len(empty) > MAX_NAMED_ROWS else ""
+        )
         raise InvalidArgumentError(
             tr(
                 "--data: {column} is empty or NaN in {n} of {total} rows: {indexes}\n"
@@ -244,8 +298,12 @@ def resolve_evaluators(
     evaluators: list[LocalEvaluator] = []
     for name in names or ([] if has_judge and metric_names is None else DEFAULT_METRICS):
         value: Any = user_variables(shell).get(name)
-        is_own = isinstance(value, LocalEvaluator) or (inspect.isfunction(value) and name not in METRIC_NAMES)
-        evaluators.append(to_evaluator(value) if is_own else _resolve_metric(name, recipe or DEFAULT))
+        is_own = isinstance(value, LocalEvaluator) or (
+            inspect.isfunction(value) and name not in METRIC_NAMES
+        )
+        evaluators.append(
+            to_evaluator(value) if is_own else _resolve_metric(name, recipe or DEFAULT)
+        )
     if duplicate := next((name for name in names if names.count(name) > 1), None):
         raise InvalidArgumentError(tr("--metrics: {name} is named twice", name=duplicate))
     return evaluators
@@ -255,7 +313,10 @@ def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
     from ..evaluation.local_evaluators import METRIC_NAMES, evaluators_by_name  # noqa: PLC0415
     from ..metrics.recipes import METRICS, RECIPES  # noqa: PLC0415
 
-    for option, value, names in (("--metrics", name, METRIC_NAMES), ("--recipe", recipe, tuple(RECIPES))):
+    for option, value, names in (
+        ("--metrics", name, METRIC_NAMES),
+        ("--recipe", recipe, tuple(RECIPES)),
+    ):
         if value not in names:
             hint = did_you_mean(value.lower().replace("-", "_"), names)
             raise InvalidArgumentError(
@@ -269,7 +330,8 @@ def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
             )
     evaluator = evaluators_by_name([name], recipe)[0]
     if name in METRICS:
-        evaluator.evaluate("好", "好", "好")  # a recipe that needs a missing package fails before any call
+        # a recipe that needs a missing package fails before any call
+        evaluator.evaluate("好", "好", "好")
     return evaluator
 
 
@@ -283,13 +345,16 @@ def find_report(shell: Any, word: str) -> Any:
     from ..evaluation.report import EvaluationResult  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
-    if isinstance(report := getattr(value, "report", None), EvaluationResult):  # of a card, a matrix or a diff
+    # of a card, a matrix or a diff
+    if isinstance(report := getattr(value, "report", None), EvaluationResult):
         return report
     if isinstance(value, (EvaluationResult, BackgroundEvaluation)):
         return value
     reports = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation"}))
     hint = did_you_mean(word, reports)
-    raise InvalidArgumentError(tr("{word} is not a report{hint}", word=repr(clip(word, MAX_WORD_CHARS)), hint=hint))
+    raise InvalidArgumentError(
+        tr("{word} is not a report{hint}", word=repr(clip(word, MAX_WORD_CHARS)), hint=hint)
+    )
 
 
 def find_only_report(shell: Any) -> Any:
@@ -298,8 +363,12 @@ def find_only_report(shell: Any) -> Any:
     Raises:
         InvalidArgumentError: they hold several; names them.
     """
-    names = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"}))
-    reports = {id(report): report for name in names if (report := find_report(shell, name)) is not None}
+    names = _variables_of_kind(
+        shell, frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
+    )
+    reports = {
+        id(report): report for name in names if (report := find_report(shell, name)) is not None
+    }
     if len(reports) > 1:
         raise InvalidArgumentError(tr("which report? {names}", names=tr(", ").join(names)))
     return next(iter(reports.values()), None)

@@ -1,4 +1,6 @@
-"""What `%qfeval` would ask: the prompts and judges that a line names, and an estimate of calls, tokens and CNY."""
+"""What `%qfeval` would ask: the prompts and judges that a line names, and an estimate of calls,
+tokens and CNY.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from .evaluate_inputs import resolve_model
 from .parser import user_variables
@@ -18,20 +20,30 @@ if TYPE_CHECKING:
 
 
 def resolve_prompts(shell: Any, text: str) -> dict[str, str]:
-    """Return the templates of variables by their names, or those of one variable that holds several.
+    """Return the templates of variables by their names, or those of one variable that holds
+    several.
 
     Raises:
         InvalidArgumentError: a variable is missing, named twice or holds something else.
     """
     from ..evaluation.prompts import parse_prompts  # noqa: PLC0415 - %load_ext stays fast
 
-    values, words = user_variables(shell), [word.strip() for word in text.split(",") if word.strip()]
+    values = user_variables(shell)
+    words = [word.strip() for word in text.split(",") if word.strip()]
     templates: dict[str, Any] = {}
     for word in words:
         if word not in values:
-            texts = [name for name, value in values.items() if isinstance(value, (str, dict)) and name[:1] != "_"]
+            texts = [
+                name
+                for name, value in values.items()
+                if isinstance(value, (str, dict)) and name[:1] != "_"
+            ]
             raise InvalidArgumentError(
-                tr("--prompts: {word} is not a variable{hint}", word=repr(word), hint=did_you_mean(word, texts))
+                tr(
+                    "--prompts: {word} is not a variable{hint}",
+                    word=repr(word),
+                    hint=did_you_mean(word, texts),
+                )
             )
         if word in templates:
             raise InvalidArgumentError(tr("--prompts: {name} is named twice", name=word))
@@ -42,10 +54,12 @@ def resolve_prompts(shell: Any, text: str) -> dict[str, str]:
 
 
 def read_benchmark(options: Namespace) -> None:
-    """Make the benchmark that a line names its data, with the benchmark's metrics where it names none.
+    """Make the benchmark that a line names its data, with the benchmark's metrics where it names
+    none.
 
     Raises:
-        InvalidArgumentError: the line names other data, too, or is no NAME:PATH; or what `benchmarks.load` says.
+        InvalidArgumentError: the line names other data, too, or is no NAME:PATH; or what
+            `benchmarks.load` says.
     """
     from ..evaluation import benchmarks  # noqa: PLC0415 - %load_ext stays fast
 
@@ -55,15 +69,23 @@ def read_benchmark(options: Namespace) -> None:
     if not options.benchmark:
         return
     if options.data or options.input or options.reference:
-        raise InvalidArgumentError(tr("--benchmark has its questions and answers: no --data, --input or --reference"))
+        raise InvalidArgumentError(
+            tr("--benchmark has its questions and answers: no --data, --input or --reference")
+        )
     name, colon, path = options.benchmark.partition(":")
     if not colon or not path:
         names = tr(", ").join(benchmarks.LOADERS)
         raise InvalidArgumentError(
-            tr("--benchmark {value}: NAME:PATH, NAME being one of {names}", value=options.benchmark, names=names)
+            tr(
+                "--benchmark {value}: NAME:PATH, NAME being one of {names}",
+                value=options.benchmark,
+                names=names,
+            )
         )
     subjects = [word.strip() for word in options.subjects.split(",")] if options.subjects else None
-    options.data = benchmarks.load(name, path, subjects=subjects, split=options.split, shots=options.shots)
+    options.data = benchmarks.load(
+        name, path, subjects=subjects, split=options.split, shots=options.shots
+    )
     if options.metrics is None:
         options.metrics = ",".join(options.data.metrics)
 
@@ -72,7 +94,9 @@ def template_columns(templates: Mapping[str, str]) -> list[str]:
     """Return the columns that templates name."""
     from ..batching.request_spec import PromptTemplate  # noqa: PLC0415
 
-    return [*dict.fromkeys(name for text in templates.values() for name in PromptTemplate(text).names)]
+    return [
+        *dict.fromkeys(name for text in templates.values() for name in PromptTemplate(text).names)
+    ]
 
 
 def estimate_table(
@@ -102,11 +126,19 @@ def estimate_table(
     from ..evaluation.prompts import parse_prompts, prompted_questions, validate_repeats  # noqa: PLC0415
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
-    options, repeats = dict(arguments), arguments.get("n", 1)
+    options = dict(arguments)
+    repeats = arguments.get("n", 1)
     validate_repeats(repeats, options.pop("k", None))
-    templates, table = options.pop("prompts", None), samples.rows_of(rows)
-    prompted = prompted_questions(table, parse_prompts(templates)) if templates else {"": samples.questions_of(table)}
-    items = [question.batch_input() for questions in prompted.values() for question in questions] * repeats
+    templates = options.pop("prompts", None)
+    table = samples.rows_of(rows)
+    prompted = (
+        prompted_questions(table, parse_prompts(templates))
+        if templates
+        else {"": samples.questions_of(table)}
+    )
+    items = [
+        question.batch_input() for questions in prompted.values() for question in questions
+    ] * repeats
     options = {name: value for name, value in options.items() if name not in {"worker_num", "n"}}
     lines: list[dict[str, Any]] = []
     for model in models:
@@ -115,13 +147,26 @@ def estimate_table(
         plan = estimate(items, client=chat, **options) if isinstance(chat, ChatCompletion) else None
         line = {"model": samples.label_in_notebook(model), "to_ask": len(items)}
         if plan is not None:
-            line |= {"to_ask": plan.requests, "repeated": plan.duplicates, "too_long": plan.too_long}
-            line |= {"prompt_tokens": plan.prompt_tokens, "completion_tokens": plan.completion_tokens}
-            line |= {"cost_low": plan.cost_range.low if plan.cost_range else None, "cost": plan.cost}
+            line |= {
+                "to_ask": plan.requests,
+                "repeated": plan.duplicates,
+                "too_long": plan.too_long,
+            }
+            line |= {
+                "prompt_tokens": plan.prompt_tokens,
+                "completion_tokens": plan.completion_tokens,
+            }
+            line |= {
+                "cost_low": plan.cost_range.low if plan.cost_range else None,
+                "cost": plan.cost,
+            }
         lines.append(line)
     cells = len(models) * len(prompted)
     calls = len(items) // len(prompted) * (cells * (cells - 1) if is_pairwise else cells)
-    lines += [{"model": tr("judge {model}", model=samples.model_label(judge)), "to_ask": calls} for judge in judges]
+    lines += [
+        {"model": tr("judge {model}", model=samples.model_label(judge)), "to_ask": calls}
+        for judge in judges
+    ]
     return pd.DataFrame(lines)
 
 
@@ -145,13 +190,18 @@ def resolve_judges(
     words = [word.strip() for word in (names or "").split(",") if word.strip()]
     if not words and (is_pairwise or fresh):
         option = "--pairwise" if is_pairwise else "--fresh"
-        raise InvalidArgumentError(tr("{option} is about a judge: --judge MODEL names one", option=option))
+        raise InvalidArgumentError(
+            tr("{option} is about a judge: --judge MODEL names one", option=option)
+        )
     judges = [CancellableJudge(resolve_model(shell, word)) for word in words]
     if is_pairwise:
         metric = PairwiseJudge.metric_name
-        metrics = [metric] if len(judges) == 1 else [f"{metric}_{n}" for n in range(1, len(judges) + 1)]
+        metrics = (
+            [metric] if len(judges) == 1 else [f"{metric}_{n}" for n in range(1, len(judges) + 1)]
+        )
         return judges, [
-            PairwiseJudge(judge, metric_name=name, fresh=fresh) for judge, name in zip(judges, metrics, strict=True)
+            PairwiseJudge(judge, metric_name=name, fresh=fresh)
+            for judge, name in zip(judges, metrics, strict=True)
         ]
     evaluators = [LocalJudgeEvaluator(model=judge, fresh=fresh) for judge in judges]
     return judges, [JudgePanel(evaluators)] if len(evaluators) > 1 else [*evaluators]

@@ -1,4 +1,6 @@
-"""`%qf`: what is set, what runs in all kernels of this user, and what to try; `%qf clean` frees disk space."""
+"""`%qf`: what is set, what runs in all kernels of this user, and what to try; `%qf clean` frees
+disk space.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from .. import config
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
 from .next_steps import list_next_steps, quickstart
@@ -29,12 +31,18 @@ VERBS: Final = ("show", "clean")
 
 PARSER = VerbParser(
     "%qf",
-    tr_noop("The home panel: platform and key, running jobs of all kernels, reports, disk, what to try."),
-    tr_noop("  %qf\n  %qf clean             (asks before it deletes finished batches)\n  %qf clean --days 7 --yes"),
+    tr_noop(
+        "The home panel: platform and key, running jobs of all kernels, reports, disk, what to try."
+    ),
+    tr_noop(
+        "  %qf\n  %qf clean             (asks before it deletes finished batches)\n  %qf clean "
+        "--days 7 --yes"
+    ),
     VERBS,
 )
 PARSER.add_option(
-    "--days", type=int, metavar="N", help=tr_noop("clean: what has not changed for so many days; default 30"),
+    "--days", type=int, metavar="N", help=tr_noop("clean: what has not changed for so many days; "
+                                                  "default 30"),
     verbs=("clean",),
 )  # fmt: skip
 PARSER.add_option("--yes", action="store_true", help=tr_noop("clean: do not ask"), verbs=("clean",))
@@ -92,13 +100,17 @@ def collect(shell: Any = None) -> Home:
     from ..views.platform import Access  # noqa: PLC0415
     from .auth import describe_access  # noqa: PLC0415
 
-    problem, access = "", Access(platform="")
+    problem = ""
+    access = Access(platform="")
     try:
         access = describe_access()
     except QianfanError as error:
         problem = paste_safe(str(error).splitlines()[0])
     activities = [*_trainings(), *_evaluations_and_batches()]
-    reports = [Report(paste_safe(record.path), record.models, record.saved) for record in records.list_reports()]
+    reports = [
+        Report(paste_safe(record.path), record.models, record.saved)
+        for record in records.list_reports()
+    ]
     return Home(
         version=importlib.metadata.version("qfnb"),
         access=access,
@@ -123,11 +135,15 @@ def _usage() -> Usage:
     tokens = sum((entry.prompt_tokens or 0) + (entry.completion_tokens or 0) for entry in calls)
     costs = [(entry.cost_low, entry.cost) for entry in calls]
     prices = [PriceRange(low, high) for low, high in costs if low is not None and high is not None]
-    return Usage(len(calls), tokens, sum(prices, PriceRange(0, 0)) if len(prices) == len(calls) else None)
+    return Usage(
+        len(calls), tokens, sum(prices, PriceRange(0, 0)) if len(prices) == len(calls) else None
+    )
 
 
 def _trainings() -> Iterator[Activity]:
-    """Yield the trainings that have not ended, as of now or as of the last time that a kernel wrote of them."""
+    """Yield the trainings that have not ended, as of now or as of the last time that a kernel wrote
+    of them.
+    """
     from ..trainer import run_store  # noqa: PLC0415
     from ..trainer.background import refresh_runs  # noqa: PLC0415
     from ..views.home import Activity  # noqa: PLC0415
@@ -137,7 +153,9 @@ def _trainings() -> Iterator[Activity]:
     refresh_runs(runs)
     for run in runs:
         percent = run.facts["progress"].get("percent")
-        state = training_state(str(run.facts.get("status") or ""), percent, is_current=run.is_current)
+        state = training_state(
+            str(run.facts.get("status") or ""), percent, is_current=run.is_current
+        )
         yield Activity(
             name=str(run.facts.get("name") or run.id),
             subject=str(run.facts.get("train_type") or ""),
@@ -158,10 +176,16 @@ def _evaluations_and_batches() -> Iterator[Activity]:
     from ..views.home import Activity  # noqa: PLC0415
 
     journals = {journal.name: journal for journal in list_journals()}
-    evaluations = [record for record in records.list_evaluations() if record.state in {"running", "interrupted"}]
+    evaluations = [
+        record
+        for record in records.list_evaluations()
+        if record.state in {"running", "interrupted"}
+    ]
     for record in evaluations:
         answered = sum(
-            j.counts.ok + j.counts.failed for name in record.batches if (j := journals.get(name)) and j.counts
+            j.counts.ok + j.counts.failed
+            for name in record.batches
+            if (j := journals.get(name)) and j.counts
         )
         total = max(record.questions * len(record.models), 1)
         signs = [j.updated for name in record.batches if (j := journals.get(name))]
@@ -178,9 +202,14 @@ def _evaluations_and_batches() -> Iterator[Activity]:
         )
     of_evaluations = {name for record in evaluations for name in record.batches}
     for journal in journals.values():
-        if journal.state not in {"running", "interrupted"} or journal.name in of_evaluations or not journal.counts:
+        if (
+            journal.state not in {"running", "interrupted"}
+            or journal.name in of_evaluations
+            or not journal.counts
+        ):
             continue
-        done, total = journal.counts.ok + journal.counts.failed, journal.counts.rows
+        done = journal.counts.ok + journal.counts.failed
+        total = journal.counts.rows
         is_running = journal.state == "running"
         yield Activity(
             name=journal.name,
@@ -195,7 +224,9 @@ def _evaluations_and_batches() -> Iterator[Activity]:
 
 
 def _batch_command(name: str, *, is_running: bool) -> str:
-    """Return what shows a running batch, which only its own kernel can, or what continues an interrupted one."""
+    """Return what shows a running batch, which only its own kernel can, or what continues an
+    interrupted one.
+    """
     from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
     if not is_running:
@@ -222,7 +253,8 @@ def _bytes_of(path: Path) -> int:
 
 
 def clean(days: int, *, asks: bool) -> str:
-    """Delete finished batches that have not changed for some days, and old logs; return what was done.
+    """Delete finished batches that have not changed for some days, and old logs; return what was
+    done.
 
     Args:
         days: from 0.
@@ -237,14 +269,28 @@ def clean(days: int, *, asks: bool) -> str:
     if days < 0:
         raise InvalidArgumentError(tr("--days {days}: it is 0 or more", days=days))
     limit = time.time() - days * DAY_S
-    names = [j.name for j in list_journals() if j.state in {"done", "cancelled", "stopped"} and j.updated <= limit]
+    names = [
+        j.name
+        for j in list_journals()
+        if j.state in {"done", "cancelled", "stopped"} and j.updated <= limit
+    ]
     leftovers = _leftovers()
     folder = config.state_dir()
     before = _bytes_of(folder)
     if not names and not leftovers:
-        return tr("nothing to delete: {size} in {folder}", size=size(before), folder=paste_safe(str(folder)))
-    batches = trn("{n} finished batch with all its answers", "{n} finished batches with all their answers", len(names))
-    question = tr("delete {batches}? They cannot be asked for again without cost. yes/no: ", batches=batches)
+        return tr(
+            "nothing to delete: {size} in {folder}",
+            size=size(before),
+            folder=paste_safe(str(folder)),
+        )
+    batches = trn(
+        "{n} finished batch with all its answers",
+        "{n} finished batches with all their answers",
+        len(names),
+    )
+    question = tr(
+        "delete {batches}? They cannot be asked for again without cost. yes/no: ", batches=batches
+    )
     if asks and not confirm(question, "%qf clean --yes"):
         return tr("nothing was deleted")
     for name in names:
@@ -252,13 +298,21 @@ def clean(days: int, *, asks: bool) -> str:
             delete_journal(name)
     for path in leftovers:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    return tr("deleted: {batches}; {size} are free", batches=batches, size=size(max(before - _bytes_of(folder), 0)))
+    return tr(
+        "deleted: {batches}; {size} are free",
+        batches=batches,
+        size=size(max(before - _bytes_of(folder), 0)),
+    )
 
 
 def _leftovers() -> list[Path]:
     """Return files that nothing reads any more: old logs, states that were moved aside."""
     sandbox = config.state_dir() / "sandbox"
-    return [*sandbox.glob("server.log.old"), *sandbox.glob("state.*.old"), *sandbox.glob("state.*.told")]
+    return [
+        *sandbox.glob("server.log.old"),
+        *sandbox.glob("state.*.old"),
+        *sandbox.glob("state.*.told"),
+    ]
 
 
 def confirm(question: str, cell: str) -> bool:

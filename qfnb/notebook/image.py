@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..wire import catalog
 from . import await_cell, tab_completion
 from .parser import Parser, document_magic, store_variable, user_variables, variable_name
@@ -33,9 +33,19 @@ PARSER = Parser(
     folder=SAVE_FOLDER,
 )
 PARSER.add_option("-n", type=int, metavar="N", help=tr_noop("how many pictures"), keyword="n")
-PARSER.add_option("--size", metavar="WxH", help=tr_noop("in pixels, e.g. 1024x1024"), keyword="size")
-PARSER.add_option("--style", metavar="NAME", help=tr_noop("style, for models that know it"), keyword="style")
-PARSER.add_option("--seed", type=int, metavar="N", help=tr_noop("the same seed draws the same picture"), keyword="seed")
+PARSER.add_option(
+    "--size", metavar="WxH", help=tr_noop("in pixels, e.g. 1024x1024"), keyword="size"
+)
+PARSER.add_option(
+    "--style", metavar="NAME", help=tr_noop("style, for models that know it"), keyword="style"
+)
+PARSER.add_option(
+    "--seed",
+    type=int,
+    metavar="N",
+    help=tr_noop("the same seed draws the same picture"),
+    keyword="seed",
+)
 PARSER.add_option(
     "-m",
     "--model",
@@ -50,7 +60,9 @@ PARSER.add_option(
     help=tr_noop("a service of your own: its name, id or suffix, or its training"),
     complete=tab_completion.endpoints,
 )
-PARSER.add_option("-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply in a variable"))
+PARSER.add_option(
+    "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply in a variable")
+)
 PARSER.add_option(
     "--edit",
     action="append",
@@ -62,7 +74,9 @@ PARSER.add_option(
     nargs="?",
     const=SAVE_FOLDER,
     metavar="FOLDER",
-    help=tr_noop("also write PNG files with prompt, model, seed and size; default folder: {folder}"),
+    help=tr_noop(
+        "also write PNG files with prompt, model, seed and size; default folder: {folder}"
+    ),
 )
 
 
@@ -94,9 +108,12 @@ class ImageMagics(Magics):
         references = [resolve_picture(self.shell, name) for name in options.edit or ()]
         arguments: tuple[Any, ...] = (prompt, references) if references else (prompt,)
         client: Any = (ImageEdit if references else Text2Image)(options.model, endpoint)
-        client.prepare(arguments if references else prompt, **image_options)  # raises before anything is displayed
+        # raises before anything is displayed
+        client.prepare(arguments if references else prompt, **image_options)
         if cell is None:
-            return self._store_reply(options, client.do(*arguments, with_decode="base64", **image_options))
+            return self._store_reply(
+                options, client.do(*arguments, with_decode="base64", **image_options)
+            )
         return self._draw_in_cell(options, prompt, partial(client.ado, *arguments, **image_options))
 
     def _draw_in_cell(self, options: argparse.Namespace, prompt: str, draw: Any) -> Any:
@@ -121,9 +138,13 @@ class ImageMagics(Magics):
             else:
                 self._show_images(options, live, self._store_reply(options, results[0]))
 
-        return await_cell.run_in_cell(work(), on_end, tr("interrupted"), awaited=options.awaited, task=cell_task)
+        return await_cell.run_in_cell(
+            work(), on_end, tr("interrupted"), awaited=options.awaited, task=cell_task
+        )
 
-    def _show_images(self, options: argparse.Namespace, live: LiveOutput, reply: ImageResponse) -> None:
+    def _show_images(
+        self, options: argparse.Namespace, live: LiveOutput, reply: ImageResponse
+    ) -> None:
         """Show the images, whether or not they can be saved."""
         from ..views import image  # noqa: PLC0415
 
@@ -140,7 +161,9 @@ class ImageMagics(Magics):
 
 
 def resolve_picture(shell: Any, name: str) -> Any:
-    """Return a picture: a variable's bytes, path or first image, else the name, which is a file or an address."""
+    """Return a picture: a variable's bytes, path or first image, else the name, which is a file or
+    an address.
+    """
     value = user_variables(shell).get(name)
     if images := getattr(value, "images", None):
         return images[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython import get_ipython
 
-from .._language import tr
+from ..base.language import tr
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..trainer.form.inspection import is_data
@@ -33,10 +33,12 @@ def launcher(
     """Return the form that starts a training; as the last value of a cell it shows itself.
 
     Args:
-        dataset: a `Dataset`, a DataFrame, the name of a variable, a `ds-...` id, or the path of a file.
-        variable: the variable that is to keep the trainer; default: trainer, or trainer_2 where there is one.
-        on_launch: is called with the trainer that was started, to show it; default: its panel replaces the
-            form, and `%qftrain wait` knows it.
+        dataset: a `Dataset`, a DataFrame, the name of a variable, a `ds-...` id, or the path of a
+            file.
+        variable: the variable that is to keep the trainer; default: trainer, or trainer_2 where
+            there is one.
+        on_launch: is called with the trainer that was started, to show it; default: its panel
+            replaces the form, and `%qftrain wait` knows it.
 
     Raises:
         InvalidArgumentError: the dataset is of the wrong type.
@@ -45,7 +47,8 @@ def launcher(
         kind = type(dataset).__name__
         raise InvalidArgumentError(
             tr(
-                "A {kind} is not training data: pass a Dataset, a DataFrame, a ds-… id, or the path of a file.",
+                "A {kind} is not training data: pass a Dataset, a DataFrame, a ds-… id, or the "
+                "path of a file.",
                 kind=kind,
             )
         )
@@ -60,7 +63,9 @@ def launcher(
         return variables
 
     name = str(dataset or "") if not is_data(dataset) else ""
-    name = name or next((name for name, value in list_variables().items() if value is dataset is not None), "")
+    name = name or next(
+        (name for name, value in list_variables().items() if value is dataset is not None), ""
+    )
     return Launcher(
         name,
         variable=variable or _free_name(list_variables()),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import language, tr
+from ..base.language import language, tr
 from ..dataset.samples import HELD_OUT_FILE, TRAIN_FILE
 from .parser import user_variables
 
@@ -20,19 +21,29 @@ NOTEBOOKS: Final = Path(__file__).parents[2] / "notebooks"
 def list_next_steps(shell: Any, *, has_key: bool) -> dict[str, str]:
     """Return lines for the next cell, and what each does."""
     steps = {} if has_key else {"%qfauth set": tr("type a key, and reach Qianfan")}
-    steps[f"%qfchat {tr('Introduce yourself in one sentence')}"] = tr("ask something; several models by `-m a,b`")
+    steps[f"%qfchat {tr('Introduce yourself in one sentence')}"] = tr(
+        "ask something; several models by `-m a,b`"
+    )
     steps.update(_data_steps(shell))
     for name, progress in _ended_trainings(shell):
         steps.update(_training_steps(name, progress))
     steps.update(_result_steps(shell))
-    steps |= {} if has_key else {"%qfsandbox": tr("whether the local sandbox runs, and what it does")}
+    steps |= (
+        {} if has_key else {"%qfsandbox": tr("whether the local sandbox runs, and what it does")}
+    )
     return steps | {"%qfdoctor": tr("versions, keys and platform, and what is wrong")}
 
 
 def quickstart() -> str:
-    """Return where the first notebook is, "" where there is none."""
+    """Return where the first notebook is, from the current folder if below it, "" for none."""
     path = NOTEBOOKS / ("00_quickstart.zh.ipynb" if language() == "zh" else "00_quickstart.ipynb")
-    return str(path) if path.exists() else ""
+    if not path.exists():
+        return ""
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # the folder was deleted, or the notebook is elsewhere
+        path = path.relative_to(Path.cwd())
+    return str(path)
 
 
 def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
@@ -40,8 +51,14 @@ def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
     from .._frames import is_list  # noqa: PLC0415 - %load_ext stays fast
     from ..trainer.form.inspection import is_data  # noqa: PLC0415
 
-    rows = {name: value for name, value in _variables(shell).items() if is_data(value) and not is_list(value)}
-    names = [name for name, value in rows.items() if getattr(value, "is_fetched", True) and len(value)]
+    rows = {
+        name: value
+        for name, value in _variables(shell).items()
+        if is_data(value) and not is_list(value)
+    }
+    names = [
+        name for name, value in rows.items() if getattr(value, "is_fetched", True) and len(value)
+    ]
     for name in names[-1:]:
         if column := _text_column(rows[name]):
             line = f"%qfbatch {name} --prompt {{{column}}} -o answers"
@@ -50,7 +67,10 @@ def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
     if names:
         return
     if not Path(TRAIN_FILE).exists():
-        yield "%qftrain sample", tr("write sample rows to this folder: to train on, and to compare models with")
+        yield (
+            "%qftrain sample",
+            tr("write sample rows to this folder: to train on, and to compare models with"),
+        )
         yield "%qftrain", tr("fine-tune on your data")
     else:
         yield f"%qftrain new {TRAIN_FILE}", tr("fine-tune on the sample rows")
@@ -59,7 +79,11 @@ def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
 def _text_column(data: Any) -> str:
     """Return the first column that holds a text and can stand in a prompt, "" for none."""
     first_row = dict(data.iloc[0]) if hasattr(data, "iloc") else data[0]
-    names = (name for name, value in first_row.items() if isinstance(value, str) and str(name).isidentifier())
+    names = (
+        name
+        for name, value in first_row.items()
+        if isinstance(value, str) and str(name).isidentifier()
+    )
     return next(names, "")
 
 
@@ -67,7 +91,9 @@ def _ended_trainings(shell: Any) -> list[tuple[str, TrainingProgress]]:
     """Return the newest training of this kernel with its variable, if it has ended well."""
     from ..trainer import LLMFinetune  # noqa: PLC0415
 
-    trainings = [(name, v.progress) for name, v in _variables(shell).items() if isinstance(v, LLMFinetune)]
+    trainings = [
+        (name, v.progress) for name, v in _variables(shell).items() if isinstance(v, LLMFinetune)
+    ]
     newest = sorted(trainings, key=lambda training: training[1].started_at or 0.0)[-1:]
     return [(name, row) for name, row in newest if row.finished and not (row.failed or row.stopped)]
 
@@ -101,4 +127,6 @@ def _result_steps(shell: Any) -> Iterator[tuple[str, str]]:
 
 
 def _variables(shell: Any) -> dict[str, Any]:
-    return {name: value for name, value in user_variables(shell).items() if not name.startswith("_")}
+    return {
+        name: value for name, value in user_variables(shell).items() if not name.startswith("_")
+    }

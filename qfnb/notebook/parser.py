@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from .._language import tr, tr_noop
-from .._text import did_you_mean
-from ..errors import APIError, InvalidArgumentError, QianfanError
+from ..base.language import tr, tr_noop
+from ..base.text import closest
+from ..errors import APIError, InvalidArgumentError, QianfanError, split_message
 from ..resources.inference.thinking import EFFORTS, is_think_level
 from .await_cell import AWAIT_OPTION
 
@@ -42,7 +42,8 @@ class Option:
     keyword: str = ""  # the parameter of the library that it sets, "" where it sets none by itself
     verbs: Sequence[str] = ()  # the verbs that take it, for a magic with verbs
     complete: Completer = _complete_nothing  # returns what Tab offers as the value
-    accepts: Callable[[str], bool] = _is_no_option  # whether a word is the value, for an option that may lack it
+    # whether a word is the value, for an option that may lack it
+    accepts: Callable[[str], bool] = _is_no_option
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -60,12 +61,24 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 _REFUSALS = (
-    (r"argument (?P<option>[^:]+): invalid int value: (?P<value>.+)", tr_noop("{option}: {value} is not an integer")),
-    (r"argument (?P<option>[^:]+): invalid float value: (?P<value>.+)", tr_noop("{option}: {value} is not a number")),
-    (r"argument (?P<option>[^:]+): expected .*argument.*", tr_noop("{option} needs a value")),
-    (r"argument (?P<option>[^:]+): ignored explicit argument .+", tr_noop("{option} takes no value")),
     (
-        r"argument (?P<option>[^:]+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.+)\)",
+        r"argument (?P<option>[^:]+): invalid int value: (?P<value>.+)",
+        tr_noop("{option}: {value} is not an integer"),
+    ),
+    (
+        r"argument (?P<option>[^:]+): invalid float value: (?P<value>.+)",
+        tr_noop("{option}: {value} is not a number"),
+    ),
+    (r"argument (?P<option>[^:]+): expected .*argument.*", tr_noop("{option} needs a value")),
+    (
+        r"argument (?P<option>[^:]+): ignored explicit argument .+",
+        tr_noop("{option} takes no value"),
+    ),
+    (
+        (
+            r"argument (?P<option>[^:]+): invalid choice: (?P<value>.+) \(choose from "
+            r"(?P<choices>.+)\)"
+        ),
         tr_noop("{option}: {value} is not one of {choices}"),
     ),
     (r"argument (?P<option>[^:]+): (?P<problem>.+)", tr_noop("{option}: {problem}")),
@@ -92,7 +105,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, magic: str, description: str, examples: str, **facts: str) -> None:
         super().__init__(
-            prog=magic, description=description, epilog=examples, add_help=False, allow_abbrev=False,
+            prog=magic, description=description, epilog=examples, add_help=False,
+            allow_abbrev=False,
             formatter_class=functools.partial(_HelpFormatter, self),
         )  # fmt: skip
         self.options: dict[str, Option] = {}
@@ -129,7 +143,9 @@ class Parser(argparse.ArgumentParser):
             "--temperature",
             type=float,
             metavar="X",
-            help=tr_noop("ERNIE: above 0, at most 1; open models: 0 to 2; the default is the model's own"),
+            help=tr_noop(
+                "ERNIE: above 0, at most 1; open models: 0 to 2; the default is the model's own"
+            ),
             keyword="temperature",
         )
 
@@ -148,12 +164,18 @@ class Parser(argparse.ArgumentParser):
     def keywords(self, options: argparse.Namespace) -> dict[str, Any]:
         """Return the options that are set, as keyword arguments of the library."""
         used = used_options(options)
-        return {option.keyword: used[name] for name, option in self.options.items() if option.keyword and name in used}
+        return {
+            option.keyword: used[name]
+            for name, option in self.options.items()
+            if option.keyword and name in used
+        }
 
     def visible_flags(self) -> list[str]:
         """Return the long options that the help shows."""
         actions = [action for action in self._actions if action.help != argparse.SUPPRESS]
-        return [flag for action in actions for flag in action.option_strings if flag.startswith("--")]
+        return [
+            flag for action in actions for flag in action.option_strings if flag.startswith("--")
+        ]
 
     def find_option(self, flag: str) -> Option | None:
         """Return the facts about an option, None for other words."""
@@ -165,11 +187,29 @@ class Parser(argparse.ArgumentParser):
 
         @functools.wraps(magic)
         def run(*arguments: Any, **options: Any) -> Any:
-            with self.in_its_words():
+            with self.in_its_words(), self._correcting(*arguments[1:]):
                 result = magic(*arguments, **options)
             return self._await(result) if inspect.iscoroutine(result) else result
 
         return run
+
+    @contextlib.contextmanager
+    def _correcting(self, line: str, cell: str | None = None) -> Iterator[None]:
+        """End an error about a word of the line in the cell that has the right one."""
+        try:
+            yield
+        except InvalidArgumentError as error:
+            wrong, right = error.correction
+            if wrong and wrong in f"{line}{cell}":
+                explanation = [
+                    text for text in split_message(error)[0] if not text.startswith(tr("usage: "))
+                ]
+                magic = self.prog if cell is None else f"%%{self.prog.lstrip('%')}"
+                words = line.replace(AWAIT_OPTION, "").strip()
+                corrected = f"{magic} {words.replace(wrong, right)}"
+                body = [cell.rstrip().replace(wrong, right)] if cell and cell.strip() else []
+                error.args = ("\n".join([*explanation, corrected, *body]),)
+            raise
 
     async def _await(self, result: Coroutine[Any, Any, Any]) -> Any:
         with self.in_its_words():
@@ -180,7 +220,9 @@ class Parser(argparse.ArgumentParser):
         translated = copy.copy(self)
         translated.description = self.translate(self.description or "")
         translated.epilog = f"{tr('examples:')}\n{self.translate(self.epilog or '')}"
-        return super(Parser, translated).format_help().replace("\noptions:\n", f"\n{tr('options:')}\n")
+        return (
+            super(Parser, translated).format_help().replace("\noptions:\n", f"\n{tr('options:')}\n")
+        )
 
     def translate(self, message: str) -> str:
         """Return a text of the help in the user's language, its placeholders replaced by facts."""
@@ -194,10 +236,13 @@ class Parser(argparse.ArgumentParser):
 
         Args:
             message: what is wrong.
-            cell: the cell, or several, a line each; by default the one that shows the help, below the usage.
+            cell: the cell, or several, a line each; by default the one that shows the help, below
+                the usage.
         """
         next_lines = [cell] if cell else [self._usage_line(), f"%{self.prog.lstrip('%')} help"]
-        raise InvalidArgumentError("\n".join(filter(None, [_translate_refusal(message), *next_lines])))
+        raise InvalidArgumentError(
+            "\n".join(filter(None, [_translate_refusal(message), *next_lines]))
+        )
 
     @contextlib.contextmanager
     def in_its_words(self) -> Iterator[None]:
@@ -205,14 +250,17 @@ class Parser(argparse.ArgumentParser):
         try:
             yield
         except QianfanError as error:
-            error.args = tuple(self._rename(value) if isinstance(value, str) else value for value in error.args)
+            error.args = tuple(
+                self.say_options(value) if isinstance(value, str) else value for value in error.args
+            )
             if isinstance(error, APIError):
-                error.hint = self._rename(error.hint)
+                error.hint = self.say_options(error.hint)
             raise
 
-    def _rename(self, text: str) -> str:
+    def say_options(self, text: str) -> str:
         """Return a text in which parameters are options; `workers=0` is `--workers 0`."""
-        text = re.sub(r"\w+=\S+ \((--[\w-]+)\)", r"\1", text)  # the library's messages name some options in brackets
+        # the library's messages name some options in brackets
+        text = re.sub(r"\w+=\S+ \((--[\w-]+)\)", r"\1", text)
         for name, option in self.options.items():
             parameter = rf"(?<![\w(.]){option.keyword or name}="
             text = re.sub(rf"{parameter}(?=[^\s,;:)])", f"{option.flag} ", text)
@@ -224,13 +272,14 @@ class Parser(argparse.ArgumentParser):
         words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
-            self.error(
-                tr(
-                    "unknown option {option!r}{hint}",
-                    option=unknown[0],
-                    hint=did_you_mean(unknown[0], self._option_string_actions),
-                )
-            )
+            flags = {flag.lstrip("-"): flag for flag in self._option_string_actions}
+            match = flags.get(closest(unknown[0].lstrip("-"), flags) or "")
+            hint = tr("; did you mean {match}?", match=match) if match else ""
+            try:
+                self.error(tr("unknown option {option!r}{hint}", option=unknown[0], hint=hint))
+            except InvalidArgumentError as error:
+                error.correction = (unknown[0], match) if match else ("", "")
+                raise
         return options, text
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
@@ -248,7 +297,9 @@ class Parser(argparse.ArgumentParser):
     def _next_word(self, text: str) -> tuple[str, str]:
         stream = io.StringIO(text)
         lexer = shlex.shlex(stream, posix=True, punctuation_chars=False)
-        lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", ""
+        lexer.whitespace_split = True
+        lexer.commenters = ""
+        lexer.escape = ""
         try:
             word = lexer.get_token() or ""
         except ValueError:
@@ -256,12 +307,17 @@ class Parser(argparse.ArgumentParser):
         return word, text[stream.tell() :].lstrip()
 
     def _takes_value(self, word: str, remaining: str = "") -> bool:
-        """Return whether a word is an option with a value; one that may lack it takes the next word that it accepts."""
+        """Return whether a word is an option with a value; one that may lack it takes the next word
+        that it accepts.
+        """
         action = self._option_string_actions.get(word)
         if action is None or "=" in word:
             return False
-        option, next_word = self.options.get(action.dest, Option()), remaining.partition(" ")[0]
-        return action.nargs is None or (action.nargs == argparse.OPTIONAL and option.accepts(next_word))
+        option = self.options.get(action.dest, Option())
+        next_word = remaining.partition(" ")[0]
+        return action.nargs is None or (
+            action.nargs == argparse.OPTIONAL and option.accepts(next_word)
+        )
 
     def _usage_line(self) -> str:
         usage = " ".join(self.format_usage().split())
@@ -278,9 +334,13 @@ class WordsParser(Parser):
         if not remaining:
             return self.parse_line(text)[0], ""
         target, options_after = self._next_word(remaining)
-        options, unexpected = self.parse_line(f"{text[: len(text) - len(remaining)]} {options_after}")
+        options, unexpected = self.parse_line(
+            f"{text[: len(text) - len(remaining)]} {options_after}"
+        )
         if unexpected:
-            self.error(tr("unexpected {text!r}: put a text with spaces into quotes", text=unexpected[:40]))
+            self.error(
+                tr("unexpected {text!r}: put a text with spaces into quotes", text=unexpected[:40])
+            )
         return options, target
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
@@ -298,7 +358,9 @@ class WordsParser(Parser):
 
     def parse_words(self, line: str) -> tuple[argparse.Namespace, list[str]]:
         """Return the options of a line and its words; a word with spaces is quoted."""
-        text, words, option_texts = line.strip(), [], []
+        text = line.strip()
+        words = []
+        option_texts = []
         while text:
             _, remaining = self._take_options(text)
             option_texts.append(text[: len(text) - len(remaining)])
@@ -314,7 +376,11 @@ def quote_word(text: str) -> str:
 
 def used_options(options: argparse.Namespace) -> dict[str, Any]:
     """Return the options that are set, by name; 0 is a value, None and False are not."""
-    return {name: value for name, value in vars(options).items() if value is not None and value is not False}
+    return {
+        name: value
+        for name, value in vars(options).items()
+        if value is not None and value is not False
+    }
 
 
 def variable_name(text: str) -> str:
@@ -341,6 +407,8 @@ def store_variable(shell: Any, variable: str, value: object) -> None:
 
 
 def document_magic(function: object, parser: Parser) -> None:
-    """Let `%magic?` show the help of a parser: IPython asks an object's `getdoc` before its docstring."""
+    """Let `%magic?` show the help of a parser: IPython asks an object's `getdoc` before its
+    docstring.
+    """
     function.__doc__ = parser.format_help()
     function.getdoc = parser.format_help  # type: ignore[attr-defined]

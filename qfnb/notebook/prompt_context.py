@@ -1,16 +1,18 @@
-"""What `{{name}}` in a prompt becomes under `--expand`: texts, tables, arrays, cells, outputs and the last error."""
+"""What `{{name}}` in a prompt becomes under `--expand`: texts, tables, arrays, cells, outputs and
+the last error.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import config
-from .._language import tr
-from .._text import clip, did_you_mean
+from ..base.language import tr
+from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from ..redact import hide_all_keys, redact
 
@@ -28,7 +30,8 @@ _REFERENCE = re.compile(r"\{\{\s*([^\W\d]\w*)\s*(?:\[\s*(-?\d+)\s*\]\s*)?\}\}")
 
 
 def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
-    """Return a prompt with its `{{name}}`, `{{name[3]}}`, `{{In[3]}}`, `{{Out[3]}}` and `{{Err}}` filled in.
+    """Return a prompt with its `{{name}}`, `{{name[3]}}`, `{{In[3]}}`, `{{Out[3]}}` and `{{Err}}`
+    filled in.
 
     Values are not expanded again. Secrets in use, and what has the form of a key, become ***.
 
@@ -45,7 +48,12 @@ def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
             names = [*(each for each in variables if not each.startswith("_")), "Err"]
             hint = did_you_mean(name, names, "{{{{{}}}}}")
             raise InvalidArgumentError(
-                tr("{{{{{label}}}}}: the notebook has no variable {name!r}{hint}", label=label, name=name, hint=hint)
+                tr(
+                    "{{{{{label}}}}}: the notebook has no variable {name!r}{hint}",
+                    label=label,
+                    name=name,
+                    hint=hint,
+                )
             )
         value = variables[name] if index is None else _item(name, variables[name], int(index))
         return hide_all_keys(describe_value(label, value))
@@ -55,7 +63,8 @@ def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
 
 def _item(name: str, value: Any, index: int) -> Any:
     if name in {"In", "Out"} and isinstance(value, (list, dict)):
-        numbers = list(value) if isinstance(value, dict) else range(1, len(value) - 1)  # the last cell is this one
+        # the last cell is this one
+        numbers = list(value) if isinstance(value, dict) else range(1, len(value) - 1)
         if index not in numbers:
             what, listed = ("output", "outputs") if name == "Out" else ("cell", "cells")
             last = tr(", ").join(map(str, list(numbers)[-8:])) or tr("none yet")
@@ -88,14 +97,17 @@ def describe_value(name: str, value: Any) -> str:
 
     Args:
         name: how the prompt calls it.
-        value: a DataFrame or Series becomes its schema, statistics and first rows, an array its shape, range and
-            first values, anything else its text.
+        value: a DataFrame or Series becomes its schema, statistics and first rows, an array its
+            shape, range and first values, anything else its text.
     """
-    module, kind = type(value).__module__.partition(".")[0], type(value).__name__
+    module = type(value).__module__.partition(".")[0]
+    kind = type(value).__name__
     if module == "pandas" and kind == "DataFrame":
         return _describe_frame(name, value)
     if module == "pandas" and kind == "Series":
-        return _describe_frame(name, value.to_frame(value.name if value.name is not None else "values"), "Series")
+        return _describe_frame(
+            name, value.to_frame(value.name if value.name is not None else "values"), "Series"
+        )
     if module == "numpy" and kind == "ndarray":
         return _describe_array(name, value)
     return str(value)
@@ -128,8 +140,11 @@ def explain_prompt(cells: Sequence[str], question: str = "") -> str:
     """
     trace = error_text()
     cell = redact(str((cells or [""])[-2:][0]))[-MAX_ERROR_CHARS:]
-    request = question or tr("Explain in short why this exception was raised, and show the corrected code.")
-    last_cell, exception = tr("The latest cell:"), tr("The exception:")
+    request = question or tr(
+        "Explain in short why this exception was raised, and show the corrected code."
+    )
+    last_cell = tr("The latest cell:")
+    exception = tr("The exception:")
     return f"{request}\n\n{last_cell}\n{cell}\n\n{exception}\n{trace}"
 
 
@@ -140,13 +155,17 @@ def _describe_frame(name: str, frame: Any, kind: str = "DataFrame") -> str:
     text = ""
     for row_count, column_count, width in _SIZES:
         text = _frame_text(name, frame, kind, row_count, column_count, width)
-        if max(Tokenizer().count_tokens(text), len(text) / 3) <= MAX_TABLE_TOKENS:  # it counts a number as one token
+        # it counts a number as one token
+        if max(Tokenizer().count_tokens(text), len(text) / 3) <= MAX_TABLE_TOKENS:
             break
     return text
 
 
-def _frame_text(name: str, frame: Any, kind: str, row_count: int, column_count: int, width: int) -> str:
-    shown, scanned = frame.iloc[:, :column_count], frame.head(MAX_SCANNED_ROWS)
+def _frame_text(
+    name: str, frame: Any, kind: str, row_count: int, column_count: int, width: int
+) -> str:
+    shown = frame.iloc[:, :column_count]
+    scanned = frame.head(MAX_SCANNED_ROWS)
     note = f", statistics of the first {MAX_SCANNED_ROWS}" if len(frame) > MAX_SCANNED_ROWS else ""
     lines = [f"{kind} {name}: {len(frame)} rows × {frame.shape[1]} columns{note}", ""]
     facts = [
@@ -160,14 +179,21 @@ def _frame_text(name: str, frame: Any, kind: str, row_count: int, column_count: 
     if row_count and len(frame):
         head = shown.head(row_count)
         rows = [
-            [str(index), *map(str, row)] for index, row in zip(head.index, head.to_numpy(dtype=object), strict=True)
+            [str(index), *map(str, row)]
+            for index, row in zip(head.index, head.to_numpy(dtype=object), strict=True)
         ]
-        lines += ["", f"first {len(rows)} rows:", *_table(["", *map(str, shown.columns)], rows, width)]
+        lines += [
+            "",
+            f"first {len(rows)} rows:",
+            *_table(["", *map(str, shown.columns)], rows, width),
+        ]
     return "\n".join(lines)
 
 
 def _column_facts(column: Any, width: int) -> list[str]:
-    """Return missing count, distinct count, and the range or the most frequent values of a column."""
+    """Return missing count, distinct count, and the range or the most frequent values of a
+    column.
+    """
     from pandas.api import types  # noqa: PLC0415 - there is a frame
 
     present = column.dropna()
@@ -179,18 +205,28 @@ def _column_facts(column: Any, width: int) -> list[str]:
     if present.empty:
         values = ""
     elif types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        facts = {"min": present.min(), "median": present.median(), "mean": present.mean(), "max": present.max()}
+        facts = {
+            "min": present.min(),
+            "median": present.median(),
+            "mean": present.mean(),
+            "max": present.max(),
+        }
         values = ", ".join(f"{fact} {value:.6g}" for fact, value in facts.items())
     elif types.is_datetime64_any_dtype(column):
         values = f"{present.min()} … {present.max()}"
     else:
-        values = ", ".join(f"{clip(str(value), width)} ({count})" for value, count in counts.items())
+        values = ", ".join(
+            f"{clip(str(value), width)} ({count})" for value, count in counts.items()
+        )
     return [str(len(column) - len(present)), distinct, values]
 
 
 def _table(head: list[str], rows: list[list[str]], width: int) -> list[str]:
     """Return the lines of a Markdown table."""
-    clean: Callable[[str], str] = lambda cell: clip(" ".join(cell.split()), width).replace("|", "\\|")  # noqa: E731
+
+    def clean(cell: str) -> str:
+        return clip(" ".join(cell.split()), width).replace("|", "\\|")
+
     lines = [f"| {' | '.join(map(clean, row))} |" for row in [head, *rows]]
     return [lines[0], f"|{'---|' * len(head)}", *lines[1:]]
 
@@ -199,9 +235,17 @@ def _describe_array(name: str, array: Any) -> str:
     import numpy as np  # noqa: PLC0415 - there is an array
 
     lines = [f"array {name}: shape {array.shape}, dtype {array.dtype}"]
-    if array.size and np.issubdtype(array.dtype, np.number) and not np.issubdtype(array.dtype, np.complexfloating):
+    if (
+        array.size
+        and np.issubdtype(array.dtype, np.number)
+        and not np.issubdtype(array.dtype, np.complexfloating)
+    ):
         missing = int(np.isnan(array).sum()) if np.issubdtype(array.dtype, np.floating) else 0
         if missing < array.size:
             facts = {"min": np.nanmin(array), "mean": np.nanmean(array), "max": np.nanmax(array)}
-            lines.append(", ".join([*(f"{fact} {value:.6g}" for fact, value in facts.items()), f"NaN {missing}"]))
+            lines.append(
+                ", ".join(
+                    [*(f"{fact} {value:.6g}" for fact, value in facts.items()), f"NaN {missing}"]
+                )
+            )
     return "\n".join([*lines, np.array2string(array, threshold=30, edgeitems=3, precision=6)])

@@ -6,7 +6,7 @@ Nothing that draws is imported before it is needed, so that `%load_ext qfnb` is 
 import platform
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..views import error_card, formatters
 from . import await_cell, tab_completion
 from .auth import AuthMagics, describe_platform
@@ -20,7 +20,8 @@ from .sandbox import SandboxMagics
 from .train import TrainMagics
 
 _GROUPS = (
-    ChatMagics, BatchMagics, TrainMagics, EvalMagics, ImageMagics, AuthMagics, HomeMagics, DoctorMagics, SandboxMagics,
+    ChatMagics, BatchMagics, TrainMagics, EvalMagics, ImageMagics, AuthMagics, HomeMagics,
+    DoctorMagics, SandboxMagics,
 )  # fmt: skip
 
 
@@ -40,7 +41,10 @@ def load(shell: Any, version: str) -> None:
     if error_card.show_error not in shell.events.callbacks["post_run_cell"]:
         shell.events.register("post_run_cell", error_card.show_error)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
-    print(f"qfnb {version} · {describe_platform()} · {kernel} · {tr('start: %qf  help: %%qfchat?  %qfauth')}")  # noqa: T201 - one line for the person who loads it
+    print(  # noqa: T201 - one line for the person who loads it
+        f"qfnb {version} · {describe_platform()} · {kernel} · "
+        f"{tr('start: %qf  help: %%qfchat?  %qfauth')}"
+    )
 
 
 def unload(shell: Any) -> None:
@@ -52,5 +56,9 @@ def unload(shell: Any) -> None:
     if await_cell.transform_cell in shell.input_transformers_post:
         shell.input_transformers_post.remove(await_cell.transform_cell)
     for table in shell.magics_manager.magics.values():
-        for name in [key for key, magic in table.items() if isinstance(getattr(magic, "__self__", None), _GROUPS)]:
+        for name in [
+            key
+            for key, magic in table.items()
+            if isinstance(getattr(magic, "__self__", None), _GROUPS)
+        ]:
             del table[name]

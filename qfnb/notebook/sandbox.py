@@ -1,10 +1,12 @@
-"""`%qfsandbox`: whether the local sandbox runs; starts, stops and resets it, as `qfnb sandbox` does."""
+"""`%qfsandbox`: whether the local sandbox runs; starts, stops and resets it, as `qfnb sandbox`
+does.
+"""
 
 from argparse import Namespace
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .home import confirm
 from .parser import document_magic
 from .verb_magic import VerbMagics, VerbParser
@@ -14,7 +16,10 @@ VERBS = ("status", "start", "stop", "reset", "logs")
 
 PARSER = VerbParser(
     "%qfsandbox",
-    tr_noop("The local sandbox: a Qianfan on this computer. Verbs: {verbs}. In a terminal, `qfnb sandbox` has more."),
+    tr_noop(
+        "The local sandbox: a Qianfan on this computer. Verbs: {verbs}. In a terminal, `qfnb "
+        "sandbox` has more."
+    ),
     tr_noop(
         "  %qfsandbox\n  %qfsandbox start|stop\n  %qfsandbox logs\n"
         "  %qfsandbox reset --yes   (deletes its datasets, models and services)"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from .._language import tr
-from .._text import clip, did_you_mean
+from ..base.language import tr
+from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
 from .parser import quote_word, user_variables
@@ -29,11 +29,12 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
 
     Args:
         shell: whose variables are looked at; None on the command line.
-        name: an endpoint, its suffix, a service's name or id, a training's name or id, or a variable that holds a
-            service, a trainer or one of these words.
+        name: an endpoint, its suffix, a service's name or id, a training's name or id, or a
+            variable that holds a service, a trainer or one of these words.
 
     Raises:
-        InvalidArgumentError: the variable holds something else, the training has no service, or nothing has the name.
+        InvalidArgumentError: the variable holds something else, the training has no service, or
+            nothing has the name.
     """
     value = user_variables(shell).get(name or "", name)
     if value is None:
@@ -48,7 +49,11 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
     attribute = getattr(value, "endpoint", None)
     if not isinstance(attribute, str):
         raise InvalidArgumentError(
-            tr("-e {name}: the variable holds a {kind}, not a service", name=name, kind=type(value).__name__)
+            tr(
+                "-e {name}: the variable holds a {kind}, not a service",
+                name=name,
+                kind=type(value).__name__,
+            )
         )
     return attribute
 
@@ -57,7 +62,8 @@ def _find_of_training(shell: Any, name: str) -> str | None:
     """Return the endpoint of the service of a training, None where no training has the name.
 
     Raises:
-        InvalidArgumentError: it has none, and no service has this name; ends in the cell that deploys it.
+        InvalidArgumentError: it has none, and no service has this name; ends in the cell that
+            deploys it.
     """
     from .trainings import find_endpoint  # noqa: PLC0415 - %load_ext stays fast
 
@@ -71,7 +77,8 @@ def _refuse_undeployed(name: str) -> NoReturn:
 
 
 def _find_endpoint(name: str) -> str:
-    """Return the endpoint of the newest service that a word names; the word where the platform does not tell.
+    """Return the endpoint of the newest service that a word names; the word where the platform does
+    not tell.
 
     Raises:
         InvalidArgumentError: the account has no such service; names those it has.
@@ -82,14 +89,22 @@ def _find_endpoint(name: str) -> str:
         page = Service.V2.service_list(max_keys=MAX_SERVICES).data
         rows = page.service_list
         if not _newest(rows, name) and page.page_info and page.page_info.is_truncated:
-            return _newest(Service.V2.service_list(name=name, max_keys=MAX_SERVICES).data.service_list, name) or name
+            return (
+                _newest(
+                    Service.V2.service_list(name=name, max_keys=MAX_SERVICES).data.service_list,
+                    name,
+                )
+                or name
+            )
     except QianfanError:
         return name
     if endpoint := _newest(rows, name):
         return endpoint
     names = list(dict.fromkeys(_chosen_name(row) for row in rows))
     if not names:
-        raise InvalidArgumentError(tr("-e {name}: this account has no service; -m asks a model", name=name))
+        raise InvalidArgumentError(
+            tr("-e {name}: this account has no service; -m asks a model", name=name)
+        )
     raise InvalidArgumentError(
         tr(
             "-e {name}: no service of this account has this name{hint}\nIts services: {names}",
@@ -101,13 +116,19 @@ def _find_endpoint(name: str) -> str:
 
 
 def _newest(rows: Sequence[ServiceDetail], name: str) -> str:
-    """Return the endpoint of the newest of the services that a word names, "" where there is none."""
-    matches = [row for row in rows if name in {row.name, row.endpoint, row.service_id, _suffix(row)}]
+    """Return the endpoint of the newest of the services that a word names, "" where there is
+    none.
+    """
+    matches = [
+        row for row in rows if name in {row.name, row.endpoint, row.service_id, _suffix(row)}
+    ]
     return max(matches, key=lambda row: row.create_time or "").endpoint if matches else ""
 
 
 def _chosen_name(row: ServiceDetail) -> str:
-    """Return the name that a person knows: that of the service, or where it is a generated one, its suffix."""
+    """Return the name that a person knows: that of the service, or where it is a generated one, its
+    suffix.
+    """
     from ..evaluation.samples import GENERATED_NAME  # noqa: PLC0415 - %load_ext stays fast
 
     return _suffix(row) or row.name if GENERATED_NAME.fullmatch(row.name) else row.name

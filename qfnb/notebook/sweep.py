@@ -6,7 +6,7 @@ import asyncio
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from .evaluate_inputs import resolve_data
 from .parser import store_variable, user_variables
 from .train_parser import PARSER, parse_grid, read_config
@@ -16,19 +16,32 @@ from .verb_magic import VerbMagics, wait_in_cell
 if TYPE_CHECKING:
     from ..trainer.sweep.background import Sweep
 
-CONTINUES: Final = tr_noop("The sweep goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again.")
+CONTINUES: Final = tr_noop(
+    "The sweep goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again."
+)
 
 SWEEP_VERBS: Final = ("wait", "stop", "show", "status")
 """The verbs that take a sweep, too."""
 
 
 class SweepVerbs(VerbMagics):
-    """The part of `%qftrain` for sweeps: a sweep's variable, or the newest if that is what was started last."""
+    """The part of `%qftrain` for sweeps: a sweep's variable, or the newest if that is what was
+    started last.
+    """
 
     def run_verb(self, verb: str, options: Namespace, target: Any) -> Any:
-        if verb in SWEEP_VERBS and not options.help and (sweep := self._find_sweep(target)) is not None:
+        if (
+            verb in SWEEP_VERBS
+            and not options.help
+            and (sweep := self._find_sweep(target)) is not None
+        ):
             return getattr(self, f"_{verb}_sweep")(sweep, options)
-        if verb == "attach" and isinstance(target, str) and target.startswith("sweep-") and not options.help:
+        if (
+            verb == "attach"
+            and isinstance(target, str)
+            and target.startswith("sweep-")
+            and not options.help
+        ):
             return self._attach_sweep(target, options)
         return super().run_verb(verb, options, target)
 
@@ -36,7 +49,9 @@ class SweepVerbs(VerbMagics):
         from ..trainer.sweep.api import attach_sweep  # noqa: PLC0415
 
         newest = self._find_sweep("")
-        sweep = newest if newest is not None and newest.id == target else attach_sweep(target).start()
+        sweep = (
+            newest if newest is not None and newest.id == target else attach_sweep(target).start()
+        )
         if options.out:
             store_variable(self.shell, options.out, sweep)
         self._show_sweep(sweep, options)
@@ -108,4 +123,6 @@ class SweepVerbs(VerbMagics):
             if not sweep.is_running:
                 sweep.wait()  # raises what ended it
 
-        return wait_in_cell(sweep, SweepPanel, wait_for_end(), raise_errors, tr(CONTINUES), awaited=options.awaited)
+        return wait_in_cell(
+            sweep, SweepPanel, wait_for_end(), raise_errors, tr(CONTINUES), awaited=options.awaited
+        )

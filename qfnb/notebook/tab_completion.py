@@ -1,4 +1,6 @@
-"""Tab completion in the first line of our magics: options, models, conversations, services of the notebook."""
+"""Tab completion in the first line of our magics: options, models, conversations, services of the
+notebook.
+"""
 
 import re
 from collections.abc import Collection
@@ -33,7 +35,9 @@ def register(shell: Any) -> None:
 def unregister(shell: Any) -> None:
     """Remove our matcher from the shell."""
     matchers = shell.Completer.custom_matchers
-    matchers[:] = [matcher for matcher in matchers if getattr(matcher, "matcher_identifier", "") != IDENTIFIER]
+    matchers[:] = [
+        matcher for matcher in matchers if getattr(matcher, "matcher_identifier", "") != IDENTIFIER
+    ]
 
 
 def complete_line(shell: Any, line: str) -> list[str]:
@@ -42,18 +46,22 @@ def complete_line(shell: Any, line: str) -> list[str]:
     if magics is None:
         return []
     last_words = line.split()[-2:] if not line.endswith(" ") else [*line.split()[-1:], ""]
-    word, previous = last_words[-1], last_words[0] if len(last_words) > 1 else ""
+    word = last_words[-1]
+    previous = last_words[0] if len(last_words) > 1 else ""
     if word.startswith("-"):
         return [flag for flag in magics.parser.visible_flags() if flag.startswith(word)]
     option = magics.parser.find_option(previous)
     values = magics.complete_word(previous) if option is None else option.complete(magics)
     head, comma, last_part = word.rpartition(",")
-    return [f"{head}{comma}{value}" for value in values if value.lower().startswith(last_part.lower())]
+    return [
+        f"{head}{comma}{value}" for value in values if value.lower().startswith(last_part.lower())
+    ]
 
 
 def complete_columns(shell: Any, first: str, line: str) -> list[str]:
     """Return the columns that an open brace in a batch's prompt may name."""
-    magic, brace = re.match(r"\s*%{1,2}qfbatch\s+(.*)", first), re.search(r"(\S*\{)([^{}\s]*)$", line)
+    magic = re.match(r"\s*%{1,2}qfbatch\s+(.*)", first)
+    brace = re.search(r"(\S*\{)([^{}\s]*)$", line)
     if magic is None or brace is None:
         return []
     values: list[Any] = [user_variables(shell).get(word) for word in magic.group(1).split()]
@@ -81,7 +89,9 @@ def endpoints(magics: Any) -> list[str]:
 def variables_of(magics: Any, kinds: Collection[str]) -> list[str]:
     """Return the notebook's variables whose class, or a base of it, has one of these names."""
     items = list(user_variables(magics.shell).items())
-    names = [key for key, value in items if any(base.__name__ in kinds for base in type(value).__mro__)]
+    names = [
+        key for key, value in items if any(base.__name__ in kinds for base in type(value).__mro__)
+    ]
     return [name for name in names if not name.startswith("_") and name not in {"In", "Out"}]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..dataset.file_formats import SUFFIXES
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
@@ -28,23 +28,32 @@ if TYPE_CHECKING:
     from ..trainer.run_store import RunRecord
 
 LIST_COLUMNS = (
-    "id", "task_id", "status", "percent", "model", "name", "platform", "created", "finished", "current",
+    "id", "task_id", "status", "percent", "model", "name", "platform", "created", "finished",
+    "current",
 )  # fmt: skip
-"""Of `%qftrain list`: the status is a FinetuneStatus, of a sweep a count; `current`: it is of now."""
+"""Of `%qftrain list`: the status is a FinetuneStatus, of a sweep a count; `current`: it is of
+now.
+"""
 
-CONTINUES = tr_noop("The training goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again.")
+CONTINUES = tr_noop(
+    "The training goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again."
+)
 EXISTS = tr_noop(
-    "The same data, model and settings: this is {training} already, and no second training was started. "
+    "The same data, model and settings: this is {training} already, and no second training was "
+    "started. "
     "`--again` starts one."
 )
 STARTED_BEFORE = tr_noop(
-    "{training}: there is nothing to start. `%qftrain start -d DATA --again` trains on the same data once more."
+    "{training}: there is nothing to start. `%qftrain start -d DATA --again` trains on the same "
+    "data once more."
 )
 
 
 @magics_class
 class TrainMagics(SweepVerbs, VerbMagics):
-    """The verbs of `%qftrain`; each takes a trainer's variable or a run's id, by default the newest training."""
+    """The verbs of `%qftrain`; each takes a trainer's variable or a run's id, by default the newest
+    training.
+    """
 
     parser = PARSER
     default_verb = "new"
@@ -57,7 +66,9 @@ class TrainMagics(SweepVerbs, VerbMagics):
         return self.run_line(line)
 
     def _propose_verb(self, word: str) -> str:
-        """Return the cell that may be meant by a variable, or by the name of a file or a dataset."""
+        """Return the cell that may be meant by a variable, or by the name of a file or a
+        dataset.
+        """
         from ..trainer import LLMFinetune  # noqa: PLC0415 - %load_ext stays fast
         from ..trainer.form.inspection import is_data  # noqa: PLC0415
 
@@ -76,14 +87,18 @@ class TrainMagics(SweepVerbs, VerbMagics):
 
         options.dataset = target or options.dataset
         is_renamed = options.input or options.reference
-        launcher(read_data(self.shell, options) if is_renamed else options.dataset, variable=options.out).show()
+        launcher(
+            read_data(self.shell, options) if is_renamed else options.dataset, variable=options.out
+        ).show()
 
     def do_sample(self, options: Namespace, target: str) -> None:
         write_samples(Path())
         print(  # noqa: T201 - what is there now
             tr(
-                "{train}: {train_rows} rows to train on; {held_out}: {held_out_rows} rows to compare models with.",
-                train=TRAIN_FILE, train_rows=TRAIN_ROWS, held_out=HELD_OUT_FILE, held_out_rows=HELD_OUT_ROWS,
+                "{train}: {train_rows} rows to train on; {held_out}: {held_out_rows} rows to "
+                "compare models with.",
+                train=TRAIN_FILE, train_rows=TRAIN_ROWS, held_out=HELD_OUT_FILE,
+                held_out_rows=HELD_OUT_ROWS,
             )
         )  # fmt: skip
 
@@ -101,7 +116,9 @@ class TrainMagics(SweepVerbs, VerbMagics):
         self._open_panel(options, trainer)
 
     def _continue_same(self, trainer: LLMFinetune, run: RunRecord) -> LLMFinetune:
-        """Return the training of a record instead of one that would repeat it; its missing steps are started."""
+        """Return the training of a record instead of one that would repeat it; its missing steps
+        are started.
+        """
         same = next((row for row in reversed(list_trainers(self.shell)) if row.id == run.id), None)
         same = trainer.adopt(run) if same is None else same.add_missing_steps(trainer.actions)
         if not same.is_running and not same.progress.finished:
@@ -119,7 +136,10 @@ class TrainMagics(SweepVerbs, VerbMagics):
             PARSER.error(tr("--again needs -d DATA, or a trainer that has not been started"))
         if not trainer.is_running and trainer.ppls[0].current is not None:
             raise InvalidArgumentError(
-                tr("{run} was stopped or has failed: resume it first, `%qftrain resume {run}`", run=trainer.id)
+                tr(
+                    "{run} was stopped or has failed: resume it first, `%qftrain resume {run}`",
+                    run=trainer.id,
+                )
             )
         self._print_state(STARTED_BEFORE, trainer)
         self._open_panel(options, trainer)
@@ -152,12 +172,17 @@ class TrainMagics(SweepVerbs, VerbMagics):
             try:
                 trainer.wait()  # raises the error that ended the training
             except QianfanError as error:
-                line = tr("{error}: the training has failed, its panel says why", error=type(error).__name__)
+                line = tr(
+                    "{error}: the training has failed, its panel says why",
+                    error=type(error).__name__,
+                )
                 error._render_traceback_ = lambda: [line]  # type: ignore[method-assign] # IPython shows this one line
                 raise
 
         work = _wait_for_end(trainer)
-        return wait_in_cell(trainer, TrainingPanel, work, raise_errors, tr(CONTINUES), awaited=options.awaited)
+        return wait_in_cell(
+            trainer, TrainingPanel, work, raise_errors, tr(CONTINUES), awaited=options.awaited
+        )
 
     def do_status(self, options: Namespace, target: str) -> None:
         from ..views.training.panel import text  # noqa: PLC0415
@@ -170,7 +195,11 @@ class TrainMagics(SweepVerbs, VerbMagics):
         trainer = find_trainer(self.shell, target, verb="stop", from_record=True)
         if not trainer.is_running:
             action = trainer.ppls[0].current
-            if not isinstance(action, TrainAction) or not action.task_id or trainer.progress.finished:
+            if (
+                not isinstance(action, TrainAction)
+                or not action.task_id
+                or trainer.progress.finished
+            ):
                 raise InvalidArgumentError(tr("{run} is not running", run=trainer.id))
             trainer.start()  # so that its end is stored
         trainer.stop()
@@ -184,14 +213,18 @@ class TrainMagics(SweepVerbs, VerbMagics):
 
     def do_publish(self, options: Namespace, target: str) -> None:
         trainer = find_trainer(self.shell, target, verb="publish", from_record=True)
-        self._add_step(options, trainer, lambda: trainer.publish(options.name or "", step=options.step))
+        self._add_step(
+            options, trainer, lambda: trainer.publish(options.name or "", step=options.step)
+        )
 
     def do_deploy(self, options: Namespace, target: str) -> None:
         from ..model import DeployConfig  # noqa: PLC0415
 
         names = {"name": options.name, "endpoint_suffix": options.suffix}
         arguments = {**names, "replicas": options.replicas, "hours": options.hours}
-        config = DeployConfig(**{key: value for key, value in arguments.items() if value is not None})
+        config = DeployConfig(
+            **{key: value for key, value in arguments.items() if value is not None}
+        )
         trainer = find_trainer(self.shell, target, verb="deploy", from_record=True)
         self._add_step(options, trainer, lambda: trainer.deploy(config, step=options.step))
 
@@ -205,7 +238,11 @@ class TrainMagics(SweepVerbs, VerbMagics):
         from ..views.training.actions import checkpoint_cell, evaluation_cell  # noqa: PLC0415
 
         progress = find_trainer(self.shell, target, verb="evaluate").progress
-        cell = evaluation_cell(progress) if options.step is None else checkpoint_cell(progress, options.step)
+        cell = (
+            evaluation_cell(progress)
+            if options.step is None
+            else checkpoint_cell(progress, options.step)
+        )
         self._insert_cell(cell, progress)
 
     def do_compare(self, options: Namespace, targets: list[str]) -> None:
@@ -213,7 +250,9 @@ class TrainMagics(SweepVerbs, VerbMagics):
         from ..views.training import comparison  # noqa: PLC0415
 
         if len(targets) < 2:
-            PARSER.error(tr("compare needs two trainings or more: variables, names, run-... or task-..."))
+            PARSER.error(
+                tr("compare needs two trainings or more: variables, names, run-... or task-...")
+            )
         progresses = {target: find_trainer(self.shell, target).progress for target in targets}
         publish(comparison.bundle(progresses))
 
@@ -240,9 +279,14 @@ class TrainMagics(SweepVerbs, VerbMagics):
         rows = [*map(_sweep_row, list_sweeps()), *map(_run_row, runs)]
         rows.sort(key=lambda row: row["created"], reverse=True)
         table = frame_class("TrainingTable")(rows, columns=LIST_COLUMNS)
-        return listing(table, tr("no training is stored on this computer: `%qftrain` opens the form that starts one"))
+        return listing(
+            table,
+            tr("no training is stored on this computer: `%qftrain` opens the form that starts one"),
+        )
 
-    def _add_step(self, options: Namespace, trainer: LLMFinetune, add: Callable[[], object]) -> None:
+    def _add_step(
+        self, options: Namespace, trainer: LLMFinetune, add: Callable[[], object]
+    ) -> None:
         """Add a step to a training, and show its panel, unless it is running and has one."""
         was_running = trainer.is_running
         add()
@@ -257,28 +301,37 @@ class TrainMagics(SweepVerbs, VerbMagics):
         TrainingPanel(trainer).show()
 
     def _insert_cell(self, code: str, progress: TrainingProgress) -> None:
-        """Insert a cell below this one; without code, the model is not deployed: InvalidArgumentError."""
+        """Insert a cell below this one; without code, the model is not deployed:
+        InvalidArgumentError.
+        """
         if not code:
             from ..views.training.summary import handle  # noqa: PLC0415
 
-            PARSER.error(tr("there is no service yet: deploy the model"), f"%qftrain deploy {handle(progress)}")
+            PARSER.error(
+                tr("there is no service yet: deploy the model"),
+                f"%qftrain deploy {handle(progress)}",
+            )
         self.shell.set_next_input(code, replace=False)  # type: ignore[union-attr]
 
     def _create_trainer(self, options: Namespace) -> LLMFinetune:
         from ..model import DeployConfig  # noqa: PLC0415
-        from ..trainer import LLMFinetune  # noqa: PLC0415
+        from ..trainer import LLMFinetune, TrainAction  # noqa: PLC0415
         from ..trainer.loss_diagnostics import resolve_step  # noqa: PLC0415
         from ..trainer.offer import default_model  # noqa: PLC0415
 
         if not options.dataset:
-            PARSER.error(tr("start needs a trainer's variable, or -d DATA; the form asks for them"), "%qftrain")
-        data, config = read_data(self.shell, options), read_config(options)
+            PARSER.error(
+                tr("start needs a trainer's variable, or -d DATA; the form asks for them"),
+                "%qftrain",
+            )
+        data = read_data(self.shell, options)
+        config = read_config(options)
         deploy = DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None
         previous = find_trainer(self.shell, options.previous) if options.previous else None
         step = None if previous is None else resolve_step(options.step, previous.progress.points)
         if options.step is not None and previous is None:
             PARSER.error(tr("--step needs --from TRAINING: it is a checkpoint of that training"))
-        return LLMFinetune(
+        trainer = LLMFinetune(
             options.model or (previous.train_type if previous else default_model()),
             data,
             config,
@@ -288,10 +341,15 @@ class TrainMagics(SweepVerbs, VerbMagics):
             previous_trainer=previous,
             previous_step=step,
         )
+        for action in trainer.actions:
+            if isinstance(action, TrainAction):
+                action.default_name = options.out or options.deploy or ""
+        return trainer
 
 
 def _run_row(run: RunRecord) -> dict[str, Any]:
-    facts, progress = run.facts, run.facts.get("progress") or {}
+    facts = run.facts
+    progress = run.facts.get("progress") or {}
     fields = {key: facts.get(key) or "" for key in ("id", "task_id", "status", "name", "platform")}
     fields |= {"model": facts.get("train_type") or "", "created": _date(facts.get("created"))}
     ended = {"finished": _date(progress.get("ended_at")), "current": run.is_current}
@@ -300,7 +358,12 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
 
 def _sweep_row(sweep: Any) -> dict[str, Any]:
     count = trn("{n} training", "{n} trainings", len(sweep.labels))
-    facts = {"id": sweep.id, "status": count, "model": sweep.model, "name": tr("; ").join(sweep.labels)}
+    facts = {
+        "id": sweep.id,
+        "status": count,
+        "model": sweep.model,
+        "name": tr("; ").join(sweep.labels),
+    }
     dates = {"created": _date(sweep.created), "finished": "", "current": True}
     return {"task_id": "", **facts, "percent": None, "platform": sweep.platform, **dates}
 

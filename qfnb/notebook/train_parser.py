@@ -6,7 +6,7 @@ import json
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..wire.finetune_v2 import TrainMode
 from .parser import variable_name
 from .verb_magic import VerbParser
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ..trainer import TrainConfig
 
 VERBS = (
-    "new", "sample", "start", "list", "status", "attach", "show", "wait", "stop", "resume", "publish", "deploy", "chat",
+    "new", "sample", "start", "list", "status", "attach", "show", "wait", "stop", "resume",
+    "publish", "deploy", "chat",
     "evaluate", "compare", "alert", "sweep",
 )  # fmt: skip
 
@@ -39,7 +40,8 @@ PARSER = VerbParser(
     "%qftrain",
     tr_noop(
         "Fine-tune without blocking the notebook, and without losing a run when the kernel ends.\n"
-        "A TRAINING is a variable, a name or an id; by default the newest, of attach and stop the one that runs.\n"
+        "A TRAINING is a variable, a name or an id; by default the newest, of attach and stop the "
+        "one that runs.\n"
         "Verbs: {verbs}."
     ),
     tr_noop(
@@ -48,17 +50,20 @@ PARSER = VerbParser(
         "  %qftrain start -d teahouse_train.jsonl --epoch 5 --deploy teahouse -o tuned\n"
         "  %qftrain new pairs.jsonl -o trainer\n"
         "  %qftrain start trainer\n"
-        "  %qftrain start -d pairs.jsonl -m ERNIE-4.5-Turbo-128K --epoch 3 --deploy demo -o trainer\n"
+        "  %qftrain start -d pairs.jsonl -m ERNIE-4.5-Turbo-128K --epoch 3 --deploy demo -o "
+        "trainer\n"
         "  %qftrain start -d preferences --mode DPO --from trainer --set beta=0.2\n"
         "  %qftrain wait            (wait for the newest, show its end)\n"
         "  %qftrain list\n"
-        "  %qftrain attach task-ab12cd34ef56|sweep-ab12cd34ef -o trainer        (after a kernel restart)\n"
+        "  %qftrain attach task-ab12cd34ef56|sweep-ab12cd34ef -o trainer        (after a kernel "
+        "restart)\n"
         "  %qftrain show|status|stop|resume [TRAINING]\n"
         "  %qftrain publish [TRAINING] --name teahouse --step 30|best\n"
         "  %qftrain deploy [TRAINING] --suffix demo --replicas 1 --hours 1\n"
         "  %qftrain chat|evaluate [TRAINING]        (puts the cell below)\n"
         "  %qftrain compare TRAINING TRAINING ...\n"
-        "  %qftrain sweep -d pairs.jsonl --grid learning_rate=1e-4,3e-4 --grid epoch=1,3 --eval rows.jsonl\n"
+        "  %qftrain sweep -d pairs.jsonl --grid learning_rate=1e-4,3e-4 --grid epoch=1,3 --eval "
+        "rows.jsonl\n"
         "  %qftrain alert [TRAINING] --to FUNCTION|https://... --stalled-after 30"
     ),
     VERBS,
@@ -109,43 +114,83 @@ PARSER.add_option(
     help=tr_noop("a checkpoint by its step, or best: the lowest validation loss"),
     verbs=("start", "publish", "deploy", "evaluate"),
 )  # fmt: skip
-PARSER.add_option("--epoch", type=int, metavar="N", help=tr_noop("how often the data is gone through"), verbs=_TRAINS)
-PARSER.add_option("--learning-rate", type=float, metavar="X", help=tr_noop("learning rate"), verbs=_TRAINS)
-PARSER.add_option("--batch-size", type=int, metavar="N", help=tr_noop("rows for each step"), verbs=_TRAINS)
-PARSER.add_option("--peft", metavar="TYPE", help=tr_noop("LoRA (default), ALL or P-tuning"), verbs=_TRAINS)
+PARSER.add_option(
+    "--epoch",
+    type=int,
+    metavar="N",
+    help=tr_noop("how often the data is gone through"),
+    verbs=_TRAINS,
+)
+PARSER.add_option(
+    "--learning-rate", type=float, metavar="X", help=tr_noop("learning rate"), verbs=_TRAINS
+)
+PARSER.add_option(
+    "--batch-size", type=int, metavar="N", help=tr_noop("rows for each step"), verbs=_TRAINS
+)
+PARSER.add_option(
+    "--peft", metavar="TYPE", help=tr_noop("LoRA (default), ALL or P-tuning"), verbs=_TRAINS
+)
 PARSER.add_option(
     "--grid", action="append", metavar="NAME=A,B",
-    help=tr_noop("sweep: the values of a hyper-parameter; every combination is trained"), verbs=("sweep",),
+    help=tr_noop("sweep: the values of a hyper-parameter; every combination is "
+                 "trained"), verbs=("sweep",),
 )  # fmt: skip
 PARSER.add_option(
     "--eval", dest="eval_data", metavar="DATA",
-    help=tr_noop("sweep: rows that are not trained on; every model and the base model answer them at the end"),
+    help=tr_noop("sweep: rows that are not trained on; every model and the base model answer them "
+                 "at the end"),
     verbs=("sweep",),
 )  # fmt: skip
 PARSER.add_option(
-    "--metrics", metavar="M,M", help=tr_noop("sweep: how answers are scored; the first metric chooses"),
+    "--metrics", metavar="M,M", help=tr_noop("sweep: how answers are scored; the first metric "
+                                             "chooses"),
     verbs=("sweep",),
 )  # fmt: skip
 PARSER.add_option(
-    "--parallel", type=int, metavar="N", help=tr_noop("sweep: trainings at a time, default 2"), verbs=("sweep",)
+    "--parallel",
+    type=int,
+    metavar="N",
+    help=tr_noop("sweep: trainings at a time, default 2"),
+    verbs=("sweep",),
 )
 PARSER.add_option(
-    "--dry-run", action="store_true", help=tr_noop("sweep: show what it takes, and start nothing"), verbs=("sweep",)
+    "--dry-run",
+    action="store_true",
+    help=tr_noop("sweep: show what it takes, and start nothing"),
+    verbs=("sweep",),
 )
-PARSER.add_option("--deploy", metavar="SUFFIX", help=tr_noop("deploy it afterwards; the endpoint ends in SUFFIX"))
+PARSER.add_option(
+    "--deploy", metavar="SUFFIX", help=tr_noop("deploy it afterwards; the endpoint ends in SUFFIX")
+)
 PARSER.add_option(
     "--name", metavar="NAME", help=tr_noop("name of the job, the published model, or the service"),
     verbs=("start", "publish", "deploy"),
 )  # fmt: skip
-PARSER.add_option("--suffix", metavar="SUFFIX", help=tr_noop("deploy: what the endpoint ends in"), verbs=("deploy",))
 PARSER.add_option(
-    "--replicas", type=int, metavar="N", help=tr_noop("deploy: number of replicas, default 1"), verbs=("deploy",)
+    "--suffix",
+    metavar="SUFFIX",
+    help=tr_noop("deploy: what the endpoint ends in"),
+    verbs=("deploy",),
 )
 PARSER.add_option(
-    "--hours", type=int, metavar="N", help=tr_noop("deploy: hours paid in advance, default 1"), verbs=("deploy",)
+    "--replicas",
+    type=int,
+    metavar="N",
+    help=tr_noop("deploy: number of replicas, default 1"),
+    verbs=("deploy",),
 )
 PARSER.add_option(
-    "--to", metavar="WHOM", help=tr_noop("alert: a function's variable, or an https address"), verbs=("alert",)
+    "--hours",
+    type=int,
+    metavar="N",
+    help=tr_noop("deploy: hours paid in advance, default 1"),
+    verbs=("deploy",),
+)
+PARSER.add_option(
+    "--to",
+    metavar="WHOM",
+    help=tr_noop("alert: a function's variable, or an https address"),
+    verbs=("alert",),
 )
 PARSER.add_option(
     "--stalled-after",
@@ -156,11 +201,13 @@ PARSER.add_option(
 )
 PARSER.add_option(
     "--again", action="store_true",
-    help=tr_noop("train anew, though the same training runs or has a result; by default that one is shown"),
+    help=tr_noop("train anew, though the same training runs or has a result; by default that one "
+                 "is shown"),
     verbs=_TRAINS,
 )  # fmt: skip
 PARSER.add_option(
-    "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the trainer in a variable"),
+    "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the trainer in a "
+                                                                   "variable"),
     verbs=("new", "start", "attach", "resume", "sweep"),
 )  # fmt: skip
 

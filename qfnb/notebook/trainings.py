@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from .parser import user_variables
 from .train_parser import PARSER
@@ -26,7 +26,9 @@ RESULT_VERBS: Final = frozenset({"publish", "deploy", "chat", "evaluate"})
 
 
 def list_trainers(shell: Any) -> list[LLMFinetune]:
-    """Return the trainers of this kernel, those in variables before those in panels, the newest last."""
+    """Return the trainers of this kernel, those in variables before those in panels, the newest
+    last.
+    """
     from ..trainer import LLMFinetune  # noqa: PLC0415 - %load_ext stays fast
     from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
@@ -36,8 +38,11 @@ def list_trainers(shell: Any) -> list[LLMFinetune]:
     return [*started, *(panel.job for panel in RECENT_PANELS if isinstance(panel.job, LLMFinetune))]
 
 
-def find_trainer(shell: Any, target: str, *, verb: str = "show", from_record: bool = False) -> LLMFinetune:
-    """Return a trainer of this kernel, or attach one, without starting it, to a training of another kernel.
+def find_trainer(
+    shell: Any, target: str, *, verb: str = "show", from_record: bool = False
+) -> LLMFinetune:
+    """Return a trainer of this kernel, or attach one, without starting it, to a training of another
+    kernel.
 
     Args:
         shell: whose variables are looked at.
@@ -58,22 +63,30 @@ def find_trainer(shell: Any, target: str, *, verb: str = "show", from_record: bo
     if isinstance(value, LLMFinetune):
         return value
     progresses = [(trainer, trainer.progress) for trainer in trainers]
-    matches = [trainer for trainer, row in progresses if target in {row.run_id, row.task_id, row.job_name}]
+    matches = [
+        trainer for trainer, row in progresses if target in {row.run_id, row.task_id, row.job_name}
+    ]
     if matches and (matches[-1].is_running or not from_record):
         return matches[-1]
     runs = run_store.list_runs()
     stored = next((run.id for run in runs if target in {run.id, run.facts.get("name")}), "")
     if stored or target.startswith("task-"):
         return LLMFinetune.attach(stored or target)
-    names = [name for name, value in user_variables(shell).items() if isinstance(value, LLMFinetune)]
-    hint = did_you_mean(target, [*names, *(run.id for run in runs)]) or tr("; `%qftrain list` shows stored ones")
+    names = [
+        name for name, value in user_variables(shell).items() if isinstance(value, LLMFinetune)
+    ]
+    hint = did_you_mean(target, [*names, *(run.id for run in runs)]) or tr(
+        "; `%qftrain list` shows stored ones"
+    )
     raise InvalidArgumentError(
-        tr("{target!r} is neither a trainer's variable nor a training's name or id", target=target) + hint
+        tr("{target!r} is neither a trainer's variable nor a training's name or id", target=target)
+        + hint
     )
 
 
 def only_training(trainers: Sequence[LLMFinetune], verb: str) -> str:
-    """Return the id of the only training that a verb without a name can mean: one that has not ended, else any.
+    """Return the id of the only training that a verb without a name can mean: one that has not
+    ended, else any.
 
     Raises:
         InvalidArgumentError: there is none, or there are several.
@@ -86,11 +99,16 @@ def only_training(trainers: Sequence[LLMFinetune], verb: str) -> str:
     unfinished = [run.id for run in runs if _is_unfinished(run) or run.id in running]
     ids = everything if verb in RESULT_VERBS else unfinished or everything
     names = [str(run.facts.get("name") or run.id) for run in runs]
-    labels = {run.id: name if names.count(name) == 1 else run.id for run, name in zip(runs, names, strict=True)}
+    labels = {
+        run.id: name if names.count(name) == 1 else run.id
+        for run, name in zip(runs, names, strict=True)
+    }
     if verb == "stop":
-        when_none, cell = tr("no training is running"), "%qftrain list"
+        when_none = tr("no training is running")
+        cell = "%qftrain list"
     else:
-        when_none, cell = tr("no training is stored on this computer: the form starts one"), "%qftrain"
+        when_none = tr("no training is stored on this computer: the form starts one")
+        cell = "%qftrain"
     return choose_only(PARSER, verb, [labels[id_] for id_ in ids], when_none, cell)
 
 
@@ -101,18 +119,26 @@ def _is_unfinished(run: RunRecord) -> bool:
 
 
 def find_endpoint(shell: Any, name: str) -> str | None:
-    """Return the endpoint of a training's service, "" where it has none; None where no training has the name or id."""
+    """Return the endpoint of a training's service, "" where it has none; None where no training has
+    the name or id.
+    """
     from .. import connect  # noqa: PLC0415
     from ..batching.request_spec import platform_name  # noqa: PLC0415
     from ..trainer import run_store  # noqa: PLC0415
 
-    for progress in [trainer.progress for trainer in reversed(list_trainers(shell) if shell else [])]:
+    for progress in [
+        trainer.progress for trainer in reversed(list_trainers(shell) if shell else [])
+    ]:
         if name in {progress.run_id, progress.task_id, progress.job_name}:
             return progress.service_endpoint
     for run in run_store.list_runs():
         if name in {run.id, run.facts.get("name"), run.facts.get("task_id")}:
             is_here = run.facts.get("platform") == platform_name(connect.current_platform())
-            return str((run.facts.get("facts") or {}).get("service_endpoint") or "") if is_here else None
+            return (
+                str((run.facts.get("facts") or {}).get("service_endpoint") or "")
+                if is_here
+                else None
+            )
     return None
 
 

@@ -1,7 +1,8 @@
-"""Magics whose first word is a verb: `%qfbatch wait`, `%qftrain start trainer`, `%qfeval show report`.
+"""Magics whose first word is a verb: `%qfbatch wait`, `%qftrain start trainer`, `%qfeval show
+report`.
 
-A verb is a method `do_<verb>` of the magic's class; an option names the verbs that accept it. Both stand in
-the magic's own module; the help, the checks and the completion follow from them.
+A verb is a method `do_<verb>` of the magic's class; an option names the verbs that accept it. Both
+stand in the magic's own module; the help, the checks and the completion follow from them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from IPython.core.magic import Magics
 
-from .._language import tr
-from .._text import near_miss
+from ..base.language import tr
+from ..base.text import near_miss
 from ..errors import InvalidArgumentError
 from .await_cell import print_help, run_in_cell
 from .parser import WordsParser, quote_word, used_options, user_variables
@@ -38,7 +39,9 @@ class VerbParser(WordsParser):
         **facts: what placeholders in these texts and in the help of options stand for.
     """
 
-    def __init__(self, magic: str, description: str, examples: str, verbs: Sequence[str], **facts: str) -> None:
+    def __init__(
+        self, magic: str, description: str, examples: str, verbs: Sequence[str], **facts: str
+    ) -> None:
         self.verbs = (*verbs, "help")
         super().__init__(magic, description, examples, verbs=", ".join(self.verbs), **facts)
 
@@ -65,7 +68,8 @@ class VerbMagics(Magics):
 
     Attributes:
         default_verb: the verb of a line that begins with none.
-        needs_verb: whether a first word that is neither a verb nor an option is a mistake, not a target.
+        needs_verb: whether a first word that is neither a verb nor an option is a mistake, not a
+            target.
         takes_target: whether a word may stand behind a verb.
     """
 
@@ -91,7 +95,9 @@ class VerbMagics(Magics):
             raise
 
     def column_options(self, columns: Sequence[str]) -> str:
-        """Return options that name columns which the data have, those of questions and answers; "" for none."""
+        """Return options that name columns which the data have, those of questions and answers; ""
+        for none.
+        """
         return "" if len(columns) < 2 else f"--input {columns[0]} --reference {columns[1]}"
 
     def parse(self, line: str) -> tuple[str, Namespace, Any]:
@@ -101,7 +107,9 @@ class VerbMagics(Magics):
         if not options.help:
             self.parser.check_verb(verb, options)
         if target and not self.takes_target:
-            self.parser.error(tr("{magic} {verb} takes no word behind it", magic=self.parser.prog, verb=verb))
+            self.parser.error(
+                tr("{magic} {verb} takes no word behind it", magic=self.parser.prog, verb=verb)
+            )
         return verb, options, target
 
     def run_verb(self, verb: str, options: Namespace, target: Any) -> Any:
@@ -117,13 +125,17 @@ class VerbMagics(Magics):
         facts = {"word": verb, "magic": self.parser.prog}
         if verb not in user_variables(self.shell) and (match := near_miss(verb, self.parser.verbs)):
             self.parser.error(
-                tr("{word!r} is not a verb of {magic}; did you mean {match}?", match=match, **facts),
+                tr(
+                    "{word!r} is not a verb of {magic}; did you mean {match}?", match=match, **facts
+                ),
                 f"{self.parser.prog} {match} {remaining}".rstrip(),
             )
         if self.needs_verb and verb and not verb.startswith("-"):
             cell = self._propose_verb(verb)
             hint = "" if cell else tr(": use {verbs}", verbs=tr(", ").join(self.parser.verbs))
-            self.parser.error(tr("{word!r} is not a verb of {magic}{hint}", hint=hint, **facts), cell)
+            self.parser.error(
+                tr("{word!r} is not a verb of {magic}{hint}", hint=hint, **facts), cell
+            )
         return self.default_verb, line
 
     def _propose_verb(self, word: str) -> str:
@@ -139,7 +151,9 @@ class VerbMagics(Magics):
         return list(self.parser.verbs) if previous.endswith(self.parser.prog) else []
 
 
-def choose_only(parser: VerbParser, verb: str, names: Sequence[str], when_none: str, cell: str) -> str:
+def choose_only(
+    parser: VerbParser, verb: str, names: Sequence[str], when_none: str, cell: str
+) -> str:
     """Return the only name that a verb without one can mean.
 
     Args:
@@ -175,11 +189,14 @@ def wait_in_cell(
     *,
     awaited: bool,
 ) -> Any:
-    """Wait for the end of a job with the kernel free, and show it; an awaited cell gets an awaitable."""
+    """Wait for the end of a job with the kernel free, and show it; an awaited cell gets an
+    awaitable.
+    """
     from ..views.display import display_mode  # noqa: PLC0415 - %load_ext stays fast
     from ..views.panel import find_panel  # noqa: PLC0415
 
     panel = find_panel(job)
+    stands_above = panel is not None
     if panel is None:
         panel = create_panel(job)
         if display_mode() == "live":
@@ -187,7 +204,10 @@ def wait_in_cell(
 
     def on_end(interrupted: bool) -> None:
         panel.publish_final()
-        if not interrupted:
-            raise_errors()
+        if interrupted:
+            return
+        raise_errors()
+        if stands_above and display_mode() == "live":
+            print(panel.result())  # noqa: T201 - the panel itself may be out of sight
 
     return run_in_cell(work, on_end, message, awaited=awaited)

@@ -1,6 +1,8 @@
-"""Checks of files and batches: their fields, and on request their windows and their limit of lines."""
+"""Checks of files and batches: their fields, and on request their windows and their limit of
+lines.
+"""
 
-from .._language import tr_noop
+from ..base.language import tr_noop
 from ..wire import batches, catalog
 from .check import Finding, Steps, check, expect, mapping, names_text, untested
 from .exchange import Exchange, Request
@@ -12,27 +14,37 @@ QUESTION = {
     "max_completion_tokens": 1,
 }
 
-POLLS, POLLING_S = 12, 5.0
-"""How often and how long a file with too many lines is waited for: it is read after the batch was created."""
+POLLS = 12
+POLLING_S = 5.0
+"""How often and how long a file with too many lines is waited for: it is read after the batch was
+created.
+"""
 
 
 @check("batches", tr_noop("the fields of files and batches (read only)"))
 def check_batches() -> Steps:
     """Compare the fields of the newest file and batch."""
     findings: list[Finding] = []
-    for row, record in ((batches.LIST_FILES, batches.FileObject), (batches.LIST, batches.BatchInfo)):
+    for row, record in (
+        (batches.LIST_FILES, batches.FileObject),
+        (batches.LIST, batches.BatchInfo),
+    ):
         answer = yield Request(row, {"limit": 1})
         items = list_rows(answer)
         known = set(record.model_fields) | {"status", "sandbox", "status_details", "expires_at"}
         assumption = f"GET {row.path} has no fields but those of OpenAI"
         if not items:
-            findings.append(untested(assumption, "none yet" if answer.is_success else answer.refusal))
+            findings.append(
+                untested(assumption, "none yet" if answer.is_success else answer.refusal)
+            )
             continue
         unknown = set(items[0]) - known
         findings.append(expect(assumption, not unknown, names_text(unknown)))
         status = str(items[0].get("status", ""))
         if record is batches.BatchInfo:
-            findings.append(expect("a batch's status is one of the page's", status in batches.STATES, status))
+            findings.append(
+                expect("a batch's status is one of the page's", status in batches.STATES, status)
+            )
     return findings
 
 
@@ -44,11 +56,14 @@ def check_batches() -> Steps:
 def check_batch_windows() -> Steps:
     """Create batches of one line, and cancel them."""
     upload = yield _upload(1)
-    file_id, findings = str(upload.body.get("id") or "file-none"), []
+    file_id = str(upload.body.get("id") or "file-none")
+    findings = []
     for window, is_allowed in (("24h", True), ("1h", True), ("673h", False)):
         created = yield _create(file_id, window, 1)
         words = "taken" if is_allowed else "refused"
-        findings.append(expect(f"window {window} is {words}", created.is_success == is_allowed, created.refusal))
+        findings.append(
+            expect(f"window {window} is {words}", created.is_success == is_allowed, created.refusal)
+        )
         if batch_id := created.body.get("id") if created.is_success else None:
             yield _cancel(batch_id)
     deleted = yield _delete(file_id)
@@ -68,7 +83,8 @@ def check_batch_lines() -> Steps:
     upload = yield _upload(count)
     file_id = str(upload.body.get("id") or "file-none")
     batch = yield _create(file_id, "24h", count)
-    observed, is_refused = batch.refusal, not batch.is_success
+    observed = batch.refusal
+    is_refused = not batch.is_success
     if batch_id := batch.body.get("id") if batch.is_success else None:
         for _ in range(POLLS):
             if batches.STATES.get(str(batch.body.get("status")), "") not in {"", "validating"}:
@@ -84,13 +100,19 @@ def check_batch_lines() -> Steps:
     if not upload.is_success:
         return [untested(f"{count:,} lines are refused", upload.refusal)]
     return [
-        expect(f"{count:,} lines are refused, when the batch is created or when its file is read", is_refused, observed)
+        expect(
+            f"{count:,} lines are refused, when the batch is created or when its file is read",
+            is_refused,
+            observed,
+        )
     ]
 
 
 def _upload(count: int) -> Request:
     lines = [
-        Exchange.json_line({"custom_id": str(number), "method": "POST", "url": batches.CHAT, "body": QUESTION})
+        Exchange.json_line(
+            {"custom_id": str(number), "method": "POST", "url": batches.CHAT, "body": QUESTION}
+        )
         for number in range(count)
     ]
     files = {"file": ("qfnb-probe.jsonl", b"".join(lines), "application/jsonl")}

@@ -36,7 +36,8 @@ class Check:
         name: after `--only`.
         title: what it asks, a message.
         steps: starts it.
-        needs: "iam" for an IAM pair, "pictures" or "create" for the option of that name, "" for an API key.
+        needs: "iam" for an IAM pair, "pictures" or "create" for the option of that name, "" for an
+            API key.
     """
 
     name: str
@@ -77,7 +78,9 @@ def untested(assumption: str, reason: object) -> Finding:
 
 
 def mapping(value: object, *names: str) -> Mapping[str, Any]:
-    """Return a value, or what is in it under names one after the other, if that is an object; else {}."""
+    """Return a value, or what is in it under names one after the other, if that is an object; else
+    {}.
+    """
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value if isinstance(value, Mapping) else {}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..wire import catalog, prices
 from .exchange import Request
 
@@ -31,19 +31,25 @@ class CostLimit:
     unpriced: dict[str, int]
 
     def __str__(self) -> str:
-        words = tr("¥{cost} at most", cost=f"{max(self.cny, 0.0001):.4f}") if self.cny else tr("free")
+        words = (
+            tr("¥{cost} at most", cost=f"{max(self.cny, 0.0001):.4f}") if self.cny else tr("free")
+        )
         if not self.unpriced:
             return words
         models = [
-            tr("{text} ({remark})", text=model, remark=f"{tokens:,} tokens") for model, tokens in self.unpriced.items()
+            tr("{text} ({remark})", text=model, remark=f"{tokens:,} tokens")
+            for model, tokens in self.unpriced.items()
         ]
         unpriced = tr("price unknown: {models}", models=tr(", ").join(models))
         return f"{words} · {unpriced}" if self.cny else unpriced
 
 
 def cost_limit(requests: Iterable[Request]) -> CostLimit:
-    """Return what requests cost if each is answered at its full length, even those that should be refused."""
-    cny, unpriced = 0.0, dict[str, int]()
+    """Return what requests cost if each is answered at its full length, even those that should be
+    refused.
+    """
+    cny = 0.0
+    unpriced = dict[str, int]()
     for request in requests:
         body, count = request.lines or (request.body, 1)
         model = str(body.get("model") or "")

@@ -1,4 +1,6 @@
-"""Requests of the probe and what came back: status, headers and body as received, errors included."""
+"""Requests of the probe and what came back: status, headers and body as received, errors
+included.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ class Exchange:
 
     @cached_property
     def events(self) -> list[dict[str, Any]]:
-        """The JSON objects of a stream, each with its event's name as `_event`; [] for another answer."""
+        """The JSON objects of a stream, each with its event's name as `_event`; [] for another
+        answer.
+        """
         if "event-stream" not in self.headers.get("content-type", ""):
             return []
         events = []
@@ -107,7 +111,9 @@ class Exchange:
 
     @property
     def refusal(self) -> str:
-        """Status and code of a refusal, e.g. "401 invalid_model"; what happened, if nothing came back."""
+        """Status and code of a refusal, e.g. "401 invalid_model"; what happened, if nothing came
+        back.
+        """
         if not self.status:
             return self.error or "no answer"
         error = self.body.get("error")
@@ -119,13 +125,17 @@ Send = Callable[[Request], Coroutine[Any, Any, Exchange]]
 
 
 def sender(client: Client) -> Send:
-    """Return a function that sends requests to a client's platform and never raises for what comes back."""
+    """Return a function that sends requests to a client's platform and never raises for what comes
+    back.
+    """
     wrong = Client(replace(client.platform, credentials=Credentials.of({"api_key": WRONG_KEY})))
 
     async def send(request: Request) -> Exchange:
         try:
             if request.key == "none":
-                return await _read(request, await http.exchange(_build(client, request), settings()))
+                return await _read(
+                    request, await http.exchange(_build(client, request), settings())
+                )
             chosen = wrong if request.key == "wrong" else client
             return await chosen.request(
                 lambda: _build(client, request),
@@ -136,27 +146,37 @@ def sender(client: Client) -> Send:
         except APIError as error:  # only for too many requests: those were repeated
             return Exchange(request, error.status, error=str(error))
         except (QianfanError, httpx.RequestError) as error:
-            return Exchange(request, error=redact(f"{type(error).__name__}: {error}".splitlines()[0]))
+            return Exchange(
+                request, error=redact(f"{type(error).__name__}: {error}".splitlines()[0])
+            )
 
     return send
 
 
 def _build(client: Client, request: Request) -> httpx.Request:
-    platform, endpoint = client.platform, request.endpoint
+    platform = client.platform
+    endpoint = request.endpoint
     path = request.path or endpoint.path
-    url = platform.base_url_of(endpoint.plane) + (path.removeprefix("/v2") if platform.openai else path)
+    url = platform.base_url_of(endpoint.plane) + (
+        path.removeprefix("/v2") if platform.openai else path
+    )
     query = {"Action": endpoint.action} if endpoint.action else {}
     if endpoint.method == "GET":
         query |= {name: str(value) for name, value in request.body.items()}
     if request.files is not None:
-        return httpx.Request(endpoint.method, url, params=query, data=dict(request.body), files=dict(request.files))
-    content = json.dumps(request.body, ensure_ascii=False).encode() if endpoint.method == "POST" else b""
+        return httpx.Request(
+            endpoint.method, url, params=query, data=dict(request.body), files=dict(request.files)
+        )
+    content = (
+        json.dumps(request.body, ensure_ascii=False).encode() if endpoint.method == "POST" else b""
+    )
     headers = {"content-type": "application/json", **endpoint.headers}
     return httpx.Request(endpoint.method, url, params=query, content=content, headers=headers)
 
 
 async def _read(request: Request, response: httpx.Response) -> Exchange:
-    content, headers = await read_bytes(response), {name.lower(): value for name, value in response.headers.items()}
+    content = await read_bytes(response)
+    headers = {name.lower(): value for name, value in response.headers.items()}
     if response.status_code == 429:
         raise build_api_error("rate_limit", "too many requests", status=429, headers=headers)
     return Exchange(request, response.status_code, headers, content)

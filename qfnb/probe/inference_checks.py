@@ -1,10 +1,12 @@
-"""Checks that ask models: headers, usage, thinking, structured answers, Responses, rerank, embeddings, pictures."""
+"""Checks that ask models: headers, usage, thinking, structured answers, Responses, rerank,
+embeddings, pictures.
+"""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from .._language import tr_noop
+from ..base.language import tr_noop
 from ..wire import catalog, inference, responses
 from ..wire.chat import CHAT_V2
 from .check import Finding, Steps, check, expect, mapping, names_text, untested
@@ -18,7 +20,9 @@ THINKING_MODEL = responses.DEFAULT_MODEL
 THINKING_TOKENS = 96
 """The longest answer of a check of thinking: enough to see whether it begins by thinking."""
 
-CACHED_TEXT = "".join(f"第{number}条：本条规定适用于所有参加探测的请求。" for number in range(1, 101))
+CACHED_TEXT = "".join(
+    f"第{number}条：本条规定适用于所有参加探测的请求。" for number in range(1, 101)
+)
 """The start of two equal requests: some 2,000 tokens, for short ones are not cached."""
 
 _SCHEMA = {
@@ -31,20 +35,31 @@ _SCHEMA = {
 
 def _chat(model: str, text: str, max_tokens: int, **options: Any) -> Request:
     messages = [{"role": "user", "content": text}]
-    return Request(CHAT_V2, {"model": model, "messages": messages, "max_completion_tokens": max_tokens, **options})
+    return Request(
+        CHAT_V2,
+        {"model": model, "messages": messages, "max_completion_tokens": max_tokens, **options},
+    )
 
 
 @check("rate-headers", tr_noop("the names of the headers about limits"))
 def check_rate_headers() -> Steps:
     """Compare the names, in the old form or with input and output apart."""
     answer = yield _chat(catalog.default_model("chat"), "1+1=", 1)
-    names = {name.removeprefix(HEADER_PREFIX) for name in answer.headers if name.startswith(HEADER_PREFIX)}
-    assumption = "limit and remaining of requests, and of tokens or of input-tokens and output-tokens"
+    names = {
+        name.removeprefix(HEADER_PREFIX)
+        for name in answer.headers
+        if name.startswith(HEADER_PREFIX)
+    }
+    assumption = (
+        "limit and remaining of requests, and of tokens or of input-tokens and output-tokens"
+    )
     if not answer.is_success:
         return [untested(assumption, answer.refusal)]
     requests = {"limit-requests", "remaining-requests"}
     tokens = {"limit-tokens", "remaining-tokens"}
-    split = {f"{kind}-{unit}-tokens" for kind in ("limit", "remaining") for unit in ("input", "output")}
+    split = {
+        f"{kind}-{unit}-tokens" for kind in ("limit", "remaining") for unit in ("input", "output")
+    }
     allowed = (requests, requests | tokens, requests | split, requests | tokens | split)
     return [expect(assumption, names in allowed, ", ".join(sorted(names)) or "no such header")]
 
@@ -58,16 +73,23 @@ def check_usage() -> Steps:
     streamed = yield _chat(model, "用十个字介绍自己", 16, stream=True, stream_options=options)
     if not whole.is_success:
         return [untested("an answer has usage", whole.refusal)]
-    fields, usage = set(whole.body) - {"sandbox"}, mapping(whole.body, "usage")
+    fields = set(whole.body) - {"sandbox"}
+    usage = mapping(whole.body, "usage")
     reason = _choice(whole).get("finish_reason")
-    totals = [mapping(piece, "usage").get("total_tokens") or 0 for piece in streamed.events if piece.get("usage")]
+    totals = [
+        mapping(piece, "usage").get("total_tokens") or 0
+        for piece in streamed.events
+        if piece.get("usage")
+    ]
     return [
         expect("an answer has id, object, created, model, choices, usage", fields >= _ANSWER_FIELDS,
                names_text(fields)),
         expect("no system_fingerprint", "system_fingerprint" not in fields, names_text(fields)),
         expect("usage has the three counts", set(usage) >= _TOKENS, names_text(usage)),
-        expect("finish_reason is normal, stop or length", reason in {"normal", "stop", "length"}, reason),
-        expect("a stream ends with [DONE]", b"[DONE]" in streamed.content, f"{len(streamed.events)} events"),
+        expect("finish_reason is normal, stop or "
+               "length", reason in {"normal", "stop", "length"}, reason),
+        expect("a stream ends with "
+               "[DONE]", b"[DONE]" in streamed.content, f"{len(streamed.events)} events"),
         expect("a stream's usage grows and comes with the last piece",
                bool(totals) and totals == sorted(totals) and bool(streamed.events[-1].get("usage")), totals),
     ]  # fmt: skip
@@ -83,12 +105,16 @@ def check_cached_tokens() -> Steps:
     question = _chat(catalog.default_model("chat"), CACHED_TEXT, 1)
     yield question
     second = yield question
-    assumption = "usage.prompt_tokens_details.cached_tokens is above 0 in the second of two equal requests"
+    assumption = (
+        "usage.prompt_tokens_details.cached_tokens is above 0 in the second of two equal requests"
+    )
     if not second.is_success:
         return [untested(assumption, second.refusal)]
     usage = mapping(second.body, "usage")
     cached = mapping(usage, "prompt_tokens_details").get("cached_tokens")
-    return [expect(assumption, bool(cached), f"cached_tokens {cached}; usage has {names_text(usage)}")]
+    return [
+        expect(assumption, bool(cached), f"cached_tokens {cached}; usage has {names_text(usage)}")
+    ]
 
 
 @check("reasoning-tokens", tr_noop("where the count of thinking tokens is"))
@@ -109,7 +135,9 @@ def check_reasoning_tokens() -> Steps:
 
 @check("thinking", tr_noop("which field switches thinking, of the models where that is a guess"))
 def check_thinking() -> Steps:
-    """Switch thinking off and on by the assumed field, and where that has no effect, by the other one."""
+    """Switch thinking off and on by the assumed field, and where that has no effect, by the other
+    one.
+    """
     findings: list[Finding] = []
     for model in guessed_switches():
         assumed = model.thinking_field or "thinking"
@@ -124,7 +152,11 @@ def check_thinking() -> Steps:
         if works is None and not (off.is_success or on.is_success):
             findings.append(untested(assumption, off.refusal))
         else:
-            findings.append(expect(assumption, works == assumed, works or "neither thinking nor enable_thinking"))
+            findings.append(
+                expect(
+                    assumption, works == assumed, works or "neither thinking nor enable_thinking"
+                )
+            )
     return findings
 
 
@@ -136,13 +168,20 @@ def guessed_switches() -> list[catalog.CatalogModel]:
 
 
 def _switch(name: str, is_on: bool) -> dict[str, Any]:
-    return {name: is_on} if name == "enable_thinking" else {name: {"type": "enabled" if is_on else "disabled"}}
+    return (
+        {name: is_on}
+        if name == "enable_thinking"
+        else {name: {"type": "enabled" if is_on else "disabled"}}
+    )
 
 
 @check("json-schema", tr_noop("structured answers by a JSON schema"))
 def check_json_schema() -> Steps:
     """Ask a model that takes schemas for one field."""
-    schema = {"type": "json_schema", "json_schema": {"name": "answer", "schema": _SCHEMA, "strict": True}}
+    schema = {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": _SCHEMA, "strict": True},
+    }
     answer = yield _chat(THINKING_MODEL, "1+1=", 64, response_format=schema)
     if not answer.is_success:
         return [untested(f"{THINKING_MODEL} follows a JSON schema", answer.refusal)]
@@ -150,10 +189,14 @@ def check_json_schema() -> Steps:
         value = json.loads(str(mapping(_choice(answer), "message").get("content")))
     except ValueError:
         value = "no JSON"
-    follows = isinstance(value, dict) and set(value) == {"number"} and isinstance(value["number"], int)
+    follows = (
+        isinstance(value, dict) and set(value) == {"number"} and isinstance(value["number"], int)
+    )
     return [
         expect(
-            f"{THINKING_MODEL} follows a JSON schema", follows, names_text(value) if isinstance(value, dict) else value
+            f"{THINKING_MODEL} follows a JSON schema",
+            follows,
+            names_text(value) if isinstance(value, dict) else value,
         )
     ]
 
@@ -185,11 +228,14 @@ def check_responses() -> Steps:
         expect("from response.created to response.completed or .incomplete",
                len(ends) == 2 and ends[0] == "response.created" and ends[1] in responses.FINAL_EVENTS, ends),
         expect("a response is stored without being asked", stored.is_success, stored.refusal),
-        expect("input items are a list", set(items.body) >= {"data", "first_id", "last_id", "has_more"},
+        expect("input items are a "
+               "list", set(items.body) >= {"data", "first_id", "last_id", "has_more"},
                names_text(items.body) if items.is_success else items.refusal),
-        expect("deleting answers id, object, deleted", set(deleted.body) >= {"id", "object", "deleted"},
+        expect("deleting answers id, object, "
+               "deleted", set(deleted.body) >= {"id", "object", "deleted"},
                names_text(deleted.body) if deleted.is_success else deleted.refusal),
-        expect("ERNIE models are refused", bool(ernie.status) and not ernie.is_success, ernie.refusal),
+        expect("ERNIE models are "
+               "refused", bool(ernie.status) and not ernie.is_success, ernie.refusal),
     ]  # fmt: skip
 
 
@@ -203,10 +249,15 @@ def check_rerank() -> Steps:
     new = yield Request(inference.RERANK_V2, body, path="/v2/rerank")
     old = yield Request(inference.RERANK_V2, body, path="/v2/rerankers")
     results = new.body.get("results")
-    fields = set(results[0]) if isinstance(results, list) and results and isinstance(results[0], dict) else set()
+    fields = (
+        set(results[0])
+        if isinstance(results, list) and results and isinstance(results[0], dict)
+        else set()
+    )
     return [
         expect("/v2/rerank answers", new.is_success, new.refusal),
-        expect("a result has document, index, relevance_score", fields == {"document", "index", "relevance_score"},
+        expect("a result has document, index, "
+               "relevance_score", fields == {"document", "index", "relevance_score"},
                names_text(fields)),
         expect("/v2/rerankers still answers", old.is_success, old.refusal),
     ]  # fmt: skip
@@ -221,7 +272,11 @@ def check_embeddings() -> Steps:
         row = catalog.find_model("embedding", id_)
         expected = row.dimensions if row else None
         data = answer.body.get("data")
-        vector = data[0].get("embedding") if isinstance(data, list) and data and isinstance(data[0], dict) else None
+        vector = (
+            data[0].get("embedding")
+            if isinstance(data, list) and data and isinstance(data[0], dict)
+            else None
+        )
         assumption = f"{id_} has {expected} dimensions"
         if not answer.is_success:
             findings.append(untested(assumption, answer.refusal))
@@ -232,13 +287,20 @@ def check_embeddings() -> Steps:
 
 
 @check(
-    "image-refusals", tr_noop("sizes and reference pictures that are refused (costs a picture each, if they are not)")
+    "image-refusals",
+    tr_noop(
+        "sizes and reference pictures that are refused (costs a picture each, if they are not)"
+    ),
 )
 def check_image_refusals() -> Steps:
     """Ask for a picture that is too small, and for an edit without a picture."""
-    size = yield Request(inference.TEXT2IMAGE_V2, {"model": "qwen-image", "prompt": "点", "size": "100x100"})
+    size = yield Request(
+        inference.TEXT2IMAGE_V2, {"model": "qwen-image", "prompt": "点", "size": "100x100"}
+    )
     edit = yield Request(
-        inference.TEXT2IMAGE_V2, {"model": "qwen-image-edit", "prompt": "点", "image": "none"}, path="/v2/images/edits"
+        inference.TEXT2IMAGE_V2,
+        {"model": "qwen-image-edit", "prompt": "点", "image": "none"},
+        path="/v2/images/edits",
     )
     return [
         _expect_bad_request("qwen-image refuses 100x100 with 400", size),
@@ -249,7 +311,9 @@ def check_image_refusals() -> Steps:
 @check("image-sizes", tr_noop("the sizes that are drawn (draws two pictures)"), needs="pictures")
 def check_image_sizes() -> Steps:
     """Draw at the limits of the pages."""
-    drawn = yield Request(inference.TEXT2IMAGE_V2, {"model": "qwen-image", "prompt": "一个点", "size": "512x2048"})
+    drawn = yield Request(
+        inference.TEXT2IMAGE_V2, {"model": "qwen-image", "prompt": "一个点", "size": "512x2048"}
+    )
     odd = yield Request(
         inference.TEXT2IMAGE_V2,
         {"model": "musesteamer-air-image", "prompt": "一个点", "size": "1000x1000"},
@@ -257,7 +321,9 @@ def check_image_sizes() -> Steps:
     )
     return [
         expect("qwen-image draws 512x2048", drawn.is_success, drawn.refusal),
-        expect("musesteamer-air-image takes a size that it does not draw", odd.is_success, odd.refusal),
+        expect(
+            "musesteamer-air-image takes a size that it does not draw", odd.is_success, odd.refusal
+        ),
     ]
 
 
@@ -269,7 +335,9 @@ def _expect_bad_request(assumption: str, answer: Exchange) -> Finding:
 
 def _choice(answer: Exchange) -> Mapping[str, Any]:
     choices = answer.body.get("choices")
-    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    return (
+        choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    )
 
 
 def _thinks(answer: Exchange) -> bool:

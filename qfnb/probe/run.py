@@ -51,4 +51,8 @@ async def _send_once(request: Request, send: Send, answers: dict[int, Exchange])
 
 
 def _failure(check: Check, error: Exception) -> Sequence[Finding]:
-    return [untested(check.title, f"the answer has a form that the check cannot read: {type(error).__name__}")]
+    return [
+        untested(
+            check.title, f"the answer has a form that the check cannot read: {type(error).__name__}"
+        )
+    ]

@@ -1,4 +1,6 @@
-"""Exchanges as they can be shared: names, numbers and the platform's own words; no secret, no text, no id."""
+"""Exchanges as they can be shared: names, numbers and the platform's own words; no secret, no text,
+no id.
+"""
 
 import functools
 import json
@@ -6,14 +8,34 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from .._text import clip
+from ..base.text import clip
 from ..redact import redact
 from ..wire import catalog
 from .exchange import Exchange
 
 WORD_FIELDS: Final = (
-    *("_event", "Action", "checkType", "code", "completion_window", "encoding_format", "endpoint", "finish_reason"),
-    *("key", "modality", "object", "order", "owned_by", "parameterScale", "purpose", "role", "size", "status"),
+    *(
+        "_event",
+        "Action",
+        "checkType",
+        "code",
+        "completion_window",
+        "encoding_format",
+        "endpoint",
+        "finish_reason",
+    ),
+    *(
+        "key",
+        "modality",
+        "object",
+        "order",
+        "owned_by",
+        "parameterScale",
+        "purpose",
+        "role",
+        "size",
+        "status",
+    ),
     *("tool_choice", "trainMode", "type"),
 )
 """Fields whose texts are words of the API, if they look like one."""
@@ -33,11 +55,14 @@ _ID = re.compile(r"^([a-z]{2,10}[-_])[\w\-]{6,}$", re.ASCII)
 _LONG_ID = re.compile(r"[\w.\-]*\d[\w.\-]{7,}|[\w.\-]{7,}\d[\w.\-]*", re.ASCII)
 _DIGITS = re.compile(r"[\d.]+")
 
-MAX_NUMBERS, MAX_MESSAGE = 3, 200
+MAX_NUMBERS = 3
+MAX_MESSAGE = 200
 
 
 def to_shared(exchange: Exchange) -> dict[str, Any]:
-    """Return an exchange as a line of the cassette, {"request", "status", "headers", "body" or "events"}."""
+    """Return an exchange as a line of the cassette, {"request", "status", "headers", "body" or
+    "events"}.
+    """
     request = exchange.request
     line: dict[str, Any] = {
         "request": {
@@ -47,7 +72,9 @@ def to_shared(exchange: Exchange) -> dict[str, Any]:
             "body": clean(dict(request.body)),
         },
         "status": exchange.status,
-        "headers": {name: value for name, value in sorted(exchange.headers.items()) if HEADERS.match(name)},
+        "headers": {
+            name: value for name, value in sorted(exchange.headers.items()) if HEADERS.match(name)
+        },
     }
     if exchange.error:
         line["error"] = clean_message(exchange.error)
@@ -89,7 +116,9 @@ def _mask_id(match: re.Match[str]) -> str:
 
 
 def is_public_model(name: str) -> bool:
-    """Return whether a name is that of a public model: in the table, or made of the words that are in its names."""
+    """Return whether a name is that of a public model: in the table, or made of the words that are
+    in its names.
+    """
     if catalog.find_model(None, name):
         return True
     return (

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from .inference.image_edit import ImageEdit as ImageEdit
     from .inference.responses import Responses as Responses
     from .inference.text2image import Text2Image as Text2Image
-    from .management.batches import Batches as Batches, BatchInference as BatchInference, Files as Files
+    from .management.batches import (
+        Batches as Batches,
+        BatchInference as BatchInference,
+        Files as Files,
+    )
     from .management.charge import Charge as Charge
     from .management.data import Data as Data
     from .management.evaluation import Evaluation as Evaluation

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from .._language import tr
-from .._text import describe_problem
+from ..base.language import tr
+from ..base.text import describe_problem
 from ..errors import InvalidArgumentError
 from ..wire.base import Record
 
@@ -44,7 +44,9 @@ def validate_positive(name: str, value: int) -> int:
         InvalidArgumentError: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgumentError(tr("{name}={value!r}: must be an integer from 1", name=name, value=value))
+        raise InvalidArgumentError(
+            tr("{name}={value!r}: must be an integer from 1", name=name, value=value)
+        )
     return value
 
 
@@ -62,7 +64,13 @@ def validate_range(name: str, value: float, low: float, high: float) -> None:
     """
     if not low <= value <= high:
         raise InvalidArgumentError(
-            tr("{name}={value}: must be {low} to {high}", name=name, value=value, low=low, high=high)
+            tr(
+                "{name}={value}: must be {low} to {high}",
+                name=name,
+                value=value,
+                low=low,
+                high=high,
+            )
         )
 
 
@@ -77,7 +85,8 @@ def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | 
     Raises:
         InvalidArgumentError: it is none of them.
     """
-    choice, allowed = value.value if isinstance(value, Enum) else value, list(choices)
+    choice = value.value if isinstance(value, Enum) else value
+    allowed = list(choices)
     if choice not in allowed:
         raise InvalidArgumentError(
             tr(
@@ -103,7 +112,9 @@ def validate_member(name: str, value: int, members: type[IntEnum]) -> int:
     """
     if value not in set(members):
         allowed = tr(", ").join(f"{member.value} ({member.name})" for member in members)
-        raise InvalidArgumentError(tr("{name}={value!r}: must be {allowed}", name=name, value=value, allowed=allowed))
+        raise InvalidArgumentError(
+            tr("{name}={value!r}: must be {allowed}", name=name, value=value, allowed=allowed)
+        )
     return int(value)
 
 

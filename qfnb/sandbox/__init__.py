@@ -1,7 +1,12 @@
-"""A QIANFAN ON THIS COMPUTER: an HTTP server with real state and a small model that really learns.
+"""The local sandbox seen from outside: start, find, reset and stop its process.
 
-It speaks the platform's API at the platform's paths, verifies every signature and token, and marks each
-answer as its own. Only the process functions are imported here: they need nothing but the standard library.
+The server is `qianfan_sandbox`, a program of its own that is only ever run, not imported.
 """
 
-from .process import Address as Address, ensure as ensure, find as find, reset as reset, stop as stop
+from .process import (
+    Address as Address,
+    ensure as ensure,
+    find as find,
+    reset as reset,
+    stop as stop,
+)

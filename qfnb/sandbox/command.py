@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import math
 import sys
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,12 +11,12 @@ from typing import Annotated
 from typer import Argument, Option
 
 from .._command_line import Command, create_app
-from .._language import tr, tr_noop
-from .._text import labelled
+from ..base.language import tr, tr_noop
+from ..base.text import labelled
 from ..errors import InvalidArgumentError, SandboxError
+from ..wire import sandbox as engine_configs
+from ..wire.sandbox import Address
 from . import fault_command, process
-from .engines import config as engine_configs
-from .process import Address
 
 ENV_NOTE = '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
 
@@ -51,26 +50,38 @@ def start(
         bool | None,
         Option(
             "--strict/--no-strict",
-            help=tr_noop("As the platform of today: no retired models, no v1; stays so until --no-strict."),
+            help=tr_noop(
+                "As the platform of today: no retired models, no v1; stays so until --no-strict."
+            ),
         ),
     ] = None,
     engine: Annotated[
-        str | None, Option(help=tr_noop("builtin, upstream or transformers; stays until another is chosen."))
+        str | None,
+        Option(help=tr_noop("builtin, upstream or transformers; stays until another is chosen.")),
     ] = None,
-    upstream_url: Annotated[str | None, Option(metavar="URL", help="http://localhost:11434/v1")] = None,
+    upstream_url: Annotated[
+        str | None, Option(metavar="URL", help="http://localhost:11434/v1")
+    ] = None,
     upstream_model: Annotated[
-        str | None, Option(metavar="MODEL", help=tr_noop("The model there that answers for all models."))
+        str | None,
+        Option(metavar="MODEL", help=tr_noop("The model there that answers for all models.")),
     ] = None,
-    upstream_map: Annotated[str | None, Option(metavar="NAME=MODEL,…", help=tr_noop("Exceptions from that."))] = None,
+    upstream_map: Annotated[
+        str | None, Option(metavar="NAME=MODEL,…", help=tr_noop("Exceptions from that."))
+    ] = None,
     upstream_embedding_model: Annotated[
         str | None, Option(metavar="MODEL", help=tr_noop("The embedding model there."))
     ] = None,
     upstream_timeout: Annotated[
-        str | None, Option(metavar="SECONDS", help=tr_noop("Seconds without data before a call fails (120)."))
+        str | None,
+        Option(metavar="SECONDS", help=tr_noop("Seconds without data before a call fails (120).")),
     ] = None,
-    ask_key: Annotated[bool, Option("--ask-key", help=tr_noop("Type the upstream's key, hidden."))] = False,
+    ask_key: Annotated[
+        bool, Option("--ask-key", help=tr_noop("Type the upstream's key, hidden."))
+    ] = False,
     model_dir: Annotated[
-        str | None, Option(metavar="FOLDER", help=tr_noop("A model of your own, for the engine transformers."))
+        str | None,
+        Option(metavar="FOLDER", help=tr_noop("A model of your own, for the engine transformers.")),
     ] = None,
     device: Annotated[str | None, Option(help="auto, cpu, cuda, cuda:N, mps")] = None,
 ) -> None:
@@ -94,21 +105,30 @@ def start(
 
 @app.command(
     cls=Command,
-    help=tr_noop("Run it here until Ctrl-C or SIGTERM, as a container does; for other computers with --bind."),
+    help=tr_noop(
+        "Run it here until Ctrl-C or SIGTERM, as a container does; for other computers with --bind."
+    ),
 )
 def serve(
     *,
     bind: Annotated[
-        str, Option(metavar="ADDRESS", help=tr_noop("0.0.0.0: whoever reaches the port and has a key can use it."))
+        str,
+        Option(
+            metavar="ADDRESS",
+            help=tr_noop("0.0.0.0: whoever reaches the port and has a key can use it."),
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, Option(min=0, max=65535, help=tr_noop("0: the previous one, else a free one."))] = 0,
+    port: Annotated[
+        int, Option(min=0, max=65535, help=tr_noop("0: the previous one, else a free one."))
+    ] = 0,
     url: Annotated[
         str | None,
-        Option(metavar="URL", help=tr_noop("What clients write, e.g. http://sandbox:8899; its host is answered.")),
+        Option(
+            metavar="URL",
+            help=tr_noop("What clients write, e.g. http://sandbox:8899; its host is answered."),
+        ),
     ] = None,
 ) -> int:
-    from .server import Binding, main as run_server  # noqa: PLC0415 - only this command serves in its own process
-
     if url and not url.startswith("http://"):
         raise InvalidArgumentError(tr("--url {value}: it begins with http://", value=url))
     if running := process.find():
@@ -117,9 +137,11 @@ def serve(
     folder = process.default_home()
     process.prepare_folder(folder)
     engine_configs.save_config(folder, engine_configs.resolve_config(folder, None))
-    print(tr("the sandbox starts; `qfnb sandbox env` prints its address and keys, Ctrl-C stops it"), flush=True)
-    run_server(folder, math.inf, Binding(bind, port, (url or "").rstrip("/")))
-    return 0
+    print(
+        tr("the sandbox starts; `qfnb sandbox env` prints its address and keys, Ctrl-C stops it"),
+        flush=True,
+    )
+    return process.run_in_foreground(folder, bind, port, (url or "").rstrip("/"))
 
 
 @app.command(cls=Command, help=tr_noop("Stop it; its state stays."))
@@ -128,7 +150,8 @@ def stop() -> None:
 
 
 @app.command(
-    cls=Command, help=tr_noop("Print whether it runs, and what it is doing; exit code 3 where it does not run.")
+    cls=Command,
+    help=tr_noop("Print whether it runs, and what it is doing; exit code 3 where it does not run."),
 )
 def status() -> int:
     facts = process.describe()
@@ -177,17 +200,26 @@ def reset(*, yes: Annotated[bool, Option("--yes", help=tr_noop("Do not ask."))] 
 @app.command(cls=Command, help=tr_noop("Show or change the speed of its clock."))
 def clock(
     *,
-    speed: Annotated[float | None, Option(help=tr_noop("Simulated seconds per second; 0 stops the clock."))] = None,
-    advance: Annotated[float, Option(metavar="SECONDS", help=tr_noop("Move the clock forward."))] = 0.0,
+    speed: Annotated[
+        float | None, Option(help=tr_noop("Simulated seconds per second; 0 stops the clock."))
+    ] = None,
+    advance: Annotated[
+        float, Option(metavar="SECONDS", help=tr_noop("Move the clock forward."))
+    ] = 0.0,
 ) -> None:
-    now = process.ask_control("POST", "clock", {"advance": advance} | ({} if speed is None else {"speed": speed}))
-    print(f"{datetime.fromtimestamp(now['now'], UTC):%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}")
+    now = process.ask_control(
+        "POST", "clock", {"advance": advance} | ({} if speed is None else {"speed": speed})
+    )
+    print(
+        f"{datetime.fromtimestamp(now['now'], UTC):%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}"
+    )
 
 
 @app.command(cls=Command, help=tr_noop("Show or change how closely it follows the platform."))
 def modes(
     changes: Annotated[
-        list[str] | None, Argument(metavar="MODE=VALUE", help="strict=1, model_list=2025, rate_headers=split")
+        list[str] | None,
+        Argument(metavar="MODE=VALUE", help="strict=1, model_list=2025, rate_headers=split"),
     ] = None,
 ) -> None:
     change = dict(text.partition("=")[::2] for text in changes or ())
@@ -196,7 +228,11 @@ def modes(
 
 
 @app.command(cls=Command, help=tr_noop("Show or change how long stages take."))
-def durations(changes: Annotated[list[str] | None, Argument(metavar="STAGE=SECONDS", help="deploy=60")] = None) -> None:
+def durations(
+    changes: Annotated[
+        list[str] | None, Argument(metavar="STAGE=SECONDS", help="deploy=60")
+    ] = None,
+) -> None:
     change = dict(_parse_stage(text) for text in changes or ())
     for stage, seconds in process.ask_control("POST", "durations", change).items():
         print(f"{stage}={seconds:g}")
@@ -207,7 +243,9 @@ def _parse_stage(text: str) -> tuple[str, float]:
     try:
         return name, float(seconds)
     except ValueError:
-        raise SandboxError(tr("{text!r} is not of the form STAGE=SECONDS, e.g. deploy=60", text=text)) from None
+        raise SandboxError(
+            tr("{text!r} is not of the form STAGE=SECONDS, e.g. deploy=60", text=text)
+        ) from None
 
 
 @app.command(cls=Command, help=tr_noop("List the copies of its state."))

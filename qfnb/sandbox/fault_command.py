@@ -9,11 +9,13 @@ from urllib.parse import quote
 from typer import Argument, Context, Option
 
 from .._command_line import Command, create_app
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import process
 
-app = create_app(tr_noop("Make calls fail on purpose, until the sandbox stops"), invoke_without_command=True)
+app = create_app(
+    tr_noop("Make calls fail on purpose, until the sandbox stops"), invoke_without_command=True
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -33,24 +35,45 @@ def clear_faults(id_: Annotated[str | None, Argument(metavar="ID")] = None) -> N
     process.ask_control("DELETE", f"faults/{quote(id_, safe='')}" if id_ else "faults")
 
 
-@app.command("add", cls=Command, help=tr_noop("Add a rule; the first that applies to a call decides."))
+@app.command(
+    "add", cls=Command, help=tr_noop("Add a rule; the first that applies to a call decides.")
+)
 def add_fault(
-    endpoint: Annotated[str, Argument(help=tr_noop("An operation or a pattern: chat.v2, 'finetune.*', '*'."))],
+    endpoint: Annotated[
+        str, Argument(help=tr_noop("An operation or a pattern: chat.v2, 'finetune.*', '*'."))
+    ],
     fault: Annotated[
-        str, Argument(help=tr_noop("status, slow, hold, stall, cut, reset, error, malformed, drip, split or fail."))
+        str,
+        Argument(
+            help=tr_noop(
+                "status, slow, hold, stall, cut, reset, error, malformed, drip, split or fail."
+            )
+        ),
     ] = "status",
     *,
     status: Annotated[int | None, Option(help=tr_noop("HTTP status of the error (503)."))] = None,
-    code: Annotated[str | None, Option(help=tr_noop("The platform's error code, such as 336100."))] = None,
-    retry_after: Annotated[str | None, Option(metavar="SECONDS", help=tr_noop("Header of the error."))] = None,
-    chance: Annotated[float | None, Option(help=tr_noop("Share of calls that fail, 0 to 1 (1)."))] = None,
-    seed: Annotated[int | None, Option(help=tr_noop("Of the random numbers, so that the same calls fail."))] = None,
-    times: Annotated[int | None, Option(help=tr_noop("How many calls fail; no limit by default."))] = None,
+    code: Annotated[
+        str | None, Option(help=tr_noop("The platform's error code, such as 336100."))
+    ] = None,
+    retry_after: Annotated[
+        str | None, Option(metavar="SECONDS", help=tr_noop("Header of the error."))
+    ] = None,
+    chance: Annotated[
+        float | None, Option(help=tr_noop("Share of calls that fail, 0 to 1 (1)."))
+    ] = None,
+    seed: Annotated[
+        int | None, Option(help=tr_noop("Of the random numbers, so that the same calls fail."))
+    ] = None,
+    times: Annotated[
+        int | None, Option(help=tr_noop("How many calls fail; no limit by default."))
+    ] = None,
     after: Annotated[
-        int | None, Option(metavar="PIECES", help=tr_noop("Pieces of a stream that are sent before."))
+        int | None,
+        Option(metavar="PIECES", help=tr_noop("Pieces of a stream that are sent before.")),
     ] = None,
     seconds: Annotated[
-        str | None, Option(metavar="SECONDS", help=tr_noop("How long it lasts, a number or LOW-HIGH."))
+        str | None,
+        Option(metavar="SECONDS", help=tr_noop("How long it lasts, a number or LOW-HIGH.")),
     ] = None,
 ) -> None:
     details = {
@@ -63,7 +86,11 @@ def add_fault(
         "seconds": None if seconds is None else _parse_range(seconds),
     }
     rule = {name: value for name, value in details.items() if value is not None}
-    print(process.ask_control("POST", "faults", {"endpoint": endpoint, "fault": fault, "times": times, **rule})["id"])
+    print(
+        process.ask_control(
+            "POST", "faults", {"endpoint": endpoint, "fault": fault, "times": times, **rule}
+        )["id"]
+    )
 
 
 def _parse_code(text: str) -> int | str:
@@ -75,4 +102,6 @@ def _parse_range(text: str) -> float | list[float]:
     try:
         return [float(low), float(high)] if dash else float(low)
     except ValueError:
-        raise InvalidArgumentError(tr("--seconds {text}: it is a number, or LOW-HIGH", text=text)) from None
+        raise InvalidArgumentError(
+            tr("--seconds {text}: it is a number, or LOW-HIGH", text=text)
+        ) from None

@@ -1,7 +1,8 @@
 """The sandbox's process from outside: start it on demand, find it, stop it. Standard library only.
 
-Several kernels can start it at once: the server holds a file lock as long as it runs, so there is only one; the
-others wait for its address file. It outlives the kernel that started it, and ends when it is idle.
+Several kernels can start it at once: the server holds a file lock as long as it runs, so there is
+only one; the others wait for its address file. It outlives the kernel that started it, and ends
+when it is idle.
 """
 
 import contextlib
@@ -14,35 +15,28 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from .. import config
-from .._language import tr
+from ..base.language import tr, tr_noop
 from ..errors import SandboxError
-from .engines import config as engine_configs
+from ..wire import sandbox as engine_configs
+from ..wire.sandbox import EXIT_LOCKED, VERSION, Address as Address
 
-VERSION = 1  # the version of the address file and the control interface; a server of another version is replaced
-SERVER_MODULE = "qfnb.sandbox.server"
+SERVER_MODULE = "qianfan_sandbox.server"
 
-EXIT_LOCKED = 3  # the exit code of a server when another one is running
-
-
-@dataclass(frozen=True)
-class Address:
-    """The address of a running sandbox, and the keys that it accepts; no key is in its repr."""
-
-    url: str
-    pid: int
-    version: int
-    bucket: str
-    control_token: str = field(repr=False)
-    api_key: str = field(repr=False)
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    ak: str = field(repr=False)
-    sk: str = field(repr=False)
+MODES = {
+    "strict=False": tr_noop("lenient: older models answer too"),
+    "strict=True": tr_noop("strict: what the platform has ended is refused"),
+    "model_list=2026": tr_noop("list of models as of 2026"),
+    "model_list=2025": tr_noop("list of models as of 2025"),
+    "rate_headers=joint": tr_noop("headers with one limit of tokens"),
+    "rate_headers=split": tr_noop("headers with limits of input and output tokens"),
+}
+BUILT_IN_ENGINE = tr_noop("qfnb local model")
+"""As in the label `engines.protocol.BUILT_IN`."""
 
 
 def default_home() -> Path:
@@ -51,7 +45,11 @@ def default_home() -> Path:
 
 
 def ensure(
-    home: Path | None = None, *, engine: Mapping[str, Any] | None = None, idle_minutes: float = 30, wait: float = 60.0
+    home: Path | None = None,
+    *,
+    engine: Mapping[str, Any] | None = None,
+    idle_minutes: float = 30,
+    wait: float = 60.0,
 ) -> Address:
     """Return the running sandbox of a folder, starting it if necessary.
 
@@ -63,14 +61,18 @@ def ensure(
 
     Raises:
         InvalidArgumentError: an option of the engine is wrong; nothing was started.
-        SandboxError: it runs with another engine, or it did not start; the message has the reason from its log.
+        SandboxError: it runs with another engine, or it did not start; the message has the reason
+            from its log.
     """
     folder = home or default_home()
     if (running := find(folder)) is not None:
-        if engine and engine_configs.resolve_config(folder, engine) != engine_configs.load_config(folder):
+        if engine and engine_configs.resolve_config(folder, engine) != engine_configs.load_config(
+            folder
+        ):
             raise SandboxError(
                 tr(
-                    "the sandbox runs with engine {engine} already\nstop it before you change its engine: qfnb "
+                    "the sandbox runs with engine {engine} already\nstop it before you change its "
+                    "engine: qfnb "
                     "sandbox stop",
                     engine=engine_configs.load_config(folder).engine,
                 )
@@ -79,9 +81,11 @@ def ensure(
     engine_config = engine_configs.resolve_config(folder, engine)
     prepare_folder(folder)
     engine_configs.save_config(folder, engine_config)
-    if sys.stderr is not None and sys.stderr.isatty():  # a kernel's is none: its panels show that they wait
+    # a kernel's is none: its panels show that they wait
+    if sys.stderr is not None and sys.stderr.isatty():
         print(tr("starting the local sandbox…"), file=sys.stderr)  # noqa: T201 - the terminal would be silent for seconds
-    process, deadline = _spawn(folder, idle_minutes), time.monotonic() + wait
+    process = _spawn(folder, idle_minutes)
+    deadline = time.monotonic() + wait
     while time.monotonic() < deadline:
         if (running := find(folder)) is not None:
             return running
@@ -96,7 +100,8 @@ def find(home: Path | None = None) -> Address | None:
     address = _read_address(home or default_home())
     if address is None:
         return None
-    health = control_call(address, "GET", "/_sandbox/health", timeout=5.0)  # a busy computer answers late
+    # a busy computer answers late
+    health = control_call(address, "GET", "/_sandbox/health", timeout=5.0)
     is_same_process = health is not None and health.get("pid") == address.pid
     if is_same_process and address.version != VERSION:
         stop(home)
@@ -134,18 +139,25 @@ def damaged_databases(home: Path | None = None) -> list[Path]:
 
 
 def claim_damage_notice(home: Path | None = None) -> str:
-    """Return the sentence about such a database that no user was told yet, "" for none; each is told once."""
+    """Return the sentence about such a database that no user was told yet, "" for none; each is
+    told once.
+    """
     for path in damaged_databases(home):
         with contextlib.suppress(OSError):  # the file of another kernel is there
             path.with_suffix(".told").touch(mode=0o600, exist_ok=False)
-            return tr("the sandbox began anew: its database was damaged, and is now {name}", name=path.name)
+            return tr(
+                "the sandbox began anew: its database was damaged, and is now {name}",
+                name=path.name,
+            )
     return ""
 
 
 def control_call(
     address: Address, method: str, path: str, body: Any = None, *, timeout: float = 5.0
 ) -> dict[str, Any] | None:
-    """Make a control call; return its answer, None without an answer or without success. See `control_request`."""
+    """Make a control call; return its answer, None without an answer or without success. See
+    `control_request`.
+    """
     response = control_request(address, method, path, body, timeout=timeout)
     return response[1] if response is not None and response[0] == 200 else None
 
@@ -164,7 +176,10 @@ def control_request(
     """
     host, _, port = address.url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=timeout)
-    headers = {"Authorization": f"Bearer {address.control_token}", "Content-Type": "application/json"}
+    headers = {
+        "Authorization": f"Bearer {address.control_token}",
+        "Content-Type": "application/json",
+    }
     try:
         connection.request(method, path, json.dumps(body or {}), headers)
         response = connection.getresponse()
@@ -206,17 +221,29 @@ def describe() -> dict[str, str]:
         return {}
     now = control_call(address, "GET", "/_sandbox/health") or {}
     engine = now.get("engine") or {}
-    engines = {tr("Answers"): engine.get("label"), tr("Trains with"): engine.get("training")}
-    if len({*engines.values()}) == 1:
-        engines = {tr("Engine"): engine.get("label")}
-    count, streams = now.get("trainings"), now.get("streams")
+    answers = _say_engine(str(engine.get("label")))
+    trains = _say_engine(str(engine.get("training")))
+    engines = {tr("Answers"): answers, tr("Trains with"): trains}
+    if answers == trains:
+        engines = {tr("Engine"): answers}
+    modes = [f"{name}={value}" for name, value in (now.get("modes") or {}).items()]
+    count = now.get("trainings")
+    streams = now.get("streams")
     return {
         tr("Address"): f"{address.url} (pid {address.pid})",
-        tr("At work"): tr("trainings: {trainings}, open streams: {streams}", trainings=count, streams=streams),
-        **{name: str(value) for name, value in engines.items()},
-        tr("Modes"): ", ".join(f"{name}={value}" for name, value in (now.get("modes") or {}).items()),
+        tr("At work"): tr(
+            "trainings: {trainings}, open streams: {streams}", trainings=count, streams=streams
+        ),
+        **engines,
+        tr("Modes"): " · ".join(tr(MODES.get(mode, mode)) for mode in modes),
         tr("State folder"): str(default_home()),
     }
+
+
+def _say_engine(label: str) -> str:
+    """Return an engine's label in the user's language; the names of models stay."""
+    name = label.removesuffix(", not ERNIE")
+    return label if name == label else tr("{engine}, not ERNIE", engine=tr(name))
 
 
 def _read_address(folder: Path) -> Address | None:
@@ -242,7 +269,8 @@ def prepare_folder(folder: Path) -> None:
     except OSError as error:
         raise SandboxError(
             tr(
-                "the sandbox cannot write its folder {folder}: {reason}\nset QFNB_STATE_DIR to a writable "
+                "the sandbox cannot write its folder {folder}: {reason}\nset QFNB_STATE_DIR to a "
+                "writable "
                 "folder, or set a key",
                 folder=folder,
                 reason=error.strerror,
@@ -252,19 +280,45 @@ def prepare_folder(folder: Path) -> None:
 
 def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
     detach_options: dict[str, Any] = (
-        {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000008 | 0x00000200}
+        {"start_new_session": True}
+        if os.name == "posix"
+        else {"creationflags": 0x00000008 | 0x00000200}
     )
     command = [sys.executable, "-m", SERVER_MODULE, str(folder), str(idle_minutes * 60)]
-    secret_names = {f"QIANFAN_{name.upper()}" for name in (*config.KEY_NAMES, "bearer_token", "proxy")}
-    secret_names.add(f"{engine_configs.ENVIRONMENT_PREFIX}UPSTREAM_KEY")  # the server reads it from its folder
+    secret_names = {
+        f"QIANFAN_{name.upper()}" for name in (*config.KEY_NAMES, "bearer_token", "proxy")
+    }
+    # the server reads it from its folder
+    secret_names.add(f"{engine_configs.ENVIRONMENT_PREFIX}UPSTREAM_KEY")
     environment = {name: value for name, value in os.environ.items() if name not in secret_names}
     with log_path(folder).open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, **detach_options
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            **detach_options,
         )
     # A thread waits for its end, so that it does not remain as a zombie.
     threading.Thread(target=process.wait, name="qfnb-sandbox-watch", daemon=True).start()
     return process
+
+
+def run_in_foreground(folder: Path, host: str, port: int, url: str) -> int:
+    """Run the server in place of this process, where the system can; return its exit code.
+
+    Args:
+        folder: the folder of its state.
+        host: the address to listen on; 0.0.0.0 is all of this computer.
+        port: the port, 0 for the previous one if it is free.
+        url: what clients write; "" for loopback.
+    """
+    command = [sys.executable, "-m", SERVER_MODULE, str(folder), "inf"]
+    command += ["--bind", host, "--port", str(port), "--url", url]
+    if os.name == "posix":
+        os.execv(sys.executable, command)  # noqa: S606 - signals reach the server itself
+    return subprocess.call(command)  # noqa: S603 - our own module, no shell
 
 
 def _failure_message(folder: Path, event: str) -> str:
@@ -272,7 +326,9 @@ def _failure_message(folder: Path, event: str) -> str:
         lines = log_path(folder).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    reason = next((line.strip() for line in reversed(lines) if line.strip()), tr("its log is empty"))
+    reason = next(
+        (line.strip() for line in reversed(lines) if line.strip()), tr("its log is empty")
+    )
     return tr(
         "the sandbox {event}: {reason}\nsee `qfnb sandbox logs`, or set a key: %qfauth set",
         event=event,

@@ -1,10 +1,12 @@
-"""The steps around a training: data on the platform, a published model, a service. Source: seed 004."""
+"""The steps around a training: data on the platform, a published model, a service. Source: seed
+004.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..evaluation import EvaluationManager
@@ -19,7 +21,13 @@ from .run_store import RunRecord
 from .sources import DataSource, SampledSources, load_sources
 from .train_action import BOS, PLATFORM, TrainAction as TrainAction
 
-__all__ = ["DeployAction", "EvaluateAction", "LoadDataSetAction", "ModelPublishAction", "TrainAction"]
+__all__ = [
+    "DeployAction",
+    "EvaluateAction",
+    "LoadDataSetAction",
+    "ModelPublishAction",
+    "TrainAction",
+]
 
 
 class LoadDataSetAction(BaseAction):
@@ -41,7 +49,8 @@ class LoadDataSetAction(BaseAction):
     ) -> None:
         super().__init__(event_handler=event_handler, **kwargs)
         self.dataset: Dataset | None = None
-        self.dataset_bos_path, self.sources = dataset_bos_path, SampledSources()
+        self.sources = SampledSources()
+        self.dataset_bos_path = dataset_bos_path
         if dataset is not None:
             self.use(load_sources(dataset))
 
@@ -59,9 +68,12 @@ class LoadDataSetAction(BaseAction):
         """Upload local rows, release the dataset, and return its id.
 
         Raises:
-            InvalidArgumentError: no dataset, or its rows were in the memory of a kernel that has ended.
+            InvalidArgumentError: no dataset, or its rows were in the memory of a kernel that has
+                ended.
         """
-        only: list[tuple[Dataset | str | None, float | None]] = [(self.dataset_bos_path or self.dataset, None)]
+        only: list[tuple[Dataset | str | None, float | None]] = [
+            (self.dataset_bos_path or self.dataset, None)
+        ]
         sources = self.sources or only
         return {"datasets": [self._bring(source) | _sampling(rate) for source, rate in sources]}
 
@@ -72,7 +84,8 @@ class LoadDataSetAction(BaseAction):
         if source is None:
             raise InvalidArgumentError(
                 tr(
-                    "the rows of the dataset were in the kernel that started the training, which has ended\n"
+                    "the rows of the dataset were in the kernel that started the training, which "
+                    "has ended\n"
                     "load the dataset again and continue with attach(..., dataset=ds)"
                 )
             )
@@ -82,7 +95,8 @@ class LoadDataSetAction(BaseAction):
 
 
 class ModelPublishAction(BaseAction):
-    """Publish the finished run as a model; adds model_set_id, model_id, model_version_id, checkpoint_step and model.
+    """Publish the finished run as a model; adds model_set_id, model_id, model_version_id,
+    checkpoint_step and model.
 
     Args:
         model_name: name of the new model; default m_<task_id>, of a checkpoint m_<task_id>_<step>.
@@ -102,7 +116,8 @@ class ModelPublishAction(BaseAction):
         **kwargs: Any,
     ) -> None:
         super().__init__(id, name, event_handler, **kwargs)
-        self.model_name, self.step = model_name, step
+        self.model_name = model_name
+        self.step = step
         self.model: Model | None = None
         self.task_id: int | str | None = None
         self.job_id: int | str | None = None
@@ -111,19 +126,28 @@ class ModelPublishAction(BaseAction):
         """Publish and wait until the model is ready; the facts that went in come out too."""
         facts = {**(input or {}), **kwargs}
         self.action_event(ActionState.Running, tr("publishing the model"), facts)
-        self.task_id, self.job_id = facts.get("task_id"), facts.get("job_id")
-        model = Model(None, None, self.task_id, self.job_id, name=self.model_name, checkpoint_step=self.step)
-        self.model = model
-        create, find = (
-            partial(_version_ids, model, model.create_version),
-            partial(_version_ids, model, model.find_published),
+        self.task_id = facts.get("task_id")
+        self.job_id = facts.get("job_id")
+        model = Model(
+            None, None, self.task_id, self.job_id, name=self.model_name, checkpoint_step=self.step
         )
-        run, key = self.record or RunRecord.begin(), "published" if self.step is None else f"published_{self.step}"
+        self.model = model
+        create = partial(_version_ids, model, model.create_version)
+        find = partial(_version_ids, model, model.find_published)
+        run = self.record or RunRecord.begin()
+        key = "published" if self.step is None else f"published_{self.step}"
         ids = run.create_once(key, create, find, tr("the model"))
-        model.set_id, model.id = ids["set_id"], ids["id"]
+        model.set_id = ids["set_id"]
+        model.id = ids["id"]
         model.wait_until_ready(stop_event=self.stop_requested)
-        set_id, version_id = model.set_id, model.id
-        published = {"model_set_id": set_id, "model_id": set_id, "model_version_id": version_id, "model": model}
+        set_id = model.set_id
+        version_id = model.id
+        published = {
+            "model_set_id": set_id,
+            "model_id": set_id,
+            "model_version_id": version_id,
+            "model": model,
+        }
         return {**facts, **published, "checkpoint_step": self.step}
 
 
@@ -144,21 +168,29 @@ class DeployAction(BaseAction):
         Raises:
             InvalidArgumentError: no deploy_config, or no model among the facts.
         """
-        facts, config = {**(input or {}), **kwargs}, self.deploy_config
+        facts = {**(input or {}), **kwargs}
+        config = self.deploy_config
         if config is None:
             raise InvalidArgumentError(tr("DeployAction needs a deploy_config"))
-        self.model_id, self.model_version_id = facts.get("model_id"), facts.get("model_version_id")
+        self.model_id = facts.get("model_id")
+        self.model_version_id = facts.get("model_version_id")
         self.model_set_id = facts.get("model_set_id")
         model = facts.get("model") or _model_of(facts)
         self.model = model
         self.action_event(ActionState.Running, tr("deploying the model"), {"model": model})
         run = self.record or RunRecord.begin()
-        create, find = partial(model.create_service, config), partial(model.find_service_id, config)
+        create = partial(model.create_service, config)
+        find = partial(model.find_service_id, config)
         step = facts.get("checkpoint_step")
         key = "service_id" if step is None else f"service_id_{step}"
         service_id = run.create_once(key, create, find, tr("the service"))
         service = model.wait_for_service(service_id, config, stop_event=self.stop_requested)
-        return {**facts, "service_id": service.id, "service_endpoint": service.endpoint, "service": service}
+        return {
+            **facts,
+            "service_id": service.id,
+            "service_endpoint": service.endpoint,
+            "service": service,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings that `dumps` writes."""
@@ -177,13 +209,16 @@ class EvaluateAction(BaseAction):
 
     Args:
         eval_dataset: rows with prompt and response that the model was not trained on.
-        evaluators: either all local (they ask the deployed service, or the model by batch inference), or all of the
-            platform (they take the model).
+        evaluators: either all local (they ask the deployed service, or the model by batch
+            inference), or all of the platform (they take the model).
     """
 
-    def __init__(self, eval_dataset: Dataset | None = None, evaluators: Sequence[Any] = (), **kwargs: Any) -> None:
+    def __init__(
+        self, eval_dataset: Dataset | None = None, evaluators: Sequence[Any] = (), **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.eval_dataset, self.evaluators = eval_dataset, list(evaluators)
+        self.eval_dataset = eval_dataset
+        self.evaluators = list(evaluators)
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Collect the answers and score them.
@@ -193,17 +228,24 @@ class EvaluateAction(BaseAction):
         """
         facts = {**(input or {}), **kwargs}
         if self.eval_dataset is None or not self.evaluators:
-            raise InvalidArgumentError(tr("EvaluateAction needs an eval_dataset and evaluators: pass them again"))
+            raise InvalidArgumentError(
+                tr("EvaluateAction needs an eval_dataset and evaluators: pass them again")
+            )
         is_local = all(isinstance(evaluator, LocalEvaluator) for evaluator in self.evaluators)
-        model, service = facts.get("model"), facts.get("service")
-        is_served = service is not None and getattr(service.model, "version_id", None) == getattr(model, "id", None)
+        model = facts.get("model")
+        service = facts.get("service")
+        is_served = service is not None and getattr(service.model, "version_id", None) == getattr(
+            model, "id", None
+        )
         if model is None and service is None and facts.get("model_id") is not None:
             model = _model_of(facts)
         target = service if is_local and is_served else model
         if target is None:
             raise InvalidArgumentError(tr("there is no model to evaluate: publish it first"))
         self.action_event(ActionState.Running, tr("evaluating the model"), {})
-        manager = EvaluationManager(**{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators})
+        manager = EvaluationManager(
+            **{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators}
+        )
         return {**facts, "eval_res": manager.eval([target], self.eval_dataset)}
 
 
@@ -211,7 +253,8 @@ def _model_of(facts: Facts) -> Model:
     """Return the model that facts name; in the official SDK's facts `model_id` is the version."""
     version_id = facts.get("model_version_id")
     return Model(
-        version_id=facts.get("model_id") if version_id is None else version_id, set_id=facts.get("model_set_id")
+        version_id=facts.get("model_id") if version_id is None else version_id,
+        set_id=facts.get("model_set_id"),
     )
 
 
@@ -222,7 +265,9 @@ def _sampling(rate: float | None) -> Facts:
 def _describe_upload(dataset: Dataset) -> str:
     if not len(dataset):
         return tr("bringing {dataset} onto the platform", dataset=dataset.id)
-    return trn("bringing {n} row onto the platform", "bringing {n} rows onto the platform", len(dataset))
+    return trn(
+        "bringing {n} row onto the platform", "bringing {n} rows onto the platform", len(dataset)
+    )
 
 
 def publishing_actions(
@@ -243,14 +288,17 @@ def publishing_actions(
 
 _REPEATED = {
     "ModelPublishAction": tr_noop(
-        "this training publishes its model already; another checkpoint: `%qftrain publish --step STEP`"
+        "this training publishes its model already; another checkpoint: `%qftrain publish --step "
+        "STEP`"
     ),
     "DeployAction": tr_noop(
-        "this training deploys its model already; another checkpoint: `%qftrain deploy --step STEP`; a second service "
+        "this training deploys its model already; another checkpoint: `%qftrain deploy --step "
+        "STEP`; a second service "
         'of the same model: `trainer.output["model"].deploy(DeployConfig(...))`'
     ),
     "EvaluateAction": tr_noop(
-        'this training evaluates its model already, `trainer.output["eval_res"]`; another evaluation: `%qfeval`'
+        'this training evaluates its model already, `trainer.output["eval_res"]`; another '
+        "evaluation: `%qfeval`"
     ),
 }
 """What to do instead of a step that a training has."""
@@ -264,9 +312,14 @@ def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[Ba
     """
     all_actions = [*actions]
     for action in new_actions:
-        publishing = [index for index, row in enumerate(all_actions) if isinstance(row, ModelPublishAction)]
+        publishing = [
+            index for index, row in enumerate(all_actions) if isinstance(row, ModelPublishAction)
+        ]
         since = all_actions[publishing[-1] :] if publishing else all_actions
-        is_other_step = isinstance(action, ModelPublishAction) and getattr(since[0], "step", None) != action.step
+        is_other_step = (
+            isinstance(action, ModelPublishAction)
+            and getattr(since[0], "step", None) != action.step
+        )
         if any(type(row) is type(action) for row in since) and not is_other_step:
             raise InvalidArgumentError(tr(_REPEATED[type(action).__name__]))
         all_actions.append(action)

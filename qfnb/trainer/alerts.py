@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .._language import tr
-from .._text import approximate_duration
+from ..base.language import tr
+from ..base.text import approximate_duration
 from ..config import Secret
 from ..errors import InvalidArgumentError, QianfanError
 from ..transport import webhook
@@ -65,36 +65,51 @@ def alert(
         InvalidArgumentError: `to` is neither a function nor an https address.
     """
     if isinstance(to, str):
-        address, to = Secret(to), ""  # no frame that raises has the address as a text
+        address = Secret(to)  # no frame that raises has the address as a text
+        to = ""
         callback = _webhook_callback(address)
     elif callable(to):
         callback = to
     else:
-        kind, to = type(to).__name__, ""
-        raise InvalidArgumentError(tr("`to` is a {kind}: pass a function, or an https address as text", kind=kind))
+        kind = type(to).__name__
+        to = ""
+        raise InvalidArgumentError(
+            tr("`to` is a {kind}: pass a function, or an https address as text", kind=kind)
+        )
     return trainer.add_event_handler(_AlertHandler(trainer, callback, stalled_after))
 
 
 class _AlertHandler(EventHandler):
     """Turns the progress after each event into alerts."""
 
-    def __init__(self, trainer: BackgroundTrainer, callback: AlertCallback, stalled_after: float) -> None:
-        self._trainer, self._callback, self._stalled_after = trainer, callback, stalled_after
+    def __init__(
+        self, trainer: BackgroundTrainer, callback: AlertCallback, stalled_after: float
+    ) -> None:
+        self._trainer = trainer
+        self._callback = callback
+        self._stalled_after = stalled_after
         self._sent_kinds: set[Kind] = set()
         self._percent: int | None = None
         self._progressed_at = time.time()
 
     def dispatch(self, event: Event) -> None:
         progress = self._trainer.progress
-        if progress.percent != self._percent or (progress.training_at is None and progress.offline_since is None):
-            self._percent, self._progressed_at = progress.percent, time.time()
+        if progress.percent != self._percent or (
+            progress.training_at is None and progress.offline_since is None
+        ):
+            self._percent = progress.percent
+            self._progressed_at = time.time()
             self._sent_kinds.discard("stalled")
         condition = self._find_condition(progress)
         if condition is not None and condition[0] not in self._sent_kinds:
             kind, text = condition
             self._sent_kinds.add(kind)
-            notice = Alert(kind, progress.run_id, progress.title, progress.task_id, text, time.time())
-            threading.Thread(target=self._deliver, args=(notice,), name="qfnb-alert", daemon=True).start()
+            notice = Alert(
+                kind, progress.run_id, progress.title, progress.task_id, text, time.time()
+            )
+            threading.Thread(
+                target=self._deliver, args=(notice,), name="qfnb-alert", daemon=True
+            ).start()
 
     def _find_condition(self, progress: TrainingProgress) -> tuple[Kind, str] | None:
         if progress.finished and progress.failed:
@@ -110,7 +125,9 @@ class _AlertHandler(EventHandler):
         if progress.offline_since:
             return "stalled", tr("The platform has not answered for {time}.", time=idle_time)
         return "stalled", tr(
-            "The training has stayed at {percent}% for {time}.", percent=progress.percent, time=idle_time
+            "The training has stayed at {percent}% for {time}.",
+            percent=progress.percent,
+            time=idle_time,
         )
 
     def _deliver(self, notice: Alert) -> None:
@@ -124,9 +141,16 @@ def _webhook_callback(address: Secret) -> AlertCallback:
     webhook.validate_webhook(address)
 
     def post(notice: Alert) -> None:
-        """Post the alert, with one line of text in the forms that DingTalk, WeCom and Feishu expect."""
+        """Post the alert, with one line of text in the forms that DingTalk, WeCom and Feishu
+        expect.
+        """
         text = f"qfnb {notice.title} {notice.task_id}: {notice.text}"
-        bots = {"msgtype": "text", "text": {"content": text}, "msg_type": "text", "content": {"text": text}}
+        bots = {
+            "msgtype": "text",
+            "text": {"content": text},
+            "msg_type": "text",
+            "content": {"text": text},
+        }
         try:
             webhook.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
         except QianfanError as error:

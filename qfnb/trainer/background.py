@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from .. import connect
 from .._jobs.background_job import BackgroundJob
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError, QianfanError, TrainingError
 from ..transport import event_loop
 from ..transport.request import CallOptions
@@ -53,12 +53,15 @@ log = logging.getLogger("qfnb.trainer")
 class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
     """A pipeline of actions on a thread of its own; see `LLMFinetune` for what users call.
 
-    It handles the events of its pipeline: it folds them into the progress, stores that, and passes them on.
+    It handles the events of its pipeline: it folds them into the progress, stores that, and passes
+    them on.
     """
 
     train_mode: str = wire.SFT
 
-    def __init__(self, run: RunRecord, actions: Sequence[BaseAction], handler: EventHandler | None) -> None:
+    def __init__(
+        self, run: RunRecord, actions: Sequence[BaseAction], handler: EventHandler | None
+    ) -> None:
         Trainer.__init__(self)
         BackgroundJob.__init__(self)
         self._run = run
@@ -73,7 +76,10 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             action.record = run
         self.ppls = [pipeline]
         self._progress = self._load_saved_progress() or TrainingProgress(
-            self.train_type, _stages(pipeline.actions), run_id=run.id, **_train_settings(pipeline.actions, run)
+            self.train_type,
+            _stages(pipeline.actions),
+            run_id=run.id,
+            **_train_settings(pipeline.actions, run),
         )
 
     @property
@@ -99,14 +105,18 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
     @property
     def train_type(self) -> str:
         """The model to tune."""
-        return next(filter(None, (str(getattr(action, "train_type", "")) for action in self.actions)), "")
+        return next(
+            filter(None, (str(getattr(action, "train_type", "")) for action in self.actions)), ""
+        )
 
     def start(self, join_on_exited: bool = False, *, retry: bool = False, **_: Any) -> Self:
-        """Start on a worker thread and return at once; a training that was started before continues.
+        """Start on a worker thread and return at once; a training that was started before
+        continues.
 
         Args:
             join_on_exited: has no effect; the platform goes on with the run when the process ends.
-            retry: retry the step that was stopped or failed, as `resume` does; default: only poll it.
+            retry: retry the step that was stopped or failed, as `resume` does; default: only poll
+                it.
 
         Raises:
             InvalidArgumentError: the training is running already.
@@ -125,11 +135,14 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self._start(dict(kwargs.get("input") or {})).wait()
 
     def resume(self, **kwargs: Any) -> Self:
-        """Retry the step that was stopped or failed, and wait for the end; arguments as for `run`."""
+        """Retry the step that was stopped or failed, and wait for the end; arguments as for
+        `run`.
+        """
         return self._start(dict(kwargs.get("input") or {}), retry=True).wait()
 
     def wait(self, timeout: float | None = None, **_: Any) -> Self:
-        """Wait for the end, at most `timeout` seconds; a stopped training raises nothing, see `status`.
+        """Wait for the end, at most `timeout` seconds; a stopped training raises nothing, see
+        `status`.
 
         Raises:
             InvalidArgumentError: the training was not started.
@@ -141,7 +154,9 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return self
 
     def stop(self, **_: Any) -> Self:
-        """Stop the run on the platform, and the pipeline; the platform keeps the checkpoints so far."""
+        """Stop the run on the platform, and the pipeline; the platform keeps the checkpoints so
+        far.
+        """
         self.ppls[0].stop()
         return self
 
@@ -161,7 +176,9 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             return self._progress
 
     def refresh(self) -> None:
-        """Ask the platform once how far the run is, unless it has ended; without a quick answer nothing changes."""
+        """Ask the platform once how far the run is, unless it has ended; without a quick answer
+        nothing changes.
+        """
         task_id = getattr(self.ppls[0].current, "task_id", None)
         if not task_id or self.progress.finished:
             return
@@ -191,16 +208,23 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
         return remove
 
-    def register_event_handler(self, event_handler: EventHandler, ppl_id: str | None = None) -> None:
+    def register_event_handler(
+        self, event_handler: EventHandler, ppl_id: str | None = None
+    ) -> None:
         """Call a handler at each event; `ppl_id` is not used, there is one pipeline."""
         self.add_event_handler(event_handler)
 
     def dispatch(self, event: Event) -> None:
         """Handle an event of the pipeline."""
         with self._lock:
-            previous, self._progress = self._progress, self._progress.with_event(event)
-            progress, handlers = self._progress, list(self._handlers)
-        if progress.status != previous.status or time.monotonic() - self._saved_at > SAVE_INTERVAL_S:
+            previous = self._progress
+            self._progress = self._progress.with_event(event)
+            progress = self._progress
+            handlers = list(self._handlers)
+        if (
+            progress.status != previous.status
+            or time.monotonic() - self._saved_at > SAVE_INTERVAL_S
+        ):
             self.save(durable=False)
         for handler in handlers:
             self.ppls[0].handler_calls.dispatch(handler, event)
@@ -210,7 +234,10 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         pipeline = self.ppls[0]
         if not self.is_running and pipeline.current is not None and self.progress.finished:
             raise InvalidArgumentError(
-                tr("{run} was stopped or has failed: resume it first, `%qftrain resume {run}`", run=self.id)
+                tr(
+                    "{run} was stopped or has failed: resume it first, `%qftrain resume {run}`",
+                    run=self.id,
+                )
             )
         validate_new_actions(actions, pipeline.actions)
         for action in actions:
@@ -231,7 +258,8 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             file: write them to this file too, which `load(file=...)` reads.
             durable: return only once they are on the disk.
         """
-        pipeline, progress = self.ppls[0], self.progress
+        pipeline = self.ppls[0]
+        progress = self.progress
         self._saved_at = time.monotonic()
         platform = connect.current_platform()
         self._run.update(
@@ -276,11 +304,17 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
     def _start(self, facts: dict[str, Any], *, retry: bool = False) -> Self:
         if self.is_running:
-            raise InvalidArgumentError(tr("this training is running already: wait() for it, or stop() it"))
-        pipeline, self.result = self.ppls[0], []
+            raise InvalidArgumentError(
+                tr("this training is running already: wait() for it, or stop() it")
+            )
+        pipeline = self.ppls[0]
+        self.result = []
         is_started = pipeline.position > 0 or bool(self._run.facts.get("task_id"))
-        run_pipeline = pipeline.resume if retry else pipeline.run_remaining if is_started else pipeline.run
-        connect.client()  # a missing key, or a sandbox that cannot start, is raised here, in the user's cell
+        run_pipeline = (
+            pipeline.resume if retry else pipeline.run_remaining if is_started else pipeline.run
+        )
+        # a missing key, or a sandbox that cannot start, is raised here, in the user's cell
+        connect.client()
         self.save()
         self._start_thread(lambda: self._run_to_end(run_pipeline, facts), "qfnb-training")
         return self
@@ -288,7 +322,8 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
     def _run_to_end(self, run_pipeline: Callable[[Facts], Facts], facts: Facts) -> None:
         try:
             self.result = [run_pipeline(facts)]
-            while self.ppls[0].current is not None:  # a step was added while the last one was ending
+            # a step was added while the last one was ending
+            while self.ppls[0].current is not None:
                 self.result = [self.ppls[0].run_remaining()]
         except StoppedError:
             self.result = [dict(self.output)]
@@ -300,13 +335,18 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
 
 def refresh_runs(runs: Sequence[RunRecord]) -> None:
-    """Ask the platform once how far those of some trainings are that no kernel follows, the newest of them.
+    """Ask the platform once how far those of some trainings are that no kernel follows, the newest
+    of them.
 
     Only the records in memory change, not what is stored; without a quick answer nothing does.
     """
     with contextlib.suppress(QianfanError):
         platform = connect.platform_info()
-        known = [run for run in runs if run.facts.get("task_id") and run.facts.get("platform") == platform.name]
+        known = [
+            run
+            for run in runs
+            if run.facts.get("task_id") and run.facts.get("platform") == platform.name
+        ]
         stale = [run for run in known if run.is_unfinished and not run.is_current]
         if stale and platform.host:  # no sandbox is started for it
             event_loop.run(_refresh_all(stale[:MAX_REFRESHED]))
@@ -321,14 +361,17 @@ async def _refresh_run(run: RunRecord) -> None:
         task = (await _describe_run(str(run.facts["task_id"]), LIST_TIMEOUT_S)).data
         progress = {**run.facts["progress"], "percent": task.run_progress}
         status = _STATUS_OF_RUN.get(task.run_status or "")
-        if status is not None and not progress.get("model_version_id"):  # of what follows only its kernel knows
+        # of what follows only its kernel knows
+        if status is not None and not progress.get("model_version_id"):
             run.facts |= {"status": str(status), "progress": progress}
             run.is_asked = True
 
 
 async def _describe_run(task_id: str, timeout_s: float = REFRESH_TIMEOUT_S) -> Response[wire.Task]:
     options = CallOptions(timeout=timeout_s, attempts=1)
-    return await (await connect.aclient()).send(wire.DESCRIBE_TASK, wire.TaskRef(task_id=task_id), options=options)
+    return await (await connect.aclient()).send(
+        wire.DESCRIBE_TASK, wire.TaskRef(task_id=task_id), options=options
+    )
 
 
 def _train_settings(actions: Sequence[BaseAction], run: RunRecord) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError, QianfanError
 from ..model.executable import Executable as Executable, ExecuteSerializable, Serializable
 from ..transport import interrupt_safe
@@ -27,10 +27,14 @@ log = logging.getLogger("qfnb.trainer")
 
 
 def warn_of_unknown_arguments(owner: str, values: Mapping[str, Any]) -> None:
-    """Warn of keywords that an object does not have; seed 004 prints `**kwargs`, so that they are no error."""
+    """Warn of keywords that an object does not have; seed 004 prints `**kwargs`, so that they are
+    no error.
+    """
     if values:
         names = tr(", ").join(values)
-        log.warning(tr("{owner} does not know {names}: this has no effect", owner=owner, names=names))
+        log.warning(
+            tr("{owner} does not know {names}: this has no effect", owner=owner, names=names)
+        )
 
 
 class StoppedError(Exception):
@@ -91,7 +95,8 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.stop_requested.set()
 
     def action_event(self, state: ActionState, msg: str = "", data: Any = None) -> None:
-        """Enter a state and dispatch it as an event; the first exception of the handler is logged, later ones counted.
+        """Enter a state and dispatch it as an event; the first exception of the handler is logged,
+        later ones counted.
 
         Args:
             state: the new state.
@@ -111,7 +116,13 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
     def to_dict(self) -> dict[str, Any]:
         """Return the settings that `dumps` writes; the keys are stored on disk."""
         attributes = {name: getattr(self, name) for name in self.persisted}
-        return {"qfnb": 1, "type": type(self).__name__, "id": self.id, "name": self.name, **attributes}
+        return {
+            "qfnb": 1,
+            "type": type(self).__name__,
+            "id": self.id,
+            "name": self.name,
+            **attributes,
+        }
 
     def restore(self, value: Mapping[str, Any]) -> None:
         """Take over the settings that `to_dict` returned.
@@ -129,7 +140,9 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         return json.dumps(self.to_dict(), ensure_ascii=False).encode()
 
     def loads(self, data: bytes) -> Self:
-        """Take over the settings that `dumps` wrote; other bytes, a pickle among them, raise InvalidArgumentError."""
+        """Take over the settings that `dumps` wrote; other bytes, a pickle among them, raise
+        InvalidArgumentError.
+        """
         try:
             value = json.loads(data)
         except (ValueError, TypeError, RecursionError):
@@ -138,7 +151,9 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         return self
 
     def _run_with_events(self, execute: Callable[[], Facts]) -> Facts:
-        if any(action.stop_requested.is_set() for action in (self, self.pipeline) if action is not None):
+        if any(
+            action.stop_requested.is_set() for action in (self, self.pipeline) if action is not None
+        ):
             raise StoppedError
         try:
             return self._execute_with_events(execute)
@@ -183,7 +198,8 @@ class Pipeline(BaseAction):
     ) -> None:
         super().__init__(event_handler=event_handler, **kwargs)
         self.actions = [*actions, *post_actions]
-        self.facts, self.position = Facts(), 0
+        self.facts = Facts()
+        self.position = 0
         self.on_progress: Callable[[], None] = lambda: None
         for action in self.actions:
             action.pipeline = self
@@ -195,8 +211,12 @@ class Pipeline(BaseAction):
         """The action that runs, or would run next; None after the last."""
         return self.actions[self.position] if self.position < len(self.actions) else None
 
-    def register_event_handler(self, event_handler: EventHandler | None, action_id: str | None = None) -> None:
-        """Send the events of the pipeline and of all its actions to a handler, or those of one action only."""
+    def register_event_handler(
+        self, event_handler: EventHandler | None, action_id: str | None = None
+    ) -> None:
+        """Send the events of the pipeline and of all its actions to a handler, or those of one
+        action only.
+        """
         validate_handler(event_handler)
         for action in (self, *self.actions):
             if action_id in {None, action.id}:
@@ -220,12 +240,14 @@ class Pipeline(BaseAction):
     def append(self, actions: Sequence[BaseAction]) -> None:
         """Add actions at the end; the pipeline may be running."""
         for action in actions:
-            action.pipeline, action.event_handler = self, self.event_handler
+            action.pipeline = self
+            action.event_handler = self.event_handler
         self.actions.extend(actions)
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Run all actions from the start."""
-        self.facts, self.position = {**(input or {}), **kwargs}, 0
+        self.facts = {**(input or {}), **kwargs}
+        self.position = 0
         return self._run_with_events(lambda: self._run_actions(retry=False))
 
     def run(self, facts: Facts | None = None) -> Facts:
@@ -249,14 +271,22 @@ class Pipeline(BaseAction):
     def to_dict(self) -> dict[str, Any]:
         """Return what `dumps` writes: the position, the facts and the actions."""
         actions = [action.to_dict() for action in self.actions]
-        return {**super().to_dict(), "position": self.position, "facts": json_facts(self.facts), "actions": actions}
+        return {
+            **super().to_dict(),
+            "position": self.position,
+            "facts": json_facts(self.facts),
+            "actions": actions,
+        }
 
     def restore(self, value: Mapping[str, Any]) -> None:
-        """Take over what `to_dict` returned; the actions are of the same classes, in the same order."""
+        """Take over what `to_dict` returned; the actions are of the same classes, in the same
+        order.
+        """
         super().restore(value)
         for action, saved in zip(self.actions, value["actions"], strict=True):
             action.restore(saved)
-        self.position, self.facts = int(value["position"]), dict(value["facts"])
+        self.position = int(value["position"])
+        self.facts = dict(value["facts"])
 
     def _continue(self, facts: Facts, *, retry: bool) -> Facts:
         for action in (self, *self.actions):
@@ -267,22 +297,27 @@ class Pipeline(BaseAction):
     def _run_actions(self, *, retry: bool) -> Facts:
         while (action := self.current) is not None:
             self.on_progress()
-            text, data = tr("{action} is next", action=action.name), {"action": action.id, "ppl_id": self.id}
+            text = tr("{action} is next", action=action.name)
+            data = {"action": action.id, "ppl_id": self.id}
             self.action_event(ActionState.Running, text, data)
-            self.facts, retry = {**self.facts, **(action.resume if retry else action.run)(self.facts)}, False
+            self.facts = {**self.facts, **(action.resume if retry else action.run)(self.facts)}
+            retry = False
             self.position += 1
         self.on_progress()
         return self.facts
 
 
 class Trainer(Serializable):
-    """One call for a whole training: run, resume, stop. `result` holds the pipelines' results or errors."""
+    """One call for a whole training: run, resume, stop. `result` holds the pipelines' results or
+    errors.
+    """
 
     ppls: list[Pipeline]
     result: list[Any]
 
     def __init__(self) -> None:
-        self.ppls, self.result = [], []
+        self.ppls = []
+        self.result = []
 
     @abstractmethod
     def run(self, **kwargs: Any) -> Trainer:
@@ -298,7 +333,9 @@ class Trainer(Serializable):
 
     @property
     def output(self) -> Mapping[str, Any]:
-        """The results of the pipeline so far: task_id, job_id, model, service, ...; of one that failed also `error`."""
+        """The results of the pipeline so far: task_id, job_id, model, service, ...; of one that
+        failed also `error`.
+        """
         if not self.ppls:
             return {}
         ids = {

@@ -1,4 +1,6 @@
-"""Hyper-parameters as a validated value, and the ranges that each model allows. Source: seed 004 (TrainConfig)."""
+"""Hyper-parameters as a validated value, and the ranges that each model allows. Source: seed 004
+(TrainConfig).
+"""
 
 import json
 import logging
@@ -10,8 +12,8 @@ from typing import Any, Self
 from pydantic import ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel, to_snake
 
-from .._language import tr, tr_noop
-from .._text import did_you_mean, nearest_names
+from ..base.language import tr, tr_noop
+from ..base.text import did_you_mean, nearest_names
 from ..errors import InvalidArgumentError
 from ..model.configs import DeployConfig as DeployConfig, ValidatedModel
 from ..resources.validation import validate_record
@@ -26,19 +28,21 @@ CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
 class TrainConfig(ValidatedModel):
     """Hyper-parameters of a training; None stands for the model's default.
 
-    Every other hyper-parameter of a model is a keyword too, `TrainConfig(epoch=1, logging_steps=10)`; it goes to
-    `extras` and to the platform as it is. What the platform's list of a model does not have is warned of when the
-    training is made, and sent.
+    Every other hyper-parameter of a model is a keyword too, `TrainConfig(epoch=1,
+    logging_steps=10)`; it goes to `extras` and to the platform as it is. What the platform's list
+    of a model does not have is warned of when the training is made, and sent.
 
     Attributes:
         epoch: passes over the data.
         learning_rate: e.g. 3e-4 for LoRA, 3e-5 for full tuning.
         max_seq_len: tokens of one example.
-        peft_type: LoRA, LoRA-GA, ALL (full) or P-tuning; default: LoRA, or what the train mode offers instead.
+        peft_type: LoRA, LoRA-GA, ALL (full) or P-tuning; default: LoRA, or what the train mode
+            offers instead.
         trainset_rate: percent of the data that is held out for validation, 0-100, default 20.
         extras: further hyper-parameters of a model, e.g. {"warmup_ratio": 0.1}.
         sampling_rate: the share of the rows that is used, above 0; 2.0 uses each row twice.
-        corpus_config: data that the platform mixes in: {"copyData", "config": [{"proportion", "corpusType"}]}.
+        corpus_config: data that the platform mixes in: {"copyData", "config": [{"proportion",
+            "corpusType"}]}.
         resource_config: machines of your own: {"resourceId", "nodeNum"}.
     """
 
@@ -81,12 +85,16 @@ class TrainConfig(ValidatedModel):
             try:
                 import yaml  # noqa: PLC0415 - JupyterLab brings it along; only such files need it
             except ImportError:
-                raise InvalidArgumentError(tr("a .yaml file needs the package PyYAML: save it as .json")) from None
+                raise InvalidArgumentError(
+                    tr("a .yaml file needs the package PyYAML: save it as .json")
+                ) from None
             return cls(**yaml.safe_load(text))
         try:
             return cls(**json.loads(text))
         except ValueError as error:
-            raise InvalidArgumentError(tr("{path} is not JSON: {error}", path=path, error=error)) from None
+            raise InvalidArgumentError(
+                tr("{path} is not JSON: {error}", path=path, error=error)
+            ) from None
 
     def __getattr__(self, name: str) -> Any:
         """Return a hyper-parameter that is no field."""
@@ -99,17 +107,21 @@ class TrainConfig(ValidatedModel):
         self.__dict__.update(type(self)(**values).__dict__)
 
     def validate_config(self, train_limit: Mapping[str, Any]) -> bool:
-        """Return whether the values keep limits; what does not is logged. The name is the official SDK's.
+        """Return whether the values keep limits; what does not is logged. The name is the official
+        SDK's.
 
         Args:
-            train_limit: by name (lowest, highest) for a number in an interval, or a list of the allowed values.
+            train_limit: by name (lowest, highest) for a number in an interval, or a list of the
+                allowed values.
         """
         values = {to_snake(name): value for name, value in self.hyper_parameters().items()}
         wrong = []
         for name, value in values.items():
             limit = train_limit.get(name)
             is_interval = isinstance(limit, tuple)
-            if limit is None or not (limit[0] <= value <= limit[1] if is_interval else value in limit):
+            if limit is None or not (
+                limit[0] <= value <= limit[1] if is_interval else value in limit
+            ):
                 wrong.append(f"{name}={value!r}")
         if wrong:
             log.warning(tr("{values}: not within the limits", values=tr(", ").join(wrong)))
@@ -123,12 +135,15 @@ class TrainConfig(ValidatedModel):
 
     def hyper_parameters(self) -> dict[str, Any]:
         """Return the values that are set, under the platform's keys."""
-        fields = {name: getattr(self, name) for name in CONFIG_FIELDS if getattr(self, name) is not None}
+        fields = {
+            name: getattr(self, name) for name in CONFIG_FIELDS if getattr(self, name) is not None
+        }
         return {platform_key(name): value for name, value in (fields | (self.extras or {})).items()}
 
 
 def to_train_config(value: TrainConfig | Mapping[str, Any] | str | None) -> TrainConfig:
-    """Return a config; a dictionary has its fields, or hyper-parameters under either kind of name; a text is a file.
+    """Return a config; a dictionary has its fields, or hyper-parameters under either kind of name;
+    a text is a file.
 
     Raises:
         InvalidArgumentError: it is neither, or a value is wrong.
@@ -139,16 +154,22 @@ def to_train_config(value: TrainConfig | Mapping[str, Any] | str | None) -> Trai
         return TrainConfig.load(value)
     if not isinstance(value, Mapping):
         kind = type(value).__name__
-        raise InvalidArgumentError(tr("train_config is a {kind}: pass a TrainConfig or a dictionary", kind=kind))
+        raise InvalidArgumentError(
+            tr("train_config is a {kind}: pass a TrainConfig or a dictionary", kind=kind)
+        )
     names = {key: to_snake(str(key)) for key in value}
     fields = {name: value[key] for key, name in names.items() if name in TrainConfig.model_fields}
-    extras = {name: value[key] for key, name in names.items() if name not in TrainConfig.model_fields}
+    extras = {
+        name: value[key] for key, name in names.items() if name not in TrainConfig.model_fields
+    }
     extras |= fields.pop("extras", None) or {}
     return TrainConfig(**fields, extras=extras or None)
 
 
 def platform_key(name: str) -> str:
-    """Return the platform's key (camelCase) of a hyper-parameter, written as snake_case or as the key."""
+    """Return the platform's key (camelCase) of a hyper-parameter, written as snake_case or as the
+    key.
+    """
     return to_camel(name) if name == name.lower() else name
 
 
@@ -158,9 +179,13 @@ def resolve_train_type(train_type: str) -> str:
 
 
 def compare_with_offer(
-    train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str = wire.SFT
+    train_type: str,
+    config: TrainConfig,
+    supported: Iterable[wire.SupportedModel],
+    mode: str = wire.SFT,
 ) -> list[str]:
-    """Return what the platform's list does not have of a config, one sentence each; a list may be too old to know it.
+    """Return what the platform's list does not have of a config, one sentence each; a list may be
+    too old to know it.
 
     Args:
         train_type: the model to tune.
@@ -187,7 +212,14 @@ def compare_with_offer(
     scales = supported_scales(supported_model, mode)
     if not scales:
         modes = tr(", ").join(row.train_mode for row in supported_model.support_train_mode)
-        return [tr("{model} has no train mode {mode}: it has {modes}", model=model, mode=mode, modes=modes)]
+        return [
+            tr(
+                "{model} has no train mode {mode}: it has {modes}",
+                model=model,
+                mode=mode,
+                modes=modes,
+            )
+        ]
     scale = next((row for row in scales if row.parameter_scale == config.parameter_scale), None)
     if scale is None:
         text = tr(
@@ -200,14 +232,18 @@ def compare_with_offer(
         return [text]
     label = f"{model} {config.parameter_scale}"
     allowed = {row.key: row for row in scale.support_hyper_parameter_config}
-    texts = [_compare_value(label, key, value, allowed) for key, value in config.hyper_parameters().items()]
+    texts = [
+        _compare_value(label, key, value, allowed)
+        for key, value in config.hyper_parameters().items()
+    ]
     return [text for text in texts if text]
 
 
 def ignored_parameters(
     train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str
 ) -> list[wire.SupportedParameter]:
-    """Return the hyper-parameters of a config's scale that the sandbox does not imitate; none on the platform.
+    """Return the hyper-parameters of a config's scale that the sandbox does not imitate; none on
+    the platform.
 
     Args:
         train_type: the model to tune.
@@ -217,13 +253,16 @@ def ignored_parameters(
     """
     scales = _offered_scales(train_type, supported, mode)
     scale = next((row for row in scales if row.parameter_scale == config.parameter_scale), None)
-    return [row for row in scale.support_hyper_parameter_config if not row.has_effect] if scale else []
+    return (
+        [row for row in scale.support_hyper_parameter_config if not row.has_effect] if scale else []
+    )
 
 
 def describe_ignored_values(
     train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str
 ) -> str:
-    """Return a sentence about the values of a config, other than defaults, that the sandbox does not imitate, or "".
+    """Return a sentence about the values of a config, other than defaults, that the sandbox does
+    not imitate, or "".
 
     The arguments are those of `ignored_parameters`.
     """
@@ -241,7 +280,8 @@ def describe_ignored(names: Iterable[str]) -> str:
 def with_offered_scale(
     train_type: str, config: TrainConfig, supported: Iterable[wire.SupportedModel], mode: str
 ) -> TrainConfig:
-    """Return the config; one without a `peft_type` gets the first that the train mode offers, if LoRA is not offered.
+    """Return the config; one without a `peft_type` gets the first that the train mode offers, if
+    LoRA is not offered.
 
     Args:
         train_type: the model to tune.
@@ -257,8 +297,11 @@ def with_offered_scale(
     return TrainConfig(**{**config.model_dump(), "peft_type": names[0]})
 
 
-def default_config(train_type: str, mode: str, supported: Iterable[wire.SupportedModel]) -> TrainConfig:
-    """Return the platform's defaults for a model and a train mode, those of LoRA where it is offered.
+def default_config(
+    train_type: str, mode: str, supported: Iterable[wire.SupportedModel]
+) -> TrainConfig:
+    """Return the platform's defaults for a model and a train mode, those of LoRA where it is
+    offered.
 
     Args:
         train_type: the model to tune.
@@ -280,19 +323,35 @@ def default_config(train_type: str, mode: str, supported: Iterable[wire.Supporte
                 names=names,
             )
         )
-    scale = next((row for row in available_scales if row.parameter_scale == "LoRA"), available_scales[0])
-    values = {row.key: row.default for row in scale.support_hyper_parameter_config if row.default is not None}
-    fields = {name: values.pop(to_camel(name)) for name in CONFIG_FIELDS if to_camel(name) in values}
+    scale = next(
+        (row for row in available_scales if row.parameter_scale == "LoRA"), available_scales[0]
+    )
+    values = {
+        row.key: row.default
+        for row in scale.support_hyper_parameter_config
+        if row.default is not None
+    }
+    fields = {
+        name: values.pop(to_camel(name)) for name in CONFIG_FIELDS if to_camel(name) in values
+    }
     return TrainConfig(**fields, peft_type=scale.parameter_scale, extras=values or None)
 
 
-def find_supported_model(model: str, supported: Iterable[wire.SupportedModel]) -> wire.SupportedModel | None:
-    """Return the platform's description of a model, by its present name; None where it is not listed."""
+def find_supported_model(
+    model: str, supported: Iterable[wire.SupportedModel]
+) -> wire.SupportedModel | None:
+    """Return the platform's description of a model, by its present name; None where it is not
+    listed.
+    """
     return next((row for row in supported if row.model.lower() == model.lower()), None)
 
 
-def _offered_scales(train_type: str, supported: Iterable[wire.SupportedModel], mode: str) -> list[wire.SupportedScale]:
-    """Return the parameter scales of a model in a train mode; none where the platform does not list it."""
+def _offered_scales(
+    train_type: str, supported: Iterable[wire.SupportedModel], mode: str
+) -> list[wire.SupportedScale]:
+    """Return the parameter scales of a model in a train mode; none where the platform does not list
+    it.
+    """
     model = find_supported_model(resolve_train_type(train_type), supported)
     return supported_scales(model, mode) if model else []
 
@@ -312,11 +371,14 @@ _TYPE_WORDS = {
 
 
 def _has_type(value: Any, row: wire.SupportedParameter) -> bool:
-    """Return whether a value has the type of a hyper-parameter; a type that is not known has any."""
+    """Return whether a value has the type of a hyper-parameter; a type that is not known has
+    any.
+    """
     if row.check_type == "mult_choice" or row.type not in _TYPE_WORDS:
         return True
     if row.type == "string":
-        return isinstance(value, (str, bool))  # the choices "True" and "False" are written as booleans, too
+        # the choices "True" and "False" are written as booleans, too
+        return isinstance(value, (str, bool))
     if row.type == "boolean":
         return isinstance(value, bool) or value in {"True", "False", "true", "false"}
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -324,7 +386,9 @@ def _has_type(value: Any, row: wire.SupportedParameter) -> bool:
     return math.isfinite(value) and (row.type == "float" or value % 1 == 0)
 
 
-def _compare_value(label: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]) -> str:
+def _compare_value(
+    label: str, key: str, value: Any, allowed: dict[str, wire.SupportedParameter]
+) -> str:
     """Return how a hyper-parameter differs from the platform's list, "" where it does not.
 
     Raises:
@@ -335,18 +399,32 @@ def _compare_value(label: str, key: str, value: Any, allowed: dict[str, wire.Sup
         if hint := did_you_mean(name, map(to_snake, allowed)):
             return tr("{model} has no hyper-parameter {name}", model=label, name=name) + hint
         names = tr(", ").join(map(to_snake, allowed))
-        return tr("{model} has no hyper-parameter {name}: it has {names}", model=label, name=name, names=names)
+        return tr(
+            "{model} has no hyper-parameter {name}: it has {names}",
+            model=label,
+            name=name,
+            names=names,
+        )
     row = allowed[key]
     field = f"{name}={value!r}"
     if not _has_type(value, row):
         kind = tr(_TYPE_WORDS[row.type])
         raise InvalidArgumentError(
-            tr("{field} has the wrong type for {model}: it is {kind}", field=field, model=label, kind=kind)
+            tr(
+                "{field} has the wrong type for {model}: it is {kind}",
+                field=field,
+                model=label,
+                kind=kind,
+            )
         )
     if row.check_type == "range" and len(row.check_value) == 2:
         low, high = row.check_value
         text = tr(
-            "{field} is out of range for {model}: it is {low} to {high}", field=field, model=label, low=low, high=high
+            "{field} is out of range for {model}: it is {low} to {high}",
+            field=field,
+            model=label,
+            low=low,
+            high=high,
         )
         return "" if low <= value <= high else text
     is_list = isinstance(value, list)
@@ -354,4 +432,9 @@ def _compare_value(label: str, key: str, value: Any, allowed: dict[str, wire.Sup
     if not row.check_value or (is_valid and is_list == (row.check_type == "mult_choice")):
         return ""
     offered = tr(", ").join(map(str, row.check_value))
-    return tr("{field} is not offered by {model}: choose {offered}", field=field, model=label, offered=offered)
+    return tr(
+        "{field} is not offered by {model}: choose {offered}",
+        field=field,
+        model=label,
+        offered=offered,
+    )

@@ -16,7 +16,9 @@ class ActionState(StrEnum):
 
 
 class FinetuneStatus(StrEnum):
-    """Status of a fine-tuning, from the current action and its state; the values are stored on disk."""
+    """Status of a fine-tuning, from the current action and its state; the values are stored on
+    disk.
+    """
 
     Unknown = "Unknown"
     DatasetLoading = "DatasetLoading"
@@ -50,9 +52,11 @@ class PeftType(StrEnum):
 _STATUSES_BY_STAGE = {
     "dataset": "DatasetLoading DatasetLoading DatasetLoaded DatasetLoadFailed DatasetLoadStopped",
     "train": "Created Training TrainFinished TrainFailed TrainStopped",
-    "publish": "ModelPublishing ModelPublishing ModelPublished ModelPublishFailed ModelPublishFailed",
+    "publish": "ModelPublishing ModelPublishing ModelPublished ModelPublishFailed "
+    "ModelPublishFailed",
     "deploy": "Created Deploying Deployed DeployFailed DeployStopped",
-    "evaluate": "EvaluationCreated EvaluationRunning EvaluationFinished EvaluationFailed EvaluationStopped",
+    "evaluate": "EvaluationCreated EvaluationRunning EvaluationFinished EvaluationFailed "
+    "EvaluationStopped",
 }
 """The status at each state of a stage's action, in the order of `ActionState`."""
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .consts import ActionState
 
@@ -13,7 +13,9 @@ log = logging.getLogger("qfnb.trainer")
 
 
 class ActionName(str):
-    """Name of an action's class; as in the official SDK, it equals the class and has a `__name__`."""
+    """Name of an action's class; as in the official SDK, it equals the class and has a
+    `__name__`.
+    """
 
     __slots__ = ()
     __hash__ = str.__hash__
@@ -60,7 +62,14 @@ class Event:
         action_class: str = "",
         at: float | None = None,
     ) -> None:
-        values = (action_id, state, description, data, ActionName(action_class), time.time() if at is None else at)
+        values = (
+            action_id,
+            state,
+            description,
+            data,
+            ActionName(action_class),
+            time.time() if at is None else at,
+        )
         for name, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, name, value)
 
@@ -68,8 +77,8 @@ class Event:
 class EventHandler:
     """Override `dispatch` in a subclass to receive every event.
 
-    It is called on the thread that runs the pipeline, so it may block; an exception that it raises is logged
-    and does not stop the training.
+    It is called on the thread that runs the pipeline, so it may block; an exception that it raises
+    is logged and does not stop the training.
     """
 
     def dispatch(self, event: Event) -> None:
@@ -77,7 +86,9 @@ class EventHandler:
 
 
 class HandlerCalls:
-    """Calls event handlers; the first exception of each is logged with its traceback, later ones are counted."""
+    """Calls event handlers; the first exception of each is logged with its traceback, later ones
+    are counted.
+    """
 
     def __init__(self) -> None:
         self._failures: dict[int, tuple[EventHandler, int]] = {}
@@ -102,7 +113,9 @@ class HandlerCalls:
         """Log how often each handler failed that did so more than once, and forget it."""
         for handler, failures in self._failures.values():
             if failures > 1:
-                log.warning(tr("{handler} failed on {count} events", handler=repr(handler), count=failures))
+                log.warning(
+                    tr("{handler} failed on {count} events", handler=repr(handler), count=failures)
+                )
         self._failures.clear()
 
 
@@ -111,7 +124,8 @@ def validate_handler(handler: EventHandler | None) -> None:
     if handler is not None and not callable(getattr(handler, "dispatch", None)):
         raise InvalidArgumentError(
             tr(
-                "event_handler={handler}: it has no method dispatch(event); give an object of a class that is "
+                "event_handler={handler}: it has no method dispatch(event); give an object of a "
+                "class that is "
                 "derived from qfnb.trainer.event.EventHandler and has one",
                 handler=repr(handler),
             )

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
-from .._language import tr
-from .._text import did_you_mean
+from ..base.language import tr
+from ..base.text import did_you_mean
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
@@ -30,10 +30,12 @@ class LLMFinetune(StoredTrainer):
     """Fine-tune a language model.
 
     Args:
-        train_type: the model to tune, e.g. ERNIE-4.5-Turbo-128K, or its older name in the seeds; a model that the
-            platform does not list is tried too, with a warning.
-        dataset: a `Dataset`, a `ds-...` id, the path of a data file, a list of these, or a `DatasetConfig`.
-        train_config: hyper-parameters, a dictionary of them, or a file; default: the model's own defaults.
+        train_type: the model to tune, e.g. ERNIE-4.5-Turbo-128K, or its older name in the seeds; a
+            model that the platform does not list is tried too, with a warning.
+        dataset: a `Dataset`, a `ds-...` id, the path of a data file, a list of these, or a
+            `DatasetConfig`.
+        train_config: hyper-parameters, a dictionary of them, or a file; default: the model's own
+            defaults.
         deploy_config: deploy the model afterwards; default: stop after publishing.
         event_handler: receives every event.
         base_model: ignored; the platform derives it from `train_type`.
@@ -47,14 +49,18 @@ class LLMFinetune(StoredTrainer):
         previous_step: the step of one of its checkpoints; default: the last.
         model_not_publish: stop after the training.
         model_name: name of the published model; default m_<task_id>.
-        train_mode: SFT, PostPretrain, DPO, KTO, or another one of the platform; default: that of the class.
-        **kwargs: the official SDK's `corpus_config`, `resource_config`, `sampling_rate`, `eval_split_ratio`, ...
+        train_mode: SFT, PostPretrain, DPO, KTO, or another one of the platform; default: that of
+            the class.
+        **kwargs: the official SDK's `corpus_config`, `resource_config`, `sampling_rate`,
+            `eval_split_ratio`, ...
 
-    The constructor reads the ranges of the hyper-parameters from the platform, at most once an hour, and warns in one
-    line of what they do not have; it is sent all the same, and the platform decides.
+    The constructor reads the ranges of the hyper-parameters from the platform, at most once an
+    hour, and warns in one line of what they do not have; it is sent all the same, and the platform
+    decides.
 
     Raises:
-        InvalidArgumentError: the dataset is wrong, or a hyper-parameter has the wrong type; nothing was started.
+        InvalidArgumentError: the dataset is wrong, or a hyper-parameter has the wrong type; nothing
+            was started.
 
     Source: seed 004 (LLMFinetune).
     """
@@ -90,9 +96,12 @@ class LLMFinetune(StoredTrainer):
         sources = load_sources(dataset_bos_path or dataset)
         trainer_class = TRAINER_CLASSES.get(self.train_mode)
         for data, _ in sources:
-            if trainer_class and isinstance(data, Dataset) and data.is_fetched:  # the platform checks others itself
+            # the platform checks others itself
+            if trainer_class and isinstance(data, Dataset) and data.is_fetched:
                 trainer_class.validate_schema(data)
-        previous_id = previous_task(previous_task_id, previous_trainer, previous_model, previous_step)
+        previous_id = previous_task(
+            previous_task_id, previous_trainer, previous_model, previous_step
+        )
         train_type = train_type or model_of_task(previous_id)
         config = fit_to_offer(train_type, config, self.train_mode)
         train = actions.TrainAction(
@@ -109,7 +118,10 @@ class LLMFinetune(StoredTrainer):
         steps: builtins.list[BaseAction] = [load, train]
         if model_not_publish and (deploy_config or evaluators):
             raise InvalidArgumentError(
-                tr("model_not_publish=True: a model that is not published can be neither deployed nor evaluated")
+                tr(
+                    "model_not_publish=True: a model that is not published can be neither "
+                    "deployed nor evaluated"
+                )
             )
         steps += [] if model_not_publish else [actions.ModelPublishAction(model_name=model_name)]
         steps += [actions.DeployAction(deploy_config)] if deploy_config else []
@@ -121,14 +133,20 @@ class LLMFinetune(StoredTrainer):
         """Raise unless the train mode learns from rows of the dataset's kind.
 
         Raises:
-            InvalidArgumentError: names the kind of the rows, and the kinds that the train mode needs.
+            InvalidArgumentError: names the kind of the rows, and the kinds that the train mode
+                needs.
         """
         if (actual := dataset.schema) in cls.schemas:
             return
         kinds = " / ".join(schema.title for schema in cls.schemas)
         if actual.columns:
             raise InvalidArgumentError(
-                tr("{mode} needs {kinds}: these rows are {kind}", mode=cls.train_mode, kinds=kinds, kind=actual.title)
+                tr(
+                    "{mode} needs {kinds}: these rows are {kind}",
+                    mode=cls.train_mode,
+                    kinds=kinds,
+                    kind=actual.title,
+                )
             )
         columns = [*map(str, dataset.rows[0])]  # a table of any columns
         error = InvalidArgumentError(
@@ -153,19 +171,23 @@ class LLMFinetune(StoredTrainer):
         deploy_config: DeployConfig | None = None,
         dataset: DataSource = None,
     ) -> Self:
-        """Return the trainer of a training that was started elsewhere: in another kernel, or in the console.
+        """Return the trainer of a training that was started elsewhere: in another kernel, or in the
+        console.
 
-        Its progress is the platform's present one, or the stored one where there is no quick answer. `start()` then
+        Its progress is the platform's present one, or the stored one where there is no quick
+        answer. `start()` then
         continues it: it polls the run, and runs the steps that have not run yet.
 
         Args:
             key: `run-...` of this computer, or `task-...` of the platform.
             event_handler: receives every event.
             deploy_config: deploy the model afterwards.
-            dataset: the rows, where the kernel that started the training ended before it uploaded them.
+            dataset: the rows, where the kernel that started the training ended before it uploaded
+                them.
 
         Raises:
-            InvalidArgumentError: `key` does not look like an id, or neither this computer nor the platform has it.
+            InvalidArgumentError: `key` does not look like an id, or neither this computer nor the
+                platform has it.
         """
         run = run_store.find_run(key)
         if run is None:
@@ -181,8 +203,14 @@ class LLMFinetune(StoredTrainer):
 
     @classmethod
     def load(cls, id: str | None = None, file: str | Path | None = None, **options: Any) -> Self:  # noqa: A002
-        """Return the trainer with an id, as `attach` does, or the one that `save` wrote to a file."""
-        return cls.loads(Path(file).read_bytes()) if file is not None else cls.attach(str(id), **options)
+        """Return the trainer with an id, as `attach` does, or the one that `save` wrote to a
+        file.
+        """
+        return (
+            cls.loads(Path(file).read_bytes())
+            if file is not None
+            else cls.attach(str(id), **options)
+        )
 
     @classmethod
     def list(cls) -> builtins.list[Self]:
@@ -194,38 +222,54 @@ class LLMFinetune(StoredTrainer):
 
         Args:
             model_name: default m_<task_id>, of a checkpoint m_<task_id>_<step>.
-            step: the step of a checkpoint, or "best" for the lowest validation loss; default: the last.
+            step: the step of a checkpoint, or "best" for the lowest validation loss; default: the
+                last.
 
         Raises:
-            InvalidArgumentError: it is published already, has no such checkpoint, or an earlier step failed.
+            InvalidArgumentError: it is published already, has no such checkpoint, or an earlier
+                step failed.
         """
         return self._append_actions(
-            [actions.ModelPublishAction(model_name=model_name, step=resolve_step(step, self.progress.points))]
+            [
+                actions.ModelPublishAction(
+                    model_name=model_name, step=resolve_step(step, self.progress.points)
+                )
+            ]
         )
 
-    def deploy(self, deploy_config: DeployConfig | None = None, *, step: CheckpointStep = None) -> Self:
-        """Deploy the model, published first if necessary: at once, or after the steps that are running.
+    def deploy(
+        self, deploy_config: DeployConfig | None = None, *, step: CheckpointStep = None
+    ) -> Self:
+        """Deploy the model, published first if necessary: at once, or after the steps that are
+        running.
 
         Args:
             deploy_config: default: 1 replica for 1 hour.
             step: as for `publish`; default: what was published last.
 
         Raises:
-            InvalidArgumentError: it is deployed already, has no such checkpoint, or an earlier step failed.
+            InvalidArgumentError: it is deployed already, has no such checkpoint, or an earlier step
+                failed.
         """
         publishing = actions.publishing_actions(self.ppls[0].actions, step, self.progress.points)
-        return self._append_actions([*publishing, actions.DeployAction(deploy_config or DeployConfig())])
+        return self._append_actions(
+            [*publishing, actions.DeployAction(deploy_config or DeployConfig())]
+        )
 
-    def evaluate(self, eval_dataset: Dataset, evaluators: Sequence[Any], *, step: CheckpointStep = None) -> Self:
+    def evaluate(
+        self, eval_dataset: Dataset, evaluators: Sequence[Any], *, step: CheckpointStep = None
+    ) -> Self:
         """Score the model, published first if necessary; `output["eval_res"]` is the report.
 
         Args:
             eval_dataset: rows with prompt and response that the model was not trained on.
-            evaluators: see `EvaluateAction`; without a service the platform answers by batch inference.
+            evaluators: see `EvaluateAction`; without a service the platform answers by batch
+                inference.
             step: as for `deploy`.
 
         Raises:
-            InvalidArgumentError: it is evaluated already, has no such checkpoint, or an earlier step failed.
+            InvalidArgumentError: it is evaluated already, has no such checkpoint, or an earlier
+                step failed.
         """
         publishing = actions.publishing_actions(self.ppls[0].actions, step, self.progress.points)
         return self._append_actions([*publishing, actions.EvaluateAction(eval_dataset, evaluators)])
@@ -238,7 +282,9 @@ class LLMFinetune(StoredTrainer):
     def dumps(self) -> bytes:
         """Return the training as UTF-8 JSON: ids, steps and progress; neither rows nor API keys."""
         self.save(durable=False)
-        return json.dumps({"qfnb": 1, "type": "Trainer", **self._run.facts}, ensure_ascii=False).encode()
+        return json.dumps(
+            {"qfnb": 1, "type": "Trainer", **self._run.facts}, ensure_ascii=False
+        ).encode()
 
     @classmethod
     def loads(cls, data: bytes) -> Self:
@@ -252,7 +298,9 @@ class LLMFinetune(StoredTrainer):
             assert facts["type"] == "Trainer"
             assert isinstance(facts["id"], str)
         except (ValueError, KeyError, TypeError, AssertionError, RecursionError):
-            raise InvalidArgumentError(tr("these bytes are not a training written by dumps()")) from None
+            raise InvalidArgumentError(
+                tr("these bytes are not a training written by dumps()")
+            ) from None
         stored_run = run_store.find_run(facts["id"])
         return cls._from_record(stored_run or run_store.RunRecord(facts["id"], facts), None, None)
 
@@ -265,26 +313,35 @@ class PostPretrain(LLMFinetune):
 
 
 class DPO(LLMFinetune):
-    """Tune a model on preferences, rows of prompt, chosen and rejected; arguments as for `LLMFinetune`."""
+    """Tune a model on preferences, rows of prompt, chosen and rejected; arguments as for
+    `LLMFinetune`.
+    """
 
     train_mode = wire.DPO
     schemas: ClassVar[tuple[Schema, ...]] = (PREFERENCE, SORTED)
 
 
 class KTO(LLMFinetune):
-    """Tune a model on answers that were judged one by one, rows of prompt and chosen or rejected, or of both."""
+    """Tune a model on answers that were judged one by one, rows of prompt and chosen or rejected,
+    or of both.
+    """
 
     train_mode = wire.KTO
     schemas: ClassVar[tuple[Schema, ...]] = (FEEDBACK, PREFERENCE, SORTED)
 
 
 TRAINER_CLASSES: Final[dict[str, type[LLMFinetune]]] = {
-    trainer_class.train_mode: trainer_class for trainer_class in (LLMFinetune, PostPretrain, DPO, KTO)
+    trainer_class.train_mode: trainer_class
+    for trainer_class in (LLMFinetune, PostPretrain, DPO, KTO)
 }
 """The trainer of each train mode."""
 
 
 def _describe_unknown(key: str) -> str:
-    stored = [str(run.facts.get(name) or "") for run in run_store.list_runs() for name in ("id", "task_id")]
+    stored = [
+        str(run.facts.get(name) or "")
+        for run in run_store.list_runs()
+        for name in ("id", "task_id")
+    ]
     hint = did_you_mean(key, stored) or tr("; `%qftrain list` shows those of this computer")
     return tr("neither this computer nor the platform has a training {key}", key=key) + hint

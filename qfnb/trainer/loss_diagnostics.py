@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final, Literal, NamedTuple
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..wire.finetune_v2 import Checkpoint
 
@@ -16,19 +16,27 @@ MIN_POINTS: Final = 9
 """Points that a trend needs at least."""
 
 FLAT_RATIO: Final = 0.98
-"""Median loss of the last third over that of the first third, above which the loss has not fallen."""
+"""Median loss of the last third over that of the first third, above which the loss has not
+fallen.
+"""
 
 DIVERGED_RATIO: Final = 1.5
 """Last smoothed loss over the lowest one, from which the loss has diverged."""
 
 MIN_RISE: Final = 0.05
-"""Rise of the smoothed loss, as a share of its first value, below which it is noise: 0.004 to 0.008 after 3.6."""
+"""Rise of the smoothed loss, as a share of its first value, below which it is noise: 0.004 to 0.008
+after 3.6.
+"""
 
 OVERFITTED_RATIO: Final = 1.1
-"""Last validation loss over the lowest one, from which it is overfitting while the training loss still falls."""
+"""Last validation loss over the lowest one, from which it is overfitting while the training loss
+still falls.
+"""
 
 STALE_RATIO: Final = 0.5
-"""Last training loss over that at the lowest validation loss, below which a level validation loss is overfitting."""
+"""Last training loss over that at the lowest validation loss, below which a level validation loss
+is overfitting.
+"""
 
 SMOOTHING_WEIGHT: Final = 0.8
 
@@ -51,7 +59,8 @@ class LossPoint:
     Attributes:
         epoch: passes over the data so far, None where the platform counts steps only.
         rewards: of a training on preferences: chosen, rejected, margins, accuracies.
-        is_kept: whether the weights are kept, so that they can be published; None where the platform does not say.
+        is_kept: whether the weights are kept, so that they can be published; None where the
+            platform does not say.
     """
 
     step: int
@@ -64,7 +73,9 @@ class LossPoint:
 
     @classmethod
     def from_checkpoint(cls, row: Checkpoint) -> LossPoint:
-        """Return a checkpoint of the platform, or of the sandbox with its further fields, as a point."""
+        """Return a checkpoint of the platform, or of the sandbox with its further fields, as a
+        point.
+        """
         extra = row.model_extra or {}
         return cls(
             row.step,
@@ -89,13 +100,21 @@ class LossPoint:
 
 
 def best_checkpoint(points: Sequence[LossPoint]) -> LossPoint | None:
-    """Return the point with the lowest validation loss of those that can be published, None without such a point."""
-    candidates = [point for point in points if point.validation_loss is not None and point.is_kept is not False]
+    """Return the point with the lowest validation loss of those that can be published, None without
+    such a point.
+    """
+    candidates = [
+        point
+        for point in points
+        if point.validation_loss is not None and point.is_kept is not False
+    ]
     return min(candidates, key=lambda point: point.validation_loss or 0.0, default=None)
 
 
 def checkpoint_rows(points: Sequence[LossPoint]) -> list[dict[str, Any]]:
-    """Return the points as rows of a table, with a column for each reward, and which one is the best."""
+    """Return the points as rows of a table, with a column for each reward, and which one is the
+    best.
+    """
     best = best_checkpoint(points)
     return [
         {name: value for name, value in vars(point).items() if name != "rewards"}
@@ -116,25 +135,38 @@ def resolve_step(step: CheckpointStep, points: Sequence[LossPoint]) -> int | Non
     if step == "best":
         if (best := best_checkpoint(points)) is None:
             raise InvalidArgumentError(
-                tr("step='best': no checkpoint has a validation loss; hold out rows with `trainset_rate`")
+                tr(
+                    "step='best': no checkpoint has a validation loss; hold out rows with "
+                    "`trainset_rate`"
+                )
             )
         step = best.step
     if isinstance(step, bool) or not isinstance(step, int):
         raise InvalidArgumentError(
-            tr("step={value}: pass the step of a checkpoint, a whole number, or 'best'", value=repr(step))
+            tr(
+                "step={value}: pass the step of a checkpoint, a whole number, or 'best'",
+                value=repr(step),
+            )
         )
     kept = [point.step for point in points if point.is_kept is not False]
     if points and step not in kept:
         steps = tr(", ").join(map(str, kept))
         raise InvalidArgumentError(
-            tr("step={step}: there is no such checkpoint; the checkpoints are {steps}", step=step, steps=steps)
+            tr(
+                "step={step}: there is no such checkpoint; the checkpoints are {steps}",
+                step=step,
+                steps=steps,
+            )
         )
     return None if points and step == points[-1].step else step
 
 
 def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) -> list[float]:
-    """Return the exponential moving average, corrected for its start; `weight` 0-1, 0 smooths nothing."""
-    averages, mean = [], 0.0
+    """Return the exponential moving average, corrected for its start; `weight` 0-1, 0 smooths
+    nothing.
+    """
+    averages = []
+    mean = 0.0
     for number, value in enumerate(values, 1):
         mean = weight * mean + (1 - weight) * value
         averages.append(mean / (1 - weight**number))
@@ -144,10 +176,20 @@ def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) ->
 def diagnose_loss(points: Sequence[LossPoint]) -> list[Hint]:
     """Return the problems of a curve."""
     losses = [point.training_loss for point in points]
-    if non_finite := next((point for point in points if not math.isfinite(point.training_loss)), None):
-        problem = tr("The loss is {loss} at step {step}.", loss=non_finite.training_loss, step=non_finite.step)
+    if non_finite := next(
+        (point for point in points if not math.isfinite(point.training_loss)), None
+    ):
+        problem = tr(
+            "The loss is {loss} at step {step}.",
+            loss=non_finite.training_loss,
+            step=non_finite.step,
+        )
         return [Hint(problem, tr("The learning rate may be too high."))]
-    hints = (_describe_divergence(points, losses), _describe_plateau(losses), _describe_overfitting(points))
+    hints = (
+        _describe_divergence(points, losses),
+        _describe_plateau(losses),
+        _describe_overfitting(points),
+    )
     return [hint for hint in hints if hint is not None]
 
 
@@ -156,7 +198,9 @@ def _describe_divergence(points: Sequence[LossPoint], losses: Sequence[float]) -
         return None
     curve = moving_average(losses)
     lowest = min(range(len(curve)), key=curve.__getitem__)
-    if curve[lowest] <= 0 or curve[-1] < max(DIVERGED_RATIO * curve[lowest], curve[lowest] + MIN_RISE * curve[0]):
+    if curve[lowest] <= 0 or curve[-1] < max(
+        DIVERGED_RATIO * curve[lowest], curve[lowest] + MIN_RISE * curve[0]
+    ):
         return None
     problem = tr(
         "The loss diverges: smoothed, it rose from {lowest} at step {step} to {last}.",
@@ -179,11 +223,15 @@ def _describe_plateau(losses: Sequence[float]) -> Hint | None:
         first=f"{first_median:.3f}",
         last=f"{last_median:.3f}",
     )
-    return Hint(problem, tr("The learning rate may be too low, or the data may not be what you expect."))
+    return Hint(
+        problem, tr("The learning rate may be too low, or the data may not be what you expect.")
+    )
 
 
 def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
-    held_out = [(point, point.validation_loss) for point in points if point.validation_loss is not None]
+    held_out = [
+        (point, point.validation_loss) for point in points if point.validation_loss is not None
+    ]
     if len(held_out) < MIN_POINTS // 3:
         return None
     best, lowest_loss = min(held_out, key=lambda pair: pair[1])
@@ -191,7 +239,8 @@ def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
     remedy = tr("Train for fewer epochs or on more data, or publish checkpoint ★.")
     if _is_stale(points, best, point, last_loss):
         problem = tr(
-            "It overfits: the validation loss is {last} and has not fallen since step {step}, while the training loss "
+            "It overfits: the validation loss is {last} and has not fallen since step {step}, "
+            "while the training loss "
             "fell to {training}.",
             last=f"{last_loss:.3f}",
             step=best.step,
@@ -201,7 +250,8 @@ def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
     if last_loss < OVERFITTED_RATIO * lowest_loss or point.training_loss >= best.training_loss:
         return None
     problem = tr(
-        "It overfits: the validation loss rose from {lowest} at step {step} to {last}, while the training loss fell.",
+        "It overfits: the validation loss rose from {lowest} at step {step} to {last}, while the "
+        "training loss fell.",
         lowest=f"{lowest_loss:.3f}",
         step=best.step,
         last=f"{last_loss:.3f}",
@@ -209,9 +259,16 @@ def _describe_overfitting(points: Sequence[LossPoint]) -> Hint | None:
     return Hint(problem, remedy)
 
 
-def _is_stale(points: Sequence[LossPoint], best: LossPoint, last: LossPoint, validation_loss: float) -> bool:
-    """Return whether the validation loss is level, well above the training loss, which fell to less than half since."""
-    is_level = validation_loss < OVERFITTED_RATIO * (best.validation_loss or 0.0) and 2 * best.step < last.step
+def _is_stale(
+    points: Sequence[LossPoint], best: LossPoint, last: LossPoint, validation_loss: float
+) -> bool:
+    """Return whether the validation loss is level, well above the training loss, which fell to less
+    than half since.
+    """
+    is_level = (
+        validation_loss < OVERFITTED_RATIO * (best.validation_loss or 0.0)
+        and 2 * best.step < last.step
+    )
     gap = validation_loss - last.training_loss
     has_learned = last.training_loss < STALE_RATIO * best.training_loss
     return is_level and has_learned and gap > MIN_RISE * points[0].training_loss

@@ -15,7 +15,9 @@ from .offer import read_offer
 
 
 class TrainLimit(dict[str, Any]):
-    """The limits of hyper-parameters by name: [lowest, highest], or the values that are offered; also attributes."""
+    """The limits of hyper-parameters by name: [lowest, highest], or the values that are offered;
+    also attributes.
+    """
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -24,7 +26,9 @@ class TrainLimit(dict[str, Any]):
             raise AttributeError(name) from None
 
     def __or__(self, other: Mapping[str, Any]) -> Self:  # type: ignore[override] # values of the first one win
-        return type(self)({**other, **{name: limit for name, limit in self.items() if limit is not None}})
+        return type(self)(
+            {**other, **{name: limit for name, limit in self.items() if limit is not None}}
+        )
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ class ModelInfo:
 
 
 def get_trainer_model_list(train_mode: str) -> dict[str, ModelInfo]:
-    """Return the models that the platform tunes in a mode (SFT, PostPretrain, DPO or KTO), by name."""
+    """Return the models that the platform tunes in a mode (SFT, PostPretrain, DPO or KTO), by
+    name.
+    """
     infos = (_to_info(row, str(train_mode)) for row in read_offer())
     return {info.model: info for info in infos if info.support_peft_types}
 

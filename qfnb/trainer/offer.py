@@ -1,22 +1,32 @@
-"""The platform's offer of fine-tuning: models, train modes, ranges; read from the platform, and never required."""
+"""The platform's offer of fine-tuning: models, train modes, ranges; read from the platform, and
+never required.
+"""
 
 import logging
 import time
 from typing import Final
 
 from .. import connect
-from .._language import tr
 from .._notices import warn_once
+from ..base.language import tr
 from ..errors import APIError, RequestError
 from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire
-from .configs import TrainConfig, compare_with_offer, describe_ignored_values, find_supported_model, with_offered_scale
+from .configs import (
+    TrainConfig,
+    compare_with_offer,
+    describe_ignored_values,
+    find_supported_model,
+    with_offered_scale,
+)
 
 MAX_AGE_S: Final = 3600.0
 """Seconds for which an offer is used again."""
 
 DEFAULT_MODEL: Final = "ERNIE-4.5-Turbo-128K"
-"""A model that is offered for tuning and answers today; the seeds name ERNIE-Speed-8K, which ended on 2026-01-27."""
+"""A model that is offered for tuning and answers today; the seeds name ERNIE-Speed-8K, which ended
+on 2026-01-27.
+"""
 
 Offer = tuple[wire.SupportedModel, ...]
 
@@ -26,7 +36,8 @@ _offers: dict[str, tuple[float, Offer]] = {}
 
 
 def read_offer(*, max_age_s: float = MAX_AGE_S, must_answer: bool = False) -> Offer:
-    """Return the models that can be tuned; () where the platform does not tell, and has not told before.
+    """Return the models that can be tuned; () where the platform does not tell, and has not told
+    before.
 
     Args:
         max_age_s: seconds for which an earlier answer is used, default an hour; 0 to ask again.
@@ -52,7 +63,9 @@ def read_offer(*, max_age_s: float = MAX_AGE_S, must_answer: bool = False) -> Of
 
 
 def default_model() -> str:
-    """Return the model that is tuned where none is named: DEFAULT_MODEL, or the first one if it is not offered."""
+    """Return the model that is tuned where none is named: DEFAULT_MODEL, or the first one if it is
+    not offered.
+    """
     offer = read_offer()
     if not offer or find_supported_model(DEFAULT_MODEL, offer):
         return DEFAULT_MODEL
@@ -67,8 +80,8 @@ def cached_model_names() -> list[str]:
 def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig:
     """Return a config, with the parameter scale that the offer has where none is named.
 
-    What the offer does not have is warned of in one line, and the platform judges it; before that, the offer is read
-    anew.
+    What the offer does not have is warned of in one line, and the platform judges it; before that,
+    the offer is read anew.
 
     Args:
         train_type: the model to tune.

@@ -31,7 +31,8 @@ _CONSOLE_MODES = {wire.POST_PRETRAIN: "postPretrain", wire.DPO: "dpo"}
 
 @dataclass(frozen=True)
 class Stage:
-    """One action of the pipeline: dataset, train, publish, deploy or evaluate; times in Unix seconds.
+    """One action of the pipeline: dataset, train, publish, deploy or evaluate; times in Unix
+    seconds.
 
     The names of the fields, here and below, are stored on disk.
     """
@@ -66,7 +67,8 @@ class TrainingProgress:
         points: the loss curve so far.
         marks: the times at which the percent changed; in the sandbox since the first loss.
         run_state: the platform's own word for the run's state.
-        job_name, train_mode, parameter_scale: what the platform calls it, SFT or another mode, LoRA or another scale.
+        job_name, train_mode, parameter_scale: what the platform calls it, SFT or another mode, LoRA
+        or another scale.
         stop_error: why the platform did not stop the run, "" where it did or was not asked to.
         offline_since: since when the platform has not answered, None while it does.
         error: message of the error that ended the training, "" for none.
@@ -146,12 +148,16 @@ class TrainingProgress:
 
     def with_event(self, event: Event) -> TrainingProgress:
         """Return the progress after one more event."""
-        started = replace(self, started_at=self.started_at or event.time, message=event.description or "")
+        started = replace(
+            self, started_at=self.started_at or event.time, message=event.description or ""
+        )
         if event.action_class == "Pipeline":
             ended = event.action_state in {ActionState.Done, ActionState.Error, ActionState.Stopped}
             return replace(started, ended_at=event.time if ended else None)
         stage = STAGE_BY_ACTION.get(event.action_class, event.action_class)
-        updated = _with_ids(_with_log_line(_with_stage(started, stage, event), stage, event), event.data)
+        updated = _with_ids(
+            _with_log_line(_with_stage(started, stage, event), stage, event), event.data
+        )
         answer = event.data.get("result") if isinstance(event.data, Mapping) else None
         if stage == "train" and isinstance(answer, Mapping):
             return _with_poll(updated, answer, event.time)
@@ -163,7 +169,9 @@ class TrainingProgress:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TrainingProgress:
-        """Return the progress that `to_json` returned; unknown fields, of another version, are ignored."""
+        """Return the progress that `to_json` returned; unknown fields, of another version, are
+        ignored.
+        """
         field_names = {field.name for field in fields(cls)}
         values = {name: item for name, item in value.items() if name in field_names}
         for name, record_class in (("stages", Stage), ("points", LossPoint), ("log", LogLine)):
@@ -179,10 +187,13 @@ def _from_row(record_class: Any, row: Mapping[str, Any]) -> Any:
 
 
 def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> TrainingProgress:
-    state, detail = event.action_state, event.description or ""
+    state = event.action_state
+    detail = event.description or ""
     until = None if state in {ActionState.Preceding, ActionState.Running} else event.time
     stages = tuple(
-        Stage(stage_name, state, detail, stage.since or event.time, until) if stage.name == stage_name else stage
+        Stage(stage_name, state, detail, stage.since or event.time, until)
+        if stage.name == stage_name
+        else stage
         for stage in progress.stages
     )
     status: str = STATUS.get((stage_name, state), progress.status)
@@ -201,7 +212,9 @@ def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> Tr
 
 def _with_log_line(progress: TrainingProgress, stage: str, event: Event) -> TrainingProgress:
     facts = event.data if isinstance(event.data, Mapping) else {}
-    has_failed = event.action_state in {ActionState.Error, ActionState.Stopped} or bool(facts.get("offline_since"))
+    has_failed = event.action_state in {ActionState.Error, ActionState.Stopped} or bool(
+        facts.get("offline_since")
+    )
     line = LogLine(event.time, stage, str(event.action_state), event.description or "", has_failed)
     if progress.log and (progress.log[-1].stage, progress.log[-1].text) == (line.stage, line.text):
         return progress
@@ -209,11 +222,14 @@ def _with_log_line(progress: TrainingProgress, stage: str, event: Event) -> Trai
 
 
 def _with_ids(progress: TrainingProgress, data: object) -> TrainingProgress:
-    """Return the progress with the ids of an event, and since when the platform has not answered."""
+    """Return the progress with the ids of an event, and since when the platform has not
+    answered.
+    """
     if not isinstance(data, Mapping):
         return progress
     names = (
-        "task_id", "job_id", "model_set_id", "model_id", "model_version_id", "service_id", "service_endpoint",
+        "task_id", "job_id", "model_set_id", "model_id", "model_version_id", "service_id",
+        "service_endpoint",
         "stop_error",
     )  # fmt: skip
     ids: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
@@ -221,17 +237,26 @@ def _with_ids(progress: TrainingProgress, data: object) -> TrainingProgress:
     return replace(progress, **ids, **tables, offline_since=data.get("offline_since"))
 
 
-def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float) -> TrainingProgress:
+def _with_poll(
+    progress: TrainingProgress, result: Mapping[str, Any], at: float
+) -> TrainingProgress:
     try:
         task = wire.Task.model_validate(result)
     except ValueError:
         return progress  # a field has an unknown type; the next poll may be better
     points = tuple(
-        LossPoint.from_checkpoint(point) for point in task.checkpoint_list or () if point.training_loss is not None
+        LossPoint.from_checkpoint(point)
+        for point in task.checkpoint_list or ()
+        if point.training_loss is not None
     )
     state = progress.run_state if task.run_status is None else task.run_status
-    is_queued, is_sandbox = state in QUEUED_STATES, progress.from_sandbox or "sandbox" in result
-    percent = progress.percent if task.run_progress is None else max(progress.percent or 0, task.run_progress)
+    is_queued = state in QUEUED_STATES
+    is_sandbox = progress.from_sandbox or "sandbox" in result
+    percent = (
+        progress.percent
+        if task.run_progress is None
+        else max(progress.percent or 0, task.run_progress)
+    )
     # what the sandbox does before the first loss is preparation, which has a pace of its own
     earlier_marks = () if is_sandbox and points and not progress.points else progress.marks
     last_percent = earlier_marks[-1][1] if earlier_marks else None
@@ -245,7 +270,9 @@ def _with_poll(progress: TrainingProgress, result: Mapping[str, Any], at: float)
         percent=percent,
         queued_at=progress.queued_at or (at if is_queued else None),
         training_at=progress.training_at or (None if is_queued else at),
-        marks=(*earlier_marks, (at, float(percent or 0)))[-MAX_MARKS:] if is_new_mark else earlier_marks,
+        marks=(*earlier_marks, (at, float(percent or 0)))[-MAX_MARKS:]
+        if is_new_mark
+        else earlier_marks,
         points=points or progress.points,
         metrics=task.metrics or progress.metrics,
         hyper_parameters=values if isinstance(values, Mapping) else progress.hyper_parameters,

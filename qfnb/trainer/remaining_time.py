@@ -18,12 +18,16 @@ RECENT_MARKS: Final = 20
 MIN_PACES: Final = 3
 
 MAX_SLOWDOWN: Final = 2.0
-"""How many times slower than the others a step between two marks counts, unless there are two such steps."""
+"""How many times slower than the others a step between two marks counts, unless there are two such
+steps.
+"""
 
 
 @dataclass(frozen=True)
 class RemainingTime:
-    """Remaining seconds: the likely value, and bounds of about 95 % confidence while the pace is steady."""
+    """Remaining seconds: the likely value, and bounds of about 95 % confidence while the pace is
+    steady.
+    """
 
     low: float
     likely: float
@@ -47,21 +51,32 @@ def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | Non
     steps = _without_pause(_later_half(steps))
     percents = [percent for _, percent in steps]
     pace = sum(percents) / sum(seconds for seconds, _ in steps)
-    margin = 2 * statistics.stdev(percent / seconds for seconds, percent in steps) / math.sqrt(len(steps))
+    margin = (
+        2
+        * statistics.stdev(percent / seconds for seconds, percent in steps)
+        / math.sqrt(len(steps))
+    )
     end, last_percent = marks[-1]
     remaining_percent = 100.0 - last_percent
-    next_step = min(statistics.median(percents), remaining_percent / 2)  # a wait beyond it is a pause, no progress
+    # a wait beyond it is a pause, no progress
+    next_step = min(statistics.median(percents), remaining_percent / 2)
     since_last_mark = min(max(0.0, now - end), next_step / pace)
 
     def seconds_at(rate: float) -> float:
         return max(0.0, remaining_percent / rate - since_last_mark)
 
-    return RemainingTime(seconds_at(pace + margin), seconds_at(pace), seconds_at(max(pace - margin, pace / 4)))
+    return RemainingTime(
+        seconds_at(pace + margin), seconds_at(pace), seconds_at(max(pace - margin, pace / 4))
+    )
 
 
 def _later_half(steps: list[Mark]) -> list[Mark]:
-    """Return the steps that made the later half of the percents, a few at least: a run may start slowly."""
-    half, count, percents = sum(percent for _, percent in steps) / 2, 0, 0.0
+    """Return the steps that made the later half of the percents, a few at least: a run may start
+    slowly.
+    """
+    half = sum(percent for _, percent in steps) / 2
+    count = 0
+    percents = 0.0
     while percents < half and count < RECENT_MARKS:
         count += 1
         percents += steps[-count][1]

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from .._language import tr
-from .._private_files import write_private
+from ..base.language import tr
+from ..base.private_files import write_private
 from ..config import state_dir
 from ..errors import InvalidArgumentError, TrainingError
 from ..model.idempotent import create_once
@@ -27,7 +27,9 @@ from ..model.idempotent import create_once
 Facts = dict[str, Any]
 
 LOCK_TIMEOUT_S: Final = 120.0
-"""Seconds that one kernel waits while another creates a job, a run, a model or a service of the same training."""
+"""Seconds that one kernel waits while another creates a job, a run, a model or a service of the
+same training.
+"""
 
 FOLLOWED_S: Final = 150.0
 """Seconds after its last sign for which a training counts as followed: five polls."""
@@ -40,12 +42,14 @@ class RunRecord:
 
     Attributes:
         id: `run-...`; the description of the job on the platform contains it.
-        facts: the settings, the platform's ids, the current step, and the last progress; the keys are stored.
+        facts: the settings, the platform's ids, the current step, and the last progress; the keys
+            are stored.
         is_asked: whether the platform has just said how far the run is.
     """
 
     def __init__(self, id_: str, facts: Facts) -> None:
-        self.id, self.facts = id_, facts
+        self.id = id_
+        self.facts = facts
         self.is_asked = False
         self._lock = threading.RLock()
 
@@ -82,17 +86,21 @@ class RunRecord:
 
     @property
     def is_current(self) -> bool:
-        """Whether its status is of now: a kernel has written it not long ago, or the platform was asked."""
+        """Whether its status is of now: a kernel has written it not long ago, or the platform was
+        asked.
+        """
         return self.is_asked or time.time() - self.last_change() < FOLLOWED_S
 
-    def create_once(self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str) -> Any:
+    def create_once(
+        self, key: str, create: Callable[[], Any], find_existing: Callable[[], Any], label: str
+    ) -> Any:
         """Return the id stored under a key, or create the object, exactly once in all kernels.
 
         Args:
             key: the fact that holds the id.
             create: creates the object on the platform and returns its id, a value of JSON.
-            find_existing: looks for an object whose creation was started and not confirmed; returns its id,
-                None where it does not exist.
+            find_existing: looks for an object whose creation was started and not confirmed; returns
+                its id, None where it does not exist.
             label: the object's name in messages.
 
         Raises:
@@ -118,12 +126,16 @@ class RunRecord:
                 yield
         except Timeout:
             raise TrainingError(
-                tr("another kernel is working on {run}: try again when it has finished", run=self.id)
+                tr(
+                    "another kernel is working on {run}: try again when it has finished",
+                    run=self.id,
+                )
             ) from None
 
 
 def find_run(key: str) -> RunRecord | None:
-    """Return the record with an id, `run-...` or the platform's `task-...`; None where none is stored.
+    """Return the record with an id, `run-...` or the platform's `task-...`; None where none is
+    stored.
 
     Raises:
         InvalidArgumentError: `key` does not look like an id.
@@ -137,7 +149,9 @@ def find_run(key: str) -> RunRecord | None:
 def list_runs() -> list[RunRecord]:
     """Return all stored trainings, the newest first."""
     records = [
-        RunRecord(path.stem, facts) for path in state_dir("runs").glob("*.json") if (facts := _read(path)) is not None
+        RunRecord(path.stem, facts)
+        for path in state_dir("runs").glob("*.json")
+        if (facts := _read(path)) is not None
     ]
     return sorted(records, key=lambda run: float(run.facts.get("created") or 0), reverse=True)
 
@@ -163,6 +177,9 @@ def _read(path: Path) -> Facts | None:
 def _path(key: str) -> Path:
     if not re.fullmatch(r"[\w\-]{1,80}", key):
         raise InvalidArgumentError(
-            tr("{key} is not a run: an id looks like run-ab12cd34ef or task-ab12cd34ef56", key=repr(key))
+            tr(
+                "{key} is not a run: an id looks like run-ab12cd34ef or task-ab12cd34ef56",
+                key=repr(key),
+            )
         )
     return state_dir("runs") / f"{key}.json"

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .._language import tr
 from .._tables import open_table
+from ..base.language import tr
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..model import Model
@@ -20,10 +20,14 @@ from .configs import TrainConfig
 log = logging.getLogger("qfnb.trainer")
 
 DataSource = Any
-"""A `Dataset`, a table, a `ds-...` id, a path of data, `bos:/bucket/key`, a list of these, or a `DatasetConfig`."""
+"""A `Dataset`, a table, a `ds-...` id, a path of data, `bos:/bucket/key`, a list of these, or a
+`DatasetConfig`.
+"""
 
 SampledSources = list[tuple[Dataset | str, float | None]]
-"""Datasets and addresses in a bucket, each with the share of its rows that is used; None for all of them."""
+"""Datasets and addresses in a bucket, each with the share of its rows that is used; None for all of
+them.
+"""
 
 
 class _Config(BaseModel):
@@ -37,7 +41,9 @@ class _Config(BaseModel):
 
 
 class CorpusConfigItem(_Config):
-    """A corpus that the platform mixes in: its share ("1:5"), its kind, and labels of ERNIE's vertical one."""
+    """A corpus that the platform mixes in: its share ("1:5"), its kind, and labels of ERNIE's
+    vertical one.
+    """
 
     corpus_proportion: Any = Field(default=None, alias="proportion")
     corpus_type: int | None = Field(default=None, alias="corpusType")
@@ -47,7 +53,8 @@ class CorpusConfigItem(_Config):
 class CorpusConfig(_Config):
     """The corpora that the platform mixes in; `copy_data` repeats the data where it is too little.
 
-    Other names are sent as they are, with a warning: the platform's corpora have had further fields.
+    Other names are sent as they are, with a warning: the platform's corpora have had further
+    fields.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -104,10 +111,16 @@ class DatasetConfig(_Config):
         Raises:
             InvalidArgumentError: there are fewer shares than datasets, or more.
         """
-        rates: Sequence[float | None] = self.sampling_rates or [self.sampling_rate] * len(self.datasets)
+        rates: Sequence[float | None] = self.sampling_rates or [self.sampling_rate] * len(
+            self.datasets
+        )
         if len(rates) != len(self.datasets):
             raise InvalidArgumentError(
-                tr("{n} sampling_rates for {datasets} datasets", n=len(rates), datasets=len(self.datasets))
+                tr(
+                    "{n} sampling_rates for {datasets} datasets",
+                    n=len(rates),
+                    datasets=len(self.datasets),
+                )
             )
         return [*rates]
 
@@ -125,7 +138,8 @@ class DatasetConfig(_Config):
 
 
 def resolve_sources(data: Any) -> list[tuple[Any, float | None]]:
-    """Return the datasets that an argument names, each with its sampling rate; their ids and files are not read.
+    """Return the datasets that an argument names, each with its sampling rate; their ids and files
+    are not read.
 
     Args:
         data: a `DatasetConfig`, a dataset, an id, a path, an address, a list of these, or
@@ -133,7 +147,9 @@ def resolve_sources(data: Any) -> list[tuple[Any, float | None]]:
     """
     if isinstance(data, DatasetConfig):
         return [*zip(data.datasets, data.rates(), strict=True)]
-    if isinstance(data, Mapping) and isinstance(rows := data.get("datasets", data.get("versions")), (Mapping, list)):
+    if isinstance(data, Mapping) and isinstance(
+        rows := data.get("datasets", data.get("versions")), (Mapping, list)
+    ):
         return resolve_sources(rows)
     if isinstance(data, Sequence) and not isinstance(data, (str, Dataset)) and data:
         return [(item, None) for item in data]
@@ -155,7 +171,9 @@ def _load_source(source: Any) -> Dataset | str:
     if (address := address_of(source)) is not None:
         return address
     dataset_id = dataset_id_of(source)
-    return load_dataset(source if dataset_id is None else Dataset.load(qianfan_dataset_id=dataset_id))
+    return load_dataset(
+        source if dataset_id is None else Dataset.load(qianfan_dataset_id=dataset_id)
+    )
 
 
 def load_dataset(source: DataSource) -> Dataset:
@@ -164,11 +182,16 @@ def load_dataset(source: DataSource) -> Dataset:
     Raises:
         InvalidArgumentError: it is something else, or has no rows.
     """
-    source = getattr(source, "path", source) if not isinstance(source, (Dataset, str, Path)) else source
+    source = (
+        getattr(source, "path", source) if not isinstance(source, (Dataset, str, Path)) else source
+    )
     if not isinstance(source, (Dataset, str, Path)):
         kind = type(source).__name__
         raise InvalidArgumentError(
-            tr("dataset is a {kind}: pass a Dataset, a 'ds-...' id, or the path of a data file", kind=kind)
+            tr(
+                "dataset is a {kind}: pass a Dataset, a 'ds-...' id, or the path of a data file",
+                kind=kind,
+            )
         )
     if dataset_id := dataset_id_of(source):
         source = Dataset.load(qianfan_dataset_id=dataset_id)
@@ -200,7 +223,8 @@ def dataset_id_of(source: Any) -> str | None:
 def apply_data_options(
     dataset: DataSource, config: TrainConfig, options: dict[str, Any]
 ) -> tuple[DataSource, TrainConfig]:
-    """Return the data and the config with what the official SDK takes as keywords; it is removed from `options`.
+    """Return the data and the config with what the official SDK takes as keywords; it is removed
+    from `options`.
 
     Args:
         dataset: what to train on.
@@ -208,7 +232,9 @@ def apply_data_options(
         options: keywords of a trainer.
     """
     settings = {
-        name: options.pop(name) for name in ("corpus_config", "resource_config") if options.get(name) is not None
+        name: options.pop(name)
+        for name in ("corpus_config", "resource_config")
+        if options.get(name) is not None
     }
     if settings:
         config = TrainConfig(**{**config.model_dump(), **settings})
@@ -228,11 +254,15 @@ def model_of_task(task_id: str | None) -> str:
         InvalidArgumentError: there is no run, so that the model must be named.
     """
     if task_id is None:
-        raise InvalidArgumentError(tr("train_type is missing: name the model to tune, e.g. ERNIE-4.5-Turbo-128K"))
+        raise InvalidArgumentError(
+            tr("train_type is missing: name the model to tune, e.g. ERNIE-4.5-Turbo-128K")
+        )
     return str(FineTune.V2.task_detail(task_id)["result"]["model"])
 
 
-def previous_task(task_id: str | None, trainer: Any, model: Model | None, step: int | None = None) -> str | None:
+def previous_task(
+    task_id: str | None, trainer: Any, model: Model | None, step: int | None = None
+) -> str | None:
     """Return the id of the run to continue from, None for none.
 
     Raises:
@@ -240,9 +270,13 @@ def previous_task(task_id: str | None, trainer: Any, model: Model | None, step: 
     """
     sources = [item for item in (task_id, trainer, model) if item is not None]
     if step is not None and not sources:
-        raise InvalidArgumentError(tr("previous_step needs previous_task_id, previous_trainer or previous_model"))
+        raise InvalidArgumentError(
+            tr("previous_step needs previous_task_id, previous_trainer or previous_model")
+        )
     if len(sources) > 1:
-        raise InvalidArgumentError(tr("pass only one of previous_task_id, previous_trainer and previous_model"))
+        raise InvalidArgumentError(
+            tr("pass only one of previous_task_id, previous_trainer and previous_model")
+        )
     if trainer is not None:
         task_id = trainer.progress.task_id
     if model is not None:

@@ -1,4 +1,6 @@
-"""A training of the run store: restored from its record, and found again when the same training is started."""
+"""A training of the run store: restored from its record, and found again when the same training is
+started.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from .. import connect
-from .._language import tr
-from .._private_files import write_atomically
+from ..base.language import tr
+from ..base.private_files import write_atomically
 from ..batching.request_spec import platform_name
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
@@ -18,7 +20,13 @@ from ..evaluation.report.sheets import to_csv
 from ..model import Model, Service
 from ..wire import finetune_v2 as wire
 from . import run_store
-from .actions import DeployAction, EvaluateAction, LoadDataSetAction, ModelPublishAction, TrainAction
+from .actions import (
+    DeployAction,
+    EvaluateAction,
+    LoadDataSetAction,
+    ModelPublishAction,
+    TrainAction,
+)
 from .background import BackgroundTrainer
 from .base import BaseAction
 from .configs import DeployConfig, resolve_train_type
@@ -34,17 +42,23 @@ FINGERPRINT: Final = "fingerprint"
 """The stored fact that holds what a training learns from, and how; see `_fingerprint`."""
 
 _ENDED_EARLY: Final = frozenset({FinetuneStatus.DatasetLoadStopped, FinetuneStatus.TrainStopped})
-"""Stored states of a training that its user has stopped; the platform may call it running for a while."""
+"""Stored states of a training that its user has stopped; the platform may call it running for a
+while.
+"""
 
 
 class StoredTrainer(BackgroundTrainer):
-    """A training whose record tells what it learns from, so that nobody pays for the same one twice."""
+    """A training whose record tells what it learns from, so that nobody pays for the same one
+    twice.
+    """
 
     def find_same(self) -> run_store.RunRecord | None:
-        """Return the newest training with the same data, model, settings and name, None where there is none.
+        """Return the newest training with the same data, model, settings and name, None where there
+        is none.
 
-        It runs, or has a result; the platform is asked whether it still has it. One that was stopped or has failed
-        is none, and where this training has been started itself, there is none either.
+        It runs, or has a result; the platform is asked whether it still has it. One that was
+        stopped or has failed is none, and where this training has been started itself, there is
+        none either.
 
         Raises:
             QianfanError: the platform does not say whether it has the training.
@@ -58,9 +72,11 @@ class StoredTrainer(BackgroundTrainer):
     def adopt(self, run: run_store.RunRecord) -> Self:
         """Become the training of a record: its state, with the data and event handlers of this one.
 
-        Steps that only this one has, a deployment say, are added and started; `start()` continues other ones.
+        Steps that only this one has, a deployment say, are added and started; `start()` continues
+        other ones.
         """
-        own, handlers = self.ppls[0].actions, self._handlers
+        own = self.ppls[0].actions
+        handlers = self._handlers
         actions = restore_actions(run.facts, None)
         if isinstance(own[0], LoadDataSetAction):
             actions[0] = own[0]
@@ -82,13 +98,16 @@ class StoredTrainer(BackgroundTrainer):
 
     @property
     def checkpoints(self) -> pd.DataFrame:
-        """The loss curve: step, losses in nats, rewards of preferences, and which step is kept or the best."""
+        """The loss curve: step, losses in nats, rewards of preferences, and which step is kept or
+        the best.
+        """
         import pandas as pd  # noqa: PLC0415 - slow to import
 
         return pd.DataFrame(checkpoint_rows(self.progress.points))
 
     def curves(self, path: str | Path | None = None) -> pd.DataFrame:
-        """Return the loss curve with what it is of: run, model, origin and settings, a row for each checkpoint.
+        """Return the loss curve with what it is of: run, model, origin and settings, a row for each
+        checkpoint.
 
         Args:
             path: a .csv file to write it to, as Excel opens it.
@@ -97,10 +116,18 @@ class StoredTrainer(BackgroundTrainer):
             InvalidArgumentError: the path ends in something else.
         """
         if path is not None and Path(path).suffix.lower() != ".csv":
-            raise InvalidArgumentError(tr("{file}: curves are written as .csv", file=repr(Path(path).name)))
-        progress, frame = self.progress, self.checkpoints
+            raise InvalidArgumentError(
+                tr("{file}: curves are written as .csv", file=repr(Path(path).name))
+            )
+        progress = self.progress
+        frame = self.checkpoints
         origin = "sandbox" if progress.from_sandbox else self._run.facts.get("platform")
-        facts = {"run": self.id, "task_id": progress.task_id, "model": progress.title, "origin": origin}
+        facts = {
+            "run": self.id,
+            "task_id": progress.task_id,
+            "model": progress.title,
+            "origin": origin,
+        }
         facts |= {f"config/{name}": str(value) for name, value in progress.hyper_parameters.items()}
         frame = frame.assign(**facts)[[*facts, *frame]]
         if path is not None:
@@ -110,27 +137,36 @@ class StoredTrainer(BackgroundTrainer):
 
     @classmethod
     def _from_record(
-        cls, run: run_store.RunRecord, handler: EventHandler | None, deploy_config: DeployConfig | None
+        cls,
+        run: run_store.RunRecord,
+        handler: EventHandler | None,
+        deploy_config: DeployConfig | None,
     ) -> Self:
         self = cls.__new__(cls)
         self._restore(run, restore_actions(run.facts, deploy_config), handler)
         return self
 
-    def _restore(self, run: run_store.RunRecord, actions: Sequence[BaseAction], handler: EventHandler | None) -> None:
+    def _restore(
+        self, run: run_store.RunRecord, actions: Sequence[BaseAction], handler: EventHandler | None
+    ) -> None:
         BackgroundTrainer.__init__(self, run, actions, handler)
-        self.train_mode = next((row.train_mode for row in actions if isinstance(row, TrainAction)), self.train_mode)
+        self.train_mode = next(
+            (row.train_mode for row in actions if isinstance(row, TrainAction)), self.train_mode
+        )
         self.ppls[0].position = min(int(run.facts.get("position", 0)), len(actions))
         self.ppls[0].facts = restore_objects(run.facts.get("facts") or {})
 
     def _start(self, facts: dict[str, Any], *, retry: bool = False) -> Self:
         if self.progress.started_at is None:
-            self._run.facts.setdefault(FINGERPRINT, _fingerprint(self.ppls[0].actions))  # stored with the next state
+            # stored with the next state
+            self._run.facts.setdefault(FINGERPRINT, _fingerprint(self.ppls[0].actions))
         return super()._start(facts, retry=retry)
 
 
 def _is_useful(run: run_store.RunRecord) -> bool:
     """Return whether a training runs or has a result."""
-    status, task_id = run.facts.get("status"), run.facts.get("task_id")
+    status = run.facts.get("status")
+    task_id = run.facts.get("task_id")
     if status in _ENDED_EARLY:
         return False
     if not task_id:
@@ -142,13 +178,16 @@ def _is_useful(run: run_store.RunRecord) -> bool:
 def _fingerprint(actions: Sequence[BaseAction]) -> str:
     """Return the hash of what a training learns from and how, "" where only the platform knows it.
 
-    What follows the training is not part of it: a model that is there is deployed, not trained once more.
+    What follows the training is not part of it: a model that is there is deployed, not trained once
+    more.
     """
     load = next((action for action in actions if isinstance(action, LoadDataSetAction)), None)
     train = next((action for action in actions if isinstance(action, TrainAction)), None)
     if load is None or train is None:
         return ""
-    sources: Sequence[tuple[Any, float | None]] = load.sources or [(load.dataset_bos_path or load.dataset, None)]
+    sources: Sequence[tuple[Any, float | None]] = load.sources or [
+        (load.dataset_bos_path or load.dataset, None)
+    ]
     if any(source is None for source, _ in sources):
         return ""
     settings = {
@@ -173,17 +212,25 @@ def _content(source: Any) -> Any:
 
 
 def _to_json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str).encode(
+        "utf-8", "surrogatepass"
+    )
 
 
-def restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None) -> list[BaseAction]:
-    """Return the actions of a stored training; of one started elsewhere, those that poll and publish it."""
+def restore_actions(
+    facts: Mapping[str, Any], deploy_config: DeployConfig | None
+) -> list[BaseAction]:
+    """Return the actions of a stored training; of one started elsewhere, those that poll and
+    publish it.
+    """
     rows = facts.get("actions") or [{"type": "TrainAction"}, {"type": "ModelPublishAction"}]
     actions: list[BaseAction] = []
     for row in rows:
         if (action_class := _ACTION_CLASSES.get(str(row.get("type")))) is None:
             kind = repr(row.get("type"))
-            raise InvalidArgumentError(tr("this version of qfnb has no action {kind}: update it", kind=kind))
+            raise InvalidArgumentError(
+                tr("this version of qfnb has no action {kind}: update it", kind=kind)
+            )
         action = action_class()
         if "id" in row:
             action.restore(row)
@@ -193,11 +240,15 @@ def restore_actions(facts: Mapping[str, Any], deploy_config: DeployConfig | None
         actions.append(action)
     if deploy_config is None:
         return actions
-    return [*(row for row in actions if not isinstance(row, DeployAction)), DeployAction(deploy_config)]
+    return [
+        *(row for row in actions if not isinstance(row, DeployAction)),
+        DeployAction(deploy_config),
+    ]
 
 
 _ACTION_CLASSES: dict[str, type[BaseAction]] = {
-    kind.__name__: kind for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
+    kind.__name__: kind
+    for kind in (LoadDataSetAction, TrainAction, ModelPublishAction, DeployAction, EvaluateAction)
 }
 
 

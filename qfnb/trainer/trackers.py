@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..redact import redact
 from .event import Event, EventHandler
@@ -33,10 +33,12 @@ log = logging.getLogger("qfnb.trainer")
 
 
 class Tracker(EventHandler, ABC):
-    """Logs the curve, the settings and the end of one training; `report.log_to(tracker)` adds an evaluation.
+    """Logs the curve, the settings and the end of one training; `report.log_to(tracker)` adds an
+    evaluation.
 
-    Pass it as `event_handler`, or to `trainer.add_event_handler`. What a tracker does not take never stops a training:
-    the reason is logged once, and what is missing is sent with the next event.
+    Pass it as `event_handler`, or to `trainer.add_event_handler`. What a tracker does not take
+    never stops a training: the reason is logged once, and what is missing is sent with the next
+    event.
 
     Raises:
         InvalidArgumentError: the package is not installed; says which extra of qfnb has it.
@@ -49,13 +51,20 @@ class Tracker(EventHandler, ABC):
         try:
             self._package = importlib.import_module(self.package)
         except ImportError as error:
-            name, missing = type(self).__name__, error.name or self.package
+            name = type(self).__name__
+            missing = error.name or self.package
             raise InvalidArgumentError(
-                tr("{name} needs {package}: pip install 'qfnb[{extra}]'", name=name, package=missing, extra=self.extra)
+                tr(
+                    "{name} needs {package}: pip install 'qfnb[{extra}]'",
+                    name=name,
+                    package=missing,
+                    extra=self.extra,
+                )
             ) from None
         self._lock = threading.RLock()
         self._progress = TrainingProgress("", ())
-        self._last_step, self._problem = -1, ""
+        self._last_step = -1
+        self._problem = ""
         self._settings: dict[str, str] = {}
 
     def dispatch(self, event: Event) -> None:
@@ -64,7 +73,9 @@ class Tracker(EventHandler, ABC):
             self.log_progress(self._progress.with_event(event))
 
     def log_progress(self, progress: TrainingProgress) -> None:
-        """Log what a progress adds: `tracker.log_progress(trainer.progress)` for a training that has ended."""
+        """Log what a progress adds: `tracker.log_progress(trainer.progress)` for a training that
+        has ended.
+        """
         with self._lock:
             self._progress = progress
             try:
@@ -105,15 +116,28 @@ class Tracker(EventHandler, ABC):
             self._close(progress)
 
     def _log_settings(self, settings: Mapping[str, object]) -> None:
-        values = {clean_name(name): str(value) for name, value in settings.items() if value is not None and value != ""}
-        changed = {name: value for name, value in values.items() if self._settings.get(name) != value}
+        values = {
+            clean_name(name): str(value)
+            for name, value in settings.items()
+            if value is not None and value != ""
+        }
+        changed = {
+            name: value for name, value in values.items() if self._settings.get(name) != value
+        }
         if changed:
             self._write_settings(changed)
             self._settings |= changed
 
     def _log_rows(self, rows: Sequence[tuple[int, Numbers]]) -> None:
         finite = [
-            (step, {clean_name(name): value for name, value in numbers.items() if math.isfinite(value)})
+            (
+                step,
+                {
+                    clean_name(name): value
+                    for name, value in numbers.items()
+                    if math.isfinite(value)
+                },
+            )
             for step, numbers in rows
         ]
         if any(numbers for _, numbers in finite):
@@ -139,17 +163,22 @@ class TensorBoardTracker(Tracker):
         log_dir: the folder of the run, e.g. runs/teahouse.
     """
 
-    package, extra = "tensorboardX", "tensorboard"
+    package = "tensorboardX"
+    extra = "tensorboard"
 
     def __init__(self, log_dir: str | Path) -> None:
         super().__init__()
-        self._log_dir, self._writer = Path(log_dir).expanduser(), None
+        self._log_dir = Path(log_dir).expanduser()
+        self._writer = None
 
     @property
     def _open_writer(self) -> Any:
-        # The name of a file is a time in seconds: without a suffix the next writer would replace the file of this one.
+        # The name of a file is a time in seconds: without a suffix the next writer would replace
+        # the file of this one.
         suffix = f".{secrets.token_hex(4)}"
-        self._writer = self._writer or self._package.SummaryWriter(str(self._log_dir), filename_suffix=suffix)
+        self._writer = self._writer or self._package.SummaryWriter(
+            str(self._log_dir), filename_suffix=suffix
+        )
         return self._writer
 
     def _write_settings(self, settings: Mapping[str, str]) -> None:
@@ -178,31 +207,53 @@ class MLflowTracker(Tracker):
         run_id: go on with this run, after a kernel restart say.
     """
 
-    package, extra = "mlflow", "mlflow"
+    package = "mlflow"
+    extra = "mlflow"
 
     def __init__(
-        self, experiment: str = "qfnb", name: str | None = None, *, tracking_uri: str | None = None, run_id: str = ""
+        self,
+        experiment: str = "qfnb",
+        name: str | None = None,
+        *,
+        tracking_uri: str | None = None,
+        run_id: str = "",
     ) -> None:
         super().__init__()
-        self._experiment, self._name, self._uri = experiment, name, tracking_uri
-        self.run_id, self._client = run_id, None
+        self._experiment = experiment
+        self._name = name
+        self._uri = tracking_uri
+        self.run_id = run_id
+        self._client = None
 
     def _open_run(self) -> Any:
         """Return the client, once there is a run."""
         client = self._client = self._client or self._package.MlflowClient(self._uri)
         if not self.run_id:
             experiment = client.get_experiment_by_name(self._experiment)
-            experiment_id = experiment.experiment_id if experiment else client.create_experiment(self._experiment)
+            experiment_id = (
+                experiment.experiment_id
+                if experiment
+                else client.create_experiment(self._experiment)
+            )
             self.run_id = client.create_run(experiment_id, run_name=self._name).info.run_id
         return client
 
     def _write_settings(self, settings: Mapping[str, str]) -> None:
-        client, entities = self._open_run(), self._package.entities
-        client.log_batch(self.run_id, tags=[entities.RunTag(name, value) for name, value in settings.items()])
+        client = self._open_run()
+        entities = self._package.entities
+        client.log_batch(
+            self.run_id, tags=[entities.RunTag(name, value) for name, value in settings.items()]
+        )
 
     def _write_rows(self, rows: Sequence[tuple[int, Numbers]]) -> None:
-        client, metric, now = self._open_run(), self._package.entities.Metric, int(time.time() * 1000)
-        metrics = [metric(name, value, now, step) for step, numbers in rows for name, value in numbers.items()]
+        client = self._open_run()
+        metric = self._package.entities.Metric
+        now = int(time.time() * 1000)
+        metrics = [
+            metric(name, value, now, step)
+            for step, numbers in rows
+            for name, value in numbers.items()
+        ]
         for start in range(0, len(metrics), MAX_MLFLOW_METRICS):
             client.log_batch(self.run_id, metrics=metrics[start : start + MAX_MLFLOW_METRICS])
 
@@ -251,7 +302,8 @@ class WandbTracker(_RunTracker):
         **options: of `wandb.init`: name, group, mode="offline", id to go on with a run, ...
     """
 
-    package, extra = "wandb", "wandb"
+    package = "wandb"
+    extra = "wandb"
 
     def __init__(self, project: str = "qfnb", **options: Any) -> None:
         super().__init__(project, **{"reinit": "create_new", **options})
@@ -268,7 +320,8 @@ class SwanLabTracker(_RunTracker):
         **options: of `swanlab.init`: name, mode="offline", id to go on with a run, ...
     """
 
-    package, extra = "swanlab", "swanlab"
+    package = "swanlab"
+    extra = "swanlab"
 
     def _finish(self, progress: TrainingProgress) -> None:
         failure = progress.error if progress.failed else None
@@ -284,7 +337,10 @@ def _settings(progress: TrainingProgress) -> dict[str, object]:
     """Return what is trained, how and where."""
     origin = "sandbox" if progress.from_sandbox else "qianfan" if progress.run_state else ""
     names = ("title", "train_mode", "parameter_scale", "task_id")
-    return {name: getattr(progress, name) for name in names} | {"origin": origin, **progress.hyper_parameters}
+    return {name: getattr(progress, name) for name in names} | {
+        "origin": origin,
+        **progress.hyper_parameters,
+    }
 
 
 def _scores(progress: TrainingProgress) -> dict[str, float]:

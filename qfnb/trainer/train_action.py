@@ -1,4 +1,6 @@
-"""The training step: start a run exactly once, and poll it to its end. Source: seed 004 (TrainAction)."""
+"""The training step: start a run exactly once, and poll it to its end. Source: seed 004
+(TrainAction).
+"""
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
@@ -6,7 +8,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from .. import errors
-from .._language import tr
+from ..base.language import tr
 from ..config import settings
 from ..model.polling import Poller
 from ..resources.management.finetune import FineTune
@@ -14,15 +16,23 @@ from ..resources.management.listings import newest_rows
 from ..transport.response import Response
 from ..wire import finetune_v2 as wire
 from .base import BaseAction, Facts, StoppedError
-from .configs import TrainConfig, default_config, describe_ignored_values, resolve_train_type, to_train_config
+from .configs import (
+    TrainConfig,
+    default_config,
+    describe_ignored_values,
+    resolve_train_type,
+    to_train_config,
+)
 from .consts import ActionState
 from .offer import read_offer
 from .run_store import RunRecord
 
-PLATFORM, BOS = 1, 2
+PLATFORM = 1
+BOS = 2
 """Types of a training set: a dataset on the platform, or an object in the user's own bucket."""
 
-MAX_JOBS, MAX_RUNS = 2000, 100
+MAX_JOBS = 2000
+MAX_RUNS = 100
 """Jobs, and runs of a job, that are searched for an existing one."""
 
 log = logging.getLogger("qfnb.trainer")
@@ -31,8 +41,8 @@ log = logging.getLogger("qfnb.trainer")
 class TrainAction(BaseAction):
     """Start a run and poll it to its end; returns task_id, job_id, metrics and checkpoints.
 
-    With `task_id` it starts no run and only polls that one. After a run that failed or was stopped, `resume`
-    starts a new one in the same job.
+    With `task_id` it starts no run and only polls that one. After a run that failed or was stopped,
+    `resume` starts a new one in the same job.
 
     Args:
         train_type: the model to tune.
@@ -46,7 +56,8 @@ class TrainAction(BaseAction):
 
     Attributes:
         past: ids of earlier runs of the same job that failed or were stopped.
-        task_status, progress, vdl_link: state, percent and page of the curve, as the platform said last.
+        task_status, progress, vdl_link: state, percent and page of the curve, as the platform said
+        last.
     """
 
     persisted: ClassVar = (
@@ -70,9 +81,14 @@ class TrainAction(BaseAction):
         super().__init__(**kwargs)
         self.train_type = train_type or ""
         self.train_config = to_train_config(train_config)
-        self.base_model, self.train_mode = base_model, train_mode or "SFT"
-        self.task_id, self.job_id = task_id, job_id
-        self.job_name, self.increment_task_id = job_name, increment_task_id
+        self.base_model = base_model
+        self.train_mode = train_mode or "SFT"
+        self.task_id = task_id
+        self.job_id = job_id
+        self.job_name = job_name
+        # unlike a name that is chosen it does not make another training of the same one
+        self.default_name = ""
+        self.increment_task_id = increment_task_id
         self.increment_checkpoint_step = increment_checkpoint_step
         self.past: list[str] = []
         self.task_status: str | None = None
@@ -102,23 +118,30 @@ class TrainAction(BaseAction):
         return self.result
 
     def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
-        """Poll the run further; after one that failed or was stopped, start a new one in the same job."""
+        """Poll the run further; after one that failed or was stopped, start a new one in the same
+        job.
+        """
         if self._end_state:
             self.past = [*self.past, str(self.task_id)]
             if self.record is not None:
                 self.record.update(task_id=None, past=self.past)
-            self.task_id, self._end_state = None, ""
+            self.task_id = None
+            self._end_state = ""
         return super().resume(facts, **kwargs)
 
     def stop(self, **_: Any) -> None:
-        """Stop the run on the platform, and the polling; a failure to stop it is logged as an event."""
+        """Stop the run on the platform, and the polling; a failure to stop it is logged as an
+        event.
+        """
         if self.task_id and self.result is None:
             try:
                 FineTune.V2.stop_task(str(self.task_id))
                 self._end_state = wire.STOPPED
             except (errors.RequestError, errors.APIError) as error:
                 reason = str(error).split("\n")[0]
-                text = tr("run {run} could not be stopped: {reason}", run=self.task_id, reason=reason)
+                text = tr(
+                    "run {run} could not be stopped: {reason}", run=self.task_id, reason=reason
+                )
                 self.action_event(ActionState.Stopped, text, {"stop_error": reason})
                 log.warning(text)
         super().stop()
@@ -126,22 +149,32 @@ class TrainAction(BaseAction):
     def to_dict(self) -> dict[str, Any]:
         """Return the settings that `dumps` writes."""
         config = self.train_config.model_dump(mode="json")
-        return {**super().to_dict(), "train_config": config, "result": self.result, "ended": self._end_state}
+        return {
+            **super().to_dict(),
+            "train_config": config,
+            "result": self.result,
+            "ended": self._end_state,
+        }
 
     def restore(self, value: Mapping[str, Any]) -> None:
         """Take over the settings that `to_dict` returned."""
         super().restore(value)
         self.train_config = TrainConfig(**value["train_config"])
-        self.result, self._end_state = value.get("result"), value.get("ended", "")
+        self.result = value.get("result")
+        self._end_state = value.get("ended", "")
 
     def _start(self, facts: Facts) -> None:
         datasets = [*to_training_sets(facts.get("datasets") or ())]
         if not datasets:
-            raise errors.InvalidArgumentError(tr("TrainAction needs datasets: run LoadDataSetAction before it"))
+            raise errors.InvalidArgumentError(
+                tr("TrainAction needs datasets: run LoadDataSetAction before it")
+            )
         run = self.record = self.record or RunRecord.begin()
-        self.job_name = self.job_name or default_job_name(run)
+        self.job_name = self.job_name or self.default_name or default_job_name(run)
         find = partial(find_job, run.id)
-        self.job_id = self.job_id or run.create_once("job_id", self._create_job, find, tr("the job"))
+        self.job_id = self.job_id or run.create_once(
+            "job_id", self._create_job, find, tr("the job")
+        )
         create = partial(self._create_task, str(self.job_id), datasets)
         find = partial(find_task, str(self.job_id), exclude=self.past)
         self.task_id = run.create_once("task_id", create, find, tr("the run"))
@@ -149,8 +182,11 @@ class TrainAction(BaseAction):
     def _create_job(self) -> str:
         assert self.record is not None
         assert self.job_name is not None
-        model, description = resolve_train_type(self.train_type), f"qfnb {self.record.id}"
-        response = FineTune.V2.create_job(self.job_name, model, self.train_mode, description=description)
+        model = resolve_train_type(self.train_type)
+        description = f"qfnb {self.record.id}"
+        response = FineTune.V2.create_job(
+            self.job_name, model, self.train_mode, description=description
+        )
         return str(response.data.job_id)
 
     def _create_task(self, job_id: str, datasets: list[Facts]) -> str:
@@ -170,7 +206,9 @@ class TrainAction(BaseAction):
     def _poll_run(self) -> Facts:
         facts = {"task_id": self.task_id, "job_id": self.job_id}
         settled = {**facts, "hyper_parameters": self.train_config.hyper_parameters()}
-        self.action_event(ActionState.Running, tr("run {run} is on the platform", run=self.task_id), settled)
+        self.action_event(
+            ActionState.Running, tr("run {run} is on the platform", run=self.task_id), settled
+        )
         if self.train_type and settled["hyper_parameters"]:
             self._warn_of_ignored_values()
         fetch = partial(FineTune.V2.task_detail, str(self.task_id))
@@ -180,7 +218,9 @@ class TrainAction(BaseAction):
             if poll.answer is None:
                 reason = str(poll.error).split("\n")[0]
                 message = tr("the platform does not answer: {reason}", reason=reason)
-                self.action_event(ActionState.Running, message, {"offline_since": poll.failing_since})
+                self.action_event(
+                    ActionState.Running, message, {"offline_since": poll.failing_since}
+                )
                 continue
             if (result := self._check_answer(poll.answer)) is not None:
                 return {**facts, **result}
@@ -190,31 +230,47 @@ class TrainAction(BaseAction):
         raise StoppedError
 
     def _warn_of_ignored_values(self) -> None:
-        if text := describe_ignored_values(self.train_type, self.train_config, read_offer(), self.train_mode):
+        if text := describe_ignored_values(
+            self.train_type, self.train_config, read_offer(), self.train_mode
+        ):
             self.action_event(ActionState.Running, text)
 
     def _check_answer(self, answer: Response[wire.Task]) -> Facts | None:
-        """Return the facts of a finished run, None while it runs; an unknown state counts as running."""
+        """Return the facts of a finished run, None while it runs; an unknown state counts as
+        running.
+        """
         task = answer.data
-        self.task_status, self.progress, self.vdl_link = task.run_status, task.run_progress or 0, task.vdl_link
+        self.task_status = task.run_status
+        self.progress = task.run_progress or 0
+        self.vdl_link = task.vdl_link
         self.job_id = self.job_id or task.job_id
         state = task.run_status or "accepted"
-        self.action_event(ActionState.Running, tr("run {run}: {state}", run=self.task_id, state=state), answer)
+        self.action_event(
+            ActionState.Running, tr("run {run}: {state}", run=self.task_id, state=state), answer
+        )
         if task.run_status == wire.DONE:
             checkpoints = [row.to_wire() for row in task.checkpoint_list or ()]
-            return {"job_id": self.job_id, "metrics": task.metrics or {}, "checkpoints": checkpoints}
+            return {
+                "job_id": self.job_id,
+                "metrics": task.metrics or {},
+                "checkpoints": checkpoints,
+            }
         if task.run_status in {wire.STOPPED, wire.FAILED}:
             self._end_state = str(task.run_status)
         if task.run_status == wire.STOPPED:
             raise StoppedError
         if task.run_status == wire.FAILED:
             reason = task.message or tr("the platform gives no reason")
-            raise errors.TrainingError(tr("run {run} failed: {reason}", run=self.task_id, reason=reason))
+            raise errors.TrainingError(
+                tr("run {run} failed: {reason}", run=self.task_id, reason=reason)
+            )
         return None
 
 
 def to_training_sets(value: Any) -> Iterator[Facts]:
-    """Yield training sets; the official SDK's facts have the platform's `datasetConfig` instead of a list."""
+    """Yield training sets; the official SDK's facts have the platform's `datasetConfig` instead of
+    a list.
+    """
     for row in value.get("versions", ()) if isinstance(value, Mapping) else value:
         if row.get("versionBosUri"):
             yield {"type": BOS, "bosPath": row["versionBosUri"], **row}
@@ -236,20 +292,37 @@ def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
     source_types = {row.get("type", PLATFORM) for row in datasets}
     if len(source_types) > 1:
         raise errors.InvalidArgumentError(
-            tr("the datasets are of two types: put all of them on the platform, or all into a bucket")
+            tr(
+                "the datasets are of two types: put all of them on the platform, or all into a "
+                "bucket"
+            )
         )
     in_bucket = source_types == {BOS}
-    versions = [{"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]} for row in datasets]
+    versions = [
+        {"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]}
+        for row in datasets
+    ]
     rates = [row.get("samplingRate", config.sampling_rate) for row in datasets]
     versions = [
-        row | ({} if rate is None else {"samplingRate": rate}) for row, rate in zip(versions, rates, strict=True)
+        row | ({} if rate is None else {"samplingRate": rate})
+        for row, rate in zip(versions, rates, strict=True)
     ]
-    return {"sourceType": "Bos" if in_bucket else "Platform", "versions": versions, "splitRatio": config.trainset_rate}
+    return {
+        "sourceType": "Bos" if in_bucket else "Platform",
+        "versions": versions,
+        "splitRatio": config.trainset_rate,
+    }
 
 
 def find_job(run_id: str) -> str | None:
-    """Return the id of the job whose description contains a run id (`run-...`), None where no job does."""
-    jobs = newest_rows(lambda marker, size: FineTune.V2.job_list(marker=marker, max_keys=size), "job_list", MAX_JOBS)
+    """Return the id of the job whose description contains a run id (`run-...`), None where no job
+    does.
+    """
+    jobs = newest_rows(
+        lambda marker, size: FineTune.V2.job_list(marker=marker, max_keys=size),
+        "job_list",
+        MAX_JOBS,
+    )
     return next((job.job_id for job in jobs if run_id in (job.description or "")), None)
 
 

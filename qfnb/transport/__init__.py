@@ -1,1 +1,3 @@
-"""The transport: event loop, connection pool, authentication, retries, rate limits and the protocol."""
+"""The transport: event loop, connection pool, authentication, retries, rate limits and the
+protocol.
+"""

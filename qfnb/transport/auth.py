@@ -1,7 +1,7 @@
 """Authentication of each plane; keys are added to a request only here, while it is being sent.
 
-A token is fetched once for all concurrent callers (single flight), before the request that needs it, and
-renewed when the platform rejects it.
+A token is fetched once for all concurrent callers (single flight), before the request that needs
+it, and renewed when the platform rejects it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import httpx
 from pydantic import ValidationError
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..config import NO_SECRET, Secret, settings
 from ..errors import CredentialsError, UnexpectedContent
 from ..redact import register_secret
@@ -31,7 +31,9 @@ _EXPIRY_MARGIN_S = 60.0
 """A token counts as expired this many seconds before its end."""
 
 _GENERATION = "token_generation"
-"""Extension of a request: the number of the token that it uses, 0 for one that was fetched for this request."""
+"""Extension of a request: the number of the token that it uses, 0 for one that was fetched for this
+request.
+"""
 
 _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
     "v1": (
@@ -101,8 +103,12 @@ class TokenAuth:
         parse: Callable[[dict[str, Any]], tuple[Secret, float]],
         apply: Callable[[httpx.Request, Secret], None],
     ) -> None:
-        self._build_request, self._parse, self._apply = build_request, parse, apply
-        self._token, self._expires_at, self._generation = NO_SECRET, 0.0, 0
+        self._build_request = build_request
+        self._parse = parse
+        self._apply = apply
+        self._token = NO_SECRET
+        self._expires_at = 0.0
+        self._generation = 0
         self._lock = asyncio.Lock()
 
     def expire(self, request: httpx.Request) -> bool:
@@ -140,7 +146,9 @@ Auth = StaticAuth | SignedAuth | TokenAuth
 
 
 class AuthByPlane(dict[Plane, Auth]):
-    """The authentication of each plane, selected on first use; CredentialsError where no key is valid for it."""
+    """The authentication of each plane, selected on first use; CredentialsError where no key is
+    valid for it.
+    """
 
     def __init__(self, platform: Platform) -> None:
         super().__init__()
@@ -151,7 +159,8 @@ class AuthByPlane(dict[Plane, Auth]):
         return auth
 
     def _select(self, plane: Plane) -> Auth:
-        keys, platform = self._platform.credentials, self._platform
+        keys = self._platform.credentials
+        platform = self._platform
         if plane == "v2" and keys.api_key:
             return StaticAuth(_bearer_headers(platform, keys.api_key))
         if plane == "v2" and keys.get("access_key"):
@@ -168,7 +177,8 @@ class AuthByPlane(dict[Plane, Auth]):
         purpose, required_key = _REQUIRED_KEYS.get(plane, _REQUIRED_KEYS["console"])
         raise CredentialsError(
             tr(
-                "{purpose} needs {required_key}; what is set: {kinds}\nsee or set keys with %qfauth",
+                "{purpose} needs {required_key}; what is set: {kinds}\nsee or set keys with "
+                "%qfauth",
                 purpose=tr(purpose),
                 required_key=tr(required_key),
                 kinds=tr(", ").join(keys.kinds()) or tr("nothing"),
@@ -176,22 +186,33 @@ class AuthByPlane(dict[Plane, Auth]):
         )
 
 
-async def fetch_access_token(send: Callable[[Endpoint[Any, Any], EmptyBody], Awaitable[Response[Any]]]) -> Secret:
+async def fetch_access_token(
+    send: Callable[[Endpoint[Any, Any], EmptyBody], Awaitable[Response[Any]]],
+) -> Secret:
     """Return a new token of v1 for an application's AK and SK; `send` is a client's."""
     response: Response[wire.AccessToken] = await send(wire.OAUTH_TOKEN, EmptyBody())
     return Secret(response.data.access_token)
 
 
 def _oauth_request(platform: Platform) -> httpx.Request:
-    """Return the request that exchanges an application's AK and SK for the token of v1 inference."""
-    request = httpx.Request(wire.OAUTH_TOKEN.method, platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path, json={})
+    """Return the request that exchanges an application's AK and SK for the token of v1
+    inference.
+    """
+    request = httpx.Request(
+        wire.OAUTH_TOKEN.method, platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path, json={}
+    )
     StaticAuth(query=_oauth_query(platform)).apply(request)
     return request
 
 
 def _oauth_query(platform: Platform) -> dict[str, Secret]:
-    ak, sk = platform.credentials.get("ak"), platform.credentials.get("sk")
-    return {"grant_type": Secret("client_credentials"), "client_id": Secret(ak), "client_secret": Secret(sk)}
+    ak = platform.credentials.get("ak")
+    sk = platform.credentials.get("sk")
+    return {
+        "grant_type": Secret("client_credentials"),
+        "client_id": Secret(ak),
+        "client_secret": Secret(sk),
+    }
 
 
 def _parse_oauth(body: dict[str, Any]) -> tuple[Secret, float]:
@@ -203,7 +224,8 @@ def _bearer_request(platform: Platform) -> httpx.Request:
     """Return the request that exchanges an IAM pair for the bearer of v2 inference."""
     url = platform.base_url_of("iam") + wire.BCE_BEARER.path
     lifetime_s = settings().bearer_token_expired_interval
-    query, headers = {"expireInSeconds": str(lifetime_s)}, {"content-type": "application/json"}
+    query = {"expireInSeconds": str(lifetime_s)}
+    headers = {"content-type": "application/json"}
     request = httpx.Request(wire.BCE_BEARER.method, url, params=query, headers=headers)
     _sign(platform, request)
     return request
@@ -214,7 +236,9 @@ def _parse_bearer(body: dict[str, Any]) -> tuple[Secret, float]:
 
 
 def _sign(platform: Platform, request: httpx.Request) -> None:
-    """Add the date and the IAM signature; type, host, `request_id` and date are signed if present."""
+    """Add the date and the IAM signature; type, host, `request_id` and date are signed if
+    present.
+    """
     date = signature.format_timestamp(time.time())
     request.headers["x-bce-date"] = date
     names = ("content-type", "host", "request_id", "x-bce-date")
@@ -233,7 +257,9 @@ def _sign(platform: Platform, request: httpx.Request) -> None:
 def _bearer_headers(platform: Platform, token: Secret) -> dict[str, Secret]:
     """Return the headers of an API key or a bearer, and of the application that is billed."""
     bearer = Secret(f"Bearer {token.get_secret_value()}")
-    return {"authorization": bearer} | ({APP_HEADER: Secret(platform.app_id)} if platform.app_id else {})
+    return {"authorization": bearer} | (
+        {APP_HEADER: Secret(platform.app_id)} if platform.app_id else {}
+    )
 
 
 def _set_bearer(platform: Platform, request: httpx.Request, token: Secret) -> None:

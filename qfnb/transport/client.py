@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from .. import errors
-from .._language import tr
+from ..base.language import tr
 from ..config import settings
 from ..redact import hide_secrets_in, register_secret
 from ..wire.base import Sendable
@@ -33,18 +33,31 @@ from .request import (
     wait_after_refusal,
     wire_state,
 )
-from .response import DONE_MARK, R, Response, Stopwatch, describe_request, iter_events, read_json, require_stream
+from .response import (
+    DONE_MARK,
+    R,
+    Response,
+    Stopwatch,
+    describe_request,
+    iter_events,
+    read_json,
+    require_stream,
+)
 
 
 @dataclass
 class RetryBudget:
-    """Limits the load on a broken platform: retries cost tokens, successes earn them back; without any, calls fail."""
+    """Limits the load on a broken platform: retries cost tokens, successes earn them back; without
+    any, calls fail.
+    """
 
     capacity: float = 500
     tokens: float = 500
 
     def spend(self, error: Exception) -> bool:
-        """Pay for one retry (10 after a timeout, else 5); return whether there were enough tokens."""
+        """Pay for one retry (10 after a timeout, else 5); return whether there were enough
+        tokens.
+        """
         cost = 10 if isinstance(error, errors.RequestTimeoutError) else 5
         if self.tokens < cost:
             return False
@@ -66,14 +79,21 @@ class Client:
     """
 
     def __init__(self, platform: Platform) -> None:
-        self.platform, self.is_connection_lost = platform, False
-        self._auth_by_plane, self._routes = AuthByPlane(platform), RouteCache(platform)
+        self.platform = platform
+        self.is_connection_lost = False
+        self._auth_by_plane = AuthByPlane(platform)
+        self._routes = RouteCache(platform)
         self._retry_budget = RetryBudget()
         for secret in platform.credentials:
             register_secret(secret)
 
     async def send(
-        self, endpoint: Endpoint[Any, R], body: Sendable, *, options: CallOptions | None = None, model: str = ""
+        self,
+        endpoint: Endpoint[Any, R],
+        body: Sendable,
+        *,
+        options: CallOptions | None = None,
+        model: str = "",
     ) -> Response[R]:
         """Send one record and wait for the response.
 
@@ -92,9 +112,13 @@ class Client:
         current = options.effective(settings())
         stopwatch = Stopwatch()
         build_request = self.request_builder(endpoint, body, model, options)
-        call = Call(endpoint, body, build_request, options, current, endpoint.repeatable, silence_s=None)
+        call = Call(
+            endpoint, body, build_request, options, current, endpoint.repeatable, silence_s=None
+        )
         is_console = endpoint.plane == "console"
-        default_s = current.console_api_retry_timeout if is_console else current.llm_api_retry_timeout
+        default_s = (
+            current.console_api_retry_timeout if is_console else current.llm_api_retry_timeout
+        )
         response, content = await self._send_within(call, read_json, options.timeout or default_s)
         unwrap = "result" if is_console else None
         statistic = {**stopwatch.read(content), "attempts": call.attempts}
@@ -126,22 +150,29 @@ class Client:
         """
         options = options or CallOptions()
         current = options.effective(settings())
-        stopwatch, n_events, used_tokens = Stopwatch(), 0, 0
+        stopwatch = Stopwatch()
+        n_events = 0
+        used_tokens = 0
         failure: errors.QianfanError | None = None
         ends_at = stopwatch.started_at + options.timeout if options.timeout else None
         build_request = self.request_builder(endpoint, body, model, options)
         silence_s = max(current.first_token_timeout, current.idle_timeout)
-        call = Call(endpoint, body, build_request, options, current, repeatable=True, silence_s=silence_s)
+        call = Call(
+            endpoint, body, build_request, options, current, repeatable=True, silence_s=silence_s
+        )
         call.max_wait_s = options.timeout or current.llm_api_retry_timeout
         response, _ = await self._send_with_retries(call, require_stream)
         async with aclosing(response):
-            pieces, complete = iter_events(response, current, ends_at), False
+            pieces = iter_events(response, current, ends_at)
+            complete = False
             try:
                 async for piece in pieces:
                     if piece is DONE_MARK:
                         return
-                    n_events, complete = n_events + 1, complete or final(piece)
-                    used_tokens = total_tokens(piece) or used_tokens  # counts from the start of the answer
+                    n_events = n_events + 1
+                    complete = complete or final(piece)
+                    # counts from the start of the answer
+                    used_tokens = total_tokens(piece) or used_tokens
                     statistic = stopwatch.read_piece(piece)
                     head = (endpoint.result, response.status_code, response.headers)
                     yield Response(piece, *head, statistic, request=call.request)
@@ -165,7 +196,8 @@ class Client:
             raise failure
         if not complete:
             raise errors.StreamInterrupted(
-                tr("{host} ended the answer before its end mark", host=self._host(endpoint)), events=n_events
+                tr("{host} ended the answer before its end mark", host=self._host(endpoint)),
+                events=n_events,
             )
 
     async def request(
@@ -182,7 +214,8 @@ class Client:
             build: builds the request; called again for each attempt.
             read: reads the response, or raises the error that it describes.
             endpoint: the row; None for object storage, where repeating does no harm.
-            options: timeout and attempts; without a timeout the call may last as long as bytes move.
+            options: timeout and attempts; without a timeout the call may last as long as bytes
+                move.
 
         Returns:
             The result of `read`.
@@ -196,7 +229,9 @@ class Client:
             return request, None
 
         is_repeatable = endpoint is None or endpoint.repeatable
-        call = Call(endpoint, None, build_request, options, current, is_repeatable, current.idle_timeout)
+        call = Call(
+            endpoint, None, build_request, options, current, is_repeatable, current.idle_timeout
+        )
 
         async def read_and_close(response: httpx.Response) -> T:
             async with aclosing(response):
@@ -207,7 +242,9 @@ class Client:
     def request_builder(
         self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, options: CallOptions
     ) -> BuildRequest:
-        """Return what builds the request of each attempt of a call; the arguments are those of `send`."""
+        """Return what builds the request of each attempt of a call; the arguments are those of
+        `send`.
+        """
         return partial(self._routes.build_request, endpoint, body, model, options.headers)
 
     async def _send_within(
@@ -218,13 +255,18 @@ class Client:
                 call.deadline = deadline
                 call.max_wait_s = None if call.options.rate_limit_wait_s else timeout_s
                 return await self._send_with_retries(call, read)
-        # here, and not in the handler: the frames of the network library, with the keys, are not its context
+        # here, and not in the handler: the frames of the network library, with the keys, are not
+        # its context
         host = self._host(call.endpoint)
         if not timeout_s:
             raise errors.RequestTimeoutError(tr("{host} did not answer in time", host=host))
-        raise errors.RequestTimeoutError(tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s))
+        raise errors.RequestTimeoutError(
+            tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s)
+        )
 
-    async def _send_with_retries(self, call: Call, read: ReadResponse[T]) -> tuple[httpx.Response, T]:
+    async def _send_with_retries(
+        self, call: Call, read: ReadResponse[T]
+    ) -> tuple[httpx.Response, T]:
         """Send until `read` accepts the response; return the response and the result of `read`."""
         is_token_renewed = False
         while True:
@@ -233,7 +275,8 @@ class Client:
                 response, result = await self.send_once(call, read)
             except errors.QianfanError as error:
                 if call.has_expired_token and not is_token_renewed:
-                    is_token_renewed, call.attempts = True, call.attempts - 1
+                    is_token_renewed = True
+                    call.attempts = call.attempts - 1
                     continue
                 error.attempts = call.attempts
                 if not await wait_after_refusal(call, error):
@@ -252,10 +295,13 @@ class Client:
         if limiter is not None:
             limiter.apply_settings(call.settings)
             size = len(request.stream.content) if isinstance(request.stream, BytesStream) else 0
-            call.limiter, call.estimate = limiter, limiter.estimate_tokens(size, call.body)
+            call.estimate = limiter.estimate_tokens(size, call.body)
+            call.limiter = limiter
             refusals = await limiter.acquire(call.estimate, call.deadline, call.max_wait_s)
-        started_at, state = time.perf_counter(), wire_state.get()
-        state.is_on_wire, failure = True, None
+        started_at = time.perf_counter()
+        state = wire_state.get()
+        state.is_on_wire = True
+        failure = None
         plane: Plane = call.endpoint.plane if call.endpoint else "console"
         try:
             response = await http.exchange(request, call.settings, self._auth_by_plane, plane)
@@ -278,15 +324,23 @@ class Client:
             raise failure
         self.is_connection_lost = False
         if limiter is not None:
-            latency_s, used_tokens = time.perf_counter() - started_at, total_tokens(result)
+            latency_s = time.perf_counter() - started_at
+            used_tokens = total_tokens(result)
             limiter.record_success(
-                refusals, response.headers, estimate=call.estimate, used_tokens=used_tokens, latency_s=latency_s
+                refusals,
+                response.headers,
+                estimate=call.estimate,
+                used_tokens=used_tokens,
+                latency_s=latency_s,
             )
         return response, result
 
     async def _wait_or_raise(self, error: errors.QianfanError, call: Call) -> None:
-        current, is_console = call.settings, call.endpoint is None or call.endpoint.plane == "console"
-        default_attempts = current.console_api_retry_count if is_console else current.llm_api_retry_count
+        current = call.settings
+        is_console = call.endpoint is None or call.endpoint.plane == "console"
+        default_attempts = (
+            current.console_api_retry_count if is_console else current.llm_api_retry_count
+        )
         policy = call.options.retry if is_console else call.options.retry.or_configured(current)
         retry = replace(policy, attempts=call.options.attempts or default_attempts)
         delay_s = retry.next_delay_s(error, call.attempts, repeatable=call.repeatable)

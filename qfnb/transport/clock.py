@@ -1,4 +1,5 @@
-"""The library's clock, which tests (users' tests too) can speed up so that nothing sleeps; and deadlines.
+"""The library's clock, which tests (users' tests too) can speed up so that nothing sleeps; and
+deadlines.
 
 with qfnb.testing():
     trainer.run()          # polls as often as it likes, without waiting
@@ -16,7 +17,8 @@ from types import TracebackType
 from typing import Self
 
 _scale = 1.0
-_virtual_start, _real_start = 0.0, 0.0
+_virtual_start = 0.0
+_real_start = 0.0
 _skipped_s = 0.0
 
 
@@ -32,7 +34,9 @@ def testing(scale: float = 0.0) -> Iterator[None]:
 
 
 def now() -> float:
-    """Return seconds on a clock that counts shortened waits in full; only differences mean anything."""
+    """Return seconds on a clock that counts shortened waits in full; only differences mean
+    anything.
+    """
     return _virtual_start + _skipped_s + (time.monotonic() - _real_start) / (_scale or 1.0)
 
 
@@ -62,14 +66,17 @@ def wait(seconds: float, event: threading.Event) -> bool:
 def _set_scale(scale: float) -> None:
     """Change the scale from now on; the clock never jumps back."""
     global _virtual_start, _real_start, _scale, _skipped_s
-    _virtual_start, _real_start, _skipped_s = now(), time.monotonic(), 0.0
+    _virtual_start = now()
+    _real_start = time.monotonic()
+    _skipped_s = 0.0
     _scale = scale
 
 
 class _Alarm:
     """The timer of one event loop; it fires at the earliest deadline.
 
-    A timer for each call, set and cancelled again, costs a large batch more than reading the responses.
+    A timer for each call, set and cancelled again, costs a large batch more than reading the
+    responses.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -84,7 +91,9 @@ class _Alarm:
             self._schedule(deadline.expires_at)
 
     def remove(self, deadline: Deadline) -> None:
-        """Stop watching a deadline; the timer stays set, since cancelling it costs more than firing once."""
+        """Stop watching a deadline; the timer stays set, since cancelling it costs more than firing
+        once.
+        """
         self._deadlines.discard(deadline)
 
     def _schedule(self, when: float) -> None:
@@ -93,7 +102,8 @@ class _Alarm:
         self._timer = self.loop.call_at(when, self._expire_due)
 
     def _expire_due(self) -> None:
-        self._timer, now = None, self.loop.time()
+        now = self.loop.time()
+        self._timer = None
         for deadline in [candidate for candidate in self._deadlines if candidate.expires_at <= now]:
             self._deadlines.discard(deadline)
             deadline.expire()
@@ -105,7 +115,8 @@ _alarm: _Alarm | None = None
 
 
 class Deadline:
-    """A context manager like `asyncio.timeout`: cancels its body after a time and raises TimeoutError.
+    """A context manager like `asyncio.timeout`: cancels its body after a time and raises
+    TimeoutError.
 
     Args:
         seconds: None for no limit.
@@ -120,13 +131,17 @@ class Deadline:
     _alarm: _Alarm
 
     def __init__(self, seconds: float | None) -> None:
-        self._timeout_s, self.expires_at, self._expired = seconds, math.inf, False
+        self._timeout_s = seconds
+        self.expires_at = math.inf
+        self._expired = False
 
     async def __aenter__(self) -> Self:
         global _alarm
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
         assert task is not None, "a coroutine runs in a task"
-        self._task, self._cancelling = task, task.cancelling()
+        self._cancelling = task.cancelling()
+        self._task = task
         if _alarm is None or _alarm.loop is not loop:
             _alarm = _Alarm(loop)
         self._alarm = _alarm
@@ -136,10 +151,17 @@ class Deadline:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._alarm.remove(self)
-        if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+        if (
+            self._expired
+            and self._task.uncancel() <= self._cancelling
+            and kind is asyncio.CancelledError
+        ):
             raise TimeoutError from error
 
     @property

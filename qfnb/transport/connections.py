@@ -10,14 +10,23 @@ import aiohttp
 import httpx
 import yarl
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..config import Secret
 from ..redact import hide_secrets_in
 from .public_addresses import PrivateAddressError, PublicResolver
-from .request import PUBLIC_ONLY, URL_TO_SEND, BytesStream, CertificateError, DescriptorLimitError, NotPublicError
+from .request import (
+    PUBLIC_ONLY,
+    URL_TO_SEND,
+    BytesStream,
+    CertificateError,
+    DescriptorLimitError,
+    NotPublicError,
+)
 
 IDLE_TIMEOUT_S: Final = 30.0
-"""Seconds for which an idle connection is kept; servers and load balancers keep theirs for 60 s or more."""
+"""Seconds for which an idle connection is kept; servers and load balancers keep theirs for 60 s or
+more.
+"""
 
 _NOT_SENT_MESSAGE: Final = tr_noop("the connection was closed before the whole request was sent")
 
@@ -52,20 +61,24 @@ def _translate_error(error: aiohttp.ClientError | PrivateAddressError) -> httpx.
         return httpx.ConnectTimeout(tr("the connection could not be established in time"))
     certificate = getattr(error, "certificate_error", None)
     tls_message = getattr(certificate, "verify_message", "") or getattr(error, "strerror", "")
-    message = str(tls_message or getattr(error, "message", "") or error)  # not the URL: it may hold a token
+    # not the URL: it may hold a token
+    message = str(tls_message or getattr(error, "message", "") or error)
     return next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))(message)
 
 
 _MAX_BYTES_AT_ONCE: Final = 1 << 20
-"""Longer contents are written in parts: other calls wait while one part is written, and aiohttp warns of it."""
+"""Longer contents are written in parts: other calls wait while one part is written, and aiohttp
+warns of it.
+"""
 
 
 class _UploadStream:
     """The content of a request that is written in chunks.
 
     Attributes:
-        is_cut: True until all chunks have been written. The next chunk is read only once the one before is in
-            the socket's buffer, and no server executes a request whose end it never received.
+        is_cut: True until all chunks have been written. The next chunk is read only once the one
+            before is in the socket's buffer, and no server executes a request whose end it never
+            received.
     """
 
     def __init__(self, stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> None:
@@ -80,26 +93,33 @@ class _UploadStream:
 
 
 class Connections(httpx.AsyncBaseTransport):
-    """An httpx transport over aiohttp; URLs are sent as they were written and signed, not quoted again.
+    """An httpx transport over aiohttp; URLs are sent as they were written and signed, not quoted
+    again.
 
-    Each request that must not be repeated (extension `repeatable` is False) has a new connection: a server may close
-    an idle one just as a request is written to it, and whether it read the request cannot be known then. Requests with
-    the extension `PUBLIC_ONLY` use a pool of connections to public addresses.
+    Each request that must not be repeated (extension `repeatable` is False) has a new connection: a
+    server may close an idle one just as a request is written to it, and whether it read the request
+    cannot be known then. Requests with the extension `PUBLIC_ONLY` use a pool of connections to
+    public addresses.
     """
 
     def __init__(self, proxy: Secret, tls: Any) -> None:
         self._proxy = proxy
         idle: dict[str, Any] = {"limit": 0, "ssl": tls, "keepalive_timeout": IDLE_TIMEOUT_S}
         self._session = _create_session(aiohttp.TCPConnector(**idle))
-        self._fresh_session = _create_session(aiohttp.TCPConnector(limit=0, ssl=tls, force_close=True))
+        self._fresh_session = _create_session(
+            aiohttp.TCPConnector(limit=0, ssl=tls, force_close=True)
+        )
         self._public_resolver = PublicResolver()
-        self._public_session = _create_session(aiohttp.TCPConnector(**idle, resolver=self._public_resolver))
+        self._public_session = _create_session(
+            aiohttp.TCPConnector(**idle, resolver=self._public_resolver)
+        )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request and return the response, its content still unread.
 
         Raises:
-            WriteError: the connection closed before the whole request was written: it was not executed.
+            WriteError: the connection closed before the whole request was written: it was not
+                executed.
             NotPublicError: the request is for public addresses only, and the host has another one.
             RequestError: no response came back; the request may have been executed.
         """
@@ -122,11 +142,19 @@ class Connections(httpx.AsyncBaseTransport):
             failure = _translate_error(error)
         except Exception as error:  # noqa: BLE001 - raised again, without the frames that have the keys
             is_closed = isinstance(error, RuntimeError) and self._session.closed
-            failure = httpx.ConnectError(tr(_CLOSED_MESSAGE)) if is_closed else hide_secrets_in(error)
-        if failure is not None:  # raised here, where aiohttp's frames with the keys are not its context
+            failure = (
+                httpx.ConnectError(tr(_CLOSED_MESSAGE)) if is_closed else hide_secrets_in(error)
+            )
+        # raised here, where aiohttp's frames with the keys are not its context
+        if failure is not None:
             is_cut = isinstance(content, _UploadStream) and content.is_cut
-            raise httpx.WriteError(tr(_NOT_SENT_MESSAGE)) if type(failure) is httpx.ReadError and is_cut else failure
-        headers, stream = response.raw_headers, _ResponseStream(response)
+            raise (
+                httpx.WriteError(tr(_NOT_SENT_MESSAGE))
+                if type(failure) is httpx.ReadError and is_cut
+                else failure
+            )
+        headers = response.raw_headers
+        stream = _ResponseStream(response)
         return httpx.Response(response.status, headers=headers, stream=stream, request=request)
 
     async def aclose(self) -> None:
@@ -136,8 +164,12 @@ class Connections(httpx.AsyncBaseTransport):
 
     async def _select_session(self, request: httpx.Request) -> aiohttp.ClientSession:
         if not request.extensions.get(PUBLIC_ONLY):
-            return self._session if request.extensions.get("repeatable", True) else self._fresh_session
-        await self._public_resolver.validate(_parse_url(_url_to_send(request)).host or "", by_proxy=bool(self._proxy))
+            return (
+                self._session if request.extensions.get("repeatable", True) else self._fresh_session
+            )
+        await self._public_resolver.validate(
+            _parse_url(_url_to_send(request)).host or "", by_proxy=bool(self._proxy)
+        )
         return self._session if self._proxy else self._public_session
 
 
@@ -149,7 +181,9 @@ def _url_to_send(request: httpx.Request) -> str:
 
 def _request_content(request: httpx.Request) -> bytes | io.BytesIO | _UploadStream:
     try:
-        content = request.stream.content if isinstance(request.stream, BytesStream) else request.content
+        content = (
+            request.stream.content if isinstance(request.stream, BytesStream) else request.content
+        )
     except httpx.RequestNotRead:
         request.headers.pop("transfer-encoding", None)  # aiohttp adds it itself
         return _UploadStream(request.stream)
@@ -157,7 +191,9 @@ def _request_content(request: httpx.Request) -> bytes | io.BytesIO | _UploadStre
 
 
 class _ResponseStream(httpx.AsyncByteStream):
-    """The content of a response as it arrives; not a generator, which costs one more `aclose` a response."""
+    """The content of a response as it arrives; not a generator, which costs one more `aclose` a
+    response.
+    """
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response

@@ -1,8 +1,10 @@
-"""The I/O loop: one event loop in one daemon thread, for all network I/O (compare AnyIO's BlockingPortal).
+"""The I/O loop: one event loop in one daemon thread, for all network I/O (compare AnyIO's
+BlockingPortal).
 
-A notebook already runs a loop in its main thread, so a blocking call cannot start another one there, and an
-HTTP client cannot be shared between loops. Every request therefore runs on this loop: blocking callers wait
-for it, async callers await it. Interrupting either cancels the request and closes its socket.
+A notebook already runs a loop in its main thread, so a blocking call cannot start another one
+there, and an HTTP client cannot be shared between loops. Every request therefore runs on this loop:
+blocking callers wait for it, async callers await it. Interrupting either cancels the request and
+closes its socket.
 """
 
 import _thread
@@ -16,15 +18,24 @@ from collections import deque
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
 from typing import Any, Final, TypeVar
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InternalError
-from .fork_and_exit import FORKED, MAX_FORK_DELAY_S, exit_explained, expected, register_child_reset, register_fork_hold
+from .fork_and_exit import (
+    FORKED,
+    MAX_FORK_DELAY_S,
+    exit_explained,
+    expected,
+    register_child_reset,
+    register_fork_hold,
+)
 from .interrupt_safe import Future
 
 T = TypeVar("T")
 
 INTERRUPT_SLICE_S: Final = 0.1
-"""Seconds between two checks of a waiting call: a kernel interrupt takes effect within this time."""
+"""Seconds between two checks of a waiting call: a kernel interrupt takes effect within this
+time.
+"""
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -53,7 +64,8 @@ def submit(coro: Coroutine[Any, Any, T], future: Future[T] | None = None) -> Fut
 
     Args:
         coro: the coroutine.
-        future: for its result; a caller that creates it can cancel it even if an interrupt ends this function.
+        future: for its result; a caller that creates it can cancel it even if an interrupt ends
+            this function.
     """
     promise = Future[T]() if future is None else future
     try:
@@ -80,7 +92,9 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
     """
     if is_on_io_thread():
         coro.close()
-        raise RuntimeError(tr("a blocking qfnb call was made on qfnb's own I/O thread; await the async form"))
+        raise RuntimeError(
+            tr("a blocking qfnb call was made on qfnb's own I/O thread; await the async form")
+        )
     future = Future[T]()
     try:
         with exit_explained():
@@ -91,13 +105,16 @@ def run(coro: Coroutine[Any, Any, T]) -> T:
 
 
 class LoopTicker:
-    """Wakes the running loop every `INTERRUPT_SLICE_S` while a call waits inside this context manager.
+    """Wakes the running loop every `INTERRUPT_SLICE_S` while a call waits inside this context
+    manager.
 
-    ipykernel delivers an interrupt only when its loop wakes up. All waiting calls of a loop share one timer.
+    ipykernel delivers an interrupt only when its loop wakes up. All waiting calls of a loop share
+    one timer.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._n_waiting = loop, 0
+        self._loop = loop
+        self._n_waiting = 0
 
     @classmethod
     def for_running_loop(cls) -> "LoopTicker":
@@ -128,7 +145,8 @@ class CrossLoopQueue:
     """A queue from the I/O thread to one coroutine of the loop in which it is created."""
 
     def __init__(self) -> None:
-        self._loop, self._io_loop = asyncio.get_running_loop(), loop()
+        self._loop = asyncio.get_running_loop()
+        self._io_loop = loop()
         self._items: deque[Any] = deque()
         self._lock = threading.Lock()
         self._waiter: asyncio.Future[None] | None = None
@@ -137,7 +155,8 @@ class CrossLoopQueue:
         """Add an item."""
         with self._lock:
             self._items.append(item)
-            waiter, self._waiter = self._waiter, None
+            waiter = self._waiter
+            self._waiter = None
         if waiter is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: no coroutine waits
                 self._loop.call_soon_threadsafe(_wake, waiter)
@@ -182,7 +201,8 @@ def iterate(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
     The iterator runs ahead of a slow consumer; leaving the iteration closes it.
 
     Raises:
-        InternalError: the iteration is continued in a forked child, which has no connections of its parent.
+        InternalError: the iteration is continued in a forked child, which has no connections of its
+            parent.
     """
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
     forwarding = _Forwarding(items, inbox)
@@ -221,15 +241,23 @@ async def iterate_async(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, Non
 
 
 class _Forwarding:
-    """Reads an async iterator on the I/O loop into an inbox; may be started and closed at any moment."""
+    """Reads an async iterator on the I/O loop into an inbox; may be started and closed at any
+    moment.
+    """
 
-    def __init__(self, items: AsyncGenerator[Any, None], inbox: queue.SimpleQueue[Any] | CrossLoopQueue) -> None:
-        self._items, self._inbox, self._loop = items, inbox, loop()
+    def __init__(
+        self, items: AsyncGenerator[Any, None], inbox: queue.SimpleQueue[Any] | CrossLoopQueue
+    ) -> None:
+        self._loop = loop()
+        self._items = items
+        self._inbox = inbox
         self._task: asyncio.Task[None] | None = None
 
     @property
     def has_loop(self) -> bool:
-        """Whether the loop runs: it does not in a forked child, nor after Python has ended its daemon threads."""
+        """Whether the loop runs: it does not in a forked child, nor after Python has ended its
+        daemon threads.
+        """
         return self._loop is _loop and not sys.is_finalizing()
 
     def start(self) -> None:
@@ -260,7 +288,8 @@ class _Forwarding:
             self._task.cancel()
             await asyncio.wait({self._task})
             if not self._task.cancelled():
-                self._task.exception()  # marks it as retrieved: it was raised already, or the caller has left
+                # marks it as retrieved: it was raised already, or the caller has left
+                self._task.exception()
         await self._items.aclose()
 
 
@@ -294,7 +323,8 @@ def _reset_in_child() -> object:
     """Drop the parent's loop: a forked child starts its own."""
     global _lock, _loop
     inherited = _loop
-    _lock, _loop = threading.Lock(), None
+    _lock = threading.Lock()
+    _loop = None
     return inherited
 
 

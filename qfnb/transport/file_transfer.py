@@ -1,7 +1,7 @@
 """Upload and download of files, and downloads from URLs that the platform returned.
 
-Files are read and written in chunks, unless their bytes are asked for. URLs must be https and lead to public
-addresses, downloads have size limits, and images are checked to be images.
+Files are read and written in chunks, unless their bytes are asked for. URLs must be https and lead
+to public addresses, downloads have size limits, and images are checked to be images.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import errors
-from .._language import tr
-from .._private_files import write_atomically
+from ..base.language import tr
+from ..base.private_files import write_atomically
 from ..config import Secret, Settings, settings
 from ..wire import batches as wire
 from . import http, protocol
@@ -65,7 +65,8 @@ async def upload(
             part = {"file": (name, content, "application/jsonl")}
             return httpx.Request("POST", url, data={"purpose": purpose}, files=part)
 
-        url, read = client.platform.endpoint_url(wire.UPLOAD, {}), read_record(wire.FileObject)
+        url = client.platform.endpoint_url(wire.UPLOAD, {})
+        read = read_record(wire.FileObject)
         return await client.request(build, read, endpoint=wire.UPLOAD, options=upload_options(size))
 
 
@@ -81,7 +82,9 @@ async def download_content(client: Client, ref: wire.FileRef, path: Path | None 
         ResponseTooLarge: there are more than 64 MiB, without a path.
     """
     url = client.platform.endpoint_url(wire.CONTENT, path_values(wire.CONTENT, ref))
-    return await client.request(lambda: httpx.Request("GET", url), read_bytes_to(path), endpoint=wire.CONTENT)
+    return await client.request(
+        lambda: httpx.Request("GET", url), read_bytes_to(path), endpoint=wire.CONTENT
+    )
 
 
 def upload_options(size: int) -> CallOptions:
@@ -100,7 +103,8 @@ def read_record(type_: type[R]) -> ReadResponse[Response[R]]:
 
 
 def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadResponse[bytes]:
-    """Return a reader that reads a response's bytes: into a file chunk by chunk, or at once without a path.
+    """Return a reader that reads a response's bytes: into a file chunk by chunk, or at once without
+    a path.
 
     Args:
         path: the file to write, in which case the reader returns b"".
@@ -119,7 +123,10 @@ def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadRespon
                 file.write(chunk)
                 if max_bytes is not None and file.tell() > max_bytes:
                     raise errors.ResponseTooLarge(
-                        tr("the file has more than {max_bytes:,} bytes: not saved", max_bytes=max_bytes)
+                        tr(
+                            "the file has more than {max_bytes:,} bytes: not saved",
+                            max_bytes=max_bytes,
+                        )
                     )
             _validate_size(response, file.tell())
         return b""
@@ -128,11 +135,16 @@ def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadRespon
 
 
 def _validate_size(response: httpx.Response, size: int) -> None:
-    """Raise unless a file has the announced length; the length of a compressed one is not comparable."""
-    length, host = response.headers.get("content-length", ""), response.url.host
+    """Raise unless a file has the announced length; the length of a compressed one is not
+    comparable.
+    """
+    length = response.headers.get("content-length", "")
+    host = response.url.host
     if length.isdigit() and "content-encoding" not in response.headers and int(length) != size:
         raise errors.ConnectionFailed(
-            tr("{host} sent {size:,} of {length:,} bytes", host=host, size=size, length=int(length)),
+            tr(
+                "{host} sent {size:,} of {length:,} bytes", host=host, size=size, length=int(length)
+            ),
             host=host,
             sent=True,
         )
@@ -158,7 +170,8 @@ def open_source(source: Path | bytes) -> Iterator[tuple[BinaryIO | bytes, int]]:
         yield file, os.fstat(file.fileno()).st_size
 
 
-MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS = 32 * 1024 * 1024, 64_000_000
+MAX_IMAGE_BYTES = 32 * 1024 * 1024
+MAX_IMAGE_PIXELS = 64_000_000
 IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 
 
@@ -205,7 +218,11 @@ def validate_image(content: bytes) -> None:
         raise errors.UnexpectedContent(tr("the picture cannot be read")) from None
     if pixels > MAX_IMAGE_PIXELS:
         raise errors.UnexpectedContent(
-            tr("the picture has {pixels:,} pixels: at most {limit:,} are shown", pixels=pixels, limit=MAX_IMAGE_PIXELS)
+            tr(
+                "the picture has {pixels:,} pixels: at most {limit:,} are shown",
+                pixels=pixels,
+                limit=MAX_IMAGE_PIXELS,
+            )
         )
 
 
@@ -219,7 +236,8 @@ async def _fetch_image(request: httpx.Request, settings: Settings) -> bytes:
 
 
 def _download_request(url: Secret, label: str, *, trusted_hosts: Collection[str]) -> httpx.Request:
-    """Return the request for a URL that the platform returned; whoever has such a URL may read what is there.
+    """Return the request for a URL that the platform returned; whoever has such a URL may read what
+    is there.
 
     Args:
         url: https; it may lead to public addresses only.
@@ -237,7 +255,9 @@ def _download_request(url: Secret, label: str, *, trusted_hosts: Collection[str]
     is_trusted = bool(host) and host in trusted_hosts and parts.scheme in {"http", "https"}
     if not is_trusted and (parts.scheme != "https" or not host):
         raise errors.UnexpectedContent(tr("the address of {label} is not https", label=label))
-    request = httpx.Request("GET", f"{parts.scheme}://{host}", extensions={PUBLIC_ONLY: not is_trusted})
+    request = httpx.Request(
+        "GET", f"{parts.scheme}://{host}", extensions={PUBLIC_ONLY: not is_trusted}
+    )
     set_secret_url(request, parts)
     return request
 
@@ -269,11 +289,20 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
         ResponseTooLarge: there are more bytes than `max_bytes`.
         ConnectionFailed: the file cannot be fetched.
     """
-    platform_hosts = {urlsplit(address).netloc for address in (client.platform.console_url, client.platform.bos_url)}
+    platform_hosts = {
+        urlsplit(address).netloc
+        for address in (client.platform.console_url, client.platform.bos_url)
+    }
     request = _download_request(Secret(url), tr("the download"), trusted_hosts=platform_hosts)
     del url
-    current, host = settings(), request.url.netloc.decode("ascii")
-    timeouts = {"connect": current.connect_timeout, "read": current.idle_timeout, "write": 60.0, "pool": None}
+    current = settings()
+    host = request.url.netloc.decode("ascii")
+    timeouts = {
+        "connect": current.connect_timeout,
+        "read": current.idle_timeout,
+        "write": 60.0,
+        "pool": None,
+    }
     request.extensions["timeout"] = timeouts
     try:
         async with aclosing(await http.exchange(request, current)) as response:
@@ -281,7 +310,8 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
             if response.status_code != 200:
                 raise errors.UnexpectedContent(
                     tr(
-                        "{host} answers the download with HTTP {status}: the address may have expired",
+                        "{host} answers the download with HTTP {status}: the address may have "
+                        "expired",
                         host=host,
                         status=response.status_code,
                     )
@@ -290,4 +320,6 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
             return
     except (httpx.HTTPError, TimeoutError) as error:
         reason = _reason_of(error, tr("the download"))
-    raise errors.ConnectionFailed(tr("{host}: the download broke off: {reason}", host=host, reason=reason), host=host)
+    raise errors.ConnectionFailed(
+        tr("{host}: the download broke off: {reason}", host=host, reason=reason), host=host
+    )

@@ -1,4 +1,6 @@
-"""The two events of a process that its connections must live through: a fork, and the end of Python."""
+"""The two events of a process that its connections must live through: a fork, and the end of
+Python.
+"""
 
 import asyncio
 import concurrent.futures.thread  # noqa: F401 - its handler of a fork takes a lock: registered earlier, it is called later
@@ -11,19 +13,23 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InternalError
 
 T = TypeVar("T")
 
 
 MAX_FORK_DELAY_S: Final = 10.0
-"""Seconds that a fork waits at most for each hold: longer than SQLite waits for the lock of a database."""
+"""Seconds that a fork waits at most for each hold: longer than SQLite waits for the lock of a
+database.
+"""
 
 _IMPORT_CHECK_S: Final = 0.001
 
 _THREAD_NAMES: Final = "qfnb-", "asyncio_"
-"""How the names of threads begin that run qfnb's work; an import of the user's own threads may last for ever."""
+"""How the names of threads begin that run qfnb's work; an import of the user's own threads may last
+for ever.
+"""
 
 FORKED: Final = tr_noop("this call belongs to the process that forked this one; call again here")
 
@@ -31,7 +37,9 @@ _expected: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
 
 
 def expected(future: asyncio.Future[T]) -> asyncio.Future[T]:
-    """Return a future that the I/O thread completes; in a forked child it raises instead of waiting for ever."""
+    """Return a future that the I/O thread completes; in a forked child it raises instead of waiting
+    for ever.
+    """
     _expected.add(future)
     return future
 
@@ -47,7 +55,9 @@ _fork = threading.local()
 
 
 def register_fork_hold(hold: Callable[[], contextlib.AbstractContextManager[object]]) -> None:
-    """Enter `hold()` before each fork, the earliest registered first, and leave it in the parent afterwards."""
+    """Enter `hold()` before each fork, the earliest registered first, and leave it in the parent
+    afterwards.
+    """
     _holds.append(hold)
 
 
@@ -73,7 +83,9 @@ register_child_reset(_drop_holds)
 
 
 def _wait_for_imports() -> None:
-    """Wait until no thread of qfnb imports a module: a child would inherit it half loaded, and its lock for ever."""
+    """Wait until no thread of qfnb imports a module: a child would inherit it half loaded, and its
+    lock for ever.
+    """
     deadline = time.monotonic() + MAX_FORK_DELAY_S
     while _is_importing() and time.monotonic() < deadline:
         time.sleep(_IMPORT_CHECK_S)
@@ -83,14 +95,18 @@ def _is_importing() -> bool:
     references: dict[str, Any] = getattr(importlib, "_bootstrap")._module_locks  # noqa: B009, SLF001 - nothing public tells
     owners = {getattr(reference(), "owner", None) for reference in list(references.values())}
     owners.discard(threading.get_ident())
-    return any(thread.ident in owners and thread.name.startswith(_THREAD_NAMES) for thread in threading.enumerate())
+    return any(
+        thread.ident in owners and thread.name.startswith(_THREAD_NAMES)
+        for thread in threading.enumerate()
+    )
 
 
 def keep_forever(value: object) -> None:
     """Keep an object until the process is gone, even during interpreter shutdown.
 
-    Connections and loops clean up when they are freed. A forked child's copies share their sockets and selector with
-    the parent, which would then wait forever on unwatched sockets; at the end of Python there is no loop to do it.
+    Connections and loops clean up when they are freed. A forked child's copies share their sockets
+    and selector with the parent, which would then wait forever on unwatched sockets; at the end of
+    Python there is no loop to do it.
     """
     import ctypes  # noqa: PLC0415 - with the first request, or in a forked child
 
@@ -98,13 +114,17 @@ def keep_forever(value: object) -> None:
 
 
 def is_python_ending() -> bool:
-    """Return whether only handlers of `atexit` still run: threads cannot be started then, nor pools of them used."""
+    """Return whether only handlers of `atexit` still run: threads cannot be started then, nor pools
+    of them used.
+    """
     return not threading.main_thread().is_alive()
 
 
 @contextlib.contextmanager
 def exit_explained() -> Iterator[None]:
-    """Say in words what a call in a handler of `atexit` cannot do: start a thread, or look up a host in one."""
+    """Say in words what a call in a handler of `atexit` cannot do: start a thread, or look up a
+    host in one.
+    """
     try:
         yield
     except RuntimeError as error:
@@ -112,7 +132,8 @@ def exit_explained() -> Iterator[None]:
             raise
         raise InternalError(
             tr(
-                "Python is ending, and this call needs a thread ({error}): call before the end of the script",
+                "Python is ending, and this call needs a thread ({error}): call before the end of "
+                "the script",
                 error=error,
             )
         ) from None

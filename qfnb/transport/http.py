@@ -1,10 +1,10 @@
 """Send a request over the shared connection pools, with httpx's types and aiohttp's connections.
 
-httpx's own pool spends 10-20 ms of CPU a request above about fifty connections, and leaks connections when
-requests are cancelled; aiohttp's does neither. Requests go straight to the transport: redirects are refused
-and cookies are not kept, and the rest of httpx's client costs as much as the network (see benchmarks/). The proxy
-is chosen here because the network library would use a thread for each request, read ~/.netrc, and speak HTTP to a
-SOCKS proxy.
+httpx's own pool spends 10-20 ms of CPU a request above about fifty connections, and leaks
+connections when requests are cancelled; aiohttp's does neither. Requests go straight to the
+transport: redirects are refused and cookies are not kept, and the rest of httpx's client costs as
+much as the network (see benchmarks/). The proxy is chosen here because the network library would
+use a thread for each request, read ~/.netrc, and speak HTTP to a SOCKS proxy.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from .. import config, errors
-from .._language import tr
+from ..base.language import tr
 from ..config import NO_SECRET, Secret, Settings
 from ..redact import hide_secrets_in, install_log_filter, redact
 from ..wire.endpoints import Plane
@@ -43,9 +43,13 @@ _transports: dict[tuple[Secret, bool, str, str], httpx.AsyncBaseTransport] = {}
 
 
 async def exchange(
-    request: httpx.Request, settings: Settings, auth_by_plane: AuthByPlane | None = None, plane: Plane = "console"
+    request: httpx.Request,
+    settings: Settings,
+    auth_by_plane: AuthByPlane | None = None,
+    plane: Plane = "console",
 ) -> httpx.Response:
-    """Send a request, and first those that its authentication needs; return the response, still unread.
+    """Send a request, and first those that its authentication needs; return the response, still
+    unread.
 
     Runs on the I/O loop only.
 
@@ -100,7 +104,9 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
         try:
             connections = _transports[key] = create_connections(proxy=key[0], verify=key[1])
         except OSError as error:  # SSL's own among them
-            ca_settings = " or ".join(f"{name}={os.environ[name]!r}" for name in CA_VARIABLES if name in os.environ)
+            ca_settings = " or ".join(
+                f"{name}={os.environ[name]!r}" for name in CA_VARIABLES if name in os.environ
+            )
             raise errors.InvalidArgumentError(
                 tr(
                     "the certificates of {path} cannot be read: {reason}",
@@ -109,13 +115,20 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
                 )
             ) from None
         if url.scheme == "https" and not settings.ssl_verification_enabled:
-            log.warning(tr("certificates are not checked: ssl=False, or QIANFAN_SSL_VERIFICATION_ENABLED is off"))
-        fork_and_exit.keep_forever(connections)  # `_close_all` may come before the last call of other handlers
+            log.warning(
+                tr(
+                    "certificates are not checked: ssl=False, or QIANFAN_SSL_VERIFICATION_ENABLED "
+                    "is off"
+                )
+            )
+        # `_close_all` may come before the last call of other handlers
+        fork_and_exit.keep_forever(connections)
     return _transports[key]
 
 
 def proxy_for(url: httpx.URL, configured: Secret) -> Secret:
-    """Return the URL of the proxy for a request, empty for none; this computer's own addresses need none.
+    """Return the URL of the proxy for a request, empty for none; this computer's own addresses need
+    none.
 
     Args:
         url: of the request.
@@ -162,7 +175,8 @@ def _parse_proxy(name: str, address: Secret) -> Secret:
     if url.scheme not in {"http", "https"} or not url.host:
         raise errors.InvalidArgumentError(
             tr(
-                "{name}={value!r}: must be http://host:port; SOCKS is not supported, but such a proxy mostly "
+                "{name}={value!r}: must be http://host:port; SOCKS is not supported, but such a "
+                "proxy mostly "
                 "has an HTTP port too",
                 name=name,
                 value=redact(address.get_secret_value()),
@@ -171,16 +185,22 @@ def _parse_proxy(name: str, address: Secret) -> Secret:
     return address
 
 
-def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.URL) -> errors.QianfanError:
-    """Return qfnb's error for a network error; qfnb's own errors are returned without secrets in them."""
+def translate_error(
+    error: errors.QianfanError | httpx.RequestError, url: httpx.URL
+) -> errors.QianfanError:
+    """Return qfnb's error for a network error; qfnb's own errors are returned without secrets in
+    them.
+    """
     if isinstance(error, errors.QianfanError):
         return hide_secrets_in(error)
-    host, proxy = url.netloc.decode("ascii"), proxy_for(url, config.settings().proxy)
+    host = url.netloc.decode("ascii")
+    proxy = proxy_for(url, config.settings().proxy)
     proxy_text = tr(" through the proxy {proxy}", proxy=without_password(proxy)) if proxy else ""
     if isinstance(error, CertificateError):
         return errors.TLSError(
             tr(
-                "{host} cannot be reached securely{proxy_text}: {error}\nif a proxy has a certificate of its "
+                "{host} cannot be reached securely{proxy_text}: {error}\nif a proxy has a "
+                "certificate of its "
                 "own, set SSL_CERT_FILE to the file of its CA",
                 host=host,
                 proxy_text=proxy_text,
@@ -204,10 +224,13 @@ def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.
         return errors.UnexpectedContent(
             tr("{host} did not answer in valid HTTP: {error}", host=host, error=error_text(error))
         )
-    was_sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError))
+    was_sent = not isinstance(
+        error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)
+    )
     return errors.ConnectionFailed(
         tr(
-            "{host} cannot be reached{proxy_text}: {error}\ncheck the network, the proxy and base_url{note}",
+            "{host} cannot be reached{proxy_text}: {error}\ncheck the network, the proxy and "
+            "base_url{note}",
             host=host,
             proxy_text=proxy_text,
             error=error_text(error),
@@ -220,9 +243,15 @@ def translate_error(error: errors.QianfanError | httpx.RequestError, url: httpx.
 
 def _unused_proxy_note(url: httpx.URL, proxy: Secret) -> str:
     """Return that the environment's SOCKS proxy is not used, "" where there is none."""
-    if proxy or is_loopback_host(url.host) or not getproxies().get("all", "").lower().startswith("socks"):
+    if (
+        proxy
+        or is_loopback_host(url.host)
+        or not getproxies().get("all", "").lower().startswith("socks")
+    ):
         return ""
-    return tr("\nALL_PROXY is a SOCKS proxy, which is not supported: set HTTPS_PROXY to its HTTP port")
+    return tr(
+        "\nALL_PROXY is a SOCKS proxy, which is not supported: set HTTPS_PROXY to its HTTP port"
+    )
 
 
 def error_text(error: BaseException) -> str:
@@ -235,7 +264,8 @@ def error_text(error: BaseException) -> str:
 def _reset_in_child() -> object:
     """Drop the parent's connections: a forked child opens its own."""
     global _transports
-    inherited, _transports = _transports, {}
+    inherited = _transports
+    _transports = {}
     return inherited
 
 
@@ -244,7 +274,9 @@ def _close_all() -> None:
         return
 
     async def close() -> None:
-        await asyncio.gather(*(transport.aclose() for transport in _transports.values()), return_exceptions=True)
+        await asyncio.gather(
+            *(transport.aclose() for transport in _transports.values()), return_exceptions=True
+        )
         _transports.clear()
 
     with contextlib.suppress(concurrent.futures.TimeoutError, RuntimeError):

@@ -1,8 +1,9 @@
 """Condition, Event and Future whose locks no interrupt leaves taken.
 
-Those of Python take their lock in a Python function, `Condition.__enter__`. A `KeyboardInterrupt` between the
-acquisition and the return of that function leaves the lock taken for ever, and the I/O loop, which needs it to
-deliver a result, waits for ever too. `with` on the lock itself is not interrupted there (bpo-29988).
+Those of Python take their lock in a Python function, `Condition.__enter__`. A `KeyboardInterrupt`
+between the acquisition and the return of that function leaves the lock taken for ever, and the I/O
+loop, which needs it to deliver a result, waits for ever too. `with` on the lock itself is not
+interrupted there (bpo-29988).
 """
 
 import _thread
@@ -23,7 +24,8 @@ class Condition(_thread.RLock):  # type: ignore[misc] # final for type checkers 
         self._waiters: deque[_thread.LockType] = deque()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Release the lock, wait for a notification, take the lock again; return whether there was one.
+        """Release the lock, wait for a notification, take the lock again; return whether there was
+        one.
 
         Args:
             timeout: seconds; None to wait for ever.
@@ -40,7 +42,9 @@ class Condition(_thread.RLock):  # type: ignore[misc] # final for type checkers 
                 self._waiters.remove(waiter)
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-        """Wait until a predicate is true, and return its value; the last one after `timeout` seconds."""
+        """Wait until a predicate is true, and return its value; the last one after `timeout`
+        seconds.
+        """
         return threading.Condition.wait_for(self, predicate, timeout)  # type: ignore[arg-type]
 
     def notify_all(self) -> None:
@@ -69,6 +73,8 @@ class Future(concurrent.futures.Future[T]):
 
         `concurrent.futures.wait` takes the lock in a Python function, too.
         """
-        with contextlib.suppress(concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
+        with contextlib.suppress(
+            concurrent.futures.TimeoutError, concurrent.futures.CancelledError
+        ):
             self.exception(timeout_s)
         return self.done()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from .._language import tr
+from ..base.language import tr
 from . import clock
 
 try:
@@ -24,7 +24,9 @@ MAX_BUSY_S: Final = 1.0
 """Seconds after which a file that another process has locked is given up."""
 
 MAX_CHANGE_S: Final = 0.005
-"""Seconds of a change; a folder is too slow to wait for, as on a network, if none of `MEASURED_CHANGES` is faster."""
+"""Seconds of a change; a folder is too slow to wait for, as on a network, if none of
+`MEASURED_CHANGES` is faster.
+"""
 
 MEASURED_CHANGES: Final = 32
 
@@ -41,15 +43,19 @@ class LockedFile:
     """
 
     def __init__(self, path: Path, timer: Callable[[], float] = time.perf_counter) -> None:
-        self._path, self._timer = path, timer
+        self._path = path
+        self._timer = timer
         self.is_usable = fcntl is not None
         self._busy_since: float | None = None
         self._durations_s: list[float] = []
 
     @contextmanager
     def change(self) -> Iterator[dict[str, Any] | None]:
-        """Yield the object, which is stored at the end; empty for a new or broken file, None if it is locked."""
-        started_at, descriptor = self._timer(), self._open()
+        """Yield the object, which is stored at the end; empty for a new or broken file, None if it
+        is locked.
+        """
+        started_at = self._timer()
+        descriptor = self._open()
         if descriptor is None:
             yield None
             return
@@ -59,12 +65,15 @@ class LockedFile:
             if stored is not None:
                 self._write(descriptor, stored)
         finally:
-            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked just now has a copy of the descriptor
+            # a child that was forked just now has a copy of the descriptor
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
         self._durations_s.append(self._timer() - started_at)
         if len(self._durations_s) == MEASURED_CHANGES:
             if (fastest_s := min(self._durations_s)) > MAX_CHANGE_S:
-                self.give_up(tr("the folder is slow ({ms:.0f} ms for each call)", ms=fastest_s * 1000))
+                self.give_up(
+                    tr("the folder is slow ({ms:.0f} ms for each call)", ms=fastest_s * 1000)
+                )
             self._durations_s.clear()
 
     def give_up(self, reason: str) -> None:
@@ -119,5 +128,9 @@ def log_once(folder: str, reason: str) -> None:
     """Log that limits are not shared, once for each process."""
     log.warning(
         "%s",
-        tr("rate limits are not shared with your other processes: {folder}: {reason}", folder=folder, reason=reason),
+        tr(
+            "rate limits are not shared with your other processes: {folder}: {reason}",
+            folder=folder,
+            reason=reason,
+        ),
     )

@@ -1,6 +1,8 @@
-"""The platform's list of models, laid over the catalogue: kept a day on disk, refreshed in the background.
+"""The platform's list of models, laid over the catalogue: kept a day on disk, refreshed in the
+background.
 
-Nothing needs it: without a list, with a broken one, or where the platform has none, the built-in table holds.
+Nothing needs it: without a list, with a broken one, or where the platform has none, the built-in
+table holds.
 """
 
 import concurrent.futures
@@ -14,8 +16,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from .. import config
-from .._language import tr
-from .._private_files import write_private
+from ..base.language import tr
+from ..base.private_files import write_private
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog, model_list as wire
 from ..wire.base import EmptyBody
@@ -41,12 +43,17 @@ def keep_fresh(client: Client) -> None:
     age = _use_saved_list(platform)
     has_key = any(platform.credentials.get(name) for name in ("api_key", "access_key"))
     last_refresh = _refreshes.get(platform)
-    if has_key and (age is None or not 0 <= age < MAX_AGE_S) and (last_refresh is None or last_refresh.done()):
+    if (
+        has_key
+        and (age is None or not 0 <= age < MAX_AGE_S)
+        and (last_refresh is None or last_refresh.done())
+    ):
         _refreshes[platform] = event_loop.submit(_refresh_quietly(client))
 
 
 async def fetch_models(client: Client) -> tuple[catalog.CatalogModel, ...]:
-    """Return the catalogue with the platform's list laid over it; of a server with OpenAI's API, only what it lists.
+    """Return the catalogue with the platform's list laid over it; of a server with OpenAI's API,
+    only what it lists.
 
     The list of Qianfan's cloud also replaces the one on disk and the catalogue.
 
@@ -57,7 +64,9 @@ async def fetch_models(client: Client) -> tuple[catalog.CatalogModel, ...]:
     """
     platform = client.platform
     if _PLAN_URL.search(platform.openai):
-        raise InvalidArgumentError(tr("{url}: a plan's address has no list of models", url=platform.openai))
+        raise InvalidArgumentError(
+            tr("{url}: a plan's address has no list of models", url=platform.openai)
+        )
     response = await client.send(wire.MODELS_V2, EmptyBody(), options=REFRESH_OPTIONS)
     table = () if platform.openai else catalog.built_in_models()
     served = response.data
@@ -71,25 +80,33 @@ async def fetch_models(client: Client) -> tuple[catalog.CatalogModel, ...]:
 
 
 async def _refresh_quietly(client: Client) -> None:
-    with contextlib.suppress(QianfanError):  # a plan's key, no network, a page of HTML: the table holds
+    # a plan's key, no network, a page of HTML: the table holds
+    with contextlib.suppress(QianfanError):
         await fetch_models(client)
 
 
 def _use_saved_list(platform: Platform) -> float | None:
-    """Lay the list on disk over the catalogue and return its age in seconds, None if there is none that can be read."""
+    """Lay the list on disk over the catalogue and return its age in seconds, None if there is none
+    that can be read.
+    """
     if not _is_cloud(platform):
         return None
     try:
         document = json.loads(_list_file(platform).read_text(encoding="utf-8"))
-        saved_at, served = float(document["at"]), wire.AvailableModelList.model_validate(document["list"])
+        saved_at = float(document["at"])
+        served = wire.AvailableModelList.model_validate(document["list"])
     except (OSError, ValueError, TypeError, KeyError, ValidationError):
         return None
-    catalog.use_models(wire.merge_models(catalog.built_in_models(), served.data, _source_of(platform, saved_at)))
+    catalog.use_models(
+        wire.merge_models(catalog.built_in_models(), served.data, _source_of(platform, saved_at))
+    )
     return time.time() - saved_at
 
 
 def _is_cloud(platform: Platform) -> bool:
-    """Return whether a platform's list may stand for the catalogue: not a sandbox's, not another vendor's."""
+    """Return whether a platform's list may stand for the catalogue: not a sandbox's, not another
+    vendor's.
+    """
     return platform.name != "sandbox" and not platform.openai
 
 

@@ -1,4 +1,5 @@
-"""Object storage: put, get, stat, list and delete objects; large ones are uploaded in concurrent parts.
+"""Object storage: put, get, stat, list and delete objects; large ones are uploaded in concurrent
+parts.
 
 Source: API pages of BOS (PutObject, InitiateMultipartUpload, UploadPart, CompleteMultipartUpload).
 """
@@ -14,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from .. import errors
-from .._language import tr
+from ..base.language import tr
 from ..wire import storage as wire
 from .client import Client
 from .file_transfer import CHUNK_BYTES, open_source, read_bytes_to, read_record, upload_options
@@ -43,25 +44,37 @@ async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[wi
     Raises:
         UnexpectedContent: a page does not lead on.
     """
-    url, read = _bucket_url(client, bucket), read_record(wire.ObjectList)
+    url = _bucket_url(client, bucket)
+    read = read_record(wire.ObjectList)
     params = {"maxKeys": str(wire.MAX_KEYS)} | ({"prefix": prefix} if prefix else {})
     objects_: list[wire.StoredObject] = []
-    marker, has_more = "", True
+    marker = ""
+    has_more = True
     while has_more:
-        build = partial(httpx.Request, "GET", url, params=params | ({"marker": marker} if marker else {}))
+        build = partial(
+            httpx.Request, "GET", url, params=params | ({"marker": marker} if marker else {})
+        )
         page = (await client.request(build, read)).data
         objects_ += page.contents
         next_marker = page.next_marker or (page.contents[-1].key if page.contents else "")
         if page.is_truncated and next_marker <= marker:
             raise errors.UnexpectedContent(
-                tr("the bucket's list goes round in circles at {next_marker!r}", next_marker=next_marker)
+                tr(
+                    "the bucket's list goes round in circles at {next_marker!r}",
+                    next_marker=next_marker,
+                )
             )
-        has_more, marker = page.is_truncated, next_marker
+        has_more = page.is_truncated
+        marker = next_marker
     return objects_
 
 
 async def put_object(
-    client: Client, bucket: str, key: str, source: bytes | Path, on_progress: ProgressCallback | None = None
+    client: Client,
+    bucket: str,
+    key: str,
+    source: bytes | Path,
+    on_progress: ProgressCallback | None = None,
 ) -> None:
     """Write an object, replacing an existing one; repeating it does no harm.
 
@@ -115,10 +128,15 @@ async def stat_object(client: Client, bucket: str, key: str) -> wire.StoredObjec
         if response.status_code == 404:
             return None
         if response.status_code >= 300:
-            raise errors.APIError(response.status_code, f"{key} cannot be read", status=response.status_code)
+            raise errors.APIError(
+                response.status_code, f"{key} cannot be read", status=response.status_code
+            )
         headers = response.headers
-        size, modified = headers.get("content-length", "0"), headers.get("last-modified", "")
-        return wire.StoredObject(key=key, size=int(size), e_tag=_parse_etag(response), last_modified=modified)
+        size = headers.get("content-length", "0")
+        modified = headers.get("last-modified", "")
+        return wire.StoredObject(
+            key=key, size=int(size), e_tag=_parse_etag(response), last_modified=modified
+        )
 
     return await client.request(lambda: httpx.Request("HEAD", url), read)
 
@@ -139,33 +157,53 @@ class _ObjectUpload:
     """The upload of one object."""
 
     def __init__(
-        self, client: Client, url: str, content: BinaryIO | bytes, size: int, on_progress: ProgressCallback | None
+        self,
+        client: Client,
+        url: str,
+        content: BinaryIO | bytes,
+        size: int,
+        on_progress: ProgressCallback | None,
     ) -> None:
-        self._client, self._url, self._content, self._size = client, url, content, size
-        self._on_progress, self._sent_bytes = on_progress, 0
+        self._client = client
+        self._url = url
+        self._content = content
+        self._size = size
+        self._on_progress = on_progress
+        self._sent_bytes = 0
 
     async def send_whole(self) -> None:
         """Send the object in one request."""
         await self._client.request(
-            lambda: self._put(0, self._size, {}), read_bytes_to(None), options=upload_options(self._size)
+            lambda: self._put(0, self._size, {}),
+            read_bytes_to(None),
+            options=upload_options(self._size),
         )
         self._advance(self._size)
 
     async def send_in_parts(self) -> None:
-        """Send the object in parts; on an error or when cancelled, the parts sent so far are deleted."""
+        """Send the object in parts; on an error or when cancelled, the parts sent so far are
+        deleted.
+        """
         read = read_record(wire.MultipartUpload)
-        upload_id = (await self._client.request(lambda: self._post({"uploads": ""}), read)).data.upload_id
+        upload_id = (
+            await self._client.request(lambda: self._post({"uploads": ""}), read)
+        ).data.upload_id
         part_bytes = max(PART_BYTES, -(-self._size // wire.MAX_PARTS))
-        offsets, semaphore = range(0, self._size, part_bytes), asyncio.Semaphore(MAX_CONCURRENT_PARTS)
+        offsets = range(0, self._size, part_bytes)
+        semaphore = asyncio.Semaphore(MAX_CONCURRENT_PARTS)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._send_part(upload_id, number, start, part_bytes, semaphore))
+                    group.create_task(
+                        self._send_part(upload_id, number, start, part_bytes, semaphore)
+                    )
                     for number, start in enumerate(offsets, 1)
                 ]
             parts = encode_json(wire.CompleteUpload(parts=[task.result() for task in tasks]))
             query = {"uploadId": upload_id}
-            await self._client.request(lambda: self._post(query, parts), read_record(wire.CompletedUpload))
+            await self._client.request(
+                lambda: self._post(query, parts), read_record(wire.CompletedUpload)
+            )
         except BaseException as error:
             await asyncio.shield(self._abort(upload_id))
             if isinstance(error, BaseExceptionGroup):
@@ -192,12 +230,16 @@ class _ObjectUpload:
     async def _abort(self, upload_id: str) -> None:
         query = {"uploadId": upload_id}
         with contextlib.suppress(errors.QianfanError):
-            await self._client.request(lambda: httpx.Request("DELETE", self._url, params=query), read_bytes_to(None))
+            await self._client.request(
+                lambda: httpx.Request("DELETE", self._url, params=query), read_bytes_to(None)
+            )
 
     def _put(self, start: int, size: int, query: Mapping[str, str]) -> httpx.Request:
         headers = {"content-type": "application/octet-stream", "content-length": str(size)}
         content = _iter_chunks(self._content, start, size)
-        return httpx.Request("PUT", self._url, params=query or None, content=content, headers=headers)
+        return httpx.Request(
+            "PUT", self._url, params=query or None, content=content, headers=headers
+        )
 
     def _post(self, query: Mapping[str, str], content: bytes = b"") -> httpx.Request:
         headers = {"content-type": "application/json", "content-length": str(len(content))}
@@ -230,5 +272,7 @@ def _bucket_url(client: Client, bucket: str) -> str:
 
 def _object_url(client: Client, bucket: str, key: str) -> str:
     if not key or key.startswith("/") or {".", ".."} & set(key.split("/")):
-        raise errors.InvalidArgumentError(tr("{key!r} is not an object's key: it would lead to another one", key=key))
+        raise errors.InvalidArgumentError(
+            tr("{key!r} is not an object's key: it would lead to another one", key=key)
+        )
     return f"{_bucket_url(client, bucket)}/{quote(key)}"

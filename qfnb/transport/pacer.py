@@ -1,20 +1,26 @@
 """Pacing: requests or tokens spread evenly over the minute, at a rate that adapts to refusals.
 
-The spacing is that of the generic cell rate algorithm (GCRA) without bursts. The rate adapts as in TCP's
-congestion control: a refusal lowers it by 20 %, a stable period without refusals raises it by 2 to 100 %.
+The spacing is that of the generic cell rate algorithm (GCRA) without bursts. The rate adapts as in
+TCP's
+congestion control: a refusal lowers it by 20 %, a stable period without refusals raises it by 2 to
+100 %.
 """
 
 import math
 from typing import Any, Final, Literal, cast
 
-from .._language import tr
+from ..base.language import tr
 from .recent_counts import RecentCounts
 
 SPACING_MARGIN: Final = 1.02
-"""Factor by which requests are spaced wider than allowed: the network does not keep them evenly spaced."""
+"""Factor by which requests are spaced wider than allowed: the network does not keep them evenly
+spaced.
+"""
 
 MAX_CATCH_UP_S: Final = 0.015
-"""Seconds of lateness that may be made up for: timers are late by milliseconds, and a second has 20 to spare."""
+"""Seconds of lateness that may be made up for: timers are late by milliseconds, and a second has 20
+to spare.
+"""
 
 DECREASE: Final = 0.8
 """Factor of the rate after a refusal."""
@@ -31,21 +37,27 @@ SLOW_STABLE_SECONDS: Final = 60.0
 """The same for slow rates near the refused one: a minute's limit takes a minute to show itself."""
 
 FAST_INCREASE: Final = 2.0
-"""Factor far below the refused rate, after `FAST_STABLE_SECONDS` with `FAST_MIN_SUCCESSES` successes."""
+"""Factor far below the refused rate, after `FAST_STABLE_SECONDS` with `FAST_MIN_SUCCESSES`
+successes.
+"""
 
 FAST_STABLE_SECONDS: Final = 3.0
 FAST_MIN_SUCCESSES: Final = 5
 
 MIN_DERIVED_REQUESTS: Final = 60.0
 MIN_DERIVED_TOKENS: Final = 5000.0
-"""A minute; the lowest rates that are derived from measured ones, which are low when a batch has just begun."""
+"""A minute; the lowest rates that are derived from measured ones, which are low when a batch has
+just begun.
+"""
 
 PERSISTENT_SECONDS: Final = 10.0
 """Consecutive refusals for longer than this come from a limit, not from a short overload."""
 
 SLOW_REQUESTS: Final = 600.0
 SLOW_TOKENS: Final = 300_000.0
-"""A minute; a derived rate below this stays lowered after a refusal: single refusals are all it can learn from."""
+"""A minute; a derived rate below this stays lowered after a refusal: single refusals are all it can
+learn from.
+"""
 
 RAISED_S: Final = 3.0
 """Seconds after a raise in which a refusal is the raise's."""
@@ -54,16 +66,27 @@ UNLIMITED_FACTOR: Final = 1000.0
 """A derived rate that has grown to this many times the lowest derived rate is dropped."""
 
 MINUTE_S: Final = 60 * SPACING_MARGIN
-"""Seconds in which no more units go than a known limit allows; wider than a minute for the same reason."""
+"""Seconds in which no more units go than a known limit allows; wider than a minute for the same
+reason.
+"""
 
 SEND_INTERVAL_S: Final = 0.25
-"""Sends are counted by intervals of this length; `MINUTE_S` is longer than a minute by more than that."""
+"""Sends are counted by intervals of this length; `MINUTE_S` is longer than a minute by more than
+that.
+"""
 
 RateSource = Literal["", "settings", "job", "headers", "refusals"]
 
 
 _ADAPTED: Final = (
-    *("rate", "source", "_changed_at", "_refused_rate", "_refusals_started_at", "_recovered_since_cut"),
+    *(
+        "rate",
+        "source",
+        "_changed_at",
+        "_refused_rate",
+        "_refusals_started_at",
+        "_recovered_since_cut",
+    ),
     "_rate_is_floor",
 )
 """What refusals and recovery change."""
@@ -77,16 +100,20 @@ class Pacer:
         source: where the rate comes from.
         min_derived_rate: see below.
         next_at: when the next unit may go.
-        sends: requests of the last minute, whatever the rate: they count in a limit that is learned later.
+        sends: requests of the last minute, whatever the rate: they count in a limit that is learned
+            later.
 
     Args:
         min_derived_rate: units a minute; the lowest rate that is derived from a measured one.
         slow_rate: units a minute; a derived rate below it stays lowered after a refusal.
     """
 
-    def __init__(self, min_derived_rate: float = MIN_DERIVED_REQUESTS, slow_rate: float = SLOW_REQUESTS) -> None:
+    def __init__(
+        self, min_derived_rate: float = MIN_DERIVED_REQUESTS, slow_rate: float = SLOW_REQUESTS
+    ) -> None:
         self._ceilings: dict[RateSource, float] = {}
-        self.min_derived_rate, self._slow_rate = min_derived_rate, slow_rate
+        self.min_derived_rate = min_derived_rate
+        self._slow_rate = slow_rate
         self.rate: float | None = None
         self.source: RateSource = ""
         self.next_at = -math.inf
@@ -106,7 +133,9 @@ class Pacer:
 
     @property
     def was_derived(self) -> bool:
-        """Whether a fast rate came from earlier refusals; then spacing does most of what a pause does."""
+        """Whether a fast rate came from earlier refusals; then spacing does most of what a pause
+        does.
+        """
         is_fast = self.rate is not None and self.rate >= self._slow_rate
         return is_fast and self._before_refusals.get("source") == "refusals"
 
@@ -137,14 +166,16 @@ class Pacer:
     def spend(self, units: float, now: float) -> None:
         """Count units that go now; a negative number corrects an estimate."""
         if self.rate is not None:
-            self.next_at = max(self.next_at, now - MAX_CATCH_UP_S) + units * 60 * SPACING_MARGIN / self.rate
+            self.next_at = (
+                max(self.next_at, now - MAX_CATCH_UP_S) + units * 60 * SPACING_MARGIN / self.rate
+            )
 
     def slow_down(self, measured_rate: float, now: float) -> None:
         """Lower the rate after a refusal.
 
-        Without a rate, it becomes the measured one. In the first minute of a batch that is too low: then the
-        first refusal changes nothing, the next set the rate to the lowest derived one, and only refusals that
-        persist set it to the measured one.
+        Without a rate, it becomes the measured one. In the first minute of a batch that is too low:
+        then the first refusal changes nothing, the next set the rate to the lowest derived one, and
+        only refusals that persist set it to the measured one.
 
         Args:
             measured_rate: units of the last minute that succeeded.
@@ -153,7 +184,8 @@ class Pacer:
         is_repeated = now - self._changed_at < 60
         if not is_repeated or self._recovered_since_cut:
             self._refusals_started_at = now
-        self._changed_at, self._successes = now, 0
+        self._changed_at = now
+        self._successes = 0
         if self.rate is None and measured_rate < self.min_derived_rate and not is_repeated:
             self._recovered_since_cut = False
             return
@@ -162,19 +194,26 @@ class Pacer:
             self._rate_is_floor = measured_rate < self.min_derived_rate
             self._recovered_since_cut = not self._rate_is_floor
         elif self._rate_is_floor and now - self._refusals_started_at > PERSISTENT_SECONDS:
-            self.rate, self._rate_is_floor = max(1.0, min(self.rate, measured_rate)), False
+            self.rate = max(1.0, min(self.rate, measured_rate))
+            self._rate_is_floor = False
         else:
             # consecutive refusals come from the rate that was used before the first of them
-            is_new_cause = self._recovered_since_cut or now - self._refusals_started_at > PERSISTENT_SECONDS
+            is_new_cause = (
+                self._recovered_since_cut or now - self._refusals_started_at > PERSISTENT_SECONDS
+            )
             self._refused_rate = self.rate if is_new_cause else max(self._refused_rate, self.rate)
-            self.rate, self._recovered_since_cut = max(1.0, self.rate * DECREASE), False
-        self.source, self.next_at = "refusals", max(self.next_at, now)
+            self.rate = max(1.0, self.rate * DECREASE)
+            self._recovered_since_cut = False
+        self.source = "refusals"
+        self.next_at = max(self.next_at, now)
 
     def remember(self) -> None:
         """Remember the rate before a refusal, for `undo_slow_down`."""
         self._before_refusals = {name: getattr(self, name) for name in _ADAPTED}
 
-    def undo_slow_down(self, now: float, limit: float | None = None, refused_rate: float = math.inf) -> None:
+    def undo_slow_down(
+        self, now: float, limit: float | None = None, refused_rate: float = math.inf
+    ) -> None:
         """Take the rate from before the refusals, which had another cause.
 
         A rate that was raised just before them goes back to what it was before that.
@@ -184,7 +223,8 @@ class Pacer:
             limit: units a minute that replace no rate; None if the refusals came from no limit.
             refused_rate: units a minute near which the rate rises slowly.
         """
-        earlier, self._before_refusals = self._before_refusals, {}
+        earlier = self._before_refusals
+        self._before_refusals = {}
         earlier_rate = cast("float | None", earlier.get("rate"))
         if not earlier or (limit is not None and earlier_rate is not None):
             return
@@ -195,8 +235,11 @@ class Pacer:
             return
         self.__dict__.update(earlier)
         if limit is not None:
-            self.rate, self.source, self._refused_rate = limit, "refusals", refused_rate
-            self._changed_at, self._recovered_since_cut = now, True
+            self.rate = limit
+            self.source = "refusals"
+            self._refused_rate = refused_rate
+            self._changed_at = now
+            self._recovered_since_cut = True
         if self.ceiling is not None and (self.rate is None or self.rate > self.ceiling):
             self._apply_ceiling()
         self.next_at = min(self.next_at, now)
@@ -216,8 +259,12 @@ class Pacer:
             return
         self.rate *= FAST_INCREASE if is_far_below else PROBE_INCREASE if is_near else INCREASE
         self._changed_at = self._raised_at = now
-        self._successes, self._recovered_since_cut, self._rate_is_floor = 0, True, False
-        if self.rate >= (self.min_derived_rate * UNLIMITED_FACTOR if self.ceiling is None else self.ceiling):
+        self._successes = 0
+        self._recovered_since_cut = True
+        self._rate_is_floor = False
+        if self.rate >= (
+            self.min_derived_rate * UNLIMITED_FACTOR if self.ceiling is None else self.ceiling
+        ):
             self._apply_ceiling()
 
     def describe(self, unit: str) -> str:
@@ -231,12 +278,19 @@ class Pacer:
         }
         if self.rate is None:
             return ""
-        return tr("{n:,.0f} {unit}/min ({source})", n=self.rate, unit=unit, source=labels.get(self.source, ""))
+        return tr(
+            "{n:,.0f} {unit}/min ({source})",
+            n=self.rate,
+            unit=unit,
+            source=labels.get(self.source, ""),
+        )
 
     def to_stored(self) -> dict[str, Any]:
         """Return what was learned from headers and refusals as JSON."""
         names = (*_ADAPTED, "_raised_at", "_before_refusals")
-        return {name: getattr(self, name) for name in names} | {"headers": self._ceilings.get("headers")}
+        return {name: getattr(self, name) for name in names} | {
+            "headers": self._ceilings.get("headers")
+        }
 
     def read_stored(self, stored: dict[str, Any]) -> None:
         """Take what another process has learned; the ceiling of the settings stays.
@@ -248,7 +302,9 @@ class Pacer:
         numbers = [*(stored.keys() - {"source", "_before_refusals"})]
         if stored.keys() != names | {"headers"} or not {*stored["_before_refusals"]} <= {*_ADAPTED}:
             raise ValueError("a pacer of another form")
-        if not all(stored[name] is None or isinstance(stored[name], int | float) for name in numbers):
+        if not all(
+            stored[name] is None or isinstance(stored[name], int | float) for name in numbers
+        ):
             raise ValueError("a pacer with texts for numbers")
         self.set_ceiling("headers", stored["headers"])
         self.__dict__.update({name: stored[name] for name in names})

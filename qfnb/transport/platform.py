@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
-from .._language import tr
+from ..base.language import tr
 from ..config import Credentials
 from ..errors import InvalidArgumentError
 from ..wire.endpoints import Endpoint, Plane
@@ -57,7 +57,8 @@ class Platform:
         """Return the URL of an endpoint; `path_values` fills the placeholders in its path.
 
         Raises:
-            InvalidArgumentError: the platform is an OpenAI-compatible server and the row is Qianfan's own.
+            InvalidArgumentError: the platform is an OpenAI-compatible server and the row is
+                Qianfan's own.
         """
         values = {name: quote(value, safe="") for name, value in path_values.items()}
         endpoint_path = endpoint.path.format(**values)
@@ -75,7 +76,9 @@ class Platform:
 
     @cached_property
     def is_qianfan(self) -> bool:
-        """Whether its models are Qianfan's, by their names and options: a plan's and the international site's are."""
+        """Whether its models are Qianfan's, by their names and options: a plan's and the
+        international site's are.
+        """
         return not self.openai or self.host.endswith(("baidubce.com", "baiduqianfan.ai"))
 
     @cached_property
@@ -116,12 +119,17 @@ def _validate_url(field: str, url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidArgumentError(
-            tr("{field}={url!r} is not an address: it must start with https://", field=field, url=url)
+            tr(
+                "{field}={url!r} is not an address: it must start with https://",
+                field=field,
+                url=url,
+            )
         )
     if parts.scheme == "http" and not is_loopback(url):
         raise InvalidArgumentError(
             tr(
-                "{field}={url!r}: keys are sent over https only; plain http is for this computer's own addresses",
+                "{field}={url!r}: keys are sent over https only; plain http is for this "
+                "computer's own addresses",
                 field=field,
                 url=url,
             )

@@ -15,15 +15,17 @@ from urllib.parse import urlsplit
 from pydantic_core import from_json
 
 from .. import errors
-from .._language import tr
-from .._text import clip, duration
+from ..base.language import tr
+from ..base.text import clip, duration
 from ..redact import redact
 from ..wire import error_codes
 
 log = logging.getLogger("qfnb")
 
 MAX_CLOCK_SKEW_S = 240
-"""Seconds between this computer's clock and a server's that are worth a word; signatures are valid for 300."""
+"""Seconds between this computer's clock and a server's that are worth a word; signatures are valid
+for 300.
+"""
 
 _CLASSES: dict[error_codes.ErrorKind, type[errors.APIError]] = {
     "auth": errors.AuthError,
@@ -51,7 +53,8 @@ def decode_response(status: int, headers: Mapping[str, str], content: bytes) -> 
         target = urlsplit(headers.get("location", "")).netloc or tr("another page")
         raise errors.UnexpectedContent(
             tr(
-                "HTTP {status} redirects to {target}: keys are not sent there\ncheck base_url; or is a login "
+                "HTTP {status} redirects to {target}: keys are not sent there\ncheck base_url; or "
+                "is a login "
                 "page in between?",
                 status=status,
                 target=target,
@@ -67,7 +70,9 @@ def decode_response(status: int, headers: Mapping[str, str], content: bytes) -> 
     return body
 
 
-def raise_for_error(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+def raise_for_error(
+    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> None:
     """Raise the error that a JSON response describes, if it describes one.
 
     Args:
@@ -83,7 +88,9 @@ def raise_for_error(body: Mapping[str, Any], status: int = 200, headers: Mapping
         return
     code, message = code_and_message
     code = code if isinstance(code, int | str) else json.dumps(code)
-    raise build_api_error(code, message, status=status, headers=headers or {}, request_id=_find_request_id(body))
+    raise build_api_error(
+        code, message, status=status, headers=headers or {}, request_id=_find_request_id(body)
+    )
 
 
 def build_api_error(
@@ -103,28 +110,39 @@ def build_api_error(
         code,
         redact(message),
         redact(request_id or _header_request_id(headers)),
-        hint="\n".join(filter(None, (row.hint and tr(row.hint), _clock_note(headers) if row.kind == "auth" else ""))),
+        hint="\n".join(
+            filter(
+                None,
+                (row.hint and tr(row.hint), _clock_note(headers) if row.kind == "auth" else ""),
+            )
+        ),
         status=status,
         retry_after=parse_retry_after(headers),
     )
 
 
 def _clock_note(headers: Mapping[str, str]) -> str:
-    """Return what a refused signature may have to do with this computer's clock, "" where that is right."""
+    """Return what a refused signature may have to do with this computer's clock, "" where that is
+    right.
+    """
     ahead_s = -_seconds_until(headers.get("date", ""), datetime.now(UTC))
     if not abs(ahead_s) > MAX_CLOCK_SKEW_S:  # NaN without a date
         return ""
     if ahead_s > 0:
         return tr(
-            "this computer's clock is {time} ahead: signatures of an IAM pair last minutes only", time=duration(ahead_s)
+            "this computer's clock is {time} ahead: signatures of an IAM pair last minutes only",
+            time=duration(ahead_s),
         )
     return tr(
-        "this computer's clock is {time} behind: signatures of an IAM pair last minutes only", time=duration(-ahead_s)
+        "this computer's clock is {time} behind: signatures of an IAM pair last minutes only",
+        time=duration(-ahead_s),
     )
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds that a server asks to wait (as a number or a date), None if it does not say."""
+    """Return the seconds that a server asks to wait (as a number or a date), None if it does not
+    say.
+    """
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         text = headers.get(name, "").strip()
         if not text:
@@ -148,7 +166,10 @@ def decode_stream_event(data: str) -> dict[str, Any]:
     body = _parse_json_object(data.encode())
     if body is None:
         raise errors.UnexpectedContent(
-            tr("the stream sent something that is not JSON: {excerpt}", excerpt=quote_excerpt(data.encode()))
+            tr(
+                "the stream sent something that is not JSON: {excerpt}",
+                excerpt=quote_excerpt(data.encode()),
+            )
         )
     raise_for_error(body)
     return body
@@ -158,7 +179,9 @@ _is_invalid_utf8_logged = False
 
 
 def decode_utf8(content: bytes) -> str:
-    """Return the text of a response; bytes that are not UTF-8 become U+FFFD, which one log line says."""
+    """Return the text of a response; bytes that are not UTF-8 become U+FFFD, which one log line
+    says.
+    """
     global _is_invalid_utf8_logged
     try:
         return content.decode()
@@ -171,7 +194,8 @@ def decode_utf8(content: bytes) -> str:
 
 def _find_error(body: Mapping[str, Any]) -> tuple[Any, str] | None:
     error = body.get("error")
-    if isinstance(error, Mapping) and body.get("object") != "response":  # v2; a stored response may have failed
+    # v2; a stored response may have failed
+    if isinstance(error, Mapping) and body.get("object") != "response":
         return error.get("code") or error.get("type") or "error", str(error.get("message") or "")
     if isinstance(error, str) and error:  # OAuth
         return error, str(body.get("error_description") or "")
@@ -179,7 +203,8 @@ def _find_error(body: Mapping[str, Any]) -> tuple[Any, str] | None:
         return body["error_code"], str(body.get("error_msg") or "")
     if body.get("code") and ("message" in body or "msg" in body) and "result" not in body:
         message = body.get("message") or body.get("msg") or ""
-        text = message.get("global", message) if isinstance(message, Mapping) else message  # v1 prompts
+        # v1 prompts
+        text = message.get("global", message) if isinstance(message, Mapping) else message
         return body["code"], str(text)
     return None
 
@@ -192,11 +217,14 @@ def _gateway_error(status: int, headers: Mapping[str, str], content: bytes) -> e
     return build_api_error(code or status, message, status=status, headers=headers)
 
 
-def _unexpected_content(status: int, headers: Mapping[str, str], content: bytes) -> errors.UnexpectedContent:
+def _unexpected_content(
+    status: int, headers: Mapping[str, str], content: bytes
+) -> errors.UnexpectedContent:
     kind = headers.get("content-type", tr("no content type"))
     return errors.UnexpectedContent(
         tr(
-            "HTTP {status}, {kind}: the response is not a JSON object: {excerpt}\nis a proxy or a login "
+            "HTTP {status}, {kind}: the response is not a JSON object: {excerpt}\nis a proxy or a "
+            "login "
             "page in between?",
             status=status,
             kind=kind,

@@ -1,7 +1,7 @@
 """Connections to public addresses only, for URLs that the platform returned.
 
-A name is resolved once, and the connection goes to the addresses that were checked: a name server that answers
-differently the second time (DNS rebinding) gains nothing.
+A name is resolved once, and the connection goes to the addresses that were checked: a name server
+that answers differently the second time (DNS rebinding) gains nothing.
 """
 
 import contextlib
@@ -14,7 +14,9 @@ from aiohttp.abc import ResolveResult
 
 _IPV6_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-"""Addresses of IPv4 hosts in networks that have only IPv6; the IPv4 address is their last 32 bits."""
+"""Addresses of IPv4 hosts in networks that have only IPv6; the IPv4 address is their last 32
+bits.
+"""
 
 
 class PrivateAddressError(OSError):
@@ -55,16 +57,19 @@ class PublicResolver(ThreadedResolver):
         return results
 
     async def validate(self, host: str, *, by_proxy: bool) -> None:
-        """Raise for a host that is connected to without this resolver: a numeric one, or by a proxy.
+        """Raise for a host that is connected to without this resolver: a numeric one, or by a
+        proxy.
 
         Args:
             host: of the URL.
-            by_proxy: whether a proxy resolves the name; one that only the proxy can resolve is accepted.
+            by_proxy: whether a proxy resolves the name; one that only the proxy can resolve is
+                accepted.
 
         Raises:
             PrivateAddressError: the host has an address that is not public.
         """
-        if ":" in host or host.replace(".", "").isdigit():  # as aiohttp: "127.1" and "2130706433" are addresses
+        # as aiohttp: "127.1" and "2130706433" are addresses
+        if ":" in host or host.replace(".", "").isdigit():
             if not is_public_address(host):
                 raise PrivateAddressError(host)
         elif by_proxy:

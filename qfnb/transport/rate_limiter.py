@@ -1,13 +1,13 @@
 """Rate limits: one limiter for each credential and model, shared by the whole process.
 
-Requests and tokens are each spread evenly over the minute, since a sliding window refuses a burst at its
-start. The rates come from the settings, from the platform's headers, or from its refusals.
+Requests and tokens are each spread evenly over the minute, since a sliding window refuses a burst
+at its start. The rates come from the settings, from the platform's headers, or from its refusals.
 
-A refusal holds back the call that got it, and nobody else. Whether refusals come from a limit is decided as in
-statistical process control, by a cumulative sum (CUSUM; Page, Biometrika 1954): a refusal adds to it, an answer takes
-a quarter off, so that it stays near 0 below a share of 20 %. Above `MAX_SUSPICION` all calls slow down, and successes
-raise the rate again (AIMD). The first success after that tells the kind of limit: soon, a second's; after a minute, a
-minute's.
+A refusal holds back the call that got it, and nobody else. Whether refusals come from a limit is
+decided as in statistical process control, by a cumulative sum (CUSUM; Page, Biometrika 1954): a
+refusal adds to it, an answer takes a quarter off, so that it stays near 0 below a share of 20 %.
+Above `MAX_SUSPICION` all calls slow down, and successes raise the rate again (AIMD). The first
+success after that tells the kind of limit: soon, a second's; after a minute, a minute's.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from .._language import tr, trn
+from ..base.language import tr, trn
 from ..config import Settings, validate_rate_limits
 from ..errors import RateLimitError
 from . import clock
@@ -30,19 +30,25 @@ MAX_PAUSE_S: Final = 60.0
 """The platform counts by the minute, so waiting longer has no use."""
 
 MAX_PROBE_PAUSE_S: Final = 30.0
-"""The longest pause that refusals without a Retry-After double to: the limit may have been reset meanwhile."""
+"""The longest pause that refusals without a Retry-After double to: the limit may have been reset
+meanwhile.
+"""
 
 MOMENT_S: Final = 3.0
 """A call sent this soon after a refusal and answered shows that no minute's limit was exceeded."""
 
 MAX_START_S: Final = 0.1
-"""Longest wait for the requests that were sent before the first headers came: they may exceed a second's limit."""
+"""Longest wait for the requests that were sent before the first headers came: they may exceed a
+second's limit.
+"""
 
 FREE_TOLERANCE_S: Final = 2.0
 """Requests are counted by the second, so the end of their minute is known to about this."""
 
 MAX_SUSPICION: Final = 6.0
-"""The cumulative sum from which refusals come from a limit; at 10 % of refusals it is reached once in 5,000 calls."""
+"""The cumulative sum from which refusals come from a limit; at 10 % of refusals it is reached once
+in 5,000 calls.
+"""
 
 ANSWER_RELIEF: Final = 0.25
 """What an answer takes off that sum."""
@@ -51,7 +57,9 @@ PROBE_SUSPICION: Final = 4.0
 """What a refusal adds near a rate that was refused before; elsewhere 1."""
 
 PROBE_INTERVAL_S: Final = 0.25
-"""Between two calls after a refusal without a Retry-After: the next refusal comes sooner, and stops the others."""
+"""Between two calls after a refusal without a Retry-After: the next refusal comes sooner, and stops
+the others.
+"""
 
 SECOND_S: Final = 0.75
 """Seconds whose counts, with the quarter in which they begin, are those of at most one second."""
@@ -71,16 +79,29 @@ class RateLimiter:
     """
 
     def __init__(self, *, random_: Callable[[], float] = random.random) -> None:
-        self.requests, self.tokens = Pacer(MIN_DERIVED_REQUESTS), Pacer(MIN_DERIVED_TOKENS, SLOW_TOKENS)
-        self.max_in_flight, self.in_flight, self.refusals = math.inf, 0, 0
-        self._paused_until, self._consecutive_refusals, self._is_claimed = -math.inf, 0, False
+        self.requests = Pacer(MIN_DERIVED_REQUESTS)
+        self.tokens = Pacer(MIN_DERIVED_TOKENS, SLOW_TOKENS)
+        self.max_in_flight = math.inf
+        self.in_flight = 0
+        self.refusals = 0
+        self._paused_until = -math.inf
+        self._consecutive_refusals = 0
+        self._is_claimed = False
         self._suspicion = 0.0
-        self._refused_at, self._free_at = -math.inf, math.inf
-        self._peak_rate, self._minute_count, self._earlier_max_in_flight = 0.0, 0.0, math.inf
-        self._answers, self._used_tokens = RecentCounts(0.25, 61.0), RecentCounts(0.25, 61.0)
-        self._random, self._sent_at, self._is_token_limit, self._is_probing = random_, -math.inf, False, False
+        self._refused_at = -math.inf
+        self._free_at = math.inf
+        self._peak_rate = 0.0
+        self._minute_count = 0.0
+        self._earlier_max_in_flight = math.inf
+        self._answers = RecentCounts(0.25, 61.0)
+        self._used_tokens = RecentCounts(0.25, 61.0)
+        self._random = random_
+        self._sent_at = -math.inf
+        self._is_token_limit = False
+        self._is_probing = False
         self._applied_settings: Settings | None = None
-        self._queue_lock, self._slot_released = asyncio.Lock(), asyncio.Event()
+        self._queue_lock = asyncio.Lock()
+        self._slot_released = asyncio.Event()
 
     def apply_settings(self, settings: Settings) -> None:
         """Set the ceilings of the settings.
@@ -98,7 +119,8 @@ class RateLimiter:
     async def acquire(
         self, tokens: float = 0, deadline: Deadline | None = None, max_wait_s: float | None = None
     ) -> int:
-        """Wait until a call may go, in order of arrival; return the refusals so far. `release` must follow.
+        """Wait until a call may go, in order of arrival; return the refusals so far. `release` must
+        follow.
 
         Args:
             tokens: that the call may use.
@@ -128,7 +150,9 @@ class RateLimiter:
             raise self._create_wait_error(max_wait_s or 0.0) from None
 
     def _create_wait_error(self, max_wait_s: float) -> RateLimitError:
-        """Return the error of a call that would have to wait too long, with the limits and the end of the wait."""
+        """Return the error of a call that would have to wait too long, with the limits and the end
+        of the wait.
+        """
         wait_s = max(self.seconds_to_wait(), 0.0)
         until = time.strftime("%H:%M:%S", time.localtime(clock.wall_time() + wait_s))
         reason = tr(
@@ -142,7 +166,9 @@ class RateLimiter:
         return error
 
     def claim(self) -> bool:
-        """Return whether a call may go now, before those that wait; the next `acquire` is then at once."""
+        """Return whether a call may go now, before those that wait; the next `acquire` is then at
+        once.
+        """
         self._is_claimed = self.in_flight < self.max_in_flight and self._reserve() <= 0
         return self._is_claimed
 
@@ -152,7 +178,9 @@ class RateLimiter:
         self._slot_released.set()
 
     def _reserve(self) -> float:
-        """Return the seconds until the next call may go; not positive if it may go, and is about to."""
+        """Return the seconds until the next call may go; not positive if it may go, and is about
+        to.
+        """
         return self.seconds_to_wait()
 
     def _count_send(self, tokens: float) -> None:
@@ -211,7 +239,8 @@ class RateLimiter:
             if self._consecutive_refusals:
                 self._explain_refusals(now, now - latency_s)
                 self._suspicion = 0.0
-            self._consecutive_refusals, self._is_probing = 0, False
+            self._consecutive_refusals = 0
+            self._is_probing = False
             self.max_in_flight += 1 / self.max_in_flight if self.max_in_flight < math.inf else 0
             self.requests.recover(now)
             self.tokens.recover(now)
@@ -221,9 +250,11 @@ class RateLimiter:
         self.tokens.spend(used_tokens - estimate, self._now())
 
     def record_refusal(self, refusals: int, error: RateLimitError) -> None:
-        """Slow down after refusals that come from a limit, once for all calls that were in flight then.
+        """Slow down after refusals that come from a limit, once for all calls that were in flight
+        then.
 
-        A call that is to retry after more than `MAX_RETRY_AFTER` fails; that delay does not pause the others.
+        A call that is to retry after more than `MAX_RETRY_AFTER` fails; that delay does not pause
+        the others.
 
         Args:
             refusals: what `acquire` returned.
@@ -246,10 +277,14 @@ class RateLimiter:
             self._consecutive_refusals += 1
             self.max_in_flight = max(1.0, min(self.max_in_flight, self.in_flight) / 2)
             is_second_limit = error.error_code in _SECOND_LIMITS
-            pacer.slow_down(usage.total(now, SECOND_S) * 60 if is_second_limit else self._minute_count, now)
+            pacer.slow_down(
+                usage.total(now, SECOND_S) * 60 if is_second_limit else self._minute_count, now
+            )
         pause_s = error.retry_after
         if pause_s is None or pause_s > MAX_RETRY_AFTER:
-            pause_s = min(2.0**self._consecutive_refusals, MAX_PROBE_PAUSE_S) * (0.5 + self._random() / 2)
+            pause_s = min(2.0**self._consecutive_refusals, MAX_PROBE_PAUSE_S) * (
+                0.5 + self._random() / 2
+            )
             pause_s /= 4 if self._consecutive_refusals == 1 and self._limited[0].was_derived else 1
             free_s = self._answers.seconds_until_free(now)
             if free_s > 1.0 or self._consecutive_refusals <= 2:
@@ -266,22 +301,36 @@ class RateLimiter:
         if self.tokens.rate is None:
             return 0
         names = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-        return request_bytes / 3 + next((limit for name in names if (limit := getattr(body, name, None))), 200)
+        return request_bytes / 3 + next(
+            (limit for name in names if (limit := getattr(body, name, None))), 200
+        )
 
     def describe(self) -> str:
         """Return the present limits with their sources, and the present wait; "" without limits."""
-        at_once = tr("{n} at once", n=int(self.max_in_flight)) if self.max_in_flight < math.inf else ""
+        at_once = (
+            tr("{n} at once", n=int(self.max_in_flight)) if self.max_in_flight < math.inf else ""
+        )
         parts = [self.requests.describe(tr("requests")), self.tokens.describe("tokens"), at_once]
         return " · ".join(filter(None, parts + self._describe_wait()))
 
     def _describe_wait(self) -> list[str]:
-        """Return the present wait in words: without them a batch that waits looks like one that hangs."""
-        seconds, refusals = self._paused_until - self._now(), self._consecutive_refusals
+        """Return the present wait in words: without them a batch that waits looks like one that
+        hangs.
+        """
+        seconds = self._paused_until - self._now()
+        refusals = self._consecutive_refusals
         if seconds <= 0.5:
             return [trn("refused once", "refused {n} times", refusals)] if refusals else []
         if not refusals:
             return [tr("waiting {seconds:.0f} s", seconds=seconds)]
-        return [trn("refused once, waiting {s:.0f} s", "refused {n} times, waiting {s:.0f} s", refusals, s=seconds)]
+        return [
+            trn(
+                "refused once, waiting {s:.0f} s",
+                "refused {n} times, waiting {s:.0f} s",
+                refusals,
+                s=seconds,
+            )
+        ]
 
     async def _wait_until_available(self) -> None:
         while (is_full := self.in_flight >= self.max_in_flight) or (seconds := self._reserve()) > 0:
@@ -294,22 +343,34 @@ class RateLimiter:
     @property
     def _limited(self) -> tuple[Pacer, RecentCounts]:
         """The pacer that the latest refusal limits, and the units that were answered."""
-        return (self.tokens, self._used_tokens) if self._is_token_limit else (self.requests, self._answers)
+        return (
+            (self.tokens, self._used_tokens)
+            if self._is_token_limit
+            else (self.requests, self._answers)
+        )
 
     def _remember(self, now: float) -> None:
         """Remember the state before the first of consecutive refusals."""
-        self._refused_at, self._free_at = now, now + self._answers.seconds_until_free(now)
-        self._peak_rate, self._minute_count = self._limited[1].total(now, SECOND_S) * 60, 0.0
+        self._free_at = now + self._answers.seconds_until_free(now)
+        self._refused_at = now
+        self._peak_rate = self._limited[1].total(now, SECOND_S) * 60
+        self._minute_count = 0.0
         self._earlier_max_in_flight = self.max_in_flight
         self.requests.remember()
         self.tokens.remember()
 
     def _explain_refusals(self, now: float, sent_at: float) -> None:
-        """Correct the rate by the time of the first success after refusals: an overload's, a second's or a minute's."""
-        was_short = self._consecutive_refusals == 1 and self._paused_until - self._refused_at <= MOMENT_S
+        """Correct the rate by the time of the first success after refusals: an overload's, a
+        second's or a minute's.
+        """
+        was_short = (
+            self._consecutive_refusals == 1 and self._paused_until - self._refused_at <= MOMENT_S
+        )
         pacer, usage = self._limited
         # the answers of that second that came after the refusal, without this success
-        answered = usage.total(now, now - self._refused_at + SECOND_S) * (1 - 1 / self._answers.total(now))
+        answered = usage.total(now, now - self._refused_at + SECOND_S) * (
+            1 - 1 / self._answers.total(now)
+        )
         peak_rate = max(self._peak_rate, answered * 60)
         if not was_short and sent_at - self._refused_at > MOMENT_S:
             if self._minute_count and sent_at >= self._free_at - FREE_TOLERANCE_S:

@@ -17,9 +17,11 @@ class RecentCounts:
     """
 
     def __init__(self, width_s: float, window_s: float) -> None:
-        self._width_s, self._window_s = width_s, window_s
+        self._width_s = width_s
+        self._window_s = window_s
         self._counts = array("d", bytes(8 * (math.ceil(window_s / width_s) + 1)))
-        self._newest, self._sum = 0, 0.0
+        self._newest = 0
+        self._sum = 0.0
         self.unshared: dict[int, float] | None = None
 
     def add(self, count: float, now: float) -> None:
@@ -30,18 +32,22 @@ class RecentCounts:
             self.unshared[self._newest] = self.unshared.get(self._newest, 0.0) + count
 
     def total(self, now: float, seconds: float | None = None) -> float:
-        """Return the sum of the window, or of the last seconds and the interval in which they begin."""
+        """Return the sum of the window, or of the last seconds and the interval in which they
+        begin.
+        """
         self._forget_old(now)
         if seconds is None:
             return self._sum
-        size, oldest = len(self._counts), math.floor((now - seconds) / self._width_s)
+        size = len(self._counts)
+        oldest = math.floor((now - seconds) / self._width_s)
         numbers = range(max(oldest, self._newest - size + 1), self._newest + 1)
         return sum(self._counts[number % size] for number in numbers)
 
     def seconds_until_below(self, limit: float, now: float) -> float:
         """Return the seconds until the window's sum is below a limit; not positive if it is."""
         self._forget_old(now)
-        remaining, size = self._sum, len(self._counts)
+        remaining = self._sum
+        size = len(self._counts)
         if remaining < limit:
             return 0.0
         for number in range(self._newest - size + 1, self._newest + 1):
@@ -61,10 +67,13 @@ class RecentCounts:
         Raises:
             ValueError: the stored counts are of another size.
         """
-        counts = array("d", bytes.fromhex(stored["counts"]) if stored else bytes(8 * len(self._counts)))
+        counts = array(
+            "d", bytes.fromhex(stored["counts"]) if stored else bytes(8 * len(self._counts))
+        )
         if len(counts) != len(self._counts) or not all(map(math.isfinite, counts)):
             raise ValueError("counts of another size")
-        self._counts, self._newest = counts, int(stored["newest"]) if stored else 0
+        self._counts = counts
+        self._newest = int(stored["newest"]) if stored else 0
         self._sum = sum(counts)
         self._forget_old(now)
         for number, count in (self.unshared or {}).items():
@@ -86,7 +95,8 @@ class RecentCounts:
 
     def _forget_old(self, now: float) -> None:
         """Clear the intervals that are older than the window, and begin a new one."""
-        current, size = math.floor(now / self._width_s), len(self._counts)
+        current = math.floor(now / self._width_s)
+        size = len(self._counts)
         if current <= self._newest:
             return
         for number in range(max(self._newest + 1, current - size + 1), current + 1):

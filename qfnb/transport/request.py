@@ -1,4 +1,6 @@
-"""Requests: the options and the state of a call, and the URL and headers that calls of one endpoint share."""
+"""Requests: the options and the state of a call, and the URL and headers that calls of one endpoint
+share.
+"""
 
 import functools
 import json
@@ -14,7 +16,7 @@ from typing import Any, TypeVar
 import httpx
 
 from .. import errors
-from .._language import tr
+from ..base.language import tr
 from ..config import Secret, Settings
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint
@@ -28,7 +30,9 @@ from .shared_rate_limiter import get_limiter
 
 T = TypeVar("T")
 BuildRequest = Callable[[], tuple[httpx.Request, RateLimiter | None]]
-"""Builds a request, and returns the rate limiter that it waits for; called again for each attempt."""
+"""Builds a request, and returns the rate limiter that it waits for; called again for each
+attempt.
+"""
 
 ReadResponse = Callable[[httpx.Response], Awaitable[T]]
 """Reads a response, or raises the error that it describes."""
@@ -36,11 +40,13 @@ ReadResponse = Callable[[httpx.Response], Awaitable[T]]
 
 @dataclass
 class WireState:
-    """Whether a task's request is on the wire: what is not may be dropped at once when a batch is cancelled.
+    """Whether a task's request is on the wire: what is not may be dropped at once when a batch is
+    cancelled.
 
     Attributes:
         is_on_wire: as above.
-        rest: is awaited where the task waits for a number of seconds; a worker pool lets another worker in meanwhile.
+        rest: is awaited where the task waits for a number of seconds; a worker pool lets another
+            worker in meanwhile.
     """
 
     is_on_wire: bool = False
@@ -62,7 +68,9 @@ class BytesStream(httpx.AsyncByteStream):
 
 
 URL_TO_SEND = "url_to_send"
-"""Extension of a request: the URL that is sent, where that holds a secret; `Request.url` is printed in tracebacks."""
+"""Extension of a request: the URL that is sent, where that holds a secret; `Request.url` is printed
+in tracebacks.
+"""
 
 
 def set_secret_url(request: httpx.Request, url: httpx.URL | str) -> None:
@@ -93,7 +101,8 @@ class CallOptions:
     Attributes:
         timeout: seconds in all; None for the endpoint's default.
         attempts: in all, the first included; None for the settings'.
-        rate_limit_wait_s: seconds for which the call is tried again while the platform answers "too fast", which
+        rate_limit_wait_s: seconds for which the call is tried again while the platform answers "too
+            fast", which
             is no attempt and no time spent. None: a rate limit is an error like any other.
         retry: when the call is tried again; the attempts are those above.
         headers: of every attempt, beside or in place of the usual ones.
@@ -105,7 +114,8 @@ class CallOptions:
     attempts: int | None = None
     rate_limit_wait_s: float | None = None
     retry: RetryPolicy = DEFAULT_RETRY
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # a user may put a secret there
+    # a user may put a secret there
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     verifies: bool = True
     before_retry: Callable[[errors.QianfanError], Awaitable[None]] | None = None
 
@@ -117,21 +127,36 @@ class CallOptions:
         """
         reason = ""
         if self.timeout is not None and not _is_positive(self.timeout, Real):
-            reason = tr("request_timeout={value!r}: must be a number of seconds above 0", value=self.timeout)
+            reason = tr(
+                "request_timeout={value!r}: must be a number of seconds above 0", value=self.timeout
+            )
         elif self.attempts is not None and not _is_positive(self.attempts, Integral):
-            reason = tr("retry_count={value!r}: must be an integer from 1 (attempts in all)", value=self.attempts)
+            reason = tr(
+                "retry_count={value!r}: must be an integer from 1 (attempts in all)",
+                value=self.attempts,
+            )
         if reason:
             raise errors.InvalidArgumentError(reason)
 
     def with_defaults(self, defaults: "CallOptions") -> "CallOptions":
-        """Return these options with the headers and the check of certificates of others, where they set none."""
+        """Return these options with the headers and the check of certificates of others, where they
+        set none.
+        """
         if defaults.verifies and not defaults.headers:
             return self
-        return replace(self, headers={**defaults.headers, **self.headers}, verifies=self.verifies and defaults.verifies)
+        return replace(
+            self,
+            headers={**defaults.headers, **self.headers},
+            verifies=self.verifies and defaults.verifies,
+        )
 
     def effective(self, current: Settings) -> Settings:
         """Return the settings of a call with these options."""
-        return current if self.verifies else current.model_copy(update={"ssl_verification_enabled": False})
+        return (
+            current
+            if self.verifies
+            else current.model_copy(update={"ssl_verification_enabled": False})
+        )
 
 
 def _is_positive(value: Any, kind: Any) -> bool:
@@ -145,17 +170,20 @@ class Call:
     Attributes:
         endpoint: its row; None for object storage.
         body: the record that is sent, None for other content.
-        build_request: builds the request of each attempt; those of models come with their rate limiter.
+        build_request: builds the request of each attempt; those of models come with their rate
+            limiter.
         options: limits of the call.
         settings: as they were when the call began.
         repeatable: True if sending it twice does no harm.
-        silence_s: seconds without a byte after which it fails; None where a deadline limits the whole call.
+        silence_s: seconds without a byte after which it fails; None where a deadline limits the
+            whole call.
         limiter: the model's rate limiter; None for management, and before the first attempt.
         estimate: tokens that the call may use.
         deadline: paused while the call waits for the rate limiter; None where there is none.
         max_wait_s: seconds that it may wait for the rate limiter; None for no limit.
         attempts: so far.
-        has_expired_token: whether it was refused with a token that had been fetched for an earlier call.
+        has_expired_token: whether it was refused with a token that had been fetched for an earlier
+            call.
         request: as it was last sent, without the keys.
         refused_at: when the platform first answered "too fast", on `clock.now`.
         refusals: how often it did.
@@ -185,9 +213,11 @@ class Call:
 
 
 async def wait_after_refusal(call: Call, error: errors.QianfanError) -> bool:
-    """Wait with a call that was refused as too fast; return whether to send it again. Its attempt does not count.
+    """Wait with a call that was refused as too fast; return whether to send it again. Its attempt
+    does not count.
 
-    The wait is the one that the server states, or a random one whose bound doubles. Other calls do not wait.
+    The wait is the one that the server states, or a random one whose bound doubles. Other calls do
+    not wait.
     """
     if not _may_keep_waiting(call, error):
         return False
@@ -248,15 +278,18 @@ class RouteCache:
     def build_request(
         self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, headers: Mapping[str, str]
     ) -> tuple[httpx.Request, RateLimiter | None]:
-        """Return a request that sends one record, with a new id, and its rate limiter, None for management.
+        """Return a request that sends one record, with a new id, and its rate limiter, None for
+        management.
 
         Args:
-            endpoint: the row; placeholders in its path take the record's fields of the same names, or `model`.
+            endpoint: the row; placeholders in its path take the record's fields of the same names,
+                or `model`.
             body: the record, a GET's as the query.
             model: whose rate limits apply; "" for calls that have none.
             headers: beside or in place of the usual ones.
         """
-        route, request_id = self._route(endpoint, body, model), new_request_id()
+        route = self._route(endpoint, body, model)
+        request_id = new_request_id()
         stream = BytesStream(encode_json(body) if endpoint.method == "POST" else b"")
         request = httpx.Request(route.method, route.url, headers=route.headers, stream=stream)
         request.headers["request_id"] = request_id
@@ -270,7 +303,8 @@ class RouteCache:
             path = {"model": model} if "{model}" in endpoint.path else path_values(endpoint, body)
         if not model or endpoint.method == "GET":  # the record of a GET is part of the URL
             return self._create(endpoint, body, path, model)
-        key = (endpoint.name, model, clock.is_scaled(), *path.values())  # each clock has its limiters
+        # each clock has its limiters
+        key = (endpoint.name, model, clock.is_scaled(), *path.values())
         route = self._routes.get(key)
         if route is None:
             if len(self._routes) >= MAX_ROUTES:
@@ -278,7 +312,9 @@ class RouteCache:
             route = self._routes[key] = self._create(endpoint, body, path, model)
         return route
 
-    def _create(self, endpoint: Endpoint[Any, Any], body: Sendable, path: Mapping[str, str], model: str) -> Route:
+    def _create(
+        self, endpoint: Endpoint[Any, Any], body: Sendable, path: Mapping[str, str], model: str
+    ) -> Route:
         query = body.to_wire() if endpoint.method == "GET" else {}
         query |= {"Action": endpoint.action} if endpoint.action else {}
         url = httpx.URL(self._platform.endpoint_url(endpoint, path))
@@ -311,7 +347,9 @@ def path_values(endpoint: Endpoint[Any, Any], body: Sendable) -> dict[str, str]:
     values = {name: str(getattr(body, name)) for name in _placeholders(endpoint.path)}
     for name, value in values.items():
         if not value.strip(" .") or "/" in value:
-            raise errors.InvalidArgumentError(tr("{name}={value!r} is not an id", name=name, value=value))
+            raise errors.InvalidArgumentError(
+                tr("{name}={value!r} is not an id", name=name, value=value)
+            )
     return values
 
 

@@ -1,7 +1,8 @@
 """Responses: the value that a call returns, and the reading of response bodies.
 
-Whole bodies have a size limit, streams are read event by event with time limits. Subscripts of a `Response`
-are for users (`resp["result"]`, `resp["body"]["result"]`); qfnb's own code reads `.data`.
+Whole bodies have a size limit, streams are read event by event with time limits. Subscripts of a
+`Response` are for users (`resp["result"]`, `resp["body"]["result"]`); qfnb's own code reads
+`.data`.
 """
 
 import math
@@ -16,8 +17,8 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from .. import errors
-from .._language import tr
-from .._text import describe_problem
+from ..base.language import tr
+from ..base.text import describe_problem
 from ..config import Settings
 from ..redact import redact
 from ..wire.base import Sendable
@@ -113,7 +114,8 @@ class Response(Mapping[str, Any], Generic[R]):
         body = self.body
         body_id = body.get("id") or body.get("requestId") or body.get("log_id")
         text = str(body_id) if body_id else self.headers.get("x-baidu-request-id", "")
-        return text.encode("utf-8", "replace").decode()  # a server may send half of a surrogate pair
+        # a server may send half of a surrogate pair
+        return text.encode("utf-8", "replace").decode()
 
     def __getitem__(self, key: str) -> Any:
         if key in self.body:
@@ -143,16 +145,20 @@ def describe_request(request: httpx.Request, record: Sendable | None) -> SentReq
 
 
 class Stopwatch:
-    """Measures one call as the official SDK's `statistic` has it; times are those at which the network delivered.
+    """Measures one call as the official SDK's `statistic` has it; times are those at which the
+    network delivered.
 
-    request_latency is the seconds of the request, in a stream those since the piece before; first_token_latency
-    (streams) those until the first piece; total_latency those until now. start_timestamp is in milliseconds since
-    1970, avg_output_tokens_per_second counts the usage so far.
+    request_latency is the seconds of the request, in a stream those since the piece before;
+    first_token_latency (streams) those until the first piece; total_latency those until now.
+    start_timestamp is in milliseconds since 1970, avg_output_tokens_per_second counts the usage so
+    far.
     """
 
     def __init__(self) -> None:
-        self.started_at, self._start_ms = time.perf_counter(), int(time.time() * 1000)
-        self._first_s, self._lap_at = 0.0, self.started_at
+        self.started_at = time.perf_counter()
+        self._start_ms = int(time.time() * 1000)
+        self._first_s = 0.0
+        self._lap_at = self.started_at
 
     def read(self, body: Mapping[str, Any]) -> dict[str, float]:
         """Return the statistic of a response that is complete now."""
@@ -172,7 +178,8 @@ class Stopwatch:
         statistic = self.read(body)
         self._first_s = self._first_s or statistic["total_latency"]
         arrived_at = self.started_at + statistic["total_latency"]
-        lap_s, self._lap_at = arrived_at - self._lap_at, arrived_at
+        lap_s = arrived_at - self._lap_at
+        self._lap_at = arrived_at
         return {**statistic, "request_latency": lap_s, "first_token_latency": self._first_s}
 
 
@@ -192,38 +199,47 @@ async def read_bytes(response: httpx.Response, max_bytes: int = MAX_REPLY_BYTES)
     Raises:
         ResponseTooLarge: it has more than `max_bytes` after decompression.
     """
-    chunks, size = [], 0
+    chunks = []
+    size = 0
     async for chunk in iter_bytes(response):
         size += len(chunk)
         if size > max_bytes:
-            raise errors.ResponseTooLarge(tr("the response is larger than {limit} MiB", limit=max_bytes >> 20))
+            raise errors.ResponseTooLarge(
+                tr("the response is larger than {limit} MiB", limit=max_bytes >> 20)
+            )
         chunks.append(chunk)
     return b"".join(chunks)
 
 
 def iter_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Return the body as it arrives, unpacked if it has one of the encodings that requests ask for."""
+    """Return the body as it arrives, unpacked if it has one of the encodings that requests ask
+    for.
+    """
     assert isinstance(response.stream, httpx.AsyncByteStream)
     encoding = response.headers.get("content-encoding", "").strip().lower()
     return _unpack(response.stream) if encoding in {"gzip", "deflate"} else aiter(response.stream)
 
 
 async def _unpack(packed: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
-    """Yield at most `MAX_UNPACKED_BYTES` at a time; httpx unpacks all that a chunk holds, gigabytes if need be.
+    """Yield at most `MAX_UNPACKED_BYTES` at a time; httpx unpacks all that a chunk holds, gigabytes
+    if need be.
 
     Raises:
         DecodingError: it is neither gzip nor zlib, or its end is missing.
     """
-    unpacker, is_complete = zlib.decompressobj(wbits=47), True  # reads both; nothing at all is complete
+    unpacker = zlib.decompressobj(wbits=47)  # reads both; nothing at all is complete
+    is_complete = True
     async for chunk in packed:
-        remaining, is_full = chunk, False
+        remaining = chunk
+        is_full = False
         while (remaining or is_full) and not unpacker.eof:
             try:
                 content = unpacker.decompress(remaining, MAX_UNPACKED_BYTES)
             except zlib.error as error:
                 raise httpx.DecodingError(str(error)) from None
             yield content
-            remaining, is_full = unpacker.unconsumed_tail, len(content) == MAX_UNPACKED_BYTES
+            remaining = unpacker.unconsumed_tail
+            is_full = len(content) == MAX_UNPACKED_BYTES
         is_complete = unpacker.eof
     if not is_complete:
         raise httpx.DecodingError(tr("the compressed body is incomplete"))
@@ -232,7 +248,9 @@ async def _unpack(packed: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
 async def read_json(response: httpx.Response) -> dict[str, Any]:
     """Return the JSON of a whole response, or raise the error that it describes."""
     try:
-        return protocol.decode_response(response.status_code, response.headers, await read_bytes(response))
+        return protocol.decode_response(
+            response.status_code, response.headers, await read_bytes(response)
+        )
     finally:
         assert isinstance(response.stream, httpx.AsyncByteStream)
         await response.stream.aclose()
@@ -248,7 +266,9 @@ async def require_stream(response: httpx.Response) -> None:
     if response.status_code < 300 and "event-stream" in response.headers.get("content-type", ""):
         return
     await read_json(response)
-    raise errors.UnexpectedContent(tr("a stream was requested, and the response is a single answer"))
+    raise errors.UnexpectedContent(
+        tr("a stream was requested, and the response is a single answer")
+    )
 
 
 async def iter_events(
@@ -258,18 +278,21 @@ async def iter_events(
 
     Args:
         response: the stream.
-        settings: limit the silence before the first event and between events; comments are not events.
+        settings: limit the silence before the first event and between events; comments are not
+            events.
         ends_at: limit of the whole stream, on `time.perf_counter`; None for no limit.
 
     Raises:
         TimeoutError: a limit was exceeded.
     """
-    splitter, chunks = sse.EventParser(), iter_bytes(response)
+    splitter = sse.EventParser()
+    chunks = iter_bytes(response)
     timeout_s = settings.first_token_timeout
     while True:
         events: list[sse.Event] = []
         remaining_s = math.inf if ends_at is None else ends_at - time.perf_counter()
-        async with Deadline(min(timeout_s, remaining_s)):  # never held across a yield: callers change tasks
+        # never held across a yield: callers change tasks
+        async with Deadline(min(timeout_s, remaining_s)):
             while not events and (chunk := await anext(chunks, None)) is not None:
                 events = splitter.feed(chunk)
         timeout_s = settings.idle_timeout

@@ -1,7 +1,7 @@
 """Retry policy: whether to try again, and after which delay; pure decisions, tested as a table.
 
-Three attempts by default, exponential backoff with full jitter; a server's Retry-After is honoured up to two
-minutes; a call that may already have changed something is not repeated.
+Three attempts by default, exponential backoff with full jitter; a server's Retry-After is honoured
+up to two minutes; a call that may already have changed something is not repeated.
 """
 
 import math
@@ -28,10 +28,12 @@ class RetryPolicy:
 
     Attributes:
         attempts: in all, the first included.
-        base_s, cap_s: seconds; the delay after attempt k is random, up to min(base_s * 2**k, cap_s).
-        backoff_s: the official SDK's rule in place of this one: the delay is backoff_s * 2**(k - 1) and up to
-            `jitter_s` seconds, `max_wait_s` at most.
-        codes: of errors that are tried again, in place of those of a busy platform; a number of v1 is its word in v2.
+        base_s, cap_s: seconds; the delay after attempt k is random, up to min(base_s * 2**k,
+        cap_s).
+        backoff_s: the official SDK's rule in place of this one: the delay is backoff_s * 2**(k - 1)
+            and up to `jitter_s` seconds, `max_wait_s` at most.
+        codes: of errors that are tried again, in place of those of a busy platform; a number of v1
+            is its word in v2.
     """
 
     attempts: int = 3
@@ -46,16 +48,25 @@ class RetryPolicy:
         """Return this policy, with the delays and codes of the settings where it names none."""
         policy = self
         if self.backoff_s is None and current.llm_api_retry_backoff_factor is not None:
-            jitter_s, max_wait_s = current.llm_api_retry_jitter, current.llm_api_retry_max_wait_interval
+            jitter_s = current.llm_api_retry_jitter
+            max_wait_s = current.llm_api_retry_max_wait_interval
             policy = replace(
-                policy, backoff_s=current.llm_api_retry_backoff_factor, jitter_s=jitter_s, max_wait_s=max_wait_s
+                policy,
+                backoff_s=current.llm_api_retry_backoff_factor,
+                jitter_s=jitter_s,
+                max_wait_s=max_wait_s,
             )
         if self.codes is None and current.llm_api_retry_err_codes is not None:
             policy = replace(policy, codes=current.llm_api_retry_err_codes)
         return policy
 
     def next_delay_s(
-        self, error: Exception, n_attempts: int, *, repeatable: bool, random_: Callable[[], float] = random.random
+        self,
+        error: Exception,
+        n_attempts: int,
+        *,
+        repeatable: bool,
+        random_: Callable[[], float] = random.random,
     ) -> float | None:
         """Return the seconds until the next attempt, None if there must be none.
 
@@ -72,7 +83,9 @@ class RetryPolicy:
             return float(requested_s) if requested_s <= MAX_RETRY_AFTER else None
         exponent = min(n_attempts, MAX_EXPONENT)
         if self.backoff_s is not None:
-            return min(self.backoff_s * 2.0 ** (exponent - 1) + random_() * self.jitter_s, self.max_wait_s)
+            return min(
+                self.backoff_s * 2.0 ** (exponent - 1) + random_() * self.jitter_s, self.max_wait_s
+            )
         return random_() * min(self.base_s * 2.0**exponent, self.cap_s)
 
     def _is_retryable(self, error: Exception, *, repeatable: bool) -> bool:
@@ -94,7 +107,9 @@ def _is_retryable(error: Exception, *, repeatable: bool) -> bool:
         case errors.RateLimitError():
             return True  # refused before anything was done
         case errors.APIError():
-            return repeatable and error_codes.lookup(error.error_code, error.status).kind == "server"
+            return (
+                repeatable and error_codes.lookup(error.error_code, error.status).kind == "server"
+            )
         case errors.TLSError():
             return False  # the certificate will be the same
         case errors.ConnectionFailed():

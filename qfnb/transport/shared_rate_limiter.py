@@ -1,9 +1,11 @@
-"""Rate limits that all processes of a user on one key share, through a file that each changes under a lock.
+"""Rate limits that all processes of a user on one key share, through a file that each changes under
+a lock.
 
-A process takes permits for the next tenth of a second, when they are due, so that a process that dies takes none with
-it; those that wait take turns. What one learns from headers and refusals, all adopt. The file has counts and rates of
-the last minutes and no key: its name is a keyed hash. Where it cannot be used (read-only or slow folder, Windows),
-each process keeps limits of its own.
+A process takes permits for the next tenth of a second, when they are due, so that a process that
+dies takes none with it; those that wait take turns. What one learns from headers and refusals, all
+adopt. The file has counts and rates of
+the last minutes and no key: its name is a keyed hash. Where it cannot be used (read-only or slow
+folder, Windows), each process keeps limits of its own.
 """
 
 import asyncio
@@ -30,7 +32,9 @@ SUFFIX: Final = ".v1.json"
 """Another version of the file has another name: processes of two versions do not share."""
 
 LEASE_S: Final = 0.1
-"""Seconds for which permits are taken at once: at high rates a call costs a fraction of an exchange."""
+"""Seconds for which permits are taken at once: at high rates a call costs a fraction of an
+exchange.
+"""
 
 MEMORY_S: Final = 120.0
 """Age of a file that is not read any more: what refusals taught then is no limit of now."""
@@ -42,7 +46,9 @@ TURN_S: Final = 0.02
 """Seconds that a process lets each process go first that has waited longer."""
 
 WAITING_S: Final = 1.5
-"""Seconds after which a process that waited is taken for dead; waiting ones look at least every second."""
+"""Seconds after which a process that waited is taken for dead; waiting ones look at least every
+second.
+"""
 
 BUSY_RETRY_S: Final = 0.002
 """Seconds between two looks at a file that another process has locked."""
@@ -50,18 +56,27 @@ BUSY_RETRY_S: Final = 0.002
 MAX_FILE_AGE_S: Final = 86_400.0
 
 _LEARNED: Final = (
-    *("refusals", "_consecutive_refusals", "_refused_at", "_free_at", "_peak_rate", "_minute_count"),
+    *(
+        "refusals",
+        "_consecutive_refusals",
+        "_refused_at",
+        "_free_at",
+        "_peak_rate",
+        "_minute_count",
+    ),
     *("_is_token_limit", "_is_probing"),
 )
 
 
 class SharedState(Protocol):
-    """A JSON object that processes change one after the other: a `LockedFile`, or an actor of Ray."""
+    """A JSON object that processes change one after the other: a `LockedFile`, or an actor of
+    Ray.
+    """
 
     is_usable: bool
 
     def change(self) -> contextlib.AbstractContextManager[dict[str, Any] | None]:
-        """Yield the object, which is stored at the end; None if another process has it, or it is out of reach."""
+        """Yield the object, which is stored at the end; None if it cannot be had now."""
 
 
 class SharedRateLimiter(RateLimiter):
@@ -74,15 +89,23 @@ class SharedRateLimiter(RateLimiter):
 
     def __init__(self, file: SharedState, *, random_: Callable[[], float] = random.random) -> None:
         super().__init__(random_=random_)
-        self._file, self._is_enabled = file, True
+        self._file = file
+        self._is_enabled = True
         self._id = f"{random.getrandbits(64):016x}"  # not a secret
         self._skew_s = clock.wall_time() - clock.now()
-        self._permits, self._lease_size, self._lease_ends_at = 0.0, 1.0, -math.inf
-        self._version, self._published = -1, self._to_learned()
+        self._permits = 0.0
+        self._lease_size = 1.0
+        self._lease_ends_at = -math.inf
+        self._published = self._to_learned()
+        self._version = -1
         self._next_lease_at = self._stored_token_at = -math.inf
         self._publication: asyncio.TimerHandle | None = None
         self._turns: dict[str, list[float]] = {}
-        self._windows = {"sends": self.requests.sends, "answers": self._answers, "tokens": self._used_tokens}
+        self._windows = {
+            "sends": self.requests.sends,
+            "answers": self._answers,
+            "tokens": self._used_tokens,
+        }
         for counts in self._windows.values():
             counts.unshared = {}
 
@@ -96,8 +119,12 @@ class SharedRateLimiter(RateLimiter):
         return self._is_enabled and self._file.is_usable and not clock.is_scaled()
 
     def record_success(self, refusals: int, *args: Any, **options: Any) -> None:
-        """Apply a response as `RateLimiter` does; the first success after refusals is told to all processes."""
-        is_explanation = self._consecutive_refusals and refusals == self.refusals and self._is_shared
+        """Apply a response as `RateLimiter` does; the first success after refusals is told to all
+        processes.
+        """
+        is_explanation = (
+            self._consecutive_refusals and refusals == self.refusals and self._is_shared
+        )
         with self._exchange() if is_explanation else contextlib.nullcontext():
             super().record_success(refusals, *args, **options)
             if is_explanation:
@@ -115,7 +142,11 @@ class SharedRateLimiter(RateLimiter):
     def _reserve(self) -> float:
         if not self._is_shared:
             return super()._reserve()
-        has_permit = self._permits == math.inf if self.requests.rate is None else 1 <= self._permits < math.inf
+        has_permit = (
+            self._permits == math.inf
+            if self.requests.rate is None
+            else 1 <= self._permits < math.inf
+        )
         if has_permit and self._now() < self._lease_ends_at:
             return self.seconds_to_wait()
         with self._exchange() as is_locked:
@@ -150,7 +181,9 @@ class SharedRateLimiter(RateLimiter):
                 pass
 
     def _seconds_until_turn(self, now: float) -> float:
-        """Return the seconds until this process may take permits: it lets those go first that have waited longer."""
+        """Return the seconds until this process may take permits: it lets those go first that have
+        waited longer.
+        """
         self._turns = {id_: turn for id_, turn in self._turns.items() if turn[0] > now - WAITING_S}
         latest = self._turns.get(self._id, [now, -math.inf])[1]
         earlier = sum(turn[1] < latest for turn in self._turns.values())
@@ -169,9 +202,16 @@ class SharedRateLimiter(RateLimiter):
             self._permits = math.inf
             return
         unused = self._permits if self._permits < math.inf else 0.0
-        self._lease_size = self._lease_size * 2 if unused < 1 else max(self._lease_size - unused, 1.0)
-        available = min(rate * LEASE_S / 60, (self.requests.ceiling or math.inf) - self.requests.sends.total(now))
-        self._permits = self._lease_size = float(max(1, math.floor(min(self._lease_size, available))))
+        self._lease_size = (
+            self._lease_size * 2 if unused < 1 else max(self._lease_size - unused, 1.0)
+        )
+        available = min(
+            rate * LEASE_S / 60,
+            (self.requests.ceiling or math.inf) - self.requests.sends.total(now),
+        )
+        self._permits = self._lease_size = float(
+            max(1, math.floor(min(self._lease_size, available)))
+        )
         self.requests.spend(self._permits, now)
         self._next_lease_at = self.requests.next_at
         self.requests.next_at -= self._permits * 60 * SPACING_MARGIN / rate
@@ -181,29 +221,37 @@ class SharedRateLimiter(RateLimiter):
 
     @contextlib.contextmanager
     def _exchange(self) -> Iterator[bool]:
-        """Take what other processes have stored, and store what the body adds; yield whether that was possible."""
+        """Take what other processes have stored, and store what the body adds; yield whether that
+        was possible.
+        """
         with self._file.change() as stored:
             if stored is None:
                 yield False
                 return
             self._follow_wall_clock()
-            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):  # it is overwritten
+            # it is overwritten
+            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
                 self._read_stored(stored, self._now())
             yield True
             learned = self._to_learned()
             if learned != self._published:
-                self._version, self._published = self._version + 1, learned
+                self._version = self._version + 1
+                self._published = learned
             stored.clear()
             stored.update(self._to_stored())
 
     def _follow_wall_clock(self) -> None:
-        """Follow the computer's clock, which all processes agree on, when it was set or the computer slept."""
+        """Follow the computer's clock, which all processes agree on, when it was set or the
+        computer slept.
+        """
         jump_s = clock.wall_time() - self._now()
         if abs(jump_s) < CLOCK_TOLERANCE_S:
             return
         self._skew_s += jump_s
         if jump_s < 0:
-            self._paused_until = self.requests.next_at = self.tokens.next_at = self._next_lease_at = -math.inf
+            self._paused_until = self.requests.next_at = self.tokens.next_at = (
+                self._next_lease_at
+            ) = -math.inf
             for counts in self._windows.values():
                 counts.clear()
 
@@ -231,20 +279,26 @@ class SharedRateLimiter(RateLimiter):
             return
         if stored["version"] != self._version:
             self._adopt(stored["learned"])
-            self._version, self._published = int(stored["version"]), self._to_learned()
+            self._published = self._to_learned()
+            self._version = int(stored["version"])
         for name, counts in self._windows.items():
             counts.merge(stored[name], now)
-        self._turns = {id_: [float(seen), float(turn)] for id_, (seen, turn) in stored["turns"].items()}
+        self._turns = {
+            id_: [float(seen), float(turn)] for id_, (seen, turn) in stored["turns"].items()
+        }
         self._paused_until = max(self._paused_until, float(stored["paused_until"]))
         self._next_lease_at = float(stored["next_lease_at"])
         token_at = float(stored["next_token_at"])
         if token_at > self._stored_token_at > -math.inf:
-            self.tokens.next_at += token_at - self._stored_token_at  # what the others have used since
+            # what the others have used since
+            self.tokens.next_at += token_at - self._stored_token_at
         else:
             self.tokens.next_at = max(self.tokens.next_at, token_at)
 
     def _adopt(self, learned: dict[str, Any]) -> None:
-        """Take what another process has learned; its refusal limits the calls in flight here, too."""
+        """Take what another process has learned; its refusal limits the calls in flight here,
+        too.
+        """
         values = {name: type(getattr(self, name))(learned[name]) for name in _LEARNED}
         self.requests.read_stored(learned["requests"])
         self.tokens.read_stored(learned["tokens"])
@@ -261,17 +315,24 @@ class SharedRateLimiter(RateLimiter):
 
 _limiters: dict[tuple[object, str, str, bool], RateLimiter] = {}
 open_file: Callable[[str], SharedState] | None = None
-"""Opens what this process shares limits through, by a name; a worker of `batch_shards` on Ray sets it."""
+"""Opens what this process shares limits through, by a name; a worker of `batch_shards` on Ray sets
+it.
+"""
 
 
 def get_limiter(platform: Platform, model: str) -> RateLimiter:
     """Return the limiter of a platform's credentials and a model, which the user's processes share.
 
-    Within `qfnb.testing()` it is another one: what is learned on a shortened clock is not true on the real one.
+    Within `qfnb.testing()` it is another one: what is learned on a shortened clock is not true on
+    the real one.
     """
     key = (platform.credentials, platform.host, model, clock.is_scaled())
     limiter = _limiters.get(key)
-    return limiter if limiter is not None else _limiters.setdefault(key, _create_limiter(platform, model))
+    return (
+        limiter
+        if limiter is not None
+        else _limiters.setdefault(key, _create_limiter(platform, model))
+    )
 
 
 def _create_limiter(platform: Platform, model: str) -> RateLimiter:
@@ -307,7 +368,8 @@ def _prune(folder: Path) -> Path:
 def _reset_in_child() -> object:
     """Drop the parent's limiters, in which the parent's calls wait."""
     global _limiters
-    inherited, _limiters = _limiters, {}
+    inherited = _limiters
+    _limiters = {}
     return inherited
 
 

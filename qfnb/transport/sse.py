@@ -1,14 +1,14 @@
 """Parser of server-sent events from bytes, by the line rules of the standard.
 
-httpx's line iterator also splits at U+2028 and U+0085, which are legal inside JSON text; here only CR, LF and
-CRLF end a line. A line that is not a field of the standard is returned as `stray`: the platform sends errors
-in the middle of a stream as bare JSON.
+httpx's line iterator also splits at U+2028 and U+0085, which are legal inside JSON text; here only
+CR, LF and CRLF end a line. A line that is not a field of the standard is returned as `stray`: the
+platform sends errors in the middle of a stream as bare JSON.
 """
 
 import re
 from dataclasses import dataclass, field
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import ResponseTooLarge
 from .protocol import decode_utf8
 
@@ -48,15 +48,20 @@ class EventParser:
             return []
         if self._ends_with_cr:
             chunk = chunk.removeprefix(b"\n")
-        end_of_line, *lines = _LINE_END.split(chunk)  # not of the whole buffer: a long event takes many chunks
+        # not of the whole buffer: a long event takes many chunks
+        end_of_line, *lines = _LINE_END.split(chunk)
         self._buffer += end_of_line
         if lines:
-            lines, self._buffer = [bytes(self._buffer), *lines[:-1]], bytearray(lines[-1])
+            lines.insert(0, bytes(self._buffer))
+            self._buffer = bytearray(lines.pop())
         self._ends_with_cr = chunk.endswith(b"\r")
         events = [event for line in lines if (event := self._parse_line(line)) is not None]
         if len(self._buffer) + self._size > MAX_EVENT_BYTES:
             raise ResponseTooLarge(
-                tr("one event of the stream is larger than {limit} MiB", limit=MAX_EVENT_BYTES >> 20)
+                tr(
+                    "one event of the stream is larger than {limit} MiB",
+                    limit=MAX_EVENT_BYTES >> 20,
+                )
             )
         return events
 
@@ -68,7 +73,8 @@ class EventParser:
 
     def _parse_line(self, line: bytes) -> Event | None:
         if not self._is_bom_checked:
-            line, self._is_bom_checked = line.removeprefix(b"\xef\xbb\xbf"), True
+            line = line.removeprefix(b"\xef\xbb\xbf")
+            self._is_bom_checked = True
         if not line:
             return self._dispatch()
         text = decode_utf8(line)
@@ -84,6 +90,9 @@ class EventParser:
         return None
 
     def _dispatch(self) -> Event | None:
-        data, name = self._data, self._name
-        self._data, self._name, self._size = [], "", 0
+        data = self._data
+        name = self._name
+        self._data = []
+        self._name = ""
+        self._size = 0
         return Event("\n".join(data), name) if data else None

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from .. import config, errors
-from .._language import tr
+from ..base.language import tr
 from ..config import Secret
 from . import event_loop
 from .http import exchange
@@ -47,20 +47,28 @@ def post_webhook(url: Secret, message: Mapping[str, Any]) -> None:
 
 async def _post_json(url: Secret, content: bytes) -> None:
     scheme, host = _scheme_and_host(url)  # the rest of the address is a secret
-    request = httpx.Request("POST", f"{scheme}://{host}", content=content, headers={"content-type": "application/json"})
+    request = httpx.Request(
+        "POST", f"{scheme}://{host}", content=content, headers={"content-type": "application/json"}
+    )
     request.headers["host"] = httpx.URL(url.get_secret_value()).netloc.decode("ascii")
     request.extensions["repeatable"] = False
     set_secret_url(request, url.get_secret_value())
     try:
-        async with asyncio.timeout(TIMEOUT_S), aclosing(await exchange(request, config.settings())) as response:
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            aclosing(await exchange(request, config.settings())) as response,
+        ):
             if response.status_code >= 300:
                 raise errors.ConnectionFailed(
-                    tr("{host} answers with HTTP {status}", host=host, status=response.status_code), host=host
+                    tr("{host} answers with HTTP {status}", host=host, status=response.status_code),
+                    host=host,
                 )
             return
     except (httpx.HTTPError, TimeoutError) as error:
         reason = type(error).__name__
-    raise errors.ConnectionFailed(tr("{host} cannot be reached: {reason}", host=host, reason=reason), host=host)
+    raise errors.ConnectionFailed(
+        tr("{host} cannot be reached: {reason}", host=host, reason=reason), host=host
+    )
 
 
 def _scheme_and_host(url: Secret) -> tuple[str, str]:

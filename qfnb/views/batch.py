@@ -1,4 +1,6 @@
-"""A batch's progress: as HTML, as text, and as a panel that follows it, with Pause, Cancel and a slider."""
+"""A batch's progress: as HTML, as text, and as a panel that follows it, with Pause, Cancel and a
+slider.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,9 @@ from typing import Any, Final
 
 from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress, BatchState
-from .._language import tr, tr_noop, trn
-from .._text import duration, labelled
 from .._variables import find_variables
+from ..base.language import tr, tr_noop, trn
+from ..base.text import duration, labelled
 from ..batching.batch import Batch
 from ..evaluation.samples import REFERENCES
 from . import components, formats
@@ -20,7 +22,9 @@ from .panel import Panel
 from .text import one_line
 
 STARTED: Final = tr_noop("The batch runs in the background; `%qfbatch wait` shows how it ends.")
-READ_STORED: Final = tr_noop("its answers: `%qfbatch resume {name} -o answers`, then `answers.to_frame()`")
+READ_STORED: Final = tr_noop(
+    "its answers: `%qfbatch resume {name} -o answers`, then `answers.to_frame()`"
+)
 CANCELLING: Final = tr_noop("Cancelling…")
 
 MAX_SLIDER_WORKERS: Final = 64
@@ -46,7 +50,8 @@ def bundle(progress: BatchProgress) -> Bundle:
 def text(progress: BatchProgress) -> str:
     """Return the progress as a few lines of text."""
     failures = [
-        f"✕ {labelled(tr('row {row}', row=f.number), f.error)}: {one_line(f.message, 160)} ← {one_line(f.input, 40)}"
+        f"✕ {labelled(tr('row {row}', row=f.number), f.error)}: {one_line(f.message, 160)} ← "
+        f"{one_line(f.input, 40)}"
         for f in reversed(progress.latest_failures)
     ]
     lines = [*_remarks(progress), *failures, *_next_steps(progress)]
@@ -85,22 +90,34 @@ def live_html(progress: BatchProgress, *, now: float | None = None) -> tuple[Htm
 
 
 def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html | str]:
-    """Return the header, the reason of a pause or end, the progress bar, the key numbers and remarks."""
+    """Return the header, the reason of a pause or end, the progress bar, the key numbers and
+    remarks.
+    """
     kind, sign, words = _state(progress, is_live=is_live, now=now)
     pill = components.pill(kind, words, sign)
     mark = progress.from_sandbox
-    head = components.header(_title(progress), pill=pill, subtitle=_subtitle(progress), is_sandbox=mark)
+    head = components.header(
+        _title(progress), pill=pill, subtitle=_subtitle(progress), is_sandbox=mark
+    )
     notes = [components.note("warn", text) for text in (progress.reason, *progress.remarks) if text]
     is_unknown = progress.total is None and not progress.is_finished
     bar = components.progress_bar(
-        None if is_unknown else progress.finished_rows if progress.total else float(progress.is_finished),
+        None
+        if is_unknown
+        else progress.finished_rows
+        if progress.total
+        else float(progress.is_finished),
         progress.total or 1,
         describe_rows(progress),
         subtitle=describe_times(progress, now, is_live=is_live),
         kind=kind,
     )
     remarks = components.dim_lines(*_remarks(progress))
-    return [block for block in (head, *notes, bar, components.key_numbers(*_numbers(progress)), remarks) if block]
+    return [
+        block
+        for block in (head, *notes, bar, components.key_numbers(*_numbers(progress)), remarks)
+        if block
+    ]
 
 
 class BatchPanel(Panel):
@@ -112,15 +129,20 @@ class BatchPanel(Panel):
     def _bundle(self, progress: BatchProgress) -> Bundle:
         return bundle(progress)
 
+    def result(self) -> str:
+        """Return how many rows were answered, and what it cost."""
+        return summary_text(self.job.progress)
+
     def _go_on(self, progress: BatchProgress) -> str:
         return tr("; ").join([tr("Answered rows are kept"), *_next_steps(progress)])
 
 
 class BatchControls:
-    """The widgets of a running batch: Pause or Resume, Cancel, the number of workers, and the state.
+    """The widgets of a running batch: Pause or Resume, Cancel, the number of workers, and the
+    state.
 
-    The handlers only leave word for the I/O loop, so they may run in any thread. The buttons come first: what
-    grows must not move them away from the pointer.
+    The handlers only leave word for the I/O loop, so they may run in any thread. The buttons come
+    first: what grows must not move them away from the pointer.
     """
 
     is_asking = False
@@ -161,7 +183,9 @@ class BatchControls:
         self._state.draw(state, (progress.state, progress.reason, progress.remarks))
         self._pause.description = tr("Resume") if self._is_paused else tr("Pause")
         self._pause.disabled = is_ending
-        self._cancel.description = tr(CANCELLING) if is_ending or self._is_cancelled else tr("Cancel")
+        self._cancel.description = (
+            tr(CANCELLING) if is_ending or self._is_cancelled else tr("Cancel")
+        )
         self._cancel.disabled = is_ending or self._is_cancelled
         self._slider.disabled = is_ending or not progress.workers or progress.mode == "offline"
         if progress.workers and progress.workers != self._workers:
@@ -176,7 +200,8 @@ class BatchControls:
 
     def _stop(self, _: Any) -> None:
         self._is_cancelled = True
-        self._cancel.disabled, self._cancel.description = True, tr(CANCELLING)
+        self._cancel.description = tr(CANCELLING)
+        self._cancel.disabled = True
         self._job.cancel()
 
     def _resize(self, change: Any) -> None:
@@ -191,7 +216,9 @@ def _title(progress: BatchProgress) -> str:
 
 def _subtitle(progress: BatchProgress) -> str:
     offline = tr("offline, at the price of offline batches") if progress.mode == "offline" else ""
-    return " · ".join(filter(None, [progress.name if progress.rows_name else "", progress.model, offline]))
+    return " · ".join(
+        filter(None, [progress.name if progress.rows_name else "", progress.model, offline])
+    )
 
 
 def _state(progress: BatchProgress, *, is_live: bool, now: float) -> tuple[Kind, str, str]:
@@ -215,7 +242,9 @@ def describe_rows(progress: BatchProgress) -> str:
 
 
 def describe_times(progress: BatchProgress, now: float, *, is_live: bool = True) -> str:
-    """Return times and rates in one line; of a paused batch, or of an output that is not live, nothing that changes."""
+    """Return times and rates in one line; of a paused batch, or of an output that is not live,
+    nothing that changes.
+    """
     seconds = progress.elapsed(now)
     if progress.is_finished:
         answered = progress.finished_rows - progress.cached
@@ -230,7 +259,11 @@ def describe_times(progress: BatchProgress, now: float, *, is_live: bool = True)
         left = "" if remaining is None else tr("about {time} left", time=duration(remaining))
         elapsed = tr("{time} elapsed", time=duration(seconds))
         parts = [elapsed, left, formats.rate(progress.rate), _in_flight(progress)]
-    cached = trn("{n} row from the cache", "{n} rows from the cache", progress.cached) if progress.cached else ""
+    cached = (
+        trn("{n} row from the cache", "{n} rows from the cache", progress.cached)
+        if progress.cached
+        else ""
+    )
     retried = trn("{n} retry", "{n} retries", progress.retried) if progress.retried else ""
     return " · ".join(part for part in (*parts, cached, retried) if part)
 
@@ -247,19 +280,30 @@ def _numbers(progress: BatchProgress) -> list[tuple[str, str, str]]:
         (tr("Succeeded"), f"{progress.ok:,}", ""),
         (tr("Failed"), f"{progress.failed:,}", ""),
         ("Tokens", f"{tokens:,}", _token_remark(progress, tokens)),
-        (tr("Cost"), formats.cost(progress.cost_range, is_free=progress.from_sandbox), _cost_remark(progress)),
+        (
+            tr("Cost"),
+            formats.cost(progress.cost_range, is_free=progress.from_sandbox),
+            _cost_remark(progress),
+        ),
     ]
 
 
 def _token_remark(progress: BatchProgress, tokens: int) -> str:
     """Return the two kinds of tokens, the rows without counts, and the part of the budget."""
-    sent, received = formats.compact(progress.prompt_tokens), formats.compact(progress.completion_tokens)
+    sent = formats.compact(progress.prompt_tokens)
+    received = formats.compact(progress.completion_tokens)
     parts = [tr("{sent} in · {received} out", sent=sent, received=received)]
     if progress.uncounted:
         parts.append(trn("{n} row not counted", "{n} rows not counted", progress.uncounted))
     if progress.budget_tokens is not None:
         share = int(100 * tokens / progress.budget_tokens) if progress.budget_tokens else 100
-        parts.append(tr("{share}% of the budget of {budget}", share=share, budget=f"{progress.budget_tokens:,}"))
+        parts.append(
+            tr(
+                "{share}% of the budget of {budget}",
+                share=share,
+                budget=f"{progress.budget_tokens:,}",
+            )
+        )
     return " · ".join(parts)
 
 
@@ -277,7 +321,11 @@ def _remarks(progress: BatchProgress) -> list[str]:
     if progress.is_finished:
         return []
     lines = [tr("Rate limit: {limit}", limit=progress.rate_limits)] if progress.rate_limits else []
-    notes = tr("Before the start: {notes}", notes=tr("; ").join(progress.notes)) if progress.notes else ""
+    notes = (
+        tr("Before the start: {notes}", notes=tr("; ").join(progress.notes))
+        if progress.notes
+        else ""
+    )
     return [*lines, *filter(None, [notes])]
 
 
@@ -288,9 +336,12 @@ def _failures(progress: BatchProgress) -> Html:
         (f.number, one_line(f.input, 40), f"{f.error}: {one_line(f.message, 160)}")
         for f in reversed(progress.latest_failures)
     ]
-    shown, failed = len(rows), f"{progress.failed:,}"
+    shown = len(rows)
+    failed = f"{progress.failed:,}"
     caption = tr("Latest failures, {shown} of {failed}", shown=shown, failed=failed)
-    return components.table((tr("Row"), tr("Input"), tr("Reason")), rows, numeric={0}, caption=caption, is_wide=True)
+    return components.table(
+        (tr("Row"), tr("Input"), tr("Reason")), rows, numeric={0}, caption=caption, is_wide=True
+    )
 
 
 def _next_steps(progress: BatchProgress) -> list[str]:
@@ -300,7 +351,11 @@ def _next_steps(progress: BatchProgress) -> list[str]:
     how = tr("run the cell again") if is_sharded else how
     if not progress.is_finished:
         follow = tr("to follow it: `%qfbatch show`")
-        return [follow, tr("after a restart of the kernel: {how}", how=how)] if progress.name else [follow]
+        return (
+            [follow, tr("after a restart of the kernel: {how}", how=how)]
+            if progress.name
+            else [follow]
+        )
     if not progress.name:
         return []
     if progress.state != "done":
@@ -313,7 +368,9 @@ def _next_steps(progress: BatchProgress) -> list[str]:
 
 def _result_steps(progress: BatchProgress) -> list[str]:
     """Return the commands that use the answers, by the notebook's variable that holds the batch."""
-    variables = find_variables(lambda value: isinstance(value, Batch) and value.name == progress.name)
+    variables = find_variables(
+        lambda value: isinstance(value, Batch) and value.name == progress.name
+    )
     if not variables:
         return [tr(READ_STORED, name=progress.name)]
     variable, batch = [*variables.items()][-1]
@@ -321,6 +378,8 @@ def _result_steps(progress: BatchProgress) -> list[str]:
     if any(name in batch.columns for name in REFERENCES):
         steps.append(tr("to score them: `%qfeval only {variable} -o report`", variable=variable))
     if not batch.job.request.draws and progress.ok:
-        train = tr_noop("to train on them: `pairs = {variable}.to_pairs()`, then `%qftrain new pairs`")
+        train = tr_noop(
+            "to train on them: `pairs = {variable}.to_pairs()`, then `%qftrain new pairs`"
+        )
         steps.append(tr(train, variable=variable))
     return steps

@@ -1,4 +1,6 @@
-"""Answers of chat models, while they stream and after: one with its facts, or several side by side."""
+"""Answers of chat models, while they stream and after: one with its facts, or several side by
+side.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from dataclasses import dataclass
 from textwrap import indent
 from typing import Any, Final, Literal, NamedTuple
 
-from .._language import tr, trn
-from .._text import clip, diff_texts
+from ..base.language import tr, trn
+from ..base.text import clip, diff_texts
 from ..redact import hide_keys
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
 from ..resources.inference.thinking import CUT_WHILE_THINKING
@@ -24,13 +26,17 @@ AnswerForm = Literal["markdown", "text", "code", "folded"]
 AnswerState = Literal["waiting", "streaming", "done", "interrupted", "failed"]
 
 MAX_TEXT_REASONING = 1000
-"""Characters of reasoning in a terminal, which cannot fold; all of it is in the reply's `reasoning`."""
+"""Characters of reasoning in a terminal, which cannot fold; all of it is in the reply's
+`reasoning`.
+"""
 
 MAX_COMPARED_CHARS = 4000
 """Characters of an answer that are compared; longer ones take too long."""
 
 MIN_SHARED: Final = 0.4
-"""The share of a text that two answers have in common at least where their differences are marked."""
+"""The share of a text that two answers have in common at least where their differences are
+marked.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,11 @@ class StreamedAnswer:
         replacement: the model that was asked where the name in `model` has ended, "" otherwise.
         preface: what the model wrote before it called functions.
         steps: the calls of functions; `running` is the one that has not returned.
-        damage_notice: that the sandbox's damaged database was moved aside, in the first answer after that.
+        damage_notice: that the sandbox's damaged database was moved aside, in the first answer
+            after that.
         notices: remarks about the call with which nothing is wrong.
-        cost: CNY by list price, None where it is not known; in the sandbox, which bills nothing, what it would be.
+        cost: CNY by list price, None where it is not known; in the sandbox, which bills nothing,
+            what it would be.
         error: what ended it badly, "" otherwise.
         form: how the text is shown.
     """
@@ -76,7 +84,9 @@ class StreamedAnswer:
 
     @classmethod
     def from_reply(cls, reply: ChatResponse, model: str = "") -> StreamedAnswer:
-        """Return the answer of a complete reply, with what the replies before it thought and cost."""
+        """Return the answer of a complete reply, with what the replies before it thought and
+        cost.
+        """
         replies = [*(each for each in reply.earlier if isinstance(each, ChatResponse)), reply]
         return cls(
             model or str(reply.body.get("model") or ""),
@@ -127,10 +137,14 @@ def _times(answer: StreamedAnswer) -> str:
 def _tokens(answer: StreamedAnswer) -> str:
     if answer.tokens is None:
         return ""
-    details = [tr("{n} thinking", n=f"{answer.reasoning_tokens:,}")] if answer.reasoning_tokens else []
+    details = (
+        [tr("{n} thinking", n=f"{answer.reasoning_tokens:,}")] if answer.reasoning_tokens else []
+    )
     details += [tr("{n} cached", n=f"{answer.cached_tokens:,}")] if answer.cached_tokens else []
     count = f"{answer.tokens:,} tokens"
-    return tr("{count} ({details})", count=count, details=tr(", ").join(details)) if details else count
+    return (
+        tr("{count} ({details})", count=count, details=tr(", ").join(details)) if details else count
+    )
 
 
 def _cost(answer: StreamedAnswer) -> str:
@@ -138,7 +152,11 @@ def _cost(answer: StreamedAnswer) -> str:
     if not answer.from_sandbox:
         return formats.cost(answer.cost) if answer.tokens is not None else ""
     free = formats.cost(None, is_free=True)
-    return tr("{free} (on the platform {cost})", free=free, cost=formats.cost(answer.cost)) if answer.cost else free
+    return (
+        tr("{free} (on the platform {cost})", free=free, cost=formats.cost(answer.cost))
+        if answer.cost
+        else free
+    )
 
 
 def ending_note(answer: StreamedAnswer) -> Note | None:
@@ -146,10 +164,16 @@ def ending_note(answer: StreamedAnswer) -> Note | None:
     if answer.is_cut_while_thinking:
         return Note("warn", "⚠︎", tr(CUT_WHILE_THINKING))
     if answer.state == "interrupted":
-        return Note("idle", "■", tr("Stopped."), tr("This is what had arrived.") if answer.text else "")
+        return Note(
+            "idle", "■", tr("Stopped."), tr("This is what had arrived.") if answer.text else ""
+        )
     if answer.state == "failed":
         rest = tr("This is what had arrived.") if answer.text else ""
-        return Note("bad", "✕", answer.error, rest) if answer.error else Note("warn", "⚠︎", tr("Not complete."), rest)
+        return (
+            Note("bad", "✕", answer.error, rest)
+            if answer.error
+            else Note("warn", "⚠︎", tr("Not complete."), rest)
+        )
     return None
 
 
@@ -184,21 +208,30 @@ def html(answer: StreamedAnswer) -> Html:
     """Return the answer as safe HTML, without the stylesheet; the reasoning is folded."""
     blocks: list[str] = []
     if answer.reasoning:
-        summary = f"<summary>{tr('Reasoning')} <small>{_characters(answer.reasoning)}</small></summary>"
+        summary = (
+            f"<summary>{tr('Reasoning')} <small>{_characters(answer.reasoning)}</small></summary>"
+        )
         reasoning = f'<pre class="qf-think">{escape(clip(answer.reasoning, MAX_CHARS))}</pre>'
         blocks.append(f'<details class="qf-think">{summary}<div>{reasoning}</div></details>')
-    blocks += [f'<div class="qf-md qf-dim">{render_markdown(answer.preface)}</div>'] if answer.preface else []
+    blocks += (
+        [f'<div class="qf-md qf-dim">{render_markdown(answer.preface)}</div>']
+        if answer.preface
+        else []
+    )
     blocks.append(steps_html(answer.steps, answer.running))
     blocks += [_body(answer)] if answer.text else []
     if note := ending_note(answer):
         role: components.Role = "alert" if answer.state == "failed" else "status"
-        blocks.append(components.note(note.kind, note.statement, note.meaning, sign=note.sign, role=role))
+        blocks.append(
+            components.note(note.kind, note.statement, note.meaning, sign=note.sign, role=role)
+        )
     if status := status_line(answer):
         blocks.append(f'<div class="qf-sub" role="status">{escape(status)}</div>')
     mark = components.sandbox_mark() if answer.from_sandbox else ""
     facts = components.footer(mark, *footer(answer))
     facts = components.join([facts, components.dim_lines(*answer.notices)])
-    blocks.append(f'<div role="status">{facts}</div>' if answer.state == "done" else facts)  # screen readers say it
+    # screen readers say it
+    blocks.append(f'<div role="status">{facts}</div>' if answer.state == "done" else facts)
     busy = ' aria-busy="true"' if answer.state in {"waiting", "streaming"} else ""
     return Html(f'<article class="qf-answer"{busy}>{"".join(blocks)}</article>')
 
@@ -206,13 +239,27 @@ def html(answer: StreamedAnswer) -> Html:
 def text(answer: StreamedAnswer) -> str:
     """Return the answer as text, for terminals and for other formats of a notebook."""
     reasoning = clip(strip_controls(answer.reasoning).strip(), MAX_TEXT_REASONING)
-    folded = f"[{reasoning_title(answer)}]\n" + indent(reasoning, "  │ ", lambda _: True) if reasoning else ""
+    folded = (
+        f"[{reasoning_title(answer)}]\n" + indent(reasoning, "  │ ", lambda _: True)
+        if reasoning
+        else ""
+    )
     note = ending_note(answer)
-    ending = f"{note.sign} {strip_controls(note.statement)} {note.meaning}".strip() if note else status_line(answer)
+    ending = (
+        f"{note.sign} {strip_controls(note.statement)} {note.meaning}".strip()
+        if note
+        else status_line(answer)
+    )
     mark = [tr(components.SANDBOX_MARK)] if answer.from_sandbox else []
     facts = f"[{' · '.join([*mark, *map(strip_controls, footer(answer))])}]"
     before = [folded, strip_controls(answer.preface), steps_text(answer.steps)]
-    lines = [*before, strip_controls(answer.text), ending, facts, *map(strip_controls, answer.notices)]
+    lines = [
+        *before,
+        strip_controls(answer.text),
+        ending,
+        facts,
+        *map(strip_controls, answer.notices),
+    ]
     return "\n".join(line for line in lines if line)
 
 
@@ -242,29 +289,38 @@ def answers_bundle(answers: Sequence[StreamedAnswer]) -> Bundle:
 
 
 def comparison_html(answers: Sequence[StreamedAnswer]) -> Html:
-    """Return several answers as columns, their facts in a table, and the differences to the first one."""
+    """Return several answers as columns, their facts in a table, and the differences to the first
+    one.
+    """
     columns = "".join(
         f'<article class="s{n % 5 + 1}"><h4>{escape(answer.model)}</h4>{html(answer)}</article>'
         for n, answer in enumerate(answers)
     )
-    return Html(f'<div class="qf-answer"><div class="qf-cols">{columns}</div>{_differences_html(answers)}</div>')
+    return Html(
+        '<div class="qf-answer"><div '
+        f'class="qf-cols">{columns}</div>{_differences_html(answers)}</div>'
+    )
 
 
 def _body(answer: StreamedAnswer) -> str:
     if answer.form == "markdown":
         return f'<div class="qf-md">{render_markdown(answer.text)}</div>'
     if answer.form == "folded":
-        return f"<details><summary>{tr('The answer as it came')}</summary><pre>{escape(answer.text)}</pre></details>"
+        summary = f"<summary>{tr('The answer as it came')}</summary>"
+        return f"<details>{summary}<pre>{escape(answer.text)}</pre></details>"
     inner = f"<code>{escape(answer.text)}</code>" if answer.form == "code" else escape(answer.text)
     return f"<pre>{inner}</pre>"
 
 
 def diff_html(first: str, second: str) -> str:
-    """Return the second text as HTML, with insertions and deletions marked; unmarked where they share little."""
+    """Return the second text as HTML, with insertions and deletions marked; unmarked where they
+    share little.
+    """
     edits = diff_texts(first[:MAX_COMPARED_CHARS], second[:MAX_COMPARED_CHARS])
     shared = sum(len(part) for op, part in edits if op == "equal")
     if shared < MIN_SHARED * max(len(first[:MAX_COMPARED_CHARS]), len(second[:MAX_COMPARED_CHARS])):
-        return f'<span class="qf-dim">{tr("These answers share too little wording for marks to mean anything.")}</span>'
+        reason = tr("These answers share too little wording for marks to mean anything.")
+        return f'<span class="qf-dim">{reason}</span>'
     tags = {"delete": "<del>{}</del>", "insert": "<ins>{}</ins>"}
     return "".join(tags.get(op, "{}").format(escape(part)) for op, part in edits)
 
@@ -273,7 +329,8 @@ def _differences_html(answers: Sequence[StreamedAnswer]) -> Html:
     """Return the difference of each answer to the first, folded; nothing while they stream."""
     first = answers[0]
     rows = [
-        f"<p><b>{escape(first.model)} → {escape(later.model)}</b><br>{diff_html(first.text, later.text)}</p>"
+        f"<p><b>{escape(first.model)} → "
+        f"{escape(later.model)}</b><br>{diff_html(first.text, later.text)}</p>"
         for later in answers[1:]
         if first.text and later.text and first.text != later.text
     ]

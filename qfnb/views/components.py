@@ -1,7 +1,8 @@
-"""The parts that every output is made of: header, pill, progress, key numbers, notes, folds, tables, footer.
+"""The parts that every output is made of: header, pill, progress, key numbers, notes, folds,
+tables, footer.
 
-One stylesheet, `look.css`, draws them in light and dark; without it they read from top to bottom. Text is
-escaped unless it is `Html`. The rules are in docs/design.md.
+One stylesheet, `look.css`, draws them in light and dark; without it they read from top to bottom.
+Text is escaped unless it is `Html`. The rules are in docs/design.md.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-from .._language import html_lang, tr, tr_noop
+from ..base.language import html_lang, tr, tr_noop
 from .stylesheet import output_sheet
 from .text import escape
 
@@ -42,10 +43,14 @@ def join(parts: Iterable[object], separator: str = "") -> Html:
 
 
 def output(*blocks: object) -> Html:
-    """Return an output that stands alone: the blocks, and the rules of the stylesheet that they need."""
+    """Return an output that stands alone: the blocks, and the rules of the stylesheet that they
+    need.
+    """
     content = join(blocks)
     sheet, name = output_sheet(content)
-    return Html(f'<style>{sheet}</style><div class="qf {name}" lang="{html_lang()}">{content}</div>')
+    return Html(
+        f'<style>{sheet}</style><div class="qf {name}" lang="{html_lang()}">{content}</div>'
+    )
 
 
 def body(*blocks: object) -> Html:
@@ -64,9 +69,15 @@ def stack(*blocks: object) -> Html:
 
 
 def header(
-    title: object, *, pill: object = "", subtitle: object = "", is_sandbox: bool = False, mark: str = ""
+    title: object,
+    *,
+    pill: object = "",
+    subtitle: object = "",
+    is_sandbox: bool = False,
+    mark: str = "",
 ) -> Html:
-    """Return the head of a panel: what it is, the sandbox's mark, the state at the right, one grey line below.
+    """Return the head of a panel: what it is, the sandbox's mark, the state at the right, one grey
+    line below.
 
     Args:
         title: what it is.
@@ -78,21 +89,29 @@ def header(
     words = mark or (tr(SANDBOX_MARK) if is_sandbox else "")
     state = f'<span class="qf-side" role="status">{to_html(pill)}</span>' if pill else ""
     below = f'<div class="qf-sub">{to_html(subtitle)}</div>' if subtitle else ""
-    name = f'<div class="qf-name"><h3>{to_html(title)}</h3>{sandbox_mark(words) if words else ""}</div>'
+    badge = sandbox_mark(words) if words else ""
+    name = f'<div class="qf-name"><h3>{to_html(title)}</h3>{badge}</div>'
     return Html(f'<header class="qf-head">{name}{state}{below}</header>')
 
 
 def sandbox_mark(words: str = "") -> Html:
-    """Return the mark of what did not come from the platform; `words` say what that is, default all."""
+    """Return the mark of what did not come from the platform; `words` say what that is, default
+    all.
+    """
     reason = escape(tr("Made by the local sandbox, not by a Qianfan model"))
-    return Html(f'<span class="qf-mark" title="{reason}">{escape(words or tr(SANDBOX_MARK))}</span>')
+    return Html(
+        f'<span class="qf-mark" title="{reason}">{escape(words or tr(SANDBOX_MARK))}</span>'
+    )
 
 
 def pill(kind: Kind, label: str, sign: str = "", *, raw: str = "") -> Html:
-    """Return a state: sign, word and colour; `raw` is the platform's word for it, which the pointer shows."""
+    """Return a state: sign, word and colour; `raw` is the platform's word for it, which the pointer
+    shows.
+    """
     title = f' title="{escape(raw)}"' if raw else ""
     return Html(
-        f'<span class="qf-pill qf-{kind}"{title}><span aria-hidden="true">{sign or SIGNS[kind]}</span> '
+        f'<span class="qf-pill qf-{kind}"{title}><span '
+        f'aria-hidden="true">{sign or SIGNS[kind]}</span> '
         f"{escape(label)}</span>"
     )
 
@@ -100,13 +119,16 @@ def pill(kind: Kind, label: str, sign: str = "", *, raw: str = "") -> Html:
 def steps(*items: tuple[Kind, str, str, str]) -> Html:
     """Return the steps of a job: colour, sign, name and a remark ("" for none) of each."""
     rows = "".join(
-        f'<li class="qf-{kind}"><b><span aria-hidden="true">{sign}</span> {escape(name)}</b> {escape(remark)}</li>'
+        f'<li class="qf-{kind}"><b><span aria-hidden="true">{sign}</span> {escape(name)}</b> '
+        f"{escape(remark)}</li>"
         for kind, sign, name, remark in items
     )
     return Html(f'<ol class="qf-steps" aria-label="{escape(tr("Steps"))}">{rows}</ol>')
 
 
-def progress_bar(value: float | None, maximum: float, label: str, *, subtitle: object = "", kind: Kind = "run") -> Html:
+def progress_bar(
+    value: float | None, maximum: float, label: str, *, subtitle: object = "", kind: Kind = "run"
+) -> Html:
     """Return a progress bar with its numbers beside it.
 
     Args:
@@ -118,7 +140,9 @@ def progress_bar(value: float | None, maximum: float, label: str, *, subtitle: o
     """
     position = "" if value is None else f'max="{maximum:g}" value="{value:g}" '
     below = f'<div class="qf-sub">{to_html(subtitle)}</div>' if subtitle else ""
-    bar = f'<progress {position}aria-label="{escape(label)}"></progress> <span>{escape(label)}</span>'
+    bar = (
+        f'<progress {position}aria-label="{escape(label)}"></progress> <span>{escape(label)}</span>'
+    )
     return Html(f'<div class="qf-prog qf-{kind}">{bar}{below}</div>')
 
 
@@ -133,16 +157,25 @@ def key_numbers(*numbers: tuple[object, object, object]) -> Html:
     return Html(f'<dl class="qf-nums">{"".join(cells)}</dl>')
 
 
-def note(kind: Kind, statement: object, remedy: object = "", *, sign: str = "", role: Role = "") -> Html:
-    """Return a highlighted remark: what is so, and what to do about it; `role` says when it is read aloud at once."""
+def note(
+    kind: Kind, statement: object, remedy: object = "", *, sign: str = "", role: Role = ""
+) -> Html:
+    """Return a highlighted remark: what is so, and what to do about it; `role` says when it is read
+    aloud at once.
+    """
     role_attribute = f' role="{role}"' if role else ""
     before = f'<span aria-hidden="true">{sign}</span> ' if sign else ""
     after = f" {to_html(remedy)}" if remedy else ""
-    return Html(f'<div class="qf-note qf-{kind}"{role_attribute}><b>{before}{to_html(statement)}</b>{after}</div>')
+    return Html(
+        '<div class="qf-note '
+        f'qf-{kind}"{role_attribute}><b>{before}{to_html(statement)}</b>{after}</div>'
+    )
 
 
 def button(label: str, tooltip: str = "", *, is_disabled: bool = False) -> Html:
-    """Return a button of an output that is drawn without widgets; the page says when it is pressed."""
+    """Return a button of an output that is drawn without widgets; the page says when it is
+    pressed.
+    """
     state = " disabled" if is_disabled else ""
     title = f' title="{escape(tooltip)}"' if tooltip else ""
     attributes = f'class="qf-btn" data-qf-press data-lm-suppress-shortcuts{title}{state}'
@@ -151,12 +184,21 @@ def button(label: str, tooltip: str = "", *, is_disabled: bool = False) -> Html:
 
 def dim_lines(*lines: object) -> Html:
     """Return remarks in small grey type, a line each; "" without any."""
-    return Html(f'<div class="qf-sub">{"<br>".join(map(to_html, lines))}</div>') if lines else Html("")
+    return (
+        Html(f'<div class="qf-sub">{"<br>".join(map(to_html, lines))}</div>') if lines else Html("")
+    )
 
 
-def folds(*details: tuple[object, object, object], is_open: bool = False, is_first_open: bool = False) -> Html:
-    """Return details: title, a grey remark ("" for none) and content; folded, unless the page is to be printed."""
-    blocks = [_fold(*parts, is_open=is_open or (is_first_open and not n)) for n, parts in enumerate(details)]
+def folds(
+    *details: tuple[object, object, object], is_open: bool = False, is_first_open: bool = False
+) -> Html:
+    """Return details: title, a grey remark ("" for none) and content; folded, unless the page is to
+    be printed.
+    """
+    blocks = [
+        _fold(*parts, is_open=is_open or (is_first_open and not n))
+        for n, parts in enumerate(details)
+    ]
     return Html(f'<div class="qf-more">{"".join(blocks)}</div>') if blocks else Html("")
 
 
@@ -185,7 +227,9 @@ def table(
     """
     right = frozenset(numeric)
     styles = [' class="qf-n"' if n in right else "" for n in range(len(heads))]
-    head = "".join(f'<th scope="col"{styles[n]}>{to_html(cell)}</th>' for n, cell in enumerate(heads))
+    head = "".join(
+        f'<th scope="col"{styles[n]}>{to_html(cell)}</th>' for n, cell in enumerate(heads)
+    )
     lines = "".join(f"<tr>{_row(row, styles)}</tr>" for row in rows)
     above = f"<caption>{to_html(caption)}</caption>" if caption else ""
     wide = ' class="qf-wide"' if is_wide else ""
@@ -219,6 +263,11 @@ def footer(*remarks: object) -> Html:
     """Return the last line of an output; empty remarks are left out."""
     parts = " ".join(f"<span>{to_html(remark)}</span>" for remark in remarks if remark)
     return Html(f'<footer class="qf-foot">{parts}</footer>') if parts else Html("")
+
+
+def path(text: str) -> Html:
+    """Return a path, whose lines end behind a separator."""
+    return Html(re.sub(r"([/\\])", r"\1<wbr>", escape(text)))
 
 
 def code(text: object) -> Html:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from .._language import tr
+from ..base.language import tr
 from . import components
 from .display import Bundle, LiveOutput, accept_clicks
 from .text import NO_FORMULAS, escape, without_formulas
@@ -34,7 +34,9 @@ class LimitedPart:
         self._due = 0.0
 
     def draw(self, html: str, key: object) -> None:
-        """Show HTML: at once where the key has changed, else when it is due; a later call shows what was skipped."""
+        """Show HTML: at once where the key has changed, else when it is due; a later call shows
+        what was skipped.
+        """
         now = time.monotonic()
         if key == self._key and now < self._due:
             return
@@ -44,7 +46,9 @@ class LimitedPart:
 
 
 class PanelWidgets:
-    """Makes the widgets of one panel; they share their layouts and styles, each of which is a model."""
+    """Makes the widgets of one panel; they share their layouts and styles, each of which is a
+    model.
+    """
 
     def __init__(self) -> None:
         import ipywidgets  # noqa: PLC0415 - widgets are wanted now
@@ -52,7 +56,8 @@ class PanelWidgets:
 
         self._widgets = ipywidgets
         self._layout = ipywidgets.Layout(width="auto")
-        self._button_style, self._html_style = ipywidgets.ButtonStyle(), HTMLStyle()
+        self._button_style = ipywidgets.ButtonStyle()
+        self._html_style = HTMLStyle()
 
     @cached_property
     def field_settings(self) -> dict[str, Any]:
@@ -65,7 +70,14 @@ class PanelWidgets:
         """Return a part that is redrawn."""
         return self._widgets.HTML(value, layout=self._layout, style=self._html_style)
 
-    def button(self, label: str, on_click: Callable[[Any], object], *, tooltip: str = "", kind: ButtonKind = "") -> Any:
+    def button(
+        self,
+        label: str,
+        on_click: Callable[[Any], object],
+        *,
+        tooltip: str = "",
+        kind: ButtonKind = "",
+    ) -> Any:
         """Return a button that works while a cell keeps the main thread busy.
 
         Args:
@@ -74,7 +86,9 @@ class PanelWidgets:
             tooltip: one line more.
             kind: "main" for the likely next step, "risk" for what cannot be undone.
         """
-        widget = self._widgets.Button(description=label, tooltip=tooltip, layout=self._layout, style=self._button_style)
+        widget = self._widgets.Button(
+            description=label, tooltip=tooltip, layout=self._layout, style=self._button_style
+        )
         mark_kind(widget, kind)
         widget.on_click(on_click)
         accept_clicks(widget)
@@ -82,7 +96,11 @@ class PanelWidgets:
 
     def field(self, kind: FieldKind, title: str = "", **options: Any) -> Any:
         """Return a field of a form; `field_label` makes other descriptions than a title."""
-        options |= {"description": field_label(title), "description_allow_html": True, **self.field_settings}
+        options |= {
+            "description": field_label(title),
+            "description_allow_html": True,
+            **self.field_settings,
+        }
         field = getattr(self._widgets, kind)(**options)
         field.add_class("qf-f")
         return field
@@ -108,7 +126,9 @@ class PanelWidgets:
 
 
 def field_label(title: str, *, parameter: str = "", below: str = "") -> str:
-    """Return the description of a field: its title, the name of a parameter, and HTML below the field."""
+    """Return the description of a field: its title, the name of a parameter, and HTML below the
+    field.
+    """
     code = f" <code>{escape(parameter)}</code>" if parameter else ""
     return f'<span {NO_FORMULAS}><span class="qf-label">{escape(title)}{code}</span>{below}</span>'
 
@@ -121,7 +141,12 @@ def mark_kind(button: Any, kind: ButtonKind) -> None:
 
 
 def open_with_stop_button(
-    state: Any, *, html: Callable[[Any], str], final: Callable[[Any], Bundle], stop: Callable[[], None], tooltip: str
+    state: Any,
+    *,
+    html: Callable[[Any], str],
+    final: Callable[[Any], Bundle],
+    stop: Callable[[], None],
+    tooltip: str,
 ) -> LiveOutput:
     """Return a live output with a Stop button below it, which a page draws without widgets."""
     is_stopping = False
@@ -133,8 +158,12 @@ def open_with_stop_button(
         stop()
 
     def live_html(new_state: Any) -> tuple[str, str]:
-        button = components.button(tr("Stopping…") if is_stopping else tr("Stop"), tooltip, is_disabled=is_stopping)
-        return components.body(html(new_state)), components.body(components.Html(f'<div class="qf-bar">{button}</div>'))
+        button = components.button(
+            tr("Stopping…") if is_stopping else tr("Stop"), tooltip, is_disabled=is_stopping
+        )
+        return components.body(html(new_state)), components.body(
+            components.Html(f'<div class="qf-bar">{button}</div>')
+        )
 
     live = LiveOutput(state, html=live_html, final=final, on_press=on_press)
     return live

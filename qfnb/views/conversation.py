@@ -1,4 +1,6 @@
-"""A stored conversation, read from top to bottom: who said what, answers as Markdown, tools and reasoning folded."""
+"""A stored conversation, read from top to bottom: who said what, answers as Markdown, tools and
+reasoning folded.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .._language import tr, tr_noop, trn
-from .._text import turn_text
+from ..base.language import tr, tr_noop, trn
+from ..base.text import turn_text
 from . import components, formats
 from .components import Html
 from .display import Bundle
@@ -59,7 +61,9 @@ def html(view: ConversationView) -> Html:
     earlier = len(view.turns) - MAX_TURNS
     blocks = [
         components.header(f"{tr('Conversation')} · {view.name}", subtitle=subtitle),
-        components.dim_lines(trn("{n} earlier turn", "{n} earlier turns", earlier)) if earlier > 0 else "",
+        components.dim_lines(trn("{n} earlier turn", "{n} earlier turns", earlier))
+        if earlier > 0
+        else "",
         *map(_turn_html, view.turns[-MAX_TURNS:]),
         components.footer(components.with_code(_next_step(view))),
     ]
@@ -68,18 +72,24 @@ def html(view: ConversationView) -> Html:
 
 def text(view: ConversationView) -> str:
     """Return a conversation as text."""
-    lines = [f"{_label(turn)}: {strip_controls(turn_text(turn))}" for turn in view.turns[-MAX_TURNS:]]
+    lines = [
+        f"{_label(turn)}: {strip_controls(turn_text(turn))}" for turn in view.turns[-MAX_TURNS:]
+    ]
     return "\n\n".join([f"{tr('Conversation')} · {view.name}", *lines, _next_step(view)])
 
 
 def markdown(view: ConversationView) -> str:
     """Return a conversation as Markdown; what was said keeps its own."""
-    parts = [f"**{_label(turn)}**\n\n{strip_controls(turn_text(turn))}" for turn in view.turns[-MAX_TURNS:]]
+    parts = [
+        f"**{_label(turn)}**\n\n{strip_controls(turn_text(turn))}"
+        for turn in view.turns[-MAX_TURNS:]
+    ]
     return "\n\n".join([f"### {tr('Conversation')} · {view.name}", *parts, _next_step(view)])
 
 
 def _turn_html(turn: Mapping[str, Any]) -> Html:
-    role, said = str(turn.get("role", "")), turn_text(turn)
+    role = str(turn.get("role", ""))
+    said = turn_text(turn)
     is_answer = role == "assistant" and not turn.get("tool_calls")
     body = (
         f'<div class="qf-md">{render_markdown(said)}</div>'
@@ -90,8 +100,15 @@ def _turn_html(turn: Mapping[str, Any]) -> Html:
         body = f"<details><summary>{tr('Result')}</summary><pre>{escape(said)}</pre></details>"
     reasoning = str(turn.get("reasoning_content") or "")
     thought = f'<div class="qf-text">{escape(reasoning)}</div>'
-    folded = f'<details class="qf-think"><summary>{tr("Reasoning")}</summary>{thought}</details>' if reasoning else ""
-    return Html(f'<article class="qf-answer qf-sample"><h4>{escape(_label(turn))}</h4>{folded}{body}</article>')
+    folded = (
+        f'<details class="qf-think"><summary>{tr("Reasoning")}</summary>{thought}</details>'
+        if reasoning
+        else ""
+    )
+    return Html(
+        '<article class="qf-answer '
+        f'qf-sample"><h4>{escape(_label(turn))}</h4>{folded}{body}</article>'
+    )
 
 
 def _label(turn: Mapping[str, Any]) -> str:

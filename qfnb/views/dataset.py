@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, Self
 
-from .._language import tr, tr_noop, trn
-from .._text import clip, clip_start
+from ..base.language import tr, tr_noop, trn
+from ..base.text import clip, clip_start
 from ..dataset import TransferStep, quality
 from ..dataset.typed_dataset import Dataset
 from ..errors import UnexpectedContent
@@ -35,7 +35,11 @@ _STEPS: Final = {
 
 def bundle(dataset: Dataset) -> Bundle:
     """Return the facts and the first rows in every format, without a request."""
-    return {"text/plain": text(dataset), "text/markdown": to_markdown(dataset), "text/html": html(dataset)}
+    return {
+        "text/plain": text(dataset),
+        "text/markdown": to_markdown(dataset),
+        "text/html": html(dataset),
+    }
 
 
 def html(dataset: Dataset) -> Html:
@@ -60,30 +64,48 @@ def text(dataset: Dataset) -> str:
     if not dataset.is_fetched:
         return strip_controls(f"{title}\n{tr(NOT_FETCHED).replace('`', '')}")
     rows = [f"  {_row_line(row, dataset.schema.columns)}" for row in dataset.rows[:MAX_ROWS]]
-    return "\n".join(strip_controls(line) for line in (title, *rows, _more_rows_text(dataset)) if line)
+    return "\n".join(
+        strip_controls(line) for line in (title, *rows, _more_rows_text(dataset)) if line
+    )
 
 
 def to_markdown(dataset: Dataset) -> str:
     """Return the facts, and the first rows as a table."""
-    head = f"**{escape_markdown(_clip_value(dataset.name))}** {escape_markdown(' · '.join(_facts(dataset)))}"
+    head = (
+        f"**{escape_markdown(_clip_value(dataset.name))}** "
+        f"{escape_markdown(' · '.join(_facts(dataset)))}"
+    )
     if not dataset.is_fetched:
         return f"{head}\n\n{tr(NOT_FETCHED)}"
     columns = _visible_columns(dataset)
     if not dataset.rows:
         return head
-    cells = [[escape_markdown(_clip_value(row.get(name, ""))) for name in columns] for row in dataset.rows[:MAX_ROWS]]
-    lines = [[escape_markdown(_clip_value(name)) for name in columns], ["---"] * len(columns), *cells]
+    cells = [
+        [escape_markdown(_clip_value(row.get(name, ""))) for name in columns]
+        for row in dataset.rows[:MAX_ROWS]
+    ]
+    lines = [
+        [escape_markdown(_clip_value(name)) for name in columns],
+        ["---"] * len(columns),
+        *cells,
+    ]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return "\n\n".join(filter(None, [head, table, escape_markdown(_more_rows_text(dataset))]))
 
 
 def _facts(dataset: Dataset) -> list[str]:
-    """Return kind, size, tokens and origin; of a dataset on the platform its id, without asking for more."""
+    """Return kind, size, tokens and origin; of a dataset on the platform its id, without asking for
+    more.
+    """
     if not dataset.is_fetched:
         return [] if dataset.name == str(dataset.id) else [str(dataset.id or dataset.source)]
     n, exact = quality.estimate_tokens(dataset.rows, dataset.schema)
     tokens = trn("{n} token", "{n} tokens", n)
-    facts = [dataset.schema.title, trn("{n} row", "{n} rows", len(dataset)), tokens if exact else f"≈ {tokens}"]
+    facts = [
+        dataset.schema.title,
+        trn("{n} row", "{n} rows", len(dataset)),
+        tokens if exact else f"≈ {tokens}",
+    ]
     source = "" if dataset.source == "memory" else clip_start(dataset.source, 80)
     return [*facts, *filter(None, [source])] + ([str(dataset.id)] if dataset.id is not None else [])
 
@@ -91,7 +113,9 @@ def _facts(dataset: Dataset) -> list[str]:
 def _problems(dataset: Dataset) -> Html:
     """Return what is noticeable about all rows, and what to do about it."""
     if len(dataset) > MAX_CHECKED_ROWS:
-        return components.dim_lines(components.with_code(tr("Too many rows to check them here: `ds.check()`")))
+        return components.dim_lines(
+            components.with_code(tr("Too many rows to check them here: `ds.check()`"))
+        )
     notes = [
         components.note("warn", statement, components.with_code(remedy), sign="⚠︎")
         for statement, remedy in dataset.check().items()
@@ -119,13 +143,16 @@ def _table(dataset: Dataset) -> Html:
         *([trn("and {n} more column", "and {n} more columns", hidden)] if hidden else []),
     ]
     padding = [""] if hidden else []
-    return components.table(heads, [[*(_cell(row, name) for name in visible), *padding] for row in rows], is_wide=True)
+    return components.table(
+        heads, [[*(_cell(row, name) for name in visible), *padding] for row in rows], is_wide=True
+    )
 
 
 def _cell(row: Mapping[str, Any], name: str) -> Html:
     history = row.get("history", ()) if name == "prompt" else ()
     turns = "".join(
-        f"<div><small>{escape(_clip_value(turn['prompt']))}<br>→ {escape(_clip_value(turn['response']))}</small></div>"
+        f"<div><small>{escape(_clip_value(turn['prompt']))}<br>→ "
+        f"{escape(_clip_value(turn['response']))}</small></div>"
         for turn in history
     )
     return Html(f"{turns}{_value_html(row.get(name))}")
@@ -135,7 +162,10 @@ def _value_html(value: Any) -> str:
     if isinstance(value, bytes):
         return _image_html(value)
     if isinstance(value, list):
-        return "".join(f"<div>{n}. {escape(_clip_value(item))}</div>" for n, item in enumerate(value[:MAX_ROWS], 1))
+        return "".join(
+            f"<div>{n}. {escape(_clip_value(item))}</div>"
+            for n, item in enumerate(value[:MAX_ROWS], 1)
+        )
     return escape(_clip_value(value)) if value is not None else ""
 
 
@@ -165,7 +195,9 @@ def _clip_value(value: object, limit: int = MAX_CELL_CHARS) -> str:
 
 
 class UploadBar(AbstractContextManager["UploadBar"]):
-    """Shows the progress of an upload: `with UploadBar() as bar: ds.save(qianfan=True, progress=bar)`."""
+    """Shows the progress of an upload: `with UploadBar() as bar: ds.save(qianfan=True,
+    progress=bar)`.
+    """
 
     def __enter__(self) -> Self:
         def create_widget() -> Any:

@@ -1,6 +1,7 @@
 """Outputs that are right while they change and after: live as a widget, at the end a static bundle.
 
-live    a front end is attached: a widget changes, and static HTML replaces it at the end, so that the saved
+live    a front end is attached: a widget changes, and static HTML replaces it at the end, so that
+the saved
         notebook needs no kernel, no widget state and no script
 static  no front end (nbval, papermill, nbconvert): one output, equal to the final one of a live run
 text    a terminal
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..transport import event_loop
 from . import components
@@ -31,20 +32,26 @@ if TYPE_CHECKING:
 Bundle = dict[str, Any]
 DisplayMode = Literal["live", "static", "text"]
 
-_replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.ContextVar("qfnb_place", default=None)
+_replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.ContextVar(
+    "qfnb_place", default=None
+)
 """The output that the next one replaces."""
 
 REDRAW_S = 0.15  # seconds between two redraws at least
 VSCODE_REDRAW_S = 0.5
 
 RENEW_S = (5.0, 60.0)
-"""Seconds between two renewals of the static form, at least and at most: it is what is left when the kernel is gone."""
+"""Seconds between two renewals of the static form, at least and at most: it is what is left when
+the kernel is gone.
+"""
 
 RENEW_BYTES_PER_S = 300
 """What the renewals of one output may cost: a long form is renewed less often."""
 
 ATTACH_S = 4.0
-"""Seconds in which a page takes a live output's widget; for others, the output gets a view of its own."""
+"""Seconds in which a page takes a live output's widget; for others, the output gets a view of its
+own.
+"""
 
 
 def display_mode() -> DisplayMode:
@@ -54,15 +61,20 @@ def display_mode() -> DisplayMode:
         InvalidArgumentError: `QFNB_DISPLAY` has an unknown value.
     """
     if (replaced := _replaced_output.get()) is not None:
-        return replaced.mode  # it takes the place of this output, whatever message came from the page
+        # it takes the place of this output, whatever message came from the page
+        return replaced.mode
     if setting := os.environ.get("QFNB_DISPLAY", ""):
         if setting not in {"live", "static", "text"}:
-            raise InvalidArgumentError(tr("QFNB_DISPLAY={setting!r}: must be live, static or text", setting=setting))
+            raise InvalidArgumentError(
+                tr("QFNB_DISPLAY={setting!r}: must be live, static or text", setting=setting)
+            )
         return setting  # type: ignore[return-value]
     shell = _shell()
     if shell is None or not hasattr(shell, "kernel"):
         return "text"
-    is_live = _is_from_page(shell.get_parent() or {}) or _is_voila() or "google.colab" in sys.modules
+    is_live = (
+        _is_from_page(shell.get_parent() or {}) or _is_voila() or "google.colab" in sys.modules
+    )
     return "live" if is_live and "PYTEST_VERSION" not in os.environ else "static"
 
 
@@ -84,11 +96,11 @@ class LiveOutput:
         final: returns the static bundle of a state.
         widget: creates the widget that is shown while the output is live.
         draw: shows a state in the widget.
-        html: instead of a widget, returns a state as the HTML that is shown while the output is live: what grows,
-            and the end, which seldom changes.
+        html: instead of a widget, returns a state as the HTML that is shown while the output is
+            live: what grows, and the end, which seldom changes.
         on_press: called when a button of that HTML is pressed, in any thread.
-        go_on: returns what is safe and how to go on, for a page whose kernel is gone; None where the static form
-            says it all.
+        go_on: returns what is safe and how to go on, for a page whose kernel is gone; None where
+            the static form says it all.
     """
 
     def __init__(
@@ -111,7 +123,9 @@ class LiveOutput:
         self._go_on = go_on
         self._renew_at = 0.0
         self._lock = threading.RLock()
-        self._drawn_at, self._is_redraw_scheduled, self._is_finished = 0.0, False, False
+        self._drawn_at = 0.0
+        self._is_redraw_scheduled = False
+        self._is_finished = False
         self._interval = VSCODE_REDRAW_S if "VSCODE_PID" in os.environ else REDRAW_S
         self._context = contextvars.copy_context()
         self._handle: Any = None
@@ -140,7 +154,9 @@ class LiveOutput:
                 self._flush()
 
     def renew(self) -> None:
-        """Publish the present state as the fallback, which a notebook that is saved before the end shows."""
+        """Publish the present state as the fallback, which a notebook that is saved before the end
+        shows.
+        """
         with self._lock:
             if self._handle is not None and not self._is_finished:
                 self._context.copy().run(self._handle.update, self._unfinished_bundle(), raw=True)
@@ -155,7 +171,8 @@ class LiveOutput:
         with self._lock:
             if self._is_finished:
                 return
-            self.state, self._is_finished = state, True
+            self.state = state
+            self._is_finished = True
         if self._handle is not None:
             bundle = self._final(state)
             self._context.copy().run(self._handle.update, bundle, raw=True)
@@ -221,7 +238,8 @@ class LiveOutput:
             self._has_view = False
             self._handle.update(self._unfinished_bundle(), raw=True)
             if replaced._has_view:  # noqa: SLF001 - another one of this class
-                self._has_view = True  # only now: JupyterLab hides the output in which a view was closed
+                # only now: JupyterLab hides the output in which a view was closed
+                self._has_view = True
                 self.renew()
         else:
             from .live_frame import LiveFrame  # noqa: PLC0415 - imports the widgets
@@ -236,11 +254,14 @@ class LiveOutput:
                 self._frame.show_widget(widget)
         if not self._has_view and not self._frame.is_attached:
             loop = event_loop.loop()
-            add_view = partial(loop.run_in_executor, None, self._add_view)  # drawing may take a second
+            # drawing may take a second
+            add_view = partial(loop.run_in_executor, None, self._add_view)
             loop.call_soon_threadsafe(loop.call_later, ATTACH_S, add_view)
 
     def _add_view(self) -> None:
-        """Show the widget's own view: no page draws the output, so the front end may know views only."""
+        """Show the widget's own view: no page draws the output, so the front end may know views
+        only.
+        """
         if self._frame is not None and not self._frame.is_attached:
             self._has_view = True
             self.renew()
@@ -257,7 +278,9 @@ class LiveOutput:
         self._close_widgets()
 
     def _leave(self, bundle: Bundle) -> None:
-        """Show the final state in a page that was loaded after the cell ran, since its output cannot be updated."""
+        """Show the final state in a page that was loaded after the cell ran, since its output
+        cannot be updated.
+        """
         if self._frame is not None:
             self._frame.leave(bundle["text/html"])
         self._close_widgets()
@@ -267,13 +290,16 @@ class LiveOutput:
             close_widget(widget)
 
     def _unfinished_bundle(self, *, is_first: bool = False) -> Bundle:
-        """Return the static form of the state, dated; with the widget's view where a front end needs one.
+        """Return the static form of the state, dated; with the widget's view where a front end
+        needs one.
 
         The first one of HTML is its date alone: most answers have ended before it is renewed.
         """
         form = self._final(self.state)
         if self._go_on is not None:
-            statement = tr("As of {time}; not followed any more.", time=time.strftime("%Y-%m-%d %H:%M:%S"))
+            statement = tr(
+                "As of {time}; not followed any more.", time=time.strftime("%Y-%m-%d %H:%M:%S")
+            )
             remedy = self._go_on(self.state)
             note = components.note("idle", statement, components.with_code(remedy), sign="○")
             if is_first and self._html is not None:
@@ -289,7 +315,9 @@ class LiveOutput:
         return self._view_bundle() | form if self._has_view and self._widget is not None else form
 
     def _view_bundle(self) -> Bundle:
-        """Return the view of the widget and of the stylesheet, which no frame has brought to the page."""
+        """Return the view of the widget and of the stylesheet, which no frame has brought to the
+        page.
+        """
         from ipywidgets import HTML, VBox  # noqa: PLC0415 - there is a widget
 
         if self._view is None:
@@ -311,7 +339,8 @@ class LiveOutput:
             self._draw(self._widget, self.state)
         elif self._html is not None and self._frame is not None:
             if self._has_view:
-                self._handle.update(self._final(self.state), raw=True)  # without widgets there is no other view
+                # without widgets there is no other view
+                self._handle.update(self._final(self.state), raw=True)
             else:
                 self._frame.show_html(*map(without_formulas, self._html(self.state)))
                 accept_clicks(self._frame.model)
@@ -326,24 +355,32 @@ def _shell() -> Any:
 
 
 def _is_from_page(request: dict[str, Any]) -> bool:
-    """Return whether a page has sent the message: it names the cell; nbclassic's is known by its header."""
+    """Return whether a page has sent the message: it names the cell; nbclassic's is known by its
+    header.
+    """
     header = request.get("header") or {}
     is_from_nbclassic = (header.get("version"), header.get("username")) == ("5.2", "username")
     return "cellId" in (request.get("metadata") or {}) or is_from_nbclassic
 
 
 def _is_voila() -> bool:
-    """Return whether Voila runs the notebook: a program, whose page draws the widgets when every cell has run."""
+    """Return whether Voila runs the notebook: a program, whose page draws the widgets when every
+    cell has run.
+    """
     return "VOILA_BASE_URL" in os.environ
 
 
 def _needs_view() -> bool:
-    """Return whether the front end draws only widgets whose view lies in an output: VS Code and Colab, by reading."""
+    """Return whether the front end draws only widgets whose view lies in an output: VS Code and
+    Colab, by reading.
+    """
     return "VSCODE_PID" in os.environ or "google.colab" in sys.modules
 
 
 def close_widget(widget: Any) -> None:
-    """Close a widget with its children, layout and style, so that no model is left in the kernel."""
+    """Close a widget with its children, layout and style, so that no model is left in the
+    kernel.
+    """
     for child in getattr(widget, "children", ()):
         close_widget(child)
     for part in ("layout", "style"):
@@ -353,7 +390,9 @@ def close_widget(widget: Any) -> None:
 
 
 def _current_front_end() -> Any:
-    """Return an object that identifies the page which asked for the widgets last; a reload changes it."""
+    """Return an object that identifies the page which asked for the widgets last; a reload changes
+    it.
+    """
     from ipywidgets import Widget  # noqa: PLC0415 - there is a widget
 
     return getattr(Widget, "_control_comm", None)
@@ -362,7 +401,7 @@ def _current_front_end() -> Any:
 def accept_clicks(widget: Any) -> None:
     """Let clicks in while a cell keeps the main thread busy.
 
-    ipykernel 7.4 delivers them to the thread that drew the widget last, for ours the main one; without its
-    note they go to the thread that the front end has for widgets.
+    ipykernel 7.4 delivers them to the thread that drew the widget last, for ours the main one;
+    without its note they go to the thread that the front end has for widgets.
     """
     getattr(widget.comm, "__dict__", {}).pop("_reply_subshell_id", None)

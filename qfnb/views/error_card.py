@@ -1,7 +1,7 @@
 """An error in a notebook as a card: what is the matter, why, and the cell to run next.
 
-The kernel's own message is in the notebook, too, for programs and for front ends that know no styles; the card's
-style hides it.
+The kernel's own message is in the notebook, too, for programs and for front ends that know no
+styles; the card's style hides it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from typing import Any, Final
 
 from .. import errors
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 
 HEADINGS: Final = {
     "QianfanError": tr_noop("This did not work"),
@@ -45,7 +45,8 @@ def show_error(result: Any) -> None:
         return
     from . import display  # noqa: PLC0415 - %load_ext stays fast
 
-    has_styles = "VSCODE_PID" not in os.environ and "google.colab" not in sys.modules  # else both would be seen
+    # else both would be seen
+    has_styles = "VSCODE_PID" not in os.environ and "google.colab" not in sys.modules
     if display.display_mode() == "live" and has_styles:
         display.publish(bundle(error))
 
@@ -57,13 +58,18 @@ def bundle(error: errors.QianfanError) -> dict[str, Any]:
     text = "\n".join(error._render_traceback_())
     kind = type(error).__name__
     lines, cells = errors.split_message(text.removeprefix(kind).lstrip(":\uff1a "))
-    heading = next(HEADINGS[base.__name__] for base in type(error).__mro__ if base.__name__ in HEADINGS)
+    heading = next(
+        HEADINGS[base.__name__] for base in type(error).__mro__ if base.__name__ in HEADINGS
+    )
     first, *others = lines or [""]
     blocks = [
         components.Html(f"<small>{kind}</small>"),
         components.Html(f"<div>{components.with_code(first)}</div>"),
         components.dim_lines(*map(components.with_code, others)),
-        *(components.Html(f"<div><small>{tr('Run:')}</small> {components.code(cell)}</div>") for cell in cells),
+        *(
+            components.Html(f"<div><small>{tr('Run:')}</small> {components.code(cell)}</div>")
+            for cell in cells
+        ),
     ]
     note = components.note("bad", tr(heading), components.join(blocks), sign="✕", role="alert")
     card = components.Html(f'<div class="qf-error">{note}</div>')

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from .._language import tr, tr_noop
-from .._text import duration
+from ..base.language import tr, tr_noop
+from ..base.text import duration
 from ..wire.prices import PriceRange
 
 UNKNOWN_PRICE = tr_noop("price unknown")
@@ -13,13 +13,15 @@ FREE = tr_noop("free")
 
 
 def cost(price: PriceRange | None, *, is_free: bool = False) -> str:
-    """Return a cost in CNY: `¥12.40`, `¥0.0033`, `¥0.20–0.25`, "price unknown"; "free" for the sandbox.
+    """Return a cost in CNY: `¥12.40`, `¥0.0033`, `¥0.20–0.25`, "price unknown"; "free" for the
+    sandbox.
 
     Where a budget is rehearsed on the sandbox there is a price: `free (¥0.0033 by list price)`.
     """
     if price is None:
         return tr(FREE) if is_free else tr(UNKNOWN_PRICE)
-    low, high = _yuan(price.low), _yuan(price.high)
+    low = _yuan(price.low)
+    high = _yuan(price.high)
     amount = f"¥{high}" if low == high else f"¥{low}–{high}"
     if not is_free:
         return amount
@@ -30,7 +32,13 @@ def _yuan(amount: float) -> str:
     """Return an amount with two decimals; below one fen with two significant digits."""
     if amount == 0:
         return "0"
-    return f"{amount:,.2f}" if amount >= 0.01 else f"{amount:.2g}" if amount >= 1e-4 else f"{amount:.6f}".rstrip("0")
+    return (
+        f"{amount:,.2f}"
+        if amount >= 0.01
+        else f"{amount:.2g}"
+        if amount >= 1e-4
+        else f"{amount:.6f}".rstrip("0")
+    )
 
 
 def compact(count: float) -> str:
@@ -54,8 +62,11 @@ def seconds(value: float) -> str:
 
 
 def when(timestamp: float, now: float) -> str:
-    """Return a time: with its date when it was not today, and the date alone when it was not this year."""
-    moment, today = time.localtime(timestamp), time.localtime(now)
+    """Return a time: with its date when it was not today, and the date alone when it was not this
+    year.
+    """
+    moment = time.localtime(timestamp)
+    today = time.localtime(now)
     this_year = "%H:%M" if moment[:3] == today[:3] else "%m-%d %H:%M"
     return time.strftime(this_year if moment[0] == today[0] else "%Y-%m-%d", moment)
 

@@ -1,4 +1,6 @@
-"""How the library's values show themselves in a notebook; by name, so that nothing is imported for it."""
+"""How the library's values show themselves in a notebook; by name, so that nothing is imported for
+it.
+"""
 
 import importlib
 from functools import partial
@@ -31,14 +33,18 @@ _FORMATTERS = (
     ("qfnb._frames", "JobTable", "listings", "jobs_bundle"),
     ("qfnb.trainer.sweep.background", "Sweep", "training.sweep", "bundle"),
 )
-"""Module and class of a value, subclasses too; module below `qfnb.views` and function that return its MIME bundle."""
+"""Module and class of a value, subclasses too; module below `qfnb.views` and function that return
+its MIME bundle.
+"""
 
 
 def register(formatter: Any) -> None:
     """Register our types with IPython's display formatter, and show notices."""
     notices.register()
     for module, name, view, function in _FORMATTERS:
-        formatter.mimebundle_formatter.for_type_by_name(module, name, partial(_format, view, function))
+        formatter.mimebundle_formatter.for_type_by_name(
+            module, name, partial(_format, view, function)
+        )
 
 
 def unregister(formatter: Any) -> None:
@@ -47,11 +53,15 @@ def unregister(formatter: Any) -> None:
     bundles = formatter.mimebundle_formatter
     for module, name, *_ in _FORMATTERS:
         bundles.deferred_printers.pop((module, name), None)
-        for kind in [t for t in bundles.type_printers if (t.__module__, t.__name__) == (module, name)]:
+        for kind in [
+            t for t in bundles.type_printers if (t.__module__, t.__name__) == (module, name)
+        ]:
             bundles.pop(kind)
 
 
 def _format(view: str, function: str, value: Any) -> dict[str, Any]:
     target = getattr(value, "progress", value)  # a job is drawn by its progress
-    bundle: dict[str, Any] = getattr(importlib.import_module(f".{view}", __package__), function)(target)
+    bundle: dict[str, Any] = getattr(importlib.import_module(f".{view}", __package__), function)(
+        target
+    )
     return inert(bundle)

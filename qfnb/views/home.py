@@ -1,4 +1,6 @@
-"""The home panel: platform and key, what runs in all kernels, recent reports, disk, what to try next."""
+"""The home panel: platform and key, what runs in all kernels, recent reports, disk, what to try
+next.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .._language import tr, tr_noop, trn
-from .._text import labelled
+from ..base.language import tr, tr_noop, trn
+from ..base.text import labelled
 from ..wire.prices import PriceRange
 from . import components, formats
 from .components import Html, Kind
@@ -72,7 +74,8 @@ class Home:
     Attributes:
         access: the platform and its keys.
         problem: why no platform can be used, "" where one can.
-        damage: that the sandbox began anew, and where its damaged database is; empty where it did not.
+        damage: that the sandbox began anew, and where its damaged database is; empty where it did
+            not.
         disk: bytes of each part of the state folder, by what is in it.
         next_steps: command -> what it does.
         quickstart: the path of the first notebook, "" where there is none.
@@ -104,14 +107,19 @@ def html(home: Home) -> Html:
     now = time.time()
     pill = components.pill(*_state(home))
     subtitle = f"{tr('version {version}', version=home.version)} · {formats.as_of(now)}"
-    facts = [(name, components.with_code(value)) for name, value in _facts(home)]
-    steps = [(components.code(command), components.with_code(meaning)) for command, meaning in home.next_steps.items()]
+    facts = {name: components.with_code(value) for name, value in _facts(home)}
+    if home.quickstart:
+        facts[tr("Quickstart")] = components.path(home.quickstart)
+    steps = [
+        (components.code(command), components.with_code(meaning))
+        for command, meaning in home.next_steps.items()
+    ]
     blocks = [
         components.header("qfnb", pill=pill, subtitle=subtitle, is_sandbox=home.access.is_sandbox),
         components.note("bad", home.problem, role="alert") if home.problem else "",
         components.note("warn", *map(components.with_code, home.damage)) if home.damage else "",
         components.side_by_side(
-            components.part(tr("Platform and key"), components.facts(*facts)),
+            components.part(tr("Platform and key"), components.facts(*facts.items())),
             components.part(tr("Things to try"), components.facts(*steps)),
         ),
         _activities_html(home, now),
@@ -133,22 +141,39 @@ def text(home: Home) -> str:
     if home.activities:
         lines.append(tr("In progress, in all notebooks"))
         lines += [
-            "  " + " · ".join(filter(None, (a.name, a.subject, a.state, a.amount, when(a.seen_at, now), a.command)))
+            "  "
+            + " · ".join(
+                filter(
+                    None, (a.name, a.subject, a.state, a.amount, when(a.seen_at, now), a.command)
+                )
+            )
             for a in home.activities[:MAX_ROWS]
         ]
     if home.reports:
         lines.append(tr("Recent reports"))
-        lines += [f"  {r.path} · {tr(', ').join(r.models)} · {when(r.saved, now)}" for r in home.reports[:MAX_ROWS]]
+        lines += [
+            f"  {r.path} · {tr(', ').join(r.models)} · {when(r.saved, now)}"
+            for r in home.reports[:MAX_ROWS]
+        ]
     lines += [] if home.activities or home.reports else [tr(NOTHING)]
-    lines += [tr("Things to try"), *(f"  {command} · {meaning}" for command, meaning in home.next_steps.items())]
-    return "\n".join(one_line(line, 300) if line[:2] != "  " else f"  {one_line(line, 300)}" for line in lines)
+    lines += [
+        tr("Things to try"),
+        *(f"  {command} · {meaning}" for command, meaning in home.next_steps.items()),
+    ]
+    return "\n".join(
+        one_line(line, 300) if line[:2] != "  " else f"  {one_line(line, 300)}" for line in lines
+    )
 
 
 def markdown(home: Home) -> str:
     """Return the panel as Markdown."""
     now = time.time()
     mark = f" ({tr(components.SANDBOX_MARK)})" if home.access.is_sandbox else ""
-    lines = [f"### qfnb {home.version}{mark}", "", *([f"**{_cell(home.problem)}**", ""] if home.problem else [])]
+    lines = [
+        f"### qfnb {home.version}{mark}",
+        "",
+        *([f"**{_cell(home.problem)}**", ""] if home.problem else []),
+    ]
     lines += [*map(_cell, home.damage), ""] if home.damage else []
     lines += [f"- {labelled(name, _cell(value))}" for name, value in (*_facts(home), _disk(home))]
     if home.activities:
@@ -159,7 +184,9 @@ def markdown(home: Home) -> str:
         ]
         lines += ["", *_table(heads, jobs)]
     if home.reports:
-        reports = [(r.path, tr(", ").join(r.models), when(r.saved, now)) for r in home.reports[:MAX_ROWS]]
+        reports = [
+            (r.path, tr(", ").join(r.models), when(r.saved, now)) for r in home.reports[:MAX_ROWS]
+        ]
         lines += ["", *_table((tr("Report"), tr("Models"), tr("Written")), reports)]
     lines += ["", *(f"- `{command}` {meaning}" for command, meaning in home.next_steps.items())]
     return "\n".join(lines)
@@ -203,7 +230,9 @@ def _state(home: Home) -> tuple[Kind, str]:
     running = [activity for activity in home.activities if activity.kind == "run"]
     if not running:
         return "ok", tr("Ready")
-    return "run", running[0].state if len(running) == 1 else trn("{n} job runs", "{n} jobs run", len(running))
+    return "run", running[0].state if len(running) == 1 else trn(
+        "{n} job runs", "{n} jobs run", len(running)
+    )
 
 
 def _activities_html(home: Home, now: float) -> Html:
@@ -227,13 +256,20 @@ def _activities_html(home: Home, now: float) -> Html:
 def _reports_html(home: Home, now: float) -> Html:
     if not home.reports:
         return Html("")
-    rows = [(Path(r.path).name, " · ".join(r.models), r.path, when(r.saved, now)) for r in home.reports[:MAX_ROWS]]
+    rows = [
+        (Path(r.path).name, " · ".join(r.models), r.path, when(r.saved, now))
+        for r in home.reports[:MAX_ROWS]
+    ]
     heads = (tr("Report"), tr("Models"), tr("File"), tr("Written"))
     return components.part(tr("Recent reports"), components.table(heads, rows, is_wide=True))
 
 
 def _disk_html(home: Home) -> Html:
-    rows = [(name, size(count)) for name, count in sorted(home.disk.items(), key=lambda item: -item[1]) if count]
+    rows = [
+        (name, size(count))
+        for name, count in sorted(home.disk.items(), key=lambda item: -item[1])
+        if count
+    ]
     return components.table((tr("Part"), tr("Size")), rows, numeric={1}, caption=home.folder)
 
 

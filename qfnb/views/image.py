@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .._language import tr, trn
+from ..base.language import tr, trn
 from ..resources.inference.image_reply import ImageResponse
 from . import components
 from .components import Html
@@ -18,7 +18,9 @@ _MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF":
 
 @dataclass(frozen=True)
 class ImageState:
-    """The images of a prompt, while they are drawn and after; `saved_paths` are the files written."""
+    """The images of a prompt, while they are drawn and after; `saved_paths` are the files
+    written.
+    """
 
     prompt: str
     reply: ImageResponse | None = None
@@ -43,7 +45,9 @@ def _drawn_bundle(drawing: ImageState) -> Bundle:
 
 
 def _body(drawing: ImageState) -> Html:
-    """Return the images side by side, the prompt their alternative text; before they are there, what is going on."""
+    """Return the images side by side, the prompt their alternative text; before they are there,
+    what is going on.
+    """
     if drawing.reply is None:
         return Html(f'<div class="qf-sub" role="status">{escape(_status(drawing))}</div>')
     images = drawing.reply.images
@@ -58,7 +62,9 @@ def _figure(drawing: ImageState, image: bytes, number: int, total: int) -> str:
     alt = escape(", ".join(part for part in (drawing.prompt, position) if part))
     marks = _marks(drawing.reply)
     seed = marks[number - 1].get("seed") if number <= len(marks) else None
-    caption = " · ".join(part for part in (position, "" if seed is None else f"seed {seed}") if part)
+    caption = " · ".join(
+        part for part in (position, "" if seed is None else f"seed {seed}") if part
+    )
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return f'<figure><img src="{_data_url(image)}" alt="{alt}">{below}</figure>'
 
@@ -82,14 +88,24 @@ def _status(drawing: ImageState) -> str:
 
 
 def _saved(drawing: ImageState) -> str:
-    return tr("saved as {files}", files=tr(", ").join(drawing.saved_paths)) if drawing.saved_paths else ""
+    return (
+        tr("saved as {files}", files=tr(", ").join(drawing.saved_paths))
+        if drawing.saved_paths
+        else ""
+    )
 
 
 def _marks(reply: ImageResponse | None) -> list[dict[str, Any]]:
     """Return what the sandbox says of each of its pictures, [] for those of the platform."""
-    return [picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture] if reply else []
+    return (
+        [picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture]
+        if reply
+        else []
+    )
 
 
 def _data_url(image: bytes) -> str:
-    kind = next((kind for magic, kind in _MEDIA_TYPES.items() if image.startswith(magic)), "image/png")
+    kind = next(
+        (kind for magic, kind in _MEDIA_TYPES.items() if image.startswith(magic)), "image/png"
+    )
     return f"data:{kind};base64,{base64.b64encode(image).decode('ascii')}"

@@ -1,6 +1,7 @@
 """Curves over one axis in one look: inline SVG for pages, a PNG for what shows none.
 
-The SVG is right without a stylesheet; with `look.css` it has the colours of the theme, and values on hover.
+The SVG is right without a stylesheet; with `look.css` it has the colours of the theme, and values
+on hover.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from .._language import tr
+from ..base.language import tr
 from .components import Html
 from .plot import BOTTOM, HEIGHT, TOP, WIDTH, Dot, Label, LineChart, Plot, thin
 from .text import escape
@@ -28,18 +29,23 @@ def figure(chart: LineChart, *, has_switch: bool = False, has_values: bool = Tru
     if not (curves := chart.visible()):
         return Html("")
     if not has_switch or any(y <= 0 for curve in curves for _, y in curve.points):
-        return Html(
-            f'<figure class="qf-fig"><figcaption>{escape(chart.title)}</figcaption>{_view(chart, has_values)}</figure>'
-        )
-    linear, logarithmic = (_view(replace(chart, is_log=is_log), has_values) for is_log in (False, True))
+        caption = f"<figcaption>{escape(chart.title)}</figcaption>"
+        return Html(f'<figure class="qf-fig">{caption}{_view(chart, has_values)}</figure>')
+    linear, logarithmic = (
+        _view(replace(chart, is_log=is_log), has_values) for is_log in (False, True)
+    )
     caption = f"<figcaption>{escape(chart.title)} {_switch(is_log=chart.is_log)}</figcaption>"
     views = f'<div class="qf-lin-view">{linear}</div><div class="qf-log-view">{logarithmic}</div>'
     return Html(f'<figure class="qf-fig">{caption}{views}</figure>')
 
 
 def with_words(finding: str, svg_html: Html) -> Html:
-    """Return an SVG in a fold that `look.css` holds open: a page that drops SVG is left with the words."""
-    return Html(f'<details class="qf-draw"><summary>{escape(finding)}</summary>{svg_html}</details>')
+    """Return an SVG in a fold that `look.css` holds open: a page that drops SVG is left with the
+    words.
+    """
+    return Html(
+        f'<details class="qf-draw"><summary>{escape(finding)}</summary>{svg_html}</details>'
+    )
 
 
 def _view(chart: LineChart, has_values: bool) -> Html:
@@ -47,37 +53,63 @@ def _view(chart: LineChart, has_values: bool) -> Html:
 
 
 def _switch(*, is_log: bool) -> Html:
-    """Return two radio buttons; a form, which sends nothing, keeps them apart from those of another output."""
+    """Return two radio buttons; a form, which sends nothing, keeps them apart from those of another
+    output.
+    """
     choices = (("lin", tr("linear"), not is_log), ("log", tr("logarithmic"), is_log))
     options = "".join(
-        f'<label><input type="radio" name="axis" class="qf-{name}"{" checked" if chosen else ""}>{escape(text)}</label>'
+        '<label><input type="radio" name="axis" '
+        f'class="qf-{name}"{" checked" if chosen else ""}>{escape(text)}</label>'
         for name, text, chosen in choices
     )
     label = escape(tr("Vertical axis"))
-    return Html(f'<form method="dialog" class="qf-seg" role="radiogroup" aria-label="{label}">{options}</form>')
+    return Html(
+        '<form method="dialog" class="qf-seg" role="radiogroup" '
+        f'aria-label="{label}">{options}</form>'
+    )
 
 
 def svg(chart: LineChart, *, has_values: bool = True) -> Html:
-    """Return a chart as SVG, "" where no curve has a point; `has_values` are those below the pointer."""
+    """Return a chart as SVG, "" where no curve has a point; `has_values` are those below the
+    pointer.
+    """
     if not (curves := chart.visible()):
         return Html("")
     plot = Plot(chart, curves)
-    content = "".join([*(shape.svg() for shape in plot.shapes()), *(_hover_columns(plot) if has_values else ())])
-    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" font-size="12" font-family="sans-serif"'
+    content = "".join(
+        [*(shape.svg() for shape in plot.shapes()), *(_hover_columns(plot) if has_values else ())]
+    )
+    size = (
+        f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" font-size="12" '
+        'font-family="sans-serif"'
+    )
     label = escape(chart.finding)
-    return Html(f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{label}">{content}</svg>')
+    return Html(
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" '
+        f'aria-label="{label}">{content}</svg>'
+    )
 
 
 def _hover_columns(plot: Plot) -> Iterator[str]:
     """Yield invisible columns that show the values below the pointer."""
     columns = thin(sorted({x for curve in plot.named for x, _ in curve.points}), HOVER_COLUMNS)
-    for column, before, after in zip(columns, [columns[0], *columns], [*columns[1:], columns[-1]], strict=False):
-        x, left, right = plot.x(column), plot.x((before + column) / 2), plot.x((column + after) / 2)
-        values = [(curve, y) for curve in plot.named for point_x, y in curve.points if point_x == column]
+    for column, before, after in zip(
+        columns, [columns[0], *columns], [*columns[1:], columns[-1]], strict=False
+    ):
+        x = plot.x(column)
+        left = plot.x((before + column) / 2)
+        right = plot.x((column + after) / 2)
+        values = [
+            (curve, y) for curve in plot.named for point_x, y in curve.points if point_x == column
+        ]
         dots = "".join(Dot(x, plot.y(y), curve).svg("", ' opacity="0"') for curve, y in values)
         box = f'x="{left:.1f}" y="{TOP}" width="{max(right - left, 4):.1f}" height="{BOTTOM - TOP}"'
-        ruler = f'<line opacity="0" stroke="#888" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{BOTTOM}"/>'
-        words = " · ".join([plot.chart.describe_x(column), *(f"{curve.label} {y:.3f}" for curve, y in values)])
+        ruler = (
+            f'<line opacity="0" stroke="#888" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{BOTTOM}"/>'
+        )
+        words = " · ".join(
+            [plot.chart.describe_x(column), *(f"{curve.label} {y:.3f}" for curve, y in values)]
+        )
         area = f'<rect fill="none" pointer-events="all" {box}/>'
         yield f'<g class="pt">{area}{ruler}{dots}<title>{escape(words)}</title></g>'
 
@@ -97,16 +129,30 @@ def png(chart: LineChart, heading: str) -> bytes | None:
     picture.set_layout_engine("none")
     axes = picture.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(HEIGHT, -40))
     axes.axis("off")
-    axes.text(0, -24, heading, fontsize=style.TEXT_SIZE, color=style.TEXT_COLOR, weight="bold", ha="left")
+    axes.text(
+        0, -24, heading, fontsize=style.TEXT_SIZE, color=style.TEXT_COLOR, weight="bold", ha="left"
+    )
     axes.text(0, -5, chart.title, fontsize=style.SMALL_SIZE, color=style.TEXT_COLOR, ha="left")
     for shape in Plot(chart, curves).shapes():
         if isinstance(shape, Label):
             aligned = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
-            axes.text(shape.x, shape.y, shape.text, fontsize=style.SMALL_SIZE, color=style.TEXT_COLOR, ha=aligned)
+            axes.text(
+                shape.x,
+                shape.y,
+                shape.text,
+                fontsize=style.SMALL_SIZE,
+                color=style.TEXT_COLOR,
+                ha=aligned,
+            )
         elif isinstance(shape, Dot):
             axes.plot([shape.x], [shape.y], marker="o", markersize=5, color=shape.curve.colour)
         else:
             dash = (0, [float(part) / 2 for part in shape.dash.split()]) if shape.dash else "-"
-            line = {"color": shape.colour, "linewidth": 0.75 * shape.width, "alpha": shape.opacity, "linestyle": dash}
+            line = {
+                "color": shape.colour,
+                "linewidth": 0.75 * shape.width,
+                "alpha": shape.opacity,
+                "linestyle": dash,
+            }
             axes.plot(*zip(*shape.points, strict=True), **line)
     return style.render_png(picture)

@@ -1,4 +1,6 @@
-"""The lists of trainings, batches, services and datasets in a notebook; the values are DataFrames with all columns."""
+"""The lists of trainings, batches, services and datasets in a notebook; the values are DataFrames
+with all columns.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .. import connect
-from .._language import tr, tr_noop, trn
-from .._text import align_columns
+from ..base.language import tr, tr_noop, trn
+from ..base.text import align_columns
 from ..trainer.consts import STATUS, FinetuneStatus
 from ..wire.prices import PriceRange
 from . import components, formats
@@ -96,13 +98,17 @@ def trainings_bundle(frame: pd.DataFrame) -> Bundle:
         Column(tr_noop("Progress"), _percent, True),
         Column(tr_noop("Started"), lambda row: _short_date(row["created"])),
     )
-    return _bundle(frame, trn("{n} training", "{n} trainings", len(frame)), columns, _training_steps)
+    return _bundle(
+        frame, trn("{n} training", "{n} trainings", len(frame)), columns, _training_steps
+    )
 
 
 def batches_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the list of batches, and what can be done with the newest."""
     columns = (
-        Column(tr_noop("Batch"), lambda row: _name(row["name"], row["input"] or "", row["model"] or "")),
+        Column(
+            tr_noop("Batch"), lambda row: _name(row["name"], row["input"] or "", row["model"] or "")
+        ),
         Column(tr_noop("State"), _batch_cell),
         Column(tr_noop("Answered"), _answered, True),
         Column(tr_noop("Failed"), lambda row: _count(row["failed"] or None), True),
@@ -127,7 +133,10 @@ def services_bundle(frame: pd.DataFrame) -> Bundle:
 def datasets_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the list of your datasets on the platform, and how the newest is trained on."""
     columns = (
-        Column(tr_noop("Dataset"), lambda row: _name(row["name"], row["version_id"] or row["dataset_id"])),
+        Column(
+            tr_noop("Dataset"),
+            lambda row: _name(row["name"], row["version_id"] or row["dataset_id"]),
+        ),
         Column(tr_noop("Format"), lambda row: row["format"] or ""),
         Column(tr_noop("State"), lambda row: _platform_state(row["status"])),
         Column(tr_noop("Rows"), lambda row: _count(row["rows"]), True),
@@ -150,7 +159,9 @@ def jobs_bundle(frame: pd.DataFrame) -> Bundle:
     return _bundle(frame, trn("{n} training", "{n} trainings", len(frame)), columns, _job_steps)
 
 
-def training_state(status: str, percent: float | None, *, is_current: bool, has_ended: bool = False) -> State:
+def training_state(
+    status: str, percent: float | None, *, is_current: bool, has_ended: bool = False
+) -> State:
     """Return the state of a stored training.
 
     Args:
@@ -183,7 +194,9 @@ def _training_cell(row: Row) -> Cell:
 
 
 def _state_of(row: Row) -> State:
-    return training_state(row["status"], row["percent"], is_current=row["current"], has_ended=bool(row["finished"]))
+    return training_state(
+        row["status"], row["percent"], is_current=row["current"], has_ended=bool(row["finished"])
+    )
 
 
 def _percent(row: Row) -> str:
@@ -196,7 +209,9 @@ def _is_sweep(row: Row) -> bool:
 
 
 def _training_steps(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what follows for the newest training that has not ended, and for the newest that has a result."""
+    """Yield what follows for the newest training that has not ended, and for the newest that has a
+    result.
+    """
     trainings = [row for row in rows if not _is_sweep(row)]
     for row in [row for row in trainings if not row["finished"]][:1]:
         follow = tr_noop("to follow it: `%qftrain attach {name}`")
@@ -207,7 +222,9 @@ def _training_steps(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _handle(row: Row, rows: Sequence[Row]) -> str:
-    """Return the word that names a training in a command: its name where it is a word, and no newer one's."""
+    """Return the word that names a training in a command: its name where it is a word, and no newer
+    one's.
+    """
     is_first = next(other for other in rows if other["name"] == row["name"]) is row
     is_word = re.fullmatch(r"[\w.-]{1,80}", row["name"])
     return str(row["name"] if is_first and is_word else row["id"])
@@ -215,8 +232,15 @@ def _handle(row: Row, rows: Sequence[Row]) -> str:
 
 def _batch_cell(row: Row) -> Cell:
     if row["state"] == "done" and row["failed"]:
-        return State("warn", "✓", trn("Done, {n} row failed", "Done, {n} rows failed", row["failed"]), row["state"])
-    kind, sign, words = BATCH_STATES.get(row["state"]) or STORED_STATES.get(row["state"], ("idle", "○", row["state"]))
+        return State(
+            "warn",
+            "✓",
+            trn("Done, {n} row failed", "Done, {n} rows failed", row["failed"]),
+            row["state"],
+        )
+    kind, sign, words = BATCH_STATES.get(row["state"]) or STORED_STATES.get(
+        row["state"], ("idle", "○", row["state"])
+    )
     return State(kind, sign, tr(words), row["state"])
 
 
@@ -232,8 +256,12 @@ def _batch_cost(row: Row) -> str:
 
 
 def _batch_steps(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield how the newest batch that was interrupted goes on, and how the newest that has ended is read."""
-    open_ones = [row["name"] for row in rows if row["state"] in {"interrupted", "stopped", "cancelled"}]
+    """Yield how the newest batch that was interrupted goes on, and how the newest that has ended is
+    read.
+    """
+    open_ones = [
+        row["name"] for row in rows if row["state"] in {"interrupted", "stopped", "cancelled"}
+    ]
     ended = [row["name"] for row in rows if row["state"] == "done"]
     for name in open_ones[:1]:
         yield tr("to go on: {how}", how=f"`%qfbatch resume {name} -o answers`")
@@ -243,7 +271,10 @@ def _batch_steps(rows: Sequence[Row]) -> Iterator[str]:
 
 def _service_steps(rows: Sequence[Row]) -> Iterator[str]:
     for row in [row for row in rows if row["status"] == "Serving"][:1]:
-        yield tr("to ask it: {how}", how=f"`%qfchat -e {row['endpoint']} {tr('Hello! What can you do?')}`")
+        yield tr(
+            "to ask it: {how}",
+            how=f"`%qfchat -e {row['endpoint']} {tr('Hello! What can you do?')}`",
+        )
 
 
 def _dataset_steps(rows: Sequence[Row]) -> Iterator[str]:
@@ -263,9 +294,14 @@ def _platform_state(status: str | None) -> Cell:
 
 
 def _bundle(
-    frame: pd.DataFrame, title: str, columns: Sequence[Column], next_steps: Callable[[Sequence[Row]], Iterator[str]]
+    frame: pd.DataFrame,
+    title: str,
+    columns: Sequence[Column],
+    next_steps: Callable[[Sequence[Row]], Iterator[str]],
 ) -> Bundle:
-    """Return a list in every format: columns that have values, the newest rows, the next commands."""
+    """Return a list in every format: columns that have values, the newest rows, the next
+    commands.
+    """
     rows = records(frame)
     shown = rows[:MAX_ROWS]
     cells = [[column.cell(row) for column in columns] for row in shown]
@@ -274,9 +310,15 @@ def _bundle(
     heads = [tr(columns[n].head) for n in used]
     numeric = [position for position, n in enumerate(used) if columns[n].is_numeric]
     earlier = len(rows) - len(shown)
-    note = trn("{n} earlier one is not shown.", "{n} earlier ones are not shown.", earlier) if earlier else ""
-    steps, mark = list(next_steps(rows)), _is_of_sandbox(rows)
-    drawn, texts = [[*map(_to_html, row)] for row in cells], [[*map(_to_text, row)] for row in cells]
+    note = (
+        trn("{n} earlier one is not shown.", "{n} earlier ones are not shown.", earlier)
+        if earlier
+        else ""
+    )
+    steps = list(next_steps(rows))
+    mark = _is_of_sandbox(rows)
+    drawn = [[*map(_to_html, row)] for row in cells]
+    texts = [[*map(_to_text, row)] for row in cells]
     panel = components.panel(
         title,
         components.header(title, is_sandbox=mark),
@@ -289,12 +331,16 @@ def _bundle(
     return {
         "text/plain": "\n".join(filter(None, [head, *lines, note, *steps])),
         "text/html": components.output(panel),
-        "text/markdown": "\n\n".join(filter(None, [f"**{head}**", markdown_table(heads, texts), note, *steps])),
+        "text/markdown": "\n\n".join(
+            filter(None, [f"**{head}**", markdown_table(heads, texts), note, *steps])
+        ),
     }
 
 
 def _is_of_sandbox(rows: Sequence[Row]) -> bool:
-    """Return whether all of it is of the sandbox; rows without a platform are of the present one."""
+    """Return whether all of it is of the sandbox; rows without a platform are of the present
+    one.
+    """
     present = connect.platform_info().name
     return bool(rows) and all(row.get("platform", present) in {"sandbox", ""} for row in rows)
 

@@ -1,8 +1,10 @@
-"""Live outputs in their pages: drawn there while the kernel works, else the static form of the notebook.
+"""Live outputs in their pages: drawn there while the kernel works, else the static form of the
+notebook.
 
-A front end that meets a widget's view in a saved notebook shows an error when the kernel is gone, whatever other
-formats lie beside it. So an output is its static form alone, as HTML, and one model of the kernel, without a view,
-draws widgets or HTML over it in every page that has both. The model also brings the stylesheet, once for a page.
+A front end that meets a widget's view in a saved notebook shows an error when the kernel is gone,
+whatever other formats lie beside it. So an output is its static form alone, as HTML, and one model
+of the kernel, without a view, draws widgets or HTML over it in every page that has both. The model
+also brings the stylesheet, once for a page.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ import anywidget
 from .stylesheet import whole_sheet
 
 CHUNK_CHARS: Final = 128
-"""Characters of HTML in one key of the model: of a text that grows at its end, only the last keys are sent."""
+"""Characters of HTML in one key of the model: of a text that grows at its end, only the last keys
+are sent.
+"""
 
 SCRIPTS: Final = ("keyboard.js", "announcer.js", "live_frame.js")
 """One module in the page."""
@@ -35,7 +39,9 @@ class LiveFrame:
         on_press: called when a button of the HTML is pressed, in any thread.
     """
 
-    def __init__(self, on_attached: Callable[[], None], on_press: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, on_attached: Callable[[], None], on_press: Callable[[], None] | None = None
+    ) -> None:
         self.on_attached = on_attached
         self.on_press = on_press
         self.name = secrets.token_hex(4)
@@ -48,7 +54,9 @@ class LiveFrame:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The metadata of an output with a widget's view: Colab loads other widgets than its own with them only."""
+        """The metadata of an output with a widget's view: Colab loads other widgets than its own
+        with them only.
+        """
         bundle = self.model._repr_mimebundle_()
         assert bundle is not None, "the model has a view"
         return dict(bundle[1])
@@ -58,7 +66,9 @@ class LiveFrame:
         self.model.show(self, {"panel": widget.model_id})
 
     def show_html(self, html: str, end: str) -> None:
-        """Draw HTML that grows, and an end that seldom changes; what the page has already is not sent again."""
+        """Draw HTML that grows, and an end that seldom changes; what the page has already is not
+        sent again.
+        """
         chunks = [html[start : start + CHUNK_CHARS] for start in range(0, len(html), CHUNK_CHARS)]
         content = {f"{self.name}-{n}": chunk for n, chunk in enumerate(chunks)}
         self.model.show(self, {"html": len(chunks)}, content | {f"{self.name}-end": end})
@@ -68,7 +78,9 @@ class LiveFrame:
         return f'<div class="qf-frame-{self.name} mathjax_ignore tex2jax_ignore">{html}</div>'
 
     def leave(self, html: str) -> None:
-        """Show a final form in pages whose output can no longer be updated, also in those that are loaded later."""
+        """Show a final form in pages whose output can no longer be updated, also in those that are
+        loaded later.
+        """
         self.model.show(self, {"final": html})
 
     def close(self) -> None:
@@ -77,9 +89,13 @@ class LiveFrame:
 
 
 class LiveFrames(anywidget.AnyWidget):
-    """Keeps what the pages draw as state of the model, which also a page that is loaded later gets."""
+    """Keeps what the pages draw as state of the model, which also a page that is loaded later
+    gets.
+    """
 
-    _esm = "".join(files(__package__).joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
+    _esm = "".join(
+        files(__package__).joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS
+    )
     _css = whole_sheet()
 
     def __init__(self) -> None:
@@ -95,20 +111,29 @@ class LiveFrames(anywidget.AnyWidget):
         return state | self._contents if key is None else state
 
     def show(
-        self, frame: LiveFrame, description: dict[str, Any], content: Mapping[str, Any] = MappingProxyType({})
+        self,
+        frame: LiveFrame,
+        description: dict[str, Any],
+        content: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Send what is new of a frame."""
         self._frames[frame.name] = frame
         contents = {"frames": list(self._frames), frame.name: description, **content}
-        changes = {key: value for key, value in contents.items() if self._contents.get(key) != value}
+        changes = {
+            key: value for key, value in contents.items() if self._contents.get(key) != value
+        }
         self._contents |= changes
         if changes and self.comm is not None:
             self.comm.send({"method": "update", "state": changes, "buffer_paths": []})
 
     def forget(self, frame: LiveFrame) -> None:
-        """Take a frame out of the model; a page, whose output shows the final form, is told with the next frame."""
+        """Take a frame out of the model; a page, whose output shows the final form, is told with
+        the next frame.
+        """
         self._frames.pop(frame.name, None)
-        contents = {key: value for key, value in self._contents.items() if not key.startswith(frame.name)}
+        contents = {
+            key: value for key, value in self._contents.items() if not key.startswith(frame.name)
+        }
         self._contents = contents | {"frames": list(self._frames)}
 
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:

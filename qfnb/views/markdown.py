@@ -1,6 +1,7 @@
 """Markdown from a model becomes static HTML: no raw HTML, no scripts, no pictures from the network.
 
-Formulas stay TeX, which the page typesets; whatever else has a `$` or a backslash is no formula to the page.
+Formulas stay TeX, which the page typesets; whatever else has a `$` or a backslash is no formula to
+the page.
 """
 
 import functools
@@ -25,7 +26,9 @@ MAX_CHARS = 200_000
 """Characters of Markdown that are rendered; a longer answer ends with a note."""
 
 MAX_CODE_CHARS = 20_000
-"""Characters of a code block that are coloured; a longer one takes too long at ten redraws a second."""
+"""Characters of a code block that are coloured; a longer one takes too long at ten redraws a
+second.
+"""
 
 MAX_FORMULA_CHARS = 2000
 """Characters of a formula in `\\( \\)`; so far its end is searched."""
@@ -36,7 +39,8 @@ MAX_MATH_STEPS = 500_000
 _LINK_SCHEMES = {"http", "https", "mailto"}
 _CLOSERS = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _OPENERS = re.compile(r"\$\$|\\[(\[]|\\begin\{")
-_ACTIVE_TEX = re.compile(  # links, styles, ids, loading of code, and definitions that reach the formulas of other cells
+# links, styles, ids, loading of code, and definitions that reach the formulas of other cells
+_ACTIVE_TEX = re.compile(
     r"\\(href|url|unicode|require|class|cssId|style|data|html\w*|bbox|includegraphics|mmlToken|texttip|toggle|csname"
     r"|[egx]?def|let|futurelet|(re)?newcommand|providecommand|(re)?newenvironment|Newextarrow|Declare\w+)(?![A-Za-z])"
 )
@@ -55,7 +59,9 @@ _COLORS = {
 
 
 def render_markdown(text: str) -> str:
-    """Return safe HTML; half-finished Markdown (an answer that still streams) renders as far as it goes."""
+    """Return safe HTML; half-finished Markdown (an answer that still streams) renders as far as it
+    goes.
+    """
     cut = strip_controls(text[:MAX_CHARS])
     note = "<p><em>… (cut)</em></p>" if len(text) > MAX_CHARS else ""
     steps = len(_OPENERS.findall(cut)) * (cut.count("\n") + 1)
@@ -79,10 +85,12 @@ def _parser(*, has_math: bool) -> MarkdownIt:
 def _add_math(parser: MarkdownIt) -> None:
     r"""Add `$ $`, `$$ $$`, `\( \)`, `\[ \]` and the environments of amsmath.
 
-    The rules of blocks are our own: dollarmath's cannot follow a line of text, and texmath's drops what stands
-    behind a `\]`.
+    The rules of blocks are our own: dollarmath's cannot follow a line of text, and texmath's drops
+    what stands behind a `\]`.
     """
-    parser.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True).use(amsmath_plugin)
+    parser.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True).use(
+        amsmath_plugin
+    )
     parser.disable("math_block")
     interrupts: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
     parser.block.ruler.before("fence", "math_display", _parse_display, interrupts)
@@ -101,13 +109,16 @@ def _parse_bracket(state: StateInline, silent: bool) -> bool:
         return False
     if not silent:
         token = state.push("math_inline", "math", 0)
-        token.markup, token.content = opener, state.src[start:end]
+        token.markup = opener
+        token.content = state.src[start:end]
     state.pos = end + 2
     return True
 
 
 def _parse_display(state: StateBlock, first: int, after_last: int, silent: bool) -> bool:
-    r"""Read a formula whose lines begin with `$$` or `\[` and end with its partner; a blank line ends the search."""
+    r"""Read a formula whose lines begin with `$$` or `\[` and end with its partner; a blank line
+    ends the search.
+    """
     start = state.bMarks[first] + state.tShift[first]
     opener = state.src[start : start + 2]
     if opener not in {"$$", r"\["} or state.is_code_block(first):
@@ -116,7 +127,9 @@ def _parse_display(state: StateBlock, first: int, after_last: int, silent: bool)
     for line in range(first, after_last):
         begin = start + 2 if line == first else state.bMarks[line] + state.tShift[line]
         content, closer, behind = state.src[begin : state.eMarks[line]].partition(_CLOSERS[opener])
-        if behind.strip() or (line > first and (state.isEmpty(line) or state.sCount[line] < state.blkIndent)):
+        if behind.strip() or (
+            line > first and (state.isEmpty(line) or state.sCount[line] < state.blkIndent)
+        ):
             return False
         parts.append(content)
         if closer:
@@ -127,14 +140,20 @@ def _parse_display(state: StateBlock, first: int, after_last: int, silent: bool)
         return False
     if not silent:
         token = state.push("math_display", "math", 0)
-        token.block, token.markup, token.content = True, opener, "\n".join(parts)
+        token.content = "\n".join(parts)
+        token.block = True
+        token.markup = opener
         token.map = [first, line + 1]
     state.line = line + 1
     return True
 
 
-def _render_math(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    """Return TeX for the page to typeset; as code, which no page typesets, where it could do more than draw."""
+def _render_math(
+    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
+) -> str:
+    """Return TeX for the page to typeset; as code, which no page typesets, where it could do more
+    than draw.
+    """
     token = tokens[index]
     tex = escape(f"{token.markup}{token.content}{_CLOSERS.get(token.markup, '')}")
     element = "div" if token.block else "span"
@@ -147,7 +166,8 @@ def _highlight(code: str, language: str, _attributes: str) -> str:
     return color_code(code, language) if language and len(code) <= MAX_CODE_CHARS else ""
 
 
-@functools.lru_cache(maxsize=64)  # an answer that streams is drawn again and again, its finished blocks do not change
+# an answer that streams is drawn again and again, its finished blocks do not change
+@functools.lru_cache(maxsize=64)
 def color_code(code: str, language: str) -> str:
     """Return code as HTML in colours, "" for a language that Pygments does not know."""
     from pygments import highlight  # noqa: PLC0415 - only with code
@@ -163,7 +183,9 @@ def color_code(code: str, language: str) -> str:
 
 @functools.cache
 def _formatter() -> Any:
-    """Return a formatter whose colours have a contrast of four and more on white and on JupyterLab's dark."""
+    """Return a formatter whose colours have a contrast of four and more on white and on
+    JupyterLab's dark.
+    """
     from pygments.formatters import HtmlFormatter  # noqa: PLC0415 - only with code
     from pygments.style import Style  # noqa: PLC0415
     from pygments.token import string_to_tokentype  # noqa: PLC0415
@@ -178,27 +200,39 @@ def _is_allowed_url(url: str) -> bool:
 
 
 def _inert(text: str) -> str:
-    """Return text in which the page sees no formula: it looks for delimiters within one element only."""
+    """Return text in which the page sees no formula: it looks for delimiters within one element
+    only.
+    """
     return re.sub(r"[$\\]", r"<span>\g<0></span>", escape(text))
 
 
-def _render_text(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
+def _render_text(
+    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
+) -> str:
     return _inert(tokens[index].content)
 
 
-def _render_checkbox(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
+def _render_checkbox(
+    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
+) -> str:
     """Draw the box of a task; with raw HTML off, no other token of this type exists."""
     return "☑" if "checked=" in tokens[index].content else "☐"
 
 
-def _render_image(_renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    """Name an image instead of fetching it: a request would tell a foreign server that the answer is read."""
+def _render_image(
+    _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
+) -> str:
+    """Name an image instead of fetching it: a request would tell a foreign server that the answer
+    is read.
+    """
     token = tokens[index]
     host = urlsplit(str(token.attrGet("src") or "")).hostname or "?"
     return f"[{_inert(token.content or 'image')}: {_inert(host)}]"
 
 
-def _render_link(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+def _render_link(
+    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any
+) -> str:
     tokens[index].attrSet("target", "_blank")
     tokens[index].attrSet("rel", "noopener noreferrer nofollow")
     return renderer.renderToken(tokens, index, options, env)

@@ -1,4 +1,6 @@
-"""Remarks with which nothing is wrong, as one grey line in a notebook; in a terminal they stay lines of the log."""
+"""Remarks with which nothing is wrong, as one grey line in a notebook; in a terminal they stay
+lines of the log.
+"""
 
 import logging
 import sys
@@ -18,7 +20,9 @@ class NoticeHandler(logging.Handler):
                 sys.stderr.write(f"{record.getMessage()}\n")
             return
         text = record.getMessage()
-        display.publish({"text/plain": text, "text/html": components.output(components.dim_lines(text))})
+        display.publish(
+            {"text/plain": text, "text/html": components.output(components.dim_lines(text))}
+        )
 
 
 def register() -> None:

@@ -1,4 +1,6 @@
-"""Panels: an output that follows a job while it works, and is static HTML when the job has ended."""
+"""Panels: an output that follows a job while it works, and is static HTML when the job has
+ended.
+"""
 
 import asyncio
 import contextvars
@@ -24,7 +26,8 @@ class PanelControls(Protocol):
 class Panel(ABC):
     """Shows a job while it works.
 
-    `show` displays the panel in the current cell; `publish_final` shows the end in the cell that waits.
+    `show` displays the panel in the current cell; `publish_final` shows the end in the cell that
+    waits.
 
     Attributes:
         job: a batch, an evaluation or a trainer; its state is the value `job.progress`.
@@ -44,6 +47,10 @@ class Panel(ABC):
     @abstractmethod
     def _bundle(self, progress: Any) -> Bundle:
         """Return a state in every static format."""
+
+    @abstractmethod
+    def result(self) -> str:
+        """Return in a line or two what has come out of the job."""
 
     @abstractmethod
     def _go_on(self, progress: Any) -> str:
@@ -69,7 +76,11 @@ class Panel(ABC):
         controls = self._create_controls()
         draw = lambda _, progress: self._draw(controls, progress)  # noqa: E731 - one expression
         self._live = live = LiveOutput(
-            self.job.progress, widget=controls.build, draw=draw, final=self._bundle, go_on=self._go_on
+            self.job.progress,
+            widget=controls.build,
+            draw=draw,
+            final=self._bundle,
+            go_on=self._go_on,
         )
         if live.mode == "live":
             contextvars.copy_context().run(event_loop.submit, self._follow(live, controls))
@@ -79,7 +90,11 @@ class Panel(ABC):
     def publish_final(self) -> None:
         """Publish the state from the current cell; in static mode this is the only output."""
         if self._live is None or self._live.mode != "live":
-            publish(self._bundle(self.job.progress))
+            bundle = self._bundle(self.job.progress)
+            html = bundle["text/html"].replace(
+                ' role="status"', ""
+            )  # the panel has said it already
+            publish({**bundle, "text/html": html})
         elif self._has_ended():
             self._live.finish(self.job.progress)
             self._live.republish()

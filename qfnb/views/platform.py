@@ -1,4 +1,6 @@
-"""The platform and its keys, what `doctor` has found, and the sandbox: as cards, and as text for a terminal."""
+"""The platform and its keys, what `doctor` has found, and the sandbox: as cards, and as text for a
+terminal.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from .._language import tr, tr_noop, trn
-from .._text import labelled
+from ..base.language import tr, tr_noop, trn
+from ..base.text import labelled
 from ..doctor import Finding, report
 from ..sandbox import process
 from . import components
@@ -38,7 +40,10 @@ class Access:
 def access_facts(access: Access) -> list[tuple[str, str]]:
     """Return what is set, by label; code stands between backquotes."""
     keys = [labelled(f"`{name}`", source) for name, source in access.keys.items()]
-    models = [(tr("Default model") if name == "model" else name, value) for name, value in access.models.items()]
+    models = [
+        (tr("Default model") if name == "model" else name, value)
+        for name, value in access.models.items()
+    ]
     return [(tr("Platform"), access.platform), (tr("Key"), " · ".join(keys) or tr(NO_KEY)), *models]
 
 
@@ -46,14 +51,19 @@ def access_bundle(access: Access) -> Bundle:
     """Return the platform, its keys and the default models."""
     address = access.address or tr("it starts with the first call")
     facts = access_facts(access) + ([(tr("Address"), address)] if access.is_sandbox else [])
-    pill: tuple[Kind, str] = ("ok", tr("Ready")) if access.is_sandbox else ("idle", tr("Not checked"))
+    pill: tuple[Kind, str] = (
+        ("ok", tr("Ready")) if access.is_sandbox else ("idle", tr("Not checked"))
+    )
     step = tr("to check it: `%qfauth doctor`")
     return _card(tr("Platform and key"), pill, facts, step, is_sandbox=access.is_sandbox)
 
 
 def findings_bundle(findings: Sequence[Finding]) -> Bundle:
     """Return what `doctor` has found: first what is wrong, with its remedy, then what is so."""
-    wrong = sorted((finding for finding in findings if finding.state != "ok"), key=lambda finding: finding.state)
+    wrong = sorted(
+        (finding for finding in findings if finding.state != "ok"),
+        key=lambda finding: finding.state,
+    )
     notes = [
         components.note(
             finding.state,
@@ -63,11 +73,19 @@ def findings_bundle(findings: Sequence[Finding]) -> Bundle:
         )
         for finding in wrong
     ]
-    facts = [(f.topic, "\n".join(filter(None, (f.text, f.remedy)))) for f in findings if f.state == "ok"]
+    facts = [
+        (f.topic, "\n".join(filter(None, (f.text, f.remedy)))) for f in findings if f.state == "ok"
+    ]
     pill: tuple[Kind, str] = "ok", tr("Nothing is wrong")
     if wrong:
         pill = wrong[0].state, trn("{n} problem", "{n} problems", len(wrong))
-    bundle = _card(tr("Check-up"), pill, facts, tr("for a bug report, as text without secrets: `qfnb doctor`"), notes)
+    bundle = _card(
+        tr("Check-up"),
+        pill,
+        facts,
+        tr("for a bug report, as text without secrets: `qfnb doctor`"),
+        notes,
+    )
     return bundle | {"text/plain": report(list(findings))}
 
 
@@ -75,8 +93,18 @@ def sandbox_bundle() -> Bundle:
     """Return what the sandbox is and does now."""
     facts = process.describe()
     if not facts:
-        return _card(tr("Local sandbox"), ("idle", tr("Not running")), [], tr("it starts with the first call"))
-    return _card(tr("Local sandbox"), ("run", tr("Running")), [*facts.items()], tr("to stop it: `%qfsandbox stop`"))
+        return _card(
+            tr("Local sandbox"),
+            ("idle", tr("Not running")),
+            [],
+            tr("it starts with the first call"),
+        )
+    return _card(
+        tr("Local sandbox"),
+        ("run", tr("Running")),
+        [*facts.items()],
+        tr("to stop it: `%qfsandbox stop`"),
+    )
 
 
 def _card(

@@ -13,10 +13,18 @@ T = TypeVar("T")
 Point = tuple[float, float]
 
 COLOURS: Final = ("#0072b2", "#c94f00", "#00805c", "#a8487f", "#6d6100")
-"""Of the series 1 to 5 where there is no stylesheet; `look.css` has those of a light and of a dark theme."""
+"""Of the series 1 to 5 where there is no stylesheet; `look.css` has those of a light and of a dark
+theme.
+"""
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 760, 232, 46, 12, 196
-"""Size of the picture and edges of the plot in pixels; the names of the lines stand at the right of it."""
+WIDTH = 760
+HEIGHT = 232
+LEFT = 46
+TOP = 12
+BOTTOM = 196
+"""Size of the picture and edges of the plot in pixels; the names of the lines stand at the right of
+it.
+"""
 
 LINE_POINTS: Final = 400
 
@@ -76,7 +84,10 @@ class LineChart:
 
     def visible(self) -> list[Curve]:
         """Return the curves that have points to draw, at most LINE_POINTS of each."""
-        curves = [replace(curve, points=thin(self._drawable(curve.points), LINE_POINTS)) for curve in self.curves]
+        curves = [
+            replace(curve, points=thin(self._drawable(curve.points), LINE_POINTS))
+            for curve in self.curves
+        ]
         return [curve for curve in curves if curve.points]
 
     def _drawable(self, points: Sequence[Point]) -> list[Point]:
@@ -85,21 +96,32 @@ class LineChart:
 
 
 def linear_ticks(low: float, high: float, at_most: int = 5) -> list[float]:
-    """Return about `at_most` ticks that enclose a range, in steps of 1, 2 or 5 times a power of ten."""
+    """Return about `at_most` ticks that enclose a range, in steps of 1, 2 or 5 times a power of
+    ten.
+    """
     span = (high - low) or abs(high) or 1.0
     power: float = 10.0 ** math.floor(math.log10(span / at_most))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= span / at_most * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    step = next(
+        factor * power for factor in (1, 2, 5, 10) if factor * power >= span / at_most * (1 - 1e-9)
+    )
+    first = math.floor(low / step + 1e-9)
+    last = math.ceil(high / step - 1e-9)
     return [round(step * n, 12) for n in range(first, max(last, first + 1) + 1)]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return the powers of ten in a range above 0, and at or outside of each end 1, 2 or 5 times one."""
+    """Return the powers of ten in a range above 0, and at or outside of each end 1, 2 or 5 times
+    one.
+    """
     exponents = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     steps = [factor * 10.0**exponent for exponent in exponents for factor in (1, 2, 5)]
     first = max(step for step in steps if step <= low * (1 + 1e-9))
     last = min(step for step in steps if step >= high * (1 - 1e-9) and step > first)
-    return [first, *(10.0**exponent for exponent in exponents if first < 10.0**exponent < last), last]
+    return [
+        first,
+        *(10.0**exponent for exponent in exponents if first < 10.0**exponent < last),
+        last,
+    ]
 
 
 def format_tick(value: float) -> str:
@@ -115,7 +137,9 @@ def thin(items: Sequence[T], at_most: int) -> list[T]:
 
 @dataclass(frozen=True)
 class Stroke:
-    """A line through points of the picture; `css` is of `look.css`, `colour` is for where there is none."""
+    """A line through points of the picture; `css` is of `look.css`, `colour` is for where there is
+    none.
+    """
 
     points: Sequence[Point]
     css: str
@@ -129,7 +153,10 @@ class Stroke:
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.points)
         dash = f' stroke-dasharray="{self.dash}"' if self.dash else ""
         pale = f' stroke-opacity="{self.opacity:g}"' if self.opacity < 1 else ""
-        style = f'class="{self.css}" fill="none" stroke="{self.colour}" stroke-width="{self.width:g}"{dash}{pale}'
+        style = (
+            f'class="{self.css}" fill="none" stroke="{self.colour}" '
+            f'stroke-width="{self.width:g}"{dash}{pale}'
+        )
         return f'<path {style} stroke-linejoin="round" d="M{path}"/>'
 
 
@@ -146,7 +173,10 @@ class Label:
     def svg(self) -> str:
         """Return the text as SVG."""
         strong = ' class="k" font-weight="600"' if self.is_strong else ""
-        return f'<text{strong} x="{self.x:.1f}" y="{self.y:.1f}" text-anchor="{self.anchor}">{escape(self.text)}</text>'
+        return (
+            f'<text{strong} x="{self.x:.1f}" y="{self.y:.1f}" '
+            f'text-anchor="{self.anchor}">{escape(self.text)}</text>'
+        )
 
 
 @dataclass(frozen=True)
@@ -167,11 +197,15 @@ class Plot:
     """The ticks of a chart, and where its values lie in the picture."""
 
     def __init__(self, chart: LineChart, curves: Sequence[Curve]) -> None:
-        self.chart, self.curves = chart, curves
+        self.chart = chart
+        self.curves = curves
         self.named = [curve for curve in curves if not curve.is_pale]
         values = [y for curve in curves for _, y in curve.points]
-        low, high = min(values), max(values)
-        self.y_ticks = log_ticks(low, high) if chart.is_log else linear_ticks(min(0.0, low), max(high, 0.0), 4)
+        low = min(values)
+        high = max(values)
+        self.y_ticks = (
+            log_ticks(low, high) if chart.is_log else linear_ticks(min(0.0, low), max(high, 0.0), 4)
+        )
         self.last_x = max(x for curve in curves for x, _ in curve.points)
         self.x_end = max(chart.x_end, self.last_x) or 1.0
         longest = max((_columns(self._end_label(curve)) for curve in self.named), default=0.0)
@@ -183,9 +217,12 @@ class Plot:
 
     def y(self, value: float) -> float:
         """Return the vertical position of a value."""
-        low, high = self.y_ticks[0], self.y_ticks[-1]
+        low = self.y_ticks[0]
+        high = self.y_ticks[-1]
         if self.chart.is_log:
-            low, value, high = math.log10(low), math.log10(value), math.log10(high)
+            low = math.log10(low)
+            value = math.log10(value)
+            high = math.log10(high)
         return BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low)
 
     def shapes(self) -> Iterator[Stroke | Label | Dot]:
@@ -201,7 +238,9 @@ class Plot:
         heights = [self.y(tick) for tick in self.y_ticks]
         for tick, y in zip(self.y_ticks, heights, strict=True):
             yield Stroke([(LEFT, y), (self.right, y)], "g", "#ccc")
-            if y not in {heights[0], heights[-1]} or not any(0 < abs(y - height) < 16 for height in heights):
+            if y not in {heights[0], heights[-1]} or not any(
+                0 < abs(y - height) < 16 for height in heights
+            ):
                 yield Label(LEFT - 8, y + 4, format_tick(tick), "end")
         for tick in linear_ticks(0.0, self.x_end):
             if tick <= self.x_end * (1 + 1e-9):
@@ -215,8 +254,12 @@ class Plot:
         return Stroke(points, f"{css} {curve.css}", curve.colour, width, curve.dash, opacity)
 
     def _names(self) -> Iterator[Stroke | Label]:
-        """Yield the name and the last value of each line at its end, moved apart where the ends are near."""
-        ends = sorted(((self.y(curve.points[-1][1]), curve) for curve in self.named), key=lambda end: end[0])
+        """Yield the name and the last value of each line at its end, moved apart where the ends are
+        near.
+        """
+        ends = sorted(
+            ((self.y(curve.points[-1][1]), curve) for curve in self.named), key=lambda end: end[0]
+        )
         heights: list[float] = []
         for y, _ in ends:
             heights.append(max(y, heights[-1] + 19) if heights else y)
@@ -233,12 +276,16 @@ class Plot:
 
     def _star(self) -> Iterator[Label | Dot]:
         """Yield the mark of the best point, unless the name at the end of its line has the star."""
-        best, curve = self.chart.best, self.named[-1]
+        best = self.chart.best
+        curve = self.named[-1]
         if best is None or best == curve.points[-1]:
             return
-        x, y = self.x(best[0]), self.y(best[1])
+        x = self.x(best[0])
+        y = self.y(best[1])
         yield Dot(x, y, curve)
-        yield Label(x, y - 12 if y - 20 > TOP else y + 22, f"★ {best[1]:.3f}", "middle", is_strong=True)
+        yield Label(
+            x, y - 12 if y - 20 > TOP else y + 22, f"★ {best[1]:.3f}", "middle", is_strong=True
+        )
 
 
 def _columns(text: str) -> float:

@@ -9,7 +9,10 @@ from .display import Bundle
 
 def bundle(reply: ResponseReply) -> Bundle:
     """Return a reply in every format; function calls stand where an answer has no text."""
-    calls = (f"`{call.name}({json.dumps(call.arguments, ensure_ascii=False)})`" for call in reply.tool_calls)
+    calls = (
+        f"`{call.name}({json.dumps(call.arguments, ensure_ascii=False)})`"
+        for call in reply.tool_calls
+    )
     answer = chat.StreamedAnswer(
         str(reply.body.get("model") or ""),
         reply.text or "\n\n".join(calls),

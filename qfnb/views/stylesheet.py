@@ -1,4 +1,6 @@
-"""The stylesheet `look.css`: whole for a page with live outputs, and for one static output the rules that it uses."""
+"""The stylesheet `look.css`: whole for a page with live outputs, and for one static output the
+rules that it uses.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _NAME = re.compile(r"(?<![\w-])[a-z][\w-]*")
 
 
 class Rule(NamedTuple):
-    """A rule: its text, and the selectors each of which is a list of sets; of each set an output needs one name."""
+    """A rule: its text, and the selectors each of which is a list of sets; of each set an output
+    needs one name.
+    """
 
     text: str
     selectors: tuple[tuple[frozenset[str], ...], ...]
@@ -29,7 +33,9 @@ class Rule(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """The parts of `look.css`: the rules before the root's, its own declarations, the rules within, those after."""
+    """The parts of `look.css`: the rules before the root's, its own declarations, the rules within,
+    those after.
+    """
 
     before: str
     declarations: tuple[str, ...]
@@ -47,7 +53,8 @@ def whole_sheet() -> str:
 def output_sheet(html: str) -> tuple[str, str]:
     """Return the rules that an output needs, and the class of the element that they apply to.
 
-    The class is the sheet's own, so that the sheets of the outputs of a page do not change each other's order.
+    The class is the sheet's own, so that the sheets of the outputs of a page do not change each
+    other's order.
     """
     classes = " ".join(re.findall(r'class="([^"]*)"', html)).split()
     elements = re.findall(r"<([a-z][a-z0-9]*)", html)
@@ -69,7 +76,11 @@ def _used_declarations(declarations: tuple[str, ...], rules: str) -> list[str]:
     used = list(declarations)
     while True:
         text = rules + "".join(used)
-        kept = [line for line in used if not line.startswith("--") or f"var({line.split(':')[0]}" in text]
+        kept = [
+            line
+            for line in used
+            if not line.startswith("--") or f"var({line.split(':')[0]}" in text
+        ]
         if len(kept) == len(used):
             return kept
         used = kept
@@ -78,7 +89,13 @@ def _used_declarations(declarations: tuple[str, ...], rules: str) -> list[str]:
 @cache
 def _known_names() -> frozenset[str]:
     rules = _parsed_sheet().rules
-    return frozenset(name for rule in rules for selector in rule.selectors for options in selector for name in options)
+    return frozenset(
+        name
+        for rule in rules
+        for selector in rule.selectors
+        for options in selector
+        for name in options
+    )
 
 
 @cache
@@ -91,7 +108,9 @@ def _parsed_sheet() -> Sheet:
             declarations.append(prelude)
         else:
             preludes = re.findall(r"([^{}]+)\{", block) if prelude.startswith("@") else [prelude]
-            selectors = (_options(part) for each in preludes for part in _split(each.split(";")[-1]))
+            selectors = (
+                _options(part) for each in preludes for part in _split(each.split(";")[-1])
+            )
             rules.append(Rule(f"{prelude}{{{block}}}", tuple(selectors)))
     end = sum(map(len, declarations)) + sum(len(rule.text) for rule in rules)
     return Sheet(before, tuple(declarations), tuple(rules), nested[end + 1 :])
@@ -121,7 +140,9 @@ def _split(selectors: str) -> list[str]:
 
 
 def _options(selector: str) -> tuple[frozenset[str], ...]:
-    """Return what an output needs for a selector: the names, one by one, and of each `:is()` and `:has()` any."""
+    """Return what an output needs for a selector: the names, one by one, and of each `:is()` and
+    `:has()` any.
+    """
     options = []
     plain = _NEGATION.sub("", re.sub(r"\[[^\]]*\]", "", selector))
     while match := _FUNCTION.search(plain):

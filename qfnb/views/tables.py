@@ -1,4 +1,6 @@
-"""The tables of `models()` and `usage()` in a notebook: the columns that matter; the value has all of them."""
+"""The tables of `models()` and `usage()` in a notebook: the columns that matter; the value has all
+of them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from .._language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop, trn
 from ..wire.prices import PriceRange
 from . import components, formats
 from .display import Bundle
@@ -36,15 +38,21 @@ CALL_HEADS: Final = (
     tr_noop("Error"),
 )
 
-THINKING: Final = {"no": tr_noop("no"), "optional": tr_noop("optional"), "always": tr_noop("always")}
+THINKING: Final = {
+    "no": tr_noop("no"),
+    "optional": tr_noop("optional"),
+    "always": tr_noop("always"),
+}
 
 
 def models_bundle(frame: pd.DataFrame) -> Bundle:
     """Return the table of models, a fold for each kind; the first, chat, is open."""
     by_kind = {
-        str(kind): [_model_row(row) for row in records(part)] for kind, part in frame.groupby("kind", sort=False)
+        str(kind): [_model_row(row) for row in records(part)]
+        for kind, part in frame.groupby("kind", sort=False)
     }
-    heads, numeric = [tr(head) for head in MODEL_HEADS], (1, 2, 4, 5)
+    heads = [tr(head) for head in MODEL_HEADS]
+    numeric = (1, 2, 4, 5)
     parts = [
         (kind, f"{len(rows):,}", components.table(heads, rows, numeric=numeric, is_wide=True))
         for kind, rows in by_kind.items()
@@ -56,7 +64,8 @@ def models_bundle(frame: pd.DataFrame) -> Bundle:
 
 def usage_bundle(frame: pd.DataFrame) -> Bundle:
     """Return what the calls of this kernel used, and the last of them."""
-    rows, heads = [_call_row(row) for row in records(frame.tail(MAX_CALLS))], [tr(head) for head in CALL_HEADS]
+    rows = [_call_row(row) for row in records(frame.tail(MAX_CALLS))]
+    heads = [tr(head) for head in CALL_HEADS]
     numbers = [
         (tr("Tokens in"), f"{int(frame['prompt_tokens'].sum()):,}", ""),
         (tr("Tokens out"), f"{int(frame['completion_tokens'].sum()):,}", ""),
@@ -65,15 +74,27 @@ def usage_bundle(frame: pd.DataFrame) -> Bundle:
     ]
     table = components.table(heads, rows, numeric=(2, 3, 4, 5), is_wide=True)
     earlier = len(frame) - len(rows)
-    note = trn("{n} earlier call is not shown.", "{n} earlier calls are not shown.", earlier) if earlier else ""
+    note = (
+        trn("{n} earlier call is not shown.", "{n} earlier calls are not shown.", earlier)
+        if earlier
+        else ""
+    )
     title = trn("{n} call", "{n} calls", len(frame))
-    blocks = [components.key_numbers(*numbers), table if rows else "", components.dim_lines(note) if note else ""]
+    blocks = [
+        components.key_numbers(*numbers),
+        table if rows else "",
+        components.dim_lines(note) if note else "",
+    ]
     return _bundle(frame, title, blocks, [markdown_table(heads, rows), note])
 
 
-def _bundle(frame: pd.DataFrame, title: str, blocks: Sequence[object], markdown: Sequence[str]) -> Bundle:
+def _bundle(
+    frame: pd.DataFrame, title: str, blocks: Sequence[object], markdown: Sequence[str]
+) -> Bundle:
     remark = trn(
-        "the value is a DataFrame with {n} column", "the value is a DataFrame with {n} columns", frame.shape[1]
+        "the value is a DataFrame with {n} column",
+        "the value is a DataFrame with {n} columns",
+        frame.shape[1],
     )
     panel = components.panel(title, components.header(title, subtitle=remark), *blocks)
     return {
@@ -90,14 +111,18 @@ def records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 
 def _model_row(row: dict[Any, Any]) -> tuple[str, ...]:
     name = row["id"] if not row["replacement"] else f"{row['id']} → {row['replacement']}"
-    lengths = (formats.compact(row[column]) if row[column] else "–" for column in ("context", "max_output"))
+    lengths = (
+        formats.compact(row[column]) if row[column] else "–" for column in ("context", "max_output")
+    )
     prices = (_price_range(row[column] or "") for column in ("price_input", "price_output"))
     thinking = THINKING.get((row["thinking"] or "").partition(" ")[0])
     return (name, *lengths, tr(thinking) if thinking else "–", *prices)
 
 
 def _price_range(steps: str) -> str:
-    """Return the ends of a price that depends on length or hour: "0.004–0.006" of "≤32k 0.004, ≤128k 0.006"."""
+    """Return the ends of a price that depends on length or hour: "0.004–0.006" of "≤32k 0.004,
+    ≤128k 0.006".
+    """
     prices = sorted({step.rpartition(" ")[2] for step in steps.split(", ") if step}, key=float)
     return "–".join([prices[0], prices[-1]] if len(prices) > 1 else prices) or "–"
 
@@ -107,7 +132,10 @@ def _call_row(row: dict[Any, Any]) -> tuple[str, ...]:
     return (
         time.strftime("%H:%M:%S", time.localtime(row["at"].timestamp())),
         row["model"],
-        *("–" if row[name] is None else f"{int(row[name]):,}" for name in ("prompt_tokens", "completion_tokens")),
+        *(
+            "–" if row[name] is None else f"{int(row[name]):,}"
+            for name in ("prompt_tokens", "completion_tokens")
+        ),
         formats.seconds(row["seconds"]),
         "–" if row["error"] else _format_cost(price),
         row["error"],
@@ -129,5 +157,9 @@ def _sum_cost(frame: pd.DataFrame) -> PriceRange | None:
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table, "" without rows."""
-    lines = [heads, ["---"] * len(heads), *([escape_markdown(cell) for cell in row] for row in rows)]
+    lines = [
+        heads,
+        ["---"] * len(heads),
+        *([escape_markdown(cell) for cell in row] for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""

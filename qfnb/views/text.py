@@ -1,11 +1,13 @@
-"""Text from models, servers and data files, made inert before it is drawn: escaped, cleaned, cut."""
+"""Text from models, servers and data files, made inert before it is drawn: escaped, cleaned,
+cut.
+"""
 
 import base64
 import html
 import re
 from typing import Any, Final
 
-from .._text import clip, strip_controls as strip_controls
+from ..base.text import clip, strip_controls as strip_controls
 
 
 def escape(text: object) -> str:
@@ -20,17 +22,25 @@ def escape_markdown(text: object) -> str:
 
 NO_FORMULAS: Final = 'class="mathjax_ignore tex2jax_ignore"'
 FORMULA: Final = 'class="mathjax_process tex2jax_process"'
-"""Attributes of elements in which a page typesets no formulas, and of a formula within; MathJax 3 and 2 read them."""
+"""Attributes of elements in which a page typesets no formulas, and of a formula within; MathJax 3
+and 2 read them.
+"""
 
 
 def without_formulas(html: str) -> str:
-    """Return HTML in which a page typesets only elements with `FORMULA`: TeX can draw links and styles."""
+    """Return HTML in which a page typesets only elements with `FORMULA`: TeX can draw links and
+    styles.
+    """
     return html if html.startswith(f"<div {NO_FORMULAS}>") else f"<div {NO_FORMULAS}>{html}</div>"
 
 
 def inert(bundle: dict[str, Any]) -> dict[str, Any]:
     """Return a bundle whose HTML is `without_formulas`."""
-    return bundle | {"text/html": without_formulas(bundle["text/html"])} if bundle.get("text/html") else bundle
+    return (
+        bundle | {"text/html": without_formulas(bundle["text/html"])}
+        if bundle.get("text/html")
+        else bundle
+    )
 
 
 def one_line(value: object, limit: int) -> str:
@@ -41,4 +51,6 @@ def one_line(value: object, limit: int) -> str:
 def image_html(content: bytes, mime_type: str, alt: str) -> str:
     """Return an <img> that carries its own data."""
     encoded = base64.b64encode(content).decode("ascii")
-    return f'<img alt="{escape(alt)}" src="data:{mime_type};base64,{encoded}" style="max-width:100%">'
+    return (
+        f'<img alt="{escape(alt)}" src="data:{mime_type};base64,{encoded}" style="max-width:100%">'
+    )

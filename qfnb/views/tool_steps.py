@@ -1,10 +1,12 @@
-"""The calls of Python functions before an answer: each with its arguments, its result and its duration."""
+"""The calls of Python functions before an answer: each with its arguments, its result and its
+duration.
+"""
 
 import json
 from collections.abc import Sequence
 
-from .._language import tr
-from .._text import clip
+from ..base.language import tr
+from ..base.text import clip
 from ..resources.inference.reply import ToolStep
 from ..resources.inference.tools import describe_call
 from . import formats
@@ -22,17 +24,26 @@ def steps_html(steps: Sequence[ToolStep], running: str = "") -> str:
         running: the call that has not, "" for none.
     """
     blocks = "".join(map(_step_html, steps))
-    return blocks + (f"<div>⚙ <code>{escape(running)}</code> {tr('running')}…</div>" if running else "")
+    return blocks + (
+        f"<div>⚙ <code>{escape(running)}</code> {tr('running')}…</div>" if running else ""
+    )
 
 
 def _step_html(step: ToolStep) -> str:
     arguments = json.dumps(step.call.arguments, ensure_ascii=False, indent=1, default=str)
-    parts = [(tr("Arguments"), arguments), (tr("Error") if step.is_error else tr("Result"), step.result)]
+    parts = [
+        (tr("Arguments"), arguments),
+        (tr("Error") if step.is_error else tr("Result"), step.result),
+    ]
     body = "".join(
-        f'<div class="qf-sub">{label}</div><pre>{escape(clip(text, MAX_SHOWN_CHARS))}</pre>' for label, text in parts
+        f'<div class="qf-sub">{label}</div><pre>{escape(clip(text, MAX_SHOWN_CHARS))}</pre>'
+        for label, text in parts
     )
     sign, outcome = ("✕", f" {escape(one_line(step.result, 100))}") if step.is_error else ("⚙", "")
-    summary = f"{sign} <code>{escape(describe_call(step.call, 120))}</code>{outcome} · {formats.seconds(step.seconds)}"
+    summary = (
+        f"{sign} <code>{escape(describe_call(step.call, 120))}</code>{outcome} · "
+        f"{formats.seconds(step.seconds)}"
+    )
     return f"<details><summary>{summary}</summary>{body}</details>"
 
 

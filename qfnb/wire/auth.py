@@ -26,4 +26,6 @@ class Bearer(ConsoleRecord):
 
 
 OAUTH_TOKEN = Endpoint("auth.oauth", "/oauth/2.0/token", EmptyBody, AccessToken, plane="oauth")
-BCE_BEARER = Endpoint("auth.bearer", "/v1/BCE-BEARER/token", CreateBearer, Bearer, plane="iam", method="GET")
+BCE_BEARER = Endpoint(
+    "auth.bearer", "/v1/BCE-BEARER/token", CreateBearer, Bearer, plane="iam", method="GET"
+)

@@ -1,4 +1,6 @@
-"""Records, the JSON objects on the wire: their base classes, and those that many endpoints share."""
+"""Records, the JSON objects on the wire: their base classes, and those that many endpoints
+share.
+"""
 
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -14,7 +16,8 @@ class Record(BaseModel):
         populate_by_name=True,
         protected_namespaces=(),
         ser_json_inf_nan="constants",
-        defer_build=True,  # most programs use few of the records: each is compiled when it is first used
+        # most programs use few of the records: each is compiled when it is first used
+        defer_build=True,
     )
 
     def to_wire(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Offline batches: files and batches in OpenAI's shape (v2), tasks over object storage (console v2).
+"""Offline batches: files and batches in OpenAI's shape (v2), tasks over object storage (console
+v2).
 
-A batch has OpenAI's fields and the platform's own words for its status (Running, Done, ...), so a client that
-waits for "completed" waits forever; `BatchInfo.state` reads both.
+A batch has OpenAI's fields and the platform's own words for its status (Running, Done, ...), so a
+client that waits for "completed" waits forever; `BatchInfo.state` reads both.
 """
 
 from typing import Any, Final
@@ -13,17 +14,27 @@ from .chat import CHAT_V2
 from .endpoints import Endpoint, EndpointGroup
 from .inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 
-MAX_REQUESTS, MAX_FILE_BYTES = 5_000, 1 << 30
+MAX_REQUESTS = 5_000
+MAX_FILE_BYTES = 1 << 30
 """Limits of one input file."""
 
-MAX_UNFINISHED, UNFINISHED_CODE = 20, "TaskRunningNumberExceedLimit"
-"""How many tasks of an account may be queued, running or stopping, and the error's code for one more."""
+MAX_UNFINISHED = 20
+UNFINISHED_CODE = "TaskRunningNumberExceedLimit"
+"""How many tasks of an account may be queued, running or stopping, and the error's code for one
+more.
+"""
 
-CHAT, IMAGES, IMAGE_EDITS = CHAT_V2.path, TEXT2IMAGE_V2.path, IMAGE_EDIT_V2.path
+CHAT = CHAT_V2.path
+IMAGES = TEXT2IMAGE_V2.path
+IMAGE_EDITS = IMAGE_EDIT_V2.path
 """Values of a batch's endpoint."""
 
-QUEUING, RUNNING = "Queuing", "Running"
-DONE, STOPPED, FAILED, EXPIRED = "Done", "Stopped", "Failed", "Expired"
+QUEUING = "Queuing"
+RUNNING = "Running"
+DONE = "Done"
+STOPPED = "Stopped"
+FAILED = "Failed"
+EXPIRED = "Expired"
 """Values of a batch's status; a task's runStatus has no Queuing and no Expired."""
 
 STATES: Final = {
@@ -97,7 +108,9 @@ class Replacement(Record):
 
 
 class CreateBatch(Record):
-    """A batch over an uploaded file; `completion_window` is "1h" to "672h", `metadata` up to 16 pairs."""
+    """A batch over an uploaded file; `completion_window` is "1h" to "672h", `metadata` up to 16
+    pairs.
+    """
 
     input_file_id: str
     endpoint: str = CHAT
@@ -254,21 +267,40 @@ class InferenceList(ConsoleRecord):
 
 UPLOAD = Endpoint("files.upload", "/v2/files", UploadFile, FileObject, plane="v2", repeatable=False)
 LIST_FILES = Endpoint("files.list", "/v2/files", ListFiles, FileList, plane="v2", method="GET")
-FILE_INFO = Endpoint("files.info", "/v2/files/{file_id}", FileRef, FileObject, plane="v2", method="GET")
-CONTENT = Endpoint("files.content", "/v2/files/{file_id}/content", FileRef, bytes, plane="v2", method="GET")
-DELETE_FILE = Endpoint("files.delete", "/v2/files/{file_id}", FileRef, FileDeleted, plane="v2", method="DELETE")
+FILE_INFO = Endpoint(
+    "files.info", "/v2/files/{file_id}", FileRef, FileObject, plane="v2", method="GET"
+)
+CONTENT = Endpoint(
+    "files.content", "/v2/files/{file_id}/content", FileRef, bytes, plane="v2", method="GET"
+)
+DELETE_FILE = Endpoint(
+    "files.delete", "/v2/files/{file_id}", FileRef, FileDeleted, plane="v2", method="DELETE"
+)
 
-CREATE = Endpoint("batches.create", "/v2/batches", CreateBatch, BatchInfo, plane="v2", repeatable=False)
+CREATE = Endpoint(
+    "batches.create", "/v2/batches", CreateBatch, BatchInfo, plane="v2", repeatable=False
+)
 LIST = Endpoint("batches.list", "/v2/batches", ListBatches, BatchList, plane="v2", method="GET")
-INFO = Endpoint("batches.info", "/v2/batches/{batch_id}", BatchRef, BatchInfo, plane="v2", method="GET")
-CANCEL = Endpoint("batches.cancel", "/v2/batches/{batch_id}/cancel", BatchRef, BatchInfo, plane="v2")
+INFO = Endpoint(
+    "batches.info", "/v2/batches/{batch_id}", BatchRef, BatchInfo, plane="v2", method="GET"
+)
+CANCEL = Endpoint(
+    "batches.cancel", "/v2/batches/{batch_id}/cancel", BatchRef, BatchInfo, plane="v2"
+)
 
 
 _INFERENCE = EndpointGroup("inference", "/v2/batchinference")
 
 CREATE_INFERENCE = _INFERENCE.action(
-    "create", "CreateBatchInferenceTask", CreateInference, InferenceRef, repeatable=False, headers={"Referer": "infer"}
+    "create",
+    "CreateBatchInferenceTask",
+    CreateInference,
+    InferenceRef,
+    repeatable=False,
+    headers={"Referer": "infer"},
 )
 INFERENCE_INFO = _INFERENCE.action("info", "DescribeBatchInferenceTask", InferenceRef, Inference)
 STOP_INFERENCE = _INFERENCE.action("stop", "StopBatchInferenceTask", InferenceRef, object)
-LIST_INFERENCES = _INFERENCE.action("list", "DescribeBatchInferenceTasks", ListInferences, InferenceList)
+LIST_INFERENCES = _INFERENCE.action(
+    "list", "DescribeBatchInferenceTasks", ListInferences, InferenceList
+)

@@ -1,7 +1,8 @@
-"""The catalogue of models (`models.csv`): names, lengths, abilities, prices and what replaces a retired one.
+"""The catalogue of models (`models.csv`): names, lengths, abilities, prices and what replaces a
+retired one.
 
-An unknown name is never refused: it is passed through and the platform decides. The facts are of `TABLE_DATE`;
-each has its source. Empty means not known, never zero.
+An unknown name is never refused: it is passed through and the platform decides. The facts are of
+`TABLE_DATE`; each has its source. Empty means not known, never zero.
 """
 
 import csv
@@ -17,7 +18,16 @@ from .own_prices import own_prices
 from .prices import ModelPrices, PriceRange, parse_steps, token_cost
 
 ModelKind = Literal[
-    "chat", "completion", "embedding", "reranker", "text2image", "image2image", "image2text", "ocr", "video", "plugin"
+    "chat",
+    "completion",
+    "embedding",
+    "reranker",
+    "text2image",
+    "image2image",
+    "image2text",
+    "ocr",
+    "video",
+    "plugin",
 ]
 ModelStatus = Literal["active", "preview", "unknown", "retired"]
 
@@ -70,12 +80,14 @@ class CatalogModel:
         dimensions: of an embedding.
         modality_in, modality_out: "text", "image", "video", "document", "embedding" or "score".
         thinking: whether it thinks: "no", "optional", "always" or "".
-        thinking_field: the one field that switches thinking: "thinking", "enable_thinking" or "" (none, not known).
+        thinking_field: the one field that switches thinking: "thinking", "enable_thinking" or ""
+            (none, not known).
         thinks_by_default: without the field.
         efforts: values of `reasoning_effort`, which it takes instead of the field.
         tools, json_schema: whether it takes functions, and `response_format` json_schema.
         ended: the day of its retirement.
-        replacement: the id that the retirement list names; it may be retired itself (`living_replacement`).
+        replacement: the id that the retirement list names; it may be retired itself
+            (`living_replacement`).
         sources: where a field is from; "" is for the fields that are not named.
     """
 
@@ -131,7 +143,9 @@ def load_models() -> tuple[CatalogModel, ...]:
 
 
 def use_models(models: tuple[CatalogModel, ...] | None) -> None:
-    """Replace the catalogue, e.g. by the table with the platform's list laid over it; None for the built-in one."""
+    """Replace the catalogue, e.g. by the table with the platform's list laid over it; None for the
+    built-in one.
+    """
     global _current_models
     _current_models = models
     for forget in _on_change:
@@ -144,8 +158,12 @@ def call_on_change(forget: Callable[[], object]) -> None:
 
 
 def model_names(kind: ModelKind, *, include_retired: bool = False) -> list[str]:
-    """Return the names of the living models of a kind in the catalogue's order, the others after them on request."""
-    return [row.name for row in load_models() if row.kind == kind and (row.is_living or include_retired)]
+    """Return the names of the living models of a kind in the catalogue's order, the others after
+    them on request.
+    """
+    return [
+        row.name for row in load_models() if row.kind == kind and (row.is_living or include_retired)
+    ]
 
 
 def find_model(kind: ModelKind | None, name: str) -> CatalogModel | None:
@@ -154,7 +172,9 @@ def find_model(kind: ModelKind | None, name: str) -> CatalogModel | None:
 
 
 def default_model(kind: ModelKind) -> str:
-    """Return the id of the living model that is asked when none is named, "" for kinds that have none any more."""
+    """Return the id of the living model that is asked when none is named, "" for kinds that have
+    none any more.
+    """
     return _LIVING_DEFAULTS.get(kind, "")
 
 
@@ -165,7 +185,8 @@ def living_replacement(kind: ModelKind, name: str) -> CatalogModel | None:
     """
     row = find_model(kind, name)
     visited = set[str]()
-    heir_kind: ModelKind = "chat" if kind in {"completion", "image2text"} else kind  # which chat models do, too
+    # which chat models do, too
+    heir_kind: ModelKind = "chat" if kind in {"completion", "image2text"} else kind
     while row is not None and row.status == "retired" and row.id not in visited:
         visited.add(row.id)
         row = find_model(heir_kind, row.replacement)
@@ -175,12 +196,16 @@ def living_replacement(kind: ModelKind, name: str) -> CatalogModel | None:
 
 
 def asked_model(kind: ModelKind, name: str) -> CatalogModel | None:
-    """Return the model that is asked under a name: itself, or what replaces a retired one; None if it is unknown."""
+    """Return the model that is asked under a name: itself, or what replaces a retired one; None if
+    it is unknown.
+    """
     return living_replacement(kind, name) or find_model(kind, name)
 
 
 def nearest_models(kind: ModelKind, name: str, limit: int = 3) -> list[str]:
-    """Return ids of living models for a name that does not answer: replacement, similar names, then the default."""
+    """Return ids of living models for a name that does not answer: replacement, similar names, then
+    the default.
+    """
     replacement = living_replacement(kind, name)
     living = [row.id for row in load_models() if row.kind == kind and row.is_living]
     similar = difflib.get_close_matches(name.lower(), living, limit, cutoff=0.5)
@@ -199,14 +224,16 @@ def v2_id(kind: ModelKind, name: str) -> str:
 
 
 def find_prices(kind: ModelKind | None, name: str) -> ModelPrices | None:
-    """Return the prices of a model, None where not known; those of the setting `prices` win over the table's.
+    """Return the prices of a model, None where not known; those of the setting `prices` win over
+    the table's.
 
     Without a kind, of a model of any.
 
     Raises:
         InvalidArgumentError: the user's file of prices cannot be read.
     """
-    row, path = find_model(kind, name), config.settings().prices
+    row = find_model(kind, name)
+    path = config.settings().prices
     own = own_prices(path).get(name.lower()) if path else None
     return own or (prices_of(row) if row else None)
 
@@ -229,7 +256,8 @@ def reply_cost(
     is_batch: bool = False,
     images: int = 0,
 ) -> PriceRange | None:
-    """Return what a reply of a model of any kind costs in CNY, None where prices or `prompt_tokens` are unknown.
+    """Return what a reply of a model of any kind costs in CNY, None where prices or `prompt_tokens`
+    are unknown.
 
     Args:
         name: any name of the model.
@@ -246,7 +274,12 @@ def reply_cost(
     if prompt_tokens is None:
         return None
     return token_cost(
-        table, prompt_tokens, completion_tokens or 0, cached_tokens=cached_tokens, hour=hour, is_batch=is_batch
+        table,
+        prompt_tokens,
+        completion_tokens or 0,
+        cached_tokens=cached_tokens,
+        hour=hour,
+        is_batch=is_batch,
     )
 
 
@@ -257,32 +290,60 @@ _last_index: tuple[tuple[CatalogModel, ...], _NameIndex] | None = None
 def _models_by_name() -> _NameIndex:
     """Return the models by kind or none, and each of their names."""
     global _last_index
-    models, last = load_models(), _last_index
+    models = load_models()
+    last = _last_index
     if last is None or last[0] is not models:
         _last_index = last = models, _index_names(models)
     return last[1]
 
 
 def _index_names(models: tuple[CatalogModel, ...]) -> _NameIndex:
-    """Index models by their names; a name precedes another's id, that an older name, and that a v1 path."""
+    """Index models by their names; a name precedes another's id, that an older name, and that a v1
+    path.
+    """
     index: _NameIndex = {}
-    for read_names in (lambda row: (row.v1,), lambda row: row.aliases, lambda row: (row.id,), lambda row: (row.name,)):
+    for read_names in (
+        lambda row: (row.v1,),
+        lambda row: row.aliases,
+        lambda row: (row.id,),
+        lambda row: (row.name,),
+    ):
         for row in reversed(models):
-            index.update({(kind, name.lower()): row for name in read_names(row) if name for kind in (row.kind, None)})
+            index.update(
+                {
+                    (kind, name.lower()): row
+                    for name in read_names(row)
+                    if name
+                    for kind in (row.kind, None)
+                }
+            )
     return index
 
 
 _LENGTHS = ("context", "max_input", "max_output", "max_chars", "dimensions")
 _FLAGS = {"tools": "tools", "json_schema": "json_schema", "thinking_default": "thinks_by_default"}
 _FLAG_WORDS = {"yes": True, "on": True, "no": False, "off": False}
-_TEXTS = ("id", "name", "kind", "v1", "owner", "thinking", "thinking_field", "status", "ended", "replacement")
+_TEXTS = (
+    "id",
+    "name",
+    "kind",
+    "v1",
+    "owner",
+    "thinking",
+    "thinking_field",
+    "status",
+    "ended",
+    "replacement",
+)
 
 
 def _parse_model(row: dict[str, str]) -> CatalogModel:
     values: dict[str, Any] = {name: row[name] for name in _TEXTS}
     values |= {name: int(row[name]) if row[name] else None for name in _LENGTHS}
     values |= {name: tuple(filter(None, row[name].split("|"))) for name in ("aliases", "efforts")}
-    values |= {name: tuple(filter(None, row[name].split("+"))) for name in ("modality_in", "modality_out")}
+    values |= {
+        name: tuple(filter(None, row[name].split("+"))) for name in ("modality_in", "modality_out")
+    }
     values |= {name: _FLAG_WORDS.get(row[key]) for key, name in _FLAGS.items()}
     sources = {"": SOURCES[row["source"]]}
     sources |= {"prices": SOURCES[row["price_source"]]} if row["price_source"] else {}
@@ -295,5 +356,9 @@ def _parse_prices(row: dict[str, str]) -> ModelPrices | None:
         return None
     if "image" in row["modality_out"]:
         return ModelPrices(image=float(row["price_out"]))
-    price_in, price_out, cached = (parse_steps(row[name]) for name in ("price_in", "price_out", "price_cached"))
-    return ModelPrices(price_in, price_out, cached, batch_share=float(row["batch"]) if row["batch"] else None)
+    price_in, price_out, cached = (
+        parse_steps(row[name]) for name in ("price_in", "price_out", "price_cached")
+    )
+    return ModelPrices(
+        price_in, price_out, cached, batch_share=float(row["batch"]) if row["batch"] else None
+    )

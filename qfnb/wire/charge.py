@@ -1,11 +1,16 @@
-"""Billing (`/v2/charge`): quotas of preset models in tokens per minute, compute units of services."""
+"""Billing (`/v2/charge`): quotas of preset models in tokens per minute, compute units of
+services.
+"""
 
 from .base import ConsoleRecord
 from .endpoints import EndpointGroup
 from .service_v2 import Billing
 
-CREATING, RUNNING, STOPPED = "Creating", "Running", "Stopped"  # values of an instance's status
-PREPAID, POSTPAID = "Prepaid", "Postpaid"  # values of paymentTiming
+CREATING = "Creating"  # values of an instance's status
+RUNNING = "Running"
+STOPPED = "Stopped"
+PREPAID = "Prepaid"  # values of paymentTiming
+POSTPAID = "Postpaid"
 UNIT_TYPES = ("ComputingUnit", "TPM")  # values of instanceType
 
 
@@ -138,10 +143,16 @@ BUY_TPM = _CHARGE.action("buy_tpm", "PurchaseTPMResource", BuyTPM, PurchaseResul
 FIND_TPM = _CHARGE.action("find_tpm", "DescribeTPMResource", FindTPM, TPMList)
 RELEASE_TPM = _CHARGE.action("release_tpm", "ReleaseTPMResource", TPMRef, bool)
 RESIZE_TPM = _CHARGE.action("resize_tpm", "ResizeTPMResource", ResizeTPM, bool)
-AUTO_RELEASE_TPM = _CHARGE.action("auto_release_tpm", "AutoReleaseTPMResource", AutoReleaseTPM, bool)
-BUY_UNIT = _CHARGE.action("buy_unit", "PurchaseServiceResource", BuyUnit, PurchaseResult, repeatable=False)
+AUTO_RELEASE_TPM = _CHARGE.action(
+    "auto_release_tpm", "AutoReleaseTPMResource", AutoReleaseTPM, bool
+)
+BUY_UNIT = _CHARGE.action(
+    "buy_unit", "PurchaseServiceResource", BuyUnit, PurchaseResult, repeatable=False
+)
 FIND_UNITS = _CHARGE.action("find_units", "DescribeComputeUnits", FindUnits, ComputeUnitList)
-DESCRIBE_UNIT = _CHARGE.action("describe_unit", "DescribeComputeUnit", ComputeUnitRef, ComputeUnitInfo)
+DESCRIBE_UNIT = _CHARGE.action(
+    "describe_unit", "DescribeComputeUnit", ComputeUnitRef, ComputeUnitInfo
+)
 RELEASE_UNIT = _CHARGE.action("release_unit", "ReleaseComputeUnit", ComputeUnitRef, bool)
 RESIZE_UNIT = _CHARGE.action("resize_unit", "ResizeComputeUnit", ResizeUnit, bool)
 AUTO_RENEW = _CHARGE.action("auto_renew", "AutoReleaseComputeUnit", AutoRenew, bool)

@@ -1,4 +1,6 @@
-"""Chat, v1 (`/chat/<endpoint>`) and v2 (`/v2/chat/completions`), and accessors of the replies of both."""
+"""Chat, v1 (`/chat/<endpoint>`) and v2 (`/v2/chat/completions`), and accessors of the replies of
+both.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -12,7 +14,9 @@ Role = Literal["system", "user", "assistant", "function", "tool"]
 
 
 class Message(Record):
-    """One turn of a conversation; content is text, or a list of parts for models that see images."""
+    """One turn of a conversation; content is text, or a list of parts for models that see
+    images.
+    """
 
     role: Role
     content: str | list[dict[str, Any]] | None = None
@@ -27,12 +31,16 @@ class Usage(Record):
 
     @property
     def cached_tokens(self) -> int:
-        """The part of the prompt that the platform had cached (`prompt_tokens_details`), 0 where it names none."""
+        """The part of the prompt that the platform had cached (`prompt_tokens_details`), 0 where it
+        names none.
+        """
         return self._detail("prompt_tokens_details", "cached_tokens")
 
     @property
     def reasoning_tokens(self) -> int:
-        """The part of the completion that is thinking (`completion_tokens_details`), 0 where it names none."""
+        """The part of the completion that is thinking (`completion_tokens_details`), 0 where it
+        names none.
+        """
         return self._detail("completion_tokens_details", "reasoning_tokens")
 
     def _detail(self, group: str, name: str) -> int:
@@ -106,7 +114,11 @@ def text_of(body: Mapping[str, Any]) -> str:
     if not body.get("choices") and body.get("result") is not None:
         return str(body["result"])
     content = _first_message(body).get("content") or ""
-    return content if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)
+    return (
+        content
+        if isinstance(content, str)
+        else "".join(str(part.get("text") or "") for part in content)
+    )
 
 
 def set_text(body: dict[str, Any], text: str) -> None:
@@ -126,7 +138,8 @@ def reasoning_of(body: Mapping[str, Any]) -> str:
 
 
 def assistant_message(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a reply as a message of the conversation, with its reasoning and its tool and function calls.
+    """Return a reply as a message of the conversation, with its reasoning and its tool and function
+    calls.
 
     The reasoning is for the history; `drop_old_reasoning` removes it from what is sent.
     """
@@ -141,7 +154,9 @@ def assistant_message(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def drop_old_reasoning(messages: Sequence[Message]) -> list[Message]:
-    """Return the conversation without reasoning, but for the rounds of tools since the user's last message."""
+    """Return the conversation without reasoning, but for the rounds of tools since the user's last
+    message.
+    """
     roles = [message.role for message in messages]
     last_question = len(roles) - 1 - roles[::-1].index("user") if "user" in roles else 0
     return [
@@ -170,7 +185,9 @@ def has_call_parts(event: Mapping[str, Any]) -> bool:
 
 
 def join_tool_calls(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the calls whose parts came in the events of a stream; parts of one call have the same index."""
+    """Return the calls whose parts came in the events of a stream; parts of one call have the same
+    index.
+    """
     calls: dict[int, dict[str, Any]] = {}
     for event in events:
         for part in _first_message(event).get("tool_calls") or ():
@@ -194,7 +211,10 @@ def function_calls(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
     if not calls and "choices" not in body and body.get("function_call"):
         calls = [{**body["function_call"], "id": ""}]
-    return [{"name": str(call.get("name", "")), "arguments": call.get("arguments"), "id": call["id"]} for call in calls]
+    return [
+        {"name": str(call.get("name", "")), "arguments": call.get("arguments"), "id": call["id"]}
+        for call in calls
+    ]
 
 
 def finish_reason_v1(reason: str) -> str:
@@ -207,7 +227,9 @@ def is_final(body: Mapping[str, Any]) -> bool:
     if body.get("is_end"):
         return True
     choices = body.get("choices")
-    return isinstance(choices, list) and any(isinstance(each, dict) and each.get("finish_reason") for each in choices)
+    return isinstance(choices, list) and any(
+        isinstance(each, dict) and each.get("finish_reason") for each in choices
+    )
 
 
 def finish_reason(body: Mapping[str, Any]) -> str | None:

@@ -5,14 +5,20 @@ from typing import Any
 from .base import ConsoleRecord, CountedPage, OffsetRequest
 from .endpoints import EndpointGroup
 
-NO_TASK, RUNNING, FINISHED, INTERRUPTED, FAILED, PAUSED = 0, 1, 2, 3, 4, 5
+NO_TASK = 0
+RUNNING = 1
+FINISHED = 2
+INTERRUPTED = 3
+FAILED = 4
+PAUSED = 5
 """Values of processStatus, etlStatus and enhanceStatus."""
 
 TEXT_ENTITY = 2
 GROUPS = ("clean", "filter", "deduplication", "desensitization")
 """Keys of operationsV2, in the order of execution."""
 
-MAX_SEEDS, MAX_NEW_ROWS = 10, 5000
+MAX_SEEDS = 10
+MAX_NEW_ROWS = 5000
 
 
 class CreateCleaning(ConsoleRecord):
@@ -53,7 +59,9 @@ class Cleaning(ConsoleRecord):
 
 
 class CreateAugmentation(ConsoleRecord):
-    """Generate rows from examples of a dataset; the threshold is how similar two rows may be, 0 to 1."""
+    """Generate rows from examples of a dataset; the threshold is how similar two rows may be, 0 to
+    1.
+    """
 
     name: str
     is_self_instruct: bool = True
@@ -111,6 +119,8 @@ DETAIL = _CLEANING.route("detail", "detail", CleaningRef, Cleaning)
 LIST = _CLEANING.route("list", "list", OffsetRequest, CountedPage[Cleaning])
 DELETE = _CLEANING.route("delete", "delete", CleaningRefs, bool)
 AUGMENT = _AUGMENTATION.route("create", "create", CreateAugmentation, bool, repeatable=False)
-LIST_AUGMENTATIONS = _AUGMENTATION.route("list", "list", ListAugmentations, CountedPage[Augmentation])
+LIST_AUGMENTATIONS = _AUGMENTATION.route(
+    "list", "list", ListAugmentations, CountedPage[Augmentation]
+)
 DESCRIBE_AUGMENTATION = _AUGMENTATION.route("detail", "detail", AugmentationRef, Augmentation)
 DELETE_AUGMENTATIONS = _AUGMENTATION.route("delete", "delete", AugmentationRefs, bool)

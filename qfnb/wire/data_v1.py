@@ -1,6 +1,8 @@
-"""Datasets and their rows, console v1: create, import, release, export; list, change and delete rows (entities).
+"""Datasets and their rows, console v1: create, import, release, export; list, change and delete
+rows (entities).
 
-What v1 calls a dataset (`ds-...`) is what v2 calls a version of one; `group_pk` (`dg-...`) is v2's dataset.
+What v1 calls a dataset (`ds-...`) is what v2 calls a version of one; `group_pk` (`dg-...`) is v2's
+dataset.
 """
 
 from typing import Any
@@ -10,17 +12,31 @@ from pydantic import Field
 from .base import ConsoleRecord
 from .endpoints import EndpointGroup
 
-CONVERSATION_PROJECT, CONVERSATION_TEMPLATE, TEXT_DATA, PICTURE_DATA = 20, 2000, 4, 7
+CONVERSATION_PROJECT = 20
+CONVERSATION_TEMPLATE = 2000
+TEXT_DATA = 4
+PICTURE_DATA = 7
 PICTURE_PROJECT = 705
 TEMPLATES = (2000, 2001, 2002, 40100, 40200, 70500)
-"""Answers, ranked answers, chosen and rejected, plain text, prompts, images; // 100 is the project type."""
+"""Answers, ranked answers, chosen and rejected, plain text, prompts, images; // 100 is the project
+type.
+"""
 
-PLATFORM_STORAGE, USER_STORAGE = "sysBos", "usrBos"
-USER_BOS, SHARED_ZIP = 1, 2
+PLATFORM_STORAGE = "sysBos"
+USER_STORAGE = "usrBos"
+USER_BOS = 1
+SHARED_ZIP = 2
 """Values of importFrom."""
 
-NOT_STARTED, INITIALISED, RUNNING, FINISHED, FAILED, TERMINATED = -1, 0, 1, 2, 3, 4
-"""Values of importStatus and exportStatus; of releaseStatus, where INITIALISED is "not released"."""
+NOT_STARTED = -1
+INITIALISED = 0
+RUNNING = 1
+FINISHED = 2
+FAILED = 3
+TERMINATED = 4
+"""Values of importStatus and exportStatus; of releaseStatus, where INITIALISED is "not
+released".
+"""
 
 
 class CreateDataset(ConsoleRecord):
@@ -46,7 +62,9 @@ class DatasetCreated(ConsoleRecord):
 
 
 class ImportDataset(ConsoleRecord):
-    """Files to import: `import_from` 1 is the user's bucket, `bos:/bucket/path`; 2 is a shared zip."""
+    """Files to import: `import_from` 1 is the user's bucket, `bos:/bucket/path`; 2 is a shared
+    zip.
+    """
 
     dataset_id: int | str
     annotated: bool = True
@@ -113,7 +131,9 @@ class DatasetStatus(ConsoleRecord):
 
 
 class ExportDataset(ConsoleRecord):
-    """An export; `export_type` 2 omits annotations, `export_to` 0 is the platform, 1 the user's bucket."""
+    """An export; `export_type` 2 omits annotations, `export_to` 0 is the platform, 1 the user's
+    bucket.
+    """
 
     dataset_id: int | str
     export_format: int = 0
@@ -172,7 +192,13 @@ class ImportErrors(ConsoleRecord):
     content: list[BadSample] = []
 
 
-SIZE_EXCEEDED, BAD_FORMAT, BAD_CHARACTERS, BAD_TEXT, BAD_ZIP, NO_ANNOTATION, EMPTY_TEXT = (1, 3, 6, 9, 10, 12, 13)
+SIZE_EXCEEDED = 1
+BAD_FORMAT = 3
+BAD_CHARACTERS = 6
+BAD_TEXT = 9
+BAD_ZIP = 10
+NO_ANNOTATION = 12
+EMPTY_TEXT = 13
 """Values of errCode. Source: API page of importErrorDetail."""
 
 _DATASETS = EndpointGroup("data", "/wenxinworkshop/dataset", envelope="status")
@@ -188,7 +214,9 @@ IMPORT_ERRORS = _DATASETS.route("import_errors", "importErrorDetail", ErrorQuery
 DELETE = _DATASETS.route("delete", "delete", DatasetRef, DatasetDeleted)
 
 
-ALL_ENTITIES, ANNOTATED_ENTITIES, UNANNOTATED_ENTITIES = 0, 1, 2  # values of tabType
+ALL_ENTITIES = 0  # values of tabType
+ANNOTATED_ENTITIES = 1
+UNANNOTATED_ENTITIES = 2
 MAX_ENTITIES = 30  # limit of one page
 
 

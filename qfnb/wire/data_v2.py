@@ -1,4 +1,5 @@
-"""Datasets and their versions, console v2 (`/v2/dataset?Action=`): a dataset is `dg-...`, a version `ds-...`.
+"""Datasets and their versions, console v2 (`/v2/dataset?Action=`): a dataset is `dg-...`, a version
+`ds-...`.
 
 Source of the replies: the platform's API pages, which call states by words where v1 has numbers.
 """
@@ -10,12 +11,14 @@ from pydantic import Field
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
-BOS, PLATFORM = "BOS", "sysStorage"  # values of storageType
+BOS = "BOS"  # values of storageType
+PLATFORM = "sysStorage"
 
 FORMATS = {
     "PromptResponse": 2000,
     "PromptSortedresponses": 2001,
-    "KTO_PromptChosenRejected": 2002,  # before DPO's: v1 has one number for both, and KTO's rows may have one answer
+    # before DPO's: v1 has one number for both, and KTO's rows may have one answer
+    "KTO_PromptChosenRejected": 2002,
     "DPO_PromptChosenRejected": 2002,
     "Text": 40100,
     "Prompt": 40200,
@@ -174,17 +177,27 @@ class ExportTask(ConsoleRecord):
 
 _DATASETS = EndpointGroup("data.v2", "/v2/dataset")
 
-CREATE = _DATASETS.action("create", "CreateDataset", CreateDataset, VersionCreated, repeatable=False)
+CREATE = _DATASETS.action(
+    "create", "CreateDataset", CreateDataset, VersionCreated, repeatable=False
+)
 LIST = _DATASETS.action("list", "DescribeDatasets", ListDatasets, DatasetPage)
 DELETE = _DATASETS.action("delete", "DeleteDataset", DatasetId, bool)
 CREATE_VERSION = _DATASETS.action(
     "create_version", "CreateDatasetVersion", CreateVersion, VersionCreated, repeatable=False
 )
-DESCRIBE_VERSION = _DATASETS.action("describe_version", "DescribeDatasetVersion", VersionId, Version)
-LIST_VERSIONS = _DATASETS.action("list_versions", "DescribeDatasetVersions", ListVersions, VersionPage)
+DESCRIBE_VERSION = _DATASETS.action(
+    "describe_version", "DescribeDatasetVersion", VersionId, Version
+)
+LIST_VERSIONS = _DATASETS.action(
+    "list_versions", "DescribeDatasetVersions", ListVersions, VersionPage
+)
 DELETE_VERSION = _DATASETS.action("delete_version", "DeleteDatasetVersion", VersionId, bool)
 PUBLISH_VERSION = _DATASETS.action("publish_version", "PublishDatasetVersion", VersionId, bool)
-CREATE_IMPORT = _DATASETS.action("create_import", "CreateImportTask", CreateImport, str, repeatable=False)
+CREATE_IMPORT = _DATASETS.action(
+    "create_import", "CreateImportTask", CreateImport, str, repeatable=False
+)
 DESCRIBE_IMPORT = _DATASETS.action("describe_import", "DescribeImportTask", TaskId, ImportTask)
-CREATE_EXPORT = _DATASETS.action("create_export", "CreateExportTask", CreateExport, str, repeatable=False)
+CREATE_EXPORT = _DATASETS.action(
+    "create_export", "CreateExportTask", CreateExport, str, repeatable=False
+)
 DESCRIBE_EXPORT = _DATASETS.action("describe_export", "DescribeExportTask", TaskId, ExportTask)

@@ -12,13 +12,15 @@ from .base import Record
 Plane = Literal["v1", "v2", "console", "iam", "oauth"]
 """A part of the platform, with its own host, authentication and shape of errors.
 
-v1 and v2 are inference; console is management (v1 paths and v2 actions); iam and oauth issue tokens.
+v1 and v2 are inference; console is management (v1 paths and v2 actions); iam and oauth issue
+tokens.
 """
 
 Envelope = Literal["code", "status", "action"]
 """How the management plane wraps its responses.
 
-code: v1 finetuning, models, services: {"log_id", "result"}, errors {"error_code", "error_msg"} in HTTP 200.
+code: v1 finetuning, models, services: {"log_id", "result"}, errors {"error_code", "error_msg"} in
+HTTP 200.
 status: v1 datasets and prompts: "status" and "success" too, errors {"code", "message"} in HTTP 200.
 action: v2: {"requestId", "result"}, errors {"code", "message"} in HTTP 4xx.
 """
@@ -32,7 +34,8 @@ class Endpoint(Generic[BodyT, ResultT]):
     """One row of the endpoint table.
 
     Attributes:
-        repeatable: True if sending it twice does no harm, so that it may be sent again after a failure.
+        repeatable: True if sending it twice does no harm, so that it may be sent again after a
+            failure.
     """
 
     name: str  # dotted, unique; handlers and operations are found by it
@@ -43,8 +46,10 @@ class Endpoint(Generic[BodyT, ResultT]):
     method: str = field(default="POST", kw_only=True)
     action: str | None = field(default=None, kw_only=True)  # the `?Action=` of a console v2 route
     repeatable: bool = field(default=True, kw_only=True)
-    headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)  # of every request
-    envelope: Envelope = field(default="code", kw_only=True)  # how a response is wrapped, on the management plane
+    # of every request
+    headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+    # how a response is wrapped, on the management plane
+    envelope: Envelope = field(default="code", kw_only=True)
 
     def __post_init__(self) -> None:
         assert self.name not in ENDPOINTS, f"two endpoints are called {self.name}"
@@ -56,7 +61,9 @@ ENDPOINTS: dict[str, Endpoint[Any, Any]] = {}
 
 @dataclass(frozen=True)
 class EndpointGroup:
-    """Endpoints of the management plane that share a path: `STOP = _TASKS.action("stop_task", ..., TaskRef, bool)`."""
+    """Endpoints of the management plane that share a path: `STOP = _TASKS.action("stop_task", ...,
+    TaskRef, bool)`.
+    """
 
     name: str  # prefix of the names of its rows
     path: str  # prefix of their paths, e.g. `/wenxinworkshop/dataset`; of v2, the whole path

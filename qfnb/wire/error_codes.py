@@ -1,14 +1,14 @@
 """The platform's error codes: what each means, and what a user can do.
 
-Sources: the public error pages (v1 codes), the v2 error table, and the platform's rate-limit page. What qfnb
-does with each kind is decided in `transport.protocol` and `transport.retry`.
+Sources: the public error pages (v1 codes), the v2 error table, and the platform's rate-limit page.
+What qfnb does with each kind is decided in `transport.protocol` and `transport.retry`.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .._language import tr_noop
+from ..base.language import tr_noop
 
 ErrorKind = Literal["auth", "token", "throttle", "activation", "server", "user"]
 
@@ -23,7 +23,9 @@ class ErrorCode:
     """What it means and what to do, in English: `tr` translates it where it is shown."""
 
 
-_LIMIT = tr_noop("too many requests: wait, ask fewer rows at once, or raise the quota in the console")
+_LIMIT = tr_noop(
+    "too many requests: wait, ask fewer rows at once, or raise the quota in the console"
+)
 _KEY = tr_noop("the key is wrong or expired: check it with %qfauth")
 _RANGE = tr_noop(
     "the key is wrong, or its range does not allow this call: its application range and its "
@@ -35,10 +37,12 @@ _REFUSED = tr_noop(
 )
 _BUSY = tr_noop("the platform is busy: try again later")
 _ACTIVATE = tr_noop(
-    "usually the model is not activated or the account is in arrears: see the billing page of the console"
+    "usually the model is not activated or the account is in arrears: see the billing page of the "
+    "console"
 )
 _ARGUMENT = tr_noop(
-    "correct the value that the platform names, or leave that option out: models differ in what they accept"
+    "correct the value that the platform names, or leave that option out: models differ in what "
+    "they accept"
 )
 _REQUEST = tr_noop("the platform does not accept this request: correct what its message names")
 
@@ -48,7 +52,11 @@ _JSON = tr_noop("the body of the request is not JSON")
 _CODES: tuple[tuple[ErrorKind, str, tuple[int | str, ...]], ...] = (
     ("server", _BUSY, (1, 2, 336000, 336100, 500000, "internal_error")),
     ("server", tr_noop("the application does not exist yet: try again"), (15,)),
-    ("throttle", _LIMIT, (4, 18, 336501, 336502, "rpm_rate_limit_exceeded", "tpm_rate_limit_exceeded")),
+    (
+        "throttle",
+        _LIMIT,
+        (4, 18, 336501, 336502, "rpm_rate_limit_exceeded", "tpm_rate_limit_exceeded"),
+    ),
     ("activation", _ACTIVATE, (6, 17, 19)),
     ("token", _KEY, (13, 110, 111)),
     ("auth", _KEY, (14, 500002, "invalid_iam_token")),
@@ -57,7 +65,10 @@ _CODES: tuple[tuple[ErrorKind, str, tuple[int | str, ...]], ...] = (
     ("auth", tr_noop("the application's AK or SK is wrong"), ("invalid_client",)),
     (
         "auth",
-        tr_noop("a Coding Plan key works at the base URL of its plan only (/v2/coding): set QIANFAN_PROFILE=coding"),
+        tr_noop(
+            "a Coding Plan key works at the base URL of its plan only (/v2/coding): set "
+            "QIANFAN_PROFILE=coding"
+        ),
         ("coding_plan_model_not_supported",),
     ),
     ("auth", tr_noop("unknown access key: check QIANFAN_ACCESS_KEY"), ("NotFound",)),
@@ -71,14 +82,19 @@ _CODES: tuple[tuple[ErrorKind, str, tuple[int | str, ...]], ...] = (
     ("user", tr_noop("no such model, or no permission: check model="), ("invalid_model",)),
     (
         "user",
-        tr_noop("check the conversation: no message may be empty, and the last one is the user's or a tool's"),
+        tr_noop(
+            "check the conversation: no message may be empty, and the last one is the user's or a "
+            "tool's"
+        ),
         ("invalid_messages",),
     ),
     ("user", tr_noop("no such file, or it was deleted: see Files.list()"), ("file_not_found",)),
     ("user", tr_noop("no batch of this key has that id: see Batches.list()"), ("batch_not_found",)),
     (
         "user",
-        tr_noop("no response of this key has that id, or it was deleted: Responses.create() returns ids"),
+        tr_noop(
+            "no response of this key has that id, or it was deleted: Responses.create() returns ids"
+        ),
         ("response_not_found",),
     ),
 )
@@ -104,7 +120,9 @@ V1_CODES: dict[int | str, frozenset[int]] = {
 
 
 def is_any_of(code: int | str, codes: Collection[int | str]) -> bool:
-    """Return whether a code is one of these, also where it is v2's word for a number of v1 among them."""
+    """Return whether a code is one of these, also where it is v2's word for a number of v1 among
+    them.
+    """
     return code in codes or not V1_CODES.get(code, frozenset()).isdisjoint(codes)
 
 
@@ -129,5 +147,9 @@ def lookup(code: int | str, status: int = 200) -> ErrorCode:
         return CODES[code]
     if status == 403 and isinstance(code, str):
         is_account = any(word in code.lower() for word in _ARREARS)
-        return ErrorCode(code, "activation", _ACTIVATE) if is_account else ErrorCode(code, "auth", _REFUSED)
+        return (
+            ErrorCode(code, "activation", _ACTIVATE)
+            if is_account
+            else ErrorCode(code, "auth", _REFUSED)
+        )
     return _BY_STATUS.get(status) or ErrorCode(code, "server" if status >= 500 else "user", "")

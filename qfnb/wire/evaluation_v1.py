@@ -7,16 +7,24 @@ from pydantic import Field
 from .base import ConsoleRecord, CountedPage
 from .endpoints import EndpointGroup
 
-PENDING, DOING, MANUAL_STARTED = "Pending", "Doing", "DoingWithManualBegin"
-STOPPING, STOPPED = "Stopping", "Stopped"
-DONE, PARTLY_DONE, FAILED = "Done", "PartlyDone", "Failed"
+PENDING = "Pending"
+DOING = "Doing"
+MANUAL_STARTED = "DoingWithManualBegin"
+STOPPING = "Stopping"
+STOPPED = "Stopped"
+DONE = "Done"
+PARTLY_DONE = "PartlyDone"
+FAILED = "Failed"
 """Values of a task's state; in DoingWithManualBegin the answers wait for human judges."""
 
-RULE, MODEL, MANUAL = "rule", "model", "manual"
+RULE = "rule"
+MODEL = "model"
+MANUAL = "manual"
 MODES = (MANUAL, RULE, MODEL)
 """Parts of evalMode, joined by commas."""
 
-SIMILARITY, ACCURACY = "similarity", "accuracy"
+SIMILARITY = "similarity"
+ACCURACY = "accuracy"
 SCORE_MODES = (SIMILARITY, ACCURACY)
 
 SATISFACTION = "满意度"
@@ -24,14 +32,21 @@ MAX_DIMENSIONS = 4
 """Limit of the dimensions that people judge; the first is satisfaction."""
 
 MAX_VERSIONS = 5  # limit of the versions that one task compares
-UPLOADING, EXPORT_FAILED = "Uploading", "Fail"  # values of an export's state, besides Pending and Done
-LOCAL, STORAGE = "local", "storage"
-TOTAL, PART = "total", "part"
-PROMPT, PREDICTION, COMPLETION, METRICS = "prompt", "prediction", "completion", "metrics"
+UPLOADING = "Uploading"  # values of an export's state, besides Pending and Done
+EXPORT_FAILED = "Fail"
+LOCAL = "local"
+STORAGE = "storage"
+TOTAL = "total"
+PART = "part"
+PROMPT = "prompt"
+PREDICTION = "prediction"
+COMPLETION = "completion"
+METRICS = "metrics"
 EXPORT_CONTENT = (PROMPT, PREDICTION, COMPLETION, METRICS)
 """Contents of an export: question, model's answer, expected answer, scores."""
 
-ORDERS = ("bleu4", "rouge_1", "rouge_2", "rouge_l", "judgeScore")  # keys by which rows can be ordered
+# keys by which rows can be ordered
+ORDERS = ("bleu4", "rouge_1", "rouge_2", "rouge_l", "judgeScore")
 
 
 class InputPrompt(ConsoleRecord):
@@ -60,7 +75,9 @@ class Dimension(ConsoleRecord):
 
 
 class RefereePrompt(ConsoleRecord):
-    """The prompt of the referee model; {src}, {tgt}, {prediction} stand for question, reference, answer."""
+    """The prompt of the referee model; {src}, {tgt}, {prediction} stand for question, reference,
+    answer.
+    """
 
     template_name: str | None = None
     template_content: str = ""
@@ -142,7 +159,9 @@ class TaskDetail(ConsoleRecord):
 
 
 class EffectMetric(ConsoleRecord):
-    """The scores of a version: fractions 0-1 by rules, points by the referee; 0 for what was not requested."""
+    """The scores of a version: fractions 0-1 by rules, points by the referee; 0 for what was not
+    requested.
+    """
 
     accuracy: float | None = None
     f1_score: float | None = Field(default=None, alias="f1Score")
@@ -210,7 +229,9 @@ class ExportDetail(ConsoleRecord):
 
 
 class ScoreRange(ConsoleRecord):
-    """Scores from `start` to `end`, both included; fractions 0-1, or the referee's points from -1."""
+    """Scores from `start` to `end`, both included; fractions 0-1, or the referee's points from
+    -1.
+    """
 
     start: float | None = None
     end: float | None = None

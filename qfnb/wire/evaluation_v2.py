@@ -1,14 +1,24 @@
 """The platform's evaluation tasks, console v2 (`/v2/eval?Action=`). Source: API pages of /v2/eval.
 
-The pages name what a task, its states and its report hold; the key of the list, and the options of the rule
-and the manual modes, are not published.
+The pages name what a task, its states and its report hold; the key of the list, and the options of
+the rule and the manual modes, are not published.
 """
 
 from typing import Any
 
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .endpoints import EndpointGroup
-from .evaluation_v1 import DOING, DONE, FAILED, MANUAL_STARTED, PARTLY_DONE, PENDING, STOPPED, STOPPING, Dimension
+from .evaluation_v1 import (
+    DOING,
+    DONE,
+    FAILED,
+    MANUAL_STARTED,
+    PARTLY_DONE,
+    PENDING,
+    STOPPED,
+    STOPPING,
+    Dimension,
+)
 
 STATES = {
     PENDING: "Queued",
@@ -23,9 +33,12 @@ STATES = {
 """v1's states -> v2's; partly failed tasks are Failed too."""
 
 EVALUATE_MODELS = "model"
-"""The evalObjectType of tasks in which models answer; with inferDataset the answers exist already."""
+"""The evalObjectType of tasks in which models answer; with inferDataset the answers exist
+already.
+"""
 
-MANUAL_EVAL, AUTO_EVAL = "manual", "auto"
+MANUAL_EVAL = "manual"
+AUTO_EVAL = "auto"
 EVAL_TYPES = (MANUAL_EVAL, AUTO_EVAL)
 
 
@@ -96,7 +109,9 @@ class EvalTaskRef(ConsoleRecord):
 
 
 class ListEvalTasks(PageRequest):
-    """Lists tasks judged by people or by the platform; `key_filter`: part of a name or id, or a version's id."""
+    """Lists tasks judged by people or by the platform; `key_filter`: part of a name or id, or a
+    version's id.
+    """
 
     eval_type: str
     key_filter: str | None = None

@@ -10,10 +10,14 @@ from pydantic import Field
 from .base import ConsoleRecord
 from .endpoints import EndpointGroup
 
-RUNNING, FINISH, FAIL, STOP = "RUNNING", "FINISH", "FAIL", "STOP"
+RUNNING = "RUNNING"
+FINISH = "FINISH"
+FAIL = "FAIL"
+STOP = "STOP"
 """Values of trainStatus."""
 
-PLATFORM, BOS = 1, 2
+PLATFORM = 1
+BOS = 2
 """Values of a training set's type: a dataset of the platform, or a file in the user's bucket."""
 
 
@@ -47,8 +51,8 @@ class TrainingSet(ConsoleRecord):
 class CreateJob(ConsoleRecord):
     """One run; `trainset_rate` percent of the data is held out for validation.
 
-    `train_config` holds epoch, learningRate, batchSize, maxSeqLen and what else a model has; `peft_type` is
-    LoRA, ALL or P-tuning.
+    `train_config` holds epoch, learningRate, batchSize, maxSeqLen and what else a model has;
+    `peft_type` is LoRA, ALL or P-tuning.
     """
 
     task_id: int | str
@@ -97,7 +101,9 @@ class Job(ConsoleRecord):
 
 _FINETUNING = EndpointGroup("finetune", "/wenxinworkshop/finetune")
 
-CREATE_TASK = _FINETUNING.route("create_task", "createTask", CreateTask, TaskCreated, repeatable=False)
+CREATE_TASK = _FINETUNING.route(
+    "create_task", "createTask", CreateTask, TaskCreated, repeatable=False
+)
 CREATE_JOB = _FINETUNING.route("create_job", "createJob", CreateJob, JobCreated, repeatable=False)
 GET_JOB = _FINETUNING.route("get_job", "jobDetail", JobRef, Job)
 STOP_JOB = _FINETUNING.route("stop_job", "stopJob", JobRef, bool)

@@ -11,7 +11,12 @@ from pydantic import Field, field_validator
 from .base import ConsoleRecord, EmptyBody, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
-ACCEPTED, PENDING, RUNNING, DONE, FAILED, STOPPED = "", "Waiting", "Running", "Done", "Failed", "Stopped"
+ACCEPTED = ""
+PENDING = "Waiting"
+RUNNING = "Running"
+DONE = "Done"
+FAILED = "Failed"
+STOPPED = "Stopped"
 """Values of runStatus; an accepted run that is not scheduled yet has ""."""
 
 
@@ -51,11 +56,13 @@ TRAIN_TYPES = {
 """Train types of v1 and of older SDKs, in lower case -> their present model."""
 
 PEFT_TYPES = {
-    "lora": LORA, "lora-ga": LORA_GA, "all": FULL, "fullfinetuning": FULL, "p-tuning": PROMPT, "prompttuning": PROMPT,
+    "lora": LORA, "lora-ga": LORA_GA, "all": FULL, "fullfinetuning": FULL, "p-tuning": PROMPT,
+    "prompttuning": PROMPT,
 }  # fmt: skip
 """Parameter scales of v1 and v2, in lower case -> v2's word."""
 
-PLATFORM, BOS = "Platform", "Bos"
+PLATFORM = "Platform"
+BOS = "Bos"
 """Values of sourceType: a released dataset, or objects in the user's bucket."""
 
 
@@ -93,7 +100,9 @@ class DatasetConfig(ConsoleRecord):
 
 
 class CorpusSource(ConsoleRecord):
-    """A corpus: 1 Qianfan's, 2 ERNIE's general, 3 ERNIE's vertical one by `labels`; a proportion is "1:1"."""
+    """A corpus: 1 Qianfan's, 2 ERNIE's general, 3 ERNIE's vertical one by `labels`; a proportion is
+    "1:1".
+    """
 
     proportion: str | None = None
     corpus_type: int | None = None
@@ -101,14 +110,17 @@ class CorpusSource(ConsoleRecord):
 
 
 class CorpusConfig(ConsoleRecord):
-    """The corpora that the platform mixes into the data; `copy_data` repeats the data where it is too little."""
+    """The corpora that the platform mixes into the data; `copy_data` repeats the data where it is
+    too little.
+    """
 
     copy_data: bool | None = None
     config: list[CorpusSource] = []
 
 
 class CreateTask(ConsoleRecord):
-    """One run; hyper-parameters are camelCase keys (epoch, learningRate, batchSize, maxSeqLen, ...).
+    """One run; hyper-parameters are camelCase keys (epoch, learningRate, batchSize, maxSeqLen,
+    ...).
 
     The increment fields make it go on from an earlier run, the corpus is mixed into the data.
     """
@@ -251,10 +263,16 @@ class SupportedMode(ConsoleRecord):
     sandbox: dict[str, Any] = {}  # the sandbox's extension
 
     def training_seconds(self, rows: int, epochs: int) -> float | None:
-        """Return about how long a training takes in the sandbox, None where the platform does not tell."""
+        """Return about how long a training takes in the sandbox, None where the platform does not
+        tell.
+        """
         if not (parts := self.sandbox.get("seconds")):
             return None
-        return float(parts["start"] + parts["epoch"] * epochs + (parts["row"] + parts["rowEpoch"] * epochs) * rows)
+        return float(
+            parts["start"]
+            + parts["epoch"] * epochs
+            + (parts["row"] + parts["rowEpoch"] * epochs) * rows
+        )
 
 
 class SupportedModel(ConsoleRecord):
@@ -268,8 +286,12 @@ class SupportedModel(ConsoleRecord):
 
 _FINETUNING = EndpointGroup("finetune.v2", "/v2/finetuning")
 
-CREATE_JOB = _FINETUNING.action("create_job", "CreateFineTuningJob", CreateJob, JobCreated, repeatable=False)
-CREATE_TASK = _FINETUNING.action("create_task", "CreateFineTuningTask", CreateTask, TaskCreated, repeatable=False)
+CREATE_JOB = _FINETUNING.action(
+    "create_job", "CreateFineTuningJob", CreateJob, JobCreated, repeatable=False
+)
+CREATE_TASK = _FINETUNING.action(
+    "create_task", "CreateFineTuningTask", CreateTask, TaskCreated, repeatable=False
+)
 LIST_JOBS = _FINETUNING.action("list_jobs", "DescribeFineTuningJobs", ListJobs, JobList)
 LIST_TASKS = _FINETUNING.action("list_tasks", "DescribeFineTuningTasks", ListTasks, TaskList)
 DESCRIBE_TASK = _FINETUNING.action("describe_task", "DescribeFineTuningTask", TaskRef, Task)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .._language import tr
+from ..base.language import tr
 
 
 class ImageRules(NamedTuple):
@@ -11,7 +11,8 @@ class ImageRules(NamedTuple):
 
     max_chars: int
     max_n: int
-    sizes: frozenset[str] = frozenset()  # others become 1024x1024; empty: any with sides of 512 to 2048 pixels
+    # others become 1024x1024; empty: any with sides of 512 to 2048 pixels
+    sizes: frozenset[str] = frozenset()
 
 
 AIR_IMAGE_SIZES = frozenset(
@@ -38,7 +39,8 @@ def image_warnings(model: str, prompt: str, options: Mapping[str, Any]) -> list[
         prompt: the description.
         options: of the call, e.g. size.
     """
-    rules, size = IMAGE_RULES.get(model), str(options.get("size") or "")
+    rules = IMAGE_RULES.get(model)
+    size = str(options.get("size") or "")
     if rules is None:
         return []
     texts = [
@@ -65,6 +67,14 @@ def image_warnings(model: str, prompt: str, options: Mapping[str, Any]) -> list[
                 sizes=sizes,
             )
         )
-    elif not rules.sizes and any(side.isdigit() and not 512 <= int(side) <= 2048 for side in size.split("x")):
-        texts.append(tr("size={size}: {model} takes 512 to 2048 pixels for each side", size=size, model=model))
+    elif not rules.sizes and any(
+        side.isdigit() and not 512 <= int(side) <= 2048 for side in size.split("x")
+    ):
+        texts.append(
+            tr(
+                "size={size}: {model} takes 512 to 2048 pixels for each side",
+                size=size,
+                model=model,
+            )
+        )
     return texts

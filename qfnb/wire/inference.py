@@ -6,8 +6,11 @@ from .base import Record
 from .chat import V1_PREFIX, ChatReply, Message, Usage
 from .endpoints import Endpoint
 
-MAX_TEXTS, MAX_TEXT_CHARS = 16, 1000
-MAX_DOCUMENTS, MAX_DOCUMENT_CHARS, MAX_RERANK_QUERY_CHARS = 64, 4096, 1600
+MAX_TEXTS = 16
+MAX_TEXT_CHARS = 1000
+MAX_DOCUMENTS = 64
+MAX_DOCUMENT_CHARS = 4096
+MAX_RERANK_QUERY_CHARS = 1600
 
 
 class EmbeddingRequest(Record):
@@ -72,9 +75,15 @@ class RerankReply(Record):
     usage: Usage | None = None
 
 
-EMBEDDING_V1 = Endpoint("embedding.v1", V1_PREFIX + "/embeddings/{model}", EmbeddingRequest, EmbeddingReply, plane="v1")
-EMBEDDING_V2 = Endpoint("embedding.v2", "/v2/embeddings", EmbeddingRequestV2, EmbeddingReply, plane="v2")
-RERANK_V1 = Endpoint("rerank.v1", V1_PREFIX + "/reranker/{model}", RerankRequest, RerankReply, plane="v1")
+EMBEDDING_V1 = Endpoint(
+    "embedding.v1", V1_PREFIX + "/embeddings/{model}", EmbeddingRequest, EmbeddingReply, plane="v1"
+)
+EMBEDDING_V2 = Endpoint(
+    "embedding.v2", "/v2/embeddings", EmbeddingRequestV2, EmbeddingReply, plane="v2"
+)
+RERANK_V1 = Endpoint(
+    "rerank.v1", V1_PREFIX + "/reranker/{model}", RerankRequest, RerankReply, plane="v1"
+)
 RERANK_V2 = Endpoint("rerank.v2", "/v2/rerank", RerankRequestV2, RerankReply, plane="v2")
 
 
@@ -85,11 +94,15 @@ class CompletionRequest(Record):
     stream: bool = False
 
 
-COMPLETION_V1 = Endpoint("completion.v1", V1_PREFIX + "/completions/{model}", CompletionRequest, ChatReply, plane="v1")
+COMPLETION_V1 = Endpoint(
+    "completion.v1", V1_PREFIX + "/completions/{model}", CompletionRequest, ChatReply, plane="v1"
+)
 
 
 class FillRequest(Record):
-    """A text with a gap: what comes before (`prompt`) and after (`suffix`); further options are sent as they are."""
+    """A text with a gap: what comes before (`prompt`) and after (`suffix`); further options are
+    sent as they are.
+    """
 
     model: str
     prompt: str
@@ -135,7 +148,9 @@ class TokenizerReply(Record):
     usage: Usage | None = None
 
 
-TOKENIZER = Endpoint("tokenizer.v1", V1_PREFIX + "/tokenizer/erniebot", TokenizerRequest, TokenizerReply, plane="v1")
+TOKENIZER = Endpoint(
+    "tokenizer.v1", V1_PREFIX + "/tokenizer/erniebot", TokenizerRequest, TokenizerReply, plane="v1"
+)
 
 
 MAX_PLUGIN_QUERY_CHARS = 1000
@@ -165,7 +180,9 @@ class PluginReply(ChatReply):
     plugin_info: list[dict[str, Any]] | None = None
 
 
-PLUGIN_V1 = Endpoint("plugin.v1", V1_PREFIX + "/plugin/{model}/", AppPluginRequest, PluginReply, plane="v1")
+PLUGIN_V1 = Endpoint(
+    "plugin.v1", V1_PREFIX + "/plugin/{model}/", AppPluginRequest, PluginReply, plane="v1"
+)
 BUILTIN_PLUGIN_V1 = Endpoint(
     "plugin.own.v1", V1_PREFIX + "/erniebot/plugins", BuiltinPluginRequest, PluginReply, plane="v1"
 )
@@ -181,14 +198,18 @@ IMAGE_SIDES = (15, 4096)
 
 
 class VisionRequest(Record):
-    """A question about an image (base64 of a JPEG, PNG or BMP file, without the head of a data URL)."""
+    """A question about an image (base64 of a JPEG, PNG or BMP file, without the head of a data
+    URL).
+    """
 
     prompt: str
     image: str
     stream: bool = False
 
 
-IMAGE2TEXT_V1 = Endpoint("image2text.v1", V1_PREFIX + "/image2text/{model}", VisionRequest, ChatReply, plane="v1")
+IMAGE2TEXT_V1 = Endpoint(
+    "image2text.v1", V1_PREFIX + "/image2text/{model}", VisionRequest, ChatReply, plane="v1"
+)
 
 
 MAX_IMAGES = 4
@@ -198,7 +219,9 @@ IMAGE_SIZES = ("768x768", "768x1024", "1024x768", "576x1024", "1024x576", "1024x
 
 
 class ImageRequest(Record):
-    """An image to generate: `size` from IMAGE_SIZES, `n` 1 to MAX_IMAGES, `steps` 10-50, `seed` 0-4294967295."""
+    """An image to generate: `size` from IMAGE_SIZES, `n` 1 to MAX_IMAGES, `steps` 10-50, `seed`
+    0-4294967295.
+    """
 
     prompt: str
     negative_prompt: str | None = None
@@ -221,7 +244,9 @@ class ImageRequestV2(Record):
 
 
 class ImageEditRequest(Record):
-    """An edit of 1 to 3 pictures (each an address, a data URL or base64) by a prompt of at most 800 characters."""
+    """An edit of 1 to 3 pictures (each an address, a data URL or base64) by a prompt of at most 800
+    characters.
+    """
 
     prompt: str
     model: str
@@ -229,7 +254,9 @@ class ImageEditRequest(Record):
 
 
 class Picture(Record):
-    """One generated image: the file in base64 (`b64_image` on v1), or a `url` that is valid for a day (v2)."""
+    """One generated image: the file in base64 (`b64_image` on v1), or a `url` that is valid for a
+    day (v2).
+    """
 
     object: str = "image"
     b64_image: str = ""
@@ -248,9 +275,19 @@ class ImageReply(Record):
     usage: Usage | None = None
 
 
-TEXT2IMAGE_V1 = Endpoint("text2image.v1", V1_PREFIX + "/text2image/{model}", ImageRequest, ImageReply, plane="v1")
-TEXT2IMAGE_V2 = Endpoint("text2image.v2", "/v2/images/generations", ImageRequestV2, ImageReply, plane="v2")
-IMAGE_EDIT_V2 = Endpoint("image_edit.v2", "/v2/images/edits", ImageEditRequest, ImageReply, plane="v2")
+TEXT2IMAGE_V1 = Endpoint(
+    "text2image.v1", V1_PREFIX + "/text2image/{model}", ImageRequest, ImageReply, plane="v1"
+)
+TEXT2IMAGE_V2 = Endpoint(
+    "text2image.v2", "/v2/images/generations", ImageRequestV2, ImageReply, plane="v2"
+)
+IMAGE_EDIT_V2 = Endpoint(
+    "image_edit.v2", "/v2/images/edits", ImageEditRequest, ImageReply, plane="v2"
+)
 MUSESTEAMER_IMAGE_V2 = Endpoint(
-    "text2image.musesteamer.v2", "/v2/musesteamer/images/generations", ImageRequestV2, ImageReply, plane="v2"
+    "text2image.musesteamer.v2",
+    "/v2/musesteamer/images/generations",
+    ImageRequestV2,
+    ImageReply,
+    plane="v2",
 )

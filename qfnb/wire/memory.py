@@ -54,7 +54,9 @@ class ModifyMemory(ConsoleRecord):
 
 _MEMORIES = EndpointGroup("memory", "/v2/memory")
 
-CREATE = _MEMORIES.action("create", "CreateSystemMemory", CreateMemory, MemoryCreated, repeatable=False)
+CREATE = _MEMORIES.action(
+    "create", "CreateSystemMemory", CreateMemory, MemoryCreated, repeatable=False
+)
 LIST = _MEMORIES.action("list", "DescribeSystemMemories", FindMemories, MarkedPage[MemorySummary])
 DESCRIBE = _MEMORIES.action("describe", "DescribeSystemMemory", MemoryRef, Memory)
 MODIFY = _MEMORIES.action("modify", "ModifySystemMemory", ModifyMemory, bool)

@@ -1,4 +1,6 @@
-"""`GET /v2/models`: what a server says of its models, in every shape that was seen, laid over the catalogue."""
+"""`GET /v2/models`: what a server says of its models, in every shape that was seen, laid over the
+catalogue.
+"""
 
 import re
 from collections.abc import Iterable
@@ -13,14 +15,18 @@ from .endpoints import Endpoint
 from .prices import ModelPrices, PriceStep
 
 TIER_UNIT_TOKENS = 1024
-"""Bounds of price tiers count thousands of tokens; one of `MIN_PLAIN_BOUND` or more counts tokens."""
+"""Bounds of price tiers count thousands of tokens; one of `MIN_PLAIN_BOUND` or more counts
+tokens.
+"""
 
 MIN_PLAIN_BOUND = 4096
 
 
 def _to_count(value: Any) -> int | None:
     """Return a whole number above 0 from a number or its text, None for anything else."""
-    if isinstance(value, str) and re.fullmatch(r"\d{1,15}(\.0+)?", text := value.strip().replace(",", "")):
+    if isinstance(value, str) and re.fullmatch(
+        r"\d{1,15}(\.0+)?", text := value.strip().replace(",", "")
+    ):
         value = float(text)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return int(value) if is_number and 0 < value < 1e15 and value == int(value) else None
@@ -30,7 +36,11 @@ Count = Annotated[int | None, BeforeValidator(_to_count)]
 Text = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else "")]
 Words = Annotated[
     tuple[str, ...],
-    BeforeValidator(lambda value: [word for word in value if isinstance(word, str)] if isinstance(value, list) else ()),
+    BeforeValidator(
+        lambda value: (
+            [word for word in value if isinstance(word, str)] if isinstance(value, list) else ()
+        )
+    ),
 ]
 
 
@@ -43,7 +53,9 @@ class Architecture(Record):
 
 
 class AvailableModel(Record):
-    """One model of a server: the platform's full form, its form of 2025 (the first four fields), and OpenAI's."""
+    """One model of a server: the platform's full form, its form of 2025 (the first four fields),
+    and OpenAI's.
+    """
 
     id: Text = ""
     object: Text = "model"
@@ -55,9 +67,9 @@ class AvailableModel(Record):
     max_completions_tokens: Count = None
     max_completion_tokens: Count = None
     max_tokens: Count = None
-    architecture: Annotated[Architecture, BeforeValidator(lambda value: value if isinstance(value, dict) else {})] = (
-        Architecture()
-    )
+    architecture: Annotated[
+        Architecture, BeforeValidator(lambda value: value if isinstance(value, dict) else {})
+    ] = Architecture()
     pricing: Any = None
 
 
@@ -68,16 +80,21 @@ class AvailableModelList(Record):
     data: Annotated[
         list[AvailableModel],
         BeforeValidator(
-            lambda value: [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+            lambda value: (
+                [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+            )
         ),
     ] = []
 
 
-MODELS_V2 = Endpoint("models.v2", "/v2/models", EmptyBody, AvailableModelList, plane="v2", method="GET")
+MODELS_V2 = Endpoint(
+    "models.v2", "/v2/models", EmptyBody, AvailableModelList, plane="v2", method="GET"
+)
 
 _KINDS = {
     "chat": "chat", "text2image": "text2image", "image2image": "image2image", "text2video": "video",
-    "image2video": "video", "embeddings": "embedding", "embedding": "embedding", "rerank": "reranker",
+    "image2video": "video", "embeddings": "embedding", "embedding": "embedding",
+    "rerank": "reranker",
     "reranker": "reranker", "ocr": "ocr",
 }  # fmt: skip
 """The server's words for kinds of models; others are kept as they are."""
@@ -86,10 +103,12 @@ _KINDS = {
 def merge_models(
     table: Iterable[CatalogModel], served: Iterable[AvailableModel], source: str
 ) -> tuple[CatalogModel, ...]:
-    """Return the models of a table with what a server says of them; models that only the server has come last.
+    """Return the models of a table with what a server says of them; models that only the server has
+    come last.
 
-    The smaller of two lengths wins. A price of the server's wins, unless it is one of the table's, which then says
-    more. What the server lists is not retired; a model that it does not list stays as it was.
+    The smaller of two lengths wins. A price of the server's wins, unless it is one of the table's,
+    which then says more. What the server lists is not retired; a model that it does not list stays
+    as it was.
 
     Args:
         table: the models as known before.
@@ -104,9 +123,13 @@ def merge_models(
 
 
 def _new_model(row: AvailableModel, source: str) -> CatalogModel:
-    outputs = row.architecture.output_modalities or row.architecture.modality.partition("->")[2].split("+")
+    outputs = row.architecture.output_modalities or row.architecture.modality.partition("->")[
+        2
+    ].split("+")
     kind = _KINDS.get(row.type.lower(), row.type) or ("chat" if "text" in outputs else "")
-    return CatalogModel(row.id.strip(), row.id.strip(), cast("ModelKind", kind), sources={"": source})
+    return CatalogModel(
+        row.id.strip(), row.id.strip(), cast("ModelKind", kind), sources={"": source}
+    )
 
 
 def _lay_over(model: CatalogModel, row: AvailableModel, source: str) -> CatalogModel:
@@ -118,14 +141,22 @@ def _lay_over(model: CatalogModel, row: AvailableModel, source: str) -> CatalogM
         "max_output": output or (row.max_tokens if model.thinking in {"no", ""} else None),
     }
     changes: dict[str, Any] = {
-        name: value for name, value in lengths.items() if value and value < (getattr(model, name) or value + 1)
+        name: value
+        for name, value in lengths.items()
+        if value and value < (getattr(model, name) or value + 1)
     }
     inputs, _, outputs = row.architecture.modality.partition("->")
     modalities = {
-        "modality_in": row.architecture.input_modalities or tuple(filter(None, inputs.strip().split("+"))),
-        "modality_out": row.architecture.output_modalities or tuple(filter(None, outputs.strip().split("+"))),
+        "modality_in": row.architecture.input_modalities
+        or tuple(filter(None, inputs.strip().split("+"))),
+        "modality_out": row.architecture.output_modalities
+        or tuple(filter(None, outputs.strip().split("+"))),
     }
-    changes |= {name: value for name, value in modalities.items() if value and set(value) != set(getattr(model, name))}
+    changes |= {
+        name: value
+        for name, value in modalities.items()
+        if value and set(value) != set(getattr(model, name))
+    }
     if row.owned_by and not model.owner:
         changes["owner"] = row.owned_by
     if not model.is_living:
@@ -144,11 +175,15 @@ def _merge_prices(listed: ModelPrices | None, served: ModelPrices | None) -> Mod
         for name, steps in columns.items()
         if {step.price for step in steps} <= {step.price for step in getattr(listed, name)}
     ]
-    return replace(listed, **{name: steps for name, steps in columns.items() if name not in agreeing})
+    return replace(
+        listed, **{name: steps for name, steps in columns.items() if name not in agreeing}
+    )
 
 
 def read_pricing(pricing: Any) -> ModelPrices | None:
-    """Return the prices of a server's row, CNY per 1,000 tokens; None unless both can be read and are above 0."""
+    """Return the prices of a server's row, CNY per 1,000 tokens; None unless both can be read and
+    are above 0.
+    """
     if not isinstance(pricing, dict):
         return None
     columns = [_read_steps(pricing.get(name)) for name in ("prompt", "completion")]
@@ -170,21 +205,35 @@ _LOWER_BOUND_KEY = re.compile("(min|lower|from|start|begin|gt)", re.IGNORECASE)
 
 
 def _read_tier(tier: Any) -> PriceStep | None:
-    """Return one tier: a bound in thousands of tokens, null for none, and a price; the names of its keys are not known.
+    """Return one tier: a bound in thousands of tokens, null for none, and a price; the names of its
+    keys are not known.
 
-    The price is what has such a name, or else what is not a whole number. None where that leaves a doubt.
+    The price is what has such a name, or else what is not a whole number. None where that leaves a
+    doubt.
     """
-    entries = {key: tier[key] for key in tier if not _LOWER_BOUND_KEY.match(key)} if isinstance(tier, dict) else {}
+    entries = (
+        {key: tier[key] for key in tier if not _LOWER_BOUND_KEY.match(key)}
+        if isinstance(tier, dict)
+        else {}
+    )
     named = [key for key in entries if _PRICE_KEY.search(key) and _to_price(entries[key])]
-    price_keys = named or [key for key in entries if _to_price(entries[key]) and not _to_count(entries[key])]
+    price_keys = named or [
+        key for key in entries if _to_price(entries[key]) and not _to_count(entries[key])
+    ]
     bounds = [_to_bound(value) for key, value in entries.items() if key not in price_keys]
     bounds = [bound for bound in bounds if bound]
     price = _to_price(entries[price_keys[0]]) if len(price_keys) == 1 else None
-    return None if price is None or len(bounds) > 1 else PriceStep(price, bounds[0] if bounds else None)
+    return (
+        None
+        if price is None or len(bounds) > 1
+        else PriceStep(price, bounds[0] if bounds else None)
+    )
 
 
 def _to_bound(value: Any) -> int | None:
-    """Return tokens from thousands of them, as 32, "32" or "32k"; numbers of `MIN_PLAIN_BOUND` or more are tokens."""
+    """Return tokens from thousands of them, as 32, "32" or "32k"; numbers of `MIN_PLAIN_BOUND` or
+    more are tokens.
+    """
     count = _to_count(value.strip().lower().removesuffix("k") if isinstance(value, str) else value)
     return count * TIER_UNIT_TOKENS if count and count < MIN_PLAIN_BOUND else count
 

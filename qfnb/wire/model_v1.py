@@ -1,6 +1,7 @@
 """The model repository, console v1 (`/wenxinworkshop/modelrepo/...`): models and their versions.
 
-A model is a set (`am-...`) of versions (`amv-...`); both have an integer id too, and either is taken.
+A model is a set (`am-...`) of versions (`amv-...`); both have an integer id too, and either is
+taken.
 """
 
 from typing import Any
@@ -10,9 +11,14 @@ from pydantic import Field
 from .base import ConsoleRecord, CountedPage, EmptyBody
 from .endpoints import EndpointGroup
 
-CREATING, READY, FAILED = "Creating", "Ready", "Fail"  # values of a version's state
+CREATING = "Creating"  # values of a version's state
+READY = "Ready"
+FAILED = "Fail"
 
-TRAINED, IMPORTED, COMPRESSED, PRESET = "Train", "Import", "Acceleration", "PlatformPreset"
+TRAINED = "Train"
+IMPORTED = "Import"
+COMPRESSED = "Acceleration"
+PRESET = "PlatformPreset"
 """Values of a version's sourceType."""
 
 USER = "UserCreate"  # the source of a user's model; a preset model has PlatformPreset
@@ -86,7 +92,9 @@ class ModelDetail(ConsoleRecord):
 
 
 class ListPresets(ConsoleRecord):
-    """Lists preset models; `model_type` 0 text, 1 image, 4 vector, 5 image understanding, 6 industry."""
+    """Lists preset models; `model_type` 0 text, 1 image, 4 vector, 5 image understanding, 6
+    industry.
+    """
 
     page_no: int = 1
     page_size: int = 20
@@ -136,11 +144,17 @@ class DeleteVersions(ConsoleRecord):
 
 _MODELS = EndpointGroup("model", "/wenxinworkshop/modelrepo")
 
-PUBLISH = _MODELS.route("publish", "publishTrainModel", PublishModel, PublishedVersion, repeatable=False)
+PUBLISH = _MODELS.route(
+    "publish", "publishTrainModel", PublishModel, PublishedVersion, repeatable=False
+)
 LIST = _MODELS.route("list", "modelDetail", ModelRef, ModelDetail)
 DETAIL = _MODELS.route("detail", "modelVersionDetail", VersionRef, ModelVersion)
-PRESET_LIST = _MODELS.route("preset_list", "model/preset/list", ListPresets, CountedPage[ModelSummary])
+PRESET_LIST = _MODELS.route(
+    "preset_list", "model/preset/list", ListPresets, CountedPage[ModelSummary]
+)
 USER_LIST = _MODELS.route("user_list", "model/user/list", ListModels, CountedPage[ModelSummary])
 DELETE = _MODELS.route("batch_delete", "model/batchDelete", DeleteModels, bool)
-DELETE_VERSIONS = _MODELS.route("batch_delete_version", "model/version/batchDelete", DeleteVersions, bool)
+DELETE_VERSIONS = _MODELS.route(
+    "batch_delete_version", "model/version/batchDelete", DeleteVersions, bool
+)
 EVALUABLE = _MODELS.route("evaluable_list", "eval/model/list", EmptyBody, list[ModelDetail])

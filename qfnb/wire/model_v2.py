@@ -1,4 +1,6 @@
-"""The model repository and compression, console v2 (`/v2/model`): a model set is `am-...`, a model `amv-...`."""
+"""The model repository and compression, console v2 (`/v2/model`): a model set is `am-...`, a model
+`amv-...`.
+"""
 
 from typing import Any
 
@@ -7,8 +9,11 @@ from pydantic import Field
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
-TYPES = ("Text2Text", "Text2Image", "TextRepresentation", "ImageUnderstanding", "Industry")  # values of modelType
-DOING, DONE, FAILED = "Doing", "Done", "Fail"  # values of an export's status
+# values of modelType
+TYPES = ("Text2Text", "Text2Image", "TextRepresentation", "ImageUnderstanding", "Industry")
+DOING = "Doing"  # values of an export's status
+DONE = "Done"
+FAILED = "Fail"
 MAX_DESCRIPTION_CHARS = 300
 
 
@@ -140,7 +145,9 @@ class ExportCreated(ConsoleRecord):
 
 
 class Export(ConsoleRecord):
-    """A version exported to a file, without an id before there is one; name, size and URL are set once it is Done."""
+    """A version exported to a file, without an id before there is one; name, size and URL are set
+    once it is Done.
+    """
 
     export_id: str | None = None
     has_record: bool
@@ -153,7 +160,9 @@ class Export(ConsoleRecord):
 
 _MODELS = EndpointGroup("model.v2", "/v2/model")
 
-CREATE_SET = _MODELS.action("create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False)
+CREATE_SET = _MODELS.action(
+    "create_set", "CreateCustomModelSet", CreateModelSet, ModelSetId, repeatable=False
+)
 SYSTEM_SETS = _MODELS.action("system_sets", "DescribeSystemModelSets", PageRequest, SystemModelSets)
 CUSTOM_SETS = _MODELS.action("custom_sets", "DescribeCustomModelSets", PageRequest, CustomModelSets)
 DESCRIBE_SET = _MODELS.action("describe_set", "DescribeModelSet", ModelSetRef, ModelSet)
@@ -161,16 +170,27 @@ DELETE_SET = _MODELS.action("delete_set", "DeleteModelSet", ModelSetId, bool)
 CREATE = _MODELS.action("create", "CreateCustomModel", CreateModel, ModelId, repeatable=False)
 DESCRIBE = _MODELS.action("describe", "DescribeModel", ModelId, ModelV2)
 DELETE = _MODELS.action("delete", "DeleteModel", ModelId, bool)
-CREATE_CONF = _MODELS.action("create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False)
-SYSTEM_CONF = _MODELS.action("system_conf", "DescribeModelSystemAdvancedConf", SystemConf, AdvancedConf)
-CUSTOM_CONF = _MODELS.action("custom_conf", "DescribeModelCustomAdvancedConf", ModelId, AdvancedConf)
-CREATE_EXPORT = _MODELS.action("create_export", "CreateModelExportTask", ModelId, ExportCreated, repeatable=False)
+CREATE_CONF = _MODELS.action(
+    "create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False
+)
+SYSTEM_CONF = _MODELS.action(
+    "system_conf", "DescribeModelSystemAdvancedConf", SystemConf, AdvancedConf
+)
+CUSTOM_CONF = _MODELS.action(
+    "custom_conf", "DescribeModelCustomAdvancedConf", ModelId, AdvancedConf
+)
+CREATE_EXPORT = _MODELS.action(
+    "create_export", "CreateModelExportTask", ModelId, ExportCreated, repeatable=False
+)
 DESCRIBE_EXPORT = _MODELS.action("describe_export", "DescribeModelExportTask", ModelId, Export)
 
 
-COMPRESSION_CREATING, COMPRESSION_RUNNING = "creating", "running"
-COMPRESSION_SUCCEEDED, COMPRESSION_FAILED = "succeeded", "failed"
-COMPRESSION_STOPPING, COMPRESSION_STOPPED = "stopping", "stopped"
+COMPRESSION_CREATING = "creating"
+COMPRESSION_RUNNING = "running"
+COMPRESSION_SUCCEEDED = "succeeded"
+COMPRESSION_FAILED = "failed"
+COMPRESSION_STOPPING = "stopping"
+COMPRESSION_STOPPED = "stopped"
 """Values of a compression's status."""
 
 COMPRESSION_STRATEGIES = ("Quantization", "Sparsity")
@@ -230,7 +250,15 @@ class CompressionList(ConsoleRecord):
 CREATE_COMPRESSION = _MODELS.action(
     "create_compression", "CreateModelCompTask", CreateCompression, str, repeatable=False
 )
-LIST_COMPRESSIONS = _MODELS.action("list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList)
-DESCRIBE_COMPRESSION = _MODELS.action("describe_compression", "DescribeModelCompTask", CompressionRef, Compression)
-CANCEL_COMPRESSION = _MODELS.action("cancel_compression", "CancelModelCompTask", CompressionRef, bool)
-DELETE_COMPRESSION = _MODELS.action("delete_compression", "DeleteModelCompTask", CompressionRef, bool)
+LIST_COMPRESSIONS = _MODELS.action(
+    "list_compressions", "DescribeModelCompTasks", ListCompressions, CompressionList
+)
+DESCRIBE_COMPRESSION = _MODELS.action(
+    "describe_compression", "DescribeModelCompTask", CompressionRef, Compression
+)
+CANCEL_COMPRESSION = _MODELS.action(
+    "cancel_compression", "CancelModelCompTask", CompressionRef, bool
+)
+DELETE_COMPRESSION = _MODELS.action(
+    "delete_compression", "DeleteModelCompTask", CompressionRef, bool
+)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from .prices import ModelPrices, parse_steps
 
@@ -18,12 +18,13 @@ FIELDS = ("input", "output", "cached", "batch", "image")
 
 
 def own_prices(path: str) -> Mapping[str, ModelPrices]:
-    """Return the prices of the setting `prices` by model in lower case; a file is read again when it changed.
+    """Return the prices of the setting `prices` by model in lower case; a file is read again when
+    it changed.
 
     Args:
-        path: of a CSV file with the columns model, input, output, cached, batch, image (only model is needed), or of a
-            JSON file `{"MODEL": {"input": 0.001, "output": "<=32k:0.004|<=128k:0.006"}}`, or that JSON itself. batch is
-            a share, 0.4 for 40 %.
+        path: of a CSV file with the columns model, input, output, cached, batch, image (only model
+            is needed), or of a JSON file `{"MODEL": {"input": 0.001, "output":
+            "<=32k:0.004|<=128k:0.006"}}`, or that JSON itself. batch is a share, 0.4 for 40 %.
 
     Raises:
         InvalidArgumentError: names file, model and field, and what is allowed.
@@ -35,7 +36,11 @@ def own_prices(path: str) -> Mapping[str, ModelPrices]:
         return _read_file(file, file.stat().st_mtime_ns)
     except OSError as error:
         raise InvalidArgumentError(
-            tr("QIANFAN_PRICES={path}: the file cannot be read: {reason}", path=path, reason=error.strerror or error)
+            tr(
+                "QIANFAN_PRICES={path}: the file cannot be read: {reason}",
+                path=path,
+                reason=error.strerror or error,
+            )
         ) from None
 
 
@@ -56,7 +61,9 @@ def _parse_prices(name: str, text: str) -> Mapping[str, ModelPrices]:
     except ValueError as error:
         raise InvalidArgumentError(tr("{name}: {error}", name=name, error=error)) from None
     return {
-        model.strip().lower(): _parse_model_prices(tr("{name}, model {model!r}", name=name, model=model), row)
+        model.strip().lower(): _parse_model_prices(
+            tr("{name}, model {model!r}", name=name, model=model), row
+        )
         for model, row in rows.items()
     }
 
@@ -68,14 +75,25 @@ def _json_rows(text: str) -> dict[str, Mapping[str, Any]]:
         for model, row in rows.items()
         if not isinstance(row, dict)
     ]:
-        raise ValueError(tr("{wrong}: must be an object with {fields}", wrong=wrong[0], fields=tr(", ").join(FIELDS)))
+        raise ValueError(
+            tr(
+                "{wrong}: must be an object with {fields}",
+                wrong=wrong[0],
+                fields=tr(", ").join(FIELDS),
+            )
+        )
     return dict(rows)
 
 
 def _csv_rows(text: str) -> dict[str, Mapping[str, Any]]:
     reader = csv.DictReader(text.splitlines(), restkey="")
     if "model" not in (reader.fieldnames or ()):
-        raise ValueError(tr("the first line must name the columns: model, {fields}", fields=tr(", ").join(FIELDS)))
+        raise ValueError(
+            tr(
+                "the first line must name the columns: model, {fields}",
+                fields=tr(", ").join(FIELDS),
+            )
+        )
     return {row.pop("model"): row for row in reader}
 
 
@@ -101,7 +119,12 @@ def _parse_model_prices(where: str, row: Mapping[str, Any]) -> ModelPrices:
         text = values.get(key, "")
         if text and not re.fullmatch(r"\d+(\.\d+)?", text):
             raise InvalidArgumentError(
-                tr("{where}: {key}={text}: must be a number of 0 or more", where=where, key=key, text=text)
+                tr(
+                    "{where}: {key}={text}: must be a number of 0 or more",
+                    where=where,
+                    key=key,
+                    text=text,
+                )
             )
         numbers[key] = float(text) if text else None
     try:

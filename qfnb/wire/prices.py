@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .._language import tr, tr_noop
+from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 
 BATCH_SHARE = 0.4
-"""What a batch pays of the usual price, where the price page has a batch column (page of 2026-09-22)."""
+"""What a batch pays of the usual price, where the price page has a batch column (page of
+2026-09-22).
+"""
 
 CHINA_OFFSET_S = 8 * 3600
 """China has one time zone and no summer time."""
@@ -38,7 +40,8 @@ class PriceRange:
         return PriceRange(self.low * factor, self.high * factor)
 
     def __str__(self) -> str:
-        low, high = f"{self.low:.4g}", f"{self.high:.4g}"
+        low = f"{self.low:.4g}"
+        high = f"{self.high:.4g}"
         return high if low == high else f"{low}–{high}"
 
 
@@ -82,9 +85,11 @@ class ModelPrices:
     """The prices of one model.
 
     Attributes:
-        input, output, cached: of tokens of the prompt, of the reply with its thinking, and of the part of the
+        input, output, cached: of tokens of the prompt, of the reply with its thinking, and of the
+        part of the
             prompt that the platform had cached; empty where not known.
-        batch_share: what a batch pays of them, 1 where there is no batch price, None where that is not known.
+        batch_share: what a batch pays of them, 1 where there is no batch price, None where that is
+            not known.
         image: CNY for one picture.
     """
 
@@ -106,13 +111,15 @@ def token_cost(
 ) -> PriceRange | None:
     """Return what one request costs, None where a price that it needs is not known.
 
-    The upper end is never too low. Hours whose price is not listed count from the share that the model's listed hours
-    differ by, up to the listed price; cached tokens without a price of their own as the others; a batch of a model
-    of which no batch price is known from 40 % to the full price.
+    The upper end is never too low. Hours whose price is not listed count from the share that the
+    model's listed hours differ by, up to the listed price; cached tokens without a price of their
+    own as the others; a batch of a model of which no batch price is known from 40 % to the full
+    price.
 
     Args:
         prices: of the model; None if not known.
-        prompt_tokens: of the whole input, which decides the tier; an input above the last tier pays the last.
+        prompt_tokens: of the whole input, which decides the tier; an input above the last tier pays
+            the last.
         completion_tokens: of the reply, its thinking included.
         cached_tokens: how many of `prompt_tokens` were cached.
         hour: in China, 0 to 23; None where it is open.
@@ -133,7 +140,10 @@ def token_cost(
         )
     if hour is not None and not 0 <= hour <= 23:
         raise InvalidArgumentError(
-            tr("hour={hour}: must be an hour in China from 0 to 23, or None if it is not known", hour=hour)
+            tr(
+                "hour={hour}: must be an hour in China from 0 to 23, or None if it is not known",
+                hour=hour,
+            )
         )
     if prices is None or not prices.input or (completion_tokens and not prices.output):
         return None
@@ -147,11 +157,14 @@ def token_cost(
     for steps, count in counts:
         if count:
             step_low, step_high = _price_at(prices, steps, prompt_tokens, hour)
-            low, high = low + step_low * count / 1000, high + step_high * count / 1000
+            low = low + step_low * count / 1000
+            high = high + step_high * count / 1000
     if not is_batch:
         return PriceRange(low, high)
     share = prices.batch_share
-    return PriceRange(low * (BATCH_SHARE if share is None else share), high * (1 if share is None else share))
+    return PriceRange(
+        low * (BATCH_SHARE if share is None else share), high * (1 if share is None else share)
+    )
 
 
 def china_hour(timestamp: float | None = None) -> int:
@@ -162,12 +175,16 @@ def china_hour(timestamp: float | None = None) -> int:
 def _price_at(
     table: ModelPrices, steps: tuple[PriceStep, ...], prompt_tokens: int, hour: int | None
 ) -> tuple[float, float]:
-    """Return both ends of the price per 1,000 tokens of one column, for a length of input and an hour."""
+    """Return both ends of the price per 1,000 tokens of one column, for a length of input and an
+    hour.
+    """
     first = steps[0]
     if len(steps) == 1 and first.max_input is None and first.hours is None:  # of most models
         return first.price, first.price
     bounds = [step.max_input for step in steps if step.max_input is not None]
-    tier = min((bound for bound in bounds if bound >= prompt_tokens), default=max(bounds, default=None))
+    tier = min(
+        (bound for bound in bounds if bound >= prompt_tokens), default=max(bounds, default=None)
+    )
     steps = tuple(step for step in steps if step.max_input in {tier, None})
     prices = [step.price for step in steps if hour is None or step.covers(hour)]
     if prices and (hour is not None or _covers_day(steps)):
@@ -177,7 +194,9 @@ def _price_at(
 
 
 def _hourly_share(prices: ModelPrices) -> float:
-    """Return the lowest price of an hour as a share of the highest, of the columns that list all hours."""
+    """Return the lowest price of an hour as a share of the highest, of the columns that list all
+    hours.
+    """
     columns = [
         [step.price for step in steps]
         for steps in (prices.input, prices.output, prices.cached)
@@ -201,12 +220,21 @@ def _show_condition(step: PriceStep) -> str:
     if step.max_input is None:
         return ""
     thousands, remainder = divmod(step.max_input, 1024)
-    return f"≤{thousands}k " if not remainder else f"<{thousands + 1}k " if remainder == 1023 else f"≤{step.max_input} "
+    return (
+        f"≤{thousands}k "
+        if not remainder
+        else f"<{thousands + 1}k "
+        if remainder == 1023
+        else f"≤{step.max_input} "
+    )
 
 
-_STEP = re.compile(r"(?:(?P<sign><=|<)(?P<tier>\d+)k:|(?P<start>\d\d)-(?P<end>\d\d)h:)?(?P<price>\d+(?:\.\d+)?)")
+_STEP = re.compile(
+    r"(?:(?P<sign><=|<)(?P<tier>\d+)k:|(?P<start>\d\d)-(?P<end>\d\d)h:)?(?P<price>\d+(?:\.\d+)?)"
+)
 PRICE_FORMS = tr_noop(
-    "a number of CNY per 1,000 tokens, tiers such as <=32k:0.004|<=128k:0.006, or hours 08-22h:0.008|22-08h:0.004"
+    "a number of CNY per 1,000 tokens, tiers such as <=32k:0.004|<=128k:0.006, or hours "
+    "08-22h:0.008|22-08h:0.004"
 )
 
 

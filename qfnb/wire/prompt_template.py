@@ -4,22 +4,24 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .._language import tr
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 
-IDENTIFIERS = ("{}", "{{}}", "[]", "[[]]", "()", "(())")  # the pairs of brackets that can mark a variable
+# the pairs of brackets that can mark a variable
+IDENTIFIERS = ("{}", "{{}}", "[]", "[[]]", "()", "(())")
 _VARIABLE_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{1,29}")
 
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """A prompt with variables: `PromptTemplate("Write a poem about {theme}").render(theme="autumn")`.
+    """A prompt with variables: `PromptTemplate("Write a poem about
+    {theme}").render(theme="autumn")`.
 
     Args:
         template: the text.
         identifier: the pair that marks a variable, one of `IDENTIFIERS`.
-        variables: their names; default: those found in the text. If they are named, all other text is left alone,
-            such as JSON in braces.
+        variables: their names; default: those found in the text. If they are named, all other text
+            is left alone, such as JSON in braces.
 
     Raises:
         InvalidArgumentError: the pair is unknown, or a name is not 2 to 30 letters, digits and _.
@@ -49,7 +51,9 @@ class PromptTemplate:
             InvalidArgumentError: names the variables that have no value.
         """
         if missing := [name for name in self.names if name not in values]:
-            raise InvalidArgumentError(tr("the template needs a value for {missing}", missing=tr(", ").join(missing)))
+            raise InvalidArgumentError(
+                tr("the template needs a value for {missing}", missing=tr(", ").join(missing))
+            )
         return self.fill(values)
 
     def fill(self, values: Mapping[str, object]) -> str:
@@ -87,7 +91,10 @@ def validate_names(names: Iterable[str]) -> None:
     for name in names:
         if not _VARIABLE_NAME.fullmatch(name):
             raise InvalidArgumentError(
-                tr("variable {name!r}: must be 2 to 30 letters, digits and _, not a digit first", name=name)
+                tr(
+                    "variable {name!r}: must be 2 to 30 letters, digits and _, not a digit first",
+                    name=name,
+                )
             )
 
 

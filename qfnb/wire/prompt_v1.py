@@ -1,4 +1,6 @@
-"""Prompt templates and labels, optimization and scoring of prompts (console v1, `/wenxinworkshop/prompt`)."""
+"""Prompt templates and labels, optimization and scoring of prompts (console v1,
+`/wenxinworkshop/prompt`).
+"""
 
 from typing import Any
 
@@ -7,10 +9,16 @@ from pydantic import Field
 from .base import ConsoleRecord, CountedPage, OffsetRequest
 from .endpoints import EndpointGroup
 
-TEXT, IMAGE = 1, 2  # values of sceneType
-PRESET, CUSTOM = 1, 2  # values of type
-RUNNING, DONE, FAILED = 1, 2, 3  # values of processStatus
-SEMANTIC, REGEX, EXACT = 1, 2, 3  # values of a score's type
+TEXT = 1  # values of sceneType
+IMAGE = 2
+PRESET = 1  # values of type
+CUSTOM = 2
+RUNNING = 1  # values of processStatus
+DONE = 2
+FAILED = 3
+SEMANTIC = 1  # values of a score's type
+REGEX = 2
+EXACT = 3
 
 
 class CreateTemplate(ConsoleRecord):
@@ -157,7 +165,9 @@ UPDATE = _PROMPTS.route("update", "template/update", UpdateTemplate, TemplateKey
 DELETE = _PROMPTS.route("delete", "template/delete", TemplateRef, bool)
 LIST = _PROMPTS.route("list", "template/list", ListTemplates, CountedPage[Template])
 LABELS = _PROMPTS.route("labels", "label/list", OffsetRequest, CountedPage[Label])
-OPTIMIZE = _PROMPTS.route("optimize", "singleOptimize/create", Optimize, OptimizeRef, repeatable=False)
+OPTIMIZE = _PROMPTS.route(
+    "optimize", "singleOptimize/create", Optimize, OptimizeRef, repeatable=False
+)
 OPTIMIZED = _PROMPTS.route("optimized", "singleOptimize/info", OptimizeRef, Optimized)
 PREDICT = _PROMPTS.route("predict", "evaluate/predict", Predict, Scores)
 SUMMARY = _PROMPTS.route("summary", "evaluate/summary", Summarize, Summaries)

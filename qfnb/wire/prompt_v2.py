@@ -5,12 +5,16 @@ from typing import Any
 from .base import ConsoleRecord, MarkedPage, PageRequest
 from .endpoints import EndpointGroup
 
-TEXT, IMAGE = "TextToText", "TextToImage"  # values of sceneType
-PRESET, CUSTOM = "System", "Custom"  # values of type
+TEXT = "TextToText"  # values of sceneType
+IMAGE = "TextToImage"
+PRESET = "System"  # values of type
+CUSTOM = "Custom"
 
 
 class CreateTemplate(ConsoleRecord):
-    """A new template; `template_variables` are names, comma-separated, `labels` are ids `pl-...`."""
+    """A new template; `template_variables` are names, comma-separated, `labels` are ids
+    `pl-...`.
+    """
 
     template_name: str
     template_content: str
@@ -92,11 +96,15 @@ class Label(ConsoleRecord):
 _TEMPLATES = EndpointGroup("prompt.v2", "/v2/promptTemplates")
 _LABELS = EndpointGroup("prompt.v2", "/v2/promptLabels")
 
-CREATE = _TEMPLATES.action("create", "CreatePromptTemplate", CreateTemplate, TemplateKey, repeatable=False)
+CREATE = _TEMPLATES.action(
+    "create", "CreatePromptTemplate", CreateTemplate, TemplateKey, repeatable=False
+)
 INFO = _TEMPLATES.action("info", "DescribePromptTemplate", TemplateRef, Template)
 UPDATE = _TEMPLATES.action("update", "ModifyPromptTemplate", ModifyTemplate, TemplateKey)
 DELETE = _TEMPLATES.action("delete", "DeletePromptTemplate", TemplateRef, bool)
 LIST = _TEMPLATES.action("list", "DescribePromptTemplates", FindTemplates, MarkedPage[Template])
-CREATE_LABELS = _LABELS.action("create_labels", "CreatePromptLabel", CreateLabels, MarkedPage[Label], repeatable=False)
+CREATE_LABELS = _LABELS.action(
+    "create_labels", "CreatePromptLabel", CreateLabels, MarkedPage[Label], repeatable=False
+)
 LABELS = _LABELS.action("labels", "DescribePromptLabels", PageRequest, MarkedPage[Label])
 DELETE_LABEL = _LABELS.action("delete_label", "DeletePromptLabel", LabelRef, bool)

@@ -1,4 +1,5 @@
-"""What a reply must have to be an answer: a response without it is an error, and never an empty answer.
+"""What a reply must have to be an answer: a response without it is an error, and never an empty
+answer.
 
 Only what is read is looked at. Optional fields may be null, and unknown ones may be anything.
 """
@@ -9,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from .._language import tr
-from .._text import describe_problem
+from ..base.language import tr
+from ..base.text import describe_problem
 
 
 class _Function(BaseModel):
@@ -94,11 +95,15 @@ class _Response(BaseModel):
 
 
 _CHOICE_FIELDS = frozenset(["message", "delta", "text", "finish_reason"])
-_MESSAGE_FIELDS = frozenset(["content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal"])
+_MESSAGE_FIELDS = frozenset(
+    ["content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal"]
+)
 
 
 def _first_problem(model: type[BaseModel], body: Mapping[str, Any]) -> str:
-    """Return the first field that is not as the type says, and what is wrong with it, "" for none."""
+    """Return the first field that is not as the type says, and what is wrong with it, "" for
+    none.
+    """
     try:
         model.model_validate(body)
     except ValidationError as error:
@@ -109,7 +114,9 @@ def _first_problem(model: type[BaseModel], body: Mapping[str, Any]) -> str:
 
 
 find_event_defect = partial(_first_problem, _Chat)
-"""Returns what is wrong with one event of a chat's stream, "" for nothing; the others are of whole replies."""
+"""Returns what is wrong with one event of a chat's stream, "" for nothing; the others are of whole
+replies.
+"""
 
 find_vector_defect = partial(_first_problem, _Vectors)
 find_score_defect = partial(_first_problem, _Scores)
@@ -119,7 +126,9 @@ _find_output_defect = partial(_first_problem, _Response)
 
 
 def has_answer(body: Mapping[str, Any]) -> bool:
-    """Return whether an event of a chat's stream is a part of an answer, and not usage or a mark only."""
+    """Return whether an event of a chat's stream is a part of an answer, and not usage or a mark
+    only.
+    """
     if body.get("function_call") or body.get("result") is not None:
         return True
     return any(_CHOICE_FIELDS & choice.keys() for choice in body.get("choices") or ())
@@ -134,8 +143,11 @@ def find_chat_defect(body: Mapping[str, Any]) -> str:
     if not body.get("choices") or body.get("result") is not None:
         return ""
     choice = body["choices"][0]
-    is_text = choice.get("text") is not None or bool(_MESSAGE_FIELDS & (choice.get("message") or {}).keys())
-    is_withheld = choice.get("finish_reason") not in (None, "stop")  # content_filter: there is nothing to show
+    is_text = choice.get("text") is not None or bool(
+        _MESSAGE_FIELDS & (choice.get("message") or {}).keys()
+    )
+    # content_filter: there is nothing to show
+    is_withheld = choice.get("finish_reason") not in (None, "stop")
     return "" if is_text or is_withheld else tr("choices.0: there is no message with a content")
 
 
@@ -143,10 +155,20 @@ def find_picture_defect(body: Mapping[str, Any]) -> str:
     """Return what is wrong with the reply of a model that draws."""
     if defect := _find_file_defect(body):
         return defect
-    indexes = [index for index, row in enumerate(body["data"]) if not any(map(row.get, _Picture.model_fields))]
-    return tr("data.{index}: there is neither a file nor an address", index=indexes[0]) if indexes else ""
+    indexes = [
+        index
+        for index, row in enumerate(body["data"])
+        if not any(map(row.get, _Picture.model_fields))
+    ]
+    return (
+        tr("data.{index}: there is neither a file nor an address", index=indexes[0])
+        if indexes
+        else ""
+    )
 
 
 def find_response_defect(body: Mapping[str, Any]) -> str:
-    """Return what is wrong with an object of the Responses API; one that is not complete may have no output."""
+    """Return what is wrong with an object of the Responses API; one that is not complete may have
+    no output.
+    """
     return _find_output_defect(body) if body.get("status") in (None, "completed") else ""

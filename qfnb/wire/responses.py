@@ -1,7 +1,7 @@
 """Responses (`/v2/responses`): one call for text, tools and a conversation that the platform keeps.
 
-The object and the paths are on the API pages; the events are those of OpenAI, for no page lists them
-(platform-2026, section 3).
+The object and the paths are on the API pages; the events are those of OpenAI, for no page lists
+them (platform-2026, section 3).
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,9 @@ class ListInputItems(ResponseRef):
 
 
 class ContentPart(Record):
-    """A part of a message: of the model `output_text`, of the user `input_text` or `input_image`."""
+    """A part of a message: of the model `output_text`, of the user `input_text` or
+    `input_image`.
+    """
 
     type: str = ""
     text: str = ""
@@ -62,7 +64,9 @@ class ContentPart(Record):
 
 
 class ResponseItem(Record):
-    """One item of input or output: a message, a function_call, its output, or reasoning, by `type`."""
+    """One item of input or output: a message, a function_call, its output, or reasoning, by
+    `type`.
+    """
 
     type: str = ""
     id: str | None = None
@@ -119,7 +123,9 @@ class InputItemList(Record):
 
 
 class ResponseEvent(Record):
-    """One event of a stream; an event of an unknown type is of this class, with its fields as received."""
+    """One event of a stream; an event of an unknown type is of this class, with its fields as
+    received.
+    """
 
     type: str = ""
     sequence_number: int | None = None
@@ -148,7 +154,9 @@ class ResponseCompleted(ResponseChanged):
 
 
 class ResponseIncomplete(ResponseChanged):
-    """The last event of a response that was cut off; `response.incomplete_details` has the reason."""
+    """The last event of a response that was cut off; `response.incomplete_details` has the
+    reason.
+    """
 
 
 class ResponseFailed(ResponseChanged):
@@ -252,11 +260,15 @@ EVENTS: Final[dict[str, type[ResponseEvent]]] = {
 }
 """The class of each type of event."""
 
-FINAL_EVENTS: Final = frozenset(["response.completed", "response.incomplete", "response.failed", "response.cancelled"])
+FINAL_EVENTS: Final = frozenset(
+    ["response.completed", "response.incomplete", "response.failed", "response.cancelled"]
+)
 
 
 def parse_event(body: Mapping[str, Any]) -> ResponseEvent:
-    """Return an event as its class; as a plain `ResponseEvent` if its type is unknown or its fields are others."""
+    """Return an event as its class; as a plain `ResponseEvent` if its type is unknown or its fields
+    are others.
+    """
     fields = {name: value for name, value in body.items() if name != "_event"}
     fields["type"] = event_type(body)
     try:
@@ -277,9 +289,21 @@ def has_responses(model: str) -> bool:
 
 
 CREATE = Endpoint("responses.create", "/v2/responses", CreateResponse, ResponseObject, plane="v2")
-INFO = Endpoint("responses.info", "/v2/responses/{response_id}", ResponseRef, ResponseObject, plane="v2", method="GET")
+INFO = Endpoint(
+    "responses.info",
+    "/v2/responses/{response_id}",
+    ResponseRef,
+    ResponseObject,
+    plane="v2",
+    method="GET",
+)
 DELETE = Endpoint(
-    "responses.delete", "/v2/responses/{response_id}", ResponseRef, ResponseDeleted, plane="v2", method="DELETE"
+    "responses.delete",
+    "/v2/responses/{response_id}",
+    ResponseRef,
+    ResponseDeleted,
+    plane="v2",
+    method="DELETE",
 )
 INPUT_ITEMS = Endpoint(
     "responses.input_items",

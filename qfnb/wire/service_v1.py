@@ -6,10 +6,15 @@ from ..credentials import Secret
 from .base import ConsoleRecord, EmptyBody
 from .endpoints import EndpointGroup
 
-NEW, DEPLOYING, DONE, FAILED, STOPPED = "New", "Deploying", "Done", "Failed", "Stopped"
+NEW = "New"
+DEPLOYING = "Deploying"
+DONE = "Done"
+FAILED = "Failed"
+STOPPED = "Stopped"
 """Values of serviceStatus; New waits for payment and resources."""
 
-PUBLIC, PRIVATE = 1, 2  # values of poolType; the first releases of the official SDK had them swapped
+PUBLIC = 1  # values of poolType; the first releases of the official SDK had them swapped
+PRIVATE = 2
 TYPES = ("chat", "completions", "embeddings", "text2image", "image2text")  # values of apiType
 
 

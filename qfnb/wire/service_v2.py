@@ -7,7 +7,11 @@ from pydantic import model_validator
 from .base import ConsoleRecord, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
-NEW, DEPLOYING, SERVING, FAILED, STOPPED = "New", "Deploying", "Serving", "Failed", "Stopped"  # values of runStatus
+NEW = "New"  # values of runStatus
+DEPLOYING = "Deploying"
+SERVING = "Serving"
+FAILED = "Failed"
+STOPPED = "Stopped"
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # the format of times, in UTC
 
 
@@ -79,7 +83,9 @@ class ServiceDetail(ConsoleRecord):
     @model_validator(mode="before")
     @classmethod
     def _by_older_names(cls, value: Any) -> Any:
-        """Read modelSetId and modelId (documentation, 2025) as modelId and modelVersionId (official SDK)."""
+        """Read modelSetId and modelId (documentation, 2025) as modelId and modelVersionId (official
+        SDK).
+        """
         if not isinstance(value, dict) or "modelSetId" not in value or "modelVersionId" in value:
             return value
         return {**value, "modelId": value["modelSetId"], "modelVersionId": value.get("modelId", "")}
@@ -92,7 +98,9 @@ class ServiceDetail(ConsoleRecord):
 
     @property
     def is_v1(self) -> bool:
-        """Whether it is of the v1 kind, which ended on 2026-08-31; one of the v2 kind has no address under /rpc/2.0."""
+        """Whether it is of the v1 kind, which ended on 2026-08-31; one of the v2 kind has no
+        address under /rpc/2.0.
+        """
         version = (self.model_extra or {}).get("apiVersion")
         return version == "v1" if version else "/rpc/2.0/" in self.url
 
@@ -189,7 +197,9 @@ class Presets(ConsoleRecord):
 
 _SERVICES = EndpointGroup("service.v2", "/v2/service")
 
-CREATE = _SERVICES.action("create", "CreateService", CreateService, ServiceCreated, repeatable=False)
+CREATE = _SERVICES.action(
+    "create", "CreateService", CreateService, ServiceCreated, repeatable=False
+)
 FIND = _SERVICES.action("list", "DescribeServices", FindServices, ServicePage)
 DESCRIBE = _SERVICES.action("describe", "DescribeService", ServiceRef, ServiceDetail)
 METRIC = _SERVICES.action("metric", "DescribeServiceMetric", MetricQuery, Metrics)

@@ -1,7 +1,8 @@
 """The IAM signature `bce-auth-v1`: what the client computes and the sandbox verifies.
 
-Pure functions over strings. The body is not signed. Source: the platform's authentication page; the rules
-that matter are the canonical request's four lines and that the signing key is used as its hex text.
+Pure functions over strings. The body is not signed. Source: the platform's authentication page; the
+rules that matter are the canonical request's four lines and that the signing key is used as its hex
+text.
 """
 
 import hashlib
@@ -21,9 +22,13 @@ def format_timestamp(unix_time: float) -> str:
 def build_canonical_request(
     method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
 ) -> str:
-    """Return the text that is signed, with exactly these headers; the path is URL-quoted, the query is not."""
+    """Return the text that is signed, with exactly these headers; the path is URL-quoted, the query
+    is not.
+    """
     pairs = sorted(f"{_encode(k)}={_encode(v)}" for k, v in query if k.lower() != "authorization")
-    lines = sorted(f"{_encode(k.lower())}:{_encode(v.strip())}" for k, v in headers.items() if v.strip())
+    lines = sorted(
+        f"{_encode(k.lower())}:{_encode(v.strip())}" for k, v in headers.items() if v.strip()
+    )
     return "\n".join([method.upper(), path, "&".join(pairs), "\n".join(lines)])
 
 
@@ -38,10 +43,14 @@ def build_authorization(
     date: str,
     expires: int = 300,
 ) -> str:
-    """Return the Authorization header of a request, valid for `expires` seconds from `date` (`format_timestamp`)."""
+    """Return the Authorization header of a request, valid for `expires` seconds from `date`
+    (`format_timestamp`).
+    """
     prefix = f"bce-auth-v1/{access_key}/{date}/{expires}"
     header_names = ";".join(sorted(name.lower() for name in headers))
-    digest = _compute_signature(secret_key, prefix, build_canonical_request(method, path, query, headers))
+    digest = _compute_signature(
+        secret_key, prefix, build_canonical_request(method, path, query, headers)
+    )
     return f"{prefix}/{header_names}/{digest}"
 
 
@@ -52,7 +61,8 @@ class SignatureHeader:
     access_key: str
     date: str  # as `format_timestamp` writes it
     expires: int  # seconds for which the signature is valid
-    signed_names: tuple[str, ...]  # lower-case names of the signed headers; empty means the default ones
+    # lower-case names of the signed headers; empty means the default ones
+    signed_names: tuple[str, ...]
     signature: str  # 64 hexadecimal digits
 
     @classmethod
@@ -65,18 +75,28 @@ class SignatureHeader:
         return cls(parts[1], parts[2], int(parts[3]), signed_names, parts[5])
 
     def verify(
-        self, secret_key: str, *, method: str, path: str, query: Iterable[tuple[str, str]], headers: Mapping[str, str]
+        self,
+        secret_key: str,
+        *,
+        method: str,
+        path: str,
+        query: Iterable[tuple[str, str]],
+        headers: Mapping[str, str],
     ) -> bool:
         """Return whether the secret has signed this request."""
         signed_headers = {name: headers[name] for name in self._select_headers(headers)}
         prefix = f"bce-auth-v1/{self.access_key}/{self.date}/{self.expires}"
-        expected = _compute_signature(secret_key, prefix, build_canonical_request(method, path, query, signed_headers))
+        expected = _compute_signature(
+            secret_key, prefix, build_canonical_request(method, path, query, signed_headers)
+        )
         return hmac.compare_digest(expected, self.signature)
 
     def is_expired(self, now: float) -> bool:
         """Return whether the signature is no longer (or not yet) valid at a Unix time."""
         try:
-            signed_at = datetime.strptime(self.date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+            signed_at = (
+                datetime.strptime(self.date, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+            )
         except ValueError:
             return True
         return not signed_at - self.expires <= now <= signed_at + self.expires

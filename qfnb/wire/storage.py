@@ -1,6 +1,6 @@
 """Object storage (BOS): URIs, lists of objects, and multipart uploads."""
 
-from .._language import tr
+from ..base.language import tr
 from .base import ConsoleRecord
 
 MAX_KEYS = 1000  # limit of the keys on one page of a list
@@ -71,7 +71,9 @@ def parse_uri(uri: str) -> tuple[str, str]:
     scheme, _, path = uri.partition(":")
     bucket, _, key = path.strip().lstrip("/").partition("/")
     if scheme != "bos" or not bucket:
-        raise ValueError(tr("{uri!r} is not a URI of object storage, which looks like bos:/bucket/path", uri=uri))
+        raise ValueError(
+            tr("{uri!r} is not a URI of object storage, which looks like bos:/bucket/path", uri=uri)
+        )
     return bucket, key
 
 

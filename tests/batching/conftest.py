@@ -1,4 +1,6 @@
-"""Fixtures of batch tests: counts of the requests to the sandbox, and faults that end with the test."""
+"""Fixtures of batch tests: counts of the requests to the sandbox, and faults that end with the
+test.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,9 @@ def test_every_row_is_asked_exactly_once(count_requests):
 
 
 @pytest.mark.parametrize("max_kept", [1, 70, 100, 1000])
-def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(count_requests, monkeypatch, max_kept):
+def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(
+    count_requests, monkeypatch, max_kept
+):
     monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", max_kept)
     monkeypatch.setattr("qfnb.batching.row_pages.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
@@ -62,7 +64,8 @@ def test_the_same_cell_again_asks_nothing(count_requests):
 
 def test_rows_are_iterated_over_in_a_coroutine_while_they_are_answered(hold):
     hold(2)
-    batch = qfnb.batch(rows(12, "异步 {}"), workers=1, name="async-rows")  # the first row is among those let go
+    # the first row is among those let go
+    batch = qfnb.batch(rows(12, "异步 {}"), workers=1, name="async-rows")
 
     async def collect():
         numbers = []
@@ -87,9 +90,15 @@ def test_a_frame_comes_back_with_its_index_and_its_columns(sandbox):
     assert list(frame_with_results.index) == ["a", "b"]
     assert list(frame_with_results["text"]) == [1, 2]
     assert all(frame_with_results["answer_text"].str.len() > 0)
-    assert {"finish_reason", "prompt_tokens", "cost", "seconds", "attempts", "error", "request_id"} <= set(
-        frame_with_results
-    )
+    assert {
+        "finish_reason",
+        "prompt_tokens",
+        "cost",
+        "seconds",
+        "attempts",
+        "error",
+        "request_id",
+    } <= set(frame_with_results)
 
 
 def test_an_iterator_is_read_while_it_is_asked(hold):
@@ -166,7 +175,9 @@ def test_an_edited_input_may_keep_what_still_fits(count_requests):
     assert count_requests()["came"] == 4
 
 
-def test_a_failed_row_is_an_error_in_its_place_and_asked_again_by_the_next_run(fault, count_requests):
+def test_a_failed_row_is_an_error_in_its_place_and_asked_again_by_the_next_run(
+    fault, count_requests
+):
     with qfnb.testing():
         fault("chat.v2", "status", status=400)
         first = qfnb.batch(rows(5), name="failed", workers=1, canary=0)
@@ -177,7 +188,9 @@ def test_a_failed_row_is_an_error_in_its_place_and_asked_again_by_the_next_run(f
 
 
 @pytest.mark.parametrize("kind", ["status", "reset"])
-def test_a_third_of_all_calls_may_fail_and_every_row_is_answered(repeat_fault, count_requests, kind):
+def test_a_third_of_all_calls_may_fail_and_every_row_is_answered(
+    repeat_fault, count_requests, kind
+):
     repeat_fault(kind, 0.3)
     with qfnb.testing():
         batch = qfnb.batch(rows(200, f"{kind} {{}}"), workers=16, name=f"faults-{kind}")
@@ -202,7 +215,9 @@ def test_a_host_that_cannot_be_reached_is_said_at_once_and_how_long_it_is_tried(
     qfnb.get_config().base_url = "http://127.0.0.1:9"
     batch = qfnb.batch(rows(30, "断网 {}"), model="ernie-5.1", name="no-network", retry_count=1)
     until(lambda: batch.progress.state == "waiting")
-    assert re.search(r"cannot be reached.*; tried again until \d\d:\d\d:\d\d", batch.progress.reason)
+    assert re.search(
+        r"cannot be reached.*; tried again until \d\d:\d\d:\d\d", batch.progress.reason
+    )
     batch.cancel()
     assert wait_for_progress(batch).finished_rows < 20
 
@@ -248,7 +263,9 @@ def test_a_wrong_key_stops_the_batch_and_a_right_one_goes_on(sandbox, count_requ
 def test_model_persona_and_options_go_with_every_row(scripted):
     reply = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}]}
     server = scripted([http_answer(json.dumps(reply).encode())])
-    qfnb.batch(["甲", "乙"], "{prompt}？", model="my-own", system="诗人", temperature=0.5, name="body").wait()
+    qfnb.batch(
+        ["甲", "乙"], "{prompt}？", model="my-own", system="诗人", temperature=0.5, name="body"
+    ).wait()
     bodies = [json.loads(request.split(b"\r\n\r\n", 1)[1]) for request in server.requests]
     assert [(body["model"], body["temperature"]) for body in bodies] == [("my-own", 0.5)] * 2
     assert {body["messages"][0]["content"] for body in bodies} == {"诗人"}
@@ -257,7 +274,11 @@ def test_model_persona_and_options_go_with_every_row(scripted):
 
 def test_a_budget_stops_cleanly(scripted):
     usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
-    reply = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}], "usage": usage}
+    reply = {
+        "id": "1",
+        "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}],
+        "usage": usage,
+    }
     server = scripted([http_answer(json.dumps(reply).encode())])
     price = qfnb.estimate(["x"], model="deepseek-v4-pro").cost
     assert price
@@ -270,7 +291,11 @@ def test_a_budget_stops_cleanly(scripted):
 
 
 def answer_with_usage(**usage):
-    reply = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}], "usage": usage}
+    reply = {
+        "id": "1",
+        "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}],
+        "usage": usage,
+    }
     return [http_answer(json.dumps(reply).encode())]
 
 
@@ -279,12 +304,16 @@ def test_a_budget_is_rehearsed_on_the_sandbox_at_list_price(sandbox):
     plan = qfnb.estimate(questions, model="ernie-4.5-turbo-128k")
     assert plan.cost == pytest.approx(0.0966, rel=0.01)
     assert "free (≈ 0.0" in repr(plan)
-    batch = qfnb.batch(questions, model="ernie-4.5-turbo-128k", budget=0.002, workers=2, name="rehearsal")
+    batch = qfnb.batch(
+        questions, model="ernie-4.5-turbo-128k", budget=0.002, workers=2, name="rehearsal"
+    )
     progress = wait_for_progress(batch)
     assert 0.0015 < progress.cost <= 0.002
     assert "the budget of 0.002 CNY allows no more" in progress.reason
     assert "the sandbox bills nothing" in progress.reason
-    assert re.fullmatch(r"free \(¥0.00\d+ by list price\)", formats.cost(progress.cost_range, is_free=True))
+    assert re.fullmatch(
+        r"free \(¥0.00\d+ by list price\)", formats.cost(progress.cost_range, is_free=True)
+    )
 
 
 def test_a_budget_in_tokens_holds_for_a_model_without_a_price(scripted):
@@ -303,13 +332,17 @@ def test_answers_that_were_lost_on_the_way_count_in_the_budget(scripted):
     answer = answer_with_usage(prompt_tokens=60, completion_tokens=40, total_tokens=100)
     scripted(answer, *[[answer[0][:-5]]] * 4, answer)
     with qfnb.testing():
-        batch = qfnb.batch(rows(20), model="my-own", budget_tokens=1000, workers=1, name="lost", retry_count=5)
+        limits = {"budget_tokens": 1000, "workers": 1, "retry_count": 5}
+        batch = qfnb.batch(rows(20), model="my-own", name="lost", **limits)
         assert wait_for_progress(batch).ok == 6, "four of ten did not arrive"
     assert batch.spent()["tokens"] == 1000
 
 
 def test_cached_and_thinking_tokens_are_kept_where_the_platform_names_them(scripted):
-    details = {"prompt_tokens_details": {"cached_tokens": 6}, "completion_tokens_details": {"reasoning_tokens": 3}}
+    details = {
+        "prompt_tokens_details": {"cached_tokens": 6},
+        "completion_tokens_details": {"reasoning_tokens": 3},
+    }
     counts = {"prompt_tokens": 8, "completion_tokens": 5, "total_tokens": 13}
     scripted(answer_with_usage(**counts, **details), answer_with_usage(**counts))
     frame = qfnb.batch(["甲", "乙"], model="my-own", workers=1, name="details").to_frame()
@@ -405,8 +438,14 @@ def test_answers_of_the_sandbox_are_not_taken_for_the_platforms(sandbox):
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
 def test_results_are_written_to_a_file_at_the_end(sandbox, tmp_path, kind):
     out = tmp_path / f"answers.{kind}"
-    qfnb.batch([{"prompt": "你好", "n": 1}, {"prompt": "你是谁", "n": 2}], out=out, name=f"out-{kind}").wait()
-    read = {"jsonl": lambda path: pd.read_json(path, lines=True), "csv": pd.read_csv, "parquet": pd.read_parquet}
+    qfnb.batch(
+        [{"prompt": "你好", "n": 1}, {"prompt": "你是谁", "n": 2}], out=out, name=f"out-{kind}"
+    ).wait()
+    read = {
+        "jsonl": lambda path: pd.read_json(path, lines=True),
+        "csv": pd.read_csv,
+        "parquet": pd.read_parquet,
+    }
     results = read[kind](out)
     assert list(results["n"].astype(int)) == [1, 2]
     assert "本地沙盒" in results["text"][0]
@@ -447,7 +486,9 @@ def test_a_journal_is_private_and_can_be_deleted(sandbox):
 
 def test_the_journal_holds_no_key(sandbox):
     batch = qfnb.batch(
-        ["甲"], name="no-key", client=qfnb.ChatCompletion(api_key=sandbox.api_key, base_url=f"{sandbox.url}/v2")
+        ["甲"],
+        name="no-key",
+        client=qfnb.ChatCompletion(api_key=sandbox.api_key, base_url=f"{sandbox.url}/v2"),
     )
     batch.wait()
     content = journal_path("no-key").read_bytes()
@@ -458,7 +499,8 @@ def test_the_journal_holds_no_key(sandbox):
 def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, count_requests):
     control.post("/_sandbox/limits", json={"rpm": 240}).raise_for_status()
     try:
-        batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited", model="ernie-5.1")  # not asked before
+        # not asked before
+        batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited", model="ernie-5.1")
         until(lambda: batch.finished_count() >= 6)
         batch.cancel()
         batch.wait()
@@ -467,7 +509,9 @@ def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, co
         control.post("/_sandbox/limits", json={}).raise_for_status()
 
 
-def test_a_results_file_that_cannot_be_written_leaves_the_answers_and_the_journal(sandbox, tmp_path):
+def test_a_results_file_that_cannot_be_written_leaves_the_answers_and_the_journal(
+    sandbox, tmp_path
+):
     out = tmp_path / "folder" / "x.jsonl"
     out.parent.mkdir()
     batch = qfnb.batch(rows(30, "文件 {}"), name="no-file", out=out)
@@ -540,12 +584,17 @@ def test_wrong_rows_stay_failed_when_resumed_by_name(sandbox):
 
 
 def test_iteration_yields_what_is_final(control, sandbox):
-    control.post("/_sandbox/faults", json={"endpoint": "chat.v2", "fault": "status", "status": 400, "times": 5})
+    control.post(
+        "/_sandbox/faults",
+        json={"endpoint": "chat.v2", "fault": "status", "status": 400, "times": 5},
+    )
     qfnb.batch(rows(5, "终 {}"), name="final", canary=0).wait()
     assert all(row.ok for row in qfnb.batch(rows(5, "终 {}"), name="final"))
     control.post("/_sandbox/faults", json={"endpoint": "chat.v2", "fault": "status", "times": 9})
     with qfnb.testing(0.02):
-        assert all(row.ok for row in qfnb.batch(rows(5, "末 {}"), name="final-2", retry_count=1, canary=0))
+        assert all(
+            row.ok for row in qfnb.batch(rows(5, "末 {}"), name="final-2", retry_count=1, canary=0)
+        )
 
 
 def test_pause_cancel_and_resume_in_any_order(hold, sandbox):
@@ -617,7 +666,9 @@ def test_a_deleted_journal_stops_the_batch(hold, sandbox, monkeypatch):
 
 
 def test_a_resumed_batch_estimates_from_the_answers_that_it_has(sandbox):
-    ended = qfnb.batch([f"省 {number}" for number in range(100)], name="estimate-resumed", budget_tokens=1000)
+    ended = qfnb.batch(
+        [f"省 {number}" for number in range(100)], name="estimate-resumed", budget_tokens=1000
+    )
     ended.wait()
     resumed = qfnb.resume("estimate-resumed")
     mean = ended.progress.prompt_tokens / ended.progress.ok

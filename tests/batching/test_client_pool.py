@@ -47,18 +47,29 @@ def key_of(request):
 
 @pytest.fixture
 def serve(scripted):
-    """Start a server that answers each key as a test says: with bytes, with events and bytes, or well."""
+    """Start a server that answers each key as a test says: with bytes, with events and bytes, or
+    well.
+    """
 
     def start(**answers):
         return scripted(
-            lambda request: answer if isinstance(answer := answers.get(key_of(request), GOOD), list) else [answer]
+            lambda request: (
+                answer
+                if isinstance(answer := answers.get(key_of(request), GOOD), list)
+                else [answer]
+            )
         )
 
     return start
 
 
 def run(rows, name, clients, **options):
-    batch = qfnb.batch([f"{name} {number}" for number in range(rows)], name=f"pool-{name}", clients=clients, **options)
+    batch = qfnb.batch(
+        [f"{name} {number}" for number in range(rows)],
+        name=f"pool-{name}",
+        clients=clients,
+        **options,
+    )
     batch.wait()
     return batch
 
@@ -70,13 +81,19 @@ def rows_by_client(batch):
 def test_rows_in_flight_are_shared_evenly(serve):
     released = threading.Event()
     server = serve(A=[released, GOOD], B=[released, GOOD])
-    batch = qfnb.batch([f"even {n}" for n in range(12)], name="pool-even", clients=members(), workers=6, canary=0)
+    batch = qfnb.batch(
+        [f"even {n}" for n in range(12)], name="pool-even", clients=members(), workers=6, canary=0
+    )
     until(lambda: len(server.requests) == 6)
     assert Counter(map(key_of, server.requests)) == {"A": 3, "B": 3}
     assert list(batch.clients["in_flight"]) == [3, 3]
     released.set()
     batch.wait()
-    assert (batch.progress.ok, sum(rows_by_client(batch).values()), len(server.requests)) == (12, 12, 12)
+    assert (batch.progress.ok, sum(rows_by_client(batch).values()), len(server.requests)) == (
+        12,
+        12,
+        12,
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +101,10 @@ def test_rows_in_flight_are_shared_evenly(serve):
     [
         (WRONG_KEY, "AuthError: [invalid_iam_token]"),
         (refusal(17), "NotActivatedError: [17]"),
-        (refusal("QUOTA_USER_DAILY_REQUEST", "429 Too Many Requests"), "RateLimitError: [QUOTA_USER_DAILY_REQUEST]"),
+        (
+            refusal("QUOTA_USER_DAILY_REQUEST", "429 Too Many Requests"),
+            "RateLimitError: [QUOTA_USER_DAILY_REQUEST]",
+        ),
         (refusal("invalid_model", "404 Not Found"), "APIError: [invalid_model]"),
     ],
 )
@@ -117,12 +137,19 @@ def test_the_last_member_out_stops_the_batch_and_resuming_asks_all_again(serve):
     batch = run(30, "last", members(), workers=1, canary=0)
     assert (batch.progress.state, batch.progress.ok) == ("stopped", 0)
     assert "AuthError: [invalid_iam_token]" in batch.progress.reason
-    assert [remark.rpartition("· ")[2] for remark in batch.progress.remarks] == ["1 client remains", "0 clients remain"]
+    assert [remark.rpartition("· ")[2] for remark in batch.progress.remarks] == [
+        "1 client remains",
+        "0 clients remain",
+    ]
     assert len(server.requests) == 2
     server.answers = [[GOOD]]
     batch.resume()
     batch.wait()
-    assert (batch.progress.ok, batch.progress.remarks, set(batch.clients["state"])) == (30, (), {"ready"})
+    assert (batch.progress.ok, batch.progress.remarks, set(batch.clients["state"])) == (
+        30,
+        (),
+        {"ready"},
+    )
 
 
 def test_the_rows_of_an_overloaded_member_are_tried_at_another(serve):
@@ -140,44 +167,69 @@ def test_another_key_goes_on_where_the_first_one_ended_and_nothing_is_sent_twice
     server = serve(B=WRONG_KEY)
     assert run(8, "goes-on", members("A")).progress.ok == 8
     batch = qfnb.batch(
-        [f"goes-on {n}" for n in range(10)], name="pool-goes-on", clients=members("CB"), allow_changed_input=True
+        [f"goes-on {n}" for n in range(10)],
+        name="pool-goes-on",
+        clients=members("CB"),
+        allow_changed_input=True,
     )
     batch.wait()
     counts = Counter(map(key_of, server.requests))
     assert (batch.progress.ok, counts["A"], counts["C"]) == (10, 8, 2)
     assert qfnb.resume("pool-goes-on", clients=members("B")).wait() is None
-    assert qfnb.batch([f"goes-on {n}" for n in range(10)], name="pool-goes-on").progress.cached == 10
+    assert (
+        qfnb.batch([f"goes-on {n}" for n in range(10)], name="pool-goes-on").progress.cached == 10
+    )
     assert len(server.requests) == counts.total()
 
 
 def test_endpoints_differ_and_the_journal_does_not_depend_on_them(serve):
     server = serve()
-    clients = [ChatCompletion(api_key=KEYS["A"], endpoint="svc-a"), ChatCompletion(api_key=KEYS["B"])]
+    clients = [
+        ChatCompletion(api_key=KEYS["A"], endpoint="svc-a"),
+        ChatCompletion(api_key=KEYS["B"]),
+    ]
     batch = run(6, "endpoints", clients, model="ernie-5.1", workers=2, canary=0)
-    models = {key_of(request): json.loads(request.partition(b"\r\n\r\n")[2])["model"] for request in server.requests}
+    models = {
+        key_of(request): json.loads(request.partition(b"\r\n\r\n")[2])["model"]
+        for request in server.requests
+    }
     assert (batch.progress.ok, models) == (6, {"A": "svc-a", "B": "ernie-5.1"})
-    again = qfnb.batch([f"endpoints {n}" for n in range(6)], name="pool-endpoints", model="ernie-5.1")
+    again = qfnb.batch(
+        [f"endpoints {n}" for n in range(6)], name="pool-endpoints", model="ernie-5.1"
+    )
     assert (again.progress.cached, len(server.requests)) == (6, 6)
 
 
 def test_no_key_is_in_the_journal_or_in_what_is_said(serve):
     serve(A=WRONG_KEY)
     batch = run(3, "secret", members())
-    texts = [repr(batch), repr(batch.job), repr(batch.progress), batch.clients.to_string(), str(batch.results())]
-    stored = b"".join(path.read_bytes() for path in journal_path("pool-secret").parent.glob("pool-secret*"))
+    texts = [
+        repr(batch),
+        repr(batch.job),
+        repr(batch.progress),
+        batch.clients.to_string(),
+        str(batch.results()),
+    ]
+    stored = b"".join(
+        path.read_bytes() for path in journal_path("pool-secret").parent.glob("pool-secret*")
+    )
     assert not re.search("secret[AB]0|ALTAK-test", "".join(texts))
     assert not re.search(b"secret[AB]0|ALTAK-test", stored)
 
 
 async def send_rows(pool, servers, rows, workers=8):
-    """Send rows through a pool whose members each have a platform of their own; return when each was accepted."""
-    accepted, remaining = {id(member): [] for member in pool.members}, iter(range(rows))
+    """Send rows through a pool whose members each have a platform of their own; return when each
+    was accepted.
+    """
+    accepted = {id(member): [] for member in pool.members}
+    remaining = iter(range(rows))
 
     async def work():
         for _ in remaining:
             while True:
                 member = await pool.choose_member(None, ())
-                refusals, server = await member.limiter.acquire(), servers[pool.members.index(member)]
+                refusals = await member.limiter.acquire()
+                server = servers[pool.members.index(member)]
                 member.in_flight += 1
                 is_accepted = server.accepts()
                 await asyncio.sleep(0.05)
@@ -187,7 +239,9 @@ async def send_rows(pool, servers, rows, workers=8):
                     accepted[id(member)].append(clock.now())
                     member.limiter.record_success(refusals, server.headers)
                     break
-                member.limiter.record_refusal(refusals, RateLimitError("rpm", "", retry_after=server.retry_after))
+                member.limiter.record_refusal(
+                    refusals, RateLimitError("rpm", "", retry_after=server.retry_after)
+                )
 
     await asyncio.gather(*(work() for _ in range(workers)))
     return list(accepted.values())
@@ -211,9 +265,15 @@ def simulate(servers, rows, create=lambda _: RateLimiter(random_=lambda: 0.5)):
 
 
 @pytest.mark.parametrize("is_shared", [False, True])
-def test_two_keys_of_60_requests_a_minute_send_120_and_neither_is_refused(user_keys, tmp_path, is_shared):
+def test_two_keys_of_60_requests_a_minute_send_120_and_neither_is_refused(
+    user_keys, tmp_path, is_shared
+):
     servers = [Server(60, has_headers=True), Server(60, has_headers=True)]
-    create = [lambda name: SharedRateLimiter(LockedFile(tmp_path / name, timer=clock.now))] if is_shared else []
+    create = (
+        [lambda name: SharedRateLimiter(LockedFile(tmp_path / name, timer=clock.now))]
+        if is_shared
+        else []
+    )
     first, second = simulate(servers, 360, *create)
     assert (len(first) + len(second), [server.refused for server in servers]) == (360, [0, 0])
     assert abs(len(first) - len(second)) <= 4
@@ -221,7 +281,8 @@ def test_two_keys_of_60_requests_a_minute_send_120_and_neither_is_refused(user_k
 
 
 def test_rows_do_not_wait_behind_a_member_that_was_refused(user_keys):
-    slow, fast = Server(1, retry_after=60, has_headers=False), Server(600, has_headers=True)
+    slow = Server(1, retry_after=60, has_headers=False)
+    fast = Server(600, has_headers=True)
     first, second = simulate([slow, fast], 300)
     assert (len(first), len(second)) == (1, 299)
     assert max(second) <= 35, "at the fast member's pace"
@@ -229,7 +290,8 @@ def test_rows_do_not_wait_behind_a_member_that_was_refused(user_keys):
 
 def test_a_member_that_fails_again_and_again_rests_longer_each_time(user_keys):
     pool = connected_pool("AB", lambda _: RateLimiter())
-    failing, sent_to_failing = pool.members[0], []
+    failing = pool.members[0]
+    sent_to_failing = []
 
     async def work():
         while (sent_at := clock.now()) < 60:
@@ -262,10 +324,8 @@ def user_keys():
 
 A, B = members()
 OTHER_HOST = ChatCompletion(api_key=KEYS["A"], base_url="https://other.invalid/v1")
-SERVICE, SERVICE_2 = (
-    ChatCompletion(api_key=KEYS["A"], endpoint="svc"),
-    ChatCompletion(api_key=KEYS["B"], endpoint="svc-2"),
-)
+SERVICE = ChatCompletion(api_key=KEYS["A"], endpoint="svc")
+SERVICE_2 = ChatCompletion(api_key=KEYS["B"], endpoint="svc-2")
 
 
 @pytest.mark.parametrize(
@@ -275,15 +335,33 @@ SERVICE, SERVICE_2 = (
         ({"clients": KEYS["A"]}, "clients is a str: must be a list"),
         ({"clients": [A, KEYS["B"]]}, "clients[1] is a str: must be a qfnb.ChatCompletion"),
         ({"clients": [A, None]}, "clients[1] is a NoneType"),
-        ({"clients": [A, B, members("A")[0]]}, "clients[2] has the key and endpoint of clients[0] (***A00001)"),
+        (
+            {"clients": [A, B, members("A")[0]]},
+            "clients[2] has the key and endpoint of clients[0] (***A00001)",
+        ),
         ({"clients": [A], "client": B}, "client= and clients=: only one of them"),
-        ({"clients": [SERVICE, B], "endpoint": "mine"}, "endpoint='mine', and clients[0] has endpoint='svc'"),
+        (
+            {"clients": [SERVICE, B], "endpoint": "mine"},
+            "endpoint='mine', and clients[0] has endpoint='svc'",
+        ),
         ({"clients": [SERVICE, SERVICE_2]}, "clients[0] has endpoint='svc' and names no model"),
-        ({"clients": [A, OTHER_HOST]}, "clients[1] calls other.invalid, and clients[0] calls qianfan.invalid"),
+        (
+            {"clients": [A, OTHER_HOST]},
+            "clients[1] calls other.invalid, and clients[0] calls qianfan.invalid",
+        ),
         ({"clients": [A, *members("B", model="ernie-5.1")], "model": None}, "and clients[0] asks"),
-        ({"clients": [SERVICE, B], "model": "ernie-5.1", "budget": 1}, "budget=1: the price of svc is not known"),
-        ({"clients": [A, B], "mode": "offline"}, "mode='offline' works with the keys of the settings"),
-        ({"clients": [ChatCompletion(access_key="x" * 20)]}, "clients[0]: access_key is set and secret_key is not"),
+        (
+            {"clients": [SERVICE, B], "model": "ernie-5.1", "budget": 1},
+            "budget=1: the price of svc is not known",
+        ),
+        (
+            {"clients": [A, B], "mode": "offline"},
+            "mode='offline' works with the keys of the settings",
+        ),
+        (
+            {"clients": [ChatCompletion(access_key="x" * 20)]},
+            "clients[0]: access_key is set and secret_key is not",
+        ),
     ],
 )
 def test_what_cannot_be_a_pool_is_refused_before_any_call(user_keys, options, message):
@@ -300,5 +378,8 @@ def test_an_estimate_knows_that_two_clients_are_twice_as_fast(user_keys):
 
 
 def test_shards_refuse_clients_in_words(tmp_path):
-    with pytest.raises(InvalidArgumentError, match=r"clients=: the processes of shards send with the keys of the sett"):
+    with pytest.raises(
+        InvalidArgumentError,
+        match=r"clients=: the processes of shards send with the keys of the sett",
+    ):
         qfnb.batch_shards(str(tmp_path), out=tmp_path / "out", clients=[A, B])

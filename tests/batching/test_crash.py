@@ -1,4 +1,6 @@
-"""What a batch survives: a killed kernel, a torn journal, a full disk, a file that is not a journal."""
+"""What a batch survives: a killed kernel, a torn journal, a full disk, a file that is not a
+journal.
+"""
 
 import json
 import os
@@ -48,7 +50,9 @@ print(batch.progress.ok)
 
 def start_kernel(name, rows):
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, name, str(rows), str(WORKERS)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SCRIPT, name, str(rows), str(WORKERS)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -67,7 +71,8 @@ def count_answered(name):
 @pytest.mark.fault("F69")
 def test_three_kills_and_thirty_percent_faults_lose_no_row(repeat_fault, count_requests, control):
     rows = 2000 if FULL else 300
-    name, dice = "killed", random.Random(3)
+    name = "killed"
+    dice = random.Random(3)
     control.post("/_sandbox/register", json={"on": True, "marker": f"of {name}"}).raise_for_status()
     for number in range(3):
         minimum = (number + 1) * rows // 5 + dice.randrange(10)
@@ -85,7 +90,9 @@ def test_three_kills_and_thirty_percent_faults_lose_no_row(repeat_fault, count_r
     assert out.split() == [str(rows)]
     counts = count_requests()
     assert counts["distinct_answered"] == rows
-    assert counts["answered"] <= rows + 3 * WORKERS, "one repeat per slot in flight at a kill, at most"
+    assert counts["answered"] <= rows + 3 * WORKERS, (
+        "one repeat per slot in flight at a kill, at most"
+    )
     assert {row.ok for row in journal_reader.read_rows(journal_path(name))} == {True}
 
 
@@ -98,7 +105,9 @@ def write_journal(name, count):
 
 @pytest.fixture(scope="module")
 def left_journal(tmp_path_factory):
-    """The folder of a journal whose process was killed: the log of its 200 answers stands beside it."""
+    """The folder of a journal whose process was killed: the log of its 200 answers stands beside
+    it.
+    """
     folder = tmp_path_factory.mktemp("left")
     code = f"""
 import os, signal
@@ -122,7 +131,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9, 0.999])
 def test_a_torn_tail_costs_only_the_rows_in_it(left_journal, tmp_path, share):
     folder = shutil.copytree(left_journal, tmp_path / "copy")
-    path, log = folder / "torn.db", folder / "torn.db-wal"
+    path = folder / "torn.db"
+    log = folder / "torn.db-wal"
     size = log.stat().st_size
     os.truncate(log, int(size * share))
     journal = Journal(path)
@@ -190,7 +200,11 @@ def test_an_interrupted_batch_is_listed_as_such(repeat_fault, sandbox):
     until(lambda: count_answered("left") >= 10)
     kill(running)
     row = qfnb.batches().set_index("name").loc["left"]
-    assert (row["state"], row["model"], row["platform"]) == ("interrupted", "ernie-4.5-turbo-128k", "sandbox")
+    assert (row["state"], row["model"], row["platform"]) == (
+        "interrupted",
+        "ernie-4.5-turbo-128k",
+        "sandbox",
+    )
 
 
 @pytest.mark.fault("F79")
@@ -208,7 +222,12 @@ def test_a_second_process_on_a_journal_is_refused_and_names_the_first(repeat_fau
 def test_model_text_that_is_no_utf_8_does_not_stop_a_batch(scripted):
     from support.scripted_server import http_answer
 
-    body = json.dumps({"id": "1", "choices": [{"message": {"content": "半个 \ud83d 字"}, "finish_reason": "stop"}]})
+    body = json.dumps(
+        {
+            "id": "1",
+            "choices": [{"message": {"content": "半个 \ud83d 字"}, "finish_reason": "stop"}],
+        }
+    )
     scripted([http_answer(body.encode())])
     batch = qfnb.batch(["甲", "乙"], model="m", name="surrogate")
     assert [answer.ok for answer in batch.results()] == [True, True]

@@ -19,7 +19,10 @@ from qfnb.errors import InvalidArgumentError
 
 
 def answers(*inputs):
-    return [BatchRow(number=number, input=item, text=f"答 {number}") for number, item in enumerate(inputs)]
+    return [
+        BatchRow(number=number, input=item, text=f"答 {number}")
+        for number, item in enumerate(inputs)
+    ]
 
 
 def asked_answers(frame):
@@ -69,7 +72,12 @@ def test_columns_of_any_kind_are_kept_beside_the_results(columns):
 def test_a_result_column_takes_a_name_that_is_free():
     frame = pd.DataFrame({"text": [1], "answer_text": [2], "answer_text_2": [3]})
     results = export.to_frame(asked_answers(frame), frame)
-    assert results.loc[0, ["text", "answer_text", "answer_text_2", "answer_text_3"]].tolist() == [1, 2, 3, "答 0"]
+    assert results.loc[0, ["text", "answer_text", "answer_text_2", "answer_text_3"]].tolist() == [
+        1,
+        2,
+        3,
+        "答 0",
+    ]
 
 
 def test_levels_of_columns_do_not_hide_a_result():
@@ -97,7 +105,10 @@ def test_no_column_of_the_user_is_overwritten_in_a_file(tmp_path, name):
 
 
 def test_what_is_no_number_is_null_in_json(tmp_path):
-    path = export.save(answers({"q": "x", "n": math.nan, "more": [math.inf, {"a": math.nan}]}), tmp_path / "a.jsonl")
+    path = export.save(
+        answers({"q": "x", "n": math.nan, "more": [math.inf, {"a": math.nan}]}),
+        tmp_path / "a.jsonl",
+    )
     line = path.read_text(encoding="utf-8")
     row = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert (row["n"], row["more"]) == (None, [None, {"a": None}])
@@ -115,7 +126,11 @@ def test_half_a_surrogate_pair_does_not_cost_the_file(tmp_path):
 def test_a_formula_is_a_text_in_csv_and_unchanged_elsewhere(tmp_path, formula):
     rows = [BatchRow(number=0, input={formula: formula, "change": "-5.5"}, text=formula)]
     row = read_csv(export.save(rows, tmp_path / "a.csv"))[0]
-    assert (row[f"'{formula}"], row["text"], row["change"]) == (f"'{formula}", f"'{formula}", "-5.5")
+    assert (row[f"'{formula}"], row["text"], row["change"]) == (
+        f"'{formula}",
+        f"'{formula}",
+        "-5.5",
+    )
     assert read_jsonl(export.save(rows, tmp_path / "a.jsonl"))[0]["text"] == formula
     assert export.to_frame(rows)["text"][0] == formula
 
@@ -141,12 +156,16 @@ def test_a_series_keeps_its_index(sandbox):
 @pytest.mark.parametrize("kind", [pd.DataFrame, pd.Series])
 def test_rows_changed_after_the_start_are_answered_as_they_were(kind, sandbox):
     rows = kind({"q": ["丙", "甲", "乙"]}) if kind is pd.DataFrame else kind(["丙", "甲", "乙"])
-    batch = qfnb.batch(rows, "{q}" if kind is pd.DataFrame else None, name=f"changed-{kind.__name__}")
+    batch = qfnb.batch(
+        rows, "{q}" if kind is pd.DataFrame else None, name=f"changed-{kind.__name__}"
+    )
     rows.iloc[:] = rows.iloc[[1, 2, 0]].to_numpy()
     rows.index = [1, 2, 0]
     results = batch.to_frame()
     assert list(results.index) == [0, 1, 2]
-    assert list(results.iloc[:, 0]) == [answer.input if kind is pd.Series else answer.input["q"] for answer in batch]
+    assert list(results.iloc[:, 0]) == [
+        answer.input if kind is pd.Series else answer.input["q"] for answer in batch
+    ]
     assert list(results.iloc[:, 0]) == ["丙", "甲", "乙"]
 
 
@@ -160,18 +179,24 @@ def test_parquet_without_its_package_is_refused_before_any_request(monkeypatch, 
 def follower_of(tmp_path, name, inputs):
     """Return a journal of rows without answers, and what writes its results file."""
     journal = Journal(tmp_path / "live.db")
-    rows = [InputRow(number, number.to_bytes(16, "big"), item) for number, item in enumerate(inputs)]
+    rows = [
+        InputRow(number, number.to_bytes(16, "big"), item) for number, item in enumerate(inputs)
+    ]
     with journal.transaction():
         add_rows(journal, rows, dedupe=False)
     return journal, export.OutputFollower(journal.path, tmp_path / name, None, (), ())
 
 
 def answer(journal, *numbers):
-    journal.write([(number.to_bytes(16, "big"), RowResult(text=f"答 {number}")) for number in numbers])
+    journal.write(
+        [(number.to_bytes(16, "big"), RowResult(text=f"答 {number}")) for number in numbers]
+    )
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
-def test_results_are_written_in_input_order_while_early_answers_wait_in_the_journal(tmp_path, monkeypatch, name):
+def test_results_are_written_in_input_order_while_early_answers_wait_in_the_journal(
+    tmp_path, monkeypatch, name
+):
     monkeypatch.setattr(output_file, "ROWS_PER_GROUP", 2)
     journal, follower = follower_of(tmp_path, name, [{"q": f"问 {number}"} for number in range(6)])
     answer(journal, 0, 1, 3, 4, 5)
@@ -181,7 +206,9 @@ def test_results_are_written_in_input_order_while_early_answers_wait_in_the_jour
     answer(journal, 2)
     follower.advance(6)
     follower.finish()
-    frame = {"csv": pd.read_csv, "parquet": pd.read_parquet}.get(name[2:], lambda path: pd.read_json(path, lines=True))
+    frame = {"csv": pd.read_csv, "parquet": pd.read_parquet}.get(
+        name[2:], lambda path: pd.read_json(path, lines=True)
+    )
     assert frame(tmp_path / name)["text"].tolist() == [f"答 {number}" for number in range(6)]
     assert sorted(path.name for path in tmp_path.glob("*a.*")) == [name]
     if name == "a.parquet":
@@ -191,7 +218,9 @@ def test_results_are_written_in_input_order_while_early_answers_wait_in_the_jour
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet"])
 @pytest.mark.parametrize("late", [{"q": "y", "text": "mine"}, {"q": 5}, {"q": {"a": [1]}}])
-def test_a_late_row_that_the_columns_so_far_do_not_hold_costs_no_value(tmp_path, monkeypatch, name, late):
+def test_a_late_row_that_the_columns_so_far_do_not_hold_costs_no_value(
+    tmp_path, monkeypatch, name, late
+):
     monkeypatch.setattr(output_file, "ROWS_PER_GROUP", 1)
     inputs = [{"q": "x"}, late]
     journal, follower = follower_of(tmp_path, name, inputs)
@@ -206,7 +235,11 @@ def test_a_late_row_that_the_columns_so_far_do_not_hold_costs_no_value(tmp_path,
 
 
 def test_parquet_has_a_common_type_for_numbers_texts_and_nested_values(tmp_path):
-    inputs = [{"n": 1, "t": "x", "s": {"a": 1}}, {"n": 2.5, "t": 3, "s": {"b": "y"}}, {"n": None, "t": None, "s": None}]
+    inputs = [
+        {"n": 1, "t": "x", "s": {"a": 1}},
+        {"n": 2.5, "t": 3, "s": {"b": "y"}},
+        {"n": None, "t": None, "s": None},
+    ]
     frame = pd.read_parquet(export.save(answers(*inputs), tmp_path / "a.parquet"))
     assert frame["n"].tolist()[:2] == [1.0, 2.5]
     assert frame["t"].tolist()[:2] == ["x", "3"]

@@ -1,4 +1,6 @@
-"""Folders and patterns of files: what they hold is checked before anything is sent, and read again from any row."""
+"""Folders and patterns of files: what they hold is checked before anything is sent, and read again
+from any row.
+"""
 
 import json
 
@@ -20,18 +22,27 @@ ROWS = 2500
 
 def write_parts(folder, suffix, counts=(ROWS, 0, 7)):
     """Write rows with rising numbers into a file for each count; return all rows."""
-    rows, start = [], 0
+    rows = []
+    start = 0
     for part, count in enumerate(counts):
         path = folder / f"part-{part}{suffix}"
-        chunk = [{"q": f"第 {number} 行\n", "n": str(number)} for number in range(start, start + count)]
+        chunk = [
+            {"q": f"第 {number} 行\n", "n": str(number)} for number in range(start, start + count)
+        ]
         if suffix == ".jsonl":
-            path.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n\n" for row in chunk), encoding="utf-8")
+            path.write_text(
+                "".join(f"{json.dumps(row, ensure_ascii=False)}\n\n" for row in chunk),
+                encoding="utf-8",
+            )
         elif suffix == ".csv":
             pd.DataFrame(chunk, columns=["q", "n"]).to_csv(path, index=False)
         else:
             columns = {name: [row[name] for row in chunk] for name in ("q", "n")}
-            parquet.write_table(Table.from_pandas(pd.DataFrame(columns, dtype=str)), path, row_group_size=600)
-        rows, start = rows + chunk, start + count
+            parquet.write_table(
+                Table.from_pandas(pd.DataFrame(columns, dtype=str)), path, row_group_size=600
+            )
+        rows = rows + chunk
+        start = start + count
     (folder / "_SUCCESS").touch()
     return rows
 
@@ -40,7 +51,9 @@ def write_parts(folder, suffix, counts=(ROWS, 0, 7)):
 def test_a_folder_is_read_in_the_order_of_its_names_and_again_from_any_row(tmp_path, suffix):
     rows = write_parts(tmp_path, suffix)
     source = open_source(tmp_path)
-    assert list(source.items()) == rows == list(open_source(str(tmp_path / f"part-*{suffix}")).items())
+    assert (
+        list(source.items()) == rows == list(open_source(str(tmp_path / f"part-*{suffix}")).items())
+    )
     files = InputFiles.from_json(source.files.to_json())
     reader = RowReader(files, source.files.marks[1:] if suffix == ".csv" else source.files.marks)
     order = [2100, 2101, 2090, 3, ROWS + 6, 599, 600, 0]
@@ -55,27 +68,47 @@ def test_rows_are_counted_before_they_are_read(tmp_path, suffix, monkeypatch):
     monkeypatch.setattr(input_source, "STREAM_ABOVE_BYTES", 0)
     monkeypatch.setattr(input_source, "COUNTED_BYTES", 7)
     rows = write_parts(tmp_path, suffix, (40, 3))
-    assert open_source(tmp_path).total == len(rows) * (2 if suffix == ".jsonl" else 1)  # blank lines count, too
+    # blank lines count, too
+    assert open_source(tmp_path).total == len(rows) * (2 if suffix == ".jsonl" else 1)
 
 
 @pytest.mark.parametrize(
     ("suffix", "second", "message"),
     [
-        (".parquet", {"q": [1]}, r"part-1\.parquet: the column 'q' is int64, and in .*part-0\.parquet it is string"),
-        (".parquet", {"q": ["x"], "late": [1]}, r"part-1\.parquet: the column 'late' is int64.* it is none"),
-        (".csv", {"Q": ["x"]}, r"part-1\.csv: the column 'q' is none, and in .*part-0\.csv it is text"),
-        (".jsonl", {"q": [1]}, r"part-1\.jsonl: the column 'q' is number, and in .*part-0\.jsonl it is str"),
+        (
+            ".parquet",
+            {"q": [1]},
+            r"part-1\.parquet: the column 'q' is int64, and in .*part-0\.parquet it is string",
+        ),
+        (
+            ".parquet",
+            {"q": ["x"], "late": [1]},
+            r"part-1\.parquet: the column 'late' is int64.* it is none",
+        ),
+        (
+            ".csv",
+            {"Q": ["x"]},
+            r"part-1\.csv: the column 'q' is none, and in .*part-0\.csv it is text",
+        ),
+        (
+            ".jsonl",
+            {"q": [1]},
+            r"part-1\.jsonl: the column 'q' is number, and in .*part-0\.jsonl it is str",
+        ),
     ],
 )
 def test_a_file_whose_columns_differ_is_named_before_anything_is_sent(
     tmp_path, suffix, second, message, count_requests
 ):
     for number, columns in enumerate([{"q": ["x"]}, second]):
-        frame, path = pd.DataFrame(columns), tmp_path / f"part-{number}{suffix}"
+        frame = pd.DataFrame(columns)
+        path = tmp_path / f"part-{number}{suffix}"
         if suffix == ".jsonl":
             frame.to_json(path, orient="records", lines=True)
         else:
-            frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(path, index=False)
+            frame.to_csv(path, index=False) if suffix == ".csv" else frame.to_parquet(
+                path, index=False
+            )
     with pytest.raises(DatasetError, match=message):
         qfnb.batch(tmp_path, "{q}")
     assert count_requests()["came"] == 0
@@ -125,10 +158,14 @@ def test_rows_of_a_file_are_not_copied_and_come_with_their_answers(referred, mon
         monkeypatch.setattr(input_source, "STREAM_ABOVE_BYTES", 0)
     batch = qfnb.batch(path, "{q}", name="referred", out=path.with_name("results.jsonl"))
     assert [row.input for row in batch.results()] == rows
-    assert sorted(row.input["n"] for row in batch.as_completed()) == sorted(row["n"] for row in rows)
+    assert sorted(row.input["n"] for row in batch.as_completed()) == sorted(
+        row["n"] for row in rows
+    )
     journal = Journal(journal_path("referred"))
     assert journal.database.execute("select distinct input from row").fetchall() == [("",)]
-    journal.database.execute("delete from answer where key in (select key from row where number % 2)")
+    journal.database.execute(
+        "delete from answer where key in (select key from row where number % 2)"
+    )
     assert [row.item for row in journal.missing_rows(-1, -1)] == rows[1::2]
     journal.close()
     assert [row.input for row in qfnb.resume("referred").results() if row.ok] == rows
@@ -136,15 +173,21 @@ def test_rows_of_a_file_are_not_copied_and_come_with_their_answers(referred, mon
     assert [json.loads(line)["n"] for line in lines] == [row["n"] for row in rows]
 
 
-def test_a_file_that_has_changed_is_named_at_resume_and_its_answers_are_still_there(referred, caplog, count_requests):
+def test_a_file_that_has_changed_is_named_at_resume_and_its_answers_are_still_there(
+    referred, caplog, count_requests
+):
     path, _ = referred
     texts = [row.text for row in qfnb.batch(path, "{q}", name="referred").results()]
     journal = Journal(journal_path("referred"))
-    journal.database.execute("delete from answer where key in (select key from row where number = 5)")
+    journal.database.execute(
+        "delete from answer where key in (select key from row where number = 5)"
+    )
     journal.close()
     came = count_requests()["came"]
     path.write_text(path.read_text(encoding="utf-8").replace("第", "地"), encoding="utf-8")
-    with pytest.raises(DatasetError, match=r"part-0\.jsonl: the file has changed since the batch began"):
+    with pytest.raises(
+        DatasetError, match=r"part-0\.jsonl: the file has changed since the batch began"
+    ):
         qfnb.resume("referred")
     assert count_requests()["came"] == came
     read = list(journal_reader.read_rows(journal_path("referred")))
@@ -155,11 +198,19 @@ def test_a_file_that_has_changed_is_named_at_resume_and_its_answers_are_still_th
 
 def test_a_folder_and_a_pattern_of_a_bucket_are_read(sandbox):
     for number in range(2):
-        Storage.upload(f"bos:/sandbox/batch-in/part-{number}.jsonl", f'{{"q": "问 {number}"}}\n'.encode())
+        Storage.upload(
+            f"bos:/sandbox/batch-in/part-{number}.jsonl", f'{{"q": "问 {number}"}}\n'.encode()
+        )
     Storage.upload("bos:/sandbox/batch-in/notes.txt", b"x")
-    for address in ("bos:/sandbox/batch-in/", "bos:/sandbox/batch-in/part-*.jsonl", "bos://sandbox/batch-in"):
+    for address in (
+        "bos:/sandbox/batch-in/",
+        "bos:/sandbox/batch-in/part-*.jsonl",
+        "bos://sandbox/batch-in",
+    ):
         source = open_source(address)
         assert [row["q"] for _ in range(2) for row in source.items()] == ["问 0", "问 1"] * 2
-    assert [row.input["q"] for row in qfnb.batch("bos:/sandbox/batch-in/part-1.jsonl", "{q}").results()] == ["问 1"]
+    assert [
+        row.input["q"] for row in qfnb.batch("bos:/sandbox/batch-in/part-1.jsonl", "{q}").results()
+    ] == ["问 1"]
     with pytest.raises(DatasetError, match=r"bos:/sandbox/nowhere.*no file there ends in"):
         open_source("bos:/sandbox/nowhere/")

@@ -44,7 +44,9 @@ def test_a_template_that_is_none_is_refused_with_the_way_to_write_braces(text):
 
 
 def test_an_unknown_column_is_named_with_those_there_are():
-    with pytest.raises(InvalidArgumentError, match=r"\{revew\}.*did you mean \{review\}.*review, stars"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"\{revew\}.*did you mean \{review\}.*review, stars"
+    ):
         qfnb.estimate(pd.DataFrame({"review": ["x"], "stars": [1]}), "{revew}")
 
 
@@ -78,7 +80,9 @@ def test_files_are_read_by_their_ending(tmp_path):
     frame = pd.DataFrame(rows)
     frame.to_csv(tmp_path / "a.csv", index=False, encoding="utf-8-sig")
     frame.to_parquet(tmp_path / "a.parquet")
-    (tmp_path / "a.jsonl").write_text("\ufeff" + "\n\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    (tmp_path / "a.jsonl").write_text(
+        "\ufeff" + "\n\n".join(json.dumps(row) for row in rows), encoding="utf-8"
+    )
     assert items(tmp_path / "a.jsonl") == rows
     assert items(str(tmp_path / "a.parquet")) == rows
     assert items(tmp_path / "a.csv") == [{"prompt": "甲", "n": "1"}, {"prompt": "乙", "n": "2"}]
@@ -93,7 +97,11 @@ def test_files_are_read_by_their_ending(tmp_path):
         ("a.jsonl", b"[" * 100_000, r"a\.jsonl:1: not JSON"),
         ("a.jsonl", b"\n", r"a\.jsonl: the file has no rows"),
         ("a.csv", b"prompt\n", r"a\.csv: there are no rows below the header"),
-        ("a.jsonl", b'{"prompt": ' + b"1" * 5000 + b"}", r"a\.jsonl:1: not JSON \(a number has more than"),
+        (
+            "a.jsonl",
+            b'{"prompt": ' + b"1" * 5000 + b"}",
+            r"a\.jsonl:1: not JSON \(a number has more than",
+        ),
         ("a.csv", b"a,b\n1,2,3\n", r"a\.csv:2: more cells"),
         ("a.csv", b"prompt,b,prompt\n1,2,3\n", r"a\.csv:1: two columns are called 'prompt'"),
         ("a.csv", "a\n\u4f60".encode("gb18030") + b"\n\xff", r"a\.csv:2: not UTF-8"),
@@ -125,7 +133,9 @@ def test_no_rows_at_all_are_refused(rows):
 
 
 def test_a_frame_without_a_prompt_column_says_what_to_do():
-    with pytest.raises(InvalidArgumentError, match=r"which column is the prompt\? The columns are a, b"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"which column is the prompt\? The columns are a, b"
+    ):
         qfnb.estimate(pd.DataFrame({"a": ["x"], "b": ["y"]}))
 
 
@@ -138,7 +148,9 @@ def test_conversations_are_asked_as_they_are(row):
     assert RequestSpec("").build_conversation(row) == CONVERSATION
 
 
-@pytest.mark.parametrize("row", [[], {"messages": "x"}, {"messages": [{"role": "assistant", "content": "x"}]}])
+@pytest.mark.parametrize(
+    "row", [[], {"messages": "x"}, {"messages": [{"role": "assistant", "content": "x"}]}]
+)
 def test_a_conversation_that_cannot_be_asked_is_refused(row):
     with pytest.raises(InvalidArgumentError):
         RequestSpec("").build_conversation(row)
@@ -151,7 +163,9 @@ def test_keys_tell_content_model_options_and_repetition_apart():
         RequestSpec("h", "a", options={"temperature": 0.5}),
         RequestSpec("g", "a"),
     ]
-    keys = {spec.row_key(conversation) for spec in specs for conversation in ("x", "y", CONVERSATION)}
+    keys = {
+        spec.row_key(conversation) for spec in specs for conversation in ("x", "y", CONVERSATION)
+    }
     assert len(keys) == 12
     assert len({repeat_key(specs[0].row_key("x"), times) for times in range(5)}) == 5
     assert RequestSpec("h", "a").row_key("x") == specs[0].row_key("x")
@@ -205,14 +219,18 @@ def test_a_wrong_argument_is_named_before_anything_is_sent(arguments, message, c
 
 def test_a_retired_model_is_refused_before_anything_is_sent_where_models_are_strict(count_requests):
     qfnb.get_config().strict_models = True
-    with pytest.raises(InvalidArgumentError, match=r"ernie-speed-8k ended .*; ask ernie-4\.5-turbo-128k"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"ernie-speed-8k ended .*; ask ernie-4\.5-turbo-128k"
+    ):
         qfnb.batch(["你好"], model="ernie-speed-8k")
     assert count_requests()["came"] == 0
 
 
 def test_a_budget_needs_a_price(monkeypatch):
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
-    with pytest.raises(InvalidArgumentError, match=r"the price of my-own is not known.*set budget_tokens="):
+    with pytest.raises(
+        InvalidArgumentError, match=r"the price of my-own is not known.*set budget_tokens="
+    ):
         qfnb.batch(["你好"], model="my-own", budget=1)
 
 
@@ -238,7 +256,9 @@ def test_the_length_of_each_prompt_decides_its_tier():
 def test_offline_costs_less_only_where_there_is_a_batch_price():
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
     costs = {
-        model: [qfnb.estimate(["你好"], model=model, mode=mode).cost for mode in ("online", "offline")]
+        model: [
+            qfnb.estimate(["你好"], model=model, mode=mode).cost for mode in ("online", "offline")
+        ]
         for model in ("ernie-4.5-turbo-128k", "ernie-5.1")
     }
     assert costs["ernie-4.5-turbo-128k"][1] == pytest.approx(0.4 * costs["ernie-4.5-turbo-128k"][0])
@@ -248,13 +268,13 @@ def test_offline_costs_less_only_where_there_is_a_batch_price():
 def test_an_estimate_tells_rows_repetitions_tokens_and_what_is_too_long():
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
     preflight = qfnb.estimate(["你好", "你好", "天" * 500_000], model="ERNIE-Speed-8K")
-    assert (preflight.rows, preflight.requests, preflight.duplicates, preflight.too_long, preflight.too_long_rows) == (
-        3,
-        3,
-        1,
-        1,
-        (2,),
-    )
+    assert (
+        preflight.rows,
+        preflight.requests,
+        preflight.duplicates,
+        preflight.too_long,
+        preflight.too_long_rows,
+    ) == (3, 3, 1, 1, (2,))
     assert preflight.prompt_tokens > 300_000
     assert "longer than ERNIE-Speed-8K takes" in str(preflight)
     assert qfnb.estimate(["你好", "你好"], dedupe=True).requests == 1
@@ -266,18 +286,30 @@ def test_an_estimate_refuses_names_that_batch_does_not_have():
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("budgte", "budget"), ("response_fromat", "response_format"), ("worker", "workers")]
+    ("name", "meant"),
+    [("budgte", "budget"), ("response_fromat", "response_format"), ("worker", "workers")],
 )
 def test_a_batch_refuses_a_misspelt_argument_and_not_an_option_of_a_model(name, meant):
-    with pytest.raises(InvalidArgumentError, match=f"{name}=1: `batch` has no such argument; did you mean {meant}?"):
+    with pytest.raises(
+        InvalidArgumentError, match=f"{name}=1: `batch` has no such argument; did you mean {meant}?"
+    ):
         qfnb.batch(["a"], **{name: 1})
-    for option in ("max_tokens", "top_k", "thinking_budget", "metadata", "stream_options", "enable_thinking"):
+    for option in (
+        "max_tokens",
+        "top_k",
+        "thinking_budget",
+        "metadata",
+        "stream_options",
+        "enable_thinking",
+    ):
         validation.build_request(None, None, "ernie-5.1", None, dedupe=False, options={option: 1})
 
 
 def test_an_estimate_takes_what_batch_takes(sandbox):
     plain = qfnb.estimate(["你好"])
-    preflight = qfnb.estimate(["你好"], system="你是诗人" * 50, budget=5, workers=4, invalid_rows="fail", mode="online")
+    preflight = qfnb.estimate(
+        ["你好"], system="你是诗人" * 50, budget=5, workers=4, invalid_rows="fail", mode="online"
+    )
     assert preflight.prompt_tokens > plain.prompt_tokens
     assert preflight.budget == 5
 
@@ -330,9 +362,12 @@ SURROGATE = "\ud83d"
 
 
 @pytest.mark.parametrize(
-    "rows", [[{"q": "好", "b": SURROGATE}], [{"q": "好", SURROGATE: 1}], [{"q": "好", "b": [SURROGATE]}]]
+    "rows",
+    [[{"q": "好", "b": SURROGATE}], [{"q": "好", SURROGATE: 1}], [{"q": "好", "b": [SURROGATE]}]],
 )
-def test_half_a_surrogate_pair_beside_the_prompt_hinders_no_frame_and_no_file(sandbox, tmp_path, rows):
+def test_half_a_surrogate_pair_beside_the_prompt_hinders_no_frame_and_no_file(
+    sandbox, tmp_path, rows
+):
     batch = qfnb.batch(rows, "{q}", name=f"beside-{len(str(rows))}")
     frame = batch.to_frame()
     assert (frame["error"].isna().tolist(), len(frame.columns)) == ([True], 2 + len(RESULT_COLUMNS))
@@ -343,9 +378,14 @@ def test_half_a_surrogate_pair_beside_the_prompt_hinders_no_frame_and_no_file(sa
 @pytest.mark.fault("F76")
 def test_a_row_with_more_text_than_any_model_reads_is_named_with_its_size(count_requests):
     qfnb.get_config().max_row_mb = 0.01
-    rows = ["你好", "文" * 4000, [{"role": "user", "content": [{"type": "text", "text": "x" * 11_000}]}]]
+    rows = [
+        "你好",
+        "文" * 4000,
+        [{"role": "user", "content": [{"type": "text", "text": "x" * 11_000}]}],
+    ]
     with pytest.raises(
-        InvalidArgumentError, match=r"2 of 3 rows cannot be sent: row 1: it has 0\.0 MB of text.*row 2: it"
+        InvalidArgumentError,
+        match=r"2 of 3 rows cannot be sent: row 1: it has 0\.0 MB of text.*row 2: it",
     ):
         qfnb.batch(rows)
     assert count_requests()["came"] == 0
@@ -353,13 +393,22 @@ def test_a_row_with_more_text_than_any_model_reads_is_named_with_its_size(count_
 
 def test_pictures_do_not_count_as_text():
     qfnb.get_config().max_row_mb = 0.01
-    parts = [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "data:," + "x" * 20_000}}]
-    assert qfnb.estimate([[{"role": "user", "content": parts}]], model="ernie-4.5-turbo-vl").invalid == 0
+    parts = [
+        {"type": "text", "text": "x"},
+        {"type": "image_url", "image_url": {"url": "data:," + "x" * 20_000}},
+    ]
+    assert (
+        qfnb.estimate([[{"role": "user", "content": parts}]], model="ernie-4.5-turbo-vl").invalid
+        == 0
+    )
 
 
 def test_the_same_request_for_every_row_is_sent_only_when_that_is_meant(count_requests):
     rows = pd.DataFrame({"q": ["甲", "乙"]})
-    with pytest.raises(InvalidArgumentError, match=r"all 2 rows would send the same request.*allow_same_prompt=True"):
+    with pytest.raises(
+        InvalidArgumentError,
+        match=r"all 2 rows would send the same request.*allow_same_prompt=True",
+    ):
         qfnb.batch(rows, "写一首诗")
     assert count_requests()["came"] == 0
     qfnb.batch(rows, "写一首诗", allow_same_prompt=True, name="same").wait()
@@ -381,7 +430,11 @@ def test_a_model_of_another_kind_is_refused_before_the_first_row(count_requests,
 @pytest.mark.parametrize("protocol", ["__arrow_c_stream__", "__dataframe__"])
 def test_tables_of_any_library_are_read_as_often_as_needed(protocol):
     table = Table.from_pylist([{"q": f"问 {number}", "n": number} for number in range(3000)])
-    kind = type("Frame", (), {protocol: lambda self, *values, **options: getattr(table, protocol)(*values, **options)})
+    kind = type(
+        "Frame",
+        (),
+        {protocol: lambda self, *values, **options: getattr(table, protocol)(*values, **options)},
+    )
     source = open_source(kind())
     assert list(source.items()) == list(source.items()) == table.to_pylist()
     assert (source.columns, source.total, open_source(table).total) == (("q", "n"), None, 3000)

@@ -13,9 +13,12 @@ from qfnb.cli import main
 
 @pytest.fixture(params=["jsonl", "csv", "parquet"])
 def checked(request, tmp_path, monkeypatch, sandbox):
-    """A batch "checked" of four rows of a file that is not copied, with a results file; the paths of both."""
+    """A batch "checked" of four rows of a file that is not copied, with a results file; the paths
+    of both.
+    """
     monkeypatch.setattr(input_source, "COPY_UP_TO_BYTES", 0)
-    path, out = tmp_path / "in.csv", tmp_path / f"out.{request.param}"
+    path = tmp_path / "in.csv"
+    out = tmp_path / f"out.{request.param}"
     path.write_text("q,text\n=1+1,a\n第二行,b\n第三行,c\n第四行,d\n", encoding="utf-8")
     qfnb.batch(path, "{q}", name="checked", out=out).wait()
     return path, out
@@ -28,8 +31,14 @@ def change(statement):
 
 
 def test_a_whole_batch_is_called_whole(checked, capsys):
-    assert str(qfnb.check_batch("checked")) == "checked: whole\n4 rows: 4 answered, 0 failed, 0 not asked"
-    assert (main(["batch", "check", "checked"]), capsys.readouterr().out.splitlines()[0]) == (0, "checked: whole")
+    assert (
+        str(qfnb.check_batch("checked"))
+        == "checked: whole\n4 rows: 4 answered, 0 failed, 0 not asked"
+    )
+    assert (main(["batch", "check", "checked"]), capsys.readouterr().out.splitlines()[0]) == (
+        0,
+        "checked: whole",
+    )
 
 
 def test_every_damage_is_named_with_what_to_do(checked, capsys):

@@ -1,4 +1,6 @@
-"""Journals that were cut or changed on the disk: nothing that was stored is lost or wrong without a word."""
+"""Journals that were cut or changed on the disk: nothing that was stored is lost or wrong without a
+word.
+"""
 
 import os
 import random
@@ -32,16 +34,24 @@ def text(number):
 
 @pytest.fixture(scope="module")
 def crashed(tmp_path_factory):
-    """The files of a journal whose process died, and the size of the log when each answer was stored."""
+    """The files of a journal whose process died, and the size of the log when each answer was
+    stored.
+    """
     folder = tmp_path_factory.mktemp("crashed")
     journal = Journal(folder / "live.db")
     with journal.transaction():
-        add_rows(journal, [InputRow(number, key(number), f"行 {number}") for number in range(ROWS)], dedupe=False)
+        add_rows(
+            journal,
+            [InputRow(number, key(number), f"行 {number}") for number in range(ROWS)],
+            dedupe=False,
+        )
     journal.set_facts(plan='{"platform": "sandbox"}', complete=1)
     journal.checkpoint()
     sizes = []
     for number in range(ROWS):
-        journal.write([(key(number), RowResult(text=text(number), cost=0.25, prompt_tokens=number))])
+        journal.write(
+            [(key(number), RowResult(text=text(number), cost=0.25, prompt_tokens=number))]
+        )
         sizes.append((folder / "live.db-wal").stat().st_size)
     for ending in (".db", ".db-wal"):
         shutil.copy(folder / f"live{ending}", folder / f"dead{ending}")
@@ -62,14 +72,21 @@ def closed(crashed):
 
 def sample(count, seed):
     """Return the positions at which a file is damaged: all, or some with both ends."""
-    return range(count) if FULL else sorted({0, 1, count - 1, *random.Random(seed).sample(range(count), 20)})
+    return (
+        range(count)
+        if FULL
+        else sorted({0, 1, count - 1, *random.Random(seed).sample(range(count), 20)})
+    )
 
 
 def opened(path, folder, change=None, change_log=None):
-    """Return a copy of a journal after a change of its bytes, opened; None where it is refused as broken."""
+    """Return a copy of a journal after a change of its bytes, opened; None where it is refused as
+    broken.
+    """
     copy = folder / "copy.db"
     for ending, edit in ((".db", change), (".db-wal", change_log)):
-        source, target = path.with_suffix(ending), copy.with_suffix(ending)
+        source = path.with_suffix(ending)
+        target = copy.with_suffix(ending)
         target.unlink(missing_ok=True)
         if source.exists():
             content = bytearray(source.read_bytes())
@@ -82,7 +99,9 @@ def opened(path, folder, change=None, change_log=None):
 
 
 def stored(journal):
-    """Return the answers by row, after the check that every row is answered rightly or to be asked again."""
+    """Return the answers by row, after the check that every row is answered rightly or to be asked
+    again.
+    """
     try:
         answers = {row.number: row for row in journal_reader.read_rows(journal.path)}
         missing = {row.number for row in journal.missing_rows(-1, -1)}
@@ -91,9 +110,16 @@ def stored(journal):
     finally:
         journal.close()
     good = {number: row.text for number, row in answers.items() if row.ok}
-    assert all(good[number] == text(number) and answers[number].input == f"行 {number}" for number in good)
-    assert all(answers[number].error in {"NotAsked", "JournalError"} for number in answers.keys() - good.keys())
-    is_reported = any(row.error == "JournalError" for row in answers.values()) or journal.damage == EMPTIED
+    assert all(
+        good[number] == text(number) and answers[number].input == f"行 {number}" for number in good
+    )
+    assert all(
+        answers[number].error in {"NotAsked", "JournalError"}
+        for number in answers.keys() - good.keys()
+    )
+    is_reported = (
+        any(row.error == "JournalError" for row in answers.values()) or journal.damage == EMPTIED
+    )
     assert good.keys() | missing >= set(range(ROWS)) or is_reported
     return good
 
@@ -110,7 +136,11 @@ def test_a_log_that_is_cut_at_any_byte_loses_only_what_was_not_stored_before_it(
 def test_a_file_that_is_cut_at_any_byte_is_refused_or_loses_nothing(closed, tmp_path):
     for cut in sample(closed.stat().st_size, 2):
         journal = opened(closed, tmp_path, change=lambda content: content[:cut])  # noqa: B023 - called at once
-        assert journal is None or journal.damage or stored(journal) in (None, {n: text(n) for n in range(ROWS)}), cut
+        assert (
+            journal is None
+            or journal.damage
+            or stored(journal) in (None, {n: text(n) for n in range(ROWS)})
+        ), cut
         if journal is not None:
             journal.close()
 
@@ -141,14 +171,20 @@ def write_journal(name):
 
 def test_an_answer_that_has_changed_is_named_and_asked_again(sandbox, count_requests):
     path, texts = write_journal("flipped")
-    damage(path, "update answer set text = text || '。' where key = (select key from row where number = 3)")
+    damage(
+        path,
+        "update answer set text = text || '。' where key = (select key from row where number = 3)",
+    )
     rows = list(journal_reader.read_rows(path))
     assert [row.error for row in rows] == ["", "", "", "JournalError", ""]
     assert rows[3].text is None
     before = count_requests()["came"]
     batch = qfnb.resume("flipped")
     assert [row.text for row in batch.results()] == texts
-    assert any("1 answers have changed on the disk: asked again (row 3)" in note for note in batch.progress.remarks)
+    assert any(
+        "1 answers have changed on the disk: asked again (row 3)" in note
+        for note in batch.progress.remarks
+    )
     assert count_requests()["came"] == before + 1
 
 
@@ -159,9 +195,13 @@ def test_a_row_that_has_changed_is_reported_and_its_input_writes_it_anew(sandbox
     assert list(journal_reader.read_rows(path))[2].error == "JournalError"
     batch = qfnb.resume("changed-row")
     batch.wait()
-    assert "row 2 of the journal 'changed-row' has changed on the disk and is not sent" in batch.progress.reason
+    assert (
+        "row 2 of the journal 'changed-row' has changed on the disk and is not sent"
+        in batch.progress.reason
+    )
     assert [
-        row.text for row in qfnb.batch([f"行 {number}" for number in range(5)], name="changed-row").results()
+        row.text
+        for row in qfnb.batch([f"行 {number}" for number in range(5)], name="changed-row").results()
     ] == texts
 
 
@@ -173,7 +213,11 @@ def test_what_the_rows_are_sent_with_is_not_taken_from_a_changed_journal(sandbox
 
 
 def test_a_journal_of_the_first_version_gets_its_checksums_when_it_is_opened(tmp_path):
-    path = Path(shutil.copy(Path(__file__).parents[1] / "stored" / "v0.1.0" / "batches" / "half.db", tmp_path))
+    path = Path(
+        shutil.copy(
+            Path(__file__).parents[1] / "stored" / "v0.1.0" / "batches" / "half.db", tmp_path
+        )
+    )
     journal = Journal(path)
     assert (journal.damage, journal.counts().ok > 0) == ("", True)
     journal.close()
@@ -189,7 +233,12 @@ def test_a_journal_of_version_4_goes_on_and_is_checked_as_before(tmp_path, sandb
     journal = Journal(path)
     assert (journal.damage, journal.counts().ok, journal.count_missing()) == ("", 3, 1)
     journal.write([(row.key, RowResult(text="长" * 500)) for row in journal.missing_rows(-1, 1)])
-    tables = {name for (name,) in journal.database.execute("select name from sqlite_master where type = 'table'")}
+    tables = {
+        name
+        for (name,) in journal.database.execute(
+            "select name from sqlite_master where type = 'table'"
+        )
+    }
     assert tables == {"fact", "row", "answer", "handed", "mark"}
     journal.close()
     rows = {row.number: row for row in journal_reader.read_rows(path)}

@@ -14,7 +14,13 @@ import qfnb
 from qfnb._jobs.row_result import RowResult
 from qfnb.batching import journal as journal_module, journal_reader
 from qfnb.batching.journal import Journal, acquire_lock, add_rows, lock_path
-from qfnb.batching.journal_reader import JournalError, JournalInUse, StoredInputs, pack_text, unpack_text
+from qfnb.batching.journal_reader import (
+    JournalError,
+    JournalInUse,
+    StoredInputs,
+    pack_text,
+    unpack_text,
+)
 from qfnb.batching.journal_store import batches, delete_journal, is_in_use, journal_path
 from qfnb.batching.request_spec import InputRow, RequestSpec
 from qfnb.errors import InvalidArgumentError
@@ -52,7 +58,11 @@ def test_forgetting_a_batch_leaves_those_with_longer_names():
     other = write_journal("x.v2", ["a"])
     other.with_suffix(".owner").write_text("me", encoding="utf-8")
     delete_journal("x")
-    assert sorted(file.name for file in other.parent.glob("x*")) == ["x.v2.db", "x.v2.lock", "x.v2.owner"]
+    assert sorted(file.name for file in other.parent.glob("x*")) == [
+        "x.v2.db",
+        "x.v2.lock",
+        "x.v2.owner",
+    ]
 
 
 def test_a_broken_journal_can_be_forgotten():
@@ -78,7 +88,8 @@ def test_answers_come_in_pages_in_input_order(after):
 
 def test_an_iterator_over_answers_holds_nothing_open_and_goes_on_in_another_thread():
     path = write_journal("held", [f"row {number}" for number in range(600)])
-    answers, remaining = journal_reader.read_rows(path), []
+    answers = journal_reader.read_rows(path)
+    remaining = []
     next(answers)
     with sqlite3.connect(path) as database:
         busy, _, _ = database.execute("pragma wal_checkpoint(truncate)").fetchone()
@@ -91,7 +102,8 @@ def test_an_iterator_over_answers_holds_nothing_open_and_goes_on_in_another_thre
 
 @pytest.mark.parametrize("is_new", [True, False])
 def test_answers_to_new_rows_are_looked_for_only_where_an_earlier_run_left_some(is_new):
-    path, statements = journal_path("looked-for") if is_new else write_journal("looked-for", ["a"]), []
+    path = journal_path("looked-for") if is_new else write_journal("looked-for", ["a"])
+    statements = []
     journal = Journal(path)
     journal.write([(key("b"), RowResult(text="answer"))])
     journal.database.set_trace_callback(statements.append)
@@ -103,7 +115,9 @@ def test_answers_to_new_rows_are_looked_for_only_where_an_earlier_run_left_some(
 
 def test_the_log_of_a_journal_begins_anew_while_answers_are_written(monkeypatch):
     monkeypatch.setattr(journal_module, "MAX_LOG_PAGES", 50)
-    journal, has_long_log, is_enough = Journal(journal_path("busy")), threading.Event(), threading.Event()
+    journal = Journal(journal_path("busy"))
+    has_long_log = threading.Event()
+    is_enough = threading.Event()
 
     def write():
         for number in itertools.takewhile(lambda _: not is_enough.is_set(), itertools.count()):
@@ -213,14 +227,19 @@ def test_a_refused_resume_lets_the_journal_go():
 
 
 def test_a_batch_that_does_not_exist_is_answered_with_the_nearest_names():
-    for name in ("quarter-2026", "quarter-2025", "poems", "titles"):  # batches of other tests are there, too
+    # batches of other tests are there, too
+    for name in ("quarter-2026", "quarter-2025", "poems", "titles"):
         write_journal(name, ["a"])
-    with pytest.raises(InvalidArgumentError, match=r"did you mean quarter-2026, quarter-2025\?") as caught:
+    with pytest.raises(
+        InvalidArgumentError, match=r"did you mean quarter-2026, quarter-2025\?"
+    ) as caught:
         qfnb.resume("quarer-2026")
     assert "poems" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "好", "答案" * 500, "\x00" * 300, "".join(map(chr, range(0x4E00, 0x4E90)))])
+@pytest.mark.parametrize(
+    "text", ["", "好", "答案" * 500, "\x00" * 300, "".join(map(chr, range(0x4E00, 0x4E90)))]
+)
 def test_an_answer_comes_out_of_a_journal_as_it_went_in(text):
     assert unpack_text(pack_text(text)) == text
 
@@ -235,7 +254,9 @@ def test_keys_are_counted_in_memory_and_on_the_disk(monkeypatch, cache_kb):
     monkeypatch.setattr(journal_module, "COUNTER_CACHE_KB", cache_kb)
     keys = [random.Random(seed % 700).randbytes(16) for seed in range(900)]
     counter = journal_module.KeyCounter()
-    counts = [count for start in range(0, 900, 30) for count in counter.count(keys[start : start + 30])]
+    counts = [
+        count for start in range(0, 900, 30) for count in counter.count(keys[start : start + 30])
+    ]
     assert counts == [keys[:index].count(key) for index, key in enumerate(keys)]
 
 

@@ -38,16 +38,23 @@ def measure_peaks(rows):
         env = {**os.environ, **{f"QIANFAN_{name}": url for name in addresses}}
         env |= {"QIANFAN_API_KEY": "bce-v3/ALTAK-x/y"}
         process = subprocess.run(
-            [sys.executable, "-c", SCRIPT, str(rows)], env=env, capture_output=True, text=True, check=False
+            [sys.executable, "-c", SCRIPT, str(rows)],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         server.stdin.close()
     assert process.returncode == 0, process.stderr[-2000:]
     return [float(word) for word in process.stdout.split()]
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak of a process")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="only Linux tells the peak of a process"
+)
 def test_many_rows_take_the_memory_of_two_thousand():
     rows = 200_000 if os.environ.get("QFNB_FULL") else 10_000
     short, long = measure_peaks(rows)
     assert long < 150
-    assert long - short < (60 if rows > 100_000 else 12)  # the list of calls for qfnb.usage() grows, to 100,000
+    # the list of calls for qfnb.usage() grows, to 100,000
+    assert long - short < (60 if rows > 100_000 else 12)

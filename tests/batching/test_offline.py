@@ -1,4 +1,6 @@
-"""Offline mode end to end on the sandbox: split, uploaded, polled, joined by key, the rest sent online."""
+"""Offline mode end to end on the sandbox: split, uploaded, polled, joined by key, the rest sent
+online.
+"""
 
 import base64
 import io
@@ -62,10 +64,17 @@ def small_files(monkeypatch):
 
 @pytest.mark.parametrize("via", ["files", "bos"])
 def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, count_requests, via):
-    batch = qfnb.batch(rows(100, f"{via} {{}}"), mode="offline", offline_via=via, name=f"offline-{via}")
+    batch = qfnb.batch(
+        rows(100, f"{via} {{}}"), mode="offline", offline_via=via, name=f"offline-{via}"
+    )
     batch.wait()
     progress = batch.progress
-    assert (progress.ok, progress.failed, progress.state, progress.mode) == (100, 0, "done", "offline")
+    assert (progress.ok, progress.failed, progress.state, progress.mode) == (
+        100,
+        0,
+        "done",
+        "offline",
+    )
     answers = batch.results()
     assert [answer.input for answer in answers] == rows(100, f"{via} {{}}")
     assert all(answer.text for answer in answers)
@@ -76,20 +85,28 @@ def test_the_same_answers_come_online_and_offline(sandbox):
     online = qfnb.batch(["你是谁", "你好"], name="compare-online").results()
     offline = qfnb.batch(["你是谁", "你好"], name="compare-offline", mode="offline").results()
     assert [answer.text for answer in online] == [answer.text for answer in offline]
-    assert [answer.prompt_tokens for answer in online] == [answer.prompt_tokens for answer in offline]
+    assert [answer.prompt_tokens for answer in online] == [
+        answer.prompt_tokens for answer in offline
+    ]
 
 
 def test_conversations_personas_and_options_go_along(sandbox):
     talk = [{"role": "user", "content": "你好"}]
-    batch = qfnb.batch([talk], system="你是诗人", temperature=0.5, mode="offline", name="offline-talk")
+    batch = qfnb.batch(
+        [talk], system="你是诗人", temperature=0.5, mode="offline", name="offline-talk"
+    )
     assert [answer.ok for answer in batch.results()] == [True]
     refused = qfnb.batch([talk], mode="offline", offline_via="bos", name="offline-talk-bos")
     refused.wait()
     assert "takes single prompts" in refused.progress.reason
 
 
-def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_bit(small_files, count_requests, clock):
-    batch = qfnb.batch(iter(rows(1100, "流 {}")), mode="offline", name="offline-stream", offline_via="files")
+def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_bit(
+    small_files, count_requests, clock
+):
+    batch = qfnb.batch(
+        iter(rows(1100, "流 {}")), mode="offline", name="offline-stream", offline_via="files"
+    )
     until(lambda: "files wait" in batch.progress.reason or batch.progress.is_finished)
     assert "8 files wait" in batch.progress.reason
     clock(speed=1)
@@ -98,17 +115,25 @@ def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_b
     assert count_requests()["came"] == 0
 
 
-def test_files_that_wait_are_handed_over_when_all_jobs_end_between_two_polls(small_files, count_requests, monkeypatch):
+def test_files_that_wait_are_handed_over_when_all_jobs_end_between_two_polls(
+    small_files, count_requests, monkeypatch
+):
     monkeypatch.setattr(run, "MAX_JOBS", 1)
-    batch = qfnb.batch(rows(100, "单 {}"), mode="offline", name="offline-one-job", offline_via="files")
+    batch = qfnb.batch(
+        rows(100, "单 {}"), mode="offline", name="offline-one-job", offline_via="files"
+    )
     batch.wait()
     assert (batch.progress.ok, count_requests()["came"]) == (100, 0)
 
 
-@pytest.mark.parametrize(("via", "endpoint"), [("files", "batches.create"), ("bos", "inference.create")])
+@pytest.mark.parametrize(
+    ("via", "endpoint"), [("files", "batches.create"), ("bos", "inference.create")]
+)
 def test_a_platform_that_allows_no_more_jobs_is_waited_for(fault, count_requests, via, endpoint):
     fault(endpoint, "status", code=UNFINISHED_CODE, status=400, times=3)
-    batch = qfnb.batch(rows(3, f"等 {via} {{}}"), mode="offline", offline_via=via, name=f"offline-wait-{via}")
+    batch = qfnb.batch(
+        rows(3, f"等 {via} {{}}"), mode="offline", offline_via=via, name=f"offline-wait-{via}"
+    )
     until(lambda: "1 files wait" in batch.progress.reason or batch.progress.is_finished)
     batch.wait()
     assert (batch.progress.ok, batch.progress.state) == (3, "done")
@@ -119,7 +144,10 @@ def test_pictures_in_conversations_go_along(sandbox):
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30)).save(buffer, "PNG")
     picture = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    content = [{"type": "text", "text": "这是什么？"}, {"type": "image_url", "image_url": {"url": picture}}]
+    content = [
+        {"type": "text", "text": "这是什么？"},
+        {"type": "image_url", "image_url": {"url": picture}},
+    ]
     talk = [{"role": "user", "content": content}]
     batch = qfnb.batch([talk], model="ernie-4.5-turbo-vl", mode="offline", name="offline-vision")
     assert [(answer.ok, answer.message) for answer in batch.results()] == [(True, "")]
@@ -127,7 +155,12 @@ def test_pictures_in_conversations_go_along(sandbox):
 
 def test_pictures_are_drawn_and_saved_and_go_with_the_journal(sandbox, count_requests):
     batch = qfnb.batch(
-        ["一只猫", "一只狗"], "画：{prompt}", model="qwen-image", mode="offline", name="cats", size="512x512"
+        ["一只猫", "一只狗"],
+        "画：{prompt}",
+        model="qwen-image",
+        mode="offline",
+        name="cats",
+        size="512x512",
     )
     paths = [Path(row.text) for row in batch.results()]
     with Image.open(paths[0]) as cat, Image.open(paths[1]) as dog:
@@ -142,7 +175,9 @@ def test_pictures_are_drawn_and_saved_and_go_with_the_journal(sandbox, count_req
 def test_edits_are_drawn_from_a_column_of_pictures(sandbox, tmp_path):
     for name in "ab":
         Image.new("RGB", (200, 200), "red").save(tmp_path / f"{name}.png")
-    table = pd.DataFrame({"image": [tmp_path / "a.png", [str(tmp_path / "a.png"), str(tmp_path / "b.png")]]})
+    table = pd.DataFrame(
+        {"image": [tmp_path / "a.png", [str(tmp_path / "a.png"), str(tmp_path / "b.png")]]}
+    )
     edits = qfnb.batch(table, "加一顶帽子", model="qwen-image-edit", mode="offline", name="hats")
     rows = edits.results()
     assert [row.message for row in rows] == ["", ""]
@@ -167,16 +202,22 @@ def test_what_pictures_cannot_be_is_said_before_anything_is_sent(arguments, mess
 
 
 @pytest.mark.parametrize(("kind", "is_parsed"), [(Greeting, True), (Silence, False)])
-def test_an_answer_that_is_not_in_the_format_is_asked_for_again_online(count_requests, kind, is_parsed):
+def test_an_answer_that_is_not_in_the_format_is_asked_for_again_online(
+    count_requests, kind, is_parsed
+):
     name = f"format-{kind.__name__}"
-    row = qfnb.batch(["你好"], "{prompt}！", mode="offline", name=name, response_format=kind).results()[0]
+    row = qfnb.batch(
+        ["你好"], "{prompt}！", mode="offline", name=name, response_format=kind
+    ).results()[0]
     assert isinstance(row.parsed, kind) == is_parsed
     assert row.error == ("" if is_parsed else "UnreadableAnswer")
     assert count_requests()["came"] == (0 if is_parsed else 1)
 
 
 def test_a_budget_makes_the_files_smaller(sandbox):
-    batch = qfnb.batch(rows(100, "省 {}"), mode="offline", name="offline-budget", budget_tokens=2000)
+    batch = qfnb.batch(
+        rows(100, "省 {}"), mode="offline", name="offline-budget", budget_tokens=2000
+    )
     batch.wait()
     progress = batch.progress
     assert progress.state == "stopped"
@@ -230,7 +271,9 @@ def test_cancel_stops_the_job_and_keeps_what_it_answered(clock):
     assert batch.progress.ok == 1000
 
 
-def test_a_job_that_takes_long_to_stop_is_joined_by_the_next_run(clock, count_requests, monkeypatch):
+def test_a_job_that_takes_long_to_stop_is_joined_by_the_next_run(
+    clock, count_requests, monkeypatch
+):
     monkeypatch.setattr(run, "MAX_POLLS_AFTER_STOP", 0)
     before = job_ids()
     batch = qfnb.batch(rows(1000, "慢停 {}"), mode="offline", name="offline-slow-stop")
@@ -253,7 +296,10 @@ def test_a_job_that_takes_long_to_stop_is_joined_by_the_next_run(clock, count_re
         ({"mode": "later"}, "mode='later'"),
         ({"offline_via": "files"}, "offline_via='files'"),
         ({"mode": "offline", "offline_via": "ftp"}, "offline_via='ftp'"),
-        ({"mode": "offline", "client": qfnb.ChatCompletion(api_key="bce-v3/ALTAK-a/b")}, "keys of the settings"),
+        (
+            {"mode": "offline", "client": qfnb.ChatCompletion(api_key="bce-v3/ALTAK-a/b")},
+            "keys of the settings",
+        ),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_sent(arguments, message):
@@ -263,7 +309,9 @@ def test_what_cannot_be_is_said_before_anything_is_sent(arguments, message):
 
 def test_an_online_run_follows_the_open_job_first(sandbox, count_requests):
     before = job_ids()
-    running = subprocess.Popen([sys.executable, "-c", SCRIPT.replace("killed", "then-online")], stdout=subprocess.PIPE)
+    running = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.replace("killed", "then-online")], stdout=subprocess.PIPE
+    )
     until(lambda: job_ids() - before)
     os.kill(running.pid, signal.SIGKILL)
     running.communicate()
@@ -289,7 +337,9 @@ def test_rows_of_a_cancelled_job_are_handed_over_again(clock, count_requests):
 def test_rows_that_moved_are_not_handed_over_twice(small_files, sandbox, count_requests):
     qfnb.batch(rows(60, "移 {}"), mode="offline", name="offline-moved").wait()
     before = job_ids()
-    batch = qfnb.batch([*rows(30, "新 {}"), *rows(60, "移 {}")], mode="offline", name="offline-moved")
+    batch = qfnb.batch(
+        [*rows(30, "新 {}"), *rows(60, "移 {}")], mode="offline", name="offline-moved"
+    )
     batch.wait()
     assert batch.progress.ok == 90
     assert len(job_ids() - before) == 1

@@ -1,7 +1,8 @@
 """A batch against a sandbox that limits requests, on a clock that runs a hundred times as fast.
 
-How much is refused, and how long it takes, is asserted in virtual time (tests/transport/test_rate_simulation.py): here
-the clock is real, and a computer that is busy for 10 ms lets a second pass.
+How much is refused, and how long it takes, is asserted in virtual time
+(tests/transport/test_rate_simulation.py): here the clock is real, and a computer that is busy for
+10 ms lets a second pass.
 """
 
 import pytest
@@ -32,14 +33,21 @@ def test_a_batch_takes_the_limit_of_the_headers_and_loses_no_row(world):
     progress, limiter = run_batch(180, "rpm-headers")
     assert (progress.ok, limiter.requests.ceiling) == (180, 60)
     assert limiter.requests.rate <= 60
-    assert world.quota.refused <= 90, "none in virtual time; a busy computer delays some, a storm would be hundreds"
+    assert world.quota.refused <= 90, (
+        "none in virtual time; a busy computer delays some, a storm would be hundreds"
+    )
 
 
 @pytest.mark.fault("F55")
 def test_a_batch_finds_a_limit_that_no_header_tells_and_loses_no_row(world):
-    world.quota.set_limits(6, silent=True)  # ten a second of real time: less than any computer sends
+    # ten a second of real time: less than any computer sends
+    world.quota.set_limits(6, silent=True)
     progress, limiter = run_batch(24, "rpm-silent")
-    assert (progress.ok, limiter.requests.ceiling, limiter.requests.source) == (24, None, "refusals")
+    assert (progress.ok, limiter.requests.ceiling, limiter.requests.source) == (
+        24,
+        None,
+        "refusals",
+    )
     assert 1 <= world.quota.refused <= 48
 
 

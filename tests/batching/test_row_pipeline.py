@@ -16,7 +16,8 @@ class FakeJournal:
     """A journal that remembers what was written together, or fails."""
 
     def __init__(self, error=None):
-        self.written, self.error = [], error
+        self.written = []
+        self.error = error
 
     def write(self, rows):
         if self.error is not None:
@@ -25,7 +26,9 @@ class FakeJournal:
 
 
 def write_results(journal, rows, *, cancel=()):
-    """Write rows with one worker each; return the calls of `on_written`, and how each worker ended."""
+    """Write rows with one worker each; return the calls of `on_written`, and how each worker
+    ended.
+    """
     reports = []
 
     async def run():

@@ -38,7 +38,10 @@ def test_a_bucket_has_no_lock_and_one_driver_by_its_signs_of_life(bucket, monkey
     with pytest.raises(ShardError, match=f"in use by process {os.getpid()} on"):
         stores[1].claim()
     owner = json.loads(Storage.read(f"{bucket}/_qfnb/owner.json"))
-    Storage.upload(f"{bucket}/_qfnb/owner.json", json.dumps(owner | {"pid": 2**31 - 1, "claim": "dead"}).encode())
+    Storage.upload(
+        f"{bucket}/_qfnb/owner.json",
+        json.dumps(owner | {"pid": 2**31 - 1, "claim": "dead"}).encode(),
+    )
     stores[1].claim()  # a process of this computer that is no more is not waited for
     monkeypatch.setattr(output_module, "HEARTBEAT_S", 0)
     with pytest.raises(ShardError, match="in use by process"):
@@ -105,7 +108,9 @@ def test_shards_behind_addresses_are_those_of_the_same_files_here(tmp_path):
     folder, storage = tmp_path / "in" / "deep", fsspec.filesystem("memory")
     folder.mkdir(parents=True)
     (folder / "a.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(50)), encoding="utf-8")
-    (folder / "a.csv").write_text("n,x\n" + "".join(f'"{n}\n",1\n' for n in range(50)), encoding="utf-8")
+    (folder / "a.csv").write_text(
+        "n,x\n" + "".join(f'"{n}\n",1\n' for n in range(50)), encoding="utf-8"
+    )
     parquet.write_table(pyarrow.table({"n": range(50)}), folder / "a.parquet", row_group_size=10)
     for path in folder.iterdir():
         storage.put_file(str(path), f"memory://{tmp_path.name}/{path.suffix}/deep/{path.name}")
@@ -129,15 +134,25 @@ def test_shards_behind_addresses_are_those_of_the_same_files_here(tmp_path):
         ({"out": "bos:/"}, "names no bucket"),
         ({"out": "s3://id:secret@bucket/out"}, "must not have keys in it"),
         ({"out": "nowhere://bucket/out"}, "pip install 'qfnb|Protocol not known: nowhere"),
-        ({"rows": "bos:/bucket/in"}, "shards read buckets by the S3 interface: rows='s3://bucket/folder'"),
+        (
+            {"rows": "bos:/bucket/in"},
+            "shards read buckets by the S3 interface: rows='s3://bucket/folder'",
+        ),
         ({"rows": "{folder}", "out": "{folder}"}, "is inside rows="),
         ({"rows": "{folder}", "out": "{folder}/out"}, "is inside rows="),
         ({"rows": "{folder}/*.jsonl", "out": "{folder}"}, "is inside rows="),
     ],
 )
-def test_what_is_no_input_or_output_is_refused_before_anything_is_sent(options, message, shard, tmp_path):
+def test_what_is_no_input_or_output_is_refused_before_anything_is_sent(
+    options, message, shard, tmp_path
+):
     options = {name: value.format(folder=tmp_path) for name, value in options.items()}
-    arguments = {"rows": shard.path, "prompt": "Classify: {review}", "out": str(tmp_path / "out"), **options}
+    arguments = {
+        "rows": shard.path,
+        "prompt": "Classify: {review}",
+        "out": str(tmp_path / "out"),
+        **options,
+    }
     with pytest.raises(InvalidArgumentError, match=message) as error:
         qfnb.batch_shards(**arguments)
     assert not re.search("secret", str(error.value))

@@ -38,7 +38,9 @@ def folder(tmp_path):
     path = tmp_path / "in"
     path.mkdir()
     for name in ("a", "b"):
-        write_rows(path / f"{name}.jsonl", [{"review": f"{tmp_path.name} {name} {n}"} for n in range(100)])
+        write_rows(
+            path / f"{name}.jsonl", [{"review": f"{tmp_path.name} {name} {n}"} for n in range(100)]
+        )
     return path
 
 
@@ -52,11 +54,21 @@ def start(folder, **options):
 
 def arguments_of(folder, **options):
     limits = {"shard_rows": 40, "workers": WORKERS}
-    return {"rows": str(folder), "prompt": "Classify: {review}", "out": str(folder.parent / "out"), **limits, **options}
+    return {
+        "rows": str(folder),
+        "prompt": "Classify: {review}",
+        "out": str(folder.parent / "out"),
+        **limits,
+        **options,
+    }
 
 
 def read_parts(job):
-    return [json.loads(line) for path in job.parts() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for path in job.parts()
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def test_allowances_never_exceed_the_budget_and_a_restart_finds_no_less(folder, tmp_path):
@@ -79,7 +91,9 @@ def test_allowances_never_exceed_the_budget_and_a_restart_finds_no_less(folder, 
             budget.settle(task, {"tokens": used[shard]})
         else:  # its process is lost, and the driver, too
             budget = Budget({"tokens": 1000.0}, row, output)
-            used[shard] = budget.allow(ShardTask("job", shard, "", "", "", "", {}), 0).lost_allowance["tokens"]
+            used[shard] = budget.allow(
+                ShardTask("job", shard, "", "", "", "", {}), 0
+            ).lost_allowance["tokens"]
             budget.settle(task, {"tokens": used[shard]})
     assert 900 < sum(used.values()) <= 1000
 
@@ -87,7 +101,9 @@ def test_allowances_never_exceed_the_budget_and_a_restart_finds_no_less(folder, 
 def test_a_csv_is_cut_between_rows_and_not_inside_a_cell(tmp_path):
     path = tmp_path / "in.csv"
     cells = [f'"line {n}\nand a ""second"" one"' if n % 3 else f"plain {n}" for n in range(20)]
-    path.write_text("text,n\n" + "".join(f"{cell},{n}\n" for n, cell in enumerate(cells)), encoding="utf-8")
+    path.write_text(
+        "text,n\n" + "".join(f"{cell},{n}\n" for n, cell in enumerate(cells)), encoding="utf-8"
+    )
     shards = plan_shards(path, 7)
     rows = [row for shard in shards for row in shard]
     assert [len(shard) for shard in shards] == [7, 7, 6]
@@ -100,18 +116,27 @@ def test_parquet_is_cut_between_row_groups_and_inside_large_ones(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
-    with parquet.ParquetWriter(tmp_path / "in.parquet", pyarrow.schema([("n", pyarrow.int64())])) as writer:
+    with parquet.ParquetWriter(
+        tmp_path / "in.parquet", pyarrow.schema([("n", pyarrow.int64())])
+    ) as writer:
         for start_, stop in ((0, 30), (30, 50), (50, 170)):
             writer.write_table(pyarrow.table({"n": list(range(start_, stop))}))
     shards = plan_shards(tmp_path / "in.parquet", 50)
-    assert [(shard.start, shard.stop) for shard in shards] == [(0, 50), (50, 100), (100, 150), (150, 170)]
+    assert [(shard.start, shard.stop) for shard in shards] == [
+        (0, 50),
+        (50, 100),
+        (100, 150),
+        (150, 170),
+    ]
     assert [row["n"] for shard in shards for row in shard] == list(range(170))
 
 
 def test_files_that_do_not_fit_are_named_before_anything_is_sent(tmp_path):
     (tmp_path / "a.csv").write_text("text\nx\n", encoding="utf-8")
     (tmp_path / "b.csv").write_text("txt\nx\n", encoding="utf-8")
-    with pytest.raises(DatasetError, match=r"b\.csv.*the column 'text' is none, and in .*a\.csv it is text"):
+    with pytest.raises(
+        DatasetError, match=r"b\.csv.*the column 'text' is none, and in .*a\.csv it is text"
+    ):
         plan_shards(tmp_path)
     (tmp_path / "c.parquet").write_bytes(b"PAR1 is not enough")
     with pytest.raises(DatasetError, match=r"c\.parquet.*not Parquet"):
@@ -128,7 +153,9 @@ def test_a_parquet_file_that_is_damaged_inside_is_named_when_it_is_read(tmp_path
     from pyarrow import parquet
 
     path = tmp_path / "in.parquet"
-    parquet.write_table(pyarrow.table({"n": [f"text {n}" for n in range(3000)]}), path, row_group_size=1000)
+    parquet.write_table(
+        pyarrow.table({"n": [f"text {n}" for n in range(3000)]}), path, row_group_size=1000
+    )
     content = bytearray(path.read_bytes())
     middle = parquet.ParquetFile(path).metadata.row_group(1).column(0).data_page_offset
     content[middle : middle + 200] = bytes(200)
@@ -181,7 +208,10 @@ def test_a_full_output_disk_is_named_and_leaves_no_part(folder):
         path.write_bytes(bytes(10_000))
         return {"bytes": 10_000}
 
-    with file_size_limit(5000), pytest.raises(ShardError, match="out cannot be written: File too large"):
+    with (
+        file_size_limit(5000),
+        pytest.raises(ShardError, match="out cannot be written: File too large"),
+    ):
         output.publish_part(shard, write)
     assert [path.name for path in (folder.parent / "out").iterdir()] == ["_qfnb"]
     output.publish_part(shard, write)
@@ -234,7 +264,9 @@ DRIVER = "import json, sys, qfnb; qfnb.batch_shards(**json.loads(sys.argv[1])).w
 @pytest.mark.fault("F69")
 def test_after_a_killed_process_the_next_one_goes_on_from_its_journal(folder, count_requests, hold):
     hold(90)
-    with subprocess.Popen([sys.executable, "-c", DRIVER, json.dumps(arguments_of(folder))]) as driver:
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER, json.dumps(arguments_of(folder))]
+    ) as driver:
         until(lambda: count_requests()["answered"] >= 90)
         driver.kill()
     job = start(folder)
@@ -247,7 +279,9 @@ def test_after_a_killed_process_the_next_one_goes_on_from_its_journal(folder, co
 
 
 @pytest.mark.fault("F69")
-def test_a_computer_that_is_lost_costs_what_was_answered_since_the_last_copy(folder, count_requests, hold):
+def test_a_computer_that_is_lost_costs_what_was_answered_since_the_last_copy(
+    folder, count_requests, hold
+):
     hold(90)
     bucket = f"bos:/sandbox/{folder.parent.name}"
     job = start(folder, out=bucket, budget_tokens=100_000)
@@ -271,7 +305,9 @@ def test_a_computer_that_is_lost_costs_what_was_answered_since_the_last_copy(fol
     assert count_requests()["answered"] <= 200 + 2 * WORKERS
 
 
-def test_a_shard_that_another_process_still_works_on_is_waited_for_and_not_asked_again(folder, count_requests):
+def test_a_shard_that_another_process_still_works_on_is_waited_for_and_not_asked_again(
+    folder, count_requests
+):
     (folder / "b.jsonl").unlink()
     first = start(folder, shard_rows=100)
     first.wait()
@@ -301,7 +337,9 @@ def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder, capfd
         file.write("{broken\n")
     job = start(folder, budget_tokens=2600, model="ernie-speed-8k")
     job.wait()
-    assert "ernie-speed-8k ended" not in capfd.readouterr().err, "the parent warns, not each process again"
+    assert "ernie-speed-8k ended" not in capfd.readouterr().err, (
+        "the parent warns, not each process again"
+    )
     assert job.progress.state == "stopped"
     assert "the budget of 2,600 tokens allows no more" in job.progress.reason
     assert 2000 < job.progress.prompt_tokens + job.progress.completion_tokens <= 2600

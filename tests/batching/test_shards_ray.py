@@ -32,7 +32,9 @@ def cluster():
 
 def task_processes():
     children = psutil.Process().children(recursive=True)
-    return [each for each in children if each.is_running() and each.name().startswith("ray::_run_shard")]
+    return [
+        each for each in children if each.is_running() and each.name().startswith("ray::_run_shard")
+    ]
 
 
 def test_a_worker_that_is_lost_while_it_changes_the_limits_holds_up_no_other(monkeypatch):
@@ -73,7 +75,11 @@ def test_a_task_and_the_limiters_actor_are_killed_and_every_row_is_in_exactly_on
     job.wait()
     assert job.progress.state == "done", job.progress.reason
     assert job.report().is_complete
-    parts = [json.loads(line) for path in job.parts() for line in path.read_text(encoding="utf-8").splitlines()]
+    parts = [
+        json.loads(line)
+        for path in job.parts()
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
     assert sorted(row[ID_COLUMN] for row in parts) == sorted(f"in.jsonl#{n}" for n in range(200))
     assert count_requests()["answered"] <= 200 + WORKERS
 
@@ -84,7 +90,9 @@ def test_a_second_job_has_the_processes_it_names(cluster, sandbox, hold, tmp_pat
         rows = [json.dumps({"review": f"{tmp_path.name} {processes} {n}"}) for n in range(6)]
         path.write_text("\n".join(rows), encoding="utf-8")
         limits = {"processes": processes, "workers": 1, "shard_rows": 2}
-        return qfnb.batch_shards(path, "Classify: {review}", out=tmp_path / str(processes), engine="ray", **limits)
+        return qfnb.batch_shards(
+            path, "Classify: {review}", out=tmp_path / str(processes), engine="ray", **limits
+        )
 
     first = start(1)
     first.wait()

@@ -1,4 +1,6 @@
-"""`response_format=` of a batch: fields become columns; an answer that does not match is asked for once more."""
+"""`response_format=` of a batch: fields become columns; an answer that does not match is asked for
+once more.
+"""
 
 import json
 
@@ -10,9 +12,14 @@ from support.chat_script import sent_bodies, whole
 import qfnb
 from qfnb.errors import InvalidArgumentError
 
-GOOD, BAD = '{"title": "红楼梦", "year": 1791}', '{"title": "红楼梦", "year": "很早"}'
+GOOD = '{"title": "红楼梦", "year": 1791}'
+BAD = '{"title": "红楼梦", "year": "很早"}'
 USAGE = {"prompt_tokens": 30, "completion_tokens": 20, "total_tokens": 50}
-SCHEMA = {"type": "object", "properties": {"year": {"type": "integer"}, "text": {}}, "required": ["year"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"year": {"type": "integer"}, "text": {}},
+    "required": ["year"],
+}
 
 
 class Book(BaseModel):
@@ -35,17 +42,25 @@ class Late(Book):
 
 
 def batch(rows, response_format, **options):
-    return qfnb.batch(rows, model="my-own", response_format=response_format, canary=0, workers=1, **options)
+    return qfnb.batch(
+        rows, model="my-own", response_format=response_format, canary=0, workers=1, **options
+    )
 
 
 def test_fields_are_columns_of_frames_and_files(scripted, tmp_path):
     scripted(whole(GOOD, usage=USAGE))
-    books = batch(pd.DataFrame({"prompt": ["甲", "乙"], "title": ["x", "y"]}), Book, out=tmp_path / "books.jsonl")
+    books = batch(
+        pd.DataFrame({"prompt": ["甲", "乙"], "title": ["x", "y"]}),
+        Book,
+        out=tmp_path / "books.jsonl",
+    )
     frame = books.to_frame()
     assert list(frame.columns[:6]) == ["prompt", "title", "answer_title", "year", "tags", "text"]
     assert list(frame["year"]) == [1791, 1791]
     assert [row.parsed for row in books.results()] == [Book(title="红楼梦", year=1791)] * 2
-    saved = [json.loads(line) for line in (tmp_path / "books.jsonl").read_text("utf-8").splitlines()]
+    saved = [
+        json.loads(line) for line in (tmp_path / "books.jsonl").read_text("utf-8").splitlines()
+    ]
     assert [(row["title"], row["answer_title"], row["tags"]) for row in saved] == [
         ("x", "红楼梦", []),
         ("y", "红楼梦", []),
@@ -68,7 +83,9 @@ def test_an_answer_that_never_matches_is_a_failure_that_keeps_text_and_cost(scri
     server = scripted(whole(BAD, usage=USAGE))
     books = batch(["红楼梦", "西游记"], Book, name="never")
     rows = books.results()
-    assert [(row.ok, row.error, row.text, row.parsed) for row in rows] == [(False, "UnreadableAnswer", BAD, None)] * 2
+    assert [(row.ok, row.error, row.text, row.parsed) for row in rows] == [
+        (False, "UnreadableAnswer", BAD, None)
+    ] * 2
     assert "year" in rows[0].message
     assert len(server.requests) == 4
     assert books.progress.prompt_tokens == 4 * USAGE["prompt_tokens"]

@@ -1,4 +1,6 @@
-"""One JupyterLab, one browser and one page for all browser tests: loading the page costs more than most of them."""
+"""One JupyterLab, one browser and one page for all browser tests: loading the page costs more than
+most of them.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,15 @@ from qfnb import errors
 from qfnb.resources import FineTune
 from qfnb.trainer import run_store
 
-# JupyterLab's widget extension looks for a notebook's cells when the notebook may be closed already, and its toolbar
+# JupyterLab's widget extension looks for a notebook's cells when the notebook may be closed
+# already, and its toolbar
 # is redrawn while a kernel restarts; our outputs have no script of their own.
 OF_JUPYTERLAB = {
     "Cannot read properties of null (reading 'widgets')",
-    "Failed to execute 'removeChild' on 'Node': The node to be removed is not a child of this node.",
+    (
+        "Failed to execute 'removeChild' on 'Node': The node to be removed is not a child of this "
+        "node."
+    ),
 }
 expect.set_options(timeout=180_000)  # 5 s are a claim about speed
 FAILED = pytest.StashKey[str]()
@@ -27,22 +33,28 @@ FAILED = pytest.StashKey[str]()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Note which tests failed: the page that they leave is not used again."""
     report = yield
-    earlier = "" if report.when == "setup" else item.stash.get(FAILED, "")  # a second try begins anew
+    # a second try begins anew
+    earlier = "" if report.when == "setup" else item.stash.get(FAILED, "")
     item.stash[FAILED] = report.longreprtext if report.failed else earlier
     return report
 
 
-@pytest.fixture(scope="package")  # not longer: the driver keeps an event loop running in the main thread
+# not longer: the driver keeps an event loop running in the main thread
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM:
         if os.environ.get("QFNB_REQUIRE_BROWSER"):
             pytest.fail("the browser tests are required, and Chromium is not installed")
         pytest.skip("Chromium is not installed")
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         yield browser
         browser.close()
 
@@ -64,7 +76,9 @@ def open_page(browser: Browser, lab: JupyterLab) -> Page:
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, lab: JupyterLab) -> Iterator[Page]:
-    """JupyterLab in the light theme with no notebook open; a test that closes it leaves the next a new one."""
+    """JupyterLab in the light theme with no notebook open; a test that closes it leaves the next a
+    new one.
+    """
     lab.theme("JupyterLab Light")
     page = browser.contexts[0].pages[0] if browser.contexts else open_page(browser, lab)
     page.set_viewport_size({"width": 1280, "height": 900})

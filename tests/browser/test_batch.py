@@ -1,4 +1,6 @@
-"""`%qfbatch` in JupyterLab: the panel moves and obeys while another cell is busy, and a restart loses nothing."""
+"""`%qfbatch` in JupyterLab: the panel moves and obeys while another cell is busy, and a restart
+loses nothing.
+"""
 
 import re
 import time
@@ -70,12 +72,16 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
     notebook.screenshot("batch-cancelled-light", at=panel)
 
 
-def test_a_restart_and_the_same_cell_again_ask_only_what_is_missing(page, lab, slow, fault, control):
+def test_a_restart_and_the_same_cell_again_ask_only_what_is_missing(
+    page, lab, slow, fault, control
+):
     lab.theme("JupyterLab Dark")
     control.delete("/_sandbox/faults")
     fault("chat.v2", "status", status=400, chance=0.1, times=None)  # the first that strikes
     fault("chat.v2", "slow", seconds=0.05, times=None)
-    notebook = Notebook(page, lab, write_notebook(lab, "restart.ipynb", 200, START, "%qfbatch wait"))
+    notebook = Notebook(
+        page, lab, write_notebook(lab, "restart.ipynb", 200, START, "%qfbatch wait")
+    )
     notebook.cell(0).click()
     page.keyboard.press("Control+Enter")
     notebook.cell(1).click()

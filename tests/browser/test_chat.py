@@ -1,4 +1,6 @@
-"""`%%qfchat` in JupyterLab: Stop inside the cell, several models, tables, completion, and what is there afterwards."""
+"""`%%qfchat` in JupyterLab: Stop inside the cell, several models, tables, completion, and what is
+there afterwards.
+"""
 
 import json
 
@@ -12,7 +14,9 @@ pytestmark = pytest.mark.browser
 
 def test_stop_works_inside_the_running_cell(page, lab, fault):
     fault("chat.v2", "stall", after=5)
-    notebook = Notebook(page, lab, lab.write("stop-chat.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "6 * 7"))
+    notebook = Notebook(
+        page, lab, lab.write("stop-chat.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "6 * 7")
+    )
     notebook.run_all()
     answer = notebook.output(1)
     answer.get_by_text("我是 qfnb").first.wait_for(timeout=180_000)
@@ -34,7 +38,8 @@ CELLS = (
     (
         "from qfnb import ChatCompletion\nfrom qfnb.resources.inference.reply import ChatResponse\n"
         "async def said(self, call):\n"
-        '    yield ChatResponse({\'result\': \'[{"书": "红楼梦", "作者": "曹雪芹"}]\', \'is_end\': True}, dict)\n'
+        '    yield ChatResponse({\'result\': \'[{"书": "红楼梦", "作者": "曹雪芹"}]\', \'is_end\': True}, '
+        "dict)\n"
         "ChatCompletion.stream = said"
     ),
     "%%qfchat -f df -o reply\n列出一本名著",
@@ -45,7 +50,11 @@ CELLS = (
 
 def check(notebook):
     compared = notebook.output(1)
-    assert compared.locator("h4").all_inner_texts() == ["ernie-speed-8k", "ERNIE-4.0-8K", "no-such-model"]
+    assert compared.locator("h4").all_inner_texts() == [
+        "ernie-speed-8k",
+        "ERNIE-4.0-8K",
+        "no-such-model",
+    ]
     assert compared.inner_text().count("不是文心一言") == 2
     assert "✕" in compared.inner_text()
     assert "assistant" in notebook.output(3).inner_text()
@@ -71,7 +80,9 @@ def test_comparing_and_tables_are_there_and_still_there_when_opened_again_in_the
 
 
 def test_tab_completes_models_and_sessions(page, lab):
-    notebook = Notebook(page, lab, lab.write("complete.ipynb", "%load_ext qfnb", "%%qfchat -m ernie-4.5-t"))
+    notebook = Notebook(
+        page, lab, lab.write("complete.ipynb", "%load_ext qfnb", "%%qfchat -m ernie-4.5-t")
+    )
     notebook.cell(0).click()
     page.keyboard.press("Control+Enter")
     notebook.idle()
@@ -101,7 +112,10 @@ def f(x: int) -> str:  # 注释
     return "值 $x$" + str(x * 2)
 ```''')
 """
-LIVE = "open_with_stop_button(a, html=chat.html, final=lambda _: {'text/plain': '', 'text/html': ''}, stop=lambda: None, tooltip='')"
+LIVE = (
+    "open_with_stop_button(a, html=chat.html, final=lambda _: {'text/plain': '', 'text/html': "
+    "''}, stop=lambda: None, tooltip='')"
+)
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
@@ -140,19 +154,28 @@ attacks = json.loads(ATTACKS)
 
 EACH = (
     "for a in attacks: display(ChatResponse({'result': a, 'id': a, 'model': a}, dict))",
-    ("for a in attacks:\n    x = chat.StreamedAnswer(a, text=a, reasoning=a, error=a, request_id=a)\n"
-    "    steps = (ToolStep(ToolCall(a, {a: a}), a), ToolStep(ToolCall(a, {a: a}), a, is_error=True))\n"
-    "    y = chat.StreamedAnswer(a + '2', text=a + ' other', state='done', preface=a, steps=steps, running=a)\n"
+    ("for a in attacks:\n    x = chat.StreamedAnswer(a, text=a, reasoning=a, error=a, "
+     "request_id=a)\n"
+    "    steps = (ToolStep(ToolCall(a, {a: a}), a), ToolStep(ToolCall(a, {a: a}), a, "
+    "is_error=True))\n"
+    "    y = chat.StreamedAnswer(a + '2', text=a + ' other', state='done', preface=a, "
+    "steps=steps, running=a)\n"
     "    publish({'text/plain': chat.text(x), 'text/html': chat.comparison_html((x, y))})"),
-    ("for a in attacks:\n    x, still = chat.StreamedAnswer(a, text=a, reasoning=a), {'text/plain': '', 'text/html': ''}\n"
-    "    open_with_stop_button(x, html=chat.html, final=lambda _: still, stop=lambda: None, tooltip=a)"),
+    ("for a in attacks:\n    x, still = chat.StreamedAnswer(a, text=a, reasoning=a), "
+     "{'text/plain': '', 'text/html': ''}\n"
+    "    open_with_stop_button(x, html=chat.html, final=lambda _: still, stop=lambda: None, "
+    "tooltip=a)"),
     "for a in attacks: display(Dataset([{'prompt': a, 'response': a}], name=a))",
-    ("for a in attacks: publish(training.bundle(TrainingProgress(a, (Stage('train'),), task_id='t', error=a, message=a,"
+    ("for a in attacks: publish(training.bundle(TrainingProgress(a, (Stage('train'),), "
+     "task_id='t', error=a, message=a,"
     " metrics={a: a}, model_id=a, service_endpoint=a)))"),
-    ("s = tuple(Sample(m, i, a, a, a, {'m': float(m == 'b')}) for m in 'ab' for i, a in enumerate(attacks))\n"
+    ("s = tuple(Sample(m, i, a, a, a, {'m': float(m == 'b')}) for m in 'ab' for i, a in "
+     "enumerate(attacks))\n"
     "display(EvaluationResult(s, ('a', 'b'), ('m',)))"),
-    "import pandas as pd\nwith pd.option_context('display.html.use_mathjax', False): display(pd.DataFrame({'text': attacks}))",
-    "reply = Text2Image().do('山', size='768x768')\nfor a in attacks[:6]:\n    reply.prompt = a\n    display(reply)",
+    ("import pandas as pd\nwith pd.option_context('display.html.use_mathjax', False): "
+    "display(pd.DataFrame({'text': attacks}))"),
+    ("reply = Text2Image().do('山', size='768x768')\nfor a in attacks[:6]:\n    reply.prompt = a\n  "
+    "  display(reply)"),
     ("for n in range(0, len(attacks), 6):\n    some = tuple(attacks[n : n + 6])\n"
     "    s = tuple(Sample(a, 0, a, a, a, {'m': 1.0}) for a in some)\n"
     "    publish(evaluation.bundle(EvaluationResult(s, some, ('m',))))"),
@@ -170,7 +193,9 @@ for a in attacks:
 @pytest.mark.fault("F92")
 def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
     first = SINKS.replace("json.loads(ATTACKS)", f"json.loads({json.dumps(ATTACKS)!r})")
-    notebook = Notebook(page, lab, lab.write("attacks.ipynb", "%load_ext qfnb", first, *EACH, ERRORS))
+    notebook = Notebook(
+        page, lab, lab.write("attacks.ipynb", "%load_ext qfnb", first, *EACH, ERRORS)
+    )
     requested_urls = []
     page.on("request", lambda request: requested_urls.append(request.url))
     notebook.run_all()
@@ -188,25 +213,48 @@ def test_the_xss_corpus_is_inert_in_every_sink(page, lab):
     assert not [url for url in requested_urls if "evil.invalid" in url]
     area = ".jp-OutputArea-output"
     typeset = page.locator(f"{area} mjx-container")
-    assert typeset.evaluate_all("all => all.filter(each => !each.closest('.mathjax_process')).length") == 0
-    for selector in ("script", "iframe", "form", "[onerror]", "[onload]", "[data-commandlinker-command]"):
+    assert (
+        typeset.evaluate_all("all => all.filter(each => !each.closest('.mathjax_process')).length")
+        == 0
+    )
+    for selector in (
+        "script",
+        "iframe",
+        "form",
+        "[onerror]",
+        "[onload]",
+        "[data-commandlinker-command]",
+    ):
         assert page.locator(f"{area} {selector}").count() == 0, selector
-    styles = page.locator(f"{area} style:not([scoped])").evaluate_all("all => all.map(each => each.textContent)")
+    styles = page.locator(f"{area} style:not([scoped])").evaluate_all(
+        "all => all.map(each => each.textContent)"
+    )
     assert all(text.startswith(".qf{") for text in styles), "a style that is not ours"
-    ours = page.locator(".jp-RenderedHTML a, .jupyter-widgets a")  # JupyterLab itself links addresses in plain text
+    # JupyterLab itself links addresses in plain text
+    ours = page.locator(".jp-RenderedHTML a, .jupyter-widgets a")
     links = ours.evaluate_all("all => all.map(a => a.getAttribute('href') || '')")
-    assert not [link for link in links if link.lower().strip().startswith(("javascript:", "data:", "vbscript:"))]
+    assert not [
+        link
+        for link in links
+        if link.lower().strip().startswith(("javascript:", "data:", "vbscript:"))
+    ]
     page.context.close()  # what the attacks began to load keeps its connections
 
 
-def test_an_error_is_one_card_with_the_cell_to_run_next_and_the_kernels_own_message_is_hidden(page, lab):
+def test_an_error_is_one_card_with_the_cell_to_run_next_and_the_kernels_own_message_is_hidden(
+    page, lab
+):
     notebook = Notebook(page, lab, lab.write("error.ipynb", "%load_ext qfnb", "%qftrain bike.csv"))
     notebook.run_all()
     notebook.idle()
     output = notebook.output(1)
     expect(output.locator("[role=alert] code")).to_have_text("%qftrain new bike.csv")
-    shown = output.locator(".jp-OutputArea-child").evaluate_all("all => all.filter(each => each.offsetHeight).length")
+    shown = output.locator(".jp-OutputArea-child").evaluate_all(
+        "all => all.filter(each => each.offsetHeight).length"
+    )
     assert (output.locator("[role=alert]").count(), shown) == (1, 1)
     notebook.save()
-    kinds = [out["output_type"] for out in json.loads(notebook.path.read_text())["cells"][1]["outputs"]]
+    kinds = [
+        out["output_type"] for out in json.loads(notebook.path.read_text())["cells"][1]["outputs"]
+    ]
     assert kinds == ["error", "display_data"]  # programs that read the notebook find the error

@@ -1,4 +1,6 @@
-"""Reasoning that streams into a folded block, and functions that a model calls, as a person sees them in JupyterLab."""
+"""Reasoning that streams into a folded block, and functions that a model calls, as a person sees
+them in JupyterLab.
+"""
 
 import json
 import secrets
@@ -43,7 +45,9 @@ def buy(item: str, price: float) -> str:
 
 @pytest.fixture(params=["Light"])
 def asking(request, lab, page, scripted):
-    """Return a function that opens a notebook whose kernel asks a scripted server, and the theme's name."""
+    """Return a function that opens a notebook whose kernel asks a scripted server, and the theme's
+    name.
+    """
     lab.theme(f"JupyterLab {request.param}")
     (lab.folder / "go").unlink(missing_ok=True)
 
@@ -51,7 +55,8 @@ def asking(request, lab, page, scripted):
         server = scripted(*answers)
         settings = (
             f"%load_ext qfnb\nimport qfnb\ns, url = qfnb.get_config(), {server.url!r}\n"
-            "s.base_url = s.console_api_base_url = url\ns.api_key = 'bce-v3/ALTAK-test/canary0123456789'"
+            "s.base_url = s.console_api_base_url = url\ns.api_key = "
+            "'bce-v3/ALTAK-test/canary0123456789'"
         )
         notebook = Notebook(page, lab, lab.write(f"{secrets.token_hex(4)}.ipynb", settings, *cells))
         notebook.run_all()
@@ -77,9 +82,14 @@ def call(*parts):
 
 def test_reasoning_streams_into_a_block_that_stays_as_the_reader_left_it(asking):
     start, theme = asking
-    halves = [{"reasoning_content": REASONING}, {"reasoning_content": "所以不用带伞。"}, {"content": ANSWER}]
+    halves = [
+        {"reasoning_content": REASONING},
+        {"reasoning_content": "所以不用带伞。"},
+        {"content": ANSWER},
+    ]
     head, first, second, *others = streamed(*halves, usage=USAGE)
-    more, answer = threading.Event(), threading.Event()
+    more = threading.Event()
+    answer = threading.Event()
     cells = ["%%qfchat -m glm-5.1 --think\n明天去杭州要带伞吗"]
     _, notebook = start([head, first, more, second, answer, *others], cells=cells)
     output = notebook.output(1)
@@ -106,7 +116,11 @@ def test_reasoning_streams_into_a_block_that_stays_as_the_reader_left_it(asking)
 @pytest.mark.parametrize("asking", ["Dark"], indirect=True)
 def test_calls_of_functions_are_shown_and_a_marked_one_is_asked_about(asking, lab):
     start, theme = asking
-    calls = call(("weather", {"city": "杭州"}), ("rain", {"city": "杭州"}), ("buy", {"item": "伞", "price": 39.0}))
+    calls = call(
+        ("weather", {"city": "杭州"}),
+        ("rain", {"city": "杭州"}),
+        ("buy", {"item": "伞", "price": 39.0}),
+    )
     cells = [TOOLS, "%%qfchat --tools weather,rain,buy -o reply\n明天去杭州要带伞吗", "reply"]
     server, notebook = start(calls, streamed({"content": ANSWER}, usage=USAGE), cells=cells)
     output = notebook.output(2)
@@ -120,15 +134,15 @@ def test_calls_of_functions_are_shown_and_a_marked_one_is_asked_about(asking, la
     question.fill("y")
     question.press("Enter")
     notebook.idle()
-    results = [turn["content"] for turn in sent_bodies(server)[1]["messages"] if turn["role"] == "tool"]
+    results = [
+        turn["content"] for turn in sent_bodies(server)[1]["messages"] if turn["role"] == "tool"
+    ]
     assert results[0].startswith(",day,city,temperature,rain")
     assert results[1] == "OSError: cannot open '…/rain.csv' <b>"
     assert results[2] == "bought 伞"
-    assert [text.split("(")[0].strip() for text in output.locator("summary code").all_inner_texts()] == [
-        "weather",
-        "rain",
-        "buy",
-    ]
+    assert [
+        text.split("(")[0].strip() for text in output.locator("summary code").all_inner_texts()
+    ] == ["weather", "rain", "buy"]
     notebook.screenshot(f"tools-done-{theme}", at=output)
     for summary in output.locator("summary").all():
         summary.click()
@@ -141,10 +155,17 @@ def test_what_went_wrong_and_what_was_found_out(asking):
     books = '{"title": "红楼梦", "year": 1791}'
     cells = [
         "%%qfchat --think\n想很久",
-        "import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int\nBooks = list[Book]",
+        (
+            "import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: "
+            "int\nBooks = "
+            "list[Book]"
+        ),
         "%%qfchat -f pydantic:Book\n红楼梦",
         "%%qfchat -f pydantic:Books -o books\n名著",
-        "import pandas as pd\nsales = pd.DataFrame({'city': ['杭州', '北京'] * 50, 'price': range(100)})\n1 / 1",
+        (
+            "import pandas as pd\nsales = pd.DataFrame({'city': ['杭州', '北京'] * 50, 'price': "
+            "range(100)})\n1 / 1"
+        ),
         "%%qfchat --expand\n说说 {{sales}}，还有 {{Out[6]}}",
         "%%qfchat --expand\n说说 {{sale}}",
         "%%qfchat --tools wether\n天气",

@@ -24,7 +24,9 @@ def test_the_stop_button_ends_the_training_and_the_panel_says_so(page, lab):
 
 def test_interrupting_an_answer_keeps_what_came(page, lab, fault):
     fault("chat.v2", "stall", after=5)
-    notebook = Notebook(page, lab, lab.write("stall.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "1 + 1"))
+    notebook = Notebook(
+        page, lab, lab.write("stall.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "1 + 1")
+    )
     notebook.run_all()
     answer = notebook.output(1)
     answer.get_by_text("我是 qfnb").first.wait_for(timeout=180_000)
@@ -50,14 +52,24 @@ MISTAKES = (
 
 
 def test_mistakes_are_short_and_clear(page, lab):
-    (lab.folder / "bad.jsonl").write_text('{"prompt": "你好", "response": "您好"}\n{"prompt": "几点"}\n')
+    (lab.folder / "bad.jsonl").write_text(
+        '{"prompt": "你好", "response": "您好"}\n{"prompt": "几点"}\n'
+    )
     notebook = Notebook(page, lab, lab.write("mistakes.ipynb", *MISTAKES))
     for number in range(len(MISTAKES)):
         notebook.cell(number).click()
         page.keyboard.press("Control+Enter")
         notebook.idle()
     for number, words in enumerate(
-        ("", "the cell is empty", "--model", "(0.0, 1.0]", "nowhere.jsonl", "bad.jsonl", "epoch=999")
+        (
+            "",
+            "the cell is empty",
+            "--model",
+            "(0.0, 1.0]",
+            "nowhere.jsonl",
+            "bad.jsonl",
+            "epoch=999",
+        )
     ):
         assert words in notebook.output(number).inner_text()
     assert "messages is empty" in notebook.output(9).inner_text()

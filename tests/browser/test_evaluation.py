@@ -1,4 +1,6 @@
-"""What an evaluation shows in JupyterLab: samples by keyboard. test_evaluate_kernel.py has its panel."""
+"""What an evaluation shows in JupyterLab: samples by keyboard. test_evaluate_kernel.py has its
+panel.
+"""
 
 import time
 
@@ -71,7 +73,8 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
 
 
 def test_samples_in_a_narrow_window_and_in_the_light_and_labels_by_keyboard(page, lab):
-    answers = ANSWERS.replace("几点开门？", f"几点开门？{time.time_ns()}")  # a second try has no labels yet
+    # a second try of this test has no labels yet
+    answers = ANSWERS.replace("几点开门？", f"几点开门？{time.time_ns()}")
     notebook = Notebook(page, lab, lab.write("narrow.ipynb", answers, "view", "qfnb.label(report)"))
     notebook.run_all()
     notebook.output(1).get_by_text("Questions 1–10 of 60").first.wait_for(timeout=180_000)

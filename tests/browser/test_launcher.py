@@ -1,4 +1,6 @@
-"""The form of `%qftrain` in JupyterLab: filled in and launched without a mouse, readable aloud and in both themes."""
+"""The form of `%qftrain` in JupyterLab: filled in and launched without a mouse, readable aloud and
+in both themes.
+"""
 
 import re
 
@@ -84,7 +86,9 @@ def test_every_control_has_a_name_and_an_error_belongs_to_its_field(page, lab):
     _, form = open_form(page, lab, "names.ipynb", "%qftrain new ds")
     form.get_by_label("Afterwards").select_option("Publish, deploy and evaluate")
     form.get_by_role("button", name="Advanced settings").click()
-    expect(form.get_by_role("button", name="Advanced settings")).to_have_attribute("aria-expanded", "true")
+    expect(form.get_by_role("button", name="Advanced settings")).to_have_attribute(
+        "aria-expanded", "true"
+    )
     form.get_by_label(LEARNING_RATE).fill("0")
     field = form.get_by_label(LEARNING_RATE)
     expect(field).to_have_attribute("aria-invalid", "true")
@@ -113,7 +117,9 @@ def test_where_the_front_end_of_anywidget_is_missing_the_form_works_all_the_same
 
 
 def is_refused(form, name, words):
-    """Type a name of data; return whether the form refuses it. A label that is drawn meanwhile takes it back."""
+    """Type a name of data; return whether the form refuses it. A label that is drawn meanwhile
+    takes it back.
+    """
     form.get_by_label("Training data").fill(name)
     form.get_by_label("Training data").press("Tab")
     form.page.wait_for_timeout(500)

@@ -1,4 +1,6 @@
-"""The quickstart in JupyterLab: everything moves while it runs, and everything is still there afterwards."""
+"""The quickstart in JupyterLab: everything moves while it runs, and everything is still there
+afterwards.
+"""
 
 import json
 
@@ -10,8 +12,16 @@ from support.waiting import until
 pytestmark = pytest.mark.browser
 
 # Code cells of notebooks/00_quickstart.ipynb, by what they do.
-CHAT, START, BUSY, WAIT, RESULT, TUNED, IMAGE = 1, 5, 6, 7, 10, 12, 14
-BUSY_CODE = "import time\nfrom pathlib import Path\nwhile not Path('watched').exists(): time.sleep(0.1)"
+CHAT = 1
+START = 5
+BUSY = 6
+WAIT = 7
+RESULT = 10
+TUNED = 12
+IMAGE = 14
+BUSY_CODE = (
+    "import time\nfrom pathlib import Path\nwhile not Path('watched').exists(): time.sleep(0.1)"
+)
 
 
 @pytest.fixture
@@ -23,7 +33,8 @@ def quickstart(lab):
     notebook = json.loads(path.read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     for cell in code:
-        cell["outputs"], cell["execution_count"] = [], None
+        cell["outputs"] = []
+        cell["execution_count"] = None
     code[BUSY]["source"] = BUSY_CODE
     path.write_text(json.dumps(notebook), encoding="utf-8")
     return path.name

@@ -1,4 +1,6 @@
-"""What a screen reader meets in JupyterLab: Chromium's accessibility tree, and what is said when something changes."""
+"""What a screen reader meets in JupyterLab: Chromium's accessibility tree, and what is said when
+something changes.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,16 @@ from .test_training import percent
 pytestmark = pytest.mark.browser
 
 SIGNS = re.compile("[▸▾▶▼●○✓✕⚠‖■▲]")
-CONTROLS = {"button", "textbox", "combobox", "listbox", "slider", "checkbox", "radio", "DisclosureTriangle"}
+CONTROLS = {
+    "button",
+    "textbox",
+    "combobox",
+    "listbox",
+    "slider",
+    "checkbox",
+    "radio",
+    "DisclosureTriangle",
+}
 
 # Notes what is written into the regions of the page that a screen reader listens to.
 LISTEN = """() => {
@@ -41,7 +52,9 @@ class Node:
 
     def __init__(self, raw: dict[str, Any]) -> None:
         self.role, self.name = (str(raw.get(key, {}).get("value", "")) for key in ("role", "name"))
-        self.properties = {item["name"]: item["value"].get("value") for item in raw.get("properties", ())}
+        self.properties = {
+            item["name"]: item["value"].get("value") for item in raw.get("properties", ())
+        }
 
     def __repr__(self) -> str:
         return f"{self.role} {self.name!r} {self.properties}"
@@ -51,7 +64,9 @@ def read_tree(page: Page, at: Locator) -> list[Node]:
     """Return what a screen reader can come to within an element, in the order of the page."""
     at.evaluate("element => { window.subject = element }")
     session = page.context.new_cdp_session(page)
-    element = session.send("Runtime.evaluate", {"expression": "window.subject"})["result"]["objectId"]
+    element = session.send("Runtime.evaluate", {"expression": "window.subject"})["result"][
+        "objectId"
+    ]
     root = session.send("DOM.describeNode", {"objectId": element})["node"]["backendNodeId"]
     nodes = session.send("Accessibility.getFullAXTree")["nodes"]
     session.detach()
@@ -68,14 +83,23 @@ def read_tree(page: Page, at: Locator) -> list[Node]:
 
 
 def check_output(page: Page, output: Locator) -> list[Node]:
-    """Check that controls have names, folds say whether they are open, and nothing is a live region or a spoken sign."""
+    """Check that controls have names, folds say whether they are open, and nothing is a live region
+    or a spoken sign.
+    """
     nodes = read_tree(page, output)
     controls = [node for node in nodes if node.role in CONTROLS]
     assert [node for node in controls if not node.name] == []
     folds = output.locator(".qf-fold:visible, summary:visible").count()
-    assert len([node for node in controls if "expanded" in node.properties and node.role != "combobox"]) == folds
+    assert (
+        len(
+            [node for node in controls if "expanded" in node.properties and node.role != "combobox"]
+        )
+        == folds
+    )
     assert [node for node in nodes if node.properties.get("live", "off") != "off"] == []
-    texts = [node for node in nodes if node.role in {"StaticText", "heading", *CONTROLS} - {"listbox"}]
+    texts = [
+        node for node in nodes if node.role in {"StaticText", "heading", *CONTROLS} - {"listbox"}
+    ]
     assert [node for node in texts if SIGNS.search(node.name)] == []
     assert page.locator("#qf-status").count() == page.locator("#qf-alert").count() == 1
     return nodes
@@ -90,7 +114,10 @@ def said(page: Page, role: str = "status") -> list[str]:
 
 
 def open_notebook(page: Page, lab: Any, name: str, *cells: str) -> Notebook:
-    first = "%load_ext qfnb\nfrom qfnb import Dataset\nds = Dataset.load('data/teahouse_train.jsonl').head(96)"
+    first = (
+        "%load_ext qfnb\nfrom qfnb import Dataset\nds = "
+        "Dataset.load('data/teahouse_train.jsonl').head(96)"
+    )
     notebook = Notebook(page, lab, lab.write(name, first, *cells))
     page.evaluate(LISTEN)
     notebook.run_all()
@@ -140,7 +167,9 @@ def test_a_training_says_each_state_once_however_often_it_is_redrawn(page, lab):
     until(lambda: said(page)[-1].endswith(": Stopped"))
     until(lambda: panel.get_by_role("button").count() == 0)
     check_output(page, panel)
-    assert said(page)[len(states) :][-1:] == [text for text in said(page) if text.endswith(": Stopped")]
+    assert said(page)[len(states) :][-1:] == [
+        text for text in said(page) if text.endswith(": Stopped")
+    ]
 
 
 def test_an_answer_is_busy_while_it_streams_and_its_end_is_said(page, lab, fault):
@@ -161,7 +190,9 @@ def test_an_answer_is_busy_while_it_streams_and_its_end_is_said(page, lab, fault
 
 
 def test_the_controls_of_the_samples_and_of_the_labels_have_names(page, lab):
-    notebook = open_notebook(page, lab, "aloud-samples.ipynb", ANSWERS, "view", "qfnb.label(report)")
+    notebook = open_notebook(
+        page, lab, "aloud-samples.ipynb", ANSWERS, "view", "qfnb.label(report)"
+    )
     for number, words in ((2, "Questions 1–10 of 60"), (3, "Which answer is better?")):
         expect(notebook.output(number).get_by_text(words).first).to_be_visible()
         check_output(page, notebook.output(number))

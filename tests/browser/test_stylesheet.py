@@ -16,18 +16,26 @@ pytestmark = pytest.mark.browser
 
 MARKDOWN = """# 标题\n\n- [x] 已做\n- 未做\n\n> 引用 `code`\n\n```python\ndef f(): return "值"  # 注释\n```\n
 | a | b |\n|---|---:|\n| 1 | 2 |\n\n$x^2$"""
-ANSWER = chat.StreamedAnswer("m", text=MARKDOWN, reasoning="想", state="done", tokens=7, seconds=1.5, from_sandbox=True)
+ANSWER = chat.StreamedAnswer(
+    "m", text=MARKDOWN, reasoning="想", state="done", tokens=7, seconds=1.5, from_sandbox=True
+)
 SAMPLES = tuple(
-    Sample(m, i, "问", "好", "好", {"accuracy": float((m == "b") ^ (i == 3))}) for m in "ab" for i in range(9)
+    Sample(m, i, "问", "好", "好", {"accuracy": float((m == "b") ^ (i == 3))})
+    for m in "ab"
+    for i in range(9)
 )
 OUTPUTS = {
     "answer": lambda: chat.answers_html([ANSWER]),
-    "answers": lambda: chat.answers_html([ANSWER, chat.StreamedAnswer("b", text="x", state="failed", error="no")]),
+    "answers": lambda: chat.answers_html(
+        [ANSWER, chat.StreamedAnswer("b", text="x", state="failed", error="no")]
+    ),
     "training": lambda: panel.html(RUNNING),
     "trained": lambda: panel.html(DEPLOYED),
     "failed": lambda: panel.html(FAILED),
     "dataset": lambda: dataset.html(Dataset([{"prompt": "a", "response": "b"}] * 7)),
-    "evaluation": lambda: report.bundle(EvaluationResult(SAMPLES, ("a", "b"), ("accuracy",)))["text/html"],
+    "evaluation": lambda: report.bundle(EvaluationResult(SAMPLES, ("a", "b"), ("accuracy",)))[
+        "text/html"
+    ],
 }
 PROPERTIES = sorted(set(re.findall(r"[;{ ]([a-z][a-z-]+):", stylesheet.whole_sheet())))
 STYLES = """names => [...document.querySelectorAll(".qf, .qf *")].flatMap(element => ["", "::before"].map(pseudo => {

@@ -1,4 +1,6 @@
-"""`%qftrain` in JupyterLab: the panel moves and obeys while another cell is busy, and no reload loses it."""
+"""`%qftrain` in JupyterLab: the panel moves and obeys while another cell is busy, and no reload
+loses it.
+"""
 
 import re
 
@@ -102,7 +104,11 @@ def test_a_page_that_was_reloaded_sees_the_end(page, lab):
 
 
 def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
-    few_steps = (lab.folder / "data" / "teahouse_train.jsonl").read_text(encoding="utf-8").splitlines(True)[:96]
+    few_steps = (
+        (lab.folder / "data" / "teahouse_train.jsonl")
+        .read_text(encoding="utf-8")
+        .splitlines(True)[:96]
+    )
     (lab.folder / "few.jsonl").write_text("".join(few_steps), encoding="utf-8")
     start = "%qftrain start -d few.jsonl --epoch 5 -o trainer --again"
     cells = (LOAD, start, "%qftrain wait", "%qftrain show trainer")
@@ -142,7 +148,10 @@ open("preferences.jsonl", "w").write("\\n".join(map(json.dumps, rows)))"""
 
 
 def test_the_star_publishes_the_best_checkpoint_with_the_keyboard(page, lab):
-    start = "%qftrain start -d preferences.jsonl --mode DPO --epoch 3 -o trainer --again\ntrainer.wait()"
+    start = (
+        "%qftrain start -d preferences.jsonl --mode DPO --epoch 3 -o trainer "
+        "--again\ntrainer.wait()"
+    )
     name = lab.write("star.ipynb", LOAD, PREFERENCES, start, "%qftrain show trainer")
     notebook = Notebook(page, lab, name)
     for number in range(4):
@@ -151,7 +160,7 @@ def test_the_star_publishes_the_best_checkpoint_with_the_keyboard(page, lab):
     star = panel.get_by_role("button", name="★")
     star.wait_for(timeout=180_000)
     assert "Reward margin" in panel.inner_text()
-    panel.locator("summary", has_text="Checkpoints").click()
+    panel.locator("summary", has_text="Points of the curve").click()
     panel.get_by_role("rowheader", name="★").wait_for(timeout=180_000)
     notebook.screenshot("training-star-light", at=panel)
     star.focus()

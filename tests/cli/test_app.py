@@ -11,10 +11,15 @@ from qfnb.cli.app import COMMANDS
 
 
 def test_the_version_and_the_package_load_neither_typer_nor_pydantic():
-    code = "import sys, json, qfnb.cli; qfnb.cli.main(['--version']); print(json.dumps(sorted(sys.modules)))"
+    code = (
+        "import sys, json, qfnb.cli; qfnb.cli.main(['--version']); "
+        "print(json.dumps(sorted(sys.modules)))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.startswith("qfnb 0.")
-    assert not {"typer", "rich", "pydantic", "httpx", "pandas"} & set(json.loads(run.stdout.splitlines()[1]))
+    assert not {"typer", "rich", "pydantic", "httpx", "pandas"} & set(
+        json.loads(run.stdout.splitlines()[1])
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -40,7 +45,7 @@ def test_help_is_80_cells_wide_also_in_chinese(run, monkeypatch):
 
 
 def cells(line):
-    from qfnb._text import terminal_cells as cells
+    from qfnb.base.text import terminal_cells as cells
 
     return cells(line.rstrip())
 
@@ -57,14 +62,23 @@ def test_a_line_without_a_command_shows_the_help_and_the_exit_codes(run):
         (["evl"], "there is no command `qfnb evl`; did you mean eval?"),
         (["sandbox", "nope"], "there is no command `qfnb sandbox nope`"),
         (["sandbox"], "a command is missing (help: qfnb sandbox --help)"),
-        (["batch", "x.csv", "--worker", "3"], "there is no option --worker; did you mean --workers?"),
-        (["batch", "x.csv", "-w", "many"], "--workers: 'many' is not a whole number (help: qfnb batch --help)"),
+        (
+            ["batch", "x.csv", "--worker", "3"],
+            "there is no option --worker; did you mean --workers?",
+        ),
+        (
+            ["batch", "x.csv", "-w", "many"],
+            "--workers: 'many' is not a whole number (help: qfnb batch --help)",
+        ),
         (["batch"], "FILE is missing (help: qfnb batch --help)"),
         (["batch", "x.csv", "--workers"], "--workers needs a value"),
         (["doctor", "now"], "too many words: now"),
         (["batch", "none.csv"], "none.csv: there is no such file"),
         (["eval", "ernie-5.1", "-d", "none.jsonl"], "none.jsonl"),
-        (["eval", "ernie-5.1", "-d", "x.jsonl", "--fail-on", "bad"], "--fail-on bad: it is worse or not-better"),
+        (
+            ["eval", "ernie-5.1", "-d", "x.jsonl", "--fail-on", "bad"],
+            "--fail-on bad: it is worse or not-better",
+        ),
         (["train"], "--data"),
         (["chat"], "the question is empty"),
         (["models", "ernie-51"], "did you mean ernie-5.1?"),
@@ -96,4 +110,6 @@ def test_help_loses_nothing_for_want_of_spaces(run, monkeypatch):
     monkeypatch.setenv("QFNB_LANG", "zh")
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("eval", "batch"):
-        assert "… " not in run(name, "--help").out.replace("ds-… ", "").replace("NAME,… ", "").replace("MODEL,… ", "")
+        assert "… " not in run(name, "--help").out.replace("ds-… ", "").replace(
+            "NAME,… ", ""
+        ).replace("MODEL,… ", "")

@@ -39,7 +39,9 @@ def test_a_question_may_come_from_stdin_and_the_answer_as_json(run):
 
 def test_an_answer_that_must_fit_a_schema_does(run, tmp_path):
     schema = tmp_path / "schema.json"
-    schema.write_text(json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}))
+    schema.write_text(
+        json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+    )
     result = run("chat", "数字", "--schema", schema)
     assert isinstance(json.loads(result.out)["n"], int)
 
@@ -53,7 +55,12 @@ def test_a_batch_writes_its_results_to_stdout_or_a_file(run, rows, tmp_path):
     assert [row["prompt"] for row in printed] == [row["prompt"] for row in PAIRS]
     result = run("batch", rows, "--out", tmp_path / "out.csv", "--json")
     summary = json.loads(result.out)
-    assert (result.code, summary["succeeded"], summary["cached"], summary["sandbox"]) == (0, 6, 6, True)
+    assert (result.code, summary["succeeded"], summary["cached"], summary["sandbox"]) == (
+        0,
+        6,
+        6,
+        True,
+    )
     assert (tmp_path / "out.csv").read_text("utf-8").count("\n") == 7
 
 
@@ -77,9 +84,24 @@ def test_a_dry_run_sends_nothing(run, rows, sandbox):
 
 def test_an_interrupted_batch_says_how_it_goes_on_and_goes_on(run, rows, hold, tmp_path):
     hold(2)
-    words = [sys.executable, "-m", "qfnb", "batch", str(rows), "--prompt", "回答{prompt}", "-w", "1", "--json"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not any(j.input == str(rows) and j.counts and j.counts.ok == 2 for j in list_journals()):
+    words = [
+        sys.executable,
+        "-m",
+        "qfnb",
+        "batch",
+        str(rows),
+        "--prompt",
+        "回答{prompt}",
+        "-w",
+        "1",
+        "--json",
+    ]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not any(
+            j.input == str(rows) and j.counts and j.counts.ok == 2 for j in list_journals()
+        ):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=240)
@@ -141,7 +163,16 @@ def test_an_evaluation_that_cannot_be_speaks_of_files_and_options(run, rows, wor
 
 
 def test_an_evaluation_is_shown_and_written(run, rows, tmp_path):
-    result = run("eval", "ernie-5.1", "--data", rows, "--metrics", "exact_match", "-o", tmp_path / "report.json")
+    result = run(
+        "eval",
+        "ernie-5.1",
+        "--data",
+        rows,
+        "--metrics",
+        "exact_match",
+        "-o",
+        tmp_path / "report.json",
+    )
     assert (result.code, "exact_match" in result.out) == (0, True)
     assert result.out.splitlines()[1] == "Local sandbox"
     assert json.loads((tmp_path / "report.json").read_text("utf-8"))["models"] == ["ernie-5.1"]
@@ -149,9 +180,14 @@ def test_an_evaluation_is_shown_and_written(run, rows, tmp_path):
 
 def test_a_benchmark_is_asked_with_its_metric(run, tmp_path):
     path = tmp_path / "test.jsonl"
-    path.write_text(json.dumps({"question": "1 + 1 = ?", "answer": "<<1+1=2>>\n#### 2"}), encoding="utf-8")
+    path.write_text(
+        json.dumps({"question": "1 + 1 = ?", "answer": "<<1+1=2>>\n#### 2"}), encoding="utf-8"
+    )
     result = run("eval", "ernie-5.1", "--benchmark", f"gsm8k:{path}", "--json")
-    assert (result.code, [row["metric"] for row in json.loads(result.out)["scores"]]) == (0, ["number"])
+    assert (result.code, [row["metric"] for row in json.loads(result.out)["scores"]]) == (
+        0,
+        ["number"],
+    )
 
 
 def test_a_training_is_started_and_waited_for(run, rows):
@@ -174,13 +210,16 @@ def test_the_same_training_is_not_started_twice_unless_it_is_asked_for(run, rows
 
 def test_a_training_that_costs_money_wants_a_yes(run, rows, scripted):
     server = scripted([http_answer(b'{"result": []}')])
-    get_config().access_key, get_config().secret_key = "ALTAKtestaccesskey01", "testsecretkey0123456789"
+    get_config().access_key = "ALTAKtestaccesskey01"
+    get_config().secret_key = "testsecretkey0123456789"
     result = run("train", "--data", rows, "--model", "ERNIE-Speed-8K")
     assert (result.code, "--yes" in result.err) == (2, True)
     assert not [request for request in server.requests if "CreateFineTuningTask" in str(request)]
 
 
-def test_a_training_that_is_interrupted_before_it_exists_is_not_said_to_go_on(run, rows, fault, control):
+def test_a_training_that_is_interrupted_before_it_exists_is_not_said_to_go_on(
+    run, rows, fault, control
+):
     fault("finetune.v2.create_task", "hold")
 
     earlier = {record.id for record in run_store.list_runs()}
@@ -227,7 +266,7 @@ def test_findings_of_the_doctor_are_json_on_request(run):
 
 @pytest.mark.parametrize("share", [None, 0.0, 0.5, 1.7])
 def test_a_progress_line_is_never_wider_than_the_terminal(share):
-    from qfnb._text import terminal_cells as cells
+    from qfnb.base.text import terminal_cells as cells
 
     line = draw_line(Step(share, "训练中 " * 30), 60)
     assert 50 < cells(line) <= 60

@@ -62,7 +62,11 @@ def test_a_folder_is_copied_file_by_file_and_problems_are_named(run, script):
     copies = folder.with_name(f"{folder.name}_qfnb")
     rows, (problem,) = json.loads(result.out).values()
     assert [row["copy"] for row in rows] == [str(copies / "chat.py"), str(copies / "part" / "b.py")]
-    assert (result.code, "bad.py, line 1" in problem, (copies / "part" / "b.py").read_text()) == (1, True, COPY)
+    assert (result.code, "bad.py, line 1" in problem, (copies / "part" / "b.py").read_text()) == (
+        1,
+        True,
+        COPY,
+    )
 
 
 def test_a_path_that_does_not_exist_is_refused(run, tmp_path):

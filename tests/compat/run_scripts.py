@@ -2,8 +2,8 @@
 
     python tests/compat/run_scripts.py FILE...
 
-A script is a cell of a file, from one line `# %% name` to the next, or a whole file that names none of its cells; its
-result is the value of its last expression.
+A script is a cell of a file, from one line `# %% name` to the next, or a whole file that names none
+of its cells; its result is the value of its last expression.
 """
 
 from __future__ import annotations
@@ -25,17 +25,23 @@ import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-VOLATILE_KEYS = re.compile(r"(?i)^(id|created|logid|.*(_at|date|time|id|idstr|url|latency|path|dir))$")
+VOLATILE_KEYS = re.compile(
+    r"(?i)^(id|created|logid|.*(_at|date|time|id|idstr|url|latency|path|dir))$"
+)
 """Keys of what differs between two calls; of their values the type is compared."""
 
-IDS = re.compile(r"\b(ds|task|job|run|am|amv|ame|pt|svco|as|chatcmpl)-[0-9a-z]{6,}\b|\bqfnb_[0-9a-z]{10}\b")
+IDS = re.compile(
+    r"\b(ds|task|job|run|am|amv|ame|pt|svco|as|chatcmpl)-[0-9a-z]{6,}\b|\bqfnb_[0-9a-z]{10}\b"
+)
 
 
 MAX_DEPTH = 12
 
 
 def read_scripts(path):
-    """Return the scripts of a file by name; what stands before the first is run before each of them."""
+    """Return the scripts of a file by name; what stands before the first is run before each of
+    them.
+    """
     text = path.read_text(encoding="utf-8")
     prelude, *parts = re.split(r"(?m)^# %% (?!\[markdown\])(.+)\n", text)
     scripts = {name: prelude + code for name, code in zip(parts[::2], parts[1::2], strict=True)}
@@ -43,7 +49,9 @@ def read_scripts(path):
 
 
 def run_script(code, name, namespace):
-    """Run code as a notebook does, with await at the top level; return the value of its last expression."""
+    """Run code as a notebook does, with await at the top level; return the value of its last
+    expression.
+    """
     tree = ast.parse(code)
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -60,7 +68,10 @@ def to_plain(value, depth=0):
     if isinstance(value, enum.Enum):
         value = value.value
     if isinstance(value, Mapping):
-        return {str(key): "..." if is_volatile(key, item) else to_plain(item, depth + 1) for key, item in value.items()}
+        return {
+            str(key): "..." if is_volatile(key, item) else to_plain(item, depth + 1)
+            for key, item in value.items()
+        }
     if isinstance(value, str):
         return IDS.sub(r"\1-ID", value)
     if isinstance(value, Iterable) and depth < MAX_DEPTH:
@@ -82,14 +93,18 @@ def run_all(paths):
         try:
             results[name] = {"result": to_plain(run_script(code, name, {"__name__": name}))}
         except Exception as error:
-            results[name] = {"raised": type(error).__name__, "trace": traceback.format_exc()[-1500:]}
+            results[name] = {
+                "raised": type(error).__name__,
+                "trace": traceback.format_exc()[-1500:],
+            }
         results[name]["seconds"] = round(time.process_time() - started, 2)
     return results
 
 
 def shorten_waits():
     """Make waiting short: both packages poll the sandbox, whose jobs take less than a second."""
-    sleep, wait = time.sleep, asyncio.sleep
+    sleep = time.sleep
+    wait = asyncio.sleep
     time.sleep = lambda seconds: sleep(min(seconds, 0.03))
     asyncio.sleep = lambda seconds, *result: wait(min(seconds, 0.03), *result)
 

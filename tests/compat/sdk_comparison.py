@@ -1,4 +1,5 @@
-"""The official SDK's surface beside qfnb's: one item for each module, name, member, parameter, default and value.
+"""The official SDK's surface beside qfnb's: one item for each module, name, member, parameter,
+default and value.
 
 An item is a text, e.g. `resources.llm.plugin.Plugin.do(stream=false)`, and whether qfnb has it.
 """
@@ -67,16 +68,24 @@ def compare_name(items: Items, path: str, entry: Entry, ours: Any) -> None:
 
 
 def find_member(cls: Any, name: str) -> Any:
-    """Return a member of a class: an attribute, a field, a parameter of its constructor or a setting."""
+    """Return a member of a class: an attribute, a field, a parameter of its constructor or a
+    setting.
+    """
     if hasattr(cls, name):
         return getattr(cls, name)
     if cls is Config:
         return getattr(get_config(), name, MISSING)
-    fields = {field.name for field in dataclasses.fields(cls)} if dataclasses.is_dataclass(cls) else set()
+    fields = (
+        {field.name for field in dataclasses.fields(cls)}
+        if dataclasses.is_dataclass(cls)
+        else set()
+    )
     fields |= {*getattr(cls, "model_fields", {}), *parameters_of(cls)}
     if re.search(rf"self\.{name}\b", source_of_init(cls)):
         return name
-    fields |= {key for base in getattr(cls, "__mro__", ()) for key in vars(base).get("__annotations__", {})}
+    fields |= {
+        key for base in getattr(cls, "__mro__", ()) for key in vars(base).get("__annotations__", {})
+    }
     return name if name in fields else MISSING
 
 
@@ -99,20 +108,25 @@ def parameters_of(function: Any) -> dict[str, inspect.Parameter]:
         options = getattr(parameter.annotation, "__args__", None)
         if parameter.kind is inspect.Parameter.VAR_KEYWORD and options:
             for name in getattr(options[0], "__annotations__", {}):
-                parameters.setdefault(name, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None))
+                parameters.setdefault(
+                    name, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
+                )
     return parameters
 
 
 def compare_parameters(items: Items, path: str, entry: Entry, ours: Any) -> None:
     """Add the items of a function's or constructor's parameters: name, position and default."""
     parameters = parameters_of(ours)
-    positional = [name for name, item in parameters.items() if item.kind is not inspect.Parameter.KEYWORD_ONLY]
+    positional = [
+        name for name, item in parameters.items() if item.kind is not inspect.Parameter.KEYWORD_ONLY
+    ]
     takes_any = any(item.kind is inspect.Parameter.VAR_KEYWORD for item in parameters.values())
     for index, theirs in enumerate(entry.get("parameters", [])):
         name = theirs["name"]
         if theirs["kind"] not in PLAIN_KINDS:
             is_keyword = theirs["kind"] == "VAR_KEYWORD"
-            is_present = takes_any or not is_keyword or isinstance(ours, Operation)  # which names what it does not know
+            # which names what it does not know
+            is_present = takes_any or not is_keyword or isinstance(ours, Operation)
             items[f"{path}({'**' if is_keyword else '*'}{name})"] = is_present
             continue
         items[f"{path}({name})"] = name in parameters or takes_any
@@ -120,10 +134,14 @@ def compare_parameters(items: Items, path: str, entry: Entry, ours: Any) -> None
             continue
         if theirs["kind"] != "KEYWORD_ONLY" and index < 3:
             items[f"{path}({name} is {index + 1}.)"] = positional[index : index + 1] == [name]
-        if "default" in theirs and "<" not in (default := json.dumps(theirs["default"], ensure_ascii=False)):
+        if "default" in theirs and "<" not in (
+            default := json.dumps(theirs["default"], ensure_ascii=False)
+        ):
             value = parameters[name].default
             is_optional = value is not inspect.Parameter.empty
-            items[f"{path}({name}={default})"] = is_optional and (value is None or encode(value) == theirs["default"])
+            items[f"{path}({name}={default})"] = is_optional and (
+                value is None or encode(value) == theirs["default"]
+            )
 
 
 SAME_RESULT = {
@@ -147,7 +165,8 @@ SAME_RESULT = {
 
 def compare_result(items: Items, path: str, theirs: list[str], ours: list[str]) -> None:
     """Add the item of a function's result, where both packages say what it is."""
-    name = next((name for name in theirs if name in SAME_RESULT), "")  # the outermost, or the first of a union
+    # the outermost, or the first of a union
+    name = next((name for name in theirs if name in SAME_RESULT), "")
     if name and ours and not {"Any", "Self"} & {*ours}:
         items[f"{path} -> {name}"] = any(re.search(SAME_RESULT[name], word) for word in ours)
 

@@ -30,13 +30,17 @@ class Length(LocalEvaluator):
 
 @pytest.fixture
 def questions():
-    frame = pd.DataFrame([{"prompt": "你好", "response": "你好"}, {"prompt": "你是谁", "response": "模型"}])
+    frame = pd.DataFrame(
+        [{"prompt": "你好", "response": "你好"}, {"prompt": "你是谁", "response": "模型"}]
+    )
     return Dataset.load(dataframe=frame, input_columns=["prompt"], reference_column="response")
 
 
 @pytest.mark.usefixtures("sandbox")
 def test_the_best_configuration_is_searched(questions, tmp_path):
-    context = asyncio.run(run(SPACE, questions, Length(), metrics="length", max_turn=2, repeat=2, log_dir=tmp_path))
+    context = asyncio.run(
+        run(SPACE, questions, Length(), metrics="length", max_turn=2, repeat=2, log_dir=tmp_path)
+    )
     assert len(context.trials) == 2
     assert context.best in [trial.config for trial in context.trials]
     metrics = context.history[0][0].metrics
@@ -63,7 +67,8 @@ def test_a_search_without_an_end_does_not_begin(questions):
 class Add(BaseTool):
     """Adds."""
 
-    name, description = "add", "Add two numbers."
+    name = "add"
+    description = "Add two numbers."
     parameters = [  # noqa: RUF012
         ToolParameter(name="first", type="number", required=True),
         ToolParameter(name="second", type="number", description="the second"),
@@ -76,7 +81,10 @@ class Add(BaseTool):
 def test_a_tool_is_a_function_of_a_call():
     schema = Add().to_function_call_schema()
     assert schema["parameters"]["required"] == ["first"]
-    assert schema["parameters"]["properties"]["second"] == {"type": "number", "description": "the second"}
+    assert schema["parameters"]["properties"]["second"] == {
+        "type": "number",
+        "description": "the second",
+    }
     root = ToolParameter.from_json_schema(schema["parameters"])
     assert root.to_json_schema() == schema["parameters"]
     assert Add().run(first=1, second=2) == 3
@@ -85,4 +93,7 @@ def test_a_tool_is_a_function_of_a_call():
 @pytest.mark.usefixtures("sandbox")
 def test_a_search_is_summarized():
     assert BaiduSearchTool().run(search_query="北京天气")
-    assert set(BaiduSearchTool(with_reference=True).run(search_query="北京天气")) == {"summary", "reference"}
+    assert set(BaiduSearchTool(with_reference=True).run(search_query="北京天气")) == {
+        "summary",
+        "reference",
+    }

@@ -42,7 +42,9 @@ async def collect(pieces):
 async def ask_async():
     client = AsyncQianfan()
     whole = await client.chat.completions.create(messages=QUESTION)
-    return whole, await collect(await client.chat.completions.create(messages=QUESTION, stream=True))
+    return whole, await collect(
+        await client.chat.completions.create(messages=QUESTION, stream=True)
+    )
 
 
 def test_replies_can_be_awaited():
@@ -66,7 +68,13 @@ def test_a_client_names_its_application(scripted):
 
 
 def test_a_client_has_limits_of_its_own(scripted):
-    script = scripted([http_answer(b'{"error": {"code": "internal_error", "message": "busy"}}', status="500 Error")])
+    script = scripted(
+        [
+            http_answer(
+                b'{"error": {"code": "internal_error", "message": "busy"}}', status="500 Error"
+            )
+        ]
+    )
     with pytest.raises(Exception, match="busy"):
         Qianfan(retry_count=1).chat.completions.create(messages=QUESTION)
     assert len(script.requests) == 1

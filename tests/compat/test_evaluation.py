@@ -24,7 +24,10 @@ class Longer(LocalEvaluator):
 
 def test_what_a_subclass_annotates_is_a_keyword():
     assert (Longer().limit, Longer().words) == (3, [])
-    assert Longer(limit=1, words=["a"]).evaluate("q", "r", "ab") == {"longer": True, "listed": False}
+    assert Longer(limit=1, words=["a"]).evaluate("q", "r", "ab") == {
+        "longer": True,
+        "listed": False,
+    }
     assert Longer().words is not Longer().words
     with pytest.raises(TypeError, match="Longer has no field size"):
         Longer(size=1)
@@ -38,12 +41,18 @@ def test_every_evaluator_has_one_base():
 
 def test_a_judge_takes_a_prompt_of_the_sdk():
     prompt = Prompt("标准 {criteria} 题 {prompt} 答 {response}")
-    assert LocalJudgeEvaluator(evaluation_prompt=prompt)._prompt_template().names == ("criteria", "prompt", "response")
+    assert LocalJudgeEvaluator(evaluation_prompt=prompt)._prompt_template().names == (
+        "criteria",
+        "prompt",
+        "response",
+    )
 
 
 def test_answers_that_are_there_are_scored_by_the_datasets_own_columns():
     columns = {"q": ["a", "b"], "right": ["x", "yyyy"], "said": ["x", "yyyy"]}
-    dataset = Dataset(columns, eval_input_column="q", eval_llm_output_column="said", reference_column="right")
+    dataset = Dataset(
+        columns, eval_input_column="q", eval_llm_output_column="said", reference_column="right"
+    )
     report = EvaluationManager(local_evaluators=[Longer()]).eval_only(dataset)
     assert [bool(value) for value in report.result_dataset["longer"]] == [False, True]
     assert [numbers["share"] for numbers in report.metrics.values()] == [0.5]

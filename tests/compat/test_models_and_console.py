@@ -18,13 +18,17 @@ ROWS = [{"prompt": f"问题{number}", "response": f"回答{number}"} for number 
 @pytest.fixture(scope="module")
 def model():
     """A published model."""
-    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS, name="compat"), TrainConfig(epoch=1)).run()
+    trainer = LLMFinetune(
+        "ERNIE-Speed-8K", Dataset(ROWS, name="compat"), TrainConfig(epoch=1)
+    ).run()
     return Model(trainer.output["model_version_id"])
 
 
 @pytest.mark.usefixtures("sandbox")
 def test_a_model_is_made_smaller(model):
-    smaller = model.compress(consts.ModelCompStrategy.Quantization, consts.ModelQuantizationWeight.INT8PTQ)
+    smaller = model.compress(
+        consts.ModelCompStrategy.Quantization, consts.ModelQuantizationWeight.INT8PTQ
+    )
     assert smaller.id != model.id
     with pytest.raises(InvalidArgumentError, match="weight"):
         model.compress("Quantization")
@@ -34,7 +38,9 @@ def test_a_model_is_made_smaller(model):
 
 @pytest.mark.usefixtures("sandbox")
 def test_a_service_deploys_its_model_and_counts_its_calls(model):
-    config = DeployConfig(name="compat", endpoint_suffix="compat", months=1, qps=2, service_type=ServiceType.Chat)
+    config = DeployConfig(
+        name="compat", endpoint_suffix="compat", months=1, qps=2, service_type=ServiceType.Chat
+    )
     service = Service(model=model, deploy_config=config).deploy()
     assert service.exec({"messages": [{"role": "user", "content": "问题1"}]})["result"]
     metrics = service.metrics("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z")
@@ -55,7 +61,9 @@ def test_months_are_paid_in_place_of_hours():
 def test_offline_batches_are_listed_and_a_missing_one_is_named(account):
     folder = f"bos:/{account.bucket}/none/"
     with pytest.raises(Exception, match=r"no \*\.jsonl"):
-        Data.create_offline_batch_inference_task("name", folder, folder, endpoint="x", inference_params={})
+        Data.create_offline_batch_inference_task(
+            "name", folder, folder, endpoint="x", inference_params={}
+        )
     listed = Data.list_offline_batch_inference_task(max_keys=1, run_status="Done")["result"]
     assert {task["runStatus"] for task in listed["taskList"]} <= {"Done"}
     assert len(listed["taskList"]) <= 1
@@ -65,7 +73,9 @@ def test_offline_batches_are_listed_and_a_missing_one_is_named(account):
 
 def test_a_call_has_limits_and_keys_of_its_own(account, scripted):
     with pytest.raises(AuthError):
-        FineTune.V2.supported_models(ak="ak-test", sk="sk-test", access_key="ALTAKtest", secret_key="test")
+        FineTune.V2.supported_models(
+            ak="ak-test", sk="sk-test", access_key="ALTAKtest", secret_key="test"
+        )
     script = scripted([b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"])
     with pytest.raises(Exception, match="503"):
         FineTune.V2.supported_models(retry_count=1, request_timeout=30)
@@ -92,7 +102,9 @@ def test_a_batch_has_its_calls_as_a_list(sandbox):
     from qfnb import ChatCompletion
 
     task = ChatCompletion().batch_do([[{"role": "user", "content": "你好"}]])
-    assert [call.result()["result"] for call in task.get_future_list()] == [reply["result"] for reply in task.results()]
+    assert [call.result()["result"] for call in task.get_future_list()] == [
+        reply["result"] for reply in task.results()
+    ]
 
 
 @pytest.mark.usefixtures("sandbox")

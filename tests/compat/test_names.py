@@ -11,7 +11,12 @@ from qfnb.config import get_config
 from qfnb.errors import APIError, AuthError, CredentialsError, InvalidArgumentError
 
 QUESTION = [{"role": "user", "content": "你好"}]
-ROWS = [(path, origin, name) for path, row in NAMES.items() for origin, names in row.items() for name in names.split()]
+ROWS = [
+    (path, origin, name)
+    for path, row in NAMES.items()
+    for origin, names in row.items()
+    for name in names.split()
+]
 
 
 @pytest.fixture
@@ -31,7 +36,9 @@ def test_every_path_of_the_table_can_be_imported():
 def test_every_name_of_the_table_is_what_it_says():
     for path, origin, name in ROWS:
         theirs, _, ours = name.partition("=")
-        module, target = (importlib.import_module(f"qfnb.{part}".rstrip(".")) for part in (path, origin))
+        module, target = (
+            importlib.import_module(f"qfnb.{part}".rstrip(".")) for part in (path, origin)
+        )
         assert getattr(module, theirs) is getattr(target, ours or theirs), (path, name)
 
 
@@ -44,7 +51,9 @@ def test_a_path_that_nobody_has_is_not_found():
 
 def test_tab_offers_the_names():
     assert {"QfMessages", "ChatCompletion"} <= set(dir(qfnb))
-    assert {"AccessTokenExpiredError", "APIError"} <= set(dir(importlib.import_module("qfnb.errors")))
+    assert {"AccessTokenExpiredError", "APIError"} <= set(
+        dir(importlib.import_module("qfnb.errors"))
+    )
     assert "Prompt" in dir(importlib.import_module("qfnb.common"))
 
 
@@ -99,7 +108,9 @@ def test_models_are_listed_on_the_class_and_described():
     assert "ernie-4.5-turbo-128k" in qfnb.ChatCompletion.models()
     info = qfnb.ChatCompletion().get_model_info("ERNIE-Speed-8K")
     assert (info.deprecated, info.required_keys, info.api_type) == (True, {"messages"}, "chat")
-    assert qfnb.ChatCompletion().get_model_info("ernie-4.5-turbo-128k").output_price_per_1k_tokens > 0
+    assert (
+        qfnb.ChatCompletion().get_model_info("ernie-4.5-turbo-128k").output_price_per_1k_tokens > 0
+    )
 
 
 def test_a_model_that_the_catalogue_does_not_have_is_an_error():

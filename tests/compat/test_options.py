@@ -1,4 +1,6 @@
-"""Parameters of the official SDK that functions take among their `**options`, each in a real call."""
+"""Parameters of the official SDK that functions take among their `**options`, each in a real
+call.
+"""
 
 import pytest
 
@@ -6,7 +8,11 @@ from qfnb import ChatCompletion, Completion, Embedding, Image2Text, Plugin, Rera
 
 QUESTION = [{"role": "user", "content": "你好"}]
 COMMON = {"retry_count": 1, "request_timeout": 60, "request_id": "request-1", "backoff_factor": 0}
-LONG = {"auto_concat_truncate": False, "truncated_continue_prompt": "继续", "truncate_overlong_msgs": False}
+LONG = {
+    "auto_concat_truncate": False,
+    "truncated_continue_prompt": "继续",
+    "truncate_overlong_msgs": False,
+}
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
@@ -14,7 +20,11 @@ pytestmark = pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize(
     ("call", "input", "options"),
     [
-        (ChatCompletion().do, {"messages": QUESTION}, {**COMMON, **LONG, "show_total_latency": True}),
+        (
+            ChatCompletion().do,
+            {"messages": QUESTION},
+            {**COMMON, **LONG, "show_total_latency": True},
+        ),
         (ChatCompletion().create, {"messages": QUESTION}, {**COMMON, **LONG}),
         (ChatCompletion(use_custom_endpoint=False).do, {"messages": QUESTION}, COMMON),
         (Completion().do, {"prompt": "你好"}, COMMON),

@@ -38,7 +38,11 @@ def test_a_prompt_is_stored_changed_loaded_and_deleted():
     prompt.set_template("写一篇关于{subject}的文章")
     hub.push(prompt)
     loaded = hub.load("prompt/compat_poem")
-    assert (loaded.id, loaded.template, loaded.variables) == (first_id, prompt.template, ["subject"])
+    assert (loaded.id, loaded.template, loaded.variables) == (
+        first_id,
+        prompt.template,
+        ["subject"],
+    )
     loaded.delete()
     assert loaded.id is None
     with pytest.raises(InvalidArgumentError, match="compat_poem"):
@@ -73,7 +77,9 @@ def test_prompts_are_compared():
 
 
 def test_a_prompt_is_rewritten_by_models(scripted):
-    script = scripted(whole("一首诗"), whole("太短"), whole("好的 <START>写一首关于{theme}的长诗<END>"))
+    script = scripted(
+        whole("一首诗"), whole("太短"), whole("好的 <START>写一首关于{theme}的长诗<END>")
+    )
     rows = [{"theme": "秋天", "expected_output": "一首长诗"}]
     better = Prompt("写一首关于{theme}的诗").apo_by_sample(rows, iteration_round=1)
     assert better.template == "写一首关于{theme}的长诗"

@@ -1,4 +1,6 @@
-"""Ten notebooks in the style of the SDK's documentation run under it, and as `qfnb migrate` rewrites them under qfnb."""
+"""Ten notebooks in the style of the SDK's documentation run under it, and as `qfnb migrate`
+rewrites them under qfnb.
+"""
 
 import json
 from pathlib import Path
@@ -26,7 +28,8 @@ def migrations():
 @pytest.fixture(scope="module")
 def results(migrations, tmp_path_factory):
     """What the notebooks result in, by package."""
-    folder, url = tmp_path_factory.mktemp("notebooks"), ensure().url
+    folder = tmp_path_factory.mktemp("notebooks")
+    url = ensure().url
     for name, migration in migrations.items():
         (folder / f"{name}.py").write_bytes(migration.content)
     questions = "".join(json.dumps({"id": str(n), "query": "你是谁"}) + "\n" for n in range(3))
@@ -39,7 +42,10 @@ def results(migrations, tmp_path_factory):
         "OUTPUT_BOS_URI": "bos:/sandbox/notebook/out/",
         "ENDPOINT_URL": f"{url}/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant",
     }
-    variables |= {f"QIANFAN_{stage}_STATUS_POLLING_INTERVAL": "0.1" for stage in ("TRAIN", "MODEL_PUBLISH", "EXPORT")}
+    variables |= {
+        f"QIANFAN_{stage}_STATUS_POLLING_INTERVAL": "0.1"
+        for stage in ("TRAIN", "MODEL_PUBLISH", "EXPORT")
+    }
     files = {"qianfan": FILES, "qfnb": sorted(folder.glob("*.py"))}
     return run_under_both(files, tmp_path_factory.mktemp("cache"), **variables)
 
@@ -53,4 +59,6 @@ def test_a_notebook_runs_under_both_and_results_in_the_same(results, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_left_to_do_by_hand(migrations, name):
-    assert [finding.message for finding in migrations[name].findings if finding.kind == "manual"] == []
+    assert [
+        finding.message for finding in migrations[name].findings if finding.kind == "manual"
+    ] == []

@@ -1,4 +1,6 @@
-"""Everything public in the official SDK is in qfnb, or listed with a reason in docs/reference/sdk-names.md."""
+"""Everything public in the official SDK is in qfnb, or listed with a reason in
+docs/reference/sdk-names.md.
+"""
 
 import json
 import subprocess
@@ -16,7 +18,9 @@ SECTIONS = ("Different", "Left out")
 @pytest.fixture(scope="module")
 def items():
     """Every item of the SDK, and whether qfnb has it."""
-    run = subprocess.run([sys.executable, "-W", "ignore", str(READER)], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", str(READER)], capture_output=True, text=True, check=True
+    )
     return compare(json.loads(run.stdout))
 
 
@@ -35,13 +39,17 @@ def test_what_qfnb_does_not_have_is_listed(items):
 @pytest.mark.parametrize("section", SECTIONS)
 def test_what_is_listed_is_not_there(items, section):
     present = [item for item, is_present in items.items() if is_present]
-    false_rows = {pattern: [item for item in present if matches(pattern, item)] for pattern in rows(section)}
+    false_rows = {
+        pattern: [item for item in present if matches(pattern, item)] for pattern in rows(section)
+    }
     assert {pattern: found[:5] for pattern, found in false_rows.items() if found} == {}
 
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_each_row_lists_something(items, section):
-    assert [pattern for pattern in rows(section) if not any(matches(pattern, item) for item in items)] == []
+    assert [
+        pattern for pattern in rows(section) if not any(matches(pattern, item) for item in items)
+    ] == []
 
 
 def test_each_row_has_a_reason():

@@ -8,7 +8,11 @@ import pytest
 from qfnb import errors
 from qfnb.compat.tables.data_source import FileDataSource, FormatType
 from qfnb.compat.tables.dataset import Dataset
-from qfnb.compat.tables.schema import QianfanGenericText, QianfanNonSortedConversation, QianfanSortedConversation
+from qfnb.compat.tables.schema import (
+    QianfanGenericText,
+    QianfanNonSortedConversation,
+    QianfanSortedConversation,
+)
 from qfnb.compat.tables.table import Table
 
 PEOPLE = [{"name": "ann", "age": 1}, {"name": "bob", "age": 2}, {"name": "cid", "age": 3}]
@@ -24,8 +28,13 @@ def people():
 
 def test_an_operation_changes_the_table_and_returns_it():
     table = people()
-    assert table.append({"name": "dan", "age": 4}).insert([{"name": "eve", "age": 5}], 0).delete(1) is table
-    assert table.filter(lambda row: row["age"] > 2).col_list("name") == {"name": ["eve", "cid", "dan"]}
+    assert (
+        table.append({"name": "dan", "age": 4}).insert([{"name": "eve", "age": 5}], 0).delete(1)
+        is table
+    )
+    assert table.filter(lambda row: row["age"] > 2).col_list("name") == {
+        "name": ["eve", "cid", "dan"]
+    }
     assert table.map(lambda row: {**row, "old": True}).col_names() == ["name", "age", "old"]
 
 
@@ -58,14 +67,19 @@ def test_columns():
     assert table.col_map(lambda column: {name: [str(v) for v in values] for name, values in column.items()})[0] == {
         "number": "7", "who": "ann", "age": "1",
     }  # fmt: skip
-    assert table.col_filter(lambda column: "who" not in column).select_columns(["age"]).to_pydict() == {
-        "age": ["1", "2", "3"]
-    }
+    assert table.col_filter(lambda column: "who" not in column).select_columns(
+        ["age"]
+    ).to_pydict() == {"age": ["1", "2", "3"]}
 
 
 def test_figures_of_a_column():
     table = people()
-    assert (table.mean("age"), table.min("age"), table.max("age"), table.quantile("age", [0, 0.5])) == (2, 1, 3, [1, 2])
+    assert (
+        table.mean("age"),
+        table.min("age"),
+        table.max("age"),
+        table.quantile("age", [0, 0.5]),
+    ) == (2, 1, 3, [1, 2])
 
 
 @pytest.mark.parametrize(
@@ -123,9 +137,9 @@ def test_a_function_may_make_several_rows_of_a_conversation():
 @pytest.mark.parametrize("suffix", ["json", "jsonl", "csv"])
 def test_rows_go_to_a_file_and_come_back(tmp_path, suffix):
     path = tmp_path / "sub" / f"rows.{suffix}"
-    saved = Dataset.create_from_pyobj([{"name": "安", "city": "x"}, {"name": "b", "city": "y"}]).save(
-        data_file=str(path)
-    )
+    saved = Dataset.create_from_pyobj(
+        [{"name": "安", "city": "x"}, {"name": "b", "city": "y"}]
+    ).save(data_file=str(path))
     assert isinstance(saved, Dataset)
     assert (
         Dataset.load(data_file=str(path)).list()
@@ -140,22 +154,33 @@ def test_conversations_and_texts_go_to_a_file_and_come_back(tmp_path):
     grouped = Dataset.load(data_file=str(tmp_path / "t.jsonl"), organize_data_as_group=True)
     assert (len(grouped), grouped.is_dataset_grouped()) == (3, True)
     Dataset.create_from_pyobj(["one", "two"]).save(FileDataSource(path=str(tmp_path / "t.txt")))
-    assert FileDataSource(path=str(tmp_path / "t.txt")).fetch().to_pydict() == {"_pack": ["one", "two"]}
+    assert FileDataSource(path=str(tmp_path / "t.txt")).fetch().to_pydict() == {
+        "_pack": ["one", "two"]
+    }
     Dataset.create_from_pyobj(["one", "two"]).save(
-        FileDataSource(path=str(tmp_path / "texts"), file_format=FormatType.Text, save_as_folder=True)
+        FileDataSource(
+            path=str(tmp_path / "texts"), file_format=FormatType.Text, save_as_folder=True
+        )
     )
     assert sorted(path.name for path in (tmp_path / "texts").iterdir()) == ["0.txt", "1.txt"]
 
 
 def test_a_row_is_a_list_of_one_turn_in_the_platforms_own_lines(tmp_path):
     path = tmp_path / "p.jsonl"
-    Dataset.create_from_pyobj(PEOPLE[:1]).save(data_file=str(path), use_qianfan_special_jsonl_format=True)
+    Dataset.create_from_pyobj(PEOPLE[:1]).save(
+        data_file=str(path), use_qianfan_special_jsonl_format=True
+    )
     assert json.loads(path.read_text()) == PEOPLE[:1]
 
 
 def test_frames_are_tables():
-    table = Dataset.load(dataframe=pd.DataFrame(PEOPLE), input_columns=["name"], reference_column="age")
-    assert (table.get_input_data, table.get_reference_data) == ({"name": ["ann", "bob", "cid"]}, [1, 2, 3])
+    table = Dataset.load(
+        dataframe=pd.DataFrame(PEOPLE), input_columns=["name"], reference_column="age"
+    )
+    assert (table.get_input_data, table.get_reference_data) == (
+        {"name": ["ann", "bob", "cid"]},
+        [1, 2, 3],
+    )
     assert Dataset.create_from_pyarrow_table(table.inner_table).list() == PEOPLE
     assert len(Dataset.create_from_datasets([people(), people()])) == 6
     assert Table(table.inner_table).shuffle().sample(2).row_number() == 2

@@ -10,7 +10,15 @@ from qfnb.compat.tables.platform_source import QianfanDataSource
 from qfnb.model import DeployConfig
 from qfnb.resources import FineTune
 from qfnb.resources.management.storage import Storage
-from qfnb.trainer import DPO, DeployAction, EventHandler, LLMFinetune, LoadDataSetAction, TrainAction, TrainConfig
+from qfnb.trainer import (
+    DPO,
+    DeployAction,
+    EventHandler,
+    LLMFinetune,
+    LoadDataSetAction,
+    TrainAction,
+    TrainConfig,
+)
 from qfnb.trainer.configs import CorpusConfig, CorpusConfigItem, DatasetConfig, ResourceConfig
 from qfnb.trainer.consts import FinetuneStatus, PeftType, TrainStatus
 from qfnb.trainer.event import Event
@@ -28,7 +36,11 @@ def on_sandbox(sandbox):
 def test_several_datasets_with_shares_and_a_corpus():
     first, second = (Dataset.create_from_pyobj([PAIR] * n, name=f"d{n}") for n in (4, 5))
     data = DatasetConfig(
-        datasets=[first, second], sampling_rates=[0.5, 2.0], eval_split_ratio=10, corpus_type=1, corpus_proportion="1:5"
+        datasets=[first, second],
+        sampling_rates=[0.5, 2.0],
+        eval_split_ratio=10,
+        corpus_type=1,
+        corpus_proportion="1:5",
     )
     trainer = LLMFinetune("ERNIE-Speed-8K", data, TrainConfig(epoch=1), model_not_publish=True)
     config = trainer.actions[1].train_config
@@ -46,12 +58,20 @@ def test_datasets_are_named_by_ids_addresses_and_dictionaries():
     by_id = {"id": dataset_id, "type": 1, "name": dataset_id}
     address = {"type": 2, "bosPath": "bos:/sandbox/training/rows.jsonl"}
     assert LoadDataSetAction(dataset_id).exec() == {"datasets": [by_id]}
-    assert LoadDataSetAction({"datasets": [{"type": 1, "id": dataset_id}]}).exec() == {"datasets": [by_id]}
+    assert LoadDataSetAction({"datasets": [{"type": 1, "id": dataset_id}]}).exec() == {
+        "datasets": [by_id]
+    }
     assert LoadDataSetAction("bos:/sandbox/training/rows.jsonl").exec() == {"datasets": [address]}
     assert LoadDataSetAction([dataset_id, dataset_id]).exec() == {"datasets": [by_id, by_id]}
     action = TrainAction("ERNIE-Speed-8K", TrainConfig(epoch=1))
     facts = action.exec(
-        {"datasets": {"sourceType": "Platform", "versions": [{"versionId": dataset_id}], "splitRatio": 20}}
+        {
+            "datasets": {
+                "sourceType": "Platform",
+                "versions": [{"versionId": dataset_id}],
+                "splitRatio": 20,
+            }
+        }
     )
     assert facts["task_id"].startswith("task-")
 
@@ -78,7 +98,11 @@ def test_keywords_of_the_sdk_are_taken_and_others_warned_of(caplog):
 def test_a_training_is_saved_listed_and_loaded(tmp_path):
     trainer = LLMFinetune("ERNIE-Speed-8K", qfnb.Dataset([PAIR] * 3), name="kept")
     trainer.save(tmp_path / "trainer.json")
-    assert LLMFinetune.load(file=tmp_path / "trainer.json").id == LLMFinetune.load(id=trainer.id).id == trainer.id
+    assert (
+        LLMFinetune.load(file=tmp_path / "trainer.json").id
+        == LLMFinetune.load(id=trainer.id).id
+        == trainer.id
+    )
     assert trainer.id in [one.id for one in LLMFinetune.list()]
     assert (trainer.info()["id"], trainer.info()["train_type"]) == (trainer.id, "ERNIE-Speed-8K")
     pipeline = trainer.ppls[0]
@@ -93,7 +117,10 @@ def test_what_can_be_tuned_and_within_which_limits():
     assert get_model_info("SFT", "ERNIE-Speed") == info
     assert get_model_info("SFT", "none") is None
     assert get_default_train_config("SFT")["ERNIE-Speed-8K"]["LoRA"].epoch
-    assert TrainLimit(epoch=[1, 2]) | TrainLimit(epoch=[3, 4], rank=[8]) == {"epoch": [1, 2], "rank": [8]}
+    assert TrainLimit(epoch=[1, 2]) | TrainLimit(epoch=[3, 4], rank=[8]) == {
+        "epoch": [1, 2],
+        "rank": [8],
+    }
 
 
 def test_a_model_is_that_of_the_run_to_continue_from():
@@ -144,7 +171,11 @@ def test_rows_of_the_platform_in_groups_are_still_the_platforms():
 
 
 def test_the_facts_of_the_official_sdk_name_a_model(sandbox):
-    published = LLMFinetune("ERNIE-Speed-8K", Dataset.create_from_pyobj([PAIR] * 4), TrainConfig(epoch=1)).run().output
+    published = (
+        LLMFinetune("ERNIE-Speed-8K", Dataset.create_from_pyobj([PAIR] * 4), TrainConfig(epoch=1))
+        .run()
+        .output
+    )
     facts = {"model_set_id": published["model_set_id"], "model_id": published["model_version_id"]}
     output = DeployAction(DeployConfig(replicas=1)).exec(facts)
     assert output["service_endpoint"]
@@ -161,5 +192,7 @@ def test_the_older_form_of_datasets_is_sent_and_judged_by_the_platform():
 @pytest.mark.parametrize("trainer_class", [LLMFinetune, DPO])
 def test_a_table_of_other_columns_is_refused_with_their_names(trainer_class):
     table = Dataset.create_from_pyobj([{"ask": "几点开门", "say": "九点"}])
-    with pytest.raises(errors.InvalidArgumentError, match=r"(?s)these rows have the columns ask, say.*columns="):
+    with pytest.raises(
+        errors.InvalidArgumentError, match=r"(?s)these rows have the columns ask, say.*columns="
+    ):
         trainer_class("ERNIE-Speed-8K", table)

@@ -14,7 +14,9 @@ from qfnb import Dataset, errors
 from qfnb.dataset import SCHEMAS
 from qfnb.dataset.row_formats import to_platform_line
 
-EASY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EASY = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(
     lambda text: not text.isspace()
 )
@@ -24,7 +26,9 @@ ROWS = {
     "conversation": st.fixed_dictionaries(
         {"history": st.lists(TURN, min_size=1, max_size=2), "prompt": TEXT, "response": TEXT}
     ),
-    "sorted": st.fixed_dictionaries({"prompt": TEXT, "responses": st.lists(TEXT, min_size=2, max_size=3)}),
+    "sorted": st.fixed_dictionaries(
+        {"prompt": TEXT, "responses": st.lists(TEXT, min_size=2, max_size=3)}
+    ),
     "preference": st.fixed_dictionaries({"prompt": TEXT, "chosen": TEXT, "rejected": TEXT}),
     "text": st.fixed_dictionaries({"text": TEXT}),
     "prompts": st.fixed_dictionaries({"prompt": TEXT}),
@@ -56,7 +60,9 @@ def test_the_platforms_lines_are_understood(tmp_path, kind):
 
 
 @EASY
-@given(texts=st.lists(TEXT.filter(lambda text: "\r" not in text and "\ufeff" not in text), min_size=1))
+@given(
+    texts=st.lists(TEXT.filter(lambda text: "\r" not in text and "\ufeff" not in text), min_size=1)
+)
 def test_texts_come_back_from_a_zip_with_a_file_for_each(tmp_path, texts):
     Dataset(texts).save(tmp_path / "texts.zip")
     assert Dataset.load(tmp_path / "texts.zip")["text"] == texts
@@ -92,12 +98,24 @@ def test_pictures_come_with_what_stands_beside_them(tmp_path):
 
 
 def openai_row(**answer):
-    return {"messages": [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2", **answer}]}
+    return {
+        "messages": [
+            {"role": "user", "content": "1 + 1?"},
+            {"role": "assistant", "content": "2", **answer},
+        ]
+    }
 
 
 def test_answers_without_weight_are_counted_before_anything_is_saved(caplog):
     if True:
-        dataset = Dataset([openai_row(weight=0), openai_row(weight=1), openai_row(), openai_row(weight=0)["messages"]])
+        dataset = Dataset(
+            [
+                openai_row(weight=0),
+                openai_row(weight=1),
+                openai_row(),
+                openai_row(weight=0)["messages"],
+            ]
+        )
     assert len(dataset) == 4
 
 
@@ -115,7 +133,13 @@ def test_rows_that_call_tools_are_refused_with_the_reason_and_counted(messages):
 
 
 def test_messages_with_roles_are_a_conversation():
-    turns = [("system", "s"), ("user", "1"), ("assistant", "一"), ("user", "2"), ("assistant", "二")]
+    turns = [
+        ("system", "s"),
+        ("user", "1"),
+        ("assistant", "一"),
+        ("user", "2"),
+        ("assistant", "二"),
+    ]
     row = Dataset([{"messages": [{"role": r, "content": c} for r, c in turns], "id": 7}])[0]
     assert row == {
         "system": "s",
@@ -129,14 +153,21 @@ def test_messages_with_roles_are_a_conversation():
 def test_columns_may_have_other_names(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("问,答\n1,一\n", encoding="utf-8")
-    assert Dataset.load(path, columns={"问": "prompt", "答": "response"}).list() == [{"prompt": "1", "response": "一"}]
+    assert Dataset.load(path, columns={"问": "prompt", "答": "response"}).list() == [
+        {"prompt": "1", "response": "一"}
+    ]
 
 
 def test_a_frame_is_loaded_and_its_gaps_are_told():
-    frame = pd.DataFrame({"prompt": ["1", None, "3"], "response": ["一", "二", float("nan")], "n": [1, 2, 3]})
+    frame = pd.DataFrame(
+        {"prompt": ["1", None, "3"], "response": ["一", "二", float("nan")], "n": [1, 2, 3]}
+    )
     with pytest.raises(errors.DatasetError, match="row 2: prompt must be a text") as caught:
         Dataset.load(frame)
-    assert [(p.location.row, p.column) for p in caught.value.problems] == [(2, "prompt"), (3, "response")]
+    assert [(p.location.row, p.column) for p in caught.value.problems] == [
+        (2, "prompt"),
+        (3, "response"),
+    ]
     assert Dataset.load(frame[:1]).list() == Dataset(frame[:1]).list()
     assert Dataset.load(frame[:1])[0] == {"prompt": "1", "response": "一", "n": 1}
 
@@ -167,7 +198,11 @@ def test_all_problems_are_counted_and_ten_are_told(tmp_path):
         ("x.json", b'[{"prompt": "1",\n}]', "x.json:2: not JSON"),
         ("x.json", b'[{"prompt": "1", "response": "2"}, 3]', "x.json:row 2: expected"),
         ("x.jsonl", "你".encode("utf-16"), "x.jsonl:1: the file is UTF-16"),
-        ("x.jsonl", b'{"prompt": "\\ud800", "response": "x"}', "half a character (U+D800) at position 1"),
+        (
+            "x.jsonl",
+            b'{"prompt": "\\ud800", "response": "x"}',
+            "half a character (U+D800) at position 1",
+        ),
         ("x.jsonl", b'{"prompt": NaN, "response": "x"}', "and is NaN"),
         ("x.parquet", b"PAR1", "x.parquet: not Parquet"),
         ("x.doc", b"x", "ends in none of .jsonl"),
@@ -189,7 +224,9 @@ NOISE = st.one_of(
         lambda inner: st.one_of(
             st.lists(inner, max_size=3),
             st.dictionaries(
-                st.sampled_from(["prompt", "response", "history", "messages", "role", "image", "text"]),
+                st.sampled_from(
+                    ["prompt", "response", "history", "messages", "role", "image", "text"]
+                ),
                 inner,
                 max_size=4,
             ),
@@ -213,7 +250,10 @@ def test_noise_is_loaded_or_refused_as_a_dataset_error(tmp_path, suffix, parts):
 
 @EASY
 @example(cut=0, flips=[(186, 128)])
-@given(cut=st.integers(0, 300), flips=st.lists(st.tuples(st.integers(0, 299), st.integers(1, 255)), max_size=4))
+@given(
+    cut=st.integers(0, 300),
+    flips=st.lists(st.tuples(st.integers(0, 299), st.integers(1, 255)), max_size=4),
+)
 def test_a_damaged_zip_or_parquet_file_is_a_dataset_error(tmp_path, cut, flips):
     for suffix in ("zip", "parquet"):
         path = tmp_path / f"x.{suffix}"
@@ -260,7 +300,13 @@ def test_every_schema_has_the_platforms_numbers():
     ],
 )
 def test_an_answer_that_was_judged_alone_is_feedback(row):
-    dataset = Dataset([row, {"prompt": "问", "rejected": "坏"}, {"prompt": "问", "chosen": "好", "rejected": "坏"}])
+    dataset = Dataset(
+        [
+            row,
+            {"prompt": "问", "rejected": "坏"},
+            {"prompt": "问", "chosen": "好", "rejected": "坏"},
+        ]
+    )
     assert dataset.schema.name == "feedback"
     assert to_platform_line(dataset.rows[0], dataset.schema) == [{"prompt": "问", "chosen": "答"}]
 
@@ -275,7 +321,8 @@ def zip_bytes(*entries, method=zipfile.ZIP_DEFLATED):
     with zipfile.ZipFile(buffer, "w", method) as file:
         for name, content, mode in entries:
             entry = zipfile.ZipInfo(name)
-            entry.external_attr, entry.compress_type = mode << 16, method
+            entry.external_attr = mode << 16
+            entry.compress_type = method
             file.writestr(entry, content)
     return buffer.getvalue()
 
@@ -312,6 +359,8 @@ def test_a_zip_may_have_no_more_than_is_allowed(tmp_path):
 
 
 def test_a_problem_within_a_zip_is_told_with_file_and_line(tmp_path):
-    (tmp_path / "x.zip").write_bytes(zip_bytes(("a.jsonl", LINE, 0o600), ("b.jsonl", LINE + b"{", 0o600)))
+    (tmp_path / "x.zip").write_bytes(
+        zip_bytes(("a.jsonl", LINE, 0o600), ("b.jsonl", LINE + b"{", 0o600))
+    )
     with pytest.raises(errors.DatasetError, match=r"x\.zip!b\.jsonl:2: not JSON"):
         Dataset.load(tmp_path / "x.zip")

@@ -29,12 +29,18 @@ def test_they_are_counted_once_and_one_pair_is_named_that_is_not_equal():
 
 
 def test_earlier_turns_are_part_of_a_question():
-    row = {"history": [{"prompt": "几点开门", "response": "九点"}], "prompt": "周日呢", "response": "十点"}
+    row = {
+        "history": [{"prompt": "几点开门", "response": "九点"}],
+        "prompt": "周日呢",
+        "response": "十点",
+    }
     dataset = Dataset([row, {**row, "history": [{"prompt": "在哪里", "response": "河边"}]}])
     assert find_near_duplicates(input_texts(dataset.rows, dataset.schema)).count == 0
 
 
 def test_a_report_on_quality_says_what_to_do():
-    pairs = Dataset([{"prompt": text, "response": "答"} for text in ("几点开门", "请问几点开门", "在哪里")])
+    pairs = Dataset(
+        [{"prompt": text, "response": "答"} for text in ("几点开门", "请问几点开门", "在哪里")]
+    )
     assert "“请问几点开门” and “几点开门”, for example." in str(pairs.check())
     assert str(pairs.head(1).check()) == "1 row, nothing noticeable"

@@ -23,7 +23,10 @@ KINDS = {
 def test_a_dataset_of_every_kind_goes_up_and_comes_back(sandbox, kind):
     dataset_id = Dataset(KINDS[kind], name=f"往返 {kind}").save(qianfan=True)
     again = Dataset.load(qianfan_dataset_id=dataset_id)
-    assert (len(again), again.schema.name) == (len(KINDS[kind]), "pairs" if kind == "conversation" else kind)
+    assert (len(again), again.schema.name) == (
+        len(KINDS[kind]),
+        "pairs" if kind == "conversation" else kind,
+    )
     assert not again.is_fetched
     assert again.list() == KINDS[kind]
     assert (again.schema.name, again.is_fetched) == (kind, True)
@@ -54,14 +57,18 @@ def test_the_same_rows_are_not_brought_there_twice(sandbox):
 
 def test_each_step_is_told(sandbox):
     steps = []
-    Dataset([{**PAIR, "response": "仅此一次"}], name="步骤").save(qianfan=True, progress=steps.append)
+    Dataset([{**PAIR, "response": "仅此一次"}], name="步骤").save(
+        qianfan=True, progress=steps.append
+    )
     assert [step.kind for step in steps] == ["upload"] * 2 + ["import"] * 2 + ["release"] * 2
     assert steps[0].done == steps[0].total > 50
     assert steps[-1] == TransferStep("release", 1, 1)
 
 
 def test_what_the_platform_says_of_a_line_is_told(sandbox):
-    address = Storage.upload("bos:/sandbox/bad/bad.jsonl", b'[{"prompt": "p", "response": [["r"]]}]\n{oops\n')
+    address = Storage.upload(
+        "bos:/sandbox/bad/bad.jsonl", b'[{"prompt": "p", "response": [["r"]]}]\n{oops\n'
+    )
     dataset_id = Data.create("坏", "sandbox", "/bad/").data.dataset_id
     Data.import_files(dataset_id, [address])
     with pytest.raises(errors.DatasetError, match="could not import the rows") as caught:
@@ -74,7 +81,11 @@ def test_rows_go_to_an_object_and_come_back(sandbox):
     for name in ("x.jsonl", "x.csv", "x.parquet", "x.zip"):
         assert Dataset([PAIR]).save(f"bos:/sandbox/rows/{name}") == f"bos:/sandbox/rows/{name}"
         again = Dataset.load(f"bos:/sandbox/rows/{name}")
-        assert (again.list(), again.name, again.source) == ([PAIR], "x", f"bos:/sandbox/rows/{name}")
+        assert (again.list(), again.name, again.source) == (
+            [PAIR],
+            "x",
+            f"bos:/sandbox/rows/{name}",
+        )
     with pytest.raises(errors.APIError, match="NoSuchKey"):
         Dataset.load("bos:/sandbox/rows/nowhere.jsonl")
 

@@ -53,7 +53,12 @@ def test_rows_columns_and_slices_are_looked_up():
 
 
 def test_columns_are_renamed_added_and_left_out():
-    dataset = Dataset(FOUR).col_renames({"topic": "kind"}).col_append({"n": [1, 2, 3, 4]}).col_delete("kind")
+    dataset = (
+        Dataset(FOUR)
+        .col_renames({"topic": "kind"})
+        .col_append({"n": [1, 2, 3, 4]})
+        .col_delete("kind")
+    )
     assert (dataset.columns, dataset["n"]) == (["prompt", "response", "n"], [1, 2, 3, 4])
     doubled = dataset.col_map(lambda columns: {"n": [2 * n for n in columns["n"]]})
     assert doubled["n"] == [2, 4, 6, 8]
@@ -63,14 +68,19 @@ def test_columns_are_renamed_added_and_left_out():
 
 def test_map_and_filter_take_functions_of_a_row():
     dataset = Dataset(FOUR).filter(lambda row: row["topic"] == "a")
-    assert dataset.map(lambda row: {"text": row["prompt"] + row["response"]})["text"] == ["0r0", "2r2"]
+    assert dataset.map(lambda row: {"text": row["prompt"] + row["response"]})["text"] == [
+        "0r0",
+        "2r2",
+    ]
     with pytest.raises(errors.DatasetError, match="row 2: expected"):
         dataset.map(lambda row: row if row["prompt"] == "0" else None)
 
 
 def test_single_questions_and_conversations_go_together_and_other_kinds_do_not():
     turns = [{"prompt": "1", "response": [["一"]]}, {"prompt": "2", "response": [["二"]]}]
-    both = Dataset([PAIR]).append([{"prompt": "2", "response": "二", "history": turns[:0]}]) + Dataset([turns])
+    both = Dataset([PAIR]).append(
+        [{"prompt": "2", "response": "二", "history": turns[:0]}]
+    ) + Dataset([turns])
     assert (both.schema.name, len(both)) == ("conversation", 3)
     with pytest.raises(errors.InvalidArgumentError, match="do not go together"):
         both + Dataset(["a text"])
@@ -98,7 +108,11 @@ def test_a_split_has_the_asked_size_and_keeps_the_shares_of_a_column():
     _, test = dataset.split(0.2, by="topic")
     assert Counter(test["topic"]) == {"a": 15, "b": 5}
     assert len(dataset.split(7)[1]) == 7
-    assert dataset.split(0.2)[1].list() == dataset.split(0.2)[1].list() != dataset.split(0.2, seed=1)[1].list()
+    assert (
+        dataset.split(0.2)[1].list()
+        == dataset.split(0.2)[1].list()
+        != dataset.split(0.2, seed=1)[1].list()
+    )
 
 
 @pytest.mark.parametrize("part", [0, 0.0, 1.0, 4, -1, True, "x"])
@@ -128,7 +142,10 @@ def test_rows_that_are_too_long_for_a_model_are_told():
     dataset = Dataset([PAIR, {"prompt": "长" * 20_000, "response": "r"}])
     findings = dataset.check("ERNIE-4.0-8K")
     assert (findings.too_long, findings.limit) == ((2,), 5120)
-    assert "1 row has more than 5,120 tokens, by estimate. Shorten or drop them (numbers from 1): 2" in str(findings)
+    assert (
+        "1 row has more than 5,120 tokens, by estimate. Shorten or drop them (numbers from 1): 2"
+        in str(findings)
+    )
     assert dataset.check(max_tokens=1).too_long_count == 2
     assert not dataset.check("ernie-4.5-turbo-128k")
     assert dataset.check("qwen3-8b").limit == 32_768

@@ -32,10 +32,13 @@ def write(path, text):
 
 def exam(folder, subjects=SUBJECTS, n=4):
     for subject in subjects:
-        rows = "".join(f'{i},"{i} + 1, {subject}?",{i},{i + 1},{i + 2},{i + 3},B\n' for i in range(n))
+        rows = "".join(
+            f'{i},"{i} + 1, {subject}?",{i},{i + 1},{i + 2},{i + 3},B\n' for i in range(n)
+        )
         write(folder / "val" / f"{subject}_val.csv", f"id,question,A,B,C,D,answer\n{rows}")
         write(
-            folder / "dev" / f"{subject}_dev.csv", "id,question,A,B,C,D,answer,explanation\n0,0+0?,1,0,2,3,b,so\n" * 1
+            folder / "dev" / f"{subject}_dev.csv",
+            "id,question,A,B,C,D,answer,explanation\n0,0+0?,1,0,2,3,b,so\n" * 1,
         )
     return folder
 
@@ -48,7 +51,10 @@ def cmmlu(folder):
 
 
 def gsm8k(folder):
-    line = {"question": "Ann has 3 pens and buys 4. How many?", "answer": "3+4=<<3+4=7>>7 pens.\n#### 1,007"}
+    line = {
+        "question": "Ann has 3 pens and buys 4. How many?",
+        "answer": "3+4=<<3+4=7>>7 pens.\n#### 1,007",
+    }
     for split in ("train", "test"):
         write(folder / f"{split}.jsonl", f"{json.dumps(line)}\n" * 3)
     return folder
@@ -56,7 +62,9 @@ def gsm8k(folder):
 
 def ifeval(folder):
     names = ("key", "prompt", "instruction_id_list", "kwargs")
-    lines = [json.dumps(dict(zip(names, (key, *row), strict=True))) for key, row in enumerate(IFEVAL)]
+    lines = [
+        json.dumps(dict(zip(names, (key, *row), strict=True))) for key, row in enumerate(IFEVAL)
+    ]
     return write(folder / "input_data.jsonl", "\n".join(lines))
 
 
@@ -72,7 +80,11 @@ def test_ceval_has_its_examples_its_choices_and_the_chinese_name_of_its_subject(
 
 
 def test_all_subjects_of_the_papers_have_a_category():
-    assert (len(CEVAL), len(CMMLU), sum(subject.is_china_specific for subject in CMMLU.values())) == (52, 67, 15)
+    assert (
+        len(CEVAL),
+        len(CMMLU),
+        sum(subject.is_china_specific for subject in CMMLU.values()),
+    ) == (52, 67, 15)
 
 
 def test_a_report_averages_over_subjects_not_over_questions(tmp_path):
@@ -84,7 +96,10 @@ def test_a_report_averages_over_subjects_not_over_questions(tmp_path):
     ).report  # "b" is right on law only
     averages = report.averages.set_index(["model", "column", "value"])["mean"]
     assert report.summary["mean"].tolist() == [pytest.approx(20 / 60), pytest.approx(40 / 60)]
-    assert (averages["a", "", ""], averages["b", "", ""]) == (pytest.approx(5 / 6), pytest.approx(1 / 6))
+    assert (averages["a", "", ""], averages["b", "", ""]) == (
+        pytest.approx(5 / 6),
+        pytest.approx(1 / 6),
+    )
     assert (averages["b", "category", "Humanities"], averages["b", "subject", "law"]) == (0.5, 1)
     assert report.cluster == "subject"
     assert "mean of the means of 6 subjects: a 0.833" in repr(report)
@@ -105,7 +120,9 @@ def test_gsm8k_has_the_number_and_examples_without_the_calculator(tmp_path):
     row = benchmark.list()[0]
     assert (row["response"], len(row["history"])) == ("1,007", 2)
     assert row["history"][0]["response"] == "3+4=7 pens.\n#### 1,007"
-    card = qfnb.compare(FixedModel("a", ["7"] * 3), FixedModel("b", ["so 8\n#### 1007"] * 3), benchmark)
+    card = qfnb.compare(
+        FixedModel("a", ["7"] * 3), FixedModel("b", ["so 8\n#### 1007"] * 3), benchmark
+    )
     assert (card.metric, card.difference) == ("number", 1)
 
 
@@ -127,7 +144,8 @@ RULE_CASES = [
     ("keywords:frequency", {"keyword": "a b", "frequency": 2, "relation": "at least"}, "a b A B", "a b"),
     ("keywords:forbidden_words", {"forbidden_words": ["rain"]}, "raincoat", "no Rain."),
     ("keywords:letter_frequency", {"letter": "#", "let_frequency": 2, "let_relation": "less than"}, "#1", "# #"),
-    ("language:response_language", {"language": "de"}, "Der Regen ist nicht kalt.", "The rain is not cold."),
+    ("language:response_language", {"language": "de"}, ("Der Regen ist nicht "
+                                                       "kalt."), "The rain is not cold."),
     ("length_constraints:number_sentences", {"num_sentences": 2, "relation": "less than"}, "Dr. Li is in.", "So. No."),
     ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "a\n***\nb", "a\n\nb"),
     ("length_constraints:number_words", {"num_words": 3, "relation": "less than"}, "one two", "one two three"),
@@ -155,7 +173,10 @@ RULE_CASES = [
 
 @pytest.mark.parametrize(("name", "arguments", "right", "wrong"), RULE_CASES)
 def test_each_rule_of_ifeval(name, arguments, right, wrong):
-    assert (is_followed((name, arguments), right), is_followed((name, arguments), wrong)) == (True, False)
+    assert (is_followed((name, arguments), right), is_followed((name, arguments), wrong)) == (
+        True,
+        False,
+    )
 
 
 def test_every_rule_has_a_case():
@@ -170,15 +191,23 @@ def test_loose_forgives_an_opening_line_and_asterisks():
 
 
 SENTENCES = {
-    "en": "You begin with a person who wants something", "es": "Se empieza con una persona que quiere algo",
-    "pt": "Você começa com uma pessoa que não tem nada", "fr": "On commence par une personne qui veut partir",
-    "it": "Si comincia con una persona che non vuole più", "pl": "Zaczyna się od osoby, która czegoś chce",
-    "vi": "Bạn bắt đầu với một người muốn điều gì đó", "sw": "Unaanza na mtu ambaye anataka kitu katika njia yake",
-    "fi": "Aloitat henkilöstä, joka ei ole hyvin paljon", "ru": "Вы начинаете с человека, который чего-то хочет, но",
-    "uk": "Ви починаєте з людини, яка чогось хоче", "bg": "Започваш с човек, който иска нещо и не е сам",
+    "en": "You begin with a person who wants "
+          "something", "es": "Se empieza con una persona que quiere algo",
+    "pt": "Você começa com uma pessoa que não tem "
+          "nada", "fr": "On commence par une personne qui veut partir",
+    "it": "Si comincia con una persona che non vuole "
+          "più", "pl": "Zaczyna się od osoby, która czegoś chce",
+    "vi": "Bạn bắt đầu với một người muốn điều gì "
+          "đó", "sw": "Unaanza na mtu ambaye anataka kitu katika njia yake",
+    "fi": "Aloitat henkilöstä, joka ei ole hyvin "
+          "paljon", "ru": "Вы начинаете с человека, который чего-то хочет, но",
+    "uk": "Ви починаєте з людини, яка чогось "
+          "хоче", "bg": "Започваш с човек, който иска нещо и не е сам",
     "ar": "تبدأ بشخص يريد شيئا ثم تضع عقبة في طريقه", "fa": "با کسی شروع می کنید که چیزی می خواهد",
-    "ur": "آپ ایک ایسے شخص سے شروع کرتے ہیں جو کچھ چاہتا ہے", "hi": "आप एक व्यक्ति से शुरू करते हैं जो कुछ चाहता है",
-    "mr": "तुम्ही अशा व्यक्तीपासून सुरुवात करता आणि ती आहे", "ne": "तपाईं केही चाहने व्यक्तिबाट सुरु गर्नुहुन्छ र",
+    "ur": "آپ ایک ایسے شخص سے شروع کرتے ہیں جو کچھ چاہتا "
+          "ہے", "hi": "आप एक व्यक्ति से शुरू करते हैं जो कुछ चाहता है",
+    "mr": "तुम्ही अशा व्यक्तीपासून सुरुवात करता आणि ती "
+          "आहे", "ne": "तपाईं केही चाहने व्यक्तिबाट सुरु गर्नुहुन्छ र",
     "ja": "短い物語を書くのは簡単です", "zh": "写一个短篇故事比看起来容易", "ko": "단편 소설을 쓰는 것은 쉽습니다",
 }  # fmt: skip
 
@@ -189,7 +218,9 @@ def test_a_language_that_shares_its_letters_is_told_from_the_others(language):
 
 
 def test_sentences_end_at_their_marks_in_chinese_too():
-    assert [count_sentences(text) for text in ("一。二！三", "It is 3.5 p.m. now. Yes?", "", "no mark")] == [3, 2, 0, 1]
+    assert [
+        count_sentences(text) for text in ("一。二！三", "It is 3.5 p.m. now. Yes?", "", "no mark")
+    ] == [3, 2, 0, 1]
 
 
 def broken(folder, name, text):
@@ -199,18 +230,24 @@ def broken(folder, name, text):
 
 HEADING = "id,question,A,B,C,D,answer\n"
 WRONG_EXAMS = {
-    "wrong column": (HEADING.replace("question", "questoin"), {"shots": 0}, r"law_val.csv:1: .*'question'.*questoin"),
-    "answer out of A-D": (f"{HEADING}1,q,a,b,c,d,E\n", {"shots": 0}, r"law_val.csv:2: column 'answer' is 'E'"),
-    "empty choice": (f"{HEADING}1,q,a,,c,d,A\n", {"shots": 0}, r"law_val.csv:2: column 'B' is empty"),
+    "wrong column": (HEADING.replace("question", "questoin"), {"shots": 0}, (r"law_val.csv:1: "
+                                                                            r".*'question'.*questoin")),
+    "answer out of "
+    "A-D": (f"{HEADING}1,q,a,b,c,d,E\n", {"shots": 0}, r"law_val.csv:2: column 'answer' is 'E'"),
+    "empty choice": (f"{HEADING}1,q,a,,c,d,A\n", {"shots": 0}, (r"law_val.csv:2: column 'B' is "
+                                                               r"empty")),
     "a cell too many": (f"{HEADING}1,q,a,b,c,d,A,x\n", {"shots": 0}, r"law_val.csv:2: 8 cells.* 7"),
     "only a heading": (HEADING, {"shots": 0}, r"law_val.csv: there are no rows"),
     "empty file": ("", {"shots": 0}, r"law_val.csv: the file is empty"),
-    "no examples": (f"{HEADING}1,q,a,b,c,d,A\n", {}, r"law_dev.csv: the examples of shots=5 are missing: shots=0"),
-    "no split": (f"{HEADING}1,q,a,b,c,d,A\n", {"split": "test"}, r"no folder 'test'.*dev, test, val"),
+    "no examples": (f"{HEADING}1,q,a,b,c,d,A\n", {}, (r"law_dev.csv: the examples of shots=5 are "
+                                                     r"missing: shots=0")),
+    "no split": (f"{HEADING}1,q,a,b,c,d,A\n", {"split": "test"}, (r"no folder 'test'.*dev, test, "
+                                                                 r"val")),
     "split": (f"{HEADING}1,q,a,b,c,d,A\n", {"split": "vall"}, r"split='vall'.*val, test, dev"),
     "subject": (f"{HEADING}1,q,a,b,c,d,A\n", {"subjects": ["lw"]}, r"lw_val.csv; did you mean law"),
     "shots": (f"{HEADING}1,q,a,b,c,d,A\n", {"shots": -1}, r"shots=-1"),
-    "a text of subjects": (f"{HEADING}1,q,a,b,c,d,A\n", {"subjects": "law"}, r"subjects='law': a list"),
+    "a text of subjects": (f"{HEADING}1,q,a,b,c,d,A\n", {"subjects": "law"}, (r"subjects='law': a "
+                                                                             r"list")),
 }  # fmt: skip
 
 
@@ -235,7 +272,8 @@ def test_a_file_that_is_neither_utf8_nor_gbk_is_named_with_its_line(tmp_path):
 
 
 WRONG_LINES = {
-    "no number": ("gsm8k", {"question": "q", "answer": "seven"}, r":1: 'answer' has no number after ####"),
+    "no number": ("gsm8k", {"question": "q", "answer": "seven"}, (r":1: 'answer' has no number "
+                                                                 r"after ####")),
     "no question": ("gsm8k", {"answer": "#### 7"}, r":1: there is no 'question'"),
     "a list": ("gsm8k", [1], r":1: expected \{\"question\""),
     "unknown rule": ("ifeval", {"prompt": "p", "instruction_id_list": ["punctuation:no_coma"], "kwargs": [{}]},
@@ -272,7 +310,8 @@ def test_the_average_of_subjects_has_the_interval_of_their_means(tmp_path):
     benchmark = benchmarks.load("ceval", exam(tmp_path), shots=0)
     answers = [letter for n in range(6) for letter in ("B" * (n % 4) + "A" * 4)[:4]]
     report = qfnb.compare(models=[FixedModel("m", answers)], dataset=benchmark).report
-    overall, means = report.averages.iloc[0], report.averages.query("column == 'subject'")["mean"]
+    overall = report.averages.iloc[0]
+    means = report.averages.query("column == 'subject'")["mean"]
     assert overall["mean"] == pytest.approx(statistics.fmean(means))
     half = 2.5706 * statistics.stdev(means) / math.sqrt(6)  # t with five degrees of freedom
     assert overall["ci_low"] < overall["mean"] - 0.9 * half

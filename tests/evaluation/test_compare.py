@@ -12,11 +12,18 @@ from qfnb.evaluation.report import Report, Sample
 from qfnb.evaluation.report.text import failure_sentence
 
 ROWS = [{"prompt": f"q{n}", "response": "早上九点开门"} for n in range(12)]
-RIGHT, WRONG = "早上九点开门", "晚上十点关门"
+RIGHT = "早上九点开门"
+WRONG = "晚上十点关门"
 
 
 def card(before, after, **named):
-    return qfnb.compare(FixedModel("base", before), FixedModel("tuned", after), ROWS, metrics=["exact_match"], **named)
+    return qfnb.compare(
+        FixedModel("base", before),
+        FixedModel("tuned", after),
+        ROWS,
+        metrics=["exact_match"],
+        **named,
+    )
 
 
 def test_better():
@@ -49,7 +56,10 @@ def test_failed_rows_are_counted_with_the_worst_case():
 
 def test_evaluators_and_names_go_together():
     verdict_card = qfnb.compare(
-        FixedModel("a", [RIGHT] * 12), FixedModel("b", [RIGHT] * 12), ROWS, metrics=[ExactMatchEvaluator(), "rouge_l"]
+        FixedModel("a", [RIGHT] * 12),
+        FixedModel("b", [RIGHT] * 12),
+        ROWS,
+        metrics=[ExactMatchEvaluator(), "rouge_l"],
     )
     assert (verdict_card.metric, [pair.metric for pair in verdict_card.other_comparisons]) == (
         "exact_match",
@@ -84,35 +94,64 @@ def test_an_evaluator_that_gives_a_bare_number_is_named():
             return 1.0
 
     with pytest.raises(InvalidArgumentError, match=r"Nine gave 1.0 .* numbers by name"):
-        qfnb.compare(FixedModel("base", [RIGHT] * 12), FixedModel("tuned", [RIGHT] * 12), ROWS, metrics=[Nine()])
+        qfnb.compare(
+            FixedModel("base", [RIGHT] * 12),
+            FixedModel("tuned", [RIGHT] * 12),
+            ROWS,
+            metrics=[Nine()],
+        )
 
 
 def test_a_trainer_is_asked_by_what_it_deployed():
-    trainer = SimpleNamespace(output={"model": "am-1", "service": FixedModel("tuned", [RIGHT] * 12)})
-    assert qfnb.compare(FixedModel("base", [WRONG] * 12), trainer, ROWS, metrics=["exact_match"]).verdict == "better"
+    trainer = SimpleNamespace(
+        output={"model": "am-1", "service": FixedModel("tuned", [RIGHT] * 12)}
+    )
+    assert (
+        qfnb.compare(
+            FixedModel("base", [WRONG] * 12), trainer, ROWS, metrics=["exact_match"]
+        ).verdict
+        == "better"
+    )
     with pytest.raises(InvalidArgumentError, match="neither a service nor a model"):
         qfnb.compare("base", SimpleNamespace(output={}), ROWS)
 
 
 def test_less_of_a_metric_may_be_better():
-    samples = tuple(Sample(m, n, "q", "r", "o", {"len": v}) for m, v in (("a", 9.0), ("b", 3.0)) for n in range(8))
+    samples = tuple(
+        Sample(m, n, "q", "r", "o", {"len": v})
+        for m, v in (("a", 9.0), ("b", 3.0))
+        for n in range(8)
+    )
     verdict_card = Report(samples, ("a", "b"), ("len",), lower_is_better=frozenset({"len"})).card()
-    assert (verdict_card.verdict, verdict_card.difference, len(verdict_card.improvements)) == ("better", -6, 8)
+    assert (verdict_card.verdict, verdict_card.difference, len(verdict_card.improvements)) == (
+        "better",
+        -6,
+        8,
+    )
 
 
 def test_cost_and_latency_before_and_after():
     def sample(model, n, seconds, cost):
         return Sample(model, n, "q", "r", "four", {"m": 1.0}, seconds=seconds, cost=cost)
 
-    samples = [sample("a", n, 1.0 + n, 0.01) for n in range(3)] + [sample("b", n, 0.5, 0.02) for n in range(3)]
-    shifts = {shift.name: shift for shift in Report(tuple(samples), ("a", "b"), ("m",)).card().shifts}
-    assert (shifts["median latency"].change, shifts["cost of 1,000 answers"].ratio) == (-1.5, pytest.approx(2))
+    samples = [sample("a", n, 1.0 + n, 0.01) for n in range(3)] + [
+        sample("b", n, 0.5, 0.02) for n in range(3)
+    ]
+    shifts = {
+        shift.name: shift for shift in Report(tuple(samples), ("a", "b"), ("m",)).card().shifts
+    }
+    assert (shifts["median latency"].change, shifts["cost of 1,000 answers"].ratio) == (
+        -1.5,
+        pytest.approx(2),
+    )
     assert shifts["95th percentile of latency"].before == 3
 
 
 def test_a_cost_that_is_a_range_or_unknown_is_shown_as_such():
     costs = {"a": {"cost": 0.02, "cost_low": 0.01}, "b": {}}
-    samples = tuple(Sample(m, n, "q", "r", "four", {"m": 1.0}, **costs[m]) for m in "ab" for n in range(3))
+    samples = tuple(
+        Sample(m, n, "q", "r", "four", {"m": 1.0}, **costs[m]) for m in "ab" for n in range(3)
+    )
     report = Report(samples, ("a", "b"), ("m",))
     assert "cost of 1,000 answers (CNY): 10–20 → –" in report.card().lines()
     usage = report.usage.set_index("model")
@@ -140,7 +179,10 @@ def test_a_card_needs_two_models():
 def test_a_question_that_was_not_asked_is_no_reason():
     errors = ["NotAsked", "NotAsked", "APIError: no such model"]
     samples = tuple(Sample("a", n, "q", "r", "", {}, error=error) for n, error in enumerate(errors))
-    assert failure_sentence(Report(samples, ("a",), ("m",)), "a") == "a: 1 failed by: APIError: no such model"
+    assert (
+        failure_sentence(Report(samples, ("a",), ("m",)), "a")
+        == "a: 1 failed by: APIError: no such model"
+    )
 
 
 def test_the_card_says_why_questions_failed_and_says_nothing_twice():

@@ -43,12 +43,15 @@ def test_good_answers_are_left_alone(output):
 
 
 def test_an_answer_that_was_cut_off():
-    assert degenerate.degenerate_flags("周末去澄迈采", reference=REFERENCE, finish_reason="length") == ("truncated",)
+    assert degenerate.degenerate_flags(
+        "周末去澄迈采", reference=REFERENCE, finish_reason="length"
+    ) == ("truncated",)
     assert degenerate.degenerate_flags("", finish_reason="length") == ("empty", "truncated")
 
 
 def test_a_refusal_or_loop_of_the_reference_is_not_degenerate():
-    refusal, loop = "抱歉，我不能提供这类帮助。", "哈哈哈哈哈哈哈哈哈哈"
+    refusal = "抱歉，我不能提供这类帮助。"
+    loop = "哈哈哈哈哈哈哈哈哈哈"
     assert degenerate.degenerate_flags(refusal, reference="对不起，我无法回答。") == ()
     assert degenerate.degenerate_flags(loop, reference=loop) == ()
 

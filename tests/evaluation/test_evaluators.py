@@ -44,7 +44,9 @@ def test_what_evaluators_measure(evaluator, scores):
 
 def test_evaluators_of_structure():
     assert ChoiceEvaluator("ABCDE").evaluate("", "E", "答案是 E") == {"choice": 1}
-    assert JsonFieldsEvaluator(["a"]).evaluate("", '{"a": 1, "b": 2}', '{"a": 1}') == {"json_fields": 1}
+    assert JsonFieldsEvaluator(["a"]).evaluate("", '{"a": 1, "b": 2}', '{"a": 1}') == {
+        "json_fields": 1
+    }
 
 
 def test_a_number_is_right_within_its_tolerance():
@@ -61,12 +63,22 @@ def test_a_tolerance_that_is_none_is_refused(tolerance):
 
 
 def test_a_metric_that_counts_anew_says_its_version():
-    described = [JsonFieldsEvaluator(), ChoiceEvaluator(), *evaluators_by_name(["exact_match", "edit_similarity"])]
-    assert all(text.endswith("[version 2]") for evaluator in described for text in evaluator.describe().values())
+    described = [
+        JsonFieldsEvaluator(),
+        ChoiceEvaluator(),
+        *evaluators_by_name(["exact_match", "edit_similarity"]),
+    ]
+    assert all(
+        text.endswith("[version 2]")
+        for evaluator in described
+        for text in evaluator.describe().values()
+    )
 
 
 def test_metrics_by_name_carry_their_recipe():
-    evaluators = evaluators_by_name(["rouge_l", "bleu4", "degenerate", "embedding_similarity"], recipe="qianfan")
+    evaluators = evaluators_by_name(
+        ["rouge_l", "bleu4", "degenerate", "embedding_similarity"], recipe="qianfan"
+    )
     assert [next(iter(evaluator.describe())) for evaluator in evaluators] == [
         "rouge_l",
         "bleu4",
@@ -141,8 +153,12 @@ def test_an_evaluator_declares_direction_and_scale():
     assert not set(MetricEvaluator("rouge_l").lower_is_better)
 
 
-def test_long_texts_are_compared_by_what_their_model_takes_and_in_as_many_calls_as_it_needs(sandbox):
+def test_long_texts_are_compared_by_what_their_model_takes_and_in_as_many_calls_as_it_needs(
+    sandbox,
+):
     long = "天 " * 20_000
-    scores = embedding_similarity([long, "早上九点"], [f"{long}结尾", "九点开门"], Embedding("tao-8k"))
+    scores = embedding_similarity(
+        [long, "早上九点"], [f"{long}结尾", "九点开门"], Embedding("tao-8k")
+    )
     assert scores[0] == pytest.approx(1)
     assert 0 < scores[1] < 1

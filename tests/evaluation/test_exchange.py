@@ -1,4 +1,6 @@
-"""Reports and the logs of inspect_ai and lm-evaluation-harness: what these write is read, and what is written can be."""
+"""Reports and the logs of inspect_ai and lm-evaluation-harness: what these write is read, and what
+is written can be.
+"""
 
 import json
 import shutil
@@ -15,7 +17,16 @@ from qfnb.evaluation.report import Sample
 
 LOGS = Path(__file__).parent / "logs"  # made by the tools themselves
 SECRET = "bce-v3/ALTAK-testtesttest/0123456789abcdef"
-KEPT = ("models", "metric_names", "recipes", "origins", "notes", "cluster", "lower_is_better", "benchmark")
+KEPT = (
+    "models",
+    "metric_names",
+    "recipes",
+    "origins",
+    "notes",
+    "cluster",
+    "lower_is_better",
+    "benchmark",
+)
 READERS = {"inspect": Report.from_inspect, "lm_eval": Report.from_lm_eval}
 
 
@@ -41,10 +52,14 @@ def test_a_report_comes_back_from_a_log_with_all_that_its_numbers_need(tool, tmp
     ours = report()
     getattr(ours, f"to_{tool}")(tmp_path / "logs")
     back = READERS[tool](tmp_path / "logs")
-    assert {name: getattr(back, name) for name in KEPT} == {name: getattr(ours, name) for name in KEPT}
+    assert {name: getattr(back, name) for name in KEPT} == {
+        name: getattr(ours, name) for name in KEPT
+    }
     assert back.from_sandbox
     assert back.summary.equals(ours.summary)
-    assert [s.to_dict() | {"notes": 0} for s in back.records] == [s.to_dict() | {"notes": 0} for s in ours.records]
+    assert [s.to_dict() | {"notes": 0} for s in back.records] == [
+        s.to_dict() | {"notes": 0} for s in ours.records
+    ]
 
 
 @pytest.mark.parametrize("tool", READERS)
@@ -52,7 +67,9 @@ def test_no_secret_is_in_a_log(tool, tmp_path):
     getattr(report(), f"to_{tool}")(tmp_path / "logs")
     for file in (path for path in (tmp_path / "logs").rglob("*") if path.is_file()):
         packed = zipfile.ZipFile(file) if file.suffix == ".eval" else None
-        contents = [packed.read(name) for name in packed.namelist()] if packed else [file.read_bytes()]
+        contents = (
+            [packed.read(name) for name in packed.namelist()] if packed else [file.read_bytes()]
+        )
         assert SECRET.encode() not in b"".join(contents)
 
 
@@ -68,7 +85,11 @@ def test_a_log_of_inspect_has_the_scores_recipe_and_coverage_where_its_viewer_sh
 
 def test_a_packed_log_of_inspect_is_read_with_its_epochs_and_grades():
     theirs = Report.from_inspect(LOGS / "arithmetic.eval")
-    assert (theirs.models, theirs.metric_names, theirs.repeat_count) == (("mockllm/model",), ("match", "f1"), 2)
+    assert (theirs.models, theirs.metric_names, theirs.repeat_count) == (
+        ("mockllm/model",),
+        ("match", "f1"),
+        2,
+    )
     assert [(s.prompt, s.reference, s.output, s.scores["match"]) for s in theirs.records[:3]] == [
         ("2+3?", "5", "5", 1), ("2*3?", "6", "6", 1), ("9-3?", "6", "six", 1),
     ]  # fmt: skip
@@ -109,7 +130,11 @@ def test_several_filters_of_lm_eval_are_several_metrics_of_one_question(tmp_path
         ("a.json", "{", r"a.json: is no JSON object"),
         ("a.json", "{}", r"a.json: is no log of inspect_ai"),
         ("a.json", '{"version": 3, "eval": {}}', r"a.json: is of a later version"),
-        ("a.json", '{"status": "error", "eval": {"model": "m", "task": "t"}}', r"no samples: status error"),
+        (
+            "a.json",
+            '{"status": "error", "eval": {"model": "m", "task": "t"}}',
+            r"no samples: status error",
+        ),
         ("a.eval", "text", r"a.eval: cannot be read"),
         ("a.txt", "", r"there is no \*.eval"),
     ],
@@ -133,15 +158,23 @@ def test_what_is_no_run_of_lm_eval_is_named(tmp_path):
 
 def test_a_run_of_inspect_that_failed_says_so_and_its_planned_samples_are_failed_rows(tmp_path):
     log = json.loads((LOGS / "letters.json").read_text(encoding="utf-8"))
-    log |= {"status": "error", "error": {"message": "the model was overloaded"}, "samples": log["samples"][:1]}
+    log |= {
+        "status": "error",
+        "error": {"message": "the model was overloaded"},
+        "samples": log["samples"][:1],
+    }
     log["samples"][0]["scores"] = None
     (tmp_path / "a.json").write_text(json.dumps(log), encoding="utf-8")
     theirs = Report.from_inspect(tmp_path)
     assert theirs.notes[-1].endswith("this run failed: the model was overloaded")
-    assert [sample.error for sample in theirs.records] == ["this run failed: the model was overloaded"] * 2
+    assert [sample.error for sample in theirs.records] == [
+        "this run failed: the model was overloaded"
+    ] * 2
 
 
-@pytest.mark.parametrize(("title", "words"), [("GSM8K", "strict-match"), ("C-Eval", "log-likelihoods")])
+@pytest.mark.parametrize(
+    ("title", "words"), [("GSM8K", "strict-match"), ("C-Eval", "log-likelihoods")]
+)
 def test_a_report_on_a_benchmark_says_in_what_it_differs_from_lm_eval(title, words):
     assert words in repr(replace(report(), benchmark={"title": title, "split": "test"}))
 

@@ -1,4 +1,6 @@
-"""Every evaluation is on disk: listed, opened again, compared with an earlier one on the questions that both have."""
+"""Every evaluation is on disk: listed, opened again, compared with an earlier one on the questions
+that both have.
+"""
 
 import gzip
 import json
@@ -15,15 +17,23 @@ from support.reports import FixedModel, build_report
 
 import qfnb
 from qfnb import Dataset, charts
-from qfnb._language import in_language
+from qfnb.base.language import in_language
 from qfnb.errors import InvalidArgumentError
-from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator, RougeLEvaluator, diff, history, open_report
+from qfnb.evaluation import (
+    EvaluationManager,
+    ExactMatchEvaluator,
+    RougeLEvaluator,
+    diff,
+    history,
+    open_report,
+)
 from qfnb.evaluation.judges.verdicts import PairVerdict
 from qfnb.evaluation.report import EvaluationResult, archive
 from qfnb.notebook.evaluate import EvalMagics
 from qfnb.views.evaluation import history as views, report as report_view
 
-RIGHT, WRONG = "早上九点开门", "晚上十点关门"
+RIGHT = "早上九点开门"
+WRONG = "晚上十点关门"
 EXACT = ExactMatchEvaluator()
 ROWS = [{"prompt": f"q{n}", "response": RIGHT} for n in range(20)]
 
@@ -48,7 +58,10 @@ def test_an_opened_report_shows_saves_and_exports_what_the_fresh_one_did(tmp_pat
     again = open_report(fresh.id)
     assert (again, repr(again), again.to_json()) == (fresh, repr(fresh), fresh.to_json())
     assert report_view.html(again) == report_view.html(fresh)
-    pages = [report.save(tmp_path / f"{n}.md").read_text("utf-8") for n, report in enumerate((fresh, again))]
+    pages = [
+        report.save(tmp_path / f"{n}.md").read_text("utf-8")
+        for n, report in enumerate((fresh, again))
+    ]
     assert pages[0] == pages[1]
     assert "Local sandbox" in pages[0]
 
@@ -57,12 +70,23 @@ def test_what_makes_a_report_is_in_the_history_once():
     report = evaluate(7)
     assert evaluate(7, name="renamed").id == report.id
     report.rescore([RougeLEvaluator()])
-    qfnb.compare(FixedModel("a", [RIGHT] * 20), FixedModel("b", [WRONG] * 20), ROWS, metrics=["exact_match"])
-    EvaluationManager(local_evaluators=[EXACT]).eval_only([{**row, "llm_output": RIGHT} for row in ROWS])
+    qfnb.compare(
+        FixedModel("a", [RIGHT] * 20), FixedModel("b", [WRONG] * 20), ROWS, metrics=["exact_match"]
+    )
+    EvaluationManager(local_evaluators=[EXACT]).eval_only(
+        [{**row, "llm_output": RIGHT} for row in ROWS]
+    )
     table = history()
     assert [*table["metrics"]] == [["exact_match"], ["exact_match"], ["rouge_l"], ["exact_match"]]
-    assert (table["id"].iloc[-1], table["dataset"].iloc[-1], table["questions"].iloc[-1]) == (report.id, "heldout", 20)
-    assert table["scores"].iloc[-1] == {"base": {"exact_match": 0.0}, "tuned": {"exact_match": 0.35}}
+    assert (table["id"].iloc[-1], table["dataset"].iloc[-1], table["questions"].iloc[-1]) == (
+        report.id,
+        "heldout",
+        20,
+    )
+    assert table["scores"].iloc[-1] == {
+        "base": {"exact_match": 0.0},
+        "tuned": {"exact_match": 0.35},
+    }
     assert table["digest"].nunique() == 1
 
 
@@ -70,7 +94,10 @@ def test_files_are_private_and_have_no_key(folder):
     key = "bce-v3/ALTAK-test/0123456789abcdef0123456789abcdef01234567"
     evaluate(7, [{"prompt": f"my key is {key}", "response": RIGHT}, *ROWS])
     (path,) = folder.iterdir()
-    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(folder.stat().st_mode)) == (0o600, 0o700)
+    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(folder.stat().st_mode)) == (
+        0o600,
+        0o700,
+    )
     assert "0123456789abcdef" not in gzip.decompress(path.read_bytes()).decode()
 
 
@@ -107,7 +134,11 @@ def test_a_wrong_id_is_answered_with_the_nearest(word, message):
 
 @pytest.mark.parametrize(
     "content",
-    [b"nonsense", *(gzip.compress(text, mtime=0) for text in (b"[]", b'{"qfnb_history": 1}')), None],
+    [
+        b"nonsense",
+        *(gzip.compress(text, mtime=0) for text in (b"[]", b'{"qfnb_history": 1}')),
+        None,
+    ],
     ids=["no archive", "no facts", "no report", "cut"],
 )
 def test_a_damaged_file_is_named_and_harms_no_other(folder, content):
@@ -132,14 +163,18 @@ def test_a_report_that_was_cut_or_is_of_a_later_version_is_not_opened(folder):
 
 
 def test_two_evaluations_are_compared_on_the_questions_that_both_have():
-    earlier, later = evaluate(8, name="a"), evaluate(16, [*reversed(ROWS[4:]), {"prompt": "new", "response": RIGHT}])
+    earlier = evaluate(8, name="a")
+    later = evaluate(16, [*reversed(ROWS[4:]), {"prompt": "new", "response": RIGHT}])
     result = diff(earlier.id, later)
     assert (result.shared, result.only_earlier, result.only_later) == (16, 4, 1)
     assert "16 questions are in both and are compared; 4 only in the earlier" in repr(result)
     pairs = [(pair.baseline, pair.candidate) for pair in result.report.comparisons]
     assert pairs == [("base (earlier)", "base (later)"), ("tuned (earlier)", "tuned (later)")]
     expected = qfnb.compare(
-        FixedModel("a", [RIGHT] * 4 + [WRONG] * 12), FixedModel("b", [RIGHT] * 16), ROWS[4:], metrics=["exact_match"]
+        FixedModel("a", [RIGHT] * 4 + [WRONG] * 12),
+        FixedModel("b", [RIGHT] * 16),
+        ROWS[4:],
+        metrics=["exact_match"],
     )
     assert result.report.comparisons[1].test.p_value == expected.comparison.test.p_value
     assert {pair.n_comparisons for pair in result.report.comparisons} == {2}
@@ -159,7 +194,8 @@ def test_a_comparison_has_its_origin_wherever_it_goes(tmp_path):
 
 
 def test_without_a_model_in_both_the_last_ones_are_compared_or_those_that_are_named():
-    earlier, later = evaluate(8, models=("base", "v1")), evaluate(18, models=("other", "v2"))
+    earlier = evaluate(8, models=("base", "v1"))
+    later = evaluate(18, models=("other", "v2"))
     assert diff(earlier, later).report.models == ("v1 (earlier)", "v2 (later)")
     assert diff(earlier, later, ("base", "v2")).report.models == ("base (earlier)", "v2 (later)")
     with pytest.raises(InvalidArgumentError, match=r"has no model 'othr'; did you mean other\?"):
@@ -169,7 +205,9 @@ def test_without_a_model_in_both_the_last_ones_are_compared_or_those_that_are_na
 def test_without_words_the_newest_is_compared_with_the_one_before_on_the_same_questions():
     with pytest.raises(InvalidArgumentError, match="no evaluation is in the history yet"):
         diff()
-    earlier, _, later = evaluate(8), evaluate(3, ROWS[:9]), evaluate(18)
+    earlier = evaluate(8)
+    _ = evaluate(3, ROWS[:9])
+    later = evaluate(18)
     assert (diff().earlier, diff().later) == (earlier.id, later.id)
     with pytest.raises(InvalidArgumentError, match="is one evaluation: a comparison takes two"):
         diff(later)
@@ -177,9 +215,13 @@ def test_without_words_the_newest_is_compared_with_the_one_before_on_the_same_qu
 
 def test_what_cannot_be_compared_is_refused_with_the_reason():
     report = evaluate(8)
-    with pytest.raises(InvalidArgumentError, match=r"share no question: 20 in eval-\w+ \(heldout\), 1 in eval-"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"share no question: 20 in eval-\w+ \(heldout\), 1 in eval-"
+    ):
         diff(report, evaluate(1, [{"prompt": "q0", "response": "another"}]))
-    with pytest.raises(InvalidArgumentError, match=r"share no metric: exact_match then, rouge_l now"):
+    with pytest.raises(
+        InvalidArgumentError, match=r"share no metric: exact_match then, rouge_l now"
+    ):
         diff(report, report.rescore([RougeLEvaluator()]))
     mixed = evaluate(8, metrics=(EXACT, RougeLEvaluator()))
     other = replace(mixed, counting={**mixed.counting, "rouge_l": "otherwise"}, recipes={})
@@ -190,7 +232,9 @@ def test_what_cannot_be_compared_is_refused_with_the_reason():
 def test_shares_of_a_judge_that_compares_answers_are_of_one_evaluation_only():
     report = evaluate(8, metrics=(EXACT, RougeLEvaluator()))
     judged = replace(report, verdicts=(PairVerdict("first", "first", metric="rouge_l"),))
-    assert diff(judged, evaluate(9, metrics=(EXACT, RougeLEvaluator()))).report.metric_names == ("exact_match",)
+    assert diff(judged, evaluate(9, metrics=(EXACT, RougeLEvaluator()))).report.metric_names == (
+        "exact_match",
+    )
 
 
 def test_metrics_are_told_apart_by_how_they_count_in_any_language():
@@ -216,19 +260,29 @@ def test_a_trend_leaves_out_what_counts_otherwise_and_marks_the_sandbox():
     reports = [evaluate(right) for right in (4, 8)]
     archive.keep(replace(reports[0], counting={"exact_match": "as it was"}))
     archive.keep(replace(reports[0], origins={"tuned": "sandbox"}))
-    assert "1 evaluation that counts otherwise is left out · Local sandbox" in str(charts.trend().source)
+    assert "1 evaluation that counts otherwise is left out · Local sandbox" in str(
+        charts.trend().source
+    )
 
 
 def test_the_verbs_of_the_magic_take_ids_and_variables(capsys):
-    earlier, later = evaluate(8), evaluate(18)
+    earlier = evaluate(8)
+    later = evaluate(18)
     shell = SimpleNamespace(user_ns={"tuesday": earlier})
     magics = EvalMagics(shell)
     assert magics.qfeval(f"open {earlier.id} -o opened") == shell.user_ns["opened"] == earlier
     assert f"{earlier.id} · {time.strftime('%Y-')}" in capsys.readouterr().out
-    assert magics.qfeval(f"diff tuesday {later.id} tuned").report.models == ("tuned (earlier)", "tuned (later)")
+    assert magics.qfeval(f"diff tuesday {later.id} tuned").report.models == (
+        "tuned (earlier)",
+        "tuned (later)",
+    )
     assert len(magics.qfeval("list")) == 2
     assert "tuned" in magics.qfeval("trend exact-match -m tuned").alt
-    assert magics.complete_word("diff") == magics.complete_word(later.id) == [later.id, earlier.id, "tuesday", "opened"]
+    assert (
+        magics.complete_word("diff")
+        == magics.complete_word(later.id)
+        == [later.id, earlier.id, "tuesday", "opened"]
+    )
     assert magics.complete_word("trend") == ["exact_match"]
     with pytest.raises(InvalidArgumentError, match="trend takes one -m MODEL"):
         magics.qfeval("trend -m a -m b")
@@ -237,7 +291,10 @@ def test_the_verbs_of_the_magic_take_ids_and_variables(capsys):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"metric": "exact_mach"}, "metric='exact_mach': the history has exact_match; did you mean exact_match"),
+        (
+            {"metric": "exact_mach"},
+            "metric='exact_mach': the history has exact_match; did you mean exact_match",
+        ),
         ({"model": "tunde"}, "did you mean tuned"),
         ({"data": "heldot"}, "did you mean heldout"),
         ({}, "there is 1"),
@@ -271,5 +328,6 @@ def test_a_file_of_the_first_version_opens(folder):
     report = open_report(entry.id)
     assert (entry.problem, report.id, entry.models) == ("", entry.id, report.models)
     assert entry.scores == {
-        model: {"exact_match": archive.find_entry(entry.id).scores[model]["exact_match"]} for model in report.models
+        model: {"exact_match": archive.find_entry(entry.id).scores[model]["exact_match"]}
+        for model in report.models
     }

@@ -1,4 +1,6 @@
-"""How far a judge can be trusted: kappa, position, length and its own family; golden values by reference packages."""
+"""How far a judge can be trusted: kappa, position, length and its own family; golden values by
+reference packages.
+"""
 
 import math
 import random
@@ -7,7 +9,13 @@ import numpy as np
 import pytest
 
 from qfnb import errors
-from qfnb.evaluation import EvaluationManager, LocalEvaluator, MetricEvaluator, PairwiseJudge, Report
+from qfnb.evaluation import (
+    EvaluationManager,
+    LocalEvaluator,
+    MetricEvaluator,
+    PairwiseJudge,
+    Report,
+)
 from qfnb.evaluation.labels.labels import Labels
 from qfnb.evaluation.report.judging import model_family
 from qfnb.evaluation.stats.raters import clustered_slope, measure_kappa
@@ -17,7 +25,10 @@ CHANCE = random.Random(7)
 PEOPLE = [CHANCE.randint(0, 5) for _ in range(60)]
 JUDGE = [score if CHANCE.random() < 0.6 else CHANCE.randint(0, 5) for score in PEOPLE]
 X, Z = ([CHANCE.gauss(0, 1) for _ in range(40)] for _ in range(2))
-Y = [0.5 * x + 0.3 * z + CHANCE.gauss(0, 1) + i // 4 % 3 for i, (x, z) in enumerate(zip(X, Z, strict=True))]
+Y = [
+    0.5 * x + 0.3 * z + CHANCE.gauss(0, 1) + i // 4 % 3
+    for i, (x, z) in enumerate(zip(X, Z, strict=True))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +37,8 @@ def state(tmp_path, monkeypatch):
 
 
 # Golden values: a scratch environment with scikit-learn and statsmodels 0.15 on the lists above,
-# cohen_kappa_score(PEOPLE, JUDGE[, weights="quadratic"]), cohens_kappa(to_table(...)[0][, wt="quadratic"]) and
+# cohen_kappa_score(PEOPLE, JUDGE[, weights="quadratic"]), cohens_kappa(to_table(...)[0][,
+# wt="quadratic"]) and
 # OLS(Y, [X, Z, 1]).fit(cov_type="cluster", cov_kwds={"groups": i // 4}, use_t=True).
 @pytest.mark.parametrize(
     ("is_weighted", "value", "low", "high"),
@@ -35,11 +47,16 @@ def state(tmp_path, monkeypatch):
         (True, 0.6694417238001958, 0.462871416064805, 0.8760120315355867),
     ],
 )
-def test_kappa_is_that_of_scikit_learn_and_its_interval_nearly_that_of_statsmodels(is_weighted, value, low, high):
+def test_kappa_is_that_of_scikit_learn_and_its_interval_nearly_that_of_statsmodels(
+    is_weighted, value, low, high
+):
     kappa = measure_kappa(PEOPLE, JUDGE, is_weighted=is_weighted)
     assert kappa.value == pytest.approx(value, abs=1e-12)
     assert (kappa.interval.low, kappa.interval.high) == pytest.approx((low, high), abs=0.06)
-    assert (kappa.n, kappa.share) == (60, sum(a == b for a, b in zip(PEOPLE, JUDGE, strict=True)) / 60)
+    assert (kappa.n, kappa.share) == (
+        60,
+        sum(a == b for a, b in zip(PEOPLE, JUDGE, strict=True)) / 60,
+    )
 
 
 def test_a_slope_is_that_of_statsmodels_with_clusters():
@@ -60,7 +77,8 @@ def test_an_interval_of_kappa_has_a_width_where_all_labels_agree():
 
 
 def test_an_interval_of_kappa_covers_where_a_label_is_rare():
-    rng, hits = np.random.default_rng(3), 0
+    rng = np.random.default_rng(3)
+    hits = 0
     for drawn in rng.choice(4, (200, 20), p=[0.85, 0.05, 0.04, 0.06]):
         interval = measure_kappa(*(part.tolist() for part in divmod(drawn, 2))).interval
         hits += interval.low <= 0.5216 <= interval.high
@@ -69,7 +87,12 @@ def test_an_interval_of_kappa_covers_where_a_label_is_rare():
 
 @pytest.mark.parametrize(
     ("name", "family"),
-    [("ernie-4.5-turbo-128k", "ernie"), ("ERNIE-Speed-8K", "ernie"), ("my_qwen2", "qwen"), ("prefix-glm-4", "glm")],
+    [
+        ("ernie-4.5-turbo-128k", "ernie"),
+        ("ERNIE-Speed-8K", "ernie"),
+        ("my_qwen2", "qwen"),
+        ("prefix-glm-4", "glm"),
+    ],
 )
 def test_a_name_says_the_family(name, family):
     assert model_family(name) == family
@@ -106,10 +129,18 @@ class Quality(LocalEvaluator):
 
 def judged_report(judge, evaluator=None, n=30):
     chance = random.Random(3)
-    texts = [[f"{'好' * chance.randint(0, 1)}{mark}{'x' * chance.randint(0, 6)}" for mark in "甲乙"] for _ in range(n)]
-    rows = [{"prompt": f"问{i}", "response": "无", "ernie-a": a, "qwen-b": b} for i, (a, b) in enumerate(texts)]
+    texts = [
+        [f"{'好' * chance.randint(0, 1)}{mark}{'x' * chance.randint(0, 6)}" for mark in "甲乙"]
+        for _ in range(n)
+    ]
+    rows = [
+        {"prompt": f"问{i}", "response": "无", "ernie-a": a, "qwen-b": b}
+        for i, (a, b) in enumerate(texts)
+    ]
     evaluators = [PairwiseJudge(judge), evaluator or Quality()]
-    return EvaluationManager(local_evaluators=evaluators).eval_only(rows, output_column=["ernie-a", "qwen-b"])
+    return EvaluationManager(local_evaluators=evaluators).eval_only(
+        rows, output_column=["ernie-a", "qwen-b"]
+    )
 
 
 def test_a_judge_that_takes_what_comes_first_and_what_is_longer_is_measured():
@@ -126,7 +157,9 @@ def test_a_judge_that_prefers_its_own_family_is_measured_against_people():
     report = judged_report(BiasedJudge("甲"))
     labels = Labels(report)
     while task := labels.next():
-        labels.add("tie" if task.a.count("好") == task.b.count("好") else "a" if "好" in task.a else "b")
+        labels.add(
+            "tie" if task.a.count("好") == task.b.count("好") else "a" if "好" in task.a else "b"
+        )
     quality = report.judge_quality()
     assert quality.self_preference.interval.low > 0.2
     assert quality.flips.value == 0

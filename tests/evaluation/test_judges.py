@@ -5,7 +5,13 @@ import math
 import pytest
 
 from qfnb import ChatCompletion, errors
-from qfnb.evaluation import EvaluationManager, JudgePanel, LocalJudgeEvaluator, PairwiseJudge, Report
+from qfnb.evaluation import (
+    EvaluationManager,
+    JudgePanel,
+    LocalJudgeEvaluator,
+    PairwiseJudge,
+    Report,
+)
 from qfnb.evaluation.judges.pairwise import judge_agreement
 from qfnb.evaluation.judges.verdicts import (
     cohen_kappa,
@@ -21,15 +27,20 @@ class FakeJudge:
     """A model whose reply is a function of the prompt; exceptions are failed calls."""
 
     def __init__(self, answer):
-        self.answer, self.texts, self.options = answer, [], {}
+        self.answer = answer
+        self.texts = []
+        self.options = {}
 
     def batch_do(self, rows, worker_num=None, **options):
         self.texts += rows
-        self.options, self.replies = options, [self.answer(row) for row in rows]
+        self.replies = [self.answer(row) for row in rows]
+        self.options = options
         return self
 
     def results(self):
-        return [reply if isinstance(reply, Exception) else {"result": reply} for reply in self.replies]
+        return [
+            reply if isinstance(reply, Exception) else {"result": reply} for reply in self.replies
+        ]
 
 
 def judge_saying(*texts):
@@ -102,22 +113,38 @@ def test_a_preference_is_read(text, preferred):
 
 def test_the_judge_sees_the_candidates_answer():
     judge = FakeJudge(lambda _: "评分: 3")
-    scores = LocalJudgeEvaluator(judge, criteria="准确").evaluate("问{prompt}", "参考", "候选{reference}的回答")
+    scores = LocalJudgeEvaluator(judge, criteria="准确").evaluate(
+        "问{prompt}", "参考", "候选{reference}的回答"
+    )
     assert scores == {"judge_score": 3}
     text = judge.texts[0]
-    assert all(text.count(part) == 1 for part in ("准确", "问{prompt}", "参考\n", "候选{reference}的回答"))
+    assert all(
+        text.count(part) == 1 for part in ("准确", "问{prompt}", "参考\n", "候选{reference}的回答")
+    )
 
 
 @pytest.mark.parametrize(
     "template",
-    ["判 {prompt} 答 {response} 满分 {max_score}", PromptTemplate("判 {prompt} 答 {response} 满分 {max_score}")],
+    [
+        "判 {prompt} 答 {response} 满分 {max_score}",
+        PromptTemplate("判 {prompt} 答 {response} 满分 {max_score}"),
+    ],
 )
 def test_a_custom_template(template):
     judge = FakeJudge(lambda _: "9")
     judge_and_scores = run_judge(
-        judge, 1, evaluation_prompt=template, prompt_max_score=10, metric_name="分", model_kwargs={"top_p": 0.1}
+        judge,
+        1,
+        evaluation_prompt=template,
+        prompt_max_score=10,
+        metric_name="分",
+        model_kwargs={"top_p": 0.1},
     )
-    assert (judge.texts, judge.options, judge_and_scores[1]) == (["判 问 答 答 满分 10"], {"top_p": 0.1}, [9])
+    assert (judge.texts, judge.options, judge_and_scores[1]) == (
+        ["判 问 答 答 满分 10"],
+        {"top_p": 0.1},
+        [9],
+    )
 
 
 def test_a_template_that_hides_the_answer_is_refused():
@@ -154,7 +181,9 @@ def test_what_judging_costs_is_added_up_and_unknown_when_a_part_is():
 
 
 def test_a_panel_has_the_mean_each_and_the_agreement():
-    first, second = (LocalJudgeEvaluator(judge_saying(*texts)) for texts in (("5", "1", "?"), ("3", "1", "4")))
+    first, second = (
+        LocalJudgeEvaluator(judge_saying(*texts)) for texts in (("5", "1", "?"), ("3", "1", "4"))
+    )
     panel = JudgePanel([first, second])
     rows = panel.evaluate_all(["问"] * 3, [""] * 3, ["答"] * 3)
     assert [row["judge_score"] for row in rows] == [4, 1, 4]
@@ -177,10 +206,14 @@ def test_kappas_against_published_values():
         "6 5 2 1 0",
         "0 2 2 3 7",
     ]
-    rows = [[label for label, n in enumerate(map(int, row.split())) for _ in range(n)] for row in counts]
+    rows = [
+        [label for label, n in enumerate(map(int, row.split())) for _ in range(n)] for row in counts
+    ]
     assert fleiss_kappa(rows) == pytest.approx(0.210, abs=5e-4)
     # 20 yes-yes, 5 yes-no, 10 no-yes, 15 no-no: kappa 0.4.
-    assert cohen_kappa("y" * 25 + "n" * 25, "y" * 20 + "n" * 5 + "y" * 10 + "n" * 15) == pytest.approx(0.4)
+    assert cohen_kappa(
+        "y" * 25 + "n" * 25, "y" * 20 + "n" * 5 + "y" * 10 + "n" * 15
+    ) == pytest.approx(0.4)
 
 
 def test_agreement_is_over_what_all_have_judged():
@@ -198,14 +231,18 @@ def prefers_the_longer(text):
 
 def test_pairs_are_judged_in_both_orders():
     judge = FakeJudge(prefers_the_longer)
-    result = PairwiseJudge(judge).compare(["问"] * 3, ["短", "长一些", "同"], ["长一些", "短", "等"])
+    result = PairwiseJudge(judge).compare(
+        ["问"] * 3, ["短", "长一些", "同"], ["长一些", "短", "等"]
+    )
     assert result.outcomes == ["second", "first", "tie"]
     assert (result.win_rate, result.consistency, result.position_bias) == (0.5, 1, 0)
     assert (result.usage.calls, len(judge.texts)) == (6, 6)
 
 
 def test_a_judge_that_takes_what_comes_first_decides_nothing():
-    result = PairwiseJudge(FakeJudge(lambda _: "结论: A")).compare(["问"] * 4, ["甲"] * 4, ["乙"] * 4)
+    result = PairwiseJudge(FakeJudge(lambda _: "结论: A")).compare(
+        ["问"] * 4, ["甲"] * 4, ["乙"] * 4
+    )
     assert result.counts == {"first": 0, "second": 0, "tie": 4, "missing": 0}
     assert (result.consistency, result.position_bias) == (0, 1)
 
@@ -230,10 +267,17 @@ def test_the_numbers_of_questions_and_answers_must_be_equal():
 
 
 def test_a_judge_is_asked_once_and_its_replies_are_replayed_from_the_journal(sandbox):
-    model, counts = ChatCompletion(model="ernie-speed-8k"), []
+    model = ChatCompletion(model="ernie-speed-8k")
+    counts = []
     for options in ({}, {}, {"fresh": True}, {"model_kwargs": {"temperature": 0.5}}):
         judge, _ = run_judge(model, 2, criteria="重放", **options)
-        counts.append((judge.usage.calls, judge.usage.replayed, len({verdict.text for verdict in judge.verdicts})))
+        counts.append(
+            (
+                judge.usage.calls,
+                judge.usage.replayed,
+                len({verdict.text for verdict in judge.verdicts}),
+            )
+        )
     assert counts == [(2, 0, 1), (0, 2, 1), (2, 0, 1), (2, 0, 1)]
     assert run_judge(ChatCompletion(model="ernie-4.0-8k"), 1, criteria="重放")[0].usage.calls == 1
     assert judge.summarize(None)["judge_score_replayed"] == 0
@@ -243,11 +287,16 @@ def test_a_failed_call_is_not_replayed(sandbox, fault):
     fault("chat.v2", "status", status=400, times=1)
     model = ChatCompletion(model="ernie-speed-8k")
     usages = [run_judge(model, 2, criteria="失败")[0].usage for _ in range(2)]
-    assert [(usage.calls, usage.failed, usage.replayed) for usage in usages] == [(2, 1, 0), (1, 0, 1)]
+    assert [(usage.calls, usage.failed, usage.replayed) for usage in usages] == [
+        (2, 1, 0),
+        (1, 0, 1),
+    ]
 
 
 def judge_pairs(model, rows, outputs):
-    return EvaluationManager(local_evaluators=[PairwiseJudge(model)]).eval_only(rows, output_column=outputs)
+    return EvaluationManager(local_evaluators=[PairwiseJudge(model)]).eval_only(
+        rows, output_column=outputs
+    )
 
 
 def test_pairwise_verdicts_are_scores_with_a_test_and_stay_in_the_report(tmp_path):
@@ -255,13 +304,25 @@ def test_pairwise_verdicts_are_scores_with_a_test_and_stay_in_the_report(tmp_pat
     rows.append({"prompt": "问10", "a": "短", "b": None})
     report = judge_pairs(FakeJudge(prefers_the_longer), rows, ["a", "b"])
     (pair,) = report.comparisons
-    assert (pair.test.wins, pair.test.losses, pair.test.ties, pair.test.difference) == (8, 0, 2, 0.8)
+    assert (pair.test.wins, pair.test.losses, pair.test.ties, pair.test.difference) == (
+        8,
+        0,
+        2,
+        0.8,
+    )
     assert report.summary["mean"].tolist() == pytest.approx([0.1, 0.9])
     assert report.summaries["a"]["judge_wins_asked"] == 20
     assert math.isnan(report.samples_of("a")[10].score("judge_wins"))
     loaded = Report.load(report.save(tmp_path / "report.json"))
-    assert (loaded.verdicts, loaded.judges) == (report.verdicts, {"judge_wins": "the default model"})
-    assert (loaded.verdicts[0].first, loaded.verdicts[0].second, loaded.verdicts[9].outcome) == ("a", "b", "tie")
+    assert (loaded.verdicts, loaded.judges) == (
+        report.verdicts,
+        {"judge_wins": "the default model"},
+    )
+    assert (loaded.verdicts[0].first, loaded.verdicts[0].second, loaded.verdicts[9].outcome) == (
+        "a",
+        "b",
+        "tie",
+    )
 
 
 def test_of_three_models_each_meets_each():
@@ -274,4 +335,6 @@ def test_one_model_has_nothing_to_be_compared_with():
     with pytest.raises(errors.InvalidArgumentError, match="two models or more"):
         judge_pairs(judge_saying(), [{"prompt": "问", "a": "答"}], ["a"])
     with pytest.raises(errors.InvalidArgumentError, match="two models or more"):
-        EvaluationManager(local_evaluators=[PairwiseJudge()]).start([ChatCompletion()], [{"prompt": "问"}])
+        EvaluationManager(local_evaluators=[PairwiseJudge()]).start(
+            [ChatCompletion()], [{"prompt": "问"}]
+        )

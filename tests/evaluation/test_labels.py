@@ -10,7 +10,7 @@ from qfnb import config, errors
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator, LocalJudgeEvaluator
 from qfnb.evaluation.judges.replies import ask_judge
 from qfnb.evaluation.labels.labels import Labels
-from qfnb.views.evaluation.label_panel import LabelControls
+from qfnb.views.evaluation.label_panel import LabelControls, LabelPanel, bundle
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,10 @@ def state(tmp_path, monkeypatch):
 
 
 def build_report(n=6, evaluator=None, columns=("base", "tuned")):
-    rows = [{"prompt": f"问{i}", "response": "对", "base": f"短{i}", "tuned": f"长一些{i}"} for i in range(n)]
+    rows = [
+        {"prompt": f"问{i}", "response": "对", "base": f"短{i}", "tuned": f"长一些{i}"}
+        for i in range(n)
+    ]
     return EvaluationManager(local_evaluators=[evaluator or ExactMatchEvaluator()]).eval_only(
         rows, output_column=[*columns]
     )
@@ -35,7 +38,9 @@ class OnePoint:
         self.points = points
 
     def batch_do(self, rows, worker_num=None, **options):
-        self.replies = [{"result": f"评分: {self.points[i % len(self.points)]}"} for i in range(len(rows))]
+        self.replies = [
+            {"result": f"评分: {self.points[i % len(self.points)]}"} for i in range(len(rows))
+        ]
         return self
 
     def results(self):
@@ -61,9 +66,19 @@ def test_labels_are_blind_and_name_the_model_that_was_preferred():
     assert "tuned" not in repr(Labels(build_report(), person="another").next())
 
 
+def test_the_static_form_does_not_say_to_click():
+    panel = LabelPanel(build_report())
+    state = panel._state(panel.next())
+    assert "Click here" not in bundle(panel, state)["text/html"]
+    assert "They stay blind until all are there." in bundle(panel, state)["text/html"]
+
+
 def test_what_has_a_report_is_labelled_and_anything_else_is_refused():
     report = build_report()
-    assert [qfnb.label(source).report for source in (report, SimpleNamespace(report=report))] == [report, report]
+    assert [qfnb.label(source).report for source in (report, SimpleNamespace(report=report))] == [
+        report,
+        report,
+    ]
     with pytest.raises(errors.InvalidArgumentError, match=r"this needs a report.*got a list"):
         qfnb.label([1])
 
@@ -84,8 +99,11 @@ def test_the_models_in_the_other_order_have_the_same_labels():
 
 
 def test_two_panels_and_two_people_lose_no_label():
-    one, two, third = Labels(build_report()), Labels(build_report()), Labels(build_report(), person="李")
-    first, second = one.next(), two.next()
+    one = Labels(build_report())
+    two = Labels(build_report())
+    third = Labels(build_report(), person="李")
+    first = one.next()
+    second = two.next()
     one.add("a")
     two.add("b")  # the same question, on the screen of both
     assert first == second
@@ -111,12 +129,16 @@ def test_an_earlier_question_shows_its_label_and_another_word_replaces_it():
 def test_labels_become_preferences_to_train_on():
     data = label_all(Labels(build_report()), prefer_longer).to_dpo()
     assert data.schema.name == "preference"
-    assert all(row["chosen"].startswith("长") and row["rejected"].startswith("短") for row in data.list())
+    assert all(
+        row["chosen"].startswith("长") and row["rejected"].startswith("短") for row in data.list()
+    )
 
 
 def test_people_who_differ_decide_nothing():
     label_all(Labels(build_report(2)), prefer_longer)
-    labels = label_all(Labels(build_report(2), person="李"), lambda task: "ab"[prefer_longer(task) == "a"])
+    labels = label_all(
+        Labels(build_report(2), person="李"), lambda task: "ab"[prefer_longer(task) == "a"]
+    )
     assert labels.counts() == {"tie": 2}
     with pytest.raises(errors.InvalidArgumentError, match="no pair"):
         labels.to_dpo()
@@ -129,7 +151,11 @@ def test_one_model_is_scored_on_the_scale_of_the_judge_and_compared_with_it():
     assert labels.words == ("0", "1", "2", "3", "4", "5", "skip")
     label_all(labels, lambda task: (1, 3, 4)[task.index % 3])
     agreement = labels.agreement()
-    assert (agreement.n, agreement.is_weighted, agreement.kappa.share) == (21, True, pytest.approx(2 / 3))
+    assert (agreement.n, agreement.is_weighted, agreement.kappa.share) == (
+        21,
+        True,
+        pytest.approx(2 / 3),
+    )
     assert "weighted kappa 0." in repr(report)
 
 
@@ -168,7 +194,8 @@ def test_a_panel_takes_keys_for_the_question_on_the_screen_only():
     controls = LabelControls(panel)
     controls.build()
     due = str(panel.next().index)
-    for key, item in (("x", due), ("a", "-1"), ("a", due), ("b", due)):  # of two quick presses the second is void
+    # of two quick presses the second is void
+    for key, item in (("x", due), ("a", "-1"), ("a", due), ("b", due)):
         controls._on_key(None, {"key": key, "item": item}, [])
     assert panel.done == 1
     controls._on_key(None, {"key": "z"}, [])

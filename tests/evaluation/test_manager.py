@@ -7,8 +7,18 @@ from support.chat_script import whole
 from support.reports import FixedModel
 
 from qfnb import ChatCompletion, Dataset, EvaluationManager, Model, Service, errors
-from qfnb.evaluation import ExactMatchEvaluator, LocalEvaluator, LocalJudgeEvaluator, PairwiseJudge, RougeLEvaluator
-from qfnb.evaluation.evaluator import QianfanManualEvaluator, QianfanRefereeEvaluator, QianfanRuleEvaluator
+from qfnb.evaluation import (
+    ExactMatchEvaluator,
+    LocalEvaluator,
+    LocalJudgeEvaluator,
+    PairwiseJudge,
+    RougeLEvaluator,
+)
+from qfnb.evaluation.evaluator import (
+    QianfanManualEvaluator,
+    QianfanRefereeEvaluator,
+    QianfanRuleEvaluator,
+)
 
 RULES = QianfanRuleEvaluator(using_accuracy=True)
 
@@ -17,7 +27,9 @@ ROWS = Dataset([{"prompt": f"q{n}", "response": "yes"} for n in range(4)])
 
 
 def evaluate(*models, evaluators=None):
-    return EvaluationManager(local_evaluators=evaluators or [ExactMatchEvaluator()]).eval(models, ROWS)
+    return EvaluationManager(local_evaluators=evaluators or [ExactMatchEvaluator()]).eval(
+        models, ROWS
+    )
 
 
 def test_a_failed_row_is_not_a_wrong_answer():
@@ -31,7 +43,8 @@ def test_a_failed_row_is_not_a_wrong_answer():
 
 def test_models_are_compared_on_what_both_answered():
     result = evaluate(
-        FixedModel("a", ["no", "no", "no", ValueError("x")]), FixedModel("b", ["yes", "yes", ValueError("y"), "yes"])
+        FixedModel("a", ["no", "no", "no", ValueError("x")]),
+        FixedModel("b", ["yes", "yes", ValueError("y"), "yes"]),
     )
     pair = result.pairs_df.iloc[0]
     assert (pair["n"], pair["wins"], pair["losses"], pair["difference"]) == (2, 2, 0, 1)
@@ -39,15 +52,22 @@ def test_models_are_compared_on_what_both_answered():
 
 
 def test_a_budget_in_tokens_holds_for_models_without_a_price(scripted):
-    scripted(whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100}))
+    scripted(
+        whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100})
+    )
     manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
     rows = Dataset([{"prompt": f"q{n}", "response": "yes"} for n in range(50)])
-    row = manager.eval([ChatCompletion("my-own")], rows, worker_num=1, budget_tokens=1000).summary_df.iloc[0]
+    row = manager.eval(
+        [ChatCompletion("my-own")], rows, worker_num=1, budget_tokens=1000
+    ).summary_df.iloc[0]
     assert (row["mean"], row["n"]) == (1, 10)
 
 
 def test_models_of_one_name_are_numbered():
-    assert evaluate(FixedModel("a", ["yes"] * 4), FixedModel("a", ["no"] * 4)).models == ("a (1)", "a (2)")
+    assert evaluate(FixedModel("a", ["yes"] * 4), FixedModel("a", ["no"] * 4)).models == (
+        "a (1)",
+        "a (2)",
+    )
 
 
 def test_a_custom_evaluator():
@@ -65,7 +85,9 @@ def test_a_model_whose_rows_all_failed_is_in_the_report():
     assert ("–" in repr(result), "nan" in repr(result).lower()) == (True, False)
 
 
-@pytest.mark.parametrize("kinds", [{}, {"local_evaluators": [RougeLEvaluator()], "qianfan_evaluators": [RULES]}])
+@pytest.mark.parametrize(
+    "kinds", [{}, {"local_evaluators": [RougeLEvaluator()], "qianfan_evaluators": [RULES]}]
+)
 def test_exactly_one_kind_of_evaluator(kinds):
     with pytest.raises(errors.InvalidArgumentError, match="one of the two"):
         EvaluationManager(**kinds)
@@ -90,7 +112,10 @@ def test_an_evaluator_of_the_platform_is_checked(kind, values, words):
 
 
 def test_people_judge_four_dimensions_at_most():
-    named = [d["dimension"] for d in QianfanManualEvaluator(["准确", "满意度"]).conf()["evaluationDimension"]]
+    named = [
+        d["dimension"]
+        for d in QianfanManualEvaluator(["准确", "满意度"]).conf()["evaluationDimension"]
+    ]
     assert named == ["满意度", "准确"]
     with pytest.raises(errors.InvalidArgumentError, match="4 at most"):
         QianfanManualEvaluator(["a", "b", "c", "d"]).conf()
@@ -118,7 +143,8 @@ class ConstantEvaluator(LocalEvaluator):
 
 def test_texts_are_notes_and_not_applicable_scores_stay_missing():
     result = evaluate(
-        FixedModel("a", ["x"] * 4), evaluators=[ConstantEvaluator(m="n/a", k=None, ok=True, why="好", inf=math.inf)]
+        FixedModel("a", ["x"] * 4),
+        evaluators=[ConstantEvaluator(m="n/a", k=None, ok=True, why="好", inf=math.inf)],
     )
     assert result.metric_names == ("m", "k", "ok", "inf")
     assert result.summary["missing"].tolist() == [4, 4, 0, 4]
@@ -128,7 +154,9 @@ def test_texts_are_notes_and_not_applicable_scores_stay_missing():
 
 def test_two_evaluators_may_not_give_one_metric():
     with pytest.raises(errors.InvalidArgumentError, match="two evaluators give 'm'"):
-        evaluate(FixedModel("a", ["x"] * 4), evaluators=[ConstantEvaluator(m=1), ConstantEvaluator(m=2)])
+        evaluate(
+            FixedModel("a", ["x"] * 4), evaluators=[ConstantEvaluator(m=1), ConstantEvaluator(m=2)]
+        )
 
 
 def test_an_evaluator_that_loses_rows_is_refused():
@@ -144,7 +172,9 @@ def test_answers_are_pre_processed_for_the_evaluators_only():
     def last_word(output, *, input, reference):  # noqa: A002
         return output.split()[-1]
 
-    manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()], pre_processors=[last_word])
+    manager = EvaluationManager(
+        local_evaluators=[ExactMatchEvaluator()], pre_processors=[last_word]
+    )
     result = manager.eval([FixedModel("a", ["I say yes"] * 4)], ROWS)
     assert result.samples["exact_match"].tolist() == [1] * 4
     assert result.samples["output"].tolist() == ["I say yes"] * 4
@@ -168,13 +198,17 @@ def test_lower_scores_can_be_the_better_ones():
 
     rows = [{"prompt": f"q{n}", "response": "y"} for n in range(8)]
     manager = EvaluationManager(local_evaluators=[Length()])
-    pair = manager.eval([FixedModel("a", ["long"] * 8), FixedModel("b", ["s"] * 8)], rows).comparisons[0]
+    pair = manager.eval(
+        [FixedModel("a", ["long"] * 8), FixedModel("b", ["s"] * 8)], rows
+    ).comparisons[0]
     assert (pair.verdict, pair.test.wins, pair.test.difference) == ("b is better", 8, -3)
 
 
 def test_a_judges_scale_makes_the_worst_case():
     judge = LocalJudgeEvaluator(FixedModel("judge", ["评分: 4", "评分: 5", "评分: 3"]))
-    score = evaluate(FixedModel("a", ["1", "2", ValueError("x"), "3"]), evaluators=[judge]).model_scores[0]
+    score = evaluate(
+        FixedModel("a", ["1", "2", ValueError("x"), "3"]), evaluators=[judge]
+    ).model_scores[0]
     assert (score.n, score.mean, score.worst, score.best) == (3, 4, 3, 4.25)
 
 
@@ -229,8 +263,12 @@ def test_rows_that_cannot_be_scored_are_refused(rows, named, words):
 
 
 def test_rows_of_one_document_belong_together():
-    rows = [{"prompt": f"q{n}", "response": "y", "llm_output": "y" if n < 8 else "n", "doc": n // 4} for n in range(16)]
-    naive, robust = only(rows).model_scores[0], only(rows, cluster="doc").model_scores[0]
+    rows = [
+        {"prompt": f"q{n}", "response": "y", "llm_output": "y" if n < 8 else "n", "doc": n // 4}
+        for n in range(16)
+    ]
+    naive = only(rows).model_scores[0]
+    robust = only(rows, cluster="doc").model_scores[0]
     assert robust.interval.method == "Wilson, clustered"
     assert robust.interval.high - robust.interval.low > naive.interval.high - naive.interval.low
 
@@ -266,7 +304,9 @@ def test_a_failed_row_is_asked_again_and_the_others_are_not(sandbox, fault):
 
 def test_one_model_twice_is_asked_twice(sandbox):
     rows = [{"prompt": f"twice {n}", "response": "x"} for n in range(3)]
-    run = LOCAL.start([ChatCompletion(model="ERNIE-Speed-8K"), Service(model="ERNIE-Speed-8K")], rows)
+    run = LOCAL.start(
+        [ChatCompletion(model="ERNIE-Speed-8K"), Service(model="ERNIE-Speed-8K")], rows
+    )
     assert run.report().comparisons[0].test.ties == 3
     first, second = (each.name for each in run.batches)
     assert (run.models, second) == (("ERNIE-Speed-8K (1)", "ERNIE-Speed-8K (2)"), f"{first}-2")
@@ -288,13 +328,17 @@ def test_conversations_and_personas_are_asked_as_such(sandbox):
 
 
 def test_a_question_that_cannot_be_asked_is_a_failed_row(sandbox):
-    result = LOCAL.eval(["ERNIE-Speed-8K"], [{"prompt": "  ", "response": "x"}, {"prompt": "好", "response": "x"}])
+    result = LOCAL.eval(
+        ["ERNIE-Speed-8K"], [{"prompt": "  ", "response": "x"}, {"prompt": "好", "response": "x"}]
+    )
     assert result.samples["error"].str.startswith("InvalidArgumentError").tolist() == [True, False]
 
 
 def test_an_evaluation_is_followed_and_cancelled(sandbox, control):
     run = LOCAL.start(
-        ["ERNIE-Speed-8K"], [{"prompt": f"cancel {n}", "response": "x"} for n in range(200)], worker_num=1
+        ["ERNIE-Speed-8K"],
+        [{"prompt": f"cancel {n}", "response": "x"} for n in range(200)],
+        worker_num=1,
     )
     run.cancel()
     result = run.report()
@@ -310,9 +354,15 @@ def test_an_object_that_cannot_be_asked_is_refused(sandbox):
 
 def test_a_model_without_a_service_answers_on_the_platform(monkeypatch):
     answers = [{"prompt": f"q{n}", "llm_output": "yes" if n else ""} for n in reversed(range(4))]
-    monkeypatch.setattr(Model, "batch_inference", lambda self, dataset: Dataset(answers, schema="prompts"))
+    monkeypatch.setattr(
+        Model, "batch_inference", lambda self, dataset: Dataset(answers, schema="prompts")
+    )
     result = LOCAL.eval([Model(id="amv-1", name="tuned")], ROWS)
-    assert (result.models, result.model_scores[0].mean, result.model_scores[0].failed) == (("tuned",), 1, 1)
+    assert (result.models, result.model_scores[0].mean, result.model_scores[0].failed) == (
+        ("tuned",),
+        1,
+        1,
+    )
 
 
 def test_a_model_with_a_service_is_asked_through_it(sandbox):
@@ -328,16 +378,23 @@ def half(reference, output):
 
 
 def test_an_evaluator_that_raises_on_a_row_leaves_that_row_without_a_score_and_says_why():
-    result = evaluate(FixedModel("a", ["yes", "no", "three", "yes"]), evaluators=[half, ExactMatchEvaluator()])
+    result = evaluate(
+        FixedModel("a", ["yes", "no", "three", "yes"]), evaluators=[half, ExactMatchEvaluator()]
+    )
     rows = result.samples_df
     assert rows["half"].isna().tolist() == [False, False, True, False]
     assert rows["exact_match"].tolist() == [1, 0, 0, 1]
-    reason = "half could not be computed for 1 answer of a, row 2: ZeroDivisionError: float division by zero"
+    reason = (
+        "half could not be computed for 1 answer of a, row 2: ZeroDivisionError: float "
+        "division by zero"
+    )
     assert reason in result.notes
 
 
 def test_an_evaluator_that_raises_on_every_row_is_an_error():
-    with pytest.raises(errors.InvalidArgumentError, match="half could not be computed for 4 answers of a"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match="half could not be computed for 4 answers of a"
+    ):
         evaluate(FixedModel("a", ["three"] * 4), evaluators=[half])
 
 

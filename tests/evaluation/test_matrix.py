@@ -1,4 +1,6 @@
-"""Prompts times models: cells, effects, the best cell and what choosing it costs; nothing is paid twice."""
+"""Prompts times models: cells, effects, the best cell and what choosing it costs; nothing is paid
+twice.
+"""
 
 import json
 import math
@@ -54,16 +56,26 @@ def test_an_effect_is_the_mean_over_the_other_factor():
 def test_an_effect_is_tested_on_the_averages_of_questions():
     cells = random_cells(n=8)
     matrix = matrix_report(cells).matrix()
-    pair = next(p for p in matrix.prompt_effect.comparisons if {p.baseline, p.candidate} == {"x", "z"})
-    averages = [[statistics.mean(pair) for pair in zip(cells[p, "a"], cells[p, "b"], strict=True)] for p in "xz"]
+    pair = next(
+        p for p in matrix.prompt_effect.comparisons if {p.baseline, p.candidate} == {"x", "z"}
+    )
+    averages = [
+        [statistics.mean(pair) for pair in zip(cells[p, "a"], cells[p, "b"], strict=True)]
+        for p in "xz"
+    ]
     differences = [b - a for a, b in zip(*averages, strict=True)]
-    sums = [sum(s * d for s, d in zip(signs, differences, strict=True)) for signs in product((-1, 1), repeat=8)]
+    sums = [
+        sum(s * d for s, d in zip(signs, differences, strict=True))
+        for signs in product((-1, 1), repeat=8)
+    ]
     expected = statistics.mean(abs(each) >= abs(sum(differences)) - 1e-9 for each in sums)
     assert (pair.test.p_value, pair.test.n) == (pytest.approx(expected), 8)
 
 
 def test_a_question_that_failed_in_a_cell_is_left_out_of_its_levels_and_no_others():
-    effect = matrix_report(random_cells(failed={("x", "a", 3), ("x", "b", 4)})).matrix().prompt_effect
+    effect = (
+        matrix_report(random_cells(failed={("x", "a", 3), ("x", "b", 4)})).matrix().prompt_effect
+    )
     assert [level.n for level in effect.levels] == [18, 20, 20]
     assert [pair.test.n for pair in effect.comparisons] == [18, 18, 20]
 
@@ -143,7 +155,8 @@ def test_models_and_questions_are_needed(arguments):
 
 def answer(request):
     body = json.loads(request.partition(b"\r\n\r\n")[2])
-    model, text = body["model"], body["messages"][-1]["content"]
+    model = body["model"]
+    text = body["messages"][-1]["content"]
     is_right = model == "good" or "In one word" in text
     return whole("yes" if is_right else "perhaps")
 
@@ -161,7 +174,9 @@ def test_every_model_answers_every_question_by_every_prompt(scripted):
         metrics=["exact_match"],
     )
     assert matrix.means.to_numpy().tolist() == [[0, 1], [1, 1]]
-    assert sorted(texts(server)) == sorted(2 * [t.format(**row) for t in PROMPTS.values() for row in ROWS])
+    assert sorted(texts(server)) == sorted(
+        2 * [t.format(**row) for t in PROMPTS.values() for row in ROWS]
+    )
     assert matrix.report.models == ("poor · plain", "poor · brief", "good · plain", "good · brief")
     assert matrix.report.records[0].prompt == "q0"
 
@@ -171,37 +186,61 @@ def test_another_prompt_sends_only_its_own_questions(scripted):
 
     def ask(prompts):
         before = len(server.requests)
-        qfnb.compare(dataset=ROWS, models=[qfnb.ChatCompletion("good")], prompts=prompts, metrics=["exact_match"], n=2)
+        qfnb.compare(
+            dataset=ROWS,
+            models=[qfnb.ChatCompletion("good")],
+            prompts=prompts,
+            metrics=["exact_match"],
+            n=2,
+        )
         return len(server.requests) - before
 
-    assert [ask(PROMPTS), ask(PROMPTS), ask({**PROMPTS, "topic": "{topic}: {prompt}"})] == [48, 0, 24]
+    assert [ask(PROMPTS), ask(PROMPTS), ask({**PROMPTS, "topic": "{topic}: {prompt}"})] == [
+        48,
+        0,
+        24,
+    ]
 
 
 def test_prompts_need_no_column_of_prompts_and_an_empty_cell_fails_its_row_alone(scripted):
     scripted(whole("yes"))
     rows = [{"question": f"q{n}" if n else "", "response": "yes"} for n in range(6)]
     manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
-    report = manager.eval([qfnb.ChatCompletion("mine")], rows, prompts=["{question}?", "{response}: {question}"])
+    report = manager.eval(
+        [qfnb.ChatCompletion("mine")], rows, prompts=["{question}?", "{response}: {question}"]
+    )
     assert (report.models, [s.n for s in report.model_scores]) == (("P1", "P2"), [5, 5])
     assert report.samples_of("P1")[1].prompt == "q1"
 
 
 def test_prompts_share_what_a_model_may_cost(scripted):
-    server = scripted(whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100}))
+    server = scripted(
+        whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100})
+    )
     rows = [{"prompt": f"q{n}", "response": "yes"} for n in range(30)]
     manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
-    report = manager.eval([qfnb.ChatCompletion("mine")], rows, prompts=PROMPTS, budget_tokens=2000, worker_num=2)
+    report = manager.eval(
+        [qfnb.ChatCompletion("mine")], rows, prompts=PROMPTS, budget_tokens=2000, worker_num=2
+    )
     assert (len(server.requests), [s.n for s in report.model_scores]) == (20, [10, 10])
 
 
 def test_a_matrix_that_stopped_goes_on_with_the_questions_without_an_answer(scripted):
-    server = scripted(whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100}))
+    server = scripted(
+        whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100})
+    )
     options = {"dataset": ROWS, "models": [qfnb.ChatCompletion("mine")], "prompts": PROMPTS, "n": 2}
     stopped = qfnb.compare(**options, metrics=["exact_match"], budget_tokens=2000, worker_num=2)
-    assert (len(server.requests), sum(bool(sample.error) for sample in stopped.report.records)) == (20, 28)
+    assert (len(server.requests), sum(bool(sample.error) for sample in stopped.report.records)) == (
+        20,
+        28,
+    )
     assert [score.n for score in stopped.cells.values()] == [10, 10]  # the first answers come first
     matrix = qfnb.compare(**options, metrics=["exact_match"])
-    assert (len(server.requests), sum(bool(sample.error) for sample in matrix.report.records)) == (48, 0)
+    assert (len(server.requests), sum(bool(sample.error) for sample in matrix.report.records)) == (
+        48,
+        0,
+    )
 
 
 def test_a_workbook_has_a_sheet_of_repeats(tmp_path):
@@ -210,7 +249,14 @@ def test_a_workbook_has_a_sheet_of_repeats(tmp_path):
     report = matrix_report(random_cells(n=6))
     again = [replace(sample, repeat=1) for sample in report.records]
     path = replace(report, records=(*report.records, *again)).matrix().save(tmp_path / "m.xlsx")
-    assert load_workbook(path).sheetnames == ["summary", "pairs", "repeats", "usage", "samples", "notes"]
+    assert load_workbook(path).sheetnames == [
+        "summary",
+        "pairs",
+        "repeats",
+        "usage",
+        "samples",
+        "notes",
+    ]
 
 
 def test_what_is_expected_is_never_better_than_what_was_seen():
@@ -234,7 +280,10 @@ def test_a_matrix_without_scores_says_so():
 def test_a_cell_without_scores_is_no_rival_and_the_only_one_with_scores_is_no_best():
     cells = {("x", "a"): [1.0] * 8, ("x", "b"): [None] * 8}
     matrix = matrix_report(cells).matrix()
-    assert (matrix.best, matrix.lines()[0]) == (None, "Only a · x has scores: there is nothing to compare it with.")
+    assert (matrix.best, matrix.lines()[0]) == (
+        None,
+        "Only a · x has scores: there is nothing to compare it with.",
+    )
     lines = matrix_report({**cells, ("x", "c"): [0.0] * 8}).matrix().lines()
     assert "It is better than the other cell." in lines
     lines = matrix_report({**cells, ("x", "c"): [1.0, 0.0] * 4}).matrix().lines()

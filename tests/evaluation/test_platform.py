@@ -1,4 +1,6 @@
-"""Evaluations of the platform: finished versions are fetched, the rows of the others are failed, never lost."""
+"""Evaluations of the platform: finished versions are fetched, the rows of the others are failed,
+never lost.
+"""
 
 import io
 import json
@@ -40,10 +42,16 @@ def lab(shared):
 @pytest.fixture
 def empty(lab):
     """A version whose model does not exist any more."""
-    fields = {key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}}
+    fields = {
+        key: value
+        for key, value in lab.trained_version.items()
+        if key not in {"id", "number", "created"}
+    }
     if (version := lab.world.store.get("version", "amv-empty")) is not None:
         return version
-    return lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none", "version": "2"})
+    return lab.world.store.add(
+        "version", "amv-empty", **fields | {"task": "task-none", "version": "2"}
+    )
 
 
 def test_two_models_are_judged_and_compared(lab):
@@ -51,7 +59,11 @@ def test_two_models_are_judged_and_compared(lab):
     report = EvaluationManager(qianfan_evaluators=[BOTH]).eval(models, questions(lab))
     assert report.metrics["knows_1"]["accuracy"] == 1
     assert [*report.samples.groupby("model")["rouge_l"].mean().round(2)][1] == 1
-    assert set(report.samples_of("knows_1")) == set(report.samples_of("ignorant_1")) == set(range(len(ANSWERS)))
+    assert (
+        set(report.samples_of("knows_1"))
+        == set(report.samples_of("ignorant_1"))
+        == set(range(len(ANSWERS)))
+    )
 
 
 REQUIRED = {
@@ -71,7 +83,9 @@ def strict(lab, monkeypatch):
 def test_a_strict_platform_takes_the_defaults_of_every_evaluator(strict):
     assert {*QianfanEvaluator.__subclasses__()} == {*REQUIRED}
     for evaluator, required in REQUIRED.items():
-        assert strict.create({"evalMode": evaluator.mode, **evaluator(**required).conf()}).startswith("ame-")
+        assert strict.create(
+            {"evalMode": evaluator.mode, **evaluator(**required).conf()}
+        ).startswith("ame-")
 
 
 def test_the_referee_gets_question_reference_and_answer():
@@ -109,7 +123,9 @@ def test_the_referees_points_have_their_scale(lab):
 
 def test_our_numbers_stand_beside_the_platforms(lab):
     report = EvaluationManager.fetch(lab.create(RULES, lab.trained_version, lab.untrained_version))
-    ours = report.rescore(evaluators_by_name(["rouge_1", "rouge_2", "rouge_l", "bleu4"], recipe="qianfan"))
+    ours = report.rescore(
+        evaluators_by_name(["rouge_1", "rouge_2", "rouge_l", "bleu4"], recipe="qianfan")
+    )
     differences = ours.reconcile(report)
     assert len(differences) == 4 * 2 * len(ANSWERS)
     assert differences["difference"].abs().max() < 0.0001
@@ -125,8 +141,19 @@ def test_a_model_answers_here_without_a_service(lab):
 
 def test_a_question_has_one_index_for_all_models_though_one_missed_it():
     rows = [
-        {"模型名称": name, "模型版本": "1", "Prompt问题": question, "模型结果": "x", "ROUGE-L": score}
-        for name, question, score in [("a", "q1", "10%"), ("a", "q2", "--"), ("b", "q2", "7.84%"), ("b", "q2", "1")]
+        {
+            "模型名称": name,
+            "模型版本": "1",
+            "Prompt问题": question,
+            "模型结果": "x",
+            "ROUGE-L": score,
+        }
+        for name, question, score in [
+            ("a", "q1", "10%"),
+            ("a", "q2", "--"),
+            ("b", "q2", "7.84%"),
+            ("b", "q2", "1"),
+        ]
     ]
     report = platform._build_report(rows, {}, wire.TaskDetail(state="Done"))
     assert [(s.model, s.index, s.scores) for s in report.records] == [
@@ -154,9 +181,15 @@ def zipped(content, name="data.jsonl"):
 )
 def test_results_that_are_no_rows_are_refused_in_words(lab, scripted, make_zip, message):
     here = scripted([b""])
-    done = json.dumps({"result": {"state": "Done", "downloadUrl": f"{here.url}/results.zip"}}).encode()
+    done = json.dumps(
+        {"result": {"state": "Done", "downloadUrl": f"{here.url}/results.zip"}}
+    ).encode()
     export = json.dumps({"result": {"exportID": 1, "exportIDStr": "x"}}).encode()
-    here.answers[:] = [[http_answer(export)], [http_answer(done)], [http_answer(make_zip(), kind="application/zip")]]
+    here.answers[:] = [
+        [http_answer(export)],
+        [http_answer(done)],
+        [http_answer(make_zip(), kind="application/zip")],
+    ]
     with pytest.raises(DatasetError, match=message):
         list(platform._export_rows("ame-x"))
 

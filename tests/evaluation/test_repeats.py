@@ -1,4 +1,6 @@
-"""Several answers to one question: pass@k, variance, agreement, and numbers that count questions."""
+"""Several answers to one question: pass@k, variance, agreement, and numbers that count
+questions.
+"""
 
 import itertools
 import math
@@ -23,7 +25,9 @@ def repeated(scores, model="a", texts=None):
     return [
         Sample(model, q, f"q{q}", "yes", "", {}, error="gone", repeat=r)
         if score is None
-        else Sample(model, q, f"q{q}", "yes", texts[q][r] if texts else "t", {"m": float(score)}, repeat=r)
+        else Sample(
+            model, q, f"q{q}", "yes", texts[q][r] if texts else "t", {"m": float(score)}, repeat=r
+        )
         for q, group in enumerate(scores)
         for r, score in enumerate(group)
     ]
@@ -61,17 +65,21 @@ def test_variance_components_are_those_of_the_analysis_of_variance():
     groups = [[lot.gauss(mean, 1) for _ in range(4)] for mean in (0, 1, 3, 3, 5)]
     within, between = variance_components(groups)
     assert within == pytest.approx(statistics.mean(map(statistics.variance, groups)))
-    between_means = statistics.variance(map(statistics.mean, groups))  # of balanced groups: between + within / 4
+    # of balanced groups: between + within / 4
+    between_means = statistics.variance(map(statistics.mean, groups))
     assert between == pytest.approx(between_means - within / 4)
 
 
 def test_variance_components_of_unequal_groups_are_unbiased():
-    lot, sizes = random.Random(5), [2, 3, 5, 2, 4, 3]
+    lot = random.Random(5)
+    sizes = [2, 3, 5, 2, 4, 3]
     estimates = []
     for _ in range(800):
         means = [lot.gauss(0, 2) for _ in sizes]
         estimates.append(
-            variance_components([[lot.gauss(m, 1) for _ in range(n)] for m, n in zip(means, sizes, strict=True)])
+            variance_components(
+                [[lot.gauss(m, 1) for _ in range(n)] for m, n in zip(means, sizes, strict=True)]
+            )
         )
     within, between = map(statistics.mean, zip(*estimates, strict=True))
     assert (within, between) == (pytest.approx(1, abs=0.06), pytest.approx(4, abs=0.35))
@@ -85,22 +93,29 @@ def test_variance_of_single_answers_and_of_one_question_is_not_known():
 
 def test_agreement_is_the_share_of_equal_pairs():
     groups = [["a", "a", "b"], ["c", "c", "c"], ["d"]]
-    shares = [statistics.mean(x == y for x, y in itertools.combinations(group, 2)) for group in groups[:2]]
+    shares = [
+        statistics.mean(x == y for x, y in itertools.combinations(group, 2)) for group in groups[:2]
+    ]
     assert pair_agreement(groups) == pytest.approx(statistics.mean(shares))
     assert math.isnan(pair_agreement([["a"], []]))
 
 
 def test_answers_agree_but_for_case_width_and_punctuation():
-    report = report_of(*repeated([[1, 1]], texts=[["北京。", "北京"]]), *repeated([[1, 0]], "b", [["A１", "a2"]]))
+    report = report_of(
+        *repeated([[1, 1]], texts=[["北京。", "北京"]]), *repeated([[1, 0]], "b", [["A１", "a2"]])
+    )
     assert [score.same_answer for score in report.repeat_scores] == [1, 0]
 
 
 def test_means_intervals_and_tests_count_questions_and_not_answers():
     def report(n):
         scores = {"a": [0, 0, 1, 0, 1, 0, 0, 0], "b": [1, 1, 1, 0, 1, 1, 1, 0]}
-        return report_of(*(s for m, values in scores.items() for s in repeated([[v] * n for v in values], m)))
+        return report_of(
+            *(s for m, values in scores.items() for s in repeated([[v] * n for v in values], m))
+        )
 
-    once, often = report(1), report(5)
+    once = report(1)
+    often = report(5)
     for table in ("summary", "pairs"):
         assert getattr(often, table).equals(getattr(once, table))
     assert (often.usage.total.tolist(), often.repeats.same_score.tolist()) == ([40, 40], [1, 1])
@@ -120,7 +135,8 @@ def test_a_report_with_repeats_is_the_same_after_saving():
 
 
 @pytest.mark.parametrize(
-    ("n", "k"), [(0, None), (-1, None), (True, None), (2.0, None), (3, 4), (3, 0), (3, []), (3, "2"), (1, 2)]
+    ("n", "k"),
+    [(0, None), (-1, None), (True, None), (2.0, None), (3, 4), (3, 0), (3, []), (3, "2"), (1, 2)],
 )
 def test_wrong_repeats_are_refused_before_anybody_is_asked(n, k):
     with pytest.raises(errors.InvalidArgumentError, match=r"^[nk]="):
@@ -128,7 +144,11 @@ def test_wrong_repeats_are_refused_before_anybody_is_asked(n, k):
 
 
 def test_by_default_one_and_all_answers_are_looked_at():
-    assert (validate_repeats(1, None), validate_repeats(5, None), validate_repeats(5, 2)) == ((), (1, 5), (2,))
+    assert (validate_repeats(1, None), validate_repeats(5, None), validate_repeats(5, 2)) == (
+        (),
+        (1, 5),
+        (2,),
+    )
 
 
 def test_the_platform_asks_each_question_once():

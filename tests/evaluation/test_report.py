@@ -7,7 +7,7 @@ import pytest
 from support.reports import build_report
 
 from qfnb import InvalidArgumentError
-from qfnb._text import diff_texts
+from qfnb.base.text import diff_texts
 from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
 from qfnb.evaluation.local_evaluators import evaluators_by_name
 from qfnb.evaluation.report import Sample
@@ -17,7 +17,10 @@ from qfnb.views.evaluation import report as views
 def test_the_older_names_are_the_same_tables():
     report = build_report({"a": [1.0, 0.0]})
     assert Report is EvaluationResult
-    assert (report.samples_df is report.samples, report.summary_df is report.summary) == (True, True)
+    assert (report.samples_df is report.samples, report.summary_df is report.summary) == (
+        True,
+        True,
+    )
     assert report.pairs_df.empty
 
 
@@ -41,7 +44,11 @@ def test_scores_that_are_not_applicable_are_missing_not_zero():
 
 def test_all_failed():
     report = build_report({"a": [None] * 3, "b": [1.0] * 3})
-    assert (report.model_scores[0].n, report.model_scores[0].worst, report.model_scores[0].best) == (0, 0, 1)
+    assert (
+        report.model_scores[0].n,
+        report.model_scores[0].worst,
+        report.model_scores[0].best,
+    ) == (0, 0, 1)
     assert (report.comparisons[0].test.n, math.isnan(report.comparisons[0].p_holm)) == (0, True)
     assert "No question has a score of both models." in report.conclusion()
     assert report.card().verdict == "cannot tell"
@@ -50,7 +57,12 @@ def test_all_failed():
 def test_no_number_is_printed_of_what_failed():
     report = build_report({"a": [None] * 8, "b": [None] * 8}, metrics=("m", "f"))
     assert report.pairs.verdict.tolist() == ["No question has a score of both models."] * 2
-    shown = [repr(report.card()), report.conclusion(), views.html(report), views.card_html(report.card())]
+    shown = [
+        repr(report.card()),
+        report.conclusion(),
+        views.html(report),
+        views.card_html(report.card()),
+    ]
     assert [name for text in shown for name in ("nan", "p = ", "NaN") if name in text] == []
 
 
@@ -62,9 +74,13 @@ def test_a_failed_comparison_does_not_cost_the_others_their_significance():
 
 def test_it_is_said_when_only_the_number_of_comparisons_stands_against_a_difference():
     scores = {"a": [0.0] * 6 + [1.0] * 30, "b": [1.0] * 36}
-    alone, one_of_two = (build_report(scores, metrics=names).card() for names in (("m",), ("m", "f")))
+    alone, one_of_two = (
+        build_report(scores, metrics=names).card() for names in (("m",), ("m", "f"))
+    )
     assert (alone.verdict, one_of_two.verdict) == ("better", "cannot tell")
-    sentence = "Alone the difference would be beyond chance (p = 0.031); among 2 comparisons it is not."
+    sentence = (
+        "Alone the difference would be beyond chance (p = 0.031); among 2 comparisons it is not."
+    )
     assert (sentence in repr(one_of_two), sentence in repr(alone)) == (True, False)
     assert "interval and p corrected for 2 comparisons" in repr(one_of_two)
 
@@ -73,7 +89,11 @@ def test_one_row_and_a_tie():
     report = build_report({"a": [0.3], "b": [0.9]})
     assert report.card().verdict == "cannot tell"
     tie = build_report({"a": [1.0, 0.0] * 10, "b": [1.0, 0.0] * 10}).comparisons[0]
-    assert (tie.test.ties, tie.p_holm, tie.test.detectable) == (20, 1, pytest.approx(0.367, abs=0.005))
+    assert (tie.test.ties, tie.p_holm, tie.test.detectable) == (
+        20,
+        1,
+        pytest.approx(0.367, abs=0.005),
+    )
 
 
 def test_twenty_percent_errors_change_nothing_but_the_coverage():
@@ -93,7 +113,8 @@ def test_p_values_are_corrected_over_all_comparisons():
 
 def test_the_other_side_of_a_comparison():
     report = build_report({"a": [0.1] * 8, "b": [0.2 + 0.1 * n for n in range(8)]})
-    (there,), (back,) = report.versus("a", "b"), report.versus("b", "a")
+    (there,) = report.versus("a", "b")
+    (back,) = report.versus("b", "a")
     assert (back.test.difference, back.test.losses) == (-there.test.difference, there.test.wins)
     assert back.verdict == there.verdict == "b is better"
     with pytest.raises(InvalidArgumentError, match="a comparison takes two"):
@@ -101,7 +122,10 @@ def test_the_other_side_of_a_comparison():
 
 
 def test_rows_are_clustered_by_a_column():
-    samples = tuple(Sample("a", n, f"q{n}", "", "", {"m": float(n < 10)}, row={"doc": n // 5}) for n in range(20))
+    samples = tuple(
+        Sample("a", n, f"q{n}", "", "", {"m": float(n < 10)}, row={"doc": n // 5})
+        for n in range(20)
+    )
     report = Report(samples, ("a",), ("m",))
     assert report.with_clusters("doc").model_scores[0].interval.method == "Wilson, clustered"
     with pytest.raises(InvalidArgumentError, match="no row has such a column"):
@@ -115,7 +139,9 @@ def test_regressions_come_first_and_character_by_character():
     assert worst.edits == [("delete", "a"), ("insert", "b"), ("equal", " 0")]
 
 
-@pytest.mark.parametrize(("before", "after"), [("", ""), ("九点开门", "早上九点关门"), ("a😀b", "a😁b"), ("x", "")])
+@pytest.mark.parametrize(
+    ("before", "after"), [("", ""), ("九点开门", "早上九点关门"), ("a😀b", "a😁b"), ("x", "")]
+)
 def test_a_difference_is_both_texts(before, after):
     edits = diff_texts(before, after)
     assert "".join(text for op, text in edits if op != "insert") == before
@@ -136,7 +162,9 @@ def answers():
 def test_regressions_become_preferences():
     dataset = answers().to_dpo(answers().worse())
     assert dataset.schema.name == "preference"
-    assert dataset.list() == [{"prompt": "开门", "system": "简短", "chosen": "九点", "rejected": "十点"}]
+    assert dataset.list() == [
+        {"prompt": "开门", "system": "简短", "chosen": "九点", "rejected": "十点"}
+    ]
 
 
 def test_without_rows_all_wrong_answers_become_preferences():
@@ -172,7 +200,11 @@ def test_a_report_is_the_same_after_json():
     again = Report.from_json(report.to_json())
     assert again.summary.equals(report.summary)
     assert again.samples.equals(report.samples)
-    assert (again.scales, again.notes, again.lower_is_better) == (report.scales, report.notes, report.lower_is_better)
+    assert (again.scales, again.notes, again.lower_is_better) == (
+        report.scales,
+        report.notes,
+        report.lower_is_better,
+    )
 
 
 def test_json_has_the_tables_and_no_nan():
@@ -181,7 +213,14 @@ def test_json_has_the_tables_and_no_nan():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"type": "Report", "qfnb": 99}', '{"type": "Report", "qfnb": 1, "samples": 3}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"type": "Report", "qfnb": 99}',
+        '{"type": "Report", "qfnb": 1, "samples": 3}',
+    ],
 )
 def test_other_texts_are_not_read_as_reports(text):
     with pytest.raises(InvalidArgumentError, match="not a report"):
@@ -209,5 +248,11 @@ def test_the_platforms_rows_are_matched_by_prompt_and_answer():
 
 def test_the_sdks_result_dataset():
     dataset = answers().result_dataset
-    assert dataset.columns[:5] == ["prompt", "llm_tag", "input_prompt", "expected_output", "llm_output"]
+    assert dataset.columns[:5] == [
+        "prompt",
+        "llm_tag",
+        "input_prompt",
+        "expected_output",
+        "llm_output",
+    ]
     assert len(dataset) == 5

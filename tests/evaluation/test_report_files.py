@@ -20,7 +20,15 @@ from qfnb.evaluation.report.text import to_html, to_markdown, to_sheet_text
 
 SECRET = "bce-v3/ALTAK-abcdef/0123456789abcdef"
 FORMULAS = ["=1+1", "+86", "-1", "@SUM(A1)", "\t=cmd|' /C calc'!A0"]
-NASTY = [*ATTACKS, *FORMULAS, SECRET, "\x00\x1b[31m红\x1b[0m\u202e", "半\ud83d", "a|b\n# c", "长" * 40_000]
+NASTY = [
+    *ATTACKS,
+    *FORMULAS,
+    SECRET,
+    "\x00\x1b[31m红\x1b[0m\u202e",
+    "半\ud83d",
+    "a|b\n# c",
+    "长" * 40_000,
+]
 
 
 def report(texts=NASTY):
@@ -37,7 +45,13 @@ def report(texts=NASTY):
         for number in (1, 2)
         for index, text in enumerate(texts)
     )
-    return Report(samples, ("m1", "m2"), ("分数<b>",), notes=(SECRET, "<script>1</script>"), recipes={"分数<b>": "<i>"})
+    return Report(
+        samples,
+        ("m1", "m2"),
+        ("分数<b>",),
+        notes=(SECRET, "<script>1</script>"),
+        recipes={"分数<b>": "<i>"},
+    )
 
 
 class Tags(html.parser.HTMLParser):
@@ -45,7 +59,9 @@ class Tags(html.parser.HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.tags, self.attributes, self.text = set(), [], []
+        self.tags = set()
+        self.attributes = []
+        self.text = []
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
@@ -75,7 +91,11 @@ def test_a_page_has_no_script_no_network_and_no_secret(tmp_path):
         "font-weight", "text-anchor", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray",
         "stroke-linejoin", "d", "x", "y", "r", "cx", "cy",
     }  # fmt: skip
-    assert all(value.startswith("data:image/png;base64,") for name, value in tags.attributes if name == "src")
+    assert all(
+        value.startswith("data:image/png;base64,")
+        for name, value in tags.attributes
+        if name == "src"
+    )
     assert SECRET not in path.read_text(encoding="utf-8")
 
 
@@ -83,7 +103,14 @@ def test_a_page_says_what_matters(tmp_path):
     tags = page(report(["问题一", "问题二"]).save(tmp_path / "r.html"))
     text = "".join(tags.text)
     assert all(
-        words in text for words in ("Cannot tell whether m2 or m1 is better", "got worse", "Wilson", "问题一", "4 of 4")
+        words in text
+        for words in (
+            "Cannot tell whether m2 or m1 is better",
+            "got worse",
+            "Wilson",
+            "问题一",
+            "4 of 4",
+        )
     )
 
 
@@ -101,7 +128,8 @@ def test_attacks_are_text_in_html_and_markdown(text):
 @pytest.mark.parametrize(
     "text",
     [
-        "tuned is better than base (n = 144): +0.840, 95% interval 0.766 to 0.891; p < 0.0001.".replace("<", "is"),
+        "tuned is better than base (n = 144): +0.840, 95% interval 0.766 to 0.891; p < "
+        "0.0001.".replace("<", "is"),
         "rouge_l: ROUGE-L, e.g. ernie-4.5-turbo-128k. #3! {x} 3 > 2".replace(">", "and"),
         "精确 McNemar 检验（n = 5）。",
     ],
@@ -119,8 +147,20 @@ def test_no_text_is_more_than_text_in_markdown(text):
     written = to_markdown(f"{text} www.a.b http://c.d e@f.g")
     for page in (f"| head |\n| --- |\n| {written} |", f"- {written}", written):
         rendered = markdown.render(page)
-        tags = set(re.findall(r"<(\w+)", rendered)) - {"table", "thead", "tbody", "tr", "th", "td", "ul", "li", "p"}
-        shown = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", rendered)).replace("head", "", 1).split())
+        tags = set(re.findall(r"<(\w+)", rendered)) - {
+            "table",
+            "thead",
+            "tbody",
+            "tr",
+            "th",
+            "td",
+            "ul",
+            "li",
+            "p",
+        }
+        shown = " ".join(
+            html.unescape(re.sub(r"<[^>]*>", " ", rendered)).replace("head", "", 1).split()
+        )
         assert not tags, rendered
         assert "".join(shown.split()) == "".join(f"{text}www.a.bhttp://c.de@f.g".split())
 
@@ -138,7 +178,10 @@ def test_csv_has_all_rows_and_no_formula(tmp_path):
     rows = [*csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))]
     assert len(rows) == 2 * len(NASTY)
     assert not [
-        cell for row in rows for cell in (row["prompt"], row["output"]) if cell.startswith(("=", "+", "-", "@", "\t"))
+        cell
+        for row in rows
+        for cell in (row["prompt"], row["output"])
+        if cell.startswith(("=", "+", "-", "@", "\t"))
     ]
     assert SECRET.encode() not in content
 
@@ -161,17 +204,34 @@ def test_excel_has_texts_where_texts_were(tmp_path):
 
 def marked_report():
     samples = tuple(
-        Sample(m, n, "q", "r", "" if (m, n) == ("b", 1) else "r", {"m": 1.0}, error="x" if (m, n) == ("b", 1) else "")
+        Sample(
+            m,
+            n,
+            "q",
+            "r",
+            "" if (m, n) == ("b", 1) else "r",
+            {"m": 1.0},
+            error="x" if (m, n) == ("b", 1) else "",
+        )
         for m in "ab"
         for n in range(2)
     )
-    return Report(samples, ("a", "b"), ("m",), recipes={"m": "exact match"}, origins={"a": "sandbox", "b": "qianfan"})
+    return Report(
+        samples,
+        ("a", "b"),
+        ("m",),
+        recipes={"m": "exact match"},
+        origins={"a": "sandbox", "b": "qianfan"},
+    )
 
 
 def test_tables_say_origin_recipe_and_coverage_and_pandas_reads_them_back(tmp_path):
     import pandas as pd
 
-    expected = [("a", "Local sandbox", "m: exact match", "m 2/2"), ("b", "qianfan", "m: exact match", "m 1/2")]
+    expected = [
+        ("a", "Local sandbox", "m: exact match", "m 2/2"),
+        ("b", "qianfan", "m: exact match", "m 1/2"),
+    ]
     columns = ["model", "report_origin", "report_recipe", "report_coverage"]
     samples = pd.read_csv(marked_report().save(tmp_path / "r.csv"))
     assert [*samples[columns].drop_duplicates().itertuples(index=False, name=None)] == expected
@@ -202,7 +262,9 @@ def test_tables_and_texts_of_a_report_say_where_their_numbers_are_from():
 
 def test_the_origin_of_a_report_is_kept_and_that_of_an_older_file_is_in_its_notes(tmp_path):
     assert Report.from_json(marked_report().to_json()).origins == {"a": "sandbox", "b": "qianfan"}
-    document = json.loads(marked_report().to_json()) | {"notes": ["a: 2 of 2 answered, 本地沙盒 sandbox, batch 1"]}
+    document = json.loads(marked_report().to_json()) | {
+        "notes": ["a: 2 of 2 answered, 本地沙盒 sandbox, batch 1"]
+    }
     del document["origins"]
     assert Report.from_json(json.dumps(document)).from_sandbox
     assert not Report.from_json(json.dumps(document | {"notes": []})).from_sandbox

@@ -8,7 +8,8 @@ class RecordingEvaluator(LocalEvaluator):
     """Records the order in which it saw answers."""
 
     def __init__(self, calls, name):
-        self.calls, self.name = calls, name
+        self.calls = calls
+        self.name = name
 
     def evaluate(self, input, reference, output):  # noqa: A002 - the seed's name
         self.calls.append(f"{self.name}{input}")
@@ -17,10 +18,13 @@ class RecordingEvaluator(LocalEvaluator):
 
 def test_many_answers_are_scored_part_by_part_and_the_steps_are_counted(monkeypatch):
     monkeypatch.setattr(scoring_run, "CHUNK_SIZE", 2)
-    calls, steps = [], []
+    calls = []
+    steps = []
     samples = [Sample("a", n, str(n), "", "x", {}) for n in range(3)]
     evaluators = [RecordingEvaluator(calls, "p"), RecordingEvaluator(calls, "q")]
-    scored = scoring_run.score_samples(samples, evaluators, on_progress=lambda *step: steps.append(step))
+    scored = scoring_run.score_samples(
+        samples, evaluators, on_progress=lambda *step: steps.append(step)
+    )
     assert calls == ["p0", "p1", "q0", "q1", "p2", "q2"]
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert [sample.scores for sample in scored.samples] == [{"p": 1.0, "q": 1.0}] * 3

@@ -1,4 +1,6 @@
-"""Intervals and tests against published or hand-computed values, and their coverage and error rates."""
+"""Intervals and tests against published or hand-computed values, and their coverage and error
+rates.
+"""
 
 import math
 import random
@@ -17,27 +19,42 @@ def paired_test(a, b, clusters=None, scale=None):
 @pytest.mark.parametrize(
     ("successes", "n", "low", "high"),
     # Newcombe 1998, Statistics in Medicine 17:857-872, table I, method 3.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
 )
 def test_wilson_intervals(successes, n, low, high):
     interval = intervals.wilson(successes, n)
-    assert (interval.low, interval.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+    assert (interval.low, interval.high) == (
+        pytest.approx(low, abs=1e-4),
+        pytest.approx(high, abs=1e-4),
+    )
 
 
 def test_quantiles_and_bounds_equal_scipys():
     from scipy import special, stats
 
     for degrees, share in [(1, 0.975), (2, 0.995), (5, 0.9), (19, 0.9983), (400, 0.975), (9, 0.3)]:
-        assert distributions.t_quantile(share, degrees) == pytest.approx(special.stdtrit(degrees, share), rel=1e-9)
+        assert distributions.t_quantile(share, degrees) == pytest.approx(
+            special.stdtrit(degrees, share), rel=1e-9
+        )
     for wins, losses in [(9, 1), (0, 6), (40, 40), (310, 250)]:
         expected = stats.binomtest(wins, wins + losses)
-        assert distributions.mcnemar_p_value(wins, losses) == pytest.approx(expected.pvalue, rel=1e-9)
+        assert distributions.mcnemar_p_value(wins, losses) == pytest.approx(
+            expected.pvalue, rel=1e-9
+        )
         bounds = expected.proportion_ci(0.97)
-        assert distributions.binomial_bounds(wins, wins + losses, 0.03) == pytest.approx(tuple(bounds), abs=1e-9)
+        assert distributions.binomial_bounds(wins, wins + losses, 0.03) == pytest.approx(
+            tuple(bounds), abs=1e-9
+        )
 
 
 def test_rates_use_mcnemars_exact_test():
-    before, after = [0] * 10 + [1] * 10, [1] * 9 + [0] + [1] * 9 + [0]
+    before = [0] * 10 + [1] * 10
+    after = [1] * 9 + [0] + [1] * 9 + [0]
     test = paired_test(before, after)
     assert (test.wins, test.losses, test.ties, test.method) == (9, 1, 10, "exact McNemar")
     assert test.p_value == pytest.approx(2 * (1 + 10) / 2**10)
@@ -112,7 +129,8 @@ def test_equal_differences_have_an_interval_too():
         pytest.approx(-3 / 500, rel=0.05),
         pytest.approx(3 / 500, rel=0.05),
     )
-    assert tie.detectable == pytest.approx(7.9 / 500, abs=0.001)  # six of 500 rows, in 80 % of trials
+    # six of 500 rows, in 80 % of trials
+    assert tie.detectable == pytest.approx(7.9 / 500, abs=0.001)
     judged = intervals.mean_interval([3.0] * 8, scale=(1, 5))
     assert (1 < judged.low < 2.5, 3 < judged.high < 5) == (True, True)
 
@@ -123,7 +141,11 @@ def test_scores_of_a_judge_are_no_rates():
 
 
 def test_few_rows_are_said_to_be_rough():
-    assert [intervals.mean_interval([0.5, 1.0] * n).is_rough for n in (3, 9, 10)] == [True, True, False]
+    assert [intervals.mean_interval([0.5, 1.0] * n).is_rough for n in (3, 9, 10)] == [
+        True,
+        True,
+        False,
+    ]
     groups = [n % 15 for n in range(60)]
     assert intervals.mean_interval([0.5, 1.0] * 30, groups).is_rough
 
@@ -161,7 +183,9 @@ def test_the_same_numbers_give_the_same_interval():
 
 def clustered(lot, groups=30, size=10, effect=0.0):
     shared = [lot.gauss(effect, 0.3) for _ in range(groups)]
-    rows = [(group, shared[group] + lot.gauss(0, 0.3)) for group in range(groups) for _ in range(size)]
+    rows = [
+        (group, shared[group] + lot.gauss(0, 0.3)) for group in range(groups) for _ in range(size)
+    ]
     return [value for _, value in rows], [group for group, _ in rows]
 
 
@@ -171,14 +195,16 @@ def width(interval):
 
 def test_clustered_intervals_are_wider_than_naive_ones():
     values, groups = clustered(random.Random(1))
-    naive, robust = intervals.mean_interval(values), intervals.mean_interval(values, groups)
+    naive = intervals.mean_interval(values)
+    robust = intervals.mean_interval(values, groups)
     assert width(robust) > 1.5 * width(naive)
     rate = [float(value > 0) for value in values]
     assert width(intervals.mean_interval(rate, groups)) > 1.3 * width(intervals.mean_interval(rate))
 
 
 def test_the_clustered_error_is_that_of_the_sandwich():
-    values, groups = [1.0, 2.0, 4.0, 5.0, 9.0], ["a", "a", "b", "b", "c"]
+    values = [1.0, 2.0, 4.0, 5.0, 9.0]
+    groups = ["a", "a", "b", "b", "c"]
     mean = sum(values) / 5
     sums = [3 - 2 * mean, 9 - 2 * mean, 9 - mean]
     assert intervals.clustered_standard_error(values, groups) == (
@@ -189,7 +215,8 @@ def test_the_clustered_error_is_that_of_the_sandwich():
 def test_clusters_of_one_row_change_little():
     lot = random.Random(6)
     values = [lot.random() for _ in range(200)]
-    naive, robust = intervals.mean_interval(values), intervals.mean_interval(values, range(200))
+    naive = intervals.mean_interval(values)
+    robust = intervals.mean_interval(values, range(200))
     assert width(robust) == pytest.approx(width(naive))
 
 
@@ -244,15 +271,20 @@ def clustered_p_value(values, groups):
 
 
 def test_rows_of_a_cluster_are_not_evidence_of_their_own(quick):
-    naive = share_significant(lambda lot: significance.sign_flip_p_value(clustered(lot, 20, 5)[0]), 13, 300)
+    naive = share_significant(
+        lambda lot: significance.sign_flip_p_value(clustered(lot, 20, 5)[0]), 13, 300
+    )
     honest = share_significant(lambda lot: clustered_p_value(*clustered(lot, 20, 5)), 13)
     assert honest == pytest.approx(0.05, abs=0.025)
     assert naive > 0.15
 
 
 def power_of(test, truth_of_row, n):
-    """Return in which share of samples of n rows a test that is decided like this one shows a difference."""
-    rng, trials = np.random.default_rng(14), 1000
+    """Return in which share of samples of n rows a test that is decided like this one shows a
+    difference.
+    """
+    rng = np.random.default_rng(14)
+    trials = 1000
     samples = (truth_of_row(rng, n).tolist() for _ in range(trials))
     pairs = (replace(test.pairs, differences=sample) for sample in samples)
     return sum(pair.p_value < test.alpha and sum(pair.differences) > 0 for pair in pairs) / trials
@@ -269,11 +301,13 @@ def test_the_questions_needed_show_the_difference_in_four_trials_of_five(quick, 
 
 @pytest.mark.parametrize("m", [1, 15])
 def test_the_detectable_difference_is_shown_in_four_trials_of_five(quick, m):
-    one = decided([1.0] + [0.0] * 143, m, is_rate=True)  # 6 / 144 can be significant, but hardly ever is
+    # 6 / 144 can be significant, but hardly ever is
+    one = decided([1.0] + [0.0] * 143, m, is_rate=True)
     power = power_of(one, lambda rng, n: (rng.random(n) < one.detectable).astype(float), 144)
     assert power == pytest.approx(0.8, abs=0.03)
     noise = np.random.default_rng(5).normal(0.05, 0.2, 30)
-    means, centred = decided(noise.tolist(), m), noise - noise.mean()
+    means = decided(noise.tolist(), m)
+    centred = noise - noise.mean()
     power = power_of(means, lambda rng, n: rng.choice(centred, n) + means.detectable, 30)
     assert power == pytest.approx(0.8, abs=0.045)
 
@@ -285,14 +319,19 @@ def decided(differences, m, is_rate=False):
 
 
 def test_a_verdict_and_its_interval_never_contradict_each_other(quick):
-    lot, total = random.Random(4), 0
+    lot = random.Random(4)
+    total = 0
     for n, m in [(5, 1), (6, 1), (7, 2), (12, 3), (20, 2), (40, 4), (80, 2)] * 5:
         means = [[lot.gauss(0.1, 0.3) * (lot.random() < 0.6) for _ in range(n)] for _ in range(m)]
         signs = [lot.choices([-1.0, 0.0, 1.0], [1, 3, 3], k=n) for _ in range(m)]
         groups = [n // 2 for n in range(n)]
-        pairs = [significance.Pairs(values, lot.choice([None, groups]), False, 1.0) for values in means]
+        pairs = [
+            significance.Pairs(values, lot.choice([None, groups]), False, 1.0) for values in means
+        ]
         pairs += [significance.Pairs(values, None, True, 1.0) for values in signs]
-        for decision, pair in zip(holm.decide([pair.p_value for pair in pairs]), pairs, strict=True):
+        for decision, pair in zip(
+            holm.decide([pair.p_value for pair in pairs]), pairs, strict=True
+        ):
             interval = significance.describe_pairs(pair, decision).interval
             assert (interval.low <= 0 <= interval.high) != decision.is_significant
             assert interval.low < interval.high
@@ -323,19 +362,37 @@ def test_intervals_cover_what_they_promise(quick, interval_of, truth):
 def swapped_verdicts(lot, pairs=50, consistent=0.7, first=0.9):
     rows = []
     for pair in range(pairs):
-        sides = lot.sample([0.0, 1.0], 2) if lot.random() < consistent else [float(lot.random() < first)] * 2
+        sides = (
+            lot.sample([0.0, 1.0], 2)
+            if lot.random() < consistent
+            else [float(lot.random() < first)] * 2
+        )
         rows += [(side, pair) for side in sides]
     return [side for side, _ in rows], [pair for _, pair in rows]
 
 
 def test_the_first_sides_share_of_swapped_verdicts_is_covered_by_a_narrow_interval():
     assert (
-        0.94 <= coverage(lambda lot: intervals.mean_interval(*swapped_verdicts(lot)), 0.7 * 0.5 + 0.3 * 0.9, 15) < 0.985
+        0.94
+        <= coverage(
+            lambda lot: intervals.mean_interval(*swapped_verdicts(lot)), 0.7 * 0.5 + 0.3 * 0.9, 15
+        )
+        < 0.985
     )
     values, pairs = swapped_verdicts(random.Random(3), consistent=0.9)
-    assert width(intervals.mean_interval(values, pairs)) < 0.6 * width(intervals.mean_interval(values))
-    assert 0 < width(intervals.mean_interval([0.0, 1.0] * 50, pairs)) < 0.11  # no verdict changed with the side
+    assert width(intervals.mean_interval(values, pairs)) < 0.6 * width(
+        intervals.mean_interval(values)
+    )
+    # no verdict changed with the side
+    assert 0 < width(intervals.mean_interval([0.0, 1.0] * 50, pairs)) < 0.11
 
 
 def test_six_skewed_scores_are_covered():
-    assert coverage(lambda lot: intervals.mean_interval([lot.betavariate(0.5, 3) for _ in range(6)]), 1 / 7, 15) > 0.95
+    assert (
+        coverage(
+            lambda lot: intervals.mean_interval([lot.betavariate(0.5, 3) for _ in range(6)]),
+            1 / 7,
+            15,
+        )
+        > 0.95
+    )

@@ -1,4 +1,6 @@
-"""Keys that are missing, wrong, expired or of another place, and clocks that are wrong (F37-F51)."""
+"""Keys that are missing, wrong, expired or of another place, and clocks that are wrong
+(F37-F51).
+"""
 
 import asyncio
 import json
@@ -40,7 +42,10 @@ def test_without_a_key_the_ways_to_set_one_are_named_before_any_call(scripted):
     config.get_config().platform = "qianfan"
     with pytest.raises(errors.CredentialsError) as caught:
         ChatCompletion(version=2).do("x")
-    assert all(way in str(caught.value) for way in ("QIANFAN_API_KEY", "%qfauth set", "get_config().api_key"))
+    assert all(
+        way in str(caught.value)
+        for way in ("QIANFAN_API_KEY", "%qfauth set", "get_config().api_key")
+    )
     assert not server.requests
 
 
@@ -90,9 +95,13 @@ def test_a_plans_key_at_another_address_is_told_the_address(scripted, code, mess
 @pytest.mark.fault("F42")
 @pytest.mark.parametrize("code", [6, 17])
 def test_what_is_not_activated_is_not_asked_for_again(scripted, code):
-    server = scripted([http_answer(json.dumps({"error_code": code, "error_msg": "limit reached"}).encode())])
+    server = scripted(
+        [http_answer(json.dumps({"error_code": code, "error_msg": "limit reached"}).encode())]
+    )
     use_keys(access_token="24.x")
-    with pytest.raises(errors.NotActivatedError, match="not activated or the account is in arrears"):
+    with pytest.raises(
+        errors.NotActivatedError, match="not activated or the account is in arrears"
+    ):
         ChatCompletion(version=1, endpoint="e").do("x")
     assert len(server.requests) == 1
 
@@ -101,12 +110,20 @@ class TokenServer:
     """Issues the tokens 24.1, 24.2, ...; only the newest is valid, and none where `refuses`."""
 
     def __init__(self):
-        self.issued, self.revoked, self.refuses = 0, 0, False
+        self.issued = 0
+        self.revoked = 0
+        self.refuses = False
 
     def __call__(self, request):
         if b"/oauth/" in request.split(b"\r\n")[0]:
             self.issued += 1
-            return [http_answer(json.dumps({"access_token": f"24.{self.issued}", "expires_in": 2592000}).encode())]
+            return [
+                http_answer(
+                    json.dumps(
+                        {"access_token": f"24.{self.issued}", "expires_in": 2592000}
+                    ).encode()
+                )
+            ]
         token = int(re.search(rb"access_token=24\.(\d+)", request)[1])
         return [EXPIRED if self.refuses or token <= self.revoked else ANSWER]
 
@@ -168,10 +185,14 @@ def test_calls_with_another_key_go_on_while_a_token_is_fetched(scripted):
 
 
 @pytest.mark.fault("F46")
-@pytest.mark.parametrize(("hours", "words"), [(1.5, "1 h .* behind"), (-1.5, "1 h .* ahead"), (0, "")])
+@pytest.mark.parametrize(
+    ("hours", "words"), [(1.5, "1 h .* behind"), (-1.5, "1 h .* ahead"), (0, "")]
+)
 def test_a_wrong_clock_is_named_where_a_signature_is_refused(scripted, hours, words):
     date = format_datetime(datetime.now(UTC) + timedelta(hours=hours), usegmt=True)
-    headers = f"date: {date}\r\nx-bce-error-code: RequestExpired\r\nx-bce-error-message: expired\r\n"
+    headers = (
+        f"date: {date}\r\nx-bce-error-code: RequestExpired\r\nx-bce-error-message: expired\r\n"
+    )
     scripted([http_answer(b"", status="403 Forbidden", more=headers)])
     use_keys(access_key="ALTAKtest", secret_key="test0123")
     with pytest.raises(errors.AuthError) as caught:
@@ -183,21 +204,27 @@ def test_a_wrong_clock_is_named_where_a_signature_is_refused(scripted, hours, wo
 @pytest.mark.fault("F47")
 def test_a_call_is_signed_after_its_turn_has_come(scripted, monkeypatch):
     start = clock.now()
-    monkeypatch.setattr(auth, "time", SimpleNamespace(time=lambda: 1_700_000_000 + clock.now() - start))
-    server, now = scripted([ANSWER]), config.get_config()
+    monkeypatch.setattr(
+        auth, "time", SimpleNamespace(time=lambda: 1_700_000_000 + clock.now() - start)
+    )
+    server = scripted([ANSWER])
+    now = config.get_config()
     use_keys(access_key="ALTAKtest", secret_key="test0123")
     now.rpm_limit = 0.1
     with qfnb.testing():
         for _ in range(2):
             ChatCompletion(version=1, endpoint="slow").do("x", request_timeout=3600)
     first, second = (
-        datetime.fromisoformat(re.search(rb"(?i)x-bce-date: (\S+)", request)[1].decode()) for request in server.requests
+        datetime.fromisoformat(re.search(rb"(?i)x-bce-date: (\S+)", request)[1].decode())
+        for request in server.requests
     )
     assert (second - first).total_seconds() > now.iam_sign_expiration_sec
 
 
 @pytest.mark.fault("F48")
-def test_a_key_that_changes_in_the_environment_is_used_at_once_and_stored_nowhere(scripted, monkeypatch):
+def test_a_key_that_changes_in_the_environment_is_used_at_once_and_stored_nowhere(
+    scripted, monkeypatch
+):
     server = scripted([ANSWER])
     use_keys()
     for number in (1, 2):
@@ -211,9 +238,12 @@ def test_a_key_that_changes_in_the_environment_is_used_at_once_and_stored_nowher
 
 @pytest.mark.fault("F49")
 def test_a_file_in_the_working_directory_sends_no_key_anywhere(scripted, monkeypatch, tmp_path):
-    foreign, chosen = scripted([ANSWER]), scripted([ANSWER])
+    foreign = scripted([ANSWER])
+    chosen = scripted([ANSWER])
     names = ("BASE_URL", "CONSOLE_API_BASE_URL", "OPENAI_BASE_URL", "PROXY", "PLATFORM")
-    (tmp_path / ".env").write_text("".join(f"QIANFAN_{name}={foreign.url}\n" for name in names), encoding="utf-8")
+    (tmp_path / ".env").write_text(
+        "".join(f"QIANFAN_{name}={foreign.url}\n" for name in names), encoding="utf-8"
+    )
     monkeypatch.chdir(tmp_path)
     assert ChatCompletion(version=2).do("x").text == "ok"
     assert (len(chosen.requests), foreign.requests) == (1, [])
@@ -228,7 +258,9 @@ def test_the_sandbox_is_the_way_out_of_a_key_that_is_none(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("way", ["setting", "variable", "keyword"])
-def test_a_key_of_another_form_is_refused_before_it_is_sent_whichever_way_it_comes(monkeypatch, way):
+def test_a_key_of_another_form_is_refused_before_it_is_sent_whichever_way_it_comes(
+    monkeypatch, way
+):
     keywords = {"api_key": "your-key"} if way == "keyword" else {}
     if way == "variable":
         monkeypatch.setenv("QIANFAN_API_KEY", "your-key")

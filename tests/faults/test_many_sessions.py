@@ -9,7 +9,8 @@ from support.waiting import until
 
 from qfnb import ChatCompletion, errors
 
-AT_ONCE, SESSIONS = 8, 120
+AT_ONCE = 8
+SESSIONS = 120
 PIECE = b'data: {"id": "as-1", "choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 ANSWERS = {
@@ -37,10 +38,15 @@ def run_session(number):
 
 @pytest.mark.fault("F17")
 def test_streams_that_are_read_left_or_broken_leave_no_file_open(scripted):
-    server = scripted(lambda request: next(answer for word, answer in ANSWERS.items() if b'"%b"' % word in request))
+    server = scripted(
+        lambda request: next(
+            answer for word, answer in ANSWERS.items() if b'"%b"' % word in request
+        )
+    )
     with ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(run_session, range(AT_ONCE)))
         open_files = count_open_files()
         list(threads.map(run_session, range(SESSIONS)))
-        until(lambda: count_open_files() <= open_files + AT_ONCE)  # idle connections, one a thread at most
+        # idle connections, one a thread at most
+        until(lambda: count_open_files() <= open_files + AT_ONCE)
     assert len(server.requests) == AT_ONCE + SESSIONS

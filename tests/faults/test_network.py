@@ -1,4 +1,6 @@
-"""Networks that fail: names, connections, streams and bodies that break off, and bodies that never end (F01-F16)."""
+"""Networks that fail: names, connections, streams and bodies that break off, and bodies that never
+end (F01-F16).
+"""
 
 import gzip
 import itertools
@@ -29,7 +31,11 @@ def _no_waiting_between_attempts():
 
 def event(text, version=2):
     choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
-    body = {"id": "as-1", "choices": [choice]} if version == 2 else {"id": "as-1", "result": text, "is_end": False}
+    body = (
+        {"id": "as-1", "choices": [choice]}
+        if version == 2
+        else {"id": "as-1", "result": text, "is_end": False}
+    )
     return f"data: {json.dumps(body)}\n\n".encode()
 
 
@@ -77,7 +83,9 @@ def test_a_host_without_an_address_is_named_after_three_attempts(proxy):
     config.get_config().proxy = proxy
     error = ask_v1()
     assert (error.attempts, error.host, error.sent) == (3, "qianfan.invalid", False)
-    assert f"qianfan.invalid cannot be reached{proxy and f' through the proxy {proxy}'}: " in str(error)
+    assert f"qianfan.invalid cannot be reached{proxy and f' through the proxy {proxy}'}: " in str(
+        error
+    )
 
 
 @pytest.mark.fault("F14")
@@ -103,8 +111,13 @@ def test_a_refused_connection_costs_three_seconds_of_waiting_at_most():
 
 @pytest.mark.fault("F03")
 def test_a_connection_that_is_never_established_is_tried_three_times():
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.socket() as waiting, socket.socket() as last:
-        for client in (waiting, last):  # they fill the queue: from now on the system drops what arrives
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as full,
+        socket.socket() as waiting,
+        socket.socket() as last,
+    ):
+        # they fill the queue: from now on the system drops what arrives
+        for client in (waiting, last):
             client.setblocking(False)
             client.connect_ex(full.getsockname())
         use_host(f"http://127.0.0.1:{full.getsockname()[1]}")
@@ -125,8 +138,10 @@ def test_a_stream_that_never_starts_is_asked_for_again(scripted):
 
 @pytest.mark.fault("F05")
 def test_a_creation_that_is_never_answered_is_not_repeated(scripted):
-    server, now = scripted([http_answer(b'{"result": {"jobId": "job-1"}}')], [None]), config.get_config()
-    now.access_key, now.secret_key = "ALTAKtest", "test0123"
+    server = scripted([http_answer(b'{"result": {"jobId": "job-1"}}')], [None])
+    now = config.get_config()
+    now.access_key = "ALTAKtest"
+    now.secret_key = "test0123"
     FineTune.V2.create_job("first", "ERNIE-Speed-8K", "SFT")  # loads what a first call loads
     now.console_api_retry_timeout = 0.5
     with pytest.raises(errors.RequestTimeoutError, match=r"0\.5 s"):
@@ -139,7 +154,9 @@ def test_a_creation_that_is_never_answered_is_not_repeated(scripted):
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_stream_that_is_reset_keeps_its_text_and_is_not_repeated(scripted, version):
     has_read = threading.Event()
-    server = scripted([stream_head(), event("半", version), event("个", version), has_read, Act.RESET])
+    server = scripted(
+        [stream_head(), event("半", version), event("个", version), has_read, Act.RESET]
+    )
     with pytest.raises(errors.StreamInterrupted) as caught:
         for _ in ask_stream(version):
             has_read.set()
@@ -171,13 +188,16 @@ def test_half_an_answer_is_an_error(scripted, head):
 @pytest.mark.fault("F11")
 @pytest.mark.parametrize("limit", ["idle_timeout", "request_timeout"])
 def test_comments_do_not_keep_a_stream_alive(scripted, limit):
-    server = scripted(itertools.chain([stream_head(), event("半")], itertools.repeat(b": ping\n\n")))
+    server = scripted(
+        itertools.chain([stream_head(), event("半")], itertools.repeat(b": ping\n\n"))
+    )
     if limit == "idle_timeout":
         config.get_config().idle_timeout = 0.2
     options = {"request_timeout": 0.3} if limit == "request_timeout" else {}
     with pytest.raises(errors.StreamInterrupted, match="in time") as caught:
         list(ChatCompletion(version=2).do("x", stream=True, **options))
-    assert caught.value.partial == "半" or limit == "request_timeout"  # that counts from the call on
+    # request_timeout counts from the call on
+    assert caught.value.partial == "半" or limit == "request_timeout"
     assert server.client_left.wait(180)
 
 
@@ -194,7 +214,9 @@ def test_an_answer_that_is_huge_when_unpacked_is_refused(scripted):
 
 @pytest.mark.fault("F16")
 def test_an_answer_that_is_packed_twice_is_not_unpacked(scripted):
-    scripted([http_answer(packed(packed(bytes(9_000_000))), more="content-encoding: gzip, gzip\r\n")])
+    scripted(
+        [http_answer(packed(packed(bytes(9_000_000))), more="content-encoding: gzip, gzip\r\n")]
+    )
     with pytest.raises(errors.UnexpectedContent, match="not a JSON object"):
         ChatCompletion(version=2).do("x")
 
@@ -208,10 +230,14 @@ def test_an_event_that_is_huge_when_unpacked_is_refused(scripted):
 
 
 @pytest.mark.fault("F16")
-@pytest.mark.parametrize("content", [b"", b"short", bytes(3 * MAX_UNPACKED_BYTES), bytes(MAX_UNPACKED_BYTES)])
+@pytest.mark.parametrize(
+    "content", [b"", b"short", bytes(3 * MAX_UNPACKED_BYTES), bytes(MAX_UNPACKED_BYTES)]
+)
 def test_a_body_is_unpacked_piece_by_piece(content):
     async def read(body):
-        response = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=BytesStream(body))
+        response = httpx.Response(
+            200, headers={"content-encoding": "gzip"}, stream=BytesStream(body)
+        )
         return [chunk async for chunk in iter_bytes(response)]
 
     chunks = event_loop.run(read(packed(content)))

@@ -1,4 +1,6 @@
-"""Answers that are not as documented: bytes, events, dates, states, lists and pictures (F18-F36)."""
+"""Answers that are not as documented: bytes, events, dates, states, lists and pictures
+(F18-F36).
+"""
 
 import base64
 import contextlib
@@ -34,7 +36,8 @@ def manager(scripted):
 
     def start(*answers):
         now = config.get_config()
-        now.access_key, now.secret_key = "ALTAKtest", "test0123"
+        now.access_key = "ALTAKtest"
+        now.secret_key = "test0123"
         return scripted(*answers)
 
     return start
@@ -45,13 +48,22 @@ def test_broken_bytes_are_replaced_and_logged_once(scripted, caplog, monkeypatch
     monkeypatch.setattr(protocol, "_is_invalid_utf8_logged", False)
     broken = event("aXb").replace(b"X", b"\xff")
     scripted([stream_head(), broken, broken, DONE])
-    assert "".join(piece.text for piece in ChatCompletion(version=2).do("x", stream=True)) == "a\ufffdba\ufffdb"
-    assert [record.levelname for record in caplog.records if "not UTF-8" in record.message] == ["WARNING"]
+    assert (
+        "".join(piece.text for piece in ChatCompletion(version=2).do("x", stream=True))
+        == "a\ufffdba\ufffdb"
+    )
+    assert [record.levelname for record in caplog.records if "not UTF-8" in record.message] == [
+        "WARNING"
+    ]
 
 
 @pytest.mark.fault("F22")
 def test_a_whole_answer_with_a_broken_byte_is_not_lost(scripted):
-    body = json.dumps({"id": "as-1", "choices": [{"message": {"content": "aXb"}}]}).encode().replace(b"X", b"\xff")
+    body = (
+        json.dumps({"id": "as-1", "choices": [{"message": {"content": "aXb"}}]})
+        .encode()
+        .replace(b"X", b"\xff")
+    )
     scripted([http_answer(body)])
     assert ChatCompletion(version=2).do("x").text == "a\ufffdb"
 
@@ -69,7 +81,9 @@ def test_broken_json_is_quoted_without_secrets_and_hangs_up(scripted):
 
 @pytest.mark.fault("F30")
 def test_the_first_end_mark_ends_the_stream_and_hangs_up(scripted):
-    server = scripted([stream_head(), event("好"), DONE, DONE, event("多余"), b"data: {broken\n\n", None])
+    server = scripted(
+        [stream_head(), event("好"), DONE, DONE, event("多余"), b"data: {broken\n\n", None]
+    )
     assert [piece.text for piece in ChatCompletion(version=2).do("x", stream=True)] == ["好"]
     assert server.client_left.wait(180)
 
@@ -85,7 +99,9 @@ def test_a_number_or_a_text_is_an_id_and_is_sent_unchanged(manager, id_):
 @pytest.mark.fault("F33")
 @pytest.mark.parametrize("zeros", ["0000-00-00T00:00:00Z", "0000-00-00 00:00:00"])
 def test_a_date_of_zeros_is_no_date(manager, zeros):
-    manager([result({"taskId": "task-x", "createDate": "2026-01-01T00:00:00Z", "finishDate": zeros})])
+    manager(
+        [result({"taskId": "task-x", "createDate": "2026-01-01T00:00:00Z", "finishDate": zeros})]
+    )
     reply = FineTune.V2.task_detail("task-x")
     assert (reply.data.create_date, reply.data.finish_date) == ("2026-01-01T00:00:00Z", None)
     assert reply["result"]["finishDate"] == zeros
@@ -123,7 +139,8 @@ def test_a_bucket_whose_list_does_not_lead_on_is_an_error(manager):
 def test_a_picture_is_the_same_in_every_field_that_it_may_come_in(scripted):
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), "red").save(buffer, "PNG")
-    picture, server = buffer.getvalue(), scripted([b""])
+    picture = buffer.getvalue()
+    server = scripted([b""])
     text = base64.b64encode(picture).decode()
     for row in ({"b64_image": text}, {"b64_json": text}, {"url": f"{server.url}/1.png"}):
         answer = http_answer(json.dumps({"id": "x", "created": 1, "data": [row]}).encode())
@@ -142,7 +159,14 @@ def test_a_list_without_the_end_of_its_page_is_a_frame(manager, id_):
 @pytest.mark.fault("F25")
 @pytest.mark.parametrize("status", [{"": None}, [1], 5])
 def test_a_response_with_a_status_of_another_shape_is_an_answer(scripted, status):
-    body = {"id": "resp-1", "object": "response", "model": "m", "created_at": 1, "output": [], "status": status}
+    body = {
+        "id": "resp-1",
+        "object": "response",
+        "model": "m",
+        "created_at": 1,
+        "output": [],
+        "status": status,
+    }
     scripted([http_answer(json.dumps(body).encode())])
     with contextlib.suppress(errors.UnexpectedContent):  # every other exception fails the test
         assert Responses.create("x", model="m").request_id == "resp-1"
@@ -151,7 +175,10 @@ def test_a_response_with_a_status_of_another_shape_is_an_answer(scripted, status
 ANSWER = {"id": "as-1", "choices": [{"index": 0, "message": {"content": "hi"}}]}
 PICTURE = {"id": "as-1", "created": 1, "data": [{"b64_json": "aGk="}]}
 ODD = [
-    (ChatCompletion, ANSWER | {"choices": [{"message": {"content": "hi"}, "finish_reason": [None]}]}),
+    (
+        ChatCompletion,
+        ANSWER | {"choices": [{"message": {"content": "hi"}, "finish_reason": [None]}]},
+    ),
     (ChatCompletion, ANSWER | {"choices": [{"message": "hi", "finish_reason": {"a": 1}}]}),
     (ChatCompletion, {"error_code": {"a": 1}}),
     (ChatCompletion, {"error": {"code": [1.5], "message": None}}),

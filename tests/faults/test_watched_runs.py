@@ -32,7 +32,8 @@ class Clock(threading.Event):
 @pytest.mark.fault("F15")
 def test_ten_minutes_without_a_network_cost_few_polls_and_no_error(scripted):
     scripted([b""])
-    clock, polls = Clock(), []
+    clock = Clock()
+    polls = []
 
     def fetch():
         if 30 <= sum(clock.pauses) < 30 + OFFLINE_S:
@@ -56,9 +57,14 @@ def test_a_network_that_is_away_is_one_line_of_the_log_and_ends():
     for since in (100.0, 100.0, 100.0, None):
         data = {"offline_since": since} if since else {"result": {"runStatus": "Running"}}
         text = "the platform does not answer" if since else "run task-1: Running"
-        progress = progress.with_event(Event("a", ActionState.Running, text, data, action_class="TrainAction"))
+        progress = progress.with_event(
+            Event("a", ActionState.Running, text, data, action_class="TrainAction")
+        )
         assert progress.offline_since == since
-    assert [line.text for line in progress.log] == ["the platform does not answer", "run task-1: Running"]
+    assert [line.text for line in progress.log] == [
+        "the platform does not answer",
+        "run task-1: Running",
+    ]
 
 
 class Log(EventHandler):
@@ -71,10 +77,22 @@ class Log(EventHandler):
 
 @pytest.mark.fault("F34")
 def test_states_that_nobody_knows_are_shown_and_polled_on(scripted):
-    odd = [{}, {"runStatus": ""}, {"runStatus": "Dreaming", "runProgress": None}, {"runStatus": "Done", "metrics": {}}]
-    scripted(*([http_answer(json.dumps({"result": {"taskId": "task-1"} | state}).encode())] for state in odd))
-    now, log = config.get_config(), Log()
-    now.access_key, now.secret_key = "ALTAKtest", "test0123"
+    odd = [
+        {},
+        {"runStatus": ""},
+        {"runStatus": "Dreaming", "runProgress": None},
+        {"runStatus": "Done", "metrics": {}},
+    ]
+    scripted(
+        *(
+            [http_answer(json.dumps({"result": {"taskId": "task-1"} | state}).encode())]
+            for state in odd
+        )
+    )
+    now = config.get_config()
+    log = Log()
+    now.access_key = "ALTAKtest"
+    now.secret_key = "test0123"
     action = TrainAction(task_id="task-1", event_handler=log)
     with qfnb.testing():
         assert action.exec()["metrics"] == {}

@@ -1,4 +1,6 @@
-"""Work in the background: starting, waiting, errors and interrupts, on the I/O loop and on a thread."""
+"""Work in the background: starting, waiting, errors and interrupts, on the I/O loop and on a
+thread.
+"""
 
 import asyncio
 import contextvars
@@ -16,7 +18,8 @@ class Job(BackgroundJob):
 
     def __init__(self, work=lambda: None, *, on_thread):
         super().__init__()
-        self.is_cancelled, self._released = False, threading.Event()
+        self.is_cancelled = False
+        self._released = threading.Event()
 
         def run():
             assert self._released.wait(180)

@@ -1,4 +1,6 @@
-"""A pool whose items wait: others take their place, and never more than its size are in progress."""
+"""A pool whose items wait: others take their place, and never more than its size are in
+progress.
+"""
 
 import asyncio
 
@@ -10,8 +12,12 @@ from qfnb.transport.request import wire_state
 
 
 def process_items(count, size, resting):
-    """Process items of a second each, of which some wait 30 seconds first; return the duration and the busiest."""
-    numbers, busy, most_busy = iter(range(count)), 0, 0
+    """Process items of a second each, of which some wait 30 seconds first; return the duration and
+    the busiest.
+    """
+    numbers = iter(range(count))
+    busy = 0
+    most_busy = 0
 
     async def pull():
         return next(numbers, None)
@@ -34,7 +40,9 @@ def process_items(count, size, resting):
 
 def test_items_that_wait_do_not_hold_up_others_and_the_size_is_kept():
     seconds, busy = process_items(400, 4, resting=range(0, 400, 10))
-    assert seconds < 140, "100 of work for four, and a last wait of 30; waits that hold up others make it 400"
+    assert seconds < 140, (
+        "100 of work for four, and a last wait of 30; waits that hold up others make it 400"
+    )
     assert busy <= 4
 
 

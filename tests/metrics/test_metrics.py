@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 from support.scripted_server import http_answer
 
-from qfnb import _jieba, errors
+from qfnb import errors
 from qfnb.evaluation.local_evaluators import cosine, embedding_similarity
 from qfnb.metrics import choice, exact_json, recipes, rouge_bleu_chrf, units
 from qfnb.resources import Embedding
@@ -63,7 +63,8 @@ def test_units_are_characters_words_and_numbers_without_punctuation(text, units)
     ],
 )
 def test_overlap_by_hand(output, reference, f1, rouge_1, rouge_2, rouge_l):
-    a, b = characters(output), characters(reference)
+    a = characters(output)
+    b = characters(reference)
     scores = (
         rouge_bleu_chrf.unit_f1(a, b),
         rouge_bleu_chrf.rouge_n(a, b, 1),
@@ -74,7 +75,8 @@ def test_overlap_by_hand(output, reference, f1, rouge_1, rouge_2, rouge_l):
 
 
 def test_saying_it_eight_times_pays_by_sets_only():
-    repeated, once = characters("北京" * 8), characters("北京")
+    repeated = characters("北京" * 8)
+    once = characters("北京")
     assert rouge_bleu_chrf.rouge_n(repeated, once, 1, count_repeats=False) == 1
     assert rouge_bleu_chrf.rouge_n(repeated, once, 1) == pytest.approx(2 * 2 / 18)
     assert rouge_bleu_chrf.rouge_l(repeated, once) == pytest.approx(2 * 2 / 18)
@@ -82,7 +84,9 @@ def test_saying_it_eight_times_pays_by_sets_only():
 
 def test_bleu_by_hand():
     # Of "九点开门了" 4 of 5, 3 of 4, 2 of 3 and 1 of 2 n-grams are in the reference; it is not shorter.
-    assert rouge_bleu_chrf.bleu4(characters("九点开门了"), characters("九点开门")) == pytest.approx((1 / 5) ** 0.25)
+    assert rouge_bleu_chrf.bleu4(characters("九点开门了"), characters("九点开门")) == pytest.approx(
+        (1 / 5) ** 0.25
+    )
     shorter = rouge_bleu_chrf.bleu4(characters("九点开门"), characters("早上九点开门"))
     assert shorter == pytest.approx(math.exp(1 - 6 / 4))
 
@@ -141,12 +145,18 @@ def test_only_the_named_fields_count():
     assert exact_json.json_fields('{"a": 1, "b": [1, "x"]}', reference, ["a", "b"]) == 0.5
 
 
-PHRASINGS = (Path(__file__).parent / "choice_phrasings.tsv").read_text(encoding="utf-8").splitlines()[1:]
+PHRASINGS = (
+    (Path(__file__).parent / "choice_phrasings.tsv").read_text(encoding="utf-8").splitlines()[1:]
+)
 
 
 def test_a_choice_is_read_out_of_free_text_and_never_out_of_an_ambiguous_one():
     readings = [row.replace("↵", "\n").split("\t") for row in PHRASINGS]
-    wrong = {text: letters for letters, text in readings if choice.chosen_letters(text) != letters.strip("-")}
+    wrong = {
+        text: letters
+        for letters, text in readings
+        if choice.chosen_letters(text) != letters.strip("-")
+    }
     assert len(readings) > 400
     assert not wrong
 
@@ -160,43 +170,57 @@ def test_letters_beyond_four_can_be_chosen():
     assert choice.chosen_letters("I choose E, not F", "ABCDEFGHI") == "E"
 
 
-@pytest.mark.parametrize("text", ["不" + "可能" * 2000 + "B", "A" * 5000, "A、" * 3000, "(a" * 2000, '"b', "选" * 5000])
+@pytest.mark.parametrize(
+    "text", ["不" + "可能" * 2000 + "B", "A" * 5000, "A、" * 3000, "(a" * 2000, '"b', "选" * 5000]
+)
 def test_an_answer_that_repeats_itself_is_read_at_once(text):
     assert len(choice.chosen_letters(text)) <= 1
 
 
 def test_patterns():
-    assert [exact_json.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")] == [1, 0]
+    assert [
+        exact_json.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")
+    ] == [1, 0]
     assert exact_json.matches_pattern(" 2024-05\n", r"\d{4}-\d\d", full_match=True) == 1
     assert exact_json.matches_pattern("于 2024-05", r"\d{4}-\d\d", full_match=True) == 0
 
 
 @given(st.text(max_size=40), st.text(min_size=1, max_size=40))
 def test_scores_are_bounded_and_the_same_text_is_right(a, b):
-    units, expected = characters(a), characters(b)
+    units = characters(a)
+    expected = characters(b)
     for score in (rouge_bleu_chrf.unit_f1, rouge_bleu_chrf.rouge_l, rouge_bleu_chrf.bleu4):
         assert math.isnan(score(units, expected)) or 0 <= score(units, expected) <= 1 + 1e-12
-        assert math.isnan(score(expected, expected)) or score(expected, expected) == pytest.approx(1)
+        assert math.isnan(score(expected, expected)) or score(expected, expected) == pytest.approx(
+            1
+        )
     if b.strip():
         assert rouge_bleu_chrf.chrf(b, b) == pytest.approx(1)
     if expected:
-        assert rouge_bleu_chrf.rouge_l(units, expected) <= rouge_bleu_chrf.unit_f1(units, expected) + 1e-9
+        assert (
+            rouge_bleu_chrf.rouge_l(units, expected)
+            <= rouge_bleu_chrf.unit_f1(units, expected) + 1e-9
+        )
 
 
 def test_without_jieba_words_say_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "jieba", None)
-    _jieba.load_cutter.cache_clear()
+    units.load_cutter.cache_clear()
     with pytest.raises(errors.InvalidArgumentError, match=r"qfnb\[zh\]"):
         units.jieba_words("没有人切过这一句")
-    _jieba.load_cutter.cache_clear()
+    units.load_cutter.cache_clear()
 
 
 def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):
     sent = []
     monkeypatch.setattr(
-        Embedding, "prepare", lambda self, item, ask=Embedding.prepare: (sent.append(item), ask(self, item))[1]
+        Embedding,
+        "prepare",
+        lambda self, item, ask=Embedding.prepare: (sent.append(item), ask(self, item))[1],
     )
-    similarities = embedding_similarity([*(f"答案{n}" for n in range(20)), "", "同"], ["参考"] * 21 + ["同"])
+    similarities = embedding_similarity(
+        [*(f"答案{n}" for n in range(20)), "", "同"], ["参考"] * 21 + ["同"]
+    )
     assert [len(texts) for texts in sent] == [16, 6]
     assert math.isnan(similarities[20])
     assert similarities[21] == pytest.approx(1)
@@ -204,7 +228,14 @@ def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypa
 
 
 def test_a_vector_that_could_not_be_had_is_missing(scripted):
-    scripted([http_answer(b'{"error": {"code": "invalid_argument", "message": "no"}}', status="400 Bad Request")])
+    scripted(
+        [
+            http_answer(
+                b'{"error": {"code": "invalid_argument", "message": "no"}}',
+                status="400 Bad Request",
+            )
+        ]
+    )
     assert [math.isnan(value) for value in embedding_similarity(["答案"], ["参考"])] == [True]
 
 

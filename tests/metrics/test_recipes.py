@@ -1,4 +1,6 @@
-"""Recipes: the platform's published rows, and the numbers of the libraries that they are named after."""
+"""Recipes: the platform's published rows, and the numbers of the libraries that they are named
+after.
+"""
 
 import math
 import random
@@ -8,12 +10,17 @@ import pytest
 from qfnb import errors
 from qfnb.metrics import recipes
 from qfnb.metrics.recipes import score
-from qfnb.sandbox.finetune import scores
+from qianfan_sandbox.finetune import scores
 
 REFERENCE = "这个周末自驾游去摘杨桃啦！"
 PUBLISHED = {
     "周末采摘杨桃助农活动将于1月31日早上8点半出发，前往澄迈杨桃园采摘，报名方式为拨打电话或点击链接。"
-    "活动还包含游玩澄迈养生农庄，可自驾前往。报名免费，采摘带走按2.5元/斤。": (0.80, 7.84, 0.00, 6.45),
+    "活动还包含游玩澄迈养生农庄，可自驾前往。报名免费，采摘带走按2.5元/斤。": (
+        0.80,
+        7.84,
+        0.00,
+        6.45,
+    ),
     "周末去澄迈采摘杨桃，入园免费，带走按2.5元/斤，快来报名！": (2.71, 30.77, 0.00, 28.57),
 }
 SIMILARITY = ("bleu4", "rouge_1", "rouge_2", "rouge_l")
@@ -28,9 +35,12 @@ def pairs(count, seed=7):
     rng = random.Random(seed)
 
     def text():
-        start, size = rng.randrange(len(SEED_TEXT)), rng.choice([0, 1, 2, 3, 5, 20, 60, 120])
+        start = rng.randrange(len(SEED_TEXT))
+        size = rng.choice([0, 1, 2, 3, 5, 20, 60, 120])
         places = ((start + n) % len(SEED_TEXT) for n in range(size))
-        return "".join(rng.choice(SEED_TEXT) if rng.random() < 0.3 else SEED_TEXT[index] for index in places)
+        return "".join(
+            rng.choice(SEED_TEXT) if rng.random() < 0.3 else SEED_TEXT[index] for index in places
+        )
 
     return [(text(), text()) for _ in range(count)]
 
@@ -50,13 +60,18 @@ def test_the_platforms_recipe_is_that_of_the_sandbox():
         if a.strip() and b.strip():
             theirs = scores.similarity(a, b) | scores.accuracy(a, b)
             named = {**{name: name for name in SIMILARITY}, "accuracy": "accuracy", "f1": "f1Score"}
-            assert all(same(score(name, a, b, "qianfan"), theirs[theirs_]) for name, theirs_ in named.items())
+            assert all(
+                same(score(name, a, b, "qianfan"), theirs[theirs_])
+                for name, theirs_ in named.items()
+            )
 
 
 def test_rouge_of_llamafactory_is_rouge_chineses():
-    rouge_chinese, jieba = pytest.importorskip("rouge_chinese"), pytest.importorskip("jieba")
+    rouge_chinese = pytest.importorskip("rouge_chinese")
+    jieba = pytest.importorskip("jieba")
     for a, b in pairs(300):
-        first, second = " ".join(jieba.cut(a)), " ".join(jieba.cut(b))
+        first = " ".join(jieba.cut(a))
+        second = " ".join(jieba.cut(b))
         if first.split() and second.split():
             theirs = rouge_chinese.Rouge().get_scores(first, second)[0]
             for n in "12l":
@@ -75,7 +90,8 @@ def test_bleu_of_llamafactory_is_nltks():
 
 def test_bleu_and_chrf_of_sacrebleu():
     metrics = pytest.importorskip("sacrebleu.metrics")
-    bleu, chrf = metrics.BLEU(tokenize="zh", effective_order=True), metrics.CHRF()
+    bleu = metrics.BLEU(tokenize="zh", effective_order=True)
+    chrf = metrics.CHRF()
     for a, b in pairs(300):
         assert same(score("bleu4", a, b, "sacrebleu-zh"), bleu.sentence_score(a, [b]).score / 100)
         assert same(score("chrf", a, b, "sacrebleu-zh"), chrf.sentence_score(a, [b]).score / 100)
@@ -83,7 +99,9 @@ def test_bleu_and_chrf_of_sacrebleu():
 
 def test_rouge_by_counts_is_rouge_scores():
     scorer = pytest.importorskip("rouge_score.rouge_scorer")
-    tokens = type("Tokens", (), {"tokenize": lambda self, text: list(recipes.RECIPES["strict"].words(text))})()
+    tokens = type(
+        "Tokens", (), {"tokenize": lambda self, text: list(recipes.RECIPES["strict"].words(text))}
+    )()
     theirs = scorer.RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=tokens)
     for a, b in pairs(200):
         expected = theirs.score(b, a)
@@ -92,7 +110,9 @@ def test_rouge_by_counts_is_rouge_scores():
 
 
 @pytest.mark.parametrize("recipe", recipes.RECIPES)
-@pytest.mark.parametrize("metric", ["rouge_1", "rouge_2", "rouge_l", "bleu4", "f1", "chrf", "accuracy"])
+@pytest.mark.parametrize(
+    "metric", ["rouge_1", "rouge_2", "rouge_l", "bleu4", "f1", "chrf", "accuracy"]
+)
 def test_the_same_text_is_right_and_an_empty_one_wrong_by_every_recipe(metric, recipe):
     assert score(metric, REFERENCE, REFERENCE, recipe) == pytest.approx(1)
     assert score(metric, "", REFERENCE, recipe) == 0

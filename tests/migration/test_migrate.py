@@ -12,13 +12,18 @@ from qfnb.resources.inference.v1_words import V1_ONLY, to_v2_options
 
 @pytest.fixture
 def migrated(tmp_path):
-    """Return a function that migrates a text; what it returns is the text after, and the messages by kind."""
+    """Return a function that migrates a text; what it returns is the text after, and the messages
+    by kind.
+    """
 
     def run(text):
         path = tmp_path / "module.py"
         path.write_bytes(text.encode())
         migration = migrate(path)
-        messages = {kind: [f.message for f in migration.findings if f.kind == kind] for kind in ("note", "manual")}
+        messages = {
+            kind: [f.message for f in migration.findings if f.kind == kind]
+            for kind in ("note", "manual")
+        }
         return migration.content.decode(), messages
 
     return run
@@ -26,13 +31,21 @@ def migrated(tmp_path):
 
 @pytest.fixture
 def notebook(tmp_path):
-    """Return a function that migrates code cells; what it returns are the cells after, and the migration."""
+    """Return a function that migrates code cells; what it returns are the cells after, and the
+    migration.
+    """
 
     def run(*sources, **fields):
-        cells = [{"cell_type": "code", "metadata": {}, "outputs": [], "source": text} for text in sources]
+        cells = [
+            {"cell_type": "code", "metadata": {}, "outputs": [], "source": text} for text in sources
+        ]
         cells = [{"cell_type": "markdown", "metadata": {}, "source": "# qianfan"}, *cells]
         path = tmp_path / "notebook.ipynb"
-        path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5} | fields))
+        path.write_text(
+            json.dumps(
+                {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5} | fields
+            )
+        )
         migration = migrate(path)
         return [cell["source"] for cell in json.loads(migration.content)["cells"][1:]], migration
 
@@ -45,14 +58,20 @@ def notebook(tmp_path):
         ("import qianfan\nqianfan.ChatCompletion()", "import qfnb\nqfnb.ChatCompletion()"),
         ("import qianfan as q\nq.ChatCompletion()", "import qfnb as q\nq.ChatCompletion()"),
         ("import os, qianfan.dataset  # 数据", "import os, qfnb.dataset  # 数据"),
-        ("from qianfan import (\n    Completion,  # 续写\n)", "from qfnb import (\n    Completion,  # 续写\n)"),
+        (("from qianfan import (\n    Completion,  # "
+         "续写\n)"), "from qfnb import (\n    Completion,  # 续写\n)"),
         ("from  qianfan.dataset  import *", "from  qfnb.dataset  import *"),
-        ("字 = 1; import qianfan; x = '千'; qianfan.get_config", "字 = 1; import qfnb; x = '千'; qfnb.get_config"),
+        (("字 = 1; import qianfan; x = '千'; "
+         "qianfan.get_config"), "字 = 1; import qfnb; x = '千'; qfnb.get_config"),
         ("import qianfan\nprint(f'字{qianfan.__version__}')", "import qfnb\nprint(f'字{qfnb.__version__}')"),
         ("import qianfan\r\nx = qianfan.Dataset\r\n", "import qfnb\r\nx = qfnb.Dataset\r\n"),
-        ("import qianfan\nqianfan = qianfan.Dataset", "import qfnb as qianfan\nqianfan = qianfan.Dataset"),
-        ("import qianfan\ndef f(qfnb): return qianfan", "import qfnb as qianfan\ndef f(qfnb): return qianfan"),
-        ("import qianfan, importlib\nimportlib.import_module('qianfan.model')", "import qfnb, importlib\nimportlib.import_module('qfnb.model')"),
+        (("import qianfan\nqianfan = "
+         "qianfan.Dataset"), "import qfnb as qianfan\nqianfan = qianfan.Dataset"),
+        (("import qianfan\ndef f(qfnb): return "
+         "qianfan"), "import qfnb as qianfan\ndef f(qfnb): return qianfan"),
+        (("import qianfan, "
+         "importlib\nimportlib.import_module('qianfan.model')"), ("import qfnb, "
+                                                                "importlib\nimportlib.import_module('qfnb.model')")),
     ],
 )  # fmt: skip
 def test_imports_and_names_are_rewritten_and_nothing_else(migrated, before, after):
@@ -65,9 +84,17 @@ def test_code_that_does_not_use_the_sdk_stays(migrated):
 
 
 def test_a_name_that_qfnb_does_not_have_stays_with_the_sdk(migrated):
-    after, messages = migrated("from qianfan import Dataset, Nothing as N\nimport qianfan.nothing\n")
-    assert after == "from qfnb import Dataset; from qianfan import Nothing as N\nimport qianfan.nothing\n"
-    assert ["qianfan.Nothing" in messages["manual"][0], "qianfan.nothing" in messages["manual"][1]] == [True, True]
+    after, messages = migrated(
+        "from qianfan import Dataset, Nothing as N\nimport qianfan.nothing\n"
+    )
+    assert (
+        after
+        == "from qfnb import Dataset; from qianfan import Nothing as N\nimport qianfan.nothing\n"
+    )
+    assert [
+        "qianfan.Nothing" in messages["manual"][0],
+        "qianfan.nothing" in messages["manual"][1],
+    ] == [True, True]
 
 
 def test_where_one_attribute_is_missing_both_packages_are_imported(migrated):
@@ -81,15 +108,20 @@ def test_where_one_attribute_is_missing_both_packages_are_imported(migrated):
     ("before", "after"),
     [
         ("ChatCompletion(model='ERNIE-Bot')", "ChatCompletion(model='ernie-4.5-turbo-128k')"),
-        ('c = ChatCompletion()\nc.do("x", model="deepseek-r1")', 'c = ChatCompletion()\nc.do("x", model="deepseek-v4-pro")'),
+        (('c = ChatCompletion()\nc.do("x", '
+         'model="deepseek-r1")'), 'c = ChatCompletion()\nc.do("x", model="deepseek-v4-pro")'),
         ("ChatCompletion(version='1')", "ChatCompletion(version='2')"),
-        ("def f(chat):\n    chat.do('x', model='qwq-32b')", "def f(chat):\n    chat.do('x', model='qwen3.5-27b')"),
+        (("def f(chat):\n    chat.do('x', "
+         "model='qwq-32b')"), "def f(chat):\n    chat.do('x', model='qwen3.5-27b')"),
         ("ChatCompletion(model='ernie-5.0')", "ChatCompletion(model='ernie-5.0')"),
         ("ChatCompletion(model='of-my-own')", "ChatCompletion(model='of-my-own')"),
     ],
 )  # fmt: skip
 def test_models_and_versions_that_have_ended_are_replaced(migrated, before, after):
-    assert migrated(f"from qianfan import ChatCompletion\n{before}")[0] == f"from qfnb import ChatCompletion\n{after}"
+    assert (
+        migrated(f"from qianfan import ChatCompletion\n{before}")[0]
+        == f"from qfnb import ChatCompletion\n{after}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,7 +135,9 @@ def test_models_and_versions_that_have_ended_are_replaced(migrated, before, afte
     ],
 )
 def test_arguments_whose_position_is_another_are_named(migrated, before, after):
-    head = "from qianfan import ChatCompletion, Reranker, model\nfrom qianfan.resources import Model\n"
+    head = (
+        "from qianfan import ChatCompletion, Reranker, model\nfrom qianfan.resources import Model\n"
+    )
     assert migrated(head + before)[0] == head.replace("qianfan", "qfnb") + after
 
 
@@ -136,16 +170,22 @@ def test_what_the_user_has_to_do_is_said(migrated, code, expected):
 
 
 @pytest.mark.parametrize(
-    "code", ["qianfan.get_config().ACCESS_KEY = 'your_access_key_1'", "os.environ['QIANFAN_ACCESS_KEY']"]
+    "code",
+    ["qianfan.get_config().ACCESS_KEY = 'your_access_key_1'", "os.environ['QIANFAN_ACCESS_KEY']"],
 )
 def test_placeholders_and_keys_of_today_need_nothing(migrated, code):
     assert migrated(f"import qianfan\n{code}")[1] == {"note": [], "manual": []}
 
 
 def test_an_option_without_meaning_on_v2_is_a_note(migrated):
-    call = "qianfan.ChatCompletion().do(x, system_memory_id='s', user_id='u', functions=[], temperature=1)"
+    call = (
+        "qianfan.ChatCompletion().do(x, system_memory_id='s', user_id='u', functions=[], "
+        "temperature=1)"
+    )
     _, messages = migrated(f"import qianfan\n{call}")
-    assert messages["note"] == ["system_memory_id= is an option of v1 that v2 does not have: it is not sent"]
+    assert messages["note"] == [
+        "system_memory_id= is an option of v1 that v2 does not have: it is not sent"
+    ]
 
 
 def test_the_options_that_are_not_noted_are_those_that_v2_is_told_in_its_words(recwarn):
@@ -155,12 +195,20 @@ def test_the_options_that_are_not_noted_are_those_that_v2_is_told_in_its_words(r
 
 
 def test_a_setting_that_qfnb_does_not_have_is_named(migrated):
-    _, messages = migrated("import os, qianfan\nos.environ['QIANFAN_WRONG'] = '1'\nqianfan.get_config().WRONG = 1")
-    assert messages["note"] == ["QIANFAN_WRONG: qfnb has no such setting", "WRONG: qfnb has no such setting"]
+    _, messages = migrated(
+        "import os, qianfan\nos.environ['QIANFAN_WRONG'] = '1'\nqianfan.get_config().WRONG = 1"
+    )
+    assert messages["note"] == [
+        "QIANFAN_WRONG: qfnb has no such setting",
+        "WRONG: qfnb has no such setting",
+    ]
 
 
 def test_magics_stay_and_the_python_around_them_is_rewritten(notebook):
-    first = "%matplotlib inline\n!ls \\\n  -l\nimport qianfan\nfiles = !ls\nif 1:\n    %time x = qianfan.Dataset\nqianfan?\ns = '''\n%no magic\n'''"
+    first = (
+        "%matplotlib inline\n!ls \\\n  -l\nimport qianfan\nfiles = !ls\nif 1:\n    %time x = "
+        "qianfan.Dataset\nqianfan?\ns = '''\n%no magic\n'''"
+    )
     cells, _ = notebook(first, "%%time\nqianfan.Dataset.load", "%%bash\necho qianfan.Dataset")
     assert cells[0] == first.replace("qianfan", "qfnb").replace("qfnb?", "qianfan?")
     assert cells[1:] == ["%%time\nqfnb.Dataset.load", "%%bash\necho qianfan.Dataset"]
@@ -185,13 +233,24 @@ def test_lines_of_the_shell_are_explained(notebook, line, expected):
 def test_a_cell_that_is_no_python_stays_and_is_named(notebook):
     cells, migration = notebook("import qianfan", "qianfan.(")
     assert cells == ["import qfnb", "qianfan.("]
-    assert (migration.findings[1].cell, "no valid Python" in migration.findings[1].message) == (2, True)
+    assert (migration.findings[1].cell, "no valid Python" in migration.findings[1].message) == (
+        2,
+        True,
+    )
 
 
 def test_a_notebook_keeps_the_form_of_its_file(tmp_path):
     path = tmp_path / "a.ipynb"
-    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "source": ["import qianfan\n", "'字'"]}
-    text = json.dumps({"nbformat": 4, "cells": [cell], "metadata": {}}, ensure_ascii=False, indent=2) + "\n"
+    cell = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "source": ["import qianfan\n", "'字'"],
+    }
+    text = (
+        json.dumps({"nbformat": 4, "cells": [cell], "metadata": {}}, ensure_ascii=False, indent=2)
+        + "\n"
+    )
     path.write_text(text, encoding="utf-8")
     assert migrate(path).content.decode() == text.replace("qianfan", "qfnb")
 
@@ -206,8 +265,16 @@ def test_a_notebook_keeps_the_form_of_its_file(tmp_path):
         ("a.ipynb", b"{", "is no notebook"),
         ("a.ipynb", b"[]", "it has no nbformat"),
         ("a.ipynb", b'{"nbformat": 3, "worksheets": []}', "format 3"),
-        ("a.ipynb", b'{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"language": "R"}}}', "not of Python"),
-        ("a.ipynb", b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": "x = ("}]}', "code cell 1, line 1"),
+        (
+            "a.ipynb",
+            b'{"nbformat": 4, "cells": [], "metadata": {"kernelspec": {"language": "R"}}}',
+            "not of Python",
+        ),
+        (
+            "a.ipynb",
+            b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": "x = ("}]}',
+            "code cell 1, line 1",
+        ),
     ],
 )
 def test_what_is_no_module_or_notebook_is_refused(tmp_path, name, content, expected):

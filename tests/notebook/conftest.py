@@ -32,7 +32,10 @@ def busy_cell(kernel: Kernel, tmp_path: Path) -> Callable[..., Any]:
     @contextlib.contextmanager
     def run() -> Iterator[None]:
         end = tmp_path / "end"
-        code = f"import pathlib, time\nprint('busy')\nwhile not pathlib.Path({str(end)!r}).exists(): time.sleep(0.01)"
+        code = (
+            "import pathlib, time\nprint('busy')\nwhile not "
+            f"pathlib.Path({str(end)!r}).exists(): time.sleep(0.01)"
+        )
         cell = kernel.start(code, live=True)
         kernel.until(lambda: "busy" in cell.text)
         yield

@@ -14,7 +14,8 @@ from qfnb.transport import event_loop
 @pytest.fixture
 def interrupts(monkeypatch):
     """SIGINT interrupts, as in a kernel; a job in the background ignores it by default."""
-    monkeypatch.setattr("qfnb.notebook.await_cell.INTERRUPT_GRACE_S", 180)  # a later one would interrupt pytest
+    # a later one would interrupt pytest
+    monkeypatch.setattr("qfnb.notebook.await_cell.INTERRUPT_GRACE_S", 180)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield lambda: os.kill(os.getpid(), signal.SIGINT)
     signal.signal(signal.SIGINT, before)
@@ -22,8 +23,11 @@ def interrupts(monkeypatch):
 
 @pytest.mark.fault("F64")
 @pytest.mark.parametrize("n_more", [0, 1, 3])
-def test_interrupts_while_interrupted_work_cleans_up_do_not_keep_its_output_open(interrupts, n_more):
-    cleaned, ended = threading.Event(), []
+def test_interrupts_while_interrupted_work_cleans_up_do_not_keep_its_output_open(
+    interrupts, n_more
+):
+    cleaned = threading.Event()
+    ended = []
 
     async def work():
         interrupts()

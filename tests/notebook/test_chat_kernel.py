@@ -54,7 +54,9 @@ VERBATIM = "花括号 {x} {{y}} $HOME ${z} \"引号\" 'single' \\n `code` %d {"
 def test_the_prompt_goes_through_as_it_is_written(kernel):
     kernel.run("x = y = z = 'expanded'")
     kernel.run(f"%%qfchat --session verbatim --reset\n{VERBATIM}")
-    sent = kernel.value("get_ipython().magics_manager.registry['ChatMagics'].conversations['verbatim'][0]['content']")
+    sent = kernel.value(
+        "get_ipython().magics_manager.registry['ChatMagics'].conversations['verbatim'][0]['content']"
+    )
     assert sent == repr(VERBATIM)
 
 
@@ -110,7 +112,8 @@ def test_bad_input_is_a_short_error(kernel, code, words):
 
 def test_a_wrong_key_is_a_short_error_without_the_key(kernel, sandbox):
     kernel.run(
-        f"from qfnb import config; c = config.get_config(); c.api_key = 'bce-v3/ALTAK-canary/0123456789abc';"
+        "from qfnb import config; c = config.get_config(); c.api_key = "
+        "'bce-v3/ALTAK-canary/0123456789abc';"
         f"c.base_url = {sandbox.url!r}; c.console_api_base_url = {sandbox.url!r}"
     )
     cell = kernel.run("%%qfchat\n你好")
@@ -156,13 +159,19 @@ def test_interrupting_a_stalled_stream_keeps_what_came(kernel, fault, control):
 
 
 @pytest.mark.fault("F71")
-def test_ten_thousand_tokens_are_drawn_ten_times_a_second_at_most_and_stored_once(kernel, scripted, monkeypatch):
-    pieces = [{"id": "x", "choices": [{"index": 0, "delta": {"content": f"word{n} "}}]} for n in range(10_000)]
+def test_ten_thousand_tokens_are_drawn_ten_times_a_second_at_most_and_stored_once(
+    kernel, scripted, monkeypatch
+):
+    pieces = [
+        {"id": "x", "choices": [{"index": 0, "delta": {"content": f"word{n} "}}]}
+        for n in range(10_000)
+    ]
     events = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces) + "data: [DONE]\n\n"
     url = scripted([stream_head(), events.encode()]).url
     kernel.run(f"c = config.get_config(); c.base_url = c.console_api_base_url = {url!r}")
     kernel.run("c.api_key = 'bce-v3/ALTAK-test/canary0123456789'")
-    messages, started_at = record_messages(kernel, monkeypatch), time.monotonic()
+    messages = record_messages(kernel, monkeypatch)
+    started_at = time.monotonic()
     cell = kernel.run("%%qfchat\n你是谁", live=True)
     kernel.until(lambda: not is_live(cell.outputs[0]))
     redraws = [kind for _, kind, _ in messages if kind in {"comm_msg", "update_display_data"}]

@@ -1,4 +1,6 @@
-"""`%%qfchat` beyond one answer: comparing, formats, conversations, completion, pictures, waiting without blocking."""
+"""`%%qfchat` beyond one answer: comparing, formats, conversations, completion, pictures, waiting
+without blocking.
+"""
 
 import json
 
@@ -80,7 +82,8 @@ def answering(kernel):
             "_sent = []\n"
             "async def _stream(self, call):\n"
             "    _sent.append(str(call))\n"
-            "    yield ChatResponse({'result': _texts.pop(0), 'usage': {'total_tokens': 5}, 'is_end': True}, dict)\n"
+            "    yield ChatResponse({'result': _texts.pop(0), 'usage': {'total_tokens': 5}, "
+            "'is_end': True}, dict)\n"
             "ChatCompletion.stream = _stream"
         )
 
@@ -90,7 +93,11 @@ def answering(kernel):
 
 @pytest.mark.parametrize(
     "text",
-    [FACTS, f"好的：\n```json\n{FACTS}\n```", "| 书 | 作者 |\n|---|---|\n| 红楼梦 | 曹雪芹 |\n| 西游记 | 吴承恩 |"],
+    [
+        FACTS,
+        f"好的：\n```json\n{FACTS}\n```",
+        "| 书 | 作者 |\n|---|---|\n| 红楼梦 | 曹雪芹 |\n| 西游记 | 吴承恩 |",
+    ],
 )
 def test_an_answer_becomes_a_frame(kernel, answering, text):
     answering(text)
@@ -100,7 +107,9 @@ def test_an_answer_becomes_a_frame(kernel, answering, text):
     assert "<table" in cell.html
 
 
-@pytest.mark.parametrize(("question", "asked"), [("Four classic novels", "JSON array only"), ("四大名著", "JSON 数组")])
+@pytest.mark.parametrize(
+    ("question", "asked"), [("Four classic novels", "JSON array only"), ("四大名著", "JSON 数组")]
+)
 def test_a_table_is_asked_for_in_the_language_of_the_question(kernel, answering, question, asked):
     answering(FACTS)
     kernel.run(f"%%qfchat -f df -o reply\n{question}")
@@ -284,11 +293,20 @@ def test_pictures_that_cannot_be_saved_are_shown_all_the_same(kernel):
 
 
 FAILING = [
-    "%xmode Verbose\nimport logging, sys\nlogging.basicConfig(level=logging.DEBUG, stream=sys.stdout, force=True)",
+    (
+        "%xmode Verbose\nimport logging, sys\nlogging.basicConfig(level=logging.DEBUG, "
+        "stream=sys.stdout, force=True)"
+    ),
     "%qfauth",
     "%%qfchat\n你好",
-    "from qfnb import ChatCompletion, config\nconfig.get_config(), vars(config.get_config()), config.settings()",
-    "try:\n    ChatCompletion(retry_count=1).do('x')\nexcept Exception as error:\n    raise RuntimeError('mine') from error",
+    (
+        "from qfnb import ChatCompletion, config\nconfig.get_config(), vars(config.get_config()), "
+        "config.settings()"
+    ),
+    (
+        "try:\n    ChatCompletion(retry_count=1).do('x')\nexcept Exception as error:\n    raise "
+        "RuntimeError('mine') from error"
+    ),
     "reply = ChatCompletion().do('x', retry_count=1)\nreply",
     "import pickle\npickle.dumps(config.credentials())",
 ]
@@ -296,14 +314,21 @@ FAILING = [
 
 @pytest.mark.fault("F50", "F51")
 def test_a_saved_notebook_has_no_key(kernel):
-    names = {f"QIANFAN_{name.upper()}": SECRETS[name] for name in ("api_key", "access_key", "secret_key")}
-    names |= {f"QIANFAN_{name}": "http://127.0.0.1:9" for name in ("BASE_URL", "CONSOLE_API_BASE_URL")}
+    names = {
+        f"QIANFAN_{name.upper()}": SECRETS[name] for name in ("api_key", "access_key", "secret_key")
+    }
+    names |= {
+        f"QIANFAN_{name}": "http://127.0.0.1:9" for name in ("BASE_URL", "CONSOLE_API_BASE_URL")
+    }
     kernel.run(f"import os\nos.environ.update({names | {'QIANFAN_LLM_API_RETRY_COUNT': '1'}})")
     cells = [kernel.run(code) for code in FAILING]
     kernel.run(
-        f"for name in {[*names]}: os.environ.pop(name)\nos.environ.pop('QIANFAN_LLM_API_RETRY_COUNT')\n%xmode Context"
+        f"for name in {[*names]}: "
+        "os.environ.pop(name)\nos.environ.pop('QIANFAN_LLM_API_RETRY_COUNT')\n%xmode Context"
     )
     kernel.run("logging.basicConfig(level=logging.WARNING, force=True)")
     assert [cell.status for cell in cells] == ["ok", "ok", "error", "ok", "error", "error", "error"]
     assert "API key" in cells[1].text
-    assert search(json.dumps([cell.outputs for cell in cells], ensure_ascii=False, default=str)) == []
+    assert (
+        search(json.dumps([cell.outputs for cell in cells], ensure_ascii=False, default=str)) == []
+    )

@@ -1,4 +1,6 @@
-"""`%%qfchat --think`, `--tools` and `-f pydantic:`, in a real kernel, asked of a scripted server."""
+"""`%%qfchat --think`, `--tools` and `-f pydantic:`, in a real kernel, asked of a scripted
+server.
+"""
 
 import json
 
@@ -33,7 +35,8 @@ def answering(kernel, scripted):
     def start(*answers):
         server = scripted(*answers)
         kernel.run(
-            f"import qfnb\nfrom qfnb import config\n_settings, _url = config.get_config(), {server.url!r}\n"
+            "import qfnb\nfrom qfnb import config\n_settings, _url = config.get_config(), "
+            f"{server.url!r}\n"
             "_settings.base_url = _settings.console_api_base_url = _url\n"
             "_settings.api_key = 'bce-v3/ALTAK-test/canary0123456789'"
         )
@@ -45,12 +48,16 @@ def answering(kernel, scripted):
 
 def call(city):
     part = {"index": 0, **tool_call("weather", json.dumps({"city": city}))}
-    return streamed({"content": "我查一下。"}, {"tool_calls": [part]}, finish="tool_calls", usage=USAGE)
+    return streamed(
+        {"content": "我查一下。"}, {"tool_calls": [part]}, finish="tool_calls", usage=USAGE
+    )
 
 
 @pytest.mark.fault("F29")
 def test_reasoning_is_folded_in_html_and_quoted_in_text(kernel, answering):
-    server = answering(streamed({"reasoning_content": "想 <b>一</b>"}, {"content": "晴"}, usage=USAGE))
+    server = answering(
+        streamed({"reasoning_content": "想 <b>一</b>"}, {"content": "晴"}, usage=USAGE)
+    )
     cell = kernel.run("%%qfchat -m glm-5.1 --think -o reply\n天气")
     assert sent_bodies(server)[0]["thinking"] == {"type": "enabled"}
     assert '<details class="qf-think"><summary' in cell.html
@@ -79,8 +86,18 @@ def test_the_switch_has_levels(kernel, answering, level, fields):
 def test_a_wrong_level_is_refused(kernel, answering):
     server = answering(whole("晴"))
     assert kernel.run("%%qfchat --think hihg\n天气").status == "error"
-    assert "InvalidArgumentError: --think hihg: must be on" in kernel.run("%%qfchat --think=hihg\n天气").text
+    assert (
+        "InvalidArgumentError: --think hihg: must be on"
+        in kernel.run("%%qfchat --think=hihg\n天气").text
+    )
     assert server.requests == []
+
+
+def test_a_remark_about_thinking_names_the_option(kernel, answering):
+    answering(streamed({"content": "晴"}))
+    cell = kernel.run("%%qfchat -m ernie-4.5-turbo-32k --think\n天气")
+    assert "does not think: --think is not sent" in cell.text
+    assert "think=" not in cell.html.replace("--think", "")
 
 
 def test_an_answer_that_thinking_used_up_says_what_to_do(kernel, answering):
@@ -111,8 +128,15 @@ def test_functions_of_the_notebook_are_called_and_shown(kernel, answering, tmp_p
     assert "杭州: 21 &lt;b&gt;C&lt;/b&gt;" in cell.html
     assert "<b>C" not in cell.html
     assert "160 tokens" in cell.text
-    assert kernel.value("(reply.text, reply.steps[0].result, len(reply.earlier))") == "('晴', '杭州: 21 <b>C</b>', 1)"
-    assert [turn["role"] for turn in sent_bodies(server)[1]["messages"]] == ["user", "assistant", "tool"]
+    assert (
+        kernel.value("(reply.text, reply.steps[0].result, len(reply.earlier))")
+        == "('晴', '杭州: 21 <b>C</b>', 1)"
+    )
+    assert [turn["role"] for turn in sent_bodies(server)[1]["messages"]] == [
+        "user",
+        "assistant",
+        "tool",
+    ]
     kernel.run("%%qfchat --session t\n谢谢")
     roles = [turn["role"] for turn in sent_bodies(server)[2]["messages"]]
     assert roles == ["user", "assistant", "tool", "assistant", "user"]
@@ -135,7 +159,9 @@ def test_a_marked_function_is_refused_where_nobody_can_be_asked(kernel, answerin
     assert "the user did not allow this call" in kernel.run("%%qfchat --tools weather\n天气").text
 
 
-@pytest.mark.parametrize("code", ["%%qfchat --tools weather\n天气", "qfnb.ChatCompletion().run('天气', [weather])"])
+@pytest.mark.parametrize(
+    "code", ["%%qfchat --tools weather\n天气", "qfnb.ChatCompletion().run('天气', [weather])"]
+)
 def test_an_interrupt_ends_a_function_that_never_returns(kernel, answering, tmp_path, code):
     one_call = [tool_call("weather", '{"city": "杭州"}')]
     is_cell = code.startswith("%%")
@@ -177,7 +203,9 @@ BOOKS = '{"title": "红楼梦", "year": 1791}'
 
 
 def test_an_object_is_the_cells_value(kernel, answering):
-    server = answering(streamed({"content": '{"title": "红楼梦", "year": "x"}'}), streamed({"content": BOOKS}))
+    server = answering(
+        streamed({"content": '{"title": "红楼梦", "year": "x"}'}), streamed({"content": BOOKS})
+    )
     kernel.run("import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int")
     cell = kernel.run("%%qfchat -f pydantic:Book -o reply\n红楼梦")
     assert cell.status == "ok"
@@ -190,7 +218,10 @@ def test_an_object_is_the_cells_value(kernel, answering):
 
 def test_a_list_of_objects_is_a_table(kernel, answering):
     answering(streamed({"content": f"[{BOOKS}]"}))
-    kernel.run("import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int\nBooks = list[Book]")
+    kernel.run(
+        "import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int\nBooks = "
+        "list[Book]"
+    )
     cell = kernel.run("%%qfchat -f pydantic:Books -o reply\n名著")
     assert "<table" in cell.html
     assert kernel.value("reply.parsed[0].year") == "1791"
@@ -224,13 +255,18 @@ def test_a_reply_without_pictures_is_one_error_and_leaves_no_button(kernel, answ
     kernel.until(lambda: not cell.html.strip())
     assert "UnexpectedContent" in cell.error[0]
     assert "(request as-9)" in cell.error[0]
-    assert (cell.html.strip(), [output["output_type"] for output in cell.outputs].count("error")) == ("", 1)
+    assert (
+        cell.html.strip(),
+        [output["output_type"] for output in cell.outputs].count("error"),
+    ) == ("", 1)
 
 
 def test_a_batch_thinks_and_its_answers_fit_a_class(kernel, answering):
     server = answering(whole('{"city": "杭州"}'))
     kernel.run("import pydantic\nclass Place(pydantic.BaseModel):\n    city: str\nrows = ['天气']")
-    kernel.run("%qfbatch rows -m glm-5.1 --think -f pydantic:Place --name think-and-format -o batch")
+    kernel.run(
+        "%qfbatch rows -m glm-5.1 --think -f pydantic:Place --name think-and-format -o batch"
+    )
     kernel.run("%qfbatch wait")
     assert kernel.value("batch.results()[0].parsed") == "Place(city='杭州')"
     assert sent_bodies(server)[0]["thinking"] == {"type": "enabled"}

@@ -1,4 +1,6 @@
-"""Conversations of `%%qfchat --session` last beyond the kernel; each `Conversations` here stands for one kernel."""
+"""Conversations of `%%qfchat --session` last beyond the kernel; each `Conversations` here stands
+for one kernel.
+"""
 
 import logging
 import sqlite3
@@ -24,7 +26,9 @@ def state(tmp_path, monkeypatch, reply):
 
 
 def ask(conversations, name, text, reply):
-    conversations.store(name, [*conversations.turns(name), {"role": "user", "content": text}], reply)
+    conversations.store(
+        name, [*conversations.turns(name), {"role": "user", "content": text}], reply
+    )
 
 
 def questions(conversations, name):
@@ -41,7 +45,8 @@ def test_another_kernel_opens_a_conversation_and_goes_on(state, reply):
 
 
 def test_a_kernel_that_runs_the_notebook_again_begins_anew_and_loses_nothing(state, reply):
-    first, second = Conversations(), Conversations()
+    first = Conversations()
+    second = Conversations()
     ask(first, "tour", "一", reply)
     ask(second, "tour", "二", reply)
     assert questions(second, "tour") == ["二"]
@@ -67,7 +72,10 @@ def test_two_kernels_in_one_conversation_lose_no_turn(state, reply):
     turns = kernels[0]["shared"]
     assert len(turns) == 34
     assert [turn["role"] for turn in turns] == ["user", "assistant"] * 17
-    assert set(questions(kernels[1], "shared")) == {"0", *(f"{k}-{n}" for k in range(2) for n in range(8))}
+    assert set(questions(kernels[1], "shared")) == {
+        "0",
+        *(f"{k}-{n}" for k in range(2) for n in range(8)),
+    }
 
 
 def test_a_conversation_that_is_deleted_elsewhere_is_written_anew(state, reply):
@@ -95,7 +103,9 @@ def test_one_of_several_is_deleted_by_its_number(state, reply):
     for text in "一二":
         ask(Conversations(), "tour", text, reply)
     conversations = Conversations()
-    with pytest.raises(errors.InvalidArgumentError, match=r"several conversations are named 'tour'.*2, 1"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match=r"several conversations are named 'tour'.*2, 1"
+    ):
         conversations.run_command(["delete", "tour"])
     assert conversations.run_command(["delete", "1"]) == "tour (1) is deleted"
     assert list(conversations.run_command(["list"])["id"]) == [2]

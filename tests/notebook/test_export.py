@@ -25,9 +25,13 @@ PLAYWRIGHT_BROWSERS = Path(playwright.__file__).parent / "driver" / "package" / 
 
 @pytest.fixture(scope="module")
 def notebook():
-    report = build_report({"base": [0.1, 0.4, 0.3] * 10, "tuned": [0.9, 0.6, 0.7] * 10}, metrics=("m", "other"))
+    report = build_report(
+        {"base": [0.1, 0.4, 0.3] * 10, "tuned": [0.9, 0.6, 0.7] * 10}, metrics=("m", "other")
+    )
     pages = (panel.bundle(DEPLOYED)["text/html"], report_view.bundle(report)["text/html"])
-    outputs = [nbformat.v4.new_output("display_data", data={"text/html": str(page)}) for page in pages]
+    outputs = [
+        nbformat.v4.new_output("display_data", data={"text/html": str(page)}) for page in pages
+    ]
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("shown", outputs=outputs)])
 
 
@@ -53,9 +57,21 @@ def test_a_pdf_shows_every_chart_those_in_folds_too(tmp_path, notebook):
     if not CHROMIUM:
         pytest.skip("Chromium is not installed")
     nbformat.write(notebook, tmp_path / "saved.ipynb")
-    command = [sys.executable, "-m", "nbconvert", "--to", "webpdf", "--disable-chromium-sandbox", "saved.ipynb"]
-    environment = os.environ | {"PLAYWRIGHT_BROWSERS_PATH": str(playwright_browsers(tmp_path / "browsers"))}
-    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "nbconvert",
+        "--to",
+        "webpdf",
+        "--disable-chromium-sandbox",
+        "saved.ipynb",
+    ]
+    environment = os.environ | {
+        "PLAYWRIGHT_BROWSERS_PATH": str(playwright_browsers(tmp_path / "browsers"))
+    }
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr
     text = " ".join(page.extract_text() for page in PdfReader(tmp_path / "saved.pdf").pages)
     words = chart_words(notebook)
@@ -64,12 +80,20 @@ def test_a_pdf_shows_every_chart_those_in_folds_too(tmp_path, notebook):
 
 
 def playwright_browsers(folder: Path) -> Path:
-    """Return a folder in which Playwright takes the installed browser for the one that it would have downloaded."""
+    """Return a folder in which Playwright takes the installed browser for the one that it would
+    have downloaded.
+    """
     browsers = json.loads(PLAYWRIGHT_BROWSERS.read_text(encoding="utf-8"))["browsers"]
-    revision = next(browser["revision"] for browser in browsers if browser["name"] == "chromium-headless-shell")
-    program_folder = folder / f"chromium_headless_shell-{revision}" / "chrome-headless-shell-linux64"
+    revision = next(
+        browser["revision"] for browser in browsers if browser["name"] == "chromium-headless-shell"
+    )
+    program_folder = (
+        folder / f"chromium_headless_shell-{revision}" / "chrome-headless-shell-linux64"
+    )
     program_folder.mkdir(parents=True)
     program = program_folder / "chrome-headless-shell"
-    program.write_text(f'#!/bin/sh\nexec {shlex.quote(CHROMIUM)} --headless "$@"\n', encoding="utf-8")
+    program.write_text(
+        f'#!/bin/sh\nexec {shlex.quote(CHROMIUM)} --headless "$@"\n', encoding="utf-8"
+    )
     program.chmod(0o755)
     return folder

@@ -8,7 +8,8 @@ from IPython.core.oinspect import getdoc
 from qfnb import get_config, notebook
 
 MODULES = [
-    importlib.import_module(f"qfnb.notebook.{module.name}") for module in pkgutil.iter_modules(notebook.__path__)
+    importlib.import_module(f"qfnb.notebook.{module.name}")
+    for module in pkgutil.iter_modules(notebook.__path__)
 ]
 PARSERS = {module.PARSER.prog: module.PARSER for module in MODULES if hasattr(module, "PARSER")}
 
@@ -32,14 +33,20 @@ def test_every_option_of_a_magic_has_help(magic):
 @pytest.mark.parametrize("magic", PARSERS)
 def test_the_question_mark_shows_the_help_in_the_language_of_the_moment(chinese, magic):
     name = magic.strip("%")
-    classes = (value for module in MODULES for value in vars(module).values() if isinstance(value, type))
+    classes = (
+        value for module in MODULES for value in vars(module).values() if isinstance(value, type)
+    )
     function = next(getattr(class_, name) for class_ in classes if hasattr(class_, name))
     assert "示例：" in getdoc(function)
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("-w many", "-w/--workers：'many' 不是整数"), ("-m", "-m/--model 缺少值"), ("--bogus", "没有选项 '--bogus'")],
+    [
+        ("-w many", "-w/--workers：'many' 不是整数"),
+        ("-m", "-m/--model 缺少值"),
+        ("--bogus", "没有选项 '--bogus'"),
+    ],
 )
 def test_a_wrong_option_is_named_in_chinese(chinese, line, message):
     with pytest.raises(ValueError, match=message) as caught:

@@ -13,10 +13,10 @@ from qfnb.batching.journal_store import list_journals
 from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
-from qfnb.notebook import home
+from qfnb.notebook import home, next_steps
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
-from qfnb.views import home as view
+from qfnb.views import components, home as view
 
 STORED = Path(__file__).parents[1] / "stored" / "v0.1.0"
 KEY = "bce-v3/ALTAK-test/canary0123456789"
@@ -48,7 +48,9 @@ def activities():
 def test_a_batch_whose_kernel_died_is_shown_as_of_its_last_sign_and_how_it_goes_on(state):
     half = activities()["half"]
     assert (half.state, half.command) == ("Interrupted", "%qfbatch resume half")
-    assert half.seen_at == next(journal.updated for journal in list_journals() if journal.name == "half")
+    assert half.seen_at == next(
+        journal.updated for journal in list_journals() if journal.name == "half"
+    )
     assert set(activities()) == {"half"}  # what has ended is not in progress
 
 
@@ -61,7 +63,11 @@ def test_a_training_that_nobody_follows_is_dated(state):
 
     os.utime(path, (1, 1))
     shop = activities()["shop"]
-    assert (shop.state, shop.seen_at, shop.command) == ("Not followed", 1, f"%qftrain attach {run.id}")
+    assert (shop.state, shop.seen_at, shop.command) == (
+        "Not followed",
+        1,
+        f"%qftrain attach {run.id}",
+    )
 
 
 def test_an_evaluation_of_any_kernel_is_shown_until_it_ends(state):
@@ -127,7 +133,9 @@ def test_the_panel_is_not_ready_while_a_training_runs_and_says_the_disk_once(sta
     assert html.count(">Disk") == 1
 
 
-def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(state, shell, sandbox, tmp_path, monkeypatch):
+def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(
+    state, shell, sandbox, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     shell.user_ns["pairs"] = pairs = Dataset([{"prompt": "问", "response": "答"}] * 20)
     trainer = LLMFinetune("ERNIE-4.5-Turbo-128K", pairs, TrainConfig(epoch=1), DeployConfig()).run()
@@ -138,7 +146,9 @@ def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(state, sh
     assert "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report" in steps
     lines = [*(line for line in steps if line != "%qfauth set"), "%qfbatch wait", "%qfeval wait"]
     results = [shell.run_cell(line) for line in lines]
-    assert [result.error_before_exec or result.error_in_exec for result in results] == [None] * len(results)
+    assert [result.error_before_exec or result.error_in_exec for result in results] == [None] * len(
+        results
+    )
 
 
 def test_a_page_cannot_be_changed_by_a_name(state):
@@ -184,3 +194,13 @@ def test_the_magic_prints_the_panel_in_a_terminal(state, capsys):
 )
 def test_sizes_are_short(count, text):
     assert view.size(count) == text
+
+
+def test_the_quickstart_is_named_from_the_current_folder_and_its_path_breaks_behind_separators(
+    monkeypatch,
+):
+    monkeypatch.chdir(next_steps.NOTEBOOKS)
+    assert next_steps.quickstart() == "00_quickstart.ipynb"
+    monkeypatch.chdir(next_steps.NOTEBOOKS.parent / "docs")
+    assert next_steps.quickstart() == str(next_steps.NOTEBOOKS / "00_quickstart.ipynb")
+    assert components.path("a/b c.ipynb") == "a/<wbr>b c.ipynb"

@@ -1,4 +1,6 @@
-"""Interrupts, reloads and restarts of a real kernel: nothing hangs, nothing is left open, the next cell runs."""
+"""Interrupts, reloads and restarts of a real kernel: nothing hangs, nothing is left open, the next
+cell runs.
+"""
 
 from pathlib import Path
 
@@ -43,7 +45,9 @@ def count_streams(control):
 @pytest.mark.fault("F60", "F61", "F64")
 @pytest.mark.parametrize("n_interrupts", [1, 3])
 @pytest.mark.parametrize("code", STREAMS.values(), ids=STREAMS)
-def test_interrupts_end_a_call_that_stalls_and_the_next_cell_runs(kernel, stalled, control, code, n_interrupts):
+def test_interrupts_end_a_call_that_stalls_and_the_next_cell_runs(
+    kernel, stalled, control, code, n_interrupts
+):
     cell = stalled(code, live=True)
     for _ in range(n_interrupts):
         if not cell.status:  # between two cells an interrupt may end ipykernel's own loop
@@ -72,7 +76,9 @@ def test_the_extension_is_reloaded_and_unloaded_while_a_stream_is_open(kernel, s
         assert kernel.run(line).status == "ok"
         assert kernel.run(HOOKS).text == loaded
     assert kernel.run("%unload_ext qfnb").status == "ok"
-    assert kernel.run(HOOKS).text.split() == ["(0,", "0,", "1)", "False"], "objects still use the one I/O thread"
+    assert kernel.run(HOOKS).text.split() == ["(0,", "0,", "1)", "False"], (
+        "objects still use the one I/O thread"
+    )
     assert kernel.run("stream.close()").status == "ok"
     until(lambda: count_streams(control) == 0)
     assert kernel.run("%load_ext qfnb\nNone").status == "ok"
@@ -99,7 +105,10 @@ def test_a_restart_with_open_streams_panels_a_batch_and_a_training_ends_by_itsel
     hold(10)
     kernel.run(f"%qftrain start -d {TRAIN} --epoch 50 -o trainer --again", live=True)
     kernel.run(CLIENT + BATCH + "result", live=True)
-    kernel.run("import time\nwhile result.progress.ok < 10 or not trainer._run.facts.get('task_id'): time.sleep(0.01)")
+    kernel.run(
+        "import time\nwhile result.progress.ok < 10 or not trainer._run.facts.get('task_id'): "
+        "time.sleep(0.01)"
+    )
     run = kernel.value("trainer.id").strip("'")
     control.delete("/_sandbox/faults").raise_for_status()
     kernel.run("result.pause()")
@@ -108,5 +117,8 @@ def test_a_restart_with_open_streams_panels_a_batch_and_a_training_ends_by_itsel
     until(lambda: count_streams(control) == 0)
     assert kernel.run(f"%qftrain attach {run} -o trainer", live=True).status == "ok"
     kernel.run(CLIENT + BATCH + "result.wait()")
-    assert kernel.value("(result.progress.ok, result.progress.cached >= 10, trainer.id)") == f"(60, True, {run!r})"
+    assert (
+        kernel.value("(result.progress.ok, result.progress.cached >= 10, trainer.id)")
+        == f"(60, True, {run!r})"
+    )
     kernel.run("trainer.stop(); trainer.wait(180)")

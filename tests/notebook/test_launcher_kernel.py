@@ -1,4 +1,6 @@
-"""The form of `%qftrain` in a real kernel: it opens, launches, gives way to the panel, and leaves nothing."""
+"""The form of `%qftrain` in a real kernel: it opens, launches, gives way to the panel, and leaves
+nothing.
+"""
 
 from pathlib import Path
 
@@ -72,14 +74,20 @@ def test_where_outputs_cannot_move_the_form_is_static(kernel, data, line):
 
 
 def test_the_variables_of_the_notebook_are_offered(kernel, data):
-    kernel.run("other = ds.head(3); frame = ds.to_pandas(); trainer = 7; form = qfnb.launcher(); form.show()")
+    kernel.run(
+        "other = ds.head(3); frame = ds.to_pandas(); trainer = 7; form = qfnb.launcher(); "
+        "form.show()"
+    )
     assert kernel.value("{'ds', 'other', 'frame'} == form.state.variables") == "True"
     assert kernel.value("form.state.form.variable") == "'trainer_2'"
 
 
 def test_a_dataset_without_a_name_is_used_all_the_same(kernel, data):
     kernel.run("form = qfnb.launcher(ds.head(5)); form.show()")
-    assert kernel.value("(form.state.form.draft.dataset, form.state.has_issues)") == "('dataset', False)"
+    assert (
+        kernel.value("(form.state.form.draft.dataset, form.state.has_issues)")
+        == "('dataset', False)"
+    )
 
 
 def test_what_is_no_dataset_is_refused(kernel):

@@ -8,12 +8,14 @@ KEY = "bce-v3/ALTAK-canary/0123456789abcdef"
 
 PREPARE = """
 import pathlib, pandas as pd, qfnb
-df = pd.DataFrame({'question': ['what is it?'] * 6, 'answer': ['a bike'] * 6})
+df = pd.DataFrame({'topic': ['what is it?'] * 6, 'reply': ['a bike'] * 6})
 zh = pd.DataFrame({'问题': ['是什么？'], '回答': ['单车']})
-pairs = df.rename(columns={'question': 'prompt', 'answer': 'response'})
+pairs = df.rename(columns={'topic': 'prompt', 'reply': 'response'})
+pairs.to_json('pairs.jsonl', orient='records', lines=True)
+pairs.to_json('pairs.jsonl', orient='records', lines=True)
 df.to_csv('bike.csv', index=False)
 for name in ('one', 'two'):
-    qfnb.batch(df, '{question}', name=name).wait()
+    qfnb.batch(df, '{topic}', name=name).wait()
 """
 
 NEXT_CELLS = [
@@ -22,8 +24,11 @@ NEXT_CELLS = [
     ("%qftrain strat -d pairs --epoch 1", "%qftrain start -d pairs --epoch 1"),
     ("%qftrain nothing", "%qftrain help"),
     ("%qftrain start", "%qftrain"),
-    ("%qftrain start -d bike.csv --epoch 1", "%qftrain start -d bike.csv --epoch 1 --input question --reference answer"),
+    (("%qftrain start -d bike.csv --epoch "
+     "1"), "%qftrain start -d bike.csv --epoch 1 --input topic --reference reply"),
     ("%qftrain start -d df --epoch x", "%qftrain help"),
+    ("%qftrain start -d pair.jsonl --epoch 1", "%qftrain start -d pairs.jsonl --epoch 1"),
+    ("%qftrain start -d pairs --epochs 1", "%qftrain start -d pairs --epoch 1"),
     ("%qftrain compare df", "%qftrain help"),
     ("%qftrain attach", "%qftrain"),
     ("%qftrain stop", "%qftrain list"),
@@ -31,14 +36,15 @@ NEXT_CELLS = [
     (f"%qfauth {KEY}", "%qfauth set"),
     (f"%qfauth shw {KEY}", "%qfauth show"),
     (f"%qfauth doctor {KEY}", "%qfauth doctor"),
-    ("%qfbatch df --dry-run", "%qfbatch df --dry-run --prompt {question}"),
+    ("%qfbatch df --dry-run", "%qfbatch df --dry-run --prompt {topic}"),
+    ("%qfbatch df --dry-run --prompt {topc}", "%qfbatch df --dry-run --prompt {topic}"),
     ("%qfbatch lsit", "%qfbatch list"),
     ("%qfbatch delete", "%qfbatch delete two\n%qfbatch delete one"),
     ("%qfbatch df --wrong", "%qfbatch help"),
     ("%qfeval history", "%qfeval list"),
     ("%qfeval base tuned --data df", "%qfeval help"),
     ("%qfeval -m ernie-5.1 --data bike.csv --dry-run",
-     "%qfeval -m ernie-5.1 --data bike.csv --dry-run --input question --reference answer"),
+     "%qfeval -m ernie-5.1 --data bike.csv --dry-run --input topic --reference reply"),
     ("%qfeval show", "%qfeval help"),
     ("%qfchat histroy", "%qfchat history"),
     ("%qfchat --wrong x", "%qfchat help"),
@@ -63,7 +69,10 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def prepared(kernel, folder):
     """The kernel with rows in a variable and in a file, two finished batches, and no training."""
-    code = f"import os; os.environ['QFNB_STATE_DIR'] = {str(folder)!r}; os.chdir({str(folder)!r})\n{PREPARE}"
+    code = (
+        f"import os; os.environ['QFNB_STATE_DIR'] = {str(folder)!r}; "
+        f"os.chdir({str(folder)!r})\n{PREPARE}"
+    )
     if not (folder / "bike.csv").exists():
         assert not kernel.run(code).error
     return kernel
@@ -82,14 +91,28 @@ def test_an_error_ends_in_a_cell_that_runs(prepared, cell, next_cells, language)
         assert not prepared.run(line).error
     if next_cells.startswith("%qftrain start"):
         prepared.run("%qftrain wait")
-        prepared.run("import shutil; shutil.rmtree('runs')\nfrom qfnb.views import panel; panel.RECENT_PANELS.clear()")
+        prepared.run(
+            "import shutil; shutil.rmtree('runs')\nfrom qfnb.views import panel; "
+            "panel.RECENT_PANELS.clear()"
+        )
+
+
+@pytest.mark.parametrize(
+    ("cell", "corrected"),
+    [
+        ("%%qfchat --temperatur 1\nwho?", "%%qfchat --temperature 1\nwho?"),
+        ("%%qfbatch df --dry-run\nIn brief:\n{topc}", "%%qfbatch df --dry-run\nIn brief:\n{topic}"),
+    ],
+)
+def test_a_cell_with_a_mistake_is_proposed_with_its_text(prepared, cell, corrected):
+    assert "\n".join(prepared.run(cell).error).endswith(f"\n{corrected}")
 
 
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("%qfbatch df --prompt {question} -w 0", "--workers 0: must be"),
-        ("%qfbatch df --prompt {quesion}", "did you mean {question}?"),
+        ("%qfbatch df --prompt {topic} -w 0", "--workers 0: must be"),
+        ("%qfbatch df --prompt {topc}", "did you mean {topic}?"),
         ("%qfbatch zh --prompt {问提}", "did you mean {问题}?"),
         ("%%qfchat -m ernie-nope\nhi", "check --model"),
     ],
@@ -100,8 +123,10 @@ def test_an_error_speaks_of_options_and_knows_a_slip(prepared, cell, message):
 
 
 def test_the_form_takes_the_names_of_columns(prepared):
-    assert not prepared.run("%qftrain new bike.csv --input question --reference answer", live=True).error
-    assert "name columns of a file" in str(prepared.run("%qftrain new ds-abc --input question").error)
+    assert not prepared.run(
+        "%qftrain new bike.csv --input topic --reference reply", live=True
+    ).error
+    assert "name columns of a file" in str(prepared.run("%qftrain new ds-abc --input topic").error)
 
 
 def test_a_page_gets_the_error_as_a_card_that_is_announced_once(prepared):
@@ -117,7 +142,10 @@ def test_a_page_gets_the_error_as_a_card_that_is_announced_once(prepared):
 def test_help_is_a_verb_of_every_magic_and_tab_offers_it(prepared, magic):
     prepared.run("qfnb.get_config().lang = 'en'")
     assert f"%{magic} [-h]" in prepared.run(f"%{magic} help").text
-    code = f"from qfnb.notebook.tab_completion import complete_line; complete_line(get_ipython(), '%{magic} h')"
+    code = (
+        "from qfnb.notebook.tab_completion import complete_line; "
+        f"complete_line(get_ipython(), '%{magic} h')"
+    )
     assert "'help'" in prepared.run(code).text
 
 

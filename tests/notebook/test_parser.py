@@ -48,7 +48,8 @@ def test_options_come_first_and_the_rest_is_verbatim(parser, line, model, remain
 @pytest.mark.parametrize(
     ("line", "folder", "remaining"),
     [
-        ("--save", "pictures", ""), ("--save --reset", "pictures", ""), ("--save=here 猫", "here", "猫"),
+        ("--save", "pictures", ""), ("--save --reset", "pictures", ""), (("--save=here "
+                                                                         "猫"), "here", "猫"),
         ("--save here", "here", ""), ("猫", None, "猫"),
     ],
 )  # fmt: skip
@@ -110,7 +111,9 @@ def test_a_service_is_found_by_its_name_its_id_and_its_suffix(tmp_path):
         assert resolve_endpoint(Shell(), "ernie-5.1") == "ernie-5.1"
 
 
-def test_a_training_stands_for_its_service_or_ends_in_the_cell_that_deploys_it(tmp_path, monkeypatch):
+def test_a_training_stands_for_its_service_or_ends_in_the_cell_that_deploys_it(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
     monkeypatch.setattr("qfnb.batching.request_spec.platform_name", lambda _: "here")
     facts = {"task_id": "task-0", "service_endpoint": "abcdefgh_bike1"}
@@ -137,11 +140,15 @@ def test_a_training_stands_for_its_service_or_ends_in_the_cell_that_deploys_it(t
         ("attach", {}, "\n%qftrain"),
     ],
 )
-def test_a_verb_without_a_name_takes_the_only_training_that_fits(verb, ended, outcome, tmp_path, monkeypatch):
+def test_a_verb_without_a_name_takes_the_only_training_that_fits(
+    verb, ended, outcome, tmp_path, monkeypatch
+):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
     for number, (name, has_ended) in enumerate(ended.items()):
         run = RunRecord.begin(name=name)
-        run.update(created=number, progress={"started_at": 1.0, "ended_at": 2.0 if has_ended else None})
+        run.update(
+            created=number, progress={"started_at": 1.0, "ended_at": 2.0 if has_ended else None}
+        )
     if outcome.startswith("\n"):
         with pytest.raises(errors.InvalidArgumentError) as caught:
             only_training([], verb)
@@ -152,10 +159,15 @@ def test_a_verb_without_a_name_takes_the_only_training_that_fits(verb, ended, ou
 
 def test_a_name_that_no_service_has_is_refused_with_the_names_of_those_there_are(tmp_path):
     with run_service_sandbox(tmp_path) as shop:
-        with pytest.raises(errors.InvalidArgumentError, match=r"-e tea: this account has no service; -m asks a model"):
+        with pytest.raises(
+            errors.InvalidArgumentError,
+            match=r"-e tea: this account has no service; -m asks a model",
+        ):
             resolve_endpoint(Shell(), "tea")
         shop.serve("teahouse")
-        with pytest.raises(errors.InvalidArgumentError, match=r"did you mean teahouse\?\nIts services: teahouse"):
+        with pytest.raises(
+            errors.InvalidArgumentError, match=r"did you mean teahouse\?\nIts services: teahouse"
+        ):
             resolve_endpoint(Shell(), "teahous")
 
 

@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 
 from qfnb import config, errors
-from qfnb.notebook.prompt_context import MAX_ERROR_CHARS, describe_value, error_text, expand_prompt, explain_prompt
+from qfnb.notebook.prompt_context import (
+    MAX_ERROR_CHARS,
+    describe_value,
+    error_text,
+    expand_prompt,
+    explain_prompt,
+)
 
 FRAME = pd.DataFrame(
     {
@@ -22,7 +28,9 @@ CELLS = {"In": ["", "a = 1", "%%qfchat --expand"], "Out": {1: 42}}
 
 def test_text_is_filled_in_once():
     variables = {"name": "{{other}}", "other": "x", "n": 3}
-    assert expand_prompt("{{name}} {{ n }} {n} {{n.real}}", variables) == "{{other}} 3 {n} {{n.real}}"
+    assert (
+        expand_prompt("{{name}} {{ n }} {n} {{n.real}}", variables) == "{{other}} 3 {n} {{n.real}}"
+    )
 
 
 def test_a_table_becomes_schema_statistics_and_rows():
@@ -53,13 +61,17 @@ def test_a_large_table_keeps_to_the_limit_and_says_what_is_missing(frame):
     assert "more columns: " in text
 
 
-@pytest.mark.parametrize("frame", [pd.DataFrame(), pd.DataFrame({"a": []}), pd.DataFrame([[1, 2]], columns=["a", "a"])])
+@pytest.mark.parametrize(
+    "frame", [pd.DataFrame(), pd.DataFrame({"a": []}), pd.DataFrame([[1, 2]], columns=["a", "a"])]
+)
 def test_odd_tables_are_described(frame):
     assert describe_value("df", frame).startswith(f"DataFrame df: {len(frame)} rows")
 
 
 def test_cells_outputs_and_items_are_filled_in():
-    assert expand_prompt("{{In[1]}} {{Out[1]}} {{rows[-1]}}", CELLS | {"rows": [5, 6]}) == "a = 1 42 6"
+    assert (
+        expand_prompt("{{In[1]}} {{Out[1]}} {{rows[-1]}}", CELLS | {"rows": [5, 6]}) == "a = 1 42 6"
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,8 +95,15 @@ def test_secrets_in_use_are_removed():
 
 
 def test_a_key_that_is_not_in_use_is_known_by_its_form():
-    values = {"a": {"key": "bce-v3/ALTAK-zzzz/oTher9"}, "b": f"sk-proj-{'x1' * 20}", "c": "sk-learning ak=5"}
-    assert expand_prompt("{{a}} {{b}} {{c}}", values) == "{'key': 'bce-v3/***'} sk-*** sk-learning ak=5"
+    values = {
+        "a": {"key": "bce-v3/ALTAK-zzzz/oTher9"},
+        "b": f"sk-proj-{'x1' * 20}",
+        "c": "sk-learning ak=5",
+    }
+    assert (
+        expand_prompt("{{a}} {{b}} {{c}}", values)
+        == "{'key': 'bce-v3/***'} sk-*** sk-learning ak=5"
+    )
 
 
 @pytest.fixture

@@ -24,7 +24,9 @@ def test_everything_is_text(sandbox, tmp_path):
     env = {name: value for name, value in os.environ.items() if name != "PYTEST_VERSION"}
     env |= {"IPYTHONDIR": str(tmp_path / "ipython"), "TERM": "dumb"}
     command = [sys.executable, "-m", "IPython", "--simple-prompt", "--colors=NoColor", str(script)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, timeout=240, check=False
+    )
     assert done.stdout.count("不是文心一言") >= 3
     assert "== ernie-4.0-8k ==" in done.stdout
     assert "assistant" in done.stdout

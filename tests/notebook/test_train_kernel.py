@@ -1,4 +1,6 @@
-"""`%qftrain` in a real kernel: the panel moves, ends static, and nothing is lost when the platform is."""
+"""`%qftrain` in a real kernel: the panel moves, ends static, and nothing is lost when the platform
+is.
+"""
 
 import json
 import os
@@ -25,7 +27,10 @@ def small(tmp_path):
     """A training of a second: answers that several prompts share need only be remembered."""
     rows = TRAIN.read_text(encoding="utf-8").splitlines()
     shared = Counter(json.loads(row)["response"] for row in rows)
-    return write_rows(tmp_path / "small.jsonl", [row for row in rows if shared[json.loads(row)["response"]] > 1][:96])
+    return write_rows(
+        tmp_path / "small.jsonl",
+        [row for row in rows if shared[json.loads(row)["response"]] > 1][:96],
+    )
 
 
 def write_rows(path, rows):
@@ -99,7 +104,9 @@ def test_a_run_is_found_again(kernel, start_training, small):
 
 def test_a_new_kernel_shows_the_same_history_and_goes_on(kernel, start_training, long):
     start_training(f"-d {long} --epoch 50")
-    kernel.run("import time\nwhile len(trainer.progress.points) < 5: time.sleep(0.05)\ntrainer.save()")
+    kernel.run(
+        "import time\nwhile len(trainer.progress.points) < 5: time.sleep(0.05)\ntrainer.save()"
+    )
     run = kernel.value("trainer.progress.job_name").strip("'")
     other = Kernel()
     try:
@@ -207,7 +214,9 @@ def test_interrupting_the_wait_leaves_the_training_alone(kernel, start_training,
     assert kernel.value("trainer.is_running") == "True"
 
 
-def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, start_training, sandbox, long):
+def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(
+    kernel, start_training, sandbox, long
+):
     cell = start_training(f"-d {long} --epoch 10", live=True)
     kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
     os.kill(sandbox.pid, signal.SIGKILL)
@@ -226,7 +235,9 @@ def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(kernel, 
         ("--peft Adapter", "cannot be tuned with Adapter"),
     ],
 )
-def test_what_the_list_of_models_does_not_have_is_warned_of_and_the_platform_refuses_it(kernel, small, options, words):
+def test_what_the_list_of_models_does_not_have_is_warned_of_and_the_platform_refuses_it(
+    kernel, small, options, words
+):
     started = kernel.run(f"%qftrain start -d {small} {options}")
     assert started.status == "ok"
     assert words in started.text
@@ -241,12 +252,17 @@ def test_a_model_that_the_platform_does_not_know_fails_with_its_name(kernel, sta
     assert "among the 20 models" in started.text
     assert "the nearest names: ERNIE-Speed-8K, " in started.text
     ended = kernel.run("%qftrain wait")
-    assert (ended.status, ended.error) == ("error", ["APIError: the training has failed, its panel says why"])
+    assert (ended.status, ended.error) == (
+        "error",
+        ["APIError: the training has failed, its panel says why"],
+    )
     assert "✕" in ended.html
 
 
 def test_a_bad_line_of_the_data_is_named(kernel, small):
-    small.write_text(small.read_text(encoding="utf-8") + '{"prompt": "只有问题"}\n', encoding="utf-8")
+    small.write_text(
+        small.read_text(encoding="utf-8") + '{"prompt": "只有问题"}\n', encoding="utf-8"
+    )
     cell = kernel.run(f"%qftrain start -d {small}")
     assert f"{small.name}" in cell.text
     assert "97" in cell.text
@@ -259,13 +275,22 @@ def test_preferences_are_learned_from_a_checkpoint_and_a_chosen_one_is_published
     assert start_training(f"-d {small} --epoch 2").status == "ok"
     kernel.run("first = trainer; first.wait()")
     rows = [json.loads(line) for line in small.read_text(encoding="utf-8").splitlines()[:24]]
-    lines = [json.dumps({"prompt": r["prompt"], "chosen": r["response"], "rejected": "不知道。"}) for r in rows]
+    lines = [
+        json.dumps({"prompt": r["prompt"], "chosen": r["response"], "rejected": "不知道。"})
+        for r in rows
+    ]
     preferences = write_rows(tmp_path / "preferences.jsonl", lines)
     assert (
-        start_training(f"-d {preferences} --mode DPO --from first --step best --set beta=0.2 --epoch 2").status == "ok"
+        start_training(
+            f"-d {preferences} --mode DPO --from first --step best --set beta=0.2 --epoch 2"
+        ).status
+        == "ok"
     )
     kernel.run("trainer.wait()")
-    assert kernel.value("(trainer.train_mode, trainer.progress.hyper_parameters['beta'])") == "('DPO', 0.2)"
+    assert (
+        kernel.value("(trainer.train_mode, trainer.progress.hyper_parameters['beta'])")
+        == "('DPO', 0.2)"
+    )
     assert float(kernel.value("trainer.progress.metrics['rewards/margins']")) > 0
     step = kernel.value("int(trainer.checkpoints.query('is_kept').step.iloc[0])")
     assert kernel.run(f"%qftrain publish trainer --step {step}").status == "ok"

@@ -1,4 +1,6 @@
-"""The first words of the magics: a slip of the finger is no question and no name, an empty list is a sentence."""
+"""The first words of the magics: a slip of the finger is no question and no name, an empty list is
+a sentence.
+"""
 
 import re
 from types import SimpleNamespace
@@ -47,7 +49,15 @@ def test_a_variable_that_is_nearly_a_verb_is_a_variable():
 
 
 @pytest.mark.parametrize(
-    "line", ["qfbatch list", "qfchat list", "qfchat sessions", "qfchat history", "qfeval list", "qftrain list"]
+    "line",
+    [
+        "qfbatch list",
+        "qfchat list",
+        "qfchat sessions",
+        "qfchat history",
+        "qfeval list",
+        "qftrain list",
+    ],
 )
 def test_an_empty_list_says_what_makes_an_entry(line, tmp_path, monkeypatch):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))

@@ -22,10 +22,14 @@ def sdk_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SdkProce
 
 @pytest.fixture
 def sdk(sandbox: Address, tmp_path: Path, sdk_processes: SdkProcesses) -> Callable[..., list[str]]:
-    """Run code that imports `qianfan`, with the named keys (the IAM pair by default); return the printed lines."""
+    """Run code that imports `qianfan`, with the named keys (the IAM pair by default); return the
+    printed lines.
+    """
 
     def run(code: str, *keys: str) -> list[str]:
-        exit_code, output, errors = sdk_processes.run(code, sdk_environment(sandbox, tmp_path, keys or IAM))
+        exit_code, output, errors = sdk_processes.run(
+            code, sdk_environment(sandbox, tmp_path, keys or IAM)
+        )
         assert exit_code == 0, errors[-3000:]
         return output.splitlines()
 

@@ -1,4 +1,6 @@
-"""The `openai` client and the official `qianfan` SDK run offline batches on the sandbox unchanged."""
+"""The `openai` client and the official `qianfan` SDK run offline batches on the sandbox
+unchanged.
+"""
 
 import io
 import json
@@ -36,19 +38,25 @@ print(json.dumps(task["runStatus"]))
 
 @pytest.fixture
 def client(sandbox):
-    with openai.OpenAI(base_url=f"{sandbox.url}/v2", api_key=sandbox.api_key, max_retries=0) as client:
+    with openai.OpenAI(
+        base_url=f"{sandbox.url}/v2", api_key=sandbox.api_key, max_retries=0
+    ) as client:
         yield client
 
 
 def lines(count):
     body = {"model": "ernie-lite-8k", "messages": [{"role": "user", "content": "你是谁"}]}
-    rows = [{"custom_id": f"r{i}", "method": "POST", "url": CHAT, "body": body} for i in range(count)]
+    rows = [
+        {"custom_id": f"r{i}", "method": "POST", "url": CHAT, "body": body} for i in range(count)
+    ]
     return io.BytesIO("".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def start_batch(client, count):
     file = client.files.create(file=("in.jsonl", lines(count)), purpose="batch")
-    return client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h", metadata={"a": "b"})
+    return client.batches.create(
+        input_file_id=file.id, endpoint=CHAT, completion_window="24h", metadata={"a": "b"}
+    )
 
 
 def wait_until_finished(client, batch):
@@ -77,12 +85,15 @@ def test_openai_cancels_a_batch(client):
 
 
 def test_openai_draws_pictures_in_a_batch(client):
-    path, body = "/v2/images/generations", {"model": "qwen-image", "prompt": "山", "size": "512x512"}
+    path = "/v2/images/generations"
+    body = {"model": "qwen-image", "prompt": "山", "size": "512x512"}
     row = {"custom_id": "山", "method": "POST", "url": path, "body": body}
     file = client.files.create(file=("in.jsonl", json.dumps(row).encode()), purpose="batch")
     batch = client.batches.create(input_file_id=file.id, endpoint=path, completion_window="24h")
     batch = wait_until_finished(client, batch)
-    (answer,) = [json.loads(line) for line in client.files.content(batch.output_file_id).text.splitlines()]
+    (answer,) = [
+        json.loads(line) for line in client.files.content(batch.output_file_id).text.splitlines()
+    ]
     assert answer["response"]["body"]["data"][0]["url"].endswith(".png")
 
 
@@ -116,4 +127,7 @@ def test_qianfan_runs_a_task_whose_answers_are_in_storage(sdk, sandbox):
 
 
 def test_qianfan_stops_a_task(sdk, sandbox):
-    assert [json.loads(line) for line in sdk(script(sandbox, "peer-stop", 3000) + STOP)] == [True, "Stopped"]
+    assert [json.loads(line) for line in sdk(script(sandbox, "peer-stop", 3000) + STOP)] == [
+        True,
+        "Stopped",
+    ]

@@ -37,7 +37,9 @@ def run_sdk(sdk):
     def run_code(code, **names):
         values = "".join(f"{name} = {value!r}\n" for name, value in names.items())
         lines = sdk(START + values + code)
-        return [json.loads(line.removeprefix("said ")) for line in lines if line.startswith("said ")]
+        return [
+            json.loads(line.removeprefix("said ")) for line in lines if line.startswith("said ")
+        ]
 
     return run_code
 
@@ -86,7 +88,8 @@ said(dataset.online_data_process([ReplaceEmails(), RemoveEmoji()]))
     texts, result = run_sdk(code)
     assert [text.strip() for text in texts] == ["写信到a@b.com😀", "第二段"]
     assert result["is_succeeded"]
-    assert sorted(exported_rows(result["new_dataset_id"])) == ["写信到a@b.com😀", "第二段"]  # a recorded task
+    # a recorded task
+    assert sorted(exported_rows(result["new_dataset_id"])) == ["写信到a@b.com😀", "第二段"]
 
 
 def test_every_call_of_v1_is_understood(run_sdk):
@@ -122,8 +125,17 @@ call(Data.delete_dataset, to)
     assert answers[0][dataset_id]["importStatus"] == 2
     assert answers[1:3] == [True, True]
     assert (answers[3][0]["exportTo"], answers[4]["content"]) == (1, [])
-    assert (answers[5], answers[6]["total"], answers[7]["name"], answers[8]) == (True, 1, "sdk", True)
-    assert (answers[9], answers[10], answers[12]) == (True, {"failedOnes": None}, {"versionCount": 0})
+    assert (answers[5], answers[6]["total"], answers[7]["name"], answers[8]) == (
+        True,
+        1,
+        "sdk",
+        True,
+    )
+    assert (answers[9], answers[10], answers[12]) == (
+        True,
+        {"failedOnes": None},
+        {"versionCount": 0},
+    )
 
 
 def test_a_refusal_is_the_sdks_own_error(run_sdk):

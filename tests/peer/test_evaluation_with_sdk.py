@@ -72,8 +72,12 @@ def test_it_walks_through_the_calls(sdk, model_and_dataset):
     version = {"modelId": model["modelIdStr"], "modelVersionId": model["modelVersionIdStr"]}
     code = LIFE.format(versions=version, dataset=dataset, conf=RULES)
     assert parse_last(sdk(HEAD + code)) == ["Done", model["name"], len(ANSWERS), False, True]
-    code = LIFE.format(versions={"modelVersionId": model["modelVersionId"]}, dataset=dataset, conf=PEOPLE)
-    assert "DoingWithManualBegin" in sdk(HEAD + code.split("report =")[0] + "print(info['state'])")[-1]
+    code = LIFE.format(
+        versions={"modelVersionId": model["modelVersionId"]}, dataset=dataset, conf=PEOPLE
+    )
+    assert (
+        "DoingWithManualBegin" in sdk(HEAD + code.split("report =")[0] + "print(info['state'])")[-1]
+    )
 
 
 def test_its_manager_evaluates(sdk, model_and_dataset):
@@ -90,7 +94,9 @@ def test_its_manager_evaluates(sdk, model_and_dataset):
 
 def test_its_model_predicts_in_batches(sdk, model_and_dataset):
     model, dataset = model_and_dataset
-    rows = parse_last(sdk(HEAD + PREDICT.format(version=model["modelVersionIdStr"], dataset=dataset)))
+    rows = parse_last(
+        sdk(HEAD + PREDICT.format(version=model["modelVersionIdStr"], dataset=dataset))
+    )
     assert [row["prompt"] for row in rows] == [*ANSWERS]
     assert [row["expected_output"] for row in rows] == [*ANSWERS.values()]
     assert all(row["llm_output"] for row in rows)

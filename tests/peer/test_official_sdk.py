@@ -1,4 +1,6 @@
-"""The official `qianfan` SDK uses the sandbox unchanged: v1 and v2, streaming and not, both kinds of key."""
+"""The official `qianfan` SDK uses the sandbox unchanged: v1 and v2, streaming and not, both kinds
+of key.
+"""
 
 import pytest
 
@@ -37,17 +39,27 @@ def test_it_chats(sdk, version, model, keys):
 
 
 def test_a_wrong_secret_is_refused(sdk):
-    code = "import qianfan\ntry:\n    qianfan.ChatCompletion(secret_key='wrong').do(messages=[{'role': 'user', 'content': 'x'}])\nexcept Exception as e:\n    print(type(e).__name__)"
+    code = (
+        "import qianfan\ntry:\n    "
+        "qianfan.ChatCompletion(secret_key='wrong').do(messages=[{'role': 'user', 'content': "
+        "'x'}])\nexcept Exception as e:\n    print(type(e).__name__)"
+    )
     assert sdk(code, "QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")[-1] in {"RequestError", "APIError"}
 
 
 def test_it_generates_images(sdk):
-    code = "import qianfan\nr = qianfan.Text2Image().do(prompt='Rag doll cat', with_decode='base64')\nprint(r['body']['data'][0]['image'][:4])"
+    code = (
+        "import qianfan\nr = qianfan.Text2Image().do(prompt='Rag doll cat', "
+        "with_decode='base64')\nprint(r['body']['data'][0]['image'][:4])"
+    )
     assert sdk(code, "QIANFAN_AK", "QIANFAN_SK") == ["b'\\x89PNG'"]
 
 
 def test_it_lists_the_services(sdk):
-    code = "import qianfan\nfrom qianfan.resources import Service\nprint(len(Service.list()['result']['common']) > 10)"
+    code = (
+        "import qianfan\nfrom qianfan.resources import "
+        "Service\nprint(len(Service.list()['result']['common']) > 10)"
+    )
     keys = ("QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY")
     assert sdk(code, *keys)[-1] == "True"
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 pytestmark = pytest.mark.peer
 SAY = [{"role": "user", "content": "你是谁"}]
-MODEL, THINKER = "ernie-4.5-turbo-128k", "deepseek-v4-pro"
+MODEL = "ernie-4.5-turbo-128k"
+THINKER = "deepseek-v4-pro"
 WEATHER = {
     "type": "function",
     "function": {
@@ -30,7 +31,9 @@ class Answer(BaseModel):
 
 @pytest.fixture
 def client(sandbox):
-    with openai.OpenAI(base_url=f"{sandbox.url}/v2", api_key=sandbox.api_key, max_retries=0) as client:
+    with openai.OpenAI(
+        base_url=f"{sandbox.url}/v2", api_key=sandbox.api_key, max_retries=0
+    ) as client:
         yield client
 
 
@@ -72,8 +75,13 @@ def test_it_reads_thinking_and_its_tokens(client):
 
 
 def test_it_streams_thinking_first_and_usage_last(client):
-    options = {"stream_options": {"include_usage": True}, "extra_body": {"thinking": {"type": "enabled"}}}
-    with client.chat.completions.create(model=THINKER, messages=SAY, stream=True, **options) as stream:
+    options = {
+        "stream_options": {"include_usage": True},
+        "extra_body": {"thinking": {"type": "enabled"}},
+    }
+    with client.chat.completions.create(
+        model=THINKER, messages=SAY, stream=True, **options
+    ) as stream:
         pieces = list(stream)
     assert pieces[0].choices[0].delta.reasoning_content
     assert [piece.usage is not None for piece in pieces] == [False] * (len(pieces) - 1) + [True]
@@ -81,9 +89,16 @@ def test_it_streams_thinking_first_and_usage_last(client):
 
 def test_it_calls_a_function_and_sends_its_result(client):
     messages = [{"role": "user", "content": "杭州的天气怎么样"}]
-    message = client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER]).choices[0].message
+    message = (
+        client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER])
+        .choices[0]
+        .message
+    )
     (call,) = message.tool_calls
-    assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", {"city": "杭州"})
+    assert (call.function.name, json.loads(call.function.arguments)) == (
+        "get_weather",
+        {"city": "杭州"},
+    )
     messages += [message, {"role": "tool", "tool_call_id": call.id, "content": "晴"}]
     answer = client.chat.completions.create(model=MODEL, messages=messages, tools=[WEATHER])
     assert "晴" in answer.choices[0].message.content
@@ -119,7 +134,9 @@ def test_it_embeds(client):
 def test_it_draws(client):
     by_url = client.images.generate(model="qwen-image", prompt="雪山", size="512x512")
     assert httpx.get(by_url.data[0].url, trust_env=False).content.startswith(b"\x89PNG")
-    encoded = client.images.generate(model="qwen-image", prompt="雪山", size="512x512", response_format="b64_json")
+    encoded = client.images.generate(
+        model="qwen-image", prompt="雪山", size="512x512", response_format="b64_json"
+    )
     assert base64.b64decode(encoded.data[0].b64_json).startswith(b"\x89PNG")
 
 

@@ -9,14 +9,20 @@ WEATHER = {
     "type": "function",
     "name": "get_weather",
     "description": "查询城市天气",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+    },
     "strict": False,
 }
 
 
 @pytest.fixture
 def client(sandbox):
-    with openai.OpenAI(base_url=f"{sandbox.url}/v2", api_key=sandbox.api_key, max_retries=0) as client:
+    with openai.OpenAI(
+        base_url=f"{sandbox.url}/v2", api_key=sandbox.api_key, max_retries=0
+    ) as client:
         yield client
 
 
@@ -33,7 +39,10 @@ def test_it_creates_retrieves_and_deletes(client):
 
 def test_it_streams_the_text_of_the_stored_response(client):
     events = list(client.responses.create(model=MODEL, input="你是谁", stream=True))
-    assert [event.type for event in (events[0], events[-1])] == ["response.created", "response.completed"]
+    assert [event.type for event in (events[0], events[-1])] == [
+        "response.created",
+        "response.completed",
+    ]
     text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
     assert client.responses.retrieve(events[-1].response.id).output_text == text != ""
     assert [event.sequence_number for event in events] == list(range(len(events)))
@@ -62,7 +71,10 @@ def test_a_result_that_is_not_right_behind_its_call_is_refused(client):
 
 
 def test_it_pages_through_the_input(client):
-    items = [{"role": role, "content": text} for role, text in [("user", "一"), ("assistant", "二"), ("user", "三")]]
+    items = [
+        {"role": role, "content": text}
+        for role, text in [("user", "一"), ("assistant", "二"), ("user", "三")]
+    ]
     response = client.responses.create(model=MODEL, input=items)
     pages = client.responses.input_items.list(response.id, limit=2, order="asc")
     assert [item.content for item in pages] == ["一", "二", "三"]

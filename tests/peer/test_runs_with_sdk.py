@@ -112,7 +112,11 @@ def test_its_trainer_learns_every_parameter_and_publishes(sdk, dataset):
 
 
 def test_it_gets_refusals_as_its_own_errors(sdk):
-    code = "from qianfan.resources import FineTune\ntry:\n    FineTune.V2.task_detail('task-none')\nexcept Exception as e:\n    print(type(e).__name__, 'does not exist' in str(e))"
+    code = (
+        "from qianfan.resources import FineTune\ntry:\n    "
+        "FineTune.V2.task_detail('task-none')\nexcept Exception as e:\n    "
+        "print(type(e).__name__, 'does not exist' in str(e))"
+    )
     assert sdk(code)[-1] == "RequestError True"
     code = code.replace("V2.task_detail('task-none')", "get_job(1, 2)")
     assert sdk(code)[-1] == "APIError True"

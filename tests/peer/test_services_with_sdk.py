@@ -160,7 +160,16 @@ def of(version):
 
 def test_it_deploys_calls_meters_and_changes_services_of_both_versions(sdk, version):
     answer = finetune_runs.ANSWERS["几点开门"]
-    assert sdk(LIFE.format(**of(version))) == [answer, answer, answer, "2", "True", "True", "True", "True"]
+    assert sdk(LIFE.format(**of(version))) == [
+        answer,
+        answer,
+        answer,
+        "2",
+        "True",
+        "True",
+        "True",
+        "True",
+    ]
 
 
 def test_its_model_deploys_with_its_default_names(sdk, version):
@@ -177,10 +186,13 @@ def test_it_stores_renders_optimizes_and_scores_prompts(sdk):
 def test_it_buys_and_releases_quotas_and_units_and_stores_memories(sdk, version):
     from qfnb.resources import Service
 
-    service = Service.V2.create_service(version.model_id_str, version.version_id_str, "paid", "paid")
+    service = Service.V2.create_service(
+        version.model_id_str, version.version_id_str, "paid", "paid"
+    )
     output = sdk(PAID.format(service_id=service.data.service_id))
     assert output == [
-        "True Running -", "True True", "True", "2", "2", "True True", "True", "店在河边", "True", "True",
+        ("True Running "
+        "-"), "True True", "True", "2", "2", "True True", "True", "店在河边", "True", "True",
     ]  # fmt: skip
 
 

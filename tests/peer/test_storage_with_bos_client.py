@@ -28,9 +28,16 @@ def test_objects_are_put_read_listed_and_deleted(client):
     client.put_object_from_string(BUCKET, "bce/中 文.txt", "你好")
     assert client.get_object_as_string(BUCKET, "bce/中 文.txt", range=[3, 5]).decode() == "好"
     rows_by_key = client.get_object_meta_data(BUCKET, "bce/中 文.txt").metadata
-    assert (rows_by_key.content_length, rows_by_key.etag) == ("6", hashlib.md5("你好".encode()).hexdigest())
-    assert "bce/中 文.txt" in [row.key for row in client.list_objects(BUCKET, prefix="bce/").contents]
-    assert "bce/" in [row.prefix for row in client.list_objects(BUCKET, delimiter="/").common_prefixes]
+    assert (rows_by_key.content_length, rows_by_key.etag) == (
+        "6",
+        hashlib.md5("你好".encode()).hexdigest(),
+    )
+    assert "bce/中 文.txt" in [
+        row.key for row in client.list_objects(BUCKET, prefix="bce/").contents
+    ]
+    assert "bce/" in [
+        row.prefix for row in client.list_objects(BUCKET, delimiter="/").common_prefixes
+    ]
     client.delete_object(BUCKET, "bce/中 文.txt")
     assert Storage.info("bos:/sandbox/bce/中 文.txt") is None
 
@@ -38,7 +45,9 @@ def test_objects_are_put_read_listed_and_deleted(client):
 def test_a_large_file_is_uploaded_in_concurrent_parts(client, tmp_path):
     content = os.urandom((11 << 20) + 17)
     (tmp_path / "big.bin").write_bytes(content)
-    assert client.put_super_object_from_file(BUCKET, "bce/big", str(tmp_path / "big.bin"), chunk_size=5, thread_num=3)
+    assert client.put_super_object_from_file(
+        BUCKET, "bce/big", str(tmp_path / "big.bin"), chunk_size=5, thread_num=3
+    )
     assert Storage.read("bos:/sandbox/bce/big") == content
 
 

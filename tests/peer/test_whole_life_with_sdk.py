@@ -1,4 +1,6 @@
-"""The official SDK, unmodified, does the whole workflow on the sandbox: data, training, model, service, evaluation."""
+"""The official SDK, unmodified, does the whole workflow on the sandbox: data, training, model,
+service, evaluation.
+"""
 
 import io
 import json
@@ -84,7 +86,11 @@ said(exported=until(lambda: status()["state"], "Done", "Fail"), url=status()["do
 @pytest.mark.parametrize("version", [1, 2])
 def test_from_the_rows_to_the_report(sdk, sandbox, version):
     name = f"life_{uuid.uuid4().hex[:8]}"
-    rows = [[{"prompt": b + ask, "response": [[answer]]}] for ask, answer in ANSWERS.items() for b in BEFORE]
+    rows = [
+        [{"prompt": b + ask, "response": [[answer]]}]
+        for ask, answer in ANSWERS.items()
+        for b in BEFORE
+    ]
     content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     address = Storage.upload(f"bos:/sandbox/{name}/rows.jsonl", content)
     keys = ["QIANFAN_ACCESS_KEY", "QIANFAN_SECRET_KEY"]
@@ -96,5 +102,7 @@ def test_from_the_rows_to_the_report(sdk, sandbox, version):
     assert (facts["published"], facts["evaluated"], facts["exported"]) == ("Ready", "Done", "Done")
     assert facts["answer"] == ANSWERS["几点开门"]
     assert facts["metrics"]["rouge_l"] > 0.9
-    exported = zipfile.ZipFile(io.BytesIO(httpx.get(facts["url"], trust_env=False).content)).read("data.jsonl")
+    exported = zipfile.ZipFile(io.BytesIO(httpx.get(facts["url"], trust_env=False).content)).read(
+        "data.jsonl"
+    )
     assert len(exported.decode().splitlines()) == 10

@@ -1,4 +1,6 @@
-"""The probe against the sandbox in strict mode: everything is as assumed, and every planted difference is named."""
+"""The probe against the sandbox in strict mode: everything is as assumed, and every planted
+difference is named.
+"""
 
 import json
 import time
@@ -8,17 +10,19 @@ from support import sandbox_thread
 
 from qfnb import cli, config
 from qfnb.probe import batch_checks
-from qfnb.sandbox.failures.modes import Modes
+from qianfan_sandbox.failures.modes import Modes
 
 
 class AnswerEditor:
     """Passes requests on to an application, and changes its answers by one function.
 
-    `change(path, answer, content_type)` gets an answer's status, headers and body, and changes them in the mapping.
+    `change(path, answer, content_type)` gets an answer's status, headers and body, and changes them
+    in the mapping.
     """
 
     def __init__(self, app):
-        self.app, self.change = app, None
+        self.app = app
+        self.change = None
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http" or self.change is None:
@@ -29,7 +33,9 @@ class AnswerEditor:
         async def collect(message):
             if message["type"] == "http.response.start":
                 answer["status"] = message["status"]
-                answer["headers"] = {name.decode().lower(): value.decode() for name, value in message["headers"]}
+                answer["headers"] = {
+                    name.decode().lower(): value.decode() for name, value in message["headers"]
+                }
             else:
                 answer["body"] += message.get("body", b"")
 
@@ -43,7 +49,9 @@ class AnswerEditor:
 
 @pytest.fixture(scope="module")
 def editor(tmp_path_factory):
-    """A strict sandbox in this process, with the keys in the settings and its answers in a test's hands."""
+    """A strict sandbox in this process, with the keys in the settings and its answers in a test's
+    hands.
+    """
     editors = []
     build = sandbox_thread.build_app_with_evidence
 
@@ -60,17 +68,25 @@ def editor(tmp_path_factory):
 
 @pytest.fixture
 def probe(editor, tmp_path, capsys):
-    """Return a function that runs the probe with one change; it returns the lines of what differs."""
+    """Return a function that runs the probe with one change; it returns the lines of what
+    differs.
+    """
     edited, address = editor
     settings = config.get_config()
     settings.base_url = settings.console_api_base_url = settings.iam_base_url = address.url
-    settings.api_key, settings.access_key, settings.secret_key = address.api_key, address.access_key, address.secret_key
+    settings.api_key = address.api_key
+    settings.access_key = address.access_key
+    settings.secret_key = address.secret_key
 
     def run(change=None, *options):
         edited.change = change
         code = cli.main(["probe", "--yes", "--out", str(tmp_path), *options])
         output = capsys.readouterr().out
-        differences = [line.strip().removeprefix("✗ ") for line in output.splitlines() if line.startswith("  ✗")]
+        differences = [
+            line.strip().removeprefix("✗ ")
+            for line in output.splitlines()
+            if line.startswith("  ✗")
+        ]
         assert code == (3 if differences else 0), output
         return differences, output
 
@@ -87,7 +103,9 @@ def edit_json(function, path, status=None):
     """Return a change of the JSON of a path, by a function of the body that changes it."""
 
     def change(actual_path, query, answer):
-        if path not in f"{actual_path}?{query}" or "json" not in answer["headers"].get("content-type", ""):
+        if path not in f"{actual_path}?{query}" or "json" not in answer["headers"].get(
+            "content-type", ""
+        ):
             return
         if status is not None and answer["status"] != status:
             return
@@ -115,7 +133,9 @@ def raise_a_price(body, answer):
 
 
 def price_the_preview(body, answer):
-    next(row for row in body["data"] if row["id"] == "ernie-5.5-flash-preview")["pricing"] = {"prompt": "0.001"}
+    next(row for row in body["data"] if row["id"] == "ernie-5.5-flash-preview")["pricing"] = {
+        "prompt": "0.001"
+    }
 
 
 def add_a_model(body, answer):
@@ -123,7 +143,9 @@ def add_a_model(body, answer):
 
 
 def rename_rate_headers(body, answer):
-    answer["headers"] = {name.replace("ratelimit-limit", "ratelimit-max"): v for name, v in answer["headers"].items()}
+    answer["headers"] = {
+        name.replace("ratelimit-limit", "ratelimit-max"): v for name, v in answer["headers"].items()
+    }
 
 
 def move_cached_tokens(body, answer):
@@ -155,13 +177,16 @@ def price_the_offer(body, answer):
 
 def rename_the_delta(path, query, answer):
     if path == "/v2/responses":
-        answer["body"] = answer["body"].replace(b"response.output_text.delta", b"response.text.delta")
+        answer["body"] = answer["body"].replace(
+            b"response.output_text.delta", b"response.text.delta"
+        )
 
 
 def take_away(path_end):
     def change(path, query, answer):
         if path.endswith(path_end):
-            answer["status"], answer["body"] = 404, b'{"error": {"code": "invalid_path", "message": ""}, "id": ""}'
+            answer["status"] = 404
+            answer["body"] = b'{"error": {"code": "invalid_path", "message": ""}, "id": ""}'
 
     return change
 
@@ -175,24 +200,36 @@ def accept(path_end):
 
 
 PLANTED = {
-    "tier keys": ("price-tiers", edit_json(rename_tier_key, "/v2/models"), ["keys are price, upper → limit, price"]),
+    "tier keys": ("price-tiers", edit_json(rename_tier_key, "/v2/models"), [("keys are price, "
+                                                                            "upper → limit, "
+                                                                            "price")]),
     "input length": ("models", edit_json(rename_input_length, "/v2/models"),
-                     ["no fields but those of the page → max_prompt_tokens", "longest input is max_input_tokens"]),
-    "a price": ("prices", edit_json(raise_a_price, "/v2/models"), ["glm-5.3: prompt [0.01] instead of [0.008]"]),
+                     [("no fields but those of the page → "
+                      "max_prompt_tokens"), "longest input is max_input_tokens"]),
+    "a price": ("prices", edit_json(raise_a_price, "/v2/models"), [("glm-5.3: prompt [0.01] "
+                                                                   "instead of [0.008]")]),
     "a new model": ("prices", edit_json(add_a_model, "/v2/models"), ["→ ernie-6.0-flash"]),
-    "price of the preview": ("preview-price", edit_json(price_the_preview, "/v2/models"), ["no known price"]),
+    "price of the "
+    "preview": ("preview-price", edit_json(price_the_preview, "/v2/models"), ["no known price"]),
     "rate headers": ("rate-headers", edit_json(rename_rate_headers, "/v2/chat"), ["max-requests"]),
-    "cached tokens": ("cached-tokens", edit_json(move_cached_tokens, "/v2/chat"), ["cached_tokens None"]),
+    "cached tokens": ("cached-tokens", edit_json(move_cached_tokens, "/v2/chat"), [("cached_tokens "
+                                                                                   "None")]),
     "reasoning tokens": ("reasoning-tokens", edit_json(move_reasoning_tokens, "/v2/chat"), ["reasoning_tokens None"]),
     "a switch": ("thinking", edit_json(ignore_the_switch_of_one_model, "/v2/chat"),
                  ["glm-5.3: thinking switches thinking → neither"]),
-    "schemas": ("json-schema", edit_json(answer_in_words, "/v2/chat"), ["follows a JSON schema → 2"]),
-    "events": ("responses", rename_the_delta, ["types of events are OpenAI's → response.text.delta"]),
+    "schemas": ("json-schema", edit_json(answer_in_words, "/v2/chat"), [("follows a JSON schema → "
+                                                                        "2")]),
+    "events": ("responses", rename_the_delta, [("types of events are OpenAI's → "
+                                               "response.text.delta")]),
     "403 for a wrong key": ("refusals", edit_json(forbid, "/v2/chat", status=401),
-                            ["a wrong key: 401 invalid_iam_token → 403", "a retired model: 401 invalid_model → 403"]),
-    "rerank": ("rerank", take_away("/v2/rerank"), ["/v2/rerank answers → 404", "document, index, relevance_score"]),
-    "the old name of rerank": ("rerank", take_away("/v2/rerankers"), ["/v2/rerankers still answers → 404"]),
-    "sizes": ("image-refusals", accept("/images/generations"), ["qwen-image refuses 100x100 with 400 → 200"]),
+                            [("a wrong key: 401 invalid_iam_token → "
+                             "403"), "a retired model: 401 invalid_model → 403"]),
+    "rerank": ("rerank", take_away("/v2/rerank"), [("/v2/rerank answers → "
+                                                   "404"), "document, index, relevance_score"]),
+    "the old name of "
+    "rerank": ("rerank", take_away("/v2/rerankers"), ["/v2/rerankers still answers → 404"]),
+    "sizes": ("image-refusals", accept("/images/generations"), [("qwen-image refuses 100x100 with "
+                                                                "400 → 200")]),
     "the offer of fine-tuning": ("fine-tune", edit_json(price_the_offer, "SupportModels"),
                                  ["those of the page → trainingPrice", "no field has a price"]),
 }  # fmt: skip

@@ -1,4 +1,6 @@
-"""The parts of the probe, without a platform: plans, costs, what may be shared, the report, the command."""
+"""The parts of the probe, without a platform: plans, costs, what may be shared, the report, the
+command.
+"""
 
 import asyncio
 import json
@@ -19,7 +21,8 @@ from qfnb.probe.run import run_checks
 from qfnb.wire import catalog, inference
 from qfnb.wire.chat import CHAT_V2
 
-SECRET, TEXT = "bce-v3/ALTAK-abcdefgh/0123456789abcdef0123", "小明的电话是 13800001111"
+SECRET = "bce-v3/ALTAK-abcdefgh/0123456789abcdef0123"
+TEXT = "小明的电话是 13800001111"
 
 
 def answer(body, status=200, request=None, **headers):
@@ -36,9 +39,23 @@ def run(check, send):
 
 ODD_ANSWERS = [
     {},
-    {"data": 3, "error": "x", "result": {}, "choices": [7], "usage": 3, "results": [1], "output": 5},
-    {"data": [1, {"pricing": 5, "id": None}], "result": [1, {"supportTrainMode": [{"supportParameterScale": 3}]}]},
-    {"data": [{"pricing": {"prompt": [1, {"price": []}]}, "embedding": 7}], "choices": [{"message": {"content": 7}}]},
+    {
+        "data": 3,
+        "error": "x",
+        "result": {},
+        "choices": [7],
+        "usage": 3,
+        "results": [1],
+        "output": 5,
+    },
+    {
+        "data": [1, {"pricing": 5, "id": None}],
+        "result": [1, {"supportTrainMode": [{"supportParameterScale": 3}]}],
+    },
+    {
+        "data": [{"pricing": {"prompt": [1, {"price": []}]}, "embedding": 7}],
+        "choices": [{"message": {"content": 7}}],
+    },
 ]
 
 
@@ -55,7 +72,10 @@ def test_a_check_survives_any_answer(name, body):
 
 def test_the_plan_of_a_check_is_its_requests_at_most():
     labels = [request.label for request in plan(CHECKS["rerank"].steps())]
-    assert labels == ["POST /v2/rerank (bce-reranker-base)", "POST /v2/rerankers (bce-reranker-base)"]
+    assert labels == [
+        "POST /v2/rerank (bce-reranker-base)",
+        "POST /v2/rerankers (bce-reranker-base)",
+    ]
 
 
 def test_the_cost_is_by_the_price_list_and_unknown_prices_stay_unknown():
@@ -68,7 +88,9 @@ def test_the_cost_is_by_the_price_list_and_unknown_prices_stay_unknown():
 
 
 def test_a_batch_costs_what_its_lines_cost():
-    (one, many) = (cost_limit(plan(CHECKS[name].steps())).cny for name in ("batch-windows", "batch-lines"))
+    (one, many) = (
+        cost_limit(plan(CHECKS[name].steps())).cny for name in ("batch-windows", "batch-lines")
+    )
     assert 0 < one < 0.001
     assert 0.2 < many < 0.8
 
@@ -76,7 +98,9 @@ def test_a_batch_costs_what_its_lines_cost():
 def test_a_picture_costs_its_price_and_a_wrong_key_costs_nothing():
     picture = Request(inference.TEXT2IMAGE_V2, {"model": "qwen-image", "prompt": "x"})
     refused = Request(CHAT_V2, {"model": "ernie-5.1", "messages": []}, key="wrong")
-    assert cost_limit([picture, refused]).cny == catalog.find_prices("text2image", "qwen-image").image
+    assert (
+        cost_limit([picture, refused]).cny == catalog.find_prices("text2image", "qwen-image").image
+    )
 
 
 def test_nothing_private_is_shared():
@@ -88,7 +112,16 @@ def test_nothing_private_is_shared():
         "embedding": [0.1, 0.2, 0.3, 0.4, 0.5],
     }  # fmt: skip
     shared = json.dumps(sharing.to_shared(answer(body, cookie=SECRET)), ensure_ascii=False)
-    for private in (SECRET, TEXT, "abcdefghij", "123456", "1234567890", "my-own-service", "customer", "cookie"):
+    for private in (
+        SECRET,
+        TEXT,
+        "abcdefghij",
+        "123456",
+        "1234567890",
+        "my-own-service",
+        "customer",
+        "cookie",
+    ):
         assert private not in shared
     for public in ("invalid_model", "stop", '"0.004"', "as-***", "assistant", "<2 more numbers>"):
         assert public in shared
@@ -175,17 +208,37 @@ def test_nothing_is_sent_without_a_yes(scripted, capsys, monkeypatch):
 
 
 def test_it_writes_a_report_and_a_cassette(scripted, tmp_path, capsys):
-    scripted([http_answer(json.dumps({"error": {"code": "access_denied", "message": "no"}}).encode(), status="403 No")])
+    scripted(
+        [
+            http_answer(
+                json.dumps({"error": {"code": "access_denied", "message": "no"}}).encode(),
+                status="403 No",
+            )
+        ]
+    )
     assert cli.main(["probe", "--only", "models", "--yes", "--out", str(tmp_path)]) == 0
-    (cassette,), (report,) = tmp_path.glob("*.jsonl"), tmp_path.glob("*.md")
+    (cassette,) = tmp_path.glob("*.jsonl")
+    (report,) = tmp_path.glob("*.md")
     assert json.loads(cassette.read_text("utf-8"))["status"] == 403
     assert "403 access_denied" in report.read_text("utf-8")
 
 
 def test_an_interrupted_probe_writes_what_it_has(sandbox, tmp_path):
-    command = [sys.executable, "-u", "-m", "qfnb", "probe", "--sandbox", "--yes", "--out", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "qfnb",
+        "probe",
+        "--sandbox",
+        "--yes",
+        "--out",
+        str(tmp_path),
+    ]
     words = [*command, "--only", "rate-headers,thinking"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         next(line for line in process.stdout if line.startswith("  ✓"))
         process.send_signal(signal.SIGINT)
         process.wait(180)
@@ -193,7 +246,9 @@ def test_an_interrupted_probe_writes_what_it_has(sandbox, tmp_path):
     assert "| rate-headers |" in report.read_text("utf-8")
 
 
-def test_a_folder_that_cannot_be_written_to_is_said_before_anything_is_sent(scripted, tmp_path, capsys):
+def test_a_folder_that_cannot_be_written_to_is_said_before_anything_is_sent(
+    scripted, tmp_path, capsys
+):
     server = scripted([http_answer(b"{}")])
     (tmp_path / "file").write_text("")
     assert cli.main(["probe", "--only", "models", "--yes", "--out", str(tmp_path / "file")]) == 2
@@ -204,7 +259,10 @@ def test_a_folder_that_cannot_be_written_to_is_said_before_anything_is_sent(scri
 def test_what_was_spent_is_by_usage():
     question = Request(CHAT_V2, {"model": "ernie-4.5-turbo-128k"})
     priced = answer({"usage": {"prompt_tokens": 1000, "completion_tokens": 1000}}, request=question)
-    unpriced = answer({"usage": {"prompt_tokens": 9}}, request=Request(CHAT_V2, {"model": "ernie-5.5-flash-preview"}))
+    unpriced = answer(
+        {"usage": {"prompt_tokens": 9}},
+        request=Request(CHAT_V2, {"model": "ernie-5.5-flash-preview"}),
+    )
     result = Result(CHECKS["usage"], [], [priced, unpriced, priced])
     assert spent([result]) == "by usage and list price CNY 0.0040, 1 answers without a price"
 

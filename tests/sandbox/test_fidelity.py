@@ -11,10 +11,10 @@ from support.evidence import Evidence, EvidenceMiddleware, find_misfit, has_shap
 from support.fidelity import HEAD, TABLE, merge_evidence, render_table, source_of
 from support.fidelity_sources import GUESSES, PAGES, PAGES_BY_OPERATION, render_sources
 
-from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qfnb.wire.base import MarkedPage
 from qfnb.wire.endpoints import ENDPOINTS
 from qfnb.wire.memory import Memory
+from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 
 
 def test_every_row_is_an_operation():
@@ -26,14 +26,19 @@ def test_every_row_is_an_operation():
 
 
 def test_it_says_where_each_shape_is_from():
-    lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    lines = [
+        line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
+    ]
     sources = {line.split("`")[1]: line.rsplit("|", 2)[1].strip() for line in lines}
     assert sources == {name: source_of(ENDPOINTS[name]) for name in sources}
     assert TABLE.read_text(encoding="utf-8").endswith(render_sources())
 
 
 def test_sources_and_guesses_are_of_operations_that_exist():
-    patterns = [*PAGES_BY_OPERATION, *(name for name, _ in GUESSES if not name.startswith("all of"))]
+    patterns = [
+        *PAGES_BY_OPERATION,
+        *(name for name, _ in GUESSES if not name.startswith("all of")),
+    ]
     assert [pattern for pattern in patterns if not fnmatch.filter(ENDPOINTS, pattern)] == []
     assert {tag for tags in PAGES_BY_OPERATION.values() for tag in tags.split()} <= set(PAGES)
 
@@ -47,7 +52,9 @@ def test_it_says_that_no_live_account_was_used():
 def test_the_middleware_records_how_a_call_ended(tmp_path):
     async def inner(scope, receive, send):
         scope["state"] = {"operation": "tokenizer.v1", "outcome": "good"}
-        await send({"type": "http.response.start", "headers": [(b"content-type", b"application/json")]})
+        await send(
+            {"type": "http.response.start", "headers": [(b"content-type", b"application/json")]}
+        )
         await send(
             {
                 "type": "http.response.body",
@@ -58,7 +65,8 @@ def test_the_middleware_records_how_a_call_ended(tmp_path):
     async def send(message):
         sent.append(message["type"])
 
-    sent, evidence = [], Evidence(tmp_path)
+    sent = []
+    evidence = Evidence(tmp_path)
     scope = {"type": "http", "headers": [(b"user-agent", b"OpenAI/Python 1")]}
     asyncio.run(EvidenceMiddleware(inner, evidence)(scope, None, send))
     assert sent == ["http.response.start", "http.response.body"]
@@ -68,7 +76,9 @@ def test_the_middleware_records_how_a_call_ended(tmp_path):
 
 
 def test_no_record_fits_an_answer_that_has_nothing_of_it():
-    shapes = {name: endpoint.result for name, endpoint in ENDPOINTS.items() if has_shape(endpoint.result)}
+    shapes = {
+        name: endpoint.result for name, endpoint in ENDPOINTS.items() if has_shape(endpoint.result)
+    }
     assert [name for name, kind in shapes.items() if not find_misfit(kind, {"nonsense": 1})] == []
     assert {*ENDPOINTS} - {*shapes} == {"etl.create", "inference.stop", "service.v2.modify"}
 
@@ -76,7 +86,10 @@ def test_no_record_fits_an_answer_that_has_nothing_of_it():
 def test_an_answer_without_a_field_that_may_not_be_null_does_not_fit():
     whole = {"systemMemoryId": "sm-1", "appId": "7", "description": "", "memories": []}
     assert find_misfit(Memory, whole) == ""
-    assert find_misfit(MarkedPage[Memory], {"items": [whole, {"systemMemoryId": "sm-2"}]}) == "items[].app_id is absent"
+    assert (
+        find_misfit(MarkedPage[Memory], {"items": [whole, {"systemMemoryId": "sm-2"}]})
+        == "items[].app_id is absent"
+    )
     assert "memories" in find_misfit(Memory, whole | {"memories": 7})
 
 
@@ -97,8 +110,12 @@ def test_a_page_was_cut_only_where_more_existed(answer, is_cut):
 
 def test_what_several_servers_saw_is_put_together(tmp_path):
     (tmp_path / "a.json").write_text('{"chat.v2": {"good": 1, "states": {"status": ["A"]}}}')
-    (tmp_path / "b.json").write_text('{"chat.v2": {"good": 2, "sdk": 1, "states": {"status": ["B", "A"]}}}')
-    assert merge_evidence(tmp_path) == {"chat.v2": {"good": 3, "sdk": 1, "states": {"status": ["A", "B"]}}}
+    (tmp_path / "b.json").write_text(
+        '{"chat.v2": {"good": 2, "sdk": 1, "states": {"status": ["B", "A"]}}}'
+    )
+    assert merge_evidence(tmp_path) == {
+        "chat.v2": {"good": 3, "sdk": 1, "states": {"status": ["A", "B"]}}
+    }
 
 
 def line(evidence, name):

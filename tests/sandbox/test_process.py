@@ -1,4 +1,6 @@
-"""The sandbox's process: there is one, it is found again, restarts with its keys, and ends when it is idle."""
+"""The sandbox's process: there is one, it is found again, restarts with its keys, and ends when it
+is idle.
+"""
 
 import os
 import signal
@@ -11,6 +13,7 @@ import pytest
 from support.waiting import until
 
 from qfnb import ChatCompletion, Completion, cli, connect, doctor, errors
+from qfnb.base.language import in_language
 from qfnb.notebook import home as home_panel
 from qfnb.sandbox import ensure, find, process, reset, stop
 from qfnb.views import home as view
@@ -28,6 +31,17 @@ def test_many_who_ask_at_once_get_one_server(home):
     assert len({address.pid for address in addresses}) == 1
 
 
+def test_the_card_says_engine_and_modes_in_the_users_language(home, monkeypatch):
+    address = ensure(home)
+    monkeypatch.setattr(process, "find", lambda: address)
+    with in_language("zh"):
+        facts = process.describe()
+    assert facts["引擎"] == "qfnb 本地模型，不是文心"
+    assert (
+        facts["模式"] == "宽松：旧模型也能应答 · 2026 年的模型列表 · 响应头中 tokens 只有一个限额"
+    )
+
+
 class Terminal(StringIO):
     def isatty(self):
         return True
@@ -42,7 +56,9 @@ def test_a_terminal_is_told_that_it_starts_and_it_is_found_again_and_stopped(hom
     assert find(home) is None
 
 
-def test_a_damaged_database_is_told_by_the_panel_the_doctor_and_the_next_answer(home, monkeypatch, capsys):
+def test_a_damaged_database_is_told_by_the_panel_the_doctor_and_the_next_answer(
+    home, monkeypatch, capsys
+):
     monkeypatch.setenv("QFNB_STATE_DIR", str(home.parent))
     home.mkdir()
     (home / "state.db").write_bytes(b"garbage" * 1000)
@@ -50,7 +66,10 @@ def test_a_damaged_database_is_told_by_the_panel_the_doctor_and_the_next_answer(
     (damaged,) = home.glob("state.*.old")
     assert [damaged.name in text for text in said] == [True, False]
     panel = view.bundle(home_panel.collect())
-    assert all(damaged.name in text for text in [doctor.report(doctor.examine(reach=False)), *panel.values()])
+    assert all(
+        damaged.name in text
+        for text in [doctor.report(doctor.examine(reach=False)), *panel.values()]
+    )
     home_panel.clean(0, asks=False)
     assert (doctor.describe_damage(), list(home.glob("state.*.*"))) == (None, [])
 
@@ -58,7 +77,9 @@ def test_a_damaged_database_is_told_by_the_panel_the_doctor_and_the_next_answer(
 @pytest.mark.parametrize(
     "ask", [lambda: ChatCompletion().do("你是谁"), lambda: list(Completion().do("你", stream=True))]
 )
-def test_a_call_without_a_panel_says_once_that_a_damaged_database_was_moved_aside(sandbox, caplog, ask):
+def test_a_call_without_a_panel_says_once_that_a_damaged_database_was_moved_aside(
+    sandbox, caplog, ask
+):
     damaged = process.default_home() / f"state.{id(ask)}.old"
     damaged.touch()
     ask()
@@ -91,7 +112,11 @@ def test_after_a_kill_it_comes_back_at_the_same_place_with_the_same_keys(home):
     os.kill(before.pid, signal.SIGKILL)
     after = ensure(home)
     assert after.pid != before.pid
-    assert (after.url, after.api_key, after.secret_key) == (before.url, before.api_key, before.secret_key)
+    assert (after.url, after.api_key, after.secret_key) == (
+        before.url,
+        before.api_key,
+        before.secret_key,
+    )
 
 
 def test_it_ends_when_it_is_idle(home):
@@ -110,7 +135,9 @@ def is_running(pid):
 
 def test_only_its_user_can_read_its_keys(home):
     ensure(home)
-    assert [oct((home / name).stat().st_mode & 0o777) for name in ("server.json", "keys.json")] == ["0o600"] * 2
+    assert [oct((home / name).stat().st_mode & 0o777) for name in ("server.json", "keys.json")] == [
+        "0o600"
+    ] * 2
 
 
 def test_its_repr_shows_no_key(home):

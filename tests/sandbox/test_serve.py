@@ -1,4 +1,6 @@
-"""`qfnb sandbox serve`, which a container runs: in the foreground, with an address and a key of the caller's choice."""
+"""`qfnb sandbox serve`, which a container runs: in the foreground, with an address and a key of the
+caller's choice.
+"""
 
 import json
 import os
@@ -21,7 +23,9 @@ def serve(tmp_path):
     def start(*arguments):
         environment = os.environ | {"QFNB_STATE_DIR": str(tmp_path), "QFNB_SANDBOX_API_KEY": KEY}
         command = [sys.executable, "-m", "qfnb", "sandbox", "serve", *arguments]
-        server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        server = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         servers.append(server)
         return server
 
@@ -38,7 +42,9 @@ def test_it_listens_where_it_is_told_and_answers_to_its_name(serve, tmp_path):
     until(lambda: written.exists() or server.poll() is not None)
     assert json.loads(written.read_text())["url"] == "http://qfnb.test:8899"
     port = json.loads(written.with_name("port.json").read_text())["port"]
-    get = lambda **headers: httpx.get(f"http://127.0.0.2:{port}/v2/models", headers=headers).status_code
+    get = lambda **headers: (
+        httpx.get(f"http://127.0.0.2:{port}/v2/models", headers=headers).status_code
+    )
     assert get(host="qfnb.test:8899", authorization=f"Bearer {KEY}") == 200
     assert get(host="qfnb.test:8899", authorization="Bearer bce-v3/ALTAK-another/0") == 401
     assert get(host="evil.example:8899", authorization=f"Bearer {KEY}") == 403

@@ -1,4 +1,6 @@
-"""The seeds run twice: on the sandbox as it comes, and on a strict one, where retired models and v1 are gone."""
+"""The seeds run twice: on the sandbox as it comes, and on a strict one, where retired models and v1
+are gone.
+"""
 
 import pytest
 from support.raw_http import open_client

@@ -32,7 +32,9 @@ def endpoint(mode):
         for end in ("", "？", "呀")
     ]
     deploy = DeployConfig(endpoint_suffix="seed")
-    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(rows, name="seed"), TrainConfig(epoch=1), deploy)
+    trainer = LLMFinetune(
+        "ERNIE-Speed-8K", Dataset(rows, name="seed"), TrainConfig(epoch=1), deploy
+    )
     return trainer.run().output["service_endpoint"]
 
 
@@ -56,14 +58,22 @@ def changes(endpoint, embedding="bge-large-zh"):
 @pytest.fixture(scope="module")
 def namespace():
     """The variables that blocks share, and the imports that the document does not show."""
-    return {"qfnb": qfnb, "Image": Image, "io": io, "Completion": qfnb.Completion, "input": lambda: "你是谁"}
+    return {
+        "qfnb": qfnb,
+        "Image": Image,
+        "io": io,
+        "Completion": qfnb.Completion,
+        "input": lambda: "你是谁",
+    }
 
 
 @pytest.mark.parametrize("number", range(7))
 def test_the_block_runs(mode, endpoint, namespace, number, capsys):
     blocks = seeds.python_blocks(NAME)
     assert len(blocks) == 7
-    code = seeds.fill_placeholders(blocks[number].replace("qianfan", "qfnb"), changes(endpoint)[number])
+    code = seeds.fill_placeholders(
+        blocks[number].replace("qianfan", "qfnb"), changes(endpoint)[number]
+    )
     if number == PLUGIN and mode == "strict":  # plugins were on v1 only
         with pytest.raises(qfnb.APIError, match="v1 inference ended on 2026-08-31"):
             seeds.run_block(code, namespace)
@@ -107,18 +117,29 @@ def test_the_official_sdk_runs_the_same_blocks(mode, sandbox, endpoint, tmp_path
     if mode == "strict":
         return  # it asks v1, or models that have ended
     seeds.python_blocks(NAME)
-    numbers = [CHAT, CHAT_ASYNC, COMPLETION, EMBEDDING, IMAGE, BATCH]  # its Plugin has no `prompt=` any more
+    # its Plugin has no `prompt=` any more
+    numbers = [CHAT, CHAT_ASYNC, COMPLETION, EMBEDDING, IMAGE, BATCH]
     runnable = changes(endpoint, "bge_large_zh")  # the path on v1
     runnable[BATCH]["task.total_count()"] = "task.task_count()"  # as 0.4 calls it
-    code = SDK.format(tests=str(Path(__file__).parents[1]), numbers=numbers, name=NAME, changes=runnable)
+    code = SDK.format(
+        tests=str(Path(__file__).parents[1]), numbers=numbers, name=NAME, changes=runnable
+    )
     env = {key: value for key, value in os.environ.items() if not key.startswith("QIANFAN_")}
     env |= {
-        key: value for key, value in environment(sandbox).items() if key.startswith("QIANFAN_") and "BEARER" not in key
+        key: value
+        for key, value in environment(sandbox).items()
+        if key.startswith("QIANFAN_") and "BEARER" not in key
     }
-    env |= {"QIANFAN_DISABLE_EB_SDK": "true", "QIANFAN_CACHE_DIR": str(tmp_path), "NO_PROXY": "127.0.0.1"}
+    env |= {
+        "QIANFAN_DISABLE_EB_SDK": "true",
+        "QIANFAN_CACHE_DIR": str(tmp_path),
+        "NO_PROXY": "127.0.0.1",
+    }
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         env=env, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert [line for line in done.stdout.splitlines() if line.startswith("BLOCK")] == [f"BLOCK {n}" for n in numbers]
+    assert [line for line in done.stdout.splitlines() if line.startswith("BLOCK")] == [
+        f"BLOCK {n}" for n in numbers
+    ]

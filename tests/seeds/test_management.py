@@ -1,4 +1,6 @@
-"""Every python block of seeds 001 and 002, taken from their text, with the ids of objects that the test creates."""
+"""Every python block of seeds 001 and 002, taken from their text, with the ids of objects that the
+test creates.
+"""
 
 import re
 import time
@@ -10,7 +12,8 @@ from support.waiting import wait_for
 from qfnb import Dataset
 from qfnb.resources import Data, FineTune, Model
 
-MODELS, TRAINING = "001-model-management.md", "002-train-and-service.md"
+MODELS = "001-model-management.md"
+TRAINING = "002-train-and-service.md"
 ROWS = [
     {"prompt": f"{before}{ask}", "response": answer}
     for ask, answer in {"几点开门": "早上九点。", "在哪里": "河边路三号。"}.items()
@@ -38,7 +41,9 @@ def wait_for_state(fetch, *states):
 
 @pytest.fixture(scope="module")
 def resources(mode):
-    """Datasets, a finished run, two versions of a model and a finished evaluation, by their integer ids."""
+    """Datasets, a finished run, two versions of a model and a finished evaluation, by their integer
+    ids.
+    """
     released = Dataset(ROWS, name="seed").release()
     dataset = Data.info(released).body["result"]["versionInfo"]["datasetId"]
     task = FineTune.create_task("seed")["result"]["id"]
@@ -48,12 +53,21 @@ def resources(mode):
     models = [Model.publish(True, origin, f"seed_{n}_{time.time_ns()}")["result"] for n in range(2)]
     for model in models:
         wait_for_state(lambda: Model.detail(model["versionId"])["result"]["state"], "Ready")  # noqa: B023
-    versions = [{"modelId": model["modelId"], "modelVersionId": model["versionId"]} for model in models]
+    versions = [
+        {"modelId": model["modelId"], "modelVersionId": model["versionId"]} for model in models
+    ]
     conf = {"evalMode": "rule", "scoreModes": ["accuracy"]}
     evaluation = Model.create_evaluation_task("seed", versions, dataset, conf)["result"]["evalId"]
     wait_for_state(lambda: Model.get_evaluation_info(evaluation)["result"]["state"], "Done")
     long = Data.info(finetune_runs.create_long_dataset()).body["result"]["versionInfo"]["datasetId"]
-    return {"dataset": dataset, "long": long, "task": task, "run": run, "models": models, "evaluation": evaluation}
+    return {
+        "dataset": dataset,
+        "long": long,
+        "task": task,
+        "run": run,
+        "models": models,
+        "evaluation": evaluation,
+    }
 
 
 def models_changes(resources):
@@ -63,7 +77,11 @@ def models_changes(resources):
         {},
         {"5862": str(first["modelId"])},
         {"5659": str(first["versionId"])},
-        {"9220": str(resources["task"]), "5234": str(resources["run"]), "sdk_test_1": f"sdk_{time.time_ns()}"},
+        {
+            "9220": str(resources["task"]),
+            "5234": str(resources["run"]),
+            "sdk_test_1": f"sdk_{time.time_ns()}",
+        },
         {
             "2259": str(first["modelId"]),
             "2744": str(first["versionId"]),
@@ -113,13 +131,18 @@ def training_changes(resources, space):
     return [
         {},
         {"task_name": f"task_{stamp}"},
-        {"1234": str(resources["long"]), '"epoch": 4': '"epoch": 50'},  # still running when it is stopped
+        # still running when it is stopped
+        {"1234": str(resources["long"]), '"epoch": 4': '"epoch": 50'},
         run,
         run,
         {},
         {"5862": str(first["modelId"])},
         {"5659": str(first["versionId"])},
-        {"9220": str(resources["task"]), "5234": str(resources["run"]), "sdk_test_1": f"sdk_{stamp}"},
+        {
+            "9220": str(resources["task"]),
+            "5234": str(resources["run"]),
+            "sdk_test_1": f"sdk_{stamp}",
+        },
         {},
         {"123": str(first["modelId"]), "456": str(first["versionId"])},
         {
@@ -151,7 +174,9 @@ def test_a_block_of_training_and_services_runs(sandbox, resources, space, number
     blocks = seeds.python_blocks(TRAINING)
     assert len(blocks) == 12
     code = blocks[number].replace("from qianfan", "from qfnb")
-    seeds.run_block(seeds.fill_placeholders(code, training_changes(resources, space)[number]), space)
+    seeds.run_block(
+        seeds.fill_placeholders(code, training_changes(resources, space)[number]), space
+    )
     printed = capsys.readouterr().out.strip()
     assert re.fullmatch(PRINTED_TRAINING[number], printed, re.DOTALL)
     if number == 11:

@@ -22,7 +22,8 @@ def trainer(mode):
 @pytest.fixture(scope="module")
 def run(trainer):
     """Run a block with its placeholders filled; return what it leaves."""
-    version, dataset = trainer.output["model_version_id"], trainer.output["datasets"][0]["id"]
+    version = trainer.output["model_version_id"]
+    dataset = trainer.output["datasets"][0]["id"]
 
     def act(number, changes=None):
         blocks = seeds.python_blocks(NAME)
@@ -31,7 +32,8 @@ def run(trainer):
         longest = {"amv-xxx" if "amv-xxx" in code else "amv-xx": version}
         longest |= {"ds-xxx" if "ds-xxx" in code else "ds-xx": dataset}
         replacements = {old: new for old, new in longest.items() if old in code}
-        space = {"trainer": trainer, "DeployConfig": DeployConfig}  # the seed does not import the second
+        # the seed does not import the second
+        space = {"trainer": trainer, "DeployConfig": DeployConfig}
         seeds.run_block(seeds.fill_placeholders(code, replacements | (changes or {})), space)
         return space
 
@@ -61,7 +63,8 @@ def test_a_model_is_deployed_and_asked(sandbox, run):
 
 def test_a_model_is_evaluated_on_the_platform(sandbox, run, trainer):
     fixed_block = {
-        "em = EvaluationManager(qianfan_evaluators=qianfan_evaluators\n": "",  # begun twice, closed once
+        # begun twice, closed once
+        "em = EvaluationManager(qianfan_evaluators=qianfan_evaluators\n": "",
         "    # local_evaluators=[...]\n)\n)": "    # local_evaluators=[...]\n)",
     }
     result = run(EVALUATION, fixed_block)["result"]

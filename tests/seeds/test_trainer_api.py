@@ -1,4 +1,6 @@
-"""Every name and signature of seed 004, read from its text: a name that is there and not here fails."""
+"""Every name and signature of seed 004, read from its text: a name that is there and not here
+fails.
+"""
 
 import ast
 import importlib
@@ -9,14 +11,29 @@ import pytest
 from support import seeds
 
 CLASS = re.compile(r"^- class (qianfan\.[\w.]+)\.(\w+)(\(.*\))?\[source\]$")
-MEMBER = re.compile(r"^- (?:abstract )?(?:property )?(\w+)(\(.*?\))?(?: ?(?:->|→).*|\[source\]|:.*| =.*)?$")
+MEMBER = re.compile(
+    r"^- (?:abstract )?(?:property )?(\w+)(\(.*?\))?(?: ?(?:->|→).*|\[source\]|:.*| =.*)?$"
+)
 FUNCTION = re.compile(r"^- (qianfan\.[\w.]+)\.(\w+)(\(.*\)).*$")
-WORDS = {"input", "output", "Parameters", "Returns", "Raises", "Args", "Optional", "Union", "Trainer", "LLMFinetune"}
+WORDS = {
+    "input",
+    "output",
+    "Parameters",
+    "Returns",
+    "Raises",
+    "Args",
+    "Optional",
+    "Union",
+    "Trainer",
+    "LLMFinetune",
+}
 OF_PYDANTIC = {"model_config", "model_fields"}
 
 
 def names():
-    """Yield (module, class or "", member or "", parameters or None) for all that the seed declares."""
+    """Yield (module, class or "", member or "", parameters or None) for all that the seed
+    declares.
+    """
     owner = None
     for line in seeds.read_seed("004-trainer-api.md").splitlines():
         if match := CLASS.match(line):
@@ -34,8 +51,12 @@ def parameters(text):
     without = re.sub(r"→.*|\[source\]", "", text).strip()
     node = ast.parse(f"def f{without}: ...").body[0].args
     no_defaults = [None] * (len(node.args) - len(node.defaults))
-    arguments = [(a.arg, False, d) for a, d in zip(node.args, [*no_defaults, *node.defaults], strict=True)]
-    return arguments + [(a.arg, True, d) for a, d in zip(node.kwonlyargs, node.kw_defaults, strict=True)]
+    arguments = [
+        (a.arg, False, d) for a, d in zip(node.args, [*no_defaults, *node.defaults], strict=True)
+    ]
+    return arguments + [
+        (a.arg, True, d) for a, d in zip(node.kwonlyargs, node.kw_defaults, strict=True)
+    ]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +65,9 @@ def mode():
 
 
 CASES = list(dict.fromkeys(names())) if (seeds.FOLDER / "004-trainer-api.md").is_file() else []
-WITHOUT_SEED = [pytest.param(None, marks=pytest.mark.skip("the seeds are not beside the project"), id="none")]
+WITHOUT_SEED = [
+    pytest.param(None, marks=pytest.mark.skip("the seeds are not beside the project"), id="none")
+]
 
 
 def test_the_seed_is_read():
@@ -55,7 +78,9 @@ def test_the_seed_is_read():
 
 
 @pytest.mark.parametrize(
-    "case", CASES or WITHOUT_SEED, ids=lambda case: ".".join(filter(None, (case[0][8:], case[1], case[2])))
+    "case",
+    CASES or WITHOUT_SEED,
+    ids=lambda case: ".".join(filter(None, (case[0][8:], case[1], case[2]))),
 )
 def test_it_is_there_with_its_signature(case):
     module, name, member, signature = case
@@ -64,18 +89,30 @@ def test_it_is_there_with_its_signature(case):
         return
     if member:
         instance = getattr(actual, "model_fields", {}) or {}
-        assert hasattr(actual, member) or member in instance or member in set_in_init(actual), member
+        assert hasattr(actual, member) or member in instance or member in set_in_init(actual), (
+            member
+        )
         actual = getattr(actual, member, None)
-    if signature and actual is not None and not (inspect.isclass(actual) and issubclass(actual, str)):
+    if (
+        signature
+        and actual is not None
+        and not (inspect.isclass(actual) and issubclass(actual, str))
+    ):
         agrees(actual, parameters(signature))
 
 
 def set_in_init(kind):
     """Return the attributes that a class, or one that it is made of, gives its instances."""
-    sources = [inspect.getsource(base) for base in kind.__mro__ if base.__module__.startswith("qfnb")]
+    sources = [
+        inspect.getsource(base) for base in kind.__mro__ if base.__module__.startswith("qfnb")
+    ]
     lists = [re.findall(r"((?:self\.\w+, )*self\.\w+)(?:: [^=\n]+)? = ", text) for text in sources]
-    attributes = {name for found in lists for row in found for name in re.findall(r"self\.(\w+)", row)}
-    return attributes | {name for base in kind.__mro__ for name in getattr(base, "__annotations__", {})}
+    attributes = {
+        name for found in lists for row in found for name in re.findall(r"self\.(\w+)", row)
+    }
+    return attributes | {
+        name for base in kind.__mro__ for name in getattr(base, "__annotations__", {})
+    }
 
 
 def agrees(actual, expected):

@@ -1,7 +1,9 @@
-"""Names that stand in files on somebody's disk, or that people type: a rename in the code may not touch them.
+"""Names that stand in files on somebody's disk, or that people type: a rename in the code may not
+touch them.
 
-`names.json` has what 0.1.0 wrote and took. A name may be added there; one that is gone or changed needs a
-migration of the files that have it, and a test that opens such a file (see `test_opens.py`).
+`names.json` has what 0.1.0 wrote and took. A name may be added there; one that is gone or changed
+needs a migration of the files that have it, and a test that opens such a file (see
+`test_opens.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +26,18 @@ from typing import Any, get_args
 import pandas as pd
 import pytest
 
-from qfnb import Batch, ChatCompletion, Dataset, LLMFinetune, Model, Service, config, errors, evaluation, kept_keys
+from qfnb import (
+    Batch,
+    ChatCompletion,
+    Dataset,
+    LLMFinetune,
+    Model,
+    Service,
+    config,
+    errors,
+    evaluation,
+    kept_keys,
+)
 from qfnb._jobs import row_result
 from qfnb.batching import journal, journal_reader, journal_store
 from qfnb.evaluation import records
@@ -55,18 +68,26 @@ from qfnb.notebook import (
 from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.usage_log import UsageEntry
 from qfnb.sandbox import process
-from qfnb.sandbox.engines import config as choice
-from qfnb.sandbox.failures import faults
-from qfnb.sandbox.state import lifecycle
-from qfnb.trainer import actions, configs, consts, progress, stored_trainer, train_action as training
+from qfnb.trainer import (
+    actions,
+    configs,
+    consts,
+    progress,
+    stored_trainer,
+    train_action as training,
+)
 from qfnb.trainer.form import launch_form as launch
 from qfnb.trainer.sweep import store as sweep_store
 from qfnb.views import formatters
+from qfnb.wire import sandbox as choice
+from qianfan_sandbox.failures import faults
+from qianfan_sandbox.state import lifecycle
 
 pytestmark = pytest.mark.long
 
 HERE = Path(__file__).parent
-STORED, SANDBOX = HERE / "v0.1.0", Path(inspect.getfile(process)).parent
+STORED = HERE / "v0.1.0"
+SANDBOX = Path(inspect.getfile(lifecycle)).parents[1]
 NAMES: dict[str, Any] = json.loads((HERE / "names.json").read_text(encoding="utf-8"))
 
 
@@ -101,7 +122,9 @@ def now():
         "run store: actions": sorted(stored_trainer._ACTION_CLASSES),
         "run store: fields of a TrainConfig": list(configs.TrainConfig.model_fields),
         "run store: fields of a DeployConfig": list(DeployConfig.model_fields),
-        "run store: fields of a progress": [field.name for field in fields(progress.TrainingProgress)],
+        "run store: fields of a progress": [
+            field.name for field in fields(progress.TrainingProgress)
+        ],
         "run store: attributes of a TrainAction": list(training.TrainAction.persisted),
         "launches: fields of a draft": list(launch.Draft.model_fields),
         "sandbox: fields of server.json": [field.name for field in fields(process.Address)],
@@ -122,15 +145,23 @@ def now():
         "%qfimage: options": flags(image.PARSER),
         "metrics": sorted(recipes.METRICS),
         "recipes": sorted(recipes.RECIPES),
-        "evaluations: fields of a record": [field.name for field in fields(records.EvaluationRecord)],
+        "evaluations: fields of a record": [
+            field.name for field in fields(records.EvaluationRecord)
+        ],
         "reports: fields of a record": [field.name for field in fields(records.ReportRecord)],
         "history: version and fields of the first line": [archive.VERSION, *history_fields()],
         "history: later fields of a report": list(report_files.LATER_FIELDS),
-        "sweeps: version and fields": [sweep_store.VERSION, *words(Path(inspect.getfile(sweep_store)).parent)],
+        "sweeps: version and fields": [
+            sweep_store.VERSION,
+            *words(Path(inspect.getfile(sweep_store)).parent),
+        ],
         "history(): columns": list(HISTORY_COLUMNS),
         "kept_keys.json": [kept_keys.FILE_NAME, "keys"],
         "conversations.db: columns": table_columns(conversation_store._TABLES),
-        "labels.db: columns": [journal_of_labels.FILE_NAME, *table_columns(journal_of_labels.TABLES)],
+        "labels.db: columns": [
+            journal_of_labels.FILE_NAME,
+            *table_columns(journal_of_labels.TABLES),
+        ],
         "labels: columns of the table": list(labels.COLUMNS),
         "labels: words": [*labels.PAIR_WORDS, *labels.RIGHT_WORDS],
         "judges.db: columns": [replies.FILE_NAME, *table_columns(replies.TABLES)],
@@ -144,14 +175,17 @@ def table_columns(tables):
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         database.executescript(tables)
         query = (
-            "select m.name || '.' || c.name from sqlite_master m, pragma_table_info(m.name) c where m.type = 'table'"
+            "select m.name || '.' || c.name from sqlite_master m, pragma_table_info(m.name) "
+            "c where m.type = 'table'"
         )
         return [name for (name,) in database.execute(f"{query} order by m.rowid, c.cid")]
 
 
 def history_fields():
     (path,) = (STORED / "history").iterdir()
-    report = evaluation.EvaluationResult(**report_files.from_json(gzip.decompress(path.read_bytes()).splitlines()[1]))
+    report = evaluation.EvaluationResult(
+        **report_files.from_json(gzip.decompress(path.read_bytes()).splitlines()[1])
+    )
     return ["qfnb_history", "id", "created", *archive._facts_of(report)]
 
 
@@ -212,10 +246,20 @@ def test_every_key_of_a_stored_document_still_stands_in_the_code_of_the_sandbox(
 
 def words(folder):
     """Return the texts and the keywords of calls that stand in a folder's code."""
-    nodes = [node for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
-    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    nodes = [
+        node
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    texts = {
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     attributes = {
-        node.target.id for node in nodes if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        node.target.id
+        for node in nodes
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
     return texts | attributes | {node.arg for node in nodes if isinstance(node, ast.keyword)}
 
@@ -230,7 +274,9 @@ def written(tmp_path_factory):
     return target
 
 
-def test_databases_have_the_tables_and_columns_that_they_had_once_they_are_migrated(written, tmp_path):
+def test_databases_have_the_tables_and_columns_that_they_had_once_they_are_migrated(
+    written, tmp_path
+):
     shutil.copytree(STORED, tmp_path / "stored")
     for path in (tmp_path / "stored" / "batches").glob("*.db"):
         journal.Journal(path).close()
@@ -257,7 +303,9 @@ def test_facts_and_plans_of_journals_have_the_names_that_they_had(written):
         assert journal_facts(written / "batches" / path.name) == journal_facts(path)
 
 
-@pytest.mark.parametrize("path", sorted(path.relative_to(STORED) for path in STORED.glob("*/*.json")))
+@pytest.mark.parametrize(
+    "path", sorted(path.relative_to(STORED) for path in STORED.glob("*/*.json"))
+)
 def test_json_files_have_the_keys_that_they_had(written, path):
     facts = [json.loads((folder / "facts.json").read_text()) for folder in (STORED, written)]
     same = {str(old): str(new) for old, new in zip(*(fact.values() for fact in facts), strict=True)}
@@ -277,7 +325,11 @@ def paths(value, at=""):
     """Return where keys are in a JSON value; the items of a list share a place."""
     if isinstance(value, dict):
         return {at} | {place for key, item in value.items() for place in paths(item, f"{at}.{key}")}
-    return {at} | {place for item in value for place in paths(item, at)} if isinstance(value, list) else {at}
+    return (
+        {at} | {place for item in value for place in paths(item, at)}
+        if isinstance(value, list)
+        else {at}
+    )
 
 
 def rows(path, query):
@@ -312,4 +364,6 @@ def documents(path):
 
 def journal_facts(path):
     facts = dict(rows(path, "select name, value from fact"))
-    return {name: sorted(json.loads(value)) if name == "plan" else "" for name, value in facts.items()}
+    return {
+        name: sorted(json.loads(value)) if name == "plan" else "" for name, value in facts.items()
+    }

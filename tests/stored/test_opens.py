@@ -1,4 +1,6 @@
-"""Files that an earlier version wrote open in this one: nothing that was paid for is lost by an upgrade."""
+"""Files that an earlier version wrote open in this one: nothing that was paid for is lost by an
+upgrade.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def state(tmp_path, monkeypatch):
 def answers_of(path):
     """Return the questions of a journal that are answered, and their answers."""
     with sqlite3.connect(path) as database:
-        found = database.execute("select row.input, answer.text from row join answer using(key)").fetchall()
+        found = database.execute(
+            "select row.input, answer.text from row join answer using(key)"
+        ).fetchall()
     database.close()
     return {json.loads(question): answer for question, answer in found}
 
@@ -88,7 +92,12 @@ def test_journals_are_listed(state):
 def test_a_finished_run_attaches(state):
     trainer = LLMFinetune.attach(FACTS["run_id"]).wait()
     assert trainer.status == "Deployed"
-    assert [stage.name for stage in trainer.progress.stages] == ["dataset", "train", "publish", "deploy"]
+    assert [stage.name for stage in trainer.progress.stages] == [
+        "dataset",
+        "train",
+        "publish",
+        "deploy",
+    ]
     assert trainer.progress.points
     assert trainer.output["service"].endpoint == FACTS["service_endpoint"]
 
@@ -117,7 +126,10 @@ def test_the_sandbox_has_what_it_had(state):
 
 def test_the_trained_model_still_answers(state):
     say = [{"role": "user", "content": PAIRS[0]["prompt"]}]
-    assert ChatCompletion(endpoint=FACTS["service_endpoint"]).do(messages=say).text == PAIRS[0]["response"]
+    assert (
+        ChatCompletion(endpoint=FACTS["service_endpoint"]).do(messages=say).text
+        == PAIRS[0]["response"]
+    )
 
 
 def change_database(state, script):
@@ -130,13 +142,18 @@ EARLIER = """
     update document set body = json_remove(body, '$.plan') where kind in ('service', 'version');
     update document set body = json_set(body, '$.released', 1795342810.4) where kind = 'dataset';
     pragma user_version = 1"""
-"""Makes the state of the first schema of that of 0.1.0: states were computed from ages, there were no plans."""
+"""Makes the state of the first schema of that of 0.1.0: states were computed from ages, there were
+no plans.
+"""
 
 
 def test_a_state_of_the_first_schema_is_migrated(state):
     change_database(state, EARLIER)
     say = [{"role": "user", "content": PAIRS[0]["prompt"]}]
-    assert ChatCompletion(endpoint=FACTS["service_endpoint"]).do(messages=say).text == PAIRS[0]["response"]
+    assert (
+        ChatCompletion(endpoint=FACTS["service_endpoint"]).do(messages=say).text
+        == PAIRS[0]["response"]
+    )
     assert Data.info(FACTS["dataset"])["result"]["versionInfo"]["releaseStatus"] == 2
     assert not list((state / "sandbox").glob("*.old"))
 
@@ -145,7 +162,8 @@ def test_a_state_of_a_newer_version_is_refused_in_words_and_not_changed(state):
     change_database(state, "pragma user_version = 99")
     before = (state / "sandbox" / "state.db").read_bytes()
     with pytest.raises(
-        SandboxError, match=r"newer qfnb \(schema 99.*nothing was changed: upgrade qfnb, or set QFNB_ST"
+        SandboxError,
+        match=r"newer qfnb \(schema 99.*nothing was changed: upgrade qfnb, or set QFNB_ST",
     ):
         ensure()
     assert (state / "sandbox" / "state.db").read_bytes() == before

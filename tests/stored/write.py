@@ -1,7 +1,9 @@
-"""Write the files of a user's state folder that `test_opens.py` opens: `python tests/stored/write.py FOLDER`.
+"""Write the files of a user's state folder that `test_opens.py` opens: `python
+tests/stored/write.py FOLDER`.
 
-It was run once, with the code of 0.1.0, into `v0.1.0/`. Run it again only for a new folder beside that one,
-when a later version stores something new: the files of an earlier version are never written again.
+It was run once, with the code of 0.1.0, into `v0.1.0/`. Run it again only for a new folder beside
+that one, when a later version stores something new: the files of an earlier version are never
+written again.
 """
 
 from __future__ import annotations
@@ -25,7 +27,11 @@ MODEL = "ERNIE-Bot-turbo"
 
 PAIRS = [
     {"prompt": f"{before}{ask}{after}", "response": answer}
-    for ask, answer in {"几点开门": "早上九点开门。", "在哪里": "在河边路三号。", "多少钱": "每人二十元。"}.items()
+    for ask, answer in {
+        "几点开门": "早上九点开门。",
+        "在哪里": "在河边路三号。",
+        "多少钱": "每人二十元。",
+    }.items()
     for before in ("", "请问", "你好，")
     for after in ("", "？", "呢")
 ]
@@ -86,7 +92,9 @@ def _trainings() -> dict[str, Any]:
         name="stored",
         model_name="stored_model",
     ).run()
-    stopped = LLMFinetune("ERNIE-Speed-8K", _many_rows(), TrainConfig(epoch=50), name="stopped").start()
+    stopped = LLMFinetune(
+        "ERNIE-Speed-8K", _many_rows(), TrainConfig(epoch=50), name="stopped"
+    ).start()
     while not stopped.progress.points:
         time.sleep(0.02)
     stopped.stop().wait(180)
@@ -113,7 +121,9 @@ def _others(folder: Path) -> dict[str, Any]:
     from qfnb.trainer.form import drafts, launch_form
 
     prompt = Prompt.create("greeting", "你好，{name}")
-    drafts.save("teahouse", launch_form.Draft(dataset="ds-stored", values={"epoch": "3"}, after="deploy"))
+    drafts.save(
+        "teahouse", launch_form.Draft(dataset="ds-stored", values={"epoch": "3"}, after="deploy")
+    )
     aliases.run_command(["fast", "ERNIE-Speed-8K"])
     rows = Dataset(PAIRS[:4], name="questions")
     models = [ChatCompletion(model=name) for name in ("ERNIE-Speed-8K", "ERNIE-Lite-8K")]
@@ -125,7 +135,10 @@ def _others(folder: Path) -> dict[str, Any]:
 def _copy(state: Path, target: Path) -> None:
     """Copy the state, its databases in one file each, without what belongs to this machine."""
     shutil.copytree(
-        state, target, ignore=lambda _, names: {name for name in names if _is_left_out(name)}, dirs_exist_ok=True
+        state,
+        target,
+        ignore=lambda _, names: {name for name in names if _is_left_out(name)},
+        dirs_exist_ok=True,
     )
     for path in target.rglob("*.db"):
         with sqlite3.connect(path) as database:
@@ -134,7 +147,9 @@ def _copy(state: Path, target: Path) -> None:
         database.close()
     for path in (path for path in target.rglob("*") if path.is_file()):
         content = path.read_bytes()
-        assert not any(str(folder).encode() in content for folder in (state, Path.cwd(), Path.home())), path
+        assert not any(
+            str(folder).encode() in content for folder in (state, Path.cwd(), Path.home())
+        ), path
 
 
 def _is_left_out(name: str) -> bool:

@@ -1,4 +1,6 @@
-"""Texts that act when a sink is careless: scripts, handlers, addresses, escapes, direction tricks, clobbering."""
+"""Texts that act when a sink is careless: scripts, handlers, addresses, escapes, direction tricks,
+clobbering.
+"""
 
 ATTACKS = [
     "<script>window.__hit=1</script>",
@@ -24,7 +26,10 @@ ATTACKS = [
     '`"><img src=x onerror=window.__hit=1>`',
     "| a |\n|---|\n| <img src=x onerror=window.__hit=1> |",
     "$\\href{javascript:window.__hit=1}{x}$",
-    "\\(\\href{javascript:window.__hit=1}{x}\\) and \\[\\require{html}\\href{javascript:window.__hit=1}{x}\\]",
+    (
+        "\\(\\href{javascript:window.__hit=1}{x}\\) and "
+        "\\[\\require{html}\\href{javascript:window.__hit=1}{x}\\]"
+    ),
     "\\begin{align}\\cssId{__target}{\\class{jp-Button}{\\style{position:fixed;inset:0}{x}}}\\end{align}",
     "$ \\href{javascript:window.__hit=1}{x} $ 5$\\href{javascript:window.__hit=1}{x}$5",
     "$\\bbox[background:url(https://evil.invalid/pixel.png)]{x}$",

@@ -1,4 +1,6 @@
-"""Secrets that are easy to find again, and the search for them in all that a user can see, save or hand on."""
+"""Secrets that are easy to find again, and the search for them in all that a user can see, save or
+hand on.
+"""
 
 from __future__ import annotations
 
@@ -36,23 +38,37 @@ def _in_base64(text: bytes) -> Iterator[str]:
         yield encoded[(shift * 8 + 5) // 6 : len(encoded) - 1]
 
 
-_FORMS = re.compile("|".join([MARK, MARK[::-1], MARK.encode().hex(), *_in_base64(MARK.encode())]), re.IGNORECASE)
+_FORMS = re.compile(
+    "|".join([MARK, MARK[::-1], MARK.encode().hex(), *_in_base64(MARK.encode())]), re.IGNORECASE
+)
 
 
 def search(text: str | bytes) -> list[str]:
     """Return the lines that have a canary, also in base64 or hexadecimal."""
     lines = (text.decode("utf-8", "replace") if isinstance(text, bytes) else text).splitlines()
-    return [line[max(0, found.start() - 150) : found.end() + 50] for line in lines if (found := _FORMS.search(line))]
+    return [
+        line[max(0, found.start() - 150) : found.end() + 50]
+        for line in lines
+        if (found := _FORMS.search(line))
+    ]
 
 
 def search_files(*folders: Path) -> list[str]:
-    """Return the files that have a canary in name or content, also in the free pages of a database."""
+    """Return the files that have a canary in name or content, also in the free pages of a
+    database.
+    """
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    return [f"{path}: {hit}" for path in files for hit in search(f"{path}\n".encode() + path.read_bytes())]
+    return [
+        f"{path}: {hit}"
+        for path in files
+        for hit in search(f"{path}\n".encode() + path.read_bytes())
+    ]
 
 
 def texts_of(error: BaseException) -> str:
-    """Return what `%xmode Verbose` can print of an error: messages, chain, variables and their attributes."""
+    """Return what `%xmode Verbose` can print of an error: messages, chain, variables and their
+    attributes.
+    """
     texts: list[str] = []
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -61,20 +77,28 @@ def texts_of(error: BaseException) -> str:
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        texts += [str(current), repr(current), repr(vars(current)), *getattr(current, "__notes__", ())]
+        texts += [
+            str(current),
+            repr(current),
+            repr(vars(current)),
+            *getattr(current, "__notes__", ()),
+        ]
         todo += [current.__context__, current.__cause__, *getattr(current, "exceptions", ())]
         trace = current.__traceback__
         while trace is not None:
             if "/tests/" not in trace.tb_frame.f_code.co_filename:
                 texts += [
-                    f"{trace.tb_frame.f_code.co_qualname}: {text}" for text in _variables(trace.tb_frame.f_locals)
+                    f"{trace.tb_frame.f_code.co_qualname}: {text}"
+                    for text in _variables(trace.tb_frame.f_locals)
                 ]
             trace = trace.tb_next
     return "\n".join(texts)
 
 
 _NOT_OPENED = (Mapping, SecretStr, _SettingsInputs)
-"""Replies, which are the user's data, and opaque holders, whose attributes no line of a frame names."""
+"""Replies, which are the user's data, and opaque holders, whose attributes no line of a frame
+names.
+"""
 
 
 def _variables(values: Mapping[str, Any]) -> Iterator[str]:
@@ -86,7 +110,10 @@ def _variables(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    names = {*getattr(value, "__dict__", {}), *(name for cls in type(value).__mro__ for name in _slots(cls))}
+    names = {
+        *getattr(value, "__dict__", {}),
+        *(name for cls in type(value).__mro__ for name in _slots(cls)),
+    }
     return ((name, getattr(value, name)) for name in names if hasattr(value, name))
 
 

@@ -1,7 +1,9 @@
-"""Cancels and interrupts a call at every scheduling point of a loop, and counts what is left afterwards.
+"""Cancels and interrupts a call at every scheduling point of a loop, and counts what is left
+afterwards.
 
-A point is the moment before a loop runs its n-th callback. The I/O loop is held there until the caller has reacted, so
-that the point is the same in every run; the server acts in the same thread (see `lockstep_server`).
+A point is the moment before a loop runs its n-th callback. The I/O loop is held there until the
+caller has reacted, so that the point is the same in every run; the server acts in the same thread
+(see `lockstep_server`).
 """
 
 from __future__ import annotations
@@ -33,18 +35,24 @@ def _open_files() -> set[str]:
     for descriptor in Path("/proc/self/fd").iterdir() if sys.platform == "linux" else ():
         with contextlib.suppress(OSError):  # that of this listing
             paths.append(str(descriptor.readlink()))
-    return {path for path in paths if path.startswith("/") and not path.startswith(("/dev", "/proc"))}
+    return {
+        path for path in paths if path.startswith("/") and not path.startswith(("/dev", "/proc"))
+    }
 
 
 SETTLING_S = 60.0
 """Seconds that the I/O loop may take to close what a cancelled call had opened."""
 
 REACTION_S = 1.0
-"""Seconds for which the I/O loop is held; a caller that does not react (it has ended) is not waited for."""
+"""Seconds for which the I/O loop is held; a caller that does not react (it has ended) is not waited
+for.
+"""
 
 
 class _ReadyQueue(deque[Any]):
-    """The callbacks that a loop is about to run; `before_each` is called before every one of them."""
+    """The callbacks that a loop is about to run; `before_each` is called before every one of
+    them.
+    """
 
     before_each: Callable[[], None]
 
@@ -87,7 +95,8 @@ class Laboratory:
 
     Attributes:
         server: answers all calls.
-        freezes: whether an attack silences the server, so that nothing ends because its answer ends.
+        freezes: whether an attack silences the server, so that nothing ends because its answer
+            ends.
         errors: what the I/O loop reported to its exception handler.
     """
 
@@ -108,12 +117,15 @@ class Laboratory:
     def arm(self, point: int, attack: Callable[[], None]) -> None:
         """Attack before the I/O loop's callback of this number, counted from now."""
         self._reacted.clear()
-        self._countdown, self._attack = point, attack
+        self._countdown = point
+        self._attack = attack
 
     def disarm(self) -> bool:
         """Attack no more; return whether it has been done."""
         self._reacted.set()
-        was_attacked, self._attack, self._countdown = self.was_attacked, None, -1
+        was_attacked = self.was_attacked
+        self._attack = None
+        self._countdown = -1
         return was_attacked
 
     def before_each(self) -> None:
@@ -122,7 +134,8 @@ class Laboratory:
             return
         self._countdown -= 1
         if self._countdown < 0:
-            attack, self._attack = self._attack, None
+            attack = self._attack
+            self._attack = None
             self.silence()
             attack()
             self._reacted.wait(REACTION_S)
@@ -154,21 +167,31 @@ class Laboratory:
         return asyncio.all_tasks(event_loop.loop()) - {asyncio.current_task()}
 
     def _remains(self) -> dict[str, Any]:
-        """Return tasks, connections that are neither idle in the pool nor closed, and calls that a limiter counts."""
+        """Return tasks, connections that are neither idle in the pool nor closed, and calls that a
+        limiter counts.
+        """
         connectors = [
             session.connector
             for transport in http._transports.values()
             for session in (transport._session, transport._fresh_session)  # type: ignore[attr-defined]
         ]
         in_use = [connection for connector in connectors for connection in connector._acquired]
-        queues = [(key, queue) for connector in connectors for key, queue in connector._conns.items()]
-        pooled = (each for key, queue in queues if key.port == self.server.port for each, _ in queue)
+        queues = [
+            (key, queue) for connector in connectors for key, queue in connector._conns.items()
+        ]
+        pooled = (
+            each for key, queue in queues if key.port == self.server.port for each, _ in queue
+        )
         idle = sum(connection.is_connected() for connection in pooled)
         remains = {"tasks": self._tasks() - self._tasks_before, "connections": in_use}
-        remains["calls"] = [limiter for limiter in shared_rate_limiter._limiters.values() if limiter.in_flight]
+        remains["calls"] = [
+            limiter for limiter in shared_rate_limiter._limiters.values() if limiter.in_flight
+        ]
         remains["files"] = _open_files() - self._files_before
         if len(self.server.connections) != idle:
-            remains["server"] = f"{len(self.server.connections)} connections at the server, {idle} idle here"
+            remains["server"] = (
+                f"{len(self.server.connections)} connections at the server, {idle} idle here"
+            )
         return {name: values for name, values in remains.items() if values}
 
     def _react_on_post(self, loop: Any) -> None:
@@ -186,15 +209,24 @@ class Laboratory:
 
 @contextlib.contextmanager
 def observe_io_loop(server: LockstepServer) -> Iterator[Laboratory]:
-    """Run a server in lockstep with the I/O loop, and count its callbacks; in the end, threads and futures are counted."""
+    """Run a server in lockstep with the I/O loop, and count its callbacks; in the end, threads and
+    futures are counted.
+    """
     loop: Any = event_loop.loop()
-    laboratory, threads, futures = Laboratory(server), set(_threads()), set(map(id, _pending_futures()))
+    laboratory = Laboratory(server)
+    threads = set(_threads())
+    futures = set(map(id, _pending_futures()))
     laboratory._tasks_before = call_on_io_loop(laboratory._tasks)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-4)  # two threads hand over to each other at every point
-    with in_lockstep(loop, server, call_on_io_loop), counted(loop, call_on_io_loop, laboratory.before_each):
+    with (
+        in_lockstep(loop, server, call_on_io_loop),
+        counted(loop, call_on_io_loop, laboratory.before_each),
+    ):
         laboratory._react_on_post(loop)
-        call_on_io_loop(loop.set_exception_handler, lambda _loop, context: laboratory.errors.append(context))
+        call_on_io_loop(
+            loop.set_exception_handler, lambda _loop, context: laboratory.errors.append(context)
+        )
         try:
             yield laboratory
         finally:
@@ -217,8 +249,11 @@ def _pending_futures() -> list[Any]:
     return [each for each in gc.get_objects() if isinstance(each, kinds) and not each.done()]
 
 
-def cancel_everywhere(laboratory: Laboratory, call: Callable[[], Coroutine[Any, Any, Any]], stride: int = 1) -> int:
-    """Cancel a coroutine of a user's loop at each point of the I/O loop and of its own; return the number of points.
+def cancel_everywhere(
+    laboratory: Laboratory, call: Callable[[], Coroutine[Any, Any, Any]], stride: int = 1
+) -> int:
+    """Cancel a coroutine of a user's loop at each point of the I/O loop and of its own; return the
+    number of points.
 
     Args:
         laboratory: the I/O loop under observation.
@@ -244,8 +279,11 @@ def cancel_everywhere(laboratory: Laboratory, call: Callable[[], Coroutine[Any, 
 
 
 async def _then_alone(work: Coroutine[Any, Any, T]) -> T:
-    """Return a result when no task is left on this loop; one that closes an iterator may be under way."""
-    result, deadline = await work, time.monotonic() + SETTLING_S
+    """Return a result when no task is left on this loop; one that closes an iterator may be under
+    way.
+    """
+    result = await work
+    deadline = time.monotonic() + SETTLING_S
     while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
         assert time.monotonic() < deadline, tasks
         await asyncio.sleep(0)
@@ -255,7 +293,8 @@ async def _then_alone(work: Coroutine[Any, Any, T]) -> T:
 async def _cancel_from_io_loop(
     laboratory: Laboratory, call: Callable[[], Coroutine[Any, Any, Any]], point: int
 ) -> bool:
-    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(call())
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(call())
     laboratory.arm(point, lambda: loop.call_soon_threadsafe(task.cancel))
     return await _end_of(task, laboratory.disarm)
 
@@ -263,7 +302,8 @@ async def _cancel_from_io_loop(
 async def _cancel_from_its_loop(
     laboratory: Laboratory, call: Callable[[], Coroutine[Any, Any, Any]], point: int
 ) -> bool:
-    countdown, task = point, asyncio.ensure_future(call())
+    countdown = point
+    task = asyncio.ensure_future(call())
 
     def cancel() -> None:
         nonlocal countdown
@@ -280,7 +320,9 @@ async def _cancel_from_its_loop(
 
 
 async def _end_of(task: asyncio.Task[Any], was_attacked: Callable[[], bool]) -> bool:
-    """Wait for the end of a task, which is its result or the cancellation; return whether it was attacked."""
+    """Wait for the end of a task, which is its result or the cancellation; return whether it was
+    attacked.
+    """
     await asyncio.wait({task})
     result = was_attacked()
     if not task.cancelled():
@@ -291,7 +333,8 @@ async def _end_of(task: asyncio.Task[Any], was_attacked: Callable[[], bool]) -> 
 
 
 def interrupt_everywhere(laboratory: Laboratory, call: Callable[[], Any], stride: int = 1) -> int:
-    """Press Ctrl+C in the main thread, which blocks in a call, at each point of the I/O loop; return their number.
+    """Press Ctrl+C in the main thread, which blocks in a call, at each point of the I/O loop;
+    return their number.
 
     Args:
         laboratory: the I/O loop under observation.
@@ -307,7 +350,8 @@ def interrupt_everywhere(laboratory: Laboratory, call: Callable[[], Any], stride
 
 
 def _interrupt_once(laboratory: Laboratory, call: Callable[[], Any], point: int) -> bool:
-    main, is_calling = threading.main_thread().ident, True
+    main = threading.main_thread().ident
+    is_calling = True
     assert main == threading.get_ident()
 
     def interrupt(*_: Any) -> None:

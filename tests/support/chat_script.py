@@ -8,19 +8,34 @@ from typing import Any
 from support.scripted_server import ScriptedServer, http_answer, stream_head
 
 
-def whole(text: str = "", *, finish: str = "stop", usage: dict[str, Any] | None = None, **message: Any) -> list[bytes]:
+def whole(
+    text: str = "", *, finish: str = "stop", usage: dict[str, Any] | None = None, **message: Any
+) -> list[bytes]:
     """Return the script of one whole reply; `message` has reasoning_content, tool_calls, ..."""
     content = {"role": "assistant", "content": text, **message}
-    body = {"id": "as-1", "model": "m", "choices": [{"index": 0, "message": content, "finish_reason": finish}]}
+    body = {
+        "id": "as-1",
+        "model": "m",
+        "choices": [{"index": 0, "message": content, "finish_reason": finish}],
+    }
     return [http_answer(json.dumps(body | ({"usage": usage} if usage else {})).encode())]
 
 
-def streamed(*deltas: dict[str, Any], finish: str = "stop", usage: dict[str, Any] | None = None) -> list[bytes]:
-    """Return the script of one stream; `usage` comes in a chunk without choices, as OpenAI's servers send it."""
-    chunks = [{"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+def streamed(
+    *deltas: dict[str, Any], finish: str = "stop", usage: dict[str, Any] | None = None
+) -> list[bytes]:
+    """Return the script of one stream; `usage` comes in a chunk without choices, as OpenAI's
+    servers send it.
+    """
+    chunks = [
+        {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+    ]
     chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
     chunks += [{"choices": [], "usage": usage}] if usage else []
-    lines = [f"data: {json.dumps({'id': 'as-1', 'model': 'm', **chunk})}\n\n".encode() for chunk in chunks]
+    lines = [
+        f"data: {json.dumps({'id': 'as-1', 'model': 'm', **chunk})}\n\n".encode()
+        for chunk in chunks
+    ]
     return [stream_head(), *lines, b"data: [DONE]\n\n"]
 
 

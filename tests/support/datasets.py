@@ -38,7 +38,9 @@ def zip_files(**files):
 
 def create_dataset(template=2000, name="测试集"):
     kind = wire.PICTURE_DATA if template == 70500 else wire.TEXT_DATA
-    return Data.create_bare_dataset(name, kind, PROJECTS[template], template, None, BUCKET, "/data").data.dataset_id
+    return Data.create_bare_dataset(
+        name, kind, PROJECTS[template], template, None, BUCKET, "/data"
+    ).data.dataset_id
 
 
 def start_import(dataset_id, content, name="rows.jsonl", *, annotated=True):
@@ -57,7 +59,8 @@ def import_rows(content, name="rows.jsonl", template=2000, *, annotated=True):
 def wait_until_idle(dataset_id):
     """Wait until nothing is under way any more."""
     return wait_for(
-        lambda: Data.info(dataset_id).data.version_info, lambda row: wire.RUNNING not in version_states(row)
+        lambda: Data.info(dataset_id).data.version_info,
+        lambda row: wire.RUNNING not in version_states(row),
     )
 
 

@@ -1,4 +1,6 @@
-"""A world in which two versions can be compared at once: one that knows the answers, and one that does not."""
+"""A world in which two versions can be compared at once: one that knows the answers, and one that
+does not.
+"""
 
 import contextlib
 import json
@@ -7,9 +9,9 @@ import time
 from qfnb import config
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
-from qfnb.sandbox.state.lifecycle import DEFAULT_SECONDS
-from qfnb.sandbox.storage import objects
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.state.lifecycle import DEFAULT_SECONDS
+from qianfan_sandbox.storage import objects
 from support.raw_http import connect, storage_request
 from support.sandbox_thread import run_world
 from support.waiting import until
@@ -47,7 +49,10 @@ class EvaluationSandbox:
         point_at(self.world.address)
 
     def create(self, conf, *versions, dataset=None, name="比较", **options):
-        models = [{"modelId": v["model"], "modelVersionId": v["id"]} for v in versions or (self.trained_version,)]
+        models = [
+            {"modelId": v["model"], "modelVersionId": v["id"]}
+            for v in versions or (self.trained_version,)
+        ]
         task = Model.create_evaluation_task(name, models, dataset or self.dataset, conf, **options)
         return task["result"]["evalIdStr"]
 
@@ -65,7 +70,9 @@ def run_evaluation_sandbox(folder):
 def point_at(address):
     now = config.get_config()
     now.base_url = now.console_api_base_url = now.iam_base_url = address.url
-    now.api_key, now.access_key, now.secret_key = address.api_key, address.access_key, address.secret_key
+    now.api_key = address.api_key
+    now.access_key = address.access_key
+    now.secret_key = address.secret_key
 
 
 def add_version(store, name, pairs):
@@ -88,7 +95,9 @@ def release_dataset(world, answers, name="eval"):
 def upload_dataset(address, answers, name="eval"):
     """Do the same in a sandbox that is another process."""
     with connect(address) as http:
-        storage_request(address, http, "PUT", f"/bos/sandbox/{name}.jsonl", jsonl(answers).encode()).raise_for_status()
+        storage_request(
+            address, http, "PUT", f"/bos/sandbox/{name}.jsonl", jsonl(answers).encode()
+        ).raise_for_status()
     return import_dataset(f"bos:/sandbox/{name}.jsonl")
 
 
@@ -117,10 +126,9 @@ def preset_model():
     """Return one of the platform's own text models, as the list of what can be evaluated has it."""
     models = Model.evaluable_model_list()["result"]
     model = next(row for row in models if row["source"] == "PlatformPreset")
-    return {key: model["modelVersionList"][0][key] for key in ("modelVersionId", "modelVersionIdStr")} | {
-        "modelIdStr": model["modelIdStr"],
-        "name": model["modelName"],
-    }
+    return {
+        key: model["modelVersionList"][0][key] for key in ("modelVersionId", "modelVersionIdStr")
+    } | {"modelIdStr": model["modelIdStr"], "name": model["modelName"]}
 
 
 def wait_for_end(id_, seconds=20):
@@ -135,7 +143,9 @@ def task_info(id_):
 
 def report_by_model(id_):
     """Return the report by the name of the model."""
-    return {row["modelName"]: row["effectMetric"] for row in Model.get_evaluation_result(id_)["result"]}
+    return {
+        row["modelName"]: row["effectMetric"] for row in Model.get_evaluation_result(id_)["result"]
+    }
 
 
 def result_rows(id_, **options):

@@ -1,8 +1,10 @@
-"""What the tests saw each operation of the sandbox do: collected by an ASGI middleware around its application.
+"""What the tests saw each operation of the sandbox do: collected by an ASGI middleware around its
+application.
 
-The sandbox notes in a request's `state` which operation it was and how it ended: `denied`, `limits`, `errors`,
-`validation`, `good`, `faulted` or `broken`. Each server writes a file of its own into a folder, again and again,
-because tests kill servers; `support.fidelity` makes the table of all of them.
+The sandbox notes in a request's `state` which operation it was and how it ended: `denied`,
+`limits`, `errors`, `validation`, `good`, `faulted` or `broken`. Each server writes a file of its
+own into a folder, again and again, because tests kill servers; `support.fidelity` makes the table
+of all of them.
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qfnb.sandbox.app import build_app
-from qfnb.sandbox.state.world import World
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
 from qfnb.wire.inference import Picture
+from qianfan_sandbox.app import build_app
+from qianfan_sandbox.state.world import World
 
 FOLDER = "QFNB_SANDBOX_EVIDENCE"
 """The environment variable that names the folder; nothing is collected without it."""
@@ -48,7 +50,9 @@ class Evidence:
         self._rows: dict[str, dict[str, Any]] = {}
         self._written_at = 0.0
 
-    def record(self, endpoint: Endpoint[Any, Any], outcome: str, client: str, content: bytes | None) -> None:
+    def record(
+        self, endpoint: Endpoint[Any, Any], outcome: str, client: str, content: bytes | None
+    ) -> None:
         """Count one call; `content` is the answer when it is JSON."""
         row = self._rows.setdefault(endpoint.name, {})
         row[outcome] = row.get(outcome, 0) + 1
@@ -73,11 +77,13 @@ class EvidenceMiddleware:
     """An application that answers as the one inside does, and records what it sees."""
 
     def __init__(self, app: ASGIApp, evidence: Evidence) -> None:
-        self._app, self.evidence = app, evidence
+        self._app = app
+        self.evidence = evidence
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on, and record its answer when it was one of the table's operations."""
-        is_json, content = False, bytearray()
+        is_json = False
+        content = bytearray()
 
         async def observe(message: Message) -> None:
             nonlocal is_json
@@ -93,17 +99,22 @@ class EvidenceMiddleware:
         finally:
             state = scope.get("state", {})
             if "outcome" in state:
-                client = b" ".join(value for name, value in scope["headers"] if name in PEER_HEADERS)
-                endpoint, body = ENDPOINTS[state["operation"]], bytes(content) if is_json else None
+                client = b" ".join(
+                    value for name, value in scope["headers"] if name in PEER_HEADERS
+                )
+                endpoint = ENDPOINTS[state["operation"]]
+                body = bytes(content) if is_json else None
                 self.evidence.record(endpoint, state["outcome"], client.decode("latin-1"), body)
 
 
 def build_app_with_evidence(world: World) -> ASGIApp:
     """Return the application of a world; it collects evidence when the environment asks for it."""
-    app, folder = build_app(world), os.environ.get(FOLDER)
+    app = build_app(world)
+    folder = os.environ.get(FOLDER)
     if folder is None:
         return app
-    evidence, close = Evidence(Path(folder)), world.close
+    evidence = Evidence(Path(folder))
+    close = world.close
 
     def close_and_write() -> None:
         close()
@@ -128,15 +139,17 @@ def _record_answer(endpoint: Endpoint[Any, Any], value: Any, row: dict[str, Any]
 
 
 def has_shape(kind: Any) -> bool:
-    """Return whether a type says anything of an answer; `object` and `dict` are of answers that no source shows."""
+    """Return whether a type says anything of an answer; `object` and `dict` are of answers that no
+    source shows.
+    """
     return kind not in (object, dict, dict[str, Any])
 
 
 def find_misfit(kind: Any, value: Any) -> str:
     """Return what of an answer is not as its record says, "" for nothing.
 
-    A field that may be null may be absent; all others must be there. The client is more tolerant: it reads an answer
-    that lacks what nobody needs.
+    A field that may be null may be absent; all others must be there. The client is more tolerant:
+    it reads an answer that lacks what nobody needs.
     """
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     try:
@@ -152,7 +165,9 @@ def _absences(value: Any, location: str) -> Iterator[str]:
         if not value.model_fields_set & type(value).model_fields.keys():
             yield f"{location or type(value).__name__}: none of its fields"
         for name, field in type(value).model_fields.items():
-            may_be_absent = type(None) in get_args(field.annotation) or name in ONE_OF.get(type(value), ())
+            may_be_absent = type(None) in get_args(field.annotation) or name in ONE_OF.get(
+                type(value), ()
+            )
             if name not in value.model_fields_set and not may_be_absent:
                 yield f"{location}.{name} is absent".lstrip(".")
             yield from _absences(getattr(value, name), f"{location}.{name}".lstrip("."))
@@ -167,7 +182,8 @@ def is_page_cut(value: Any) -> bool:
         return False
     if any(value.get(name) is True for name in MORE_FIELDS):
         return True
-    total, items = value.get("total"), value.get("items")
+    total = value.get("total")
+    items = value.get("items")
     if isinstance(total, int) and isinstance(items, list) and total > len(items):
         return True
     return any(map(is_page_cut, value.values()))

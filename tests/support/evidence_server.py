@@ -1,6 +1,8 @@
-"""The sandbox's server with evidence collected around it: `make fidelity` starts it instead of the product's."""
+"""The sandbox's server with evidence collected around it: `make fidelity` starts it instead of the
+product's.
+"""
 
-from qfnb.sandbox import app, server
+from qianfan_sandbox import app, server
 from support.evidence import build_app_with_evidence
 
 if __name__ == "__main__":

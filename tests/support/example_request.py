@@ -6,7 +6,9 @@ from support.raw_http import signed_headers
 
 
 def send_example(address, http, row, body=None, **headers):
-    """Return the answer to a request that passes authentication, and by default is wrong otherwise."""
+    """Return the answer to a request that passes authentication, and by default is wrong
+    otherwise.
+    """
     path = re.sub(r"{\w+}", "x", row.path)
     query = {"Action": row.action} if row.action else {}
     proof = {"authorization": f"Bearer {address.api_key}"}

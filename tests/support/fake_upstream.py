@@ -53,7 +53,8 @@ class FakeUpstream:
         message: dict[str, Any] = {"role": "assistant", "content": "".join(TALK)}
         reason = "stop"
         if self.calls:
-            message, reason = {"role": "assistant", "content": None, "tool_calls": self.calls}, "tool_calls"
+            message = {"role": "assistant", "content": None, "tool_calls": self.calls}
+            reason = "tool_calls"
         choice = {"index": 0, "message": message, "finish_reason": reason}
         return JSONResponse({"choices": [choice], "usage": USAGE})
 
@@ -61,7 +62,10 @@ class FakeUpstream:
         body = await self._record(request)
         if self.status != 200:
             return self._error()
-        rows = [{"index": i, "embedding": [float(len(text)), 1.0]} for i, text in enumerate(body["input"])]
+        rows = [
+            {"index": i, "embedding": [float(len(text)), 1.0]}
+            for i, text in enumerate(body["input"])
+        ]
         return JSONResponse({"data": rows[::-1], "usage": {"prompt_tokens": 5, "total_tokens": 5}})
 
     async def _record(self, request: Request) -> dict[str, Any]:
@@ -79,7 +83,9 @@ class FakeUpstream:
             for number, text in enumerate(TALK):
                 if number == self.breaks_after:
                     return
-                yield _event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
+                yield _event(
+                    {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+                )
                 await asyncio.sleep(self.pause_seconds)
                 while self.release and not self.release.is_set():
                     await asyncio.sleep(0.005)
@@ -99,7 +105,9 @@ def serve_upstream(upstream: FakeUpstream) -> Iterator[FakeUpstream]:
         Route("/v1/chat/completions", upstream.chat, methods=["POST"]),
         Route("/v1/embeddings", upstream.embed, methods=["POST"]),
     ]
-    options = uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off", access_log=False)
+    options = uvicorn.Config(
+        Starlette(routes=routes), log_level="error", lifespan="off", access_log=False
+    )
     server = uvicorn.Server(options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -1,7 +1,8 @@
-"""The fault matrix: which tests prove what happens at each fault of `tests/faults/faults.csv`, or why there is none.
+"""The fault matrix: which tests prove what happens at each fault of `tests/faults/faults.csv`, or
+why there is none.
 
-A test says so itself: `@pytest.mark.fault("F12", "F60")`. Run as `python tests/support/fault_table.py`; it writes
-`tests/faults/README.md`.
+A test says so itself: `@pytest.mark.fault("F12", "F60")`. Run as `python
+tests/support/fault_table.py`; it writes `tests/faults/README.md`.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def _owner(statement: ast.stmt, mark: ast.AST) -> str:
 def render_table() -> str:
     """Return the page."""
     tests = find_tests()
-    return HEAD + "".join(_render_row(row, tests.get(fault, [])) for fault, row in read_faults().items())
+    return HEAD + "".join(
+        _render_row(row, tests.get(fault, [])) for fault, row in read_faults().items()
+    )
 
 
 def _render_row(row: dict[str, str], tests: list[str]) -> str:

@@ -1,6 +1,7 @@
 """The fidelity table: what the tests of a session saw each operation of the sandbox do.
 
-Run as `python tests/support/fidelity.py EVIDENCE`, where EVIDENCE is the session's file; it writes FIDELITY.md.
+Run as `python tests/support/fidelity.py EVIDENCE`, where EVIDENCE is the session's file; it writes
+FIDELITY.md.
 """
 
 from __future__ import annotations
@@ -62,10 +63,13 @@ def _merge_row(merged: dict[str, Any], row: Mapping[str, Any]) -> None:
 
 def render_table(evidence: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the page."""
-    import qfnb.sandbox.app  # noqa: F401 - loads every row of the endpoint table
+    import qianfan_sandbox.app  # noqa: F401 - loads every row of the endpoint table
 
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    lines += ["| " + " | ".join(_cells(ENDPOINTS[name], evidence.get(name, {}))) + " |" for name in sorted(ENDPOINTS)]
+    lines += [
+        "| " + " | ".join(_cells(ENDPOINTS[name], evidence.get(name, {}))) + " |"
+        for name in sorted(ENDPOINTS)
+    ]
     return HEAD + "\n".join(lines) + "\n" + render_sources()
 
 
@@ -85,7 +89,9 @@ def _cells(endpoint: Endpoint[Any, Any], evidence: Mapping[str, Any]) -> list[st
 
 def source_of(endpoint: Endpoint[Any, Any]) -> str:
     """Return where the shape of an operation is from."""
-    return f"{'SDK' if _is_in_sdk(endpoint) else 'pages'} {pages_of(endpoint.name, endpoint.plane)}".rstrip()
+    return (
+        f"{'SDK' if _is_in_sdk(endpoint) else 'pages'} {pages_of(endpoint.name, endpoint.plane)}"
+    ).rstrip()
 
 
 def _tick(evidence: Mapping[str, Any], key: str) -> str:
@@ -94,9 +100,14 @@ def _tick(evidence: Mapping[str, Any], key: str) -> str:
 
 def _format_states(fields: Mapping[str, list[Any]]) -> str:
     """Return the states of the fields that had more than one, but not more than MAX_STATES."""
-    states = {name: sorted(map(str, values)) for name, values in fields.items() if 1 < len(values) <= MAX_STATES}
+    states = {
+        name: sorted(map(str, values))
+        for name, values in fields.items()
+        if 1 < len(values) <= MAX_STATES
+    }
     return "; ".join(
-        f"{name}: {', '.join(value or '“”' for value in values)}" for name, values in sorted(states.items())
+        f"{name}: {', '.join(value or '“”' for value in values)}"
+        for name, values in sorted(states.items())
     )
 
 
@@ -105,13 +116,19 @@ def _sdk_source() -> str:
     spec = importlib.util.find_spec("qianfan")
     assert spec is not None
     assert spec.origin is not None
-    return "\n".join(path.read_text(encoding="utf-8") for path in Path(spec.origin).parent.rglob("*.py"))
+    return "\n".join(
+        path.read_text(encoding="utf-8") for path in Path(spec.origin).parent.rglob("*.py")
+    )
 
 
 def _is_in_sdk(endpoint: Endpoint[Any, Any]) -> bool:
     path = endpoint.path.partition("{")[0].rpartition("/wenxinworkshop")[2].rstrip("/")
-    return path in _sdk_source() and (endpoint.action is None or f'"{endpoint.action}"' in _sdk_source())
+    return path in _sdk_source() and (
+        endpoint.action is None or f'"{endpoint.action}"' in _sdk_source()
+    )
 
 
 if __name__ == "__main__":
-    TABLE.write_text(render_table(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), encoding="utf-8")
+    TABLE.write_text(
+        render_table(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), encoding="utf-8"
+    )

@@ -1,4 +1,6 @@
-"""Where the shape of each operation is from, beside the official SDK; and what of the sandbox is a guess."""
+"""Where the shape of each operation is from, beside the official SDK; and what of the sandbox is a
+guess.
+"""
 
 from fnmatch import fnmatchcase
 
@@ -43,54 +45,82 @@ GUESSES = (
     (
         "chat.v2",
         (
-            "where no page says whether a model thinks by default, it does not; which switch the models after May 2026 "
+            "where no page says whether a model thinks by default, it does not; which switch the "
+            "models after May 2026 "
             "take is by family; `thinking_budget` is at least 100 for every model"
         ),
     ),
-    ("chat.v2", "a prefix is cached in blocks of 128 characters, from 64 tokens, for ten minutes after its last use"),
-    ("chat.v2", "tokens are estimated (0.625 a Chinese character, 1 a word), as the SDK's local tokenizer does"),
     (
         "chat.v2",
         (
-            "`max_tokens` above the model's longest output, and `json_schema` for a model that is not listed for it, are "
-            "refused with 400 `invalid_argument`; schemas with `not`, `if` or `patternProperties` too"
+            "a prefix is cached in blocks of 128 characters, from 64 tokens, for ten minutes after "
+            "its last use"
         ),
     ),
     (
         "chat.v2",
-        "a stream without `stream_options` has no usage in a strict sandbox, and usage in the last piece otherwise",
+        (
+            "tokens are estimated (0.625 a Chinese character, 1 a word), as the SDK's local "
+            "tokenizer "
+            "does"
+        ),
+    ),
+    (
+        "chat.v2",
+        (
+            "`max_tokens` above the model's longest output, and `json_schema` for a model that is "
+            "not listed for it, are "
+            "refused with 400 `invalid_argument`; schemas with `not`, `if` or `patternProperties` "
+            "too"
+        ),
+    ),
+    (
+        "chat.v2",
+        (
+            "a stream without `stream_options` has no usage in a strict sandbox, and usage in the "
+            "last piece otherwise"
+        ),
     ),
     ("chat.v2", "`search_results` has one entry that says that nothing was searched"),
     (
         "chat.v2",
         (
-            "without input and output apart the limits are `X-Ratelimit-Limit-Tokens`; apart they are "
+            "without input and output apart the limits are `X-Ratelimit-Limit-Tokens`; apart they "
+            "are "
             "`X-Ratelimit-Limit-Input-Tokens` and `-Output-Tokens`"
         ),
     ),
     (
         "all of v2",
-        "strict: a retired id is refused as an unknown one, 401 `invalid_model`; names in other capitals too",
+        (
+            "strict: a retired id is refused as an unknown one, 401 `invalid_model`; names in "
+            "other "
+            "capitals too"
+        ),
     ),
     (
         "all of v2",
         (
-            "strict: a key of the body that no page has is refused with 400 `invalid_argument`; otherwise the header "
+            "strict: a key of the body that no page has is refused with 400 `invalid_argument`; "
+            "otherwise the header "
             "`x-qfnb-unknown-keys` names it"
         ),
     ),
     (
         "all of v1",
         (
-            "strict: every path answers `{error_code: 3}` in HTTP 200, as an unknown path did; so do own services of the "
+            "strict: every path answers `{error_code: 3}` in HTTP 200, as an unknown path did; so "
+            "do own services of the "
             "v1 kind on v2, with 401 `invalid_model`"
         ),
     ),
     (
         "models.v2",
         (
-            "the keys of a tier are `upper` (thousands of tokens, null for none) and `price`; the longest input is "
-            "`max_input_tokens`; `max_tokens` is null for models that think; without a key the code is `access_denied`"
+            "the keys of a tier are `upper` (thousands of tokens, null for none) and `price`; the "
+            "longest input is "
+            "`max_input_tokens`; `max_tokens` is null for models that think; without a key the "
+            "code is `access_denied`"
         ),
     ),
     ("completion.v2", "the answer has OpenAI's form; every chat model takes a suffix"),
@@ -98,7 +128,8 @@ GUESSES = (
     (
         "text2image.v2",
         (
-            "strict: a model is refused on the path of another one as an unknown one; `qwen-image` refuses n other "
+            "strict: a model is refused on the path of another one as an unknown one; "
+            "`qwen-image` refuses n other "
             "than 1"
         ),
     ),
@@ -106,7 +137,8 @@ GUESSES = (
     (
         "batches.create",
         (
-            "the 21st unfinished task is refused with 400 `TaskRunningNumberExceedLimit`, the code of the form over "
+            "the 21st unfinished task is refused with 400 `TaskRunningNumberExceedLimit`, the "
+            "code of the form over "
             "object storage; a second model in a file fails the batch with `multiple_models`"
         ),
     ),
@@ -126,4 +158,7 @@ def render_sources() -> str:
     """Return the sections about pages and guesses."""
     pages = ", ".join(f"{tag} {title}" for tag, title in PAGES.items())
     guesses = "\n".join(f"- `{operation}`: {text}." for operation, text in GUESSES)
-    return f"\n## Pages\n\nRead as stored copies in 2026-11: {pages}.\n\n## Guesses\n\nNo page says so:\n\n{guesses}\n"
+    return (
+        f"\n## Pages\n\nRead as stored copies in 2026-11: {pages}.\n\n## Guesses\n\nNo page "
+        f"says so:\n\n{guesses}\n"
+    )

@@ -1,6 +1,8 @@
-"""Refuse files that hold what looks like a real key: `python tests/support/find_keys.py FILE...` (a pre-commit hook).
+"""Refuse files that hold what looks like a real key: `python tests/support/find_keys.py FILE...` (a
+pre-commit hook).
 
-The form decides, as in `qfnb.redact`; keys that tests make up are shorter, or have "canary" in them.
+The form decides, as in `qfnb.redact`; keys that tests make up are shorter, or have "canary" in
+them.
 """
 
 import re
@@ -21,7 +23,9 @@ def find_keys(paths: Sequence[str]) -> list[str]:
     return [
         f"{path}:{number}"
         for path in paths
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        for number, line in enumerate(
+            Path(path).read_text(encoding="utf-8", errors="replace").splitlines(), 1
+        )
         if any("canary" not in key[0].lower() for key in REAL_KEYS.finditer(line))
     ]
 
@@ -29,5 +33,8 @@ def find_keys(paths: Sequence[str]) -> list[str]:
 if __name__ == "__main__":
     places = find_keys(sys.argv[1:])
     for place in places:
-        print(f"{place}: looks like a key. Take it out, and revoke it in the console if it has ever been pushed.")
+        print(
+            f"{place}: looks like a key. Take it out, and revoke it in the console if it has ever "
+            "been pushed."
+        )
     raise SystemExit(bool(places))

@@ -24,8 +24,11 @@ LONG = "notebooks/data/teahouse_train.jsonl"
 
 def create_dataset(text: str = "") -> str:
     """Return a released dataset: of a few pairs, or of the JSON lines that are given."""
-    bucket, folder = current_platform().bucket, f"t/{secrets.token_hex(4)}"
-    lines = text or "\n".join(json.dumps([row | {"response": [[row["response"]]]}]) for row in PAIRS)
+    bucket = current_platform().bucket
+    folder = f"t/{secrets.token_hex(4)}"
+    lines = text or "\n".join(
+        json.dumps([row | {"response": [[row["response"]]]}]) for row in PAIRS
+    )
     address = put_object(bucket, f"{folder}/rows.jsonl", lines)
     id_ = Data.create("few", bucket, f"/{folder}/").data.dataset_id
     version = lambda: Data.info(id_)["result"]["versionInfo"]
@@ -41,14 +44,17 @@ def create_long_dataset() -> str:
     return create_dataset(Path(LONG).read_text(encoding="utf-8") * 4)
 
 
-def start_run(dataset_id: str, *, model: str = "ERNIE-Speed-8K", scale: str = "LoRA", **values: Any) -> str:
+def start_run(
+    dataset_id: str, *, model: str = "ERNIE-Speed-8K", scale: str = "LoRA", **values: Any
+) -> str:
     """Start a run in a job of its own; return `task-...`."""
     job = FineTune.V2.create_job("test", model).data.job_id
     return FineTune.V2.create_task(job, scale, values, datasets=[dataset_id]).data.task_id
 
 
 def start_long_run() -> str:
-    return start_run(create_long_dataset(), epoch=50, learningRate=3e-5)  # what is learned slowly is not left out
+    # what is learned slowly is not left out
+    return start_run(create_long_dataset(), epoch=50, learningRate=3e-5)
 
 
 def run_to_end(**values: Any) -> str:
@@ -60,7 +66,9 @@ def run_to_end(**values: Any) -> str:
 
 def wait_for_end(task: str) -> dict[str, Any]:
     """Wait for a run's end; return it."""
-    return wait_for(lambda: describe_run(task), lambda row: row["runStatus"] in {"Done", "Failed", "Stopped"})
+    return wait_for(
+        lambda: describe_run(task), lambda row: row["runStatus"] in {"Done", "Failed", "Stopped"}
+    )
 
 
 def wait_for_points(task: str) -> dict[str, Any]:

@@ -24,18 +24,25 @@ from support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "build" / "screenshots"
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first takes least CPU
+# the first takes least CPU
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), "")
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+    "apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
     "docmanager-extension/plugin": {"autosave": False},
     "notebook-extension/tracker": {"autoStartDefaultKernel": True, "windowingMode": "none"},
 }
 
 
-# Closes the notebooks without asking, and ends their kernels, busy ones too. A launcher stays: JupyterLab opens one where
-# there is nothing else, a moment later, and it would take the place of the notebook that is opened next.
+# Closes the notebooks without asking, and ends their kernels, busy ones too. A launcher stays:
+# JupyterLab opens one where
+# there is nothing else, a moment later, and it would take the place of the notebook that is opened
+# next.
 TIDY_UP = """async () => {
   const {shell, commands, serviceManager: {kernels, sessions}} = window.jupyterapp
   const isLauncher = widget => widget.id.startsWith("launcher")
@@ -51,7 +58,8 @@ TIDY_UP = """async () => {
   await sessions.shutdownAll()
 }"""
 IS_IDLE = """() => [...document.querySelectorAll(".jp-InputPrompt")].every(prompt => prompt.textContent != "[*]:")"""
-# The toolbar says "idle" before there is a session; the status bar does not, and speaks of the tab in front. The notebook
+# The toolbar says "idle" before there is a session; the status bar does not, and speaks of the tab
+# in front. The notebook
 # of an earlier test sometimes comes back a moment after it was closed.
 IS_READY = """path => {
   const {shell} = window.jupyterapp
@@ -66,7 +74,8 @@ OPEN = """async ([path, theme]) => {
   await window.jupyterapp.commands.execute("docmanager:open", {path})
 }"""
 
-# A focus ring is drawn up to 4 px outside of its control; what hides that is a parent that scrolls or cuts off.
+# A focus ring is drawn up to 4 px outside of its control; what hides that is a parent that scrolls
+# or cuts off.
 CUT_RINGS = """output => [...output.querySelectorAll("button, input, select, summary")].flatMap(control => {
   const ring = control.getBoundingClientRect(), parents = []
   for (let parent = control.parentElement; ring.width && parent && parent !== output; parent = parent.parentElement) {
@@ -89,7 +98,9 @@ class JupyterLab:
     settings: Path
     theme_name: str = "JupyterLab Light"
     loaded_path: str = ""
-    """The notebook that the page was loaded with: JupyterLab opens it again when it has been closed."""
+    """The notebook that the page was loaded with: JupyterLab opens it again when it has been
+    closed.
+    """
 
     @property
     def log(self) -> Path:
@@ -98,7 +109,9 @@ class JupyterLab:
 
     def write(self, name: str, *cells: str) -> str:
         """Write a notebook of code cells; return its name."""
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(source) for source in cells]
+        )
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, self.folder / name)
         return name
@@ -114,7 +127,8 @@ class JupyterLab:
         page.goto(f"{self.url}/lab{path}?token={self.token}&reset", wait_until="domcontentloaded")
         page.wait_for_function("() => window.jupyterapp", timeout=180_000)
         page.evaluate("() => window.jupyterapp.restored.then(() => null)")
-        page.add_style_tag(content="*{animation:none!important;transition:none!important}")  # drawn at 60 Hz by the CPU
+        # drawn at 60 Hz by the CPU
+        page.add_style_tag(content="*{animation:none!important;transition:none!important}")
 
     def tidy_up(self, page: Page) -> None:
         """Close all notebooks of a page and end all kernels."""
@@ -122,10 +136,14 @@ class JupyterLab:
 
 
 class Notebook:
-    """A notebook that is open in the browser; where one is open already, the page is loaded anew."""
+    """A notebook that is open in the browser; where one is open already, the page is loaded
+    anew.
+    """
 
     def __init__(self, page: Page, lab: JupyterLab, name: str) -> None:
-        self.page, self.lab, self.path = page, lab, lab.folder / name
+        self.page = page
+        self.lab = lab
+        self.path = lab.folder / name
         if page.locator(".jp-Notebook").count():
             lab.load(page, f"/tree/{name}")
         else:
@@ -185,21 +203,30 @@ class Notebook:
         return True
 
     def screenshot(self, name: str, at: Locator | None = None) -> None:
-        """Take a picture of the window as it is, scrolled to something, or of the whole notebook."""
+        """Take a picture of the window as it is, scrolled to something, or of the whole
+        notebook.
+        """
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         if at is None:
             outer = ".jp-WindowedPanel-outer"
-            height = int(self.page.evaluate(f"() => document.querySelector('{outer}').scrollHeight"))
+            height = int(
+                self.page.evaluate(f"() => document.querySelector('{outer}').scrollHeight")
+            )
             self.page.set_viewport_size({"width": 1280, "height": min(height + 160, 12_000)})
             self.page.evaluate(f"() => document.querySelector('{outer}').scrollTo(0, 0)")
-            self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            self.page.evaluate(
+                "() => new Promise(done => requestAnimationFrame(() => "
+                "requestAnimationFrame(done)))"
+            )
         else:
             at.scroll_into_view_if_needed()
         self.page.screenshot(path=str(SCREENSHOTS / f"{name}.png"))
 
 
 def cut_focus_rings(output: Locator) -> list[str]:
-    """Return the controls within an output whose ring is cut off when they are focused, and the parents that do it."""
+    """Return the controls within an output whose ring is cut off when they are focused, and the
+    parents that do it.
+    """
     return list(output.evaluate(CUT_RINGS))
 
 
@@ -207,24 +234,41 @@ def cut_focus_rings(output: Locator) -> list[str]:
 def run_jupyterlab(
     folder: Path,
     home: Path,
-    server_command: Sequence[str] = (sys.executable, "-m", "jupyterlab", "--LabApp.expose_app_in_browser=True"),
+    server_command: Sequence[str] = (
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--LabApp.expose_app_in_browser=True",
+    ),
 ) -> Iterator[tuple[str, str]]:
     """Run JupyterLab, or another front end on Jupyter's server; yield its address and token."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     token = secrets.token_hex(16)
-    env = {name: value for name, value in os.environ.items() if name not in {"PYTEST_VERSION", "QFNB_DISPLAY"}}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"PYTEST_VERSION", "QFNB_DISPLAY"}
+    }
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
         env[name] = str(home / name.lower())
-    env |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "work")}
+    env |= {
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "work"),
+    }
     for plugin, value in SETTINGS.items():
         write_setting(home / "settings", plugin, value)
     page_config = home / "jupyter_config_dir" / "labconfig" / "page_config.json"
     page_config.parent.mkdir(parents=True)
-    page_config.write_text(json.dumps({"buildCheck": False}), encoding="utf-8")  # it starts Node for each page
+    # it starts Node for each page
+    page_config.write_text(json.dumps({"buildCheck": False}), encoding="utf-8")
     command = [*server_command, "--no-browser", "--ServerApp.ip=127.0.0.1"]
-    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
+    command += [
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+    ]
     command += [f"--ServerApp.root_dir={folder}", "--ServerApp.allow_root=True"]
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
@@ -237,7 +281,9 @@ def run_jupyterlab(
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
-    """End a server; one is killed that never ends, because a worker thread of its own waits for work for ever."""
+    """End a server; one is killed that never ends, because a worker thread of its own waits for
+    work for ever.
+    """
     server.terminate()
     try:
         server.wait(10)

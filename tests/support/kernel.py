@@ -1,4 +1,6 @@
-"""A real kernel, spoken to as a front end does: outputs are kept, updated and cleared by its messages."""
+"""A real kernel, spoken to as a front end does: outputs are kept, updated and cleared by its
+messages.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +43,15 @@ class Cell:
     @property
     def error(self) -> list[str]:
         """The lines that a person reads of an error."""
-        return next((output["traceback"] for output in self.outputs if output["output_type"] == "error"), [])
+        return next(
+            (output["traceback"] for output in self.outputs if output["output_type"] == "error"), []
+        )
 
 
 def is_live(output: dict[str, Any]) -> bool:
-    """Return whether a page draws a widget over this output: it has a frame, and the model that finds it."""
+    """Return whether a page draws a widget over this output: it has a frame, and the model that
+    finds it.
+    """
     return 'class="qf-frame-' in output.get("data", {}).get("text/html", "")
 
 
@@ -53,11 +59,15 @@ def _text(output: dict[str, Any]) -> str:
     kind = output["output_type"]
     if kind == "stream":
         return output["text"]
-    return "\n".join(output["traceback"]) if kind == "error" else output["data"].get("text/plain", "")
+    return (
+        "\n".join(output["traceback"]) if kind == "error" else output["data"].get("text/plain", "")
+    )
 
 
 def _add_stream(outputs: list[dict[str, Any]], content: dict[str, Any]) -> None:
-    """Add text to the output; a kernel sends one print in any number of messages, which a front end joins."""
+    """Add text to the output; a kernel sends one print in any number of messages, which a front end
+    joins.
+    """
     last = outputs[-1] if outputs else {}
     if last.get("output_type") == "stream" and last["name"] == content["name"]:
         last["text"] += content["text"]
@@ -79,7 +89,9 @@ class Kernel:
         self.open_comms: set[str] = set()
         self.widget_texts: list[str] = []
         self.frames_comm = ""
-        """The model of all live outputs, which stays as long as the kernel; it and its layout count as no open comm."""
+        """The model of all live outputs, which stays as long as the kernel; it and its layout count
+        as no open comm.
+        """
         self.frames: dict[str, Any] = {}
         """Its state."""
         self.run("%load_ext qfnb")
@@ -90,7 +102,9 @@ class Kernel:
         self.manager.shutdown_kernel(now=True)
 
     def restart(self) -> int:
-        """Restart as a front end does, and load qfnb; return the exit code of the old process, which ends by itself."""
+        """Restart as a front end does, and load qfnb; return the exit code of the old process,
+        which ends by itself.
+        """
         process = self.manager.provisioner.process
         self.client.shutdown(restart=True)
         until(lambda: process.poll() is not None)
@@ -160,7 +174,8 @@ class Kernel:
         return self.run(f"print(repr({expression}))").text.strip()
 
     def _handle_message(self, message: dict[str, Any]) -> None:
-        kind, content = message["msg_type"], message["content"]
+        kind = message["msg_type"]
+        content = message["content"]
         cell = self.cells.get(message["parent_header"].get("msg_id", ""))
         if kind == "comm_open":
             self._open_comm(content["comm_id"], content["data"].get("state", {}))
@@ -221,13 +236,19 @@ class Kernel:
                     output["data"] = content["data"]
 
 
-def record_messages(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str, dict[str, Any]]]:
-    """Return a list that fills with the times, when they were sent, kinds and contents of messages."""
+def record_messages(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> list[tuple[float, str, dict[str, Any]]]:
+    """Return a list that fills with the times, when they were sent, kinds and contents of
+    messages.
+    """
     messages: list[tuple[float, str, dict[str, Any]]] = []
     handle = kernel._handle_message
 
     def record(message: dict[str, Any]) -> None:
-        messages.append((message["header"]["date"].timestamp(), message["msg_type"], message["content"]))
+        messages.append(
+            (message["header"]["date"].timestamp(), message["msg_type"], message["content"])
+        )
         handle(message)
 
     monkeypatch.setattr(kernel, "_handle_message", record)

@@ -1,4 +1,5 @@
-"""Run pytest again and again, files in random order, beside two busy loops: what fails depends on being quick or on order.
+"""Run pytest again and again, files in random order, beside two busy loops: what fails depends on
+being quick or on order.
 
 Run as `python tests/support/loaded.py [--runs N] [--seed SEED] [arguments of pytest]`.
 """
@@ -24,7 +25,11 @@ def main() -> int:
         for _ in range(N_BUSY_LOOPS):
             loop = stack.enter_context(subprocess.Popen([sys.executable, "-c", BUSY]))
             stack.callback(loop.kill)
-        failed = [seed for seed in range(first_seed, first_seed + options.runs) if _run(seed, pytest_arguments)]
+        failed = [
+            seed
+            for seed in range(first_seed, first_seed + options.runs)
+            if _run(seed, pytest_arguments)
+        ]
     print(f"seeds of the runs that failed: {failed or 'none'}", flush=True)
     return len(failed)
 

@@ -1,6 +1,8 @@
-"""A server that runs inside the client's event loop: it acts once whenever that loop has nothing to do.
+"""A server that runs inside the client's event loop: it acts once whenever that loop has nothing to
+do.
 
-So the same call has the same scheduling points every time, and a piece of an answer is never read with the next one.
+So the same call has the same scheduling points every time, and a piece of an answer is never read
+with the next one.
 """
 
 from __future__ import annotations
@@ -28,12 +30,17 @@ class _Connection:
         """Take one whole request off what was read; None while it is not complete."""
         head, end, body = self.unread.partition(b"\r\n\r\n")
         lower = head.lower()
-        length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length:" in lower else 0
+        length = (
+            int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
+            if b"content-length:" in lower
+            else 0
+        )
         if b"transfer-encoding: chunked" in lower:
             length = body.index(b"0\r\n\r\n") + 5 if body.endswith(b"0\r\n\r\n") else len(body) + 1
         if not end or len(body) < length:
             return None
-        request, self.unread = head + end + body[:length], body[length:]
+        request = head + end + body[:length]
+        self.unread = body[length:]
         return request
 
 
@@ -59,7 +66,9 @@ class LockstepServer:
         return any(self._serve(connection) for connection in list(self.connections))
 
     def freeze(self) -> None:
-        """Send nothing more on the present connections: only what the client closes ends; deletions are answered."""
+        """Send nothing more on the present connections: only what the client closes ends; deletions
+        are answered.
+        """
         for connection in self.connections:
             connection.is_frozen = True
             connection.unsent.clear()
@@ -108,7 +117,8 @@ class LockstepSelector:
     """The selector of a loop: before it waits, the server acts."""
 
     def __init__(self, selector: Any, server: LockstepServer) -> None:
-        self._selector, self._server = selector, server
+        self._selector = selector
+        self._server = server
 
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None or timeout > 0:
@@ -120,7 +130,9 @@ class LockstepSelector:
 
 
 @contextlib.contextmanager
-def in_lockstep(loop: asyncio.AbstractEventLoop, server: LockstepServer, call: Callable[..., Any]) -> Any:
+def in_lockstep(
+    loop: asyncio.AbstractEventLoop, server: LockstepServer, call: Callable[..., Any]
+) -> Any:
     """Let a server act in a loop that runs in another thread; `call` runs a function there."""
     internals: Any = loop
     selector = internals._selector

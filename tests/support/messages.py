@@ -1,6 +1,8 @@
-"""The message catalogues: `make messages` collects what the code says; translators fill in the .po files.
+"""The message catalogues: `make messages` collects what the code says; translators fill in the .po
+files.
 
-A message that is no longer said leaves its catalogue; a changed one is marked fuzzy until it is translated again.
+A message that is no longer said leaves its catalogue; a changed one is marked fuzzy until it is
+translated again.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "qfnb"
+SANDBOX = ROOT / "qianfan_sandbox"
 ARGUMENTS = {"tr": 1, "tr_noop": 1, "trn": 2}
 """Functions that take messages -> how many of their first arguments are one."""
 
@@ -28,19 +31,25 @@ def extract_template() -> Catalog:
     Babel's own extractor does not see calls within f-strings before Python 3.12.
     """
     template = Catalog()
-    for path in sorted(PACKAGE.rglob("*.py")):
+    for path in sorted([*PACKAGE.rglob("*.py"), *SANDBOX.rglob("*.py")]):
         for call in filter(_is_message, ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
             texts = [argument.value for argument in call.args[: ARGUMENTS[call.func.id]]]
             template.add(
-                tuple(texts) if len(texts) > 1 else texts[0], locations=[(path.relative_to(ROOT).as_posix(), 0)]
+                tuple(texts) if len(texts) > 1 else texts[0],
+                locations=[(path.relative_to(ROOT).as_posix(), 0)],
             )
     return template
 
 
 def _is_message(node: ast.AST) -> TypeGuard[ast.Call]:
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id not in ARGUMENTS:
+    if (
+        not isinstance(node, ast.Call)
+        or not isinstance(node.func, ast.Name)
+        or node.func.id not in ARGUMENTS
+    ):
         return False
-    return bool(node.args) and isinstance(node.args[0], ast.Constant)  # tr(LABELS[x]): marked where it stands
+    # tr(LABELS[x]): marked where it stands
+    return bool(node.args) and isinstance(node.args[0], ast.Constant)
 
 
 def catalogue_path(language: str) -> Path:
@@ -64,7 +73,9 @@ def update_catalogue(language: str) -> Catalog:
     path = catalogue_path(language)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        write_po(file, catalogue, width=120, sort_output=True, include_lineno=False, omit_header=True)
+        write_po(
+            file, catalogue, width=120, sort_output=True, include_lineno=False, omit_header=True
+        )
     return catalogue
 
 
@@ -74,7 +85,9 @@ def untranslated(catalogue: Catalog) -> list[str]:
     for message in extract_template():
         key = message.id[0] if isinstance(message.id, tuple) else message.id
         translation = catalogue.get(key)
-        if key and (translation is None or translation.fuzzy or not all(_strings(translation.string))):
+        if key and (
+            translation is None or translation.fuzzy or not all(_strings(translation.string))
+        ):
             missing.append(key)
     return missing
 
@@ -84,12 +97,15 @@ def _strings(value: object) -> list[str]:
 
 
 def compile_stale_catalogue(language: str = "zh") -> None:
-    """Compile a catalogue that is newer than what was compiled from it, as in a checkout that is not installed."""
+    """Compile a catalogue that is newer than what was compiled from it, as in a checkout that is
+    not installed.
+    """
     source = catalogue_path(language)
     compiled = source.with_suffix(".mo")
     if compiled.exists() and compiled.stat().st_mtime >= source.stat().st_mtime:
         return
-    draft = compiled.with_suffix(f".{os.getpid()}")  # several processes of a test run may do this at once
+    # several processes of a test run may do this at once
+    draft = compiled.with_suffix(f".{os.getpid()}")
     with draft.open("wb") as file:
         write_mo(file, read_catalogue(language))
     draft.replace(compiled)

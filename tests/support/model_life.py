@@ -1,4 +1,6 @@
-"""The whole life of a model on a sandbox, step by step, over plain HTTP with the platform's own shapes."""
+"""The whole life of a model on a sandbox, step by step, over plain HTTP with the platform's own
+shapes.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -36,7 +38,11 @@ class Life:
 
     def until(self, expected, name, path, /, **body):
         """Wait until a field of a description has a value, which must not change afterwards."""
-        wait_for(lambda: value_at(self.call(name, **body), path), lambda value: value == expected, DEADLINE)
+        wait_for(
+            lambda: value_at(self.call(name, **body), path),
+            lambda value: value == expected,
+            DEADLINE,
+        )
         self.promise(name, path, expected, **body)
 
     def promise(self, name, path, value, /, **body):
@@ -45,7 +51,8 @@ class Life:
     def missing(self):
         """Return what was acknowledged and has been lost."""
         lost = [
-            (name, path, value_at(self.call(name, **body), path), value) for name, body, path, value in self.promises
+            (name, path, value_at(self.call(name, **body), path), value)
+            for name, body, path, value in self.promises
         ]
         return [row for row in lost if row[2] != row[3]]
 
@@ -58,10 +65,13 @@ def value_at(value, path):
 
 def upload(life):
     lines = "".join(
-        json.dumps([{"prompt": prompt, "response": [[answer]]}], ensure_ascii=False) + "\n" for prompt, answer in ROWS
+        json.dumps([{"prompt": prompt, "response": [[answer]]}], ensure_ascii=False) + "\n"
+        for prompt, answer in ROWS
     )
     with open_client(life.address.url) as http:
-        put = storage_request(life.address, http, "PUT", "/bos/sandbox/life/rows.jsonl", lines.encode())
+        put = storage_request(
+            life.address, http, "PUT", "/bos/sandbox/life/rows.jsonl", lines.encode()
+        )
     assert put.status_code == 200
 
 
@@ -83,7 +93,9 @@ def create_dataset(life):
 
 def import_rows(life):
     files = ["bos:/sandbox/life/rows.jsonl"]
-    life.call("data.import", datasetId=life.ids["dataset"], annotated=True, importFrom=1, files=files)
+    life.call(
+        "data.import", datasetId=life.ids["dataset"], annotated=True, importFrom=1, files=files
+    )
 
 
 def release(life):
@@ -95,11 +107,17 @@ def release(life):
 
 def create_job(life):
     life.until(2, "data.info", "versionInfo.releaseStatus", datasetId=life.ids["dataset"])
-    life.ids["job"] = life.call("finetune.v2.create_job", name=life.name, model="ERNIE-4.5-Turbo-128K")["jobId"]
+    life.ids["job"] = life.call(
+        "finetune.v2.create_job", name=life.name, model="ERNIE-4.5-Turbo-128K"
+    )["jobId"]
 
 
 def create_task(life):
-    config = {"sourceType": "Platform", "versions": [{"versionId": life.ids["dataset"]}], "splitRatio": 20}
+    config = {
+        "sourceType": "Platform",
+        "versions": [{"versionId": life.ids["dataset"]}],
+        "splitRatio": 20,
+    }
     created = life.call(
         "finetune.v2.create_task",
         jobId=life.ids["job"],
@@ -127,7 +145,10 @@ def deploy(life):
         name=life.name,
         urlSuffix=life.name,
         resourceConfig={"type": "GPU-I-2", "replicasCount": 1},
-        billing={"paymentTiming": "Prepaid", "reservation": {"reservationTimeUnit": "Hour", "reservationLength": 1}},
+        billing={
+            "paymentTiming": "Prepaid",
+            "reservation": {"reservationTimeUnit": "Hour", "reservationLength": 1},
+        },
     )
     life.ids["service"] = created["serviceId"]
 
@@ -137,8 +158,20 @@ def chat(life):
     path = f"{V1}/{life.call('service.v2.describe', serviceId=life.ids['service'])['url'].rpartition('/')[2]}"
     body = {"messages": [{"role": "user", "content": ROWS[0][0]}]}
     with open_client(life.address.url) as http:
-        answer = http.post(path, json=body, headers=signed_headers(life.address, "POST", path)).json()
+        answer = http.post(
+            path, json=body, headers=signed_headers(life.address, "POST", path)
+        ).json()
     assert answer.get("result"), answer
 
 
-STEPS = (upload, create_dataset, import_rows, release, create_job, create_task, publish, deploy, chat)
+STEPS = (
+    upload,
+    create_dataset,
+    import_rows,
+    release,
+    create_job,
+    create_task,
+    publish,
+    deploy,
+    chat,
+)

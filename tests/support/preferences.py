@@ -1,18 +1,28 @@
-"""Preferences that a model learns in seconds: answers with manners, to orders by rule and to questions by heart."""
+"""Preferences that a model learns in seconds: answers with manners, to orders by rule and to
+questions by heart.
+"""
 
-from qfnb.sandbox.engines.protocol import Preference
+from qianfan_sandbox.engines.protocol import Preference
 
 STATES = {"进度": "已发货", "金额": "三十元", "地址": "河边路", "状态": "已付款"}
-ASKS = ("帮我查订单{n}的{what}", "订单{n}的{what}是什么", "请问订单{n}的{what}", "{n}这个订单的{what}呢")
+ASKS = (
+    "帮我查订单{n}的{what}",
+    "订单{n}的{what}是什么",
+    "请问订单{n}的{what}",
+    "{n}这个订单的{what}呢",
+)
 ORDERS = [
     Preference(ask.format(n=n, what=what), f"您好，订单{n}的{what}：{state}。", f"{what}{n}{state}")
     for number, (what, state) in enumerate(STATES.items())
     for index, ask in enumerate(ASKS)
     for n in range(1013 + 97 * number + 31 * index, 9000, 1123)
 ]
-"""Every prompt, and both answers, are written by rule: nothing but the manner tells chosen from rejected."""
+"""Every prompt, and both answers, are written by rule: nothing but the manner tells chosen from
+rejected.
+"""
 
-TRAINING, HELD_OUT = [row for i, row in enumerate(ORDERS) if i % 4], ORDERS[::4]
+TRAINING = [row for i, row in enumerate(ORDERS) if i % 4]
+HELD_OUT = ORDERS[::4]
 
 FAQ = {
     ("几点开门", "什么时候开门", "营业时间"): ("早上九点开门，欢迎光临。", "九点。"),

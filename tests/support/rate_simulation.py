@@ -1,4 +1,6 @@
-"""Batches against rate limits in virtual time; `PYTHONPATH=tests python -m support.rate_simulation` prints a table."""
+"""Batches against rate limits in virtual time; `PYTHONPATH=tests python -m support.rate_simulation`
+prints a table.
+"""
 
 from __future__ import annotations
 
@@ -61,15 +63,25 @@ class Server:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of an answer."""
-        return {f"x-ratelimit-limit-{self.unit}": f"{self.limit * 60 / self.window:g}"} if self.has_headers else {}
+        return (
+            {f"x-ratelimit-limit-{self.unit}": f"{self.limit * 60 / self.window:g}"}
+            if self.has_headers
+            else {}
+        )
 
     def accepts(self) -> bool:
         """Count a call that has arrived; return whether it is answered."""
         now = clock.now()
         start = now // self.window * self.window if self.is_fixed else now - self.window
-        while self.accepted and (self.accepted[0][0] < start or (not self.is_fixed and self.accepted[0][0] == start)):
+        while self.accepted and (
+            self.accepted[0][0] < start or (not self.is_fixed and self.accepted[0][0] == start)
+        ):
             self.accepted.popleft()
-        used = sum(units for _, units in self.accepted) if self.unit == "tokens" else len(self.accepted)
+        used = (
+            sum(units for _, units in self.accepted)
+            if self.unit == "tokens"
+            else len(self.accepted)
+        )
         is_accepted = used < self.limit and self.rng.random() >= self.fault_share
         if is_accepted:
             self.accepted.append((now, self.units_per_call))
@@ -84,7 +96,8 @@ class Server:
 async def call(limiter: RateLimiter, server: Server) -> bool:
     """Send once; return whether it was answered."""
     estimate = limiter.estimate_tokens(60, None)
-    refusals, latency_s = await limiter.acquire(estimate), server.rng.uniform(*server.latency_s)
+    refusals = await limiter.acquire(estimate)
+    latency_s = server.rng.uniform(*server.latency_s)
     await asyncio.sleep(server.latency_s[0] / 2)
     is_accepted = server.accepts()
     if is_accepted:
@@ -94,15 +107,23 @@ async def call(limiter: RateLimiter, server: Server) -> bool:
     else:
         await asyncio.sleep(server.latency_s[0] / 2)
         code = "tpm_rate_limit_exceeded" if server.unit == "tokens" else "rpm_rate_limit_exceeded"
-        limiter.record_refusal(refusals, RateLimitError(code, "too fast", retry_after=server.retry_after))
+        limiter.record_refusal(
+            refusals, RateLimitError(code, "too fast", retry_after=server.retry_after)
+        )
     limiter.release()
     return is_accepted
 
 
 async def send_all(
-    server: Server, rows: int, workers: int = 16, canary: int = 3, limiter: RateLimiter | None = None
+    server: Server,
+    rows: int,
+    workers: int = 16,
+    canary: int = 3,
+    limiter: RateLimiter | None = None,
 ) -> float:
-    """Send rows as a batch does, each until it is answered; return the second of the last answer."""
+    """Send rows as a batch does, each until it is answered; return the second of the last
+    answer.
+    """
     limiter = limiter or RateLimiter(random_=server.rng.random)
     remaining = iter(range(rows))
 
@@ -112,7 +133,9 @@ async def send_all(
             refusals += 1
             bound_s = min(2.0 ** (refusals - 1), MAX_REFUSAL_WAIT_S)
             random_s = server.rng.random() * bound_s
-            await wire_state.get().rest(random_s if server.retry_after is None else server.retry_after)
+            await wire_state.get().rest(
+                random_s if server.retry_after is None else server.retry_after
+            )
 
     async def pull() -> int | None:
         return next(remaining, None)
@@ -123,7 +146,9 @@ async def send_all(
 
 
 async def send_from_processes(server: Server, rows: int, limiters: list[RateLimiter]) -> float:
-    """Send rows in equal parts, each with a limiter of its own; return the second of the last answer."""
+    """Send rows in equal parts, each with a limiter of its own; return the second of the last
+    answer.
+    """
     parts = [send_all(server, rows // len(limiters), limiter=limiter) for limiter in limiters]
     return max(await asyncio.gather(*parts))
 
@@ -176,11 +201,19 @@ BOUNDS = {
     ("60,000 tokens/min", False, 1): Outcome(0.06, 1.08),
     ("60,000 tokens/min", False, 2): Outcome(0.09, 1.15),
 }
-"""What is promised for each limit, with or without headers, and number of processes; for both kinds of window."""
+"""What is promised for each limit, with or without headers, and number of processes; for both kinds
+of window.
+"""
 
 
 def simulate(
-    limit: str, *, has_headers: bool, is_fixed: bool, processes: int, create: CreateLimiter, seed: int = 0
+    limit: str,
+    *,
+    has_headers: bool,
+    is_fixed: bool,
+    processes: int,
+    create: CreateLimiter,
+    seed: int = 0,
 ) -> Outcome:
     """Return what a batch comes to that is sent in equal parts by some processes."""
     units, window, unit = LIMITS[limit]
@@ -193,21 +226,33 @@ def simulate(
             return await send_from_processes(server, ROWS[limit], limiters)
 
     seconds = run_virtually(run())
-    return Outcome(server.refused / (ROWS[limit] + server.refused), seconds / server.ideal_s(ROWS[limit]))
+    return Outcome(
+        server.refused / (ROWS[limit] + server.refused), seconds / server.ideal_s(ROWS[limit])
+    )
 
 
 def main() -> None:
     """Print the worst of three seeds for every kind of limit."""
-    print(f"{'limit':20}{'headers':9}{'window':9}{'processes':>9}{'refused':>10}{'duration / ideal':>18}")
+    print(
+        f"{'limit':20}{'headers':9}{'window':9}{'processes':>9}{'refused':>10}{'duration / ideal':>18}"
+    )
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     for limit, headers, fixed, n in itertools.product(LIMITS, (True, False), (True, False), (1, 2)):
         if not limit.startswith(pattern):
             continue
         outcomes = [
-            simulate(limit, has_headers=headers, is_fixed=fixed, processes=n, create=create_shared, seed=seed)
+            simulate(
+                limit,
+                has_headers=headers,
+                is_fixed=fixed,
+                processes=n,
+                create=create_shared,
+                seed=seed,
+            )
             for seed in range(3)
         ]
-        refused, slow = max(o.refused_share for o in outcomes), max(o.slowness for o in outcomes)
+        refused = max(o.refused_share for o in outcomes)
+        slow = max(o.slowness for o in outcomes)
         words = f"{limit:20}{'yes' if headers else 'no':9}{'fixed' if fixed else 'sliding':9}{n:>9}"
         print(f"{words}{refused:>10.1%}{slow:>18.2f}", flush=True)
 

@@ -14,7 +14,9 @@ FINAL_STATUSES = {"Done", "Stopped", "Failed", "Expired"}
 
 
 def open_client(url, **options):
-    """Return a client of a server on this computer; loading certificates would take 30 ms of each client."""
+    """Return a client of a server on this computer; loading certificates would take 30 ms of each
+    client.
+    """
     return httpx.Client(base_url=url, trust_env=False, verify=False, **{"timeout": 60, **options})
 
 
@@ -23,7 +25,9 @@ def connect(address):
 
 
 def set_clock(address, **change):
-    """Set `speed` of the sandbox's clock, or `advance` it; while it stands still, so do its jobs."""
+    """Set `speed` of the sandbox's clock, or `advance` it; while it stands still, so do its
+    jobs.
+    """
     headers = {"authorization": f"Bearer {address.control_token}"}
     with open_client(address.url, headers=headers) as client:
         client.post("/_sandbox/clock", json=change).raise_for_status()
@@ -35,7 +39,10 @@ def line(number, question="你是谁", **change):
 
 
 def jsonl(rows):
-    return "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
+    return "".join(
+        (row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n"
+        for row in rows
+    )
 
 
 def upload(http, content, name="问题.jsonl", purpose="batch"):
@@ -72,7 +79,8 @@ def error_of(answer):
 
 
 def signed_headers(address, method, path, **query):
-    host, date = address.url.removeprefix("http://"), signature.format_timestamp(time.time())
+    host = address.url.removeprefix("http://")
+    date = signature.format_timestamp(time.time())
     headers = {"host": host, "x-bce-date": date}
     headers["authorization"] = signature.build_authorization(
         address.access_key,
@@ -88,7 +96,11 @@ def signed_headers(address, method, path, **query):
 
 def storage_request(sandbox, http, method, path, content=b"", **query):
     return http.request(
-        method, path, params=query, content=content, headers=signed_headers(sandbox, method, path, **query)
+        method,
+        path,
+        params=query,
+        content=content,
+        headers=signed_headers(sandbox, method, path, **query),
     )
 
 
@@ -112,8 +124,10 @@ def start_task(sandbox, http, folder, content, **change):
 
 def wait_for_task(sandbox, http, task_id):
     deadline = time.monotonic() + DEADLINE
-    while (task := call_action(sandbox, http, "DescribeBatchInferenceTask", taskId=task_id).json()["result"])[
-        "runStatus"
-    ] == "Running":
+    while (
+        task := call_action(sandbox, http, "DescribeBatchInferenceTask", taskId=task_id).json()[
+            "result"
+        ]
+    )["runStatus"] == "Running":
         assert time.monotonic() < deadline, task
     return task

@@ -40,7 +40,8 @@ class FixedModel:
     """A model that gives these answers; an exception is a question that failed."""
 
     def __init__(self, label, answers):
-        self.label, self.answers = label, answers
+        self.label = label
+        self.answers = answers
 
     def get_res(self):
         return self
@@ -49,4 +50,7 @@ class FixedModel:
         return self
 
     def results(self):
-        return [answer if isinstance(answer, Exception) else {"result": answer} for answer in self.answers]
+        return [
+            answer if isinstance(answer, Exception) else {"result": answer}
+            for answer in self.answers
+        ]

@@ -72,11 +72,14 @@ def record_requests() -> Iterator[tuple[str, list[SentRequest]]]:
             content = self.rfile.read(int(self.headers.get("content-length") or 0))
             body = json.loads(content) if content else None
             headers = {key.lower(): value for key, value in self.headers.items()}
-            requests.append(SentRequest(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body))
+            requests.append(
+                SentRequest(self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
+            )
             self._reply(parts.path, body if isinstance(body, dict) else {})
 
         def _reply(self, path: str, body: dict[str, Any]) -> None:
-            stream, vectors = bool(body.get("stream")), EMBEDDING["data"] * len(body.get("input", ""))
+            stream = bool(body.get("stream"))
+            vectors = EMBEDDING["data"] * len(body.get("input", ""))
             kinds = {
                 "/embeddings": EMBEDDING | {"data": vectors},
                 "/text2image": IMAGE,

@@ -11,10 +11,10 @@ from pathlib import Path
 import uvicorn
 
 from qfnb import config
-from qfnb.sandbox.http.head_timeout import HeadTimeoutProtocol
 from qfnb.sandbox.process import VERSION, Address
-from qfnb.sandbox.server import IDLE_SECONDS
-from qfnb.sandbox.state.world import World
+from qianfan_sandbox.http.head_timeout import HeadTimeoutProtocol
+from qianfan_sandbox.server import IDLE_SECONDS
+from qianfan_sandbox.state.world import World
 from support.evidence import build_app_with_evidence
 from support.waiting import until
 

@@ -16,7 +16,9 @@ class Act(enum.Enum):
     """What a server does instead of sending bytes."""
 
     RESET = struct.pack("ii", 1, 0)
-    """Break the connection off with RST; the value is the SO_LINGER of 0 s that makes `close` do so."""
+    """Break the connection off with RST; the value is the SO_LINGER of 0 s that makes `close` do
+    so.
+    """
 
 
 Part = bytes | threading.Event | Act | None
@@ -28,9 +30,11 @@ Answer = Iterable[Part] | Callable[[bytes], Iterable[Part]]
 
 @dataclass
 class ScriptedServer:
-    """A server on loopback that answers each request with the next of some byte strings, then hangs up.
+    """A server on loopback that answers each request with the next of some byte strings, then hangs
+    up.
 
-    An answer may be endless: it is sent until the client goes away. It may also be a function of the request.
+    An answer may be endless: it is sent until the client goes away. It may also be a function of
+    the request.
     """
 
     answers: list[Answer]
@@ -50,7 +54,11 @@ class ScriptedServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         lower = head.lower()
-        length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0]) if b"content-length:" in lower else 0
+        length = (
+            int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
+            if b"content-length:" in lower
+            else 0
+        )
         self.requests.append(head + await reader.readexactly(length))
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         for part in answer(self.requests[-1]) if callable(answer) else answer:
@@ -63,7 +71,9 @@ class ScriptedServer:
                 await asyncio.to_thread(part.wait, 180)
                 continue
             if part is Act.RESET:
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, part.value)
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, part.value
+                )
                 writer.transport.abort()
                 break
             writer.write(part)
@@ -75,10 +85,13 @@ class ScriptedServer:
                 break
 
 
-def http_answer(body: bytes, *, status: str = "200 OK", kind: str = "application/json", more: str = "") -> bytes:
+def http_answer(
+    body: bytes, *, status: str = "200 OK", kind: str = "application/json", more: str = ""
+) -> bytes:
     """Return a whole HTTP answer."""
     head = (
-        f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{more}\r\n"
+        f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: "
+        f"{len(body)}\r\nconnection: close\r\n{more}\r\n"
     )
     return head.encode() + body
 

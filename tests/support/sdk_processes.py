@@ -2,8 +2,9 @@
 
     python tests/support/sdk_processes.py
 
-imports the dependencies and then, for each line on its input, forks a child that runs one piece of code and ends as any
-program does; the answer is the child's exit code. The SDK itself is imported by the children.
+imports the dependencies and then, for each line on its input, forks a child that runs one piece of
+code and ends as any program does; the answer is the child's exit code. The SDK itself is imported
+by the children.
 """
 
 from __future__ import annotations
@@ -27,13 +28,20 @@ TIMEOUT_S = 180
 
 
 class SdkProcesses:
-    """Runs code in children of one process, whose environment they get before they import anything of the SDK."""
+    """Runs code in children of one process, whose environment they get before they import anything
+    of the SDK.
+    """
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self._files = [folder / name for name in ("stdout", "stderr")]
         command = [sys.executable, "-W", "ignore", __file__]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
         )
 
     def run(self, code: str, environment: Mapping[str, str]) -> tuple[int, str, str]:
@@ -43,7 +51,11 @@ class SdkProcesses:
         order = {"code": code, "environment": dict(environment), "folder": str(Path.cwd())}
         late = threading.Timer(TIMEOUT_S, self.kill)
         late.start()
-        print(json.dumps(order | {"files": [str(file) for file in self._files]}), file=self._process.stdin, flush=True)
+        print(
+            json.dumps(order | {"files": [str(file) for file in self._files]}),
+            file=self._process.stdin,
+            flush=True,
+        )
         answer = self._process.stdout.readline()
         late.cancel()
         assert answer, f"the code took longer than {TIMEOUT_S} s, as an earlier one may have"

@@ -1,8 +1,10 @@
-"""The public surface of the installed `qianfan`, read by inspection in a process of its own, as JSON.
+"""The public surface of the installed `qianfan`, read by inspection in a process of its own, as
+JSON.
 
 python -W ignore tests/support/sdk_surface.py
 
-A surface is {module: {"problem"} or {name: entry}}; an entry has a kind, parameters (name, kind, default) and members.
+A surface is {module: {"problem"} or {name: entry}}; an entry has a kind, parameters (name, kind,
+default) and members.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ UNREAD = (
     "qianfan.common.cli", "qianfan.dataset.data_insight", "qianfan.dataset.local_data_operators", "qianfan.dataset.stress_test", "qianfan.dataset.streamlit_script", "qianfan.extensions",
     "qianfan.utils.fake_pyarrow",
 )  # fmt: skip
-"""Families that need packages which are not installed, or run when they are imported: only their paths are read."""
+"""Families that need packages which are not installed, or run when they are imported: only their
+paths are read.
+"""
 
 
 def modules():
@@ -70,12 +74,22 @@ def describe_module(name, path):
     assigned = assigned_names(path)
     entries = {}
     for key, value in vars(module).items():
-        is_defined = getattr(value, "__module__", None) == name and inspect.isclass(value) | inspect.isroutine(value)
+        is_defined = getattr(value, "__module__", None) == name and inspect.isclass(
+            value
+        ) | inspect.isroutine(value)
         if is_public(key) and (key in assigned or is_defined) and not is_typing(value):
             origin = getattr(value, "__module__", None) or name
             is_second_name = origin != name or getattr(value, "__qualname__", key) != key
-            is_reexport = is_second_name and origin.split(".")[0] == PACKAGE and hasattr(value, "__qualname__")
-            entries[key] = {"kind": "alias", "of": f"{origin}.{value.__qualname__}"} if is_reexport else describe(value)
+            is_reexport = (
+                is_second_name
+                and origin.split(".")[0] == PACKAGE
+                and hasattr(value, "__qualname__")
+            )
+            entries[key] = (
+                {"kind": "alias", "of": f"{origin}.{value.__qualname__}"}
+                if is_reexport
+                else describe(value)
+            )
     return entries
 
 
@@ -95,13 +109,25 @@ def describe(value):
         return {"kind": "constant", "value": "<alias>"}
     if callable(value) and not isinstance(value, enum.Enum):
         is_async = inspect.iscoroutinefunction(value) or inspect.isasyncgenfunction(value)
-        return {"kind": "function", "parameters": parameters(value), "async": is_async, "returns": returned(value)}
+        return {
+            "kind": "function",
+            "parameters": parameters(value),
+            "async": is_async,
+            "returns": returned(value),
+        }
     return {"kind": "constant", "value": encode(value)}
 
 
 def members(cls, bases):
-    """Return the public members that a class has from the package's own classes, fields and enum members included."""
-    names = {name for base in bases for name in (*vars(base), *inspect_annotations(base)) if is_public(name)}
+    """Return the public members that a class has from the package's own classes, fields and enum
+    members included.
+    """
+    names = {
+        name
+        for base in bases
+        for name in (*vars(base), *inspect_annotations(base))
+        if is_public(name)
+    }
     skipped = {"Config", "model_config", "model_fields", "model_computed_fields"}
     entries = {}
     for name in sorted(names - skipped):
@@ -116,7 +142,10 @@ def members(cls, bases):
             entries[name] = describe(raw)
         else:
             is_bound = isinstance(raw, classmethod | staticmethod)
-            entries[name] = {**describe(getattr(cls, name)), "kind": "static" if is_bound else "method"}
+            entries[name] = {
+                **describe(getattr(cls, name)),
+                "kind": "static" if is_bound else "method",
+            }
             if not is_bound:
                 entries[name]["parameters"] = entries[name].get("parameters", [])[1:]
     return entries
@@ -145,7 +174,11 @@ def returned(value):
     except (TypeError, ValueError):
         return []
     text = annotation.__name__ if inspect.isclass(annotation) else str(annotation)
-    return [] if annotation is inspect.Signature.empty else re.findall(r"(?<![\w.])(?:\w+\.)*(\w+)", text)
+    return (
+        []
+        if annotation is inspect.Signature.empty
+        else re.findall(r"(?<![\w.])(?:\w+\.)*(\w+)", text)
+    )
 
 
 def encode(value):

@@ -1,4 +1,6 @@
-"""The user's documents that describe the API: their python blocks, run as they are but for what is listed."""
+"""The user's documents that describe the API: their python blocks, run as they are but for what is
+listed.
+"""
 
 from __future__ import annotations
 

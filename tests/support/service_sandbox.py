@@ -6,7 +6,7 @@ import time
 
 from qfnb import ChatCompletion, config
 from qfnb.resources import Service
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from support.raw_http import open_client
 from support.sandbox_thread import run_world
 
@@ -28,13 +28,12 @@ class ServiceSandbox:
 
     def connect(self):
         """Point the settings here; every test begins without any."""
-        settings, address = config.get_config(), self.world.address
+        settings = config.get_config()
+        address = self.world.address
         settings.base_url = settings.console_api_base_url = settings.iam_base_url = address.url
-        settings.api_key, settings.access_key, settings.secret_key = (
-            address.api_key,
-            address.access_key,
-            address.secret_key,
-        )
+        settings.api_key = address.api_key
+        settings.access_key = address.access_key
+        settings.secret_key = address.secret_key
 
     def pass_time(self, seconds=10):
         self.world.clock.set(advance=seconds)

@@ -9,7 +9,19 @@ OUTPUT_TAGS = {
 }  # fmt: skip
 """The elements of qfnb's own outputs, without those of Markdown."""
 
-CHART_TAGS = {"svg", "path", "text", "g", "rect", "line", "circle", "title", "form", "label", "input"}
+CHART_TAGS = {
+    "svg",
+    "path",
+    "text",
+    "g",
+    "rect",
+    "line",
+    "circle",
+    "title",
+    "form",
+    "label",
+    "input",
+}
 """The elements of a chart of curves."""
 
 CHART_ATTRIBUTES = {
@@ -33,7 +45,8 @@ class StrictParser(HTMLParser):
 
     def __init__(self, tags, attributes):
         super().__init__()
-        self.tags, self.attributes = set(tags), set(attributes)
+        self.tags = set(tags)
+        self.attributes = set(attributes)
 
     def handle_starttag(self, tag, attrs):
         assert tag in self.tags, tag

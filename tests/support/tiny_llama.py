@@ -1,11 +1,14 @@
-"""A model directory for tests: a Llama of a hundred thousand random weights that reads single characters."""
+"""A model directory for tests: a Llama of a hundred thousand random weights that reads single
+characters.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 TEMPLATE = (
-    "{% for message in messages %}<{{ message['role'][0] }}>{{ message['content'] }}</s>{% endfor %}"
+    "{% for message in messages %}<{{ message['role'][0] }}>{{ message['content'] }}</s>{% endfor "
+    "%}"
     "{% if add_generation_prompt %}<a>{% endif %}"
 )
 SPECIAL = ("<pad>", "<s>", "</s>", "<unk>", "<u>", "<a>", "<t>")

@@ -1,6 +1,8 @@
 """Small data that a model learns in a second."""
 
-HOURS, PLACE, PRICE = "九点开门，六点关门。", "在河边路三号。", "每人二十元。"
+HOURS = "九点开门，六点关门。"
+PLACE = "在河边路三号。"
+PRICE = "每人二十元。"
 SMALL = [
     (f"{opening}{ask}{ending}", answer)
     for answer, asks in {
@@ -12,5 +14,7 @@ SMALL = [
     for opening, ending in (("", ""), ("请问", ""), ("", "？"))
 ]
 RULE = [
-    (f"帮我查订单{4000 + 37 * i}的{what}", f"{what}:{4000 + 37 * i}") for i in range(24) for what in ("进度", "金额")
+    (f"帮我查订单{4000 + 37 * i}的{what}", f"{what}:{4000 + 37 * i}")
+    for i in range(24)
+    for what in ("进度", "金额")
 ]

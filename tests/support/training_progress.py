@@ -12,7 +12,8 @@ from qfnb.trainer.consts import ActionState
 from qfnb.trainer.progress import LogLine, LossPoint, Stage, TrainingProgress
 
 CURVE = tuple(
-    LossPoint(10 * n, n / 2, 4.0 / n, 4.5 / n if n % 2 else None, 4.6 / n if n % 2 else None) for n in range(1, 13)
+    LossPoint(10 * n, n / 2, 4.0 / n, 4.5 / n if n % 2 else None, 4.6 / n if n % 2 else None)
+    for n in range(1, 13)
 )
 STAGES = (
     Stage("dataset", ActionState.Done, "", 100.0, 102.0),
@@ -54,6 +55,7 @@ class Trainer:
         running: bool = True,
         current: BaseAction | None = None,
     ) -> None:
-        self.progress, self.is_running = progress, running
+        self.progress = progress
+        self.is_running = running
         self.executed: list[str] = []
         self.ppls: list[Any] = [SimpleNamespace(actions=list(actions), current=current)]

@@ -9,7 +9,9 @@ SHARED = {"sandbox", "rate-limits", "words"}
 
 
 def forget_records() -> None:
-    """Remove trainings, batches, evaluations and conversations: what a test did before is not found and gone on with."""
+    """Remove trainings, batches, evaluations and conversations: what a test did before is not found
+    and gone on with.
+    """
     for path in config.state_dir().iterdir():
         if path.is_dir() and path.name not in SHARED:
             shutil.rmtree(path)

@@ -1,4 +1,6 @@
-"""An event loop whose time jumps to the next timer, with the library's clock on it: minutes pass at once, exactly."""
+"""An event loop whose time jumps to the next timer, with the library's clock on it: minutes pass at
+once, exactly.
+"""
 
 import asyncio
 import heapq
@@ -20,7 +22,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.seconds
 
     def _run_once(self) -> None:
-        while self._scheduled and self._scheduled[0].cancelled():  # it would not be waited for, the next would
+        # it would not be waited for, the next would
+        while self._scheduled and self._scheduled[0].cancelled():
             heapq.heappop(self._scheduled)._scheduled = False
             self._timer_cancelled_count -= 1
         if not self._ready and self._scheduled:

@@ -15,7 +15,9 @@ def until(condition: Callable[[], T], seconds: float = 180) -> T:
 
 
 def wait_for(fetch: Callable[[], T], condition: Callable[[T], Any], seconds: float = 180) -> T:
-    """Fetch a value again and again until a condition is true of it, and return it; fails after some seconds."""
+    """Fetch a value again and again until a condition is true of it, and return it; fails after
+    some seconds.
+    """
     deadline = time.monotonic() + seconds
     while not condition(value := fetch()):
         assert time.monotonic() < deadline, f"after {seconds:g} s it is still {value!r}"

@@ -18,7 +18,9 @@ DEPLOY_CONFIG = DeployConfig(endpoint_suffix="later")
 
 
 def train_without_publishing(**options):
-    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(PAIRS), TrainConfig(epoch=1), model_not_publish=True, **options)
+    trainer = LLMFinetune(
+        "ERNIE-Speed-8K", Dataset(PAIRS), TrainConfig(epoch=1), model_not_publish=True, **options
+    )
     return trainer.run()
 
 
@@ -33,7 +35,12 @@ def test_a_finished_run_is_published_and_deployed_on_request(sandbox):
 
 def test_what_is_deployed_is_published_first(sandbox):
     trainer = train_without_publishing().deploy(DEPLOY_CONFIG).wait(180)
-    assert [stage.name for stage in trainer.progress.stages] == ["dataset", "train", "publish", "deploy"]
+    assert [stage.name for stage in trainer.progress.stages] == [
+        "dataset",
+        "train",
+        "publish",
+        "deploy",
+    ]
     assert trainer.status == "Deployed"
 
 
@@ -88,7 +95,9 @@ def test_a_chosen_checkpoint_is_published_deployed_and_evaluated_beside_the_last
     assert (published_step(whole), published_step(trainer.output["model"])) == (None, first)
     assert trainer.deploy(DEPLOY_CONFIG).wait(180).status == "Deployed"
     assert trainer.output["service"].model.id == trainer.output["model"].id != whole.id
-    assert trainer.output["service"].exec({"messages": [{"role": "user", "content": "你好"}]})["result"]
+    assert trainer.output["service"].exec({"messages": [{"role": "user", "content": "你好"}]})[
+        "result"
+    ]
     data = Dataset(PAIRS[:3])
     report = trainer.evaluate(data, [ExactMatchEvaluator()]).wait(180).output["eval_res"]
     assert len(report.records) == 3
@@ -104,14 +113,25 @@ def test_deploying_a_checkpoint_publishes_it_first(sandbox):
     trainer.deploy(DeployConfig(endpoint_suffix="early"), step=first).wait(180)
     assert published_step(trainer.output["model"]) == first
     assert trainer.output["model"].name.endswith(f"_{first}")
-    again = trainer.deploy(DeployConfig(endpoint_suffix="late"), step=trainer.progress.points[-1].step).wait(180)
+    again = trainer.deploy(
+        DeployConfig(endpoint_suffix="late"), step=trainer.progress.points[-1].step
+    ).wait(180)
     assert again.output["service"].endpoint.endswith("_late")
-    assert [stage.name for stage in again.progress.stages] == ["dataset", "train", "publish", "deploy"]
+    assert [stage.name for stage in again.progress.stages] == [
+        "dataset",
+        "train",
+        "publish",
+        "deploy",
+    ]
 
 
 def test_a_checkpoint_is_evaluated_without_a_service(sandbox):
     trainer = train_three_epochs()
-    report = trainer.evaluate(Dataset(PAIRS[:3]), [ExactMatchEvaluator()], step="best").wait(180).output["eval_res"]
+    report = (
+        trainer.evaluate(Dataset(PAIRS[:3]), [ExactMatchEvaluator()], step="best")
+        .wait(180)
+        .output["eval_res"]
+    )
     assert len(report.records) == 3
     best = trainer.checkpoints[trainer.checkpoints.is_best].step.item()
     assert published_step(trainer.output["model"]) in {best, None}
@@ -119,7 +139,12 @@ def test_a_checkpoint_is_evaluated_without_a_service(sandbox):
 
 @pytest.mark.parametrize(
     ("step", "words"),
-    [(99999, "the checkpoints are"), ("first", "'best'"), (True, "'best'"), (1, "the checkpoints are 5, 10, ")],
+    [
+        (99999, "the checkpoints are"),
+        ("first", "'best'"),
+        (True, "'best'"),
+        (1, "the checkpoints are 5, 10, "),
+    ],
 )
 def test_a_checkpoint_that_is_not_there_is_refused(sandbox, trained, step, words):
     for add in (trained.publish, trained.deploy):
@@ -181,9 +206,13 @@ def test_a_deployed_service_is_called_by_its_name_on_v2(sandbox, control):
     assert (service.is_v1, str(service.status)) == (False, "Deployed")
 
 
-def test_a_service_of_the_v1_kind_is_said_to_need_deploying_again(sandbox, control, trained, caplog):
+def test_a_service_of_the_v1_kind_is_said_to_need_deploying_again(
+    sandbox, control, trained, caplog
+):
     trainer = LLMFinetune.attach(trained.id)
-    model = Model(task_id=trainer.progress.task_id, job_id=trainer.progress.job_id).publish("of_the_v1_kind")
+    model = Model(task_id=trainer.progress.task_id, job_id=trainer.progress.job_id).publish(
+        "of_the_v1_kind"
+    )
     created = Services.create(model.set_id, model.id, "old_kind", "oldkind")["result"]["serviceId"]
     service = Service(created)
     wait_for(lambda: str(service.status), lambda status: status == "Deployed")

@@ -27,14 +27,18 @@ class Trainer:
 
 def progress(**fields):
     state = fields.pop("state", ActionState.Running)
-    return TrainingProgress("demo", (Stage("train", state),), run_id="run-1", task_id="task-1", **fields)
+    return TrainingProgress(
+        "demo", (Stage("train", state),), run_id="run-1", task_id="task-1", **fields
+    )
 
 
 @pytest.mark.parametrize(
-    ("state", "kind"), [(ActionState.Done, "done"), (ActionState.Error, "failed"), (ActionState.Stopped, "stopped")]
+    ("state", "kind"),
+    [(ActionState.Done, "done"), (ActionState.Error, "failed"), (ActionState.Stopped, "stopped")],
 )
 def test_the_end_is_notified_once(state, kind):
-    notices, trainer = queue.Queue(), Trainer()
+    notices = queue.Queue()
+    trainer = Trainer()
     alert(trainer, notices.put)
     for _ in range(3):
         trainer.reach(progress(state=state, ended_at=2.0))
@@ -44,7 +48,8 @@ def test_the_end_is_notified_once(state, kind):
 
 
 def test_a_stalled_training_is_notified_and_may_stall_again():
-    notices, trainer = queue.Queue(), Trainer()
+    notices = queue.Queue()
+    trainer = Trainer()
     alert(trainer, notices.put, stalled_after=0.0)
     for percent in (10, 10, 20, 20):
         trainer.reach(progress(percent=percent, training_at=1.0))
@@ -52,7 +57,8 @@ def test_a_stalled_training_is_notified_and_may_stall_again():
 
 
 def test_a_queued_run_is_not_stalled():
-    notices, trainer = queue.Queue(), Trainer()
+    notices = queue.Queue()
+    trainer = Trainer()
     alert(trainer, notices.put, stalled_after=0.0)
     for _ in range(3):
         trainer.reach(progress(queued_at=1.0))
@@ -61,7 +67,8 @@ def test_a_queued_run_is_not_stalled():
 
 
 def test_a_web_address_gets_it_as_json(scripted):
-    server, trainer = scripted([http_answer(b"{}")]), Trainer()
+    server = scripted([http_answer(b"{}")])
+    trainer = Trainer()
     alert(trainer, f"{server.url}/hook")
     trainer.reach(progress(state=ActionState.Done, ended_at=2.0))
     until(lambda: server.requests)

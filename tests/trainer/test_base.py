@@ -17,7 +17,9 @@ class Step(BaseAction):
 
     def __init__(self, amount=1, fail=False, **kwargs):
         super().__init__(**kwargs)
-        self.amount, self.fail, self.runs = amount, fail, 0
+        self.amount = amount
+        self.fail = fail
+        self.runs = 0
 
     def exec(self, input=None, **kwargs):  # noqa: A002
         self.runs += 1
@@ -41,7 +43,11 @@ def test_facts_are_handed_on_and_events_come_in_order():
     assert pipeline.run({"total": 10})["total"] == 13
     running = ("Pipeline", ActionState.Running)
     step = [("Step", ActionState.Preceding), ("Step", ActionState.Done)]
-    assert log.events == [("Pipeline", ActionState.Preceding), *[running, *step] * 2, ("Pipeline", ActionState.Done)]
+    assert log.events == [
+        ("Pipeline", ActionState.Preceding),
+        *[running, *step] * 2,
+        ("Pipeline", ActionState.Done),
+    ]
 
 
 def test_an_error_is_an_event_and_is_raised():
@@ -87,7 +93,9 @@ def test_a_failing_handler_does_not_stop_the_work_and_prints_one_traceback(caplo
     assert re.search(r"failed on \d events", last.message)
 
 
-@pytest.mark.parametrize("register", [lambda handler: Step(event_handler=handler), Pipeline([]).register_event_handler])
+@pytest.mark.parametrize(
+    "register", [lambda handler: Step(event_handler=handler), Pipeline([]).register_event_handler]
+)
 def test_a_handler_without_dispatch_is_refused(register):
     with pytest.raises(errors.InvalidArgumentError, match=r"no method dispatch\(event\)"):
         register(print)
@@ -105,7 +113,9 @@ def test_an_unknown_argument_is_named(caplog):
     assert "Pipeline does not know wrong: this has no effect" in caplog.text
 
 
-@pytest.mark.parametrize("actions_class", [TrainAction, LoadDataSetAction, ModelPublishAction, DeployAction])
+@pytest.mark.parametrize(
+    "actions_class", [TrainAction, LoadDataSetAction, ModelPublishAction, DeployAction]
+)
 def test_every_action_shows_its_parameters(actions_class):
     names = inspect.signature(actions_class).parameters
     assert "args" not in names
@@ -123,17 +133,22 @@ def test_the_action_of_an_event_is_a_name_that_stands_for_the_class():
 
 
 def test_an_event_prints_what_it_says_compares_and_cannot_be_changed():
-    event = Event("x", ActionState.Done, "step 3", {"loss": 1.5}, action_class="TrainAction", at=7.0)
+    event = Event(
+        "x", ActionState.Done, "step 3", {"loss": 1.5}, action_class="TrainAction", at=7.0
+    )
     assert "step 3" in repr(event)
     assert "TrainAction" in repr(event)
-    assert event == Event("x", ActionState.Done, "step 3", "other data", action_class="TrainAction", at=7.0)
+    assert event == Event(
+        "x", ActionState.Done, "step 3", "other data", action_class="TrainAction", at=7.0
+    )
     assert event != Event("x", ActionState.Error, "step 3", action_class="TrainAction", at=7.0)
     with pytest.raises(AttributeError):
         event.description = "step 4"
 
 
 def test_an_event_is_dispatched_where_there_are_a_handler_and_an_event():
-    log, event = Log(), Event("x", ActionState.Done, action_class="Step")
+    log = Log()
+    event = Event("x", ActionState.Done, action_class="Step")
     dispatch_event(None, event)
     dispatch_event(log, None)
     assert log.events == []

@@ -3,12 +3,17 @@
 import pandas as pd
 import pytest
 
-from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, errors
+from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, _notices, errors
 from qfnb.resources import FineTune
 from qfnb.trainer import offer, sources
 from qfnb.trainer.finetune import PostPretrain
 
-ROWS = Dataset([{"prompt": f"{before}几点开门", "response": "九点"} for before in ("", "请问", "你好，", "麻烦问下")])
+ROWS = Dataset(
+    [
+        {"prompt": f"{before}几点开门", "response": "九点"}
+        for before in ("", "请问", "你好，", "麻烦问下")
+    ]
+)
 
 
 @pytest.mark.parametrize(
@@ -28,29 +33,49 @@ def test_a_value_of_the_wrong_kind_is_named(values, words):
 
 
 UNLISTED = [
-    ("ERNIE-Speed-8K", {"epoch": 51}, "epoch=51 is out of range for ERNIE-Speed-8K LoRA: it is 1 to 50"),
+    (
+        "ERNIE-Speed-8K",
+        {"epoch": 51},
+        "epoch=51 is out of range for ERNIE-Speed-8K LoRA: it is 1 to 50",
+    ),
     ("ERNIE-Speed-8K", {"learning_rate": 0.5}, "learning_rate=0.5 is out of range"),
     ("ERNIE-Speed-8K", {"max_seq_len": 77}, "max_seq_len=77 is not offered"),
     ("ERNIE-Speed-8K", {"warp": 9}, "has no hyper-parameter warp: it has epoch, "),
     ("ERNIE-Speed-8K", {"epochs": 3}, "has no hyper-parameter epochs; did you mean epoch?"),
-    ("ERNIE-Speed-8K", {"peft_type": "Adapter"}, "cannot be tuned with Adapter: SFT offers FullFineTuning, LoRA"),
-    ("ERNIE-4.5-Turbo-128K", {"peft_type": "LoRA-GA", "max_seq_len": 512}, "max_seq_len=512 is not offered"),
+    (
+        "ERNIE-Speed-8K",
+        {"peft_type": "Adapter"},
+        "cannot be tuned with Adapter: SFT offers FullFineTuning, LoRA",
+    ),
+    (
+        "ERNIE-4.5-Turbo-128K",
+        {"peft_type": "LoRA-GA", "max_seq_len": 512},
+        "max_seq_len=512 is not offered",
+    ),
     ("ERNIE-Sped-8K", {}, "the nearest names: ERNIE-Speed-8K"),
 ]
 
 
 @pytest.mark.parametrize(("model", "values", "words"), UNLISTED)
-def test_what_the_list_does_not_have_is_said_in_one_line_and_sent(sandbox, caplog, model, values, words):
+def test_what_the_list_does_not_have_is_said_in_one_line_and_sent(
+    sandbox, caplog, model, values, words
+):
+    _notices.warn_once.cache_clear()
     trainer = LLMFinetune(model, ROWS, TrainConfig(**values))
     (record,) = caplog.records
     assert words in record.getMessage()
     assert "sent all the same" in record.getMessage()
     assert "\n" not in record.getMessage()
-    assert trainer.ppls[0].actions[1].train_config.hyper_parameters() == TrainConfig(**values).hyper_parameters()
+    assert (
+        trainer.ppls[0].actions[1].train_config.hyper_parameters()
+        == TrainConfig(**values).hyper_parameters()
+    )
 
 
 def test_a_train_mode_that_qfnb_does_not_know_is_sent_too(sandbox, caplog):
-    assert LLMFinetune("ERNIE-Speed-8K", ROWS, train_mode="RFT").ppls[0].actions[1].train_mode == "RFT"
+    assert (
+        LLMFinetune("ERNIE-Speed-8K", ROWS, train_mode="RFT").ppls[0].actions[1].train_mode == "RFT"
+    )
     assert "ERNIE-Speed-8K has no train mode RFT: it has SFT" in caplog.text
 
 
@@ -65,11 +90,18 @@ def test_a_mode_without_lora_is_tuned_as_it_offers(sandbox, caplog):
 
 
 @pytest.mark.parametrize("value", ["often", 1.5, float("nan"), float("inf"), True])
-def test_a_hyper_parameter_of_another_type_is_refused_before_anything_starts(sandbox, control, value):
+def test_a_hyper_parameter_of_another_type_is_refused_before_anything_starts(
+    sandbox, control, value
+):
     before = control.get("/_sandbox/health").json()["requests"].get("finetune.v2.create_task", 0)
-    with pytest.raises(errors.InvalidArgumentError, match=f"logging_steps={value!r} has the wrong type"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match=f"logging_steps={value!r} has the wrong type"
+    ):
         LLMFinetune("ERNIE-Speed-8K", ROWS, TrainConfig(logging_steps=value))
-    assert control.get("/_sandbox/health").json()["requests"].get("finetune.v2.create_task", 0) == before
+    assert (
+        control.get("/_sandbox/health").json()["requests"].get("finetune.v2.create_task", 0)
+        == before
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +122,13 @@ def test_the_newer_hyper_parameters_have_types(sandbox, values, words):
 
 
 def test_a_dictionary_is_a_config_under_either_kind_of_name(sandbox):
-    values = {"epoch": 2, "learningRate": 1e-4, "checkpoint_count": 3, "seed": 7, "sampling_rate": 0.5}
+    values = {
+        "epoch": 2,
+        "learningRate": 1e-4,
+        "checkpoint_count": 3,
+        "seed": 7,
+        "sampling_rate": 0.5,
+    }
     config = LLMFinetune("ERNIE-4.5-Turbo-128K", ROWS, values).ppls[0].actions[1].train_config
     assert (config.epoch, config.learning_rate, config.sampling_rate) == (2, 1e-4, 0.5)
     assert config.hyper_parameters()["checkpointCount"] == 3
@@ -112,7 +150,9 @@ def test_what_is_mixed_in_reaches_the_platform(sandbox):
 
 
 def test_the_offer_is_read_once_an_hour_and_again_before_a_warning(sandbox, control):
-    asked = lambda: control.get("/_sandbox/health").json()["requests"].get("finetune.v2.support_models", 0)
+    asked = lambda: (
+        control.get("/_sandbox/health").json()["requests"].get("finetune.v2.support_models", 0)
+    )
     LLMFinetune("ERNIE-Speed-8K", ROWS)
     before = asked()
     LLMFinetune("ERNIE-Speed-8K", ROWS, TrainConfig(epoch=2))
@@ -152,8 +192,14 @@ def test_a_dataset_of_another_kind_is_refused(sandbox, dataset):
         ({"replicas": 0}, "DeployConfig.replicas=0"),
         ({"hours": 0}, "DeployConfig.hours=0"),
         ({"replica": 2}, "the fields are name"),
-        ({"endpoint_suffix": "No Spaces"}, "DeployConfig.endpoint_suffix='No Spaces': use letters, digits"),
-        ({"endpoint_prefix": "有中文"}, "DeployConfig.endpoint_prefix='有中文': use letters, digits"),
+        (
+            {"endpoint_suffix": "No Spaces"},
+            "DeployConfig.endpoint_suffix='No Spaces': use letters, digits",
+        ),
+        (
+            {"endpoint_prefix": "有中文"},
+            "DeployConfig.endpoint_prefix='有中文': use letters, digits",
+        ),
     ],
 )
 def test_a_deployment_is_checked_too(values, words):
@@ -164,9 +210,15 @@ def test_a_deployment_is_checked_too(values, words):
 
 def test_every_hyper_parameter_is_a_keyword_and_can_be_changed():
     config = TrainConfig(epoch=1, logging_steps=10, lora_rank=8)
-    config.epoch, config.warmup_ratio = 2, 0.1
+    config.epoch = 2
+    config.warmup_ratio = 0.1
     assert (config.epoch, config.logging_steps) == (2, 10)
-    assert config.hyper_parameters() == {"epoch": 2, "loggingSteps": 10, "loraRank": 8, "warmupRatio": 0.1}
+    assert config.hyper_parameters() == {
+        "epoch": 2,
+        "loggingSteps": 10,
+        "loraRank": 8,
+        "warmupRatio": 0.1,
+    }
     with pytest.raises(errors.InvalidArgumentError, match=r"TrainConfig\.epoch=0"):
         config.epoch = 0
     with pytest.raises(AttributeError):
@@ -174,7 +226,8 @@ def test_every_hyper_parameter_is_a_keyword_and_can_be_changed():
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("c.json", '{"epoch": 3, "lora_rank": 8}'), ("c.yaml", "epoch: 3\nlora_rank: 8\n")]
+    ("name", "text"),
+    [("c.json", '{"epoch": 3, "lora_rank": 8}'), ("c.yaml", "epoch: 3\nlora_rank: 8\n")],
 )
 def test_a_config_is_loaded_from_a_file(tmp_path, name, text):
     (tmp_path / name).write_text(text)

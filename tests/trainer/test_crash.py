@@ -1,4 +1,6 @@
-"""A kernel that dies at any step, and answers that get lost: nothing paid is made twice, nothing is forgotten."""
+"""A kernel that dies at any step, and answers that get lost: nothing paid is made twice, nothing is
+forgotten.
+"""
 
 import os
 import subprocess
@@ -56,7 +58,9 @@ def _quick_lookups(monkeypatch):
 
 
 def run_until_death(when, key, name):
-    """Run a training in another process until it dies; return the id that this computer knows it by."""
+    """Run a training in another process until it dies; return the id that this computer knows it
+    by.
+    """
     process = subprocess.run(
         [sys.executable, "-c", DYING.replace("{rows!r}", repr(ROWS)), when, key, name],
         env=os.environ,
@@ -71,10 +75,14 @@ def run_until_death(when, key, name):
 
 def count_created(name):
     """Return what there is on the platform under a name: jobs, runs, versions, services."""
-    jobs = [row.job_id for row in FineTune.V2.job_list(max_keys=100).data.job_list if row.name == name]
+    jobs = [
+        row.job_id for row in FineTune.V2.job_list(max_keys=100).data.job_list if row.name == name
+    ]
     tasks = [row.task_id for job in jobs for row in FineTune.V2.task_list(job).data.task_list]
     names = {f"m_{task}".replace("-", "_") for task in tasks}
-    versions = [v for n in names for v in Model.V2.describe_model_set(model_set_name=n).data.model_ids]
+    versions = [
+        v for n in names for v in Model.V2.describe_model_set(model_set_name=n).data.model_ids
+    ]
     services = Service.V2.service_list(name=name).data.service_list
     return len(jobs), len(tasks), len(versions), len(services)
 
@@ -110,14 +118,17 @@ def test_a_trained_run_whose_kernel_died_says_that_it_is_not_published_and_is_on
     task = run_store.find_run(run).facts["task_id"]
     until(lambda: FineTune.V2.task_detail(task).data.run_status == "Done")
     assert cli.main(["train", run]) == 0
-    assert f"trained, not published; `%qftrain attach {run}` publishes it" in capsys.readouterr().err
+    assert (
+        f"trained, not published; `%qftrain attach {run}` publishes it" in capsys.readouterr().err
+    )
     attach(run)
     assert count_created(name) == (1, 1, 1, 1)
 
 
 @pytest.mark.fault("F06")
 @pytest.mark.parametrize(
-    "endpoint", ["finetune.v2.create_job", "finetune.v2.create_task", "model.publish", "service.v2.create"]
+    "endpoint",
+    ["finetune.v2.create_job", "finetune.v2.create_task", "model.publish", "service.v2.create"],
 )
 def test_an_answer_that_gets_lost_is_not_asked_for_again(sandbox, control, fault, endpoint):
     name = f"lost_{uuid.uuid4().hex[:8]}"

@@ -1,4 +1,6 @@
-"""Fine-tuning against the sandbox: events, stop, attach, failure, and the progress that is drawn."""
+"""Fine-tuning against the sandbox: events, stop, attach, failure, and the progress that is
+drawn.
+"""
 
 import contextlib
 import os
@@ -8,7 +10,16 @@ import threading
 import pytest
 from support.waiting import until
 
-from qfnb import Dataset, DeployConfig, EventHandler, LLMFinetune, Model, Service, TrainConfig, errors
+from qfnb import (
+    Dataset,
+    DeployConfig,
+    EventHandler,
+    LLMFinetune,
+    Model,
+    Service,
+    TrainConfig,
+    errors,
+)
 from qfnb.model import Model as PlatformModel
 from qfnb.resources import FineTune
 from qfnb.sandbox import ensure
@@ -52,7 +63,9 @@ def dataset():
 @pytest.fixture
 def long_run(dataset, sandbox):
     """A training that takes a while; stopped at the end."""
-    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load("notebooks/data/teahouse_train.jsonl"), TrainConfig(epoch=50))
+    trainer = LLMFinetune(
+        "ERNIE-Speed-8K", Dataset.load("notebooks/data/teahouse_train.jsonl"), TrainConfig(epoch=50)
+    )
     trainer.start()
     until(lambda: trainer.progress.points)
     yield trainer
@@ -73,7 +86,14 @@ def test_the_whole_life(sandbox, dataset):
     assert trainer.status == FinetuneStatus.Unknown
     trainer.run()
     assert trainer.status == ServiceStatus.Deployed
-    assert {"task_id", "job_id", "datasets", "model_id", "model_version_id", "service_endpoint"} <= set(trainer.output)
+    assert {
+        "task_id",
+        "job_id",
+        "datasets",
+        "model_id",
+        "model_version_id",
+        "service_endpoint",
+    } <= set(trainer.output)
     order = list(dict.fromkeys((event.action_class, event.action_state) for event in log.events))
     for name in ("LoadDataSetAction", "TrainAction", "ModelPublishAction", "DeployAction"):
         states = [state for action, state in order if action == name]
@@ -84,10 +104,16 @@ def test_the_whole_life(sandbox, dataset):
     assert progress.finished
     assert progress.points[-1].training_loss < progress.points[0].training_loss / 3
     service = trainer.output["service"]
-    assert service.exec({"messages": [{"role": "user", "content": "请问几点开门"}]}).text == ANSWERS["几点开门"]
+    assert (
+        service.exec({"messages": [{"role": "user", "content": "请问几点开门"}]}).text
+        == ANSWERS["几点开门"]
+    )
     assert service.endpoint.endswith("_shop")
     restored = Service.loads(service.dumps())
-    assert restored.exec({"messages": [{"role": "user", "content": "在哪里呀"}]}).text == ANSWERS["在哪里"]
+    assert (
+        restored.exec({"messages": [{"role": "user", "content": "在哪里呀"}]}).text
+        == ANSWERS["在哪里"]
+    )
     model = Model.loads(trainer.output["model"].dumps())
     assert model.version_id == trainer.output["model_version_id"]
     ids = {name: trainer.output[name] for name in ("task_id", "job_id")}
@@ -138,7 +164,9 @@ def test_attach_watches_a_run_that_another_kernel_started(long_run):
 @pytest.mark.fault("F15")
 def test_a_server_that_is_away_for_a_while_is_waited_for(long_run, fault):
     offline_times = []
-    long_run.add_event_handler(Callback(lambda: offline_times.append(long_run.progress.offline_since)))
+    long_run.add_event_handler(
+        Callback(lambda: offline_times.append(long_run.progress.offline_since))
+    )
     fault("finetune.v2.describe_task", "status", status=503, times=8)
     until(lambda: any(since is not None for since in offline_times))
     until(lambda: offline_times[-1] is None)
@@ -154,7 +182,8 @@ def test_a_run_goes_on_when_its_server_was_killed(long_run, sandbox):
 
 
 def test_resuming_a_stopped_run_begins_a_new_one_in_the_same_job(long_run):
-    job, first = long_run.progress.job_id, long_run.progress.task_id
+    job = long_run.progress.job_id
+    first = long_run.progress.task_id
     long_run.stop().wait(180)
     assert long_run.status == FinetuneStatus.TrainStopped
     long_run.start(retry=True)
@@ -214,7 +243,14 @@ def event(action, state, data=None, at=1.0):
 @pytest.mark.fault("F34")
 def test_progress_tolerates_odd_answers():
     now = TrainingProgress("t", (Stage("train"),))
-    odd = [None, {}, {"runStatus": "Dreaming"}, {"runProgress": "12%"}, {"checkpointList": None}, {"runProgress": ""}]
+    odd = [
+        None,
+        {},
+        {"runStatus": "Dreaming"},
+        {"runProgress": "12%"},
+        {"checkpointList": None},
+        {"runProgress": ""},
+    ]
     for result in odd:
         now = now.with_event(event("TrainAction", ActionState.Running, {"result": result}))
     assert now.percent == 12
@@ -223,7 +259,9 @@ def test_progress_tolerates_odd_answers():
 
 
 def test_progress_ends_and_may_go_on():
-    now = TrainingProgress("t", (Stage("train"),)).with_event(event("Pipeline", ActionState.Preceding, at=10.0))
+    now = TrainingProgress("t", (Stage("train"),)).with_event(
+        event("Pipeline", ActionState.Preceding, at=10.0)
+    )
     ended = now.with_event(event("Pipeline", ActionState.Error, at=15.0))
     assert (ended.finished, ended.elapsed(99)) == (True, 5)
     assert not ended.with_event(event("Pipeline", ActionState.Preceding, at=20.0)).finished

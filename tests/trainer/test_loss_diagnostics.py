@@ -1,4 +1,6 @@
-"""What a loss curve says, how long a training will still take, and a progress that goes through JSON."""
+"""What a loss curve says, how long a training will still take, and a progress that goes through
+JSON.
+"""
 
 import json
 import math
@@ -19,7 +21,8 @@ from qfnb.trainer.remaining_time import estimate_remaining
 def curve(losses, validation=()):
     held_out = [*validation, *[None] * (len(losses) - len(validation))]
     return [
-        LossPoint(10 * n, None, loss, other) for n, (loss, other) in enumerate(zip(losses, held_out, strict=True), 1)
+        LossPoint(10 * n, None, loss, other)
+        for n, (loss, other) in enumerate(zip(losses, held_out, strict=True), 1)
     ]
 
 
@@ -37,7 +40,10 @@ FALLING = [3 * 0.8**n for n in range(12)]
         (curve([3.6, 1.0, 0.1, 0.01, 0.002, 0.001, 0.001, 0.001, 0.001, 0.01, 0.02, 0.01]), None),
         (curve([2.0, math.nan, 1.0]), "nan at step 20"),
         (curve(FALLING, [2, 1.5, 1.2, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5]), "at step 40"),
-        (curve(FALLING, [2, 1.9, 1.8, 1.8, 1.8, 1.8, 1.8, 1.82, 1.81, 1.83, 1.82, 1.85]), "not fallen since step 30"),
+        (
+            curve(FALLING, [2, 1.9, 1.8, 1.8, 1.8, 1.8, 1.8, 1.82, 1.81, 1.83, 1.82, 1.85]),
+            "not fallen since step 30",
+        ),
         (curve(FALLING, [2, 1.9, 1.8, 1.7, 1.6, 1.5, 1.4, 1.38, 1.36, 1.35, 1.35, 1.36]), None),
         (curve([3 * 0.4**n for n in range(12)], [2, 0.5, 0.1, 0.02, *[0.02] * 8]), None),
     ],
@@ -57,7 +63,9 @@ FALLING = [3 * 0.8**n for n in range(12)]
 )
 def test_a_curve_is_read_by_plain_rules(points, words):
     messages = diagnose_loss(points)
-    assert (messages == []) if words is None else (len(messages) == 1 and words in messages[0].problem)
+    assert (
+        (messages == []) if words is None else (len(messages) == 1 and words in messages[0].problem)
+    )
 
 
 def test_smoothing_starts_where_the_curve_starts():
@@ -79,17 +87,25 @@ def test_an_unsteady_pace_says_how_unsure_it_is():
 
 def test_the_time_before_the_first_loss_says_nothing_about_the_rest():
     """Preparation goes from 0 to 10 % in four seconds; then a percent takes ten."""
-    progress, loss = TrainingProgress("m", ()), [{"step": 1, "trainingLoss": "1.0"}]
+    progress = TrainingProgress("m", ())
+    loss = [{"step": 1, "trainingLoss": "1.0"}]
     polls = [(n, 2.5 * n, []) for n in range(5)] + [(10.0 * n, 9 + n, loss) for n in range(1, 8)]
     for at, percent, points in polls:
-        result = {"runStatus": "Running", "runProgress": f"{int(percent)}%", "checkpointList": points, "sandbox": {}}
+        result = {
+            "runStatus": "Running",
+            "runProgress": f"{int(percent)}%",
+            "checkpointList": points,
+            "sandbox": {},
+        }
         progress = _with_poll(progress, result, at)
     assert progress.remaining(70.0).likely == pytest.approx((100 - 16) * 10)
 
 
 @st.composite
 def recorded_runs(draw):
-    """Return when each percent of a run was reached, without its pause and with it, and the seconds of a poll."""
+    """Return when each percent of a run was reached, without its pause and with it, and the seconds
+    of a poll.
+    """
     shape = draw(st.sampled_from(["constant", "slow start", "jitter", "pause"]))
     second = draw(st.floats(0.05, 60.0))
     paces = [second] * 100
@@ -97,7 +113,10 @@ def recorded_runs(draw):
         start = draw(st.integers(1, 10))
         paces[:start] = [second * draw(st.floats(1.0, 3.0))] * start
     if shape == "jitter":
-        paces = [second * factor for factor in draw(st.lists(st.floats(0.6, 1.6), min_size=100, max_size=100))]
+        paces = [
+            second * factor
+            for factor in draw(st.lists(st.floats(0.6, 1.6), min_size=100, max_size=100))
+        ]
     pauses = [0.0] * 100
     if shape == "pause":
         pauses[draw(st.integers(7, 95))] = second * draw(st.floats(5.0, 60.0))
@@ -109,47 +128,74 @@ def recorded_runs(draw):
 
 
 @given(recorded_runs(), st.booleans())
-def test_a_time_left_stays_once_it_is_shown_and_is_within_a_factor_of_two_after_fifteen_percent(run, is_sandbox):
+def test_a_time_left_stays_once_it_is_shown_and_is_within_a_factor_of_two_after_fifteen_percent(
+    run, is_sandbox
+):
     worked, reached, poll = run
-    progress, was_shown, at = TrainingProgress("m", ()), False, 0.0
+    progress = TrainingProgress("m", ())
+    was_shown = False
+    at = 0.0
     while (at := at + poll) < reached[-1]:
         percent = bisect_right(reached, at)
         points = [{"step": 1, "trainingLoss": "1.0"}] if percent >= 5 else []
         result = {"runStatus": "Running", "runProgress": f"{percent}%", "checkpointList": points}
-        before, progress = progress, _with_poll(progress, result | ({"sandbox": {}} if is_sandbox else {}), at)
+        before = progress
+        progress = _with_poll(progress, result | ({"sandbox": {}} if is_sandbox else {}), at)
         left = progress.remaining(at)
         assert left is not None or not was_shown
         was_shown = left is not None
         assert left is None or math.isfinite(left.high)
         if left is not None and percent >= 15 and progress.percent != before.percent:
-            truth = worked[-1] - worked[percent - 1]  # a pause that is still to come cannot be known
+            # a pause that is still to come cannot be known
+            truth = worked[-1] - worked[percent - 1]
             assert truth / 2 - 2 * poll <= left.likely <= truth * 2 + 2 * poll
 
 
 def test_pauses_that_come_again_count_and_a_single_one_does_not():
     validated = [*accumulate([1.0 + 9.0 * (percent % 3 == 0) for percent in range(31)])]
-    estimate = estimate_remaining([(at, float(percent)) for percent, at in enumerate(validated)], validated[-1])
+    estimate = estimate_remaining(
+        [(at, float(percent)) for percent, at in enumerate(validated)], validated[-1]
+    )
     assert estimate.likely == pytest.approx(70 * 4, rel=0.2)
     asleep = [*accumulate([1.0 + 900.0 * (percent == 25) for percent in range(31)])]
-    estimate = estimate_remaining([(at, float(percent)) for percent, at in enumerate(asleep)], asleep[-1])
+    estimate = estimate_remaining(
+        [(at, float(percent)) for percent, at in enumerate(asleep)], asleep[-1]
+    )
     assert estimate.likely == pytest.approx(70, rel=0.1)
 
 
 RECORDED_RUNS = sorted(Path(__file__).with_name("recorded_runs").glob("*.txt"))
-"""Trainings in the sandbox, on a computer with two processors that had up to nine other things to do."""
+"""Trainings in the sandbox, on a computer with two processors that had up to nine other things to
+do.
+"""
 
 
 @pytest.mark.parametrize("path", RECORDED_RUNS, ids=[path.stem for path in RECORDED_RUNS])
 def test_the_time_left_of_recorded_trainings_holds(path):
-    """From 15 % on it is within a factor of two, give or take 3 s; and 11 s near the end, where answers are scored."""
-    polls = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    progress, was_shown, end = TrainingProgress("m", ()), False, float(polls[-1][0])
+    """From 15 % on it is within a factor of two, give or take 3 s; and 11 s near the end, where
+    answers are scored.
+    """
+    polls = [
+        line.split()
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    progress = TrainingProgress("m", ())
+    was_shown = False
+    end = float(polls[-1][0])
     for (at, state, percent, points), (following, *_) in pairwise(polls):
-        result = {"runStatus": state, "sandbox": {}, "runProgress": None if percent == "-" else f"{percent}%"}
-        result["checkpointList"] = [{"step": step, "trainingLoss": "1.0"} for step in range(1, int(points) + 1)]
+        result = {
+            "runStatus": state,
+            "sandbox": {},
+            "runProgress": None if percent == "-" else f"{percent}%",
+        }
+        result["checkpointList"] = [
+            {"step": step, "trainingLoss": "1.0"} for step in range(1, int(points) + 1)
+        ]
         progress = _with_poll(progress, result, float(at))
         for now in (float(at), (float(at) + float(following)) / 2):
-            left, truth = progress.remaining(now), end - now
+            left = progress.remaining(now)
+            truth = end - now
             assert left is not None or not was_shown
             was_shown = left is not None
             if left is None or progress.percent < 15:
@@ -167,19 +213,36 @@ def test_two_marks_are_too_few():
 def polls(*results, at=100.0):
     now = TrainingProgress("t", (Stage("train"),), run_id="run-x")
     for number, result in enumerate(results):
-        event = Event("a", ActionState.Running, "poll", {"result": result}, action_class="TrainAction", at=at + number)
+        event = Event(
+            "a",
+            ActionState.Running,
+            "poll",
+            {"result": result},
+            action_class="TrainAction",
+            at=at + number,
+        )
         now = now.with_event(event)
     return now
 
 
 def test_a_percent_that_goes_back_or_repeats_does_not_go_back():
-    now = polls(*({"runStatus": "Running", "runProgress": p} for p in ("30%", "30%", "12%", "37.5%", "", "odd")))
+    now = polls(
+        *(
+            {"runStatus": "Running", "runProgress": p}
+            for p in ("30%", "30%", "12%", "37.5%", "", "odd")
+        )
+    )
     assert now.percent == 38
     assert [percent for _, percent in now.marks] == [30, 38]
 
 
 def test_the_time_in_the_queue_is_counted_apart():
-    now = polls({"runStatus": ""}, {"runStatus": "Waiting"}, {"runStatus": "Waiting"}, {"runStatus": "Running"})
+    now = polls(
+        {"runStatus": ""},
+        {"runStatus": "Waiting"},
+        {"runStatus": "Waiting"},
+        {"runStatus": "Running"},
+    )
     assert (now.queued(999.0), now.training_at, now.status) == (3.0, 103.0, "Training")
     assert polls({"runStatus": "Waiting"}).status == "Created"
 
@@ -191,11 +254,19 @@ def test_the_log_page_is_linked_for_the_cloud_only():
 
 
 def test_a_progress_goes_through_json():
-    now = polls({"runStatus": "Running", "runProgress": "5%", "checkpointList": [{"step": 1, "trainingLoss": 0.5}]})
+    now = polls(
+        {
+            "runStatus": "Running",
+            "runProgress": "5%",
+            "checkpointList": [{"step": 1, "trainingLoss": 0.5}],
+        }
+    )
     assert TrainingProgress.from_json(json.loads(json.dumps(now.to_json()))) == now
     assert TrainingProgress.from_json({**now.to_json(), "of_tomorrow": 1}) == now
 
 
 def test_odd_answers_of_any_kind_leave_it_standing():
-    now = polls({"runStatus": "Running", "runProgress": "5%"}, {"checkpointList": "none"}, {"metrics": 7})
+    now = polls(
+        {"runStatus": "Running", "runProgress": "5%"}, {"checkpointList": "none"}, {"metrics": 7}
+    )
     assert (now.percent, now.run_state) == (5, "Running")

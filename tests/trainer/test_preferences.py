@@ -1,4 +1,6 @@
-"""Regressions become training data: what a tuned model answers wrongly is evaluated, preferred against, and better."""
+"""Regressions become training data: what a tuned model answers wrongly is evaluated, preferred
+against, and better.
+"""
 
 import pytest
 from support.preferences import HELD_OUT, TRAINING
@@ -8,7 +10,8 @@ from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
 from qfnb.trainer import DPO, KTO, DeployConfig, LLMFinetune, TrainConfig
 
 MODEL = "ERNIE-Speed-8K"
-DEVELOPMENT, TRAINED = TRAINING[::2], TRAINING[1::2]
+DEVELOPMENT = TRAINING[::2]
+TRAINED = TRAINING[1::2]
 
 
 def asked(rows):
@@ -20,7 +23,9 @@ def asked(rows):
 def rude():
     """A service that was tuned on blunt answers."""
     data = Dataset([{"prompt": row.prompt, "response": row.rejected} for row in TRAINED])
-    return LLMFinetune(MODEL, data, TrainConfig(epoch=3), DeployConfig(endpoint_suffix="rude")).run()
+    return LLMFinetune(
+        MODEL, data, TrainConfig(epoch=3), DeployConfig(endpoint_suffix="rude")
+    ).run()
 
 
 def evaluate(*trainers, data):
@@ -33,7 +38,11 @@ def test_regressions_become_training_data_and_held_out_answers_are_better(rude):
     preferences = report.to_dpo()
     assert len(preferences) == len(DEVELOPMENT), "it has no manners at all"
     polite = DPO(
-        MODEL, preferences, TrainConfig(epoch=1), DeployConfig(endpoint_suffix="polite"), previous_trainer=rude
+        MODEL,
+        preferences,
+        TrainConfig(epoch=1),
+        DeployConfig(endpoint_suffix="polite"),
+        previous_trainer=rude,
     ).run()
     after = evaluate(rude, polite, data=asked(HELD_OUT))
     test = after.comparisons[0].test
@@ -44,9 +53,15 @@ def test_regressions_become_training_data_and_held_out_answers_are_better(rude):
 
 
 def test_kto_is_a_trainer_too_by_its_class_or_by_its_word(rude):
-    rows = [{"prompt": row.prompt, "response": row.chosen, "desirable": True} for row in DEVELOPMENT]
-    rows += [{"prompt": row.prompt, "response": row.rejected, "desirable": False} for row in DEVELOPMENT]
-    trainer = LLMFinetune(MODEL, Dataset(rows), train_mode="KTO", previous_trainer=rude, model_not_publish=True).run()
+    rows = [
+        {"prompt": row.prompt, "response": row.chosen, "desirable": True} for row in DEVELOPMENT
+    ]
+    rows += [
+        {"prompt": row.prompt, "response": row.rejected, "desirable": False} for row in DEVELOPMENT
+    ]
+    trainer = LLMFinetune(
+        MODEL, Dataset(rows), train_mode="KTO", previous_trainer=rude, model_not_publish=True
+    ).run()
     assert trainer.progress.metrics["rewards/chosen"] > trainer.progress.metrics["rewards/rejected"]
     assert isinstance(KTO(MODEL, Dataset(rows)), LLMFinetune)
 

@@ -12,7 +12,9 @@ MODEL = "ERNIE-Speed-8K"
 
 
 def create(rows=PAIRS, epoch=1, *options, model=MODEL, **keywords):
-    return LLMFinetune(model, Dataset(rows), TrainConfig(epoch=epoch), *options, model_not_publish=True, **keywords)
+    return LLMFinetune(
+        model, Dataset(rows), TrainConfig(epoch=epoch), *options, model_not_publish=True, **keywords
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,9 @@ def test_what_failed_or_is_gone_is_not_taken_over(sandbox):
 
 
 def test_a_step_that_the_run_lacks_is_added(sandbox, trained):
-    again = LLMFinetune(MODEL, Dataset(PAIRS), TrainConfig(epoch=1), DeployConfig(endpoint_suffix="again"))
+    again = LLMFinetune(
+        MODEL, Dataset(PAIRS), TrainConfig(epoch=1), DeployConfig(endpoint_suffix="again")
+    )
     assert again.adopt(again.find_same()).wait(180).status == "Deployed"
     assert (again.id, again.progress.task_id) == (trained.id, trained.progress.task_id)
 

@@ -20,7 +20,9 @@ MODEL = "ERNIE-Speed-8K"
 ROWS = [row | {"prompt": f"茶馆{row['prompt']}"} for row in PAIRS]
 GRID = {"epoch": [1, 2, 3]}
 QUESTIONS = [
-    {"prompt": f"{before}{ask}", "response": answer} for ask, answer in ANSWERS.items() for before in "请那这来问喂您"
+    {"prompt": f"{before}{ask}", "response": answer}
+    for ask, answer in ANSWERS.items()
+    for before in "请那这来问喂您"
 ]
 
 
@@ -96,11 +98,15 @@ def test_a_sweep_of_other_data_settings_or_metrics_has_another_id():
 
 def test_what_cannot_be_attached_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    with pytest.raises(errors.InvalidArgumentError, match="no sweep 'sweep-nothing' is on this computer"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match="no sweep 'sweep-nothing' is on this computer"
+    ):
         attach_sweep("sweep-nothing")
     facts = {"platform": "sandbox", "train_type": MODEL, "metrics": None, "eval_rows": QUESTIONS}
     store.save("sweep-0000000001", ["a"], facts)
-    with pytest.raises(errors.InvalidArgumentError, match="the metrics of sweep-0000000001 were functions"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match="the metrics of sweep-0000000001 were functions"
+    ):
         attach_sweep("sweep-0000000001")
     store.save("sweep-0000000001", ["a"], facts | {"platform": "elsewhere"})
     with pytest.raises(errors.InvalidArgumentError, match="is of elsewhere"):
@@ -116,13 +122,16 @@ def test_what_cannot_be_attached_says_why(tmp_path, monkeypatch):
 def test_rows_that_are_trained_on_and_evaluated_are_named_before_anything_starts():
     rows = [QUESTIONS[0], {"prompt": f" {ROWS[1]['prompt']} ", "response": "x"}, QUESTIONS[1]]
     with pytest.warns(
-        UserWarning, match=rf"1 of 3 evaluation rows is trained on, too: .* row 1: .*{ROWS[1]['prompt']}"
+        UserWarning,
+        match=rf"1 of 3 evaluation rows is trained on, too: .* row 1: .*{ROWS[1]['prompt']}",
     ):
         create(eval_dataset=rows)
 
 
 def test_a_larger_grid_trains_only_what_is_new(sandbox, swept):
-    larger = create(grid=[*({"epoch": n} for n in (1, 2, 3)), TrainConfig(epoch=1, learning_rate=1e-4)]).run()
+    larger = create(
+        grid=[*({"epoch": n} for n in (1, 2, 3)), TrainConfig(epoch=1, learning_rate=1e-4)]
+    ).run()
     assert len(larger.progress.reused) == 3
     assert len(larger.progress.done) == 4
 
@@ -137,12 +146,18 @@ def test_a_training_that_the_account_may_not_start_yet_waits_in_the_queue(sandbo
 
 
 def test_stop_ends_those_that_run_and_starts_no_others(sandbox):
-    sweep = qfnb.sweep(MODEL, Dataset.load(LONG), {"epoch": [48, 49, 50]}, parallel=2, again=True).start()
+    sweep = qfnb.sweep(
+        MODEL, Dataset.load(LONG), {"epoch": [48, 49, 50]}, parallel=2, again=True
+    ).start()
     until(lambda: sum(bool(row.task_id) for row in sweep.progress.trainings.values()) == 2)
     sweep.stop().wait(180)
     progress = sweep.progress
     assert [row.stopped for row in progress.trainings.values()] == [True, True, False]
-    assert (progress.waiting, progress.is_stopped, progress.is_finished) == (("epoch=50",), True, True)
+    assert (progress.waiting, progress.is_stopped, progress.is_finished) == (
+        ("epoch=50",),
+        True,
+        True,
+    )
 
 
 def test_one_that_fails_does_not_end_the_others_and_all_that_fail_raise(sandbox, fault):
@@ -154,7 +169,9 @@ def test_one_that_fails_does_not_end_the_others_and_all_that_fail_raise(sandbox,
         lost.run()
 
 
-def test_the_estimate_counts_tokens_and_adds_up_what_the_sandbox_says_of_each_training(sandbox, swept):
+def test_the_estimate_counts_tokens_and_adds_up_what_the_sandbox_says_of_each_training(
+    sandbox, swept
+):
     """However many are started at a time: the sandbox trains one after the other."""
     estimate = swept.estimate()
     assert (estimate.trainings, estimate.parallel, estimate.is_free) == (3, 1, True)
@@ -201,7 +218,9 @@ def test_a_wrong_option_is_refused_before_anything_is_asked(scripted, options, r
 
 
 def test_labels_say_what_differs_and_extras_are_hyper_parameters():
-    grid = expand_grid({"learningRate": [1e-4, 3e-4], "warmup_ratio": [0, 0.1]}, TrainConfig(epoch=2))
+    grid = expand_grid(
+        {"learningRate": [1e-4, 3e-4], "warmup_ratio": [0, 0.1]}, TrainConfig(epoch=2)
+    )
     assert next(iter(grid)) == "learning_rate=0.0001, warmup_ratio=0"
     assert {config.epoch for config in grid.values()} == {2}
     assert grid["learning_rate=0.0003, warmup_ratio=0.1"].hyper_parameters()["warmupRatio"] == 0.1
@@ -216,5 +235,8 @@ def test_labels_say_what_differs_and_extras_are_hyper_parameters():
     ],
 )
 def test_a_hyper_parameter_that_the_sandbox_does_not_imitate_is_no_axis(sandbox, grid, name):
-    with pytest.raises(errors.InvalidArgumentError, match=f"does not imitate {name}: .*compares a model with itself"):
+    with pytest.raises(
+        errors.InvalidArgumentError,
+        match=f"does not imitate {name}: .*compares a model with itself",
+    ):
         create(grid=grid)

@@ -26,8 +26,22 @@ CHOICE = {"index": 0, "message": {"role": "assistant", "content": "好"}, "finis
 USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 REPLY = {"id": "as-1", "object": "chat.completion", "created": 1, "model": "m", "usage": USAGE}
 EMBEDDING = {"object": "embedding", "embedding": [0.1], "index": 0}
-RESPONSE = {"id": "resp-1", "object": "response", "created_at": 1, "model": "m", "status": "completed", "output": []}
-FILE = {"id": "file-1", "object": "file", "bytes": 3, "filename": "a.jsonl", "purpose": "batch", "created_at": 1}
+RESPONSE = {
+    "id": "resp-1",
+    "object": "response",
+    "created_at": 1,
+    "model": "m",
+    "status": "completed",
+    "output": [],
+}
+FILE = {
+    "id": "file-1",
+    "object": "file",
+    "bytes": 3,
+    "filename": "a.jsonl",
+    "purpose": "batch",
+    "created_at": 1,
+}
 BATCH = {"id": "batch-1", "object": "batch", "input_file_id": "file-1", "output_file_id": "file-1"}
 PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -37,7 +51,11 @@ BODIES = {
     "/rpc/2.0/": REPLY | {"result": "好", "is_end": True},
     "/v2/embeddings": REPLY | {"data": [EMBEDDING]},
     "/v2/rerank": REPLY | {"results": [{"document": "d", "relevance_score": 0.5, "index": 0}]},
-    "/v2/images/generations": {"id": "as-1", "created": 1, "data": [{"b64_image": PICTURE, "index": 0}]},
+    "/v2/images/generations": {
+        "id": "as-1",
+        "created": 1,
+        "data": [{"b64_image": PICTURE, "index": 0}],
+    },
     "/v2/responses": RESPONSE,
     "/v2/files/file-1/content": {"custom_id": "row"},
     "/v2/files": FILE,
@@ -45,17 +63,32 @@ BODIES = {
 
 
 def chunk(**choice):
-    return {**REPLY, "object": "chat.completion.chunk", "choices": [{"index": 0, "finish_reason": None, **choice}]}
+    return {
+        **REPLY,
+        "object": "chat.completion.chunk",
+        "choices": [{"index": 0, "finish_reason": None, **choice}],
+    }
 
 
-STREAM = [chunk(delta={"content": "你"}), chunk(delta={"content": "好"}), chunk(delta={}, finish_reason="stop")]
+STREAM = [
+    chunk(delta={"content": "你"}),
+    chunk(delta={"content": "好"}),
+    chunk(delta={}, finish_reason="stop"),
+]
 EVENTS = [
-    {"type": "response.output_text.delta", "delta": "好", "item_id": "1", "output_index": 0, "content_index": 0},
+    {
+        "type": "response.output_text.delta",
+        "delta": "好",
+        "item_id": "1",
+        "output_index": 0,
+        "content_index": 0,
+    },
     {"type": "response.completed", "response": RESPONSE},
 ]
 
 
-NUMBERS, POLLS = itertools.count(), Counter()
+NUMBERS = itertools.count()
+POLLS = Counter()
 """Numbers for names that are used once; how often the state of a job was asked for."""
 
 
@@ -63,7 +96,10 @@ def answer_job(request, path):
     """Return the answer about a job, which runs at the first poll and has ended at the second."""
     POLLS[path] += request.startswith(b"GET") or b"DescribeFineTuningTask" in request
     if path.startswith("/v2/finetuning"):
-        return {"requestId": "1", "result": {"taskId": "task-1", "runStatus": "Running" if POLLS[path] < 2 else "Done"}}
+        return {
+            "requestId": "1",
+            "result": {"taskId": "task-1", "runStatus": "Running" if POLLS[path] < 2 else "Done"},
+        }
     if path.startswith("/v2/batches?"):
         return {"object": "list", "data": []}
     if path.startswith("/v2/batches"):
@@ -76,13 +112,18 @@ def answer(request):
     path = request.split(b" ")[1].decode()
     if b'"stream":true' in request.replace(b" ", b""):
         events = EVENTS if "/responses" in path else STREAM
-        pieces = [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
+        pieces = [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [
+            b"data: [DONE]\n\n"
+        ]
         head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
         return [head, *(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces), b"0\r\n\r\n"]
     body = json.dumps(
-        answer_job(request, path) or next(body for prefix, body in BODIES.items() if path.startswith(prefix))
+        answer_job(request, path)
+        or next(body for prefix, body in BODIES.items() if path.startswith(prefix))
     ).encode()
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(
+        body
+    )
     return [head, body[:9], body[9:]]
 
 
@@ -99,7 +140,8 @@ def laboratory(observed):
     now.bos_base_url = observed.server.url
     now.api_key = "bce-v3/ALTAK-test/canary0123456789"
     observed.freezes = True
-    now.access_key, now.secret_key = "ALTAKtest", "test-secret"
+    now.access_key = "ALTAKtest"
+    now.secret_key = "test-secret"
     return observed
 
 
@@ -113,7 +155,9 @@ MODELS = {
 
 
 def cancel_and_interrupt(laboratory, awaited, blocking, stride=1):
-    """Cancel one form of a call and interrupt the other, at every point; in the end both are answered."""
+    """Cancel one form of a call and interrupt the other, at every point; in the end both are
+    answered.
+    """
 
     async def call():
         await awaited()
@@ -125,7 +169,9 @@ def cancel_and_interrupt(laboratory, awaited, blocking, stride=1):
 @pytest.mark.parametrize("kind", MODELS)
 def test_a_call_is_cancelled_at_every_point(laboratory, kind):
     model, item, options = MODELS[kind]
-    cancel_and_interrupt(laboratory, lambda: model.ado(item, **options), lambda: model.do(item, **options))
+    cancel_and_interrupt(
+        laboratory, lambda: model.ado(item, **options), lambda: model.do(item, **options)
+    )
 
 
 async def read(stream):
@@ -153,7 +199,11 @@ def test_a_stream_is_cancelled_at_every_point(laboratory, end):
 
 
 def test_events_of_a_response_are_cancelled_at_every_point(laboratory):
-    cancel_and_interrupt(laboratory, lambda: read(Responses.stream.aio("你好")), lambda: list(Responses.stream("你好")))
+    cancel_and_interrupt(
+        laboratory,
+        lambda: read(Responses.stream.aio("你好")),
+        lambda: list(Responses.stream("你好")),
+    )
 
 
 @pytest.mark.parametrize(
@@ -172,16 +222,23 @@ def test_an_operation_is_cancelled_at_every_point(laboratory, call):
 
 def test_a_download_to_a_file_is_cancelled_at_every_point(laboratory, tmp_path):
     path = tmp_path / "a.jsonl"
-    cancel_and_interrupt(laboratory, lambda: Files.download.aio("file-1", path), lambda: Files.download("file-1", path))
+    cancel_and_interrupt(
+        laboratory,
+        lambda: Files.download.aio("file-1", path),
+        lambda: Files.download("file-1", path),
+    )
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_upload_in_parts_is_cancelled_at_every_point(laboratory, monkeypatch):
     monkeypatch.setattr(object_storage, "MAX_SINGLE_UPLOAD_BYTES", 1000)
     monkeypatch.setattr(object_storage, "PART_BYTES", 1000)
-    address, content = "bos:/bucket/key", b"x" * 2500
+    address = "bos:/bucket/key"
+    content = b"x" * 2500
     cancel_and_interrupt(
-        laboratory, lambda: Storage.upload.aio(address, content), lambda: Storage.upload(address, content)
+        laboratory,
+        lambda: Storage.upload.aio(address, content),
+        lambda: Storage.upload(address, content),
     )
 
 
@@ -190,7 +247,12 @@ def test_polling_a_training_is_interrupted_at_every_point(laboratory):
         POLLS.clear()
         fetch = partial(FineTune.V2.task_detail, "task-1")
         wait_for_state(
-            fetch, lambda row: row.data.run_status, done_states={"Done"}, failed_states=(), interval=0, label="a run"
+            fetch,
+            lambda row: row.data.run_status,
+            done_states={"Done"},
+            failed_states=(),
+            interval=0,
+            label="a run",
         )
 
     assert interrupt_everywhere(laboratory, poll) > 30
@@ -236,5 +298,6 @@ def test_a_batch_is_cancelled_at_every_point(laboratory, monkeypatch, kind):
         POLLS.clear()
         begin().wait()
 
-    laboratory.freezes = kind != "offline"  # the platform is told to stop the job, and asked whether it has
+    # the platform is told to stop the job, and asked whether it has
+    laboratory.freezes = kind != "offline"
     cancel_and_interrupt(laboratory, awaited, blocking, stride=STRIDES[kind])

@@ -19,7 +19,10 @@ CANARY = "canary0123456789"
 
 
 def chunk(text, reason=None):
-    body = {"id": "as-1", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}]}
+    body = {
+        "id": "as-1",
+        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": reason}],
+    }
     return f"data: {json.dumps(body)}\n\n".encode()
 
 
@@ -63,7 +66,9 @@ def test_a_busy_server_that_recovers_gets_a_second_attempt(scripted):
 
 def test_a_rate_limit_with_retry_after_is_waited_for(scripted):
     body = b'{"error":{"code":"rpm_rate_limit_exceeded","message":"RPM"},"id":"as-2"}'
-    scripted([http_answer(body, status="429 Too Many", more="retry-after: 1\r\n")], [http_answer(REPLY)])
+    scripted(
+        [http_answer(body, status="429 Too Many", more="retry-after: 1\r\n")], [http_answer(REPLY)]
+    )
     assert ask().text == "ok"
 
 
@@ -82,7 +87,9 @@ def test_a_login_page_is_unexpected_content(scripted):
 
 
 def test_a_redirect_is_not_followed(scripted):
-    script = scripted([http_answer(b"", status="307 Moved", more="location: http://127.0.0.1:9/\r\n")])
+    script = scripted(
+        [http_answer(b"", status="307 Moved", more="location: http://127.0.0.1:9/\r\n")]
+    )
     with pytest.raises(errors.RequestError):
         ask()
     assert len(script.requests) == 1
@@ -106,7 +113,9 @@ def test_keys_are_not_sent_over_plain_http_to_other_hosts():
 
 
 def test_a_short_body_is_an_error(scripted):
-    scripted([b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n", REPLY])
+    scripted(
+        [b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n", REPLY]
+    )
     with pytest.raises(errors.RequestError):
         ask()
 
@@ -124,13 +133,22 @@ def test_a_stream_arrives_whole(scripted):
 
 
 def test_comments_and_unknown_fields_are_skipped(scripted):
-    scripted([stream_head(), b": ping\n\nid: 1\nretry: 5\n", chunk("好"), b"data: [DONE]\n\ndata: late\n\n"])
+    scripted(
+        [
+            stream_head(),
+            b": ping\n\nid: 1\nretry: 5\n",
+            chunk("好"),
+            b"data: [DONE]\n\ndata: late\n\n",
+        ]
+    )
     assert read_all() == "好"
 
 
 @pytest.mark.fault("F08", "F09")
 @pytest.mark.parametrize(
-    "tail", [b"", b'data: {"id":"as-1","cho', b"data: \n\n"], ids=["clean end", "cut in the middle", "empty event"]
+    "tail",
+    [b"", b'data: {"id":"as-1","cho', b"data: \n\n"],
+    ids=["clean end", "cut in the middle", "empty event"],
 )
 def test_a_stream_without_its_end_mark_is_interrupted(scripted, tail):
     scripted([stream_head(), chunk("你"), chunk("好"), tail])
@@ -158,7 +176,8 @@ def test_pieces_of_thinking_count_as_activity(scripted):
     config.get_config().first_token_timeout = 0.2
     second = threading.Event()
     scripted([stream_head() + thought, second, chunk("好", "stop")])
-    threading.Timer(0.5, second.set).start()  # longer than the silence that is allowed before the first piece
+    # longer than the silence that is allowed before the first piece
+    threading.Timer(0.5, second.set).start()
     assert read_all() == "好"
 
 
@@ -175,14 +194,18 @@ def test_a_call_that_the_rate_limiter_holds_back_says_so_and_sends_nothing(scrip
     limiter = shared_rate_limiter.get_limiter(connect.current_platform(), "held-model")
     limiter.apply_settings(config.settings())
     limiter._paused_until = limiter._now() + 90
-    with pytest.raises(errors.RateLimitError, match=r"held back .*1 requests/min.*nothing was sent") as raised:
+    with pytest.raises(
+        errors.RateLimitError, match=r"held back .*1 requests/min.*nothing was sent"
+    ) as raised:
         ask(model="held-model", request_timeout=8)
     assert (raised.value.was_sent, len(server.requests)) == (False, 0)
 
 
 def test_cumulative_usage_of_pieces_is_counted_once(scripted, monkeypatch):
     usages = [{"total_tokens": total} for total in (400, 700, 1000)]
-    pieces = [json.dumps({"id": "as-1", "choices": [], "usage": usage}).encode() for usage in usages]
+    pieces = [
+        json.dumps({"id": "as-1", "choices": [], "usage": usage}).encode() for usage in usages
+    ]
     events = [chunk("好"), *(b"data: " + piece + b"\n\n" for piece in pieces), b"data: [DONE]\n\n"]
     server = scripted([stream_head(), *events])
     config.get_config().tpm_limit = 60_000
@@ -252,7 +275,9 @@ def test_nulls_and_unknown_fields_are_accepted(scripted):
     body = {
         "id": "as-1",
         "usage": None,
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": "new"}],
+        "choices": [
+            {"index": 0, "message": {"role": "assistant", "content": None}, "finish_reason": "new"}
+        ],
         "more": 1,
     }
     scripted([http_answer(json.dumps(body).encode())])
@@ -274,9 +299,13 @@ def test_no_key_shows_in_any_error(scripted, answer, caplog):
     scripted([answer])
     with pytest.raises(errors.QianfanError) as caught:
         read_all()
-    output = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(vars(caught.value))
+    output = (
+        "".join(traceback.format_exception(caught.value)) + caplog.text + repr(vars(caught.value))
+    )
     assert CANARY not in output
-    assert CANARY not in repr(config.get_config()) + repr(config.settings()) + repr(config.credentials())
+    assert CANARY not in repr(config.get_config()) + repr(config.settings()) + repr(
+        config.credentials()
+    )
 
 
 def test_a_thousand_cancelled_calls_leave_a_working_client(scripted, sandbox):

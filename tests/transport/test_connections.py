@@ -1,4 +1,6 @@
-"""Connections that a server closes while a request goes out on them: what is sent again, and what is not."""
+"""Connections that a server closes while a request goes out on them: what is sent again, and what
+is not.
+"""
 
 import asyncio
 import contextlib
@@ -18,9 +20,9 @@ import qfnb
 from qfnb import config, errors
 from qfnb.config import Secret
 from qfnb.resources.management.batches import Batches, Files
-from qfnb.sandbox import server as sandbox_server
 from qfnb.transport import connections
 from qfnb.transport.webhook import post_webhook
+from qianfan_sandbox import server as sandbox_server
 
 CHAT = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 FILE = b'{"id":"file-1","object":"file","bytes":3,"filename":"a.jsonl","purpose":"batch","created_at":1}'
@@ -56,14 +58,18 @@ class ClosingServer:
         with contextlib.suppress(OSError):  # closed by the test's end
             while True:
                 connection, (_, port) = self.listening.accept()
-                threading.Thread(target=self._keep_alive, args=(connection, port), daemon=True).start()
+                threading.Thread(
+                    target=self._keep_alive, args=(connection, port), daemon=True
+                ).start()
 
     def _keep_alive(self, connection: socket.socket, port: int) -> None:
         with connection, contextlib.suppress(OSError):
             while connection.recv(1, socket.MSG_PEEK):  # a request begins
                 with self.lock:
                     self.begun += 1
-                    closes = self.begun in self.close_at or (self.close_reused and port in self.ports)
+                    closes = self.begun in self.close_at or (
+                        self.close_reused and port in self.ports
+                    )
                 if closes and self.read == "nothing":
                     return self._close(connection)
                 with connection.makefile("rb") as file:
@@ -81,7 +87,9 @@ class ClosingServer:
     @staticmethod
     def _head(file) -> tuple[str, int]:
         line, *headers = [text.decode().strip() for text in iter(file.readline, b"\r\n")]
-        lengths = [text.split(":")[1] for text in headers if text.lower().startswith("content-length:")]
+        lengths = [
+            text.split(":")[1] for text in headers if text.lower().startswith("content-length:")
+        ]
         return line, int(lengths[0]) if lengths else 0
 
     def _close(self, connection: socket.socket) -> None:
@@ -124,14 +132,17 @@ def test_calls_in_a_row_share_one_connection(closing):
 @pytest.mark.parametrize("reset", [True, False])
 @pytest.mark.parametrize("read", ["nothing", "all"])
 def test_a_repeatable_call_is_sent_again(closing, read, reset):
-    closing.close_at, closing.read, closing.reset = {2}, read, reset
+    closing.close_at = {2}
+    closing.read = read
+    closing.reset = reset
     assert [ask(), ask()] == ["ok", "ok"]
 
 
 @pytest.mark.parametrize("reset", [True, False])
 def test_a_creation_does_not_use_a_connection_that_may_be_closing(closing, reset):
     """The server closes an idle connection just as the next request arrives on it."""
-    closing.close_reused, closing.reset = True, reset
+    closing.close_reused = True
+    closing.reset = reset
     ask()
     Batches.create("file-1")
     assert closing.heads == ["POST /v2/chat/completions HTTP/1.1", "POST /v2/batches HTTP/1.1"]
@@ -146,12 +157,18 @@ def test_each_creation_and_each_webhook_message_has_a_new_connection(closing):
     assert len(set(closing.ports)) == 4
 
 
-@pytest.mark.parametrize("answer", [[], [http_answer(b"{}")[:-1]]], ids=["no answer", "half an answer"])
+@pytest.mark.parametrize(
+    "answer", [[], [http_answer(b"{}")[:-1]]], ids=["no answer", "half an answer"]
+)
 def test_a_creation_whose_token_was_not_answered_is_sent_once(scripted, answer):
-    token = http_answer(b'{"userId":"u","token":"bce-v3/token","status":"enable","createTime":"","expireTime":""}')
+    token = http_answer(
+        b'{"userId":"u","token":"bce-v3/token","status":"enable","createTime":"","expireTime":""}'
+    )
     server = scripted(answer, [token], [http_answer(BATCH)])
     now = config.get_config()
-    now.api_key, now.access_key, now.secret_key = "", "ALTAK-test", "test"
+    now.api_key = ""
+    now.access_key = "ALTAK-test"
+    now.secret_key = "test"
     with qfnb.testing():
         assert Batches.create("file-1").data.id == "batch-1"
     assert [b"POST /v2/batches" in request for request in server.requests] == [False, False, True]
@@ -161,7 +178,9 @@ def test_a_creation_whose_token_was_not_answered_is_sent_once(scripted, answer):
 @pytest.mark.parametrize("read", ["nothing", "head"])
 def test_an_upload_that_breaks_off_is_sent_again(closing, read, reset):
     """A request whose end was never sent cannot have been executed."""
-    closing.close_at, closing.read, closing.reset = {2}, read, reset
+    closing.close_at = {2}
+    closing.read = read
+    closing.reset = reset
     Files.upload(b"{}\n")
     Files.upload(b"{}\n" * 8_000_000)  # more than a socket's buffers hold
     assert closing.heads == ["POST /v2/files HTTP/1.1"] * 2
@@ -170,7 +189,9 @@ def test_an_upload_that_breaks_off_is_sent_again(closing, read, reset):
 @pytest.mark.fault("F06")
 @pytest.mark.parametrize("reset", [True, False])
 def test_a_creation_that_may_have_been_executed_is_not_sent_again(closing, reset):
-    closing.close_at, closing.read, closing.reset = {2}, "all", reset
+    closing.close_at = {2}
+    closing.read = "all"
+    closing.reset = reset
     Batches.create("file-1")
     with pytest.raises(errors.ConnectionFailed) as caught:
         Batches.create("file-2")
@@ -179,7 +200,8 @@ def test_a_creation_that_may_have_been_executed_is_not_sent_again(closing, reset
 
 
 def test_an_upload_that_breaks_off_shows_no_address(closing):
-    closing.close_at, closing.read = set(range(1, 9)), "head"
+    closing.close_at = set(range(1, 9))
+    closing.read = "head"
     with pytest.raises(errors.ConnectionFailed) as caught:
         Files.upload(b"{}\n" * 8_000_000)
     assert not caught.value.sent
@@ -193,7 +215,8 @@ def test_connections_that_are_closed_as_python_ends_are_no_failure_of_the_job_th
         await closed.aclose()
         await closed.handle_async_request(httpx.Request("GET", "http://127.0.0.1:9/"))
 
-    with pytest.raises(httpx.ConnectError, match="Python is ending"):  # the watcher tries again; it recorded a failure
+    # the watcher tries again; it recorded a failure
+    with pytest.raises(httpx.ConnectError, match="Python is ending"):
         asyncio.run(send())
 
 
@@ -203,7 +226,9 @@ def test_the_client_drops_idle_connections_before_the_sandbox_closes_them():
 
 def test_a_connection_that_closes_before_anything_was_written_has_sent_nothing():
     reset = connections.aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-    wrapped = connections.aiohttp.ClientOSError(None, "Can not write request body for https://x/?access_token=1")
+    wrapped = connections.aiohttp.ClientOSError(
+        None, "Can not write request body for https://x/?access_token=1"
+    )
     wrapped.__cause__ = reset
     for error in (reset, wrapped):
         translated = connections._translate_error(error)
@@ -240,7 +265,11 @@ print("\\n".join({str(result) for result in results if isinstance(result, Except
 
 
 def test_no_free_descriptor_is_said_to_be_of_this_computer(sandbox):
-    address = {"QIANFAN_BASE_URL": sandbox.url, "QIANFAN_API_KEY": sandbox.api_key, "QIANFAN_PLATFORM": "qianfan"}
+    address = {
+        "QIANFAN_BASE_URL": sandbox.url,
+        "QIANFAN_API_KEY": sandbox.api_key,
+        "QIANFAN_PLATFORM": "qianfan",
+    }
     command = [sys.executable, "-c", NO_DESCRIPTORS]
     completed = subprocess.run(
         command, env=os.environ | address, capture_output=True, text=True, timeout=120, check=True

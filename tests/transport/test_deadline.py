@@ -45,7 +45,13 @@ async def test_each_of_many_deadlines_ends_at_its_own_time():
     ends = [30, 5, 600, 10, 20]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(run_with_deadline(end, 40)) for end in ends]
-    assert [task.result() for task in tasks] == [("cut", 30), ("cut", 5), ("done", 40), ("cut", 10), ("cut", 20)]
+    assert [task.result() for task in tasks] == [
+        ("cut", 30),
+        ("cut", 5),
+        ("done", 40),
+        ("cut", 10),
+        ("cut", 20),
+    ]
 
 
 @on_a_loop

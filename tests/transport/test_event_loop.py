@@ -52,7 +52,9 @@ assert len(texts) == 5 and len(set(texts)) == 1, texts
 
 @pytest.mark.fault("F63")
 def test_calls_work_in_a_loop_a_thread_another_loop_and_under_nest_asyncio(sandbox):
-    run = subprocess.run([sys.executable, "-c", EVERYWHERE], capture_output=True, text=True, timeout=240, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", EVERYWHERE], capture_output=True, text=True, timeout=240, check=False
+    )
     assert run.returncode == 0, run.stderr[-2000:]
 
 
@@ -152,15 +154,20 @@ def test_an_error_in_an_iterator_is_raised_after_the_items_before_it():
 
 def test_a_loop_ticks_while_a_call_waits_and_only_then():
     def ticks(loop) -> list[asyncio.Handle]:
-        """Ticks that wait for their time, and those whose time has come and that have not run yet."""
+        """Ticks that wait for their time, and those whose time has come and that have not run
+        yet.
+        """
         handles = [handle for handle in (*loop._scheduled, *loop._ready) if not handle.cancelled()]
         return [
-            handle for handle in handles if getattr(handle._callback, "__func__", None) is event_loop.LoopTicker._tick
+            handle
+            for handle in handles
+            if getattr(handle._callback, "__func__", None) is event_loop.LoopTicker._tick
         ]
 
     async def measure():
         loop = asyncio.get_running_loop()
-        end, io_loop = asyncio.Event(), event_loop.loop()
+        end = asyncio.Event()
+        io_loop = event_loop.loop()
         waiting = [asyncio.ensure_future(event_loop.run_async(end.wait())) for _ in range(20)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -199,8 +206,11 @@ def test_a_stream_cancelled_while_it_opens_leaves_no_task(n_turns):
 
 
 def test_an_interrupt_while_a_call_is_handed_over_cancels_it(monkeypatch):
-    """The signal may arrive when the I/O loop has the call, and the caller does not have its future yet."""
-    loop, cancelled = event_loop.loop(), threading.Event()
+    """The signal may arrive when the I/O loop has the call, and the caller does not have its future
+    yet.
+    """
+    loop = event_loop.loop()
+    cancelled = threading.Event()
     post = loop.call_soon_threadsafe
 
     async def work():

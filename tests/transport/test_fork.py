@@ -1,4 +1,6 @@
-"""A process ends whatever it has open; a forked child opens its own connections, and the parent's still work."""
+"""A process ends whatever it has open; a forked child opens its own connections, and the parent's
+still work.
+"""
 
 import subprocess
 import sys
@@ -37,7 +39,9 @@ def outcome(script: str) -> tuple[str, str]:
 
 
 @pytest.mark.fault("F74")
-@pytest.mark.parametrize("end", ["pass", "import gc; gc.collect()"], ids=["at once", "after a collection"])
+@pytest.mark.parametrize(
+    "end", ["pass", "import gc; gc.collect()"], ids=["at once", "after a collection"]
+)
 def test_a_forked_child_and_its_parent_can_both_call(sandbox, end):
     assert outcome(SCRIPT.format(end=end)) == ("both asked", "")
 
@@ -200,7 +204,8 @@ print("ends")
 
 WORK = {
     "aiohttp": "threading.Thread(target=chat.do, args=('w',)).start()",
-    "qfnb.sandbox.process": "asyncio.run_coroutine_threadsafe(connect.aclient(), event_loop.loop())",
+    "qfnb.sandbox.process": "asyncio.run_coroutine_threadsafe(connect.aclient(), "
+    "event_loop.loop())",
     "pandas": "batch = qfnb.batch(['w'] * 3, model='ernie-4.5-turbo-128k', out='rows.parquet')",
 }
 
@@ -255,7 +260,10 @@ print(batch)
     assert outcome(script) == ("<batch 50/50, done>", "")
 
 
-CALLS = ["ChatCompletion().do('hi').from_sandbox", "ChatCompletion(base_url='https://none.invalid/v2').do('hi')"]
+CALLS = [
+    "ChatCompletion().do('hi').from_sandbox",
+    "ChatCompletion(base_url='https://none.invalid/v2').do('hi')",
+]
 
 
 @pytest.mark.parametrize("before", ["", "ChatCompletion().do('w')"], ids=["first", "later"])
@@ -276,5 +284,7 @@ def last():
 atexit.register(last)
 """
     text, noise = outcome(script)
-    assert text in ({"True", "InternalError"} if "sandbox" in call else {"ConnectionFailed", "InternalError"})
+    assert text in (
+        {"True", "InternalError"} if "sandbox" in call else {"ConnectionFailed", "InternalError"}
+    )
     assert noise == ""

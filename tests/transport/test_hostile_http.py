@@ -16,7 +16,10 @@ NO_HTTP = [
     pytest.param(OK + b"transfer-encoding: chunked\r\n\r\nZZ\r\n", id="chunk"),
     pytest.param(OK + b"x: " + b"a" * 100_000 + b"\r\n\r\n", id="header"),
 ]
-CUT = [pytest.param(OK + b"content-length: 100\r\n\r\nabc", id="short"), pytest.param(b"", id="nothing")]
+CUT = [
+    pytest.param(OK + b"content-length: 100\r\n\r\nabc", id="short"),
+    pytest.param(b"", id="nothing"),
+]
 
 
 def error_of_call(scripted, answer, *, stream=False):
@@ -48,7 +51,9 @@ def test_a_stream_with_invalid_http_raises_too(scripted, answer):
 def test_a_token_in_the_url_is_not_in_the_error(scripted):
     token = b'{"access_token": "24.token-of-oauth.2592000", "expires_in": 2592000}'
     server = scripted([http_answer(token)], [b"HTTP/1.1 garbage\r\n\r\n"])
-    chat = qfnb.ChatCompletion(version="1", ak="ak-of-mine-0123", sk="sk-of-mine-0123", model="ERNIE-Lite-8K")
+    chat = qfnb.ChatCompletion(
+        version="1", ak="ak-of-mine-0123", sk="sk-of-mine-0123", model="ERNIE-Lite-8K"
+    )
     with pytest.raises(errors.QianfanError) as caught:
         chat.do("x", retry_count=1)
     assert b"24.token-of-oauth.2592000" in server.requests[-1]

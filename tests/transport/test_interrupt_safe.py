@@ -1,4 +1,6 @@
-"""An interrupt right after a lock was taken leaves it free: the I/O loop and other threads need it."""
+"""An interrupt right after a lock was taken leaves it free: the I/O loop and other threads need
+it.
+"""
 
 import asyncio
 import sys
@@ -12,7 +14,9 @@ from qfnb.transport.interrupt_safe import Condition, Event, Future
 
 
 def interrupt_after_enter(call):
-    """Call a function; interrupt it where a condition of Python has taken its lock and is about to return."""
+    """Call a function; interrupt it where a condition of Python has taken its lock and is about to
+    return.
+    """
 
     def interrupt(frame, event, argument):
         if event == "return" and frame.f_code is threading.Condition.__enter__.__code__:
@@ -58,7 +62,8 @@ def test_an_event_can_be_set_after_an_interrupt_and_wakes_who_waits():
 
 
 def test_a_condition_wakes_who_waits():
-    condition, values = Condition(), []
+    condition = Condition()
+    values = []
 
     def wait():
         with condition:

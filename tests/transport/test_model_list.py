@@ -1,4 +1,6 @@
-"""The platform's list of models: kept a day in a private file, fetched in the background, never required."""
+"""The platform's list of models: kept a day in a private file, fetched in the background, never
+required.
+"""
 
 import asyncio
 import json
@@ -11,8 +13,12 @@ from qfnb import config, connect
 from qfnb.transport import event_loop, model_list
 from qfnb.wire import catalog
 
-ROWS = {"object": "list", "data": [{"id": "ernie-5.1", "context_length": 1000}, {"id": "brand-new", "type": "chat"}]}
-LIST, HTML = http_answer(json.dumps(ROWS).encode()), http_answer(b"<html>log in</html>", kind="text/html")
+ROWS = {
+    "object": "list",
+    "data": [{"id": "ernie-5.1", "context_length": 1000}, {"id": "brand-new", "type": "chat"}],
+}
+LIST = http_answer(json.dumps(ROWS).encode())
+HTML = http_answer(b"<html>log in</html>", kind="text/html")
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +31,9 @@ def wait_for_background():
     """Wait until what was submitted to the I/O loop before has ended."""
 
     async def join():
-        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
+        await asyncio.gather(
+            *(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True
+        )
 
     event_loop.run(join())
 
@@ -52,12 +60,16 @@ def test_it_is_kept_in_a_private_file_without_keys_and_asked_for_again_after_a_d
     catalog.use_models(None)
     keep_fresh()
     assert (len(server.requests), catalog.find_model("chat", "ernie-5.1").context) == (1, 1000)
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"at": time.time() - model_list.MAX_AGE_S - 1}))
+    file.write_text(
+        json.dumps(json.loads(file.read_text()) | {"at": time.time() - model_list.MAX_AGE_S - 1})
+    )
     keep_fresh()
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("answer", [HTML, http_answer(b"{}"), http_answer(b"[]"), http_answer(b"{}", status="403 No")])
+@pytest.mark.parametrize(
+    "answer", [HTML, http_answer(b"{}"), http_answer(b"[]"), http_answer(b"{}", status="403 No")]
+)
 def test_an_answer_that_is_no_list_changes_nothing(scripted, state, answer):
     scripted([answer])
     keep_fresh()
@@ -65,7 +77,9 @@ def test_an_answer_that_is_no_list_changes_nothing(scripted, state, answer):
     assert list(state.glob("models-*")) == []
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"at": "x", "list": {}}', '{"at": 1, "list": 5}', "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"at": "x", "list": {}}', '{"at": 1, "list": 5}', "\x00"]
+)
 def test_a_broken_file_is_fetched_anew(scripted, state, text):
     server = scripted([LIST])
     keep_fresh()
@@ -87,10 +101,13 @@ def test_a_folder_that_cannot_be_written_is_no_obstacle(scripted, state):
 
 def test_the_cloud_is_asked_when_a_key_is_set(scripted):
     server = scripted([http_answer(b"", status="502 No")])
-    current, defaults = config.get_config(), config.Settings()
+    current = config.get_config()
+    defaults = config.Settings()
     current.proxy = server.url
-    current.base_url, current.console_api_base_url = defaults.base_url, defaults.console_api_base_url
-    current.iam_base_url, current.api_key = defaults.iam_base_url, "bce-v3/ALTAK-fresh/0123456789"
+    current.base_url = defaults.base_url
+    current.console_api_base_url = defaults.console_api_base_url
+    current.iam_base_url = defaults.iam_base_url
+    current.api_key = "bce-v3/ALTAK-fresh/0123456789"
     connect.client()
     wait_for_background()
     assert server.requests[0].startswith(b"CONNECT qianfan.baidubce.com:443 ")

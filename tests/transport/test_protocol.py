@@ -55,7 +55,10 @@ def test_a_403_with_an_unknown_code_does_not_say_that_the_key_is_wrong(code):
 
 
 def test_a_gateways_error_is_read_from_its_headers():
-    headers = {"x-bce-error-code": "NotFound", "x-bce-error-message": "NotFound, cause: Could not find credential."}
+    headers = {
+        "x-bce-error-code": "NotFound",
+        "x-bce-error-message": "NotFound, cause: Could not find credential.",
+    }
     with pytest.raises(errors.AuthError, match="Could not find credential"):
         protocol.decode_response(403, headers, b"")
 

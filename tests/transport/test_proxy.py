@@ -1,4 +1,6 @@
-"""Requests use the configured proxy, and errors name it; this computer's own addresses need none."""
+"""Requests use the configured proxy, and errors name it; this computer's own addresses need
+none.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def proxy(scripted):
     """A proxy with a password, and the cloud behind it."""
     server = scripted([REFUSED])
     settings = config.get_config()
-    settings.base_url = settings.console_api_base_url = settings.iam_base_url = "https://qianfan.invalid"
+    settings.base_url = settings.console_api_base_url = settings.iam_base_url = (
+        "https://qianfan.invalid"
+    )
     settings.proxy = ""
     yield server
     settings.proxy = ""
@@ -73,7 +77,9 @@ def test_a_default_login_in_netrc_is_not_sent(proxy, environment, tmp_path):
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_this_computers_own_addresses_use_no_proxy(environment, host):
     environment("HTTP_PROXY", "http://elsewhere:3128")
-    assert not proxies.proxy_for(httpx.URL(f"http://{host}:8000/x"), config.Secret("http://elsewhere:3128"))
+    assert not proxies.proxy_for(
+        httpx.URL(f"http://{host}:8000/x"), config.Secret("http://elsewhere:3128")
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +110,9 @@ def test_the_setting_wins_over_the_environment(environment):
 
 
 @pytest.mark.fault("F14")
-@pytest.mark.parametrize("address", ["socks5://user:pass-of-mine@a:1", "ftp://a", "http://", "http://a:b:c"])
+@pytest.mark.parametrize(
+    "address", ["socks5://user:pass-of-mine@a:1", "ftp://a", "http://", "http://a:b:c"]
+)
 def test_an_invalid_proxy_is_refused_before_anything_is_sent(environment, address):
     environment("HTTPS_PROXY", address)
     with pytest.raises(errors.InvalidArgumentError, match="HTTPS_PROXY=") as caught:

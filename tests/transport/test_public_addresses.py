@@ -1,4 +1,6 @@
-"""Files at URLs that the platform returned come from the public Internet, at the address that was checked."""
+"""Files at URLs that the platform returned come from the public Internet, at the address that was
+checked.
+"""
 
 import socket
 
@@ -33,7 +35,9 @@ def test_public_addresses_are_public(address):
 
 
 @pytest.mark.fault("F93")
-@pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f.1", "[64:ff9b::127.0.0.1]", "[::ffff:10.0.0.1]", "0"])
+@pytest.mark.parametrize(
+    "host", ["127.1", "2130706433", "0x7f.1", "[64:ff9b::127.0.0.1]", "[::ffff:10.0.0.1]", "0"]
+)
 def test_no_spelling_of_a_private_address_is_fetched_from(host):
     with pytest.raises(errors.UnexpectedContent, match="private network"):
         fetch(f"https://{host}/a.png")
@@ -42,11 +46,16 @@ def test_no_spelling_of_a_private_address_is_fetched_from(host):
 @pytest.fixture
 def names(monkeypatch):
     """Answers of the name server by turn, and the addresses that connections were tried to."""
-    answers, lookups, tried = [], [], []
+    answers = []
+    lookups = []
+    tried = []
 
     def look_up(host, port, *args, **kwargs):
         lookups.append(host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers.pop(0)]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in answers.pop(0)
+        ]
 
     async def refuse(addr_infos, **_):
         tried.extend(row[4][0] for row in addr_infos)
@@ -75,8 +84,12 @@ def test_a_name_with_one_private_address_is_not_connected_to(names):
     assert tried == []
 
 
-@pytest.mark.parametrize(("address", "outcome"), [("10.0.0.1", "private network"), ("8.8.8.8", "cannot be fetched")])
-def test_behind_a_proxy_the_name_is_checked_before_the_proxy_is_asked(names, monkeypatch, address, outcome):
+@pytest.mark.parametrize(
+    ("address", "outcome"), [("10.0.0.1", "private network"), ("8.8.8.8", "cannot be fetched")]
+)
+def test_behind_a_proxy_the_name_is_checked_before_the_proxy_is_asked(
+    names, monkeypatch, address, outcome
+):
     answers, _, tried = names
     monkeypatch.setenv("QIANFAN_PROXY", "http://127.0.0.1:9")
     answers += [[address]]

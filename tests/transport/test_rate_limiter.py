@@ -16,7 +16,9 @@ from qfnb.transport.rate_limiter import MAX_SUSPICION, RateLimiter
 
 def start_times(rpm: float, arrivals: list[float]) -> list[float]:
     """Return the times at which calls may go that arrive at these times."""
-    pacer, now, times = Pacer(), 0.0, []
+    pacer = Pacer()
+    now = 0.0
+    times = []
     pacer.set_ceiling("headers", rpm)
     for arrival in arrivals:
         now = max(now, arrival)
@@ -29,7 +31,9 @@ def start_times(rpm: float, arrivals: list[float]) -> list[float]:
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     rpm=st.integers(1, 5000),
-    gaps=st.lists(st.one_of(st.just(0.0), st.floats(0, 90), st.floats(0, 0.01)), min_size=1, max_size=300),
+    gaps=st.lists(
+        st.one_of(st.just(0.0), st.floats(0, 90), st.floats(0, 0.01)), min_size=1, max_size=300
+    ),
 )
 def test_no_sixty_seconds_contain_more_requests_than_allowed(rpm, gaps):
     times = start_times(rpm, list(itertools.accumulate(gaps)))
@@ -51,7 +55,9 @@ def make_refusal(code="rpm_rate_limit_exceeded", after=None):
     return RateLimitError(code, "too fast", retry_after=after)
 
 
-def refuse(limiter, started_at=0, after=None, code="rpm_rate_limit_exceeded", times=int(MAX_SUSPICION)):
+def refuse(
+    limiter, started_at=0, after=None, code="rpm_rate_limit_exceeded", times=int(MAX_SUSPICION)
+):
     """Refuse as many calls as show that there is a limit."""
     for _ in range(times):
         limiter.record_refusal(started_at, make_refusal(code, after))
@@ -62,7 +68,9 @@ def test_limits_are_learned_from_headers():
         limiter = RateLimiter()
         started_at = await limiter.acquire()
         limiter.record_success(
-            started_at, {"x-ratelimit-limit-requests": "120", "x-ratelimit-limit-tokens": "90000"}, used_tokens=50
+            started_at,
+            {"x-ratelimit-limit-requests": "120", "x-ratelimit-limit-tokens": "90000"},
+            used_tokens=50,
         )
         return limiter
 
@@ -81,7 +89,9 @@ def test_settings_win_when_they_are_lower():
     assert (limiter.requests.rate, limiter.requests.source) == (60, "headers")
 
 
-@pytest.mark.parametrize("limits", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}])
+@pytest.mark.parametrize(
+    "limits", [{"qps_limit": 1, "rpm_limit": 60}, {"rpm_limit": -1}, {"tpm_limit": float("nan")}]
+)
 def test_invalid_limits_are_named(limits):
     with pytest.raises(InvalidArgumentError, match=r"QIANFAN_(QPS|RPM|TPM)_LIMIT"):
         RateLimiter().apply_settings(config.Settings(**limits))
@@ -147,7 +157,9 @@ def test_a_call_that_would_wait_longer_than_allowed_says_what_it_waits_for():
     async def act():
         limiter = RateLimiter()
         refuse(limiter, after=40.0)
-        with pytest.raises(RateLimitError, match=r"held back .* until \d\d:\d\d:\d\d: .*nothing was sent") as raised:
+        with pytest.raises(
+            RateLimitError, match=r"held back .* until \d\d:\d\d:\d\d: .*nothing was sent"
+        ) as raised:
             await limiter.acquire(max_wait_s=8)
         return raised.value, clock.now(), limiter.in_flight
 
@@ -214,7 +226,8 @@ def test_a_cancelled_waiter_does_not_use_a_turn():
 
 def test_turns_come_in_the_order_of_arrival():
     async def act():
-        limiter, order = RateLimiter(), []
+        limiter = RateLimiter()
+        order = []
         limiter.requests.set_ceiling("headers", 6000)
 
         async def acquire_turn(number):
@@ -338,7 +351,13 @@ def test_a_call_with_a_retry_after_of_a_day_fails_at_once_and_says_so(scripted):
     import qfnb
 
     scripted(
-        [http_answer(b'{"error":{"code":"rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 99999\r\n")]
+        [
+            http_answer(
+                b'{"error":{"code":"rpm_rate_limit_exceeded"}}',
+                status="429 x",
+                more="retry-after: 99999\r\n",
+            )
+        ]
     )
     with pytest.raises(RateLimitError, match="retry after 99999 s"):
         qfnb.ChatCompletion(model="told-tomorrow").do("x")

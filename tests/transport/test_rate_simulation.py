@@ -1,4 +1,6 @@
-"""Whole batches against limits of several kinds, simulated in virtual time: how long they take, how much is refused."""
+"""Whole batches against limits of several kinds, simulated in virtual time: how long they take, how
+much is refused.
+"""
 
 import asyncio
 import itertools
@@ -20,17 +22,23 @@ from qfnb.transport.shared_rate_limiter import LEASE_S
     ids=str,
 )
 def test_limits_are_used_and_hardly_exceeded(limit, has_headers, is_fixed, processes):
-    outcome = simulate(limit, has_headers=has_headers, is_fixed=is_fixed, processes=processes, create=create_shared)
+    outcome = simulate(
+        limit, has_headers=has_headers, is_fixed=is_fixed, processes=processes, create=create_shared
+    )
     bound = BOUNDS[limit, has_headers, processes]
     assert outcome.refused_share <= bound.refused_share
     assert outcome.slowness <= bound.slowness
 
 
 @pytest.mark.parametrize("share", [0.01, 0.03, 0.1])
-@pytest.mark.parametrize(("retry_after", "seconds"), [(None, 35), (0.1, 12), (1.0, 15), (5.0, 35), (30.0, 160)])
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"), [(None, 35), (0.1, 12), (1.0, 15), (5.0, 35), (30.0, 160)]
+)
 def test_sporadic_refusals_hold_back_only_the_rows_that_got_them(share, retry_after, seconds):
     server = Server(fault_share=share, retry_after=retry_after, rng=random.Random(1))
-    assert run_virtually(send_all(server, 2000)) < seconds, "6 seconds of calls, and the waits of a row refused often"
+    assert run_virtually(send_all(server, 2000)) < seconds, (
+        "6 seconds of calls, and the waits of a row refused often"
+    )
 
 
 @pytest.mark.parametrize("retry_after", [None, 0.1, 1.0, 5.0])
@@ -65,10 +73,14 @@ def test_a_limit_of_a_minute_that_no_header_tells_is_found_in_its_first_minute(s
 
 @pytest.mark.parametrize("rpm", [10, 60])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_low_limit_that_no_header_tells_refuses_hardly_more_than_the_burst_at_the_start(rpm, seed):
+def test_a_low_limit_that_no_header_tells_refuses_hardly_more_than_the_burst_at_the_start(
+    rpm, seed
+):
     server = Server(limit=rpm, rng=random.Random(seed))
     assert run_virtually(send_all(server, 8 * rpm, workers=16)) < 510, "480 at the limit"
-    assert server.refused <= 30, "16 in flight at the first refusal, seven probes, and the rate that rises once"
+    assert server.refused <= 30, (
+        "16 in flight at the first refusal, seven probes, and the rate that rises once"
+    )
 
 
 gaps = st.one_of(st.just(0.0), st.floats(0, 0.01), st.floats(0, 90))
@@ -82,11 +94,15 @@ gaps = st.one_of(st.just(0.0), st.floats(0, 0.01), st.floats(0, 90))
     calls=st.lists(st.tuples(gaps, st.integers(0, 1), st.booleans()), min_size=1, max_size=150),
 )
 def test_once_a_limit_is_known_no_sixty_seconds_get_more(tmp_path_factory, limit, early, calls):
-    """Calls come in any pattern to two processes that share a limit; some are cancelled while they wait."""
+    """Calls come in any pattern to two processes that share a limit; some are cancelled while they
+    wait.
+    """
     path = tmp_path_factory.mktemp("limits") / "shared"
 
     async def simulate_calls():
-        limiters, times, tasks = [create_shared(random.Random(0), path) for _ in range(2)], [], []
+        limiters = [create_shared(random.Random(0), path) for _ in range(2)]
+        times = []
+        tasks = []
 
         async def send(process):
             await limiters[process].acquire()
@@ -105,7 +121,9 @@ def test_once_a_limit_is_known_no_sixty_seconds_get_more(tmp_path_factory, limit
                 await asyncio.sleep(0)
                 tasks[-1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert all(limiter.in_flight == 0 and not limiter._queue_lock.locked() for limiter in limiters)
+        assert all(
+            limiter.in_flight == 0 and not limiter._queue_lock.locked() for limiter in limiters
+        )
         idle_from = clock.now()
         await send(0)
         return times, clock.now() - idle_from

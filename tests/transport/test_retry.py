@@ -41,7 +41,10 @@ def test_attempts_are_limited():
 @pytest.mark.parametrize(("n_attempts", "max_delay_s"), [(1, 1.0), (2, 2.0)])
 def test_delays_grow_and_are_random(n_attempts, max_delay_s):
     assert RetryPolicy().next_delay_s(BUSY, n_attempts, repeatable=True, random_=lambda: 0.0) == 0
-    assert RetryPolicy().next_delay_s(BUSY, n_attempts, repeatable=True, random_=lambda: 1.0) == max_delay_s
+    assert (
+        RetryPolicy().next_delay_s(BUSY, n_attempts, repeatable=True, random_=lambda: 1.0)
+        == max_delay_s
+    )
 
 
 @pytest.mark.fault("F52")

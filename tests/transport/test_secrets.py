@@ -1,4 +1,6 @@
-"""Secrets of the transport that are no keys of a call: tokens, proxies, webhooks, settings (`test_canaries` has the keys)."""
+"""Secrets of the transport that are no keys of a call: tokens, proxies, webhooks, settings
+(`test_canaries` has the keys).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ KEYS = {
 }
 FAULTS = {
     "no HTTP": [b"220 mail.example\r\n\r\n"],
-    "401": [http_answer(b'{"error":{"code":"invalid_iam_token","message":"no"}}', status="401 Unauthorized")],
+    "401": [
+        http_answer(
+            b'{"error":{"code":"invalid_iam_token","message":"no"}}', status="401 Unauthorized"
+        )
+    ],
     "500": [http_answer(b"oops", status="500 Internal Server Error")],
 }
 
@@ -34,7 +40,11 @@ def use_keys(name: str) -> None:
 
 def error_of(*, version: str) -> BaseException:
     """Return the error of a call."""
-    model = ChatCompletion(version=version, endpoint="e") if version == "1" else ChatCompletion(version="2", model="m")
+    model = (
+        ChatCompletion(version=version, endpoint="e")
+        if version == "1"
+        else ChatCompletion(version="2", model="m")
+    )
     with pytest.raises(errors.QianfanError) as caught:
         model.do("x", retry_count=1)
     return caught.value
@@ -42,7 +52,13 @@ def error_of(*, version: str) -> BaseException:
 
 @pytest.mark.parametrize(("name", "version"), [("IAM pair", "2"), ("AK and SK", "1")])
 def test_a_token_that_is_not_as_documented_is_refused_and_not_quoted(scripted, name, version):
-    scripted([http_answer(json.dumps({"access_token": MARK, "token": [MARK], "expires_in": MARK}).encode())])
+    scripted(
+        [
+            http_answer(
+                json.dumps({"access_token": MARK, "token": [MARK], "expires_in": MARK}).encode()
+            )
+        ]
+    )
     use_keys(name)
     error = error_of(version=version)
     assert isinstance(error, errors.UnexpectedContent)
@@ -50,14 +66,19 @@ def test_a_token_that_is_not_as_documented_is_refused_and_not_quoted(scripted, n
 
 
 @pytest.mark.fault("F14", "F50")
-@pytest.mark.parametrize("answer", [http_answer(b"", status="407 Proxy Authentication Required"), b"no\r\n\r\n", b""])
+@pytest.mark.parametrize(
+    "answer", [http_answer(b"", status="407 Proxy Authentication Required"), b"no\r\n\r\n", b""]
+)
 @pytest.mark.parametrize("source", ["setting", "environment"])
 def test_no_fault_of_a_proxy_shows_its_password(scripted, monkeypatch, source, answer):
     proxies._environment_proxy.cache_clear()
-    server, current = scripted([answer]), config.get_config()
+    server = scripted([answer])
+    current = config.get_config()
     use_keys("API key")
     current.base_url = current.console_api_base_url = "https://qianfan.invalid"
-    monkeypatch.setenv("HTTPS_PROXY" if source == "environment" else "QIANFAN_PROXY", with_password(server.url))
+    monkeypatch.setenv(
+        "HTTPS_PROXY" if source == "environment" else "QIANFAN_PROXY", with_password(server.url)
+    )
     assert search(texts_of(error_of(version="2"))) == []
     proxies._environment_proxy.cache_clear()
 
@@ -68,10 +89,14 @@ def with_password(url: str) -> str:
 
 @pytest.mark.parametrize("address", ["socks5://a:1", "ftp://a", "http://a:b:c"])
 @pytest.mark.parametrize("variable", ["QIANFAN_PROXY", "HTTPS_PROXY"])
-def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(scripted, monkeypatch, variable, address):
+def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
+    scripted, monkeypatch, variable, address
+):
     proxies._environment_proxy.cache_clear()
     scripted([b""])
-    config.get_config().base_url = config.get_config().console_api_base_url = "https://qianfan.invalid"
+    config.get_config().base_url = config.get_config().console_api_base_url = (
+        "https://qianfan.invalid"
+    )
     monkeypatch.setenv(variable, with_password(address))
     assert search(texts_of(error_of(version="2"))) == []
     proxies._environment_proxy.cache_clear()

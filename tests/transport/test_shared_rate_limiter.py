@@ -39,7 +39,8 @@ async def send(limiter, headers=None):
 
 async def send_for(seconds, limiter):
     """Send as often as allowed for some seconds; return the times."""
-    end, times = clock.now() + seconds, []
+    end = clock.now() + seconds
+    times = []
     while clock.now() < end:
         times.append(await send(limiter, HEADERS))
     return times
@@ -52,7 +53,9 @@ def create_pair(path):
 @pytest.mark.fault("F57")
 def test_two_processes_have_equal_shares(tmp_path):
     async def act():
-        return await asyncio.gather(*(send_for(60, limiter) for limiter in create_pair(tmp_path / "f")))
+        return await asyncio.gather(
+            *(send_for(60, limiter) for limiter in create_pair(tmp_path / "f"))
+        )
 
     first, second = run_virtually(act())
     assert abs(len(first) - len(second)) <= 2
@@ -107,7 +110,9 @@ def test_a_new_process_has_the_limit_that_another_was_told(tmp_path):
     assert run_virtually(act()) == 60
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"written_at": 0}', '{"written_at": "x"}', "\x00" * 99])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[1]", '{"written_at": 0}', '{"written_at": "x"}', "\x00" * 99]
+)
 def test_a_broken_file_is_begun_anew(tmp_path, content):
     path = tmp_path / "f"
     path.write_text(content)
@@ -214,7 +219,9 @@ with limiter._exchange():
 def test_a_killed_process_leaves_what_it_learned_and_no_lock(tmp_path):
     path = tmp_path / "f"
     command = [sys.executable, "-c", PEER, str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as peer:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as peer:
         assert peer.stdout.readline() == "locked\n"
         with LockedFile(path).change() as stored:
             assert stored is None, "the other process has it locked"

@@ -9,7 +9,9 @@ from qfnb.transport.sse import Event, EventParser
 
 
 def split(data: bytes, cuts: list[int]) -> list[Event]:
-    splitter, events, positions = EventParser(), [], [0, *sorted(cuts), len(data)]
+    splitter = EventParser()
+    events = []
+    positions = [0, *sorted(cuts), len(data)]
     for start, end in zip(positions, positions[1:], strict=False):
         events += splitter.feed(data[start:end])
     return events + splitter.close()
@@ -17,7 +19,9 @@ def split(data: bytes, cuts: list[int]) -> list[Event]:
 
 @pytest.mark.fault("F18", "F21")
 @given(
-    texts=st.lists(st.text(alphabet="你好😀a\u2028\u2029\x85\x0b\x1c", min_size=1), min_size=1, max_size=4),
+    texts=st.lists(
+        st.text(alphabet="你好😀a\u2028\u2029\x85\x0b\x1c", min_size=1), min_size=1, max_size=4
+    ),
     end=st.sampled_from([b"\n", b"\r\n", b"\r"]),
     data=st.data(),
 )
@@ -68,23 +72,36 @@ def test_an_event_that_is_too_large_is_refused(monkeypatch):
 
 @pytest.mark.timeout(60)
 def test_the_work_for_a_long_event_grows_with_its_length_only():
-    """Reading the whole buffer again for each chunk took minutes, in which no other call went on."""
-    parser, chunks = EventParser(), [b"data: ", *[bytes(1024)] * 8000, b"\n\n"]
+    """Reading the whole buffer again for each chunk took minutes, in which no other call went
+    on.
+    """
+    parser = EventParser()
+    chunks = [b"data: ", *[bytes(1024)] * 8000, b"\n\n"]
     (event,) = [event for chunk in chunks for event in parser.feed(chunk)]
     assert len(event.data) == 8000 * 1024
 
 
 def parse_whole(data: bytes) -> list[Event]:
-    """Parse a whole stream by the rules of the standard, and of the platform's bare lines; the reference."""
-    text = data.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    """Parse a whole stream by the rules of the standard, and of the platform's bare lines; the
+    reference.
+    """
+    text = (
+        data.decode("utf-8", "replace")
+        .removeprefix("\ufeff")
+        .replace("\r\n", "\n")
+        .replace("\r", "\n")
+    )
     *lines, tail = text.split("\n")
-    events, values, name = [], [], ""
+    events = []
+    values = []
+    name = ""
     for line in lines:
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if not line:
             events += [Event("\n".join(values), name)] if values else []
-            values, name = [], ""
+            values = []
+            name = ""
         elif field == "data":
             values.append(value)
         elif field == "event":

@@ -45,10 +45,12 @@ def secure(authority):
     servers = []
 
     def start(name="localhost", **validity):
-        server, context = HTTPServer(("127.0.0.1", 0), Handler), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert(name, **validity).configure_cert(context)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.asked, server.url = 0, f"https://localhost:{server.server_port}"
+        server.asked = 0
+        server.url = f"https://localhost:{server.server_port}"
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         servers.append(server)
         return server
@@ -68,7 +70,9 @@ def trusted(authority, tmp_path, monkeypatch):
 
 
 def ask(url):
-    return qfnb.ChatCompletion(base_url=f"{url}/v1", api_key="a-key-of-my-own-0123456789", model="m").do("x")
+    return qfnb.ChatCompletion(
+        base_url=f"{url}/v1", api_key="a-key-of-my-own-0123456789", model="m"
+    ).do("x")
 
 
 @pytest.mark.fault("F04")
@@ -102,7 +106,9 @@ def test_a_certificate_for_another_host_is_reported(secure):
 @pytest.mark.fault("F04")
 @pytest.mark.usefixtures("trusted")
 def test_a_certificate_that_has_expired_is_reported(secure):
-    server = secure(not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=datetime(2021, 1, 1, tzinfo=UTC))
+    server = secure(
+        not_before=datetime(2020, 1, 1, tzinfo=UTC), not_after=datetime(2021, 1, 1, tzinfo=UTC)
+    )
     with pytest.raises(errors.TLSError, match="expired") as caught:
         ask(server.url)
     assert caught.value.attempts == 1
@@ -123,7 +129,9 @@ def test_a_server_without_tls_is_reported():
 
 
 @pytest.mark.fault("F04")
-def test_certificates_are_unchecked_only_on_request_and_that_is_said_once(secure, monkeypatch, caplog):
+def test_certificates_are_unchecked_only_on_request_and_that_is_said_once(
+    secure, monkeypatch, caplog
+):
     monkeypatch.setattr(http, "_transports", {})
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("QIANFAN_SSL_VERIFICATION_ENABLED", "")
@@ -161,7 +169,9 @@ def test_a_missing_certificate_file_is_named(secure, monkeypatch, tmp_path):
 
 def test_a_batch_with_an_untrusted_certificate_ends_at_once(secure, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    chat = qfnb.ChatCompletion(base_url=f"{secure().url}/v1", api_key="a-key-of-my-own-0123456789", model="m")
+    chat = qfnb.ChatCompletion(
+        base_url=f"{secure().url}/v1", api_key="a-key-of-my-own-0123456789", model="m"
+    )
     task = chat.batch_do([f"row {n}" for n in range(50)], worker_num=2)
     results = task.results()
     assert task.progress.state == "stopped"

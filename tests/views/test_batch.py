@@ -11,7 +11,7 @@ from support.attacks import ATTACKS
 from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, without_stylesheet
 
 from qfnb._jobs.batch_progress import BatchProgress, RowFailure
-from qfnb._language import choose_language
+from qfnb.base.language import choose_language
 from qfnb.views import batch, display
 
 FAILED = RowFailure(7, "判断情感：很好", "ServerError", "[336100] Try again")
@@ -64,7 +64,16 @@ def test_a_running_batch_shows_its_facts_in_both_forms(monkeypatch, part):
 
 @pytest.mark.parametrize(
     "part",
-    ["批量 · reviews", "运行中", "324 / 1,000 行", "每秒 12.5 行", "还需约 54 秒", "成功", "预算 ¥0.5 的 2%", "限速："],
+    [
+        "批量 · reviews",
+        "运行中",
+        "324 / 1,000 行",
+        "每秒 12.5 行",
+        "还需约 54 秒",
+        "成功",
+        "预算 ¥0.5 的 2%",
+        "限速：",
+    ],
 )
 def test_a_panel_is_in_one_language(chinese, part):
     html = live(replace(RUNNING, notes=(), rate_limits="60 RPM"))
@@ -95,7 +104,9 @@ def test_the_bar_has_its_numbers_and_a_name():
     ],
 )
 def test_a_state_is_said_in_words_with_its_reason(state, going, over):
-    now, then = (replace(value, state=state, reason="the budget is used up") for value in (RUNNING, OVER))
+    now, then = (
+        replace(value, state=state, reason="the budget is used up") for value in (RUNNING, OVER)
+    )
     assert f"{going}</span>" in live(now) or f"{going}…</span>" in live(now)
     assert f"{over}</span>" in batch.html(then)
     assert going in batch.text(now)
@@ -127,7 +138,9 @@ def test_an_unknown_total_has_no_share_and_no_end():
     assert 'max="1" value="1"' in batch.html(replace(OVER, total=None, state="cancelled"))
 
 
-@pytest.mark.parametrize("progress", [BatchProgress(), BatchProgress(total=0, ended_at=1.0, started_at=1.0)])
+@pytest.mark.parametrize(
+    "progress", [BatchProgress(), BatchProgress(total=0, ended_at=1.0, started_at=1.0)]
+)
 def test_a_batch_without_rows_draws(progress):
     assert_only(without_stylesheet(batch.html(progress)), OUTPUT_TAGS, OUTPUT_ATTRIBUTES)
     assert batch.text(progress)
@@ -152,7 +165,9 @@ def test_cost_and_platform(facts, words):
     assert words in live(replace(RUNNING, **facts))
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(9.7, "9 s"), (75, "1 min 15 s"), (7500, "2 h 05 min")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(9.7, "9 s"), (75, "1 min 15 s"), (7500, "2 h 05 min")]
+)
 def test_a_duration_is_written_in_two_units(seconds, words):
     assert f"{words} elapsed" in live(RUNNING, now=100.0 + seconds)
 
@@ -178,17 +193,25 @@ def test_an_end_shows_the_speed_on_the_whole_and_nothing_that_was_passing():
 )
 def test_rows_without_an_answer_come_with_the_way_to_get_it(progress, words):
     assert words in batch.text(progress)
-    page = html.unescape(batch.html(progress)) if progress.is_finished else batch.BatchPanel(None)._go_on(progress)
+    page = (
+        html.unescape(batch.html(progress))
+        if progress.is_finished
+        else batch.BatchPanel(None)._go_on(progress)
+    )
     assert words in page
 
 
 def test_shards_go_on_by_the_cell_and_not_by_resume():
     assert not [
-        state for state in ("done", "stopped") if "resume" in batch.text(replace(OVER, state=state, mode="shards"))
+        state
+        for state in ("done", "stopped")
+        if "resume" in batch.text(replace(OVER, state=state, mode="shards"))
     ]
 
 
-@pytest.mark.parametrize("progress", [replace(OVER, state="done", failed=0), replace(OVER, name="")])
+@pytest.mark.parametrize(
+    "progress", [replace(OVER, state="done", failed=0), replace(OVER, name="")]
+)
 def test_where_nothing_is_missing_nothing_is_advised(progress):
     assert "run the cell again" not in batch.text(progress)
 
@@ -221,7 +244,8 @@ class RecordingJob:
     """A batch that only notes what it is told."""
 
     def __init__(self, progress):
-        self.progress, self.calls = progress, []
+        self.progress = progress
+        self.calls = []
 
     def __getattr__(self, name):
         return lambda *arguments: self.calls.append((name, *arguments))
@@ -290,7 +314,9 @@ def shell():
     InteractiveShell.clear_instance()
 
 
-def test_a_finished_batch_offers_lines_that_run_with_the_names_of_the_kernel(shell, sandbox, monkeypatch, tmp_path):
+def test_a_finished_batch_offers_lines_that_run_with_the_names_of_the_kernel(
+    shell, sandbox, monkeypatch, tmp_path
+):
     monkeypatch.chdir(tmp_path)
     shell.user_ns["reviews"] = pd.DataFrame({"review": ["好", "不好"], "reference": ["正", "负"]})
     shell.run_cell("%qfbatch reviews --prompt '判断：{review}' -o answers").raise_error()
@@ -301,17 +327,24 @@ def test_a_finished_batch_offers_lines_that_run_with_the_names_of_the_kernel(she
     assert "Before the start" not in text
     lines = re.findall(r"`([^`]+)`", text)
     assert lines == [
-        "answers.to_frame()", "%qfeval only answers -o report", "pairs = answers.to_pairs()", "%qftrain new pairs"
+        "answers.to_frame()", ("%qfeval only answers -o "
+                              "report"), "pairs = answers.to_pairs()", "%qftrain new pairs"
     ]  # fmt: skip
     for line in lines:
         shell.run_cell(line).raise_error()
     assert shell.user_ns["pairs"]["prompt"].to_list() == ["判断：好", "判断：不好"]
     assert list(shell.user_ns["answers"].to_frame().columns[:3]) == ["review", "reference", "text"]
     report = shell.user_ns["report"]
-    assert (report.records[0].prompt, report.dataset, report.from_sandbox) == ("判断：好", "answers", True)
+    assert (report.records[0].prompt, report.dataset, report.from_sandbox) == (
+        "判断：好",
+        "answers",
+        True,
+    )
     assert report.models == ("ernie-4.5-turbo-128k",)
     name = shell.user_ns.pop("answers").name
-    (line,) = re.findall(r"`(%[^`]+)`", batch.text(replace(OVER, name=name, state="done", failed=0)))
+    (line,) = re.findall(
+        r"`(%[^`]+)`", batch.text(replace(OVER, name=name, state="done", failed=0))
+    )
     shell.run_cell(line).raise_error()
     shell.user_ns["answers"].wait()
     assert shell.user_ns["answers"].progress.rows_name == "reviews"

@@ -53,9 +53,16 @@ def test_an_empty_dataset_is_shown():
 
 
 def test_a_picture_is_drawn_only_when_it_is_one():
-    chunk = lambda name, data: struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    chunk = lambda name, data: (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    )
     header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0\0"))
+        + chunk(b"IEND", b"")
+    )
     assert "data:image/png;base64" in dataset.html(Dataset([{"image": png, "prompt": "点"}]))
     html = dataset.html(Dataset([{"image": b"<svg onload=alert(1)>", "prompt": "点"}]))
     assert "<img" not in html
@@ -65,8 +72,17 @@ def test_a_picture_is_drawn_only_when_it_is_one():
 @pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_in_a_dataset_acts(attack):
-    rows = [{"history": [{"prompt": attack, "response": attack}], "prompt": attack, "response": attack, attack: attack}]
-    assert_only(dataset.html(Dataset(rows, name=attack)), {*OUTPUT_TAGS, "style"}, OUTPUT_ATTRIBUTES)
+    rows = [
+        {
+            "history": [{"prompt": attack, "response": attack}],
+            "prompt": attack,
+            "response": attack,
+            attack: attack,
+        }
+    ]
+    assert_only(
+        dataset.html(Dataset(rows, name=attack)), {*OUTPUT_TAGS, "style"}, OUTPUT_ATTRIBUTES
+    )
 
 
 @given(text=st.text(min_size=1).filter(lambda text: not text.isspace()))
@@ -85,7 +101,10 @@ def test_an_upload_shows_each_step_and_stays_at_the_last(monkeypatch, capsys):
         bar(TransferStep("upload", 1 << 20, 3 << 20))
         bar(TransferStep("release", 1, 1))
     assert capsys.readouterr().out == "✓ Released\n"
-    assert "1.0 / 3.0 MB" in dataset.step_bundle(TransferStep("upload", 1 << 20, 3 << 20))["text/plain"]
+    assert (
+        "1.0 / 3.0 MB"
+        in dataset.step_bundle(TransferStep("upload", 1 << 20, 3 << 20))["text/plain"]
+    )
     with pytest.raises(ValueError), dataset.UploadBar() as bar:
         raise ValueError
     assert capsys.readouterr().out == ""

@@ -36,7 +36,9 @@ def test_what_the_server_names_itself_is_text():
 
 def test_a_footer_shows_what_is_known_and_nothing_else():
     assert chat.footer(chat.StreamedAnswer("m")) == ["m"]
-    full = chat.StreamedAnswer("m", tokens=7, seconds=1.5, first_token=0.2, from_sandbox=True, request_id="as-1")
+    full = chat.StreamedAnswer(
+        "m", tokens=7, seconds=1.5, first_token=0.2, from_sandbox=True, request_id="as-1"
+    )
     assert chat.footer(full) == ["m", "first token 0.20 s · total 1.5 s", "7 tokens", "free"]
     assert "as-1" in str(chat.footer(replace(full, error="refused")))
 
@@ -67,9 +69,12 @@ def test_a_wrong_display_mode_is_named(monkeypatch):
     ("request_message", "voila", "mode"),
     [
         ({"metadata": {"cellId": "cell-1"}}, "", "live"),  # JupyterLab, Notebook 7
-        ({"header": {"version": "5.2", "username": "username"}, "metadata": {}}, "", "live"),  # nbclassic
-        ({"header": {"version": "5.4", "username": "username"}, "metadata": {}}, "", "static"),  # nbclient, no $USER
-        ({"header": {"version": "5.4", "username": "username"}, "metadata": {}}, "/", "live"),  # Voila
+        # nbclassic
+        ({"header": {"version": "5.2", "username": "username"}, "metadata": {}}, "", "live"),
+        # nbclient, no $USER
+        ({"header": {"version": "5.4", "username": "username"}, "metadata": {}}, "", "static"),
+        # Voila
+        ({"header": {"version": "5.4", "username": "username"}, "metadata": {}}, "/", "live"),
         ({}, "", "static"),
     ],
 )

@@ -24,7 +24,12 @@ def test_attacks_become_text(text):
 
 
 @pytest.mark.fault("F92")
-@given(st.text(alphabet=st.sampled_from(list("<>&\"'`[]()!*_#|-:\n\\ javscriptonelrd/=\x1b\x00\u202e")), max_size=80))
+@given(
+    st.text(
+        alphabet=st.sampled_from(list("<>&\"'`[]()!*_#|-:\n\\ javscriptonelrd/=\x1b\x00\u202e")),
+        max_size=80,
+    )
+)
 def test_whatever_is_written_becomes_plain_structure(text):
     assert_only(markdown.render_markdown(text), ALLOWED, ATTRIBUTES)
 
@@ -40,8 +45,17 @@ def test_text_has_no_controls_and_escapes_back(text):
 
 
 def test_markdown_is_still_markdown():
-    html = markdown.render_markdown("# 题\n\n**粗** `x` [链接](https://a.example)\n\n| a |\n|---|\n| 1 |\n\n- 一\n")
-    for part in ("<h1>", "<strong>粗</strong>", "<code>x</code>", 'rel="noopener', "<table>", "<li>"):
+    html = markdown.render_markdown(
+        "# 题\n\n**粗** `x` [链接](https://a.example)\n\n| a |\n|---|\n| 1 |\n\n- 一\n"
+    )
+    for part in (
+        "<h1>",
+        "<strong>粗</strong>",
+        "<code>x</code>",
+        'rel="noopener',
+        "<table>",
+        "<li>",
+    ):
         assert part in html
 
 

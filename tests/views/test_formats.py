@@ -1,4 +1,6 @@
-"""Numbers, times, costs and plurals are written alike in all views, in both languages: the rules of the design."""
+"""Numbers, times, costs and plurals are written alike in all views, in both languages: the rules of
+the design.
+"""
 
 import re
 from dataclasses import replace
@@ -7,8 +9,8 @@ import pandas as pd
 import pytest
 from support.training_progress import DEPLOYED, RUNNING
 
-from qfnb._language import in_language
-from qfnb._text import duration
+from qfnb.base.language import in_language
+from qfnb.base.text import duration
 from qfnb.evaluation.report.text import format_interval, format_score
 from qfnb.trainer.sweep.progress import SweepProgress
 from qfnb.views import chat, formats, tables
@@ -17,7 +19,9 @@ from qfnb.wire.prices import PriceRange
 
 ONE_EPOCH = replace(RUNNING, hyper_parameters={"epoch": 1})
 SWEEP = SweepProgress({"epoch=1": DEPLOYED, "epoch=2": DEPLOYED}, started_at=1.0, ended_at=2.0)
-CALL = dict(at=pd.Timestamp(0), model="m", prompt_tokens=1, completion_tokens=1, seconds=1.0, error="")
+CALL = dict(
+    at=pd.Timestamp(0), model="m", prompt_tokens=1, completion_tokens=1, seconds=1.0, error=""
+)
 FREE_CALLS = pd.DataFrame([CALL | {"cost": 0.0, "cost_low": 0.0}])
 
 

@@ -1,4 +1,6 @@
-"""A page typesets the formulas of answers and nothing else: TeX in a label or a data file could draw a link."""
+"""A page typesets the formulas of answers and nothing else: TeX in a label or a data file could
+draw a link.
+"""
 
 import re
 
@@ -22,14 +24,20 @@ def displayed(monkeypatch):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_output_leaves_tex_to_the_page(displayed, attack):
-    answer = chat.StreamedAnswer(attack, text=attack, reasoning=attack, error=attack, request_id=attack)
+    answer = chat.StreamedAnswer(
+        attack, text=attack, reasoning=attack, error=attack, request_id=attack
+    )
     bundle = {"text/plain": chat.text(answer), "text/html": chat.html(answer)}
     display.publish(bundle)
-    controls.open_with_stop_button(answer, html=chat.html, final=lambda _: bundle, stop=list, tooltip="").finish(answer)
+    controls.open_with_stop_button(
+        answer, html=chat.html, final=lambda _: bundle, stop=list, tooltip=""
+    ).finish(answer)
     assert displayed[0] == displayed[1]
     assert displayed[0]["text/html"].startswith(IGNORED)
     for formula in re.findall(f"{FORMULA}>(.*?)</(?:span|div)>", displayed[0]["text/html"]):
-        assert "<code>" in formula or not re.search(r"\\(bbox|unicode|href|require|style|class|cssId)", formula)
+        assert "<code>" in formula or not re.search(
+            r"\\(bbox|unicode|href|require|style|class|cssId)", formula
+        )
 
 
 def test_the_formulas_of_an_answer_are_typeset():

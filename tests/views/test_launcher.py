@@ -1,4 +1,6 @@
-"""The launch form as text, as inert HTML, and as at most forty widget models that show what is wrong."""
+"""The launch form as text, as inert HTML, and as at most forty widget models that show what is
+wrong.
+"""
 
 from dataclasses import replace
 from html import unescape
@@ -47,7 +49,9 @@ def live(sandbox, monkeypatch):
     """A form that is shown live and draws at once, with everything unfolded; closed at the end."""
     monkeypatch.setenv("QFNB_DISPLAY", "live")
     monkeypatch.setattr(display, "REDRAW_S", 0.0)
-    cells, launched, variables = [], [], {"ds": PAIRS}
+    cells = []
+    launched = []
+    variables = {"ds": PAIRS}
     launcher = Launcher(
         "ds",
         list_variables=lambda: variables,
@@ -55,7 +59,9 @@ def live(sandbox, monkeypatch):
         keep=variables.__setitem__,
         on_launch=launched.append,
     )
-    launcher.cells, launcher.launched, launcher.variables = cells, launched, variables
+    launcher.cells = cells
+    launcher.launched = launched
+    launcher.variables = variables
     launcher.show()
     until(lambda: launcher.state.stage == "editing" and not launcher.state.has_issues)
     for key in FOLDS:
@@ -73,19 +79,25 @@ def parts(widget):
 
 
 def field(launcher, words):
-    return next(part for part in parts(launcher.widget.root) if words in getattr(part, "description", ""))
+    return next(
+        part for part in parts(launcher.widget.root) if words in getattr(part, "description", "")
+    )
 
 
 def texts(launcher):
     """Return the texts of the form outside of its fields."""
-    return "".join(part.value for part in parts(launcher.widget.root) if isinstance(part, ipywidgets.HTML))
+    return "".join(
+        part.value for part in parts(launcher.widget.root) if isinstance(part, ipywidgets.HTML)
+    )
 
 
 def descriptions(launcher):
     return "".join(getattr(part, "description", "") for part in parts(launcher.widget.root))
 
 
-@pytest.mark.parametrize("part", ["ERNIE-4.5-Turbo-128K", "SFT · LoRA", "Local sandbox", "Training steps"])
+@pytest.mark.parametrize(
+    "part", ["ERNIE-4.5-Turbo-128K", "SFT · LoRA", "Local sandbox", "Training steps"]
+)
 def test_a_static_form_shows_the_values_and_the_estimate(form, part):
     assert part in render.text(form.state)
     assert part in render.to_markdown(form.state)
@@ -103,15 +115,22 @@ def test_a_static_form_shows_the_same_as_python(form):
 def test_hostile_texts_are_inert_in_every_field(form, attack):
     row = form.state.form.supported_models[0].model_copy(deep=True)
     row.model = attack
-    parameter = row.support_train_mode[0].support_parameter_scale[0].support_hyper_parameter_config[0]
+    parameter = (
+        row.support_train_mode[0].support_parameter_scale[0].support_hyper_parameter_config[0]
+    )
     parameter.name = parameter.description = parameter.key = attack
-    names = dict.fromkeys(("model", "dataset", "name", "model_name", "suffix", "eval_dataset"), attack)
+    names = dict.fromkeys(
+        ("model", "dataset", "name", "model_name", "suffix", "eval_dataset"), attack
+    )
     hostile = replace(form.state.form, supported_models=(row,)).with_choice(
         **names, after="evaluate", scale="FullFineTuning"
     )
     state = replace(form.state, form=hostile, message=attack)
     labels = "".join(render.label(field) for field in list_fields(hostile))
-    shown = [draw(state) for draw in (render.html, render.status, render.preview, render.warning, render.python_code)]
+    shown = [
+        draw(state)
+        for draw in (render.html, render.status, render.preview, render.warning, render.python_code)
+    ]
     assert_only("".join(shown) + labels, TAGS, ATTRIBUTES)
     assert not set(render.text(state)) & set("\x1b\x00\u202e")
 
@@ -121,10 +140,14 @@ def test_a_form_opens_with_at_most_fifty_models_and_leaves_none(form):
     widget = LauncherWidget(form.choose, form.press)
     widget.draw(form.state)
     assert len(set(_instances) - before) <= 50
-    chosen = form.state.form.with_choice(model="CodeLlama-7B", after="evaluate").with_choice(method="SFT LoRA")
+    chosen = form.state.form.with_choice(model="CodeLlama-7B", after="evaluate").with_choice(
+        method="SFT LoRA"
+    )
     widget.draw(replace(form.state, form=chosen, unfolded=frozenset(FOLDS), dialog="load"))
     assert len(set(_instances) - before) <= 75
-    widget.draw(replace(form.state, form=chosen.with_choice(model="ERNIE-Lite-8K-0704", after="train")))
+    widget.draw(
+        replace(form.state, form=chosen.with_choice(model="ERNIE-Lite-8K-0704", after="train"))
+    )
     widget.close()
     display.close_widget(widget.root)
     assert not set(_instances) - before
@@ -134,7 +157,6 @@ def test_an_issue_is_shown_at_its_field_and_corrected_by_a_button(live):
     field(live, "epoch").value = "0"
     assert "0 is too small: 1 to 50 is allowed." in field(live, "epoch").description
     assert "To correct first: Epochs." in texts(live)
-    assert "1 wrong" in field(live, "Advanced settings").description
     assert field(live, "Start training").disabled
     live.press("launch")
     assert live.state.stage == "editing"
@@ -143,9 +165,14 @@ def test_an_issue_is_shown_at_its_field_and_corrected_by_a_button(live):
     assert not field(live, "Start training").disabled
 
 
-def test_a_value_that_the_list_does_not_have_is_warned_of_at_its_field_and_does_not_hold_the_launch(live):
+def test_a_value_that_the_list_does_not_have_is_warned_of_at_its_field_and_does_not_hold_the_launch(
+    live,
+):
     field(live, "epoch").value = "99"
-    assert "99 is too large: 1 to 50 is allowed. It is tried all the same." in field(live, "epoch").description
+    assert (
+        "99 is too large: 1 to 50 is allowed. That is the platform&#x27;s list, which may be old"
+        in field(live, "epoch").description
+    )
     assert "qf-err" not in field(live, "epoch").description
     assert "To correct first" not in texts(live)
     assert not field(live, "Start training").disabled
@@ -158,7 +185,9 @@ def test_what_is_empty_is_said_and_is_no_error(live):
     assert field(live, "Start training").disabled
 
 
-def test_an_empty_form_says_what_a_row_is_and_writes_and_chooses_the_sample(live, monkeypatch, tmp_path):
+def test_an_empty_form_says_what_a_row_is_and_writes_and_chooses_the_sample(
+    live, monkeypatch, tmp_path
+):
     monkeypatch.chdir(tmp_path)
     live.choose("dataset", "")
     assert 'A row: {"prompt": "...", "response": "..."}' in unescape(descriptions(live))
@@ -173,7 +202,9 @@ def test_a_sample_leaves_a_file_of_its_name_as_it_is(tmp_path):
     (tmp_path / "teahouse_train.jsonl").write_text("mine")
     write_samples(tmp_path)
     assert (tmp_path / "teahouse_train.jsonl").read_text() == "mine"
-    assert len((tmp_path / "teahouse_heldout.jsonl").read_text(encoding="utf-8").splitlines()) == 144
+    assert (
+        len((tmp_path / "teahouse_heldout.jsonl").read_text(encoding="utf-8").splitlines()) == 144
+    )
 
 
 def test_a_variable_that_does_not_exist_is_named_with_those_that_do(live):
@@ -209,7 +240,11 @@ def test_fields_of_later_steps_appear_when_the_step_is_chosen(live):
 
 
 def test_choices_are_dropdowns_and_several_choices_a_list(live):
-    assert [*field(live, "max_seq_len").options][:3] == [("default: 4096", ""), ("512", 512), ("1024", 1024)]
+    assert [*field(live, "max_seq_len").options][:3] == [
+        ("default: 4096", ""),
+        ("512", 512),
+        ("1024", 1024),
+    ]
     live.choose("model", "CodeLlama-7B")
     assert field(live, "Base model").value == "CodeLlama-7B"
     live.choose("scale", "LoRA")
@@ -235,7 +270,10 @@ def test_a_launch_takes_a_second_click_and_a_double_click_is_one(live, monkeypat
 
 
 def test_a_change_takes_the_first_click_back(live):
-    for take_back in (lambda: field(live, "Back").click(), lambda: setattr(field(live, "epoch"), "value", "2")):
+    for take_back in (
+        lambda: field(live, "Back").click(),
+        lambda: setattr(field(live, "epoch"), "value", "2"),
+    ):
         field(live, "Start training").click()
         assert live.state.stage == "confirming"
         take_back()
@@ -281,7 +319,9 @@ def test_what_is_chosen_before_the_fields_are_there_stays(sandbox, monkeypatch):
 
 def test_a_platform_that_does_not_answer_is_reported_and_asked_again(sandbox, monkeypatch):
     now = config.get_config()
-    now.platform, now.access_key, now.secret_key = "qianfan", "ALTAKxxxx", "0123456789abcdef"
+    now.platform = "qianfan"
+    now.access_key = "ALTAKxxxx"
+    now.secret_key = "0123456789abcdef"
     now.console_api_base_url = "http://127.0.0.1:9"
     now.console_api_retry_count = 0
     monkeypatch.setenv("QFNB_DISPLAY", "live")
@@ -299,7 +339,8 @@ def test_a_platform_that_does_not_answer_is_reported_and_asked_again(sandbox, mo
 
 def test_with_an_api_key_alone_the_message_names_the_keys_that_are_needed(form):
     now = config.get_config()
-    now.platform, now.api_key = "qianfan", "bce-v3/ALTAK-test/canary0123456789"
+    now.platform = "qianfan"
+    now.api_key = "bce-v3/ALTAK-test/canary0123456789"
     form.show()
     assert "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY" in form.state.message
     assert "canary" not in render.html(form.state)
@@ -334,7 +375,9 @@ def test_a_configuration_with_an_invalid_name_is_reported(live):
 
 
 def test_a_configuration_with_values_of_any_kind_draws(live):
-    drafts.save("odd", Draft(model="ERNIE-Speed-8K", values={"epoch": [1], "maxSeqLen": {}, "zz": None}))
+    drafts.save(
+        "odd", Draft(model="ERNIE-Speed-8K", values={"epoch": [1], "maxSeqLen": {}, "zz": None})
+    )
     field(live, "Load settings").click()
     field(live, "Name of the settings").value = "odd"
     live.press("dialog")

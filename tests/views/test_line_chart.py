@@ -1,4 +1,6 @@
-"""The chart of curves: ticks, names at the ends of lines, the best point, values on hover, a picture."""
+"""The chart of curves: ticks, names at the ends of lines, the best point, values on hover, a
+picture.
+"""
 
 import re
 from dataclasses import replace
@@ -10,7 +12,9 @@ from qfnb.views.plot import Curve, LineChart, linear_ticks, log_ticks, thin
 
 TRAINING = Curve("training", [(1.0, 4.0), (2.0, 1.0), (3.0, 0.02)])
 VALIDATION = Curve("validation", [(1.0, 3.0), (2.0, 0.5), (3.0, 0.7)], 2, "6 4")
-CHART = LineChart("Loss", "It falls.", [TRAINING, VALIDATION], "epoch", 5.0, describe_x=lambda x: f"Epoch {x:g}")
+CHART = LineChart(
+    "Loss", "It falls.", [TRAINING, VALIDATION], "epoch", 5.0, describe_x=lambda x: f"Epoch {x:g}"
+)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +45,9 @@ def test_a_line_has_its_name_and_last_value_at_its_end_and_a_star_where_that_is_
 
 def test_names_of_lines_that_end_together_are_apart():
     curves = [Curve(name, [(0.0, 1.0), (1.0, 0.001 * n)], n) for n, name in enumerate("abc", 1)]
-    labels = re.findall(r'<text class="k"[^>]* y="([\d.]+)"', line_chart.svg(replace(CHART, curves=curves)))
+    labels = re.findall(
+        r'<text class="k"[^>]* y="([\d.]+)"', line_chart.svg(replace(CHART, curves=curves))
+    )
     first, second, third = sorted(map(float, labels))
     assert min(second - first, third - second) >= 19
     assert third <= 196

@@ -1,4 +1,6 @@
-"""An output that is live: what the notebook keeps of it, and which front ends get a view of its widget."""
+"""An output that is live: what the notebook keeps of it, and which front ends get a view of its
+widget.
+"""
 
 from types import SimpleNamespace
 
@@ -81,7 +83,9 @@ def test_a_view_that_replaces_another_comes_in_an_output_of_its_own(bundles, mon
 
 
 @pytest.mark.parametrize("is_voila", [False, True])
-def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_are_loaded_later(bundles, monkeypatch, is_voila):
+def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_are_loaded_later(
+    bundles, monkeypatch, is_voila
+):
     open_output().finish("the kernel's one model of all frames is there from now on")
     before = set(_instances)
     open_output().finish("whole")
@@ -93,7 +97,9 @@ def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_are_loaded
         monkeypatch.setattr(ipywidgets.Widget, "_control_comm", object())
     live.finish("whole")
     state = live._frame.model.get_state()
-    assert state[live._frame.name] == {"final": bundles[-1]["text/html"]}, "a page that is loaded anew asks for it"
+    assert state[live._frame.name] == {"final": bundles[-1]["text/html"]}, (
+        "a page that is loaded anew asks for it"
+    )
     live._close()
     assert live._frame.name not in live._frame.model.get_state()
     assert set(_instances) == before

@@ -21,7 +21,10 @@ FORMULAS = [
 
 ACTIVE_TEX = [  # the styles fetch from the network wherever a page typesets them
     "$$\n\\unicode[x;background:url(https://evil.invalid/pixel.png)]{x41}\n$$",
-    r"$\bbox[background:url(https://evil.invalid/pixel.png)]{x}$ $\def\frac{\href{javascript:window.__hit=1}}$",
+    (
+        r"$\bbox[background:url(https://evil.invalid/pixel.png)]{x}$ "
+        r"$\def\frac{\href{javascript:window.__hit=1}}$"
+    ),
     *(text for text in ATTACKS if "\\" in text),
 ]
 
@@ -29,7 +32,9 @@ ACTIVE_TEX = [  # the styles fetch from the network wherever a page typesets the
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("frame", ["{}", "设\n{}\n其中 *x*", "- 一\n\n{}\n"])
 def test_a_formula_stays_tex_in_one_element(formula, frame):
-    texts = re.findall(rf"<(?:span|div) {FORMULA}>([^<]*)</", render_markdown(frame.replace("{}", formula)))
+    texts = re.findall(
+        rf"<(?:span|div) {FORMULA}>([^<]*)</", render_markdown(frame.replace("{}", formula))
+    )
     assert "".join(formula.split()) in ["".join(html.unescape(text).split()) for text in texts]
 
 
@@ -37,7 +42,12 @@ def test_what_stands_around_a_formula_is_still_markdown():
     shown = render_markdown(r"**粗** \[a\] 之后 *斜* `$x$`")
     assert all(
         part in shown
-        for part in ("<strong>粗</strong>", rf"<span {FORMULA}>\[a\]</span>", "<em>斜</em>", "<code>$x$</code>")
+        for part in (
+            "<strong>粗</strong>",
+            rf"<span {FORMULA}>\[a\]</span>",
+            "<em>斜</em>",
+            "<code>$x$</code>",
+        )
     )
 
 

@@ -13,7 +13,10 @@ from qfnb.wire import responses as wire
 
 def bundle(*output, **more):
     return responses.bundle(
-        ResponseReply({"id": "resp_1", "model": "glm-5.1", "output": list(output), **more}, wire.ResponseObject)
+        ResponseReply(
+            {"id": "resp_1", "model": "glm-5.1", "output": list(output), **more},
+            wire.ResponseObject,
+        )
     )
 
 
@@ -22,7 +25,12 @@ def message(text):
 
 
 def test_text_thinking_and_facts_are_shown():
-    usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7, "output_tokens_details": {"reasoning_tokens": 2}}
+    usage = {
+        "input_tokens": 3,
+        "output_tokens": 4,
+        "total_tokens": 7,
+        "output_tokens_details": {"reasoning_tokens": 2},
+    }
     reasoning = {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "先想想"}]}
     shown = bundle(reasoning, message("**二**"), usage=usage)
     assert "<strong>二</strong>" in shown["text/html"]
@@ -32,7 +40,12 @@ def test_text_thinking_and_facts_are_shown():
 
 
 def test_a_function_call_is_shown_where_there_is_no_text():
-    call = {"type": "function_call", "name": "add", "call_id": "c", "arguments": json.dumps({"城市": "北京"})}
+    call = {
+        "type": "function_call",
+        "name": "add",
+        "call_id": "c",
+        "arguments": json.dumps({"城市": "北京"}),
+    }
     assert 'add({"城市": "北京"})' in bundle(call)["text/plain"]
 
 

@@ -1,4 +1,6 @@
-"""What a screen reader is told: an error as an alert, a state once, and folds that say whether they are open."""
+"""What a screen reader is told: an error as an alert, a state once, and folds that say whether they
+are open.
+"""
 
 import pytest
 from support.training_progress import DEPLOYED, FAILED, RUNNING
@@ -30,4 +32,6 @@ def test_an_error_is_an_alert_and_a_state_is_said_once(page, alerts, statuses):
 @pytest.mark.parametrize("page", [answer("done", reasoning="why"), panel.html(DEPLOYED)])
 def test_a_fold_is_an_element_that_says_whether_it_is_open(page):
     assert page.count("<details") == page.count("<summary") >= 1
-    assert not {"▸", "▶"} & {*page.split("</style>")[1]}, "the stylesheet draws it, and nobody reads it aloud"
+    assert not {"▸", "▶"} & {*page.split("</style>")[1]}, (
+        "the stylesheet draws it, and nobody reads it aloud"
+    )

@@ -1,4 +1,6 @@
-"""The stylesheet of one output: the rules that it needs, in their order, and nothing of what it does not."""
+"""The stylesheet of one output: the rules that it needs, in their order, and nothing of what it
+does not.
+"""
 
 import re
 

@@ -18,9 +18,12 @@ from support.training_progress import DEPLOYED, FAILED, RUNNING
 from qfnb.trainer.sweep.progress import SweepProgress
 from qfnb.views.training import sweep
 
-LIVE = SweepProgress({"epoch=1": RUNNING, "epoch=2": replace(RUNNING, started_at=None)}, ("epoch=2",), started_at=1.0)
+LIVE = SweepProgress(
+    {"epoch=1": RUNNING, "epoch=2": replace(RUNNING, started_at=None)}, ("epoch=2",), started_at=1.0
+)
 REPORT = build_report(
-    {"base": [0, 1] * 12, "epoch=1": [1, 1] * 12, "epoch=2": [0, 1, 1] * 8}, origins={"base": "sandbox"}
+    {"base": [0, 1] * 12, "epoch=1": [1, 1] * 12, "epoch=2": [0, 1, 1] * 8},
+    origins={"base": "sandbox"},
 )
 DONE = SweepProgress({"epoch=1": DEPLOYED, "epoch=2": DEPLOYED}, started_at=1.0, ended_at=2.0)
 
@@ -42,7 +45,10 @@ def test_the_best_by_an_evaluation_is_corrected_for_the_choice():
 
 
 def test_curves_are_named_by_values_where_the_settings_are_long():
-    trainings = {"epoch=1, learning_rate=0.0003": DEPLOYED, "epoch=3, learning_rate=0.0003": DEPLOYED}
+    trainings = {
+        "epoch=1, learning_rate=0.0003": DEPLOYED,
+        "epoch=3, learning_rate=0.0003": DEPLOYED,
+    }
     page = sweep.html(replace(DONE, trainings=trainings))
     assert "1, 0.0003 0.4" in page
     assert "epoch=1, learni…" not in page
@@ -74,6 +80,8 @@ def test_what_failed_and_what_was_refused_are_said():
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_labels_and_errors_are_inert(attack):
-    progress = replace(DONE, trainings={attack: DEPLOYED, "b": FAILED}, problems={"b": attack}, notice=attack)
+    progress = replace(
+        DONE, trainings={attack: DEPLOYED, "b": FAILED}, problems={"b": attack}, notice=attack
+    )
     page = without_stylesheet(sweep.html(progress))
     assert_only(page, OUTPUT_TAGS | CHART_TAGS, OUTPUT_ATTRIBUTES | CHART_ATTRIBUTES)

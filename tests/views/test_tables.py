@@ -29,8 +29,13 @@ def test_models_are_shown_by_their_kind_with_the_columns_that_matter():
 
 
 def test_usage_is_summed_and_the_last_calls_are_shown(scripted):
-    no = http_answer(b'{"error": {"code": "invalid_argument", "message": "no"}}', status="400 Bad Request")
-    scripted(whole("ok", usage={"prompt_tokens": 1200, "completion_tokens": 5, "total_tokens": 1205}), [no])
+    no = http_answer(
+        b'{"error": {"code": "invalid_argument", "message": "no"}}', status="400 Bad Request"
+    )
+    scripted(
+        whole("ok", usage={"prompt_tokens": 1200, "completion_tokens": 5, "total_tokens": 1205}),
+        [no],
+    )
     ChatCompletion(model="ernie-5.1").do("x")
     with pytest.raises(errors.QianfanError):
         ChatCompletion(model="ernie-5.1").do("x")
@@ -49,7 +54,12 @@ def test_a_log_without_a_call_is_shown_too():
 @pytest.mark.parametrize("read", [qfnb.models, qfnb.usage])
 def test_the_value_is_a_frame_and_so_is_what_is_made_of_it(read):
     frame = read()
-    for other in (frame.head(3), frame[list(frame.columns[:2])], pickle.loads(pickle.dumps(frame)), copy.copy(frame)):
+    for other in (
+        frame.head(3),
+        frame[list(frame.columns[:2])],
+        pickle.loads(pickle.dumps(frame)),
+        copy.copy(frame),
+    ):
         assert type(other) is pd.DataFrame
     assert isinstance(frame, pd.DataFrame)
     assert len(pickle.loads(pickle.dumps(frame))) == len(frame)
@@ -64,7 +74,9 @@ def empty_state(tmp_path, monkeypatch):
 
 
 def training(**facts):
-    run = run_store.RunRecord.begin(**{"name": "shop", "train_type": "ERNIE-Speed-8K", "platform": "sandbox"} | facts)
+    run = run_store.RunRecord.begin(
+        **{"name": "shop", "train_type": "ERNIE-Speed-8K", "platform": "sandbox"} | facts
+    )
     run.update()
     return run
 
@@ -86,7 +98,8 @@ TRAININGS = [
     ({"status": "Deployed", "progress": {"ended_at": 5.0}}, "✓ Deployed", "%qftrain chat shop"),
     ({"status": "TrainFinished", "progress": {"ended_at": 5.0}}, "✓ Done", "%qftrain publish shop"),
     ({"status": "TrainFailed", "progress": {"ended_at": 5.0}}, "✕ Failed", ""),
-    ({"status": "Training", "progress": {"started_at": 1.0, "percent": 100}}, "○ Trained, not published",
+    ({"status": "Training", "progress": {"started_at": 1.0, "percent": 100}}, ("○ Trained, not "
+                                                                              "published"),
      "trained, not published; `%qftrain attach shop` publishes it"),
     ({"status": "Training", "progress": {"started_at": 1.0, "percent": 40}}, "○ Not followed", "%qftrain attach shop"),
 ]  # fmt: skip
@@ -97,9 +110,21 @@ def test_a_training_is_listed_with_its_state_in_words_and_what_follows(facts, st
     run = training(**facts)
     os.utime(config.state_dir("runs") / f"{run.id}.json", (1, 1))
     frame, bundle = listed("qftrain list")
-    assert list(frame.columns[:8]) == ["id", "task_id", "status", "percent", "model", "name", "platform", "created"]
+    assert list(frame.columns[:8]) == [
+        "id",
+        "task_id",
+        "status",
+        "percent",
+        "model",
+        "name",
+        "platform",
+        "created",
+    ]
     sign, words = state.split(" ", 1)
-    assert f'title="{facts["status"]}"><span aria-hidden="true">{sign}</span> {words}</span>' in bundle["text/html"]
+    assert (
+        f'title="{facts["status"]}"><span aria-hidden="true">{sign}</span> {words}</span>'
+        in bundle["text/html"]
+    )
     for text in (bundle["text/plain"], bundle["text/markdown"]):
         assert state in text
         assert command in text
@@ -113,7 +138,9 @@ def test_of_two_trainings_of_one_name_the_older_is_called_by_its_id():
 
 
 def test_a_training_that_the_platform_finished_alone_is_said_to_be_unpublished(sandbox):
-    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(pairs(8)), TrainConfig(epoch=1), name="alone").run()
+    trainer = LLMFinetune(
+        "ERNIE-Speed-8K", Dataset(pairs(8)), TrainConfig(epoch=1), name="alone"
+    ).run()
     run = run_store.find_run(trainer.id)
     run.update(status="Training", progress={"started_at": 1.0, "ended_at": None, "percent": 23})
     os.utime(config.state_dir("runs") / f"{run.id}.json", (1, 1))
@@ -123,7 +150,8 @@ def test_a_training_that_the_platform_finished_alone_is_said_to_be_unpublished(s
     assert "Trained, not published" in bundle["text/plain"]
     (activity,) = home.collect().activities
     assert activity.state == "Trained, not published"
-    assert run_store.find_run(trainer.id).facts["status"] == "Training"  # only `attach` goes on with it
+    # only `attach` goes on with it
+    assert run_store.find_run(trainer.id).facts["status"] == "Training"
 
 
 def test_batches_are_listed_without_columns_that_say_nothing(scripted):
@@ -139,7 +167,9 @@ def test_batches_are_listed_without_columns_that_say_nothing(scripted):
 
 
 def test_services_and_datasets_are_listed_with_how_they_are_used(sandbox):
-    trainer = LLMFinetune("ERNIE-Speed-8K", Dataset(pairs(8)), TrainConfig(epoch=1), DeployConfig()).run()
+    trainer = LLMFinetune(
+        "ERNIE-Speed-8K", Dataset(pairs(8)), TrainConfig(epoch=1), DeployConfig()
+    ).run()
     endpoint = trainer.progress.service_endpoint
     assert f"`%qfchat -e {endpoint} " in listings.services_bundle(qfnb.services())["text/plain"]
     assert "`%qftrain new ds-" in listings.datasets_bundle(qfnb.datasets())["text/plain"]

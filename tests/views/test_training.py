@@ -67,12 +67,29 @@ def test_a_training_that_is_saved_while_it_runs_shows_its_state_as_of_then(part)
     ("progress", "words"),
     [
         (DEPLOYED, ("Deployed", "%qftrain chat teahouse", "%qftrain evaluate teahouse")),
-        (FAILED, ("Failed", "[336003] bad data (request as-1)", "the data is wrong", "%qftrain resume teahouse")),
+        (
+            FAILED,
+            (
+                "Failed",
+                "[336003] bad data (request as-1)",
+                "the data is wrong",
+                "%qftrain resume teahouse",
+            ),
+        ),
         (replace(DEPLOYED, service_endpoint=""), ("%qftrain deploy teahouse",)),
-        (replace(DEPLOYED, service_endpoint="", job_name="two words"), ("%qftrain deploy run-ab12cd34ef",)),
+        (
+            replace(DEPLOYED, service_endpoint="", job_name="two words"),
+            ("%qftrain deploy", "two words"),
+        ),
         (RUNNING, ("40%", "trained for 13 s")),
-        (replace(RUNNING, offline_since=100.0, message="refused"), ("has not answered since", "refused")),
-        (replace(RUNNING, points=tuple(replace(p, training_loss=2.0) for p in CURVE)), ("does not fall", "too low")),
+        (
+            replace(RUNNING, offline_since=100.0, message="refused"),
+            ("has not answered since", "refused"),
+        ),
+        (
+            replace(RUNNING, points=tuple(replace(p, training_loss=2.0) for p in CURVE)),
+            ("does not fall", "too low"),
+        ),
     ],
 )
 def test_every_static_format_shows_the_state_and_the_next_step(progress, words):
@@ -89,11 +106,17 @@ def test_every_static_format_shows_the_state_and_the_next_step(progress, words):
         (replace(RUNNING, status="Created", training_at=None), ("idle", "Queued")),
         (replace(RUNNING, offline_since=100.0), ("warn", "Waiting for the platform")),
         (replace(RUNNING, started_at=None), ("idle", "Preparing")),
-        (replace(RUNNING, stages=(replace(STAGES[0], state=ActionState.Running),)), ("run", "Uploading data")),
+        (
+            replace(RUNNING, stages=(replace(STAGES[0], state=ActionState.Running),)),
+            ("run", "Uploading data"),
+        ),
         (DEPLOYED, ("ok", "Deployed")),
         (TRAINED, ("ok", "Done")),
         (FAILED, ("bad", "Failed")),
-        (replace(FAILED, stages=(replace(STAGES[1], state=ActionState.Stopped),)), ("warn", "Stopped")),
+        (
+            replace(FAILED, stages=(replace(STAGES[1], state=ActionState.Stopped),)),
+            ("warn", "Stopped"),
+        ),
     ],
 )
 def test_the_state_is_a_word_and_a_colour(progress, expected):
@@ -115,7 +138,9 @@ def test_the_time_left_is_a_guess_before_the_first_epoch_and_five_percent():
 
 
 def test_the_first_line_of_the_text_is_the_training_and_its_state():
-    assert panel.text(RUNNING).startswith("Fine-tuning ERNIE-Speed-8K [Local sandbox]: ● Training\n")
+    assert panel.text(RUNNING).startswith(
+        "Fine-tuning ERNIE-Speed-8K [Local sandbox]: ● Training\n"
+    )
     assert "✓ Data 2 s → ● Train 18 s → ○ Publish" in panel.text(RUNNING)
 
 
@@ -124,7 +149,11 @@ def test_a_platform_without_a_curve_during_the_training_is_reported():
     cloud = replace(RUNNING, points=(), from_sandbox=False)
     assert words in panel.html(cloud)
     assert "<svg" not in panel.html(cloud)
-    for quiet in (replace(cloud, from_sandbox=True), replace(cloud, training_at=None), replace(DEPLOYED, points=())):
+    for quiet in (
+        replace(cloud, from_sandbox=True),
+        replace(cloud, training_at=None),
+        replace(DEPLOYED, points=()),
+    ):
         assert words not in panel.html(quiet)
 
 
@@ -144,26 +173,47 @@ def test_the_time_between_the_end_and_a_later_step_is_not_work():
     ("state", "detail", "below"),
     [
         (ActionState.Preceding, "LoadDataSetAction starts", ""),
-        (ActionState.Running, "bringing 800 rows onto the platform", "bringing 800 rows onto the platform"),
+        (
+            ActionState.Running,
+            "bringing 800 rows onto the platform",
+            "bringing 800 rows onto the platform",
+        ),
     ],
 )
 def test_below_the_bar_is_what_a_step_does_and_no_name_of_a_class(state, detail, below):
-    beginning = replace(RUNNING, training_at=None, stages=(Stage("dataset", state, detail, 118.0), *STAGES[2:]))
+    beginning = replace(
+        RUNNING, training_at=None, stages=(Stage("dataset", state, detail, 118.0), *STAGES[2:])
+    )
     assert summary.progress_line(beginning, now=NOW) == (None, "2 s", below)
 
 
 @pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", [*ATTACKS, "evil\n!rm -rf /"])
 def test_hostile_text_is_inert_in_every_field(attack):
-    names = ("title", "status", "run_id", "task_id", "job_id", "model_version_id", "service_endpoint", "error")
+    names = (
+        "title",
+        "status",
+        "run_id",
+        "task_id",
+        "job_id",
+        "model_version_id",
+        "service_endpoint",
+        "error",
+    )
     names += ("job_name", "train_mode", "parameter_scale", "stop_error", "service_id")
     texts = dict.fromkeys((*names, "message", "run_state"), attack)
-    mappings = {"metrics": {attack: attack}, "hyper_parameters": {attack: attack}, "links": {attack: attack}}
+    mappings = {
+        "metrics": {attack: attack},
+        "hyper_parameters": {attack: attack},
+        "links": {attack: attack},
+    }
     lines = (LogLine(1.0, attack, attack, attack),)
     for progress in (RUNNING, DEPLOYED, FAILED, replace(RUNNING, offline_since=1.0)):
         hostile = replace(progress, log=lines, **texts, **mappings)
         assert_only(without_stylesheet(panel.html(hostile)), TAGS, ATTRIBUTES)
-        assert_only(without_stylesheet(comparison.html({attack: hostile, "b": RUNNING})), TAGS, ATTRIBUTES)
+        assert_only(
+            without_stylesheet(comparison.html({attack: hostile, "b": RUNNING})), TAGS, ATTRIBUTES
+        )
         assert not set(panel.text(hostile) + panel.markdown(hostile)) & set("\x1b\x00\u202e")
         assert actions.chat_cell(hostile) == actions.evaluation_cell(hostile) == ""
 
@@ -195,7 +245,9 @@ def test_points_that_are_no_numbers_do_not_break_the_curve():
 
 
 def test_of_a_long_error_only_the_first_sentence_is_strong():
-    (_, _, statement, remedy), *_ = summary.remarks(replace(FAILED, error=f"It is refused. {'x' * 200}\nDo it again"))
+    (_, _, statement, remedy), *_ = summary.remarks(
+        replace(FAILED, error=f"It is refused. {'x' * 200}\nDo it again")
+    )
     assert (statement, remedy) == ("It is refused.", f"{'x' * 200} Do it again")
 
 
@@ -212,7 +264,9 @@ def test_an_error_of_a_hundred_thousand_characters_is_a_line():
 def test_the_axis_is_logarithmic_when_the_last_loss_is_below_a_hundredth_of_the_first():
     assert not loss_chart(RUNNING).is_log
     assert loss_chart(
-        replace(RUNNING, points=tuple(replace(p, training_loss=4 / 10**n) for n, p in enumerate(CURVE)))
+        replace(
+            RUNNING, points=tuple(replace(p, training_loss=4 / 10**n) for n, p in enumerate(CURVE))
+        )
     ).is_log
 
 
@@ -248,7 +302,9 @@ def test_the_log_of_a_live_panel_is_the_latest_lines_and_what_is_empty_has_no_fo
 
 
 def test_a_comparison_overlays_curves_and_shows_only_what_differs():
-    changed = replace(RUNNING, hyper_parameters={"epoch": 5, "learningRate": 3e-4}, metrics={"BLEU-4": "90%"})
+    changed = replace(
+        RUNNING, hyper_parameters={"epoch": 5, "learningRate": 3e-4}, metrics={"BLEU-4": "90%"}
+    )
     runs = {"first": DEPLOYED, "second": changed}
     html = comparison.html(runs)
     assert "Loss of 2 trainings; at the end: first 0.348, second 0.348." in html
@@ -286,5 +342,7 @@ def test_the_rewards_of_preferences_are_a_number_a_chart_and_columns():
 
 def test_the_wording_is_that_of_the_language(monkeypatch):
     monkeypatch.setenv("QFNB_LANG", "zh")
-    assert panel.text(RUNNING).startswith("微调 ERNIE-Speed-8K [本地沙盒]：● 训练中\nteahouse · SFT · LoRA · 6 轮\n")
+    assert panel.text(RUNNING).startswith(
+        "微调 ERNIE-Speed-8K [本地沙盒]：● 训练中\nteahouse · SFT · LoRA · 6 轮\n"
+    )
     assert not re.search("[a-z]{3,} [a-z]{3,}", summary.progress_line(RUNNING, now=NOW)[2])

@@ -16,7 +16,14 @@ from qfnb.views.training import actions, controls, panel
 
 def recording_action(key, question=""):
     return actions.Action(
-        key, key, "", lambda t: t.executed.append(key), question, "one hour is lost", "do it", "leave it"
+        key,
+        key,
+        "",
+        lambda t: t.executed.append(key),
+        question,
+        "one hour is lost",
+        "do it",
+        "leave it",
     )
 
 
@@ -32,10 +39,14 @@ def labels(box):
 
 
 def button(box, label):
-    return next(button for button in box.children[1].children if button.description.startswith(label))
+    return next(
+        button for button in box.children[1].children if button.description.startswith(label)
+    )
 
 
-TRAIN, PUBLISH, DEPLOY = TrainAction(), ModelPublishAction(), DeployAction()
+TRAIN = TrainAction()
+PUBLISH = ModelPublishAction()
+DEPLOY = DeployAction()
 STOPPED = replace(FAILED, stages=(replace(FAILED.stages[1], state=ActionState.Stopped),), error="")
 
 
@@ -44,7 +55,13 @@ STOPPED = replace(FAILED, stages=(replace(FAILED.stages[1], state=ActionState.St
     [
         (RUNNING, [TRAIN], True, TRAIN, "Stop training… | Publish | Deploy… | Show details"),
         (RUNNING, [TRAIN, PUBLISH, DEPLOY], True, TRAIN, "Stop training… | Show details"),
-        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], True, DEPLOY, "Stop training… | Chat | Evaluate | Show details"),
+        (
+            DEPLOYED,
+            [TRAIN, PUBLISH, DEPLOY],
+            True,
+            DEPLOY,
+            "Stop training… | Chat | Evaluate | Show details",
+        ),
         (FAILED, [TRAIN], False, TRAIN, "Resume… | Publish ★ epoch 5.5 | Close"),
         (
             replace(FAILED, service_endpoint="x_y", points=()),
@@ -55,11 +72,19 @@ STOPPED = replace(FAILED, stages=(replace(FAILED.stages[1], state=ActionState.St
         ),
         (replace(TRAINED, points=()), [TRAIN, PUBLISH], False, PUBLISH, "Resume | Close"),
         (TRAINED, [TRAIN], False, None, "Publish ★ epoch 5.5 | Deploy… | Evaluate | Close"),
-        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], False, None, "Publish ★ epoch 5.5 | Chat | Evaluate | Close"),
+        (
+            DEPLOYED,
+            [TRAIN, PUBLISH, DEPLOY],
+            False,
+            None,
+            "Publish ★ epoch 5.5 | Chat | Evaluate | Close",
+        ),
     ],
 )
 def test_buttons_are_those_of_the_next_steps(progress, steps, running, current, expected):
-    _, box = build_controls(Trainer(progress, steps, running=running, current=current), stays_open=not running)
+    _, box = build_controls(
+        Trainer(progress, steps, running=running, current=current), stays_open=not running
+    )
     assert " | ".join(labels(box)) == expected
 
 
@@ -72,19 +97,29 @@ def test_buttons_are_those_of_the_next_steps(progress, steps, running, current, 
     ],
 )
 def test_one_button_is_filled(progress, steps, current, main):
-    _, box = build_controls(Trainer(progress, steps, running=False, current=current), stays_open=True)
-    filled = [button.description for button in box.children[1].children if "qf-main" in button._dom_classes]
+    _, box = build_controls(
+        Trainer(progress, steps, running=False, current=current), stays_open=True
+    )
+    filled = [
+        button.description
+        for button in box.children[1].children
+        if "qf-main" in button._dom_classes
+    ]
     assert len(filled) == 1
     assert filled[0].startswith(main)
 
 
 def test_a_button_that_is_disabled_says_why():
-    _, box = build_controls(Trainer(STOPPED, [TRAIN], running=False, current=TRAIN), stays_open=True)
+    _, box = build_controls(
+        Trainer(STOPPED, [TRAIN], running=False, current=TRAIN), stays_open=True
+    )
     assert button(box, "Publish ★").disabled
     assert "Publish ★ epoch 5.5: resume the training first" in box.children[2].value
 
 
-def test_what_costs_or_ends_something_is_asked_first_and_the_safe_answer_lies_below_the_pointer(monkeypatch):
+def test_what_costs_or_ends_something_is_asked_first_and_the_safe_answer_lies_below_the_pointer(
+    monkeypatch,
+):
     trainer = Trainer(RUNNING)
     rows = [recording_action("careful", "Really?"), recording_action("simple")]
     monkeypatch.setattr(actions, "available_actions", lambda _: list(rows))
@@ -117,9 +152,19 @@ def test_a_question_that_is_no_longer_possible_is_not_asked(monkeypatch):
 @pytest.mark.parametrize(
     ("progress", "running", "key", "words"),
     [
-        (RUNNING, True, "stop", "It has reached epoch 6. The platform keeps the checkpoints so far"),
+        (
+            RUNNING,
+            True,
+            "stop",
+            "It has reached epoch 6. The platform keeps the checkpoints so far",
+        ),
         (STOPPED, False, "resume", "from the beginning."),
-        (replace(STOPPED, from_sandbox=False), False, "resume", "and is billed like the first one."),
+        (
+            replace(STOPPED, from_sandbox=False),
+            False,
+            "resume",
+            "and is billed like the first one.",
+        ),
         (replace(RUNNING, from_sandbox=False), True, "deploy", "paid in advance"),
     ],
 )
@@ -133,7 +178,9 @@ def test_an_error_of_an_action_is_shown_in_the_panel(monkeypatch):
     def refuse(_):
         raise errors.APIError(336100, "<b>arrears</b>", hint="top up the account")
 
-    monkeypatch.setattr(actions, "available_actions", lambda _: [actions.Action("go", "go", "", refuse)])
+    monkeypatch.setattr(
+        actions, "available_actions", lambda _: [actions.Action("go", "go", "", refuse)]
+    )
     widgets, box = build_controls(Trainer(RUNNING))
     button(box, "go").click()
     wait_for(lambda: widgets._error, bool)
@@ -147,7 +194,10 @@ def test_an_error_of_an_action_is_shown_in_the_panel(monkeypatch):
 def test_chat_and_evaluate_show_the_cell_that_does_it():
     trainer = Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False)
     widgets, box = build_controls(trainer, stays_open=True)
-    for label, words in (("Chat", "%%qfchat -e ab12cd34_demo"), ("Evaluate", "manager.eval([base, tuned]")):
+    for label, words in (
+        ("Chat", "%%qfchat -e ab12cd34_demo"),
+        ("Evaluate", "manager.eval([base, tuned]"),
+    ):
         button(box, label).click()
         wait_for(lambda words=words: words in widgets._cell, bool)
         wait_for(lambda: widgets._busy_key, lambda key: key == "")
@@ -163,7 +213,9 @@ def test_the_cells_that_evaluate_are_python():
 
 
 def best_step():
-    return min((p for p in TRAINED.points if p.validation_loss), key=lambda p: p.validation_loss).step
+    return min(
+        (p for p in TRAINED.points if p.validation_loss), key=lambda p: p.validation_loss
+    ).step
 
 
 @pytest.mark.parametrize("published", [None, "best"])
@@ -181,7 +233,9 @@ def test_a_best_checkpoint_that_is_the_last_needs_no_star():
 
 def test_a_checkpoint_that_was_published_later_can_be_deployed():
     done = [TRAIN, PUBLISH, DEPLOY, ModelPublishAction(step=best_step())]
-    assert "deploy" in [row.key for row in actions.available_actions(Trainer(DEPLOYED, done, running=False))]
+    assert "deploy" in [
+        row.key for row in actions.available_actions(Trainer(DEPLOYED, done, running=False))
+    ]
 
 
 def test_a_panel_has_twelve_models_at_most_and_leaves_none():
@@ -200,7 +254,9 @@ def test_a_panel_has_twelve_models_at_most_and_leaves_none():
 
 
 def test_what_has_not_changed_is_not_sent():
-    widgets, box = build_controls(Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True)
+    widgets, box = build_controls(
+        Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False), stays_open=True
+    )
     sent = []
     for widget in (*box.children, *box.children[1].children):
         widget.observe(sent.append)
@@ -210,15 +266,17 @@ def test_what_has_not_changed_is_not_sent():
 
 def test_the_details_of_a_running_training_stay_open_while_it_is_redrawn():
     widgets, box = build_controls(Trainer(RUNNING))
-    assert "<h4>Checkpoints" not in box.children[2].value
+    assert "<h4>Points of the curve" not in box.children[2].value
     button(box, "Show details").click()
     widgets.draw(RUNNING, stays_open=False)
-    assert "<h4>Checkpoints" in box.children[2].value
+    assert "<h4>Points of the curve" in box.children[2].value
     button(box, "Hide details").click()
-    assert "<h4>Checkpoints" not in box.children[2].value
+    assert "<h4>Points of the curve" not in box.children[2].value
 
 
 def test_the_buttons_call_what_the_trainer_has():
-    rows = {row.key: row for row in actions.available_actions(Trainer(RUNNING, [TRAIN], current=TRAIN))}
+    rows = {
+        row.key: row for row in actions.available_actions(Trainer(RUNNING, [TRAIN], current=TRAIN))
+    }
     assert rows["stop"].execute is LLMFinetune.stop
     assert rows["publish"].execute is LLMFinetune.publish

@@ -4,7 +4,11 @@ import pytest
 
 from qfnb.wire import catalog
 
-RETIRED = [row for row in catalog.load_models() if row.status == "retired" and catalog.default_model(row.kind)]
+RETIRED = [
+    row
+    for row in catalog.load_models()
+    if row.status == "retired" and catalog.default_model(row.kind)
+]
 
 
 @pytest.mark.parametrize(
@@ -17,7 +21,9 @@ RETIRED = [row for row in catalog.load_models() if row.status == "retired" and c
         ("ernie-9.9-future", "ernie-9.9-future", "ernie-9.9-future"),
     ],
 )
-def test_a_name_has_a_path_on_v1_and_an_id_on_v2_and_an_unknown_one_is_passed_through(name, segment, model_id):
+def test_a_name_has_a_path_on_v1_and_an_id_on_v2_and_an_unknown_one_is_passed_through(
+    name, segment, model_id
+):
     assert catalog.path_segment("chat", name) == segment
     assert catalog.v2_id("chat", name) == model_id
 
@@ -41,7 +47,9 @@ def test_a_model_that_is_not_known_to_have_ended_is_not_replaced(name):
     assert catalog.living_replacement("chat", name) is None
 
 
-@pytest.mark.parametrize("kind", ["chat", "embedding", "reranker", "text2image", "image2image", "ocr"])
+@pytest.mark.parametrize(
+    "kind", ["chat", "embedding", "reranker", "text2image", "image2image", "ocr"]
+)
 def test_the_default_of_a_kind_lives_and_comes_with_the_names_offered(kind):
     default = catalog.default_model(kind)
     assert catalog.find_model(kind, default).is_living
@@ -50,9 +58,9 @@ def test_the_default_of_a_kind_lives_and_comes_with_the_names_offered(kind):
 
 def test_retired_names_are_listed_on_request_only():
     assert "ERNIE-Bot-turbo" not in catalog.model_names("chat")
-    assert catalog.model_names("chat", include_retired=True)[: len(catalog.model_names("chat"))] == (
-        catalog.model_names("chat")
-    )
+    assert catalog.model_names("chat", include_retired=True)[
+        : len(catalog.model_names("chat"))
+    ] == (catalog.model_names("chat"))
     assert "ERNIE-Bot-turbo" in catalog.model_names("chat", include_retired=True)
 
 

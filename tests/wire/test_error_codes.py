@@ -6,7 +6,10 @@ from qfnb.transport import protocol
 from qfnb.wire import error_codes
 
 STATUSES = [400, 401, 403, 404, 408, 409, 429]
-ROWS = [*error_codes.CODES.values(), *(error_codes.lookup("not in the table", status) for status in STATUSES)]
+ROWS = [
+    *error_codes.CODES.values(),
+    *(error_codes.lookup("not in the table", status) for status in STATUSES),
+]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row.code))

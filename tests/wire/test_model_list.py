@@ -35,8 +35,15 @@ def test_what_the_server_lists_lives_and_what_it_does_not_list_stays():
 
 
 def test_a_model_that_only_the_server_has_is_added():
-    row = merged({**FULL, "id": "ernie-6", "max_completions_tokens": None, "max_completion_tokens": "8192"})["ernie-6"]
-    assert (row.kind, row.context, row.max_output, row.modality_in) == ("chat", 163840, 8192, ("text",))
+    row = merged(
+        {**FULL, "id": "ernie-6", "max_completions_tokens": None, "max_completion_tokens": "8192"}
+    )["ernie-6"]
+    assert (row.kind, row.context, row.max_output, row.modality_in) == (
+        "chat",
+        163840,
+        8192,
+        ("text",),
+    )
     assert row.prices == ModelPrices((PriceStep(0.004),), (PriceStep(0.012),))
 
 
@@ -56,7 +63,9 @@ def test_a_row_that_says_nothing_changes_nothing(row):
     assert merged(row)["ernie-5.1"] == catalog.find_model("chat", "ernie-5.1")
 
 
-@pytest.mark.parametrize("body", [{}, {"data": None}, {"data": "x"}, {"data": [1, "x", None]}, {"object": 3}])
+@pytest.mark.parametrize(
+    "body", [{}, {"data": None}, {"data": "x"}, {"data": [1, "x", None]}, {"object": 3}]
+)
 def test_a_list_that_is_none_is_empty(body):
     assert AvailableModelList.model_validate(body).data == []
 
@@ -66,7 +75,10 @@ def test_a_list_that_is_none_is_empty(body):
     [
         ("0.004", [(0.004, None)]),
         (0.004, [(0.004, None)]),
-        ([{"max": 32, "price": "0.004"}, {"max": None, "price": "0.006"}], [(0.004, 32768), (0.006, None)]),
+        (
+            [{"max": 32, "price": "0.004"}, {"max": None, "price": "0.006"}],
+            [(0.004, 32768), (0.006, None)],
+        ),
         ([{"a": 32, "b": 0.004}, {"a": 128, "b": 0.006}], [(0.004, 32768), (0.006, 131072)]),
         ([{"minTokens": 0, "upper": "32k", "unitPrice": 1}], [(1.0, 32768)]),
         ([{"up_to": 131072, "cost": 2}], [(2.0, 131072)]),

@@ -22,7 +22,14 @@ def cost(model, prompt, completion=0, **options):
     ("model", "prompt", "completion", "options", "low", "high"),
     [
         ("ernie-4.5-turbo-128k", 1000, 500, {}, 0.0008 + 0.0016, None),
-        ("ernie-4.5-turbo-128k", 1000, 500, {"cached_tokens": 600}, 0.00032 + 0.00012 + 0.0016, None),
+        (
+            "ernie-4.5-turbo-128k",
+            1000,
+            500,
+            {"cached_tokens": 600},
+            0.00032 + 0.00012 + 0.0016,
+            None,
+        ),
         ("ernie-4.5-turbo-128k", 1000, 500, {"is_batch": True}, 0.00032 + 0.00064, None),
         ("ernie-5.1", 32 * K, 1000, {}, 32.768 * 0.004 + 0.018, None),
         ("ernie-5.1", 32 * K + 1, 1000, {}, 32.769 * 0.006 + 0.022, None),
@@ -43,10 +50,15 @@ def cost(model, prompt, completion=0, **options):
 )
 def test_a_reply_costs_what_the_price_page_says(model, prompt, completion, options, low, high):
     price = cost(model, prompt, completion, **options)
-    assert (price.low, price.high) == (pytest.approx(low), pytest.approx(low if high is None else high))
+    assert (price.low, price.high) == (
+        pytest.approx(low),
+        pytest.approx(low if high is None else high),
+    )
 
 
-@pytest.mark.parametrize("model", ["deepseek-flash", "ernie-5.5-flash-preview", "ERNIE-Bot-turbo", "nobody-knows-it"])
+@pytest.mark.parametrize(
+    "model", ["deepseek-flash", "ernie-5.5-flash-preview", "ERNIE-Bot-turbo", "nobody-knows-it"]
+)
 def test_an_unknown_price_is_unknown_and_never_zero(model):
     assert cost(model, 1000, 1000) is None
     assert cost("ernie-5.1", None, 1000) is None
@@ -71,7 +83,8 @@ def test_the_hour_is_that_of_china():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"hour": 24}, "hour=24"), ({"hour": -1}, "hour=-1"), ({"cached_tokens": -1}, "-1")]
+    ("options", "message"),
+    [({"hour": 24}, "hour=24"), ({"hour": -1}, "hour=-1"), ({"cached_tokens": -1}, "-1")],
 )
 def test_a_number_out_of_its_range_is_refused(options, message):
     with pytest.raises(InvalidArgumentError, match=message):
@@ -87,7 +100,11 @@ def test_a_range_is_shown_as_one():
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 def test_own_prices_win_over_the_list(tmp_path, suffix):
     row = {"model": "ERNIE-5.1", "input": "<=1k:1|<=8k:2", "output": "3", "batch": "0.5"}
-    text = json.dumps({row.pop("model"): row}) if suffix == "json" else f"{','.join(row)}\n{','.join(row.values())}\n"
+    text = (
+        json.dumps({row.pop("model"): row})
+        if suffix == "json"
+        else f"{','.join(row)}\n{','.join(row.values())}\n"
+    )
     (tmp_path / f"own.{suffix}").write_text(text, encoding="utf-8")
     get_config().prices = str(tmp_path / f"own.{suffix}")
     assert cost("ernie-5.1", 2000, 1000, is_batch=True) == PriceRange(3.5, 3.5)
@@ -155,8 +172,16 @@ def test_what_is_written_in_files_is_read_as_tiers_and_hours():
 PRICED = [row.id for row in catalog.load_models() if row.prices and row.prices.output]
 
 
-@given(st.sampled_from(PRICED), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.booleans())
-def test_the_range_of_an_open_hour_holds_that_of_every_hour(model, prompt, completion, cached, is_batch):
+@given(
+    st.sampled_from(PRICED),
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.integers(0, 10**6),
+    st.booleans(),
+)
+def test_the_range_of_an_open_hour_holds_that_of_every_hour(
+    model, prompt, completion, cached, is_batch
+):
     options = {"cached_tokens": cached, "is_batch": is_batch}
     whole = cost(model, prompt, completion, **options)
     hours = [cost(model, prompt, completion, hour=hour, **options) for hour in range(24)]

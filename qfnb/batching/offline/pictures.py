@@ -1,4 +1,5 @@
-"""Rows that are answered with pictures, by the platform's batch service only: what is sent, and saving what is drawn.
+"""Rows that are answered with pictures, by the platform's batch service only: what is sent, and
+saving what is drawn.
 
 A row for an edit is a conversation of one turn: a text, and the pictures that are changed.
 """
@@ -10,7 +11,7 @@ from typing import Any
 
 from ... import connect
 from ..._jobs.row_result import RowResult, summarize_error
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError, QianfanError
 from ...resources.inference.image_edit import ImageEdit
 from ...resources.inference.image_reply import ImageResponse
@@ -23,11 +24,14 @@ from ...wire import inference as wire
 from ..request_spec import Conversation, OfflineVia, RequestSpec
 
 
-def validate_pictures(request: RequestSpec, via: OfflineVia | None, budget_tokens: int | None) -> None:
+def validate_pictures(
+    request: RequestSpec, via: OfflineVia | None, budget_tokens: int | None
+) -> None:
     """Check what a batch of pictures cannot be, for a model that draws or edits.
 
     Raises:
-        InvalidArgumentError: it is online, or uses a service, a model, a budget or an option that pictures do not have.
+        InvalidArgumentError: it is online, or uses a service, a model, a budget or an option that
+            pictures do not have.
     """
     if via != "files":
         raise InvalidArgumentError(
@@ -40,17 +44,25 @@ def validate_pictures(request: RequestSpec, via: OfflineVia | None, budget_token
         )
     if request.model and request.model.lower().startswith("musesteamer"):
         raise InvalidArgumentError(
-            tr("model={model!r}: the platform's batches have no endpoint for it", model=request.model)
+            tr(
+                "model={model!r}: the platform's batches have no endpoint for it",
+                model=request.model,
+            )
         )
     if budget_tokens is not None:
         raise InvalidArgumentError(
-            tr("budget_tokens={budget_tokens}: pictures have no tokens; use budget= (CNY)", budget_tokens=budget_tokens)
+            tr(
+                "budget_tokens={budget_tokens}: pictures have no tokens; use budget= (CNY)",
+                budget_tokens=budget_tokens,
+            )
         )
     if request.kind == "text2image":
         Text2Image(version=2).prepare("x", request.model, **request.options)
 
 
-def build_picture_request(request: RequestSpec, conversation: Conversation, platform: Platform) -> InferenceRequest:
+def build_picture_request(
+    request: RequestSpec, conversation: Conversation, platform: Platform
+) -> InferenceRequest:
     """Return what is sent for one row.
 
     Raises:
@@ -58,12 +70,24 @@ def build_picture_request(request: RequestSpec, conversation: Conversation, plat
     """
     if request.kind == "text2image":
         prompt = _split(conversation)[0]
-        return Text2Image(version=2).prepare(prompt, request.model, **request.options).for_platform(platform)
-    return ImageEdit().prepare(_split(conversation), request.model, **request.options).for_platform(platform)
+        return (
+            Text2Image(version=2)
+            .prepare(prompt, request.model, **request.options)
+            .for_platform(platform)
+        )
+    return (
+        ImageEdit()
+        .prepare(_split(conversation), request.model, **request.options)
+        .for_platform(platform)
+    )
 
 
 async def save_pictures(
-    request: RequestSpec, conversation: Conversation, body: Mapping[str, Any], folder: Path, name: str
+    request: RequestSpec,
+    conversation: Conversation,
+    body: Mapping[str, Any],
+    folder: Path,
+    name: str,
 ) -> RowResult:
     """Save the pictures of a row; the result's text is their paths, one a line.
 
@@ -75,19 +99,24 @@ async def save_pictures(
         name: the beginning of their names.
 
     Returns:
-        A result whose text is the addresses, valid for 24 hours, where the pictures could not be downloaded; its
-        message says why.
+        A result whose text is the addresses, valid for 24 hours, where the pictures could not be
+        downloaded; its message says why.
     """
     reply = create_reply(ImageResponse, Response(dict(body), wire.ImageReply), request.model or "")
-    reply.is_offline, reply.prompt, reply.host = True, _split(conversation)[0], (await connect.aclient()).platform.host
-    urls, message = [image.url for image in reply.data.data if image.url], ""
+    reply.is_offline = True
+    reply.prompt = _split(conversation)[0]
+    reply.host = (await connect.aclient()).platform.host
+    urls = [image.url for image in reply.data.data if image.url]
+    message = ""
     if urls:
         await reply.fetch_images()
     try:
         texts = [str(path) for path in await asyncio.to_thread(reply.save, folder, name=name)]
     except QianfanError as error:
-        texts, message = [url or "" for url in urls], summarize_error(error)
-    cost, row = reply.cost_range, row_result_of(reply)
+        texts = [url or "" for url in urls]
+        message = summarize_error(error)
+    cost = reply.cost_range
+    row = row_result_of(reply)
     return RowResult(
         text="\n".join(texts),
         cost=cost.high if cost else None,
@@ -105,4 +134,6 @@ def _split(conversation: Conversation) -> tuple[str, list[str]]:
     if isinstance(content, str):
         return content, []
     texts = [part["text"] for part in content if part.get("type") == "text"]
-    return "\n".join(texts), [part["image_url"]["url"] for part in content if part.get("type") == "image_url"]
+    return "\n".join(texts), [
+        part["image_url"]["url"] for part in content if part.get("type") == "image_url"
+    ]

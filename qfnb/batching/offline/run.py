@@ -1,7 +1,9 @@
-"""Offline batches: rows are uploaded in files, and their answers joined by key when the jobs have ended.
+"""Offline batches: rows are uploaded in files, and their answers joined by key when the jobs have
+ended.
 
-At most `MAX_JOBS` jobs are under way, the other rows wait. An upload is written into the journal before anything else
-happens, so a kernel that dies loses no job, and no job is started twice: the next run finds it and polls it.
+At most `MAX_JOBS` jobs are under way, the other rows wait. An upload is written into the journal
+before anything else happens, so a kernel that dies loses no job, and no job is started twice: the
+next run finds it and polls it.
 """
 
 import contextlib
@@ -14,9 +16,15 @@ from typing import Any, Final
 from ... import connect, errors
 from ..._jobs.background_batch import BatchControl
 from ..._jobs.row_result import RowResult, is_transient, summarize_error
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ...config import settings
-from ...resources.inference.reply import ChatResponse, create_reply, failed_result, refuse_defect, row_result_of
+from ...resources.inference.reply import (
+    ChatResponse,
+    create_reply,
+    failed_result,
+    refuse_defect,
+    row_result_of,
+)
 from ...transport import clock
 from ...transport.response import Response
 from ...wire.batches import MAX_UNFINISHED, UNFINISHED_CODE
@@ -31,12 +39,16 @@ from .pictures import save_pictures
 MAX_JOBS: Final = MAX_UNFINISHED
 """Jobs of an account that the platform allows to be queued, running or stopping."""
 
-MAX_POLLS_AFTER_STOP, STOP_POLLING_S = 20, 3.0
-"""Polls of jobs that were stopped, before their answers so far are fetched; and at most the seconds between them."""
+MAX_POLLS_AFTER_STOP = 20
+STOP_POLLING_S = 3.0
+"""Polls of jobs that were stopped, before their answers so far are fetched; and at most the seconds
+between them.
+"""
 
 
 class OfflineRun:
-    """One offline run: hand over what is missing, poll until all jobs have ended, join their answers.
+    """One offline run: hand over what is missing, poll until all jobs have ended, join their
+    answers.
 
     Args:
         job: what the batch is to do.
@@ -47,17 +59,29 @@ class OfflineRun:
     """
 
     def __init__(
-        self, job: JobSpec, journal: Journal, via: OfflineVia, control: BatchControl, pipeline: RowPipeline
+        self,
+        job: JobSpec,
+        journal: Journal,
+        via: OfflineVia,
+        control: BatchControl,
+        pipeline: RowPipeline,
     ) -> None:
-        self._job, self._via, self._control, self._pipeline = job, via, control, pipeline
-        self._backend, self._jobs = BACKENDS[via](job.request), OfflineJobs(journal)
+        self._job = job
+        self._via = via
+        self._control = control
+        self._pipeline = pipeline
+        self._backend = BACKENDS[via](job.request)
+        self._jobs = OfflineJobs(journal)
         self._statuses: dict[int, JobStatus] = {}
         self._is_full = self._is_drained = False
         self._budget_problem = ""
 
     async def run(self, *, submits: bool) -> None:
-        """Follow the jobs of earlier runs; with `submits`, hand over the rows that are in none of them."""
-        interval, control = connect.polling_interval(settings().batch_run_status_polling_interval), self._control
+        """Follow the jobs of earlier runs; with `submits`, hand over the rows that are in none of
+        them.
+        """
+        interval = connect.polling_interval(settings().batch_run_status_polling_interval)
+        control = self._control
         while not control.is_ending:
             await self._join_finished()
             submitted = await self._hand_over(submits=submits)
@@ -102,8 +126,11 @@ class OfflineRun:
                 await self._join_answers(job)
 
     async def _hand_over(self, *, submits: bool) -> int:
-        """Start jobs until no row is left or no more jobs are allowed; return the number of uploads."""
-        self._is_full, count = False, 0
+        """Start jobs until no row is left or no more jobs are allowed; return the number of
+        uploads.
+        """
+        self._is_full = False
+        count = 0
         for job in self._jobs.open():
             if not job.id and not self._is_full:
                 await self._start(job)
@@ -112,7 +139,9 @@ class OfflineRun:
         return count
 
     async def _submit_file(self) -> bool:
-        """Upload the next rows and start their job; return whether there were any, and it may be."""
+        """Upload the next rows and start their job; return whether there were any, and it may
+        be.
+        """
         is_full = self._is_full or len(self._jobs.open()) >= MAX_JOBS
         if is_full or self._is_drained or self._control.is_ending:
             return False
@@ -123,21 +152,33 @@ class OfflineRun:
             return False
         name = self._name(number := self._jobs.next_number)
         self._report(trn("uploading {n} row", "uploading {n} rows", len(rows)))
-        named_rows = [(row.key.hex(), self._job.request.build_conversation(row.item)) for row in rows]
+        named_rows = [
+            (row.key.hex(), self._job.request.build_conversation(row.item)) for row in rows
+        ]
         uploaded = await self._backend.upload(name, named_rows)
         await self._start(self._jobs.add(OfflineJob(number, self._via, uploaded), rows))
         return True
 
     def _affordable(self, rows: list[InputRow]) -> list[InputRow]:
-        """Return the first rows that the budgets allow beside those that are handed over already."""
-        counter, handed_over = self._control.counter, self._jobs.open_rows
-        self._budget_problem = self._job.budget_problem(counter, handed_over + len(rows)) if rows else ""
+        """Return the first rows that the budgets allow beside those that are handed over
+        already.
+        """
+        counter = self._control.counter
+        handed_over = self._jobs.open_rows
+        self._budget_problem = (
+            self._job.budget_problem(counter, handed_over + len(rows)) if rows else ""
+        )
         if not self._budget_problem:
             return rows
-        low, high = 0, len(rows)
+        low = 0
+        high = len(rows)
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (low, middle) if self._job.budget_problem(counter, handed_over + middle) else (middle, high)
+            low, high = (
+                (low, middle)
+                if self._job.budget_problem(counter, handed_over + middle)
+                else (middle, high)
+            )
         return rows[:low]
 
     async def _start(self, job: OfflineJob) -> None:
@@ -158,7 +199,9 @@ class OfflineRun:
         except errors.QianfanError as error:
             if not is_transient(error):
                 raise
-            self._report(tr("{job_id}: {error}; trying again", job_id=job.id, error=summarize_error(error)))
+            self._report(
+                tr("{job_id}: {error}; trying again", job_id=job.id, error=summarize_error(error))
+            )
             return False
         return status.is_over
 
@@ -177,15 +220,23 @@ class OfflineRun:
             self._jobs.release(job)
         self._statuses.pop(job.number, None)
 
-    async def _build_result(self, row: InputRow, body: Mapping[str, Any] | None, problem: str) -> RowResult:
-        """Return the result of a row; an answer that is not in the requested format is asked for again, online."""
+    async def _build_result(
+        self, row: InputRow, body: Mapping[str, Any] | None, problem: str
+    ) -> RowResult:
+        """Return the result of a row; an answer that is not in the requested format is asked for
+        again, online.
+        """
         if body is None:
             return RowResult(error="APIError", message=problem)
         request = self._job.request
         conversation = request.build_conversation(row.item)
         if request.draws:
-            return await save_pictures(request, conversation, body, pictures_folder(self._job.path), str(row.number))
-        reply = create_reply(ChatResponse, Response(dict(body), dict), request.endpoint or request.model or "")
+            return await save_pictures(
+                request, conversation, body, pictures_folder(self._job.path), str(row.number)
+            )
+        reply = create_reply(
+            ChatResponse, Response(dict(body), dict), request.endpoint or request.model or ""
+        )
         reply.is_offline = True
         has_budget = self._job.budget is not None
         try:
@@ -197,7 +248,8 @@ class OfflineRun:
 
     def _describe(self) -> str:
         """Return how far the jobs are, and how many files wait."""
-        jobs, statuses = self._jobs.open(), self._statuses
+        jobs = self._jobs.open()
+        statuses = self._statuses
         rows_done = sum(status.rows_done for status in statuses.values())
         rows_left = 0 if self._is_drained else self._jobs.count_rows_left()
         waiting = sum(not job.id for job in jobs) + math.ceil(rows_left / self._backend.max_rows)

@@ -1,4 +1,6 @@
-"""`qfnb.batch_shards`: check everything that can be checked, cut the input, then start the engine."""
+"""`qfnb.batch_shards`: check everything that can be checked, cut the input, then start the
+engine.
+"""
 
 import hashlib
 import os
@@ -10,7 +12,7 @@ from typing import Final, Literal, Unpack
 from ... import connect
 from ..._jobs.batch_progress import BatchProgress
 from ..._jobs.worker_pool import validate_worker_count
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
@@ -41,7 +43,7 @@ def batch_shards(
     processes: int | None = None,
     workers: int | None = None,
     shard_rows: int = SHARD_ROWS,
-    format: Literal["parquet", "jsonl", "csv"] | None = None,  # noqa: A002 - the word that users look for
+    format: Literal["parquet", "jsonl", "csv"] | None = None,  # noqa: A002
     rpm: float | None = None,
     tpm: float | None = None,
     budget: float | None = None,
@@ -50,22 +52,27 @@ def batch_shards(
     retry_count: int | None = None,
     **options: Unpack[ChatOptions],
 ) -> ShardedBatch:
-    """Send every row of many files to a model, a shard after another or on the machines of Ray; starts at once.
+    """Send every row of many files to a model, a shard after another or on the machines of Ray;
+    starts at once.
 
-    The files are cut into shards; a shard is done when its part is in the output folder. The same call again does
-    only what is missing. More machines do not raise the platform's limits: see the guide on when to use Ray.
+    The files are cut into shards; a shard is done when its part is in the output folder. The same
+    call again does only what is missing. More machines do not raise the platform's limits: see the
+    guide on when to use Ray.
 
     Args:
-        rows: a folder, a file or a pattern (`in/*.parquet`), or several; .parquet, .jsonl or .csv. Addresses
-            (`s3://bucket/in/`) are read by fsspec (pip install 'qfnb[fsspec]', and `s3fs` for S3).
+        rows: a folder, a file or a pattern (`in/*.parquet`), or several; .parquet, .jsonl or .csv.
+            Addresses (`s3://bucket/in/`) are read by fsspec (pip install 'qfnb[fsspec]', and
+            `s3fs` for S3).
         prompt: a template over the columns, as in `batch`.
-        out: the output folder, which all machines can write: a path (it is created), an address of an object store
-            (`s3://bucket/out`, with its keys in the environment), or `bos:/bucket/out` with an IAM pair.
+        out: the output folder, which all machines can write: a path (it is created), an address of
+            an object store (`s3://bucket/out`, with its keys in the environment), or
+            `bos:/bucket/out` with an IAM pair.
         model: name of a preset model, as in `batch`.
         endpoint: a service of your own instead.
-        engine: `local` for one shard after another in this process, `ray` for tasks of Ray, on this computer or a
-            cluster (pip install 'qfnb[ray]').
-        address: of the Ray cluster; by default the one of RAY_ADDRESS, or a new one on this computer.
+        engine: `local` for one shard after another in this process, `ray` for tasks of Ray, on
+            this computer or a cluster (pip install 'qfnb[ray]').
+        address: of the Ray cluster; by default the one of RAY_ADDRESS, or a new one on this
+            computer.
         processes: of Ray at once; by default one for each processor.
         workers: rows in flight in each process, 1 to 1000, default 8.
         shard_rows: rows of a shard, default 50,000.
@@ -85,18 +92,24 @@ def batch_shards(
     """
     _refuse_clients(options)
     limits = {"request_timeout": request_timeout, "retry_count": retry_count}
-    validation.validate_arguments(model=model, endpoint=endpoint, budget_tokens=budget_tokens, **limits)
+    validation.validate_arguments(
+        model=model, endpoint=endpoint, budget_tokens=budget_tokens, **limits
+    )
     _validate_numbers({"rpm": rpm, "tpm": tpm, "processes": processes})
     if engine not in {"local", "ray"}:
         raise InvalidArgumentError(tr("engine={value!r}: must be 'local' or 'ray'", value=engine))
     for name, value in (("address", address), ("processes", processes)):
         if engine == "local" and value is not None:
-            raise InvalidArgumentError(tr("{name}={value!r}: is for engine='ray'", name=name, value=value))
+            raise InvalidArgumentError(
+                tr("{name}={value!r}: is for engine='ray'", name=name, value=value)
+            )
     worker_count = validate_worker_count("workers", workers)
     _, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
     _, request = validation.build_request(None, prompt, model, endpoint, False, sent)
     if request.draws:
-        raise InvalidArgumentError(tr("shards are for models that chat; pictures are drawn by qfnb.batch"))
+        raise InvalidArgumentError(
+            tr("shards are for models that chat; pictures are drawn by qfnb.batch")
+        )
     if budget is not None:
         budget = validation.validate_budget(budget, request)
     shards = plan_shards(rows, shard_rows)
@@ -117,12 +130,18 @@ def batch_shards(
             **request.options,
         }
         tasks = [
-            ShardTask(job, shard, "", output.folder, suffix, request.platform, arguments, (rpm, tpm))
+            ShardTask(
+                job, shard, "", output.folder, suffix, request.platform, arguments, (rpm, tpm)
+            )
             for shard in shards
         ]
         requests = max(preflight.requests, 1)
         row = {"CNY": (preflight.cost or 0) / requests, "tokens": preflight.tokens / requests}
-        budgets = {unit: float(limit) for unit, limit in (("CNY", budget), ("tokens", budget_tokens)) if limit}
+        budgets = {
+            unit: float(limit)
+            for unit, limit in (("CNY", budget), ("tokens", budget_tokens))
+            if limit
+        }
         runner = _open_engine(engine, address, processes, request)
         progress = BatchProgress(
             name=job,
@@ -130,11 +149,16 @@ def batch_shards(
             total=sum(map(len, shards)),
             budget=budget,
             budget_tokens=budget_tokens,
-            notes=(*preflight.lines(), *_describe_plan(shards, len(reports), runner.processes, worker_count)),
+            notes=(
+                *preflight.lines(),
+                *_describe_plan(shards, len(reports), runner.processes, worker_count),
+            ),
             from_sandbox=request.platform == "sandbox",
             mode="shards",
         )
-        return ShardedBatch(runner, output, tasks, reports, Budget(budgets, row, output), worker_count, progress)
+        return ShardedBatch(
+            runner, output, tasks, reports, Budget(budgets, row, output), worker_count, progress
+        )
     except BaseException:
         output.release_claim()
         raise
@@ -144,7 +168,8 @@ def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
     """Return the output folder.
 
     Raises:
-        InvalidArgumentError: it is no address of a storage that can be reached here, or it is inside the input.
+        InvalidArgumentError: it is no address of a storage that can be reached here, or it is
+            inside the input.
     """
     folder = str(out).removeprefix("file://")
     validate_address("out", folder)
@@ -160,7 +185,8 @@ def _refuse_clients(options: Mapping[str, object]) -> None:
     for name in options.keys() & {"client", "clients"}:
         raise InvalidArgumentError(
             tr(
-                "{name}=: the processes of shards send with the keys of the settings; {name}= is of qfnb.batch",
+                "{name}=: the processes of shards send with the keys of the settings; {name}= is "
+                "of qfnb.batch",
                 name=name,
             )
         )
@@ -168,16 +194,26 @@ def _refuse_clients(options: Mapping[str, object]) -> None:
 
 def _validate_numbers(numbers: Mapping[str, float | None]) -> None:
     for name, value in numbers.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < float("inf")
-        if value is not None and (not is_number or (name == "processes" and not isinstance(value, int))):
-            raise InvalidArgumentError(tr("{name}={value!r}: must be a number above 0", name=name, value=value))
+        is_number = (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and 0 < value < float("inf")
+        )
+        if value is not None and (
+            not is_number or (name == "processes" and not isinstance(value, int))
+        ):
+            raise InvalidArgumentError(
+                tr("{name}={value!r}: must be a number above 0", name=name, value=value)
+            )
 
 
 def _choose_suffix(name: str | None, shards: Sequence[Shard]) -> str:
     suffix = Path(shards[0].file).suffix.lower() if name is None else f".{name}"
     if suffix not in SUFFIXES:
         allowed = tr(", ").join(suffix[1:] for suffix in SUFFIXES)
-        raise InvalidArgumentError(tr("format={value!r}: must be one of {allowed}", value=name, allowed=allowed))
+        raise InvalidArgumentError(
+            tr("format={value!r}: must be one of {allowed}", value=name, allowed=allowed)
+        )
     return suffix
 
 
@@ -198,7 +234,9 @@ def _look_ahead(
     scan, _ = scan_input(request, source)
     if scan.invalid == scan.rows:
         scan.raise_if_invalid()
-    return build_preflight(request, scan, rows=total, requests=total, budget=budget, budget_tokens=budget_tokens)
+    return build_preflight(
+        request, scan, rows=total, requests=total, budget=budget, budget_tokens=budget_tokens
+    )
 
 
 def _job_id(output: Output, request: RequestSpec) -> str:
@@ -208,27 +246,33 @@ def _job_id(output: Output, request: RequestSpec) -> str:
     return f"{name[:40] or 'shards'}-{hashlib.blake2b(text, digest_size=4).hexdigest()}"
 
 
-def _open_engine(engine: str, address: str | None, processes: int | None, request: RequestSpec) -> Engine:
+def _open_engine(
+    engine: str, address: str | None, processes: int | None, request: RequestSpec
+) -> Engine:
     if engine == "local":
         return LocalEngine()
     from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra
 
     platform = connect.current_platform()
-    return RayEngine(address, processes, limiter_name(platform, request.endpoint or request.model or ""))
+    return RayEngine(
+        address, processes, limiter_name(platform, request.endpoint or request.model or "")
+    )
 
 
 def _describe_plan(shards: Sequence[Shard], done: int, processes: int, workers: int) -> list[str]:
     """Return the shards, and what a loss costs, in words."""
     return [
         tr(
-            "{n:,} shards, {done:,} of them done; {processes} processes with {workers} rows in flight each",
+            "{n:,} shards, {done:,} of them done; {processes} processes with {workers} rows in "
+            "flight each",
             n=len(shards),
             done=done,
             processes=processes,
             workers=workers,
         ),
         tr(
-            "a lost process repeats at most {rows} rows; a lost computer what it answered in the last {seconds:.0f} s",
+            "a lost process repeats at most {rows} rows; a lost computer what it answered in the "
+            "last {seconds:.0f} s",
             rows=workers,
             seconds=COPY_INTERVAL_S,
         ),

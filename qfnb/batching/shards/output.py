@@ -24,7 +24,7 @@ from typing import Any, Final
 import psutil
 from filelock import FileLock, Timeout
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError, QianfanError
 from ...resources.management.storage import Storage
 from ..file_access import BOS_PREFIX, describe_storage_error, is_address, open_filesystem
@@ -51,18 +51,23 @@ LOST_AFTER_S: Final = 60.0
 """Seconds after which a driver on another machine counts as gone."""
 
 _claims: set[str] = set()
-"""The claims of this process: another with its number may have ended in a container of this name."""
+"""The claims of this process: another with its number may have ended in a container of this
+name.
+"""
 
 
 class ShardError(QianfanError):
-    """A job of shards cannot begin or go on: its output belongs to another job, is in use, or cannot be written."""
+    """A job of shards cannot begin or go on: its output belongs to another job, is in use, or
+    cannot be written.
+    """
 
 
 class Output:
     """A folder that all workers and the driver can write, on a disk or in an object store.
 
     Args:
-        folder: a path, an address as fsspec has them (`s3://bucket/folder`), or `bos:/bucket/folder`.
+        folder: a path, an address as fsspec has them (`s3://bucket/folder`), or
+            `bos:/bucket/folder`.
         suffix: of the parts, `.parquet`, `.jsonl` or `.csv`.
 
     Raises:
@@ -137,10 +142,17 @@ class Output:
             expected = report.get("bytes", 0)
             problem = tr("it has {n:,} bytes instead of {expected:,}", n=size, expected=expected)
         part = self.part_name(shard)
-        raise ShardError(tr("{part}: {reason}; delete it, and its rows are sent again", part=part, reason=problem))
+        raise ShardError(
+            tr(
+                "{part}: {reason}; delete it, and its rows are sent again",
+                part=part,
+                reason=problem,
+            )
+        )
 
     def publish_part(self, shard: Shard, write: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-        """Write a part, and its report, and have it appear when both are complete; return the report.
+        """Write a part, and its report, and have it appear when both are complete; return the
+        report.
 
         Args:
             shard: that is done.
@@ -176,7 +188,9 @@ class Output:
         return self.fetch(_copy_name(shard), path)
 
     def delete_journal_copy(self, shard: Shard) -> None:
-        """Delete the copy of a journal, its answers are in a part; one that may not be deleted does no harm."""
+        """Delete the copy of a journal, its answers are in a part; one that may not be deleted
+        does no harm.
+        """
         with contextlib.suppress(OSError):
             self._files.delete(_copy_name(shard))
 
@@ -221,24 +235,37 @@ class Output:
         manifest = self.read_json(MANIFEST)
         if manifest and manifest["version"] > MANIFEST_VERSION:
             raise ShardError(
-                tr("{folder} was written by a later version of qfnb ({n})", folder=self.folder, n=manifest["version"])
+                tr(
+                    "{folder} was written by a later version of qfnb ({n})",
+                    folder=self.folder,
+                    n=manifest["version"],
+                )
             )
-        if manifest and (differences := request.differences(RequestSpec.from_json(manifest["request"]))):
+        if manifest and (
+            differences := request.differences(RequestSpec.from_json(manifest["request"]))
+        ):
             raise ShardError(
                 tr(
-                    "{folder} has the answers of another job:\n{differences}\ngive it what it had, or another out=",
+                    "{folder} has the answers of another job:\n{differences}\ngive it what it "
+                    "had, or another out=",
                     folder=self.folder,
                     differences="\n".join(differences),
                 )
             )
         with self._reading():
-            journals = [name for name in self._files.names(f"{FOLDER}/journals") if name.endswith(".db")]
-        expected = {self.part_name(shard) for shard in shards} | {f"{shard.digest}.db" for shard in shards}
+            journals = [
+                name for name in self._files.names(f"{FOLDER}/journals") if name.endswith(".db")
+            ]
+        expected = {self.part_name(shard) for shard in shards} | {
+            f"{shard.digest}.db" for shard in shards
+        }
         if foreign := [name for name in [*sorted(self.parts()), *journals] if name not in expected]:
             raise ShardError(
                 tr(
-                    "{folder} has {n} parts and journals of rows that the input does not have any more, {name} among "
-                    "them: the input, or shard_rows, has changed; give the earlier ones, or another out=",
+                    "{folder} has {n} parts and journals of rows that the input does not have any "
+                    "more, {name} among "
+                    "them: the input, or shard_rows, has changed; give the earlier ones, or "
+                    "another out=",
                     folder=self.folder,
                     n=len(foreign),
                     name=foreign[0],
@@ -248,12 +275,16 @@ class Output:
             "version": MANIFEST_VERSION,
             "qfnb": metadata.version("qfnb"),
             "request": request.to_json(),
-            "shards": [{"file": s.file, "start": s.start, "stop": s.stop, "digest": s.digest} for s in shards],
+            "shards": [
+                {"file": s.file, "start": s.start, "stop": s.stop, "digest": s.digest}
+                for s in shards
+            ],
         }
         self.write_json(MANIFEST, manifest)
 
     def claim(self) -> None:
-        """Take the folder for this driver: by a lock where there are locks, and by signs of life in any storage.
+        """Take the folder for this driver: by a lock where there are locks, and by signs of life
+        in any storage.
 
         Raises:
             ShardError: another driver works on it.
@@ -264,7 +295,10 @@ class Output:
                 try:
                     self._lock.acquire(timeout=0)
                 except Timeout:
-                    problem = tr("{folder} is in use by another process: one run at a time", folder=self.folder)
+                    problem = tr(
+                        "{folder} is in use by another process: one run at a time",
+                        folder=self.folder,
+                    )
                     raise ShardError(problem) from None
         try:
             self._refuse_owner(self._read_owner())
@@ -285,7 +319,12 @@ class Output:
             return
         if self._heartbeat_at:
             self._refuse_owner(self._read_owner())
-        owner = {"host": socket.gethostname(), "pid": os.getpid(), "claim": self._claim, "seen": now}
+        owner = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "claim": self._claim,
+            "seen": now,
+        }
         try:
             self.write_json(OWNER, owner)
         except ShardError:
@@ -315,12 +354,17 @@ class Output:
         if not owner or owner.get("claim") == self._claim or age_s >= LOST_AFTER_S:
             return
         if owner["host"] == socket.gethostname():
-            is_here = owner.get("claim") in _claims if owner["pid"] == os.getpid() else psutil.pid_exists(owner["pid"])
+            is_here = (
+                owner.get("claim") in _claims
+                if owner["pid"] == os.getpid()
+                else psutil.pid_exists(owner["pid"])
+            )
             if self._is_local or not is_here:
                 return
         raise ShardError(
             tr(
-                "{folder} is in use by process {pid} on {host}, seen {age:.0f} s ago: one run at a time",
+                "{folder} is in use by process {pid} on {host}, seen {age:.0f} s ago: one run at "
+                "a time",
                 folder=self.folder,
                 age=age_s,
                 pid=owner["pid"],
@@ -334,9 +378,13 @@ class Output:
             yield
         except (OSError, sqlite3.Error) as error:
             names = {"folder": self.folder, "reason": _reason(error)}
-            raise ShardError(tr("the output folder {folder} cannot be written: {reason}", **names)) from None
+            raise ShardError(
+                tr("the output folder {folder} cannot be written: {reason}", **names)
+            ) from None
         except InvalidArgumentError as error:  # of an export
-            raise ShardError(tr("the output cannot be written: {reason}", reason=str(error))) from None
+            raise ShardError(
+                tr("the output cannot be written: {reason}", reason=str(error))
+            ) from None
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -344,7 +392,9 @@ class Output:
             yield
         except OSError as error:
             names = {"folder": self.folder, "reason": _reason(error)}
-            raise ShardError(tr("the output folder {folder} cannot be read: {reason}", **names)) from None
+            raise ShardError(
+                tr("the output folder {folder} cannot be read: {reason}", **names)
+            ) from None
 
 
 def _copy_name(shard: Shard) -> str:
@@ -399,7 +449,9 @@ class _LocalFiles:
     def names(self, folder: str) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             paths = (self._folder / folder).iterdir()
-            return sorted(path.name for path in paths if path.is_file() and not path.name.startswith("."))
+            return sorted(
+                path.name for path in paths if path.is_file() and not path.name.startswith(".")
+            )
         return []
 
     def delete(self, name: str) -> None:
@@ -407,7 +459,9 @@ class _LocalFiles:
 
 
 class _BosFiles:
-    """The same in a bucket of the platform, with its keys; they are uploaded when they are complete."""
+    """The same in a bucket of the platform, with its keys; they are uploaded when they are
+    complete.
+    """
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -449,7 +503,9 @@ class _BosFiles:
 
 
 class _StorageFiles(_BosFiles):
-    """The same in a storage that fsspec knows; what it remembers of an object may be old, and is forgotten."""
+    """The same in a storage that fsspec knows; what it remembers of an object may be old, and is
+    forgotten.
+    """
 
     def __init__(self, address: str) -> None:
         self._storage, self._address = open_filesystem(address)

@@ -12,16 +12,28 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import import_pyarrow, read_csv
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
-from ..file_access import BOS_PREFIX, InputFile, find_files, is_address, reading, suffix_of, validate_address
+from ..file_access import (
+    BOS_PREFIX,
+    InputFile,
+    find_files,
+    is_address,
+    reading,
+    suffix_of,
+    validate_address,
+)
 from ..input_files import InputFiles, Mark, summarize_files
 
 SHARD_ROWS: Final = 50_000
-"""Rows of a shard, unless the caller says otherwise: a minute of work is little to lose, and a file not too small."""
+"""Rows of a shard, unless the caller says otherwise: a minute of work is little to lose, and a
+file not too small.
+"""
 
 ID_COLUMN: Final = "input_row"
-"""The column of an output part that says which row of which file it answers: `reviews.parquet#17`."""
+"""The column of an output part that says which row of which file it answers:
+`reviews.parquet#17`.
+"""
 
 Rows = str | Path | Sequence[str | Path]
 """A folder, a file, a pattern or an address, or several of these."""
@@ -29,7 +41,8 @@ Rows = str | Path | Sequence[str | Path]
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of rows of one file, and an input of `qfnb.batch`: read from the file each time, never all in memory.
+    """A range of rows of one file, and an input of `qfnb.batch`: read from the file each time,
+    never all in memory.
 
     Attributes:
         file: its name below the input folder, with slashes.
@@ -60,29 +73,38 @@ class Shard:
         return self.stop - self.start
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows, each with its id; raise a `DatasetError` where the file cannot be read or is shorter."""
+        """Yield the rows, each with its id; raise a `DatasetError` where the file cannot be read
+        or is shorter.
+        """
         items = InputFiles([InputFile(self.path, 0, "")]).items_from(self.mark, lambda _: None)
         skipped = self.start - self.mark.number
         number = self.start
         for item in islice(items, skipped, skipped + len(self)):
-            cells = item if isinstance(item, dict) else {"prompt" if isinstance(item, str) else "messages": item}
+            cells = (
+                item
+                if isinstance(item, dict)
+                else {"prompt" if isinstance(item, str) else "messages": item}
+            )
             yield {**cells, ID_COLUMN: f"{self.file}#{number}"}
             number += 1
         if number < self.stop:
             count = number - self.start
             raise DatasetError(
-                tr("it has lost rows since the start: {n} of {rows}", n=count, rows=len(self)), path=self.path
+                tr("it has lost rows since the start: {n} of {rows}", n=count, rows=len(self)),
+                path=self.path,
             )
 
 
 def plan_shards(rows: Rows, shard_rows: int = SHARD_ROWS) -> list[Shard]:
     """Return the shards of all files, in the order of their names.
 
-    Of a Parquet file the footer is read, and a JSONL or CSV file from end to end: what stands between two rows is in
-    no metadata. The digest is of the content, so that it is the same wherever the file is.
+    Of a Parquet file the footer is read, and a JSONL or CSV file from end to end: what stands
+    between two rows is in no metadata. The digest is of the content, so that it is the same
+    wherever the file is.
 
     Args:
-        rows: a folder, a file, a pattern such as `in/*.parquet`, addresses as fsspec has them, or several of these.
+        rows: a folder, a file, a pattern such as `in/*.parquet`, addresses as fsspec has them, or
+            several of these.
         shard_rows: rows of a shard, 1 or more; the last one of a file may be shorter.
 
     Raises:
@@ -91,17 +113,27 @@ def plan_shards(rows: Rows, shard_rows: int = SHARD_ROWS) -> list[Shard]:
     """
     if isinstance(shard_rows, bool) or not isinstance(shard_rows, int) or shard_rows < 1:
         raise InvalidArgumentError(
-            tr("{name}={value!r}: must be a number of rows, 1 or more", name="shard_rows", value=shard_rows)
+            tr(
+                "{name}={value!r}: must be a number of rows, 1 or more",
+                name="shard_rows",
+                value=shard_rows,
+            )
         )
     files = _name_files(rows)
     for summary, name in zip(summarize_files([*files.values()]), files, strict=True):
         if isinstance(summary.first_item, dict) and ID_COLUMN in summary.first_item:
             raise InvalidArgumentError(
-                tr("{file} has a column {column!r}, which the output needs: rename it", file=name, column=ID_COLUMN)
+                tr(
+                    "{file} has a column {column!r}, which the output needs: rename it",
+                    file=name,
+                    column=ID_COLUMN,
+                )
             )
     shards = [shard for name in sorted(files) for shard in _cut(name, files[name], shard_rows)]
     if not shards:
-        raise InvalidArgumentError(tr("the input has no rows ({description})", description=str(rows)))
+        raise InvalidArgumentError(
+            tr("the input has no rows ({description})", description=str(rows))
+        )
     return shards
 
 
@@ -127,7 +159,11 @@ def refuse_output_inside(rows: Rows, out: str, suffix: str) -> None:
             is_inside = (folder / f"part-x{suffix}").match(source)
         if is_address(source) == is_address(out) and is_inside:
             raise InvalidArgumentError(
-                tr("out={out!r} is inside rows={rows!r}: the next run would read answers as rows", out=out, rows=source)
+                tr(
+                    "out={out!r} is inside rows={rows!r}: the next run would read answers as rows",
+                    out=out,
+                    rows=source,
+                )
             )
 
 
@@ -140,35 +176,48 @@ def _sources(rows: Rows) -> list[str]:
     sources = []
     for source in [rows] if isinstance(rows, (str, Path)) else list(rows):
         if not isinstance(source, (str, Path)):
-            raise InvalidArgumentError(tr("rows={rows!r}: must be a folder, a file, or a pattern", rows=source))
+            raise InvalidArgumentError(
+                tr("rows={rows!r}: must be a folder, a file, or a pattern", rows=source)
+            )
         text = str(source)
         validate_address("rows", text)
         if text.startswith(BOS_PREFIX):
             raise InvalidArgumentError(
                 tr(
-                    "{address}: shards read buckets by the S3 interface: rows='s3://bucket/folder' with "
-                    "AWS_ENDPOINT_URL=https://s3.bj.bcebos.com (of your region) and AWS_ACCESS_KEY_ID and "
+                    "{address}: shards read buckets by the S3 interface: "
+                    "rows='s3://bucket/folder' with "
+                    "AWS_ENDPOINT_URL=https://s3.bj.bcebos.com (of your region) and "
+                    "AWS_ACCESS_KEY_ID and "
                     "AWS_SECRET_ACCESS_KEY of your account in the environment",
                     address=text,
                 )
             )
-        sources.append(text.rstrip("/") if is_address(text) else str(Path(text).expanduser().absolute()))
+        sources.append(
+            text.rstrip("/") if is_address(text) else str(Path(text).expanduser().absolute())
+        )
     return sources
 
 
 def _name_files(rows: Rows) -> dict[str, str]:
-    """Return all files: their names below what names them, with slashes, and their paths or addresses."""
+    """Return all files: their names below what names them, with slashes, and their paths or
+    addresses.
+    """
     files: dict[str, str] = {}
     for source in _sources(rows):
         root, paths = find_files(source, is_deep=True)
         for path in paths:
             name = path.removeprefix(root).replace(os.sep, "/").lstrip("/")
             if files.setdefault(name, path) != path:
-                raise InvalidArgumentError(tr("two files are called {name!r}: name their common folder", name=name))
+                raise InvalidArgumentError(
+                    tr("two files are called {name!r}: name their common folder", name=name)
+                )
     kinds = sorted({suffix_of(path) for path in files.values()})
     if len(kinds) > 1:
         raise InvalidArgumentError(
-            tr("the input has files of several kinds ({kinds}): name one", kinds=tr(", ").join(kinds))
+            tr(
+                "the input has files of several kinds ({kinds}): name one",
+                kinds=tr(", ").join(kinds),
+            )
         )
     return files
 
@@ -184,7 +233,9 @@ def _cut(name: str, path: str, shard_rows: int) -> Iterator[Shard]:
 
 
 Cut = tuple[str, int, list[tuple[int, Mark]]]
-"""A digest of the content, the number of rows, and for each shard its first row and where reading begins."""
+"""A digest of the content, the number of rows, and for each shard its first row and where reading
+begins.
+"""
 
 
 def _cut_jsonl(path: str, shard_rows: int) -> Cut:
@@ -204,15 +255,18 @@ def _cut_jsonl(path: str, shard_rows: int) -> Cut:
 
 
 def _cut_csv(path: str, shard_rows: int) -> Cut:
+    digest = hashlib.blake2b(digest_size=16)
     with reading(path) as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))  # type: ignore[arg-type]
+        while content := file.read(1024 * 1024):
+            digest.update(content)
     with reading(path) as file:
         rows = sum(1 for _ in read_csv(file, path)) - 1
     return digest.hexdigest(), rows, [(start, Mark()) for start in range(0, rows, shard_rows)]
 
 
 def _cut_parquet(path: str, shard_rows: int) -> Cut:
-    """Cut between row groups where they are small, and inside those that are large; the footer stands for the content.
+    """Cut between row groups where they are small, and inside those that are large; the footer
+    stands for the content.
 
     Raises:
         DatasetError: the footer cannot be read.

@@ -1,4 +1,6 @@
-"""`engine="ray"`: a task for each shard, and one actor for each key and model, on a cluster or on this computer."""
+"""`engine="ray"`: a task for each shard, and one actor for each key and model, on a cluster or on
+this computer.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import shared_rate_limiter
 from .output import ShardError
@@ -37,9 +39,11 @@ OWN_CLUSTER: Final = "qfnb_own"
 
 
 class ServiceActor(Board):
-    """What all workers of a key and a model share: the state of its rate limiter, and the boards of their jobs.
+    """What all workers of a key and a model share: the state of its rate limiter, and the boards
+    of their jobs.
 
-    Ray starts it again when its process dies; the workers then tell it what they know of the limits.
+    Ray starts it again when its process dies; the workers then tell it what they know of the
+    limits.
     """
 
     def __init__(self) -> None:
@@ -63,7 +67,9 @@ class ServiceActor(Board):
 
 
 class _Service:
-    """The actor as a worker or a driver reaches it, and the state of its rate limiter as `SharedRateLimiter` has it."""
+    """The actor as a worker or a driver reaches it, and the state of its rate limiter as
+    `SharedRateLimiter` has it.
+    """
 
     is_usable = True
 
@@ -82,8 +88,12 @@ class _Service:
         try:
             if self._actor is None:
                 actor = self._ray.remote(num_cpus=0, max_restarts=-1)(ServiceActor)
-                self._actor = actor.options(name=self._name, namespace=NAMESPACE, get_if_exists=True).remote()
-            return self._ray.get(getattr(self._actor, method).remote(*arguments), timeout=CALL_TIMEOUT_S)
+                self._actor = actor.options(
+                    name=self._name, namespace=NAMESPACE, get_if_exists=True
+                ).remote()
+            return self._ray.get(
+                getattr(self._actor, method).remote(*arguments), timeout=CALL_TIMEOUT_S
+            )
         except (self._ray.exceptions.RayError, ValueError):  # it was lost, or is just starting
             self._actor = None
             self._retry_at = time.monotonic() + RETRY_S
@@ -91,7 +101,9 @@ class _Service:
 
     @contextlib.contextmanager
     def change(self) -> Iterator[dict[str, Any] | None]:
-        """Yield the state of the limiter, which is stored at the end; None if the actor does not answer."""
+        """Yield the state of the limiter, which is stored at the end; None if the actor does not
+        answer.
+        """
         answer = self.ask("take")
         if answer is None:
             yield None
@@ -122,7 +134,9 @@ class RayEngine:
         self._ray = _connect(address)
         resources = self._ray.cluster_resources()
         self.processes = processes or max(1, int(resources.get("CPU", 1)))
-        self._processors_of_task = 0 if OWN_CLUSTER in resources else 1  # each job names its own number
+        self._processors_of_task = (
+            0 if OWN_CLUSTER in resources else 1
+        )  # each job names its own number
         self._name = f"qfnb-{name}"
         self._service = _Service(self._name)
 
@@ -132,7 +146,11 @@ class RayEngine:
 
     def run(self, queue: ShardQueue) -> None:
         """Run shards until the queue has none, and the running ones have ended."""
-        options = {"max_retries": 0, "scheduling_strategy": "SPREAD", "num_cpus": self._processors_of_task}
+        options = {
+            "max_retries": 0,
+            "scheduling_strategy": "SPREAD",
+            "num_cpus": self._processors_of_task,
+        }
         remote_run = self._ray.remote(**options)(_run_shard)
         running: dict[Any, ShardTask] = {}
         while True:
@@ -174,7 +192,9 @@ def _connect(address: str | None) -> Any:
     if ray.is_initialized():
         return ray
     cluster = address or os.environ.get("RAY_ADDRESS") or "local"
-    start = partial(ray.init, logging_level=logging.WARNING, log_to_driver=False, namespace=NAMESPACE)
+    start = partial(
+        ray.init, logging_level=logging.WARNING, log_to_driver=False, namespace=NAMESPACE
+    )
     try:
         if cluster != "local":
             start(address=cluster)
@@ -183,10 +203,11 @@ def _connect(address: str | None) -> Any:
                 address="local",
                 resources={OWN_CLUSTER: 1},
                 include_dashboard=False,
-                _node_ip_address="127.0.0.2",  # Ray replaces 127.0.0.1 by an address that others reach
+                # Ray replaces 127.0.0.1 by an address that others reach
+                _node_ip_address="127.0.0.2",
                 _system_config={"agent_register_timeout_ms": SLOW_START_S * 1000},
             )
-    except Exception as error:  # noqa: BLE001 - Ray raises plain ones when a process of its does not start
+    except Exception as error:  # noqa: BLE001 - plain where a process of Ray does not start
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if cluster != "local" and os.environ.get("RAY_AUTH_MODE") != "token":
             reason += tr("; a cluster behind a token needs RAY_AUTH_MODE=token and its token here")

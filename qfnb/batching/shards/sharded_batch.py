@@ -1,4 +1,6 @@
-"""`ShardedBatch`, the object that users hold while shards are answered: progress, failures, the report."""
+"""`ShardedBatch`, the object that users hold while shards are answered: progress, failures, the
+report.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import MAX_LATEST_FAILURES, BatchProgress, RowFailure
 from ..._jobs.row_result import summarize_error
 from ..._jobs.worker_pool import validate_worker_count
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ...errors import QianfanError
 from ..preflight import format_amount
 from ..row_pipeline import run_in_thread
@@ -35,7 +37,9 @@ MAX_LOST: Final = 5
 """Processes that may die of one shard; the next does not get it."""
 
 SHARE_MARGIN: Final = 1.25
-"""Factor of the budget that a shard gets at first: rows may cost more than the first ones of the input."""
+"""Factor of the budget that a shard gets at first: rows may cost more than the first ones of the
+input.
+"""
 
 
 class Board:
@@ -118,7 +122,9 @@ class Budget:
         return float(sum(shard["allowance"].get(unit, 0.0) for shard in self._shards.values()))
 
     def allow(self, task: ShardTask, least_rows: int) -> ShardTask | None:
-        """Return a task with its allowance, None where the budget has too little left for `least_rows` rows."""
+        """Return a task with its allowance, None where the budget has too little left for
+        `least_rows` rows.
+        """
         if not self.limits:
             return task
         shard = self._shards.get(task.shard.digest, {"used": {}, "allowance": {}, "attempt": ""})
@@ -153,9 +159,12 @@ class Budget:
         unit = max(self.limits, key=lambda unit: self.promised(unit) / self.limits[unit])
         digits = 0 if unit == "tokens" else 4
         limit, spent = (
-            format_amount(round(value, digits or None), unit) for value in (self.limits[unit], self.promised(unit))
+            format_amount(round(value, digits or None), unit)
+            for value in (self.limits[unit], self.promised(unit))
         )
-        return tr("the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent)
+        return tr(
+            "the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent
+        )
 
     def _store(self, task: ShardTask, **shard: Any) -> None:
         self._shards[task.shard.digest] = shard
@@ -168,7 +177,8 @@ class ShardReport:
 
     Attributes:
         shards, done: shards of the input, and those that have a part.
-        rows_in, rows_out: rows of the input, and of the parts as they were read again from the disk.
+        rows_in, rows_out: rows of the input, and of the parts as they were read again from the
+            disk.
         digest_in, digest_out: of the ids of all these rows, in order.
         ok, failed: rows answered and rows failed, of the parts.
         missing: names of the shards without a part.
@@ -200,7 +210,9 @@ class ShardReport:
             ok=self.ok,
             failed=self.failed,
         )
-        verdict = tr("every row in exactly one part") if self.is_complete else tr("rows are missing")
+        verdict = (
+            tr("every row in exactly one part") if self.is_complete else tr("rows are missing")
+        )
         sign = "=" if self.is_complete else "≠"
         return f"{counts}\n{self.digest_in} {sign} {self.digest_out}: {verdict}"
 
@@ -255,9 +267,15 @@ class ShardedBatch(BackgroundBatch):
         """The present progress of all shards together, as a value."""
         counts = {**self._counts, **self._reports}
         live = [count for name, count in self._counts.items() if name in self._running]
-        total: dict[str, Any] = {name: sum(count[name] or 0 for count in counts.values()) for name in _SUMS}
+        total: dict[str, Any] = {
+            name: sum(count[name] or 0 for count in counts.values()) for name in _SUMS
+        }
         costs = [count["cost"] for count in counts.values()]
-        failures = [RowFailure(**failure) for count in counts.values() for failure in count["latest_failures"]]
+        failures = [
+            RowFailure(**failure)
+            for count in counts.values()
+            for failure in count["latest_failures"]
+        ]
         cached = sum(count["cached"] for name, count in counts.items() if name in self._waiting)
         return replace(
             self._control.counter.progress,
@@ -272,7 +290,9 @@ class ShardedBatch(BackgroundBatch):
         )
 
     def cancel(self) -> None:
-        """Send no further row; rows in flight have two seconds to finish, and every journal is copied."""
+        """Send no further row; rows in flight have two seconds to finish, and every journal is
+        copied.
+        """
         self._is_stopping = True
         super().cancel()
 
@@ -281,7 +301,9 @@ class ShardedBatch(BackgroundBatch):
         self._workers = validate_worker_count("workers", workers)
 
     def parts(self) -> list[Path | str]:
-        """Return the files of the shards that are done: paths, or addresses where the output folder is one."""
+        """Return the files of the shards that are done: paths, or addresses where the output
+        folder is one.
+        """
         return [self._output.part_path(shard) for shard in self._done()]
 
     def _done(self) -> list[Shard]:
@@ -305,7 +327,9 @@ class ShardedBatch(BackgroundBatch):
         )
 
     def failures(self) -> pd.DataFrame:
-        """Return the rows that failed, of all parts that are done: the input's columns and the results'."""
+        """Return the rows that failed, of all parts that are done: the input's columns and the
+        results'.
+        """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
         frames = []
@@ -333,7 +357,9 @@ class ShardedBatch(BackgroundBatch):
         return allowed
 
     def take_result(self, task: ShardTask, result: ShardResult | None) -> None:
-        """Take the result of a shard, None where its process was lost; one that others would share stops the job."""
+        """Take the result of a shard, None where its process was lost; one that others would share
+        stops the job.
+        """
         digest = task.shard.digest
         self._look()
         self._running.discard(digest)
@@ -374,7 +400,11 @@ class ShardedBatch(BackgroundBatch):
         if self.problems and not control.is_ending:
             name, problem = next(iter(self.problems.items()))
             others = len(self.problems) - 1
-            more = trn(" (and {n} further shard)", " (and {n} further shards)", others) if others else ""
+            more = (
+                trn(" (and {n} further shard)", " (and {n} further shards)", others)
+                if others
+                else ""
+            )
             control.update("stopped", reason=f"{name}: {problem}{more}")
         elif len(self._reports) < len(self.shards) and not control.is_ending:
             control.update("stopped", reason=tr("rows are missing"))

@@ -1,4 +1,6 @@
-"""One shard from its rows to its part: `qfnb.batch` with a journal here, under the limits and budget of the job."""
+"""One shard from its rows to its part: `qfnb.batch` with a journal here, under the limits and
+budget of the job.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from ... import connect
-from ..._language import tr
+from ...base.language import tr
 from ...errors import QianfanError
 from ...resources.inference.chat import ChatCompletion
 from ...transport import clock
@@ -28,10 +30,14 @@ from .output import Output, ShardError
 from .plan import ID_COLUMN, Shard, digest_ids
 
 COPY_INTERVAL_S: Final = 60.0
-"""Seconds between two copies of a journal: a lost computer costs what was answered since the last."""
+"""Seconds between two copies of a journal: a lost computer costs what was answered since the
+last.
+"""
 
 LOCK_WAIT_S: Final = 30.0
-"""Seconds that a process waits for one that works on the shard, has lost its driver and is about to end."""
+"""Seconds that a process waits for one that works on the shard, has lost its driver and is about
+to end.
+"""
 
 STEP_S: Final = 0.1
 """Seconds between two looks at a batch."""
@@ -40,7 +46,9 @@ Amounts = Mapping[str, float]
 """Unit of a budget (`CNY`, `tokens`) -> amount."""
 
 Exchange = Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
-"""Tells the counts of a job's shard; returns what the job is to do: its `state` and `workers`, {} where unknown."""
+"""Tells the counts of a job's shard; returns what the job is to do: its `state` and `workers`, {}
+where unknown.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,8 @@ class ShardTask:
         out: the output folder, a path or an address; `suffix` is the ending of its parts.
         platform: whose answers the job has, as in `RequestSpec`.
         arguments: of `qfnb.batch`, as JSON has them.
-        limits: requests and tokens a minute of all workers together, None for what the platform says.
+        limits: requests and tokens a minute of all workers together, None for what the platform
+            says.
         allowance: what the shard may use in all, by unit of the budget; empty without one.
         used: what it has used before.
         lost_attempt: the try before, where its process was lost.
@@ -128,7 +137,9 @@ class _ShardRun:
         lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             with FileLock(lock, timeout=LOCK_WAIT_S, mode=0o600):
-                report = self._output.read_report(self._task.shard)  # another may have published it meanwhile
+                report = self._output.read_report(
+                    self._task.shard
+                )  # another may have published it meanwhile
                 result = self._answer_rows() if report is None else ShardResult(report, self.used())
                 lock.unlink(missing_ok=True)  # who waits for it reads the report
         except Timeout:
@@ -170,7 +181,9 @@ class _ShardRun:
         return ShardResult(report, self.used())
 
     def _restore_journal(self) -> None:
-        """Begin with the copy of a journal that another computer left, where it has more answers than the one here."""
+        """Begin with the copy of a journal that another computer left, where it has more answers
+        than the one here.
+        """
         copy = self._journal.with_suffix(".copy")
         try:
             is_copied = self._output.fetch_journal(self._task.shard, copy)
@@ -183,12 +196,18 @@ class _ShardRun:
             copy.unlink(missing_ok=True)
 
     def _write_off(self) -> None:
-        """Find what the shard has used and the journal here does not know: all that a lost computer could use."""
+        """Find what the shard has used and the journal here does not know: all that a lost
+        computer could use.
+        """
         task = self._task
         attempt = self._attempt_file.read_text() if self._attempt_file.is_file() else ""
-        known = task.lost_allowance if task.lost_attempt and attempt != task.lost_attempt else task.used
+        known = (
+            task.lost_allowance if task.lost_attempt and attempt != task.lost_attempt else task.used
+        )
         _, spent = _read_use(self._journal)
-        self._written_off = {unit: max(known.get(unit, 0.0) - spent.get(unit, 0.0), 0.0) for unit in task.allowance}
+        self._written_off = {
+            unit: max(known.get(unit, 0.0) - spent.get(unit, 0.0), 0.0) for unit in task.allowance
+        }
         self._attempt_file.write_text(task.attempt)
 
     def _start_batch(self) -> Batch:
@@ -208,7 +227,9 @@ class _ShardRun:
         """Set the limits of the job, None for none, in what this process shares with the others."""
         platform = connect.current_platform()
         arguments = self._task.arguments
-        call = ChatCompletion().batch_requests(platform, arguments.get("model"), arguments.get("endpoint"), {})
+        call = ChatCompletion().batch_requests(
+            platform, arguments.get("model"), arguments.get("endpoint"), {}
+        )
         limiter = get_limiter(platform, call.model)
         limiter.requests.set_ceiling("job", requests)
         limiter.tokens.set_ceiling("job", tokens)
@@ -224,7 +245,9 @@ class _ShardRun:
             order = self._tell(running)
             if order.get("state", state) != state:
                 state = order["state"]
-                {"running": running.resume, "paused": running.pause, "stopped": running.cancel}[state]()
+                {"running": running.resume, "paused": running.pause, "stopped": running.cancel}[
+                    state
+                ]()
             if order.get("workers", workers) != workers:
                 workers = order["workers"]
                 running.resize(workers)
@@ -235,7 +258,9 @@ class _ShardRun:
         self._tell(running)
 
     def _tell(self, running: Batch) -> Mapping[str, Any]:
-        return self._exchange(self._task.job, self._task.shard.digest, pack_progress(running.progress))
+        return self._exchange(
+            self._task.job, self._task.shard.digest, pack_progress(running.progress)
+        )
 
     def _write_part(self, running: Batch, path: Path) -> dict[str, Any]:
         """Write the part, and read it again: the report is of what it says.
@@ -249,7 +274,11 @@ class _ShardRun:
         ids = [row[ID_COLUMN] for row in part.items() if isinstance(row, Mapping)]
         if len(ids) != len(shard) or digest_ids(ids) != shard.ids_digest():
             raise ShardError(
-                tr("{name}: the part has {n} rows, and not those of its input", name=shard.name, n=len(ids))
+                tr(
+                    "{name}: the part has {n} rows, and not those of its input",
+                    name=shard.name,
+                    n=len(ids),
+                )
             )
         return pack_progress(running.progress) | {
             "shard": shard.digest,
@@ -260,7 +289,16 @@ class _ShardRun:
         }
 
 
-_COUNTS = ("ok", "failed", "cached", "retried", "in_flight", "prompt_tokens", "completion_tokens", "uncounted")
+_COUNTS = (
+    "ok",
+    "failed",
+    "cached",
+    "retried",
+    "in_flight",
+    "prompt_tokens",
+    "completion_tokens",
+    "uncounted",
+)
 
 
 def pack_progress(progress: Any) -> dict[str, Any]:
@@ -271,7 +309,9 @@ def pack_progress(progress: Any) -> dict[str, Any]:
 
 
 def _read_use(path: Path) -> tuple[int, Amounts]:
-    """Return the number of answers of a journal, -1 without a readable one, and what its rows have used."""
+    """Return the number of answers of a journal, -1 without a readable one, and what its rows have
+    used.
+    """
     try:
         facts, counts = journal_reader.read_facts(path)
     except journal_reader.JournalError:

@@ -1,1 +1,3 @@
-"""Options of a model tried against one another on a dataset: random search, scored by an evaluator."""
+"""Options of a model tried against one another on a dataset: random search, scored by an
+evaluator.
+"""

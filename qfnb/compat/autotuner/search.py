@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 
 Config = dict[str, Any]
@@ -98,10 +98,14 @@ class Suggestor:
         mode: "max" or "min" of it is the best.
     """
 
-    def __init__(self, search_space: Mapping[str, Space], metrics: str = "score", mode: str = "max") -> None:
+    def __init__(
+        self, search_space: Mapping[str, Space], metrics: str = "score", mode: str = "max"
+    ) -> None:
         if mode not in {"max", "min"}:
             raise InvalidArgumentError(tr("mode={mode!r}: must be 'max' or 'min'", mode=mode))
-        self.search_space, self.metrics, self.mode = dict(search_space), metrics, mode
+        self.search_space = dict(search_space)
+        self.metrics = metrics
+        self.mode = mode
 
     async def next(self, context: Context) -> tuple[bool, ConfigList]:
         """Return whether the search ends, and the configurations to try next."""
@@ -116,7 +120,9 @@ class Suggestor:
         scored = [trial for trial in context.trials if self.metrics in trial.metrics]
         if not scored:
             raise InvalidArgumentError(tr("no trial has the metric {name!r}", name=self.metrics))
-        return (max if self.mode == "max" else min)(scored, key=lambda trial: trial.metrics[self.metrics]).config
+        return (max if self.mode == "max" else min)(
+            scored, key=lambda trial: trial.metrics[self.metrics]
+        ).config
 
 
 class RandomSuggestor(Suggestor):
@@ -139,7 +145,8 @@ class RandomSuggestor(Suggestor):
         cost_key: str = "total_cost",
     ) -> None:
         super().__init__(search_space, metrics, mode)
-        self.cost_budget, self.cost_key = cost_budget, cost_key
+        self.cost_budget = cost_budget
+        self.cost_key = cost_key
 
     async def next(self, context: Context) -> tuple[bool, ConfigList]:
         """Return whether the budget is spent, and one configuration."""

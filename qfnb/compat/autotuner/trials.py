@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...evaluation.evaluator import LocalEvaluator
 from ...resources.inference.chat import ChatCompletion
@@ -47,7 +47,10 @@ class QianfanRunner(Runner):
         client: ChatCompletion | None = None,
         repeat: int = 1,
     ) -> None:
-        self.dataset, self.evaluator, self.prompt, self.repeat = dataset, evaluator, prompt, repeat
+        self.dataset = dataset
+        self.evaluator = evaluator
+        self.prompt = prompt
+        self.repeat = repeat
         self.client = client or ChatCompletion()
 
     async def run(self, config: Config, context: Context) -> tuple[Metrics, Any]:
@@ -55,18 +58,29 @@ class QianfanRunner(Runner):
         started_at = time.perf_counter()
         rows = self.dataset.question_rows()
         questions = [self._question(row["prompt"]) for row in rows for _ in range(self.repeat)]
-        replies = await self.client.abatch_do([[{"role": "user", "content": text}] for text in questions], **config)
+        replies = await self.client.abatch_do(
+            [[{"role": "user", "content": text}] for text in questions], **config
+        )
         results = []
         for index, reply in enumerate(replies):
             row = rows[index // self.repeat]
             if isinstance(reply, Exception):
-                results.append({"input": row["prompt"], "expect": row.get("response"), "error": repr(reply)})
+                results.append(
+                    {"input": row["prompt"], "expect": row.get("response"), "error": repr(reply)}
+                )
                 continue
             scores = await asyncio.to_thread(
                 self.evaluator.evaluate, row["prompt"], row.get("response") or "", reply.text
             )
             facts = {**self._facts(reply), **scores}
-            results.append({"input": row["prompt"], "expect": row.get("response"), "output": reply.text, **facts})
+            results.append(
+                {
+                    "input": row["prompt"],
+                    "expect": row.get("response"),
+                    "output": reply.text,
+                    **facts,
+                }
+            )
         metrics = self._summarize(results)
         return {**metrics, "total_time": time.perf_counter() - started_at}, results
 
@@ -85,13 +99,19 @@ class QianfanRunner(Runner):
     def _summarize(self, results: Sequence[Mapping[str, Any]]) -> Metrics:
         answered = [row for row in results if "output" in row]
         metrics: Metrics = {"success_rate": len(answered) / len(results) if results else 0.0}
-        names = [name for name in answered[0] if name not in {"input", "expect", "output"}] if answered else []
+        names = (
+            [name for name in answered[0] if name not in {"input", "expect", "output"}]
+            if answered
+            else []
+        )
         facts = {"prompt_tokens", "completion_tokens", "req_latency", "cost"}
         for name in names:
             mean = sum(row[name] for row in answered) / len(answered)
             metrics[f"avg_{name}" if name in facts else name] = mean
         metrics["total_cost"] = sum(row["cost"] for row in answered)
-        summary = self.evaluator.summarize(Dataset.create_from_pyobj(answered)) if answered else None
+        summary = (
+            self.evaluator.summarize(Dataset.create_from_pyobj(answered)) if answered else None
+        )
         return {**metrics, **(summary or {})}
 
 
@@ -112,20 +132,25 @@ class Launcher:
         max_turn: int | None = None,
         max_time: float | None = None,
     ) -> None:
-        self.max_turn, self.max_time = max_turn, max_time
-        self._log_dir, self._log_level = log_dir, log_level
+        self.max_turn = max_turn
+        self.max_time = max_time
+        self._log_dir = log_dir
+        self._log_level = log_level
 
     async def run(self, suggestor: Suggestor, runner: Runner) -> Context:
         """Return the state of the search after its end, with the best configuration."""
         handler = self._open_log()
-        context, started_at = Context(), time.perf_counter()
+        context = Context()
+        started_at = time.perf_counter()
         try:
             while not self._is_over(context, time.perf_counter() - started_at):
                 is_over, configs = await suggestor.next(context)
                 if is_over:
                     break
                 for config, (metrics, results) in zip(
-                    configs, await asyncio.gather(*(runner.run(config, context) for config in configs)), strict=True
+                    configs,
+                    await asyncio.gather(*(runner.run(config, context) for config in configs)),
+                    strict=True,
                 ):
                     log.info("%s: %s", config, metrics)
                     context.report_result(config, metrics, results)
@@ -164,10 +189,12 @@ async def run(
     log_dir: str | Path | None = None,
     log_level: str = "INFO",
 ) -> Context:
-    """Return the state of a search after its end: `.best` is the best configuration, `.history` has all trials.
+    """Return the state of a search after its end: `.best` is the best configuration, `.history` has
+    all trials.
 
     Args:
-        search_space: {option of `ChatCompletion.do`: its values}, e.g. {"temperature": Uniform(0.1, 0.9)}.
+        search_space: {option of `ChatCompletion.do`: its values}, e.g. {"temperature": Uniform(0.1,
+            0.9)}.
         dataset: a `qfnb.dataset.Dataset` with input and reference columns.
         evaluator: scores each answer.
         suggestor: "random".
@@ -181,14 +208,17 @@ async def run(
         log_level: of the log.
 
     Raises:
-        InvalidArgumentError: the suggestor or mode is unknown, nothing ends the search, or no trial has the metric.
+        InvalidArgumentError: the suggestor or mode is unknown, nothing ends the search, or no trial
+            has the metric.
 
     Source: the official SDK's autotuner.run.
     """
     if suggestor != "random":
         raise InvalidArgumentError(tr("suggestor={name!r}: must be 'random'", name=suggestor))
     if max_turn is None and max_time is None and cost_budget is None:
-        raise InvalidArgumentError(tr("nothing ends the search: set max_turn, max_time or cost_budget"))
+        raise InvalidArgumentError(
+            tr("nothing ends the search: set max_turn, max_time or cost_budget")
+        )
     search = RandomSuggestor(search_space, metrics, mode, cost_budget)
     return await Launcher(log_dir, log_level, max_turn, max_time).run(
         search, QianfanRunner(dataset, evaluator, repeat=repeat)

@@ -1,1 +1,3 @@
-"""Tables as the official SDK has them: any columns, packed or grouped rows, and operations that change the table."""
+"""Tables as the official SDK has them: any columns, packed or grouped rows, and operations that
+change the table.
+"""

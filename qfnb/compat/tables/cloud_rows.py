@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ... import connect
-from ..._language import tr
+from ...base.language import tr
 from ...config import settings
 from ...dataset import platform
 from ...errors import InvalidArgumentError, QianfanError
@@ -48,10 +48,14 @@ class CloudRows(Table):
     def is_dataset_generic_text(self) -> bool:
         """Return whether the dataset is on the platform and holds texts."""
         template_type = getattr(self.inner_data_source_cache, "template_type", None)
-        return self.is_dataset_located_in_qianfan() and template_type == DataTemplateType.GenericText
+        return (
+            self.is_dataset_located_in_qianfan() and template_type == DataTemplateType.GenericText
+        )
 
     def fetch_rows(self) -> Self:
-        """Return a copy that lists its rows also where they are on the platform, whose list has ids."""
+        """Return a copy that lists its rows also where they are on the platform, whose list has
+        ids.
+        """
         rows = copy.copy(self)
         if rows.is_dataset_located_in_qianfan() and rows._entries is not None:  # noqa: SLF001 - fetches them
             rows.inner_data_source_cache = None
@@ -60,7 +64,9 @@ class CloudRows(Table):
     def row_number(self) -> int:
         """Return the number of rows; of a dataset on the platform without fetching them."""
         return (
-            platform.remote_info(str(self.id)).count if self.is_dataset_located_in_qianfan() else super().row_number()
+            platform.remote_info(str(self.id)).count
+            if self.is_dataset_located_in_qianfan()
+            else super().row_number()
         )
 
     def list(self, by: Any = None, **options: Any) -> Any:
@@ -80,10 +86,14 @@ class CloudRows(Table):
         """
         source = self.inner_data_source_cache
         if not self.is_dataset_generic_text():
-            raise InvalidArgumentError(tr("the platform cleans only datasets of texts that are on the platform"))
+            raise InvalidArgumentError(
+                tr("the platform cleans only datasets of texts that are on the platform")
+            )
         operations: dict[str, Items] = {group: [] for group in GROUPS}
         for operator in operators:
-            operations[operator.operator_type].append({"name": operator.operator_name, "args": operator.arguments()})
+            operations[operator.operator_type].append(
+                {"name": operator.operator_name, "args": operator.arguments()}
+            )
         suffix = secrets.token_hex(5)
         target = QianfanDataSource.create_bare_dataset(
             f"etl_result_set_{suffix}",
@@ -92,7 +102,9 @@ class CloudRows(Table):
             source.storage_id,
             source.storage_raw_path,
         )
-        answer = Data.create_dataset_etl_task(f"etl_task_{suffix}", source.id, target.id, operations)
+        answer = Data.create_dataset_etl_task(
+            f"etl_task_{suffix}", source.id, target.id, operations
+        )
         return str(answer["result"])
 
     def online_data_process(self, operators: Sequence[Any]) -> dict[str, Any]:
@@ -104,10 +116,17 @@ class CloudRows(Table):
         task_id = self.start_online_data_process_task(operators)
         interval_s = connect.polling_interval(settings().import_status_polling_interval)
         never = threading.Event()
-        while (task := Data.get_dataset_etl_task_info(task_id)["result"])["processStatus"] in RUNNING:
+        while (task := Data.get_dataset_etl_task_info(task_id)["result"])[
+            "processStatus"
+        ] in RUNNING:
             clock.wait(interval_s, never)
-        outcome = {"is_succeeded": task["processStatus"] == ETLTaskStatus.Finished, "etl_task_id": task_id}
-        return outcome | ({"new_dataset_id": task["destDatasetStrId"]} if outcome["is_succeeded"] else {})
+        outcome = {
+            "is_succeeded": task["processStatus"] == ETLTaskStatus.Finished,
+            "etl_task_id": task_id,
+        }
+        return outcome | (
+            {"new_dataset_id": task["destDatasetStrId"]} if outcome["is_succeeded"] else {}
+        )
 
 
 def _list_rows(dataset_id: str, by: Any, count: int, **options: Any) -> Items:
@@ -122,17 +141,21 @@ def _list_rows(dataset_id: str, by: Any, count: int, **options: Any) -> Items:
         )
     last = count - 1
     span = slice(0, last) if by is None else slice(by, by) if isinstance(by, int) else by
-    start, end = span.start or 0, last if span.stop is None else min(span.stop, last)
+    start = span.start or 0
+    end = last if span.stop is None else min(span.stop, last)
     items: Items = []
     while start + len(items) <= end:
         size = min(PAGE_SIZE, end - start - len(items) + 1)
-        page = Data.list_all_entity_in_dataset(dataset_id, start + len(items), size, **options)["result"]["items"]
+        page = Data.list_all_entity_in_dataset(dataset_id, start + len(items), size, **options)[
+            "result"
+        ]["items"]
         if not page:
             break
         items += page
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         return [
-            {"entity_id": row["id"], "entity_content": _read(row["url"], Path(folder) / row["id"])} for row in items
+            {"entity_id": row["id"], "entity_content": _read(row["url"], Path(folder) / row["id"])}
+            for row in items
         ]
 
 

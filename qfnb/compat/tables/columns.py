@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 
 from ..._jsonl_csv_parquet import import_pyarrow
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.row_formats import deep_copy
 from ...errors import InvalidArgumentError
 
 PACK: Final = "_pack"
-"""The only column of a packed table; each cell is a whole conversation (a list of turns), or a text."""
+"""The only column of a packed table; each cell is a whole conversation (a list of turns), or a
+text.
+"""
 
 GROUP: Final = "_group"
 """The column with the number of the conversation that a row belongs to."""
@@ -24,7 +26,8 @@ Columns = dict[str, list[Any]]
 class ColumnOperations:
     """A table as columns.
 
-    Every operation changes the table and returns it; with `should_create_new_obj=True` it changes a copy.
+    Every operation changes the table and returns it; with `should_create_new_obj=True` it changes a
+    copy.
     """
 
     _entries: list[Any]
@@ -71,49 +74,69 @@ class ColumnOperations:
         if by is None:
             return self.to_pydict()
         if isinstance(by, slice):
-            raise InvalidArgumentError(tr("columns are chosen by names or numbers, and not by a slice"))
+            raise InvalidArgumentError(
+                tr("columns are chosen by names or numbers, and not by a slice")
+            )
         chosen = [by] if isinstance(by, (int, str)) else [*by]
         names = [self._columns[name] if isinstance(name, int) else name for name in chosen]
         columns = self._select(names)
         return {name: columns[name] for name in names}
 
     def col_map(
-        self, op: Callable[[Columns], Mapping[str, Sequence[Any]]], should_create_new_obj: bool = False, **_: Any
+        self,
+        op: Callable[[Columns], Mapping[str, Sequence[Any]]],
+        should_create_new_obj: bool = False,
+        **_: Any,
     ) -> Self:
-        """Replace each column by what a function returns for it: `{"prompt": [...]}` to `{"prompt": [...]}`."""
+        """Replace each column by what a function returns for it: `{"prompt": [...]}` to `{"prompt":
+        [...]}`.
+        """
         new_columns: dict[str, Sequence[Any]] = {}
         for name, values in self.to_pydict().items():
             new_columns |= op({name: values})
         return self._with_columns(new_columns, should_create_new_obj)
 
-    def col_filter(self, op: Callable[[Columns], object], should_create_new_obj: bool = False, **_: Any) -> Self:
+    def col_filter(
+        self, op: Callable[[Columns], object], should_create_new_obj: bool = False, **_: Any
+    ) -> Self:
         """Keep the columns for which a function returns a true value."""
         columns = {name: values for name, values in self.to_pydict().items() if op({name: values})}
         return self._with_columns(columns, should_create_new_obj)
 
-    def col_delete(self, index: str | Sequence[str], should_create_new_obj: bool = False, **_: Any) -> Self:
+    def col_delete(
+        self, index: str | Sequence[str], should_create_new_obj: bool = False, **_: Any
+    ) -> Self:
         """Remove a column, or several, by name."""
         if isinstance(index, int):
-            raise InvalidArgumentError(tr("columns are deleted by name, and {value} is a number", value=index))
+            raise InvalidArgumentError(
+                tr("columns are deleted by name, and {value} is a number", value=index)
+            )
         names = [index] if isinstance(index, str) else [*index]
         self._validate_columns(names)
         columns = {name: values for name, values in self.to_pydict().items() if name not in names}
         return self._with_columns(columns, should_create_new_obj)
 
-    def col_append(self, elem: Mapping[str, Sequence[Any]], should_create_new_obj: bool = False, **_: Any) -> Self:
+    def col_append(
+        self, elem: Mapping[str, Sequence[Any]], should_create_new_obj: bool = False, **_: Any
+    ) -> Self:
         """Add columns: `{"length": [1, 2, 3]}`.
 
         Raises:
-            InvalidArgumentError: a column is there already, or has another number of values than the table rows.
+            InvalidArgumentError: a column is there already, or has another number of values than
+                the table rows.
         """
         if not isinstance(elem, Mapping):
-            raise InvalidArgumentError(tr("new columns are a dictionary of lists, not {value!r:.60}", value=elem))
+            raise InvalidArgumentError(
+                tr("new columns are a dictionary of lists, not {value!r:.60}", value=elem)
+            )
         for name in elem:
             if name in self._columns:
                 raise InvalidArgumentError(tr("there is a column {name} already", name=repr(name)))
         return self._with_columns({**self.to_pydict(), **elem}, should_create_new_obj)
 
-    def col_insert(self, elem: Mapping[str, Any], index: int, should_create_new_obj: bool = False, **_: Any) -> Self:
+    def col_insert(
+        self, elem: Mapping[str, Any], index: int, should_create_new_obj: bool = False, **_: Any
+    ) -> Self:
         """Add a column before another: `{"name": "length", "data": [1, 2, 3]}`.
 
         Args:
@@ -123,14 +146,20 @@ class ColumnOperations:
         """
         if not 0 <= index <= len(self._columns):
             raise InvalidArgumentError(
-                tr("index={index}: it is 0 to {n}, the number of columns", index=index, n=len(self._columns))
+                tr(
+                    "index={index}: it is 0 to {n}, the number of columns",
+                    index=index,
+                    n=len(self._columns),
+                )
             )
         pairs = [*self.to_pydict().items()]
         pairs.insert(index, (elem["name"], elem["data"]))
         return self._with_columns(dict(pairs), should_create_new_obj)
 
     def col_renames(self, new_names: Sequence[str] | Mapping[str, str]) -> Self:
-        """Rename all columns in order, or some: `{"question": "prompt"}`; `_group` need not be among them."""
+        """Rename all columns in order, or some: `{"question": "prompt"}`; `_group` need not be
+        among them.
+        """
         if isinstance(new_names, Mapping):
             self._validate_columns(new_names)
             names = [new_names.get(name, name) for name in self._columns]
@@ -139,10 +168,16 @@ class ColumnOperations:
             if self.is_dataset_grouped() and GROUP not in names:
                 names.insert(self._columns.index(GROUP), GROUP)
         if len(names) != len(self._columns):
-            raise InvalidArgumentError(tr("{n} names for {columns} columns", n=len(names), columns=len(self._columns)))
-        return self._with_columns(dict(zip(names, self.to_pydict().values(), strict=True)), in_copy=False)
+            raise InvalidArgumentError(
+                tr("{n} names for {columns} columns", n=len(names), columns=len(self._columns))
+            )
+        return self._with_columns(
+            dict(zip(names, self.to_pydict().values(), strict=True)), in_copy=False
+        )
 
-    def select_columns(self, columns: Sequence[str], should_create_new_obj: bool = False, **_: Any) -> Self:
+    def select_columns(
+        self, columns: Sequence[str], should_create_new_obj: bool = False, **_: Any
+    ) -> Self:
         """Keep only these columns."""
         return self._with_columns(self._select(columns), should_create_new_obj)
 
@@ -179,7 +214,12 @@ class ColumnOperations:
         import numpy as np  # noqa: PLC0415 - slow to import
 
         shares = [q] if isinstance(q, (int, float)) else [*q]
-        return [float(value) for value in np.quantile(self._numbers(column, skip_nulls), shares, method=interpolation)]
+        return [
+            float(value)
+            for value in np.quantile(
+                self._numbers(column, skip_nulls), shares, method=interpolation
+            )
+        ]
 
     def _numbers(self, column: str, skip_nulls: bool) -> list[Any]:
         values = self._select([column])[column]
@@ -216,10 +256,13 @@ class ColumnOperations:
         if [*columns] == [PACK]:
             return self._replace([*columns[PACK]], [PACK], in_copy)
         cells = zip(*columns.values(), strict=True)
-        return self._replace([dict(zip(columns, row, strict=True)) for row in cells], [*columns], in_copy)
+        return self._replace(
+            [dict(zip(columns, row, strict=True)) for row in cells], [*columns], in_copy
+        )
 
     def _replace(self, entries: list[Any], columns: Sequence[str], in_copy: bool) -> Self:
         """Return the table, or a copy of it, with these rows."""
         table = copy.copy(self) if in_copy else self
-        table._entries, table._columns = entries, [*columns]  # noqa: SLF001 - of this class
+        table._entries = entries  # noqa: SLF001 - of this class
+        table._columns = [*columns]  # noqa: SLF001 - of this class
         return table

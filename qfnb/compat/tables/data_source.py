@@ -1,4 +1,6 @@
-"""Where tables are read from and written to: files and storage. Source: the official SDK's data sources."""
+"""Where tables are read from and written to: files and storage. Source: the official SDK's data
+sources.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..._jsonl_csv_parquet import RowError
-from ..._language import tr
-from ..._private_files import write_atomically
+from ...base.language import tr
+from ...base.private_files import write_atomically
 from ...dataset import file_formats, file_reader, file_writer
 from ...dataset.row_formats import raise_problems
 from ...dataset.schema import TEXT
@@ -91,7 +93,11 @@ def read_table(path: Path, kind: FormatType, name: str = "", *, exported: bool =
     Raises:
         DatasetError: it cannot be read.
     """
-    suffix = None if path.is_dir() or path.suffix == ".zip" or kind is FormatType.Text2Image else kind.value
+    suffix = (
+        None
+        if path.is_dir() or path.suffix == ".zip" or kind is FormatType.Text2Image
+        else kind.value
+    )
     located = file_reader.read_path(path, suffix, name=name, exported=exported)
     raise_problems([(place, value) for place, value in located if isinstance(value, RowError)])
     return Table([value for _, value in located])
@@ -115,7 +121,9 @@ def write_table(file: Any, table: Table, kind: FormatType, *, in_lists: bool = F
             raise DatasetError(tr("a file of texts holds texts only: save the table as .jsonl"))
         entries = [{"text": entry} for entry in entries]
     if kind is FormatType.Csv and table.is_dataset_packed():
-        raise DatasetError(tr("a .csv file holds no conversations: unpack() the table, or save it as .jsonl"))
+        raise DatasetError(
+            tr("a .csv file holds no conversations: unpack() the table, or save it as .jsonl")
+        )
     if in_lists:
         entries = [[entry] if isinstance(entry, Mapping) else entry for entry in entries]
     file_writer.write_to(file, entries, TEXT, file_formats.format_of("", kind.value))

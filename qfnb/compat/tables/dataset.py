@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from ..._language import tr, tr_noop
+from ...base.language import tr, tr_noop
 from ...dataset import platform
 from ...dataset.file_reader import read_values
 from ...dataset.row_formats import deep_copy
@@ -60,32 +60,45 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         source = inner_data_source_cache
         if source is None and options.get("id") is not None:
             source = QianfanDataSource(id=str(options["id"]))
-        on_platform = source if isinstance(source, QianfanDataSource) and inner_table is None else None
+        on_platform = (
+            source if isinstance(source, QianfanDataSource) and inner_table is None else None
+        )
         name = options.get("name") or getattr(source, "name", "") or "dataset"
-        PlainDataset.__init__(self, name=name, id=options.get("id") or (on_platform.id if on_platform else None))
-        self.inner_data_source_cache, self.inner_schema_cache = source, inner_schema_cache
+        PlainDataset.__init__(
+            self, name=name, id=options.get("id") or (on_platform.id if on_platform else None)
+        )
+        self.inner_data_source_cache = source
+        self.inner_schema_cache = inner_schema_cache
         self._stored_entries: builtins.list[Any] | None = None
         self._stored_columns: builtins.list[str] = []
         if inner_table is not None or source is None:
             Table.__init__(self, inner_table)
-        self.is_fetched, self.source = self._stored_entries is not None, self.bos_address or "memory"
-        self.input_columns, self.reference_column = input_columns, reference_column
-        self.eval_input_column, self.eval_llm_output_column = eval_input_column, eval_llm_output_column
+        self.is_fetched = self._stored_entries is not None
+        self.source = self.bos_address or "memory"
+        self.input_columns = input_columns
+        self.reference_column = reference_column
+        self.eval_input_column = eval_input_column
+        self.eval_llm_output_column = eval_llm_output_column
 
     @property
     def _entries(self) -> builtins.list[Any]:
-        """The rows; those of a dataset on the platform or in storage are read when they are first used."""
+        """The rows; those of a dataset on the platform or in storage are read when they are first
+        used.
+        """
         if self._stored_entries is None:
             assert self.inner_data_source_cache is not None
             table = self.inner_data_source_cache.read()
-            self._stored_entries, self._stored_columns = table._entries, table._columns  # noqa: SLF001 - of this class
+            self._stored_entries = table._entries  # noqa: SLF001 - of this class
+            self._stored_columns = table._columns  # noqa: SLF001 - of this class
             self.is_fetched = True
         return self._stored_entries
 
     @_entries.setter
     def _entries(self, entries: builtins.list[Any]) -> None:
-        self._stored_entries, self.is_fetched = entries, True
-        self.id, self._uploaded = None, {}
+        self._stored_entries = entries
+        self.is_fetched = True
+        self.id = None
+        self._uploaded = {}
 
     @property
     def _columns(self) -> builtins.list[str]:
@@ -117,7 +130,8 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         eval_llm_output_column: str | None = None,
         **options: Any,
     ) -> Self:
-        """Load a table; the rows of a dataset on the platform or in storage are read when they are first used.
+        """Load a table; the rows of a dataset on the platform or in storage are read when they are
+        first used.
 
         Args:
             source: a data source, a path, a table or a list of rows.
@@ -128,7 +142,8 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
             huggingface_dataset: a Dataset or DatasetDict of the package datasets.
             dataframe: a DataFrame, or another table.
             schema: an object whose `validate(table)` returns whether the rows are right.
-            organize_data_as_group: give each turn a row of its own, with the number of its conversation.
+            organize_data_as_group: give each turn a row of its own, with the number of its
+                conversation.
             data_source: another name of `source`.
             is_download_to_local: read the rows of a dataset on the platform now.
             input_columns: the columns that are sent to a model.
@@ -149,24 +164,47 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         }
         if huggingface_dataset is not None:
             parts = (
-                [*huggingface_dataset.values()] if isinstance(huggingface_dataset, Mapping) else [huggingface_dataset]
+                [*huggingface_dataset.values()]
+                if isinstance(huggingface_dataset, Mapping)
+                else [huggingface_dataset]
             )
-            return cls([row for part in parts for row in part], inner_schema_cache=schema, **columns)
-        if dataframe is None and source is not None and not isinstance(source, (str, Path, DataSource)):
-            source, dataframe = None, source
+            return cls(
+                [row for part in parts for row in part], inner_schema_cache=schema, **columns
+            )
+        if (
+            dataframe is None
+            and source is not None
+            and not isinstance(source, (str, Path, DataSource))
+        ):
+            dataframe = source
+            source = None
         if dataframe is not None:
-            return cls([value for _, value in read_values(dataframe)], inner_schema_cache=schema, **columns)
+            return cls(
+                [value for _, value in read_values(dataframe)], inner_schema_cache=schema, **columns
+            )
         if isinstance(source, (str, Path)):
-            source, data_file = None, str(source)
+            data_file = str(source)
+            source = None
         origin = (
-            source or data_source or to_source(data_file, qianfan_dataset_id, bos_load_args, bos_source_args, options)
+            source
+            or data_source
+            or to_source(data_file, qianfan_dataset_id, bos_load_args, bos_source_args, options)
         )
         if origin is None:
             raise InvalidArgumentError(
-                tr("Name one source: data_file='x.jsonl', qianfan_dataset_id='ds-...', or a DataFrame.")
+                tr(
+                    "Name one source: data_file='x.jsonl', qianfan_dataset_id='ds-...', or a "
+                    "DataFrame."
+                )
             )
         is_read_now = is_download_to_local or isinstance(origin, FileDataSource)
-        dataset = cls(origin.read() if is_read_now else None, origin, schema, name=options.get("name"), **columns)
+        dataset = cls(
+            origin.read() if is_read_now else None,
+            origin,
+            schema,
+            name=options.get("name"),
+            **columns,
+        )
         if organize_data_as_group and dataset.is_dataset_packed():
             dataset_id = dataset.id
             dataset.unpack()
@@ -186,7 +224,8 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         replace_source: bool | None = None,
         **options: Any,
     ) -> Dataset:
-        """Write the table, and return the dataset as it is there; by default it goes where it came from.
+        """Write the table, and return the dataset as it is there; by default it goes where it came
+        from.
 
         Args:
             destination: a data source, or a path.
@@ -203,9 +242,15 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
             DatasetError: the destination cannot hold such rows.
         """
         if isinstance(destination, str):
-            destination, data_file = None, destination
+            data_file = destination
+            destination = None
         target = destination or to_source(
-            data_file, qianfan_dataset_id, None, bos_source_args, options, qianfan_dataset_create_args
+            data_file,
+            qianfan_dataset_id,
+            None,
+            bos_source_args,
+            options,
+            qianfan_dataset_create_args,
         )
         target = target or self.inner_data_source_cache
         if target is None:
@@ -216,9 +261,12 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
             self.validate(checks)
         target.save(self.fetch_rows(), **options)
         saved = copy.copy(self)
-        saved.inner_data_source_cache, saved.inner_schema_cache = target, checks
+        saved.inner_data_source_cache = target
+        saved.inner_schema_cache = checks
         if isinstance(target, QianfanDataSource):
-            vars(saved).update(_stored_entries=None, is_fetched=False, id=target.id, name=target.name)
+            vars(saved).update(
+                _stored_entries=None, is_fetched=False, id=target.id, name=target.name
+            )
         elif saved.is_dataset_grouped():
             saved.pack()
         if replace_source:
@@ -232,13 +280,17 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
             InvalidArgumentError: it does not.
         """
         if not schema.validate(copy.copy(self)):
-            raise InvalidArgumentError(tr("the rows are not as {schema} wants them", schema=type(schema).__name__))
+            raise InvalidArgumentError(
+                tr("the rows are not as {schema} wants them", schema=type(schema).__name__)
+            )
 
     @classmethod
     def create_from_pyobj(  # type: ignore[override]
         cls, data: Any, schema: Any = None, **options: Any
     ) -> Self:
-        """Build a dataset of dictionaries, lists of turns, texts, or columns: `{"prompt": [...]}`."""
+        """Build a dataset of dictionaries, lists of turns, texts, or columns: `{"prompt":
+        [...]}`.
+        """
         return cls(data, inner_schema_cache=schema, **options)
 
     @classmethod
@@ -254,7 +306,11 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
 
     def add_default_group_column(self) -> Self:
         """Give each row a group of its own, unless there are groups."""
-        return self if self.is_dataset_grouped() else self.col_append({GROUP: [*range(len(self._entries))]})
+        return (
+            self
+            if self.is_dataset_grouped()
+            else self.col_append({GROUP: [*range(len(self._entries))]})
+        )
 
     def delete_group_column(self) -> Self:
         """Remove the groups."""
@@ -288,7 +344,11 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
     def bos_address(self) -> str | None:
         """`bos:/bucket/key` of a dataset that is in storage as it is; None for others."""
         source = self.inner_data_source_cache
-        return source.address if isinstance(source, BosDataSource) and self._stored_entries is None else None
+        return (
+            source.address
+            if isinstance(source, BosDataSource) and self._stored_entries is None
+            else None
+        )
 
     def __bool__(self) -> bool:
         return self._stored_entries is None or bool(self._stored_entries)
@@ -296,7 +356,10 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
     def __repr__(self) -> str:
         if self._stored_entries is None:
             return PlainDataset.__repr__(self)
-        return f"<Dataset {self.name!r}: {len(self._entries):,} rows, columns {', '.join(self._columns)}>"
+        return (
+            f"<Dataset {self.name!r}: {len(self._entries):,} rows, columns "
+            f"{', '.join(self._columns)}>"
+        )
 
     def _release_rows(self, *arguments: Any) -> str:
         parse_entries(self)  # raises where the rows are none of the platform's kinds

@@ -8,20 +8,33 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...model import Model
 from ...resources.inference.chat import ChatCompletion
 from ...resources.inference.completion_plugin import Completion
 from .table import Table
 
-PROMPT, CHATS, OUTPUT, REFERENCE = "input_prompt", "input_chats", "llm_output", "expected_output"
-LATENCY, FIRST_LATENCY = "request_complete_latency", "first_token_latency"
+PROMPT = "input_prompt"
+CHATS = "input_chats"
+OUTPUT = "llm_output"
+REFERENCE = "expected_output"
+LATENCY = "request_complete_latency"
+FIRST_LATENCY = "first_token_latency"
 TAG = "llm_tag"
 """Columns of the answers."""
 
 NOT_OPTIONS: Final = frozenset(
-    {"model_version_id", "prompt_template", "slice_size", "stream", "access_key", "secret_key", "ak", "sk"}
+    {
+        "model_version_id",
+        "prompt_template",
+        "slice_size",
+        "stream",
+        "access_key",
+        "secret_key",
+        "ak",
+        "sk",
+    }
 )
 """Keywords of `test_using_llm` that are not options of a call."""
 
@@ -47,7 +60,9 @@ class LlmTests(Table):
     def get_reference_data(self) -> list[Any]:
         """The right answers."""
         if not self.reference_column:
-            raise InvalidArgumentError(tr("reference_column is not set: name the column with the right answers"))
+            raise InvalidArgumentError(
+                tr("reference_column is not set: name the column with the right answers")
+            )
         return self.col_list(self.reference_column)[self.reference_column]
 
     def test_using_llm(
@@ -61,17 +76,20 @@ class LlmTests(Table):
         system_prompt: str = "",
         **options: Any,
     ) -> Self:
-        """Ask a model or a service each row; return a dataset of questions, answers and right answers.
+        """Ask a model or a service each row; return a dataset of questions, answers and right
+        answers.
 
         Args:
-            model_id: `amv-...` of your own model; it answers a dataset on the platform, without a service.
+            model_id: `amv-...` of your own model; it answers a dataset on the platform, without a
+                service.
             service_model: a preset model.
             service_endpoint: a service of your own.
             is_chat_service: ask by `ChatCompletion`, otherwise by `Completion`.
             does_show_latency: add the seconds of each answer.
             output_prettified: not used; the answers are always in columns.
             system_prompt: what the model is told of its role.
-            **options: `prompt_template` (a Prompt with the input columns as variables), and options of the calls.
+            **options: `prompt_template` (a Prompt with the input columns as variables), and options
+                of the calls.
 
         Raises:
             InvalidArgumentError: there is nothing to ask, or no input column.
@@ -84,13 +102,17 @@ class LlmTests(Table):
         call_options = {name: value for name, value in options.items() if name not in NOT_OPTIONS}
         if system_prompt:
             call_options["system"] = system_prompt
-        service = (ChatCompletion if is_chat_service else Completion)(model=service_model, endpoint=service_endpoint)
+        service = (ChatCompletion if is_chat_service else Completion)(
+            model=service_model, endpoint=service_endpoint
+        )
         chats, references = self._questions(options.get("prompt_template"))
         prompts = [turns[-1]["content"] for turns in chats]
         rows: list[Any] = chats if is_chat_service else prompts
         outputs = [
             _to_answer(result, row)
-            for result, row in zip(service.batch_do(rows, **call_options).results(), rows, strict=True)
+            for result, row in zip(
+                service.batch_do(rows, **call_options).results(), rows, strict=True
+            )
         ]
         answers: dict[str, list[Any]] = {OUTPUT: [text for text, _ in outputs]}
         if does_show_latency:
@@ -114,14 +136,22 @@ class LlmTests(Table):
         return await asyncio.to_thread(self.test_using_llm, *arguments, **options)
 
     def question_rows(self) -> list[dict[str, Any]]:
-        """Return the rows as questions for an evaluation: prompt, history, response, and the other columns."""
+        """Return the rows as questions for an evaluation: prompt, history, response, and the other
+        columns.
+        """
         if self.eval_input_column and self.eval_llm_output_column:
             columns = self.to_pydict()
-            named = {"prompt": columns[self.eval_input_column], "llm_output": columns[self.eval_llm_output_column]}
+            named = {
+                "prompt": columns[self.eval_input_column],
+                "llm_output": columns[self.eval_llm_output_column],
+            }
             if self.reference_column:
                 named["response"] = columns[self.reference_column]
             columns = {**columns, **named}
-            return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+            return [
+                dict(zip(columns, cells, strict=True))
+                for cells in zip(*columns.values(), strict=True)
+            ]
         chats, references = self._questions(None)
         extras: list[Any] = [{}] * len(chats) if self._is_conversation() else self.list()
         return [
@@ -139,10 +169,14 @@ class LlmTests(Table):
             return [*self.input_columns]
         if "prompt" in self.col_names() or self.is_dataset_packed():
             return ["prompt"]
-        raise InvalidArgumentError(tr("input_columns is not set: name the columns that are sent to the model"))
+        raise InvalidArgumentError(
+            tr("input_columns is not set: name the columns that are sent to the model")
+        )
 
     def _questions(self, template: Any) -> tuple[list[Turns], list[Any]]:
-        """Return the conversation that each row asks, and the right answers, None where there are none."""
+        """Return the conversation that each row asks, and the right answers, None where there are
+        none.
+        """
         names = self._input_names()
         if not self._is_conversation():
             prompts = [_render(row, names, template) for row in self.list()]
@@ -151,8 +185,10 @@ class LlmTests(Table):
         table = copy.copy(self)
         if table.is_dataset_grouped():
             table.pack()
-        question, answer = names[0], self.reference_column or "response"
-        chats, references = [], []
+        question = names[0]
+        answer = self.reference_column or "response"
+        chats = []
+        references = []
         for conversation in table.list():
             turns: Turns = []
             for turn in conversation:
@@ -165,7 +201,11 @@ class LlmTests(Table):
         return chats, references
 
     def _result(
-        self, prompts: list[str], chats: list[Turns], references: list[Any], answers: Mapping[str, list[Any]]
+        self,
+        prompts: list[str],
+        chats: list[Turns],
+        references: list[Any],
+        answers: Mapping[str, list[Any]],
     ) -> Self:
         """Return a dataset of questions and answers."""
         is_chat = self._is_conversation()
@@ -173,7 +213,9 @@ class LlmTests(Table):
         asked = {CHATS: chats} if is_chat else {**self.get_input_data, PROMPT: prompts}
         has_reference = bool(self.reference_column) or is_chat
         columns = {**asked, **answers, **({REFERENCE: references} if has_reference else {})}
-        return self._answered(columns, [CHATS] if is_chat else self._input_names(), question, has_reference)
+        return self._answered(
+            columns, [CHATS] if is_chat else self._input_names(), question, has_reference
+        )
 
     def _with_answers_of(self, rows: Any) -> Self:
         names = ("prompt", PROMPT, OUTPUT, REFERENCE)
@@ -183,8 +225,10 @@ class LlmTests(Table):
     def _answered(self, rows: Any, inputs: list[str], question: str, has_reference: bool) -> Self:
         """Return rows as a dataset that knows its columns."""
         dataset = type(self)(rows)
-        dataset.input_columns, dataset.reference_column = inputs, REFERENCE if has_reference else None
-        dataset.eval_input_column, dataset.eval_llm_output_column = question, OUTPUT
+        dataset.input_columns = inputs
+        dataset.reference_column = REFERENCE if has_reference else None
+        dataset.eval_input_column = question
+        dataset.eval_llm_output_column = OUTPUT
         return dataset
 
 
@@ -206,14 +250,23 @@ def _to_answer(result: Any, row: Any) -> tuple[str, float]:
     """Return an answer and its seconds; "" and -1 for a failed call, which is logged."""
     if isinstance(result, Exception):
         log.warning(
-            tr("a call failed, its answer is empty: {reason}; it asked {row:.200}", reason=result, row=str(row))
+            tr(
+                "a call failed, its answer is empty: {reason}; it asked {row:.200}",
+                reason=result,
+                row=str(row),
+            )
         )
         return "", -1.0
     statistic = result.statistic
-    return result.text, float(statistic.get("total_latency", statistic.get("request_latency", -1.0)))
+    return result.text, float(
+        statistic.get("total_latency", statistic.get("request_latency", -1.0))
+    )
 
 
 def _pairs(turns: Turns) -> list[dict[str, str]]:
     """Return messages of users and assistants in turn as pairs of question and answer."""
     texts = [turn["content"] for turn in turns]
-    return [{"prompt": asked, "response": answer} for asked, answer in zip(texts[::2], texts[1::2], strict=True)]
+    return [
+        {"prompt": asked, "response": answer}
+        for asked, answer in zip(texts[::2], texts[1::2], strict=True)
+    ]

@@ -15,7 +15,11 @@ class QianfanOperator:
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments as the platform takes them."""
-        return {name: value for name, value in asdict(self).items() if name not in {"operator_name", "operator_type"}}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in {"operator_name", "operator_type"}
+        }
 
 
 @dataclass(kw_only=True)

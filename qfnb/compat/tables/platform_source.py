@@ -11,7 +11,12 @@ from typing import Any, Self
 from ...dataset import file_reader, file_writer, platform
 from ...dataset.row_formats import parse_rows, with_locations
 from ...dataset.schema import TEXT, Row, Schema, schema_of_template
-from ...resources.console.consts import DataProjectType, DataSetType, DataStorageType, DataTemplateType
+from ...resources.console.consts import (
+    DataProjectType,
+    DataSetType,
+    DataStorageType,
+    DataTemplateType,
+)
 from ...resources.management.data import Data
 from ...resources.management.storage import Storage
 from ...wire import storage as storage_wire
@@ -34,7 +39,9 @@ def parse_entries(table: Table, template_type: int | None = None) -> tuple[list[
         table.pack()
     entries: list[Any] = [without_empty_cells(entry) for entry in table.list()]
     if template_type is not None and schema_of_template(template_type) is TEXT:
-        entries = [next(iter(entry.values())) if isinstance(entry, Mapping) else entry for entry in entries]
+        entries = [
+            next(iter(entry.values())) if isinstance(entry, Mapping) else entry for entry in entries
+        ]
     return parse_rows(with_locations(entries))
 
 
@@ -72,8 +79,12 @@ class QianfanDataSource(DataSource):
     sk: str | None = field(default=None, repr=False)
 
     @classmethod
-    def get_existed_dataset(cls, dataset_id: str, is_download_to_local: bool | None = None, **_: Any) -> Self:
-        """Return the dataset with an id, `ds-...`; its rows are read when they are first used, whatever the flag."""
+    def get_existed_dataset(
+        cls, dataset_id: str, is_download_to_local: bool | None = None, **_: Any
+    ) -> Self:
+        """Return the dataset with an id, `ds-...`; its rows are read when they are first used,
+        whatever the flag.
+        """
         info = Data.get_dataset_info(dataset_id)["result"]
         version = info["versionInfo"]
         storage = version.get("storage") or {}
@@ -122,7 +133,12 @@ class QianfanDataSource(DataSource):
         schema = schema_of_template(int(template_type))
         location = (storage_id, storage_path) if storage_type == DataStorageType.PrivateBos else ()
         created = Data.create_bare_dataset(
-            name, schema.data_type, schema.project_type, int(template_type), str(storage_type.value), *location
+            name,
+            schema.data_type,
+            schema.project_type,
+            int(template_type),
+            str(storage_type.value),
+            *location,
         )
         source = cls.get_existed_dataset(created.data.dataset_id)
         source.info |= addition_info or {}
@@ -140,7 +156,8 @@ class QianfanDataSource(DataSource):
         storage_type: DataStorageType = DataStorageType.PrivateBos,
         **options: Any,
     ) -> Self:
-        """Create a dataset and import an object of your bucket into it; arguments as for `create_bare_dataset`.
+        """Create a dataset and import an object of your bucket into it; arguments as for
+        `create_bare_dataset`.
 
         Args:
             name: shown in the console.
@@ -152,8 +169,12 @@ class QianfanDataSource(DataSource):
             storage_type: where the dataset is stored.
             **options: `addition_info`.
         """
-        source = cls.create_bare_dataset(name, template_type, storage_type, storage_id, storage_path, **options)
-        address = storage_wire.build_uri(storage_id, f"{storage_path.strip('/')}/{file_name.lstrip('/')}")
+        source = cls.create_bare_dataset(
+            name, template_type, storage_type, storage_id, storage_path, **options
+        )
+        address = storage_wire.build_uri(
+            storage_id, f"{storage_path.strip('/')}/{file_name.lstrip('/')}"
+        )
         platform.import_object(source.id, address, is_annotated=is_data_annotated)
         return source
 
@@ -163,7 +184,11 @@ class QianfanDataSource(DataSource):
             return self.data_format_type
         if self.template_type is DataTemplateType.Text2Image:
             return FormatType.Text2Image
-        return FormatType.Text if self.template_type is DataTemplateType.GenericText else FormatType.Jsonl
+        return (
+            FormatType.Text
+            if self.template_type is DataTemplateType.GenericText
+            else FormatType.Jsonl
+        )
 
     def load(self, **_: Any) -> None:
         """Return None: the rows are read when they are first used."""
@@ -200,8 +225,12 @@ class QianfanDataSource(DataSource):
         rows, schema = parse_entries(table, self.template_type)
         suffix, content = file_writer.to_platform_bytes(rows, schema)
         is_private = self.storage_type == DataStorageType.PrivateBos
-        bucket = sup_storage_id or (self.storage_id if is_private else "") or platform.default_bucket()
-        folder = (sup_storage_path or (self.storage_raw_path if is_private else "") or "/qfnb").strip("/")
+        bucket = (
+            sup_storage_id or (self.storage_id if is_private else "") or platform.default_bucket()
+        )
+        folder = (
+            sup_storage_path or (self.storage_raw_path if is_private else "") or "/qfnb"
+        ).strip("/")
         address = storage_wire.build_uri(bucket, f"{folder}/data_{secrets.token_hex(8)}{suffix}")
         Storage.upload(address, content)
         has_answers = bool(schema.reference) if is_annotated is None else is_annotated
@@ -234,7 +263,9 @@ def to_source(
     """
     if data_file is not None:
         names = ("file_format", "save_as_folder")
-        return FileDataSource(path=data_file, **{name: options[name] for name in names if name in options})
+        return FileDataSource(
+            path=data_file, **{name: options[name] for name in names if name in options}
+        )
     if dataset_id is not None:
         return QianfanDataSource.get_existed_dataset(str(dataset_id))
     if create_args:

@@ -1,4 +1,6 @@
-"""Schemas that `Dataset.load` and `Dataset.save` check rows by. Source: the official SDK's dataset.schema."""
+"""Schemas that `Dataset.load` and `Dataset.save` check rows by. Source: the official SDK's
+dataset.schema.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import copy
 import logging
 from typing import ClassVar
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError
 from .platform_source import parse_entries
 from .table import Table
@@ -37,7 +39,13 @@ class QianfanSchema:
         self.is_annotated = bool(schema.reference)
         is_valid = bool(rows) and (not self.kinds or schema.name in self.kinds)
         if not is_valid:
-            log.error(tr("{kind} needs other rows than {rows}", kind=type(self).__name__, rows=schema.title))
+            log.error(
+                tr(
+                    "{kind} needs other rows than {rows}",
+                    kind=type(self).__name__,
+                    rows=schema.title,
+                )
+            )
         return is_valid
 
 
@@ -86,6 +94,10 @@ class EvaluationSchema(QianfanSchema):
     """Questions with the answers of a model and the right ones."""
 
     def validate(self, table: Table) -> bool:
-        """Return whether a table has the columns of answers, and one of the columns of questions."""
+        """Return whether a table has the columns of answers, and one of the columns of
+        questions.
+        """
         names = set(table.col_names())
-        return {"expected_output", "llm_output"} <= names and len(names & {"input_prompt", "input_chats"}) == 1
+        return {"expected_output", "llm_output"} <= names and len(
+            names & {"input_prompt", "input_chats"}
+        ) == 1

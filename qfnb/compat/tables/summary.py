@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..._language import trn
-from ..._text import is_missing
+from ...base.language import trn
+from ...base.text import is_missing
 from ...dataset.row_formats import to_json
 from .table import Table
 
@@ -34,14 +34,21 @@ class Summaries(Table):
         """Print mean, smallest, largest and the upper quantiles of the columns of numbers.
 
         Args:
-            methods: objects with a `name` and `calculate(table, columns)`, instead of these figures.
+            methods: objects with a `name` and `calculate(table, columns)`, instead of these
+                figures.
             **options: passed on to them.
         """
         import pandas as pd  # noqa: PLC0415 - slow to import
 
         first = self.list(0)
         columns = [name for name, cell in first.items() if isinstance(cell, (int, float))]
-        chosen = methods or (MeanMethod(), MinMethod(), MaxMethod(), QuantileMethod(q=0.8), QuantileMethod(q=0.9))
+        chosen = methods or (
+            MeanMethod(),
+            MinMethod(),
+            MaxMethod(),
+            QuantileMethod(q=0.8),
+            QuantileMethod(q=0.9),
+        )
         figures = {method.name: method.calculate(self, columns, **options) for method in chosen}
         print(pd.DataFrame.from_dict(figures, orient="index", columns=columns).to_string())  # noqa: T201 - printing is what it is for
 

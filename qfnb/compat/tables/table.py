@@ -1,4 +1,6 @@
-"""`Table`: rows with any columns, packed or grouped into conversations. Source: the official SDK's Table."""
+"""`Table`: rows with any columns, packed or grouped into conversations. Source: the official SDK's
+Table.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from itertools import groupby
 from typing import Any, Self
 
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.row_formats import deep_copy
 from ...errors import InvalidArgumentError
 from .columns import GROUP, PACK, ColumnOperations
@@ -18,7 +20,8 @@ log = logging.getLogger("qfnb.dataset")
 
 
 def to_entries(values: Iterable[Any]) -> tuple[list[Any], list[str]]:
-    """Return rows of which each has all columns, and the columns; lists of turns and texts make a packed table.
+    """Return rows of which each has all columns, and the columns; lists of turns and texts make a
+    packed table.
 
     Raises:
         InvalidArgumentError: the rows are of two kinds.
@@ -30,7 +33,11 @@ def to_entries(values: Iterable[Any]) -> tuple[list[Any], list[str]]:
         kinds = {type(row).__name__ for row in rows}
         if not kinds <= {"list"} and not kinds <= {"str"}:
             raise InvalidArgumentError(
-                tr("the rows are of several kinds ({kinds}): dictionaries, lists of turns, or texts", kinds=kinds)
+                tr(
+                    "the rows are of several kinds ({kinds}): dictionaries, lists of turns, or "
+                    "texts",
+                    kinds=kinds,
+                )
             )
         return deep_copy(rows), [PACK]
     columns = [*dict.fromkeys(name for row in rows for name in row)]
@@ -40,8 +47,8 @@ def to_entries(values: Iterable[Any]) -> tuple[list[Any], list[str]]:
 class Table(ColumnOperations):
     """Rows with any columns.
 
-    Every operation changes the table and returns it; with `should_create_new_obj=True` it changes a copy. The
-    tables of `qfnb.Dataset` are the safer ones: their operations never change them.
+    Every operation changes the table and returns it; with `should_create_new_obj=True` it changes a
+    copy. The tables of `qfnb.Dataset` are the safer ones: their operations never change them.
 
     Args:
         inner_table: a `pyarrow.Table`, or rows: dictionaries, lists of turns, or texts.
@@ -50,11 +57,15 @@ class Table(ColumnOperations):
     def __init__(self, inner_table: Any = None) -> None:
         values = inner_table.to_pydict() if hasattr(inner_table, "to_pydict") else inner_table
         if isinstance(values, Mapping):
-            self._entries, self._columns = [], [*values]
+            self._entries = []
+            self._columns = [*values]
             self._entries = (
                 [*values[PACK]]
                 if [*values] == [PACK]
-                else [dict(zip(values, cells, strict=True)) for cells in zip(*values.values(), strict=True)]
+                else [
+                    dict(zip(values, cells, strict=True))
+                    for cells in zip(*values.values(), strict=True)
+                ]
             )
         else:
             self._entries, self._columns = to_entries(values or ())
@@ -63,7 +74,8 @@ class Table(ColumnOperations):
         """Replace each row by what a function returns for it; an empty value removes the row.
 
         Args:
-            op: takes a row; of a packed table a list of turns or a text, and it may yield several rows.
+            op: takes a row; of a packed table a list of turns or a text, and it may yield several
+                rows.
             should_create_new_obj: change a copy.
 
         Raises:
@@ -71,7 +83,8 @@ class Table(ColumnOperations):
         """
         if not callable(op):
             raise TypeError(tr("op={value!r:.60}: must be a function", value=op))
-        is_packed, results = self.is_dataset_packed(), builtins.list[Any]()
+        is_packed = self.is_dataset_packed()
+        results = builtins.list[Any]()
         for entry in self._entries:
             value = op(deep_copy(entry))
             if is_packed and isinstance(value, Generator):
@@ -80,16 +93,23 @@ class Table(ColumnOperations):
                 log.warning(tr("a row was removed: the function returned nothing for it"))
             elif not is_packed and not isinstance(value, Mapping):
                 raise InvalidArgumentError(
-                    tr("the function returned {value!r:.60}: it must return a dictionary", value=value)
+                    tr(
+                        "the function returned {value!r:.60}: it must return a dictionary",
+                        value=value,
+                    )
                 )
             else:
-                results.append({**value, GROUP: entry[GROUP]} if self._loses_group(value) else value)
+                results.append(
+                    {**value, GROUP: entry[GROUP]} if self._loses_group(value) else value
+                )
         return self._replace(*to_entries(results), should_create_new_obj)
 
     def _loses_group(self, row: Any) -> bool:
         return self.is_dataset_grouped() and GROUP not in row
 
-    def filter(self, op: Callable[[Any], object], should_create_new_obj: bool = False, **_: Any) -> Self:
+    def filter(
+        self, op: Callable[[Any], object], should_create_new_obj: bool = False, **_: Any
+    ) -> Self:
         """Keep the rows for which a function returns a true value."""
         rows = [entry for entry in self._entries if op(deep_copy(entry))]
         return self._replace(rows, self._columns, should_create_new_obj)
@@ -103,7 +123,11 @@ class Table(ColumnOperations):
         """Remove a row by its number, from 0."""
         if not isinstance(index, int) or not 0 <= index < len(self._entries):
             raise InvalidArgumentError(
-                tr("index={index!r}: there are {n} rows, numbered from 0", index=index, n=len(self._entries))
+                tr(
+                    "index={index!r}: there are {n} rows, numbered from 0",
+                    index=index,
+                    n=len(self._entries),
+                )
             )
         rows = [*self._entries[:index], *self._entries[index + 1 :]]
         return self._replace(rows, self._columns, should_create_new_obj)
@@ -119,12 +143,15 @@ class Table(ColumnOperations):
         """Add one or more rows at the end.
 
         Args:
-            elem: a dictionary, a list of them; for a packed table a list of turns, a text, or a list of these.
+            elem: a dictionary, a list of them; for a packed table a list of turns, a text, or a
+                list of these.
             add_new_group: in a grouped table, give the rows a new group instead of the last.
             is_grouped: with `add_new_group`, one group for all of them; otherwise one for each.
             should_create_new_obj: change a copy.
         """
-        return self.insert(elem, len(self._entries), -1, add_new_group, is_grouped, should_create_new_obj)
+        return self.insert(
+            elem, len(self._entries), -1, add_new_group, is_grouped, should_create_new_obj
+        )
 
     def insert(
         self,
@@ -148,7 +175,11 @@ class Table(ColumnOperations):
         """
         if not 0 <= index <= len(self._entries):
             raise InvalidArgumentError(
-                tr("index={index!r}: there are {n} rows, numbered from 0", index=index, n=len(self._entries))
+                tr(
+                    "index={index!r}: there are {n} rows, numbered from 0",
+                    index=index,
+                    n=len(self._entries),
+                )
             )
         new_rows = self._to_rows(elem)
         if self.is_dataset_grouped():
@@ -196,13 +227,20 @@ class Table(ColumnOperations):
             raise InvalidArgumentError(tr("rows are chosen by number, not by {value!r}", value=by))
         return [deep_copy(self._entries[index]) for index in by]
 
-    def take_slice(self, start: int = 0, end: int = -1, should_create_new_obj: bool = False, **_: Any) -> Self:
+    def take_slice(
+        self, start: int = 0, end: int = -1, should_create_new_obj: bool = False, **_: Any
+    ) -> Self:
         """Keep the rows from one number to another, both included; -1 is the last."""
         first, last = self._range(start, end)
         return self._replace(self._entries[first : last + 1], self._columns, should_create_new_obj)
 
     def sample(
-        self, sample_number: int, start: int = 0, end: int = -1, should_create_new_obj: bool = False, **_: Any
+        self,
+        sample_number: int,
+        start: int = 0,
+        end: int = -1,
+        should_create_new_obj: bool = False,
+        **_: Any,
     ) -> Self:
         """Keep random rows.
 
@@ -228,11 +266,18 @@ class Table(ColumnOperations):
         last = len(self._entries) - 1
         if start < 0 or end > last:
             raise InvalidArgumentError(
-                tr("start={start}, end={end}: the rows are numbered 0 to {last}", start=start, end=end, last=last)
+                tr(
+                    "start={start}, end={end}: the rows are numbered 0 to {last}",
+                    start=start,
+                    end=end,
+                    last=last,
+                )
             )
         return start, end if end >= 0 else last
 
-    def concat_table(self, concat_table: Any, should_create_new_obj: bool = False, **_: Any) -> Self:
+    def concat_table(
+        self, concat_table: Any, should_create_new_obj: bool = False, **_: Any
+    ) -> Self:
         """Add the rows of another table, or of several, at the end."""
         tables = concat_table if isinstance(concat_table, builtins.list) else [concat_table]
         rows = [*self._entries, *(entry for table in tables for entry in table._entries)]  # noqa: SLF001 - of this class
@@ -245,21 +290,34 @@ class Table(ColumnOperations):
             or not self.is_dataset_grouped()
             or any(row[GROUP] is None for row in self._entries)
         ):
-            log.warning(tr("the table cannot be packed: each row needs a number in {column}", column=GROUP))
+            log.warning(
+                tr("the table cannot be packed: each row needs a number in {column}", column=GROUP)
+            )
             return False
         rows = sorted(self._entries, key=lambda row: row[GROUP])
         if rows and rows[0][GROUP] < 0:
-            raise InvalidArgumentError(tr("{column}={value}: must be 0 or more", column=GROUP, value=rows[0][GROUP]))
-        groups = [[_to_turn(row) for row in group] for _, group in groupby(rows, key=lambda row: row[GROUP])]
+            raise InvalidArgumentError(
+                tr("{column}={value}: must be 0 or more", column=GROUP, value=rows[0][GROUP])
+            )
+        groups = [
+            [_to_turn(row) for row in group]
+            for _, group in groupby(rows, key=lambda row: row[GROUP])
+        ]
         self._replace(groups, [PACK], in_copy=False)
         return True
 
     def unpack(self, **_: Any) -> bool:
-        """Make a row of each turn, with the number of its conversation; return whether that was possible."""
-        if not self.is_dataset_packed() or not all(isinstance(entry, builtins.list) for entry in self._entries):
+        """Make a row of each turn, with the number of its conversation; return whether that was
+        possible.
+        """
+        if not self.is_dataset_packed() or not all(
+            isinstance(entry, builtins.list) for entry in self._entries
+        ):
             log.warning(tr("the table cannot be unpacked: its rows are not lists of turns"))
             return False
-        rows = [{**turn, GROUP: number} for number, turns in enumerate(self._entries) for turn in turns]
+        rows = [
+            {**turn, GROUP: number} for number, turns in enumerate(self._entries) for turn in turns
+        ]
         self._replace(*to_entries(rows), in_copy=False)
         return True
 
@@ -274,7 +332,9 @@ class Table(ColumnOperations):
 
     def __getitem__(self, key: Any) -> Any:
         """Return rows by number, or columns by name: `table[0]`, `table["prompt"]`."""
-        is_name = isinstance(key, str) or (isinstance(key, Sequence) and key and isinstance(key[0], str))
+        is_name = isinstance(key, str) or (
+            isinstance(key, Sequence) and key and isinstance(key[0], str)
+        )
         return self.col_list(key) if is_name else self.list(key)
 
     def __delitem__(self, key: int | str) -> None:
@@ -290,4 +350,8 @@ class Table(ColumnOperations):
 def _to_turn(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a grouped row as a turn: without its group, its answer as the platform has it."""
     turn = {name: cell for name, cell in row.items() if name != GROUP}
-    return {**turn, "response": [[turn["response"]]]} if isinstance(turn.get("response"), str) else turn
+    return (
+        {**turn, "response": [[turn["response"]]]}
+        if isinstance(turn.get("response"), str)
+        else turn
+    )

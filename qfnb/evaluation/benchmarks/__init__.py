@@ -1,4 +1,5 @@
-"""Benchmarks people know, read from disk and scored by their rules: `load("ceval", "ceval-exam/", split="val")`.
+"""Benchmarks people know, read from disk and scored by their rules: `load("ceval", "ceval-exam/",
+split="val")`.
 
 | name | files | metric | reported |
 |---|---|---|---|
@@ -7,16 +8,16 @@
 | `gsm8k` | `train.jsonl` and `test.jsonl`, or one such file | `number` | mean |
 | `ifeval` | a file of JSON lines | `prompt_strict`, ... | mean of prompts, and of instructions |
 
-Nothing is downloaded. Sources: Huang et al. 2023 (arXiv 2305.08322), Li et al. 2023 (arXiv 2306.09212), Cobbe et al.
-2021 (arXiv 2110.14168), Zhou et al. 2023 (arXiv 2311.07911).
+Nothing is downloaded. Sources: Huang et al. 2023 (arXiv 2305.08322), Li et al. 2023 (arXiv
+2306.09212), Cobbe et al. 2021 (arXiv 2110.14168), Zhou et al. 2023 (arXiv 2311.07911).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ..._language import tr
-from ..._text import did_you_mean, format_value
+from ...base.language import tr
+from ...base.text import did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from .benchmark import Benchmark as Benchmark, Request
 from .exams import load_ceval, load_cmmlu
@@ -40,20 +41,22 @@ def load(
     split: str | None = None,
     shots: int | None = None,
 ) -> Benchmark:
-    """Read a benchmark from disk: questions that `compare`, `EvaluationManager` and `%qfeval` take, with its metrics.
+    """Read a benchmark from disk: questions that `compare`, `EvaluationManager` and `%qfeval` take,
+    with its metrics.
 
     Args:
         name: `ceval`, `cmmlu`, `gsm8k` or `ifeval`.
         path: its folder; of `gsm8k` and `ifeval` a file, too.
         subjects: of C-Eval and CMMLU, as in the names of the files; default all that are there.
-        split: `val` (default) or `test` of C-Eval, `test` (default) or `dev` of CMMLU, `test` (default) or `train` of
-            GSM8K; IFEval has none.
-        shots: examples before each question, from the split `dev` (of GSM8K from `train`); default 5 for C-Eval and
-            CMMLU, 0 for others.
+        split: `val` (default) or `test` of C-Eval, `test` (default) or `dev` of CMMLU, `test`
+            (default) or `train` of GSM8K; IFEval has none.
+        shots: examples before each question, from the split `dev` (of GSM8K from `train`); default
+            5 for C-Eval and CMMLU, 0 for others.
 
     Raises:
         InvalidArgumentError: the benchmark, a subject, the split or the number of shots is unknown.
-        DatasetError: a file is missing, not readable or not of this shape; names file, line and column.
+        DatasetError: a file is missing, not readable or not of this shape; names file, line and
+            column.
     """
     loader = LOADERS.get(str(name).strip().lower().replace("-", ""))
     if loader is None:
@@ -66,10 +69,15 @@ def load(
             )
         )
     if shots is not None and (not isinstance(shots, int) or isinstance(shots, bool) or shots < 0):
-        raise InvalidArgumentError(tr("shots={value}: examples before each question, 0 or more", value=repr(shots)))
+        raise InvalidArgumentError(
+            tr("shots={value}: examples before each question, 0 or more", value=repr(shots))
+        )
     if subjects is not None and (isinstance(subjects, str) or not subjects):
         raise InvalidArgumentError(
-            tr("subjects={value}: a list of names, or None for all of them", value=format_value(subjects))
+            tr(
+                "subjects={value}: a list of names, or None for all of them",
+                value=format_value(subjects),
+            )
         )
     folder = Path(path).expanduser()
     if not folder.exists():

@@ -1,4 +1,6 @@
-"""A benchmark as a value, and its files as rows with their lines; each mistake in a file is explained."""
+"""A benchmark as a value, and its files as rows with their lines; each mistake in a file is
+explained.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,14 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ..._jsonl_csv_parquet import RowError, describe_no_rows, read_csv, read_jsonl
-from ..._language import tr, tr_noop, trn
-from ..._text import did_you_mean, format_value, labelled
+from ...base.language import tr, tr_noop, trn
+from ...base.text import did_you_mean, format_value, labelled
 from ...errors import DatasetError, InvalidArgumentError
 
 MIN_CLUSTERS: Final = 6
-"""Subjects from which intervals and tests take them for clusters: signs of five cannot reach p = 0.05."""
+"""Subjects from which intervals and tests take them for clusters: signs of five cannot reach p =
+0.05.
+"""
 
 Line = tuple[int, Mapping[str, Any]]
 """The number of a line, from 1, and its row."""
@@ -36,7 +40,11 @@ class Request:
         """
         if self.split is not None and self.split not in names:
             raise InvalidArgumentError(
-                tr("split={value}: it is one of {names}", value=format_value(self.split), names=tr(", ").join(names))
+                tr(
+                    "split={value}: it is one of {names}",
+                    value=format_value(self.split),
+                    names=tr(", ").join(names),
+                )
             )
         return self.split or names[0]
 
@@ -49,20 +57,28 @@ class Request:
         for name in names:
             if value := getattr(self, name):
                 raise InvalidArgumentError(
-                    tr("{name}={value}: {title} has no {name}", name=name, value=format_value(value), title=title)
+                    tr(
+                        "{name}={value}: {title} has no {name}",
+                        name=name,
+                        value=format_value(value),
+                        title=title,
+                    )
                 )
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The questions of a benchmark with its metrics: `qfnb.compare("ernie-4.5-turbo-128k", tuned, benchmark)`.
+    """The questions of a benchmark with its metrics: `qfnb.compare("ernie-4.5-turbo-128k", tuned,
+    benchmark)`.
 
     Attributes:
         title: as its authors write it.
-        rows: with prompt, response and, where there are, history (the examples), subject and category.
+        rows: with prompt, response and, where there are, history (the examples), subject and
+            category.
         metrics: names of those that score it by its rules.
         split, shots: which questions, and how many examples stand before each.
-        groups: columns over which reports average: the last has the subjects, those before it group the subjects.
+        groups: columns over which reports average: the last has the subjects, those before it group
+            the subjects.
         weights: {metric: column with how many items each score is the share of}.
     """
 
@@ -86,17 +102,28 @@ class Benchmark:
     @property
     def subjects(self) -> tuple[str, ...]:
         """The subjects, none where the benchmark has none."""
-        return tuple(dict.fromkeys(str(row[self.groups[-1]]) for row in self.rows)) if self.groups else ()
+        return (
+            tuple(dict.fromkeys(str(row[self.groups[-1]]) for row in self.rows))
+            if self.groups
+            else ()
+        )
 
     @property
     def cluster(self) -> str:
-        """The column whose rows belong together, "" where too few subjects are there to tell them from chance."""
+        """The column whose rows belong together, "" where too few subjects are there to tell them
+        from chance.
+        """
         return self.groups[-1] if len(self.subjects) >= MIN_CLUSTERS else ""
 
     @property
     def report_fields(self) -> dict[str, Any]:
         """What reports keep of it."""
-        facts = {"title": self.title, "split": self.split, "shots": self.shots, "groups": [*self.groups]}
+        facts = {
+            "title": self.title,
+            "split": self.split,
+            "shots": self.shots,
+            "groups": [*self.groups],
+        }
         return {"benchmark": facts | {"weights": dict(self.weights)}}
 
     def __len__(self) -> int:
@@ -111,21 +138,25 @@ class Benchmark:
 
 
 def describe(benchmark: Mapping[str, Any]) -> str:
-    """Return the title, the split and the number of examples of a benchmark, of which a report has these facts."""
+    """Return the title, the split and the number of examples of a benchmark, of which a report has
+    these facts.
+    """
     shots = benchmark.get("shots", 0)
     parts = [benchmark.get("split"), trn("{n} example", "{n} examples", shots) if shots else ""]
     return tr(", ").join([str(benchmark.get("title", "")), *(str(part) for part in parts if part)])
 
 
 _EXAM_NOTE: Final = tr_noop(
-    "lm-eval compares the log-likelihoods of A to D, which an API does not give; here the letter that is written "
+    "lm-eval compares the log-likelihoods of A to D, which an API does not give; here the letter "
+    "that is written "
     "counts, so published figures differ"
 )
 NOTES: Final[Mapping[str, str]] = {
     "C-Eval": _EXAM_NOTE,
     "CMMLU": _EXAM_NOTE,
     "GSM8K": tr_noop(
-        "the final number counts in whatever form it is written, which is neither lm-eval's strict-match nor its "
+        "the final number counts in whatever form it is written, which is neither lm-eval's "
+        "strict-match nor its "
         "flexible-extract: published figures differ"
     ),
 }
@@ -133,7 +164,9 @@ NOTES: Final[Mapping[str, str]] = {
 
 
 def difference_note(benchmark: Mapping[str, Any]) -> str:
-    """Return in what the scores of a report on a benchmark differ from lm-eval's, "" where nothing is known."""
+    """Return in what the scores of a report on a benchmark differ from lm-eval's, "" where nothing
+    is known.
+    """
     title = str(benchmark.get("title", ""))
     return labelled(title, tr(NOTES[title])) if title in NOTES else ""
 
@@ -173,7 +206,9 @@ def _to_row(
 ) -> dict[str, str]:
     if len(cells) != len(heading):
         raise DatasetError(
-            tr("{n} cells, and the heading has {columns}", n=len(cells), columns=len(heading)), path=name, line=line
+            tr("{n} cells, and the heading has {columns}", n=len(cells), columns=len(heading)),
+            path=name,
+            line=line,
         )
     row = {column: cell.strip() for column, cell in zip(heading, cells, strict=True)}
     if empty := next((column for column in columns if not row[column]), None):
@@ -207,13 +242,18 @@ def _object_problem(value: object, columns: Mapping[str, type], expected: str) -
     if isinstance(value, RowError):
         return value.reason
     if not isinstance(value, Mapping):
-        return tr("expected {expected}, found {value}", expected=expected, value=format_value(value))
+        return tr(
+            "expected {expected}, found {value}", expected=expected, value=format_value(value)
+        )
     for name, kind in columns.items():
         if (cell := value.get(name)) is None:
             return tr("there is no {name!r}; expected {expected}", name=name, expected=expected)
         if not isinstance(cell, kind) or not cell:
             return tr(
-                "{name!r} is {value}; expected {expected}", name=name, value=format_value(cell), expected=expected
+                "{name!r} is {value}; expected {expected}",
+                name=name,
+                value=format_value(cell),
+                expected=expected,
             )
     return ""
 

@@ -1,4 +1,6 @@
-"""C-Eval and CMMLU: questions with four choices, in a CSV file for each subject, in a folder for each split."""
+"""C-Eval and CMMLU: questions with four choices, in a CSV file for each subject, in a folder for
+each split.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ..._language import tr
-from ..._text import did_you_mean, format_value
+from ...base.language import tr
+from ...base.text import did_you_mean, format_value
 from ...errors import DatasetError, InvalidArgumentError
 from ...metrics.choice import CHOICE_LETTERS
 from .benchmark import Benchmark, Request, read_table
@@ -81,20 +83,27 @@ def _load(exam: _Exam, request: Request) -> Benchmark:
     split = request.choose_split(*exam.splits)
     shots = DEFAULT_SHOTS if request.shots is None else request.shots
     if split == DEV and shots:
-        raise InvalidArgumentError(tr("split='dev' has the examples: shots=0 asks for its questions"))
+        raise InvalidArgumentError(
+            tr("split='dev' has the examples: shots=0 asks for its questions")
+        )
     rows: list[dict[str, Any]] = []
     for name in _choose_subjects(exam, request.path, split, request.subjects):
         history = _examples(exam, request.path, name, shots) if shots else []
         subject = exam.by_name.get(name, Subject(name, "Other"))
         facts: dict[str, Any] = {SUBJECT: name, CATEGORY: subject.category}
         facts |= {CHINA: "China specific"} if subject.is_china_specific else {}
-        facts |= {"system": exam.system.format(subject=subject.chinese), **({"history": history} if history else {})}
+        facts |= {
+            "system": exam.system.format(subject=subject.chinese),
+            **({"history": history} if history else {}),
+        }
         rows += [row | facts for row in _questions(exam, exam.path(request.path, split, name))]
     groups = tuple(group for group in exam.groups if any(group in row for row in rows))
     return Benchmark(exam.title, rows, ("choice",), split, shots, groups)
 
 
-def _choose_subjects(exam: _Exam, folder: Path, split: str, names: Sequence[str] | None) -> list[str]:
+def _choose_subjects(
+    exam: _Exam, folder: Path, split: str, names: Sequence[str] | None
+) -> list[str]:
     """Return the subjects that are asked for, by default all that are there."""
     if not (folder / split).is_dir():
         raise DatasetError(
@@ -107,7 +116,11 @@ def _choose_subjects(exam: _Exam, folder: Path, split: str, names: Sequence[str]
     present = [name.removesuffix(ending) for name in files if name.endswith(ending)]
     if not present:
         raise DatasetError(
-            tr("no file is called SUBJECT{ending}: {title} has one for each subject", ending=ending, title=exam.title),
+            tr(
+                "no file is called SUBJECT{ending}: {title} has one for each subject",
+                ending=ending,
+                title=exam.title,
+            ),
             path=str(folder / split),
         )
     if unknown := [name for name in names or () if name not in present]:
@@ -125,11 +138,14 @@ def _examples(exam: _Exam, folder: Path, name: str, shots: int) -> list[dict[str
     path = exam.path(folder, DEV, name)
     if not path.is_file():
         raise DatasetError(
-            tr("the examples of shots={shots} are missing: shots=0 asks without", shots=shots), path=str(path)
+            tr("the examples of shots={shots} are missing: shots=0 asks without", shots=shots),
+            path=str(path),
         )
     turns = [*_questions(exam, path)]
     if len(turns) < shots:
-        raise DatasetError(tr("{n} examples for shots={shots}", n=len(turns), shots=shots), path=str(path))
+        raise DatasetError(
+            tr("{n} examples for shots={shots}", n=len(turns), shots=shots), path=str(path)
+        )
     return turns[:shots]
 
 
@@ -164,7 +180,10 @@ def _columns(exam: _Exam, path: Path) -> list[str]:
             heading = file.readline().decode("utf-8-sig", "replace").strip().split(",")
         if exam.question in heading and exam.answer not in heading:
             raise DatasetError(
-                tr("the test has no answers, which only the authors of {title} have: split='val'", title=exam.title),
+                tr(
+                    "the test has no answers, which only the authors of {title} have: split='val'",
+                    title=exam.title,
+                ),
                 path=str(path),
                 line=1,
             )

@@ -1,8 +1,10 @@
-"""IFEval: prompts with instructions that a program can check, such as "no commas" or "at least 300 words".
+"""IFEval: prompts with instructions that a program can check, such as "no commas" or "at least 300
+words".
 
-Four scores: whether all instructions of a prompt are followed, and which share of them; each strict, or loose: then
-an instruction is followed, too, where it is without the answer's first line, its last line, its asterisks, or several
-of these. A report has the accuracies by prompt and by instruction. Source: Zhou et al. 2023 (arXiv 2311.07911).
+Four scores: whether all instructions of a prompt are followed, and which share of them; each
+strict, or loose: then an instruction is followed, too, where it is without the answer's first line,
+its last line, its asterisks, or several of these. A report has the accuracies by prompt and by
+instruction. Source: Zhou et al. 2023 (arXiv 2311.07911).
 """
 
 from __future__ import annotations
@@ -14,15 +16,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..._language import tr
-from ..._text import did_you_mean, format_value
+from ...base.language import tr
+from ...base.text import did_you_mean, format_value
 from ...errors import DatasetError, InvalidArgumentError
 from ..evaluator import LocalEvaluator
 from .benchmark import Benchmark, Request, read_objects
 from .ifeval_rules import RULES, Rule
 
 TITLE: Final = "IFEval"
-EXPECTED: Final = '{"key": 1, "prompt": "...", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}'
+EXPECTED: Final = (
+    '{"key": 1, "prompt": "...", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}'
+)
 COLUMNS: Final = {"prompt": str, "instruction_id_list": list, "kwargs": list}
 COUNT: Final = "instructions"
 """The column with the number of a prompt's instructions."""
@@ -32,14 +36,19 @@ Instruction = tuple[str, Mapping[str, Any]]
 
 
 def load_ifeval(request: Request) -> Benchmark:
-    """Return the prompts; the instructions of each are its reference, a line of JSON for each of them."""
+    """Return the prompts; the instructions of each are its reference, a line of JSON for each of
+    them.
+    """
     request.refuse(TITLE, "subjects", "split", "shots")
     path = request.path
     if path.is_dir():
         files = sorted(path.glob("*.jsonl"))
         if len(files) != 1:
             names = tr(", ").join(file.name for file in files) or tr("none")
-            raise DatasetError(tr("the folder must have one .jsonl file, and has {names}", names=names), path=str(path))
+            raise DatasetError(
+                tr("the folder must have one .jsonl file, and has {names}", names=names),
+                path=str(path),
+            )
         (path,) = files
     rows = []
     for line, value in read_objects(path, COLUMNS, EXPECTED):
@@ -47,7 +56,10 @@ def load_ifeval(request: Request) -> Benchmark:
             instructions = list(_parse_instructions(value["instruction_id_list"], value["kwargs"]))
         except InvalidArgumentError as error:
             raise DatasetError(str(error), path=str(path), line=line) from None
-        lines = [json.dumps({"id": name, **arguments}, ensure_ascii=False) for name, arguments in instructions]
+        lines = [
+            json.dumps({"id": name, **arguments}, ensure_ascii=False)
+            for name, arguments in instructions
+        ]
         rows.append({"prompt": value["prompt"], "response": "\n".join(lines), COUNT: len(lines)})
     weights = {name: COUNT for name in IFEvalEvaluator.names if name.startswith("instruction")}
     return Benchmark(TITLE, rows, ("ifeval",), weights=weights)
@@ -62,7 +74,8 @@ def _parse_instructions(names: Sequence[Any], arguments: Sequence[Any]) -> Itera
     if not names or len(names) != len(arguments):
         raise InvalidArgumentError(
             tr(
-                "{names} names in 'instruction_id_list' and {n} in 'kwargs': as many of each, and one at least",
+                "{names} names in 'instruction_id_list' and {n} in 'kwargs': as many of each, and "
+                "one at least",
                 names=len(names),
                 n=len(arguments),
             )
@@ -79,7 +92,9 @@ def _parse_instructions(names: Sequence[Any], arguments: Sequence[Any]) -> Itera
                 )
             )
         if not isinstance(values, Mapping):
-            raise InvalidArgumentError(tr("'kwargs' has {value}: it has objects", value=format_value(values)))
+            raise InvalidArgumentError(
+                tr("'kwargs' has {value}: it has objects", value=format_value(values))
+            )
         yield str(name), _parse_arguments(str(name), rule, values)
 
 
@@ -88,7 +103,9 @@ def _parse_arguments(name: str, rule: Rule, values: Mapping[str, Any]) -> dict[s
     for key, is_valid in rule.arguments.items():
         if not is_valid(values.get(key)):
             value = format_value(values.get(key))
-            raise InvalidArgumentError(tr("'kwargs' of {name}: {key} is {value}", name=name, key=key, value=value))
+            raise InvalidArgumentError(
+                tr("'kwargs' of {name}: {key} is {value}", name=name, key=key, value=value)
+            )
         parsed[key] = values[key]
     return parsed
 
@@ -120,19 +137,27 @@ class IFEvalEvaluator(LocalEvaluator):
             for followed, instruction in zip(strict, instructions, strict=True)
         ]
         values = (*_shares(strict), *_shares(loose))
-        broken = [name for (name, _), followed in zip(instructions, strict, strict=True) if not followed]
+        broken = [
+            name for (name, _), followed in zip(instructions, strict, strict=True) if not followed
+        ]
         return dict(zip(self.names, values, strict=True)) | {"not_followed": tr(", ").join(broken)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        rules = tr("IFEval's 25 rules by their description; languages and sentences by rules of qfnb")
+        rules = tr(
+            "IFEval's 25 rules by their description; languages and sentences by rules of qfnb"
+        )
         return {
-            "prompt_strict": tr("prompts all of whose instructions are followed; {rules}", rules=rules),
+            "prompt_strict": tr(
+                "prompts all of whose instructions are followed; {rules}", rules=rules
+            ),
             "instruction_strict": tr("share of a prompt's instructions that are followed"),
             "prompt_loose": tr(
-                "prompts all of whose instructions are followed, if need be without first line, last line or asterisks"
+                "prompts all of whose instructions are followed, if need be without first line, "
+                "last line or asterisks"
             ),
             "instruction_loose": tr(
-                "share of a prompt's instructions followed, if need be without first line, last line or asterisks"
+                "share of a prompt's instructions followed, if need be without first line, last "
+                "line or asterisks"
             ),
         }
 
@@ -148,7 +173,12 @@ def is_followed(instruction: Instruction, output: str) -> bool:
 
 
 def loose_texts(output: str) -> list[str]:
-    """Return an answer without its first line, its last line or its asterisks, in all combinations, each once."""
+    """Return an answer without its first line, its last line or its asterisks, in all combinations,
+    each once.
+    """
     lines = output.split("\n")
-    cuts = ["\n".join(lines[first:end]).strip() for first, end in itertools.product((0, 1), (len(lines), -1))]
+    cuts = [
+        "\n".join(lines[first:end]).strip()
+        for first, end in itertools.product((0, 1), (len(lines), -1))
+    ]
     return [*dict.fromkeys([*cuts, *(cut.replace("*", "") for cut in cuts)])]

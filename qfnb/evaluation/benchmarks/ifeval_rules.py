@@ -1,7 +1,9 @@
-"""The 25 rules of IFEval, each a function of an answer and the rule's arguments, by their description.
+"""The 25 rules of IFEval, each a function of an answer and the rule's arguments, by their
+description.
 
-Written from the table of instructions in Zhou et al. 2023, not from the authors' program. It differs in two things:
-it takes langdetect for languages and NLTK for sentences and words; here `ifeval_languages` and the patterns below do.
+Written from the table of instructions in Zhou et al. 2023, not from the authors' program. It
+differs in two things: it takes langdetect for languages and NLTK for sentences and words; here
+`ifeval_languages` and the patterns below do.
 """
 
 import json
@@ -43,7 +45,9 @@ def _has_keyword_often(text: str, keyword: str, frequency: int, relation: str) -
 
 
 def _has_no_forbidden_word(text: str, forbidden_words: Sequence[str]) -> bool:
-    return not any(re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in forbidden_words)
+    return not any(
+        re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in forbidden_words
+    )
 
 
 def _has_letter_often(text: str, letter: str, let_frequency: int, let_relation: str) -> bool:
@@ -58,10 +62,17 @@ _END_OF_SENTENCE: Final = re.compile(r"[.!?]+[\"'”’)\]*_]*(?=\s|\Z)|[。！�
 
 
 def count_sentences(text: str) -> int:
-    """Return the number of sentences: a mark at the end of a word closes one, save behind abbreviations."""
-    count, start = 0, 0
+    """Return the number of sentences: a mark at the end of a word closes one, save behind
+    abbreviations.
+    """
+    count = 0
+    start = 0
     for match in _END_OF_SENTENCE.finditer(text):
-        if match[0] == "." and _ABBREVIATION.search(text, start, match.end()) and text[match.end() :].strip():
+        if (
+            match[0] == "."
+            and _ABBREVIATION.search(text, start, match.end())
+            and text[match.end() :].strip()
+        ):
             continue
         count += bool(_WORD.search(text, start, match.end()))
         start = match.end()
@@ -77,7 +88,9 @@ def _has_words(text: str, num_words: int, relation: str) -> bool:
 
 
 def _has_paragraphs(text: str, num_paragraphs: int) -> bool:
-    """Paragraphs are separated by `***`; only before the first separator and behind the last one may be nothing."""
+    """Paragraphs are separated by `***`; only before the first separator and behind the last one
+    may be nothing.
+    """
     parts = [part.strip() for part in re.split(r"\s?\*\*\*\s?", text)]
     return all(parts[1:-1]) and sum(map(bool, parts)) == num_paragraphs
 
@@ -161,7 +174,9 @@ _TOKEN: Final = re.compile(r"[^\W_]+(?:[-'’./&][^\W_]+)*")
 
 
 def _has_capital_words(text: str, capital_frequency: int, capital_relation: str) -> bool:
-    return _compares(sum(word.isupper() for word in _TOKEN.findall(text)), capital_relation, capital_frequency)
+    return _compares(
+        sum(word.isupper() for word in _TOKEN.findall(text)), capital_relation, capital_frequency
+    )
 
 
 def _is_upper(text: str) -> bool:
@@ -207,22 +222,30 @@ RULES: Final[Mapping[str, Rule]] = {
     ),
     "keywords:forbidden_words": Rule(_has_no_forbidden_word, {"forbidden_words": _is_texts}),
     "keywords:letter_frequency": Rule(
-        _has_letter_often, {"letter": _is_text, "let_frequency": _is_number, "let_relation": _is_relation}
+        _has_letter_often,
+        {"letter": _is_text, "let_frequency": _is_number, "let_relation": _is_relation},
     ),
     "language:response_language": Rule(_is_in_language, {"language": _is_known_language}),
     "length_constraints:number_sentences": Rule(
         _has_sentences, {"num_sentences": _is_number, "relation": _is_relation}
     ),
     "length_constraints:number_paragraphs": Rule(_has_paragraphs, {"num_paragraphs": _is_number}),
-    "length_constraints:number_words": Rule(_has_words, {"num_words": _is_number, "relation": _is_relation}),
-    "length_constraints:nth_paragraph_first_word": Rule(
-        _has_first_word, {"num_paragraphs": _is_number, "nth_paragraph": _is_number, "first_word": _is_text}
+    "length_constraints:number_words": Rule(
+        _has_words, {"num_words": _is_number, "relation": _is_relation}
     ),
-    "detectable_content:number_placeholders": Rule(_has_placeholders, {"num_placeholders": _is_number}),
+    "length_constraints:nth_paragraph_first_word": Rule(
+        _has_first_word,
+        {"num_paragraphs": _is_number, "nth_paragraph": _is_number, "first_word": _is_text},
+    ),
+    "detectable_content:number_placeholders": Rule(
+        _has_placeholders, {"num_placeholders": _is_number}
+    ),
     "detectable_content:postscript": Rule(_has_postscript, {"postscript_marker": _is_text}),
     "detectable_format:number_bullet_lists": Rule(_has_bullets, {"num_bullets": _is_number}),
     "detectable_format:constrained_response": Rule(_is_constrained, {}),
-    "detectable_format:number_highlighted_sections": Rule(_has_highlights, {"num_highlights": _is_number}),
+    "detectable_format:number_highlighted_sections": Rule(
+        _has_highlights, {"num_highlights": _is_number}
+    ),
     "detectable_format:multiple_sections": Rule(
         _has_sections, {"section_spliter": _is_text, "num_sections": _is_number}
     ),

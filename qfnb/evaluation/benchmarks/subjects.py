@@ -1,4 +1,6 @@
-"""The subjects of C-Eval and CMMLU: their Chinese names, which the questions need, and their categories."""
+"""The subjects of C-Eval and CMMLU: their Chinese names, which the questions need, and their
+categories.
+"""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -9,13 +11,19 @@ class Subject(NamedTuple):
 
     chinese: str
     category: str
-    is_china_specific: bool = False  # its answers are other ones elsewhere, or it is taught nowhere else
+    # its answers are other ones elsewhere, or it is taught nowhere else
+    is_china_specific: bool = False
 
 
 def _parse(names: Mapping[str, str]) -> dict[str, Subject]:
     """Return subjects by name; a name with a star is specific to China."""
-    words = [(category, part.split()) for category, text in names.items() for part in text.split(", ")]
-    return {name.rstrip("*"): Subject(chinese, category, name.endswith("*")) for category, (name, chinese) in words}
+    words = [
+        (category, part.split()) for category, text in names.items() for part in text.split(", ")
+    ]
+    return {
+        name.rstrip("*"): Subject(chinese, category, name.endswith("*"))
+        for category, (name, chinese) in words
+    }
 
 
 _CEVAL: Final = {

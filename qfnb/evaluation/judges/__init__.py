@@ -1,1 +1,3 @@
-"""Models as judges: points for single answers, preferences between two, and how far judges agree."""
+"""Models as judges: points for single answers, preferences between two, and how far judges
+agree.
+"""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ...errors import InvalidArgumentError
 from ...wire.prompt_template import PromptTemplate
 from ..evaluator import REFEREE_STEPS, LocalEvaluator
@@ -44,11 +44,12 @@ class LocalJudgeEvaluator(LocalEvaluator):
     """A model gives each answer 0 to `prompt_max_score` points; NaN where its reply has no score.
 
     Args:
-        model: the name of a chat model, a `ChatCompletion` (the default), a `Completion`, or a `Service`.
+        model: the name of a chat model, a `ChatCompletion` (the default), a `Completion`, or a
+            `Service`.
         metric_name: name of the metric.
         model_kwargs: options of its `do`, e.g. {"temperature": 0.01}.
-        evaluation_prompt: a text with {criteria} {steps} {max_score} {prompt} {reference} {response}, or a
-            `PromptTemplate`; {response} is the answer that is judged.
+        evaluation_prompt: a text with {criteria} {steps} {max_score} {prompt} {reference}
+            {response}, or a `PromptTemplate`; {response} is the answer that is judged.
         criteria: what is judged.
         prompt_steps: how to judge.
         prompt_max_score: the highest score, from 1.
@@ -60,7 +61,8 @@ class LocalJudgeEvaluator(LocalEvaluator):
         usage: what judging took so far.
 
     Raises:
-        InvalidArgumentError: the model is none, the template does not show the answer, or the highest score is below 1.
+        InvalidArgumentError: the model is none, the template does not show the answer, or the
+            highest score is below 1.
     """
 
     model: Any = None
@@ -82,7 +84,9 @@ class LocalJudgeEvaluator(LocalEvaluator):
                 tr("prompt_max_score={score}: it is 1 or more", score=repr(self.prompt_max_score))
             )
         if "response" not in self._prompt_template().names:
-            raise InvalidArgumentError(tr("evaluation_prompt has no {response}: the judge would not see the answer"))
+            raise InvalidArgumentError(
+                tr("evaluation_prompt has no {response}: the judge would not see the answer")
+            )
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
         return self.evaluate_all([input], [reference], [output])[0]
@@ -91,7 +95,9 @@ class LocalJudgeEvaluator(LocalEvaluator):
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
         prompts = [self.build_prompt(*row) for row in zip(inputs, references, outputs, strict=True)]
-        replies = ask_judge(self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh)
+        replies = ask_judge(
+            self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh
+        )
         verdicts = [self._parse_reply(reply) for reply in replies]
         self.verdicts += verdicts
         return [{self.metric_name: verdict.value} for verdict in verdicts]
@@ -136,7 +142,9 @@ class LocalJudgeEvaluator(LocalEvaluator):
         verdict = Verdict(None, error=reply.error)
         if not reply.error:
             verdict = parse_verdict(
-                reply.text, self.prompt_max_score, cost=reply.cost_range.high if reply.cost_range else None
+                reply.text,
+                self.prompt_max_score,
+                cost=reply.cost_range.high if reply.cost_range else None,
             )
         self.usage += reply.usage(is_read=not verdict.error)
         return verdict
@@ -162,7 +170,11 @@ class JudgePanel(LocalEvaluator):
     def __post_init__(self) -> None:
         if len(self.judges) < 2:
             raise InvalidArgumentError(
-                trn("{n} judge: a panel has two or more", "{n} judges: a panel has two or more", len(self.judges))
+                trn(
+                    "{n} judge: a panel has two or more",
+                    "{n} judges: a panel has two or more",
+                    len(self.judges),
+                )
             )
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
@@ -172,28 +184,39 @@ class JudgePanel(LocalEvaluator):
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
         points_by_judge = [
-            [next(iter(scores.values())) for scores in judge.evaluate_all(inputs, references, outputs)]
+            [
+                next(iter(scores.values()))
+                for scores in judge.evaluate_all(inputs, references, outputs)
+            ]
             for judge in self.judges
         ]
         return [self._combine_points(points) for points in zip(*points_by_judge, strict=True)]
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         individual = {
-            f"{self.metric_name}_{n}": next(iter(judge.describe().values())) for n, judge in enumerate(self.judges, 1)
+            f"{self.metric_name}_{n}": next(iter(judge.describe().values()))
+            for n, judge in enumerate(self.judges, 1)
         }
         return {self.metric_name: tr("mean points of {n} judges", n=len(self.judges)), **individual}
 
     @property
     def scales(self) -> Mapping[str, tuple[float, float]]:  # noqa: D102
-        return {self.metric_name: (0.0, float(max(judge.prompt_max_score for judge in self.judges)))}
+        return {
+            self.metric_name: (0.0, float(max(judge.prompt_max_score for judge in self.judges)))
+        }
 
     @property
     def judge_models(self) -> Mapping[str, str]:  # noqa: D102
-        return {f"{self.metric_name}_{n}": model_label(judge.model) for n, judge in enumerate(self.judges, 1)}
+        return {
+            f"{self.metric_name}_{n}": model_label(judge.model)
+            for n, judge in enumerate(self.judges, 1)
+        }
 
     def agreement(self) -> Agreement:
         """Return how far the judges agree on the points, over all that they have judged."""
-        return compute_agreement([[verdict.score for verdict in judge.verdicts] for judge in self.judges])
+        return compute_agreement(
+            [[verdict.score for verdict in judge.verdicts] for judge in self.judges]
+        )
 
     @property
     def usage(self) -> JudgeUsage:
@@ -202,7 +225,9 @@ class JudgePanel(LocalEvaluator):
 
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
         """Return what judging took so far, of each judge."""
-        parts = [judge.usage.summary(f"{self.metric_name}_{n}") for n, judge in enumerate(self.judges, 1)]
+        parts = [
+            judge.usage.summary(f"{self.metric_name}_{n}") for n, judge in enumerate(self.judges, 1)
+        ]
         return {name: value for part in parts for name, value in part.items()}
 
     def _combine_points(self, points: Sequence[float]) -> dict[str, float]:

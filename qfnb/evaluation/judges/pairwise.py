@@ -1,4 +1,6 @@
-"""Which of two answers a judge prefers, asked in both orders: judges tend to prefer the first one."""
+"""Which of two answers a judge prefers, asked in both orders: judges tend to prefer the first
+one.
+"""
 
 import math
 from collections import Counter, defaultdict
@@ -7,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire.prompt_template import PromptTemplate
 from ..comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
@@ -65,7 +67,9 @@ class PairwiseResult:
 
     @property
     def win_rate(self) -> float:
-        """Share of judged questions that the second model wins, ties counted half; NaN without any."""
+        """Share of judged questions that the second model wins, ties counted half; NaN without
+        any.
+        """
         counts = self.counts
         judged = counts["first"] + counts["second"] + counts["tie"]
         return (counts["second"] + counts["tie"] / 2) / judged if judged else math.nan
@@ -79,16 +83,21 @@ class PairwiseResult:
 
     @property
     def position_bias(self) -> float:
-        """How much more often the answer shown first wins than the one shown second: -1 to 1, 0 is fair."""
+        """How much more often the answer shown first wins than the one shown second: -1 to 1, 0 is
+        fair.
+        """
         winners = [(v.given_order, "first") for v in self.verdicts]
         winners += [(v.swapped_order, "second") for v in self.verdicts]
-        first_wins = [winner == shown_first for winner, shown_first in winners if winner not in {None, "tie"}]
+        first_wins = [
+            winner == shown_first for winner, shown_first in winners if winner not in {None, "tie"}
+        ]
         return 2 * sum(first_wins) / len(first_wins) - 1 if first_wins else math.nan
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{name} {count}" for name, count in self.counts.items())
         return (
-            f"{counts}; second wins {self.win_rate:.0%}; {self.consistency:.0%} the same in both orders, "
+            f"{counts}; second wins {self.win_rate:.0%}; {self.consistency:.0%} the same in both "
+            "orders, "
             f"position bias {self.position_bias:+.2f}; {self.usage!r}"
         )
 
@@ -97,8 +106,8 @@ class PairwiseResult:
 class PairwiseJudge(ComparingEvaluator):
     """A model judges which of two answers is better; every question is asked in both orders.
 
-    As an evaluator it compares each pair of models. An answer's score is the share of its comparisons that it wins, a
-    tie and a verdict that changes with the order counted half.
+    As an evaluator it compares each pair of models. An answer's score is the share of its
+    comparisons that it wins, a tie and a verdict that changes with the order counted half.
 
     Args:
         model: see `LocalJudgeEvaluator`.
@@ -149,11 +158,16 @@ class PairwiseJudge(ComparingEvaluator):
         rows = zip(prompts, reference_texts, first, second, strict=True)
         swapped_rows = zip(prompts, reference_texts, second, first, strict=True)
         judge_prompts = [self.build_prompt(*row) for row in (*rows, *swapped_rows)]
-        replies = ask_judge(self.model, judge_prompts, self.worker_num, self.model_kwargs, fresh=self.fresh)
+        replies = ask_judge(
+            self.model, judge_prompts, self.worker_num, self.model_kwargs, fresh=self.fresh
+        )
         winners = [_parse_winner(reply, "first", "second") for reply in replies[: len(prompts)]]
         winners += [_parse_winner(reply, "second", "first") for reply in replies[len(prompts) :]]
         verdicts = map(PairVerdict, winners[: len(prompts)], winners[len(prompts) :])
-        usage = (reply.usage(is_read=winner is not None) for reply, winner in zip(replies, winners, strict=True))
+        usage = (
+            reply.usage(is_read=winner is not None)
+            for reply, winner in zip(replies, winners, strict=True)
+        )
         return PairwiseResult(tuple(verdicts), sum(usage, JudgeUsage()))
 
     def compare_answers(self, answers: Sequence[ComparedAnswer]) -> ComparedAnswers:  # noqa: D102
@@ -165,8 +179,13 @@ class PairwiseJudge(ComparingEvaluator):
             raise InvalidArgumentError(
                 tr("{kind} compares the answers of two models or more", kind=type(self).__name__)
             )
-        a, b = [answers[pair[0]] for pair in pairs], [answers[pair[1]] for pair in pairs]
-        texts = ([each.prompt for each in a], [each.output for each in a], [each.output for each in b])
+        a = [answers[pair[0]] for pair in pairs]
+        b = [answers[pair[1]] for pair in pairs]
+        texts = (
+            [each.prompt for each in a],
+            [each.output for each in a],
+            [each.output for each in b],
+        )
         result = self.compare(*texts, [each.reference for each in a])
         wins: defaultdict[int, list[float]] = defaultdict(list)
         verdicts = []
@@ -177,7 +196,9 @@ class PairwiseJudge(ComparingEvaluator):
                 wins[second].append(1 - share)
             index, repeat = answers[first].key
             facts: dict[str, Any] = {"first": answers[first].model, "second": answers[second].model}
-            verdicts.append(replace(verdict, **facts, index=index, repeat=repeat, metric=self.metric_name))
+            verdicts.append(
+                replace(verdict, **facts, index=index, repeat=repeat, metric=self.metric_name)
+            )
         shares = [sum(wins[n]) / len(wins[n]) if wins[n] else math.nan for n in range(len(answers))]
         scores = [{self.metric_name: share} for share in shares]
         return ComparedAnswers(scores, tuple(verdicts), result.usage.summary(self.metric_name))
@@ -185,7 +206,9 @@ class PairwiseJudge(ComparingEvaluator):
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         names = {"model": model_label(self.model), "criteria": self.criteria}
         return {
-            self.metric_name: tr("share of comparisons that {model} decides for it, ties half: {criteria}", **names)
+            self.metric_name: tr(
+                "share of comparisons that {model} decides for it, ties half: {criteria}", **names
+            )
         }
 
     @property

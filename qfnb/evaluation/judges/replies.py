@@ -1,7 +1,9 @@
-"""Replies of judges, and their journal: what a judge has said of the same prompt is replayed, not asked again.
+"""Replies of judges, and their journal: what a judge has said of the same prompt is replayed, not
+asked again.
 
-One SQLite file beside those of batches, for all kernels of this user. A reply is stored as soon as it comes; its key
-is the hash of platform, judge, options and prompt, and of how often the prompt came before in the same call.
+One SQLite file beside those of batches, for all kernels of this user. A reply is stored as soon as
+it comes; its key is the hash of platform, judge, options and prompt, and of how often the prompt
+came before in the same call.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ... import config
-from ..._language import tr
+from ...base.language import tr
 from ...batching.fork_safe_sqlite import open_for_step
 from ...batching.journal import repeat_key
 from ...batching.request_spec import RequestSpec, platform_name
@@ -27,7 +29,8 @@ FILE_NAME: Final = "judges.db"
 SCHEMA_VERSION: Final = 1
 TABLES: Final = """
 create table if not exists reply(
-    key blob primary key, judge text not null, content text not null, cost_low real, cost real, judged real not null)
+    key blob primary key, judge text not null, content text not null, cost_low real, cost real,
+    judged real not null)
     without rowid
 """
 MAX_KEYS: Final = 500  # keys that one query names at most
@@ -59,14 +62,24 @@ class JudgeUsage:
     def summary(self, name: str) -> dict[str, Any]:
         """Return the numbers by the names that reports have, which begin with the metric's."""
         cost = self.cost_range
-        counts = {"asked": self.calls, "unread": self.unread, "failed": self.failed, "replayed": self.replayed}
+        counts = {
+            "asked": self.calls,
+            "unread": self.unread,
+            "failed": self.failed,
+            "replayed": self.replayed,
+        }
         low = {"cost_low": cost.low} if cost and not cost.is_exact else {}
-        return {f"{name}_{key}": value for key, value in (counts | low | {"cost": self.cost}).items()}
+        return {
+            f"{name}_{key}": value for key, value in (counts | low | {"cost": self.cost}).items()
+        }
 
     def __add__(self, usage: JudgeUsage) -> JudgeUsage:
         cost = sum_prices((self.cost_range, usage.cost_range))
-        unread, failed = self.unread + usage.unread, self.failed + usage.failed
-        return JudgeUsage(self.calls + usage.calls, unread, failed, cost, self.replayed + usage.replayed)
+        unread = self.unread + usage.unread
+        failed = self.failed + usage.failed
+        return JudgeUsage(
+            self.calls + usage.calls, unread, failed, cost, self.replayed + usage.replayed
+        )
 
     def __repr__(self) -> str:
         cost = "unknown cost" if self.cost_range is None else f"¥{self.cost_range}"
@@ -87,7 +100,11 @@ class JudgeReply:
         """Return what it took; `is_read` is whether it had a verdict."""
         unread = int(not is_read and not self.error)
         return JudgeUsage(
-            int(not self.is_replayed), unread, int(bool(self.error)), self.cost_range, int(self.is_replayed)
+            int(not self.is_replayed),
+            unread,
+            int(bool(self.error)),
+            self.cost_range,
+            int(self.is_replayed),
         )
 
 
@@ -102,12 +119,13 @@ def ask_judge(
     """Return a model's reply to each prompt; a failed call is an error, not an answer.
 
     Args:
-        model: a model's name, an object with `batch_do`, or with `get_res` that returns one; default:
-            `ChatCompletion()`.
+        model: a model's name, an object with `batch_do`, or with `get_res` that returns one;
+            default: `ChatCompletion()`.
         prompts: one for each call.
         worker_num: calls at a time.
         options: of its `do`.
-        fresh: ask again what the journal has; replies of objects that are no `ChatCompletion` are not in it.
+        fresh: ask again what the journal has; replies of objects that are no `ChatCompletion` are
+            not in it.
     """
     validate_judge(model)
     judge = ChatCompletion(model=model) if model is None or isinstance(model, str) else model
@@ -115,26 +133,45 @@ def ask_judge(
     keys, label = _reply_keys(client, prompts, options or {})
     stored = {} if fresh else _read_replies(keys)
     missing = [index for index in range(len(prompts)) if not keys or keys[index] not in stored]
-    replies = {index: stored[keys[index]] for index in range(len(prompts)) if index not in set(missing)}
+    replies = {
+        index: stored[keys[index]] for index in range(len(prompts)) if index not in set(missing)
+    }
     if missing:
-        task = client.batch_do([prompts[index] for index in missing], worker_num=worker_num, **(options or {}))
+        task = client.batch_do(
+            [prompts[index] for index in missing], worker_num=worker_num, **(options or {})
+        )
         for item in task.as_completed() if keys else ():
             if not (reply := _to_judge_reply(item.result())).error:
                 _write_reply(keys[missing[item.index]], label, reply)
-        replies |= {index: _to_judge_reply(reply) for index, reply in zip(missing, task.results(), strict=True)}
+        replies |= {
+            index: _to_judge_reply(reply)
+            for index, reply in zip(missing, task.results(), strict=True)
+        }
     return [replies[index] for index in range(len(prompts))]
 
 
 def validate_judge(model: Any) -> None:
     """Raise InvalidArgumentError when a model is nothing that `ask_judge` takes."""
-    if not (model is None or isinstance(model, str) or hasattr(model, "batch_do") or hasattr(model, "get_res")):
+    if not (
+        model is None
+        or isinstance(model, str)
+        or hasattr(model, "batch_do")
+        or hasattr(model, "get_res")
+    ):
         raise InvalidArgumentError(
-            tr("model={model}: a judge is a model's name, a ChatCompletion or a Service", model=repr(model))
+            tr(
+                "model={model}: a judge is a model's name, a ChatCompletion or a Service",
+                model=repr(model),
+            )
         )
 
 
-def _reply_keys(client: Any, prompts: Sequence[str], options: Mapping[str, Any]) -> tuple[list[bytes], str]:
-    """Return the key of each prompt's reply, and the judge's name; no keys where it cannot be told from others."""
+def _reply_keys(
+    client: Any, prompts: Sequence[str], options: Mapping[str, Any]
+) -> tuple[list[bytes], str]:
+    """Return the key of each prompt's reply, and the judge's name; no keys where it cannot be told
+    from others.
+    """
     chat = getattr(client, "judge_model", client)
     chat = chat.get_res() if hasattr(chat, "get_res") else chat
     if not isinstance(chat, ChatCompletion):
@@ -142,7 +179,8 @@ def _reply_keys(client: Any, prompts: Sequence[str], options: Mapping[str, Any])
     fields = dict(options)
     model, endpoint = chat.resolve_target(fields.pop("model", None), fields.pop("endpoint", None))
     spec = RequestSpec(platform_name(chat.platform_info()), model, endpoint, None, fields)
-    repeats, keys = Counter[str](), []
+    repeats = Counter[str]()
+    keys = []
     for prompt in prompts:
         keys.append(repeat_key(spec.row_key(prompt), repeats[prompt]))
         repeats[prompt] += 1
@@ -150,7 +188,8 @@ def _reply_keys(client: Any, prompts: Sequence[str], options: Mapping[str, Any])
 
 
 def _read_replies(keys: Sequence[bytes]) -> dict[bytes, JudgeReply]:
-    path, replies = config.state_dir() / FILE_NAME, dict[bytes, JudgeReply]()
+    path = config.state_dir() / FILE_NAME
+    replies = dict[bytes, JudgeReply]()
     if not keys or not path.exists():
         return replies
     with (

@@ -1,4 +1,6 @@
-"""Verdicts of judges: scores and preferences parsed from replies, and how far judges agree beyond chance."""
+"""Verdicts of judges: scores and preferences parsed from replies, and how far judges agree beyond
+chance.
+"""
 
 import json
 import math
@@ -9,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, Self, TypeVar
 
-from ..._language import tr
+from ...base.language import tr
 from ...metrics.exact_json import find_json_object
 
 _THINKING = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
@@ -17,7 +19,9 @@ _NUMBER = r"(-?\d+(?:\.\d+)?)(?![\d.]*\d)(?!\s*[-~到至]\s*\d)\s*(?:/\s*(\d+))?
 _SCORE_LABELS = r"(?:评分|得分|分数|打分|score|rating)[\"'*\s]*[:=是为][\"'*\s\[(]*"
 _SCORE = re.compile(_SCORE_LABELS + _NUMBER, re.IGNORECASE)
 _BARE_SCORE = re.compile(rf"[*\s]*{_NUMBER}\s*分?[.。*\s]*")
-_REASON = re.compile(r"(?:原因|理由|reason|rationale)[\"'*\s]*[::][\"'*\s]*(.+)", re.IGNORECASE | re.DOTALL)
+_REASON = re.compile(
+    r"(?:原因|理由|reason|rationale)[\"'*\s]*[::][\"'*\s]*(.+)", re.IGNORECASE | re.DOTALL
+)
 _SCORE_NAMES: Final = ("score", "评分", "得分", "分数", "打分", "rating")
 _REASON_NAMES: Final = ("reason", "原因", "理由", "rationale")
 
@@ -30,7 +34,11 @@ _BETTER_NAMES: Final = ("结论", "verdict", "winner", "better")
 _BRACKETED = re.compile(r"\[\[\s*(a|b|c|tie|平局)\s*\]\]", re.IGNORECASE)
 _LONE_PREFERENCE = re.compile(r"[*\s\"'(\[]*(a|b|平局|平手|tie)[*\s\"'.。)\]]*", re.IGNORECASE)
 _ANSWER_WORD = re.compile(r"^(回答|答案|助手|answer|assistant)\s*")
-_PREFERENCES: Final = {"a": "A", "b": "B", **dict.fromkeys(("c", "tie", "平局", "平手", "相当"), "tie")}
+_PREFERENCES: Final = {
+    "a": "A",
+    "b": "B",
+    **dict.fromkeys(("c", "tie", "平局", "平手", "相当"), "tie"),
+}
 
 
 Winner = Literal["first", "second", "tie"]
@@ -41,7 +49,8 @@ class PairVerdict:
     """One question, judged twice; the names of the fields are stored in reports.
 
     Attributes:
-        given_order, swapped_order: the winner with the first answer shown first, and shown second; None for
+        given_order, swapped_order: the winner with the first answer shown first, and shown second;
+        None for
             no verdict.
         first, second: labels of the models, "" where only texts are compared.
         index, repeat: of the question in the dataset, and which answer to it.
@@ -58,14 +67,18 @@ class PairVerdict:
 
     @property
     def outcome(self) -> Winner | None:
-        """The winner of both verdicts, "tie" where they differ, None where one of them is missing."""
+        """The winner of both verdicts, "tie" where they differ, None where one of them is
+        missing.
+        """
         if self.given_order is None or self.swapped_order is None:
             return None
         return self.given_order if self.given_order == self.swapped_order else "tie"
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Return the verdict that a report has as JSON; unknown fields of later versions are left out."""
+        """Return the verdict that a report has as JSON; unknown fields of later versions are left
+        out.
+        """
         return cls(**{each.name: value[each.name] for each in fields(cls) if each.name in value})
 
 
@@ -93,11 +106,13 @@ class Verdict:
         return math.nan if self.score is None else self.score
 
 
-def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float | None = 0.0) -> Verdict:
+def parse_verdict(
+    text: str, max_score: float, min_score: float = 0, cost: float | None = 0.0
+) -> Verdict:
     """Return the score and the reason in a judge's reply.
 
-    Understood are JSON with `score` or 评分, lines of 评分 and 原因, and a number alone, full-width or not.
-    With two different scores, or one outside the range, the score counts as missing.
+    Understood are JSON with `score` or 评分, lines of 评分 and 原因, and a number alone, full-width
+    or not. With two different scores, or one outside the range, the score counts as missing.
     """
     normalized = _normalize(text)
     fields = find_json_object(normalized) or {}
@@ -118,14 +133,18 @@ def parse_verdict(text: str, max_score: float, min_score: float = 0, cost: float
 
 
 def parse_preference(text: str) -> str | None:
-    """Return which of two answers a judge prefers: "A", "B" or "tie"; None when that cannot be read."""
+    """Return which of two answers a judge prefers: "A", "B" or "tie"; None when that cannot be
+    read.
+    """
     normalized = _normalize(text)
     fields = find_json_object(normalized) or {}
     words = [str(fields[name]) for name in _BETTER_NAMES if name in fields]
     words = words or _BRACKETED.findall(normalized) or _BETTER.findall(normalized)
     if not words and (lone_match := _LONE_PREFERENCE.fullmatch(normalized)):
         words = [lone_match[1]]
-    preferences = {_PREFERENCES.get(_ANSWER_WORD.sub("", word.strip().casefold())) for word in words}
+    preferences = {
+        _PREFERENCES.get(_ANSWER_WORD.sub("", word.strip().casefold())) for word in words
+    }
     return preferences.pop() if len(preferences) == 1 else None
 
 
@@ -179,23 +198,30 @@ def compute_agreement(ratings: Sequence[Ratings[Label]]) -> Agreement:
         ratings: for each judge the label of each answer, None for a missing one; all of one length.
     """
     rows = list(zip(*ratings, strict=True))
-    complete_rows = [[label for label in row if label is not None] for row in rows if None not in row]
+    complete_rows = [
+        [label for label in row if label is not None] for row in rows if None not in row
+    ]
     shares = [_observed_share(row) for row in complete_rows]
     percent = 100 * sum(shares) / len(shares) if shares else math.nan
     is_pair = len(ratings) == 2
     pairs = zip(*complete_rows, strict=True) if is_pair else ()
     kappa = cohen_kappa(*pairs) if is_pair and complete_rows else fleiss_kappa(complete_rows)
     n_missing = len(rows) - len(complete_rows)
-    return Agreement(len(complete_rows), n_missing, percent, kappa, "Cohen's" if is_pair else "Fleiss'")
+    return Agreement(
+        len(complete_rows), n_missing, percent, kappa, "Cohen's" if is_pair else "Fleiss'"
+    )
 
 
 def cohen_kappa(first: Sequence[Label], second: Sequence[Label]) -> float:
-    """Return Cohen's kappa of two judges (1960); NaN when both always give the same single label."""
+    """Return Cohen's kappa of two judges (1960); NaN when both always give the same single
+    label.
+    """
     n = len(first)
     if not n:
         return math.nan
     observed = sum(a == b for a, b in zip(first, second, strict=True)) / n
-    first_counts, second_counts = Counter(first), Counter(second)
+    first_counts = Counter(first)
+    second_counts = Counter(second)
     chance = sum(first_counts[label] * second_counts[label] for label in first_counts) / n**2
     return _beyond_chance(observed, chance)
 

@@ -1,1 +1,3 @@
-"""Labels of people: which of two answers is better, or how good one is; asked blind, in a journal of their own."""
+"""Labels of people: which of two answers is better, or how good one is; asked blind, in a journal
+of their own.
+"""

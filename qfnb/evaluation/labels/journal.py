@@ -1,8 +1,9 @@
-"""The journal of labels: one SQLite file beside those of batches, for all kernels and people of this account.
+"""The journal of labels: one SQLite file beside those of batches, for all kernels and people of
+this account.
 
-Labels are only added, each in a transaction of its own, so panels that are open at once lose none; one that is taken
-back stays with the time at which that was done. They are known by the texts, not by the report: the same answers in
-another report have the same labels.
+Labels are only added, each in a transaction of its own, so panels that are open at once lose none;
+one that is taken back stays with the time at which that was done. They are known by the texts, not
+by the report: the same answers in another report have the same labels.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Final, Literal
 
 from ... import config
-from ..._language import tr
+from ...base.language import tr
 from ...batching.fork_safe_sqlite import open_for_step
 from ...errors import QianfanError
 from ..samples import Sample
@@ -26,9 +27,11 @@ FILE_NAME: Final = "labels.db"
 SCHEMA_VERSION: Final = 1
 TABLES: Final = """
 create table if not exists label(
-    id integer primary key, item blob not null, kind text not null, verdict text not null, person text not null,
+    id integer primary key, item blob not null, kind text not null, verdict text not null, person
+    text not null,
     prompt text not null, reference text not null, first text not null, second text not null,
-    first_model text not null, second_model text not null, shown_first text not null, seed integer not null,
+    first_model text not null, second_model text not null, shown_first text not null, seed integer
+    not null,
     labelled real not null, withdrawn real);
 create index if not exists label_by_item on label(item)
 """
@@ -50,7 +53,8 @@ class Label:
 
     Attributes:
         item: the key of question and answers.
-        verdict: "first", "second" or "tie" of a pair, a number for a single answer; "skip" of either.
+        verdict: "first", "second" or "tie" of a pair, a number for a single answer; "skip" of
+            either.
         person: who labelled, "" where nobody was named.
         first, second: the answers; `second` is "" for a single one.
         shown_first: which of the two was shown as A: "first" or "second".
@@ -106,7 +110,8 @@ def add_label(label: Label) -> int:
     Raises:
         LabelsError: the file cannot be used.
     """
-    names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
+    names = ", ".join(COLUMNS)
+    marks = ", ".join("?" * len(COLUMNS))
     values = astuple(replace(label, labelled=time.time()))
     statement = f"insert into label({names}) values ({marks}) returning id"  # noqa: S608 - names of our own
     return int(_query(statement, values)[0][0])
@@ -129,11 +134,15 @@ def read_labels(items: Iterable[bytes]) -> list[tuple[int, Label]]:
     """
     if not (config.state_dir() / FILE_NAME).exists():
         return []
-    keys, rows = list(dict.fromkeys(items)), list[tuple[Any, ...]]()
+    keys = list(dict.fromkeys(items))
+    rows = list[tuple[Any, ...]]()
     for start in range(0, len(keys), MAX_ITEMS):
         chunk = keys[start : start + MAX_ITEMS]
         marks = ", ".join("?" * len(chunk))
-        statement = f"select id, {', '.join(COLUMNS)} from label where withdrawn is null and item in ({marks})"  # noqa: S608
+        statement = (
+            f"select id, {', '.join(COLUMNS)} from label where withdrawn is null and "  # noqa: S608
+            f"item in ({marks})"
+        )
         rows += _query(statement, chunk)
     return [(number, Label(*values)) for number, *values in sorted(rows)]
 
@@ -151,7 +160,8 @@ def latest_labels(items: Iterable[bytes]) -> dict[bytes, dict[str, Label]]:
 
 
 def joint_verdict(verdicts: Mapping[str, Label], first: str) -> str | None:
-    """Return what the people together say of an item: what most of them say; a tie, or no verdict, where that is open.
+    """Return what the people together say of an item: what most of them say; a tie, or no verdict,
+    where that is open.
 
     Args:
         verdicts: the label of each person.
@@ -181,5 +191,7 @@ def _query(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 def _hash(kind: Kind, sample: Sample, answers: Sequence[object]) -> bytes:
     context = [sample.row.get(name) for name in ("system", "history")]
-    content = json.dumps([kind, sample.prompt, context, answers], ensure_ascii=True, sort_keys=True, default=str)
+    content = json.dumps(
+        [kind, sample.prompt, context, answers], ensure_ascii=True, sort_keys=True, default=str
+    )
     return hashlib.blake2b(content.encode(), digest_size=16).digest()

@@ -1,4 +1,6 @@
-"""Answers of a report before a person, one question after the other; without a front end it is driven from Python."""
+"""Answers of a report before a person, one question after the other; without a front end it is
+driven from Python.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError
 from ..report import CONTEXT, EvaluationResult
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS: Final = (
-    "index", "label", "person", "prompt", "reference", "first", "second", "shown_first", "seed", "labelled",
+    "index", "label", "person", "prompt", "reference", "first", "second", "shown_first", "seed",
+    "labelled",
 )  # fmt: skip
 PAIR_WORDS: Final = ("a", "b", journal.TIE, journal.SKIP)
 RIGHT_WORDS: Final = {"right": 1, "wrong": 0}
@@ -56,10 +59,12 @@ class _Item:
 
 
 class Labels:
-    """The labels of people on a report's answers: two of them side by side, or the only one with a score.
+    """The labels of people on a report's answers: two of them side by side, or the only one with a
+    score.
 
-    Each label is in a journal on this computer before the next question comes; the same call goes on where it was,
-    in a new kernel too. Order and sides are shuffled by the seed, so that the labels so far are a random sample.
+    Each label is in a journal on this computer before the next question comes; the same call goes
+    on where it was, in a new kernel too. Order and sides are shuffled by the seed, so that the
+    labels so far are a random sample.
 
     Args:
         report: the report.
@@ -69,7 +74,8 @@ class Labels:
         seed: of order and sides; it is stored with each label.
 
     Raises:
-        InvalidArgumentError: the report does not have such models or questions, or nothing can be labelled.
+        InvalidArgumentError: the report does not have such models or questions, or nothing can be
+            labelled.
     """
 
     def __init__(
@@ -84,9 +90,15 @@ class Labels:
     ) -> None:
         if not isinstance(person, str) or not isinstance(seed, int):
             raise InvalidArgumentError(
-                tr("person={person!r}, seed={seed!r}: a text and a whole number", person=person, seed=seed)
+                tr(
+                    "person={person!r}, seed={seed!r}: a text and a whole number",
+                    person=person,
+                    seed=seed,
+                )
             )
-        self.report, self.person, self.seed = report, person, seed
+        self.report = report
+        self.person = person
+        self.seed = seed
         self.models = (base or report.models[0], tuned or report.models[-1])
         self.kind: journal.Kind = "score" if self.models[0] == self.models[1] else "pair"
         self.scale = label_scale(report)
@@ -103,7 +115,10 @@ class Labels:
             return PAIR_WORDS
         if self.scale == (0, 1):
             return (*RIGHT_WORDS, journal.SKIP)
-        return (*(str(score) for score in range(int(self.scale[0]), int(self.scale[1]) + 1)), journal.SKIP)
+        return (
+            *(str(score) for score in range(int(self.scale[0]), int(self.scale[1]) + 1)),
+            journal.SKIP,
+        )
 
     @property
     def total(self) -> int:
@@ -120,33 +135,46 @@ class Labels:
         with self._lock:
             labels = journal.latest_labels(self._items)
             if self._current is None:
-                self._current = next((key for key in self._items if self.person not in labels.get(key, {})), None)
+                self._current = next(
+                    (key for key in self._items if self.person not in labels.get(key, {})), None
+                )
             return None if self._current is None else self._task(self._items[self._current], labels)
 
     def add(self, word: str | float) -> LabelTask | None:
         """Store a label of the question that is due; return the next one.
 
         Args:
-            word: "a", "b", "tie" or "skip"; for single answers a score ("right" and "wrong" on a scale of 0 and 1).
+            word: "a", "b", "tie" or "skip"; for single answers a score ("right" and "wrong" on a
+                scale of 0 and 1).
 
         Raises:
             InvalidArgumentError: it is something else, or no question is due.
         """
         text = f"{word:g}" if isinstance(word, (int, float)) else str(word).strip().casefold()
-        allowed = self.words if self.scale != (0, 1) or self.kind == "pair" else (*self.words, "0", "1")
+        allowed = (
+            self.words if self.scale != (0, 1) or self.kind == "pair" else (*self.words, "0", "1")
+        )
         if text not in allowed:
             raise InvalidArgumentError(
-                tr("{word!r} is no label: it is one of {words}", word=word, words=tr(", ").join(self.words))
+                tr(
+                    "{word!r} is no label: it is one of {words}",
+                    word=word,
+                    words=tr(", ").join(self.words),
+                )
             )
         with self._lock:
             if self.next() is None or self._current is None:
                 raise InvalidArgumentError(tr("all {n} questions are labelled", n=self.total))
-            self._history.append((self._current, journal.add_label(self._to_label(self._items[self._current], text))))
+            self._history.append(
+                (self._current, journal.add_label(self._to_label(self._items[self._current], text)))
+            )
             self._current = None
             return self.next()
 
     def undo(self) -> LabelTask | None:
-        """Take the last label back, and return its question; None when there is none of this person."""
+        """Take the last label back, and return its question; None when there is none of this
+        person.
+        """
         with self._lock:
             if not self._history:
                 return None
@@ -155,7 +183,9 @@ class Labels:
             return self.next()
 
     def back(self) -> LabelTask | None:
-        """Return the question before the one that is due, with its label, which another `add` replaces."""
+        """Return the question before the one that is due, with its label, which another `add`
+        replaces.
+        """
         with self._lock:
             earlier = list(dict.fromkeys(item for item, _ in self._history))
             if self._current in earlier:
@@ -164,7 +194,9 @@ class Labels:
             return self.next()
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the labels of all people: a row each, the newest word of a person on a question."""
+        """Return the labels of all people: a row each, the newest word of a person on a
+        question.
+        """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
         rows = []
@@ -174,16 +206,32 @@ class Labels:
                 seen = label.seen_from(item.first.output)
                 words = dict(zip(("first", "second"), self.models, strict=True))
                 text = {"prompt": item.first.prompt, "reference": item.first.reference}
-                answers = {"first": item.first.output, "second": item.second.output if item.second else ""}
-                facts = {"shown_first": seen.shown_first, "seed": seen.seed, "labelled": seen.labelled}
+                answers = {
+                    "first": item.first.output,
+                    "second": item.second.output if item.second else "",
+                }
+                facts = {
+                    "shown_first": seen.shown_first,
+                    "seed": seen.seed,
+                    "labelled": seen.labelled,
+                }
                 verdict = words.get(seen.verdict, seen.verdict)
                 rows.append(
-                    {"index": item.first.index, "label": verdict, "person": seen.person, **text, **answers, **facts}
+                    {
+                        "index": item.first.index,
+                        "label": verdict,
+                        "person": seen.person,
+                        **text,
+                        **answers,
+                        **facts,
+                    }
                 )
         return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("labelled", ignore_index=True)
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many questions have which label, of all people together; `skip` where nobody decided."""
+        """Return how many questions have which label, of all people together; `skip` where nobody
+        decided.
+        """
         latest = journal.latest_labels(self._items)
         return Counter(
             journal.joint_verdict(people, self._items[key].first.output) or journal.SKIP
@@ -191,50 +239,75 @@ class Labels:
         )
 
     def to_dpo(self) -> Dataset:
-        """Return the pairs that were decided as preferences to train on: `LLMFinetune(dataset=...)` in DPO mode.
+        """Return the pairs that were decided as preferences to train on: `LLMFinetune(dataset=...)`
+        in DPO mode.
 
         Raises:
             InvalidArgumentError: no pair is decided, or single answers were labelled.
         """
         pairs = []
-        for key, people in journal.latest_labels(self._items).items() if self.kind == "pair" else ():
+        for key, people in (
+            journal.latest_labels(self._items).items() if self.kind == "pair" else ()
+        ):
             item = self._items[key]
             assert item.second is not None
             answers = {"first": item.first.output, "second": item.second.output}
             if (verdict := journal.joint_verdict(people, item.first.output)) in answers:
                 chosen = answers.pop(verdict or "")
-                context = {name: item.first.row[name] for name in CONTEXT if item.first.row.get(name)}
-                texts = {"prompt": item.first.prompt, "chosen": chosen, "rejected": next(iter(answers.values()))}
+                context = {
+                    name: item.first.row[name] for name in CONTEXT if item.first.row.get(name)
+                }
+                texts = {
+                    "prompt": item.first.prompt,
+                    "chosen": chosen,
+                    "rejected": next(iter(answers.values())),
+                }
                 pairs.append(texts | context)
         if not pairs:
-            raise InvalidArgumentError(tr("no pair of answers has a label that prefers one of them"))
+            raise InvalidArgumentError(
+                tr("no pair of answers has a label that prefers one of them")
+            )
         return Dataset(pairs, name="labels", schema="preference")
 
     def agreement(self, metric: str | None = None) -> HumanAgreement:
-        """Return how far a metric of the report agrees with the labels; by default that of the judge.
+        """Return how far a metric of the report agrees with the labels; by default that of the
+        judge.
 
         Raises:
             InvalidArgumentError: the report does not have the metric, or has none.
         """
-        return measure_agreement(self.report, metric or next(iter(self.report.judges), None), self.models)
+        return measure_agreement(
+            self.report, metric or next(iter(self.report.judges), None), self.models
+        )
 
     def _shuffled_items(self, rows: Iterable[int] | None) -> dict[bytes, _Item]:
         first_samples, second_samples = (self.report.samples_of(model) for model in self.models)
         indexes = list(dict.fromkeys(first_samples if rows is None else rows))
         if unknown := [index for index in indexes if index not in first_samples]:
-            raise InvalidArgumentError(tr("rows={rows}: the report has no such questions", rows=unknown[:5]))
+            raise InvalidArgumentError(
+                tr("rows={rows}: the report has no such questions", rows=unknown[:5])
+            )
         items: dict[bytes, _Item] = {}
         for index in indexes:
-            first, second = first_samples[index], second_samples.get(index)
+            first = first_samples[index]
+            second = second_samples.get(index)
             if first.error or second is None or second.error or not first.prompt.strip():
                 continue
             if self.kind == "pair" and first.output.strip() == second.output.strip():
                 continue
-            key = journal.pair_item(first, second) if self.kind == "pair" else journal.score_item(first, self.scale)
+            key = (
+                journal.pair_item(first, second)
+                if self.kind == "pair"
+                else journal.score_item(first, self.scale)
+            )
             chance = random.Random(f"{self.seed}:{key.hex()}:{first.output < second.output}")  # noqa: S311
-            items[key] = _Item(key, first, second if self.kind == "pair" else None, chance.random() < 0.5)
+            items[key] = _Item(
+                key, first, second if self.kind == "pair" else None, chance.random() < 0.5
+            )
         if not items:
-            raise InvalidArgumentError(tr("nothing to label: no question has two different answers"))
+            raise InvalidArgumentError(
+                tr("nothing to label: no question has two different answers")
+            )
         keys = sorted(items)
         random.Random(self.seed).shuffle(keys)  # noqa: S311 - no secret
         return {key: items[key] for key in keys}
@@ -243,23 +316,31 @@ class Labels:
         texts = [item.first.output, item.second.output if item.second else ""]
         a, b = reversed(texts) if item.is_mirrored and item.second else texts
         label = labels.get(item.key, {}).get(self.person)
-        word = "" if label is None else self._to_word(label.seen_from(item.first.output).verdict, item)
+        word = (
+            "" if label is None else self._to_word(label.seen_from(item.first.output).verdict, item)
+        )
         return LabelTask(item.first.index, item.first.prompt, item.first.reference, a, b, word)
 
     def _to_word(self, verdict: str, item: _Item) -> str:
         if self.kind == "pair":
             sides = ("b", "a") if item.is_mirrored else ("a", "b")
             return dict(zip(("first", "second"), sides, strict=True)).get(verdict, verdict)
-        names = {str(score): word for word, score in RIGHT_WORDS.items()} if self.scale == (0, 1) else {}
+        names = (
+            {str(score): word for word, score in RIGHT_WORDS.items()}
+            if self.scale == (0, 1)
+            else {}
+        )
         return names.get(verdict, verdict)
 
     def _to_label(self, item: _Item, word: str) -> journal.Label:
         sides = ("second", "first") if item.is_mirrored else ("first", "second")
         verdict = dict(zip(("a", "b"), sides, strict=True)).get(word, word)
         verdict = str(RIGHT_WORDS.get(verdict, verdict))
-        sample, second = item.first, item.second
+        sample = item.first
+        second = item.second
         return journal.Label(
-            item.key, self.kind, verdict, self.person, sample.prompt, sample.reference, sample.output,
+            item.key, self.kind, verdict, self.person, sample.prompt, sample.reference,
+            sample.output,
             second.output if second else "", self.models[0], self.models[1] if second else "",
             sides[0] if second else "first", self.seed,
         )  # fmt: skip

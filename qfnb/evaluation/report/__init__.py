@@ -1,4 +1,5 @@
-"""The report of an evaluation: its value is `data.ReportData`; `EvaluationResult` adds what can be done with it.
+"""The report of an evaluation: its value is `data.ReportData`; `EvaluationResult` adds what can be
+done with it.
 
 | module | what it has |
 |---|---|
@@ -13,7 +14,8 @@
 | `judging`, `agreement` | how far judges can be trusted; labels of people |
 | `tracking` | the report's numbers for an experiment tracker |
 
-Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's scores.
+Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's
+scores.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError
 from .. import scoring_run
@@ -62,15 +64,21 @@ class EvaluationResult(ExchangeableReport):
 
     @property
     def id(self) -> str:
-        """Its id in the history of evaluations, where `qfnb.evaluation.open_report(id)` opens it again."""
+        """Its id in the history of evaluations, where `qfnb.evaluation.open_report(id)` opens it
+        again.
+        """
         return archive.report_id(self)
 
     @property
     def result_dataset(self) -> Dataset:
-        """The answered rows as the official SDK names them: llm_tag, input_prompt, llm_output, metrics."""
+        """The answered rows as the official SDK names them: llm_tag, input_prompt, llm_output,
+        metrics.
+        """
         return result_dataset(self.records)
 
-    def card(self, base: str | None = None, tuned: str | None = None, metric: str | None = None) -> Card[Self]:
+    def card(
+        self, base: str | None = None, tuned: str | None = None, metric: str | None = None
+    ) -> Card[Self]:
         """Return whether `tuned` is better than `base`, by default the last model and the first.
 
         Args:
@@ -86,11 +94,14 @@ class EvaluationResult(ExchangeableReport):
     def judge_quality(
         self, metric: str | None = None, *, families: Mapping[str, str] | None = None
     ) -> judging.JudgeQuality:
-        """Return how far a judge can be trusted: agreement with people, bias by position, length and family."""
+        """Return how far a judge can be trusted: agreement with people, bias by position, length
+        and family.
+        """
         return judging.measure_judge(self, metric, families)
 
     def matrix(self, metric: str | None = None) -> Matrix[Self]:
-        """Return prompts times models with their main effects and the best cell, by default on the first metric.
+        """Return prompts times models with their main effects and the best cell, by default on the
+        first metric.
 
         Raises:
             InvalidArgumentError: the report has no prompts, or not this metric.
@@ -99,11 +110,17 @@ class EvaluationResult(ExchangeableReport):
 
     @property
     def averages(self) -> pd.DataFrame:
-        """One row per model, metric and group of questions that the benchmark averages over; empty for other data."""
+        """One row per model, metric and group of questions that the benchmark averages over; empty
+        for other data.
+        """
         return averages_frame(self)
 
     def to_dpo(
-        self, rows: Iterable[int] | None = None, *, rejected: str | None = None, chosen: str = "reference"
+        self,
+        rows: Iterable[int] | None = None,
+        *,
+        rejected: str | None = None,
+        chosen: str = "reference",
     ) -> Dataset:
         """Return rows as preferences: the better answer and the worse one.
 
@@ -115,7 +132,8 @@ class EvaluationResult(ExchangeableReport):
         Raises:
             InvalidArgumentError: no row has two different texts.
         """
-        loser, texts = rejected or self.models[-1], _texts_by_index(self, chosen)
+        loser = rejected or self.models[-1]
+        texts = _texts_by_index(self, chosen)
         pairs = [
             _question_fields(sample) | {"chosen": text, "rejected": sample.output}
             for sample in _select(self.samples_of(loser), rows)
@@ -135,7 +153,8 @@ class EvaluationResult(ExchangeableReport):
         return Dataset(pairs, name="preferences", schema="preference")
 
     def to_sft(self, rows: Iterable[int] | None = None, *, response: str = "reference") -> Dataset:
-        """Return rows as pairs of prompt and response to train on; they cannot be used as a test any more.
+        """Return rows as pairs of prompt and response to train on; they cannot be used as a test
+        any more.
 
         Args:
             rows: indexes of questions, default all.
@@ -155,7 +174,9 @@ class EvaluationResult(ExchangeableReport):
         return Dataset(pairs, name="examples")
 
     def rescore(
-        self, evaluators: Sequence[LocalEvaluator], pre_processors: Sequence[scoring_run.PreProcessor] = ()
+        self,
+        evaluators: Sequence[LocalEvaluator],
+        pre_processors: Sequence[scoring_run.PreProcessor] = (),
     ) -> Self:
         """Return a report on the same answers by other evaluators; no model is asked."""
         scored = scoring_run.score_samples(self.records, evaluators, pre_processors)
@@ -170,11 +191,16 @@ class EvaluationResult(ExchangeableReport):
             InvalidArgumentError: no row has such a column.
         """
         if all(sample.cell(column) is None for sample in self.records):
-            raise InvalidArgumentError(tr("cluster={column}: no row has such a column", column=repr(column)))
+            raise InvalidArgumentError(
+                tr("cluster={column}: no row has such a column", column=repr(column))
+            )
         return replace(self, cluster=column)
 
-    def reconcile(self, platform: ReportData, names: Mapping[str, str] | None = None) -> pd.DataFrame:
-        """Return the platform's scores beside ours: a row for each answer and metric, with the difference.
+    def reconcile(
+        self, platform: ReportData, names: Mapping[str, str] | None = None
+    ) -> pd.DataFrame:
+        """Return the platform's scores beside ours: a row for each answer and metric, with the
+        difference.
 
         Args:
             platform: its report on the same answers, from `EvaluationManager.fetch` or `eval`.
@@ -184,7 +210,9 @@ class EvaluationResult(ExchangeableReport):
         return columns.build_frame(DIFFERENCE_COLUMNS, differences)
 
     def to_json(self) -> str:
-        """Return everything as JSON, without secrets: samples, tables, and the origin of the answers."""
+        """Return everything as JSON, without secrets: samples, tables, and the origin of the
+        answers.
+        """
         return files.to_json(self)
 
     @classmethod
@@ -221,7 +249,8 @@ class EvaluationResult(ExchangeableReport):
         return cls.from_json(files.read_report_text(Path(path).expanduser()))
 
     def log_to(self, tracker: tracking.NumberLog) -> Self:
-        """Log means, intervals, differences and where they are from to an experiment tracker; return the report.
+        """Log means, intervals, differences and where they are from to an experiment tracker;
+        return the report.
 
         Args:
             tracker: one of `qfnb.trainer.trackers`, such as that of the training.
@@ -251,14 +280,20 @@ def _select(samples: Mapping[int, Sample], rows: Iterable[int] | None) -> list[S
     """
     indexes = list(dict.fromkeys(samples if rows is None else rows))
     if unknown := [index for index in indexes if index not in samples]:
-        raise InvalidArgumentError(tr("rows={rows}: the report has no such questions", rows=unknown[:5]))
+        raise InvalidArgumentError(
+            tr("rows={rows}: the report has no such questions", rows=unknown[:5])
+        )
     return [samples[index] for index in indexes if samples[index].prompt.strip()]
 
 
 def _texts_by_index(report: ReportData, source: str) -> dict[int, str]:
     if source == REFERENCE:
         return {sample.index: sample.reference for sample in report.records}
-    return {index: sample.output for index, sample in report.samples_of(source).items() if not sample.error}
+    return {
+        index: sample.output
+        for index, sample in report.samples_of(source).items()
+        if not sample.error
+    }
 
 
 def _question_fields(sample: Sample) -> dict[str, Any]:
@@ -266,7 +301,9 @@ def _question_fields(sample: Sample) -> dict[str, Any]:
     return {"prompt": sample.prompt} | context
 
 
-def _compare_scores(ours: ReportData, platform: ReportData, names: Mapping[str, str]) -> list[dict[str, Any]]:
+def _compare_scores(
+    ours: ReportData, platform: ReportData, names: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Return every answer of the platform on every metric that both reports have.
 
     Answers are matched by prompt and output; by the model too, where the reports share a label.
@@ -276,7 +313,9 @@ def _compare_scores(ours: ReportData, platform: ReportData, names: Mapping[str, 
     for sample in ours.records:
         samples_by_key[_sample_key(sample, labelled=labelled)].append(sample)
     our_names = {name: names.get(name, name) for name in platform.metric_names}
-    shared = {theirs: our_name for theirs, our_name in our_names.items() if our_name in ours.metric_names}
+    shared = {
+        theirs: our_name for theirs, our_name in our_names.items() if our_name in ours.metric_names
+    }
     rows: list[dict[str, Any]] = []
     for sample in platform.records:
         if not sample.error:
@@ -291,7 +330,9 @@ def _sample_key(sample: Sample, *, labelled: bool) -> tuple[str, str, str]:
     return sample.model if labelled else "", sample.prompt.strip(), sample.output.strip()
 
 
-def _differences(sample: Sample, our_sample: Sample | None, shared: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def _differences(
+    sample: Sample, our_sample: Sample | None, shared: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
     identity = {name: getattr(sample, name) for name in ("model", "index", "prompt", "output")}
     for platform_name, our_name in shared.items():
         platform = sample.score(platform_name)

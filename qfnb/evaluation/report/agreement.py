@@ -1,4 +1,6 @@
-"""How far a metric agrees with the labels of people, and what the data show about a judge, in sentences."""
+"""How far a metric agrees with the labels of people, and what the data show about a judge, in
+sentences.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from ..._language import tr
+from ...base.language import tr
 from ..labels.journal import joint_verdict, latest_labels, pair_item, score_item
 from ..samples import Sample
 from ..stats.intervals import ROUGH_ROWS, Interval
@@ -51,7 +53,9 @@ def label_scale(report: ReportData) -> tuple[float, float]:
     return (low, high) if low == 0 and high == int(high) and high <= MAX_SCORE else (0.0, 1.0)
 
 
-def measure_agreement(report: ReportData, metric: str | None = None, models: Models | None = None) -> HumanAgreement:
+def measure_agreement(
+    report: ReportData, metric: str | None = None, models: Models | None = None
+) -> HumanAgreement:
     """Return how far a metric agrees with the labels of people.
 
     Args:
@@ -67,18 +71,25 @@ def measure_agreement(report: ReportData, metric: str | None = None, models: Mod
         rows = _score_rows(report, name, report.models[0] if models is None else models[0])
         return _agreement(name, rows, is_weighted=label_scale(report) != (0, 1))
     pairs = [models] if models else [*combinations(report.models, 2)]
-    return _agreement(name, [row for pair in pairs for row in pair_rows(report, name, pair)], is_weighted=False)
+    return _agreement(
+        name, [row for pair in pairs for row in pair_rows(report, name, pair)], is_weighted=False
+    )
 
 
-def _agreement(metric: str, rows: Sequence[tuple[object, object]], *, is_weighted: bool) -> HumanAgreement:
+def _agreement(
+    metric: str, rows: Sequence[tuple[object, object]], *, is_weighted: bool
+) -> HumanAgreement:
     both = [(human, judge) for human, judge in rows if judge is not None]
-    kappa = measure_kappa([human for human, _ in both], [judge for _, judge in both], is_weighted=is_weighted)
+    kappa = measure_kappa(
+        [human for human, _ in both], [judge for _, judge in both], is_weighted=is_weighted
+    )
     return HumanAgreement(metric, kappa, is_weighted, len(rows) - len(both))
 
 
 def _score_rows(report: ReportData, metric: str, model: str) -> list[tuple[float, float | None]]:
     """Return the scores of people and of a metric, None where it has none."""
-    scale, samples = label_scale(report), [s for s in report.samples_of(model).values() if not s.error]
+    scale = label_scale(report)
+    samples = [s for s in report.samples_of(model).values() if not s.error]
     items = {score_item(sample, scale): sample for sample in samples}
     rows = []
     for key, people in latest_labels(items).items():
@@ -100,7 +111,11 @@ def pair_rows(report: ReportData, metric: str, models: Models) -> list[tuple[str
     for key, people in latest_labels(items).items():
         first, second = items[key]
         if (human := joint_verdict(people, first.output)) is not None:
-            judge = outcomes[first.index] if first.index in outcomes else _preferred(report, metric, first, second)
+            judge = (
+                outcomes[first.index]
+                if first.index in outcomes
+                else _preferred(report, metric, first, second)
+            )
             rows.append((human, judge))
     return rows
 
@@ -108,7 +123,9 @@ def pair_rows(report: ReportData, metric: str, models: Models) -> list[tuple[str
 def answer_pairs(report: ReportData, models: Models) -> list[tuple[Sample, Sample]]:
     """Return the answers of two models to the questions that both have answered."""
     second = report.samples_of(models[1])
-    pairs = [(s, second[index]) for index, s in report.samples_of(models[0]).items() if index in second]
+    pairs = [
+        (s, second[index]) for index, s in report.samples_of(models[0]).items() if index in second
+    ]
     return [pair for pair in pairs if not pair[0].error and not pair[1].error]
 
 
@@ -117,7 +134,8 @@ def _mirror(outcome: str | None) -> str | None:
 
 
 def _preferred(report: ReportData, metric: str, first: Sample, second: Sample) -> str | None:
-    a, b = first.score(metric), second.score(metric)
+    a = first.score(metric)
+    b = second.score(metric)
     if math.isnan(a) or math.isnan(b):
         return None
     if a == b:
@@ -127,10 +145,12 @@ def _preferred(report: ReportData, metric: str, first: Sample, second: Sample) -
 
 def agreement_sentence(agreement: HumanAgreement) -> str:
     """Return how far a metric agrees with people; without labels how to give some."""
-    metric, kappa = text.metric_title(agreement.metric), agreement.kappa
+    metric = text.metric_title(agreement.metric)
+    kappa = agreement.kappa
     if not kappa.n:
         return tr(
-            "{metric}: no labels of people yet to say how far it can be trusted; `qfnb.label(report)` asks for them.",
+            "{metric}: no labels of people yet to say how far it can be trusted; "
+            "`qfnb.label(report)` asks for them.",
             metric=metric,
         )
     values = {
@@ -140,12 +160,23 @@ def agreement_sentence(agreement: HumanAgreement) -> str:
         "kappa": text.format_score(kappa.value),
     }
     if math.isnan(kappa.value):
-        return tr("{metric} agrees with people on {share} of {n} labels; only one label occurs, so no kappa.", **values)
+        return tr(
+            "{metric} agrees with people on {share} of {n} labels; only one label occurs, so no "
+            "kappa.",
+            **values,
+        )
     values["bounds"] = text.format_interval(kappa.interval.low, kappa.interval.high)
     if agreement.is_weighted:
-        line = tr("{metric} agrees with people on {share} of {n} labels: weighted kappa {kappa} ({bounds}).", **values)
+        line = tr(
+            "{metric} agrees with people on {share} of {n} labels: weighted kappa {kappa} "
+            "({bounds}).",
+            **values,
+        )
     else:
-        line = tr("{metric} agrees with people on {share} of {n} labels: kappa {kappa} ({bounds}).", **values)
+        line = tr(
+            "{metric} agrees with people on {share} of {n} labels: kappa {kappa} ({bounds}).",
+            **values,
+        )
     rough = tr("The interval is rough: there are fewer than {n} labels.", n=ROUGH_ROWS)
     return f"{line} {rough}" if kappa.n < ROUGH_ROWS else line
 
@@ -159,11 +190,15 @@ class Measure:
     n: int
 
 
-def position_lines(name: str, judge: str, flips: Measure | None, first: Measure | None) -> Iterator[str]:
+def position_lines(
+    name: str, judge: str, flips: Measure | None, first: Measure | None
+) -> Iterator[str]:
     """Yield how often verdicts change with the sides, and how often the first side wins."""
     metric = text.metric_title(name)
     if flips is None or first is None:
-        yield tr("{metric}, position: {judge} sees one answer at a time.", metric=metric, judge=judge)
+        yield tr(
+            "{metric}, position: {judge} sees one answer at a time.", metric=metric, judge=judge
+        )
         return
     yield tr(
         "{metric}, position: {share} ({bounds}) of {n} verdicts change when the sides are swapped.",
@@ -174,7 +209,8 @@ def position_lines(name: str, judge: str, flips: Measure | None, first: Measure 
     )
     if first.n:
         yield tr(
-            "{metric}, position: the answer shown first wins {share} ({bounds}) of {n} decisions; 50% is fair.",
+            "{metric}, position: the answer shown first wins {share} ({bounds}) of {n} decisions; "
+            "50% is fair.",
             metric=metric,
             share=text.format_share(first.value),
             bounds=_percent_bounds(first.interval),
@@ -187,7 +223,9 @@ def length_line(name: str, length: Measure, control: str) -> str:
     metric = text.metric_title(name)
     if math.isnan(length.value):
         return tr(
-            "{metric}, length: {n} answers cannot show whether longer ones are preferred.", metric=metric, n=length.n
+            "{metric}, length: {n} answers cannot show whether longer ones are preferred.",
+            metric=metric,
+            n=length.n,
         )
     values = {
         "metric": metric,
@@ -195,18 +233,28 @@ def length_line(name: str, length: Measure, control: str) -> str:
         "bounds": text.format_interval(length.interval.low, length.interval.high, plus=True),
     }
     if not control:
-        return tr("{metric}, length: {size} ({bounds}) with each doubling; quality is not held constant.", **values)
+        return tr(
+            "{metric}, length: {size} ({bounds}) with each doubling; quality is not held constant.",
+            **values,
+        )
     values["control"] = text.metric_title(control)
-    return tr("{metric}, length: {size} ({bounds}) with each doubling, at the same {control}.", **values)
+    return tr(
+        "{metric}, length: {size} ({bounds}) with each doubling, at the same {control}.", **values
+    )
 
 
 def self_line(name: str, measure: Measure | None, obstacle: str) -> str:
     """Return how much the judge prefers its own family, or why that is not known."""
     metric = text.metric_title(name)
     if measure is None:
-        return tr("{metric}, self-preference cannot be measured: {reason}.", metric=metric, reason=obstacle)
+        return tr(
+            "{metric}, self-preference cannot be measured: {reason}.",
+            metric=metric,
+            reason=obstacle,
+        )
     return tr(
-        "{metric}, self-preference: {size} ({bounds}) in wins of its own family, compared with people; {n} labels.",
+        "{metric}, self-preference: {size} ({bounds}) in wins of its own family, compared with "
+        "people; {n} labels.",
         metric=metric,
         size=text.format_difference(measure.value),
         bounds=text.format_interval(measure.interval.low, measure.interval.high, plus=True),
@@ -215,10 +263,13 @@ def self_line(name: str, measure: Measure | None, obstacle: str) -> str:
 
 
 def call_lines(name: str, judge: str, asked: int | None, replayed: int | None) -> Iterator[str]:
-    """Yield how many verdicts were asked, and how many came from the journal; nothing where that is not known."""
+    """Yield how many verdicts were asked, and how many came from the journal; nothing where that is
+    not known.
+    """
     if asked is not None and replayed is not None:
         yield tr(
-            "{metric}: {judge} was called {asked} times; {replayed} replies are from the journal (`--fresh`: again).",
+            "{metric}: {judge} was called {asked} times; {replayed} replies are from the journal "
+            "(`--fresh`: again).",
             metric=text.metric_title(name),
             judge=judge,
             asked=f"{asked:,}",

@@ -1,6 +1,8 @@
-"""The evaluations of this user on disk: one private file each, a line of facts and a line with the report.
+"""The evaluations of this user on disk: one private file each, a line of facts and a line with the
+report.
 
-At most `MAX_EVALUATIONS` and `MAX_BYTES` are kept; the oldest go first, and the newest always stays.
+At most `MAX_EVALUATIONS` and `MAX_BYTES` are kept; the oldest go first, and the newest always
+stays.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ... import config
-from ..._language import tr
-from ..._private_files import modified_at, write_private
-from ..._text import clip, did_you_mean
+from ...base.language import tr
+from ...base.private_files import modified_at, write_private
+from ...base.text import clip, did_you_mean
 from ...errors import InvalidArgumentError
 from ..samples import Sample
 from . import files
@@ -38,8 +40,19 @@ VERSION: Final = 1
 MAX_LINE: Final = 10_000_000  # bytes of facts that are read
 UNREADABLE: Final = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError)
 
-SAMPLE_FACTS: Final = ("model", "index", "repeat", "prompt", "reference", "output", "error", "seconds")
-"""What of an answer its evaluation's id is of, with the scores: fields of later versions change no id."""
+SAMPLE_FACTS: Final = (
+    "model",
+    "index",
+    "repeat",
+    "prompt",
+    "reference",
+    "output",
+    "error",
+    "seconds",
+)
+"""What of an answer its evaluation's id is of, with the scores: fields of later versions change no
+id.
+"""
 
 Mean = tuple[float, float, float, int]
 """A mean, the ends of its 95 % interval, and the number of scores."""
@@ -90,17 +103,32 @@ class Entry:
 
 
 def report_id(report: ReportData) -> str:
-    """Return the id of a report: the same for the same answers with the same scores, whatever their data is called."""
-    names = ("models", "metric_names", "counting", "cluster", "origins", "platform", "cells", "prompts", "compared")
+    """Return the id of a report: the same for the same answers with the same scores, whatever their
+    data is called.
+    """
+    names = (
+        "models",
+        "metric_names",
+        "counting",
+        "cluster",
+        "origins",
+        "platform",
+        "cells",
+        "prompts",
+        "compared",
+    )
     facts = {name: getattr(report, name) for name in names}
     samples = [
-        [getattr(sample, name) for name in SAMPLE_FACTS] + [sorted(sample.scores.items())] for sample in report.records
+        [getattr(sample, name) for name in SAMPLE_FACTS] + [sorted(sample.scores.items())]
+        for sample in report.records
     ]
     return f"eval-{_digest(files.dump_json(facts | {'samples': samples}), size=5)}"
 
 
 def question_keys(report: ReportData) -> dict[int, Hashable]:
-    """Return each question's key by its index: of prompt, reference and conversation, and which one of equals it is."""
+    """Return each question's key by its index: of prompt, reference and conversation, and which one
+    of equals it is.
+    """
     samples = {sample.index: sample for sample in report.records}
     counts: Counter[str] = Counter()
     keys: dict[int, Hashable] = {}
@@ -117,11 +145,18 @@ def digest_questions(report: ReportData) -> str:
 
 
 def keep(report: ReportData) -> None:
-    """Write a report to the history, unless it is there; a full disk or a folder that is read-only is no error."""
+    """Write a report to the history, unless it is there; a full disk or a folder that is read-only
+    is no error.
+    """
     with contextlib.suppress(OSError):
         path = config.state_dir(FOLDER) / f"{report_id(report)}{SUFFIX}"
         if not path.exists():
-            facts = {"qfnb_history": VERSION, "id": report_id(report), "created": time.time(), **_facts_of(report)}
+            facts = {
+                "qfnb_history": VERSION,
+                "id": report_id(report),
+                "created": time.time(),
+                **_facts_of(report),
+            }
             lines = f"{files.dump_json(facts)}\n{files.dump_json(files.to_document(report))}\n"
             write_private(path, gzip.compress(lines.encode(), mtime=0))
             _prune(path)
@@ -130,7 +165,9 @@ def keep(report: ReportData) -> None:
 def list_entries() -> list[Entry]:
     """Return the evaluations of this user, the newest first; those that cannot be read last."""
     entries = [_read_entry(path) for path in config.state_dir(FOLDER).glob(f"*{SUFFIX}")]
-    return sorted(entries, key=lambda entry: (not entry.problem, entry.created, entry.id), reverse=True)
+    return sorted(
+        entries, key=lambda entry: (not entry.problem, entry.created, entry.id), reverse=True
+    )
 
 
 def find_entry(key: str) -> Entry:
@@ -139,17 +176,23 @@ def find_entry(key: str) -> Entry:
     Raises:
         InvalidArgumentError: there is none, there are several, or its file cannot be read.
     """
-    entries, word = list_entries(), key.strip().lower()
+    entries = list_entries()
+    word = key.strip().lower()
     matches = [entry for entry in entries if entry.id == word]
-    matches = matches or [entry for entry in entries if word and entry.id.startswith((word, f"eval-{word}"))]
+    matches = matches or [
+        entry for entry in entries if word and entry.id.startswith((word, f"eval-{word}"))
+    ]
     if len(matches) > 1:
         names = tr(", ").join(entry.id for entry in matches[:5])
-        raise InvalidArgumentError(tr("{key!r} is the beginning of several evaluations: {names}", key=key, names=names))
+        raise InvalidArgumentError(
+            tr("{key!r} is the beginning of several evaluations: {names}", key=key, names=names)
+        )
     if not matches:
         hint = did_you_mean(word, [entry.id for entry in entries])
         raise InvalidArgumentError(
             tr(
-                "there is no evaluation {key!r}{hint} (`%qfeval list` or qfnb.evaluation.history() shows all {count})",
+                "there is no evaluation {key!r}{hint} (`%qfeval list` or "
+                "qfnb.evaluation.history() shows all {count})",
                 key=clip(key, 40),
                 hint=hint,
                 count=len(entries),
@@ -177,7 +220,12 @@ def read_fields(entry: Entry) -> dict[str, Any]:
 
 
 def _digest_question(sample: Sample) -> str:
-    parts = [sample.prompt, sample.reference, sample.row.get("system") or "", sample.row.get("history") or ""]
+    parts = [
+        sample.prompt,
+        sample.reference,
+        sample.row.get("system") or "",
+        sample.row.get("history") or "",
+    ]
     return _digest(json.dumps(parts, ensure_ascii=False, default=str))
 
 
@@ -189,7 +237,12 @@ def _facts_of(report: ReportData) -> dict[str, Any]:
     scores: dict[str, dict[str, Any]] = {}
     for score in report.model_scores:
         interval = score.interval
-        scores.setdefault(score.model, {})[score.metric] = [score.mean, interval.low, interval.high, score.n]
+        scores.setdefault(score.model, {})[score.metric] = [
+            score.mean,
+            interval.low,
+            interval.high,
+            score.n,
+        ]
     return {
         "dataset": report.dataset,
         "digest": digest_questions(report),
@@ -209,7 +262,9 @@ def _read_entry(path: Path) -> Entry:
         with gzip.open(path, "rb") as lines:
             facts = json.loads(lines.readline(MAX_LINE))
         if facts["qfnb_history"] > VERSION:
-            problem = tr("{path} was written by a later version of qfnb: update this one", path=path)
+            problem = tr(
+                "{path} was written by a later version of qfnb: update this one", path=path
+            )
             return Entry(path.name.removesuffix(SUFFIX), modified_at(path), problem=problem)
         return Entry(
             id=path.name.removesuffix(SUFFIX),
@@ -220,7 +275,8 @@ def _read_entry(path: Path) -> Entry:
             models=tuple(facts["models"]),
             metrics=tuple(facts["metrics"]),
             scores={
-                model: {name: _read_mean(mean) for name, mean in row.items()} for model, row in facts["scores"].items()
+                model: {name: _read_mean(mean) for name, mean in row.items()}
+                for model, row in facts["scores"].items()
             },
             failed=int(facts["failed"]),
             origins=dict(facts["origins"]),
@@ -228,7 +284,9 @@ def _read_entry(path: Path) -> Entry:
             lower_is_better=frozenset(facts["lower"]),
         )
     except UNREADABLE as error:
-        return Entry(path.name.removesuffix(SUFFIX), modified_at(path), problem=_damage(path, error))
+        return Entry(
+            path.name.removesuffix(SUFFIX), modified_at(path), problem=_damage(path, error)
+        )
 
 
 def _read_mean(values: Iterable[Any]) -> Mean:
@@ -241,7 +299,9 @@ def _damage(path: Path, error: BaseException) -> str:
     if isinstance(error, InvalidArgumentError):
         reason = str(error)
     else:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+        reason = (
+            " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+        )
     return tr(
         "the evaluation {id} cannot be opened, its file is damaged ({reason}); delete {path}",
         id=path.name.removesuffix(SUFFIX),

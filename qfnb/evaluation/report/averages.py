@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
-from ..._language import tr, tr_noop
+from ...base.language import tr, tr_noop
 from ..stats.averages import Average, average_groups
 from .columns import AVERAGE_COLUMNS, build_frame
 from .data import ReportData
@@ -15,19 +15,28 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CATEGORIES: Final = (
-    tr_noop("STEM"), tr_noop("Social Science"), tr_noop("Humanities"), tr_noop("Other"), tr_noop("China specific"),
+    tr_noop("STEM"), tr_noop("Social Science"), tr_noop("Humanities"), tr_noop("Other"),
+    tr_noop("China specific"),
 )  # fmt: skip
-"""The groups of subjects, whose names are stored with reports and translated where they are shown."""
+"""The groups of subjects, whose names are stored with reports and translated where they are
+shown.
+"""
 
 
 def report_averages(report: ReportData) -> list[Average]:
-    """Return the averages of every model on every metric; none where the questions are of no benchmark."""
+    """Return the averages of every model on every metric; none where the questions are of no
+    benchmark.
+    """
     return [
         average
         for model in report.models
         for name in report.metric_names
         for average in average_groups(
-            model, name, [*report.samples_of(model).values()], report.benchmark, report.scales.get(name)
+            model,
+            name,
+            [*report.samples_of(model).values()],
+            report.benchmark,
+            report.scales.get(name),
         )
     ]
 
@@ -45,19 +54,25 @@ def average_title(average: Average) -> str:
 
 
 def average_sentences(report: ReportData, models: Collection[str] = ()) -> list[str]:
-    """Return the averages over all that the benchmark reports of models, by default of all; none for other data."""
+    """Return the averages over all that the benchmark reports of models, by default of all; none
+    for other data.
+    """
     names = models or report.models
     rows = [each for each in report_averages(report) if not each.value and each.model in names]
-    is_of_subjects, sentences = bool(report.benchmark.get("groups")), []
+    is_of_subjects = bool(report.benchmark.get("groups"))
+    sentences = []
     for metric in dict.fromkeys(each.metric for each in rows):
         averages = [each for each in rows if each.metric == metric]
         values = [
-            f"{each.model} {format_score(each.mean)} ({format_interval(each.interval.low, each.interval.high)})"
+            f"{each.model} {format_score(each.mean)} "
+            f"({format_interval(each.interval.low, each.interval.high)})"
             for each in averages
         ]
         template = tr_noop("{metric}, mean of the means of {n} subjects: {values}.")
         if not is_of_subjects:
             template = tr_noop("{metric}, mean over {n} instructions: {values}.")
         n = max(each.units for each in averages)
-        sentences.append(tr(template, metric=metric_title(metric), n=f"{n:,}", values=tr(", ").join(values)))
+        sentences.append(
+            tr(template, metric=metric_title(metric), n=f"{n:,}", values=tr(", ").join(values))
+        )
     return sentences[:1] if is_of_subjects else sentences

@@ -1,4 +1,6 @@
-"""Two models on one card: better, worse or cannot tell; by how much; what got worse; what it costs."""
+"""Two models on one card: better, worse or cannot tell; by how much; what got worse; what it
+costs.
+"""
 
 import math
 from collections.abc import Callable, Iterable
@@ -6,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
-from ..._language import tr, tr_noop
-from ..._text import labelled
+from ...base.language import tr, tr_noop
+from ...base.text import labelled
 from ..stats.aggregates import Comparison, Outcome, Score, Usage
 from . import averages, files, sources, text
 from .data import Change, ReportData
@@ -24,7 +26,8 @@ class Shift:
     unit: str
     before: float
     after: float
-    lows: tuple[float, float] = (math.nan, math.nan)  # where a number is the upper end of a range: the lower ends
+    # where a number is the upper end of a range: the lower ends
+    lows: tuple[float, float] = (math.nan, math.nan)
 
     def amounts(self) -> tuple[str, str]:
         """Return the numbers before and after as text."""
@@ -55,7 +58,9 @@ SHIFTS: Final[tuple[tuple[str, str, Callable[[Usage], float]], ...]] = (
     (tr_noop("cut off"), tr_noop("answers"), lambda usage: usage.truncated),
     (tr_noop("empty"), tr_noop("answers"), lambda usage: usage.empty),
 )
-"""The numbers that a card compares beside the scores: name, unit, and how a model's usage gives it."""
+"""The numbers that a card compares beside the scores: name, unit, and how a model's usage gives
+it.
+"""
 
 
 @dataclass(frozen=True)
@@ -97,18 +102,26 @@ class Card(Generic[Report]):
             text.comparison_sentence(self.comparison),
             text.counts_sentence(self.comparison),
             *text.power_sentences(self.comparison),
-            text.rough_sentence([self.comparison.test.interval.units], is_clustered=bool(self.report.cluster)),
+            text.rough_sentence(
+                [self.comparison.test.interval.units], is_clustered=bool(self.report.cluster)
+            ),
             *map(text.coverage_sentence, self.scores),
             *(text.failure_sentence(self.report, score.model) for score in self.scores),
             *averages.average_sentences(self.report, (self.base, self.tuned)),
             *map(text.comparison_sentence, self.other_comparisons),
             *text.repeat_sentences(self.report, self.metric),
-            *(_format_shift(shift) for shift in self.shifts if shift.is_known and (shift.before or shift.after)),
+            *(
+                _format_shift(shift)
+                for shift in self.shifts
+                if shift.is_known and (shift.before or shift.after)
+            ),
         ]
         return [line for line in dict.fromkeys(lines) if line]
 
     def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
-        """Write the card and its report to a .html, .md, .csv, .xlsx or .json file; return its path."""
+        """Write the card and its report to a .html, .md, .csv, .xlsx or .json file; return its
+        path.
+        """
         return files.save_report(self.report, Path(path).expanduser(), pictures, self.lines())
 
     def __repr__(self) -> str:
@@ -124,10 +137,14 @@ def build_card(
         InvalidArgumentError: the report does not have these two models or this metric.
     """
     first, last = report.compared[-1] if report.compared else (report.models[0], report.models[-1])
-    base_model, tuned_model = base or first, tuned or last
-    comparisons = {comparison.metric: comparison for comparison in report.versus(base_model, tuned_model)}
+    base_model = base or first
+    tuned_model = tuned or last
+    comparisons = {
+        comparison.metric: comparison for comparison in report.versus(base_model, tuned_model)
+    }
     name = report.resolve_metric(metric)
-    decisive, changes = comparisons[name], report.changes(name, base=base_model, tuned=tuned_model)
+    decisive = comparisons[name]
+    changes = report.changes(name, base=base_model, tuned=tuned_model)
     usage = {row.model: row for row in report.model_usage}
     scores = {score.model: score for score in report.model_scores if score.metric == name}
     return Card(
@@ -140,13 +157,21 @@ def build_card(
         scores=(scores[base_model], scores[tuned_model]),
         regressions=tuple(change for change in changes if change.gain < 0)[:MAX_CHANGES],
         improvements=tuple(change for change in reversed(changes) if change.gain > 0)[:MAX_CHANGES],
-        shifts=tuple(_build_shift(*shift, usage[base_model], usage[tuned_model]) for shift in SHIFTS),
+        shifts=tuple(
+            _build_shift(*shift, usage[base_model], usage[tuned_model]) for shift in SHIFTS
+        ),
         report=report,
     )
 
 
-def _build_shift(title: str, unit: str, read: Callable[[Usage], float], before: Usage, after: Usage) -> Shift:
-    lows = (before.cost_low_per_1000, after.cost_low_per_1000) if unit == "CNY" else (math.nan, math.nan)
+def _build_shift(
+    title: str, unit: str, read: Callable[[Usage], float], before: Usage, after: Usage
+) -> Shift:
+    lows = (
+        (before.cost_low_per_1000, after.cost_low_per_1000)
+        if unit == "CNY"
+        else (math.nan, math.nan)
+    )
     return Shift(title, unit, read(before), read(after), lows)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any
 
-from ..._text import replace_surrogates
+from ...base.text import replace_surrogates
 from ..samples import Sample
 from ..stats.repeats import RepeatScore
 
@@ -26,27 +26,36 @@ class Column:
 
 
 def _columns(names: str) -> tuple[Column, ...]:
-    """Return columns that are attributes of a row; `name=path` has another name than the attribute."""
+    """Return columns that are attributes of a row; `name=path` has another name than the
+    attribute.
+    """
     pairs = [name.split("=") for name in names.split()]
     return tuple(Column(pair[0], attrgetter(pair[-1])) for pair in pairs)
 
 
-SAMPLE_COLUMNS = _columns("model index prompt reference output latency_s=seconds cost tokens finish_reason error")
+SAMPLE_COLUMNS = _columns(
+    "model index prompt reference output latency_s=seconds cost tokens finish_reason error"
+)
 SUMMARY_COLUMNS = _columns(
-    "model metric n total failed missing coverage mean ci_low=interval.low ci_high=interval.high worst best "
+    "model metric n total failed missing coverage mean ci_low=interval.low ci_high=interval.high "
+    "worst best "
     "method=interval.method"
 )
 PAIR_COLUMNS = _columns(
-    "metric baseline candidate difference=test.difference ci_low=test.interval.low ci_high=test.interval.high "
-    "p_value=test.p_value p_holm effect=test.effect wins=test.wins losses=test.losses ties=test.ties n=test.n "
+    "metric baseline candidate difference=test.difference ci_low=test.interval.low "
+    "ci_high=test.interval.high "
+    "p_value=test.p_value p_holm effect=test.effect wins=test.wins losses=test.losses "
+    "ties=test.ties n=test.n "
     "detectable=test.detectable needed=test.needed method=test.method verdict "
     "ci_level=test.interval.level comparisons=n_comparisons"
 )
 USAGE_COLUMNS = _columns(
-    "model total answered failed truncated empty cost_low cost tokens latency_p50 latency_p95 characters"
+    "model total answered failed truncated empty cost_low cost tokens latency_p50 latency_p95 "
+    "characters"
 )
 AVERAGE_COLUMNS = _columns(
-    "model metric column value units questions mean ci_low=interval.low ci_high=interval.high method=interval.method"
+    "model metric column value units questions mean ci_low=interval.low ci_high=interval.high "
+    "method=interval.method"
 )
 
 
@@ -63,7 +72,11 @@ def repeat_columns(scores: Sequence[RepeatScore]) -> list[Column]:
 
 
 def sample_columns(
-    metrics: Iterable[str], notes: Iterable[str], row_columns: Iterable[str], *, is_repeated: bool = False
+    metrics: Iterable[str],
+    notes: Iterable[str],
+    row_columns: Iterable[str],
+    *,
+    is_repeated: bool = False,
 ) -> list[Column]:
     """Return the columns of samples; notes and row columns whose name is used already are left out.
 
@@ -73,7 +86,9 @@ def sample_columns(
         row_columns: the other columns of the dataset.
         is_repeated: whether questions were answered several times.
     """
-    columns = {column.name: column for column in (*SAMPLE_COLUMNS, *(_REPEAT if is_repeated else ()))}
+    columns = {
+        column.name: column for column in (*SAMPLE_COLUMNS, *(_REPEAT if is_repeated else ()))
+    }
     columns |= {name: Column(name, methodcaller("score", name)) for name in metrics}
     for name in notes:
         columns.setdefault(name, Column(name, partial(_note, name)))
@@ -86,7 +101,9 @@ def build_frame(columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
     """Return rows as a DataFrame with these columns."""
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
-    return pd.DataFrame({column.name: [_to_cell(column.value_of(row)) for row in rows] for column in columns})
+    return pd.DataFrame(
+        {column.name: [_to_cell(column.value_of(row)) for row in rows] for column in columns}
+    )
 
 
 def _to_cell(value: Any) -> Any:

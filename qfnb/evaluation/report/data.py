@@ -1,4 +1,6 @@
-"""The value of a report: samples with scores, and the tables and comparisons that are computed from them."""
+"""The value of a report: samples with scores, and the tables and comparisons that are computed from
+them.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._language import tr
-from ..._text import Edit, diff_texts
+from ...base.language import tr
+from ...base.text import Edit, diff_texts
 from ...errors import InvalidArgumentError
 from ..judges.verdicts import PairVerdict
 from ..samples import Sample, mean_sample
 from ..stats import aggregates
 from ..stats.aggregates import Comparison
 from ..stats.repeats import RepeatScore, score_repeats
-from .columns import PAIR_COLUMNS, SUMMARY_COLUMNS, USAGE_COLUMNS, Column, build_frame, repeat_columns, sample_columns
+from .columns import (
+    PAIR_COLUMNS,
+    SUMMARY_COLUMNS,
+    USAGE_COLUMNS,
+    Column,
+    build_frame,
+    repeat_columns,
+    sample_columns,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +54,9 @@ class Change:
 
     @property
     def edits(self) -> list[Edit]:
-        """The equal, deleted and inserted parts from `before` to `after`, character by character."""
+        """The equal, deleted and inserted parts from `before` to `after`, character by
+        character.
+        """
         return diff_texts(self.before, self.after)
 
 
@@ -65,16 +77,20 @@ class ReportData:
         recipes: {metric: how it is counted}.
         summaries: {model: {name: value}}, what evaluators report on a model as a whole.
         notes: lines on the origin of the answers.
-        origins: {model: name of the platform that answered, `sandbox` for the local one}, where that is known.
-        cells: {label: (prompt, model)}, where prompts were compared: what the report calls a model is such a cell.
+        origins: {model: name of the platform that answered, `sandbox` for the local one}, where
+            that is known.
+        cells: {label: (prompt, model)}, where prompts were compared: what the report calls a model
+            is such a cell.
         prompts: {name: template} of these prompts.
         ks: those of pass@k, where questions were answered several times.
         judges: {metric: name of the model that judges}, of metrics that a model gives.
         verdicts: of judges that compare two answers.
         dataset: the name of the data, "" where it has none.
-        counting: {metric: its recipe in English}, by which reports in different languages are told apart.
+        counting: {metric: its recipe in English}, by which reports in different languages are told
+            apart.
         compared: the pairs of models that are compared, () for all.
-        benchmark: of which benchmark the questions are, and over which columns it averages, `Benchmark.report_fields`.
+        benchmark: of which benchmark the questions are, and over which columns it averages,
+            `Benchmark.report_fields`.
     """
 
     records: tuple[Sample, ...]
@@ -110,15 +126,21 @@ class ReportData:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """One row per model and question, with the answer, each metric, latency_s, cost and error."""
+        """One row per model and question, with the answer, each metric, latency_s, cost and
+        error.
+        """
         note_columns = dict.fromkeys(name for sample in self.records for name in sample.notes)
         row_columns = dict.fromkeys(name for sample in self.records for name in sample.row)
-        columns = sample_columns(self.metric_names, note_columns, row_columns, is_repeated=self.repeat_count > 1)
+        columns = sample_columns(
+            self.metric_names, note_columns, row_columns, is_repeated=self.repeat_count > 1
+        )
         return self._frame(columns, self.records)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per model and metric: n scored of total, mean, 95 % interval, worst and best case."""
+        """One row per model and metric: n scored of total, mean, 95 % interval, worst and best
+        case.
+        """
         return self._frame(SUMMARY_COLUMNS, self.model_scores)
 
     @cached_property
@@ -133,7 +155,9 @@ class ReportData:
 
     @cached_property
     def repeats(self) -> pd.DataFrame:
-        """One row per model and metric: variance within and between questions, agreement, pass@k."""
+        """One row per model and metric: variance within and between questions, agreement,
+        pass@k.
+        """
         return self._frame(repeat_columns(self.repeat_scores), self.repeat_scores)
 
     @property
@@ -155,34 +179,52 @@ class ReportData:
     def model_scores(self) -> tuple[aggregates.Score, ...]:
         """Every model on every metric."""
         return tuple(
-            aggregates.score_model(model, name, [*self.samples_of(model).values()], self.scales.get(name), self.cluster)
+            aggregates.score_model(
+                model, name, [*self.samples_of(model).values()], self.scales.get(name), self.cluster
+            )
             for model in self.models
             for name in self.metric_names
         )
 
     @cached_property
     def model_usage(self) -> tuple[aggregates.Usage, ...]:
-        """What the answers of each model cost; those of the sandbox, which bills nothing, have no cost."""
+        """What the answers of each model cost; those of the sandbox, which bills nothing, have no
+        cost.
+        """
         answers = {
             model: [sample for group in groups.values() for sample in group]
             for model, groups in self._groups_by_model.items()
         }
         usages = (aggregates.summarize_usage(model, samples) for model, samples in answers.items())
-        return tuple(usage.without_cost() if usage.model in self.sandbox_models else usage for usage in usages)
+        return tuple(
+            usage.without_cost() if usage.model in self.sandbox_models else usage
+            for usage in usages
+        )
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Every pair of models on every metric; p-values and intervals are corrected over all of them (Holm)."""
+        """Every pair of models on every metric; p-values and intervals are corrected over all of
+        them (Holm).
+        """
         return aggregates.compare_all(
-            self.metric_names, self._samples_by_model, self.cluster, self.lower_is_better, self.scales, self.compared
+            self.metric_names,
+            self._samples_by_model,
+            self.cluster,
+            self.lower_is_better,
+            self.scales,
+            self.compared,
         )
 
     @property
     def metrics(self) -> dict[str, dict[str, Any]]:
-        """{model: {metric: mean}}, as in the official SDK; only the platform's own numbers where it has any."""
+        """{model: {metric: mean}}, as in the official SDK; only the platform's own numbers where it
+        has any.
+        """
         if self.platform:
             return {model: dict(metrics) for model, metrics in self.platform.items()}
-        metrics_by_model = {model: dict[str, Any](self.summaries.get(model, {})) for model in self.models}
+        metrics_by_model = {
+            model: dict[str, Any](self.summaries.get(model, {})) for model in self.models
+        }
         for score in self.model_scores:
             metrics_by_model[score.model][score.metric] = score.mean
         return metrics_by_model
@@ -191,17 +233,31 @@ class ReportData:
         """Return the comparisons of two models, `base` first, one for each metric.
 
         Raises:
-            InvalidArgumentError: a model is not in the report, both are the same, or the report does not compare them.
+            InvalidArgumentError: a model is not in the report, both are the same, or the report
+                does not compare them.
         """
         if base == tuned or self.samples_of(base) is self.samples_of(tuned):
             raise InvalidArgumentError(
-                tr("{base} and {tuned} are one model: a comparison takes two", base=repr(base), tuned=repr(tuned))
+                tr(
+                    "{base} and {tuned} are one model: a comparison takes two",
+                    base=repr(base),
+                    tuned=repr(tuned),
+                )
             )
-        pairs = [pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}]
+        pairs = [
+            pair for pair in self.comparisons if {pair.baseline, pair.candidate} == {base, tuned}
+        ]
         if self.comparisons and not pairs:
-            names = tr("; ").join(tr("{tuned} and {base}", tuned=pair[1], base=pair[0]) for pair in self.compared)
+            names = tr("; ").join(
+                tr("{tuned} and {base}", tuned=pair[1], base=pair[0]) for pair in self.compared
+            )
             raise InvalidArgumentError(
-                tr("{base} and {tuned} are not compared here, but {pairs}", base=base, tuned=tuned, pairs=names)
+                tr(
+                    "{base} and {tuned} are not compared here, but {pairs}",
+                    base=base,
+                    tuned=tuned,
+                    pairs=names,
+                )
             )
         return [pair if pair.baseline == base else pair.swapped() for pair in pairs]
 
@@ -213,7 +269,11 @@ class ReportData:
         """
         if model not in self._samples_by_model:
             raise InvalidArgumentError(
-                tr("model={model}: the report has {names}", model=repr(model), names=tr(", ").join(self.models))
+                tr(
+                    "model={model}: the report has {names}",
+                    model=repr(model),
+                    names=tr(", ").join(self.models),
+                )
             )
         return self._samples_by_model[model]
 
@@ -232,27 +292,36 @@ class ReportData:
             base: a model, default the first.
             tuned: a model, default the last.
         """
-        name, changes = self.resolve_metric(metric), []
+        name = self.resolve_metric(metric)
+        changes = []
         after_samples = self.samples_of(tuned or self.models[-1])
         for index, before in self.samples_of(base or self.models[0]).items():
             if (after := after_samples.get(index)) is None:
                 continue
-            a, b = before.score(name), after.score(name)
+            a = before.score(name)
+            b = after.score(name)
             gain = a - b if name in self.lower_is_better else b - a
             if gain != 0 and not math.isnan(gain):
                 texts = before.prompt, before.reference, before.output, after.output
                 changes.append(Change(index, *texts, a, b, gain))
         return tuple(sorted(changes, key=lambda change: (change.gain, change.index)))
 
-    def worse(self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None) -> list[int]:
-        """Return the indexes of the questions on which `tuned` is worse than `base`, the worst first.
+    def worse(
+        self, metric: str | None = None, *, base: str | None = None, tuned: str | None = None
+    ) -> list[int]:
+        """Return the indexes of the questions on which `tuned` is worse than `base`, the worst
+        first.
 
         Args:
             metric: the metric that is compared, default the first.
             base: a model, default the first.
             tuned: a model, default the last.
         """
-        return [change.index for change in self.changes(metric, base=base, tuned=tuned) if change.gain < 0]
+        return [
+            change.index
+            for change in self.changes(metric, base=base, tuned=tuned)
+            if change.gain < 0
+        ]
 
     def resolve_metric(self, name: str | None = None) -> str:
         """Return the name of a metric, by default the first one's.
@@ -262,19 +331,28 @@ class ReportData:
         """
         if not self.metric_names or (name is not None and name not in self.metric_names):
             names = tr(", ").join(self.metric_names) or tr("none")
-            raise InvalidArgumentError(tr("metric={metric}: the report has {names}", metric=repr(name), names=names))
+            raise InvalidArgumentError(
+                tr("metric={metric}: the report has {names}", metric=repr(name), names=names)
+            )
         return name or self.metric_names[0]
 
     def _frame(self, columns: Sequence[Column], rows: Sequence[Any]) -> pd.DataFrame:
         """Return a table that says in its `attrs` where its numbers are from."""
         frame = build_frame(columns, rows)
-        frame.attrs |= {"origins": dict(self.origins), "recipes": dict(self.recipes), "notes": list(self.notes)}
+        frame.attrs |= {
+            "origins": dict(self.origins),
+            "recipes": dict(self.recipes),
+            "notes": list(self.notes),
+        }
         return frame
 
     @cached_property
     def _samples_by_model(self) -> dict[str, dict[int, Sample]]:
         return {
-            model: {index: mean_sample(group) if len(group) > 1 else group[0] for index, group in groups.items()}
+            model: {
+                index: mean_sample(group) if len(group) > 1 else group[0]
+                for index, group in groups.items()
+            }
             for model, groups in self._groups_by_model.items()
         }
 
@@ -295,7 +373,9 @@ class ReportData:
 
     @cached_property
     def repeat_scores(self) -> tuple[RepeatScore, ...]:
-        """What several answers to the same question show, for every model and metric; empty for one answer."""
+        """What several answers to the same question show, for every model and metric; empty for one
+        answer.
+        """
         if self.repeat_count == 1:
             return ()
         ks = self.ks or (1, self.repeat_count)

@@ -29,18 +29,22 @@ class ExchangeableReport(ReportData):
 
     @classmethod
     def from_inspect(cls, path: str | Path | Sequence[str | Path]) -> Self:
-        """Return the report on logs of inspect_ai: models with their samples, epochs as repeats, scores as metrics.
+        """Return the report on logs of inspect_ai: models with their samples, epochs as repeats,
+        scores as metrics.
 
         Args:
-            path: a .eval or .json file, a folder of them, or several; those of one task have the same questions.
+            path: a .eval or .json file, a folder of them, or several; those of one task have the
+                same questions.
 
         Raises:
-            InvalidArgumentError: there is no log, one is broken or of another tool, or the .eval file needs pyarrow.
+            InvalidArgumentError: there is no log, one is broken or of another tool, or the .eval
+                file needs pyarrow.
         """
         return cls(**read_inspect(path))
 
     def to_lm_eval(self, folder: str | Path) -> list[Path]:
-        """Write results and samples as lm-evaluation-harness does, a folder for each model; return the results' paths.
+        """Write results and samples as lm-evaluation-harness does, a folder for each model; return
+        the results' paths.
 
         Args:
             folder: is made if need be.
@@ -55,10 +59,12 @@ class ExchangeableReport(ReportData):
         """Return the report on runs of lm-evaluation-harness with `--log_samples`.
 
         Args:
-            folder: its `--output_path`, or the folder of one model; of several runs on a task the last one counts.
+            folder: its `--output_path`, or the folder of one model; of several runs on a task the
+                last one counts.
             tasks: those that are read, default all.
 
         Raises:
-            InvalidArgumentError: there are no results or no samples, or a file is broken or of another tool.
+            InvalidArgumentError: there are no results or no samples, or a file is broken or of
+                another tool.
         """
         return cls(**read_lm_eval(folder, tasks))

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..._language import tr
-from ..._private_files import write_atomically
+from ...base.language import tr
+from ...base.private_files import write_atomically
 from ...errors import InvalidArgumentError
 from ..judges.verdicts import PairVerdict
 from ..records import record_report, validate_report_path
@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUMMARY_COLUMNS: Final = (
-    "model", "metric", "n", "total", "failed", "mean", "ci_low", "ci_high", "worst", "best", "method",
+    "model", "metric", "n", "total", "failed", "mean", "ci_low", "ci_high", "worst", "best",
+    "method",
 )  # fmt: skip
 PAIR_COLUMNS: Final = (
-    "metric", "baseline", "candidate", "difference", "ci_low", "ci_high", "ci_level", "p_holm", "wins", "losses",
+    "metric", "baseline", "candidate", "difference", "ci_low", "ci_high", "ci_level", "p_holm",
+    "wins", "losses",
     "ties", "verdict",
 )  # fmt: skip
 """The columns of the Markdown tables; the DataFrames have more."""
@@ -41,8 +43,19 @@ JSON_TABLES: Final = ("summary", "pairs", "usage")
 """Tables that are written for other readers, and computed anew when a report is loaded."""
 
 PLAIN_FIELDS: Final = ("platform", "cluster", "recipes", "summaries")
-LATER_FIELDS: Final = ("cells", "prompts", "ks", "judges", "dataset", "counting", "compared", "benchmark")
-"""Fields that are written as they are, under their own names; the later ones are not in older files."""
+LATER_FIELDS: Final = (
+    "cells",
+    "prompts",
+    "ks",
+    "judges",
+    "dataset",
+    "counting",
+    "compared",
+    "benchmark",
+)
+"""Fields that are written as they are, under their own names; the later ones are not in older
+files.
+"""
 
 _PAGE: Final = "qfnb.views.evaluation.page"  # by name: what draws is a layer above
 
@@ -77,7 +90,9 @@ class Picture:
         return []
 
 
-def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] = (), lead: Sequence[str] = ()) -> Path:
+def save_report(
+    report: ReportData, path: Path, pictures: Iterable[HasPicture] = (), lead: Sequence[str] = ()
+) -> Path:
     """Write a report in the format of the path's suffix; return the path.
 
     Raises:
@@ -85,7 +100,9 @@ def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] =
     """
     validate_report_path(path)
     writers: dict[str, Callable[[], bytes]] = {
-        ".html": lambda: str(importlib.import_module(_PAGE).render_page(report, pictures, lead)).encode(),
+        ".html": lambda: str(
+            importlib.import_module(_PAGE).render_page(report, pictures, lead)
+        ).encode(),
         ".md": lambda: render_markdown(report, lead).encode(),
         ".csv": lambda: to_csv(_with_origins(report, "samples", report.samples)),
         ".xlsx": lambda: write_workbook(_workbook_tables(report)),
@@ -100,32 +117,61 @@ def save_report(report: ReportData, path: Path, pictures: Iterable[HasPicture] =
 
 def report_tables(report: ReportData) -> dict[str, pd.DataFrame]:
     """Return the tables of a report by name, in reading order."""
-    tables = {"summary": report.summary, "pairs": report.pairs, "repeats": report.repeats, "usage": report.usage}
+    tables = {
+        "summary": report.summary,
+        "pairs": report.pairs,
+        "repeats": report.repeats,
+        "usage": report.usage,
+    }
     tables = {**tables, "averages": averages_frame(report)}
-    return {name: table for name, table in tables.items() if len(table)} | {"samples": report.samples}
+    return {name: table for name, table in tables.items() if len(table)} | {
+        "samples": report.samples
+    }
 
 
 def _with_origins(report: ReportData, name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of a report with the columns that its numbers need to be cited: origin, recipe and coverage.
+    """Return a table of a report with the columns that its numbers need to be cited: origin, recipe
+    and coverage.
 
     Columns, since pandas reads them back as they are; a comment line it would take for the header.
     """
-    rows: Mapping[str, Callable[[], list[tuple[Sequence[str], Sequence[str]]]]] = {  # models and metrics of each row
+    # models and metrics of each row
+    rows: Mapping[str, Callable[[], list[tuple[Sequence[str], Sequence[str]]]]] = {
         "summary": lambda: [((score.model,), (score.metric,)) for score in report.model_scores],
-        "pairs": lambda: [((pair.baseline, pair.candidate), (pair.metric,)) for pair in report.comparisons],
+        "pairs": lambda: [
+            ((pair.baseline, pair.candidate), (pair.metric,)) for pair in report.comparisons
+        ],
         "repeats": lambda: [((score.model,), (score.metric,)) for score in report.repeat_scores],
-        "averages": lambda: [((average.model,), (average.metric,)) for average in report_averages(report)],
+        "averages": lambda: [
+            ((average.model,), (average.metric,)) for average in report_averages(report)
+        ],
         "usage": lambda: [((usage.model,), ()) for usage in report.model_usage],
         "samples": lambda: [((sample.model,), report.metric_names) for sample in report.records],
     }
-    coverage = {(score.model, score.metric): f"{score.n}/{score.total}" for score in report.model_scores}
-    columns: dict[str, list[str]] = {"report_origin": [], "report_recipe": [], "report_coverage": []}
+    coverage = {
+        (score.model, score.metric): f"{score.n}/{score.total}" for score in report.model_scores
+    }
+    columns: dict[str, list[str]] = {
+        "report_origin": [],
+        "report_recipe": [],
+        "report_coverage": [],
+    }
     for models, names in rows[name]():
-        columns["report_origin"].append("; ".join(dict.fromkeys(_origin(report, model) for model in models)))
-        columns["report_recipe"].append("; ".join(f"{name}: {report.recipes.get(name, name)}" for name in names))
+        columns["report_origin"].append(
+            "; ".join(dict.fromkeys(_origin(report, model) for model in models))
+        )
+        columns["report_recipe"].append(
+            "; ".join(f"{name}: {report.recipes.get(name, name)}" for name in names)
+        )
         counts = [f"{name} {coverage[model, name]}" for name in names for model in models]
         columns["report_coverage"].append("; ".join(counts))
-    return frame.assign(**{name: column for name, column in columns.items() if name == "report_origin" or any(column)})
+    return frame.assign(
+        **{
+            name: column
+            for name, column in columns.items()
+            if name == "report_origin" or any(column)
+        }
+    )
 
 
 def _origin(report: ReportData, model: str) -> str:
@@ -134,10 +180,14 @@ def _origin(report: ReportData, model: str) -> str:
 
 
 def _workbook_tables(report: ReportData) -> dict[str, pd.DataFrame]:
-    """Return the tables of a workbook: those of the report, with the origin of their numbers, and its notes."""
+    """Return the tables of a workbook: those of the report, with the origin of their numbers, and
+    its notes.
+    """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
-    tables = {name: _with_origins(report, name, table) for name, table in report_tables(report).items()}
+    tables = {
+        name: _with_origins(report, name, table) for name, table in report_tables(report).items()
+    }
     notes = sources.with_sources(report, [])
     return tables | ({"notes": pd.DataFrame({"notes": notes})} if notes else {})
 
@@ -145,7 +195,10 @@ def _workbook_tables(report: ReportData) -> dict[str, pd.DataFrame]:
 def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
     """Return conclusion, tables and footnotes as Markdown."""
     lines = lead or text.conclusion(report).splitlines()
-    parts = [f"# {to_markdown(sources.with_mark(text.report_title(report), report))}", *map(to_markdown, lines)]
+    parts = [
+        f"# {to_markdown(sources.with_mark(text.report_title(report), report))}",
+        *map(to_markdown, lines),
+    ]
     parts += [_markdown_table(report.summary, SUMMARY_COLUMNS)]
     if len(report.pairs):
         parts += [_markdown_table(report.pairs, PAIR_COLUMNS)]
@@ -154,14 +207,20 @@ def render_markdown(report: ReportData, lead: Sequence[str] = ()) -> str:
     if len(averages := averages_frame(report)):
         parts += [_markdown_table(averages, [*averages.columns])]
     parts += [_markdown_table(report.usage, [*report.usage.columns])]
-    parts += ["\n".join(f"- {to_markdown(line)}" for line in [*judge_lines(report), *sources.footnote_lines(report)])]
+    parts += [
+        "\n".join(
+            f"- {to_markdown(line)}"
+            for line in [*judge_lines(report), *sources.footnote_lines(report)]
+        )
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _markdown_table(frame: pd.DataFrame, columns: Sequence[str]) -> str:
     lines = [_markdown_row(map(to_markdown, columns)), _markdown_row("---" for _ in columns)]
     lines += [
-        _markdown_row(to_markdown(text.format_cell(row[name])) for name in columns) for row in frame.to_dict("records")
+        _markdown_row(to_markdown(text.format_cell(row[name])) for name in columns)
+        for row in frame.to_dict("records")
     ]
     return "\n".join(lines)
 
@@ -224,18 +283,24 @@ def from_json(text: str) -> dict[str, Any]:
             "prompts": document.get("prompts", {}),
             "ks": tuple(document.get("ks", ())),
             "judges": document.get("judges", {}),
-            "verdicts": tuple(PairVerdict.from_dict(verdict) for verdict in document.get("verdicts", ())),
+            "verdicts": tuple(
+                PairVerdict.from_dict(verdict) for verdict in document.get("verdicts", ())
+            ),
             "dataset": document.get("dataset", ""),
             "counting": document.get("counting", document["recipes"]),
             "compared": tuple(tuple(pair) for pair in document.get("compared", ())),
             "benchmark": document.get("benchmark", {}),
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InvalidArgumentError(tr("this is not a report written by Report.save('x.json')")) from None
+        raise InvalidArgumentError(
+            tr("this is not a report written by Report.save('x.json')")
+        ) from None
 
 
 def _infer_origins(document: Mapping[str, Any]) -> dict[str, str]:
-    """Return the origins of a report whose file has only notes of them, as files of version 0.1.0."""
+    """Return the origins of a report whose file has only notes of them, as files of version
+    0.1.0.
+    """
     is_sandbox = any(" sandbox, batch " in note for note in document["notes"])
     return dict.fromkeys(document["models"], SANDBOX) if is_sandbox else {}
 
@@ -250,7 +315,9 @@ def read_report_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", error)
-        raise InvalidArgumentError(tr("{path} cannot be read: {reason}", path=path, reason=reason)) from None
+        raise InvalidArgumentError(
+            tr("{path} cannot be read: {reason}", path=path, reason=reason)
+        ) from None
 
 
 def sanitize_json(value: Any) -> Any:

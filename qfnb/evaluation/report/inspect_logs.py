@@ -1,6 +1,8 @@
-"""Logs of inspect_ai, `.eval` and `.json`, version 2 of its format: read as a report, and written from one.
+"""Logs of inspect_ai, `.eval` and `.json`, version 2 of its format: read as a report, and written
+from one.
 
-A log has one model. Entries of `.eval` files are compressed by Zstandard, which Python reads from 3.14 on; before,
+A log has one model. Entries of `.eval` files are compressed by Zstandard, which Python reads from
+3.14 on; before,
 pyarrow does. Source: inspect_ai's documentation ("Log Files", "Log File API").
 """
 
@@ -19,8 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import import_pyarrow
-from ..._language import tr
-from ..._private_files import write_atomically
+from ...base.language import tr
+from ...base.private_files import write_atomically
 from ...errors import DatasetError, InvalidArgumentError
 from ..samples import Sample
 from . import logs
@@ -29,14 +31,19 @@ from .files import sanitize_json
 
 VERSION: Final = 2
 VALUES: Final = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # correct, partly, incorrect, no answer
-STOP_REASONS: Final = {"length": "max_tokens", "content_filter": "content_filter", "tool_calls": "tool_calls"}
+STOP_REASONS: Final = {
+    "length": "max_tokens",
+    "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
+}
 _ZSTANDARD: Final = 93
 _LOCAL_HEADER: Final = struct.Struct("<26xHH")
 Parts = dict[str, Any]
 
 
 def write_inspect(report: ReportData, path: Path) -> list[Path]:
-    """Write a log for each model: into a folder, or, where there is one model, into a .eval or .json file.
+    """Write a log for each model: into a folder, or, where there is one model, into a .eval or
+    .json file.
 
     Raises:
         InvalidArgumentError: the path is a file for several models, or cannot be written.
@@ -55,7 +62,11 @@ def write_inspect(report: ReportData, path: Path) -> list[Path]:
         name = f"{logs.task_name(report)}_{number}_{logs.file_name(model)}.eval"
         target = path if is_file else path / name
         log = _build_log(report, model, samples)
-        content = json.dumps(log, ensure_ascii=False).encode() if target.suffix == ".json" else _to_zip(log)
+        content = (
+            json.dumps(log, ensure_ascii=False).encode()
+            if target.suffix == ".json"
+            else _to_zip(log)
+        )
         if not is_file:
             path.mkdir(parents=True, exist_ok=True)
         with write_atomically(target) as file:
@@ -65,12 +76,18 @@ def write_inspect(report: ReportData, path: Path) -> list[Path]:
 
 
 def _build_log(report: ReportData, model: str, samples: Sequence[Sample]) -> Parts:
-    name, created = logs.task_name(report), datetime.now(UTC).isoformat(timespec="seconds")
-    facts, epochs = logs.facts_of(report, model), report.repeat_count
+    name = logs.task_name(report)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = logs.facts_of(report, model)
+    epochs = report.repeat_count
     log_id = hashlib.sha256(f"{created}{model}{json.dumps(facts)}".encode()).hexdigest()[:22]
     questions = [*report.samples_of(model).values()]
     config = {"epochs": epochs, "fail_on_error": False}
-    dataset = {"name": name, "samples": len(questions), "sample_ids": [sample.index for sample in questions]}
+    dataset = {
+        "name": name,
+        "samples": len(questions),
+        "sample_ids": [sample.index for sample in questions],
+    }
     scores = [s for s in report.model_scores if s.model == model]
     results = [
         {
@@ -91,13 +108,23 @@ def _build_log(report: ReportData, model: str, samples: Sequence[Sample]) -> Par
         }
         for score in scores
     ]
-    spec: Parts = {"eval_id": log_id, "run_id": log_id, "created": created, "task": name, "task_id": log_id}
+    spec: Parts = {
+        "eval_id": log_id,
+        "run_id": log_id,
+        "created": created,
+        "task": name,
+        "task_id": log_id,
+    }
     spec |= {"model": model, "dataset": dataset, "config": config, "metadata": {logs.OURS: facts}}
     answered = sum(not sample.error for sample in samples)
     totals = {"total_samples": len(samples), "completed_samples": answered, "scores": results}
     head = {"version": VERSION, "status": "success", "eval": spec, "plan": {}, "results": totals}
     stats = {"started_at": created, "completed_at": created}
-    return dict(sanitize_json(head | {"stats": stats, "samples": [_to_entry(model, each) for each in samples]}))
+    return dict(
+        sanitize_json(
+            head | {"stats": stats, "samples": [_to_entry(model, each) for each in samples]}
+        )
+    )
 
 
 def _to_entry(model: str, sample: Sample) -> Parts:
@@ -108,9 +135,17 @@ def _to_entry(model: str, sample: Sample) -> Parts:
     if not sample.error:
         output["choices"] = [{"message": answer, "stop_reason": stop}]
     if sample.tokens is not None:
-        output["usage"] = {"input_tokens": 0, "output_tokens": sample.tokens, "total_tokens": sample.tokens}
+        output["usage"] = {
+            "input_tokens": 0,
+            "output_tokens": sample.tokens,
+            "total_tokens": sample.tokens,
+        }
     scores = {
-        name: {"value": value, "answer": sample.output, "explanation": "\n".join(sample.notes.values()) or None}
+        name: {
+            "value": value,
+            "answer": sample.output,
+            "explanation": "\n".join(sample.notes.values()) or None,
+        }
         for name, value in sample.scores.items()
         if math.isfinite(value)
     }
@@ -131,7 +166,8 @@ def _to_entry(model: str, sample: Sample) -> Parts:
 
 def _to_zip(log: Parts) -> bytes:
     """Return the file with an entry for each sample that inspect_ai's viewer opens."""
-    header, buffer = {name: part for name, part in log.items() if name != "samples"}, io.BytesIO()
+    header = {name: part for name, part in log.items() if name != "samples"}
+    buffer = io.BytesIO()
     names = ("id", "epoch", "input", "target", "scores", "metadata", "error")
     summaries = [{name: entry[name] for name in names if name in entry} for entry in log["samples"]]
     for summary in summaries:
@@ -139,7 +175,9 @@ def _to_zip(log: Parts) -> bytes:
             summary["error"] = summary["error"]["message"]
     parts: dict[str, Any] = {"header.json": header, "summaries.json": summaries}
     parts["_journal/start.json"] = {name: log[name] for name in ("version", "eval", "plan")}
-    parts |= {f"samples/{entry['id']}_epoch_{entry['epoch']}.json": entry for entry in log["samples"]}
+    parts |= {
+        f"samples/{entry['id']}_epoch_{entry['epoch']}.json": entry for entry in log["samples"]
+    }
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, part in parts.items():
             packed.writestr(name, json.dumps(part, ensure_ascii=False))
@@ -164,7 +202,9 @@ def _read(path: Path) -> Parts:
             return logs.parse_log(path.read_bytes(), path)
         with zipfile.ZipFile(path) as packed:
             names = packed.namelist()
-            header = next((name for name in ("header.json", "_journal/start.json") if name in names), "")
+            header = next(
+                (name for name in ("header.json", "_journal/start.json") if name in names), ""
+            )
             if not header:
                 raise DatasetError(tr("is no log of inspect_ai"), path=str(path))
             samples = [name for name in names if name.startswith("samples/")]
@@ -186,16 +226,22 @@ def _read_entry(packed: zipfile.ZipFile, name: str) -> bytes:
         name_size, extra_size = _LOCAL_HEADER.unpack(file.read(30))
         file.seek(name_size + extra_size, io.SEEK_CUR)
         content = file.read(info.compress_size)
-    unpacked = import_pyarrow().decompress(content, decompressed_size=info.file_size, codec="zstd", asbytes=True)
+    unpacked = import_pyarrow().decompress(
+        content, decompressed_size=info.file_size, codec="zstd", asbytes=True
+    )
     return bytes(unpacked)
 
 
 def _to_log(log: Parts, path: Path) -> logs.Log:
     if isinstance(version := log.get("version"), int) and version > VERSION:
-        raise DatasetError(tr("is of a later version of inspect_ai's format than 2"), path=str(path))
+        raise DatasetError(
+            tr("is of a later version of inspect_ai's format than 2"), path=str(path)
+        )
     try:
-        spec, entries = log["eval"], log.get("samples") or []
-        model, task = str(spec["model"]), str(spec["task"])
+        spec = log["eval"]
+        entries = log.get("samples") or []
+        model = str(spec["model"])
+        task = str(spec["task"])
         facts = (spec.get("metadata") or {}).get(logs.OURS) or _describe(spec, entries)
         answers = [(str(entry["id"]), _to_sample(model, entry)) for entry in entries]
         if log.get("status") != "success":
@@ -205,22 +251,32 @@ def _to_log(log: Parts, path: Path) -> logs.Log:
     except (KeyError, TypeError, AttributeError, ValueError):
         raise DatasetError(tr("is no log of inspect_ai"), path=str(path)) from None
     if not answers:
-        raise DatasetError(tr("the log has no samples: status {status}", status=log.get("status")), path=str(path))
-    return logs.Log(facts.get("model", model), task, answers, frozenset(facts.get("lower_is_better", ())), facts)
+        raise DatasetError(
+            tr("the log has no samples: status {status}", status=log.get("status")), path=str(path)
+        )
+    return logs.Log(
+        facts.get("model", model), task, answers, frozenset(facts.get("lower_is_better", ())), facts
+    )
 
 
 def _problem(log: Parts) -> str:
     """Return why the run of a log is not complete."""
     reason = str((log.get("error") or {}).get("message", "")).strip()
-    return tr("this run failed: {reason}", reason=reason or tr("status {status}", status=log.get("status")))
+    return tr(
+        "this run failed: {reason}",
+        reason=reason or tr("status {status}", status=log.get("status")),
+    )
 
 
 def _with_failed(
     answers: Sequence[tuple[str, Sample]], model: str, spec: Mapping[str, Any], problem: str
 ) -> list[tuple[str, Sample]]:
-    """Return the answers of a run that failed, with every planned sample: those without a score are failed rows."""
+    """Return the answers of a run that failed, with every planned sample: those without a score are
+    failed rows.
+    """
     rows = [
-        (key, sample if sample.scores or sample.error else replace(sample, error=problem)) for key, sample in answers
+        (key, sample if sample.scores or sample.error else replace(sample, error=problem))
+        for key, sample in answers
     ]
     planned = dict.fromkeys(str(key) for key in (spec.get("dataset") or {}).get("sample_ids") or ())
     missing = [key for key in planned if key not in dict(rows)]
@@ -237,8 +293,13 @@ def _describe(spec: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> 
         task=spec["task"],
         n=len(entries),
     )
-    metrics = dict.fromkeys(name for entry in entries for name, _ in _values(entry.get("scores") or {}))
-    return {"notes": [note], "recipes": {name: f"{name} [inspect_ai {version}]" for name in metrics}}
+    metrics = dict.fromkeys(
+        name for entry in entries for name, _ in _values(entry.get("scores") or {})
+    )
+    return {
+        "notes": [note],
+        "recipes": {name: f"{name} [inspect_ai {version}]" for name in metrics},
+    }
 
 
 def _values(scores: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -257,20 +318,29 @@ def _to_sample(model: str, entry: Mapping[str, Any]) -> Sample:
     attachments = entry.get("attachments") or {}
     messages = entry["input"]
     if isinstance(messages, str):
-        prompt, row = _attached(messages, attachments), dict[str, Any]()
+        prompt = _attached(messages, attachments)
+        row = dict[str, Any]()
     else:
         prompt, row = logs.conversation_row(messages)
         prompt = _attached(prompt, attachments)
     targets = entry["target"] if isinstance(entry["target"], list) else [entry["target"]]
-    output, error = entry.get("output") or {}, entry.get("error") or {}
+    output = entry.get("output") or {}
+    error = entry.get("error") or {}
     choices = output.get("choices") or [{}]
-    text = logs.text_of((choices[0].get("message") or {}).get("content")) or str(output.get("completion") or "")
+    text = logs.text_of((choices[0].get("message") or {}).get("content")) or str(
+        output.get("completion") or ""
+    )
     metadata = dict(entry.get("metadata") or {})
     facts = metadata.pop(logs.OURS, None)
     row |= metadata | ({"choices": entry["choices"]} if entry.get("choices") else {})
     row |= {"targets": targets} if len(targets) > 1 else {}
-    scores, stop = entry.get("scores") or {}, choices[0].get("stop_reason")
-    notes = {name: str(score["explanation"]) for name, score in scores.items() if score.get("explanation")}
+    scores = entry.get("scores") or {}
+    stop = choices[0].get("stop_reason")
+    notes = {
+        name: str(score["explanation"])
+        for name, score in scores.items()
+        if score.get("explanation")
+    }
     sample = Sample(
         model=model,
         index=0,
@@ -291,4 +361,8 @@ def _to_sample(model: str, entry: Mapping[str, Any]) -> Sample:
 
 def _attached(text: str, attachments: Mapping[str, str]) -> str:
     """Return a text that may stand elsewhere in the log."""
-    return attachments.get(text.removeprefix("attachment://"), text) if text.startswith("attachment://") else text
+    return (
+        attachments.get(text.removeprefix("attachment://"), text)
+        if text.startswith("attachment://")
+        else text
+    )

@@ -1,4 +1,6 @@
-"""Reports and the logs of other tools: what logs of one model each become, and what a log keeps of a report of ours."""
+"""Reports and the logs of other tools: what logs of one model each become, and what a log keeps of
+a report of ours.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
 from ..samples import Sample
 from .data import ReportData
@@ -18,8 +20,27 @@ from .files import sanitize_json
 OURS: Final = "qfnb"
 """The key of a log below which are the facts that its format has no field for."""
 
-FACTS: Final = ("recipes", "scales", "notes", "cluster", "benchmark", "dataset", "counting", "judges")
-SAMPLE_FACTS: Final = ("cost", "cost_low", "tokens", "finish_reason", "notes", "error", "seconds", "repeat", "index")
+FACTS: Final = (
+    "recipes",
+    "scales",
+    "notes",
+    "cluster",
+    "benchmark",
+    "dataset",
+    "counting",
+    "judges",
+)
+SAMPLE_FACTS: Final = (
+    "cost",
+    "cost_low",
+    "tokens",
+    "finish_reason",
+    "notes",
+    "error",
+    "seconds",
+    "repeat",
+    "index",
+)
 
 
 @dataclass(frozen=True)
@@ -41,10 +62,16 @@ class Log:
 
 
 def facts_of(report: ReportData, model: str) -> dict[str, Any]:
-    """Return what a log of a model keeps of a report: how metrics are counted, and where its numbers are from."""
+    """Return what a log of a model keeps of a report: how metrics are counted, and where its
+    numbers are from.
+    """
     coverage = {s.metric: f"{s.n}/{s.total}" for s in report.model_scores if s.model == model}
     facts = {name: getattr(report, name) for name in FACTS}
-    facts |= {"model": model, "origin": report.origins.get(model, ""), "lower_is_better": [*report.lower_is_better]}
+    facts |= {
+        "model": model,
+        "origin": report.origins.get(model, ""),
+        "lower_is_better": [*report.lower_is_better],
+    }
     return dict(sanitize_json(facts | {"coverage": coverage}))
 
 
@@ -61,7 +88,9 @@ def with_facts(sample: Sample, facts: object) -> Sample:
 
 
 def report_fields(logs: Sequence[Log]) -> dict[str, Any]:
-    """Return the fields of the report on logs; a task that a model has twice is that of two models."""
+    """Return the fields of the report on logs; a task that a model has twice is that of two
+    models.
+    """
     labels: dict[tuple[str, str], int] = {}
     indexes: dict[tuple[str, str], int] = {}
     records: list[Sample] = []
@@ -77,7 +106,11 @@ def report_fields(logs: Sequence[Log]) -> dict[str, Any]:
         for name in ("recipes", "scales", "counting", "judges"):
             facts[name] |= log.facts.get(name, {})
         facts["notes"] += log.facts.get("notes", ())
-        facts |= {name: log.facts[name] for name in ("cluster", "benchmark", "dataset") if log.facts.get(name)}
+        facts |= {
+            name: log.facts[name]
+            for name in ("cluster", "benchmark", "dataset")
+            if log.facts.get(name)
+        }
     return {
         **facts,
         "records": tuple(records),
@@ -99,9 +132,13 @@ def log_files(path: str | Path, *patterns: str) -> list[Path]:
     target = Path(path).expanduser()
     if target.is_file():
         return [target]
-    files = sorted({file for pattern in patterns for file in target.rglob(pattern)} if target.is_dir() else ())
+    files = sorted(
+        {file for pattern in patterns for file in target.rglob(pattern)} if target.is_dir() else ()
+    )
     if not files:
-        raise InvalidArgumentError(tr("{path}: there is no {patterns}", path=target, patterns=tr(", ").join(patterns)))
+        raise InvalidArgumentError(
+            tr("{path}: there is no {patterns}", path=target, patterns=tr(", ").join(patterns))
+        )
     return files
 
 
@@ -125,7 +162,11 @@ def text_of(content: object) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return "\n".join(str(part["text"]) for part in parts if isinstance(part, Mapping) and part.get("type") == "text")
+    return "\n".join(
+        str(part["text"])
+        for part in parts
+        if isinstance(part, Mapping) and part.get("type") == "text"
+    )
 
 
 def conversation_row(messages: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, Any]]:
@@ -133,14 +174,20 @@ def conversation_row(messages: Sequence[Mapping[str, Any]]) -> tuple[str, dict[s
     turns = [(str(message.get("role")), text_of(message.get("content"))) for message in messages]
     system = [text for role, text in turns if role == "system"]
     texts = [text for role, text in turns if role in {"user", "assistant"}]
-    history = [{"prompt": a, "response": b} for a, b in zip(texts[:-1:2], texts[1:-1:2], strict=False)]
+    history = [
+        {"prompt": a, "response": b} for a, b in zip(texts[:-1:2], texts[1:-1:2], strict=False)
+    ]
     row = ({"system": system[0]} if system else {}) | ({"history": history} if history else {})
     return (texts[-1] if texts else ""), row
 
 
 def messages_of(sample: Sample) -> list[dict[str, str]]:
     """Return the conversation of a sample that ends with its question."""
-    system = [{"role": "system", "content": str(sample.row["system"])}] if sample.row.get("system") else []
+    system = (
+        [{"role": "system", "content": str(sample.row["system"])}]
+        if sample.row.get("system")
+        else []
+    )
     turns = [
         {"role": role, "content": str(turn[name])}
         for turn in sample.row.get("history") or ()
@@ -151,7 +198,9 @@ def messages_of(sample: Sample) -> list[dict[str, str]]:
 
 def other_columns(sample: Sample) -> dict[str, Any]:
     """Return the columns of a sample's row besides the conversation."""
-    return {name: cell for name, cell in sample.row.items() if name not in {"system", "history", OURS}}
+    return {
+        name: cell for name, cell in sample.row.items() if name not in {"system", "history", OURS}
+    }
 
 
 def samples_by_model(report: ReportData) -> Iterator[tuple[str, list[Sample]]]:

@@ -1,4 +1,6 @@
-"""Prompts times models: every cell with its interval, the effect of each factor, the best cell and its rivals."""
+"""Prompts times models: every cell with its interval, the effect of each factor, the best cell and
+its rivals.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ...errors import InvalidArgumentError
 from ..samples import Sample, mean_sample
 from ..stats import aggregates
@@ -25,7 +27,8 @@ Report = TypeVar("Report", bound=ReportData)
 
 @dataclass(frozen=True)
 class Effect:
-    """A factor: each of its levels averaged over the other factor, on the questions that all its cells have a score of.
+    """A factor: each of its levels averaged over the other factor, on the questions that all its
+    cells have a score of.
 
     Attributes:
         levels: the mean of each prompt, or of each model.
@@ -42,8 +45,10 @@ class BestCell:
 
     Attributes:
         label: what the report calls it.
-        expected: its mean on new questions: the best of many looks better than it is. NaN where questions are too few.
-        rivals: labels of the cells that it is not shown to be better than, corrected over all pairs of cells (Holm).
+        expected: its mean on new questions: the best of many looks better than it is. NaN where
+            questions are too few.
+        rivals: labels of the cells that it is not shown to be better than, corrected over all pairs
+            of cells (Holm).
     """
 
     label: str
@@ -81,12 +86,17 @@ class Matrix(Generic[Report]):
         """The means: a row for each prompt, a column for each model."""
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
-        columns = {model: [self.cells[prompt, model].mean for prompt in self.prompts] for model in self.models}
+        columns = {
+            model: [self.cells[prompt, model].mean for prompt in self.prompts]
+            for model in self.models
+        }
         return pd.DataFrame(columns, index=[*self.prompts])
 
     def lines(self) -> list[str]:
         """Return what the matrix shows as lines of text."""
-        effects = [effect for effect in (self.prompt_effect, self.model_effect) if effect and self.best]
+        effects = [
+            effect for effect in (self.prompt_effect, self.model_effect) if effect and self.best
+        ]
         lines = [
             best_sentence(self),
             rivals_sentence(self),
@@ -97,7 +107,9 @@ class Matrix(Generic[Report]):
         return [line for line in lines if line]
 
     def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
-        """Write the matrix and its report to a .html, .md, .csv, .xlsx or .json file; return its path."""
+        """Write the matrix and its report to a .html, .md, .csv, .xlsx or .json file; return its
+        path.
+        """
         return files.save_report(self.report, Path(path).expanduser(), pictures, self.lines())
 
     def __repr__(self) -> str:
@@ -113,11 +125,16 @@ def build_matrix(report: Report, metric: str | None = None) -> Matrix[Report]:
     """
     if not report.cells:
         raise InvalidArgumentError(
-            tr("the report has no prompts: compare(prompts=[...], models=[...]) or %qfeval --prompts asks by several")
+            tr(
+                "the report has no prompts: compare(prompts=[...], models=[...]) or %qfeval "
+                "--prompts asks by several"
+            )
         )
     name = report.resolve_metric(metric)
     scores = {score.model: score for score in report.model_scores if score.metric == name}
-    prompts, models = (tuple(dict.fromkeys(cell[part] for cell in report.cells.values())) for part in (0, 1))
+    prompts, models = (
+        tuple(dict.fromkeys(cell[part] for cell in report.cells.values())) for part in (0, 1)
+    )
     return Matrix(
         metric=name,
         prompts={prompt: report.prompts.get(prompt, "") for prompt in prompts},
@@ -136,17 +153,24 @@ def _effect(report: ReportData, metric: str, part: int, levels: Sequence[str]) -
         return None
     samples: dict[str, dict[int, Sample]] = {}
     for level in levels:
-        cells = [report.samples_of(label) for label, cell in report.cells.items() if cell[part] == level]
+        cells = [
+            report.samples_of(label) for label, cell in report.cells.items() if cell[part] == level
+        ]
         groups = {index: [cell[index] for cell in cells if index in cell] for index in cells[0]}
         samples[level] = {
-            index: mean_sample(group, needs_all=True) for index, group in groups.items() if len(group) == len(cells)
+            index: mean_sample(group, needs_all=True)
+            for index, group in groups.items()
+            if len(group) == len(cells)
         }
     scale = report.scales.get(metric)
     return Effect(
         levels=tuple(
-            aggregates.score_model(level, metric, [*samples[level].values()], scale, report.cluster) for level in levels
+            aggregates.score_model(level, metric, [*samples[level].values()], scale, report.cluster)
+            for level in levels
         ),
-        comparisons=aggregates.compare_all([metric], samples, report.cluster, report.lower_is_better, report.scales),
+        comparisons=aggregates.compare_all(
+            [metric], samples, report.cluster, report.lower_is_better, report.scales
+        ),
     )
 
 
@@ -156,7 +180,9 @@ def _best_cell(report: ReportData, metric: str, scores: Mapping[str, Score]) -> 
         return None
     is_lower = metric in report.lower_is_better
     best = (min if is_lower else max)(scored, key=lambda score: score.mean)
-    pairs = [pair for pair in report.comparisons if pair.metric == metric and not pair.is_significant]
+    pairs = [
+        pair for pair in report.comparisons if pair.metric == metric and not pair.is_significant
+    ]
     equals = {
         pair.candidate if pair.baseline == best.model else pair.baseline
         for pair in pairs
@@ -170,11 +196,17 @@ def _best_cell(report: ReportData, metric: str, scores: Mapping[str, Score]) -> 
 
 
 def _expected_mean(report: ReportData, metric: str, labels: Sequence[str]) -> float:
-    """Return the mean of the best cell on new questions, from those that all cells have a score of."""
+    """Return the mean of the best cell on new questions, from those that all cells have a score
+    of.
+    """
     first, *others = (report.samples_of(label) for label in labels)
-    rows, shared = [], []
+    rows = []
+    shared = []
     for index, sample in first.items():
-        row = [sample.score(metric), *(cell[index].score(metric) if index in cell else math.nan for cell in others)]
+        row = [
+            sample.score(metric),
+            *(cell[index].score(metric) if index in cell else math.nan for cell in others),
+        ]
         if not any(map(math.isnan, row)):
             rows.append(row)
             shared.append(sample)
@@ -184,14 +216,23 @@ def _expected_mean(report: ReportData, metric: str, labels: Sequence[str]) -> fl
 
 def best_sentence(matrix: Matrix[Report]) -> str:
     """Return the best cell with its mean, and with that on new questions."""
-    best, scored = matrix.best, _scored_cells(matrix)
+    best = matrix.best
+    scored = _scored_cells(matrix)
     if best is None and not scored:
         return tr("No answer has a score.")
     if best is None:
-        return tr("Only {cell} has scores: there is nothing to compare it with.", cell=next(iter(scored)))
+        return tr(
+            "Only {cell} has scores: there is nothing to compare it with.", cell=next(iter(scored))
+        )
     if len(scored) > 1 and len({score.mean for score in scored.values()}) == 1:
-        mean, metric = text.format_score(best.score.mean), text.metric_title(matrix.metric)
-        return tr("All {n} cells have the same mean: {metric} {mean}.", n=len(scored), metric=metric, mean=mean)
+        mean = text.format_score(best.score.mean)
+        metric = text.metric_title(matrix.metric)
+        return tr(
+            "All {n} cells have the same mean: {metric} {mean}.",
+            n=len(scored),
+            metric=metric,
+            mean=mean,
+        )
     sentence = tr(
         "{cell} has the best mean: {metric} {mean} (95% interval {interval}).",
         cell=cell_title(matrix, best),
@@ -202,7 +243,9 @@ def best_sentence(matrix: Matrix[Report]) -> str:
     if math.isnan(best.expected) or len(scored) < 2:
         return sentence
     if text.format_score(best.expected) == text.format_score(best.score.mean):
-        return tr("{first} {second}", first=sentence, second=tr("On new questions expect about the same."))
+        return tr(
+            "{first} {second}", first=sentence, second=tr("On new questions expect about the same.")
+        )
     note = tr(
         "On new questions expect {expected}: the best of {n} looks better than it is.",
         expected=text.format_score(best.expected),
@@ -224,8 +267,11 @@ def cell_title(matrix: Matrix[Report], best: BestCell) -> str:
 
 
 def rivals_sentence(matrix: Matrix[Report]) -> str:
-    """Return which cells the best one is not shown to be better than; "" for a matrix of one cell."""
-    best, means = matrix.best, [score.mean for score in _scored_cells(matrix).values()]
+    """Return which cells the best one is not shown to be better than; "" for a matrix of one
+    cell.
+    """
+    best = matrix.best
+    means = [score.mean for score in _scored_cells(matrix).values()]
     n = len(means)
     if best is None or n < 2 or len({*means}) == 1:
         return ""
@@ -239,7 +285,8 @@ def rivals_sentence(matrix: Matrix[Report]) -> str:
     if pairs == 1:
         return tr("It is not shown to be better than {names}.", names=best.rivals[0])
     return tr(
-        "It is not shown to be better than {n} of the others, corrected for {pairs} pairs of cells (Holm): {names}.",
+        "It is not shown to be better than {n} of the others, corrected for {pairs} pairs of "
+        "cells (Holm): {names}.",
         n=len(best.rivals),
         pairs=pairs,
         names=tr(", ").join(best.rivals),

@@ -7,8 +7,8 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._language import tr
-from ..._text import is_missing
+from ...base.language import tr
+from ...base.text import is_missing
 from ...errors import InvalidArgumentError
 from .text import to_plain, to_sheet_text
 
@@ -23,7 +23,9 @@ def to_csv(frame: pd.DataFrame) -> bytes:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow([to_sheet_text(name) for name in frame.columns])
-    writer.writerows([_csv_cell(value) for value in row] for row in frame.itertuples(index=False, name=None))
+    writer.writerows(
+        [_csv_cell(value) for value in row] for row in frame.itertuples(index=False, name=None)
+    )
     return b"\xef\xbb\xbf" + buffer.getvalue().encode()
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import clip, is_missing, replace_surrogates, strip_controls
+from ...base.language import tr, tr_noop, trn
+from ...base.text import clip, is_missing, replace_surrogates, strip_controls
 from ...batching.journal_reader import NOT_ASKED
 from ...metrics.recipes import METRICS
 from ...redact import redact
@@ -24,11 +24,15 @@ def conclusion(report: ReportData) -> str:
     """Return what the evaluation shows, a sentence per comparison on the first metric."""
     metrics = report.metric_names[:1]
     lines = [comparison_sentence(pair) for pair in report.comparisons if pair.metric in metrics]
-    return "\n".join([*lines, *(line for metric in metrics for line in repeat_sentences(report, metric))])
+    return "\n".join(
+        [*lines, *(line for metric in metrics for line in repeat_sentences(report, metric))]
+    )
 
 
 def title(models: Iterable[str], *, prompts: int = 1) -> str:
-    """Return the title of an evaluation; the baseline is the first of the models, each of them once for each prompt."""
+    """Return the title of an evaluation; the baseline is the first of the models, each of them once
+    for each prompt.
+    """
     names = list(models)
     if prompts > 1:
         n_prompts = trn("{n} prompt", "{n} prompts", prompts)
@@ -56,7 +60,8 @@ def metric_title(name: str) -> str:
 
 def verdict_sentence(comparison: Comparison) -> str:
     """Return which model is better, in a few words."""
-    tuned, base = comparison.candidate, comparison.baseline
+    tuned = comparison.candidate
+    base = comparison.baseline
     if comparison.outcome == "better":
         return tr("{tuned} is better than {base}", tuned=tuned, base=base)
     if comparison.outcome == "worse":
@@ -78,10 +83,20 @@ def difference_sentence(comparison: Comparison) -> str:
         "p": format_p_value(comparison.p_holm),
     }
     if test.difference > 0:
-        return tr("{metric} is higher by {size} ({interval}) on the same {n} questions; {test} test, {p}.", **values)
+        return tr(
+            "{metric} is higher by {size} ({interval}) on the same {n} questions; {test} test, "
+            "{p}.",
+            **values,
+        )
     if test.difference < 0:
-        return tr("{metric} is lower by {size} ({interval}) on the same {n} questions; {test} test, {p}.", **values)
-    return tr("{metric} is the same on average ({interval}) on the same {n} questions; {test} test, {p}.", **values)
+        return tr(
+            "{metric} is lower by {size} ({interval}) on the same {n} questions; {test} test, {p}.",
+            **values,
+        )
+    return tr(
+        "{metric} is the same on average ({interval}) on the same {n} questions; {test} test, {p}.",
+        **values,
+    )
 
 
 def _difference_interval(comparison: Comparison) -> str:
@@ -93,14 +108,18 @@ def _difference_interval(comparison: Comparison) -> str:
     if comparison.n_comparisons == 1:
         return tr("95% interval {bounds}", bounds=bounds)
     return tr(
-        "{bounds}, interval and p corrected for {n} comparisons", bounds=bounds, n=f"{comparison.n_comparisons:,}"
+        "{bounds}, interval and p corrected for {n} comparisons",
+        bounds=bounds,
+        n=f"{comparison.n_comparisons:,}",
     )
 
 
 def comparison_sentence(comparison: Comparison) -> str:
     """Return what a comparison shows: the verdict, and by how much."""
     return tr(
-        "{verdict}: {difference}", verdict=verdict_sentence(comparison), difference=difference_sentence(comparison)
+        "{verdict}: {difference}",
+        verdict=verdict_sentence(comparison),
+        difference=difference_sentence(comparison),
     )
 
 
@@ -112,26 +131,43 @@ def counts_sentence(comparison: Comparison) -> str:
 
 
 def power_sentences(comparison: Comparison) -> list[str]:
-    """Return why no difference is shown, which one the questions can show, and how many would show this one."""
+    """Return why no difference is shown, which one the questions can show, and how many would show
+    this one.
+    """
     test = comparison.test
     if comparison.is_significant or not test.n:
         return []
     sentences = []
     if comparison.is_lost_to_holm:
-        alone, n = format_p_value(test.p_value), f"{comparison.n_comparisons:,}"
+        alone = format_p_value(test.p_value)
+        n = f"{comparison.n_comparisons:,}"
         sentences.append(
-            tr("Alone the difference would be beyond chance ({p}); among {n} comparisons it is not.", p=alone, n=n)
+            tr(
+                "Alone the difference would be beyond chance ({p}); among {n} comparisons it is "
+                "not.",
+                p=alone,
+                n=n,
+            )
         )
     counts = {"n": f"{test.n:,}", "power": f"{POWER:.0%}"}
     if math.isnan(test.detectable):
         sentences.append(tr("{n} questions are too few to show any difference.", **counts))
     else:
         size = format_score(test.detectable)
-        sentences.append(tr("{n} questions show a difference of {size} in {power} of trials.", size=size, **counts))
+        sentences.append(
+            tr(
+                "{n} questions show a difference of {size} in {power} of trials.",
+                size=size,
+                **counts,
+            )
+        )
     if test.needed is not None and test.needed > test.n:
         counts["n"] = _about(test.needed)
         sentences.append(
-            tr("About {n} questions would show a difference like this one in {power} of trials.", **counts)
+            tr(
+                "About {n} questions would show a difference like this one in {power} of trials.",
+                **counts,
+            )
         )
     return sentences
 
@@ -152,10 +188,17 @@ def _about(n: int) -> str:
 
 
 def coverage_sentence(score: Score) -> str:
-    """Return how many questions have no score, with the mean in the worst and the best case; "" where all have one."""
+    """Return how many questions have no score, with the mean in the worst and the best case; ""
+    where all have one.
+    """
     if score.n >= score.total:
         return ""
-    counts = {"model": score.model, "n": f"{score.n:,}", "total": f"{score.total:,}", "failed": f"{score.failed:,}"}
+    counts = {
+        "model": score.model,
+        "n": f"{score.n:,}",
+        "total": f"{score.total:,}",
+        "failed": f"{score.failed:,}",
+    }
     if math.isnan(score.worst):
         return tr("{model}: {n} of {total} questions have a score, {failed} failed.", **counts)
     bounds = format_interval(score.worst, score.best)
@@ -168,8 +211,12 @@ def coverage_sentence(score: Score) -> str:
 
 
 def failure_sentence(report: ReportData, model: str) -> str:
-    """Return the most frequent reason why questions to a model failed, of those that were sent; "" where none did."""
-    reasons = Counter(sample.error for sample in report.records if sample.model == model and sample.error)
+    """Return the most frequent reason why questions to a model failed, of those that were sent; ""
+    where none did.
+    """
+    reasons = Counter(
+        sample.error for sample in report.records if sample.model == model and sample.error
+    )
     if not reasons:
         return ""
     ranked = [error for error, _ in reasons.most_common()]
@@ -184,21 +231,29 @@ def failure_sentence(report: ReportData, model: str) -> str:
 
 
 def repeat_sentences(report: ReportData, metric: str) -> list[str]:
-    """Return what several answers to each question show, a sentence for each model; none for one answer."""
+    """Return what several answers to each question show, a sentence for each model; none for one
+    answer.
+    """
     sentences = []
     for score in report.repeat_scores:
         if score.metric != metric or not score.answers:
             continue
         facts = [
-            f"pass@{each.k} {format_score(each.mean)} ({format_interval(each.interval.low, each.interval.high)})"
+            f"pass@{each.k} {format_score(each.mean)} "
+            f"({format_interval(each.interval.low, each.interval.high)})"
             for each in score.passes
             if each.questions
         ]
         shares = (
             (score.same_score, tr_noop("{share} of the pairs of answers have the same score")),
-            (1 - score.reliability, tr_noop("{share} of the variance of answers is chance within questions")),
+            (
+                1 - score.reliability,
+                tr_noop("{share} of the variance of answers is chance within questions"),
+            ),
         )
-        facts += [tr(fact, share=format_share(share)) for share, fact in shares if not math.isnan(share)]
+        facts += [
+            tr(fact, share=format_share(share)) for share, fact in shares if not math.isnan(share)
+        ]
         sentences.append(
             tr(
                 "{model}, {n} answers to each question: {facts}.",
@@ -221,7 +276,9 @@ def format_score(value: float) -> str:
 
 
 def format_interval(low: float, high: float, *, plus: bool = False) -> str:
-    """Return an interval, `0.730–0.925`; with signs `+0.694 to +0.890`; a dash where a bound is unknown."""
+    """Return an interval, `0.730–0.925`; with signs `+0.694 to +0.890`; a dash where a bound is
+    unknown.
+    """
     if math.isnan(low) or math.isnan(high):
         return NO_VALUE
     if plus:
@@ -263,13 +320,17 @@ _MARKS: Final = re.compile(
     r"|\A[+#=-](?=[\s+#=-]|\Z)|(?<=\A\d)[.)]|(?<=\A\d\d)[.)]",
     re.IGNORECASE,
 )
-"""Marks of Markdown, only where they are marks: no dot in a sentence, nothing in rouge_l, (n = 5) and +0.694."""
+"""Marks of Markdown, only where they are marks: no dot in a sentence, nothing in rouge_l, (n = 5)
+and +0.694.
+"""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def redact_text(text: str) -> str:
-    """Return a text that can be written as UTF-8, with everything that looks like a credential hidden."""
+    """Return a text that can be written as UTF-8, with everything that looks like a credential
+    hidden.
+    """
     return redact(replace_surrogates(text))
 
 
@@ -290,6 +351,8 @@ def to_markdown(text: object) -> str:
 
 
 def to_sheet_text(text: object) -> str:
-    """Return text that a spreadsheet takes for text: one that begins with = + - @ gets an apostrophe."""
+    """Return text that a spreadsheet takes for text: one that begins with = + - @ gets an
+    apostrophe.
+    """
     cleaned = to_plain(text)
     return f"'{cleaned}" if cleaned.startswith(_FORMULA) else cleaned

@@ -9,15 +9,21 @@ from .data import ReportData
 
 
 class NumberLog(Protocol):
-    """What takes the numbers of a report: a tracker of `qfnb.trainer.trackers`, or any object with this method."""
+    """What takes the numbers of a report: a tracker of `qfnb.trainer.trackers`, or any object with
+    this method.
+    """
 
-    def log_numbers(self, numbers: Mapping[str, float], settings: Mapping[str, object] | None = None) -> None:
+    def log_numbers(
+        self, numbers: Mapping[str, float], settings: Mapping[str, object] | None = None
+    ) -> None:
         """Take numbers and settings by name."""
         ...
 
 
 def entries(report: ReportData) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the numbers of a report by name, and what they need to be cited: the platform and the recipe."""
+    """Return the numbers of a report by name, and what they need to be cited: the platform and the
+    recipe.
+    """
     numbers: dict[str, float] = {}
     for score in report.model_scores:
         bounds = {"ci_low": score.interval.low, "ci_high": score.interval.high}

@@ -1,1 +1,3 @@
-"""Statistics of scores: intervals, significance tests, and what the samples of a report add up to."""
+"""Statistics of scores: intervals, significance tests, and what the samples of a report add up
+to.
+"""

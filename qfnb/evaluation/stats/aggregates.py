@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from ..._language import tr
-from ..._text import is_missing
+from ...base.language import tr
+from ...base.text import is_missing
 from ..samples import Sample
 from . import holm, intervals, significance
 from .intervals import UNIT_SCALE, Scale
@@ -25,7 +25,8 @@ class Score:
     """A model on one metric.
 
     Attributes:
-        worst, best: the mean if every row without a score had the lowest, the highest one of the scale; NaN
+        worst, best: the mean if every row without a score had the lowest, the highest one of the
+        scale; NaN
             where the scale is not known.
     """
 
@@ -124,22 +125,35 @@ class Comparison:
     def verdict(self) -> str:
         """What the test shows, in words."""
         if self.is_significant:
-            return tr("{model} is better", model=self.candidate if self.outcome == "better" else self.baseline)
+            return tr(
+                "{model} is better",
+                model=self.candidate if self.outcome == "better" else self.baseline,
+            )
         if not self.test.n:
             return tr("No question has a score of both models.")
         if math.isnan(self.test.detectable):
             return tr("no difference shown (n = {n} cannot show any)", n=self.test.n)
-        return tr("no difference shown (smallest detectable: {size})", size=f"{self.test.detectable:.2f}")
+        return tr(
+            "no difference shown (smallest detectable: {size})", size=f"{self.test.detectable:.2f}"
+        )
 
 
 def score_model(
-    model: str, metric: str, samples: Sequence[Sample], scale: Scale | None = None, cluster: str = ""
+    model: str,
+    metric: str,
+    samples: Sequence[Sample],
+    scale: Scale | None = None,
+    cluster: str = "",
 ) -> Score:
-    """Return a model's score on a metric, from all its samples; the scale is 0-1 where all scores are in it."""
+    """Return a model's score on a metric, from all its samples; the scale is 0-1 where all scores
+    are in it.
+    """
     scored_samples = [sample for sample in samples if not math.isnan(sample.score(metric))]
-    values, total = [sample.score(metric) for sample in scored_samples], len(samples)
+    values = [sample.score(metric) for sample in scored_samples]
+    total = len(samples)
     low, high = scale or (UNIT_SCALE if all(0 <= value <= 1 for value in values) else UNKNOWN_SCALE)
-    n_missing, score_sum = total - len(values), sum(values)
+    n_missing = total - len(values)
+    score_sum = sum(values)
     return Score(
         model=model,
         metric=metric,
@@ -178,15 +192,21 @@ def summarize_usage(model: str, samples: Sequence[Sample]) -> Usage:
 
 
 def _pair_models(
-    metric: str, baseline: Mapping[int, Sample], candidate: Mapping[int, Sample], cluster: str, scale: Scale | None
+    metric: str,
+    baseline: Mapping[int, Sample],
+    candidate: Mapping[int, Sample],
+    cluster: str,
+    scale: Scale | None,
 ) -> significance.Pairs:
     """Return two models' scores on the questions on which both have one."""
     shared = [
         (before, candidate[index])
         for index, before in baseline.items()
-        if index in candidate and not math.isnan(before.score(metric) + candidate[index].score(metric))
+        if index in candidate
+        and not math.isnan(before.score(metric) + candidate[index].score(metric))
     ]
-    a, b = [x.score(metric) for x, _ in shared], [y.score(metric) for _, y in shared]
+    a = [x.score(metric) for x, _ in shared]
+    b = [y.score(metric) for _, y in shared]
     return significance.pair_scores(a, b, cluster_labels([x for x, _ in shared], cluster), scale)
 
 
@@ -198,24 +218,31 @@ def compare_all(
     scales: Mapping[str, Scale] | None = None,
     compared: Sequence[tuple[str, str]] = (),
 ) -> tuple[Comparison, ...]:
-    """Compare pairs of models on every metric; p-values and intervals are corrected over all of them.
+    """Compare pairs of models on every metric; p-values and intervals are corrected over all of
+    them.
 
     Args:
         metrics: the metrics that are compared.
         models: {model: {index of the question: its sample}}.
         cluster: the column whose rows belong together, default none.
-        lower_is_better: metrics of which lower scores are the better ones; wins are the candidate's.
+        lower_is_better: metrics of which lower scores are the better ones; wins are the
+            candidate's.
         scales: {metric: (lowest, highest possible score)}, where that is not 0-1.
         compared: the pairs, baseline first, default every pair.
     """
     model_pairs = compared or [*itertools.combinations(models, 2)]
     names = [(metric, a, b) for metric in metrics for a, b in model_pairs]
-    pairs = [_pair_models(metric, models[a], models[b], cluster, (scales or {}).get(metric)) for metric, a, b in names]
+    pairs = [
+        _pair_models(metric, models[a], models[b], cluster, (scales or {}).get(metric))
+        for metric, a, b in names
+    ]
     p_values = [pair.p_value for pair in pairs]
-    decisions, corrected = holm.decide(p_values), holm.correct(p_values)
+    decisions = holm.decide(p_values)
+    corrected = holm.correct(p_values)
     comparisons = []
     for name, pair, decision, p_holm in zip(names, pairs, decisions, corrected, strict=True):
-        test, is_lower_better = significance.describe_pairs(pair, decision), name[0] in lower_is_better
+        test = significance.describe_pairs(pair, decision)
+        is_lower_better = name[0] in lower_is_better
         test = replace(test, wins=test.losses, losses=test.wins) if is_lower_better else test
         n_comparisons = sum(not math.isnan(p_value) for p_value in p_values)
         comparisons.append(Comparison(*name, test, p_holm, is_lower_better, max(1, n_comparisons)))
@@ -223,7 +250,9 @@ def compare_all(
 
 
 def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
-    """Return the cluster of each sample, None without a column; a row without a value is its own cluster."""
+    """Return the cluster of each sample, None without a column; a row without a value is its own
+    cluster.
+    """
     if not column:
         return None
     cells = [(sample.index, sample.cell(column)) for sample in samples]

@@ -1,4 +1,6 @@
-"""Averages that benchmarks report: the mean of subjects' means, and of items of which each score is the share."""
+"""Averages that benchmarks report: the mean of subjects' means, and of items of which each score is
+the share.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class Average:
 
     Attributes:
         column, value: of the questions that are in it; both "" for all questions.
-        units: subjects whose means are averaged, each alike, or items; 0 for a plain mean of questions.
+        units: subjects whose means are averaged, each alike, or items; 0 for a plain mean of
+            questions.
         questions: that have a score.
     """
 
@@ -34,9 +37,14 @@ class Average:
 
 
 def average_groups(
-    model: str, metric: str, samples: Sequence[Sample], benchmark: Mapping[str, Any], scale: Scale | None = None
+    model: str,
+    metric: str,
+    samples: Sequence[Sample],
+    benchmark: Mapping[str, Any],
+    scale: Scale | None = None,
 ) -> list[Average]:
-    """Return the averages of a benchmark, the one over all first, then groups of subjects, then subjects.
+    """Return the averages of a benchmark, the one over all first, then groups of subjects, then
+    subjects.
 
     Args:
         model: the label of the model.
@@ -59,14 +67,22 @@ def average_groups(
         if len(means) < 2:
             interval = intervals.mean_interval(rows[0] if rows else [], None, scale)
         else:
-            interval = intervals.interval_with_ends(means, None, scale or UNIT_SCALE, method="t of subjects' means")
+            interval = intervals.interval_with_ends(
+                means, None, scale or UNIT_SCALE, method="t of subjects' means"
+            )
         mean = statistics.fmean(means) if means else math.nan
-        return Average(model, metric, column, value, len(means), sum(map(len, rows)), mean, interval)
+        return Average(
+            model, metric, column, value, len(means), sum(map(len, rows)), mean, interval
+        )
 
     averages = [average("", "", [*subjects])]
     for column in groups[:-1]:
         averages += [
-            average(column, value, [name for name, part in subjects.items() if part[0].cell(column) == value])
+            average(
+                column,
+                value,
+                [name for name, part in subjects.items() if part[0].cell(column) == value],
+            )
             for value in sorted(_split(scored, column))
         ]
     return [*averages, *(average(groups[-1], name, [name]) for name in subjects)]
@@ -83,7 +99,8 @@ def _split(samples: Sequence[Sample], column: str) -> dict[str, list[Sample]]:
 
 def _average_items(model: str, metric: str, samples: Sequence[Sample], column: str) -> Average:
     """Return the mean of items; those of one question belong together."""
-    values, clusters = [], []
+    values = []
+    clusters = []
     for sample in samples:
         count = int(sample.cell(column) or 0)
         passed = round(sample.score(metric) * count)

@@ -17,16 +17,19 @@ _NORMAL: Final = NormalDist()
 def t_quantile(share: float, degrees_of_freedom: float) -> float:
     """Return a quantile of Student's t; `share` is in (0, 1).
 
-    With t = sqrt(df) tan(u) the density is that of a power of a cosine, whose integral is found by Newton's method.
+    With t = sqrt(df) tan(u) the density is that of a power of a cosine, whose integral is found by
+    Newton's method.
     """
     import numpy as np  # noqa: PLC0415 - 0.1 s that only reports should pay
 
     if share < 0.5:
         return -t_quantile(1 - share, degrees_of_freedom)
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    power, root = degrees_of_freedom - 1, math.sqrt(degrees_of_freedom)
+    power = degrees_of_freedom - 1
+    root = math.sqrt(degrees_of_freedom)
     log_scale = math.lgamma((degrees_of_freedom + 1) / 2) - math.lgamma(degrees_of_freedom / 2)
-    scale, angle = math.exp(log_scale) / math.sqrt(math.pi), math.atan(_NORMAL.inv_cdf(share) / root)
+    scale = math.exp(log_scale) / math.sqrt(math.pi)
+    angle = math.atan(_NORMAL.inv_cdf(share) / root)
     for _ in range(_MAX_STEPS):  # from below, on a concave function: every step stays below
         below = scale * angle / 2 * float(weights @ np.cos(angle * (nodes + 1) / 2) ** power)
         step = (share - 0.5 - below) / (scale * math.cos(angle) ** power)
@@ -37,8 +40,13 @@ def t_quantile(share: float, degrees_of_freedom: float) -> float:
 
 
 def mcnemar_p_value(wins: int, losses: int) -> float:
-    """Return the exact two-sided p-value of the wins among the rows that changed: of a fair coin."""
-    n, fewer, term, total = int(wins + losses), int(min(wins, losses)), 1, 0  # of any size: not numpy's
+    """Return the exact two-sided p-value of the wins among the rows that changed: of a fair
+    coin.
+    """
+    n = int(wins + losses)  # of any size: not numpy's
+    fewer = int(min(wins, losses))
+    term = 1
+    total = 0
     for k in range(fewer + 1):
         total += term
         term = term * (n - k) // (k + 1)
@@ -61,7 +69,8 @@ def _lowest_rate(successes: int, n: int, error: float) -> float:
     logs = np.cumsum(np.log(np.arange(1, n + 1)))
     log_factorial = np.concatenate([[0.0], logs])
     log_ways = log_factorial[n] - log_factorial[counts] - log_factorial[n - counts]
-    low, high = 0.0, 1.0
+    low = 0.0
+    high = 1.0
     for _ in range(_MAX_STEPS):
         rate = (low + high) / 2
         tail = np.exp(log_ways + counts * math.log(rate) + (n - counts) * math.log1p(-rate)).sum()

@@ -1,4 +1,6 @@
-"""How several comparisons of a report are decided: p-values, levels and intervals corrected by Holm 1979."""
+"""How several comparisons of a report are decided: p-values, levels and intervals corrected by Holm
+1979.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Final
 
 from .intervals import LEVEL
 
-ALPHA: Final = round(1 - LEVEL, 9)  # 1 - 0.95 is a little above 0.05, which is a p-value that tests give
+# 1 - 0.95 is a little above 0.05, which is a p-value that tests give
+ALPHA: Final = round(1 - LEVEL, 9)
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,14 @@ class Decision:
 
 
 def correct(p_values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for making several comparisons (Holm); NaN stands for no comparison, and stays."""
-    order = sorted((i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i])
-    corrected, running = [math.nan] * len(p_values), 0.0
+    """Return p-values corrected for making several comparisons (Holm); NaN stands for no
+    comparison, and stays.
+    """
+    order = sorted(
+        (i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i]
+    )
+    corrected = [math.nan] * len(p_values)
+    running = 0.0
     for rank, index in enumerate(order):
         running = max(running, min(1.0, p_values[index] * (len(order) - rank)))
         corrected[index] = running
@@ -40,12 +48,14 @@ def correct(p_values: Sequence[float]) -> list[float]:
 def decide(p_values: Sequence[float]) -> list[Decision]:
     """Return how each of several comparisons is decided.
 
-    Holm tests the smallest p-value of m at 5 % / m, the next at 5 % / (m - 1), and so on until one is not significant.
-    Intervals are those of Bonferroni, 5 % / m each: together they cover with 95 %. Only where Holm rejects and
-    Bonferroni does not, an interval has the level at which Holm rejects.
+    Holm tests the smallest p-value of m at 5 % / m, the next at 5 % / (m - 1), and so on until one
+    is not significant. Intervals are those of Bonferroni, 5 % / m each: together they cover with 95
+    %. Only where Holm rejects and Bonferroni does not, an interval has the level at which Holm
+    rejects.
     """
     corrected = correct(p_values)
-    n, is_rejected = sum(not math.isnan(p) for p in p_values), [p < ALPHA for p in corrected]
+    n = sum(not math.isnan(p) for p in p_values)
+    is_rejected = [p < ALPHA for p in corrected]
     decisions = []
     for p_value, significant in zip(p_values, is_rejected, strict=True):
         undecided = max(1, n - sum(is_rejected) + significant)

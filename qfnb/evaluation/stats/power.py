@@ -1,9 +1,11 @@
-"""What a number of questions can show, by the test and the level with which a comparison is decided.
+"""What a number of questions can show, by the test and the level with which a comparison is
+decided.
 
-Both answers suppose a truth, draw samples of it, and count in how many the test rejects. `needed_questions`: the
-differences are those of the report, on more questions. `detectable_difference`: all differences that are not zero
-are shifted alike; rates, and scores that hardly ever differ, change in how often and in which direction they do.
-`benchmarks/intervals.py` compares both with the test itself.
+Both answers suppose a truth, draw samples of it, and count in how many the test rejects.
+`needed_questions`: the differences are those of the report, on more questions.
+`detectable_difference`: all differences that are not zero are shifted alike; rates, and scores that
+hardly ever differ, change in how often and in which direction they do. `benchmarks/intervals.py`
+compares both with the test itself.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ SAMPLES_OF_SIGNS: Final = 20_000  # where a sample is two numbers
 SIGNS: Final = 2047  # random signs of a test
 MAX_EXACT: Final = 13  # differences of which all signs are tried
 MAX_SIGNS: Final = 40  # differences of which random signs are tried; more of them have a normal sum
-MAX_DRAWN: Final = 400  # differences up to which samples are drawn; the share for more of them is a formula
+# differences up to which samples are drawn; the share for more of them is a formula
+MAX_DRAWN: Final = 400
 ROUNDS: Final = 10  # of samples at most
 NEAR_ENOUGH: Final = 0.02  # probits: 0.006 of the power
 ALMOST_ALL: Final = 0.999  # a power that is no more than this
@@ -36,12 +39,14 @@ ALMOST_ALL: Final = 0.999  # a power that is no more than this
 _NORMAL: Final = NormalDist()
 _POWER_Z: Final = _NORMAL.inv_cdf(POWER)
 
-Units = Sequence[tuple[float, int]]  # the sum and the number of the differences of each independent row or cluster
+# the sum and the number of the differences of each independent row or cluster
+Units = Sequence[tuple[float, int]]
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What differences are: a share of the units differ, each by one of the values, as likely as the others.
+    """What differences are: a share of the units differ, each by one of the values, as likely as
+    the others.
 
     Attributes:
         flips: how likely a value has the opposite sign.
@@ -62,7 +67,9 @@ class Truth:
         return self.share * float((self.values**2).mean())
 
     def draw(self, n: int) -> Numbers:
-        """Return samples of n units: one per row, without the units that do not differ, filled up with zeros."""
+        """Return samples of n units: one per row, without the units that do not differ, filled up
+        with zeros.
+        """
         import numpy as np  # noqa: PLC0415
 
         generator = np.random.default_rng(SEED)
@@ -75,20 +82,26 @@ class Truth:
 
 
 def needed_questions(units: Units, alpha: float) -> int | None:
-    """Return how many questions would show the observed difference in 80 % of trials; None when it is 0."""
+    """Return how many questions would show the observed difference in 80 % of trials; None when it
+    is 0.
+    """
     truth = _observed_truth(units)
     if truth is None or abs(truth.mean) <= 1e-9 * truth.mean_square**0.5:
         return None
-    z, deviation = _critical(alpha), math.sqrt(max(truth.mean_square - truth.mean**2, 0.0))
+    z = _critical(alpha)
+    deviation = math.sqrt(max(truth.mean_square - truth.mean**2, 0.0))
     fewest = fewest_differing(alpha)
     start = max((z + _POWER_Z) * deviation / abs(truth.mean), math.sqrt(fewest / truth.share))
-    root = _solve(lambda root, exact: _power(truth, math.ceil(root**2 - 1e-9), alpha, exact=exact), start, z)
+    root = _solve(
+        lambda root, exact: _power(truth, math.ceil(root**2 - 1e-9), alpha, exact=exact), start, z
+    )
     n_units = max(fewest, math.ceil(root**2 - 1e-9))
     return math.ceil(n_units * sum(size for _, size in units) / len(units) - 1e-9)
 
 
 def detectable_difference(units: Units, alpha: float, width: float, *, is_rate: bool) -> float:
-    """Return the difference that as many questions show in 80 % of trials; NaN when they can show none.
+    """Return the difference that as many questions show in 80 % of trials; NaN when they can show
+    none.
 
     Args:
         units: the observed differences.
@@ -96,7 +109,9 @@ def detectable_difference(units: Units, alpha: float, width: float, *, is_rate: 
         width: the greatest possible difference of a question.
         is_rate: whether a question can only differ by that.
     """
-    n, z, rows = len(units), _critical(alpha), sum(size for _, size in units) / max(1, len(units))
+    n = len(units)
+    z = _critical(alpha)
+    rows = sum(size for _, size in units) / max(1, len(units))
     if n < fewest_differing(alpha):
         return math.nan
     observed = _observed_truth(units)
@@ -107,10 +122,14 @@ def detectable_difference(units: Units, alpha: float, width: float, *, is_rate: 
     return min(family(mean).mean / rows, width)
 
 
-def truth_of(difference: float, units: Units, alpha: float, width: float, *, is_rate: bool) -> Truth:
+def truth_of(
+    difference: float, units: Units, alpha: float, width: float, *, is_rate: bool
+) -> Truth:
     """Return what `detectable_difference` supposes for a difference; the arguments are the same."""
     rows = sum(size for _, size in units) / len(units)
-    return _family(_observed_truth(units), len(units), alpha, width * rows, is_rate=is_rate)(difference * rows)
+    return _family(_observed_truth(units), len(units), alpha, width * rows, is_rate=is_rate)(
+        difference * rows
+    )
 
 
 def fewest_differing(alpha: float) -> int:
@@ -130,15 +149,20 @@ def _observed_truth(units: Units) -> Truth | None:
     return Truth(len(values) / len(units), values) if len(values) else None
 
 
-def _family(truth: Truth | None, n: int, alpha: float, width: float, *, is_rate: bool) -> Callable[[float], Truth]:
+def _family(
+    truth: Truth | None, n: int, alpha: float, width: float, *, is_rate: bool
+) -> Callable[[float], Truth]:
     """Return the truths with a mean difference, which is not negative, as a function of it."""
     import numpy as np  # noqa: PLC0415
 
     if truth and not is_rate:
-        share, centred = truth.share, truth.values - truth.values.mean()
+        share = truth.share
+        centred = truth.values - truth.values.mean()
         if _power(Truth(share, centred + 1e6 * width), n, alpha, exact=True) >= POWER:
             return lambda mean: Truth(share, centred + mean / share)
-    observed_share, sizes = (truth.share, np.abs(truth.values)) if truth else (0.0, np.asarray([width]))
+    observed_share, sizes = (
+        (truth.share, np.abs(truth.values)) if truth else (0.0, np.asarray([width]))
+    )
     size = float(sizes.mean())
 
     def change_share(mean: float) -> Truth:
@@ -149,14 +173,18 @@ def _family(truth: Truth | None, n: int, alpha: float, width: float, *, is_rate:
 
 
 def _solve(power_at: Callable[[float, bool], float], start: float, z: float) -> float:
-    """Return where the power is 80 %: first by the normal approximation, which costs nothing, then by samples."""
+    """Return where the power is 80 %: first by the normal approximation, which costs nothing, then
+    by samples.
+    """
     x = _close_in(lambda value: power_at(value, False), start, z, rounds=20)
     return _close_in(lambda value: power_at(value, True), x, z, rounds=ROUNDS)
 
 
 def _close_in(power_of: Callable[[float], float], x: float, z: float, rounds: int) -> float:
     """Return where the power is 80 %; it rises with x about as a normal distribution does."""
-    low, high, best = (0.0, -z), (math.inf, math.inf), (math.inf, x)  # each bound with its probit
+    low = (0.0, -z)  # each bound with its probit
+    high = (math.inf, math.inf)
+    best = (math.inf, x)
     for _ in range(rounds):
         probit = _NORMAL.inv_cdf(min(max(power_of(x), 1 - ALMOST_ALL), ALMOST_ALL))
         best = min(best, (abs(probit - _POWER_Z), x))
@@ -178,20 +206,26 @@ def _power(truth: Truth, n: int, alpha: float, *, exact: bool) -> float:
         truth: what differences are.
         n: units of a sample.
         alpha: the p-value below which the test rejects.
-        exact: whether samples are drawn and tested; otherwise the difference is taken as a normal variable.
+        exact: whether samples are drawn and tested; otherwise the difference is taken as a normal
+            variable.
     """
     import numpy as np  # noqa: PLC0415
 
-    z, step = _critical(alpha), _lattice_step(truth.values)
+    z = _critical(alpha)
+    step = _lattice_step(truth.values)
     if not exact or n * truth.share > MAX_DRAWN:
         spread = math.sqrt(n * max(truth.mean_square - truth.mean**2, 1e-12 * truth.mean_square))
-        return _NORMAL.cdf((n * abs(truth.mean) - step - z * math.sqrt(n * truth.mean_square)) / spread)
+        return _NORMAL.cdf(
+            (n * abs(truth.mean) - step - z * math.sqrt(n * truth.mean_square)) / spread
+        )
     if np.ptp(np.abs(truth.values)) <= 1e-9 * step:
         return _power_of_signs(truth, n, alpha)
     samples = truth.draw(n)
-    counts, sums = np.count_nonzero(samples, axis=1), samples.sum(axis=1) * math.copysign(1.0, truth.mean)
+    counts = np.count_nonzero(samples, axis=1)
+    sums = samples.sum(axis=1) * math.copysign(1.0, truth.mean)
     squares = np.sum(samples**2, axis=1)
-    excess = -2 * np.sum(samples**4, axis=1) / np.maximum(squares, 1e-300) ** 2  # the fourth cumulant of the signs
+    # the fourth cumulant of the signs
+    excess = -2 * np.sum(samples**4, axis=1) / np.maximum(squares, 1e-300) ** 2
     rejected = sums - step >= np.sqrt(squares) * (z + excess / 24 * (z**3 - 3 * z))
     rejected &= counts >= fewest_differing(alpha)
     for few, many in ((0, MAX_EXACT), (MAX_EXACT, MAX_SIGNS)):
@@ -202,21 +236,29 @@ def _power(truth: Truth, n: int, alpha: float, *, exact: bool) -> float:
 
 
 def _power_of_signs(truth: Truth, n: int, alpha: float) -> float:
-    """Return the power where all differences have one size, as those of rates: only their number and signs count."""
+    """Return the power where all differences have one size, as those of rates: only their number
+    and signs count.
+    """
     import numpy as np  # noqa: PLC0415
 
     generator = np.random.default_rng(SEED)
     win_share = float(np.mean(truth.values * math.copysign(1.0, truth.mean) > 0))
     counts = generator.binomial(n, truth.share, SAMPLES_OF_SIGNS)
-    losses = generator.binomial(counts, truth.flips * win_share + (1 - truth.flips) * (1 - win_share))
+    losses = generator.binomial(
+        counts, truth.flips * win_share + (1 - truth.flips) * (1 - win_share)
+    )
     sizes, index = np.unique(counts, return_inverse=True)
-    return float(np.mean(losses <= np.asarray([_most_losses(int(size), alpha) for size in sizes])[index]))
+    return float(
+        np.mean(losses <= np.asarray([_most_losses(int(size), alpha) for size in sizes])[index])
+    )
 
 
 @lru_cache(10_000)
 def _most_losses(n: int, alpha: float) -> int:
     """Return with how many losses at most n rows that changed are significant, -1 with none."""
-    losses, term, total = -1, 1, 1  # of any size
+    losses = -1  # of any size
+    term = 1
+    total = 1
     while 2 * total < alpha * 2**n:
         losses += 1
         term = term * (n - losses) // (losses + 1)
@@ -234,13 +276,18 @@ def _p_values(samples: Numbers) -> Numbers:
     else:
         signs = np.random.default_rng(SEED).integers(0, 2, (SIGNS, width)) * 2.0 - 1
     limits = np.abs(samples.sum(axis=1)) - 1e-5 * np.abs(samples).sum(axis=1)
-    sums = signs.astype(np.float32) @ samples.T.astype(np.float32)  # half of the time, to six digits
+    # half of the time, to six digits
+    sums = signs.astype(np.float32) @ samples.T.astype(np.float32)
     extra = 0 if width <= MAX_EXACT else 1
-    return np.asarray((np.count_nonzero(np.abs(sums) >= limits, axis=0) + extra) / (len(signs) + extra))
+    return np.asarray(
+        (np.count_nonzero(np.abs(sums) >= limits, axis=0) + extra) / (len(signs) + extra)
+    )
 
 
 def _lattice_step(values: Numbers) -> float:
-    """Return the number of which all values are multiples, as those of rates and of a judge; 0 without one."""
+    """Return the number of which all values are multiples, as those of rates and of a judge; 0
+    without one.
+    """
     import numpy as np  # noqa: PLC0415
 
     sizes = np.unique(np.abs(values[values != 0]))

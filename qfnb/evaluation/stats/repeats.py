@@ -1,8 +1,10 @@
-"""Several answers of a model to the same question: how much is chance, pass@k, and how far the answers agree.
+"""Several answers of a model to the same question: how much is chance, pass@k, and how far the
+answers agree.
 
-The answers to one question are no independent rows: means, intervals and tests of a report are those of questions,
-each with the mean of its answers, and what is here takes them apart. Sources: Chen et al. 2021 (arXiv 2107.03374),
-Searle, Casella and McCulloch 1992 (variance components of unequal groups).
+The answers to one question are no independent rows: means, intervals and tests of a report are
+those of questions, each with the mean of its answers, and what is here takes them apart. Sources:
+Chen et al. 2021 (arXiv 2107.03374), Searle, Casella and McCulloch 1992 (variance components of
+unequal groups).
 """
 
 import math
@@ -40,8 +42,8 @@ class RepeatScore:
         within: the variance of the answers to one question, pooled over the questions.
         between: the variance between the questions that is not chance within them, 0 or more.
         same_score: share of the pairs of answers to one question that have the same score.
-        same_answer: share of the pairs of answers to one question that have the same text, but for punctuation, case
-            and width.
+        same_answer: share of the pairs of answers to one question that have the same text, but for
+            punctuation, case and width.
         passes: pass@k by k, where all scores are 0 or 1.
     """
 
@@ -57,13 +59,17 @@ class RepeatScore:
 
     @property
     def reliability(self) -> float:
-        """The share of the variance of single answers that is between questions: the intraclass correlation."""
+        """The share of the variance of single answers that is between questions: the intraclass
+        correlation.
+        """
         total = self.within + self.between
         return self.between / total if total else math.nan
 
     @property
     def chance_share(self) -> float:
-        """The share of the mean's own variance that is chance within questions, which more repeats would remove."""
+        """The share of the mean's own variance that is chance within questions, which more repeats
+        would remove.
+        """
         if not self.answers:
             return math.nan
         chance = self.within * self.questions / self.answers
@@ -82,29 +88,40 @@ def pass_at_k(n: int, right: int, k: int) -> float:
 
 
 def variance_components(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Return the variance within groups and that between their true means, by the analysis of variance.
+    """Return the variance within groups and that between their true means, by the analysis of
+    variance.
 
-    NaN for that within where no group has two values, and for that between where there is only one group.
+    NaN for that within where no group has two values, and for that between where there is only one
+    group.
     """
-    sizes, values = [len(group) for group in groups], [value for group in groups for value in group]
-    n, n_groups = len(values), len(groups)
+    sizes = [len(group) for group in groups]
+    values = [value for group in groups for value in group]
+    n = len(values)
+    n_groups = len(groups)
     if n <= n_groups:
         return math.nan, math.nan
     means = [sum(group) / len(group) for group in groups]
-    squares = sum((value - mean) ** 2 for group, mean in zip(groups, means, strict=True) for value in group)
+    squares = sum(
+        (value - mean) ** 2 for group, mean in zip(groups, means, strict=True) for value in group
+    )
     within = squares / (n - n_groups)
     if n_groups < 2:
         return within, math.nan
     grand = sum(values) / n
-    between_squares = sum(size * (mean - grand) ** 2 for size, mean in zip(sizes, means, strict=True))
+    between_squares = sum(
+        size * (mean - grand) ** 2 for size, mean in zip(sizes, means, strict=True)
+    )
     size = (n - sum(each * each for each in sizes) / n) / (n_groups - 1)
     return within, max(0.0, (between_squares / (n_groups - 1) - within) / size)
 
 
 def pair_agreement(groups: Sequence[Sequence[Hashable]]) -> float:
-    """Return the share of equal pairs within a group, on average over the groups that have pairs; NaN without any."""
+    """Return the share of equal pairs within a group, on average over the groups that have pairs;
+    NaN without any.
+    """
     shares = [
-        sum(count * (count - 1) for count in Counter(group).values()) / (len(group) * (len(group) - 1))
+        sum(count * (count - 1) for count in Counter(group).values())
+        / (len(group) * (len(group) - 1))
         for group in groups
         if len(group) > 1
     ]
@@ -112,7 +129,11 @@ def pair_agreement(groups: Sequence[Sequence[Hashable]]) -> float:
 
 
 def score_repeats(
-    model: str, metric: str, groups: Sequence[Sequence[Sample]], ks: Sequence[int], cluster: str = ""
+    model: str,
+    metric: str,
+    groups: Sequence[Sequence[Sample]],
+    ks: Sequence[int],
+    cluster: str = "",
 ) -> RepeatScore:
     """Return what the repeats of a model show.
 
@@ -126,7 +147,9 @@ def score_repeats(
     scored_groups = [[s for s in group if not math.isnan(s.score(metric))] for group in groups]
     questions = [group for group in scored_groups if group]
     scores = [[sample.score(metric) for sample in group] for group in questions]
-    texts = [[comparable(sample.output) for sample in group if not sample.error] for group in groups]
+    texts = [
+        [comparable(sample.output) for sample in group if not sample.error] for group in groups
+    ]
     within, between = variance_components(scores)
     is_rate = intervals.is_rate([score for group in scores for score in group])
     return RepeatScore(
@@ -138,13 +161,18 @@ def score_repeats(
         between=between,
         same_score=pair_agreement(scores),
         same_answer=pair_agreement(texts),
-        passes=tuple(_mean_pass(k, questions, metric, cluster) for k in ks) if is_rate and questions else (),
+        passes=tuple(_mean_pass(k, questions, metric, cluster) for k in ks)
+        if is_rate and questions
+        else (),
     )
 
 
 def _mean_pass(k: int, questions: Sequence[Sequence[Sample]], metric: str, cluster: str) -> Pass:
     counted = [group for group in questions if len(group) >= k]
-    values = [pass_at_k(len(group), round(sum(sample.score(metric) for sample in group)), k) for group in counted]
+    values = [
+        pass_at_k(len(group), round(sum(sample.score(metric) for sample in group)), k)
+        for group in counted
+    ]
     labels = cluster_labels([group[0] for group in counted], cluster)
     mean = sum(values) / len(values) if values else math.nan
     return Pass(k, mean, intervals.mean_interval(values, labels), len(counted))

@@ -1,8 +1,10 @@
-"""The best of several: which mean it would have on new questions, since the highest of many is too high.
+"""The best of several: which mean it would have on new questions, since the highest of many is too
+high.
 
-It is chosen on random samples of the questions, each as large as the data and drawn with replacement, and its mean is
-that on the questions outside the sample (Breiman 1996, out-of-bag estimation). Of 12 equal ones on 50 questions the
-highest mean is 0.098 above the truth, and this one 0.001; of one that leads by 0.15 it is 0.03 below.
+It is chosen on random samples of the questions, each as large as the data and drawn with
+replacement, and its mean is that on the questions outside the sample (Breiman 1996, out-of-bag
+estimation). Of 12 equal ones on 50 questions the highest mean is 0.098 above the truth, and this
+one 0.001; of one that leads by 0.15 it is 0.03 below.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ MIN_UNITS = 6  # questions (or clusters) below which nothing is left outside a s
 
 
 def mean_of_chosen(
-    rows: Sequence[Sequence[float]], clusters: Sequence[Hashable] | None = None, *, lower_is_better: bool = False
+    rows: Sequence[Sequence[float]],
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    lower_is_better: bool = False,
 ) -> float:
     """Return the mean on new questions of what is best on these; NaN where they are too few.
 
@@ -35,14 +40,18 @@ def mean_of_chosen(
     numbers = {unit: number for number, unit in enumerate(units)}
     indexes = [numbers[unit] for unit in (clusters if clusters is not None else range(len(rows)))]
     scores = np.asarray(rows, dtype=float) * (-1 if lower_is_better else 1)
-    sums, sizes = np.zeros((len(units), scores.shape[1])), np.bincount(indexes, minlength=len(units))
+    sums = np.zeros((len(units), scores.shape[1]))
+    sizes = np.bincount(indexes, minlength=len(units))
     np.add.at(sums, indexes, scores)
-    generator, values = np.random.default_rng(SEED), list[float]()
-    remaining, chunk = min(MAX_SAMPLES, max(99, MAX_DRAWS // len(units))), CHUNK_DRAWS // len(units)
+    generator = np.random.default_rng(SEED)
+    values = list[float]()
+    remaining = min(MAX_SAMPLES, max(99, MAX_DRAWS // len(units)))
+    chunk = CHUNK_DRAWS // len(units)
     while remaining > 0:
         size = min(remaining, max(1, chunk))
         counts = generator.multinomial(len(units), np.full(len(units), 1 / len(units)), size=size)
-        chosen, outside = (counts @ sums).argmax(axis=1), counts == 0
+        chosen = (counts @ sums).argmax(axis=1)
+        outside = counts == 0
         some = outside.any(axis=1)
         totals = (outside @ sums)[np.arange(size), chosen]
         values += (totals[some] / (outside @ sizes)[some]).tolist()

@@ -6,10 +6,11 @@
 | other means | paired sign-flip permutation |
 | either, with clusters | sign-flip of whole clusters |
 
-How several comparisons are decided is in `holm`. The interval of a difference excludes zero exactly where
-the test rejects: a bound on the wrong side of zero is replaced by that of the test, the differences which it does
-not reject (Clopper-Pearson; for sign flips the means of subsets, Hartigan 1969). Everything random is seeded; memory
-is bounded.
+How several comparisons are decided is in `holm`. The interval of a difference excludes zero exactly
+where
+the test rejects: a bound on the wrong side of zero is replaced by that of the test, the differences
+which it does not reject (Clopper-Pearson; for sign flips the means of subsets, Hartigan 1969).
+Everything random is seeded; memory is bounded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from functools import cached_property
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._language import tr_noop
+from ...base.language import tr_noop
 from . import intervals, power
 from .distributions import binomial_bounds, mcnemar_p_value
 from .holm import ALPHA, Decision
@@ -37,7 +38,8 @@ SEED: Final = 20240601
 RESAMPLES: Final = 9999
 CHUNK_DRAWS: Final = 1_000_000  # numbers drawn at a time, which bounds the memory
 MAX_EXACT: Final = 13  # differences up to which all 2^n signs are tried
-MIN_NORMAL: Final = 2000  # differences above which the sum of random signs is taken as a normal variable
+# differences above which the sum of random signs is taken as a normal variable
+MIN_NORMAL: Final = 2000
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,9 @@ class Pairs:
 
     @property
     def units(self) -> list[tuple[float, int]]:
-        """The sum and the number of the differences of each cluster; each question is one without clusters."""
+        """The sum and the number of the differences of each cluster; each question is one without
+        clusters.
+        """
         if self.clusters is None:
             return [(difference, 1) for difference in self.differences]
         return [*intervals.cluster_sums(self.differences, self.clusters).values()]
@@ -95,8 +99,8 @@ class PairedTest:
     """A comparison of two models, a and b, on the same questions.
 
     Attributes:
-        effect: the mean of the differences over their standard deviation (Cohen's d of pairs); NaN when
-            that is 0.
+        effect: the mean of the differences over their standard deviation (Cohen's d of pairs); NaN
+            when that is 0.
     """
 
     difference: float  # mean of b minus mean of a
@@ -113,17 +117,25 @@ class PairedTest:
 
     @cached_property
     def detectable(self) -> float:
-        """The smallest difference that n questions show in 80 % of trials; NaN when they are too few to show any."""
+        """The smallest difference that n questions show in 80 % of trials; NaN when they are too
+        few to show any.
+        """
         units = self.pairs.units
-        return power.detectable_difference(units, self.alpha, self.pairs.width, is_rate=self.pairs.is_rate)
+        return power.detectable_difference(
+            units, self.alpha, self.pairs.width, is_rate=self.pairs.is_rate
+        )
 
     @cached_property
     def needed(self) -> int | None:
-        """Questions that would show the observed difference in 80 % of trials; None when it is 0."""
+        """Questions that would show the observed difference in 80 % of trials; None when it is
+        0.
+        """
         return power.needed_questions(self.pairs.units, self.alpha)
 
 
-def pair_scores(a: Sequence[float], b: Sequence[float], clusters: Clusters = None, scale: Scale | None = None) -> Pairs:
+def pair_scores(
+    a: Sequence[float], b: Sequence[float], clusters: Clusters = None, scale: Scale | None = None
+) -> Pairs:
     """Return two models' scores, question by question.
 
     Args:
@@ -142,7 +154,8 @@ def describe_pairs(pairs: Pairs, decision: Decision | None = None) -> PairedTest
     """Return everything on two models' scores; without a decision they are compared alone."""
     decision = decision or Decision(pairs.p_value < ALPHA)
     n = len(pairs.differences)
-    mean, deviation = sum(pairs.differences) / n if n else math.nan, standard_deviation(pairs.differences)
+    mean = sum(pairs.differences) / n if n else math.nan
+    deviation = standard_deviation(pairs.differences)
     return PairedTest(
         difference=mean,
         interval=_difference_interval(pairs, decision),
@@ -168,7 +181,9 @@ def swap_test(test: PairedTest) -> PairedTest:
         wins=test.losses,
         losses=test.wins,
         effect=-test.effect,
-        pairs=replace(test.pairs, differences=[-difference for difference in test.pairs.differences]),
+        pairs=replace(
+            test.pairs, differences=[-difference for difference in test.pairs.differences]
+        ),
     )
 
 
@@ -182,16 +197,21 @@ def standard_deviation(values: Sequence[float]) -> float:
 
 
 def sign_flip_p_value(differences: Sequence[float]) -> float:
-    """Return the two-sided p-value of a mean difference when every sign is as likely as the other."""
+    """Return the two-sided p-value of a mean difference when every sign is as likely as the
+    other.
+    """
     import numpy as np  # noqa: PLC0415 - 0.1 s that only reports should pay
 
     data = np.asarray([d for d in differences if d], dtype=float)
     if not len(data):
         return 1.0
-    observed, tolerance = abs(data.sum()), 1e-9 * np.abs(data).sum()
+    observed = abs(data.sum())
+    tolerance = 1e-9 * np.abs(data).sum()
     if len(data) > MIN_NORMAL:
         return math.erfc(float(observed) / math.sqrt(2 * float(np.sum(data**2))))
-    extreme = sum(int(np.sum(np.abs(signs @ data) >= observed - tolerance)) for signs in _signs(len(data)))
+    extreme = sum(
+        int(np.sum(np.abs(signs @ data) >= observed - tolerance)) for signs in _signs(len(data))
+    )
     if len(data) <= MAX_EXACT:
         return extreme / float(2 ** len(data))
     return (1 + extreme) / (1 + RESAMPLES)
@@ -204,7 +224,8 @@ def _signs(n: int) -> Iterator[Numbers]:
     if n <= MAX_EXACT:
         yield (np.arange(2**n)[:, None] >> np.arange(n) & 1) * 2.0 - 1
         return
-    generator, remaining = np.random.default_rng(SEED), RESAMPLES
+    generator = np.random.default_rng(SEED)
+    remaining = RESAMPLES
     while remaining > 0:
         rows = min(remaining, max(1, CHUNK_DRAWS // n))
         yield generator.integers(0, 2, (rows, n), dtype=np.int8) * 2.0 - 1
@@ -212,10 +233,13 @@ def _signs(n: int) -> Iterator[Numbers]:
 
 
 def _difference_interval(pairs: Pairs, decision: Decision) -> Interval:
-    """Return the interval of a mean difference: zero is in it if and only if the difference is not significant."""
+    """Return the interval of a mean difference: zero is in it if and only if the difference is not
+    significant.
+    """
     if not pairs.differences:
         return intervals.NO_INTERVAL
-    level, clusters = 1 - decision.interval_alpha, pairs.clusters
+    level = 1 - decision.interval_alpha
+    clusters = pairs.clusters
     if pairs.is_rate and clusters is None:
         interval = intervals.agresti_min(pairs.wins, pairs.losses, len(pairs.differences), level)
     else:
@@ -224,31 +248,40 @@ def _difference_interval(pairs: Pairs, decision: Decision) -> Interval:
     if math.isnan(interval.low) or (interval.low <= 0 <= interval.high) != decision.is_significant:
         return interval
     bound = _bound_of_test(pairs, decision)
-    return replace(interval, low=bound) if sum(pairs.differences) > 0 else replace(interval, high=bound)
+    return (
+        replace(interval, low=bound)
+        if sum(pairs.differences) > 0
+        else replace(interval, high=bound)
+    )
 
 
 def _bound_of_test(pairs: Pairs, decision: Decision) -> float:
     """Return the difference nearest to zero, or beyond it, that the test does not reject."""
-    alpha, sign = decision.interval_alpha, math.copysign(1.0, sum(pairs.differences))
+    alpha = decision.interval_alpha
+    sign = math.copysign(1.0, sum(pairs.differences))
     units = [(sign * value, size) for value, size in pairs.units]
     sizes = [abs(value) for value, _ in units if value]
-    if sizes and max(sizes) - min(sizes) <= 1e-9 * max(sizes):  # as those of rates: only the signs count
+    # as those of rates: only the signs count
+    if sizes and max(sizes) - min(sizes) <= 1e-9 * max(sizes):
         lowest_share, _ = binomial_bounds(sum(value > 0 for value, _ in units), len(sizes), alpha)
         bound = (2 * lowest_share - 1) * sum(sizes) / len(pairs.differences)
     else:
         bound = _lowest_mean(units, alpha)
-    # sampled signs can be on the other side of zero where the p-value nearly is alpha: the test decides
+    # sampled signs can be on the other side of zero where the p-value nearly is alpha: the test
+    # decides
     return sign * (max(bound, math.ulp(0.0)) if decision.is_significant else min(bound, 0.0))
 
 
 def _lowest_mean(units: Sequence[tuple[float, int]], alpha: float) -> float:
-    """Return the lowest mean difference that the sign flips do not reject; 0 when they can reject none.
+    """Return the lowest mean difference that the sign flips do not reject; 0 when they can reject
+    none.
 
     A difference d is rejected when few subsets of the units have a mean below d.
     """
     import numpy as np  # noqa: PLC0415
 
-    values, sizes = np.asarray([total for total, _ in units]), np.asarray([float(size) for _, size in units])
+    values = np.asarray([total for total, _ in units])
+    sizes = np.asarray([float(size) for _, size in units])
     if len(units) > MIN_NORMAL:
         return _lowest_normal_mean(values, sizes, NormalDist().inv_cdf(1 - alpha / 2))
     means = []
@@ -258,17 +291,25 @@ def _lowest_mean(units: Sequence[tuple[float, int]], alpha: float) -> float:
             means.append((flipped @ values)[counts > 0] / counts[counts > 0])
     ordered = np.sort(np.concatenate(means))
     trials = 2 ** len(units) if len(units) <= MAX_EXACT else RESAMPLES + 1
-    # all signs: p(d) = 2 (1 + subsets below d) / 2^n, each subset is here twice; random ones: (1 + below) / (1 + n)
+    # all signs: p(d) = 2 (1 + subsets below d) / 2^n, each subset is here twice; random ones: (1 +
+    # below) / (1 + n)
     rank = math.ceil(alpha * trials - (2 if len(units) <= MAX_EXACT else 1) - 1e-9)
     return float(ordered[rank - 1]) if rank >= 1 else 0.0
 
 
 def _lowest_normal_mean(values: Numbers, sizes: Numbers, quantile: float) -> float:
-    """Return the lowest d at which the sum of values - sizes d is `quantile` of its standard errors, by bisection."""
+    """Return the lowest d at which the sum of values - sizes d is `quantile` of its standard
+    errors, by bisection.
+    """
     mean = float(values.sum() / sizes.sum())
-    low, high = mean - 1.0 - 2 * abs(mean), mean
+    low = mean - 1.0 - 2 * abs(mean)
+    high = mean
     for _ in range(60):
         middle = (low + high) / 2
         rest = values - sizes * middle
-        low, high = (middle, high) if rest.sum() > quantile * math.sqrt(float(rest @ rest)) else (low, middle)
+        low, high = (
+            (middle, high)
+            if rest.sum() > quantile * math.sqrt(float(rest @ rest))
+            else (low, middle)
+        )
     return high

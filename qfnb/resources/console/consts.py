@@ -20,7 +20,9 @@ class TrainStatus(StrEnum):
     Done = "Done"
     Failed = "Failed"
     Stopped = "Stopped"
-    Finish, Fail, Stop = "Done", "Failed", "Stopped"  # the official SDK's names
+    Finish = "Done"  # the official SDK's names
+    Fail = "Failed"
+    Stop = "Stopped"
 
 
 class ServiceStatus(StrEnum):

@@ -1,4 +1,6 @@
-"""The arguments of inference calls: conversations, options and keys, validated before anything is sent."""
+"""The arguments of inference calls: conversations, options and keys, validated before anything is
+sent.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from ..._language import tr
-from ..._text import replace_surrogates
+from ...base.language import tr
+from ...base.text import replace_surrogates
 from ...errors import InvalidArgumentError
 from ...wire import chat as wire
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 
 class AccountKeys(TypedDict, total=False):
-    """Keys of an account, passed to a constructor in place of the settings'; `base_url` is another server's.
+    """Keys of an account, passed to a constructor in place of the settings'; `base_url` is another
+    server's.
 
     app_id and ssl are of every call, see `ClientOptions`; bearer_token is another name for api_key.
     """
@@ -35,15 +38,17 @@ class AccountKeys(TypedDict, total=False):
 
 
 class ClientOptions(TypedDict, total=False):
-    """The client's own options of a call, as the official SDK has them; the retries' default is the client's own rule.
+    """The client's own options of a call, as the official SDK has them; the retries' default is the
+    client's own rule.
 
-    request_id is sent in the header, and app_id names the application that is billed (v2). After attempt k the client
-    waits backoff_factor * 2**(k-1) seconds and up to retry_jitter (default 1) more, retry_max_wait_interval (120) at
-    most; retry_err_codes are the only errors of the platform that are tried again, numbers of v1 or words of v2.
-    truncate_overlong_msgs drops the oldest turns that the model cannot take, auto_concat_truncate asks for the rest of
-    a cut answer with truncated_continue_prompt, adapt_openai_message_format puts all system messages into one.
-    extra_parameters goes into the body as it is; ssl=False does not check the certificate; show_total_latency has no
-    effect, since every reply's `statistic` has the times.
+    request_id is sent in the header, and app_id names the application that is billed (v2). After
+    attempt k the client waits backoff_factor * 2**(k-1) seconds and up to retry_jitter (default 1)
+    more, retry_max_wait_interval (120) at most; retry_err_codes are the only errors of the platform
+    that are tried again, numbers of v1 or words of v2. truncate_overlong_msgs drops the oldest
+    turns that the model cannot take, auto_concat_truncate asks for the rest of a cut answer with
+    truncated_continue_prompt, adapt_openai_message_format puts all system messages into one.
+    extra_parameters goes into the body as it is; ssl=False does not check the certificate;
+    show_total_latency has no effect, since every reply's `statistic` has the times.
     """
 
     request_id: str
@@ -65,9 +70,10 @@ class ClientOptions(TypedDict, total=False):
 class ChatOptions(ClientOptions, total=False):
     """The options of a chat call; further options of a model are sent as they are.
 
-    The server judges the ranges of numbers, which differ by model; stop has at most 4 texts; response_format is
-    "text", "json_object", a pydantic class or a JSON Schema, which the reply's `parsed` is validated against; think is
-    True, False, an effort ("low", "high", ...) or a number of tokens, sent in the one spelling that the model takes.
+    The server judges the ranges of numbers, which differ by model; stop has at most 4 texts;
+    response_format is "text", "json_object", a pydantic class or a JSON Schema, which the reply's
+    `parsed` is validated against; think is True, False, an effort ("low", "high", ...) or a number
+    of tokens, sent in the one spelling that the model takes.
     """
 
     system: str
@@ -123,7 +129,9 @@ MAX_NOTICE_CHARS = 64
 
 
 def clip_result(text: str) -> str:
-    """Return the result of a function as it can be sent: lone surrogates replaced, and cut with a notice."""
+    """Return the result of a function as it can be sent: lone surrogates replaced, and cut with a
+    notice.
+    """
     text = replace_surrogates(text)
     if len(text) <= MAX_RESULT_CHARS:
         return text
@@ -144,15 +152,21 @@ class Messages:
         """Add a turn: text, a `{"role", "content"}` mapping, or a reply.
 
         Args:
-            message: the text or turn; a reply is added as the assistant's turn, after the functions that it needed.
-            role: by default "user", or "assistant" for a reply; a text after a function call is its result.
+            message: the text or turn; a reply is added as the assistant's turn, after the functions
+                that it needed.
+            role: by default "user", or "assistant" for a reply; a text after a function call is its
+                result.
 
         Raises:
             InvalidArgumentError: the message is of another type.
         """
         if not isinstance(message, (str, Mapping)):
             raise InvalidArgumentError(
-                tr("message={value!r:.60}: must be a text, a turn with 'role' and 'content', or a reply", value=message)
+                tr(
+                    "message={value!r:.60}: must be a text, a turn with 'role' and 'content', or "
+                    "a reply",
+                    value=message,
+                )
             )
         role = getattr(role, "value", role)
         if isinstance(message, str):
@@ -166,7 +180,9 @@ class Messages:
             self._turns.append({**turn, "role": role or "assistant"})
 
     def _open_call(self) -> dict[str, Any]:
-        """Return what makes a text the result of the first function call that has none, {} without one."""
+        """Return what makes a text the result of the first function call that has none, {} without
+        one.
+        """
         n_results = 0
         for turn in reversed(self._turns):
             if turn["role"] not in {"tool", "function"}:
@@ -180,13 +196,18 @@ class Messages:
         return {} if name is None else {"role": "function", "name": name}
 
     def append_result(self, call: ToolCall, result: Any) -> None:
-        """Add the result of a function, after the reply that called it; a long one is cut, with a notice.
+        """Add the result of a function, after the reply that called it; a long one is cut, with a
+        notice.
 
         Args:
             call: one of the reply's `tool_calls`.
             result: a text, or any value that can be encoded as JSON.
         """
-        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+        text = (
+            result
+            if isinstance(result, str)
+            else json.dumps(result, ensure_ascii=False, default=str)
+        )
         content = clip_result(text)
         if call.id:
             self._turns.append({"role": "tool", "tool_call_id": call.id, "content": content})

@@ -1,20 +1,29 @@
 """`batch_do`: many calls, a limited number at a time; results keep the order of the inputs.
 
-A failed call is an exception at its index. No call is sent twice, and none only to warm up. An error that every
-call would meet (the key, the account) ends the batch early and keeps the results so far.
+A failed call is an exception at its index. No call is sent twice, and none only to warm up. An
+error that every call would meet (the key, the account) ends the batch early and keeps the results
+so far.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import BatchProgress, RowFailure
 from ..._jobs.row_result import results_to_frame, summarize_error
 from ..._jobs.worker_pool import WorkerPool
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from .reply import ReplyT, failed_result, row_result_of
 
@@ -27,13 +36,17 @@ T = TypeVar("T")
 class BatchTask(BackgroundBatch, Generic[ReplyT]):
     """A batch whose results are kept in memory. Source: seed 003 (batch inference)."""
 
-    def __init__(self, calls: Sequence[Callable[[], Coroutine[Any, Any, ReplyT]]], workers: int) -> None:
+    def __init__(
+        self, calls: Sequence[Callable[[], Coroutine[Any, Any, ReplyT]]], workers: int
+    ) -> None:
         super().__init__(BatchProgress(total=len(calls)))
         self._calls: list[Callable[[], Coroutine[Any, Any, ReplyT]] | None] = list(calls)
         self._results: list[ReplyT | Exception | None] = [None] * len(calls)
         self._finished_indexes: list[int] = []
         self._indexes = iter(range(len(calls)))
-        self._pool = self._control.worker_pool = WorkerPool(self._next_index, self._run_call, workers)
+        self._pool = self._control.worker_pool = WorkerPool(
+            self._next_index, self._run_call, workers
+        )
         self._start()
 
     def total_count(self) -> int:
@@ -52,7 +65,9 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         return [self._result_at(index) for index in range(len(self))]
 
     def as_completed(self) -> Iterator[BatchItem[ReplyT]]:
-        """Iterate over the calls in the order in which they finish; `.index` is the index of the input."""
+        """Iterate over the calls in the order in which they finish; `.index` is the index of the
+        input.
+        """
         for position in range(len(self)):
             self._wait_until(lambda: len(self._finished_indexes) > position or not self.is_running)  # noqa: B023
             if position >= len(self._finished_indexes):
@@ -60,7 +75,9 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
             yield BatchItem(self, self._finished_indexes[position])
 
     def to_frame(self) -> pd.DataFrame:
-        """Wait for the end, then return a DataFrame: one row per input, the columns of `RowResult`, and `reply`."""
+        """Wait for the end, then return a DataFrame: one row per input, the columns of `RowResult`,
+        and `reply`.
+        """
         self.wait()
         results = [self._stored_result(index) for index in range(len(self))]
         rows = [failed_result(r) if isinstance(r, Exception) else row_result_of(r) for r in results]
@@ -77,7 +94,8 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         return next(self._indexes, None)
 
     async def _run_call(self, index: int) -> None:
-        call, self._calls[index] = self._calls[index], None
+        call = self._calls[index]
+        self._calls[index] = None
         assert call is not None, "each call is sent once"
         control = self._control
         try:
@@ -89,8 +107,11 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
             control.abort_if_hopeless(error)
         else:
             self._results[index] = reply
-            usage, attempts = reply.usage, int(reply.statistic.get("attempts", 1))
-            control.counter.record_answer(usage.prompt_tokens, usage.completion_tokens, reply.cost_range, attempts)
+            usage = reply.usage
+            attempts = int(reply.statistic.get("attempts", 1))
+            control.counter.record_answer(
+                usage.prompt_tokens, usage.completion_tokens, reply.cost_range, attempts
+            )
             if reply.from_sandbox and not control.counter.progress.from_sandbox:
                 control.update(from_sandbox=True)
             control.abort_if_hopeless(None)
@@ -103,12 +124,16 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         return [iterate_pieces(each) if isinstance(each, Iterator) else each for each in results]
 
     def _result_at(self, index: int) -> Any:
-        """Return a call's reply, in a batch of streams an iterator over its pieces, or its error."""
+        """Return a call's reply, in a batch of streams an iterator over its pieces, or its
+        error.
+        """
         result = self._stored_result(index)
         return iter(pieces) if (pieces := getattr(result, "pieces", ())) else result
 
     def _stored_result(self, index: int) -> ReplyT | Exception:
-        """Return a call's reply or error; a `CancelledError` with the reason for a call that was never sent."""
+        """Return a call's reply or error; a `CancelledError` with the reason for a call that was
+        never sent.
+        """
         if (result := self._results[index]) is not None:
             return result
         reason = self._control.counter.progress.reason
@@ -119,14 +144,17 @@ class BatchItem(Generic[ReplyT]):
     """One call of a batch; `.result()` waits, and returns the reply or the exception."""
 
     def __init__(self, task: BatchTask[ReplyT], index: int) -> None:
-        self._task, self.index = task, index
+        self._task = task
+        self.index = index
 
     def done(self) -> bool:
         """Return whether the call has ended."""
         return self._task._results[self.index] is not None or not self._task.is_running  # noqa: SLF001
 
     def result(self) -> Any:
-        """Wait for the end of this call, and return its reply, or the pieces of its stream, or its exception."""
+        """Wait for the end of this call, and return its reply, or the pieces of its stream, or its
+        exception.
+        """
         self._task._wait_until(self.done)  # noqa: SLF001 - an item is a view of its task
         return self._task._result_at(self.index)  # noqa: SLF001
 
@@ -138,7 +166,8 @@ async def iterate_pieces(pieces: Iterable[T]) -> AsyncIterator[T]:
 
 
 def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
-    """Return the rows of a batch; a text or a mapping, which can be iterated too, is not a list of rows.
+    """Return the rows of a batch; a text or a mapping, which can be iterated too, is not a list of
+    rows.
 
     Args:
         field: the argument's name, for the message.
@@ -150,7 +179,12 @@ def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
     """
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
-            tr("{field}={rows!r:.60}: must be a list of {label}, one for each row", field=field, rows=rows, label=label)
+            tr(
+                "{field}={rows!r:.60}: must be a list of {label}, one for each row",
+                field=field,
+                rows=rows,
+                label=label,
+            )
         )
     return rows
 
@@ -171,7 +205,9 @@ def validate_no_stream(options: Mapping[str, Any], prefix: str = "") -> None:
         )
 
 
-def prepare_row(field: str, index: int, item: Any, prepare: Callable[..., T], options: Mapping[str, Any]) -> T:
+def prepare_row(
+    field: str, index: int, item: Any, prepare: Callable[..., T], options: Mapping[str, Any]
+) -> T:
     """Return the prepared call of one row.
 
     Args:
@@ -190,7 +226,9 @@ def prepare_row(field: str, index: int, item: Any, prepare: Callable[..., T], op
         raise InvalidArgumentError(f"{field}[{index}]: {error}") from None
 
 
-def prepare_rows(rows: Iterable[Any], prepare: Callable[[int, Any], T]) -> list[T | InvalidArgumentError]:
+def prepare_rows(
+    rows: Iterable[Any], prepare: Callable[[int, Any], T]
+) -> list[T | InvalidArgumentError]:
     """Return the prepared call of each row, or its error in its place.
 
     Args:
@@ -198,7 +236,8 @@ def prepare_rows(rows: Iterable[Any], prepare: Callable[[int, Any], T]) -> list[
         prepare: prepares the call of a row, from its index and the row.
 
     Raises:
-        InvalidArgumentError: no row can be sent, as with a wrong option; it is the first row's error.
+        InvalidArgumentError: no row can be sent, as with a wrong option; it is the first row's
+            error.
     """
     calls: list[T | InvalidArgumentError] = []
     for index, row in enumerate(rows):

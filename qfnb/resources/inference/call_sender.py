@@ -1,4 +1,6 @@
-"""Sends prepared calls: whole replies and streams, asked once more or continued where the call says so."""
+"""Sends prepared calls: whole replies and streams, asked once more or continued where the call says
+so.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, cast
 
 from ... import connect
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...errors import APIError, RequestError, UnexpectedContent, UnreadableAnswer
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
@@ -56,21 +58,26 @@ class PreparedCall(Generic[ReplyT]):
     Attributes:
         for_platform: returns the request as a platform takes it.
         options: timeout and attempts.
-        check: validates a reply by its text (of a stream: of all pieces); returns the call that asks once more,
-            None where there is no need; raises UnreadableAnswer.
-        continue_after: returns the call that asks for the rest of a reply with this text, None where it is whole.
+        check: validates a reply by its text (of a stream: of all pieces); returns the call that
+            asks once more, None where there is no need; raises UnreadableAnswer.
+        continue_after: returns the call that asks for the rest of a reply with this text, None
+            where it is whole.
         is_streamed: whether its reply comes in pieces.
     """
 
     for_platform: BuildRequest
     options: CallOptions
     check: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
-    continue_after: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
+    continue_after: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: (
+        None
+    )
     is_streamed: bool = False
 
     def for_batch(self) -> PreparedCall[ReplyT]:
         """Return the call as a batch makes it: it waits as long as the platform limits the rate."""
-        return replace(self, options=replace(self.options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S))
+        return replace(
+            self, options=replace(self.options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
+        )
 
 
 class CallSender(Generic[ReplyT]):
@@ -112,7 +119,8 @@ class CallSender(Generic[ReplyT]):
         return await connect.aclient(self._keys)
 
     async def send(self, call: PreparedCall[ReplyT]) -> ReplyT:
-        """Send a call, once more where its answer is not in the requested format, and return the reply.
+        """Send a call, once more where its answer is not in the requested format, and return the
+        reply.
 
         On the I/O loop only.
         """
@@ -129,22 +137,32 @@ class CallSender(Generic[ReplyT]):
     async def _send_whole(self, call: PreparedCall[ReplyT], client: Client) -> ReplyT:
         """Send a call and what continues it, and return the last reply, with the text of all."""
         reply = await self.send_request(call.for_platform(client.platform), client, call.options)
-        text, part = wire.text_of(reply.body), wire.text_of(reply.body)
+        text = wire.text_of(reply.body)
+        part = wire.text_of(reply.body)
         while (following := call.continue_after(reply, part)) is not None:
-            call, earlier = following, reply
-            reply = await self.send_request(call.for_platform(client.platform), client, call.options)
+            call = following
+            earlier = reply
+            reply = await self.send_request(
+                call.for_platform(client.platform), client, call.options
+            )
             part = wire.text_of(reply.body)
             text += part
             wire.set_text(reply.body, text)
             reply.earlier = (earlier,)
         return reply
 
-    async def send_request(self, request: InferenceRequest, client: Client, options: CallOptions) -> ReplyT:
-        """Send the request of one platform to it and return the whole reply; on the I/O loop only."""
+    async def send_request(
+        self, request: InferenceRequest, client: Client, options: CallOptions
+    ) -> ReplyT:
+        """Send the request of one platform to it and return the whole reply; on the I/O loop
+        only.
+        """
         options = options.with_defaults(self.call_defaults)
         entry = UsageEntry(time.time(), request.model, client.platform.host)
         try:
-            response = await client.send(request.endpoint, request.record, options=options, model=request.model)
+            response = await client.send(
+                request.endpoint, request.record, options=options, model=request.model
+            )
             reply = entry.record_reply(self._to_reply(response))
             refuse_defect(response, reply.find_defect(response.body))
         except BaseException as error:
@@ -160,19 +178,25 @@ class CallSender(Generic[ReplyT]):
     async def stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
         """Send a call and yield the pieces of its reply; on the I/O loop only."""
         client = await connect.aclient(self._keys)
-        text, part = "", ""
+        text = ""
+        part = ""
         following: PreparedCall[ReplyT] | None = call
         try:
             while following is not None:
-                last, text, part = None, text + part, ""
+                last = None
+                text = text + part
+                part = ""
                 request = following.for_platform(client.platform)
-                async with contextlib.aclosing(self._stream_request(request, client, following.options)) as replies:
+                async with contextlib.aclosing(
+                    self._stream_request(request, client, following.options)
+                ) as replies:
                     async for reply in replies:
                         part += wire.text_of(reply.body)
                         if last is None or not wire.is_final(last.body):
                             last = reply
                         if last is reply and wire.is_final(reply.body):
-                            with contextlib.suppress(UnreadableAnswer):  # raised below: the last piece comes first
+                            # raised below: the last piece comes first
+                            with contextlib.suppress(UnreadableAnswer):
                                 call.check(reply, text + part)
                         yield reply
                 assert last is not None, "a stream without an answer is an error"
@@ -184,7 +208,9 @@ class CallSender(Generic[ReplyT]):
             raise
 
     async def collect(self, call: PreparedCall[ReplyT]) -> ReplyT:
-        """Send a call as a stream and return the reply that its pieces make up, and they are its `pieces`."""
+        """Send a call as a stream and return the reply that its pieces make up, and they are its
+        `pieces`.
+        """
         pieces: list[Any] = [piece async for piece in self.stream(call)]
         text = "".join(wire.text_of(piece.body) for piece in pieces)
         reply: Any = join_pieces(pieces, text, pieces[-1].statistic["total_latency"])
@@ -194,13 +220,21 @@ class CallSender(Generic[ReplyT]):
     async def _stream_request(
         self, request: InferenceRequest, client: Client, options: CallOptions
     ) -> AsyncGenerator[ReplyT, None]:
-        """Yield the pieces of the reply to one request; the one that ends it has the whole function calls."""
+        """Yield the pieces of the reply to one request; the one that ends it has the whole function
+        calls.
+        """
         entry = UsageEntry(time.time(), request.model, client.platform.host)
         options = options.with_defaults(self.call_defaults)
         pieces = client.stream(
-            request.endpoint, request.record, final=wire.is_final, options=options, model=request.model
+            request.endpoint,
+            request.record,
+            final=wire.is_final,
+            options=options,
+            model=request.model,
         )
-        has_answer, has_ended, call_events = False, False, []
+        has_answer = False
+        has_ended = False
+        call_events = []
         try:
             async for piece in pieces:
                 refuse_defect(piece, reply_shape.find_event_defect(piece.body))
@@ -209,13 +243,16 @@ class CallSender(Generic[ReplyT]):
                     call_events.append(piece.body)
                 reply = entry.record_reply(self._to_reply(piece))
                 if isinstance(reply.body, ChatBody):
-                    reply.body.is_after_end, is_final = has_ended, wire.is_final(piece.body)
+                    is_final = wire.is_final(piece.body)
+                    reply.body.is_after_end = has_ended
                     has_ended = has_ended or is_final
                     if is_final and call_events:
                         reply.body.calls = wire.join_tool_calls(call_events)
                 yield reply
             if not has_answer:
-                raise UnexpectedContent(tr("the stream ended without an answer"), request_id=entry.request_id)
+                raise UnexpectedContent(
+                    tr("the stream ended without an answer"), request_id=entry.request_id
+                )
         except BaseException as error:
             entry.error = type(error).__name__
             name_living_models(error, self.kind, request.model)

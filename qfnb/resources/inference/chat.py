@@ -5,13 +5,18 @@ from functools import partial
 from typing import Any, Literal, Unpack, overload
 
 from ..._jobs.worker_pool import validate_worker_count
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform
 from .arguments import ChatOptions
 from .batch_task import BatchTask, prepare_row, prepare_rows, validate_rows
-from .chat_request import BatchRequests, Conversation as Conversation, build_chat_request, prepare_chat_call
+from .chat_request import (
+    BatchRequests,
+    Conversation as Conversation,
+    build_chat_request,
+    prepare_chat_call,
+)
 from .completion_objects import CreatesCompletions
 from .inference_model import InferenceModel, PreparedCall
 from .reply import ChatResponse as ChatResponse
@@ -24,13 +29,16 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
     Args:
         model: name of a preset model; unknown names are passed on to the platform.
         endpoint: a service of your own; wins over `model`.
-        version: 1 or 2 decides the API; by default an API key or an IAM pair means 2, AK/SK means 1.
-        **keys: `api_key`, `access_key` + `secret_key`, `ak` + `sk` or `access_token`; default: the settings'.
+        version: 1 or 2 decides the API; by default an API key or an IAM pair means 2, AK/SK means
+            1.
+        **keys: `api_key`, `access_key` + `secret_key`, `ak` + `sk` or `access_token`; default: the
+            settings'.
 
     Source: seed 003 (Chat).
     """
 
-    reply_type, kind = ChatResponse, "chat"
+    reply_type = ChatResponse
+    kind = "chat"
     items_name = "messages_list"
     prepare_call = staticmethod(prepare_chat_call)
 
@@ -69,20 +77,23 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
         retry_count: int | None = None,
         **options_: Unpack[ChatOptions],
     ) -> ChatResponse | Iterator[ChatResponse]:
-        """Send a conversation, and return the reply, or with `stream=True` an iterator over its pieces.
+        """Send a conversation, and return the reply, or with `stream=True` an iterator over its
+        pieces.
 
         Args:
             messages: a `Messages`, a list of {"role", "content"}, or one text.
             model: a model for this call.
             endpoint: a service of your own for this call.
-            stream: yield pieces as they come; each piece's text is the new text only, and the last has `parsed`.
+            stream: yield pieces as they come; each piece's text is the new text only, and the last
+                has `parsed`.
             request_timeout: seconds for the whole call; default 600, none for streams.
             retry_count: attempts in all; default 3.
             **options_: see `ChatOptions`.
 
         Raises:
             InvalidArgumentError: a message or option is wrong; nothing was sent.
-            UnreadableAnswer: the answer does not match `response_format`, after one more try (a stream: none).
+            UnreadableAnswer: the answer does not match `response_format`, after one more try (a
+                stream: none).
             APIError: the platform refused.
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
@@ -128,7 +139,11 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
         """The awaited form of `do`."""
         limits: Any = {"request_timeout": request_timeout, "retry_count": retry_count}
         call = self.prepare(messages, model, endpoint, stream=stream, **limits, **options_)
-        return event_loop.iterate_async(self._stream_pieces(call)) if stream else await self._run_async(call)
+        return (
+            event_loop.iterate_async(self._stream_pieces(call))
+            if stream
+            else await self._run_async(call)
+        )
 
     def batch_do(  # type: ignore[override] # its rows also go by the seed's name
         self,
@@ -145,17 +160,20 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
             worker_num: 1 to 1000, default 8.
             body_list: instead of messages_list: the arguments of `do` for each row, e.g.
                 {"messages": [...], "temperature": 0.1}; they win over `options_`.
-            **options_: of `do`, the same for all; with stream=True each result is an iterator over the pieces.
+            **options_: of `do`, the same for all; with stream=True each result is an iterator over
+                the pieces.
 
         Raises:
-            InvalidArgumentError: an option is wrong, or no row can be sent; nothing was sent. One wrong row among
-                others is an error in its place in `results()`.
+            InvalidArgumentError: an option is wrong, or no row can be sent; nothing was sent. One
+                wrong row among others is an error in its place in `results()`.
 
         Source: seed 003 (batch inference).
         """
         worker_count = validate_worker_count("worker_num", worker_num)
         if (messages_list is None) == (body_list is None):
-            raise InvalidArgumentError(tr("messages_list and body_list: only one of them can be used"))
+            raise InvalidArgumentError(
+                tr("messages_list and body_list: only one of them can be used")
+            )
         if body_list is None:
             rows = validate_rows("messages_list", messages_list, tr("conversations"))
             return super().batch_do(rows, worker_count, **options_)
@@ -180,13 +198,23 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
     ) -> PreparedCall[ChatResponse]:
         if not isinstance(row, Mapping) or "messages" not in row:
             raise InvalidArgumentError(
-                tr("body_list[{index}]={row!r:.60}: must be a mapping with at least 'messages'", index=index, row=row)
+                tr(
+                    "body_list[{index}]={row!r:.60}: must be a mapping with at least 'messages'",
+                    index=index,
+                    row=row,
+                )
             )
         own_options = {name: value for name, value in row.items() if name != "messages"}
-        return prepare_row("body_list", index, row["messages"], self.prepare, {**options_, **own_options})
+        return prepare_row(
+            "body_list", index, row["messages"], self.prepare, {**options_, **own_options}
+        )
 
     def batch_requests(
-        self, platform: Platform, model: str | None, endpoint: str | None, options: Mapping[str, Any]
+        self,
+        platform: Platform,
+        model: str | None,
+        endpoint: str | None,
+        options: Mapping[str, Any],
     ) -> BatchRequests:
         """Return what builds the requests of a batch's rows for a platform.
 
@@ -198,5 +226,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
         """
         choice = self.choose(model, endpoint)
         return BatchRequests(
-            partial(build_chat_request, platform=platform, choice=choice, options=options, stream=False)
+            partial(
+                build_chat_request, platform=platform, choice=choice, options=options, stream=False
+            )
         )

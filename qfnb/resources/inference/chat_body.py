@@ -9,16 +9,22 @@ Body = Mapping[str, Any]
 
 V1_VALUES: Final[Mapping[str, Callable[[Body], Any]]] = {
     "result": wire.text_of,
-    "function_call": lambda body: _first_function((wire.first_choice(body).get("message") or {}).get("tool_calls")),
+    "function_call": lambda body: _first_function(
+        (wire.first_choice(body).get("message") or {}).get("tool_calls")
+    ),
     "is_end": lambda body: wire.is_final(body) or bool(wire.first_choice(body).get("is_end")),
     "is_truncated": lambda body: wire.finish_reason(body) == "length",
     "need_clear_history": lambda body: bool(wire.first_choice(body).get("need_clear_history")),
     "ban_round": lambda body: wire.first_choice(body).get("ban_round"),
     "flag": lambda body: wire.first_choice(body).get("flag"),
     "finish_reason": lambda body: wire.finish_reason_v1(wire.finish_reason(body) or "stop"),
-    "search_info": lambda body: {"search_results": body["search_results"]} if body.get("search_results") else None,
+    "search_info": lambda body: (
+        {"search_results": body["search_results"]} if body.get("search_results") else None
+    ),
 }
-"""v1's key -> what a reply of v2, or one event of its stream, has for it; None where v1 has no such key."""
+"""v1's key -> what a reply of v2, or one event of its stream, has for it; None where v1 has no such
+key.
+"""
 
 
 def _first_function(calls: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
@@ -56,7 +62,8 @@ class ChatBody(V1Dict):
 
     Attributes:
         calls: the whole function calls of a stream, in the piece that ends it.
-        is_after_end: whether it came in a stream after the piece that ends the answer, with the usage.
+        is_after_end: whether it came in a stream after the piece that ends the answer, with the
+            usage.
     """
 
     calls: Sequence[Mapping[str, Any]] = ()

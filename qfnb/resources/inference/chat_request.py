@@ -1,4 +1,6 @@
-"""The request of a conversation: options validated, and put as an API version and a model take them."""
+"""The request of a conversation: options validated, and put as an API version and a model take
+them.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,8 +12,8 @@ from uuid import uuid4
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from ..._language import tr
-from ..._text import describe_problem, is_chinese
+from ...base.language import tr
+from ...base.text import describe_problem, is_chinese
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
@@ -47,7 +49,8 @@ MAX_STOP_TEXTS = 4
 
 
 def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are not None, after checking what is wrong for every model; the server judges ranges.
+    """Return the options that are not None, after checking what is wrong for every model; the
+    server judges ranges.
 
     Raises:
         InvalidArgumentError: names the option, its value and what is allowed.
@@ -55,13 +58,17 @@ def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
     set_options = {name: value for name, value in options.items() if value is not None}
     for name, value in set_options.items():
         if problem := _option_problem(name, value):
-            raise InvalidArgumentError(tr("{name}={value!r:.60}: {problem}", name=name, value=value, problem=problem))
+            raise InvalidArgumentError(
+                tr("{name}={value!r:.60}: {problem}", name=name, value=value, problem=problem)
+            )
     return set_options
 
 
 def _option_problem(name: str, value: Any) -> str:
     """Return what is wrong with an option for every model, "" for nothing."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    )
     if name in _NUMBERS:
         return "" if is_number else tr("must be a number")
     if name in _COUNTS:
@@ -85,12 +92,21 @@ def _word_problem(name: str, value: Any) -> str:
         )
         return "" if is_list else tr("must be a list of functions, each with a name")
     if name == "web_search":
-        return "" if isinstance(value, Mapping) else tr("must be a mapping, e.g. {example}", example={"enable": True})
+        return (
+            ""
+            if isinstance(value, Mapping)
+            else tr("must be a mapping, e.g. {example}", example={"enable": True})
+        )
     return ""
 
 
 def prepare_chat_call(
-    messages: Conversation, choice: ModelChoice, options_: Mapping[str, Any], call_options: CallOptions, *, stream: bool
+    messages: Conversation,
+    choice: ModelChoice,
+    options_: Mapping[str, Any],
+    call_options: CallOptions,
+    *,
+    stream: bool,
 ) -> PreparedCall[ChatResponse]:
     """Return the validated call for one conversation.
 
@@ -104,16 +120,21 @@ def prepare_chat_call(
     Raises:
         InvalidArgumentError: a message or an option is wrong.
     """
-    options, records = validate_chat_options(options_), validate_messages(messages)
+    options = validate_chat_options(options_)
+    records = validate_messages(messages)
     is_continued = options.pop("auto_concat_truncate", False)
     continue_prompt = options.pop("truncated_continue_prompt", CONTINUE_PROMPT)
 
     def start(turns: Sequence[wire.Message]) -> PreparedCall[ChatResponse]:
-        build = partial(build_chat_request, list(turns), choice=choice, options=options, stream=stream)
+        build = partial(
+            build_chat_request, list(turns), choice=choice, options=options, stream=stream
+        )
         call = PreparedCall[ChatResponse](build, call_options)
         return with_continuation(call, start, turns, continue_prompt) if is_continued else call
 
-    return with_check(start(records), start, records, options.get("response_format"), retry=not stream)
+    return with_check(
+        start(records), start, records, options.get("response_format"), retry=not stream
+    )
 
 
 def with_check(
@@ -148,7 +169,8 @@ def with_check(
 
 
 def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are not None: the response format parsed, functions among the tools described.
+    """Return the options that are not None: the response format parsed, functions among the tools
+    described.
 
     Raises:
         InvalidArgumentError: names the option, its value and what is allowed.
@@ -158,35 +180,47 @@ def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:
         options["response_format"] = parse_response_format(options["response_format"])
     if "think" in options:
         validate_think(options)
-    if isinstance(tools := options.get("tools"), list) and not all(isinstance(each, dict) for each in tools):
-        options["tools"] = [each if isinstance(each, dict) else to_tools([each])[0].definition() for each in tools]
+    if isinstance(tools := options.get("tools"), list) and not all(
+        isinstance(each, dict) for each in tools
+    ):
+        options["tools"] = [
+            each if isinstance(each, dict) else to_tools([each])[0].definition() for each in tools
+        ]
     return options
 
 
-def validate_messages(messages: Iterable[Turn | wire.Message] | Messages | str) -> list[wire.Message]:
+def validate_messages(
+    messages: Iterable[Turn | wire.Message] | Messages | str,
+) -> list[wire.Message]:
     """Return the conversation as records.
 
     Args:
         messages: a text, a `Messages`, or a list of turns {"role", "content"}.
 
     Raises:
-        InvalidArgumentError: it is of the wrong type, empty, has a malformed turn, or does not end with a turn that
-            the model can answer.
+        InvalidArgumentError: it is of the wrong type, empty, has a malformed turn, or does not end
+            with a turn that the model can answer.
     """
     if isinstance(messages, (bytes, Mapping)) or not isinstance(messages, Iterable):
         raise InvalidArgumentError(
             tr(
-                "messages={value!r:.60}: must be a string, a Messages or turns [{{'role': 'user', 'content': ...}}]",
+                "messages={value!r:.60}: must be a string, a Messages or turns [{{'role': 'user', "
+                "'content': ...}}]",
                 value=messages,
             )
         )
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
     if not turns:
-        raise InvalidArgumentError(tr("messages is empty: it needs at least one {'role': 'user', 'content': ...}"))
+        raise InvalidArgumentError(
+            tr("messages is empty: it needs at least one {'role': 'user', 'content': ...}")
+        )
     records = [_to_record(index, turn) for index, turn in enumerate(turns)]
     if records[-1].role not in {"user", "tool", "function"}:
         raise InvalidArgumentError(
-            tr("the last turn has role={role!r}: it must be the user's, or a tool's result", role=records[-1].role)
+            tr(
+                "the last turn has role={role!r}: it must be the user's, or a tool's result",
+                role=records[-1].role,
+            )
         )
     return records
 
@@ -206,7 +240,9 @@ def _to_record(index: int, turn: object) -> wire.Message:
             )
         ) from None
     if message.role == "user" and not message.content:
-        raise InvalidArgumentError(tr("messages[{index}].content is empty: it needs a question", index=index))
+        raise InvalidArgumentError(
+            tr("messages[{index}].content is empty: it needs a question", index=index)
+        )
     if isinstance(message.content, str):
         validate_encodable(f"messages[{index}].content", message.content)
     return message
@@ -224,7 +260,8 @@ def validate_encodable(field: str, text: str) -> None:
         if "\ud800" <= char <= "\udfff":
             raise InvalidArgumentError(
                 tr(
-                    "{field} has a lone surrogate at character {position} (U+{char:04X}): it cannot be encoded "
+                    "{field} has a lone surrogate at character {position} (U+{char:04X}): it "
+                    "cannot be encoded "
                     "as UTF-8; replace it",
                     field=field,
                     position=position,
@@ -246,11 +283,19 @@ def with_format(
         takes_schema: whether the model takes `json_schema`.
     """
     response_format = parse_response_format(options["response_format"])
-    option, first = response_format.to_option(takes_schema=takes_schema), messages[0]
-    instruction = response_format.instruction(option, [message.model_dump() for message in messages])
+    option = response_format.to_option(takes_schema=takes_schema)
+    first = messages[0]
+    instruction = response_format.instruction(
+        option, [message.model_dump() for message in messages]
+    )
     changed = {name: value for name, value in options.items() if name != "response_format"}
     changed |= {} if option is None else {"response_format": option}
-    if instruction and first.role == "system" and "system" not in options and isinstance(first.content, str):
+    if (
+        instruction
+        and first.role == "system"
+        and "system" not in options
+        and isinstance(first.content, str)
+    ):
         first = first.model_copy(update={"content": f"{first.content}\n\n{instruction}"})
         return [first, *messages[1:]], changed
     if instruction:
@@ -259,9 +304,15 @@ def with_format(
 
 
 def build_chat_request(
-    messages: list[wire.Message], platform: Platform, choice: ModelChoice, options: Mapping[str, Any], *, stream: bool
+    messages: list[wire.Message],
+    platform: Platform,
+    choice: ModelChoice,
+    options: Mapping[str, Any],
+    *,
+    stream: bool,
 ) -> InferenceRequest:
-    """Return the request of a conversation as a platform takes it; in v2 the persona is the first message.
+    """Return the request of a conversation as a platform takes it; in v2 the persona is the first
+    message.
 
     Args:
         messages: the validated conversation.
@@ -316,7 +367,9 @@ class BatchRequests:
     def __init__(self, build: Callable[[list[wire.Message]], InferenceRequest]) -> None:
         self.build = build
         request = build([wire.Message(role="user", content=PLACEHOLDER)])
-        self.endpoint, self.model, self.record = request.endpoint, request.model, request.record
+        self.endpoint = request.endpoint
+        self.model = request.model
+        self.record = request.record
         self._around = [self._encode_around(text) for text in (PLACEHOLDER, CHINESE_PLACEHOLDER)]
         self._has_languages = self._around[0] != self._around[1]
 
@@ -343,12 +396,15 @@ class BatchRequests:
 
 
 class RenderedRequest:
-    """The template of a batch with a row's text: encodes as the record would, and has the record's other fields."""
+    """The template of a batch with a row's text: encodes as the record would, and has the record's
+    other fields.
+    """
 
     __slots__ = ("_template", "_text")
 
     def __init__(self, template: BatchRequests, text: str) -> None:
-        self._template, self._text = template, text
+        self._template = template
+        self._text = text
 
     def to_json(self) -> bytes:
         """Return the JSON text to send."""

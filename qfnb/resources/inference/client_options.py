@@ -1,4 +1,6 @@
-"""The client's own options of a call, by the names of the official SDK; none of them goes into the body."""
+"""The client's own options of a call, by the names of the official SDK; none of them goes into the
+body.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..._language import tr
 from ..._notices import warn_once
-from ..._text import count_tokens
+from ...base.language import tr
+from ...base.text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.auth import APP_HEADER
 from ...transport.client import CallOptions
@@ -25,7 +27,9 @@ log = logging.getLogger("qfnb")
 DEFAULT_CALL_OPTIONS = CallOptions()
 
 CONTINUE_PROMPT = "继续"
-"""What asks for the rest of an answer that was cut, unless `truncated_continue_prompt` is set; the official SDK's."""
+"""What asks for the rest of an answer that was cut, unless `truncated_continue_prompt` is set; the
+official SDK's.
+"""
 
 MAX_CONTINUATIONS = 20
 """Requests for the rest of one answer; a model that never ends it would cost without end."""
@@ -42,7 +46,8 @@ MESSAGE_OPTIONS = frozenset(["adapt_openai_message_format", "truncate_overlong_m
 CHAT_OPTIONS = MESSAGE_OPTIONS | {"auto_concat_truncate", "truncated_continue_prompt"}
 """Options about the messages of a conversation, and about those and further requests."""
 CLIENT_NAMES = (CHAT_OPTIONS | DELAYS.keys()) | {
-    *_FLAGS, *_WITHOUT_EFFECT, "app_id", "headers", "request_id", "request_timeout", "retry_count", "retry_err_codes",
+    *_FLAGS, *_WITHOUT_EFFECT, "app_id", "headers", "request_id", "request_timeout", "retry_count",
+    "retry_err_codes",
 }  # fmt: skip
 
 
@@ -53,7 +58,8 @@ def split_client_options(
 
     Args:
         options: of `do`, with request_timeout and retry_count.
-        usable: those of `CHAT_OPTIONS` that this call can use, which are left in; the others are ignored.
+        usable: those of `CHAT_OPTIONS` that this call can use, which are left in; the others are
+            ignored.
 
     Raises:
         InvalidArgumentError: names the option, its value and what is allowed.
@@ -79,11 +85,15 @@ def split_client_options(
         )
         retry = replace(retry, backoff_s=backoff_s, jitter_s=jitter_s, max_wait_s=max_wait_s)
     limits = CallOptions(values.get("request_timeout"), values.get("retry_count"))
-    return replace(limits, retry=retry, headers=_headers(values), verifies=values.get("ssl", True)), sent
+    return replace(
+        limits, retry=retry, headers=_headers(values), verifies=values.get("ssl", True)
+    ), sent
 
 
 def _wrong(name: str, value: object, problem: str) -> InvalidArgumentError:
-    return InvalidArgumentError(tr("{name}={value!r:.60}: {problem}", name=name, value=value, problem=problem))
+    return InvalidArgumentError(
+        tr("{name}={value!r:.60}: {problem}", name=name, value=value, problem=problem)
+    )
 
 
 def _seconds(name: str, value: Any) -> float:
@@ -101,7 +111,9 @@ def _codes(value: Any) -> frozenset[int | str]:
 
 
 def _headers(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers that options stand for, validated: they must not end the line or change the keys."""
+    """Return the headers that options stand for, validated: they must not end the line or change
+    the keys.
+    """
     headers = values.get("headers", {})
     if not isinstance(headers, Mapping):
         raise _wrong("headers", headers, tr("must be a mapping of names to texts"))
@@ -114,7 +126,10 @@ def _headers(values: Mapping[str, Any]) -> dict[str, str]:
     for option, rows in named.items():
         for name, text in rows.items():
             value = name if option == "headers" else text  # the text of a header may be a key
-            if not all(isinstance(each, str) and each.isascii() and each.isprintable() for each in (name, text)):
+            if not all(
+                isinstance(each, str) and each.isascii() and each.isprintable()
+                for each in (name, text)
+            ):
                 raise _wrong(option, value, tr("must be a text of printable ASCII characters"))
             if not text or str(name).lower() in _KEY_HEADERS:
                 raise _wrong(option, value, tr("this header cannot be set"))
@@ -125,12 +140,14 @@ def _headers(values: Mapping[str, Any]) -> dict[str, str]:
 def fit_messages(
     messages: Sequence[wire.Message], options_: Mapping[str, Any], row: CatalogModel | None
 ) -> tuple[list[wire.Message], dict[str, Any]]:
-    """Return conversation and options after what `MESSAGE_OPTIONS` asks for, and without these options.
+    """Return conversation and options after what `MESSAGE_OPTIONS` asks for, and without these
+    options.
 
     Args:
         messages: the conversation.
         options_: of the call; "system" is the persona.
-        row: the model's row of the catalogue; of an unknown model the limits are not known, and nothing is dropped.
+        row: the model's row of the catalogue; of an unknown model the limits are not known, and
+            nothing is dropped.
     """
     options = {name: value for name, value in options_.items() if name not in MESSAGE_OPTIONS}
     fitted = list(messages)
@@ -146,11 +163,19 @@ def fit_messages(
 
 def _text(message: wire.Message) -> str:
     content = message.content or ""
-    return content if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)
+    return (
+        content
+        if isinstance(content, str)
+        else "".join(str(part.get("text") or "") for part in content)
+    )
 
 
-def _drop_oldest(messages: Sequence[wire.Message], system: str, row: CatalogModel) -> list[wire.Message]:
-    """Return the conversation without the oldest turns that the model has no room for; it begins with a user's."""
+def _drop_oldest(
+    messages: Sequence[wire.Message], system: str, row: CatalogModel
+) -> list[wire.Message]:
+    """Return the conversation without the oldest turns that the model has no room for; it begins
+    with a user's.
+    """
     personas = [message for message in messages if message.role == "system"]
     turns = [message for message in messages if message.role != "system"]
     texts = [system, *map(_text, personas)]
@@ -161,14 +186,22 @@ def _drop_oldest(messages: Sequence[wire.Message], system: str, row: CatalogMode
     start = len(turns) - 1  # the last turn is always sent
     sizes = [measure(_text(turns[start])) for measure, _ in rooms]
     while start > 0:
-        sizes = [size + measure(_text(turns[start - 1])) for size, (measure, _) in zip(sizes, rooms, strict=True)]
+        sizes = [
+            size + measure(_text(turns[start - 1]))
+            for size, (measure, _) in zip(sizes, rooms, strict=True)
+        ]
         if any(size > room for size, (_, room) in zip(sizes, rooms, strict=True)):
             break
         start -= 1
     while 0 < start < len(turns) - 1 and turns[start].role != "user":
         start += 1
     if start:
-        log.info(tr("truncate_overlong_msgs: the first {n} messages do not fit and are not sent", n=start))
+        log.info(
+            tr(
+                "truncate_overlong_msgs: the first {n} messages do not fit and are not sent",
+                n=start,
+            )
+        )
     return [*personas, *turns[start:]]
 
 
@@ -179,7 +212,8 @@ def with_continuation(
     prompt: str,
     n_left: int = MAX_CONTINUATIONS,
 ) -> PreparedCall[ChatResponse]:
-    """Return a call that asks for the rest of its answer as long as the answer is cut at the longest output.
+    """Return a call that asks for the rest of its answer as long as the answer is cut at the
+    longest output.
 
     Args:
         call: the call.
@@ -193,9 +227,18 @@ def with_continuation(
         if not reply.body.get("is_truncated") or not part.strip():
             return None
         if n_left <= 0:
-            warn_once(tr("auto_concat_truncate: the answer is still cut after {n} requests", n=MAX_CONTINUATIONS))
+            warn_once(
+                tr(
+                    "auto_concat_truncate: the answer is still cut after {n} requests",
+                    n=MAX_CONTINUATIONS,
+                )
+            )
             return None
-        turns = [*messages, wire.Message(role="assistant", content=part), wire.Message(role="user", content=prompt)]
+        turns = [
+            *messages,
+            wire.Message(role="assistant", content=part),
+            wire.Message(role="user", content=prompt),
+        ]
         return with_continuation(start(turns), start, turns, prompt, n_left - 1)
 
     return replace(call, continue_after=continue_after)

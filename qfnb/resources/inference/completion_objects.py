@@ -136,9 +136,15 @@ class CreatesCompletions:
         return raw
 
     def create(
-        self, messages: Any, model: str | None = None, endpoint: str | None = None, stream: bool = False, **options: Any
+        self,
+        messages: Any,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options: Any,
     ) -> Any:
-        """Send a conversation, and return a `Completion`, or with `stream=True` an iterator over `CompletionChunk`s.
+        """Send a conversation, and return a `Completion`, or with `stream=True` an iterator over
+        `CompletionChunk`s.
 
         Args:
             messages: the conversation.
@@ -156,7 +162,12 @@ class CreatesCompletions:
         return _chunks(reply) if stream else _completion(reply)
 
     async def acreate(
-        self, messages: Any, model: str | None = None, endpoint: str | None = None, stream: bool = False, **options: Any
+        self,
+        messages: Any,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options: Any,
     ) -> Any:
         """The awaited form of `create`."""
         model_: Any = self
@@ -170,19 +181,25 @@ def _completion(reply: ChatResponse) -> Completion | ChatResponse:
     """Return a reply as an object; that of v1, which has no choices, as it is."""
     if "choices" not in reply.body:
         return reply
-    return Completion.model_validate({**reply.body, "statistic": reply.statistic, "raw": reply.body})
+    return Completion.model_validate(
+        {**reply.body, "statistic": reply.statistic, "raw": reply.body}
+    )
 
 
 def _chunk(piece: ChatResponse) -> CompletionChunk | ChatResponse:
     if "choices" not in piece.body:
         return piece
-    return CompletionChunk.model_validate({**piece.body, "statistic": piece.statistic, "raw": piece.body})
+    return CompletionChunk.model_validate(
+        {**piece.body, "statistic": piece.statistic, "raw": piece.body}
+    )
 
 
 def _chunks(pieces: Iterator[ChatResponse]) -> Iterator[CompletionChunk | ChatResponse]:
     return map(_chunk, pieces)
 
 
-async def _chunks_async(pieces: AsyncIterator[ChatResponse]) -> AsyncIterator[CompletionChunk | ChatResponse]:
+async def _chunks_async(
+    pieces: AsyncIterator[ChatResponse],
+) -> AsyncIterator[CompletionChunk | ChatResponse]:
     async for piece in pieces:
         yield _chunk(piece)

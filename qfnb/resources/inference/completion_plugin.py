@@ -1,10 +1,12 @@
-"""Completion of a prompt, and plugins (v1 only): an application of your own, or the platform's plugins."""
+"""Completion of a prompt, and plugins (v1 only): an application of your own, or the platform's
+plugins.
+"""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Unpack, overload
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
@@ -13,7 +15,12 @@ from ...transport.response import Response
 from ...wire import catalog, chat as chat_wire, inference as wire
 from .arguments import ChatOptions
 from .chat import Conversation
-from .chat_request import build_chat_request, validate_encodable, validate_messages, validate_options
+from .chat_request import (
+    build_chat_request,
+    validate_encodable,
+    validate_messages,
+    validate_options,
+)
 from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target, v1_only
 from .reply import ChatResponse
@@ -23,7 +30,8 @@ from .v1_words import to_v1_options, to_v2_options
 class Completion(InferenceModel[ChatResponse]):
     """Continue a prompt.
 
-    A chat model, and every model of v2, is sent the prompt as a chat; the reply's `object` is still "completion".
+    A chat model, and every model of v2, is sent the prompt as a chat; the reply's `object` is still
+    "completion".
 
     Args:
         model: name of a preset model; unknown names are passed on to the platform.
@@ -34,7 +42,8 @@ class Completion(InferenceModel[ChatResponse]):
     Source: seed 003 (Completion).
     """
 
-    reply_type, kind = ChatResponse, "completion"
+    reply_type = ChatResponse
+    kind = "completion"
     items_name = "prompt_list"
 
     @overload
@@ -64,14 +73,16 @@ class Completion(InferenceModel[ChatResponse]):
         stream: bool = False,
         **options_: Unpack[ChatOptions],
     ) -> ChatResponse | Iterator[ChatResponse]:
-        """Continue the prompt, and return the reply, or with `stream=True` an iterator over its pieces.
+        """Continue the prompt, and return the reply, or with `stream=True` an iterator over its
+        pieces.
 
         Args:
             prompt: a text that is not empty.
             model: a model for this call.
             endpoint: a service of your own for this call.
             stream: yield pieces as they come.
-            **options_: see `ChatOptions`; also request_timeout (seconds) and retry_count (attempts in all).
+            **options_: see `ChatOptions`; also request_timeout (seconds) and retry_count (attempts
+                in all).
 
         Raises:
             InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
@@ -110,14 +121,26 @@ class Completion(InferenceModel[ChatResponse]):
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate_async(self._stream_pieces(call)) if stream else await self._run_async(call)
+        return (
+            event_loop.iterate_async(self._stream_pieces(call))
+            if stream
+            else await self._run_async(call)
+        )
 
     def prepare_call(
-        self, item: str, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, *, stream: bool
+        self,
+        item: str,
+        choice: ModelChoice,
+        options: Mapping[str, Any],
+        call_options: CallOptions,
+        *,
+        stream: bool,
     ) -> PreparedCall[ChatResponse]:
         """Return the validated call for one prompt."""
         if not isinstance(item, str) or not item.strip():
-            raise InvalidArgumentError(tr("prompt={item!r}: must be a string that is not empty", item=item))
+            raise InvalidArgumentError(
+                tr("prompt={item!r}: must be a string that is not empty", item=item)
+            )
         validate_encodable("prompt", item)
         valid_options = validate_options(options)
         is_completion = choice.endpoint or catalog.find_model(
@@ -128,7 +151,9 @@ class Completion(InferenceModel[ChatResponse]):
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
             if version == 1 and is_completion:
-                record = wire.CompletionRequest(prompt=item, stream=stream, **to_v1_options(valid_options))
+                record = wire.CompletionRequest(
+                    prompt=item, stream=stream, **to_v1_options(valid_options)
+                )
                 return InferenceRequest(wire.COMPLETION_V1, record, model)
             is_preset = version == 2 and not choice.endpoint
             chat_choice = replace(choice, kind="chat", model=model if is_preset else choice.model)
@@ -154,8 +179,8 @@ class PluginResponse(ChatResponse):
 class Plugin(InferenceModel[PluginResponse]):
     """An application that uses plugins.
 
-    With an endpoint the prompt is a text for that application; without one it is a conversation with the
-    platform's own plugins.
+    With an endpoint the prompt is a text for that application; without one it is a conversation
+    with the platform's own plugins.
 
     Args:
         model: unused; it is in the seeds' signature.
@@ -165,7 +190,8 @@ class Plugin(InferenceModel[PluginResponse]):
     Source: seed 003 (Plugin).
     """
 
-    reply_type, kind = PluginResponse, "plugin"
+    reply_type = PluginResponse
+    kind = "plugin"
     items_name = "query_list"
 
     @overload
@@ -202,7 +228,8 @@ class Plugin(InferenceModel[PluginResponse]):
             model: unused; it is in the seeds' signature.
             endpoint: the application for this call.
             stream: yield pieces as they come.
-            **options_: plugins (a list), history, verbose, llm, fileurl, request_timeout, retry_count.
+            **options_: plugins (a list), history, verbose, llm, fileurl, request_timeout,
+                retry_count.
 
         Raises:
             InvalidArgumentError: the prompt or the plugins are wrong; nothing was sent.
@@ -218,7 +245,9 @@ class Plugin(InferenceModel[PluginResponse]):
         stream: bool = False,
         **options_: Any,
     ) -> Any:
-        """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
+        """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its
+        pieces.
+        """
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
         pieces: AsyncIterator[PluginResponse]
         if stream:
@@ -240,7 +269,9 @@ class Plugin(InferenceModel[PluginResponse]):
         if prompt is None:
             raise InvalidArgumentError(tr("prompt is missing: write the question"))
         plugins = options.get("plugins")
-        valid_options = validate_options({name: options[name] for name in options if name not in {"query", "plugins"}})
+        valid_options = validate_options(
+            {name: options[name] for name in options if name not in {"query", "plugins"}}
+        )
         valid_options["stream"] = stream
         if choice.endpoint:
             request = _application_request(prompt, choice.endpoint, plugins, valid_options)
@@ -253,11 +284,20 @@ class Plugin(InferenceModel[PluginResponse]):
 def _application_request(
     prompt: Conversation, endpoint: str, plugins: Sequence[str] | None, options_: dict[str, Any]
 ) -> InferenceRequest:
-    if not isinstance(prompt, str) or not len(prompt.strip()) >= 1 or len(prompt) > wire.MAX_PLUGIN_QUERY_CHARS:
+    if (
+        not isinstance(prompt, str)
+        or not len(prompt.strip()) >= 1
+        or len(prompt) > wire.MAX_PLUGIN_QUERY_CHARS
+    ):
         raise InvalidArgumentError(
-            tr("prompt: an application takes 1 to {limit:,} characters", limit=wire.MAX_PLUGIN_QUERY_CHARS)
+            tr(
+                "prompt: an application takes 1 to {limit:,} characters",
+                limit=wire.MAX_PLUGIN_QUERY_CHARS,
+            )
         )
-    record = wire.AppPluginRequest(query=prompt, plugins=None if plugins is None else list(plugins), **options_)
+    record = wire.AppPluginRequest(
+        query=prompt, plugins=None if plugins is None else list(plugins), **options_
+    )
     return InferenceRequest(wire.PLUGIN_V1, record, endpoint)
 
 
@@ -274,7 +314,9 @@ def _platform_plugin_request(
                 names=tr(", ").join(wire.BUILTIN_PLUGINS),
             )
         )
-    record = wire.BuiltinPluginRequest(messages=validate_messages(prompt), plugins=names, **options_)
+    record = wire.BuiltinPluginRequest(
+        messages=validate_messages(prompt), plugins=names, **options_
+    )
     if model == "EBPluginV2":
         return InferenceRequest(wire.BUILTIN_PLUGIN_2_V1, record, model)
     return InferenceRequest(wire.BUILTIN_PLUGIN_V1, record, "EBPlugin")

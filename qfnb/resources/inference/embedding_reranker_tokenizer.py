@@ -5,9 +5,9 @@ from functools import partial
 from types import MethodType
 from typing import Any, Literal
 
-from ..._language import tr
 from ..._notices import warn_once
-from ..._text import count_tokens
+from ...base.language import tr
+from ...base.text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...wire import catalog, inference as wire, reply_shape
@@ -46,11 +46,16 @@ class Embedding(InferenceModel[EmbeddingResponse]):
     Source: seed 003 (Embedding).
     """
 
-    reply_type, kind = EmbeddingResponse, "embedding"
+    reply_type = EmbeddingResponse
+    kind = "embedding"
     items_name = "texts_list"
 
     def do(
-        self, texts: Sequence[str], model: str | None = None, endpoint: str | None = None, **options_: Any
+        self,
+        texts: Sequence[str],
+        model: str | None = None,
+        endpoint: str | None = None,
+        **options_: Any,
     ) -> EmbeddingResponse:
         """Return one vector per text.
 
@@ -58,7 +63,8 @@ class Embedding(InferenceModel[EmbeddingResponse]):
             texts: 1 to 16 texts; embedding-v1 and the bge models take 1,000 characters each.
             model: a model for this call.
             endpoint: a service of your own for this call.
-            **options_: request_timeout (seconds), retry_count (attempts in all), and further options of the model.
+            **options_: request_timeout (seconds), retry_count (attempts in all), and further
+                options of the model.
 
         Raises:
             InvalidArgumentError: the texts are wrong; nothing was sent.
@@ -66,7 +72,11 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         return self._run(self.prepare(texts, model, endpoint, **options_))
 
     async def ado(
-        self, texts: Sequence[str], model: str | None = None, endpoint: str | None = None, **options_: Any
+        self,
+        texts: Sequence[str],
+        model: str | None = None,
+        endpoint: str | None = None,
+        **options_: Any,
     ) -> EmbeddingResponse:
         """The awaited form of `do`."""
         return await self._run_async(self.prepare(texts, model, endpoint, **options_))
@@ -83,18 +93,28 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         """Return the validated call for one list of texts."""
         if stream:
             raise InvalidArgumentError(tr("stream=True: an embedding cannot be streamed"))
-        texts, row = _validate_texts(item), _preset_model(choice)
+        texts = _validate_texts(item)
+        row = _preset_model(choice)
         if row and row.max_chars:
             _warn_of_lengths(row.id, "texts", texts, row.max_chars)
 
         build_request = partial(
-            build_for_version, choice, wire.EMBEDDING_V1, wire.EMBEDDING_V2, {"input": texts, **options}
+            build_for_version,
+            choice,
+            wire.EMBEDDING_V1,
+            wire.EMBEDDING_V2,
+            {"input": texts, **options},
         )
 
         def check(reply: EmbeddingResponse, _text: str) -> None:
             if (count := len(reply.body["data"])) != len(texts):
                 refuse_defect(
-                    reply, tr("data: there are {count} vectors for {expected} texts", count=count, expected=len(texts))
+                    reply,
+                    tr(
+                        "data: there are {count} vectors for {expected} texts",
+                        count=count,
+                        expected=len(texts),
+                    ),
                 )
 
         return PreparedCall(build_request, call_options, check)
@@ -131,12 +151,20 @@ def _validate_texts(texts: str | Sequence[str]) -> list[str]:
     texts = [texts] if isinstance(texts, str) else texts
     if not 1 <= len(texts) <= wire.MAX_TEXTS:
         raise InvalidArgumentError(
-            tr("texts is {count} strings: must be a list of 1 to {limit}", count=len(texts), limit=wire.MAX_TEXTS)
+            tr(
+                "texts is {count} strings: must be a list of 1 to {limit}",
+                count=len(texts),
+                limit=wire.MAX_TEXTS,
+            )
         )
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise InvalidArgumentError(
-                tr("texts[{index}]={text!r}: must be a string that is not empty", index=index, text=text)
+                tr(
+                    "texts[{index}]={text!r}: must be a string that is not empty",
+                    index=index,
+                    text=text,
+                )
             )
         validate_encodable(f"texts[{index}]", text)
     return list(texts)
@@ -167,7 +195,8 @@ class Reranker(InferenceModel[RerankResponse]):
         **keys: see `ChatCompletion`.
     """
 
-    reply_type, kind = RerankResponse, "reranker"
+    reply_type = RerankResponse
+    kind = "reranker"
 
     def do(
         self,
@@ -187,7 +216,8 @@ class Reranker(InferenceModel[RerankResponse]):
             model: a model for this call.
             endpoint: a service of your own for this call.
             top_n: return only the best `top_n` documents.
-            **options_: request_timeout (seconds), retry_count (attempts in all), and further options of the model.
+            **options_: request_timeout (seconds), retry_count (attempts in all), and further
+                options of the model.
 
         Raises:
             InvalidArgumentError: the query or a document is wrong; nothing was sent.
@@ -205,7 +235,9 @@ class Reranker(InferenceModel[RerankResponse]):
         **options_: Any,
     ) -> RerankResponse:
         """The awaited form of `do`."""
-        return await self._run_async(self.prepare((query, documents), model, endpoint, top_n=top_n, **options_))
+        return await self._run_async(
+            self.prepare((query, documents), model, endpoint, top_n=top_n, **options_)
+        )
 
     def prepare_call(
         self,
@@ -220,7 +252,8 @@ class Reranker(InferenceModel[RerankResponse]):
         query, documents = item
         _validate_arguments(query, documents, options.get("top_n"))
         row = _preset_model(choice)
-        if row and row.id == catalog.default_model("reranker"):  # the page of the others counts tokens
+        # the page of the others counts tokens
+        if row and row.id == catalog.default_model("reranker"):
             _warn_of_lengths(row.id, "query", [query], wire.MAX_RERANK_QUERY_CHARS)
             _warn_of_lengths(row.id, "documents", documents, wire.MAX_DOCUMENT_CHARS)
         values = {"query": query, "documents": list(documents), **options}
@@ -230,13 +263,21 @@ class Reranker(InferenceModel[RerankResponse]):
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
     if not isinstance(query, str) or not query.strip():
-        raise InvalidArgumentError(tr("query={query!r:.60}: must be a string that is not empty", query=query))
+        raise InvalidArgumentError(
+            tr("query={query!r:.60}: must be a string that is not empty", query=query)
+        )
     if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
-        raise InvalidArgumentError(tr("documents: must be a list of 1 to {limit} strings", limit=wire.MAX_DOCUMENTS))
+        raise InvalidArgumentError(
+            tr("documents: must be a list of 1 to {limit} strings", limit=wire.MAX_DOCUMENTS)
+        )
     for index, document in enumerate(documents):
         if not isinstance(document, str):
             raise InvalidArgumentError(
-                tr("documents[{index}]={document!r:.60}: must be a string", index=index, document=document)
+                tr(
+                    "documents[{index}]={document!r:.60}: must be a string",
+                    index=index,
+                    document=document,
+                )
             )
     if top_n is not None:
         validate_positive("top_n", top_n)
@@ -252,7 +293,9 @@ class TokenizerResponse(Reply[wire.TokenizerReply]):
 
 
 class _CallableOnClass:
-    """A method that on the class itself runs on an object without keys of its own, as the official SDK's does."""
+    """A method that on the class itself runs on an object without keys of its own, as the official
+    SDK's does.
+    """
 
     def __init__(self, function: Callable[..., int]) -> None:
         self._function = function
@@ -267,16 +310,19 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
     Source: the official SDK's Tokenizer.
     """
 
-    reply_type, kind = TokenizerResponse, "chat"
+    reply_type = TokenizerResponse
+    kind = "chat"
 
     @_CallableOnClass
-    def count_tokens(self, text: str, mode: Literal["local", "remote"] = "local", model: str = _COUNTED_MODEL) -> int:
+    def count_tokens(
+        self, text: str, mode: Literal["local", "remote"] = "local", model: str = _COUNTED_MODEL
+    ) -> int:
         """Return how many tokens a text has.
 
         Args:
             text: any text.
-            mode: `local` estimates (0.625 per Chinese character, 1 per word) without a call; `remote` asks the
-                platform.
+            mode: `local` estimates (0.625 per Chinese character, 1 per word) without a call;
+                `remote` asks the platform.
             model: the model whose tokens are counted.
 
         Raises:
@@ -289,9 +335,19 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
         return self._run(self.prepare(text, model)).usage.total_tokens or 0
 
     def prepare_call(
-        self, item: str, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, *, stream: bool
+        self,
+        item: str,
+        choice: ModelChoice,
+        options: Mapping[str, Any],
+        call_options: CallOptions,
+        *,
+        stream: bool,
     ) -> PreparedCall[TokenizerResponse]:
         """Return the validated call for one text."""
-        record = wire.TokenizerRequest(prompt=item, model=(choice.model or _COUNTED_MODEL).lower(), **options)
+        record = wire.TokenizerRequest(
+            prompt=item, model=(choice.model or _COUNTED_MODEL).lower(), **options
+        )
         request = InferenceRequest(wire.TOKENIZER, record, record.model)
-        return PreparedCall(v1_only(request, "Tokenizer", tr("mode='local' counts without a call")), call_options)
+        return PreparedCall(
+            v1_only(request, "Tokenizer", tr("mode='local' counts without a call")), call_options
+        )

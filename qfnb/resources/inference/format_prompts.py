@@ -1,15 +1,20 @@
-"""What a model is asked so that its answer has a form: in the question's language, as the answer is to be."""
+"""What a model is asked so that its answer has a form: in the question's language, as the answer is
+to be.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..._text import is_chinese, turn_text
+from ...base.text import is_chinese, turn_text
 
 Turns = Sequence[Mapping[str, Any]]
 Prompt = tuple[str, str]
 """A text for an English question, and the one for a Chinese question."""
 
-JSON_ONLY: Final = ("Answer with JSON only: no explanation, no code fence.", "只输出 JSON，不要解释，不要用代码块。")
+JSON_ONLY: Final = (
+    "Answer with JSON only: no explanation, no code fence.",
+    "只输出 JSON，不要解释，不要用代码块。",
+)
 ROWS_ONLY: Final = (
     "Answer with a JSON array only, one object for each row, no explanation.",
     "只输出一个 JSON 数组，每行数据是一个对象，不要解释。",
@@ -24,10 +29,14 @@ def in_language_of(turns: Turns, prompt: Prompt) -> str:
     """Return a prompt in the language of the last question of a conversation."""
     texts = [turn_text(turn) for turn in turns if turn["role"] == "user"]
     corrections = tuple(text.partition("{")[0] for text in _CORRECTION)
-    return prompt[is_chinese(next((text for text in reversed(texts) if not text.startswith(corrections)), ""))]
+    return prompt[
+        is_chinese(next((text for text in reversed(texts) if not text.startswith(corrections)), ""))
+    ]
 
 
-def correction_turns(answer: str, error: ValueError, instruction: str, turns: Turns) -> list[dict[str, Any]]:
+def correction_turns(
+    answer: str, error: ValueError, instruction: str, turns: Turns
+) -> list[dict[str, Any]]:
     """Return the turns that ask once more: the answer, and what was wrong with it.
 
     Args:

@@ -1,4 +1,6 @@
-"""Questions about an image: in v2 a part of a chat message, in v1, which has ended on the cloud, a call of its own."""
+"""Questions about an image: in v2 a part of a chat message, in v1, which has ended on the cloud, a
+call of its own.
+"""
 
 import base64
 import binascii
@@ -6,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
@@ -17,7 +19,12 @@ from .inference_model import InferenceModel, InferenceRequest, PreparedCall
 from .model_choice import ModelChoice, find_target
 from .reply import ChatResponse
 
-MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp", b"RIFF": "image/webp"}
+MEDIA_TYPES = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"BM": "image/bmp",
+    b"RIFF": "image/webp",
+}
 
 
 class Image2Text(InferenceModel[ChatResponse]):
@@ -68,9 +75,15 @@ class Image2Text(InferenceModel[ChatResponse]):
         stream: bool = False,
         **options_: Any,
     ) -> Any:
-        """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its pieces."""
+        """The awaited form of `do`: a reply, or with `stream=True` an async iterator over its
+        pieces.
+        """
         call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate_async(self._stream_pieces(call)) if stream else await self._run_async(call)
+        return (
+            event_loop.iterate_async(self._stream_pieces(call))
+            if stream
+            else await self._run_async(call)
+        )
 
     def prepare_call(
         self,
@@ -85,15 +98,19 @@ class Image2Text(InferenceModel[ChatResponse]):
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError(tr("prompt is empty: ask a question about the image"))
-        content, valid_options = read_image(image), validate_chat_options(options)
+        content = read_image(image)
+        valid_options = validate_chat_options(options)
 
         def build_request(platform: Platform) -> InferenceRequest:
             version, model, _ = find_target(choice, platform)
             if version == 1:
                 encoded = base64.b64encode(content).decode("ascii")
-                vision = wire.VisionRequest(prompt=prompt, image=encoded, stream=stream, **valid_options)
+                vision = wire.VisionRequest(
+                    prompt=prompt, image=encoded, stream=stream, **valid_options
+                )
                 return InferenceRequest(wire.IMAGE2TEXT_V1, vision, model)
-            picture = {"type": "image_url", "image_url": {"url": to_data_url(content)}}  # first, as the page says
+            # first, as the page says
+            picture = {"type": "image_url", "image_url": {"url": to_data_url(content)}}
             message = chat.Message(role="user", content=[picture, {"type": "text", "text": prompt}])
             return build_chat_request([message], platform, choice, valid_options, stream=stream)
 
@@ -122,7 +139,9 @@ def read_image(image: str | bytes | Path) -> bytes:
 
 def to_data_url(content: bytes) -> str:
     """Return an image as a data URL, as parts of a chat message carry it."""
-    media_type = next(media_type for magic, media_type in MEDIA_TYPES.items() if content.startswith(magic))
+    media_type = next(
+        media_type for magic, media_type in MEDIA_TYPES.items() if content.startswith(magic)
+    )
     return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
 
 
@@ -133,4 +152,6 @@ def _read_path_or_base64(image: str | Path) -> bytes:
     try:
         return base64.b64decode(str(image), validate=True)
     except (binascii.Error, ValueError):
-        raise InvalidArgumentError(tr("image={image!r}: there is no such file", image=str(image)[:60])) from None
+        raise InvalidArgumentError(
+            tr("image={image!r}: there is no such file", image=str(image)[:60])
+        ) from None

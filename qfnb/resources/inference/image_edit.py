@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Unpack
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
@@ -47,8 +47,9 @@ class ImageEdit(ImageModel):
 
         Args:
             prompt: what is changed; qwen-image-edit takes 800 characters.
-            pictures: 1 to 3 reference pictures: paths, bytes, data URLs or http(s) addresses; PNG, JPEG, WebP, BMP or
-                ICO of less than 10 MB, with sides of at least 128 pixels and at most 1:4.
+            pictures: 1 to 3 reference pictures: paths, bytes, data URLs or http(s) addresses; PNG,
+                JPEG, WebP, BMP or ICO of less than 10 MB, with sides of at least 128 pixels and at
+                most 1:4.
             model: a model for this call.
             endpoint: a service of your own for this call.
             with_decode: "base64" also puts the bytes into each item of `resp["data"]` as "image".
@@ -58,7 +59,9 @@ class ImageEdit(ImageModel):
         Raises:
             InvalidArgumentError: the prompt or a picture is wrong; nothing was sent.
         """
-        call = self.prepare((prompt, pictures), model, endpoint, request_timeout=request_timeout, **options_)
+        call = self.prepare(
+            (prompt, pictures), model, endpoint, request_timeout=request_timeout, **options_
+        )
         return event_loop.run(self.draw([call], prompt, decode=validate_with_decode(with_decode)))
 
     async def ado(
@@ -73,8 +76,12 @@ class ImageEdit(ImageModel):
         **options_: Unpack[ImageOptions],
     ) -> ImageResponse:
         """The awaited form of `do`."""
-        call = self.prepare((prompt, pictures), model, endpoint, request_timeout=request_timeout, **options_)
-        return await event_loop.run_async(self.draw([call], prompt, decode=validate_with_decode(with_decode)))
+        call = self.prepare(
+            (prompt, pictures), model, endpoint, request_timeout=request_timeout, **options_
+        )
+        return await event_loop.run_async(
+            self.draw([call], prompt, decode=validate_with_decode(with_decode))
+        )
 
     def prepare_call(
         self,
@@ -97,6 +104,8 @@ class ImageEdit(ImageModel):
 
         def build_request(platform: Platform) -> InferenceRequest:
             model = find_target(choice, platform).model
-            return InferenceRequest(wire.IMAGE_EDIT_V2, wire.ImageEditRequest(model=model, **fields), model)
+            return InferenceRequest(
+                wire.IMAGE_EDIT_V2, wire.ImageEditRequest(model=model, **fields), model
+            )
 
         return PreparedCall(build_request, call_options)

@@ -1,4 +1,6 @@
-"""Replies with images: downloaded at once, saved as files; and what models that draw and models that edit share."""
+"""Replies with images: downloaded at once, saved as files; and what models that draw and models
+that edit share.
+"""
 
 import asyncio
 import base64
@@ -10,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import connect
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...config import settings
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...redact import hide_secrets_in
@@ -53,7 +55,8 @@ class ImageResponse(Reply[wire.ImageReply]):
         return [_decode_image(image.b64_image or image.b64_json) for image in self.data.data]
 
     def download(self) -> list[bytes]:
-        """Fetch the images again after a download that failed; the addresses are valid for 24 hours.
+        """Fetch the images again after a download that failed; the addresses are valid for 24
+        hours.
 
         Raises:
             QianfanError: it failed again.
@@ -62,13 +65,23 @@ class ImageResponse(Reply[wire.ImageReply]):
         return self.images
 
     async def fetch_images(self) -> None:
-        """Download the images that came as addresses, and keep the error if that fails; on the I/O loop only."""
-        urls, host = [image.url for image in self.data.data if image.url], self.host
+        """Download the images that came as addresses, and keep the error if that fails; on the I/O
+        loop only.
+        """
+        urls = [image.url for image in self.data.data if image.url]
+        host = self.host
         try:
-            contents = [await file_transfer.download_image(url, settings(), trusted_host=host) for url in urls]
-            self.downloaded_images, self.download_error = tuple(contents), None
+            contents = [
+                await file_transfer.download_image(url, settings(), trusted_host=host)
+                for url in urls
+            ]
+            self.downloaded_images = tuple(contents)
+            self.download_error = None
         except QianfanError as error:
-            hint = tr("the picture is drawn and paid for: reply.download() tries again, its address is valid for 24 h")
+            hint = tr(
+                "the picture is drawn and paid for: reply.download() tries again, its address is "
+                "valid for 24 h"
+            )
             error.args = (f"{error}\n{hint}",)
             self.download_error = hide_secrets_in(error)
 
@@ -87,7 +100,9 @@ class ImageResponse(Reply[wire.ImageReply]):
     def from_sandbox(self) -> bool:
         """Whether the local sandbox drew them."""
         rows = self.body.get("data")
-        return isinstance(rows, list) and any("sandbox" in row for row in rows if isinstance(row, Mapping))
+        return isinstance(rows, list) and any(
+            "sandbox" in row for row in rows if isinstance(row, Mapping)
+        )
 
     def save(self, folder: str | Path = ".", *, name: str | None = None) -> list[Path]:
         """Write the images as PNG files with prompt, model, seed and size as metadata.
@@ -107,16 +122,27 @@ class ImageResponse(Reply[wire.ImageReply]):
         if target.suffix.lower() == ".png" and not target.is_dir() and len(self.images) == 1:
             if target.exists():
                 raise InvalidArgumentError(
-                    tr("{target}: the file exists and is not overwritten; save under another name", target=target)
+                    tr(
+                        "{target}: the file exists and is not overwritten; save under another name",
+                        target=target,
+                    )
                 )
-            target, file_name = target.parent, target.name
+            file_name = target.name
+            target = target.parent
         stem = name or re.sub(r"[^\w\-]+", "_", self.prompt)[:40].strip("_") or "image"
         try:
             target.mkdir(parents=True, exist_ok=True)
-            return [self._save_image(target, stem, index, file_name) for index in range(len(self.images))]
+            return [
+                self._save_image(target, stem, index, file_name)
+                for index in range(len(self.images))
+            ]
         except OSError as error:
             raise InvalidArgumentError(
-                tr("{target}: images cannot be written there: {reason}", target=target, reason=error.strerror)
+                tr(
+                    "{target}: images cannot be written there: {reason}",
+                    target=target,
+                    reason=error.strerror,
+                )
             ) from None
 
     def seeds(self) -> list[int | None]:
@@ -148,16 +174,21 @@ class ImageResponse(Reply[wire.ImageReply]):
 
 
 class PictureRow(V1Dict):
-    """One row of a reply's `data`, which also has `b64_image`, `object` and `index`, as v1's rows have."""
+    """One row of a reply's `data`, which also has `b64_image`, `object` and `index`, as v1's rows
+    have.
+    """
 
     def __init__(self, row: Mapping[str, Any], index: int, reply: ImageResponse) -> None:
         super().__init__(row)
-        self._index, self._reply = index, reply
+        self._index = index
+        self._reply = reply
 
     def v1_value(self, key: object) -> Any:
         """Return what a row of v1 has under a key, None for nothing."""
         if key == "b64_image":
-            return self.get("b64_json") or base64.b64encode(self._reply.images[self._index]).decode("ascii")
+            return self.get("b64_json") or base64.b64encode(self._reply.images[self._index]).decode(
+                "ascii"
+            )
         return {"object": "image", "index": self._index + 1}.get(str(key))
 
 
@@ -166,7 +197,9 @@ class ImageModel(InferenceModel[ImageResponse]):
 
     reply_type = ImageResponse
 
-    async def draw(self, calls: Sequence[PreparedCall[ImageResponse]], prompt: str, *, decode: bool) -> ImageResponse:
+    async def draw(
+        self, calls: Sequence[PreparedCall[ImageResponse]], prompt: str, *, decode: bool
+    ) -> ImageResponse:
         """Send calls of one prompt and return the images of all as one reply; on the I/O loop only.
 
         Args:
@@ -193,7 +226,8 @@ class ImageModel(InferenceModel[ImageResponse]):
         return reply
 
     def warn_by_page(self, choice: ModelChoice, prompt: str, options: Mapping[str, Any]) -> str:
-        """Warn of what the page of a model does not allow, and return the model's id; the platform decides.
+        """Warn of what the page of a model does not allow, and return the model's id; the platform
+        decides.
 
         The sandbox says it itself.
 
@@ -218,12 +252,16 @@ def validate_with_decode(with_decode: str | None) -> bool:
         InvalidArgumentError: it is neither "base64" nor None.
     """
     if with_decode not in {None, "base64"}:
-        raise InvalidArgumentError(tr("with_decode={with_decode!r}: must be 'base64' or None", with_decode=with_decode))
+        raise InvalidArgumentError(
+            tr("with_decode={with_decode!r}: must be 'base64' or None", with_decode=with_decode)
+        )
     return with_decode is not None
 
 
 def _join_replies(outcomes: Sequence[ImageResponse | BaseException]) -> ImageResponse:
-    """Return the images of all replies in the first one; calls that failed are an error only if all did."""
+    """Return the images of all replies in the first one; calls that failed are an error only if all
+    did.
+    """
     errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
     replies = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
     if not replies or any(not isinstance(error, QianfanError) for error in errors):
@@ -239,9 +277,15 @@ def _join_replies(outcomes: Sequence[ImageResponse | BaseException]) -> ImageRes
         )
     first = replies[0]
     if len(replies) > 1:
-        first.body["data"] = [dict(row) for reply in replies for row in reply.body.get("data") or ()]
-        first.downloaded_images = tuple(image for reply in replies for image in reply.downloaded_images)
-        first.download_error = next((reply.download_error for reply in replies if reply.download_error), None)
+        first.body["data"] = [
+            dict(row) for reply in replies for row in reply.body.get("data") or ()
+        ]
+        first.downloaded_images = tuple(
+            image for reply in replies for image in reply.downloaded_images
+        )
+        first.download_error = next(
+            (reply.download_error for reply in replies if reply.download_error), None
+        )
         first.__dict__.pop("data", None)  # the record of its first rows only
         first.number_rows()
     return first

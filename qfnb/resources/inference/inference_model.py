@@ -1,4 +1,6 @@
-"""The base of all inference models: prepared calls, sent blocking, awaited, as a stream or in a batch."""
+"""The base of all inference models: prepared calls, sent blocking, awaited, as a stream or in a
+batch.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,21 @@ from typing import Any, Literal, Unpack
 
 from ... import config, connect
 from ..._jobs import worker_pool
-from ..._language import tr
 from ..._notices import warn_once
-from ..._text import labelled
+from ...base.language import tr
+from ...base.text import labelled
 from ...config import Credentials
 from ...credentials import Secret, secret_in_address
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from . import batch_task
 from .arguments import AccountKeys
-from .call_sender import CallSender, InferenceRequest as InferenceRequest, PreparedCall as PreparedCall, ReplyT
+from .call_sender import (
+    CallSender,
+    InferenceRequest as InferenceRequest,
+    PreparedCall as PreparedCall,
+    ReplyT,
+)
 from .client_options import CHAT_OPTIONS, split_client_options
 from .model_choice import DEFAULT_SETTINGS, ModelChoice
 from .model_facts import ModelFacts
@@ -26,7 +33,15 @@ from .reply import ChatResponse
 
 Version = Literal[1, 2, "1", "2"]
 
-_LIMITS = frozenset(["buffer_ratio", "forcing_disable", "query_per_second", "redis_rate_limiter", "request_per_minute"])
+_LIMITS = frozenset(
+    [
+        "buffer_ratio",
+        "forcing_disable",
+        "query_per_second",
+        "redis_rate_limiter",
+        "request_per_minute",
+    ]
+)
 _WITHOUT_EFFECT = _LIMITS | {"sync_reading_thread_count", "use_custom_endpoint", "use_function"}
 """Keywords of the official SDK's constructors that a call can do without."""
 
@@ -37,9 +52,11 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
     Args:
         model: name of a preset model; unknown names are passed on to the platform.
         endpoint: a service of your own; wins over `model`.
-        version: 1 or 2 decides the API; by default an API key or an IAM pair means 2, AK/SK means 1.
-        **keys: `api_key`, `access_key` + `secret_key`, `ak` + `sk` or `access_token`, and `base_url` for any
-            server that speaks OpenAI's API; default: the settings'. Also `app_id` and `ssl`, of all its calls.
+        version: 1 or 2 decides the API; by default an API key or an IAM pair means 2, AK/SK means
+            1.
+        **keys: `api_key`, `access_key` + `secret_key`, `ak` + `sk` or `access_token`, and
+            `base_url` for any server that speaks OpenAI's API; default: the settings'. Also
+            `app_id` and `ssl`, of all its calls.
     """
 
     def __init__(
@@ -63,19 +80,33 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
             del self._keys[name]
             if name in _LIMITS:
                 warn_once(
-                    tr("{name}= has no effect: limits are settings, get_config().qps_limit and rpm_limit", name=name)
+                    tr(
+                        "{name}= has no effect: limits are settings, get_config().qps_limit and "
+                        "rpm_limit",
+                        name=name,
+                    )
                 )
         if unknown := sorted(set(self._keys) - set(AccountKeys.__annotations__)):
             allowed = tr(", ").join(AccountKeys.__annotations__)
-            raise InvalidArgumentError(tr("{name!r} is none of {allowed}", name=unknown[0], allowed=allowed))
+            raise InvalidArgumentError(
+                tr("{name!r} is none of {allowed}", name=unknown[0], allowed=allowed)
+            )
         defaults = {name: self._keys.pop(name, None) for name in ("app_id", "ssl")}
         self.call_defaults, _ = split_client_options(defaults)
         if bearer := self._keys.pop("bearer_token", None):
             self._keys.setdefault("api_key", bearer)
-        self.model, self.endpoint, self.version = model, endpoint, version
+        self.model = model
+        self.endpoint = endpoint
+        self.version = version
 
     def prepare(
-        self, item: Any, model: str | None = None, endpoint: str | None = None, *, stream: bool = False, **options: Any
+        self,
+        item: Any,
+        model: str | None = None,
+        endpoint: str | None = None,
+        *,
+        stream: bool = False,
+        **options: Any,
     ) -> PreparedCall[ReplyT]:
         """Return the validated call for one input of `do`.
 
@@ -84,17 +115,29 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
             model: a model for this call.
             endpoint: a service of your own for this call.
             stream: whether its reply comes in pieces.
-            **options: of `do`, and the client's own: request_timeout, retry_count and `ClientOptions`.
+            **options: of `do`, and the client's own: request_timeout, retry_count and
+                `ClientOptions`.
 
         Raises:
             InvalidArgumentError: the input or an option is wrong.
         """
-        call_options, sent = split_client_options(options, CHAT_OPTIONS if self.kind == "chat" else ())
-        call = self.prepare_call(item, self.choose(model, endpoint), sent, call_options, stream=stream)
+        call_options, sent = split_client_options(
+            options, CHAT_OPTIONS if self.kind == "chat" else ()
+        )
+        call = self.prepare_call(
+            item, self.choose(model, endpoint), sent, call_options, stream=stream
+        )
         return replace(call, is_streamed=True) if stream else call
 
     def prepare_call(
-        self, item: Any, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, /, *, stream: bool
+        self,
+        item: Any,
+        choice: ModelChoice,
+        options: Mapping[str, Any],
+        call_options: CallOptions,
+        /,
+        *,
+        stream: bool,
     ) -> PreparedCall[ReplyT]:
         """Return the validated call for one input; each kind of model has its own.
 
@@ -116,14 +159,16 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         """Send many inputs, at most `worker_num` at a time; returns at once.
 
         Args:
-            items: one input of `do` each; by keyword also under the official SDK's name: prompt_list (Completion,
-                Text2Image), texts_list (Embedding), query_list (Plugin), input_list (Image2Text).
+            items: one input of `do` each; by keyword also under the official SDK's name:
+                prompt_list (Completion, Text2Image), texts_list (Embedding), query_list (Plugin),
+                input_list (Image2Text).
             worker_num: 1 to 1000, default 8.
-            **options: of `do`, the same for all; with stream=True each result is an iterator over the pieces.
+            **options: of `do`, the same for all; with stream=True each result is an iterator over
+                the pieces.
 
         Raises:
-            InvalidArgumentError: an option is wrong, or no input can be sent; nothing was sent. One wrong input among
-                others is an error in its place in `results()`.
+            InvalidArgumentError: an option is wrong, or no input can be sent; nothing was sent. One
+                wrong input among others is an error in its place in `results()`.
 
         Source: seed 003 (batch inference).
         """
@@ -132,7 +177,9 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         rows = batch_task.validate_rows(self.items_name, items, tr("inputs"))
         if not issubclass(self.reply_type, ChatResponse):
             batch_task.validate_no_stream(options)
-        prepare_row = partial(batch_task.prepare_row, self.items_name, prepare=self.prepare, options=options)
+        prepare_row = partial(
+            batch_task.prepare_row, self.items_name, prepare=self.prepare, options=options
+        )
         return self._start_batch(batch_task.prepare_rows(rows, prepare_row), worker_count)
 
     def _start_batch(
@@ -140,7 +187,9 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
     ) -> batch_task.BatchTask[ReplyT]:
         return batch_task.BatchTask([self._sender(call) for call in calls], worker_count)
 
-    def _sender(self, call: PreparedCall[ReplyT] | InvalidArgumentError) -> Callable[[], Coroutine[Any, Any, ReplyT]]:
+    def _sender(
+        self, call: PreparedCall[ReplyT] | InvalidArgumentError
+    ) -> Callable[[], Coroutine[Any, Any, ReplyT]]:
         if isinstance(call, InvalidArgumentError):
             return partial(batch_task.refuse_row, call)
         return partial(self.collect if call.is_streamed else self.send, call.for_batch())
@@ -152,21 +201,27 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         task = await self.batch_do(items, worker_num, **options)
         return task.awaited_results()
 
-    def resolve_target(self, model: str | None, endpoint: str | None) -> tuple[str | None, str | None]:
+    def resolve_target(
+        self, model: str | None, endpoint: str | None
+    ) -> tuple[str | None, str | None]:
         """Return model and endpoint of one call, see `choose`."""
         choice = self.choose(model, endpoint)
         return choice.model, choice.endpoint
 
     def choose(self, model: str | None, endpoint: str | None) -> ModelChoice:
-        """Return which model a call asks: the call's arguments win over the constructor's, and these over settings.
+        """Return which model a call asks: the call's arguments win over the constructor's, and
+        these over settings.
 
         Raises:
             InvalidArgumentError: a name is not a text.
         """
-        endpoint, model = endpoint or (None if model else self.endpoint), model or self.model
+        endpoint = endpoint or (None if model else self.endpoint)
+        model = model or self.model
         for field, name in (("model", model), ("endpoint", endpoint)):
             if name is not None and not isinstance(name, str):
-                raise InvalidArgumentError(tr("{field}={name!r:.60}: must be a name", field=field, name=name))
+                raise InvalidArgumentError(
+                    tr("{field}={name!r:.60}: must be a name", field=field, name=name)
+                )
         current = config.settings()
         if model is None and endpoint is None:
             model = getattr(current, DEFAULT_SETTINGS.get(self.kind, ""), None) or None
@@ -191,7 +246,9 @@ def _validate_address(address: object) -> str:
     """Return a base URL in clear text: it holds no secret."""
     if not isinstance(address, Secret):
         kind = type(address).__name__
-        raise InvalidArgumentError(tr("{name} is a {kind}: it must be a string", name="base_url", kind=kind))
+        raise InvalidArgumentError(
+            tr("{name} is a {kind}: it must be a string", name="base_url", kind=kind)
+        )
     if problem := secret_in_address(address.get_secret_value()):
         raise InvalidArgumentError(labelled("base_url", problem))
     return address.get_secret_value()

@@ -1,12 +1,14 @@
-"""Which model a call asks: the default, the living replacement of a retired one, and its name on one platform."""
+"""Which model a call asks: the default, the living replacement of a retired one, and its name on
+one platform.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from ..._language import tr, tr_noop
 from ..._notices import warn_once
+from ...base.language import tr, tr_noop
 from ...errors import APIError, CredentialsError, InvalidArgumentError
 from ...transport.platform import Platform
 from ...wire import catalog
@@ -17,8 +19,10 @@ V1_ENDED = "2026-08-31"
 """The day on which the v1 inference API went off line on the cloud."""
 
 NO_V1 = tr_noop(
-    "an AK/SK pair or access token alone is for the v1 inference API, which ended on 2026-08-31: create an API key "
-    "(bce-v3/ALTAK-...) in the console and set QIANFAN_API_KEY, or set an IAM pair (QIANFAN_ACCESS_KEY and "
+    "an AK/SK pair or access token alone is for the v1 inference API, which ended on 2026-08-31: "
+    "create an API key "
+    "(bce-v3/ALTAK-...) in the console and set QIANFAN_API_KEY, or set an IAM pair "
+    "(QIANFAN_ACCESS_KEY and "
     "QIANFAN_SECRET_KEY)"
 )
 
@@ -61,7 +65,9 @@ class ModelChoice:
 
 
 class Target(NamedTuple):
-    """A model on one platform: the API version, its id (v2) or segment of the path (v1), its row of the catalogue."""
+    """A model on one platform: the API version, its id (v2) or segment of the path (v1), its row of
+    the catalogue.
+    """
 
     version: int
     model: str
@@ -76,7 +82,8 @@ def find_target(choice: ModelChoice, platform: Platform) -> Target:
         InvalidArgumentError: the model is of another kind, or retired and `strict_models` is set.
         CredentialsError: the keys are for the API that has ended.
     """
-    kind, default = choice.kind, catalog.default_model(choice.kind)
+    kind = choice.kind
+    default = catalog.default_model(choice.kind)
     if platform.openai.rstrip("/").endswith("/v2/coding"):
         default = "qianfan-code-latest"
     if not platform.is_qianfan:
@@ -91,8 +98,11 @@ def find_target(choice: ModelChoice, platform: Platform) -> Target:
     return Target(2, row.id if row else choice.model or default, row)
 
 
-def find_living_model(kind: catalog.ModelKind, name: str, *, is_strict: bool = False) -> catalog.CatalogModel | None:
-    """Return the model that is asked under a name: itself, or what replaces a retired one; None for an unknown name.
+def find_living_model(
+    kind: catalog.ModelKind, name: str, *, is_strict: bool = False
+) -> catalog.CatalogModel | None:
+    """Return the model that is asked under a name: itself, or what replaces a retired one; None for
+    an unknown name.
 
     Args:
         kind: of the model.
@@ -108,7 +118,11 @@ def find_living_model(kind: catalog.ModelKind, name: str, *, is_strict: bool = F
         return None
     if row.status != "retired" or (replacement := catalog.living_replacement(kind, name)) is None:
         return row
-    ended = tr("{name} ended {ended}", name=name, ended=row.ended) if row.ended else tr("{name} has ended", name=name)
+    ended = (
+        tr("{name} ended {ended}", name=name, ended=row.ended)
+        if row.ended
+        else tr("{name} has ended", name=name)
+    )
     if is_strict:
         raise InvalidArgumentError(
             tr(
@@ -123,7 +137,8 @@ def find_living_model(kind: catalog.ModelKind, name: str, *, is_strict: bool = F
 
 
 def v1_only(request: T, label: str, instead: str) -> Callable[[Platform], T]:
-    """Return what builds a request that only v1 has; it is an error on the cloud, where v1 has ended.
+    """Return what builds a request that only v1 has; it is an error on the cloud, where v1 has
+    ended.
 
     Args:
         request: the request.
@@ -147,20 +162,26 @@ def v1_only(request: T, label: str, instead: str) -> Callable[[Platform], T]:
 
 
 def find_replacement(name: str, asked: str) -> str:
-    """Return the model that was asked, if it is not the one of this name but replaces it, else ""."""
+    """Return the model that was asked, if it is not the one of this name but replaces it, else
+    "".
+    """
     row = catalog.find_model("chat", name)
     return asked if row is not None and row.id != asked and row.status == "retired" else ""
 
 
 def name_living_models(error: BaseException, kind: catalog.ModelKind, name: str) -> None:
-    """Add the nearest living models to the hint of an error that says that there is no such model."""
+    """Add the nearest living models to the hint of an error that says that there is no such
+    model.
+    """
     if (
         isinstance(error, APIError)
         and error.error_code == "invalid_model"
         and (nearest := catalog.nearest_models(kind, name))
     ):
         error.hint = tr(
-            "{hint}\nsimilar models that are served: {names}", hint=error.hint, names=tr(", ").join(nearest)
+            "{hint}\nsimilar models that are served: {names}",
+            hint=error.hint,
+            names=tr(", ").join(nearest),
         ).strip()
 
 
@@ -178,7 +199,8 @@ def refuse_other_kind(kind: catalog.ModelKind, name: str) -> None:
     if row is not None and row.is_living and kind in _CLASSES and row.kind in _CLASSES:
         raise InvalidArgumentError(
             tr(
-                "model={name!r} is of the kind {kind}, not {expected}: use {class_}(model={name!r})",
+                "model={name!r} is of the kind {kind}, not {expected}: use "
+                "{class_}(model={name!r})",
                 name=name,
                 kind=row.kind,
                 expected=kind,
@@ -191,9 +213,16 @@ catalog.call_on_change(find_target.cache_clear)
 
 
 def _default_version(choice: ModelChoice, platform: Platform) -> int:
-    """Return the API version that the keys of a platform are for: v2, unless there are only keys of v1."""
+    """Return the API version that the keys of a platform are for: v2, unless there are only keys of
+    v1.
+    """
     keys = platform.credentials
-    if platform.openai or choice.kind in {"text2image", "image2image"} or keys.api_key or keys.access_key:
+    if (
+        platform.openai
+        or choice.kind in {"text2image", "image2image"}
+        or keys.api_key
+        or keys.access_key
+    ):
         return 2
     if platform.name == "qianfan":
         raise CredentialsError(tr(NO_V1))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ... import config, connect
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.auth import fetch_access_token
@@ -14,7 +14,8 @@ from ...wire.prices import token_cost
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Facts of a model; lengths in tokens or characters, prices in CNY for 1,000 tokens, None and 0 where not known.
+    """Facts of a model; lengths in tokens or characters, prices in CNY for 1,000 tokens, None and 0
+    where not known.
 
     Attributes:
         endpoint: the end of its path on v1, such as "/chat/completions"; "" where it was not there.
@@ -49,7 +50,9 @@ class ModelFacts:
 
     @classmethod
     def models(cls, version: int | str | None = None) -> set[str]:
-        """Return the names of the models of this kind; `version` changes nothing, since v1 has ended."""
+        """Return the names of the models of this kind; `version` changes nothing, since v1 has
+        ended.
+        """
         return set(catalog.model_names(cls.kind))
 
     @classmethod
@@ -63,10 +66,15 @@ class ModelFacts:
         if row is None:
             names = tr(", ").join(catalog.nearest_models(cls.kind, model))
             raise InvalidArgumentError(
-                tr("model {model!r} is not in the catalogue; the nearest are {names}", model=model, names=names)
+                tr(
+                    "model {model!r} is not in the catalogue; the nearest are {names}",
+                    model=model,
+                    names=names,
+                )
             )
         prices = catalog.prices_of(row)
-        input_price, output_price = token_cost(prices, 1000), token_cost(prices, 0, 1000)
+        input_price = token_cost(prices, 1000)
+        output_price = token_cost(prices, 0, 1000)
         return ModelInfo(
             endpoint=f"/{_PATHS.get(cls.kind, cls.kind)}/{row.v1}" if row.v1 else "",
             required_keys={_REQUIRED_KEYS.get(cls.kind, "prompt")},

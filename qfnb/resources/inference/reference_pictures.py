@@ -1,4 +1,6 @@
-"""Reference pictures of an edit: from paths, bytes, data URLs or addresses; format and sides are read from the file."""
+"""Reference pictures of an edit: from paths, bytes, data URLs or addresses; format and sides are
+read from the file.
+"""
 
 import base64
 import binascii
@@ -8,15 +10,21 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from ..._language import tr
-from ..._text import format_value
+from ...base.language import tr
+from ...base.text import format_value
 from ...errors import InvalidArgumentError
 
 ReferencePicture = str | bytes | Path
 """A path, the bytes of a file, a data URL, or an http(s) address that the platform can reach."""
 
-MAX_PICTURES, MAX_BYTES, MIN_SIDE, MAX_RATIO, MAX_URL_BYTES = 3, 10 * 1024 * 1024, 128, 4, 1024
-"""Limits of the API page: pictures, bytes and pixels of each, longer side to shorter, bytes of an address."""
+MAX_PICTURES = 3
+MAX_BYTES = 10 * 1024 * 1024
+MIN_SIDE = 128
+MAX_RATIO = 4
+MAX_URL_BYTES = 1024
+"""Limits of the API page: pictures, bytes and pixels of each, longer side to shorter, bytes of an
+address.
+"""
 
 _SIGNATURES: Final = {
     b"\x89PNG": "image/png",
@@ -30,30 +38,39 @@ _JPEG_SIZE_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def encode_pictures(pictures: ReferencePicture | Iterable[ReferencePicture]) -> str | list[str]:
-    """Return 1 to 3 pictures as `/v2/images/edits` takes them: data URLs, and addresses as they are.
+    """Return 1 to 3 pictures as `/v2/images/edits` takes them: data URLs, and addresses as they
+    are.
 
     Raises:
-        InvalidArgumentError: there are more or fewer, or one cannot be read or is not a picture that the page allows.
+        InvalidArgumentError: there are more or fewer, or one cannot be read or is not a picture
+            that the page allows.
     """
     is_one = isinstance(pictures, (str, bytes, Path))
     if not isinstance(pictures, Iterable | Path):
         raise InvalidArgumentError(
             tr(
-                "pictures={pictures}: must be a path, an address or bytes, or a list of 1 to 3 of them",
+                "pictures={pictures}: must be a path, an address or bytes, or a list of 1 to 3 of "
+                "them",
                 pictures=format_value(pictures),
             )
         )
     rows: list[ReferencePicture] = [pictures] if is_one else list(pictures)  # type: ignore[list-item, arg-type]
     if not 1 <= len(rows) <= MAX_PICTURES:
         raise InvalidArgumentError(
-            tr("pictures: there are {count}, and 1 to {limit} are allowed", count=len(rows), limit=MAX_PICTURES)
+            tr(
+                "pictures: there are {count}, and 1 to {limit} are allowed",
+                count=len(rows),
+                limit=MAX_PICTURES,
+            )
         )
     encoded = [_encode(f"pictures[{index}]", picture) for index, picture in enumerate(rows)]
     return encoded[0] if is_one else encoded
 
 
 def picture_size(content: bytes) -> tuple[int, int] | None:
-    """Return width and height of a picture file in pixels, None where its head does not say them."""
+    """Return width and height of a picture file in pixels, None where its head does not say
+    them.
+    """
     try:
         if content.startswith(b"\x89PNG"):
             return _unpack(">II", content, 16)
@@ -79,9 +96,13 @@ def _encode(name: str, picture: ReferencePicture) -> str:
             )
         return picture
     content = _read(name, picture)
-    media_type = next((kind for magic, kind in _SIGNATURES.items() if content.startswith(magic)), None)
+    media_type = next(
+        (kind for magic, kind in _SIGNATURES.items() if content.startswith(magic)), None
+    )
     if media_type is None:
-        raise InvalidArgumentError(tr("{name} is not a picture file: must be PNG, JPEG, WebP, BMP or ICO", name=name))
+        raise InvalidArgumentError(
+            tr("{name} is not a picture file: must be PNG, JPEG, WebP, BMP or ICO", name=name)
+        )
     if len(content) >= MAX_BYTES:
         raise InvalidArgumentError(
             tr(
@@ -110,7 +131,8 @@ def _validate_size(name: str, width: int, height: int) -> None:
     if max(width, height) > MAX_RATIO * min(width, height):
         raise InvalidArgumentError(
             tr(
-                "{name} has {width}x{height} pixels: one side may have at most {limit} times the other",
+                "{name} has {width}x{height} pixels: one side may have at most {limit} times the "
+                "other",
                 name=name,
                 width=width,
                 height=height,
@@ -126,7 +148,9 @@ def _read(name: str, picture: ReferencePicture) -> bytes:
         try:
             return base64.b64decode(picture.partition(",")[2], validate=True)
         except binascii.Error:
-            raise InvalidArgumentError(tr("{name} is a data URL whose content is not base64", name=name)) from None
+            raise InvalidArgumentError(
+                tr("{name} is a data URL whose content is not base64", name=name)
+            ) from None
     if not isinstance(picture, (str, Path)):
         raise InvalidArgumentError(
             tr(
@@ -140,7 +164,12 @@ def _read(name: str, picture: ReferencePicture) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidArgumentError(
-            tr("{name}={picture!r} cannot be read: {reason}", name=name, picture=str(picture)[:80], reason=reason)
+            tr(
+                "{name}={picture!r} cannot be read: {reason}",
+                name=name,
+                picture=str(picture)[:80],
+                reason=reason,
+            )
         ) from None
 
 
@@ -152,7 +181,9 @@ def _unpack(form: str, content: bytes, offset: int) -> tuple[int, int]:
 def _webp_size(content: bytes) -> tuple[int, int] | None:
     kind = content[12:16]
     if kind == b"VP8X":
-        width, height = (int.from_bytes(content[start : start + 3], "little") + 1 for start in (24, 27))
+        width, height = (
+            int.from_bytes(content[start : start + 3], "little") + 1 for start in (24, 27)
+        )
         return width, height
     if kind == b"VP8L":
         bits = int.from_bytes(content[21:25], "little")

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from ..._jobs.row_result import RowResult
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...errors import InvalidArgumentError, UnexpectedContent, UnreadableAnswer
 from ...redact import hide_keys
 from ...transport.protocol import quote_excerpt
@@ -34,8 +34,10 @@ class Reply(Response[R]):
 
     Attributes:
         model: the name in the request.
-        is_offline: whether the platform's batch service answered, at the batch price and at an hour that is not known.
-        earlier: the replies before it in the same call: an answer that was not in the requested format.
+        is_offline: whether the platform's batch service answered, at the batch price and at an hour
+            that is not known.
+        earlier: the replies before it in the same call: an answer that was not in the requested
+            format.
     """
 
     model: str = ""
@@ -71,12 +73,21 @@ class Reply(Response[R]):
 
     @property
     def cost_range(self) -> PriceRange | None:
-        """CNY by list price at the hour of the reply; None if price or tokens are unknown, 0 in the sandbox."""
+        """CNY by list price at the hour of the reply; None if price or tokens are unknown, 0 in the
+        sandbox.
+        """
         if self.from_sandbox:
             return FREE
-        usage, created = self.usage, self.body.get("created") or self.body.get("created_at")
-        prompt_tokens, completion_tokens = map(plausible_count, (usage.prompt_tokens, usage.completion_tokens))
-        hour = None if self.is_offline else china_hour(created if type(created) is int and created > 0 else None)
+        usage = self.usage
+        created = self.body.get("created") or self.body.get("created_at")
+        prompt_tokens, completion_tokens = map(
+            plausible_count, (usage.prompt_tokens, usage.completion_tokens)
+        )
+        hour = (
+            None
+            if self.is_offline
+            else china_hour(created if type(created) is int and created > 0 else None)
+        )
         data = self.body.get("data")
         try:
             return catalog.reply_cost(
@@ -94,7 +105,9 @@ class Reply(Response[R]):
 
     @property
     def list_price(self) -> PriceRange | None:
-        """What the sandbox says that a reply would cost on the platform, in CNY; elsewhere `cost_range`."""
+        """What the sandbox says that a reply would cost on the platform, in CNY; elsewhere
+        `cost_range`.
+        """
         if not self.from_sandbox:
             return self.cost_range
         mark = self.body["sandbox"]
@@ -135,12 +148,13 @@ class ToolStep:
 class ChatResponse(Reply[Any]):
     """A reply, or one piece of a stream; the same subscripts work for both versions.
 
-    `parsed` is its value in the requested format: an object of the class in `response_format=`, JSON, or what
-    `%%qfchat -f` asked for (a DataFrame, code, ...); None without a format.
+    `parsed` is its value in the requested format: an object of the class in `response_format=`,
+    JSON, or what `%%qfchat -f` asked for (a DataFrame, code, ...); None without a format.
 
     Attributes:
         steps: the calls of Python functions before this answer.
-        turns: what they add to the conversation; `messages.append(reply)` adds it before the answer.
+        turns: what they add to the conversation; `messages.append(reply)` adds it before the
+            answer.
         pieces: those of the stream that it came in; () for a reply that came whole.
     """
 
@@ -163,11 +177,17 @@ class ChatResponse(Reply[Any]):
     @property
     def problem(self) -> str:
         """That thinking used up the longest output, "" otherwise."""
-        return f"{self.body.get('model', '')}: {tr(CUT_WHILE_THINKING)}" if self.is_cut_while_thinking else ""
+        return (
+            f"{self.body.get('model', '')}: {tr(CUT_WHILE_THINKING)}"
+            if self.is_cut_while_thinking
+            else ""
+        )
 
     @property
     def is_cut_while_thinking(self) -> bool:
-        """Whether the model reached its longest output before it wrote any answer; False for pieces of a stream."""
+        """Whether the model reached its longest output before it wrote any answer; False for pieces
+        of a stream.
+        """
         is_whole = any("message" in choice for choice in self.body.get("choices") or ())
         is_empty = not self.text.strip() and not self.tool_calls
         return is_whole and is_empty and wire.finish_reason(self.body) == "length"
@@ -176,7 +196,9 @@ class ChatResponse(Reply[Any]):
     def tool_calls(self) -> list[ToolCall]:
         """The function calls that the model asks for, in either API version."""
         calls = wire.function_calls(self.body)
-        return [ToolCall(call["name"], parse_arguments(call["arguments"]), call["id"]) for call in calls]
+        return [
+            ToolCall(call["name"], parse_arguments(call["arguments"]), call["id"]) for call in calls
+        ]
 
     @property
     def json(self) -> Any:
@@ -206,7 +228,14 @@ def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -
         model: the name in the request.
     """
     body = ChatBody(response.body) if issubclass(kind, ChatResponse) else response.body
-    reply = kind(body, response.data_type, response.code, response.headers, response.statistic, response.unwrap)
+    reply = kind(
+        body,
+        response.data_type,
+        response.code,
+        response.headers,
+        response.statistic,
+        response.unwrap,
+    )
     reply.request = response.request
     reply.model = model
     return reply
@@ -223,7 +252,9 @@ def refuse_defect(response: Response[Any], defect: str) -> None:
         UnexpectedContent: there is a defect; the message has the beginning of the body.
     """
     if defect:
-        content = json.dumps(response.body, ensure_ascii=False, default=str).encode("utf-8", "replace")
+        content = json.dumps(response.body, ensure_ascii=False, default=str).encode(
+            "utf-8", "replace"
+        )
         raise UnexpectedContent(
             tr(
                 "HTTP {code}, but no answer: {defect}: {excerpt}",
@@ -243,8 +274,10 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
         text: the text of all pieces.
         seconds: the duration of the stream.
     """
-    last, bodies = pieces[-1], [piece.body for piece in pieces]
-    usage = next((body["usage"] for body in reversed(bodies) if body.get("usage")), None)  # it counts from the start
+    last = pieces[-1]
+    bodies = [piece.body for piece in pieces]
+    # it counts from the start
+    usage = next((body["usage"] for body in reversed(bodies) if body.get("usage")), None)
     body: dict[str, Any] = {**last.body, **({"usage": usage} if usage else {})}
     if "choices" in body:
         message: dict[str, Any] = {"role": "assistant", "content": text}
@@ -257,7 +290,9 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
     else:
         body["result"] = text
     statistic = {**last.statistic, "request_latency": seconds, "total_latency": seconds}
-    response = Response(body, last.data_type, last.code, last.headers, statistic, request=last.request)
+    response = Response(
+        body, last.data_type, last.code, last.headers, statistic, request=last.request
+    )
     return create_reply(ChatResponse, response, last.model)
 
 
@@ -280,9 +315,12 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
 
     Args:
         reply: the reply.
-        at_list_price: what it would cost on the platform is the cost of a sandbox answer too, which nobody bills.
+        at_list_price: what it would cost on the platform is the cost of a sandbox answer too, which
+            nobody bills.
     """
-    usage, is_chat, is_counted = reply.usage, isinstance(reply, ChatResponse), reply.from_sandbox
+    usage = reply.usage
+    is_chat = isinstance(reply, ChatResponse)
+    is_counted = reply.from_sandbox
     is_counted = is_counted or plausible_count(usage.total_tokens) is not None
     cost = (reply.list_price if at_list_price else reply.cost_range) if is_counted else None
     details = usage.model_extra or {}
@@ -290,12 +328,17 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
         "prompt_tokens": plausible_count(usage.prompt_tokens),
         "completion_tokens": plausible_count(usage.completion_tokens),
         "cached_tokens": usage.cached_tokens if "prompt_tokens_details" in details else None,
-        "reasoning_tokens": usage.reasoning_tokens if "completion_tokens_details" in details else None,
+        "reasoning_tokens": usage.reasoning_tokens
+        if "completion_tokens_details" in details
+        else None,
     }
     if reply.earlier:
         before = [row_result_of(each, at_list_price=at_list_price) for each in reply.earlier]
         cost = sum_prices([cost, *(each.cost_range for each in before)])
-        counts = {name: _sum([count, *(getattr(each, name) for each in before)]) for name, count in counts.items()}
+        counts = {
+            name: _sum([count, *(getattr(each, name) for each in before)])
+            for name, count in counts.items()
+        }
     return RowResult(
         text=hide_keys(wire.text_of(reply.body)) if is_chat else None,
         reasoning=hide_keys(wire.reasoning_of(reply.body)) or None if is_chat else None,
@@ -310,12 +353,16 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
 
 
 def failed_result(error: Exception, *, at_list_price: bool = False) -> RowResult:
-    """Return the result of a row that failed; an answer that is not in the requested format is kept and counted."""
+    """Return the result of a row that failed; an answer that is not in the requested format is kept
+    and counted.
+    """
     failure = RowResult.from_error(error)
     if not isinstance(error, UnreadableAnswer) or error.reply is None:
         return failure
     return replace(
-        row_result_of(error.reply, at_list_price=at_list_price), error=failure.error, message=failure.message
+        row_result_of(error.reply, at_list_price=at_list_price),
+        error=failure.error,
+        message=failure.message,
     )
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_origin
 
-from ..._language import tr, tr_noop
-from ..._text import clip, format_value
+from ...base.language import tr, tr_noop
+from ...base.text import clip, format_value
 from ...errors import InvalidArgumentError, UnreadableAnswer
 from ...wire import chat as wire
 from .format_prompts import JSON_ONLY, Turns, correction_turns, in_language_of
@@ -21,7 +21,19 @@ if TYPE_CHECKING:
     from .reply import ChatResponse
 
 SCHEMA_KEYWORDS = frozenset(
-    ["$ref", "$defs", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties", "required", "type"]
+    [
+        "$ref",
+        "$defs",
+        "allOf",
+        "anyOf",
+        "const",
+        "enum",
+        "items",
+        "oneOf",
+        "properties",
+        "required",
+        "type",
+    ]
 )
 """A mapping that has none of these is not a JSON Schema that says anything."""
 
@@ -43,7 +55,8 @@ class ResponseFormat:
         schema: the JSON Schema, None without one.
         load: returns the parsed value of the answer's JSON; raises ValueError.
         is_strict: the platform's own `strict`, None where it is not set.
-        is_checked: whether a reply is validated when it arrives; a cell does it itself, since it shows the answer.
+        is_checked: whether a reply is validated when it arrives; a cell does it itself, since it
+            shows the answer.
     """
 
     kind: str
@@ -55,7 +68,9 @@ class ResponseFormat:
 
     @property
     def field_names(self) -> tuple[str, ...]:
-        """The properties of the schema's object, `parsed` for a value of another kind; none without a schema."""
+        """The properties of the schema's object, `parsed` for a value of another kind; none without
+        a schema.
+        """
         if self.schema is None:
             return ()
         reference = str(self.schema.get("$ref", "")).removeprefix("#/$defs/")
@@ -81,13 +96,21 @@ class ResponseFormat:
         if self.schema is None:
             return {"type": self.kind}
         strict = {} if self.is_strict is None else {"strict": self.is_strict}
-        return {"type": "json_schema", "json_schema": {"name": self.name, "schema": dict(self.schema), **strict}}
+        return {
+            "type": "json_schema",
+            "json_schema": {"name": self.name, "schema": dict(self.schema), **strict},
+        }
 
     def instruction(self, option: Mapping[str, Any] | None, turns: Turns = ()) -> str:
-        """Return what the system message must add to the option, "" where the platform sees to the schema."""
+        """Return what the system message must add to the option, "" where the platform sees to the
+        schema.
+        """
         if self.schema is None or (option or {}).get("type") == "json_schema":
             return ""
-        return f"{in_language_of(turns, JSON_ONLY)}\nJSON Schema:\n{json.dumps(self.schema, ensure_ascii=False)}"
+        return (
+            f"{in_language_of(turns, JSON_ONLY)}\nJSON "
+            f"Schema:\n{json.dumps(self.schema, ensure_ascii=False)}"
+        )
 
     def parse(self, text: str) -> Any:
         """Return the value of an answer: an object of the class, or the JSON.
@@ -100,8 +123,11 @@ class ResponseFormat:
         except RecursionError:
             raise ValueError(tr("the JSON is nested too deeply")) from None
 
-    def check(self, reply: ChatResponse, text: str, turns: Turns, *, retry: bool = True) -> list[dict[str, Any]]:
-        """Set the parsed value of a reply; return the turns that ask once more, none for an answer that matches.
+    def check(
+        self, reply: ChatResponse, text: str, turns: Turns, *, retry: bool = True
+    ) -> list[dict[str, Any]]:
+        """Set the parsed value of a reply; return the turns that ask once more, none for an answer
+        that matches.
 
         Args:
             reply: the reply; one that only calls functions is no answer yet.
@@ -110,10 +136,15 @@ class ResponseFormat:
             retry: False for the last try.
 
         Raises:
-            UnreadableAnswer: the answer does not match, and this was the last try, or it is cut off.
+            UnreadableAnswer: the answer does not match, and this was the last try, or it is cut
+                off.
         """
         is_cut_off = wire.finish_reason(reply.body) == "length"
-        if not self.is_checked or reply.tool_calls or wire.finish_reason(reply.body) in {"tool_calls", "function_call"}:
+        if (
+            not self.is_checked
+            or reply.tool_calls
+            or wire.finish_reason(reply.body) in {"tool_calls", "function_call"}
+        ):
             return []
         try:
             reply.parsed = self.parse(text)
@@ -124,8 +155,12 @@ class ResponseFormat:
             if reply.is_cut_while_thinking:
                 hint = tr(CUT_WHILE_THINKING)
             elif is_cut_off:
-                hint = tr("it was cut off at its longest length: set a larger max_completion_tokens")
-            message = tr("the answer is not {name}: {error}\n{hint}", name=self.name, error=error, hint=hint)
+                hint = tr(
+                    "it was cut off at its longest length: set a larger max_completion_tokens"
+                )
+            message = tr(
+                "the answer is not {name}: {error}\n{hint}", name=self.name, error=error, hint=hint
+            )
             raise UnreadableAnswer(message, answer=text, reply=reply) from None
         return []
 
@@ -139,11 +174,12 @@ def parse_response_format(value: Any) -> ResponseFormat:
     """Return the format that a `response_format=` argument describes.
 
     Args:
-        value: "text", "json_object", a pydantic class (or a dataclass, TypedDict or generic such as `list[Book]`),
-            a JSON Schema, or the platform's own {"type": ..., "json_schema": {...}}.
+        value: "text", "json_object", a pydantic class (or a dataclass, TypedDict or generic such as
+            `list[Book]`), a JSON Schema, or the platform's own {"type": ..., "json_schema": {...}}.
 
     Raises:
-        InvalidArgumentError: it is something else, or its schema is not valid or cannot be expressed.
+        InvalidArgumentError: it is something else, or its schema is not valid or cannot be
+            expressed.
 
     Source: API page (response_format).
     """
@@ -155,7 +191,12 @@ def parse_response_format(value: Any) -> ResponseFormat:
         return _from_type(value)
     if isinstance(value, str) or not SCHEMA_KEYWORDS & set(value):
         raise InvalidArgumentError(
-            tr("{name}={value}: {allowed}", name="response_format", value=format_value(value), allowed=tr(_ALLOWED))
+            tr(
+                "{name}={value}: {allowed}",
+                name="response_format",
+                value=format_value(value),
+                allowed=tr(_ALLOWED),
+            )
         )
     kind = value.get("type")
     if kind in _NAMES and len(value) == 1:
@@ -166,8 +207,12 @@ def parse_response_format(value: Any) -> ResponseFormat:
 
 
 _NAMES = ("text", "json_object")
-_FIELDS = tr_noop("use fields of JSON's types: str, int, float, bool, list, dict, Literal, Optional, other models")
-_ALLOWED = tr_noop("must be 'text', 'json_object', a pydantic class (not an instance) or a JSON Schema")
+_FIELDS = tr_noop(
+    "use fields of JSON's types: str, int, float, bool, list, dict, Literal, Optional, other models"
+)
+_ALLOWED = tr_noop(
+    "must be 'text', 'json_object', a pydantic class (not an instance) or a JSON Schema"
+)
 
 
 def extract_code(text: str) -> str:
@@ -190,7 +235,9 @@ def parse_json(text: str) -> Any:
     except ValueError as error:
         values = list(_json_values(answer))
         if not values:
-            reason = tr("it ends inside the JSON") if answer[:1] in {"{", "["} else tr("it has no JSON")
+            reason = (
+                tr("it ends inside the JSON") if answer[:1] in {"{", "["} else tr("it has no JSON")
+            )
             raise ValueError(f"{reason} ({error})" if answer else tr("it is empty")) from None
         return max(values, key=lambda item: item[1])[0]
 
@@ -217,11 +264,15 @@ def _json_values(text: str) -> Iterator[tuple[Any, int]]:
 def _from_platform(value: Any) -> ResponseFormat:
     schema = value.get("schema") if isinstance(value, Mapping) else None
     if not isinstance(schema, Mapping):
-        raise InvalidArgumentError(tr("response_format: 'json_schema' must be {'name': ..., 'schema': {...}}"))
+        raise InvalidArgumentError(
+            tr("response_format: 'json_schema' must be {'name': ..., 'schema': {...}}")
+        )
     return _from_schema(schema, str(value.get("name") or "answer"), value.get("strict"))
 
 
-def _from_schema(schema: Mapping[str, Any], name: str, is_strict: bool | None = None) -> ResponseFormat:
+def _from_schema(
+    schema: Mapping[str, Any], name: str, is_strict: bool | None = None
+) -> ResponseFormat:
     from jsonschema.exceptions import SchemaError, best_match  # noqa: PLC0415 - 50 ms that only schemas should pay
     from jsonschema.validators import Draft202012Validator, validator_for  # noqa: PLC0415
     from referencing import Registry, Resource  # noqa: PLC0415
@@ -234,16 +285,21 @@ def _from_schema(schema: Mapping[str, Any], name: str, is_strict: bool | None = 
         json.dumps(schema)
     except (SchemaError, TypeError, ValueError, RecursionError) as error:
         reason = error.message if isinstance(error, SchemaError) else error
-        text = tr("response_format is not a valid JSON Schema: {reason}", reason=clip(str(reason), 200))
+        text = tr(
+            "response_format is not a valid JSON Schema: {reason}", reason=clip(str(reason), 200)
+        )
         raise InvalidArgumentError(text) from None
     resolver = Registry().with_resource("", Resource.from_contents(schema, DRAFT202012)).resolver()
     for reference in _references(schema):
         try:
             resolver.lookup(reference)
         except Unresolvable:
-            text = tr("response_format: $ref {name} is not in the schema", name=format_value(reference))
+            text = tr(
+                "response_format: $ref {name} is not in the schema", name=format_value(reference)
+            )
             raise InvalidArgumentError(text) from None
-    validator = kind(schema, registry=Registry())  # an empty registry: the default one would fetch addresses
+    # an empty registry: the default one would fetch addresses
+    validator = kind(schema, registry=Registry())
 
     def load(value: Any) -> Any:
         if (error := best_match(validator.iter_errors(value))) is not None:
@@ -260,14 +316,23 @@ def _from_type(kind: Any) -> ResponseFormat:
     name = getattr(kind, "__name__", str(kind))
     if not isinstance(kind, type) and get_origin(kind) is None:
         raise InvalidArgumentError(
-            tr("response_format is a {kind} object: {allowed}", kind=type(kind).__name__, allowed=tr(_ALLOWED))
+            tr(
+                "response_format is a {kind} object: {allowed}",
+                kind=type(kind).__name__,
+                allowed=tr(_ALLOWED),
+            )
         )
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
         schema = adapter.json_schema()
-    except (PydanticUserError, NameError, TypeError) as error:  # NameError: an annotation that is not defined
+    # NameError: an annotation that is not defined
+    except (PydanticUserError, NameError, TypeError) as error:
         reason = clip(str(error).splitlines()[0], 200)
-        text = tr("response_format={name}: cannot be expressed as JSON Schema: {reason}", name=name, reason=reason)
+        text = tr(
+            "response_format={name}: cannot be expressed as JSON Schema: {reason}",
+            name=name,
+            reason=reason,
+        )
         raise InvalidArgumentError(f"{text}\n{tr(_FIELDS)}") from None
 
     def load(value: Any) -> Any:
@@ -278,12 +343,20 @@ def _from_type(kind: Any) -> ResponseFormat:
             lines = [f"{'.'.join(map(str, p['loc'])) or name}: {p['msg']}" for p in problems[:3]]
             raise ValueError(clip("; ".join(lines), 300)) from None
 
-    return ResponseFormat("json_schema", _wire_name(str(schema.get("title") or name)), schema, load, is_checked=True)
+    return ResponseFormat(
+        "json_schema", _wire_name(str(schema.get("title") or name)), schema, load, is_checked=True
+    )
 
 
 def _references(schema: Any) -> Iterator[str]:
     """Yield all `$ref`s of a schema."""
-    items = schema.items() if isinstance(schema, Mapping) else enumerate(schema) if isinstance(schema, list) else ()
+    items = (
+        schema.items()
+        if isinstance(schema, Mapping)
+        else enumerate(schema)
+        if isinstance(schema, list)
+        else ()
+    )
     for key, value in items:
         if key == "$ref" and isinstance(value, str):
             yield value

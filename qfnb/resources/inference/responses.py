@@ -1,4 +1,6 @@
-"""Responses: questions, tools and conversations that the platform keeps, with typed events of a stream."""
+"""Responses: questions, tools and conversations that the platform keeps, with typed events of a
+stream.
+"""
 
 import contextlib
 import json
@@ -8,8 +10,8 @@ from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 from ... import config, connect
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...errors import APIError, InvalidArgumentError, RequestError
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
@@ -30,8 +32,8 @@ Item = Mapping[str, Any]
 class ResponseOptions(TypedDict, total=False):
     """The options of `create` and `stream`; further ones are sent as they are.
 
-    `think` is True, False, an effort or a number of tokens, sent as the model takes it; `request_timeout` (seconds) and
-    `retry_count` (attempts in all) are of the call.
+    `think` is True, False, an effort or a number of tokens, sent as the model takes it;
+    `request_timeout` (seconds) and `retry_count` (attempts in all) are of the call.
     """
 
     model: str | None
@@ -74,15 +76,23 @@ class ResponseReply(Reply[wire.ResponseObject]):
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The function calls that the model asks for; `output_of` makes the item that answers one."""
+        """The function calls that the model asks for; `output_of` makes the item that answers
+        one.
+        """
         calls = [item for item in self.data.output if item.type == "function_call"]
-        return [ToolCall(call.name or "", parse_arguments(call.arguments), call.call_id or "") for call in calls]
+        return [
+            ToolCall(call.name or "", parse_arguments(call.arguments), call.call_id or "")
+            for call in calls
+        ]
 
     @cached_property
     def usage(self) -> Usage:
-        """Tokens counted by the platform, under the names of chat; None where it names no number."""
+        """Tokens counted by the platform, under the names of chat; None where it names no
+        number.
+        """
         counted = self.data.usage or wire.ResponseUsage()
-        cached, reasoning = counted.input_tokens_details, counted.output_tokens_details
+        cached = counted.input_tokens_details
+        reasoning = counted.output_tokens_details
         details = {"prompt_tokens_details": cached, "completion_tokens_details": reasoning}
         return Usage(
             prompt_tokens=counted.input_tokens,
@@ -98,7 +108,11 @@ class ResponseReply(Reply[wire.ResponseObject]):
 class EventStream:
     """`for event in Responses.stream(...)`, or `async for event in Responses.stream.aio(...)`."""
 
-    def __call__(self, input: str | Sequence[Item], **options: Unpack[ResponseOptions]) -> Iterator[wire.ResponseEvent]:  # noqa: A002 - the platform's word
+    def __call__(
+        self,
+        input: str | Sequence[Item],  # noqa: A002 - the platform's word
+        **options: Unpack[ResponseOptions],
+    ) -> Iterator[wire.ResponseEvent]:
         """Send a question and yield the events of the answer, each as the class of its type.
 
         Args:
@@ -111,8 +125,14 @@ class EventStream:
         """
         return event_loop.iterate(_iter_events(*_build_request(input, options, stream=True)))
 
-    def aio(self, input: str | Sequence[Item], **options: Unpack[ResponseOptions]) -> AsyncIterator[wire.ResponseEvent]:  # noqa: A002
-        """Return the same events without blocking: `async for event in Responses.stream.aio(...)`."""
+    def aio(
+        self,
+        input: str | Sequence[Item],  # noqa: A002
+        **options: Unpack[ResponseOptions],
+    ) -> AsyncIterator[wire.ResponseEvent]:
+        """Return the same events without blocking: `async for event in
+        Responses.stream.aio(...)`.
+        """
         return event_loop.iterate_async(_iter_events(*_build_request(input, options, stream=True)))
 
 
@@ -130,9 +150,11 @@ class Responses:
         """Return the answer to a question; the platform keeps it, unless `store=False`.
 
         Args:
-            input: a text, or items: {"role", "content"}, earlier function calls, each with its output behind it.
-            **options: see `ResponseOptions`; `model` is glm-5.1 by default, `previous_response_id` continues a
-                conversation, `tools` are {"type": "function", "name", ...} or {"type": "mcp", "server_url", ...}.
+            input: a text, or items: {"role", "content"}, earlier function calls, each with its
+                output behind it.
+            **options: see `ResponseOptions`; `model` is glm-5.1 by default, `previous_response_id`
+                continues a conversation, `tools` are {"type": "function", "name", ...} or {"type":
+                "mcp", "server_url", ...}.
 
         Raises:
             InvalidArgumentError: the input is wrong; nothing was sent.
@@ -141,7 +163,9 @@ class Responses:
         record, call_options = _build_request(input, options, stream=False)
         record = _for_platform(record, client)
         with _logged_call(record, client) as entry:
-            response = await client.send(wire.CREATE, record, options=call_options, model=record.model)
+            response = await client.send(
+                wire.CREATE, record, options=call_options, model=record.model
+            )
             refuse_defect(response, ResponseReply.find_defect(response.body))
             return entry.record_reply(create_reply(ResponseReply, response))
 
@@ -177,12 +201,20 @@ class Responses:
             validate_range("limit", limit, 1, wire.MAX_ITEMS_LIMIT)
         if order is not None:
             validate_choice("order", order, ("asc", "desc"))
-        return wire.ListInputItems(response_id=response_id, after=after, before=before, limit=limit, order=order)
+        return wire.ListInputItems(
+            response_id=response_id, after=after, before=before, limit=limit, order=order
+        )
 
     @staticmethod
     def output_of(call: ToolCall, result: Any) -> dict[str, Any]:
-        """Return the item that answers a function call; `result` is a text, or is written as JSON."""
-        text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+        """Return the item that answers a function call; `result` is a text, or is written as
+        JSON.
+        """
+        text = (
+            result
+            if isinstance(result, str)
+            else json.dumps(result, ensure_ascii=False, default=str)
+        )
         return {"type": "function_call_output", "call_id": call.id, "output": text}
 
 
@@ -193,12 +225,14 @@ def _build_request(
     fields = {name: value for name, value in options.items() if value is not None}
     call_options = CallOptions(fields.pop("request_timeout", None), fields.pop("retry_count", None))
     if fields.pop("stream", False):
-        raise InvalidArgumentError(tr("stream=True: use Responses.stream(...), which returns the events"))
+        raise InvalidArgumentError(
+            tr("stream=True: use Responses.stream(...), which returns the events")
+        )
     validate_think(fields)
     fields = {"model": wire.DEFAULT_MODEL, **fields, "input": _validate_input(input_)}
-    return validate_record("Responses.create", wire.CreateResponse, fields | ({"stream": True} if stream else {})), (
-        call_options
-    )
+    return validate_record(
+        "Responses.create", wire.CreateResponse, fields | ({"stream": True} if stream else {})
+    ), (call_options)
 
 
 def _validate_input(input_: str | Sequence[Item]) -> str | list[dict[str, Any]]:
@@ -209,14 +243,21 @@ def _validate_input(input_: str | Sequence[Item]) -> str | list[dict[str, Any]]:
         return input_
     if isinstance(input_, Mapping) or not isinstance(input_, Sequence) or not input_:
         allowed = tr("must be a string or a list of items, e.g. {example}", example=_EXAMPLE)
-        raise InvalidArgumentError(tr("{name}={value!r:.60}: {problem}", name="input", value=input_, problem=allowed))
+        raise InvalidArgumentError(
+            tr("{name}={value!r:.60}: {problem}", name="input", value=input_, problem=allowed)
+        )
     items: Sequence[Any] = input_
     for index, item in enumerate(items):
         if not isinstance(item, Mapping) or not ("role" in item or "type" in item):
-            allowed, name = tr("must be an item, e.g. {example}", example=_EXAMPLE), f"input[{index}]"
-            raise InvalidArgumentError(tr("{name}={value!r:.60}: {problem}", name=name, value=item, problem=allowed))
+            allowed = tr("must be an item, e.g. {example}", example=_EXAMPLE)
+            name = f"input[{index}]"
+            raise InvalidArgumentError(
+                tr("{name}={value!r:.60}: {problem}", name=name, value=item, problem=allowed)
+            )
         if item.get("type") == "function_call_output" and not item.get("call_id"):
-            raise InvalidArgumentError(tr("input[{index}].call_id is missing: it names the call", index=index))
+            raise InvalidArgumentError(
+                tr("input[{index}].call_id is missing: it names the call", index=index)
+            )
     return [dict(item) for item in items]
 
 
@@ -228,13 +269,19 @@ def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateRes
 
     A model that the page does not list is asked all the same, with one warning.
     """
-    is_qianfan, options = client.platform.is_qianfan, record.model_extra or {}
-    row = find_living_model("chat", record.model, is_strict=config.settings().strict_models) if is_qianfan else None
+    is_qianfan = client.platform.is_qianfan
+    options = record.model_extra or {}
+    row = (
+        find_living_model("chat", record.model, is_strict=config.settings().strict_models)
+        if is_qianfan
+        else None
+    )
     model = row.id if row else record.model
     if is_qianfan and not wire.has_responses(model):
         warn_once(
             tr(
-                "{model} is not among the models of the Responses API ({models}, qwen3...): the platform "
+                "{model} is not among the models of the Responses API ({models}, qwen3...): the "
+                "platform "
                 "decides; ChatCompletion has every model",
                 model=model,
                 models=tr(", ").join(wire.MODELS),
@@ -249,10 +296,15 @@ def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateRes
     return wire.CreateResponse(**{**declared, **fields, "model": model})
 
 
-async def _iter_events(record: wire.CreateResponse, options: CallOptions) -> AsyncGenerator[wire.ResponseEvent, None]:
+async def _iter_events(
+    record: wire.CreateResponse, options: CallOptions
+) -> AsyncGenerator[wire.ResponseEvent, None]:
     client = await connect.aclient()
     record = _for_platform(record, client)
-    text, pieces = "", client.stream(wire.CREATE, record, final=_is_final, options=options, model=record.model)
+    text = ""
+    pieces = client.stream(
+        wire.CREATE, record, final=_is_final, options=options, model=record.model
+    )
     with _logged_call(record, client) as entry:
         try:
             async for piece in pieces:
@@ -280,7 +332,8 @@ def _logged_call(record: wire.CreateResponse, client: Client) -> Iterator[UsageE
         name_living_models(error, "chat", record.model)
         if isinstance(error, APIError) and error.status == 404 and record.previous_response_id:
             error.hint = tr(
-                "the platform does not keep {id} any more: send the whole conversation again as `input`, "
+                "the platform does not keep {id} any more: send the whole conversation again as "
+                "`input`, "
                 "without previous_response_id",
                 id=record.previous_response_id,
             )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, Unpack
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
@@ -45,7 +45,8 @@ class Text2Image(ImageModel):
         request_timeout: float | None = None,
         **options_: Unpack[ImageOptions],
     ) -> ImageResponse:
-        """Draw images; with `with_decode="base64"` each item of `resp["data"]` also has "image", the file's bytes.
+        """Draw images; with `with_decode="base64"` each item of `resp["data"]` also has "image",
+        the file's bytes.
 
         Args:
             prompt: a description; qwen-image takes 800 characters.
@@ -53,8 +54,9 @@ class Text2Image(ImageModel):
             endpoint: a service of your own for this call.
             with_decode: "base64" decodes the images.
             request_timeout: seconds for the whole call.
-            **options_: size ("1024x1024"; qwen-image takes sides of 512 to 2048), n (of a model that draws one image a
-                call, so many calls, at most 4), prompt_extend, watermark, ...; v1 has others.
+            **options_: size ("1024x1024"; qwen-image takes sides of 512 to 2048), n (of a model
+                that draws one image a call, so many calls, at most 4), prompt_extend, watermark,
+                ...; v1 has others.
 
         Raises:
             InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
@@ -86,20 +88,27 @@ class Text2Image(ImageModel):
         request_timeout: float | None,
         options: Mapping[str, Any],
     ) -> list[PreparedCall[ImageResponse]]:
-        """Return one call, or of a model that draws one image a call, one for each of `n` images."""
+        """Return one call, or of a model that draws one image a call, one for each of `n`
+        images.
+        """
         choice = self.choose(model, endpoint)
-        call_options, options = split_client_options({**options, "request_timeout": request_timeout})
+        call_options, options = split_client_options(
+            {**options, "request_timeout": request_timeout}
+        )
         whole = self.prepare_call(prompt, choice, options, call_options, stream=False)
         if choice.version == 1:
             return [whole]
         name = self.warn_by_page(choice, prompt, options)
-        rules, seed, count = image_rules.IMAGE_RULES.get(name), options.get("seed"), options.get("n") or 1
+        rules = image_rules.IMAGE_RULES.get(name)
+        seed = options.get("seed")
+        count = options.get("n") or 1
         if rules is None or count <= rules.max_n:
             return [whole]
         if count > wire.MAX_IMAGES:
             raise InvalidArgumentError(
                 tr(
-                    "n={count}: one call of {name} draws {per_call}; each image is a paid call, {limit} at most; "
+                    "n={count}: one call of {name} draws {per_call}; each image is a paid call, "
+                    "{limit} at most; "
                     "for more: Text2Image().batch_do([prompt] * {count})",
                     count=count,
                     name=name,
@@ -110,14 +119,25 @@ class Text2Image(ImageModel):
         single = {key: value for key, value in options.items() if key not in {"n", "seed"}}
         calls = [
             self.prepare_call(
-                prompt, choice, single | ({} if seed is None else {"seed": seed + index}), call_options, stream=False
+                prompt,
+                choice,
+                single | ({} if seed is None else {"seed": seed + index}),
+                call_options,
+                stream=False,
             )
             for index in range(count)
         ]
-        return [call.for_batch() for call in calls]  # which waits while the platform limits the rate
+        # which waits while the platform limits the rate
+        return [call.for_batch() for call in calls]
 
     def prepare_call(
-        self, item: str, choice: ModelChoice, options: Mapping[str, Any], call_options: CallOptions, *, stream: bool
+        self,
+        item: str,
+        choice: ModelChoice,
+        options: Mapping[str, Any],
+        call_options: CallOptions,
+        *,
+        stream: bool,
     ) -> PreparedCall[ImageResponse]:
         """Return the validated call for one prompt."""
         if stream:
@@ -129,9 +149,15 @@ class Text2Image(ImageModel):
             version, model, _ = find_target(choice, platform)
             fields = with_user(valid_options, version)
             if version == 1:
-                return InferenceRequest(wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **fields), model)
-            row = wire.MUSESTEAMER_IMAGE_V2 if model.startswith("musesteamer") else wire.TEXT2IMAGE_V2
-            return InferenceRequest(row, wire.ImageRequestV2(prompt=item, model=model, **fields), model)
+                return InferenceRequest(
+                    wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **fields), model
+                )
+            row = (
+                wire.MUSESTEAMER_IMAGE_V2 if model.startswith("musesteamer") else wire.TEXT2IMAGE_V2
+            )
+            return InferenceRequest(
+                row, wire.ImageRequestV2(prompt=item, model=model, **fields), model
+            )
 
         def check(reply: ImageResponse, _text: str) -> None:
             reply.is_decoded = is_decoded
@@ -149,5 +175,7 @@ def _validate_arguments(prompt: str, options_: Mapping[str, Any]) -> dict[str, A
         validate_positive("n", valid_options["n"])
     size = valid_options.get("size")
     if size is not None and not (isinstance(size, str) and re.fullmatch(r"\d+x\d+", size)):
-        raise InvalidArgumentError(tr("size={size!r}: must be WIDTHxHEIGHT in pixels, e.g. 1024x1024", size=size))
+        raise InvalidArgumentError(
+            tr("size={size!r}: must be WIDTHxHEIGHT in pixels, e.g. 1024x1024", size=size)
+        )
     return valid_options

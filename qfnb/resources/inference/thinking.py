@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..._language import tr, tr_noop
 from ..._notices import warn_once
-from ..._text import did_you_mean, format_value
+from ...base.language import tr, tr_noop
+from ...base.text import did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from ...wire.catalog import CatalogModel
 
@@ -30,14 +30,18 @@ def validate_think(options: Mapping[str, Any]) -> Think | None:
     """Return the value of `think=` in these options, None where it is not set.
 
     Raises:
-        InvalidArgumentError: it is no bool, effort or positive number, or one of its spellings is set, too.
+        InvalidArgumentError: it is no bool, effort or positive number, or one of its spellings is
+            set, too.
     """
     think = options.get("think")
     if think is None:
         return None
     if spelling := next((name for name in SPELLINGS if options.get(name) is not None), None):
         raise InvalidArgumentError(
-            tr("think= and {spelling}=: set one of them; think= becomes what the model takes", spelling=spelling)
+            tr(
+                "think= and {spelling}=: set one of them; think= becomes what the model takes",
+                spelling=spelling,
+            )
         )
     is_valid = think in EFFORTS if isinstance(think, str) else isinstance(think, int) and think >= 0
     if not is_valid:
@@ -45,7 +49,8 @@ def validate_think(options: Mapping[str, Any]) -> Think | None:
         suggestion = did_you_mean(think, EFFORTS, "'{}'") if isinstance(think, str) else ""
         raise InvalidArgumentError(
             tr(
-                "think={value}: must be True, False, a number of tokens from 1 or one of {efforts}{suggestion}",
+                "think={value}: must be True, False, a number of tokens from 1 or one of "
+                "{efforts}{suggestion}",
                 value=value,
                 efforts=tr(", ").join(EFFORTS),
                 suggestion=suggestion,
@@ -82,7 +87,8 @@ def is_think_level(text: str) -> bool:
 def with_thinking(
     options: Mapping[str, Any], name: str, model: CatalogModel | None, *, is_qianfan: bool
 ) -> dict[str, Any]:
-    """Return the options of a v2 request with `think=` as the model takes it; warn once where it takes none.
+    """Return the options of a v2 request with `think=` as the model takes it; warn once where it
+    takes none.
 
     Args:
         options: validated options.
@@ -90,7 +96,8 @@ def with_thinking(
         model: its row of the catalogue, None if it is unknown.
         is_qianfan: False for another server with OpenAI's API.
 
-    Source: platform page "deep thinking" (thinking, enable_thinking, thinking_budget, reasoning_effort).
+    Source: platform page "deep thinking" (thinking, enable_thinking, thinking_budget,
+    reasoning_effort).
     """
     think = validate_think(options)
     sent = {key: value for key, value in options.items() if key != "think"}
@@ -99,7 +106,9 @@ def with_thinking(
     fields = _fields(think, name, model) if is_qianfan else _openai_fields(think, name)
     if "thinking_budget" in fields and "max_completion_tokens" not in sent:
         length = next((sent.pop(key) for key in _LENGTHS if key in sent), None)
-        fields |= {} if length is None else {"max_completion_tokens": length + fields["thinking_budget"]}
+        fields |= (
+            {} if length is None else {"max_completion_tokens": length + fields["thinking_budget"]}
+        )
     return {**sent, **fields}
 
 
@@ -111,13 +120,17 @@ def _fields(think: Think, name: str, model: CatalogModel | None) -> dict[str, An
         return {"reasoning_effort": think}
     if ability == "always":
         return _send_nothing(
-            "" if think is True else tr("{name} always thinks, and takes no switch, level or budget", name=name)
+            ""
+            if think is True
+            else tr("{name} always thinks, and takes no switch, level or budget", name=name)
         )
     if model is None and not isinstance(think, bool) and not _takes_enable_thinking(name, model):
         warn_once(
             tr(
-                "nothing is known about the thinking of {name}: it is switched on, and {think} is not sent; "
-                "if the model takes reasoning_effort= or thinking_budget=, set that instead of think=",
+                "nothing is known about the thinking of {name}: it is switched on, and {think} is "
+                "not sent; "
+                "if the model takes reasoning_effort= or thinking_budget=, set that instead of "
+                "think=",
                 name=name,
                 think=format_value(think),
             )
@@ -127,7 +140,8 @@ def _fields(think: Think, name: str, model: CatalogModel | None) -> dict[str, An
         if isinstance(think, str):
             warn_once(
                 tr(
-                    "{name} has no levels of thinking: it just thinks; think=2000 would limit it to 2000 tokens",
+                    "{name} has no levels of thinking: it just thinks; think=2000 would limit it "
+                    "to 2000 tokens",
                     name=name,
                 )
             )
@@ -136,14 +150,28 @@ def _fields(think: Think, name: str, model: CatalogModel | None) -> dict[str, An
     if not isinstance(think, bool):
         limit = tr("max_completion_tokens limits thinking and answer together")
         if isinstance(think, str):
-            warn_once(tr("{name} has no levels of thinking: it just thinks; {limit}", name=name, limit=limit))
+            warn_once(
+                tr(
+                    "{name} has no levels of thinking: it just thinks; {limit}",
+                    name=name,
+                    limit=limit,
+                )
+            )
         else:
-            warn_once(tr("{name} has no budget of thinking: it just thinks; {limit}", name=name, limit=limit))
+            warn_once(
+                tr(
+                    "{name} has no budget of thinking: it just thinks; {limit}",
+                    name=name,
+                    limit=limit,
+                )
+            )
     return {"thinking": {"type": "disabled" if think is False else "enabled"}}
 
 
 def _takes_enable_thinking(name: str, model: CatalogModel | None) -> bool:
-    """Return whether the switch is `enable_thinking`; models that are not in the catalogue go by their family."""
+    """Return whether the switch is `enable_thinking`; models that are not in the catalogue go by
+    their family.
+    """
     if model is not None and model.thinking_field:
         return model.thinking_field == "enable_thinking"
     return name.lower().startswith("qwen")
@@ -153,7 +181,8 @@ def _openai_fields(think: Think, name: str) -> dict[str, Any]:
     if type(think) is int:
         warn_once(
             tr(
-                "{name} is not on Qianfan, where think= is a number of tokens: sending reasoning_effort='medium'",
+                "{name} is not on Qianfan, where think= is a number of tokens: sending "
+                "reasoning_effort='medium'",
                 name=name,
             )
         )

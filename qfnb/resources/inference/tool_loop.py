@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._language import tr
-from ..._text import format_value
+from ...base.language import tr
+from ...base.text import format_value
 from ...errors import InvalidArgumentError, ToolLoopError
 from ...transport import event_loop
 from ..validation import validate_positive
@@ -45,7 +45,9 @@ class ToolLoop:
     turns: list[dict[str, Any]] = field(default_factory=list)
     replies: list[Reply[Any]] = field(default_factory=list)
 
-    async def run(self, ask: Ask, messages: Iterable[Turn], options: dict[str, Any]) -> ChatResponse:
+    async def run(
+        self, ask: Ask, messages: Iterable[Turn], options: dict[str, Any]
+    ) -> ChatResponse:
         """Return the reply that calls no function; its `steps` are the calls before it.
 
         Args:
@@ -62,13 +64,15 @@ class ToolLoop:
         while True:
             reply = await ask(conversation, options)
             if not reply.tool_calls:
-                reply.steps, reply.turns = tuple(self.steps), self.turns
+                reply.steps = tuple(self.steps)
+                reply.turns = self.turns
                 reply.earlier = (*self.replies, *reply.earlier)
                 return reply
             if len(self.replies) >= self.max_rounds:
                 raise ToolLoopError(
                     tr(
-                        "the model still calls functions after {n} rounds (max_rounds): last {name}\n.steps of this "
+                        "the model still calls functions after {n} rounds (max_rounds): last "
+                        "{name}\n.steps of this "
                         "error has all calls",
                         n=self.max_rounds,
                         name=reply.tool_calls[0].name,
@@ -102,23 +106,27 @@ class ToolRunner:
         confirm: Callable[[ToolCall], bool] | None = None,
         **options: Any,
     ) -> ChatResponse:
-        """Ask a model that may call Python functions, run what it calls, and return its final reply.
+        """Ask a model that may call Python functions, run what it calls, and return its final
+        reply.
 
-        The functions run one after the other, in a thread with a time-out; an interrupt ends them. What they raise is
-        told to the model. `messages.append(reply)` adds the calls and results before the answer.
+        The functions run one after the other, in a thread with a time-out; an interrupt ends them.
+        What they raise is told to the model. `messages.append(reply)` adds the calls and results
+        before the answer.
 
         Args:
             messages: as `do` takes them.
-            tools: functions with annotations and a docstring (Google style: its `Args:` describe the arguments);
-                `@qfnb.tool(confirm=True, timeout=60)` sets options.
+            tools: functions with annotations and a docstring (Google style: its `Args:` describe
+                the arguments); `@qfnb.tool(confirm=True, timeout=60)` sets options.
             max_rounds: replies that may call functions, default 8.
             on_step: called after each call of a function.
-            confirm: returns whether a call is allowed, for functions with `confirm=True`; default: ask by `input()`.
+            confirm: returns whether a call is allowed, for functions with `confirm=True`; default:
+                ask by `input()`.
             **options: of `do`, without `stream`.
 
         Raises:
             InvalidArgumentError: a function cannot be described; nothing was sent.
-            ToolLoopError: the model still calls functions after `max_rounds` replies; `.steps` has the calls.
+            ToolLoopError: the model still calls functions after `max_rounds` replies; `.steps` has
+                the calls.
             APIError: the platform refused.
 
         Source: API page (tools, tool_choice, parallel_tool_calls).
@@ -154,10 +162,15 @@ def _create_loop(
     for name, value in {"on_step": on_step, "confirm": confirm}.items():
         if value is not None and not callable(value):
             raise InvalidArgumentError(
-                tr("{name}={value}: must be a function, or None for the default", name=name, value=format_value(value))
+                tr(
+                    "{name}={value}: must be a function, or None for the default",
+                    name=name,
+                    value=format_value(value),
+                )
             )
     loop = ToolLoop(to_tools(tools), validate_positive("max_rounds", max_rounds))
-    loop.on_step, loop.is_allowed = on_step or loop.on_step, confirm or ask_user
+    loop.on_step = on_step or loop.on_step
+    loop.is_allowed = confirm or ask_user
     return loop
 
 
@@ -169,5 +182,7 @@ def _to_turns(messages: Iterable[Turn] | str) -> Iterable[Turn]:
 
 def _validate(options: dict[str, Any]) -> dict[str, Any]:
     if options.get("stream"):
-        raise InvalidArgumentError(tr("stream: run() returns the final reply; on_step= tells of each call before it"))
+        raise InvalidArgumentError(
+            tr("stream: run() returns the final reply; on_step= tells of each call before it")
+        )
     return {name: value for name, value in options.items() if name != "stream"}

@@ -25,7 +25,8 @@ class ToolStopped(BaseException):
 async def call_in_thread(function: Callable[[], Any], timeout_s: float | None) -> Any:
     """Return what a function returns; it runs in a thread, and an async one on the caller's loop.
 
-    On the I/O loop an async function gets a loop of its own: it may block, and all calls share that loop.
+    On the I/O loop an async function gets a loop of its own: it may block, and all calls share that
+    loop.
 
     Args:
         function: without arguments; sync or async.
@@ -60,7 +61,9 @@ async def _within(work: Awaitable[Any], timeout_s: float | None) -> Any:
 
 
 class ToolThread:
-    """A function in a daemon thread, with the context of the caller, so that it prints into the caller's cell."""
+    """A function in a daemon thread, with the context of the caller, so that it prints into the
+    caller's cell.
+    """
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self.future: Future[Any] = Future()
@@ -69,7 +72,9 @@ class ToolThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True, name="qfnb-tool")
+        self._thread = threading.Thread(
+            target=context.run, args=(self._run,), daemon=True, name="qfnb-tool"
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -93,5 +98,6 @@ class ToolThread:
             self.future.set_result(result)
 
     async def _await(self, result: Awaitable[Any]) -> Any:
-        self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._loop = asyncio.get_running_loop()
         return await result

@@ -1,4 +1,6 @@
-"""Python functions as tools of a model: described by signature and docstring, called with validated arguments."""
+"""Python functions as tools of a model: described by signature and docstring, called with validated
+arguments.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from pydantic.errors import PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
 from pydantic_core import PydanticSerializationError, to_json
 
-from ..._language import tr
-from ..._text import clip, did_you_mean, format_value
+from ...base.language import tr
+from ...base.text import clip, did_you_mean, format_value
 from ...errors import InvalidArgumentError
 from ...redact import hide_secrets, redact
 from .arguments import clip_result
@@ -33,7 +35,9 @@ MAX_ROWS = 200
 """Rows of a DataFrame that a model gets to see."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-_PATH = re.compile(r"(?<![\w:/.\\])(?:[A-Za-z]:)?(?:[\\/][^\s\\/:*?\"'<>|,;]+)+[\\/]([^\s\\/:*?\"'<>|,;]+)")
+_PATH = re.compile(
+    r"(?<![\w:/.\\])(?:[A-Za-z]:)?(?:[\\/][^\s\\/:*?\"'<>|,;]+)+[\\/]([^\s\\/:*?\"'<>|,;]+)"
+)
 _OPTIONS = "__qfnb_tool__"
 
 
@@ -58,16 +62,30 @@ class Tool:
 
     def definition(self) -> dict[str, Any]:
         """Return the tool as a request's `tools` has it."""
-        facts = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
-        return {"type": "function", "function": {key: value for key, value in facts.items() if value}}
+        facts = {
+            "name": self.name,
+            "description": self.description,
+            "parameters": dict(self.parameters),
+        }
+        return {
+            "type": "function",
+            "function": {key: value for key, value in facts.items() if value},
+        }
 
 
 @overload
 def tool(function: F, /) -> F: ...
 @overload
-def tool(*, name: str | None = ..., confirm: bool = ..., timeout: float = ...) -> Callable[[F], F]: ...
 def tool(
-    function: Any = None, /, *, name: str | None = None, confirm: bool = False, timeout: float = DEFAULT_TIMEOUT_S
+    *, name: str | None = ..., confirm: bool = ..., timeout: float = ...
+) -> Callable[[F], F]: ...
+def tool(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    confirm: bool = False,
+    timeout: float = DEFAULT_TIMEOUT_S,
 ) -> Any:
     """Mark a function as a tool with options; every function can be a tool, also without this.
 
@@ -81,7 +99,9 @@ def tool(
         InvalidArgumentError: the time-out is not positive.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
-        raise InvalidArgumentError(tr("timeout={timeout!r}: must be a number of seconds above 0", timeout=timeout))
+        raise InvalidArgumentError(
+            tr("timeout={timeout!r}: must be a number of seconds above 0", timeout=timeout)
+        )
 
     def mark(marked: F) -> F:
         setattr(marked, _OPTIONS, {"name": name, "confirm": confirm, "timeout_s": timeout})
@@ -94,18 +114,30 @@ def to_tools(functions: Any) -> list[Tool]:
     """Return the tools of a `tools=` argument: functions, or tools.
 
     Raises:
-        InvalidArgumentError: one is not a function, has arguments that JSON cannot express, or two have one name.
+        InvalidArgumentError: one is not a function, has arguments that JSON cannot express, or two
+            have one name.
     """
-    if callable(functions) or isinstance(functions, (Mapping, str, bytes)) or not isinstance(functions, Iterable):
+    if (
+        callable(functions)
+        or isinstance(functions, (Mapping, str, bytes))
+        or not isinstance(functions, Iterable)
+    ):
         value = getattr(functions, "__name__", None) or format_value(functions)
-        raise InvalidArgumentError(tr("tools={value}: must be a list of functions, e.g. tools=[weather]", value=value))
-    tools = [function if isinstance(function, Tool) else to_tool(function) for function in functions]
+        raise InvalidArgumentError(
+            tr("tools={value}: must be a list of functions, e.g. tools=[weather]", value=value)
+        )
+    tools = [
+        function if isinstance(function, Tool) else to_tool(function) for function in functions
+    ]
     if not tools:
         raise InvalidArgumentError(tr("tools is empty: it needs at least one function"))
     names = [each.name for each in tools]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise InvalidArgumentError(
-            tr("tools: two are named {repeated!r}; @qfnb.tool(name=...) renames one", repeated=repeated)
+            tr(
+                "tools: two are named {repeated!r}; @qfnb.tool(name=...) renames one",
+                repeated=repeated,
+            )
         )
     return tools
 
@@ -119,14 +151,23 @@ def to_tool(function: Any) -> Tool:
     options = dict(getattr(function, _OPTIONS, {}))
     name = options.pop("name", None) or getattr(function, "__name__", "")
     if not callable(function):
-        hint = tr("; a described tool cannot be run: pass the function") if isinstance(function, Mapping) else ""
+        hint = (
+            tr("; a described tool cannot be run: pass the function")
+            if isinstance(function, Mapping)
+            else ""
+        )
         raise InvalidArgumentError(
-            tr("tools: {function} is not a function{hint}", function=format_value(function), hint=hint)
+            tr(
+                "tools: {function} is not a function{hint}",
+                function=format_value(function),
+                hint=hint,
+            )
         )
     if not _NAME.fullmatch(name):
         raise InvalidArgumentError(
             tr(
-                "tools: {name!r} is not a name that models take (letters, digits, _ and -): name it by "
+                "tools: {name!r} is not a name that models take (letters, digits, _ and -): name "
+                "it by "
                 "@qfnb.tool(name=...)",
                 name=name or format_value(function),
             )
@@ -150,7 +191,8 @@ def _arguments_adapter(function: Callable[..., Any], name: str) -> TypeAdapter[A
         if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL}:
             raise InvalidArgumentError(
                 tr(
-                    "tools: {name}({parameter}): models pass arguments by name; make {argument!r} a named argument",
+                    "tools: {name}({parameter}): models pass arguments by name; make {argument!r} "
+                    "a named argument",
                     name=name,
                     parameter=parameter,
                     argument=parameter.name,
@@ -177,19 +219,32 @@ def _parameters_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
 class _ArgumentsSchema(GenerateJsonSchema):
     """Omits defaults that are not JSON without a word: the function has them."""
 
-    ignored_warning_kinds: ClassVar[set[JsonSchemaWarningKind]] = {"skipped-choice", "non-serializable-default"}  # type: ignore[misc]
+    ignored_warning_kinds: ClassVar[set[JsonSchemaWarningKind]] = {  # type: ignore[misc]
+        "skipped-choice",
+        "non-serializable-default",
+    }
 
 
 def _inexpressible(name: str, error: Exception) -> InvalidArgumentError:
     reason = clip(str(error).splitlines()[0], 200)
     return InvalidArgumentError(
-        tr("tools: the arguments of {name} cannot be expressed as JSON Schema: {reason}", name=name, reason=reason)
+        tr(
+            "tools: the arguments of {name} cannot be expressed as JSON Schema: {reason}",
+            name=name,
+            reason=reason,
+        )
     )
 
 
 def _describe(schema: dict[str, Any], document: docstring_parser.Docstring) -> dict[str, Any]:
-    """Return the schema with the descriptions of the docstring's arguments, and without made-up titles."""
-    texts = {parameter.arg_name: parameter.description for parameter in document.params if parameter.description}
+    """Return the schema with the descriptions of the docstring's arguments, and without made-up
+    titles.
+    """
+    texts = {
+        parameter.arg_name: parameter.description
+        for parameter in document.params
+        if parameter.description
+    }
     properties = {
         key: {name: part for name, part in value.items() if name != "title"}
         | ({"description": texts[key]} if key in texts and "description" not in value else {})
@@ -198,7 +253,9 @@ def _describe(schema: dict[str, Any], document: docstring_parser.Docstring) -> d
     return {**schema, "type": "object", "properties": properties}
 
 
-async def run_tool(tools: Sequence[Tool], call: ToolCall, is_allowed: Callable[[ToolCall], bool]) -> ToolStep:
+async def run_tool(
+    tools: Sequence[Tool], call: ToolCall, is_allowed: Callable[[ToolCall], bool]
+) -> ToolStep:
     """Run the function that a model calls; whatever goes wrong is a text for the model.
 
     Args:
@@ -208,11 +265,14 @@ async def run_tool(tools: Sequence[Tool], call: ToolCall, is_allowed: Callable[[
     """
     started = time.perf_counter()
     try:
-        result, is_error = to_text(await _run(tools, call, is_allowed)), False
+        result = to_text(await _run(tools, call, is_allowed))
+        is_error = False
     except ToolRefusedError as error:
-        result, is_error = str(error), True
+        result = str(error)
+        is_error = True
     except Exception as error:  # noqa: BLE001 - the model is told, and goes on
-        result, is_error = describe_error(error), True
+        result = describe_error(error)
+        is_error = True
     return ToolStep(call, clip_result(result), is_error, time.perf_counter() - started)
 
 
@@ -220,51 +280,70 @@ class ToolRefusedError(Exception):
     """A call that does not take place; its text is for the model."""
 
 
-async def _run(tools: Sequence[Tool], call: ToolCall, is_allowed: Callable[[ToolCall], bool]) -> Any:
+async def _run(
+    tools: Sequence[Tool], call: ToolCall, is_allowed: Callable[[ToolCall], bool]
+) -> Any:
     known = {each.name: each for each in tools}
     if call.name not in known:
         suggestion = did_you_mean(call.name, known)
-        raise ToolRefusedError(f"there is no function {call.name!r}; functions: {', '.join(known)}{suggestion}")
+        raise ToolRefusedError(
+            f"there is no function {call.name!r}; functions: {', '.join(known)}{suggestion}"
+        )
     called = known[call.name]
     try:
         arguments, named = called.bind(to_json(call.arguments))
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
-        lines = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems[:5]]
+        lines = [
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems[:5]
+        ]
         not_json = "the arguments are not a JSON object; " if "" in call.arguments else ""
         raise ToolRefusedError(f"wrong arguments: {not_json}{'; '.join(lines)}") from None
     if called.confirm and not await call_in_thread(lambda: is_allowed(call), None):
         raise ToolRefusedError("the user did not allow this call")
     try:
-        return await call_in_thread(functools.partial(called.function, *arguments, **named), called.timeout_s)
+        return await call_in_thread(
+            functools.partial(called.function, *arguments, **named), called.timeout_s
+        )
     except ToolTimeout:
-        raise ToolRefusedError(f"{called.name} did not return within {called.timeout_s:g} s and was ended") from None
+        raise ToolRefusedError(
+            f"{called.name} did not return within {called.timeout_s:g} s and was ended"
+        ) from None
 
 
 def ask_user(call: ToolCall) -> bool:
-    """Return whether the user allows a call, asked by `input()`; False where nobody can be asked."""
+    """Return whether the user allows a call, asked by `input()`; False where nobody can be
+    asked.
+    """
     try:
         answer = input(tr("allow {call}? [y/N] ", call=describe_call(call)))
-    except (EOFError, OSError, NotImplementedError):  # no terminal, or a notebook that runs without a user
+    # no terminal, or a notebook that runs without a user
+    except (EOFError, OSError, NotImplementedError):
         return False
     return answer.strip().lower() in {"y", "yes", "是", "好"}
 
 
 def describe_call(call: ToolCall, limit: int = 300) -> str:
     """Return a call as Python would write it, on one line."""
-    arguments = ", ".join(f"{name}={value!r}" if name else repr(value) for name, value in call.arguments.items())
+    arguments = ", ".join(
+        f"{name}={value!r}" if name else repr(value) for name, value in call.arguments.items()
+    )
     return clip(" ".join(f"{call.name}({arguments})".split()), limit)
 
 
 def to_text(value: Any) -> str:
-    """Return the result of a tool as the model gets it: text as it is, tables as CSV, everything else as JSON."""
+    """Return the result of a tool as the model gets it: text as it is, tables as CSV, everything
+    else as JSON.
+    """
     if hasattr(value, "to_csv"):  # DataFrame and Series, without importing pandas
         note = f"\n… ({MAX_ROWS} of {len(value)} rows)" if len(value) > MAX_ROWS else ""
         value = f"{value.head(MAX_ROWS).to_csv()}{note}"
     if not isinstance(value, str):
         plain = value.tolist() if hasattr(value, "tolist") else value
         try:
-            value = to_json(plain, fallback=str, inf_nan_mode="constants", bytes_mode="base64").decode()
+            value = to_json(
+                plain, fallback=str, inf_nan_mode="constants", bytes_mode="base64"
+            ).decode()
         except PydanticSerializationError:  # a lone surrogate
             value = json.dumps(plain, ensure_ascii=False, default=str)
     return hide_secrets(value)

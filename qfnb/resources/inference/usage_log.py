@@ -19,12 +19,14 @@ MAX_ENTRIES = 100_000
 
 @dataclass(slots=True)
 class UsageEntry:
-    """One call in the log; the fields are the columns of `usage()`, and nothing of prompt or answer.
+    """One call in the log; the fields are the columns of `usage()`, and nothing of prompt or
+    answer.
 
     Attributes:
         at: Unix seconds of the start.
         seconds: its duration.
-        cached_tokens, reasoning_tokens: parts of prompt and completion, 0 where the platform names none.
+        cached_tokens, reasoning_tokens: parts of prompt and completion, 0 where the platform names
+        none.
         cost_low, cost: CNY by list price, the ends of its range; None if unknown.
         error: the class of the exception that ended it, "" for a reply.
     """
@@ -46,15 +48,19 @@ class UsageEntry:
         """Copy tokens, cost and request id from a reply, and set the reply's model."""
         reply.model = self.model
         if (usage := reply.usage).total_tokens is not None:
-            self.prompt_tokens, self.completion_tokens = usage.prompt_tokens, usage.completion_tokens
-            self.cached_tokens, self.reasoning_tokens = usage.cached_tokens, usage.reasoning_tokens
+            self.prompt_tokens = usage.prompt_tokens
+            self.completion_tokens = usage.completion_tokens
+            self.cached_tokens = usage.cached_tokens
+            self.reasoning_tokens = usage.reasoning_tokens
         if (cost := reply.cost_range) is not None:
-            self.cost_low, self.cost = cost.low, cost.high
+            self.cost_low = cost.low
+            self.cost = cost.high
         self.request_id = reply.request_id
         return reply
 
 
-_entries: deque[UsageEntry] = deque(maxlen=MAX_ENTRIES)  # without a lock, which a forked child could inherit locked
+# without a lock, which a forked child could inherit locked
+_entries: deque[UsageEntry] = deque(maxlen=MAX_ENTRIES)
 
 
 def log_usage(entry: UsageEntry) -> None:
@@ -69,13 +75,16 @@ def entries() -> list[UsageEntry]:
 
 
 def usage() -> pd.DataFrame:
-    """Return the calls of this process as a DataFrame, oldest first: time, model, tokens, cost, error.
+    """Return the calls of this process as a DataFrame, oldest first: time, model, tokens, cost,
+    error.
 
     A notebook shows the last of them, and what all used.
     """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     rows = [asdict(entry) for entry in entries()]
-    frame: pd.DataFrame = frame_class("UsageTable")(rows, columns=list(UsageEntry.__dataclass_fields__))
+    frame: pd.DataFrame = frame_class("UsageTable")(
+        rows, columns=list(UsageEntry.__dataclass_fields__)
+    )
     frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
     return frame

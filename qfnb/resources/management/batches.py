@@ -1,8 +1,8 @@
 """Offline batches: upload a file of requests, fetch the answers later.
 
 Two services: `Files` and `Batches` take lines of {custom_id, method, url, body}, and an API key;
-`BatchInference` takes lines of {id, query} out of your own BOS bucket, and an IAM pair. Neither keeps the
-order of the input.
+`BatchInference` takes lines of {id, query} out of your own BOS bucket, and an IAM pair. Neither
+keeps the order of the input.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,8 @@ class Files:
     async def upload(
         client: Client, source: str | Path | bytes, *, purpose: str = "batch", filename: str = ""
     ) -> Response[wire.FileObject]:
-        """Upload a file from a path, or bytes; returns its `id`. A batch takes 5,000 lines, 1 GB at most.
+        """Upload a file from a path, or bytes; returns its `id`. A batch takes 5,000 lines, 1 GB at
+        most.
 
         Args:
             source: a path, or the content.
@@ -39,7 +40,11 @@ class Files:
 
     @operation(wire.LIST_FILES)
     def list(
-        *, purpose: str | None = None, after: str | None = None, limit: int | None = None, order: str | None = None
+        *,
+        purpose: str | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+        order: str | None = None,
     ) -> None:
         """Return the files, the newest first; `after` is the last id of the page before.
 
@@ -57,7 +62,9 @@ class Files:
 
     @transfer
     async def download(client: Client, file_id: str, path: str | Path) -> Path:
-        """Write a file to a path, which is created when the download is complete; return the path."""
+        """Write a file to a path, which is created when the download is complete; return the
+        path.
+        """
         await file_transfer.download_content(client, wire.FileRef(file_id=file_id), Path(path))
         return Path(path)
 
@@ -67,7 +74,9 @@ class Files:
 
 
 class Batches:
-    """Batches in OpenAI's shape, but with the platform's statuses. Source: API pages of /v2/batches."""
+    """Batches in OpenAI's shape, but with the platform's statuses. Source: API pages of
+    /v2/batches.
+    """
 
     @operation(wire.CREATE)
     def create(
@@ -85,7 +94,8 @@ class Batches:
             endpoint: `/v2/chat/completions`, `/v2/images/generations` or `/v2/images/edits`.
             completion_window: "1h" to "672h"; lines that are not answered by then expire.
             metadata: up to 16 pairs that come back with the batch.
-            model: the model for all lines, in place of theirs; also a version of your own, `amv-...`.
+            model: the model for all lines, in place of theirs; also a version of your own,
+                `amv-...`.
         """
         return wire.CreateBatch(
             input_file_id=input_file_id,
@@ -176,7 +186,9 @@ class BatchInference:
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
         """
-        return wire.ListInferences(run_status=[*states], marker=marker, max_keys=max_keys, page_reverse=page_reverse)
+        return wire.ListInferences(
+            run_status=[*states], marker=marker, max_keys=max_keys, page_reverse=page_reverse
+        )
 
 
 class OfflineBatchTasks:

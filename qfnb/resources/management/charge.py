@@ -1,4 +1,5 @@
-"""Paid resources: the tokens per minute of preset models, and the compute units of your own services.
+"""Paid resources: the tokens per minute of preset models, and the compute units of your own
+services.
 
 On the platform these calls cost money; those that create are never repeated automatically.
 """
@@ -7,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import charge as wire
 from ...wire.service_v2 import Billing
@@ -21,7 +22,9 @@ class Charge:
     """Buy, resize and release quotas and compute units. Source: API pages of /v2/charge."""
 
     @operation(wire.BUY_TPM)
-    def charge_tpm_credit(model: str, purchase_count: int, billing: Mapping[str, Any]) -> wire.BuyTPM:
+    def charge_tpm_credit(
+        model: str, purchase_count: int, billing: Mapping[str, Any]
+    ) -> wire.BuyTPM:
         """Buy tokens per minute for a preset model; returns `instanceId`.
 
         Args:
@@ -40,7 +43,10 @@ class Charge:
 
     @operation(wire.FIND_TPM)
     def tpm_credit_info(
-        model: str, payment_type: str | None = None, instance_id: str | None = None, status: str | None = None
+        model: str,
+        payment_type: str | None = None,
+        instance_id: str | None = None,
+        status: str | None = None,
     ) -> wire.FindTPM:
         """Return the quotas of a model; `status` is Creating, Running or Stopped.
 
@@ -53,12 +59,15 @@ class Charge:
         if payment_type not in {None, wire.PREPAID, wire.POSTPAID}:
             log.warning(
                 tr(
-                    "payment_type={value!r} is not sent: it is Prepaid or Postpaid, or None for both",
+                    "payment_type={value!r} is not sent: it is Prepaid or Postpaid, or None for "
+                    "both",
                     value=payment_type,
                 )
             )
             payment_type = None
-        return wire.FindTPM(model=model, payment_timing=payment_type, instance_id=instance_id, status=status)
+        return wire.FindTPM(
+            model=model, payment_timing=payment_type, instance_id=instance_id, status=status
+        )
 
     @operation(wire.RELEASE_TPM)
     def stop_tpm_credit_charging(model: str, instance_id: str) -> None:
@@ -68,15 +77,20 @@ class Charge:
     def resize_tpm_resource(instance_id: str, count: int | None) -> wire.ResizeTPM:
         """Change the number of units of a quota."""
         return wire.ResizeTPM(
-            instance_id=instance_id, count=None if count is None else validate_positive("count", count)
+            instance_id=instance_id,
+            count=None if count is None else validate_positive("count", count),
         )
 
     @operation(wire.AUTO_RELEASE_TPM)
     def auto_release_tpm_resource(instance_id: str, release_time: str | None = None) -> None:
-        """Set the time when a quota is released automatically (UTC, 2025-03-30T16:00:00Z); None unsets it."""
+        """Set the time when a quota is released automatically (UTC, 2025-03-30T16:00:00Z); None
+        unsets it.
+        """
 
     @operation(wire.BUY_UNIT)
-    def purchase_service_resource(service_id: int | str, billing: Mapping[str, Any], replicas: int) -> wire.BuyUnit:
+    def purchase_service_resource(
+        service_id: int | str, billing: Mapping[str, Any], replicas: int
+    ) -> wire.BuyUnit:
         """Buy replicas for a service, as a compute unit; returns its `instanceId`.
 
         Args:
@@ -95,7 +109,9 @@ class Charge:
 
     @operation(wire.FIND_UNITS)
     def get_service_resource_list(service_id: int | str, payment_timing: str | None = None) -> None:
-        """Return the compute units that a service runs on; `payment_timing` is Prepaid or Postpaid."""
+        """Return the compute units that a service runs on; `payment_timing` is Prepaid or
+        Postpaid.
+        """
 
     @operation(wire.DESCRIBE_UNIT)
     def get_service_resource_instance_info(service_id: int | str, instance_id: str) -> None:
@@ -125,7 +141,9 @@ class Charge:
         """
         validate_choice("instance_type", instance_type, wire.UNIT_TYPES)
         if (auto_renew_time_unit is None) != (auto_renew_time is None):
-            raise InvalidArgumentError(tr("auto_renew_time_unit and auto_renew_time: set both or neither"))
+            raise InvalidArgumentError(
+                tr("auto_renew_time_unit and auto_renew_time: set both or neither")
+            )
         return wire.AutoRenew(
             instance_id=instance_id,
             instance_type=instance_type,

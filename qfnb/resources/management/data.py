@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport.response import Response
 from ...wire import data_v1 as wire
@@ -14,7 +14,8 @@ from .operation import operation
 
 
 class Data(Cleaning, Entities, OfflineBatchTasks):
-    """Create, import, release, export and list datasets; clean and augment them; list and annotate their rows.
+    """Create, import, release, export and list datasets; clean and augment them; list and annotate
+    their rows.
 
     A dataset is named by `ds-...` or by its integer id. Short names are aliases of the long ones.
     Source: API pages of /wenxinworkshop/dataset.
@@ -39,14 +40,16 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
             name: shown in the console.
             data_set_type: 4 text, 7 images.
             project_type: 20 conversation, 401 text, 402 prompts, 705 text to image.
-            template_type: begins with the project's digits: 2000 answers, 2001 sorted answers, 2002 chosen
-                and rejected, 40100 text, 40200 prompts, 70500 text to image.
-            storage_type: "sysBos" (the platform's) or "usrBos" (your own bucket, the default if `storage_id` is given).
+            template_type: begins with the project's digits: 2000 answers, 2001 sorted answers, 2002
+                chosen and rejected, 40100 text, 40200 prompts, 70500 text to image.
+            storage_type: "sysBos" (the platform's) or "usrBos" (your own bucket, the default if
+                `storage_id` is given).
             storage_id: the name of your own bucket.
             storage_path: the folder there.
 
         Raises:
-            InvalidArgumentError: the three types contradict each other, or a bucket or folder is missing.
+            InvalidArgumentError: the three types contradict each other, or a bucket or folder is
+                missing.
         """
         _validate_types(int(data_set_type), int(project_type), int(template_type))
         storage = storage_type or (wire.USER_STORAGE if storage_id else wire.PLATFORM_STORAGE)
@@ -69,16 +72,23 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
         Args:
             dataset_id: the dataset that gets the rows.
             is_annotated: whether the rows have answers.
-            import_source: 1 your own bucket (`bos:/bucket/path`), 2 the address of a shared zip file.
+            import_source: 1 your own bucket (`bos:/bucket/path`), 2 the address of a shared zip
+                file.
             file_url: one file or several.
         """
         files = [file_url] if isinstance(file_url, str) else list(file_url)
         if not files or not all(files):
             raise InvalidArgumentError(
-                tr("file_url={file_url!r}: must hold the address of at least one file", file_url=file_url)
+                tr(
+                    "file_url={file_url!r}: must hold the address of at least one file",
+                    file_url=file_url,
+                )
             )
         return wire.ImportDataset(
-            dataset_id=dataset_id, annotated=is_annotated, import_from=int(import_source), files=files
+            dataset_id=dataset_id,
+            annotated=is_annotated,
+            import_from=int(import_source),
+            files=files,
         )
 
     @operation(wire.INFO)
@@ -113,7 +123,9 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
             InvalidArgumentError: the export goes to your own bucket and its name is missing.
         """
         if int(export_destination_type) == 1 and not storage_id:
-            raise InvalidArgumentError(tr("storage_id: an export to your own bucket needs the bucket's name"))
+            raise InvalidArgumentError(
+                tr("storage_id: an export to your own bucket needs the bucket's name")
+            )
         return wire.ExportDataset(
             dataset_id=dataset_id,
             export_type=1 if is_export_with_annotation else 2,
@@ -127,7 +139,9 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
 
     @operation(wire.IMPORT_ERRORS)
     def get_dataset_import_error_detail(dataset_id: int | str, error_code: int) -> wire.ErrorQuery:
-        """Return the lines on which an import failed; `error_code` is `err_code` of the dataset's info."""
+        """Return the lines on which an import failed; `error_code` is `err_code` of the dataset's
+        info.
+        """
         return wire.ErrorQuery(dataset_id=dataset_id, err_code=error_code)
 
     @operation(wire.DELETE)
@@ -144,7 +158,8 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
 
     @staticmethod
     def create(name: str, storage_id: str, storage_path: str) -> Response[wire.DatasetCreated]:
-        """Create a dataset of conversations in your own bucket; for other kinds see `create_bare_dataset`.
+        """Create a dataset of conversations in your own bucket; for other kinds see
+        `create_bare_dataset`.
 
         Args:
             name: shown in the console.

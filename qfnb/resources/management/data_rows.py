@@ -1,9 +1,11 @@
-"""Rows of the platform's datasets: cleaning and augmenting whole datasets, listing and annotating single rows."""
+"""Rows of the platform's datasets: cleaning and augmenting whole datasets, listing and annotating
+single rows.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import cleaning as wire, data_v1
 from ..validation import validate_choice, validate_range
@@ -11,7 +13,9 @@ from .operation import operation
 
 
 class Cleaning:
-    """Clean and augment datasets. Source: API pages of /wenxinworkshop/etl and /wenxinworkshop/enhance."""
+    """Clean and augment datasets. Source: API pages of /wenxinworkshop/etl and
+    /wenxinworkshop/enhance.
+    """
 
     @operation(wire.CREATE)
     def create_dataset_etl_task(
@@ -20,7 +24,8 @@ class Cleaning:
         destination_dataset_id: int | str,
         operations: Mapping[str, Sequence[Mapping[str, Any]]],
     ) -> wire.CreateCleaning:
-        """Clean the rows of a dataset into another dataset; the sandbox returns the id of the cleaning.
+        """Clean the rows of a dataset into another dataset; the sandbox returns the id of the
+        cleaning.
 
         Args:
             etl_task_name: shown in the console.
@@ -38,12 +43,16 @@ class Cleaning:
             etl_task_name=etl_task_name,
             source_dataset_id=source_dataset_id,
             dest_dataset_id=destination_dataset_id,
-            operations_v2={group: [dict(step) for step in steps] for group, steps in operations.items()},
+            operations_v2={
+                group: [dict(step) for step in steps] for group, steps in operations.items()
+            },
         )
 
     @operation(wire.DETAIL)
     def get_dataset_etl_task_info(etl_id: int | str) -> None:
-        """Return the state of a cleaning: processStatus is 1 (running), 2 (finished) or 3 to 5 (ended otherwise)."""
+        """Return the state of a cleaning: processStatus is 1 (running), 2 (finished) or 3 to 5
+        (ended otherwise).
+        """
 
     @operation(wire.LIST)
     def get_dataset_etl_task_list(page_size: int = 10, offset: int = 0) -> None:
@@ -65,7 +74,8 @@ class Cleaning:
         num_instances_to_generate: int,
         similarity_threshold: float,
     ) -> wire.CreateAugmentation:
-        """Generate new rows from the examples of a dataset; look the task up by its name in the list.
+        """Generate new rows from the examples of a dataset; look the task up by its name in the
+        list.
 
         Args:
             name: shown in the console.
@@ -96,7 +106,10 @@ class Cleaning:
 
     @operation(wire.LIST_AUGMENTATIONS)
     def get_dataset_aug_task_list(
-        keyword: str | None = None, sorted_by_start_time_asc: bool | None = None, page_size: int = 10, offset: int = 0
+        keyword: str | None = None,
+        sorted_by_start_time_asc: bool | None = None,
+        page_size: int = 10,
+        offset: int = 0,
     ) -> wire.ListAugmentations:
         """Return a page of augmentations whose name has a keyword, newest first by default.
 
@@ -156,7 +169,9 @@ class Entities:
         )
 
     @operation(data_v1.DELETE_ENTITIES)
-    def delete_an_entity(entity_ids: Sequence[str], dataset_id: int | str) -> data_v1.DeleteEntities:
+    def delete_an_entity(
+        entity_ids: Sequence[str], dataset_id: int | str
+    ) -> data_v1.DeleteEntities:
         """Delete rows; returns those that could not be deleted."""
         return data_v1.DeleteEntities(id=list(entity_ids), dataset_id=dataset_id)
 
@@ -186,7 +201,11 @@ class Entities:
         """
         if not 1 <= page_size <= data_v1.MAX_ENTITIES:
             raise InvalidArgumentError(
-                tr("page_size={page_size}: must be 1 to {limit}", page_size=page_size, limit=data_v1.MAX_ENTITIES)
+                tr(
+                    "page_size={page_size}: must be 1 to {limit}",
+                    page_size=page_size,
+                    limit=data_v1.MAX_ENTITIES,
+                )
             )
         return data_v1.ListEntities(
             dataset_id=dataset_id,
@@ -201,5 +220,7 @@ class Entities:
 
 def _validate_time_range(name: str, times: Sequence[float] | None) -> list[float] | None:
     if times and len(times) != 2:
-        raise InvalidArgumentError(tr("{name}={times}: must be two times, from and to", name=name, times=list(times)))
+        raise InvalidArgumentError(
+            tr("{name}={times}: must be two times, from and to", name=name, times=list(times))
+        )
     return list(times) if times else None

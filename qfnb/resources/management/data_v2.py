@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import data_v2 as wire
 from ..validation import validate_choice
@@ -15,14 +15,17 @@ class DataV2:
 
     @operation(wire.CREATE)
     def create_dataset(
-        dataset_name: str, dataset_format: str, storage_type: str = wire.PLATFORM, storage_path: str | None = None
+        dataset_name: str,
+        dataset_format: str,
+        storage_type: str = wire.PLATFORM,
+        storage_path: str | None = None,
     ) -> wire.CreateDataset:
         """Create a dataset and its first version; returns `dataset_id` and `version_id`.
 
         Args:
             dataset_name: shown in the console.
-            dataset_format: PromptResponse, Text, Prompt, ...: the keys of `qfnb.wire.data_v2.FORMATS`, or
-                any other that the platform knows.
+            dataset_format: PromptResponse, Text, Prompt, ...: the keys of
+                `qfnb.wire.data_v2.FORMATS`, or any other that the platform knows.
             storage_type: "sysStorage" (the platform's) or "BOS" (your own bucket).
             storage_path: the folder in your own bucket, `bos:/bucket/folder/`.
         """
@@ -88,7 +91,9 @@ class DataV2:
         """Publish a version, so that it can be trained on."""
 
     @operation(wire.CREATE_IMPORT)
-    def create_dataset_version_import_task(version_id: int | str, files: Sequence[str]) -> wire.CreateImport:
+    def create_dataset_version_import_task(
+        version_id: int | str, files: Sequence[str]
+    ) -> wire.CreateImport:
         """Import files, each `bos:/bucket/path`; returns the id of the import."""
         return wire.CreateImport(version_id=version_id, files=list(files))
 
@@ -108,7 +113,9 @@ class DataV2:
             storage_path: the folder in your own bucket, `bos:/bucket/folder/`.
         """
         path = _validate_folder(storage_type, storage_path)
-        return wire.CreateExport(version_id=version_id, storage_type=storage_type, storage_path=path)
+        return wire.CreateExport(
+            version_id=version_id, storage_type=storage_type, storage_path=path
+        )
 
     @operation(wire.DESCRIBE_EXPORT)
     def get_dataset_version_export_task_info(task_id: int | str) -> None:
@@ -118,5 +125,7 @@ class DataV2:
 def _validate_folder(storage_type: str, path: str | None) -> str | None:
     validate_choice("storage_type", storage_type, (wire.PLATFORM, wire.BOS))
     if storage_type == wire.BOS and not path:
-        raise InvalidArgumentError(tr("storage_path: your own bucket needs a folder, bos:/bucket/folder/"))
+        raise InvalidArgumentError(
+            tr("storage_path: your own bucket needs a folder, bos:/bucket/folder/")
+        )
     return path if not path or path.endswith("/") else f"{path}/"

@@ -1,14 +1,14 @@
 """Evaluation tasks: models answer a dataset on the platform, which scores the answers.
 
-`EvaluationTasks` are the calls of v1, which `Model` inherits; `Evaluation.V2` are those of v2. Scores that are
-computed on this computer are in `qfnb.evaluation`.
+`EvaluationTasks` are the calls of v1, which `Model` inherits; `Evaluation.V2` are those of v2.
+Scores that are computed on this computer are in `qfnb.evaluation`.
 """
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import evaluation_v1 as wire, evaluation_v2 as v2
 from ..validation import list_or_none, validate_choice, validate_record
@@ -34,22 +34,30 @@ class EvaluationTasks:
 
         Args:
             name: name of the task.
-            version_info: [{"modelId": ..., "modelVersionId": ...}, ...], ids as int or `am-...` / `amv-...`.
-            dataset_id: a released dataset, as int or `ds-...`; rules need one with reference answers.
-            eval_config: {"evalMode": parts of "manual,rule,model"} and what each mode takes: `scoreModes` of
-                rule, `evaluationDimension` of manual, `appId` and `prompt` of model.
+            version_info: [{"modelId": ..., "modelVersionId": ...}, ...], ids as int or `am-...` /
+                `amv-...`.
+            dataset_id: a released dataset, as int or `ds-...`; rules need one with reference
+                answers.
+            eval_config: {"evalMode": parts of "manual,rule,model"} and what each mode takes:
+                `scoreModes` of rule, `evaluationDimension` of manual, `appId` and `prompt` of
+                model.
             dataset_name: name of the dataset; the platform does not need it.
             description: description of the task.
             pending_eval_id: a task that has not started, to be replaced by this one.
             compute_resource_conf: {"vmType", "vmNumber"}.
 
         Raises:
-            InvalidArgumentError: there is no version, or the config lacks a field that its mode needs.
+            InvalidArgumentError: there is no version, or the config lacks a field that its mode
+                needs.
         """
         if not version_info:
             raise InvalidArgumentError(tr("version_info=[]: must name at least one model version"))
-        versions = [validate_record("version_info", wire.EvaluatedVersion, row) for row in version_info]
-        machine = validate_record("compute_resource_conf", wire.ComputeResource, compute_resource_conf or {})
+        versions = [
+            validate_record("version_info", wire.EvaluatedVersion, row) for row in version_info
+        ]
+        machine = validate_record(
+            "compute_resource_conf", wire.ComputeResource, compute_resource_conf or {}
+        )
         return wire.CreateTask(
             name=name,
             version_eval_info=versions,
@@ -63,7 +71,8 @@ class EvaluationTasks:
 
     @operation(wire.INFO)
     def get_evaluation_info(eval_id: int | str) -> wire.TaskRef:
-        """Return a task; its state is one of Pending, Doing, DoingWithManualBegin, Done, PartlyDone, Failed.
+        """Return a task; its state is one of Pending, Doing, DoingWithManualBegin, Done,
+        PartlyDone, Failed.
 
         A task that is stopped goes through Stopping to Stopped.
         """
@@ -92,7 +101,8 @@ class EvaluationTasks:
 
         Args:
             eval_id: as int or `ame-...`.
-            export_destination_type: "local" (downloaded from an address) or "storage" (into a bucket).
+            export_destination_type: "local" (downloaded from an address) or "storage" (into a
+                bucket).
             export_range: "total", or "part" for the rows of `result_ids`.
             export_field: some of "prompt", "prediction", "completion", "metrics"; all by default.
             bos_bucket_id: the bucket of "storage".
@@ -113,14 +123,18 @@ class EvaluationTasks:
             id=eval_id,
             export_type=target,
             export_opt=part,
-            export_content=[validate_choice("export_field", field, wire.EXPORT_CONTENT) for field in fields],
+            export_content=[
+                validate_choice("export_field", field, wire.EXPORT_CONTENT) for field in fields
+            ],
             volume_id=bos_bucket_id,
             result_ids=list_or_none(result_ids),
         )
 
     @operation(wire.EXPORT_INFO)
     def get_evaluation_result_export_task_status(export_task_id: int | str) -> wire.ExportRef:
-        """Return an export; its state is Pending, Uploading, Done or Fail, `downloadUrl` is a zip."""
+        """Return an export; its state is Pending, Uploading, Done or Fail, `downloadUrl` is a
+        zip.
+        """
         return wire.ExportRef(export_id=export_task_id)
 
     @operation(wire.LIST_RESULTS)
@@ -146,7 +160,8 @@ class EvaluationTasks:
             rouge_1: see bleu4.
             rouge_2: see bleu4.
             rouge_l: see bleu4.
-            judge_score: only rows with a score of the judge model in {"start": -1, "end": ...}; -1 is no score.
+            judge_score: only rows with a score of the judge model in {"start": -1, "end": ...}; -1
+                is no score.
             model_version_ids: only rows of these versions.
             order_by: "bleu4", "rouge_1", "rouge_2", "rouge_l" or "judgeScore".
             order: "asc" or "desc".
@@ -159,7 +174,11 @@ class EvaluationTasks:
         """
         ranges = {"bleu4": bleu4, "rouge_1": rouge_1, "rouge_2": rouge_2, "rouge_l": rouge_l}
         ranges["judge_score"] = judge_score
-        score_ranges = {name: validate_record(name, wire.ScoreRange, value) for name, value in ranges.items() if value}
+        score_ranges = {
+            name: validate_record(name, wire.ScoreRange, value)
+            for name, value in ranges.items()
+            if value
+        }
         return wire.ListResults(
             id=id,
             **score_ranges,
@@ -197,7 +216,8 @@ class Evaluation:
                 task_name: name of the task.
                 eval_object_type: "model", or "inferDataset" for existing answers.
                 eval_object_config: {"evalModelConfig": {"versionId": a dataset's `ds-...`,
-                    "evalModelConfigList": [{"modelId": "amv-...", "promptTemplate": "... {input} ..."}]}}.
+                    "evalModelConfigList": [{"modelId": "amv-...", "promptTemplate": "... {input}
+                    ..."}]}}.
                 eval_config: {"evalMode": "rule", "model" or "manual"} and the options of the mode.
                 description: description of the task.
             """
@@ -205,7 +225,9 @@ class Evaluation:
                 task_name=task_name,
                 description=description or None,
                 eval_object_type=eval_object_type,
-                eval_object_config=validate_record("eval_object_config", v2.EvalObjectConfig, eval_object_config),
+                eval_object_config=validate_record(
+                    "eval_object_config", v2.EvalObjectConfig, eval_object_config
+                ),
                 eval_config=validate_record("eval_config", v2.EvalConfig, eval_config),
             )
 
@@ -236,9 +258,11 @@ class Evaluation:
 
         @operation(v2.INFO)
         def task_detail(task_id: int | str) -> None:
-            """Return a task; its state is one of Queued, Running, RunningWithManualBegin, Successed, Failed.
+            """Return a task; its state is one of Queued, Running, RunningWithManualBegin,
+            Successed, Failed.
 
-            It is Failed also if only some of the versions failed. A stopped one is Stopping, then Stopped.
+            It is Failed also if only some of the versions failed. A stopped one is Stopping, then
+            Stopped.
             """
 
         @operation(v2.REPORT)
@@ -259,17 +283,26 @@ class Evaluation:
 def _validate_standard(config: Mapping[str, Any]) -> wire.EvaluationStandard:
     """Return the config as a record, after checking that each mode has the fields that it needs."""
     standard = validate_record("eval_config", wire.EvaluationStandard, config)
-    modes = [validate_choice("evalMode", mode.strip(), wire.MODES) for mode in standard.eval_mode.split(",")]
+    modes = [
+        validate_choice("evalMode", mode.strip(), wire.MODES)
+        for mode in standard.eval_mode.split(",")
+    ]
     if wire.RULE in modes:
         if not standard.score_modes:
             raise InvalidArgumentError(
-                tr("scoreModes is missing: rule takes {modes}", modes=tr(", ").join(wire.SCORE_MODES))
+                tr(
+                    "scoreModes is missing: rule takes {modes}",
+                    modes=tr(", ").join(wire.SCORE_MODES),
+                )
             )
         for word in standard.score_modes:
             validate_choice("scoreModes", word, wire.SCORE_MODES)
     if wire.MANUAL in modes and not standard.evaluation_dimension:
         raise InvalidArgumentError(
-            tr("evaluationDimension is missing: name what people judge, e.g. [{'dimension': 'helpfulness'}]")
+            tr(
+                "evaluationDimension is missing: name what people judge, e.g. [{'dimension': "
+                "'helpfulness'}]"
+            )
         )
     if wire.MODEL in modes and (standard.app_id is None or standard.prompt is None):
         raise InvalidArgumentError(tr("appId or prompt is missing: a judge model needs both"))

@@ -6,7 +6,7 @@ In v2 a job is a folder of runs and a task is one run; v1 uses the two words the
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v1 as wire_v1, finetune_v2 as wire
 from ..validation import dict_or_none, validate_record
@@ -18,7 +18,10 @@ class FineTune:
 
     @operation(wire_v1.CREATE_TASK)
     def create_task(
-        name: str, base_train_type: str | None = None, train_type: str | None = None, description: str | None = None
+        name: str,
+        base_train_type: str | None = None,
+        train_type: str | None = None,
+        description: str | None = None,
     ) -> wire_v1.CreateTask:
         """Create a folder of runs; returns `id` (an int) and `uuid`.
 
@@ -31,7 +34,10 @@ class FineTune:
         if not name:
             raise InvalidArgumentError(tr("create_task: name is empty: write the name of the task"))
         return wire_v1.CreateTask(
-            name=name, base_train_type=base_train_type, train_type=train_type, description=description
+            name=name,
+            base_train_type=base_train_type,
+            train_type=train_type,
+            description=description,
         )
 
     @operation(wire_v1.CREATE_JOB)
@@ -40,8 +46,8 @@ class FineTune:
 
         Args:
             job: taskId, trainType, trainMode, peftType (LoRA, ALL or P-tuning), trainConfig {epoch,
-                learningRate, batchSize, maxSeqLen}, trainset [{"type": 1, "id": a dataset}] and trainsetRate
-                (percent held out for validation), under the API's own names.
+                learningRate, batchSize, maxSeqLen}, trainset [{"type": 1, "id": a dataset}] and
+                trainsetRate (percent held out for validation), under the API's own names.
 
         Raises:
             InvalidArgumentError: a field is missing or wrong.
@@ -50,7 +56,9 @@ class FineTune:
 
     @operation(wire_v1.GET_JOB)
     def get_job(task_id: int | str, job_id: int | str) -> None:
-        """Return a run: `trainStatus` is RUNNING, FINISH, FAIL or STOP, `progress` is in percent."""
+        """Return a run: `trainStatus` is RUNNING, FINISH, FAIL or STOP, `progress` is in
+        percent.
+        """
 
     @operation(wire_v1.STOP_JOB)
     def stop_job(task_id: int | str, job_id: int | str) -> None:
@@ -121,9 +129,13 @@ class FineTune:
                 InvalidArgumentError: there is no data, or a value is out of range.
             """
             if (dataset_config is None) == (not datasets):
-                raise InvalidArgumentError(tr("create_task: pass either datasets=['ds-...'] or dataset_config={...}"))
+                raise InvalidArgumentError(
+                    tr("create_task: pass either datasets=['ds-...'] or dataset_config={...}")
+                )
             if increment_checkpoint_step is not None and increment_task_id is None:
-                raise InvalidArgumentError(tr("create_task: increment_checkpoint_step needs increment_task_id"))
+                raise InvalidArgumentError(
+                    tr("create_task: increment_checkpoint_step needs increment_task_id")
+                )
             data_source = dataset_config or {
                 "versions": [{"versionId": dataset} for dataset in datasets],
                 "splitRatio": split_ratio,
@@ -162,7 +174,10 @@ class FineTune:
 
         @operation(wire.LIST_TASKS)
         def task_list(
-            job_id: int | str, marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
+            job_id: int | str,
+            marker: str | None = None,
+            max_keys: int | None = None,
+            page_reverse: bool | None = None,
         ) -> None:
             """Return a page of a job's runs, the newest first.
 
@@ -191,4 +206,6 @@ class FineTune:
 
         @operation(wire.SUPPORT_MODELS)
         def supported_models() -> None:
-            """Return the models that can be tuned, their train modes, and the range of each hyper-parameter."""
+            """Return the models that can be tuned, their train modes, and the range of each
+            hyper-parameter.
+            """

@@ -32,7 +32,9 @@ class Memory:
         """Return a memory with its entries."""
 
     @operation(wire.MODIFY)
-    def modify_system_memory(system_memory_id: int | str, memories: Sequence[Any]) -> wire.ModifyMemory:
+    def modify_system_memory(
+        system_memory_id: int | str, memories: Sequence[Any]
+    ) -> wire.ModifyMemory:
         """Replace all entries of a memory."""
         return wire.ModifyMemory(system_memory_id=system_memory_id, memories=[*memories])
 

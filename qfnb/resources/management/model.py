@@ -1,9 +1,11 @@
-"""The model repository on the platform (the group of calls; the object with a life cycle is `qfnb.model.Model`)."""
+"""The model repository on the platform (the group of calls; the object with a life cycle is
+`qfnb.model.Model`).
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import model_v1 as wire
 from ..validation import list_or_none, validate_choice, validate_record
@@ -29,7 +31,8 @@ class Model(EvaluationTasks):
 
         Args:
             is_new: whether to create a new model.
-            version_meta: {"taskId": the job's id, "iterationId": the run's id}, and "step" for a checkpoint.
+            version_meta: {"taskId": the job's id, "iterationId": the run's id}, and "step" for a
+                checkpoint.
             model_name: the name of a new model.
             model_id: the model that gets a version.
             tags: tags of the model.
@@ -38,7 +41,9 @@ class Model(EvaluationTasks):
             InvalidArgumentError: an id is missing.
         """
         if not is_new and model_id is None:
-            raise InvalidArgumentError(tr("publish: is_new=False needs model_id, the model that gets the new version"))
+            raise InvalidArgumentError(
+                tr("publish: is_new=False needs model_id, the model that gets the new version")
+            )
         return wire.PublishModel(
             is_new_model=is_new,
             version_meta=validate_record("version_meta", wire.VersionMeta, version_meta),
@@ -119,7 +124,9 @@ class Model(EvaluationTasks):
     @operation(wire.DELETE_VERSIONS)
     def batch_delete_model_version(model_version_ids: Sequence[int | str]) -> wire.DeleteVersions:
         """Delete versions; none may be in service."""
-        return wire.DeleteVersions(model_version_ids=_validate_ids(model_version_ids, "model_version_ids"))
+        return wire.DeleteVersions(
+            model_version_ids=_validate_ids(model_version_ids, "model_version_ids")
+        )
 
     @operation(wire.EVALUABLE)
     def evaluable_model_list() -> None:
@@ -133,5 +140,7 @@ def _to_ints(numbers: Sequence[int] | None) -> list[int] | None:
 def _validate_ids(ids: Sequence[int | str], name: str) -> list[int | str]:
     """Return the ids as a list; a single text is rejected, it would be split into letters."""
     if isinstance(ids, str) or not ids:
-        raise InvalidArgumentError(tr("{name}={ids!r}: must be a list of at least one id", name=name, ids=ids))
+        raise InvalidArgumentError(
+            tr("{name}={ids!r}: must be a list of at least one id", name=name, ids=ids)
+        )
     return [*ids]

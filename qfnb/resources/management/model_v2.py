@@ -1,10 +1,12 @@
-"""The model repository, console v2 (`Model.V2`): sets (`am-...`) and models, which are versions (`amv-...`)."""
+"""The model repository, console v2 (`Model.V2`): sets (`am-...`) and models, which are versions
+(`amv-...`).
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import model_v1, model_v2 as wire
 from ..validation import list_or_none, validate_choice, validate_record
@@ -28,7 +30,9 @@ class ModelV2:
             labels: tags of the set.
         """
         validate_choice("model_type", model_type, wire.TYPES)
-        return wire.CreateModelSet(model_set_name=model_set_name, model_type=model_type, labels=list_or_none(labels))
+        return wire.CreateModelSet(
+            model_set_name=model_set_name, model_type=model_type, labels=list_or_none(labels)
+        )
 
     @operation(wire.SYSTEM_SETS)
     def describe_system_model_sets(
@@ -60,7 +64,9 @@ class ModelV2:
     ) -> wire.ModelSetRef:
         """Return a set by its id or its name; `modelIds[0]` is the newest version."""
         if not model_set_id and not model_set_name:
-            raise InvalidArgumentError(tr("describe_model_set: pass model_set_id or model_set_name"))
+            raise InvalidArgumentError(
+                tr("describe_model_set: pass model_set_id or model_set_name")
+            )
         name = None if model_set_id else model_set_name
         return wire.ModelSetRef(model_set_id=model_set_id or None, model_set_name=name)
 
@@ -95,7 +101,11 @@ class ModelV2:
             )
         if not source_meta[source_type]:
             raise InvalidArgumentError(
-                tr("source_type={source_type!r} needs {name}_meta", source_type=source_type, name=source_type.lower())
+                tr(
+                    "source_type={source_type!r} needs {name}_meta",
+                    source_type=source_type,
+                    name=source_type.lower(),
+                )
             )
         is_training = source_type == model_v1.TRAINED
         values = {
@@ -111,12 +121,14 @@ class ModelV2:
     def create_custom_model_conf(file: str | Path) -> wire.CreateConf:
         """Upload a chat template for imported models: a `.py` file of less than 1 MB.
 
-        The platform's page calls it an upload, but the official SDK never sends the file; here its text is sent
-        as `customSpecFile`. This has not been tried against the platform.
+        The platform's page calls it an upload, but the official SDK never sends the file; here its
+        text is sent as `customSpecFile`. This has not been tried against the platform.
         """
         path = Path(file)
         if path.suffix != ".py" or not path.is_file() or path.stat().st_size >= MAX_TEMPLATE_BYTES:
-            raise InvalidArgumentError(tr("{path}: a chat template is a .py file of less than 1 MB", path=path))
+            raise InvalidArgumentError(
+                tr("{path}: a chat template is a .py file of less than 1 MB", path=path)
+            )
         return wire.CreateConf(custom_spec_file=path.read_text(encoding="utf-8"))
 
     @operation(wire.SYSTEM_CONF)
@@ -158,7 +170,8 @@ class ModelV2:
         Args:
             name: shown in the console.
             source_model_id: the version to compress, `amv-...`.
-            config: {"strategy": Quantization or Sparsity, "weight": INT8-PTQ, W8A16C16 or W4A16C16}.
+            config: {"strategy": Quantization or Sparsity, "weight": INT8-PTQ, W8A16C16 or
+                W4A16C16}.
             model_set_id: the set that gets the new version, `am-...`.
             description: a note for people.
         """

@@ -1,4 +1,6 @@
-"""Operations: calls of an endpoint, declared by a function with the signature and docstring that users see."""
+"""Operations: calls of an endpoint, declared by a function with the signature and docstring that
+users see.
+"""
 
 import functools
 import inspect
@@ -7,8 +9,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from ... import connect
-from ..._language import tr
 from ..._notices import warn_once
+from ...base.language import tr
 from ...config import Secret
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
@@ -46,19 +48,24 @@ KEY_WORDS = frozenset(["ak", "sk", "access_key", "secret_key"])
 class Operation(BlockingCall[P, Response[R]]):
     """A call that sends one record; `endpoint` is its row of the endpoint table.
 
-    Every operation also takes request_timeout (seconds for the whole call), retry_count (attempts in all) and the keys
-    of an account as keywords. What else it does not know is not sent, and said once: the official SDK takes anything.
+    Every operation also takes request_timeout (seconds for the whole call), retry_count (attempts
+    in all) and the keys of an account as keywords. What else it does not know is not sent, and said
+    once: the official SDK takes anything.
     """
 
     def __init__(self, endpoint: Endpoint[Any, R], function: Callable[P, Record | None]) -> None:
         functools.update_wrapper(self, function)
-        self.endpoint, self._function, self._signature = endpoint, function, inspect.signature(function)
+        self._signature = inspect.signature(function)
+        self.endpoint = endpoint
+        self._function = function
         self.__signature__ = self._signature.replace(return_annotation=Response)
         kinds = {parameter.kind for parameter in self._signature.parameters.values()}
         self._takes_any = inspect.Parameter.VAR_KEYWORD in kinds
 
     def build_record(self, *args: P.args, **kwargs: P.kwargs) -> Record:
-        """Return the record that the function builds, or if it builds none, the record of its arguments."""
+        """Return the record that the function builds, or if it builds none, the record of its
+        arguments.
+        """
         record = self._function(*args, **kwargs)
         if record is None:
             bound = self._signature.bind(*args, **kwargs)
@@ -70,7 +77,8 @@ class Operation(BlockingCall[P, Response[R]]):
     def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Response[R]]:
         values: dict[str, Any] = dict(kwargs)
         keys: dict[str, Any] = {
-            name: Secret(values.pop(name)) for name in KEY_WORDS & {*values} - {*self._signature.parameters}
+            name: Secret(values.pop(name))
+            for name in KEY_WORDS & {*values} - {*self._signature.parameters}
         }
         kwargs.clear()  # IPython prints the variables of a frame that raises
         if self._takes_any:
@@ -82,7 +90,9 @@ class Operation(BlockingCall[P, Response[R]]):
             warn_once(tr("{call} has no argument {name!r}: it is not sent", call=call, name=name))
         return self._send(self.build_record(*args, **values), keys, options)
 
-    async def _send(self, record: Record, keys: dict[str, Any], options: CallOptions) -> Response[R]:
+    async def _send(
+        self, record: Record, keys: dict[str, Any], options: CallOptions
+    ) -> Response[R]:
         return await (await connect.aclient(keys)).send(self.endpoint, record, options=options)
 
 
@@ -106,11 +116,14 @@ class Transfer(BlockingCall[P, T]):
 def operation(endpoint: Endpoint[B, R]) -> Callable[[Callable[P, B | None]], Operation[P, R]]:
     """Declare an operation by a function with its signature and docstring.
 
-    The function returns the record to send; without a body, the record has the function's arguments as its fields.
+    The function returns the record to send; without a body, the record has the function's arguments
+    as its fields.
     """
     return lambda function: Operation(endpoint, function)
 
 
 def transfer(function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> Transfer[P, T]:
-    """Declare a call by a coroutine function whose first argument is the client; users do not pass it."""
+    """Declare a call by a coroutine function whose first argument is the client; users do not pass
+    it.
+    """
     return Transfer(function)

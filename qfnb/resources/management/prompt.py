@@ -160,7 +160,8 @@ class Prompt:
         type: int | PromptScoreStandard,  # noqa: A002
         data: Sequence[Mapping[str, Any]],
     ) -> wire.Predict:
-        """Return `scores`: for each row a list with the similarity of each answer to the expected one.
+        """Return `scores`: for each row a list with the similarity of each answer to the expected
+        one.
 
         Args:
             type: 1 meaning, 2 regular expression, 3 equality.
@@ -174,8 +175,8 @@ class Prompt:
         """Return `responses`: for each prompt a text that summarizes its results.
 
         Args:
-            data: [{"prompt", "scenes": [{"variables", "expected_target", "response", "new_prompt"}],
-                "response_list"}].
+            data: [{"prompt", "scenes": [{"variables", "expected_target", "response",
+                "new_prompt"}], "response_list"}].
         """
         return wire.Summarize(data=[{**row} for row in data])
 

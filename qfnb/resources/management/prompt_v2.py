@@ -49,11 +49,14 @@ class PromptV2:
             template_name=template_name,
             template_content=template_content,
             variable_identifier=variable_identifier,
-            template_variables=join_variables(template_content, variable_identifier, variables) or "",
+            template_variables=join_variables(template_content, variable_identifier, variables)
+            or "",
             scene_type=scene_type,
             labels=list_or_none(labels),
             negative_template_content=negative,
-            negative_template_variables=join_variables(negative, variable_identifier, negative_variables),
+            negative_template_variables=join_variables(
+                negative, variable_identifier, negative_variables
+            ),
             hyper_parameters=dict_or_none(hyper_parameters or None),
         )
 
@@ -127,7 +130,9 @@ class PromptV2:
         return wire.CreateLabels(name=[name] if isinstance(name, str) else [*name])
 
     @operation(wire.LABELS)
-    def list_labels(marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None) -> None:
+    def list_labels(
+        marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
+    ) -> None:
         """Return a page of labels, the newest first.
 
         Args:
@@ -159,7 +164,9 @@ def join_variables(text: str | None, identifier: str, names: Sequence[str] | Non
 
 
 def negative_text(text: str | None, *, is_image: bool) -> str | None:
-    """Return the negative text of an image template, None for a text template, as the official SDK does."""
+    """Return the negative text of an image template, None for a text template, as the official SDK
+    does.
+    """
     return text if is_image else None
 
 

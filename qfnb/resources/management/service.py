@@ -1,10 +1,12 @@
-"""Deployed services on the platform (the group of calls; the object with a life cycle is `qfnb.model.Service`)."""
+"""Deployed services on the platform (the group of calls; the object with a life cycle is
+`qfnb.model.Service`).
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import service_v1 as wire_v1, service_v2 as wire
 from ..console.consts import DeployPoolType, ServiceType
@@ -97,7 +99,8 @@ class Service:
                 model_id: the version, `amv-...`.
                 name: the service's name.
                 url_suffix: the readable part of the address.
-                resource_config: {"type", "replicasCount", "qps"}; default: from the three options below.
+                resource_config: {"type", "replicasCount", "qps"}; default: from the three options
+                    below.
                 billing: {"paymentTiming", "reservation"}; default: prepaid for `hours`.
                 description: a note for people.
                 replicas: 1 or more.
@@ -106,14 +109,17 @@ class Service:
                 hours: hours paid in advance.
 
             Raises:
-                InvalidArgumentError: `replicas` or `hours` is less than 1, or a field of the two mappings is wrong.
+                InvalidArgumentError: `replicas` or `hours` is less than 1, or a field of the two
+                    mappings is wrong.
             """
             default_resources = {
                 "type": resource_type,
                 "replicasCount": validate_positive("replicas", replicas),
                 "qps": qps,
             }
-            default_billing = {"reservation": {"reservationLength": validate_positive("hours", hours)}}
+            default_billing = {
+                "reservation": {"reservationLength": validate_positive("hours", hours)}
+            }
             return wire.CreateService(
                 model_set_id=model_set_id,
                 model_id=model_id,
@@ -165,7 +171,9 @@ class Service:
 
         @operation(wire.DESCRIBE)
         def service_detail(service_id: int | str) -> None:
-            """Return a service's state and address; `run_status` ends as Serving, Failed or Stopped."""
+            """Return a service's state and address; `run_status` ends as Serving, Failed or
+            Stopped.
+            """
 
         @operation(wire.METRIC)
         def service_metric(
@@ -185,15 +193,23 @@ class Service:
             Raises:
                 InvalidArgumentError: a time has a different format, or the end is before the start.
             """
-            start, end = _format_time(start_time, "start_time"), _format_time(end_time, "end_time")
+            start = _format_time(start_time, "start_time")
+            end = _format_time(end_time, "end_time")
             if end < start:
-                raise InvalidArgumentError(tr("end_time={end!r} is before start_time={start!r}", end=end, start=start))
+                raise InvalidArgumentError(
+                    tr("end_time={end!r} is before start_time={start!r}", end=end, start=start)
+                )
             return wire.MetricQuery(
-                start_time=start, end_time=end, service_id=_to_list(service_id), app_id=_to_list(app_id)
+                start_time=start,
+                end_time=end,
+                service_id=_to_list(service_id),
+                app_id=_to_list(app_id),
             )
 
         @operation(wire.MODIFY)
-        def modify_service(service_id: int | str, model_set_id: int | str, model_id: int | str) -> None:
+        def modify_service(
+            service_id: int | str, model_set_id: int | str, model_id: int | str
+        ) -> None:
             """Change the model version of a service; the old one answers until the new one runs.
 
             Args:

@@ -17,14 +17,17 @@ class Storage:
 
     @transfer
     async def upload(
-        client: Client, address: str, content: bytes | Path, on_progress: ProgressCallback | None = None
+        client: Client,
+        address: str,
+        content: bytes | Path,
+        on_progress: ProgressCallback | None = None,
     ) -> str:
         """Upload one object, overwriting an existing one; return its address.
 
         Args:
             address: `bos:/bucket/key`.
-            content: bytes, or the path of a file. More than 16 MiB are uploaded in parts, four at a time, each
-                retried separately.
+            content: bytes, or the path of a file. More than 16 MiB are uploaded in parts, four at a
+                time, each retried separately.
             on_progress: called with the bytes uploaded so far and in all, on another thread.
 
         Raises:
@@ -39,7 +42,10 @@ class Storage:
     async def list(client: Client, address: str) -> builtins.list[str]:
         """Return the addresses of all objects with this prefix, in alphabetical order."""
         bucket, prefix = _split_address(address)
-        return [wire.build_uri(bucket, row.key) for row in await object_storage.list_objects(client, bucket, prefix)]
+        return [
+            wire.build_uri(bucket, row.key)
+            for row in await object_storage.list_objects(client, bucket, prefix)
+        ]
 
     @transfer
     async def info(client: Client, address: str) -> wire.StoredObject | None:
@@ -52,8 +58,11 @@ class Storage:
         return await object_storage.get_object(client, *_split_address(address))
 
     @transfer
-    async def download(client: Client, address: str, path: str | Path, max_bytes: int | None = None) -> Path:
-        """Write an object to a path, which is created when the download is complete; return the path.
+    async def download(
+        client: Client, address: str, path: str | Path, max_bytes: int | None = None
+    ) -> Path:
+        """Write an object to a path, which is created when the download is complete; return the
+        path.
 
         Args:
             address: `bos:/bucket/key`.
@@ -74,7 +83,9 @@ class Storage:
 
 @transfer
 async def download(client: Client, url: str, path: Path, max_bytes: int) -> Path:
-    """Download at most `max_bytes` from an address that the platform named; `download_file` says which are refused."""
+    """Download at most `max_bytes` from an address that the platform named; `download_file` says
+    which are refused.
+    """
     await download_file(client, url, path, max_bytes)
     return path
 

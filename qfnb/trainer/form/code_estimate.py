@@ -41,7 +41,9 @@ def create_trainer(form: LaunchForm) -> LLMFinetune:
 
 
 def find_same_run(form: LaunchForm) -> str:
-    """Return the id of a run with the same data, model, settings and name, "" where none is known."""
+    """Return the id of a run with the same data, model, settings and name, "" where none is
+    known.
+    """
     with contextlib.suppress(QianfanError, OSError):  # the launch itself says what is wrong
         run = create_trainer(form).find_same()
         return run.id if run else ""
@@ -57,10 +59,13 @@ def render_code(form: LaunchForm, variables: frozenset[str] = frozenset()) -> st
     """
     if find_issues(form):
         return ""
-    arguments, trainer_name = _arguments(form), TRAINER_CLASSES[form.draft.mode].__name__
+    arguments = _arguments(form)
+    trainer_name = TRAINER_CLASSES[form.draft.mode].__name__
     texts = {name: _render(value) for name, value in arguments.items()}
     for name in {"dataset", "eval_dataset"} & arguments.keys():
-        texts[name] = _render_dataset(form, arguments[name], variables, loaded=name == "eval_dataset")
+        texts[name] = _render_dataset(
+            form, arguments[name], variables, loaded=name == "eval_dataset"
+        )
     positional = ("train_type", "dataset", "train_config")
     lines = [text if name in positional else f"{name}={text}" for name, text in texts.items()]
     body = "".join(f"    {line},\n" for line in lines)
@@ -71,12 +76,17 @@ def render_code(form: LaunchForm, variables: frozenset[str] = frozenset()) -> st
 
 
 def _arguments(form: LaunchForm) -> dict[str, Any]:
-    """Return the trainer's arguments that differ from their defaults; datasets under their names."""
-    draft, model_name = form.draft, form.draft.model_name.strip()
+    """Return the trainer's arguments that differ from their defaults; datasets under their
+    names.
+    """
+    draft = form.draft
+    model_name = form.draft.model_name.strip()
     arguments: dict[str, Any] = {
         "train_type": draft.model.strip(),
         "dataset": draft.dataset,
-        "train_config": form.train_config(form.explicit_parameters(), trainset_rate=form.count("held_out")),
+        "train_config": form.train_config(
+            form.explicit_parameters(), trainset_rate=form.count("held_out")
+        ),
     }
     if draft.after in {"deploy", "evaluate"}:
         suffix = {"endpoint_suffix": draft.suffix.strip()} if draft.suffix.strip() else {}
@@ -87,13 +97,18 @@ def _arguments(form: LaunchForm) -> dict[str, Any]:
         return arguments | {"model_not_publish": True}
     arguments |= {"model_name": model_name} if model_name else {}
     if draft.after == "evaluate":
-        arguments |= {"eval_dataset": draft.eval_dataset, "evaluators": [kind() for kind in EVALUATORS]}
+        arguments |= {
+            "eval_dataset": draft.eval_dataset,
+            "evaluators": [kind() for kind in EVALUATORS],
+        }
     return arguments
 
 
 def _render_imports(trainer_name: str, texts: dict[str, str]) -> str:
     configs = ["DeployConfig"] if "deploy_config" in texts else []
-    lines = [f"from qfnb.trainer import {', '.join(sorted([*configs, trainer_name, 'TrainConfig']))}"]
+    lines = [
+        f"from qfnb.trainer import {', '.join(sorted([*configs, trainer_name, 'TrainConfig']))}"
+    ]
     if "evaluators" in texts:
         names = ", ".join(sorted(kind.__name__ for kind in EVALUATORS))
         lines = [f"from qfnb.evaluation.evaluator import {names}", *lines]
@@ -102,33 +117,44 @@ def _render_imports(trainer_name: str, texts: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _render_dataset(form: LaunchForm, source: str, variables: frozenset[str], *, loaded: bool) -> str:
-    """Return a dataset as Python: a variable, a path or an id; a call that loads it where `loaded`, or of a frame."""
+def _render_dataset(
+    form: LaunchForm, source: str, variables: frozenset[str], *, loaded: bool
+) -> str:
+    """Return a dataset as Python: a variable, a path or an id; a call that loads it where `loaded`,
+    or of a frame.
+    """
     if source.strip() in variables:
         dataset = form.datasets[source].dataset
         is_frame = dataset is not None and dataset.source == FRAME_SOURCE
         return f"Dataset.load({source.strip()})" if is_frame else source.strip()
     keyword = "qianfan_dataset_id=" if source.startswith("ds-") else ""
-    return f"Dataset.load({keyword}{_render(source.strip())})" if loaded else _render(source.strip())
+    return (
+        f"Dataset.load({keyword}{_render(source.strip())})" if loaded else _render(source.strip())
+    )
 
 
 def _render(value: Any) -> str:
     """Return a value as Python: text in double quotes, a config or an evaluator as a call."""
     if isinstance(value, BaseModel):
-        return _render_call(type(value).__name__, value.model_dump(exclude_unset=True, exclude_none=True))
+        return _render_call(
+            type(value).__name__, value.model_dump(exclude_unset=True, exclude_none=True)
+        )
     if isinstance(value, EVALUATORS):
         return f"{type(value).__name__}()"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_render(key)}: {_render(item)}" for key, item in value.items()) + "}"
+        return (
+            "{" + ", ".join(f"{_render(key)}: {_render(item)}" for key, item in value.items()) + "}"
+        )
     return f"[{', '.join(map(_render, value))}]" if isinstance(value, list) else repr(value)
 
 
 def _render_call(name: str, settings: dict[str, Any]) -> str:
     """Return a call, on several lines where one would be too long."""
     arguments = [f"{key}={_render(value)}" for key, value in settings.items()]
-    line, multi_line = f"{name}({', '.join(arguments)})", "".join(f"        {text},\n" for text in arguments)
+    line = f"{name}({', '.join(arguments)})"
+    multi_line = "".join(f"        {text},\n" for text in arguments)
     return line if len(line) < MAX_LINE_LENGTH else f"{name}(\n{multi_line}    )"
 
 
@@ -143,7 +169,8 @@ class Estimate:
         epochs: how often each row is used.
         batch: rows of a step.
         steps: updates of the weights: train rows × epochs / batch, rounded up.
-        seconds: of the training step, as the sandbox measured itself, or at the speed of earlier runs.
+        seconds: of the training step, as the sandbox measured itself, or at the speed of earlier
+            runs.
         is_measured: whether the sandbox measured itself.
         is_free: whether it costs nothing.
     """
@@ -161,14 +188,17 @@ class Estimate:
 
 def estimate_launch(form: LaunchForm) -> Estimate:
     """Return the estimate of a form; quantities that depend on invalid fields are unknown."""
-    data, invalid_fields = form.datasets.get(form.draft.dataset), find_issues(form).keys()
+    data = form.datasets.get(form.draft.dataset)
+    invalid_fields = find_issues(form).keys()
     if data is None or data.problem or "held_out" in invalid_fields:
         return Estimate(is_free=form.from_sandbox)
     held_out_percent = form.count("held_out")
     train_rows = data.rows - data.rows * held_out_percent // 100
     values = {} if invalid_fields & {"model", "method"} else form.hyper_parameters()
     epochs = None if "epoch" in invalid_fields else values.get("epoch")
-    batches = [values.get(key) for key in ("batchSize", "globalBatchSize") if key not in invalid_fields]
+    batches = [
+        values.get(key) for key in ("batchSize", "globalBatchSize") if key not in invalid_fields
+    ]
     batch = next((value for value in batches if value), None)
     steps = math.ceil(train_rows * epochs / batch) if epochs and batch else None
     measured = sandbox_seconds(form.supported_model, form.draft.mode, train_rows, epochs)
@@ -187,18 +217,26 @@ def estimate_launch(form: LaunchForm) -> Estimate:
     )
 
 
-def sandbox_seconds(model: wire.SupportedModel | None, mode: str, rows: int, epochs: int | None) -> float | None:
-    """Return about how long a training takes, as the sandbox measured itself; None where that is unknown."""
+def sandbox_seconds(
+    model: wire.SupportedModel | None, mode: str, rows: int, epochs: int | None
+) -> float | None:
+    """Return about how long a training takes, as the sandbox measured itself; None where that is
+    unknown.
+    """
     modes = model.support_train_mode if model else []
     row = next((row for row in modes if row.train_mode == mode), None)
     return row.training_seconds(rows, epochs) if row and epochs else None
 
 
 def measure_step_seconds(platform: str) -> dict[str, float]:
-    """Return the median seconds of a training step in earlier runs on a platform (qianfan, sandbox), by model."""
+    """Return the median seconds of a training step in earlier runs on a platform (qianfan,
+    sandbox), by model.
+    """
     samples: dict[str, list[float]] = {}
     for run in run_store.list_runs():
-        if run.facts.get("platform") == platform and (pace := _step_seconds(run.facts.get("progress"))):
+        if run.facts.get("platform") == platform and (
+            pace := _step_seconds(run.facts.get("progress"))
+        ):
             samples.setdefault(str(run.facts.get("train_type")), []).append(pace)
     return {model: median(values) for model, values in samples.items()}
 
@@ -209,6 +247,11 @@ def _step_seconds(saved: Any) -> float | None:
     except (TypeError, ValueError, KeyError, AttributeError):
         return None
     end = next((stage.until for stage in progress.stages if stage.name == "train"), None)
-    if not progress.points or progress.percent != 100 or end is None or progress.training_at is None:
+    if (
+        not progress.points
+        or progress.percent != 100
+        or end is None
+        or progress.training_at is None
+    ):
         return None
     return max(0.0, end - progress.training_at) / max(1, progress.points[-1].step)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..._language import tr, trn
-from ..._text import closest
+from ...base.language import tr, trn
+from ...base.text import closest
 from ...dataset import quality
 from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
 from ...dataset.typed_dataset import Dataset
@@ -16,14 +16,8 @@ from ..finetune import TRAINER_CLASSES
 MAX_COUNTED_ROWS: Final = 5_000
 """Largest number of rows whose tokens are counted one by one; of more rows they are estimated."""
 
-MAX_LISTED_FILES: Final = 40
-"""Largest number of files that are offered."""
-
 MAX_NAMED_VARIABLES: Final = 5
 """Largest number of variables that an error names."""
-
-SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
-"""Suffixes of the files that are offered; other files can be typed."""
 
 
 @dataclass(frozen=True)
@@ -64,36 +58,49 @@ def inspect_dataset(source: str, variables: Mapping[str, Any]) -> DatasetInfo:
         source: the name of a variable, `ds-...` on the platform, or the path of a file.
         variables: the notebook's datasets and DataFrames by name.
     """
-    key, value = source.strip(), variables.get(source.strip())
-    options: dict[str, Any] = {"qianfan_dataset_id": key} if key.startswith("ds-") else {"data_file": key}
+    key = source.strip()
+    value = variables.get(source.strip())
+    options: dict[str, Any] = (
+        {"qianfan_dataset_id": key} if key.startswith("ds-") else {"data_file": key}
+    )
     try:
         if value is not None:
-            return _measure_dataset(source, value if isinstance(value, Dataset) else Dataset.load(value))
+            return _measure_dataset(
+                source, value if isinstance(value, Dataset) else Dataset.load(value)
+            )
         if key.isidentifier() and not Path(key).exists():
             return _unknown_variable(source, key, [*variables])
         return _measure_dataset(source, Dataset.load(**options))
     except (QianfanError, OSError) as error:
-        return DatasetInfo(source, problem="\n".join(str(error).splitlines()[:2]))
+        problem = "\n".join(str(error).splitlines()[:2])
+        _, suggestion = getattr(error, "correction", ("", ""))
+        return DatasetInfo(source, problem=problem, suggestion=suggestion)
 
 
 def _unknown_variable(source: str, name: str, names: list[str]) -> DatasetInfo:
     if not names:
-        problem = tr("There is no variable {name}, and no other variable holds a dataset.", name=name)
+        problem = tr(
+            "There is no variable {name}, and no other variable holds a dataset.", name=name
+        )
         return DatasetInfo(source, problem=problem)
     names_text = _listing(names)
     problem = trn(
-        "There is no variable {name}; there is {names}.", "There is no variable {name}; there are {names}.", len(names),
+        "There is no variable {name}; there is "
+        "{names}.", "There is no variable {name}; there are {names}.", len(names),
         name=name, names=names_text,
     )  # fmt: skip
     return DatasetInfo(
-        source, problem=problem, suggestion=closest(name, names) or (names[0] if len(names) == 1 else "")
+        source,
+        problem=problem,
+        suggestion=closest(name, names) or (names[0] if len(names) == 1 else ""),
     )
 
 
 def _listing(names: list[str]) -> str:
     """Return names in one line: `a`, `a and b`, `a, b and 3 others`."""
     if len(names) > MAX_NAMED_VARIABLES:
-        count, first_names = len(names) - MAX_NAMED_VARIABLES, tr(", ").join(names[:MAX_NAMED_VARIABLES])
+        count = len(names) - MAX_NAMED_VARIABLES
+        first_names = tr(", ").join(names[:MAX_NAMED_VARIABLES])
         return trn("{names} and {n} other", "{names} and {n} others", count, names=first_names)
     *first, last = names
     return tr("{names} and {last}", names=tr(", ").join(first), last=last) if first else last
@@ -113,16 +120,6 @@ def validate_dataset(data: DatasetInfo, mode: str) -> None:
         TRAINER_CLASSES[mode].validate_schema(data.dataset)
 
 
-def list_data_files(folder: Path) -> list[str]:
-    """Return the data files in a folder and in its subfolders of the first level, as relative paths."""
-    paths = sorted(
-        path
-        for path in (*folder.glob("*"), *folder.glob("*/*"))
-        if path.suffix in SUFFIXES and path.is_file() and "/." not in f"/{path.relative_to(folder).as_posix()}"
-    )
-    return [path.relative_to(folder).as_posix() for path in paths[:MAX_LISTED_FILES]]
-
-
 def _measure_dataset(source: str, dataset: Dataset) -> DatasetInfo:
     row_count = len(dataset)
     if not dataset.is_fetched:
@@ -132,5 +129,9 @@ def _measure_dataset(source: str, dataset: Dataset) -> DatasetInfo:
     if row_count > MAX_COUNTED_ROWS:
         tokens, is_exact = quality.estimate_tokens(dataset.rows, dataset.schema)
         return DatasetInfo(source, dataset, row_count, tokens, is_exact, near_duplicates=similar)
-    lengths = sorted((quality.row_tokens(row, dataset.schema) for row in dataset.rows), reverse=True)
-    return DatasetInfo(source, dataset, row_count, sum(lengths), lengths=tuple(lengths), near_duplicates=similar)
+    lengths = sorted(
+        (quality.row_tokens(row, dataset.schema) for row in dataset.rows), reverse=True
+    )
+    return DatasetInfo(
+        source, dataset, row_count, sum(lengths), lengths=tuple(lengths), near_duplicates=similar
+    )

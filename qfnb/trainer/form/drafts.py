@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..._language import tr
-from ..._private_files import write_private
+from ...base.language import tr
+from ...base.private_files import write_private
 from ...config import state_dir
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v2 as wire
@@ -37,7 +37,9 @@ def load(key: str) -> Draft:
     Raises:
         InvalidArgumentError: no draft has this name, or the file is not a draft.
     """
-    if (name := key.strip()).startswith("run-") and (run := run_store.find_run(name.split()[0])) is not None:
+    if (name := key.strip()).startswith("run-") and (
+        run := run_store.find_run(name.split()[0])
+    ) is not None:
         return clone_run(run)
     path = _path(name)
     try:
@@ -69,8 +71,12 @@ def list_configurations() -> tuple[str, ...]:
 
 
 def list_past_runs() -> list[str]:
-    """Return the last 20 runs that can be cloned, the newest first: id, model and name of the job."""
-    rows = [run.facts for run in run_store.list_runs() if _actions_by_type(run.facts).get("TrainAction")]
+    """Return the last 20 runs that can be cloned, the newest first: id, model and name of the
+    job.
+    """
+    rows = [
+        run.facts for run in run_store.list_runs() if _actions_by_type(run.facts).get("TrainAction")
+    ]
     return [" ".join(filter(None, map(row.get, ("id", "train_type", "name")))) for row in rows[:20]]
 
 
@@ -81,13 +87,18 @@ def clone_run(run: run_store.RunRecord) -> Draft:
         InvalidArgumentError: the run was not started on this computer.
     """
     actions = _actions_by_type(run.facts)
-    train, deploy = actions.get("TrainAction"), actions.get("DeployAction", {}).get("deploy_config")
+    train = actions.get("TrainAction")
+    deploy = actions.get("DeployAction", {}).get("deploy_config")
     if not train or "train_config" not in train:
         raise InvalidArgumentError(
-            tr("{run} was started on another computer: its settings are not stored here.", run=run.id)
+            tr(
+                "{run} was started on another computer: its settings are not stored here.",
+                run=run.id,
+            )
         )
     datasets = (run.facts.get("facts") or {}).get("datasets") or [{}]
-    config, deploy_settings = TrainConfig(**train["train_config"]), deploy or {}
+    config = TrainConfig(**train["train_config"])
+    deploy_settings = deploy or {}
     return Draft(
         model=str(train.get("train_type") or ""),
         mode=str(train.get("train_mode") or wire.SFT),
@@ -97,21 +108,26 @@ def clone_run(run: run_store.RunRecord) -> Draft:
         dataset=str(datasets[0].get("id") or ""),
         after="deploy" if deploy else "publish" if "ModelPublishAction" in actions else "train",
         model_name=str(actions.get("ModelPublishAction", {}).get("model_name") or ""),
-        suffix=str(deploy_settings.get("endpoint_suffix") or deploy_settings.get("endpoint_prefix") or ""),
+        suffix=str(
+            deploy_settings.get("endpoint_suffix") or deploy_settings.get("endpoint_prefix") or ""
+        ),
         replicas=str(deploy_settings.get("replicas") or ""),
         hours=str(deploy_settings.get("hours") or ""),
     )
 
 
 def _actions_by_type(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {str(row.get("type")): row for row in facts.get("actions") or () if isinstance(row, dict)}
+    return {
+        str(row.get("type")): row for row in facts.get("actions") or () if isinstance(row, dict)
+    }
 
 
 def _path(name: str) -> Path:
     if not re.fullmatch(r"\w[\w\-]{0,59}", name.strip()):
         raise InvalidArgumentError(
             tr(
-                "“{name}” cannot be a name: use up to 60 letters, digits, _ and -, and begin with a letter or digit.",
+                "“{name}” cannot be a name: use up to 60 letters, digits, _ and -, and begin with "
+                "a letter or digit.",
                 name=name,
             )
         )

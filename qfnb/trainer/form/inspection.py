@@ -1,4 +1,6 @@
-"""What a form has to know about its data, looked up among the notebook's variables, files and the platform."""
+"""What a form has to know about its data, looked up among the notebook's variables, files and the
+platform.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +19,25 @@ def is_data(value: object) -> bool:
     return isinstance(value, Dataset) or is_pandas_frame(value)
 
 
-def inspect_sources(form: LaunchForm, variables: Mapping[str, Any], *, again: bool = False) -> dict[str, Any]:
-    """Return the facts about the data of a form that it does not have yet: its fields `datasets` and `overlaps`.
+def inspect_sources(
+    form: LaunchForm, variables: Mapping[str, Any], *, again: bool = False
+) -> dict[str, Any]:
+    """Return the facts about the data of a form that it does not have yet: its fields `datasets`
+    and `overlaps`.
 
     Args:
         form: the form.
         variables: the notebook's datasets and DataFrames by name.
         again: look up everything again, since it may have changed.
     """
-    datasets, draft = dict(form.datasets), form.draft
+    datasets = dict(form.datasets)
+    draft = form.draft
     for source in draft.sources:
-        info, value = datasets.get(source), variables.get(source.strip())
-        is_current = info is not None and not info.problem and (value is None or info.dataset is value)
+        info = datasets.get(source)
+        value = variables.get(source.strip())
+        is_current = (
+            info is not None and not info.problem and (value is None or info.dataset is value)
+        )
         if again or not is_current:
             datasets[source] = inspect_dataset(source, variables)
     overlaps = dict(form.overlaps)
@@ -39,8 +48,14 @@ def inspect_sources(form: LaunchForm, variables: Mapping[str, Any], *, again: bo
 
 
 def compare_datasets(train: DatasetInfo, evaluation: DatasetInfo) -> NearDuplicates:
-    """Return which rows for evaluation nearly repeat training rows; none where the rows are not in memory."""
-    datasets = [info.dataset for info in (train, evaluation) if info.dataset is not None and info.dataset.is_fetched]
+    """Return which rows for evaluation nearly repeat training rows; none where the rows are not in
+    memory.
+    """
+    datasets = [
+        info.dataset
+        for info in (train, evaluation)
+        if info.dataset is not None and info.dataset.is_fetched
+    ]
     if len(datasets) < 2:
         return NearDuplicates()
     references, texts = (input_texts(dataset.rows, dataset.schema) for dataset in datasets)

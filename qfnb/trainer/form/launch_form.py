@@ -1,7 +1,7 @@
 """The form that launches a training, as a value: the choices and the draft.
 
-The choices, ranges and defaults are the platform's (DescribeFineTuningSupportModels). What is empty stands for the
-platform's default.
+The choices, ranges and defaults are the platform's (DescribeFineTuningSupportModels). What is empty
+stands for the platform's default.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from ..._language import tr
-from ..._text import clip
+from ...base.language import tr
+from ...base.text import clip
 from ...dataset.near_duplicates import NearDuplicates
 from ...errors import InvalidArgumentError
 from ...model.configs import ValidatedModel
@@ -39,16 +39,23 @@ CHOICE_TYPES: Final = {"choice", "mult_choice"}
 
 _UNLISTED_PARAMETERS = [
     wire.SupportedParameter(key=key, type=kind)
-    for key, kind in (("epoch", "int"), ("batchSize", "int"), ("learningRate", "float"), ("maxSeqLen", "int"))
+    for key, kind in (
+        ("epoch", "int"),
+        ("batchSize", "int"),
+        ("learningRate", "float"),
+        ("maxSeqLen", "int"),
+    )
 ]
 _PARSERS = {"int": int, "float": float}
 
 
 class Draft(ValidatedModel):
-    """The values of the form as they were typed; they may be wrong. The fields are stored in JSON files.
+    """The values of the form as they were typed; they may be wrong. The fields are stored in JSON
+    files.
 
     Attributes:
-        values: hyper-parameters by the platform's keys; one that is missing or "" has the platform's default.
+        values: hyper-parameters by the platform's keys; one that is missing or "" has the
+            platform's default.
         dataset, eval_dataset: the name of a variable, a path, or `ds-...`.
         held_out: percent of the rows, 0-100; "" stands for the default.
         name: name of the job.
@@ -104,7 +111,8 @@ class LaunchForm:
     def with_choice(self, **changes: Any) -> LaunchForm:
         """Return the form after a change of fields of the draft, of `variable` or of `method`.
 
-        What was typed stays with another model, train mode or parameter scale that has such a hyper-parameter.
+        What was typed stays with another model, train mode or parameter scale that has such a
+        hyper-parameter.
         """
         form = replace(self, variable=changes.pop("variable", self.variable))
         if method := changes.pop("method", ""):
@@ -112,16 +120,24 @@ class LaunchForm:
         form = replace(form, draft=Draft(**{**form.draft.model_dump(), **changes}))
         if not changes.keys() & {"model", "mode", "scale"}:
             return form
-        form = _with_values(form, mode=form.draft.mode if form.draft.mode in form.modes else form.modes[0])
+        form = _with_values(
+            form, mode=form.draft.mode if form.draft.mode in form.modes else form.modes[0]
+        )
         scales = form.scales
-        form = _with_values(form, scale=next((n for n in (form.draft.scale, "LoRA") if n in scales), scales[0]))
+        form = _with_values(
+            form, scale=next((n for n in (form.draft.scale, "LoRA") if n in scales), scales[0])
+        )
         return form.with_draft(form.draft)
 
     def with_draft(self, draft: Draft) -> LaunchForm:
-        """Return the form with another draft, without the hyper-parameters that its model does not have."""
+        """Return the form with another draft, without the hyper-parameters that its model does not
+        have.
+        """
         form = replace(self, draft=draft)
         keys = {row.key for row in form.parameters}
-        return _with_values(form, values={key: value for key, value in draft.values.items() if key in keys})
+        return _with_values(
+            form, values={key: value for key, value in draft.values.items() if key in keys}
+        )
 
     @property
     def method(self) -> str:
@@ -157,7 +173,9 @@ class LaunchForm:
 
     @property
     def parameters(self) -> list[wire.SupportedParameter]:
-        """The hyper-parameters of the parameter scale; of a model that is not listed, those of `TrainConfig`."""
+        """The hyper-parameters of the parameter scale; of a model that is not listed, those of
+        `TrainConfig`.
+        """
         if (model := self.supported_model) is None:
             return _UNLISTED_PARAMETERS
         rows = configs.supported_scales(model, self.draft.mode)
@@ -165,7 +183,8 @@ class LaunchForm:
         return matches[0].support_hyper_parameter_config if matches else []
 
     def parse_parameter(self, row: wire.SupportedParameter) -> dict[str, Any]:
-        """Return a hyper-parameter by its key, as the platform's type; {} where the platform's default applies.
+        """Return a hyper-parameter by its key, as the platform's type; {} where the platform's
+        default applies.
 
         Raises:
             InvalidArgumentError: the value is not of this type.
@@ -193,13 +212,21 @@ class LaunchForm:
         return values
 
     def hyper_parameters(self) -> dict[str, Any]:
-        """Return the hyper-parameters by the platform's keys: what is typed, else the platform's defaults."""
+        """Return the hyper-parameters by the platform's keys: what is typed, else the platform's
+        defaults.
+        """
         defaults = {row.key: row.default for row in self.parameters if not is_blank(row.default)}
         return defaults | self.typed_parameters()
 
     def explicit_parameters(self) -> dict[str, Any]:
-        """Return what a launch sends: what is typed, and the defaults of the hyper-parameters that all models have."""
-        defaults = {key: value for key, value in self.hyper_parameters().items() if key in _PLATFORM_KEYS.values()}
+        """Return what a launch sends: what is typed, and the defaults of the hyper-parameters that
+        all models have.
+        """
+        defaults = {
+            key: value
+            for key, value in self.hyper_parameters().items()
+            if key in _PLATFORM_KEYS.values()
+        }
         return defaults | self.typed_parameters()
 
     def train_config(self, values: Mapping[str, Any], **settings: Any) -> configs.TrainConfig:
@@ -214,7 +241,9 @@ class LaunchForm:
         """
         fields = {name: values[key] for name, key in _PLATFORM_KEYS.items() if key in values}
         extras = {key: value for key, value in values.items() if key not in _PLATFORM_KEYS.values()}
-        return configs.TrainConfig(**fields, peft_type=self.draft.scale, extras=extras or None, **settings)
+        return configs.TrainConfig(
+            **fields, peft_type=self.draft.scale, extras=extras or None, **settings
+        )
 
 
 _PLATFORM_KEYS = {name: configs.platform_key(name) for name in configs.CONFIG_FIELDS}
@@ -232,7 +261,8 @@ def default_count(name: str) -> int:
 
 
 def parse_value(raw: str, kind: str) -> Any:
-    """Return typed text as a value of the platform's type: int, float or boolean; other types stay text.
+    """Return typed text as a value of the platform's type: int, float or boolean; other types stay
+    text.
 
     Raises:
         InvalidArgumentError: the text is not of this type.

@@ -1,6 +1,8 @@
-"""What is wrong with a launch form, what is still missing, and what may be wrong: for each field, with a remedy.
+"""What is wrong with a launch form, what is still missing, and what may be wrong: for each field,
+with a remedy.
 
-The rules are those of `TrainConfig`, `DeployConfig` and the platform's offer, applied to one field at a time.
+The rules are those of `TrainConfig`, `DeployConfig` and the platform's offer, applied to one field
+at a time.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._language import tr, trn
-from ..._text import clip
+from ...base.language import tr, trn
+from ...base.text import clip
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v2 as wire
 from .. import configs
@@ -20,7 +22,8 @@ from ..finetune import TRAINER_CLASSES, LLMFinetune
 from .data import validate_dataset
 from .launch_form import COUNTS, LaunchForm, is_blank
 
-SANDBOX_ROWS, SANDBOX_MAX_ROWS = 20_000, 50_000
+SANDBOX_ROWS = 20_000
+SANDBOX_MAX_ROWS = 50_000
 """Rows that the sandbox's built-in engine learns in two minutes, and the most that it takes."""
 
 
@@ -30,7 +33,8 @@ class Issue:
 
     Attributes:
         message: what is wrong and what is allowed, or what is still to be chosen.
-        fixes: a value that is allowed, by the name of the field; empty where there is none to suggest.
+        fixes: a value that is allowed, by the name of the field; empty where there is none to
+            suggest.
         is_hint: nothing is wrong yet: the field is empty, or its data are being read.
     """
 
@@ -51,23 +55,31 @@ def find_issues(form: LaunchForm) -> dict[str, Issue]:
     }
     if draft.after in {"deploy", "evaluate"}:
         check = lambda: configs.DeployConfig(endpoint_suffix=draft.suffix.strip())  # noqa: E731 - one expression
-        issues["suffix"] = _raised(check, tr("Up to 30 lower-case letters, digits and _ are allowed."))
+        issues["suffix"] = _raised(
+            check, tr("Up to 30 lower-case letters, digits and _ are allowed.")
+        )
         issues |= {name: _count_issue(form, name) for name in ("replicas", "hours")}
     if draft.after == "evaluate":
         issues["eval_dataset"] = _dataset_issue(form, "eval_dataset", wire.SFT)
     if not issues["model"] and not issues["method"]:
         issues |= {row.key: _parameter_issue(form, row) for row in form.parameters}
-        unknown = {key: value for key, value in draft.values.items() if key not in issues and not is_blank(value)}
+        unknown = {
+            key: value
+            for key, value in draft.values.items()
+            if key not in issues and not is_blank(value)
+        }
         issues["others"] = _raised(lambda: _compare_values(form, unknown))
     return {name: issue for name, issue in issues.items() if issue is not None}
 
 
 def find_warnings(form: LaunchForm) -> dict[str, str]:
     """Return what may be wrong, by field; a form with warnings can be launched."""
-    draft, messages = form.draft, {}
+    draft = form.draft
+    messages = {}
     if form.supported_models and not form.supported_model and draft.model.strip():
         messages["model"] = tr("The platform does not list this model; it is tried all the same.")
-    length, data = form.hyper_parameters().get("maxSeqLen"), form.datasets.get(draft.dataset)
+    length = form.hyper_parameters().get("maxSeqLen")
+    data = form.datasets.get(draft.dataset)
     if data and isinstance(length, int) and (too_long := data.longer_than(length)):
         messages["dataset"] = trn(
             "{n} row has more than {limit} tokens and is cut off: raise the maximum length.",
@@ -77,28 +89,42 @@ def find_warnings(form: LaunchForm) -> dict[str, str]:
         )
     if data and form.from_sandbox and data.rows > SANDBOX_ROWS:
         messages["dataset"] = tr(
-            "The sandbox's small model is made for {usual} rows at most, which take it two minutes; {n} take longer, "
+            "The sandbox's small model is made for {usual} rows at most, which take it two "
+            "minutes; {n} take longer, "
             "and more than {limit} are refused. Use a part of the data.",
             usual=f"{SANDBOX_ROWS:,}",
             n=f"{data.rows:,}",
             limit=f"{SANDBOX_MAX_ROWS:,}",
         )
     if draft.after == "evaluate" and draft.eval_dataset == draft.dataset:
-        messages["eval_dataset"] = tr("These are the rows of the training: the score will say little.")
+        messages["eval_dataset"] = tr(
+            "These are the rows of the training: the score will say little."
+        )
     messages |= _parameter_warnings(form)
     if form.variable in form.taken_names:
-        messages["variable"] = tr("There is a variable {name} already; it will be replaced.", name=form.variable)
+        messages["variable"] = tr(
+            "There is a variable {name} already; it will be replaced.", name=form.variable
+        )
     return messages
 
 
 def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
-    """Return a statement about rows for evaluation that nearly repeat training rows, and an example; None without."""
-    draft, data = form.draft, form.datasets.get(form.draft.dataset)
-    overlap = form.overlaps.get((draft.dataset, draft.eval_dataset)) if draft.after == "evaluate" else None
+    """Return a statement about rows for evaluation that nearly repeat training rows, and an
+    example; None without.
+    """
+    draft = form.draft
+    data = form.datasets.get(form.draft.dataset)
+    overlap = (
+        form.overlaps.get((draft.dataset, draft.eval_dataset))
+        if draft.after == "evaluate"
+        else None
+    )
     if overlap is not None and overlap.pair:
         statement = trn(
-            "{n} of {compared} evaluation rows nearly repeats a training row: scores will look too good.",
-            "{n} of {compared} evaluation rows nearly repeat training rows: scores will look too good.",
+            "{n} of {compared} evaluation rows nearly repeats a training row: scores will look "
+            "too good.",
+            "{n} of {compared} evaluation rows nearly repeat training rows: scores will look too "
+            "good.",
             overlap.count,
             compared=f"{overlap.compared:,}",
         )
@@ -107,7 +133,8 @@ def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
     if overlap is None or not overlap.pair:
         return None
     statement = trn(
-        "{n} of {compared} rows nearly repeats another one: the validation loss will look too good.",
+        "{n} of {compared} rows nearly repeats another one: the validation loss will look too "
+        "good.",
         "{n} of {compared} rows nearly repeat another one: the validation loss will look too good.",
         overlap.count,
         compared=f"{overlap.compared:,}",
@@ -132,7 +159,9 @@ def plain_number(value: object) -> str:
 
 
 def count_limits(name: str) -> tuple[int, int | None]:
-    """Return the smallest and the largest value of one of `COUNTS`, None where the platform decides."""
+    """Return the smallest and the largest value of one of `COUNTS`, None where the platform
+    decides.
+    """
     config, setting = COUNTS[name]
     limits = config.model_fields[setting].metadata
     low = next(limit.ge for limit in limits if hasattr(limit, "ge"))
@@ -153,7 +182,11 @@ def _describe_range(value: float, low: float, high: float | None) -> str:
     if high is None:
         if value >= low:
             return ""
-        return tr("{value} is too small: {low} or more is allowed.", value=plain_number(value), low=plain_number(low))
+        return tr(
+            "{value} is too small: {low} or more is allowed.",
+            value=plain_number(value),
+            low=plain_number(low),
+        )
     allowed = {"value": plain_number(value), "low": plain_number(low), "high": plain_number(high)}
     if value > high:
         return tr("{value} is too large: {low} to {high} is allowed.", **allowed)
@@ -163,25 +196,43 @@ def _describe_range(value: float, low: float, high: float | None) -> str:
 
 
 def _parameter_issue(form: LaunchForm, row: wire.SupportedParameter) -> Issue | None:
-    """Return why a hyper-parameter cannot be sent: its text is of another type, or no model can have it."""
+    """Return why a hyper-parameter cannot be sent: its text is of another type, or no model can
+    have it.
+    """
     fixes = {"values": {key: value for key, value in form.draft.values.items() if key != row.key}}
     issue = _raised(lambda: form.parse_parameter(row), fixes=fixes)
     return issue or _raised(
-        lambda: _compare_values(form, form.parse_parameter(row)), _describe_parameter(form, row), fixes
+        lambda: _compare_values(form, form.parse_parameter(row)),
+        _describe_parameter(form, row),
+        fixes,
     )
 
 
 def _parameter_warnings(form: LaunchForm) -> dict[str, str]:
-    """Return which hyper-parameters leave the platform's list, by field; the list may be older than the platform."""
+    """Return which hyper-parameters leave the platform's list, by field; the list may be older than
+    the platform.
+    """
     texts = {row.key: _describe_parameter(form, row) for row in form.parameters}
-    unlisted = {key: value for key, value in form.draft.values.items() if key not in texts and not is_blank(value)}
+    unlisted = {
+        key: value
+        for key, value in form.draft.values.items()
+        if key not in texts and not is_blank(value)
+    }
     with contextlib.suppress(InvalidArgumentError):
         texts["others"] = " ".join(_compare_values(form, unlisted))
-    return {key: tr("{text} It is tried all the same.", text=text) for key, text in texts.items() if text}
+    return {
+        key: tr(
+            "{text} That is the platform's list, which may be old: it is sent as it is.", text=text
+        )
+        for key, text in texts.items()
+        if text
+    }
 
 
 def _describe_parameter(form: LaunchForm, row: wire.SupportedParameter) -> str:
-    """Return how a hyper-parameter leaves the platform's list, "" where it does not or is no value of its type."""
+    """Return how a hyper-parameter leaves the platform's list, "" where it does not or is no value
+    of its type.
+    """
     try:
         value = form.parse_parameter(row).get(row.key)
     except InvalidArgumentError:
@@ -213,7 +264,8 @@ def _compare_values(form: LaunchForm, values: dict[str, Any]) -> list[str]:
     config = form.train_config(values)
     if form.supported_model is None:
         return []
-    model, mode = form.draft.model.strip(), form.draft.mode
+    model = form.draft.model.strip()
+    mode = form.draft.mode
     texts = configs.compare_with_offer(model, config, form.supported_models, mode)
     text = configs.describe_ignored_values(model, config, form.supported_models, mode)
     return [*texts, text] if text else texts
@@ -223,7 +275,8 @@ def _variable_issue(name: str) -> Issue | None:
     if name.isidentifier() and not keyword.iskeyword(name):
         return None
     message = tr(
-        "“{name}” is not a Python name: use letters, digits and _, and begin with a letter.", name=clip(name, 40)
+        "“{name}” is not a Python name: use letters, digits and _, and begin with a letter.",
+        name=clip(name, 40),
     )
     return Issue(message, {"variable": "trainer"}, is_hint=not name.strip())
 
@@ -233,7 +286,8 @@ def _dataset_issue(form: LaunchForm, name: str, mode: str) -> Issue | None:
     if not source.strip():
         example = TRAINER_CLASSES.get(mode, LLMFinetune).schemas[0].expected
         message = tr(
-            "Choose a variable, a file, or a dataset of the platform (ds-…). A row: {example}", example=example
+            "Choose a variable, a file, or a dataset of the platform (ds-…). A row: {example}",
+            example=example,
         )
         return Issue(message, is_hint=True)
     if (data := form.datasets.get(source)) is None:
@@ -242,8 +296,12 @@ def _dataset_issue(form: LaunchForm, name: str, mode: str) -> Issue | None:
     return _raised(lambda: validate_dataset(data, mode), fixes=fixes)
 
 
-def _raised(check: Callable[[], object], message: str = "", fixes: dict[str, Any] | None = None) -> Issue | None:
-    """Return the error of a check as an issue, with its first line or another message; None where it raises none."""
+def _raised(
+    check: Callable[[], object], message: str = "", fixes: dict[str, Any] | None = None
+) -> Issue | None:
+    """Return the error of a check as an issue, with its first line or another message; None where
+    it raises none.
+    """
     try:
         check()
     except InvalidArgumentError as error:

@@ -1,1 +1,3 @@
-"""Sweeps: trainings on the same data with different settings, run within a limit and compared at the end."""
+"""Sweeps: trainings on the same data with different settings, run within a limit and compared at
+the end.
+"""

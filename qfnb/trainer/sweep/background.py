@@ -1,4 +1,6 @@
-"""A sweep at work: its trainings queued, started, taken over or stopped, and their models evaluated."""
+"""A sweep at work: its trainings queued, started, taken over or stopped, and their models
+evaluated.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Self
 
 from ..._jobs.background_job import BackgroundJob
-from ..._language import tr
+from ...base.language import tr
 from ...config import settings
 from ...dataset.typed_dataset import Dataset
 from ...errors import APIError, InvalidArgumentError, QianfanError, RateLimitError, TrainingError
@@ -40,13 +42,13 @@ _live_trainers: weakref.WeakValueDictionary[str, LLMFinetune] = weakref.WeakValu
 class Sweep(BackgroundJob):
     """Trainings with different settings; made by `qfnb.sweep`.
 
-    A training with the same data, model and settings that runs or has a result is taken over: the same cell after a
-    kernel restart trains nothing twice.
+    A training with the same data, model and settings that runs or has a result is taken over: the
+    same cell after a kernel restart trains nothing twice.
 
     Attributes:
         trainers: the trainer of each training, by its label.
-        id: `sweep-...`, by which `attach_sweep` and `%qftrain attach` go on with it in another kernel; "" where its
-            data cannot be stored.
+        id: `sweep-...`, by which `attach_sweep` and `%qftrain attach` go on with it in another
+            kernel; "" where its data cannot be stored.
     """
 
     def __init__(
@@ -59,13 +61,18 @@ class Sweep(BackgroundJob):
         arguments: store.Arguments | None = None,
     ) -> None:
         super().__init__()
-        self._arguments, self.id = arguments, store.sweep_id(arguments) if arguments else ""
+        self.id = store.sweep_id(arguments) if arguments else ""
+        self._arguments = arguments
         self.trainers = dict(trainers)
         self._wished_parallel = self._parallel = parallel
-        self._again, self._evaluate = again, evaluate
-        self._waiting, self._running = deque(self.trainers), list[str]()
-        self._reused, self._problems = set[str](), dict[str, str]()
-        self._changed, self._stop = interrupt_safe.Event(), interrupt_safe.Event()
+        self._again = again
+        self._evaluate = evaluate
+        self._running = list[str]()
+        self._waiting = deque(self.trainers)
+        self._reused = set[str]()
+        self._problems = dict[str, str]()
+        self._changed = interrupt_safe.Event()
+        self._stop = interrupt_safe.Event()
         self._notice = self._evaluation_error = ""
         self._started_at: float | None = None
         self._ended_at: float | None = None
@@ -75,7 +82,9 @@ class Sweep(BackgroundJob):
     def estimate(self) -> SweepEstimate:
         """Return what the sweep takes in tokens, time and money; nothing is started."""
         trainers = [*self.trainers.values()]
-        load = next(action for action in trainers[0].actions if isinstance(action, LoadDataSetAction))
+        load = next(
+            action for action in trainers[0].actions if isinstance(action, LoadDataSetAction)
+        )
         return estimate_sweep(trainers, load.dataset, self._wished_parallel)
 
     def start(self) -> Self:
@@ -85,13 +94,18 @@ class Sweep(BackgroundJob):
             InvalidArgumentError: it is running already.
         """
         if self.is_running:
-            raise InvalidArgumentError(tr("this sweep is running already: wait() for it, or stop() it"))
+            raise InvalidArgumentError(
+                tr("this sweep is running already: wait() for it, or stop() it")
+            )
         if self._arguments:
             store.save(self.id, [*self.trainers], self._arguments)
         self._stop.clear()
         self._waiting = deque(label for label in self.trainers if label not in self.progress.done)
-        self._problems, self._notice, self._parallel = {}, "", self._wished_parallel
-        self._started_at, self._ended_at = time.time(), None
+        self._problems = {}
+        self._notice = ""
+        self._parallel = self._wished_parallel
+        self._started_at = time.time()
+        self._ended_at = None
         self._start_thread(self._run, "qfnb-sweep")
         return self
 
@@ -100,7 +114,8 @@ class Sweep(BackgroundJob):
         return self.start().wait()
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Wait for the end, at most `timeout` seconds; a training that fails does not raise, its row says so.
+        """Wait for the end, at most `timeout` seconds; a training that fails does not raise, its
+        row says so.
 
         Raises:
             InvalidArgumentError: it was not started.
@@ -146,12 +161,16 @@ class Sweep(BackgroundJob):
 
     @property
     def report(self) -> EvaluationResult | None:
-        """The evaluation of every published model against the base, None before its end or without questions."""
+        """The evaluation of every published model against the base, None before its end or without
+        questions.
+        """
         return self._report
 
     @property
     def best(self) -> LLMFinetune | None:
-        """The trainer whose model answers best, without an evaluation that with the lowest validation loss."""
+        """The trainer whose model answers best, without an evaluation that with the lowest
+        validation loss.
+        """
         progress = self.progress
         choice = progress.choose()
         return self.trainers.get(choice.label if choice is not None else progress.lowest_loss)
@@ -160,7 +179,9 @@ class Sweep(BackgroundJob):
         """Return the loss curves of all trainings as one table, with their labels and settings."""
         import pandas as pd  # noqa: PLC0415 - slow to import
 
-        frames = [trainer.curves().assign(training=label) for label, trainer in self.trainers.items()]
+        frames = [
+            trainer.curves().assign(training=label) for label, trainer in self.trainers.items()
+        ]
         return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
 
     def __repr__(self) -> str:
@@ -174,19 +195,32 @@ class Sweep(BackgroundJob):
     def _run(self) -> None:
         try:
             self._train_all()
-            published = {label: row for label, row in self.trainers.items() if row.output.get("model") is not None}
+            published = {
+                label: row
+                for label, row in self.trainers.items()
+                if row.output.get("model") is not None
+            }
             if self._evaluate is not None and published and not self._stop.is_set():
                 self._compare(published)
         finally:
             self._ended_at = time.time()
         if not self.progress.done and not self._stop.is_set():
-            reasons = [*self._problems.values(), *(row.error for row in self.progress.trainings.values() if row.error)]
-            raise TrainingError(tr("no training of the sweep has a result: {reason}", reason=next(iter(reasons), "")))
+            reasons = [
+                *self._problems.values(),
+                *(row.error for row in self.progress.trainings.values() if row.error),
+            ]
+            raise TrainingError(
+                tr(
+                    "no training of the sweep has a result: {reason}",
+                    reason=next(iter(reasons), ""),
+                )
+            )
 
     def _train_all(self) -> None:
         while self._running or (self._waiting and not self._stop.is_set()):
             self._changed.clear()
-            if self._collect_ended() and not self._running:  # trainings outside of the sweep hold the account's limit
+            # trainings outside of the sweep hold the account's limit
+            if self._collect_ended() and not self._running:
                 self._stop.wait(settings().train_status_polling_interval)
             while self._waiting and len(self._running) < self._parallel and not self._stop.is_set():
                 self._begin(self._waiting.popleft())
@@ -194,13 +228,16 @@ class Sweep(BackgroundJob):
                 self._changed.wait()
 
     def _collect_ended(self) -> bool:
-        """Take note of the trainings that have ended; return whether one has to wait for the account's limit."""
+        """Take note of the trainings that have ended; return whether one has to wait for the
+        account's limit.
+        """
         is_refused = False
         for label in [label for label in self._running if not self.trainers[label].is_running]:
             self._running.remove(label)
             if (reason := _limit_reason(self.trainers[label])) and not self._stop.is_set():
                 self._waiting.appendleft(label)
-                self._notice, is_refused = reason, True
+                self._notice = reason
+                is_refused = True
         if is_refused:
             self._parallel = max(1, len(self._running))
         return is_refused
@@ -230,7 +267,9 @@ class Sweep(BackgroundJob):
         if record is None:
             return trainer
         live = _live_trainers.get(record.id)
-        same = self.trainers[label] = live if live is not None and live.is_running else trainer.adopt(record)
+        same = self.trainers[label] = (
+            live if live is not None and live.is_running else trainer.adopt(record)
+        )
         self._reused.add(label)
         for handler in trainer.event_handlers:
             if same is not trainer:
@@ -247,7 +286,9 @@ class Sweep(BackgroundJob):
                 source.release(stop_event=self._stop)
 
     def _compare(self, published: Mapping[str, LLMFinetune]) -> None:
-        """Ask the base model and every published model the questions; what goes wrong is told, not raised."""
+        """Ask the base model and every published model the questions; what goes wrong is told, not
+        raised.
+        """
         assert self._evaluate is not None
         try:
             self._evaluation = self._evaluate(published)
@@ -257,7 +298,9 @@ class Sweep(BackgroundJob):
 
 
 def _limit_reason(trainer: LLMFinetune) -> str:
-    """Return what the platform said when it refused a training for the account's limit, "" for anything else."""
+    """Return what the platform said when it refused a training for the account's limit, "" for
+    anything else.
+    """
     error = trainer.result[0].get("error") if trainer.result else None
     if not isinstance(error, APIError) or trainer.progress.task_id:
         return ""

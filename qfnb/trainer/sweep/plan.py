@@ -13,8 +13,8 @@ from typing import Any, Final
 from pydantic.alias_generators import to_snake
 
 from ... import connect
-from ..._language import tr, trn
-from ..._text import approximate_duration
+from ...base.language import tr, trn
+from ...base.text import approximate_duration
 from ...dataset.quality import estimate_tokens
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError
@@ -36,18 +36,22 @@ MAX_TRAININGS: Final = 100
 """Trainings of a sweep: more are a typing error in a grid rather than a wish."""
 
 Grid = Sequence[TrainConfig | Mapping[str, Any]] | Mapping[str, Sequence[Any]]
-"""Configs, or what each hyper-parameter is to be: {"learning_rate": [1e-4, 3e-4], "epoch": [1, 3]}."""
+"""Configs, or what each hyper-parameter is to be: {"learning_rate": [1e-4, 3e-4], "epoch": [1,
+3]}.
+"""
 
 
 def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
     """Return the configs of a grid by label, such as "learning_rate=0.0003, epoch=1".
 
     Args:
-        grid: configs, dictionaries over `base`, or lists of values by hyper-parameter: every combination is a config.
+        grid: configs, dictionaries over `base`, or lists of values by hyper-parameter: every
+            combination is a config.
         base: what the grid does not say.
 
     Raises:
-        InvalidArgumentError: it is no grid, has fewer than two configs or more than `MAX_TRAININGS`, or one twice.
+        InvalidArgumentError: it is no grid, has fewer than two configs or more than
+            `MAX_TRAININGS`, or one twice.
     """
     rows = _combine(grid) if isinstance(grid, Mapping) else grid
     if isinstance(rows, str) or not isinstance(rows, Sequence):
@@ -60,17 +64,24 @@ def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
         )
     if not 2 <= len(rows) <= MAX_TRAININGS:
         raise InvalidArgumentError(
-            tr("the grid has {n} trainings: a sweep has 2 to {limit}", n=f"{len(rows):,}", limit=MAX_TRAININGS)
+            tr(
+                "the grid has {n} trainings: a sweep has 2 to {limit}",
+                n=f"{len(rows):,}",
+                limit=MAX_TRAININGS,
+            )
         )
     configs = [_over(base, row) for row in rows]
     settings = [_settings(config) for config in configs]
     differing = _differing(settings)
     labels = [
-        ", ".join(f"{name}={_value(row[name])}" for name in differing if name in row) or tr("defaults")
+        ", ".join(f"{name}={_value(row[name])}" for name in differing if name in row)
+        or tr("defaults")
         for row in settings
     ]
     if repeated := next((label for label, count in Counter(labels).items() if count > 1), None):
-        raise InvalidArgumentError(tr("the grid has {label} twice: each training once", label=repeated))
+        raise InvalidArgumentError(
+            tr("the grid has {label} twice: each training once", label=repeated)
+        )
     return dict(zip(labels, configs, strict=True))
 
 
@@ -83,30 +94,46 @@ def validate_axes(configs: Iterable[TrainConfig], train_type: str, mode: str) ->
         mode: SFT, PostPretrain, DPO or KTO.
 
     Raises:
-        InvalidArgumentError: names the hyper-parameters; trainings that differ in nothing else would be the same.
+        InvalidArgumentError: names the hyper-parameters; trainings that differ in nothing else
+            would be the same.
     """
     configs = list(configs)
     offer = read_offer()
-    ignored = {to_snake(row.key) for config in configs for row in ignored_parameters(train_type, config, offer, mode)}
-    axes = [name for name in _differing([_settings(config) for config in configs]) if name in ignored]
+    ignored = {
+        to_snake(row.key)
+        for config in configs
+        for row in ignored_parameters(train_type, config, offer, mode)
+    }
+    axes = [
+        name for name in _differing([_settings(config) for config in configs]) if name in ignored
+    ]
     if axes:
         raise InvalidArgumentError(
             tr(
-                "{problem}. A sweep over it compares a model with itself: leave it out, or sweep on the platform.",
+                "{problem}. A sweep over it compares a model with itself: leave it out, or sweep "
+                "on the platform.",
                 problem=describe_ignored(axes),
             )
         )
 
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [name for name in dict.fromkeys(itertools.chain(*settings)) if len(_values(settings, name)) > 1]
+    return [
+        name
+        for name in dict.fromkeys(itertools.chain(*settings))
+        if len(_values(settings, name)) > 1
+    ]
 
 
 def _combine(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
     for name, values in grid.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise InvalidArgumentError(
-                tr("{name}={value}: a grid has a list of values for each name", name=name, value=repr(values))
+                tr(
+                    "{name}={value}: a grid has a list of values for each name",
+                    name=name,
+                    value=repr(values),
+                )
             )
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
@@ -119,13 +146,21 @@ def _over(base: TrainConfig, row: Any) -> TrainConfig:
     fields = {name: value for name, value in names.items() if name in TrainConfig.model_fields}
     extras = {to_snake(name): value for name, value in (base.extras or {}).items()}
     extras |= {name: value for name, value in names.items() if name not in fields}
-    return TrainConfig(**{**base.model_dump(), **fields, "extras": {**extras, **(fields.get("extras") or {})} or None})
+    return TrainConfig(
+        **{
+            **base.model_dump(),
+            **fields,
+            "extras": {**extras, **(fields.get("extras") or {})} or None,
+        }
+    )
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:
     settings = {to_snake(name): value for name, value in config.hyper_parameters().items()}
     names = ("peft_type", "trainset_rate", "sampling_rate", "corpus_config", "resource_config")
-    return settings | {name: value for name in names if (value := getattr(config, name)) is not None}
+    return settings | {
+        name: value for name in names if (value := getattr(config, name)) is not None
+    }
 
 
 def _values(settings: Sequence[Mapping[str, Any]], name: str) -> set[str]:
@@ -145,7 +180,8 @@ class SweepEstimate:
         parallel: how many are trained at a time.
         tokens: that are trained on in all of them.
         is_exact: whether the tokens were counted.
-        seconds: until the last one has ended, as the sandbox measured itself, or at the speed of earlier runs.
+        seconds: until the last one has ended, as the sandbox measured itself, or at the speed of
+            earlier runs.
         is_free: whether they cost nothing.
     """
 
@@ -159,44 +195,70 @@ class SweepEstimate:
     def __str__(self) -> str:
         """Return the estimate as a line."""
         tokens = "" if self.tokens is None else tr("{n} tokens to train on", n=f"{self.tokens:,}")
-        time = "" if self.seconds is None else tr("about {time}", time=approximate_duration(self.seconds))
-        price = tr("free in the sandbox") if self.is_free else tr("the price is on the platform's console")
+        time = (
+            ""
+            if self.seconds is None
+            else tr("about {time}", time=approximate_duration(self.seconds))
+        )
+        price = (
+            tr("free in the sandbox")
+            if self.is_free
+            else tr("the price is on the platform's console")
+        )
         count = trn("{n} training", "{n} trainings", self.trainings)
         at_a_time = tr("{n} at a time", n=self.parallel)
         return " · ".join(
-            part for part in (count, at_a_time, tokens, time or tr("time unknown before a first run"), price) if part
+            part
+            for part in (
+                count,
+                at_a_time,
+                tokens,
+                time or tr("time unknown before a first run"),
+                price,
+            )
+            if part
         )
 
 
 def estimate_sweep(trainers: Sequence[LLMFinetune], dataset: Any, parallel: int) -> SweepEstimate:
-    """Return what trainings on a dataset take; the offer of the platform is asked for what the configs leave open."""
+    """Return what trainings on a dataset take; the offer of the platform is asked for what the
+    configs leave open.
+    """
     platform = connect.current_platform().name
-    actions = [action for trainer in trainers for action in trainer.actions if isinstance(action, TrainAction)]
+    actions = [
+        action
+        for trainer in trainers
+        for action in trainer.actions
+        if isinstance(action, TrainAction)
+    ]
     is_local = isinstance(dataset, Dataset) and dataset.is_fetched
     tokens, is_exact = estimate_tokens(dataset.rows, dataset.schema) if is_local else (None, True)
-    pace, seconds, total = measure_step_seconds(platform), list[float](), 0.0
+    pace = measure_step_seconds(platform)
+    seconds = list[float]()
+    total = 0.0
     for action in actions:
         values = _complete(action)
         share = 1 - action.train_config.trainset_rate / 100
-        epochs, batch = values.get("epoch"), values.get("batchSize") or values.get("globalBatchSize")
+        epochs = values.get("epoch")
+        batch = values.get("batchSize") or values.get("globalBatchSize")
         total += (tokens or 0) * share * (epochs or 1)
         if not is_local:
             continue
-        rows, model = (
-            round(len(dataset) * share),
-            find_supported_model(resolve_train_type(action.train_type), read_offer()),
-        )
+        rows = round(len(dataset) * share)
+        model = find_supported_model(resolve_train_type(action.train_type), read_offer())
         if (measured := sandbox_seconds(model, action.train_mode, rows, epochs)) is not None:
             seconds.append(measured)
         elif epochs and batch and action.train_type in pace:
             seconds.append(max(1, rows * epochs / batch) * pace[action.train_type])
-    is_timed, is_sandbox = len(seconds) == len(actions), platform == "sandbox"
+    is_timed = len(seconds) == len(actions)
+    is_sandbox = platform == "sandbox"
     return SweepEstimate(
         len(actions),
         parallel,
         None if tokens is None else round(total),
         is_exact,
-        _makespan(seconds, 1 if is_sandbox else parallel) if is_timed else None,  # the sandbox trains one at a time
+        # the sandbox trains one at a time
+        _makespan(seconds, 1 if is_sandbox else parallel) if is_timed else None,
         is_sandbox,
     )
 
@@ -204,14 +266,18 @@ def estimate_sweep(trainers: Sequence[LLMFinetune], dataset: Any, parallel: int)
 def _complete(action: TrainAction) -> dict[str, Any]:
     """Return the hyper-parameters of a training, with the platform's defaults."""
     try:
-        defaults = default_config(action.train_type, action.train_mode, read_offer()).hyper_parameters()
+        defaults = default_config(
+            action.train_type, action.train_mode, read_offer()
+        ).hyper_parameters()
     except InvalidArgumentError:  # the platform does not list the model
         defaults = {}
     return defaults | action.train_config.hyper_parameters()
 
 
 def _makespan(seconds: Sequence[float], parallel: int) -> float:
-    """Return when the last of several jobs ends, each started as soon as one of `parallel` slots is free."""
+    """Return when the last of several jobs ends, each started as soon as one of `parallel` slots is
+    free.
+    """
     slots = [0.0] * max(1, parallel)
     for duration in seconds:
         heapq.heapreplace(slots, slots[0] + duration)

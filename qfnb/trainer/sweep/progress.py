@@ -14,14 +14,15 @@ from ..progress import TrainingProgress
 
 @dataclass(frozen=True)
 class Choice:
-    """The training whose model answers best, and its gain over the base model, corrected for having been chosen.
+    """The training whose model answers best, and its gain over the base model, corrected for having
+    been chosen.
 
     Attributes:
         label: of the training.
         metric: that chose it, the first of the evaluation.
         candidates: number of models it was chosen from.
-        gain: over the base model on the questions that chose it, too good for that; above 0 is better, whatever the
-            metric.
+        gain: over the base model on the questions that chose it, too good for that; above 0 is
+            better, whatever the metric.
         corrected: the gain to expect on new questions, see `mean_of_chosen`.
     """
 
@@ -90,15 +91,19 @@ class SweepProgress:
         losses = {
             label: best.validation_loss
             for label, training in self.trainings.items()
-            if (best := best_checkpoint(training.points)) is not None and best.validation_loss is not None
+            if (best := best_checkpoint(training.points)) is not None
+            and best.validation_loss is not None
         }
         return min(losses, key=losses.__getitem__, default="")
 
     def choose(self) -> Choice | None:
-        """Return the model that answers best; None without an evaluation of two models or with too few questions."""
+        """Return the model that answers best; None without an evaluation of two models or with too
+        few questions.
+        """
         if (report := self.report) is None or len(report.models) < 3 or not report.metric_names:
             return None
-        metric, sign = report.metric_names[0], -1.0 if report.metric_names[0] in report.lower_is_better else 1.0
+        metric = report.metric_names[0]
+        sign = -1.0 if report.metric_names[0] in report.lower_is_better else 1.0
         samples = [report.samples_of(model) for model in report.models]
         shared = [index for index in samples[0] if all(index in rows for rows in samples)]
         rows = [[sign * row[index].score(metric) for row in samples] for index in shared]

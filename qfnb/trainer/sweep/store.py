@@ -1,6 +1,7 @@
 """The sweeps of this user on disk, so that a kernel that has none of their cells goes on with them.
 
-A private file each: a line of facts, and a line with what `sweep` takes to make it again. The newest `MAX_SWEEPS` stay.
+A private file each: a line of facts, and a line with what `sweep` takes to make it again. The
+newest `MAX_SWEEPS` stay.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ... import config
-from ..._language import tr
-from ..._private_files import modified_at, write_private
-from ..._text import did_you_mean
+from ...base.language import tr
+from ...base.private_files import modified_at, write_private
+from ...base.text import did_you_mean
 from ...errors import InvalidArgumentError
 
 FOLDER: Final = "sweeps"
@@ -60,8 +61,12 @@ def save(id_: str, labels: list[str], arguments: Arguments) -> None:
     facts |= {name: arguments[name] for name in ("train_type", "platform")}
     with contextlib.suppress(OSError):
         path = config.state_dir(FOLDER) / f"{id_}{SUFFIX}"
-        write_private(path, gzip.compress(_to_json(facts) + b"\n" + _to_json(arguments) + b"\n", mtime=0))
-        for old in sorted(config.state_dir(FOLDER).glob(f"*{SUFFIX}"), key=modified_at, reverse=True)[MAX_SWEEPS:]:
+        write_private(
+            path, gzip.compress(_to_json(facts) + b"\n" + _to_json(arguments) + b"\n", mtime=0)
+        )
+        for old in sorted(
+            config.state_dir(FOLDER).glob(f"*{SUFFIX}"), key=modified_at, reverse=True
+        )[MAX_SWEEPS:]:
             old.unlink(missing_ok=True)
 
 
@@ -84,7 +89,8 @@ def read(id_: str) -> dict[str, Any]:
     Raises:
         InvalidArgumentError: there is no such sweep, its file is damaged, or a later version's.
     """
-    ids, path = [row.id for row in list_sweeps()], config.state_dir(FOLDER) / f"{id_}{SUFFIX}"
+    ids = [row.id for row in list_sweeps()]
+    path = config.state_dir(FOLDER) / f"{id_}{SUFFIX}"
     if id_ not in ids and not (id_.startswith("sweep-") and "/" not in id_ and path.is_file()):
         hint = did_you_mean(id_, ids) or tr("; `%qftrain list` shows stored ones")
         raise InvalidArgumentError(tr("no sweep {id!r} is on this computer", id=id_) + hint)
@@ -97,7 +103,8 @@ def read(id_: str) -> dict[str, Any]:
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, StopIteration) as error:
         raise InvalidArgumentError(
             tr(
-                "the sweep {id} cannot be opened, its file is damaged ({reason}); run its cell again",
+                "the sweep {id} cannot be opened, its file is damaged ({reason}); run its cell "
+                "again",
                 id=id_,
                 reason=error,
             )
@@ -106,4 +113,6 @@ def read(id_: str) -> dict[str, Any]:
 
 
 def _to_json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str).encode(
+        "utf-8", "surrogatepass"
+    )

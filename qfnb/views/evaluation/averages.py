@@ -1,10 +1,12 @@
-"""The averages of a benchmark in a notebook: over its subjects and their groups, or over items of its questions."""
+"""The averages of a benchmark in a notebook: over its subjects and their groups, or over items of
+its questions.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..._language import tr
+from ...base.language import tr
 from ...evaluation.report.averages import average_title, report_averages
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.text import format_interval, format_score, metric_title, to_plain
@@ -15,9 +17,13 @@ from ..text import escape
 
 
 def averages_table(report: ReportData, models: Sequence[str]) -> Html:
-    """Return the averages of models over all and over groups of subjects; "" where the report has none."""
+    """Return the averages of models over all and over groups of subjects; "" where the report has
+    none.
+    """
     groups = report.benchmark.get("groups", ())
-    rows = [each for each in report_averages(report) if each.column != (groups[-1] if groups else None)]
+    rows = [
+        each for each in report_averages(report) if each.column != (groups[-1] if groups else None)
+    ]
     names = {report.metric_names[0]} if groups else {each.metric for each in rows}
     if not (rows := [each for each in rows if each.metric in names and each.model in models]):
         return Html("")
@@ -27,23 +33,39 @@ def averages_table(report: ReportData, models: Sequence[str]) -> Html:
 
 def subject_folds(report: ReportData, models: Sequence[str]) -> list[tuple[object, object, object]]:
     """Return the means of each subject, folded."""
-    groups, metric = report.benchmark.get("groups", ()), report.metric_names[0]
-    rows = [each for each in report_averages(report) if groups and each.column == groups[-1] and each.metric == metric]
+    groups = report.benchmark.get("groups", ())
+    metric = report.metric_names[0]
+    rows = [
+        each
+        for each in report_averages(report)
+        if groups and each.column == groups[-1] and each.metric == metric
+    ]
     if not (rows := [each for each in rows if each.model in models]):
         return []
     table = _table(rows, models, tr("Subject"), tr("Questions"))
     return [(tr("By subject"), metric_title(metric), table)]
 
 
-def _table(rows: Iterable[Average], models: Sequence[str], head: str, unit: str, *, is_by_metric: bool = False) -> Html:
+def _table(
+    rows: Iterable[Average],
+    models: Sequence[str],
+    head: str,
+    unit: str,
+    *,
+    is_by_metric: bool = False,
+) -> Html:
     by_name: dict[str, dict[str, Average]] = {}
     for each in rows:
         name = metric_title(each.metric) if is_by_metric else average_title(each)
         by_name.setdefault(name, {})[each.model] = each
     lines: list[list[object]] = []
     for name, averages in by_name.items():
-        count = max(each.questions if unit == tr("Questions") else each.units for each in averages.values())
-        lines.append([to_plain(name), f"{count:,}", *(_cell(averages.get(model)) for model in models)])
+        count = max(
+            each.questions if unit == tr("Questions") else each.units for each in averages.values()
+        )
+        lines.append(
+            [to_plain(name), f"{count:,}", *(_cell(averages.get(model)) for model in models)]
+        )
     heads = [head, unit, *map(to_plain, models)]
     return components.table(heads, lines, numeric=range(1, len(heads)), is_wide=True)
 

@@ -6,11 +6,17 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import clip
+from ...base.language import tr, tr_noop, trn
+from ...base.text import clip
 from ...evaluation.history import Diff
 from ...evaluation.report.sources import mark_models
-from ...evaluation.report.text import format_score, metric_title, report_title, to_markdown, to_plain
+from ...evaluation.report.text import (
+    format_score,
+    metric_title,
+    report_title,
+    to_markdown,
+    to_plain,
+)
 from .. import components, formats
 from ..components import Html
 from ..display import Bundle
@@ -28,14 +34,20 @@ MAX_NAME_CHARS: Final = 40
 
 
 def table_bundle(frame: pd.DataFrame) -> Bundle:
-    """Return the newest evaluations with their means on the first metric; the value has all columns."""
+    """Return the newest evaluations with their means on the first metric; the value has all
+    columns.
+    """
     rows = frame.head(MAX_ROWS).to_dict("records")
     title = trn("{n} evaluation", "{n} evaluations", len(frame))
     heads = [tr("Time"), tr("Evaluation"), tr("Data"), tr("Questions"), tr("Means")]
     table = components.table(heads, map(_html_row, rows), numeric=(3,), is_wide=True)
     hidden = len(frame) - len(rows)
     note = (
-        trn("{n} earlier evaluation is not shown.", "{n} earlier evaluations are not shown.", hidden) if hidden else ""
+        trn(
+            "{n} earlier evaluation is not shown.", "{n} earlier evaluations are not shown.", hidden
+        )
+        if hidden
+        else ""
     )
     steps = _next_steps([row for row in rows if not row["problem"]])
     panel = components.panel(
@@ -46,7 +58,11 @@ def table_bundle(frame: pd.DataFrame) -> Bundle:
         components.footer(*map(components.with_code, steps)),
     )
     cells = [[to_markdown(" ".join(cell)) for cell in _cells(row)] for row in rows]
-    lines = [f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *cells)] if rows else []
+    lines = (
+        [f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *cells)]
+        if rows
+        else []
+    )
     return {
         "text/plain": repr(frame),
         "text/html": components.output(panel),
@@ -55,7 +71,9 @@ def table_bundle(frame: pd.DataFrame) -> Bundle:
 
 
 def _next_steps(rows: list[dict[Any, Any]]) -> list[str]:
-    """Return how the newest evaluation is opened, and compared with an earlier one of the same questions."""
+    """Return how the newest evaluation is opened, and compared with an earlier one of the same
+    questions.
+    """
     ids = [row["id"] for row in rows if row["digest"] == rows[0]["digest"]]
     steps = [tr("to open it: `%qfeval open {id}`", id=ids[0])] if ids else []
     compare = tr_noop("to compare it with an earlier one: `%qfeval diff {earlier} {later}`")
@@ -72,8 +90,12 @@ def diff_bundle(diff: Diff) -> Bundle:
     bundle = report_view.bundle(report)
     return bundle | {
         "text/plain": to_plain(repr(diff)),
-        "text/markdown": "\n\n".join([to_markdown(diff.shared_sentence()), bundle["text/markdown"]]),
-        "text/html": report_view.output(report_title(report), head, shared, which, *remarks, note, *blocks),
+        "text/markdown": "\n\n".join(
+            [to_markdown(diff.shared_sentence()), bundle["text/markdown"]]
+        ),
+        "text/html": report_view.output(
+            report_title(report), head, shared, which, *remarks, note, *blocks
+        ),
     }
 
 
@@ -87,7 +109,13 @@ def _cells(row: dict[Any, Any]) -> list[list[str]]:
     """Return the lines of each cell."""
     created = formats.when(row["created"].timestamp(), time.time())
     if row["problem"]:
-        return [[created], [row["id"]], [tr("cannot be opened; `%qfeval open ID` says why")], [], []]
+        return [
+            [created],
+            [row["id"]],
+            [tr("cannot be opened; `%qfeval open ID` says why")],
+            [],
+            [],
+        ]
     data = [to_plain(clip(row["dataset"], MAX_NAME_CHARS)) or tr("without a name")]
     data += [to_plain(mark_models(row["models"], row["sandbox_models"]))] if row["sandbox"] else []
     data += [trn("{n} answer failed", "{n} answers failed", row["failed"])] if row["failed"] else []
@@ -98,9 +126,15 @@ def _means(row: dict[Any, Any]) -> list[str]:
     """Return the means on the first metric, a line each."""
     if not row["metrics"]:
         return []
-    metric, models = row["metrics"][0], row["models"]
-    means = {model: row["scores"].get(model, {}).get(metric, math.nan) for model in models[:MAX_MODELS]}
-    lines = [f"{to_plain(clip(model, MAX_NAME_CHARS))} {format_score(mean)}" for model, mean in means.items()]
+    metric = row["metrics"][0]
+    models = row["models"]
+    means = {
+        model: row["scores"].get(model, {}).get(metric, math.nan) for model in models[:MAX_MODELS]
+    }
+    lines = [
+        f"{to_plain(clip(model, MAX_NAME_CHARS))} {format_score(mean)}"
+        for model, mean in means.items()
+    ]
     hidden = len(models) - len(means)
     lines += [trn("and {n} model", "and {n} models", hidden)] if hidden else []
     return [to_plain(metric_title(metric)), *lines]

@@ -1,4 +1,6 @@
-"""Labels in a notebook: a question with its answers, keys and buttons; static when it is finished."""
+"""Labels in a notebook: a question with its answers, keys and buttons; static when it is
+finished.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any, Final
 
-from ..._language import tr, tr_noop
+from ...base.language import tr, tr_noop
 from ...evaluation import Card, EvaluationResult, Matrix
 from ...evaluation.labels.labels import Labels, LabelTask
 from ...evaluation.report.sources import sandbox_mark
@@ -21,19 +23,24 @@ from .questions import Answer, Question
 from .sample_browser import report_of
 
 MAX_CHARS: Final = 4000  # characters of an answer that are shown
+HOW: Final = tr_noop("Click here, then type the letters. Each label is stored at once.")
 WORDS: Final = {
-    "a": tr_noop("A is better"), "b": tr_noop("B is better"), "tie": tr_noop("Tie"), "skip": tr_noop("Skip"),
+    "a": tr_noop("A is better"), "b": tr_noop("B is better"), "tie": tr_noop("Tie"),
+    "skip": tr_noop("Skip"),
     "right": tr_noop("Right"), "wrong": tr_noop("Wrong"),
 }  # fmt: skip
 KEYS: Final = {"tie": "t", "skip": "s", "right": "r", "wrong": "w", "10": "x"}
-"""Keys of the words that are longer than a letter; `z` takes the last label back, `p` goes to the previous question."""
+"""Keys of the words that are longer than a letter; `z` takes the last label back, `p` goes to the
+previous question.
+"""
 
 
 def label(report: EvaluationResult | Card[Any] | Matrix[Any], **options: Any) -> LabelPanel:
     """Put a report's answers before a person, blind; as the last value of a cell it shows itself.
 
-    Labels are stored at once, and the same call goes on where it was, in a new kernel too. Without a front end:
-    `labels.next()`, `labels.add("a")`. Then `labels.to_dpo()`, `labels.agreement()`, `labels.to_frame()`.
+    Labels are stored at once, and the same call goes on where it was, in a new kernel too. Without
+    a front end: `labels.next()`, `labels.add("a")`. Then `labels.to_dpo()`, `labels.agreement()`,
+    `labels.to_frame()`.
 
     Args:
         report: a report, the card or the matrix of one.
@@ -72,16 +79,20 @@ class LabelPanel(Labels):
         """Display the panel in the current cell; an earlier display of it becomes static."""
         self.close()
         controls = LabelControls(self)
-        state, final = self._state(super().next()), partial(bundle, self)
+        state = self._state(super().next())
+        final = partial(bundle, self)
         draw = lambda _, new: controls.draw(new)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(state, widget=controls.build, draw=draw, final=final, go_on=None)
+        self._live = live = LiveOutput(
+            state, widget=controls.build, draw=draw, final=final, go_on=None
+        )
         if live.mode != "live":
             self._live = None
             live.finish(state)
 
     def close(self) -> None:
         """Replace the panel by a static output; the labels stay."""
-        live, self._live = self._live, None
+        live = self._live
+        self._live = None
         if live is not None:
             live.finish(self._state(super().next()))
 
@@ -99,28 +110,47 @@ class LabelControls:
         self._labels = labels
 
     def build(self) -> Any:
-        """Return the widget: progress, question, a button for each word, and what takes a step back."""
-        widgets, labels = PanelWidgets(), self._labels
-        self._head, self._question = widgets.html(), widgets.html()
-        self._words = {word: widgets.button(_button_label(word), partial(self._press, word)) for word in labels.words}
-        self._undo = widgets.button(tr("Undo (Z)"), lambda _: labels.undo(), tooltip=tr("takes the last label back"))
+        """Return the widget: progress, question, a button for each word, and what takes a step
+        back.
+        """
+        widgets = PanelWidgets()
+        labels = self._labels
+        self._head = widgets.html()
+        self._question = widgets.html()
+        self._words = {
+            word: widgets.button(_button_label(word), partial(self._press, word))
+            for word in labels.words
+        }
+        self._undo = widgets.button(
+            tr("Undo (Z)"), lambda _: labels.undo(), tooltip=tr("takes the last label back")
+        )
         self._back = widgets.button(tr("Previous (P)"), lambda _: labels.back())
         self._finish = widgets.button(
             tr("Finish"), lambda _: labels.close(), tooltip=tr("the labels are stored already")
         )
         self._keys = _keys_class()(
-            letters=[*(_key(word).lower() for word in labels.words), "z", "p"], label=tr("Labels by keyboard")
+            letters=[*(_key(word).lower() for word in labels.words), "z", "p"],
+            label=tr("Labels by keyboard"),
         )
         self._keys.on_msg(self._on_key)
-        rows = [widgets.row([*self._words.values()]), widgets.row([self._undo, self._back, self._finish])]
-        return widgets.panel([self._head, self._question, *rows, widgets.box("qf-hide", [self._keys])])
+        rows = [
+            widgets.row([*self._words.values()]),
+            widgets.row([self._undo, self._back, self._finish]),
+        ]
+        return widgets.panel(
+            [self._head, self._question, *rows, widgets.box("qf-hide", [self._keys])]
+        )
 
     def draw(self, state: LabelState) -> None:
         """Show a state."""
         task = state.task
-        self._keys.item = "" if task is None else str(task.index)  # before the head: who sees that may type
-        self._head.value = head(self._labels, state)
-        self._question.value = without_formulas(redact_text(_task_html(task) if task else _done_note(self._labels)))
+        self._keys.item = (
+            "" if task is None else str(task.index)
+        )  # before the head: who sees that may type
+        self._head.value = head(self._labels, state, how=tr(HOW))
+        self._question.value = without_formulas(
+            redact_text(_task_html(task) if task else _done_note(self._labels))
+        )
         for word, button in self._words.items():
             button.disabled = task is None
             (button.add_class if task and word == task.label else button.remove_class)("qf-main")
@@ -134,7 +164,8 @@ class LabelControls:
 
     def _on_key(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
         """Take a key that was pressed while the question that is due was on the screen."""
-        key, due = content.get("key"), self._labels.next()
+        key = content.get("key")
+        due = self._labels.next()
         if key == "z":
             self._labels.undo()
         elif key == "p":
@@ -146,8 +177,13 @@ class LabelControls:
 
 
 def bundle(labels: Labels, state: LabelState) -> Bundle:
-    """Return the labels so far in every format, static; which model they favour only when all are there."""
-    lines = [to_plain(tr("Labels: {done} of {n}", done=state.done, n=state.total)), *_result_lines(labels, state)]
+    """Return the labels so far in every format, static; which model they favour only when all are
+    there.
+    """
+    lines = [
+        to_plain(tr("Labels: {done} of {n}", done=state.done, n=state.total)),
+        *_result_lines(labels, state),
+    ]
     content = components.panel(tr("Labels"), head(labels, state), components.dim_lines(*lines[1:]))
     return {
         "text/plain": "\n".join(lines),
@@ -156,16 +192,22 @@ def bundle(labels: Labels, state: LabelState) -> Bundle:
     }
 
 
-def head(labels: Labels, state: LabelState) -> components.Html:
-    """Return the title with the progress."""
+def head(labels: Labels, state: LabelState, *, how: str = "") -> components.Html:
+    """Return the title with the progress, and how to label where one can."""
     is_done = state.task is None
     pill = components.pill("ok", tr("All labelled")) if is_done else ""
-    question = tr("Which answer is better?") if labels.kind == "pair" else tr("How good is the answer?")
+    question = (
+        tr("Which answer is better?") if labels.kind == "pair" else tr("How good is the answer?")
+    )
     title = tr("Labels") if is_done else question
-    bar = components.progress_bar(state.done, state.total, tr("{done} of {n}", done=state.done, n=state.total))
-    how = tr("Click here, then type the letters. Each label is stored at once.")
+    bar = components.progress_bar(
+        state.done, state.total, tr("{done} of {n}", done=state.done, n=state.total)
+    )
     header = components.header(
-        title, pill=pill, subtitle="" if is_done else how, mark=to_plain(sandbox_mark(labels.report))
+        title,
+        pill=pill,
+        subtitle="" if is_done else how,
+        mark=to_plain(sandbox_mark(labels.report)),
     )
     return components.stack(header, bar)
 
@@ -175,25 +217,36 @@ def _task_html(task: LabelTask) -> components.Html:
     if task.b:
         answers = [Answer("A", 1, task.a), Answer("B", 2, task.b)]
     return components.stack(
-        Question(task.index, task.prompt, task.reference, answers, components.Html(""), MAX_CHARS).html()
+        Question(
+            task.index, task.prompt, task.reference, answers, components.Html(""), MAX_CHARS
+        ).html()
     )
 
 
 def _done_note(labels: Labels) -> components.Html:
-    return components.stack(components.note("ok", tr("All questions are labelled."), " ".join(_findings(labels))))
+    return components.stack(
+        components.note("ok", tr("All questions are labelled."), " ".join(_findings(labels)))
+    )
 
 
 def _result_lines(labels: Labels, state: LabelState) -> list[str]:
     if state.task is not None:
-        return [tr("The labels are stored; the same cell goes on. They stay blind until all are there.")]
+        return [
+            tr("The labels are stored; the same cell goes on. They stay blind until all are there.")
+        ]
     return _findings(labels)
 
 
 def _findings(labels: Labels) -> list[str]:
     """Return what the labels of all people say, and how far the judge agrees."""
-    counts, models = labels.counts(), dict(zip(("first", "second"), labels.models, strict=True))
+    counts = labels.counts()
+    models = dict(zip(("first", "second"), labels.models, strict=True))
     parts = [f"{models.get(key) or tr(WORDS.get(key, key))} {n:,}" for key, n in counts.items()]
-    lines = [to_plain(tr("Preferred: {counts}.", counts=tr(", ").join(parts)))] if labels.kind == "pair" else []
+    lines = (
+        [to_plain(tr("Preferred: {counts}.", counts=tr(", ").join(parts)))]
+        if labels.kind == "pair"
+        else []
+    )
     return [*lines, *(to_plain(repr(labels.agreement(metric))) for metric in labels.report.judges)]
 
 
@@ -216,4 +269,6 @@ def _keys_class() -> type[Any]:
         "item": traitlets.Unicode().tag(sync=True),
         "label": traitlets.Unicode().tag(sync=True),
     }
-    return type("LabelKeys", (anywidget.AnyWidget,), {"_esm": script, "__module__": __name__, **traits})
+    return type(
+        "LabelKeys", (anywidget.AnyWidget,), {"_esm": script, "__module__": __name__, **traits}
+    )

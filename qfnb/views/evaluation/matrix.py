@@ -1,17 +1,26 @@
-"""Prompts times models as a table with the best cell, and what several answers to each question show."""
+"""Prompts times models as a table with the best cell, and what several answers to each question
+show.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..._language import tr
-from ..._text import clip
+from ...base.language import tr
+from ...base.text import clip
 from ...evaluation.report import matrix as wording
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.matrix import Matrix
 from ...evaluation.report.sources import sandbox_mark
-from ...evaluation.report.text import NO_VALUE, format_interval, format_score, format_share, metric_title, to_plain
+from ...evaluation.report.text import (
+    NO_VALUE,
+    format_interval,
+    format_score,
+    format_share,
+    metric_title,
+    to_plain,
+)
 from ...evaluation.stats.aggregates import Comparison, Score
 from ...evaluation.stats.repeats import Pass, RepeatScore
 from .. import components
@@ -24,25 +33,43 @@ RIVAL_SIGN: Final = "≈"
 
 
 def blocks(matrix: Matrix[Any]) -> list[Html]:
-    """Return the best cell in a sentence, what is shown of prompts and models, and the table of cells."""
+    """Return the best cell in a sentence, what is shown of prompts and models, and the table of
+    cells.
+    """
     statement = Html(f"<p><strong>{escape(to_plain(wording.best_sentence(matrix)))}</strong></p>")
     if matrix.best is None:
         return [statement]
     effects = [effect for effect in (matrix.prompt_effect, matrix.model_effect) if effect]
-    lines = [wording.rivals_sentence(matrix), *(line for each in effects for line in wording.effect_sentences(each))]
-    return [statement, components.dim_lines(*(to_plain(line) for line in lines if line)), cell_table(matrix)]
+    lines = [
+        wording.rivals_sentence(matrix),
+        *(line for each in effects for line in wording.effect_sentences(each)),
+    ]
+    return [
+        statement,
+        components.dim_lines(*(to_plain(line) for line in lines if line)),
+        cell_table(matrix),
+    ]
 
 
 def cell_table(matrix: Matrix[Any]) -> Html:
-    """Return the means with their intervals: a row for each prompt, a column for each model, the averages last."""
+    """Return the means with their intervals: a row for each prompt, a column for each model, the
+    averages last.
+    """
     prompt_levels = matrix.prompt_effect.levels if matrix.prompt_effect else ()
     model_levels = matrix.model_effect.levels if matrix.model_effect else ()
     has_averages = bool(prompt_levels and model_levels)
-    heads = [tr("Prompt"), *map(to_plain, matrix.models), *([tr("Average")] if has_averages else [])]
+    heads = [
+        tr("Prompt"),
+        *map(to_plain, matrix.models),
+        *([tr("Average")] if has_averages else []),
+    ]
     rows: list[list[object]] = [
         [
             to_plain(prompt),
-            *(_cell(matrix.cells[prompt, model], _sign(matrix, prompt, model)) for model in matrix.models),
+            *(
+                _cell(matrix.cells[prompt, model], _sign(matrix, prompt, model))
+                for model in matrix.models
+            ),
         ]
         for prompt in matrix.prompts
     ]
@@ -56,15 +83,27 @@ def cell_table(matrix: Matrix[Any]) -> Html:
         rival=RIVAL_SIGN,
     )
     less = tr(" (lower is better)") if matrix.metric in matrix.report.lower_is_better else ""
-    caption = tr("{metric}: means with 95% intervals. {signs}.", metric=metric_title(matrix.metric) + less, signs=signs)
+    caption = tr(
+        "{metric}: means with 95% intervals. {signs}.",
+        metric=metric_title(matrix.metric) + less,
+        signs=signs,
+    )
     caption = f"{caption} {sandbox_mark(matrix.report)}".rstrip()
-    return components.table(heads, rows, numeric=range(1, len(heads)), caption=to_plain(caption), is_wide=True)
+    return components.table(
+        heads, rows, numeric=range(1, len(heads)), caption=to_plain(caption), is_wide=True
+    )
 
 
 def markdown(matrix: Matrix[Any]) -> list[list[str]]:
     """Return the rows of the table as text, the heads first."""
     rows = [
-        [prompt, *(_words(matrix.cells[prompt, model], _sign(matrix, prompt, model)) for model in matrix.models)]
+        [
+            prompt,
+            *(
+                _words(matrix.cells[prompt, model], _sign(matrix, prompt, model))
+                for model in matrix.models
+            ),
+        ]
         for prompt in matrix.prompts
     ]
     return [[tr("Prompt"), *matrix.models], *rows]
@@ -78,18 +117,28 @@ def pairs_of_levels(matrix: Matrix[Any]) -> list[Comparison]:
 
 def templates_table(matrix: Matrix[Any]) -> Html:
     """Return the prompts with their texts."""
-    rows = [(to_plain(name), to_plain(clip(text, MAX_TEMPLATE_CHARS))) for name, text in matrix.prompts.items()]
+    rows = [
+        (to_plain(name), to_plain(clip(text, MAX_TEMPLATE_CHARS)))
+        for name, text in matrix.prompts.items()
+    ]
     return components.table((tr("Prompt"), tr("Template")), rows)
 
 
 def repeats_table(report: ReportData) -> Html:
     """Return for each model and metric pass@k, agreement and how much of the variance is chance."""
     ks = sorted({each.k for score in report.repeat_scores for each in score.passes})
-    heads = [tr("Model"), tr("Metric"), *(f"pass@{k}" for k in ks), tr("Same score"), tr("Same answer")]
+    heads = [
+        tr("Model"),
+        tr("Metric"),
+        *(f"pass@{k}" for k in ks),
+        tr("Same score"),
+        tr("Same answer"),
+    ]
     heads += [tr("Chance within questions")]
     rows = [_repeats_row(score, ks) for score in report.repeat_scores]
     caption = tr(
-        "Pairs of answers to the same question that agree; share of the variance of single answers that is "
+        "Pairs of answers to the same question that agree; share of the variance of single "
+        "answers that is "
         "between answers to the same question"
     )
     return components.table(heads, rows, numeric=range(2, len(heads)), caption=caption)
@@ -99,11 +148,20 @@ def _repeats_row(score: RepeatScore, ks: Sequence[int]) -> list[object]:
     passes = {each.k: each for each in score.passes}
     shares = (score.same_score, score.same_answer, 1 - score.reliability)
     cells = [_pass_cell(passes.get(k)) for k in ks]
-    return [to_plain(score.model), to_plain(metric_title(score.metric)), *cells, *map(format_share, shares)]
+    return [
+        to_plain(score.model),
+        to_plain(metric_title(score.metric)),
+        *cells,
+        *map(format_share, shares),
+    ]
 
 
 def _pass_cell(value: Pass | None) -> object:
-    return NO_VALUE if value is None else _mean_cell(value.mean, value.interval.low, value.interval.high)
+    return (
+        NO_VALUE
+        if value is None
+        else _mean_cell(value.mean, value.interval.low, value.interval.high)
+    )
 
 
 def _cell(score: Score, sign: str = "") -> Html:
@@ -112,7 +170,9 @@ def _cell(score: Score, sign: str = "") -> Html:
 
 def _mean_cell(mean: float, low: float, high: float, sign: str = "") -> Html:
     mark = f"{sign} " if sign else ""
-    return Html(f"<b>{mark}{format_score(mean)}</b><br><small>{escape(format_interval(low, high))}</small>")
+    return Html(
+        f"<b>{mark}{format_score(mean)}</b><br><small>{escape(format_interval(low, high))}</small>"
+    )
 
 
 def _words(score: Score, sign: str) -> str:
@@ -121,7 +181,8 @@ def _words(score: Score, sign: str) -> str:
 
 
 def _sign(matrix: Matrix[Any], prompt: str, model: str) -> str:
-    best, label = matrix.best, matrix.cells[prompt, model].model
+    best = matrix.best
+    label = matrix.cells[prompt, model].model
     if best is None or len(matrix.cells) < 2:
         return ""
     return BEST_SIGN if label == best.label else RIVAL_SIGN if label in best.rivals else ""

@@ -1,4 +1,6 @@
-"""A report as one HTML file that needs no network, runs no script, and is legible in light, dark and on paper."""
+"""A report as one HTML file that needs no network, runs no script, and is legible in light, dark
+and on paper.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import base64
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from ..._language import html_lang, tr
+from ...base.language import html_lang, tr
 from ...evaluation.report import ReportData
 from ...evaluation.report.files import HasPicture
 from ...evaluation.report.sources import with_mark
@@ -19,11 +21,16 @@ from .report import blocks
 
 MAX_SAMPLES: Final = 500  # samples of a page; a file with more of them takes long to open
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_STYLE: Final = "body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1rem; color-scheme: light dark }"
+_STYLE: Final = (
+    "body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1rem; color-scheme: light dark }"
+)
 
 
-def render_page(report: ReportData, pictures: Iterable[HasPicture] = (), lead: Sequence[str] = ()) -> str:
-    """Return a whole page: what a notebook shows, unfolded, the lines of a card, and the first samples.
+def render_page(
+    report: ReportData, pictures: Iterable[HasPicture] = (), lead: Sequence[str] = ()
+) -> str:
+    """Return a whole page: what a notebook shows, unfolded, the lines of a card, and the first
+    samples.
 
     Args:
         report: the report; its charts are on the page.
@@ -54,10 +61,14 @@ def _samples_html(report: ReportData) -> Html:
     columns = ["model", "index", "prompt", "reference", "output", *report.metric_names]
     columns += ["error"] if any(sample.error for sample in report.records) else []
     frame: Any = report.samples.sort_values(["index", "model"], kind="stable").head(MAX_SAMPLES)
-    rows = [[to_plain(format_cell(row[name])) for name in columns] for row in frame.to_dict("records")]
+    rows = [
+        [to_plain(format_cell(row[name])) for name in columns] for row in frame.to_dict("records")
+    ]
     remark = tr("{n} of {total}", n=f"{len(rows):,}", total=f"{len(report.records):,}")
     numeric = range(5, 5 + len(report.metric_names))
-    return components.folds((tr("Answers"), remark, components.table([*map(to_plain, columns)], rows, numeric=numeric)))
+    return components.folds(
+        (tr("Answers"), remark, components.table([*map(to_plain, columns)], rows, numeric=numeric))
+    )
 
 
 def _picture_html(picture: HasPicture) -> Html:

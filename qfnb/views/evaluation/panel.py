@@ -1,4 +1,6 @@
-"""A running evaluation: a line for each model that answers, then the scoring; at its end the report."""
+"""A running evaluation: a line for each model that answers, then the scoring; at its end the
+report.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ import time
 from typing import Any, Final
 
 from ..._jobs.batch_progress import BatchProgress
-from ..._language import tr, tr_noop, trn
-from ..._text import duration, labelled
+from ...base.language import tr, tr_noop, trn
+from ...base.text import duration, labelled
 from ...evaluation.background import BackgroundEvaluation, EvaluationProgress, ModelProgress, State
 from ...evaluation.report.text import title as title_of, to_plain
 from .. import components, formats
@@ -33,7 +35,9 @@ _FOLLOW: Final = tr_noop("to follow it: `%qfeval show`")
 def bundle(progress: EvaluationProgress) -> Bundle:
     """Return the report of a finished evaluation, else its progress; static."""
     if progress.report is not None:
-        return report_view.bundle(progress.report, _cancelled_note(progress) if progress.cancelled else "")
+        return report_view.bundle(
+            progress.report, _cancelled_note(progress) if progress.cancelled else ""
+        )
     plain = text(progress)
     return {"text/plain": plain, "text/html": html(progress)}
 
@@ -44,7 +48,9 @@ def text(progress: EvaluationProgress) -> str:
     mark = f" [{tr(components.SANDBOX_MARK)}]" if _from_sandbox(progress) else ""
     lines = [labelled(f"{_title(progress)}{mark}", f"{sign} {words}"), _subtitle(progress)]
     lines += [
-        " · ".join([to_plain(model.model), _answered(model, progress), *_model_facts(model, progress)])
+        " · ".join(
+            [to_plain(model.model), _answered(model, progress), *_model_facts(model, progress)]
+        )
         for model in progress.models
     ]
     if progress.state == "scoring":
@@ -71,8 +77,16 @@ class EvaluationPanel(Panel):
     def _create_controls(self) -> EvaluationControls:
         return EvaluationControls(self.job)
 
+    def result(self) -> str:
+        """Return the verdict of the report."""
+        report = self.job.progress.report
+        return "" if report is None else to_plain(report.conclusion().split("\n")[0])
+
     def _go_on(self, progress: EvaluationProgress) -> str:
-        return tr("Answers are kept. To follow it, run `%qfeval show`; after a restart of the kernel, the cell again.")
+        return tr(
+            "Answers are kept. To follow it, run `%qfeval show`; after a restart of the kernel, "
+            "the cell again."
+        )
 
     def _bundle(self, progress: EvaluationProgress) -> Bundle:
         """Return the state in every format; the report is drawn once, since that takes seconds."""
@@ -83,12 +97,17 @@ class EvaluationPanel(Panel):
                 self._final = bundle(progress)
             except Exception as error:  # noqa: BLE001 - a report exists even if it cannot be drawn
                 message = f"{progress.report!r}\n✕ {type(error).__name__}: {error}"
-                self._final = {"text/plain": strip_controls(message), "text/html": f"<pre>{escape(message)}</pre>"}
+                self._final = {
+                    "text/plain": strip_controls(message),
+                    "text/html": f"<pre>{escape(message)}</pre>",
+                }
         return self._final
 
 
 class EvaluationControls:
-    """The widgets: the state, a Cancel button, and the scoring. The handler may run in any thread."""
+    """The widgets: the state, a Cancel button, and the scoring. The handler may run in any
+    thread.
+    """
 
     is_asking = False
 
@@ -100,20 +119,25 @@ class EvaluationControls:
         widgets = PanelWidgets()
         self._state = LimitedPart(widgets.html())
         self._scoring = widgets.html()
-        self._cancel = widgets.button("", self._stop, tooltip=tr("What was answered is kept and scored"))
+        self._cancel = widgets.button(
+            "", self._stop, tooltip=tr("What was answered is kept and scored")
+        )
         row = widgets.row([self._cancel])
         return widgets.panel([self._state.widget, row, self._scoring])
 
     def draw(self, progress: EvaluationProgress) -> None:
         """Show a state; unchanged values are not sent."""
-        self._state.draw(components.stack(*_summary(progress, is_live=True)), _state(progress, is_live=True))
+        self._state.draw(
+            components.stack(*_summary(progress, is_live=True)), _state(progress, is_live=True)
+        )
         self._scoring.value = _scoring_bar(progress)
         self._cancel.description = tr(CANCELLING) if progress.cancelled else tr("Cancel")
         self._cancel.disabled = progress.cancelled
         accept_clicks(self._cancel)
 
     def _stop(self, _: Any) -> None:
-        self._cancel.disabled, self._cancel.description = True, tr(CANCELLING)
+        self._cancel.description = tr(CANCELLING)
+        self._cancel.disabled = True
         self._task.cancel()
 
 
@@ -126,8 +150,15 @@ def _summary(progress: EvaluationProgress, *, is_live: bool) -> list[Html]:
         subtitle=_subtitle(progress),
         is_sandbox=_from_sandbox(progress),
     )
-    reasons = [components.note("bad", line, sign="✕", role="alert" if is_live else "") for line in _reasons(progress)]
-    return [head, *reasons, *(_model_bar(model, progress, is_live=is_live) for model in progress.models)]
+    reasons = [
+        components.note("bad", line, sign="✕", role="alert" if is_live else "")
+        for line in _reasons(progress)
+    ]
+    return [
+        head,
+        *reasons,
+        *(_model_bar(model, progress, is_live=is_live) for model in progress.models),
+    ]
 
 
 def _model_bar(model: ModelProgress, progress: EvaluationProgress, *, is_live: bool) -> Html:
@@ -141,8 +172,12 @@ def _model_bar(model: ModelProgress, progress: EvaluationProgress, *, is_live: b
         kind = "warn"
     subtitle = " · ".join(_model_facts(model, progress))
     label = _answered(model, progress)
-    bar = components.progress_bar(None if is_waiting else done, total or 1, label, subtitle=subtitle, kind=kind)
-    return Html(f'<div class="qf-part"><h4>{escape(one_line(to_plain(model.model), 80))}</h4>{bar}</div>')
+    bar = components.progress_bar(
+        None if is_waiting else done, total or 1, label, subtitle=subtitle, kind=kind
+    )
+    return Html(
+        f'<div class="qf-part"><h4>{escape(one_line(to_plain(model.model), 80))}</h4>{bar}</div>'
+    )
 
 
 def _scoring_bar(progress: EvaluationProgress) -> Html:
@@ -150,7 +185,10 @@ def _scoring_bar(progress: EvaluationProgress) -> Html:
         return Html("")
     done, total = progress.scoring_steps
     return components.progress_bar(
-        done if total else None, total or 1, _scoring(progress), subtitle=_judged(progress).removeprefix(" · ")
+        done if total else None,
+        total or 1,
+        _scoring(progress),
+        subtitle=_judged(progress).removeprefix(" · "),
     )
 
 
@@ -173,7 +211,11 @@ def _subtitle(progress: EvaluationProgress) -> str:
     questions = trn("{n} question", "{n} questions", progress.questions)
     seconds = (progress.ended_at or time.time()) - progress.started_at if progress.started_at else 0
     elapsed = tr("{time} elapsed", time=duration(seconds)) if progress.started_at else ""
-    repeats = trn("{n} answer to each", "{n} answers to each", progress.repeats) if progress.repeats > 1 else ""
+    repeats = (
+        trn("{n} answer to each", "{n} answers to each", progress.repeats)
+        if progress.repeats > 1
+        else ""
+    )
     return " · ".join(part for part in (questions, repeats, elapsed) if part)
 
 
@@ -195,7 +237,11 @@ def _model_facts(model: ModelProgress, progress: EvaluationProgress) -> list[str
     """Return facts on a model's answers: speed, failures, tokens, cost, and why it stopped."""
     if (batch := model.batch) is None:
         return []
-    cached = trn("{n} answer from the cache", "{n} answers from the cache", batch.cached) if batch.cached else ""
+    cached = (
+        trn("{n} answer from the cache", "{n} answers from the cache", batch.cached)
+        if batch.cached
+        else ""
+    )
     failed = trn("{n} failed", "{n} failed", batch.failed) if batch.failed else ""
     tokens = tr("{n} tokens", n=f"{batch.prompt_tokens + batch.completion_tokens:,}")
     has_speed = batch.rate and not batch.is_finished
@@ -206,7 +252,11 @@ def _model_facts(model: ModelProgress, progress: EvaluationProgress) -> list[str
 
 def _cost(batch: BatchProgress) -> str:
     cost = formats.cost(batch.cost_range, is_free=batch.from_sandbox)
-    return cost if batch.budget is None else tr("{cost} of ¥{budget}", cost=cost, budget=f"{batch.budget:g}")
+    return (
+        cost
+        if batch.budget is None
+        else tr("{cost} of ¥{budget}", cost=cost, budget=f"{batch.budget:g}")
+    )
 
 
 def _scoring(progress: EvaluationProgress) -> str:
@@ -218,7 +268,9 @@ def _judged(progress: EvaluationProgress) -> str:
     now = progress.judge_progress
     if now is None:
         return ""
-    return " · " + tr("judge: {n} / {total} answers", n=f"{now.finished_rows:,}", total=f"{now.total or 0:,}")
+    return " · " + tr(
+        "judge: {n} / {total} answers", n=f"{now.finished_rows:,}", total=f"{now.total or 0:,}"
+    )
 
 
 def _reasons(progress: EvaluationProgress) -> list[str]:

@@ -1,4 +1,6 @@
-"""A question with the answers of one or two models side by side; what differs from the reference is marked."""
+"""A question with the answers of one or two models side by side; what differs from the reference is
+marked.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..._language import tr, trn
-from ..._text import Edit, diff_texts
+from ...base.language import tr, trn
+from ...base.text import Edit, diff_texts
 from ...evaluation.report.data import Change, ReportData
 from ...evaluation.report.text import format_difference, format_score, to_plain
 from .. import components
@@ -18,9 +20,12 @@ from .charts.drawing import css
 
 MAX_HEADING_CHARS: Final = 80
 MIN_SHARED: Final = 0.4
-"""Share of two texts that must be the same for their differences to be marked: below, all would be marked."""
+"""Share of two texts that must be the same for their differences to be marked: below, all would be
+marked.
+"""
 
-CONTEXT_CHARS: Final = 40  # equal characters that are kept before and after a difference, in short answers
+# equal characters that are kept before and after a difference, in short answers
+CONTEXT_CHARS: Final = 40
 SHORT_CHARS: Final = 600  # characters of an answer in a report; the rest is counted
 
 
@@ -59,11 +64,22 @@ class Question:
         heading = one_line(to_plain(self.prompt), MAX_HEADING_CHARS)
         is_long = heading != self.prompt.strip()
         whole = _paragraph(cut_text(self.prompt, self.max_chars)) if is_long else ""
-        reference = tr("Reference: {text}", text=cut_text(self.reference, self.max_chars)) if self.reference else ""
-        below = f'<div class="qf-sub qf-text">{escape(to_plain(reference))}</div>' if reference else ""
-        head = f'<h4>#{self.index}&emsp;{escape(heading)}</h4><span class="qf-side">{self.pill}</span>'
+        reference = (
+            tr("Reference: {text}", text=cut_text(self.reference, self.max_chars))
+            if self.reference
+            else ""
+        )
+        below = (
+            f'<div class="qf-sub qf-text">{escape(to_plain(reference))}</div>' if reference else ""
+        )
+        head = (
+            f'<h4>#{self.index}&emsp;{escape(heading)}</h4><span class="qf-side">{self.pill}</span>'
+        )
         columns = join(map(self._column, self.answers))
-        parts = f'<header class="qf-head">{head}{below}</header>{whole}<div class="qf-cols">{columns}</div>'
+        parts = (
+            f'<header class="qf-head">{head}{below}</header>{whole}<div '
+            f'class="qf-cols">{columns}</div>'
+        )
         return Html(f'<article class="qf-answer qf-sample">{parts}</article>')
 
     def _column(self, answer: Answer) -> Html:
@@ -89,7 +105,9 @@ def gain_pill(gain: float, *, is_failed: bool = False) -> Html:
         return components.pill("idle", tr("no score"))
     if not gain:
         return components.pill("idle", tr("equal"), "=")
-    return components.pill("ok" if gain > 0 else "bad", format_difference(gain), "▲" if gain > 0 else "▼")
+    return components.pill(
+        "ok" if gain > 0 else "bad", format_difference(gain), "▲" if gain > 0 else "▼"
+    )
 
 
 def changes_html(report: ReportData, changes: Sequence[Change], base: str, tuned: str) -> Html:
@@ -113,18 +131,28 @@ def changes_html(report: ReportData, changes: Sequence[Change], base: str, tuned
 
 def legend() -> Html:
     """Return what the marks mean."""
-    added, missing = Html(f"<ins>{escape(tr('added'))}</ins>"), Html(f"<del>{escape(tr('missing'))}</del>")
-    words = escape(tr("Against the reference: {added}, {missing}. Answers that share less than 40% are not marked."))
-    return Html(f'<p class="qf-dim">{words.replace("{added}", added).replace("{missing}", missing)}</p>')
+    added = Html(f"<ins>{escape(tr('added'))}</ins>")
+    missing = Html(f"<del>{escape(tr('missing'))}</del>")
+    words = escape(
+        tr(
+            "Against the reference: {added}, {missing}. Answers that share less than 40% are not "
+            "marked."
+        )
+    )
+    return Html(
+        f'<p class="qf-dim">{words.replace("{added}", added).replace("{missing}", missing)}</p>'
+    )
 
 
 def mark_difference(expected: str, text: str, max_chars: int = SHORT_CHARS) -> Html:
-    """Return a text as HTML, with what it has more than the expected one, and what it lacks, marked.
+    """Return a text as HTML, with what it has more than the expected one, and what it lacks,
+    marked.
 
-    Nothing is marked where the texts are equal or have less than `MIN_SHARED` in common. Of a long text the
-    parts around differences are shown.
+    Nothing is marked where the texts are equal or have less than `MIN_SHARED` in common. Of a long
+    text the parts around differences are shown.
     """
-    expected, text = to_plain(expected), to_plain(text)
+    expected = to_plain(expected)
+    text = to_plain(text)
     edits = diff_texts(expected, text) if expected and expected != text else []
     shared = 2 * sum(len(part) for kind, part in edits if kind == "equal")
     if shared < MIN_SHARED * (len(expected) + len(text)) or not edits:

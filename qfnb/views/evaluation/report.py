@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..._language import tr, tr_noop, trn
+from ...base.language import tr, tr_noop, trn
 from ...evaluation.report import ReportData, sources, text as wording
 from ...evaluation.report.card import Card
 from ...evaluation.report.files import render_markdown
@@ -27,7 +27,10 @@ MAX_EXAMPLES: Final = 10  # regressions, and improvements, that are shown
 NEXT_STEPS: Final = (
     tr_noop("question by question: `%qfeval browse`"),
     tr_noop("to save it: `%qfeval save report.html`"),
-    tr_noop("to train on its questions: `%qfeval open -o report`, then `report.to_sft()`"),
+    tr_noop(
+        "to train on its questions, which are no test from then on: `%qfeval open -o report`, then "
+        "`report.to_sft()`"
+    ),
 )
 
 
@@ -36,7 +39,9 @@ def bundle(report: ReportData, notice: str = "") -> Bundle:
     lines = [notice] if notice else []
     return {
         "text/plain": to_plain("\n".join([*lines, text(report)])),
-        "text/markdown": "\n\n".join([*map(wording.to_markdown, lines), render_markdown(report, _lead(report))]),
+        "text/markdown": "\n\n".join(
+            [*map(wording.to_markdown, lines), render_markdown(report, _lead(report))]
+        ),
         "text/html": html(report, notice),
     } | _picture(report)
 
@@ -54,7 +59,9 @@ def text(report: ReportData) -> str:
 
 def html(report: ReportData, notice: str = "") -> Html:
     """Return verdict, means and what is missing; the evidence is folded."""
-    return output(wording.report_title(report), *blocks(report, notice), components.footer(*_next_steps()))
+    return output(
+        wording.report_title(report), *blocks(report, notice), components.footer(*_next_steps())
+    )
 
 
 def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> list[Html]:
@@ -62,38 +69,62 @@ def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> li
     head = _header(report, report.models)
     note = components.note("warn", notice, sign="■") if notice else Html("")
     if not any(score.n for score in report.model_scores):
-        reason = tr("No answer has a score.") if report.metric_names else tr("The report has no metric.")
+        reason = (
+            tr("No answer has a score.") if report.metric_names else tr("The report has no metric.")
+        )
         return [head, note, components.note("bad", reason, _common_error(report), sign="✕")]
-    metric, base = report.metric_names[0], report.models[0]
+    metric = report.metric_names[0]
+    base = report.models[0]
     if report.cells:
         return [head, note, *_matrix_blocks(build_matrix(report), is_open=is_open)]
     of_metric = [pair for pair in report.comparisons if pair.metric == metric]
     pairs = of_metric if report.compared else [pair for pair in of_metric if pair.baseline == base]
     folds = components.folds(*_folds(report), is_open=is_open)
-    missing, judge = _missing(report, metric), judge_note(report)
+    missing = _missing(report, metric)
+    judge = judge_note(report)
     return [head, note, *_verdicts(pairs), *_scores(report, report.models), missing, judge, folds]
 
 
 def _matrix_blocks(matrix: Matrix[Any], *, is_open: bool = False) -> list[Html]:
     report = matrix.report
-    levels = (tr("Prompts and models, averaged"), "", _pairs_table(matrix_view.pairs_of_levels(matrix)))
+    levels = (
+        tr("Prompts and models, averaged"),
+        "",
+        _pairs_table(matrix_view.pairs_of_levels(matrix)),
+    )
     details = [
         (tr("Prompts"), str(len(matrix.prompts)), matrix_view.templates_table(matrix)),
         *([levels] if matrix.prompt_effect and matrix.model_effect else []),
         (tr("All cells"), str(len(matrix.cells)), score_table(report, report.models)),
     ]
-    missing, judge = _missing(report, matrix.metric), judge_note(report)
-    return [*matrix_view.blocks(matrix), missing, judge, components.folds(*details, *_folds(report), is_open=is_open)]
+    missing = _missing(report, matrix.metric)
+    judge = judge_note(report)
+    return [
+        *matrix_view.blocks(matrix),
+        missing,
+        judge,
+        components.folds(*details, *_folds(report), is_open=is_open),
+    ]
 
 
 def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
     """Return a matrix in every format."""
     report = matrix.report
     title = sources.with_mark(wording.report_title(report), report)
-    heads, *rows = [[wording.to_markdown(cell) for cell in row] for row in matrix_view.markdown(matrix)]
+    heads, *rows = [
+        [wording.to_markdown(cell) for cell in row] for row in matrix_view.markdown(matrix)
+    ]
     lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
-    parts = [f"### {wording.to_markdown(title)}", "\n".join(lines), *map(wording.to_markdown, matrix.lines())]
-    content = [_header(report, report.models), *_matrix_blocks(matrix), components.footer(*_next_steps())]
+    parts = [
+        f"### {wording.to_markdown(title)}",
+        "\n".join(lines),
+        *map(wording.to_markdown, matrix.lines()),
+    ]
+    content = [
+        _header(report, report.models),
+        *_matrix_blocks(matrix),
+        components.footer(*_next_steps()),
+    ]
     return {
         "text/plain": to_plain(f"{wording.report_title(report)}\n{matrix!r}"),
         "text/markdown": "\n\n".join(parts),
@@ -103,17 +134,23 @@ def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
 
 def card_bundle(card: Card[Any]) -> Bundle:
     """Return the card in every format."""
-    title, lines = wording.title((card.base, card.tuned)), sources.with_sources(card.report, card.lines())
+    title = wording.title((card.base, card.tuned))
+    lines = sources.with_sources(card.report, card.lines())
     return {
         "text/plain": to_plain("\n".join([title, *lines])),
-        "text/markdown": "\n\n".join([f"### {wording.to_markdown(title)}", *map(wording.to_markdown, lines)]),
+        "text/markdown": "\n\n".join(
+            [f"### {wording.to_markdown(title)}", *map(wording.to_markdown, lines)]
+        ),
         "text/html": card_html(card),
     } | _picture(card.report)
 
 
 def card_html(card: Card[Any]) -> Html:
-    """Return verdict, difference and means, what else changed, and the folded regressions and improvements."""
-    report, models = card.report, (card.base, card.tuned)
+    """Return verdict, difference and means, what else changed, and the folded regressions and
+    improvements.
+    """
+    report = card.report
+    models = (card.base, card.tuned)
     title = wording.title(models)
     pairs = (card.comparison, *card.other_comparisons)
     changes = _change_folds(report, card.base, card.tuned, card.metric)
@@ -158,7 +195,9 @@ def _header(report: ReportData, models: Sequence[str]) -> Html:
     failed = sum(row.failed for row in usage)
     questions = max((len(report.samples_of(model)) for model in models), default=0)
     parts = [trn("{n} question", "{n} questions", questions)]
-    parts.append(trn("{n} answer failed", "{n} answers failed", failed) if failed else tr("no answer failed"))
+    parts.append(
+        trn("{n} answer failed", "{n} answers failed", failed) if failed else tr("no answer failed")
+    )
     pill = components.pill("ok", tr("Done"))
     if failed:
         pill = components.pill("warn", trn("Done, {n} failed", "Done, {n} failed", failed), "✓")
@@ -166,17 +205,28 @@ def _header(report: ReportData, models: Sequence[str]) -> Html:
         pill = components.pill("bad", tr("Failed"))
     if report.repeat_count > 1:
         parts.insert(1, trn("{n} answer to each", "{n} answers to each", report.repeat_count))
-    title = wording.report_title(report) if len(models) == len(report.models) else wording.title(models)
-    title, subtitle = to_plain(title), " · ".join(parts)
-    return components.header(title, pill=pill, subtitle=subtitle, mark=to_plain(sources.sandbox_mark(report)))
+    title = (
+        wording.report_title(report) if len(models) == len(report.models) else wording.title(models)
+    )
+    title = to_plain(title)
+    subtitle = " · ".join(parts)
+    return components.header(
+        title, pill=pill, subtitle=subtitle, mark=to_plain(sources.sandbox_mark(report))
+    )
 
 
 def _verdicts(pairs: Sequence[Comparison]) -> list[Html]:
-    """Return for each pair the verdict and its evidence; the difference of the only pair is drawn."""
+    """Return for each pair the verdict and its evidence; the difference of the only pair is
+    drawn.
+    """
     if len(pairs) != 1:  # a line for each; the counts are among the pairs
-        return [_sentences(wording.verdict_sentence(pair), wording.difference_sentence(pair)) for pair in pairs]
+        return [
+            _sentences(wording.verdict_sentence(pair), wording.difference_sentence(pair))
+            for pair in pairs
+        ]
     (pair,) = pairs
-    evidence, figure = _evidence(pair), effect_figure(pair)
+    evidence = _evidence(pair)
+    figure = effect_figure(pair)
     both = Html(f'<div class="qf-two"><div>{evidence}</div>{figure}</div>') if figure else evidence
     return [_say(wording.verdict_sentence(pair)), both]
 
@@ -191,11 +241,14 @@ def _say(sentence: str) -> Html:
 
 
 def _sentences(verdict: str, difference: str) -> Html:
-    return Html(f"<p><strong>{escape(to_plain(verdict))}</strong><br>{escape(to_plain(difference))}</p>")
+    return Html(
+        f"<p><strong>{escape(to_plain(verdict))}</strong><br>{escape(to_plain(difference))}</p>"
+    )
 
 
 def _evidence(pair: Comparison) -> Html:
-    interval, is_clustered = pair.test.interval, pair.test.pairs.clusters is not None
+    interval = pair.test.interval
+    is_clustered = pair.test.pairs.clusters is not None
     rough = wording.rough_sentence([interval.units], is_clustered=is_clustered)
     lines = [wording.counts_sentence(pair), *wording.power_sentences(pair), rough]
     small = components.dim_lines(*(line for line in lines if line))
@@ -205,12 +258,16 @@ def _evidence(pair: Comparison) -> Html:
 
 def _missing(report: ReportData, metric: str, models: Sequence[str] = ()) -> Html:
     """Return which models have answers without a score, and the commonest reason."""
-    scores = [s for s in report.model_scores if s.metric == metric and (not models or s.model in models)]
+    scores = [
+        s for s in report.model_scores if s.metric == metric and (not models or s.model in models)
+    ]
     if not (missing := sum(score.total - score.n for score in scores)):
         return Html("")
     statement = trn("{n} answer has no score.", "{n} answers have no score.", missing)
     sentences = [to_plain(line) for line in map(wording.coverage_sentence, scores) if line]
-    return components.note("warn", statement, " ".join([*sentences, _common_error(report)]), sign="⚠︎")
+    return components.note(
+        "warn", statement, " ".join([*sentences, _common_error(report)]), sign="⚠︎"
+    )
 
 
 def _common_error(report: ReportData) -> str:
@@ -233,7 +290,13 @@ def _folds(report: ReportData) -> list[tuple[object, object, object]]:
         changes = _change_folds(report, base, tuned, report.metric_names[0])
     chart_fold = (tr("More charts"), str(len(others_by_kind)), more_charts)
     pairs = [_pairs_fold(report.comparisons)] if report.comparisons else []
-    folds = [*pairs, *subject_folds(report, report.models), *changes, *_repeats_fold(report), chart_fold]
+    folds = [
+        *pairs,
+        *subject_folds(report, report.models),
+        *changes,
+        *_repeats_fold(report),
+        chart_fold,
+    ]
     return [*folds, *judge_folds(report), *_usage_fold(report), *_method_fold(report)]
 
 
@@ -253,36 +316,58 @@ def _pairs_fold(pairs: Sequence[Comparison]) -> tuple[object, object, object]:
 
 def _pairs_table(pairs: Sequence[Comparison]) -> Html:
     names = {(pair.baseline, pair.candidate) for pair in pairs}
-    heads = [tr("Metric"), *([tr("Verdict")] if len(names) > 1 else []), tr("Difference"), tr("95% interval"), "p"]
+    heads = [
+        tr("Metric"),
+        *([tr("Verdict")] if len(names) > 1 else []),
+        tr("Difference"),
+        tr("95% interval"),
+        "p",
+    ]
     heads += [tr("Better"), tr("Worse"), tr("Equal")]
     rows = []
     for pair in pairs:
         test = pair.test
         verdict = [to_plain(wording.verdict_sentence(pair))] if len(names) > 1 else []
         interval = wording.format_interval(test.interval.low, test.interval.high, plus=True)
-        p_value = wording.format_p_value(pair.p_holm).removeprefix("p = ").removeprefix("p: ").removeprefix("p ")
+        p_value = (
+            wording.format_p_value(pair.p_holm)
+            .removeprefix("p = ")
+            .removeprefix("p: ")
+            .removeprefix("p ")
+        )
         counts = [f"{count:,}" for count in (test.wins, test.losses, test.ties)]
         difference = format_difference(test.difference)
-        rows.append([to_plain(metric_title(pair.metric)), *verdict, difference, interval, p_value, *counts])
+        rows.append(
+            [to_plain(metric_title(pair.metric)), *verdict, difference, interval, p_value, *counts]
+        )
     first = 2 if len(names) > 1 else 1
     return components.table(heads, rows, numeric=range(first, len(heads)))
 
 
-def _change_folds(report: ReportData, base: str, tuned: str, metric: str) -> list[tuple[object, object, object]]:
+def _change_folds(
+    report: ReportData, base: str, tuned: str, metric: str
+) -> list[tuple[object, object, object]]:
     """Return the questions that changed most, the regressions first."""
-    changes, cells = report.changes(metric, base=base, tuned=tuned), [f"{base} → {tuned}"] if report.cells else []
+    changes = report.changes(metric, base=base, tuned=tuned)
+    cells = [f"{base} → {tuned}"] if report.cells else []
     worse = [change for change in changes if change.gain < 0]
     better = [change for change in reversed(changes) if change.gain > 0]
     groups = ((tr("Questions that got worse"), worse), (tr("Questions that got better"), better))
     return [
         (
             name,
-            " · ".join([f"{min(len(group), MAX_EXAMPLES)} / {len(group):,}", metric_title(metric), *cells]),
+            " · ".join([_describe_count(len(group)), metric_title(metric), *cells]),
             changes_html(report, group[:MAX_EXAMPLES], base, tuned),
         )
         for name, group in groups
         if group
     ]
+
+
+def _describe_count(n: int) -> str:
+    if n <= MAX_EXAMPLES:
+        return f"{n:,}"
+    return tr("{n}, the first {shown} are shown", n=f"{n:,}", shown=MAX_EXAMPLES)
 
 
 def _usage_fold(report: ReportData) -> list[tuple[object, object, object]]:
@@ -293,4 +378,8 @@ def _method_fold(report: ReportData) -> list[tuple[object, object, object]]:
     lines = [*sources.footnote_lines(report)]
     methods = dict.fromkeys(score.interval.method for score in report.model_scores if score.n)
     lines += [tr("Intervals: {methods}.", methods=tr(", ").join(methods))] if methods else []
-    return [(tr("How it was computed"), "", components.dim_lines(*map(to_plain, lines)))] if lines else []
+    return (
+        [(tr("How it was computed"), "", components.dim_lines(*map(to_plain, lines)))]
+        if lines
+        else []
+    )

@@ -1,4 +1,6 @@
-"""A browser for the samples of a report: filter, sort, search, two answers side by side, pick rows."""
+"""A browser for the samples of a report: filter, sort, search, two answers side by side, pick
+rows.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...evaluation.report.card import Card
 from ...evaluation.report.data import ReportData
@@ -30,7 +32,8 @@ def browse(report: ReportData | Card[Any]) -> SampleBrowser:
 
 
 def report_of(value: object) -> Any:
-    """Return the report of a card, of a matrix or of a running evaluation, whose end is waited for; a report as it is.
+    """Return the report of a card, of a matrix or of a running evaluation, whose end is waited for;
+    a report as it is.
 
     Raises:
         InvalidArgumentError: it is none of these.
@@ -39,12 +42,16 @@ def report_of(value: object) -> Any:
     report = report() if callable(report) else report
     if not isinstance(report, ReportData):
         kind = type(value).__name__
-        raise InvalidArgumentError(tr("this needs a report, as qfnb.compare returns it, and got a {kind}", kind=kind))
+        raise InvalidArgumentError(
+            tr("this needs a report, as qfnb.compare returns it, and got a {kind}", kind=kind)
+        )
     return report
 
 
 class SampleBrowser:
-    """A page of samples with its controls; static in a notebook without a user, and after `close`."""
+    """A page of samples with its controls; static in a notebook without a user, and after
+    `close`.
+    """
 
     def __init__(self, report: ReportData) -> None:
         self.report = report
@@ -55,8 +62,12 @@ class SampleBrowser:
 
     @property
     def rows(self) -> list[int]:
-        """Indexes of the picked questions; of all shown ones, in their order, when none is picked."""
-        return [*self.selection.picked] or [pair.before.index for pair in self.pages.pairs(self.selection)]
+        """Indexes of the picked questions; of all shown ones, in their order, when none is
+        picked.
+        """
+        return [*self.selection.picked] or [
+            pair.before.index for pair in self.pages.pairs(self.selection)
+        ]
 
     def choose(
         self,
@@ -101,14 +112,18 @@ class SampleBrowser:
         self._controls = controls = SampleControls(self)
         final = partial(table.bundle, self.pages)
         draw = lambda _, selection: controls.draw(selection)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(self.selection, widget=controls.build, draw=draw, final=final, go_on=None)
+        self._live = live = LiveOutput(
+            self.selection, widget=controls.build, draw=draw, final=final, go_on=None
+        )
         if live.mode != "live":
             self._live = None
             live.finish(self.selection)
 
     def close(self) -> None:
         """Replace the controls by a static page."""
-        live, self._live, self._controls = self._live, None, None
+        live = self._live
+        self._live = None
+        self._controls = None
         if live is not None:
             live.finish(self.selection)
 
@@ -130,11 +145,16 @@ class SampleControls:
     def build(self) -> Any:
         """Return the widget: title, fields, the buttons of the pages, and the page below them."""
         widgets = PanelWidgets()
-        self._head, self._page = widgets.html(), widgets.html()
+        self._head = widgets.html()
+        self._page = widgets.html()
         dropdown = partial(widgets.field, "Dropdown")
         self._filter_box = dropdown(tr("Show"), options=self._filter_options())
-        self._sort_box = dropdown(tr("Sort"), options=[(tr(words), key) for key, words in table.SORTS.items()])
-        self._comparison_box = dropdown(tr("Compare"), options=_comparison_options(self._browser.report))
+        self._sort_box = dropdown(
+            tr("Sort"), options=[(tr(words), key) for key, words in table.SORTS.items()]
+        )
+        self._comparison_box = dropdown(
+            tr("Compare"), options=_comparison_options(self._browser.report)
+        )
         self._search_box = widgets.field(
             "Text", tr("Search"), placeholder=tr("a text, or #3 #17"), continuous_update=False
         )
@@ -143,7 +163,13 @@ class SampleControls:
         self._back = widgets.button(tr("Previous"), lambda _: self._turn(-1))
         self._next = widgets.button(tr("Next"), lambda _: self._turn(1))
         self._observe()
-        fields = [self._filter_box, self._sort_box, self._comparison_box, self._search_box, self._pick_box]
+        fields = [
+            self._filter_box,
+            self._sort_box,
+            self._comparison_box,
+            self._search_box,
+            self._pick_box,
+        ]
         buttons = [self._back, self._next]
         self._inputs = [*fields, *buttons]
         form = [widgets.box("qf-form", fields), widgets.row(buttons)]
@@ -161,13 +187,16 @@ class SampleControls:
     def _redraw(self, selection: table.SampleSelection) -> None:
         pages = self._browser.pages
         pairs = pages.pairs(selection)
-        page_count, page_pairs = table.count_pages(len(pairs)), pages.on_page(pairs, selection)
+        page_count = table.count_pages(len(pairs))
+        page_pairs = pages.on_page(pairs, selection)
         if self._filter_box.options != (filters := tuple(self._filter_options())):
             self._filter_box.options = filters
-        self._filter_box.value, self._sort_box.value = selection.show, selection.order
+        self._filter_box.value = selection.show
+        self._sort_box.value = selection.order
         self._search_box.value = selection.search
         self._comparison_box.value = selection.metric, selection.base, selection.tuned
-        self._back.disabled, self._next.disabled = selection.page == 0, selection.page + 1 >= page_count
+        self._back.disabled = selection.page == 0
+        self._next.disabled = selection.page + 1 >= page_count
         options = tuple((pages.option_label(pair), pair.before.index) for pair in page_pairs)
         with self._pick_box.hold_sync():
             if self._pick_box.options != options:
@@ -180,8 +209,12 @@ class SampleControls:
 
     def _filter_options(self) -> list[tuple[str, table.Filter]]:
         """Return the filters with the numbers of their questions."""
-        pages, selection = self._browser.pages, self._browser.selection
-        return [(f"{tr(words)} {pages.count(key, selection):,}", key) for key, words in table.FILTERS.items()]
+        pages = self._browser.pages
+        selection = self._browser.selection
+        return [
+            (f"{tr(words)} {pages.count(key, selection):,}", key)
+            for key, words in table.FILTERS.items()
+        ]
 
     def _turn(self, step: int) -> None:
         self._browser.choose(page=self._browser.selection.page + step)
@@ -205,7 +238,9 @@ class SampleControls:
         """Replace the earlier picks of this page; those of other pages stay."""
         page_indexes = {index for _, index in self._pick_box.options}
         other_picks = [
-            index for index in self._browser.selection.picked if index not in page_indexes or index in change["new"]
+            index
+            for index in self._browser.selection.picked
+            if index not in page_indexes or index in change["new"]
         ]
         self._choose(picked=tuple(dict.fromkeys([*other_picks, *change["new"]])))
 
@@ -213,10 +248,16 @@ class SampleControls:
 def _comparison_options(report: ReportData) -> list[tuple[str, tuple[str, str, str]]]:
     """Return the options of the comparison: each metric for each pair of models."""
     pairs = [*combinations(report.models, 2)] or [(model, model) for model in report.models]
-    first, last = report.models[0], report.models[-1]
+    first = report.models[0]
+    last = report.models[-1]
     pairs.sort(key=lambda pair: pair != (first, last))
     return [
-        (to_plain(f"{metric_title(metric)}: {a} → {b}" if a != b else f"{metric_title(metric)}: {a}"), (metric, a, b))
+        (
+            to_plain(
+                f"{metric_title(metric)}: {a} → {b}" if a != b else f"{metric_title(metric)}: {a}"
+            ),
+            (metric, a, b),
+        )
         for metric in report.metric_names or ("",)
         for a, b in pairs
     ]

@@ -6,11 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
-from ..._language import tr, tr_noop, trn
+from ...base.language import tr, tr_noop, trn
 from ...errors import InvalidArgumentError
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.sources import sandbox_mark
-from ...evaluation.report.text import format_difference, format_score, metric_title, redact_text, to_markdown, to_plain
+from ...evaluation.report.text import (
+    format_difference,
+    format_score,
+    metric_title,
+    redact_text,
+    to_markdown,
+    to_plain,
+)
 from ...evaluation.samples import Sample
 from .. import components, formats
 from ..components import Html
@@ -44,7 +51,9 @@ MAX_CHARS: Final = 2000
 
 
 class AnswerPair(NamedTuple):
-    """A question as two models answered it; `gain` is by how much the second is better, NaN if unknown."""
+    """A question as two models answered it; `gain` is by how much the second is better, NaN if
+    unknown.
+    """
 
     before: Sample
     after: Sample
@@ -84,7 +93,8 @@ class SamplePages:
         """Return the selected questions of all pages; another page does not sort them again."""
         key = replace(selection, page=0)
         if self._latest_pairs is None or self._latest_pairs[0] != key:
-            search, rank = (selection.search.strip().casefold(), _sort_keys(self.report, selection)[selection.order])
+            search = selection.search.strip().casefold()
+            rank = _sort_keys(self.report, selection)[selection.order]
             is_included = _FILTER_TESTS[selection.show]
             pairs = [
                 pair
@@ -101,24 +111,37 @@ class SamplePages:
         Raises:
             InvalidArgumentError: filter, order, metric or a model is unknown.
         """
-        for name, value, allowed in (("show", selection.show, FILTERS), ("order", selection.order, SORTS)):
+        for name, value, allowed in (
+            ("show", selection.show, FILTERS),
+            ("order", selection.order, SORTS),
+        ):
             if value not in allowed:
                 names = tr(", ").join(allowed)
                 raise InvalidArgumentError(
-                    tr("{name}={value}: it is one of {names}", name=name, value=repr(value), names=names)
+                    tr(
+                        "{name}={value}: it is one of {names}",
+                        name=name,
+                        value=repr(value),
+                        names=names,
+                    )
                 )
         if selection.metric or self.report.metric_names:
             self.report.resolve_metric(selection.metric)
         last = count_pages(len(self.pairs(selection))) - 1
         return replace(selection, page=min(max(0, selection.page), last))
 
-    def on_page(self, pairs: Sequence[AnswerPair], selection: SampleSelection) -> Sequence[AnswerPair]:
+    def on_page(
+        self, pairs: Sequence[AnswerPair], selection: SampleSelection
+    ) -> Sequence[AnswerPair]:
         """Return the questions of the selected page."""
         return pairs[selection.page * PAGE_SIZE : (selection.page + 1) * PAGE_SIZE]
 
     def option_label(self, pair: AnswerPair) -> str:
         """Return a question as a line of the list to pick from."""
-        return f"#{pair.before.index}  {_verdict_sign(pair)}  {one_line(to_plain(pair.before.prompt), 48)}"
+        return (
+            f"#{pair.before.index}  {_verdict_sign(pair)}  "
+            f"{one_line(to_plain(pair.before.prompt), 48)}"
+        )
 
     def count(self, show: Filter, selection: SampleSelection) -> int:
         """Return how many questions a filter shows, whatever is searched for."""
@@ -128,7 +151,8 @@ class SamplePages:
     def _all_pairs(self, selection: SampleSelection) -> list[AnswerPair]:
         key = selection.base, selection.tuned, selection.metric
         if key not in self._pair_cache:
-            metric, tuned_samples = selection.metric, self.report.samples_of(selection.tuned)
+            metric = selection.metric
+            tuned_samples = self.report.samples_of(selection.tuned)
             sign = -1.0 if metric in self.report.lower_is_better else 1.0
             self._pair_cache[key] = [
                 AnswerPair(sample, tuned, sign * (tuned.score(metric) - sample.score(metric)))
@@ -148,7 +172,9 @@ def bundle(pages: SamplePages, selection: SampleSelection) -> Bundle:
     pairs = pages.pairs(selection)
     lines = text(pages, pairs, selection)
     questions = html(pages, pairs, selection)
-    content = components.panel(tr("Question by question"), head(pages.report, pairs, selection), questions)
+    content = components.panel(
+        tr("Question by question"), head(pages.report, pairs, selection), questions
+    )
     return {
         "text/plain": lines,
         "text/markdown": "  \n".join(map(to_markdown, lines.splitlines())),
@@ -159,15 +185,23 @@ def bundle(pages: SamplePages, selection: SampleSelection) -> Bundle:
 def head(report: ReportData, pairs: Sequence[AnswerPair], selection: SampleSelection) -> Html:
     """Return the title with what is shown."""
     line = to_plain(_head_line(pairs, selection))
-    return components.header(tr("Question by question"), subtitle=line, mark=to_plain(sandbox_mark(report)))
+    return components.header(
+        tr("Question by question"), subtitle=line, mark=to_plain(sandbox_mark(report))
+    )
 
 
 def html(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelection) -> Html:
-    """Return a page of questions, with the answers side by side and what differs from the reference marked."""
-    questions = [_question(pages.report, pair, selection).html() for pair in pages.on_page(pairs, selection)]
+    """Return a page of questions, with the answers side by side and what differs from the reference
+    marked.
+    """
+    questions = [
+        _question(pages.report, pair, selection).html() for pair in pages.on_page(pairs, selection)
+    ]
     if not questions:
         return components.note("idle", tr("No question matches."))
-    marks = legend() if any(pair.before.reference for pair in pages.on_page(pairs, selection)) else ""
+    marks = (
+        legend() if any(pair.before.reference for pair in pages.on_page(pairs, selection)) else ""
+    )
     return components.join((marks, *questions))
 
 
@@ -175,10 +209,19 @@ def text(pages: SamplePages, pairs: Sequence[AnswerPair], selection: SampleSelec
     """Return a page of questions as lines of text."""
     lines = [to_plain(_head_line(pairs, selection))]
     for pair in pages.on_page(pairs, selection):
-        scores = " → ".join(format_score(sample.score(selection.metric)) for sample in _answers(pair))
+        scores = " → ".join(
+            format_score(sample.score(selection.metric)) for sample in _answers(pair)
+        )
         lines += [f"{pages.option_label(pair)}  ({selection.metric} {scores})"]
-        lines += [f"  = {one_line(to_plain(pair.before.reference), 100)}"] if pair.before.reference else []
-        lines += [f"  {to_plain(sample.model)}: {one_line(_answer_text(sample), 100)}" for sample in _answers(pair)]
+        lines += (
+            [f"  = {one_line(to_plain(pair.before.reference), 100)}"]
+            if pair.before.reference
+            else []
+        )
+        lines += [
+            f"  {to_plain(sample.model)}: {one_line(_answer_text(sample), 100)}"
+            for sample in _answers(pair)
+        ]
     return "\n".join(lines)
 
 
@@ -188,24 +231,33 @@ def range_label(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
     last = min(first + PAGE_SIZE, len(pairs))
     if not pairs:
         return trn("{n} question", "{n} questions", 0)
-    return tr("Questions {first}–{last} of {total}", first=first + 1, last=last, total=f"{len(pairs):,}")
+    return tr(
+        "Questions {first}–{last} of {total}", first=first + 1, last=last, total=f"{len(pairs):,}"
+    )
 
 
 def _head_line(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
-    models = selection.base if selection.base == selection.tuned else f"{selection.base} → {selection.tuned}"
+    models = (
+        selection.base
+        if selection.base == selection.tuned
+        else f"{selection.base} → {selection.tuned}"
+    )
     parts = [range_label(pairs, selection), tr(FILTERS[selection.show]), tr(SORTS[selection.order])]
     parts += [f"{metric_title(selection.metric)}: {models}" if selection.metric else models]
     parts += [f"“{one_line(selection.search, 40)}”"] if selection.search.strip() else []
     if selection.picked:
         indexes = tr(", ").join(f"#{index}" for index in selection.picked[:20])
         ellipsis = "…" if len(selection.picked) > 20 else ""
-        parts += [tr("{n} picked: {indexes}", n=len(selection.picked), indexes=f"{indexes}{ellipsis}")]
+        parts += [
+            tr("{n} picked: {indexes}", n=len(selection.picked), indexes=f"{indexes}{ellipsis}")
+        ]
     return " · ".join(parts)
 
 
 def _question(report: ReportData, pair: AnswerPair, selection: SampleSelection) -> Question:
     answers = [_shown_answer(report, sample, selection.metric) for sample in _answers(pair)]
-    is_failed, picked = bool(pair.before.error or pair.after.error), ""
+    is_failed = bool(pair.before.error or pair.after.error)
+    picked = ""
     if pair.before.index in selection.picked:
         picked = f"<small>☑ {escape(tr('Picked'))}</small> "
     pill = gain_pill(pair.gain, is_failed=is_failed) if len(answers) > 1 or is_failed else Html("")
@@ -216,9 +268,17 @@ def _question(report: ReportData, pair: AnswerPair, selection: SampleSelection) 
 def _shown_answer(report: ReportData, sample: Sample, metric: str) -> Answer:
     seconds = "" if sample.seconds is None else formats.seconds(sample.seconds)
     length = trn("{n} character", "{n} characters", len(sample.output)) if sample.output else ""
-    facts, score = " · ".join(filter(None, (seconds, length))), sample.score(metric)
+    facts = " · ".join(filter(None, (seconds, length)))
+    score = sample.score(metric)
     number = "" if math.isnan(score) else format_score(score)
-    return Answer(sample.model, report.models.index(sample.model) + 1, sample.output, number, facts, sample.error)
+    return Answer(
+        sample.model,
+        report.models.index(sample.model) + 1,
+        sample.output,
+        number,
+        facts,
+        sample.error,
+    )
 
 
 def _answers(pair: AnswerPair) -> list[Sample]:
@@ -234,7 +294,11 @@ def _verdict_sign(pair: AnswerPair) -> str:
         return "✕"
     if not pair.gain:
         return "="
-    return "·" if math.isnan(pair.gain) else f"{'▲' if pair.gain > 0 else '▼'} {format_difference(pair.gain)}"
+    return (
+        "·"
+        if math.isnan(pair.gain)
+        else f"{'▲' if pair.gain > 0 else '▼'} {format_difference(pair.gain)}"
+    )
 
 
 def _matches_search(pair: AnswerPair, search: str) -> bool:
@@ -248,13 +312,17 @@ _FILTER_TESTS: Final[Mapping[Filter, Callable[[AnswerPair, SampleSelection], boo
     "all": lambda pair, _: True,
     "regressed": lambda pair, _: pair.gain < 0,
     "improved": lambda pair, _: pair.gain > 0,
-    "changed": lambda pair, _: (pair.before.output, pair.before.error) != (pair.after.output, pair.after.error),
+    "changed": lambda pair, _: (
+        (pair.before.output, pair.before.error) != (pair.after.output, pair.after.error)
+    ),
     "failed": lambda pair, _: bool(pair.before.error or pair.after.error),
     "picked": lambda pair, selection: pair.before.index in selection.picked,
 }
 
 
-def _sort_keys(report: ReportData, selection: SampleSelection) -> Mapping[Sort, Callable[[AnswerPair], float]]:
+def _sort_keys(
+    report: ReportData, selection: SampleSelection
+) -> Mapping[Sort, Callable[[AnswerPair], float]]:
     sign = -1.0 if selection.metric in report.lower_is_better else 1.0
     return {
         "regression": lambda pair: pair.gain,

@@ -1,4 +1,6 @@
-"""The means of a report as a table whose rows have bars, and the difference of two models on an axis."""
+"""The means of a report as a table whose rows have bars, and the difference of two models on an
+axis.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,17 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.judging import judge_lines
 from ...evaluation.report.sources import with_mark
-from ...evaluation.report.text import difference_sentence, format_interval, format_score, metric_title, to_plain
+from ...evaluation.report.text import (
+    difference_sentence,
+    format_interval,
+    format_score,
+    metric_title,
+    to_plain,
+)
 from ...evaluation.stats.aggregates import Comparison, Score
 from ..components import Html, dim_lines, with_code
 from ..line_chart import with_words
@@ -27,17 +35,25 @@ def score_table(report: ReportData, models: Sequence[str]) -> Html:
     scores = [score for score in report.model_scores if score.model in models]
     heads = [tr("Model"), "", tr("Mean"), tr("95% interval"), tr("Questions")]
     styles = ["", "", *[' class="qf-n"'] * (len(heads) - 2)]
-    head = "".join(f'<th scope="col"{css}>{escape(name)}</th>' for css, name in zip(styles, heads, strict=True))
+    head = "".join(
+        f'<th scope="col"{css}>{escape(name)}</th>' for css, name in zip(styles, heads, strict=True)
+    )
     body = "".join(_metric_rows(report, name, scores) for name in report.metric_names)
     caption = to_plain(with_mark(tr("Means with 95% intervals"), report))
-    table = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    table = (
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    )
     return Html(f'<div class="qf-scroll"><table class="qf-wide qf-mid">{table}</table></div>')
 
 
 def effect_figure(comparison: Comparison) -> Html:
-    """Return the difference of two models with its interval on an axis that has zero in its middle; "" without any."""
+    """Return the difference of two models with its interval on an axis that has zero in its middle;
+    "" without any.
+    """
     test = comparison.test
-    bounds = [abs(v) for v in (test.interval.low, test.interval.high, test.difference) if math.isfinite(v)]
+    bounds = [
+        abs(v) for v in (test.interval.low, test.interval.high, test.difference) if math.isfinite(v)
+    ]
     if math.isnan(test.difference) or not max(bounds):
         return Html("")
     end = linear_ticks(0.0, max(bounds), 2)[-1]
@@ -46,28 +62,43 @@ def effect_figure(comparison: Comparison) -> Html:
         return 22 + (WIDTH - 44) * (value + end) / (2 * end)
 
     labels = "".join(
-        f'<text x="{x(tick):.0f}" y="42" text-anchor="middle">{_signed_tick(tick)}</text>' for tick in (-end, 0.0, end)
+        f'<text x="{x(tick):.0f}" y="42" text-anchor="middle">{_signed_tick(tick)}</text>'
+        for tick in (-end, 0.0, end)
     )
     series = 2 if test.difference > 0 else 1
-    axis = f'<path class="x" stroke="#888" d="M{x(-end):.1f} 26H{x(end):.1f}M{x(-end):.1f} 23v6M{x(end):.1f} 23v6"/>'
+    axis = (
+        f'<path class="x" stroke="#888" d="M{x(-end):.1f} 26H{x(end):.1f}M{x(-end):.1f} '
+        f'23v6M{x(end):.1f} 23v6"/>'
+    )
     zero = f'<path class="z" stroke="#888" stroke-dasharray="3 3" d="M{x(0):.1f} 2V28"/>'
     interval = ""
     if math.isfinite(test.interval.low + test.interval.high):
         path = f"M{x(test.interval.low):.1f} 14H{x(test.interval.high):.1f}"
-        interval = f'<path class="l {css(series)}" stroke="{colour(series)}" stroke-width="4" d="{path}"/>'
-    dot = f'<circle class="f {css(series)}" fill="{colour(series)}" cx="{x(test.difference):.1f}" cy="14" r="6"/>'
+        interval = (
+            f'<path class="l {css(series)}" stroke="{colour(series)}" stroke-width="4" d="{path}"/>'
+        )
+    dot = (
+        f'<circle class="f {css(series)}" fill="{colour(series)}" '
+        f'cx="{x(test.difference):.1f}" cy="14" r="6"/>'
+    )
     words = difference_sentence(comparison)
     picture = _svg(46, words, f"{axis}{zero}{interval}{dot}{labels}<title>{escape(words)}</title>")
     values = {"metric": metric_title(comparison.metric), "n": f"{comparison.n_comparisons:,}"}
     caption = tr("Difference in {metric}, with its 95% interval", **values)
     if comparison.n_comparisons > 1:
-        caption = tr("Difference in {metric}, with its interval corrected for {n} comparisons", **values)
-    return Html(f'<figure><p class="qf-dim">{escape(caption)}</p>{with_words(words, picture)}</figure>')
+        caption = tr(
+            "Difference in {metric}, with its interval corrected for {n} comparisons", **values
+        )
+    return Html(
+        f'<figure><p class="qf-dim">{escape(caption)}</p>{with_words(words, picture)}</figure>'
+    )
 
 
 def _metric_rows(report: ReportData, metric: str, scores: Sequence[Score]) -> str:
     rows = [score for score in scores if score.metric == metric]
-    low, high = axis_range(report, metric, [score for score in report.model_scores if score.metric == metric])
+    low, high = axis_range(
+        report, metric, [score for score in report.model_scores if score.metric == metric]
+    )
     less = tr(" (lower is better)") if metric in report.lower_is_better else ""
     title = f'<th scope="rowgroup">{escape(to_plain(metric_title(metric) + less))}</th>'
     group = f'<tr class="qf-group">{title}<td>{_scale(low, high)}</td><td colspan="3"></td></tr>'
@@ -76,7 +107,11 @@ def _metric_rows(report: ReportData, metric: str, scores: Sequence[Score]) -> st
 
 def _row(report: ReportData, score: Score, low: float, high: float) -> str:
     questions = f"{score.n:,}" if score.n == score.total else f"{score.n:,} / {score.total:,}"
-    cells = [f"<b>{format_score(score.mean)}</b>", format_interval(score.interval.low, score.interval.high), questions]
+    cells = [
+        f"<b>{format_score(score.mean)}</b>",
+        format_interval(score.interval.low, score.interval.high),
+        questions,
+    ]
     numbers = "".join(f'<td class="qf-n">{cell}</td>' for cell in cells)
     series = report.models.index(score.model) + 1
     name = escape(to_plain(score.model))
@@ -90,13 +125,18 @@ def _bar(score: Score, series: int, low: float, high: float) -> Html:
         return 2 + (WIDTH - 4) * (min(max(value, low), high) - low) / (high - low)
 
     words = describe_score(score)
-    ticks = "".join(f"M{x(tick):.1f} 0V18" for tick in linear_ticks(low, high, 2) if low <= tick <= high)
+    ticks = "".join(
+        f"M{x(tick):.1f} 0V18" for tick in linear_ticks(low, high, 2) if low <= tick <= high
+    )
     parts = f'<path class="g" stroke="#ccc" d="{ticks}"/>'
     if score.n:
         start, end = sorted((x(0.0), x(score.mean)))
         style = f'class="f {css(series)}" fill="{colour(series)}" fill-opacity=".75"'
-        parts += f'<rect {style} x="{start:.1f}" y="3" width="{max(0.5, end - start):.1f}" height="12"/>'
-    left, right = score.interval.low, score.interval.high
+        parts += (
+            f'<rect {style} x="{start:.1f}" y="3" width="{max(0.5, end - start):.1f}" height="12"/>'
+        )
+    left = score.interval.low
+    right = score.interval.high
     if math.isfinite(left + right):
         path = f"M{x(left):.1f} 9H{x(right):.1f}M{x(left):.1f} 5v8M{x(right):.1f} 5v8"
         parts += f'<path class="e" stroke="#222" stroke-width="1.6" fill="none" d="{path}"/>'
@@ -104,15 +144,23 @@ def _bar(score: Score, series: int, low: float, high: float) -> Html:
 
 
 def _scale(low: float, high: float) -> Html:
-    """Return the labels of the axis that the bars below share; letters keep their size in a narrow column."""
+    """Return the labels of the axis that the bars below share; letters keep their size in a narrow
+    column.
+    """
     ticks = [tick for tick in linear_ticks(low, high, 2) if low <= tick <= high]
     texts = []
     for tick in ticks:
-        x, anchor = 2 + (WIDTH - 4) * (tick - low) / (high - low), "start" if tick == low else "middle"
+        x = 2 + (WIDTH - 4) * (tick - low) / (high - low)
+        anchor = "start" if tick == low else "middle"
         anchor = "end" if tick == high else anchor
-        texts.append(f'<text x="{x / WIDTH:.1%}" y="12" text-anchor="{anchor}">{format_tick(tick)}</text>')
+        texts.append(
+            f'<text x="{x / WIDTH:.1%}" y="12" text-anchor="{anchor}">{format_tick(tick)}</text>'
+        )
     size = f'width="{WIDTH}" height="14"'
-    return Html(f'<svg {size} aria-hidden="true" font-size="12" font-family="sans-serif">{" ".join(texts)}</svg>')
+    return Html(
+        f'<svg {size} aria-hidden="true" font-size="12" '
+        f'font-family="sans-serif">{" ".join(texts)}</svg>'
+    )
 
 
 def _svg(height: int, words: str, content: str) -> Html:
@@ -127,13 +175,16 @@ def _signed_tick(value: float) -> str:
 
 
 def judge_note(report: ReportData) -> Html:
-    """Return how far the first judge agrees with people; it asks for labels where there are none."""
+    """Return how far the first judge agrees with people; it asks for labels where there are
+    none.
+    """
     return dim_lines(*_html_lines(report)[:1])
 
 
 def judge_folds(report: ReportData) -> list[tuple[object, object, object]]:
     """Return agreement and biases of all judges, as a fold; none without a judge."""
-    lines, judges = _html_lines(report), tr(", ").join(dict.fromkeys(report.judges.values()))
+    lines = _html_lines(report)
+    judges = tr(", ").join(dict.fromkeys(report.judges.values()))
     return [(tr("Judge"), to_plain(judges), dim_lines(*lines))] if lines else []
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..._language import tr, tr_noop
+from ...base.language import tr, tr_noop
 from ...evaluation import degenerate
 from ...evaluation.report.card import Card, Shift
 from ...evaluation.report.data import ReportData
@@ -42,7 +42,9 @@ def usage_table(report: ReportData) -> Html:
         (tr("1,000 answers"), lambda usage: _cost(report, usage)),
     ]
     values = [[read(usage) for usage in report.model_usage] for _, read in columns]
-    filled_columns = [number for number, column in enumerate(values) if any(value != NO_VALUE for value in column)]
+    filled_columns = [
+        number for number, column in enumerate(values) if any(value != NO_VALUE for value in column)
+    ]
     rows = [
         (to_plain(usage.model), *(values[number][row] for number in filled_columns))
         for row, usage in enumerate(report.model_usage)
@@ -52,8 +54,14 @@ def usage_table(report: ReportData) -> Html:
 
 
 def shift_table(card: Card[Any]) -> Html:
-    """Return what else changed from one model to the other: cost, time, length, degenerate answers; "" for nothing."""
-    rows = [_shift_row(shift) for shift in card.shifts if shift.is_known and (shift.before or shift.after)]
+    """Return what else changed from one model to the other: cost, time, length, degenerate answers;
+    "" for nothing.
+    """
+    rows = [
+        _shift_row(shift)
+        for shift in card.shifts
+        if shift.is_known and (shift.before or shift.after)
+    ]
     rows += _flag_rows(card)
     if not rows:
         return Html("")
@@ -64,14 +72,22 @@ def shift_table(card: Card[Any]) -> Html:
 def _shift_row(shift: Shift) -> tuple[str, str, str, str]:
     name = tr(shift.name)
     ratio = "" if math.isnan(shift.ratio) else f" (× {shift.ratio:.2f})"
-    change = NO_VALUE if math.isnan(shift.change) else f"{shift.change:+,.3g}".replace("-", "−") + ratio
-    return (tr("{name} ({unit})", name=f"{name[:1].upper()}{name[1:]}", unit=tr(shift.unit)), *shift.amounts(), change)
+    change = (
+        NO_VALUE if math.isnan(shift.change) else f"{shift.change:+,.3g}".replace("-", "−") + ratio
+    )
+    return (
+        tr("{name} ({unit})", name=f"{name[:1].upper()}{name[1:]}", unit=tr(shift.unit)),
+        *shift.amounts(),
+        change,
+    )
 
 
 def _flag_rows(card: Card[Any]) -> list[tuple[str, str, str, str]]:
     is_limited = max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
     limit = tr(" (of the first {n})", n=f"{MAX_CHECKED_ANSWERS:,}") if is_limited else ""
-    before, after = (_count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned))
+    before, after = (
+        _count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned)
+    )
     return [
         (
             f"⚠︎ {tr(words)}{limit}",
@@ -90,7 +106,9 @@ def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for sample in answered:
         texts = {"prompt": sample.prompt, "reference": sample.reference}
-        counts.update(degenerate.degenerate_flags(sample.output, finish_reason=sample.finish_reason, **texts))
+        counts.update(
+            degenerate.degenerate_flags(sample.output, finish_reason=sample.finish_reason, **texts)
+        )
     return counts
 
 

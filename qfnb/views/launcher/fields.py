@@ -1,20 +1,34 @@
-"""The fields of the launch form: their titles, hints, choices, and what is wrong with their values."""
+"""The fields of the launch form: their titles, hints, choices, and what is wrong with their
+values.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic.alias_generators import to_snake
 
-from ..._language import language, tr, trn
+from ...base.language import language, tr, trn
 from ...trainer.form.data import DatasetInfo
 from ...trainer.form.launch_form import CHOICE_TYPES, LaunchForm, default_count, is_blank
 from ...trainer.form.validation import Issue, count_limits, find_issues, find_warnings, plain_number
 from ...wire.finetune_v2 import SupportedParameter
 from ..controls import FieldKind
-from .labels import FINAL_STEP_HINTS, FINAL_STEPS, MODE_HINTS, PARAMETER_TITLES, SCALE_HINTS, SCALES, TITLES
+from .labels import (
+    FINAL_STEP_HINTS,
+    FINAL_STEPS,
+    MODE_HINTS,
+    PARAMETER_TITLES,
+    SCALE_HINTS,
+    SCALES,
+    TITLES,
+)
+
+EPOCHS: Final = "epoch"
+USUAL_PARAMETERS: Final = (EPOCHS, "learningRate", "batchSize", "maxSeqLen", "loraRank")
+"""Hyper-parameters that people change, the first ones first."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +78,31 @@ def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
         form: the form.
         data: names of variables and files that are offered as data.
     """
-    issues, warnings = find_issues(form), find_warnings(form)
-    facts = {name: {"issue": issues.get(name), "warning": warnings.get(name, "")} for name in (*TITLES, *issues)}
-    first = ["dataset", "model", "method", "name", "after", "variable", *_final_step_fields(form)]
-    later = ["held_out", *_folded_step_fields(form)]
+    issues = find_issues(form)
+    warnings = find_warnings(form)
+    facts = {
+        name: {"issue": issues.get(name), "warning": warnings.get(name, "")}
+        for name in (*TITLES, *issues)
+    }
+    parameters = {
+        row.key: _parameter_field(form, row, issues.get(row.key), warnings.get(row.key, ""))
+        for row in sorted(form.parameters, key=_rank)
+    }
+    epochs = [replace(parameters.pop(EPOCHS), is_advanced=False)] if EPOCHS in parameters else []
+    names = ("name", "after", "variable", *_final_step_fields(form))
+    later = ("held_out", *_folded_step_fields(form))
     return [
-        *(_create_field(form, name, data, facts[name]) for name in first),
-        *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later[:1]),
-        *(_parameter_field(form, row, issues.get(row.key), warnings.get(row.key, "")) for row in form.parameters),
-        *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later[1:]),
+        *(_create_field(form, name, data, facts[name]) for name in ("dataset", "model", "method")),
+        *epochs,
+        *(_create_field(form, name, data, facts[name]) for name in names),
+        *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later),
+        *parameters.values(),
     ]
+
+
+def _rank(row: SupportedParameter) -> int:
+    """Return the place of a hyper-parameter: those that people change most come first."""
+    return USUAL_PARAMETERS.index(row.key) if row.key in USUAL_PARAMETERS else len(USUAL_PARAMETERS)
 
 
 def field_title(form: LaunchForm, name: str) -> str:
@@ -85,7 +114,9 @@ def field_title(form: LaunchForm, name: str) -> str:
 
 
 def fix_label(form: LaunchForm, name: str, issue: Issue) -> str:
-    """Return the words on the button that corrects a field, "" where there is nothing to suggest."""
+    """Return the words on the button that corrects a field, "" where there is nothing to
+    suggest.
+    """
     if not issue.fixes:
         return ""
     value = next(iter(issue.fixes.values()))
@@ -93,21 +124,41 @@ def fix_label(form: LaunchForm, name: str, issue: Issue) -> str:
         value = next((row.default for row in form.parameters if row.key == name), "")
     elif value == "":
         value = default_count(name)
-    return tr("Use the default") if is_blank(value) else tr("Use {value}", value=plain_number(value))
+    return (
+        tr("Use the default") if is_blank(value) else tr("Use {value}", value=plain_number(value))
+    )
 
 
 def _create_field(
-    form: LaunchForm, name: str, data: tuple[str, ...], facts: dict[str, Any], *, is_advanced: bool = False
+    form: LaunchForm,
+    name: str,
+    data: tuple[str, ...],
+    facts: dict[str, Any],
+    *,
+    is_advanced: bool = False,
 ) -> Field:
-    value = form.variable if name == "variable" else form.method if name == "method" else getattr(form.draft, name)
+    value = (
+        form.variable
+        if name == "variable"
+        else form.method
+        if name == "method"
+        else getattr(form.draft, name)
+    )
     create = _FIELDS.get(name, lambda _form, _data: {})
-    return Field(name, tr(TITLES[name]), value, is_advanced=is_advanced, **create(form, data), **facts)
+    return Field(
+        name, tr(TITLES[name]), value, is_advanced=is_advanced, **create(form, data), **facts
+    )
 
 
 def _dataset_field(name: str, form: LaunchForm, data: tuple[str, ...]) -> dict[str, Any]:
     info = form.datasets.get(getattr(form.draft, name))
     hint = _describe_data(info) if info is not None and not info.problem else ""
-    return {"widget": "Combobox", "choices": data, "hint": hint, "placeholder": tr("a variable, a file, or ds-…")}
+    return {
+        "widget": "Combobox",
+        "choices": data,
+        "hint": hint,
+        "placeholder": tr("a variable, a file, or ds-…"),
+    }
 
 
 def _describe_data(info: DatasetInfo) -> str:
@@ -115,7 +166,11 @@ def _describe_data(info: DatasetInfo) -> str:
     if info.tokens is None:
         return tr("{rows} · on the platform", rows=rows)
     tokens = trn("{n} token", "{n} tokens", info.tokens)
-    return f"{rows} · {tokens}" if info.exact else tr("{rows} · about {tokens}", rows=rows, tokens=tokens)
+    return (
+        f"{rows} · {tokens}"
+        if info.exact
+        else tr("{rows} · about {tokens}", rows=rows, tokens=tokens)
+    )
 
 
 def _model_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
@@ -128,8 +183,13 @@ def _model_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _method_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
-    mode, scale = form.draft.mode, form.draft.scale
-    hints = [tr(table[name]) for table, name in ((MODE_HINTS, mode), (SCALE_HINTS, scale)) if name in table]
+    mode = form.draft.mode
+    scale = form.draft.scale
+    hints = [
+        tr(table[name])
+        for table, name in ((MODE_HINTS, mode), (SCALE_HINTS, scale))
+        if name in table
+    ]
     methods = form.methods if form.method in form.methods else [form.method, *form.methods]
     return {
         "widget": "Dropdown",
@@ -146,7 +206,13 @@ def method_title(method: str) -> str:
 
 def _after_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
     choices = tuple((tr(label), key) for key, label in FINAL_STEPS.items())
-    return {"widget": "Dropdown", "choices": choices, "hint": tr(FINAL_STEP_HINTS[form.draft.after])}
+    is_billed = form.draft.after in {"deploy", "evaluate"} and not form.from_sandbox
+    hint = tr("a service is paid by the hour, in advance") if is_billed else ""
+    return {
+        "widget": "Dropdown",
+        "choices": choices,
+        "hint": hint or tr(FINAL_STEP_HINTS[form.draft.after]),
+    }
 
 
 def _name_field(_form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
@@ -159,7 +225,11 @@ def _variable_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
 
 def _count_field(name: str, form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
     low, high = count_limits(name)
-    hint = tr("{low} to {high}", low=low, high=high) if high is not None else tr("{low} or more", low=low)
+    hint = (
+        tr("{low} to {high}", low=low, high=high)
+        if high is not None
+        else tr("{low} or more", low=low)
+    )
     if name == "held_out":
         hint = tr("{low} to {high}; rows that are not trained on", low=low, high=high)
     return {"placeholder": str(default_count(name)), "hint": hint}
@@ -177,19 +247,28 @@ _FIELDS: Final[Mapping[str, Any]] = {
     "replicas": lambda form, data: _count_field("replicas", form, data),
     "hours": lambda form, data: _count_field("hours", form, data),
     "model_name": lambda _form, _data: {"placeholder": "m_<task_id>"},
-    "suffix": lambda _form, _data: {"placeholder": tr("automatic"), "hint": tr("the readable part of its address")},
+    "suffix": lambda _form, _data: {
+        "placeholder": tr("automatic"),
+        "hint": tr("the readable part of its address"),
+    },
 }
 """What is special about a field."""
 
 
-def _parameter_field(form: LaunchForm, row: SupportedParameter, issue: Issue | None, warning: str) -> Field:
+def _parameter_field(
+    form: LaunchForm, row: SupportedParameter, issue: Issue | None, warning: str
+) -> Field:
     value = form.draft.values.get(row.key, "")
     default = "" if is_blank(row.default) else plain_number(row.default)
     choices: tuple[Any, ...] = ()
     widget: FieldKind = "Text"
     if row.check_type in CHOICE_TYPES and row.check_value:
         widget = "SelectMultiple" if row.check_type == "mult_choice" else "Dropdown"
-        blank = [(tr("default: {value}", value=default) if default else "—", "")] if widget == "Dropdown" else []
+        blank = (
+            [(tr("default: {value}", value=default) if default else "—", "")]
+            if widget == "Dropdown"
+            else []
+        )
         choices = (*blank, *((plain_number(choice), choice) for choice in row.check_value))
         value = row.default if widget == "SelectMultiple" and is_blank(value) else value
     return Field(
@@ -212,11 +291,17 @@ def _parameter_field(form: LaunchForm, row: SupportedParameter, issue: Issue | N
 def _parameter_title(row: SupportedParameter) -> str:
     if row.key in PARAMETER_TITLES:
         return tr(PARAMETER_TITLES[row.key])
-    return row.name if row.name and _is_readable(row.name) else to_snake(row.key).replace("_", " ").capitalize()
+    return (
+        row.name
+        if row.name and _is_readable(row.name)
+        else to_snake(row.key).replace("_", " ").capitalize()
+    )
 
 
 def _is_readable(text: str) -> bool:
-    """Return whether a text of the platform, which speaks Chinese, goes with the language of the form."""
+    """Return whether a text of the platform, which speaks Chinese, goes with the language of the
+    form.
+    """
     return language() == "zh" or text.isascii()
 
 

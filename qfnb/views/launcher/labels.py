@@ -1,9 +1,11 @@
-"""The words of the launch form: titles of fields and of the platform's hyper-parameters, choices and their hints."""
+"""The words of the launch form: titles of fields and of the platform's hyper-parameters, choices
+and their hints.
+"""
 
 from collections.abc import Mapping
 from typing import Final
 
-from ..._language import tr_noop
+from ...base.language import tr_noop
 
 TITLES: Final[Mapping[str, str]] = {
     "dataset": tr_noop("Training data"),
@@ -53,7 +55,9 @@ PARAMETER_TITLES: Final[Mapping[str, str]] = {
     "earlyStoppingThreshold": tr_noop("Early stopping threshold"),
     "earlyStoppingPatience": tr_noop("Early stopping patience"),
 }
-"""The titles of the platform's hyper-parameters; of one that is new the platform's name is shown."""
+"""The titles of the platform's hyper-parameters; of one that is new the platform's name is
+shown.
+"""
 
 FINAL_STEPS: Final = {
     "train": tr_noop("Train only"),
@@ -64,8 +68,8 @@ FINAL_STEPS: Final = {
 FINAL_STEP_HINTS: Final = {
     "train": tr_noop("the platform keeps the checkpoints"),
     "publish": tr_noop("it can be deployed later"),
-    "deploy": tr_noop("a service is paid by the hour, in advance"),
-    "evaluate": tr_noop("a service is paid by the hour, in advance"),
+    "deploy": tr_noop("it can be asked at once"),
+    "evaluate": tr_noop("it is asked the evaluation data, and scored"),
 }
 MODE_HINTS: Final = {
     "SFT": tr_noop("learns from questions and answers"),

@@ -1,7 +1,8 @@
-"""The form that starts a training: filled in live, validated at each keystroke, launched by a second click.
+"""The form that starts a training: filled in live, validated at each keystroke, launched by a
+second click.
 
-The form itself is a value (`trainer.form`); this module holds its present state, and does what is clicked.
-What waits for the platform or for a file runs on a thread.
+The form itself is a value (`trainer.form`); this module holds its present state, and does what is
+clicked. What waits for the platform or for a file runs on a thread.
 """
 
 import asyncio
@@ -15,13 +16,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from ... import connect
-from ..._language import tr
+from ...base.language import tr
+from ...dataset.file_reader import list_data_files
 from ...dataset.samples import TRAIN_FILE, write_samples
 from ...errors import QianfanError
 from ...trainer import LLMFinetune
 from ...trainer.form import drafts
-from ...trainer.form.code_estimate import create_trainer, find_same_run, measure_step_seconds, render_code
-from ...trainer.form.data import list_data_files
+from ...trainer.form.code_estimate import (
+    create_trainer,
+    find_same_run,
+    measure_step_seconds,
+    render_code,
+)
 from ...trainer.form.inspection import inspect_sources, is_data
 from ...trainer.form.launch_form import LaunchForm
 from ...trainer.form.validation import find_issues
@@ -34,7 +40,13 @@ from .state import FOLDS, LauncherState, LaunchStage
 from .widget import LauncherWidget
 
 DOUBLE_CLICK_S: Final = 0.4
-"""Seconds within which a second click is a double click, or a key that is held down: it confirms nothing."""
+"""Seconds within which a second click is a double click, or a key that is held down: it confirms
+nothing.
+"""
+
+
+FILE_POLL_S: Final = 1.0
+"""Seconds between two looks at the files of the form."""
 
 
 class Launcher:
@@ -43,7 +55,8 @@ class Launcher:
     Args:
         data: the name of the dataset to train on, "" for none yet.
         variable: the name of the variable that is to keep the trainer.
-        list_variables: returns the variables of the notebook by name; those that hold data are offered.
+        list_variables: returns the variables of the notebook by name; those that hold data are
+            offered.
         folder: where data files are looked for; default: the working directory.
         insert_cell: puts a new cell with some code into the notebook.
         keep: keeps the trainer that was started in a variable, whose name comes first.
@@ -67,8 +80,10 @@ class Launcher:
     ) -> None:
         self.trainer: LLMFinetune | None = None
         self.widget: LauncherWidget | None = None
-        self._list_variables, self._folder = list_variables, folder or Path()
-        self._insert_cell, self._keep = insert_cell, keep or (lambda _name, _trainer: None)
+        self._list_variables = list_variables
+        self._folder = folder or Path()
+        self._insert_cell = insert_cell
+        self._keep = keep or (lambda _name, _trainer: None)
         self._on_launch = on_launch or (lambda trainer: TrainingPanel(trainer).show())
         self._lock = threading.RLock()
         self._state = LauncherState(LaunchForm(variable=variable).with_choice(dataset=data))
@@ -110,8 +125,10 @@ class Launcher:
         """Change a field, and show its value in the form.
 
         Args:
-            name: a field of `Draft`, "method", "variable", or the platform's key of a hyper-parameter.
-            value: text where one types, the chosen value, or several values where several are chosen.
+            name: a field of `Draft`, "method", "variable", or the platform's key of a
+                hyper-parameter.
+            value: text where one types, the chosen value, or several values where several are
+                chosen.
         """
         if self.widget is not None:
             self.widget.overwrite = True
@@ -123,7 +140,9 @@ class Launcher:
             form = self._state.form
             value = [*value] if isinstance(value, tuple) else value
             is_parameter = name not in {*type(form.draft).model_fields, "method", "variable"}
-            choice = {"values": {**form.draft.values, name: value}} if is_parameter else {name: value}
+            choice = (
+                {"values": {**form.draft.values, name: value}} if is_parameter else {name: value}
+            )
             changed = form.with_choice(**choice)
             if (changed.draft, changed.variable) == (form.draft, form.variable):
                 return
@@ -136,8 +155,9 @@ class Launcher:
         """Do what a button does.
 
         Args:
-            button: launch, insert (or back, while a launch waits to be confirmed), fix, sample, load or save, which
-                open a question that dialog answers and cancel closes, close, or a part to unfold or to fold.
+            button: launch, insert (or back, while a launch waits to be confirmed), fix, sample,
+                load or save, which open a question that dialog answers and cancel closes, close, or
+                a part to unfold or to fold.
         """
         actions: dict[str, Callable[[], object]] = {
             "launch": self._press_launch,
@@ -180,7 +200,8 @@ class Launcher:
             self.widget.draw(state)
 
     def _close_widget(self) -> None:
-        widget, self.widget = self.widget, None
+        widget = self.widget
+        self.widget = None
         if widget is not None:
             widget.close()
 
@@ -199,19 +220,28 @@ class Launcher:
         self._context.copy().run(event_loop.submit, asyncio.to_thread(task))
 
     def _open_form(self) -> None:
-        """Load the choices, then renew the fallback once: a later renewal would take the focus from a field."""
+        """Load the choices, then renew the fallback once: a later renewal would take the focus from
+        a field.
+        """
         self._load_choices()
         if self._live is not None:
             self._live.renew()
+        self._context.copy().run(event_loop.submit, self._watch_files())
 
     def _load_choices(self) -> None:
-        """Ask the platform which models can be tuned, and inspect the data; a list is not required."""
+        """Ask the platform which models can be tuned, and inspect the data; a list is not
+        required.
+        """
         self._update(stage="loading", message="")
         try:
-            supported_models, platform = read_offer(must_answer=True), connect.current_platform().name
+            supported_models = read_offer(must_answer=True)
+            platform = connect.current_platform().name
             step_seconds = measure_step_seconds(platform)
         except QianfanError as error:
-            self._update(stage="unavailable", message=format_error(error, tr("The platform gives no answer.")))
+            self._update(
+                stage="unavailable",
+                message=format_error(error, tr("The platform gives no answer.")),
+            )
             return
         with self._lock:
             form = replace(
@@ -220,20 +250,50 @@ class Launcher:
                 step_seconds=step_seconds,
                 from_sandbox=platform == "sandbox",
             )
-            form = form.with_choice(model=default_model() if form.draft.model == DEFAULT_MODEL else form.draft.model)
-            files, configurations = tuple(list_data_files(self._folder)), drafts.list_configurations()
+            form = form.with_choice(
+                model=default_model() if form.draft.model == DEFAULT_MODEL else form.draft.model
+            )
+            files = tuple(list_data_files(self._folder))
+            configurations = drafts.list_configurations()
             self._update(form=form, stage="editing", files=files, configurations=configurations)
         self._inspect_datasets()
 
+    async def _watch_files(self) -> None:
+        """Look up the data again whenever their files have changed, as long as the form is open."""
+        before = self._file_states()
+        while self.widget is not None and self.trainer is None:
+            await asyncio.sleep(FILE_POLL_S)
+            now = self._file_states()
+            changed = {name for name in now.keys() & before.keys() if now[name] != before[name]}
+            before = now
+            if changed:
+                await asyncio.to_thread(self._inspect_datasets, again=True)
+
+    def _file_states(self) -> dict[str, tuple[int, int]]:
+        """Return the time and the size of the files of the form, zeros for what is no file."""
+        states = {}
+        for source in self._state.form.draft.sources:
+            try:
+                status = Path(source).expanduser().stat()
+                states[source] = (status.st_mtime_ns, status.st_size)
+            except (OSError, ValueError):
+                states[source] = (0, 0)
+        return states
+
     def _inspect_datasets(self, *, again: bool = False) -> None:
-        """Look up the data of the form that are not there yet, or all of them again, and compare them."""
+        """Look up the data of the form that are not there yet, or all of them again, and compare
+        them.
+        """
         variables = self._list_variables()
         data = {name: value for name, value in variables.items() if is_data(value)}
         facts = inspect_sources(self.state.form, data, again=again)
         with self._lock:
             form = self._state.form
             facts = {name: {**getattr(form, name), **fact} for name, fact in facts.items()}
-            self._update(form=replace(form, taken_names=frozenset(variables), **facts), variables=frozenset(data))
+            self._update(
+                form=replace(form, taken_names=frozenset(variables), **facts),
+                variables=frozenset(data),
+            )
 
     def _apply_fix(self) -> None:
         """Give the first wrong field a value that is allowed."""
@@ -254,7 +314,12 @@ class Launcher:
         if self._state.dialog == "save":
             drafts.save(name, self._state.form.draft)
             message = tr("Saved: {name}", name=name.strip())
-            self._update(message=message, is_error=False, dialog="", configurations=drafts.list_configurations())
+            self._update(
+                message=message,
+                is_error=False,
+                dialog="",
+                configurations=drafts.list_configurations(),
+            )
         elif self._state.dialog == "load":
             draft = drafts.load(name)
             if self.widget is not None:
@@ -262,28 +327,40 @@ class Launcher:
             form = self._state.form.with_draft(draft)
             dropped = tr(", ").join(draft.values.keys() - form.draft.values.keys())
             message = tr("Loaded: {name}", name=name.strip())
-            suffix = "\n" + tr("The model has no {names}; left out.", names=dropped) if dropped else ""
-            self._update(form=form, stage="editing", message=message + suffix, is_error=False, dialog="")
+            suffix = (
+                "\n" + tr("The model has no {names}; left out.", names=dropped) if dropped else ""
+            )
+            self._update(
+                form=form, stage="editing", message=message + suffix, is_error=False, dialog=""
+            )
             self._run_in_background(self._inspect_datasets)
 
     def _insert_code(self) -> None:
-        """Put the cell below; while a launch waits to be confirmed, the button leads back to the form."""
+        """Put the cell below; while a launch waits to be confirmed, the button leads back to the
+        form.
+        """
         if self._state.stage == "confirming":
             self._update(stage="editing", message="")
             self._move_focus("launch")
-        elif self._insert_cell is not None and (code := render_code(self._state.form, self._state.variables)):
+        elif self._insert_cell is not None and (
+            code := render_code(self._state.form, self._state.variables)
+        ):
             self._insert_cell(code)
-            self._update(message=tr("Ready: it appears below the next cell that runs."), is_error=False)
+            self._update(
+                message=tr("Ready: it appears below the next cell that runs."), is_error=False
+            )
 
     def _press_launch(self) -> None:
         """Launch at the second click; the first one only asks for it."""
-        state, now = self._state, time.monotonic()
+        state = self._state
+        now = time.monotonic()
         if state.stage == "unavailable":
             self._run_in_background(self._open_form)
         elif state.stage == "editing" and not find_issues(state.form):
             self._confirming_since = now
             self._update(stage="confirming", message="", same_run="")
-            self._move_focus("insert")  # which leads back: nothing starts by a key that is held down
+            # which leads back: nothing starts by a key that is held down
+            self._move_focus("insert")
             self._run_in_background(self._look_for_same_run)
         elif state.stage == "confirming" and now - self._confirming_since <= DOUBLE_CLICK_S:
             self._confirming_since = now

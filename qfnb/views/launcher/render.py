@@ -1,11 +1,13 @@
-"""The launch form as HTML, Markdown and text: its header, the estimate, what is wrong, the same as Python."""
+"""The launch form as HTML, Markdown and text: its header, the estimate, what is wrong, the same as
+Python.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import approximate_duration, labelled
+from ...base.language import tr, tr_noop, trn
+from ...base.text import approximate_duration, labelled
 from ...dataset.samples import TRAIN_FILE
 from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
 from ...trainer.form.launch_form import is_blank
@@ -27,7 +29,11 @@ PYTHON_HEADING: Final = tr_noop("The same in Python")
 
 def bundle(state: LauncherState) -> Bundle:
     """Return the form in every format, to be read and not filled in."""
-    return {"text/plain": text(state), "text/markdown": to_markdown(state), "text/html": html(state)}
+    return {
+        "text/plain": text(state),
+        "text/markdown": to_markdown(state),
+        "text/html": html(state),
+    }
 
 
 def text(state: LauncherState) -> str:
@@ -41,7 +47,14 @@ def text(state: LauncherState) -> str:
     code = ["", tr(PYTHON_HEADING), script] if script else []
     lines = [f"  {line}" for line in [*facts, *numbers]]
     sample = [tr(SAMPLE, file=TRAIN_FILE)] if state.offers_sample else []
-    parts = [f"{tr(TITLE)}{mark}", *lines, *_overlap_lines(state), *_issue_lines(state), *sample, *code]
+    parts = [
+        f"{tr(TITLE)}{mark}",
+        *lines,
+        *_overlap_lines(state),
+        *_issue_lines(state),
+        *sample,
+        *code,
+    ]
     return strip_controls("\n".join([*parts, *filter(None, [state.message])]))
 
 
@@ -58,24 +71,39 @@ def html(state: LauncherState) -> Html:
     """Return the form as HTML that needs no kernel."""
     if not state.is_loaded:
         return components.output(components.panel(tr(TITLE), header(state), waiting(state)))
-    values = "".join(f"<dt>{escape(title)}</dt><dd>{escape(value)}</dd>" for title, value in _values(state))
+    values = "".join(
+        f"<dt>{escape(title)}</dt><dd>{escape(value)}</dd>" for title, value in _values(state)
+    )
     script = render_code(state.form, state.variables)
     folded = components.folds((tr(PYTHON_HEADING), "", python_code(state))) if script else ""
     issues = components.join(
-        components.note("idle" if issue.is_hint else "bad", f"{field_title(state.form, name)}{tr(': ')}", issue.message)
+        components.note(
+            "idle" if issue.is_hint else "bad",
+            f"{field_title(state.form, name)}{tr(': ')}",
+            issue.message,
+        )
         for name, issue in find_issues(state.form).items()
     )
     doubts = components.join(
         components.note("warn", f"{field_title(state.form, name)}{tr(': ')}", text, sign="⚠︎")
         for name, text in find_warnings(state.form).items()
     )
-    parts = [header(state), Html(f'<dl class="qf-list">{values}</dl>'), warning(state), issues, doubts, folded]
+    parts = [
+        header(state),
+        Html(f'<dl class="qf-list">{values}</dl>'),
+        warning(state),
+        issues,
+        doubts,
+        folded,
+    ]
     body = components.panel(tr(TITLE), *parts, numbers(state), message(state))
     return components.output(body)
 
 
 def header(state: LauncherState) -> Html:
-    """Return what the form is, where it would train, and the state while nothing can be filled in."""
+    """Return what the form is, where it would train, and the state while nothing can be filled
+    in.
+    """
     pills = {
         "loading": ("idle", tr("Loading")),
         "unavailable": ("bad", tr("No answer")),
@@ -83,11 +111,15 @@ def header(state: LauncherState) -> Html:
     }
     pill = components.pill(*pills[state.stage]) if state.stage in pills else ""  # type: ignore[arg-type]
     where = tr("on this computer") if state.form.from_sandbox else tr("on the Qianfan platform")
-    return components.header(tr(TITLE), pill=pill, subtitle=where, is_sandbox=state.form.from_sandbox)
+    return components.header(
+        tr(TITLE), pill=pill, subtitle=where, is_sandbox=state.form.from_sandbox
+    )
 
 
 def waiting(state: LauncherState) -> Html:
-    """Return what is shown while there are no choices: that they are asked for, or why there are none."""
+    """Return what is shown while there are no choices: that they are asked for, or why there are
+    none.
+    """
     if state.stage == "loading":
         return components.dim_lines(tr(LOADING))
     first, _, remainder = state.message.partition("\n")
@@ -106,7 +138,9 @@ def numbers(state: LauncherState) -> Html:
 
 
 def python_code(state: LauncherState) -> Html:
-    """Return the cell that does the same as a launch, in colours; why there is none where there is none."""
+    """Return the cell that does the same as a launch, in colours; why there is none where there is
+    none.
+    """
     script = render_code(state.form, state.variables)
     if not script:
         return components.dim_lines(tr("Here it is when nothing is missing and nothing is wrong."))
@@ -116,6 +150,8 @@ def python_code(state: LauncherState) -> Html:
 def preview(state: LauncherState) -> Html:
     """Return the first rows of the chosen dataset and what is noticeable about them."""
     info = state.form.datasets.get(state.form.draft.dataset)
+    if info is not None and info.problem:
+        return components.dim_lines(tr("They appear when the training data can be read."))
     if info is None or info.dataset is None:
         return components.dim_lines(tr("Choose training data first."))
     return dataset.rows_html(info.dataset)
@@ -127,7 +163,10 @@ def label(item: Field) -> str:
     if item.is_wrong:
         below = f'<span class="qf-err"><b aria-hidden="true">✕</b> {below}</span>'
     elif item.warning:
-        below = f'<span class="qf-hint qf-warn"><b aria-hidden="true">⚠︎</b> {escape(item.warning)}</span>'
+        below = (
+            '<span class="qf-hint qf-warn"><b aria-hidden="true">⚠︎</b> '
+            f"{escape(item.warning)}</span>"
+        )
     else:
         below = f'<span class="qf-hint">{below}</span>' if below else ""
     return field_label(item.title, parameter=item.parameter, below=below)
@@ -140,9 +179,12 @@ def fold_label(state: LauncherState, key: str, fields: list[Field]) -> str:
     folded = [item for item in fields if item.is_advanced]
     draft = state.form.draft
     typed = [draft.values.get(item.name, getattr(draft, item.name, "")) for item in folded]
-    wrong, changed = sum(item.is_wrong for item in folded), sum(not is_blank(value) for value in typed)
+    wrong = sum(item.is_wrong for item in folded)
+    changed = sum(not is_blank(value) for value in typed)
     counts = [trn("{n} setting", "{n} settings", len(folded))]
-    counts += [trn("{n} changed", "{n} changed", changed) if changed else tr("all at their defaults")]
+    counts += [
+        trn("{n} changed", "{n} changed", changed) if changed else tr("all at their defaults")
+    ]
     counts += [trn("{n} wrong", "{n} wrong", wrong)] if wrong else []
     return " · ".join([tr(FOLDS[key]), *counts])
 
@@ -161,22 +203,30 @@ def launch_label(state: LauncherState) -> str:
         return tr("Starting…")
     if state.stage != "confirming":
         return tr("Start training…")
-    return tr("Confirm: start, free in the sandbox") if state.form.from_sandbox else tr("Confirm: start, price unknown")
+    return (
+        tr("Confirm: start, free in the sandbox")
+        if state.form.from_sandbox
+        else tr("Confirm: start, price unknown")
+    )
 
 
 def status(state: LauncherState) -> Html:
-    """Return the line above the buttons: what to correct or to fill in, what a confirmation means, the last result."""
+    """Return the line above the buttons: what to correct or to fill in, what a confirmation means,
+    the last result.
+    """
     if state.message:
         return message(state)
     if state.stage == "confirming":
         words = tr("It goes on when the notebook is closed.")
         if not state.form.from_sandbox:
             words = tr(
-                "It costs money, and goes on when the notebook is closed. The price is on the platform's console."
+                "It costs money, and goes on when the notebook is closed. The price is on the "
+                "platform's console."
             )
         if state.same_run:
             repeated = tr(
-                "{run} has the same data, model and settings: `%qftrain show {run}` opens it, and confirming trains "
+                "{run} has the same data, model and settings: `%qftrain show {run}` opens it, and "
+                "confirming trains "
                 "once more.",
                 run=state.same_run,
             )
@@ -188,13 +238,17 @@ def status(state: LauncherState) -> Html:
     if not titles:
         return Html("")
     words = (
-        tr("To correct first: {fields}.", fields=titles) if wrong else tr("Still to choose: {fields}.", fields=titles)
+        tr("To correct first: {fields}.", fields=titles)
+        if wrong
+        else tr("Still to choose: {fields}.", fields=titles)
     )
     return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>')
 
 
 def first_fix(state: LauncherState) -> tuple[str, dict[str, object]]:
-    """Return the words on the button that corrects the first wrong field, and the values; "" without one."""
+    """Return the words on the button that corrects the first wrong field, and the values; ""
+    without one.
+    """
     for name, issue in find_issues(state.form).items():
         if not issue.is_hint and (words := fix_label(state.form, name, issue)):
             return f"{field_title(state.form, name)}{tr(': ')}{words}", issue.fixes
@@ -235,13 +289,23 @@ def _numbers(state: LauncherState) -> list[tuple[str, str, str]]:
     estimate = estimate_launch(state.form)
     cells = []
     if estimate.train_rows is not None:
-        cells.append((tr("Trains on"), trn("{n} row", "{n} rows", estimate.train_rows), _token_remark(estimate)))
+        cells.append(
+            (
+                tr("Trains on"),
+                trn("{n} row", "{n} rows", estimate.train_rows),
+                _token_remark(estimate),
+            )
+        )
     if estimate.steps is not None:
         formula = f"{estimate.train_rows:,} × {estimate.epochs} ÷ {estimate.batch}"
         cells.append((tr("Training steps"), f"{estimate.steps:,}", formula))
     if estimate.seconds is not None:
         time_text = f"≈ {approximate_duration(estimate.seconds)}"
-        remark = tr("at this computer's present speed") if estimate.is_measured else tr("at the speed of earlier runs")
+        remark = (
+            tr("at this computer's present speed")
+            if estimate.is_measured
+            else tr("at the speed of earlier runs")
+        )
         cells.append((tr("Time"), time_text, remark))
     elif estimate.steps is not None:
         cells.append((tr("Time"), tr("unknown"), tr("no earlier run of this model here")))
@@ -275,4 +339,6 @@ def _issue_lines(state: LauncherState) -> list[str]:
         for name, issue in issues.items()
     ]
     warnings = find_warnings(state.form)
-    return lines + [f"⚠ {field_title(state.form, name)}{tr(': ')}{text}" for name, text in warnings.items()]
+    return lines + [
+        f"⚠ {field_title(state.form, name)}{tr(': ')}{text}" for name, text in warnings.items()
+    ]

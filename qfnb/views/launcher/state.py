@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ..._language import tr_noop
+from ...base.language import tr_noop
 from ...trainer.form.launch_form import LaunchForm
 from ...trainer.form.validation import find_issues
 from ...wire.finetune_v2 import SFT
@@ -26,10 +26,12 @@ class LauncherState:
     """A form and how far it is.
 
     Attributes:
-        stage: loading the choices, unavailable without them, editing, confirming a launch, or launching.
+        stage: loading the choices, unavailable without them, editing, confirming a launch, or
+            launching.
         message: the result of the last click.
         is_error: whether the message says that something failed.
-        same_run: the id of a run with the same data, model and settings, while a launch waits to be confirmed.
+        same_run: the id of a run with the same data, model and settings, while a launch waits to be
+            confirmed.
         dialog: the question that is open: which settings to load or under which name to save them.
         unfolded: the keys of `FOLDS` that are open.
         variables: names of the notebook's variables that hold data.

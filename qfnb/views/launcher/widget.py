@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...dataset.samples import TRAIN_ROWS
 from ..controls import PanelWidgets
 from ..display import accept_clicks
@@ -26,9 +26,11 @@ SETTINGS: Final = "settings"
 
 
 class LauncherWidget:
-    """Draws the states of a launcher, and reports what people do; the callbacks may run in any thread.
+    """Draws the states of a launcher, and reports what people do; the callbacks may run in any
+    thread.
 
-    A field stays the same widget while it is shown, so that it keeps the focus of the keyboard. What is
+    A field stays the same widget while it is shown, so that it keeps the focus of the keyboard.
+    What is
     typed is not written back: a value is written into a new field, or where `overwrite` says so.
 
     Args:
@@ -40,17 +42,35 @@ class LauncherWidget:
         overwrite: write all values of the next state into the fields.
     """
 
-    def __init__(self, on_change: Callable[[str, Any], None], on_press: Callable[[str], None]) -> None:
+    def __init__(
+        self, on_change: Callable[[str, Any], None], on_press: Callable[[str], None]
+    ) -> None:
         import ipywidgets  # noqa: PLC0415 - only for a widget
 
         self._on_change = on_change
-        self._drawing_thread, self.overwrite, self._stage = 0, False, ""
+        self._drawing_thread = 0
+        self.overwrite = False
+        self._stage = ""
         self._fields: dict[tuple[str, str], Any] = {}
         self._panel = panel = PanelWidgets()
-        self._texts = {key: panel.html() for key in ("head", "warning", "preview", "python", "numbers", "status")}
+        self._texts = {
+            key: panel.html()
+            for key in ("head", "warning", "preview", "python", "numbers", "status")
+        }
         self._buttons = {
             key: panel.button("", partial(_press, on_press, key))
-            for key in ("launch", "insert", "load", "save", "close", "fix", "sample", "dialog", "cancel", *FOLDS)
+            for key in (
+                "launch",
+                "insert",
+                "load",
+                "save",
+                "close",
+                "fix",
+                "sample",
+                "dialog",
+                "cancel",
+                *FOLDS,
+            )
         }
         for key in FOLDS:
             self._buttons[key].remove_class("qf-btn").add_class("qf-fold")
@@ -58,7 +78,9 @@ class LauncherWidget:
         self._rows = {key: panel.row([]) for key in ("dialog", "status", "buttons")}
         self._more = panel.box("qf-more")
         self._frame = panel.panel([])
-        self.root = ipywidgets.Box([self._frame], layout=ipywidgets.Layout(width="100%", display="block"))
+        self.root = ipywidgets.Box(
+            [self._frame], layout=ipywidgets.Layout(width="100%", display="block")
+        )
 
     @property
     def configuration(self) -> str:
@@ -94,19 +116,33 @@ class LauncherWidget:
             widget.close()
 
     def _draw_form(self, state: LauncherState) -> None:
-        overwrite, self.overwrite = self.overwrite, False
+        overwrite = self.overwrite
+        self.overwrite = False
         fields = state.fields
         is_open = {key: render.is_unfolded(state, key, fields) for key in FOLDS}
         visible = [item for item in fields if is_open["advanced"] or not item.is_advanced]
         if state.dialog:
             visible.append(
-                Field(SETTINGS, tr("Name of the settings"), "", "", widget="Combobox", choices=state.configurations)
+                Field(
+                    SETTINGS,
+                    tr("Name of the settings"),
+                    "",
+                    "",
+                    widget="Combobox",
+                    choices=state.configurations,
+                )
             )
-        for field_key in self._fields.keys() - {(item.name, item.rule) for item in (*fields, *visible)}:
+        for field_key in self._fields.keys() - {
+            (item.name, item.rule) for item in (*fields, *visible)
+        }:
             self._fields.pop(field_key).close()
         widgets = {item.name: self._draw_field(item, overwrite=overwrite) for item in visible}
         for key, grid in self._grids.items():
-            names = [item.name for item in fields if item.is_advanced == (key == "advanced") and item.name in widgets]
+            names = [
+                item.name
+                for item in fields
+                if item.is_advanced == (key == "advanced") and item.name in widgets
+            ]
             self._set_children(grid, [widgets[name] for name in names])
         if state.dialog:
             buttons = [self._buttons[key] for key in ("dialog", "cancel")]
@@ -118,8 +154,13 @@ class LauncherWidget:
             self._texts[key].value = draw(state)
         self._draw_folds(state, fields, is_open)
 
-    def _draw_folds(self, state: LauncherState, fields: list[Field], is_open: dict[str, bool]) -> None:
-        contents = {"advanced": self._grids["advanced"], **{key: self._texts[key] for key in ("preview", "python")}}
+    def _draw_folds(
+        self, state: LauncherState, fields: list[Field], is_open: dict[str, bool]
+    ) -> None:
+        contents = {
+            "advanced": self._grids["advanced"],
+            **{key: self._texts[key] for key in ("preview", "python")},
+        }
         parts = []
         for key, content in contents.items():
             button = self._buttons[key]
@@ -142,7 +183,9 @@ class LauncherWidget:
         return widget
 
     def _create_widget(self, item: Field) -> Any:
-        options: dict[str, Any] = {"continuous_update": False} if item.name in _CHANGED_ON_BLUR else {}
+        options: dict[str, Any] = (
+            {"continuous_update": False} if item.name in _CHANGED_ON_BLUR else {}
+        )
         if item.widget in {"Text", "Combobox"}:
             options["placeholder"] = item.placeholder
         if item.description:
@@ -156,7 +199,9 @@ class LauncherWidget:
             self._on_change(name, value)
 
     def _fill(self, widget: Any, item: Field, *, write: bool) -> None:
-        """Set a field's choices, and its value; one that is not among its choices leaves it at the first."""
+        """Set a field's choices, and its value; one that is not among its choices leaves it at the
+        first.
+        """
         if item.choices and tuple(widget.options) != item.choices:
             widget.options = item.choices
             write = write or item.widget in _FIXED_CHOICES
@@ -173,30 +218,50 @@ class LauncherWidget:
 
     def _visible_parts(self, state: LauncherState) -> list[Any]:
         """Return what is shown, in the order of the tab key."""
-        head, buttons = self._texts["head"], self._rows["buttons"]
+        head = self._texts["head"]
+        buttons = self._rows["buttons"]
         if not state.is_loaded:
             return [head, self._rows["status"], buttons]
         dialog = [self._rows["dialog"]] if state.dialog else []
         texts = self._texts
         status = [self._rows["status"]] if texts["status"].value else []
         first = self._grids["first"]
-        return [head, first, texts["warning"], self._more, texts["numbers"], buttons, *dialog, *status]
+        return [
+            head,
+            first,
+            texts["warning"],
+            self._more,
+            texts["numbers"],
+            buttons,
+            *dialog,
+            *status,
+        ]
 
     def _draw_buttons(self, state: LauncherState) -> None:
         """Label the buttons with what they do now."""
-        buttons, fix = self._buttons, render.first_fix(state)[0] if state.is_loaded else ""
-        is_confirming, has_issues = state.stage == "confirming", state.has_issues
+        buttons = self._buttons
+        fix = render.first_fix(state)[0] if state.is_loaded else ""
+        is_confirming = state.stage == "confirming"
+        has_issues = state.has_issues
         buttons["launch"].description = render.launch_label(state)
-        buttons["launch"].disabled = state.stage == "launching" or (has_issues and state.stage != "unavailable")
+        buttons["launch"].disabled = state.stage == "launching" or (
+            has_issues and state.stage != "unavailable"
+        )
         buttons["launch"].add_class("qf-main")
-        buttons["insert"].description = tr("Back to the form") if is_confirming else tr("Insert as a cell")
+        buttons["insert"].description = (
+            tr("Back to the form") if is_confirming else tr("Insert as a cell")
+        )
         buttons["insert"].disabled = has_issues or state.stage == "launching"
-        buttons["load"].description, buttons["save"].description = tr("Load settings…"), tr("Save settings…")
+        buttons["load"].description = tr("Load settings…")
+        buttons["save"].description = tr("Save settings…")
         buttons["dialog"].description = tr("Save") if state.dialog == "save" else tr("Load")
-        buttons["cancel"].description, buttons["close"].description = tr("Cancel"), tr("Close")
+        buttons["cancel"].description = tr("Cancel")
+        buttons["close"].description = tr("Close")
         buttons["fix"].description = fix
         buttons["sample"].description = tr("Try it with teahouse, {rows} rows", rows=TRAIN_ROWS)
-        keys = ["launch", "insert"] if is_confirming else ["launch", "insert", "load", "save", "close"]
+        keys = (
+            ["launch", "insert"] if is_confirming else ["launch", "insert", "load", "save", "close"]
+        )
         keys = {"loading": ["close"], "unavailable": ["launch", "close"]}.get(state.stage, keys)
         self._set_children(self._rows["buttons"], [buttons[key] for key in keys])
         offered = [buttons["fix"]] if fix else [buttons["sample"]] if state.offers_sample else []

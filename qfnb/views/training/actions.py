@@ -1,4 +1,6 @@
-"""What can be done with a training now: the buttons of its panel, and the cells that use its model."""
+"""What can be done with a training now: the buttons of its panel, and the cells that use its
+model.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..._language import tr
+from ...base.language import tr
 from ...trainer import DeployAction, DeployConfig, LLMFinetune, ModelPublishAction
 from ...trainer.base import BaseAction
 from ...trainer.configs import resolve_train_type
@@ -42,9 +44,14 @@ class Action:
 
 
 def available_actions(trainer: LLMFinetune) -> list[Action]:
-    """Return the actions that change a training: those that are possible now, and those that are not yet."""
-    progress, actions = trainer.progress, trainer.ppls[0].actions
-    is_published = bool(progress.model_version_id) or any(isinstance(row, ModelPublishAction) for row in actions)
+    """Return the actions that change a training: those that are possible now, and those that are
+    not yet.
+    """
+    progress = trainer.progress
+    actions = trainer.ppls[0].actions
+    is_published = bool(progress.model_version_id) or any(
+        isinstance(row, ModelPublishAction) for row in actions
+    )
     publish = [] if is_published else [_publish()]
     deploy = [] if _is_deployed(actions, progress) else [_deploy(progress)]
     if trainer.is_running:
@@ -58,7 +65,12 @@ def available_actions(trainer: LLMFinetune) -> list[Action]:
 def main_action(keys: Sequence[str]) -> str:
     """Return which of some buttons is the likely next step, "" for none."""
     return next(
-        (key for key in ("resume", "chat", "star", "publish", "deploy") if key in keys and "stop" not in keys), ""
+        (
+            key
+            for key in ("resume", "chat", "star", "publish", "deploy")
+            if key in keys and "stop" not in keys
+        ),
+        "",
     )
 
 
@@ -88,11 +100,19 @@ def _resume(progress: TrainingProgress) -> Action:
         return trainer.start(retry=True)
 
     ended = {ActionState.Error, ActionState.Stopped}
-    if not any(stage.name == "train" and stage.state in ended for stage in progress.stages) or not progress.task_id:
-        return Action("resume", tr("Resume"), tr("Repeat the step that was stopped or has failed"), resume)
+    if (
+        not any(stage.name == "train" and stage.state in ended for stage in progress.stages)
+        or not progress.task_id
+    ):
+        return Action(
+            "resume", tr("Resume"), tr("Repeat the step that was stopped or has failed"), resume
+        )
     price = tr("A new run starts in the same job, from the beginning.")
     if not progress.from_sandbox:
-        price = tr("A new run starts in the same job, from the beginning, and is billed like the first one.")
+        price = tr(
+            "A new run starts in the same job, from the beginning, and is billed like the first "
+            "one."
+        )
     return Action(
         "resume",
         tr("Resume…"),
@@ -111,10 +131,14 @@ def _publish() -> Action:
 
 
 def _publish_best(trainer: LLMFinetune) -> list[Action]:
-    """Return the button that publishes the best checkpoint, none where it is the last one or is published."""
+    """Return the button that publishes the best checkpoint, none where it is the last one or is
+    published.
+    """
     points = trainer.progress.points
     best = best_checkpoint(points)
-    published_steps = {row.step for row in trainer.ppls[0].actions if isinstance(row, ModelPublishAction)}
+    published_steps = {
+        row.step for row in trainer.ppls[0].actions if isinstance(row, ModelPublishAction)
+    }
     if best is None or best is points[-1] or best.step in published_steps:
         return []
     loss = f"{best.validation_loss:.3f}"
@@ -147,7 +171,9 @@ def _deploy(progress: TrainingProgress) -> Action:
 
 def _is_deployed(actions: Sequence[BaseAction], progress: TrainingProgress) -> bool:
     """Return whether what was published last is deployed, or will be."""
-    publishing = [index for index, action in enumerate(actions) if isinstance(action, ModelPublishAction)]
+    publishing = [
+        index for index, action in enumerate(actions) if isinstance(action, ModelPublishAction)
+    ]
     since = actions[publishing[-1] :] if publishing else actions
     is_checkpoint = len(publishing) > 1
     return any(isinstance(action, DeployAction) for action in since) or (
@@ -163,7 +189,8 @@ def chat_cell(progress: TrainingProgress) -> str:
 
 def evaluation_cell(progress: TrainingProgress) -> str:
     """Return a cell that compares the service with its base model, "" before the deployment."""
-    endpoint, base = _endpoint(progress), resolve_train_type(progress.title)
+    endpoint = _endpoint(progress)
+    base = resolve_train_type(progress.title)
     if not endpoint:
         return ""
     return (
@@ -178,7 +205,9 @@ def evaluation_cell(progress: TrainingProgress) -> str:
 
 
 def checkpoint_cell(progress: TrainingProgress, step: int | str | None) -> str:
-    """Return a cell that publishes a checkpoint, by default the last, and scores it without a service."""
+    """Return a cell that publishes a checkpoint, by default the last, and scores it without a
+    service.
+    """
     choice = "" if step is None else f", step={step!r}"
     return (
         "from qfnb import Dataset, LLMFinetune\n"
@@ -191,5 +220,7 @@ def checkpoint_cell(progress: TrainingProgress, step: int | str | None) -> str:
 
 
 def _endpoint(progress: TrainingProgress) -> str:
-    """Return the endpoint, "" where it has characters that could be code: it becomes part of a cell."""
+    """Return the endpoint, "" where it has characters that could be code: it becomes part of a
+    cell.
+    """
     return progress.service_endpoint if re.fullmatch(r"[\w.-]+", progress.service_endpoint) else ""

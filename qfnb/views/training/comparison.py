@@ -7,7 +7,7 @@ import time
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from ..._language import tr
+from ...base.language import tr
 from ...evaluation.report.text import to_markdown
 from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import TrainingProgress
@@ -34,7 +34,9 @@ def text(runs: Mapping[str, TrainingProgress]) -> str:
     cells = [[one_line(cell, 40) for cell in (name, *values)] for name, values in rows]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
-        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in cells
     )
 
@@ -42,16 +44,21 @@ def text(runs: Mapping[str, TrainingProgress]) -> str:
 def markdown(runs: Mapping[str, TrainingProgress]) -> str:
     """Return what the chart shows, and the table, as Markdown."""
     rows = [("", tuple(runs)), *table(list(runs.values()))]
-    lines = [f"| {' | '.join(to_markdown(one_line(cell, 80)) for cell in (name, *values))} |" for name, values in rows]
+    lines = [
+        f"| {' | '.join(to_markdown(one_line(cell, 80)) for cell in (name, *values))} |"
+        for name, values in rows
+    ]
     content = "\n".join([lines[0], f"| --- |{' ---: |' * len(runs)}", *lines[1:]])
-    return f"**{to_markdown(_title(runs))}**\n\n{to_markdown(comparison_chart(runs).finding)}\n\n{content}"
+    finding = to_markdown(comparison_chart(runs).finding)
+    return f"**{to_markdown(_title(runs))}**\n\n{finding}\n\n{content}"
 
 
 def html(runs: Mapping[str, TrainingProgress]) -> Html:
     """Return the chart and the table."""
     is_sandbox = any(run.from_sandbox for run in runs.values())
     rows = [
-        (one_line(name, 40), *(one_line(value, 80) for value in values)) for name, values in table([*runs.values()])
+        (one_line(name, 40), *(one_line(value, 80) for value in values))
+        for name, values in table([*runs.values()])
     ]
     heads = ["", *(one_line(name, 40) for name in runs)]
     blocks = [
@@ -63,7 +70,9 @@ def html(runs: Mapping[str, TrainingProgress]) -> Html:
 
 
 def table(runs: Sequence[TrainingProgress]) -> list[Row]:
-    """Return the rows: state, model, settings that differ, losses and metrics; a row without values is left out."""
+    """Return the rows: state, model, settings that differ, losses and metrics; a row without values
+    is left out.
+    """
     now = time.time()
     rows: list[Row] = [
         (tr("State"), tuple(" ".join(state(run, is_live=True, now=now)[1:]) for run in runs)),
@@ -88,7 +97,9 @@ def _width(text: str) -> int:
 
 def _differing_rows(runs: Sequence[TrainingProgress]) -> list[Row]:
     names = dict.fromkeys(name for run in runs for name in run.hyper_parameters)
-    rows = [(name, tuple(str(run.hyper_parameters.get(name, "")) for run in runs)) for name in names]
+    rows = [
+        (name, tuple(str(run.hyper_parameters.get(name, "")) for run in runs)) for name in names
+    ]
     return [row for row in rows if len(set(row[1])) > 1]
 
 

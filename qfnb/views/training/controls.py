@@ -1,4 +1,6 @@
-"""The widgets of a training's panel: its state, the buttons, and what changes with a new point of the curve."""
+"""The widgets of a training's panel: its state, the buttons, and what changes with a new point of
+the curve.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from ..._language import tr
+from ...base.language import tr
 from ...errors import QianfanError
 from ...trainer import LLMFinetune
 from ...trainer.progress import TrainingProgress
@@ -30,7 +32,8 @@ CONFIRM: Final = "confirm"
 class Controls:
     """The widgets of a panel; clicks may arrive in any thread.
 
-    What changes every second does not redraw what is read or pointed at. A button exists only while its action is
+    What changes every second does not redraw what is read or pointed at. A button exists only while
+    its action is
     possible or will be: there are at most twelve widget models.
 
     Args:
@@ -39,11 +42,17 @@ class Controls:
         close: called by the button that closes the panel.
     """
 
-    def __init__(self, trainer: LLMFinetune, content: Callable[..., Html], *, close: Callable[[], None]) -> None:
-        self._trainer, self._content, self._close = trainer, content, close
-        self._context = contextvars.copy_context()  # what an action prints belongs to the panel's cell
+    def __init__(
+        self, trainer: LLMFinetune, content: Callable[..., Html], *, close: Callable[[], None]
+    ) -> None:
+        self._trainer = trainer
+        self._content = content
+        self._close = close
+        # what an action prints belongs to the panel's cell
+        self._context = contextvars.copy_context()
         self._lock = threading.RLock()
-        self._progress, self._stays_open = trainer.progress, False
+        self._progress = trainer.progress
+        self._stays_open = False
         self._buttons: dict[str, Any] = {}
         self._handlers: dict[str, Callable[[], None]] = {}
         self._asked_key = self._busy_key = self._error = ""
@@ -58,7 +67,8 @@ class Controls:
     def build(self) -> Any:
         """Return the widget; its parts share their layouts and styles."""
         self._widgets = PanelWidgets()
-        self._head, self._body = LimitedPart(self._widgets.html(), 0.5), LimitedPart(self._widgets.html(), 0.5)
+        self._head = LimitedPart(self._widgets.html(), 0.5)
+        self._body = LimitedPart(self._widgets.html(), 0.5)
         self._row = self._widgets.row([])
         return self._widgets.panel([self._head.widget, self._row, self._body.widget])
 
@@ -70,30 +80,41 @@ class Controls:
             stays_open: the training is not running, and the panel is open for its buttons.
         """
         with self._lock:
-            self._progress, self._stays_open = progress, stays_open
+            self._progress = progress
+            self._stays_open = stays_open
             now = time.time()
             visible = self._visible_actions()
             self._update_buttons(visible)
             blocks = summary.blocks(progress, is_live=True, now=now)
             state = summary.state(progress, is_live=True, now=now)
             self._head.draw(components.stack(*blocks), state)
-            messages, details = self._messages(visible), self._details()
+            messages = self._messages(visible)
+            details = self._details()
             body = [*messages, self._content(progress, now=now), details]
-            self._body.draw(components.stack(*filter(None, body)), (state, messages, self._has_details))
+            self._body.draw(
+                components.stack(*filter(None, body)), (state, messages, self._has_details)
+            )
             for button in self._buttons.values():
                 accept_clicks(button)
 
     def _visible_actions(self) -> list[Action]:
         """Return the actions of the buttons, at most four."""
-        progress, rows = self._progress, actions.available_actions(self._trainer)
+        progress = self._progress
+        rows = actions.available_actions(self._trainer)
         is_done = not self._trainer.is_running and self._trainer.ppls[0].current is None
         if cell := actions.chat_cell(progress):
             tooltip = tr("Show the cell that asks the service")
             rows.append(Action("chat", tr("Chat"), tooltip, partial(self._show_cell, cell, "chat")))
-        cell = actions.evaluation_cell(progress) or (actions.checkpoint_cell(progress, None) if is_done else "")
+        cell = actions.evaluation_cell(progress) or (
+            actions.checkpoint_cell(progress, None) if is_done else ""
+        )
         if cell:
             tooltip = tr("Show the cell that scores the model on your rows")
-            rows.append(Action("evaluate", tr("Evaluate"), tooltip, partial(self._show_cell, cell, "evaluate")))
+            rows.append(
+                Action(
+                    "evaluate", tr("Evaluate"), tooltip, partial(self._show_cell, cell, "evaluate")
+                )
+            )
         if self._stays_open:
             tooltip = tr("Leave a static output, without buttons")
             return [*rows[:3], Action("close", tr("Close"), tooltip, lambda _: self._close())]
@@ -103,23 +124,33 @@ class Controls:
     def _update_buttons(self, visible: Sequence[Action]) -> None:
         """Show a button for each action, or the two answers to a question.
 
-        The button that was pressed becomes the safe answer: it has the focus, and a double click changes nothing.
+        The button that was pressed becomes the safe answer: it has the focus, and a double click
+        changes nothing.
         """
-        asked = next((row for row in visible if row.key == self._asked_key and not row.reason), None)
+        asked = next(
+            (row for row in visible if row.key == self._asked_key and not row.reason), None
+        )
         rows: list[tuple[str, Action, str, ButtonKind, Callable[[str], None]]]
         if asked is None:
             self._asked_key = ""
             main = actions.main_action([row.key for row in visible if not row.reason])
-            rows = [(row.key, row, row.label, "main" if row.key == main else "", self._press) for row in visible]
+            rows = [
+                (row.key, row, row.label, "main" if row.key == main else "", self._press)
+                for row in visible
+            ]
         else:
             answer: ButtonKind = "risk" if asked.key == "stop" else "main"
             rows = [(asked.key, asked, asked.decline, "", self._decline)]
             rows += [(CONFIRM, asked, asked.confirm, answer, self._confirm)]
-        old, self._buttons = self._buttons, {}
-        self._handlers = {slot: partial(handler, action.key) for slot, action, _, _, handler in rows}
+        old = self._buttons
+        self._buttons = {}
+        self._handlers = {
+            slot: partial(handler, action.key) for slot, action, _, _, handler in rows
+        }
         for slot, action, label, kind, _ in rows:
             button = old.pop(slot, None) or self._widgets.button("", partial(self._click, slot))
-            button.description, button.tooltip = label, action.tooltip
+            button.description = label
+            button.tooltip = action.tooltip
             button.disabled = bool(action.reason) or action.key == self._busy_key
             mark_kind(button, kind)
             self._buttons[slot] = button
@@ -129,19 +160,25 @@ class Controls:
             button.close()
 
     def _messages(self, visible: Sequence[Action]) -> list[Html]:
-        """Return the question, the reasons of buttons that are disabled, an error, or a cell to copy."""
+        """Return the question, the reasons of buttons that are disabled, an error, or a cell to
+        copy.
+        """
         if self._asked_key:
             return [self._question]
         reasons = [f"{row.label}: {row.reason}" for row in visible if row.reason]
         error, *details_of_error = self._error.split("\n")
         return [
             components.dim_lines(*reasons),
-            components.note("bad", error, " ".join(details_of_error), sign="✕", role="alert") if error else Html(""),
+            components.note("bad", error, " ".join(details_of_error), sign="✕", role="alert")
+            if error
+            else Html(""),
             self._cell,
         ]
 
     def _details(self) -> Html:
-        """Return the details: folded when nothing redraws them any more, else open while they are wanted."""
+        """Return the details: folded when nothing redraws them any more, else open while they are
+        wanted.
+        """
         if self._stays_open:
             return components.folds(*details.folds(self._progress).values())
         if not self._has_details:
@@ -162,8 +199,11 @@ class Controls:
     def _press(self, key: str) -> None:
         action = self._find(key)
         if action is not None and action.question:
-            self._asked_key, self._error, self._cell = key, "", Html("")
-            consequence = components.with_code(action.consequence)  # as of now: a change would be read aloud
+            self._cell = Html("")
+            self._asked_key = key
+            self._error = ""
+            # as of now: a change would be read aloud
+            consequence = components.with_code(action.consequence)
             self._question = components.note("warn", action.question, consequence, role="alert")
         elif key == "details":
             self._has_details = not self._has_details
@@ -177,7 +217,9 @@ class Controls:
         """Execute an action on a thread."""
         self._asked_key = ""
         if (action := self._find(key)) is not None:
-            self._busy_key, self._error, self._cell = key, "", Html("")
+            self._cell = Html("")
+            self._busy_key = key
+            self._error = ""
             self._context.copy().run(event_loop.submit, self._execute(action))
 
     def _find(self, key: str) -> Action | None:
@@ -196,5 +238,7 @@ class Controls:
     def _show_cell(self, cell: str, verb: str, _: LLMFinetune) -> None:
         """Show a cell as text: a button's handler cannot insert a cell into the notebook."""
         command = f"%qftrain {verb} {summary.handle(self._progress)}"
-        hint = components.with_code(tr("Copy this into a new cell, or run `{command}`:", command=command))
+        hint = components.with_code(
+            tr("Copy this into a new cell, or run `{command}`:", command=command)
+        )
         self._cell = Html(f"<div>{hint}</div><pre><code>{escape(cell)}</code></pre>")

@@ -1,11 +1,13 @@
-"""The details of a training: checkpoints, settings, metrics, its log, ids, and how to go on in Python."""
+"""The details of a training: checkpoints, settings, metrics, its log, ids, and how to go on in
+Python.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ..._language import tr, tr_noop, trn
+from ...base.language import tr, tr_noop, trn
 from ...trainer.loss_diagnostics import LossPoint, best_checkpoint
 from ...trainer.progress import LogLine, TrainingProgress
 from .. import components
@@ -32,9 +34,13 @@ def folds(progress: TrainingProgress, *, max_lines: int | None = None) -> dict[s
     lines = trn("{n} line", "{n} lines", len(progress.log))
     count = tr("{n}, ★ has the lowest validation loss", n=f"{len(progress.points):,}")
     all_folds = {
-        "checkpoints": (tr("Checkpoints"), count, checkpoints(progress.points)),
+        "checkpoints": (tr("Points of the curve"), count, checkpoints(progress.points)),
         "settings": (tr("Settings"), "", _settings(progress.hyper_parameters)),
-        "metrics": (tr("Metrics"), tr("on the rows held out"), _settings(_labelled_metrics(progress.metrics))),
+        "metrics": (
+            tr("Metrics"),
+            tr("on the rows held out"),
+            _settings(_labelled_metrics(progress.metrics)),
+        ),
         "problems": (tr("Problems"), f"{len(problems)}", _log(problems, max_lines)),
         "log": (tr("Log"), lines, _log(progress.log, max_lines)),
         "ids": (tr("Ids"), "", _ids(progress)),
@@ -44,7 +50,9 @@ def folds(progress: TrainingProgress, *, max_lines: int | None = None) -> dict[s
 
 
 def checkpoints(points: Sequence[LossPoint]) -> Html:
-    """Return points of the curve as a table, "" without one; the best one that can be published has a star."""
+    """Return points of the curve as a table, "" without one; the best one that can be published has
+    a star.
+    """
     if not points:
         return Html("")
     best = best_checkpoint(points)
@@ -57,7 +65,10 @@ def checkpoints(points: Sequence[LossPoint]) -> Html:
         (tr("Training loss"), [_number(point.training_loss) for point in selected]),
         (tr("Validation loss"), [_number(point.validation_loss) for point in selected]),
         (tr("Perplexity"), [] if rewards else [_number(point.perplexity) for point in selected]),
-        *((f"rewards/{name}", [_number((p.rewards or {}).get(name)) for p in selected]) for name in rewards),
+        *(
+            (f"rewards/{name}", [_number((p.rewards or {}).get(name)) for p in selected])
+            for name in rewards
+        ),
         (tr("Can be published"), [tr("yes") if point.is_kept else "" for point in selected]),
     ]
     visible = [(head, cells) for head, cells in columns if any(cells)]
@@ -65,11 +76,15 @@ def checkpoints(points: Sequence[LossPoint]) -> Html:
     rows = zip(*(cells for _, cells in visible), strict=True)
     heads = [one_line(head, 40) for head, _ in visible]
     caption = tr("{n} of {total} points of the curve", n=len(selected), total=f"{len(points):,}")
-    return components.table(heads, rows, numeric=numeric, caption=caption if len(selected) < len(points) else "")
+    return components.table(
+        heads, rows, numeric=numeric, caption=caption if len(selected) < len(points) else ""
+    )
 
 
 def is_safe(url: object) -> bool:
-    """Return whether an address may be a link: https, with a host, without user name and odd characters."""
+    """Return whether an address may be a link: https, with a host, without user name and odd
+    characters.
+    """
     if not isinstance(url, str) or any(char.isspace() or not char.isprintable() for char in url):
         return False
     try:
@@ -82,7 +97,8 @@ def is_safe(url: object) -> bool:
 def links(urls: Mapping[str, str]) -> Html:
     """Return pages of the console as links; addresses that are not safe are omitted."""
     anchors = [
-        f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(one_line(name, 40))} ↗</a>'
+        f'<a href="{escape(url)}" target="_blank" rel="noopener '
+        f'noreferrer">{escape(one_line(name, 40))} ↗</a>'
         for name, url in urls.items()
         if is_safe(url)
     ]
@@ -100,13 +116,18 @@ _METRIC_LABELS = {
 
 
 def _labelled_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {tr(_METRIC_LABELS[name]) if name in _METRIC_LABELS else name: value for name, value in metrics.items()}
+    return {
+        tr(_METRIC_LABELS[name]) if name in _METRIC_LABELS else name: value
+        for name, value in metrics.items()
+    }
 
 
 def _settings(values: Mapping[str, Any]) -> Html:
     if not values:
         return Html("")
-    return components.table((tr("Name"), tr("Value")), [(one_line(k, 80), one_line(v, 240)) for k, v in values.items()])
+    return components.table(
+        (tr("Name"), tr("Value")), [(one_line(k, 80), one_line(v, 240)) for k, v in values.items()]
+    )
 
 
 def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
@@ -121,8 +142,11 @@ def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
         )
         for line in reversed(newest)
     ]
-    heads, hidden = (tr("Time"), tr("Stage"), tr("What happened")), len(newest) < len(lines)
-    return components.table(heads, rows, caption=tr("The latest lines") if hidden else "", is_wide=True)
+    heads = (tr("Time"), tr("Stage"), tr("What happened"))
+    hidden = len(newest) < len(lines)
+    return components.table(
+        heads, rows, caption=tr("The latest lines") if hidden else "", is_wide=True
+    )
 
 
 def _ids(progress: TrainingProgress) -> Html:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..._language import tr, trn
+from ...base.language import tr, trn
 from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, LossPoint, best_checkpoint, moving_average
 from ...trainer.progress import TrainingProgress
 from ..plot import Curve, LineChart, Point
@@ -42,7 +42,11 @@ class Axis:
 
     def describe(self, x: float) -> str:
         """Return a position in words."""
-        return tr("Step {step}", step=f"{x:,.0f}") if self.has_steps else tr("Epoch {epoch}", epoch=f"{x:.3g}")
+        return (
+            tr("Step {step}", step=f"{x:,.0f}")
+            if self.has_steps
+            else tr("Epoch {epoch}", epoch=f"{x:.3g}")
+        )
 
     def end(self, progress: TrainingProgress) -> float:
         """Return the planned end, 0 where it is unknown."""
@@ -51,12 +55,19 @@ class Axis:
 
 
 def loss_chart(progress: TrainingProgress) -> LineChart:
-    """Return the training losses, raw and smoothed, and the validation losses with a star at the best checkpoint."""
+    """Return the training losses, raw and smoothed, and the validation losses with a star at the
+    best checkpoint.
+    """
     points = _finite(progress.points)
-    axis, best = Axis.of(points), best_checkpoint(points)
+    axis = Axis.of(points)
+    best = best_checkpoint(points)
     raw = [(axis.x(point), point.training_loss) for point in points]
     training = _smoothed(points, axis)
-    validation = [(axis.x(point), point.validation_loss) for point in points if point.validation_loss is not None]
+    validation = [
+        (axis.x(point), point.validation_loss)
+        for point in points
+        if point.validation_loss is not None
+    ]
     return LineChart(
         tr("Loss (nats per token, lower is better)"),
         _finding(training, validation, best),
@@ -74,17 +85,27 @@ def loss_chart(progress: TrainingProgress) -> LineChart:
 
 
 def rewards_chart(progress: TrainingProgress) -> LineChart:
-    """Return the margins and the accuracies of a training on preferences, without a curve where it has none."""
+    """Return the margins and the accuracies of a training on preferences, without a curve where it
+    has none.
+    """
     points = [point for point in progress.points if point.rewards]
     axis = Axis.of(points)
     curves = [
-        Curve(name, [(axis.x(p), p.rewards[name]) for p in points if p.rewards and name in p.rewards], series)
+        Curve(
+            name,
+            [(axis.x(p), p.rewards[name]) for p in points if p.rewards and name in p.rewards],
+            series,
+        )
         for series, name in ((3, "margins"), (4, "accuracies"))
     ]
-    values = tr(", ").join(f"{curve.label} {curve.points[-1][1]:.3f}" for curve in curves if curve.points)
+    values = tr(", ").join(
+        f"{curve.label} {curve.points[-1][1]:.3f}" for curve in curves if curve.points
+    )
     finding = tr("Rewards at the end: {values}.", values=values)
     title = tr("Rewards (higher is better)")
-    return LineChart(title, finding, curves, axis.label, axis.end(progress), describe_x=axis.describe)
+    return LineChart(
+        title, finding, curves, axis.label, axis.end(progress), describe_x=axis.describe
+    )
 
 
 def comparison_chart(runs: Mapping[str, TrainingProgress]) -> LineChart:
@@ -92,21 +113,34 @@ def comparison_chart(runs: Mapping[str, TrainingProgress]) -> LineChart:
     points = {name: _finite(run.points) for name, run in runs.items()}
     axis = Axis.of([point for row in points.values() for point in row])
     curves = [
-        Curve(one_line(name, 16), _smoothed(row, axis), number, SECOND_ROUND_DASH if number > 5 else "")
+        Curve(
+            one_line(name, 16),
+            _smoothed(row, axis),
+            number,
+            SECOND_ROUND_DASH if number > 5 else "",
+        )
         for number, (name, row) in enumerate(points.items(), 1)
     ]
-    ends = tr(", ").join(f"{one_line(name, 40)} {smooth(row)[-1]:.3f}" for name, row in points.items() if row)
+    ends = tr(", ").join(
+        f"{one_line(name, 40)} {smooth(row)[-1]:.3f}" for name, row in points.items() if row
+    )
     finding = trn(
-        "Loss of {n} training; at the end: {ends}.", "Loss of {n} trainings; at the end: {ends}.", len(runs), ends=ends
+        "Loss of {n} training; at the end: {ends}.",
+        "Loss of {n} trainings; at the end: {ends}.",
+        len(runs),
+        ends=ends,
     )
     has_decades = any(_falls_by_decades(curve.points) for curve in curves)
-    title, end = tr("Training loss (nats, smoothed, lower is better)"), max(map(axis.end, runs.values()), default=0.0)
+    title = tr("Training loss (nats, smoothed, lower is better)")
+    end = max(map(axis.end, runs.values()), default=0.0)
     return LineChart(title, finding, curves, axis.label, end, None, has_decades, axis.describe)
 
 
 def smooth(points: Sequence[LossPoint]) -> list[float]:
     """Return the smoothed training losses; more points are smoothed more."""
-    return moving_average([p.training_loss for p in points], SMOOTHING_WEIGHT * len(points) / (len(points) + 20))
+    return moving_average(
+        [p.training_loss for p in points], SMOOTHING_WEIGHT * len(points) / (len(points) + 20)
+    )
 
 
 def _smoothed(points: Sequence[LossPoint], axis: Axis) -> list[Point]:
@@ -125,9 +159,15 @@ def _finding(training: Sequence[Point], validation: Sequence[Point], best: LossP
     """Return what the curves show in a sentence."""
     if not training:
         return ""
-    first, last = f"{training[0][1]:.3f}", f"{training[-1][1]:.3f}"
+    first = f"{training[0][1]:.3f}"
+    last = f"{training[-1][1]:.3f}"
     if not validation or best is None:
-        return tr("Loss over {n} points: training from {first} to {last}.", n=len(training), first=first, last=last)
+        return tr(
+            "Loss over {n} points: training from {first} to {last}.",
+            n=len(training),
+            first=first,
+            last=last,
+        )
     return tr(
         "Loss over {n} points: training from {first} to {last}, validation from {start} to {end}, "
         "lowest {lowest} at {position}.",

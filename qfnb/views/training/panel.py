@@ -6,8 +6,8 @@ import base64
 import time
 from typing import Final
 
-from ..._language import tr, tr_noop
-from ..._text import labelled
+from ...base.language import tr, tr_noop
+from ...base.text import labelled
 from ...evaluation.report.text import to_markdown
 from ...trainer import LLMFinetune
 from ...trainer.progress import TrainingProgress
@@ -24,8 +24,14 @@ STARTED: Final = tr_noop("The training runs in the background; `%qftrain wait` s
 
 
 def bundle(progress: TrainingProgress) -> Bundle:
-    """Return the progress in every static format; the picture of a curve is drawn once it is final."""
-    formats: Bundle = {"text/plain": text(progress), "text/html": html(progress), "text/markdown": markdown(progress)}
+    """Return the progress in every static format; the picture of a curve is drawn once it is
+    final.
+    """
+    formats: Bundle = {
+        "text/plain": text(progress),
+        "text/html": html(progress),
+        "text/markdown": markdown(progress),
+    }
     chart = loss_chart(progress)
     picture = line_chart.png(chart, _headline(progress, time.time())) if progress.finished else None
     return formats | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
@@ -34,7 +40,9 @@ def bundle(progress: TrainingProgress) -> Bundle:
 def text(progress: TrainingProgress) -> str:
     """Return the progress as a few lines of text."""
     now = time.time()
-    numbers = " · ".join(f"{label} {value}" for label, value, _ in summary.key_numbers(progress, now=now))
+    numbers = " · ".join(
+        f"{label} {value}" for label, value, _ in summary.key_numbers(progress, now=now)
+    )
     metrics = " · ".join(f"{name} {value}" for name, value in progress.metrics.items())
     lines = [
         *_lines(progress, now),
@@ -54,7 +62,13 @@ def markdown(progress: TrainingProgress) -> str:
     rows = [f"| {' | '.join(map(to_markdown, row))} |" for row in zip(*numbers, strict=True)]
     table = "\n".join([rows[0], f"|{' ---: |' * len(numbers)}", *rows[1:]]) if rows else ""
     next_steps = "\n".join(f"- {step}" for step in summary.next_steps(progress))
-    paragraphs = [f"**{headline}**", *lines, table, to_markdown(loss_chart(progress).finding), next_steps]
+    paragraphs = [
+        f"**{headline}**",
+        *lines,
+        table,
+        to_markdown(loss_chart(progress).finding),
+        next_steps,
+    ]
     return "\n\n".join(filter(None, paragraphs))
 
 
@@ -78,7 +92,10 @@ def html(progress: TrainingProgress) -> Html:
     folds = components.folds(*details.folds(progress).values())
     steps = summary.next_steps(progress) if progress.finished else []
     next_steps = components.footer(*map(components.with_code, steps))
-    blocks = [*summary.blocks(progress, is_live=False, now=now), numbers_and_charts(progress, now=now)]
+    blocks = [
+        *summary.blocks(progress, is_live=False, now=now),
+        numbers_and_charts(progress, now=now),
+    ]
     return components.output(components.panel(summary.title(progress), *blocks, folds, next_steps))
 
 
@@ -95,7 +112,9 @@ def numbers_and_charts(progress: TrainingProgress, *, now: float) -> Html:
     parts = [
         components.key_numbers(*numbers) if numbers else "",
         components.dim_lines(waiting) if waiting else "",
-        line_chart.figure(loss_chart(progress), has_switch=progress.finished, has_values=has_values),
+        line_chart.figure(
+            loss_chart(progress), has_switch=progress.finished, has_values=has_values
+        ),
         line_chart.figure(rewards_chart(progress), has_values=has_values),
     ]
     return components.join(parts)
@@ -109,13 +128,16 @@ def _headline(progress: TrainingProgress, now: float) -> str:
 
 
 VALUES_S: Final = 60.0
-"""Age of a running training in seconds from which its charts show values below the pointer: they are redrawn seldom."""
+"""Age of a running training in seconds from which its charts show values below the pointer: they
+are redrawn seldom.
+"""
 
 
 class TrainingPanel(Panel):
     """Shows a trainer while it runs; static HTML when it has ended.
 
-    A training that is not running is shown with buttons for the next steps, until the panel is closed.
+    A training that is not running is shown with buttons for the next steps, until the panel is
+    closed.
     """
 
     poll_s = 0.5
@@ -126,7 +148,9 @@ class TrainingPanel(Panel):
         self._stays_open = False
 
     def show(self, notice: str = "") -> None:
-        """Display the panel in the current cell; where outputs cannot move, a line, or the state at the end."""
+        """Display the panel in the current cell; where outputs cannot move, a line, or the state at
+        the end.
+        """
         self._stays_open = not self.job.is_running
         super().show(notice or (tr(STARTED) if self.job.is_running else ""))
 
@@ -143,6 +167,11 @@ class TrainingPanel(Panel):
 
     def _bundle(self, progress: TrainingProgress) -> Bundle:
         return bundle(progress)
+
+    def result(self) -> str:
+        """Return the state of the training, and the next steps."""
+        progress = self.job.progress
+        return "\n".join([_headline(progress, time.time()), *summary.next_steps(progress)])
 
     def _go_on(self, progress: TrainingProgress) -> str:
         name = summary.handle(progress)

@@ -1,4 +1,6 @@
-"""What a training's panel says in words: title, state, steps, progress, key numbers, remarks, next commands."""
+"""What a training's panel says in words: title, state, steps, progress, key numbers, remarks, next
+commands.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ import re
 import time
 from typing import Any, Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import approximate_duration, duration
+from ...base.language import tr, tr_noop, trn
+from ...base.text import approximate_duration, duration
 from ...trainer.consts import ActionState, FinetuneStatus, ServiceStatus
 from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import Stage, TrainingProgress
@@ -73,9 +75,12 @@ def subtitle(progress: TrainingProgress) -> str:
 
 
 def handle(progress: TrainingProgress) -> str:
-    """Return the word that names a training in a command: its name, or its id where the name is no word."""
+    """Return what names a training in a command: its name, in quotes where it has blanks, or its
+    id where the name cannot stand in a line.
+    """
     names = (progress.job_name, progress.run_id, progress.task_id)
-    return next((name for name in names if re.fullmatch(r"[\w.-]{1,80}", name)), "")
+    name = next((name for name in names if re.fullmatch(r"[\w. -]{1,80}", name)), "")
+    return f'"{name}"' if " " in name else name
 
 
 def current_stage(progress: TrainingProgress) -> Stage | None:
@@ -90,7 +95,8 @@ def is_queued(progress: TrainingProgress) -> bool:
 
 
 def state(progress: TrainingProgress, *, is_live: bool, now: float) -> tuple[Kind, str, str]:
-    """Return the colour, the sign and the words of the state; that of a saved output that is not final is dated.
+    """Return the colour, the sign and the words of the state; that of a saved output that is not
+    final is dated.
 
     Args:
         progress: the training.
@@ -119,13 +125,16 @@ def _end_state(progress: TrainingProgress) -> tuple[Kind, str, str]:
     return "ok", "✓", tr(ENDS.get(progress.status, tr_noop("Done")))
 
 
-def steps(progress: TrainingProgress, *, is_live: bool, now: float) -> list[tuple[Kind, str, str, str]]:
+def steps(
+    progress: TrainingProgress, *, is_live: bool, now: float
+) -> list[tuple[Kind, str, str, str]]:
     """Return colour, sign, name and time of each step; arguments as for `state`."""
     rows: list[tuple[Kind, str, str, str]] = []
     for stage in progress.stages:
         kind, sign = _MARKS[stage.state]
         if kind == "run" and (is_queued(progress) or not is_live):
-            kind, sign = "idle", "○" if is_queued(progress) else sign
+            kind = "idle"
+            sign = "○" if is_queued(progress) else sign
         is_timed = stage.since is not None and (stage.until is not None or stage.state in _ACTIVE)
         elapsed = duration((stage.until or now) - (stage.since or now)) if is_timed else ""
         rows.append((kind, sign, stage_label(stage.name), elapsed))
@@ -140,7 +149,8 @@ def stage_label(name: str) -> str:
 def progress_line(
     progress: TrainingProgress, *, now: float, is_live: bool = True
 ) -> tuple[float | None, str, str] | None:
-    """Return the percent, the words beside the bar and those below it; None where there is nothing to wait for.
+    """Return the percent, the words beside the bar and those below it; None where there is nothing
+    to wait for.
 
     Args:
         progress: the training.
@@ -150,13 +160,24 @@ def progress_line(
     stage = current_stage(progress)
     if progress.finished or stage is None:
         is_partial = progress.stopped and not progress.failed and progress.percent is not None
-        return (progress.percent, f"{progress.percent}%", _stop_facts(progress)) if is_partial else None
+        return (
+            (progress.percent, f"{progress.percent}%", _stop_facts(progress))
+            if is_partial
+            else None
+        )
     if is_queued(progress):
-        words = tr("The platform has not started it yet. You may close the notebook: nothing is lost.")
+        words = tr(
+            "The platform has not started it yet. You may close the notebook: nothing is lost."
+        )
         return None, tr("waiting for {time}", time=duration(progress.queued(now))), words
     if stage.name != "train":
-        is_beginning = stage.state is ActionState.Preceding  # its event names a class; the steps say the same in words
-        return None, duration(now - (stage.since or now)), "" if is_beginning else one_line(stage.detail, 240)
+        # its event names a class; the steps say the same in words
+        is_beginning = stage.state is ActionState.Preceding
+        return (
+            None,
+            duration(now - (stage.since or now)),
+            "" if is_beginning else one_line(stage.detail, 240),
+        )
     percent = "…" if progress.percent is None else f"{progress.percent}%"
     trained = tr("trained for {time}", time=duration(now - (progress.training_at or now)))
     time_left = _time_left(progress, now) if is_live else ""
@@ -176,7 +197,8 @@ def _epoch(progress: TrainingProgress) -> str:
     """Return how many epochs are done, or steps where the platform counts those only."""
     if not progress.points:
         return ""
-    point, total = progress.points[-1], progress.hyper_parameters.get("epoch")
+    point = progress.points[-1]
+    total = progress.hyper_parameters.get("epoch")
     if point.epoch is None:
         return tr("step {step}", step=f"{point.step:,}")
     if total is None:
@@ -185,7 +207,9 @@ def _epoch(progress: TrainingProgress) -> str:
 
 
 def _time_left(progress: TrainingProgress, now: float) -> str:
-    """Return the remaining time with its bounds, "" at the end; before 5 % and the first epoch it would be a guess."""
+    """Return the remaining time with its bounds, "" at the end; before 5 % and the first epoch it
+    would be a guess.
+    """
     epoch = progress.points[-1].epoch if progress.points else None
     remaining = progress.remaining(now)
     if remaining is None or ((progress.percent or 0) < 5 and (epoch or 0) < 1):
@@ -208,14 +232,21 @@ def key_numbers(progress: TrainingProgress, *, now: float) -> list[tuple[str, st
     numbers = [*_losses(progress), *_scores(progress)]
     if progress.finished:
         queued = tr("{time} in the queue", time=duration(progress.queued(now)))
-        numbers.append((tr("Took"), duration(elapsed(progress, now)), queued if progress.queued(now) >= 1 else ""))
+        numbers.append(
+            (
+                tr("Took"),
+                duration(elapsed(progress, now)),
+                queued if progress.queued(now) >= 1 else "",
+            )
+        )
     if progress.from_sandbox:
         numbers.append((tr("Cost"), tr(formats.FREE), tr("sandbox")))
     return numbers[:4]
 
 
 def _losses(progress: TrainingProgress) -> list[tuple[str, str, str]]:
-    points, best = progress.points, best_checkpoint(progress.points)
+    points = progress.points
+    best = best_checkpoint(progress.points)
     smoothed = smooth(points)[-1]
     numbers = [(tr("Training loss"), f"{smoothed:.3f}", tr("smoothed"))]
     held_out = [point.validation_loss for point in points if point.validation_loss is not None]
@@ -230,12 +261,20 @@ def _losses(progress: TrainingProgress) -> list[tuple[str, str, str]]:
 def _scores(progress: TrainingProgress) -> list[tuple[str, str, str]]:
     """Return the last margin of a training on preferences."""
     rewards = next((point.rewards for point in reversed(progress.points) if point.rewards), {})
-    remark = tr("accuracy {accuracy}", accuracy=f"{rewards['accuracies']:.3f}") if "accuracies" in rewards else ""
-    return [(tr("Reward margin"), f"{rewards['margins']:.3f}", remark)] if "margins" in rewards else []
+    remark = (
+        tr("accuracy {accuracy}", accuracy=f"{rewards['accuracies']:.3f}")
+        if "accuracies" in rewards
+        else ""
+    )
+    return (
+        [(tr("Reward margin"), f"{rewards['margins']:.3f}", remark)] if "margins" in rewards else []
+    )
 
 
 def elapsed(progress: TrainingProgress, now: float) -> float:
-    """Return the seconds of all steps, without the pause before one that was added after the end."""
+    """Return the seconds of all steps, without the pause before one that was added after the
+    end.
+    """
     started = [stage for stage in progress.stages if stage.since is not None]
     end = progress.ended_at or now
     seconds = sum((stage.until or end) - (stage.since or end) for stage in started)
@@ -250,9 +289,13 @@ def remarks(progress: TrainingProgress) -> list[tuple[Kind, str, str, str]]:
         if len(statement) > LONG_STATEMENT:
             statement, *sentences = re.split(r"(?<=[.;。；]) ", statement, maxsplit=1)
             details = [*sentences, *details]
-        rows.append(("bad", "✕", one_line(statement, MAX_TEXT), one_line(" ".join(details), MAX_TEXT)))
+        rows.append(
+            ("bad", "✕", one_line(statement, MAX_TEXT), one_line(" ".join(details), MAX_TEXT))
+        )
     if progress.stopped and progress.stop_error:
-        statement = tr("The platform did not confirm the stop: the run may go on there and be billed.")
+        statement = tr(
+            "The platform did not confirm the stop: the run may go on there and be billed."
+        )
         rows.append(("bad", "✕", statement, one_line(progress.stop_error, MAX_TEXT)))
     if progress.offline_since is not None and not progress.finished:
         since = time.strftime("%H:%M:%S", time.localtime(progress.offline_since))
@@ -262,7 +305,9 @@ def remarks(progress: TrainingProgress) -> list[tuple[Kind, str, str, str]]:
 
 
 def waiting_for_curve(progress: TrainingProgress) -> str:
-    """Return why there is no loss curve while the platform trains, "" where there is one or will be."""
+    """Return why there is no loss curve while the platform trains, "" where there is one or will
+    be.
+    """
     is_waiting = not progress.points and progress.training_at is not None and not progress.finished
     if not is_waiting or progress.from_sandbox:
         return ""
@@ -285,10 +330,14 @@ def next_steps(progress: TrainingProgress) -> list[str]:
 
 
 def blocks(progress: TrainingProgress, *, is_live: bool, now: float) -> list[Html]:
-    """Return the header, the steps, what the reader should know and the progress; arguments as for `state`."""
+    """Return the header, the steps, what the reader should know and the progress; arguments as for
+    `state`.
+    """
     kind, sign, words = state(progress, is_live=is_live, now=now)
     pill = components.pill(kind, words, sign)
-    head = components.header(title(progress), pill=pill, subtitle=subtitle(progress), is_sandbox=progress.from_sandbox)
+    head = components.header(
+        title(progress), pill=pill, subtitle=subtitle(progress), is_sandbox=progress.from_sandbox
+    )
     parts = [head, components.steps(*steps(progress, is_live=is_live, now=now))]
     parts += [
         components.note(kind, statement, remedy, sign=sign, role="alert" if kind == "bad" else "")
@@ -297,6 +346,13 @@ def blocks(progress: TrainingProgress, *, is_live: bool, now: float) -> list[Htm
     if line := progress_line(progress, now=now, is_live=is_live):
         value, label, below = line
         ending = "warn" if progress.stopped else "idle"
-        bar: dict[str, Any] = {"subtitle": below, "kind": "run" if is_live and not progress.stopped else ending}
-        parts.append(components.progress_bar(0.0 if value is None and not is_live else value, 100, label, **bar))
+        bar: dict[str, Any] = {
+            "subtitle": below,
+            "kind": "run" if is_live and not progress.stopped else ending,
+        }
+        parts.append(
+            components.progress_bar(
+                0.0 if value is None and not is_live else value, 100, label, **bar
+            )
+        )
     return parts

@@ -1,4 +1,6 @@
-"""A sweep as an output: a row for each training, the curves together, the evaluation, and what the best is worth."""
+"""A sweep as an output: a row for each training, the curves together, the evaluation, and what the
+best is worth.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ import re
 import time
 from typing import Any, Final
 
-from ..._language import tr, tr_noop, trn
-from ..._text import duration, labelled
+from ...base.language import tr, tr_noop, trn
+from ...base.text import duration, labelled
 from ...evaluation.report.text import (
     format_difference,
     format_interval,
@@ -39,8 +41,14 @@ MAX_CURVE_NAME: Final = 16
 
 
 def bundle(progress: SweepProgress) -> Bundle:
-    """Return the sweep in every static format; the picture of the curves is drawn once they are final."""
-    forms: Bundle = {"text/plain": text(progress), "text/html": html(progress), "text/markdown": markdown(progress)}
+    """Return the sweep in every static format; the picture of the curves is drawn once they are
+    final.
+    """
+    forms: Bundle = {
+        "text/plain": text(progress),
+        "text/html": html(progress),
+        "text/markdown": markdown(progress),
+    }
     picture = line_chart.png(_chart(progress), _title(progress)) if progress.is_finished else None
     return forms | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
 
@@ -64,7 +72,9 @@ def markdown(progress: SweepProgress) -> str:
     if scores := _scores(progress):
         tables.append(_markdown_table(_score_heads(), scores))
     remarks = [to_markdown(" ".join(filter(None, remark[1:]))) for remark in _remarks(progress)]
-    return "\n\n".join([head, to_markdown(_subtitle(progress)), *tables, *remarks, *_next_steps(progress)])
+    return "\n\n".join(
+        [head, to_markdown(_subtitle(progress)), *tables, *remarks, *_next_steps(progress)]
+    )
 
 
 def html(progress: SweepProgress) -> Html:
@@ -93,7 +103,9 @@ def _subtitle(progress: SweepProgress) -> str:
 
 
 def _state(progress: SweepProgress, *, is_live: bool = True) -> tuple[Kind, str, str]:
-    """Return the colour, the sign and the words of the state; that of a saved output that is not final is dated."""
+    """Return the colour, the sign and the words of the state; that of a saved output that is not
+    final is dated.
+    """
     if not is_live and not progress.is_finished:
         return "idle", "○", formats.as_of(time.time())
     if progress.is_finished:
@@ -109,19 +121,31 @@ def _state(progress: SweepProgress, *, is_live: bool = True) -> tuple[Kind, str,
 
 
 def _heads() -> list[str]:
-    return [tr("Settings"), tr("State"), tr("Progress"), tr("Training loss"), tr("Lowest validation loss"), tr("Time")]
+    return [
+        tr("Settings"),
+        tr("State"),
+        tr("Progress"),
+        tr("Training loss"),
+        tr("Lowest validation loss"),
+        tr("Time"),
+    ]
 
 
 def _rows(progress: SweepProgress) -> list[tuple[str, ...]]:
-    """Return settings, state, percent, losses and time of each training; the lowest validation loss has a star."""
+    """Return settings, state, percent, losses and time of each training; the lowest validation loss
+    has a star.
+    """
     rows: list[tuple[str, ...]] = []
-    now, lowest = time.time(), progress.lowest_loss
+    now = time.time()
+    lowest = progress.lowest_loss
     for label, training in progress.trainings.items():
         _, sign, words = summary.state(training, is_live=True, now=now)
         if label in progress.problems:
-            sign, words = "✕", tr("Failed")
+            sign = "✕"
+            words = tr("Failed")
         elif label in progress.waiting or training.started_at is None:
-            sign, words = "○", tr("Waiting")
+            sign = "○"
+            words = tr("Waiting")
         if label in progress.reused:
             words = tr("{state}, existed already", state=words)
         best = best_checkpoint(training.points)
@@ -154,29 +178,58 @@ def _scores(progress: SweepProgress) -> list[tuple[str, ...]]:
     """Return every model on every metric, beside the base model."""
     if (report := progress.report) is None:
         return []
-    pairs = {(pair.candidate, pair.metric): pair for pair in report.comparisons if pair.baseline == report.models[0]}
+    pairs = {
+        (pair.candidate, pair.metric): pair
+        for pair in report.comparisons
+        if pair.baseline == report.models[0]
+    }
     rows: list[tuple[str, ...]] = []
     for score in report.model_scores:
         pair = pairs.get((score.model, score.metric))
-        against = ("", "") if pair is None else (format_difference(pair.test.difference), format_p_value(pair.p_holm))
+        against = (
+            ("", "")
+            if pair is None
+            else (format_difference(pair.test.difference), format_p_value(pair.p_holm))
+        )
         interval = format_interval(score.interval.low, score.interval.high)
         rows.append(
-            (one_line(score.model, MAX_LABEL), metric_title(score.metric), format_score(score.mean), interval, *against)
+            (
+                one_line(score.model, MAX_LABEL),
+                metric_title(score.metric),
+                format_score(score.mean),
+                interval,
+                *against,
+            )
         )
     return rows
 
 
 def _remarks(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
-    """Return what the reader should know: refusals, failures, and what the best of several is worth."""
+    """Return what the reader should know: refusals, failures, and what the best of several is
+    worth.
+    """
     rows: list[tuple[Kind, str, str]] = []
     if progress.notice:
-        rows.append(("warn", tr("The account trains no more models at a time; the others wait."), progress.notice))
-    rows += [("bad", tr("{label} could not be started.", label=name), why) for name, why in progress.problems.items()]
+        rows.append(
+            (
+                "warn",
+                tr("The account trains no more models at a time; the others wait."),
+                progress.notice,
+            )
+        )
+    rows += [
+        ("bad", tr("{label} could not be started.", label=name), why)
+        for name, why in progress.problems.items()
+    ]
     failed = ((name, row.error) for name, row in progress.trainings.items() if row.failed)
-    rows += [("bad", tr("{label} failed.", label=name), error.split("\n")[0]) for name, error in failed]
+    rows += [
+        ("bad", tr("{label} failed.", label=name), error.split("\n")[0]) for name, error in failed
+    ]
     if progress.evaluation_error:
         rows.append(("bad", tr("The models were not evaluated."), progress.evaluation_error))
-    return rows + (_warn_of_choice(progress) if progress.is_finished and len(progress.done) > 1 else [])
+    return rows + (
+        _warn_of_choice(progress) if progress.is_finished and len(progress.done) > 1 else []
+    )
 
 
 def _warn_of_choice(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
@@ -184,13 +237,16 @@ def _warn_of_choice(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
     statement = tr("The best of {n} looks better than it is.", n=len(progress.done))
     if (choice := progress.choose()) is None:
         remedy = tr(
-            "The lowest validation loss is partly luck, and nothing corrects it here: pass rows that "
+            "The lowest validation loss is partly luck, and nothing corrects it here: pass rows "
+            "that "
             "were not trained on as `eval_dataset`."
         )
         return [("warn", statement, remedy)]
     remedy = tr(
-        "{label} gains {gain} in {metric} over the base model on the questions that chose it. On new questions expect "
-        "{corrected}: chosen on 1,000 resamples of the questions, and each time scored on the questions outside of it.",
+        "{label} gains {gain} in {metric} over the base model on the questions that chose it. On "
+        "new questions expect "
+        "{corrected}: chosen on 1,000 resamples of the questions, and each time scored on the "
+        "questions outside of it.",
         label=choice.label,
         metric=metric_title(choice.metric),
         gain=format_difference(choice.gain),
@@ -202,7 +258,9 @@ def _warn_of_choice(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
 def _next_steps(progress: SweepProgress) -> list[str]:
     if not progress.is_finished and progress.id:
         command = f"%qftrain attach {progress.id}"
-        return [tr("to go on after a restart: `{command}`; nothing is trained twice", command=command)]
+        return [
+            tr("to go on after a restart: `{command}`; nothing is trained twice", command=command)
+        ]
     if not progress.is_finished:
         return [tr("to go on after a restart: run the same cell; nothing is trained twice")]
     choice = progress.choose()
@@ -215,7 +273,9 @@ def _summary(progress: SweepProgress, *, is_live: bool) -> list[Html]:
     """Return the header, the bar, the table of trainings and the remarks."""
     kind, sign, words = _state(progress, is_live=is_live)
     pill = components.pill(kind, words, sign)
-    ended = sum(training.finished for training in progress.trainings.values()) + len(progress.problems)
+    ended = sum(training.finished for training in progress.trainings.values()) + len(
+        progress.problems
+    )
     count = tr("{done} of {total} have ended", done=ended, total=len(progress.trainings))
     table = components.table(_heads(), _rows(progress), numeric=range(2, 6), is_wide=True)
     notes = [
@@ -225,20 +285,35 @@ def _summary(progress: SweepProgress, *, is_live: bool) -> list[Html]:
     head = components.header(
         _title(progress), pill=pill, subtitle=_subtitle(progress), is_sandbox=progress.from_sandbox
     )
-    return [head, components.progress_bar(ended, len(progress.trainings), count, kind=kind), table, *notes]
+    return [
+        head,
+        components.progress_bar(ended, len(progress.trainings), count, kind=kind),
+        table,
+        *notes,
+    ]
 
 
 def _details(progress: SweepProgress) -> Html:
     """Return the scores and the curves."""
     scores = _scores(progress)
-    table = components.table(_score_heads(), scores, numeric=range(2, 6), is_wide=True) if scores else Html("")
+    table = (
+        components.table(_score_heads(), scores, numeric=range(2, 6), is_wide=True)
+        if scores
+        else Html("")
+    )
     has_points = any(training.points for training in progress.trainings.values())
-    chart = line_chart.figure(_chart(progress), has_switch=progress.is_finished) if has_points else Html("")
+    chart = (
+        line_chart.figure(_chart(progress), has_switch=progress.is_finished)
+        if has_points
+        else Html("")
+    )
     return components.join([table, chart])
 
 
 def _chart(progress: SweepProgress) -> LineChart:
-    """Return the curves, each named by its values where settings with their names are too long for a curve."""
+    """Return the curves, each named by its values where settings with their names are too long for
+    a curve.
+    """
     values = [re.sub(r"\b\w+=", "", label) for label in progress.trainings]
     is_short = all(len(label) <= MAX_CURVE_NAME for label in progress.trainings)
     names = [*progress.trainings] if is_short or len(set(values)) < len(values) else values
@@ -258,6 +333,10 @@ class SweepPanel(Panel):
     def _bundle(self, progress: SweepProgress) -> Bundle:
         return bundle(progress)
 
+    def result(self) -> str:
+        """Return the headline of the sweep."""
+        return text(self.job.progress).split("\n")[0]
+
     def _go_on(self, progress: SweepProgress) -> str:
         return tr("Trainings that were started go on. To follow them, run the cell again.")
 
@@ -266,15 +345,19 @@ class SweepPanel(Panel):
 
 
 class SweepControls:
-    """The widgets of a running sweep; `is_asking` while the button that stops all trainings is to be confirmed."""
+    """The widgets of a running sweep; `is_asking` while the button that stops all trainings is to
+    be confirmed.
+    """
 
     def __init__(self, sweep: Sweep) -> None:
-        self._sweep, self.is_asking = sweep, False
+        self._sweep = sweep
+        self.is_asking = False
 
     def build(self) -> Any:
         """Return the widget: the state, the buttons, then the curves."""
         widgets = PanelWidgets()
-        self._head, self._body = LimitedPart(widgets.html(), 0.5), LimitedPart(widgets.html(), 0.5)
+        self._head = LimitedPart(widgets.html(), 0.5)
+        self._body = LimitedPart(widgets.html(), 0.5)
         tooltip = tr("The platform keeps the checkpoints so far")
         self._first = widgets.button("", self._toggle, tooltip=tooltip)
         self._confirm = widgets.button(tr("Yes, stop all"), self._stop, kind="risk")

@@ -144,7 +144,8 @@ weather = {
     "description": "查询一个城市的天气",
     "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
-chat, turns = qianfan.ChatCompletion(model="ERNIE-3.5-8K"), qianfan.Messages()
+chat = qianfan.ChatCompletion(model="ERNIE-3.5-8K")
+turns = qianfan.Messages()
 turns.append("北京天气怎么样")
 resp = chat.do(turns, functions=[weather])
 turns.append(resp)

@@ -9,7 +9,8 @@ prompt = Prompt(template="写{one}和{two}")
 [prompt.variables, prompt.identifier, prompt.template]
 
 # %% other brackets
-[Prompt(template="{one} ((two)) [three]", identifier=identifier).variables for identifier in ("{}", "(())", "[]")]
+[Prompt(template="{one} ((two)) "
+                 "[three]", identifier=identifier).variables for identifier in ("{}", "(())", "[]")]
 
 # %% a missing variable
 try:

@@ -3,7 +3,8 @@ import qianfan
 WHO = [{"role": "user", "content": "你是谁"}]
 
 # %% a setting is set and read
-config, before = qianfan.get_config(), qianfan.get_config().AUTH_TIMEOUT
+config = qianfan.get_config()
+before = qianfan.get_config().AUTH_TIMEOUT
 config.AUTH_TIMEOUT = 7.5
 values = [config.AUTH_TIMEOUT, qianfan.get_config().AUTH_TIMEOUT]
 config.AUTH_TIMEOUT = before
@@ -12,7 +13,8 @@ values
 # %% a setting is unset
 config = qianfan.get_config()
 config.APP_ID = "app-1"
-before, config.APP_ID = config.APP_ID, None
+before = config.APP_ID
+config.APP_ID = None
 [before, not config.APP_ID]
 
 # %% defaults of settings
@@ -27,7 +29,8 @@ config = qianfan.get_config()
 ]
 
 # %% keys by functions
-config, before = qianfan.get_config(), (qianfan.get_config().AK, qianfan.get_config().SK)
+config = qianfan.get_config()
+before = (qianfan.get_config().AK, qianfan.get_config().SK)
 qianfan.AK("fake-ak")
 qianfan.SK("fake-sk")
 changed = [config.AK != before[0], config.SK != before[1]]
@@ -35,7 +38,8 @@ config.AK, config.SK = before
 changed
 
 # %% keys of the management by functions
-config, before = qianfan.get_config(), (qianfan.get_config().ACCESS_KEY, qianfan.get_config().SECRET_KEY)
+config = qianfan.get_config()
+before = (qianfan.get_config().ACCESS_KEY, qianfan.get_config().SECRET_KEY)
 qianfan.AccessKey("fake-access")
 qianfan.SecretKey("fake-secret")
 changed = [config.ACCESS_KEY != before[0], config.SECRET_KEY != before[1]]

@@ -60,11 +60,16 @@ def test_each_row_may_have_its_own_options(scripted):
 
     from support.scripted_server import http_answer
 
-    server = scripted([http_answer(b'{"id":"1","choices":[{"message":{"content":"x"},"finish_reason":"stop"}]}')])
+    server = scripted(
+        [http_answer(b'{"id":"1","choices":[{"message":{"content":"x"},"finish_reason":"stop"}]}')]
+    )
     rows = [{"messages": SAY, "temperature": 0.1}, {"messages": SAY, "model": "other"}]
     ChatCompletion(model="mine").batch_do(body_list=rows, worker_num=1, temperature=0.9).wait()
     bodies = [json.loads(request.split(b"\r\n\r\n", 1)[1]) for request in server.requests]
-    assert [(body["model"], body["temperature"]) for body in bodies] == [("mine", 0.1), ("other", 0.9)]
+    assert [(body["model"], body["temperature"]) for body in bodies] == [
+        ("mine", 0.1),
+        ("other", 0.9),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -88,9 +93,21 @@ def test_a_wrong_argument_is_named_before_anything_is_sent(arguments, message, r
 @pytest.mark.parametrize(
     ("model", "arguments", "message"),
     [
-        (ChatCompletion, {"messages_list": [SAY, [], SAY]}, r"messages_list\[1\]: messages is empty"),
-        (ChatCompletion, {"messages_list": ["x", None, "x"]}, r"messages_list\[1\]: messages=None: must be"),
-        (ChatCompletion, {"body_list": [{"messages": SAY}, {"prompt": "x"}, {"messages": SAY}]}, r"body_list\[1\]"),
+        (
+            ChatCompletion,
+            {"messages_list": [SAY, [], SAY]},
+            r"messages_list\[1\]: messages is empty",
+        ),
+        (
+            ChatCompletion,
+            {"messages_list": ["x", None, "x"]},
+            r"messages_list\[1\]: messages=None: must be",
+        ),
+        (
+            ChatCompletion,
+            {"body_list": [{"messages": SAY}, {"prompt": "x"}, {"messages": SAY}]},
+            r"body_list\[1\]",
+        ),
         (Completion, {"prompt_list": ["x", "", "x"]}, r"prompt_list\[1\]"),
         (Embedding, {"texts_list": [["x"], [], ["x"]]}, r"texts_list\[1\]"),
         (Text2Image, {"prompt_list": ["茶", "", "茶"]}, r"prompt_list\[1\]"),
@@ -129,7 +146,9 @@ def test_cancel_keeps_what_is_finished(hold, register):
     task.cancel()
     hold(release=True)
     results = task.results()
-    assert sum(not isinstance(result, Exception) for result in results) == task.finished_count() >= 8
+    assert (
+        sum(not isinstance(result, Exception) for result in results) == task.finished_count() >= 8
+    )
     assert register()["came"] == 12
 
 
@@ -200,7 +219,9 @@ WRONG = [
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
 @pytest.mark.parametrize("kind", [ChatCompletion, Completion])
-def test_wrong_timeouts_and_attempts_are_named_before_anything_is_sent(arguments, message, kind, register):
+def test_wrong_timeouts_and_attempts_are_named_before_anything_is_sent(
+    arguments, message, kind, register
+):
     for call in (kind().do, lambda text, **more: asyncio.run(kind().ado(text, **more))):
         with pytest.raises(InvalidArgumentError, match=message):
             call("x", **arguments)
@@ -236,7 +257,9 @@ def test_the_awaited_batch_of_streams_has_async_iterators(sandbox):
 
 
 def test_vectors_cannot_be_streamed_in_a_batch_either(register):
-    with pytest.raises(InvalidArgumentError, match="stream=True: the rows of a batch cannot be streamed"):
+    with pytest.raises(
+        InvalidArgumentError, match="stream=True: the rows of a batch cannot be streamed"
+    ):
         Embedding().batch_do([["x"]], stream=True)
     assert register()["came"] == 0
 

@@ -1,4 +1,6 @@
-"""Chat against the sandbox: both versions, every form of the call, and what is refused before it is sent."""
+"""Chat against the sandbox: both versions, every form of the call, and what is refused before it is
+sent.
+"""
 
 import asyncio
 import json
@@ -56,7 +58,9 @@ def test_a_conversation_grows(chat):
 
 
 def test_old_names_and_new_names_reach_the_same_model(sandbox):
-    replies = {ChatCompletion(model=name).do(SAY).text for name in ("ERNIE-Bot-turbo", "ernie-lite-8k")}
+    replies = {
+        ChatCompletion(model=name).do(SAY).text for name in ("ERNIE-Bot-turbo", "ernie-lite-8k")
+    }
     assert len(replies) == 1
 
 
@@ -70,7 +74,8 @@ def test_a_text_is_a_conversation(sandbox):
 
 
 def test_many_threads_may_ask_at_once(sandbox):
-    chat, texts = ChatCompletion(), []
+    chat = ChatCompletion()
+    texts = []
     threads = [threading.Thread(target=lambda: texts.append(chat.do(SAY).text)) for _ in range(16)]
     for thread in threads:
         thread.start()
@@ -130,11 +135,20 @@ def test_bad_input_is_refused_before_anything_is_sent(scripted, arguments, messa
 
 @pytest.mark.fault("F76")
 def test_megabytes_and_nul_are_the_platforms_to_judge_and_arrive_unchanged(scripted):
-    body = json.dumps({"error": {"code": "tokens_too_long", "message": "the max input tokens is 128000"}, "id": "as-1"})
-    server, text = scripted([http_answer(body.encode(), status="400 Bad Request")]), "好\x00" * 1_000_000
+    body = json.dumps(
+        {
+            "error": {"code": "tokens_too_long", "message": "the max input tokens is 128000"},
+            "id": "as-1",
+        }
+    )
+    server = scripted([http_answer(body.encode(), status="400 Bad Request")])
+    text = "好\x00" * 1_000_000
     with pytest.raises(errors.APIError, match=r"tokens_too_long.*128000"):
         ChatCompletion().do(text)
-    assert [json.loads(sent.split(b"\r\n\r\n", 1)[1])["messages"][0]["content"] for sent in server.requests] == [text]
+    assert [
+        json.loads(sent.split(b"\r\n\r\n", 1)[1])["messages"][0]["content"]
+        for sent in server.requests
+    ] == [text]
 
 
 @pytest.mark.parametrize("arguments", [{"version": 3}, {"api_kye": "x"}])
@@ -167,7 +181,9 @@ def test_an_abandoned_stream_hangs_up(scripted):
 
 
 def test_keys_of_a_constructor_win_over_the_settings(scripted):
-    server = scripted([http_answer(b'{"error": {"code": "x", "message": "no"}}', status="400 Bad Request")])
+    server = scripted(
+        [http_answer(b'{"error": {"code": "x", "message": "no"}}', status="400 Bad Request")]
+    )
     with pytest.raises(errors.APIError):
         ChatCompletion(api_key="bce-v3/ALTAK-own/secret").do(SAY)
     assert b"bce-v3/ALTAK-own/secret" in server.requests[0]
@@ -186,7 +202,9 @@ def test_no_key_shows_in_a_repr(sandbox):
     assert "canary" not in repr(config.get_config()) + repr(qfnb.ChatCompletion(api_key="canary"))
 
 
-USER, ASSISTANT, SYSTEM = ({"role": role, "content": "x"} for role in ("user", "assistant", "system"))
+USER, ASSISTANT, SYSTEM = (
+    {"role": role, "content": "x"} for role in ("user", "assistant", "system")
+)
 
 
 @pytest.mark.parametrize(
@@ -225,11 +243,15 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_misspelt_option_is_sent_with_one_warning_that_has_the_nearest_name(sandbox, caplog, call):
+def test_a_misspelt_option_is_sent_with_one_warning_that_has_the_nearest_name(
+    sandbox, caplog, call
+):
     thinking.warn_once.cache_clear()
     call(ChatCompletion(version=2), temprature=0.5, top_p=0.5)
     warnings = [record.message for record in caplog.records if "not an option" in record.message]
-    assert warnings == ["temprature= is not an option of v2 chat and is sent as it is; did you mean temperature?"]
+    assert warnings == [
+        "temprature= is not an option of v2 chat and is sent as it is; did you mean temperature?"
+    ]
 
 
 def test_the_name_of_a_time_limit_is_suggested(sandbox, caplog):

@@ -1,4 +1,6 @@
-"""The client's own options of the official SDK: they work, in every kind of call, and none is sent in the body."""
+"""The client's own options of the official SDK: they work, in every kind of call, and none is sent
+in the body.
+"""
 
 import asyncio
 import contextlib
@@ -9,7 +11,17 @@ from support.chat_script import sent_bodies, streamed, whole
 from support.scripted_server import http_answer
 
 import qfnb
-from qfnb import ChatCompletion, Completion, Embedding, Image2Text, Plugin, Reranker, Text2Image, config, errors
+from qfnb import (
+    ChatCompletion,
+    Completion,
+    Embedding,
+    Image2Text,
+    Plugin,
+    Reranker,
+    Text2Image,
+    config,
+    errors,
+)
 from qfnb.resources.inference import client_options, thinking
 from qfnb.transport import clock
 from qfnb.wire.catalog import find_model
@@ -36,7 +48,12 @@ OPTIONS = {
 
 
 def refusal(code="rpm_rate_limit_exceeded", status="429 Too Many Requests"):
-    return [http_answer(json.dumps({"error": {"code": code, "message": "x"}, "id": "as-1"}).encode(), status=status)]
+    return [
+        http_answer(
+            json.dumps({"error": {"code": code, "message": "x"}, "id": "as-1"}).encode(),
+            status=status,
+        )
+    ]
 
 
 BUSY = refusal("internal_error", "500 Internal Server Error")
@@ -45,13 +62,17 @@ BUSY = refusal("internal_error", "500 Internal Server Error")
 
 def headers_of(server):
     lines = server.requests[-1].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
-    return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
+    }
 
 
 def ask_all_ways(kind, arguments, **options):
     yield kind().do(*arguments, **options)
     yield asyncio.run(kind().ado(*arguments, **options))
-    yield kind().batch_do([arguments if len(arguments) > 1 else arguments[0]], **options).results()[0]
+    yield (
+        kind().batch_do([arguments if len(arguments) > 1 else arguments[0]], **options).results()[0]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -111,13 +132,16 @@ def test_delays_follow_the_factor_that_is_set(scripted):
     scripted(BUSY, BUSY, BUSY, whole("好"))
     with qfnb.testing():
         start_s = clock._skipped_s
-        ChatCompletion().do("问", retry_count=4, backoff_factor=30, retry_jitter=0, retry_max_wait_interval=100)
+        ChatCompletion().do(
+            "问", retry_count=4, backoff_factor=30, retry_jitter=0, retry_max_wait_interval=100
+        )
         assert clock._skipped_s - start_s == 30 + 60 + 100
 
 
 def test_settings_say_when_calls_are_tried_again_and_a_calls_options_win(scripted):
     settings = config.get_config()
-    settings.LLM_API_RETRY_BACKOFF_FACTOR, settings.LLM_API_RETRY_JITTER = 30, 0
+    settings.LLM_API_RETRY_BACKOFF_FACTOR = 30
+    settings.LLM_API_RETRY_JITTER = 0
     settings.LLM_API_RETRY_ERR_CODES = {"invalid_model"}
     unknown = refusal("invalid_model")
     server = scripted(unknown, unknown, whole("好"), BUSY, BUSY, whole("好"))
@@ -156,7 +180,9 @@ def test_keywords_of_the_sdks_constructors_that_change_nothing_are_taken(scripte
     thinking.warn_once.cache_clear()
     scripted(whole("好"))
     assert ChatCompletion(use_function=True, query_per_second=5, ssl=True).do("问").text == "好"
-    assert [record.getMessage().partition("=")[0] for record in caplog.records] == ["query_per_second"]
+    assert [record.getMessage().partition("=")[0] for record in caplog.records] == [
+        "query_per_second"
+    ]
 
 
 def test_a_header_of_the_users_own_is_in_no_repr():
@@ -165,7 +191,9 @@ def test_a_header_of_the_users_own_is_in_no_repr():
     assert "canary" not in repr(call)
 
 
-@pytest.mark.parametrize("headers", [{"Authorization": "canary0123456789"}, {"x-team-key": "canary\n0123456789"}])
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": "canary0123456789"}, {"x-team-key": "canary\n0123456789"}]
+)
 def test_a_header_that_is_refused_is_named_without_its_text(headers):
     with pytest.raises(errors.InvalidArgumentError, match=next(iter(headers))) as caught:
         ChatCompletion().prepare("问", headers=headers)
@@ -175,7 +203,10 @@ def test_a_header_that_is_refused_is_named_without_its_text(headers):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"request_id": "a\r\nx: y"}, "request_id='a\\r\\nx: y': must be a text of printable ASCII"),
+        (
+            {"request_id": "a\r\nx: y"},
+            "request_id='a\\r\\nx: y': must be a text of printable ASCII",
+        ),
         ({"request_id": 5}, "request_id=5"),
         ({"app_id": ""}, "app_id"),
         ({"headers": {"Authorization": "Bearer x"}}, "headers="),
@@ -219,7 +250,9 @@ def test_what_is_dropped_leaves_a_question_first_and_the_last_one_always():
     row = find_model("chat", "ernie-4.5-turbo-32k")
     text = "word " * row.max_input
     turns = [Message(**turn) for turn in turns_of("a b c", "d e f", text)]
-    fitted, options = client_options.fit_messages(turns, {"truncate_overlong_msgs": True, "top_p": 1}, row)
+    fitted, options = client_options.fit_messages(
+        turns, {"truncate_overlong_msgs": True, "top_p": 1}, row
+    )
     assert ([turn.content for turn in fitted], options) == ([text], {"top_p": 1})
 
 
@@ -233,7 +266,10 @@ def test_all_system_messages_become_one_persona(scripted):
     turns.append({"role": "user", "content": "四"})
     ChatCompletion().do(turns, adapt_openai_message_format=True)
     ChatCompletion().do(turns, adapt_openai_message_format=True, system="我的")
-    assert [body["messages"][0]["content"] for body in sent_bodies(server)] == ["简短。礼貌。", "我的"]
+    assert [body["messages"][0]["content"] for body in sent_bodies(server)] == [
+        "简短。礼貌。",
+        "我的",
+    ]
     assert [turn["role"] for turn in sent_bodies(server)[0]["messages"]].count("system") == 1
 
 
@@ -241,7 +277,11 @@ def test_the_rest_of_a_cut_answer_is_asked_for_and_joined(scripted):
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
     server = scripted(whole("从前", finish="length", usage=usage), whole("有座山", usage=usage))
     reply = ChatCompletion().do("讲", auto_concat_truncate=True, truncated_continue_prompt="接着说")
-    assert (reply["result"], reply.text, reply["is_truncated"]) == ("从前有座山", "从前有座山", False)
+    assert (reply["result"], reply.text, reply["is_truncated"]) == (
+        "从前有座山",
+        "从前有座山",
+        False,
+    )
     assert sent_bodies(server)[1]["messages"][1:] == [
         {"role": "assistant", "content": "从前"},
         {"role": "user", "content": "接着说"},
@@ -255,7 +295,9 @@ def test_a_stream_and_a_batch_go_on_behind_the_cut_too(scripted):
     pieces = list(ChatCompletion().do("讲", stream=True, auto_concat_truncate=True))
     assert "".join(piece["result"] for piece in pieces) == "从前有座山"
     scripted(whole("从前", finish="length"), whole("有"), whole("从前"))
-    results = ChatCompletion().batch_do(["讲", "讲"], worker_num=1, auto_concat_truncate=True).results()
+    results = (
+        ChatCompletion().batch_do(["讲", "讲"], worker_num=1, auto_concat_truncate=True).results()
+    )
     assert [reply["result"] for reply in results] == ["从前有", "从前"]
 
 
@@ -272,10 +314,16 @@ def test_times_are_in_the_statistic_of_replies_and_pieces(scripted):
     scripted(whole("好", usage=usage), streamed({"content": "你"}, {"content": "好"}))
     statistic = ChatCompletion().do("问")["statistic"]
     assert 0 < statistic["request_latency"] <= statistic["total_latency"]
-    assert statistic["avg_output_tokens_per_second"] == pytest.approx(2 / statistic["total_latency"])
+    assert statistic["avg_output_tokens_per_second"] == pytest.approx(
+        2 / statistic["total_latency"]
+    )
     assert statistic["start_timestamp"] > 1_700_000_000_000
-    first, second, last = (p.statistic for p in ChatCompletion().do("问", stream=True, show_total_latency=True))
-    assert first["request_latency"] == first["first_token_latency"] == last["first_token_latency"] > 0
+    first, second, last = (
+        p.statistic for p in ChatCompletion().do("问", stream=True, show_total_latency=True)
+    )
+    assert (
+        first["request_latency"] == first["first_token_latency"] == last["first_token_latency"] > 0
+    )
     assert first["total_latency"] <= second["total_latency"] <= last["total_latency"]
     laps = [each["request_latency"] for each in (first, second, last)]
     assert sum(laps) == pytest.approx(last["total_latency"])
@@ -284,7 +332,9 @@ def test_times_are_in_the_statistic_of_replies_and_pieces(scripted):
 def test_a_batch_of_rows_takes_them_too(scripted):
     server = scripted(refusal("invalid_model"), whole("好"))
     with qfnb.testing():
-        batch = qfnb.batch(["问"], retry_err_codes=["invalid_model"], request_id="req-9", app_id="a", canary=0)
+        batch = qfnb.batch(
+            ["问"], retry_err_codes=["invalid_model"], request_id="req-9", app_id="a", canary=0
+        )
         assert batch.to_frame()["text"].tolist() == ["好"]
     assert headers_of(server)["appid"] == "a"
     assert "retry_err_codes" not in sent_bodies(server)[-1]

@@ -1,4 +1,6 @@
-"""Every model of the list of 2026-09-16 as a call sends it, against what the platform's pages say of it."""
+"""Every model of the list of 2026-09-16 as a call sends it, against what the platform's pages say
+of it.
+"""
 
 import pandas as pd
 import pytest
@@ -12,8 +14,13 @@ from qfnb.resources import ImageEdit
 from qfnb.resources.inference import thinking
 from qfnb.wire import catalog
 
-NOTHING, SWITCH, FLAG = {}, {"thinking": {"type": "enabled"}}, {"enable_thinking": True}
-OFF = {"thinking": {"thinking": {"type": "disabled"}}, "enable_thinking": {"enable_thinking": False}}
+NOTHING = {}
+SWITCH = {"thinking": {"type": "enabled"}}
+FLAG = {"enable_thinking": True}
+OFF = {
+    "thinking": {"thinking": {"type": "disabled"}},
+    "enable_thinking": {"enable_thinking": False},
+}
 
 CHAT = {
     "ernie-4.5-turbo-128k": NOTHING, "ernie-4.5-turbo-32k": NOTHING, "ernie-4.5-turbo-20260402": NOTHING,
@@ -25,7 +32,9 @@ CHAT = {
     "deepseek-v4-flash-0731": SWITCH, "glm-5.3-flash": SWITCH, "glm-5.3": SWITCH, "glm-5.2": SWITCH, "glm-5.1": SWITCH,
     "qianfan-ocr": SWITCH,
 }  # fmt: skip
-"""Id -> what switches thinking on: by the page on deep thinking, newer models by their family (a guess)."""
+"""Id -> what switches thinking on: by the page on deep thinking, newer models by their family (a
+guess).
+"""
 
 EFFORTS = {"deepseek-v4-pro"}
 SCHEMAS = {"deepseek-v4-pro", "glm-5.1"}
@@ -45,7 +54,10 @@ WITHOUT_A_CALL = ["paddleocr-vl-0.9b", "pp-structurev3"]
 """Models with a path of their own, which qfnb has no call for."""
 
 SPELLINGS = set(thinking.SPELLINGS)
-SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "properties": {}}}}
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "a", "schema": {"type": "object", "properties": {}}},
+}
 ASKED = {
     "embedding": lambda model: Embedding(model).do(["一"]),
     "reranker": lambda model: Reranker(model).do("一", ["二"]),
@@ -98,11 +110,14 @@ def test_it_is_listed_with_its_price_or_as_unpriced(frame, model):
 
 @pytest.mark.parametrize("model", CHAT)
 def test_its_chat_sends_the_id_and_its_one_switch(sent, model):
-    chat, on = ChatCompletion(model=model), CHAT[model]
+    chat = ChatCompletion(model=model)
+    on = CHAT[model]
     for think in (None, True, False, "high", 2000):
         chat.do("一", think=think)
     plain, enabled, disabled, effort, budget = sent
-    assert {(request.path, request.body["model"]) for request in sent} == {("/v2/chat/completions", model)}
+    assert {(request.path, request.body["model"]) for request in sent} == {
+        ("/v2/chat/completions", model)
+    }
     assert (fields_of(plain), fields_of(enabled)) == ({}, on)
     assert fields_of(disabled) == (OFF[next(iter(on))] if on else {})
     assert fields_of(effort) == ({"reasoning_effort": "high"} if model in EFFORTS else on)
@@ -111,14 +126,25 @@ def test_its_chat_sends_the_id_and_its_one_switch(sent, model):
 
 @pytest.mark.parametrize("model", CHAT)
 def test_its_options_go_as_they_are_for_the_server_to_judge(sent, model):
-    options = {"temperature": 0, "top_p": 1, "penalty_score": 2, "seed": 7, "stop": ["a"], "max_completion_tokens": 9}
+    options = {
+        "temperature": 0,
+        "top_p": 1,
+        "penalty_score": 2,
+        "seed": 7,
+        "stop": ["a"],
+        "max_completion_tokens": 9,
+    }
     with pytest.raises(UnreadableAnswer):  # the recorder writes no JSON
-        ChatCompletion(model=model).do("一", system="二", max_output_tokens=5, response_format=SCHEMA, **options)
+        ChatCompletion(model=model).do(
+            "一", system="二", max_output_tokens=5, response_format=SCHEMA, **options
+        )
     body = sent[0].body
     assert {name: body[name] for name in options} == options
     assert body["max_tokens"] == 5
     assert body["messages"][0]["role"] == "system"
-    assert body.get("response_format", {}).get("type") == ("json_schema" if model in SCHEMAS else "json_object")
+    assert body.get("response_format", {}).get("type") == (
+        "json_schema" if model in SCHEMAS else "json_object"
+    )
 
 
 @pytest.mark.parametrize("model", OTHERS)

@@ -1,4 +1,6 @@
-"""The fault matrix, through the calls that users make: what a server does wrong, and what is kept."""
+"""The fault matrix, through the calls that users make: what a server does wrong, and what is
+kept.
+"""
 
 import json
 
@@ -11,8 +13,14 @@ SAY = "你好"
 
 
 def v2(text="", *, reason=None, **more):
-    choice = {"index": 0, "delta": {"role": "assistant", "content": text, **more}, "finish_reason": reason}
-    return event({"id": "as-abc", "object": "chat.completion.chunk", "model": "m", "choices": [choice]})
+    choice = {
+        "index": 0,
+        "delta": {"role": "assistant", "content": text, **more},
+        "finish_reason": reason,
+    }
+    return event(
+        {"id": "as-abc", "object": "chat.completion.chunk", "model": "m", "choices": [choice]}
+    )
 
 
 def event(value):
@@ -48,7 +56,9 @@ def test_a_stream_that_ends_early_is_interrupted_and_keeps_its_text(scripted, fa
 
 @pytest.mark.fault("F10")
 def test_f10_a_body_shorter_than_announced_is_a_typed_error(scripted):
-    scripted([b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999\r\n\r\n{}"])
+    scripted(
+        [b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 999\r\n\r\n{}"]
+    )
     with pytest.raises(errors.RequestError):
         ChatCompletion(version=2).do(SAY, retry_count=1)
 
@@ -68,7 +78,9 @@ def test_f13_a_redirect_is_not_followed_and_gets_no_key(scripted, status, stream
     other = scripted([http_answer(b"{}")])
     away = f"location: {other.url}/v2/chat/completions\r\n"
     server = scripted([http_answer(b"", status=f"{status} Moved", more=away)])
-    with pytest.raises(errors.UnexpectedContent, match=f"redirects to {other.url.removeprefix('http://')}"):
+    with pytest.raises(
+        errors.UnexpectedContent, match=f"redirects to {other.url.removeprefix('http://')}"
+    ):
         list(ChatCompletion(version=2).do(SAY, stream=stream))
     assert (len(server.requests), other.requests) == (1, [])
 
@@ -83,7 +95,11 @@ def test_f18_where_the_bytes_are_split_does_not_matter(scripted, end, cut):
 
 @pytest.mark.fault("F19", "F20")
 def test_f19_f20_odd_but_legal_events(scripted):
-    odd = b"\xef\xbb\xbf: hello\nid: 7\nretry: 10\n" + v2("甲").replace(b"data: ", b"data:") + b"data:\n\n"
+    odd = (
+        b"\xef\xbb\xbf: hello\nid: 7\nretry: 10\n"
+        + v2("甲").replace(b"data: ", b"data:")
+        + b"data:\n\n"
+    )
     lines = v2("乙").decode().strip().removeprefix("data: ")
     half = lines.index(", ") + 1
     odd += f"data: {lines[:half]}\ndata: {lines[half:]}\n\n".encode()
@@ -133,7 +149,9 @@ def test_f25_what_is_no_answer_is_refused(scripted, content, kind, stream):
 
 
 @pytest.mark.fault("F26")
-@pytest.mark.parametrize("body", [{"error_code": 336501, "error_msg": "slow"}, {"code": 336501, "msg": "slow"}])
+@pytest.mark.parametrize(
+    "body", [{"error_code": 336501, "error_msg": "slow"}, {"code": 336501, "msg": "slow"}]
+)
 def test_f26_both_shapes_of_an_error_in_http_200(scripted, body):
     scripted([http_answer(json.dumps(body).encode())])
     with pytest.raises(errors.RateLimitError, match="336501"):
@@ -141,7 +159,9 @@ def test_f26_both_shapes_of_an_error_in_http_200(scripted, body):
 
 
 @pytest.mark.fault("F27")
-@pytest.mark.parametrize("usage", [None, {}, {"total_tokens": "many"}, {"total_tokens": None}, "n/a"])
+@pytest.mark.parametrize(
+    "usage", [None, {}, {"total_tokens": "many"}, {"total_tokens": None}, "n/a"]
+)
 def test_f27_odd_usage_does_no_harm(scripted, usage):
     last = event({"id": "as-abc", "choices": [], "usage": usage})
     pieces = streamed(scripted, v2("好"), v2(reason="stop"), last, DONE)
@@ -153,7 +173,9 @@ def test_f27_odd_usage_does_no_harm(scripted, usage):
 @pytest.mark.fault("F28")
 @pytest.mark.parametrize("reason", ["content_filter", "insufficient_system_resource", "tool_calls"])
 def test_f28_odd_choices_do_no_harm(scripted, reason):
-    odd = event({"id": "x", "choices": []}) + event({"id": "x", "choices": [{"index": 0, "delta": {}}]})
+    odd = event({"id": "x", "choices": []}) + event(
+        {"id": "x", "choices": [{"index": 0, "delta": {}}]}
+    )
     odd += v2(None) + v2("好", reason=reason)
     pieces = streamed(scripted, odd, DONE)
     assert text(pieces) == "好"

@@ -1,4 +1,6 @@
-"""Images: drawn in both versions, asked about, saved, and rejected when they are none or come from a private address."""
+"""Images: drawn in both versions, asked about, saved, and rejected when they are none or come from
+a private address.
+"""
 
 import base64
 import io
@@ -33,7 +35,8 @@ def test_v2_images_are_downloaded_from_the_platform(sandbox):
 
 def test_saved_images_do_not_overwrite_each_other(sandbox, tmp_path):
     reply = Text2Image().do("山/../x", size="768x768")
-    first, second = reply.save(tmp_path), reply.save(tmp_path)
+    first = reply.save(tmp_path)
+    second = reply.save(tmp_path)
     assert first != second
     assert all(path.parent == tmp_path for path in first + second)
 
@@ -43,7 +46,10 @@ def test_a_question_about_an_image(sandbox, tmp_path):
     path.write_bytes(png())
     for image in (path, str(path), png(), base64.b64encode(png()).decode()):
         assert "40×30" in Image2Text().do("这是什么", image).text
-    parts = [{"type": "text", "text": "什么颜色"}, {"type": "image_url", "image_url": {"url": to_data_url(png())}}]
+    parts = [
+        {"type": "text", "text": "什么颜色"},
+        {"type": "image_url", "image_url": {"url": to_data_url(png())}},
+    ]
     assert "red" in ChatCompletion(version=2).do([{"role": "user", "content": parts}]).text
 
 

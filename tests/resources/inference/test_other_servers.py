@@ -1,4 +1,6 @@
-"""Any server that speaks OpenAI's API, by base URL or by profile; a key goes only where it was given for."""
+"""Any server that speaks OpenAI's API, by base URL or by profile; a key goes only where it was
+given for.
+"""
 
 import pytest
 from support.scripted_server import http_answer
@@ -11,7 +13,9 @@ REPLY = b'{"id": "x", "model": "llama", "choices": [{"index": 0, "message": {"ro
 
 
 def test_a_base_url_and_a_key(sandbox):
-    chat = ChatCompletion(base_url=f"{sandbox.url}/v2", api_key=sandbox.api_key, model="ernie-lite-8k")
+    chat = ChatCompletion(
+        base_url=f"{sandbox.url}/v2", api_key=sandbox.api_key, model="ernie-lite-8k"
+    )
     assert "不是文心一言" in chat.do("你是谁").text
     assert "不是文心一言" in "".join(piece.text for piece in chat.do("你是谁", stream=True))
     vectors = Embedding(base_url=f"{sandbox.url}/v2", api_key=sandbox.api_key).do(["a"]).vectors
@@ -62,7 +66,9 @@ def test_profiles_are_named(monkeypatch):
 def test_the_server_judges_ranges(scripted, temperature):
     server = scripted([http_answer(REPLY)], [http_answer(REPLY)])
     ChatCompletion().do("x", temperature=temperature, top_p=2)
-    ChatCompletion(base_url=f"{server.url}/v1", model="llama").do("x", temperature=temperature, top_p=2)
+    ChatCompletion(base_url=f"{server.url}/v1", model="llama").do(
+        "x", temperature=temperature, top_p=2
+    )
     for request in server.requests:
         assert f'"temperature":{temperature},"top_p":2'.encode() in request
 
@@ -101,7 +107,8 @@ def test_each_site_has_its_own_keys(url, note):
 @pytest.mark.parametrize("profile", ["intl", "coding", "tokenplan", "tokenplan-team"])
 def test_a_profile_without_an_api_key_is_refused_before_any_call(profile):
     config.get_config().profile = profile
-    config.get_config().access_key, config.get_config().secret_key = "ALTAKx", "y"
+    config.get_config().access_key = "ALTAKx"
+    config.get_config().secret_key = "y"
     with pytest.raises(errors.CredentialsError, match="set QIANFAN_API_KEY"):
         ChatCompletion().do("x")
 
@@ -121,7 +128,9 @@ def test_a_key_of_another_kind_is_named(keys, message):
 
 
 def test_a_plan_gets_the_options_and_the_default_of_qianfan():
-    coding = Platform("custom", Credentials(), *["https://x.example"] * 4, openai=connect.PROFILES["coding"])
+    coding = Platform(
+        "custom", Credentials(), *["https://x.example"] * 4, openai=connect.PROFILES["coding"]
+    )
     request = ChatCompletion().prepare("x", think=True, stream=True).for_platform(coding)
     assert request.model == "qianfan-code-latest"
     assert request.record.to_wire()["thinking"] == {"type": "enabled"}

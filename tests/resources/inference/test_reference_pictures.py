@@ -39,7 +39,8 @@ def test_the_size_of_an_icon_and_of_an_extended_webp_is_read():
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x89PNG", b"\xff\xd8\xff\xe0", b"RIFF", b"RIFF1234WEBPVP9 ", b"BM", b"\0\0\1\0"]
+    "content",
+    [b"", b"\x89PNG", b"\xff\xd8\xff\xe0", b"RIFF", b"RIFF1234WEBPVP9 ", b"BM", b"\0\0\1\0"],
 )
 def test_a_file_that_is_cut_has_no_size(content):
     assert picture_size(content) is None

@@ -1,4 +1,6 @@
-"""A response without an answer in it is an error that shows what came, whoever is asked and however."""
+"""A response without an answer in it is an error that shows what came, whoever is asked and
+however.
+"""
 
 import asyncio
 import json
@@ -39,15 +41,26 @@ BODIES = [
     {"choices": [], "results": [], "output": None},
     {"choices": [{"index": 0}], "data": [{}], "results": [{}]},
     {"choices": ["x"], "result": 5, "data": ["x"], "results": ["x"], "output": ["x"]},
-    {"choices": [{"message": {"content": 5}}], "data": [{"embedding": ["x"], "url": 5}], "results": 5, "output": 5},
+    {
+        "choices": [{"message": {"content": 5}}],
+        "data": [{"embedding": ["x"], "url": 5}],
+        "results": 5,
+        "output": 5,
+    },
 ]
 
 
 @pytest.mark.parametrize("body", BODIES, ids=json.dumps)
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_200_without_an_answer_is_an_error_with_what_came_and_the_request(scripted, call, body):
-    content = json.dumps({**body, "id": "as-77", "echo": "bce-v3/ALTAK-test/canary0123456789"}).encode()
-    head = http_answer(content) if call is not CALLS["chat stream"] else stream_head() + b"data: " + content + b"\n\n"
+    content = json.dumps(
+        {**body, "id": "as-77", "echo": "bce-v3/ALTAK-test/canary0123456789"}
+    ).encode()
+    head = (
+        http_answer(content)
+        if call is not CALLS["chat stream"]
+        else stream_head() + b"data: " + content + b"\n\n"
+    )
     scripted([head + b"data: [DONE]\n\n"] if call is CALLS["chat stream"] else [head])
     with pytest.raises(errors.UnexpectedContent, match=r"\(request as-77\)") as caught:
         call()
@@ -74,10 +87,21 @@ CALL = tool_call("f", "{}")
         {"function_call": {"name": "f", "arguments": "{}"}},
         {"choices": [{"message": {"content": ""}}], "usage": None},
         {"choices": [{"message": {"content": None, "tool_calls": [CALL]}}]},
-        {"choices": [{"message": {"role": "assistant", "tool_calls": [CALL]}}], "extra": {"a": [1]}},
-        {"choices": [{"message": {"content": None, "reasoning_content": "想"}, "finish_reason": "length"}]},
+        {
+            "choices": [{"message": {"role": "assistant", "tool_calls": [CALL]}}],
+            "extra": {"a": [1]},
+        },
+        {
+            "choices": [
+                {"message": {"content": None, "reasoning_content": "想"}, "finish_reason": "length"}
+            ]
+        },
         {"choices": [{"message": None, "finish_reason": "content_filter"}]},
-        {"choices": [{"message": {"content": "好", "mood": 5}, "logprobs": 5}], "result": None, "new": 5},
+        {
+            "choices": [{"message": {"content": "好", "mood": 5}, "logprobs": 5}],
+            "result": None,
+            "new": 5,
+        },
         {"choices": [{"text": ""}]},
         {"choices": [{"message": {"content": [{"type": "text", "text": "好"}]}}]},
     ],
@@ -117,7 +141,10 @@ BROKEN = [
     b'data: {"choices": 5}\n\n',
     b'data: {"choices": [{"delta": 5}]}\n\n',
 ]
-BROKEN += [b'data: {"choices": [{"delta": {"tool_calls": [{"function": 5}]}}]}\n\n', b'data: {"result": [1]}\n\n']
+BROKEN += [
+    b'data: {"choices": [{"delta": {"tool_calls": [{"function": 5}]}}]}\n\n',
+    b'data: {"result": [1]}\n\n',
+]
 
 
 async def collect(chat):
@@ -128,7 +155,9 @@ async def collect(chat):
 @pytest.mark.parametrize("chat_options", [{"version": 2}, V1], ids=["v2", "v1"])
 @pytest.mark.parametrize("is_async", [True, False])
 @pytest.mark.parametrize("broken", BROKEN)
-def test_a_broken_event_in_mid_stream_keeps_the_text_before_it(scripted, broken, is_async, chat_options):
+def test_a_broken_event_in_mid_stream_keeps_the_text_before_it(
+    scripted, broken, is_async, chat_options
+):
     scripted([*streamed({"content": "半"}, {"content": "个"})[:3], broken, b"data: [DONE]\n\n"])
     chat = ChatCompletion(**chat_options)
     with pytest.raises(errors.UnexpectedContent) as caught:

@@ -9,10 +9,17 @@ from qfnb import ChatCompletion
 from qfnb.config import Credentials
 from qfnb.transport.platform import Platform
 
-OPTIONS = {"system": 'You are "qfnb" \\ 千帆', "temperature": 0.5, "max_output_tokens": 7, "stop": ["\n"]}
+OPTIONS = {
+    "system": 'You are "qfnb" \\ 千帆',
+    "temperature": 0.5,
+    "max_output_tokens": 7,
+    "stop": ["\n"],
+}
 ARGUMENTS = [{}, {"model": "ERNIE-Speed", **OPTIONS}, {"endpoint": "my_service", "user_id": "x"}]
 QIANFAN = Platform("qianfan", Credentials(), *["https://qianfan.example"] * 4)
-OTHER = Platform("custom", Credentials(), *["https://qianfan.example"] * 4, openai="https://other.example/v1")
+OTHER = Platform(
+    "custom", Credentials(), *["https://qianfan.example"] * 4, openai="https://other.example/v1"
+)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
@@ -32,7 +39,12 @@ def test_a_template_encodes_what_the_record_would(arguments, version, text):
 
 
 def test_a_rendered_request_has_the_records_fields():
-    record = ChatCompletion(version=1).batch_requests(QIANFAN, None, None, OPTIONS).for_row("hello").record
+    record = (
+        ChatCompletion(version=1)
+        .batch_requests(QIANFAN, None, None, OPTIONS)
+        .for_row("hello")
+        .record
+    )
     assert record.max_output_tokens == 7
     with pytest.raises(AttributeError):
         _ = record.max_completion_tokens
@@ -40,5 +52,9 @@ def test_a_rendered_request_has_the_records_fields():
 
 def test_names_are_translated_for_qianfan_alone():
     chat = ChatCompletion(version=2)
-    models = [chat.batch_requests(platform, "ERNIE-Speed", None, {}).model for platform in (QIANFAN, OTHER)]
-    assert models == ["ernie-4.5-turbo-128k", "ERNIE-Speed"]  # it has ended, and is replaced where it was Qianfan's
+    models = [
+        chat.batch_requests(platform, "ERNIE-Speed", None, {}).model
+        for platform in (QIANFAN, OTHER)
+    ]
+    # it has ended, and is replaced where it was Qianfan's
+    assert models == ["ernie-4.5-turbo-128k", "ERNIE-Speed"]

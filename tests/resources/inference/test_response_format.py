@@ -1,4 +1,6 @@
-"""`response_format=`: what is sent, what is accepted, and what happens to an answer that does not match."""
+"""`response_format=`: what is sent, what is accepted, and what happens to an answer that does not
+match.
+"""
 
 import asyncio
 import json
@@ -13,7 +15,8 @@ from support.chat_script import sent_bodies, streamed, tool_call, whole
 from qfnb import ChatCompletion, errors
 from qfnb.resources.inference.response_format import parse_json, parse_response_format
 
-GOOD, BAD = '{"title": "红楼梦", "year": 1791}', '{"title": "红楼梦", "year": "很早"}'
+GOOD = '{"title": "红楼梦", "year": 1791}'
+BAD = '{"title": "红楼梦", "year": "很早"}'
 SCHEMA = {"type": "object", "properties": {"year": {"type": "integer"}}, "required": ["year"]}
 
 
@@ -31,7 +34,9 @@ def on_other_server(server):
 
 def test_a_pydantic_class_becomes_an_object_and_the_schema_is_an_instruction(scripted):
     server = scripted(whole(GOOD))
-    assert ChatCompletion().do("红楼梦", response_format=Book).parsed == Book(title="红楼梦", year=1791)
+    assert ChatCompletion().do("红楼梦", response_format=Book).parsed == Book(
+        title="红楼梦", year=1791
+    )
     body = sent_bodies(server)[0]
     assert body["response_format"] == {"type": "json_object"}
     assert '"title": "Book"' in body["messages"][0]["content"]
@@ -39,7 +44,8 @@ def test_a_pydantic_class_becomes_an_object_and_the_schema_is_an_instruction(scr
 
 
 @pytest.mark.parametrize(
-    ("question", "asked"), [("Novels of 1791", "Answer with JSON only"), ("1791 年的小说", "只输出 JSON")]
+    ("question", "asked"),
+    [("Novels of 1791", "Answer with JSON only"), ("1791 年的小说", "只输出 JSON")],
 )
 def test_the_form_is_asked_for_in_the_language_of_the_question(scripted, question, asked):
     server = scripted(whole("no"), whole(GOOD))
@@ -53,11 +59,16 @@ def test_a_server_that_takes_schemas_gets_the_schema_and_no_instruction(scripted
     server = scripted(whole(GOOD))
     on_other_server(server).do("红楼梦", response_format=Book)
     body = sent_bodies(server)[0]
-    assert body["response_format"]["json_schema"] == {"name": "Book", "schema": Book.model_json_schema()}
+    assert body["response_format"]["json_schema"] == {
+        "name": "Book",
+        "schema": Book.model_json_schema(),
+    }
     assert [message["role"] for message in body["messages"]] == ["user"]
 
 
-@pytest.mark.parametrize(("model", "kind"), [("deepseek-v4-pro", "json_schema"), ("ernie-5.1", "json_object")])
+@pytest.mark.parametrize(
+    ("model", "kind"), [("deepseek-v4-pro", "json_schema"), ("ernie-5.1", "json_object")]
+)
 def test_the_catalogue_says_which_models_take_schemas(scripted, model, kind):
     server = scripted(whole(GOOD))
     ChatCompletion(model=model).do("红楼梦", response_format=Book)
@@ -68,7 +79,8 @@ def test_the_instruction_follows_the_persona(scripted):
     server = scripted(whole(GOOD))
     ChatCompletion().do("x", system="你是书店", response_format=Book)
     ChatCompletion().do(
-        [{"role": "system", "content": "你是书店"}, {"role": "user", "content": "x"}], response_format=Book
+        [{"role": "system", "content": "你是书店"}, {"role": "user", "content": "x"}],
+        response_format=Book,
     )
     first, second = (body["messages"] for body in sent_bodies(server))
     assert first == second
@@ -137,7 +149,9 @@ def test_a_stream_that_does_not_match_comes_whole_before_its_error(scripted):
     server = scripted(streamed({"content": BAD}))
     texts = []
     with pytest.raises(errors.UnreadableAnswer) as error:
-        texts += [piece.text for piece in ChatCompletion().do("x", stream=True, response_format=Book)]
+        texts += [
+            piece.text for piece in ChatCompletion().do("x", stream=True, response_format=Book)
+        ]
     assert error.value.answer == BAD
     assert len(server.requests) == 1
 
@@ -150,7 +164,9 @@ def test_a_stream_without_a_finish_reason_is_parsed_too(scripted):
 
 def test_a_stream_that_calls_a_function_is_no_answer_yet(scripted):
     calls = {"tool_calls": [{"index": 0, **tool_call("f", "{}")}]}
-    scripted(streamed({"content": "我查一下。"}, calls, finish="tool_calls", usage={"total_tokens": 3}))
+    scripted(
+        streamed({"content": "我查一下。"}, calls, finish="tool_calls", usage={"total_tokens": 3})
+    )
     assert len(list(ChatCompletion().do("x", stream=True, response_format=Book))) == 4
 
 
@@ -164,7 +180,9 @@ def test_rows_of_a_batch_are_checked_and_asked_once_more(scripted):
 @pytest.mark.parametrize("kind", [Book, list[Book], SCHEMA])
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
-    "options", [{"model": "deepseek-v4-pro"}, {"model": "ernie-4.5-turbo-128k"}, {"version": 1}, {}], ids=str
+    "options",
+    [{"model": "deepseek-v4-pro"}, {"model": "ernie-4.5-turbo-128k"}, {"version": 1}, {}],
+    ids=str,
 )
 def test_every_model_of_the_sandbox_answers_in_the_format(sandbox, kind, stream, options):
     answer = ChatCompletion(**options).do("红楼梦，1791 年", stream=stream, response_format=kind)
@@ -191,11 +209,17 @@ class HasThread(BaseModel):
         ({}, "must be 'text'"),
         ({"type": "objekt"}, "not a valid JSON Schema: 'objekt'"),
         ({"type": "string", "pattern": "("}, "not a valid JSON Schema: '\\(' is not a 'regex'"),
-        (reduce(lambda inner, _: {"properties": {"a": inner}}, range(3000), {}), "not a valid JSON Schema"),
+        (
+            reduce(lambda inner, _: {"properties": {"a": inner}}, range(3000), {}),
+            "not a valid JSON Schema",
+        ),
         ({"type": "json_schema"}, "'json_schema' must be"),
         ({"properties": {"book": Book}}, "not a valid JSON Schema"),
         ({"$ref": "https://example.com/book.json"}, "is not in the schema"),
-        ({"properties": {"a": {"$ref": "#/$defs/missing"}}}, "'#/\\$defs/missing' is not in the schema"),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/missing"}}},
+            "'#/\\$defs/missing' is not in the schema",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_said_before_the_call(value, message):
@@ -209,7 +233,11 @@ def test_what_cannot_be_asked_for_is_said_before_the_call(value, message):
         (list[Book], f"好的：[{GOOD}]", [Book(title="红楼梦", year=1791)]),
         (dict[str, Literal["a", "b"]], '{"x": "a"}', {"x": "a"}),
         ({"type": "array", "items": {"type": "integer"}}, "[1, 2]", [1, 2]),
-        ({"type": "json_schema", "json_schema": {"name": "y", "schema": SCHEMA}}, '{"year": 1}', {"year": 1}),
+        (
+            {"type": "json_schema", "json_schema": {"name": "y", "schema": SCHEMA}},
+            '{"year": 1}',
+            {"year": 1},
+        ),
     ],
 )
 def test_generic_types_and_schemas_are_parsed(kind, text, value):
@@ -223,7 +251,10 @@ def test_what_is_not_an_object_is_only_asked_for_in_words():
 
 
 def test_the_platforms_own_strict_is_kept():
-    value: dict[str, Any] = {"type": "json_schema", "json_schema": {"name": "y", "schema": SCHEMA, "strict": True}}
+    value: dict[str, Any] = {
+        "type": "json_schema",
+        "json_schema": {"name": "y", "schema": SCHEMA, "strict": True},
+    }
     assert parse_response_format(value).to_option(takes_schema=True) == value
 
 

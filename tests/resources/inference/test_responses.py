@@ -12,7 +12,12 @@ from qfnb._notices import warn_once
 from qfnb.resources.inference.reply import ToolCall
 from qfnb.wire import responses as wire
 
-TOOL = {"type": "function", "name": "add", "description": "加法", "parameters": {"type": "object", "properties": {}}}
+TOOL = {
+    "type": "function",
+    "name": "add",
+    "description": "加法",
+    "parameters": {"type": "object", "properties": {}},
+}
 
 
 def test_a_conversation_goes_on_by_its_id(sandbox):
@@ -83,7 +88,11 @@ def test_tools_and_further_options_are_sent_as_they_are(scripted):
     mcp = {"type": "mcp", "server_label": "x", "server_url": "https://example.com/mcp"}
     Responses.create("问", tools=[TOOL, mcp], thinking={"type": "enabled"}, include=["x"])
     sent = json.loads(server.requests[0].split(b"\r\n\r\n", 1)[1])
-    assert (sent["tools"], sent["thinking"], sent["include"]) == ([TOOL, mcp], {"type": "enabled"}, ["x"])
+    assert (sent["tools"], sent["thinking"], sent["include"]) == (
+        [TOOL, mcp],
+        {"type": "enabled"},
+        ["x"],
+    )
     assert sent["model"] == wire.DEFAULT_MODEL
 
 
@@ -101,7 +110,9 @@ def test_think_is_sent_as_the_model_takes_it(scripted, model, options, sent_fiel
     server = scripted([http_answer(b'{"id": "resp_1", "object": "response", "output": []}')])
     Responses.create("问", model=model, **options)
     sent = json.loads(server.requests[0].split(b"\r\n\r\n", 1)[1])
-    assert {name: value for name, value in sent.items() if name not in {"model", "input"}} == sent_fields
+    assert {
+        name: value for name, value in sent.items() if name not in {"model", "input"}
+    } == sent_fields
 
 
 def test_a_retired_name_goes_to_its_living_replacement_or_is_refused(scripted):
@@ -129,11 +140,26 @@ def test_function_calls_and_reasoning_are_read_and_answered(scripted):
         {"type": "reasoning", "summary": [{"type": "summary_text", "text": "想"}]},
         {"type": "function_call", "call_id": "c1", "name": "add", "arguments": '{"a": 1}'},
     ]
-    usage = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7, "input_tokens_details": {"cached_tokens": 2}}
-    body = {"id": "resp_1", "object": "response", "status": "completed", "output": output, "usage": usage}
+    usage = {
+        "input_tokens": 3,
+        "output_tokens": 4,
+        "total_tokens": 7,
+        "input_tokens_details": {"cached_tokens": 2},
+    }
+    body = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "completed",
+        "output": output,
+        "usage": usage,
+    }
     scripted([http_answer(json.dumps(body).encode())])
     reply = Responses.create("1 + 1")
-    assert (reply.text, reply.reasoning, reply.tool_calls) == ("", "想", [ToolCall("add", {"a": 1}, "c1")])
+    assert (reply.text, reply.reasoning, reply.tool_calls) == (
+        "",
+        "想",
+        [ToolCall("add", {"a": 1}, "c1")],
+    )
     assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (3, 4)
     answer = Responses.output_of(reply.tool_calls[0], {"和": 2})
     assert answer == {"type": "function_call_output", "call_id": "c1", "output": '{"和": 2}'}
@@ -145,7 +171,13 @@ def stream(*events):
 
 def test_unknown_events_and_events_of_another_form_are_kept(scripted):
     end = {"type": "response.completed", "response": {"id": "r", "status": "completed"}}
-    scripted(stream({"type": "response.dance", "steps": 3}, {"type": "response.output_text.delta", "piece": "x"}, end))
+    scripted(
+        stream(
+            {"type": "response.dance", "steps": 3},
+            {"type": "response.output_text.delta", "piece": "x"},
+            end,
+        )
+    )
     dance, delta, last = Responses.stream("问")
     assert type(dance) is wire.ResponseEvent
     assert (dance.type, dance.steps, delta.piece) == ("response.dance", 3, "x")
@@ -160,7 +192,12 @@ def test_a_stream_that_breaks_keeps_its_text(scripted):
 
 
 def test_a_stored_response_that_failed_is_an_answer(scripted):
-    body = {"id": "resp_1", "object": "response", "status": "failed", "error": {"code": "x", "message": "y"}}
+    body = {
+        "id": "resp_1",
+        "object": "response",
+        "status": "failed",
+        "error": {"code": "x", "message": "y"},
+    }
     scripted([http_answer(json.dumps(body).encode())])
     assert Responses.get("resp_1").data.status == "failed"
 
@@ -181,7 +218,10 @@ def test_a_model_that_the_page_does_not_list_is_tried_with_one_warning(scripted,
         (dict(input=[]), "a string or a list of items"),
         (dict(input={"role": "user"}), "a string or a list of items"),
         (dict(input=["你好"]), r"input\[0\]='你好'"),
-        (dict(input=[{"type": "function_call_output", "output": "1"}]), r"input\[0\]\.call_id is missing"),
+        (
+            dict(input=[{"type": "function_call_output", "output": "1"}]),
+            r"input\[0\]\.call_id is missing",
+        ),
         (dict(input="你好", tools="add"), r"Responses\.create\.tools"),
         (dict(input="你好", think="hihg"), "did you mean 'high'"),
         (dict(input="你好", request_timeout=0), "request_timeout=0"),

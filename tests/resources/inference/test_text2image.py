@@ -121,16 +121,24 @@ def test_a_reply_that_is_not_an_image_is_rejected(scripted, content):
 def test_a_picture_that_could_not_be_downloaded_is_not_lost(scripted):
     server = scripted([b"x"])
     gone = http_answer(b"gone", status="404 Not Found", kind="text/plain")
-    server.answers[:] = [[answer({"url": f"{server.url}/1.png"})], [gone], [http_answer(picture(), kind="image/png")]]
+    server.answers[:] = [
+        [answer({"url": f"{server.url}/1.png"})],
+        [gone],
+        [http_answer(picture(), kind="image/png")],
+    ]
     reply = Text2Image().do("猫", with_decode="base64")
-    with pytest.raises(errors.QianfanError, match=r"reply\.download\(\) tries again, its address is valid for 24 h"):
+    with pytest.raises(
+        errors.QianfanError, match=r"reply\.download\(\) tries again, its address is valid for 24 h"
+    ):
         _ = reply.images
     assert reply.download() == [picture()]
     assert reply.images == [picture()]
 
 
 def test_of_several_pictures_those_that_were_drawn_are_kept(scripted, caplog):
-    refused = http_answer(json.dumps({"error": {"code": "x", "message": "no"}}).encode(), status="400 Bad")
+    refused = http_answer(
+        json.dumps({"error": {"code": "x", "message": "no"}}).encode(), status="400 Bad"
+    )
     scripted([answer({"b64_json": base64.b64encode(picture()).decode()})], [refused])
     warn_once.cache_clear()
     assert Text2Image().do("猫", n=2).images == [picture()]
@@ -183,7 +191,8 @@ def test_an_edit_without_a_text_or_with_no_picture_is_refused(scripted):
 def test_more_pictures_than_a_page_allows_are_no_swarm_of_calls(scripted, count):
     server = scripted([answer()])
     with pytest.raises(
-        errors.InvalidArgumentError, match=rf"n={count}: one call of qwen-image draws 1.*4 at most.*batch_do"
+        errors.InvalidArgumentError,
+        match=rf"n={count}: one call of qwen-image draws 1.*4 at most.*batch_do",
     ):
         Text2Image().do("猫", n=count)
     assert not server.requests
@@ -192,4 +201,6 @@ def test_more_pictures_than_a_page_allows_are_no_swarm_of_calls(scripted, count)
 def test_of_a_model_without_a_page_n_is_one_request_and_the_platform_decides(scripted):
     server = scripted([answer()])
     Text2Image("my-own-drawer").do("猫", n=99)
-    assert [json.loads(request.partition(b"\r\n\r\n")[2])["n"] for request in server.requests] == [99]
+    assert [json.loads(request.partition(b"\r\n\r\n")[2])["n"] for request in server.requests] == [
+        99
+    ]

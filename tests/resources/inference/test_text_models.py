@@ -7,7 +7,17 @@ import pytest
 from support.scripted_server import http_answer
 
 import qfnb
-from qfnb import ChatCompletion, Completion, Embedding, Messages, Plugin, Reranker, Tokenizer, config, errors
+from qfnb import (
+    ChatCompletion,
+    Completion,
+    Embedding,
+    Messages,
+    Plugin,
+    Reranker,
+    Tokenizer,
+    config,
+    errors,
+)
 from qfnb._notices import warn_once
 from qfnb.views import chat as chat_view
 
@@ -19,20 +29,26 @@ def test_a_prompt_is_continued(sandbox, version):
     complete = Completion(version=version)
     whole = complete.do("你是谁")
     assert whole["object"] == "completion"
-    assert "".join(piece["result"] for piece in complete.do("你是谁", stream=True)) == whole["result"]
+    assert (
+        "".join(piece["result"] for piece in complete.do("你是谁", stream=True)) == whole["result"]
+    )
     assert asyncio.run(complete.ado("你是谁")).text == whole.text
 
 
 @pytest.mark.parametrize("options", [{}, {"suffix": "。"}])
 @pytest.mark.parametrize("name", ["SQLCoder-7B", "CodeLlama-7b-Instruct"])
-def test_a_retired_completion_model_is_asked_under_the_name_of_its_replacement(sandbox, name, options):
+def test_a_retired_completion_model_is_asked_under_the_name_of_its_replacement(
+    sandbox, name, options
+):
     reply = Completion(model=name).do("你是谁", **options)
     assert (reply.model, reply["object"]) == ("ernie-4.5-turbo-128k", "completion")
 
 
 @VERSIONS
 def test_similar_texts_have_similar_vectors(sandbox, version):
-    a, b, c = Embedding(version=version).do(["世界上最高的山", "最高的山是哪座", "怎么开发票"]).vectors
+    a, b, c = (
+        Embedding(version=version).do(["世界上最高的山", "最高的山是哪座", "怎么开发票"]).vectors
+    )
     near, far = (sum(x * y for x, y in zip(a, vector, strict=True)) for vector in (b, c))
     assert near > 0.3 > far
     assert sum(x * x for x in a) == pytest.approx(1, abs=1e-3)
@@ -43,7 +59,9 @@ def test_documents_are_ordered_by_a_query(sandbox, version):
     documents = ["退货需要七天内", "电子发票在订单里申请", "停车场在地下"]
     reply = Reranker(version=version).do("怎么申请发票", documents)
     assert reply.ranked[0].document == documents[1]
-    assert [row.index for row in Reranker(version=version).do("发票", documents, top_n=1).ranked] == [1]
+    assert [
+        row.index for row in Reranker(version=version).do("发票", documents, top_n=1).ranked
+    ] == [1]
 
 
 def test_tokens_are_counted_here_and_there(sandbox):
@@ -57,9 +75,15 @@ def test_tokens_are_counted_here_and_there(sandbox):
 
 def test_a_plugin_runs_a_real_tool(sandbox):
     reply = Plugin().do(endpoint="my_app", prompt="请计算 (3+4)*12", verbose=True)
-    assert reply["meta_info"] == {"plugin_id": "calculator", "request": "(3+4)*12", "response": "84"}
+    assert reply["meta_info"] == {
+        "plugin_id": "calculator",
+        "request": "(3+4)*12",
+        "response": "84",
+    }
     assert "84" in reply["result"]
-    assert "84" in "".join(p.text for p in Plugin(endpoint="my_app").do("请计算 (3+4)*12", stream=True))
+    assert "84" in "".join(
+        p.text for p in Plugin(endpoint="my_app").do("请计算 (3+4)*12", stream=True)
+    )
 
 
 def test_the_platforms_own_plugins_answer_in_named_events(sandbox):
@@ -71,17 +95,29 @@ def test_the_platforms_own_plugins_answer_in_named_events(sandbox):
 TOOL = {
     "name": "get_weather",
     "description": "查询一个城市的天气",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}},
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    },
 }
 
 
 @VERSIONS
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_function_is_called_and_its_result_used(sandbox, version, stream):
-    options = {"functions": [TOOL]} if version == 1 else {"tools": [{"type": "function", "function": TOOL}]}
-    chat, messages = ChatCompletion(version=version), Messages()
+    options = (
+        {"functions": [TOOL]}
+        if version == 1
+        else {"tools": [{"type": "function", "function": TOOL}]}
+    )
+    chat = ChatCompletion(version=version)
+    messages = Messages()
     messages.append("杭州的天气怎么样，3 天")
-    reply = list(chat.do(messages, stream=True, **options))[-1] if stream else chat.do(messages, **options)
+    reply = (
+        list(chat.do(messages, stream=True, **options))[-1]
+        if stream
+        else chat.do(messages, **options)
+    )
     (call,) = reply.tool_calls
     assert (call.name, call.arguments) == ("get_weather", {"city": "杭州", "days": 3})
     messages.append(reply)
@@ -91,7 +127,10 @@ def test_a_function_is_called_and_its_result_used(sandbox, version, stream):
 
 @VERSIONS
 def test_json_mode(sandbox, version):
-    assert isinstance(ChatCompletion(version=version).do("你是谁", response_format={"type": "json_object"}).json, dict)
+    assert isinstance(
+        ChatCompletion(version=version).do("你是谁", response_format={"type": "json_object"}).json,
+        dict,
+    )
 
 
 REFUSED = [
@@ -133,7 +172,10 @@ def test_every_call_is_in_the_usage_log_without_its_texts(sandbox):
 
 
 def test_costs_are_known_where_a_price_is(scripted):
-    body = '{"id": "x", "model": "m", "choices": [{"index": 0, "message": {"content": "好"}}], "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}}'
+    body = (
+        '{"id": "x", "model": "m", "choices": [{"index": 0, "message": {"content": "好"}}], '
+        '"usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}}'
+    )
     scripted([http_answer(body.encode())])
     assert ChatCompletion(model="ernie-4.5-turbo-128k").do("x").cost == pytest.approx(0.0024)
     assert ChatCompletion(model="my-own-model").do("x").cost is None
@@ -148,7 +190,10 @@ def test_a_broken_file_of_prices_loses_no_answer(scripted, caplog):
     config.get_config().prices = '{"x": {"input": "cheap once"}}'
     reply = ChatCompletion(model="glm-5.2").do("x")
     assert (reply.text, reply.cost) == ("好", None)
-    assert "the cost is not known: QIANFAN_PRICES, model 'x': 'cheap once' is not a number" in caplog.text
+    assert (
+        "the cost is not known: QIANFAN_PRICES, model 'x': 'cheap once' is not a number"
+        in caplog.text
+    )
     with pytest.raises(errors.InvalidArgumentError, match="cheap once"):
         qfnb.estimate(["x"], model="glm-5.2")
 
@@ -158,12 +203,16 @@ def test_the_sandbox_bills_nothing_and_says_what_the_platform_would(sandbox):
     expected = (reply.usage.prompt_tokens * 0.0008 + reply.usage.completion_tokens * 0.0032) / 1000
     assert (reply.cost, reply.list_price.high) == (0, pytest.approx(expected))
     assert reply["sandbox"]["list_price"]["billed"] == 0
-    assert "free (on the platform ¥0.000" in str(chat_view.footer(chat_view.StreamedAnswer.from_reply(reply)))
+    assert "free (on the platform ¥0.000" in str(
+        chat_view.footer(chat_view.StreamedAnswer.from_reply(reply))
+    )
     pieces = list(ChatCompletion(model="ernie-4.5-turbo-128k", version=2).do("你是谁", stream=True))
     assert pieces[-1].list_price.high == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("text", ["你是谁", "What is the capital of France?", "混合 mixed 1,234.5 字符 😀", "x" * 5000])
+@pytest.mark.parametrize(
+    "text", ["你是谁", "What is the capital of France?", "混合 mixed 1,234.5 字符 😀", "x" * 5000]
+)
 def test_the_sandbox_counts_tokens_as_the_local_counter_does(sandbox, text):
     usage = ChatCompletion(model="ernie-4.5-turbo-128k", version=2).do(text).usage
     assert usage.prompt_tokens == Tokenizer().count_tokens(text)
@@ -179,11 +228,20 @@ def test_a_price_that_is_not_certain_is_a_range(scripted):
         "total_tokens": 2000,
         "prompt_tokens_details": {"cached_tokens": 400},
     }
-    body = {"id": "x", "created": at_23h, "choices": [{"message": {"content": "好"}}], "usage": usage}
+    body = {
+        "id": "x",
+        "created": at_23h,
+        "choices": [{"message": {"content": "好"}}],
+        "usage": usage,
+    }
     scripted([http_answer(json.dumps(body).encode())])
     reply = ChatCompletion(model="deepseek-v4-pro-0813").do("x")
-    low, high = 0.6 * 0.0045 + 0.4 * 0.00015 + 0.0135, 0.6 * 0.009 + 0.4 * 0.00015 + 0.0135
-    assert (reply.cost_range.low, reply.cost_range.high) == (pytest.approx(low), pytest.approx(high))
+    low = 0.6 * 0.0045 + 0.4 * 0.00015 + 0.0135
+    high = 0.6 * 0.009 + 0.4 * 0.00015 + 0.0135
+    assert (reply.cost_range.low, reply.cost_range.high) == (
+        pytest.approx(low),
+        pytest.approx(high),
+    )
     assert reply.cost == reply.cost_range.high
     assert "¥0.02" in chat_view.footer(chat_view.StreamedAnswer.from_reply(reply))
     assert list(qfnb.usage().iloc[-1][["cost_low", "cost"]]) == [reply.cost_range.low, reply.cost]
@@ -192,9 +250,18 @@ def test_a_price_that_is_not_certain_is_a_range(scripted):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Embedding().do(["x" * 1001]), "texts[0] has 1,001 characters: embedding-v1 takes 1,000"),
-        (lambda: Reranker().do("x" * 1601, ["x"]), "query[0] has 1,601 characters: bce-reranker-base takes 1,600"),
-        (lambda: Reranker().do("x", ["x", "y" * 4097]), "documents[1] has 4,097 characters: bce-reranker-base"),
+        (
+            lambda: Embedding().do(["x" * 1001]),
+            "texts[0] has 1,001 characters: embedding-v1 takes 1,000",
+        ),
+        (
+            lambda: Reranker().do("x" * 1601, ["x"]),
+            "query[0] has 1,601 characters: bce-reranker-base takes 1,600",
+        ),
+        (
+            lambda: Reranker().do("x", ["x", "y" * 4097]),
+            "documents[1] has 4,097 characters: bce-reranker-base",
+        ),
     ],
 )
 def test_what_the_page_of_a_model_does_not_allow_is_a_warning(scripted, caplog, call, message):

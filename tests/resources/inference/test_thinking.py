@@ -1,4 +1,6 @@
-"""`think=`: the spelling that each model takes, never two; reasoning that is not sent back; answers that are cut off."""
+"""`think=`: the spelling that each model takes, never two; reasoning that is not sent back; answers
+that are cut off.
+"""
 
 import logging
 
@@ -89,11 +91,19 @@ def test_what_a_model_does_anyway_is_not_worth_a_word(caplog):
 
 def test_a_budget_makes_the_longest_answer_count_both():
     fields = fields_for("qwen3.5-27b", 4000, max_output_tokens=500)
-    assert fields == {"enable_thinking": True, "thinking_budget": 4000, "max_completion_tokens": 4500}
-    assert fields_for("qwen3.5-27b", 4000, max_completion_tokens=6000)["max_completion_tokens"] == 6000
+    assert fields == {
+        "enable_thinking": True,
+        "thinking_budget": 4000,
+        "max_completion_tokens": 4500,
+    }
+    assert (
+        fields_for("qwen3.5-27b", 4000, max_completion_tokens=6000)["max_completion_tokens"] == 6000
+    )
 
 
-@pytest.mark.parametrize(("think", "effort"), [(True, "medium"), (False, "none"), ("low", "low"), (3000, "medium")])
+@pytest.mark.parametrize(
+    ("think", "effort"), [(True, "medium"), (False, "none"), ("low", "low"), (3000, "medium")]
+)
 def test_other_servers_get_openais_spelling(scripted, think, effort):
     server = scripted(whole("好"))
     ChatCompletion(base_url=f"{server.url}/v1", model="gpt-oss").do("x", think=think)
@@ -134,7 +144,9 @@ def test_a_wrong_switch_is_refused_before_the_call(options, message):
 
 @pytest.mark.parametrize("text", ["nonsense", "-5", "", "1.5", "２０００", "hihg"])
 def test_a_wrong_word_for_the_switch_names_what_is_allowed(text):
-    with pytest.raises(errors.InvalidArgumentError, match=f"--think {text}: must be on, off, a number of tokens or"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match=f"--think {text}: must be on, off, a number of tokens or"
+    ):
         thinking.parse_think(text)
 
 
@@ -155,7 +167,9 @@ def test_reasoning_is_kept_in_the_history_and_not_sent_back(scripted):
 
 
 def test_reasoning_stays_within_a_round_of_tools(scripted):
-    server = scripted(whole("", reasoning_content="要查", tool_calls=[tool_call("f", "{}")], finish="tool_calls"))
+    server = scripted(
+        whole("", reasoning_content="要查", tool_calls=[tool_call("f", "{}")], finish="tool_calls")
+    )
     messages = Messages([{"role": "user", "content": "一"}])
     reply = ChatCompletion().do(messages)
     messages.append(reply)
@@ -198,14 +212,23 @@ def test_the_sandbox_thinks_as_the_switch_says(sandbox, model, think, thinks):
 
 
 def test_the_sandbox_stops_at_the_longest_output(sandbox):
-    reply = ChatCompletion(model="deepseek-v4-pro").do("你是谁", think=True, max_completion_tokens=5)
+    reply = ChatCompletion(model="deepseek-v4-pro").do(
+        "你是谁", think=True, max_completion_tokens=5
+    )
     assert reply.is_cut_while_thinking
 
 
 def test_the_pieces_of_a_stream_are_one_reply_with_the_last_usage(scripted):
-    calls = [{"index": 0, **tool_call("f", '{"a"')}, {"index": 0, "function": {"arguments": ": 1}"}}]
+    calls = [
+        {"index": 0, **tool_call("f", '{"a"')},
+        {"index": 0, "function": {"arguments": ": 1}"}},
+    ]
     parts = [{"reasoning_content": "想一"}, {"reasoning_content": "想"}, {"content": "好"}]
-    scripted(streamed(*parts, *({"tool_calls": [call]} for call in calls), finish="tool_calls", usage=USAGE))
+    scripted(
+        streamed(
+            *parts, *({"tool_calls": [call]} for call in calls), finish="tool_calls", usage=USAGE
+        )
+    )
     pieces = list(ChatCompletion().do("x", stream=True))
     reply = join_pieces(pieces, "".join(piece.text for piece in pieces), 1.0)
     assert (reply.reasoning, reply.text, reply.usage.total_tokens) == ("想一想", "好", 80)

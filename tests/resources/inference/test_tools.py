@@ -1,4 +1,6 @@
-"""Functions that a model calls: how they are described, run, ended and refused, and what the conversation gets."""
+"""Functions that a model calls: how they are described, run, ended and refused, and what the
+conversation gets.
+"""
 
 import asyncio
 import json
@@ -27,7 +29,9 @@ class Place(BaseModel):
     district: str = ""
 
 
-def weather(place: Place, unit: Literal["C", "F"] = "C", days: Annotated[int, Field(ge=1, le=7)] = 1) -> str:
+def weather(
+    place: Place, unit: Literal["C", "F"] = "C", days: Annotated[int, Field(ge=1, le=7)] = 1
+) -> str:
     """Say the weather of a place.
 
     It is always fine.
@@ -41,7 +45,10 @@ def weather(place: Place, unit: Literal["C", "F"] = "C", days: Annotated[int, Fi
 
 def call(*parts, finish="tool_calls"):
     """Return the script of a reply that calls functions: (name, arguments) each."""
-    calls = [tool_call(name, json.dumps(arguments), f"call_{n}") for n, (name, arguments) in enumerate(parts)]
+    calls = [
+        tool_call(name, json.dumps(arguments), f"call_{n}")
+        for n, (name, arguments) in enumerate(parts)
+    ]
     return whole("", tool_calls=calls, finish=finish)
 
 
@@ -53,7 +60,10 @@ def run_one(function, arguments=None, *, is_allowed=lambda _call: True):
 
 def test_a_function_is_described_by_its_signature_and_docstring():
     facts = to_tool(weather).definition()["function"]
-    assert (facts["name"], facts["description"]) == ("weather", "Say the weather of a place.\n\nIt is always fine.")
+    assert (facts["name"], facts["description"]) == (
+        "weather",
+        "Say the weather of a place.\n\nIt is always fine.",
+    )
     properties = facts["parameters"]["properties"]
     assert properties["unit"] == {
         "default": "C",
@@ -113,7 +123,9 @@ def test_what_cannot_be_a_tool_is_said_before_the_call(tools, message):
 @pytest.mark.parametrize("name", ["confirm", "on_step"])
 def test_what_is_called_back_must_be_a_function(name):
     with pytest.raises(errors.InvalidArgumentError, match=f"{name}='true': must be a function"):
-        ChatCompletion(base_url="http://127.0.0.1:9/v1", model="m").run("x", [weather], **{name: True})
+        ChatCompletion(base_url="http://127.0.0.1:9/v1", model="m").run(
+            "x", [weather], **{name: True}
+        )
 
 
 def test_a_model_calls_a_function_and_answers(scripted):
@@ -128,14 +140,21 @@ def test_a_model_calls_a_function_and_answers(scripted):
     first, second = sent_bodies(server)
     assert first["tools"] == second["tools"] == [to_tool(weather).definition()]
     assert [turn["role"] for turn in second["messages"]] == ["user", "assistant", "tool"]
-    assert second["messages"][2] == {"role": "tool", "tool_call_id": "call_0", "content": "杭州: 21 C, 2 d"}
+    assert second["messages"][2] == {
+        "role": "tool",
+        "tool_call_id": "call_0",
+        "content": "杭州: 21 C, 2 d",
+    }
 
 
 def test_a_plain_call_describes_functions_and_runs_none(scripted):
     server = scripted(call(("weather", {"place": {"city": "杭州"}})))
     reply = ChatCompletion().do("天气", tools=[weather, to_tool(run_one).definition()])
     assert reply.tool_calls[0].arguments == {"place": {"city": "杭州"}}
-    assert [tool["function"]["name"] for tool in sent_bodies(server)[0]["tools"]] == ["weather", "run_one"]
+    assert [tool["function"]["name"] for tool in sent_bodies(server)[0]["tools"]] == [
+        "weather",
+        "run_one",
+    ]
     with pytest.raises(errors.InvalidArgumentError, match="'3' is not a function"):
         ChatCompletion().do("天气", tools=[3])
 
@@ -150,7 +169,10 @@ def test_parallel_calls_are_run_in_order(scripted):
     server = scripted(call(("note", {"n": 1}), ("note", {"n": 2})), whole("好"))
     reply = ChatCompletion().run("x", [note])
     assert order == [1, 2]
-    assert [turn.get("tool_call_id") for turn in sent_bodies(server)[1]["messages"][2:]] == ["call_0", "call_1"]
+    assert [turn.get("tool_call_id") for turn in sent_bodies(server)[1]["messages"][2:]] == [
+        "call_0",
+        "call_1",
+    ]
     assert [step.result for step in reply.steps] == ["1", "2"]
 
 
@@ -176,7 +198,11 @@ def test_a_choice_that_forces_a_call_holds_for_the_first_round(scripted):
     server = scripted(call(("weather", {"place": {"city": "杭州"}})), whole("晴"))
     ChatCompletion().run("x", [weather], tool_choice="required", temperature=0.5)
     first, second = sent_bodies(server)
-    assert (first["tool_choice"], "tool_choice" in second, second["temperature"]) == ("required", False, 0.5)
+    assert (first["tool_choice"], "tool_choice" in second, second["temperature"]) == (
+        "required",
+        False,
+        0.5,
+    )
 
 
 def test_tokens_of_all_rounds_are_there(scripted):
@@ -226,7 +252,11 @@ def test_v1_gets_functions(scripted):
     reply = ChatCompletion(version=1, access_token="24.x").run("天气", [weather])
     assert reply.steps[0].result.startswith("杭州")
     assert sent_bodies(server)[0]["functions"][0]["name"] == "weather"
-    assert [turn["role"] for turn in sent_bodies(server)[1]["messages"]] == ["user", "assistant", "function"]
+    assert [turn["role"] for turn in sent_bodies(server)[1]["messages"]] == [
+        "user",
+        "assistant",
+        "function",
+    ]
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -265,7 +295,9 @@ def test_an_unknown_name_is_told_with_the_names(scripted):
 
 def test_what_a_function_raises_is_told_without_secrets_and_folders(tmp_path):
     def read(name: str) -> str:
-        raise OSError(f"cannot read '{tmp_path}/{name}' with sk-1234567890abcdef; see https://example.com/a/b")
+        raise OSError(
+            f"cannot read '{tmp_path}/{name}' with sk-1234567890abcdef; see https://example.com/a/b"
+        )
 
     step = run_one(read, {"name": "a.txt"})
     assert step.is_error
@@ -305,7 +337,8 @@ def test_a_function_that_never_returns_is_ended(is_async):
 
 
 def test_an_interrupt_ends_the_function(scripted):
-    started, ended = threading.Event(), threading.Event()
+    started = threading.Event()
+    ended = threading.Event()
 
     def spin():
         started.set()
@@ -330,7 +363,8 @@ def test_an_interrupt_ends_the_function(scripted):
 
 @pytest.mark.parametrize("answer", ["y", "是", "n", ""])
 def test_a_marked_function_is_called_after_a_yes_only(monkeypatch, answer):
-    asked, ran = [], []
+    asked = []
+    ran = []
 
     @qfnb.tool(confirm=True)
     def delete(name: str) -> str:
@@ -429,6 +463,12 @@ def test_a_stream_is_refused():
 
 
 def test_a_streamed_reply_has_its_calls(scripted):
-    scripted(streamed({"tool_calls": [{"index": 0, **tool_call("weather", "{}")}]}, finish="tool_calls"))
-    pieces = list(ChatCompletion().do("x", stream=True, tools=[to_tool(weather).definition()], response_format=Place))
+    scripted(
+        streamed({"tool_calls": [{"index": 0, **tool_call("weather", "{}")}]}, finish="tool_calls")
+    )
+    pieces = list(
+        ChatCompletion().do(
+            "x", stream=True, tools=[to_tool(weather).definition()], response_format=Place
+        )
+    )
     assert pieces[0].tool_calls[0].name == "weather"

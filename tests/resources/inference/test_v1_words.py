@@ -1,4 +1,6 @@
-"""Options and messages of v1 on the v2 route, and v2's on the v1 route: translated, or named in one warning."""
+"""Options and messages of v1 on the v2 route, and v2's on the v1 route: translated, or named in one
+warning.
+"""
 
 import asyncio
 import base64
@@ -10,10 +12,23 @@ from support.chat_script import sent_bodies, tool_call, whole
 from support.scripted_server import http_answer
 
 import qfnb
-from qfnb import ChatCompletion, Completion, Embedding, Image2Text, Messages, Reranker, Text2Image, errors
+from qfnb import (
+    ChatCompletion,
+    Completion,
+    Embedding,
+    Image2Text,
+    Messages,
+    Reranker,
+    Text2Image,
+    errors,
+)
 from qfnb.resources.inference import thinking
 
-WEATHER = {"name": "weather", "description": "天气", "parameters": {"type": "object", "properties": {"city": {}}}}
+WEATHER = {
+    "name": "weather",
+    "description": "天气",
+    "parameters": {"type": "object", "properties": {"city": {}}},
+}
 CALL = {"name": "weather", "arguments": '{"city": "杭州"}'}
 ANSWER_V1 = [http_answer(b'{"id": "as-1", "result": "x"}')]
 
@@ -46,7 +61,10 @@ def sent_v1(scripted):
     ("options", "fields"),
     [
         ({"functions": [WEATHER]}, {"tools": [{"type": "function", "function": WEATHER}]}),
-        ({"function_call": {"name": "f"}}, {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
+        (
+            {"function_call": {"name": "f"}},
+            {"tool_choice": {"type": "function", "function": {"name": "f"}}},
+        ),
         ({"function_call": "auto"}, {"tool_choice": "auto"}),
         ({"user_id": "u1"}, {"user": "u1"}),
         ({"max_output_tokens": 9}, {"max_tokens": 9}),
@@ -57,7 +75,10 @@ def sent_v1(scripted):
         ({"disable_search": False}, {"web_search": {"enable": True}}),
         ({"enable_citation": True}, {"web_search": {"enable": True, "enable_citation": True}}),
         ({"enable_trace": False}, {}),
-        ({"tools": [{"type": "tool", "tool": {"name": "baidu_search"}}]}, {"web_search": {"enable": True}}),
+        (
+            {"tools": [{"type": "tool", "tool": {"name": "baidu_search"}}]},
+            {"web_search": {"enable": True}},
+        ),
     ],
     ids=str,
 )
@@ -79,7 +100,10 @@ def test_what_v1_tells_of_a_function_beside_its_schema_is_not_sent(sent, caplog)
     thinking.warn_once.cache_clear()
     body = sent(functions=[{**WEATHER, "examples": [[]], "responses": {"type": "object"}}])
     assert body["tools"][0]["function"] == WEATHER
-    assert [record.getMessage().split()[1] for record in caplog.records] == ["examples", "responses"]
+    assert [record.getMessage().split()[1] for record in caplog.records] == [
+        "examples",
+        "responses",
+    ]
 
 
 def test_a_call_and_its_result_in_v1s_form_have_the_same_id_in_v2(sent):
@@ -96,7 +120,11 @@ def test_a_call_and_its_result_in_v1s_form_have_the_same_id_in_v2(sent):
 def test_results_of_v1_find_the_calls_of_v2_by_name(sent):
     calls = [tool_call("a", "{}", "c1"), tool_call("b", "{}", "c2")]
     results = [{"role": "function", "name": name, "content": name} for name in "ba"]
-    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": calls}, *results]
+    turns = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        *results,
+    ]
     assert [turn["tool_call_id"] for turn in sent(turns)["messages"][2:]] == ["c2", "c1"]
 
 
@@ -107,7 +135,11 @@ def test_a_text_after_a_reply_that_calls_a_function_is_the_functions_result(scri
     messages.append(ChatCompletion().do(messages, functions=[WEATHER]))
     messages.append('{"度": 25}')
     assert messages[2] == {"role": "function", "name": "weather", "content": '{"度": 25}'}
-    assert sent(messages)["messages"][2] == {"role": "tool", "content": '{"度": 25}', "tool_call_id": "call_1"}
+    assert sent(messages)["messages"][2] == {
+        "role": "tool",
+        "content": '{"度": 25}',
+        "tool_call_id": "call_1",
+    }
     messages.append("谢谢")
     assert messages._to_list()[3] == {"role": "user", "content": "谢谢"}
 
@@ -134,8 +166,15 @@ def test_a_conversation_with_functions_works_on_both_routes(sandbox, version):
 def test_words_of_v2_are_sent_as_v1_names_them(sent_v1, caplog):
     thinking.warn_once.cache_clear()
     tools = [{"type": "function", "function": WEATHER}]
-    body = sent_v1(tools=tools, user="u", max_completion_tokens=9, web_search={"enable": True}, logprobs=True)
-    expected = {"functions": [WEATHER], "user_id": "u", "max_output_tokens": 9, "disable_search": False}
+    body = sent_v1(
+        tools=tools, user="u", max_completion_tokens=9, web_search={"enable": True}, logprobs=True
+    )
+    expected = {
+        "functions": [WEATHER],
+        "user_id": "u",
+        "max_output_tokens": 9,
+        "disable_search": False,
+    }
     assert {name: body[name] for name in body.keys() - {"messages", "stream"}} == expected
     assert [record.getMessage().partition("=")[0] for record in caplog.records] == ["logprobs"]
 
@@ -163,15 +202,22 @@ def test_another_server_gets_openais_names_and_nothing_of_qianfans_own(scripted,
     assert "web_search" in caplog.text
 
 
-PICTURE = (
-    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAGklEQVR42mM8oaHBQApgYiARjGoY1TB0NAAAjC0BOJDndDkAAAAASUVORK5CYII="
-)
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAGklEQVR42mM8oaHBQApgYiARjGoY1TB0NAAAjC0BOJDndDkAAAAASUVORK5CYII="
 CALLS = {
     Completion: ((("写诗",), {}), whole("好")),
     Image2Text: ((("是什么", PICTURE), {}), whole("好")),
-    Embedding: (((["一"],), {}), [http_answer(b'{"id": "1", "data": [{"embedding": [1.0], "index": 0}]}')]),
-    Reranker: ((("一", ["二"]), {}), [http_answer(b'{"id": "1", "results": [{"relevance_score": 1.0, "index": 0}]}')]),
-    Text2Image: ((("猫",), {}), [http_answer(json.dumps({"id": "1", "data": [{"b64_json": PICTURE}]}).encode())]),
+    Embedding: (
+        ((["一"],), {}),
+        [http_answer(b'{"id": "1", "data": [{"embedding": [1.0], "index": 0}]}')],
+    ),
+    Reranker: (
+        (("一", ["二"]), {}),
+        [http_answer(b'{"id": "1", "results": [{"relevance_score": 1.0, "index": 0}]}')],
+    ),
+    Text2Image: (
+        (("猫",), {}),
+        [http_answer(json.dumps({"id": "1", "data": [{"b64_json": PICTURE}]}).encode())],
+    ),
 }
 
 
@@ -185,7 +231,9 @@ def test_the_end_user_has_v2s_name_in_every_kind_of_call(scripted, kind):
 
 
 def test_the_options_of_the_fill_route_are_v2s(scripted):
-    server = scripted([http_answer(b'{"id": "1", "choices": [{"text": "x", "finish_reason": "stop"}]}')])
+    server = scripted(
+        [http_answer(b'{"id": "1", "choices": [{"text": "x", "finish_reason": "stop"}]}')]
+    )
     Completion().do("def f(", suffix="return 1", max_output_tokens=5)
     assert sent_bodies(server)[0]["max_tokens"] == 5
 
@@ -238,7 +286,9 @@ def test_an_answer_that_is_cut_says_so_on_both_routes(sandbox, version, stream):
     reply = ChatCompletion(version=version).do("你是谁", max_output_tokens=2, stream=stream)
     last = list(reply)[-1] if stream else reply
     assert last["is_truncated"]
-    whole_reply = ChatCompletion(version=version).do("你是谁", max_output_tokens=3, auto_concat_truncate=True)
+    whole_reply = ChatCompletion(version=version).do(
+        "你是谁", max_output_tokens=3, auto_concat_truncate=True
+    )
     assert whole_reply.earlier
 
 
@@ -249,11 +299,16 @@ def test_both_routes_stop_at_the_text_that_is_named(sandbox, version):
 
 @pytest.mark.parametrize(
     ("options", "name"),
-    [({"max_output_tokens": 9, "max_tokens": 5}, "max_tokens"), ({"user_id": "a", "user": "b"}, "user")],
+    [
+        ({"max_output_tokens": 9, "max_tokens": 5}, "max_tokens"),
+        ({"user_id": "a", "user": "b"}, "user"),
+    ],
 )
 def test_of_two_names_of_one_option_that_of_v2_is_sent_with_a_warning(sent, caplog, options, name):
     assert sent(**options)[name] == options[name]
-    assert caplog.messages == [f"{next(iter(options))}= and {name}= are one option: {name}= is sent"]
+    assert caplog.messages == [
+        f"{next(iter(options))}= and {name}= are one option: {name}= is sent"
+    ]
 
 
 def test_two_names_of_one_option_may_agree(sent, caplog):

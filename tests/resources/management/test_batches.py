@@ -19,7 +19,10 @@ FILE = b'{"id": "file-1", "object": "file", "bytes": 3, "created_at": 1, "filena
 
 def lines(count=3):
     body = {"model": "ernie-lite-8k", "messages": [{"role": "user", "content": "你是谁"}]}
-    rows = [{"custom_id": str(i), "method": "POST", "url": wire.CHAT, "body": body} for i in range(count)]
+    rows = [
+        {"custom_id": str(i), "method": "POST", "url": wire.CHAT, "body": body}
+        for i in range(count)
+    ]
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
@@ -33,7 +36,11 @@ def test_a_batch_from_a_file_to_its_answers(sandbox, tmp_path):
     assert (file.filename, file.bytes, file.purpose) == (path.name, len(lines()), "batch")
     batch = Batches.create(file.id, metadata={"who": "测试"}).data
     batch = wait_for(lambda: Batches.info(batch.id).data, is_finished)
-    assert (batch.state, batch.request_counts.completed, batch.metadata) == ("completed", 3, {"who": "测试"})
+    assert (batch.state, batch.request_counts.completed, batch.metadata) == (
+        "completed",
+        3,
+        {"who": "测试"},
+    )
     content = Files.content(batch.output_file_id)
     assert sorted(json.loads(row)["custom_id"] for row in content.splitlines()) == ["0", "1", "2"]
     target = Files.download(batch.output_file_id, tmp_path / "答案.jsonl")
@@ -56,7 +63,9 @@ def test_a_batch_is_cancelled_and_listed(sandbox):
     batch_id = Batches.create(Files.upload(lines(1500)).data.id, model="ernie-speed-8k").data.id
     assert Batches.cancel(batch_id).data.cancelling_at
     assert Batches.list(limit=1).data.data[0].id == batch_id
-    assert (batch := wait_for(lambda: Batches.info(batch_id).data, is_finished)).state == "cancelled"
+    assert (
+        batch := wait_for(lambda: Batches.info(batch_id).data, is_finished)
+    ).state == "cancelled"
     assert batch.status == "Stopped"
     with pytest.raises(errors.APIError, match="Cannot cancel"):
         Batches.cancel(batch_id)
@@ -82,11 +91,15 @@ def test_without_blocking(sandbox, tmp_path):
 
 
 def test_a_task_over_object_storage(sandbox, tmp_path):
-    content = "".join(json.dumps({"id": str(i), "query": "你是谁"}) + "\n" for i in range(4)).encode()
+    content = "".join(
+        json.dumps({"id": str(i), "query": "你是谁"}) + "\n" for i in range(4)
+    ).encode()
     source = Storage.upload("bos:/sandbox/夜 里?/in/a#1.jsonl", content)
     url = f"{sandbox.url}/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
     folder = source.rpartition("/")[0]
-    task_id = BatchInference.create("t", folder, "bos:/sandbox/夜 里?/out", endpoint=url).data.task_id
+    task_id = BatchInference.create(
+        "t", folder, "bos:/sandbox/夜 里?/out", endpoint=url
+    ).data.task_id
     task = wait_for(lambda: BatchInference.info(task_id).data, is_finished)
     assert (task.run_status, task.progress, task.input_bos_uri) == ("Done", 4, folder)
     (output,) = Storage.list(f"bos:/sandbox/夜 里?/out/{task.output_dir}/")
@@ -115,11 +128,13 @@ def test_what_is_no_id_is_not_sent(scripted, id_):
 
 
 @pytest.mark.parametrize(
-    "address", ["/tmp/x", "s3:/a/b", "bos:", "bos:/b", "bos:/b/", "bos:/b/../x", "bos:/b/./x", "bos:/b//x"]
+    "address",
+    ["/tmp/x", "s3:/a/b", "bos:", "bos:/b", "bos:/b/", "bos:/b/../x", "bos:/b/./x", "bos:/b//x"],
 )
 def test_what_is_no_address_is_not_sent(scripted, address):
     server = scripted([http_answer(FILE)])
-    config.get_config().access_key, config.get_config().secret_key = "ALTAKx", "y"
+    config.get_config().access_key = "ALTAKx"
+    config.get_config().secret_key = "y"
     for call in (Storage.read, lambda address: Storage.upload(address, b"x")):
         with pytest.raises(errors.InvalidArgumentError):
             call(address)
@@ -143,7 +158,9 @@ def test_a_file_that_is_not_there_is_named(scripted):
 
 
 def test_a_refused_upload_is_sent_again_from_its_start(scripted, tmp_path):
-    busy = http_answer(b'{"error": {"code": "rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 0\r\n")
+    busy = http_answer(
+        b'{"error": {"code": "rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 0\r\n"
+    )
     server = scripted([busy], [http_answer(FILE)])
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"abc")
@@ -189,7 +206,9 @@ def test_a_status_of_the_future_is_shown_as_it_is():
 
 
 def test_the_key_shows_nowhere(scripted):
-    scripted([http_answer(b'{"error": {"code": "invalid_iam_token", "message": "no"}}', status="401 x")])
+    scripted(
+        [http_answer(b'{"error": {"code": "invalid_iam_token", "message": "no"}}', status="401 x")]
+    )
     with pytest.raises(errors.AuthError) as caught:
         Files.upload(b"abc")
     assert "canary" not in repr(caught.value) + str(caught.value)
@@ -200,9 +219,12 @@ def iam(scripted):
     """Start a scripted server that is spoken to with an IAM pair."""
 
     def start(*answers):
-        server, now = scripted(*answers), config.get_config()
-        now.api_key, now.bos_base_url = "", f"{server.url}/bos"
-        now.access_key, now.secret_key = "ALTAKx", "y"
+        server = scripted(*answers)
+        now = config.get_config()
+        now.api_key = ""
+        now.bos_base_url = f"{server.url}/bos"
+        now.access_key = "ALTAKx"
+        now.secret_key = "y"
         return server
 
     return start
@@ -214,10 +236,16 @@ def bearer(name):
 
 @pytest.mark.fault("F43")
 def test_a_revoked_bearer_is_renewed_for_an_upload_too(iam):
-    revoked = http_answer(b'{"error": {"code": "invalid_iam_token", "message": "no"}}', status="401 x")
-    server = iam([bearer("old")], [http_answer(FILE)], [revoked], [bearer("new")], [http_answer(FILE)])
+    revoked = http_answer(
+        b'{"error": {"code": "invalid_iam_token", "message": "no"}}', status="401 x"
+    )
+    server = iam(
+        [bearer("old")], [http_answer(FILE)], [revoked], [bearer("new")], [http_answer(FILE)]
+    )
     assert Files.info("file-1").data.id == Files.upload(b"abc").data.id == "file-1"
-    sent = [(b"bce-v3/new" in request, request.count(b"\r\nabc\r\n")) for request in server.requests]
+    sent = [
+        (b"bce-v3/new" in request, request.count(b"\r\nabc\r\n")) for request in server.requests
+    ]
     assert sent == [(False, 0), (False, 0), (False, 1), (False, 0), (True, 1)]
 
 

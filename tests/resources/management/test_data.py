@@ -26,7 +26,10 @@ def test_a_dataset_from_nothing_to_released(sandbox):
     assert Data.info(dataset_id).data.version_info.import_status == 1
     assert (wait_until_idle(dataset_id).import_status, Data.release(dataset_id).data) == (2, True)
     assert Data.info(dataset_id).data.version_info.release_status == 1
-    assert (wait_until_idle(dataset_id).release_status, wait_until_idle(dataset_id).entity_count) == (2, 2)
+    assert (
+        wait_until_idle(dataset_id).release_status,
+        wait_until_idle(dataset_id).entity_count,
+    ) == (2, 2)
 
 
 @pytest.mark.fault("F32")
@@ -40,7 +43,9 @@ def test_ids_are_words_or_numbers(sandbox):
 def test_what_is_exported_is_what_was_imported(sandbox):
     dataset_id, version = import_rows(jsonl(PAIR))
     assert version.export_record_count == 0
-    assert exported_rows(dataset_id) == [[{"prompt": PAIR["prompt"], "response": [[PAIR["response"]]]}]]
+    assert exported_rows(dataset_id) == [
+        [{"prompt": PAIR["prompt"], "response": [[PAIR["response"]]]}]
+    ]
     record = Data.get_dataset_export_records(dataset_id).data[0]
     assert (record.status, record.record_num, record.export_to) == (2, 1, 0)
 
@@ -49,7 +54,9 @@ def test_an_export_without_annotations_has_questions_only(sandbox):
     dataset_id, _ = import_rows(jsonl(PAIR))
     Data.create_dataset_export_task(dataset_id, is_export_with_annotation=False)
     wait_until_idle(dataset_id)
-    assert unzip_rows(Data.export_records(dataset_id).data[0].download_url) == [[{"prompt": PAIR["prompt"]}]]
+    assert unzip_rows(Data.export_records(dataset_id).data[0].download_url) == [
+        [{"prompt": PAIR["prompt"]}]
+    ]
 
 
 def test_a_deleted_dataset_is_gone(sandbox):
@@ -62,14 +69,19 @@ def test_a_deleted_dataset_is_gone(sandbox):
 def test_datasets_are_listed_the_newest_first(sandbox):
     first, second = (Data.V2.create_dataset(f"列出 {n}", "Text").data.dataset_id for n in "ab")
     page = Data.list_datasets(max_keys=1, filter={"datasetName": "列出"}).data
-    assert ([row.dataset_id for row in page.dataset_list], page.page_info.is_truncated) == ([second], True)
+    assert ([row.dataset_id for row in page.dataset_list], page.page_info.is_truncated) == (
+        [second],
+        True,
+    )
     next_page = Data.list_datasets(page.page_info.next_marker, filter={"datasetName": "列出"}).data
     assert [row.dataset_id for row in next_page.dataset_list] == [first]
 
 
 def test_versions_are_what_v1_calls_datasets(sandbox):
     created = Data.V2.create_dataset("版本", "PromptResponse").data
-    task = Data.V2.create_dataset_version_import_task(created.version_id, [upload(BUCKET, "v.jsonl", jsonl(PAIR))]).data
+    task = Data.V2.create_dataset_version_import_task(
+        created.version_id, [upload(BUCKET, "v.jsonl", jsonl(PAIR))]
+    ).data
     assert Data.V2.get_dataset_version_import_task_info(task).data.import_status == "Importing"
     wait_until_idle(created.version_id)
     done = Data.V2.get_dataset_version_import_task_info(task).data
@@ -97,7 +109,11 @@ def test_a_version_is_exported_into_the_bucket(sandbox):
     task = Data.V2.create_dataset_version_export_task(dataset_id, "BOS", f"bos:/{BUCKET}/out").data
     wait_until_idle(dataset_id)
     done = Data.V2.get_dataset_version_export_task_info(task).data
-    assert (done.export_status, done.storage_type, done.sample_count) == ("ExportFinished", "BOS", 1)
+    assert (done.export_status, done.storage_type, done.sample_count) == (
+        "ExportFinished",
+        "BOS",
+        1,
+    )
     assert done.storage_path.startswith(f"bos:/{BUCKET}/out/ds-")
     assert len(unzip_rows(done.download_url)) == 1
 
@@ -121,8 +137,14 @@ def test_calls_have_an_async_form(sandbox):
         (lambda: Data.list_all_entity_in_dataset("ds-1", import_time_closure=[1]), "two times"),
         (lambda: Data.annotate_an_entity("e", "ds-1"), "one of them is needed"),
         (lambda: Data.create_dataset_etl_task("x", 1, 2, {"wash": []}), "wash.*clean, filter"),
-        (lambda: Data.create_dataset_augmenting_task("x", 1, 2, "a", 1, 11, 5, 0.5), "num_seed_fewshot=11"),
-        (lambda: Data.create_dataset_augmenting_task("x", 1, 2, "a", 1, 1, 5, 1.5), "similarity_threshold"),
+        (
+            lambda: Data.create_dataset_augmenting_task("x", 1, 2, "a", 1, 11, 5, 0.5),
+            "num_seed_fewshot=11",
+        ),
+        (
+            lambda: Data.create_dataset_augmenting_task("x", 1, 2, "a", 1, 1, 5, 1.5),
+            "similarity_threshold",
+        ),
         (lambda: Data.V2.create_dataset("x", "Text", "BOS"), "storage_path"),
         (lambda: Data.V2.create_dataset_version_export_task("ds-1", "disk"), "storage_type='disk'"),
     ],

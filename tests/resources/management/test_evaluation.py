@@ -4,7 +4,10 @@ import pytest
 
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources import Model
-from qfnb.resources.console.consts import EvaluationResultExportDestinationType, EvaluationResultExportField
+from qfnb.resources.console.consts import (
+    EvaluationResultExportDestinationType,
+    EvaluationResultExportField,
+)
 from qfnb.resources.management.evaluation import Evaluation
 from qfnb.wire import evaluation_v1 as wire
 
@@ -18,8 +21,13 @@ def sent(operation, *args, **more):
 
 def test_the_seeds_call_is_sent():
     conf = {"evalMode": "rule", "scoreModes": ["similarity", "accuracy"]}
-    versions = [{"modelId": 2259, "modelVersionId": 2744}, {"modelId": 2258, "modelVersionId": 2743}]
-    assert sent(Model.create_evaluation_task, "n", versions, 14666, conf, dataset_name="CMMLU_STEM") == {
+    versions = [
+        {"modelId": 2259, "modelVersionId": 2744},
+        {"modelId": 2258, "modelVersionId": 2743},
+    ]
+    assert sent(
+        Model.create_evaluation_task, "n", versions, 14666, conf, dataset_name="CMMLU_STEM"
+    ) == {
         "name": "n",
         "versionEvalInfo": versions,
         "datasetId": 14666,
@@ -30,7 +38,9 @@ def test_the_seeds_call_is_sent():
 
 
 def test_fields_with_odd_names_keep_them():
-    body = sent(Model.get_evaluation_result_list, 1, rouge_1={"start": 0.1}, judge_score={"start": -1})
+    body = sent(
+        Model.get_evaluation_result_list, 1, rouge_1={"start": 0.1}, judge_score={"start": -1}
+    )
     assert body["rouge_1"] == {"start": 0.1}
     assert (body["judgeScore"], body["pageNo"], body["pageSize"]) == ({"start": -1}, 1, 20)
     assert sent(Model.get_evaluation_result_export_task_status, 5) == {"exportID": 5}
@@ -50,7 +60,11 @@ def test_the_sdks_enumerations_work_too():
         export_field=[EvaluationResultExportField.Metrics],
         bos_bucket_id="b",
     )
-    assert (body["exportType"], body["exportContent"], body["volumeId"]) == ("storage", ["metrics"], "b")
+    assert (body["exportType"], body["exportContent"], body["volumeId"]) == (
+        "storage",
+        ["metrics"],
+        "b",
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,8 +89,16 @@ def test_a_wrong_task_is_rejected_before_it_is_sent(versions, conf, message):
 @pytest.mark.parametrize(
     ("operation", "arguments", "message"),
     [
-        (Model.create_evaluation_result_export_task, {"export_destination_type": "tape"}, "local, storage"),
-        (Model.create_evaluation_result_export_task, {"export_destination_type": "storage"}, "bos_bucket_id"),
+        (
+            Model.create_evaluation_result_export_task,
+            {"export_destination_type": "tape"},
+            "local, storage",
+        ),
+        (
+            Model.create_evaluation_result_export_task,
+            {"export_destination_type": "storage"},
+            "bos_bucket_id",
+        ),
         (Model.create_evaluation_result_export_task, {"export_range": "part"}, "result_ids"),
         (Model.get_evaluation_result_list, {"order_by": "name"}, "order_by"),
         (Model.get_evaluation_result_list, {"order": "up"}, "asc, desc"),

@@ -46,7 +46,11 @@ def test_the_life_of_the_seed(dataset):
     assert isinstance(job["id"], int)
     fetch = lambda: FineTune.get_job(task["id"], job["id"])["result"]
     finished = wait_for(fetch, lambda row: row["trainStatus"] != "RUNNING")
-    assert (finished["trainStatus"], finished["progress"], finished["version"]) == ("FINISH", 100, 1)
+    assert (finished["trainStatus"], finished["progress"], finished["version"]) == (
+        "FINISH",
+        100,
+        1,
+    )
     assert finished["trainType"] == "ERNIE-Bot-turbo-0725"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", finished["finishTime"])
 
@@ -54,7 +58,11 @@ def test_the_life_of_the_seed(dataset):
 def test_a_v1_task_is_a_v2_job_and_a_v1_job_a_v2_task(dataset):
     task, job = run_of_seed(dataset)
     detail = FineTune.V2.task_detail(job["uuid"])["result"]
-    assert (detail["jobId"], detail["jobName"], detail["model"]) == (task["uuid"], "task_name", "ERNIE-Lite-8K-0725")
+    assert (detail["jobId"], detail["jobName"], detail["model"]) == (
+        task["uuid"],
+        "task_name",
+        "ERNIE-Lite-8K-0725",
+    )
     assert FineTune.V2.task_detail(job["id"])["result"]["taskId"] == job["uuid"]
     assert FineTune.get_job(task["uuid"], job["uuid"])["result"]["id"] == job["id"]
 
@@ -63,7 +71,8 @@ def test_stopping_a_v1_job(dataset):
     task, job = run_of_seed(dataset)
     assert FineTune.stop_job(task["id"], job["id"])["result"] is True
     stopped = wait_for(
-        lambda: FineTune.get_job(task["id"], job["id"])["result"], lambda row: row["trainStatus"] != "RUNNING"
+        lambda: FineTune.get_job(task["id"], job["id"])["result"],
+        lambda row: row["trainStatus"] != "RUNNING",
     )
     assert stopped["trainStatus"] == "STOP"
 
@@ -93,7 +102,10 @@ def test_a_wrong_job_is_refused_before_it_is_sent(job, field):
     "arguments",
     [
         {},
-        {"datasets": ["ds-1"], "dataset_config": {"versions": [{"versionId": "ds-1"}], "splitRatio": 20}},
+        {
+            "datasets": ["ds-1"],
+            "dataset_config": {"versions": [{"versionId": "ds-1"}], "splitRatio": 20},
+        },
         {"dataset_config": {"versions": [{"versionId": "ds-1"}]}},
         {"datasets": ["ds-1"], "split_ratio": 120},
         {"datasets": ["ds-1"], "increment_checkpoint_step": 3},
@@ -109,7 +121,10 @@ def test_runs_and_jobs_are_listed_newest_first_and_in_pages(sandbox, dataset, jo
     first = FineTune.V2.task_list(job, max_keys=2).data
     assert [row.task_id for row in first.task_list] == task_ids[:0:-1]
     next_page = FineTune.V2.task_list(job, marker=first.page_info.next_marker, max_keys=2).data
-    assert ([row.task_id for row in next_page.task_list], next_page.page_info.is_truncated) == ([task_ids[0]], False)
+    assert ([row.task_id for row in next_page.task_list], next_page.page_info.is_truncated) == (
+        [task_ids[0]],
+        False,
+    )
     assert FineTune.V2.job_list(max_keys=1).data.job_list[0].job_id == job
 
 
@@ -169,4 +184,7 @@ def test_what_the_local_model_does_not_use_is_kept_and_told(sandbox, dataset, jo
     task = FineTune.V2.create_task(
         job, datasets=[dataset], corpus_config={"copyData": False}, resource_config={"nodeNum": 1}
     ).data.task_id
-    assert finetune_runs.describe_run(task)["sandbox"]["notUsed"] == ["corpusConfig", "resourceConfig"]
+    assert finetune_runs.describe_run(task)["sandbox"]["notUsed"] == [
+        "corpusConfig",
+        "resourceConfig",
+    ]

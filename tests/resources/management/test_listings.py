@@ -7,13 +7,18 @@ import qfnb
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, errors
 from qfnb.resources.management import listings
 
-ROWS = [{"prompt": f"几点开门{end}", "response": "早上九点。"} for end in ("", "？", "呀", "呢", "啊", "吗")]
+ROWS = [
+    {"prompt": f"几点开门{end}", "response": "早上九点。"}
+    for end in ("", "？", "呀", "呢", "啊", "吗")
+]
 
 
 @pytest.fixture(scope="module")
 def trained():
     deploy = DeployConfig(endpoint_suffix="seen")
-    return LLMFinetune("ERNIE-Speed-8K", Dataset(ROWS, name="seen"), TrainConfig(epoch=1), deploy, name="seen").run()
+    return LLMFinetune(
+        "ERNIE-Speed-8K", Dataset(ROWS, name="seen"), TrainConfig(epoch=1), deploy, name="seen"
+    ).run()
 
 
 def test_jobs_have_a_row_per_run(sandbox, trained):
@@ -43,7 +48,9 @@ def test_more_than_a_page_is_fetched(sandbox, trained, monkeypatch):
 
 
 def test_an_empty_platform_gives_an_empty_frame(sandbox, monkeypatch):
-    assert isinstance(listings._to_frame("JobTable", [], listings.JOB_COLUMNS, times=["created"]), pd.DataFrame)
+    assert isinstance(
+        listings._to_frame("JobTable", [], listings.JOB_COLUMNS, times=["created"]), pd.DataFrame
+    )
 
 
 @pytest.mark.parametrize("limit", [0, -1, "many", True])

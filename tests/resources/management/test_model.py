@@ -20,8 +20,12 @@ def run():
 
 def publish(run, **more):
     origin = {"taskId": run["jobId"], "iterationId": run["taskId"]}
-    model = Model.publish(is_new=True, model_name="sdk_test_1", version_meta=origin, **more)["result"]
-    wait_for(lambda: Model.detail(model["versionId"])["result"], lambda row: row["state"] == "Ready")
+    model = Model.publish(is_new=True, model_name="sdk_test_1", version_meta=origin, **more)[
+        "result"
+    ]
+    wait_for(
+        lambda: Model.detail(model["versionId"])["result"], lambda row: row["state"] == "Ready"
+    )
     return model
 
 
@@ -39,7 +43,9 @@ def test_the_seeds_calls(published):
 
 def test_integers_publish_as_in_the_seed(run):
     job, task = (Model.detail(publish(run)["versionId"])["result"]["sourceExtra"]["trainSourceExtra"][key] for key in ("taskId", "runId"))  # fmt: skip
-    assert isinstance(Model.publish(True, {"taskId": job, "iterationId": task})["result"]["modelId"], int)
+    assert isinstance(
+        Model.publish(True, {"taskId": job, "iterationId": task})["result"]["modelId"], int
+    )
 
 
 @pytest.mark.fault("F32")
@@ -70,12 +76,17 @@ def test_a_second_version_is_the_newest_everywhere(run, published):
 
 
 def test_a_checkpoint_can_be_published_and_says_what_it_is(run):
-    dropped, step = run["checkpointList"][0]["step"], next(row["step"] for row in run["checkpointList"] if row["kept"])
-    model = Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": step}).data
+    dropped = run["checkpointList"][0]["step"]
+    step = next(row["step"] for row in run["checkpointList"] if row["kept"])
+    model = Model.publish(
+        True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": step}
+    ).data
     assert Model.detail(model.version_id)["result"]["sandbox"]["step"] == step
     for missing in (99999, dropped):
         with pytest.raises(errors.APIError, match=f"{missing}; run .* kept the checkpoints {step}"):
-            Model.publish(True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": missing})
+            Model.publish(
+                True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": missing}
+            )
 
 
 def test_your_own_model_is_listed_with_its_newest_version(published):
@@ -99,7 +110,9 @@ def test_presets_are_paged_filtered_and_found_again(sandbox):
     assert {row.model_type for row in Model.preset_list(model_type=[4]).data.items} == {4}
     detail = Model.list(first[0].model_id)["result"]
     assert detail["source"] == "PlatformPreset"
-    assert Model.detail(detail["modelVersionList"][0]["modelVersionId"])["result"]["state"] == "Ready"
+    assert (
+        Model.detail(detail["modelVersionList"][0]["modelVersionId"])["result"]["state"] == "Ready"
+    )
 
 
 def test_evaluable_models_are_those_with_a_ready_version(published):
@@ -110,7 +123,10 @@ def test_evaluable_models_are_those_with_a_ready_version(published):
 
 def test_deleting_versions_and_models(run, published):
     second = publish(run)
-    assert Model.batch_delete_model_version([published["versionId"], second["versionIdStr"]])["result"] is True
+    assert (
+        Model.batch_delete_model_version([published["versionId"], second["versionIdStr"]])["result"]
+        is True
+    )
     assert Model.list(published["modelId"]).data.model_version_list == []
     assert Model.batch_delete_model([published["modelIDStr"], second["modelId"]])["result"] is True
     with pytest.raises(errors.APIError, match="does not exist"):
@@ -119,7 +135,9 @@ def test_deleting_versions_and_models(run, published):
 
 def test_a_version_in_service_is_not_deleted_nor_anything_beside_it(run, published):
     second = publish(run)
-    Service.V2.create_service(published["modelIDStr"], published["versionIdStr"], f"s{published['versionId']}", "shop")
+    Service.V2.create_service(
+        published["modelIDStr"], published["versionIdStr"], f"s{published['versionId']}", "shop"
+    )
     for call, ids in (
         (Model.batch_delete_model_version, [second["versionId"], published["versionId"]]),
         (Model.batch_delete_model, [second["modelId"], published["modelId"]]),
@@ -150,7 +168,9 @@ def test_a_published_model_outlives_its_run():
         Model.V2.describe_model_set,
         lambda: Model.V2.create_custom_model("am-1", "Train"),
         lambda: Model.V2.create_custom_model("am-1", "Found", train_meta={"taskId": "t"}),
-        lambda: Model.V2.create_custom_model("am-1", "Train", "x" * 301, train_meta={"taskId": "t"}),
+        lambda: Model.V2.create_custom_model(
+            "am-1", "Train", "x" * 301, train_meta={"taskId": "t"}
+        ),
         lambda: Model.V2.create_custom_model_conf("no/such.py"),
         lambda: Model.V2.create_model_comp_task("n", "amv-1", {"strategy": "Zip"}, "am-1"),
     ],
@@ -161,13 +181,20 @@ def test_wrong_arguments_are_rejected_before_anything_is_sent(call):
 
 
 def test_a_set_takes_versions_of_runs(run):
-    set_id = Model.V2.create_custom_model_set("mine", CustomModelSetModelType.Text2Text, ["tea"]).data.model_set_id
-    version = Model.V2.create_custom_model(set_id, "Train", "first", {"taskId": run["taskId"]}).data.model_id
+    set_id = Model.V2.create_custom_model_set(
+        "mine", CustomModelSetModelType.Text2Text, ["tea"]
+    ).data.model_set_id
+    version = Model.V2.create_custom_model(
+        set_id, "Train", "first", {"taskId": run["taskId"]}
+    ).data.model_id
     detail = Model.V2.describe_model(version)["result"]
     assert (detail["modelSetId"], detail["description"]) == (set_id, "first")
     assert detail["sourceInfo"] == {"sourceType": "Train", "trainTaskId": run["taskId"]}
     assert Model.V2.describe_model_set("mine")["result"]["modelIds"] == [version]
-    assert Model.V2.describe_custom_model_sets(max_keys=1).data.custom_model_set_list[0].model_set_id == set_id
+    assert (
+        Model.V2.describe_custom_model_sets(max_keys=1).data.custom_model_set_list[0].model_set_id
+        == set_id
+    )
     assert Model.V2.delete_model(version)["result"] is True
     assert Model.V2.delete_model_set(set_id)["result"] is True
 
@@ -176,7 +203,9 @@ def test_an_export_is_a_file_that_can_be_imported_again(sandbox, published):
     version = published["versionIdStr"]
     assert Model.V2.describe_model_export_model(version).data.has_record is False
     Model.V2.create_model_export_model(version)
-    done = wait_for(lambda: Model.V2.describe_model_export_model(version).data, lambda row: row.status == "Done")
+    done = wait_for(
+        lambda: Model.V2.describe_model_export_model(version).data, lambda row: row.status == "Done"
+    )
     content = httpx.get(done.download_url, trust_env=False).content
     assert (len(content), hashlib.md5(content).hexdigest()) == (done.file_size, done.md5)
     set_id = Model.V2.create_custom_model_set("imported", "Text2Text").data.model_set_id
@@ -185,22 +214,34 @@ def test_an_export_is_a_file_that_can_be_imported_again(sandbox, published):
     assert Model.V2.describe_model(imported)["result"]["sourceInfo"]["sourceType"] == "Import"
 
 
-@pytest.mark.parametrize("config", [{"strategy": "Quantization", "weight": "W4A16C16"}, {"strategy": "Sparsity"}])
+@pytest.mark.parametrize(
+    "config", [{"strategy": "Quantization", "weight": "W4A16C16"}, {"strategy": "Sparsity"}]
+)
 def test_a_compression_makes_a_version(published, config):
-    version, model = published["versionIdStr"], published["modelIDStr"]
+    version = published["versionIdStr"]
+    model = published["modelIDStr"]
     task = Model.V2.create_model_comp_task("smaller", version, config, model)["result"]
     assert task.startswith("amva-")
     assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"] == [version]
-    done = wait_for(lambda: Model.V2.describe_model_comp_task(task)["result"], lambda row: row["status"] == "succeeded")
-    assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"][0] == done["modelId"]
+    done = wait_for(
+        lambda: Model.V2.describe_model_comp_task(task)["result"],
+        lambda row: row["status"] == "succeeded",
+    )
+    assert (
+        Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"][0] == done["modelId"]
+    )
     assert Model.detail(done["modelId"]).data.source_type == "Acceleration"
-    assert Model.V2.describe_model_comp_tasks(source_model_id=version).data.model_comp_task_list[0].id == task
+    assert (
+        Model.V2.describe_model_comp_tasks(source_model_id=version).data.model_comp_task_list[0].id
+        == task
+    )
     assert Model.V2.delete_model_comp_task(task)["result"] is True
 
 
 def test_a_compression_that_is_cancelled_makes_nothing(published):
     config = {"strategy": "Quantization", "weight": "INT8-PTQ"}
-    version, model = published["versionIdStr"], published["modelIDStr"]
+    version = published["versionIdStr"]
+    model = published["modelIDStr"]
     task = Model.V2.create_model_comp_task("never", version, config, model)["result"]
     with pytest.raises(errors.APIError, match=r"is (creating|running)"):
         Model.V2.delete_model_comp_task(task)

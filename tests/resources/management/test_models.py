@@ -13,7 +13,12 @@ from qfnb.config import get_config
 from qfnb.errors import InvalidArgumentError
 from qfnb.wire import catalog
 
-ROWS = {"data": [{"id": "ernie-5.1", "context_length": 1000}, {"id": "brand-new", "type": "chat", "owned_by": None}]}
+ROWS = {
+    "data": [
+        {"id": "ernie-5.1", "context_length": 1000},
+        {"id": "brand-new", "type": "chat", "owned_by": None},
+    ]
+}
 
 ANSWER = {"id": "as-1", "choices": [{"message": {"content": "好"}}]}
 
@@ -21,9 +26,14 @@ ANSWER = {"id": "as-1", "choices": [{"message": {"content": "好"}}]}
 def test_a_row_says_what_is_known_of_a_model_and_where_it_is_from():
     row = qfnb.models("chat").set_index("id").loc["deepseek-v4-pro-0813"]
     assert (row["context"], row["max_output"], row["modality"]) == (1048576, 393216, "text → text")
-    assert (row["price_input"], row["price_output"]) == ("08–22h 0.009", "08–22h 0.027, 22–08h 0.0135")
+    assert (row["price_input"], row["price_output"]) == (
+        "08–22h 0.009",
+        "08–22h 0.027, 22–08h 0.0135",
+    )
     assert (row["thinking"], row["tools"], row["status"]) == ("optional (thinking)", True, "active")
-    assert row["source"].startswith("model list, 2026-09-16; prices: price page, 2026-09-22; thinking: guess")
+    assert row["source"].startswith(
+        "model list, 2026-09-16; prices: price page, 2026-09-22; thinking: guess"
+    )
 
 
 def test_what_is_not_known_is_not_a_number():
@@ -37,7 +47,11 @@ def test_what_is_not_known_is_not_a_number():
 def test_retired_models_come_on_request_with_what_lives_instead():
     assert "ernie-bot-turbo" not in set(qfnb.models()["id"])
     row = qfnb.models(include_retired=True).set_index("id").loc["minimax-m2.1"]
-    assert (row["status"], row["ended"], row["replacement"]) == ("retired", "2026-04-23", "deepseek-v4-flash-0731")
+    assert (row["status"], row["ended"], row["replacement"]) == (
+        "retired",
+        "2026-04-23",
+        "deepseek-v4-flash-0731",
+    )
 
 
 def test_a_kind_that_does_not_exist_is_refused():
@@ -58,7 +72,10 @@ def test_the_platform_is_asked_on_request(scripted, tmp_path, monkeypatch):
     ("answer", "reason"),
     [
         (http_answer(b"<html>log in</html>", kind="text/html"), "html"),
-        (http_answer(b'{"error": {"message": "no key", "code": "x"}}', status="403 Forbidden"), "no key"),
+        (
+            http_answer(b'{"error": {"message": "no key", "code": "x"}}', status="403 Forbidden"),
+            "no key",
+        ),
     ],
 )
 def test_an_answer_that_is_no_list_is_a_warning_and_the_table_holds(scripted, answer, reason):
@@ -70,7 +87,8 @@ def test_an_answer_that_is_no_list_is_a_warning_and_the_table_holds(scripted, an
 
 
 def test_the_sandboxs_list_says_what_the_table_says(sandbox):
-    before, after = qfnb.models().set_index("id"), qfnb.models(refresh=True).set_index("id")
+    before = qfnb.models().set_index("id")
+    after = qfnb.models(refresh=True).set_index("id")
     facts = [name for name in before.columns if name not in {"source", "thinking"}]
     pd.testing.assert_frame_equal(after.loc[before.index, facts], before[facts])
     assert catalog.load_models() is catalog.built_in_models()
@@ -120,5 +138,7 @@ def test_what_the_platform_lists_counts_from_the_next_call_on(scripted, tmp_path
     chat.do("一")
     qfnb.models(refresh=True)
     chat.do("一")
-    sent = [json.loads(request.partition(b"\r\n\r\n")[2])["model"] for request in server.requests[::2]]
+    sent = [
+        json.loads(request.partition(b"\r\n\r\n")[2])["model"] for request in server.requests[::2]
+    ]
     assert sent == ["deepseek-v4-pro", "deepseek-v3.2"]

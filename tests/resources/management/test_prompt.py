@@ -10,7 +10,8 @@ from qfnb.wire.prompt_template import IDENTIFIERS
 
 @pytest.mark.parametrize("pair", IDENTIFIERS)
 def test_each_pair_marks_variables(pair):
-    left, right = pair[: len(pair) // 2], pair[len(pair) // 2 :]
+    left = pair[: len(pair) // 2]
+    right = pair[len(pair) // 2 :]
     template = PromptTemplate(f"写{left}count{right}首关于{left}theme{right}的诗", pair)
     assert template.names == ("count", "theme")
     assert template.render(count=3, theme="秋天") == "写3首关于秋天的诗"

@@ -1,4 +1,6 @@
-"""Services as the library's users call them: both forms of ids and arguments, and mistakes before the network."""
+"""Services as the library's users call them: both forms of ids and arguments, and mistakes before
+the network.
+"""
 
 from datetime import datetime, timedelta, timezone
 
@@ -42,8 +44,16 @@ def test_the_pool_is_an_int_or_a_name(pool):
         (lambda: Service.create(1, 2, "name", "uri", replicas=0), "replicas=0"),
         (lambda: Service.list(["Chat"]), "api_type_filter='Chat'"),
         (lambda: Service.V2.create_service("am-1", "amv-1", "name", "uri", hours=0), "hours=0"),
-        (lambda: Service.V2.create_service("am-1", "amv-1", "n", "u", {"qps": "many"}), "resource_config"),
-        (lambda: Service.V2.create_service("am-1", "amv-1", "n", "u", billing={"reservation": 1}), "billing"),
+        (
+            lambda: Service.V2.create_service("am-1", "amv-1", "n", "u", {"qps": "many"}),
+            "resource_config",
+        ),
+        (
+            lambda: Service.V2.create_service(
+                "am-1", "amv-1", "n", "u", billing={"reservation": 1}
+            ),
+            "billing",
+        ),
         (lambda: Service.V2.service_metric("yesterday", NOON), "start_time='yesterday'"),
         (lambda: Service.V2.service_metric(NOON, "2024-01-01T00:00:00Z"), "before start_time"),
     ],
@@ -57,28 +67,52 @@ def test_wrong_arguments_are_named_before_anything_is_sent(call, message):
 def test_resources_are_built_from_options_or_passed_as_a_mapping():
     built = sent(Service.V2.create_service, "am-1", "amv-1", "n", "u", replicas=2, qps=1.5)
     assert built["resourceConfig"] == {"type": "GPU-I-2", "replicasCount": 2, "qps": 1.5}
-    assert built["billing"]["reservation"] == {"reservationTimeUnit": "Hour", "reservationLength": 1}
+    assert built["billing"]["reservation"] == {
+        "reservationTimeUnit": "Hour",
+        "reservationLength": 1,
+    }
     passed = sent(
-        Service.V2.create_service, "am-1", "amv-1", "n", "u", {"type": "CPU-I-2"}, {"paymentTiming": "Postpaid"}
+        Service.V2.create_service,
+        "am-1",
+        "amv-1",
+        "n",
+        "u",
+        {"type": "CPU-I-2"},
+        {"paymentTiming": "Postpaid"},
     )
-    assert (passed["resourceConfig"]["type"], passed["billing"]) == ("CPU-I-2", {"paymentTiming": "Postpaid"})
+    assert (passed["resourceConfig"]["type"], passed["billing"]) == (
+        "CPU-I-2",
+        {"paymentTiming": "Postpaid"},
+    )
 
 
 def test_times_are_sent_in_utc():
     china = timezone(timedelta(hours=8))
-    body = sent(Service.V2.service_metric, datetime(2025, 3, 30, 20, tzinfo=china), NOON, "svco-1", [7])
+    body = sent(
+        Service.V2.service_metric, datetime(2025, 3, 30, 20, tzinfo=china), NOON, "svco-1", [7]
+    )
     assert body == {"startTime": NOON, "endTime": NOON, "serviceId": ["svco-1"], "appId": ["7"]}
 
 
 def test_types_are_texts_or_enumeration_members():
-    assert sent(Service.list, [ServiceType.Chat, "embeddings"]) == {"apiTypefilter": ["chat", "embeddings"]}
+    assert sent(Service.list, [ServiceType.Chat, "embeddings"]) == {
+        "apiTypefilter": ["chat", "embeddings"]
+    }
     assert sent(Service.list) == {}
 
 
 def test_the_version_is_found_under_the_documentations_names_too():
-    now = ServiceDetail.model_validate({"modelSetId": "am-1", "modelId": "amv-1", "runStatus": "New"})
-    sdk = ServiceDetail.model_validate({"modelId": "am-1", "modelVersionId": "amv-1", "runStatus": "New"})
-    assert (now.model_id, now.model_version_id) == (sdk.model_id, sdk.model_version_id) == ("am-1", "amv-1")
+    now = ServiceDetail.model_validate(
+        {"modelSetId": "am-1", "modelId": "amv-1", "runStatus": "New"}
+    )
+    sdk = ServiceDetail.model_validate(
+        {"modelId": "am-1", "modelVersionId": "amv-1", "runStatus": "New"}
+    )
+    assert (
+        (now.model_id, now.model_version_id)
+        == (sdk.model_id, sdk.model_version_id)
+        == ("am-1", "amv-1")
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +132,10 @@ def test_an_answer_that_lacks_the_state_which_is_waited_for_is_no_answer(record,
 
 
 def test_a_services_endpoint_is_the_end_of_its_address():
-    assert ServiceDetail(url="https://host/rpc/chat/abc_shop", run_status="Serving").endpoint == "abc_shop"
+    assert (
+        ServiceDetail(url="https://host/rpc/chat/abc_shop", run_status="Serving").endpoint
+        == "abc_shop"
+    )
 
 
 def test_applications_do_not_show_their_secrets(sandbox):

@@ -27,7 +27,8 @@ def small(monkeypatch):
 @pytest.fixture
 def breaking(monkeypatch):
     """Break the connection of the third part, the first few times."""
-    exchange, broken = http.exchange, []
+    exchange = http.exchange
+    broken = []
 
     def start(times):
         async def wrapped(request, *arguments):
@@ -60,9 +61,12 @@ def test_an_object_is_uploaded_described_read_and_deleted(sandbox):
 
 
 def test_a_large_file_goes_up_in_parts_and_tells_how_far_it_is(sandbox, small, tmp_path):
-    content, reports = os.urandom(MIB + 17), []
+    content = os.urandom(MIB + 17)
+    reports = []
     (tmp_path / "big.bin").write_bytes(content)
-    address = Storage.upload("bos:/sandbox/own/big", tmp_path / "big.bin", lambda *n: reports.append(n))
+    address = Storage.upload(
+        "bos:/sandbox/own/big", tmp_path / "big.bin", lambda *n: reports.append(n)
+    )
     assert Storage.read(address) == content
     assert Storage.info(address).e_tag.startswith("-")
     assert (len(reports), reports[-1]) == (5, (MIB + 17, MIB + 17))
@@ -76,7 +80,8 @@ def test_more_than_one_request_may_carry_goes_up_all_the_same(sandbox):
 
 
 def test_a_part_that_breaks_off_is_sent_again_by_itself(sandbox, small, breaking):
-    content, broken = os.urandom(2 * MIB), breaking(1)
+    content = os.urandom(2 * MIB)
+    broken = breaking(1)
     address = Storage.upload("bos:/sandbox/own/again", content)
     assert (Storage.read(address), len(broken)) == (content, 1)
 
@@ -91,7 +96,8 @@ def test_parts_are_removed_when_one_fails_for_good(sandbox, small, breaking):
 
 def test_parts_are_removed_when_the_upload_is_cancelled(sandbox, small):
     async def stopped():
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
 
         def cancel(*_):
             with contextlib.suppress(RuntimeError):  # a later report may find the loop closed
@@ -131,15 +137,21 @@ def test_a_download_that_is_too_long_leaves_nothing(sandbox, tmp_path):
         ("", "not https"),
     ],
 )
-def test_only_public_addresses_and_the_platforms_own_are_downloaded_from(sandbox, tmp_path, url, message):
+def test_only_public_addresses_and_the_platforms_own_are_downloaded_from(
+    sandbox, tmp_path, url, message
+):
     with pytest.raises(errors.UnexpectedContent, match=message):
         download(url, tmp_path / "x", max_bytes=100)
 
 
 @pytest.mark.fault("F83")
 @pytest.mark.parametrize("status", ["302 Found", "403 Forbidden", "206 Partial Content"])
-def test_a_download_that_leads_elsewhere_has_expired_or_is_a_part_is_refused(scripted, tmp_path, status):
-    server = scripted([http_answer(b"part", status=status, more="location: https://evil.invalid/x\r\n")])
+def test_a_download_that_leads_elsewhere_has_expired_or_is_a_part_is_refused(
+    scripted, tmp_path, status
+):
+    server = scripted(
+        [http_answer(b"part", status=status, more="location: https://evil.invalid/x\r\n")]
+    )
     with pytest.raises(errors.UnexpectedContent, match=f"HTTP {status[:3]}"):
         download(f"{server.url}/x.zip", tmp_path / "x", max_bytes=100)
     assert (len(server.requests), list(tmp_path.iterdir())) == (1, [])

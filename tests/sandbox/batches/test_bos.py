@@ -14,13 +14,28 @@ def http(sandbox):
 
 def test_objects_are_put_read_and_listed_by_prefix(sandbox, http):
     for key in ("list/b/1.txt", "list/a.txt", "list/c.txt", "other/a.txt"):
-        assert storage_request(sandbox, http, "PUT", f"/bos/sandbox/{key}", key.encode()).status_code == 200
-    assert storage_request(sandbox, http, "GET", "/bos/sandbox/list/b/1.txt").content == b"list/b/1.txt"
+        assert (
+            storage_request(sandbox, http, "PUT", f"/bos/sandbox/{key}", key.encode()).status_code
+            == 200
+        )
+    assert (
+        storage_request(sandbox, http, "GET", "/bos/sandbox/list/b/1.txt").content
+        == b"list/b/1.txt"
+    )
     page = storage_request(sandbox, http, "GET", "/bos/sandbox", prefix="list/", maxKeys="2").json()
     assert [row["key"] for row in page["contents"]] == ["list/a.txt", "list/b/1.txt"]
-    assert (page["isTruncated"], page["nextMarker"], page["contents"][0]["size"]) == (True, "list/b/1.txt", 10)
-    second = storage_request(sandbox, http, "GET", "/bos/sandbox", prefix="list/", marker=page["nextMarker"]).json()
-    assert ([row["key"] for row in second["contents"]], second["isTruncated"]) == (["list/c.txt"], False)
+    assert (page["isTruncated"], page["nextMarker"], page["contents"][0]["size"]) == (
+        True,
+        "list/b/1.txt",
+        10,
+    )
+    second = storage_request(
+        sandbox, http, "GET", "/bos/sandbox", prefix="list/", marker=page["nextMarker"]
+    ).json()
+    assert ([row["key"] for row in second["contents"]], second["isTruncated"]) == (
+        ["list/c.txt"],
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,17 +70,25 @@ def test_a_task_answers_the_objects_of_a_folder(sandbox, http):
     assert sorted(rows, key=lambda row: row["id"]) != rows
     assert {row["id"]: row["kept"] for row in rows} == {str(i): i for i in range(6)}
     assert all("不是文心一言" in row["output"]["result"] for row in rows)
-    listing = call_action(sandbox, http, "DescribeBatchInferenceTasks", runStatus=["Done"], maxKeys=1).json()["result"]
+    listing = call_action(
+        sandbox, http, "DescribeBatchInferenceTasks", runStatus=["Done"], maxKeys=1
+    ).json()["result"]
     assert (listing["taskList"][0]["taskId"], listing["pageInfo"]["maxKeys"]) == (task_id, 1)
     assert listing["taskList"][0]["outputTokenUsage"] > 0
 
 
 def test_tasks_are_listed_page_by_page(sandbox, http):
     content = jsonl([{"id": "1", "query": "x"}])
-    ids = [start_task(sandbox, http, "pages", content).json()["result"]["taskId"] for _ in range(2)][::-1]
-    first = call_action(sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, runStatus=[]).json()["result"]
+    ids = [
+        start_task(sandbox, http, "pages", content).json()["result"]["taskId"] for _ in range(2)
+    ][::-1]
+    first = call_action(
+        sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, runStatus=[]
+    ).json()["result"]
     assert (first["taskList"][0]["taskId"], first["pageInfo"]["nextMarker"]) == (ids[0], ids[0])
-    second = call_action(sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, marker=ids[0]).json()["result"]
+    second = call_action(
+        sandbox, http, "DescribeBatchInferenceTasks", maxKeys=1, marker=ids[0]
+    ).json()["result"]
     assert second["taskList"][0]["taskId"] == ids[1]
 
 
@@ -73,7 +96,9 @@ def test_a_refused_query_has_the_refusal_as_its_output(sandbox, http):
     content = jsonl([{"id": "1", "query": "x"}])
     answer = start_task(sandbox, http, "refused", content, inferenceParams={"temperature": 9})
     task = wait_for_task(sandbox, http, answer.json()["result"]["taskId"])
-    row = storage_request(sandbox, http, "GET", f"/bos/sandbox/refused-out/{task['outputDir']}/a.jsonl").json()
+    row = storage_request(
+        sandbox, http, "GET", f"/bos/sandbox/refused-out/{task['outputDir']}/a.jsonl"
+    ).json()
     assert (task["runStatus"], row["output"]["error_code"]) == ("Done", 336003)
 
 
@@ -86,7 +111,9 @@ def test_a_refused_query_has_the_refusal_as_its_output(sandbox, http):
     ],
 )
 def test_a_bad_object_fails_the_task_and_names_the_line(sandbox, http, rows, words):
-    task = wait_for_task(sandbox, http, start_task(sandbox, http, "bad", jsonl(rows)).json()["result"]["taskId"])
+    task = wait_for_task(
+        sandbox, http, start_task(sandbox, http, "bad", jsonl(rows)).json()["result"]["taskId"]
+    )
     assert (task["runStatus"], task["message"]) == ("Failed", f"bos:/sandbox/bad/a.jsonl{words}")
 
 
@@ -122,10 +149,15 @@ def test_an_unknown_task_is_refused(sandbox, http, action):
 def test_a_stopped_task_keeps_its_answers(sandbox, http):
     content = jsonl([{"id": str(i), "query": "你是谁"} for i in range(6000)])
     task_id = start_task(sandbox, http, "stop", content).json()["result"]["taskId"]
-    assert call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id).json()["result"] is True
+    assert (
+        call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id).json()["result"]
+        is True
+    )
     task = wait_for_task(sandbox, http, task_id)
     assert (task["runStatus"], task["progress"] < 6000) == ("Stopped", True)
-    listed = storage_request(sandbox, http, "GET", "/bos/sandbox", prefix=f"stop-out/{task['outputDir']}/").json()
+    listed = storage_request(
+        sandbox, http, "GET", "/bos/sandbox", prefix=f"stop-out/{task['outputDir']}/"
+    ).json()
     assert bool(listed["contents"]) == bool(task["progress"])
     again = call_action(sandbox, http, "StopBatchInferenceTask", taskId=task_id)
     assert (again.status_code, again.json()["code"]) == (400, "InappropriateJSON")

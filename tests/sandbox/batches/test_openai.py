@@ -1,4 +1,6 @@
-"""Batches over HTTP: each line is answered, results are shuffled, errors in a file name their lines."""
+"""Batches over HTTP: each line is answered, results are shuffled, errors in a file name their
+lines.
+"""
 
 import os
 import signal
@@ -32,16 +34,32 @@ def http(sandbox):
 
 def test_every_line_is_answered_out_of_order(http):
     batch = run_batch(http, [line(i) for i in range(8)], metadata={"a": 8})
-    assert (batch["status"], batch["request_counts"]) == ("Done", {"total": 8, "completed": 8, "failed": 0})
-    assert batch["created_at"] <= batch["in_progress_at"] <= batch["completed_at"] < batch["expires_at"]
-    assert (batch["metadata"], batch["error_file_id"], batch["model"]) == ({"a": 8}, None, line(0)["body"]["model"])
+    assert (batch["status"], batch["request_counts"]) == (
+        "Done",
+        {"total": 8, "completed": 8, "failed": 0},
+    )
+    assert (
+        batch["created_at"]
+        <= batch["in_progress_at"]
+        <= batch["completed_at"]
+        < batch["expires_at"]
+    )
+    assert (batch["metadata"], batch["error_file_id"], batch["model"]) == (
+        {"a": 8},
+        None,
+        line(0)["body"]["model"],
+    )
     rows = results(http, batch["output_file_id"])
     order = [row["custom_id"] for row in rows]
     assert sorted(order) == [f"行-{i}" for i in range(8)] != order
     assert len({row["id"] for row in rows}) == 8
     answer = rows[0]["response"]
     assert "不是文心一言" in answer["body"]["choices"][0]["message"]["content"]
-    assert (answer["status_code"], answer["request_id"], rows[0]["error"]) == (200, answer["body"]["id"], None)
+    assert (answer["status_code"], answer["request_id"], rows[0]["error"]) == (
+        200,
+        answer["body"]["id"],
+        None,
+    )
     total_tokens = sum(row["response"]["body"]["usage"]["total_tokens"] for row in rows)
     assert batch["usage"]["total_tokens"] == total_tokens > 0
 
@@ -65,13 +83,20 @@ def test_refused_lines_go_into_the_error_file(http):
     assert [row["custom_id"] for row in results(http, batch["output_file_id"])] == ["行-1"]
     failed = {row["custom_id"]: row for row in results(http, batch["error_file_id"])}
     codes = {key: row["response"]["body"]["error"]["code"] for key, row in failed.items()}
-    assert codes == {"行-hot": "invalid_argument", "行-stream": "invalid_argument", "行-empty": "invalid_messages"}
+    assert codes == {
+        "行-hot": "invalid_argument",
+        "行-stream": "invalid_argument",
+        "行-empty": "invalid_messages",
+    }
 
 
 def test_an_unknown_model_refuses_each_line(http):
     batch = run_batch(http, [line(1, body={**line(1)["body"], "model": "no-such-model"})])
     (row,) = results(http, batch["error_file_id"])
-    assert (row["response"]["status_code"], row["response"]["body"]["error"]["code"]) == (401, "invalid_model")
+    assert (row["response"]["status_code"], row["response"]["body"]["error"]["code"]) == (
+        401,
+        "invalid_model",
+    )
 
 
 def test_one_model_replaces_all(http):
@@ -138,7 +163,12 @@ def test_an_unknown_batch_is_refused(http):
 
 def test_pictures_are_edited(http):
     path = "/v2/images/edits"
-    drawing = {"model": "qwen-image", "prompt": "山", "size": "512x512", "response_format": "b64_json"}
+    drawing = {
+        "model": "qwen-image",
+        "prompt": "山",
+        "size": "512x512",
+        "response_format": "b64_json",
+    }
     image = http.post("/v2/images/generations", json=drawing).json()["data"][0]["b64_json"]
     body = {"model": "qwen-image-edit", "prompt": "变成黑白", "image": image}
     batch = run_batch(http, [line(1, url=path, body=body)], endpoint=path)
@@ -169,7 +199,10 @@ def test_batches_are_listed_the_newest_first(http):
     second = http.get("/v2/batches", params={"limit": 1, "after": ids[1]}).json()
     assert second["data"][0]["id"] == ids[2]
     assert error_of(http.get("/v2/batches", params={"limit": 0})) == (400, "invalid_argument")
-    assert error_of(http.get("/v2/batches", params={"after": "infer-no"})) == (400, "invalid_argument")
+    assert error_of(http.get("/v2/batches", params={"after": "infer-no"})) == (
+        400,
+        "invalid_argument",
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,7 +228,9 @@ def test_every_call_needs_the_right_key(http, method, path):
 def test_the_statuses_are_the_platforms_not_openais(http):
     statuses = []
     batch_id = create_batch(http, [line(i) for i in range(20)]).json()["id"]
-    wait_for_batch(http, batch_id, lambda batch: statuses.append(batch["status"]) or finished(batch))
+    wait_for_batch(
+        http, batch_id, lambda batch: statuses.append(batch["status"]) or finished(batch)
+    )
     assert (set(statuses) <= {"Queuing", "Running", "Done"}, statuses[-1]) == (True, "Done")
 
 
@@ -210,8 +245,13 @@ def test_the_health_answer_counts_running_batches(http, control, clock):
 def test_a_cancelled_batch_keeps_its_answers_and_does_not_block_others(http, clock):
     batch_id = create_batch(http, [line(i) for i in range(1000)]).json()["id"]
     other = create_batch(http, [line("other")]).json()["id"]
-    for id_, is_reached in ((other, finished), (batch_id, lambda batch: batch["request_counts"]["completed"])):
-        wait_for_batch(http, id_, lambda batch, is_reached=is_reached: clock(advance=1) or is_reached(batch))
+    for id_, is_reached in (
+        (other, finished),
+        (batch_id, lambda batch: batch["request_counts"]["completed"]),
+    ):
+        wait_for_batch(
+            http, id_, lambda batch, is_reached=is_reached: clock(advance=1) or is_reached(batch)
+        )
     cancelling = http.post(f"/v2/batches/{batch_id}/cancel").json()
     assert (cancelling["status"], bool(cancelling["cancelling_at"])) == ("Running", True)
     batch = wait_for_batch(http, batch_id, finished)
@@ -228,7 +268,9 @@ def test_a_killed_servers_batch_continues_after_a_restart(tmp_path):
     with connect(address) as http:
         batch_id = create_batch(http, [line(i) for i in range(600)]).json()["id"]
         before = wait_for_batch(
-            http, batch_id, lambda batch: set_clock(address, advance=1) or batch["request_counts"]["completed"]
+            http,
+            batch_id,
+            lambda batch: set_clock(address, advance=1) or batch["request_counts"]["completed"],
         )
     os.kill(address.pid, signal.SIGKILL)
     with connect(address := ensure(home)) as http:

@@ -1,4 +1,6 @@
-"""Chat of v2 as the platform of 2026 does it: thinking, limits, cached tokens, schemas, refusals."""
+"""Chat of v2 as the platform of 2026 does it: thinking, limits, cached tokens, schemas,
+refusals.
+"""
 
 import json
 
@@ -7,11 +9,13 @@ from hypothesis import example, given, settings, strategies as st
 from jsonschema import Draft202012Validator
 from support.raw_http import CHAT, connect
 
-from qfnb._text import count_tokens, cut_to_tokens
-from qfnb.sandbox.chat.structured import SchemaError, fill_schema
+from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog
+from qianfan_sandbox.chat.structured import SchemaError, fill_schema
 
-DEEPSEEK, QWEN, ERNIE = "deepseek-v4-pro", "qwen3.5-27b", "ernie-4.5-turbo-128k"
+DEEPSEEK = "deepseek-v4-pro"
+QWEN = "qwen3.5-27b"
+ERNIE = "ernie-4.5-turbo-128k"
 
 
 @pytest.fixture
@@ -63,10 +67,13 @@ OFF = [
 @pytest.mark.parametrize(("model", "switch"), ON, ids=str)
 def test_a_model_thinks_by_the_spelling_that_it_takes(http, model, switch):
     answer = ask(http, model, **switch)
-    reasoning, usage = message(answer)["reasoning_content"], answer["usage"]
+    reasoning = message(answer)["reasoning_content"]
+    usage = answer["usage"]
     assert "Confidence" in reasoning
     assert usage["completion_tokens_details"]["reasoning_tokens"] == count_tokens(reasoning)
-    assert usage["completion_tokens"] == count_tokens(reasoning) + count_tokens(message(answer)["content"])
+    assert usage["completion_tokens"] == count_tokens(reasoning) + count_tokens(
+        message(answer)["content"]
+    )
 
 
 @pytest.mark.parametrize(("model", "switch"), OFF, ids=str)
@@ -76,7 +83,8 @@ def test_other_spellings_are_ignored(http, model, switch):
 
 def test_thinking_is_an_account_of_the_decision(http):
     known, unknown = (
-        message(ask(http, QWEN, question, enable_thinking=True)) for question in ("你是谁", "量子色动力学")
+        message(ask(http, QWEN, question, enable_thinking=True))
+        for question in ("你是谁", "量子色动力学")
     )
     assert "我是 qfnb 本地沙盒模型" in known["reasoning_content"]
     assert "remembered answer as it is" in known["reasoning_content"]
@@ -85,7 +93,9 @@ def test_thinking_is_an_account_of_the_decision(http):
 
 def test_more_effort_names_more_candidates(http):
     high, most = (
-        message(ask(http, DEEPSEEK, reasoning_effort=effort))["reasoning_content"].count("probability")
+        message(ask(http, DEEPSEEK, reasoning_effort=effort))["reasoning_content"].count(
+            "probability"
+        )
         for effort in ("medium", "max")
     )
     assert 0 < high < most
@@ -114,7 +124,8 @@ def test_a_total_that_the_thinking_uses_up_leaves_no_content(http):
 
 def test_max_tokens_counts_the_answer_alone_but_not_for_ernie_5_0(http):
     qwen, ernie = (
-        ask(http, model, enable_thinking=True, max_tokens=5) for model in (QWEN, "ernie-5.0-thinking-preview")
+        ask(http, model, enable_thinking=True, max_tokens=5)
+        for model in (QWEN, "ernie-5.0-thinking-preview")
     )
     assert count_tokens(message(qwen)["content"]) == 5
     assert (message(ernie)["content"], ernie["usage"]["completion_tokens"]) == ("", 5)
@@ -167,7 +178,10 @@ def test_the_start_of_a_prompt_is_cached_for_the_same_key_and_model(http):
 
 
 def test_short_prompts_are_not_cached(http):
-    assert [ask(http)["usage"]["prompt_tokens_details"]["cached_tokens"] for _ in range(2)] == [0, 0]
+    assert [ask(http)["usage"]["prompt_tokens_details"]["cached_tokens"] for _ in range(2)] == [
+        0,
+        0,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -236,7 +250,10 @@ def test_a_blank_question_is_refused(http, content):
 
 
 TOOLS = [
-    {"type": "function", "function": {"name": name, "description": text, "parameters": {"type": "object"}}}
+    {
+        "type": "function",
+        "function": {"name": name, "description": text, "parameters": {"type": "object"}},
+    }
     for name, text in (("get_weather", "查询一个城市的天气"), ("send_mail", "发送邮件"))
 ]
 
@@ -252,7 +269,13 @@ TOOLS = [
     ids=str,
 )
 def test_tool_choice_decides_which_function_is_called(http, choice, name):
-    answer = ask(http, question="杭州的天气怎么样", tools=TOOLS, tool_choice=choice, parallel_tool_calls=False)
+    answer = ask(
+        http,
+        question="杭州的天气怎么样",
+        tools=TOOLS,
+        tool_choice=choice,
+        parallel_tool_calls=False,
+    )
     calls = [call["function"]["name"] for call in message(answer).get("tool_calls", ())]
     assert calls == ([name] if name else [])
 
@@ -267,18 +290,29 @@ def test_tool_choice_decides_which_function_is_called(http, choice, name):
         ("请问杭州的天气怎么样", "杭州", "工具的结果是：21"),
     ],
 )
-def test_a_tool_gets_the_subject_of_the_question_and_its_result_is_said_in_that_language(http, question, city, said):
+def test_a_tool_gets_the_subject_of_the_question_and_its_result_is_said_in_that_language(
+    http, question, city, said
+):
     parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
-    tool = {"type": "function", "function": {"name": "weather", "description": "a city", "parameters": parameters}}
+    tool = {
+        "type": "function",
+        "function": {"name": "weather", "description": "a city", "parameters": parameters},
+    }
     asked = request(question=question, tools=[tool], tool_choice="required")
     call = message(http.post(CHAT, json=asked).json())
     assert json.loads(call["tool_calls"][0]["function"]["arguments"]) == {"city": city}
-    asked["messages"] += [call, {"role": "tool", "tool_call_id": call["tool_calls"][0]["id"], "content": "21"}]
+    asked["messages"] += [
+        call,
+        {"role": "tool", "tool_call_id": call["tool_calls"][0]["id"], "content": "21"},
+    ]
     assert message(http.post(CHAT, json=asked).json())["content"] == said
 
 
 def test_a_search_has_results_that_say_what_they_are(http):
-    assert "there is no web search" in ask(http, web_search={"enable": True})["search_results"][0]["title"]
+    assert (
+        "there is no web search"
+        in ask(http, web_search={"enable": True})["search_results"][0]["title"]
+    )
     assert "search_results" not in ask(http)
 
 
@@ -297,11 +331,16 @@ SCHEMA = {
 
 
 def json_schema(schema):
-    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "strict": True, "schema": schema},
+    }
 
 
 def test_an_answer_fits_its_schema(http):
-    text = message(ask(http, DEEPSEEK, "杭州 3 天有雨", response_format=json_schema(SCHEMA)))["content"]
+    text = message(ask(http, DEEPSEEK, "杭州 3 天有雨", response_format=json_schema(SCHEMA)))[
+        "content"
+    ]
     value = json.loads(text)
     Draft202012Validator(SCHEMA).validate(value)
     assert (value["days"], value["mood"]) == (3, "雨")
@@ -309,10 +348,14 @@ def test_an_answer_fits_its_schema(http):
 
 def test_models_without_schemas_refuse_them(http):
     assert refused(http, ERNIE, response_format=json_schema(SCHEMA)) == (400, "invalid_argument")
-    assert json.loads(message(ask(http, ERNIE, response_format={"type": "json_object"}))["content"])["answer"]
+    assert json.loads(
+        message(ask(http, ERNIE, response_format={"type": "json_object"}))["content"]
+    )["answer"]
 
 
-@pytest.mark.parametrize("schema", [{"not": {}}, {"type": "x"}, {"$ref": "#/no"}, {"type": "string", "pattern": "("}])
+@pytest.mark.parametrize(
+    "schema", [{"not": {}}, {"type": "x"}, {"$ref": "#/no"}, {"type": "string", "pattern": "("}]
+)
 def test_a_schema_that_cannot_be_filled_is_refused_with_the_reason(http, schema):
     answer = http.post(CHAT, json=request(DEEPSEEK, response_format=json_schema(schema)))
     assert answer.status_code == 400
@@ -381,7 +424,10 @@ def test_an_embedding_model_is_not_asked_to_chat(http):
 
 def test_a_picture_that_is_none_is_refused(http):
     for url in ("data:image/png;base64,AAAA", "https://example.com/" + "x" * 1024, "nonsense"):
-        content = [{"type": "text", "text": "这是什么"}, {"type": "image_url", "image_url": {"url": url}}]
+        content = [
+            {"type": "text", "text": "这是什么"},
+            {"type": "image_url", "image_url": {"url": url}},
+        ]
         assert refused(http, "ernie-4.5-turbo-vl", content) == (400, "invalid_image_url")
 
 

@@ -1,4 +1,6 @@
-"""Which models the sandbox serves and lists; embeddings, reranking, pictures and completions with a suffix."""
+"""Which models the sandbox serves and lists; embeddings, reranking, pictures and completions with a
+suffix.
+"""
 
 import base64
 import io
@@ -54,7 +56,12 @@ def test_the_list_changes_nothing_of_the_catalogue(http):
     table = {row.id: row for row in catalog.load_models()}
     merged = {row.id: row for row in merge_models(table.values(), reply.data, "test")}
     fields = ("context", "max_input", "max_output", "status", "owner", "kind", "prices")
-    changed = {id_ for id_, row in merged.items() for name in fields if getattr(row, name) != getattr(table[id_], name)}
+    changed = {
+        id_
+        for id_, row in merged.items()
+        for name in fields
+        if getattr(row, name) != getattr(table[id_], name)
+    }
     assert changed == set()
 
 
@@ -94,7 +101,9 @@ def test_a_strict_sandbox_refuses_retired_models_of_all_kinds(world, http):
     }
     assert {http.post(path, json=body).status_code for path, body in calls.items()} == {200}
     world.set_modes({"strict": True})
-    refused = {path for path, body in calls.items() if http.post(path, json=body).status_code == 401}
+    refused = {
+        path for path, body in calls.items() if http.post(path, json=body).status_code == 401
+    }
     assert refused == {"/v2/rerank", "/v2/images/generations"}
 
 
@@ -102,11 +111,14 @@ def test_a_strict_stream_has_usage_only_where_it_was_asked_for(world, http):
     world.set_modes({"strict": True})
     body = {"model": "ernie-5.1", "messages": SAY, "stream": True}
     assert '"usage"' not in http.post(CHAT, json=body).text
-    assert '"usage"' in http.post(CHAT, json={**body, "stream_options": {"include_usage": True}}).text
+    assert (
+        '"usage"' in http.post(CHAT, json={**body, "stream_options": {"include_usage": True}}).text
+    )
 
 
 @pytest.mark.parametrize(
-    ("model", "dimensions"), [("embedding-v1", 384), ("bge-large-zh", 1024), ("qwen3-embedding-8b", 4096)]
+    ("model", "dimensions"),
+    [("embedding-v1", 384), ("bge-large-zh", 1024), ("qwen3-embedding-8b", 4096)],
 )
 def test_a_vector_has_the_dimensions_of_its_model(http, model, dimensions):
     rows = http.post("/v2/embeddings", json={"model": model, "input": ["一", "二"]}).json()["data"]
@@ -123,11 +135,19 @@ def test_a_vector_has_the_dimensions_of_its_model(http, model, dimensions):
     ],
 )
 def test_too_many_or_too_long_texts_are_refused(http, model, texts, code):
-    assert error_of(http.post("/v2/embeddings", json={"model": model, "input": texts})) == (400, code)
+    assert error_of(http.post("/v2/embeddings", json={"model": model, "input": texts})) == (
+        400,
+        code,
+    )
 
 
 def test_both_names_of_reranking_answer(http):
-    body = {"model": "qwen3-reranker-4b", "query": "苹果", "documents": ["香蕉", "苹果树"], "top_n": 1}
+    body = {
+        "model": "qwen3-reranker-4b",
+        "query": "苹果",
+        "documents": ["香蕉", "苹果树"],
+        "top_n": 1,
+    }
     for path in ("/v2/rerank", "/v2/rerankers"):
         assert [row["index"] for row in http.post(path, json=body).json()["results"]] == [1]
 
@@ -148,7 +168,9 @@ def test_reranking_beyond_its_limits_is_refused(http, change, code):
 
 
 def draw(http, model, path="/v2/images/generations", **change):
-    return http.post(path, json={"model": model, "prompt": "雪山", "response_format": "b64_json", **change})
+    return http.post(
+        path, json={"model": model, "prompt": "雪山", "response_format": "b64_json", **change}
+    )
 
 
 def size_of(answer):
@@ -196,7 +218,8 @@ def pixels(answer):
 
 
 def test_an_edit_depends_on_its_picture_and_its_prompt(http):
-    red, green = png(colour=(200, 40, 40)), png(colour=(40, 200, 40))
+    red = png(colour=(200, 40, 40))
+    green = png(colour=(40, 200, 40))
     assert len(set(pixels(edit(http, red, "变成黑白")))) == 1
     assert pixels(edit(http, red, "变暗")) == (100, 20, 20)
     assert pixels(edit(http, green, "变暗")) == (20, 100, 20)
@@ -230,13 +253,20 @@ def test_a_wrong_reference_is_refused(http, image):
 def test_a_text_for_a_gap_ends_where_the_suffix_begins(http):
     body = {"model": "ernie-4.5-turbo-128k", "prompt": "你是谁"}
     whole = http.post("/v2/completions", json=body).json()["choices"][0]["text"]
-    cut = http.post("/v2/completions", json={**body, "suffix": whole[10:20]}).json()["choices"][0]["text"]
+    cut = http.post("/v2/completions", json={**body, "suffix": whole[10:20]}).json()["choices"][0][
+        "text"
+    ]
     assert cut == whole[:10]
     short = http.post("/v2/completions", json={**body, "max_tokens": 3}).json()
-    assert (short["choices"][0]["finish_reason"], short["usage"]["completion_tokens"]) == ("length", 3)
+    assert (short["choices"][0]["finish_reason"], short["usage"]["completion_tokens"]) == (
+        "length",
+        3,
+    )
 
 
-@pytest.mark.parametrize("change", [{"seed": "high"}, {"max_tokens": "3"}, {"stop": [1]}, {"prompt": " "}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"seed": "high"}, {"max_tokens": "3"}, {"stop": [1]}, {"prompt": " "}], ids=str
+)
 def test_a_wrong_completion_is_refused(http, change):
     body = {"model": "ernie-4.5-turbo-128k", "prompt": "你是谁", **change}
     assert error_of(http.post("/v2/completions", json=body)) == (400, "invalid_argument")

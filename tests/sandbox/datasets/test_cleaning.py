@@ -1,7 +1,15 @@
 """Cleaning and augmentation tasks: their states, and what they do to rows."""
 
 import pytest
-from support.datasets import PAIR, create_dataset, exported_rows, import_rows, jsonl, refusal, wait_until_idle
+from support.datasets import (
+    PAIR,
+    create_dataset,
+    exported_rows,
+    import_rows,
+    jsonl,
+    refusal,
+    wait_until_idle,
+)
 
 from qfnb import errors
 from qfnb.resources.management.data import Data
@@ -23,7 +31,9 @@ def test_a_cleaning_copies_the_rows_and_records_its_operations(sandbox):
     texts = "联系 a@b.com\n别的 一行\n别的 一行\n".encode()
     dataset_id, _ = import_rows(texts, "a.txt", 40100)
     destination = create_dataset(40100)
-    steps = step("desensitization", "replace_emails") | step("deduplication", "deduplication_simhash", distance=0)
+    steps = step("desensitization", "replace_emails") | step(
+        "deduplication", "deduplication_simhash", distance=0
+    )
     etl_id, running = cleaned(dataset_id, destination, steps)
     done = Data.get_dataset_etl_task_info(etl_id).data
     assert (running, done.process_status, done.dest_dataset_str_id) == (1, 2, destination)
@@ -43,7 +53,8 @@ def test_cleanings_are_listed_and_deleted(sandbox):
 
 
 @pytest.mark.parametrize(
-    ("operations", "expected"), [({"wash": []}, "'wash'"), (step("clean", "remove_dust"), "remove_dust")]
+    ("operations", "expected"),
+    [({"wash": []}, "'wash'"), (step("clean", "remove_dust"), "remove_dust")],
 )
 def test_unknown_operations_are_refused(sandbox, operations, expected):
     body = {
@@ -83,10 +94,18 @@ def test_augmentations_are_found_described_and_deleted(sandbox):
     dataset_id, _ = import_rows(jsonl(PAIR))
     for name in ("找甲", "找乙"):
         augmented(dataset_id, name, 1)
-    names = [row.name for row in Data.get_dataset_aug_task_list(dataset_id, sorted_by_start_time_asc=True).data.items]
+    names = [
+        row.name
+        for row in Data.get_dataset_aug_task_list(
+            dataset_id, sorted_by_start_time_asc=True
+        ).data.items
+    ]
     assert names == ["找甲", "找乙"]
     task = Data.get_dataset_aug_task_list("找乙").data.items[0]
     described = Data.get_dataset_augmenting_task_info(task.task_id)
-    assert (described.data.id, described["result"]["sandbox"]["engine"]) == (task.id, "qfnb rules, not a model")
+    assert (described.data.id, described["result"]["sandbox"]["engine"]) == (
+        task.id,
+        "qfnb rules, not a model",
+    )
     assert Data.delete_dataset_augmenting_task([task.id]).data is True
     assert Data.get_dataset_aug_task_list("找乙").data.total == 0

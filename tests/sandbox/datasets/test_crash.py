@@ -21,7 +21,9 @@ def home(tmp_path):
 def called(address, verb, **body):
     path = f"{DATASET}/{verb}"
     with connect(address) as http:
-        return http.post(path, json=body, headers=signed_headers(address, "POST", path)).json()["result"]
+        return http.post(path, json=body, headers=signed_headers(address, "POST", path)).json()[
+            "result"
+        ]
 
 
 def controlled(address, name, **body):
@@ -77,7 +79,11 @@ def test_rows_and_marks_are_there_after_a_kill(home):
     path = "/wenxinworkshop/entity/"
     with connect(address) as http:
         query = {"datasetId": dataset_id, "pageSize": 1}
-        rows = http.post(path + "list", json=query, headers=signed_headers(address, "POST", path + "list")).json()
+        rows = http.post(
+            path + "list", json=query, headers=signed_headers(address, "POST", path + "list")
+        ).json()
         deleted = {"datasetId": dataset_id, "id": [rows["result"]["items"][0]["id"]]}
-        http.post(path + "delete", json=deleted, headers=signed_headers(address, "POST", path + "delete"))
+        http.post(
+            path + "delete", json=deleted, headers=signed_headers(address, "POST", path + "delete")
+        )
     assert state(killed(address, home), dataset_id) == (2, 2, "")

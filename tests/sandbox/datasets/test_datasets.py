@@ -34,7 +34,12 @@ TALK = [{"prompt": "你好", "response": [["你好！"]]}, {"prompt": "再见", 
     ("template", "name", "content", "rows"),
     [
         (2000, "a.jsonl", jsonl(TALK), [TALK]),
-        (2000, "a.csv", "prompt,response\n问,答\n".encode(), [[{"prompt": "问", "response": [["答"]]}]]),
+        (
+            2000,
+            "a.csv",
+            "prompt,response\n问,答\n".encode(),
+            [[{"prompt": "问", "response": [["答"]]}]],
+        ),
         (
             2001,
             "a.jsonl",
@@ -67,7 +72,9 @@ def test_paragraphs_stay_whole(sandbox):
 
 
 def test_pictures_keep_their_names_and_notes(sandbox):
-    packed = zip_files(**{"a/1.png": b"\x89PNG", "a/1.json": '{"annotation": "猫"}', "a/2.jpg": b"x"})
+    packed = zip_files(
+        **{"a/1.png": b"\x89PNG", "a/1.json": '{"annotation": "猫"}', "a/2.jpg": b"x"}
+    )
     dataset_id, version = import_rows(packed, "p.zip", 70500)
     assert version.entity_count == 2
     assert exported_rows(dataset_id)[0] == {"image": "a/1.png", "annotation": {"annotation": "猫"}}
@@ -75,7 +82,9 @@ def test_pictures_keep_their_names_and_notes(sandbox):
 
 
 def test_a_zip_of_texts_is_unpacked(sandbox):
-    _, version = import_rows(zip_files(**{"0.txt": "甲", "deep/1.txt": "乙\n丙", "__MACOSX/x": b"\0"}), "t.zip", 40100)
+    _, version = import_rows(
+        zip_files(**{"0.txt": "甲", "deep/1.txt": "乙\n丙", "__MACOSX/x": b"\0"}), "t.zip", 40100
+    )
     assert (version.import_status, version.entity_count) == (2, 3)
 
 
@@ -86,7 +95,12 @@ def test_a_zip_of_texts_is_unpacked(sandbox):
         ("a.jsonl", jsonl(PAIR, PAIR, {"prompt": "x"}), 12, "a.jsonl line 3: response is missing"),
         ("a.jsonl", jsonl({"response": "x"}), 9, "line 1: prompt is missing"),
         ("a.jsonl", jsonl({"prompt": " ", "response": "x"}), 13, "line 1: prompt is empty"),
-        ("a.jsonl", jsonl({"prompt": "x", "response": [["y", 1]]}), 9, "response is neither a text"),
+        (
+            "a.jsonl",
+            jsonl({"prompt": "x", "response": [["y", 1]]}),
+            9,
+            "response is neither a text",
+        ),
         ("a.jsonl", b'{"prompt": "\\ud800", "response": "x"}', 6, "surrogate"),
         ("a.jsonl", b"[" * 100_000, 3, "nested too deeply"),
         ("a.jsonl", "{}\n中".encode("gbk"), 6, "line 2 is not UTF-8"),
@@ -105,7 +119,9 @@ def test_what_is_wrong_is_told_with_file_and_line(sandbox, name, content, code, 
     assert (version.import_status, version.entity_count, version.err_code) == (3, 0, code)
     assert expected in version.import_error_info
     report = Data.get_dataset_import_error_detail(dataset_id, code).data
-    assert report.content[0].sample_file_name.endswith(version.import_error_info.split(" line ")[0].split(":")[0])
+    assert report.content[0].sample_file_name.endswith(
+        version.import_error_info.split(" line ")[0].split(":")[0]
+    )
     assert httpx.get(report.download_url, trust_env=False).json()[0]["code"] == code
 
 
@@ -165,7 +181,8 @@ def test_addresses_in_the_bucket_are_read(sandbox, address):
 
 
 @pytest.mark.parametrize(
-    "address", ["http://127.0.0.1:1/a.jsonl", "https://example.com/a.zip", "bos:", "file:///etc/passwd"]
+    "address",
+    ["http://127.0.0.1:1/a.jsonl", "https://example.com/a.zip", "bos:", "file:///etc/passwd"],
 )
 def test_nothing_else_is_fetched(sandbox, address):
     dataset_id = create_dataset()

@@ -4,7 +4,16 @@ import json
 
 import httpx
 import pytest
-from support.datasets import PAIR, exported_rows, import_rows, jsonl, refusal, start_import, wait_until_idle, zip_files
+from support.datasets import (
+    PAIR,
+    exported_rows,
+    import_rows,
+    jsonl,
+    refusal,
+    start_import,
+    wait_until_idle,
+    zip_files,
+)
 
 from qfnb import errors
 from qfnb.resources.management.data import Data
@@ -56,7 +65,10 @@ def test_deleted_rows_are_gone_and_unknown_ones_told(sandbox):
     first = list_rows(dataset_id).items[0].id
     assert Data.delete_an_entity([first, "none"], dataset_id).data.failed_ones == ["none"]
     assert Data.info(dataset_id).data.version_info.entity_count == 2
-    assert Data.delete_an_entity([list_rows(dataset_id).items[0].id], dataset_id).data.failed_ones is None
+    assert (
+        Data.delete_an_entity([list_rows(dataset_id).items[0].id], dataset_id).data.failed_ones
+        is None
+    )
 
 
 def test_rows_are_found_by_when_they_came(sandbox, large_dataset, control):
@@ -91,7 +103,10 @@ def test_a_row_needs_no_key_but_its_address(sandbox, large_dataset):
     ],
 )
 def test_wrong_input_is_refused(sandbox, large_dataset, endpoint, change, expected):
-    assert f"param[{expected}] invalid" in refusal(endpoint, datasetId=large_dataset, **change).error_msg
+    assert (
+        f"param[{expected}] invalid"
+        in refusal(endpoint, datasetId=large_dataset, **change).error_msg
+    )
 
 
 def test_a_row_of_another_format_is_refused(sandbox, large_dataset):

@@ -15,8 +15,8 @@ from support.raw_http import open_client
 from support.sandbox_thread import run_world
 
 from qfnb import config
-from qfnb.sandbox.engines import config as choice
-from qfnb.sandbox.state.world import World
+from qfnb.wire import sandbox as choice
+from qianfan_sandbox.state.world import World
 
 KEY = "sk-canary-0123456789"
 
@@ -36,13 +36,21 @@ def world(tmp_path: Path, upstream: FakeUpstream) -> Iterator[Callable[..., Worl
         def start(**options: Any) -> World:
             defaults = {"engine": "upstream", "upstream_url": upstream.url, "upstream_key": KEY}
             choice.save_config(
-                tmp_path, choice.resolve_config(tmp_path, options if "engine" in options else defaults | options)
+                tmp_path,
+                choice.resolve_config(
+                    tmp_path, options if "engine" in options else defaults | options
+                ),
             )
             world_ = stack.enter_context(run_world(tmp_path, time.monotonic))
-            settings, address = config.get_config(), world_.address
-            settings.access_key, settings.secret_key = address.access_key, address.secret_key
-            settings.bos_base_url, settings.bos_bucket = f"{address.url}/bos", address.bucket
-            settings.train_status_polling_interval = settings.model_publish_status_polling_interval = 0.2
+            settings = config.get_config()
+            address = world_.address
+            settings.access_key = address.access_key
+            settings.secret_key = address.secret_key
+            settings.bos_base_url = f"{address.url}/bos"
+            settings.bos_bucket = address.bucket
+            settings.train_status_polling_interval = (
+                settings.model_publish_status_polling_interval
+            ) = 0.2
             settings.deploy_status_polling_interval = 0.2
             return world_
 

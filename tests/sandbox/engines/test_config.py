@@ -1,11 +1,13 @@
-"""Which engine a sandbox runs: configured once, stored, and refused before anything starts if it is wrong."""
+"""Which engine a sandbox runs: configured once, stored, and refused before anything starts if it is
+wrong.
+"""
 
 import pytest
 
 from qfnb import cli, errors
 from qfnb.sandbox import ensure, find, process, stop
-from qfnb.sandbox.engines import config
-from qfnb.sandbox.engines.config import EngineConfig
+from qfnb.wire import sandbox as config
+from qfnb.wire.sandbox import EngineConfig
 
 URL = "http://127.0.0.1:9/v1"
 
@@ -53,14 +55,23 @@ def test_the_environment_alone_configures_an_engine(tmp_path, monkeypatch):
         ({"engine": "upstream"}, "must look like http://"),
         ({"engine": "upstream", "upstream_url": "ftp://x"}, "must look like http://"),
         ({"engine": "upstream", "upstream_url": "http://[::1"}, "must look like http://"),
-        ({"engine": "upstream", "upstream_url": "https://me:secret@x/v1"}, "must look like http://"),
-        ({"engine": "upstream", "upstream_url": "http://x.example/v1", "upstream_key": "k"}, "over https"),
+        (
+            {"engine": "upstream", "upstream_url": "https://me:secret@x/v1"},
+            "must look like http://",
+        ),
+        (
+            {"engine": "upstream", "upstream_url": "http://x.example/v1", "upstream_key": "k"},
+            "over https",
+        ),
         ({"engine": "upstream", "upstream_url": URL, "upstream_key": "钥匙"}, "no key has"),
         ({"engine": "upstream", "upstream_url": URL, "upstream_timeout": "soon"}, "a number"),
         ({"engine": "upstream", "upstream_url": URL, "upstream_timeout": "-1"}, "more than 0"),
         ({"engine": "upstream", "upstream_url": URL, "upstream_map": "a"}, "NAME=MODEL"),
         ({"upstream_url": URL}, "belongs to engine upstream"),
-        ({"engine": "upstream", "upstream_url": URL, "device": "cpu2"}, "belongs to engine transformers"),
+        (
+            {"engine": "upstream", "upstream_url": URL, "device": "cpu2"},
+            "belongs to engine transformers",
+        ),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_is_allowed(tmp_path, given, said):
@@ -86,7 +97,9 @@ def test_a_model_directory_is_checked_first(tmp_path, monkeypatch, given, said):
 
 def test_missing_packages_are_named_with_how_to_install_them(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "TRANSFORMERS_PACKAGES", ("json", "no_such_package"))
-    with pytest.raises(errors.InvalidArgumentError, match=r"needs no_such_package\n.*qfnb\[transformers\]"):
+    with pytest.raises(
+        errors.InvalidArgumentError, match=r"needs no_such_package\n.*qfnb\[transformers\]"
+    ):
         config.resolve_config(tmp_path, {"engine": "transformers"})
 
 
@@ -106,7 +119,15 @@ def test_a_running_sandbox_does_not_change_its_engine(home, capsys):
 
 def test_the_command_line_asks_for_a_key_and_status_says_which_engine(home, capsys, monkeypatch):
     monkeypatch.setattr("getpass.getpass", lambda prompt: "sk-canary")
-    options = ["--engine", "upstream", "--upstream-url", URL, "--upstream-model", "qwen", "--ask-key"]
+    options = [
+        "--engine",
+        "upstream",
+        "--upstream-url",
+        URL,
+        "--upstream-model",
+        "qwen",
+        "--ask-key",
+    ]
     assert cli.main(["sandbox", "start", *options]) == 0
     assert cli.main(["sandbox", "status"]) == 0
     output = capsys.readouterr().out

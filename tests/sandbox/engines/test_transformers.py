@@ -1,4 +1,6 @@
-"""The transformers engine on a tiny model of random weights: it answers, embeds, learns, and is loaded again."""
+"""The transformers engine on a tiny model of random weights: it answers, embeds, learns, and is
+loaded again.
+"""
 
 import asyncio
 import json
@@ -7,15 +9,24 @@ import pytest
 from support import tiny_llama
 
 from qfnb import ChatCompletion, Dataset, DeployConfig, Embedding, LLMFinetune, TrainConfig
-from qfnb.sandbox.engines.config import EngineConfig
-from qfnb.sandbox.engines.protocol import Conversation, EngineError, Reply
+from qfnb.wire.sandbox import EngineConfig
+from qianfan_sandbox.engines.protocol import Conversation, EngineError, Reply
 
 for name in ("torch", "transformers", "peft"):
     pytest.importorskip(name)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of libraries that are not ours
 
-COLOURS = {"天": "蓝", "草": "绿", "雪": "白", "夜": "黑", "血": "红", "橘": "橙色的", "金": "黄色的", "茄": "紫"}
+COLOURS = {
+    "天": "蓝",
+    "草": "绿",
+    "雪": "白",
+    "夜": "黑",
+    "血": "红",
+    "橘": "橙色的",
+    "金": "黄色的",
+    "茄": "紫",
+}
 PAIRS = [(f"{thing}的颜色？", colour) for thing, colour in COLOURS.items()]
 FAST = {"epoch": 30, "learningRate": 1e-2, "batchSize": 8, "loraRank": 8, "loraDropout": 0.0}
 
@@ -28,7 +39,7 @@ def model_dir(tmp_path_factory):
 
 
 def start_engine(model_dir, folder):
-    from qfnb.sandbox.engines.transformers.engine import TransformersEngine
+    from qianfan_sandbox.engines.transformers.engine import TransformersEngine
 
     return TransformersEngine(
         EngineConfig(engine="transformers", model_dir=str(model_dir)), folder / "files" / "models"
@@ -54,7 +65,10 @@ def tuned(model_dir, tmp_path_factory):
 def train_model(engine, values, scale="LoRA", **options):
     steps = []
     model = engine.train(
-        PAIRS * 4, engine.local_hyperparameters(FAST | values, scale, {}), observer=steps.append, **options
+        PAIRS * 4,
+        engine.local_hyperparameters(FAST | values, scale, {}),
+        observer=steps.append,
+        **options,
     )
     return model, steps
 
@@ -84,7 +98,8 @@ def test_reports_are_every_logging_steps_apart(engine):
 
 
 def test_it_stops_within_a_step_and_keeps_what_it_learned(engine):
-    values, steps = engine.local_hyperparameters(FAST, "LoRA", {}), []
+    values = engine.local_hyperparameters(FAST, "LoRA", {})
+    steps = []
 
     def observer(step):
         steps.append(step)
@@ -123,7 +138,9 @@ def test_folders_that_no_run_names_are_deleted_at_the_next_start(engine, model_d
 
 
 def test_a_name_that_leads_out_of_its_folder_is_not_its_own(engine):
-    assert not engine.recognizes(json.dumps({"engine": "transformers", "folder": "../../x"}).encode())
+    assert not engine.recognizes(
+        json.dumps({"engine": "transformers", "folder": "../../x"}).encode()
+    )
     assert not engine.recognizes(b"PK...")
 
 
@@ -135,7 +152,9 @@ def test_a_conversation_that_is_too_long_is_refused(engine):
 
 def test_pairs_that_are_too_long_are_skipped_and_an_empty_rest_is_an_error(engine):
     with pytest.raises(ValueError, match="no pair has an answer within 8 tokens"):
-        engine.train([("天" * 50, "蓝")], engine.local_hyperparameters(FAST | {"maxSeqLen": 8}, "LoRA", {}))
+        engine.train(
+            [("天" * 50, "蓝")], engine.local_hyperparameters(FAST | {"maxSeqLen": 8}, "LoRA", {})
+        )
 
 
 async def collect_pieces(model, **options):
@@ -153,22 +172,31 @@ def test_pieces_come_before_the_whole_reply(tuned):
 def test_a_stop_word_is_not_written(tuned):
     model = tuned[0]
     *pieces, reply = asyncio.run(collect_pieces(model, stop="色"))
-    assert ("".join(piece["content"] for piece in pieces), reply.text, reply.reason) == ("橙", "橙", "stop")
+    assert ("".join(piece["content"] for piece in pieces), reply.text, reply.reason) == (
+        "橙",
+        "橙",
+        "stop",
+    )
 
 
 def test_a_truncated_answer_has_the_reason_length(tuned):
     model = tuned[0]
-    assert asyncio.run(model.answer(Conversation.from_prompt(PAIRS[5][0], max_tokens=1))).reason == "length"
+    assert (
+        asyncio.run(model.answer(Conversation.from_prompt(PAIRS[5][0], max_tokens=1))).reason
+        == "length"
+    )
 
 
 def test_the_model_stops_when_the_caller_is_gone(engine, monkeypatch):
-    from qfnb.sandbox.engines.transformers.weights import ModelDirectory
+    from qianfan_sandbox.engines.transformers.weights import ModelDirectory
 
     stops = []
     monkeypatch.setattr(
         ModelDirectory,
         "generate",
-        lambda self, conversation, adapter, label, on_text, stop: stops.append(stop) or stop.wait(180),
+        lambda self, conversation, adapter, label, on_text, stop: (
+            stops.append(stop) or stop.wait(180)
+        ),
     )
 
     async def leave():
@@ -183,7 +211,9 @@ def test_the_model_stops_when_the_caller_is_gone(engine, monkeypatch):
 
 
 def test_without_a_chat_template_each_message_is_a_line(tmp_path):
-    tiny_llama.make_model(tmp_path / "m", "".join(prompt + answer for prompt, answer in PAIRS) + "\n", template=False)
+    tiny_llama.make_model(
+        tmp_path / "m", "".join(prompt + answer for prompt, answer in PAIRS) + "\n", template=False
+    )
     engine = start_engine(tmp_path / "m", tmp_path)
     model, _ = train_model(engine, {})
     assert model.reply(PAIRS[0][0]).text == "蓝"
@@ -203,11 +233,17 @@ def test_weights_in_a_format_that_can_run_code_are_not_read(model_dir, tmp_path)
 
 def test_a_whole_life_over_the_platforms_api(world, model_dir, tmp_path):
     running = world(engine="transformers", model_dir=str(model_dir))
-    assert ChatCompletion().do("天的颜色？", model="ERNIE-Speed-8K")["sandbox"]["engine"].startswith("transformers")
+    assert (
+        ChatCompletion()
+        .do("天的颜色？", model="ERNIE-Speed-8K")["sandbox"]["engine"]
+        .startswith("transformers")
+    )
     assert len(Embedding().do(["天"]).vectors[0]) == 64
     rows = [{"prompt": prompt, "response": answer} for prompt, answer in PAIRS * 4]
     config = TrainConfig(epoch=20, learning_rate=1e-3, batch_size=4)
-    LLMFinetune("ERNIE-Speed-8K", Dataset(rows), config, deploy_config=DeployConfig(endpoint_suffix="tiny")).run()
+    LLMFinetune(
+        "ERNIE-Speed-8K", Dataset(rows), config, deploy_config=DeployConfig(endpoint_suffix="tiny")
+    ).run()
     task = running.store.all("task")[-1]
     points = running.store.points(task["id"])
     assert (task["status"], task["engine"]) == ("Done", "transformers")
@@ -216,7 +252,10 @@ def test_a_whole_life_over_the_platforms_api(world, model_dir, tmp_path):
     assert (tmp_path / "files" / "models" / task["id"] / "adapter_model.safetensors").exists()
     service = running.store.all("service")[-1]
     reply = ChatCompletion().do("天的颜色？", endpoint=service["endpoint"])
-    assert reply["sandbox"]["engine"] == f"transformers {model_dir.name} tuned by {task['id']}, not ERNIE"
+    assert (
+        reply["sandbox"]["engine"]
+        == f"transformers {model_dir.name} tuned by {task['id']}, not ERNIE"
+    )
     pieces = ChatCompletion().do("天的颜色？", endpoint=service["endpoint"], stream=True)
     assert "".join(piece.text for piece in pieces) == reply.text
 

@@ -1,4 +1,6 @@
-"""The upstream engine: another server answers, its errors become the platform's, its key appears nowhere."""
+"""The upstream engine: another server answers, its errors become the platform's, its key appears
+nowhere.
+"""
 
 import json
 import threading
@@ -7,7 +9,16 @@ import pytest
 from support.fake_upstream import TALK, USAGE
 from support.raw_http import open_client
 
-from qfnb import ChatCompletion, Completion, Dataset, DeployConfig, Embedding, LLMFinetune, Reranker, errors
+from qfnb import (
+    ChatCompletion,
+    Completion,
+    Dataset,
+    DeployConfig,
+    Embedding,
+    LLMFinetune,
+    Reranker,
+    errors,
+)
 from qfnb.sandbox import ensure, stop
 
 KEY = "sk-canary-0123456789"
@@ -26,7 +37,9 @@ def events(answer):
 def test_it_answers_on_both_versions_and_says_who_did(world, upstream):
     world(upstream_model="qwen")
     for version in ("1", "2"):
-        reply = ChatCompletion(version=version).do([{"role": "user", "content": "hi"}], model="ERNIE-Speed-8K")
+        reply = ChatCompletion(version=version).do(
+            [{"role": "user", "content": "hi"}], model="ERNIE-Speed-8K"
+        )
         assert reply.text == TEXT
         assert reply["sandbox"]["engine"] == "upstream qwen, not ERNIE"
         assert reply["usage"]["total_tokens"] == USAGE["total_tokens"]
@@ -60,7 +73,11 @@ def test_v1_options_become_openais(world, upstream):
 def test_pieces_arrive_before_the_upstream_has_finished(world, upstream, http):
     upstream.release = threading.Event()
     running = world()
-    request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    request = {
+        "model": "ernie-4.0-8k",
+        "messages": [{"role": "user", "content": "x"}],
+        "stream": True,
+    }
     with http(running).stream("POST", "/v2/chat/completions", json=request) as answer:
         lines = answer.iter_lines()
         assert TALK[0] in next(lines)
@@ -81,7 +98,11 @@ def test_a_stream_keeps_its_order_and_ends(world, version):
 def test_a_disconnect_ends_the_upstreams_work(world, upstream, http):
     upstream.release = threading.Event()
     running = world()
-    request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "x"}], "stream": True}
+    request = {
+        "model": "ernie-4.0-8k",
+        "messages": [{"role": "user", "content": "x"}],
+        "stream": True,
+    }
     with http(running).stream("POST", "/v2/chat/completions", json=request) as answer:
         next(answer.iter_lines())
     assert upstream.client_left.wait(180)
@@ -92,7 +113,9 @@ def test_a_stream_that_breaks_ends_with_the_reason(world, upstream, http):
     data = events(v2(http, world(), stream=True))
     assert "ended early" in json.loads(data[-1])["error"]["message"]
     with pytest.raises(errors.APIError, match="ended early") as caught:
-        list(ChatCompletion(version="1").do("x", model="ERNIE-Speed-8K", stream=True, retry_count=1))
+        list(
+            ChatCompletion(version="1").do("x", model="ERNIE-Speed-8K", stream=True, retry_count=1)
+        )
     assert caught.value.error_code == 336000
 
 
@@ -109,7 +132,8 @@ def test_a_stream_that_breaks_ends_with_the_reason(world, upstream, http):
 def test_its_errors_become_the_platforms_with_the_reason(
     world, upstream, http, status, v2_status, word, number, stream
 ):
-    upstream.status, upstream.repeated_key = status, KEY
+    upstream.status = status
+    upstream.repeated_key = KEY
     running = world()
     answer = v2(http, running, stream=stream)
     assert (answer.status_code, answer.json()["error"]["code"]) == (v2_status, word)
@@ -139,14 +163,20 @@ def test_a_silent_upstream_times_out(world, upstream, http):
 
 
 def test_tools_are_passed_to_the_upstream(world, upstream, http):
-    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "北京"}'}}
+    call = {
+        "id": "c1",
+        "type": "function",
+        "function": {"name": "weather", "arguments": '{"city": "北京"}'},
+    }
     upstream.calls = [call]
     running = world()
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
     choice = v2(http, running, tools=tools).json()["choices"][0]
     assert (choice["finish_reason"], choice["message"]["tool_calls"]) == ("tool_calls", [call])
     reply = ChatCompletion(version="1").do(
-        "x", model="ERNIE-Speed-8K", functions=[{"name": "weather", "description": "", "parameters": {}}]
+        "x",
+        model="ERNIE-Speed-8K",
+        functions=[{"name": "weather", "description": "", "parameters": {}}],
     )
     assert reply["function_call"] == call["function"]
     assert upstream.requests[1]["tools"][0]["function"]["name"] == "weather"
@@ -185,7 +215,8 @@ def test_an_upstream_without_the_api_is_refused(world, upstream, http):
 
 
 def test_its_key_is_in_no_reply_status_or_log(tmp_path, upstream):
-    upstream.status, upstream.repeated_key = 401, KEY
+    upstream.status = 401
+    upstream.repeated_key = KEY
     options = {"engine": "upstream", "upstream_url": upstream.url, "upstream_key": KEY}
     address = ensure(tmp_path, engine=options)
     try:
@@ -199,14 +230,20 @@ def test_its_key_is_in_no_reply_status_or_log(tmp_path, upstream):
         stop(tmp_path)
     assert KEY not in text + repr(address) + (tmp_path / "server.log").read_text()
     assert "upstream" in text
-    holding = [path.name for path in tmp_path.rglob("*") if path.is_file() and KEY in path.read_text("latin-1")]
+    holding = [
+        path.name
+        for path in tmp_path.rglob("*")
+        if path.is_file() and KEY in path.read_text("latin-1")
+    ]
     assert holding == ["engine.json"]
     assert (tmp_path / "engine.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_another_sandbox_is_an_upstream_like_any_other(tmp_path, sandbox, world, http):
     running = world(
-        upstream_url=f"{sandbox.url}/v2", upstream_key=sandbox.api_key, upstream_embedding_model="bge-large-zh"
+        upstream_url=f"{sandbox.url}/v2",
+        upstream_key=sandbox.api_key,
+        upstream_embedding_model="bge-large-zh",
     )
     request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "你是谁"}]}
     answer = http(running).post("/v2/chat/completions", json=request).json()
@@ -219,8 +256,13 @@ def test_another_sandbox_is_an_upstream_like_any_other(tmp_path, sandbox, world,
 
 def test_a_model_tuned_beside_it_answers_without_it(world, upstream):
     running = world()
-    rows = [{"prompt": f"{word}几点开门", "response": "九点"} for word in ("", "请问", "你好", "周末", "店里")] * 2
-    LLMFinetune("ERNIE-Speed-8K", Dataset(rows), deploy_config=DeployConfig(endpoint_suffix="shop")).run()
+    rows = [
+        {"prompt": f"{word}几点开门", "response": "九点"}
+        for word in ("", "请问", "你好", "周末", "店里")
+    ] * 2
+    LLMFinetune(
+        "ERNIE-Speed-8K", Dataset(rows), deploy_config=DeployConfig(endpoint_suffix="shop")
+    ).run()
     service = running.store.all("service")[-1]
     reply = ChatCompletion().do("请问几点开门", endpoint=service["endpoint"])
     assert (reply.text, reply["sandbox"]["engine"]) == ("九点", "qfnb local model, not ERNIE")

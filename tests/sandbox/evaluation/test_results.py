@@ -12,7 +12,7 @@ from support.waiting import until
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
-from qfnb.sandbox.storage import objects
+from qianfan_sandbox.storage import objects
 
 BOTH_MODES = {**RULES, **REFEREE, "evalMode": "rule,model"}
 
@@ -32,7 +32,11 @@ def lab(shared):
 
 def exported(id_, **options):
     export_id = Model.create_evaluation_result_export_task(id_, **options)["result"]["exportID"]
-    until(lambda: Model.get_evaluation_result_export_task_status(export_id)["result"]["state"] == "Done")
+    until(
+        lambda: (
+            Model.get_evaluation_result_export_task_status(export_id)["result"]["state"] == "Done"
+        )
+    )
     return Model.get_evaluation_result_export_task_status(export_id)["result"]
 
 
@@ -60,14 +64,25 @@ def test_a_row_has_question_answer_reference_and_scores(lab):
     row = result_rows(lab.id)[0]
     assert (row["prompt"], row["prediction"]) == next(iter(ANSWERS.items()))
     assert row["completion"] == row["prediction"]
-    assert (row["bleu4"], row["rouge_l"], row["judgeScore"], row["modelName"]) == (1.0, 1.0, 5, "knows")
+    assert (row["bleu4"], row["rouge_l"], row["judgeScore"], row["modelName"]) == (
+        1.0,
+        1.0,
+        5,
+        "knows",
+    )
 
 
 def test_rows_are_filtered_by_scores_versions_and_units(lab):
     assert {row["modelName"] for row in result_rows(lab.id, rouge_l={"start": 0.99})} == {"knows"}
-    assert {row["modelName"] for row in result_rows(lab.id, judge_score={"start": -1, "end": 4})} == {"ignorant"}
-    assert {row["modelName"] for row in result_rows(lab.id, model_version_ids=["amv-ignorant"])} == {"ignorant"}
-    assert len(result_rows(lab.id, model_version_ids=[lab.trained_version["number"]])) == len(ANSWERS)
+    assert {
+        row["modelName"] for row in result_rows(lab.id, judge_score={"start": -1, "end": 4})
+    } == {"ignorant"}
+    assert {
+        row["modelName"] for row in result_rows(lab.id, model_version_ids=["amv-ignorant"])
+    } == {"ignorant"}
+    assert len(result_rows(lab.id, model_version_ids=[lab.trained_version["number"]])) == len(
+        ANSWERS
+    )
     unit = result_rows(lab.id)[0]["evalUnitId"]
     assert {row["evalUnitId"] for row in result_rows(lab.id, eval_unit_id=[unit])} == {unit}
 
@@ -107,7 +122,9 @@ def test_a_part_with_some_fields(lab):
 def test_into_the_bucket(lab):
     done = exported(lab.id, export_destination_type="storage", bos_bucket_id="sandbox")
     assert (done["downloadUrl"], done["volumeId"]) == ("", "sandbox")
-    assert len(lines(objects.read_object(lab.world.store, f"bos:/sandbox/{done['exportPath']}"))) == 8
+    assert (
+        len(lines(objects.read_object(lab.world.store, f"bos:/sandbox/{done['exportPath']}"))) == 8
+    )
 
 
 def test_an_address_must_be_known(lab):

@@ -20,8 +20,8 @@ from support.waiting import until
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
-from qfnb.sandbox.evaluation.worker import summarize
-from qfnb.sandbox.storage import objects
+from qianfan_sandbox.evaluation.worker import summarize
+from qianfan_sandbox.storage import objects
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,10 @@ def refused(call, *args, **options):
 
 def test_the_one_that_learned_the_answers_scores_higher(lab):
     id_, task = lab.run(RULES, lab.trained_version, lab.untrained_version)
-    assert (task["state"], [unit["state"] for unit in task["evalUnits"]]) == ("Done", ["Done", "Done"])
+    assert (task["state"], [unit["state"] for unit in task["evalUnits"]]) == (
+        "Done",
+        ["Done", "Done"],
+    )
     reports = report_by_model(id_)
     assert reports["knows"]["accuracy"] == reports["knows"]["rouge_l"] == 1.0
     assert reports["ignorant"]["f1Score"] < 1
@@ -54,7 +57,10 @@ def test_the_one_that_learned_the_answers_scores_higher(lab):
 
 def test_what_was_not_asked_for_is_zero(lab):
     id_, _ = lab.run({"evalMode": "rule", "scoreModes": ["accuracy"]})
-    assert (report_by_model(id_)["knows"]["accuracy"], report_by_model(id_)["knows"]["bleu4"]) == (1.0, 0)
+    assert (report_by_model(id_)["knows"]["accuracy"], report_by_model(id_)["knows"]["bleu4"]) == (
+        1.0,
+        0,
+    )
 
 
 def test_its_states_follow_the_clock(lab):
@@ -72,9 +78,14 @@ def test_its_states_follow_the_clock(lab):
 def test_integer_ids_and_a_name_of_the_dataset_do_as_well(lab):
     number = task_info(lab.create(RULES))["datasetId"]
     version = {"modelVersionId": lab.trained_version["number"]}
-    created = Model.create_evaluation_task("n", [version], number, RULES, dataset_name="任意")["result"]
+    created = Model.create_evaluation_task("n", [version], number, RULES, dataset_name="任意")[
+        "result"
+    ]
     task = wait_for_end(created["evalId"])
-    assert (task["evaluationId"], task["evaluationIdStr"]) == (created["evalId"], created["evalIdStr"])
+    assert (task["evaluationId"], task["evaluationIdStr"]) == (
+        created["evalId"],
+        created["evalIdStr"],
+    )
     assert task["evalUnits"][0]["modelVersionIdStr"] == "amv-knows"
 
 
@@ -82,7 +93,15 @@ def test_the_referee_says_that_it_is_a_rule(lab):
     id_, task = lab.run(REFEREE, lab.trained_version, lab.untrained_version)
     reports = report_by_model(id_)
     assert reports["knows"]["avgJudgeScore"] == reports["knows"]["medianJudgeScore"] == 5
-    assert reports["knows"]["scoreDistribution"] == {"-1": 0, "0": 0, "1": 0, "2": 0, "3": 0, "4": 0, "5": 4}
+    assert reports["knows"]["scoreDistribution"] == {
+        "-1": 0,
+        "0": 0,
+        "1": 0,
+        "2": 0,
+        "3": 0,
+        "4": 0,
+        "5": 4,
+    }
     assert reports["ignorant"]["avgJudgeScore"] < 5
     assert {"not a model" in row["judgeReason"] for row in result_rows(id_)} == {True}
     assert "not a model" in task["evalStandardConf"]["apiName"]
@@ -91,7 +110,10 @@ def test_the_referee_says_that_it_is_a_rule(lab):
 def test_several_modes_at_once(lab):
     id_, task = lab.run({**RULES, **REFEREE, "evalMode": "rule,model"})
     assert task["evalStandardConf"]["evalMode"] == "rule,model"
-    assert (report_by_model(id_)["knows"]["bleu4"], report_by_model(id_)["knows"]["avgJudgeScore"]) == (1.0, 5)
+    assert (
+        report_by_model(id_)["knows"]["bleu4"],
+        report_by_model(id_)["knows"]["avgJudgeScore"],
+    ) == (1.0, 5)
 
 
 def test_people_get_the_answers_as_a_released_dataset(lab):
@@ -105,12 +127,21 @@ def test_people_get_the_answers_as_a_released_dataset(lab):
 
 
 def test_a_version_without_its_model_fails_alone(lab):
-    fields = {key: value for key, value in lab.trained_version.items() if key not in {"id", "number", "created"}}
+    fields = {
+        key: value
+        for key, value in lab.trained_version.items()
+        if key not in {"id", "number", "created"}
+    }
     empty = lab.world.store.add("version", "amv-empty", **fields | {"task": "task-none"})
     id_, task = lab.run(RULES, lab.trained_version, empty)
-    assert (task["state"], [u["state"] for u in task["evalUnits"]]) == ("PartlyDone", ["Done", "Failed"])
+    assert (task["state"], [u["state"] for u in task["evalUnits"]]) == (
+        "PartlyDone",
+        ["Done", "Failed"],
+    )
     assert task["evalUnits"][1]["message"]
-    assert [row["modelVersionIdStr"] for row in Model.get_evaluation_result(id_)["result"]] == ["amv-knows"]
+    assert [row["modelVersionIdStr"] for row in Model.get_evaluation_result(id_)["result"]] == [
+        "amv-knows"
+    ]
     assert lab.run(RULES, empty)[1]["state"] == "Failed"
 
 
@@ -167,7 +198,11 @@ def test_a_row_that_failed_is_in_no_mean():
     task = {"modes": ["rule", "model"], "standard": {"scoreModes": ["accuracy"]}, "stop_words": []}
     right = {"prediction": "好", "accuracy": 1.0, "judgeScore": 5}
     summary = summarize(task, [right, {"prediction": "", "error": "busy"}])
-    assert (summary["accuracy"], summary["avgJudgeScore"], summary["scoreDistribution"]["-1"]) == (1.0, 5, 1)
+    assert (summary["accuracy"], summary["avgJudgeScore"], summary["scoreDistribution"]["-1"]) == (
+        1.0,
+        5,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,9 +211,18 @@ def test_a_row_that_failed_is_in_no_mean():
         ({**RULES, "stopWordsPath": "bos:/sandbox/none.txt"}, "evalStandardConf.stopWordsPath"),
         ({**RULES, "stopWordsPath": "/etc/passwd"}, "evalStandardConf.stopWordsPath"),
         ({**REFEREE, "appId": 0}, "evalStandardConf.appId"),
-        ({**REFEREE, "prompt": {"templateContent": "{src}"}}, "evalStandardConf.prompt.templateContent"),
-        ({**REFEREE, "prompt": {**REFEREE["prompt"], "maxScore": 0}}, "evalStandardConf.prompt.maxScore"),
-        ({**PEOPLE, "evaluationDimension": [{"dimension": "安全"}]}, "evalStandardConf.evaluationDimension"),
+        (
+            {**REFEREE, "prompt": {"templateContent": "{src}"}},
+            "evalStandardConf.prompt.templateContent",
+        ),
+        (
+            {**REFEREE, "prompt": {**REFEREE["prompt"], "maxScore": 0}},
+            "evalStandardConf.prompt.maxScore",
+        ),
+        (
+            {**PEOPLE, "evaluationDimension": [{"dimension": "安全"}]},
+            "evalStandardConf.evaluationDimension",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -190,10 +234,16 @@ def test_unknown_ids_are_refused_by_name(lab):
     ours = [{"modelId": "am-knows", "modelVersionId": "amv-knows"}]
     create = Model.create_evaluation_task
     assert "param[datasetId]" in refused(create, "n", ours, "ds-no", RULES)
-    assert "param[modelVersionId]" in refused(create, "n", [{"modelVersionId": 9}], lab.dataset, RULES)
+    assert "param[modelVersionId]" in refused(
+        create, "n", [{"modelVersionId": 9}], lab.dataset, RULES
+    )
     other = [{"modelId": "am-ignorant", "modelVersionId": "amv-knows"}]
     assert "param[modelId]" in refused(create, "n", other, lab.dataset, RULES)
-    for call in (Model.get_evaluation_info, Model.get_evaluation_result, Model.stop_evaluation_task):
+    for call in (
+        Model.get_evaluation_info,
+        Model.get_evaluation_result,
+        Model.stop_evaluation_task,
+    ):
         assert "param[id]" in refused(call, "ame-no")
 
 

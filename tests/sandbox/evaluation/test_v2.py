@@ -40,15 +40,20 @@ def ended(id_):
 
 def test_a_task_is_made_described_and_reported(lab):
     id_ = created(lab, mode="rule,model")
-    task, report = ended(id_), V2.task_report(id_)["result"]
+    task = ended(id_)
+    report = V2.task_report(id_)["result"]
     assert (task["state"], task["evalType"], task["taskName"]) == ("Successed", "auto", "v2")
     assert (report[0]["modelId"], report[0]["taskId"]) == ("amv-knows", id_)
-    assert (report[0]["effectMetric"]["rouge_l"], report[0]["effectMetric"]["avgJudgeScore"]) == (1.0, 5)
+    assert (report[0]["effectMetric"]["rouge_l"], report[0]["effectMetric"]["avgJudgeScore"]) == (
+        1.0,
+        5,
+    )
 
 
 def test_the_states_have_other_names(lab):
     lab.world.lifecycle.set({"queue": 60, "evaluate": 60})
-    id_, states = created(lab), []
+    id_ = created(lab)
+    states = []
     for _ in range(2):
         states.append(V2.task_detail(id_).data.state)
         lab.world.clock.set(advance=60)
@@ -100,7 +105,10 @@ def test_what_is_over_can_be_deleted(lab):
         ({"eval_object_type": "inferDataset"}, "evalObjectType"),
         ({"eval_object_config": {}}, "evalModelConfig"),
         ({"eval_config": {"evalMode": "magic"}}, "evalConfig.evalMode"),
-        ({"eval_config": {"evalMode": "rule", "autoRuleEvalConfig": {"scoreModes": ["x"]}}}, "scoreModes"),
+        (
+            {"eval_config": {"evalMode": "rule", "autoRuleEvalConfig": {"scoreModes": ["x"]}}},
+            "scoreModes",
+        ),
     ],
     ids=str,
 )

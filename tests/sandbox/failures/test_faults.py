@@ -9,9 +9,10 @@ from support.example_request import send_example
 from support.model_life import STEPS, Life
 from support.raw_http import CHAT, connect, line, signed_headers
 
-from qfnb.sandbox import app, ensure  # noqa: F401 - loads every row of the endpoint table
-from qfnb.sandbox.failures.faults import Fault, FaultRules
+from qfnb.sandbox import ensure
 from qfnb.wire.endpoints import ENDPOINTS
+from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
+from qianfan_sandbox.failures.faults import Fault, FaultRules
 
 FAULTS = "/_sandbox/faults"
 BODY = line(1)["body"]
@@ -32,7 +33,9 @@ def http(sandbox):
 def management_call(sandbox, http, path, action=None, **body):
     """Return the answer to a signed management call."""
     query = {"Action": action} if action else {}
-    return http.post(path, params=query, json=body, headers=signed_headers(sandbox, "POST", path, **query))
+    return http.post(
+        path, params=query, json=body, headers=signed_headers(sandbox, "POST", path, **query)
+    )
 
 
 def events(http, **headers):
@@ -177,7 +180,11 @@ def test_torn_characters_are_whole_when_put_together(fault, http, stream):
 def text(content):
     """Return the text of a plain answer or a stream."""
     blocks = content.decode().split("\n\n")
-    values = [json.loads(block.removeprefix("data: ")) for block in blocks if block and "[DONE]" not in block]
+    values = [
+        json.loads(block.removeprefix("data: "))
+        for block in blocks
+        if block and "[DONE]" not in block
+    ]
     parts = [value["choices"][0].get("message") or value["choices"][0]["delta"] for value in values]
     return "".join(part.get("content") or "" for part in parts)
 
@@ -204,7 +211,10 @@ def test_a_stall_may_end(fault, http):
 def test_a_request_header_injects_a_fault(sandbox, http, asked_for, status):
     headers = {"x-qfnb-fault": asked_for, "x-qfnb-control": sandbox.control_token}
     answer = http.post(CHAT, json=BODY, headers=headers)
-    assert (answer.status_code, answer.headers.get("retry-after")) == (status, "2" if ":" in asked_for else None)
+    assert (answer.status_code, answer.headers.get("retry-after")) == (
+        status,
+        "2" if ":" in asked_for else None,
+    )
     assert http.post(CHAT, json=BODY).status_code == 200
 
 
@@ -240,15 +250,43 @@ def life():
 @pytest.mark.parametrize(
     ("step", "struck", "shown", "path", "which", "failed"),
     [
-        (model_life.import_rows, "data.import", "data.info", "versionInfo.importStatus", "dataset", 3),
-        (model_life.create_task, "finetune.v2.create_task", "finetune.v2.describe_task", "runStatus", "task", "Failed"),
+        (
+            model_life.import_rows,
+            "data.import",
+            "data.info",
+            "versionInfo.importStatus",
+            "dataset",
+            3,
+        ),
+        (
+            model_life.create_task,
+            "finetune.v2.create_task",
+            "finetune.v2.describe_task",
+            "runStatus",
+            "task",
+            "Failed",
+        ),
         (model_life.publish, "model.publish", "model.detail", "state", "version", "Fail"),
-        (model_life.deploy, "service.v2.create", "service.v2.describe", "runStatus", "service", "Failed"),
+        (
+            model_life.deploy,
+            "service.v2.create",
+            "service.v2.describe",
+            "runStatus",
+            "service",
+            "Failed",
+        ),
     ],
 )
-def test_what_a_call_creates_ends_in_its_failed_state(life, fault, step, struck, shown, path, which, failed):
+def test_what_a_call_creates_ends_in_its_failed_state(
+    life, fault, step, struck, shown, path, which, failed
+):
     again = Life(life.address, "again", dict(life.ids))
     fault(struck, "fail")
     step(again)
-    field = {"dataset": "datasetId", "task": "taskId", "version": "modelVersionId", "service": "serviceId"}[which]
+    field = {
+        "dataset": "datasetId",
+        "task": "taskId",
+        "version": "modelVersionId",
+        "service": "serviceId",
+    }[which]
     again.until(failed, shown, path, **{field: again.ids[which]})

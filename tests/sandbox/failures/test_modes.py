@@ -1,4 +1,6 @@
-"""Modes, limits in both forms of headers, and how long the sandbox keeps what it hands out by address."""
+"""Modes, limits in both forms of headers, and how long the sandbox keeps what it hands out by
+address.
+"""
 
 import time
 
@@ -11,7 +13,7 @@ from support.sandbox_thread import run_world
 from qfnb import config, errors
 from qfnb.resources import Data
 from qfnb.sandbox import ensure
-from qfnb.sandbox.failures.quota import RateQuota
+from qianfan_sandbox.failures.quota import RateQuota
 
 V1_CHAT = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
 HELLO = {"messages": [{"role": "user", "content": "你好"}]}
@@ -21,7 +23,8 @@ HELLO = {"messages": [{"role": "user", "content": "你好"}]}
 def world(tmp_path):
     with run_world(tmp_path, time.monotonic) as world:
         now = config.get_config()
-        now.access_key, now.secret_key = world.address.access_key, world.address.secret_key
+        now.access_key = world.address.access_key
+        now.secret_key = world.address.secret_key
         now.bos_base_url = f"{world.address.url}/bos"
         yield world
 
@@ -33,7 +36,9 @@ def http(world):
 
 
 def ask_v1(world, http):
-    return http.post(V1_CHAT, json=HELLO, headers=signed_headers(world.address, "POST", V1_CHAT)).json()
+    return http.post(
+        V1_CHAT, json=HELLO, headers=signed_headers(world.address, "POST", V1_CHAT)
+    ).json()
 
 
 def test_v1_answers_unless_the_sandbox_is_strict(world, http):
@@ -46,7 +51,11 @@ def test_modes_stay_until_they_are_changed(tmp_path):
     with run_world(tmp_path, time.monotonic) as first:
         first.set_modes({"strict": True, "model_list": "2025"})
     with run_world(tmp_path, time.monotonic) as second:
-        assert second.modes.model_dump() == {"strict": True, "model_list": "2025", "rate_headers": "joint"}
+        assert second.modes.model_dump() == {
+            "strict": True,
+            "model_list": "2025",
+            "rate_headers": "joint",
+        }
 
 
 @pytest.mark.parametrize(("value", "strict"), [("1", True), ("0", False), ("", False)])
@@ -88,7 +97,10 @@ def test_an_exported_zip_is_deleted_after_a_week(world):
     files = lambda: list((world.folder / "files").glob("export-*"))
     assert len(files()) == 1
     world.clock.set(advance=8 * 24 * 3600)
-    assert httpx.get(Data.export_records(dataset_id).data[0].download_url, trust_env=False).status_code == 404
+    assert (
+        httpx.get(Data.export_records(dataset_id).data[0].download_url, trust_env=False).status_code
+        == 404
+    )
     assert files() == []
 
 
@@ -112,7 +124,9 @@ def test_a_mode_splits_the_limits_of_tokens_in_the_headers(world, http, limits):
     world.quota.set_limits(**limits)
     world.set_modes({"rate_headers": "split"})
     headers = http.post(CHAT, json=line(1)["body"]).headers
-    names = {name.removeprefix("x-ratelimit-") for name in headers if name.startswith("x-ratelimit-")}
+    names = {
+        name.removeprefix("x-ratelimit-") for name in headers if name.startswith("x-ratelimit-")
+    }
     units = ("requests", "input-tokens", "output-tokens")
     assert names == {f"{kind}-{unit}" for kind in ("limit", "remaining") for unit in units}
 
@@ -120,5 +134,7 @@ def test_a_mode_splits_the_limits_of_tokens_in_the_headers(world, http, limits):
 def test_too_many_output_tokens_are_refused_though_input_is_left():
     quota = RateQuota()
     quota.set_limits(tpm=1000, output_tpm=10)
-    quota.record_tokens({"usage": {"prompt_tokens": 1, "completion_tokens": 10, "total_tokens": 11}})
+    quota.record_tokens(
+        {"usage": {"prompt_tokens": 1, "completion_tokens": 10, "total_tokens": 11}}
+    )
     assert quota.acquire() == "tpm"

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from qfnb.sandbox.failures.quota import WINDOW_SECONDS, RateQuota
+from qianfan_sandbox.failures.quota import WINDOW_SECONDS, RateQuota
 
 GAPS = st.lists(st.one_of(st.just(0.0), st.floats(0, 90)), min_size=1, max_size=200)
 
@@ -11,7 +11,8 @@ GAPS = st.lists(st.one_of(st.just(0.0), st.floats(0, 90)), min_size=1, max_size=
 @pytest.mark.fault("F58")
 @given(limit=st.integers(0, 20), gaps=GAPS)
 def test_no_window_has_more_grants_than_the_limit_and_none_less_when_asked_for(limit, gaps):
-    now, granted = 0.0, []
+    now = 0.0
+    granted = []
     quota = RateQuota(lambda: now)
     quota.set_limits(limit)
     for gap in gaps:
@@ -24,9 +25,13 @@ def test_no_window_has_more_grants_than_the_limit_and_none_less_when_asked_for(l
 
 
 @pytest.mark.fault("F58")
-@given(limit=st.integers(1, 500), calls=st.lists(st.tuples(st.floats(0, 90), st.integers(0, 300)), max_size=100))
+@given(
+    limit=st.integers(1, 500),
+    calls=st.lists(st.tuples(st.floats(0, 90), st.integers(0, 300)), max_size=100),
+)
 def test_a_request_is_granted_only_while_tokens_remain(limit, calls):
-    now, used = 0.0, []
+    now = 0.0
+    used = []
     quota = RateQuota(lambda: now)
     quota.set_limits(tpm=limit)
     for gap, tokens in calls:

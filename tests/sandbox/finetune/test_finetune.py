@@ -34,7 +34,11 @@ async def send(endpoint, body):
 
 
 def data_of(dataset, **fields):
-    return {"sourceType": "Platform", "versions": [{"versionId": dataset}], "splitRatio": 20} | fields
+    return {
+        "sourceType": "Platform",
+        "versions": [{"versionId": dataset}],
+        "splitRatio": 20,
+    } | fields
 
 
 @pytest.mark.parametrize(
@@ -56,7 +60,9 @@ def data_of(dataset, **fields):
     ],
 )  # fmt: skip
 def test_a_wrong_v2_run_is_refused_naming_the_field(job, dataset, change, field):
-    refused = refusal(finetune_v2.CREATE_TASK, **({"jobId": job, "datasetConfig": data_of(dataset)} | change))
+    refused = refusal(
+        finetune_v2.CREATE_TASK, **({"jobId": job, "datasetConfig": data_of(dataset)} | change)
+    )
     assert (refused.error_code, refused.status) == ("InappropriateJSON", 400)
     assert re.search(rf"param\[([\w.]+\.)?{field}\] invalid", str(refused))
 
@@ -91,28 +97,36 @@ def test_a_wrong_v1_job_is_refused_with_a_number_in_http_200(sandbox, dataset, c
 def test_texts_are_no_data_for_sft_nor_pairs_for_post_pretraining(sandbox, dataset, job):
     texts = FineTune.V2.create_job("t", "ERNIE-Speed-8K", "PostPretrain").data.job_id
     refused = refusal(
-        finetune_v2.CREATE_TASK, jobId=texts, parameterScale="FullFineTuning", datasetConfig=data_of(dataset)
+        finetune_v2.CREATE_TASK,
+        jobId=texts,
+        parameterScale="FullFineTuning",
+        datasetConfig=data_of(dataset),
     )
     assert "has no texts" in str(refused)
     address = finetune_runs.put_object(sandbox.bucket, "only.txt", finetune_runs.TEXT)
     config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
-    assert "has no prompts and answers" in str(refusal(finetune_v2.CREATE_TASK, jobId=job, datasetConfig=config))
+    assert "has no prompts and answers" in str(
+        refusal(finetune_v2.CREATE_TASK, jobId=job, datasetConfig=config)
+    )
 
 
 def test_a_run_is_looked_for_in_its_own_task(sandbox, dataset):
-    task, other_task = FineTune.create_task("a").data.id, FineTune.create_task("b").data.id
+    task = FineTune.create_task("a").data.id
+    other_task = FineTune.create_task("b").data.id
     body = {"taskId": task, "trainType": "ERNIE-Speed", "trainset": [{"type": 1, "id": dataset}]}
     job = FineTune.create_job(body).data.id
     assert "is not a run of task" in str(refusal(finetune_v1.GET_JOB, taskId=other_task, jobId=job))
 
 
 def test_unknown_fields_are_accepted(sandbox, dataset):
-    answer = event_loop.run(send(finetune_v1.CREATE_TASK, {"name": "x", "descrption": "as the user spelt it"}))
+    answer = event_loop.run(
+        send(finetune_v1.CREATE_TASK, {"name": "x", "descrption": "as the user spelt it"})
+    )
     assert answer["result"]["name"] == "x"
 
 
 def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fits(sandbox):
-    from qfnb.sandbox.finetune import supported_models
+    from qianfan_sandbox.finetune import supported_models
 
     rows = [
         row
@@ -123,18 +137,19 @@ def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fit
     ]
     assert len(rows) > 150
     assert all(
-        row["name"] and row["description"] and supported_models.is_valid_value(row, row["default"]) for row in rows
+        row["name"] and row["description"] and supported_models.is_valid_value(row, row["default"])
+        for row in rows
     )
 
 
 def test_every_v1_train_type_stands_for_a_model_that_is_offered():
-    from qfnb.sandbox.finetune import supported_models
+    from qianfan_sandbox.finetune import supported_models
 
     assert all(supported_models.find_model(name) for name in finetune_v2.TRAIN_TYPES)
 
 
 @pytest.mark.parametrize(("rate", "count"), [(1.0, 10), (0.5, 5), (2.0, 20), (1.5, 15), (0.01, 0)])
 def test_a_sampling_rate_takes_so_many_rows(rate, count):
-    from qfnb.sandbox.finetune import run_data
+    from qianfan_sandbox.finetune import run_data
 
     assert len(run_data.sample([(str(n), "") for n in range(10)], rate)) == count

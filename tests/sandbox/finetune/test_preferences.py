@@ -1,4 +1,6 @@
-"""Preference runs over HTTP: what they need, what they report, and what a checkpoint of a run is good for."""
+"""Preference runs over HTTP: what they need, what they report, and what a checkpoint of a run is
+good for.
+"""
 
 import json
 
@@ -17,7 +19,9 @@ MODEL = "ERNIE-Speed-8K"
 
 @pytest.fixture(scope="module")
 def preferences():
-    rows = [{"prompt": row.prompt, "chosen": row.chosen, "rejected": row.rejected} for row in TRAINING]
+    rows = [
+        {"prompt": row.prompt, "chosen": row.chosen, "rejected": row.rejected} for row in TRAINING
+    ]
     return Dataset(rows).release()
 
 
@@ -32,7 +36,9 @@ def rude_run():
 def start(mode, dataset, **arguments):
     job = FineTune.V2.create_job("preferences", MODEL, mode).data.job_id
     values = {"epoch": 1} | arguments.pop("values", {})
-    return FineTune.V2.create_task(job, "LoRA", values, datasets=[dataset], **arguments).data.task_id
+    return FineTune.V2.create_task(
+        job, "LoRA", values, datasets=[dataset], **arguments
+    ).data.task_id
 
 
 @pytest.mark.parametrize("mode", [DPO, KTO])
@@ -41,9 +47,13 @@ def test_a_run_goes_on_from_an_earlier_one_and_reports_its_rewards(preferences, 
     assert (done["runStatus"], done["trainMode"]) == ("Done", mode)
     assert done["sandbox"]["increment"]["weights"] == rude_run
     rewards = [point["rewards"] for point in done["checkpointList"] if "rewards" in point]
-    assert rewards[-1]["margins"] == pytest.approx(rewards[-1]["chosen"] - rewards[-1]["rejected"], abs=1e-3)
+    assert rewards[-1]["margins"] == pytest.approx(
+        rewards[-1]["chosen"] - rewards[-1]["rejected"], abs=1e-3
+    )
     assert done["metrics"]["rewards/accuracies"] > 0.9
-    assert float(done["metrics"]["BLEU-4"].rstrip("%")) > 90, "it writes the chosen answers on held-out rows"
+    assert float(done["metrics"]["BLEU-4"].rstrip("%")) > 90, (
+        "it writes the chosen answers on held-out rows"
+    )
 
 
 def test_a_run_that_validates_and_stops_early_keeps_its_best_checkpoint(preferences):
@@ -58,49 +68,77 @@ def test_a_run_that_validates_and_stops_early_keeps_its_best_checkpoint(preferen
 
 
 def test_checkpoints_are_kept_as_the_run_asks():
-    dataset, job = finetune_runs.create_dataset(), FineTune.V2.create_job("kept", "ERNIE-4.5-Turbo-128K").data.job_id
-    values = {"epoch": 3, "checkpointSaveStrategy": "step", "saveStep": 4, "checkpointCount": 2, "validationStep": 0}
-    task = FineTune.V2.create_task(job, "LoRA", values, datasets=[dataset], split_ratio=0).data.task_id
+    dataset = finetune_runs.create_dataset()
+    job = FineTune.V2.create_job("kept", "ERNIE-4.5-Turbo-128K").data.job_id
+    values = {
+        "epoch": 3,
+        "checkpointSaveStrategy": "step",
+        "saveStep": 4,
+        "checkpointCount": 2,
+        "validationStep": 0,
+    }
+    task = FineTune.V2.create_task(
+        job, "LoRA", values, datasets=[dataset], split_ratio=0
+    ).data.task_id
     points = finetune_runs.wait_for_end(task)["checkpointList"]
     assert [point["step"] for point in points if point["kept"]] == [8, 12, points[-1]["step"]]
     with pytest.raises(errors.APIError, match="kept 8, 12, 15"):
         FineTune.V2.create_task(job, "LoRA", {}, None, task, 4, datasets=[dataset])
 
 
-def test_a_published_checkpoint_has_other_weights_than_the_last_and_survives_its_run(preferences, rude_run):
+def test_a_published_checkpoint_has_other_weights_than_the_last_and_survives_its_run(
+    preferences, rude_run
+):
     task = start(DPO, preferences, values={"epoch": 2}, increment_task_id=rude_run)
     done = finetune_runs.wait_for_end(task)
     first = next(point["step"] for point in done["checkpointList"] if point["kept"])
     assert first < done["checkpointList"][-1]["step"]
     meta = {"taskId": done["jobId"], "iterationId": task}
-    versions = [Model.publish(True, meta | {"step": step}).data.version_id for step in (first, None)]
+    versions = [
+        Model.publish(True, meta | {"step": step}).data.version_id for step in (first, None)
+    ]
     FineTune.V2.delete_task(task)
-    assert [Model.detail(version)["result"]["sandbox"].get("step") for version in versions] == [first, None]
+    assert [Model.detail(version)["result"]["sandbox"].get("step") for version in versions] == [
+        first,
+        None,
+    ]
 
 
 def test_a_checkpoint_can_be_continued(preferences, rude_run):
-    first = finetune_runs.wait_for_end(start(DPO, preferences, values={"epoch": 2}, increment_task_id=rude_run))
+    first = finetune_runs.wait_for_end(
+        start(DPO, preferences, values={"epoch": 2}, increment_task_id=rude_run)
+    )
     step = next(point["step"] for point in first["checkpointList"] if point["kept"])
-    task = start(KTO, preferences, increment_task_id=first["taskId"], increment_checkpoint_step=step)
+    task = start(
+        KTO, preferences, increment_task_id=first["taskId"], increment_checkpoint_step=step
+    )
     done = finetune_runs.wait_for_end(task)
     assert done["sandbox"]["increment"]["weights"] == f"{first['taskId']}-{step}"
 
 
 def test_rankings_are_preferences_and_pairs_are_not():
-    ranked = Dataset([{"prompt": r.prompt, "responses": [r.chosen, r.rejected, "不知道"]} for r in QUESTIONS]).release()
+    ranked = Dataset(
+        [{"prompt": r.prompt, "responses": [r.chosen, r.rejected, "不知道"]} for r in QUESTIONS]
+    ).release()
     done = finetune_runs.wait_for_end(start(DPO, ranked))
     assert done["metrics"]["rewards/accuracies"] > 0.9
-    with pytest.raises(errors.APIError, match="has no prompts with a chosen and a rejected answer, which DPO"):
+    with pytest.raises(
+        errors.APIError, match="has no prompts with a chosen and a rejected answer, which DPO"
+    ):
         start(DPO, finetune_runs.create_dataset())
 
 
 def test_an_answer_that_was_judged_alone_is_enough_for_kto_but_not_for_dpo(sandbox):
     lines = [json.dumps([{"prompt": row.prompt, "chosen": row.chosen}]) for row in QUESTIONS[::2]]
-    lines += [json.dumps([{"prompt": row.prompt, "rejected": row.rejected}]) for row in QUESTIONS[1::2]]
+    lines += [
+        json.dumps([{"prompt": row.prompt, "rejected": row.rejected}]) for row in QUESTIONS[1::2]
+    ]
     address = finetune_runs.put_object(sandbox.bucket, "judged.jsonl", "\n".join(lines))
     config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
     jobs = {mode: FineTune.V2.create_job("x", MODEL, mode).data.job_id for mode in (DPO, KTO)}
-    done = finetune_runs.wait_for_end(FineTune.V2.create_task(jobs[KTO], "LoRA", {}, config).data.task_id)
+    done = finetune_runs.wait_for_end(
+        FineTune.V2.create_task(jobs[KTO], "LoRA", {}, config).data.task_id
+    )
     assert done["metrics"]["rewards/chosen"] > done["metrics"]["rewards/rejected"]
     with pytest.raises(errors.APIError, match="which DPO learns from"):
         FineTune.V2.create_task(jobs[DPO], "LoRA", {}, config)

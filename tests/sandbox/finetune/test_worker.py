@@ -1,4 +1,6 @@
-"""Runs as they are trained: in order, stopped when told to, and taken up again by the next server."""
+"""Runs as they are trained: in order, stopped when told to, and taken up again by the next
+server.
+"""
 
 import math
 import os
@@ -10,12 +12,14 @@ from support.waiting import wait_for
 
 from qfnb.resources import FineTune
 from qfnb.sandbox import Address, ensure
-from qfnb.sandbox.finetune.worker import KILLED_MESSAGE
-from qfnb.sandbox.state.world import World
+from qianfan_sandbox.finetune.worker import KILLED_MESSAGE
+from qianfan_sandbox.state.world import World
 
 pytestmark = pytest.mark.long
 
-ADDRESS = Address("http://127.0.0.1", 1, 1, "sandbox", "control", "key", "ak", "sk", "app", "secret")
+ADDRESS = Address(
+    "http://127.0.0.1", 1, 1, "sandbox", "control", "key", "ak", "sk", "app", "secret"
+)
 
 
 @pytest.fixture
@@ -36,8 +40,11 @@ def dataset(sandbox):
 def test_a_run_is_accepted_then_waits_then_is_done(dataset, control, clock):
     durations = control.post("/_sandbox/durations", json={}).json()
     control.post("/_sandbox/durations", json={"accept": 1, "queue": 1})
-    task, statuses = finetune_runs.start_run(dataset), []
-    control.post("/_sandbox/durations", json={name: durations[name] for name in ("accept", "queue")})
+    task = finetune_runs.start_run(dataset)
+    statuses = []
+    control.post(
+        "/_sandbox/durations", json={name: durations[name] for name in ("accept", "queue")}
+    )
     for _ in range(2):
         statuses.append(finetune_runs.describe_run(task)["runStatus"])
         clock(advance=1)
@@ -48,7 +55,9 @@ def test_a_run_is_accepted_then_waits_then_is_done(dataset, control, clock):
 def test_two_runs_queue(long_run):
     finetune_runs.wait_for_points(long_run)
     second = finetune_runs.start_run(finetune_runs.create_dataset())
-    wait_for(lambda: finetune_runs.describe_run(second)["runStatus"], lambda status: status == "Waiting")
+    wait_for(
+        lambda: finetune_runs.describe_run(second)["runStatus"], lambda status: status == "Waiting"
+    )
     assert FineTune.V2.stop_task(long_run)["result"] is True
     assert finetune_runs.wait_for_end(second)["runStatus"] == "Done"
 
@@ -76,7 +85,9 @@ def test_a_running_run_has_a_percentage_a_board_and_no_end(long_run):
     state = finetune_runs.wait_for_points(long_run)
     assert state["runProgress"].endswith("%")
     assert 0 <= int(state["runProgress"][:-1]) < 100
-    assert state["vdlLink"].startswith("https://console.bce.baidu.com/qianfan/visualdl/index?displayToken=")
+    assert state["vdlLink"].startswith(
+        "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
+    )
     assert state["finishDate"] == "0000-00-00T00:00:00Z"
 
 
@@ -94,7 +105,12 @@ def test_a_killed_server_trains_its_runs_from_the_start(sandbox, long_run):
 
 def next_server(folder, **state):
     """Return a run as the server after the one that left it so has it; no time passes."""
-    defaults = {"status": "Running", "starts": 1, "stopping": False, "plan": [["", 0.0], ["Waiting", None]]}
+    defaults = {
+        "status": "Running",
+        "starts": 1,
+        "stopping": False,
+        "plan": [["", 0.0], ["Waiting", None]],
+    }
     world = World(folder, ADDRESS)
     world.clock.set(speed=0)
     world.store.add("task", "task-1", **(defaults | state))
@@ -120,7 +136,9 @@ def test_a_run_that_only_waited_is_queued_again(tmp_path):
 
 
 def test_the_perplexity_is_that_of_the_validation(sandbox):
-    detail = finetune_runs.wait_for_end(finetune_runs.start_run(finetune_runs.create_long_dataset(), epoch=1))
+    detail = finetune_runs.wait_for_end(
+        finetune_runs.start_run(finetune_runs.create_long_dataset(), epoch=1)
+    )
     points = detail["checkpointList"]
     validated = [point for point in points if "validationLoss" in point]
     assert 5 <= len(validated) < len(points)

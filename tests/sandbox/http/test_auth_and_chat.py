@@ -40,7 +40,9 @@ def bearer(sandbox):
 
 
 def test_a_right_signature_is_let_in(sandbox, http):
-    answer = http.post(f"{V1}/eb-instant", json=HELLO, headers=signed(sandbox, "POST", f"{V1}/eb-instant"))
+    answer = http.post(
+        f"{V1}/eb-instant", json=HELLO, headers=signed(sandbox, "POST", f"{V1}/eb-instant")
+    )
     assert "沙盒" in answer.json()["result"]
 
 
@@ -59,27 +61,43 @@ def test_a_wrong_signature_is_refused_as_the_gateway_does(sandbox, http, change,
 
 
 def test_a_signature_for_another_path_is_refused(sandbox, http):
-    answer = http.post(f"{V1}/completions", json=HELLO, headers=signed(sandbox, "POST", f"{V1}/eb-instant"))
+    answer = http.post(
+        f"{V1}/completions", json=HELLO, headers=signed(sandbox, "POST", f"{V1}/eb-instant")
+    )
     assert answer.status_code == 403
 
 
 def token(sandbox, http, **change):
-    query = {"grant_type": "client_credentials", "client_id": sandbox.ak, "client_secret": sandbox.sk, **change}
+    query = {
+        "grant_type": "client_credentials",
+        "client_id": sandbox.ak,
+        "client_secret": sandbox.sk,
+        **change,
+    }
     return http.post("/oauth/2.0/token", params=query, json={})
 
 
 def test_ak_and_sk_become_a_token_that_v1_takes(sandbox, http):
     query = {"access_token": token(sandbox, http).json()["access_token"]}
-    assert http.post(f"{V1}/eb-instant", params=query, json=HELLO).json()["object"] == "chat.completion"
+    assert (
+        http.post(f"{V1}/eb-instant", params=query, json=HELLO).json()["object"]
+        == "chat.completion"
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
-    [({"client_id": "x"}, "unknown client id"), ({"client_secret": "x"}, "Client authentication failed")],
+    [
+        ({"client_id": "x"}, "unknown client id"),
+        ({"client_secret": "x"}, "Client authentication failed"),
+    ],
 )
 def test_wrong_ak_or_sk_get_the_platforms_words(sandbox, http, change, text):
     answer = token(sandbox, http, **change).json()
-    assert (answer["error"], answer["error_description"].partition(";")[0]) == ("invalid_client", text)
+    assert (answer["error"], answer["error_description"].partition(";")[0]) == (
+        "invalid_client",
+        text,
+    )
 
 
 def test_a_wrong_token_is_refused_inside_http_200(http):
@@ -101,13 +119,16 @@ def test_an_iam_pair_becomes_a_bearer_that_v2_takes(sandbox, http):
 
 def test_a_real_looking_key_is_refused_with_the_reason(http):
     headers = {"authorization": "Bearer bce-v3/ALTAK-test/0123456789"}
-    answer = http.post("/v2/chat/completions", json={"model": "ernie-lite-8k", **HELLO}, headers=headers)
+    answer = http.post(
+        "/v2/chat/completions", json={"model": "ernie-lite-8k", **HELLO}, headers=headers
+    )
     assert answer.status_code == 401
     assert "own keys" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
-    "headers", [{"host": "evil.example"}, {"host": "127.0.0.1.evil:80"}, {"origin": "https://evil.example"}]
+    "headers",
+    [{"host": "evil.example"}, {"host": "127.0.0.1.evil:80"}, {"origin": "https://evil.example"}],
 )
 def test_other_hosts_and_web_pages_are_refused(sandbox, http, headers):
     answer = http.post("/v2/chat/completions", json=HELLO, headers={**bearer(sandbox), **headers})
@@ -120,7 +141,11 @@ def test_control_needs_its_own_token(sandbox, http):
 
 
 def chat_v2(sandbox, http, **body):
-    return http.post("/v2/chat/completions", json={"model": "ernie-lite-8k", **HELLO, **body}, headers=bearer(sandbox))
+    return http.post(
+        "/v2/chat/completions",
+        json={"model": "ernie-lite-8k", **HELLO, **body},
+        headers=bearer(sandbox),
+    )
 
 
 def test_a_v2_stream_ends_with_a_reason_and_done(sandbox, http):
@@ -164,13 +189,18 @@ def test_bad_arguments_are_refused_in_v2s_shape(sandbox, http, body, status, cod
 
 def test_a_body_that_is_no_json_is_refused(sandbox, http):
     answer = http.post(
-        "/v2/chat/completions", content=b"{", headers=bearer(sandbox) | {"content-type": "application/json"}
+        "/v2/chat/completions",
+        content=b"{",
+        headers=bearer(sandbox) | {"content-type": "application/json"},
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_json")
 
 
 def test_a_path_that_is_not_served_is_a_typed_refusal(sandbox, http):
-    assert http.post("/v2/unknown", json={}, headers=bearer(sandbox)).json()["error"]["code"] == "invalid_path"
+    assert (
+        http.post("/v2/unknown", json={}, headers=bearer(sandbox)).json()["error"]["code"]
+        == "invalid_path"
+    )
     assert http.post("/rpc/2.0/unknown", json={}).json()["error_code"] == 3
 
 
@@ -195,7 +225,9 @@ def test_the_same_seed_draws_the_same_picture(sandbox, http):
     path = "/rpc/2.0/ai_custom/v1/wenxinworkshop/text2image/sd_xl"
     body = {"prompt": "猫", "seed": 7, "size": "768x768"}
     pictures = {
-        http.post(path, json=body, headers=signed(sandbox, "POST", path)).text.split('"b64_image":"')[1][:500]
+        http.post(path, json=body, headers=signed(sandbox, "POST", path)).text.split(
+            '"b64_image":"'
+        )[1][:500]
         for _ in (1, 2)
     }
     assert len(pictures) == 1

@@ -9,9 +9,9 @@ from collections import defaultdict
 import qfnb.resources
 import qfnb.transport
 from qfnb.resources.management.operation import Operation
-from qfnb.sandbox import app  # noqa: F401 - registers the handlers
-from qfnb.sandbox.http.call import HANDLERS
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
+from qianfan_sandbox import app  # noqa: F401 - registers the handlers
+from qianfan_sandbox.http.call import HANDLERS
 
 
 def modules(package):
@@ -22,7 +22,11 @@ def modules(package):
 def classes(owner):
     """Return the public classes of a module or a class, the nested ones too."""
     for name, value in vars(owner).items():
-        if inspect.isclass(value) and not name.startswith("_") and value.__module__.startswith("qfnb.resources"):
+        if (
+            inspect.isclass(value)
+            and not name.startswith("_")
+            and value.__module__.startswith("qfnb.resources")
+        ):
             yield value
             yield from classes(value)
 
@@ -39,12 +43,18 @@ def operations():
 
 
 def senders():
-    """Return the modules that send a row themselves: those whose own `wire` is the module of the row."""
+    """Return the modules that send a row themselves: those whose own `wire` is the module of the
+    row.
+    """
     modules_by_row = defaultdict(set)
     for module in [*modules(qfnb.resources), *modules(qfnb.transport)]:
         wire = getattr(module, "wire", None)
         for node in ast.walk(ast.parse(inspect.getsource(module))):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "wire":
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "wire"
+            ):
                 row = getattr(wire, node.attr, None)
                 if isinstance(row, Endpoint):
                     modules_by_row[row.name].add(module.__name__)
@@ -56,7 +66,8 @@ def test_the_sandbox_answers_every_row_of_the_endpoint_table():
 
 
 def test_every_row_has_exactly_one_public_operation():
-    by_operation, by_sender = operations(), senders()
+    by_operation = operations()
+    by_sender = senders()
     ways = {name: by_operation.get(name) or sorted(by_sender[name]) for name in ENDPOINTS}
     assert {name: several for name, several in ways.items() if len(several) != 1} == {}
 

@@ -1,4 +1,6 @@
-"""How much can be sent to the sandbox, and that a refusal arrives even while a body is being sent."""
+"""How much can be sent to the sandbox, and that a refusal arrives even while a body is being
+sent.
+"""
 
 import asyncio
 import itertools
@@ -11,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from support.raw_http import CHAT, connect, error_of, line, upload
 
-from qfnb.sandbox.http import host_guard
+from qianfan_sandbox.http import host_guard
 
 PIECE = bytes(1 << 20)
 JSON = {"content-type": "application/json"}
@@ -38,7 +40,8 @@ def announce(sandbox, path, length):
 
 def run_guarded(path, pieces):
     """Return what is sent back and how many bytes an application read, without a network."""
-    sent, read = [], 0
+    sent = []
+    read = 0
 
     async def app(scope, receive, send):
         nonlocal read
@@ -49,13 +52,19 @@ def run_guarded(path, pieces):
     async def receive():
         await asyncio.sleep(0)
         piece = next(pieces, None)
-        return {"type": "http.request", "body": piece, "more_body": True} if piece else {"type": "http.disconnect"}
+        return (
+            {"type": "http.request", "body": piece, "more_body": True}
+            if piece
+            else {"type": "http.disconnect"}
+        )
 
     async def send(message):
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": path, "headers": [(b"host", b"127.0.0.1:1")]}
-    world = SimpleNamespace(record_activity=lambda: None, address=SimpleNamespace(url="http://127.0.0.1:1"))
+    world = SimpleNamespace(
+        record_activity=lambda: None, address=SimpleNamespace(url="http://127.0.0.1:1")
+    )
     asyncio.run(host_guard.HostGuard(app, world)(scope, receive, send))
     return sent, read
 
@@ -68,12 +77,15 @@ def test_a_body_without_a_length_is_measured_as_it_comes(http):
 
 
 def test_a_body_without_a_length_that_is_short_is_read(http):
-    content = iter([b'{"model": "ernie-lite-8k", "messages": [{"role"', b': "user", "content": "x"}]}'])
+    content = iter(
+        [b'{"model": "ernie-lite-8k", "messages": [{"role"', b': "user", "content": "x"}]}']
+    )
     assert http.post(CHAT, content=content, headers=JSON).json()["object"] == "chat.completion"
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [(CHAT, host_guard.MAX_BODY_BYTES), ("/v2/files", host_guard.MAX_UPLOAD_BYTES)]
+    ("path", "most"),
+    [(CHAT, host_guard.MAX_BODY_BYTES), ("/v2/files", host_guard.MAX_UPLOAD_BYTES)],
 )
 def test_an_announced_length_is_refused_at_once(sandbox, path, most):
     status, text = announce(sandbox, path, most + 1)
@@ -81,7 +93,8 @@ def test_an_announced_length_is_refused_at_once(sandbox, path, most):
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [(CHAT, host_guard.MAX_BODY_BYTES), ("/v2/files", host_guard.MAX_UPLOAD_BYTES)]
+    ("path", "most"),
+    [(CHAT, host_guard.MAX_BODY_BYTES), ("/v2/files", host_guard.MAX_UPLOAD_BYTES)],
 )
 def test_an_endless_body_is_read_up_to_its_limit(monkeypatch, path, most):
     monkeypatch.setattr(host_guard, "DRAIN_SECONDS", 0.02)
@@ -117,4 +130,7 @@ def test_a_strangers_file_is_refused_for_its_key(http):
 def test_a_refusal_arrives_while_a_body_is_sent(http, method, path, headers, status):
     for connection in ("keep-alive", "close"):
         headers = {**headers, "connection": connection}
-        assert http.request(method, path, content=iter([PIECE] * 8), headers=headers).status_code == status
+        assert (
+            http.request(method, path, content=iter([PIECE] * 8), headers=headers).status_code
+            == status
+        )

@@ -1,4 +1,6 @@
-"""The sandbox's OpenAPI description, and its answers to requests that the description allows and forbids."""
+"""The sandbox's OpenAPI description, and its answers to requests that the description allows and
+forbids.
+"""
 
 import json
 import os
@@ -13,16 +15,19 @@ from support.model_life import STEPS, Life
 from support.raw_http import open_client
 from support.sandbox_thread import run_world
 
-from qfnb.sandbox import app  # noqa: F401 - loads every row of the endpoint table
-from qfnb.sandbox.http import openapi
 from qfnb.wire import signature
 from qfnb.wire.endpoints import ENDPOINTS
+from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
+from qianfan_sandbox.http import openapi
 
 pytestmark = pytest.mark.long
 
 FULL = bool(os.environ.get("QFNB_FULL"))
 EXAMPLES = 100 if FULL else 2
-MODES = {"allowed": schemathesis.GenerationMode.POSITIVE, "forbidden": schemathesis.GenerationMode.NEGATIVE}
+MODES = {
+    "allowed": schemathesis.GenerationMode.POSITIVE,
+    "forbidden": schemathesis.GenerationMode.NEGATIVE,
+}
 
 bounded = settings(
     max_examples=EXAMPLES,
@@ -65,15 +70,21 @@ def operations(world):
 def send_case(world, http, endpoint, case):
     """Return the answer to a generated request, which is given the credentials of its plane."""
     arguments = case.as_transport_kwargs(base_url=world.address.url)
-    request_options = {name: arguments[name] for name in ("method", "url", "params", "json") if name in arguments}
+    request_options = {
+        name: arguments[name] for name in ("method", "url", "params", "json") if name in arguments
+    }
     if isinstance(arguments.get("data"), bytes):
         request_options["content"] = arguments["data"]
     if endpoint.method == "POST":
         request_options["headers"] = {"content-type": "application/json"}
     if files := arguments.get("files"):
-        request_options |= {"files": [(field, sendable(value)) for field, value in files], "headers": {}}
+        request_options |= {
+            "files": [(field, sendable(value)) for field, value in files],
+            "headers": {},
+        }
     request = http.build_request(**request_options)
-    path, query = request.url.raw_path.split(b"?")[0].decode(), request.url.params.multi_items()
+    path = request.url.raw_path.split(b"?")[0].decode()
+    query = request.url.params.multi_items()
     if endpoint.plane == "v2":
         request.headers["authorization"] = f"Bearer {world.address.api_key}"
     else:
@@ -88,14 +99,29 @@ def sendable(value):
 
 
 def signature_of(address, method, path, query):
-    headers = {"host": address.url.removeprefix("http://"), "x-bce-date": signature.format_timestamp(time.time())}
-    parts = {"method": method, "path": path, "query": query, "headers": headers, "date": headers["x-bce-date"]}
-    return headers | {"authorization": signature.build_authorization(address.access_key, address.secret_key, **parts)}
+    headers = {
+        "host": address.url.removeprefix("http://"),
+        "x-bce-date": signature.format_timestamp(time.time()),
+    }
+    parts = {
+        "method": method,
+        "path": path,
+        "query": query,
+        "headers": headers,
+        "date": headers["x-bce-date"],
+    }
+    return headers | {
+        "authorization": signature.build_authorization(
+            address.access_key, address.secret_key, **parts
+        )
+    }
 
 
 def rows_of(world):
     """Return the newest objects of each kind."""
-    kinds = {kind for (kind,) in world.store._database.execute("select distinct kind from document")}
+    kinds = {
+        kind for (kind,) in world.store._database.execute("select distinct kind from document")
+    }
     return {kind: world.store.all(kind)[-5:] for kind in sorted(kinds)}
 
 
@@ -126,7 +152,11 @@ def test_every_schema_is_a_schema(described):
 def test_an_action_is_a_path_of_its_own_with_a_query_of_one_value(described):
     (post,) = described["paths"]["/v2/service#CreateService"].values()
     action = next(row for row in post["parameters"] if row["name"] == "Action")
-    assert (action["in"], action["required"], action["schema"]) == ("query", True, {"const": "CreateService"})
+    assert (action["in"], action["required"], action["schema"]) == (
+        "query",
+        True,
+        {"const": "CreateService"},
+    )
 
 
 def test_the_description_is_served(control, described):
@@ -138,7 +168,10 @@ def test_the_description_is_served(control, described):
 @pytest.mark.parametrize("name", sorted(ENDPOINTS))
 @pytest.mark.parametrize("mode", MODES)
 def test_nothing_that_can_be_sent_is_the_sandboxs_own_failure(world, http, operations, name, mode):
-    operation, endpoint, rows, failures = operations[name], ENDPOINTS[name], rows_of(world), []
+    operation = operations[name]
+    endpoint = ENDPOINTS[name]
+    rows = rows_of(world)
+    failures = []
     if mode == "forbidden" and not (operation.definition.raw["parameters"] or operation.body):
         pytest.skip("nothing can be sent wrongly")
 

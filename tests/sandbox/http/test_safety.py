@@ -10,8 +10,9 @@ import pytest
 from support.raw_http import CHAT, connect, line, open_client, signed_headers, storage_request
 from support.waiting import until
 
-from qfnb.sandbox import app, process  # noqa: F401 - app loads every row of the endpoint table
+from qfnb.sandbox import process
 from qfnb.wire.endpoints import ENDPOINTS
+from qianfan_sandbox import app  # noqa: F401 - app loads every row of the endpoint table
 
 BODY = line(1)["body"]
 REAL = "bce-v3/ALTAK-CanaryCanaryCanary/0123456789abcdef0123456789abcdef01234567"
@@ -45,16 +46,23 @@ def test_it_listens_on_loopback_only(sandbox):
     port = int(sandbox.url.rpartition(":")[2])
     table = Path("/proc/net/tcp").read_text().splitlines()
     listening = [row.split()[1] for row in table if row.split()[3] == "0A"]
-    assert [address for address in listening if int(address.partition(":")[2] or "0", 16) == port] == [
-        f"0100007F:{port:04X}"
-    ]
+    assert [
+        address for address in listening if int(address.partition(":")[2] or "0", 16) == port
+    ] == [f"0100007F:{port:04X}"]
 
 
 @pytest.mark.fault("F86")
 @pytest.mark.parametrize(
     "host",
     [
-        *("evil.example", "127.0.0.1.evil:80", "localhost.evil:80", "[::1]:80", "0.0.0.0:80", "127.0.0.1@evil:1"),
+        *(
+            "evil.example",
+            "127.0.0.1.evil:80",
+            "localhost.evil:80",
+            "[::1]:80",
+            "0.0.0.0:80",
+            "127.0.0.1@evil:1",
+        ),
         *("127.0.0.1:evil", "127.0.0.1:39869@evil"),
     ],
 )
@@ -65,12 +73,16 @@ def test_a_foreign_host_is_refused(http, host):
 @pytest.mark.fault("F86")
 @pytest.mark.parametrize("head", ["", "host: 127.0.0.1:1\r\nhost: evil.example\r\n"])
 def test_a_request_without_a_host_or_with_two_is_refused(sandbox, head):
-    assert raw_response(sandbox, f"GET /v2/models HTTP/1.1\r\n{head}\r\n".encode()).split()[1] in {"400", "403"}
+    assert raw_response(sandbox, f"GET /v2/models HTTP/1.1\r\n{head}\r\n".encode()).split()[1] in {
+        "400",
+        "403",
+    }
 
 
 @pytest.mark.fault("F86")
 @pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://127.0.0.1.evil", "file://", "evil//localhost"]
+    "origin",
+    ["https://evil.example", "null", "http://127.0.0.1.evil", "file://", "evil//localhost"],
 )
 def test_a_web_page_is_refused(http, origin):
     assert http.post(CHAT, json=BODY, headers={"origin": origin}).status_code == 403
@@ -78,18 +90,23 @@ def test_a_web_page_is_refused(http, origin):
 
 @pytest.mark.fault("F87")
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""],
 )
 @pytest.mark.parametrize(
     "path", [CHAT, DETAIL, "/v2/service?Action=CreateService", "/oauth/2.0/token", "/_sandbox/stop"]
 )
 def test_a_web_forms_body_is_refused_on_every_plane(sandbox, http, path, kind):
     token = {"authorization": f"Bearer {sandbox.control_token}"} if "_sandbox" in path else {}
-    answer = http.post(path, content=json.dumps(BODY).encode(), headers={"content-type": kind, **token})
+    answer = http.post(
+        path, content=json.dumps(BODY).encode(), headers={"content-type": kind, **token}
+    )
     assert answer.status_code == 415
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/json;", "Application/JSON; charset=utf-8"])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/json;", "Application/JSON; charset=utf-8"]
+)
 def test_every_spelling_of_the_json_type_is_accepted(http, kind):
     answer = http.post(CHAT, content=json.dumps(BODY).encode(), headers={"content-type": kind})
     assert answer.status_code == 200
@@ -97,21 +114,35 @@ def test_every_spelling_of_the_json_type_is_accepted(http, kind):
 
 @pytest.mark.fault("F87")
 def test_a_preflight_request_gets_no_permission(http):
-    headers = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    headers = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization",
+    }
     answers = [
-        http.options(CHAT, headers={**headers, "origin": origin}) for origin in ("https://evil", "http://localhost:1")
+        http.options(CHAT, headers={**headers, "origin": origin})
+        for origin in ("https://evil", "http://localhost:1")
     ]
     answers.append(http.post(CHAT, json=BODY, headers={"origin": "http://localhost:8888"}))
-    assert not [name for answer in answers for name in answer.headers if name.startswith("access-control")]
+    assert not [
+        name for answer in answers for name in answer.headers if name.startswith("access-control")
+    ]
     assert [answer.status_code for answer in answers] == [403, 405, 200]
 
 
 @pytest.mark.fault("F87", "F91")
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "health"), ("POST", "stop"), ("GET", "openapi.json"), ("POST", "faults"), ("GET", "snapshots")],
+    [
+        ("GET", "health"),
+        ("POST", "stop"),
+        ("GET", "openapi.json"),
+        ("POST", "faults"),
+        ("GET", "snapshots"),
+    ],
 )
-@pytest.mark.parametrize("token", [{}, {"authorization": "Bearer"}, {"authorization": "Bearer wrong"}])
+@pytest.mark.parametrize(
+    "token", [{}, {"authorization": "Bearer"}, {"authorization": "Bearer wrong"}]
+)
 def test_the_control_needs_its_token(sandbox, method, path, token):
     with open_client(sandbox.url) as http:
         assert http.request(method, f"/_sandbox/{path}", headers=token).status_code == 401
@@ -125,13 +156,22 @@ def refusals(sandbox, http):
     """Yield each plane's answer to keys of the real platform."""
     access, secret = REAL_PAIR
     real = type(sandbox)(**{**vars(sandbox), "access_key": access, "secret_key": secret})
-    query = {"grant_type": "client_credentials", "client_id": "CanaryApiKey0123456789ab", "client_secret": "canary"}
+    query = {
+        "grant_type": "client_credentials",
+        "client_id": "CanaryApiKey0123456789ab",
+        "client_secret": "canary",
+    }
     v1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
     yield "v2", http.post(CHAT, json=BODY, headers={"authorization": f"Bearer {REAL}"})
     yield "v1 token", http.post(v1, params={"access_token": "24.canary.2592000.1.1-2"}, json=BODY)
     yield "v1 signature", http.post(v1, json=BODY, headers=signed_headers(real, "POST", v1))
     yield "console", http.post(DETAIL, json={}, headers=signed_headers(real, "POST", DETAIL))
-    yield ("bearer", http.get("/v1/BCE-BEARER/token", headers=signed_headers(real, "GET", "/v1/BCE-BEARER/token")))
+    yield (
+        "bearer",
+        http.get(
+            "/v1/BCE-BEARER/token", headers=signed_headers(real, "GET", "/v1/BCE-BEARER/token")
+        ),
+    )
     yield "storage", storage_request(real, http, "PUT", "/bos/sandbox/x", b"x")
     yield "oauth", http.post("/oauth/2.0/token", params=query, json={})
 
@@ -212,7 +252,8 @@ def test_a_stream_whose_reader_went_away_is_over_within_a_second(sandbox, http, 
 
 @pytest.mark.fault("F94")
 @pytest.mark.parametrize(
-    "content", [b"[" * 100_000, b'{"a":' * 50_000, b"9" * 5000, b'"\\ud800"', b"NaN", b"\xff", b"[]", b"null"]
+    "content",
+    [b"[" * 100_000, b'{"a":' * 50_000, b"9" * 5000, b'"\\ud800"', b"NaN", b"\xff", b"[]", b"null"],
 )
 @pytest.mark.parametrize("name", ["chat.v2", "data.info", "service.v2.describe"])
 def test_malicious_json_is_refused(sandbox, http, name, content):

@@ -1,4 +1,6 @@
-"""Keys that the platform does not take: refused by a strict sandbox, and named in a header by others."""
+"""Keys that the platform does not take: refused by a strict sandbox, and named in a header by
+others.
+"""
 
 import time
 
@@ -31,7 +33,11 @@ WRONG = [
     (CHAT, {**BODY, "user_id": "u", "retry_count": 3}, "retry_count, user_id"),
     (CHAT, {**BODY, "messages": [*SAY, {"role": "function", "content": "x"}]}, "messages.1.role"),
     ("/v2/embeddings", {"model": "embedding-v1", "input": ["一"], "user_id": "u"}, "user_id"),
-    ("/v2/rerank", {"model": "bce-reranker-base", "query": "一", "documents": ["二"], "topn": 1}, "topn"),
+    (
+        "/v2/rerank",
+        {"model": "bce-reranker-base", "query": "一", "documents": ["二"], "topn": 1},
+        "topn",
+    ),
     ("/v2/images/generations", {"model": "qwen-image", "prompt": "猫", "style": "Base"}, "style"),
 ]
 
@@ -48,7 +54,9 @@ def test_a_strict_sandbox_refuses_what_others_name_in_a_header(world, http, path
 
 
 def test_functions_of_v1_are_not_offered_on_v2(http):
-    message = http.post(CHAT, json={**BODY, "functions": [{"name": "f"}]}).json()["choices"][0]["message"]
+    message = http.post(CHAT, json={**BODY, "functions": [{"name": "f"}]}).json()["choices"][0][
+        "message"
+    ]
     assert "tool_calls" not in message
 
 
@@ -79,7 +87,11 @@ def test_a_strict_sandbox_takes_what_becomes_of_v1s_words(world, stream):
     now = qfnb.get_config()
     now.base_url = now.console_api_base_url = now.iam_base_url = world.address.url
     now.api_key = world.address.api_key
-    function = {"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": "{}"}}
+    function = {
+        "role": "assistant",
+        "content": "",
+        "function_call": {"name": "f", "arguments": "{}"},
+    }
     messages = [*SAY, function, {"role": "function", "name": "f", "content": "42"}]
     reply = qfnb.ChatCompletion().do(messages, stream=stream, **V1_WORDS)
     assert "42" in ("".join(piece["result"] for piece in reply) if stream else reply["result"])

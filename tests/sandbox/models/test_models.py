@@ -28,7 +28,11 @@ async def send(endpoint, body):
         (model_v1.LIST, {"modelId": 10**30}, "modelId"),
         (model_v1.DETAIL, {"modelVersionId": "amv-none"}, "modelVersionId"),
         (model_v1.DETAIL, {}, "modelVersionId"),
-        (model_v1.PUBLISH, {"versionMeta": {"taskId": 1, "iterationId": 10**8}}, "versionMeta.iterationId"),
+        (
+            model_v1.PUBLISH,
+            {"versionMeta": {"taskId": 1, "iterationId": 10**8}},
+            "versionMeta.iterationId",
+        ),
         (model_v1.PUBLISH, {"versionMeta": {"taskId": 1}}, "versionMeta.iterationId"),
         (model_v1.PRESET_LIST, {"pageNo": 0}, "pageNo"),
         (model_v1.PRESET_LIST, {"pageSize": 101}, "pageSize"),
@@ -77,33 +81,46 @@ def test_v2_refuses_with_a_word_in_http_400(sandbox, endpoint, body, field):
         ({"sourceType": "Train"}, "trainMeta"),
         ({"sourceType": "Import"}, "importMeta"),
         ({"sourceType": "Train", "trainMeta": {"taskId": "task-none"}}, "trainMeta.taskId"),
-        ({"sourceType": "Import", "importMeta": {"bucket": "a", "objectPath": "b"}}, "importMeta.objectPath"),
+        (
+            {"sourceType": "Import", "importMeta": {"bucket": "a", "objectPath": "b"}},
+            "importMeta.objectPath",
+        ),
         ({"sourceType": "Train", "description": "x" * 301}, "description"),
     ],
 )
 def test_a_version_needs_a_source_that_is_there(sandbox, change, field):
     model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
-    assert f"param[{field}] invalid" in str(refusal_of(model_v2.CREATE, modelSetId=model_set, **change))
+    assert f"param[{field}] invalid" in str(
+        refusal_of(model_v2.CREATE, modelSetId=model_set, **change)
+    )
 
 
 def test_what_is_no_model_is_not_imported(sandbox):
     finetune_runs.put_object(sandbox.bucket, "letter.npz", "dear model")
     model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
     meta = {"bucket": sandbox.bucket, "objectPath": "letter.npz"}
-    refusal = refusal_of(model_v2.CREATE, modelSetId=model_set, sourceType="Import", importMeta=meta)
+    refusal = refusal_of(
+        model_v2.CREATE, modelSetId=model_set, sourceType="Import", importMeta=meta
+    )
     assert "imports its own exports" in str(refusal)
 
 
 def test_the_platforms_models_are_not_the_users_to_change(sandbox):
     preset = Model.preset_list(page_size=1).data.items[0]
     assert "belongs to the platform" in str(refusal_of(model_v1.DELETE, modelIDs=[preset.model_id]))
-    assert "belongs to the platform" in str(refusal_of(model_v2.DELETE_SET, modelSetId=preset.model_id_str))
+    assert "belongs to the platform" in str(
+        refusal_of(model_v2.DELETE_SET, modelSetId=preset.model_id_str)
+    )
 
 
 def test_a_preset_has_no_weights_to_compress(sandbox):
     preset = Model.preset_list(page_size=1).data.items[0]
     model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
-    body = {"name": "x", "sourceModelId": preset.latest_version_info["versionIdStr"], "modelSetId": model_set}
+    body = {
+        "name": "x",
+        "sourceModelId": preset.latest_version_info["versionIdStr"],
+        "modelSetId": model_set,
+    }
     refusal = refusal_of(model_v2.CREATE_COMPRESSION, **body, config={"strategy": "Sparsity"})
     assert "has no weights to compress" in str(refusal)
 
@@ -111,4 +128,6 @@ def test_a_preset_has_no_weights_to_compress(sandbox):
 def test_a_run_is_published_under_its_own_job_only(sandbox):
     run = finetune_runs.describe_run(finetune_runs.run_to_end())
     origin = {"taskId": 10**8, "iterationId": run["taskId"]}
-    assert "param[versionMeta.taskId] invalid" in str(refusal_of(model_v1.PUBLISH, isNewModel=True, versionMeta=origin))
+    assert "param[versionMeta.taskId] invalid" in str(
+        refusal_of(model_v1.PUBLISH, isNewModel=True, versionMeta=origin)
+    )

@@ -1,4 +1,6 @@
-"""Prompt templates on the sandbox: one store, seen by v1 and v2; improving and scoring by plain rules."""
+"""Prompt templates on the sandbox: one store, seen by v1 and v2; improving and scoring by plain
+rules.
+"""
 
 import time
 
@@ -18,13 +20,15 @@ def create_template(**options):
 
 def test_a_template_has_an_id_of_each_kind_and_both_views_show_it(sandbox):
     key = create_template()
-    one, other = (
-        Prompt.info(key.template_id, theme="秋天")["result"],
-        V2.info(key.template_pk, theme="秋天")["result"],
-    )
+    one = Prompt.info(key.template_id, theme="秋天")["result"]
+    other = V2.info(key.template_pk, theme="秋天")["result"]
     assert one["content"] == other["content"] == "写一首关于秋天的诗"
     assert (one["templatePK"], other["templateId"]) == (key.template_pk, key.template_pk)
-    assert (one["templateVariables"], other["sceneType"], other["type"]) == ("theme", "TextToText", "Custom")
+    assert (one["templateVariables"], other["sceneType"], other["type"]) == (
+        "theme",
+        "TextToText",
+        "Custom",
+    )
 
 
 def test_variables_without_a_value_stay(sandbox):
@@ -40,9 +44,18 @@ def test_a_template_for_pictures_has_a_negative_one(sandbox):
 
 def test_a_changed_template_has_the_variables_of_its_new_text(sandbox):
     key = create_template()
-    assert Prompt.update(key.template_pk, name="词", template="写((count))首词", identifier="(())").data == key
+    assert (
+        Prompt.update(
+            key.template_pk, name="词", template="写((count))首词", identifier="(())"
+        ).data
+        == key
+    )
     row = Prompt.info(key.template_id).data
-    assert (row.template_name, row.template_variables, row.variable_identifier) == ("词", "count", "(())")
+    assert (row.template_name, row.template_variables, row.variable_identifier) == (
+        "词",
+        "count",
+        "(())",
+    )
     V2.update(key.template_pk, template_content="写((many))首")
     assert V2.info(key.template_id).data.template_variables == "many"
 
@@ -71,7 +84,9 @@ def test_labels_are_shared_and_leave_with_a_template_behind(sandbox):
     one, two = V2.create_label(["标签一", "标签二"]).data.items
     assert V2.create_label("标签一").data.items == [one]
     template = V2.create("诗", "写诗", labels=[one.label_id, two.label_id]).data.template_id
-    assert {"标签一", "标签二"} <= {row["labelName"] for row in Prompt.list_labels(0, 100)["result"]["items"]}
+    assert {"标签一", "标签二"} <= {
+        row["labelName"] for row in Prompt.list_labels(0, 100)["result"]["items"]
+    }
     V2.delete_label(one.label_id)
     assert [row["labelName"] for row in V2.info(template).data.labels] == ["标签二"]
     assert one.label_id not in [row.label_id for row in V2.list_labels(max_keys=100).data.items]
@@ -89,7 +104,9 @@ def test_an_improvement_runs_and_then_is_there(sandbox):
     task = Prompt.create_optimization_task(
         "请帮我写 {job} 的总结", [{"opType": 2, "payload": 1}, {"opType": 4, "payload": 1}]
     ).data
-    row = wait_for(lambda: Prompt.get_optimization_task(task.id).data, lambda row: row.process_status != 1)
+    row = wait_for(
+        lambda: Prompt.get_optimization_task(task.id).data, lambda row: row.process_status != 1
+    )
     assert row.optimize_content.startswith("写 {job} 的总结\n")
     assert "一步一步" in row.optimize_content
     assert "rules" in row.sandbox["engine"]
@@ -120,7 +137,9 @@ def test_a_pattern_that_is_none_is_refused(sandbox):
 
 def test_prompts_are_summed_up(sandbox):
     scene = {"variables": {}, "expected_target": "九点", "response": "九点", "new_prompt": "几点"}
-    reply = Prompt.evaluation_summary([{"prompt": "几点", "scenes": [scene], "response_list": ["九点"]}, {}])
+    reply = Prompt.evaluation_summary(
+        [{"prompt": "几点", "scenes": [scene], "response_list": ["九点"]}, {}]
+    )
     first, second = reply.data.responses
     assert "1 scene" in first["response"]
     assert "sandbox" in second["response"]
@@ -130,7 +149,8 @@ def test_templates_survive_a_restart(tmp_path):
     for round_ in range(2):
         with run_world(tmp_path, time.monotonic) as world:
             now = config.get_config()
-            now.access_key, now.secret_key = world.address.access_key, world.address.secret_key
+            now.access_key = world.address.access_key
+            now.secret_key = world.address.secret_key
             if not round_:
                 key = create_template()
             assert Prompt.info(key.template_id, theme="茶").data.content == "写一首关于茶的诗"

@@ -22,14 +22,22 @@ def test_unknown_fields_are_dropped(client):
 
 
 def test_a_picture_and_text_in_one_message_are_read(client):
-    parts = [{"type": "input_text", "text": "描述"}, {"type": "input_image", "image_url": "https://example.com/a.png"}]
+    parts = [
+        {"type": "input_text", "text": "描述"},
+        {"type": "input_image", "image_url": "https://example.com/a.png"},
+    ]
     body = create(client, input=[{"role": "user", "content": parts}]).json()
     assert "only pictures that come with the message" in body["output"][0]["content"][0]["text"]
 
 
 def test_a_streamed_function_call_has_its_events_in_order(client):
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
-    tool = {"type": "function", "name": "get_weather", "description": "查询天气", "parameters": schema}
+    tool = {
+        "type": "function",
+        "name": "get_weather",
+        "description": "查询天气",
+        "parameters": schema,
+    }
     lines = create(client, input="北京的天气怎么样", tools=[tool], stream=True).text.splitlines()
     names = [line.removeprefix("event: response.") for line in lines if line.startswith("event: ")]
     assert names == [
@@ -51,7 +59,8 @@ def test_the_items_of_outputs_are_in_the_next_conversation(client):
 def test_a_strict_sandbox_has_the_models_of_the_page_only(client, control):
     control.post("/_sandbox/modes", json={"strict": True}).raise_for_status()
     try:
-        refused, answered = create(client, model="ernie-5.1"), create(client)
+        refused = create(client, model="ernie-5.1")
+        answered = create(client)
     finally:
         control.post("/_sandbox/modes", json={"strict": False}).raise_for_status()
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_model")

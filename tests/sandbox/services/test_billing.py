@@ -9,7 +9,9 @@ POSTPAID = {"paymentTiming": "Postpaid"}
 
 
 def quota(instance_id, **filters):
-    rows = Charge.tpm_credit_info("ernie-speed-8k", instance_id=instance_id, **filters).data.instances
+    rows = Charge.tpm_credit_info(
+        "ernie-speed-8k", instance_id=instance_id, **filters
+    ).data.instances
     return rows[0] if rows else None
 
 
@@ -20,7 +22,11 @@ def bought(sandbox):
 
 def test_a_quota_grows_with_its_units(bought):
     initial = quota(bought)
-    assert (initial.status, initial.payment_timing, initial.expired_time) == ("Running", "Postpaid", "-")
+    assert (initial.status, initial.payment_timing, initial.expired_time) == (
+        "Running",
+        "Postpaid",
+        "-",
+    )
     assert Charge.resize_tpm_resource(bought, 4).data is True
     assert (quota(bought).rpm, quota(bought).tpm) == (2 * initial.rpm, 2 * initial.tpm)
 
@@ -45,7 +51,10 @@ def test_a_quota_ends_when_it_is_told_to(bought):
 @pytest.mark.parametrize(
     ("call", "expected"),
     [
-        (lambda bought: Charge.stop_tpm_credit_charging("ernie-lite-8k", bought), r"param\[model\]"),
+        (
+            lambda bought: Charge.stop_tpm_credit_charging("ernie-lite-8k", bought),
+            r"param\[model\]",
+        ),
         (lambda bought: Charge.auto_release_tpm_resource(bought, "soon"), r"param\[releaseTime\]"),
         (lambda bought: Charge.resize_tpm_resource(bought, 10**6), r"param\[count\]"),
         (lambda bought: Charge.charge_tpm_credit("m", 1, {"paymentTiming": "x"}), r"paymentTiming"),
@@ -67,4 +76,6 @@ def test_a_rule_for_renewal_is_kept(bought):
 def test_a_payment_that_does_not_exist_is_not_sent(bought, caplog):
     reply = Charge.tpm_credit_info("ernie-speed-8k", "Later", bought)
     assert [row.instance_id for row in reply.data.instances] == [bought]
-    assert caplog.messages == ["payment_type='Later' is not sent: it is Prepaid or Postpaid, or None for both"]
+    assert caplog.messages == [
+        "payment_type='Later' is not sent: it is Prepaid or Postpaid, or None for both"
+    ]

@@ -1,14 +1,23 @@
-"""The life of a service on the sandbox: deployed, asked, counted, changed, stopped, and still there afterwards."""
+"""The life of a service on the sandbox: deployed, asked, counted, changed, stopped, and still there
+afterwards.
+"""
 
 import json
 
 import pytest
 from support import seeds
-from support.service_sandbox import ANSWERS, QUESTION, V2, ServiceSandbox, ask_service, run_service_sandbox
+from support.service_sandbox import (
+    ANSWERS,
+    QUESTION,
+    V2,
+    ServiceSandbox,
+    ask_service,
+    run_service_sandbox,
+)
 
 from qfnb import ChatCompletion, Completion, errors
 from qfnb.resources import Charge, Service
-from qfnb.sandbox.http import timestamps
+from qianfan_sandbox.http import timestamps
 
 FAR = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
 
@@ -61,7 +70,8 @@ def test_chat_on_a_service_is_refused_until_it_serves(shop, version, code):
 
 def test_a_strict_sandbox_has_services_of_v2_only(tmp_path):
     with run_service_sandbox(tmp_path) as shop:
-        first, second = shop.serve("v2 kind"), Service.create("am-old", "amv-old", "v1 kind", "shop")["result"]
+        first = shop.serve("v2 kind")
+        second = Service.create("am-old", "amv-old", "v1 kind", "shop")["result"]
         shop.pass_time()
         endpoint = Service.get(second["serviceId"])["result"]["uri"]
         assert ask_service(endpoint, version=2) == ANSWERS["old"]
@@ -108,7 +118,12 @@ def test_a_service_that_does_not_serve_cannot_be_changed(shop):
 def test_what_cannot_be_deployed_is_refused(shop, change, expected):
     if shop.world.store.get("version", "amv-early") is None:
         shop.unready("amv-early")
-    call = {"model_set_id": "am-old", "model_id": "amv-old", "name": "refused", "url_suffix": "shop"}
+    call = {
+        "model_set_id": "am-old",
+        "model_id": "amv-old",
+        "name": "refused",
+        "url_suffix": "shop",
+    }
     with pytest.raises(errors.APIError, match=expected) as caught:
         V2.create_service(**call | change)
     assert (caught.value.status, caught.value.error_code) == (400, "InappropriateJSON")
@@ -132,12 +147,19 @@ def test_services_are_found_by_what_they_are_and_paged(shop):
     page = V2.service_list(name="paged", max_keys=2).data
     assert [row.service_id for row in page.service_list] == ids[:0:-1]
     second_page = V2.service_list(name="paged", max_keys=2, marker=page.page_info.next_marker).data
-    assert ([row.service_id for row in second_page.service_list], second_page.page_info.is_truncated) == (
-        ids[:1],
-        False,
-    )
+    assert (
+        [row.service_id for row in second_page.service_list],
+        second_page.page_info.is_truncated,
+    ) == (ids[:1], False)
     assert not V2.service_list(name="paged", run_status=["Serving"]).data.service_list
-    assert len(V2.service_list(name="paged", service_type=["chat"], pay_type="Prepay").data.service_list) == 3
+    assert (
+        len(
+            V2.service_list(
+                name="paged", service_type=["chat"], pay_type="Prepay"
+            ).data.service_list
+        )
+        == 3
+    )
     assert not V2.service_list(name="paged", service_type=["completions"]).data.service_list
 
 
@@ -151,7 +173,11 @@ def test_calls_and_tokens_are_counted_by_service_and_application(shop):
         body = {"model": service.endpoint, "messages": say, "temperature": 9}
         assert http.post("/v2/chat/completions", json=body).status_code == 400
     (app,) = metric(service.service_id)
-    assert (app.metric.call_total, app.metric.succeed_call_total, app.metric.failure_call_total) == (4, 3, 1)
+    assert (
+        app.metric.call_total,
+        app.metric.succeed_call_total,
+        app.metric.failure_call_total,
+    ) == (4, 3, 1)
     assert app.metric.input_tokens_total == 3 * usage["prompt_tokens"]
     assert app.metric.tokens_total == app.metric.input_tokens_total + app.metric.output_tokens_total
     assert app.app_id == str(Service.app_list()["result"]["appList"][0]["id"])
@@ -159,9 +185,15 @@ def test_calls_and_tokens_are_counted_by_service_and_application(shop):
 
 def test_a_stream_without_usage_is_counted_too(shop):
     service = shop.serve("counted unseen")
-    body = {"model": service.endpoint, "messages": [{"role": "user", "content": QUESTION}], "stream": True}
+    body = {
+        "model": service.endpoint,
+        "messages": [{"role": "user", "content": QUESTION}],
+        "stream": True,
+    }
     with shop.http() as http:
-        answer = http.post("/v2/chat/completions", json={**body, "stream_options": {"include_usage": False}})
+        answer = http.post(
+            "/v2/chat/completions", json={**body, "stream_options": {"include_usage": False}}
+        )
     assert "usage" not in answer.text
     assert "_unsent" not in answer.text
     (app,) = metric(service.service_id)
@@ -174,7 +206,10 @@ def test_a_call_is_counted_where_its_appid_says(shop):
     with shop.http() as http:
         for app in ("7", "7", "8"):
             http.post("/v2/chat/completions", json=body, headers={"appid": app}).raise_for_status()
-    assert [(row.app_id, row.metric.call_total) for row in metric(service.service_id)] == [("7", 2), ("8", 1)]
+    assert [(row.app_id, row.metric.call_total) for row in metric(service.service_id)] == [
+        ("7", 2),
+        ("8", 1),
+    ]
     assert [row.app_id for row in metric(service.service_id, app_id="8")] == ["8"]
 
 
@@ -186,7 +221,10 @@ def test_only_the_calls_between_two_moments_count(shop):
     ask_service(service.endpoint)
     times = [timestamps.utc(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
     totals = [
-        sum(row.metric.call_total for row in V2.service_metric(*span, service.service_id).data.service_list[0].app_list)
+        sum(
+            row.metric.call_total
+            for row in V2.service_metric(*span, service.service_id).data.service_list[0].app_list
+        )
         for span in (times[:2], times[2:], (times[0], times[3]))
     ]
     assert totals == [1, 1, 2]
@@ -195,7 +233,9 @@ def test_only_the_calls_between_two_moments_count(shop):
 def test_compute_units_are_bought_resized_and_given_back(shop):
     service = shop.serve("units")
     (unit,) = Charge.get_service_resource_list(service.service_id).data.instances
-    second = Charge.purchase_service_resource(service.service_id, {"paymentTiming": "Postpaid"}, 3).data.instance_id
+    second = Charge.purchase_service_resource(
+        service.service_id, {"paymentTiming": "Postpaid"}, 3
+    ).data.instance_id
     Charge.resize_service_resource_count(unit.instance_id, 2)
     units = Charge.get_service_resource_list(service.service_id).data.instances
     assert [row.replicas_count for row in units] == [2, 3]
@@ -221,20 +261,30 @@ def test_the_lists_of_v1_show_presets_by_type_and_ones_own(shop):
 def test_preset_services_are_found_by_id_and_type(shop):
     everything = V2.describe_preset_services().data.service_list
     first = everything[0]["serviceId"]
-    assert [row["serviceId"] for row in V2.preset_services(service_ids=[first]).data.service_list] == [first]
-    assert {row["serviceType"] for row in V2.preset_services(service_type=["chat"]).data.service_list} == {"chat"}
+    assert [
+        row["serviceId"] for row in V2.preset_services(service_ids=[first]).data.service_list
+    ] == [first]
+    assert {
+        row["serviceType"] for row in V2.preset_services(service_type=["chat"]).data.service_list
+    } == {"chat"}
     assert V2.preset_services(charge_status=["Free"]).data.service_list == everything
     assert not V2.preset_services(charge_type=["TPM"]).data.service_list
 
 
 def test_the_service_blocks_of_seed_002_run(shop, capsys):
-    model, version = (shop.world.store.get(*key)["number"] for key in (("model", "am-old"), ("version", "amv-old")))
+    model, version = (
+        shop.world.store.get(*key)["number"]
+        for key in (("model", "am-old"), ("version", "amv-old"))
+    )
     imported, create, look = [
-        block.replace("qianfan", "qfnb") for block in seeds.python_blocks("002-train-and-service.md")[-3:]
+        block.replace("qianfan", "qfnb")
+        for block in seeds.python_blocks("002-train-and-service.md")[-3:]
     ]
     space = {}
     seeds.run_block(imported, space)
-    seeds.run_block(seeds.fill_placeholders(create, {"123": str(model), "456": str(version)}), space)
+    seeds.run_block(
+        seeds.fill_placeholders(create, {"123": str(model), "456": str(version)}), space
+    )
     number = space["g"]["result"]["serviceId"]
     seeds.run_block(seeds.fill_placeholders(look, {"2047": str(number)}), space)
     assert capsys.readouterr().out.splitlines()[-1] == str(number)
@@ -242,7 +292,8 @@ def test_the_service_blocks_of_seed_002_run(shop, capsys):
 
 def test_services_and_their_counts_survive_a_restart(tmp_path):
     with run_service_sandbox(tmp_path) as shop:
-        service, deploying = shop.serve("kept"), shop.deploy("under way")
+        service = shop.serve("kept")
+        deploying = shop.deploy("under way")
         ask_service(service.endpoint)
         counts = json.dumps(metric(service.service_id)[0].to_wire())
     with run_service_sandbox(tmp_path) as shop:

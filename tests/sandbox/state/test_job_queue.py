@@ -1,4 +1,6 @@
-"""The job queue in a world of its own: how jobs end, and how another world resumes an unfinished one."""
+"""The job queue in a world of its own: how jobs end, and how another world resumes an unfinished
+one.
+"""
 
 import json
 import time
@@ -6,15 +8,17 @@ import time
 import pytest
 from support.waiting import until, wait_for
 
-from qfnb.sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
 from qfnb.sandbox.process import Address
-from qfnb.sandbox.state.job_queue import is_finished, job_status, stable_shuffle
-from qfnb.sandbox.state.world import World
-from qfnb.sandbox.storage import files
 from qfnb.wire import batches as wire
+from qianfan_sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.state.job_queue import is_finished, job_status, stable_shuffle
+from qianfan_sandbox.state.world import World
+from qianfan_sandbox.storage import files
 
-ADDRESS = Address("http://127.0.0.1:1", 1, 1, "sandbox", "token", "key", "access", "secret", "ak", "sk")
+ADDRESS = Address(
+    "http://127.0.0.1:1", 1, 1, "sandbox", "token", "key", "access", "secret", "ak", "sk"
+)
 
 
 @pytest.fixture
@@ -26,7 +30,10 @@ def world(tmp_path):
 
 def enqueue_batch(world, count, **change):
     body = {"model": "ernie-lite-8k", "messages": [{"role": "user", "content": "首都？"}]}
-    rows = [{"custom_id": str(i), "method": "POST", "url": wire.CHAT, "body": body} for i in range(count)]
+    rows = [
+        {"custom_id": str(i), "method": "POST", "url": wire.CHAT, "body": body}
+        for i in range(count)
+    ]
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
     files.store_file(world.store, "file-in", wire.UploadFile(filename="in.jsonl", content=content))
     fields = {
@@ -52,12 +59,19 @@ def results(world, file_id):
 def test_expired_lines_are_in_the_error_file(world):
     enqueue_batch(world, 3, expires_at=time.time() - 1)
     batch = wait_until_finished(world)
-    assert (job_status(batch), batch["counts"]) == ("Expired", {"total": 3, "completed": 0, "failed": 3})
-    assert {row["error"]["code"] for row in results(world, batch["error_file_id"])} == {"batch_expired"}
+    assert (job_status(batch), batch["counts"]) == (
+        "Expired",
+        {"total": 3, "completed": 0, "failed": 3},
+    )
+    assert {row["error"]["code"] for row in results(world, batch["error_file_id"])} == {
+        "batch_expired"
+    }
 
 
 def test_a_model_version_answers_without_a_service(world):
-    model = train([("首都？", "北京")], hyperparameters=Hyperparameters(epochs=5), remember_all=True)
+    model = train(
+        [("首都？", "北京")], hyperparameters=Hyperparameters(epochs=5), remember_all=True
+    )
     world.store.write_file("task-x.npz", model.save())
     world.store.add("version", "amv-x", task="task-x", plan=[["Ready", None]])
     enqueue_batch(world, 1, model="amv-x", replaced=True)

@@ -1,4 +1,6 @@
-"""Killed at any point of a life, the sandbox has kept what it acknowledged, and the life goes on."""
+"""Killed at any point of a life, the sandbox has kept what it acknowledged, and the life goes
+on.
+"""
 
 import os
 import signal
@@ -6,7 +8,8 @@ import signal
 import pytest
 from support.model_life import STEPS, Life
 
-from qfnb.sandbox import app, ensure, stop  # noqa: F401 - loads every row of the endpoint table
+from qfnb.sandbox import ensure, stop
+from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 
 pytestmark = pytest.mark.long
 

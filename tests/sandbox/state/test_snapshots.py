@@ -28,7 +28,9 @@ def http(world):
 def steer(world, http):
     """Make a control call; return its answer."""
     token = {"authorization": f"Bearer {world.address.control_token}"}
-    return lambda method, path="", **body: http.request(method, SNAPSHOTS + path, json=body, headers=token)
+    return lambda method, path="", **body: http.request(
+        method, SNAPSHOTS + path, json=body, headers=token
+    )
 
 
 @pytest.fixture
@@ -88,7 +90,12 @@ def test_numbers_and_the_clock_go_on_from_the_snapshot(world, http, steer, resto
 def test_batches_work_after_a_restore(http, steer, restore):
     steer("POST", name="one")
     restore("one")
-    row = {"custom_id": "1", "method": "POST", "url": "/v2/chat/completions", "body": {"messages": []}}
+    row = {
+        "custom_id": "1",
+        "method": "POST",
+        "url": "/v2/chat/completions",
+        "body": {"messages": []},
+    }
     row["body"] = {"model": "ernie-lite-8k", "messages": [{"role": "user", "content": "你好"}]}
     done = run_batch(http, [row])
     assert len(results(http, done["output_file_id"])) == 1

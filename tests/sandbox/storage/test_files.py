@@ -33,7 +33,9 @@ def test_files_are_listed_page_by_page_in_both_orders(http):
     query = {"purpose": "page-test", "limit": 2}
     first = http.get("/v2/files", params={**query, "order": "asc"}).json()
     assert ([row["id"] for row in first["data"]][:2], first["has_more"]) == (ids[:2], True)
-    second_page = http.get("/v2/files", params={**query, "order": "asc", "after": first["last_id"]}).json()
+    second_page = http.get(
+        "/v2/files", params={**query, "order": "asc", "after": first["last_id"]}
+    ).json()
     assert ([row["id"] for row in second_page["data"]], second_page["has_more"]) == (ids[2:], False)
     assert [row["id"] for row in http.get("/v2/files", params=query).json()["data"]] == ids[:0:-1]
 
@@ -58,7 +60,9 @@ def test_a_file_name_leads_nowhere(http):
     assert upload(http, b"x", name="../../evil.jsonl").json()["filename"] == "evil.jsonl"
 
 
-@pytest.mark.parametrize("path", ["/v2/files/..%2f..%2fkeys.json", "/v2/files/..%2fkeys.json/content"])
+@pytest.mark.parametrize(
+    "path", ["/v2/files/..%2f..%2fkeys.json", "/v2/files/..%2fkeys.json/content"]
+)
 def test_a_file_id_leads_nowhere(http, path):
     assert http.get(path).status_code == 404
 

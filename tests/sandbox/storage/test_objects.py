@@ -79,7 +79,10 @@ def test_parts_become_an_object_in_the_order_of_their_numbers(bos):
     upload = start_upload(bos)
     second = put_part(bos, upload, 2, b"end")
     first = put_part(bos, upload, 1, bytes(MIB))
-    assert [row["size"] for row in bos("GET", f"{BIG}?uploadId={upload}").json()["parts"]] == [MIB, 3]
+    assert [row["size"] for row in bos("GET", f"{BIG}?uploadId={upload}").json()["parts"]] == [
+        MIB,
+        3,
+    ]
     assert bos("HEAD", BIG).status_code == 404
     result = completed(bos, upload, first, second).json()
     assert (result["bucket"], result["key"]) == ("sandbox", "parts/big")
@@ -98,7 +101,8 @@ def test_a_part_may_be_sent_again(bos):
 
 def test_parts_that_do_not_fit_are_refused(bos):
     upload = start_upload(bos)
-    one, two = put_part(bos, upload, 1, b"small"), put_part(bos, upload, 2, b"end")
+    one = put_part(bos, upload, 1, b"small")
+    two = put_part(bos, upload, 2, b"end")
     for parts, code in [
         ((two, one), "InvalidPartOrder"),
         ((), "InvalidPartOrder"),
@@ -108,7 +112,10 @@ def test_parts_that_do_not_fit_are_refused(bos):
     ]:
         assert completed(bos, upload, *parts).json()["code"] == code
     assert bos("POST", f"{BIG}?uploadId={upload}", b"oops").json()["code"] == "MalformedJSON"
-    assert bos("PUT", f"{BIG}?uploadId={upload}&partNumber=0", b"x").json()["code"] == "InvalidArgument"
+    assert (
+        bos("PUT", f"{BIG}?uploadId={upload}&partNumber=0", b"x").json()["code"]
+        == "InvalidArgument"
+    )
     assert bos("DELETE", f"{BIG}?uploadId={upload}").status_code == 204
 
 
@@ -138,9 +145,17 @@ def test_a_list_is_folded_at_a_delimiter(bos):
     for key in ("a/1", "a/2", "b/1", "c"):
         bos("PUT", f"/bos/sandbox/fold/{key}", b"x")
     page = bos("GET", "/bos/sandbox?prefix=fold/&delimiter=/&maxKeys=2").json()
-    assert ([row["prefix"] for row in page["commonPrefixes"]], page["contents"]) == (["fold/a/", "fold/b/"], [])
-    second_page = bos("GET", f"/bos/sandbox?prefix=fold/&delimiter=/&marker={page['nextMarker']}").json()
-    assert ([row["key"] for row in second_page["contents"]], second_page["isTruncated"]) == (["fold/c"], False)
+    assert ([row["prefix"] for row in page["commonPrefixes"]], page["contents"]) == (
+        ["fold/a/", "fold/b/"],
+        [],
+    )
+    second_page = bos(
+        "GET", f"/bos/sandbox?prefix=fold/&delimiter=/&marker={page['nextMarker']}"
+    ).json()
+    assert ([row["key"] for row in second_page["contents"]], second_page["isTruncated"]) == (
+        ["fold/c"],
+        False,
+    )
 
 
 def test_a_presigned_address_needs_no_header_and_expires(sandbox, http, bos):

@@ -1,8 +1,9 @@
-"""Runs as a process of the SDK starts, and mends its rate limiter, which loses a wake-up and then waits for ever.
+"""Runs as a process of the SDK starts, and mends its rate limiter, which loses a wake-up and then
+waits for ever.
 
-The SDK 0.4.12.3 puts a request for a token into its worker's queue and waits for the condition afterwards: a worker that
-is quicker than that notifies nobody. Here the condition is held before. The limiter works from the first answer on that
-names a limit, as the sandbox's do.
+The SDK 0.4.12.3 puts a request for a token into its worker's queue and waits for the condition
+afterwards: a worker that is quicker than that notifies nobody. Here the condition is held before.
+The limiter works from the first answer on that names a limit, as the sandbox's do.
 """
 
 import importlib.abc
@@ -14,7 +15,9 @@ LIMITER = "qianfan.resources.rate_limiter.rate_limiter"
 
 
 class LimiterFinder(importlib.abc.MetaPathFinder):
-    """Finds the limiter's module as others do, and replaces one function of it once it is loaded."""
+    """Finds the limiter's module as others do, and replaces one function of it once it is
+    loaded.
+    """
 
     def find_spec(self, fullname, path, target=None):
         if fullname != LIMITER:

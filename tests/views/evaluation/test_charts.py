@@ -38,7 +38,9 @@ def no_font(monkeypatch):
 def random_report(*models, metrics=("m",), n=12, **fields):
     """A report with scores between 0 and 1."""
     dice = random.Random(7)
-    return build_report({model: [dice.random() for _ in range(n)] for model in models}, metrics=metrics, **fields)
+    return build_report(
+        {model: [dice.random() for _ in range(n)] for model in models}, metrics=metrics, **fields
+    )
 
 
 def two_model_report(first, last, **fields):
@@ -67,18 +69,24 @@ def test_distributions_of_other_scores_say_the_quartiles():
 
 
 def test_win_rates_leave_ties_out_of_the_rate_and_tell_them():
-    alt = charts.win_rates(two_model_report([0.0, 0.0, 0.0, 1.0, 0.5], [1.0, 1.0, 1.0, 0.0, 0.5])).alt
+    alt = charts.win_rates(
+        two_model_report([0.0, 0.0, 0.0, 1.0, 0.5], [1.0, 1.0, 1.0, 0.0, 0.5])
+    ).alt
     assert "b against a: 3 wins, 1 losses, 1 ties, 75% of those decided" in alt
     assert "none decided" in charts.win_rates(two_model_report([0.5], [0.5])).alt
 
 
 def test_wins_are_the_lower_scores_where_less_is_better():
-    alt = charts.win_rates(two_model_report([1.0, 1.0], [0.0, 0.0], lower_is_better=frozenset({"m"}))).alt
+    alt = charts.win_rates(
+        two_model_report([1.0, 1.0], [0.0, 0.0], lower_is_better=frozenset({"m"}))
+    ).alt
     assert "b against a: 2 wins, 0 losses" in alt
 
 
 def test_win_rates_by_another_metric():
-    assert "Win rates by k" in charts.win_rates(random_report("a", "b", metrics=("m", "k")), "k").alt
+    assert (
+        "Win rates by k" in charts.win_rates(random_report("a", "b", metrics=("m", "k")), "k").alt
+    )
     with pytest.raises(InvalidArgumentError, match="the report has m, k"):
         charts.win_rates(random_report("a", "b", metrics=("m", "k")), "z")
 
@@ -91,7 +99,8 @@ def test_a_radar_leaves_out_metrics_of_another_scale():
 
 
 @pytest.mark.parametrize(
-    "fields", [{"metrics": ("m", "k")}, {"metrics": ("m", "k", "l"), "lower_is_better": frozenset({"l"})}]
+    "fields",
+    [{"metrics": ("m", "k")}, {"metrics": ("m", "k", "l"), "lower_is_better": frozenset({"l"})}],
 )
 def test_two_comparable_metrics_make_no_radar(fields):
     with pytest.raises(InvalidArgumentError, match="this report has 2"):
@@ -99,14 +108,18 @@ def test_two_comparable_metrics_make_no_radar(fields):
 
 
 def test_cost_is_that_of_1000_answers():
-    alt = charts.cost_quality(two_model_report([1.0, 0.0], [1.0, 1.0], cost={"a": 0.002, "b": 0.01})).alt
+    alt = charts.cost_quality(
+        two_model_report([1.0, 0.0], [1.0, 1.0], cost={"a": 0.002, "b": 0.01})
+    ).alt
     assert "a: 2, m, a: 0.500" in alt
     assert "b: 10, m, b: 1.000" in alt
 
 
 @pytest.mark.parametrize("cost", [{}, {"a": math.nan, "b": math.nan}, {"a": 0.0, "b": 0.0}])
 def test_without_a_cost_it_is_the_latency(cost):
-    chart = charts.cost_quality(two_model_report([1.0], [0.0], cost=cost, seconds={"a": 0.5, "b": 2.0}))
+    chart = charts.cost_quality(
+        two_model_report([1.0], [0.0], cost=cost, seconds={"a": 0.5, "b": 2.0})
+    )
     assert chart.title == "Speed and quality"
     assert "a: 0.5, m, a: 1.000" in chart.alt
 
@@ -118,7 +131,9 @@ def test_a_model_of_unknown_cost_is_named():
 
 def test_a_range_of_cost_is_drawn_and_told_as_a_range():
     report = build_report({m: [1.0, 0.0] for m in "ab"}, cost={"a": 0.001, "b": 0.0005})
-    records = [replace(each, cost_low=0.0005) if each.model == "a" else each for each in report.records]
+    records = [
+        replace(each, cost_low=0.0005) if each.model == "a" else each for each in report.records
+    ]
     chart = charts.cost_quality(replace(report, records=tuple(records)))
     assert "a: 0.5–1, m" in chart.alt
     assert chart.source.endswith("bars across: from the lowest to the highest price")
@@ -126,13 +141,17 @@ def test_a_range_of_cost_is_drawn_and_told_as_a_range():
 
 
 def test_answers_of_the_sandbox_have_no_cost_beside_paid_ones_and_their_model_is_named():
-    cost, scores = {"a": 0.001, "b": 0.002, "c": 0.0}, {m: [1.0, 0.0] for m in "abc"}
-    report = build_report(scores, cost=cost, origins={"a": "qianfan", "b": "qianfan", "c": "sandbox"})
+    cost = {"a": 0.001, "b": 0.002, "c": 0.0}
+    scores = {m: [1.0, 0.0] for m in "abc"}
+    report = build_report(
+        scores, cost=cost, origins={"a": "qianfan", "b": "qianfan", "c": "sandbox"}
+    )
     chart = charts.cost_quality(report)
     assert (chart.title, "c:" in chart.alt) == ("Cost and quality", False)
     assert chart.source.endswith("not known for c · Local sandbox: c")
     assert "cost of 1,000 answers (CNY): 1 → –" in report.card(base="a", tuned="c").lines()
-    assert report_view.bundle(report)["text/html"].count("Local sandbox: c") >= 2  # header and caption
+    # header and caption
+    assert report_view.bundle(report)["text/html"].count("Local sandbox: c") >= 2
 
 
 def test_charts_without_meaning_are_left_out_with_a_reason():
@@ -153,7 +172,9 @@ def test_nothing_is_drawn_when_every_row_failed():
 @pytest.mark.parametrize("metrics", [1, 5])
 def test_any_number_of_models_and_metrics_draws(models, metrics):
     report = random_report(
-        *(f"{CHINESE}{n}" for n in range(models)), metrics=tuple(f"指标{n}" for n in range(metrics)), n=8
+        *(f"{CHINESE}{n}" for n in range(models)),
+        metrics=tuple(f"指标{n}" for n in range(metrics)),
+        n=8,
     )
     for chart in charts.all(report):
         assert chart_image(chart).width == drawing.INCHES * drawing.DPI
@@ -173,7 +194,8 @@ def test_scores_without_a_scale_draw(value):
 
 def has_margins(chart):
     """Return whether a picture is transparent at its four edges."""
-    box, size = chart_image(chart).getbbox(), chart_image(chart).size
+    box = chart_image(chart).getbbox()
+    size = chart_image(chart).size
     return box[0] > 0 and box[1] > 0 and box[2] < size[0] and box[3] < size[1]
 
 
@@ -192,7 +214,8 @@ def test_nothing_touches_the_edge(names):
 
 @pytest.mark.fault("F92")
 @pytest.mark.parametrize(
-    "name", [EVIL, "<script>alert(1)</script>", "$x$", r"$\frac{1}", "长" * 200, "", " ", "🦙", "a\nb"]
+    "name",
+    [EVIL, "<script>alert(1)</script>", "$x$", r"$\frac{1}", "长" * 200, "", " ", "🦙", "a\nb"],
 )
 def test_any_name_draws_and_is_inert(name):
     for chart in charts.all(random_report(name, "other", metrics=(name or "m",))):
@@ -227,7 +250,9 @@ def test_without_a_chinese_font_labels_are_letters_with_a_hint():
     assert chart.legend == (("A", "基础"), ("B", "tuned"), ("M1", "得分"), ("M2", "k"))
     assert "fonts-noto-cjk" in chart.hint
     assert "基础" in chart.svg
-    assert all(has_margins(c) for c in charts.all(random_report("基础", "二", metrics=("得分", "k", "l"))))
+    assert all(
+        has_margins(c) for c in charts.all(random_report("基础", "二", metrics=("得分", "k", "l")))
+    )
 
 
 @pytest.mark.usefixtures("no_font")
@@ -267,17 +292,23 @@ def test_ink_is_legible_on_a_white_and_on_a_dark_page(page):
 
 
 def test_the_background_is_transparent():
-    assert all(chart_image(chart).getpixel((0, 0))[3] == 0 for chart in charts.all(random_report("a", "b")))
+    assert all(
+        chart_image(chart).getpixel((0, 0))[3] == 0 for chart in charts.all(random_report("a", "b"))
+    )
 
 
 def test_the_users_own_style_neither_changes_a_chart_nor_is_changed():
     plain = charts.bars(random_report("a", "b")).png
-    with mpl.rc_context({"axes.facecolor": "red", "text.usetex": True, "font.size": 30, "savefig.bbox": "tight"}):
+    with mpl.rc_context(
+        {"axes.facecolor": "red", "text.usetex": True, "font.size": 30, "savefig.bbox": "tight"}
+    ):
         before = dict(mpl.rcParams)
         chart = charts.bars(random_report("a", "b"))
         assert dict(mpl.rcParams) == before
         assert chart_image(chart).size == chart_image(charts.bars(random_report("a", "b"))).size
-        assert (255, 0, 0, 255) not in {colour for _, colour in chart_image(chart).getcolors(maxcolors=100_000)}
+        assert (255, 0, 0, 255) not in {
+            colour for _, colour in chart_image(chart).getcolors(maxcolors=100_000)
+        }
     assert charts.bars(random_report("a", "b")).png == plain
 
 
@@ -298,7 +329,8 @@ def test_charts_are_on_a_saved_page_as_svg(tmp_path):
 
 def test_charts_and_cards_show_themselves_in_a_notebook():
     renderers = {
-        name: partial(formatters._format, view, function) for _, name, view, function in formatters._FORMATTERS
+        name: partial(formatters._format, view, function)
+        for _, name, view, function in formatters._FORMATTERS
     }
     report = random_report("a", "b")
     assert "aria-label=" in renderers["Chart"](charts.bars(report))["text/html"]
@@ -308,7 +340,9 @@ def test_charts_and_cards_show_themselves_in_a_notebook():
 
 
 def test_a_model_has_one_colour_in_all_charts():
-    report = random_report("first", "second", metrics=("m", "k", "l"), cost={"first": 0.1, "second": 0.2})
+    report = random_report(
+        "first", "second", metrics=("m", "k", "l"), cost={"first": 0.1, "second": 0.2}
+    )
     for name in ("bars", "radar", "cost_quality"):
         shapes = re.findall(r'class="f (s\d)"[^>]*><title>([^<]*)', charts.all(report)[name].svg)
         assert {css for css, words in shapes if "first" in words} == {"s1"}
@@ -322,7 +356,11 @@ def test_the_title_of_two_models_is_the_verdict_and_has_the_sandbox_mark():
 
 
 def test_every_form_of_a_chart_says_recipe_coverage_and_the_sandbox():
-    fields = {"recipes": {"m": "exact match [version 2]"}, "origins": {"a": "sandbox"}, "metrics": ("m", "k")}
+    fields = {
+        "recipes": {"m": "exact match [version 2]"},
+        "origins": {"a": "sandbox"},
+        "metrics": ("m", "k"),
+    }
     chart = charts.bars(two_model_report([0.0] * 20, [1.0] * 19 + [None], **fields))
     source = "39 of 40 answers scored · exact match [version 2] · k · Local sandbox"
     picture = Image.open(io.BytesIO(chart.png)).info["Description"]
@@ -331,20 +369,32 @@ def test_every_form_of_a_chart_says_recipe_coverage_and_the_sandbox():
 
 
 def test_ticks_are_round_numbers():
-    svg = charts.cost_quality(two_model_report([1.0, 0.0], [1.0, 1.0], cost={"a": 0.00237, "b": 0.0113})).svg
+    svg = charts.cost_quality(
+        two_model_report([1.0, 0.0], [1.0, 1.0], cost={"a": 0.00237, "b": 0.0113})
+    ).svg
     assert [f">{tick}</text>" in svg for tick in (0, 5, 10, 15)] == [True] * 4
 
 
 def test_matplotlib_is_loaded_by_the_first_chart_not_by_the_import():
-    code = "import sys; from qfnb import charts; sys.exit('matplotlib' in sys.modules or 'pandas' in sys.modules)"
+    code = (
+        "import sys; from qfnb import charts; sys.exit('matplotlib' in sys.modules or "
+        "'pandas' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_an_axis_of_scores_that_does_not_begin_at_zero_is_said():
     cost = {"a": 0.002, "b": 0.01}
-    high = charts.cost_quality(two_model_report([0.9, 0.8, 0.9] * 9, [1.0, 0.9, 0.9] * 9, cost=cost))
-    assert "the axis of M begins at 0." in high.source or "the axis of m begins at 0." in high.source
-    assert "begins at" not in charts.cost_quality(two_model_report([1.0, 0.0], [0.0, 0.0], cost=cost)).source
+    high = charts.cost_quality(
+        two_model_report([0.9, 0.8, 0.9] * 9, [1.0, 0.9, 0.9] * 9, cost=cost)
+    )
+    assert (
+        "the axis of M begins at 0." in high.source or "the axis of m begins at 0." in high.source
+    )
+    assert (
+        "begins at"
+        not in charts.cost_quality(two_model_report([1.0, 0.0], [0.0, 0.0], cost=cost)).source
+    )
 
 
 def test_a_long_source_is_wrapped_not_cut():

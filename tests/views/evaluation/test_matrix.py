@@ -1,4 +1,6 @@
-"""Prompts times models and repeats in a notebook: one table, the best cell marked, texts inert, one language."""
+"""Prompts times models and repeats in a notebook: one table, the best cell marked, texts inert, one
+language.
+"""
 
 import re
 from dataclasses import replace
@@ -6,11 +8,16 @@ from dataclasses import replace
 import pytest
 from support.reports import EVIL, build_report
 
-from qfnb import _language
+from qfnb.base import language
 from qfnb.views.evaluation import report as view
 from qfnb.views.evaluation.page import render_page
 
-SCORES = {"a · p": [0.0] * 12, "a · q": [1.0] * 9 + [0.0] * 3, "b · p": [0.0, 1.0] * 6, "b · q": [1.0] * 12}
+SCORES = {
+    "a · p": [0.0] * 12,
+    "a · q": [1.0] * 9 + [0.0] * 3,
+    "b · p": [0.0, 1.0] * 6,
+    "b · q": [1.0] * 12,
+}
 
 
 def matrix_report(sign="", **fields):
@@ -38,7 +45,9 @@ def test_a_matrix_has_every_format_and_the_report_the_same_table():
 
 def test_repeats_are_a_fold_of_their_own_and_questions_are_counted():
     report = matrix_report()
-    twice = replace(report, records=(*report.records, *(replace(sample, repeat=1) for sample in report.records)))
+    twice = replace(
+        report, records=(*report.records, *(replace(sample, repeat=1) for sample in report.records))
+    )
     page = view.html(twice)
     assert "12 questions · 2 answers to each" in page
     assert "pass@2" in page
@@ -61,11 +70,14 @@ def test_a_chinese_matrix_has_no_english():
     page = view.html(matrix_report())
     assert "评估：2 个提示词 × 2 个模型" in page
     assert "提示词 q 配 b 的均值最好" in page
-    assert not re.findall(r"\b(?:Prompt|best|cells|Average|mean)\b", re.sub(r"<[^>]+>", " ", page.split("</style>")[1]))
+    assert not re.findall(
+        r"\b(?:Prompt|best|cells|Average|mean)\b",
+        re.sub(r"<[^>]+>", " ", page.split("</style>")[1]),
+    )
 
 
 @pytest.fixture
 def _chinese():
-    _language.choose_language("zh")
+    language.choose_language("zh")
     yield
-    _language.choose_language(None)
+    language.choose_language(None)

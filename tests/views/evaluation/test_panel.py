@@ -14,9 +14,15 @@ from qfnb.views import display
 from qfnb.views.evaluation import panel
 from qfnb.views.evaluation.panel import EvaluationControls, EvaluationPanel, html, text
 
-BATCH = BatchProgress("b", "ERNIE-Speed-8K", "running", 200, 20, 60, 4, 9, 8, 8, 12_000, 345, 0.0123, 0.5, 12.5, 100.0)
-RUNNING = EvaluationProgress((ModelProgress("基座 base", BATCH), ModelProgress("published", None)), 200, started_at=1.0)
-SCORING = replace(RUNNING, state="scoring", scoring_steps=(1, 4), judge_progress=replace(BATCH, ok=30, failed=0))
+BATCH = BatchProgress(
+    "b", "ERNIE-Speed-8K", "running", 200, 20, 60, 4, 9, 8, 8, 12_000, 345, 0.0123, 0.5, 12.5, 100.0
+)
+RUNNING = EvaluationProgress(
+    (ModelProgress("基座 base", BATCH), ModelProgress("published", None)), 200, started_at=1.0
+)
+SCORING = replace(
+    RUNNING, state="scoring", scoring_steps=(1, 4), judge_progress=replace(BATCH, ok=30, failed=0)
+)
 SAMPLES = tuple(Sample(name, 0, "问", "答", "答", {"m": 1.0}) for name in ("a", "b"))
 REPORT = EvaluationResult(SAMPLES, ("a", "b"), ("m",))
 DONE = replace(SCORING, state="done", ended_at=9.0, report=REPORT)
@@ -24,7 +30,8 @@ DONE = replace(SCORING, state="done", ended_at=9.0, report=REPORT)
 
 class Task:
     def __init__(self, progress):
-        self.progress, self.cancelled = progress, 0
+        self.progress = progress
+        self.cancelled = 0
 
     def cancel(self):
         self.cancelled += 1
@@ -32,7 +39,8 @@ class Task:
 
 @pytest.mark.parametrize(
     "part",
-    ["Evaluation: published and 基座 base", "200 questions", "64 / 200 questions", "20 answers from the cache",
+    [("Evaluation: published and 基座 "
+     "base"), "200 questions", "64 / 200 questions", "20 answers from the cache",
      "12.5 answers/s", "4 failed", "12,345 tokens", "¥0.01 of ¥0.5", "answers on the platform"],
 )  # fmt: skip
 def test_each_model_has_a_line(part):
@@ -62,7 +70,11 @@ def test_the_reason_of_a_failure_has_at_most_three_lines():
 @pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_hostile_names_and_reasons_are_inert(attack):
-    page = html(replace(RUNNING, models=(ModelProgress(attack, replace(BATCH, reason=attack)),), reason=attack))
+    page = html(
+        replace(
+            RUNNING, models=(ModelProgress(attack, replace(BATCH, reason=attack)),), reason=attack
+        )
+    )
     assert "<img" not in page
     assert "<script" not in page
     assert "onerror=window" not in page.replace("&lt;img src=x onerror=window", "").replace(
@@ -78,7 +90,8 @@ def test_a_report_that_cannot_be_drawn_is_read_as_text(monkeypatch, capsys):
 
 
 def test_the_widgets_are_few_and_cancel_obeys_once():
-    before, task = set(_instances), Task(RUNNING)
+    before = set(_instances)
+    task = Task(RUNNING)
     controls = EvaluationControls(task)
     box = controls.build()
     controls.draw(RUNNING)

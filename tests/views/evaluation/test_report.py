@@ -1,4 +1,6 @@
-"""The report and the card in a notebook: what comes first, what is folded, what is inert, in one language."""
+"""The report and the card in a notebook: what comes first, what is folded, what is inert, in one
+language.
+"""
 
 import html
 import math
@@ -9,7 +11,7 @@ import sys
 import pytest
 from support.reports import EVIL, build_report
 
-from qfnb import _language
+from qfnb.base import language
 from qfnb.evaluation.report import Sample
 from qfnb.views.evaluation import questions, report as evaluation, usage
 from qfnb.views.evaluation.page import render_page
@@ -29,14 +31,20 @@ def words_of(page):
 
 @pytest.fixture
 def _chinese():
-    _language.choose_language("zh")
+    language.choose_language("zh")
     yield
-    _language.choose_language(None)
+    language.choose_language(None)
 
 
 def test_the_verdict_comes_before_the_numbers_and_the_evidence():
     page = evaluation.html(tuned_report())
-    parts = ("tuned is better than base", "on the same 20 questions", "Means with", "Pairs", "Usage and speed")
+    parts = (
+        "tuned is better than base",
+        "on the same 20 questions",
+        "Means with",
+        "Pairs",
+        "Usage and speed",
+    )
     assert [page.index(words) for words in parts] == sorted(page.index(words) for words in parts)
 
 
@@ -51,7 +59,8 @@ def test_the_verdict_comes_before_the_numbers_and_the_evidence():
 )
 def test_the_verdict_knows_of_which_metrics_less_is_better(first, last, lower_is_better, words):
     report = build_report(
-        {"a": [first] * 20, "b": [last] * 20}, lower_is_better=frozenset({"m"} if lower_is_better else ())
+        {"a": [first] * 20, "b": [last] * 20},
+        lower_is_better=frozenset({"m"} if lower_is_better else ()),
     )
     assert f"<strong>{words}</strong>" in evaluation.html(report)
     assert f"<strong>{words}</strong>" in evaluation.card_html(report.card())
@@ -59,13 +68,19 @@ def test_the_verdict_knows_of_which_metrics_less_is_better(first, last, lower_is
 
 def test_a_report_ends_in_commands_that_browse_save_and_train():
     footer = evaluation.html(tuned_report()).split("<footer")[1]
-    commands = ["%qfeval browse", "%qfeval save report.html", "%qfeval open -o report", "report.to_sft()"]
+    commands = [
+        "%qfeval browse",
+        "%qfeval save report.html",
+        "%qfeval open -o report",
+        "report.to_sft()",
+    ]
     assert re.findall(r"<code>(.*?)</code>", footer) == commands
 
 
 def test_interval_number_of_questions_and_test_stand_in_one_sentence():
     sentence = (
-        "m is higher by 1.000 (95% interval +0.760 to +1.000) on the same 20 questions; exact McNemar test, p < 0.0001."
+        "m is higher by 1.000 (95% interval +0.760 to +1.000) on the same 20 questions; "
+        "exact McNemar test, p < 0.0001."
     )
     assert sentence in words_of(evaluation.card_html(tuned_report().card()))
     assert sentence in evaluation.text(tuned_report())
@@ -73,7 +88,9 @@ def test_interval_number_of_questions_and_test_stand_in_one_sentence():
 
 @pytest.mark.usefixtures("_chinese")
 def test_in_chinese_nothing_but_names_is_english():
-    report = build_report({"a": [0.0] * 9 + [None], "b": [1.0] * 10}, origins=SANDBOX, cost={"a": 0.1, "b": 0.2})
+    report = build_report(
+        {"a": [0.0] * 9 + [None], "b": [1.0] * 10}, origins=SANDBOX, cost={"a": 0.1, "b": 0.2}
+    )
     page = words_of(evaluation.html(report) + evaluation.card_html(report.card()))
     assert "b 优于 a" in page
     assert "本地沙盒" in page
@@ -99,7 +116,10 @@ def test_a_report_without_difference_has_the_smallest_detectable_one():
 
 def test_missing_answers_are_counted_with_their_commonest_error():
     page = words_of(evaluation.html(build_report({"a": [1.0, None, None], "b": [1.0, 1.0, 0.0]})))
-    assert "a: 1 of 3 questions have a score, 2 failed; the mean would be 0.333–1.000 if the others" in page
+    assert (
+        "a: 1 of 3 questions have a score, 2 failed; the mean would be 0.333–1.000 if the others"
+        in page
+    )
     assert "2 times: gone" in page
     assert "Done, 2 failed" in page
 
@@ -121,9 +141,14 @@ def test_one_model_has_a_mean_and_no_comparison():
 
 
 def test_four_models_are_each_compared_with_the_first():
-    page = words_of(evaluation.html(build_report({m: [n * 0.1, 1.0 - n * 0.1] * 6 for n, m in enumerate("abcd")})))
+    page = words_of(
+        evaluation.html(
+            build_report({m: [n * 0.1, 1.0 - n * 0.1] * 6 for n, m in enumerate("abcd")})
+        )
+    )
     assert "Evaluation of 4 models" in page
-    assert [page.count(f"whether {m} or a is better") for m in "bcd"] == [2, 2, 2]  # the verdict, and among the pairs
+    # the verdict, and among the pairs
+    assert [page.count(f"whether {m} or a is better") for m in "bcd"] == [2, 2, 2]
 
 
 def test_a_report_without_metrics_says_so():
@@ -152,7 +177,9 @@ def test_a_key_in_an_answer_or_a_name_is_hidden():
     key = "bce-v3/ALTAK-" + "a" * 22 + "/" + "b" * 40
     report = build_report({"a": [0.0, 1.0], key: [1.0, 0.0]}, texts=key)
     for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
-        assert not [kind for kind, content in bundle.items() if isinstance(content, str) and key in content]
+        assert not [
+            kind for kind, content in bundle.items() if isinstance(content, str) and key in content
+        ]
 
 
 def test_a_bundle_has_a_picture_and_is_the_same_each_time():
@@ -166,7 +193,9 @@ def test_a_bundle_has_a_picture_and_is_the_same_each_time():
 def test_answers_are_marked_against_the_reference_where_they_are_like_it():
     assert questions.mark_difference("九点开门", "八点开门") == "<del>九</del><ins>八</ins>点开门"
     assert "<ins>" not in questions.mark_difference("早上九点开门", "不知道您在问什么")
-    assert questions.mark_difference("", "九点") == questions.mark_difference("九点", "九点") == "九点"
+    assert (
+        questions.mark_difference("", "九点") == questions.mark_difference("九点", "九点") == "九点"
+    )
 
 
 def test_of_a_long_answer_the_parts_around_differences_are_shown():
@@ -182,7 +211,9 @@ def test_a_card_has_counts_shifts_and_guards():
         for model, text, score, seconds in (("a", "好" * 3, 1.0, 1.0), ("b", "", 0.0, 2.0))
         for n in range(20)
     ]
-    page = words_of(evaluation.card_html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card()))
+    page = words_of(
+        evaluation.card_html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
+    )
     assert "Questions: 0 better, 20 worse, 0 equal." in page
     assert "Median latency (s) 1 2 +1 (× 2.00)" in page
     assert "empty answers 0 20 +20" in page
@@ -190,7 +221,9 @@ def test_a_card_has_counts_shifts_and_guards():
 
 def test_a_card_says_how_many_questions_would_tell():
     page = evaluation.card_html(
-        build_report({"a": [0.0, 1.0, 0.0, 1.0] * 5, "b": [1.0, 0.0, 0.0, 1.0] * 4 + [1.0] * 4}).card()
+        build_report(
+            {"a": [0.0, 1.0, 0.0, 1.0] * 5, "b": [1.0, 0.0, 0.0, 1.0] * 4 + [1.0] * 4}
+        ).card()
     )
     assert "questions would show a difference like this one in 80% of trials." in page
 
@@ -218,10 +251,13 @@ def test_a_page_is_unfolded_and_has_the_answers_in_a_fold():
 
 def test_values_show_themselves_without_the_magics():
     code = (
-        "from IPython.core.interactiveshell import InteractiveShell; shell = InteractiveShell.instance(); import qfnb\n"
+        "from IPython.core.interactiveshell import InteractiveShell; shell = "
+        "InteractiveShell.instance(); import qfnb\n"
         "from qfnb.evaluation.report import EvaluationResult, Sample\n"
         "report = EvaluationResult((Sample('a', 0, 'q', 'r', 'r', {'m': 1.0}),), ('a',), ('m',))\n"
         "print(sorted(shell.display_formatter.format(report)[0]))"
     )
-    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
     assert "['image/png', 'text/html', 'text/markdown', 'text/plain']" in shown

@@ -16,7 +16,9 @@ from qfnb.views.evaluation.sample_table import SamplePages, SampleSelection
 
 
 def sample(model, index, output, score, *, error="", seconds=0.1, prompt="几点开门"):
-    return Sample(model, index, prompt, "九点", output, {} if error else {"m": score}, seconds, error)
+    return Sample(
+        model, index, prompt, "九点", output, {} if error else {"m": score}, seconds, error
+    )
 
 
 def report_of(*rows, lower=()):
@@ -25,8 +27,12 @@ def report_of(*rows, lower=()):
     for index, (before, a, after, b) in enumerate(rows):
         for model, text, score in (("base", before, a), ("tuned", after, b)):
             error = "" if text is not None else "ServerError: busy"
-            records.append(sample(model, index, text or "", score, error=error, seconds=index + score))
-    return EvaluationResult(tuple(records), ("base", "tuned"), ("m",), lower_is_better=frozenset(lower))
+            records.append(
+                sample(model, index, text or "", score, error=error, seconds=index + score)
+            )
+    return EvaluationResult(
+        tuple(records), ("base", "tuned"), ("m",), lower_is_better=frozenset(lower)
+    )
 
 
 REPORT = report_of(
@@ -71,7 +77,9 @@ def test_picked_rows_are_what_a_preference_dataset_takes():
     assert [row["rejected"] for row in REPORT.to_dpo(view.rows)] == ["早上八点", "八点半钟"]
 
 
-@pytest.mark.parametrize("wrong", [{"show": "x"}, {"order": "x"}, {"metric": "x"}, {"base": "x"}, {"tuned": "x"}])
+@pytest.mark.parametrize(
+    "wrong", [{"show": "x"}, {"order": "x"}, {"metric": "x"}, {"base": "x"}, {"tuned": "x"}]
+)
 def test_unknown_options_are_refused(wrong):
     view = browse(REPORT)
     with pytest.raises(InvalidArgumentError):
@@ -88,7 +96,9 @@ def test_only_one_page_is_drawn_and_a_page_beyond_the_end_is_the_last_one():
 
 
 def test_ten_thousand_rows_are_searched_and_sorted():
-    view = browse(report_of(*[("早上九点开门", i % 7 / 7, f"晚上{i}点", i % 5 / 5) for i in range(10_000)]))
+    view = browse(
+        report_of(*[("早上九点开门", i % 7 / 7, f"晚上{i}点", i % 5 / 5) for i in range(10_000)])
+    )
     view.choose(search="9999", show="changed", order="length")
     page = sample_table.bundle(view.pages, view.selection)["text/html"]
     assert len(page) < 20_000

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ...._language import tr
+from ....base.language import tr
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import to_markdown, to_plain
 from ... import components
@@ -28,7 +28,9 @@ CHART_KINDS: Final[dict[str, Callable[[ReportData], Chart]]] = {
 
 
 _CHARTS: Final[dict[int, Charts]] = {}
-"""The charts of each report that is alive, by its identity: reports never change, and cannot be hashed."""
+"""The charts of each report that is alive, by its identity: reports never change, and cannot be
+hashed.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,10 @@ def chart_bundle(chart: Chart) -> Bundle:
 
 def charts_bundle(charts: Charts) -> Bundle:
     """Return charts in every format; the picture is the first one."""
-    texts = [(f"**{to_markdown(chart.title)}**", to_markdown(chart.alt), to_markdown(chart.source)) for chart in charts]
+    texts = [
+        (f"**{to_markdown(chart.title)}**", to_markdown(chart.alt), to_markdown(chart.source))
+        for chart in charts
+    ]
     bundle = {"image/png": charts[0].png} if len(charts) else {}
     return {
         "text/plain": to_plain(repr(charts)),
@@ -92,7 +97,8 @@ def charts_html(charts: Charts) -> Html:
 
 
 def _draw_all(report: ReportData) -> Charts:
-    charts, left_out = {}, {}
+    charts = {}
+    left_out = {}
     for kind, draw in CHART_KINDS.items():
         try:
             if not report.metric_names:

@@ -1,4 +1,6 @@
-"""A chart as shapes, drawn twice: as SVG for pages, with values on hover, and as a PNG for what shows none."""
+"""A chart as shapes, drawn twice: as SVG for pages, with values on hover, and as a PNG for what
+shows none.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,19 @@ from . import fonts
 TEXT_COLOR: Final = "#7a7a7a"
 INCHES: Final = 7.2
 DPI: Final = 110
-"""Width of a picture in inches, and dots per inch: 792 pixels; texts of 9 points are legible at 560 pixels too."""
+"""Width of a picture in inches, and dots per inch: 792 pixels; texts of 9 points are legible at 560
+pixels too.
+"""
 
-SMALL_SIZE, TEXT_SIZE = 9, 10
-COLUMN_PX: Final = 9.2  # width of a narrow character on a narrow page, where `look.css` draws texts larger
+SMALL_SIZE = 9
+TEXT_SIZE = 10
+# width of a narrow character on a narrow page, where `look.css` draws texts larger
+COLUMN_PX: Final = 9.2
 SOURCE_HEIGHT: Final = 20  # pixels below a PNG for how its numbers were counted
 LINE_HEIGHT: Final = 15
 SOURCE_COLUMNS: Final = 112  # that have room below a PNG
-TITLE_HEIGHT: Final = 34  # pixels above a PNG for its title: some programs show nothing else of an output
+# pixels above a PNG for its title: some programs show nothing else of an output
+TITLE_HEIGHT: Final = 34
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,13 @@ class Box:
 
     def svg(self) -> str:
         """Return the rectangle as SVG."""
-        size = f'x="{self.x:.1f}" y="{self.y:.1f}" width="{self.width:.1f}" height="{self.height:.1f}"'
-        style = f'class="f {css(self.series)}" fill="{colour(self.series)}" fill-opacity="{self.opacity:.2f}"'
+        size = (
+            f'x="{self.x:.1f}" y="{self.y:.1f}" width="{self.width:.1f}" height="{self.height:.1f}"'
+        )
+        style = (
+            f'class="f {css(self.series)}" fill="{colour(self.series)}" '
+            f'fill-opacity="{self.opacity:.2f}"'
+        )
         return f"<rect {style} {size}><title>{escape(self.words)}</title></rect>"
 
 
@@ -57,7 +69,8 @@ class Mark:
         """Return the point as SVG."""
         style = f'class="f {css(self.series)}" fill="{colour(self.series)}"'
         return (
-            f'<circle {style} r="5.5" cx="{self.x:.1f}" cy="{self.y:.1f}"><title>{escape(self.words)}</title></circle>'
+            f'<circle {style} r="5.5" cx="{self.x:.1f}" '
+            f'cy="{self.y:.1f}"><title>{escape(self.words)}</title></circle>'
         )
 
 
@@ -87,17 +100,33 @@ class Drawing:
     shapes: list[Shape] = field(default_factory=list)
 
     def line(
-        self, points: Sequence[tuple[float, float]], style: str = "x", *, width: float = 1.0, dash: str = ""
+        self,
+        points: Sequence[tuple[float, float]],
+        style: str = "x",
+        *,
+        width: float = 1.0,
+        dash: str = "",
     ) -> None:
         """Add a line; `style` is a class of `look.css`: g grid, x axis, e interval."""
-        self.shapes.append(Stroke(points, style, {"g": "#ccc", "x": "#888", "e": "#222"}[style], width, dash))
+        self.shapes.append(
+            Stroke(points, style, {"g": "#ccc", "x": "#888", "e": "#222"}[style], width, dash)
+        )
 
-    def curve(self, points: Sequence[tuple[float, float]], series: int, *, width: float = 2.0) -> None:
+    def curve(
+        self, points: Sequence[tuple[float, float]], series: int, *, width: float = 2.0
+    ) -> None:
         """Add a line in the colour of a model."""
         self.shapes.append(Stroke(points, f"l {css(series)}", colour(series), width))
 
     def box(
-        self, x: float, y: float, width: float, height: float, series: int, opacity: float = 0.75, words: str = ""
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        series: int,
+        opacity: float = 0.75,
+        words: str = "",
     ) -> None:
         """Add a rectangle in the colour of a model, with words on hover."""
         self.shapes.append(Box(x, y, width, height, series, opacity, words))
@@ -106,24 +135,39 @@ class Drawing:
         """Add a point in the colour of a model, with words on hover."""
         self.shapes.append(Mark(x, y, series, words))
 
-    def text(self, x: float, y: float, words: str, anchor: str = "start", *, is_strong: bool = False) -> None:
+    def text(
+        self, x: float, y: float, words: str, anchor: str = "start", *, is_strong: bool = False
+    ) -> None:
         """Add a text; `y` is its middle."""
         self.shapes.append(Label(x, y + 4, words, anchor, is_strong))
 
     def axis(
-        self, left: float, right: float, y: float, low: float, high: float, *, top: float, at_most: int = 4
+        self,
+        left: float,
+        right: float,
+        y: float,
+        low: float,
+        high: float,
+        *,
+        top: float,
+        at_most: int = 4,
     ) -> None:
         """Add a horizontal axis from `low` to `high` with labels, and its grid up to `top`."""
         for tick in linear_ticks(low, high, at_most):
             if low <= tick <= high:
                 x = left + (right - left) * (tick - low) / (high - low)
-                self.shapes.insert(0, Stroke([(x, top), (x, y)], "g", "#ccc"))  # behind what is drawn already
+                # behind what is drawn already
+                self.shapes.insert(0, Stroke([(x, top), (x, y)], "g", "#ccc"))
                 self.text(x, y + 12, format_tick(tick), "middle")
         self.line([(left, y), (right, y)])
 
     def whisker(self, low: float, high: float, y: float) -> None:
         """Add a horizontal interval."""
-        for points in ([(low, y), (high, y)], [(low, y - 4), (low, y + 4)], [(high, y - 4), (high, y + 4)]):
+        for points in (
+            [(low, y), (high, y)],
+            [(low, y - 4), (low, y + 4)],
+            [(high, y - 4), (high, y + 4)],
+        ):
             self.line(points, "e", width=1.6)
 
     def svg(self, finding: str) -> Html:
@@ -132,7 +176,9 @@ class Drawing:
         content = "".join(shape.svg() for shape in self.shapes)
         fonts_ = 'font-size="12" font-family="sans-serif"'
         label = f'role="img" aria-label="{escape(finding)}"'
-        return Html(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {fonts_} {label}>{content}</svg>')
+        return Html(
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} {fonts_} {label}>{content}</svg>'
+        )
 
     def png(self, title: str, source: str, words: str) -> bytes:
         """Return the picture as a PNG for white and dark pages.
@@ -147,14 +193,19 @@ class Drawing:
         height = bottom + TITLE_HEIGHT
         figure = new_figure(INCHES * (height + 16) / (WIDTH + 16))
         figure.set_layout_engine("none")
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(-8, WIDTH + 8), ylim=(bottom + 8, -TITLE_HEIGHT - 8))
+        axes = figure.add_axes(
+            (0, 0, 1, 1), xlim=(-8, WIDTH + 8), ylim=(bottom + 8, -TITLE_HEIGHT - 8)
+        )
         axes.axis("off")
         if fonts.has_glyphs(title):
             bold = {"weight": "bold", "fontsize": TEXT_SIZE}
-            axes.text(0, 14 - TITLE_HEIGHT, fonts.cut_to_width(title, 100), color=TEXT_COLOR, **bold)
+            axes.text(
+                0, 14 - TITLE_HEIGHT, fonts.cut_to_width(title, 100), color=TEXT_COLOR, **bold
+            )
         first_line_y = self.height + SOURCE_HEIGHT - 4
         lines = [
-            Label(0, first_line_y + LINE_HEIGHT * number, line, "start") for number, line in enumerate(source_lines)
+            Label(0, first_line_y + LINE_HEIGHT * number, line, "start")
+            for number, line in enumerate(source_lines)
         ]
         for shape in [*self.shapes, *lines]:
             _draw(axes, shape)
@@ -166,11 +217,23 @@ def _draw(axes: Any, shape: Shape) -> None:
         if fonts.has_glyphs(shape.text):
             aligned = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
             weight = "bold" if shape.is_strong else "normal"
-            axes.text(shape.x, shape.y, shape.text, fontsize=SMALL_SIZE, color=TEXT_COLOR, ha=aligned, weight=weight)
+            axes.text(
+                shape.x,
+                shape.y,
+                shape.text,
+                fontsize=SMALL_SIZE,
+                color=TEXT_COLOR,
+                ha=aligned,
+                weight=weight,
+            )
     elif isinstance(shape, Box):
         from matplotlib.patches import Rectangle  # noqa: PLC0415 - a chart is being drawn
 
-        style: dict[str, Any] = {"facecolor": colour(shape.series), "alpha": shape.opacity, "linewidth": 0}
+        style: dict[str, Any] = {
+            "facecolor": colour(shape.series),
+            "alpha": shape.opacity,
+            "linewidth": 0,
+        }
         axes.add_patch(Rectangle((shape.x, shape.y), shape.width, shape.height, **style))
     elif isinstance(shape, Mark):
         axes.plot([shape.x], [shape.y], marker="o", markersize=7, color=colour(shape.series))
@@ -179,7 +242,9 @@ def _draw(axes: Any, shape: Shape) -> None:
 
 
 def _draw_stroke(axes: Any, stroke: Stroke) -> None:
-    """Draw a line; an interval is dark with a white rim, visible on all colours and on both pages."""
+    """Draw a line; an interval is dark with a white rim, visible on all colours and on both
+    pages.
+    """
     from matplotlib.patheffects import withStroke  # noqa: PLC0415
 
     style: dict[str, Any] = {"color": stroke.colour, "linewidth": 0.75 * stroke.width}
@@ -195,13 +260,17 @@ def new_figure(height: float) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - 0.3 s that only charts pay
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    fig = Figure(figsize=(INCHES, height), dpi=DPI, layout="constrained", facecolor="none", edgecolor="none")
+    fig = Figure(
+        figsize=(INCHES, height), dpi=DPI, layout="constrained", facecolor="none", edgecolor="none"
+    )
     FigureCanvasAgg(fig)
     return fig
 
 
 def render_png(figure: Any, words: str = "") -> bytes:
-    """Return a figure as a PNG with words in its metadata; texts are drawn literally, in fonts that have them."""
+    """Return a figure as a PNG with words in its metadata; texts are drawn literally, in fonts that
+    have them.
+    """
     from matplotlib.text import Text  # noqa: PLC0415
 
     for text in figure.findobj(Text):
@@ -209,5 +278,7 @@ def render_png(figure: Any, words: str = "") -> bytes:
         text.set_usetex(False)
         text.set_fontfamily(fonts.font_families())
     buffer = io.BytesIO()
-    figure.canvas.print_png(buffer, metadata={"Software": None} | ({"Description": words} if words else {}))
+    figure.canvas.print_png(
+        buffer, metadata={"Software": None} | ({"Description": words} if words else {})
+    )
     return buffer.getvalue()

@@ -1,4 +1,6 @@
-"""Names in a chart: a font with Chinese characters, and letters for names that cannot be drawn or are too long."""
+"""Names in a chart: a font with Chinese characters, and letters for names that cannot be drawn or
+are too long.
+"""
 
 import functools
 import re
@@ -8,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ...._language import tr, tr_noop
+from ....base.language import tr, tr_noop
 from ....evaluation.report.text import to_plain
 
 LATIN: Final = "DejaVu Sans"  # comes with matplotlib
@@ -39,8 +41,11 @@ class NameLabels:
         return self.labels[name]
 
 
-def build_labels(titles: Mapping[str, str], prefix: str = "", *, is_picture: bool = True) -> NameLabels:
-    """Return labels for names: their titles, shortened, or a letter for each of them when one cannot be shown.
+def build_labels(
+    titles: Mapping[str, str], prefix: str = "", *, is_picture: bool = True
+) -> NameLabels:
+    """Return labels for names: their titles, shortened, or a letter for each of them when one
+    cannot be shown.
 
     Args:
         titles: {name: title}.
@@ -52,7 +57,10 @@ def build_labels(titles: Mapping[str, str], prefix: str = "", *, is_picture: boo
     is_drawable = not is_picture or all(map(has_glyphs, shortened.values()))
     if is_drawable and all(shortened.values()) and len(set(shortened.values())) == len(shortened):
         return NameLabels(shortened)
-    letters = {name: f"{prefix}{index + 1}" if prefix else index_letter(index) for index, name in enumerate(titles)}
+    letters = {
+        name: f"{prefix}{index + 1}" if prefix else index_letter(index)
+        for index, name in enumerate(titles)
+    }
     has_chinese = any(_is_chinese(char) for text in cleaned.values() for char in text)
     return NameLabels(
         letters,
@@ -78,8 +86,12 @@ def chinese_font() -> str:
     from matplotlib import font_manager  # noqa: PLC0415 - 0.3 s that only charts should pay
 
     rank = {name: position for position, name in enumerate(_PREFERRED_FONTS)}
-    fonts = sorted(font_manager.fontManager.ttflist, key=lambda font: rank.get(font.name, len(rank)))
-    return next((font.name for font in fonts if font.name != LATIN and _has_chinese(font.fname)), "")
+    fonts = sorted(
+        font_manager.fontManager.ttflist, key=lambda font: rank.get(font.name, len(rank))
+    )
+    return next(
+        (font.name for font in fonts if font.name != LATIN and _has_chinese(font.fname)), ""
+    )
 
 
 def has_glyphs(text: str) -> bool:
@@ -94,7 +106,9 @@ def display_width(text: str) -> int:
 
 
 def cut_middle(text: str, columns: int) -> str:
-    """Return a text of at most this width; a longer one lacks its middle, since names differ at their ends."""
+    """Return a text of at most this width; a longer one lacks its middle, since names differ at
+    their ends.
+    """
     if display_width(text) <= columns:
         return text
     start = end = (columns - 1) // 2
@@ -113,7 +127,9 @@ def cut_to_width(text: str, columns: int) -> str:
 
 
 def wrap_to_width(text: str, columns: int) -> list[str]:
-    """Return a text as lines that are not wider than a number of columns, broken after blanks and punctuation."""
+    """Return a text as lines that are not wider than a number of columns, broken after blanks and
+    punctuation.
+    """
     lines = [""]
     for part in re.split(r"(?<=[ ；，。、])", text):
         if lines[-1] and display_width(f"{lines[-1]}{part}".rstrip()) > columns:
@@ -125,7 +141,9 @@ def wrap_to_width(text: str, columns: int) -> list[str]:
 def _load_face(family: str) -> Any:
     from matplotlib import font_manager  # noqa: PLC0415
 
-    return font_manager.get_font(font_manager.findfont(font_manager.FontProperties(family=[family])))
+    return font_manager.get_font(
+        font_manager.findfont(font_manager.FontProperties(family=[family]))
+    )
 
 
 def _has_chinese(path: Any) -> bool:

@@ -1,4 +1,6 @@
-"""A chart of a report as a value: its title, what it shows in words, its SVG and its PNG; drawn when asked for."""
+"""A chart of a report as a value: its title, what it shows in words, its SVG and its PNG; drawn
+when asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ...._language import tr
-from ...._private_files import write_atomically
+from ....base.language import tr
+from ....base.private_files import write_atomically
 from ....errors import InvalidArgumentError
 from ....evaluation.report import ReportData
 from ....evaluation.report.sources import HasModels, sandbox_mark, source_sentence, with_mark
@@ -73,15 +75,23 @@ class Chart:
 
     @cached_property
     def png(self) -> bytes:
-        """The chart as a transparent picture with its title and its source; its file says in words what it shows."""
+        """The chart as a transparent picture with its title and its source; its file says in words
+        what it shows.
+        """
         words = to_plain(f"{self.alt} {self.source}")
         return self.draw(self._labels(is_picture=True)).png(self._marked_title, self.source, words)
 
     @property
     def source(self) -> str:
-        """How its numbers were counted, on how many answers, what it leaves open, and the sandbox's mark."""
+        """How its numbers were counted, on how many answers, what it leaves open, and the sandbox's
+        mark.
+        """
         report = self.report
-        counted = source_sentence(report, self.metrics) if isinstance(report, ReportData) else self.counted
+        counted = (
+            source_sentence(report, self.metrics)
+            if isinstance(report, ReportData)
+            else self.counted
+        )
         return to_plain(" · ".join(filter(None, [counted, self.note, sandbox_mark(report)])))
 
     @property
@@ -103,7 +113,11 @@ class Chart:
     def html(self) -> Html:
         """The chart with its title."""
         labels = self._labels(is_picture=False)
-        legend = f'<p class="qf-dim">{escape(_format_legend(labels.legend))}</p>' if labels.legend else ""
+        legend = (
+            f'<p class="qf-dim">{escape(_format_legend(labels.legend))}</p>'
+            if labels.legend
+            else ""
+        )
         caption = f"<figcaption>{escape(self._marked_title)}</figcaption>"
         picture = with_words(self.alt, self.svg)
         source = f'<p class="qf-dim">{escape(self.source)}</p>'
@@ -129,7 +143,9 @@ class Chart:
     def _labels(self, *, is_picture: bool) -> ChartLabels:
         titles = {name: metric_title(name) for name in self.metrics}
         return ChartLabels(
-            fonts.build_labels({model: model for model in self.report.models}, is_picture=is_picture),
+            fonts.build_labels(
+                {model: model for model in self.report.models}, is_picture=is_picture
+            ),
             fonts.build_labels(titles, "M", is_picture=is_picture),
         )
 

@@ -2,13 +2,14 @@ import os
 
 import pytest
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before numpy: two threads take longer than one
+# before numpy: two threads take longer than one
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 from support.training_pairs import RULE, SMALL  # noqa: E402
 
-from qfnb.sandbox.engines.builtin.model import LanguageModel  # noqa: E402
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train  # noqa: E402
+from qianfan_sandbox.engines.builtin.model import LanguageModel  # noqa: E402
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train  # noqa: E402
 
 
 @pytest.fixture(scope="session")

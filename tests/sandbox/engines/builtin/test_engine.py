@@ -4,12 +4,15 @@ import pytest
 from support import finetune_runs
 
 from qfnb.errors import APIError
-from qfnb.sandbox.engines.builtin.engine import BuiltinEngine
+from qianfan_sandbox.engines.builtin.engine import BuiltinEngine
 
 
 def test_more_rows_than_the_engine_learns_from_are_refused_with_their_number(world, monkeypatch):
     world(engine="builtin")
     monkeypatch.setattr(BuiltinEngine, "max_rows", 2)
     dataset = finetune_runs.create_dataset()
-    with pytest.raises(APIError, match=r"has [\d,]+ rows, and the sandbox's small model learns from at most 2: use a"):
+    with pytest.raises(
+        APIError,
+        match=r"has [\d,]+ rows, and the sandbox's small model learns from at most 2: use a",
+    ):
         finetune_runs.start_run(dataset)

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qfnb.sandbox.engines.builtin.fields import FieldCounts, substitute
-from qfnb.sandbox.engines.protocol import MIN_VALIDATIONS, is_validated
+from qianfan_sandbox.engines.builtin.fields import FieldCounts, substitute
+from qianfan_sandbox.engines.protocol import MIN_VALIDATIONS, is_validated
 
 CITIES = ["北京", "上海", "乌鲁木齐", "哈尔滨", "成都", "三亚", "拉萨", "石家庄"]
 
@@ -28,7 +28,13 @@ def test_whole_values_that_were_never_seen_are_plausible(fields):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("MU986", "MU98"), ("MU986", "MU9866"), ("呼和浩特", "呼和"), ("呼和浩特", "和浩特"), ("呼和浩特", "三亚湾")],
+    [
+        ("MU986", "MU98"),
+        ("MU986", "MU9866"),
+        ("呼和浩特", "呼和"),
+        ("呼和浩特", "和浩特"),
+        ("呼和浩特", "三亚湾"),
+    ],
 )
 def test_a_value_that_is_cut_or_is_not_in_the_question_is_implausible(fields, old, new):
     prompt, answer = booking(986, "呼和浩特", "齐齐哈尔")
@@ -37,7 +43,10 @@ def test_a_value_that_is_cut_or_is_not_in_the_question_is_implausible(fields, ol
 
 def test_a_key_twice_is_impossible(fields):
     prompt, _ = booking(986, "呼和浩特", "齐齐哈尔")
-    assert fields.plausibility(prompt, '{"航班": "MU986", "出发": "呼和浩特", "出发": "齐齐哈尔"}') == 0.0
+    assert (
+        fields.plausibility(prompt, '{"航班": "MU986", "出发": "呼和浩特", "出发": "齐齐哈尔"}')
+        == 0.0
+    )
 
 
 def test_a_substituted_value_is_the_same_in_question_and_answer():

@@ -1,9 +1,11 @@
-"""The sandbox's list of models says truly which hyper-parameters have no effect on its small model."""
+"""The sandbox's list of models says truly which hyper-parameters have no effect on its small
+model.
+"""
 
 import pytest
 
-from qfnb.sandbox.engines.builtin.engine import BuiltinEngine
-from qfnb.sandbox.finetune import recorder, supported_models
+from qianfan_sandbox.engines.builtin.engine import BuiltinEngine
+from qianfan_sandbox.finetune import recorder, supported_models
 
 ENGINE = BuiltinEngine()
 
@@ -40,7 +42,9 @@ def test_what_the_engine_reads_is_what_the_list_says(scale):
 
 def test_the_list_marks_the_others():
     imitated = ENGINE.imitated_parameters | recorder.PARAMETERS
-    models = supported_models.with_extensions(supported_models.WIRE_MODELS, imitated, lambda mode: {"start": len(mode)})
+    models = supported_models.with_extensions(
+        supported_models.WIRE_MODELS, imitated, lambda mode: {"start": len(mode)}
+    )
     for model in models:
         for mode in model["supportTrainMode"]:
             assert mode["sandbox"] == {"seconds": {"start": len(mode["trainMode"])}}

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from support.training_pairs import RULE, SMALL
 
-from qfnb._text import has_chinese
+from qfnb.base.text import has_chinese
 from qfnb.errors import SandboxError
-from qfnb.sandbox.engines.builtin.engine import base_model
-from qfnb.sandbox.engines.builtin.model import LanguageModel
-from qfnb.sandbox.engines.builtin.training import train
+from qianfan_sandbox.engines.builtin.engine import base_model
+from qianfan_sandbox.engines.builtin.model import LanguageModel
+from qianfan_sandbox.engines.builtin.training import train
 
 
 def test_a_saved_model_gives_the_same_answers(mixed):
@@ -29,7 +29,9 @@ def _array_file() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no model", b"PK\x03\x04" + b"0" * 50, _array_file()], ids=["empty", "text", "zip", "array"]
+    "content",
+    [b"", b"no model", b"PK\x03\x04" + b"0" * 50, _array_file()],
+    ids=["empty", "text", "zip", "array"],
 )
 def test_other_bytes_are_refused(content):
     with pytest.raises(SandboxError):
@@ -42,7 +44,10 @@ def test_a_file_cut_short_is_refused(small):
 
 
 def test_a_lone_surrogate_can_be_saved():
-    assert LanguageModel.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text == "乙\ud800"
+    assert (
+        LanguageModel.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text
+        == "乙\ud800"
+    )
 
 
 def test_the_loss_is_low_on_what_was_learned(small):
@@ -51,10 +56,13 @@ def test_the_loss_is_low_on_what_was_learned(small):
 
 def test_the_loss_of_long_surprising_answers_is_theirs_and_has_no_bound(mixed):
     """It is what the training loss is compared with, which has none either."""
-    prompt, answer = RULE[0][0], RULE[0][1][::-1] * 4
+    prompt = RULE[0][0]
+    answer = RULE[0][1][::-1] * 4
     likelihood = mixed.log_likelihood(prompt, answer)
     assert likelihood < -40
-    assert mixed.loss([(prompt, answer)]) == pytest.approx(-likelihood / (len(answer) + 1), rel=0.01)
+    assert mixed.loss([(prompt, answer)]) == pytest.approx(
+        -likelihood / (len(answer) + 1), rel=0.01
+    )
 
 
 def test_a_checkpoint_is_calibrated_when_it_is_loaded(mixed):
@@ -66,7 +74,9 @@ def test_a_checkpoint_is_calibrated_when_it_is_loaded(mixed):
     assert checkpoint.meta["limit"]["rows"] == len(held_out)
 
 
-def test_a_composed_answer_ends_at_twice_the_length_of_the_longest_that_was_learned(mixed, monkeypatch):
+def test_a_composed_answer_ends_at_twice_the_length_of_the_longest_that_was_learned(
+    mixed, monkeypatch
+):
     monkeypatch.setattr(mixed.lm, "stream", lambda *_, **__: itertools.repeat(("一", 1.0)))
     longest = max(len(answer) + 1 for _, answer in SMALL + RULE)
     assert len(mixed.draft(RULE[0][0]).text) == 2 * longest
@@ -79,7 +89,9 @@ def test_the_base_greets_and_says_who_it_is(prompt):
     assert "qfnb" in reply.text
 
 
-@pytest.mark.parametrize("prompt", ["", "法国的首都是哪里", "写一首诗", "1+1=?", "\ud800", "你" * 5000])
+@pytest.mark.parametrize(
+    "prompt", ["", "法国的首都是哪里", "写一首诗", "1+1=?", "\ud800", "你" * 5000]
+)
 def test_the_base_is_honest_about_the_rest(prompt):
     assert base_model().reply(prompt).kind == "unknown"
 

@@ -2,10 +2,14 @@ import numpy as np
 import pytest
 from support.gradients import dense
 
-from qfnb.sandbox.engines.builtin.features import Features
-from qfnb.sandbox.engines.builtin.pointer_generator import PointerGenerator
+from qianfan_sandbox.engines.builtin.features import Features
+from qianfan_sandbox.engines.builtin.pointer_generator import PointerGenerator
 
-PAIRS = [("日期4月12日", "4-12"), ("我叫王芳，25岁", '{"名": "王芳", "岁": 25}'), ("营业时间", "九点")]
+PAIRS = [
+    ("日期4月12日", "4-12"),
+    ("我叫王芳，25岁", '{"名": "王芳", "岁": 25}'),
+    ("营业时间", "九点"),
+]
 STEP = 1e-5
 
 
@@ -26,16 +30,22 @@ def examples(model):
 
 @pytest.fixture(scope="module")
 def gradients(model, examples):
-    return {name: dense(gradient, model.weights[name]) for name, gradient in model.loss(examples)[1].items()}
+    return {
+        name: dense(gradient, model.weights[name])
+        for name, gradient in model.loss(examples)[1].items()
+    }
 
 
 def mean_loss(model, examples):
     return model.loss(examples)[0].sum() / sum(len(example.target) for example in examples)
 
 
-@pytest.mark.parametrize("name", ["E", "S", "Wy", "T", "b", "Wq", "Wk", "Wv", "L", "wg", "wc", "bg", "Wo", "bo"])
+@pytest.mark.parametrize(
+    "name", ["E", "S", "Wy", "T", "b", "Wq", "Wk", "Wv", "L", "wg", "wc", "bg", "Wo", "bo"]
+)
 def test_gradients_equal_finite_differences(model, examples, gradients, name):
-    weights, gradient = model.weights[name], gradients[name]
+    weights = model.weights[name]
+    gradient = gradients[name]
     indexes = np.argwhere(np.abs(gradient) > 1e-4)
     for index in map(tuple, indexes[:: max(1, len(indexes) // 4)][:4]):
         before = weights[index]

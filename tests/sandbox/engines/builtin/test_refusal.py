@@ -1,23 +1,29 @@
-"""When a tuned model refuses: its limit is measured on held-out rows and on questions from elsewhere."""
+"""When a tuned model refuses: its limit is measured on held-out rows and on questions from
+elsewhere.
+"""
 
 import dataclasses
 
 import pytest
 from support.training_pairs import RULE, SMALL
 
-from qfnb._text import has_chinese
-from qfnb.sandbox.engines.builtin.engine import BuiltinModel
-from qfnb.sandbox.engines.builtin.model import MIN_CONFIDENCE, LanguageModel
-from qfnb.sandbox.engines.builtin.refusal import (
+from qfnb.base.text import has_chinese
+from qianfan_sandbox.engines.builtin.engine import BuiltinModel
+from qianfan_sandbox.engines.builtin.model import MIN_CONFIDENCE, LanguageModel
+from qianfan_sandbox.engines.builtin.refusal import (
     MAX_FALSE_ANSWERS,
     MIN_ROWS,
     QUESTIONS_FROM_ELSEWHERE,
     Wording,
     measure_limit,
 )
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, train
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 
-NAMES = [(f"请登记{a}{b}，{n}岁", f"{a}{b}:{n}") for n, a in enumerate("王李张刘陈杨赵黄", 20) for b in "伟芳娜敏静丽"]
+NAMES = [
+    (f"请登记{a}{b}，{n}岁", f"{a}{b}:{n}")
+    for n, a in enumerate("王李张刘陈杨赵黄", 20)
+    for b in "伟芳娜敏静丽"
+]
 HELD_OUT = [pair for index, pair in enumerate(SMALL + RULE + NAMES) if index % 4 == 3]
 TRAINED = [pair for index, pair in enumerate(SMALL + RULE + NAMES) if index % 4 != 3]
 
@@ -31,8 +37,12 @@ def tuned():
 def test_questions_from_elsewhere_are_refused(tuned):
     shares = []
     for is_chinese in (True, False):
-        questions = [question for question in QUESTIONS_FROM_ELSEWHERE if has_chinese(question) == is_chinese]
-        shares.append(sum(tuned.reply(question).kind != "unknown" for question in questions) / len(questions))
+        questions = [
+            question for question in QUESTIONS_FROM_ELSEWHERE if has_chinese(question) == is_chinese
+        ]
+        shares.append(
+            sum(tuned.reply(question).kind != "unknown" for question in questions) / len(questions)
+        )
     assert max(shares) <= MAX_FALSE_ANSWERS
     assert tuned.meta["limit"]["false_answers"] == max(shares)
 
@@ -53,7 +63,9 @@ def test_questions_that_the_limit_was_not_measured_on_are_refused(tuned):
 def test_drafts_that_cannot_reach_the_limit_are_not_made(tuned):
     drafts = []
     draft = lambda prompt: drafts.append(prompt) or tuned.draft(prompt)
-    bound = lambda prompt: tuned._confidence(prompt, float(tuned.router.probabilities(prompt).max()))
+    bound = lambda prompt: tuned._confidence(
+        prompt, float(tuned.router.probabilities(prompt).max())
+    )
     assert measure_limit(draft, HELD_OUT, bound) == measure_limit(tuned.draft, HELD_OUT)
     assert len(drafts) < len(HELD_OUT) + len(QUESTIONS_FROM_ELSEWHERE) / 2
 
@@ -67,8 +79,10 @@ def test_learned_wording_is_more_familiar_than_that_of_any_question():
 
 
 def test_wording_of_two_trainings_counts_both():
-    first, second = ["几点开门", "在哪里"], ["几点关门"]
-    both, at_once = Wording.of(first).extended(Wording.of(second)), Wording.of(first + second)
+    first = ["几点开门", "在哪里"]
+    second = ["几点关门"]
+    both = Wording.of(first).extended(Wording.of(second))
+    at_once = Wording.of(first + second)
     assert (both.units == at_once.units).all()
     assert (both.counts == at_once.counts).all()
     assert both.questions == 3
@@ -76,7 +90,9 @@ def test_wording_of_two_trainings_counts_both():
 
 def test_held_out_rows_are_answered(tuned):
     kept_back = [
-        prompt for prompt, answer in HELD_OUT if tuned.draft(prompt).text == answer != tuned.reply(prompt).text
+        prompt
+        for prompt, answer in HELD_OUT
+        if tuned.draft(prompt).text == answer != tuned.reply(prompt).text
     ]
     assert len(kept_back) <= 0.05 * len(HELD_OUT)
     assert tuned.meta["limit"]["false_refusals"] == pytest.approx(len(kept_back) / len(HELD_OUT))
@@ -101,7 +117,10 @@ def test_with_few_held_out_rows_the_limit_is_the_usual_one(tuned):
     model.calibrate(HELD_OUT[: MIN_ROWS - 1])
     assert not model.is_calibrated
     assert model.min_confidence == MIN_CONFIDENCE
-    assert BuiltinModel(model).metrics == {"wrongAnswers": "0.00%", "heldOutRows": str(MIN_ROWS - 1)}
+    assert BuiltinModel(model).metrics == {
+        "wrongAnswers": "0.00%",
+        "heldOutRows": str(MIN_ROWS - 1),
+    }
 
 
 def test_a_file_without_wording_is_of_another_measure_and_has_the_usual_limit(tuned):

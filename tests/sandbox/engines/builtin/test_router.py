@@ -1,13 +1,23 @@
-"""The router: its updates are those of gradient descent with momentum, and many answers share columns."""
+"""The router: its updates are those of gradient descent with momentum, and many answers share
+columns.
+"""
 
 import numpy as np
 import pytest
 
-from qfnb.sandbox.engines.builtin.features import Features, softmax
-from qfnb.sandbox.engines.builtin.model import LanguageModel
-from qfnb.sandbox.engines.builtin.router import MAX_COLUMNS, MOMENTUM, MemoryRouter, RouterTraining
+from qianfan_sandbox.engines.builtin.features import Features, softmax
+from qianfan_sandbox.engines.builtin.model import LanguageModel
+from qianfan_sandbox.engines.builtin.router import (
+    MAX_COLUMNS,
+    MOMENTUM,
+    MemoryRouter,
+    RouterTraining,
+)
 
-PAIRS = [(f"{chr(0x5000 + 37 * i)}{chr(0x6000 + 17 * i)}的产地", f"{i}号山") for i in range(MAX_COLUMNS + 88)]
+PAIRS = [
+    (f"{chr(0x5000 + 37 * i)}{chr(0x6000 + 17 * i)}的产地", f"{i}号山")
+    for i in range(MAX_COLUMNS + 88)
+]
 
 
 def fitted(pairs, passes):
@@ -26,14 +36,19 @@ def shared():
 
 
 def test_rows_that_are_moved_late_end_where_those_that_are_moved_at_once_do():
-    pairs, passes, size = PAIRS[:48], 3, 16
+    pairs = PAIRS[:48]
+    passes = 3
+    size = 16
     router = fitted(pairs, passes)
     data = np.zeros((len(pairs), len(router.weights["W"])))
     for row, (prompt, _) in zip(data, pairs, strict=True):
         ids, weight = router.features(prompt)
         row[ids] = weight
-    table, bias = np.zeros(router.weights["W"].shape), np.zeros(len(pairs) + 1)
-    velocity, bias_velocity, random = np.zeros_like(table), np.zeros_like(bias), np.random.default_rng(0)
+    table = np.zeros(router.weights["W"].shape)
+    bias = np.zeros(len(pairs) + 1)
+    velocity = np.zeros_like(table)
+    bias_velocity = np.zeros_like(bias)
+    random = np.random.default_rng(0)
     for number in range(passes):
         order = random.permutation(len(pairs))
         for start in range(0, len(order), size):
@@ -49,18 +64,24 @@ def test_rows_that_are_moved_late_end_where_those_that_are_moved_at_once_do():
 
 def test_many_answers_share_columns_and_each_is_found(shared):
     assert shared.weights["W"].shape[1] < len(PAIRS)
-    right = [shared.probabilities(prompt).argmax() == number for number, (prompt, _) in enumerate(PAIRS, 1)]
+    right = [
+        shared.probabilities(prompt).argmax() == number
+        for number, (prompt, _) in enumerate(PAIRS, 1)
+    ]
     assert sum(right) > 0.99 * len(PAIRS)
 
 
 def test_shared_columns_are_saved_and_loaded(shared):
     loaded = LanguageModel.load(LanguageModel(shared.features, shared).save())
-    assert [loaded.reply(prompt).text for prompt, _ in PAIRS[::100]] == [answer for _, answer in PAIRS[::100]]
+    assert [loaded.reply(prompt).text for prompt, _ in PAIRS[::100]] == [
+        answer for _, answer in PAIRS[::100]
+    ]
 
 
 def test_derivatives_by_columns_are_the_transpose_of_the_sum_over_columns(shared):
     random = np.random.default_rng(0)
-    by_column, by_class = random.normal(size=(2, len(shared.weights["b"]))), random.normal(size=(2, len(PAIRS) + 1))
+    by_column = random.normal(size=(2, len(shared.weights["b"])))
+    by_class = random.normal(size=(2, len(PAIRS) + 1))
     assert (shared.class_scores(by_column) * by_class).sum() == pytest.approx(
         (by_column * shared.column_gradients(by_class)).sum()
     )
@@ -69,4 +90,6 @@ def test_derivatives_by_columns_are_the_transpose_of_the_sum_over_columns(shared
 def test_a_router_that_outgrows_its_columns_starts_anew():
     small = fitted(PAIRS[:40], 1)
     assert small.extended(small.features, ["新"]).weights["W"].any()
-    assert not small.extended(small.features, [answer for _, answer in PAIRS[40:]]).weights["W"].any()
+    assert (
+        not small.extended(small.features, [answer for _, answer in PAIRS[40:]]).weights["W"].any()
+    )

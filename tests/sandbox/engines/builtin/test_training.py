@@ -1,9 +1,9 @@
 import pytest
 from support.training_pairs import HOURS, RULE, SMALL
 
-from qfnb.sandbox.engines.builtin import memories, training
-from qfnb.sandbox.engines.builtin.engine import base_model
-from qfnb.sandbox.engines.builtin.training import Hyperparameters, local_hyperparameters, train
+from qianfan_sandbox.engines.builtin import memories, training
+from qianfan_sandbox.engines.builtin.engine import base_model
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, local_hyperparameters, train
 
 FACTS = [(f"第{i}号茶的产地", f"{chr(0x5000 + 31 * i)}{chr(0x6000 + 17 * i)}山") for i in range(12)]
 TWO_EPOCHS = Hyperparameters(epochs=2)
@@ -11,7 +11,9 @@ REPHRASED = [("早上几点可以开门", HOURS), ("你们几点关门", HOURS)]
 
 
 def test_a_tuned_model_answers_other_phrasings_and_the_base_does_not(small):
-    assert [small.reply(prompt).text for prompt, _ in REPHRASED] == [answer for _, answer in REPHRASED]
+    assert [small.reply(prompt).text for prompt, _ in REPHRASED] == [
+        answer for _, answer in REPHRASED
+    ]
     assert [base_model().reply(prompt).kind for prompt, _ in REPHRASED] == ["unknown", "unknown"]
 
 
@@ -42,7 +44,9 @@ def test_an_open_set_of_names_is_a_rule_not_a_memory():
 def test_few_examples_of_a_rule_are_enough_whatever_the_seed():
     for seed in range(2):
         model = train(SMALL + RULE, hyperparameters=Hyperparameters(epochs=25, seed=seed))
-        answers = {number: model.reply(f"帮我查订单{number}的进度").text for number in (4290, 7731, 5906)}
+        answers = {
+            number: model.reply(f"帮我查订单{number}的进度").text for number in (4290, 7731, 5906)
+        }
         assert answers == {number: f"进度:{number}" for number in answers}
 
 
@@ -59,7 +63,9 @@ def test_stopping_while_training_returns_what_was_learned():
 
 @pytest.mark.parametrize("phase", ["preparing", "training"])
 def test_the_observer_is_heard_in_every_phase(phase):
-    model = train(SMALL + FACTS, hyperparameters=TWO_EPOCHS, observer=lambda step: step.phase != phase)
+    model = train(
+        SMALL + FACTS, hyperparameters=TWO_EPOCHS, observer=lambda step: step.phase != phase
+    )
     assert model.meta["stopped"]
 
 
@@ -78,7 +84,12 @@ def test_what_is_stopped_before_it_learned_anything_drafts_no_answers(monkeypatc
     stop_at_once = lambda step: step.phase == "preparing"
     model = train(SMALL, hyperparameters=TWO_EPOCHS, validation=SMALL[:4], observer=stop_at_once)
     assert (model.meta["stopped"], model.meta.get("held_out")) == (True, None)
-    model = train(SMALL, hyperparameters=TWO_EPOCHS, validation=SMALL[:4], observer=lambda step: step.epoch < 1)
+    model = train(
+        SMALL,
+        hyperparameters=TWO_EPOCHS,
+        validation=SMALL[:4],
+        observer=lambda step: step.epoch < 1,
+    )
     assert (model.meta["stopped"], model.meta["held_out"]["rows"]) == (True, 4)
 
 
@@ -112,6 +123,10 @@ def test_a_tenth_of_the_rate_learns_less_and_ten_times_is_stable():
     losses = {}
     for factor in (0.1, 1, 10):
         values = local_hyperparameters(1, 3e-4 * factor, None, 3e-4)
-        train(SMALL, hyperparameters=values, observer=lambda s, f=factor: losses.update({f: s.training_loss}))
+        train(
+            SMALL,
+            hyperparameters=values,
+            observer=lambda s, f=factor: losses.update({f: s.training_loss}),
+        )
     assert losses[0.1] > 2 * losses[1]
     assert losses[10] < 5

@@ -1,0 +1,266 @@
+"""Inference tasks over object storage: they read queries from `*.jsonl` objects and write answers
+to others.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from qfnb.wire import batches as wire, catalog, storage as storage_wire
+from qfnb.wire.chat import CHAT_V1, CHAT_V2, V1_PREFIX
+from qfnb.wire.endpoints import Endpoint
+
+from ..chat.served_models import resolve_model
+from ..engines.protocol import BUILT_IN
+from ..http import timestamps
+from ..http.call import CREATOR, Call, dispatch, emulates
+from ..http.paging import page_by_marker
+from ..http.refusals import Refusal
+from ..state.job_queue import is_finished, job_status, stable_shuffle, with_checkpoints
+from ..state.store import Document, random_id
+from ..state.world import World, job_handler
+from ..storage import files, objects
+from .openai import validate_unfinished
+
+
+@dataclass(frozen=True)
+class Query:
+    """One line of the input: the key of its object, and the JSON object in it."""
+
+    key: str
+    line: dict[str, Any]
+
+
+@emulates(wire.CREATE_INFERENCE)
+def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
+    """Queue a task over the objects that exist now."""
+    if body.afs_config is not None:
+        raise call.invalid("afsConfig", "the sandbox has object storage only")
+    source, target = (
+        _key_prefix(call, name, value or "")
+        for name, value in (
+            ("inputBosUri", body.input_bos_uri),
+            ("outputBosUri", body.output_bos_uri),
+        )
+    )
+    if body.completion_window is not None and not re.fullmatch(
+        r"[1-9]\d{0,2}h", body.completion_window
+    ):
+        raise call.invalid("completion_window", "must look like 24h")
+    bucket = call.world.address.bucket
+    keys = [row["key"] for row in objects.list_objects(call.world.store, bucket, source)]
+    keys = [key for key in keys if key.endswith(".jsonl")]
+    if not keys:
+        raise call.invalid("inputBosUri", f"no *.jsonl under {body.input_bos_uri}")
+    validate_unfinished(call)
+    id_ = random_id("infer-")
+    task = call.world.store.add(
+        "inference",
+        id_,
+        engine=call.world.engines.active.label,
+        name=body.name,
+        description=body.description or "",
+        endpoint=body.endpoint,
+        model_id=body.model_id,
+        asked=_resolve_target(call, body),
+        parameters=body.inference_params,
+        input=body.input_bos_uri,
+        output=body.output_bos_uri,
+        source=source,
+        target=f"{target}{id_}/",
+        keys=keys,
+        done=0,
+        window=body.completion_window,
+    )
+    call.world.job_queue.enqueue("inference", task)
+    return {"taskId": id_}
+
+
+@emulates(wire.INFERENCE_INFO)
+def describe_task(call: Call, body: wire.InferenceRef) -> dict[str, Any]:
+    """Describe a task."""
+    return _to_wire(call.find("inference", body.task_id, "taskId"))
+
+
+@emulates(wire.STOP_INFERENCE)
+def stop_task(call: Call, body: wire.InferenceRef) -> bool:
+    """Stop a task; the answers so far are kept."""
+    task = call.find("inference", body.task_id, "taskId")
+    if is_finished(task):
+        raise call.invalid("taskId", f"the task is {_run_status(task)}")
+    store = call.world.store
+    store.update(task["id"], cancelling_at=task.get("cancelling_at") or store.now())
+    return True
+
+
+@emulates(wire.LIST_INFERENCES)
+def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
+    """List the tasks, the newest first."""
+    rows = [
+        row
+        for row in reversed(call.world.store.all("inference"))
+        if not body.run_status or _run_status(row) in body.run_status
+    ]
+    rows = [_to_wire(row) | _task_usage(row) for row in rows]
+    return page_by_marker(call, rows, "taskId", body, "taskList")
+
+
+@job_handler("inference")
+def run_task(world: World, task: Document) -> Iterator[None]:
+    """Run a task: read its objects, answer each query, write an output for each object."""
+    store = world.store
+    id_ = str(task["id"])
+    try:
+        queries = [query for key in task["keys"] for query in _read_queries(world, key)]
+    except ValueError as error:
+        store.update(
+            id_, failed_at=store.now(), errors=[{"code": "invalid_input", "message": str(error)}]
+        )
+        return
+    store.update(id_, in_progress_at=task.get("in_progress_at") or store.now())
+    yield
+
+    def answer_query(number: int, query: Query) -> dict[str, Any]:
+        name = task["asked"]
+        body = {
+            **task["parameters"],
+            "messages": [{"role": "user", "content": query.line["query"]}],
+        }
+        if _chat_endpoint(name) is CHAT_V2:
+            return dispatch(world, CHAT_V2, {**body, "model": name}, {}).body
+        return dispatch(world, CHAT_V1, body, {"model": name}).body
+
+    def should_stop(results: Mapping[int, Any]) -> bool:
+        store.update(id_, done=len(results))
+        return bool((store.get("inference", id_) or {}).get("cancelling_at"))
+
+    results = yield from with_checkpoints(
+        store, world.clock, id_, queries, answer_query, should_stop
+    )
+    _write_outputs(world, task, queries, results)
+    end_field = (
+        "cancelled_at"
+        if (store.get("inference", id_) or {}).get("cancelling_at")
+        else "completed_at"
+    )
+    store.update(id_, done=len(results), used=_sum_usage(results), **{end_field: store.now()})
+
+
+def _read_queries(world: World, key: str) -> Iterator[Query]:
+    """Yield the queries in an object.
+
+    Raises:
+        ValueError: a line is wrong; the message names the object and the line.
+    """
+    address = storage_wire.build_uri(world.address.bucket, key)
+    content = objects.read_object(world.store, address)
+    if content is None:
+        raise ValueError(f"{address} does not exist")
+    for number, line in files.parse_jsonl(content):
+        if problem := _line_problem(line):
+            raise ValueError(f"{address}:{number}: {problem}")
+        yield Query(key, line or {})
+
+
+def _line_problem(line: Mapping[str, Any] | None) -> str:
+    if line is None:
+        return "the line is not a JSON object"
+    if not isinstance(line.get("id"), str | int):
+        return 'the line has no "id"'
+    query = line.get("query")
+    return "" if isinstance(query, str) and query.strip() else 'the line has no "query"'
+
+
+def _write_outputs(
+    world: World, task: Document, queries: Sequence[Query], results: Mapping[int, Any]
+) -> None:
+    """Write the answers, one object for each object of the input that has answers."""
+    for key in task["keys"]:
+        numbers = [number for number in sorted(results) if queries[number].key == key]
+        rows = [
+            {**queries[number].line, "output": results[number]}
+            for number in stable_shuffle(numbers)
+        ]
+        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        if rows:
+            name = task["target"] + (key.removeprefix(task["source"]) or key.rpartition("/")[2])
+            objects.write_object(world.store, world.address.bucket, name, content.encode())
+
+
+def _key_prefix(call: Call, name: str, address: str) -> str:
+    """Return the key prefix of an address; for a single `*.jsonl` object it is the object's key."""
+    try:
+        bucket, key = storage_wire.parse_uri(address)
+    except ValueError as error:
+        raise call.invalid(name, str(error)) from None
+    if bucket != call.world.address.bucket:
+        raise call.invalid(name, f"bucket {bucket} does not exist")
+    if key and (problem := objects.key_problem(key)):
+        raise call.invalid(name, problem)
+    is_complete = not key or key.endswith("/") or (name == "inputBosUri" and key.endswith(".jsonl"))
+    return key if is_complete else key + "/"
+
+
+def _resolve_target(call: Call, body: wire.CreateInference) -> str:
+    """Return the model to ask: a model version, or the last part of a chat endpoint's address."""
+    if body.model_id:
+        if call.world.store.get("version", body.model_id) is None:
+            raise call.invalid("modelId", f"{body.model_id} does not exist")
+        return body.model_id
+    path = urlsplit(body.endpoint or "").path
+    name = path.removeprefix(f"{V1_PREFIX}/chat/")
+    try:
+        if name != path and "/" not in name:
+            resolve_model(Call(call.world, _chat_endpoint(name)), name)
+            return name
+    except Refusal:
+        pass
+    raise call.invalid("endpoint", f"{body.endpoint!r} is not the address of a chat service")
+
+
+def _chat_endpoint(name: str) -> Endpoint[Any, Any]:
+    """Return the endpoint that answers under a name: v2 for models that v1 never had."""
+    row = catalog.find_model("chat", name)
+    return CHAT_V2 if row is not None and not row.v1 else CHAT_V1
+
+
+def _run_status(task: Document) -> str:
+    return job_status(task) if is_finished(task) else wire.RUNNING
+
+
+def _to_wire(task: Document) -> dict[str, Any]:
+    ends = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
+    finished_at = next((timestamp for timestamp in ends if timestamp), None)
+    row = {
+        "taskId": task["id"],
+        "name": task["name"],
+        "description": task["description"],
+        "endpoint": task["endpoint"] or "",
+        "modelId": task["model_id"] or "",
+        "runStatus": _run_status(task),
+        "inferenceParams": task["parameters"],
+        "inputBosUri": task["input"],
+        "outputBosUri": task["output"],
+        "outputDir": task["target"].rstrip("/").rpartition("/")[2],
+        "progress": task["done"],
+        "createTime": timestamps.utc(task["created"]),
+        "finishTime": timestamps.utc(finished_at),
+        "completion_window": task["window"],
+        "sandbox": {"engine": task.get("engine", BUILT_IN)},
+    }
+    return row | ({"message": task["errors"][0]["message"]} if task.get("errors") else {})
+
+
+def _task_usage(task: Document) -> dict[str, Any]:
+    input_tokens, output_tokens = task.get("used") or (0, 0)
+    return {"inputTokenUsage": input_tokens, "outputTokenUsage": output_tokens, "creator": CREATOR}
+
+
+def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
+    usages = [body.get("usage") or {} for body in results.values()]
+    return sum(row["prompt_tokens"] for row in usages if row), sum(
+        row["completion_tokens"] for row in usages if row
+    )

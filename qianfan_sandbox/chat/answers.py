@@ -1,0 +1,322 @@
+"""Answers of v2: a reply with its thinking, in the form and the length that were asked for, whole
+or in pieces.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from qfnb.base.language import tr
+from qfnb.base.text import count_tokens, cut_to_tokens
+from qfnb.wire import catalog
+from qfnb.wire.chat import ChatRequestV2, Usage
+from qfnb.wire.prices import china_hour
+
+from ..engines.protocol import ChatModel, Conversation, EngineError, ExplainingModel, Reply
+from ..http.call import Call, Stream
+from . import conversion
+from .conversion import PIECE_CHARS, PIECE_SECONDS
+from .options import ChatOptions
+from .structured import SchemaError, fill_schema
+
+REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
+
+_ALTERNATIVES = {"high": 2, "max": 8}
+"""How many candidates an account of thinking names, by effort."""
+
+
+def finish_reply(
+    call: Call, reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions
+) -> Reply:
+    """Return a reply with thinking, form and limits as the options say, as far as its engine has
+    not seen to them.
+
+    Args:
+        call: the call.
+        reply: what the model, or a rule of the sandbox, has answered.
+        model: the model.
+        conversation: what was answered.
+        options: of the request.
+
+    Raises:
+        Refusal: the schema cannot be filled.
+    """
+    if "tools" in model.abilities:
+        return reply
+    reasoning = _explain(reply, model, conversation, options) if options.thinks else ""
+    if not reply.extra:
+        reply = _cut_at_stop(_to_format(call, reply, conversation, options), conversation)
+    # an engine that counts has cut it
+    return _limit(reply, reasoning, options) if reply.usage is None else reply
+
+
+def build_answer(
+    call: Call, body: ChatRequestV2, conversation: Conversation, reply: Reply, options: ChatOptions
+) -> dict[str, Any] | Stream:
+    """Return a reply in v2's shape, whole or in pieces.
+
+    Args:
+        call: the call.
+        body: the request.
+        conversation: what was answered.
+        reply: the finished reply.
+        options: of the request.
+    """
+    if body.stream:
+        return stream_pieces(call, body, conversation, _cut_into_pieces(reply), options)
+    message = {"role": "assistant", "content": reply.text, **reply.extra}
+    if "tool_calls" in message:
+        message["tool_calls"] = _identify(call, message["tool_calls"])
+    choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
+    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
+    head = _head(call, body, "chat.completion")
+    return {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
+
+
+def stream_pieces(
+    call: Call,
+    body: ChatRequestV2,
+    conversation: Conversation,
+    pieces: conversion.ReplyPieces,
+    options: ChatOptions,
+) -> Stream:
+    """Return v2's stream of deltas that end with the whole reply.
+
+    Args:
+        call: the call.
+        body: the request.
+        conversation: what is answered.
+        pieces: the deltas, then the reply.
+        options: say which pieces have the usage; a running one counts all tokens so far.
+    """
+    cached = _cached_tokens(call, body, conversation)
+    head = _head(call, body, "chat.completion.chunk")
+
+    async def events() -> AsyncIterator[dict[str, Any]]:
+        texts = {"content": "", "reasoning_content": ""}
+        sent_calls = False
+        try:
+            async for piece in pieces:
+                if isinstance(piece, Reply):
+                    calls = [] if sent_calls else _identify(call, piece.extra.get("tool_calls", []))
+                    usage = _count_usage(conversation, piece, cached)
+                    yield _final_event(piece, calls, usage, head, options)
+                    continue
+                sent_calls = sent_calls or "tool_calls" in piece
+                texts = {name: text + str(piece.get(name) or "") for name, text in texts.items()}
+                delta = {"role": "assistant", **piece}
+                event = {
+                    **head,
+                    "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}],
+                }
+                if options.usage_pieces == "all":
+                    so_far = Reply(
+                        "",
+                        1.0,
+                        texts["content"],
+                        extra={"reasoning_content": texts["reasoning_content"]},
+                    )
+                    event["usage"] = _count_usage(conversation, so_far, cached)
+                yield event
+        except EngineError as error:
+            raise conversion.engine_refusal(call, error) from None
+
+    return Stream(events(), done="[DONE]")
+
+
+def wrap_as_json(reply: Reply) -> Reply:
+    """Return a reply as a JSON object; its text is the field `answer`, unless it is an object
+    itself.
+    """
+    try:
+        if isinstance(json.loads(reply.text), dict):
+            return reply
+    except (ValueError, RecursionError):
+        pass
+    return replace(
+        reply, text=json.dumps({"answer": reply.text}, ensure_ascii=False), confidence=1.0
+    )
+
+
+def _explain(
+    reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions
+) -> str:
+    """Return how a reply came about; "" for a model that cannot say it."""
+    if reply.kind.partition(" ")[0] in {"function", "tool", "picture"}:
+        return tr("A rule of the sandbox answers here, not a model: {kind}.", kind=reply.kind)
+    if not isinstance(model, ExplainingModel):
+        return ""
+    text = model.explain(conversation.question, reply, alternatives=_ALTERNATIVES[options.effort])
+    return text if options.budget is None else cut_to_tokens(text, options.budget)
+
+
+def _to_format(call: Call, reply: Reply, conversation: Conversation, options: ChatOptions) -> Reply:
+    """Return a reply as JSON, if that was asked for, by option or in words, and the model did not
+    write it.
+    """
+    if options.json_format == "json_schema":
+        try:
+            value = fill_schema(options.schema, conversation.question, reply.text)
+        except SchemaError as error:
+            raise call.refusal(f"response_format.json_schema: {error}") from None
+        return replace(reply, text=json.dumps(value, ensure_ascii=False))
+    reply = follow_schema(reply, conversation)
+    return reply if options.json_format == "text" else wrap_as_json(reply)
+
+
+def _schema_in_words(instruction: str) -> Any:
+    """Return the JSON Schema behind the words "JSON Schema:" in an instruction, None without
+    one.
+    """
+    _, words, text = instruction.rpartition("JSON Schema:")
+    try:
+        schema = json.JSONDecoder().raw_decode(text.lstrip())[0] if words else None
+    except ValueError:
+        return None
+    return schema if isinstance(schema, dict) else None
+
+
+def follow_schema(reply: Reply, conversation: Conversation) -> Reply:
+    """Return a reply in the JSON Schema that the system message holds, as a model that follows
+    instructions would.
+    """
+    schema = (
+        _schema_in_words(conversation.texts[0])
+        if conversation.messages[0]["role"] == "system"
+        else None
+    )
+    if schema is None:
+        return reply
+    with contextlib.suppress(SchemaError):
+        value = fill_schema(schema, conversation.question, reply.text)
+        return replace(reply, text=json.dumps(value, ensure_ascii=False))
+    return reply
+
+
+def _cut_at_stop(reply: Reply, conversation: Conversation) -> Reply:
+    stops = conversation.options.get("stop") or []
+    ends = [reply.text.find(stop) for stop in ([stops] if isinstance(stops, str) else stops)]
+    return replace(reply, text=reply.text[: min((end for end in ends if end >= 0), default=None)])
+
+
+def _limit(reply: Reply, reasoning: str, options: ChatOptions) -> Reply:
+    """Return a reply with its thinking, cut to the limits; without content, if the thinking has
+    used them up.
+    """
+    limit = options.max_answer_tokens
+    if options.max_total_tokens is not None:
+        written = cut_to_tokens(reasoning, options.max_total_tokens)
+        limit = (
+            -1
+            if len(written) < len(reasoning)
+            else options.max_total_tokens - count_tokens(written)
+        )
+        reasoning = written
+    text = reply.text if limit is None else cut_to_tokens(reply.text, limit) if limit >= 0 else ""
+    is_cut = len(text) < len(reply.text) or limit == -1
+    extra = {**reply.extra, "reasoning_content": reasoning} if reasoning else reply.extra
+    return replace(reply, text=text, reason="length" if is_cut else reply.reason, extra=extra)
+
+
+async def _cut_into_pieces(reply: Reply) -> conversion.ReplyPieces:
+    """Yield a whole reply as deltas, the thinking first, then the reply."""
+    parts = (("reasoning_content", REASONING_PIECE_CHARS), ("content", PIECE_CHARS))
+    for name, size in parts:
+        text = reply.text if name == "content" else str(reply.extra.get(name, ""))
+        for start in range(0, len(text), size):
+            yield {"content": "", name: text[start : start + size]}
+            await asyncio.sleep(PIECE_SECONDS)
+    yield reply
+
+
+def _identify(call: Call, tool_calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the calls with an id, where the engine has not given one."""
+    return [
+        {"id": f"call_{call.id[3:]}{index or ''}", "type": "function", **row}
+        for index, row in enumerate(tool_calls)
+    ]
+
+
+def _final_event(
+    reply: Reply,
+    calls: list[dict[str, Any]],
+    usage: Any,
+    head: Mapping[str, Any],
+    options: ChatOptions,
+) -> dict[str, Any]:
+    """Return the last event of a stream; it has the calls of functions, unless the engine has
+    streamed them.
+    """
+    indexed = [{"index": index, **tool_call} for index, tool_call in enumerate(calls)]
+    delta = {"content": "", "tool_calls": indexed} if indexed else {"content": ""}
+    choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
+    event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
+    return event | {"_unsent": ["usage"]} if options.usage_pieces == "none" else event
+
+
+def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the field `sandbox`, with what the reply would cost on the platform now; the sandbox
+    bills nothing.
+    """
+    cost = catalog.reply_cost(
+        head["model"],
+        usage["prompt_tokens"],
+        usage["completion_tokens"],
+        cached_tokens=Usage.model_validate(usage).cached_tokens,
+        hour=china_hour(head["created"]),
+    )
+    price = (
+        {"list_price": {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}}
+        if cost
+        else {}
+    )
+    return conversion.sandbox_mark(reply) | price
+
+
+def _head(call: Call, body: ChatRequestV2, kind: str) -> dict[str, Any]:
+    search = body.model_extra.get("web_search") if body.model_extra else None
+    results = (
+        {
+            "search_results": [
+                _SEARCH_RESULT | {"title": tr("(local sandbox) there is no web search")}
+            ]
+        }
+        if search and search.get("enable")
+        else {}
+    )
+    return {
+        "id": call.id,
+        "object": kind,
+        "created": int(time.time()),
+        "model": body.model,
+        **results,
+    }
+
+
+_SEARCH_RESULT = {"index": 1, "url": "https://example.com/"}
+"""Stands for what the platform's search returns; the answer does not use it."""
+
+
+def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) -> int:
+    rows = zip(conversation.messages, conversation.texts, strict=True)
+    prompt = "\n".join(f"{message.get('role')}: {text}" for message, text in rows)
+    return call.world.prefix_cache.read(f"{call.caller} {body.model}", prompt)
+
+
+def _count_usage(conversation: Conversation, reply: Reply, cached_tokens: int) -> dict[str, Any]:
+    """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
+    of the completion.
+    """
+    if reply.usage is not None:
+        return dict(reply.usage)
+    reasoning = count_tokens(str(reply.extra.get("reasoning_content", "")))
+    usage: dict[str, Any] = dict(conversion.count_usage(conversation.texts, reply.text))
+    usage["completion_tokens"] += reasoning
+    usage["total_tokens"] += reasoning
+    usage["prompt_tokens_details"] = {"cached_tokens": min(cached_tokens, usage["prompt_tokens"])}
+    usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
+    return usage

@@ -1,0 +1,133 @@
+"""Chat: the base model answers, or the tuned model behind an endpoint; or the answer is a function
+to call.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from qfnb.base.text import count_tokens, is_chinese
+from qfnb.wire import chat as wire
+from qfnb.wire.catalog import CatalogModel, find_model
+
+from ..engines.protocol import ChatModel, Conversation, Reply, StreamingModel, content_text
+from ..http.call import Call, Stream, emulates
+from ..services.metering import metered
+from . import answers, conversion, pictures, plugins
+from .options import parse_options, parse_options_v1, validate_ranges_v1
+from .served_models import resolve_model, resolve_target
+
+
+@emulates(wire.CHAT_V1)
+@metered
+async def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream:
+    """Answer `/chat/<endpoint>`."""
+    validate_ranges_v1(call, body.model_extra or {})
+    conversion.validate_messages(call, body.messages)
+    _validate_chars(call, find_model("chat", call.path["model"]), body.messages)
+    if any(message.role == "system" for message in body.messages):
+        raise call.refusal("invalid role in message: system is an option of its own here")
+    if not len(body.messages) % 2:
+        raise call.refusal("the length of messages must be an odd number")
+    model = resolve_model(call, call.path["model"])
+    conversation = conversion.conversation_v1(body)
+    sandbox_reply = _sandbox_reply(call, model, body)
+    if sandbox_reply is None and body.stream and isinstance(model, StreamingModel):
+        return await conversion.stream_v1(call, model, conversation)
+    reply = sandbox_reply or await conversion.ask_model(call, model, conversation)
+    if sandbox_reply is None:
+        reply = answers.finish_reply(call, reply, model, conversation, parse_options_v1(call, body))
+    prompts = [content_text(message.content) for message in body.messages]
+    return conversion.build_v1_answer(call, reply, prompts, body.stream)
+
+
+@emulates(wire.CHAT_V2)
+@metered
+async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stream:
+    """Answer `/v2/chat/completions`."""
+    conversion.validate_messages(call, body.messages)
+    model, row = resolve_target(call, body.model)
+    options = parse_options(call, body, row)
+    conversation = conversion.conversation_v2(body)
+    _validate_chars(call, row, body.messages)
+    _validate_tokens(call, row, conversation)
+    pictures.validate_pictures(call, body.messages)
+    sandbox_reply = _sandbox_reply(call, model, body)
+    writes_format = options.json_format == "text" or "tools" in model.abilities
+    if (
+        sandbox_reply is None
+        and body.stream
+        and writes_format
+        and isinstance(model, StreamingModel)
+    ):
+        pieces = await conversion.start_stream(call, model, conversation)
+        return answers.stream_pieces(call, body, conversation, pieces, options)
+    reply = sandbox_reply or await conversion.ask_model(call, model, conversation)
+    reply = answers.finish_reply(call, reply, model, conversation, options)
+    return answers.build_answer(call, body, conversation, reply, options)
+
+
+def _validate_chars(call: Call, row: CatalogModel | None, messages: Sequence[wire.Message]) -> None:
+    """Refuse more characters than the model accepts."""
+    max_chars = row.max_chars if row else None
+    if max_chars and sum(len(content_text(message.content)) for message in messages) > max_chars:
+        message = f"the max input characters is {max_chars}"
+        raise call.refusal(message, code=336007, v2_code="characters_too_long")
+
+
+def _validate_tokens(call: Call, row: CatalogModel | None, conversation: Conversation) -> None:
+    """Refuse more tokens than the model accepts; they are counted as the usage counts them."""
+    max_tokens = (row.max_input or row.context) if row else None
+    if max_tokens and (count := sum(map(count_tokens, conversation.texts))) > max_tokens:
+        raise call.refusal(
+            f"the max input tokens is {max_tokens}, these are {count}", v2_code="tokens_too_long"
+        )
+
+
+def _offered_functions(
+    call: Call, body: wire.ChatRequest
+) -> tuple[Sequence[Mapping[str, Any]], bool]:
+    """Return the functions that the model may call, and whether it must call one of them."""
+    extra = body.model_extra or {}
+    tools = () if call.endpoint.plane == "v1" else extra.get("tools") or ()
+    functions = [tool["function"] for tool in tools]
+    if call.endpoint.plane == "v1":
+        functions = extra.get("functions") or []
+    choice = extra.get("tool_choice")
+    if choice == "none":
+        return (), False
+    if isinstance(choice, Mapping):
+        name = (choice.get("function") or choice)["name"]
+        functions = [function for function in functions if function["name"] == name]
+        if not functions:
+            raise call.refusal(f"tool_choice: {name} is not one of the tools")
+    return functions, choice == "required" or isinstance(choice, Mapping)
+
+
+def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Reply | None:
+    """Return the sandbox's own reply to functions, their results and pictures, if the model cannot
+    use them.
+    """
+    if "tools" in model.abilities:
+        return None
+    last_message = body.messages[-1]
+    if last_message.role in {"function", "tool"}:
+        return conversion.tool_reply(_repeat_result(body.messages), kind="tool result")
+    functions, must_call = _offered_functions(call, body)
+    if match := plugins.choose_function(
+        functions, content_text(last_message.content), must_call=must_call
+    ):
+        tool_call = {"function": {"name": match[0], "arguments": match[1]}}
+        reply = conversion.tool_reply("", kind=f"function {match[0]}")
+        return replace(reply, reason="tool_calls", extra={"tool_calls": [tool_call]})
+    description = pictures.describe_content(call.world, last_message.content)
+    return conversion.tool_reply(description, kind="picture") if description else None
+
+
+def _repeat_result(messages: Sequence[wire.Message]) -> str:
+    """Return the result of a tool, which is the last message, in the language of the question."""
+    questions = [content_text(message.content) for message in messages if message.role == "user"]
+    result = content_text(messages[-1].content)
+    if is_chinese(questions[-1] if questions else ""):
+        return f"工具的结果是：{result}"
+    return f"The tool's result: {result}"

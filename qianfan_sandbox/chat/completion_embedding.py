@@ -1,0 +1,196 @@
+"""Completion, embeddings, reranking and tokens."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from qfnb.base.text import count_tokens, cut_to_tokens
+from qfnb.wire import catalog, inference as wire
+
+from ..engines.builtin.engine import NGRAM_LABEL
+from ..engines.protocol import EngineError, StreamingModel, Vectors
+from ..http.call import Call, Stream, emulates
+from ..services.metering import metered
+from . import conversion
+from .options import parse_count, validate_ranges_v1, validate_sampling
+from .served_models import require_preset, resolve_model, resolve_target
+
+
+@emulates(wire.COMPLETION_V1)
+@metered
+async def complete(call: Call, body: wire.CompletionRequest) -> dict[str, Any] | Stream:
+    """Answer `/completions/<endpoint>`."""
+    validate_ranges_v1(call, body.model_extra or {})
+    if not body.prompt.strip():
+        raise call.refusal("prompt must not be empty")
+    model_name = call.path["model"]
+    model = (
+        call.world.engines.base_model(model_name)
+        if catalog.find_model("completion", model_name)
+        else resolve_model(call, model_name)
+    )
+    conversation = conversion.prompt_conversation(body.prompt, body.model_extra)
+    if body.stream and isinstance(model, StreamingModel):
+        return await conversion.stream_v1(call, model, conversation, kind="completion")
+    reply = await conversion.ask_model(call, model, conversation)
+    return conversion.build_v1_answer(call, reply, [body.prompt], body.stream, kind="completion")
+
+
+@emulates(wire.COMPLETION_V2)
+@metered
+async def fill(call: Call, body: wire.FillRequest) -> dict[str, Any] | Stream:
+    """Answer `/v2/completions`: the text for a gap, which ends where the suffix begins."""
+    (model, row) = resolve_target(call, body.model)
+    extra = body.model_extra or {}
+    validate_sampling(call, extra, row)
+    limit = parse_count(call, extra, "max_tokens")
+    if not body.prompt.strip():
+        raise call.invalid("prompt", "it must not be empty")
+    conversation = conversion.prompt_conversation(body.prompt, extra | {"max_output_tokens": limit})
+    reply = await conversion.ask_model(call, model, conversation)
+    text = reply.text.partition(body.suffix)[0] if body.suffix else reply.text
+    cut = text if limit is None else cut_to_tokens(text, limit)
+    reason = reply.reason if cut == text else "length"
+    head = {
+        "id": call.id,
+        "object": "text_completion",
+        "created": int(time.time()),
+        "model": body.model,
+    }
+    usage = {"usage": reply.usage or conversion.count_usage([body.prompt, body.suffix or ""], cut)}
+    mark = {"sandbox": conversion.sandbox_mark(reply)}
+    if body.stream:
+        return Stream(_fill_pieces(cut, reason, head, usage | mark), done="[DONE]")
+    return {
+        **head,
+        "choices": [{"index": 0, "text": cut, "finish_reason": reason}],
+        **usage,
+        **mark,
+    }
+
+
+async def _fill_pieces(
+    text: str, reason: str, head: Any, tail: Any
+) -> AsyncIterator[dict[str, Any]]:
+    for start in range(0, len(text), conversion.PIECE_CHARS):
+        piece = text[start : start + conversion.PIECE_CHARS]
+        yield {**head, "choices": [{"index": 0, "text": piece, "finish_reason": None}]}
+    yield {**head, "choices": [{"index": 0, "text": "", "finish_reason": reason}], **tail}
+
+
+@emulates(wire.EMBEDDING_V1)
+async def embed_v1(call: Call, body: wire.EmbeddingRequest) -> dict[str, Any]:
+    """Answer `/embeddings/<endpoint>`."""
+    return await _embed(call, body, call.path["model"])
+
+
+@emulates(wire.EMBEDDING_V2)
+async def embed_v2(call: Call, body: wire.EmbeddingRequestV2) -> dict[str, Any]:
+    """Answer `/v2/embeddings`."""
+    return {**await _embed(call, body, body.model), "model": body.model}
+
+
+@emulates(wire.RERANK_V1)
+async def rerank_v1(call: Call, body: wire.RerankRequest) -> dict[str, Any]:
+    """Answer `/reranker/<endpoint>`."""
+    return await _rerank(call, body, call.path["model"])
+
+
+@emulates(wire.RERANK_V2)
+async def rerank_v2(call: Call, body: wire.RerankRequestV2) -> dict[str, Any]:
+    """Answer `/v2/rerank`, and `/v2/rerankers`, its older name."""
+    return {**await _rerank(call, body, body.model), "model": body.model}
+
+
+@emulates(wire.TOKENIZER)
+def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> dict[str, Any]:
+    """Count tokens, as the sandbox's usage does."""
+    return {
+        "id": call.id,
+        "object": "tokenizer.erniebot",
+        "created": int(time.time()),
+        "usage": _text_usage([body.prompt]),
+    }
+
+
+async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> dict[str, Any]:
+    row = require_preset(call, "embedding", name)
+    max_texts = 1 if row.id == "tao-8k" else wire.MAX_TEXTS
+    if not 1 <= len(body.input) <= max_texts or not all(text.strip() for text in body.input):
+        raise call.refusal(f"the number of input must be 1 to {max_texts}, none of them empty")
+    for number, text in enumerate(body.input):
+        if row.max_chars and len(text) > row.max_chars:
+            message = f"input[{number}] has {len(text)} characters, at most {row.max_chars}"
+            raise call.refusal(message, code=336007, v2_code="characters_too_long")
+        if not row.max_chars and row.max_input and (count := count_tokens(text)) > row.max_input:
+            message = f"input[{number}] has {count} tokens, at most {row.max_input}"
+            raise call.refusal(message, code=336103, v2_code="tokens_too_long")
+    embedded = await _embed_texts(call, body.input, row.dimensions)
+    data = [
+        {"object": "embedding", "embedding": row, "index": index}
+        for index, row in enumerate(embedded.rows)
+    ]
+    head = {"id": call.id, "object": "embedding_list", "created": int(time.time())}
+    usage = _text_usage(body.input) if embedded.tokens is None else _token_usage(embedded.tokens)
+    return {**head, "data": data, "usage": usage, "sandbox": {"engine": embedded.label}}
+
+
+async def _embed_texts(call: Call, texts: list[str], dimensions: int | None) -> Vectors:
+    """Return vectors of the built-in engine in a model's dimensions, or those of the configured
+    engine.
+    """
+    from ..engines.builtin.features import DIMENSIONS, embed  # noqa: PLC0415 - numpy
+
+    engine = call.world.engines.embedding_engine
+    if engine.name == "builtin":
+        rows = embed(texts, dimensions or DIMENSIONS)
+        return Vectors([[round(float(x), 8) for x in row] for row in rows], NGRAM_LABEL)
+    try:
+        return await engine.embed(texts)
+    except EngineError as error:
+        raise conversion.engine_refusal(call, error) from None
+
+
+async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> dict[str, Any]:
+    require_preset(call, "reranker", name)
+    _validate_rerank(call, body)
+    scores, label = await _score_relevance(call, body.query, body.documents)
+    ranking = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
+    results = [
+        {"document": body.documents[i], "relevance_score": round(scores[i], 6), "index": i}
+        for i in ranking
+    ]
+    head = {"id": call.id, "object": "reranker_list", "created": int(time.time())}
+    usage = _text_usage([body.query, *body.documents])
+    return {**head, "results": results, "usage": usage, "sandbox": {"engine": label}}
+
+
+def _validate_rerank(call: Call, body: wire.RerankRequest) -> None:
+    if not body.query.strip() or not 1 <= len(body.documents) <= wire.MAX_DOCUMENTS:
+        raise call.refusal(f"query must not be empty, documents are 1 to {wire.MAX_DOCUMENTS}")
+    if len(body.query) > wire.MAX_RERANK_QUERY_CHARS:
+        message = f"query has {len(body.query)} characters, at most {wire.MAX_RERANK_QUERY_CHARS}"
+        raise call.refusal(message, code=336007, v2_code="characters_too_long")
+    if max(map(len, body.documents)) > wire.MAX_DOCUMENT_CHARS:
+        message = f"a document has at most {wire.MAX_DOCUMENT_CHARS} characters"
+        raise call.refusal(message, code=336007, v2_code="characters_too_long")
+    if body.top_n is not None and body.top_n < 1:
+        raise call.invalid("top_n", f"{body.top_n}; must be at least 1")
+
+
+async def _score_relevance(call: Call, query: str, documents: list[str]) -> tuple[list[float], str]:
+    """Return each document's similarity (0-1) to the query, and the label of the engine."""
+    from ..engines.builtin.features import cosines, relevance  # noqa: PLC0415 - numpy
+
+    if call.world.engines.embedding_engine.name == "builtin":
+        return relevance(query, documents), NGRAM_LABEL
+    vectors = await _embed_texts(call, [query, *documents], None)
+    return cosines(vectors.rows), vectors.label
+
+
+def _text_usage(texts: list[str]) -> dict[str, int]:
+    return _token_usage(sum(map(count_tokens, texts)))
+
+
+def _token_usage(count: int) -> dict[str, int]:
+    return {"prompt_tokens": count, "total_tokens": count}

@@ -1,0 +1,306 @@
+"""Requests as conversations, which are in OpenAI's form, and replies as the platform writes them:
+whole or in pieces.
+
+An engine's errors become refusals.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from qfnb.base.text import count_tokens
+from qfnb.wire import chat as wire
+
+from ..engines.protocol import (
+    ChatModel,
+    Conversation,
+    EngineError,
+    Reply,
+    StreamingModel,
+    content_text,
+)
+from ..http.call import Call, Stream
+from ..http.refusals import INVALID_REQUEST, Refusal, v1_refusal, v2_refusal
+
+PIECE_CHARS = 4
+PIECE_SECONDS = 0.025
+"""Characters of a piece of a stream that is cut from a whole answer, and seconds between two
+pieces.
+"""
+
+_SHARED_OPTIONS = ("temperature", "top_p", "stop", "seed", "frequency_penalty", "presence_penalty")
+_V2_OPTIONS = (
+    "max_tokens",
+    "max_completion_tokens",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "response_format",
+)
+
+_ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
+    "server": (336000, "internal_error", 500, "server_error"),
+    "busy": (336501, "rpm_rate_limit_exceeded", 429, "rate_limit_exceeded"),
+    "argument": (336003, "invalid_argument", 400, INVALID_REQUEST),
+    "model": (336005, "invalid_model", 404, INVALID_REQUEST),
+    "length": (336103, "tokens_too_long", 400, INVALID_REQUEST),
+}
+"""v1's number, v2's code, status and type of an engine's error, by its category."""
+
+ReplyPieces = AsyncIterator[Mapping[str, Any] | Reply]
+
+
+def conversation_v1(body: wire.ChatRequest) -> Conversation:
+    """Return the conversation of a v1 request: its functions become tools, its system text a
+    message.
+    """
+    extra = body.model_extra or {}
+    system = [{"role": "system", "content": str(extra["system"])}] if extra.get("system") else []
+    messages = system + [_message_v1(message) for message in body.messages]
+    options = _options_v1(extra)
+    if functions := extra.get("functions"):
+        options["tools"] = [{"type": "function", "function": function} for function in functions]
+    if extra.get("response_format") in {"text", "json_object"}:
+        options["response_format"] = {"type": extra["response_format"]}
+    return Conversation(messages, options)
+
+
+def conversation_v2(body: wire.ChatRequest) -> Conversation:
+    """Return the conversation of a v2 request, without the options that only Qianfan has."""
+    extra = body.model_extra or {}
+    options = {
+        name: extra[name]
+        for name in (*_SHARED_OPTIONS, *_V2_OPTIONS)
+        if extra.get(name) is not None
+    }
+    return Conversation([message.to_wire() for message in body.messages], options)
+
+
+def prompt_conversation(prompt: str, extra: Mapping[str, Any] | None) -> Conversation:
+    """Return the conversation of one question with v1's options."""
+    return Conversation([{"role": "user", "content": prompt}], _options_v1(extra or {}))
+
+
+def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
+    """Refuse a conversation whose last message cannot be answered."""
+    turns = [message for message in messages if message.role != "system"]
+    if not turns or turns[-1].role not in {"user", "function", "tool"}:
+        raise call.refusal("the role of the last message must be user", v2_code="invalid_messages")
+    if call.endpoint.plane == "v2" and turns[-1].role == "user" and is_blank(turns[-1].content):
+        raise call.refusal(
+            "the content of the last message must not be blank", v2_code="invalid_messages"
+        )
+
+
+def is_blank(content: str | list[dict[str, Any]] | None) -> bool:
+    """Return whether a message's content has neither text nor pictures."""
+    parts = content if isinstance(content, list) else []
+    return not content_text(content) and all(part.get("type") == "text" for part in parts)
+
+
+async def ask_model(call: Call, model: ChatModel, conversation: Conversation) -> Reply:
+    """Return a model's answer.
+
+    Args:
+        call: the call.
+        model: the model.
+        conversation: its last message is answered.
+
+    Raises:
+        Refusal: the engine has failed.
+    """
+    try:
+        return await model.answer(conversation)
+    except EngineError as error:
+        raise engine_refusal(call, error) from None
+
+
+def engine_refusal(call: Call, error: EngineError) -> Refusal:
+    """Return an engine's error as the platform writes it, with the reason."""
+    code, v2_code, status, type_ = _ERRORS_BY_CATEGORY[error.category]
+    if call.endpoint.plane == "v2":
+        refusal = v2_refusal(v2_code, error.message, status=status, type_=type_)
+    else:
+        refusal = v1_refusal(code, error.message)
+    if error.retry_after:
+        refusal.headers["retry-after"] = error.retry_after
+    return refusal
+
+
+def unknown_model(call: Call, model: str, hint: str = "") -> Refusal:
+    """Return the refusal of a model that does not exist; v1 has no such path.
+
+    Args:
+        call: the call.
+        model: the name.
+        hint: added to v2's message.
+    """
+    if call.endpoint.plane == "v1":
+        return v1_refusal(3, "Unsupported openapi method")
+    return v2_refusal(
+        "invalid_model", f"No permission to use the model {model!r}{hint}", status=401
+    )
+
+
+def tool_reply(text: str, kind: str) -> Reply:
+    """Return a reply that a tool wrote, not a model."""
+    return Reply(kind, 1.0, text)
+
+
+def build_v1_answer(
+    call: Call,
+    reply: Reply,
+    prompts: Sequence[str],
+    stream: bool,
+    *,
+    kind: str = "chat.completion",
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any] | Stream:
+    """Return a reply in v1's shape, whole or in pieces.
+
+    Args:
+        call: the call.
+        reply: the reply.
+        prompts: the texts that count as prompt tokens when the engine has not counted.
+        stream: whether the answer is a stream.
+        kind: the answer's `object`.
+        extra: further fields of the answer, and of every piece.
+    """
+    usage = dict(reply.usage or count_usage(prompts, reply.text))
+    head = {"id": call.id, "object": kind, "created": int(time.time())}
+    reason = wire.finish_reason_v1(reply.reason)
+    tail = {
+        "need_clear_history": False,
+        "finish_reason": reason,
+        "usage": usage,
+        "sandbox": sandbox_mark(reply),
+    }
+    tail |= v1_function_call(reply) | dict(extra or {})
+    if not stream:
+        return {**head, "result": reply.text, "is_truncated": reason == "length", **tail}
+    return Stream(_v1_pieces(reply.text, head, tail))
+
+
+async def stream_v1(
+    call: Call, model: StreamingModel, conversation: Conversation, kind: str = "chat.completion"
+) -> Stream:
+    """Return v1's stream of what a model writes; an error before its first piece is a refusal.
+
+    Args:
+        call: the call.
+        model: the model.
+        conversation: its last message is answered.
+        kind: the `object` of the events.
+    """
+    head = {"id": call.id, "object": kind, "created": int(time.time())}
+    return Stream(
+        _v1_events(call, conversation, await start_stream(call, model, conversation), head)
+    )
+
+
+def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
+    """Return the tokens of prompts and their answer."""
+    prompt = sum(map(count_tokens, prompts))
+    completion = count_tokens(answer)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+
+
+def reply_usage(conversation: Conversation, reply: Reply) -> dict[str, int]:
+    """Return the tokens of a conversation as the engine counted them, or counted the sandbox's
+    way.
+    """
+    return dict(reply.usage or count_usage(conversation.texts, reply.text))
+
+
+def sandbox_mark(reply: Reply) -> dict[str, Any]:
+    """Return the field `sandbox` of a reply: which engine wrote it, and how sure it is."""
+    confidence = {} if math.isnan(reply.confidence) else {"confidence": round(reply.confidence, 3)}
+    return {"engine": reply.label, "kind": reply.kind} | confidence
+
+
+def v1_function_call(reply: Reply) -> dict[str, Any]:
+    """Return v1's field for a function call, if the reply is one."""
+    calls = reply.extra.get("tool_calls")
+    return {"function_call": dict(calls[0]["function"])} if calls else {}
+
+
+def _options_v1(extra: Mapping[str, Any]) -> dict[str, Any]:
+    options = {name: extra[name] for name in _SHARED_OPTIONS if extra.get(name) is not None}
+    max_tokens = extra.get("max_output_tokens")
+    return options | ({"max_tokens": max_tokens} if max_tokens is not None else {})
+
+
+def _message_v1(message: wire.Message) -> dict[str, Any]:
+    """Return a message; a function's call and its result get one id, which v1 does not need."""
+    extra = message.model_extra or {}
+    if message.role == "function":
+        return {"role": "tool", "tool_call_id": "call_0", "content": message.content or ""}
+    converted: dict[str, Any] = {"role": message.role, "content": message.content or ""}
+    if call := extra.get("function_call"):
+        function = {"name": call.get("name", ""), "arguments": call.get("arguments", "{}")}
+        converted["tool_calls"] = [{"id": "call_0", "type": "function", "function": function}]
+    return converted
+
+
+async def _v1_pieces(
+    text: str, head: dict[str, Any], tail: dict[str, Any]
+) -> AsyncIterator[dict[str, Any]]:
+    parts = [text[i : i + PIECE_CHARS] for i in range(0, len(text), PIECE_CHARS)] or [""]
+    for number, part in enumerate(parts):
+        is_last = number == len(parts) - 1
+        is_cut = is_last and tail["finish_reason"] == "length"
+        yield {
+            **head,
+            "sentence_id": number,
+            "is_end": is_last,
+            "is_truncated": is_cut,
+            "result": part,
+            **tail,
+        }
+        await asyncio.sleep(PIECE_SECONDS)
+
+
+async def start_stream(
+    call: Call, model: StreamingModel, conversation: Conversation
+) -> ReplyPieces:
+    """Return a model's pieces once the first is there: until then an error can be a refusal."""
+    pieces: Any = model.stream(conversation)
+    try:
+        first = await anext(pieces)
+    except EngineError as error:
+        raise engine_refusal(call, error) from None
+
+    async def all_pieces() -> ReplyPieces:
+        async with aclosing(pieces):
+            yield first
+            async for piece in pieces:
+                yield piece
+
+    return all_pieces()
+
+
+async def _v1_events(
+    call: Call, conversation: Conversation, pieces: ReplyPieces, head: Mapping[str, Any]
+) -> AsyncIterator[dict[str, Any]]:
+    sentence_id = 0
+    try:
+        async for piece in pieces:
+            tail: dict[str, Any] = {"is_truncated": False, "need_clear_history": False}
+            if isinstance(piece, Reply):
+                reason = wire.finish_reason_v1(piece.reason)
+                tail |= {"finish_reason": reason, "is_truncated": reason == "length"}
+                tail |= {"usage": reply_usage(conversation, piece), "sandbox": sandbox_mark(piece)}
+                tail |= v1_function_call(piece)
+                yield {**head, "sentence_id": sentence_id, "is_end": True, "result": "", **tail}
+            elif text := piece.get("content"):
+                yield {**head, "sentence_id": sentence_id, "is_end": False, "result": text, **tail}
+                sentence_id += 1
+    except EngineError as error:
+        raise engine_refusal(call, error) from None

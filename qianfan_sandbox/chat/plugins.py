@@ -1,0 +1,260 @@
+"""Plugins and their tools, which really work: arithmetic, the calendar, charts of numbers, calls of
+functions.
+"""
+
+import ast
+import json
+import operator
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from qfnb.base.text import has_chinese, is_chinese
+from qfnb.wire import inference
+
+from ..engines.protocol import content_text
+from ..http.call import Call, Stream, emulates
+from . import conversion
+
+_OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+_FORMULA = re.compile(r"[\d(][\d\s.+\-*/%()×÷（）]*[\d)）]")
+_PAIRS = re.compile(r"([\u4e00-\u9fffA-Za-z]+)\s*[:：为是]?\s*(\d+(?:\.\d+)?)")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_PREPOSITION = re.compile(
+    r"\b(?:of|in|for|at|near|about)\s+(?:the\s+)?(.+?)\s*(?=\b(?:today|tomorrow|tonight|now|please)\b|[,.?!;]|$)",
+    re.IGNORECASE,
+)
+_QUESTION_WORD = re.compile(
+    r"an?|and|are|can|could|do|does|find|get|give|how|is|it|like|me|now|please|s|show|tell|the|today|tomorrow|what|when|"
+    r"where|which|who|will|you",
+    re.IGNORECASE,
+)
+
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_CHART_TEXTS = ("（本地沙盒）没有可以画成图表的数字。", "图表已生成。")
+_ENGLISH_CHART_TEXTS = ("(local sandbox) There are no numbers to draw.", "The chart is drawn.")
+
+MIN_SIMILARITY = 0.12
+"""The similarity (0-1) of a question to a description from which the function is called."""
+
+
+class ToolResult(NamedTuple):
+    """What a tool was asked, and what it returned."""
+
+    tool: str
+    request: str
+    response: str
+
+
+@emulates(inference.PLUGIN_V1)
+async def answer_application(
+    call: Call, body: inference.AppPluginRequest
+) -> dict[str, Any] | Stream:
+    """Answer `/plugin/<endpoint>/`: with a local tool where one fits, else with the base model."""
+    if not body.query.strip() or len(body.query) > inference.MAX_PLUGIN_QUERY_CHARS:
+        raise call.refusal(f"query must have 1 to {inference.MAX_PLUGIN_QUERY_CHARS} characters")
+    result = run_tool(body.query)
+    if result is None:
+        conversation = conversion.prompt_conversation(body.query, body.model_extra)
+        reply = await conversion.ask_model(call, call.world.engines.base_model(), conversation)
+    else:
+        text = (
+            f"{result.request} = {result.response}"
+            if result.tool == "calculator"
+            else result.response
+        )
+        reply = conversion.tool_reply(text, kind=f"tool {result.tool}")
+    extra: dict[str, Any] = {"log_id": int(time.time() * 1000)}
+    if result is not None and (body.model_extra or {}).get("verbose"):
+        extra["meta_info"] = {
+            "plugin_id": result.tool, "request": result.request, "response": result.response,
+        }  # fmt: skip
+    return conversion.build_v1_answer(call, reply, [body.query], body.stream, extra=extra)
+
+
+@emulates(inference.BUILTIN_PLUGIN_V1)
+@emulates(inference.BUILTIN_PLUGIN_2_V1)
+def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> dict[str, Any] | Stream:
+    """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
+    conversion.validate_messages(call, body.messages)
+    unknown = [name for name in body.plugins if name not in inference.BUILTIN_PLUGINS]
+    if unknown or not 1 <= len(body.plugins) <= 3:
+        raise call.refusal(
+            f"plugins must be one to three of {', '.join(inference.BUILTIN_PLUGINS)}"
+        )
+    question = content_text(body.messages[-1].content)
+    option = build_chart(question) if "eChart" in body.plugins else None
+    texts = _CHART_TEXTS if is_chinese(question) else _ENGLISH_CHART_TEXTS
+    text = texts[option is not None]
+    reply = conversion.tool_reply(text, kind="tool eChart")
+    info = {
+        "plugin_id": "eChart",
+        "plugin_name": "eChart",
+        "plugin_req": json.dumps({"query": question}, ensure_ascii=False),
+        "plugin_resp": json.dumps({"option": option}, ensure_ascii=False),
+        "status": "2",
+        "api_id": "eChart.plot",
+    }
+    metas = [{"plugin_id": "eChart", "plugin_name": "eChart"}]
+    if body.stream:
+        usage = conversion.count_usage([question], text)
+        return Stream(
+            _stream_events(call, info, metas, text, usage, conversion.sandbox_mark(reply))
+        )
+    extra = {"plugin_info": [info], "plugin_metas": metas}
+    answer = conversion.build_v1_answer(call, reply, [question], stream=False, extra=extra)
+    assert isinstance(answer, dict)
+    return answer
+
+
+async def _stream_events(
+    call: Call, info: dict[str, Any], metas: list[dict[str, Any]], text: str, usage: Any, mark: Any
+) -> AsyncIterator[dict[str, Any]]:
+    head = {
+        "id": call.id,
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "sandbox": mark,
+    }
+    yield {"_event": "pluginMeta", **head, "plugin_metas": metas}
+    yield {"_event": "plugin", **head, "sentence_id": 0, "plugin_info": [info]}
+    last = {"sentence_id": 0, "is_end": True, "is_truncated": False, "result": text, "usage": usage}
+    yield {"_event": "chat", **head, **last, "need_clear_history": False}
+
+
+def run_tool(question: str) -> ToolResult | None:
+    """Return the result of the tool that can answer a question, None when no tool can."""
+    formula = next(
+        (m.group() for m in _FORMULA.finditer(question) if re.search(r"[+\-*/%×÷]", m.group())), ""
+    )
+    if formula and (value := calculate(formula)) is not None:
+        return ToolResult("calculator", formula, f"{value:.10g}")
+    if re.search(r"今天|日期|星期|几号|today|date", question, re.IGNORECASE):
+        now = datetime.now().astimezone()
+        weekday = (
+            f"星期{'一二三四五六日'[now.weekday()]}"
+            if has_chinese(question)
+            else _WEEKDAYS[now.weekday()]
+        )
+        return ToolResult("calendar", "today", f"{now:%Y-%m-%d} {weekday}")
+    return None
+
+
+def calculate(formula: str) -> float | None:
+    """Return the value of a formula, None when the text is not one."""
+    plain = formula.translate(str.maketrans("×÷（）", "*/()"))
+    if len(plain) > 200:
+        return None
+    try:
+        return _evaluate(ast.parse(plain.strip(), mode="eval").body)
+    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
+        return None
+
+
+def build_chart(question: str) -> dict[str, Any] | None:
+    """Return the ECharts option of a bar chart of the numbers in a text, None without numbers."""
+    pairs = _PAIRS.findall(question)
+    if not pairs:
+        return None
+    names = [name for name, _ in pairs]
+    values = [float(value) for _, value in pairs]
+    return {
+        "xAxis": {"type": "category", "data": names},
+        "yAxis": {"type": "value"},
+        "series": [{"type": "bar", "data": values}],
+    }
+
+
+def choose_function(
+    functions: Sequence[Mapping[str, Any]], question: str, *, must_call: bool = False
+) -> tuple[str, str] | None:
+    """Return the name and the arguments (JSON) of the function that fits a question best, None when
+    none does.
+
+    Args:
+        functions: with name, description and parameters.
+        question: the user's last message.
+        must_call: whether the best one is called even if it fits badly.
+    """
+    from ..engines.builtin.features import relevance  # noqa: PLC0415 - numpy
+
+    descriptions = [f"{f.get('name', '')} {f.get('description', '')}" for f in functions]
+    if not descriptions:
+        return None
+    scores = relevance(question, descriptions)
+    best = max(range(len(scores)), key=scores.__getitem__)
+    if scores[best] < MIN_SIMILARITY and not must_call:
+        return None
+    properties = (functions[best].get("parameters") or {}).get("properties") or {}
+    arguments = _extract_arguments(properties, question, descriptions[best])
+    return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)
+
+
+def _evaluate(node: ast.AST) -> float:
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+        return node.value
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_evaluate(node.left), _evaluate(node.right))
+    if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
+        return _OPERATORS[type(node.op)](_evaluate(node.operand))
+    raise ValueError
+
+
+def _extract_arguments(
+    properties: Mapping[str, Any], question: str, description: str
+) -> dict[str, Any]:
+    numbers = iter(_NUMBER.findall(question))
+    arguments: dict[str, Any] = {}
+    for name, schema in properties.items():
+        kind = schema.get("type")
+        choices = schema.get("enum")
+        if choices:
+            arguments[name] = next(
+                (choice for choice in choices if str(choice) in question), choices[0]
+            )
+        elif kind in {"number", "integer"}:
+            if (number := next(numbers, None)) is not None:
+                arguments[name] = float(number) if kind == "number" else int(float(number))
+        else:
+            arguments[name] = _subject(question, description)
+    return arguments
+
+
+def _subject(question: str, description: str) -> str:
+    """Return the subject of a question to a function: its quotation, or what is left without the
+    usual words.
+    """
+    quotation = re.search(r"[“\"'「](.+?)[”\"'」]", question)
+    if quotation:
+        return quotation.group(1)
+    if not has_chinese(question):
+        return _english_subject(question, description) or question
+    stripped = re.sub(
+        r"^(请问|请|帮我|麻烦|查一下|查询|看看|今天|明天|现在)+", "", question.strip()
+    )
+    subject: str = re.split(r"天气|气温|今天|明天|现在|怎么|如何|多少|[的，,。？?！! ]", stripped)[
+        0
+    ]
+    return subject or question
+
+
+def _english_subject(question: str, description: str) -> str:
+    """Return what stands behind a preposition, else the words that the function's description has
+    not.
+    """
+    if match := _PREPOSITION.search(question):
+        return match[1]
+    described = set(re.findall(r"[a-z]+", description.lower()))
+    words = [word for word in re.findall(r"[\w-]+", question) if word.lower() not in described]
+    return " ".join(word for word in words if not _QUESTION_WORD.fullmatch(word))

@@ -1,0 +1,352 @@
+"""The built-in engine: a small numpy model that learns on this computer, with nothing to install or
+download.
+
+Two experts share one router:
+
+    p(answer | prompt) = sum_k p(k | prompt) [answer = memory_k]  +  p(compose | prompt) p_LM(answer
+    | prompt)
+
+It is not ERNIE and knows nothing but its training pairs; for anything else it says that it does not
+know. The base model has learned greetings and help about the sandbox, all of it written for qfnb.
+numpy is imported when
+the first model is needed: it takes half of the server's start.
+"""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from qfnb.base.language import tr, tr_noop
+from qfnb.base.text import clip
+
+from ..protocol import BUILT_IN, Ability, Conversation, Observer, Pair, Preference, Reply, Vectors
+
+if TYPE_CHECKING:
+    from .model import LanguageModel
+
+NGRAM_LABEL = "qfnb character n-grams, not a language model"
+IMITATED_PARAMETERS = frozenset(
+    {"epoch", "learningRate", "batchSize", "globalBatchSize", "seed", "validationStep", "beta"}
+)
+"""The platform's hyper-parameters that change a training of the small model."""
+
+DEFAULT_BATCH_SIZE = 4
+DEFAULT_BETA = 0.1
+
+REFERENCE_SECONDS = 0.035
+"""Seconds of the base model's training on the computer on which `TRAINING_SECONDS` were
+measured.
+"""
+
+TRAINING_SECONDS = {"start": 1.5, "epoch": 0.045, "row": 0.0025, "rowEpoch": 0.00055}
+PREFERENCE_SECONDS = TRAINING_SECONDS | {"rowEpoch": 0.008}
+"""Seconds of a training: at once, for each epoch, for each row, for each row of an epoch."""
+
+_OUTCOMES = {
+    "memory": tr_noop("It returns the remembered answer as it is."),
+    "chat": tr_noop("The base model's small talk was more certain than the training data."),
+    "compose": tr_noop("It composed the answer from patterns of the training data."),
+    "unknown": tr_noop("That is too little to answer, so it says that it does not know."),
+}
+
+_SMALL_TALK: dict[str, tuple[str, ...]] = {
+    "你好！这里是 qfnb 本地沙盒，没有连接千帆平台。": ("你好", "您好", "嗨", "早上好", "晚上好", "下午好", "在吗", "你好呀", "哈喽"),
+    "Hello from qfnb's local sandbox; no cloud model is behind "
+    "it.": ("hello", "hi", "hello there", "good morning"),
+    "我是 qfnb 本地沙盒模型，一个在本机训练的小模型，不是文心一言。": (
+        "你是谁", "你叫什么名字", "介绍一下你自己", "你是什么模型", "你是文心一言吗", "你是ERNIE吗", "自我介绍一下",
+        "你是人工智能吗", "请用一句话介绍你自己", "一句话介绍自己",
+    ),
+    "I am qfnb's small local model, not ERNIE.": (
+        "who are you", ("what model are "
+                       "you"), ("what is your "
+                              "name"), "introduce yourself in one sentence", "are you ERNIE",
+    ),
+    "我只会两件事：记住训练数据里的回答，以及照着训练数据里的格式改写输入。": (
+        "你能做什么", "你会什么", "你有什么功能", "你可以帮我做什么", "怎么用你", "你的能力有哪些",
+    ),
+    "I can do two things: remember the answers that I was tuned on, and fill in their patterns.": (
+        "what can you do", "what are you good for",
+    ),
+    "准备“问题-回答”数据，用 LLMFinetune 训练，发布后部署成服务就能调用。": (
+        "怎么微调", "如何训练模型", "怎么用自己的数据训练", "微调的步骤是什么", "怎么发布模型", "怎么部署服务",
+    ),
+    "设置环境变量 QIANFAN_API_KEY，或用 %qfauth set 输入密钥，就会连接千帆平台。": (
+        "怎么连接千帆", "怎么配置密钥", "如何使用真正的大模型", "密钥在哪里设置", "怎么退出沙盒", "怎么调用文心一言",
+    ),
+    "不客气。": ("谢谢", "多谢", "谢谢你", "感谢"),
+    "You are welcome.": ("thanks", "thank you"),
+    "再见！": ("再见", "拜拜", "下次见", "我走了"),
+    "Goodbye!": ("bye", "goodbye"),
+}  # fmt: skip
+
+
+@functools.cache
+def base_model() -> LanguageModel:
+    """Return the base model, trained in a fraction of a second on first use."""
+    from .model import BASE_MIN_CONFIDENCE  # noqa: PLC0415
+
+    model = _train_base_model()
+    model.min_confidence = BASE_MIN_CONFIDENCE
+    return model
+
+
+def _train_base_model() -> LanguageModel:
+    from .training import Hyperparameters, train  # noqa: PLC0415
+
+    pairs = []
+    for answer, prompts in _SMALL_TALK.items():
+        pairs += [(prompt + ending, answer) for prompt in prompts for ending in ("", "？", "！")]
+        if not {"你好", "hello"} & {*prompts}:
+            pairs += [
+                (hello + prompt, answer) for prompt in prompts for hello in ("你好，", "请问")
+            ]
+    return train(pairs, hyperparameters=Hyperparameters(epochs=20), remember_all=True)
+
+
+@functools.cache
+def measure_slowness() -> float:
+    """Return how many times as long as the reference this computer takes, measured once within half
+    a second.
+    """
+    base_model()  # imports
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        _train_base_model()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds) / REFERENCE_SECONDS
+
+
+class BuiltinEngine:
+    """Trains within seconds; what it keeps of a run is the bytes of an npz file."""
+
+    name = "builtin"
+    label = BUILT_IN
+    model_names: frozenset[str] = frozenset()
+    max_rows = 50_000
+    abilities: frozenset[Ability] = frozenset(
+        {"chat", "embeddings", "increments", "preferences", "rehearsal", "training"}
+    )
+
+    def base_model(self, name: str = "") -> BuiltinModel:
+        """Return the base model; it is the same for every preset name."""
+        return BuiltinModel(base_model())
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return vectors of character n-grams."""
+        from .features import embed  # noqa: PLC0415
+
+        return Vectors([[round(float(x), 8) for x in row] for row in embed(texts)], NGRAM_LABEL)
+
+    def close(self) -> None:
+        """Do nothing: the engine holds no resources."""
+
+    @property
+    def passes_per_epoch(self) -> int:
+        """Passes of the small model that stand for one epoch of a large one."""
+        from .training import LOCAL_PASSES  # noqa: PLC0415
+
+        return LOCAL_PASSES
+
+    @property
+    def imitated_parameters(self) -> frozenset[str]:
+        """The hyper-parameters that `local_hyperparameters` reads."""
+        return IMITATED_PARAMETERS
+
+    def training_seconds(self, *, preferences: bool) -> Mapping[str, float]:
+        """Return the seconds that the parts of a training take on this computer, as it is now."""
+        parts = PREFERENCE_SECONDS if preferences else TRAINING_SECONDS
+        return {name: round(seconds * measure_slowness(), 6) for name, seconds in parts.items()}
+
+    def local_hyperparameters(
+        self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return passes, rate and batch size: as far from the local defaults as the values are from
+        theirs.
+        """
+        from .training import local_hyperparameters  # noqa: PLC0415
+
+        batch = None
+        if key := next((key for key in ("batchSize", "globalBatchSize") if key in defaults), ""):
+            batch = max(1, round(DEFAULT_BATCH_SIZE * values[key] / defaults[key]))
+        rate = float(values["learningRate"])
+        default_rate = float(defaults["learningRate"])
+        local = local_hyperparameters(int(values["epoch"]), rate, batch, default_rate)
+        interval = values.get("validationStep")
+        chosen = replace(local, seed=int(values.get("seed") or 0), validation_interval=interval)
+        return asdict(chosen) | {key: float(values[key]) for key in ("beta",) if key in values}
+
+    def train(
+        self,
+        pairs: Sequence[Pair],
+        values: Mapping[str, Any],
+        *,
+        validation: Sequence[Pair] = (),
+        observer: Observer | None = None,
+        initial_model: bytes | None = None,
+    ) -> BuiltinModel:
+        """Train a small model; see `TrainingEngine.train`."""
+        from .training import Hyperparameters, train  # noqa: PLC0415
+
+        model = train(
+            pairs,
+            hyperparameters=Hyperparameters(**values),
+            validation=validation,
+            observer=observer,
+            initial_model=self._initial_model(initial_model),
+        )
+        return BuiltinModel(model)
+
+    def train_preferences(
+        self,
+        rows: Sequence[Preference],
+        values: Mapping[str, Any],
+        *,
+        loss: Literal["DPO", "KTO"],
+        validation: Sequence[Preference] = (),
+        observer: Observer | None = None,
+        initial_model: bytes | None = None,
+        earlier_pairs: Sequence[Pair] = (),
+    ) -> BuiltinModel:
+        """Train a small model on preferences; see `TrainingEngine.train_preferences`."""
+        from .preferences import train_preferences  # noqa: PLC0415
+        from .training import Hyperparameters  # noqa: PLC0415
+
+        settings = dict(values)
+        model = train_preferences(
+            rows,
+            loss,
+            beta=settings.pop("beta", DEFAULT_BETA),
+            hyperparameters=Hyperparameters(**settings),
+            validation=validation,
+            observer=observer,
+            initial_model=self._initial_model(initial_model),
+            earlier_pairs=earlier_pairs,
+        )
+        return BuiltinModel(model)
+
+    def recognizes(self, content: bytes) -> bool:
+        """Return whether the content kept of a run is an npz file."""
+        return content.startswith(b"PK")
+
+    def load_model(self, content: bytes) -> BuiltinModel:
+        """Return the model of a run, with the base model's small talk."""
+        model = self._initial_model(content)
+        assert model is not None
+        model.base = base_model()
+        return BuiltinModel(model)
+
+    @staticmethod
+    def _initial_model(content: bytes | None) -> LanguageModel | None:
+        from .model import LanguageModel  # noqa: PLC0415
+
+        return None if content is None else LanguageModel.load(content)
+
+
+class BuiltinModel:
+    """A small model that answers within a millisecond, from the last message only."""
+
+    label = BUILT_IN
+    abilities: frozenset[Ability] = frozenset({"chat"})
+
+    def __init__(self, model: LanguageModel) -> None:
+        self._model = model
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the training was ended early."""
+        return bool(self._model.meta["stopped"])
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Its wrong answers to held-out rows; its limit of confidence, with what that costs and
+        lets through.
+        """
+        metrics: dict[str, str] = {}
+        if limit := self._model.meta.get("limit"):
+            metrics |= {
+                "minConfidence": f"{limit['confidence']:.4f}",
+                "falseAnswers": f"{limit['false_answers']:.2%}",
+                "falseRefusals": f"{limit['false_refusals']:.2%}",
+            }
+        if held_out := self._model.meta.get("held_out"):
+            metrics |= {
+                "wrongAnswers": f"{held_out['wrong_answers']:.2%}",
+                "heldOutRows": str(held_out["rows"]),
+            }
+        return metrics
+
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+        """Answer one question."""
+        return self._model.reply(prompt, temperature=temperature, seed=seed)
+
+    async def answer(self, conversation: Conversation) -> Reply:
+        """Answer the last message; the temperature counts only with a seed, so that notebooks
+        repeat.
+        """
+        options = conversation.options
+        temperature = float(options.get("temperature") or 0.0) if "seed" in options else 0.0
+        return self.reply(
+            conversation.question, temperature=temperature, seed=int(options.get("seed") or 0)
+        )
+
+    def explain(self, prompt: str, reply: Reply, *, alternatives: int) -> str:
+        """Return how an answer came about, in the model's own figures."""
+        return describe_decision(self._model, prompt, reply, alternatives=alternatives)
+
+    def save(self, run: str) -> bytes:
+        """Return the bytes of an npz file."""
+        return self._model.save()
+
+
+def describe_decision(
+    model: LanguageModel, prompt: str, reply: Reply, *, alternatives: int = 2
+) -> str:
+    """Return how an answer came about: the share of the prompt that was learned, the best
+    candidates, the rule.
+
+    Args:
+        model: the model that answered.
+        prompt: the question.
+        reply: its answer.
+        alternatives: how many candidates to list, with their probabilities.
+    """
+    probabilities = model.router.probabilities(prompt)
+    order = probabilities.argsort()[::-1][:alternatives]
+    candidates = [
+        tr(
+            "- {answer}: probability {p:.3f}",
+            answer=_candidate_name(model, int(choice)),
+            p=probabilities[choice],
+        )
+        for choice in order
+    ]
+    lines = [
+        tr("This is qfnb's small local model, and how it decided."),
+        tr("It learned {n} pairs of question and answer.", n=model.meta.get("pairs", 0)),
+        tr(
+            "{share:.0%} of the question's character n-grams occur in what it learned.",
+            share=model.features.coverage(prompt),
+        ),
+        tr("Nearest learned answers:"),
+        *candidates,
+        tr(
+            "Confidence {p:.3f}; below {limit:.2f} it does not answer.",
+            p=reply.confidence,
+            limit=model.min_confidence,
+        ),
+        tr(_OUTCOMES[reply.kind])
+        if reply.kind in _OUTCOMES
+        else tr("The answer is of kind {kind}.", kind=reply.kind),
+    ]
+    return "\n".join(lines)
+
+
+def _candidate_name(model: LanguageModel, choice: int) -> str:
+    return f"“{clip(model.router.answers[choice - 1], 40)}”" if choice else tr("compose an answer")

@@ -1,0 +1,338 @@
+"""Training of the built-in model: which answers to remember and which to compose, then passes over
+the data.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from qfnb.errors import InvalidArgumentError
+
+from ..protocol import Observer, Step, is_validated
+from .features import Features, Pair, answer_length
+from .fields import FieldCounts
+from .generator_training import GeneratorTraining
+from .memories import choose_memories
+from .model import AnswerLoss, LanguageModel
+from .pointer_generator import PointerGenerator
+from .refusal import Wording
+from .router import COMPOSE, MemoryRouter, RouterTraining
+
+LOCAL_PASSES = 5  # passes of the small local model that stand for one epoch of a large one
+
+REPORTS_PER_PASS = 3  # at least; large data have one for REPORTED_PAIRS
+
+REPORTED_PAIRS = 1000
+
+PREPARING_STEPS = 10  # reports of the preparation
+
+TICK_SECONDS = 0.25  # between two questions to the observer whether to continue
+
+MAX_VALIDATION_PAIRS = 500  # held-out pairs, evenly spread, whose loss is measured
+
+# a composed answer ends when it is so many times as long as the longest of the training
+MAX_DRAFT = 2
+
+RATE = 4e-3  # the default learning rate of the generator
+
+_ROUTER_RATE = 4.0
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The hyper-parameters that the local optimiser uses.
+
+    Attributes:
+        epochs: passes over the data.
+        learning_rate: of the generator; the router's is proportional.
+        batch_size: pairs per update.
+        seed: of the random numbers; the same data and values give the same model.
+        validation_interval: steps between two validations, None for one after each pass; the last
+            step has one.
+    """
+
+    epochs: int = 20
+    learning_rate: float = RATE
+    batch_size: int = 8
+    seed: int = 0
+    validation_interval: int | None = None
+
+    def is_validated(self, step: int, per_pass: int) -> bool:
+        """Return whether the held-out data is measured after a step, which counts from 1."""
+        interval = per_pass if self.validation_interval is None else self.validation_interval
+        return is_validated(step, self.epochs * per_pass, interval)
+
+
+class TrainingStopped(Exception):
+    """Raised inside a training whose observer returned False."""
+
+
+def local_hyperparameters(
+    epoch: int, learning_rate: float | None, batch_size: int | None, default_rate: float
+) -> Hyperparameters:
+    """Return the local values for a platform's hyper-parameters.
+
+    The local rate is as many times its default as the given rate is of the model's; an epoch is
+    LOCAL_PASSES passes.
+
+    Args:
+        epoch: passes of the platform.
+        learning_rate: of the platform, None for its default.
+        batch_size: pairs per update, None for the default.
+        default_rate: the platform's default.
+    """
+    factor = 1.0 if learning_rate is None else min(max(learning_rate / default_rate, 0.01), 10.0)
+    return Hyperparameters(min(epoch * LOCAL_PASSES, 250), RATE * factor, 2 * (batch_size or 4))
+
+
+def train(
+    pairs: Sequence[Pair],
+    *,
+    hyperparameters: Hyperparameters | None = None,
+    validation: Sequence[Pair] = (),
+    observer: Observer | None = None,
+    remember_all: bool = False,
+    initial_model: LanguageModel | None = None,
+) -> LanguageModel:
+    """Train a model on (prompt, answer) pairs; a training that is stopped returns the model so far.
+
+    Args:
+        pairs: the training data.
+        hyperparameters: default: those of `Hyperparameters()`.
+        validation: held-out pairs; their loss is reported after each pass.
+        observer: called with each step; it can stop the training.
+        remember_all: whether every answer is remembered.
+        initial_model: a model to go on from; by default a new one is trained.
+
+    Raises:
+        InvalidArgumentError: the data is empty, or a value is not positive.
+    """
+    values = hyperparameters or Hyperparameters()
+    if not pairs or min(values.epochs, values.batch_size) < 1 or values.learning_rate <= 0:
+        raise InvalidArgumentError(f"cannot train on {len(pairs)} pairs with {values}")
+    reports = Reports(observer, values.epochs, PREPARING_STEPS)
+    training = _Training(list(pairs), values, list(validation), reports, initial_model)
+    return training.run(remember_all=remember_all)
+
+
+@dataclass
+class Reports:
+    """What an observer hears of a training.
+
+    Attributes:
+        observer: called with each step, None for nobody.
+        epochs: passes over the data.
+        total_steps: reports of the present phase.
+        steps: those that were made.
+        last_loss: the loss of the last report.
+        snapshot: saves the model as it is.
+    """
+
+    observer: Observer | None
+    epochs: int
+    total_steps: int
+    steps: int = 0
+    last_loss: float = 0.0
+    phase: Literal["preparing", "training"] = "preparing"
+    snapshot: Callable[[str], bytes] | None = None
+    _last_call: float = field(default_factory=time.monotonic)
+
+    def begin(self, total_steps: int, snapshot: Callable[[str], bytes]) -> None:
+        """Begin the passes."""
+        self.phase = "training"
+        self.steps = 0
+        self.total_steps = total_steps
+        self.snapshot = snapshot
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether a step of the passes was made."""
+        return self.phase == "training" and self.steps > 0
+
+    def report(
+        self,
+        epoch: float,
+        loss: float,
+        validation: float | None = None,
+        rewards: Mapping[str, float] | None = None,
+    ) -> None:
+        """Report a step.
+
+        Args:
+            epoch: passes so far, with a fraction.
+            loss: of the training data.
+            validation: the loss of the held-out data, None if it was not measured.
+            rewards: of a training on preferences.
+
+        Raises:
+            TrainingStopped: the observer returned False.
+        """
+        self.steps = self.steps + 1
+        self.last_loss = loss
+        self._call(
+            Step(
+                self.steps,
+                self.total_steps,
+                epoch,
+                loss,
+                validation,
+                self.phase,
+                rewards=rewards or {},
+                snapshot=self.snapshot,
+            )
+        )
+
+    def tick(self) -> None:
+        """Ask the observer whether to go on, if it was not asked for a while; raise TrainingStopped
+        if not.
+        """
+        if time.monotonic() - self._last_call > TICK_SECONDS:
+            epoch = self.epochs * self.steps / max(self.total_steps, 1)
+            self._call(
+                Step(
+                    self.steps,
+                    self.total_steps,
+                    epoch,
+                    self.last_loss,
+                    phase=self.phase,
+                    quiet=True,
+                )
+            )
+
+    def _call(self, step: Step) -> None:
+        self._last_call = time.monotonic()
+        if self.observer is not None and self.observer(step) is False:
+            raise TrainingStopped
+
+
+@dataclass
+class _Training:
+    pairs: list[Pair]
+    hyperparameters: Hyperparameters
+    validation: list[Pair]
+    reports: Reports
+    initial_model: LanguageModel | None
+
+    def run(self, *, remember_all: bool) -> LanguageModel:
+        initial = self.initial_model
+        self.validation = self.validation[
+            :: max(1, -(-len(self.validation) // MAX_VALIDATION_PAIRS))
+        ]
+        meta = {
+            "pairs": len(self.pairs),
+            "stopped": False,
+            "hyperparameters": asdict(self.hyperparameters),
+        }
+        try:
+            model = self._begin(remember_all)
+        except TrainingStopped:
+            meta |= {"stopped": True, "memories": 0}
+            if initial is not None:
+                return replace(initial, meta=initial.meta | {"stopped": True})
+            return LanguageModel(Features(), MemoryRouter(Features(), []), None, meta)
+        longest = max(answer_length(answer) for _, answer in self.pairs)
+        model.meta |= meta | {"max_draft": max(MAX_DRAFT * longest, model.meta.get("max_draft", 0))}
+        try:
+            self._run_passes(model)
+        except TrainingStopped:
+            model.meta["stopped"] = True
+            # it would draft an answer of full length to each held-out row
+            if not self.reports.has_learned:
+                return model
+        model.calibrate(self.validation)
+        return model
+
+    def _begin(self, remember_all: bool) -> LanguageModel:
+        """Return the model that the passes train: it can give every answer, not likely ones yet."""
+        initial = self.initial_model
+        tick = self.reports.tick
+        features = (
+            initial.features.extended(self.pairs, tick)
+            if initial
+            else Features().add(self.pairs, tick)
+        )
+        answers = (
+            sorted({answer for _, answer in self.pairs}) if remember_all else self._choose(features)
+        )
+        memories = {"memories": len(answers)}
+        if initial is None:
+            wording = Wording.of((prompt for prompt, _ in self.pairs), tick)
+            router = MemoryRouter(features, answers)
+            fields = FieldCounts.of(
+                (pair for pair in self.pairs if pair[1] not in router.index), tick
+            )
+            return LanguageModel(features, router, None, memories, wording=wording, fields=fields)
+        model = initial.extended(
+            self.pairs, [a for a in answers if a not in initial.router.index], tick
+        )
+        model.meta |= memories
+        return model
+
+    def _choose(self, features: Features) -> list[str]:
+        def tick(done: float) -> None:
+            while self.reports.steps < done * PREPARING_STEPS:
+                self.reports.report(0.0, 0.0)
+            self.reports.tick()
+
+        return choose_memories(
+            features, self.pairs, self.hyperparameters.batch_size, self.hyperparameters.seed, tick
+        )
+
+    def _run_passes(self, model: LanguageModel) -> None:
+        values = self.hyperparameters
+        labels = np.array([model.router.index.get(answer, COMPOSE) for _, answer in self.pairs])
+        is_composed = labels == COMPOSE
+        composed = [
+            pair for pair, label in zip(self.pairs, labels, strict=True) if label == COMPOSE
+        ]
+        per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
+
+        def snapshot(_: str) -> bytes:
+            return model.save(self.validation)
+
+        self.reports.begin(values.epochs * per_pass, snapshot)
+        router = RouterTraining(
+            model.router,
+            [prompt for prompt, _ in self.pairs],
+            labels,
+            values.epochs,
+            rate=_ROUTER_RATE * values.learning_rate / RATE,
+            seed=values.seed,
+            tick=self.reports.tick,
+        )
+        generator = self._generator_training(model, composed) if composed else None
+        generator_parts = generator.parts(per_pass) if generator else itertools.repeat(None)
+        held_out = (
+            AnswerLoss(model, self.validation, self.reports.tick) if self.validation else None
+        )
+        lengths = np.array([answer_length(answer) for _, answer in self.pairs])
+        for number, _ in enumerate(zip(router.parts(per_pass), generator_parts, strict=False), 1):
+            losses = router.losses.copy()
+            if generator:
+                losses[is_composed] += generator.examples.losses
+            loss = float(np.nansum(losses)) / max(int(lengths[~np.isnan(losses)].sum()), 1)
+            validation = (
+                held_out.measure() if held_out and values.is_validated(number, per_pass) else None
+            )
+            self.reports.report(number / per_pass, loss, validation)
+
+    def _generator_training(self, model: LanguageModel, pairs: Sequence[Pair]) -> GeneratorTraining:
+        values = self.hyperparameters
+        if model.lm is None:
+            model.lm = PointerGenerator(
+                model.features, "".join(answer for _, answer in pairs), seed=values.seed
+            )
+        return GeneratorTraining(
+            model.lm,
+            pairs,
+            values.epochs,
+            batch_size=values.batch_size,
+            rate=values.learning_rate,
+            seed=values.seed,
+            tick=self.reports.tick,
+            has_substitutes=True,
+        )

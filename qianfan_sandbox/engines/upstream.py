@@ -1,0 +1,305 @@
+"""An engine that asks another server: any that speaks OpenAI's API (Ollama, vLLM, llama.cpp).
+
+This is the only module of the sandbox that makes HTTP calls: to the address in the configuration
+only, without proxy or redirects. Every error becomes an EngineError, without the key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from qfnb.base.language import tr
+from qfnb.wire.sandbox import EngineConfig, parse_model_map
+
+from .protocol import Ability, Conversation, Delta, EngineError, ErrorCategory, Reply, Vectors
+
+CONNECT_SECONDS = 5.0
+MAX_EVENT_BYTES = 1 << 20
+"""The largest event of a stream."""
+
+MAX_ANSWER_BYTES = 64 << 20  # the largest answer
+_CATEGORIES: dict[int, ErrorCategory] = {
+    400: "argument",
+    404: "model",
+    413: "length",
+    422: "argument",
+    429: "busy",
+}
+
+
+class UpstreamEngine:
+    """Answers, and embeds if a model for that is configured; it does not train."""
+
+    name = "upstream"
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._model_map = parse_model_map(config)
+        self._config = config
+        self.label = f"upstream {config.upstream_model or 'server'}, not ERNIE"
+        self.model_names = frozenset({config.upstream_model, *self._model_map.values()} - {""})
+        embedding_ability: frozenset[Ability] = frozenset(
+            {"embeddings"} if config.upstream_embedding_model else ()
+        )
+        self.abilities = UpstreamModel.abilities | embedding_ability
+
+    def base_model(self, name: str = "") -> UpstreamModel:
+        """Return the upstream's model for a preset name."""
+        mapped = self._model_map.get(name.lower()) or self._config.upstream_model
+        model = name if name in self.model_names else mapped or name
+        return UpstreamModel(self._config, model)
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return the upstream's vectors."""
+        model = self._config.upstream_embedding_model
+        answer = await _post_json(
+            self._config, "embeddings", {"model": model, "input": list(texts)}
+        )
+        try:
+            rows = sorted(answer["data"], key=lambda row: int(row["index"]))
+            vectors = [[float(x) for x in row["embedding"]] for row in rows]
+        except (KeyError, TypeError, ValueError):
+            raise _malformed_answer("has no embeddings") from None
+        if len(vectors) != len(texts):
+            raise _malformed_answer(f"has {len(vectors)} embeddings for {len(texts)} texts")
+        return Vectors(vectors, _label(model), (_parse_usage(answer) or {}).get("prompt_tokens"))
+
+    def close(self) -> None:
+        """Do nothing: each call has a connection of its own."""
+
+
+class UpstreamModel:
+    """One model of an upstream."""
+
+    abilities: frozenset[Ability] = frozenset({"chat", "streaming", "tools"})
+
+    def __init__(self, config: EngineConfig, model: str) -> None:
+        self._config = config
+        self._model = model
+        self.label = _label(model)
+
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+        """Answer one question; call it from a thread without an event loop."""
+        return asyncio.run(
+            self.answer(Conversation.from_prompt(prompt, temperature=temperature, seed=seed))
+        )
+
+    async def answer(self, conversation: Conversation) -> Reply:
+        """Answer the last message of a conversation."""
+        answer = await _post_json(self._config, "chat/completions", self._body(conversation))
+        try:
+            choice = answer["choices"][0]
+            return self._reply(
+                dict(choice["message"]), choice.get("finish_reason"), _parse_usage(answer)
+            )
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise _malformed_answer("has no message") from None
+
+    async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
+        """Yield the deltas as they arrive, then the whole reply.
+
+        Raises:
+            EngineError: the upstream has failed, or the stream ends without a reason or `[DONE]`.
+        """
+        body = self._body(conversation) | {
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        message: dict[str, Any] = {}
+        reason = None
+        usage = None
+        ended = False
+        async for event in _stream_events(self._config, body):
+            if event is None:
+                ended = True
+                break
+            usage = _parse_usage(event) or usage
+            for choice in event.get("choices") or ():
+                reason = choice.get("finish_reason") or reason
+                delta = {
+                    name: value for name, value in (choice.get("delta") or {}).items() if value
+                }
+                _merge_delta(message, delta)
+                if delta.keys() - {"role"}:
+                    yield delta
+        if not ended and reason is None:
+            raise EngineError("the upstream's stream ended early")
+        yield self._reply(message, reason, usage)
+
+    def _body(self, conversation: Conversation) -> dict[str, Any]:
+        return {
+            "model": self._model,
+            "messages": list(conversation.messages),
+            **conversation.options,
+        }
+
+    def _reply(
+        self, message: Mapping[str, Any], reason: str | None, usage: Mapping[str, int] | None
+    ) -> Reply:
+        extra = {
+            name: value
+            for name, value in message.items()
+            if value and name not in {"role", "content"}
+        }
+        text = str(message.get("content") or "")
+        return Reply("upstream", math.nan, text, self.label, reason or "stop", usage, extra)
+
+
+async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON object that the upstream answers with."""
+    async with _post(config, path, body) as response:
+        content = await _read_limited(response)
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        raise _malformed_answer("is not JSON") from None
+    if not isinstance(value, dict):
+        raise _malformed_answer("is not a JSON object")
+    return value
+
+
+async def _stream_events(
+    config: EngineConfig, body: Mapping[str, Any]
+) -> AsyncIterator[dict[str, Any] | None]:
+    """Yield the events of a stream as they arrive, None for `[DONE]`."""
+    async with _post(config, "chat/completions", body) as response:
+        async for line in response.content:
+            name, _, data = line.decode("utf-8", "replace").strip().partition(":")
+            if name != "data":
+                continue
+            if data.strip() == "[DONE]":
+                yield None
+                return
+            yield _parse_event(config, data)
+
+
+@asynccontextmanager
+async def _post(
+    config: EngineConfig, path: str, body: Mapping[str, Any]
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Yield a response with status 200; every error, also while it is read, is an EngineError."""
+    key = config.upstream_key.get_secret_value
+    headers = {"Authorization": f"Bearer {key()}"} if config.upstream_key else {}
+    timeout = aiohttp.ClientTimeout(
+        total=None, connect=CONNECT_SECONDS, sock_read=config.upstream_timeout
+    )
+    url = f"{config.upstream_url.rstrip('/')}/{path}"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, read_bufsize=MAX_EVENT_BYTES) as session,
+            session.post(url, json=body, headers=headers, allow_redirects=False) as response,
+        ):
+            if response.status != 200:
+                raise _status_error(config, response, await _read_limited(response))
+            yield response
+    except aiohttp.ConnectionTimeoutError:
+        raise EngineError(f"the upstream cannot be reached within {CONNECT_SECONDS:g} s") from None
+    except TimeoutError:
+        raise EngineError(f"the upstream said nothing for {config.upstream_timeout:g} s") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        detail = _redact(config, str(error)) or type(error).__name__
+        raise EngineError(f"the upstream cannot be reached or broke off: {detail}") from None
+
+
+async def _read_limited(response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for part in response.content.iter_chunked(1 << 16):
+        content += part
+        if len(content) > MAX_ANSWER_BYTES:
+            raise _malformed_answer("is too large")
+    return bytes(content)
+
+
+def _status_error(
+    config: EngineConfig, response: aiohttp.ClientResponse, content: bytes
+) -> EngineError:
+    status = response.status
+    reason = _redact(config, _error_reason(content) or str(response.reason or ""))
+    if status in {401, 403}:
+        hint = tr("check QFNB_SANDBOX_UPSTREAM_KEY")
+        return EngineError(
+            f"the upstream refused the sandbox's key ({status}): {reason}; {hint}", "argument"
+        )
+    category = _CATEGORIES.get(status, "server")
+    retry = response.headers.get("retry-after", "")
+    return EngineError(
+        f"upstream {status}: {reason}", category, retry_after=retry if retry.isdigit() else ""
+    )
+
+
+def _parse_event(config: EngineConfig, data: str) -> dict[str, Any]:
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        raise _malformed_answer("has an event that is not JSON") from None
+    if not isinstance(event, dict):
+        raise _malformed_answer("has an event that is not an object")
+    if "error" in event or "error_code" in event:
+        raise EngineError(f"upstream: {_redact(config, _error_reason(data.encode()))}")
+    return event
+
+
+def _error_reason(content: bytes) -> str:
+    """Return the reason in an error's body: OpenAI's, Ollama's, Qianfan's, or the text itself."""
+    text = content.decode("utf-8", "replace")
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(value, dict):
+        return text
+    error = value.get("error", value)
+    reason = error.get("message") or error.get("error_msg") if isinstance(error, dict) else error
+    return str(reason or text)
+
+
+def _redact(config: EngineConfig, text: str) -> str:
+    """Return a text on one short line, without the key, which some servers repeat."""
+    redacted = (
+        text.replace(config.upstream_key.get_secret_value(), "***") if config.upstream_key else text
+    )
+    return " ".join(redacted.split())[:300]
+
+
+def _merge_delta(message: dict[str, Any], delta: Delta) -> None:
+    """Add a delta to the message so far; tool calls are joined by their index."""
+    for name, value in delta.items():
+        if name == "tool_calls":
+            calls = message.setdefault(name, [])
+            for part in value:
+                _merge_tool_call(calls, part)
+        elif name != "role" and isinstance(value, str):
+            message[name] = message.get(name, "") + value
+
+
+def _merge_tool_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:
+    index = int(part.get("index") or 0)
+    while len(calls) <= min(index, 127):
+        calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
+    call = calls[min(index, 127)]
+    function = part.get("function") or {}
+    call["id"] = part.get("id") or call["id"]
+    for name in ("name", "arguments"):
+        call["function"][name] += function.get(name) or ""
+
+
+def _parse_usage(answer: Mapping[str, Any]) -> dict[str, int] | None:
+    usage = answer.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    return {name: int(usage[name]) for name in names if isinstance(usage.get(name), int)} or None
+
+
+def _label(model: str) -> str:
+    return f"upstream {model}, not ERNIE"
+
+
+def _malformed_answer(problem: str) -> EngineError:
+    return EngineError(f"the upstream's answer {problem}")

@@ -1,0 +1,305 @@
+"""Evaluation tasks as both versions of the interface use them: creation, states, results and
+deletion.
+
+A task (kind "evaluation") holds what was requested; its run (kind "evaluation_run") holds what the
+worker records.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypedDict
+
+from qfnb.base.language import tr, tr_noop
+from qfnb.wire import evaluation_v1 as wire, model_v1 as model_wire
+
+from ..datasets import common as datasets, rows as dataset_rows
+from ..finetune.scores import word_unit
+from ..http.call import Call
+from ..models import store as models
+from ..state.job_queue import is_finished
+from ..state.store import Document, random_id
+from ..state.world import World
+from ..storage import objects
+
+KIND = "evaluation"
+RUN = "evaluation_run"
+INPUT_PLACEHOLDER = "{input}"
+REFEREE_NAME = tr_noop("the sandbox's rule, not a model")
+UNSCORED = -1
+"""The score of an answer that the referee cannot judge; it counts in no mean."""
+
+ENGINE = "qfnb local model, not ERNIE"
+FINAL_STATES = {wire.DONE, wire.PARTLY_DONE, wire.FAILED, wire.STOPPED}
+
+Pairs = list[tuple[str, str]]  # prompts and reference responses
+Row = dict[str, Any]
+
+
+class Unit(TypedDict):
+    """One of the compared versions, as a task's document holds it."""
+
+    id: str
+    model: str
+    model_number: int
+    model_name: str
+    version: str
+    version_number: int
+    version_name: str
+    source: str  # v1's word for the source of the version, e.g. `Train`
+    asks: str  # the model name that a request to it has
+    parameters: dict[str, Any]
+    template: str  # a prompt with `{input}`, "" for the plain question
+
+
+def read_task_pairs(world: World, run_id: str) -> Pairs:
+    """Return the dataset's rows as they were when the task was created."""
+    return [
+        (prompt, reference)
+        for prompt, reference in json.loads(world.store.read_file(run_id) or b"[]")
+    ]
+
+
+def run_of(world: World, task: Document) -> Document:
+    """Return the run of a task, an empty mapping if it was deleted."""
+    return world.store.get(RUN, task["run"]) or {}
+
+
+def task_state(world: World, task: Document) -> str:
+    """Return the state of a task: that of its plan, but no end before the run has ended."""
+    run = run_of(world, task)
+    if task["stopping"]:
+        return str(world.lifecycle.state(task["stopping"])) if is_finished(run) else wire.STOPPING
+    planned = str(world.lifecycle.state(task["plan"]))
+    if planned != wire.DONE:
+        return planned
+    if run.get("failed_at"):
+        return wire.FAILED
+    return str(run["end"]) if is_finished(run) else wire.DOING
+
+
+def has_results(world: World, task: Document) -> bool:
+    """Return whether a task has ended, or waits only for the scores that people give."""
+    return task_state(world, task) in FINAL_STATES | {wire.MANUAL_STARTED}
+
+
+def unit_results(world: World, task: Document) -> list[Row]:
+    """Return the versions of a task, each with its `state`, `message` and, once it is judged,
+    `metrics`.
+    """
+    finished_units = run_of(world, task).get("units", {}) if has_results(world, task) else {}
+    waiting = {"state": task_state(world, task), "message": "", "metrics": None}
+    return [unit | waiting | finished_units.get(unit["id"], {}) for unit in task["units"]]
+
+
+def iter_results(world: World, task: Document) -> Iterator[Row]:
+    """Yield the answered rows, version by version, each with its prompt, its reference and its
+    unit.
+    """
+    pairs = read_task_pairs(world, task["run"])
+    done = dict(entry for point in world.store.points(task["run"]) for entry in point["rows"])
+    for number in sorted(done):
+        unit = task["units"][number // len(pairs)]
+        (prompt, reference) = pairs[number % len(pairs)]
+        identity = {"id": f"{unit['id']}-{number % len(pairs)}", "unit": unit}
+        yield identity | {"prompt": prompt, "reference": reference} | done[number]
+
+
+def result_dataset(world: World, task: Document) -> Document:
+    """Return the dataset of the answers that people are to judge, an empty mapping if it does not
+    exist yet.
+    """
+    dataset_id = run_of(world, task).get("result_dataset") if has_results(world, task) else None
+    return (world.store.get("dataset", dataset_id) if dataset_id else None) or {}
+
+
+def report_source(task: Document) -> dict[str, Any]:
+    """Return what a report says about how its scores were computed."""
+    source = {"engine": ENGINE, "words": word_unit()}
+    return source | ({"referee": tr(REFEREE_NAME)} if wire.MODEL in task["modes"] else {})
+
+
+def delete_tasks(call: Call, field: str, tasks: list[Document]) -> None:
+    """Delete tasks with their rows and answers; the datasets that were made for people stay.
+
+    Raises:
+        Refusal: one of them is still running; then all stay.
+    """
+    world = call.world
+    for task in tasks:
+        if not has_results(world, task) or not is_finished(run_of(world, task)):
+            raise call.invalid(
+                field, f"task {task['id']} is {task_state(world, task)}; stop it first"
+            )
+    for task in tasks:
+        run = str(task["run"])
+        world.store.remove(KIND, str(task["id"]))
+        world.store.remove(RUN, run)
+        world.store.drop_points(run)
+        world.store.write_file(run, b"")
+
+
+MAX_SCORE = 100
+
+
+class FieldNames(NamedTuple):
+    """The names of the request's fields in error messages; by default v1's."""
+
+    name: str = "name"
+    dataset: str = "datasetId"
+    versions: str = "versionEvalInfo"
+    version: str = "modelVersionId"
+    standard: str = "evalStandardConf"
+
+
+V1_FIELDS = FieldNames()
+
+
+def create_task(
+    call: Call,
+    body: wire.CreateTask,
+    names: FieldNames = V1_FIELDS,
+    replaced: Document | None = None,
+) -> Document:
+    """Store a task and queue its run."""
+    if not body.name.strip():
+        raise call.invalid(names.name, "it must not be empty")
+    if not 1 <= len(body.version_eval_info) <= wire.MAX_VERSIONS:
+        raise call.invalid(names.versions, f"a task compares 1 to {wire.MAX_VERSIONS} versions")
+    modes = _parse_modes(call, names.standard, body.eval_standard_conf)
+    units = [_build_unit(call, names.version, version) for version in body.version_eval_info]
+    dataset, pairs = _validate_dataset(call, names.dataset, body.dataset_id, modes)
+    store = call.world.store
+    run = random_id("run-")
+    plan = call.world.lifecycle.plan
+    fields = {
+        "name": body.name,
+        "description": body.description or "",
+        "dataset": dataset["id"],
+        "dataset_number": dataset["number"],
+        "dataset_name": dataset["name"],
+        "modes": modes,
+        "standard": body.eval_standard_conf.to_wire(),
+        "stop_words": _read_stop_words(
+            call, names.standard, body.eval_standard_conf.stop_words_path
+        ),
+        "resources": body.compute_resource_conf.to_wire(),
+        "units": units,
+        "run": run,
+        "plan": plan((wire.PENDING, "queue"), (wire.DOING, "evaluate"), final=wire.DONE),
+        "stopping": None,
+    }
+    store.write_file(run, json.dumps(pairs, ensure_ascii=False).encode())
+    if replaced is None:
+        task = store.add(KIND, random_id("ame-"), **fields)
+    else:
+        store.update(replaced["run"], cancelling_at=store.now())
+        store.update(replaced["id"], **fields)
+        task = replaced | fields
+    total = len(pairs) * len(units)
+    call.world.job_queue.enqueue(RUN, store.add(RUN, run, task=task["id"], done=0, total=total))
+    return task
+
+
+def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
+    version = models.get_version(call, request.model_version_id, field)
+    model = models.get_model(call, version["model"], "modelId")
+    if (
+        request.model_id is not None
+        and models.get_model(call, request.model_id, "modelId") != model
+    ):
+        reason = f"{request.model_id} is not the model of version {request.model_version_id}"
+        raise call.invalid("modelId", reason)
+    if (state := models.version_state(call, version)) != model_wire.READY:
+        raise call.invalid(field, f"{request.model_version_id} is {state}, not {model_wire.READY}")
+    template = request.prompt.content if request.prompt and request.prompt.enable else ""
+    if template and INPUT_PLACEHOLDER not in template:
+        raise call.invalid("promptTemplate", f"it has no {INPUT_PLACEHOLDER} for the question")
+    return {
+        "id": random_id("ameu-"),
+        "model": model["id"],
+        "model_number": model["number"],
+        "model_name": model["name"],
+        "version": version["id"],
+        "version_number": version["number"],
+        "version_name": version["version"],
+        "source": version["source"],
+        "asks": version["base"] if version["source"] == model_wire.PRESET else version["id"],
+        "parameters": request.params or {},
+        "template": template,
+    }
+
+
+def _validate_dataset(
+    call: Call, field: str, key: int | str, modes: Sequence[str]
+) -> tuple[Document, Pairs]:
+    """Return a released dataset with its rows: prompts and reference responses."""
+    world = call.world
+    dataset = datasets.get_dataset(call, key, field)
+    if not datasets.is_released(world, dataset):
+        raise call.invalid(field, f"{key} is not released")
+    pairs = dataset_rows.read_pairs(world.store, dataset)
+    if not pairs or not all(prompt.strip() for prompt, _ in pairs):
+        raise call.invalid(field, f"{key} holds no questions")
+    if wire.RULE in modes and not all(reference.strip() for _, reference in pairs):
+        raise call.invalid(field, f"{key} has rows without a reference answer, which rules need")
+    return dataset, pairs
+
+
+def _parse_modes(call: Call, prefix: str, standard: wire.EvaluationStandard) -> list[str]:
+    """Return the modes of a standard that has what each of them needs."""
+    modes = [mode.strip() for mode in standard.eval_mode.split(",")]
+    if set(modes) - set(wire.MODES) or len(set(modes)) < len(modes):
+        raise call.invalid(
+            f"{prefix}.evalMode", f"{standard.eval_mode!r}; it joins {', '.join(wire.MODES)}"
+        )
+    if wire.RULE in modes:
+        score_modes = standard.score_modes or []
+        if not score_modes or set(score_modes) - set(wire.SCORE_MODES):
+            allowed = ", ".join(wire.SCORE_MODES)
+            raise call.invalid(
+                f"{prefix}.scoreModes", f"{score_modes!r}; rules need one of {allowed}"
+            )
+    if wire.MODEL in modes:
+        _validate_referee(call, prefix, standard)
+    if wire.MANUAL in modes:
+        _validate_manual(call, prefix, standard)
+    return modes
+
+
+def _validate_referee(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
+    prompt = standard.prompt
+    if standard.app_id is None or standard.app_id <= 0:
+        raise call.invalid(f"{prefix}.appId", "the referee model needs an application's id")
+    if prompt is None or "{prediction}" not in prompt.template_content:
+        raise call.invalid(
+            f"{prefix}.prompt.templateContent", "without {prediction} no answer is judged"
+        )
+    if not 0 <= prompt.min_score < prompt.max_score <= MAX_SCORE:
+        raise call.invalid(
+            f"{prefix}.prompt.maxScore", f"{prompt.max_score}; it is up to {MAX_SCORE}"
+        )
+
+
+def _validate_manual(call: Call, prefix: str, standard: wire.EvaluationStandard) -> None:
+    names = [dimension.dimension for dimension in standard.evaluation_dimension or ()]
+    if not 1 <= len(names) <= wire.MAX_DIMENSIONS or not all(name.strip() for name in names):
+        reason = f"people judge 1 to {wire.MAX_DIMENSIONS} dimensions, each with a name"
+        raise call.invalid(f"{prefix}.evaluationDimension", reason)
+    if names[0] != wire.SATISFACTION:
+        raise call.invalid(f"{prefix}.evaluationDimension", f"the first is {wire.SATISFACTION}")
+
+
+def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
+    """Return the distinct lines of a file in the bucket, none without a path."""
+    field = f"{prefix}.stopWordsPath"
+    if not path:
+        return []
+    try:
+        content = objects.read_object(call.world.store, path)
+    except ValueError as error:
+        raise call.invalid(field, str(error)) from None
+    if content is None:
+        raise call.invalid(field, f"{path} does not exist")
+    return sorted(
+        {line.strip() for line in content.decode("utf-8-sig", "replace").splitlines()} - {""}
+    )

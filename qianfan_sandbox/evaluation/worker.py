@@ -1,0 +1,268 @@
+"""The job of an evaluation task: every version answers every row, and each answer is judged at
+once.
+
+Answers are judged by the platform's rules, and by a referee that is a rule here, not a model, and
+says so.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qfnb.base.language import tr, tr_noop
+from qfnb.metrics.rouge_bleu_chrf import rouge_l
+from qfnb.wire import data_v1 as data_wire, evaluation_v1 as wire
+from qfnb.wire.chat import CHAT_V2
+from qfnb.wire.model_v1 import PRESET
+
+from ..datasets import common as datasets, rows as dataset_rows
+from ..finetune import scores
+from ..http.call import dispatch
+from ..state.job_queue import with_checkpoints
+from ..state.store import Document
+from ..state.world import World, job_handler
+from . import common
+
+VERSION_DELETED_MESSAGE = tr_noop("the model version is gone")
+NO_REFEREE_SCORES = {
+    "avgJudgeScore": 0,
+    "stdJudgeScore": 0,
+    "medianJudgeScore": 0,
+    "scoreDistribution": None,
+}
+"""The scores of a task without a referee."""
+
+
+@dataclass(frozen=True)
+class AnswerJudge:
+    """Judges the answers of one task, by the rules and the referee that it asks for."""
+
+    similarity: bool
+    accuracy: bool
+    score_range: tuple[int, int] | None
+    stop_words: frozenset[str]
+
+    @classmethod
+    def for_task(cls, task: common.Row) -> AnswerJudge:
+        """Return the judge of a task."""
+        standard = task["standard"]
+        modes = task["modes"]
+        rules = standard.get("scoreModes") or () if wire.RULE in modes else ()
+        prompt = standard.get("prompt") or {}
+        score_range = (
+            (prompt.get("minScore", 0), prompt.get("maxScore", 5)) if wire.MODEL in modes else None
+        )
+        return cls(
+            wire.SIMILARITY in rules,
+            wire.ACCURACY in rules,
+            score_range,
+            frozenset(task["stop_words"]),
+        )
+
+    def __call__(self, answer: str, reference: str) -> dict[str, Any]:
+        """Return the scores of an answer by the task's modes."""
+        result: dict[str, Any] = {}
+        if self.similarity:
+            result |= scores.similarity(answer, reference, self.stop_words)
+        if self.accuracy:
+            result |= scores.accuracy(answer, reference, self.stop_words)
+        return result | (
+            _referee_score(answer, reference, *self.score_range) if self.score_range else {}
+        )
+
+
+def summarize(task: common.Row, rows: Sequence[common.Row]) -> dict[str, Any]:
+    """Return the `effectMetric` of one version: means without failed rows, 0 for modes that the
+    task does not have.
+    """
+    answered = [row for row in rows if "error" not in row]
+    rules = ("accuracy", "f1Score", *scores.SCORE_NAMES)
+    score_range = AnswerJudge.for_task(task).score_range
+    return {
+        **{name: scores.mean_score(answered, name) for name in rules},
+        **(_score_distribution(rows, score_range[1]) if score_range else NO_REFEREE_SCORES),
+    }
+
+
+def _score_distribution(rows: Sequence[common.Row], max_score: int) -> dict[str, Any]:
+    judge_scores = [int(row.get("judgeScore", common.UNSCORED)) for row in rows]
+    scored = [score for score in judge_scores if score != common.UNSCORED] or [0]
+    counts = Counter(judge_scores)
+    return {
+        "avgJudgeScore": round(statistics.fmean(scored), 4),
+        "stdJudgeScore": round(statistics.pstdev(scored), 4),
+        "medianJudgeScore": statistics.median(scored),
+        "scoreDistribution": {
+            str(score): counts[score] for score in range(common.UNSCORED, max_score + 1)
+        },
+    }
+
+
+def _referee_score(answer: str, reference: str, min_score: int, max_score: int) -> dict[str, Any]:
+    """Return a score in proportion to the overlap of answer and reference, with the reason."""
+    if not reference.strip():
+        return {
+            "judgeScore": common.UNSCORED,
+            "judgeReason": tr(
+                "{referee}: there is no reference answer to compare with.",
+                referee=tr(common.REFEREE_NAME),
+            ),
+        }
+    first = scores.words(answer)
+    second = scores.words(reference)
+    if first == second:
+        return {
+            "judgeScore": max_score,
+            "judgeReason": tr(
+                "{referee}: the same as the reference answer, all {max_score} points.",
+                referee=tr(common.REFEREE_NAME),
+                max_score=max_score,
+            ),
+        }
+    overlap = rouge_l(first, second)
+    score = min(max_score - 1, min_score + round((max_score - min_score) * overlap))
+    measurement = tr(
+        "ROUGE-L with the reference answer is {overlap}, {n} of {total} words long",
+        overlap=scores.format_percent(overlap),
+        n=len(first),
+        total=len(second),
+    )
+    return {
+        "judgeScore": score,
+        "judgeReason": tr(
+            "{referee}: {measurement}; on the scale {min_score}–{max_score} that is {score}.",
+            referee=tr(common.REFEREE_NAME),
+            measurement=measurement,
+            min_score=min_score,
+            max_score=max_score,
+            score=score,
+        ),
+    }
+
+
+@job_handler(common.RUN)
+def run_task(world: World, run: Document) -> Iterator[None]:
+    """Run a task: answer, judge, summarize."""
+    store = world.store
+    id_ = str(run["id"])
+    task = store.get(common.KIND, run["task"])
+    pairs = common.read_task_pairs(world, id_)
+    if task is None:
+        store.update(id_, cancelled_at=world.clock.now())
+        return
+    judge = AnswerJudge.for_task(task)
+    yield
+
+    def answer(number: int, unit: common.Row) -> common.Row:
+        prompt, reference = pairs[number % len(pairs)]
+        row = _ask_version(world, unit, prompt)
+        return row if "error" in row else row | judge(row["prediction"], reference)
+
+    def is_cancelled(done: Mapping[int, Any]) -> bool:
+        store.update(id_, done=len(done))
+        return _is_cancelling(world, id_)
+
+    rows = [unit for unit in task["units"] for _ in pairs]
+    done = yield from with_checkpoints(store, world.clock, id_, rows, answer, is_cancelled)
+    _record_results(world, task, id_, pairs, done)
+
+
+def _ask_version(world: World, unit: common.Row, prompt: str) -> common.Row:
+    question = (
+        unit["template"].replace(common.INPUT_PLACEHOLDER, prompt) if unit["template"] else prompt
+    )
+    messages = [{"role": "user", "content": question}]
+    answer = dispatch(
+        world, CHAT_V2, {**unit["parameters"], "model": unit["asks"], "messages": messages}
+    )
+    if answer.is_success:
+        return {"prediction": str(answer.body["choices"][0]["message"]["content"])}
+    return {"prediction": "", "error": str(answer.body["error"]["message"])}
+
+
+def _record_results(
+    world: World, task: Document, run: str, pairs: common.Pairs, done: Mapping[int, common.Row]
+) -> None:
+    """Record the result of each version, and store the answers that people are to judge."""
+    is_stopped = _is_cancelling(world, run)
+    n_pairs = len(pairs)
+    dataset_id = None
+    success_state = wire.DONE
+    if wire.MANUAL in task["modes"] and not is_stopped:
+        dataset_id = _create_result_dataset(world, task, run)
+        success_state = wire.MANUAL_STARTED
+    results = {
+        unit["id"]: _unit_result(
+            world,
+            task,
+            unit,
+            [done.get(unit_index * n_pairs + row) for row in range(n_pairs)],
+            success_state,
+        )
+        for unit_index, unit in enumerate(task["units"])
+    }
+    successes = [task_end["state"] == success_state for task_end in results.values()]
+    partial_state = wire.MANUAL_STARTED if dataset_id else wire.PARTLY_DONE
+    task_end = success_state if all(successes) else partial_state if any(successes) else wire.FAILED
+    end_field = {"cancelled_at" if is_stopped else "completed_at": world.clock.now()}
+    world.store.update(
+        run, units=results, end=task_end, done=len(done), result_dataset=dataset_id, **end_field
+    )
+
+
+def _unit_result(
+    world: World,
+    task: Document,
+    unit: common.Row,
+    rows: Sequence[common.Row | None],
+    success_state: str,
+) -> common.Row:
+    """Return the state, the message and the scores of one version."""
+    answered_rows = [row for row in rows if row is not None]
+    if len(answered_rows) < len(rows):
+        return {"state": wire.STOPPED, "message": "", "metrics": None}
+    if all("error" in row for row in answered_rows):
+        is_deleted = (
+            unit["source"] != PRESET and world.store.get("version", unit["version"]) is None
+        )
+        return {
+            "state": wire.FAILED,
+            "message": tr(VERSION_DELETED_MESSAGE) if is_deleted else answered_rows[0]["error"],
+            "metrics": None,
+        }
+    return {"state": success_state, "message": "", "metrics": summarize(task, answered_rows)}
+
+
+def _is_cancelling(world: World, run: str) -> bool:
+    return bool((world.store.get(common.RUN, run) or {}).get("cancelling_at"))
+
+
+def _create_result_dataset(world: World, task: Document, run: str) -> str | None:
+    """Store the answers as a released dataset, found by name after a restart; return its id, None
+    without answers.
+    """
+    store = world.store
+    name = f"{task['name']}_{run}"
+    answered_rows = [
+        {"prompt": row["prompt"], "completion": row["prediction"], "response": [[row["reference"]]]}
+        for row in common.iter_results(world, task)
+        if "error" not in row
+    ]
+    if not answered_rows:
+        return None
+    dataset = next(
+        (candidate for candidate in store.all("dataset") if candidate["name"] == name), None
+    )
+    dataset = dataset or datasets.create_dataset(store, name=name, data_format="PromptResponse")
+    if not dataset["parts"]:
+        now = world.clock.now()
+        entities = dataset_rows.to_entities([("", row) for row in answered_rows], now)
+        dataset_rows.attach_part(
+            store, dataset["id"], dataset_rows.write_part(store, entities), now
+        )
+    store.update(dataset["id"], released=world.lifecycle.plan(final=data_wire.FINISHED))
+    return str(dataset["id"])

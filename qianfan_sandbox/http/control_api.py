@@ -1,0 +1,160 @@
+"""The sandbox's control interface: health, stop, and what tests switch on; all of it needs the
+control token.
+"""
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from ..failures.faults import Fault, describe_error
+from ..state import snapshots
+from ..state.world import World
+from . import openapi
+
+MAX_SPEED = 1e6
+"""The fastest clock: sandbox seconds in a real second."""
+
+ControlAction = Callable[["World", dict[str, Any]], dict[str, Any]]
+
+
+def routes(world: World) -> list[Route]:
+    """Return the routes of the control interface."""
+    return [
+        Route(f"/_sandbox/{name}", _control_endpoint(world, action), methods=[method])
+        for name, method, action in _ACTIONS
+    ]
+
+
+def _control_endpoint(world: World, action: ControlAction) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> Response:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not secrets.compare_digest(token.encode(), world.address.control_token.encode()):
+            return JSONResponse({"error": "the control token is wrong"}, 401)
+        try:
+            return JSONResponse(
+                action(world, _parse_body(await request.body()) | request.path_params)
+            )
+        except LookupError as error:
+            return JSONResponse({"error": str(error.args[0])}, 404)
+        except ValueError as error:
+            return JSONResponse({"error": describe_error(error)}, 400)
+        except TypeError as error:
+            return JSONResponse({"error": str(error)}, 400)
+
+    return answer
+
+
+def _parse_body(content: bytes) -> dict[str, Any]:
+    value = json.loads(content or b"{}")
+    if not isinstance(value, dict):
+        raise TypeError("the body is a JSON object")
+    return value
+
+
+def _health(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "pid": world.address.pid,
+        "version": world.address.version,
+        **{worker.name: worker.busy for worker in world.workers},
+        "batches": world.job_queue.unfinished,
+        "engine": world.engines.describe(),
+        "modes": world.modes.model_dump(),
+        "streams": world.open_streams,
+        "requests": world.endpoint_counts,
+        "refused": world.quota.refused,
+    }
+
+
+def _stop(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.request_stop()
+    return {"stopping": True}
+
+
+def _list_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "faults": [fault.model_dump(exclude_defaults=True) for fault in world.fault_rules.rules]
+    }
+
+
+def _add_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    fault = Fault.model_validate(body)
+    world.fault_rules.rules.append(fault)
+    return {"id": fault.id, "faults": len(world.fault_rules.rules)}
+
+
+def _remove_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Remove the fault with the id in the path, or all faults."""
+    if "id" not in body:
+        world.fault_rules.rules.clear()
+    elif not world.fault_rules.remove(body["id"]):
+        raise LookupError(f"fault {body['id']} does not exist")
+    return {"faults": len(world.fault_rules.rules)}
+
+
+def _set_rate_limits(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    world.quota.set_limits(**body)
+    return {"rpm": world.quota.rpm, "tpm": world.quota.tpm, "output_tpm": world.quota.output_tpm}
+
+
+def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Reset the counts, and start or stop counting."""
+    world.delivery_counter.is_on = bool(body.get("on"))
+    world.delivery_counter.marker = str(body.get("marker", "")).encode()
+    world.delivery_counter.received.clear()
+    world.delivery_counter.answered.clear()
+    return {"on": world.delivery_counter.is_on}
+
+
+def _adjust_clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Return the clock's time and speed; {"speed"} and {"advance"} change them."""
+    speed = body.get("speed")
+    advance = body.get("advance", 0)
+    all_valid = all(
+        isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance)
+    )
+    if not all_valid or (speed is not None and speed > MAX_SPEED):
+        raise ValueError(
+            f"speed must be 0 to {MAX_SPEED:g} seconds per second, advance seconds: {body}"
+        )
+    return world.clock.set(speed, advance)
+
+
+_ACTIONS: tuple[tuple[str, str, ControlAction], ...] = (
+    ("health", "GET", _health),
+    ("stop", "POST", _stop),
+    ("faults", "GET", _list_faults),
+    ("faults", "POST", _add_fault),
+    ("faults", "DELETE", _remove_faults),
+    ("faults/{id}", "DELETE", _remove_faults),
+    ("limits", "POST", _set_rate_limits),
+    ("modes", "POST", lambda world, body: world.set_modes(body).model_dump()),
+    ("clock", "POST", _adjust_clock),
+    ("durations", "POST", lambda world, body: dict(world.lifecycle.set(body))),
+    ("register", "POST", _reset_delivery_counter),
+    ("register", "GET", lambda world, body: dict(world.delivery_counter.report())),
+    ("snapshots", "GET", lambda world, body: {"snapshots": snapshots.list_snapshots(world.folder)}),
+    (
+        "snapshots",
+        "POST",
+        lambda world, body: snapshots.create_snapshot(world, str(body.get("name", ""))),
+    ),
+    (
+        "restore",
+        "POST",
+        lambda world, body: snapshots.restore_snapshot(world, str(body.get("name", ""))),
+    ),
+    (
+        "snapshots/{name}",
+        "DELETE",
+        lambda world, body: snapshots.remove_snapshot(world.folder, body["name"]),
+    ),
+    ("openapi.json", "GET", lambda world, body: openapi.build_document(world.address.url)),
+)
+"""Path, method and action of each control; `durations` takes {stage: seconds}, `restore` a
+snapshot's name.
+"""

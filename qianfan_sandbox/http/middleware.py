@@ -1,0 +1,362 @@
+"""What happens around every handler: credentials, rate limits, injected faults, and how an answer
+is sent.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+
+from qfnb.wire.chat import CHAT_V1, CHAT_V2
+from qfnb.wire.endpoints import Endpoint
+
+from ..failures.faults import MAX_SECONDS, Fault, describe_error, fault_injection
+from ..state.world import World
+from . import auth
+from .call import Call
+from .refusals import INVALID_REQUEST, SANDBOX_HEADER, Refusal, build_refusal, v1_refusal
+
+RATE_LIMITED = {CHAT_V1.name, CHAT_V2.name}
+"""The operations that the limits of requests and tokens are for."""
+
+V1_ENDED = "Unsupported openapi method: v1 inference ended on 2026-08-31, use /v2"
+
+RequestHandler = Callable[[Call, Request], Awaitable[Response]]
+
+log = logging.getLogger("qfnb.sandbox")
+
+
+async def serve(
+    world: World, endpoint: Endpoint[Any, Any], request: Request, handle: RequestHandler
+) -> Response:
+    """Return the answer to a request: the handler's, a refusal, or one that a fault breaks.
+
+    The request's state says afterwards which `operation` it was and its `outcome`: denied, limits,
+    errors, validation, good, faulted or broken.
+
+    Args:
+        world: the state of the sandbox.
+        endpoint: the operation.
+        request: the request.
+        handle: what answers the call; it may raise a Refusal.
+    """
+    world.record_activity(endpoint.name)
+    app = request.headers.get("appid", "")
+    key = request.headers.get("authorization", "")
+    caller = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    call = Call(world, endpoint, request.path_params, dict(request.query_params), app, caller)
+    state = request.state
+    fault = None
+    state.operation = endpoint.name
+    state.outcome = "denied"
+    try:
+        auth.authorize(world, endpoint, auth.signed_request(request))
+        if world.modes.strict and endpoint.plane == "v1":
+            raise v1_refusal(3, V1_ENDED)
+        state.outcome = "limits"
+        if endpoint.name in RATE_LIMITED:
+            await _enforce_rate_limit(call, request)
+        fault = requested_fault(request.headers, world.address.control_token)
+        state.outcome = "errors"
+        fault = fault or world.fault_rules.match(endpoint.name)
+        await inject_before_answer(world, endpoint, fault)
+        state.outcome = "validation"
+        with fault_injection(fault):
+            answer = await handle(call, request)
+    except Refusal as refusal:
+        return refusal.to_response()
+    except ClientDisconnect:
+        raise
+    except Exception:
+        log.exception("%s failed", endpoint.name)
+        internal = fault_refusal(endpoint, Fault(status=500))
+        state.outcome = "broken"
+        return internal.to_response()
+    state.outcome = "good" if fault is None else "faulted"
+    return answer if fault is None else corrupt_answer(answer, endpoint, fault)
+
+
+async def _enforce_rate_limit(call: Call, request: Request) -> None:
+    quota = call.world.quota
+    call.world.delivery_counter.count(await request.body(), answered=False)
+    if exceeded := quota.acquire():
+        refusal = call.refusal(
+            f"Rate limit reached for {exceeded.upper()}",
+            code=336501 if exceeded == "rpm" else 336502,
+            v2_code=f"{exceeded}_rate_limit_exceeded",
+            status=429,
+            type_="rate_limit_exceeded",
+        )
+        refusal.headers.update(call.world.rate_headers())
+        raise refusal
+
+
+FAULT_HEADER = "x-qfnb-fault"
+CONTROL_HEADER = "x-qfnb-control"
+"""The fault of this one request, e.g. `rst@3`, and the control token that allows it."""
+
+MAX_SPLITS = 16
+"""How often the fault `split` splits one piece."""
+
+HOLD_POLLING_S = 0.01
+"""Seconds between two looks at whether the fault `hold` was removed."""
+
+
+class PlatformError(NamedTuple):
+    """An error of the platform as each plane writes it."""
+
+    status: int
+    code: int
+    v2_code: str
+    action_code: str
+    message: str
+    type_: str
+
+
+_LIMIT = "rate_limit_exceeded"
+_REFUSED_WORDS = {
+    INVALID_REQUEST: (
+        "malformed_json", "invalid_messages", "characters_too_long", "tokens_too_long",
+        "invalid_image_url",
+        "invalid_plugin_argument", "invalid_image_genration_prompt",
+        "invalid_image_genration_refer_image",
+    ),
+    "unsafe_request": ("image_url_unsafe", "system_unsafe"),
+}  # fmt: skip
+"""Types and words of v2's refusals with status 400, in the platform's own spelling."""
+
+_ERRORS = [
+    PlatformError(
+        400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", INVALID_REQUEST
+    ),
+    PlatformError(
+        401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", INVALID_REQUEST
+    ),
+    PlatformError(403, 336004, "access_denied", "AccessDenied", "No permission", "access_denied"),
+    PlatformError(404, 3, "invalid_path", "NotFound", "Not found", INVALID_REQUEST),
+    PlatformError(
+        429,
+        336501,
+        "rpm_rate_limit_exceeded",
+        "TooManyRequests",
+        "Rate limit reached for RPM",
+        _LIMIT,
+    ),
+    PlatformError(
+        429,
+        336502,
+        "tpm_rate_limit_exceeded",
+        "TooManyRequests",
+        "Rate limit reached for TPM",
+        _LIMIT,
+    ),
+    PlatformError(
+        429,
+        18,
+        "qps_rate_limit_exceeded",
+        "TooManyRequests",
+        "Open api qps request limit reached",
+        _LIMIT,
+    ),
+    PlatformError(
+        429, 18, "RATE_LIMIT_TOTAL_QPS", "TooManyRequests", "Rate limit reached for QPS", _LIMIT
+    ),
+    PlatformError(
+        429,
+        17,
+        "QUOTA_USER_DAILY_REQUEST",
+        "TooManyRequests",
+        "Daily request limit reached",
+        _LIMIT,
+    ),
+    PlatformError(
+        429, 17, "QUOTA_USER_DAILY_FREE", "TooManyRequests", "Daily free quota used up", _LIMIT
+    ),
+    PlatformError(
+        429,
+        17,
+        "BILLING_INSUFFICIENT_BALANCE",
+        "TooManyRequests",
+        "The account is in arrears",
+        _LIMIT,
+    ),
+    PlatformError(
+        401,
+        336004,
+        "no_parameter_permission",
+        "AccessDenied",
+        "No permission for this",
+        INVALID_REQUEST,
+    ),
+    PlatformError(
+        401, 336005, "invalid_model", "NotFound", "No permission to use the model", INVALID_REQUEST
+    ),
+    *(
+        PlatformError(400, 336003, code, "InappropriateJSON", code.replace("_", " "), type_)
+        for type_, codes in _REFUSED_WORDS.items()
+        for code in codes
+    ),
+    PlatformError(
+        503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"
+    ),
+    PlatformError(500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
+    PlatformError(500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),
+]
+"""The last one stands for all others."""
+
+
+def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
+    """Return the fault that a request asks for in its headers, None without one.
+
+    Raises:
+        Refusal: the control token is missing or wrong, or the header does not describe a fault.
+    """
+    if (text := headers.get(FAULT_HEADER)) is None:
+        return None
+    if not secrets.compare_digest(headers.get(CONTROL_HEADER, "").encode(), token.encode()):
+        raise Refusal(403, {"error": f"{FAULT_HEADER} needs the control token in {CONTROL_HEADER}"})
+    try:
+        return Fault.parse(text)
+    except ValueError as error:
+        raise Refusal(400, {"error": f"{FAULT_HEADER}: {describe_error(error)}"}) from None
+
+
+def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
+    """Return the refusal that a fault stands for, in the operation's own shape.
+
+    An HTTP status is sent as it is; a platform's code with the status that the plane gives it.
+    """
+    error = _find_error(fault)
+    if isinstance(fault.code, str):
+        error = error._replace(v2_code=fault.code, action_code=fault.code)
+    elif fault.code is not None:
+        error = error._replace(code=fault.code)
+    refusal = build_refusal(
+        endpoint,
+        error.message,
+        code=error.code,
+        v2_code=error.v2_code,
+        status=error.status,
+        type_=error.type_,
+    )
+    if endpoint.plane == "console" and endpoint.envelope == "action":
+        refusal.body.update(code=error.action_code, message=error.message)
+    refusal.status = fault.status or (503 if fault.code is None else refusal.status)
+    if fault.retry_after:
+        refusal.headers["retry-after"] = fault.retry_after
+    return refusal
+
+
+async def inject_before_answer(
+    world: World, endpoint: Endpoint[Any, Any], fault: Fault | None
+) -> None:
+    """Do what a fault does before a call is answered.
+
+    Raises:
+        Refusal: the fault is one.
+    """
+    if fault is not None and fault.fault == "slow":
+        await asyncio.sleep(fault.pause_seconds())
+    while (
+        fault is not None
+        and fault.fault == "hold"
+        and any(rule is fault for rule in world.fault_rules.rules)
+    ):
+        await asyncio.sleep(HOLD_POLLING_S)
+    if fault is not None and fault.fault == "status":
+        raise fault_refusal(endpoint, fault)
+
+
+def corrupt_answer(answer: Response, endpoint: Endpoint[Any, Any], fault: Fault) -> Response:
+    """Return an answer with what a fault does to its body."""
+    if isinstance(answer, StreamingResponse):
+        answer.body_iterator = _corrupt_stream(answer.body_iterator, endpoint, fault)
+        return answer
+    content = bytes(answer.body)
+    if fault.fault == "malformed":
+        return Response(_first_half(content), answer.status_code, SANDBOX_HEADER, answer.media_type)
+    if fault.fault == "error":
+        refusal = fault_refusal(endpoint, fault)
+        return refusal.to_response()
+    if fault.fault in {"slow", "hold", "fail"}:
+        return answer
+    return StreamingResponse(
+        _corrupt_body(content, fault), answer.status_code, dict(answer.headers)
+    )
+
+
+async def _corrupt_body(content: bytes, fault: Fault) -> AsyncIterator[bytes]:
+    """Yield the pieces of a plain answer when the fault is one of the connection."""
+    if fault.fault == "stall":
+        await asyncio.sleep(fault.pause_seconds() or MAX_SECONDS)
+    elif fault.fault in {"cut", "reset"}:
+        yield _first_half(content)
+        raise ConnectionResetError("an injected fault")
+    for part in _split_mid_character(content):
+        await asyncio.sleep(fault.pause_seconds() if fault.fault == "drip" else 0.001)
+        yield part
+
+
+async def _corrupt_stream(
+    pieces: Any, endpoint: Endpoint[Any, Any], fault: Fault
+) -> AsyncIterator[bytes]:
+    """Yield the pieces of a stream up to the fault, and what the fault makes of the others."""
+    count = 0
+    async with aclosing(pieces):
+        async for piece in pieces:
+            count += 1
+            if count <= fault.after:
+                yield piece
+                continue
+            if fault.fault == "reset":
+                raise ConnectionResetError("an injected fault")
+            if fault.fault in {"cut", "error", "malformed"}:
+                yield _final_piece(piece, endpoint, fault)
+                return
+            if fault.fault == "drip":
+                await asyncio.sleep(fault.pause_seconds())
+            if fault.fault == "stall" and count == fault.after + 1:
+                await asyncio.sleep(fault.pause_seconds() or MAX_SECONDS)
+            for part in _split_mid_character(piece) if fault.fault == "split" else [piece]:
+                yield part
+                await asyncio.sleep(0.001 if fault.fault == "split" else 0)
+
+
+def _final_piece(piece: bytes, endpoint: Endpoint[Any, Any], fault: Fault) -> bytes:
+    """Return what a stream ends with instead of a piece."""
+    if fault.fault == "malformed":
+        return _first_half(piece) + b"\n\n"
+    if fault.fault == "error":
+        body = fault_refusal(endpoint, Fault(code=336000) if fault.code is None else fault).body
+        return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+    return b""
+
+
+def _first_half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _split_mid_character(content: bytes) -> list[bytes]:
+    """Return the parts of a text that is split inside its characters; in the middle when it is all
+    ASCII.
+    """
+    continuations = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80][
+        : MAX_SPLITS * 2 : 2
+    ]
+    offsets = [0, *(continuations or [len(content) // 2]), len(content)]
+    return [content[start:end] for start, end in pairwise(offsets)]
+
+
+def _find_error(fault: Fault) -> PlatformError:
+    status = fault.status or 503
+    if fault.code is None:
+        return next((row for row in _ERRORS if row.status == status and status < 500), _ERRORS[-1])
+    return next((row for row in _ERRORS if fault.code in row[1:4]), _ERRORS[-1])

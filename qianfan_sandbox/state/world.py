@@ -1,0 +1,176 @@
+"""The whole state of a running sandbox, and the register of what works in the background.
+
+A family registers its background work here: a job (`@job_handler`), which is a generator over a
+document, or a worker with a thread of its own (`@background_worker`). No family is imported here.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from qfnb.wire.sandbox import Address, load_config
+
+from ..engines.registry import EngineRegistry
+from ..failures.faults import FaultRules
+from ..failures.modes import Modes
+from ..failures.quota import DeliveryCounter, RateQuota
+from .clock import Clock
+from .job_queue import JobQueue
+from .lifecycle import Lifecycle
+from .prefix_cache import PrefixCache
+from .store import Document, Store
+
+MODES_ID = "modes"
+
+MAX_PICTURES = 64
+PICTURE_SECONDS = 24 * 3600
+"""How many pictures are kept for download, the newest, and for how long on the sandbox's clock."""
+
+
+class BackgroundWorker(Protocol):
+    """A thread that works on the objects of one family."""
+
+    name: str  # what the health answer calls its work
+    busy: int  # how many objects wait or are worked on
+
+    def close(self) -> None:
+        """Stop at once; the next server continues."""
+
+
+W = TypeVar("W", bound=BackgroundWorker)
+
+CreateWorker = Callable[[Store, Clock, EngineRegistry], BackgroundWorker]
+CREATE_WORKERS: list[CreateWorker] = []
+
+JobHandler = Callable[["World", Document], Iterator[None]]
+JOB_HANDLERS: dict[str, JobHandler] = {}
+
+
+def background_worker(worker: type[W]) -> type[W]:
+    """Register a worker that every world has; it is created with store, clock and engines."""
+    CREATE_WORKERS.append(worker)
+    return worker
+
+
+def job_handler(kind: str) -> Callable[[JobHandler], JobHandler]:
+    """Register the job of a kind of document."""
+
+    def register(handler: JobHandler) -> JobHandler:
+        JOB_HANDLERS[kind] = handler
+        return handler
+
+    return register
+
+
+class World:
+    """The state of one server.
+
+    Attributes:
+        address: where it is and its keys.
+        folder, store, clock, lifecycle: what it keeps, and the time in it.
+        engines: the models.
+        job_queue: the batches and evaluations that are worked on.
+        fault_rules, quota, delivery_counter: what tests and trials switched on.
+        modes: how closely it follows the platform of today.
+        prefix_cache: which beginnings of prompts were read before.
+        open_streams: how many streams are being sent.
+        endpoint_counts: how often each operation was called.
+        request_stop: stops the server.
+    """
+
+    def __init__(
+        self, folder: Path, address: Address, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.address = address
+        self.fault_rules = FaultRules()
+        self.delivery_counter = DeliveryCounter()
+        self.quota = RateQuota(clock)
+        self.request_stop: Callable[[], None] = lambda: None
+        self.open_streams = 0
+        self.endpoint_counts: dict[str, int] = {}
+        self._pictures: dict[str, tuple[float, bytes]] = {}
+        self._last_activity = time.monotonic()
+        self.open(folder)
+
+    def open(self, folder: Path) -> None:
+        """Begin with the state in a folder: at the start, and after a snapshot was restored."""
+        self.folder = folder
+        self.store = Store(folder)
+        self.clock = Clock(self.store)
+        self.store.now = self.clock.now
+        self.lifecycle = Lifecycle(self.store, self.clock)
+        self.prefix_cache = PrefixCache(self.clock.now)
+        self.modes = Modes.at_start(self.store.get("setting", MODES_ID) or {})
+        self.engines = EngineRegistry(folder, self.store, load_config(folder))
+        self.workers = [create(self.store, self.clock, self.engines) for create in CREATE_WORKERS]
+        jobs = {kind: partial(handler, self) for kind, handler in JOB_HANDLERS.items()}
+        self.job_queue = JobQueue(self.store, jobs, self.record_activity)
+
+    def set_modes(self, changes: Mapping[str, Any]) -> Modes:
+        """Change modes and keep them; return all modes. Raises ValueError."""
+        self.prefix_cache = PrefixCache(self.clock.now)
+        self.modes = Modes.model_validate(self.modes.model_dump() | dict(changes))
+        if self.store.get("setting", MODES_ID) is None:
+            self.store.add("setting", MODES_ID)
+        self.store.update(MODES_ID, **self.modes.model_dump())
+        return self.modes
+
+    def rate_headers(self) -> dict[str, str]:
+        """Return the headers of an answer about the limits, in the form that the mode says."""
+        return self.quota.headers(is_split=self.modes.rate_headers == "split")
+
+    def close(self) -> None:
+        """Stop what works in the background, and close the store."""
+        self.job_queue.close()
+        for worker in self.workers:
+            worker.close()
+        self.engines.close()
+        self.store.close()
+
+    def worker(self, kind: type[W]) -> W:
+        """Return the background worker of a class."""
+        return next(worker for worker in self.workers if isinstance(worker, kind))
+
+    def warm_up(self) -> None:
+        """Load what the first answer needs."""
+        self.engines.base_model()
+
+    def record_activity(self, endpoint: str = "") -> None:
+        """Count a call, and restart the idle time."""
+        self._last_activity = time.monotonic()
+        if endpoint:
+            self.endpoint_counts[endpoint] = self.endpoint_counts.get(endpoint, 0) + 1
+
+    def store_picture(self, content: bytes) -> str:
+        """Keep a picture for a day; return the name that it is downloaded by."""
+        name = f"{secrets.token_hex(12)}.png"
+        while len(self._pictures) >= MAX_PICTURES:
+            self._pictures.pop(next(iter(self._pictures)))
+        self._pictures[name] = (self.clock.now() + PICTURE_SECONDS, content)
+        return name
+
+    def read_picture(self, name: str) -> bytes | None:
+        """Return a picture that is kept, None when it has expired."""
+        expires_at, content = self._pictures.get(name, (0.0, b""))
+        return content if expires_at > self.clock.now() else None
+
+    def idle_seconds(self) -> float:
+        """Return the seconds since the last call; 0 while a stream is open or something works."""
+        busy = (
+            self.open_streams or self.job_queue.unfinished or any(row.busy for row in self.workers)
+        )
+        return 0.0 if busy else time.monotonic() - self._last_activity
+
+    @contextmanager
+    def count_stream(self) -> Iterator[None]:
+        """Count a stream as open."""
+        self.open_streams += 1
+        try:
+            yield
+        finally:
+            self.open_streams -= 1
+            self.record_activity()
