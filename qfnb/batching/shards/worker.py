@@ -158,13 +158,10 @@ class _ShardRun:
         task = self._task
         self._restore_journal()
         self._write_off()
-        self._batch = running = self._start_batch()
         try:
+            running = self._start_batch()
+            self._batch = running
             self._follow(running)
-        except ShardError:  # no further row without a copy
-            running.cancel()
-            running.wait()
-            raise
         finally:
             self._limit(None, None)
         progress = running.progress
@@ -252,10 +249,23 @@ class _ShardRun:
                 workers = order["workers"]
                 running.resize(workers)
             if time.monotonic() - copied_at >= COPY_INTERVAL_S:
-                self._output.copy_journal(self._task.shard, running.job.path)
+                self._copy_or_cancel(running)
                 copied_at = time.monotonic()
         running.wait()
         self._tell(running)
+
+    def _copy_or_cancel(self, running: Batch) -> None:
+        """Copy the journal; without a copy no further row is sent.
+
+        Raises:
+            ShardError: that was not possible.
+        """
+        try:
+            self._output.copy_journal(self._task.shard, running.job.path)
+        except ShardError:
+            running.cancel()
+            running.wait()
+            raise
 
     def _tell(self, running: Batch) -> Mapping[str, Any]:
         return self._exchange(
