@@ -23,15 +23,12 @@ from typing import Any, Final
 
 import psutil
 
-PROCESSES: Final = 2
+PROCESSES: Final = {"local": 1, "ray": 2}
 
-WORKERS: Final = ("qfnb.batching.shards.local_worker", "ray::_run_shard")
+WORKERS: Final = ("ray::_run_shard",)
 ACTOR: Final = "ray::ServiceActor"
 
-VICTIMS: Final = {
-    "local": ("worker", "worker", "driver"),
-    "ray": ("worker", "worker", "driver", "actor"),
-}
+VICTIMS: Final = {"local": ("driver",), "ray": ("worker", "worker", "driver", "actor")}
 
 MAX_STARTS: Final = 200
 """Drivers in all; a job that needs more does not end."""
@@ -42,6 +39,7 @@ class Outcome:
     """How a job went.
 
     Attributes:
+        processes: at once.
         workers: rows in flight of each process.
         killed: number of killed processes, by kind.
         ends: why drivers ended before the job was done, with numbers.
@@ -49,6 +47,7 @@ class Outcome:
         seconds: from the first driver's start.
     """
 
+    processes: int
     workers: int
     killed: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
@@ -60,7 +59,7 @@ class Outcome:
         """Rows that may be repeated: those in flight in the killed processes; a driver takes its
         workers along.
         """
-        return self.workers * (self.killed["worker"] + PROCESSES * self.killed["driver"])
+        return self.workers * (self.killed["worker"] + self.processes * self.killed["driver"])
 
     def lines(self) -> list[str]:
         """Return all of it in words."""
@@ -75,7 +74,7 @@ def run(url: str, arguments: dict[str, Any], rows: int, kills: int, seed: int) -
     """Run the job until it has ended, and kill processes at random numbers of answers meanwhile."""
     dice = random.Random(seed)
     started_at = time.monotonic()
-    outcome = Outcome(arguments["workers"])
+    outcome = Outcome(PROCESSES[arguments["engine"]], arguments["workers"])
     kinds = [
         VICTIMS[arguments["engine"]][number % len(VICTIMS[arguments["engine"]])]
         for number in range(kills)
@@ -119,8 +118,9 @@ def _drive(
                     outcome.killed[kind] += 1
                     plan.pop()
         assert driver.stdout is not None
-        # Ray writes there too
-        lines = [line for line in driver.stdout.read().splitlines() if line.startswith("{")]
+        lines = [
+            line for line in driver.stdout.read().splitlines() if line.startswith("{")
+        ]  # Ray writes there too
     if driver.returncode < 0:
         return None
     failure = json.dumps({"state": "failed", "reason": f"exit code {driver.returncode}"})
@@ -154,8 +154,9 @@ def _cluster() -> Iterator[tuple[str, Any]]:
     """Keep a Ray cluster for the time of the block; the values are its address and the process that
     keeps it.
     """
-    # an address alone would not have the driver send the computer's token
-    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_MODE"] = (
+        "token"  # an address alone would not have the driver send the computer's token
+    )
     command = [sys.executable, __file__, "cluster"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

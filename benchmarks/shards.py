@@ -1,17 +1,17 @@
-"""Measure shards: rows a second of one process against two, and what faults and killed processes
-cost.
+"""Measure shards: rows a second of one process of Ray against two, and what faults and killed
+processes cost.
 
-    python benchmarks/shards.py speed --rows 80000 --shard-rows 10000 --engine ray
-    python benchmarks/shards.py faults --rows 200000 --engine local --kills 20 --faults 0.1
+    python benchmarks/shards.py speed --rows 80000 --shard-rows 10000
+    python benchmarks/shards.py faults --rows 200000 --engine ray --kills 20 --faults 0.1
     python benchmarks/shards.py faults --rows 36000 --rpm 12000 --headers
     python benchmarks/shards.py faults --rows 20000 --workers 8 --faults 0.033 --kind "429 with
     Retry-After"
 
 `speed` sends to a server that answers at once, so that the computer is the limit, or after
 `--delay` seconds, so that the rows in flight are. `faults` sends to one with faults and limits,
-kills workers, the driver (which has the limiter, with `--engine local`) and Ray's actor at random,
-and exits with 1 when the server's log and the parts do not prove what the documentation promises;
-see `shard_proofs.py`.
+kills Ray's workers and actor and the driver (the only process with `--engine local`) at random, and
+exits with 1 when the server's log and the parts do not prove what the documentation promises; see
+`shard_proofs.py`.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def run(rows: Path, out: Path, processes: int, options: Any) -> float:
     first_at = 0.0
     peak = 0
     limits = {"processes": processes, "workers": options.workers, "shard_rows": options.shard_rows}
-    job = qfnb.batch_shards(rows, "Classify: {review}", out=out, engine=options.engine, **limits)
+    job = qfnb.batch_shards(rows, "Classify: {review}", out=out, engine="ray", **limits)
     while not job.progress.is_finished:
         time.sleep(0.1)
         workers = shard_kills.processes_of(psutil.Process(), *shard_kills.WORKERS)
@@ -164,7 +164,7 @@ def prove(home: Path, options: Any) -> int:
             "prompt": "Classify: {review}",
             "out": str(home / "out"),
             "engine": options.engine,
-            "processes": shard_kills.PROCESSES,
+            "processes": 2 if options.engine == "ray" else None,
             "workers": options.workers,
             "shard_rows": options.shard_rows,
             "budget_tokens": options.budget,

@@ -139,7 +139,8 @@ SCREENS_OF_EVALUATION: tuple[Screen, ...] = (
         "evaluation",
         "A comparison",
         (
-            'tuned = tuned_run.output["service"]\n%qfeval base tuned -d held_out -o report\n%qfeval '
+            'tuned = tuned_run.output["service"]\n%qfeval base tuned -d held_out -o '
+            "report\n%qfeval "
             "wait"
         ),
     ),

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
         resources as resources,
         trainer as trainer,
     )
-    from .batching.api import abatch as abatch, batch as batch, estimate as estimate
+    from .batching.api import (
+        abatch as abatch,
+        batch as batch,
+        estimate as estimate,
+        resume as resume,
+    )
     from .batching.batch import Batch as Batch
     from .batching.journal_check import check_batch as check_batch
     from .batching.journal_store import batches as batches
-    from .batching.resume import resume as resume
     from .batching.shards.api import batch_shards as batch_shards
     from .batching.shards.sharded_batch import ShardedBatch as ShardedBatch
     from .compat.client import AsyncQianfan as AsyncQianfan, Qianfan as Qianfan
@@ -91,11 +95,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "batching.api": "abatch batch estimate",
+    "batching.api": "abatch batch estimate resume",
     "batching.batch": "Batch",
     "batching.journal_check": "check_batch",
     "batching.journal_store": "batches",
-    "batching.resume": "resume",
     "batching.shards.api": "batch_shards",
     "batching.shards.sharded_batch": "ShardedBatch",
     "charts": "charts",

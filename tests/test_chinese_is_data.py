@@ -33,7 +33,7 @@ DATA = {
     "notebook/home.py": "a yes in Chinese",
     "probe/inference_checks.py": "questions to models",
     "resources/inference/client_options.py": "a prompt to models",
-    "resources/inference/request_template.py": "a text that stands for a Chinese one",
+    "resources/inference/chat_request.py": "a text that stands for a Chinese one",
     "resources/inference/format_prompts.py": "prompts to models",
     "resources/inference/tools.py": "a yes in Chinese",
     "qianfan_sandbox/chat/chat.py": "what the sandbox's model says",

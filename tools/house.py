@@ -34,7 +34,7 @@ LIMITS = {
     "public classes with two meanings": 60,
     "filler names %": 2.1,
     "filler functions %": 0.9,
-    "functions over 60 lines": 9,
+    "functions over 60 lines": 10,
     "code lines over 100 characters %": 0.2,
 }
 """The figures of the package as reached; tokens a code line are `tokens` by `code lines`."""

@@ -120,7 +120,12 @@ class BatchProgress:
 
 @dataclass
 class ProgressCounter:
-    """The counters behind a `BatchProgress`; changed on the I/O loop only."""
+    """The counters behind a `BatchProgress`; changed on the I/O loop only.
+
+    Attributes:
+        lost: answers that did not arrive and may be charged; budgets count each as a row is
+            expected to use.
+    """
 
     progress: BatchProgress = field(default_factory=BatchProgress)
     latest_failures: deque[RowFailure] = field(
@@ -133,6 +138,7 @@ class ProgressCounter:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     uncounted: int = 0
+    lost: int = 0
     cost: float | None = 0.0
     cost_low: float = 0.0
 

@@ -17,15 +17,13 @@ from .._jobs.worker_pool import validate_worker_count
 from ..base.language import tr
 from ..transport import event_loop
 from . import export, journal_reader
-from .client_pool import ClientPool
+from .client_pool import MEMBER_COLUMNS, ClientPool
 from .journal import Journal
-from .journal_reader import BatchRow
-from .output_layout import input_cells
-from .pool_member import MEMBER_COLUMNS
+from .journal_reader import BatchRow, StoredInputs
+from .output_file import input_cells
 from .preflight import JobSpec, Preflight
 from .row_pages import InputPages, JournalPages
 from .runner import BatchRunner
-from .stored_inputs import StoredInputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,6 +110,18 @@ class Batch(BackgroundBatch):
     def resize(self, workers: int) -> None:
         """Change the number of rows in flight at once, 1 to 1000."""
         self._runner.breaker.resize(validate_worker_count("workers", workers))
+
+    @property
+    def is_out_of_budget(self) -> bool:
+        """Whether the present run ended because its budget allows no further row."""
+        return self._runner.pipeline.is_out_of_budget
+
+    def spent(self) -> dict[str, float]:
+        """Return the use so far in `CNY` and `tokens`, with what answers that were lost are
+        expected
+        to have used.
+        """
+        return self.job.spent(self._control.counter)
 
     def results(self) -> list[BatchRow]:
         """Wait, then return every row with its result, in input order."""

@@ -9,24 +9,239 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from .._jobs.background_batch import FATAL_ERRORS
+from .. import config
+from .._jobs.background_batch import FATAL_ERRORS, MAX_FATAL_IN_A_ROW
+from .._jobs.row_result import is_transient, summarize_error
 from ..base.language import tr, trn
 from ..base.text import labelled
+from ..config import Credentials
 from ..connect import PlatformInfo
-from ..errors import QianfanError
+from ..errors import APIError, CredentialsError, InvalidArgumentError, QianfanError, RateLimitError
 from ..resources.inference.call_sender import InferenceRequest
 from ..resources.inference.chat import ChatCompletion
+from ..resources.inference.chat_request import BatchRequests
 from ..resources.inference.reply import ChatResponse
-from ..resources.inference.request_template import BatchRequests
 from ..transport import clock
 from ..transport.client import Client
 from ..transport.platform import Platform
+from ..transport.rate_limiter import RateLimiter
 from ..transport.request import CallOptions, OutgoingCall, ReadResponse
-from .pool_member import PooledRecord, PoolMember
-from .request_spec import Conversation, validate_platform
+from ..transport.retry import MAX_RETRY_AFTER
+from ..transport.shared_rate_limiter import get_limiter
+from ..wire import error_codes
+from ..wire.base import Sendable
+from .request_spec import Conversation, platform_name, validate_platform
+
+REST_FAULTS: Final = 2
+"""Faults in a row after which a member rests, and then gets one row at a time until it answers."""
+
+MAX_REST_S: Final = 60.0
+"""The longest rest; the first is a second, and each further fault doubles it."""
+
+USELESS_CODES: Final = frozenset([3, 17, 19, 336005])
+"""No such model or endpoint, or the quota of a day or of the account is used up."""
+
+MEMBER_COLUMNS: Final = [
+    "client",
+    "endpoint",
+    "rows",
+    "in_flight",
+    "refusals",
+    "faults",
+    "state",
+    "problem",
+]
+"""Columns of `Batch.clients`."""
+
+
+class PooledRecord:
+    """What is sent for one row; each member builds the record of its own request.
+
+    Attributes:
+        conversation: the row's.
+        record: of the latest attempt.
+        member: that made it, None before the first.
+    """
+
+    __slots__ = ("conversation", "member", "record")
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.record: Sendable | None = None
+        self.member: PoolMember | None = None
+
+    def _latest(self) -> Sendable:
+        assert self.record is not None, "an attempt has built it"
+        return self.record
+
+    def to_json(self) -> bytes:
+        """Return the JSON text that was sent last."""
+        return self._latest().to_json()
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON object that was sent last."""
+        return self._latest().to_wire()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._latest(), name)
+
+
+class PoolMember:
+    """A client of a pool; on the I/O loop only.
+
+    Args:
+        name: for messages: its position, and the end of its key's id.
+        chat: it sends the rows, to its endpoint if it has one.
+
+    Attributes:
+        client, requests, limiter: what a row needs, renewed by `connect`.
+        in_flight: rows of this batch that it is sending.
+        answered, refusals, faults: rows that it answered, rows that it refused as too fast,
+        failures of the platform
+            or the network.
+        problem: why it sends no more rows, "" while it does.
+    """
+
+    client: Client
+    requests: BatchRequests
+    limiter: RateLimiter
+
+    def __init__(self, name: str, chat: ChatCompletion) -> None:
+        self.name = name
+        self.chat = chat
+        self.in_flight = self.answered = self.refusals = self.faults = 0
+        self.readmit()
+
+    def readmit(self) -> None:
+        """Forget what went wrong."""
+        self.problem = ""
+        self._rests_until = -math.inf
+        self._fault_at = -math.inf
+        self._faults_in_a_row = self._fatal_in_a_row = 0
+
+    def connect(self, client: Client) -> None:
+        """Take the client that calls go through now; with another key it may send again."""
+        if client is not getattr(self, "client", None):
+            self.client = client
+            self.readmit()
+
+    def build_requests(
+        self, model: str | None, endpoint: str | None, options: Mapping[str, Any]
+    ) -> None:
+        """Prepare the requests of a batch; the arguments are those of
+        `ChatCompletion.batch_requests`.
+        """
+        platform = self.client.platform
+        self.requests = self.chat.batch_requests(
+            platform, model, self.chat.endpoint or endpoint, options
+        )
+        self.limiter = get_limiter(platform, self.requests.model)
+        self.limiter.apply_settings(config.settings())
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether it gets no row now, because the latest ones failed."""
+        is_probed = self._faults_in_a_row >= REST_FAULTS and self.in_flight > 0
+        return is_probed or clock.now() < self._rests_until
+
+    def claim(self) -> bool:
+        """Return whether a row may go now; it must then go at once."""
+        return self.limiter.seconds_to_wait() <= 0 and self.limiter.claim()
+
+    async def send(
+        self, call: OutgoingCall, record: PooledRecord, read: ReadResponse[Any]
+    ) -> tuple[Any, Any]:
+        """Make one attempt of a call with this member's key and endpoint; see `Client.send_once`.
+
+        Args:
+            call: its endpoint and settings become the member's.
+            record: the row.
+            read: reads the response.
+        """
+        request = self.requests.for_row(record.conversation)
+        options = call.options.with_defaults(self.chat.call_defaults)
+        call.settings = options.effective(config.settings())
+        record.record = request.record
+        call.endpoint = request.endpoint
+        call.build_request = self.client.request_builder(
+            request.endpoint, request.record, request.model, options
+        )
+        self.in_flight += 1
+        try:
+            return await self.client.send_once(call, read)
+        finally:
+            self.in_flight -= 1
+
+    def record_answer(self) -> None:
+        """Count an answer."""
+        self.answered += 1
+        self._faults_in_a_row = self._fatal_in_a_row = 0
+
+    def record_error(self, error: Exception, sent_at: float) -> bool:
+        """Count an error; return whether only this member meets it, so that another may answer the
+        row.
+
+        Args:
+            error: why an attempt failed.
+            sent_at: when the row was handed over, on `clock.now`.
+        """
+        now = clock.now()
+        if is_useless(error):
+            self._fatal_in_a_row += 1
+            return True
+        self._fatal_in_a_row = 0
+        if isinstance(error, RateLimitError):
+            self.refusals += 1
+            is_long = (error.retry_after or 0) > MAX_RETRY_AFTER
+            self._rests_until = now + (error.retry_after or 0) if is_long else self._rests_until
+            return is_long
+        if not is_transient(error):
+            self._faults_in_a_row = 0
+            return False
+        self.faults += 1
+        if sent_at >= self._fault_at:  # one fault for all rows that were in flight
+            self._fault_at = now
+            self._faults_in_a_row = self._faults_in_a_row + 1
+            doublings = self._faults_in_a_row - REST_FAULTS
+            self._rests_until = (
+                now + min(2.0 ** min(doublings, 10), MAX_REST_S) if doublings >= 0 else now
+            )
+        return False
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether its errors are of the kind that every row would meet; the rule is that of a batch
+        of one client.
+        """
+        return self._fatal_in_a_row >= MAX_FATAL_IN_A_ROW or (
+            self._fatal_in_a_row > 0 and not self.answered
+        )
+
+    def to_row(self) -> tuple[str | int, ...]:
+        """Return its row of `Batch.clients`."""
+        state = "out" if self.problem else "resting" if self.is_resting else "ready"
+        counts = (self.answered, self.in_flight, self.refusals, self.faults)
+        return (self.name, self.chat.endpoint or "", *counts, state, self.problem)
+
+    def take_out(self, error: Exception) -> None:
+        """Send it no more rows."""
+        self.problem = f"{type(error).__name__}: {summarize_error(error)}"
+
+
+def is_useless(error: Exception) -> bool:
+    """Return whether every row of a key and endpoint would meet an error: it says nothing about the
+    row.
+    """
+    if isinstance(error, FATAL_ERRORS):
+        return True
+    return isinstance(error, APIError) and (
+        error.status == 404 or error_codes.is_any_of(error.error_code, USELESS_CODES)
+    )
+
 
 MIN_POLL_S: Final = 0.002
 MAX_POLL_S: Final = 0.05
@@ -296,3 +511,153 @@ class ClientPool(ChatCompletion):
     def to_rows(self) -> list[tuple[str | int, ...]]:
         """Return the rows of `Batch.clients`."""
         return [member.to_row() for member in self.members]
+
+
+def build_pool(
+    clients: object,
+    *,
+    client: object,
+    model: str | None,
+    endpoint: str | None,
+    mode: str = "online",
+) -> ClientPool:
+    """Return the clients of a batch as one, if they can answer it together; nothing is sent.
+
+    Args:
+        clients: the argument of `batch`.
+        client: the argument of `batch`, which cannot be used beside it.
+        model: the argument of `batch`; the endpoints of clients serve it.
+        endpoint: the argument of `batch`.
+        mode: `online`, or `offline`, which works with one key.
+
+    Raises:
+        InvalidArgumentError: names the client by its position, its value and what to do.
+    """
+    if client is not None:
+        raise InvalidArgumentError(
+            tr("client= and clients=: only one of them can be used; put all into clients=[...]")
+        )
+    if mode == "offline":
+        raise InvalidArgumentError(
+            tr("mode='offline' works with the keys of the settings, not with those of clients=")
+        )
+    if isinstance(clients, (str, bytes)) or not isinstance(clients, Sequence):
+        kind = type(clients).__name__  # not the value: it may be a key
+        raise InvalidArgumentError(
+            tr(
+                "clients is a {kind}: must be a list, [ChatCompletion(api_key=...), "
+                "ChatCompletion(...)]",
+                kind=kind,
+            )
+        )
+    if not clients:
+        raise InvalidArgumentError(
+            tr("clients=[]: name at least one, [ChatCompletion(api_key=...)]")
+        )
+    for index, chat in enumerate(clients):
+        if not isinstance(chat, ChatCompletion):
+            kind = type(chat).__name__
+            raise InvalidArgumentError(
+                tr("clients[{i}] is a {kind}: must be a qfnb.ChatCompletion", i=index, kind=kind)
+            )
+    platform, keys = _require_one_platform(clients)
+    _refuse_duplicates(keys, [endpoint or chat.endpoint for chat in clients])
+    target = _choose_target(clients, model, endpoint)
+    names = [
+        f"clients[{index}]{f' ({key.tail})' if key.tail else ''}" for index, key in enumerate(keys)
+    ]
+    return ClientPool(list(map(PoolMember, names, clients)), platform, target)
+
+
+def _require_one_platform(clients: Sequence[ChatCompletion]) -> tuple[str, list[Credentials]]:
+    """Return the platform of all clients and the keys of each."""
+    names = list[str]()
+    keys = list[Credentials]()
+    for index, chat in enumerate(clients):
+        try:
+            names.append(platform_name(chat.platform_info()))
+            keys.append(chat.keys_in_use())
+        except CredentialsError as error:
+            raise CredentialsError(f"clients[{index}]: {error}") from None
+        if names[index] != names[0]:
+            raise InvalidArgumentError(
+                tr(
+                    "clients[{i}] calls {platform}, and clients[0] calls {first}: answers of the "
+                    "two are not mixed; "
+                    "run a batch for each",
+                    i=index,
+                    platform=names[index],
+                    first=names[0],
+                )
+            )
+    return names[0], keys
+
+
+def _refuse_duplicates(keys: Sequence[Credentials], endpoints: Sequence[str | None]) -> None:
+    positions: dict[tuple[Credentials, str | None], int] = {}
+    for index, sender in enumerate(zip(keys, endpoints, strict=True)):
+        first = positions.setdefault(sender, index)
+        if first != index:
+            raise InvalidArgumentError(
+                tr(
+                    "clients[{i}] has the key and endpoint of clients[{first}] ({key}): leave one "
+                    "of them out; "
+                    "more rows at once are workers=",
+                    i=index,
+                    first=first,
+                    key=keys[index].tail or tr("none"),
+                )
+            )
+
+
+def _choose_target(
+    clients: Sequence[ChatCompletion], model: str | None, endpoint: str | None
+) -> tuple[str | None, str | None]:
+    """Return model and endpoint of the batch: the endpoint only where it stands for the model.
+
+    Raises:
+        InvalidArgumentError: the clients answer with different models, or nobody says which.
+    """
+    models = [chat.choose(model, endpoint or chat.endpoint).model for chat in clients]
+    endpoints = [endpoint or chat.endpoint for chat in clients]
+    for index, chat in enumerate(clients):
+        names = {
+            "i": index,
+            "service": endpoints[index],
+            "model": models[index],
+            "first": models[0],
+        }
+        if endpoint and chat.endpoint and chat.endpoint != endpoint:
+            raise InvalidArgumentError(
+                tr(
+                    "endpoint={endpoint!r}, and clients[{i}] has endpoint={service!r}: leave "
+                    "endpoint= out; those of "
+                    "clients may differ",
+                    i=index,
+                    endpoint=endpoint,
+                    service=chat.endpoint,
+                )
+            )
+        if (
+            models[index] is None
+            and endpoints[index]
+            and len(set(zip(models, endpoints, strict=True))) > 1
+        ):
+            raise InvalidArgumentError(
+                tr(
+                    "clients[{i}] has endpoint={service!r} and names no model: say which one all "
+                    "clients answer with, "
+                    "model='ernie-5.1' for example",
+                    **names,
+                )
+            )
+        if models[index] != models[0]:
+            raise InvalidArgumentError(
+                tr(
+                    "clients[{i}] asks {model}, and clients[0] asks {first}: the answers of a "
+                    "batch are of one model; "
+                    "set model=",
+                    **names,
+                )
+            )
+    return models[0], endpoint if endpoint or models[0] else endpoints[0]

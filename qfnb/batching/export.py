@@ -14,10 +14,8 @@ from .._jsonl_csv_parquet import import_openpyxl, import_pyarrow
 from ..base.language import tr, tr_noop
 from ..base.text import replace_surrogates
 from ..errors import InvalidArgumentError, QianfanError
-from .journal_reader import NOT_ASKED, BatchRow, ParseAnswer, read_rows
-from .output_file import WRITERS, OutputFile, write_all
-from .output_layout import field_cells, input_cells, result_columns
-from .stored_inputs import StoredInputs
+from .journal_reader import NOT_ASKED, BatchRow, ParseAnswer, StoredInputs, read_rows
+from .output_file import WRITERS, OutputFile, field_cells, input_cells, result_columns, write_all
 
 if TYPE_CHECKING:
     import pandas as pd

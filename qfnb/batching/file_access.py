@@ -6,8 +6,9 @@ import contextlib
 import glob
 import hashlib
 import io
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -197,17 +198,9 @@ def list_files(name: str) -> list[str]:
     Raises:
         DatasetError: there are none, or they are of several kinds.
     """
-    paths = _list_address(name) if "://" in name else _list_local(Path(name).expanduser())
-    paths = sorted(
-        path
-        for path in paths
-        if suffix_of(path) in SUFFIXES and not Path(path).name.startswith((".", "_"))
-    )
-    if not paths:
-        raise DatasetError(
-            tr("no file there ends in {suffixes}", suffixes=tr(", ").join(SUFFIXES)), path=name
-        )
-    if len(kinds := {suffix_of(path): path for path in paths}) > 1:
+    _, paths = find_files(name)
+    kinds = {suffix_of(path): path for path in paths}
+    if len(kinds) > 1:
         names = tr(", ").join(sorted(kinds.values()))
         raise DatasetError(
             tr("files of several kinds: {names}; name one kind, as in *.jsonl", names=names),
@@ -216,25 +209,70 @@ def list_files(name: str) -> list[str]:
     return paths
 
 
-def _list_local(path: Path) -> list[str]:
+def find_files(name: str, *, is_deep: bool = False) -> tuple[str, list[str]]:
+    """Return the folder that files are named below, and the files in the order of their names.
+
+    Hidden ones, `_SUCCESS` and `.part`, are left out as Spark and Hadoop do.
+
+    Args:
+        name: a path, a folder, a pattern or an address.
+        is_deep: whether those in folders of a folder are its files, too.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    find = _find_addresses if is_address(name) else _find_paths
+    root, paths = find(name, is_deep)
+    paths = sorted(
+        path for path in paths if _is_input(path.removeprefix(root).lstrip("/" + os.sep))
+    )
+    if not paths:
+        raise DatasetError(
+            tr("no file there ends in {suffixes}", suffixes=tr(", ").join(SUFFIXES)), path=name
+        )
+    return root, paths
+
+
+def _is_input(name: str) -> bool:
+    return suffix_of(name) in SUFFIXES and not any(
+        each.startswith((".", "_")) for each in Path(name).parts
+    )
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return os.path.commonpath([os.path.dirname(name) for name in names])  # noqa: PTH120
+
+
+def _find_paths(name: str, is_deep: bool) -> tuple[str, list[str]]:
+    path = Path(name).expanduser().absolute()
     if path.is_dir():
-        return [str(file.absolute()) for file in path.iterdir() if file.is_file()]
-    if not path.exists() and glob.has_magic(str(path)):
-        names = glob.glob(str(path), recursive=True)  # noqa: PTH207 - the pattern may be absolute
-        return [str(Path(name).absolute()) for name in names if Path(name).is_file()]
-    return [str(path.absolute())]
+        files = path.rglob("*") if is_deep else path.iterdir()
+        return str(path), [str(file) for file in files if file.is_file()]
+    if path.exists() or not glob.has_magic(str(path)):
+        return str(path.parent), [str(path)]
+    names = glob.glob(str(path), recursive=True)  # noqa: PTH207 - the pattern may be absolute
+    names = [name for name in names if Path(name).is_file()]
+    return _common_folder(names), names
 
 
-def _list_address(address: str) -> list[str]:
+def _find_addresses(address: str, is_deep: bool) -> tuple[str, list[str]]:
     filesystem, name = open_filesystem(address)
     try:
+        filesystem.invalidate_cache()
         if glob.has_magic(name):
             names = filesystem.glob(name)
+            root = _common_folder(names)
+        elif filesystem.isdir(name):
+            names = filesystem.find(name, maxdepth=None if is_deep else 1)
+            root = name.rstrip("/")
         else:
-            names = filesystem.find(name, maxdepth=1) if filesystem.isdir(name) else [name]
+            names = [name]
+            root = _common_folder(names)
     except Exception as error:  # noqa: BLE001 - each storage has its own
         raise unreadable(address, error) from None
-    return [filesystem.unstrip_protocol(name) for name in names]
+    return filesystem.unstrip_protocol(root), [filesystem.unstrip_protocol(each) for each in names]
 
 
 def unreadable(path: str, error: Exception) -> DatasetError:

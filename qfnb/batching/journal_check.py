@@ -15,8 +15,7 @@ from .file_access import describe_file
 from .input_files import InputFiles
 from .journal_reader import NOT_ASKED, BatchRow, JournalCounts, JournalError
 from .journal_store import existing_journal_path, load_request_spec
-from .output_file import csv_cell
-from .output_layout import input_cells, result_columns
+from .output_file import csv_cell, input_cells, result_columns
 
 MAX_NAMED_ROWS = 10
 """Rows that a message names."""

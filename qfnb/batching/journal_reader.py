@@ -2,20 +2,115 @@
 
 import contextlib
 import json
+import logging
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..base.language import tr
-from ..errors import QianfanError
+from ..errors import DatasetError, QianfanError
 from .fork_safe_sqlite import open_database
-from .input_files import Item
-from .journal_checksum import checksum, unpack_text
-from .stored_inputs import StoredInputs
+from .input_files import InputFiles, Item, Mark, RowReader, item_to_json
+
+MIN_PACKED_BYTES = 128
+"""Shorter answers do not become shorter."""
+
+
+def checksum(values: Iterable[object]) -> int:
+    """Return the CRC-32 of values as SQLite returns them."""
+    return zlib.crc32("\x1f".join(map(str, values)).encode("utf-8", "surrogatepass"))
+
+
+def pack_text(text: str | None) -> str | bytes | None:
+    """Return a text, or its compressed bytes where these are fewer.
+
+    Raises:
+        UnicodeEncodeError: it has a lone surrogate.
+    """
+    if text is None or len(text) * 3 < MIN_PACKED_BYTES:
+        return text
+    content = text.encode()
+    packed = zlib.compress(content, 1)
+    return packed if len(packed) < len(content) else text
+
+
+def unpack_text(value: str | bytes | None) -> str | None:
+    """Return the text that `pack_text` was called with; None for what is none of its values."""
+    if isinstance(value, bytes):
+        try:
+            return zlib.decompress(value).decode("utf-8", "replace")
+        except zlib.error:
+            return None
+    return value
+
+
+class StoredInputs:
+    """The inputs of a journal's rows that are read from their files again.
+
+    Args:
+        path: the journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._has_warned = False
+        self._reader: RowReader | None = None
+
+    def load(self, database: sqlite3.Connection) -> None:
+        """Read once which files they are."""
+        if self._reader is None and (
+            record := database.execute("select value from fact where name = 'files'").fetchone()
+        ):
+            marks = database.execute(
+                "select number, file, position, line from mark order by number"
+            ).fetchall()
+            self._reader = RowReader(
+                InputFiles.from_json(record[0]), [Mark(*mark) for mark in marks]
+            )
+
+    def read(self, facts: Sequence[Any], written: int) -> str:
+        """Return a row as JSON.
+
+        Args:
+            facts: its number, key, whether it is asked, and what the journal holds of it.
+            written: its checksum.
+
+        Raises:
+            DatasetError: its file cannot be read or has changed.
+        """
+        assert self._reader is not None, "loaded before"
+        text = item_to_json(self._reader.read(facts[0]))
+        if checksum((*facts[:3], text)) != written:
+            raise DatasetError(
+                tr("row {row} has changed since the batch began", row=facts[0]),
+                path=self._reader.path,
+            )
+        return text
+
+    def read_or_warn(self, facts: Sequence[Any], written: int) -> str:
+        """Return a row as JSON, without cells where it cannot be read; a warning tells that
+        once.
+        """
+        try:
+            return self.read(facts, written)
+        except DatasetError as error:
+            if not self._has_warned:
+                logging.getLogger("qfnb").warning(
+                    tr(
+                        "batch {name}: {error}; its answers are there, the columns of such rows "
+                        "are not",
+                        name=self._path.stem,
+                        error=error,
+                    )
+                )
+            self._has_warned = True
+            return "{}"
+
 
 PAGE_SIZE = 500
 """Rows that are read at once: the journal is closed between two pages, however slow the reader

@@ -10,8 +10,7 @@ from typing import Any
 from .._jobs.row_result import RESULT_COLUMNS
 from ..base.language import tr
 from .fork_safe_sqlite import open_database
-from .journal_checksum import checksum
-from .journal_reader import JournalError, decode_text, explain_error
+from .journal_reader import JournalError, checksum, decode_text, explain_error
 
 SCHEMA_VERSION = 5
 

@@ -19,7 +19,7 @@ from ..base.language import tr
 from ..base.private_files import modified_at
 from ..errors import InvalidArgumentError
 from . import journal_reader
-from .journal_lock import acquire_lock, lock_path
+from .journal import acquire_lock, lock_path
 from .journal_reader import JournalCounts, JournalError
 from .request_spec import RequestSpec
 

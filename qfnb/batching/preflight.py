@@ -1,22 +1,219 @@
 """What a batch is about to do: rows, tokens and cost, and the job as a value."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from .. import config
 from .._jobs.batch_progress import BatchProgress, ProgressCounter
 from ..base.language import tr, tr_noop
 from ..base.text import approximate_duration
+from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
+from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..resources.inference.response_format import ResponseFormat
 from ..transport.request import CallOptions
-from ..wire.prices import PriceRange
-from .input_scan import InputScan, scan_cost
+from ..wire import catalog
+from ..wire.prices import PriceRange, token_cost
+from .input_files import Item
 from .input_source import RowSource, name_of_rows
 from .journal_reader import JournalCounts, ParseAnswer
-from .request_spec import InputRow, OfflineVia, RequestSpec
+from .request_spec import InputRow, OfflineVia, RequestSpec, text_of
+
+MAX_PEEKED_ROWS = 1000
+"""Rows of an input that can be read only once, which are checked before the first is sent."""
+
+MAX_KEPT_ROWS = 20_000
+"""Rows that are kept in memory, so that they need not be read a second time."""
+
+PEEK_TIMEOUT_S = 2.0
+"""Seconds after which a slow input is no longer waited for."""
+
+MAX_NAMED_ROWS = 5
+"""Invalid rows that a message names."""
+
+
+@dataclass
+class InputScan:
+    """The rows of an input, counted.
+
+    Attributes:
+        rows: rows that were read; `is_complete` says whether these are all.
+        invalid: rows that cannot be sent; `problems` has number and reason of the first of them.
+        duplicates: rows that are identical to an earlier one.
+        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first
+            of them.
+        prompt_lengths: an estimate of the tokens of each prompt -> number of rows.
+        first_rows: at most `MAX_KEPT_ROWS`.
+        digest: a hash of all rows and of what is sent for them.
+    """
+
+    rows: int = 0
+    is_complete: bool = True
+    invalid: int = 0
+    duplicates: int = 0
+    too_long: int = 0
+    prompt_lengths: Counter[int] = field(default_factory=Counter)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    too_long_rows: list[int] = field(default_factory=list)
+    first_rows: list[InputRow] = field(default_factory=list)
+    digest: str = ""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """An estimate of the tokens of all prompts."""
+        return sum(tokens * rows for tokens, rows in self.prompt_lengths.items())
+
+    def raise_if_invalid(self) -> None:
+        """Raise if a row cannot be sent.
+
+        Raises:
+            InvalidArgumentError: names the rows and what is wrong with them.
+        """
+        if not self.invalid:
+            return
+        named = tr("; ").join(
+            tr("row {number}: {problem}", number=number, problem=problem)
+            for number, problem in self.problems
+        )
+        unnamed = self.invalid - len(self.problems)
+        suffix = tr(" and {n} more", n=unnamed) if unnamed else ""
+        raise InvalidArgumentError(
+            tr(
+                "{invalid} of {rows} rows cannot be sent: {named}{suffix}\nfix or drop them, or "
+                "count them as "
+                "failed: invalid_rows='fail' (--keep-wrong-rows)",
+                invalid=self.invalid,
+                rows=self.rows,
+                named=named,
+                suffix=suffix,
+            )
+        )
+
+
+def scan_input(
+    request: RequestSpec, source: RowSource
+) -> tuple[InputScan, Iterator[InputRow] | None]:
+    """Read the input, or the first rows of one that can be read only once; return also its rows as
+    a stream.
+    """
+    request.validate_columns(source)
+    stream = None
+    if source.is_rereadable:
+        scan = scan_rows(request, source.items(), is_complete=True)
+    else:
+        items = source.items()
+        first, is_complete = peek_items(items)
+        scan = scan_rows(request, first, is_complete=is_complete)
+        stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
+    if not scan.rows:
+        raise InvalidArgumentError(
+            tr("the input has no rows ({description})", description=source.description)
+        )
+    return scan, stream
+
+
+def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
+    """Return the first items of an input that can be read only once, and whether these are all."""
+    first = list[Item]()
+    deadline = time.monotonic() + PEEK_TIMEOUT_S
+    for item in items:
+        first.append(item)
+        if len(first) == MAX_PEEKED_ROWS or time.monotonic() > deadline:
+            return first, False
+    return first, True
+
+
+def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool) -> InputScan:
+    """Read rows without sending anything.
+
+    Args:
+        request: what is sent for each row.
+        items: the rows.
+        is_complete: whether these are all rows of the input.
+    """
+    scan = InputScan(is_complete=is_complete)
+    digest = hashlib.blake2b(request.digest, digest_size=8)
+    seen_keys = set[bytes]()
+    model_row = catalog.asked_model("chat", request.model or catalog.default_model("chat"))
+    max_characters = (model_row and model_row.max_chars) or math.inf
+    max_tokens = (model_row and (model_row.max_input or model_row.context)) or math.inf
+    count_tokens = Tokenizer().count_tokens
+    instruction = request.response_format.instruction(None) if request.response_format else ""
+    system = str(request.options.get("system") or "") + instruction
+    system_tokens = count_tokens(system) if system else 0
+    for row in request.input_rows(items):
+        scan.rows += 1
+        digest.update(row.key)
+        if len(scan.first_rows) < MAX_KEPT_ROWS:
+            scan.first_rows.append(row)
+        if row.problem is not None:
+            scan.invalid += 1
+            if len(scan.problems) < MAX_NAMED_ROWS:
+                scan.problems.append((row.number, row.problem.message))
+            continue
+        scan.duplicates += row.key in seen_keys
+        seen_keys.add(row.key)
+        text = text_of(row.conversation)
+        tokens = count_tokens(text) + system_tokens
+        scan.prompt_lengths[tokens] += 1
+        if len(text) > max_characters or tokens > max_tokens:
+            scan.too_long += 1
+            if len(scan.too_long_rows) < MAX_NAMED_ROWS:
+                scan.too_long_rows.append(row.number)
+    scan.digest = digest.hexdigest()
+    return scan
+
+
+def scan_cost(
+    request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool
+) -> PriceRange | None:
+    """Return the price of all rows that were read; each length of a prompt may have its own tier.
+
+    Args:
+        request: what is sent for each row.
+        scan: the rows.
+        answer_tokens: of each answer.
+        is_offline: whether the platform's batch service answers.
+    """
+    cost = PriceRange(0, 0)
+    for tokens, rows in scan.prompt_lengths.items():
+        price = row_cost(request, tokens, answer_tokens, is_offline=is_offline)
+        if price is None:
+            return None
+        cost += price * rows
+    return cost
+
+
+def row_cost(
+    request: RequestSpec, prompt_tokens: int, answer_tokens: int, *, is_offline: bool = False
+) -> PriceRange | None:
+    """Return what a row costs on the platform at any hour, None where the price is not known.
+
+    Args:
+        request: what is sent for each row.
+        prompt_tokens: of the row.
+        answer_tokens: of its answer.
+        is_offline: whether the platform's batch service answers.
+    """
+    # the price of one's own service is never known
+    model = None if request.endpoint else request.model
+    row = catalog.asked_model(request.kind, model) if model else None
+    prices = catalog.find_prices(request.kind, row.id if row else model) if model else None
+    if request.draws:
+        return (
+            None
+            if prices is None or prices.image is None
+            else PriceRange(prices.image, prices.image)
+        )
+    return token_cost(prices, prompt_tokens, answer_tokens, is_batch=is_offline)
+
 
 ASSUMED_ANSWER_TOKENS = 150
 """Tokens of an answer, before there is one."""
@@ -306,23 +503,16 @@ class JobSpec:
         A row is expected to use the mean of the rows so far, before the first what the preflight
         estimated.
         """
-        tokens = None if counter.uncounted else counter.prompt_tokens + counter.completion_tokens
-        answered = counter.ok + counter.progress.cached
-        for unit, budget, used, estimate in (
-            ("CNY", self.budget, counter.cost, self.preflight.cost),
-            ("tokens", self.budget_tokens, tokens, self.preflight.tokens),
-        ):
+        for unit, budget in (("CNY", self.budget), ("tokens", self.budget_tokens)):
             if budget is None:
                 continue
+            used, mean = self._use(counter, unit)
             if used is None:
                 return tr(
                     "the budget cannot be kept: the {unit} of an answered row are not known",
                     unit=unit,
                 )
-            mean = (
-                used / answered if answered else (estimate or 0) / max(self.preflight.requests, 1)
-            )
-            if used + mean * rows > budget:
+            if used + mean * (rows + counter.lost) > budget:
                 limit = format_amount(budget, unit)
                 spent = format_amount(used, unit)
                 reason = tr(
@@ -336,6 +526,30 @@ class JobSpec:
                     tr("{first} ({second})", first=reason, second=note) if is_rehearsal else reason
                 )
         return ""
+
+    def spent(self, counter: ProgressCounter) -> dict[str, float]:
+        """Return what the batch has used by unit (`CNY`, `tokens`), lost answers included."""
+        amounts = {}
+        for unit in ("CNY", "tokens"):
+            used, mean = self._use(counter, unit)
+            amounts[unit] = (used or 0.0) + mean * counter.lost
+        return amounts
+
+    def _use(self, counter: ProgressCounter, unit: str) -> tuple[float | None, float]:
+        """Return what the answered rows have used, None where that is not known, and the mean of a
+        row.
+        """
+        answered = counter.ok + counter.progress.cached
+        used = counter.cost
+        estimate = self.preflight.cost
+        if unit == "tokens":
+            used = counter.prompt_tokens + counter.completion_tokens
+            estimate = self.preflight.tokens
+            if counter.uncounted:
+                used = None
+        if answered:
+            return used, (used or 0.0) / answered
+        return used, (estimate or 0) / max(self.preflight.requests, 1)
 
     def initial_progress(self) -> BatchProgress:
         """Return the progress before the start."""

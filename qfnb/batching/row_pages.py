@@ -12,11 +12,10 @@ from typing import Literal
 from ..base.language import tr
 from . import journal_store
 from .input_files import InputFiles
-from .input_scan import InputScan
 from .input_source import Prefetcher, RowSource
-from .journal import Journal
+from .journal import Journal, KeyCounter, add_rows, repeat_key, save_marks
 from .journal_reader import JournalError
-from .journal_rows import KeyCounter, add_rows, repeat_key, save_marks
+from .preflight import InputScan
 from .request_spec import InputRow, RequestSpec
 
 PAGE_SIZE = 500

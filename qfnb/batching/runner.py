@@ -14,15 +14,14 @@ from .._jobs.background_batch import BatchControl
 from .._jobs.row_result import summarize_error
 from ..base.language import tr, trn
 from ..errors import QianfanError
-from .circuit_breaker import CircuitBreaker
 from .export import OutputFollower
 from .journal import Journal
 from .journal_reader import JournalError
-from .offline.jobs import open_job_via
+from .offline.backends import open_job_via
 from .offline.run import OfflineRun
 from .preflight import JobSpec
 from .row_pages import InputPages, JournalPages
-from .row_pipeline import RowPipeline, run_in_thread
+from .row_pipeline import CircuitBreaker, RowPipeline, run_in_thread
 
 MAX_RETRY_ROUNDS: Final = 8
 """Rounds in which rows are sent again that failed with an error that says nothing about the row."""
@@ -116,7 +115,12 @@ class BatchRunner:
         counter.failed = counts.failed if are_rows_stored else 0
         cached = counts.rows - journal.count_missing() - counts.failed if are_rows_stored else 0
         self._control.update(cached=cached)
-        journal.set_facts(state="running", reason="", updated=time.time())
+        counter.lost = int(journal.get_fact("lost", "0"))
+        is_killed = journal.get_fact("state") == "running"
+        if is_killed and self._job.offline_via is None:
+            counter.lost += self._job.worker_count
+        facts = {"state": "running", "reason": "", "lost": counter.lost}
+        journal.set_facts(**facts, updated=time.time())
 
     async def _run_offline(self) -> None:
         """Let an offline service answer, or follow its jobs; rows without an answer are sent online
@@ -202,7 +206,9 @@ class BatchRunner:
                 state = (
                     "done" if progress.state in {"running", "paused", "waiting"} else progress.state
                 )
-                journal.set_facts(state=state, reason=progress.reason, updated=time.time())
+                facts = {"state": state, "reason": progress.reason}
+                lost = self._control.counter.lost
+                journal.set_facts(**facts, updated=time.time(), lost=lost)
                 failed_repeats = journal.count_failed_repeats() if job.request.dedupe else 0
             journal.checkpoint()
             if self._output is not None and not self.pipeline.unwritten:

@@ -20,9 +20,9 @@ from ..resources.inference.response_format import ResponseFormat, parse_response
 from ..wire import catalog
 from . import export
 from .client_pool import ClientPool
-from .input_scan import row_cost
 from .input_source import RowSource
 from .journal_store import journal_path
+from .preflight import row_cost
 from .request_spec import OfflineVia, RequestSpec, platform_name
 
 FORMAT_KINDS = frozenset({"text", "json_object", "json_schema"})

@@ -121,7 +121,7 @@ def batch(
         InvalidArgumentError: an option or a row is wrong; nothing was sent.
     """
     from ..batching import api  # noqa: PLC0415
-    from ..batching.resume import resume as continue_batch  # noqa: PLC0415
+    from ..batching.api import resume as continue_batch  # noqa: PLC0415
     from ..notebook.aliases import resolve  # noqa: PLC0415
 
     if target == CHECK and checked is not None:

@@ -87,7 +87,7 @@ def _read_question(words: list[str]) -> str:
 
 
 def _print_whole(reply: Any, *, quiet: bool, as_json: bool) -> int:
-    from ..resources.inference.reply_row import row_result_of  # noqa: PLC0415
+    from ..resources.inference.reply import row_result_of  # noqa: PLC0415
     from ..views.chat import StreamedAnswer  # noqa: PLC0415
 
     if as_json:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..base.language import tr
 from ..base.text import clip, labelled
-from ..batching.prompt_template import PromptTemplate
+from ..batching.request_spec import PromptTemplate
 from ..errors import InvalidArgumentError
 from .samples import PROMPT, Question, questions_of, to_text, unique_labels
 

@@ -153,7 +153,7 @@ class BatchMagics(VerbMagics):
         self._require_batch(target).cancel()
 
     def do_resume(self, options: Namespace, target: str) -> None:
-        from ..batching.resume import resume  # noqa: PLC0415
+        from ..batching.api import resume  # noqa: PLC0415
 
         job = self._find_batch(target)
         if job is None and not target:

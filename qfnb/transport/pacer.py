@@ -75,7 +75,7 @@ SEND_INTERVAL_S: Final = 0.25
 that.
 """
 
-RateSource = Literal["", "settings", "headers", "refusals"]
+RateSource = Literal["", "settings", "job", "headers", "refusals"]
 
 
 _ADAPTED: Final = (
@@ -269,8 +269,10 @@ class Pacer:
 
     def describe(self, unit: str) -> str:
         """Return the rate and where it comes from, "" without one."""
+        by_user = tr("set by you")
         labels = {
-            "settings": tr("set by you"),
+            "settings": by_user,
+            "job": by_user,
             "headers": tr("of the platform"),
             "refusals": tr("after refusals"),
         }

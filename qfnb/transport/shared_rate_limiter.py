@@ -17,7 +17,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ..config import Settings, state_dir
 from ..errors import RateLimitError
@@ -68,6 +68,17 @@ _LEARNED: Final = (
 )
 
 
+class SharedState(Protocol):
+    """A JSON object that processes change one after the other: a `LockedFile`, or an actor of
+    Ray.
+    """
+
+    is_usable: bool
+
+    def change(self) -> contextlib.AbstractContextManager[dict[str, Any] | None]:
+        """Yield the object, which is stored at the end; None if it cannot be had now."""
+
+
 class SharedRateLimiter(RateLimiter):
     """A rate limiter whose limits and counts are those of all processes that use one file.
 
@@ -76,7 +87,7 @@ class SharedRateLimiter(RateLimiter):
         random_: returns a random number in [0, 1).
     """
 
-    def __init__(self, file: LockedFile, *, random_: Callable[[], float] = random.random) -> None:
+    def __init__(self, file: SharedState, *, random_: Callable[[], float] = random.random) -> None:
         super().__init__(random_=random_)
         self._file = file
         self._is_enabled = True
@@ -303,9 +314,9 @@ class SharedRateLimiter(RateLimiter):
 
 
 _limiters: dict[tuple[object, str, str, bool], RateLimiter] = {}
-replacement: list[RateLimiter] = []
-"""One that this whole process uses instead, of a worker of `batch_shards`; put here before the
-first call.
+open_file: Callable[[str], SharedState] | None = None
+"""Opens what this process shares limits through, by a name; a worker of `batch_shards` on Ray sets
+it.
 """
 
 
@@ -325,17 +336,23 @@ def get_limiter(platform: Platform, model: str) -> RateLimiter:
 
 
 def _create_limiter(platform: Platform, model: str) -> RateLimiter:
-    if replacement or clock.is_scaled():
-        return replacement[0] if replacement else RateLimiter()
-    secret = "\n".join(platform.credentials).encode("utf-8", "replace")
-    name = hmac.new(
-        secret, f"qfnb\n{platform.host}\n{model}".encode("utf-8", "replace"), hashlib.sha256
-    ).hexdigest()
+    if clock.is_scaled():
+        return RateLimiter()
+    name = limiter_name(platform, model)
+    if open_file is not None:
+        return SharedRateLimiter(open_file(name))
     try:
-        return SharedRateLimiter(LockedFile(_prune(state_dir(FOLDER)) / f"{name[:32]}{SUFFIX}"))
+        return SharedRateLimiter(LockedFile(_prune(state_dir(FOLDER)) / f"{name}{SUFFIX}"))
     except OSError as error:
         log_once(FOLDER, error.strerror or type(error).__name__)
         return RateLimiter()
+
+
+def limiter_name(platform: Platform, model: str) -> str:
+    """Return a name that is the same for everybody with these keys, and does not show them."""
+    secret = "\n".join(platform.credentials).encode("utf-8", "replace")
+    text = f"qfnb\n{platform.host}\n{model}".encode("utf-8", "replace")
+    return hmac.new(secret, text, hashlib.sha256).hexdigest()[:32]
 
 
 @functools.lru_cache(maxsize=1)

@@ -43,7 +43,7 @@ def test_every_row_is_asked_exactly_once(count_requests):
 def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(
     count_requests, monkeypatch, max_kept
 ):
-    monkeypatch.setattr("qfnb.batching.input_scan.MAX_KEPT_ROWS", max_kept)
+    monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", max_kept)
     monkeypatch.setattr("qfnb.batching.row_pages.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
     first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{max_kept}")
@@ -326,6 +326,16 @@ def test_a_budget_in_tokens_holds_for_a_model_without_a_price(scripted):
     assert progress.cost is None
     wait_for_progress(more := qfnb.resume("tokens", budget_tokens=3000))
     assert 2000 < more.progress.prompt_tokens + more.progress.completion_tokens <= 3000
+
+
+def test_answers_that_were_lost_on_the_way_count_in_the_budget(scripted):
+    answer = answer_with_usage(prompt_tokens=60, completion_tokens=40, total_tokens=100)
+    scripted(answer, *[[answer[0][:-5]]] * 4, answer)
+    with qfnb.testing():
+        limits = {"budget_tokens": 1000, "workers": 1, "retry_count": 5}
+        batch = qfnb.batch(rows(20), model="my-own", name="lost", **limits)
+        assert wait_for_progress(batch).ok == 6, "four of ten did not arrive"
+    assert batch.spent()["tokens"] == 1000
 
 
 def test_cached_and_thinking_tokens_are_kept_where_the_platform_names_them(scripted):

@@ -16,8 +16,8 @@ from support.waiting import until
 
 import qfnb
 from qfnb import ChatCompletion
+from qfnb.batching.client_pool import build_pool
 from qfnb.batching.journal_store import journal_path
-from qfnb.batching.pool_arguments import build_pool
 from qfnb.errors import InvalidArgumentError, RateLimitError, ServerError
 from qfnb.transport import clock
 from qfnb.transport.locked_file import LockedFile

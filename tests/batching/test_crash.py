@@ -114,7 +114,7 @@ import os, signal
 from pathlib import Path
 from qfnb.batching.journal import Journal
 from qfnb.batching.request_spec import InputRow
-from qfnb.batching.journal_rows import add_rows
+from qfnb.batching.journal import add_rows
 from qfnb._jobs.row_result import RowResult
 journal = Journal(Path({str(folder / "torn.db")!r}))
 with journal.transaction():

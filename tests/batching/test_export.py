@@ -12,9 +12,8 @@ from pyarrow import parquet
 import qfnb
 from qfnb._jobs.row_result import RowResult
 from qfnb.batching import export, output_file
-from qfnb.batching.journal import Journal
+from qfnb.batching.journal import Journal, add_rows
 from qfnb.batching.journal_reader import BatchRow
-from qfnb.batching.journal_rows import add_rows
 from qfnb.batching.request_spec import InputRow
 from qfnb.errors import InvalidArgumentError
 

@@ -12,9 +12,8 @@ import qfnb
 from qfnb._jobs.row_result import RESULT_COLUMNS
 from qfnb.batching import validation
 from qfnb.batching.input_source import open_source
-from qfnb.batching.journal_rows import repeat_key
-from qfnb.batching.prompt_template import PromptTemplate
-from qfnb.batching.request_spec import RequestSpec
+from qfnb.batching.journal import repeat_key
+from qfnb.batching.request_spec import PromptTemplate, RequestSpec
 from qfnb.errors import DatasetError, InvalidArgumentError
 
 CONVERSATION = [{"role": "user", "content": "你好"}]

@@ -13,9 +13,8 @@ import pytest
 import qfnb
 from qfnb._jobs.row_result import RowResult
 from qfnb.batching import journal_reader
-from qfnb.batching.journal import EMPTIED, Journal
+from qfnb.batching.journal import EMPTIED, Journal, add_rows
 from qfnb.batching.journal_reader import JournalError
-from qfnb.batching.journal_rows import add_rows
 from qfnb.batching.journal_store import journal_path
 from qfnb.batching.request_spec import InputRow
 

@@ -12,15 +12,17 @@ from filelock import FileLock
 
 import qfnb
 from qfnb._jobs.row_result import RowResult
-from qfnb.batching import journal as journal_module, journal_reader, journal_rows
-from qfnb.batching.journal import Journal
-from qfnb.batching.journal_checksum import pack_text, unpack_text
-from qfnb.batching.journal_lock import acquire_lock, lock_path
-from qfnb.batching.journal_reader import JournalError, JournalInUse
-from qfnb.batching.journal_rows import add_rows
+from qfnb.batching import journal as journal_module, journal_reader
+from qfnb.batching.journal import Journal, acquire_lock, add_rows, lock_path
+from qfnb.batching.journal_reader import (
+    JournalError,
+    JournalInUse,
+    StoredInputs,
+    pack_text,
+    unpack_text,
+)
 from qfnb.batching.journal_store import batches, delete_journal, is_in_use, journal_path
 from qfnb.batching.request_spec import InputRow, RequestSpec
-from qfnb.batching.stored_inputs import StoredInputs
 from qfnb.errors import InvalidArgumentError
 
 
@@ -179,7 +181,7 @@ def test_a_deleted_journal_is_said_to_be_gone_and_is_not_made_anew():
 
 
 def test_a_look_at_the_lock_does_not_keep_a_batch_from_starting(monkeypatch):
-    monkeypatch.setattr("qfnb.batching.journal_lock.LOCK_TIMEOUT_S", 60)
+    monkeypatch.setattr("qfnb.batching.journal.LOCK_TIMEOUT_S", 60)
     path = journal_path("looked-at")
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(lock_path(path), thread_local=False)
@@ -247,11 +249,11 @@ def test_long_answers_take_less_room():
     assert isinstance(pack_text("为什么天空是蓝色的？"), str)
 
 
-@pytest.mark.parametrize("cache_kb", [8, journal_rows.COUNTER_CACHE_KB])
+@pytest.mark.parametrize("cache_kb", [8, journal_module.COUNTER_CACHE_KB])
 def test_keys_are_counted_in_memory_and_on_the_disk(monkeypatch, cache_kb):
-    monkeypatch.setattr(journal_rows, "COUNTER_CACHE_KB", cache_kb)
+    monkeypatch.setattr(journal_module, "COUNTER_CACHE_KB", cache_kb)
     keys = [random.Random(seed % 700).randbytes(16) for seed in range(900)]
-    counter = journal_rows.KeyCounter()
+    counter = journal_module.KeyCounter()
     counts = [
         count for start in range(0, 900, 30) for count in counter.count(keys[start : start + 30])
     ]
@@ -259,7 +261,7 @@ def test_keys_are_counted_in_memory_and_on_the_disk(monkeypatch, cache_kb):
 
 
 def test_no_room_for_the_keys_is_said():
-    counter = journal_rows.KeyCounter()
+    counter = journal_module.KeyCounter()
     counter._database.execute("pragma max_page_count = 3")
     with pytest.raises(JournalError, match="TMPDIR"):
         counter.count([n.to_bytes(16, "big") for n in range(9000)])

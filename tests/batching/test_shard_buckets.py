@@ -7,10 +7,8 @@ import re
 import pytest
 
 import qfnb
-from qfnb.batching.shards import budget_ledger, folder_claim
-from qfnb.batching.shards.budget_ledger import BudgetLedger
-from qfnb.batching.shards.output_files import ShardError, open_output
-from qfnb.batching.shards.output_store import OutputStore
+from qfnb.batching.shards import output as output_module
+from qfnb.batching.shards.output import Output, ShardError
 from qfnb.batching.shards.plan import plan_shards
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources.management.storage import Storage
@@ -35,29 +33,27 @@ def write_part(path):
 
 
 def test_a_bucket_has_no_lock_and_one_driver_by_its_signs_of_life(bucket, monkeypatch):
-    stores = [OutputStore(bucket, ".jsonl") for _ in range(2)]
-    assert stores[0].claim.take() is False
+    stores = [Output(bucket, ".jsonl") for _ in range(2)]
+    stores[0].claim()
     with pytest.raises(ShardError, match=f"in use by process {os.getpid()} on"):
-        stores[1].claim.take()
+        stores[1].claim()
     owner = json.loads(Storage.read(f"{bucket}/_qfnb/owner.json"))
     Storage.upload(
         f"{bucket}/_qfnb/owner.json",
         json.dumps(owner | {"pid": 2**31 - 1, "claim": "dead"}).encode(),
     )
-    assert stores[1].claim.take() is True, (
-        "a process of this computer that is no more is not waited for"
-    )
-    monkeypatch.setattr(folder_claim, "HEARTBEAT_S", 0)
+    stores[1].claim()  # a process of this computer that is no more is not waited for
+    monkeypatch.setattr(output_module, "HEARTBEAT_S", 0)
     with pytest.raises(ShardError, match="in use by process"):
-        stores[0].claim.keep()
-    stores[0].claim.release()
+        stores[0].keep_claim()
+    stores[0].release_claim()
     elsewhere = owner | {"host": "elsewhere", "claim": "other"}
     Storage.upload(f"{bucket}/_qfnb/owner.json", json.dumps(elsewhere).encode())
     with pytest.raises(ShardError, match="on elsewhere"):
-        stores[0].claim.take()
-    monkeypatch.setattr(folder_claim, "LOST_AFTER_S", 0)
-    assert stores[0].claim.take() is True
-    stores[0].claim.release()
+        stores[0].claim()
+    monkeypatch.setattr(output_module, "LOST_AFTER_S", 0)
+    stores[0].claim()
+    stores[0].release_claim()
     assert Storage.list(bucket) == []
 
 
@@ -65,7 +61,7 @@ def test_a_bucket_has_no_lock_and_one_driver_by_its_signs_of_life(bucket, monkey
 def test_an_upload_that_fails_leaves_no_part_and_says_why(storage, shard, sandbox):
     if storage.startswith("failing"):
         register_failing_storage()
-    store = OutputStore(storage, ".jsonl")
+    store = Output(storage, ".jsonl")
     with pytest.raises(ShardError, match=r"out cannot be written: .*(bucket|broken pipe)") as error:
         store.publish_part(shard, write_part)
     assert error.value.__suppress_context__
@@ -95,7 +91,7 @@ def register_failing_storage():
 
 
 def test_a_part_in_a_bucket_is_done_when_it_is_whole(bucket, shard, tmp_path):
-    store = OutputStore(bucket, ".jsonl")
+    store = Output(bucket, ".jsonl")
     assert store.read_report(shard) is None
     store.publish_part(shard, write_part)
     assert store.read_reports([shard]) == {shard.digest: {"bytes": 5}}
@@ -105,30 +101,6 @@ def test_a_part_in_a_bucket_is_done_when_it_is_whole(bucket, shard, tmp_path):
     with pytest.raises(ShardError, match="it has 3 bytes instead of 5; delete it"):
         store.read_report(shard)
     assert not store.fetch_journal(shard, tmp_path / "copy")
-
-
-def test_what_a_killed_process_was_writing_is_no_file_of_the_output(tmp_path):
-    files = open_output(tmp_path)
-    with files.writing("a.db") as path:
-        path.touch()
-        assert [each.suffix for each in tmp_path.iterdir()] == [".db"]
-        assert files.names() == []
-    assert files.names() == ["a.db"]
-
-
-def test_a_budget_in_a_bucket_promises_only_what_is_stored(bucket, monkeypatch):
-    path = f"{bucket}/_qfnb/budget.json"
-    row = {"tokens": 10.0}
-    ledger = BudgetLedger({"tokens": 100.0}, path)
-    assert ledger.renew("a", {}, row, 3) == {"tokens": 30.0}
-    monkeypatch.setattr(budget_ledger, "STORE_INTERVAL_S", 1e9)
-    assert ledger.renew("b", {}, row, 9) == {"tokens": 0.0}
-    ledger.note_demand("b", is_starved=True)
-    assert not ledger.is_exhausted(), "its turn has not come yet"
-    assert BudgetLedger({"tokens": 100.0}, path).promised("tokens") == 30
-    monkeypatch.setattr(budget_ledger, "STORE_INTERVAL_S", 0)
-    assert ledger.renew("b", {}, row, 9) == {"tokens": 70.0}
-    assert BudgetLedger({"tokens": 100.0}, path).promised("tokens") == 100
 
 
 def test_shards_behind_addresses_are_those_of_the_same_files_here(tmp_path):
@@ -152,7 +124,7 @@ def test_shards_behind_addresses_are_those_of_the_same_files_here(tmp_path):
         for rows in (f"{address}/deep/", f"{address}/*/*", f"{address}/deep/{path.name}"):
             there = plan_shards(rows, 20)
             assert [shard.digest for shard in there] == [shard.digest for shard in here]
-            assert [[*shard.items()] for shard in there] == [[*shard.items()] for shard in here]
+            assert [[*shard] for shard in there] == [[*shard] for shard in here]
         assert [shard.file for shard in plan_shards(address, 20)] == [f"deep/{path.name}"] * 3
 
 

@@ -1,5 +1,6 @@
 """Shards on Ray: one cluster on this computer, with two processors, for the whole file."""
 
+import asyncio
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import pytest
 from support.waiting import until
 
 import qfnb
+from qfnb.batching.shards import ray_engine
 from qfnb.batching.shards.plan import ID_COLUMN
 
 ray = pytest.importorskip("ray")
@@ -35,6 +37,20 @@ def task_processes():
     ]
 
 
+def test_a_worker_that_is_lost_while_it_changes_the_limits_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(ray_engine, "MAX_CHANGE_S", 0.01)
+
+    async def change():
+        service = ray_engine.ServiceActor()
+        lost, _ = await service.take()
+        change, limits = await service.take()
+        await service.put(lost, {"of": "the lost one"})
+        await service.put(change, {**limits, "rate": 60})
+        return (await service.take())[1]
+
+    assert asyncio.run(change()) == {"rate": 60}
+
+
 def test_a_task_and_the_limiters_actor_are_killed_and_every_row_is_in_exactly_one_part(
     cluster, sandbox, hold, count_requests, tmp_path
 ):
@@ -54,7 +70,7 @@ def test_a_task_and_the_limiters_actor_are_killed_and_every_row_is_in_exactly_on
     until(lambda: job.progress.ok >= 60, 120)
     until(task_processes)
     task_processes()[0].send_signal(signal.SIGKILL)
-    ray.kill(job._engine._actor, no_restart=False)
+    ray.kill(job._engine._service._actor, no_restart=False)
     hold(release=True)
     job.wait()
     assert job.progress.state == "done", job.progress.reason

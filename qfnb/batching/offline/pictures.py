@@ -16,8 +16,7 @@ from ...errors import InvalidArgumentError, QianfanError
 from ...resources.inference.image_edit import ImageEdit
 from ...resources.inference.image_reply import ImageResponse
 from ...resources.inference.inference_model import InferenceRequest
-from ...resources.inference.reply import create_reply
-from ...resources.inference.reply_row import row_result_of
+from ...resources.inference.reply import create_reply, row_result_of
 from ...resources.inference.text2image import Text2Image
 from ...transport.platform import Platform
 from ...transport.response import Response

@@ -18,8 +18,13 @@ from ..._jobs.background_batch import BatchControl
 from ..._jobs.row_result import RowResult, is_transient, summarize_error
 from ...base.language import tr, trn
 from ...config import settings
-from ...resources.inference.reply import ChatResponse, create_reply, refuse_defect
-from ...resources.inference.reply_row import failed_result, row_result_of
+from ...resources.inference.reply import (
+    ChatResponse,
+    create_reply,
+    failed_result,
+    refuse_defect,
+    row_result_of,
+)
 from ...transport import clock
 from ...transport.response import Response
 from ...wire.batches import MAX_UNFINISHED, UNFINISHED_CODE
@@ -28,8 +33,7 @@ from ..journal_store import pictures_folder
 from ..preflight import JobSpec
 from ..request_spec import InputRow, OfflineVia
 from ..row_pipeline import RowPipeline
-from .backends import BACKENDS, JobStatus
-from .jobs import OfflineJob, OfflineJobs
+from .backends import BACKENDS, JobStatus, OfflineJob, OfflineJobs
 from .pictures import save_pictures
 
 MAX_JOBS: Final = MAX_UNFINISHED

@@ -1,4 +1,5 @@
-"""Batches as shards on several processes or machines, under one rate limit and one budget.
+"""Batches of many files as shards, one after another or as tasks of Ray, under one rate limit and
+one budget.
 
 Public: `qfnb.batch_shards` (api), `ShardedBatch` (sharded_batch).
 """

@@ -16,27 +16,19 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
+from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
 from ..file_access import BOS_PREFIX, SUFFIXES, is_address, validate_address
-from ..input_scan import scan_input
 from ..input_source import open_source
-from ..preflight import Preflight, build_preflight
+from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec
-from .input_listing import Rows, refuse_output_inside
-from .local_engine import LocalEngine
-from .output_store import OutputStore
-from .plan import SHARD_ROWS, Shard, plan_shards
-from .ray_engine import RayEngine
-from .sharded_batch import Engine, ShardedBatch
+from .output import Output
+from .plan import SHARD_ROWS, Rows, Shard, plan_shards, refuse_output_inside
+from .sharded_batch import Budget, Engine, LocalEngine, ShardedBatch
 from .worker import COPY_INTERVAL_S, ShardTask
 
 SAMPLE_ROWS: Final = 1000
 """Rows that are read before the start, for the estimate and to see that the prompt fits."""
-
-MAX_LOCAL_PROCESSES: Final = 4
-"""Processes by default: one sends hundreds of rows a second, and the platform's limits come
-first.
-"""
 
 
 def batch_shards(
@@ -51,7 +43,7 @@ def batch_shards(
     processes: int | None = None,
     workers: int | None = None,
     shard_rows: int = SHARD_ROWS,
-    format: Literal["parquet", "jsonl", "csv"] | None = None,  # noqa: A002 - the word that users look for
+    format: Literal["parquet", "jsonl", "csv"] | None = None,  # noqa: A002
     rpm: float | None = None,
     tpm: float | None = None,
     budget: float | None = None,
@@ -60,27 +52,28 @@ def batch_shards(
     retry_count: int | None = None,
     **options: Unpack[ChatOptions],
 ) -> ShardedBatch:
-    """Send every row of many files to a model from several processes or machines; starts at once.
+    """Send every row of many files to a model, a shard after another or on the machines of Ray;
+    starts at once.
 
     The files are cut into shards; a shard is done when its part is in the output folder. The same
     call again does only what is missing. More machines do not raise the platform's limits: see the
-    guide on when not to use this.
+    guide on when to use Ray.
 
     Args:
         rows: a folder, a file or a pattern (`in/*.parquet`), or several; .parquet, .jsonl or .csv.
-            Addresses (`s3://bucket/in/`) are read by fsspec (pip install 'qfnb[fsspec]', and `s3fs`
-            for S3).
+            Addresses (`s3://bucket/in/`) are read by fsspec (pip install 'qfnb[fsspec]', and
+            `s3fs` for S3).
         prompt: a template over the columns, as in `batch`.
         out: the output folder, which all machines can write: a path (it is created), an address of
             an object store (`s3://bucket/out`, with its keys in the environment), or
             `bos:/bucket/out` with an IAM pair.
         model: name of a preset model, as in `batch`.
         endpoint: a service of your own instead.
-        engine: `local` for processes of this computer, `ray` for tasks of a Ray cluster (pip
-            install 'qfnb[ray]').
+        engine: `local` for one shard after another in this process, `ray` for tasks of Ray, on
+            this computer or a cluster (pip install 'qfnb[ray]').
         address: of the Ray cluster; by default the one of RAY_ADDRESS, or a new one on this
             computer.
-        processes: at once; by default one for each processor, of this computer at most 4.
+        processes: of Ray at once; by default one for each processor.
         workers: rows in flight in each process, 1 to 1000, default 8.
         shard_rows: rows of a shard, default 50,000.
         format: of the parts; by default that of the input.
@@ -102,10 +95,14 @@ def batch_shards(
     validation.validate_arguments(
         model=model, endpoint=endpoint, budget_tokens=budget_tokens, **limits
     )
-    numbers = {"rpm": rpm, "tpm": tpm, "processes": processes}
-    _validate_numbers(numbers)
+    _validate_numbers({"rpm": rpm, "tpm": tpm, "processes": processes})
     if engine not in {"local", "ray"}:
         raise InvalidArgumentError(tr("engine={value!r}: must be 'local' or 'ray'", value=engine))
+    for name, value in (("address", address), ("processes", processes)):
+        if engine == "local" and value is not None:
+            raise InvalidArgumentError(
+                tr("{name}={value!r}: is for engine='ray'", name=name, value=value)
+            )
     worker_count = validate_worker_count("workers", workers)
     _, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
     _, request = validation.build_request(None, prompt, model, endpoint, False, sent)
@@ -113,22 +110,17 @@ def batch_shards(
         raise InvalidArgumentError(
             tr("shards are for models that chat; pictures are drawn by qfnb.batch")
         )
-    budget = None if budget is None else validation.validate_budget(budget, request)
+    if budget is not None:
+        budget = validation.validate_budget(budget, request)
     shards = plan_shards(rows, shard_rows)
     suffix = _choose_suffix(format, shards)
     preflight = _look_ahead(request, shards, budget, budget_tokens)
-    store = _open_store(rows, out, suffix)
-    was_left = store.claim.take()
+    output = _open_output(rows, out, suffix)
+    output.claim()
     try:
-        store.validate_manifest(request, shards)
-        job = _job_id(store, request)
-        reports = store.read_reports(shards)
-        row_amounts = {"CNY": preflight.cost, "tokens": preflight.tokens}
-        budgets = {
-            unit: float(limit)
-            for unit, limit in (("CNY", budget), ("tokens", budget_tokens))
-            if limit
-        }
+        output.validate_manifest(request, shards)
+        reports = output.read_reports(shards)
+        job = _job_id(output, request)
         arguments = {
             "prompt": prompt,
             "model": request.model,
@@ -137,53 +129,56 @@ def batch_shards(
             **{name: value for name, value in limits.items() if value is not None},
             **request.options,
         }
-        row = {unit: (row_amounts[unit] or 0) / max(preflight.requests, 1) for unit in budgets}
         tasks = [
-            ShardTask(job, shard, str(store.folder), suffix, request.platform, arguments, row)
+            ShardTask(
+                job, shard, "", output.folder, suffix, request.platform, arguments, (rpm, tpm)
+            )
             for shard in shards
-            if shard.digest not in reports
         ]
-        runner = _open_engine(engine, address, processes, request, is_restarted=was_left)
-        settings = {
-            "limits": (rpm, tpm),
-            "budget": budgets,
-            "ledger_path": store.ledger_path,
-            "workers": worker_count,
+        requests = max(preflight.requests, 1)
+        row = {"CNY": (preflight.cost or 0) / requests, "tokens": preflight.tokens / requests}
+        budgets = {
+            unit: float(limit)
+            for unit, limit in (("CNY", budget), ("tokens", budget_tokens))
+            if limit
         }
+        runner = _open_engine(engine, address, processes, request)
         progress = BatchProgress(
             name=job,
             model=request.endpoint or request.model or "",
-            total=sum(shard.rows for shard in shards),
+            total=sum(map(len, shards)),
             budget=budget,
             budget_tokens=budget_tokens,
             notes=(
                 *preflight.lines(),
-                *_describe_plan(shards, tasks, runner.processes, worker_count),
+                *_describe_plan(shards, len(reports), runner.processes, worker_count),
             ),
             from_sandbox=request.platform == "sandbox",
             mode="shards",
         )
-        return ShardedBatch(runner, store, shards, tasks, reports, settings, progress)
+        return ShardedBatch(
+            runner, output, tasks, reports, Budget(budgets, row, output), worker_count, progress
+        )
     except BaseException:
-        store.claim.release()
+        output.release_claim()
         raise
 
 
-def _open_store(rows: Rows, out: str | Path, suffix: str) -> OutputStore:
-    """Return the output folder, created.
+def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
+    """Return the output folder.
 
     Raises:
         InvalidArgumentError: it is no address of a storage that can be reached here, or it is
             inside the input.
-        ShardError: it cannot be written.
     """
-    validate_address("out", folder := str(out).removeprefix("file://"))
-    is_path = not is_address(folder) and not folder.startswith(BOS_PREFIX)
-    folder = str(Path(folder).expanduser().absolute()) if is_path else folder.rstrip("/")
+    folder = str(out).removeprefix("file://")
+    validate_address("out", folder)
+    if is_address(folder) or folder.startswith(BOS_PREFIX):
+        folder = folder.rstrip("/")
+    else:
+        folder = str(Path(folder).expanduser().absolute())
     refuse_output_inside(rows, folder, suffix)
-    store = OutputStore(folder, suffix)
-    store.create()
-    return store
+    return Output(folder, suffix)
 
 
 def _refuse_clients(options: Mapping[str, object]) -> None:
@@ -230,8 +225,8 @@ def _look_ahead(
     Raises:
         InvalidArgumentError: the prompt does not fit the columns, or no row can be sent.
     """
-    total = sum(shard.rows for shard in shards)
-    sample = list(islice(shards[0].items(), SAMPLE_ROWS))
+    total = sum(map(len, shards))
+    sample = list(islice(shards[0], SAMPLE_ROWS))
     source = open_source(sample)
     if request.template is not None and sample:
         request.template.validate_columns(tuple(sample[0]))
@@ -244,37 +239,28 @@ def _look_ahead(
     )
 
 
-def _job_id(store: OutputStore, request: RequestSpec) -> str:
+def _job_id(output: Output, request: RequestSpec) -> str:
     """Return the job's name: the same for every run of it on one output folder."""
-    text = f"{store.folder}\n".encode("utf-8", "surrogateescape") + request.digest
-    name = os.path.basename(store.folder)  # noqa: PTH119 - or an address
+    text = f"{output.folder}\n".encode("utf-8", "surrogateescape") + request.digest
+    name = os.path.basename(output.folder)  # noqa: PTH119 - or an address
     return f"{name[:40] or 'shards'}-{hashlib.blake2b(text, digest_size=4).hexdigest()}"
 
 
 def _open_engine(
-    engine: str,
-    address: str | None,
-    processes: int | None,
-    request: RequestSpec,
-    *,
-    is_restarted: bool,
+    engine: str, address: str | None, processes: int | None, request: RequestSpec
 ) -> Engine:
     if engine == "local":
-        if address is not None:
-            raise InvalidArgumentError(tr("address={value!r}: is for engine='ray'", value=address))
-        count = processes or max(1, min(os.cpu_count() or 1, MAX_LOCAL_PROCESSES))
-        return LocalEngine(count, is_restarted=is_restarted)
-    model = request.endpoint or request.model or ""
+        return LocalEngine()
+    from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra
+
+    platform = connect.current_platform()
     return RayEngine(
-        address, processes, connect.current_platform(), model, is_restarted=is_restarted
+        address, processes, limiter_name(platform, request.endpoint or request.model or "")
     )
 
 
-def _describe_plan(
-    shards: Sequence[Shard], tasks: Sequence[ShardTask], processes: int, workers: int
-) -> list[str]:
+def _describe_plan(shards: Sequence[Shard], done: int, processes: int, workers: int) -> list[str]:
     """Return the shards, and what a loss costs, in words."""
-    done = len(shards) - len(tasks)
     return [
         tr(
             "{n:,} shards, {done:,} of them done; {processes} processes with {workers} rows in "

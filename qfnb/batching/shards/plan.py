@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
 
-from ..._jsonl_csv_parquet import import_pyarrow
+from ..._jsonl_csv_parquet import import_pyarrow, read_csv
 from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
-from ..file_access import reading, suffix_of
-from .input_listing import list_inputs
-from .text_ranges import cut_csv, cut_jsonl, read_text_range
+from ..file_access import (
+    BOS_PREFIX,
+    InputFile,
+    find_files,
+    is_address,
+    reading,
+    suffix_of,
+    validate_address,
+)
+from ..input_files import InputFiles, Mark, summarize_files
 
 SHARD_ROWS: Final = 50_000
-"""Rows of a shard, unless the caller says otherwise: a minute of work is little to lose, and a file
-not too small.
+"""Rows of a shard, unless the caller says otherwise: a minute of work is little to lose, and a
+file not too small.
 """
 
 ID_COLUMN: Final = "input_row"
@@ -26,31 +35,29 @@ ID_COLUMN: Final = "input_row"
 `reviews.parquet#17`.
 """
 
+Rows = str | Path | Sequence[str | Path]
+"""A folder, a file, a pattern or an address, or several of these."""
+
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of rows of one file.
+    """A range of rows of one file, and an input of `qfnb.batch`: read from the file each time,
+    never all in memory.
 
     Attributes:
         file: its name below the input folder, with slashes.
         path: the file, or its address.
         start, stop: numbers of the first row, and of the row after the last, from 0.
-        begin, end: the bytes of a text that hold these rows; 0 for Parquet.
         digest: 16 hex digits of the file's name and content, and of the range.
+        mark: where reading begins, at the first row or before it.
     """
 
     file: str
     path: str
     start: int
     stop: int
-    begin: int
-    end: int
     digest: str
-
-    @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return self.stop - self.start
+    mark: Mark
 
     @property
     def name(self) -> str:
@@ -58,64 +65,42 @@ class Shard:
         stem = "".join(letter if letter.isalnum() else "-" for letter in Path(self.file).stem)[:40]
         return f"part-{stem}-{self.start:09d}-{self.digest}"
 
-    def row_ids(self) -> Iterator[str]:
-        """Yield what `ID_COLUMN` says for each row."""
-        return (f"{self.file}#{number}" for number in range(self.start, self.stop))
-
     def ids_digest(self) -> str:
         """Return the digest of the ids of all rows, in order."""
-        return digest_ids(self.row_ids())
+        return digest_ids(f"{self.file}#{number}" for number in range(self.start, self.stop))
 
-    def items(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows, each with its id.
+    def __len__(self) -> int:
+        return self.stop - self.start
 
-        Raises:
-            DatasetError: the file cannot be read, or has changed its length.
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows, each with its id; raise a `DatasetError` where the file cannot be read
+        or is shorter.
         """
-        count = 0
-        for number, item in zip(range(self.start, self.stop), self._read(), strict=False):
-            count += 1
+        items = InputFiles([InputFile(self.path, 0, "")]).items_from(self.mark, lambda _: None)
+        skipped = self.start - self.mark.number
+        number = self.start
+        for item in islice(items, skipped, skipped + len(self)):
             cells = (
                 item
                 if isinstance(item, dict)
                 else {"prompt" if isinstance(item, str) else "messages": item}
             )
             yield {**cells, ID_COLUMN: f"{self.file}#{number}"}
-        if count < self.rows:
+            number += 1
+        if number < self.stop:
+            count = number - self.start
             raise DatasetError(
-                tr("it has lost rows since the start: {n} of {rows}", n=count, rows=self.rows),
+                tr("it has lost rows since the start: {n} of {rows}", n=count, rows=len(self)),
                 path=self.path,
             )
 
-    def _read(self) -> Iterator[Any]:
-        if suffix_of(self.path) == ".parquet":
-            return _read_parquet_range(self.path, self.start, self.stop)
-        return read_text_range(self.path, self.begin, self.end)
 
-
-class ShardRows:
-    """The rows of a shard as an input of `qfnb.batch`: read from the file each time, never all in
-    memory.
-    """
-
-    def __init__(self, shard: Shard) -> None:
-        self._shard = shard
-
-    def __len__(self) -> int:
-        return self._shard.rows
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return self._shard.items()
-
-
-def plan_shards(
-    rows: str | Path | Sequence[str | Path], shard_rows: int = SHARD_ROWS
-) -> list[Shard]:
+def plan_shards(rows: Rows, shard_rows: int = SHARD_ROWS) -> list[Shard]:
     """Return the shards of all files, in the order of their names.
 
-    Behind an address, of a Parquet file the footer is read, and a JSONL or CSV file once from end
-    to end: what stands between two rows is in no metadata. The digest is of the content, so that it
-    is the same wherever the file is.
+    Of a Parquet file the footer is read, and a JSONL or CSV file from end to end: what stands
+    between two rows is in no metadata. The digest is of the content, so that it is the same
+    wherever the file is.
 
     Args:
         rows: a folder, a file, a pattern such as `in/*.parquet`, addresses as fsspec has them, or
@@ -123,9 +108,8 @@ def plan_shards(
         shard_rows: rows of a shard, 1 or more; the last one of a file may be shorter.
 
     Raises:
-        InvalidArgumentError: there are no files, they are of several kinds, or their columns
-            differ.
-        DatasetError: a file cannot be read.
+        InvalidArgumentError: there are no files, or they are of several kinds.
+        DatasetError: a file cannot be read, or its columns are not those of the first.
     """
     if isinstance(shard_rows, bool) or not isinstance(shard_rows, int) or shard_rows < 1:
         raise InvalidArgumentError(
@@ -135,27 +119,17 @@ def plan_shards(
                 value=shard_rows,
             )
         )
-    files = list_inputs(rows)
-    suffixes = {suffix_of(path) for _, path in files}
-    if len(suffixes) > 1:
-        raise InvalidArgumentError(
-            tr(
-                "the input has files of several kinds ({kinds}): name one",
-                kinds=tr(", ").join(sorted(suffixes)),
+    files = _name_files(rows)
+    for summary, name in zip(summarize_files([*files.values()]), files, strict=True):
+        if isinstance(summary.first_item, dict) and ID_COLUMN in summary.first_item:
+            raise InvalidArgumentError(
+                tr(
+                    "{file} has a column {column!r}, which the output needs: rename it",
+                    file=name,
+                    column=ID_COLUMN,
+                )
             )
-        )
-    shards = list[Shard]()
-    first = None
-    for name, path in files:
-        schema, content, ranges = _CUTTERS[suffix_of(path)](path, shard_rows)
-        first = first or (name, schema)
-        _validate_schema(name, schema, *first)
-        for start, stop, begin, end in ranges:
-            text = f"{name}\n{content}\n{start}\n{stop}"
-            digest = hashlib.blake2b(
-                text.encode("utf-8", "surrogateescape"), digest_size=8
-            ).hexdigest()
-            shards.append(Shard(name, path, start, stop, begin, end, digest))
+    shards = [shard for name in sorted(files) for shard in _cut(name, files[name], shard_rows)]
     if not shards:
         raise InvalidArgumentError(
             tr("the input has no rows ({description})", description=str(rows))
@@ -171,34 +145,123 @@ def digest_ids(ids: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _validate_schema(
-    name: str, schema: tuple[str, ...], first_name: str, first_schema: tuple[str, ...]
-) -> None:
-    if ID_COLUMN in {column.split(": ")[0] for column in schema}:
+def refuse_output_inside(rows: Rows, out: str, suffix: str) -> None:
+    """Check that the next run would not read the output as rows.
+
+    Raises:
+        InvalidArgumentError: it would: `out`, an absolute path or an address, is inside the input.
+    """
+    kind = PurePosixPath if is_address(out) else PurePath
+    folder = kind(out)
+    for source in _sources(rows):
+        is_inside = kind(source) in {folder, *folder.parents}
+        if glob.has_magic(source):
+            is_inside = (folder / f"part-x{suffix}").match(source)
+        if is_address(source) == is_address(out) and is_inside:
+            raise InvalidArgumentError(
+                tr(
+                    "out={out!r} is inside rows={rows!r}: the next run would read answers as rows",
+                    out=out,
+                    rows=source,
+                )
+            )
+
+
+def _sources(rows: Rows) -> list[str]:
+    """Return what names files: addresses, and absolute paths.
+
+    Raises:
+        InvalidArgumentError: it is neither.
+    """
+    sources = []
+    for source in [rows] if isinstance(rows, (str, Path)) else list(rows):
+        if not isinstance(source, (str, Path)):
+            raise InvalidArgumentError(
+                tr("rows={rows!r}: must be a folder, a file, or a pattern", rows=source)
+            )
+        text = str(source)
+        validate_address("rows", text)
+        if text.startswith(BOS_PREFIX):
+            raise InvalidArgumentError(
+                tr(
+                    "{address}: shards read buckets by the S3 interface: "
+                    "rows='s3://bucket/folder' with "
+                    "AWS_ENDPOINT_URL=https://s3.bj.bcebos.com (of your region) and "
+                    "AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY of your account in the environment",
+                    address=text,
+                )
+            )
+        sources.append(
+            text.rstrip("/") if is_address(text) else str(Path(text).expanduser().absolute())
+        )
+    return sources
+
+
+def _name_files(rows: Rows) -> dict[str, str]:
+    """Return all files: their names below what names them, with slashes, and their paths or
+    addresses.
+    """
+    files: dict[str, str] = {}
+    for source in _sources(rows):
+        root, paths = find_files(source, is_deep=True)
+        for path in paths:
+            name = path.removeprefix(root).replace(os.sep, "/").lstrip("/")
+            if files.setdefault(name, path) != path:
+                raise InvalidArgumentError(
+                    tr("two files are called {name!r}: name their common folder", name=name)
+                )
+    kinds = sorted({suffix_of(path) for path in files.values()})
+    if len(kinds) > 1:
         raise InvalidArgumentError(
             tr(
-                "{file} has a column {column!r}, which the output needs: rename it",
-                file=name,
-                column=ID_COLUMN,
+                "the input has files of several kinds ({kinds}): name one",
+                kinds=tr(", ").join(kinds),
             )
         )
-    if schema == first_schema:
-        return
-    differences = sorted(set(schema) ^ set(first_schema)) or [tr("their order")]
-    raise InvalidArgumentError(
-        tr(
-            "the columns of {file} are not those of {first}: {differences}",
-            file=name,
-            first=first_name,
-            differences=tr(", ").join(differences),
-        )
-    )
+    return files
 
 
-Cut = tuple[tuple[str, ...], str, list[tuple[int, int, int, int]]]
-"""The columns, a digest of the content, and for each shard its first row, the row after its last,
-and its bytes.
+def _cut(name: str, path: str, shard_rows: int) -> Iterator[Shard]:
+    """Yield the shards of one file."""
+    content, total, marks = _CUTTERS[suffix_of(path)](path, shard_rows)
+    starts = [number for number, _ in marks]
+    for (start, mark), stop in zip(marks, [*starts[1:], total], strict=True):
+        text = f"{name}\n{content}\n{start}\n{stop}"
+        digest = hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+        yield Shard(name, path, start, stop, digest, mark)
+
+
+Cut = tuple[str, int, list[tuple[int, Mark]]]
+"""A digest of the content, the number of rows, and for each shard its first row and where reading
+begins.
 """
+
+
+def _cut_jsonl(path: str, shard_rows: int) -> Cut:
+    digest = hashlib.blake2b(digest_size=16)
+    marks = list[tuple[int, Mark]]()
+    rows = line = position = 0
+    with reading(path) as file:
+        for content in file:
+            digest.update(content)
+            if content.strip(b" \t\r\n\xef\xbb\xbf"):
+                if rows % shard_rows == 0:
+                    marks.append((rows, Mark(rows, 0, position, line)))
+                rows += 1
+            position += len(content)
+            line += 1
+    return digest.hexdigest(), rows, marks
+
+
+def _cut_csv(path: str, shard_rows: int) -> Cut:
+    digest = hashlib.blake2b(digest_size=16)
+    with reading(path) as file:
+        while content := file.read(1024 * 1024):
+            digest.update(content)
+    with reading(path) as file:
+        rows = sum(1 for _ in read_csv(file, path)) - 1
+    return digest.hexdigest(), rows, [(start, Mark()) for start in range(0, rows, shard_rows)]
 
 
 def _cut_parquet(path: str, shard_rows: int) -> Cut:
@@ -212,64 +275,27 @@ def _cut_parquet(path: str, shard_rows: int) -> Cut:
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
     try:
-        with reading(path) as raw:
-            file = parquet.ParquetFile(raw)
-            metadata = file.metadata
-            schema = file.schema_arrow
-            sizes = [
-                metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)
-            ]
-            raw.seek(-8, os.SEEK_END)
-            raw.seek(-8 - int.from_bytes(raw.read(4), "little"), os.SEEK_END)
-            digest = hashlib.blake2b(raw.read(), digest_size=16).hexdigest()
+        with reading(path) as file:
+            metadata = parquet.ParquetFile(file).metadata
+            file.seek(-8, os.SEEK_END)
+            file.seek(-8 - int.from_bytes(file.read(4), "little"), os.SEEK_END)
+            digest = hashlib.blake2b(file.read(), digest_size=16).hexdigest()
     except (arrow.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DatasetError(f"not Parquet: {reason}", path=path) from None
-    columns = tuple(f"{field.name}: {field.type}" for field in schema)
-    return columns, digest, [(start, stop, 0, 0) for start, stop in _join_groups(sizes, shard_rows)]
+    marks = list[tuple[int, Mark]]()
+    total = 0
+    for group in range(metadata.num_row_groups):
+        mark = Mark(total, 0, group)
+        size = metadata.row_group(group).num_rows
+        start = marks[-1][0] if marks else 0
+        if size and (not marks or total + size - start > shard_rows):
+            start = total
+            marks.append((start, mark))
+        total += size
+        for inner in range(start + shard_rows, total, shard_rows):
+            marks.append((inner, mark))
+    return digest, total, marks
 
 
-def _join_groups(sizes: Sequence[int], shard_rows: int) -> Iterator[tuple[int, int]]:
-    start = stop = 0
-    for size in sizes:
-        if stop > start and stop + size - start > shard_rows:
-            yield start, stop
-            start = stop
-        stop += size
-        while stop - start > shard_rows:
-            yield start, start + shard_rows
-            start += shard_rows
-    if stop > start:
-        yield start, stop
-
-
-def _read_parquet_range(path: str, start: int, stop: int) -> Iterator[dict[str, Any]]:
-    arrow = import_pyarrow()
-    from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
-
-    try:
-        with reading(path) as raw:
-            file = parquet.ParquetFile(raw)
-            groups = list[int]()
-            first = 0
-            skipped = 0
-            for number in range(file.metadata.num_row_groups):
-                size = file.metadata.row_group(number).num_rows
-                if first + size <= start:
-                    skipped += size
-                elif first < stop:
-                    groups.append(number)
-                first += size
-            number = skipped
-            for chunk in file.iter_batches(1024, row_groups=groups):
-                lower = max(start - number, 0)
-                upper = max(min(stop - number, chunk.num_rows), 0)
-                number += chunk.num_rows
-                if lower < upper:
-                    yield from chunk.slice(lower, upper - lower).to_pylist()
-    except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DatasetError(f"not Parquet: {reason}", path=path) from None
-
-
-_CUTTERS = {".parquet": _cut_parquet, ".jsonl": cut_jsonl, ".csv": cut_csv}
+_CUTTERS = {".parquet": _cut_parquet, ".jsonl": _cut_jsonl, ".csv": _cut_csv}

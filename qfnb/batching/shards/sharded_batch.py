@@ -1,14 +1,16 @@
-"""`ShardedBatch`, the object that users hold while shards are answered elsewhere: progress,
-failures, the report.
+"""`ShardedBatch`, the object that users hold while shards are answered: progress, failures, the
+report.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import secrets
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -18,36 +20,155 @@ from ..._jobs.batch_progress import MAX_LATEST_FAILURES, BatchProgress, RowFailu
 from ..._jobs.row_result import summarize_error
 from ..._jobs.worker_pool import validate_worker_count
 from ...base.language import tr, trn
+from ...errors import QianfanError
+from ..preflight import format_amount
 from ..row_pipeline import run_in_thread
-from .output_files import ShardError
-from .output_store import OutputStore
+from .output import BUDGET, Output, ShardError
 from .plan import Shard
-from .worker import ShardResult, ShardTask
+from .worker import Amounts, ShardResult, ShardTask, run_shard
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WATCH_S: Final = 0.25
-"""Seconds between two looks at the service."""
+"""Seconds between two looks at the shards."""
+
+MAX_LOST: Final = 5
+"""Processes that may die of one shard; the next does not get it."""
+
+SHARE_MARGIN: Final = 1.25
+"""Factor of the budget that a shard gets at first: rows may cost more than the first ones of the
+input.
+"""
+
+
+class Board:
+    """What workers tell of their shards, and what their jobs are to do."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, dict[str, Mapping[str, Any]]] = {}
+        self._orders: dict[str, Mapping[str, Any]] = {}
+
+    def tell(self, job: str, shard: str, counts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Store the counts of a shard; return what its job is to do, {} where that is not known."""
+        self._counts.setdefault(job, {})[shard] = counts
+        return self._orders.get(job, {})
+
+    def look(self, job: str, order: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Store what a job is to do; return the counts of its shards."""
+        self._orders[job] = order
+        return dict(self._counts.get(job, {}))
 
 
 class Engine(Protocol):
-    """What runs shards: processes of this computer, or Ray; `processes` is how many at once."""
+    """What runs shards: this process, or Ray; `processes` is how many at once."""
 
     processes: int
 
-    def call(self, method: str, *args: Any, **options: Any) -> Any:
-        """Call a method of the `JobService` that the workers talk to."""
+    def look(self, job: str, order: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Tell a job's workers what to do; return the counts of its shards."""
 
-    def run(
-        self, tasks: Sequence[ShardTask], on_result: Callable[[ShardTask, ShardResult], None]
-    ) -> None:
-        """Run shards until all have a result, or until `stop` was called and the running ones have
-        ended.
+    def run(self, queue: ShardQueue) -> None:
+        """Run shards until the queue has none, and the running ones have ended."""
+
+
+class LocalEngine(Board):
+    """Runs shards in this process, one after another."""
+
+    processes = 1
+
+    def run(self, queue: ShardQueue) -> None:
+        """Run shards until the queue has none."""
+        while (task := queue.next_task()) is not None:
+            queue.take_result(task, run_shard(task, self.tell))
+
+
+class ShardQueue(Protocol):
+    """Hands out shards."""
+
+    def next_task(self) -> ShardTask | None:
+        """Return the next shard, None where none can begin now."""
+
+    def take_result(self, task: ShardTask, result: ShardResult | None) -> None:
+        """Take the result of a shard, None where its process was lost."""
+
+
+class Budget:
+    """The money and tokens that shards may use: each gets an allowance, stored before it begins.
+
+    The sum of all allowances never exceeds the budget, and a restart finds no less.
+
+    Args:
+        limits: the budget by unit; empty for none.
+        row: what a row is expected to use.
+        output: the folder where it is stored.
+    """
+
+    def __init__(self, limits: Amounts, row: Amounts, output: Output) -> None:
+        self.limits = limits
+        self._row = row
+        self._output = output
+        self._shards: dict[str, dict[str, Any]] = {}
+        if limits:
+            try:
+                self._shards = dict(output.read_json(BUDGET))
+            except ValueError as error:
+                path = f"{output.folder}/{BUDGET}"
+                reason = tr("the use of the budget so far cannot be read from {path}", path=path)
+                raise ShardError(f"{reason}: {error}") from None
+
+    def promised(self, unit: str) -> float:
+        """Return what has been used or may be."""
+        return float(sum(shard["allowance"].get(unit, 0.0) for shard in self._shards.values()))
+
+    def allow(self, task: ShardTask, least_rows: int) -> ShardTask | None:
+        """Return a task with its allowance, None where the budget has too little left for
+        `least_rows` rows.
         """
+        if not self.limits:
+            return task
+        shard = self._shards.get(task.shard.digest, {"used": {}, "allowance": {}, "attempt": ""})
+        allowance = {}
+        for unit, limit in self.limits.items():
+            row = self._row.get(unit, 0.0)
+            used = shard["allowance"].get(unit, 0.0)
+            free = limit - self.promised(unit)
+            wanted = max(len(task.shard) * row * SHARE_MARGIN - used, used / 2, row)
+            if free <= least_rows * row and not shard["attempt"]:
+                return None
+            allowance[unit] = used + min(wanted, free)
+        lost = {"lost_attempt": shard["attempt"], "lost_allowance": shard["allowance"]}
+        self._store(task, used=shard["used"], allowance=allowance, attempt=task.attempt)
+        return replace(task, allowance=allowance, used=shard["used"], **lost)
 
-    def stop(self) -> None:
-        """Begin no further shard."""
+    def is_exhausted(self, task: ShardTask) -> bool:
+        """Return whether a settled task had all that was left when no other shard was running."""
+        settled = self._shards[task.shard.digest]["allowance"]
+        return any(
+            self.promised(unit) - settled[unit] + task.allowance[unit] >= limit - 1e-9
+            for unit, limit in self.limits.items()
+        )
+
+    def settle(self, task: ShardTask, used: Amounts) -> None:
+        """Count what a shard has used, and promise it nothing further."""
+        if self.limits:
+            self._store(task, used=used, allowance=used, attempt="")
+
+    def problem(self) -> str:
+        """Return why no further row is sent."""
+        unit = max(self.limits, key=lambda unit: self.promised(unit) / self.limits[unit])
+        digits = 0 if unit == "tokens" else 4
+        limit, spent = (
+            format_amount(round(value, digits or None), unit)
+            for value in (self.limits[unit], self.promised(unit))
+        )
+        return tr(
+            "the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent
+        )
+
+    def _store(self, task: ShardTask, **shard: Any) -> None:
+        self._shards[task.shard.digest] = shard
+        self._output.write_json(BUDGET, self._shards)
 
 
 @dataclass(frozen=True)
@@ -57,7 +178,7 @@ class ShardReport:
     Attributes:
         shards, done: shards of the input, and those that have a part.
         rows_in, rows_out: rows of the input, and of the parts as they were read again from the
-        disk.
+            disk.
         digest_in, digest_out: of the ids of all these rows, in order.
         ok, failed: rows answered and rows failed, of the parts.
         missing: names of the shards without a part.
@@ -97,50 +218,55 @@ class ShardReport:
 
 
 class ShardedBatch(BackgroundBatch):
-    """A batch whose shards run in several processes; `qfnb.batch_shards` returns it.
+    """A batch whose shards run one after another, or on Ray; `qfnb.batch_shards` returns it.
 
     Args:
         engine: runs the shards.
-        store: the output folder, which this job has claimed.
-        shards: of the input.
-        tasks: the shards that have no part yet.
-        reports: of the others, by digest.
-        job: arguments of `JobService.open_job`.
+        output: the output folder, which this job has claimed.
+        tasks: the shards of the input.
+        reports: of those that have a part, by digest.
+        budget: of all of them.
+        workers: rows in flight in each process.
         progress: before the start, with the name, the model and the budgets.
 
     Attributes:
-        shards: as above.
+        shards: of the input.
         problems: shard -> why it is not done.
     """
 
     def __init__(
         self,
         engine: Engine,
-        store: OutputStore,
-        shards: Sequence[Shard],
+        output: Output,
         tasks: Sequence[ShardTask],
         reports: Mapping[str, dict[str, Any]],
-        job: Mapping[str, Any],
+        budget: Budget,
+        workers: int,
         progress: BatchProgress,
     ) -> None:
-        self.problems = dict[str, str]()
-        self.shards = tuple(shards)
+        self.shards = tuple(task.shard for task in tasks)
+        self.problems: dict[str, str] = {}
         self._engine = engine
-        self._store = store
-        self._tasks = tuple(tasks)
-        self._job = dict(job)
-        self._waiting = {task.shard.digest for task in tasks}
+        self._output = output
+        self._budget = budget
+        self._workers = workers
         self._reports = dict(reports)
-        self._live: dict[str, dict[str, Any]] = {}
-        self._first_cached = sum(report["rows"] for report in self._reports.values())
-        self._workers = int(job["workers"])
+        self._queue = deque(task for task in tasks if task.shard.digest not in reports)
+        self._waiting = {task.shard.digest for task in self._queue}
+        self._running: set[str] = set()
+        self._lost: dict[str, int] = {}
+        self._counts: dict[str, Mapping[str, Any]] = {}
+        self._first_cached = sum(report["rows"] for report in reports.values())
+        self._is_stopping = False
+        self._watching = threading.Lock()
         super().__init__(progress)
         self._start()
 
     @property
     def progress(self) -> BatchProgress:
         """The present progress of all shards together, as a value."""
-        counts = self._live | self._reports
+        counts = {**self._counts, **self._reports}
+        live = [count for name, count in self._counts.items() if name in self._running]
         total: dict[str, Any] = {
             name: sum(count[name] or 0 for count in counts.values()) for name in _SUMS
         }
@@ -150,68 +276,54 @@ class ShardedBatch(BackgroundBatch):
             for count in counts.values()
             for failure in count["latest_failures"]
         ]
+        cached = sum(count["cached"] for name, count in counts.items() if name in self._waiting)
         return replace(
             self._control.counter.progress,
             **total,
-            cached=self._first_cached
-            + sum(count["cached"] for name, count in counts.items() if name in self._waiting),
+            cached=self._first_cached + cached,
             cost=None if None in costs else sum(costs),
-            in_flight=sum(count["in_flight"] for count in self._live.values()),
-            rate=sum(count["rate"] or 0.0 for count in self._live.values()) or None,
+            in_flight=sum(count["in_flight"] for count in live),
+            rate=sum(count["rate"] or 0.0 for count in live) or None,
             latest_failures=tuple(failures[-MAX_LATEST_FAILURES:]),
             workers=self._workers,
+            rate_limits=next((count["rate_limits"] for count in live if count["rate_limits"]), ""),
         )
-
-    def pause(self) -> None:
-        """Send no further row until `resume`."""
-        super().pause()
-        self._steer(state="paused")
-
-    def resume(self) -> None:
-        """Continue after `pause`; a job that has ended goes on with a new call of
-        `batch_shards`.
-        """
-        super().resume()
-        self._steer(state="running")
 
     def cancel(self) -> None:
         """Send no further row; rows in flight have two seconds to finish, and every journal is
         copied.
         """
-        self._engine.stop()
+        self._is_stopping = True
         super().cancel()
-        self._steer(state="stopped")
 
     def resize(self, workers: int) -> None:
         """Change the number of rows in flight at once in each process, 1 to 1000."""
         self._workers = validate_worker_count("workers", workers)
-        self._steer(workers=self._workers)
 
     def parts(self) -> list[Path | str]:
-        """Return the files of the shards that are done: paths, or addresses where the output folder
-        is one.
+        """Return the files of the shards that are done: paths, or addresses where the output
+        folder is one.
         """
-        return [self._store.part_path(shard) for shard in self._done()]
+        return [self._output.part_path(shard) for shard in self._done()]
 
     def _done(self) -> list[Shard]:
-        names = self._store.parts()
-        return [shard for shard in self.shards if self._store.part_name(shard) in names]
+        names = self._output.parts()
+        return [shard for shard in self.shards if self._output.part_name(shard) in names]
 
     def report(self) -> ShardReport:
         """Return what became of the rows, by the parts that are in the output folder now."""
-        done_reports = self._store.read_reports(self.shards)
-        reports = [(shard, done_reports.get(shard.digest)) for shard in self.shards]
-        done = [(shard, report) for shard, report in reports if report is not None]
+        reports = self._output.read_reports(self.shards)
+        done = [reports[shard.digest] for shard in self.shards if shard.digest in reports]
         return ShardReport(
-            shards=len(reports),
+            shards=len(self.shards),
             done=len(done),
-            rows_in=sum(shard.rows for shard in self.shards),
-            rows_out=sum(report["rows"] for _, report in done),
+            rows_in=sum(map(len, self.shards)),
+            rows_out=sum(report["rows"] for report in done),
             digest_in=_join(shard.ids_digest() for shard in self.shards),
-            digest_out=_join(report["ids"] for _, report in done),
-            ok=sum(report["ok"] for _, report in done),
-            failed=sum(report["failed"] for _, report in done),
-            missing=tuple(shard.name for shard, report in reports if report is None),
+            digest_out=_join(report["ids"] for report in done),
+            ok=sum(report["ok"] for report in done),
+            failed=sum(report["failed"] for report in done),
+            missing=tuple(shard.name for shard in self.shards if shard.digest not in reports),
         )
 
     def failures(self) -> pd.DataFrame:
@@ -222,20 +334,68 @@ class ShardedBatch(BackgroundBatch):
 
         frames = []
         for shard in self._done():
-            with self._store.part_here(shard) as path:
+            with self._output.part_here(shard) as path:
                 frames.append(_read_failures(path, pd))
         return pd.concat([*frames], ignore_index=True) if frames else pd.DataFrame()
+
+    def next_task(self) -> ShardTask | None:
+        """Return the next shard, None where none can begin now."""
+        if self._is_stopping or not self._queue:
+            return None
+        task = replace(self._queue[0], attempt=secrets.token_hex(8))
+        try:
+            allowed = self._budget.allow(task, self._workers if self._running else 0)
+        except ShardError as error:
+            self._stop(summarize_error(error))
+            return None
+        if allowed is None:
+            if not self._running:
+                self._stop(self._budget.problem())
+            return None
+        self._queue.popleft()
+        self._running.add(task.shard.digest)
+        return allowed
+
+    def take_result(self, task: ShardTask, result: ShardResult | None) -> None:
+        """Take the result of a shard, None where its process was lost; one that others would share
+        stops the job.
+        """
+        digest = task.shard.digest
+        self._look()
+        self._running.discard(digest)
+        if result is None:
+            self._lost[digest] = self._lost.get(digest, 0) + 1
+            if self._lost[digest] < MAX_LOST:
+                self._queue.appendleft(task)
+            else:
+                self._fail(task, tr("{n} processes died while they worked on it", n=MAX_LOST))
+            return
+        try:
+            self._budget.settle(task, result.used)
+        except ShardError as error:
+            self._stop(summarize_error(error))
+        if result.report is not None:
+            self._reports[digest] = result.report
+        elif result.needs_budget and not self._running and self._budget.is_exhausted(task):
+            self._stop(self._budget.problem())
+        elif result.needs_budget:
+            self._queue.appendleft(task)
+        elif result.problem:
+            self._fail(task, result.problem)
+        self._control.notify_waiters()
+
+    def _fail(self, task: ShardTask, problem: str) -> None:
+        self.problems[task.shard.name] = problem
+        if "DatasetError" not in problem:  # the file's fault, and not the job's
+            self._stop(f"{task.shard.name}: {problem}")
 
     async def _run(self) -> None:
         watching = asyncio.create_task(self._watch())
         try:
-            await run_in_thread(self._work)
+            await run_in_thread(lambda: self._engine.run(self))
         finally:
             watching.cancel()
-            await asyncio.to_thread(self._close)
-            self._live = {
-                name: count | {"in_flight": 0, "rate": None} for name, count in self._live.items()
-            }
+            await asyncio.to_thread(self._output.release_claim)
         control = self._control
         if self.problems and not control.is_ending:
             name, problem = next(iter(self.problems.items()))
@@ -249,79 +409,32 @@ class ShardedBatch(BackgroundBatch):
         elif len(self._reports) < len(self.shards) and not control.is_ending:
             control.update("stopped", reason=tr("rows are missing"))
 
-    def _work(self) -> None:
-        self._engine.call("open_job", self._job_id, **self._job)
-        if self._tasks:
-            self._engine.run(self._tasks, self._on_result)
-
-    def _close(self) -> None:
-        try:
-            with contextlib.suppress(ConnectionError):  # what the workers told when they ended
-                if status := self._engine.call("status", self._job_id):
-                    self._take_counts(status)
-            self._engine.call("close_job", self._job_id)
-        finally:
-            self._store.claim.release()
-
-    @property
-    def _job_id(self) -> str:
-        return self.progress.name
-
-    def _on_result(self, task: ShardTask, result: ShardResult) -> None:
-        """Take the result of a shard; one that no other shard could escape stops the job."""
-        if result.report is not None:
-            self._live.pop(task.shard.digest, None)
-            self._reports[task.shard.digest] = result.report
-        elif result.problem:
-            self.problems[task.shard.name] = result.problem
-            if not result.problem.startswith("DatasetError"):  # the file's fault, and not the job's
-                self._stop(f"{task.shard.name}: {result.problem}")
-        self._control.notify_waiters()
-
     def _stop(self, reason: str) -> None:
-        self._engine.stop()
+        self._is_stopping = True
         self._control.finish("stopped", reason)
-        self._engine.call("steer", self._job_id, state="stopped")
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
-            await run_in_thread(self._look)
+            await run_in_thread(self._keep)
 
-    def _look(self) -> None:
-        """Take the progress of the shards; begin the job again where the service has lost it."""
+    def _keep(self) -> None:
         try:
-            self._store.claim.keep()
-            status = self._engine.call("status", self._job_id)
-            if status is None:
-                state = (
-                    "paused"
-                    if self._control.is_paused
-                    else "stopped"
-                    if self._control.is_ending
-                    else "running"
-                )
-                self._engine.call("open_job", self._job_id, **self._job, state=state)
-                return
-        except ShardError as error:
+            self._output.keep_claim()
+        except QianfanError as error:
             self._stop(summarize_error(error))
-            return
-        except ConnectionError:
-            return
-        self._take_counts(status)
-        self._control.call_on_loop(lambda: self._control.update(rate_limits=status["rate_limits"]))
-        if status["state"] == "stopped" and not self._control.is_ending:
-            self._stop(status["reason"])
+        self._look()
         self._control.notify_waiters()
 
-    def _take_counts(self, status: Mapping[str, Any]) -> None:
-        self._live = {
-            name: counts for name, counts in status["shards"].items() if name not in self._reports
-        }
-
-    def _steer(self, **change: Any) -> None:
-        """Tell the workers, through the service."""
-        self._engine.call("steer", self._job_id, **change)
+    def _look(self) -> None:
+        """Take the progress of the shards, and tell their workers what to do."""
+        state = "paused" if self._control.is_paused else "running"
+        if self._is_stopping:
+            state = "stopped"
+        with self._watching:
+            order = {"state": state, "workers": self._workers}
+            counts = self._engine.look(self.progress.name, order)
+            self._counts |= {name: count for name, count in counts.items() if name in self._waiting}
 
 
 _SUMS = ("ok", "failed", "retried", "prompt_tokens", "completion_tokens", "uncounted", "cost_low")

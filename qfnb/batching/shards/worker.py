@@ -4,34 +4,30 @@ budget of the job.
 
 from __future__ import annotations
 
-import csv
-import functools
-import json
-import math
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from ..._jobs.batch_progress import BatchProgress
-from ..._jsonl_csv_parquet import import_pyarrow
+from ... import connect
 from ...base.language import tr
-from ...errors import CredentialsError, QianfanError
-from ...transport import clock, shared_rate_limiter
+from ...errors import QianfanError
+from ...resources.inference.chat import ChatCompletion
+from ...transport import clock
+from ...transport.shared_rate_limiter import get_limiter
 from .. import journal_reader, journal_store
 from ..api import batch
 from ..batch import Batch
-from ..request_spec import platform_name
-from .leased_limiter import Exchange, LeasedRateLimiter, LeaseThread
-from .metered_chat import Account, MeteredChat
-from .output_files import ShardError
-from .output_store import OutputStore
-from .plan import ID_COLUMN, Shard, ShardRows, digest_ids
+from ..file_access import InputFile
+from ..input_files import InputFiles
+from ..request_spec import validate_platform
+from .output import Output, ShardError
+from .plan import ID_COLUMN, Shard, digest_ids
 
 COPY_INTERVAL_S: Final = 60.0
 """Seconds between two copies of a journal: a lost computer costs what was answered since the
@@ -39,12 +35,20 @@ last.
 """
 
 LOCK_WAIT_S: Final = 30.0
-"""Seconds that a process waits for one that works on the shard, has lost its driver and is about to
-end.
+"""Seconds that a process waits for one that works on the shard, has lost its driver and is about
+to end.
 """
 
 STEP_S: Final = 0.1
 """Seconds between two looks at a batch."""
+
+Amounts = Mapping[str, float]
+"""Unit of a budget (`CNY`, `tokens`) -> amount."""
+
+Exchange = Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]]
+"""Tells the counts of a job's shard; returns what the job is to do: its `state` and `workers`, {}
+where unknown.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,41 +58,35 @@ class ShardTask:
     Attributes:
         job: the id of the job.
         shard: the rows.
+        attempt: the name of this try.
         out: the output folder, a path or an address; `suffix` is the ending of its parts.
         platform: whose answers the job has, as in `RequestSpec`.
         arguments: of `qfnb.batch`, as JSON has them.
-        row: what a row is expected to use, by unit of the budget; empty without one.
-        copy_interval_s: seconds between two copies of the journal.
+        limits: requests and tokens a minute of all workers together, None for what the platform
+            says.
+        allowance: what the shard may use in all, by unit of the budget; empty without one.
+        used: what it has used before.
+        lost_attempt: the try before, where its process was lost.
+        lost_allowance: what that one could use.
     """
 
     job: str
     shard: Shard
+    attempt: str
     out: str
     suffix: str
     platform: str
     arguments: Mapping[str, Any]
-    row: Mapping[str, float] = field(default_factory=dict)
-    copy_interval_s: float = COPY_INTERVAL_S
-
-    @property
-    def store(self) -> OutputStore:
-        """The output folder."""
-        return OutputStore(self.out, self.suffix)
+    limits: tuple[float | None, float | None] = (None, None)
+    allowance: Amounts = field(default_factory=dict)
+    used: Amounts = field(default_factory=dict)
+    lost_attempt: str = ""
+    lost_allowance: Amounts = field(default_factory=dict)
 
     @property
     def journal_name(self) -> str:
         """The journal's name: the same for every try of the shard in this output folder."""
         return f"shard-{self.job}-{self.shard.digest}"
-
-
-class ShardStopped(QianfanError):
-    """A shard ended before all its rows had an answer; `is_wanted` says whether the job was
-    stopped.
-    """
-
-    def __init__(self, reason: str, *, is_wanted: bool) -> None:
-        super().__init__(reason)
-        self.is_wanted = is_wanted
 
 
 @dataclass
@@ -97,128 +95,141 @@ class ShardResult:
 
     Attributes:
         report: the counts of a shard that is done, None of another.
-        used: what the try has used, by unit of the budget.
+        used: what the shard has used, by unit of the budget.
         problem: why the shard is not done, "" where it is or where the job was stopped.
+        needs_budget: whether it ended because its allowance did not suffice.
     """
 
-    report: dict[str, Any] | None
-    used: dict[str, float]
+    report: dict[str, Any] | None = None
+    used: Amounts = field(default_factory=dict)
     problem: str = ""
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether the shard ended without a fault: the job was stopped, or did not answer any
-        more.
-        """
-        return self.report is None and not self.problem
+    needs_budget: bool = False
 
 
-def run_shard(task: ShardTask, attempt: str, exchange: Exchange) -> ShardResult:
-    """Answer the rows of a shard, and publish its part.
-
-    Args:
-        task: the shard.
-        attempt: the name of this try.
-        exchange: hands a report to the job's service.
-    """
-    account = Account(task.row)
+def run_shard(task: ShardTask, exchange: Exchange) -> ShardResult:
+    """Answer the rows of a shard, and publish its part."""
+    run = _ShardRun(task, exchange)
     try:
-        report = _ShardRun(task, attempt, exchange, account).run()
-    except ShardStopped as stopped:
-        return ShardResult(None, account.used, "" if stopped.is_wanted else str(stopped))
+        return run.run()
     except QianfanError as error:
-        return ShardResult(None, account.used, f"{type(error).__name__}: {error}")
-    return ShardResult(report, account.used)
+        return ShardResult(used=run.used(), problem=f"{type(error).__name__}: {error}")
 
 
 class _ShardRun:
     """One try of a shard; its last act is to leave a copy of the journal, or the part."""
 
-    def __init__(self, task: ShardTask, attempt: str, exchange: Exchange, account: Account) -> None:
+    def __init__(self, task: ShardTask, exchange: Exchange) -> None:
         self._task = task
-        self._attempt = attempt
         self._exchange = exchange
-        self._account = account
-        self._store = task.store
-        self._answer: Mapping[str, Any] | None = None
-        self._answered_at = -math.inf
-        self._is_lost = False
+        self._output = Output(task.out, task.suffix)
+        self._journal = journal_store.journal_path(task.journal_name)
+        self._attempt_file = self._journal.with_suffix(".attempt")
         self._batch: Batch | None = None
+        self._written_off: Amounts = {}
 
-    def run(self) -> dict[str, Any]:
-        """Return the report of the part.
+    def run(self) -> ShardResult:
+        """Return the result.
 
         Raises:
             JournalInUse: a process that has lost its driver works on the shard, and does not end.
         """
-        path = journal_store.journal_path(self._task.journal_name).with_suffix(".shard")
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = self._journal.with_suffix(".shard")
+        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            with FileLock(path, timeout=LOCK_WAIT_S, mode=0o600):
-                # another may have published it meanwhile
-                report = self._store.read_report(self._task.shard)
-                report = self._answer_rows() if report is None else report
-                path.unlink(missing_ok=True)  # who waits for it reads the report
+            with FileLock(lock, timeout=LOCK_WAIT_S, mode=0o600):
+                report = self._output.read_report(
+                    self._task.shard
+                )  # another may have published it meanwhile
+                result = self._answer_rows() if report is None else ShardResult(report, self.used())
+                lock.unlink(missing_ok=True)  # who waits for it reads the report
         except Timeout:
-            raise journal_reader.JournalInUse(path.stem, tr("another process")) from None
-        return report
+            raise journal_reader.JournalInUse(lock.stem, tr("another process")) from None
+        return result
 
-    def _answer_rows(self) -> dict[str, Any]:
-        """Answer the rows without an answer, and publish the part; return its report."""
-        self._answered_at = time.monotonic()
+    def used(self) -> Amounts:
+        """Return what the shard has used, earlier tries included."""
+        if self._batch is None:
+            return self._task.lost_allowance or self._task.used
+        spent = self._batch.spent()
+        return {unit: spent[unit] + self._written_off[unit] for unit in self._task.allowance}
+
+    def _answer_rows(self) -> ShardResult:
+        """Answer the rows without an answer, and publish the part."""
+        task = self._task
         self._restore_journal()
-        leases = LeaseThread(_process_limiter(), self._exchange, self._add_facts, self._on_answer)
+        self._write_off()
         try:
-            self._batch = running = self._start_batch()
-            try:
-                self._follow(running)
-            except ShardError:  # no further row without a copy
-                running.cancel()
-                running.wait()
-                raise
-            progress = running.progress
-            if progress.state != "done":
-                self._store.copy_journal(self._task.shard, running.job.path)
-                reason = progress.reason or progress.state
-                raise ShardStopped(reason, is_wanted=progress.state == "cancelled")
-            report = self._store.publish_part(
-                self._task.shard, lambda path: self._write_part(running, path)
-            )
+            running = self._start_batch()
+            self._batch = running
+            self._follow(running)
         finally:
-            leases.close()
-        self._store.delete_journal_copy(self._task.shard)
-        journal_store.delete_journal(self._task.journal_name)
-        return report
+            self._limit(None, None)
+        progress = running.progress
+        if progress.state != "done":
+            self._output.copy_journal(task.shard, running.job.path)
+            needs_budget = running.is_out_of_budget and bool(task.allowance)
+            is_wanted = needs_budget or progress.state == "cancelled"
+            problem = "" if is_wanted else progress.reason or progress.state
+            return ShardResult(used=self.used(), problem=problem, needs_budget=needs_budget)
+        report = self._output.publish_part(task.shard, lambda path: self._write_part(running, path))
+        self._output.delete_journal_copy(task.shard)
+        journal_store.delete_journal(task.journal_name)
+        self._attempt_file.unlink(missing_ok=True)
+        return ShardResult(report, self.used())
 
     def _restore_journal(self) -> None:
         """Begin with the copy of a journal that another computer left, where it has more answers
         than the one here.
         """
-        path = journal_store.journal_path(self._task.journal_name)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        copy = path.with_suffix(".copy")
+        copy = self._journal.with_suffix(".copy")
         try:
-            if self._store.fetch_journal(self._task.shard, copy) and _count_answers(
-                path
-            ) < _count_answers(copy):
+            is_copied = self._output.fetch_journal(self._task.shard, copy)
+            if is_copied and _read_use(self._journal)[0] < _read_use(copy)[0]:
                 for ending in (".db-wal", ".db-shm"):
-                    path.with_suffix(ending).unlink(missing_ok=True)
-                copy.replace(path)
+                    self._journal.with_suffix(ending).unlink(missing_ok=True)
+                copy.replace(self._journal)
+                self._attempt_file.unlink(missing_ok=True)
         finally:
             copy.unlink(missing_ok=True)
 
-    def _start_batch(self) -> Batch:
-        chat = MeteredChat(self._account)
-        if (platform := platform_name(chat.platform_info())) != self._task.platform:
-            names = {"platform": platform, "expected": self._task.platform}
-            raise CredentialsError(
-                tr("calls go to {platform} now, and this batch is of {expected}", **names)
-            )
-        name = self._task.journal_name
-        arguments = self._task.arguments
-        return batch(
-            ShardRows(self._task.shard), name=name, client=chat, invalid_rows="fail", **arguments
+    def _write_off(self) -> None:
+        """Find what the shard has used and the journal here does not know: all that a lost
+        computer could use.
+        """
+        task = self._task
+        attempt = self._attempt_file.read_text() if self._attempt_file.is_file() else ""
+        known = (
+            task.lost_allowance if task.lost_attempt and attempt != task.lost_attempt else task.used
         )
+        _, spent = _read_use(self._journal)
+        self._written_off = {
+            unit: max(known.get(unit, 0.0) - spent.get(unit, 0.0), 0.0) for unit in task.allowance
+        }
+        self._attempt_file.write_text(task.attempt)
+
+    def _start_batch(self) -> Batch:
+        task = self._task
+        platform = connect.current_platform()
+        validate_platform(platform, task.platform)
+        self._limit(*task.limits)
+        arguments = dict(task.arguments)
+        for unit, name in (("CNY", "budget"), ("tokens", "budget_tokens")):
+            if unit in task.allowance:
+                arguments[name] = max(task.allowance[unit] - self._written_off[unit], 1e-9)
+        if "budget_tokens" in arguments:
+            arguments["budget_tokens"] = max(int(arguments["budget_tokens"]), 1)
+        return batch(task.shard, name=task.journal_name, invalid_rows="fail", **arguments)
+
+    def _limit(self, requests: float | None, tokens: float | None) -> None:
+        """Set the limits of the job, None for none, in what this process shares with the others."""
+        platform = connect.current_platform()
+        arguments = self._task.arguments
+        call = ChatCompletion().batch_requests(
+            platform, arguments.get("model"), arguments.get("endpoint"), {}
+        )
+        limiter = get_limiter(platform, call.model)
+        limiter.requests.set_ceiling("job", requests)
+        limiter.tokens.set_ceiling("job", tokens)
 
     def _follow(self, running: Batch) -> None:
         """Return when the batch has ended; do meanwhile what the job says, and copy the journal."""
@@ -228,39 +239,38 @@ class _ShardRun:
         running.call_at_end(ended.set)
         copied_at = time.monotonic()
         while not clock.wait(STEP_S, ended):
-            answer = self._answer or {"state": "running", "workers": None}
-            if self._is_lost:
-                running.cancel()
-            if answer["state"] != state:
-                state = answer["state"]
+            order = self._tell(running)
+            if order.get("state", state) != state:
+                state = order["state"]
                 {"running": running.resume, "paused": running.pause, "stopped": running.cancel}[
                     state
                 ]()
-            if answer["workers"] != workers and answer["workers"]:
-                workers = answer["workers"]
+            if order.get("workers", workers) != workers:
+                workers = order["workers"]
                 running.resize(workers)
-            if time.monotonic() - copied_at >= self._task.copy_interval_s:
-                self._store.copy_journal(self._task.shard, running.job.path)
+            if time.monotonic() - copied_at >= COPY_INTERVAL_S:
+                self._copy_or_cancel(running)
                 copied_at = time.monotonic()
         running.wait()
+        self._tell(running)
 
-    def _add_facts(self, report: dict[str, Any]) -> None:
-        progress = BatchProgress() if self._batch is None else self._batch.progress
-        report |= {
-            "job": self._task.job,
-            "shard": self._task.shard.digest,
-            "attempt": self._attempt,
-            "money": self._account.take_report(report["wanted"]),
-            "progress": pack_progress(progress),
-        }
+    def _copy_or_cancel(self, running: Batch) -> None:
+        """Copy the journal; without a copy no further row is sent.
 
-    def _on_answer(self, answer: Mapping[str, Any] | None) -> None:
-        self._account.apply(answer and answer["allowance"])
-        now = time.monotonic()
-        if answer is not None:
-            self._answer = answer
-            self._answered_at = now
-        self._is_lost = now - self._answered_at > LOST_SERVICE_S
+        Raises:
+            ShardError: that was not possible.
+        """
+        try:
+            self._output.copy_journal(self._task.shard, running.job.path)
+        except ShardError:
+            running.cancel()
+            running.wait()
+            raise
+
+    def _tell(self, running: Batch) -> Mapping[str, Any]:
+        return self._exchange(
+            self._task.job, self._task.shard.digest, pack_progress(running.progress)
+        )
 
     def _write_part(self, running: Batch, path: Path) -> dict[str, Any]:
         """Write the part, and read it again: the report is of what it says.
@@ -270,8 +280,9 @@ class _ShardRun:
         """
         running.save(path)
         shard = self._task.shard
-        ids = list(read_ids(path))
-        if len(ids) != shard.rows or digest_ids(ids) != shard.ids_digest():
+        part = InputFiles([InputFile(str(path), path.stat().st_size, "")])
+        ids = [row[ID_COLUMN] for row in part.items() if isinstance(row, Mapping)]
+        if len(ids) != len(shard) or digest_ids(ids) != shard.ids_digest():
             raise ShardError(
                 tr(
                     "{name}: the part has {n} rows, and not those of its input",
@@ -283,15 +294,10 @@ class _ShardRun:
             "shard": shard.digest,
             "rows": len(ids),
             "ids": digest_ids(ids),
-            "bytes": path.stat().st_size,
+            "bytes": part.size,
             "python": sys.version.split()[0],
         }
 
-
-LOST_SERVICE_S: Final = 6.0
-"""Seconds without contact after which a worker ends: its leases have run out two seconds
-earlier.
-"""
 
 _COUNTS = (
     "ok",
@@ -305,45 +311,21 @@ _COUNTS = (
 )
 
 
-def pack_progress(progress: BatchProgress) -> dict[str, Any]:
+def pack_progress(progress: Any) -> dict[str, Any]:
     """Return the counts of a progress as JSON has them."""
     failures = [asdict(failure) for failure in progress.latest_failures]
-    names = (*_COUNTS, "cost", "cost_low", "rate")
+    names = (*_COUNTS, "cost", "cost_low", "rate", "rate_limits")
     return {name: getattr(progress, name) for name in names} | {"latest_failures": failures}
 
 
-def read_ids(path: Path) -> Iterator[str]:
-    """Yield the ids of the rows of a part, in their order."""
-    if path.suffix == ".parquet":
-        import_pyarrow()
-        from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
-
-        with parquet.ParquetFile(path) as file:
-            for chunk in file.iter_batches(8192, columns=[ID_COLUMN]):
-                yield from chunk.column(0).to_pylist()
-    elif path.suffix == ".jsonl":
-        with path.open("rb") as file:
-            for line in file:
-                yield json.loads(line)[ID_COLUMN]
-    else:
-        with path.open(encoding="utf-8-sig", newline="") as text:
-            for record in csv.DictReader(text):
-                yield record[ID_COLUMN]
-
-
-@functools.cache
-def _process_limiter() -> LeasedRateLimiter:
-    """Return the limiter of this process, which works on one shard at a time; its clients keep
-    it.
+def _read_use(path: Path) -> tuple[int, Amounts]:
+    """Return the number of answers of a journal, -1 without a readable one, and what its rows have
+    used.
     """
-    limiter = LeasedRateLimiter()
-    shared_rate_limiter.replacement.append(limiter)
-    return limiter
-
-
-def _count_answers(path: Path) -> int:
-    """Return the number of answers of a journal, -1 without a readable one."""
     try:
-        return journal_reader.read_facts(path)[1].ok if path.is_file() else -1
+        facts, counts = journal_reader.read_facts(path)
     except journal_reader.JournalError:
-        return -1
+        return -1, {}
+    share = 1 + int(facts.get("lost", "0")) / max(counts.ok, 1)
+    tokens = counts.prompt_tokens + counts.completion_tokens
+    return counts.ok, {"CNY": (counts.cost or 0.0) * share, "tokens": tokens * share}

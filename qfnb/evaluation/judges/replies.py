@@ -19,7 +19,7 @@ from typing import Any, Final
 from ... import config
 from ...base.language import tr
 from ...batching.fork_safe_sqlite import open_for_step
-from ...batching.journal_rows import repeat_key
+from ...batching.journal import repeat_key
 from ...batching.request_spec import RequestSpec, platform_name
 from ...errors import InvalidArgumentError
 from ...resources.inference.chat import ChatCompletion

@@ -25,8 +25,7 @@ from ..._jobs.row_result import results_to_frame, summarize_error
 from ..._jobs.worker_pool import WorkerPool
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from .reply import ReplyT
-from .reply_row import failed_result, row_result_of
+from .reply import ReplyT, failed_result, row_result_of
 
 if TYPE_CHECKING:
     import pandas as pd

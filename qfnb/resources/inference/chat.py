@@ -11,11 +11,15 @@ from ...transport import event_loop
 from ...transport.platform import Platform
 from .arguments import ChatOptions
 from .batch_task import BatchTask, prepare_row, prepare_rows, validate_rows
-from .chat_request import Conversation as Conversation, build_chat_request, prepare_chat_call
+from .chat_request import (
+    BatchRequests,
+    Conversation as Conversation,
+    build_chat_request,
+    prepare_chat_call,
+)
 from .completion_objects import CreatesCompletions
 from .inference_model import InferenceModel, PreparedCall
 from .reply import ChatResponse as ChatResponse
-from .request_template import BatchRequests
 from .tool_loop import ToolRunner
 
 

@@ -112,7 +112,8 @@ def test_a_report_without_difference_has_the_smallest_detectable_one():
     report = build_report({"a": [0.0, 1.0] * 10, "b": [1.0, 0.0] * 10})
     for page in (evaluation.html(report), evaluation.card_html(report.card())):
         assert re.search(
-            r"With 20 questions only differences of 0\.5\d\d or more are found reliably \(power 80%\)\.",
+            r"With 20 questions only differences of 0\.5\d\d or more are found reliably \(power "
+            r"80%\)\.",
             page,
         )
 
