@@ -30,7 +30,6 @@ DATA = {
     "model/model.py": "the platform's name of a dimension",
     "notebook/evaluate_inputs.py": "an answer that is scored to try an evaluator",
     "notebook/home.py": "a yes in Chinese",
-    "probe/inference_checks.py": "questions to models",
     "resources/inference/client_options.py": "a prompt to models",
     "resources/inference/request_template.py": "a text that stands for a Chinese one",
     "resources/inference/format_prompts.py": "prompts to models",
