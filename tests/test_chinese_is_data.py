@@ -11,7 +11,6 @@ DATA = {
     "compat/prompt_rewriting.py": "prompts to models, and the words of frameworks",
     "dataset/near_duplicates.py": "words of questions that are compared",
     "evaluation/benchmarks/exams.py": "prompts to models",
-    "evaluation/benchmarks/ifeval_rules.py": "marks that end a sentence",
     "evaluation/benchmarks/subjects.py": "names of subjects in prompts to models",
     "evaluation/degenerate.py": "words of models' refusals",
     "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a "

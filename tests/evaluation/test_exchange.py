@@ -40,7 +40,7 @@ def report(models=("a/1", "模型 b"), n=4):
         for model in models for index in range(n) for repeat in range(2)
     )  # fmt: skip
     failed = Sample(models[-1], n, "q", "B", "", {}, error="RateLimitError: slow", row=row)
-    facts = {"title": "C-Eval", "split": "val", "shots": 1, "groups": ["subject"], "weights": {}}
+    facts = {"title": "C-Eval", "split": "val", "shots": 1, "groups": ["subject"]}
     return Report(
         (*records, failed), models, ("choice",), recipes={"choice": "choice of ABCD"}, notes=("from the sandbox",),
         origins=dict.fromkeys(models, "sandbox"), cluster="subject", benchmark=facts,
