@@ -47,7 +47,7 @@ DATA = {
     "qianfan_sandbox/finetune/run_data.py": "marks that end a sentence",
     "qianfan_sandbox/finetune/supported_models.py": "the platform's descriptions of parameters",
     "qianfan_sandbox/prompts/optimize.py": "prompts that the sandbox writes",
-    "views/evaluation/charts/fonts.py": "a character that fonts are tried with",
+    "views/fonts.py": "a character that fonts are tried with",
     "views/training/summary.py": "a mark that ends a sentence",
     "wire/evaluation_v1.py": "the platform's name of a dimension",
 }
