@@ -109,7 +109,7 @@ def cells(language: str) -> dict[str, str]:
         "service": 'from qfnb import Service\n\nbase = Service(model="ernie-4.5-turbo-128k", '
         'name="base")\n'
         'tuned = trainer.output["service"]',
-        "chat": "%%qfchat -e tuned\n请帮忙预订：4人，7月28日，晚上7点半，包间",
+        "chat": "%%qfchat -m ernie-4.5-turbo-128k,tuned\n请帮忙预订：4人，7月28日，晚上7点半，包间",
         "card": "import qfnb\n\nqfnb.compare(base, tuned, held_out)",
         "batch": BATCH[language],
         "image": f"%%qfimage --size 768x768 --seed 7\n{PROMPTS[language]}",

@@ -1,7 +1,8 @@
 """Take every panel, card, form, report and error in both languages, themes and two widths: `make
 screens`.
 
-Writes docs/pictures/screens/NAME.png, a sheet of eight pictures each, and the page
+Live outputs are taken once more after a restart of their kernel, and in the notebook that is opened
+again. Writes docs/pictures/screens/NAME.png, a sheet of all pictures of one screen, and the page
 docs/project/screens.md.
 """
 
@@ -14,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page
 from support.jupyterlab import Notebook
 from support.messages import compile_stale_catalogue
 from take_pictures import PICTURES, open_notebook
@@ -26,6 +26,11 @@ SCREENS = PICTURES / "screens"
 PAGE = ROOT / "docs" / "project" / "screens.md"
 THEMES = ("Light", "Dark")
 WIDTHS = (1280, 600)
+GAP = 12
+CUT_AT = 700
+"""Height of the pictures without a kernel at most: below are the same rows as above."""
+
+CHANGE_THEME = """theme => window.jupyterapp.commands.execute("apputils:change-theme", {theme})"""
 Screen = tuple[str, str, str]
 """Name, what it is, the cell that shows it."""
 
@@ -38,6 +43,7 @@ from qfnb import Dataset, DeployConfig, LLMFinetune, Service, TrainConfig
 from qfnb.sandbox import ensure, process
 train, held_out = Dataset.load("data/teahouse_train.jsonl"), Dataset.load("data/teahouse_heldout.jsonl")
 few = Dataset(train.rows[:96], name="few")
+many = Dataset(train.rows * 8, name="many")
 base = Service(model="ernie-4.5-turbo-128k", name="base")
 def weather(city: str) -> dict:
     "Weather of a city."
@@ -73,27 +79,23 @@ SCREENS_OF_TRAINING: tuple[Screen, ...] = (
     ("form", "The form", "%qftrain new few"),
     ("form-mistakes", "The form with mistakes", "%qftrain new nothing"),
     (
-        "training-running",
-        "A training at work",
-        (
-            "%qftrain start -d train --epoch 50 -o long --again\nwhile len(long.progress.points) < "
-            "60: time.sleep(0.5)"
-        ),
-    ),
-    (
         "training-done",
         "A training that is over",
-        (
-            "long.stop(); long.wait(60)\n%qftrain start -d few --epoch 5 -o tuned_run "
-            "--again\n%qftrain wait tuned_run"
-        ),
+        "%qftrain start -d few --epoch 5 -o tuned_run --again\n%qftrain wait tuned_run",
     ),
     (
         "training-same",
         "The same training once more",
         "%qftrain start -d few --epoch 5 -o tuned_run",
     ),
-    ("training-stopped", "A training that was stopped", "%qftrain status long"),
+    (
+        "training-stopped",
+        "A training that was stopped",
+        (
+            "%qftrain start -d train --epoch 50 -o long --again\n"
+            "while len(long.progress.points) < 60: time.sleep(0.5)\nlong.stop(); long.wait(60)"
+        ),
+    ),
     ("training-list", "All trainings", "%qftrain list"),
     ("training-compare", "Two trainings", "%qftrain compare long tuned_run"),
     (
@@ -106,6 +108,12 @@ SCREENS_OF_TRAINING: tuple[Screen, ...] = (
     ),
     ("service", "A service", "%qftrain deploy tuned_run --suffix screens\n%qftrain wait tuned_run"),
 )
+LIST_OF_BATCHES = """\
+fault(fault="slow", times=None, seconds=2, id="slow")
+%qfbatch train --prompt "B {prompt}" --name cancelled
+time.sleep(4)
+%qfbatch cancel cancelled
+%qfbatch list"""
 SCREENS_OF_BATCHES: tuple[Screen, ...] = (
     (
         "batch-done",
@@ -123,16 +131,8 @@ SCREENS_OF_BATCHES: tuple[Screen, ...] = (
             '%qfbatch rows --prompt "A {prompt}" --canary 0 --name failures -o f\n%qfbatch wait'
         ),
     ),
-    (
-        "batch-running",
-        "A batch at work",
-        (
-            'fault(fault="slow", times=None, seconds=2)\n'
-            '%qfbatch train --prompt "B {prompt}" --name running -o r\ntime.sleep(8)'
-        ),
-    ),
     ("batch-mistake", "A column that does not exist", '%qfbatch rows --prompt "{promt}"'),
-    ("batch-list", "All batches", "%qfbatch cancel running\n%qfbatch list"),
+    ("batch-list", "All batches", LIST_OF_BATCHES),
 )
 SCREENS_OF_EVALUATION: tuple[Screen, ...] = (
     (
@@ -152,12 +152,70 @@ SCREENS_OF_EVALUATION: tuple[Screen, ...] = (
         ),
     ),
     ("samples", "Question by question", "%qfeval browse report -o view"),
+    ("labels", "Labels of a person", "qfnb.label(report)"),
     ("home", "What there is", "%qf"),
     ("keys", "Keys and default models", "%qfauth"),
     ("models", "Models", "qfnb.models()"),
     ("usage", "What was used", "qfnb.usage()"),
 )
-ALL = SCREENS_OF_CHAT + SCREENS_OF_TRAINING + SCREENS_OF_BATCHES + SCREENS_OF_EVALUATION
+SCREENS_AT_WORK: tuple[Screen, ...] = (
+    (
+        "training-running",
+        "A training at work",
+        (
+            "%qftrain start -d many --epoch 50 -o endless --again\n"
+            "while len(endless.progress.points) < 60: time.sleep(0.5)"
+        ),
+    ),
+    (
+        "sweep-running",
+        "A sweep at work",
+        "%qftrain sweep -d many --grid epoch=40,49 -o wide\ntime.sleep(8)",
+    ),
+    (
+        "batch-running",
+        "A batch at work",
+        '%qfbatch train --prompt "C {prompt}" --name running\ntime.sleep(8)',
+    ),
+    (
+        "evaluation-running",
+        "A comparison at work",
+        (
+            "%qfeval base tuned -d train\ntime.sleep(8)\n"
+            'process.control_request(ensure(), "DELETE", "/_sandbox/faults/slow")\n'
+            'fault(fault="stall", after=12, times=None)'
+        ),
+    ),
+    (
+        "chat-running",
+        "Two answers that come",
+        "%%qfchat -m ernie-4.5-turbo-128k,ernie-5.1\n写一首很长的诗",
+    ),
+)
+"""They are at work when the kernel ends: the last cells; the very last one does not end."""
+
+ALL = (
+    SCREENS_OF_CHAT
+    + SCREENS_OF_TRAINING
+    + SCREENS_OF_BATCHES
+    + SCREENS_OF_EVALUATION
+    + SCREENS_AT_WORK
+)
+LIVE = {
+    *(
+        "chat",
+        "chat-compare",
+        "form",
+        "training-done",
+        "sweep",
+        "service",
+        "batch-done",
+        "evaluation",
+        "samples",
+    ),
+    *("labels", "image", *(name for name, _, _ in SCREENS_AT_WORK)),
+}
+"""Screens that are taken without their kernel too."""
 
 
 def main() -> None:
@@ -165,7 +223,7 @@ def main() -> None:
     SCREENS.mkdir(parents=True, exist_ok=True)
     compile_stale_catalogue()
     names = set(sys.argv[1:]) or {name for name, _, _ in ALL}
-    tiles: dict[str, list[Image.Image]] = {name: [] for name, _, _ in ALL if name in names}
+    rows: dict[str, list[list[Image.Image]]] = {name: [] for name, _, _ in ALL if name in names}
     for language in ("en", "zh"):
         with tempfile.TemporaryDirectory(prefix="qfnb-screens-") as state:
             os.environ |= {
@@ -173,52 +231,77 @@ def main() -> None:
                 "QIANFAN_PLATFORM": "sandbox",
                 "QFNB_LANG": language,
             }
-            take(tiles)
+            take(rows)
             stop()
-    for name, pictures in tiles.items():
+    for name, pictures in rows.items():
         save_sheet(pictures, SCREENS / f"{name}.png")
     write_page()
 
 
-def take(tiles: dict[str, list[Image.Image]]) -> None:
-    """Run all cells in one language; picture what each shows in both themes and widths."""
+def take(rows: dict[str, list[list[Image.Image]]]) -> None:
+    """Run all cells in one language; picture what each shows, then the live outputs without their
+    kernel.
+    """
+    numbers = {name: number for number, (name, _, _) in enumerate(ALL, 1)}
+    live = {name: numbers[name] for name in rows if name in LIVE}
     with open_notebook({"setup": SETUP, **{name: source for name, _, source in ALL}}) as notebook:
-        page = notebook.page
-        for number in range(len(ALL) + 1):
-            notebook.cell(number).locator(".cm-content").click()
-            page.keyboard.press("Shift+Enter")
-            notebook.idle(300)
-            page.wait_for_timeout(1500)
-            name = ALL[number - 1][0]
-            if number and name in tiles:
-                tiles[name] += [
-                    picture(page, notebook, number, theme, width)
-                    for theme in THEMES
-                    for width in WIDTHS
-                ]
+        run(notebook, 0)
+        for name, number in numbers.items():
+            run(notebook, number)
+            if name in rows:
+                picture(notebook, {name: number}, rows)
                 print(name, flush=True)
+        notebook.restart()
+        picture(notebook, live, rows, CUT_AT)
+        notebook.save()
+        notebook.reload()
+        notebook.page.wait_for_selector("#jp-main-statusbar >> text=/\\| Idle/", timeout=180_000)
+        picture(notebook, live, rows, CUT_AT)
 
 
-def picture(page: Page, notebook: Notebook, number: int, theme: str, width: int) -> Image.Image:
-    """Return the picture of an output in one theme and width."""
-    page.evaluate(
-        '() => window.jupyterapp.commands.execute("apputils:change-theme", '
-        f'{{theme: "JupyterLab {theme}"}})'
-    )
-    page.set_viewport_size({"width": width, "height": 3000})
-    page.wait_for_timeout(700)
-    return Image.open(io.BytesIO(notebook.output(number).screenshot())).convert("RGB")
+def run(notebook: Notebook, number: int) -> None:
+    """Run a cell to its end, the last one until it shows something."""
+    notebook.cell(number).locator(".cm-content").click()
+    notebook.page.keyboard.press("Shift+Enter")
+    if number < len(ALL):
+        notebook.idle(300)
+    else:
+        notebook.output(number).locator("[data-qf-press]").first.wait_for()
+    notebook.page.wait_for_timeout(1500)
 
 
-def save_sheet(pictures: list[Image.Image], path: Path) -> None:
-    """Save eight pictures as one: English above Chinese, light beside dark, wide beside narrow."""
-    rows = [pictures[:4], pictures[4:]]
-    columns = [max(row[column].width for row in rows) for column in range(4)]
+def picture(
+    notebook: Notebook,
+    numbers: dict[str, int],
+    rows: dict[str, list[list[Image.Image]]],
+    max_height: int = 6000,
+) -> None:
+    """Append a row of pictures to each screen: its output, whose cell has a number, in both themes
+    and widths.
+    """
+    for name in numbers:
+        rows[name].append([])
+    for theme in THEMES:
+        notebook.page.evaluate(CHANGE_THEME, f"JupyterLab {theme}")
+        for width in WIDTHS:
+            notebook.page.set_viewport_size({"width": width, "height": 3000})
+            notebook.page.wait_for_timeout(700)
+            for name, number in numbers.items():
+                shot = Image.open(io.BytesIO(notebook.output(number).screenshot()))
+                height = min(shot.height, max_height)
+                rows[name][-1].append(shot.convert("RGB").crop((0, 0, shot.width, height)))
+
+
+def save_sheet(rows: list[list[Image.Image]], path: Path) -> None:
+    """Save the pictures of a screen as one: light beside dark, wide beside narrow."""
+    widths = [max(row[column].width for row in rows) for column in range(4)]
     heights = [max(one.height for one in row) for row in rows]
-    sheet = Image.new("RGB", (sum(columns) + 3 * 12, sum(heights) + 12), "#888")
-    for y, row in zip((0, heights[0] + 12), rows, strict=True):
+    sheet = Image.new("RGB", (sum(widths) + 3 * GAP, sum(heights) + (len(rows) - 1) * GAP), "#888")
+    for number, row in enumerate(rows):
         for column, one in enumerate(row):
-            sheet.paste(one, (sum(columns[:column]) + 12 * column, y))
+            sheet.paste(
+                one, (sum(widths[:column]) + GAP * column, sum(heights[:number]) + GAP * number)
+            )
     sheet.quantize(96, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
@@ -231,7 +314,9 @@ def write_page() -> None:
     head = (
         "# Every screen\n\nTaken by `make screens` from the running product on the sandbox: "
         "English above Chinese; "
-        "light at 1280 and 600 pixels, then dark at 1280 and 600.\n\n"
+        "light at 1280 and 600 pixels, then dark at 1280 and 600. A live output has three rows in "
+        "each language: "
+        "alive; after a restart of the kernel; in the notebook that is opened again.\n\n"
     )
     PAGE.write_text(head + "\n".join(sections), encoding="utf-8")
 

@@ -60,9 +60,11 @@ class InvalidArgumentError(QianfanError, ValueError):
 
     Attributes:
         columns: those that the data have, where the one that is needed is not among them.
+        correction: what is wrong in a text, and what may be meant; "" where nothing is alike.
     """
 
     columns: Sequence[str] = ()
+    correction: tuple[str, str] = ("", "")
 
 
 class DatasetError(InvalidArgumentError):
@@ -277,10 +279,14 @@ class TrainingError(InternalError):
 
 def split_message(error: object) -> tuple[list[str], list[str]]:
     """Return at most three lines of an error, or of its text, and the cells to run next, which end
-    it.
+    it; one that begins with `%%` goes on to the end.
     """
     lines = strip_controls(error).splitlines()
     cells: list[str] = []
+    magic = next((i for i, line in enumerate(lines) if i and line.startswith("%%")), len(lines))
+    if lines[magic + 1 :]:  # a cell with a text
+        cells = ["\n".join(lines[magic:])]
+        lines = lines[:magic]
     while len(lines) > 1 and lines[-1].startswith("%"):
         cells.insert(0, lines.pop())
     return lines[: max(MAX_LINES - bool(cells), 1)], cells

@@ -27,7 +27,7 @@ FILLER = set(
 )
 LIMITS = {
     "files": 597,
-    "tokens": 622_000,
+    "tokens": 624_000,
     "packed assignments %": 0.1,
     "ternaries per 1,000": 35,
     "comprehensions per 1,000": 44,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base.language import tr, tr_noop
-from ..base.text import clip, did_you_mean, is_missing
+from ..base.text import clip, closest, did_you_mean, is_missing
 from ..errors import InvalidArgumentError
 
 
@@ -39,7 +39,7 @@ class PromptTemplate:
         for name in self.names:
             if name not in columns:
                 hint = did_you_mean(name, columns, "{{{}}}")
-                raise InvalidArgumentError(
+                error = InvalidArgumentError(
                     tr(
                         "prompt has {{{name}}}, which is not a column{hint} (the columns are: "
                         "{columns}); {remedy}",
@@ -49,6 +49,9 @@ class PromptTemplate:
                         remedy=tr(_BRACES),
                     )
                 )
+                if match := closest(name, columns):
+                    error.correction = f"{{{name}}}", f"{{{match}}}"
+                raise error
 
     def fill(self, row: Mapping[str, Any]) -> str:
         """Return the text for one row.

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from .._jsonl_csv_parquet import RowError, describe_no_rows
 from .._tables import open_table
 from ..base.language import tr
-from ..base.text import did_you_mean, format_value
+from ..base.text import closest, did_you_mean, format_value
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats
 from .row_formats import LocatedValue, RowLocation, with_locations
@@ -114,6 +114,25 @@ MAX_PICTURE_BYTES = 32 * 1024 * 1024
 
 TextReader = Callable[[IO[bytes], str], Iterator[LocatedValue]]
 
+MAX_LISTED_FILES: Final = 40
+"""Largest number of files that are offered."""
+
+LISTED_SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
+"""Suffixes of the files that are offered; other files can be named."""
+
+QUESTION_AND_ANSWER: Final = (
+    ("question", "answer"),
+    ("query", "response"),
+    ("instruction", "output"),
+    ("问题", "答案"),
+    ("问题", "回答"),
+)
+"""Names of columns that mean prompt and response."""
+
+_SCHEMA_COLUMNS: Final = {name for schema in SCHEMAS.values() for name in schema.columns} - {
+    "response"
+}
+
 CAPTION_KEYS = ("prompt", "content", "text", "annotation")
 """Keys of the caption in the JSON file beside a picture; the platform's page shows no example of
 one.
@@ -134,12 +153,11 @@ def read_path(
         DatasetError: it cannot be read, or holds no rows.
     """
     display_name = name or str(path)
+    if not path.exists():
+        raise _missing_file(path, display_name)
     try:
         read_text = file_formats.read_exported_texts if exported else file_formats.read_whole_text
         values = list(_iter_values(path, display_name, kind, max_bytes, read_text))
-    except FileNotFoundError:
-        reason = tr("there is no such file (working directory: {folder})", folder=Path.cwd())
-        raise DatasetError(reason, path=display_name) from None
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DatasetError(
@@ -158,6 +176,31 @@ def read_path(
             )
         raise DatasetError(reason, path=display_name)
     return values
+
+
+def _missing_file(path: Path, name: str) -> DatasetError:
+    files = list_data_files(path.parent) if path.parent.is_dir() else []
+    match = closest(path.name, files)
+    hint = tr("; did you mean {match}?", match=match) if match else ""
+    reason = tr("there is no such file (working directory: {folder})", folder=Path.cwd())
+    error = DatasetError(f"{reason}{hint}", path=name)
+    if match:
+        error.correction = (name, str(PurePath(name).parent / match))
+    return error
+
+
+def list_data_files(folder: Path) -> list[str]:
+    """Return the data files in a folder and in its subfolders of the first level, as relative
+    paths.
+    """
+    paths = sorted(
+        path
+        for path in (*folder.glob("*"), *folder.glob("*/*"))
+        if path.suffix in LISTED_SUFFIXES
+        and path.is_file()
+        and "/." not in f"/{path.relative_to(folder).as_posix()}"
+    )
+    return [path.relative_to(folder).as_posix() for path in paths[:MAX_LISTED_FILES]]
 
 
 def read_values(rows: Any) -> list[LocatedValue]:
@@ -183,6 +226,19 @@ def read_values(rows: Any) -> list[LocatedValue]:
             )
         )
     return [*with_locations(rows)]
+
+
+def implied_columns(values: list[LocatedValue]) -> dict[str, str]:
+    """Return new names for columns whose names say which is the question and which the answer, {}
+    where the rows have columns of a schema, or of neither.
+    """
+    rows = [row for _, row in values if isinstance(row, dict)]
+    if not rows or rows[0].keys() & _SCHEMA_COLUMNS:
+        return {}
+    for question, answer in QUESTION_AND_ANSWER:
+        if question in rows[0] and answer in rows[0] and not any(row.get("input") for row in rows):
+            return {question: "prompt", answer: "response"}
+    return {}
 
 
 def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> list[LocatedValue]:

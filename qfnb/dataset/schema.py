@@ -214,7 +214,9 @@ def _schema_name(row: Row) -> str:
 
 
 def _validate_text(column: str, value: Any) -> None:
-    if not isinstance(value, str) or not value or value.isspace():
+    if isinstance(value, str) and not value.strip():
+        raise RowError(tr("{column} is empty", column=column), column)
+    if not isinstance(value, str):
         description = "NaN" if isinstance(value, float) and value != value else format_value(value)  # noqa: PLR0124
         message = tr(
             "{column} must be a text that is not empty, and is {value}",

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import connect
+from .._notices import warn_once
 from .._tables import open_table
 from ..base.language import tr
 from ..errors import InvalidArgumentError
@@ -143,6 +144,12 @@ class Dataset(Table):
             default_name = "dataset"
             source = "memory" if table is None else table.kind
         columns = {**(columns or {}), **_renamed_columns(input_columns, reference_column)}
+        if not columns and schema is None:
+            columns = file_reader.implied_columns(values)
+            for old, new in columns.items():
+                warn_once(
+                    tr("{name}: column {old} is read as {new}", name=source, old=old, new=new)
+                )
         if columns:
             values = file_reader.rename_columns(values, columns)
         rows, detected_schema = parse_rows(values, find_schema(schema))

@@ -287,7 +287,13 @@ class ChatMagics(Magics):
         if len(models) > 1 and tools:
             PARSER.error(tr("--tools takes one model: with several, each would run the functions"))
         return ChatRequest(
-            turns, models, chat_options, answer_format, stream=not options.no_stream, tools=tools
+            turns,
+            models,
+            chat_options,
+            answer_format,
+            stream=not options.no_stream,
+            tools=tools,
+            say_options=PARSER.say_options,
         )
 
     def _find_tools(self, names: str | None) -> list[Tool]:

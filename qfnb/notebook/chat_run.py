@@ -37,6 +37,7 @@ class AnswerStream:
         earlier: the replies of the rounds before it.
         tool_loop: runs the functions that it may call.
         notices: remarks about the call, which the answer shows.
+        say_options: puts the magic's options in the place of the parameters that a message names.
     """
 
     answer: StreamedAnswer
@@ -48,6 +49,7 @@ class AnswerStream:
     tool_loop: ToolLoop | None = None
     started: float = field(default_factory=time.perf_counter)
     notices: list[str] = field(default_factory=list)
+    say_options: Callable[[str], str] = str
 
     def start_round(self) -> None:
         """Keep the reply so far as an earlier one; its text is replaced."""
@@ -89,13 +91,13 @@ class AnswerStream:
         reply = self._join_pieces()
         self.error = error
         is_cut = reply is not None and reply.is_cut_while_thinking
-        message = "" if error is None else str(error).splitlines()[0]
+        message = "" if error is None else self.say_options(str(error).splitlines()[0])
         seconds = time.perf_counter() - self.started
         answer = replace(self.answer, state=state, seconds=seconds, error=message, running="")
         text = hide_keys(answer.text)
         reasoning = hide_keys(answer.reasoning)
         notice = process.claim_damage_notice() if answer.from_sandbox else ""
-        notices = tuple(hide_keys(text) for text in self.notices)
+        notices = tuple(hide_keys(self.say_options(text)) for text in self.notices)
         answer = replace(
             answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut, notices=notices
         )
@@ -127,6 +129,7 @@ class ChatRequest:
         models: labels and clients, in the order of display.
         options: of `ChatCompletion.do`.
         tools: functions that the model may call.
+        say_options: as in `AnswerStream`.
     """
 
     turns: list[dict[str, Any]]
@@ -135,6 +138,7 @@ class ChatRequest:
     format: AnswerFormat
     stream: bool = True
     tools: Sequence[Tool] = ()
+    say_options: Callable[[str], str] = str
 
 
 class ChatRun:
@@ -167,7 +171,9 @@ class ChatRun:
         notices: list[str] = []
         with collecting(notices):
             call = client.prepare(self.request.turns, stream=self.request.stream, **self._options)
-        return AnswerStream(answer, client, call, notices=notices)
+        return AnswerStream(
+            answer, client, call, notices=notices, say_options=self.request.say_options
+        )
 
     async def run(self) -> None:
         """Ask all models at once; a model that fails does not disturb the others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,9 +35,15 @@ def list_next_steps(shell: Any, *, has_key: bool) -> dict[str, str]:
 
 
 def quickstart() -> str:
-    """Return where the first notebook is, "" where there is none."""
+    """Return where the first notebook is, from the current folder if below it, "" for none."""
     path = NOTEBOOKS / ("00_quickstart.zh.ipynb" if language() == "zh" else "00_quickstart.ipynb")
-    return str(path) if path.exists() else ""
+    if not path.exists():
+        return ""
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # the folder was deleted, or the notebook is elsewhere
+        path = path.relative_to(Path.cwd())
+    return str(path)
 
 
 def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from ..base.language import tr, tr_noop
-from ..base.text import did_you_mean
-from ..errors import APIError, InvalidArgumentError, QianfanError
+from ..base.text import closest
+from ..errors import APIError, InvalidArgumentError, QianfanError, split_message
 from ..resources.inference.thinking import EFFORTS, is_think_level
 from .await_cell import AWAIT_OPTION
 
@@ -187,11 +187,29 @@ class Parser(argparse.ArgumentParser):
 
         @functools.wraps(magic)
         def run(*arguments: Any, **options: Any) -> Any:
-            with self.in_its_words():
+            with self.in_its_words(), self._correcting(*arguments[1:]):
                 result = magic(*arguments, **options)
             return self._await(result) if inspect.iscoroutine(result) else result
 
         return run
+
+    @contextlib.contextmanager
+    def _correcting(self, line: str, cell: str | None = None) -> Iterator[None]:
+        """End an error about a word of the line in the cell that has the right one."""
+        try:
+            yield
+        except InvalidArgumentError as error:
+            wrong, right = error.correction
+            if wrong and wrong in f"{line}{cell}":
+                explanation = [
+                    text for text in split_message(error)[0] if not text.startswith(tr("usage: "))
+                ]
+                magic = self.prog if cell is None else f"%%{self.prog.lstrip('%')}"
+                words = line.replace(AWAIT_OPTION, "").strip()
+                corrected = f"{magic} {words.replace(wrong, right)}"
+                body = [cell.rstrip().replace(wrong, right)] if cell and cell.strip() else []
+                error.args = ("\n".join([*explanation, corrected, *body]),)
+            raise
 
     async def _await(self, result: Coroutine[Any, Any, Any]) -> Any:
         with self.in_its_words():
@@ -233,13 +251,13 @@ class Parser(argparse.ArgumentParser):
             yield
         except QianfanError as error:
             error.args = tuple(
-                self._rename(value) if isinstance(value, str) else value for value in error.args
+                self.say_options(value) if isinstance(value, str) else value for value in error.args
             )
             if isinstance(error, APIError):
-                error.hint = self._rename(error.hint)
+                error.hint = self.say_options(error.hint)
             raise
 
-    def _rename(self, text: str) -> str:
+    def say_options(self, text: str) -> str:
         """Return a text in which parameters are options; `workers=0` is `--workers 0`."""
         # the library's messages name some options in brackets
         text = re.sub(r"\w+=\S+ \((--[\w-]+)\)", r"\1", text)
@@ -254,13 +272,14 @@ class Parser(argparse.ArgumentParser):
         words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
-            self.error(
-                tr(
-                    "unknown option {option!r}{hint}",
-                    option=unknown[0],
-                    hint=did_you_mean(unknown[0], self._option_string_actions),
-                )
-            )
+            flags = {flag.lstrip("-"): flag for flag in self._option_string_actions}
+            match = flags.get(closest(unknown[0].lstrip("-"), flags) or "")
+            hint = tr("; did you mean {match}?", match=match) if match else ""
+            try:
+                self.error(tr("unknown option {option!r}{hint}", option=unknown[0], hint=hint))
+            except InvalidArgumentError as error:
+                error.correction = (unknown[0], match) if match else ("", "")
+                raise
         return options, text
 
     def _take_options(self, line: str) -> tuple[list[str], str]:

@@ -315,7 +315,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
 
     def _create_trainer(self, options: Namespace) -> LLMFinetune:
         from ..model import DeployConfig  # noqa: PLC0415
-        from ..trainer import LLMFinetune  # noqa: PLC0415
+        from ..trainer import LLMFinetune, TrainAction  # noqa: PLC0415
         from ..trainer.loss_diagnostics import resolve_step  # noqa: PLC0415
         from ..trainer.offer import default_model  # noqa: PLC0415
 
@@ -331,7 +331,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
         step = None if previous is None else resolve_step(options.step, previous.progress.points)
         if options.step is not None and previous is None:
             PARSER.error(tr("--step needs --from TRAINING: it is a checkpoint of that training"))
-        return LLMFinetune(
+        trainer = LLMFinetune(
             options.model or (previous.train_type if previous else default_model()),
             data,
             config,
@@ -341,6 +341,10 @@ class TrainMagics(SweepVerbs, VerbMagics):
             previous_trainer=previous,
             previous_step=step,
         )
+        for action in trainer.actions:
+            if isinstance(action, TrainAction):
+                action.default_name = options.out or options.deploy or ""
+        return trainer
 
 
 def _run_row(run: RunRecord) -> dict[str, Any]:

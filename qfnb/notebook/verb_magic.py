@@ -196,6 +196,7 @@ def wait_in_cell(
     from ..views.panel import find_panel  # noqa: PLC0415
 
     panel = find_panel(job)
+    stands_above = panel is not None
     if panel is None:
         panel = create_panel(job)
         if display_mode() == "live":
@@ -203,7 +204,10 @@ def wait_in_cell(
 
     def on_end(interrupted: bool) -> None:
         panel.publish_final()
-        if not interrupted:
-            raise_errors()
+        if interrupted:
+            return
+        raise_errors()
+        if stands_above and display_mode() == "live":
+            print(panel.result())  # noqa: T201 - the panel itself may be out of sight
 
     return run_in_cell(work, on_end, message, awaited=awaited)

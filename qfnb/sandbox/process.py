@@ -20,12 +20,23 @@ from pathlib import Path
 from typing import Any
 
 from .. import config
-from ..base.language import tr
+from ..base.language import tr, tr_noop
 from ..errors import SandboxError
 from ..wire import sandbox as engine_configs
 from ..wire.sandbox import EXIT_LOCKED, VERSION, Address as Address
 
 SERVER_MODULE = "qianfan_sandbox.server"
+
+MODES = {
+    "strict=False": tr_noop("lenient: older models answer too"),
+    "strict=True": tr_noop("strict: what the platform has ended is refused"),
+    "model_list=2026": tr_noop("list of models as of 2026"),
+    "model_list=2025": tr_noop("list of models as of 2025"),
+    "rate_headers=joint": tr_noop("headers with one limit of tokens"),
+    "rate_headers=split": tr_noop("headers with limits of input and output tokens"),
+}
+BUILT_IN_ENGINE = tr_noop("qfnb local model")
+"""As in the label `engines.protocol.BUILT_IN`."""
 
 
 def default_home() -> Path:
@@ -210,9 +221,12 @@ def describe() -> dict[str, str]:
         return {}
     now = control_call(address, "GET", "/_sandbox/health") or {}
     engine = now.get("engine") or {}
-    engines = {tr("Answers"): engine.get("label"), tr("Trains with"): engine.get("training")}
-    if len({*engines.values()}) == 1:
-        engines = {tr("Engine"): engine.get("label")}
+    answers = _say_engine(str(engine.get("label")))
+    trains = _say_engine(str(engine.get("training")))
+    engines = {tr("Answers"): answers, tr("Trains with"): trains}
+    if answers == trains:
+        engines = {tr("Engine"): answers}
+    modes = [f"{name}={value}" for name, value in (now.get("modes") or {}).items()]
     count = now.get("trainings")
     streams = now.get("streams")
     return {
@@ -220,12 +234,16 @@ def describe() -> dict[str, str]:
         tr("At work"): tr(
             "trainings: {trainings}, open streams: {streams}", trainings=count, streams=streams
         ),
-        **{name: str(value) for name, value in engines.items()},
-        tr("Modes"): ", ".join(
-            f"{name}={value}" for name, value in (now.get("modes") or {}).items()
-        ),
+        **engines,
+        tr("Modes"): " · ".join(tr(MODES.get(mode, mode)) for mode in modes),
         tr("State folder"): str(default_home()),
     }
+
+
+def _say_engine(label: str) -> str:
+    """Return an engine's label in the user's language; the names of models stay."""
+    name = label.removesuffix(", not ERNIE")
+    return label if name == label else tr("{engine}, not ERNIE", engine=tr(name))
 
 
 def _read_address(folder: Path) -> Address | None:

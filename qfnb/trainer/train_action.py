@@ -86,6 +86,8 @@ class TrainAction(BaseAction):
         self.task_id = task_id
         self.job_id = job_id
         self.job_name = job_name
+        # unlike a name that is chosen it does not make another training of the same one
+        self.default_name = ""
         self.increment_task_id = increment_task_id
         self.increment_checkpoint_step = increment_checkpoint_step
         self.past: list[str] = []
@@ -168,7 +170,7 @@ class TrainAction(BaseAction):
                 tr("TrainAction needs datasets: run LoadDataSetAction before it")
             )
         run = self.record = self.record or RunRecord.begin()
-        self.job_name = self.job_name or default_job_name(run)
+        self.job_name = self.job_name or self.default_name or default_job_name(run)
         find = partial(find_job, run.id)
         self.job_id = self.job_id or run.create_once(
             "job_id", self._create_job, find, tr("the job")

@@ -129,6 +129,10 @@ class BatchPanel(Panel):
     def _bundle(self, progress: BatchProgress) -> Bundle:
         return bundle(progress)
 
+    def result(self) -> str:
+        """Return how many rows were answered, and what it cost."""
+        return summary_text(self.job.progress)
+
     def _go_on(self, progress: BatchProgress) -> str:
         return tr("; ").join([tr("Answered rows are kept"), *_next_steps(progress)])
 

@@ -265,6 +265,11 @@ def footer(*remarks: object) -> Html:
     return Html(f'<footer class="qf-foot">{parts}</footer>') if parts else Html("")
 
 
+def path(text: str) -> Html:
+    """Return a path, whose lines end behind a separator."""
+    return Html(re.sub(r"([/\\])", r"\1<wbr>", escape(text)))
+
+
 def code(text: object) -> Html:
     """Return code within a line."""
     return Html(f"<code>{escape(text)}</code>")

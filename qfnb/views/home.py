@@ -107,7 +107,9 @@ def html(home: Home) -> Html:
     now = time.time()
     pill = components.pill(*_state(home))
     subtitle = f"{tr('version {version}', version=home.version)} · {formats.as_of(now)}"
-    facts = [(name, components.with_code(value)) for name, value in _facts(home)]
+    facts = {name: components.with_code(value) for name, value in _facts(home)}
+    if home.quickstart:
+        facts[tr("Quickstart")] = components.path(home.quickstart)
     steps = [
         (components.code(command), components.with_code(meaning))
         for command, meaning in home.next_steps.items()
@@ -117,7 +119,7 @@ def html(home: Home) -> Html:
         components.note("bad", home.problem, role="alert") if home.problem else "",
         components.note("warn", *map(components.with_code, home.damage)) if home.damage else "",
         components.side_by_side(
-            components.part(tr("Platform and key"), components.facts(*facts)),
+            components.part(tr("Platform and key"), components.facts(*facts.items())),
             components.part(tr("Things to try"), components.facts(*steps)),
         ),
         _activities_html(home, now),

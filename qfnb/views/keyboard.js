@@ -11,6 +11,12 @@ const keepKeys = event => {
   }
 }
 
+// The title of a field is no <label>: ipywidgets makes the input elsewhere.
+const focusField = event => {
+  const title = event.target.closest?.(".qf-f .qf-label")
+  title?.closest(".qf-f").querySelector("input, select")?.focus()
+}
+
 const set = (element, name, value) => {
   if (value === null) element.removeAttribute(name)
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value)

@@ -16,6 +16,9 @@ const findModel = async (manager, id, signal) => {
   return manager.get_model(id)
 }
 
+// Another front end than JupyterLab may not say whether its kernel can be reached.
+const isConnected = kernel => (kernel?.connectionStatus ?? "connected") === "connected"
+
 const typeset = (manager, element) => {
   const typesetter = (manager.rendermime ?? manager._rendermime)?.latexTypesetter
   if (typesetter) typesetter.typeset(element)
@@ -93,8 +96,8 @@ const createHtml = (manager, readHtml, onPress) => {
 }
 
 class Frame {
-  constructor(hub, name) {
-    Object.assign(this, { hub, name, focused: null, panel: null })
+  constructor(hub, name, kernel) {
+    Object.assign(this, { hub, name, kernel, focused: null, panel: null })
     this.announcer = new Announcer(`qf-frame-${name}`)
     this.drawings = new Map() // by the element that holds it, each a promise
     this.forms = new Map() // the static form of an element, which is out of the page while something is drawn there
@@ -129,6 +132,7 @@ class Frame {
 
   isLive() {
     const { final, panel } = this.description
+    if (!isConnected(this.kernel)) return false
     if (panel && !this.panel) return false // it is being looked for
     return Boolean(final) || (this.panel ?? this.hub.get("layout")).comm_live
   }
@@ -201,6 +205,7 @@ class Frame {
 }
 
 const initialize = ({ model }) => {
+  const kernel = model.widget_manager.kernel
   const frames = new Map()
   const update = () => {
     const names = model.get("frames") ?? []
@@ -210,7 +215,7 @@ const initialize = ({ model }) => {
       frames.delete(name)
     }
     for (const name of names) {
-      if (!frames.has(name)) frames.set(name, new Frame(model, name))
+      if (!frames.has(name)) frames.set(name, new Frame(model, name, kernel))
       frames.get(name).refresh()
     }
   }
@@ -221,18 +226,23 @@ const initialize = ({ model }) => {
     }
   })
   const life = model.get("layout") // ends with the model, whose own life a widget does not see
-  const kernelEnd = model.widget_manager.kernel?.disposed // shut down or changed: JupyterLab leaves its models as they are
+  const connection = kernel?.connectionStatusChanged // the server may end, or be out of reach
+  const kernelEnd = kernel?.disposed // shut down or changed: JupyterLab leaves its models as they are
   const end = () => {
+    connection?.disconnect(update)
     observer.disconnect()
     window.removeEventListener("keydown", keepKeys, true)
+    document.removeEventListener("click", focusField)
     for (const frame of frames.values()) frame.close()
     frames.clear()
   }
   observer.observe(document.body, { subtree: true, childList: true })
+  document.addEventListener("click", focusField)
   window.addEventListener("keydown", keepKeys, true) // before the page's own listener
   model.on("change", update)
   life.on("comm_live_update", update)
   kernelEnd?.connect(end)
+  connection?.connect(update)
   update()
   model.send({ type: "attached" })
   return () => {

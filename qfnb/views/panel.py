@@ -49,6 +49,10 @@ class Panel(ABC):
         """Return a state in every static format."""
 
     @abstractmethod
+    def result(self) -> str:
+        """Return in a line or two what has come out of the job."""
+
+    @abstractmethod
     def _go_on(self, progress: Any) -> str:
         """Return what is safe and how to go on, for a page whose kernel is gone."""
 
@@ -86,7 +90,11 @@ class Panel(ABC):
     def publish_final(self) -> None:
         """Publish the state from the current cell; in static mode this is the only output."""
         if self._live is None or self._live.mode != "live":
-            publish(self._bundle(self.job.progress))
+            bundle = self._bundle(self.job.progress)
+            html = bundle["text/html"].replace(
+                ' role="status"', ""
+            )  # the panel has said it already
+            publish({**bundle, "text/html": html})
         elif self._has_ended():
             self._live.finish(self.job.progress)
             self._live.republish()

@@ -156,7 +156,8 @@ def test_what_went_wrong_and_what_was_found_out(asking):
     cells = [
         "%%qfchat --think\n想很久",
         (
-            "import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int\nBooks = "
+            "import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: "
+            "int\nBooks = "
             "list[Book]"
         ),
         "%%qfchat -f pydantic:Book\n红楼梦",

@@ -160,7 +160,7 @@ def test_the_star_publishes_the_best_checkpoint_with_the_keyboard(page, lab):
     star = panel.get_by_role("button", name="★")
     star.wait_for(timeout=180_000)
     assert "Reward margin" in panel.inner_text()
-    panel.locator("summary", has_text="Checkpoints").click()
+    panel.locator("summary", has_text="Points of the curve").click()
     panel.get_by_role("rowheader", name="★").wait_for(timeout=180_000)
     notebook.screenshot("training-star-light", at=panel)
     star.focus()

@@ -4,7 +4,7 @@ again.
 
 import pytest
 from playwright.sync_api import expect
-from support.jupyterlab import Notebook
+from support.jupyterlab import JupyterLab, Notebook, run_jupyterlab
 
 pytestmark = pytest.mark.browser
 
@@ -70,3 +70,20 @@ def test_a_panel_is_a_dated_form_when_its_kernel_is_shut_down(page, lab):
     notebook.menu("Kernel", "Shut Down Kernel")
     expect(form).to_contain_text("Nothing was started")
     expect(form.get_by_role("button")).to_have_count(0)
+
+
+def test_a_panel_is_a_dated_form_when_the_server_has_ended(browser, tmp_path):
+    (tmp_path / "lab").mkdir()
+    with browser.new_context() as context:
+        page = context.new_page()
+        with run_jupyterlab(tmp_path / "lab", tmp_path / "home") as (url, token):
+            lab = JupyterLab(url, token, tmp_path / "lab", tmp_path / "home" / "settings")
+            lab.load(page)
+            notebook = Notebook(
+                page, lab, lab.write("ended.ipynb", "%load_ext qfnb", "%qftrain new")
+            )
+            notebook.run_all()
+            form = notebook.output(1)
+            expect(form.get_by_role("button", name="Advanced settings")).to_be_visible()
+        expect(form).to_contain_text("Nothing was started")
+        expect(form.get_by_role("button")).to_have_count(0)

@@ -50,10 +50,7 @@ GOOD = json.dumps(PAIR, ensure_ascii=False)
             f'{GOOD}\n{{"prompt": "x"}}\n',
             "pairs.jsonl:2: field 'response' is missing (there are prompt)",
         ),
-        (
-            f'{GOOD}\n{{"prompt": "x", "response": ""}}\n',
-            "response must be a text that is not empty",
-        ),
+        (f'{GOOD}\n{{"prompt": "x", "response": ""}}\n', "response is empty"),
         (f'{GOOD}\n{{"prompt": 5, "response": "y"}}\n', "prompt must be a text"),
         (f"{GOOD}\n[]\n", "pairs.jsonl:2: expected"),
         ("", "the file is empty"),
@@ -108,12 +105,44 @@ def test_on_the_cloud_a_bucket_is_asked_for(scripted):
 
 def test_rows_that_all_lack_a_column_are_named_once_with_what_renames_it(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("question,answer\n" + "q,a\n" * 30)
+    path.write_text("topic,reply\n" + "q,a\n" * 30)
     with pytest.raises(errors.DatasetError) as caught:
         Dataset.load(path)
     assert "and 29 rows more like it" in str(caught.value)
     assert "columns={'question': 'prompt'" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("question,answer", "几点开门？,九点"),
+        ("问题,答案", "几点开门？,九点"),
+        ("instruction,output", "几点开门？,九点"),
+    ],
+)
+def test_columns_that_say_question_and_answer_are_read_as_these(tmp_path, caplog, head, row):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{head}\n{row}\n", encoding="utf-8")
+    dataset = Dataset.load(path)
+    assert dataset.rows[0] == {"prompt": "几点开门？", "response": "九点"}
+    assert f"column {head.split(',')[0]} is read as prompt" in caplog.text
+
+
+def test_instructions_with_an_input_of_their_own_are_not_read_as_questions(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("instruction,input,output\ntranslate,谢谢,thanks\n", encoding="utf-8")
+    with pytest.raises(errors.DatasetError, match="'prompt' is missing"):
+        Dataset.load(path)
+
+
+def test_a_file_that_is_not_there_names_the_one_whose_name_is_like_it(tmp_path):
+    (tmp_path / "bikes.csv").write_text("prompt,response\nq,a\n")
+    with pytest.raises(
+        errors.DatasetError, match=r"no such file .*did you mean bikes\.csv\?"
+    ) as caught:
+        Dataset.load(tmp_path / "bike.cvs")
+    assert caught.value.correction == (str(tmp_path / "bike.cvs"), str(tmp_path / "bikes.csv"))
 
 
 def test_a_column_to_rename_that_is_not_there_is_refused():

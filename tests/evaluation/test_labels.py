@@ -10,7 +10,7 @@ from qfnb import config, errors
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator, LocalJudgeEvaluator
 from qfnb.evaluation.judges.replies import ask_judge
 from qfnb.evaluation.labels.labels import Labels
-from qfnb.views.evaluation.label_panel import LabelControls
+from qfnb.views.evaluation.label_panel import LabelControls, LabelPanel, bundle
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +64,13 @@ def test_labels_are_blind_and_name_the_model_that_was_preferred():
     assert set(table["label"]) == {"tuned"}
     assert set(table["shown_first"]) == {"first", "second"}
     assert "tuned" not in repr(Labels(build_report(), person="another").next())
+
+
+def test_the_static_form_does_not_say_to_click():
+    panel = LabelPanel(build_report())
+    state = panel._state(panel.next())
+    assert "Click here" not in bundle(panel, state)["text/html"]
+    assert "They stay blind until all are there." in bundle(panel, state)["text/html"]
 
 
 def test_what_has_a_report_is_labelled_and_anything_else_is_refused():

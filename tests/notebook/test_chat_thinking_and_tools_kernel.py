@@ -93,6 +93,13 @@ def test_a_wrong_level_is_refused(kernel, answering):
     assert server.requests == []
 
 
+def test_a_remark_about_thinking_names_the_option(kernel, answering):
+    answering(streamed({"content": "晴"}))
+    cell = kernel.run("%%qfchat -m ernie-4.5-turbo-32k --think\n天气")
+    assert "does not think: --think is not sent" in cell.text
+    assert "think=" not in cell.html.replace("--think", "")
+
+
 def test_an_answer_that_thinking_used_up_says_what_to_do(kernel, answering):
     answering(streamed({"reasoning_content": "想" * 20}, finish="length"))
     cell = kernel.run("%%qfchat --think\n天气")

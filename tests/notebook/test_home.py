@@ -13,10 +13,10 @@ from qfnb.batching.journal_store import list_journals
 from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
-from qfnb.notebook import home
+from qfnb.notebook import home, next_steps
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
-from qfnb.views import home as view
+from qfnb.views import components, home as view
 
 STORED = Path(__file__).parents[1] / "stored" / "v0.1.0"
 KEY = "bce-v3/ALTAK-test/canary0123456789"
@@ -194,3 +194,13 @@ def test_the_magic_prints_the_panel_in_a_terminal(state, capsys):
 )
 def test_sizes_are_short(count, text):
     assert view.size(count) == text
+
+
+def test_the_quickstart_is_named_from_the_current_folder_and_its_path_breaks_behind_separators(
+    monkeypatch,
+):
+    monkeypatch.chdir(next_steps.NOTEBOOKS)
+    assert next_steps.quickstart() == "00_quickstart.ipynb"
+    monkeypatch.chdir(next_steps.NOTEBOOKS.parent / "docs")
+    assert next_steps.quickstart() == str(next_steps.NOTEBOOKS / "00_quickstart.ipynb")
+    assert components.path("a/b c.ipynb") == "a/<wbr>b c.ipynb"

@@ -8,12 +8,14 @@ KEY = "bce-v3/ALTAK-canary/0123456789abcdef"
 
 PREPARE = """
 import pathlib, pandas as pd, qfnb
-df = pd.DataFrame({'question': ['what is it?'] * 6, 'answer': ['a bike'] * 6})
+df = pd.DataFrame({'topic': ['what is it?'] * 6, 'reply': ['a bike'] * 6})
 zh = pd.DataFrame({'问题': ['是什么？'], '回答': ['单车']})
-pairs = df.rename(columns={'question': 'prompt', 'answer': 'response'})
+pairs = df.rename(columns={'topic': 'prompt', 'reply': 'response'})
+pairs.to_json('pairs.jsonl', orient='records', lines=True)
+pairs.to_json('pairs.jsonl', orient='records', lines=True)
 df.to_csv('bike.csv', index=False)
 for name in ('one', 'two'):
-    qfnb.batch(df, '{question}', name=name).wait()
+    qfnb.batch(df, '{topic}', name=name).wait()
 """
 
 NEXT_CELLS = [
@@ -23,8 +25,10 @@ NEXT_CELLS = [
     ("%qftrain nothing", "%qftrain help"),
     ("%qftrain start", "%qftrain"),
     (("%qftrain start -d bike.csv --epoch "
-     "1"), "%qftrain start -d bike.csv --epoch 1 --input question --reference answer"),
+     "1"), "%qftrain start -d bike.csv --epoch 1 --input topic --reference reply"),
     ("%qftrain start -d df --epoch x", "%qftrain help"),
+    ("%qftrain start -d pair.jsonl --epoch 1", "%qftrain start -d pairs.jsonl --epoch 1"),
+    ("%qftrain start -d pairs --epochs 1", "%qftrain start -d pairs --epoch 1"),
     ("%qftrain compare df", "%qftrain help"),
     ("%qftrain attach", "%qftrain"),
     ("%qftrain stop", "%qftrain list"),
@@ -32,14 +36,15 @@ NEXT_CELLS = [
     (f"%qfauth {KEY}", "%qfauth set"),
     (f"%qfauth shw {KEY}", "%qfauth show"),
     (f"%qfauth doctor {KEY}", "%qfauth doctor"),
-    ("%qfbatch df --dry-run", "%qfbatch df --dry-run --prompt {question}"),
+    ("%qfbatch df --dry-run", "%qfbatch df --dry-run --prompt {topic}"),
+    ("%qfbatch df --dry-run --prompt {topc}", "%qfbatch df --dry-run --prompt {topic}"),
     ("%qfbatch lsit", "%qfbatch list"),
     ("%qfbatch delete", "%qfbatch delete two\n%qfbatch delete one"),
     ("%qfbatch df --wrong", "%qfbatch help"),
     ("%qfeval history", "%qfeval list"),
     ("%qfeval base tuned --data df", "%qfeval help"),
     ("%qfeval -m ernie-5.1 --data bike.csv --dry-run",
-     "%qfeval -m ernie-5.1 --data bike.csv --dry-run --input question --reference answer"),
+     "%qfeval -m ernie-5.1 --data bike.csv --dry-run --input topic --reference reply"),
     ("%qfeval show", "%qfeval help"),
     ("%qfchat histroy", "%qfchat history"),
     ("%qfchat --wrong x", "%qfchat help"),
@@ -93,10 +98,21 @@ def test_an_error_ends_in_a_cell_that_runs(prepared, cell, next_cells, language)
 
 
 @pytest.mark.parametrize(
+    ("cell", "corrected"),
+    [
+        ("%%qfchat --temperatur 1\nwho?", "%%qfchat --temperature 1\nwho?"),
+        ("%%qfbatch df --dry-run\nIn brief:\n{topc}", "%%qfbatch df --dry-run\nIn brief:\n{topic}"),
+    ],
+)
+def test_a_cell_with_a_mistake_is_proposed_with_its_text(prepared, cell, corrected):
+    assert "\n".join(prepared.run(cell).error).endswith(f"\n{corrected}")
+
+
+@pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("%qfbatch df --prompt {question} -w 0", "--workers 0: must be"),
-        ("%qfbatch df --prompt {quesion}", "did you mean {question}?"),
+        ("%qfbatch df --prompt {topic} -w 0", "--workers 0: must be"),
+        ("%qfbatch df --prompt {topc}", "did you mean {topic}?"),
         ("%qfbatch zh --prompt {问提}", "did you mean {问题}?"),
         ("%%qfchat -m ernie-nope\nhi", "check --model"),
     ],
@@ -108,11 +124,9 @@ def test_an_error_speaks_of_options_and_knows_a_slip(prepared, cell, message):
 
 def test_the_form_takes_the_names_of_columns(prepared):
     assert not prepared.run(
-        "%qftrain new bike.csv --input question --reference answer", live=True
+        "%qftrain new bike.csv --input topic --reference reply", live=True
     ).error
-    assert "name columns of a file" in str(
-        prepared.run("%qftrain new ds-abc --input question").error
-    )
+    assert "name columns of a file" in str(prepared.run("%qftrain new ds-abc --input topic").error)
 
 
 def test_a_page_gets_the_error_as_a_card_that_is_announced_once(prepared):

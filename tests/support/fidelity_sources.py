@@ -60,7 +60,8 @@ GUESSES = (
     (
         "chat.v2",
         (
-            "tokens are estimated (0.625 a Chinese character, 1 a word), as the SDK's local tokenizer "
+            "tokens are estimated (0.625 a Chinese character, 1 a word), as the SDK's local "
+            "tokenizer "
             "does"
         ),
     ),
@@ -92,7 +93,8 @@ GUESSES = (
     (
         "all of v2",
         (
-            "strict: a retired id is refused as an unknown one, 401 `invalid_model`; names in other "
+            "strict: a retired id is refused as an unknown one, 401 `invalid_model`; names in "
+            "other "
             "capitals too"
         ),
     ),

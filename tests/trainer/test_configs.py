@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, errors
+from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, _notices, errors
 from qfnb.resources import FineTune
 from qfnb.trainer import offer, sources
 from qfnb.trainer.finetune import PostPretrain
@@ -60,6 +60,7 @@ UNLISTED = [
 def test_what_the_list_does_not_have_is_said_in_one_line_and_sent(
     sandbox, caplog, model, values, words
 ):
+    _notices.warn_once.cache_clear()
     trainer = LLMFinetune(model, ROWS, TrainConfig(**values))
     (record,) = caplog.records
     assert words in record.getMessage()

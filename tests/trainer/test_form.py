@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from qfnb import Dataset, config, errors
+from qfnb.dataset.file_reader import list_data_files
 from qfnb.resources.management.finetune import FineTune
 from qfnb.trainer import run_store
 from qfnb.trainer.form import code_estimate, drafts
-from qfnb.trainer.form.data import DatasetInfo, inspect_dataset, list_data_files
+from qfnb.trainer.form.data import DatasetInfo, inspect_dataset
 from qfnb.trainer.form.inspection import compare_datasets
 from qfnb.trainer.form.launch_form import Draft, LaunchForm
 from qfnb.trainer.form.validation import describe_overlap, find_issues, find_warnings
@@ -93,7 +94,11 @@ def test_a_hyper_parameter_that_cannot_be_sent_is_an_issue_of_its_field_only(
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("epoch", "51", "51 is too large: 1 to 50 is allowed. It is tried all the same."),
+        (
+            "epoch",
+            "51",
+            "51 is too large: 1 to 50 is allowed. That is the platform's list, which may be old",
+        ),
         ("learningRate", "0.5", "0.5 is too large: 0.000001 to 0.001 is allowed."),
         ("maxSeqLen", 77, "77 is not offered: choose one of 512, 1024, 2048, 4096, 8192."),
         ("warp", "9", "has no hyper-parameter warp"),
@@ -371,7 +376,7 @@ def test_a_file_a_variable_and_an_id_are_found(sandbox, tmp_path):
         ("nowhere.jsonl", "nowhere.jsonl"),
         ("ds-nowhere", "ds-nowhere"),
         ("x" * 5000, "too long"),
-        ("a\0b", "ends in none of"),
+        ("a\0b", "no such file"),
         ("nosuchvar", "There is no variable nosuchvar; there are ds, texts and preferences."),
     ],
 )

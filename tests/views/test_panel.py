@@ -18,12 +18,24 @@ class ThreeLooks(Panel):
     def _bundle(self, progress):
         raise NotImplementedError
 
+    def result(self):
+        raise NotImplementedError
+
     def _go_on(self, progress):
         raise NotImplementedError
 
     def _is_open(self):
         self.looks += 1
         return self.looks < 4
+
+
+def test_the_copy_of_a_cell_that_waits_is_not_read_once_more(monkeypatch):
+    copies = []
+    monkeypatch.setattr("qfnb.views.panel.publish", copies.append)
+    panel = ThreeLooks(SimpleNamespace(progress=None))
+    panel._bundle = lambda _: {"text/plain": "Done", "text/html": '<b role="status">Done</b>'}
+    panel.publish_final()
+    assert copies == [{"text/plain": "Done", "text/html": "<b>Done</b>"}]
 
 
 @pytest.mark.parametrize(("is_asking", "renewals"), [(False, 3), (True, 0)])

@@ -79,7 +79,7 @@ def test_a_training_that_is_saved_while_it_runs_shows_its_state_as_of_then(part)
         (replace(DEPLOYED, service_endpoint=""), ("%qftrain deploy teahouse",)),
         (
             replace(DEPLOYED, service_endpoint="", job_name="two words"),
-            ("%qftrain deploy run-ab12cd34ef",),
+            ("%qftrain deploy", "two words"),
         ),
         (RUNNING, ("40%", "trained for 13 s")),
         (

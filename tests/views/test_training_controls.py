@@ -266,12 +266,12 @@ def test_what_has_not_changed_is_not_sent():
 
 def test_the_details_of_a_running_training_stay_open_while_it_is_redrawn():
     widgets, box = build_controls(Trainer(RUNNING))
-    assert "<h4>Checkpoints" not in box.children[2].value
+    assert "<h4>Points of the curve" not in box.children[2].value
     button(box, "Show details").click()
     widgets.draw(RUNNING, stays_open=False)
-    assert "<h4>Checkpoints" in box.children[2].value
+    assert "<h4>Points of the curve" in box.children[2].value
     button(box, "Hide details").click()
-    assert "<h4>Checkpoints" not in box.children[2].value
+    assert "<h4>Points of the curve" not in box.children[2].value
 
 
 def test_the_buttons_call_what_the_trainer_has():

@@ -16,14 +16,8 @@ from ..finetune import TRAINER_CLASSES
 MAX_COUNTED_ROWS: Final = 5_000
 """Largest number of rows whose tokens are counted one by one; of more rows they are estimated."""
 
-MAX_LISTED_FILES: Final = 40
-"""Largest number of files that are offered."""
-
 MAX_NAMED_VARIABLES: Final = 5
 """Largest number of variables that an error names."""
-
-SUFFIXES: Final = (".jsonl", ".csv", ".tsv", ".parquet")
-"""Suffixes of the files that are offered; other files can be typed."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,9 @@ def inspect_dataset(source: str, variables: Mapping[str, Any]) -> DatasetInfo:
             return _unknown_variable(source, key, [*variables])
         return _measure_dataset(source, Dataset.load(**options))
     except (QianfanError, OSError) as error:
-        return DatasetInfo(source, problem="\n".join(str(error).splitlines()[:2]))
+        problem = "\n".join(str(error).splitlines()[:2])
+        _, suggestion = getattr(error, "correction", ("", ""))
+        return DatasetInfo(source, problem=problem, suggestion=suggestion)
 
 
 def _unknown_variable(source: str, name: str, names: list[str]) -> DatasetInfo:
@@ -122,20 +118,6 @@ def validate_dataset(data: DatasetInfo, mode: str) -> None:
         raise InvalidArgumentError(tr("The dataset has no rows."))
     if mode in TRAINER_CLASSES:
         TRAINER_CLASSES[mode].validate_schema(data.dataset)
-
-
-def list_data_files(folder: Path) -> list[str]:
-    """Return the data files in a folder and in its subfolders of the first level, as relative
-    paths.
-    """
-    paths = sorted(
-        path
-        for path in (*folder.glob("*"), *folder.glob("*/*"))
-        if path.suffix in SUFFIXES
-        and path.is_file()
-        and "/." not in f"/{path.relative_to(folder).as_posix()}"
-    )
-    return [path.relative_to(folder).as_posix() for path in paths[:MAX_LISTED_FILES]]
 
 
 def _measure_dataset(source: str, dataset: Dataset) -> DatasetInfo:

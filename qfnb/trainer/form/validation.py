@@ -221,7 +221,9 @@ def _parameter_warnings(form: LaunchForm) -> dict[str, str]:
     with contextlib.suppress(InvalidArgumentError):
         texts["others"] = " ".join(_compare_values(form, unlisted))
     return {
-        key: tr("{text} It is tried all the same.", text=text)
+        key: tr(
+            "{text} That is the platform's list, which may be old: it is sent as it is.", text=text
+        )
         for key, text in texts.items()
         if text
     }

@@ -23,6 +23,7 @@ from .questions import Answer, Question
 from .sample_browser import report_of
 
 MAX_CHARS: Final = 4000  # characters of an answer that are shown
+HOW: Final = tr_noop("Click here, then type the letters. Each label is stored at once.")
 WORDS: Final = {
     "a": tr_noop("A is better"), "b": tr_noop("B is better"), "tie": tr_noop("Tie"),
     "skip": tr_noop("Skip"),
@@ -143,9 +144,10 @@ class LabelControls:
     def draw(self, state: LabelState) -> None:
         """Show a state."""
         task = state.task
-        # before the head: who sees that may type
-        self._keys.item = "" if task is None else str(task.index)
-        self._head.value = head(self._labels, state)
+        self._keys.item = (
+            "" if task is None else str(task.index)
+        )  # before the head: who sees that may type
+        self._head.value = head(self._labels, state, how=tr(HOW))
         self._question.value = without_formulas(
             redact_text(_task_html(task) if task else _done_note(self._labels))
         )
@@ -190,8 +192,8 @@ def bundle(labels: Labels, state: LabelState) -> Bundle:
     }
 
 
-def head(labels: Labels, state: LabelState) -> components.Html:
-    """Return the title with the progress."""
+def head(labels: Labels, state: LabelState, *, how: str = "") -> components.Html:
+    """Return the title with the progress, and how to label where one can."""
     is_done = state.task is None
     pill = components.pill("ok", tr("All labelled")) if is_done else ""
     question = (
@@ -201,7 +203,6 @@ def head(labels: Labels, state: LabelState) -> components.Html:
     bar = components.progress_bar(
         state.done, state.total, tr("{done} of {n}", done=state.done, n=state.total)
     )
-    how = tr("Click here, then type the letters. Each label is stored at once.")
     header = components.header(
         title,
         pill=pill,

@@ -77,6 +77,11 @@ class EvaluationPanel(Panel):
     def _create_controls(self) -> EvaluationControls:
         return EvaluationControls(self.job)
 
+    def result(self) -> str:
+        """Return the verdict of the report."""
+        report = self.job.progress.report
+        return "" if report is None else to_plain(report.conclusion().split("\n")[0])
+
     def _go_on(self, progress: EvaluationProgress) -> str:
         return tr(
             "Answers are kept. To follow it, run `%qfeval show`; after a restart of the kernel, "

@@ -27,7 +27,10 @@ MAX_EXAMPLES: Final = 10  # regressions, and improvements, that are shown
 NEXT_STEPS: Final = (
     tr_noop("question by question: `%qfeval browse`"),
     tr_noop("to save it: `%qfeval save report.html`"),
-    tr_noop("to train on its questions: `%qfeval open -o report`, then `report.to_sft()`"),
+    tr_noop(
+        "to train on its questions, which are no test from then on: `%qfeval open -o report`, then "
+        "`report.to_sft()`"
+    ),
 )
 
 
@@ -353,14 +356,18 @@ def _change_folds(
     return [
         (
             name,
-            " · ".join(
-                [f"{min(len(group), MAX_EXAMPLES)} / {len(group):,}", metric_title(metric), *cells]
-            ),
+            " · ".join([_describe_count(len(group)), metric_title(metric), *cells]),
             changes_html(report, group[:MAX_EXAMPLES], base, tuned),
         )
         for name, group in groups
         if group
     ]
+
+
+def _describe_count(n: int) -> str:
+    if n <= MAX_EXAMPLES:
+        return f"{n:,}"
+    return tr("{n}, the first {shown} are shown", n=f"{n:,}", shown=MAX_EXAMPLES)
 
 
 def _usage_fold(report: ReportData) -> list[tuple[object, object, object]]:

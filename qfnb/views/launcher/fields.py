@@ -5,7 +5,7 @@ values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic.alias_generators import to_snake
@@ -25,6 +25,10 @@ from .labels import (
     SCALES,
     TITLES,
 )
+
+EPOCHS: Final = "epoch"
+USUAL_PARAMETERS: Final = (EPOCHS, "learningRate", "batchSize", "maxSeqLen", "loraRank")
+"""Hyper-parameters that people change, the first ones first."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +84,25 @@ def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
         name: {"issue": issues.get(name), "warning": warnings.get(name, "")}
         for name in (*TITLES, *issues)
     }
-    first = ["dataset", "model", "method", "name", "after", "variable", *_final_step_fields(form)]
-    later = ["held_out", *_folded_step_fields(form)]
+    parameters = {
+        row.key: _parameter_field(form, row, issues.get(row.key), warnings.get(row.key, ""))
+        for row in sorted(form.parameters, key=_rank)
+    }
+    epochs = [replace(parameters.pop(EPOCHS), is_advanced=False)] if EPOCHS in parameters else []
+    names = ("name", "after", "variable", *_final_step_fields(form))
+    later = ("held_out", *_folded_step_fields(form))
     return [
-        *(_create_field(form, name, data, facts[name]) for name in first),
-        *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later[:1]),
-        *(
-            _parameter_field(form, row, issues.get(row.key), warnings.get(row.key, ""))
-            for row in form.parameters
-        ),
-        *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later[1:]),
+        *(_create_field(form, name, data, facts[name]) for name in ("dataset", "model", "method")),
+        *epochs,
+        *(_create_field(form, name, data, facts[name]) for name in names),
+        *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later),
+        *parameters.values(),
     ]
+
+
+def _rank(row: SupportedParameter) -> int:
+    """Return the place of a hyper-parameter: those that people change most come first."""
+    return USUAL_PARAMETERS.index(row.key) if row.key in USUAL_PARAMETERS else len(USUAL_PARAMETERS)
 
 
 def field_title(form: LaunchForm, name: str) -> str:
@@ -194,10 +206,12 @@ def method_title(method: str) -> str:
 
 def _after_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
     choices = tuple((tr(label), key) for key, label in FINAL_STEPS.items())
+    is_billed = form.draft.after in {"deploy", "evaluate"} and not form.from_sandbox
+    hint = tr("a service is paid by the hour, in advance") if is_billed else ""
     return {
         "widget": "Dropdown",
         "choices": choices,
-        "hint": tr(FINAL_STEP_HINTS[form.draft.after]),
+        "hint": hint or tr(FINAL_STEP_HINTS[form.draft.after]),
     }
 
 

@@ -68,8 +68,8 @@ FINAL_STEPS: Final = {
 FINAL_STEP_HINTS: Final = {
     "train": tr_noop("the platform keeps the checkpoints"),
     "publish": tr_noop("it can be deployed later"),
-    "deploy": tr_noop("a service is paid by the hour, in advance"),
-    "evaluate": tr_noop("a service is paid by the hour, in advance"),
+    "deploy": tr_noop("it can be asked at once"),
+    "evaluate": tr_noop("it is asked the evaluation data, and scored"),
 }
 MODE_HINTS: Final = {
     "SFT": tr_noop("learns from questions and answers"),

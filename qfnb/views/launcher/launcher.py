@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ... import connect
 from ...base.language import tr
+from ...dataset.file_reader import list_data_files
 from ...dataset.samples import TRAIN_FILE, write_samples
 from ...errors import QianfanError
 from ...trainer import LLMFinetune
@@ -27,7 +28,6 @@ from ...trainer.form.code_estimate import (
     measure_step_seconds,
     render_code,
 )
-from ...trainer.form.data import list_data_files
 from ...trainer.form.inspection import inspect_sources, is_data
 from ...trainer.form.launch_form import LaunchForm
 from ...trainer.form.validation import find_issues
@@ -43,6 +43,10 @@ DOUBLE_CLICK_S: Final = 0.4
 """Seconds within which a second click is a double click, or a key that is held down: it confirms
 nothing.
 """
+
+
+FILE_POLL_S: Final = 1.0
+"""Seconds between two looks at the files of the form."""
 
 
 class Launcher:
@@ -222,6 +226,7 @@ class Launcher:
         self._load_choices()
         if self._live is not None:
             self._live.renew()
+        self._context.copy().run(event_loop.submit, self._watch_files())
 
     def _load_choices(self) -> None:
         """Ask the platform which models can be tuned, and inspect the data; a list is not
@@ -252,6 +257,28 @@ class Launcher:
             configurations = drafts.list_configurations()
             self._update(form=form, stage="editing", files=files, configurations=configurations)
         self._inspect_datasets()
+
+    async def _watch_files(self) -> None:
+        """Look up the data again whenever their files have changed, as long as the form is open."""
+        before = self._file_states()
+        while self.widget is not None and self.trainer is None:
+            await asyncio.sleep(FILE_POLL_S)
+            now = self._file_states()
+            changed = {name for name in now.keys() & before.keys() if now[name] != before[name]}
+            before = now
+            if changed:
+                await asyncio.to_thread(self._inspect_datasets, again=True)
+
+    def _file_states(self) -> dict[str, tuple[int, int]]:
+        """Return the time and the size of the files of the form, zeros for what is no file."""
+        states = {}
+        for source in self._state.form.draft.sources:
+            try:
+                status = Path(source).expanduser().stat()
+                states[source] = (status.st_mtime_ns, status.st_size)
+            except (OSError, ValueError):
+                states[source] = (0, 0)
+        return states
 
     def _inspect_datasets(self, *, again: bool = False) -> None:
         """Look up the data of the form that are not there yet, or all of them again, and compare

@@ -150,6 +150,8 @@ def python_code(state: LauncherState) -> Html:
 def preview(state: LauncherState) -> Html:
     """Return the first rows of the chosen dataset and what is noticeable about them."""
     info = state.form.datasets.get(state.form.draft.dataset)
+    if info is not None and info.problem:
+        return components.dim_lines(tr("They appear when the training data can be read."))
     if info is None or info.dataset is None:
         return components.dim_lines(tr("Choose training data first."))
     return dataset.rows_html(info.dataset)

@@ -34,7 +34,7 @@ def folds(progress: TrainingProgress, *, max_lines: int | None = None) -> dict[s
     lines = trn("{n} line", "{n} lines", len(progress.log))
     count = tr("{n}, ★ has the lowest validation loss", n=f"{len(progress.points):,}")
     all_folds = {
-        "checkpoints": (tr("Checkpoints"), count, checkpoints(progress.points)),
+        "checkpoints": (tr("Points of the curve"), count, checkpoints(progress.points)),
         "settings": (tr("Settings"), "", _settings(progress.hyper_parameters)),
         "metrics": (
             tr("Metrics"),

@@ -168,6 +168,11 @@ class TrainingPanel(Panel):
     def _bundle(self, progress: TrainingProgress) -> Bundle:
         return bundle(progress)
 
+    def result(self) -> str:
+        """Return the state of the training, and the next steps."""
+        progress = self.job.progress
+        return "\n".join([_headline(progress, time.time()), *summary.next_steps(progress)])
+
     def _go_on(self, progress: TrainingProgress) -> str:
         name = summary.handle(progress)
         if not name:

@@ -75,11 +75,12 @@ def subtitle(progress: TrainingProgress) -> str:
 
 
 def handle(progress: TrainingProgress) -> str:
-    """Return the word that names a training in a command: its name, or its id where the name is no
-    word.
+    """Return what names a training in a command: its name, in quotes where it has blanks, or its
+    id where the name cannot stand in a line.
     """
     names = (progress.job_name, progress.run_id, progress.task_id)
-    return next((name for name in names if re.fullmatch(r"[\w.-]{1,80}", name)), "")
+    name = next((name for name in names if re.fullmatch(r"[\w. -]{1,80}", name)), "")
+    return f'"{name}"' if " " in name else name
 
 
 def current_stage(progress: TrainingProgress) -> Stage | None:

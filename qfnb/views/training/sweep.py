@@ -333,6 +333,10 @@ class SweepPanel(Panel):
     def _bundle(self, progress: SweepProgress) -> Bundle:
         return bundle(progress)
 
+    def result(self) -> str:
+        """Return the headline of the sweep."""
+        return text(self.job.progress).split("\n")[0]
+
     def _go_on(self, progress: SweepProgress) -> str:
         return tr("Trainings that were started go on. To follow them, run the cell again.")
 
