@@ -12,7 +12,7 @@
 # make faults  write tests/faults/README.md from the marks of the tests
 # make screens  take every screen in both languages, themes and two widths, and write docs/project/screens.md
 # make fronts  install other front ends in build/, try live panels in each and take the pictures of docs/project/platforms.md; FRONTS="voila"
-# make probe  show what `qfnb probe` would ask the platform, and its cost at most; it sends nothing
+# make probe  show what tools/probe would ask the platform, and its cost at most; it sends nothing
 # make figures write the quickstart's figures into README and guide
 # make bench  measure against other clients, and run the long forms of the batch tests
 # make lowest  with the lowest declared versions of what qfnb needs, chat, batch, train and evaluate once; PYTHON=python3.13
@@ -99,7 +99,7 @@ fronts: $(READY)
 	PYTHONPATH=tests $(BIN)/python docs/front_ends.py $(FRONTS)
 
 probe: $(READY)
-	$(BIN)/qfnb probe --dry-run
+	PYTHONPATH=tools $(BIN)/python -m probe --dry-run
 
 figures: $(READY)
 	$(BIN)/python benchmarks/figures.py

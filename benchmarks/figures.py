@@ -1,4 +1,4 @@
-"""Print the figures of quickstart and probe, store them in `figures.json`, and write them into
+"""Print the figures of the quickstart, store them in `figures.json`, and write them into
 README and guide.
 
 `make figures` runs it. A page has a figure between `<!-- figure: NAME -->` and `<!-- /figure -->`;
@@ -7,8 +7,6 @@ README and guide.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import re
@@ -124,20 +122,6 @@ def copied_values() -> dict[str, str]:
     return figures
 
 
-def probe_costs() -> dict[str, str]:
-    """Return what `qfnb probe` costs at most in CNY, and what `--pictures` and `--create` add."""
-    from qfnb.cli import main as run_command
-
-    costs = {}
-    for option in ("cost", "pictures", "create"):
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output):
-            run_command(["probe", "--dry-run", *([] if option == "cost" else [f"--{option}"])])
-        costs[option] = float(re.findall(r"¥([\d.]+)", output.getvalue())[-1])  # the total
-    added = {option: costs[option] - costs["cost"] for option in ("pictures", "create")}
-    return {f"probe.{name}": f"{amount:.2f}" for name, amount in (costs | added).items()}
-
-
 def _lines(part: str) -> list[str]:
     return (DATA / f"teahouse_{part}.jsonl").read_text(encoding="utf-8").splitlines()
 
@@ -179,7 +163,7 @@ def main() -> None:
         from qfnb.sandbox import stop
 
         try:
-            figures = nearest_neighbour() | copied_values() | quickstart() | probe_costs()
+            figures = nearest_neighbour() | copied_values() | quickstart()
         finally:
             stop()
     figures["date"] = time.strftime("%Y-%m-%d")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .batching.shards.api import batch_shards as batch_shards
     from .batching.shards.sharded_batch import ShardedBatch as ShardedBatch
     from .compat.client import AsyncQianfan as AsyncQianfan, Qianfan as Qianfan
+    from .compat.consts import QfRole as QfRole
     from .compat.function import Function as Function
     from .compat.logs import disable_log as disable_log, enable_log as enable_log
     from .compat.settings import (
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
         AccessToken as AccessToken,
         SecretKey as SecretKey,
     )
-    from .compat.typing import QfRole as QfRole
     from .config import get_config as get_config
     from .dataset.typed_dataset import Dataset as Dataset
     from .errors import (

@@ -175,7 +175,7 @@ def _version(name: str) -> str:
 
 def check_fonts() -> Iterator[Line]:
     """Yield whether charts can show Chinese."""
-    from .views.evaluation.charts.fonts import chinese_font  # noqa: PLC0415 - it loads matplotlib
+    from .views.fonts import chinese_font  # noqa: PLC0415 - it loads matplotlib
 
     name = chinese_font()
     remedy = tr("Install one, then restart the kernel: `apt install fonts-noto-cjk`")

@@ -12,7 +12,6 @@ DATA = {
     "dataset/file_reader.py": "names of columns",
     "dataset/near_duplicates.py": "words of questions that are compared",
     "evaluation/benchmarks/exams.py": "prompts to models",
-    "evaluation/benchmarks/ifeval_rules.py": "marks that end a sentence",
     "evaluation/benchmarks/subjects.py": "names of subjects in prompts to models",
     "evaluation/degenerate.py": "words of models' refusals",
     "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a "
@@ -31,7 +30,6 @@ DATA = {
     "model/model.py": "the platform's name of a dimension",
     "notebook/evaluate_inputs.py": "an answer that is scored to try an evaluator",
     "notebook/home.py": "a yes in Chinese",
-    "probe/inference_checks.py": "questions to models",
     "resources/inference/client_options.py": "a prompt to models",
     "resources/inference/chat_request.py": "a text that stands for a Chinese one",
     "resources/inference/format_prompts.py": "prompts to models",
@@ -50,7 +48,7 @@ DATA = {
     "qianfan_sandbox/finetune/run_data.py": "marks that end a sentence",
     "qianfan_sandbox/finetune/supported_models.py": "the platform's descriptions of parameters",
     "qianfan_sandbox/prompts/optimize.py": "prompts that the sandbox writes",
-    "views/evaluation/charts/fonts.py": "a character that fonts are tried with",
+    "views/fonts.py": "a character that fonts are tried with",
     "views/training/summary.py": "a mark that ends a sentence",
     "wire/evaluation_v1.py": "the platform's name of a dimension",
 }

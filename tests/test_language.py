@@ -147,7 +147,7 @@ def _fixed_joins_in_messages(function: ast.AST) -> set[int]:
     return lines
 
 
-NOT_SENTENCES = {"probe", "migration", "wire"}
+NOT_SENTENCES = {"wire"}
 CODE = {"evaluation/function_evaluator.py"}
 """Joins the parameters of a function as they are written in Python."""
 

@@ -26,15 +26,15 @@ FILLER = set(
     "aside below over".split()
 )
 LIMITS = {
-    "files": 597,
-    "tokens": 624_000,
+    "files": 545,
+    "tokens": 599_000,
     "packed assignments %": 0.1,
     "ternaries per 1,000": 35,
     "comprehensions per 1,000": 44,
-    "public classes with two meanings": 60,
-    "filler names %": 2.1,
+    "public classes with two meanings": 45,
+    "filler names %": 2.0,
     "filler functions %": 0.9,
-    "functions over 60 lines": 10,
+    "functions over 60 lines": 9,
     "code lines over 100 characters %": 0.2,
 }
 """The figures of the package as reached; tokens a code line are `tokens` by `code lines`."""

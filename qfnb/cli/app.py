@@ -43,10 +43,6 @@ COMMANDS: Final = {
         "qfnb.sandbox.command:app",
         tr_noop("The local sandbox: a Qianfan on this computer"),
     ),
-    "probe": (
-        "qfnb.probe.command:probe",
-        tr_noop("Ask the platform whether it is as qfnb assumes."),
-    ),
 }
 """Name -> where the command is, and its help."""
 

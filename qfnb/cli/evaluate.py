@@ -46,7 +46,7 @@ def evaluate(
         str | None,
         Option(
             metavar="NAME:PATH",
-            help=tr_noop("Instead of --data: ceval:, cmmlu:, gsm8k:, ifeval: and a folder."),
+            help=tr_noop("Instead of --data: ceval:, cmmlu: or gsm8k: and a folder."),
         ),
     ] = None,
     shots: Annotated[

@@ -1,28 +1,269 @@
 """`qfnb migrate`: code for the official SDK becomes code for qfnb, in a copy."""
 
+import ast
+import difflib
+import io
+import json
+import os
+import re
+import shutil
+import tokenize
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from typer import Argument, Option
 
 from ..base.language import tr, tr_noop, trn
+from ..base.private_files import write_atomically
 from ..errors import InvalidArgumentError
-from ..migration.migrate import (
-    Migration,
-    copy_path,
-    list_files,
-    migrate as migrate_file,
-    write_copy,
-)
-from ..migration.unit import Finding, FindingKind
 from ..redact import redact
 from . import common
 from .exit_codes import DONE, FAILED, NEGATIVE
 
+try:
+    from ..compat import codemod
+except ModuleNotFoundError as error:
+    raise InvalidArgumentError(
+        tr("qfnb migrate needs LibCST: pip install 'qfnb[migrate]'")
+    ) from error
+
 MAX_PLACES: Final = 5
 """Places that are named of one message."""
+
+_SKIPPED: Final = frozenset(["__pycache__", "node_modules", "site-packages"])
+_PYTHON_MAGIC: Final = re.compile(r"\s*%%(capture|debug|prun|time|timeit)\b")
+_MAGIC: Final = re.compile(r"\s*(%|!|\?)|.*=\s*[%!]|.*\?\s*$")
+_HIDDEN: Final = re.compile(r"(?:pass  )?# qfnb-hidden (\d+)$", re.MULTILINE)
+_SDK_NAME: Final = re.compile(r"(?<![\w.'\"/])qianfan(?=\.\w)")
+_COMMAND: Final = re.compile(r"(?:^|[!;&|])\s*qianfan\s+(?:--?[\w-]+\s+)*([a-z0-9]+)")
+_INSTALL: Final = re.compile(r"\b(?:pip3?|uv|conda|poetry|add)\b.*(?<![\w./-])qianfan(?![\w-])")
+_CELL: Final = "\n# qfnb-cell\n"
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What becomes of a file: the bytes of its copy, findings (code cell, line, kind, message), and
+    the texts of its module or cells before and after.
+    """
+
+    path: Path
+    content: bytes
+    findings: list[tuple[int, int, str, str]]
+    changes: list[tuple[str, str]]
+
+    def diff(self) -> str:
+        """Return the changes as a unified diff."""
+        lines: list[str] = []
+        for before, after in self.changes:
+            pair = (before.splitlines(), after.splitlines())
+            lines += difflib.unified_diff(*pair, str(self.path), str(self.path), lineterm="")
+        return "".join(f"{line}\n" for line in lines)
+
+
+def migrate_file(path: Path) -> Migration:
+    """Return what becomes of a module or notebook; nothing is written.
+
+    Raises:
+        InvalidArgumentError: it is neither, or has no Python that can be parsed.
+    """
+    try:
+        if path.suffix == ".ipynb":
+            return _migrate_notebook(path, path.read_bytes())
+        if path.suffix == ".py":
+            return _migrate_module(path, path.read_bytes())
+    except SyntaxError as error:
+        problem = _explain(error)
+        raise InvalidArgumentError(tr("{path}, {problem}", path=path, problem=problem)) from None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        message = tr("{path}: cannot be read: {reason}", path=path, reason=reason)
+        raise InvalidArgumentError(message) from None
+    raise InvalidArgumentError(
+        tr("{path}: must be a module (.py), a notebook (.ipynb) or a folder", path=path)
+    )
+
+
+def _explain(error: SyntaxError) -> str:
+    return tr("line {line}: no valid Python: {reason}", line=error.lineno or 1, reason=error.msg)
+
+
+def _migrate_module(path: Path, content: bytes) -> Migration:
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+    before = content.decode(encoding)
+    after, findings = codemod.rewrite(before)
+    rows = [(0, *finding) for finding in findings]
+    return Migration(
+        path, after.encode(encoding), rows, [(before, after)] if after != before else []
+    )
+
+
+def _migrate_notebook(path: Path, content: bytes) -> Migration:
+    """Migrate the cells as one module, since they share their names; lines that are no Python are
+    hidden meanwhile.
+    """
+    notebook = _parse_notebook(path, content)
+    cells = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
+    hidden: list[tuple[int, int, str]] = []
+    rows: list[tuple[int, int, str, str]] = []
+    sources = []
+    firsts = [1]
+    for number, cell in enumerate(cells, 1):
+        lines = "".join(cell.get("source", "")).split("\n")
+        try:
+            _hide_magics(number, lines, hidden)
+        except SyntaxError as error:
+            if any(codemod.SDK in line for line in lines):
+                message = tr("{problem}; the cell stays as it is", problem=_explain(error))
+                rows.append((number, error.lineno or 1, "manual", message))
+            for index in range(len(lines)):
+                _hide(number, lines, index, hidden, "")
+        sources.append("\n".join(lines))
+        firsts.append(firsts[-1] + len(lines) + 1)
+    module, findings = codemod.rewrite(_CELL.join(sources))
+    for line, kind, message in findings:
+        number = sum(first <= line for first in firsts)
+        rows.append((number, line - firsts[number - 1] + 1, kind, message))
+    if findings or any(codemod.SDK in line for _, _, line in hidden):
+        for number, line, magic in hidden:
+            rows += [(number, *finding) for finding in _review_magic(line, magic)]
+    changes = []
+    for cell, rewritten in zip(cells, module.split(_CELL), strict=bool(cells)):
+        before = "".join(cell.get("source", ""))
+        after = _HIDDEN.sub(lambda match: _rename(hidden[int(match[1])][2]), rewritten)
+        if findings and after != before:
+            changes.append((before, after))
+            is_list = isinstance(cell["source"], list)
+            cell["source"] = after.splitlines(keepends=True) if is_list else after
+    return Migration(path, _dump(notebook, content) if changes else content, sorted(rows), changes)
+
+
+def _parse_notebook(path: Path, content: bytes) -> dict[str, Any]:
+    notebook = json.loads(content)
+    if isinstance(notebook, dict) and isinstance(notebook.get("cells"), list):
+        return notebook
+    reason = tr("it is no notebook of format 4: open and save it in Jupyter first")
+    raise InvalidArgumentError(tr("{path}: cannot be read: {reason}", path=path, reason=reason))
+
+
+def _dump(notebook: dict[str, Any], content: bytes) -> bytes:
+    """Return a notebook as JSON, indented and escaped as it was."""
+    text = content.decode("utf-8-sig")
+    indent = re.match(r"\{\s*?\n([ \t]*)", text)
+    dumped = json.dumps(notebook, ensure_ascii=text.isascii(), indent=indent[1] if indent else None)
+    return (dumped + ("\n" if text.endswith("\n") else "")).encode()
+
+
+def _hide_magics(cell: int, lines: list[str], hidden: list[tuple[int, int, str]]) -> None:
+    """Hide the lines of a cell that are IPython's: those that Python cannot parse.
+
+    Raises:
+        SyntaxError: a line is neither.
+    """
+    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    if lines[first].startswith("%%"):
+        last = first + 1 if _PYTHON_MAGIC.match(lines[first]) else len(lines)
+        for index in range(first, last):
+            _hide(cell, lines, index, hidden, "")
+    while True:
+        try:
+            ast.parse("\n".join(lines))
+        except SyntaxError as error:
+            index = (error.lineno or 1) - 1
+            if index >= len(lines) or not _MAGIC.match(lines[index]):
+                raise
+            keyword = "pass  "
+            while lines[index].endswith("\\") and index + 1 < len(lines):
+                _hide(cell, lines, index, hidden, keyword)
+                keyword = ""
+                index += 1
+            _hide(cell, lines, index, hidden, keyword)
+        else:
+            return
+
+
+def _hide(
+    cell: int, lines: list[str], index: int, hidden: list[tuple[int, int, str]], keyword: str
+) -> None:
+    text = lines[index].lstrip()
+    indent = lines[index].removesuffix(text)
+    lines[index] = f"{indent}{keyword}# qfnb-hidden {len(hidden)}"
+    hidden.append((cell, index + 1, text))
+
+
+def _rename(line: str) -> str:
+    return _SDK_NAME.sub("qfnb", line) if line.startswith("%") else line
+
+
+def _review_magic(line: int, text: str) -> list[codemod.Finding]:
+    findings = codemod.find_keys(line, text)
+    if _INSTALL.search(text):
+        message = tr("install qfnb here instead of qianfan")
+        findings.append(codemod.Finding(line, "manual", message))
+    elif match := _COMMAND.search(text):
+        message = tr("`qianfan {command}`: `qfnb --help` lists the commands", command=match[1])
+        findings.append(codemod.Finding(line, "manual", message))
+    for match in codemod.VARIABLE.finditer(text):
+        findings += codemod.find_setting(line, match[1], match[0])
+    return findings
+
+
+def list_files(path: Path) -> Iterator[Path]:
+    """Yield a file, or the modules and notebooks below a folder, without environments and hidden
+    folders.
+
+    Raises:
+        InvalidArgumentError: there is no such file or folder.
+    """
+    if not path.exists():
+        raise InvalidArgumentError(tr("{path}: there is no such file or folder", path=path))
+    if not path.is_dir():
+        yield path
+        return
+    for folder, names, files in os.walk(path):
+        names[:] = sorted(name for name in names if not _is_skipped(Path(folder, name)))
+        yield from (
+            Path(folder, name) for name in sorted(files) if name.endswith((".py", ".ipynb"))
+        )
+
+
+def _is_skipped(folder: Path) -> bool:
+    is_environment = (folder / "pyvenv.cfg").exists()
+    return folder.name.startswith(".") or folder.name in _SKIPPED or is_environment
+
+
+def copy_path(file: Path, root: Path, out: Path | None) -> Path:
+    """Return where the copy of a file goes.
+
+    Args:
+        file: the file.
+        root: what the user named: the file, or a folder above it.
+        out: a folder for the copies, or the name of the copy; None for a name beside `root`.
+    """
+    if file == root:
+        if out is None:
+            return file.with_name(f"{file.stem}_qfnb{file.suffix}")
+        return out if out.suffix == file.suffix else out / file.name
+    beside = root.resolve().with_name(f"{root.resolve().name}_qfnb")
+    return (out or beside) / file.relative_to(root)
+
+
+def write_copy(migration: Migration, target: Path) -> None:
+    """Write the copy of a file.
+
+    Raises:
+        InvalidArgumentError: a file with other content is there, or the copy cannot be written.
+    """
+    if target != migration.path and target.exists() and target.read_bytes() != migration.content:
+        raise InvalidArgumentError(
+            tr("{path} exists already: delete it, or name another with --out", path=target)
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomically(target) as file:
+        file.write(migration.content)
+        shutil.copymode(migration.path, file.name)
 
 
 def migrate(
@@ -57,17 +298,17 @@ def migrate(
     if in_place and out is not None:
         raise InvalidArgumentError(tr("--in-place and --out: only one of them can be used"))
     migrations, problems = _read_all(list(list_files(path)), path)
-    rows = []
+    targets: dict[Path, Path] = {}
     for migration in migrations:
-        is_written = bool(migration.changed_units) and not (diff or check)
-        target = migration.path if in_place else copy_path(migration.path, path, out)
-        if is_written:
+        if migration.changes and not (diff or check):
+            target = migration.path if in_place else copy_path(migration.path, path, out)
             write_copy(migration, target)
-        rows.append(_to_row(migration, target if is_written else None))
+            targets[migration.path] = target
     if as_json:
-        common.print_json({"files": rows, "problems": problems})
+        files = [_to_row(migration, targets.get(migration.path)) for migration in migrations]
+        common.print_json({"files": files, "problems": problems})
     else:
-        _print_report(migrations, rows, problems, diff=diff)
+        _print_report(migrations, targets, problems, diff=diff)
     if problems:
         return FAILED
     return NEGATIVE if check and migrations else DONE
@@ -92,57 +333,46 @@ def _read_all(files: list[Path], root: Path) -> tuple[list[Migration], list[str]
 
 
 def _to_row(migration: Migration, target: Path | None) -> dict[str, Any]:
-    findings = [
-        {"kind": each.kind, "cell": each.cell, "line": each.line, "message": each.message}
-        for each in migration.findings
-        if each.message
-    ]
-    return {
-        "path": str(migration.path),
-        "copy": str(target) if target else None,
-        "findings": findings,
-    }
+    names = ("cell", "line", "kind", "message")
+    findings = [dict(zip(names, row, strict=True)) for row in migration.findings]
+    for finding in findings:
+        finding["cell"] = finding["cell"] or None
+    copy = str(target) if target else None
+    return {"path": str(migration.path), "copy": copy, "findings": findings}
 
 
 def _print_report(
-    migrations: list[Migration], rows: list[dict[str, Any]], problems: list[str], *, diff: bool
+    migrations: list[Migration], targets: dict[Path, Path], problems: list[str], *, diff: bool
 ) -> None:
-    """Print what was changed and what is to be done; beside a diff, which goes to stdout alone, to
-    stderr.
+    """Print what was changed and what is to be done, each message with the lines that it is about;
+    beside a diff, which goes to stdout alone, to stderr.
     """
     say = common.say if diff else print
-    for migration, row in zip(migrations, rows, strict=True):
+    kinds = {"changed": tr("changed"), "note": tr("note"), "manual": tr("by hand")}
+    counts: Counter[str] = Counter()
+    for migration in migrations:
         if diff:
             print(redact(migration.diff()), end="")
-        say(f"{migration.path} → {row['copy']}" if row["copy"] else str(migration.path))
-        for line in _describe_findings(migration.findings):
-            say(f"  {line}")
+        target = targets.get(migration.path)
+        say(f"{migration.path} → {target}" if target else str(migration.path))
+        lines: dict[tuple[str, str], list[str]] = {}
+        for cell, line, kind, message in migration.findings:
+            name = tr("line {line}", line=line)
+            if cell:
+                name = tr("code cell {cell}, line {line}", cell=cell, line=line)
+            lines.setdefault((kind, message), []).append(name)
+            counts[kind] += 1
+        for (kind, message), names in lines.items():
+            dots = ["..."] if len(names) > MAX_PLACES else []
+            where = tr(", ").join(names[:MAX_PLACES] + dots)
+            text = tr("{where}: {kind}: {message}", where=where, kind=kinds[kind], message=message)
+            say(f"  {text}")
     for problem in problems:
         common.say(f"qfnb: {problem}")
-    kinds = Counter(
-        finding.kind
-        for migration in migrations
-        for finding in migration.findings
-        if finding.message
-    )
     if not migrations:
         say(tr("Nothing here uses the SDK."))
         return
-    changed = trn("{n} change", "{n} changes", kinds["changed"])
-    notes = trn("{n} note", "{n} notes", kinds["note"])
-    manual = trn("{n} thing to do by hand", "{n} things to do by hand", kinds["manual"])
+    changed = trn("{n} change", "{n} changes", counts["changed"])
+    notes = trn("{n} note", "{n} notes", counts["note"])
+    manual = trn("{n} thing to do by hand", "{n} things to do by hand", counts["manual"])
     say(tr("{changed}, {notes}, {manual}", changed=changed, notes=notes, manual=manual))
-
-
-def _describe_findings(findings: Iterable[Finding]) -> Iterator[str]:
-    """Yield a line for each message, with all places that it is about."""
-    kinds = {"changed": tr("changed"), "note": tr("note"), "manual": tr("by hand")}
-    places: dict[tuple[FindingKind, str], list[str]] = {}
-    for each in findings:
-        cell = tr("code cell {cell}, line {line}", cell=each.cell, line=each.line)
-        name = cell if each.cell else tr("line {line}", line=each.line)
-        if each.message:
-            places.setdefault((each.kind, each.message), []).append(name)
-    for (kind, message), names in places.items():
-        where = tr(", ").join([*names[:MAX_PLACES], *(["..."] if len(names) > MAX_PLACES else [])])
-        yield tr("{where}: {kind}: {message}", where=where, kind=kinds[kind], message=message)

@@ -3,17 +3,25 @@ those of qfnb.
 """
 
 import importlib
+import json
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from .._lazy import import_submodule
-from .names import NAMES
 
 ROOT = __package__.partition(".")[0]
+
+NAMES: dict[str, dict[str, str]] = json.loads(
+    Path(__file__).with_name("names.json").read_text(encoding="utf-8")
+)
+"""Module of the SDK, without its root -> module of qfnb -> names, `theirs=ours` where they
+differ.
+"""
 
 _PACKAGES = {path.rpartition(".")[0] for path in NAMES}
 

@@ -18,7 +18,6 @@ from ..resources.inference.embedding_reranker_tokenizer import Embedding, Embedd
 from ..wire import catalog
 from ..wire.inference import MAX_TEXTS
 from . import degenerate
-from .benchmarks.ifeval import IFEvalEvaluator
 from .evaluator import LocalEvaluator, MetricEvaluator
 
 
@@ -216,12 +215,9 @@ class OpenCompassLocalEvaluator(LocalEvaluator):
         }
 
 
-OTHER_EVALUATORS: Final[
-    Mapping[str, type[EmbeddingEvaluator | GuardEvaluator | IFEvalEvaluator]]
-] = {
+OTHER_EVALUATORS: Final[Mapping[str, type[EmbeddingEvaluator | GuardEvaluator]]] = {
     "degenerate": GuardEvaluator,
     "embedding_similarity": EmbeddingEvaluator,
-    "ifeval": IFEvalEvaluator,
 }
 """Evaluators that have a name besides the metrics of `recipes.METRICS`."""
 

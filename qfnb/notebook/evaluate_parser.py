@@ -120,7 +120,7 @@ PARSER.add_option(
 )  # fmt: skip
 PARSER.add_option(
     "--benchmark", metavar="NAME:PATH", complete=benchmark_names,
-    help=tr_noop("instead of --data: ceval:, cmmlu:, gsm8k: or ifeval: and its folder; with its "
+    help=tr_noop("instead of --data: ceval:, cmmlu: or gsm8k: and its folder; with its "
                  "metric"),
 )  # fmt: skip
 PARSER.add_option(

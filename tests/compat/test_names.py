@@ -6,7 +6,7 @@ import os
 import pytest
 
 import qfnb
-from qfnb.compat.names import NAMES
+from qfnb.compat.import_hook import NAMES
 from qfnb.config import get_config
 from qfnb.errors import APIError, AuthError, CredentialsError, InvalidArgumentError
 

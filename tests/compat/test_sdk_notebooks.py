@@ -9,8 +9,8 @@ import pytest
 from support import finetune_runs
 from support.both_packages import run_under_both
 
+from qfnb.cli.migrate import migrate_file
 from qfnb.dataset import Dataset
-from qfnb.migration.migrate import migrate
 from qfnb.resources.management.storage import Storage
 from qfnb.sandbox import ensure
 
@@ -22,7 +22,7 @@ NAMES = [file.stem for file in FILES]
 
 @pytest.fixture(scope="module")
 def migrations():
-    return {file.stem: migrate(file) for file in FILES}
+    return {file.stem: migrate_file(file) for file in FILES}
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,4 @@ def test_a_notebook_runs_under_both_and_results_in_the_same(results, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_left_to_do_by_hand(migrations, name):
-    assert [
-        finding.message for finding in migrations[name].findings if finding.kind == "manual"
-    ] == []
+    assert [message for *_, kind, message in migrations[name].findings if kind == "manual"] == []

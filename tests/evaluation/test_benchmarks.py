@@ -11,17 +11,9 @@ import qfnb
 from qfnb import InvalidArgumentError
 from qfnb.errors import DatasetError
 from qfnb.evaluation import EvaluationManager, Report, benchmarks
-from qfnb.evaluation.benchmarks.ifeval import IFEvalEvaluator, is_followed
-from qfnb.evaluation.benchmarks.ifeval_languages import SCRIPTS, is_language
-from qfnb.evaluation.benchmarks.ifeval_rules import RULES, count_sentences
 from qfnb.evaluation.benchmarks.subjects import CEVAL, CMMLU
 
 SUBJECTS = ("law", "logic", "marxism", "accountant", "physician", "college_physics")
-IFEVAL = [
-    ("Describe rain.", ["punctuation:no_comma", "length_constraints:number_words"],
-     [{"num_words": None}, {"num_words": 3, "relation": "at least", "keywords": None}]),
-    ("Two colours.", ["detectable_format:number_bullet_lists"], [{"num_bullets": 2}]),
-]  # fmt: skip
 
 
 def write(path, text):
@@ -58,14 +50,6 @@ def gsm8k(folder):
     for split in ("train", "test"):
         write(folder / f"{split}.jsonl", f"{json.dumps(line)}\n" * 3)
     return folder
-
-
-def ifeval(folder):
-    names = ("key", "prompt", "instruction_id_list", "kwargs")
-    lines = [
-        json.dumps(dict(zip(names, (key, *row), strict=True))) for key, row in enumerate(IFEVAL)
-    ]
-    return write(folder / "input_data.jsonl", "\n".join(lines))
 
 
 def test_ceval_has_its_examples_its_choices_and_the_chinese_name_of_its_subject(tmp_path):
@@ -126,103 +110,6 @@ def test_gsm8k_has_the_number_and_examples_without_the_calculator(tmp_path):
     assert (card.metric, card.difference) == ("number", 1)
 
 
-def test_ifeval_counts_prompts_and_instructions_strict_and_loose(tmp_path):
-    benchmark = benchmarks.load("ifeval", ifeval(tmp_path))
-    answers = ["It rains, often, here", "Sure:\n* red\n* blue\n* green"]
-    report = qfnb.compare(models=[FixedModel("m", answers)], dataset=benchmark).report
-    assert report.records[0].notes["not_followed"] == "punctuation:no_comma"
-    assert report.summary.set_index("metric")["mean"].to_dict() == {
-        "prompt_strict": 0, "instruction_strict": 0.25, "prompt_loose": 0.5, "instruction_loose": 0.75,
-    }  # fmt: skip
-    assert report.averages.set_index("metric")["mean"].to_dict() == {
-        "instruction_strict": pytest.approx(1 / 3), "instruction_loose": pytest.approx(2 / 3),
-    }  # fmt: skip
-
-
-RULE_CASES = [
-    ("keywords:existence", {"keywords": ["Rain", "sun"]}, "the rain and SUN", "rain only"),
-    ("keywords:frequency", {"keyword": "a b", "frequency": 2, "relation": "at least"}, "a b A B", "a b"),
-    ("keywords:forbidden_words", {"forbidden_words": ["rain"]}, "raincoat", "no Rain."),
-    ("keywords:letter_frequency", {"letter": "#", "let_frequency": 2, "let_relation": "less than"}, "#1", "# #"),
-    ("language:response_language", {"language": "de"}, ("Der Regen ist nicht "
-                                                       "kalt."), "The rain is not cold."),
-    ("length_constraints:number_sentences", {"num_sentences": 2, "relation": "less than"}, "Dr. Li is in.", "So. No."),
-    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "a\n***\nb", "a\n\nb"),
-    ("length_constraints:number_words", {"num_words": 3, "relation": "less than"}, "one two", "one two three"),
-    ("length_constraints:nth_paragraph_first_word",
-     {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "so"}, "a\n\n'So, b", "so\n\na"),
-    ("detectable_content:number_placeholders", {"num_placeholders": 2}, "[name] at [place]", "[name]"),
-    ("detectable_content:postscript", {"postscript_marker": "P.S."}, "x\np. s. y", "P.P.S y"),
-    ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* a\n- b", "* a\n**b**"),
-    ("detectable_format:constrained_response", {}, "My answer is maybe.", "Maybe."),
-    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*a* and **b**", "*a* and ** **"),
-    ("detectable_format:multiple_sections", {"section_spliter": "SECTION", "num_sections": 2},
-     "SECTION 1\na\nSECTION 2\nb", "SECTION one\nSECTION 2"),
-    ("detectable_format:json_format", {}, '```json\n{"a": [1]}\n```', 'Here: {"a": 1}'),
-    ("detectable_format:title", {}, "<<A song>>\nla", "<< >>"),
-    ("combination:two_responses", {}, "one\n******\ntwo", "one\n******\none"),
-    ("combination:repeat_prompt", {"prompt_to_repeat": "Sing!"}, "sing! La.", "La. Sing!"),
-    ("startend:end_checker", {"end_phrase": "The end."}, '"... the END."', "The end. Or not"),
-    ("startend:quotation", {}, ' "yes" ', '"yes'),
-    ("change_case:capital_word_frequency", {"capital_frequency": 2, "capital_relation": "at least"}, "A WAY", "A way"),
-    ("change_case:english_capital", {}, "THE RAIN IS COLD.", "THE RAIN is cold."),
-    ("change_case:english_lowercase", {}, "the rain is cold.", "The rain is cold."),
-    ("punctuation:no_comma", {}, "a; b", "a, b"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "arguments", "right", "wrong"), RULE_CASES)
-def test_each_rule_of_ifeval(name, arguments, right, wrong):
-    assert (is_followed((name, arguments), right), is_followed((name, arguments), wrong)) == (
-        True,
-        False,
-    )
-
-
-def test_every_rule_has_a_case():
-    assert [name for name, *_ in RULE_CASES] == [*RULES]
-
-
-def test_loose_forgives_an_opening_line_and_asterisks():
-    reference = json.dumps({"id": "detectable_format:json_format"})
-    scores = IFEvalEvaluator().evaluate("q", reference, 'Here it is:\n**{"a": 1}**')
-    assert (scores["prompt_strict"], scores["prompt_loose"]) == (0, 1)
-    assert math.isnan(IFEvalEvaluator().evaluate("q", "no JSON", "a")["prompt_strict"])
-
-
-SENTENCES = {
-    "en": "You begin with a person who wants "
-          "something", "es": "Se empieza con una persona que quiere algo",
-    "pt": "Você começa com uma pessoa que não tem "
-          "nada", "fr": "On commence par une personne qui veut partir",
-    "it": "Si comincia con una persona che non vuole "
-          "più", "pl": "Zaczyna się od osoby, która czegoś chce",
-    "vi": "Bạn bắt đầu với một người muốn điều gì "
-          "đó", "sw": "Unaanza na mtu ambaye anataka kitu katika njia yake",
-    "fi": "Aloitat henkilöstä, joka ei ole hyvin "
-          "paljon", "ru": "Вы начинаете с человека, который чего-то хочет, но",
-    "uk": "Ви починаєте з людини, яка чогось "
-          "хоче", "bg": "Започваш с човек, който иска нещо и не е сам",
-    "ar": "تبدأ بشخص يريد شيئا ثم تضع عقبة في طريقه", "fa": "با کسی شروع می کنید که چیزی می خواهد",
-    "ur": "آپ ایک ایسے شخص سے شروع کرتے ہیں جو کچھ چاہتا "
-          "ہے", "hi": "आप एक व्यक्ति से शुरू करते हैं जो कुछ चाहता है",
-    "mr": "तुम्ही अशा व्यक्तीपासून सुरुवात करता आणि ती "
-          "आहे", "ne": "तपाईं केही चाहने व्यक्तिबाट सुरु गर्नुहुन्छ र",
-    "ja": "短い物語を書くのは簡単です", "zh": "写一个短篇故事比看起来容易", "ko": "단편 소설을 쓰는 것은 쉽습니다",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("language", SENTENCES)
-def test_a_language_that_shares_its_letters_is_told_from_the_others(language):
-    assert [code for code in SCRIPTS if is_language(SENTENCES[language], code)] == [language]
-
-
-def test_sentences_end_at_their_marks_in_chinese_too():
-    assert [
-        count_sentences(text) for text in ("一。二！三", "It is 3.5 p.m. now. Yes?", "", "no mark")
-    ] == [3, 2, 0, 1]
-
-
 def broken(folder, name, text):
     write(folder / "val" / f"{name}_val.csv", text)
     return folder
@@ -276,12 +163,6 @@ WRONG_LINES = {
                                                                  r"after ####")),
     "no question": ("gsm8k", {"answer": "#### 7"}, r":1: there is no 'question'"),
     "a list": ("gsm8k", [1], r":1: expected \{\"question\""),
-    "unknown rule": ("ifeval", {"prompt": "p", "instruction_id_list": ["punctuation:no_coma"], "kwargs": [{}]},
-                     r"no_coma.*did you mean punctuation:no_comma"),
-    "missing argument": ("ifeval", {"prompt": "p", "instruction_id_list": ["keywords:existence"], "kwargs": [{}]},
-                         r":1: 'kwargs' of keywords:existence: keywords is"),
-    "fewer kwargs": ("ifeval", {"prompt": "p", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}, {}]},
-                     r":1: 1 names .* and 2"),
 }  # fmt: skip
 
 
@@ -294,12 +175,7 @@ def test_what_is_wrong_with_a_line_is_named(tmp_path, what):
 
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
-    [
-        ("ceva", {}, "did you mean ceval"),
-        ("gsm8k", {"subjects": ["law"]}, "GSM8K has no subjects"),
-        ("ifeval", {"shots": 3}, "IFEval has no shots"),
-        ("ifeval", {}, "must have one .jsonl file, and has none"),
-    ],
+    [("ceva", {}, "did you mean ceval"), ("gsm8k", {"subjects": ["law"]}, "GSM8K has no subjects")],
 )
 def test_a_benchmark_takes_no_argument_that_it_has_no_use_for(tmp_path, name, arguments, message):
     with pytest.raises(InvalidArgumentError, match=message):

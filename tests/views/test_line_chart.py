@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from qfnb.views import line_chart
-from qfnb.views.plot import Curve, LineChart, linear_ticks, log_ticks, thin
+from qfnb.views.drawing import linear_ticks
+from qfnb.views.line_chart import Curve, LineChart, log_ticks, thin
 
 TRAINING = Curve("training", [(1.0, 4.0), (2.0, 1.0), (3.0, 0.02)])
 VALIDATION = Curve("validation", [(1.0, 3.0), (2.0, 0.5), (3.0, 0.7)], 2, "6 4")

@@ -6,10 +6,9 @@ split="val")`.
 | `ceval` | `dev/`, `val/`, `test/`, each with a `SUBJECT_val.csv` and so on | `choice` | mean of the subjects' means |
 | `cmmlu` | `dev/` and `test/`, each with a `SUBJECT.csv` for each subject | `choice` | mean of the subjects' means |
 | `gsm8k` | `train.jsonl` and `test.jsonl`, or one such file | `number` | mean |
-| `ifeval` | a file of JSON lines | `prompt_strict`, ... | mean of prompts, and of instructions |
 
 Nothing is downloaded. Sources: Huang et al. 2023 (arXiv 2305.08322), Li et al. 2023 (arXiv
-2306.09212), Cobbe et al. 2021 (arXiv 2110.14168), Zhou et al. 2023 (arXiv 2311.07911).
+2306.09212), Cobbe et al. 2021 (arXiv 2110.14168).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,13 +21,11 @@ from ...errors import InvalidArgumentError
 from .benchmark import Benchmark as Benchmark, Request
 from .exams import load_ceval, load_cmmlu
 from .gsm8k import load_gsm8k
-from .ifeval import load_ifeval
 
 LOADERS: Final[Mapping[str, Callable[[Request], Benchmark]]] = {
     "ceval": load_ceval,
     "cmmlu": load_cmmlu,
     "gsm8k": load_gsm8k,
-    "ifeval": load_ifeval,
 }
 """What reads each benchmark, by its name."""
 
@@ -45,11 +42,11 @@ def load(
     with its metrics.
 
     Args:
-        name: `ceval`, `cmmlu`, `gsm8k` or `ifeval`.
-        path: its folder; of `gsm8k` and `ifeval` a file, too.
+        name: `ceval`, `cmmlu` or `gsm8k`.
+        path: its folder; of `gsm8k` a file, too.
         subjects: of C-Eval and CMMLU, as in the names of the files; default all that are there.
         split: `val` (default) or `test` of C-Eval, `test` (default) or `dev` of CMMLU, `test`
-            (default) or `train` of GSM8K; IFEval has none.
+            (default) or `train` of GSM8K.
         shots: examples before each question, from the split `dev` (of GSM8K from `train`); default
             5 for C-Eval and CMMLU, 0 for others.
 

@@ -79,7 +79,6 @@ class Benchmark:
         split, shots: which questions, and how many examples stand before each.
         groups: columns over which reports average: the last has the subjects, those before it group
             the subjects.
-        weights: {metric: column with how many items each score is the share of}.
     """
 
     title: str
@@ -88,7 +87,6 @@ class Benchmark:
     split: str = ""
     shots: int = 0
     groups: tuple[str, ...] = ()
-    weights: Mapping[str, str] = field(default_factory=dict)
 
     def list(self) -> Sequence[Mapping[str, Any]]:
         """Return the rows."""
@@ -124,7 +122,7 @@ class Benchmark:
             "shots": self.shots,
             "groups": [*self.groups],
         }
-        return {"benchmark": facts | {"weights": dict(self.weights)}}
+        return {"benchmark": facts}
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -59,20 +59,19 @@ def average_sentences(report: ReportData, models: Collection[str] = ()) -> list[
     """
     names = models or report.models
     rows = [each for each in report_averages(report) if not each.value and each.model in names]
-    is_of_subjects = bool(report.benchmark.get("groups"))
-    sentences = []
-    for metric in dict.fromkeys(each.metric for each in rows):
-        averages = [each for each in rows if each.metric == metric]
-        values = [
-            f"{each.model} {format_score(each.mean)} "
-            f"({format_interval(each.interval.low, each.interval.high)})"
-            for each in averages
-        ]
-        template = tr_noop("{metric}, mean of the means of {n} subjects: {values}.")
-        if not is_of_subjects:
-            template = tr_noop("{metric}, mean over {n} instructions: {values}.")
-        n = max(each.units for each in averages)
-        sentences.append(
-            tr(template, metric=metric_title(metric), n=f"{n:,}", values=tr(", ").join(values))
-        )
-    return sentences[:1] if is_of_subjects else sentences
+    if not rows:
+        return []
+    metric = rows[0].metric  # of several the first, so that a report stays short
+    averages = [each for each in rows if each.metric == metric]
+    values = [
+        f"{each.model} {format_score(each.mean)} "
+        f"({format_interval(each.interval.low, each.interval.high)})"
+        for each in averages
+    ]
+    message = tr(
+        "{metric}, mean of the means of {n} subjects: {values}.",
+        metric=metric_title(metric),
+        n=f"{max(each.units for each in averages):,}",
+        values=tr(", ").join(values),
+    )
+    return [message]

@@ -20,7 +20,7 @@ class ExchangeableReport(ReportData):
         Recipes, coverage, origins and costs are in the metadata, below `qfnb`.
 
         Args:
-            path: a folder, or of a report on one model a .eval or .json file.
+            path: a folder, or of a report on one model a .json file.
 
         Raises:
             InvalidArgumentError: several models for one file, or it cannot be written.

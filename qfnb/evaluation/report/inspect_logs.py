@@ -1,5 +1,5 @@
-"""Logs of inspect_ai, `.eval` and `.json`, version 2 of its format: read as a report, and written
-from one.
+"""Logs of inspect_ai, version 2 of its format: `.eval` and `.json` are read as a report, and from
+one `.json` is written.
 
 A log has one model. Entries of `.eval` files are compressed by Zstandard, which Python reads from
 3.14 on; before,
@@ -42,13 +42,16 @@ Parts = dict[str, Any]
 
 
 def write_inspect(report: ReportData, path: Path) -> list[Path]:
-    """Write a log for each model: into a folder, or, where there is one model, into a .eval or
-    .json file.
+    """Write a log for each model: into a folder, or, where there is one model, into a .json file.
 
     Raises:
         InvalidArgumentError: the path is a file for several models, or cannot be written.
     """
-    is_file = path.suffix in {".eval", ".json"}
+    if path.suffix == ".eval":
+        raise InvalidArgumentError(
+            tr("{path}: write a .json file or a folder, which inspect_ai reads too", path=path)
+        )
+    is_file = path.suffix == ".json"
     if is_file and len(report.models) > 1:
         raise InvalidArgumentError(
             tr(
@@ -59,18 +62,12 @@ def write_inspect(report: ReportData, path: Path) -> list[Path]:
         )
     written = []
     for number, (model, samples) in enumerate(logs.samples_by_model(report), 1):
-        name = f"{logs.task_name(report)}_{number}_{logs.file_name(model)}.eval"
+        name = f"{logs.task_name(report)}_{number}_{logs.file_name(model)}.json"
         target = path if is_file else path / name
-        log = _build_log(report, model, samples)
-        content = (
-            json.dumps(log, ensure_ascii=False).encode()
-            if target.suffix == ".json"
-            else _to_zip(log)
-        )
-        if not is_file:
-            path.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(target) as file:
-            file.write(content)
+            log = _build_log(report, model, samples)
+            file.write(json.dumps(log, ensure_ascii=False).encode())
         written.append(target)
     return written
 
@@ -162,26 +159,6 @@ def _to_entry(model: str, sample: Sample) -> Parts:
     }
     failure = {"message": sample.error, "traceback": "", "traceback_ansi": ""}
     return entry | ({"error": failure} if sample.error else {})
-
-
-def _to_zip(log: Parts) -> bytes:
-    """Return the file with an entry for each sample that inspect_ai's viewer opens."""
-    header = {name: part for name, part in log.items() if name != "samples"}
-    buffer = io.BytesIO()
-    names = ("id", "epoch", "input", "target", "scores", "metadata", "error")
-    summaries = [{name: entry[name] for name in names if name in entry} for entry in log["samples"]]
-    for summary in summaries:
-        if "error" in summary:
-            summary["error"] = summary["error"]["message"]
-    parts: dict[str, Any] = {"header.json": header, "summaries.json": summaries}
-    parts["_journal/start.json"] = {name: log[name] for name in ("version", "eval", "plan")}
-    parts |= {
-        f"samples/{entry['id']}_epoch_{entry['epoch']}.json": entry for entry in log["samples"]
-    }
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, part in parts.items():
-            packed.writestr(name, json.dumps(part, ensure_ascii=False))
-    return buffer.getvalue()
 
 
 def read_inspect(path: str | Path | Sequence[str | Path]) -> Parts:

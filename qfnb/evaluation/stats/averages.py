@@ -1,6 +1,4 @@
-"""Averages that benchmarks report: the mean of subjects' means, and of items of which each score is
-the share.
-"""
+"""Averages that benchmarks report: the mean of subjects' means."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ class Average:
 
     Attributes:
         column, value: of the questions that are in it; both "" for all questions.
-        units: subjects whose means are averaged, each alike, or items; 0 for a plain mean of
-            questions.
+        units: subjects whose means are averaged, each alike.
         questions: that have a score.
     """
 
@@ -50,12 +47,10 @@ def average_groups(
         model: the label of the model.
         metric: the metric.
         samples: those of the model, one for each question.
-        benchmark: its columns of groups, the last of which has the subjects, and of weights.
+        benchmark: its columns of groups, the last of which has the subjects.
         scale: (lowest, highest possible score), where that is not 0-1.
     """
     scored = [sample for sample in samples if not math.isnan(sample.score(metric))]
-    if column := benchmark.get("weights", {}).get(metric):
-        return [_average_items(model, metric, scored, column)]
     groups = benchmark.get("groups", ())
     if not groups:
         return []
@@ -95,17 +90,3 @@ def _split(samples: Sequence[Sample], column: str) -> dict[str, list[Sample]]:
         if (value := sample.cell(column)) is not None:
             parts.setdefault(str(value), []).append(sample)
     return parts
-
-
-def _average_items(model: str, metric: str, samples: Sequence[Sample], column: str) -> Average:
-    """Return the mean of items; those of one question belong together."""
-    values = []
-    clusters = []
-    for sample in samples:
-        count = int(sample.cell(column) or 0)
-        passed = round(sample.score(metric) * count)
-        values += [1.0] * passed + [0.0] * (count - passed)
-        clusters += [sample.index] * count
-    mean = statistics.fmean(values) if values else math.nan
-    interval = intervals.mean_interval(values, clusters)
-    return Average(model, metric, column, "", len(values), len(samples), mean, interval)

@@ -1,6 +1,4 @@
-"""The averages of a benchmark in a notebook: over its subjects and their groups, or over items of
-its questions.
-"""
+"""The averages of a benchmark in a notebook: over its subjects and their groups."""
 
 from __future__ import annotations
 
@@ -20,44 +18,34 @@ def averages_table(report: ReportData, models: Sequence[str]) -> Html:
     """Return the averages of models over all and over groups of subjects; "" where the report has
     none.
     """
-    groups = report.benchmark.get("groups", ())
-    rows = [
-        each for each in report_averages(report) if each.column != (groups[-1] if groups else None)
-    ]
-    names = {report.metric_names[0]} if groups else {each.metric for each in rows}
-    if not (rows := [each for each in rows if each.metric in names and each.model in models]):
-        return Html("")
-    unit = tr("Subjects") if groups else tr("Instructions")
-    return _table(rows, models, tr("Average over"), unit, is_by_metric=not groups)
+    rows = [each for each in _rows(report, models) if each.column != _subject_column(report)]
+    return _table(rows, models, tr("Average over"), tr("Subjects")) if rows else Html("")
 
 
 def subject_folds(report: ReportData, models: Sequence[str]) -> list[tuple[object, object, object]]:
     """Return the means of each subject, folded."""
-    groups = report.benchmark.get("groups", ())
-    metric = report.metric_names[0]
-    rows = [
-        each
-        for each in report_averages(report)
-        if groups and each.column == groups[-1] and each.metric == metric
-    ]
-    if not (rows := [each for each in rows if each.model in models]):
+    rows = [each for each in _rows(report, models) if each.column == _subject_column(report)]
+    if not rows:
         return []
     table = _table(rows, models, tr("Subject"), tr("Questions"))
-    return [(tr("By subject"), metric_title(metric), table)]
+    return [(tr("By subject"), metric_title(rows[0].metric), table)]
 
 
-def _table(
-    rows: Iterable[Average],
-    models: Sequence[str],
-    head: str,
-    unit: str,
-    *,
-    is_by_metric: bool = False,
-) -> Html:
+def _subject_column(report: ReportData) -> str:
+    return str(report.benchmark.get("groups", [""])[-1])
+
+
+def _rows(report: ReportData, models: Sequence[str]) -> list[Average]:
+    """Return the averages of models on the first metric."""
+    metric = report.metric_names[0]
+    averages = report_averages(report)
+    return [each for each in averages if each.metric == metric and each.model in models]
+
+
+def _table(rows: Iterable[Average], models: Sequence[str], head: str, unit: str) -> Html:
     by_name: dict[str, dict[str, Average]] = {}
     for each in rows:
-        name = metric_title(each.metric) if is_by_metric else average_title(each)
-        by_name.setdefault(name, {})[each.model] = each
+        by_name.setdefault(average_title(each), {})[each.model] = each
     lines: list[list[object]] = []
     for name, averages in by_name.items():
         count = max(

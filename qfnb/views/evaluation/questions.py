@@ -15,8 +15,8 @@ from ...evaluation.report.data import Change, ReportData
 from ...evaluation.report.text import format_difference, format_score, to_plain
 from .. import components
 from ..components import Html, join
+from ..drawing import css
 from ..text import escape, one_line
-from .charts.drawing import css
 
 MAX_HEADING_CHARS: Final = 80
 MIN_SHARED: Final = 0.4

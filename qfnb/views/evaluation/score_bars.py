@@ -21,10 +21,9 @@ from ...evaluation.report.text import (
 )
 from ...evaluation.stats.aggregates import Comparison, Score
 from ..components import Html, dim_lines, with_code
+from ..drawing import Drawing, Stroke, format_tick, linear_ticks
 from ..line_chart import with_words
-from ..plot import format_tick, linear_ticks
 from ..text import escape
-from .charts.drawing import colour, css
 from .charts.scores import axis_range, describe_score
 
 WIDTH: Final = 300  # pixels of a bar's axis
@@ -61,28 +60,20 @@ def effect_figure(comparison: Comparison) -> Html:
     def x(value: float) -> float:
         return 22 + (WIDTH - 44) * (value + end) / (2 * end)
 
-    labels = "".join(
-        f'<text x="{x(tick):.0f}" y="42" text-anchor="middle">{_signed_tick(tick)}</text>'
-        for tick in (-end, 0.0, end)
-    )
+    drawing = Drawing(46, width=WIDTH)
+    drawing.line([(x(-end), 26), (x(end), 26)])
+    for edge in (-end, end):
+        drawing.line([(x(edge), 23), (x(edge), 29)])
+    drawing.shapes.append(Stroke([(x(0), 2), (x(0), 28)], "z", "#888", dash="3 3"))
     series = 2 if test.difference > 0 else 1
-    axis = (
-        f'<path class="x" stroke="#888" d="M{x(-end):.1f} 26H{x(end):.1f}M{x(-end):.1f} '
-        f'23v6M{x(end):.1f} 23v6"/>'
-    )
-    zero = f'<path class="z" stroke="#888" stroke-dasharray="3 3" d="M{x(0):.1f} 2V28"/>'
-    interval = ""
     if math.isfinite(test.interval.low + test.interval.high):
-        path = f"M{x(test.interval.low):.1f} 14H{x(test.interval.high):.1f}"
-        interval = (
-            f'<path class="l {css(series)}" stroke="{colour(series)}" stroke-width="4" d="{path}"/>'
-        )
-    dot = (
-        f'<circle class="f {css(series)}" fill="{colour(series)}" '
-        f'cx="{x(test.difference):.1f}" cy="14" r="6"/>'
-    )
+        bounds_x = [(x(test.interval.low), 14), (x(test.interval.high), 14)]
+        drawing.curve(bounds_x, series, width=4)
+    drawing.dot(x(test.difference), 14, series)
+    for tick in (-end, 0.0, end):
+        drawing.text(x(tick), 38, _signed_tick(tick), "middle")
     words = difference_sentence(comparison)
-    picture = _svg(46, words, f"{axis}{zero}{interval}{dot}{labels}<title>{escape(words)}</title>")
+    picture = drawing.svg(words, f"<title>{escape(words)}</title>")
     values = {"metric": metric_title(comparison.metric), "n": f"{comparison.n_comparisons:,}"}
     caption = tr("Difference in {metric}, with its 95% interval", **values)
     if comparison.n_comparisons > 1:
@@ -124,23 +115,17 @@ def _bar(score: Score, series: int, low: float, high: float) -> Html:
     def x(value: float) -> float:
         return 2 + (WIDTH - 4) * (min(max(value, low), high) - low) / (high - low)
 
-    words = describe_score(score)
-    ticks = "".join(
-        f"M{x(tick):.1f} 0V18" for tick in linear_ticks(low, high, 2) if low <= tick <= high
-    )
-    parts = f'<path class="g" stroke="#ccc" d="{ticks}"/>'
+    drawing = Drawing(18, width=WIDTH)
+    for tick in linear_ticks(low, high, 2):
+        if low <= tick <= high:
+            drawing.line([(x(tick), 0), (x(tick), 18)], "g")
     if score.n:
         start, end = sorted((x(0.0), x(score.mean)))
-        style = f'class="f {css(series)}" fill="{colour(series)}" fill-opacity=".75"'
-        parts += (
-            f'<rect {style} x="{start:.1f}" y="3" width="{max(0.5, end - start):.1f}" height="12"/>'
-        )
-    left = score.interval.low
-    right = score.interval.high
-    if math.isfinite(left + right):
-        path = f"M{x(left):.1f} 9H{x(right):.1f}M{x(left):.1f} 5v8M{x(right):.1f} 5v8"
-        parts += f'<path class="e" stroke="#222" stroke-width="1.6" fill="none" d="{path}"/>'
-    return _svg(18, words, f"{parts}<title>{escape(words)}</title>")
+        drawing.box(start, 3, max(0.5, end - start), 12, series)
+    if math.isfinite(score.interval.low + score.interval.high):
+        drawing.whisker(x(score.interval.low), x(score.interval.high), 9)
+    words = describe_score(score)
+    return drawing.svg(words, f"<title>{escape(words)}</title>")
 
 
 def _scale(low: float, high: float) -> Html:
@@ -161,13 +146,6 @@ def _scale(low: float, high: float) -> Html:
         f'<svg {size} aria-hidden="true" font-size="12" '
         f'font-family="sans-serif">{" ".join(texts)}</svg>'
     )
-
-
-def _svg(height: int, words: str, content: str) -> Html:
-    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
-    fonts = 'font-size="12" font-family="sans-serif"'
-    label = f'role="img" aria-label="{escape(words)}"'
-    return Html(f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label} {fonts}>{content}</svg>')
 
 
 def _signed_tick(value: float) -> str:

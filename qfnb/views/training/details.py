@@ -12,7 +12,7 @@ from ...trainer.loss_diagnostics import LossPoint, best_checkpoint
 from ...trainer.progress import LogLine, TrainingProgress
 from .. import components
 from ..components import Html
-from ..plot import thin
+from ..line_chart import thin
 from ..text import escape, one_line
 from .summary import stage_label
 

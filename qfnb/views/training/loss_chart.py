@@ -11,7 +11,7 @@ from ...base.language import tr, trn
 from ...base.text import format_loss
 from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, LossPoint, best_checkpoint, moving_average
 from ...trainer.progress import TrainingProgress
-from ..plot import Curve, LineChart, Point
+from ..line_chart import Curve, LineChart, Point
 from ..text import one_line
 
 LOG_RATIO: Final = 0.01

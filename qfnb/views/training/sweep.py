@@ -28,8 +28,8 @@ from .. import components, formats, line_chart
 from ..components import Html, Kind
 from ..controls import LimitedPart, PanelWidgets
 from ..display import Bundle, accept_clicks
+from ..line_chart import LineChart
 from ..panel import Panel
-from ..plot import LineChart
 from ..text import one_line
 from . import summary
 from .loss_chart import checkpoint_name, comparison_chart

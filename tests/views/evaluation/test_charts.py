@@ -16,9 +16,8 @@ from PIL import Image
 from support.reports import EVIL, build_report, chart_image
 
 from qfnb import InvalidArgumentError, charts
-from qfnb.views import formatters
+from qfnb.views import drawing, fonts as evaluation_fonts, formatters
 from qfnb.views.evaluation import charts as chart_views, report as report_view
-from qfnb.views.evaluation.charts import drawing, fonts as evaluation_fonts
 
 CHINESE = "千帆中文大模型七十亿参数版本"
 

@@ -10,9 +10,9 @@ from ....evaluation.report import ReportData
 from ....evaluation.report.text import format_score, metric_title
 from ....evaluation.stats.aggregates import Comparison, Score, UsageTotals
 from ....wire.prices import PriceRange
-from ...plot import LEFT, WIDTH, format_tick, linear_ticks
-from .drawing import Drawing, width_of
-from .fonts import index_letter
+from ...drawing import WIDTH, Drawing, format_tick, linear_ticks, width_of
+from ...fonts import index_letter
+from ...line_chart import LEFT
 from .scores import describe_score, scale_of, scored_metrics
 from .style import Chart, ChartLabels, ChartNotDrawn
 

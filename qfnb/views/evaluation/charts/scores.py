@@ -10,8 +10,7 @@ from ....base.text import labelled
 from ....evaluation.report import ReportData
 from ....evaluation.report.text import NO_VALUE, format_interval, format_score, verdict_sentence
 from ....evaluation.stats.aggregates import Score
-from ...plot import linear_ticks
-from .drawing import Drawing, width_of
+from ...drawing import Drawing, linear_ticks, width_of
 from .style import Chart, ChartLabels, ChartNotDrawn
 
 BINS: Final = 20

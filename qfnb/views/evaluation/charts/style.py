@@ -15,18 +15,11 @@ from ....errors import InvalidArgumentError
 from ....evaluation.report import ReportData
 from ....evaluation.report.sources import HasModels, sandbox_mark, source_sentence, with_mark
 from ....evaluation.report.text import metric_title, to_plain
+from ... import fonts
 from ...components import Html
+from ...drawing import Drawing
 from ...line_chart import with_words
 from ...text import escape
-from . import fonts
-from .drawing import (
-    SMALL_SIZE as SMALL_SIZE,
-    TEXT_COLOR as TEXT_COLOR,
-    TEXT_SIZE as TEXT_SIZE,
-    Drawing,
-    new_figure as new_figure,
-    render_png as render_png,
-)
 
 
 class ChartNotDrawn(InvalidArgumentError):

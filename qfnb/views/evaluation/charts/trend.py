@@ -14,8 +14,8 @@ from ....base.text import did_you_mean, labelled
 from ....errors import InvalidArgumentError
 from ....evaluation.report.archive import Entry, Mean, list_entries
 from ....evaluation.report.text import format_interval, format_score, metric_title
-from ...plot import LEFT, WIDTH, format_tick, linear_ticks, thin
-from .drawing import Drawing
+from ...drawing import WIDTH, Drawing, format_tick, linear_ticks
+from ...line_chart import LEFT, thin
 from .style import Chart, ChartLabels, ChartNotDrawn
 
 MAX_DATES: Final = 6  # below the axis

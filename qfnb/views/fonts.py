@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ....base.language import tr, tr_noop
-from ....evaluation.report.text import to_plain
+from ..base.language import tr, tr_noop
+from ..evaluation.report.text import to_plain
 
 LATIN: Final = "DejaVu Sans"  # comes with matplotlib
 FONT_HINT: Final = tr_noop(

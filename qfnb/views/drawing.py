@@ -5,14 +5,22 @@ shows none.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ...components import Html
-from ...plot import COLOURS, WIDTH, Label, Stroke, format_tick, linear_ticks
-from ...text import escape
 from . import fonts
+from .components import Html
+from .text import escape
+
+COLOURS: Final = ("#0072b2", "#c94f00", "#00805c", "#a8487f", "#6d6100")
+"""Of the series 1 to 5 where there is no stylesheet; `look.css` has those of a light and of a dark
+theme.
+"""
+
+WIDTH: Final = 760
+"""Of a picture, in pixels."""
 
 TEXT_COLOR: Final = "#7a7a7a"
 INCHES: Final = 7.2
@@ -30,6 +38,50 @@ LINE_HEIGHT: Final = 15
 SOURCE_COLUMNS: Final = 112  # that have room below a PNG
 # pixels above a PNG for its title: some programs show nothing else of an output
 TITLE_HEIGHT: Final = 34
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line through points of the picture; `css` is of `look.css`, `colour` is for where there is
+    none.
+    """
+
+    points: Sequence[tuple[float, float]]
+    css: str
+    colour: str
+    width: float = 1.0
+    dash: str = ""
+    opacity: float = 1.0
+
+    def svg(self) -> str:
+        """Return the line as SVG."""
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.points)
+        dash = f' stroke-dasharray="{self.dash}"' if self.dash else ""
+        pale = f' stroke-opacity="{self.opacity:g}"' if self.opacity < 1 else ""
+        style = (
+            f'class="{self.css}" fill="none" stroke="{self.colour}" '
+            f'stroke-width="{self.width:g}"{dash}{pale}'
+        )
+        return f'<path {style} stroke-linejoin="round" d="M{path}"/>'
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text of the picture; `anchor` is start, middle or end."""
+
+    x: float
+    y: float
+    text: str
+    anchor: str
+    is_strong: bool = False
+
+    def svg(self) -> str:
+        """Return the text as SVG."""
+        strong = ' class="k" font-weight="600"' if self.is_strong else ""
+        return (
+            f'<text{strong} x="{self.x:.1f}" y="{self.y:.1f}" '
+            f'text-anchor="{self.anchor}">{escape(self.text)}</text>'
+        )
 
 
 @dataclass(frozen=True)
@@ -53,28 +105,32 @@ class Box:
             f'class="f {css(self.series)}" fill="{colour(self.series)}" '
             f'fill-opacity="{self.opacity:.2f}"'
         )
-        return f"<rect {style} {size}><title>{escape(self.words)}</title></rect>"
+        return f"<rect {style} {size}>{_title(self.words)}</rect>"
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A point in the colour of a model, with words on hover."""
+    """A point in the colour of a series, with words on hover."""
 
     x: float
     y: float
     series: int
     words: str = ""
+    radius: float = 5.5
 
     def svg(self) -> str:
         """Return the point as SVG."""
         style = f'class="f {css(self.series)}" fill="{colour(self.series)}"'
-        return (
-            f'<circle {style} r="5.5" cx="{self.x:.1f}" '
-            f'cy="{self.y:.1f}"><title>{escape(self.words)}</title></circle>'
-        )
+        place = f'r="{self.radius:g}" cx="{self.x:.1f}" cy="{self.y:.1f}"'
+        return f"<circle {style} {place}>{_title(self.words)}</circle>"
 
 
 Shape = Box | Mark | Stroke | Label
+
+
+def _title(words: str) -> str:
+    """Return words on hover."""
+    return f"<title>{escape(words)}</title>" if words else ""
 
 
 def css(series: int) -> str:
@@ -87,6 +143,25 @@ def colour(series: int) -> str:
     return COLOURS[(series - 1) % len(COLOURS)]
 
 
+def linear_ticks(low: float, high: float, at_most: int = 5) -> list[float]:
+    """Return about `at_most` ticks that enclose a range, in steps of 1, 2 or 5 times a power of
+    ten.
+    """
+    span = (high - low) or abs(high) or 1.0
+    power: float = 10.0 ** math.floor(math.log10(span / at_most))
+    step = next(
+        factor * power for factor in (1, 2, 5, 10) if factor * power >= span / at_most * (1 - 1e-9)
+    )
+    first = math.floor(low / step + 1e-9)
+    last = math.ceil(high / step - 1e-9)
+    return [round(step * n, 12) for n in range(first, max(last, first + 1) + 1)]
+
+
+def format_tick(value: float) -> str:
+    """Return the label of a tick, with a minus that is as wide as a digit."""
+    return f"{value:,.6g}".replace("-", "−", int(value < 0))
+
+
 def width_of(text: str) -> float:
     """Return about how many pixels a text takes."""
     return COLUMN_PX * fonts.display_width(text)
@@ -94,10 +169,11 @@ def width_of(text: str) -> float:
 
 @dataclass
 class Drawing:
-    """Shapes on a picture of WIDTH × `height` pixels, from the back to the front."""
+    """Shapes on a picture of so many pixels, from the back to the front."""
 
     height: float = 0.0
     shapes: list[Shape] = field(default_factory=list)
+    width: float = WIDTH
 
     def line(
         self,
@@ -170,29 +246,34 @@ class Drawing:
         ):
             self.line(points, "e", width=1.6)
 
-    def svg(self, finding: str) -> Html:
-        """Return the picture as SVG; `finding` is its text for those who do not see it."""
-        size = f'viewBox="0 0 {WIDTH} {self.height:.0f}" width="{WIDTH}" height="{self.height:.0f}"'
+    def svg(self, finding: str, extra: str = "") -> Html:
+        """Return the picture as SVG.
+
+        Args:
+            finding: its text for those who do not see it.
+            extra: SVG in front of the shapes.
+        """
+        width = f"{self.width:.0f}"
+        size = f'viewBox="0 0 {width} {self.height:.0f}" width="{width}" height="{self.height:.0f}"'
         content = "".join(shape.svg() for shape in self.shapes)
-        fonts_ = 'font-size="12" font-family="sans-serif"'
-        label = f'role="img" aria-label="{escape(finding)}"'
-        return Html(
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} {fonts_} {label}>{content}</svg>'
-        )
+        style = f'font-size="12" font-family="sans-serif" role="img" aria-label="{escape(finding)}"'
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>'
+        return Html(f"{head}{content}{extra}</svg>")
 
     def png(self, title: str, source: str, words: str) -> bytes:
         """Return the picture as a PNG for white and dark pages.
 
         Args:
             title: stands above it.
-            source: stands below it.
+            source: stands below it, "" for nothing.
             words: what it shows, which the file says in its metadata.
         """
         source_lines = fonts.wrap_to_width(source, SOURCE_COLUMNS)
-        bottom = self.height + SOURCE_HEIGHT + LINE_HEIGHT * (len(source_lines) - 1)
+        bottom = self.height
+        if source:
+            bottom += SOURCE_HEIGHT + LINE_HEIGHT * (len(source_lines) - 1)
         height = bottom + TITLE_HEIGHT
-        figure = new_figure(INCHES * (height + 16) / (WIDTH + 16))
-        figure.set_layout_engine("none")
+        figure = _new_figure(INCHES * (height + 16) / (WIDTH + 16))
         axes = figure.add_axes(
             (0, 0, 1, 1), xlim=(-8, WIDTH + 8), ylim=(bottom + 8, -TITLE_HEIGHT - 8)
         )
@@ -209,7 +290,7 @@ class Drawing:
         ]
         for shape in [*self.shapes, *lines]:
             _draw(axes, shape)
-        return render_png(figure, words)
+        return _render_png(figure, words)
 
 
 def _draw(axes: Any, shape: Shape) -> None:
@@ -236,7 +317,8 @@ def _draw(axes: Any, shape: Shape) -> None:
         }
         axes.add_patch(Rectangle((shape.x, shape.y), shape.width, shape.height, **style))
     elif isinstance(shape, Mark):
-        axes.plot([shape.x], [shape.y], marker="o", markersize=7, color=colour(shape.series))
+        size = 1.27 * shape.radius
+        axes.plot([shape.x], [shape.y], marker="o", markersize=size, color=colour(shape.series))
     else:
         _draw_stroke(axes, shape)
 
@@ -248,6 +330,9 @@ def _draw_stroke(axes: Any, stroke: Stroke) -> None:
     from matplotlib.patheffects import withStroke  # noqa: PLC0415
 
     style: dict[str, Any] = {"color": stroke.colour, "linewidth": 0.75 * stroke.width}
+    style["alpha"] = stroke.opacity
+    if stroke.dash:
+        style["linestyle"] = (0, [float(length) / 2 for length in stroke.dash.split()])
     if stroke.css == "e":
         style |= {"color": "#333333", "path_effects": [withStroke(linewidth=3, foreground="white")]}
     elif stroke.css in {"g", "x"}:
@@ -255,19 +340,17 @@ def _draw_stroke(axes: Any, stroke: Stroke) -> None:
     axes.plot(*zip(*stroke.points, strict=True), **style)
 
 
-def new_figure(height: float) -> Any:
+def _new_figure(height: float) -> Any:
     """Return an empty figure; `height` is in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - 0.3 s that only charts pay
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    fig = Figure(
-        figsize=(INCHES, height), dpi=DPI, layout="constrained", facecolor="none", edgecolor="none"
-    )
+    fig = Figure(figsize=(INCHES, height), dpi=DPI, facecolor="none", edgecolor="none")
     FigureCanvasAgg(fig)
     return fig
 
 
-def render_png(figure: Any, words: str = "") -> bytes:
+def _render_png(figure: Any, words: str) -> bytes:
     """Return a figure as a PNG with words in its metadata; texts are drawn literally, in fonts that
     have them.
     """
@@ -278,7 +361,5 @@ def render_png(figure: Any, words: str = "") -> bytes:
         text.set_usetex(False)
         text.set_fontfamily(fonts.font_families())
     buffer = io.BytesIO()
-    figure.canvas.print_png(
-        buffer, metadata={"Software": None} | ({"Description": words} if words else {})
-    )
+    figure.canvas.print_png(buffer, metadata={"Software": None, "Description": words})
     return buffer.getvalue()
