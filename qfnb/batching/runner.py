@@ -119,8 +119,12 @@ class BatchRunner:
         is_killed = journal.get_fact("state") == "running"
         if is_killed and self._job.offline_via is None:
             counter.lost += self._job.worker_count
-        facts = {"state": "running", "reason": "", "lost": counter.lost}
-        journal.set_facts(**facts, updated=time.time())
+        self._set_state("running", "")
+
+    def _set_state(self, state: str, reason: str) -> None:
+        lost = self._control.counter.lost
+        facts = {"lost": lost} if lost else {}
+        self._journal.set_facts(state=state, reason=reason, updated=time.time(), **facts)
 
     async def _run_offline(self) -> None:
         """Let an offline service answer, or follow its jobs; rows without an answer are sent online
@@ -206,9 +210,7 @@ class BatchRunner:
                 state = (
                     "done" if progress.state in {"running", "paused", "waiting"} else progress.state
                 )
-                facts = {"state": state, "reason": progress.reason}
-                lost = self._control.counter.lost
-                journal.set_facts(**facts, updated=time.time(), lost=lost)
+                self._set_state(state, progress.reason)
                 failed_repeats = journal.count_failed_repeats() if job.request.dedupe else 0
             journal.checkpoint()
             if self._output is not None and not self.pipeline.unwritten:
