@@ -13,8 +13,8 @@ credit for parts of answers.
 import math
 from collections.abc import Mapping, Sequence
 
-from qfnb.metrics.rouge_bleu_chrf import rouge_l, rouge_n, smoothed_bleu, unit_f1
 from qfnb.metrics.units import load_cutter
+from qfnb.metrics.rouge_bleu_chrf import rouge_l, rouge_n, smoothed_bleu, unit_f1
 
 from ..engines.protocol import ChatModel
 

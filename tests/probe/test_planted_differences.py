@@ -10,7 +10,7 @@ from support import sandbox_thread
 
 from qfnb import cli, config
 from qfnb.probe import batch_checks
-from qianfan_sandbox.failures.modes import Modes
+from qianfan_sandbox.failures.faults import Modes
 
 
 class AnswerEditor:
