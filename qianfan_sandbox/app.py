@@ -15,16 +15,28 @@ from starlette.routing import Route
 
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
 
+from . import documents  # noqa: F401 - registers handlers
 from .http import auth, control_api  # noqa: F401 - auth registers handlers
-from .http.call import HANDLERS, Call, Stream, parse_request, wrap_result
+from .http.call import (
+    HANDLERS,
+    SANDBOX_HEADER,
+    Call,
+    Refusal,
+    Stream,
+    as_json,
+    console_refusal,
+    parse_request,
+    v1_refusal,
+    v2_refusal,
+    wrap_result,
+)
 from .http.host_guard import HostGuard
 from .http.middleware import RATE_LIMITED, serve
-from .http.refusals import SANDBOX_HEADER, Refusal, as_json, console_refusal, v1_refusal, v2_refusal
 from .state.world import World
 
 FAMILIES = (
-    "batches", "chat", "datasets", "evaluation", "finetune", "models", "prompts", "responses",
-    "services", "storage",
+    "batches", "chat", "datasets", "evaluation", "finetune", "models", "responses", "services",
+    "storage",
 )  # fmt: skip
 """The folders whose modules answer operations; importing a module registers its handlers."""
 

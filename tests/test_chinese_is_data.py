@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[1] / "qfnb"
 CHINESE = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff65]")
 
 DATA = {
@@ -37,17 +37,13 @@ DATA = {
     "qianfan_sandbox/chat/chat.py": "what the sandbox's model says",
     "qianfan_sandbox/chat/plugins.py": "words of questions, and what the sandbox's model says",
     "qianfan_sandbox/chat/structured.py": "words of questions",
-    "qianfan_sandbox/datasets/cleaning.py": "a row that the sandbox makes",
+    "qianfan_sandbox/documents.py": "prompts and a row that the sandbox writes",
     "qianfan_sandbox/engines/builtin/engine.py": "the data that the sandbox's model learns",
     "qianfan_sandbox/engines/builtin/features.py": "characters that say little",
     "qianfan_sandbox/engines/builtin/model.py": "what the sandbox's model says",
-    "qianfan_sandbox/engines/builtin/refusal.py": "questions to models",
     "qianfan_sandbox/engines/drawing.py": "words of questions",
-    "qianfan_sandbox/engines/editing.py": "words of questions",
     "qianfan_sandbox/evaluation/results.py": "the platform's names of columns",
     "qianfan_sandbox/finetune/run_data.py": "marks that end a sentence",
-    "qianfan_sandbox/finetune/supported_models.py": "the platform's descriptions of parameters",
-    "qianfan_sandbox/prompts/optimize.py": "prompts that the sandbox writes",
     "views/fonts.py": "a character that fonts are tried with",
     "views/training/summary.py": "a mark that ends a sentence",
     "wire/evaluation_v1.py": "the platform's name of a dimension",
@@ -57,9 +53,8 @@ catalogue.
 """
 
 SOURCES = {
-    path.relative_to(ROOT).as_posix().removeprefix("qfnb/"): path.read_text(encoding="utf-8")
-    for package in ("qfnb", "qianfan_sandbox")
-    for path in (ROOT / package).rglob("*.py")
+    path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
+    for path in PACKAGE.rglob("*.py")
 }
 
 

@@ -26,13 +26,13 @@ FILLER = set(
     "aside below over".split()
 )
 LIMITS = {
-    "files": 545,
-    "tokens": 599_000,
+    "files": 505,
+    "tokens": 588_500,
     "packed assignments %": 0.1,
     "ternaries per 1,000": 35,
     "comprehensions per 1,000": 44,
     "public classes with two meanings": 45,
-    "filler names %": 2.0,
+    "filler names %": 2.1,
     "filler functions %": 0.9,
     "functions over 60 lines": 9,
     "code lines over 100 characters %": 0.2,

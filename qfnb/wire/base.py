@@ -7,6 +7,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
+JsonObject = dict[str, Any]
+"""A JSON object without a record of its own."""
+
 
 class Record(BaseModel):
     """A JSON object with snake_case keys on the wire; unknown keys are kept."""

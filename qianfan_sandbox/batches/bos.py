@@ -10,15 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qfnb.wire import batches as wire, catalog, storage as storage_wire
+from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import CHAT_V1, CHAT_V2, V1_PREFIX
 from qfnb.wire.endpoints import Endpoint
 
 from ..chat.served_models import resolve_model
 from ..engines.protocol import BUILT_IN
 from ..http import timestamps
-from ..http.call import CREATOR, Call, dispatch, emulates
-from ..http.paging import page_by_marker
-from ..http.refusals import Refusal
+from ..http.call import CREATOR, Call, Refusal, dispatch, emulates, page_by_marker
 from ..state.job_queue import is_finished, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
 from ..state.world import World, job_handler
@@ -31,11 +30,11 @@ class Query:
     """One line of the input: the key of its object, and the JSON object in it."""
 
     key: str
-    line: dict[str, Any]
+    line: JsonObject
 
 
 @emulates(wire.CREATE_INFERENCE)
-def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
+def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
     """Queue a task over the objects that exist now."""
     if body.afs_config is not None:
         raise call.invalid("afsConfig", "the sandbox has object storage only")
@@ -51,13 +50,13 @@ def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
     ):
         raise call.invalid("completion_window", "must look like 24h")
     bucket = call.world.address.bucket
-    keys = [row["key"] for row in objects.list_objects(call.world.store, bucket, source)]
+    keys = [row["key"] for row in objects.list_objects(call.store, bucket, source)]
     keys = [key for key in keys if key.endswith(".jsonl")]
     if not keys:
         raise call.invalid("inputBosUri", f"no *.jsonl under {body.input_bos_uri}")
     validate_unfinished(call)
     id_ = random_id("infer-")
-    task = call.world.store.add(
+    task = call.store.add(
         "inference",
         id_,
         engine=call.world.engines.active.label,
@@ -80,7 +79,7 @@ def create_task(call: Call, body: wire.CreateInference) -> dict[str, Any]:
 
 
 @emulates(wire.INFERENCE_INFO)
-def describe_task(call: Call, body: wire.InferenceRef) -> dict[str, Any]:
+def describe_task(call: Call, body: wire.InferenceRef) -> JsonObject:
     """Describe a task."""
     return _to_wire(call.find("inference", body.task_id, "taskId"))
 
@@ -91,17 +90,17 @@ def stop_task(call: Call, body: wire.InferenceRef) -> bool:
     task = call.find("inference", body.task_id, "taskId")
     if is_finished(task):
         raise call.invalid("taskId", f"the task is {_run_status(task)}")
-    store = call.world.store
+    store = call.store
     store.update(task["id"], cancelling_at=task.get("cancelling_at") or store.now())
     return True
 
 
 @emulates(wire.LIST_INFERENCES)
-def list_tasks(call: Call, body: wire.ListInferences) -> dict[str, Any]:
+def list_tasks(call: Call, body: wire.ListInferences) -> JsonObject:
     """List the tasks, the newest first."""
     rows = [
         row
-        for row in reversed(call.world.store.all("inference"))
+        for row in reversed(call.store.all("inference"))
         if not body.run_status or _run_status(row) in body.run_status
     ]
     rows = [_to_wire(row) | _task_usage(row) for row in rows]
@@ -123,7 +122,7 @@ def run_task(world: World, task: Document) -> Iterator[None]:
     store.update(id_, in_progress_at=task.get("in_progress_at") or store.now())
     yield
 
-    def answer_query(number: int, query: Query) -> dict[str, Any]:
+    def answer_query(number: int, query: Query) -> JsonObject:
         name = task["asked"]
         body = {
             **task["parameters"],
@@ -207,7 +206,7 @@ def _key_prefix(call: Call, name: str, address: str) -> str:
 def _resolve_target(call: Call, body: wire.CreateInference) -> str:
     """Return the model to ask: a model version, or the last part of a chat endpoint's address."""
     if body.model_id:
-        if call.world.store.get("version", body.model_id) is None:
+        if call.store.get("version", body.model_id) is None:
             raise call.invalid("modelId", f"{body.model_id} does not exist")
         return body.model_id
     path = urlsplit(body.endpoint or "").path
@@ -231,7 +230,7 @@ def _run_status(task: Document) -> str:
     return job_status(task) if is_finished(task) else wire.RUNNING
 
 
-def _to_wire(task: Document) -> dict[str, Any]:
+def _to_wire(task: Document) -> JsonObject:
     ends = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
     finished_at = next((timestamp for timestamp in ends if timestamp), None)
     row = {
@@ -254,7 +253,7 @@ def _to_wire(task: Document) -> dict[str, Any]:
     return row | ({"message": task["errors"][0]["message"]} if task.get("errors") else {})
 
 
-def _task_usage(task: Document) -> dict[str, Any]:
+def _task_usage(task: Document) -> JsonObject:
     input_tokens, output_tokens = task.get("used") or (0, 0)
     return {"inputTokenUsage": input_tokens, "outputTokenUsage": output_tokens, "creator": CREATOR}
 

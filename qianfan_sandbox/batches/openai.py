@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from qfnb.wire import batches as wire
+from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import CHAT_V2
 from qfnb.wire.endpoints import Endpoint
 from qfnb.wire.inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 
 from ..engines.protocol import BUILT_IN
-from ..http.call import Call, dispatch, emulates
-from ..http.refusals import v2_refusal
+from ..http.call import Call, dispatch, emulates, v2_refusal
 from ..state.job_queue import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
 from ..state.world import World, job_handler
@@ -34,7 +34,7 @@ EXPIRED_MESSAGE = "This request could not be executed before the completion wind
 
 
 @emulates(wire.CREATE)
-def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
+def create_batch(call: Call, body: wire.CreateBatch) -> JsonObject:
     """Queue a batch; its file is checked later, as on the platform."""
     hours = re.fullmatch(r"([1-9]\d{0,2})h", body.completion_window)
     if hours is None or int(hours[1]) > 672:
@@ -42,10 +42,10 @@ def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
     call.validate_choice("endpoint", body.endpoint, BATCH_ENDPOINTS)
     if len(body.metadata or ()) > MAX_METADATA:
         raise call.invalid("metadata", f"at most {MAX_METADATA} pairs")
-    if files.read_file(call.world.store, body.input_file_id) is None:
+    if files.read_file(call.store, body.input_file_id) is None:
         raise call.invalid("input_file_id", f"{body.input_file_id} does not exist")
     validate_unfinished(call)
-    batch = call.world.store.add(
+    batch = call.store.add(
         "batch",
         random_id("infer-"),
         engine=call.world.engines.active.label,
@@ -64,7 +64,7 @@ def create_batch(call: Call, body: wire.CreateBatch) -> dict[str, Any]:
 
 def validate_unfinished(call: Call) -> None:
     """Refuse one more task when 20 batches and inference tasks have not ended."""
-    store = call.world.store
+    store = call.store
     unfinished = sum(
         not is_finished(row) for kind in ("batch", "inference") for row in store.all(kind)
     )
@@ -80,15 +80,15 @@ def validate_unfinished(call: Call) -> None:
 
 
 @emulates(wire.INFO)
-def describe_batch(call: Call, body: wire.BatchRef) -> dict[str, Any]:
+def describe_batch(call: Call, body: wire.BatchRef) -> JsonObject:
     """Describe a batch."""
     return _to_wire(_find_batch(call))
 
 
 @emulates(wire.LIST)
-def list_batches(call: Call, body: wire.ListBatches) -> dict[str, Any]:
+def list_batches(call: Call, body: wire.ListBatches) -> JsonObject:
     """List the batches, the newest first."""
-    rows = call.world.store.all("batch")[::-1]
+    rows = call.store.all("batch")[::-1]
     page, has_more = files.paginate(
         call, rows, body.after, body.limit, default=20, max_limit=MAX_PAGE_SIZE
     )
@@ -101,13 +101,13 @@ def list_batches(call: Call, body: wire.ListBatches) -> dict[str, Any]:
 
 
 @emulates(wire.CANCEL)
-def cancel_batch(call: Call, body: wire.BatchRef) -> dict[str, Any]:
+def cancel_batch(call: Call, body: wire.BatchRef) -> JsonObject:
     """Stop a batch; the answers so far are kept."""
     batch = _find_batch(call)
     if is_finished(batch):
         message = f"Cannot cancel a batch with status {job_status(batch)!r}."
         raise call.refusal(message, v2_code="invalid_batch_status")
-    store = call.world.store
+    store = call.store
     store.update(batch["id"], cancelling_at=batch.get("cancelling_at") or store.now())
     return _to_wire(_find_batch(call))
 
@@ -129,7 +129,7 @@ def run_batch(world: World, batch: Document) -> Iterator[None]:
     )
     yield
 
-    def answer_line(number: int, line: dict[str, Any]) -> dict[str, Any]:
+    def answer_line(number: int, line: JsonObject) -> JsonObject:
         body = line["body"] | ({"model": batch["model"]} if batch["replaced"] else {})
         result = dispatch(world, BATCH_ENDPOINTS[batch["endpoint"]], body)
         response = {"status_code": result.status, "request_id": result.id, "body": result.body}
@@ -144,12 +144,10 @@ def run_batch(world: World, batch: Document) -> Iterator[None]:
     yield from _write_results(world, id_, lines, results)
 
 
-def read_lines(
-    content: bytes | None, endpoint: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def read_lines(content: bytes | None, endpoint: str) -> tuple[list[JsonObject], list[JsonObject]]:
     """Return the lines of an input file, and its errors, each with the number of its line."""
-    lines: list[dict[str, Any]] = []
-    errors: list[dict[str, Any]] = []
+    lines: list[JsonObject] = []
+    errors: list[JsonObject] = []
     custom_ids: set[str] = set()
     for number, line in files.parse_jsonl(content or b""):
         if problem := _line_problem(line, endpoint, custom_ids):
@@ -167,7 +165,7 @@ def read_lines(
     return lines, errors[:MAX_ERRORS]
 
 
-def _model_errors(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _model_errors(lines: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
     """Return the error of the first line whose model is not that of the lines before it."""
     models = {
         number: line["body"]["model"]
@@ -185,7 +183,7 @@ def _model_errors(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _line_problem(
-    line: dict[str, Any] | None, endpoint: str, custom_ids: set[str]
+    line: JsonObject | None, endpoint: str, custom_ids: set[str]
 ) -> tuple[str, str, str | None] | None:
     """Return code, message and field of the error in a line, None without an error."""
     if line is None:
@@ -212,7 +210,7 @@ def _line_problem(
 
 
 def _write_results(
-    world: World, id_: str, lines: Sequence[dict[str, Any]], results: dict[int, Any]
+    world: World, id_: str, lines: Sequence[JsonObject], results: dict[int, Any]
 ) -> Iterator[None]:
     """Write the files, and store how the batch ended."""
     store = world.store
@@ -245,7 +243,7 @@ def _write_results(
 
 def _result_line(
     batch_id: str, number: int, line: Mapping[str, Any], response: Any, error: Any
-) -> dict[str, Any]:
+) -> JsonObject:
     digest = hashlib.sha256(f"{batch_id}/{number}".encode()).hexdigest()[:24]
     head = {"id": f"batch_req_{digest}", "custom_id": line["custom_id"]}
     return {**head, "response": response, "error": error}
@@ -260,7 +258,7 @@ def _count_results(total: int, results: Mapping[int, Any]) -> dict[str, int]:
     return {"total": total, "completed": completed, "failed": len(results) - completed}
 
 
-def _sum_usage(results: Mapping[int, Any]) -> dict[str, Any]:
+def _sum_usage(results: Mapping[int, Any]) -> JsonObject:
     usages = [result["response"]["body"].get("usage") or {} for result in results.values()]
     prompt_tokens, completion_tokens = (
         sum(row.get(name) or 0 for row in usages) for name in ("prompt_tokens", "completion_tokens")
@@ -299,14 +297,14 @@ def _write_result_file(
 
 
 def _find_batch(call: Call) -> Document:
-    batch = call.world.store.get("batch", call.path["batch_id"])
+    batch = call.store.get("batch", call.path["batch_id"])
     if batch is None:
         message = f"No such batch: {call.path['batch_id']}"
         raise v2_refusal("batch_not_found", message, status=404)
     return batch
 
 
-def _to_wire(batch: Document) -> dict[str, Any]:
+def _to_wire(batch: Document) -> JsonObject:
     timestamps = {
         name: int(batch[name]) if batch.get(name) else None for name in (*STATUSES, "expires_at")
     }

@@ -13,6 +13,7 @@ from typing import Any
 from qfnb.base.language import tr
 from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog
+from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import ChatRequestV2, Usage
 from qfnb.wire.prices import china_hour
 
@@ -56,7 +57,7 @@ def finish_reply(
 
 def build_answer(
     call: Call, body: ChatRequestV2, conversation: Conversation, reply: Reply, options: ChatOptions
-) -> dict[str, Any] | Stream:
+) -> JsonObject | Stream:
     """Return a reply in v2's shape, whole or in pieces.
 
     Args:
@@ -75,6 +76,17 @@ def build_answer(
     usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
     head = _head(call, body, "chat.completion")
     return {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
+
+
+def v1_answer(
+    call: Call, reply: Reply, prompt: str, stream: bool, kind: str = "chat.completion"
+) -> JsonObject | Stream:
+    """Return a reply to one prompt in v1's shape, whole or in pieces."""
+    request = ChatRequestV2.model_validate(
+        {"model": "", "messages": [{"role": "user", "content": prompt}], "stream": stream}
+    )
+    answer = build_answer(call, request, Conversation.from_prompt(prompt), reply, ChatOptions())
+    return conversion.to_v1_answer(call, answer, kind=kind)
 
 
 def stream_pieces(
@@ -96,7 +108,7 @@ def stream_pieces(
     cached = _cached_tokens(call, body, conversation)
     head = _head(call, body, "chat.completion.chunk")
 
-    async def events() -> AsyncIterator[dict[str, Any]]:
+    async def events() -> AsyncIterator[JsonObject]:
         texts = {"content": "", "reasoning_content": ""}
         sent_calls = False
         try:
@@ -233,7 +245,7 @@ async def _cut_into_pieces(reply: Reply) -> conversion.ReplyPieces:
     yield reply
 
 
-def _identify(call: Call, tool_calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _identify(call: Call, tool_calls: list[JsonObject]) -> list[JsonObject]:
     """Return the calls with an id, where the engine has not given one."""
     return [
         {"id": f"call_{call.id[3:]}{index or ''}", "type": "function", **row}
@@ -242,12 +254,8 @@ def _identify(call: Call, tool_calls: list[dict[str, Any]]) -> list[dict[str, An
 
 
 def _final_event(
-    reply: Reply,
-    calls: list[dict[str, Any]],
-    usage: Any,
-    head: Mapping[str, Any],
-    options: ChatOptions,
-) -> dict[str, Any]:
+    reply: Reply, calls: list[JsonObject], usage: Any, head: Mapping[str, Any], options: ChatOptions
+) -> JsonObject:
     """Return the last event of a stream; it has the calls of functions, unless the engine has
     streamed them.
     """
@@ -258,7 +266,7 @@ def _final_event(
     return event | {"_unsent": ["usage"]} if options.usage_pieces == "none" else event
 
 
-def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> dict[str, Any]:
+def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> JsonObject:
     """Return the field `sandbox`, with what the reply would cost on the platform now; the sandbox
     bills nothing.
     """
@@ -277,7 +285,7 @@ def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> di
     return conversion.sandbox_mark(reply) | price
 
 
-def _head(call: Call, body: ChatRequestV2, kind: str) -> dict[str, Any]:
+def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
     search = body.model_extra.get("web_search") if body.model_extra else None
     results = (
         {
@@ -307,14 +315,14 @@ def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) 
     return call.world.prefix_cache.read(f"{call.caller} {body.model}", prompt)
 
 
-def _count_usage(conversation: Conversation, reply: Reply, cached_tokens: int) -> dict[str, Any]:
+def _count_usage(conversation: Conversation, reply: Reply, cached_tokens: int) -> JsonObject:
     """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
     of the completion.
     """
     if reply.usage is not None:
         return dict(reply.usage)
     reasoning = count_tokens(str(reply.extra.get("reasoning_content", "")))
-    usage: dict[str, Any] = dict(conversion.count_usage(conversation.texts, reply.text))
+    usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
     usage["completion_tokens"] += reasoning
     usage["total_tokens"] += reasoning
     usage["prompt_tokens_details"] = {"cached_tokens": min(cached_tokens, usage["prompt_tokens"])}

@@ -8,43 +8,42 @@ from typing import Any
 
 from qfnb.base.text import count_tokens, is_chinese
 from qfnb.wire import chat as wire
-from qfnb.wire.catalog import CatalogModel, find_model
+from qfnb.wire.base import JsonObject
+from qfnb.wire.catalog import CatalogModel
 
 from ..engines.protocol import ChatModel, Conversation, Reply, StreamingModel, content_text
 from ..http.call import Call, Stream, emulates
-from ..services.metering import metered
+from ..services.common import metered
 from . import answers, conversion, pictures, plugins
-from .options import parse_options, parse_options_v1, validate_ranges_v1
-from .served_models import resolve_model, resolve_target
+from .options import parse_options, validate_functions
+from .served_models import resolve_target
 
 
 @emulates(wire.CHAT_V1)
 @metered
-async def chat_v1(call: Call, body: wire.ChatRequest) -> dict[str, Any] | Stream:
-    """Answer `/chat/<endpoint>`."""
-    validate_ranges_v1(call, body.model_extra or {})
-    conversion.validate_messages(call, body.messages)
-    _validate_chars(call, find_model("chat", call.path["model"]), body.messages)
+async def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
+    """Answer `/chat/<endpoint>` as v2 would, with the refusals that v1 has besides."""
     if any(message.role == "system" for message in body.messages):
         raise call.refusal("invalid role in message: system is an option of its own here")
+    conversion.validate_messages(call, body.messages)
     if not len(body.messages) % 2:
         raise call.refusal("the length of messages must be an odd number")
-    model = resolve_model(call, call.path["model"])
-    conversation = conversion.conversation_v1(body)
-    sandbox_reply = _sandbox_reply(call, model, body)
-    if sandbox_reply is None and body.stream and isinstance(model, StreamingModel):
-        return await conversion.stream_v1(call, model, conversation)
-    reply = sandbox_reply or await conversion.ask_model(call, model, conversation)
-    if sandbox_reply is None:
-        reply = answers.finish_reply(call, reply, model, conversation, parse_options_v1(call, body))
-    prompts = [content_text(message.content) for message in body.messages]
-    return conversion.build_v1_answer(call, reply, prompts, body.stream)
+    validate_functions(call, body.model_extra or {})
+    request = conversion.to_v2_request(body, call.path["model"])
+    return conversion.to_v1_answer(call, await answer_chat(call, request))
 
 
 @emulates(wire.CHAT_V2)
 @metered
 async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stream:
     """Answer `/v2/chat/completions`."""
+    return await answer_chat(call, body)
+
+
+async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
+    """Return the answer to a conversation, in v2's form; refusals are those of the call's
+    version.
+    """
     conversion.validate_messages(call, body.messages)
     model, row = resolve_target(call, body.model)
     options = parse_options(call, body, row)
@@ -89,10 +88,7 @@ def _offered_functions(
 ) -> tuple[Sequence[Mapping[str, Any]], bool]:
     """Return the functions that the model may call, and whether it must call one of them."""
     extra = body.model_extra or {}
-    tools = () if call.endpoint.plane == "v1" else extra.get("tools") or ()
-    functions = [tool["function"] for tool in tools]
-    if call.endpoint.plane == "v1":
-        functions = extra.get("functions") or []
+    functions = [tool["function"] for tool in extra.get("tools") or ()]
     choice = extra.get("tool_choice")
     if choice == "none":
         return (), False

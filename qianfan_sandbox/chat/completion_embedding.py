@@ -6,21 +6,22 @@ from typing import Any
 
 from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog, inference as wire
+from qfnb.wire.base import JsonObject
 
 from ..engines.builtin.engine import NGRAM_LABEL
-from ..engines.protocol import EngineError, StreamingModel, Vectors
+from ..engines.protocol import EngineError, Vectors
 from ..http.call import Call, Stream, emulates
-from ..services.metering import metered
-from . import conversion
-from .options import parse_count, validate_ranges_v1, validate_sampling
+from ..services.common import metered
+from . import answers, conversion
+from .options import parse_count, validate_sampling
 from .served_models import require_preset, resolve_model, resolve_target
 
 
 @emulates(wire.COMPLETION_V1)
 @metered
-async def complete(call: Call, body: wire.CompletionRequest) -> dict[str, Any] | Stream:
+async def complete(call: Call, body: wire.CompletionRequest) -> JsonObject | Stream:
     """Answer `/completions/<endpoint>`."""
-    validate_ranges_v1(call, body.model_extra or {})
+    validate_sampling(call, body.model_extra or {}, None)
     if not body.prompt.strip():
         raise call.refusal("prompt must not be empty")
     model_name = call.path["model"]
@@ -30,15 +31,13 @@ async def complete(call: Call, body: wire.CompletionRequest) -> dict[str, Any] |
         else resolve_model(call, model_name)
     )
     conversation = conversion.prompt_conversation(body.prompt, body.model_extra)
-    if body.stream and isinstance(model, StreamingModel):
-        return await conversion.stream_v1(call, model, conversation, kind="completion")
     reply = await conversion.ask_model(call, model, conversation)
-    return conversion.build_v1_answer(call, reply, [body.prompt], body.stream, kind="completion")
+    return answers.v1_answer(call, reply, body.prompt, body.stream, "completion")
 
 
 @emulates(wire.COMPLETION_V2)
 @metered
-async def fill(call: Call, body: wire.FillRequest) -> dict[str, Any] | Stream:
+async def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
     """Answer `/v2/completions`: the text for a gap, which ends where the suffix begins."""
     (model, row) = resolve_target(call, body.model)
     extra = body.model_extra or {}
@@ -46,7 +45,7 @@ async def fill(call: Call, body: wire.FillRequest) -> dict[str, Any] | Stream:
     limit = parse_count(call, extra, "max_tokens")
     if not body.prompt.strip():
         raise call.invalid("prompt", "it must not be empty")
-    conversation = conversion.prompt_conversation(body.prompt, extra | {"max_output_tokens": limit})
+    conversation = conversion.prompt_conversation(body.prompt, extra, limit)
     reply = await conversion.ask_model(call, model, conversation)
     text = reply.text.partition(body.suffix)[0] if body.suffix else reply.text
     cut = text if limit is None else cut_to_tokens(text, limit)
@@ -69,9 +68,7 @@ async def fill(call: Call, body: wire.FillRequest) -> dict[str, Any] | Stream:
     }
 
 
-async def _fill_pieces(
-    text: str, reason: str, head: Any, tail: Any
-) -> AsyncIterator[dict[str, Any]]:
+async def _fill_pieces(text: str, reason: str, head: Any, tail: Any) -> AsyncIterator[JsonObject]:
     for start in range(0, len(text), conversion.PIECE_CHARS):
         piece = text[start : start + conversion.PIECE_CHARS]
         yield {**head, "choices": [{"index": 0, "text": piece, "finish_reason": None}]}
@@ -79,31 +76,31 @@ async def _fill_pieces(
 
 
 @emulates(wire.EMBEDDING_V1)
-async def embed_v1(call: Call, body: wire.EmbeddingRequest) -> dict[str, Any]:
+async def embed_v1(call: Call, body: wire.EmbeddingRequest) -> JsonObject:
     """Answer `/embeddings/<endpoint>`."""
     return await _embed(call, body, call.path["model"])
 
 
 @emulates(wire.EMBEDDING_V2)
-async def embed_v2(call: Call, body: wire.EmbeddingRequestV2) -> dict[str, Any]:
+async def embed_v2(call: Call, body: wire.EmbeddingRequestV2) -> JsonObject:
     """Answer `/v2/embeddings`."""
     return {**await _embed(call, body, body.model), "model": body.model}
 
 
 @emulates(wire.RERANK_V1)
-async def rerank_v1(call: Call, body: wire.RerankRequest) -> dict[str, Any]:
+async def rerank_v1(call: Call, body: wire.RerankRequest) -> JsonObject:
     """Answer `/reranker/<endpoint>`."""
     return await _rerank(call, body, call.path["model"])
 
 
 @emulates(wire.RERANK_V2)
-async def rerank_v2(call: Call, body: wire.RerankRequestV2) -> dict[str, Any]:
+async def rerank_v2(call: Call, body: wire.RerankRequestV2) -> JsonObject:
     """Answer `/v2/rerank`, and `/v2/rerankers`, its older name."""
     return {**await _rerank(call, body, body.model), "model": body.model}
 
 
 @emulates(wire.TOKENIZER)
-def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> dict[str, Any]:
+def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> JsonObject:
     """Count tokens, as the sandbox's usage does."""
     return {
         "id": call.id,
@@ -113,7 +110,7 @@ def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> dict[str, An
     }
 
 
-async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> dict[str, Any]:
+async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObject:
     row = require_preset(call, "embedding", name)
     max_texts = 1 if row.id == "tao-8k" else wire.MAX_TEXTS
     if not 1 <= len(body.input) <= max_texts or not all(text.strip() for text in body.input):
@@ -151,7 +148,7 @@ async def _embed_texts(call: Call, texts: list[str], dimensions: int | None) -> 
         raise conversion.engine_refusal(call, error) from None
 
 
-async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> dict[str, Any]:
+async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> JsonObject:
     require_preset(call, "reranker", name)
     _validate_rerank(call, body)
     scores, label = await _score_relevance(call, body.query, body.documents)

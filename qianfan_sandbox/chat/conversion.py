@@ -4,7 +4,6 @@ whole or in pieces.
 An engine's errors become refusals.
 """
 
-import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from qfnb.base.text import count_tokens
 from qfnb.wire import chat as wire
+from qfnb.wire.base import JsonObject
 
 from ..engines.protocol import (
     ChatModel,
@@ -22,8 +22,7 @@ from ..engines.protocol import (
     StreamingModel,
     content_text,
 )
-from ..http.call import Call, Stream
-from ..http.refusals import INVALID_REQUEST, Refusal, v1_refusal, v2_refusal
+from ..http.call import INVALID_REQUEST, Call, Refusal, Stream, v1_refusal, v2_refusal
 
 PIECE_CHARS = 4
 PIECE_SECONDS = 0.025
@@ -41,6 +40,8 @@ _V2_OPTIONS = (
     "response_format",
 )
 
+_V2_NAMES = {"max_output_tokens": "max_tokens", "tool_choice": "tool_choice"}
+
 _ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
     "server": (336000, "internal_error", 500, "server_error"),
     "busy": (336501, "rpm_rate_limit_exceeded", 429, "rate_limit_exceeded"),
@@ -53,19 +54,22 @@ _ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
 ReplyPieces = AsyncIterator[Mapping[str, Any] | Reply]
 
 
-def conversation_v1(body: wire.ChatRequest) -> Conversation:
-    """Return the conversation of a v1 request: its functions become tools, its system text a
+def to_v2_request(body: wire.ChatRequest, model: str) -> wire.ChatRequestV2:
+    """Return a request of v1 as one of v2: its functions become tools, its system text a
     message.
     """
     extra = body.model_extra or {}
     system = [{"role": "system", "content": str(extra["system"])}] if extra.get("system") else []
-    messages = system + [_message_v1(message) for message in body.messages]
-    options = _options_v1(extra)
+    options = {name: extra[name] for name in _SHARED_OPTIONS if extra.get(name) is not None}
+    options |= {v2: extra[v1] for v1, v2 in _V2_NAMES.items() if extra.get(v1) is not None}
     if functions := extra.get("functions"):
         options["tools"] = [{"type": "function", "function": function} for function in functions]
     if extra.get("response_format") in {"text", "json_object"}:
         options["response_format"] = {"type": extra["response_format"]}
-    return Conversation(messages, options)
+    messages = system + [_message_v1(message) for message in body.messages]
+    return wire.ChatRequestV2.model_validate(
+        options | {"model": model, "messages": messages, "stream": body.stream}
+    )
 
 
 def conversation_v2(body: wire.ChatRequest) -> Conversation:
@@ -79,9 +83,17 @@ def conversation_v2(body: wire.ChatRequest) -> Conversation:
     return Conversation([message.to_wire() for message in body.messages], options)
 
 
-def prompt_conversation(prompt: str, extra: Mapping[str, Any] | None) -> Conversation:
-    """Return the conversation of one question with v1's options."""
-    return Conversation([{"role": "user", "content": prompt}], _options_v1(extra or {}))
+def prompt_conversation(
+    prompt: str, extra: Mapping[str, Any] | None, max_tokens: int | None = None
+) -> Conversation:
+    """Return the conversation of one question with the options that all models share."""
+    options = {
+        name: extra[name] for name in _SHARED_OPTIONS if extra and extra.get(name) is not None
+    }
+    return Conversation(
+        [{"role": "user", "content": prompt}],
+        options | ({"max_tokens": max_tokens} if max_tokens else {}),
+    )
 
 
 def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
@@ -95,7 +107,7 @@ def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
         )
 
 
-def is_blank(content: str | list[dict[str, Any]] | None) -> bool:
+def is_blank(content: str | list[JsonObject] | None) -> bool:
     """Return whether a message's content has neither text nor pictures."""
     parts = content if isinstance(content, list) else []
     return not content_text(content) and all(part.get("type") == "text" for part in parts)
@@ -150,55 +162,50 @@ def tool_reply(text: str, kind: str) -> Reply:
     return Reply(kind, 1.0, text)
 
 
-def build_v1_answer(
+def to_v1_answer(
     call: Call,
-    reply: Reply,
-    prompts: Sequence[str],
-    stream: bool,
+    answer: JsonObject | Stream,
     *,
     kind: str = "chat.completion",
-    extra: Mapping[str, Any] | None = None,
-) -> dict[str, Any] | Stream:
-    """Return a reply in v1's shape, whole or in pieces.
+    extra: JsonObject | None = None,
+) -> JsonObject | Stream:
+    """Return an answer of v2 in v1's shape, whole or in pieces.
 
     Args:
         call: the call.
-        reply: the reply.
-        prompts: the texts that count as prompt tokens when the engine has not counted.
-        stream: whether the answer is a stream.
+        answer: of v2.
         kind: the answer's `object`.
         extra: further fields of the answer, and of every piece.
     """
-    usage = dict(reply.usage or count_usage(prompts, reply.text))
-    head = {"id": call.id, "object": kind, "created": int(time.time())}
-    reason = wire.finish_reason_v1(reply.reason)
-    tail = {
-        "need_clear_history": False,
-        "finish_reason": reason,
-        "usage": usage,
-        "sandbox": sandbox_mark(reply),
-    }
-    tail |= v1_function_call(reply) | dict(extra or {})
-    if not stream:
-        return {**head, "result": reply.text, "is_truncated": reason == "length", **tail}
-    return Stream(_v1_pieces(reply.text, head, tail))
+    head = {"id": call.id, "object": kind, "created": int(time.time())} | (extra or {})
+    if isinstance(answer, Stream):
+        return Stream(_v1_pieces(answer.pieces, head))
+    choice = answer["choices"][0]
+    return head | _v1_fields(answer, choice["message"], choice["finish_reason"])
 
 
-async def stream_v1(
-    call: Call, model: StreamingModel, conversation: Conversation, kind: str = "chat.completion"
-) -> Stream:
-    """Return v1's stream of what a model writes; an error before its first piece is a refusal.
+async def _v1_pieces(
+    pieces: AsyncIterator[JsonObject], head: JsonObject
+) -> AsyncIterator[JsonObject]:
+    sentence_id = 0
+    async for piece in pieces:
+        choice = piece["choices"][0]
+        is_end = choice["finish_reason"] is not None
+        if is_end or choice["delta"].get("content"):
+            fields = _v1_fields(piece, choice["delta"], choice["finish_reason"])
+            yield head | {"sentence_id": sentence_id, "is_end": is_end} | fields
+            sentence_id += 1
 
-    Args:
-        call: the call.
-        model: the model.
-        conversation: its last message is answered.
-        kind: the `object` of the events.
-    """
-    head = {"id": call.id, "object": kind, "created": int(time.time())}
-    return Stream(
-        _v1_events(call, conversation, await start_stream(call, model, conversation), head)
-    )
+
+def _v1_fields(answer: JsonObject, message: JsonObject, reason: str | None) -> JsonObject:
+    """Return v1's fields for a message of v2, or for a part of one."""
+    fields: JsonObject = {"result": message.get("content") or "", "need_clear_history": False}
+    fields["is_truncated"] = reason == "length"
+    if reason is not None:
+        fields["finish_reason"] = wire.finish_reason_v1(reason)
+    fields |= {name: answer[name] for name in ("usage", "sandbox") if name in answer}
+    calls = message.get("tool_calls")
+    return fields | ({"function_call": dict(calls[0]["function"])} if calls else {})
 
 
 def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
@@ -212,59 +219,22 @@ def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
     }
 
 
-def reply_usage(conversation: Conversation, reply: Reply) -> dict[str, int]:
-    """Return the tokens of a conversation as the engine counted them, or counted the sandbox's
-    way.
-    """
-    return dict(reply.usage or count_usage(conversation.texts, reply.text))
-
-
-def sandbox_mark(reply: Reply) -> dict[str, Any]:
+def sandbox_mark(reply: Reply) -> JsonObject:
     """Return the field `sandbox` of a reply: which engine wrote it, and how sure it is."""
     confidence = {} if math.isnan(reply.confidence) else {"confidence": round(reply.confidence, 3)}
     return {"engine": reply.label, "kind": reply.kind} | confidence
 
 
-def v1_function_call(reply: Reply) -> dict[str, Any]:
-    """Return v1's field for a function call, if the reply is one."""
-    calls = reply.extra.get("tool_calls")
-    return {"function_call": dict(calls[0]["function"])} if calls else {}
-
-
-def _options_v1(extra: Mapping[str, Any]) -> dict[str, Any]:
-    options = {name: extra[name] for name in _SHARED_OPTIONS if extra.get(name) is not None}
-    max_tokens = extra.get("max_output_tokens")
-    return options | ({"max_tokens": max_tokens} if max_tokens is not None else {})
-
-
-def _message_v1(message: wire.Message) -> dict[str, Any]:
+def _message_v1(message: wire.Message) -> JsonObject:
     """Return a message; a function's call and its result get one id, which v1 does not need."""
     extra = message.model_extra or {}
     if message.role == "function":
         return {"role": "tool", "tool_call_id": "call_0", "content": message.content or ""}
-    converted: dict[str, Any] = {"role": message.role, "content": message.content or ""}
+    converted: JsonObject = {"role": message.role, "content": message.content or ""}
     if call := extra.get("function_call"):
         function = {"name": call.get("name", ""), "arguments": call.get("arguments", "{}")}
         converted["tool_calls"] = [{"id": "call_0", "type": "function", "function": function}]
     return converted
-
-
-async def _v1_pieces(
-    text: str, head: dict[str, Any], tail: dict[str, Any]
-) -> AsyncIterator[dict[str, Any]]:
-    parts = [text[i : i + PIECE_CHARS] for i in range(0, len(text), PIECE_CHARS)] or [""]
-    for number, part in enumerate(parts):
-        is_last = number == len(parts) - 1
-        is_cut = is_last and tail["finish_reason"] == "length"
-        yield {
-            **head,
-            "sentence_id": number,
-            "is_end": is_last,
-            "is_truncated": is_cut,
-            "result": part,
-            **tail,
-        }
-        await asyncio.sleep(PIECE_SECONDS)
 
 
 async def start_stream(
@@ -284,23 +254,3 @@ async def start_stream(
                 yield piece
 
     return all_pieces()
-
-
-async def _v1_events(
-    call: Call, conversation: Conversation, pieces: ReplyPieces, head: Mapping[str, Any]
-) -> AsyncIterator[dict[str, Any]]:
-    sentence_id = 0
-    try:
-        async for piece in pieces:
-            tail: dict[str, Any] = {"is_truncated": False, "need_clear_history": False}
-            if isinstance(piece, Reply):
-                reason = wire.finish_reason_v1(piece.reason)
-                tail |= {"finish_reason": reason, "is_truncated": reason == "length"}
-                tail |= {"usage": reply_usage(conversation, piece), "sandbox": sandbox_mark(piece)}
-                tail |= v1_function_call(piece)
-                yield {**head, "sentence_id": sentence_id, "is_end": True, "result": "", **tail}
-            elif text := piece.get("content"):
-                yield {**head, "sentence_id": sentence_id, "is_end": False, "result": text, **tail}
-                sentence_id += 1
-    except EngineError as error:
-        raise engine_refusal(call, error) from None

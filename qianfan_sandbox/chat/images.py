@@ -11,7 +11,6 @@ import re
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,11 +18,13 @@ from starlette.routing import Route
 
 from qfnb.base.text import count_tokens
 from qfnb.wire import image_rules, inference
+from qfnb.wire.base import JsonObject
 
 from ..http.call import Call, Stream, emulates
 from ..state.world import World
 from . import pictures
-from .conversion import build_v1_answer, tool_reply, unknown_model
+from .answers import v1_answer
+from .conversion import tool_reply, unknown_model
 from .served_models import require_preset
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
@@ -32,7 +33,7 @@ _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale":
 
 
 @emulates(inference.TEXT2IMAGE_V1)
-async def generate_v1(call: Call, body: inference.ImageRequest) -> dict[str, Any]:
+async def generate_v1(call: Call, body: inference.ImageRequest) -> JsonObject:
     """Answer `/text2image/<endpoint>`."""
     require_preset(call, "text2image", call.path["model"])
     _validate_v1(call, body)
@@ -51,7 +52,7 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> dict[str, Any
 
 @emulates(inference.MUSESTEAMER_IMAGE_V2)
 @emulates(inference.TEXT2IMAGE_V2)
-async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, Any]:
+async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
     """Answer `/v2/images/generations`, and the path that musesteamer's models have."""
     row = require_preset(call, "text2image", body.model)
     n = 1 if body.n is None else body.n
@@ -76,32 +77,30 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> dict[str, A
 
 
 @emulates(inference.IMAGE_EDIT_V2)
-async def edit(call: Call, body: inference.ImageEditRequest) -> dict[str, Any]:
+async def edit(call: Call, body: inference.ImageEditRequest) -> JsonObject:
     """Answer `/v2/images/edits`: the reference pictures, changed by the operations that the prompt
     names.
     """
-    from ..engines import editing  # noqa: PLC0415 - Pillow
+    from ..engines.drawing import edit  # noqa: PLC0415 - Pillow
 
     require_preset(call, "image2image", body.model)
     _validate_prompt(call, body.prompt, image_rules.IMAGE_RULES["qwen-image-edit"].max_chars)
     references = pictures.read_references(call, body.image)
     seed = (body.model_extra or {}).get("seed")
     seed = seed if isinstance(seed, int) else 0
-    content, understood = await asyncio.to_thread(editing.edit, body.prompt, references, seed)
+    content, understood = await asyncio.to_thread(edit, body.prompt, references, seed)
     mark = {"engine": ENGINE_LABEL, "understood": understood, "seed": seed}
     return _build_response(call, body.prompt, _hand_out(call, body, [(content, mark)]))
 
 
 @emulates(inference.IMAGE2TEXT_V1)
-def image_to_text(call: Call, body: inference.VisionRequest) -> dict[str, Any] | Stream:
+def image_to_text(call: Call, body: inference.VisionRequest) -> JsonObject | Stream:
     """Answer `/image2text/<endpoint>`."""
     try:
         description = pictures.describe_image(base64.b64decode(body.image, validate=True))
     except (binascii.Error, ValueError, OSError):
         raise call.refusal("image must be base64 of a picture file") from None
-    return build_v1_answer(
-        call, tool_reply(description, kind="picture"), [body.prompt], body.stream
-    )
+    return v1_answer(call, tool_reply(description, kind="picture"), body.prompt, body.stream)
 
 
 def routes(world: World) -> list[Route]:
@@ -118,7 +117,7 @@ def routes(world: World) -> list[Route]:
 
 async def _draw_pictures(
     prompt: str, size: str, n: int, seed: int | None
-) -> list[tuple[bytes, dict[str, Any]]]:
+) -> list[tuple[bytes, JsonObject]]:
     """Return n pictures as PNG files, each with its field `sandbox`."""
     from ..engines.drawing import picture  # noqa: PLC0415 - Pillow
 
@@ -138,8 +137,8 @@ async def _draw_pictures(
 def _hand_out(
     call: Call,
     body: inference.ImageRequestV2 | inference.ImageEditRequest,
-    drawn: Sequence[tuple[bytes, dict[str, Any]]],
-) -> list[dict[str, Any]]:
+    drawn: Sequence[tuple[bytes, JsonObject]],
+) -> list[JsonObject]:
     """Return pictures as base64 or as addresses, which are valid for a day."""
     wanted_format = (body.model_extra or {}).get("response_format") or "url"
     if wanted_format == "b64_json":
@@ -161,7 +160,7 @@ def _validate_prompt(call: Call, prompt: str, max_chars: int) -> None:
         raise call.refusal(message, v2_code="invalid_image_genration_prompt")
 
 
-def _build_response(call: Call, prompt: str, data: list[dict[str, Any]]) -> dict[str, Any]:
+def _build_response(call: Call, prompt: str, data: list[JsonObject]) -> JsonObject:
     tokens = count_tokens(prompt)
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qfnb.wire.catalog import CatalogModel
-from qfnb.wire.chat import ChatRequest, ChatRequestV2
+from qfnb.wire.chat import ChatRequestV2
 
 from ..http.call import Call
 
@@ -19,7 +19,6 @@ MAX_SEED = 2147483647
 EFFORTS = {"low": "high", "medium": "high", "high": "high", "xhigh": "max", "max": "max"}
 """A word of `reasoning_effort` -> what it counts as."""
 
-_RANGES_V1 = {"temperature": (0.0, 1.0), "top_p": (0.0, 1.0), "penalty_score": (1.0, 2.0)}
 _RANGES_V2 = {
     "temperature": (0.0, 2.0), "top_p": (0.0, 1.0), "penalty_score": (1.0, 2.0),
     "repetition_penalty": (0.0, 2.0),
@@ -43,24 +42,10 @@ class ChatOptions:
     usage_pieces: str = "last"  # which pieces of a stream have the usage: last, all or none
 
 
-def validate_ranges_v1(call: Call, extra: Mapping[str, Any]) -> None:
-    """Refuse an option of v1 that is out of its range, or functions that are none."""
-    for name, (low, high) in _RANGES_V1.items():
-        _validate_number(call, name, extra.get(name), low, high, excludes_low=name == "temperature")
-    _validate_number(call, "seed", extra.get("seed"), 0, MAX_SEED)
-    _validate_stop(call, extra)
+def validate_functions(call: Call, extra: Mapping[str, Any]) -> None:
+    """Refuse functions of v1 that are none."""
     for function in _list_of_objects(call, "functions", extra.get("functions")):
         _validate_function(call, "functions", function)
-
-
-def parse_options_v1(call: Call, body: ChatRequest) -> ChatOptions:
-    """Return what a request of v1 asks for."""
-    extra = body.model_extra or {}
-    is_json = extra.get("response_format") == "json_object"
-    max_tokens = parse_count(call, extra, "max_output_tokens")
-    return ChatOptions(
-        max_answer_tokens=max_tokens, json_format="json_object" if is_json else "text"
-    )
 
 
 def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> ChatOptions:

@@ -1,34 +1,19 @@
-"""Plugins and their tools, which really work: arithmetic, the calendar, charts of numbers, calls of
-functions.
-"""
+"""Plugins, of which one draws charts of numbers, and the choice of a function to call."""
 
-import ast
 import json
-import operator
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from qfnb.base.text import has_chinese, is_chinese
 from qfnb.wire import inference
+from qfnb.wire.base import JsonObject
 
 from ..engines.protocol import content_text
 from ..http.call import Call, Stream, emulates
-from . import conversion
+from . import answers, conversion
 
-_OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-_FORMULA = re.compile(r"[\d(][\d\s.+\-*/%()×÷（）]*[\d)）]")
 _PAIRS = re.compile(r"([\u4e00-\u9fffA-Za-z]+)\s*[:：为是]?\s*(\d+(?:\.\d+)?)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PREPOSITION = re.compile(
@@ -41,7 +26,6 @@ _QUESTION_WORD = re.compile(
     re.IGNORECASE,
 )
 
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _CHART_TEXTS = ("（本地沙盒）没有可以画成图表的数字。", "图表已生成。")
 _ENGLISH_CHART_TEXTS = ("(local sandbox) There are no numbers to draw.", "The chart is drawn.")
 
@@ -49,43 +33,19 @@ MIN_SIMILARITY = 0.12
 """The similarity (0-1) of a question to a description from which the function is called."""
 
 
-class ToolResult(NamedTuple):
-    """What a tool was asked, and what it returned."""
-
-    tool: str
-    request: str
-    response: str
-
-
 @emulates(inference.PLUGIN_V1)
-async def answer_application(
-    call: Call, body: inference.AppPluginRequest
-) -> dict[str, Any] | Stream:
-    """Answer `/plugin/<endpoint>/`: with a local tool where one fits, else with the base model."""
+async def answer_application(call: Call, body: inference.AppPluginRequest) -> JsonObject | Stream:
+    """Answer `/plugin/<endpoint>/` with the base model; an application has no plugins here."""
     if not body.query.strip() or len(body.query) > inference.MAX_PLUGIN_QUERY_CHARS:
         raise call.refusal(f"query must have 1 to {inference.MAX_PLUGIN_QUERY_CHARS} characters")
-    result = run_tool(body.query)
-    if result is None:
-        conversation = conversion.prompt_conversation(body.query, body.model_extra)
-        reply = await conversion.ask_model(call, call.world.engines.base_model(), conversation)
-    else:
-        text = (
-            f"{result.request} = {result.response}"
-            if result.tool == "calculator"
-            else result.response
-        )
-        reply = conversion.tool_reply(text, kind=f"tool {result.tool}")
-    extra: dict[str, Any] = {"log_id": int(time.time() * 1000)}
-    if result is not None and (body.model_extra or {}).get("verbose"):
-        extra["meta_info"] = {
-            "plugin_id": result.tool, "request": result.request, "response": result.response,
-        }  # fmt: skip
-    return conversion.build_v1_answer(call, reply, [body.query], body.stream, extra=extra)
+    conversation = conversion.prompt_conversation(body.query, body.model_extra)
+    reply = await conversion.ask_model(call, call.world.engines.base_model(), conversation)
+    return answers.v1_answer(call, reply, body.query, body.stream)
 
 
 @emulates(inference.BUILTIN_PLUGIN_V1)
 @emulates(inference.BUILTIN_PLUGIN_2_V1)
-def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> dict[str, Any] | Stream:
+def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> JsonObject | Stream:
     """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
     conversion.validate_messages(call, body.messages)
     unknown = [name for name in body.plugins if name not in inference.BUILTIN_PLUGINS]
@@ -112,15 +72,14 @@ def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> dict
         return Stream(
             _stream_events(call, info, metas, text, usage, conversion.sandbox_mark(reply))
         )
-    extra = {"plugin_info": [info], "plugin_metas": metas}
-    answer = conversion.build_v1_answer(call, reply, [question], stream=False, extra=extra)
+    answer = answers.v1_answer(call, reply, question, stream=False)
     assert isinstance(answer, dict)
-    return answer
+    return answer | {"plugin_info": [info], "plugin_metas": metas}
 
 
 async def _stream_events(
-    call: Call, info: dict[str, Any], metas: list[dict[str, Any]], text: str, usage: Any, mark: Any
-) -> AsyncIterator[dict[str, Any]]:
+    call: Call, info: JsonObject, metas: list[JsonObject], text: str, usage: Any, mark: Any
+) -> AsyncIterator[JsonObject]:
     head = {
         "id": call.id,
         "object": "chat.completion",
@@ -133,36 +92,7 @@ async def _stream_events(
     yield {"_event": "chat", **head, **last, "need_clear_history": False}
 
 
-def run_tool(question: str) -> ToolResult | None:
-    """Return the result of the tool that can answer a question, None when no tool can."""
-    formula = next(
-        (m.group() for m in _FORMULA.finditer(question) if re.search(r"[+\-*/%×÷]", m.group())), ""
-    )
-    if formula and (value := calculate(formula)) is not None:
-        return ToolResult("calculator", formula, f"{value:.10g}")
-    if re.search(r"今天|日期|星期|几号|today|date", question, re.IGNORECASE):
-        now = datetime.now().astimezone()
-        weekday = (
-            f"星期{'一二三四五六日'[now.weekday()]}"
-            if has_chinese(question)
-            else _WEEKDAYS[now.weekday()]
-        )
-        return ToolResult("calendar", "today", f"{now:%Y-%m-%d} {weekday}")
-    return None
-
-
-def calculate(formula: str) -> float | None:
-    """Return the value of a formula, None when the text is not one."""
-    plain = formula.translate(str.maketrans("×÷（）", "*/()"))
-    if len(plain) > 200:
-        return None
-    try:
-        return _evaluate(ast.parse(plain.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
-        return None
-
-
-def build_chart(question: str) -> dict[str, Any] | None:
+def build_chart(question: str) -> JsonObject | None:
     """Return the ECharts option of a bar chart of the numbers in a text, None without numbers."""
     pairs = _PAIRS.findall(question)
     if not pairs:
@@ -201,21 +131,11 @@ def choose_function(
     return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)
 
 
-def _evaluate(node: ast.AST) -> float:
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        return node.value
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_evaluate(node.left), _evaluate(node.right))
-    if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_evaluate(node.operand))
-    raise ValueError
-
-
 def _extract_arguments(
     properties: Mapping[str, Any], question: str, description: str
-) -> dict[str, Any]:
+) -> JsonObject:
     numbers = iter(_NUMBER.findall(question))
-    arguments: dict[str, Any] = {}
+    arguments: JsonObject = {}
     for name, schema in properties.items():
         kind = schema.get("type")
         choices = schema.get("enum")

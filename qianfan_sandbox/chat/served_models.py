@@ -1,10 +1,10 @@
 """Which models the sandbox serves: presets and services by name, and the list of them."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from qfnb.wire import catalog
-from qfnb.wire.base import EmptyBody
+from qfnb.wire.base import EmptyBody, JsonObject
 from qfnb.wire.model_list import MODELS_V2
 from qfnb.wire.prices import PriceStep
 
@@ -73,12 +73,12 @@ def require_preset(call: Call, kind: catalog.ModelKind, name: str) -> catalog.Ca
 
 
 @emulates(MODELS_V2)
-def list_models(call: Call, body: EmptyBody) -> dict[str, Any]:
+def list_models(call: Call, body: EmptyBody) -> JsonObject:
     """List today's models and the deployed services, in the form of 2026 or of 2025."""
     rows = [_describe(row) for row in catalog.load_models() if row.is_living]
     listed_ids = {row["id"] for row in rows}
     own_names = sorted(call.world.engines.active.model_names - listed_ids)
-    own_names += [service["endpoint"] for service in call.world.store.all("service")]
+    own_names += [service["endpoint"] for service in call.store.all("service")]
     rows += [_head(name, "sandbox") | {"type": "chat"} for name in own_names]
     if call.world.modes.model_list == "2025":
         rows = [_head(row["id"], "") | {"created": 0} for row in rows]
@@ -92,11 +92,11 @@ def _is_served(call: Call, row: catalog.CatalogModel, name: str) -> bool:
     return not call.world.modes.strict or (row.is_living and row.id == name)
 
 
-def _head(name: str, owner: str) -> dict[str, Any]:
+def _head(name: str, owner: str) -> JsonObject:
     return {"id": name, "object": "model", "created": LISTED_AT, "owned_by": owner}
 
 
-def _describe(row: catalog.CatalogModel) -> dict[str, Any]:
+def _describe(row: catalog.CatalogModel) -> JsonObject:
     """Return a model as the list of 2026 has it; lengths are null where they are not known."""
     inputs = "+".join(row.modality_in)
     outputs = "+".join(row.modality_out)
@@ -120,7 +120,7 @@ def _describe(row: catalog.CatalogModel) -> dict[str, Any]:
     return described | ({"pricing": pricing} if pricing else {})
 
 
-def _price(steps: Sequence[PriceStep]) -> str | list[dict[str, Any]] | None:
+def _price(steps: Sequence[PriceStep]) -> str | list[JsonObject] | None:
     """Return a price as a text, or as tiers with an upper bound in thousands of tokens; of hours
     the first.
     """

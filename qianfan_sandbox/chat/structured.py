@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from qfnb.wire.base import JsonObject
+
 MAX_DEPTH = 6
 """The depth from which optional parts are omitted, so that recursive schemas end."""
 
@@ -166,7 +168,7 @@ class _Filler:
 
     def _fill_object(
         self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         source = candidate if isinstance(candidate, Mapping) else {}
         properties = schema.get("properties") or {}
         required = schema.get("required") or ()
@@ -318,11 +320,11 @@ def _implied_kind(schema: Mapping[str, Any]) -> str:
     return "number" if {"minimum", "maximum", "multipleOf"} & set(schema) else "string"
 
 
-def _merge(schemas: Sequence[Any]) -> dict[str, Any]:
+def _merge(schemas: Sequence[Any]) -> JsonObject:
     """Return one schema for several that all hold; properties and required names are put
     together.
     """
-    merged: dict[str, Any] = {}
+    merged: JsonObject = {}
     for schema in schemas:
         parts = schema if isinstance(schema, Mapping) else {}
         properties = {**merged.get("properties", {}), **parts.get("properties", {})}

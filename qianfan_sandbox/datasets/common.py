@@ -1,15 +1,31 @@
-"""The datasets of the sandbox, as both versions of the interface use them.
+"""The datasets of the sandbox in both versions of the interface, with their imports and exports.
 
 A dataset of v1 is a version of v2: a document of the kind "dataset". A dataset of v2 is the group
 of its versions, a document of the kind "dataset_group".
 """
 
-from qfnb.wire import cleaning, data_v1 as wire
+import asyncio
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from ..http.call import Call
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from qfnb.wire import cleaning, data_v1 as wire, data_v2 as wire_v2, storage as storage_wire
+from qfnb.wire.base import JsonObject
+from qfnb.wire.data_v2 import FORMATS
+
+from ..http import timestamps
+from ..http.call import CREATOR, Call, emulates, page_by_marker
 from ..state.store import Document, Store, random_id
 from ..state.world import World
-from . import rows
+from ..storage import objects
+from . import row_formats, rows
+from .row_formats import InvalidRow, RowParser
 
 # states of a training run in which it no longer needs its datasets
 FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}
@@ -90,7 +106,7 @@ def delete_datasets(call: Call, deleted: list[Document]) -> None:
     Raises:
         Refusal: a training run still needs one of them.
     """
-    store = call.world.store
+    store = call.store
     ids = {dataset["id"] for dataset in deleted}
     for task in store.all("task"):
         if task["status"] not in FINAL_RUN_STATES and ids & set(task["datasets"]):
@@ -105,9 +121,9 @@ def delete_version(call: Call, dataset: Document) -> int:
     still has.
     """
     delete_datasets(call, [dataset])
-    remaining = len(versions_of_group(call.world.store, dataset["group"]))
+    remaining = len(versions_of_group(call.store, dataset["group"]))
     if not remaining:
-        call.world.store.remove("dataset_group", dataset["group"])
+        call.store.remove("dataset_group", dataset["group"])
     return remaining
 
 
@@ -136,3 +152,653 @@ def task_status(world: World, dataset: Document, kind: str) -> int:
     if task is None:
         return wire.NOT_STARTED if kind in {"import", "export"} else cleaning.NO_TASK
     return int(world.lifecycle.state(task["plan"]))
+
+
+REGION = "bj"
+PLATFORM_BUCKET = "sandbox-platform"
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateDataset) -> JsonObject:
+    """Create a dataset without rows, the first version of its group."""
+    call.validate_choice("templateType", body.template_type, wire.TEMPLATES)
+    call.validate_choice("projectType", body.project_type, [body.template_type // 100])
+    expected_data_type = (
+        wire.PICTURE_DATA if body.project_type == wire.PICTURE_PROJECT else wire.TEXT_DATA
+    )
+    call.validate_choice("dataType", body.data_type, [expected_data_type])
+    call.validate_choice(
+        "storageType", body.storage_type, (wire.PLATFORM_STORAGE, wire.USER_STORAGE)
+    )
+    is_user_bucket = body.storage_type == wire.USER_STORAGE
+    bucket, path = (
+        (body.storage_id or "", body.raw_storage_path or "") if is_user_bucket else ("", "")
+    )
+    if is_user_bucket:
+        validate_bucket(call, "storageId", bucket)
+    validate_name(call, body.name, path)
+    dataset = create_dataset(
+        call.store,
+        name=body.name,
+        data_format=row_formats.format_of_template(body.template_type),
+        bucket=bucket,
+        path=path,
+    )
+    return _created_to_wire(call, dataset)
+
+
+@emulates(wire.INFO)
+def info(call: Call, body: wire.DatasetRef) -> JsonObject:
+    """Describe a dataset."""
+    dataset = get_dataset(call, body.dataset_id)
+    store = call.store
+    template = _template_to_wire(dataset)
+    version = {
+        "datasetId": dataset["number"],
+        "datasetPK": dataset["id"],
+        "versionId": dataset["version"],
+        **template,
+        "storageType": wire.USER_STORAGE if dataset["bucket"] else wire.PLATFORM_STORAGE,
+        "storage": _storage_to_wire(dataset),
+        **_states_to_wire(call.world, dataset),
+        "releaseErrCode": 0,
+        "exportRecordCount": sum(row["dataset"] == dataset["id"] for row in store.all("export")),
+        "createTime": timestamps.utc_spaced(dataset["created"]),
+    }
+    return {
+        "groupPK": dataset["group"],
+        "name": dataset["name"],
+        "dataType": template["dataType"],
+        "versionInfo": version,
+    }
+
+
+@emulates(wire.STATUSES)
+def statuses(call: Call, body: wire.DatasetRefs) -> JsonObject:
+    """Describe the states of several datasets."""
+    return {
+        str(key): _states_to_wire(call.world, get_dataset(call, key)) for key in body.dataset_ids
+    }
+
+
+@emulates(wire.RELEASE)
+def release(call: Call, body: wire.DatasetRef) -> bool:
+    """Release a dataset that has rows."""
+    start_release(call, get_dataset(call, body.dataset_id))
+    return True
+
+
+@emulates(wire.DELETE)
+def delete(call: Call, body: wire.DatasetRef) -> JsonObject:
+    """Delete a dataset."""
+    return {"versionCount": delete_version(call, get_dataset(call, body.dataset_id))}
+
+
+def _storage_to_wire(dataset: Document) -> JsonObject:
+    bucket = dataset["bucket"] or PLATFORM_BUCKET
+    return {
+        "storageId": bucket,
+        "storageName": bucket,
+        "storagePath": f"{dataset['path'] or '/'}_system_/dataset/{dataset['id']}/texts",
+        "rawStoragePath": dataset["path"],
+        "region": REGION,
+    }
+
+
+def _template_to_wire(dataset: Document) -> dict[str, int]:
+    template = FORMATS[dataset["form"]]
+    pictures = template // 100 == wire.PICTURE_PROJECT
+    return {
+        "dataType": wire.PICTURE_DATA if pictures else wire.TEXT_DATA,
+        "projectType": template // 100,
+        "templateType": template,
+    }
+
+
+def _created_to_wire(call: Call, dataset: Document) -> JsonObject:
+    return {
+        "id": dataset["number"],
+        "groupId": (call.store.get("dataset_group", dataset["group"]) or {}).get("number"),
+        "groupPK": dataset["group"],
+        "datasetId": dataset["id"],
+        "versionId": dataset["version"],
+        "groupName": dataset["name"],
+        **_template_to_wire(dataset),
+        "storageInfo": _storage_to_wire(dataset),
+        "importStatus": wire.NOT_STARTED,
+        "importProgress": 0,
+        "exportStatus": wire.NOT_STARTED,
+        "releaseStatus": wire.INITIALISED,
+        "status": 0,
+        "errCode": None,
+        "createTime": timestamps.utc_spaced(dataset["created"]),
+        "modifyTime": timestamps.utc_spaced(dataset["modified"]),
+    }
+
+
+def _states_to_wire(world: World, dataset: Document) -> JsonObject:
+    store = world.store
+    importing = task_status(world, dataset, "import")
+    exporting = task_status(world, dataset, "export")
+    releasing = release_state(world, dataset)
+    failed = store.get("import", dataset["import"]) if importing == wire.FAILED else None
+    return {
+        "importStatus": importing,
+        "importProgress": _progress_percent(importing),
+        "releaseStatus": releasing,
+        "releaseProgress": _progress_percent(releasing),
+        "exportStatus": exporting,
+        "exportProgress": _progress_percent(exporting),
+        "enhanceStatus": task_status(world, dataset, "enhance"),
+        "etlStatus": task_status(world, dataset, "etl"),
+        "importErrorInfo": failed["problem"] if failed else "",
+        "errCode": failed["code"] if failed else 0,
+        "entityCount": rows.count(store, dataset),
+        "annotatedEntityCount": rows.count(store, dataset, "annotated"),
+        "labelCount": 0,
+        "characterCount": rows.count(store, dataset, "characters"),
+        "modifyTime": timestamps.utc_spaced(min(dataset["modified"], store.now())),
+    }
+
+
+def _progress_percent(status: int) -> int:
+    return {wire.RUNNING: 50, wire.FINISHED: 100}.get(status, 0)
+
+
+@emulates(wire_v2.CREATE)
+def create_v2(call: Call, body: wire_v2.CreateDataset) -> JsonObject:
+    """Create a dataset and its first version."""
+    call.validate_choice("dataFormat", body.data_format, wire_v2.FORMATS)
+    bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
+    name = body.dataset_name
+    validate_name(call, name, path)
+    store = call.store
+    data_format = body.data_format
+    return _ids_to_wire(
+        create_dataset(store, name=name, data_format=data_format, bucket=bucket, path=path)
+    )
+
+
+@emulates(wire_v2.LIST)
+def list_datasets(call: Call, body: wire_v2.ListDatasets) -> JsonObject:
+    """List datasets, the newest first."""
+    name, data_formats = _parse_filter(call, body.filter, datasetName=str, dataFormatList=list)
+    groups = [
+        group
+        for group in call.store.all("dataset_group")[::-1]
+        if (name or "") in group["name"] and (not data_formats or group["form"] in data_formats)
+    ]
+    answer = page_by_marker(call, groups, "id", body)
+    versions = call.store.all("dataset")
+    rows = [_group_to_wire(call, group, versions) for group in answer.pop("items")]
+    return answer | {"datasetList": rows}
+
+
+@emulates(wire_v2.DELETE)
+def delete_v2(call: Call, body: wire_v2.DatasetId) -> bool:
+    """Delete a dataset with all its versions."""
+    group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
+    delete_datasets(call, versions_of_group(call.store, group["id"]))
+    call.store.remove("dataset_group", group["id"])
+    return True
+
+
+@emulates(wire_v2.CREATE_VERSION)
+def create_version(call: Call, body: wire_v2.CreateVersion) -> JsonObject:
+    """Add a version without rows, with the storage of the last version."""
+    group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
+    last = versions_of_group(call.store, group["id"])[0]
+    version = create_dataset(
+        call.store,
+        name=group["name"],
+        data_format=group["form"],
+        bucket=last["bucket"],
+        path=last["path"],
+        group=group,
+        description=body.description or "",
+    )
+    return _ids_to_wire(version)
+
+
+@emulates(wire_v2.DESCRIBE_VERSION)
+def describe_version(call: Call, body: wire_v2.VersionId) -> JsonObject:
+    """Describe a version."""
+    return _version_to_wire(call, get_dataset(call, body.version_id, "versionId"))
+
+
+@emulates(wire_v2.LIST_VERSIONS)
+def list_versions(call: Call, body: wire_v2.ListVersions) -> JsonObject:
+    """List the versions of a dataset, the newest first."""
+    imported, published = _parse_filter(
+        call, body.filter, importStatusList=list, publishStatusList=list
+    )
+    group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
+    versions = versions_of_group(call.store, group["id"])
+    matches = [
+        row
+        for row in (_version_to_wire(call, version) for version in versions)
+        if (not imported or row["importStatus"] in imported)
+        and (not published or row["publishStatus"] in published)
+    ]
+    return page_by_marker(call, matches, "versionId", body, "versionList")
+
+
+@emulates(wire_v2.DELETE_VERSION)
+def delete_version_v2(call: Call, body: wire_v2.VersionId) -> bool:
+    """Delete a version, and the dataset with its last version."""
+    delete_version(call, get_dataset(call, body.version_id, "versionId"))
+    return True
+
+
+@emulates(wire_v2.PUBLISH_VERSION)
+def publish_version(call: Call, body: wire_v2.VersionId) -> bool:
+    """Publish a version that has rows."""
+    start_release(call, get_dataset(call, body.version_id, "versionId"))
+    return True
+
+
+@emulates(wire_v2.CREATE_IMPORT)
+async def create_import(call: Call, body: wire_v2.CreateImport) -> str:
+    """Begin to import files, with or without responses."""
+    version = get_dataset(call, body.version_id, "versionId")
+    return str((await start_import(call, version, body.files, annotated=False))["id"])
+
+
+@emulates(wire_v2.DESCRIBE_IMPORT)
+def describe_import(call: Call, body: wire_v2.TaskId) -> JsonObject:
+    """Describe an import."""
+    task = call.find("import", body.task_id, "taskId", "import")
+    state = wire_v2.IMPORT_STATES[call.lifecycle.state(task["plan"])]
+    is_finished = state != "Importing"
+    return {
+        "versionId": task["dataset"],
+        "importStatus": state,
+        **_progress_to_wire(call, task, failed=state == "ImportFailed"),
+        "sampleCount": task["count"] if is_finished else 0,
+        "errDownloadUrl": error_report_url(call.world, task) if is_finished else "",
+    }
+
+
+@emulates(wire_v2.CREATE_EXPORT)
+async def create_export(call: Call, body: wire_v2.CreateExport) -> str:
+    """Begin to export a version."""
+    version = get_dataset(call, body.version_id, "versionId")
+    bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
+    return str((await start_export(call, version, f"{bucket}{path}"))["id"])
+
+
+@emulates(wire_v2.DESCRIBE_EXPORT)
+def describe_export(call: Call, body: wire_v2.TaskId) -> JsonObject:
+    """Describe an export."""
+    task = call.find("export", body.task_id, "taskId", "export")
+    return {
+        "storageType": wire_v2.BOS if task["bucket"] else wire_v2.PLATFORM,
+        "storagePath": task["path"],
+        "exportStatus": wire_v2.EXPORT_STATES[call.lifecycle.state(task["plan"])],
+        **_progress_to_wire(call, task, failed=False),
+        "sampleCount": task["count"],
+        "downloadUrl": download_url(call.world, task),
+    }
+
+
+def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
+    """Return the bucket and the folder, both "" for the platform's storage."""
+    call.validate_choice("storageType", storage_type, (wire_v2.BOS, wire_v2.PLATFORM))
+    if storage_type == wire_v2.PLATFORM:
+        return "", ""
+    try:
+        bucket, key = storage_wire.parse_uri(path or "")
+    except ValueError as error:
+        raise call.invalid("storagePath", str(error)) from None
+    validate_bucket(call, "storagePath", bucket)
+    return bucket, f"/{key.strip('/')}/" if key.strip("/") else "/"
+
+
+def _parse_filter(call: Call, filter_values: Mapping[str, Any] | None, **kinds: type) -> list[Any]:
+    """Return the values of a filter in the order of `kinds`, None for missing ones."""
+    values = filter_values or {}
+    for name, kind in kinds.items():
+        if name in values and not isinstance(values[name], kind):
+            raise call.invalid(f"filter.{name}", f"it is a {kind.__name__}")
+    return [values.get(name) for name in kinds]
+
+
+def _ids_to_wire(version: Document) -> JsonObject:
+    return {
+        "datasetId": version["group"],
+        "versionId": version["id"],
+        "versionNumber": version["version"],
+        "id": version["number"],
+    }
+
+
+def _version_to_wire(call: Call, version: Document) -> JsonObject:
+    world = call.world
+    bucket = version["bucket"]
+    return {
+        "datasetId": version["group"],
+        "versionId": version["id"],
+        "versionNumber": version["version"],
+        "datasetName": version["name"],
+        "dataFormat": version["form"],
+        "storageType": wire_v2.BOS if bucket else wire_v2.PLATFORM,
+        "storagePath": f"bos:/{bucket}{version['path']}" if bucket else "",
+        "description": version["description"],
+        "importStatus": wire_v2.IMPORT_STATES[task_status(world, version, "import")],
+        "publishStatus": wire_v2.PUBLISH_STATES[release_state(world, version)],
+        "sampleCount": rows.count(world.store, version),
+        "createTime": timestamps.utc_spaced(version["created"]),
+        "modifyTime": timestamps.utc_spaced(min(version["modified"], world.store.now())),
+    }
+
+
+def _group_to_wire(call: Call, group: Document, all_versions: Sequence[Document]) -> JsonObject:
+    versions = [version for version in all_versions if version["group"] == group["id"]]
+    return {
+        "datasetId": group["id"],
+        "datasetName": group["name"],
+        "dataFormat": group["form"],
+        "versionCount": len(versions),
+        "latestVersion": _version_to_wire(call, versions[-1]),
+        "createTime": timestamps.utc_spaced(group["created"]),
+    }
+
+
+def _progress_to_wire(call: Call, task: Document, *, failed: bool) -> JsonObject:
+    finished = call.lifecycle.final_since(task["plan"])
+    return {
+        "progress": "0%" if failed else "50%" if finished is None else "100%",
+        "sizeMB": round(task["size"] / MEGABYTE, 2),
+        "creator": CREATOR,
+        "startTime": timestamps.utc_spaced(task["created"]),
+        "finishTime": timestamps.utc_spaced(finished),
+    }
+
+
+MAX_SAMPLES = 20  # invalid lines in one answer; all of them are at `downloadUrl`
+MEGABYTE = 1024 * 1024
+ZIP_SECONDS = 7 * 24 * 3600  # how long a zip file is kept, on the sandbox's clock
+
+_BOS_DOMAIN = ".bcebos.com"
+
+
+# Imports and exports: an import takes all lines of its files, or none of them if one is invalid.
+# What is fetched by
+# address (an export, the invalid lines of an import) has a secret in its path.
+
+
+@emulates(wire.IMPORT)
+async def import_files(call: Call, body: wire.ImportDataset) -> bool:
+    """Begin to import files."""
+    call.validate_choice("importFrom", body.import_from, (wire.USER_BOS, wire.SHARED_ZIP))
+    await start_import(
+        call, get_dataset(call, body.dataset_id), body.files, annotated=body.annotated
+    )
+    return True
+
+
+@emulates(wire.IMPORT_ERRORS)
+def import_errors(call: Call, body: wire.ErrorQuery) -> JsonObject:
+    """List the invalid lines of the last import that have an error code."""
+    dataset = get_dataset(call, body.dataset_id)
+    task = call.store.get("import", dataset["import"]) if dataset["import"] else None
+    problems = (
+        [problem for problem in task["problems"] if problem["code"] == body.err_code]
+        if task
+        else []
+    )
+    return {
+        "dataType": "file",
+        "downloadUrl": error_report_url(call.world, task) if task and problems else "",
+        "isZip": int(bool(task and task["zipped"])),
+        "projectType": FORMATS[dataset["form"]] // 100,
+        "content": [
+            _problem_to_wire(number, problem)
+            for number, problem in enumerate(problems[:MAX_SAMPLES], 1)
+        ],
+    }
+
+
+async def start_import(
+    call: Call, dataset: Document, files: list[str], *, annotated: bool
+) -> Document:
+    """Read files and begin an import; its rows become visible at its end. Return the task.
+
+    Raises:
+        Refusal: the list of files is empty or wrong, or an import is running.
+    """
+    world = call.world
+    if not files or not all(file and file.isprintable() for file in files):
+        raise call.invalid("files", "each is the address of a file")
+    validate_idle(call, dataset)
+    parser, part = await asyncio.to_thread(
+        _parse_files, world, files, RowParser(dataset["form"], annotated)
+    )
+    dataset = get_dataset(call, dataset["id"])  # as it is now
+    validate_idle(call, dataset)
+    final_state = wire.FAILED if parser.problems else wire.FINISHED
+    plan = world.lifecycle.plan((wire.RUNNING, "import"), final=final_state)
+    if part is not None:
+        rows.attach_part(world.store, dataset["id"], part, plan[0][1])
+    return record_import(world, dataset, plan, parser)
+
+
+def record_import(world: World, dataset: Document, plan: list[Any], parser: RowParser) -> Document:
+    """Record an import as the last one of its dataset."""
+    first = parser.problems[0] if parser.problems else None
+    task = world.store.add(
+        "import",
+        random_id("task-"),
+        dataset=dataset["id"],
+        plan=plan,
+        secret=random_id("", 32),
+        size=parser.size,
+        count=0 if first else len(parser.named_rows),
+        zipped=parser.zipped,
+        code=first.code if first else 0,
+        problem=str(first) if first else "",
+        problems=parser.problems_to_json(),
+    )
+    world.store.update(dataset["id"], **{"import": task["id"]})
+    return task
+
+
+def error_report_url(world: World, task: Document) -> str:
+    """Return the address of the invalid lines of an import, "" if all were valid."""
+    return f"{world.address.url}/_imports/{task['id']}/{task['secret']}" if task["problems"] else ""
+
+
+def routes(world: World) -> list[Route]:
+    """Return the routes of exported files and import errors; a secret in the path stands in for a
+    key.
+    """
+
+    async def fetch_errors(request: Request) -> Response:
+        task = world.store.get("import", request.path_params["task"])
+        if task is None or task["secret"] != request.path_params["secret"]:
+            return Response("the import does not exist", 404)
+        return JSONResponse(task["problems"])
+
+    async def fetch_export(request: Request) -> Response:
+        _remove_expired_zips(world.store)
+        content = world.store.read_file(f"export-{request.path_params['secret']}")
+        return Response(content or b"", 200 if content else 404, media_type="application/zip")
+
+    return [
+        Route("/_imports/{task}/{secret}", fetch_errors, methods=["GET"]),
+        Route("/_exports/{secret}/{name}", fetch_export, methods=["GET"]),
+    ]
+
+
+def validate_idle(call: Call, dataset: Document) -> None:
+    """Raise a refusal while a dataset is being imported."""
+    if task_status(call.world, dataset, "import") == wire.RUNNING:
+        raise call.refusal(f"dataset {dataset['id']} is already being imported")
+
+
+def _parse_files(
+    world: World, files: list[str], parser: RowParser
+) -> tuple[RowParser, Document | None]:
+    """Read files and write their rows into a part; None instead of the part if a line is
+    invalid.
+    """
+    for file in files:
+        try:
+            address = _storage_address(world, file)
+            content = objects.read_object(world.store, address)
+            if content is None:
+                raise InvalidRow(wire.BAD_FORMAT, "it was not uploaded")
+            parser.parse_file(address.rpartition("/")[2], content)
+        except InvalidRow as error:
+            parser.add_problem(file, 0, error)
+        except ValueError as error:
+            parser.add_problem(file, 0, InvalidRow(wire.BAD_FORMAT, str(error)))
+    if not parser.named_rows and not parser.problems:
+        parser.add_problem(
+            files[0].rpartition("/")[2], 0, InvalidRow(wire.EMPTY_TEXT, "it has no rows")
+        )
+    if parser.problems:
+        return parser, None
+    return parser, rows.write_part(
+        world.store, rows.to_entities(parser.named_rows, world.clock.now())
+    )
+
+
+def _storage_address(world: World, file: str) -> str:
+    """Return the `bos:/bucket/key` of a file; the sandbox reads from its own storage only."""
+    url = urlsplit(file)
+    if url.scheme not in {"http", "https"}:
+        return file if file.startswith("bos:") else f"bos:/{file.lstrip('/')}"
+    host = url.hostname or ""
+    path = unquote(url.path)
+    if file.startswith(f"{world.address.url}/bos/"):
+        return f"bos:/{path.removeprefix('/bos/')}"
+    if not host.endswith(_BOS_DOMAIN):
+        raise InvalidRow(
+            wire.BAD_FORMAT, "the sandbox imports from its own storage, and fetches nothing"
+        )
+    bucket = host.removesuffix(_BOS_DOMAIN).rpartition(".")[0]
+    return f"bos:/{bucket}{path}" if bucket else f"bos:{path}"
+
+
+def _problem_to_wire(number: int, problem: JsonObject) -> JsonObject:
+    return {
+        "sequence": number,
+        "sampleFileName": problem["file"],
+        "sampleName": problem["file"],
+        "textLocation": problem["line"],
+        "textContent": problem["text"],
+        "sandbox": {"reason": problem["reason"]},
+    }
+
+
+@emulates(wire.EXPORT)
+async def export(call: Call, body: wire.ExportDataset) -> bool:
+    """Begin to export a dataset."""
+    for name, value, allowed in (
+        ("exportTo", body.export_to, (0, 1)),
+        ("exportType", body.export_type, (1, 2)),
+        ("exportFormat", body.export_format, (0,)),
+    ):
+        call.validate_choice(name, value, allowed)
+    dataset = get_dataset(call, body.dataset_id)
+    if body.export_to:
+        validate_bucket(call, "storageId", body.storage_id or "")
+    target = f"{body.storage_id}{dataset['path'] or '/'}" if body.export_to else ""
+    await start_export(call, dataset, target, annotated=body.export_type == 1)
+    return True
+
+
+@emulates(wire.EXPORT_RECORDS)
+def export_records(call: Call, body: wire.DatasetRef) -> list[JsonObject]:
+    """List a dataset's exports, the newest first."""
+    dataset = get_dataset(call, body.dataset_id)
+    world = call.world
+    tasks = [task for task in world.store.all("export")[::-1] if task["dataset"] == dataset["id"]]
+    return [_record_to_wire(world, task) for task in tasks]
+
+
+async def start_export(
+    call: Call, dataset: Document, target: str, *, annotated: bool = True
+) -> Document:
+    """Pack a dataset and begin an export; return the task.
+
+    Raises:
+        Refusal: the dataset has no rows.
+    """
+    world = call.world
+    if not rows.count(world.store, dataset):
+        raise call.refusal(f"dataset {dataset['id']} has no rows to export")
+    content = await asyncio.to_thread(_pack_zip, world, dataset, annotated)
+    dataset = get_dataset(call, dataset["id"])  # it may have been deleted meanwhile
+    secret = random_id("", 32)
+    id_ = random_id("task-")
+    bucket, _, folder = target.partition("/")
+    key = f"{folder.lstrip('/')}{dataset['id']}-{id_}.zip"
+    if bucket:
+        objects.write_object(world.store, bucket, key, content)
+    _remove_expired_zips(world.store)
+    world.store.write_file(f"export-{secret}", content)
+    task = world.store.add(
+        "export",
+        id_,
+        dataset=dataset["id"],
+        plan=world.lifecycle.plan((wire.RUNNING, "export"), final=wire.FINISHED),
+        secret=secret,
+        bucket=bucket,
+        path=storage_wire.build_uri(bucket, key) if bucket else "",
+        annotated=annotated,
+        size=len(content),
+        count=rows.count(world.store, dataset),
+    )
+    world.store.update(dataset["id"], export=task["id"])
+    return task
+
+
+def download_url(world: World, task: Document) -> str:
+    """Return the address of an export's zip, "" while the export is running."""
+    is_finished = world.lifecycle.final_since(task["plan"]) is not None
+    return (
+        f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip"
+        if is_finished
+        else ""
+    )
+
+
+def _remove_expired_zips(store: Store) -> None:
+    for task in store.all("export"):
+        if store.now() - task["created"] >= ZIP_SECONDS:
+            store.remove_file(f"export-{task['secret']}")
+
+
+def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
+    entity_rows = [entity.row for _, entity in rows.iter_entities(world.store, dataset)]
+    lines = [
+        row_formats.to_text(row if annotated else row_formats.strip_annotations(row))
+        for row in entity_rows
+    ]
+    text = dataset["form"] == row_formats.TEXT
+    separator = "\n\n" if text and any("\n" in line for line in lines) else "\n"
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(
+            f"{dataset['id']}.{'txt' if text else 'jsonl'}", separator.join(lines) + "\n"
+        )
+    return buffer.getvalue()
+
+
+def _record_to_wire(world: World, task: Document) -> JsonObject:
+    return {
+        "creatorName": CREATOR,
+        "storageId": task["bucket"],
+        "storagePath": task["path"],
+        "size": round(task["size"] / MEGABYTE, 2),
+        "exportFormat": 0,
+        "exportType": 1 if task["annotated"] else 2,
+        "exportTo": int(bool(task["bucket"])),
+        "status": world.lifecycle.state(task["plan"]),
+        "recordNum": task["count"],
+        "downloadUrl": download_url(world, task),
+        "startTime": timestamps.utc_spaced(task["created"]),
+        "finishTime": timestamps.utc_spaced(world.lifecycle.final_since(task["plan"])),
+    }

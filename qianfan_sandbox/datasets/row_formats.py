@@ -5,8 +5,14 @@ A conversation is a list of turns, as the platform exports it: `[{"prompt": ".."
 is its file's name and its annotation.
 """
 
+import csv
+import io
 import json
-from collections.abc import Callable
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from qfnb.wire import data_v1 as wire
@@ -187,3 +193,204 @@ def _first_text(value: Any) -> str:
     while isinstance(value, list):
         value = value[0]
     return str(value)
+
+
+MAX_BYTES = 256 * 1024 * 1024
+MAX_FILES = 10_000
+MAX_PROBLEMS = 100
+"""Limits of one import: bytes when unpacked, files in a zip, listed problems."""
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+
+_PARAGRAPH_BREAK = re.compile(r"(\n[^\S\n]*\n\s*)")
+ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error)
+_LINK = 0o120000
+_ENCRYPTED = 1
+
+
+@dataclass(frozen=True)
+class LineProblem:
+    """The reason why a line of a file is invalid; line 0 is the whole file."""
+
+    file: str
+    line: int
+    code: int
+    reason: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file} line {self.line}: {self.reason}"
+            if self.line
+            else f"{self.file}: {self.reason}"
+        )
+
+
+@dataclass
+class RowParser:
+    """Collects the rows of files, each with the name of its file, and the invalid lines."""
+
+    data_format: str  # the dataset's format
+    annotated: bool  # whether rows must have responses
+    named_rows: list[tuple[str, Any]] = field(default_factory=list)  # (file name, row) pairs
+    # at most `MAX_PROBLEMS` of the invalid lines
+    problems: list[LineProblem] = field(default_factory=list)
+    size: int = 0  # bytes of all files, unpacked
+    zipped: bool = False  # whether one of the files was a zip
+
+    def parse_file(self, name: str, content: bytes) -> None:
+        """Parse one file."""
+        try:
+            if name.lower().endswith(".zip"):
+                self.zipped = True
+                self._parse_zip(name, content)
+            else:
+                self._parse_rows(name, content)
+        except InvalidRow as error:
+            self.add_problem(name, 0, error)
+
+    def add_problem(self, name: str, line: int, error: InvalidRow, text: str = "") -> None:
+        """Add a problem, up to the limit."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(LineProblem(name, line, error.code, error.reason, text[:200]))
+
+    def problems_to_json(self) -> list[dict[str, Any]]:
+        """Return the problems as JSON values."""
+        return [asdict(problem) for problem in self.problems]
+
+    def _parse_rows(self, name: str, content: bytes) -> None:
+        self._add_size(len(content))
+        for line, value, text in _iter_values(name, content, self.data_format):
+            try:
+                if isinstance(value, InvalidRow):
+                    raise value
+                row = normalize(value, self.data_format, annotated=self.annotated)
+                self.named_rows.append((name, row))
+            except InvalidRow as error:
+                self.add_problem(name, line, error, text)
+
+    def _parse_zip(self, name: str, content: bytes) -> None:
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                members = [member for member in archive.infolist() if _is_content_file(member)]
+                _validate_members(members)
+                if self.data_format in IMAGE_FORMATS:
+                    self._parse_images(archive, members)
+                else:
+                    for member in members:
+                        self.parse_file(member.filename, self._unpack(archive, member))
+        except ZIP_ERRORS as error:
+            raise InvalidRow(wire.BAD_ZIP, f"{name} cannot be unpacked: {error}") from None
+
+    def _parse_images(self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
+        """Add an image row for each image, annotated by the .json file with the same stem."""
+        names = {member.filename.lower(): member for member in members}
+        for member in members:
+            stem, _, suffix = member.filename.rpartition(".")
+            if f".{suffix.lower()}" in IMAGE_SUFFIXES:
+                file = names.get(f"{stem}.json".lower())
+                annotation = _parse_json(
+                    (self._unpack(archive, file) if file else b"null").decode("utf-8", "replace")
+                )
+                if isinstance(annotation, InvalidRow):
+                    self.add_problem(f"{stem}.json", 0, annotation)
+                else:
+                    self.named_rows.append(
+                        (member.filename, {"image": member.filename, "annotation": annotation})
+                    )
+
+    def _unpack(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+        with archive.open(member) as file:
+            content = file.read(MAX_BYTES - self.size + 1)
+        if len(content) > MAX_BYTES - self.size:
+            self._add_size(len(content))
+        return content
+
+    def _add_size(self, size: int) -> None:
+        self.size += size
+        if self.size > MAX_BYTES:
+            raise InvalidRow(
+                wire.SIZE_EXCEEDED, f"an import has at most {MAX_BYTES >> 20} MiB when unpacked"
+            )
+
+
+def _iter_values(name: str, content: bytes, data_format: str) -> Iterator[tuple[int, Any, str]]:
+    """Yield (line number, value, text of the line); an invalid value is replaced by its reason."""
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InvalidRow(wire.BAD_CHARACTERS, f"line {line} is not UTF-8") from None
+    suffix = name.lower().rpartition(".")[2]
+    is_text = data_format in {TEXT, PROMPT}
+    if suffix == "jsonl":
+        lines = enumerate(text.split("\n"), 1)
+        yield from ((number, _parse_json(line), line) for number, line in lines if line.strip())
+    elif suffix == "csv":
+        yield from _iter_csv_rows(text)
+    elif suffix == "txt" and is_text:
+        yield from _iter_texts(text, data_format)
+    else:
+        allowed = f".jsonl, .csv{', .txt' if is_text else ''} or .zip"
+        raise InvalidRow(wire.BAD_FORMAT, f"{data_format} is imported from {allowed}")
+
+
+def _iter_csv_rows(text: str) -> Iterator[tuple[int, Any, str]]:
+    reader = csv.DictReader(io.StringIO(text))
+    try:
+        for row in reader:
+            values = {
+                key: text for key, text in row.items() if isinstance(key, str) and text is not None
+            }
+            yield reader.line_num, values, json.dumps(values, ensure_ascii=False)
+    except csv.Error as error:
+        raise InvalidRow(wire.BAD_FORMAT, f"line {reader.line_num + 1}: {error}") from None
+
+
+def _iter_texts(text: str, data_format: str) -> Iterator[tuple[int, Any, str]]:
+    """Yield the paragraphs of a text, or its lines if it has one paragraph only."""
+    has_paragraphs = data_format == TEXT and _PARAGRAPH_BREAK.search(text.strip())
+    # texts and separators in turn
+    parts = re.split(_PARAGRAPH_BREAK if has_paragraphs else r"(\n)", text)
+    line = 1
+    for piece, separator in zip(parts[::2], [*parts[1::2], ""], strict=True):
+        if piece.strip():
+            yield line, {"prompt": piece} if data_format == PROMPT else piece.strip("\n"), piece
+        line += piece.count("\n") + separator.count("\n")
+
+
+def _parse_json(text: str) -> Any:
+    """Return the value of a JSON text, or the reason why it is invalid."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return InvalidRow(
+            wire.BAD_FORMAT, f"not JSON: {getattr(error, 'msg', 'nested too deeply')}"
+        )
+
+
+def _is_content_file(member: zipfile.ZipInfo) -> bool:
+    name = member.filename.rpartition("/")[2]
+    return not (member.is_dir() or member.filename.startswith("__MACOSX/") or name.startswith("."))
+
+
+def _validate_members(members: list[zipfile.ZipInfo]) -> None:
+    """Raise an error if a zip has too many files, or one that could leave its folder or cannot be
+    read.
+    """
+    if len(members) > MAX_FILES:
+        raise InvalidRow(wire.SIZE_EXCEEDED, f"a zip has at most {MAX_FILES:,} files")
+    for member in members:
+        name = member.filename
+        checks = {
+            "leads out of the zip": name.startswith("/")
+            or "\\" in name
+            or ":" in name
+            or ".." in name.split("/"),
+            "is a link": member.external_attr >> 16 & 0o170000 == _LINK,
+            "is encrypted": member.flag_bits & _ENCRYPTED,
+            "is a zip in a zip": name.lower().endswith(".zip"),
+        }
+        for reason, is_wrong in checks.items():
+            if is_wrong:
+                raise InvalidRow(wire.BAD_ZIP, f"{name!r} {reason}")

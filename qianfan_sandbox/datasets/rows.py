@@ -17,9 +17,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from qfnb.wire import data_v1
+from qfnb.wire.base import JsonObject
 
-from ..http.call import Call, emulates
-from ..http.paging import page_by_offset
+from ..http.call import Call, emulates, page_by_offset
 from ..state.store import Document, Store
 from ..state.world import World
 from . import row_formats
@@ -32,7 +32,7 @@ class Entity:
     row: Any  # the row in the form of its format (see `row_formats`)
     name: str = ""  # the file that it came from
     annotated: float | None = None  # when it was annotated, in Unix seconds, None if it is not
-    labels: list[dict[str, Any]] = field(default_factory=list)  # v1's labels of an image
+    labels: list[JsonObject] = field(default_factory=list)  # v1's labels of an image
     id: str = field(default_factory=lambda: secrets.token_hex(12))
 
 
@@ -159,10 +159,10 @@ def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
 
 
 @emulates(data_v1.LIST_ENTITIES)
-def list_entities(call: Call, body: data_v1.ListEntities) -> dict[str, Any]:
+def list_entities(call: Call, body: data_v1.ListEntities) -> JsonObject:
     """List the rows that match all filters, in their order."""
     dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
-    store = call.world.store
+    store = call.store
     call.validate_choice(
         "tabType",
         body.tab_type,
@@ -190,7 +190,7 @@ def list_entities(call: Call, body: data_v1.ListEntities) -> dict[str, Any]:
 def annotate(call: Call, body: data_v1.AnnotateEntity) -> bool:
     """Replace the turns of a row, or set the labels of an image."""
     dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
-    store = call.world.store
+    store = call.store
     entity = find_entity(store, dataset, body.id)
     if entity is None:
         raise call.invalid("id", f"{dataset['id']} has no entity {body.id!r}")
@@ -206,10 +206,10 @@ def annotate(call: Call, body: data_v1.AnnotateEntity) -> bool:
 
 
 @emulates(data_v1.DELETE_ENTITIES)
-def delete(call: Call, body: data_v1.DeleteEntities) -> dict[str, Any]:
+def delete(call: Call, body: data_v1.DeleteEntities) -> JsonObject:
     """Delete rows; the answer lists the ids that do not exist."""
     dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
-    deleted_ids = replace_rows(call.world.store, dataset, dict.fromkeys(body.id))
+    deleted_ids = replace_rows(call.store, dataset, dict.fromkeys(body.id))
     return {"failedOnes": [id_ for id_ in body.id if id_ not in deleted_ids] or None}
 
 
@@ -251,14 +251,14 @@ def _parse_time_range(call: Call, name: str, times: list[float]) -> tuple[float,
     return times[0], times[1]
 
 
-def _normalize_content(call: Call, dataset: Document, content: list[dict[str, Any]]) -> Any:
+def _normalize_content(call: Call, dataset: Document, content: list[JsonObject]) -> Any:
     try:
         return row_formats.normalize(content, dataset["form"])
     except row_formats.InvalidRow as error:
         raise call.invalid("content", str(error)) from None
 
 
-def _entity_to_wire(world: World, dataset: Document, entity: Entity) -> dict[str, Any]:
+def _entity_to_wire(world: World, dataset: Document, entity: Entity) -> JsonObject:
     return {
         "id": entity.id,
         "name": entity.name,

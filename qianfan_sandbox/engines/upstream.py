@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from qfnb.base.language import tr
+from qfnb.wire.base import JsonObject
 from qfnb.wire.sandbox import EngineConfig, parse_model_map
 
 from .protocol import Ability, Conversation, Delta, EngineError, ErrorCategory, Reply, Vectors
@@ -111,7 +112,7 @@ class UpstreamModel:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        message: dict[str, Any] = {}
+        message: JsonObject = {}
         reason = None
         usage = None
         ended = False
@@ -132,7 +133,7 @@ class UpstreamModel:
             raise EngineError("the upstream's stream ended early")
         yield self._reply(message, reason, usage)
 
-    def _body(self, conversation: Conversation) -> dict[str, Any]:
+    def _body(self, conversation: Conversation) -> JsonObject:
         return {
             "model": self._model,
             "messages": list(conversation.messages),
@@ -151,7 +152,7 @@ class UpstreamModel:
         return Reply("upstream", math.nan, text, self.label, reason or "stop", usage, extra)
 
 
-async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -> JsonObject:
     """Return the JSON object that the upstream answers with."""
     async with _post(config, path, body) as response:
         content = await _read_limited(response)
@@ -166,7 +167,7 @@ async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -
 
 async def _stream_events(
     config: EngineConfig, body: Mapping[str, Any]
-) -> AsyncIterator[dict[str, Any] | None]:
+) -> AsyncIterator[JsonObject | None]:
     """Yield the events of a stream as they arrive, None for `[DONE]`."""
     async with _post(config, "chat/completions", body) as response:
         async for line in response.content:
@@ -233,7 +234,7 @@ def _status_error(
     )
 
 
-def _parse_event(config: EngineConfig, data: str) -> dict[str, Any]:
+def _parse_event(config: EngineConfig, data: str) -> JsonObject:
     try:
         event = json.loads(data)
     except (ValueError, RecursionError):
@@ -267,7 +268,7 @@ def _redact(config: EngineConfig, text: str) -> str:
     return " ".join(redacted.split())[:300]
 
 
-def _merge_delta(message: dict[str, Any], delta: Delta) -> None:
+def _merge_delta(message: JsonObject, delta: Delta) -> None:
     """Add a delta to the message so far; tool calls are joined by their index."""
     for name, value in delta.items():
         if name == "tool_calls":
@@ -278,7 +279,7 @@ def _merge_delta(message: dict[str, Any], delta: Delta) -> None:
             message[name] = message.get(name, "") + value
 
 
-def _merge_tool_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:
+def _merge_tool_call(calls: list[JsonObject], part: Mapping[str, Any]) -> None:
     index = int(part.get("index") or 0)
     while len(calls) <= min(index, 127):
         calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})

@@ -1,5 +1,4 @@
-"""Evaluation tasks as both versions of the interface use them: creation, states, results and
-deletion.
+"""Evaluation tasks in both versions of the interface: creation, states, results and deletion.
 
 A task (kind "evaluation") holds what was requested; its run (kind "evaluation_run") holds what the
 worker records.
@@ -10,11 +9,18 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 from qfnb.base.language import tr, tr_noop
-from qfnb.wire import evaluation_v1 as wire, model_v1 as model_wire
+from qfnb.wire import (
+    data_v1 as data_wire,
+    evaluation_v1 as wire,
+    evaluation_v2 as wire_v2,
+    model_v1 as model_wire,
+)
+from qfnb.wire.base import JsonObject
 
 from ..datasets import common as datasets, rows as dataset_rows
 from ..finetune.scores import word_unit
-from ..http.call import Call
+from ..http import timestamps
+from ..http.call import Call, emulates, page_by_marker
 from ..models import store as models
 from ..state.job_queue import is_finished
 from ..state.store import Document, random_id
@@ -47,7 +53,7 @@ class Unit(TypedDict):
     version_name: str
     source: str  # v1's word for the source of the version, e.g. `Train`
     asks: str  # the model name that a request to it has
-    parameters: dict[str, Any]
+    parameters: JsonObject
     template: str  # a prompt with `{input}`, "" for the plain question
 
 
@@ -112,7 +118,7 @@ def result_dataset(world: World, task: Document) -> Document:
     return (world.store.get("dataset", dataset_id) if dataset_id else None) or {}
 
 
-def report_source(task: Document) -> dict[str, Any]:
+def report_source(task: Document) -> JsonObject:
     """Return what a report says about how its scores were computed."""
     source = {"engine": ENGINE, "words": word_unit()}
     return source | ({"referee": tr(REFEREE_NAME)} if wire.MODEL in task["modes"] else {})
@@ -168,9 +174,9 @@ def create_task(
     modes = _parse_modes(call, names.standard, body.eval_standard_conf)
     units = [_build_unit(call, names.version, version) for version in body.version_eval_info]
     dataset, pairs = _validate_dataset(call, names.dataset, body.dataset_id, modes)
-    store = call.world.store
+    store = call.store
     run = random_id("run-")
-    plan = call.world.lifecycle.plan
+    plan = call.lifecycle.plan
     fields = {
         "name": body.name,
         "description": body.description or "",
@@ -295,7 +301,7 @@ def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
     if not path:
         return []
     try:
-        content = objects.read_object(call.world.store, path)
+        content = objects.read_object(call.store, path)
     except ValueError as error:
         raise call.invalid(field, str(error)) from None
     if content is None:
@@ -303,3 +309,250 @@ def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
     return sorted(
         {line.strip() for line in content.decode("utf-8-sig", "replace").splitlines()} - {""}
     )
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateTask) -> JsonObject:
+    """Create a task, or replace one that has not begun."""
+    replaced = None if body.id is None else call.find(KIND, body.id, "id", "task")
+    if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
+        raise call.invalid("id", f"task {body.id} is {state} and can no longer be changed")
+    task = create_task(call, body, replaced=replaced)
+    return {"evalId": task["number"], "evalIdStr": task["id"]}
+
+
+@emulates(wire.INFO)
+def info(call: Call, body: wire.TaskRef) -> JsonObject:
+    """Describe a task."""
+    task = call.find(KIND, body.id, "id", "task")
+    world = call.world
+    run = run_of(world, task)
+    return {
+        "evaluationId": task["number"],
+        "evaluationIdStr": task["id"],
+        "name": task["name"],
+        "description": task["description"],
+        "state": task_state(world, task),
+        "evalUnits": [_unit_to_wire(unit) for unit in unit_results(world, task)],
+        "datasetId": task["dataset_number"],
+        "datasetIdStr": task["dataset"],
+        "datasetName": task["dataset_name"],
+        "computeResourceConf": task["resources"],
+        "evalStandardConf": _standard_to_wire(call, task),
+        "sandbox": {"engine": ENGINE, "answered": run.get("done", 0), "total": run.get("total", 0)},
+    }
+
+
+@emulates(wire.REPORT)
+def report(call: Call, body: wire.TaskRef) -> list[JsonObject]:
+    """Return the scores of the judged versions; none before the task has ended."""
+    task = call.find(KIND, body.id, "id", "task")
+    return [
+        {
+            **_version_to_wire(unit),
+            "id": unit["id"],
+            "evalUnitId": unit["id"],
+            "modelVersionSource": unit["source"],
+            "modelForm": "model",
+            "evalMode": ",".join(task["modes"]),
+            "evaluationId": task["number"],
+            "evaluationIdStr": task["id"],
+            "evaluationName": task["name"],
+            "effectMetric": unit["metrics"],
+            "sandbox": report_source(task),
+        }
+        for unit in unit_results(call.world, task)
+        if unit["metrics"]
+    ]
+
+
+@emulates(wire.STOP)
+def stop(call: Call, body: wire.TaskRef) -> JsonObject:
+    """Stop a task; its answers so far remain."""
+    task = call.find(KIND, body.id, "id", "task")
+    world = call.world
+    state = task_state(world, task)
+    if state in FINAL_STATES | {wire.STOPPING}:
+        return {"result": False, "errorMessage": f"the task is {state}"}
+    world.store.update(task["run"], cancelling_at=world.clock.now())
+    stopping = world.lifecycle.plan((wire.STOPPING, "stop"), final=wire.STOPPED)
+    world.store.update(str(task["id"]), stopping=stopping)
+    return {"result": True, "errorMessage": ""}
+
+
+@emulates(wire.DELETE)
+def delete(call: Call, body: wire.DeleteTasks) -> bool:
+    """Delete tasks, all of them or none; the platform's answer is not documented."""
+    tasks = [call.find(KIND, id_, "evalIds", "task") for id_ in body.eval_ids]
+    if not tasks:
+        raise call.invalid("evalIds", "it must not be empty")
+    delete_tasks(call, "evalIds", tasks)
+    return True
+
+
+def _version_to_wire(unit: JsonObject) -> JsonObject:
+    return {
+        "modelId": unit["model_number"],
+        "modelIdStr": unit["model"],
+        "modelName": unit["model_name"],
+        "modelVersionId": unit["version_number"],
+        "modelVersionIdStr": unit["version"],
+        "modelVersion": unit["version_name"],
+    }
+
+
+def _unit_to_wire(unit: JsonObject) -> JsonObject:
+    return {
+        **_version_to_wire(unit),
+        "evalUnitId": unit["id"],
+        "modelSource": unit["source"],
+        "state": unit["state"],
+        "message": unit["message"],
+    }
+
+
+def _standard_to_wire(call: Call, task: Document) -> JsonObject:
+    """Return the standard of a task, with the dataset of the answers that people are to judge."""
+    dataset = result_dataset(call.world, task)
+    dataset_fields = {
+        "resultDatasetId": dataset.get("number", 0),
+        "resultDatasetIdStr": dataset.get("id", ""),
+        "resultDatasetName": dataset.get("name", ""),
+        "resultDatasetProjectType": data_wire.CONVERSATION_PROJECT if dataset else 0,
+        "resultDatasetImportStatus": data_wire.FINISHED if dataset else 0,
+        "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
+    }
+    referee = {"apiName": tr(REFEREE_NAME), "apiUrl": ""} if wire.MODEL in task["modes"] else {}
+    return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **dataset_fields}
+
+
+FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
+DIMENSIONS = [wire.Dimension(dimension=wire.SATISFACTION)]
+REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
+"""The template of the referee, which v2 does not let choose."""
+
+
+@emulates(wire_v2.CREATE)
+def create_v2(call: Call, body: wire_v2.CreateEvalTask) -> str:
+    """Create a task; return its id."""
+    call.validate_choice("evalObjectType", body.eval_object_type, [wire_v2.EVALUATE_MODELS])
+    objects = body.eval_object_config.eval_model_config
+    if objects is None:
+        raise call.invalid("evalModelConfig", "it is missing")
+    versions = [
+        wire.EvaluatedVersion(
+            model_version_id=row.model_id,
+            prompt=wire.InputPrompt(content=row.prompt_template or ""),
+        )
+        for row in objects.eval_model_config_list
+    ]
+    task = wire.CreateTask(
+        name=body.task_name,
+        description=body.description,
+        dataset_id=objects.version_id,
+        version_eval_info=versions,
+        eval_standard_conf=_to_v1_standard(body.eval_config),
+    )
+    return str(create_task(call, task, FIELD_NAMES)["id"])
+
+
+@emulates(wire_v2.LIST)
+def list_tasks(call: Call, body: wire_v2.ListEvalTasks) -> JsonObject:
+    """List the tasks that people judge, or those that they do not."""
+    call.validate_choice("evalType", body.eval_type, wire_v2.EVAL_TYPES)
+    keyword = body.key_filter or ""
+    tasks = []
+    for task in reversed(call.store.all(KIND)):
+        version_ids = [unit["version"] for unit in task["units"]]
+        is_match = keyword in task["name"] or keyword in task["id"] or keyword in version_ids
+        if is_match and _eval_type(task) == body.eval_type:
+            tasks.append(task)
+    answer = page_by_marker(call, tasks, "id", body)
+    return answer | {"taskList": [_task_to_wire(call, task) for task in answer.pop("items")]}
+
+
+@emulates(wire_v2.INFO)
+def describe(call: Call, body: wire_v2.EvalTaskRef) -> JsonObject:
+    """Describe a task."""
+    task = call.find(KIND, body.task_id, "taskId", "task")
+    units = unit_results(call.world, task)
+    model_configs = [
+        {"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units
+    ]
+    model_config = {
+        "versionId": task["dataset"],
+        "storageType": "sysStorage",
+        "evalModelConfigList": model_configs,
+    }
+    return {
+        **_task_to_wire(call, task),
+        "evalObjectConfig": {"evalModelConfig": model_config},
+        "evalUnits": [
+            {
+                "evalUnitId": unit["id"],
+                "modelId": unit["version"],
+                "state": wire_v2.STATES[unit["state"]],
+                "message": unit["message"],
+            }
+            for unit in units
+        ],
+        "sandbox": {"engine": ENGINE},
+    }
+
+
+@emulates(wire_v2.REPORT)
+def report_v2(call: Call, body: wire_v2.EvalTaskRef) -> list[JsonObject]:
+    """Return the scores of the judged versions; none before the task has ended."""
+    task = call.find(KIND, body.task_id, "taskId", "task")
+    return [
+        {
+            "taskId": task["id"],
+            "taskName": task["name"],
+            "modelId": unit["version"],
+            "inferDatasetId": result_dataset(call.world, task).get("id", ""),
+            "evalObjectType": wire_v2.EVALUATE_MODELS,
+            "evalMode": ",".join(task["modes"]),
+            "effectMetric": unit["metrics"],
+            "sandbox": report_source(task),
+        }
+        for unit in unit_results(call.world, task)
+        if unit["metrics"]
+    ]
+
+
+@emulates(wire_v2.DELETE)
+def delete_v2(call: Call, body: wire_v2.EvalTaskRef) -> bool:
+    """Delete a task that has ended."""
+    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId", "task")])
+    return True
+
+
+def _to_v1_standard(config: wire_v2.EvalConfig) -> wire.EvaluationStandard:
+    rule = config.auto_rule_eval_config or wire_v2.RuleEvalConfig()
+    referee = config.auto_model_eval_config or wire_v2.RefereeEvalConfig()
+    manual = config.manual_eval_config or wire_v2.ManualEvalConfig()
+    return wire.EvaluationStandard(
+        eval_mode=config.eval_mode,
+        score_modes=rule.score_modes or [*wire.SCORE_MODES],
+        stop_words_path=rule.stop_words_path,
+        evaluation_dimension=manual.evaluation_dimension or DIMENSIONS,
+        app_id=1,
+        prompt=wire.RefereePrompt(template_content=REFEREE_TEMPLATE, max_score=referee.max_score),
+    )
+
+
+def _eval_type(task: Document) -> str:
+    return wire_v2.MANUAL_EVAL if wire.MANUAL in task["modes"] else wire_v2.AUTO_EVAL
+
+
+def _task_to_wire(call: Call, task: Document) -> JsonObject:
+    return {
+        "taskId": task["id"],
+        "taskName": task["name"],
+        "description": task["description"],
+        "evalType": _eval_type(task),
+        "evalObjectType": wire_v2.EVALUATE_MODELS,
+        "evalConfig": {"evalMode": ",".join(task["modes"])},
+        "state": wire_v2.STATES[task_state(call.world, task)],
+        "createTime": timestamps.utc(task["created"]),
+    }

@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from qfnb.wire import evaluation_v1 as wire
+from qfnb.wire.base import JsonObject
 
 from ..finetune import scores
-from ..http.call import Call, emulates
-from ..http.paging import page_by_number
+from ..http.call import Call, emulates, page_by_number
 from ..state.store import Document, random_id
 from ..state.world import World
 from ..storage import objects
@@ -36,7 +36,7 @@ Row = Mapping[str, Any]
 
 
 @emulates(wire.LIST_RESULTS)
-def list_results(call: Call, body: wire.ListResults) -> dict[str, Any]:
+def list_results(call: Call, body: wire.ListResults) -> JsonObject:
     """List rows; when they are ordered by a score, rows without it come last."""
     task = call.find(KIND, body.id, "id", "task")
     rows: list[Row] = [row for row in iter_results(call.world, task) if _matches_filters(row, body)]
@@ -52,7 +52,7 @@ def list_results(call: Call, body: wire.ListResults) -> dict[str, Any]:
 
 
 @emulates(wire.EXPORT)
-async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
+async def export(call: Call, body: wire.CreateExport) -> JsonObject:
     """Export the current rows as a zip."""
     world = call.world
     task = call.find(KIND, body.id, "id", "task")
@@ -79,10 +79,10 @@ async def export(call: Call, body: wire.CreateExport) -> dict[str, Any]:
 
 
 @emulates(wire.EXPORT_INFO)
-def export_info(call: Call, body: wire.ExportRef) -> dict[str, Any]:
+def export_info(call: Call, body: wire.ExportRef) -> JsonObject:
     """Describe an export; it has an address once it is done."""
     export = call.find(EXPORT, body.export_id, "exportID", "export")
-    state = call.world.lifecycle.state(export["plan"])
+    state = call.lifecycle.state(export["plan"])
     local = state == wire.DONE and export["type"] == wire.LOCAL
     return {
         "id": export["number"],
@@ -163,7 +163,7 @@ def _row_to_export(row: Row, content: Sequence[str]) -> dict[str, str]:
     return columns
 
 
-def _row_to_wire(task: Document, row: Row) -> dict[str, Any]:
+def _row_to_wire(task: Document, row: Row) -> JsonObject:
     unit = row["unit"]
     keys = (
         "prompt",

@@ -16,6 +16,7 @@ from typing import Any
 from qfnb.base.language import tr, tr_noop
 from qfnb.metrics.rouge_bleu_chrf import rouge_l
 from qfnb.wire import data_v1 as data_wire, evaluation_v1 as wire
+from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import CHAT_V2
 from qfnb.wire.model_v1 import PRESET
 
@@ -63,9 +64,9 @@ class AnswerJudge:
             frozenset(task["stop_words"]),
         )
 
-    def __call__(self, answer: str, reference: str) -> dict[str, Any]:
+    def __call__(self, answer: str, reference: str) -> JsonObject:
         """Return the scores of an answer by the task's modes."""
-        result: dict[str, Any] = {}
+        result: JsonObject = {}
         if self.similarity:
             result |= scores.similarity(answer, reference, self.stop_words)
         if self.accuracy:
@@ -75,7 +76,7 @@ class AnswerJudge:
         )
 
 
-def summarize(task: common.Row, rows: Sequence[common.Row]) -> dict[str, Any]:
+def summarize(task: common.Row, rows: Sequence[common.Row]) -> JsonObject:
     """Return the `effectMetric` of one version: means without failed rows, 0 for modes that the
     task does not have.
     """
@@ -88,7 +89,7 @@ def summarize(task: common.Row, rows: Sequence[common.Row]) -> dict[str, Any]:
     }
 
 
-def _score_distribution(rows: Sequence[common.Row], max_score: int) -> dict[str, Any]:
+def _score_distribution(rows: Sequence[common.Row], max_score: int) -> JsonObject:
     judge_scores = [int(row.get("judgeScore", common.UNSCORED)) for row in rows]
     scored = [score for score in judge_scores if score != common.UNSCORED] or [0]
     counts = Counter(judge_scores)
@@ -102,7 +103,7 @@ def _score_distribution(rows: Sequence[common.Row], max_score: int) -> dict[str,
     }
 
 
-def _referee_score(answer: str, reference: str, min_score: int, max_score: int) -> dict[str, Any]:
+def _referee_score(answer: str, reference: str, min_score: int, max_score: int) -> JsonObject:
     """Return a score in proportion to the overlap of answer and reference, with the reason."""
     if not reference.strip():
         return {

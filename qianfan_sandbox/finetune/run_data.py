@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 from qfnb.wire import finetune_v2 as wire
 
 from ..datasets import row_formats, rows
-from ..datasets.row_parser import RowParser
+from ..datasets.row_formats import RowParser
 from ..engines.protocol import Pair, Preference
 from ..state.store import Document, Store
 from ..storage import objects

@@ -1,4 +1,4 @@
-"""Runs as both versions of fine-tuning use them: validated, queued, described and deleted."""
+"""Jobs and runs in both versions of fine-tuning: validated, queued, described and deleted."""
 
 import base64
 import json
@@ -8,14 +8,16 @@ from typing import Any
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.base.text import nearest_names
-from qfnb.wire import finetune_v2 as wire
+from qfnb.wire import finetune_v1 as wire_v1, finetune_v2 as wire
+from qfnb.wire.base import EmptyBody, JsonObject
 
 from ..datasets import common as datasets
 from ..engines.builtin.engine import BuiltinEngine
-from ..http.call import Call
+from ..http import timestamps
+from ..http.call import Call, emulates, page_by_marker
 from ..state.store import Document, random_id
 from . import run_data, supported_models, worker
-from .recorder import weights_name, weights_names
+from .worker import weights_name, weights_names
 
 VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
 """The platform's address of a run's loss curves; it shows nothing for a run of the sandbox."""
@@ -142,7 +144,7 @@ def validate_source(
         )
     read = run_data.read_preferences if mode in run_data.PREFERENCE_LOSSES else run_data.read_pairs
     try:
-        rows = read(call.world.store, source)
+        rows = read(call.store, source)
     except ValueError as error:
         raise call.invalid(field, str(error)) from None
     if not any(run_data.is_usable(row, mode) for row in rows):
@@ -170,14 +172,14 @@ def create_job(call: Call, body: Any, model: str, mode: str, train_type: str = "
     if not body.name:
         raise call.invalid("name", "it is empty")
     fields = {"name": body.name, "description": body.description or ""}
-    return call.world.store.add(
+    return call.store.add(
         "job", random_id("job-"), model=model, mode=mode, train_type=train_type, **fields
     )
 
 
 def runs_of_job(call: Call, job_id: str) -> list[Document]:
     """Return the runs of a job, the oldest first."""
-    return [task for task in call.world.store.all("task") if task["job"] == job_id]
+    return [task for task in call.store.all("task") if task["job"] == job_id]
 
 
 def run_number(call: Call, task: Document) -> int:
@@ -270,7 +272,7 @@ def find_weights(call: Call, task: Document, step: int | None) -> str | None:
         task: the run.
         step: the checkpoint's step, None for the last one.
     """
-    points = call.world.store.points(task["id"])
+    points = call.store.points(task["id"])
     return weights_name(task, step, points[-1]["step"] if points else None)
 
 
@@ -278,7 +280,7 @@ def checkpoints_to_wire(call: Call, task: Document) -> list[Document]:
     """Return the points of a run's curve; those whose weights are kept are marked, which is the
     sandbox's extension.
     """
-    points = call.world.store.points(task["id"])
+    points = call.store.points(task["id"])
     kept = set(task.get("checkpoints", ()))
     if points and task["status"] in worker.FINAL_STATUSES:
         kept.add(points[-1]["step"])
@@ -296,7 +298,7 @@ def describe_checkpoints(call: Call, task: Document) -> str:
 def run_status(call: Call, task: Document) -> str:
     """Return a run's state: by the clock until it starts, then by the work."""
     if task["status"] == worker.WAITING:
-        return str(call.world.lifecycle.state(task["plan"]))
+        return str(call.lifecycle.state(task["plan"]))
     return str(task["status"])
 
 
@@ -319,7 +321,7 @@ def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     Raises:
         Refusal: one of them has not ended; then none is deleted.
     """
-    store = call.world.store
+    store = call.store
     for task in tasks:
         if task["status"] not in worker.FINAL_STATUSES:
             state = "is running" if task["status"] == worker.RUNNING else "waits for its turn"
@@ -330,3 +332,327 @@ def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
         store.remove("task", task["id"])
         for name in set(weights_names(task)) - published:
             store.remove_file(f"{name}.npz")
+
+
+UNUSED_FIELDS = ("corpusConfig", "resourceConfig", "modelConfig")
+"""Fields of a request that the local model does not use."""
+
+
+@emulates(wire.SUPPORT_MODELS)
+def support_models(call: Call, body: EmptyBody) -> list[JsonObject]:
+    """List the models that can be tuned; a strict sandbox offers today's, and tunes the others,
+    too.
+
+    What the engine does not imitate is marked, and how fast it is told, which are the sandbox's
+    extensions.
+    """
+    models = (
+        supported_models.TODAY_MODELS if call.world.modes.strict else supported_models.WIRE_MODELS
+    )
+    engine = call.world.engines.training_engine
+    seconds = lambda mode: engine.training_seconds(preferences=mode in run_data.PREFERENCE_LOSSES)  # noqa: E731 - one expression
+    return supported_models.with_extensions(
+        models, engine.imitated_parameters | worker.PARAMETERS, seconds
+    )
+
+
+@emulates(wire.CREATE_JOB)
+def create_job_v2(call: Call, body: wire.CreateJob) -> JsonObject:
+    """Create a job, the folder of runs."""
+    model = validate_model(call, "model", body.model, body.train_mode)
+    job = create_job(call, body, model, body.train_mode)
+    return {"jobId": job["id"]}
+
+
+@emulates(wire.CREATE_TASK)
+def create_task(call: Call, body: wire.CreateTask) -> JsonObject:
+    """Queue a run."""
+    job = call.find("job", body.job_id, "jobId")
+    data = body.dataset_config
+    if not job["model"]:
+        raise call.invalid("jobId", f"{job['id']} has no model yet; v1's createJob sets it")
+    if not data.versions:
+        raise call.invalid("datasetConfig.versions", "it is empty: name at least one dataset")
+    values = _validated_hyper_parameters(call, job, body)
+    earlier = _get_earlier_run(call, job, body)
+    sources = []
+    for row in data.versions:
+        options = {
+            wire.PLATFORM: ("versionId", row.version_id),
+            wire.BOS: ("versionBosUri", row.version_bos_uri),
+        }
+        source = validate_source(call, job["mode"], "sourceType", data.source_type, options)
+        sources.append((source, row.sampling_rate))
+    wire_body = body.to_wire()
+    extra_fields = {name: wire_body[name] for name in UNUSED_FIELDS if wire_body.get(name)}
+    run_request = RunRequest(body.parameter_scale, values, sources, data.split_ratio, extra_fields)
+    task = start_run(call, job, run_request, earlier, body.increment_checkpoint_step)
+    return {"jobId": job["id"], "taskId": task["id"]}
+
+
+@emulates(wire.LIST_JOBS)
+def list_jobs(call: Call, body: wire.ListJobs) -> JsonObject:
+    """List the jobs, the newest first."""
+    rows = [_job_to_wire(job) for job in reversed(call.store.all("job"))]
+    filters = {"trainMode": body.train_model, "model": body.model}
+    rows = [
+        row for row in rows if all(not value or row[key] == value for key, value in filters.items())
+    ]
+    return page_by_marker(call, rows, "jobId", body, "jobList")
+
+
+@emulates(wire.LIST_TASKS)
+def list_tasks(call: Call, body: wire.ListTasks) -> JsonObject:
+    """List the runs of a job, the newest first."""
+    job = call.find("job", body.job_id, "jobId")
+    rows = [_task_to_wire(call, job, task) for task in reversed(runs_of_job(call, job["id"]))]
+    return page_by_marker(call, rows, "taskId", body, "taskList")
+
+
+@emulates(wire.DESCRIBE_TASK)
+def describe_task(call: Call, body: wire.TaskRef) -> JsonObject:
+    """Describe a run; the checkpoints of a running run are the sandbox's extension."""
+    task = call.find("task", body.task_id, "taskId")
+    job = call.store.get("job", task["job"]) or {}
+    state = _task_to_wire(call, job, task) | board_to_wire(task)
+    state |= {
+        "hyperParameterConfig": task["hyper_parameters"],
+        "datasetConfig": _data_to_wire(task),
+    }
+    state["sandbox"] = _sandbox_fields(call, task)
+    if task["status"] in {worker.RUNNING, worker.DONE, worker.STOPPED}:
+        state["checkpointList"] = checkpoints_to_wire(call, task)
+    if task["status"] == worker.RUNNING:
+        state["runProgress"] = f"{task['percent']}%"
+    if task["status"] == worker.DONE:
+        state |= {"runProgress": "100%", "metrics": task["metrics"]}
+    if task["message"]:
+        state["message"] = task["message"]
+    return state
+
+
+@emulates(wire.STOP_TASK)
+def stop_task(call: Call, body: wire.TaskRef) -> bool:
+    """Stop a run."""
+    return call.world.worker(worker.TrainingWorker).stop(
+        str(call.find("task", body.task_id, "taskId")["id"])
+    )
+
+
+@emulates(wire.DELETE_TASK)
+def delete_task(call: Call, body: wire.TaskRef) -> bool:
+    """Delete a run that has ended."""
+    delete_runs(call, "taskId", [call.find("task", body.task_id, "taskId")])
+    return True
+
+
+@emulates(wire.DELETE_JOB)
+def delete_job(call: Call, body: wire.JobRef) -> bool:
+    """Delete a job with its runs, all of which have ended."""
+    job = call.find("job", body.job_id, "jobId")
+    delete_runs(call, "jobId", runs_of_job(call, job["id"]))
+    call.store.remove("job", job["id"])
+    return True
+
+
+def _validated_hyper_parameters(call: Call, job: Document, body: wire.CreateTask) -> JsonObject:
+    """Return the validated values, with the model's defaults for missing ones."""
+    rows = tuning_parameters(call, "parameterScale", job, body.parameter_scale)
+    allowed = {row["key"]: row for row in rows}
+    for key, value in body.hyper_parameter_config.items():
+        if key not in allowed:
+            raise call.invalid(key, f"{job['model']} has {', '.join(allowed)}")
+        if not supported_models.is_valid_value(allowed[key], value):
+            raise call.invalid(key, f"{value!r}; allowed: {allowed[key]['checkValue']}")
+    return {row["key"]: row["default"] for row in rows} | body.hyper_parameter_config
+
+
+def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Document | None:
+    """Return the run that the new one continues, None if it does not continue any."""
+    if body.increment_task_id is None:
+        return None
+    earlier = call.find("task", body.increment_task_id, "incrementTaskId")
+    if earlier["status"] != worker.DONE:
+        raise call.invalid("incrementTaskId", f"{earlier['id']} is not {worker.DONE}")
+    if earlier["texts"] != (job["mode"] == wire.POST_PRETRAIN):
+        raise call.invalid("incrementTaskId", f"{earlier['id']} did {earlier['mode']}")
+    if find_weights(call, earlier, body.increment_checkpoint_step) is None:
+        kept = describe_checkpoints(call, earlier)
+        raise call.invalid(
+            "incrementCheckpointStep",
+            f"{body.increment_checkpoint_step}; {earlier['id']} kept {kept}",
+        )
+    return earlier
+
+
+def _job_to_wire(job: Document) -> JsonObject:
+    return {
+        "jobId": job["id"],
+        "name": job["name"],
+        "description": job["description"],
+        "model": job["model"],
+        "trainMode": job["mode"],
+        "createDate": timestamps.utc(job["created"]),
+    }
+
+
+def _task_to_wire(call: Call, job: Document, task: Document) -> JsonObject:
+    return {
+        "taskId": task["id"],
+        "jobId": task["job"],
+        "jobName": job.get("name", ""),
+        "jobDescription": job.get("description", ""),
+        "model": job.get("model", ""),
+        "trainMode": task["mode"],
+        "parameterScale": task["scale"],
+        "runStatus": run_status(call, task),
+        "createDate": timestamps.utc(task["created"]),
+        "finishDate": timestamps.utc(task["finished"]),
+    }
+
+
+def _data_to_wire(task: Document) -> JsonObject:
+    """Return the data of a run, without that of the runs that it continues."""
+    sources = list(zip(task["datasets"], task["rates"], strict=True))[task["before"] :]
+    versions = [{"versionId": source, "samplingRate": rate} for source, rate in sources]
+    return {"versions": versions, "splitRatio": task["split_ratio"]}
+
+
+def _sandbox_fields(call: Call, task: Document) -> JsonObject:
+    """Return the fields that only the sandbox has."""
+    fields = {
+        "engine": call.world.engines.engine_label(task["engine"]),
+        "effective": task["effective"],
+        "phase": task["phase"],
+        "starts": task["starts"],
+    }
+    if task["increment"]:
+        continued = REHEARSED if task["before"] else CONTINUED_FROM_WEIGHTS
+        fields["increment"] = {
+            "taskId": task["increment"],
+            "weights": task["base"],
+            "how": continued if task["base"] else TRAINED_ON_BOTH,
+        }
+    return fields | ({"notUsed": sorted(task["notes"])} if task["notes"] else {})
+
+
+_WIRE_STATUS = {
+    worker.DONE: wire_v1.FINISH,
+    worker.FAILED: wire_v1.FAIL,
+    worker.STOPPED: wire_v1.STOP,
+}
+
+
+@emulates(wire_v1.CREATE_TASK)
+def create_task_v1(call: Call, body: wire_v1.CreateTask) -> JsonObject:
+    """Create a task, the folder of runs; without a train type its first run sets the model."""
+    train_type = body.train_type or ""
+    model = validate_model(call, "trainType", train_type, wire.SFT) if train_type else ""
+    job = create_job(call, body, model, wire.SFT, train_type)
+    return {
+        "id": job["number"],
+        "uuid": job["id"],
+        "name": job["name"],
+        "description": job["description"],
+        "createTime": timestamps.beijing_spaced(job["created"]),
+    }
+
+
+@emulates(wire_v1.CREATE_JOB)
+def create_job_v1(call: Call, body: wire_v1.CreateJob) -> JsonObject:
+    """Queue a run."""
+    job = _assign_model(call, call.find("job", body.task_id, "taskId"), body)
+    parameter_scale = wire.PEFT_TYPES.get(body.peft_type.lower(), body.peft_type)
+    rows = tuning_parameters(call, "peftType", job, parameter_scale)
+    values = {row["key"]: row["default"] for row in rows} | _validate_limits(
+        call, body.train_config
+    )
+    sources = []
+    for row in body.trainset:
+        options = {
+            wire_v1.PLATFORM: ("trainset.id", row.id),
+            wire_v1.BOS: ("trainset.bosPath", row.bos_path),
+        }
+        source = validate_source(call, job["mode"], "trainset.type", row.type, options)
+        sources.append((source, 1.0))
+    extra_fields = {"peftType": body.peft_type, "description": body.description or ""}
+    request = RunRequest(parameter_scale, values, sources, body.trainset_rate, extra_fields)
+    task = start_run(call, job, request)
+    call.store.update(job["id"], **{name: job[name] for name in ("model", "mode", "train_type")})
+    return {"id": task["number"], "uuid": task["id"]}
+
+
+@emulates(wire_v1.GET_JOB)
+def get_job(call: Call, body: wire_v1.JobRef) -> JsonObject:
+    """Describe a run; v1 has no metrics and no checkpoints."""
+    job, task = _get_run(call, body)
+    started = task["started"]
+    finished = task["finished"]
+    end = finished or call.world.clock.now()
+    return {
+        "id": task["number"],
+        "uuid": task["id"],
+        "description": task["notes"].get("description", ""),
+        "taskId": job["number"],
+        "taskIdStr": job["id"],
+        "taskName": job["name"],
+        "version": run_number(call, task),
+        "trainType": job["train_type"] or job["model"],
+        "trainMode": task["mode"],
+        "peftType": task["notes"].get("peftType", task["scale"]),
+        "trainStatus": _WIRE_STATUS.get(task["status"], wire_v1.RUNNING),
+        "progress": task["percent"],
+        "runTime": int(end - task["created"]),
+        "trainTime": int(end - started) if started else 0,
+        "startTime": timestamps.beijing_spaced(task["created"]),
+        "finishTime": timestamps.beijing_spaced(finished),
+        "vdlLink": board_to_wire(task).get("vdlLink", ""),
+        "sandbox": {
+            "engine": call.world.engines.engine_label(task["engine"]),
+            "queued": task["status"] != worker.RUNNING and not finished,
+        },
+    }
+
+
+@emulates(wire_v1.STOP_JOB)
+def stop_job(call: Call, body: wire_v1.JobRef) -> bool:
+    """Stop a run."""
+    _, task = _get_run(call, body)
+    return call.world.worker(worker.TrainingWorker).stop(str(task["id"]))
+
+
+def _assign_model(call: Call, job: Document, body: wire_v1.CreateJob) -> Document:
+    """Return the job with the model of its first run.
+
+    Raises:
+        Refusal: no model is named, or not that of earlier runs.
+    """
+    train_type = body.train_type or job["train_type"] or body.base_train_type or job["model"]
+    if not train_type:
+        raise call.invalid("trainType", "neither the task nor the job names a model")
+    model = validate_model(call, "trainType", train_type, body.train_mode)
+    is_other_model = job["model"] and (model, body.train_mode) != (job["model"], job["mode"])
+    if is_other_model and runs_of_job(call, job["id"]):
+        raise call.invalid(
+            "trainType", f"task {job['number']} does {job['mode']} of {job['model']}"
+        )
+    return job | {"model": model, "mode": body.train_mode, "train_type": train_type}
+
+
+def _validate_limits(call: Call, config: JsonObject) -> JsonObject:
+    """Return the hyper-parameters; only those in `V1_LIMITS` are validated."""
+    for key, (low, high) in supported_models.V1_LIMITS.items():
+        value = config.get(key, low)
+        is_right_type = key == "learningRate" or isinstance(value, int)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_right_type:
+            raise call.invalid(key, f"{value!r} is not a number of the right type")
+        call.validate_range(key, value, low, high)
+    return config
+
+
+def _get_run(call: Call, body: wire_v1.JobRef) -> tuple[Document, Document]:
+    job = call.find("job", body.task_id, "taskId")
+    task = call.find("task", body.job_id, "jobId")
+    if task["job"] != job["id"]:
+        raise call.invalid("jobId", f"{body.job_id} is not a run of task {body.task_id}")
+    return job, task

@@ -17,8 +17,7 @@ from qfnb.wire.signature import SignatureHeader
 from ..state.store import random_id
 from ..state.world import World
 from . import timestamps
-from .call import Call, emulates
-from .refusals import Refusal, gateway_refusal, v1_refusal, v2_refusal
+from .call import Call, Refusal, emulates, gateway_refusal, v1_refusal, v2_refusal
 
 TOKEN_SECONDS = 30 * 24 * 3600
 BEARER_SECONDS = 43200
@@ -157,7 +156,7 @@ def oauth_token(call: Call, body: Any) -> dict[str, Any]:
             401, {"error": "invalid_client", "error_description": "Client authentication failed"}
         )
     token = f"24.{secrets.token_hex(16)}.{TOKEN_SECONDS}.{int(time.time())}.sandbox"
-    call.world.store.add("token", token, until=time.time() + TOKEN_SECONDS)
+    call.store.add("token", token, until=time.time() + TOKEN_SECONDS)
     return {
         "access_token": token,
         "expires_in": TOKEN_SECONDS,
@@ -173,7 +172,7 @@ def exchange_bearer(call: Call, body: wire.CreateBearer) -> dict[str, Any]:
     """Exchange an IAM signature for a bearer."""
     seconds = BEARER_SECONDS if body.expire_in_seconds is None else body.expire_in_seconds
     token = f"{random_id('bce-v3/ALTAK-sandbox')}/{secrets.token_hex(20)}"
-    call.world.store.add("bearer", token, until=time.time() + seconds)
+    call.store.add("bearer", token, until=time.time() + seconds)
     return {
         "userId": "sandbox",
         "token": token,

@@ -1,4 +1,5 @@
-"""A call of an operation, and the handlers that answer the operations of the endpoint table.
+"""A call of an operation, its refusals and pages, and the handlers that answer the operations of
+the endpoint table.
 
 Calls come over HTTP, or from a file of requests (`dispatch`).
 """
@@ -14,14 +15,128 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
+from starlette.responses import Response
 
-from qfnb.wire.base import Record
+from qfnb.wire.base import JsonObject, PageRequest, Record
 from qfnb.wire.body_keys import unknown_keys
-from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.endpoints import Endpoint, Envelope
 
-from ..state.store import Document, random_id
+from ..state.lifecycle import Lifecycle
+from ..state.store import Document, Store, random_id
 from ..state.world import World
-from .refusals import INVALID_REQUEST, Refusal, build_refusal, log_id
+
+SANDBOX_HEADER = {"x-qfnb-sandbox": "1"}
+"""A header of every answer, so that no client can take it for the cloud's."""
+
+INVALID_REQUEST = "invalid_request_error"
+"""The type of v2's errors that are the caller's."""
+
+
+class Refusal(Exception):
+    """An error answer.
+
+    Attributes:
+        status: the HTTP status.
+        body: the JSON object.
+        headers: headers beside the usual ones.
+    """
+
+    def __init__(
+        self, status: int, body: JsonObject, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, body)
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
+
+    def to_response(self) -> Response:
+        """Return what is sent."""
+        return as_json(self.body, self.status, self.headers)
+
+
+def build_refusal(
+    endpoint: Endpoint[Any, Any],
+    message: str,
+    *,
+    code: int,
+    v2_code: str = "invalid_argument",
+    status: int = 400,
+    type_: str = INVALID_REQUEST,
+) -> Refusal:
+    """Return a refusal in an operation's own shape.
+
+    Args:
+        endpoint: the operation.
+        message: the reason.
+        code: the number of v1 and of v1's management.
+        v2_code: v2's code, a word.
+        status: the HTTP status of v2 and of actions; v1 refuses inside HTTP 200.
+        type_: v2's type of error.
+    """
+    if endpoint.plane == "v2":
+        return v2_refusal(v2_code, message, status=status, type_=type_)
+    if endpoint.plane == "console":
+        return console_refusal(endpoint.envelope, code, message, status=status)
+    return v1_refusal(code, message)
+
+
+def v1_refusal(code: int, message: str) -> Refusal:
+    """Return an error of v1's inference."""
+    return Refusal(200, {"error_code": code, "error_msg": message, "id": random_id("as-", 10)})
+
+
+def v2_refusal(
+    code: str, message: str, *, status: int = 400, type_: str = INVALID_REQUEST
+) -> Refusal:
+    """Return an error of v2's inference.
+
+    Args:
+        code: a word, e.g. `invalid_model`.
+        message: the reason.
+        status: the HTTP status.
+        type_: the type of the error.
+    """
+    error = {"code": code, "message": message, "type": type_}
+    return Refusal(status, {"error": error, "id": random_id("as-", 10)})
+
+
+def console_refusal(envelope: Envelope, code: int, message: str, *, status: int = 400) -> Refusal:
+    """Return an error of the management plane.
+
+    Args:
+        envelope: the shape of the operation's answers.
+        code: the platform's number; actions have none.
+        message: the reason.
+        status: the HTTP status of actions; the others refuse inside HTTP 200.
+    """
+    if envelope == "action":
+        text = f"The JSON you provided was valid, but not appropriate for this operation. {message}"
+        return Refusal(
+            status, {"requestId": str(uuid.uuid4()), "code": "InappropriateJSON", "message": text}
+        )
+    if envelope == "status":
+        fields = {"status": status, "success": False, "code": str(code), "message": message}
+        return Refusal(200, {"log_id": log_id(), **fields})
+    return Refusal(200, {"error_code": code, "error_msg": message, "log_id": log_id()})
+
+
+def gateway_refusal(code: str, message: str) -> Refusal:
+    """Return the gateway's refusal of a signature."""
+    headers = {"X-Bce-Error-Code": code, "X-Bce-Error-Message": message}
+    return Refusal(403, {"code": code, "message": message, "requestId": str(uuid.uuid4())}, headers)
+
+
+def as_json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer that is JSON on one line."""
+    content = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    all_headers = SANDBOX_HEADER | dict(headers or {})
+    return Response(content, status, all_headers, media_type="application/json; charset=utf-8")
+
+
+def log_id() -> str:
+    """Return a new id of the management plane's log."""
+    return str(uuid.uuid4().int % 10**10)
+
 
 CREATOR = "sandbox"
 """The name of the user that has created everything."""
@@ -56,6 +171,16 @@ class Call:
     allows_undeployed: bool = False
     id: str = field(default_factory=lambda: random_id("as-", 10))
     unknown_keys: list[str] = field(default_factory=list)
+
+    @property
+    def store(self) -> Store:
+        """The documents of the world."""
+        return self.world.store
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """The states of the world's documents."""
+        return self.world.lifecycle
 
     def refusal(
         self,
@@ -96,7 +221,7 @@ class Call:
         Raises:
             Refusal: it does not exist; the message names the field.
         """
-        document = self.world.store.get(kind, key)
+        document = self.store.get(kind, key)
         if document is None:
             raise self.invalid(field, f"{noun} {key} does not exist".strip())
         return document
@@ -132,7 +257,7 @@ class Stream:
         done: the text of a last event, None without one.
     """
 
-    pieces: AsyncIterator[dict[str, Any]]
+    pieces: AsyncIterator[JsonObject]
     done: str | None = None
 
 
@@ -242,7 +367,7 @@ class DispatchResult:
 
     status: int
     id: str
-    body: dict[str, Any]
+    body: JsonObject
 
     @property
     def is_success(self) -> bool:
@@ -281,3 +406,101 @@ def dispatch(
             type_="server_error",
         )
         return DispatchResult(internal.status, call.id, internal.body)
+
+
+T = TypeVar("T")
+
+DEFAULT_PAGE_SIZE = 10
+MAX_PAGE_SIZE = 100
+"""Rows of a page: the default, and the maximum."""
+
+
+def page_by_marker(
+    call: Call, rows: Sequence[JsonObject], id_field: str, request: PageRequest, name: str = "items"
+) -> JsonObject:
+    """Return a page of rows under a name, and its `pageInfo`.
+
+    Args:
+        call: the call.
+        rows: all rows, the newest first.
+        id_field: the key of a row's id; markers are ids.
+        request: the requested page.
+        name: the key of the page in the answer.
+    """
+    size = _validate_size(call, "maxKeys", request.max_keys)
+    indexes = {row[id_field]: index for index, row in enumerate(rows)}
+    if request.marker and request.marker not in indexes:
+        raise call.invalid("marker", f"{request.marker} does not exist")
+    if request.page_reverse:
+        end = indexes[request.marker] if request.marker else len(rows)
+        start = max(0, end - size)
+        page = list(rows[start:end])
+        has_more = start > 0
+        next_marker = page[0][id_field] if page else None
+    else:
+        start = indexes[request.marker] + 1 if request.marker else 0
+        page = list(rows[start : start + size])
+        has_more = start + size < len(rows)
+        next_marker = page[-1][id_field] if page else None
+    info = {"marker": request.marker or "", "maxKeys": size, "isTruncated": has_more}
+    return {name: page, "pageInfo": info | ({"nextMarker": next_marker} if has_more else {})}
+
+
+def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
+    """Return a page of rows by its number.
+
+    Args:
+        call: the call.
+        rows: all rows.
+        page: the number of the page, from 1; default: 1.
+        size: rows of a page, 1 to 100; default: 20.
+
+    Raises:
+        Refusal: the number or the size is out of range.
+    """
+    if page is not None and page < 1:
+        raise call.invalid("pageNo", f"{page}; pages count from 1")
+    size = _validate_size(call, "pageSize", size, default=20)
+    start = ((page or 1) - 1) * size
+    return list(rows[start : start + size])
+
+
+def page_by_offset(
+    call: Call,
+    rows: Sequence[T],
+    offset: int | None,
+    size: int | None,
+    *,
+    max_size: int = MAX_PAGE_SIZE,
+) -> list[T]:
+    """Return a page of rows from an offset.
+
+    Args:
+        call: the call.
+        rows: all rows.
+        offset: the index of the first row, from 0.
+        size: rows of a page, 1 to `max_size`; default: 10.
+        max_size: the largest page.
+
+    Raises:
+        Refusal: the offset or the size is out of range.
+    """
+    if offset is not None and offset < 0:
+        raise call.invalid("offset", f"{offset}; rows count from 0")
+    size = _validate_size(call, "pageSize", size, max_size=max_size)
+    return list(rows[offset or 0 : (offset or 0) + size])
+
+
+def _validate_size(
+    call: Call,
+    name: str,
+    size: int | None,
+    *,
+    default: int = DEFAULT_PAGE_SIZE,
+    max_size: int = MAX_PAGE_SIZE,
+) -> int:
+    if size is None:
+        return min(default, max_size)
+    if size < 1 or (size > max_size and name != "maxKeys"):
+        raise call.invalid(name, f"{size}; a page has 1 to {max_size} rows")
+    return min(size, max_size)  # a larger maxKeys counts as the maximum, as the API pages say

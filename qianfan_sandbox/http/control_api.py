@@ -3,23 +3,29 @@ control token.
 """
 
 import json
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from qfnb.wire.base import JsonObject
+from qfnb.wire.batches import UPLOAD
+from qfnb.wire.endpoints import ENDPOINTS, Endpoint
+
 from ..failures.faults import Fault, describe_error
 from ..state import snapshots
 from ..state.world import World
-from . import openapi
 
 MAX_SPEED = 1e6
 """The fastest clock: sandbox seconds in a real second."""
 
-ControlAction = Callable[["World", dict[str, Any]], dict[str, Any]]
+ControlAction = Callable[["World", JsonObject], JsonObject]
 
 
 def routes(world: World) -> list[Route]:
@@ -49,14 +55,14 @@ def _control_endpoint(world: World, action: ControlAction) -> Callable[[Request]
     return answer
 
 
-def _parse_body(content: bytes) -> dict[str, Any]:
+def _parse_body(content: bytes) -> JsonObject:
     value = json.loads(content or b"{}")
     if not isinstance(value, dict):
         raise TypeError("the body is a JSON object")
     return value
 
 
-def _health(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _health(world: World, body: JsonObject) -> JsonObject:
     return {
         "pid": world.address.pid,
         "version": world.address.version,
@@ -70,24 +76,24 @@ def _health(world: World, body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _stop(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _stop(world: World, body: JsonObject) -> JsonObject:
     world.request_stop()
     return {"stopping": True}
 
 
-def _list_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _list_faults(world: World, body: JsonObject) -> JsonObject:
     return {
         "faults": [fault.model_dump(exclude_defaults=True) for fault in world.fault_rules.rules]
     }
 
 
-def _add_fault(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _add_fault(world: World, body: JsonObject) -> JsonObject:
     fault = Fault.model_validate(body)
     world.fault_rules.rules.append(fault)
     return {"id": fault.id, "faults": len(world.fault_rules.rules)}
 
 
-def _remove_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _remove_faults(world: World, body: JsonObject) -> JsonObject:
     """Remove the fault with the id in the path, or all faults."""
     if "id" not in body:
         world.fault_rules.rules.clear()
@@ -96,12 +102,12 @@ def _remove_faults(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {"faults": len(world.fault_rules.rules)}
 
 
-def _set_rate_limits(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _set_rate_limits(world: World, body: JsonObject) -> JsonObject:
     world.quota.set_limits(**body)
     return {"rpm": world.quota.rpm, "tpm": world.quota.tpm, "output_tpm": world.quota.output_tpm}
 
 
-def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _reset_delivery_counter(world: World, body: JsonObject) -> JsonObject:
     """Reset the counts, and start or stop counting."""
     world.delivery_counter.is_on = bool(body.get("on"))
     world.delivery_counter.marker = str(body.get("marker", "")).encode()
@@ -110,7 +116,7 @@ def _reset_delivery_counter(world: World, body: dict[str, Any]) -> dict[str, Any
     return {"on": world.delivery_counter.is_on}
 
 
-def _adjust_clock(world: World, body: dict[str, Any]) -> dict[str, Any]:
+def _adjust_clock(world: World, body: JsonObject) -> JsonObject:
     """Return the clock's time and speed; {"speed"} and {"advance"} change them."""
     speed = body.get("speed")
     advance = body.get("advance", 0)
@@ -153,8 +159,88 @@ _ACTIONS: tuple[tuple[str, str, ControlAction], ...] = (
         "DELETE",
         lambda world, body: snapshots.remove_snapshot(world.folder, body["name"]),
     ),
-    ("openapi.json", "GET", lambda world, body: openapi.build_document(world.address.url)),
+    ("openapi.json", "GET", lambda world, body: build_document(world.address.url)),
 )
 """Path, method and action of each control; `durations` takes {stage: seconds}, `restore` a
 snapshot's name.
 """
+
+
+Schema = dict[str, Any]
+
+DESCRIPTION = (
+    "A Baidu Qianfan on this computer; its models are not ERNIE. A path with a fragment stands "
+    "for one "
+    "Action of that path: the fragment is not sent. The management plane has its results under "
+    "`result`. v1 and the "
+    "management paths of v1 answer errors in HTTP 200, with error_code (or success false); v2 "
+    "answers 4xx."
+)
+_JSON = "application/json"
+_FORM = {
+    "type": "object",
+    "properties": {"purpose": {"type": "string"}, "file": {"type": "string", "format": "binary"}},
+    "required": ["purpose", "file"],
+}
+
+
+# OpenAPI allows one operation for a method on a path; the platform's v2 routes have one for each
+# `?Action=`. Such a
+# path is written with the action as its fragment, `/v2/service#CreateService`, as in AWS's
+# descriptions: the fragment
+# makes it a path of its own and is never sent; the query parameter `Action` is required and has one
+# value.
+
+
+def build_document(url: str) -> Schema:
+    """Return the description of all operations of a sandbox."""
+    rows: list[tuple[Any, JsonSchemaMode, TypeAdapter[Any]]] = []
+    for endpoint in ENDPOINTS.values():
+        rows.append((endpoint.name, "validation", TypeAdapter(endpoint.body)))
+        rows.append((endpoint.name, "serialization", TypeAdapter(endpoint.result)))
+    by_use, definitions = TypeAdapter.json_schemas(
+        rows, ref_template="#/components/schemas/{model}"
+    )
+    paths: dict[str, Schema] = {}
+    for endpoint in ENDPOINTS.values():
+        body = by_use[endpoint.name, "validation"]
+        result = by_use[endpoint.name, "serialization"]
+        reference = body.get("$ref", "").rpartition("/")[2]
+        answer = {"description": "the result", "content": {_JSON: {"schema": result}}}
+        operation = {
+            "operationId": endpoint.name,
+            "tags": [endpoint.name.partition(".")[0]],
+            **_describe_request(endpoint, body, definitions["$defs"].get(reference, body)),
+            "responses": {"200": answer, "4XX": {"description": "a refusal"}},
+        }
+        path = endpoint.path + (f"#{endpoint.action}" if endpoint.action else "")
+        paths.setdefault(path, {})[endpoint.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "qfnb sandbox", "version": "1", "description": DESCRIPTION},
+        "servers": [{"url": url}],
+        "paths": paths,
+        "components": {"schemas": definitions["$defs"]},
+    }
+
+
+def _describe_request(endpoint: Endpoint[Any, Any], body: Schema, record: Schema) -> Schema:
+    """Return the parameters and the body of an operation."""
+    in_path = re.findall(r"{(\w+)}", endpoint.path)
+    parameters = [_parameter(name, "path", {"type": "string", "minLength": 1}) for name in in_path]
+    if endpoint.action:
+        parameters.append(_parameter("Action", "query", {"const": endpoint.action}))
+    if endpoint.method == "POST":
+        content = {_JSON: {"schema": body}}
+        if endpoint is UPLOAD:
+            content = {"multipart/form-data": {"schema": _FORM}}
+        return {"parameters": parameters, "requestBody": {"required": True, "content": content}}
+    required = record.get("required", ())
+    for name, schema in record.get("properties", {}).items():
+        if name not in in_path:
+            parameters.append(_parameter(name, "query", schema, required=name in required))
+    return {"parameters": parameters}
+
+
+def _parameter(name: str, location: str, schema: Schema, *, required: bool = True) -> Schema:
+    return {"name": name, "in": location, "required": required, "schema": schema}

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qfnb.wire.batches import MAX_FILE_BYTES, UPLOAD
 
 from ..state.world import World
-from .refusals import SANDBOX_HEADER
+from .call import SANDBOX_HEADER
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_UPLOAD_BYTES = MAX_FILE_BYTES + 1024 * 1024

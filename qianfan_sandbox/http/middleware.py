@@ -21,8 +21,7 @@ from qfnb.wire.endpoints import Endpoint
 from ..failures.faults import MAX_SECONDS, Fault, describe_error, fault_injection
 from ..state.world import World
 from . import auth
-from .call import Call
-from .refusals import INVALID_REQUEST, SANDBOX_HEADER, Refusal, build_refusal, v1_refusal
+from .call import INVALID_REQUEST, SANDBOX_HEADER, Call, Refusal, build_refusal, v1_refusal
 
 RATE_LIMITED = {CHAT_V1.name, CHAT_V2.name}
 """The operations that the limits of requests and tokens are for."""

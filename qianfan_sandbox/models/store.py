@@ -1,5 +1,5 @@
-"""The model repository: models and their versions, the user's in the store and the platform's
-preset ones.
+"""The model repository in both versions of the interface: models, versions, exports and
+compressions.
 
 A preset model is a row of the catalogue with one version; its ids and numbers are computed from its
 name.
@@ -8,16 +8,20 @@ name.
 import functools
 import hashlib
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from qfnb.wire import catalog, model_v1 as wire
+from qfnb.base.language import tr, tr_noop
+from qfnb.errors import SandboxError
+from qfnb.wire import catalog, model_v1 as wire, model_v2 as wire_v2
+from qfnb.wire.base import EmptyBody, JsonObject, PageRequest
 
-from ..finetune.recorder import weights_names
 from ..finetune.runs import describe_checkpoints, find_weights, run_number
-from ..finetune.worker import DONE, STOPPED
-from ..http.call import Call
+from ..finetune.worker import DONE, STOPPED, weights_names
+from ..http import timestamps
+from ..http.call import Call, emulates, page_by_marker, page_by_number
 from ..state.store import Document, random_id
+from ..storage import objects
 
 PRESET_TYPES = {
     "chat": "Text2Text", "completion": "Text2Text", "text2image": "Text2Image",
@@ -126,7 +130,7 @@ def versions_of(call: Call, model: Document) -> list[Document]:
     """
     if model["source"] == wire.PRESET:
         return [preset_version(model)]
-    rows = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
+    rows = [row for row in call.store.all("version") if row["model"] == model["id"]]
     return [
         row
         for row in reversed(rows)
@@ -136,13 +140,13 @@ def versions_of(call: Call, model: Document) -> list[Document]:
 
 def version_state(call: Call, version: Document) -> str:
     """Return Creating, Ready or Fail."""
-    return str(call.world.lifecycle.state(version["plan"]))
+    return str(call.lifecycle.state(version["plan"]))
 
 
 def read_weights(call: Call, version: Document) -> bytes | None:
     """Return the bytes of a version's weights, None if it has none."""
     task = version.get("task")
-    return call.world.store.read_file(f"{task}.npz") if task else None
+    return call.store.read_file(f"{task}.npz") if task else None
 
 
 def type_number(model: Document) -> int:
@@ -158,7 +162,7 @@ def add_model(
     call: Call, name: str, model_type: str = "Text2Text", *, tags: list[str] | None = None
 ) -> Document:
     """Add a model without versions."""
-    return call.world.store.add(
+    return call.store.add(
         "model",
         random_id("am-"),
         name=name,
@@ -172,11 +176,11 @@ def add_model(
 
 def add_version(call: Call, model: Document, source: str, task: str, **fields: Any) -> Document:
     """Add a version to a model."""
-    earlier = [row for row in call.world.store.all("version") if row["model"] == model["id"]]
+    earlier = [row for row in call.store.all("version") if row["model"] == model["id"]]
     number = 1 + max((int(row["version"]) for row in earlier), default=0)
-    ready = call.world.lifecycle.plan((wire.CREATING, "publish"), final=wire.READY)
+    ready = call.lifecycle.plan((wire.CREATING, "publish"), final=wire.READY)
     defaults: Document = {"description": "", "step": None, "base": "", "origin": {}, "plan": ready}
-    return call.world.store.add(
+    return call.store.add(
         "version",
         random_id("amv-"),
         model=model["id"],
@@ -191,7 +195,7 @@ def publish_run(
     call: Call, model: Document, task: Document, step: int | None, description: str
 ) -> Document:
     """Add a finished or stopped run to a model as a version, with the step of its checkpoint."""
-    job = call.world.store.get("job", task["job"]) or {}
+    job = call.store.get("job", task["job"]) or {}
     origin = {
         "taskId": job.get("number"),
         "taskIdStr": task["job"],
@@ -214,7 +218,7 @@ def publish_run(
 
 def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -> Document:
     """Return a run that can be published."""
-    store = call.world.store
+    store = call.store
     task = store.get("task", key)
     if (
         task is None
@@ -235,7 +239,7 @@ def delete_versions(call: Call, versions: Sequence[Document], field: str) -> Non
     Raises:
         Refusal: a service runs one of them; then none is deleted.
     """
-    store = call.world.store
+    store = call.store
     served = {row["version"]: row["id"] for row in store.all("service")}
     for version in versions:
         if version["id"] in served:
@@ -254,7 +258,7 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
     Raises:
         Refusal: a service runs one of the versions; then nothing is deleted.
     """
-    store = call.world.store
+    store = call.store
     ids = {model["id"] for model in models}
     delete_versions(call, [row for row in store.all("version") if row["model"] in ids], field)
     for id_ in ids:
@@ -267,3 +271,558 @@ def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
     run = version.get("task")
     fields = {"engine": engines.model_origin(run) if run else engines.base_model().label}
     return fields if version.get("step") is None else fields | {"step": version["step"]}
+
+
+_SORT_KEYS: dict[str, Callable[[Document], Any]] = {
+    "modelName": lambda row: row["name"],
+    "createTime": lambda row: row["number"],
+    "modifyTime": lambda row: row["number"],
+}
+
+
+@emulates(wire.PUBLISH)
+def publish(call: Call, body: wire.PublishModel) -> JsonObject:
+    """Publish a finished or stopped run."""
+    origin = body.version_meta
+    task = get_finished_run(call, origin.iteration_id, "versionMeta.iterationId", origin.step)
+    job = call.store.get("job", origin.task_id)
+    if job is None or task["job"] != job["id"]:
+        raise call.invalid("versionMeta.taskId", f"run {task['id']} is not of {origin.task_id}")
+    model = _target_model(call, body, task)
+    version = publish_run(call, model, task, origin.step, origin.description or "")
+    return {
+        "modelId": model["number"],
+        "modelIDStr": model["id"],
+        "version": version["version"],
+        "versionId": version["number"],
+        "versionIdStr": version["id"],
+    }
+
+
+@emulates(wire.LIST)
+def list_versions(call: Call, body: wire.ModelRef) -> JsonObject:
+    """Describe a model with its versions, the newest first."""
+    model = get_model(call, body.model_id, "modelId")
+    versions = versions_of(call, model)
+    return _model_to_wire(model, versions) | {
+        "modelVersionList": [_version_to_wire(call, model, version) for version in versions]
+    }
+
+
+@emulates(wire.DETAIL)
+def describe_version(call: Call, body: wire.VersionRef) -> JsonObject:
+    """Describe one version."""
+    version = get_version(call, body.model_version_id, "modelVersionId")
+    model = get_model(call, version["model"], "modelId")
+    return _version_to_wire(call, model, version) | {"sandbox": sandbox_fields(call, version)}
+
+
+@emulates(wire.PRESET_LIST)
+def preset_list(call: Call, body: wire.ListPresets) -> JsonObject:
+    """List the platform's models, in the shape of the user's (the platform's own shape is not
+    documented).
+
+    Vendor, language and expansion do not filter: the catalogue does not have them.
+    """
+    rows = [
+        row for row in preset_models() if _matches_filter(row, body.name_filter, body.model_type)
+    ]
+    if body.ctx_length:
+        rows = [
+            row
+            for row in rows
+            if any(row["name"].lower().endswith(x.lower()) for x in body.ctx_length)
+        ]
+    return _page_to_wire(
+        call, _sort_models(call, rows, body.order_by, "asc"), body.page_no, body.page_size
+    )
+
+
+@emulates(wire.USER_LIST)
+def user_list(call: Call, body: wire.ListModels) -> JsonObject:
+    """List the user's models, the newest first by default."""
+    rows = [
+        row
+        for row in call.store.all("model")
+        if _matches_filter(row, body.name_filter, body.model_type)
+    ]
+    rows = _sort_models(call, rows, body.order_by or "createTime", body.order or "desc")
+    return _page_to_wire(call, rows, body.page_no, body.page_size)
+
+
+@emulates(wire.DELETE)
+def delete_models_v1(call: Call, body: wire.DeleteModels) -> bool:
+    """Delete models with their versions, all of them or none."""
+    field = "modelIDs"
+    models = [get_model(call, key, field, is_changed=True) for key in body.model_ids]
+    delete_models(call, models, field)
+    return True
+
+
+@emulates(wire.DELETE_VERSIONS)
+def delete_versions_v1(call: Call, body: wire.DeleteVersions) -> bool:
+    """Delete versions, all of them or none."""
+    field = "modelVersionIds"
+    versions = [get_version(call, key, field, is_changed=True) for key in body.model_version_ids]
+    delete_versions(call, versions, field)
+    return True
+
+
+@emulates(wire.EVALUABLE)
+def evaluable(call: Call, body: EmptyBody) -> list[JsonObject]:
+    """List the models that can be evaluated: text models with a version that is ready."""
+    result = []
+    for model in [*reversed(call.store.all("model")), *preset_models()]:
+        rows = [row for row in versions_of(call, model) if version_state(call, row) == wire.READY]
+        if rows and model["type"] == "Text2Text":
+            version_rows = [_version_to_wire(call, model, row) for row in rows]
+            result.append(_model_to_wire(model, rows) | {"modelVersionList": version_rows})
+    return result
+
+
+def _target_model(call: Call, body: wire.PublishModel, task: Document) -> Document:
+    """Return the model that a version is added to: a new one, or the one with the given id."""
+    if body.is_new_model and body.model_id is None:
+        return add_model(call, body.model_name or f"m_{task['id']}", tags=body.tags)
+    if body.model_id is None:
+        raise call.invalid("modelId", "it is missing, and isNewModel is false")
+    return get_model(call, body.model_id, "modelId", is_changed=True)
+
+
+def _matches_filter(model: Document, name: str | None, type_numbers: list[int] | None) -> bool:
+    name_matches = not name or name.lower() in model["name"].lower()
+    return name_matches and (not type_numbers or type_number(model) in type_numbers)
+
+
+def _sort_models(
+    call: Call, rows: list[Document], sort_key: str | None, direction: str
+) -> list[Document]:
+    if sort_key is not None:
+        call.validate_choice("orderBy", sort_key, _SORT_KEYS)
+    call.validate_choice("order", direction, ("asc", "desc"))
+    return sorted(rows, key=_SORT_KEYS[sort_key], reverse=direction == "desc") if sort_key else rows
+
+
+def _page_to_wire(call: Call, rows: list[Document], page: int, size: int) -> JsonObject:
+    return {
+        "total": len(rows),
+        "items": [_summary_to_wire(call, row) for row in page_by_number(call, rows, page, size)],
+    }
+
+
+def _summary_to_wire(call: Call, model: Document) -> JsonObject:
+    versions = versions_of(call, model)
+    latest = _version_to_wire(call, model, versions[0]) if versions else None
+    summary_keys = ("state", "version", "sourceType", "sourceExtra")
+    return {
+        "modelId": model["number"],
+        "modelIdStr": model["id"],
+        "modelName": model["name"],
+        "modelType": type_number(model),
+        "tags": model["tags"],
+        "createTime": timestamps.beijing(model["created"]),
+        "versionCount": len(versions),
+        "trainType": latest["trainType"] if latest else "",
+        "latestVersionInfo": latest
+        and {key: latest[key] for key in summary_keys}
+        | {"versionId": latest["modelVersionId"], "versionIdStr": latest["modelVersionIdStr"]},
+    }
+
+
+def _model_to_wire(model: Document, versions: list[Document]) -> JsonObject:
+    return {
+        "modelId": model["number"],
+        "modelIdStr": model["id"],
+        "modelName": model["name"],
+        "source": model["source"],
+        "modelType": type_number(model),
+        "createTime": timestamps.beijing(model["created"]),
+        "modifyTime": timestamps.beijing(versions[0]["created"] if versions else model["created"]),
+        "description": model["description"],
+        "trainType": versions[0]["base"] if versions else "",
+    }
+
+
+def _version_to_wire(call: Call, model: Document, version: Document) -> JsonObject:
+    extra = {"sourceType": version["source"]}
+    if version["source"] == wire.TRAINED:
+        extra["trainSourceExtra"] = version["origin"]
+    ready = version_state(call, version) == wire.READY and version["source"] != wire.PRESET
+    return {
+        "modelId": model["number"],
+        "modelIdStr": model["id"],
+        "modelName": model["name"],
+        "modelVersionId": version["number"],
+        "modelVersionIdStr": version["id"],
+        "version": version["version"],
+        "description": version["description"],
+        "sourceType": version["source"],
+        "sourceExtra": extra if version["source"] != wire.PRESET else {},
+        "framework": "numpy",
+        "state": version_state(call, version),
+        "createTime": timestamps.beijing(version["created"]),
+        "modifyTime": timestamps.beijing(version["created"]),
+        "supportOptions": ["Deploy", "Evaluation"] if ready else [],
+        "trainType": version["base"],
+    }
+
+
+FORMATS = ("HuggingFace.Transformers", "Safetensors")
+APPLICATIONS = ("chat", "completion")
+EXPORT_FOLDER = "qfnb/exports"
+"""The folder of exports in the bucket."""
+
+
+@emulates(wire_v2.CREATE_SET)
+def create_set(call: Call, body: wire_v2.CreateModelSet) -> JsonObject:
+    """Create a set."""
+    call.validate_choice("modelType", body.model_type, wire_v2.TYPES)
+    model = add_model(call, body.model_set_name, body.model_type, tags=body.labels)
+    return {"modelSetId": model["id"]}
+
+
+@emulates(wire_v2.SYSTEM_SETS)
+def system_sets(call: Call, body: PageRequest) -> JsonObject:
+    """List the platform's sets."""
+    return page_by_marker(
+        call,
+        [_set_to_wire(call, row) for row in preset_models()],
+        "modelSetId",
+        body,
+        "systemModelSetList",
+    )
+
+
+@emulates(wire_v2.CUSTOM_SETS)
+def custom_sets(call: Call, body: PageRequest) -> JsonObject:
+    """List the user's sets, the newest first."""
+    sets = [_set_to_wire(call, row) for row in reversed(call.store.all("model"))]
+    return page_by_marker(call, sets, "modelSetId", body, "customModelSetList")
+
+
+@emulates(wire_v2.DESCRIBE_SET)
+def describe_set(call: Call, body: wire_v2.ModelSetRef) -> JsonObject:
+    """Describe a set by its id, or the newest set with a name."""
+    if body.model_set_id is None:
+        models = [*preset_models(), *call.store.all("model")]
+        matches = [row for row in models if row["name"] == body.model_set_name]
+        if not matches:
+            raise call.invalid("modelSetName", f"{body.model_set_name} does not exist")
+        return _set_to_wire(call, matches[-1])
+    return _set_to_wire(call, get_model(call, body.model_set_id, "modelSetId"))
+
+
+@emulates(wire_v2.DELETE_SET)
+def delete_set(call: Call, body: wire_v2.ModelSetId) -> bool:
+    """Delete a set with its versions."""
+    model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
+    delete_models(call, [model], "modelSetId")
+    return True
+
+
+@emulates(wire_v2.CREATE)
+def create(call: Call, body: wire_v2.CreateModel) -> JsonObject:
+    """Add a version to a set."""
+    model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
+    if body.source_type == wire.TRAINED and body.train_meta:
+        meta = body.train_meta
+        step = meta.step if meta.checkpoint_step is None else meta.checkpoint_step
+        task = get_finished_run(call, meta.task_id, "trainMeta.taskId", step)
+        version = publish_run(call, model, task, step, body.description or "")
+    elif body.source_type == wire.IMPORTED and body.import_meta:
+        version = _import_file(call, model, body, body.import_meta)
+    else:
+        required_field = {wire.TRAINED: "trainMeta", wire.IMPORTED: "importMeta"}.get(
+            body.source_type
+        )
+        reason = (
+            f"{body.source_type} needs {required_field}"
+            if required_field
+            else "it is Train or Import"
+        )
+        raise call.invalid(required_field or "sourceType", reason)
+    return {"modelId": version["id"]}
+
+
+@emulates(wire_v2.DESCRIBE)
+def describe(call: Call, body: wire_v2.ModelId) -> JsonObject:
+    """Describe a version."""
+    version = get_version(call, body.model_id, "modelId")
+    ready = version_state(call, version) == wire.READY
+    row = {
+        "modelSetId": version["model"],
+        "modelId": version["id"],
+        "modelName": version["version"],
+        "model": version["base"],
+        "status": version_state(call, version),
+        "sourceInfo": _source_to_wire(version),
+        "createTime": timestamps.utc(version["created"]),
+        "modifyTime": timestamps.utc(version["created"]),
+        "modelApplicationType": "chat",
+        "isSupportModelComp": ready and read_weights(call, version) is not None,
+        "sandbox": sandbox_fields(call, version),
+    }
+    return row | ({"description": version["description"]} if version["description"] else {})
+
+
+@emulates(wire_v2.DELETE)
+def delete(call: Call, body: wire_v2.ModelId) -> bool:
+    """Delete a version."""
+    version = get_version(call, body.model_id, "modelId", is_changed=True)
+    delete_versions(call, [version], "modelId")
+    return True
+
+
+@emulates(wire_v2.CREATE_CONF)
+def create_conf(call: Call, body: wire_v2.CreateConf) -> JsonObject:
+    """Store a chat template; the platform takes an upload, here its text is a field (answer not
+    documented).
+    """
+    if not body.custom_spec_file:
+        raise call.invalid("customSpecFile", "it must not be empty")
+    document = call.store.add("custom_conf", random_id("amcc-"), text=body.custom_spec_file)
+    return {"customSpecId": document["id"]}
+
+
+@emulates(wire_v2.SYSTEM_CONF)
+def system_conf(call: Call, body: wire_v2.SystemConf) -> JsonObject:
+    """Describe how models of a format are served (answer not documented)."""
+    call.validate_choice("modelApplicationType", body.model_application_type, APPLICATIONS)
+    call.validate_choice("modelFormat", body.model_format, FORMATS)
+    return _conf_to_wire(body.model_application_type, body.model_format)
+
+
+@emulates(wire_v2.CUSTOM_CONF)
+def custom_conf(call: Call, body: wire_v2.ModelId) -> JsonObject:
+    """Describe how a version is served (answer not documented)."""
+    version = get_version(call, body.model_id, "modelId")
+    return {"modelId": version["id"]} | _conf_to_wire("chat", FORMATS[0])
+
+
+@emulates(wire_v2.CREATE_EXPORT)
+def create_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
+    """Export a version to the bucket and to an address that needs no key but cannot be guessed."""
+    world = call.world
+    version = get_version(call, body.model_id, "modelId")
+    content = read_weights(call, version)
+    if content is None or version_state(call, version) != wire.READY:
+        raise call.invalid("modelId", f"{version['id']} has no weights to export")
+    key = f"{EXPORT_FOLDER}/{version['id']}.npz"
+    objects.write_object(world.store, world.address.bucket, key, content)
+    secret = random_id("", 32)
+    world.store.write_file(f"export-{secret}", content)
+    export = world.store.add(
+        "model_export",
+        random_id("ame-"),
+        version=version["id"],
+        key=key,
+        secret=secret,
+        size=len(content),
+        md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
+        plan=world.lifecycle.plan(
+            (wire_v2.DOING, "export"), final=wire_v2.DONE, failed=wire_v2.FAILED
+        ),
+    )
+    return {"exportId": export["id"]}
+
+
+@emulates(wire_v2.DESCRIBE_EXPORT)
+def describe_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
+    """Describe a version's newest export."""
+    version = get_version(call, body.model_id, "modelId")
+    rows = [row for row in call.store.all("model_export") if row["version"] == version["id"]]
+    if not rows:
+        return {"hasRecord": False}
+    status = call.lifecycle.state(rows[-1]["plan"])
+    summary = {"exportId": rows[-1]["id"], "hasRecord": True, "status": status}
+    return summary | (_download_to_wire(call, rows[-1]) if status == wire_v2.DONE else {})
+
+
+def _download_to_wire(call: Call, export: Document) -> JsonObject:
+    address = call.world.address
+    key = export["key"]
+    return {
+        "fileName": key.rsplit("/", 1)[-1],
+        "fileType": "npz",
+        "fileSize": export["size"],
+        "md5": export["md5"],
+        "downloadUrl": f"{address.url}/_exports/{export['secret']}/{export['version']}.npz",
+        "sandbox": {"object": f"bos:/{address.bucket}/{key}"},
+    }
+
+
+def _import_file(
+    call: Call, model: Document, body: wire_v2.CreateModel, meta: wire_v2.ImportMeta
+) -> Document:
+    """Add a version from a file that a sandbox has exported."""
+    from ..engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
+
+    address = f"bos:/{meta.bucket}/{meta.object_path.lstrip('/')}"
+    content = objects.read_object(call.store, address)
+    if content is None:
+        raise call.invalid("importMeta.objectPath", f"{address} does not exist")
+    try:
+        LanguageModel.load(content)
+    except SandboxError as error:
+        reason = f"{address}: {error}; the sandbox imports its own exports"
+        raise call.invalid("importMeta.objectPath", reason) from None
+    weights = random_id("import-")
+    call.store.write_file(f"{weights}.npz", content)
+    fields = {"description": body.description or "", "origin": {"bosUri": address}}
+    return add_version(call, model, wire.IMPORTED, weights, **fields)
+
+
+def _source_to_wire(version: Document) -> JsonObject:
+    """Return where a version comes from; the key of an import's address is not documented."""
+    origin = version["origin"]
+    names = {"runIdStr": "trainTaskId", "compression": "modelCompTaskId", "bosUri": "bosUri"}
+    return {"sourceType": version["source"]} | {
+        new: origin[old] for old, new in names.items() if old in origin
+    }
+
+
+def _set_to_wire(call: Call, model: Document) -> JsonObject:
+    versions = versions_of(call, model)
+    return {
+        "modelSetId": model["id"],
+        "modelSetName": model["name"],
+        "source": model["source"],
+        "modelType": model["type"],
+        "labels": model["labels"],
+        "description": model["description"],
+        "createTime": timestamps.utc(model["created"]),
+        "modifyTime": timestamps.utc(versions[0]["created"] if versions else model["created"]),
+        "modelCount": len(versions),
+        "modelIds": [row["id"] for row in versions],
+        "modelNames": [row["version"] for row in versions],
+    }
+
+
+def _conf_to_wire(application: str, model_format: str) -> JsonObject:
+    limits = {"maxInputLength": 4096, "maxOutputLength": 1024}
+    names = {"modelApplicationType": application, "modelFormat": model_format}
+    return names | {"chatConf": None, "limits": limits}
+
+
+FAILED_REASON = tr_noop("the weights of this version cannot be compressed")
+
+
+@emulates(wire_v2.CREATE_COMPRESSION)
+def create_compression(call: Call, body: wire_v2.CreateCompression) -> str:
+    """Begin to compress a version into a new one of a set; return the task's id."""
+    source = get_version(call, body.source_model_id, "sourceModelId")
+    target = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
+    content = read_weights(call, source)
+    if content is None or version_state(call, source) != wire.READY:
+        raise call.invalid("sourceModelId", f"{source['id']} has no weights to compress")
+    config = body.config
+    call.validate_choice("config.strategy", config.strategy, wire_v2.COMPRESSION_STRATEGIES)
+    if config.strategy == wire_v2.COMPRESSION_STRATEGIES[0]:
+        call.validate_choice("config.weight", config.weight, wire_v2.COMPRESSION_WEIGHTS)
+    task_id = random_id("amva-")
+    lifecycle = call.lifecycle
+    call.store.write_file(f"{task_id}.npz", content)
+    version = add_version(
+        call,
+        target,
+        wire.COMPRESSED,
+        task_id,
+        base=source["base"],
+        origin={"compression": task_id},
+        plan=lifecycle.plan(
+            (wire.CREATING, "queue"), (wire.CREATING, "compress"), final=wire.READY
+        ),
+    )
+    call.store.add(
+        "compression",
+        task_id,
+        name=body.name,
+        description=body.description or "",
+        source=source["id"],
+        version=version["id"],
+        config=body.config.to_wire(),
+        plan=lifecycle.plan(
+            (wire_v2.COMPRESSION_CREATING, "queue"),
+            (wire_v2.COMPRESSION_RUNNING, "compress"),
+            final=wire_v2.COMPRESSION_SUCCEEDED,
+        ),
+    )
+    return task_id
+
+
+@emulates(wire_v2.LIST_COMPRESSIONS)
+def list_compressions(call: Call, body: wire_v2.ListCompressions) -> JsonObject:
+    """List the compressions, the newest first."""
+    rows = reversed(call.store.all("compression"))
+    if body.source_model_id is not None:
+        source = get_version(call, body.source_model_id, "sourceModelId")
+        rows = (row for row in rows if row["source"] == source["id"])
+    return page_by_marker(
+        call, [_compression_to_wire(call, row) for row in rows], "id", body, "modelCompTaskList"
+    )
+
+
+@emulates(wire_v2.DESCRIBE_COMPRESSION)
+def describe_compression(call: Call, body: wire_v2.CompressionRef) -> JsonObject:
+    """Describe a compression."""
+    row = _compression_to_wire(
+        call, call.find("compression", body.model_comp_task_id, "modelCompTaskId")
+    )
+    return row | {"sandbox": {"weights": "copied, not compressed"}}
+
+
+@emulates(wire_v2.CANCEL_COMPRESSION)
+def cancel(call: Call, body: wire_v2.CompressionRef) -> bool:
+    """Stop a compression and delete its version."""
+    compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
+    if _current_status(call, compression) not in {
+        wire_v2.COMPRESSION_CREATING,
+        wire_v2.COMPRESSION_RUNNING,
+    }:
+        return False
+    plan = call.lifecycle.plan(
+        (wire_v2.COMPRESSION_STOPPING, "stop"), final=wire_v2.COMPRESSION_STOPPED
+    )
+    call.store.update(compression["id"], plan=plan, version=None)
+    version = compression["version"] and call.store.get("version", compression["version"])
+    if version:
+        delete_versions(call, [version], "modelCompTaskId")
+    return True
+
+
+@emulates(wire_v2.DELETE_COMPRESSION)
+def delete_compression(call: Call, body: wire_v2.CompressionRef) -> bool:
+    """Delete a compression that is over; the version that it made stays."""
+    compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
+    status = _current_status(call, compression)
+    if status in {
+        wire_v2.COMPRESSION_CREATING,
+        wire_v2.COMPRESSION_RUNNING,
+        wire_v2.COMPRESSION_STOPPING,
+    }:
+        raise call.invalid("modelCompTaskId", f"{compression['id']} is {status}")
+    call.store.remove("compression", compression["id"])
+    return True
+
+
+def _current_status(call: Call, compression: Document) -> str:
+    return str(call.lifecycle.state(compression["plan"]))
+
+
+def _compression_to_wire(call: Call, compression: Document) -> JsonObject:
+    status = _current_status(call, compression)
+    ended = call.lifecycle.final_since(compression["plan"])
+    row = {
+        "id": compression["id"],
+        "name": compression["name"],
+        "description": compression["description"],
+        "status": status,
+        "sourceModelId": compression["source"],
+        "config": compression["config"],
+        "createTime": timestamps.utc(compression["created"]),
+    }
+    if status == wire_v2.COMPRESSION_SUCCEEDED:
+        row["modelId"] = compression["version"]
+    if status == wire_v2.COMPRESSION_FAILED:
+        row["failedReason"] = tr(FAILED_REASON)
+    return row | ({"finishTime": timestamps.utc(ended)} if ended else {})

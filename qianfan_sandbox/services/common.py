@@ -1,17 +1,29 @@
-"""Services as both versions use them: validated, deployed, their states, and which model
-answers.
+"""Services in both versions of the interface: deployed, described, called, and their usage by
+minute.
 """
 
+import functools
 import hashlib
 import re
-import secrets
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Any
 
-from qfnb.wire import catalog, charge, model_v1, service_v2 as wire
+from qfnb.wire import catalog, charge, model_v1, service_v1 as wire_v1, service_v2 as wire
+from qfnb.wire.base import EmptyBody, JsonObject
 from qfnb.wire.chat import V1_PREFIX
 
-from ..http.call import Call
-from ..http.refusals import v1_refusal, v2_refusal
+from ..http import timestamps
+from ..http.call import (
+    CREATOR,
+    Call,
+    Refusal,
+    Stream,
+    emulates,
+    page_by_marker,
+    v1_refusal,
+    v2_refusal,
+)
 from ..state.store import Document, random_id
 from ..state.world import World
 
@@ -74,7 +86,7 @@ def find_service(call: Call, endpoint: str) -> Document | None:
     """Return the service with an endpoint, or the model version (`amv-...`) where a call can use
     one without.
     """
-    store = call.world.store
+    store = call.store
     if (
         call.allows_undeployed
         and endpoint.startswith("amv-")
@@ -103,13 +115,13 @@ def get_ready_version(
     call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]
 ) -> Document:
     """Return a model version that can be deployed."""
-    store = call.world.store
+    store = call.store
     (set_name, version_name) = field_names
     version = call.find("version", version_id, version_name)
     owner = store.get("model", set_id)
     if owner is None or owner["id"] != version["model"]:
         raise call.invalid(set_name, f"{version_id} is not a version of {set_id}")
-    state = call.world.lifecycle.state(version["plan"])
+    state = call.lifecycle.state(version["plan"])
     if state != model_v1.READY:
         raise call.invalid(version_name, f"{version_id} is {state}, not {model_v1.READY}")
     if not version.get("task"):
@@ -131,9 +143,7 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
             f"2 to {MAX_NAME_LENGTH} lower-case letters, digits, _ and -, a letter or a digit "
             "first and last",
         )
-    if any(
-        row["model"] == owner and row["name"] == name for row in call.world.store.all("service")
-    ):
+    if any(row["model"] == owner and row["name"] == name for row in call.store.all("service")):
         raise call.invalid("name", f"this model has a service {name!r} already")
 
 
@@ -184,20 +194,13 @@ def add_unit(world: World, service_id: str, replicas: int, payment: str) -> str:
     """Add a compute unit to a service; return its id."""
     unit = world.store.add(
         "unit",
-        new_instance_id(),
-        service=service_id,
-        replicas=replicas,
-        payment=payment,
+        random_id("a-", 16),
+        serviceId=service_id,
+        replicasCount=replicas,
+        billing={"paymentTiming": payment},
         status=charge.RUNNING,
     )
     return str(unit["id"])
-
-
-def new_instance_id() -> str:
-    """Return an id of a quota or a unit: a letter, so that it is never a number, and 31 hexadecimal
-    digits.
-    """
-    return f"a{secrets.token_hex(16)[1:]}"
 
 
 def active_deployment(call: Call, service: Document) -> Document:
@@ -225,3 +228,371 @@ def active_deployment(call: Call, service: Document) -> Document:
     if call.endpoint.plane == "v1":
         raise v1_refusal(336005, f"no such endpoint: {reason}")
     raise v2_refusal("invalid_model", f"No permission to use the model: {reason}", status=401)
+
+
+RESOURCES = ("GPU-I-2", "GPU-I-4", "CPU-I-2")
+MAX_QPS_PER_REPLICA = 50
+"""Queries per second of one replica, at most."""
+
+
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateService) -> JsonObject:
+    """Deploy a model version."""
+    version = get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
+    validate_naming(call, version["model"], body.name, body.url_suffix, "urlSuffix")
+    resource = body.resource_config
+    call.validate_choice("resourceConfig.type", resource.type, RESOURCES)
+    call.validate_range("resourceConfig.replicasCount", resource.replicas_count, 1, MAX_REPLICAS)
+    if resource.qps is not None and not 0 < resource.qps <= MAX_QPS_PER_REPLICA:
+        raise call.invalid("resourceConfig.qps", f"above 0, to {MAX_QPS_PER_REPLICA}")
+    validate_billing(call, body.billing)
+    service, unit = deploy(
+        call,
+        version,
+        name=body.name,
+        suffix=body.url_suffix,
+        description=body.description or "",
+        resource=resource.to_wire(),
+        payment=body.billing.payment_timing,
+    )
+    return {"serviceId": service["id"], "instanceId": unit}
+
+
+@emulates(wire.DESCRIBE)
+def describe(call: Call, body: wire.ServiceRef) -> JsonObject:
+    """Describe a service."""
+    return _service_to_wire(call, get_service(call, body.service_id))
+
+
+@emulates(wire.FIND)
+def find_services(call: Call, body: wire.FindServices) -> JsonObject:
+    """List the services that match all filters."""
+    rows = [
+        row
+        for row in (_service_to_wire(call, service) for service in all_services(call.world))
+        if (not body.name or body.name in row["name"])
+        and _matches_filter(row["serviceType"], body.service_type)
+        and _matches_filter(row["runStatus"], body.run_status)
+        and _matches_filter(row["creator"], body.creator)
+        and _matches_filter(row["chargeType"], body.charge_type)
+        and _matches_filter(row["payType"], body.pay_type)
+    ]
+    return page_by_marker(call, rows, "serviceId", body, "serviceList")
+
+
+@emulates(wire.METRIC)
+def metric(call: Call, body: wire.MetricQuery) -> JsonObject:
+    """Return the usage of the user's services; that of preset services is not recorded."""
+    start, end = (parse_time(call, name, body) for name in ("start_time", "end_time"))
+    service_ids = [body.service_id] if isinstance(body.service_id, str) else body.service_id
+    matches = (
+        [get_service(call, key) for key in service_ids] if service_ids else all_services(call.world)
+    )
+    rows = [
+        {
+            "serviceId": service["id"],
+            "serviceName": service["name"],
+            "appList": usage_by_app(call.world, service["id"], start, end, body.app_id),
+        }
+        for service in matches
+    ]
+    return {"startTime": body.start_time, "endTime": body.end_time, "serviceList": rows}
+
+
+@emulates(wire.MODIFY)
+def modify(call: Call, body: wire.ModifyService) -> JsonObject:
+    """Deploy another version on a service; until it is ready the previous one answers."""
+    service = get_service(call, body.service_id)
+    if (state := service_state(call.world, service)) != wire.SERVING:
+        raise call.invalid("serviceId", f"{service['id']} is {state}, not {wire.SERVING}")
+    version = get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
+    previous = {key: service[key] for key in ("model", "version", "task")}
+    plan = call.lifecycle.plan((wire.DEPLOYING, "deploy"), final=wire.SERVING)
+    call.store.update(service["id"], before=previous, plan=plan, **version_fields(version))
+    return {"serviceId": service["id"]}
+
+
+@emulates(wire.PRESETS)
+def find_presets(call: Call, body: wire.FindPresets) -> JsonObject:
+    """List the preset models; in the sandbox all of them are free."""
+    rows = [
+        row
+        for row in preset_services(call)
+        if _matches_filter(row["serviceId"], body.service_ids)
+        and _matches_filter(row["serviceType"], body.service_type)
+        and _matches_filter(row["chargeType"], body.charge_type)
+        and _matches_filter(row["chargeStatus"], body.charge_status)
+    ]
+    return {"serviceList": rows}
+
+
+def _service_to_wire(call: Call, service: Document) -> JsonObject:
+    changing = service["before"] and service_state(call.world, service) == wire.DEPLOYING
+    return {
+        "serviceId": service["id"],
+        "modelSetId": service["model"],
+        "modelId": service["model"],
+        "modelVersionId": service["version"],
+        "name": service["name"],
+        "description": service["description"],
+        "url": service_url(call.world, service),
+        "endpoint": service["endpoint"],
+        "apiVersion": service["plane"],
+        "serviceType": service["serviceType"],
+        "runStatus": service_state(call.world, service),
+        "updateStatus": "Updating" if changing else "None",
+        "chargeType": "ComputingUnit",
+        "payType": "Prepay" if service["payment"] == charge.PREPAID else "Postpay",
+        "chargeStatus": "Free",
+        "resourceConfig": service["resource"],
+        "creator": CREATOR,
+        "createTime": timestamps.utc(service["created"]),
+    }
+
+
+def _matches_filter(value: str, allowed: Collection[str] | str | None) -> bool:
+    return not allowed or value in ([allowed] if isinstance(allowed, str) else allowed)
+
+
+RESOURCE = "GPU-I-2"
+
+
+@emulates(wire_v1.CREATE)
+def create_v1(call: Call, body: wire_v1.ApplyService) -> JsonObject:
+    """Deploy a model version."""
+    version = get_ready_version(
+        call, body.model_id, body.model_version_id, ("modelId", "modelVersionId")
+    )
+    validate_naming(call, version["model"], body.name, body.uri, "uri")
+    call.validate_range("replicas", body.replicas, 1, MAX_REPLICAS)
+    call.validate_choice("poolType", body.pool_type, (wire_v1.PUBLIC, wire_v1.PRIVATE))
+    service, _ = deploy(
+        call,
+        version,
+        name=body.name,
+        suffix=body.uri,
+        description=body.description or "",
+        resource={"type": RESOURCE, "replicasCount": body.replicas},
+        pool=body.pool_type,
+        plane="v1",
+    )
+    return {"result": True, "serviceId": service["number"]}
+
+
+@emulates(wire_v1.GET)
+def get(call: Call, body: wire_v1.ServiceRef) -> JsonObject:
+    """Describe a service."""
+    service = get_service(call, body.service_id)
+    store = call.store
+    version = store.get("version", service["version"]) or {}
+    model = store.get("model", service["model"]) or {}
+    task = _run_of(call, version)
+    status = _service_status(call, service)
+    return {
+        "id": service["number"],
+        "serviceIdStr": service["id"],
+        "modelId": model.get("number"),
+        "modelName": model.get("name", ""),
+        "modelType": 0,
+        "templateType": 0,
+        "iterationId": task.get("number"),
+        "modelVersion": version.get("number"),
+        "version": version.get("version", "1"),
+        "name": service["name"],
+        "uri": service["endpoint"],
+        "fullUri": service_url(call.world, service),
+        "serviceStatus": status,
+        "sourceType": "Train",
+        "onlineTime": int(call.lifecycle.final_since(service["plan"]) or 0),
+        "description": service["description"],
+        "devApiId": service["number"],
+        "vmConfig": {**service["resource"], "poolType": service["pool"]},
+        "timeout": 60,
+        "qps": service["resource"].get("qps") or 0,
+        "payType": 1 if service["payment"] == "Prepaid" else 2,
+        "creator": CREATOR,
+        "createTime": int(service["created"]),
+        "modifyTime": int(service["created"]),
+    }
+
+
+@emulates(wire_v1.LIST)
+def list_services(call: Call, body: wire_v1.ListServices) -> JsonObject:
+    """List the preset models and the deployed services."""
+    service_types = body.api_typefilter or wire_v1.TYPES
+    presets = [
+        _row_to_wire(row["name"], row["url"], row["serviceType"], [])
+        for row in preset_services(call)
+        if row["serviceType"] in service_types
+    ]
+    deployed = [
+        _row_to_wire(
+            row["name"],
+            service_url(call.world, row),
+            row["serviceType"],
+            [_version_to_wire(call, row)],
+        )
+        for row in all_services(call.world)
+        if row["serviceType"] in service_types
+    ]
+    return {"common": presets, "custom": deployed}
+
+
+@emulates(wire_v1.APPS)
+def apps(call: Call, body: EmptyBody) -> JsonObject:
+    """List the sandbox's application, with the sandbox's own keys."""
+    service_numbers = ",".join(str(row["number"]) for row in call.store.all("service"))
+    address = call.world.address
+    row = {
+        "id": APP_ID,
+        "name": "sandbox",
+        "ak": address.ak,
+        "sk": address.sk,
+        "apiIds": service_numbers,
+    }
+    return {"appList": [row]}
+
+
+def _service_status(call: Call, service: Document) -> str:
+    state = service_state(call.world, service)
+    return wire_v1.DONE if state == wire.SERVING else state
+
+
+def _row_to_wire(name: str, url: str, kind: str, versions: list[JsonObject]) -> JsonObject:
+    return {
+        "name": name,
+        "url": url,
+        "apiType": kind,
+        "chargeStatus": "FREE",
+        "versionList": versions,
+    }
+
+
+def _run_of(call: Call, version: Document) -> Document:
+    """Return the run that a version was published from, {} if there is none any more."""
+    return call.store.get("task", version.get("origin", {}).get("runIdStr", "")) or {}
+
+
+def _version_to_wire(call: Call, service: Document) -> JsonObject:
+    store = call.store
+    run = _run_of(call, store.get("version", service["version"]) or {})
+    job = store.get("job", run.get("job", "")) or {}
+    return {
+        "aiModelId": service["model"],
+        "aiModelVersionId": service["version"],
+        "trainType": job.get("model", ""),
+        "serviceStatus": _service_status(call, service),
+    }
+
+
+# the sandbox's application; a call with another one in its `appid` header is counted for that one
+APP_ID = 10000001
+KIND = "metric"
+MINUTE_SECONDS = 60
+COUNT_FIELDS = ("input", "output", "good", "bad")
+
+Handler = Callable[[Call, Any], Any]
+_lock = threading.Lock()
+
+
+def metered(handler: Handler) -> Handler:
+    """Decorate a handler of chat or completion, to count its answers for a service."""
+
+    @functools.wraps(handler)
+    def counted_handler(call: Call, body: Any) -> Any:
+        name = call.path.get("model") or str(getattr(body, "model", ""))
+        service = find_service(call, name)
+        if service is None or "endpoint" not in service:
+            return handler(call, body)
+        return _call_and_count(call, service["id"], handler, body)
+
+    return counted_handler
+
+
+def usage_by_app(
+    world: World, service_id: str, start: float, end: float, apps: list[str] | str | None
+) -> list[JsonObject]:
+    """Return the usage of a service by each application, from the minute of `start` to that of
+    `end`.
+    """
+    app_ids = [apps] if isinstance(apps, str) else apps
+    totals: dict[str, dict[str, int]] = {}
+    for row in world.store.all(KIND):
+        if row["service"] != service_id or not start - MINUTE_SECONDS < row["minute"] <= end:
+            continue
+        if not app_ids or row["app"] in app_ids:
+            total = totals.setdefault(row["app"], dict.fromkeys(COUNT_FIELDS, 0))
+            total |= {name: total[name] + row[name] for name in COUNT_FIELDS}
+    return [
+        {"appId": app, "metric": _metric_to_wire(total)} for app, total in sorted(totals.items())
+    ]
+
+
+def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
+    """Return a time of a request in Unix seconds."""
+    text = getattr(body, attribute)
+    try:
+        return timestamps.parse_utc(text)
+    except ValueError:
+        name = "startTime" if attribute == "start_time" else "endTime"
+        raise call.invalid(name, f"{text!r} is not like 2025-03-30T16:00:00Z") from None
+
+
+async def _call_and_count(call: Call, service_id: str, handler: Handler, body: Any) -> Any:
+    try:
+        result = handler(call, body)
+        if isinstance(result, Awaitable):
+            result = await result
+    except Refusal:
+        _record_call(call, service_id, None)
+        raise
+    if isinstance(result, Stream):
+        return Stream(_count_stream(call, service_id, result.pieces), result.done)
+    _record_call(call, service_id, result)
+    return result
+
+
+async def _count_stream(
+    call: Call, service_id: str, pieces: AsyncIterator[JsonObject]
+) -> AsyncIterator[JsonObject]:
+    """Yield the pieces, and record the usage of the last one; a stream that is closed early counts
+    as failed.
+    """
+    usage_piece: JsonObject | None = None
+    try:
+        async for piece in pieces:
+            usage_piece = piece if piece.get("usage") else usage_piece
+            yield piece
+    finally:
+        _record_call(call, service_id, usage_piece)
+
+
+def _record_call(call: Call, service_id: str, answer: Mapping[str, Any] | None) -> None:
+    usage = (answer or {}).get("usage") or {}
+    store = call.store
+    app = call.app or str(APP_ID)
+    minute = int(call.world.clock.now() // MINUTE_SECONDS) * MINUTE_SECONDS
+    added = {
+        "input": int(usage.get("prompt_tokens", 0)),
+        "output": int(usage.get("completion_tokens", 0)),
+        "good": int(answer is not None),
+        "bad": int(answer is None),
+    }
+    id_ = f"{KIND}-{service_id}-{app}-{minute}"
+    with _lock:
+        row: Document | None = store.get(KIND, id_)
+        if row is None:
+            store.add(KIND, id_, service=service_id, app=app, minute=minute, **added)
+        else:
+            store.update(id_, **{name: row[name] + added[name] for name in COUNT_FIELDS})
+
+
+def _metric_to_wire(total: Mapping[str, int]) -> dict[str, int]:
+    return {
+        "inputTokensTotal": total["input"],
+        "outputTokensTotal": total["output"],
+        "tokensTotal": total["input"] + total["output"],
+        "succeedCallTotal": total["good"],
+        "failureCallTotal": total["bad"],
+        "callTotal": total["good"] + total["bad"],
+    }

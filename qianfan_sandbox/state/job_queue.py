@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from qfnb.wire import batches as wire
 
-from .clock import Clock
+from .lifecycle import Clock
 from .store import Document, Store, raise_if_faulted
 
 T = TypeVar("T")

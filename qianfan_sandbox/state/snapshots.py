@@ -8,7 +8,9 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from qfnb.wire.base import JsonObject
 
 from .store import Store, make_private
 
@@ -23,7 +25,7 @@ PRESERVED_KINDS = ("token", "bearer")
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
-def list_snapshots(home: Path) -> list[dict[str, Any]]:
+def list_snapshots(home: Path) -> list[JsonObject]:
     """Return the snapshots: name, time and size in bytes, the oldest first."""
     manifests = [
         json.loads(path.read_text(encoding="utf-8"))
@@ -32,7 +34,7 @@ def list_snapshots(home: Path) -> list[dict[str, Any]]:
     return sorted(manifests, key=lambda manifest: manifest["made"])
 
 
-def create_snapshot(world: World, name: str) -> dict[str, Any]:
+def create_snapshot(world: World, name: str) -> JsonObject:
     """Copy the database and the files as they are now.
 
     Raises:
@@ -53,7 +55,7 @@ def create_snapshot(world: World, name: str) -> dict[str, Any]:
     return manifest
 
 
-def restore_snapshot(world: World, name: str) -> dict[str, Any]:
+def restore_snapshot(world: World, name: str) -> JsonObject:
     """Replace the state by a snapshot; its unfinished trainings and batches start again.
 
     Raises:
@@ -75,7 +77,7 @@ def restore_snapshot(world: World, name: str) -> dict[str, Any]:
     return {"restored": name}
 
 
-def remove_snapshot(home: Path, name: str) -> dict[str, Any]:
+def remove_snapshot(home: Path, name: str) -> JsonObject:
     """Delete a snapshot; return its name.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..failures.faults import FAULT_INJECTED
 
-SCHEMA = 3
+SCHEMA = 4
 _TABLES = """
 create table if not exists document(
     number integer primary key autoincrement,
@@ -35,10 +35,45 @@ _MIGRATIONS = {
         where kind = 'dataset' and json_type(body, '$.released') in ('integer', 'real');
     """,  # states were computed from ages before they were plans
     2: "",  # `doomed` came, which may be absent
+    3: """
+    update document set body = json_remove(json_set(body, '$.appId', json_extract(body, '$.app')),
+        '$.app') where kind = 'memory';
+    update document set body = json_remove(json_set(body, '$.labelName', json_extract(body, '$.name')),
+        '$.name')
+        where kind = 'label';
+    update document set body = json_remove(json_set(body, '$.templateName', json_extract(body, '$.name'),
+        '$.templateContent', json_extract(body, '$.content'), '$.variableIdentifier', json_extract(body,
+        '$.identifier'),
+        '$.negativeTemplateContent', coalesce(json_extract(body, '$.negative'), ''),
+        '$.frameworkType',
+        json_extract(body, '$.framework'),
+        '$.sceneType', case json_extract(body, '$.scene') when 2 then 'TextToImage' else 'TextToText' end,
+        '$.hyperParameters', json(json_extract(body, '$.hyper_parameters')),
+        '$.templateVariables', coalesce((select group_concat(value) from json_each(body,
+        '$.variables')), ''),
+        '$.negativeTemplateVariables',
+        coalesce((select group_concat(value) from json_each(body, '$.negative_variables')), '')),
+        '$.name', '$.content', '$.identifier', '$.negative', '$.framework', '$.scene', '$.hyper_parameters',
+        '$.variables', '$.negative_variables') where kind = 'template';
+    update document set body = json_remove(json_set(body, '$.purchaseCount', json_extract(body, '$.count'),
+        '$.releaseTime', json_extract(body, '$.until'), '$.billing', json_object('paymentTiming',
+        json_extract(body, '$.payment'))),
+        '$.count', '$.until', '$.payment') where kind = 'quota';
+    update document set body = json_remove(json_set(body, '$.serviceId', json_extract(body, '$.service'),
+        '$.replicasCount', json_extract(body, '$.replicas'), '$.billing', json_object('paymentTiming',
+        json_extract(body, '$.payment'))),
+        '$.service', '$.replicas', '$.payment') where kind = 'unit';
+    update document set body = json_remove(json_set(body, '$.sourceDatasetStrId', json_extract(body,
+        '$.source'),
+        '$.destDatasetStrId', json_extract(body, '$.destination'), '$.entityCount', json_extract(body,
+        '$.count')),
+        '$.source', '$.destination', '$.count', '$.told') where kind in ('etl', 'enhance');
+    update document set body = json_remove(json_set(body, '$.etlTaskName', json_extract(body, '$.name'),
+        '$.operationsV2', json(json_extract(body, '$.operations'))), '$.name',
+        '$.operations') where kind = 'etl';
+    """,  # such documents got the platform's names of fields
 }
-"""What brings a state of each earlier schema to the next one; schemas 1 and 2 were never
-released.
-"""
+"""What brings a state of each earlier schema to the next one; no schema was ever released."""
 
 _ALPHABET = string.ascii_lowercase + string.digits
 

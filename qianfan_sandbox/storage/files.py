@@ -12,11 +12,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from qfnb.wire import batches as wire
+from qfnb.wire.base import JsonObject
 from qfnb.wire.endpoints import Endpoint
 
-from ..http.call import HANDLERS, Call, emulates
+from ..http.call import HANDLERS, SANDBOX_HEADER, Call, emulates, v2_refusal
 from ..http.middleware import RequestHandler, serve
-from ..http.refusals import SANDBOX_HEADER, v2_refusal
 from ..state.store import Document, Store, random_id
 from ..state.world import World
 
@@ -24,20 +24,20 @@ MAX_FILES = 10_000  # files of one page of the list
 
 
 @emulates(wire.UPLOAD)
-def upload(call: Call, body: wire.UploadFile) -> dict[str, Any]:
+def upload(call: Call, body: wire.UploadFile) -> JsonObject:
     """Store an uploaded file."""
     if not body.content:
         raise call.invalid("file", "the file is missing or empty")
     if len(body.content) > wire.MAX_FILE_BYTES:
         raise call.invalid("file", f"a file has at most {wire.MAX_FILE_BYTES >> 30} GiB")
-    return _file_to_wire(store_file(call.world.store, random_id("file-", 10), body))
+    return _file_to_wire(store_file(call.store, random_id("file-", 10), body))
 
 
 @emulates(wire.LIST_FILES)
-def list_files(call: Call, body: wire.ListFiles) -> dict[str, Any]:
+def list_files(call: Call, body: wire.ListFiles) -> JsonObject:
     """List the files that were not deleted."""
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
-    rows = [row for row in call.world.store.all("file") if not row.get("deleted")]
+    rows = [row for row in call.store.all("file") if not row.get("deleted")]
     rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
     rows = rows if body.order == "asc" else rows[::-1]
     page, has_more = paginate(
@@ -52,7 +52,7 @@ def list_files(call: Call, body: wire.ListFiles) -> dict[str, Any]:
 
 
 @emulates(wire.FILE_INFO)
-def file_info(call: Call, body: wire.FileRef) -> dict[str, Any]:
+def file_info(call: Call, body: wire.FileRef) -> JsonObject:
     """Describe a file."""
     return _file_to_wire(_get_file(call))
 
@@ -60,15 +60,15 @@ def file_info(call: Call, body: wire.FileRef) -> dict[str, Any]:
 @emulates(wire.CONTENT)
 def content(call: Call, body: wire.FileRef) -> bytes:
     """Return a file's bytes."""
-    return read_file(call.world.store, str(_get_file(call)["id"])) or b""
+    return read_file(call.store, str(_get_file(call)["id"])) or b""
 
 
 @emulates(wire.DELETE_FILE)
-def delete(call: Call, body: wire.FileRef) -> dict[str, Any]:
+def delete(call: Call, body: wire.FileRef) -> JsonObject:
     """Delete a file."""
     id_ = str(_get_file(call)["id"])
-    call.world.store.update(id_, deleted=True)
-    call.world.store.write_file(id_, b"")
+    call.store.update(id_, deleted=True)
+    call.store.write_file(id_, b"")
     return {"id": id_, "object": "file", "deleted": True}
 
 
@@ -129,7 +129,7 @@ def paginate(
     return list(rows[start:end]), end < len(rows)
 
 
-def page_ends_to_wire(page: Sequence[Document]) -> dict[str, Any]:
+def page_ends_to_wire(page: Sequence[Document]) -> JsonObject:
     """Return the first and the last id of a page."""
     return {
         "first_id": page[0]["id"] if page else None,
@@ -160,13 +160,13 @@ async def _read_form(call: Call, request: Request) -> wire.UploadFile:
 
 
 def _get_file(call: Call) -> Document:
-    row = call.world.store.get("file", call.path["file_id"])
+    row = call.store.get("file", call.path["file_id"])
     if row is None or row.get("deleted"):
         raise v2_refusal("file_not_found", f"No such file: {call.path['file_id']}", status=404)
     return row
 
 
-def _file_to_wire(row: Document) -> dict[str, Any]:
+def _file_to_wire(row: Document) -> JsonObject:
     return {
         "id": row["id"],
         "object": "file",
@@ -178,7 +178,7 @@ def _file_to_wire(row: Document) -> dict[str, Any]:
     }
 
 
-def parse_jsonl(content: bytes) -> Iterator[tuple[int, dict[str, Any] | None]]:
+def parse_jsonl(content: bytes) -> Iterator[tuple[int, JsonObject | None]]:
     """Yield the number and the object of every line that is not blank, None for what is not an
     object.
 

@@ -1,18 +1,31 @@
-"""The objects of the sandbox's bucket: a document and a file each.
+"""The object storage, and its HTTP interface as BOS has it under `/bos/{bucket}/{key}`.
 
 Files have names of the sandbox's own making, so that no key can lead out of its folder.
 """
 
 import base64
 import hashlib
+import re
 import uuid
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from email.utils import formatdate
+from urllib.parse import quote
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from qfnb.wire import storage as wire
+from qfnb.wire.base import JsonObject
 
-from ..http.refusals import Refusal
-from ..state.store import Document, Store
+from ..http import auth
+from ..http.call import SANDBOX_HEADER, Refusal
+from ..http.timestamps import utc
+from ..state.store import Document, Store, random_id
+from ..state.world import World
 
 
 def write_object(store: Store, bucket: str, key: str, content: bytes, etag: str = "") -> Document:
@@ -88,3 +101,302 @@ def storage_refusal(status: int, code: str, message: str) -> Refusal:
 
 def _file_name(id_: str) -> str:
     return f"object-{hashlib.sha256(id_.encode()).hexdigest()}"
+
+
+Handle = Callable[["World", Request], Awaitable[Response]]
+
+# where the library looks for the storage; clients that only know hosts find it at the root, too
+PREFIX = "/bos"
+
+
+def routes(world: World) -> list[Route]:
+    """Return the routes of the object storage."""
+    routes_ = []
+    for bucket in (f"{PREFIX}/{{bucket}}", "/{bucket:own}"):
+        routes_ += [
+            _route(world, bucket, {"GET": _list_bucket, "HEAD": _list_bucket}),
+            _route(world, f"{bucket}/", {"GET": _list_bucket, "HEAD": _list_bucket}),
+            _route(world, f"{bucket}/{{key:path}}", _OBJECT_HANDLERS),
+        ]
+    return routes_
+
+
+def _route(world: World, path: str, handlers: Mapping[str, Handle]) -> Route:
+    """Return a route for signed requests to the sandbox's bucket."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            _validate_request(world, request)
+            response = await handlers[request.method](world, request)
+        except Refusal as refusal:
+            response = refusal.to_response()
+        response.headers.update(SANDBOX_HEADER)
+        return response
+
+    return Route(path.replace("{bucket:own}", world.address.bucket), answer, methods=[*handlers])
+
+
+def _validate_request(world: World, request: Request) -> None:
+    """Raise a refusal unless a request is signed, and names the sandbox's bucket and a valid
+    key.
+    """
+    # a key may hold !'()* and the like, which a client may sign encoded and send as they are
+    signed_request = replace(auth.signed_request(request), path=quote(request.scope["path"]))
+    authorization = request.headers.get("authorization") or signed_request.parameter(
+        "authorization"
+    )
+    auth.verify_signature(world, authorization, signed_request)
+    if _bucket_of(world, request) != world.address.bucket:
+        raise storage_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
+    key = request.path_params.get("key")
+    if key and (problem := key_problem(key)):
+        raise storage_refusal(400, "InvalidArgument", problem)
+
+
+def _bucket_of(world: World, request: Request) -> str:
+    """Return the bucket of a request; the routes at the root are the sandbox's bucket."""
+    return str(request.path_params.get("bucket", world.address.bucket))
+
+
+async def _put_object(world: World, request: Request) -> Response:
+    content = await request.body()
+    if problem := digest_problem(content, request.headers):
+        raise storage_refusal(400, "BadDigest", problem)
+    if "uploadId" in request.query_params:
+        return _put_part(world, request, content)
+    stored = write_object(
+        world.store, _bucket_of(world, request), request.path_params["key"], content
+    )
+    return Response(headers={"etag": f'"{stored["etag"]}"'})
+
+
+async def _post_object(world: World, request: Request) -> Response:
+    if "uploads" in request.query_params:
+        return _start_upload(world, _bucket_of(world, request), request)
+    if "uploadId" in request.query_params:
+        return await _complete_upload(world, request)
+    raise storage_refusal(400, "InvalidArgument", "a POST begins or completes a multipart upload")
+
+
+async def _delete_object(world: World, request: Request) -> Response:
+    if "uploadId" in request.query_params:
+        return _abort_upload(world, request)
+    delete_object(world.store, _bucket_of(world, request), request.path_params["key"])
+    return Response(status_code=204)
+
+
+async def _get_object(world: World, request: Request) -> Response:
+    bucket = _bucket_of(world, request)
+    key = request.path_params["key"]
+    if "uploadId" in request.query_params:
+        return _list_parts(world, request)
+    row = world.store.get("object", f"{bucket}/{key}")
+    content = read_object(world.store, wire.build_uri(bucket, key))
+    if row is None or content is None:
+        raise storage_refusal(404, "NoSuchKey", "The specified key does not exist.")
+    headers = {
+        "etag": f'"{row["etag"]}"',
+        "last-modified": formatdate(row["modified"], usegmt=True),
+        "accept-ranges": "bytes",
+    }
+    range_header = request.headers.get("range", "")
+    if not range_header:
+        return Response(content, headers=headers, media_type="application/octet-stream")
+    if (byte_range := _parse_range(range_header, len(content))) is None:
+        raise storage_refusal(416, "InvalidRange", "The requested range cannot be satisfied.")
+    headers["content-range"] = f"bytes {byte_range.start}-{byte_range.stop - 1}/{len(content)}"
+    return Response(
+        content[byte_range.start : byte_range.stop], 206, headers, "application/octet-stream"
+    )
+
+
+def _parse_range(range_header: str, size: int) -> range | None:
+    """Return the bytes that `bytes=2-5`, `bytes=2-` or `bytes=-3` selects, None if it selects
+    none.
+    """
+    match = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", range_header.strip())
+    if match is None or not any(match.groups()) or len(range_header) > 60:
+        return None
+    first, last = match.groups()
+    byte_range = (
+        range(int(first), min(int(last or size), size - 1) + 1)
+        if first
+        else range(size)[-int(last) :]
+    )
+    return byte_range if byte_range and int(last or 1) else None
+
+
+async def _list_bucket(world: World, request: Request) -> Response:
+    """List a bucket's objects or uploads, or return its location."""
+    query = request.query_params
+    bucket = _bucket_of(world, request)
+    if "location" in query:
+        return JSONResponse({"locationConstraint": "bj"})
+    if "uploads" in query:
+        return _list_uploads(world, bucket)
+    max_keys = query.get("maxKeys", "1000")
+    marker = query.get("marker", "")
+    prefix = query.get("prefix", "")
+    if not (max_keys.isascii() and max_keys.isdigit()) or not int(max_keys[:9]) >= 1:
+        raise storage_refusal(400, "InvalidArgument", "maxKeys is a whole number from 1")
+    limit = min(int(max_keys[:9]), wire.MAX_KEYS)
+    delimiter = query.get("delimiter", "")
+    rows: dict[str, Document | None] = {}
+    for row in list_objects(world.store, bucket, prefix):
+        end = row["key"].find(delimiter, len(prefix)) if delimiter else -1
+        # folded at the delimiter
+        name = row["key"] if end < 0 else row["key"][: end + len(delimiter)]
+        if name > marker:
+            rows.setdefault(name, row if name == row["key"] else None)
+    page = [*rows.items()][:limit]
+    is_truncated = len(rows) > limit
+    return JSONResponse(
+        {
+            "name": bucket,
+            "prefix": prefix,
+            "marker": marker,
+            "delimiter": delimiter,
+            "maxKeys": limit,
+            "isTruncated": is_truncated,
+            **({"nextMarker": page[-1][0]} if is_truncated else {}),
+            "contents": [_object_to_wire(row) for _, row in page if row is not None],
+            "commonPrefixes": [{"prefix": name} for name, row in page if row is None],
+        }
+    )
+
+
+def _object_to_wire(row: Document) -> JsonObject:
+    return {
+        "key": row["key"],
+        "size": row["size"],
+        "eTag": row["etag"],
+        "lastModified": utc(row["modified"]),
+        "storageClass": "STANDARD",
+    }
+
+
+def _start_upload(world: World, bucket: str, request: Request) -> Response:
+    key = request.path_params["key"]
+    upload = world.store.add("upload", random_id("", 32), bucket=bucket, key=key, parts={})
+    return JSONResponse({"bucket": bucket, "key": key, "uploadId": upload["id"]})
+
+
+def _put_part(world: World, request: Request, content: bytes) -> Response:
+    """Store a part, or replace the one with the same number."""
+    upload = _get_upload(world, request)
+    number = request.query_params.get("partNumber", "")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number[:9]) <= wire.MAX_PARTS):
+        raise storage_refusal(400, "InvalidArgument", f"partNumber is 1 to {wire.MAX_PARTS}")
+    etag = md5_of(content)
+    world.store.write_file(_part_file_name(upload, int(number)), content)
+    parts = {**_stored_parts(world, upload), str(int(number)): {"etag": etag, "size": len(content)}}
+    world.store.update(upload["id"], parts=parts)
+    return Response(headers={"etag": f'"{etag}"'})
+
+
+async def _complete_upload(world: World, request: Request) -> Response:
+    """Make one object of the parts that the request lists."""
+    upload = _get_upload(world, request)
+    try:
+        parts = wire.CompleteUpload.model_validate_json(await request.body()).parts
+    except ValidationError:
+        raise storage_refusal(400, "MalformedJSON", "the body is not a list of parts") from None
+    _validate_parts(parts, _stored_parts(world, upload))
+    content = b"".join(
+        world.store.read_file(_part_file_name(upload, part.part_number)) or b"" for part in parts
+    )
+    etag = (
+        "-"
+        + hashlib.md5(
+            "".join(part.e_tag.strip('"') for part in parts).encode(), usedforsecurity=False
+        ).hexdigest()
+    )
+    write_object(world.store, upload["bucket"], upload["key"], content, etag)
+    _delete_upload(world, upload)
+    location = f"{world.address.url}/{upload['bucket']}/{upload['key']}"
+    return JSONResponse(
+        {"location": location, "bucket": upload["bucket"], "key": upload["key"], "eTag": etag},
+        headers={"etag": f'"{etag}"'},
+    )
+
+
+def _abort_upload(world: World, request: Request) -> Response:
+    upload = _get_upload(world, request)
+    _delete_upload(world, upload)
+    return Response(status_code=204)
+
+
+def _list_parts(world: World, request: Request) -> Response:
+    upload = _get_upload(world, request)
+    parts = sorted((int(number), part) for number, part in _stored_parts(world, upload).items())
+    return JSONResponse(
+        {
+            "bucket": upload["bucket"],
+            "key": upload["key"],
+            "uploadId": upload["id"],
+            "isTruncated": False,
+            "maxParts": wire.MAX_PARTS,
+            "parts": [
+                {"partNumber": number, "eTag": part["etag"], "size": part["size"]}
+                for number, part in parts
+            ],
+        }
+    )
+
+
+def _list_uploads(world: World, bucket: str) -> Response:
+    """List the uploads that are neither completed nor aborted."""
+    rows = [row for row in world.store.all("upload") if row["bucket"] == bucket]
+    uploads = [
+        {"key": row["key"], "uploadId": row["id"], "initiated": utc(row["created"])} for row in rows
+    ]
+    return JSONResponse({"bucket": bucket, "isTruncated": False, "uploads": uploads})
+
+
+def _validate_parts(parts: list[wire.UploadedPart], stored: JsonObject) -> None:
+    """Raise a refusal unless the parts of an object are stored, large enough and in ascending
+    order.
+    """
+    numbers = [part.part_number for part in parts]
+    if not numbers or numbers != sorted(set(numbers)):
+        raise storage_refusal(400, "InvalidPartOrder", "the numbers of the parts do not rise")
+    if any(
+        stored.get(str(part.part_number), {}).get("etag") != part.e_tag.strip('"') for part in parts
+    ):
+        raise storage_refusal(400, "InvalidPart", "a part was not found, or has a different tag")
+    if any(stored[str(number)]["size"] < wire.MIN_PART_BYTES for number in numbers[:-1]):
+        reason = f"a part but the last has {wire.MIN_PART_BYTES} bytes at least"
+        raise storage_refusal(400, "EntityTooSmall", reason)
+
+
+def _get_upload(world: World, request: Request) -> Document:
+    upload = world.store.get("upload", request.query_params["uploadId"])
+    if upload is None or upload["key"] != request.path_params["key"]:
+        message = "The specified multipart upload does not exist."
+        raise storage_refusal(404, "NoSuchUpload", message)
+    return upload
+
+
+def _stored_parts(world: World, upload: Document) -> JsonObject:
+    """Return the stored parts by number, read anew: parts are uploaded concurrently."""
+    current = world.store.get("upload", upload["id"])
+    return current["parts"] if current else {}
+
+
+def _delete_upload(world: World, upload: Document) -> None:
+    for number in _stored_parts(world, upload):
+        world.store.remove_file(_part_file_name(upload, int(number)))
+    world.store.remove("upload", upload["id"])
+
+
+def _part_file_name(upload: Document, number: int) -> str:
+    return f"part-{upload['id']}-{number}"
+
+
+_OBJECT_HANDLERS = {
+    "PUT": _put_object,
+    "GET": _get_object,
+    "HEAD": _get_object,
+    "POST": _post_object,
+    "DELETE": _delete_object,
+}

@@ -82,12 +82,13 @@ from qfnb.views import formatters
 from qfnb.wire import sandbox as choice
 from qianfan_sandbox.failures import faults
 from qianfan_sandbox.state import lifecycle
+from qianfan_sandbox.state.store import Store
 
 pytestmark = pytest.mark.long
 
 HERE = Path(__file__).parent
 STORED = HERE / "v0.1.0"
-SANDBOX = Path(inspect.getfile(lifecycle)).parents[1]
+SANDBOX = Path(inspect.getfile(process)).parent
 NAMES: dict[str, Any] = json.loads((HERE / "names.json").read_text(encoding="utf-8"))
 
 
@@ -280,6 +281,7 @@ def test_databases_have_the_tables_and_columns_that_they_had_once_they_are_migra
     shutil.copytree(STORED, tmp_path / "stored")
     for path in (tmp_path / "stored" / "batches").glob("*.db"):
         journal.Journal(path).close()
+    Store(tmp_path / "stored" / "sandbox").close()
     assert databases(written) == databases(tmp_path / "stored")
 
 
@@ -292,9 +294,13 @@ def test_a_journal_of_the_first_version_is_read_without_being_changed(tmp_path):
         assert rows(copy, "pragma user_version") == [(1,)]
 
 
-def test_documents_of_the_sandbox_have_the_keys_that_they_had(written):
+def test_documents_of_the_sandbox_have_the_keys_that_they_had_once_they_are_migrated(
+    written, tmp_path
+):
     present = documents(written / "sandbox" / "state.db")
-    for kind, keys in documents(STORED / "sandbox" / "state.db").items():
+    older = Path(shutil.copytree(STORED / "sandbox", tmp_path / "sandbox"))
+    Store(older).close()
+    for kind, keys in documents(older / "state.db").items():
         assert keys <= present[kind], kind
 
 

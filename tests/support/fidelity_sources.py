@@ -144,6 +144,20 @@ GUESSES = (
     ),
     ("files.delete", "that it exists"),
     ("responses.*", "events are OpenAI's; a response is stored unless `store` is false"),
+    (
+        "charge.*",
+        (
+            "quotas and compute units are kept as they were sent: ways of payment, times, and the "
+            "model or service that "
+            "a quota or unit belongs to are not checked, and no quota ends by itself"
+        ),
+    ),
+    (
+        "prompt.*",
+        "templates are kept as they were sent; of their texts only the variables are checked",
+    ),
+    ("etl.*", "a cleaning copies the rows as they are; the names of its steps are not checked"),
+    ("enhance.*", "an augmentation adds one phrase to prompts; its numbers are not checked"),
 )
 """An operation, and what of its answers no page says."""
 

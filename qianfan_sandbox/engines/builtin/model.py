@@ -18,6 +18,7 @@ import numpy as np
 
 from qfnb.base.text import has_chinese
 from qfnb.errors import SandboxError
+from qfnb.wire.base import JsonObject
 
 from ..protocol import Reply
 from .features import F, Features, Pair, answer_length
@@ -116,7 +117,7 @@ class LanguageModel:
     features: Features
     router: MemoryRouter
     lm: PointerGenerator | None = None
-    meta: dict[str, Any] = field(default_factory=dict)
+    meta: JsonObject = field(default_factory=dict)
     min_confidence: float = MIN_CONFIDENCE
     base: LanguageModel | None = None
     wording: Wording | None = None
@@ -339,7 +340,7 @@ class LanguageModel:
             raise SandboxError(f"these bytes are not a model of this version: {error}") from None
 
     @classmethod
-    def _restore(cls, head: dict[str, Any], stored: dict[str, Any]) -> LanguageModel:
+    def _restore(cls, head: JsonObject, stored: JsonObject) -> LanguageModel:
         features = Features(stored["frequency"], stored["seen"], head["n"])
         # before 0.2 no columns were shared
         block_sizes = head.get("blocks", [len(head["answers"]) + 1])

@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qfnb.errors import InvalidArgumentError
 
 from ..protocol import Observer, Preference, Step
-from .features import Pair
+from .features import F, Floats, Ints, Pair
 from .generator_training import learning_rate_factor
 from .model import LanguageModel
-from .objectives import OBJECTIVES, Loss, Objective, Policy, judged_pairs, usable_rows
-from .optimizer import Adam
+from .pointer_generator import Adam, Example, Gradients, RowGradient, bags
+from .router import COMPOSE
 from .training import (
     MAX_VALIDATION_PAIRS,
     RATE,
@@ -203,3 +205,267 @@ class _Training:
                     updates += 1
                 last_loss = sum(losses) / len(losses) if losses else last_loss
                 yield last_loss
+
+
+Loss = Literal["DPO", "KTO"]
+Values = NDArray[np.float64]
+Indexes = NDArray[np.int64]
+Tick = Callable[[], None]
+BothGradients = tuple[Gradients, Gradients]  # of the router's weights and of the generator's
+
+# of the chosen answers' own loss in DPO, as in Llama 3 (arXiv 2407.21783, section 4.1.4)
+NLL_WEIGHT = 0.2
+CHUNK = 64  # pairs whose likelihoods are computed at a time
+
+
+def usable_rows(rows: Sequence[Preference], loss: Loss) -> list[Preference]:
+    """Return the rows that a loss learns from: DPO needs two different answers, KTO at least
+    one.
+    """
+    if loss == "DPO":
+        return [row for row in rows if row.chosen and row.rejected and row.chosen != row.rejected]
+    return [row for row in rows if row.chosen or row.rejected]
+
+
+def judged_pairs(rows: Sequence[Preference]) -> list[Pair]:
+    """Return the chosen answers with their prompts, then the rejected ones."""
+    chosen = [(row.prompt, row.chosen) for row in rows if row.chosen]
+    return chosen + [(row.prompt, row.rejected) for row in rows if row.rejected]
+
+
+class Policy:
+    """log p(answer | prompt) of a model for batches of pairs, with gradients of all weights.
+
+    Args:
+        model: its weights are read at each call.
+        pairs: the pairs; a batch is an array of indexes into them.
+        tick: called now and then, also later; it may raise.
+    """
+
+    def __init__(
+        self, model: LanguageModel, pairs: Sequence[Pair], tick: Tick = lambda: None
+    ) -> None:
+        self._router = model.router
+        self._lm = model.lm
+        self._tick = tick
+        self._classes = np.array(
+            [self._router.index.get(answer, COMPOSE) for _, answer in pairs], np.int64
+        )
+        self._grams: list[tuple[Ints, Floats]] = []
+        self._examples: list[Example] = []
+        for pair in pairs:
+            self._grams.append(model.features(pair[0]))
+            self._examples += [model.lm.example(*pair)] if model.lm else []
+            tick()
+
+    def log_likelihoods(self, indexes: Indexes) -> tuple[Values, Callable[[Values], BothGradients]]:
+        """Return log p of some pairs, and a function from a loss's derivatives by them to its
+        gradients.
+        """
+        self._tick()
+        classes = self._classes[indexes]
+        rows = np.arange(len(indexes))
+        buckets, data = bags([self._grams[index] for index in indexes])
+        weights = self._router.weights
+        scores = self._router.class_scores(
+            (data @ weights["W"][buckets] + weights["b"]).astype(np.float64)
+        )
+        log_p = scores - np.logaddexp.reduce(scores, axis=1)[:, None]
+        remembered = np.where(classes == COMPOSE, -np.inf, log_p[rows, classes])
+        composed = np.full(len(indexes), -np.inf)
+        lm_gradients = None
+        if self._lm is not None:
+            written, lm_gradients = self._lm.log_likelihoods(
+                [self._examples[index] for index in indexes]
+            )
+            composed = log_p[:, COMPOSE] + written
+        total = np.logaddexp(remembered, composed)
+
+        def gradients(derivatives: Values) -> BothGradients:
+            shares = np.zeros_like(log_p)
+            shares[rows, classes] = np.exp(remembered - total)
+            shares[:, COMPOSE] = np.exp(composed - total)
+            by_class = derivatives[:, None] * (shares - np.exp(log_p))
+            by_column = self._router.column_gradients(by_class).astype(F)
+            by_lm = (
+                lm_gradients((derivatives * shares[:, COMPOSE]).astype(F)) if lm_gradients else {}
+            )
+            return {"W": RowGradient(buckets, data.T @ by_column), "b": by_column.sum(0)}, by_lm
+
+        return total, gradients
+
+    def all_log_likelihoods(self) -> Values:
+        """Return log p of all pairs."""
+        starts = range(0, len(self._classes), CHUNK)
+        chunks = [np.arange(start, min(start + CHUNK, len(self._classes))) for start in starts]
+        return np.concatenate([np.empty(0), *(self.log_likelihoods(chunk)[0] for chunk in chunks)])
+
+
+def dpo_loss(chosen: Values, rejected: Values) -> tuple[Values, Values]:
+    """Return -log sigmoid(chosen - rejected) of pairs of rewards, and its derivative by the chosen
+    one.
+    """
+    margins = chosen - rejected
+    return np.logaddexp(0.0, -margins), -_sigmoid(-margins)
+
+
+def kto_loss(
+    rewards: Values, is_desirable: NDArray[np.bool_], offset: float
+) -> tuple[Values, Values]:
+    """Return 1 - sigmoid(+-(reward - offset)) of each reward, and its derivative by the reward.
+
+    Args:
+        rewards: beta times the log-ratio of each answer to the reference.
+        is_desirable: the sign of each.
+        offset: beta times the estimated KL divergence from the reference.
+    """
+    sign = np.where(is_desirable, 1.0, -1.0)
+    value = _sigmoid(sign * (rewards - offset))
+    return 1 - value, -sign * value * (1 - value)
+
+
+def _sigmoid(x: Values) -> Values:
+    sigmoid: Values = 0.5 * (1 + np.tanh(0.5 * x))
+    return sigmoid
+
+
+class Objective(Protocol):
+    """The loss of a model on some rows, with the present model as the reference.
+
+    Attributes:
+        policy: the model's likelihoods.
+        size: rows, or for KTO answers; a batch has indexes below it.
+    """
+
+    policy: Policy
+    size: int
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        rows: Sequence[Preference],
+        beta: float,
+        tick: Tick = lambda: None,
+    ) -> None: ...
+
+    def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
+        """Return the mean loss of a batch, and its gradients."""
+
+    def measure(self) -> dict[str, float]:
+        """Return the mean `loss` of all rows, and their rewards under TRL's names."""
+
+
+class DpoObjective:
+    """-log sigmoid(beta * (log-ratio of the chosen answer - log-ratio of the rejected one)).
+
+    The gradients, not the reported loss, include that of NLL_WEIGHT times the chosen answer's loss
+    per character. Without it both answers become less likely, and the end of an answer, which both
+    have, is unlearned first.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        rows: Sequence[Preference],
+        beta: float,
+        tick: Tick = lambda: None,
+    ) -> None:
+        self.policy = Policy(model, judged_pairs(rows), tick)
+        self.size = len(rows)
+        self._beta = beta
+        self._reference = self.policy.all_log_likelihoods()
+        self._nll_weights = np.array([NLL_WEIGHT / (len(row.chosen) + 1) for row in rows])
+
+    def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
+        """Return the mean loss of a batch of rows, and its gradients."""
+        indexes = np.concatenate([batch, batch + self.size])
+        likelihoods, gradients = self.policy.log_likelihoods(indexes)
+        losses, derivatives = dpo_loss(
+            *np.split(self._beta * (likelihoods - self._reference[indexes]), 2)
+        )
+        by_chosen = self._beta * derivatives - self._nll_weights[batch]
+        return float(losses.mean()), gradients(
+            np.concatenate([by_chosen, -self._beta * derivatives]) / len(batch)
+        )
+
+    def measure(self) -> dict[str, float]:
+        """Return the loss and the rewards; a row is accurate where the chosen answer has the larger
+        reward.
+        """
+        chosen, rejected = np.split(
+            self._beta * (self.policy.all_log_likelihoods() - self._reference), 2
+        )
+        loss = float(dpo_loss(chosen, rejected)[0].mean())
+        return {"loss": loss, **_reward_means(chosen, rejected, chosen > rejected)}
+
+
+class KtoObjective:
+    """1 - sigmoid(+-(beta * log-ratio - offset)) of single answers.
+
+    The offset, the KL divergence from the reference, is estimated from each prompt with the answer
+    of another one. The rarer kind of answer counts as much in all as the other one (section 4.2 of
+    the paper).
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        rows: Sequence[Preference],
+        beta: float,
+        tick: Tick = lambda: None,
+    ) -> None:
+        pairs = judged_pairs(rows)
+        self.size = len(pairs)
+        self._beta = beta
+        others = np.roll(np.arange(self.size), max(1, self.size // 3))
+        mismatched = [
+            (prompt, pairs[other][1]) for (prompt, _), other in zip(pairs, others, strict=True)
+        ]
+        self.policy = Policy(model, [*pairs, *mismatched], tick)
+        self._reference = self.policy.all_log_likelihoods()
+        desirable = sum(bool(row.chosen) for row in rows)
+        self._is_desirable = np.arange(self.size) < desirable
+        larger = max(desirable, self.size - desirable)
+        counts = (max(desirable, 1), max(self.size - desirable, 1))
+        self._weights = np.where(self._is_desirable, larger / counts[0], larger / counts[1])
+
+    def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
+        """Return the mean loss of a batch of answers, and its gradients; the offset has none."""
+        mismatched = batch + self.size
+        drift = self.policy.log_likelihoods(mismatched)[0] - self._reference[mismatched]
+        likelihoods, gradients = self.policy.log_likelihoods(batch)
+        rewards = self._beta * (likelihoods - self._reference[batch])
+        offset = self._beta * max(0.0, drift.mean())
+        losses, derivatives = kto_loss(rewards, self._is_desirable[batch], offset)
+        weights = self._weights[batch]
+        return float((weights * losses).mean()), gradients(
+            self._beta * weights * derivatives / len(batch)
+        )
+
+    def measure(self) -> dict[str, float]:
+        """Return the loss and the rewards; an answer is accurate where its reward has its sign."""
+        rewards, drift = np.split(
+            self._beta * (self.policy.all_log_likelihoods() - self._reference), 2
+        )
+        offset = max(0.0, float(drift.mean()))
+        desirable = self._is_desirable
+        loss = float((self._weights * kto_loss(rewards, desirable, offset)[0]).mean())
+        return {
+            "loss": loss,
+            **_reward_means(rewards[desirable], rewards[~desirable], (rewards > 0) == desirable),
+        }
+
+
+def _reward_means(
+    chosen: Values, rejected: Values, is_accurate: NDArray[np.bool_]
+) -> dict[str, float]:
+    means = {
+        name: float(part.mean())
+        for name, part in (("chosen", chosen), ("rejected", rejected))
+        if len(part)
+    }
+    margins = {"margins": means["chosen"] - means["rejected"]} if len(means) == 2 else {}
+    return means | margins | {"accuracies": float(is_accurate.mean())}
+
+
+OBJECTIVES: dict[Loss, type[Objective]] = {"DPO": DpoObjective, "KTO": KtoObjective}

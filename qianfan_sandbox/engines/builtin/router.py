@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .examples import bags
 from .features import BUCKETS, F, Features, Floats, Ints, softmax
-from .optimizer import Weights
-from .passes import Passes
+from .generator_training import Passes
+from .pointer_generator import Weights, bags
 
 COMPOSE = 0
 """The class of prompts whose answers are composed, not remembered."""

@@ -33,7 +33,7 @@ from ..protocol import (
     Reply,
     Vectors,
 )
-from .recipe import RECIPE_FIELDS, TuningRecipe, tuning_recipe
+from .tuning import RECIPE_FIELDS, TuningRecipe, tuning_recipe
 
 if TYPE_CHECKING:
     from .weights import ModelDirectory

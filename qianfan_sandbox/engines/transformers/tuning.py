@@ -1,16 +1,16 @@
-"""Training of a model directory: LoRA or all weights, with a loss for each step; it stops within a
-step.
+"""Training of a model directory by the platform's hyper-parameters: LoRA or all weights; it stops
+within a step.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -18,7 +18,6 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from qfnb.errors import InvalidArgumentError
 
 from ..protocol import Observer, Pair, Step, is_validated
-from .recipe import TuningRecipe
 from .weights import context_length, inference_dtype, load_pretrained, prompt_ids, resolve_device
 
 MAX_VALIDATION_PAIRS = 200
@@ -218,3 +217,55 @@ class _TrainingLoop:
             labels[row, example.start : size] = ids[row, example.start : size]
         rows = {"input_ids": ids, "attention_mask": mask, "labels": labels}
         return {name: value.to(self.device) for name, value in rows.items()}
+
+
+@dataclass(frozen=True)
+class TuningRecipe:
+    """The hyper-parameters of a training."""
+
+    full: bool = False  # whether all weights are trained instead of an adapter
+    epochs: int = 1
+    learning_rate: float = 3e-4
+    batch_size: int = 4
+    max_length: int = 4096  # tokens of a pair
+    rank: int = 8  # of the adapter
+    alpha: int = 16  # of the adapter
+    dropout: float = 0.05  # of the adapter
+    warmup: float = 0.1  # the share of the steps (0-1) in which the learning rate rises
+    weight_decay: float = 0.01
+    every: int = 1  # steps between two reports
+    seed: int = 0
+    # steps between two validations, None for one after each epoch
+    validation_interval: int | None = None
+
+
+RECIPE_FIELDS: Final[dict[str, tuple[str, type]]] = {
+    "epoch": ("epochs", int),
+    "learningRate": ("learning_rate", float),
+    "batchSize": ("batch_size", int),
+    "globalBatchSize": ("batch_size", int),
+    "maxSeqLen": ("max_length", int),
+    "loraRank": ("rank", int),
+    "loraAlpha": ("alpha", int),
+    "loraDropout": ("dropout", float),
+    "warmupRatio": ("warmup", float),
+    "weightDecay": ("weight_decay", float),
+    "loggingSteps": ("every", int),
+    "seed": ("seed", int),
+    "validationStep": ("validation_interval", int),
+}
+"""The platform's hyper-parameters: the fields of a recipe and their types."""
+
+
+def tuning_recipe(values: Mapping[str, Any], *, full: bool) -> TuningRecipe:
+    """Return the recipe for the platform's hyper-parameters, with defaults for those that are
+    missing.
+    """
+    chosen = {
+        name: kind(values[key])
+        for key, (name, kind) in RECIPE_FIELDS.items()
+        if values.get(key) is not None
+    }
+    return TuningRecipe(
+        full=full, **({"alpha": 2 * chosen.get("rank", TuningRecipe.rank)} | chosen)
+    )

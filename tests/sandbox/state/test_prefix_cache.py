@@ -1,7 +1,7 @@
 """The prefix cache: what is found again, for whom, and for how long."""
 
 from qfnb.base.text import count_tokens
-from qianfan_sandbox.state.prefix_cache import BLOCK_CHARS, MAX_BLOCKS, SECONDS, PrefixCache
+from qianfan_sandbox.state.world import BLOCK_CHARS, MAX_BLOCKS, SECONDS, PrefixCache
 
 TEXT = "本条规定适用于所有参加者，" * 200
 TOKENS = count_tokens(TEXT)

@@ -5,7 +5,7 @@ model.
 import pytest
 
 from qianfan_sandbox.engines.builtin.engine import BuiltinEngine
-from qianfan_sandbox.finetune import recorder, supported_models
+from qianfan_sandbox.finetune import supported_models, worker
 
 ENGINE = BuiltinEngine()
 
@@ -41,7 +41,7 @@ def test_what_the_engine_reads_is_what_the_list_says(scale):
 
 
 def test_the_list_marks_the_others():
-    imitated = ENGINE.imitated_parameters | recorder.PARAMETERS
+    imitated = ENGINE.imitated_parameters | worker.PARAMETERS
     models = supported_models.with_extensions(
         supported_models.WIRE_MODELS, imitated, lambda mode: {"start": len(mode)}
     )

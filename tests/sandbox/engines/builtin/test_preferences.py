@@ -12,8 +12,12 @@ from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.stats.significance import describe_pairs, pair_scores
 from qianfan_sandbox.engines.builtin import preferences, training
 from qianfan_sandbox.engines.builtin.model import LanguageModel
-from qianfan_sandbox.engines.builtin.objectives import OBJECTIVES, Policy, judged_pairs
-from qianfan_sandbox.engines.builtin.preferences import train_preferences
+from qianfan_sandbox.engines.builtin.preferences import (
+    OBJECTIVES,
+    Policy,
+    judged_pairs,
+    train_preferences,
+)
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from qianfan_sandbox.engines.protocol import Preference
 

@@ -1,7 +1,7 @@
 import pytest
 from support.training_pairs import HOURS, RULE, SMALL
 
-from qianfan_sandbox.engines.builtin import memories, training
+from qianfan_sandbox.engines.builtin import training
 from qianfan_sandbox.engines.builtin.engine import base_model
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, local_hyperparameters, train
 
@@ -101,7 +101,7 @@ def test_large_data_have_more_reports_than_one_per_pass(monkeypatch):
 
 
 def test_of_many_unique_answers_a_sample_votes_for_the_others(monkeypatch):
-    monkeypatch.setattr(memories, "MAX_TRIED", 20)
+    monkeypatch.setattr(training, "MAX_TRIED", 20)
     model = train(FACTS + RULE, hyperparameters=TWO_EPOCHS)
     assert set(model.router.answers) == {answer for _, answer in FACTS}
 

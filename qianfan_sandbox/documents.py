@@ -1,0 +1,615 @@
+"""Documents that the sandbox keeps as they were sent, and that nothing in it learns or answers
+from.
+
+Prompt templates and labels, improved prompts, memories, quotas and compute units, cleanings and
+augmentations of datasets. A table says which action on which kind of document answers an endpoint.
+What the platform checks beyond the types of fields, and what it does with such documents, is not
+imitated.
+"""
+
+import itertools
+import re
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from qfnb.base.language import tr, trn
+from qfnb.errors import InvalidArgumentError
+from qfnb.metrics.rouge_bleu_chrf import rouge_l
+from qfnb.wire import charge, cleaning, memory, prompt_v1, prompt_v2
+from qfnb.wire.base import PageRequest, Record
+from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.prompt_template import PromptTemplate
+
+from .datasets import common, common as datasets, rows
+from .datasets.row_formats import RowParser
+from .http import timestamps
+from .http.call import CREATOR, Call, emulates, page_by_marker, page_by_offset
+from .services import common as services
+from .state.store import Document, random_id
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of document.
+
+    Attributes:
+        name: the kind in the store.
+        key: the field that has the id; in a request, `<key>s` has several.
+        prefix: the beginning of an id.
+        filters: fields of a request that a listed document must have in the same way.
+        matches: whether a document, as it is sent, passes the other filters of a request.
+        prepare: returns what is stored of a request; its third argument is the present document, {}
+            for a new one.
+        shown: returns further fields that are sent.
+        detail: a field that only the description of one document has.
+    """
+
+    name: str
+    key: str
+    prefix: str
+    filters: tuple[str, ...] = ()
+    matches: Callable[[Call, Fields, Fields], bool] = lambda call, sent, row: True
+    prepare: Callable[[Call, Fields, Fields], Fields] = lambda call, sent, document: sent
+    shown: Callable[[Call, Document], Fields] = lambda call, document: {}
+    detail: str = ""
+
+    def find(self, call: Call, sent: Fields) -> Document:
+        """Return the document that a request names."""
+        return call.find(self.name, sent[self.key], self.key, self.name)
+
+    def to_wire(self, call: Call, document: Document) -> Fields:
+        """Return a document as it is sent, without empty texts: the official SDK takes one for a
+        list of one name.
+        """
+        hidden = {"id", "number", "created", "plan", self.detail}
+        fields = {
+            name: value for name, value in document.items() if name not in hidden and value != ""
+        }
+        return fields | {self.key: document["id"]} | self.shown(call, document)
+
+
+def create(kind: Kind, call: Call, sent: Fields) -> Fields:
+    """Add a document."""
+    fields = kind.prepare(call, sent, {})
+    return {kind.key: call.store.add(kind.name, random_id(kind.prefix, 16), **fields)["id"]}
+
+
+def describe(kind: Kind, call: Call, sent: Fields) -> Fields:
+    """Describe a document."""
+    document = kind.find(call, sent)
+    detail = {kind.detail: document[kind.detail]} if kind.detail else {}
+    return kind.to_wire(call, document) | detail
+
+
+def _matching(kind: Kind, call: Call, sent: Fields) -> list[Fields]:
+    """Return the documents that pass the filters of a request, the newest first."""
+    filters = {name: str(sent[name]) for name in kind.filters if name in sent}
+    rows_ = [kind.to_wire(call, document) for document in reversed(call.store.all(kind.name))]
+    same = [row for row in rows_ if all(str(row[name]) == value for name, value in filters.items())]
+    return [row for row in same if kind.matches(call, sent, row)]
+
+
+def list_page(kind: Kind, call: Call, sent: Fields) -> Fields:
+    """Return a page of the documents that match: by offset on v1, by marker on v2."""
+    matches = _matching(kind, call, sent)
+    if sent.get("sortBy") == "asc":
+        matches.reverse()
+    if "offset" not in sent:
+        return page_by_marker(call, matches, kind.key, PageRequest.model_validate(sent))
+    return {
+        "total": len(matches),
+        "items": page_by_offset(call, matches, sent["offset"], sent["pageSize"]),
+    }
+
+
+def list_instances(kind: Kind, call: Call, sent: Fields) -> Fields:
+    """Return all documents that match, the oldest first."""
+    return {"instances": _matching(kind, call, sent)[::-1]}
+
+
+def change(kind: Kind, call: Call, sent: Fields) -> bool:
+    """Replace the fields of a document that a request has."""
+    document = kind.find(call, sent)
+    changes = {
+        name: value
+        for name, value in kind.prepare(call, sent, document).items()
+        if name != kind.key
+    }
+    call.store.update(document["id"], **changes)
+    return True
+
+
+def prepare_memory(call: Call, sent: Fields, document: Fields) -> Fields:
+    """Return the fields of a memory, empty at first."""
+    if document:
+        return sent
+    app = str(sent["appId"]).strip()
+    if not app:
+        raise call.invalid("appId", "it must not be empty")
+    return {"memories": [], **sent, "appId": app}
+
+
+def delete(kind: Kind, call: Call, sent: Fields) -> bool:
+    """Delete documents, all of them or none."""
+    keys = sent.get(f"{kind.key}s", [sent.get(kind.key)])
+    for document in [kind.find(call, {kind.key: key}) for key in keys]:
+        call.store.remove(kind.name, document["id"])
+    return True
+
+
+# Prompts: templates, labels, and rules that improve a prompt
+
+RULES_MARK = {"engine": "qfnb rules, not a language model"}
+MAX_PATTERN_LENGTH = 200  # characters
+MAX_TEXT_LENGTH = 20_000
+
+_POLITE_WORDS = re.compile(r"(请你?|麻烦你?|帮我|帮忙|能不能|可以吗|谢谢)")
+RULES: dict[int, Callable[[str], str]] = {
+    2: lambda text: re.sub(r"\s+", " ", _POLITE_WORDS.sub("", text)).strip(),
+    1: lambda text: f"你是这一领域的专家。{text}\n请写得具体、准确，不确定的内容请说明。",
+    3: lambda text: f"{text}\n请按要点分条列出。",
+    4: lambda text: f"{text}\n请先一步一步地思考，再给出结论。",
+}
+"""The operations on a prompt: shorten (first: it would undo the rest), improve, in points, step by
+step.
+"""
+
+
+CUSTOM = {"type": prompt_v2.CUSTOM, "creatorName": CREATOR}
+
+
+def prepare_template(call: Call, sent: Fields, template: Fields) -> Fields:
+    """Return the fields of a template; the variables of a changed text are those in it."""
+    whole = {
+        "negativeTemplateContent": "",
+        "labels": [],
+        "hyperParameters": None,
+        **template,
+        **sent,
+    }
+    if not whole["templateName"].strip() or not whole["templateContent"].strip():
+        raise call.invalid("templateName", "it and templateContent must not be empty")
+    is_new_text = bool(template) and not sent.keys().isdisjoint(
+        {"templateContent", "variableIdentifier"}
+    )
+    for prefix in ("template", "negativeTemplate"):
+        names = tuple(filter(None, whole.get(f"{prefix}Variables", "").split(",")))
+        text = whole[f"{prefix}Content"]
+        identifier = whole["variableIdentifier"]
+        try:
+            template_ = PromptTemplate(text, identifier, None if is_new_text else names)
+            whole[f"{prefix}Variables"] = ",".join(template_.names)
+        except InvalidArgumentError as error:
+            raise call.invalid(f"{prefix}Variables", str(error)) from None
+    whole["labels"] = [call.find("label", key, "labels", "label")["id"] for key in whole["labels"]]
+    return {name: value for name, value in whole.items() if name not in {"id", "number", "created"}}
+
+
+def show_template(call: Call, template: Document) -> Fields:
+    """Return the labels of a template that still exist, and who made it."""
+    labels = [row for id_ in template["labels"] if (row := call.store.get("label", id_))]
+    rows_ = [{"labelId": row["id"], "labelName": row["labelName"]} for row in labels]
+    return {"labels": rows_} | CUSTOM
+
+
+def describe_template(kind: Kind, call: Call, sent: Fields) -> Fields:
+    """Describe a template, its texts filled with the further fields of the request."""
+    row = describe(kind, call, sent)
+    for prefix, content in (("template", "content"), ("negativeTemplate", "negativeContent")):
+        names = tuple(filter(None, row.get(f"{prefix}Variables", "").split(",")))
+        row[content] = PromptTemplate(
+            row.get(f"{prefix}Content", ""), row["variableIdentifier"], names
+        ).fill(sent)
+    return row
+
+
+def matches_template(call: Call, sent: Fields, row: Fields) -> bool:
+    """Return whether a template has a text and one of some labels; none is the platform's."""
+    labels = [call.store.get("label", key) for key in sent.get("labelIds", ())]
+    ids = {label["id"] for label in labels if label}
+    has_label = not labels or any(label["labelId"] in ids for label in row["labels"])
+    text = sent.get("name", "")
+    has_text = text in row["templateName"] or text in row["templateContent"]
+    return has_text and has_label and sent.get("type", row["type"]) == row["type"]
+
+
+def change_template(kind: Kind, call: Call, sent: Fields) -> Fields:
+    """Change a template and return its id."""
+    change(kind, call, sent)
+    return {kind.key: kind.find(call, sent)["id"]}
+
+
+def create_labels(kind: Kind, call: Call, sent: Fields) -> Fields:
+    """Create labels; a name that exists gives its label."""
+    by_name = {row["labelName"]: row for row in call.store.all(kind.name)}
+    for name in sent["name"]:
+        if not name.strip():
+            raise call.invalid("name", "it must not be empty")
+        if name not in by_name:
+            by_name[name] = call.store.add(kind.name, random_id(kind.prefix, 16), labelName=name)
+    return {"items": [kind.to_wire(call, by_name[name]) for name in sent["name"]]}
+
+
+def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
+    """Return an optimization, whose result is shown when its time is over."""
+    requested = {
+        operation["opType"] for operation in sent["operations"] if operation.get("payload")
+    }
+    for op_type in requested:
+        call.validate_choice("operations.opType", op_type, sorted(RULES))
+    improved = sent["content"]
+    for op_type, rule in RULES.items():
+        improved = rule(improved) if op_type in requested else improved
+    plan = call.lifecycle.plan((prompt_v1.RUNNING, "optimize"), final=prompt_v1.DONE)
+    return sent | {"improved": improved, "plan": plan}
+
+
+def show_optimization(call: Call, document: Document) -> Fields:
+    """Return the state of an optimization, and its result once it is done."""
+    state = call.lifecycle.state(document["plan"])
+    result = document["improved"] if state == prompt_v1.DONE else ""
+    return {"processStatus": state, "optimizeContent": result, "sandbox": RULES_MARK}
+
+
+@emulates(prompt_v1.PREDICT)
+def score_answers(call: Call, body: prompt_v1.Predict) -> Fields:
+    """Score answers from 0 to 1: by wording, by a regular expression, or by equality."""
+    call.validate_choice("type", body.type, (prompt_v1.SEMANTIC, prompt_v1.REGEX, prompt_v1.EXACT))
+    scores = []
+    for row in body.data:
+        expected = str(row.get("scene") or row.get("prompt") or "")
+        scores.append(
+            [
+                _score(call, body.type, expected, str(answer))
+                for answer in _list_of(call, row, "response_list")
+            ]
+        )
+    return {"scores": scores, "sandbox": RULES_MARK}
+
+
+@emulates(prompt_v1.SUMMARY)
+def summarize(call: Call, body: prompt_v1.Summarize) -> Fields:
+    """Summarize how similar the answers of each prompt are to the expected ones."""
+    responses = []
+    for number, row in enumerate(body.data):
+        scenes = [scene for scene in _list_of(call, row, "scenes") if isinstance(scene, dict)]
+        shares = [
+            _similarity(str(row.get("expected_target", "")), str(row.get("response", "")))
+            for row in scenes
+        ]
+        text = tr("The sandbox has no scenes to compare.")
+        if shares:
+            text = trn(
+                "The sandbox compared {n} scene by its wording: {share:.0%} like what was "
+                "expected.",
+                "The sandbox compared {n} scenes by their wording: on average {share:.0%} like "
+                "what was expected.",
+                len(shares),
+                share=statistics.fmean(shares),
+            )
+        responses.append({"id": number, "response": text, "errorCode": 0, "errorMsg": ""})
+    return {"responses": responses, "sandbox": RULES_MARK}
+
+
+def _list_of(call: Call, row: Fields, name: str) -> list[Any]:
+    value = row.get(name) or []
+    if not isinstance(value, list):
+        raise call.invalid("data", f"{name} is a list")
+    return value
+
+
+def _score(call: Call, type_: int, expected: str, answer: str) -> float:
+    if type_ == prompt_v1.SEMANTIC:
+        return round(_similarity(expected, answer), 4)
+    if type_ == prompt_v1.EXACT:
+        return float(expected.strip() == answer.strip())
+    try:
+        pattern = re.compile(expected if len(expected) <= MAX_PATTERN_LENGTH else "(")
+    except (re.error, OverflowError, RecursionError):
+        reason = (
+            f"{expected[:40]!r} is not a regular expression of at most {MAX_PATTERN_LENGTH} "
+            "characters"
+        )
+        raise call.invalid("data", reason) from None
+    return float(pattern.search(answer[:MAX_TEXT_LENGTH]) is not None)
+
+
+def _similarity(expected: str, answer: str) -> float:
+    first, second = ("".join(text.lower().split()) for text in (expected, answer))
+    return rouge_l(second, first) if first else float(not second)
+
+
+# Quotas of preset models and compute units of services: recorded and priced at nothing; services
+# run without them
+
+# requests and tokens per minute of one purchased unit; the sandbox's own numbers, not enforced
+RPM = 60
+TPM = 10_000
+
+
+def prepare_instance(call: Call, sent: Fields, instance: Fields) -> Fields:
+    """Return the fields of a quota or a compute unit, which runs until it is released."""
+    if instance.get("status") == charge.STOPPED:
+        raise call.invalid("instanceId", "it was released")
+    for name in sent.keys() & {"purchaseCount", "replicasCount", "count"}:
+        call.validate_range(name, sent[name], 1, services.MAX_REPLICAS)
+    if "serviceId" in sent:
+        sent["serviceId"] = services.get_service(call, sent["serviceId"])["id"]
+    return sent if instance else {"status": charge.RUNNING, **sent}
+
+
+def show_instance(call: Call, instance: Document) -> Fields:
+    """Return the size of an instance: a unit's replicas, or what a quota's count is worth; and its
+    end.
+    """
+    count = next(
+        int(instance[name])
+        for name in ("count", "purchaseCount", "replicasCount")
+        if name in instance
+    )
+    size = (
+        {"rpm": count * RPM, "tpm": count * TPM}
+        if "model" in instance
+        else {"replicasCount": count}
+    )
+    end = instance.get("releaseTime") or "-"
+    times = {"startTime": timestamps.utc(instance["created"]), "expiredTime": end}
+    return size | times | {"paymentTiming": instance["billing"]["paymentTiming"]}
+
+
+def stop(kind: Kind, call: Call, sent: Fields) -> bool:
+    """Release a quota, which stays in the list."""
+    return change(kind, call, sent | {"status": charge.STOPPED})
+
+
+def set_end(kind: Kind, call: Call, sent: Fields) -> bool:
+    """Set the time that a quota shows as its end, or none; here no instance ends by itself."""
+    return change(kind, call, {"releaseTime": None} | sent)
+
+
+def renew(kind: Kind, call: Call, sent: Fields) -> bool:
+    """Record by which rule an instance is renewed."""
+    call.validate_choice("instanceType", sent["instanceType"], charge.UNIT_TYPES)
+    return change(UNIT if sent["instanceType"] == charge.UNIT_TYPES[0] else kind, call, sent)
+
+
+def list_units(kind: Kind, call: Call, sent: Fields) -> Fields:
+    """List the compute units of a service."""
+    return list_instances(kind, call, kind.prepare(call, sent, sent))
+
+
+def describe_unit(kind: Kind, call: Call, sent: Fields) -> Fields:
+    """Describe a compute unit."""
+    return {"instance": describe(kind, call, sent)}
+
+
+# Cleanings and augmentations: recorded tasks that copy the rows of a dataset into another one. A
+# cleaning changes no
+# row, and an augmentation adds one phrase to prompts.
+
+MAX_ROWS = 50_000
+"""Rows of a dataset that the sandbox copies while the caller waits; the platform's limit
+differs.
+"""
+
+NEW_PROMPT = (
+    "请问，{}"  # the prompt of a new row; `{}` is the prompt of the row that it is made from
+)
+
+
+async def clean(kind: Kind, call: Call, sent: Fields) -> str:
+    """Copy a dataset into another one, and record the operations; return the task's id."""
+    for group in sent["operationsV2"]:
+        call.validate_choice("operationsV2", group, cleaning.GROUPS)
+    return await _copy_rows(kind, call, sent, lambda row: row)
+
+
+async def augment(kind: Kind, call: Call, sent: Fields) -> bool:
+    """Add rows with rephrased prompts to another dataset, at most one new row for each row of the
+    source.
+    """
+
+    def rephrase(row: Any) -> Any:
+        if not isinstance(row, list):
+            raise call.invalid("sourceDatasetId", "it has no questions")
+        return [*row[:-1], row[-1] | {"prompt": NEW_PROMPT.format(row[-1]["prompt"])}]
+
+    await _copy_rows(kind, call, sent, rephrase)
+    return True
+
+
+async def _copy_rows(kind: Kind, call: Call, sent: Fields, rewrite: Callable[[Any], Any]) -> str:
+    """Copy rows, visible from the task's end on; return the task's id."""
+    world = call.world
+    source = datasets.get_dataset(call, sent["sourceDatasetId"], "sourceDatasetId")
+    destination = datasets.get_dataset(call, sent["destDatasetId"], "destDatasetId")
+    if source["id"] == destination["id"] or source["form"] != destination["form"]:
+        raise call.invalid("destDatasetId", "it is another dataset of the same format")
+    if not 1 <= rows.count(world.store, source) <= MAX_ROWS:
+        raise call.invalid("sourceDatasetId", f"{source['id']} must have 1 to {MAX_ROWS:,} rows")
+    common.validate_idle(call, destination)
+    entities = itertools.islice(
+        rows.iter_entities(world.store, source), sent.get("numInstancesToGenerate")
+    )
+    named_rows = [("", rewrite(entity.row)) for _, entity in entities]
+    plan = world.lifecycle.plan((cleaning.RUNNING, "clean"), final=cleaning.FINISHED)
+    part = rows.write_part(world.store, rows.to_entities(named_rows, plan[0][1]))
+    rows.attach_part(world.store, destination["id"], part, plan[0][1])
+    parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
+    common.record_import(world, destination, plan, parser)
+    ids = {
+        "sourceDatasetId": source["number"],
+        "sourceDatasetStrId": source["id"],
+        "destDatasetId": destination["number"],
+        "destDatasetStrId": destination["id"],
+    }
+    counts = {"entityCount": len(named_rows), "numInstancesGenerated": len(named_rows)}
+    task = world.store.add(kind.name, random_id(kind.prefix), plan=plan, **(sent | counts | ids))
+    world.store.update(source["id"], **{kind.name: task["id"]})
+    return str(task["id"])
+
+
+def show_task(call: Call, task: Document) -> Fields:
+    """Return the ids, the state and the times of a cleaning or an augmentation."""
+    lifecycle = call.lifecycle
+    return {
+        **dict.fromkeys(("id", "etlId"), task["number"]),
+        **dict.fromkeys(("taskId", "etlStrId"), task["id"]),
+        "processStatus": lifecycle.state(task["plan"]),
+        "startTime": timestamps.utc_spaced(task["created"]),
+        "finishTime": timestamps.utc_spaced(lifecycle.final_since(task["plan"])),
+        "sandbox": {"engine": "qfnb rules, not a model"},
+    }
+
+
+# The table
+
+MEMORY = Kind(
+    "memory", "systemMemoryId", "sm-", ("appId",), prepare=prepare_memory, detail="memories"
+)
+TEMPLATE = Kind(
+    "template", "templateId", "pt-", (), matches_template, prepare_template, show_template
+)
+LABEL = Kind(
+    "label",
+    "labelId",
+    "pl-",
+    shown=lambda call, row: {
+        "creatorName": CREATOR,
+        "type": prompt_v2.CUSTOM,
+        "createTime": timestamps.utc(row["created"]),
+    },
+)
+OPTIMIZATION = Kind(
+    "optimization", "id", "task-", prepare=prepare_optimization, shown=show_optimization
+)
+QUOTA = Kind(
+    "quota",
+    "instanceId",
+    "a-",
+    ("model", "paymentTiming", "instanceId", "status"),
+    prepare=prepare_instance,
+    shown=show_instance,
+)
+UNIT = Kind(
+    "unit",
+    "instanceId",
+    "a-",
+    ("serviceId", "paymentTiming"),
+    prepare=prepare_instance,
+    shown=show_instance,
+)
+CLEANING = Kind("etl", "etlId", "etl-", shown=show_task)
+AUGMENTATION = Kind(
+    "enhance",
+    "taskId",
+    "task-",
+    (),
+    lambda call, sent, row: sent.get("word", "") in row["name"],
+    shown=show_task,
+)
+
+Action = Callable[[Kind, Call, Fields], Any]
+
+ACTIONS: dict[Kind, dict[Endpoint[Any, Any], Action]] = {
+    MEMORY: {
+        memory.CREATE: create,
+        memory.LIST: list_page,
+        memory.DESCRIBE: describe,
+        memory.MODIFY: change,
+        memory.DELETE: delete,
+    },
+    TEMPLATE: {
+        prompt_v2.CREATE: create,
+        prompt_v2.INFO: describe_template,
+        prompt_v2.UPDATE: change_template,
+        prompt_v2.DELETE: delete,
+        prompt_v2.LIST: list_page,
+        prompt_v1.CREATE: create,
+        prompt_v1.INFO: describe_template,
+        prompt_v1.UPDATE: change_template,
+        prompt_v1.DELETE: delete,
+        prompt_v1.LIST: list_page,
+    },
+    LABEL: {
+        prompt_v2.CREATE_LABELS: create_labels,
+        prompt_v2.LABELS: list_page,
+        prompt_v2.DELETE_LABEL: delete,
+        prompt_v1.LABELS: list_page,
+    },
+    OPTIMIZATION: {prompt_v1.OPTIMIZE: create, prompt_v1.OPTIMIZED: describe},
+    QUOTA: {
+        charge.BUY_TPM: create,
+        charge.FIND_TPM: list_instances,
+        charge.RELEASE_TPM: stop,
+        charge.RESIZE_TPM: change,
+        charge.AUTO_RELEASE_TPM: set_end,
+        charge.AUTO_RENEW: renew,
+    },
+    UNIT: {
+        charge.BUY_UNIT: create,
+        charge.FIND_UNITS: list_units,
+        charge.DESCRIBE_UNIT: describe_unit,
+        charge.RELEASE_UNIT: delete,
+        charge.RESIZE_UNIT: change,
+    },
+    CLEANING: {
+        cleaning.CREATE: clean,
+        cleaning.DETAIL: describe,
+        cleaning.LIST: list_page,
+        cleaning.DELETE: delete,
+    },
+    AUGMENTATION: {
+        cleaning.AUGMENT: augment,
+        cleaning.LIST_AUGMENTATIONS: list_page,
+        cleaning.DESCRIBE_AUGMENTATION: describe,
+        cleaning.DELETE_AUGMENTATIONS: delete,
+    },
+}
+
+
+def _answer(kind: Kind, action: Action, call: Call, body: Record) -> Any:
+    sent = body.to_wire()
+    if not call.endpoint.path.startswith(V1_PROMPTS):
+        return action(kind, call, sent)
+    names = {"id": "templateId", "labelIds": "labels"} if "offset" not in sent else {}
+    renamed = {names.get(name, name): value for name, value in sent.items()}
+    for name in renamed.keys() & V1_VALUES.keys():
+        call.validate_choice(name, renamed[name], V1_VALUES[name])
+        renamed[name] = V1_VALUES[name][renamed[name]]
+    return _to_v1(call, action(kind, call, renamed))
+
+
+def _to_v1(call: Call, value: Any) -> Any:
+    """Return an answer of v2 in v1's form: numbers for ids and words."""
+    if isinstance(value, list):
+        return [_to_v1(call, item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    row = {name: _to_v1(call, item) for name, item in value.items()}
+    for kind in (TEMPLATE, LABEL):
+        if kind.key in row:
+            row |= {
+                "templatePK": row[kind.key],
+                kind.key: (call.store.get(kind.name, row[kind.key]) or {}).get("number"),
+            }
+    for name in row.keys() & V1_VALUES.keys():
+        row[name] = next(number for number, word in V1_VALUES[name].items() if word == row[name])
+    return row
+
+
+V1_PROMPTS = "/wenxinworkshop/prompt/template/", "/wenxinworkshop/prompt/label/"
+V1_VALUES: dict[str, dict[int, str]] = {
+    "sceneType": {prompt_v1.TEXT: prompt_v2.TEXT, prompt_v1.IMAGE: prompt_v2.IMAGE},
+    "type": {prompt_v1.PRESET: prompt_v2.PRESET, prompt_v1.CUSTOM: prompt_v2.CUSTOM},
+}
+"""v1's numbers, and v2's words for them."""
+
+for kind_, actions in ACTIONS.items():
+    for endpoint, action_ in actions.items():
+        emulates(endpoint)(partial(_answer, kind_, action_))

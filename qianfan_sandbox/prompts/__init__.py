@@ -1,1 +1,0 @@
-"""Prompt templates, prompt optimization and system memories."""
