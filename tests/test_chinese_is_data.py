@@ -8,7 +8,7 @@ CHINESE = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff65]")
 
 DATA = {
     "__init__.py": "the product's name",
-    "compat/prompt_rewriting.py": "prompts to models, and the words of frameworks",
+    "compat/prompt.py": "the words of frameworks",
     "dataset/file_reader.py": "names of columns",
     "dataset/near_duplicates.py": "words of questions that are compared",
     "evaluation/benchmarks/exams.py": "prompts to models",

@@ -1,8 +1,10 @@
-"""Prompts as objects: rendered, stored on the platform, improved and compared."""
+"""Prompts as objects: by frameworks, rendered, stored on the platform, improved and compared by
+it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,90 @@ from ..resources.inference.completion_plugin import Completion
 from ..resources.management.prompt import Prompt as Templates
 from ..wire import prompt_v1 as wire
 from ..wire.prompt_template import PromptTemplate
-from . import prompt_rewriting
 
 _POLLING_INTERVAL_S = 1.0
+
+
+def base_prompt(
+    prompt: str, background: str = "", additional_data: str = "", output_schema: str = ""
+) -> str:
+    """Return a prompt of the basic framework: one line for each part, an empty line for what is "".
+
+    Args:
+        prompt: what to do.
+        background: what to know.
+        additional_data: data to use.
+        output_schema: the form of the answer.
+    """
+    parts = {"背景信息": background, "补充数据": additional_data, "输出格式": output_schema}
+    return "\n".join(
+        [f"指令:{prompt}", *(f"{label}:{text}" if text else "" for label, text in parts.items())]
+    )
+
+
+def crispe_prompt(
+    statement: str,
+    capacity: str = "",
+    insight: str = "",
+    personality: str = "",
+    experiment: str = "",
+) -> str:
+    """Return a prompt of the CRISPE framework: one line for each part that is not "".
+
+    Args:
+        statement: what to do.
+        capacity: the model's role.
+        insight: what to know.
+        personality: the style of the answer.
+        experiment: the limits of the answer.
+    """
+    parts = {
+        "能力与角色": capacity,
+        "背景信息": insight,
+        "指令": statement,
+        "输出风格": personality,
+        "输出范围": experiment,
+    }
+    return "\n".join(f"{label}：{text}" for label, text in parts.items() if text)
+
+
+def fewshot_prompt(prompt: str = "", examples: Sequence[tuple[str, str]] = ()) -> str:
+    """Return a prompt with examples, (input, output) each.
+
+    Raises:
+        InvalidArgumentError: there is no example.
+    """
+    if not examples:
+        raise InvalidArgumentError(tr("examples is empty: write at least one (input, output)"))
+    return "\n\n".join(
+        [
+            *([prompt] if prompt else []),
+            *(f"输入:{first}\n输出:{second}" for first, second in examples),
+        ]
+    )
+
+
+def answer_scenes(
+    render: Callable[..., tuple[str, str | None]],
+    scenes: Sequence[Mapping[str, Any]],
+    model: Completion,
+) -> list[dict[str, Any]]:
+    """Return the answers to a prompt, in the form in which the platform scores them.
+
+    Args:
+        render: returns the prompt for values of its variables.
+        scenes: [{"args": values, "expected": the wanted answer}].
+        model: answers.
+    """
+    rows: list[dict[str, Any]] = [
+        {
+            "new_prompt": render(**scene["args"])[0],
+            "variables": scene["args"],
+            "expected_target": scene["expected"],
+        }
+        for scene in scenes
+    ]
+    return [{**row, "response": model.do(row["new_prompt"])["result"]} for row in rows]
 
 
 @dataclass
@@ -196,9 +279,9 @@ class Prompt:
             ).names
         )
 
-    base_prompt = staticmethod(prompt_rewriting.base_prompt)
-    crispe_prompt = staticmethod(prompt_rewriting.crispe_prompt)
-    fewshot_prompt = staticmethod(prompt_rewriting.fewshot_prompt)
+    base_prompt = staticmethod(base_prompt)
+    crispe_prompt = staticmethod(crispe_prompt)
+    fewshot_prompt = staticmethod(fewshot_prompt)
 
     def optimize(
         self,
@@ -238,53 +321,6 @@ class Prompt:
         )
         return Prompt(reply["result"]["optimizeContent"], identifier=self.identifier)
 
-    def apo_by_sample(
-        self,
-        example: Any = None,
-        sample_prompt: Prompt | None = None,
-        feedback_prompt: Prompt | None = None,
-        update_prompt: Prompt | None = None,
-        iteration_round: int = 3,
-        infer_config: Mapping[str, Any] | None = None,
-        optimize_config: Mapping[str, Any] | None = None,
-    ) -> Prompt:
-        """Return the prompt after rounds of answers, criticism of them and rewriting, all by
-        models.
-
-        Args:
-            example: rows, a Dataset or a list of mappings, with values of the variables, and in
-                `expected_output` or the dataset's reference column the wanted answer; may be None
-                where the prompt has no variables.
-            sample_prompt: how one answer is shown: {{input}}, {{expect}}, {{response}}.
-            feedback_prompt: asks for criticism: {{current_prompt}}, {{samples}}.
-            update_prompt: asks for the new prompt: {{current_prompt}}, {{samples}}, {{feedback}},
-                {{variables}}.
-            iteration_round: the number of rounds, from 1.
-            infer_config: of the model that answers: model or endpoint, and options.
-            optimize_config: of the model that criticizes and rewrites.
-
-        Raises:
-            InvalidArgumentError: there are no rows for the variables, or the number of rounds is
-                wrong.
-        """
-        prompts = {"sample": sample_prompt, "feedback": feedback_prompt, "update": update_prompt}
-        texts = {name: prompt.template for name, prompt in prompts.items() if prompt is not None}
-        template = PromptTemplate(self.template, self.identifier, tuple(self.variables))
-        text = prompt_rewriting.rewrite_by_samples(
-            template, example, texts, iteration_round, infer_config or {}, optimize_config or {}
-        )
-        return Prompt(text, identifier=self.identifier)
-
-    def simplify(
-        self, simplify_prompt: Prompt | None = None, config: Mapping[str, Any] | None = None
-    ) -> Prompt:
-        """Return a shorter prompt, written by a model; `config` has its name and options."""
-        template = PromptTemplate(self.template, self.identifier, tuple(self.variables))
-        text = prompt_rewriting.shorten(
-            template, simplify_prompt.template if simplify_prompt else None, config or {}
-        )
-        return Prompt(text, identifier=self.identifier)
-
     @dataclass
     class PromptEvaluateResult:
         """A prompt, its answers with scores, and a summary."""
@@ -311,9 +347,7 @@ class Prompt:
             standard: meaning, regular expression or equality.
         """
         results = [
-            cls.PromptEvaluateResult(
-                prompt, prompt_rewriting.answer_scenes(prompt.render, scenes, model), ""
-            )
+            cls.PromptEvaluateResult(prompt, answer_scenes(prompt.render, scenes, model), "")
             for prompt in prompt_list
         ]
         answers = [[scene["response"] for scene in result.scene] for result in results]

@@ -4,7 +4,6 @@ import json
 
 import pytest
 from qfnb.common import Prompt, hub
-from support.chat_script import sent_bodies, whole
 
 from qfnb import Completion
 from qfnb.errors import InvalidArgumentError
@@ -74,22 +73,6 @@ def test_prompts_are_compared():
     results = Prompt.evaluate(prompts, scenes, Completion())
     assert [result.scene[0]["new_prompt"] for result in results] == ["请回答：你好", "你好"]
     assert all(0 <= result.scene[0]["score"] <= 1 and result.summary for result in results)
-
-
-def test_a_prompt_is_rewritten_by_models(scripted):
-    script = scripted(
-        whole("一首诗"), whole("太短"), whole("好的 <START>写一首关于{theme}的长诗<END>")
-    )
-    rows = [{"theme": "秋天", "expected_output": "一首长诗"}]
-    better = Prompt("写一首关于{theme}的诗").apo_by_sample(rows, iteration_round=1)
-    assert better.template == "写一首关于{theme}的长诗"
-    assert "一首长诗" in sent_bodies(script)[1]["messages"][0]["content"]
-    assert "太短" in sent_bodies(script)[2]["messages"][0]["content"]
-
-
-def test_a_prompt_is_shortened_by_a_model(scripted):
-    scripted(whole("<START>写{theme}<END>"))
-    assert Prompt("请你帮我写{theme}").simplify().template == "写{theme}"
 
 
 def test_frameworks_are_texts():
