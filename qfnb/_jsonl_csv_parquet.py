@@ -200,10 +200,18 @@ def import_openpyxl() -> Any:
 
 def excel_cell(sheet: Any, text: str) -> Any:
     """Return a cell of a sheet that is written row by row; a text that begins with "=" stays a
-    text.
+    text, and a notice says where one is longer than Excel's cells.
     """
     from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415
 
+    if len(text) > MAX_EXCEL_CHARS:
+        warn_once(
+            tr(
+                "texts of more than {limit} characters, which is what a cell of Excel holds, are "
+                "cut off; CSV and JSONL have them whole",
+                limit=f"{MAX_EXCEL_CHARS:,}",
+            )
+        )
     cell = WriteOnlyCell(sheet, text[:MAX_EXCEL_CHARS])
     cell.data_type = "s"  # otherwise a text that begins with "=" would be a formula
     return cell

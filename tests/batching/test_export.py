@@ -5,12 +5,15 @@ import json
 import math
 import sys
 
+import openpyxl
 import pandas as pd
 import pytest
 from pyarrow import parquet
 
 import qfnb
+from qfnb import _notices
 from qfnb._jobs.row_result import RowResult
+from qfnb._jsonl_csv_parquet import excel_cell
 from qfnb.batching import export, output_file
 from qfnb.batching.journal import Journal, add_rows
 from qfnb.batching.journal_reader import BatchRow
@@ -245,3 +248,11 @@ def test_parquet_has_a_common_type_for_numbers_texts_and_nested_values(tmp_path)
     assert frame["t"].tolist()[:2] == ["x", "3"]
     assert frame["s"].tolist() == [{"a": 1.0, "b": None}, {"a": None, "b": "y"}, None]
     assert str(frame["prompt_tokens"].dtype) == "Int64"
+
+
+def test_a_text_that_excel_cannot_hold_is_cut_and_a_notice_says_so(caplog):
+    _notices.warn_once.cache_clear()
+    sheet = openpyxl.Workbook(write_only=True).create_sheet()
+    cell = excel_cell(sheet, "x" * 40_000)
+    assert len(cell.value) == 32_767
+    assert "more than 32,767 characters" in caplog.text
