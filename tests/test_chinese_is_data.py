@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "qfnb"
+ROOT = Path(__file__).parents[1]
 CHINESE = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff65]")
 
 DATA = {
@@ -53,8 +53,9 @@ catalogue.
 """
 
 SOURCES = {
-    path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
-    for path in PACKAGE.rglob("*.py")
+    path.relative_to(ROOT).as_posix().removeprefix("qfnb/"): path.read_text(encoding="utf-8")
+    for package in ("qfnb", "qianfan_sandbox")
+    for path in (ROOT / package).rglob("*.py")
 }
 
 

@@ -124,5 +124,5 @@ def test_the_cards_of_the_platform_and_of_the_sandbox_say_what_the_terminal_says
         assert [text in access[kind] for kind in ("text/plain", "text/html")] == [True, True]
     assert "model：" not in access["text/plain"].replace("默认", "")
     card = platform.sandbox_bundle()
-    for text in (sandbox.url, "strict=False", "状态目录"):
+    for text in (sandbox.url, "宽松：旧模型也能应答", "状态目录"):
         assert [text in card[kind] for kind in ("text/plain", "text/html")] == [True, True]

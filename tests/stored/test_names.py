@@ -88,7 +88,7 @@ pytestmark = pytest.mark.long
 
 HERE = Path(__file__).parent
 STORED = HERE / "v0.1.0"
-SANDBOX = Path(inspect.getfile(process)).parent
+SANDBOX = Path(inspect.getfile(lifecycle)).parents[1]
 NAMES: dict[str, Any] = json.loads((HERE / "names.json").read_text(encoding="utf-8"))
 
 
