@@ -10,12 +10,12 @@ from probe.__main__ import cost_limit, main, plan, run_check, to_cassette
 from probe.checks import CHECKS, Check
 from probe.exchange import Exchange, Request
 from probe.sharing import is_public_model, to_shared
-from qianfan_sandbox.failures.faults import Modes
 from support import sandbox_thread
 from support.scripted_server import http_answer
 
 from qfnb import config
 from qfnb.wire.chat import CHAT_V2
+from qianfan_sandbox.failures.faults import Modes
 
 SECRET = "bce-v3/ALTAK-abcdefgh/0123456789abcdef0123"
 TEXT = "小明的电话是 13800001111"
