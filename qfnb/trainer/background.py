@@ -25,7 +25,7 @@ from .event import Event, EventHandler, validate_handler
 from .model_info import ModelInfo, get_trainer_model_list
 from .progress import STAGE_BY_ACTION, Stage, TrainingProgress
 from .run_store import RunRecord, json_facts
-from .train_action import TrainAction, default_job_name
+from .train_action import TrainAction
 
 SAVE_INTERVAL_S: Final = 2.0
 """Seconds between two writes of a progress whose status has not changed."""
@@ -387,7 +387,7 @@ def _train_settings(actions: Sequence[BaseAction], run: RunRecord) -> dict[str, 
     if action is None or not action.train_type:
         return {}
     return {
-        "job_name": action.job_name or default_job_name(run),
+        "job_name": action.name_in(run),
         "train_mode": action.train_mode,
         "parameter_scale": action.train_config.parameter_scale,
         "training_data": next(

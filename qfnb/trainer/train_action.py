@@ -163,6 +163,10 @@ class TrainAction(BaseAction):
         self.result = value.get("result")
         self._end_state = value.get("ended", "")
 
+    def name_in(self, run: RunRecord) -> str:
+        """Return the name that the job has, or will have, in a run."""
+        return self.job_name or self.default_name or f"qfnb_{run.id.removeprefix('run-')}"
+
     def _start(self, facts: Facts) -> None:
         datasets = [*to_training_sets(facts.get("datasets") or ())]
         if not datasets:
@@ -170,7 +174,7 @@ class TrainAction(BaseAction):
                 tr("TrainAction needs datasets: run LoadDataSetAction before it")
             )
         run = self.record = self.record or RunRecord.begin()
-        self.job_name = self.job_name or self.default_name or default_job_name(run)
+        self.job_name = self.name_in(run)
         find = partial(find_job, run.id)
         self.job_id = self.job_id or run.create_once(
             "job_id", self._create_job, find, tr("the job")
@@ -276,11 +280,6 @@ def to_training_sets(value: Any) -> Iterator[Facts]:
             yield {"type": BOS, "bosPath": row["versionBosUri"], **row}
         else:
             yield {"type": PLATFORM, "id": row.get("versionId"), **row}
-
-
-def default_job_name(run: RunRecord) -> str:
-    """Return the name of a job that the user has not named."""
-    return f"qfnb_{run.id.removeprefix('run-')}"
 
 
 def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:

@@ -94,11 +94,7 @@ def test_a_hyper_parameter_that_cannot_be_sent_is_an_issue_of_its_field_only(
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        (
-            "epoch",
-            "51",
-            "51 is too large: 1 to 50 is allowed. That is the platform's list, which may be old",
-        ),
+        ("epoch", "51", "51 is too large: 1 to 50 is allowed. The platform's list may be old"),
         ("learningRate", "0.5", "0.5 is too large: 0.000001 to 0.001 is allowed."),
         ("maxSeqLen", 77, "77 is not offered: choose one of 512, 1024, 2048, 4096, 8192."),
         ("warp", "9", "has no hyper-parameter warp"),

@@ -200,6 +200,8 @@ def _parameter_issue(form: LaunchForm, row: wire.SupportedParameter) -> Issue | 
     have it.
     """
     fixes = {"values": {key: value for key, value in form.draft.values.items() if key != row.key}}
+    if form.from_sandbox and (text := _describe_parameter(form, row)):
+        return Issue(text, fixes)  # its list is what it accepts; the platform's may be old
     issue = _raised(lambda: form.parse_parameter(row), fixes=fixes)
     return issue or _raised(
         lambda: _compare_values(form, form.parse_parameter(row)),
@@ -212,18 +214,17 @@ def _parameter_warnings(form: LaunchForm) -> dict[str, str]:
     """Return which hyper-parameters leave the platform's list, by field; the list may be older than
     the platform.
     """
-    texts = {row.key: _describe_parameter(form, row) for row in form.parameters}
+    listed = () if form.from_sandbox else form.parameters
+    texts = {row.key: _describe_parameter(form, row) for row in listed}
     unlisted = {
         key: value
         for key, value in form.draft.values.items()
-        if key not in texts and not is_blank(value)
+        if key not in {row.key for row in form.parameters} and not is_blank(value)
     }
     with contextlib.suppress(InvalidArgumentError):
         texts["others"] = " ".join(_compare_values(form, unlisted))
     return {
-        key: tr(
-            "{text} That is the platform's list, which may be old: it is sent as it is.", text=text
-        )
+        key: tr("{text} The platform's list may be old, so it is sent as it is.", text=text)
         for key, text in texts.items()
         if text
     }

@@ -324,6 +324,8 @@ def next_steps(progress: TrainingProgress) -> list[str]:
         return []
     if not progress.finished:
         return [tr("to follow it: `%qftrain attach {name}`", name=name)]
+    if progress.failed and not progress.task_id:  # to resume would send the same once more
+        return [tr("to go on: correct it, and run the cell again")]
     if progress.failed or progress.stopped:
         return [tr("to go on: `%qftrain resume {name}`", name=name)]
     report = []
