@@ -42,7 +42,10 @@ class _Translated:
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self.help = tr(self.help) if self.help else None
+        if not self.help:
+            self.help = None
+        else:
+            self.help = tr(self.help)
         for parameter in self.params:
             _translate(parameter)
 
@@ -136,9 +139,9 @@ class LazyGroup(Group):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return what the list of commands shows of one."""
-        return (
-            Command(name=cmd_name, help=self.table[cmd_name][1]) if cmd_name in self.table else None
-        )
+        if cmd_name in self.table:
+            return Command(name=cmd_name, help=self.table[cmd_name][1])
+        return None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """Return the command that a line begins with, imported now, and the words behind it."""
@@ -201,7 +204,10 @@ def _name_of(parameter: Any) -> str:
 
 
 def _explain_value(error: Any, name: str) -> str:
-    causes = error.__cause__.errors() if isinstance(error.__cause__, ValidationError) else []
+    if isinstance(error.__cause__, ValidationError):
+        causes = error.__cause__.errors()
+    else:
+        causes = []
     if causes and causes[0]["type"] in _VALUE_ERRORS:
         return tr(_VALUE_ERRORS[causes[0]["type"]], name=name, value=causes[0]["input"])
     return f"{name}: {error.message}"

@@ -64,11 +64,9 @@ def describe_no_rows(suffix: str, size: int) -> str:
         size: of the file, in bytes.
     """
     if suffix in {".csv", ".tsv"}:
-        return (
-            tr("there are no rows below the header")
-            if size
-            else tr("the file is empty: it has no header either")
-        )
+        if size:
+            return tr("there are no rows below the header")
+        return tr("the file is empty: it has no header either")
     return tr("the file has no rows")
 
 
@@ -309,12 +307,14 @@ def _parse_json(text: str, expected: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        column = (
-            tr(" at column {column}", column=error.colno)
-            if isinstance(error, json.JSONDecodeError)
-            else ""
-        )
-        hint = tr("; expected {expected}", expected=expected) if expected else ""
+        if isinstance(error, json.JSONDecodeError):
+            column = tr(" at column {column}", column=error.colno)
+        else:
+            column = ""
+        if expected:
+            hint = tr("; expected {expected}", expected=expected)
+        else:
+            hint = ""
         return RowError(
             tr(
                 "not JSON ({problem}{column}): {text!r}{hint}",

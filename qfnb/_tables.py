@@ -55,7 +55,9 @@ def open_table(value: object) -> Table | None:
     if type(value).__name__ == "DuckDBPyRelation":
         return _duckdb_table(value)
     is_arrow = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__dataframe__")
-    return _arrow_table(value) if is_arrow and not isinstance(value, type) else None
+    if is_arrow and not isinstance(value, type):
+        return _arrow_table(value)
+    return None
 
 
 def is_pandas_frame(value: object) -> bool:
@@ -82,7 +84,10 @@ def _polars_table(table: Any) -> Table | None:
     kind = type(table).__name__
     if kind not in {"DataFrame", "LazyFrame"}:
         return None
-    frame = table.collect() if kind == "LazyFrame" else table
+    if kind == "LazyFrame":
+        frame = table.collect()
+    else:
+        frame = table
     return Table(kind, tuple(frame.columns), lambda: frame.iter_rows(named=True), frame.height)
 
 
@@ -120,7 +125,10 @@ def _arrow_table(table: Any) -> Table | None:
     except (arrow.ArrowInvalid, TypeError):
         return None
     columns = _validate_columns(first_reader.schema.names)
-    total = len(table) if isinstance(table, Sized) else None
+    if not isinstance(table, Sized):
+        total = None
+    else:
+        total = len(table)
     if hasattr(table, "read_next_batch"):
         return Table(
             type(table).__name__, columns, lambda: read(first_reader), total, is_rereadable=False

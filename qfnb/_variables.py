@@ -10,6 +10,9 @@ def find_variables(matches: Callable[[Any], bool]) -> dict[str, Any]:
     notebook.
     """
     package = sys.modules.get("IPython")  # without it there is no notebook
-    shell = None if package is None else package.get_ipython()
+    if package is None:
+        shell = None
+    else:
+        shell = package.get_ipython()
     variables = list(getattr(shell, "user_ns", {}).items())
     return {name: value for name, value in variables if name[:1] != "_" and matches(value)}

@@ -56,7 +56,9 @@ class Config:
         if name.lower() not in Settings.model_fields:
             raise AttributeError(tr("there is no setting {name!r}", name=name))
         value = getattr(settings(), name.lower())
-        return UNSET_VALUES.get(name.lower()) if value is None else value
+        if value is None:
+            return UNSET_VALUES.get(name.lower())
+        return value
 
     def __setattr__(self, name: str, value: object) -> None:
         if name.lower() == "lang":

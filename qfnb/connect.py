@@ -143,7 +143,9 @@ def polling_interval(seconds: float) -> float:
     """Return the seconds between two polls of a running job: at most `SANDBOX_POLLING_S` in the
     sandbox.
     """
-    return min(seconds, SANDBOX_POLLING_S) if current_platform().name == "sandbox" else seconds
+    if current_platform().name == "sandbox":
+        return min(seconds, SANDBOX_POLLING_S)
+    return seconds
 
 
 def platform_info(keys: Mapping[str, str | None] | None = None) -> PlatformInfo:
@@ -233,7 +235,10 @@ def _openai_platform(settings: Settings, base_url: str, credentials: Credentials
                 kinds=tr(", ").join(credentials.kinds()) or tr("none"),
             )
         )
-    keys = credentials if credentials.get("api_key") else Credentials.of({"api_key": "none"})
+    if credentials.get("api_key"):
+        keys = credentials
+    else:
+        keys = Credentials.of({"api_key": "none"})
     urls = (
         settings.base_url,
         settings.console_api_base_url,
@@ -302,7 +307,9 @@ def _recent_sandbox() -> Platform | None:
     ):
         return None
     client = _clients.get(platform)
-    return None if client and client.is_connection_lost else platform
+    if client and client.is_connection_lost:
+        return None
+    return platform
 
 
 def sandbox_platform(address: Address) -> Platform:

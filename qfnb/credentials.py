@@ -126,7 +126,11 @@ class Credentials:
         if key:
             return f"***{key[-4:] if len(key) >= MIN_TAILED_CHARS else ''}"
         public_id = self.get("access_key") or self.get("ak")
-        return f"***{public_id[-6:]}" if public_id else "***" if self else ""
+        if public_id:
+            return f"***{public_id[-6:]}"
+        if self:
+            return "***"
+        return ""
 
     def __bool__(self) -> bool:
         return bool(self.kinds())

@@ -69,7 +69,10 @@ def examine(*, reach: bool = True) -> list[Finding]:
     Args:
         reach: also ask the platform; a call of no cost.
     """
-    checks = [*CHECKS, (REACHABILITY, check_reachability)] if reach else CHECKS
+    if reach:
+        checks = [*CHECKS, (REACHABILITY, check_reachability)]
+    else:
+        checks = CHECKS
     findings: list[Finding] = []
     for topic, check in checks:
         try:
@@ -89,7 +92,10 @@ def examine(*, reach: bool = True) -> list[Finding]:
 def _describe_error(topic: str, error: QianfanError, host: str = "") -> Finding:
     """Return an error as a finding: what happened, and what to do about it."""
     reason, *hints = str(error).splitlines()
-    text = labelled(host, reason) if host and host not in reason else reason
+    if host and host not in reason:
+        text = labelled(host, reason)
+    else:
+        text = reason
     remedy = tr("; ").join(hints)
     if "`" not in remedy:
         check = tr("Check the variables QIANFAN_*; to see which platform is used: `%qfauth`")
@@ -108,7 +114,10 @@ def report(findings: list[Finding]) -> str:
     lines = []
     topic = ""
     for finding in findings:
-        text = finding.text if finding.topic == topic else labelled(finding.topic, finding.text)
+        if finding.topic == topic:
+            text = finding.text
+        else:
+            text = labelled(finding.topic, finding.text)
         lines.append(f"{SIGNS[finding.state]} {text}")
         topic = finding.topic
         lines += [f"    → {finding.remedy}"] if finding.remedy else []
@@ -147,7 +156,10 @@ def check_front_end() -> Iterator[Line]:
     if "IPython" not in sys.modules or (shell := sys.modules["IPython"].get_ipython()) is None:
         yield "ok", tr("no notebook: a program or a terminal")
         return
-    kind = "ipykernel" if hasattr(shell, "kernel") else "terminal"
+    if hasattr(shell, "kernel"):
+        kind = "ipykernel"
+    else:
+        kind = "terminal"
     host = next(
         (
             name
@@ -227,7 +239,9 @@ def describe_damage() -> tuple[str, str] | None:
     remedy = tr(
         "The damaged file is {names} in the state folder; to delete it: `%qf clean`", names=names
     )
-    return (text, remedy) if names else None
+    if names:
+        return (text, remedy)
+    return None
 
 
 def file_system(path: Path) -> str:

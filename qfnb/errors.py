@@ -85,7 +85,12 @@ class DatasetError(InvalidArgumentError):
         problems: Sequence[object] = (),
         count: int = 1,
     ) -> None:
-        location = f"{path}:{line}: " if line is not None else f"{path}: " if path else ""
+        if line is not None:
+            location = f"{path}:{line}: "
+        elif path:
+            location = f"{path}: "
+        else:
+            location = ""
         super().__init__(f"{location}{message}")
         self.path = path
         self.line = line
@@ -142,9 +147,10 @@ class UnexpectedContent(RequestError):
 
     def __str__(self) -> str:
         summary, *details = super().__str__().split("\n")
-        request = (
-            tr(" (request {request_id})", request_id=self.request_id) if self.request_id else ""
-        )
+        if self.request_id:
+            request = tr(" (request {request_id})", request_id=self.request_id)
+        else:
+            request = ""
         return "\n".join([f"{summary}{request}", *details])
 
 
@@ -205,16 +211,18 @@ class APIError(QianfanError):
         return self.request_id
 
     def __str__(self) -> str:
-        request = (
-            tr(" (request {request_id})", request_id=self.request_id) if self.request_id else ""
-        )
-        retry = (
-            tr(" (retry after {retry_after:.0f} s)", retry_after=self.retry_after)
-            if self.retry_after
-            else ""
-        )
+        if self.request_id:
+            request = tr(" (request {request_id})", request_id=self.request_id)
+        else:
+            request = ""
+        if self.retry_after:
+            retry = tr(" (retry after {retry_after:.0f} s)", retry_after=self.retry_after)
+        else:
+            retry = ""
         summary = f"[{self.error_code}] {self.error_msg}{retry}{request}"
-        return f"{summary}\n{self.hint}" if self.hint else summary
+        if self.hint:
+            return f"{summary}\n{self.hint}"
+        return summary
 
 
 class AuthError(APIError):
@@ -298,7 +306,10 @@ def _cell_line(trace: TracebackType | None) -> str:
     """
     for frame in reversed(traceback.extract_tb(trace)):
         in_cell = "ipykernel_" in frame.filename or frame.filename.startswith("<ipython-input")
-        source = linecache.getline(frame.filename, frame.lineno or 0).strip() if in_cell else ""
+        if in_cell:
+            source = linecache.getline(frame.filename, frame.lineno or 0).strip()
+        else:
+            source = ""
         if source and "run_cell_magic" not in source and "run_line_magic" not in source:
             excerpt = redact(source)[:80]  # redacted before it is cut: half a key is not recognised
             return tr("   ← cell line {lineno}: {excerpt}", lineno=frame.lineno, excerpt=excerpt)

@@ -52,7 +52,10 @@ def register_secret(secret: str) -> None:
     _in_use |= {secret, quote(secret, safe="")}
     _by_value = _match_any(_in_use)
     keys = [value for value in _in_use if len(value) >= MIN_KEY_CHARS]
-    _keys_by_value = _match_any(keys) if keys else None
+    if not keys:
+        _keys_by_value = None
+    else:
+        _keys_by_value = _match_any(keys)
 
 
 def _match_any(secrets: Iterable[str]) -> re.Pattern[str]:
@@ -72,12 +75,16 @@ def _match_value(secret: str) -> str:
 
 def hide_secrets(text: str) -> str:
     """Return the text with the secrets in use replaced by ***."""
-    return _by_value.sub("***", text) if _by_value else text
+    if _by_value:
+        return _by_value.sub("***", text)
+    return text
 
 
 def hide_keys(answer: str) -> str:
     """Return an answer with the keys in use replaced by ***: a server can echo what it was sent."""
-    return _keys_by_value.sub("***", answer) if _keys_by_value else answer
+    if _keys_by_value:
+        return _keys_by_value.sub("***", answer)
+    return answer
 
 
 def hide_secrets_in(error: E) -> E:

@@ -120,7 +120,8 @@ async def _encode_stream(call: Call, stream: Stream) -> AsyncIterator[bytes]:
         try:
             async for piece in stream.pieces:
                 # the usage of pieces is cumulative
-                last_usage = piece if piece.get("usage") else last_usage
+                if piece.get("usage"):
+                    last_usage = piece
                 yield _encode_event(piece)
         # in mid-stream: the error is the last event, and no end mark follows
         except Refusal as refusal:
@@ -137,7 +138,10 @@ def _encode_event(piece: Mapping[str, Any]) -> bytes:
     """Return an event as it is sent; `_event` in a piece is its name, `_unsent` has keys that stay
     here.
     """
-    event_line = f"event: {piece['_event']}\n" if "_event" in piece else ""
+    if "_event" in piece:
+        event_line = f"event: {piece['_event']}\n"
+    else:
+        event_line = ""
     unsent = {"_event", "_unsent", *piece.get("_unsent", ())}
     data = {key: value for key, value in piece.items() if key not in unsent}
     return f"{event_line}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()

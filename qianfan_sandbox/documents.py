@@ -82,7 +82,10 @@ def create(kind: Kind, call: Call, sent: Fields) -> Fields:
 def describe(kind: Kind, call: Call, sent: Fields) -> Fields:
     """Describe a document."""
     document = kind.find(call, sent)
-    detail = {kind.detail: document[kind.detail]} if kind.detail else {}
+    if kind.detail:
+        detail = {kind.detail: document[kind.detail]}
+    else:
+        detail = {}
     return kind.to_wire(call, document) | detail
 
 
@@ -244,7 +247,8 @@ def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
         call.validate_choice("operations.opType", op_type, sorted(RULES))
     improved = sent["content"]
     for op_type, rule in RULES.items():
-        improved = rule(improved) if op_type in requested else improved
+        if op_type in requested:
+            improved = rule(improved)
     plan = call.lifecycle.plan((prompt_v1.RUNNING, "optimize"), final=prompt_v1.DONE)
     return sent | {"improved": improved, "plan": plan}
 
@@ -252,7 +256,10 @@ def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
 def show_optimization(call: Call, document: Document) -> Fields:
     """Return the state of an optimization, and its result once it is done."""
     state = call.lifecycle.state(document["plan"])
-    result = document["improved"] if state == prompt_v1.DONE else ""
+    if state == prompt_v1.DONE:
+        result = document["improved"]
+    else:
+        result = ""
     return {"processStatus": state, "optimizeContent": result, "sandbox": RULES_MARK}
 
 
@@ -321,7 +328,9 @@ def _score(call: Call, type_: int, expected: str, answer: str) -> float:
 
 def _similarity(expected: str, answer: str) -> float:
     first, second = ("".join(text.lower().split()) for text in (expected, answer))
-    return rouge_l(second, first) if first else float(not second)
+    if first:
+        return rouge_l(second, first)
+    return float(not second)
 
 
 # Quotas of preset models and compute units of services: recorded and priced at nothing; services
@@ -340,7 +349,9 @@ def prepare_instance(call: Call, sent: Fields, instance: Fields) -> Fields:
         call.validate_range(name, sent[name], 1, services.MAX_REPLICAS)
     if "serviceId" in sent:
         sent["serviceId"] = services.get_service(call, sent["serviceId"])["id"]
-    return sent if instance else {"status": charge.RUNNING, **sent}
+    if instance:
+        return sent
+    return {"status": charge.RUNNING, **sent}
 
 
 def show_instance(call: Call, instance: Document) -> Fields:
@@ -352,11 +363,10 @@ def show_instance(call: Call, instance: Document) -> Fields:
         for name in ("count", "purchaseCount", "replicasCount")
         if name in instance
     )
-    size = (
-        {"rpm": count * RPM, "tpm": count * TPM}
-        if "model" in instance
-        else {"replicasCount": count}
-    )
+    if "model" in instance:
+        size = {"rpm": count * RPM, "tpm": count * TPM}
+    else:
+        size = {"replicasCount": count}
     end = instance.get("releaseTime") or "-"
     times = {"startTime": timestamps.utc(instance["created"]), "expiredTime": end}
     return size | times | {"paymentTiming": instance["billing"]["paymentTiming"]}
@@ -577,7 +587,10 @@ def _answer(kind: Kind, action: Action, call: Call, body: Record) -> Any:
     sent = body.to_wire()
     if not call.endpoint.path.startswith(V1_PROMPTS):
         return action(kind, call, sent)
-    names = {"id": "templateId", "labelIds": "labels"} if "offset" not in sent else {}
+    if "offset" not in sent:
+        names = {"id": "templateId", "labelIds": "labels"}
+    else:
+        names = {}
     renamed = {names.get(name, name): value for name, value in sent.items()}
     for name in renamed.keys() & V1_VALUES.keys():
         call.validate_choice(name, renamed[name], V1_VALUES[name])

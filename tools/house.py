@@ -27,14 +27,14 @@ FILLER = set(
 )
 LIMITS = {
     "files": 505,
-    "tokens": 588_500,
+    "tokens": 591_200,
     "packed assignments %": 0.1,
-    "ternaries per 1,000": 35,
-    "comprehensions per 1,000": 44,
+    "ternaries per 1,000": 14.3,
+    "comprehensions per 1,000": 42.5,
     "public classes with two meanings": 45,
     "filler names %": 2.1,
     "filler functions %": 0.9,
-    "functions over 60 lines": 9,
+    "functions over 60 lines": 11,
     "code lines over 100 characters %": 0.2,
 }
 """The figures of the package as reached; tokens a code line are `tokens` by `code lines`."""

@@ -110,7 +110,10 @@ class BatchControl:
         if error is None:
             self.fatal_streak = 0
             return
-        self.fatal_streak = self.fatal_streak + 1 if isinstance(error, FATAL_ERRORS) else 0
+        if isinstance(error, FATAL_ERRORS):
+            self.fatal_streak = self.fatal_streak + 1
+        else:
+            self.fatal_streak = 0
         if self.fatal_streak >= MAX_FATAL_IN_A_ROW or (self.fatal_streak and not self.counter.ok):
             self.finish("stopped", f"{type(error).__name__}: {summarize_error(error)}")
 
@@ -250,5 +253,8 @@ class BackgroundBatch(BackgroundJob):
     def __repr__(self) -> str:
         progress = self.progress
         total = "?" if progress.total is None else progress.total
-        failed = f", {progress.failed} failed" if progress.failed else ""
+        if progress.failed:
+            failed = f", {progress.failed} failed"
+        else:
+            failed = ""
         return f"<batch {progress.finished_rows}/{total}{failed}, {progress.state}>"

@@ -71,7 +71,10 @@ class BackgroundJob(ABC):
         """Wait until the work has ended, at most `timeout_s` seconds; raise the exception that
         ended it.
         """
-        deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        if timeout_s is None:
+            deadline = float("inf")
+        else:
+            deadline = time.monotonic() + timeout_s
         self._raise_if_forked()
         with self._handle_interrupts():
             while (future := self._future) is not None and not future.done():

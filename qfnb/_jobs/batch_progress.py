@@ -115,7 +115,9 @@ class BatchProgress:
         """Return the seconds from the start to the end, or to `now` (Unix seconds) while it
         runs.
         """
-        return (self.ended_at or now) - self.started_at if self.started_at is not None else 0.0
+        if self.started_at is not None:
+            return (self.ended_at or now) - self.started_at
+        return 0.0
 
 
 @dataclass
@@ -168,7 +170,10 @@ class ProgressCounter:
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
         self.uncounted += prompt_tokens is None
-        self.cost = None if self.cost is None or cost is None else self.cost + cost.high
+        if self.cost is None or cost is None:
+            self.cost = None
+        else:
+            self.cost = self.cost + cost.high
         self.cost_low += cost.low if cost else 0.0
 
     def record_failure(self, failure: RowFailure, attempts: int) -> None:
@@ -215,5 +220,7 @@ class ProgressCounter:
             (at, rows) for at, rows in tuple(self._rows_per_half_second) if at > now - RATE_WINDOW_S
         ]
         if not recent:
-            return None if not (self.ok + self.failed) or progress.ended_at else 0.0
+            if not (self.ok + self.failed) or progress.ended_at:
+                return None
+            return 0.0
         return sum(rows for _, rows in recent) / max(now - recent[0][0], 0.5)

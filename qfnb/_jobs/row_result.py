@@ -130,7 +130,9 @@ def results_to_frame(
 def summarize_error(error: BaseException) -> str:
     """Return the first line of an error's message, without secrets."""
     lines = str(error).splitlines()
-    return replace_surrogates(redact(lines[0])) if lines else type(error).__name__
+    if lines:
+        return replace_surrogates(redact(lines[0]))
+    return type(error).__name__
 
 
 def is_transient(error: BaseException) -> bool:

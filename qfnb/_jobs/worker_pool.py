@@ -182,7 +182,9 @@ class WorkerPool(Generic[T]):
         self._exhausted = self._exhausted or item is None
         if not self._not_paused.is_set():
             await self._not_paused.wait()
-        return None if self.is_stopping else item
+        if self.is_stopping:
+            return None
+        return item
 
     def _on_worker_end(self, task: asyncio.Task[Any]) -> None:
         del self._tasks[task]
@@ -199,7 +201,10 @@ def validate_worker_count(name: str, value: int | None) -> int:
     Raises:
         InvalidArgumentError: it is out of range.
     """
-    count = DEFAULT_WORKERS if value is None else value
+    if value is None:
+        count = DEFAULT_WORKERS
+    else:
+        count = value
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_WORKERS:
         raise InvalidArgumentError(
             tr(

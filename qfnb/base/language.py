@@ -34,7 +34,9 @@ def language() -> str:
     configured = os.environ.get(VARIABLE, "").strip().lower()
     variables = (os.environ.get(name, "") for name in _LOCALE_VARIABLES)
     name = configured or next(filter(None, variables), "") or locale.getlocale()[0] or ""
-    return "zh" if name.lower().startswith(("zh", "cn", "chinese")) else "en"
+    if name.lower().startswith(("zh", "cn", "chinese")):
+        return "zh"
+    return "en"
 
 
 def choose_language(name: str | None) -> None:
@@ -57,7 +59,9 @@ def html_lang() -> str:
     """Return the value of the attribute `lang`, which also picks the right shapes of Chinese
     characters.
     """
-    return "zh-CN" if language() == "zh" else "en"
+    if language() == "zh":
+        return "zh-CN"
+    return "en"
 
 
 def tr(message: str, /, **values: object) -> str:
@@ -66,7 +70,9 @@ def tr(message: str, /, **values: object) -> str:
     Braces stay as they are where no value is passed.
     """
     translated = _catalogue(language()).gettext(message)
-    return translated.format(**values) if values else translated
+    if values:
+        return translated.format(**values)
+    return translated
 
 
 def trn(singular: str, plural: str, n: int, /, **values: object) -> str:

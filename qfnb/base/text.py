@@ -67,30 +67,40 @@ def did_you_mean(name: str, candidates: Iterable[str], template: str = "{}") -> 
         template: how a candidate is written in the message: `{{{}}}` puts it into braces.
     """
     match = closest(name, candidates)
-    return tr("; did you mean {match}?", match=template.format(match)) if match else ""
+    if match:
+        return tr("; did you mean {match}?", match=template.format(match))
+    return ""
 
 
 def labelled(name: object, value: object, remark: object = "") -> str:
     """Return `name: value (remark)`, with the punctuation of the user's language."""
     text = tr("{name}: {value}", name=name, value=value)
-    return tr("{text} ({remark})", text=text, remark=remark) if remark else text
+    if remark:
+        return tr("{text} ({remark})", text=text, remark=remark)
+    return text
 
 
 def clip(text: str, limit: int) -> str:
     """Return text of at most `limit` characters; one that is cut ends in an ellipsis."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit - 1]}…"
 
 
 def clip_start(text: str, limit: int) -> str:
     """Return the last `limit` characters of a text: a path says most at its end."""
-    return text if len(text) <= limit else f"…{text[1 - limit :]}"
+    if len(text) <= limit:
+        return text
+    return f"…{text[1 - limit :]}"
 
 
 def format_loss(loss: float | None) -> str:
     """Return a loss with three decimals, a small one with three digits that count; "" for None."""
     if loss is None:
         return ""
-    return f"{loss:.3g}" if 0 < abs(loss) < 0.1 else f"{loss:.3f}"
+    if 0 < abs(loss) < 0.1:
+        return f"{loss:.3g}"
+    return f"{loss:.3f}"
 
 
 def strip_controls(text: object) -> str:
@@ -162,9 +172,10 @@ def approximate_duration(seconds: float) -> str:
 def format_value(value: object) -> str:
     """Return a value for an error message: quoted, at most 60 characters, on one line."""
     try:
-        text = (
-            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        )
+        if isinstance(value, str):
+            text = value
+        else:
+            text = json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError, TypeError):
         text = f"a {type(value).__name__}"
     return repr(clip(text, 61))
@@ -232,7 +243,9 @@ def is_chinese(text: str) -> bool:
     """
     others, characters = _CJK.subn(" ", text)
     words = len(_WORD.findall(others))
-    return characters > words if characters or words else language() == "zh"
+    if characters or words:
+        return characters > words
+    return language() == "zh"
 
 
 def count_tokens(text: str) -> int:
@@ -294,4 +307,6 @@ def describe_problem(problem: Mapping[str, Any]) -> str:
     values = dict(problem.get("ctx", {}))
     if "expected" in values:
         values["expected"] = values["expected"].replace(" or ", ", ")
-    return tr(rule, **values) if rule else str(problem["msg"])
+    if rule:
+        return tr(rule, **values)
+    return str(problem["msg"])

@@ -125,10 +125,14 @@ def batch(
     call_options, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
     chat, request = validation.build_request(client, prompt, model, endpoint, dedupe, sent)
     requested_format = options.get("response_format")
-    response_format = (
-        None if requested_format is None else validation.choose_format(request, requested_format)
-    )
-    budget = None if budget is None else validation.validate_budget(budget, request, client)
+    if requested_format is None:
+        response_format = None
+    else:
+        response_format = validation.choose_format(request, requested_format)
+    if budget is None:
+        budget = None
+    else:
+        budget = validation.validate_budget(budget, request, client)
     if request.draws:
         validate_pictures(request, via, budget_tokens)
     scan, stream = scan_input(request, source)
@@ -145,7 +149,10 @@ def batch(
         journal.set_facts(offline=via or "")
         if output_path is not None or journal.get_fact("out"):
             journal.set_facts(out="" if output_path is None else output_path.absolute())
-        counts = (journal.count_missing(), journal.counts()) if source.is_rereadable else None
+        if not source.is_rereadable:
+            counts = None
+        else:
+            counts = (journal.count_missing(), journal.counts())
         preflight = build_batch_preflight(
             request,
             source,
@@ -245,12 +252,18 @@ def estimate(
     _, request = validation.build_request(client, prompt, model, endpoint, dedupe, options)
     if request.draws:
         validate_pictures(request, "files", budget_tokens)  # an estimate needs no mode
-    budget = None if budget is None else validation.validate_budget(budget, request, client)
+    if budget is None:
+        budget = None
+    else:
+        budget = validation.validate_budget(budget, request, client)
     scan, _ = scan_input(request, source)
     requests = scan.rows - scan.invalid - (scan.duplicates if dedupe else 0)
-    row_count = (
-        source.total if source.total is not None else scan.rows if scan.is_complete else None
-    )
+    if source.total is not None:
+        row_count = source.total
+    elif not scan.is_complete:
+        row_count = None
+    else:
+        row_count = scan.rows
     return build_preflight(
         request,
         scan,
@@ -301,8 +314,14 @@ def resume(
     )
     chat = _choose_client(name, request, clients)
     worker_count = validate_worker_count("workers", workers)
-    budget = None if budget is None else validation.validate_budget(budget, request, chat)
-    output_path = None if out is None else export.validate_output_path(out)
+    if budget is None:
+        budget = None
+    else:
+        budget = validation.validate_budget(budget, request, chat)
+    if out is None:
+        output_path = None
+    else:
+        output_path = export.validate_output_path(out)
     journal = Journal(path)
     try:
         counts = journal.counts()

@@ -41,12 +41,18 @@ class Batch(BackgroundBatch):
     def __init__(self, job: JobSpec, journal: Journal, pages: JournalPages | None = None) -> None:
         super().__init__(job.initial_progress())
         self.job = job
-        self._pool = job.chat if isinstance(job.chat, ClientPool) else None
+        if not isinstance(job.chat, ClientPool):
+            self._pool = None
+        else:
+            self._pool = job.chat
         self._resume_lock = threading.Lock()
         self._input_pages: InputPages | None = None
         if job.stream is not None:
             dedupe = job.request.dedupe
-            files = job.source.stored_files if job.source else None
+            if not job.source:
+                files = None
+            else:
+                files = job.source.stored_files
             self._input_pages = InputPages(
                 journal, job.stream, dedupe=dedupe, files=files, on_loaded=self._on_loaded
             )
@@ -77,7 +83,10 @@ class Batch(BackgroundBatch):
             return replace(
                 super().progress, rate_limits=limits, remarks=remarks, workers=worker_count
             )
-        limits = limiter.describe() if limiter else ""
+        if limiter:
+            limits = limiter.describe()
+        else:
+            limits = ""
         return replace(super().progress, rate_limits=limits, workers=worker_count)
 
     @property
@@ -228,7 +237,9 @@ class Batch(BackgroundBatch):
 
     def __len__(self) -> int:
         total = self.progress.total
-        return journal_reader.read_facts(self.job.path)[1].rows if total is None else total
+        if total is None:
+            return journal_reader.read_facts(self.job.path)[1].rows
+        return total
 
     async def _run(self) -> None:
         await self._runner.run()

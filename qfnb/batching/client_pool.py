@@ -197,7 +197,8 @@ class PoolMember:
         if isinstance(error, RateLimitError):
             self.refusals += 1
             is_long = (error.retry_after or 0) > MAX_RETRY_AFTER
-            self._rests_until = now + (error.retry_after or 0) if is_long else self._rests_until
+            if is_long:
+                self._rests_until = now + (error.retry_after or 0)
             return is_long
         if not is_transient(error):
             self._faults_in_a_row = 0
@@ -207,9 +208,10 @@ class PoolMember:
             self._fault_at = now
             self._faults_in_a_row = self._faults_in_a_row + 1
             doublings = self._faults_in_a_row - REST_FAULTS
-            self._rests_until = (
-                now + min(2.0 ** min(doublings, 10), MAX_REST_S) if doublings >= 0 else now
-            )
+            if doublings >= 0:
+                self._rests_until = now + min(2.0 ** min(doublings, 10), MAX_REST_S)
+            else:
+                self._rests_until = now
         return False
 
     @property
@@ -223,7 +225,12 @@ class PoolMember:
 
     def to_row(self) -> tuple[str | int, ...]:
         """Return its row of `Batch.clients`."""
-        state = "out" if self.problem else "resting" if self.is_resting else "ready"
+        if self.problem:
+            state = "out"
+        elif self.is_resting:
+            state = "resting"
+        else:
+            state = "ready"
         counts = (self.answered, self.in_flight, self.refusals, self.faults)
         return (self.name, self.chat.endpoint or "", *counts, state, self.problem)
 
@@ -419,10 +426,16 @@ class ClientPool(ChatCompletion):
         Raises:
             QianfanError: no member is left; the error that took the last one out.
         """
-        member = None if self._line.locked() and not useless else self._find_free(latest, useless)
+        if self._line.locked() and not useless:
+            member = None
+        else:
+            member = self._find_free(latest, useless)
         if member is not None:
             return member
-        remaining_s = deadline.pause() if deadline else 0.0
+        if deadline:
+            remaining_s = deadline.pause()
+        else:
+            remaining_s = 0.0
         # who cannot take any must not hold up others
         async with contextlib.nullcontext() if useless else self._line:
             while (member := self._find_free(latest, useless)) is None:
@@ -488,11 +501,9 @@ class ClientPool(ChatCompletion):
             return tr("; ").join(labelled(name, text) for name, text in texts if text)
         rates = [limiter.requests.rate for _, limiter in limiters]
         total = sum(filter(None, rates))
-        return (
-            ""
-            if None in rates
-            else tr("{n:,.0f} requests/min of {clients} clients", n=total, clients=len(rates))
-        )
+        if None in rates:
+            return ""
+        return tr("{n:,.0f} requests/min of {clients} clients", n=total, clients=len(rates))
 
     def remarks(self) -> tuple[str, ...]:
         """Return which members were taken out, and why, in words."""

@@ -35,7 +35,10 @@ def to_frame(
     rows = list(answers)
     if original is None or len(original) != len(rows):
         return _join_results(_input_frame(rows), rows, fields)
-    inputs = original if original.ndim == 2 else _input_frame(rows).set_axis(original.index)
+    if original.ndim == 2:
+        inputs = original
+    else:
+        inputs = _input_frame(rows).set_axis(original.index)
     return _join_results(inputs, rows, fields)
 
 

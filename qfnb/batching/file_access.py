@@ -146,7 +146,10 @@ def open_filesystem(address: str) -> tuple[Any, str]:
         raise
     except ImportError as error:
         package = getattr(error.__cause__ or error, "name", None)  # fsspec's sentence is in English
-        hint = f"pip install {package}" if package else str(error)
+        if package:
+            hint = f"pip install {package}"
+        else:
+            hint = str(error)
         raise InvalidArgumentError(
             tr("{address}: a package is missing: {hint}", address=address, hint=hint)
         ) from None
@@ -248,7 +251,10 @@ def _common_folder(names: Sequence[str]) -> str:
 def _find_paths(name: str, is_deep: bool) -> tuple[str, list[str]]:
     path = Path(name).expanduser().absolute()
     if path.is_dir():
-        files = path.rglob("*") if is_deep else path.iterdir()
+        if is_deep:
+            files = path.rglob("*")
+        else:
+            files = path.iterdir()
         return str(path), [str(file) for file in files if file.is_file()]
     if path.exists() or not glob.has_magic(str(path)):
         return str(path.parent), [str(path)]
@@ -277,6 +283,9 @@ def _find_addresses(address: str, is_deep: bool) -> tuple[str, list[str]]:
 
 def unreadable(path: str, error: Exception) -> DatasetError:
     """Return the error of a file that cannot be read, for what the disk or the storage raised."""
-    local = error.strerror if isinstance(error, OSError) and not is_address(path) else None
+    if not (isinstance(error, OSError) and not is_address(path)):
+        local = None
+    else:
+        local = error.strerror
     reason = local or describe_storage_error(error)
     return DatasetError(tr("it cannot be read: {reason}", reason=reason), path=path)

@@ -89,7 +89,10 @@ class InputFiles:
         number = start.number
         for index in range(start.file, len(self.files)):
             path = self.files[index].path
-            mark = start if index == start.file else Mark(number, index)
+            if index == start.file:
+                mark = start
+            else:
+                mark = Mark(number, index)
             on_mark(mark)
             with open_file(path) as file:
                 for item in READERS[self.suffix](file, path, mark, on_mark):
@@ -231,7 +234,10 @@ def _summarize_file(path: str) -> FileSummary:
             ) from None
     if first_item is None:
         return FileSummary(None, None, None)
-    cells = first_item if isinstance(first_item, Mapping) else {}
+    if isinstance(first_item, Mapping):
+        cells = first_item
+    else:
+        cells = {}
     if suffix == ".csv":
         return FileSummary(dict.fromkeys(cells, "text"), first_item, None)
     kinds = {name: _kind_of(value) for name, value in cells.items() if value is not None}
@@ -240,7 +246,9 @@ def _summarize_file(path: str) -> FileSummary:
 
 def _kind_of(value: object) -> str:
     """Return the type of a JSON value: whole numbers are numbers."""
-    return "number" if isinstance(value, (int, float)) else type(value).__name__
+    if isinstance(value, (int, float)):
+        return "number"
+    return type(value).__name__
 
 
 def _read_jsonl(

@@ -64,7 +64,9 @@ class RowSource:
         """The files that a journal refers to, None where it holds the rows: small files are soon
         changed or gone.
         """
-        return self.files if self.files is not None and self.files.size > COPY_UP_TO_BYTES else None
+        if self.files is not None and self.files.size > COPY_UP_TO_BYTES:
+            return self.files
+        return None
 
 
 def open_source(rows: Any) -> RowSource:
@@ -77,12 +79,13 @@ def open_source(rows: Any) -> RowSource:
     """
     source = _open_source(rows)
     is_place = isinstance(rows, (str, Path))
-    variable = "" if is_place else next(iter(find_variables(lambda value: value is rows)), "")
-    return (
-        replace(source, description=f"{variable}{_AFTER_NAME}{source.description}")
-        if variable
-        else source
-    )
+    if is_place:
+        variable = ""
+    else:
+        variable = next(iter(find_variables(lambda value: value is rows)), "")
+    if variable:
+        return replace(source, description=f"{variable}{_AFTER_NAME}{source.description}")
+    return source
 
 
 def name_of_rows(description: str) -> str:
@@ -90,7 +93,9 @@ def name_of_rows(description: str) -> str:
     variable, separator, _ = description.partition(_AFTER_NAME)
     if separator:
         return variable
-    return PurePath(description).name if suffix_of(description) in SUFFIXES else ""
+    if suffix_of(description) in SUFFIXES:
+        return PurePath(description).name
+    return ""
 
 
 def _open_source(rows: Any) -> RowSource:
@@ -233,7 +238,10 @@ def _count_lines(path: str, *, is_csv: bool) -> int:
     with open_file(path) as file:
         while chunk := file.read(COUNTED_BYTES):
             last = chunk[-1:]
-            pieces = chunk.split(b'"') if is_csv else [chunk]
+            if is_csv:
+                pieces = chunk.split(b'"')
+            else:
+                pieces = [chunk]
             lines += sum(piece.count(b"\n") for piece in pieces[int(is_quoted) :: 2])
             is_quoted ^= len(pieces) % 2 == 0
     return max(lines + (last != b"\n"), 0)

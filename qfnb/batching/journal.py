@@ -149,7 +149,10 @@ class Journal:
                 and not path.with_suffix(".db-wal").is_file()
             )
             self.database = connect(path)
-            self.damage = tr(EMPTIED) if is_emptied else self._drop_damaged()
+            if is_emptied:
+                self.damage = tr(EMPTIED)
+            else:
+                self.damage = self._drop_damaged()
             self.run_number = int(self.get_fact("run", "0")) + 1
             self.last_position = self._count("select coalesce(max(place), 0) from answer")
             self.had_answers = self.last_position > 0
@@ -298,7 +301,10 @@ class Journal:
             query = f"select number from row where key in ({placeholders(keys)}) order by number"  # noqa: S608
             numbers = [str(number) for (number,) in self.database.execute(query, keys)]
         rows = tr("row {row}", row=tr(", ").join(numbers[:MAX_NAMED_ROWS]))
-        named = rows if numbers else tr(", ").join(names)
+        if numbers:
+            named = rows
+        else:
+            named = tr(", ").join(names)
         count = len(places)
         text = tr(
             "{n} answers have changed on the disk: asked again ({named})", n=count, named=named
@@ -419,7 +425,10 @@ def save_marks(journal: Journal, files: InputFiles | None, start: int) -> int:
     """Store where rows begin, from a mark on (inside `transaction`); return the number of marks so
     far.
     """
-    marks = [] if files is None else files.marks[start:]
+    if files is None:
+        marks = []
+    else:
+        marks = files.marks[start:]
     journal.database.executemany("insert or replace into mark values (?, ?, ?, ?)", marks)
     return start + len(marks)
 
@@ -445,7 +454,8 @@ def add_rows(
         is_copied: whether the journal holds the rows, which otherwise are read from their files
             again.
     """
-    repeats = KeyCounter().count([row.key for row in rows]) if repeats is None else repeats
+    if repeats is None:
+        repeats = KeyCounter().count([row.key for row in rows])
     keys = [
         row.key if dedupe else repeat_key(row.key, repeat)
         for row, repeat in zip(rows, repeats, strict=True)
@@ -489,8 +499,6 @@ def _answered_keys(journal: Journal, keys: Sequence[bytes]) -> frozenset[bytes]:
 
 def repeat_key(key: bytes, repeat: int) -> bytes:
     """Return the key of an identical row further down; `repeat` counts the ones before it."""
-    return (
-        key
-        if not repeat
-        else hashlib.blake2b(key + repeat.to_bytes(8, "big"), digest_size=16).digest()
-    )
+    if not repeat:
+        return key
+    return hashlib.blake2b(key + repeat.to_bytes(8, "big"), digest_size=16).digest()

@@ -177,10 +177,15 @@ def _is_same(
     row: BatchRow, record: dict[str, object], names: tuple[str, str], *, is_csv: bool
 ) -> bool:
     values = (row.text, row.error)
-    expected = tuple(csv_cell(value) or "" for value in values) if is_csv else values
+    if is_csv:
+        expected = tuple(csv_cell(value) or "" for value in values)
+    else:
+        expected = values
     return tuple(record.get(name) for name in names) == expected
 
 
 def _name_rows(numbers: Sequence[int]) -> str:
     named = tr("row {row}", row=tr(", ").join(map(str, numbers[:MAX_NAMED_ROWS])))
-    return named if len(numbers) <= MAX_NAMED_ROWS else f"{named}…"
+    if len(numbers) <= MAX_NAMED_ROWS:
+        return named
+    return f"{named}…"

@@ -36,7 +36,9 @@ def pack_text(text: str | None) -> str | bytes | None:
         return text
     content = text.encode()
     packed = zlib.compress(content, 1)
-    return packed if len(packed) < len(content) else text
+    if len(packed) < len(content):
+        return packed
+    return text
 
 
 def unpack_text(value: str | bytes | None) -> str | None:
@@ -376,7 +378,8 @@ def count_rows(database: sqlite3.Connection) -> JournalCounts:
         "select count(*) from row join answer using(key) where not row.asked and answer.error = ''"
     ).fetchone()[0]
     ok, failed, uncounted, unpriced = totals
-    cost = None if unpriced else cost
+    if unpriced:
+        cost = None
     return JournalCounts(
         rows, ok + repeats, failed, prompt_tokens, completion_tokens, uncounted, cost, cost_low
     )
@@ -392,7 +395,10 @@ def count_usage(database: sqlite3.Connection, answers: str) -> tuple[int, int, f
         database: an open journal.
         answers: the statement's part from "from" on.
     """
-    low = "coalesce(cost_low, cost)" if "cost_low" in answer_columns(database) else "cost"
+    if "cost_low" in answer_columns(database):
+        low = "coalesce(cost_low, cost)"
+    else:
+        low = "cost"
     query = f"""select coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
     coalesce(sum(cost), 0.0),
         coalesce(sum({low}), 0.0), coalesce(sum(prompt_tokens is not null and cost is null), 0)

@@ -162,7 +162,10 @@ def existing_journal_path(name: str) -> Path:
     if not path.is_file():
         names = [journal.stem for journal in _journals_dir().glob("*.db")]
         nearest = difflib.get_close_matches(name, names)
-        hint = tr("; did you mean {nearest}?", nearest=tr(", ").join(nearest)) if nearest else ""
+        if nearest:
+            hint = tr("; did you mean {nearest}?", nearest=tr(", ").join(nearest))
+        else:
+            hint = ""
         raise InvalidArgumentError(
             tr(
                 "there is no batch {name!r}{hint} (`%qfbatch list` or qfnb.batches() shows all "
@@ -178,7 +181,10 @@ def existing_journal_path(name: str) -> Path:
 def _summary(path: Path) -> JournalSummary:
     try:
         facts, counts = journal_reader.read_facts(path)
-        request = load_request_spec(path, facts["plan"]) if "plan" in facts else RequestSpec("")
+        if "plan" in facts:
+            request = load_request_spec(path, facts["plan"])
+        else:
+            request = RequestSpec("")
         updated = float(facts.get("updated", 0))
         time.localtime(updated)
     except (JournalError, ValueError, OverflowError, OSError) as error:

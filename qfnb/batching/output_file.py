@@ -104,7 +104,10 @@ def field_cells(row: BatchRow, fields: Sequence[str]) -> list[Any]:
     """Return the values of an answer's fields as JSON has them, None for a row without an
     answer.
     """
-    value = None if row.parsed is None or not fields else to_jsonable_python(row.parsed)
+    if row.parsed is None or not fields:
+        value = None
+    else:
+        value = to_jsonable_python(row.parsed)
     if isinstance(value, Mapping) and (len(fields) > 1 or fields[0] in value):
         return [value.get(name) for name in fields]
     return [value] * len(fields)
@@ -182,7 +185,10 @@ class OutputFile:
 
     def finish(self) -> bool:
         """Let the file appear; return False where its columns cannot hold the last rows."""
-        is_whole = self._flush() if self._records or self._writer is None else True
+        if self._records or self._writer is None:
+            is_whole = self._flush()
+        else:
+            is_whole = True
         assert self._writer is not None, "the flush made it"
         self._writer.close()
         if is_whole:
@@ -293,7 +299,10 @@ class _ExcelWriter:
             return None
         if isinstance(value, (bool, int, float)):
             return value
-        text = _to_json(value) if isinstance(value, (list, dict)) else str(value)
+        if isinstance(value, (list, dict)):
+            text = _to_json(value)
+        else:
+            text = str(value)
         return excel_cell(self._sheet, strip_controls(text))
 
 
@@ -370,8 +379,12 @@ def csv_cell(value: Any) -> Any:
     if isinstance(value, (list, dict)):
         return _to_json(value)
     if isinstance(value, str) and value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r")):
-        return value if _NUMBER.fullmatch(value) else f"'{value}"
-    return None if isinstance(value, float) and math.isnan(value) else value
+        if _NUMBER.fullmatch(value):
+            return value
+        return f"'{value}"
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
 
 
 def _to_json(value: Any) -> str:
@@ -387,7 +400,9 @@ def _without_nan(value: Any) -> Any:
         return {name: _without_nan(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 _Writer = _JsonlWriter | _CsvWriter | _ExcelWriter | _ParquetWriter

@@ -83,7 +83,10 @@ class InputScan:
             for number, problem in self.problems
         )
         unnamed = self.invalid - len(self.problems)
-        suffix = tr(" and {n} more", n=unnamed) if unnamed else ""
+        if unnamed:
+            suffix = tr(" and {n} more", n=unnamed)
+        else:
+            suffix = ""
         raise InvalidArgumentError(
             tr(
                 "{invalid} of {rows} rows cannot be sent: {named}{suffix}\nfix or drop them, or "
@@ -145,9 +148,15 @@ def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool)
     max_characters = (model_row and model_row.max_chars) or math.inf
     max_tokens = (model_row and (model_row.max_input or model_row.context)) or math.inf
     count_tokens = Tokenizer().count_tokens
-    instruction = request.response_format.instruction(None) if request.response_format else ""
+    if request.response_format:
+        instruction = request.response_format.instruction(None)
+    else:
+        instruction = ""
     system = str(request.options.get("system") or "") + instruction
-    system_tokens = count_tokens(system) if system else 0
+    if system:
+        system_tokens = count_tokens(system)
+    else:
+        system_tokens = 0
     for row in request.input_rows(items):
         scan.rows += 1
         digest.update(row.key)
@@ -203,15 +212,20 @@ def row_cost(
         is_offline: whether the platform's batch service answers.
     """
     # the price of one's own service is never known
-    model = None if request.endpoint else request.model
-    row = catalog.asked_model(request.kind, model) if model else None
-    prices = catalog.find_prices(request.kind, row.id if row else model) if model else None
+    if request.endpoint:
+        model = None
+    else:
+        model = request.model
+    if not model:
+        row = None
+        prices = None
+    else:
+        row = catalog.asked_model(request.kind, model)
+        prices = catalog.find_prices(request.kind, row.id if row else model)
     if request.draws:
-        return (
-            None
-            if prices is None or prices.image is None
-            else PriceRange(prices.image, prices.image)
-        )
+        if prices is None or prices.image is None:
+            return None
+        return PriceRange(prices.image, prices.image)
     return token_cost(prices, prompt_tokens, answer_tokens, is_batch=is_offline)
 
 
@@ -265,7 +279,9 @@ class Preflight:
     @property
     def cost(self) -> float | None:
         """The upper end of `cost_range`, which a budget must hold; None where it is not known."""
-        return self.cost_range.high if self.cost_range else None
+        if self.cost_range:
+            return self.cost_range.high
+        return None
 
     @property
     def tokens(self) -> int:
@@ -330,7 +346,9 @@ class Preflight:
 
 def format_amount(amount: float, unit: str) -> str:
     """Return an amount of CNY or tokens as text."""
-    return f"{amount:,} tokens" if unit == "tokens" else f"{amount:g} {unit}"
+    if unit == "tokens":
+        return f"{amount:,} tokens"
+    return f"{amount:g} {unit}"
 
 
 def build_preflight(
@@ -363,13 +381,18 @@ def build_preflight(
     """
     share = requests / max(scan.rows, 1)
     prompt_tokens = int(scan.prompt_tokens * share)
-    assumed_tokens = 0 if request.draws else ASSUMED_ANSWER_TOKENS
-    answer_tokens = assumed_tokens if answer_tokens is None else answer_tokens
+    if request.draws:
+        assumed_tokens = 0
+    else:
+        assumed_tokens = ASSUMED_ANSWER_TOKENS
+    if answer_tokens is None:
+        answer_tokens = assumed_tokens
     completion_tokens = int(requests * answer_tokens)
     cost = scan_cost(request, scan, int(answer_tokens), is_offline=is_offline)
-    notes = (
-        [tr(NO_COLUMN_NOTE)] if request.template is not None and not request.template.names else []
-    )
+    if request.template is not None and not request.template.names:
+        notes = [tr(NO_COLUMN_NOTE)]
+    else:
+        notes = []
     notes += [tr(PICTURE_NOTE)] if request.draws else []
     return Preflight(
         rows=rows,
@@ -489,12 +512,16 @@ class JobSpec:
     def parse(self) -> ParseAnswer | None:
         """What turns an answer into a value, None without a schema."""
         checked = self.response_format is not None and self.response_format.is_checked
-        return self.response_format.parse if self.response_format is not None and checked else None
+        if self.response_format is not None and checked:
+            return self.response_format.parse
+        return None
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields of the answers' format, which are columns of the results."""
-        return self.response_format.field_names if self.response_format is not None else ()
+        if self.response_format is not None:
+            return self.response_format.field_names
+        return ()
 
     def budget_problem(self, counter: ProgressCounter, rows: int) -> str:
         """Return why the budgets do not allow this many more rows, those in flight included; ""
@@ -522,9 +549,9 @@ class JobSpec:
                 )
                 is_rehearsal = unit == "CNY" and self.preflight.is_free
                 note = tr("a rehearsal by list price: the sandbox bills nothing")
-                return (
-                    tr("{first} ({second})", first=reason, second=note) if is_rehearsal else reason
-                )
+                if is_rehearsal:
+                    return tr("{first} ({second})", first=reason, second=note)
+                return reason
         return ""
 
     def spent(self, counter: ProgressCounter) -> dict[str, float]:

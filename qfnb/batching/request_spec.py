@@ -184,7 +184,9 @@ class RequestSpec:
     @cached_property
     def template(self) -> PromptTemplate | None:
         """The prompt, parsed."""
-        return None if self.prompt is None else PromptTemplate(self.prompt)
+        if self.prompt is None:
+            return None
+        return PromptTemplate(self.prompt)
 
     @cached_property
     def response_format(self) -> ResponseFormat | None:
@@ -192,13 +194,20 @@ class RequestSpec:
         stored.
         """
         value = self.options.get("response_format")
-        return None if value is None else parse_response_format(value)
+        if value is None:
+            return None
+        return parse_response_format(value)
 
     @cached_property
     def kind(self) -> catalog.ModelKind:
         """Whether the model chats, draws (text2image) or changes pictures (image2image)."""
-        row = catalog.find_model(None, self.model) if self.model and not self.endpoint else None
-        return row.kind if row is not None and row.kind in {"text2image", "image2image"} else "chat"
+        if not (self.model and not self.endpoint):
+            row = None
+        else:
+            row = catalog.find_model(None, self.model)
+        if row is not None and row.kind in {"text2image", "image2image"}:
+            return row.kind
+        return "chat"
 
     @property
     def draws(self) -> bool:
@@ -237,7 +246,9 @@ class RequestSpec:
         """
         if isinstance(item, str) and self.template is None:
             validate_encodable("prompt", validate_text("prompt", item))
-            return _edit_turn(item, {}) if self.kind == "image2image" else item
+            if self.kind == "image2image":
+                return _edit_turn(item, {})
+            return item
         for name in item if isinstance(item, Mapping) else ():
             if not isinstance(name, str):
                 reason = tr(
@@ -255,7 +266,9 @@ class RequestSpec:
         else:
             text = cell_text({"prompt": item}, "prompt")
         validate_encodable("prompt", text)
-        return _edit_turn(text, item) if self.kind == "image2image" else text
+        if self.kind == "image2image":
+            return _edit_turn(text, item)
+        return text
 
     def input_rows(self, items: Iterable[Item], start: int = 0) -> Iterator[InputRow]:
         """Yield the rows of an input with what is sent for them; those that cannot be sent have a
@@ -285,11 +298,9 @@ class RequestSpec:
             conversation = conversation or self.build_conversation(item)
         except InvalidArgumentError:
             return str(item)
-        return (
-            conversation
-            if isinstance(conversation, str)
-            else str(conversation[-1].get("content") or "")
-        )
+        if isinstance(conversation, str):
+            return conversation
+        return str(conversation[-1].get("content") or "")
 
     def to_json(self) -> str:
         """Return it as JSON, for the journal."""
@@ -317,11 +328,10 @@ class RequestSpec:
 
     def row_key(self, conversation: Conversation) -> bytes:
         """Return the key of a request: 16 bytes, the same in every process."""
-        text = (
-            conversation
-            if isinstance(conversation, str)
-            else json.dumps(conversation, sort_keys=True)
-        )
+        if isinstance(conversation, str):
+            text = conversation
+        else:
+            text = json.dumps(conversation, sort_keys=True)
         return _hash(self.digest + type(conversation).__name__.encode() + text.encode("utf-8"))
 
 
@@ -358,8 +368,14 @@ def _validate_length(conversation: Conversation, limit_mb: float) -> None:
 
 def _edit_turn(text: str, item: Item) -> list[dict[str, Any]]:
     """Return the turn for an edit: the text, and the pictures of the column `image`."""
-    value = item.get("image") if isinstance(item, Mapping) else None
-    pictures = value if isinstance(value, list) else [value]
+    if not isinstance(item, Mapping):
+        value = None
+    else:
+        value = item.get("image")
+    if isinstance(value, list):
+        pictures = value
+    else:
+        pictures = [value]
     if not all(isinstance(picture, (str, Path)) and str(picture) for picture in pictures):
         raise InvalidArgumentError(
             tr("an edit needs a column image: a path or an address, or a list of 1 to 3 of them")
@@ -383,7 +399,9 @@ def _parse_messages(value: Any) -> list[dict[str, Any]]:
 
 def platform_name(platform: Platform | PlatformInfo) -> str:
     """Return the platform's name in a `RequestSpec`: `sandbox` on any port, or the host."""
-    return "sandbox" if platform.name == "sandbox" else platform.host
+    if platform.name == "sandbox":
+        return "sandbox"
+    return platform.host
 
 
 def validate_platform(platform: Platform, expected: str) -> None:

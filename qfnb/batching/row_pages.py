@@ -42,7 +42,10 @@ class JournalPages:
         first_page: list[InputRow] | None = None,
         after: int = -1,
     ) -> None:
-        self._query = journal.retryable_rows if retryable else journal.missing_rows
+        if retryable:
+            self._query = journal.retryable_rows
+        else:
+            self._query = journal.missing_rows
         self._first_page = first_page or []
         self._last_number = after
 
@@ -152,7 +155,10 @@ class InputPages:
         self._unsaved = []
         self.saved_rows = self._row_count
         invalid = sum(row.problem is not None for row in page)
-        total = None if page or self._error is not None else self._row_count
+        if page or self._error is not None:
+            total = None
+        else:
+            total = self._row_count
         if total is not None:
             with self._journal.transaction():
                 self._journal.database.execute("delete from row where number >= ?", (total,))
@@ -185,7 +191,10 @@ def load_input(
     """
     stored = journal.get_fact("plan")
     database = journal.database
-    files = "" if source.stored_files is None else source.stored_files.to_json()
+    if source.stored_files is None:
+        files = ""
+    else:
+        files = source.stored_files.to_json()
     if stored and allow_changed_input is not True:
         _validate_same_request(journal.path, request, stored)
     with journal.transaction():
@@ -203,7 +212,10 @@ def load_input(
                 database.execute("delete from answer where key not in (select key from row)")
         else:
             pages = None
-            foreign_rows = _count_foreign_rows(journal, scan.first_rows) if stored else 0
+            if stored:
+                foreign_rows = _count_foreign_rows(journal, scan.first_rows)
+            else:
+                foreign_rows = 0
         if foreign_rows and not allow_changed_input:
             raise JournalError(
                 tr(

@@ -87,7 +87,10 @@ class CanaryRows:
         Args:
             fault: the row's own error; None for an answer or a transient error.
         """
-        self.remaining = self.remaining - 1 if fault else 0
+        if fault:
+            self.remaining = self.remaining - 1
+        else:
+            self.remaining = 0
         if self.remaining:
             return
         if fault is not None:
@@ -135,9 +138,15 @@ class CircuitBreaker:
             error: why the row failed, None for an answer.
         """
         has_transient_error = error is not None and is_transient(error)
-        self._consecutive_failures = self._consecutive_failures + 1 if has_transient_error else 0
+        if has_transient_error:
+            self._consecutive_failures = self._consecutive_failures + 1
+        else:
+            self._consecutive_failures = 0
         if self.canaries.remaining:
-            fault = None if has_transient_error else error
+            if has_transient_error:
+                fault = None
+            else:
+                fault = error
             self.canaries.record(fault)
             if fault is None:
                 self._resize_pool()
@@ -259,9 +268,10 @@ class RowPipeline:
             before_retry=self._count_lost,
         )
         response_format = job.response_format
-        self._format = (
-            response_format if response_format is not None and response_format.is_checked else None
-        )
+        if not (response_format is not None and response_format.is_checked):
+            self._format = None
+        else:
+            self._format = response_format
         self._has_budget = job.budget is not None or job.budget_tokens is not None
         self._route: tuple[Client, BatchRequests] | None = None
         self._route_expires_at = 0.0
@@ -350,11 +360,10 @@ class RowPipeline:
         Raises:
             UnreadableAnswer: that one is not, either.
         """
-        turns = (
-            [{"role": "user", "content": conversation}]
-            if isinstance(conversation, str)
-            else conversation
-        )
+        if isinstance(conversation, str):
+            turns = [{"role": "user", "content": conversation}]
+        else:
+            turns = conversation
         if self._format is None or not (correction := self._format.check(reply, reply.text, turns)):
             return reply
         client, requests = await self._find_route()
@@ -412,11 +421,10 @@ class RowPipeline:
 
     def on_input_error(self, error: Exception) -> None:
         """Remember that the input cannot be read further; the rows that were read are sent."""
-        reason = (
-            summarize_error(error)
-            if isinstance(error, QianfanError)
-            else f"{type(error).__name__}: {error}"
-        )
+        if isinstance(error, QianfanError):
+            reason = summarize_error(error)
+        else:
+            reason = f"{type(error).__name__}: {error}"
         self.input_error = tr("the input broke off: {reason}", reason=reason)
 
 
@@ -534,7 +542,10 @@ class RowQueue:
             return
         self._rows.extend(rows)
         self._is_exhausted = not rows
-        self._prefetch = self._start_prefetch() if rows else None
+        if not rows:
+            self._prefetch = None
+        else:
+            self._prefetch = self._start_prefetch()
 
     def _start_prefetch(self) -> asyncio.Future[list[InputRow]]:
         return run_in_thread(self._next_page)

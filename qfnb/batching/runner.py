@@ -66,14 +66,18 @@ class BatchRunner:
         self._initialize_counts(
             are_rows_stored=not (is_first_run and isinstance(pages, InputPages))
         )
-        canary = job.canary if is_first_run and job.offline_via is None else 0
+        if is_first_run and job.offline_via is None:
+            canary = job.canary
+        else:
+            canary = 0
         self.breaker = CircuitBreaker(control, worker_count, canary)
         self.pipeline = RowPipeline(job, journal, control, self.breaker)
         columns = (job.source and job.source.columns) or ()
         path = job.output_path
-        self._output = (
-            None if path is None else OutputFollower(job.path, path, job.parse, job.fields, columns)
-        )
+        if path is None:
+            self._output = None
+        else:
+            self._output = OutputFollower(job.path, path, job.parse, job.fields, columns)
 
     async def run(self) -> None:
         """Send the rows, again and again those that failed by no fault of theirs; then close the
@@ -112,8 +116,12 @@ class BatchRunner:
         counter.cost_low = counts.cost_low
         counter.uncounted = counts.uncounted
         counter.ok = 0
-        counter.failed = counts.failed if are_rows_stored else 0
-        cached = counts.rows - journal.count_missing() - counts.failed if are_rows_stored else 0
+        if are_rows_stored:
+            counter.failed = counts.failed
+            cached = counts.rows - journal.count_missing() - counts.failed
+        else:
+            counter.failed = 0
+            cached = 0
         self._control.update(cached=cached)
         counter.lost = int(journal.get_fact("lost", "0"))
         is_killed = journal.get_fact("state") == "running"
@@ -123,7 +131,10 @@ class BatchRunner:
 
     def _set_state(self, state: str, reason: str) -> None:
         lost = self._control.counter.lost
-        facts = {"lost": lost} if lost else {}
+        if lost:
+            facts = {"lost": lost}
+        else:
+            facts = {}
         self._journal.set_facts(state=state, reason=reason, updated=time.time(), **facts)
 
     async def _run_offline(self) -> None:
@@ -170,7 +181,10 @@ class BatchRunner:
         fruitless_rounds = 0
         for number in range(MAX_RETRY_ROUNDS):
             remaining = await asyncio.to_thread(self._journal.count_retryable)
-            fruitless_rounds = fruitless_rounds + 1 if remaining == previous else 0
+            if remaining == previous:
+                fruitless_rounds = fruitless_rounds + 1
+            else:
+                fruitless_rounds = 0
             if control.is_ending or not remaining or fruitless_rounds == MAX_FRUITLESS_ROUNDS:
                 return
             previous = remaining
@@ -207,11 +221,15 @@ class BatchRunner:
         failed_repeats = 0
         try:
             with contextlib.suppress(JournalError):
-                state = (
-                    "done" if progress.state in {"running", "paused", "waiting"} else progress.state
-                )
+                if progress.state in {"running", "paused", "waiting"}:
+                    state = "done"
+                else:
+                    state = progress.state
                 self._set_state(state, progress.reason)
-                failed_repeats = journal.count_failed_repeats() if job.request.dedupe else 0
+                if job.request.dedupe:
+                    failed_repeats = journal.count_failed_repeats()
+                else:
+                    failed_repeats = 0
             journal.checkpoint()
             if self._output is not None and not self.pipeline.unwritten:
                 self._output.finish()

@@ -250,7 +250,10 @@ def refuse_same_requests(request: RequestSpec, rows: int | None, allow_same_prom
         or rows == 1
     ):
         return
-    count = tr("every row") if rows is None else tr("all {rows:,} rows", rows=rows)
+    if rows is None:
+        count = tr("every row")
+    else:
+        count = tr("all {rows:,} rows", rows=rows)
     raise InvalidArgumentError(
         tr(
             "the prompt names no column, so {count} would send the same request: write {{column}} "
@@ -282,11 +285,9 @@ def choose_format(request: RequestSpec, value: Any) -> ResponseFormat | None:
     """Return the form of the answers: that of the user's class, where `value` is one, and not only
     of its schema.
     """
-    return (
-        request.response_format
-        if isinstance(value, (str, Mapping))
-        else parse_response_format(value)
-    )
+    if isinstance(value, (str, Mapping)):
+        return request.response_format
+    return parse_response_format(value)
 
 
 def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
@@ -295,7 +296,10 @@ def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
     Raises:
         InvalidArgumentError: it cannot be written, or it is the input.
     """
-    path = None if out is None else export.validate_output_path(out)
+    if out is None:
+        path = None
+    else:
+        path = export.validate_output_path(out)
     if path is not None and path.exists() and any(map(path.samefile, source.paths)):
         raise InvalidArgumentError(
             tr("out={out!r}: this is the input: name another file", out=str(out))

@@ -25,7 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words == ["--version"]:
         print(f"qfnb {__version__}")
         return DONE
-    options = words[: words.index("--")] if "--" in words else words
+    if "--" in words:
+        options = words[: words.index("--")]
+    else:
+        options = words
     if DEBUG in options:
         words.remove(DEBUG)
         return _run(words)
@@ -60,7 +63,9 @@ def _run_and_explain(words: Sequence[str]) -> int:
         is_wrong = isinstance(error, InvalidArgumentError) and not isinstance(
             error, CredentialsError
         )
-        return WRONG_INPUT if is_wrong else FAILED
+        if is_wrong:
+            return WRONG_INPUT
+        return FAILED
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - never a traceback, unless it is asked for

@@ -173,11 +173,10 @@ def _work_on_shards(
     single |= {"--offline": options["mode"] == "offline", "-o": options["out"] is None}
     for name, is_wrong in single.items():
         if is_wrong:
-            message = (
-                tr("shards need -o FOLDER")
-                if name == "-o"
-                else tr("{name} is not for shards", name=name)
-            )
+            if name == "-o":
+                message = tr("shards need -o FOLDER")
+            else:
+                message = tr("{name} is not for shards", name=name)
             raise InvalidArgumentError(message)
     ignored = {"name", "dedupe", "mode", "invalid_rows"}
     job = batch_shards(
@@ -196,7 +195,11 @@ def _work_on_shards(
         common.print_json({**_summary(progress, options["out"]), "complete": report.is_complete})
     if progress.state == "cancelled":
         return INTERRUPTED
-    return FAILED if progress.state != "done" else NEGATIVE if progress.failed else DONE
+    if progress.state != "done":
+        return FAILED
+    if progress.failed:
+        return NEGATIVE
+    return DONE
 
 
 def _read_stdin() -> list[Any]:
@@ -227,7 +230,9 @@ def _check(name: str) -> int:
 
     result = check_batch(name)
     print(result)
-    return DONE if result.is_whole else NEGATIVE
+    if result.is_whole:
+        return DONE
+    return NEGATIVE
 
 
 def _find_name(target: str) -> str:
@@ -277,13 +282,18 @@ def _work(job: Batch, *, as_json: bool) -> int:
         return INTERRUPTED
     if progress.state != "done":
         return FAILED
-    return NEGATIVE if progress.failed else DONE
+    if progress.failed:
+        return NEGATIVE
+    return DONE
 
 
 def _describe(progress: BatchProgress) -> ProgressStep:
     from ..views import batch as view  # noqa: PLC0415
 
-    share = progress.finished_rows / progress.total if progress.total else None
+    if not progress.total:
+        share = None
+    else:
+        share = progress.finished_rows / progress.total
     parts = [
         view.describe_rows(progress),
         progress.reason,

@@ -135,7 +135,9 @@ def _print_stream(client: Any, question: str, options: dict[str, Any], *, quiet:
 
 def _for_output(text: str) -> str:
     """Return a model's text for stdout; a terminal gets no control characters of it."""
-    return strip_controls(text) if sys.stdout.isatty() else text
+    if sys.stdout.isatty():
+        return strip_controls(text)
+    return text
 
 
 def _say_facts(answer: Any, *, quiet: bool) -> None:

@@ -132,4 +132,6 @@ def sandbox_mark(*, is_sandbox: bool) -> str:
     """Return the mark of what came from the local sandbox, "" for what did not."""
     from ..views import components  # noqa: PLC0415
 
-    return f"[{tr(components.SANDBOX_MARK)}]" if is_sandbox else ""
+    if is_sandbox:
+        return f"[{tr(components.SANDBOX_MARK)}]"
+    return ""

@@ -205,7 +205,9 @@ def _work(
         return INTERRUPTED
     running.progress.raise_if_stopped()
     outcomes = {pair.outcome for pair in _against_baseline(report)}
-    return NEGATIVE if fail_on and outcomes & FAIL_ON[fail_on] else DONE
+    if fail_on and outcomes & FAIL_ON[fail_on]:
+        return NEGATIVE
+    return DONE
 
 
 def _describe(progress: EvaluationProgress) -> ProgressStep:
@@ -215,7 +217,10 @@ def _describe(progress: EvaluationProgress) -> ProgressStep:
     parts = []
     shares = []
     for model in progress.models:
-        rows = model.batch.finished_rows if model.batch else 0
+        if model.batch:
+            rows = model.batch.finished_rows
+        else:
+            rows = 0
         parts.append(f"{model.model} {rows} / {progress.questions}")
         shares.append(rows / max(progress.questions, 1))
     return ProgressStep(sum(shares) / max(len(shares), 1), " · ".join(parts))
@@ -278,4 +283,6 @@ def _summary(report: EvaluationResult) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    if math.isfinite(value):
+        return value
+    return None

@@ -164,7 +164,10 @@ def _hide_magics(cell: int, lines: list[str], hidden: list[tuple[int, int, str]]
     """
     first = next((index for index, line in enumerate(lines) if line.strip()), 0)
     if lines[first].startswith("%%"):
-        last = first + 1 if _PYTHON_MAGIC.match(lines[first]) else len(lines)
+        if _PYTHON_MAGIC.match(lines[first]):
+            last = first + 1
+        else:
+            last = len(lines)
         for index in range(first, last):
             _hide(cell, lines, index, hidden, "")
     while True:
@@ -194,7 +197,9 @@ def _hide(
 
 
 def _rename(line: str) -> str:
-    return _SDK_NAME.sub("qfnb", line) if line.startswith("%") else line
+    if line.startswith("%"):
+        return _SDK_NAME.sub("qfnb", line)
+    return line
 
 
 def _review_magic(line: int, text: str) -> list[codemod.Finding]:
@@ -245,7 +250,9 @@ def copy_path(file: Path, root: Path, out: Path | None) -> Path:
     if file == root:
         if out is None:
             return file.with_name(f"{file.stem}_qfnb{file.suffix}")
-        return out if out.suffix == file.suffix else out / file.name
+        if out.suffix == file.suffix:
+            return out
+        return out / file.name
     beside = root.resolve().with_name(f"{root.resolve().name}_qfnb")
     return (out or beside) / file.relative_to(root)
 
@@ -301,7 +308,10 @@ def migrate(
     targets: dict[Path, Path] = {}
     for migration in migrations:
         if migration.changes and not (diff or check):
-            target = migration.path if in_place else copy_path(migration.path, path, out)
+            if in_place:
+                target = migration.path
+            else:
+                target = copy_path(migration.path, path, out)
             write_copy(migration, target)
             targets[migration.path] = target
     if as_json:
@@ -311,7 +321,9 @@ def migrate(
         _print_report(migrations, targets, problems, diff=diff)
     if problems:
         return FAILED
-    return NEGATIVE if check and migrations else DONE
+    if check and migrations:
+        return NEGATIVE
+    return DONE
 
 
 def _read_all(files: list[Path], root: Path) -> tuple[list[Migration], list[str]]:
@@ -337,7 +349,10 @@ def _to_row(migration: Migration, target: Path | None) -> dict[str, Any]:
     findings = [dict(zip(names, row, strict=True)) for row in migration.findings]
     for finding in findings:
         finding["cell"] = finding["cell"] or None
-    copy = str(target) if target else None
+    if not target:
+        copy = None
+    else:
+        copy = str(target)
     return {"path": str(migration.path), "copy": copy, "findings": findings}
 
 
@@ -363,7 +378,10 @@ def _print_report(
             lines.setdefault((kind, message), []).append(name)
             counts[kind] += 1
         for (kind, message), names in lines.items():
-            dots = ["..."] if len(names) > MAX_PLACES else []
+            if len(names) > MAX_PLACES:
+                dots = ["..."]
+            else:
+                dots = []
             where = tr(", ").join(names[:MAX_PLACES] + dots)
             text = tr("{where}: {kind}: {message}", where=where, kind=kinds[kind], message=message)
             say(f"  {text}")

@@ -38,7 +38,10 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], ProgressStep]
         is_finished: returns whether it has ended, well or badly.
         describe: returns how far it is.
     """
-    show = _rewrite if sys.stderr.isatty() else _PlainLines()
+    if sys.stderr.isatty():
+        show = _rewrite
+    else:
+        show = _PlainLines()
     has_notice = False
     try:
         while not is_finished():
@@ -55,8 +58,12 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], ProgressStep]
 
 def draw_line(step: ProgressStep, width: int) -> str:
     """Return a bar with its words, at most `width` cells wide."""
-    full = BAR_WIDTH if step.share is None else round(BAR_WIDTH * min(max(step.share, 0.0), 1.0))
-    bar = "·" * BAR_WIDTH if step.share is None else "━" * full + "─" * (BAR_WIDTH - full)
+    if step.share is None:
+        full = BAR_WIDTH
+        bar = "·" * BAR_WIDTH
+    else:
+        full = round(BAR_WIDTH * min(max(step.share, 0.0), 1.0))
+        bar = "━" * full + "─" * (BAR_WIDTH - full)
     line = f"{bar}  "
     text = " ".join(strip_controls(step.text).split())
     for character in text:
@@ -68,8 +75,14 @@ def draw_line(step: ProgressStep, width: int) -> str:
 
 def _print_line(text: str) -> None:
     """Print a line in place of the bar, "" for none."""
-    bar = "\r\x1b[K" if sys.stderr.isatty() else ""
-    line = f"{strip_controls(text)}\n" if text else ""
+    if sys.stderr.isatty():
+        bar = "\r\x1b[K"
+    else:
+        bar = ""
+    if text:
+        line = f"{strip_controls(text)}\n"
+    else:
+        line = ""
     sys.stderr.write(f"{bar}{line}")
     sys.stderr.flush()
 

@@ -84,7 +84,11 @@ def models(
 
 
 def _shown(value: object) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
 
 
 def usage(
@@ -101,7 +105,10 @@ def usage(
 
     if days < 0:
         raise InvalidArgumentError(tr("--days {days}: it is 0 or more", days=days))
-    since = time.time() - days * DAY_S if days else 0.0
+    if days:
+        since = time.time() - days * DAY_S
+    else:
+        since = 0.0
     rows = [
         _usage_row(journal)
         for journal in list_journals()
@@ -209,4 +216,6 @@ def doctor(
         common.print_json({"findings": [asdict(finding) for finding in findings]})
     else:
         print(examination.report(findings))
-    return FAILED if any(finding.state == "bad" for finding in findings) else DONE
+    if any(finding.state == "bad" for finding in findings):
+        return FAILED
+    return DONE

@@ -111,7 +111,10 @@ def train(
         name=name,
         train_mode=train_mode,
     )
-    same = None if again else trainer.find_same()
+    if again:
+        same = None
+    else:
+        same = trainer.find_same()
     has_run = same is not None and bool(same.facts.get("task_id"))
     if not yes and not (has_run and deploy is None) and not _confirm(model):
         common.say(tr("nothing was started"))
@@ -211,7 +214,9 @@ def _work(trainer: LLMFinetune, *, starts: bool, wait: bool, as_json: bool) -> i
         common.say(_describe(progress).text)
         if not progress.finished:
             common.say(tr("to follow it: {command}", command=f"qfnb train {trainer.id} --wait"))
-    return FAILED if progress.stopped else DONE
+    if progress.stopped:
+        return FAILED
+    return DONE
 
 
 def _is_handed_over(trainer: LLMFinetune, *, wait: bool) -> bool:

@@ -122,14 +122,19 @@ def find_keys(number: int, line: str) -> list[Finding]:
     """Return the finding of a line with a key, which is hidden from now on where anything is
     printed.
     """
-    keys = _KEY.findall(line) if _KEY_NAME.search(line) else []
+    if _KEY_NAME.search(line):
+        keys = _KEY.findall(line)
+    else:
+        keys = []
     for key in keys:
         register_secret(key)
     message = tr(
         "a key is written here, for everyone who gets the file: put it into the environment or "
         "into `%qfauth set --keep`, and make a new one"
     )
-    return [Finding(number, "manual", message)] if keys else []
+    if keys:
+        return [Finding(number, "manual", message)]
+    return []
 
 
 def find_setting(line: int, setting: str, name: str) -> list[Finding]:
@@ -159,7 +164,9 @@ def _dotted(node: cst.CSTNode | None) -> str:
     """Return a dotted name as it is written, "" or ".name" for what is none."""
     if isinstance(node, cst.Attribute):
         return f"{_dotted(node.value)}.{node.attr.value}"
-    return node.value if isinstance(node, cst.Name) else ""
+    if isinstance(node, cst.Name):
+        return node.value
+    return ""
 
 
 def _parse(dotted: str) -> Any:
@@ -168,8 +175,13 @@ def _parse(dotted: str) -> Any:
 
 def _text_of(node: cst.BaseExpression) -> str:
     """Return the value of a text that is written as one, "" of anything else."""
-    value = node.evaluated_value if isinstance(node, cst.SimpleString) else ""
-    return value if isinstance(value, str) else ""
+    if isinstance(node, cst.SimpleString):
+        value = node.evaluated_value
+    else:
+        value = ""
+    if isinstance(value, str):
+        return value
+    return ""
 
 
 class _Names(cst.MetadataDependent):
@@ -338,7 +350,10 @@ class _Codemod(_Names, cst.CSTTransformer):
         instances = self.survey.instances
         while isinstance(receiver, cst.Attribute) and _dotted(receiver) not in instances:
             receiver = receiver.value  # client.chat.completions.create
-        maker = self.path_of(receiver.func) if isinstance(receiver, cst.Call) else ""
+        if isinstance(receiver, cst.Call):
+            maker = self.path_of(receiver.func)
+        else:
+            maker = ""
         name = maker.rpartition(".")[2] or instances.get(_dotted(receiver), "")
         return name, call.func.attr.value
 
@@ -447,7 +462,10 @@ class _Codemod(_Names, cst.CSTTransformer):
         text = _text_of(node)
         if match := VARIABLE.fullmatch(text):
             self.findings += find_setting(self.line_of(node), match[1], text)
-        row = catalog.find_model(None, text) if text and node not in self.reviewed else None
+        if not (text and node not in self.reviewed):
+            row = None
+        else:
+            row = catalog.find_model(None, text)
         if row is None or row.status != "retired":
             return
         names = [name.lower() for name in (row.id, row.name, *row.aliases)]
@@ -466,7 +484,10 @@ class _Codemod(_Names, cst.CSTTransformer):
         if not isinstance(node.target, cst.Attribute):
             return
         owner = node.target.value
-        maker = self.path_of(owner.func) if isinstance(owner, cst.Call) else ""
+        if isinstance(owner, cst.Call):
+            maker = self.path_of(owner.func)
+        else:
+            maker = ""
         if "get_config" in {maker.rpartition(".")[2], self.survey.instances.get(_dotted(owner))}:
             name = node.target.attr.value
             self.findings += find_setting(self.line_of(node.target), name.upper(), name)

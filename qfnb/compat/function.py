@@ -38,4 +38,6 @@ class Function(ChatCompletion):
 
 
 def _with_functions(functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {"functions": [dict(function) for function in functions]} if functions else {}
+    if functions:
+        return {"functions": [dict(function) for function in functions]}
+    return {}

@@ -61,7 +61,9 @@ class SdkLoader(Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Return what qfnb's own loader does."""
-        return self._loader.create_module(spec) if self._loader else None
+        if self._loader:
+            return self._loader.create_module(spec)
+        return None
 
     def exec_module(self, module: ModuleType) -> None:
         """Run qfnb's own module, and add the names."""

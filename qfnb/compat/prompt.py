@@ -168,11 +168,10 @@ class Prompt:
         self.template = template
         self.negative_template = negative_template
         self.variables = self._names(template, variables)
-        self.negative_variables = (
-            None
-            if negative_template is None
-            else self._names(negative_template, negative_variables)
-        )
+        if negative_template is None:
+            self.negative_variables = None
+        else:
+            self.negative_variables = self._names(negative_template, negative_variables)
 
     @classmethod
     def from_file(cls, path: str | Path, identifier: str = "{}") -> Prompt:

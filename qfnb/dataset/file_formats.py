@@ -82,12 +82,18 @@ def _read_json(file: IO[bytes], name: str) -> Iterator[LocatedValue]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else None
+        if not isinstance(error, json.JSONDecodeError):
+            line = None
+        else:
+            line = error.lineno
         problem = _jsonl_csv_parquet.json_problem(error)
         raise DatasetError(
             tr("not JSON ({problem})", problem=problem), path=name, line=line
         ) from None
-    values = value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        values = value
+    else:
+        values = [value]
     return ((RowLocation(name, row=row), item) for row, item in enumerate(values, 1))
 
 

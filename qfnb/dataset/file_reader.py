@@ -156,7 +156,10 @@ def read_path(
     if not path.exists():
         raise _missing_file(path, display_name)
     try:
-        read_text = file_formats.read_exported_texts if exported else file_formats.read_whole_text
+        if exported:
+            read_text = file_formats.read_exported_texts
+        else:
+            read_text = file_formats.read_whole_text
         values = list(_iter_values(path, display_name, kind, max_bytes, read_text))
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -164,7 +167,10 @@ def read_path(
             tr("cannot be read: {reason}", reason=reason), path=display_name
         ) from None
     if not values:
-        suffix = f".{kind}" if kind else _suffix(path.name)
+        if kind:
+            suffix = f".{kind}"
+        else:
+            suffix = _suffix(path.name)
         if path.is_dir() or suffix == ".zip":
             suffixes = tr(", ").join(file_formats.SUFFIXES)
             reason = tr("the folder or zip holds no file with rows: {suffixes}", suffixes=suffixes)
@@ -179,9 +185,15 @@ def read_path(
 
 
 def _missing_file(path: Path, name: str) -> DatasetError:
-    files = list_data_files(path.parent) if path.parent.is_dir() else []
+    if path.parent.is_dir():
+        files = list_data_files(path.parent)
+    else:
+        files = []
     match = closest(path.name, files)
-    hint = tr("; did you mean {match}?", match=match) if match else ""
+    if match:
+        hint = tr("; did you mean {match}?", match=match)
+    else:
+        hint = ""
     reason = tr("there is no such file (working directory: {folder})", folder=Path.cwd())
     error = DatasetError(f"{reason}{hint}", path=name)
     if match:
@@ -318,9 +330,10 @@ def _read_members(
         elif suffix in file_formats.SUFFIXES and suffix != ".zip":
             with members[name]() as file:
                 kind = file_formats.SUFFIXES[suffix]
-                text_values = (
-                    read_text if kind == "txt" else partial(file_formats.read_file, kind=kind)
-                )
+                if kind == "txt":
+                    text_values = read_text
+                else:
+                    text_values = partial(file_formats.read_file, kind=kind)
                 yield from text_values(file, prefix + name)
 
 
@@ -356,7 +369,9 @@ def _with_caption(row: dict[str, Any], content: bytes, suffix: str) -> object:
             else (caption[key] for key in CAPTION_KEYS if key in caption)
         )
         caption = next(iter(candidates), None)
-    return row | {"prompt": caption} if caption else row
+    if caption:
+        return row | {"prompt": caption}
+    return row
 
 
 def _suffix(name: str) -> str:

@@ -82,7 +82,10 @@ def input_texts(rows: Iterable[Row], schema: Schema) -> list[str]:
 
 def _input_text(row: Mapping[str, object], schema: Schema) -> str:
     turns = row.get("history")
-    questions = [str(turn["prompt"]) for turn in turns] if isinstance(turns, list) else []
+    if isinstance(turns, list):
+        questions = [str(turn["prompt"]) for turn in turns]
+    else:
+        questions = []
     return " ".join([*questions, *(str(row.get(column) or "") for column in schema.inputs)])
 
 

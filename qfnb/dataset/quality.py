@@ -67,7 +67,9 @@ def count_tokens(value: Any) -> int:
         return _TOKENIZER.count_tokens(value)
     if isinstance(value, dict):
         return sum(map(count_tokens, value.values()))
-    return sum(map(count_tokens, value)) if isinstance(value, list) else 0
+    if isinstance(value, list):
+        return sum(map(count_tokens, value))
+    return 0
 
 
 def _text_columns(schema: Schema) -> list[str]:
@@ -168,7 +170,10 @@ def check_rows(
     rows: Sequence[Row], schema: Schema, model: str | None = None, max_tokens: int | None = None
 ) -> Findings:
     """Return warnings about rows."""
-    model_row = catalog.find_model("chat", model) if model else None
+    if not model:
+        model_row = None
+    else:
+        model_row = catalog.find_model("chat", model)
     limit = max_tokens or ((model_row.max_input or model_row.context) if model_row else None)
     distinct_rows = {row_key(row) for row in rows}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}

@@ -55,7 +55,9 @@ class Problem:
 
     def __str__(self) -> str:
         where = str(self.location)
-        return f"{where}: {self.reason}" if where else self.reason
+        if where:
+            return f"{where}: {self.reason}"
+        return self.reason
 
 
 def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
@@ -99,7 +101,10 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
                 shown=len(problems),
             )
         )
-    location = first.location if first.location.line is not None else RowLocation()
+    if first.location.line is not None:
+        location = first.location
+    else:
+        location = RowLocation()
     error = DatasetError(
         "\n".join(lines),
         path=location.path,
@@ -112,7 +117,9 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
 
 
 def _row_label(location: RowLocation) -> str:
-    return str(location.line) if location.line is not None else tr("row {row}", row=location.row)
+    if location.line is not None:
+        return str(location.line)
+    return tr("row {row}", row=location.row)
 
 
 LocatedValue = tuple[RowLocation, object]
@@ -173,9 +180,13 @@ def to_row(value: object, schema: Schema | None = None) -> Row:
     if isinstance(value, RowError):
         raise value
     if isinstance(value, str):
-        return {"prompt": value} if schema is PROMPTS else {"text": value}
+        if schema is PROMPTS:
+            return {"prompt": value}
+        return {"text": value}
     if isinstance(value, Sequence) and value and all(isinstance(turn, Mapping) for turn in value):
-        return _from_roles(value, {}) if "role" in value[0] else _from_turns(value)
+        if "role" in value[0]:
+            return _from_roles(value, {})
+        return _from_turns(value)
     if isinstance(value, Mapping):
         row = {str(key): item for key, item in value.items()}
         if isinstance(row.get("messages"), list):
@@ -236,7 +247,9 @@ def deep_copy(value: Any) -> Any:
     """Return a copy of nested lists and dictionaries."""
     if isinstance(value, dict):
         return {key: deep_copy(item) for key, item in value.items()}
-    return [deep_copy(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [deep_copy(item) for item in value]
+    return value
 
 
 def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
@@ -299,7 +312,10 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
             )
         )
     texts = [message["content"] for message in turns]
-    response = texts.pop() if len(texts) % 2 == 0 else None
+    if len(texts) % 2 != 0:
+        response = None
+    else:
+        response = texts.pop()
     row["prompt"] = texts.pop()
     if response is not None:
         row["response"] = response
@@ -320,7 +336,10 @@ def _has_ignored_answer(value: object) -> bool:
     """Return whether a value is a conversation of OpenAI's in which an answer has `"weight": 0`,
     not to be learned.
     """
-    messages = value.get("messages") if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        messages = value.get("messages")
+    else:
+        messages = value
     if not isinstance(messages, list):
         return False
     answers = (

@@ -27,7 +27,10 @@ def write_samples(folder: Path) -> None:
     Raises:
         InvalidArgumentError: the folder cannot be written to.
     """
-    source = _PACKAGED if _PACKAGED.is_dir() else _IN_CLONE
+    if _PACKAGED.is_dir():
+        source = _PACKAGED
+    else:
+        source = _IN_CLONE
     for name in (TRAIN_FILE, HELD_OUT_FILE):
         if (folder / name).exists():
             continue

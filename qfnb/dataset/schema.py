@@ -48,7 +48,9 @@ class Schema:
     @property
     def data_type(self) -> int:
         """The platform's number for texts, or for pictures."""
-        return wire.PICTURE_DATA if self is PICTURES else wire.TEXT_DATA
+        if self is PICTURES:
+            return wire.PICTURE_DATA
+        return wire.TEXT_DATA
 
     def validate(self, row: Row) -> None:
         """Check that a row has the columns of the schema.
@@ -197,7 +199,9 @@ def detect_schema(rows: Iterable[Row]) -> Schema:
         return CONVERSATION
     if "feedback" in kinds and kinds.keys() <= {"feedback", "preference"}:
         return FEEDBACK
-    return SCHEMAS[kinds.most_common(1)[0][0]] if kinds else PAIRS
+    if kinds:
+        return SCHEMAS[kinds.most_common(1)[0][0]]
+    return PAIRS
 
 
 def _schema_name(row: Row) -> str:

@@ -323,8 +323,14 @@ class Dataset(Table):
         self.source = "memory"
 
     def __repr__(self) -> str:
-        where = f", on the platform as {self.id}" if self.id is not None else ""
-        size = f"{len(self._rows):,} rows" if self.is_fetched else "rows not fetched yet"
+        if self.id is not None:
+            where = f", on the platform as {self.id}"
+        else:
+            where = ""
+        if self.is_fetched:
+            size = f"{len(self._rows):,} rows"
+        else:
+            size = "rows not fetched yet"
         return f"<Dataset {self.name!r}: {size}{where}>"
 
     def _release_rows(
@@ -366,7 +372,10 @@ class Dataset(Table):
 
 def _renamed_columns(inputs: Sequence[str] | None, reference: str | None) -> dict[str, str]:
     """Return {name: new name} of the columns with questions and right answers."""
-    names = [inputs] if isinstance(inputs, str) else list(inputs or ())
+    if isinstance(inputs, str):
+        names = [inputs]
+    else:
+        names = list(inputs or ())
     if len(names) > 1:
         raise InvalidArgumentError(
             tr(

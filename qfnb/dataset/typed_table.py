@@ -28,7 +28,9 @@ class Column(builtins.list[Any]):
         self._name = name
 
     def __getitem__(self, key: Any) -> Any:
-        return self if key == self._name else super().__getitem__(key)
+        if key == self._name:
+            return self
+        return super().__getitem__(key)
 
 
 class Table:
@@ -192,7 +194,9 @@ class Table:
         return self._with_rows([*self.rows, *appended], schema)
 
     def __add__(self, other: object) -> Self:
-        return self.concat(other) if isinstance(other, Table) else NotImplemented
+        if isinstance(other, Table):
+            return self.concat(other)
+        return NotImplemented
 
     def sample(self, n: int, *, seed: int | None = 0) -> Self:
         """Return random rows, each at most once, in their order; with `seed=None` others each time.
@@ -309,9 +313,9 @@ class Table:
         """Return the schema that added rows must have; None for any: pairs and conversations go
         together.
         """
-        return (
-            None if not self.rows or self.schema.name in {"pairs", "conversation"} else self.schema
-        )
+        if not self.rows or self.schema.name in {"pairs", "conversation"}:
+            return None
+        return self.schema
 
     def _validate_column(self, column: str) -> None:
         if column not in self.columns:
@@ -334,7 +338,9 @@ class Table:
 def _common_schema(first: Schema, second: Schema) -> Schema:
     names = {first.name, second.name}
     if names == {"pairs", "conversation"}:
-        return first if first.name == "conversation" else second
+        if first.name == "conversation":
+            return first
+        return second
     if len(names) > 1:
         raise InvalidArgumentError(
             tr(

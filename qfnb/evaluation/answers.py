@@ -21,7 +21,9 @@ UNANSWERED: Final = tr_noop("the platform gave no answer to this row")
 def client_of(model: Any) -> Any:
     """Return the object whose `batch_do` asks a model."""
     if isinstance(model, (ChatCompletion, str)):
-        return ChatCompletion(model=model) if isinstance(model, str) else model
+        if isinstance(model, str):
+            return ChatCompletion(model=model)
+        return model
     if not hasattr(model, "get_res"):
         raise InvalidArgumentError(
             tr(
@@ -54,7 +56,10 @@ def samples_of(
 
 def _sample_of(label: str, question: Question, answer: BatchRow | RowResult) -> Sample:
     """Return a question with its answer; an answer without text is a failed one."""
-    error = f"{answer.error}: {answer.message}".removesuffix(": ") if answer.error else ""
+    if answer.error:
+        error = f"{answer.error}: {answer.message}".removesuffix(": ")
+    else:
+        error = ""
     if not error and answer.text is None:
         error = f"NoText: {tr('the reply has no text')}"
     return question.to_sample(
@@ -79,7 +84,10 @@ def answer_on_platform(
     answers = []
     for question in questions:
         texts = texts_by_prompt[question.sent]
-        text = texts.popleft() if texts else ""
+        if texts:
+            text = texts.popleft()
+        else:
+            text = ""
         answers.append(
             RowResult(text=text) if text else RowResult(error="NotAnswered", message=tr(UNANSWERED))
         )

@@ -90,7 +90,10 @@ class CancellableJudge:
     def batch_do(self, texts: Sequence[str], worker_num: int | None = None, **options: Any) -> Any:
         """Send prompts; see `ChatCompletion.batch_do`."""
         model = self.judge_model
-        client = model.get_res() if hasattr(model, "get_res") else model
+        if hasattr(model, "get_res"):
+            client = model.get_res()
+        else:
+            client = model
         self._task = client.batch_do(texts, worker_num=worker_num, **options)
         if self._cancelled:
             self._task.cancel()
@@ -106,7 +109,9 @@ class CancellableJudge:
     def progress(self) -> BatchProgress | None:
         """The progress of its calls, None while it has none."""
         progress: BatchProgress | None = self._task.progress if self._task is not None else None
-        return None if progress is None or progress.is_finished else progress
+        if progress is None or progress.is_finished:
+            return None
+        return progress
 
 
 class BackgroundEvaluation(BackgroundJob):
@@ -156,7 +161,10 @@ class BackgroundEvaluation(BackgroundJob):
             "scoring" if is_answered or evaluation.scoring_steps[1] or judge_progress else "asking"
         )
         if ended_at is not None:
-            state = "failed" if self.error else "done"
+            if self.error:
+                state = "failed"
+            else:
+                state = "done"
         return EvaluationProgress(
             models=models,
             questions=evaluation.question_count,

@@ -108,9 +108,15 @@ def compare(
     if models is not None and (base is not None or tuned is not None):
         raise InvalidArgumentError(tr("give base and tuned, or models=[...], not both"))
     if metrics is None:
-        metrics = dataset.metrics if isinstance(dataset, Benchmark) else DEFAULT_METRICS
+        if isinstance(dataset, Benchmark):
+            metrics = dataset.metrics
+        else:
+            metrics = DEFAULT_METRICS
     manager = EvaluationManager(local_evaluators=resolve_evaluators(metrics, recipe))
-    compared = [base, tuned] if models is None else list(models)
+    if models is None:
+        compared = [base, tuned]
+    else:
+        compared = list(models)
     if not is_matrix:
         return manager.start(compared, dataset, n=n, k=k, **options).report().card()
     if models is None:

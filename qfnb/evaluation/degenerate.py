@@ -72,7 +72,9 @@ def degenerate_flags(
         language: `zh`, `en`, `ja` or `ko` instead of the reference's.
     """
     if not output.strip():
-        return ("empty", "truncated") if finish_reason in TRUNCATED_REASONS else ("empty",)
+        if finish_reason in TRUNCATED_REASONS:
+            return ("empty", "truncated")
+        return ("empty",)
     expected = (
         language
         or detect_language(reference)
@@ -115,7 +117,9 @@ def detect_language(text: str) -> str:
         counts["ja"] += counts.pop("zh") if counts["ja"] else 0
     total = sum(counts.values())
     dominant = max(counts, key=lambda name: counts[name])
-    return dominant if total >= NGRAM and counts[dominant] > 0.6 * total else ""
+    if total >= NGRAM and counts[dominant] > 0.6 * total:
+        return dominant
+    return ""
 
 
 def _repeated_share(units: tuple[str, ...]) -> float:

@@ -56,11 +56,8 @@ class LocalEvaluator(Evaluator, ABC):
             )
         for name in names:
             default = getattr(type(self), name, None)
-            default = (
-                default.get_default(call_default_factory=True)
-                if isinstance(default, FieldInfo)
-                else default
-            )
+            if isinstance(default, FieldInfo):
+                default = default.get_default(call_default_factory=True)
             setattr(self, name, values.get(name, default))
 
     @property
@@ -150,7 +147,9 @@ class MetricEvaluator(LocalEvaluator):
 
     @property
     def lower_is_better(self) -> Collection[str]:  # noqa: D102
-        return {self.metric} if recipes.get_metric(self.metric).lower_is_better else frozenset()
+        if recipes.get_metric(self.metric).lower_is_better:
+            return {self.metric}
+        return frozenset()
 
 
 class ExactMatchEvaluator(MetricEvaluator):
@@ -213,7 +212,10 @@ class QianfanRuleEvaluator(QianfanEvaluator):
 
     def conf(self) -> dict[str, Any]:  # noqa: D102
         modes = {"similarity": self.using_similarity, "accuracy": self.using_accuracy}
-        stop_words = {"stopWordsPath": self.stop_words} if self.stop_words else {}
+        if self.stop_words:
+            stop_words = {"stopWordsPath": self.stop_words}
+        else:
+            stop_words = {}
         return {"scoreModes": [name for name, used in modes.items() if used], **stop_words}
 
 

@@ -45,7 +45,9 @@ class FunctionEvaluator(LocalEvaluator):
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
         values = {"input": input, "reference": reference, "output": output}
         score = self.function(**{name: values[name] for name in self._parameters()})
-        return dict(score) if isinstance(score, Mapping) else {self._name(): score}
+        if isinstance(score, Mapping):
+            return dict(score)
+        return {self._name(): score}
 
     def _failure_names(self) -> Collection[str]:
         return [self._name()]

@@ -221,7 +221,9 @@ def _columns_of(entry: archive.Entry) -> dict[str, Any]:
 
 
 def _resolve(value: str | EvaluationResult) -> EvaluationResult:
-    return value if isinstance(value, EvaluationResult) else open_report(value)
+    if isinstance(value, EvaluationResult):
+        return value
+    return open_report(value)
 
 
 def _newest() -> archive.Entry:
@@ -238,7 +240,10 @@ def _previous(report: EvaluationResult) -> archive.Entry:
     entries = [entry for entry in archive.list_entries() if not entry.problem]
     ids = [entry.id for entry in entries]
     digest = archive.digest_questions(report)
-    earlier = entries[ids.index(report.id) + 1 :] if report.id in ids else entries
+    if report.id in ids:
+        earlier = entries[ids.index(report.id) + 1 :]
+    else:
+        earlier = entries
     match = next((entry for entry in earlier if entry.digest == digest), None)
     if match is None:
         raise InvalidArgumentError(
@@ -274,7 +279,9 @@ def _match_questions(before: EvaluationResult, after: EvaluationResult) -> dict[
 
 
 def _named(report: EvaluationResult) -> str:
-    return f"{report.id} ({report.dataset})" if report.dataset else report.id
+    if report.dataset:
+        return f"{report.id} ({report.dataset})"
+    return report.id
 
 
 def _pair_models(
@@ -353,11 +360,9 @@ def _changed_prompts(before: EvaluationResult, after: EvaluationResult) -> list[
         for name, template in after.prompts.items()
         if before.prompts.get(name, template) != template
     ]
-    return (
-        [labelled(tr("Prompts with another text than before"), tr(", ").join(names))]
-        if names
-        else []
-    )
+    if names:
+        return [labelled(tr("Prompts with another text than before"), tr(", ").join(names))]
+    return []
 
 
 def _half(

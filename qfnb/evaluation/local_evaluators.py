@@ -81,7 +81,10 @@ class JsonFieldsEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         names = tr(", ").join(self.fields or ())
-        fields = tr("JSON fields ({names})", names=names) if names else tr("JSON fields (all)")
+        if names:
+            fields = tr("JSON fields ({names})", names=names)
+        else:
+            fields = tr("JSON fields (all)")
         return {self.name: recipes.with_version("json_fields", fields)}
 
 
@@ -269,13 +272,19 @@ def embedding_similarity(
     """
     client = embedding or Embedding()
     name = client.model or catalog.default_model("embedding")
-    model_row = None if client.endpoint else catalog.asked_model("embedding", name)
+    if client.endpoint:
+        model_row = None
+    else:
+        model_row = catalog.asked_model("embedding", name)
     output_texts, reference_texts = [
         [_beginning(text, model_row) for text in texts] for texts in (outputs, references)
     ]
     unique = [text for text in dict.fromkeys([*output_texts, *reference_texts]) if text.strip()]
     # API page of /v2/embeddings
-    group_size = 1 if model_row and model_row.id == "tao-8k" else MAX_TEXTS
+    if model_row and model_row.id == "tao-8k":
+        group_size = 1
+    else:
+        group_size = MAX_TEXTS
     vectors = _embed_texts(client, unique, worker_num, group_size)
     return [
         cosine(vectors.get(output, ()), vectors.get(reference, ()))
@@ -300,7 +309,10 @@ def _embed_texts(
     embedding: Embedding, texts: Sequence[str], worker_num: int, group_size: int
 ) -> dict[str, Vector]:
     groups = [texts[start : start + group_size] for start in range(0, len(texts), group_size)]
-    replies = embedding.batch_do(groups, worker_num=worker_num).results() if groups else []
+    if groups:
+        replies = embedding.batch_do(groups, worker_num=worker_num).results()
+    else:
+        replies = []
     return {
         text: vector
         for group, reply in zip(groups, replies, strict=True)

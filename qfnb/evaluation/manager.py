@@ -154,7 +154,10 @@ class EvaluationManager:
         """
         self._require_local_evaluators("start")
         cluster = cluster or getattr(dataset, "cluster", "")
-        templates = {} if prompts is None else parse_prompts(prompts)
+        if prompts is None:
+            templates = {}
+        else:
+            templates = parse_prompts(prompts)
         ks = validate_repeats(n, k)
         models = llms if isinstance(llms, Mapping) else [*llms]
         rows = rows_of(dataset)
@@ -170,10 +173,14 @@ class EvaluationManager:
             for evaluator in self.local_evaluators:
                 if isinstance(evaluator, ComparingEvaluator):
                     evaluator.compare_answers([])  # raises: there is nothing to compare
-        prompted = prompted_questions(rows, templates, cluster) if templates else {}
-        questions = (
-            next(iter(prompted.values())) if prompted else questions_of(rows, cluster=cluster)
-        )
+        if templates:
+            prompted = prompted_questions(rows, templates, cluster)
+        else:
+            prompted = {}
+        if prompted:
+            questions = next(iter(prompted.values()))
+        else:
+            questions = questions_of(rows, cluster=cluster)
         run = EvaluationRun(
             questions,
             self.local_evaluators,
@@ -216,10 +223,19 @@ class EvaluationManager:
         """
         self._require_local_evaluators("eval_only")
         rows = rows_of(dataset)
-        outputs = [output_column] if isinstance(output_column, str) else list(output_column)
-        batch = dataset.job.request if isinstance(dataset, Batch) else None
+        if isinstance(output_column, str):
+            outputs = [output_column]
+        else:
+            outputs = list(output_column)
+        if not isinstance(dataset, Batch):
+            batch = None
+        else:
+            batch = dataset.job.request
         model = model or (batch.endpoint or batch.model if batch else None)
-        labels = [model] if isinstance(model, str) else list(model or outputs)
+        if isinstance(model, str):
+            labels = [model]
+        else:
+            labels = list(model or outputs)
         if not rows or not outputs or len(labels) != len(outputs):
             raise InvalidArgumentError(
                 tr(
@@ -236,7 +252,10 @@ class EvaluationManager:
             for label, column in zip(unique_labels(labels), outputs, strict=True)
             for question, row in zip(questions, rows, strict=True)
         ]
-        origins = dict.fromkeys(labels, batch.platform) if batch else {}
+        if batch:
+            origins = dict.fromkeys(labels, batch.platform)
+        else:
+            origins = {}
         return build_report(
             samples,
             self.local_evaluators,

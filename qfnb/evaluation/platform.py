@@ -105,7 +105,10 @@ def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
         for item in Repository.get_evaluation_result(task).data
     }
     report = _build_report([*_export_rows(task)], platform_metrics, info)
-    scales = {"judge_score": (0.0, float(max_points))} if max_points else {}
+    if max_points:
+        scales = {"judge_score": (0.0, float(max_points))}
+    else:
+        scales = {}
     report = replace(report, scales=scales)
     archive.keep(report)
     return report
@@ -205,7 +208,10 @@ def _parse_samples(
         occurrences[model, prompt] += 1
         parsed = {name: _parse_score(row.get(key)) for key, name in SCORES.items()}
         scores = {name: value for name, value in parsed.items() if value is not None}
-        error = "" if output or scores else _failure_reason(failed.get(model, ""))
+        if output or scores:
+            error = ""
+        else:
+            error = _failure_reason(failed.get(model, ""))
         yield Sample(model, index, prompt, reference, output, scores, error=error)
 
 

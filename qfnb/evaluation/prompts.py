@@ -38,11 +38,10 @@ def parse_prompts(prompts: Prompts) -> dict[str, str]:
         raise InvalidArgumentError(
             tr("prompts: there is none; a template is e.g. {example!r}", example=AS_IT_IS)
         )
-    named = (
-        prompts
-        if isinstance(prompts, Mapping)
-        else {f"P{n}": text for n, text in enumerate(prompts, 1)}
-    )
+    if isinstance(prompts, Mapping):
+        named = prompts
+    else:
+        named = {f"P{n}": text for n, text in enumerate(prompts, 1)}
     templates: dict[str, str] = {}
     for key, text in named.items():
         name = str(key).strip()
@@ -105,8 +104,13 @@ def validate_repeats(n: Any, k: Any) -> tuple[int, ...]:
     if not _is_count(n):
         raise InvalidArgumentError(tr("n={n!r}: answers to each question, 1 or more", n=n))
     if k is None:
-        return (1, n) if n > 1 else ()
-    ks = list(k) if isinstance(k, Sequence) and not isinstance(k, str) else [k]
+        if n > 1:
+            return (1, n)
+        return ()
+    if isinstance(k, Sequence) and not isinstance(k, str):
+        ks = list(k)
+    else:
+        ks = [k]
     for each in ks or [k]:
         if not _is_count(each) or each > n:
             raise InvalidArgumentError(

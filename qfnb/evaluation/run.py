@@ -53,8 +53,14 @@ class RunOptions:
         if parts == 1:
             return self
         workers = max(1, validate_worker_count("workers", self.workers) // parts)
-        budget = None if self.budget is None else self.budget / parts
-        tokens = None if self.budget_tokens is None else self.budget_tokens // parts
+        if self.budget is None:
+            budget = None
+        else:
+            budget = self.budget / parts
+        if self.budget_tokens is None:
+            tokens = None
+        else:
+            tokens = self.budget_tokens // parts
         return replace(self, workers=workers, budget=budget, budget_tokens=tokens)
 
 
@@ -128,7 +134,10 @@ class EvaluationRun:
         Raises:
             InvalidArgumentError: a model cannot be asked.
         """
-        named = models if isinstance(models, Mapping) else None
+        if not isinstance(models, Mapping):
+            named = None
+        else:
+            named = models
         models = [*(models if named is None else named.values())]
         self.dataset = data_label(source)
         targets = [trained_model(model) for model in models]
@@ -195,7 +204,10 @@ class EvaluationRun:
     def _start_model(self, label: str, model: Any, asked: _Asked, options: RunOptions) -> None:
         questions = [*asked.questions] * options.repeats
         running = None
-        target = model.service or model if isinstance(model, Model) else model
+        if isinstance(model, Model):
+            target = model.service or model
+        else:
+            target = model
         if isinstance(target, Model):
             source = [] if asked.prompt or options.repeats > 1 else asked.source
             self._origins[label] = platform_info().name
@@ -222,11 +234,10 @@ class EvaluationRun:
         """
         earlier = self._batches_by_target[(*chat.resolve_target(None, None), asked.prompt)]
         inputs = [question.batch_input() for question in asked.questions]
-        name = (
-            journal_name(inputs, client=chat, **options.options)
-            if options.repeats > 1 and not earlier
-            else None
-        )
+        if not (options.repeats > 1 and not earlier):
+            name = None
+        else:
+            name = journal_name(inputs, client=chat, **options.options)
         started = batch(
             inputs * options.repeats,
             client=chat,
@@ -269,7 +280,8 @@ def build_report(
     report = EvaluationResult(
         models=models, notes=lines, origins=origins or {}, **facts, **scored.report_fields
     )
-    report = report.with_clusters(cluster) if cluster else report
+    if cluster:
+        report = report.with_clusters(cluster)
     archive.keep(report)
     return report
 
@@ -285,4 +297,6 @@ def _describe_origin(finished: Batch) -> str:
         platform=tr("local sandbox") if progress.from_sandbox else finished.job.request.platform,
         name=progress.name,
     )
-    return f"{line}: {progress.reason}" if progress.reason else line
+    if progress.reason:
+        return f"{line}: {progress.reason}"
+    return line

@@ -42,7 +42,9 @@ class Sample:
 
     def score(self, metric: str) -> float:
         """Return a score, NaN when the sample has none."""
-        return math.nan if self.error else self.scores.get(metric, math.nan)
+        if self.error:
+            return math.nan
+        return self.scores.get(metric, math.nan)
 
     def cell(self, column: str) -> Any:
         """Return a column of the question's row, None when the row has no such column."""
@@ -136,11 +138,10 @@ class Question:
 
     def messages(self) -> list[dict[str, str]]:
         """Return the conversation that ends with the question."""
-        turns = (
-            [{"role": "system", "content": str(self.row["system"])}]
-            if self.row.get("system")
-            else []
-        )
+        if self.row.get("system"):
+            turns = [{"role": "system", "content": str(self.row["system"])}]
+        else:
+            turns = []
         for turn in self.row.get("history") or ():
             turns += [
                 {"role": "user", "content": turn["prompt"]},
@@ -151,18 +152,25 @@ class Question:
     @property
     def sent(self) -> str:
         """The text that a model is asked."""
-        return self.prompt if self.text is None else self.text
+        if self.text is None:
+            return self.prompt
+        return self.text
 
     def batch_input(self) -> str | list[dict[str, str]]:
         """Return the row of a batch: the prompt, or the conversation when it has more than the
         prompt.
         """
         messages = self.messages()
-        return messages if len(messages) > 1 else self.sent
+        if len(messages) > 1:
+            return messages
+        return self.sent
 
     def to_sample(self, model: str, output: str, *, error: str = "", **facts: Any) -> Sample:
         """Return the question with a model's answer."""
-        answer = "" if error else output
+        if error:
+            answer = ""
+        else:
+            answer = output
         return Sample(
             model,
             self.index,
@@ -179,7 +187,9 @@ class Question:
 def as_rereadable(data: Any) -> Any:
     """Return the data itself, or the rows of a table, since a stream of rows can be read once."""
     table = open_table(data)
-    return data if table is None else [*table.rows()]
+    if table is None:
+        return data
+    return [*table.rows()]
 
 
 def rows_of(data: Any) -> list[Mapping[str, Any]]:
@@ -192,7 +202,10 @@ def rows_of(data: Any) -> list[Mapping[str, Any]]:
         rows: Any = table.rows()
     else:
         as_rows = getattr(data, "question_rows", None) or getattr(data, "list", None)
-        rows = as_rows() if as_rows else data
+        if as_rows:
+            rows = as_rows()
+        else:
+            rows = data
     if isinstance(rows, (str, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             tr(
@@ -256,7 +269,9 @@ def to_dataset(data: Questions, questions: Sequence[Question] = ()) -> Dataset:
 
 def to_text(value: object) -> str:
     """Return a cell as text, "" for a missing value."""
-    return "" if is_missing(value) else str(value)
+    if is_missing(value):
+        return ""
+    return str(value)
 
 
 def trained_model(model: Any) -> Any:
@@ -300,7 +315,9 @@ def label_in_notebook(model: Any) -> str:
     target = trained_model(model)
     label = model_label(target)
     is_named = label != getattr(target, "endpoint", None) and not GENERATED_NAME.fullmatch(label)
-    return label if is_named or isinstance(target, str) else _variable_of(model, target) or label
+    if is_named or isinstance(target, str):
+        return label
+    return _variable_of(model, target) or label
 
 
 def data_label(data: Any) -> str:

@@ -245,7 +245,10 @@ def _chunks(rows: int) -> list[slice]:
 def _add_scores(
     rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]], evaluator: LocalEvaluator
 ) -> None:
-    results = evaluator.evaluate_all(*map(list, zip(*texts, strict=True))) if texts else []
+    if texts:
+        results = evaluator.evaluate_all(*map(list, zip(*texts, strict=True)))
+    else:
+        results = []
     if len(results) != len(rows):
         raise InvalidArgumentError(
             tr(
@@ -304,7 +307,9 @@ def _to_score(value: object) -> float | None:
         number = None if isinstance(value, (str, bytes)) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return None
-    return math.nan if number is not None and math.isinf(number) else number
+    if number is not None and math.isinf(number):
+        return math.nan
+    return number
 
 
 def _summaries_by_model(

@@ -31,10 +31,15 @@ def parse_numeral(match: re.Match[str]) -> Fraction | None:
         is_percent = match["denominator"] == "百"
         top = _parse_decimal(match["numerator"])
         bottom = Fraction(100) if is_percent else _parse_decimal(match["denominator"])
-        value = top / bottom if top is not None and bottom else None
+        if not (top is not None and bottom):
+            value = None
+        else:
+            value = top / bottom
     else:
         value = _parse_decimal(match["decimal"])
-    return -value if value is not None and match["negative"] else value
+    if value is not None and match["negative"]:
+        return -value
+    return value
 
 
 def _parse_decimal(text: str) -> Fraction | None:
@@ -58,7 +63,8 @@ def _parse_integer(text: str) -> Fraction | None:
     for character in text:
         if character in _ONES:
             digit = _ONES[character]
-            last = 1 if digit == 0 else last
+            if digit == 0:
+                last = 1
         elif character in _TENS:
             section = section + (digit or 1) * _TENS[character]
             last = _TENS[character]
@@ -66,7 +72,10 @@ def _parse_integer(text: str) -> Fraction | None:
         else:
             scale = _MYRIADS[character]
             lower = (section + digit) * scale
-            total = (total + section + digit) * scale if total and scale > 10**4 else total + lower
+            if total and scale > 10**4:
+                total = (total + section + digit) * scale
+            else:
+                total = total + lower
             section = 0
             digit = 0
             last = scale

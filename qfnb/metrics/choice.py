@@ -27,7 +27,9 @@ def multiple_choice(output: str, reference: str, letters: str = CHOICE_LETTERS) 
         letters: what can be chosen.
     """
     expected = chosen_letters(reference, letters)
-    return float(chosen_letters(output, letters) == expected) if expected else math.nan
+    if expected:
+        return float(chosen_letters(output, letters) == expected)
+    return math.nan
 
 
 def chosen_letters(text: str, letters: str = CHOICE_LETTERS) -> str:
@@ -39,21 +41,18 @@ def chosen_letters(text: str, letters: str = CHOICE_LETTERS) -> str:
     """
     mentions = _find_mentions(cut_tokens(text, letters))
     if answers := [mention for mention in mentions if mention.role == "answer"]:
-        last = (
-            answers[-1:]
-            if not answers[-1].is_hedged
-            else [mention for mention in answers if mention.is_hedged]
-        )
+        if not answers[-1].is_hedged:
+            last = answers[-1:]
+        else:
+            last = [mention for mention in answers if mention.is_hedged]
         return _letters_of(last, letters)
     wrong = {
         letter for mention in mentions if mention.role == "wrong" for letter in mention.letters
     }
     if right := [mention for mention in mentions if mention.role == "right"]:
-        return (
-            ""
-            if any(wrong & {*mention.letters} for mention in right)
-            else _letters_of(right, letters)
-        )
+        if any(wrong & {*mention.letters} for mention in right):
+            return ""
+        return _letters_of(right, letters)
     remaining = [
         mention
         for mention in mentions
@@ -62,11 +61,9 @@ def chosen_letters(text: str, letters: str = CHOICE_LETTERS) -> str:
     if len({mention.letters for mention in remaining if mention.is_label}) > 1:
         return ""
     chosen = [mention for mention in remaining if mention.is_at_line_start] or remaining
-    return (
-        _letters_of(chosen[:1], letters)
-        if len({mention.letters for mention in chosen}) == 1
-        else ""
-    )
+    if len({mention.letters for mention in chosen}) == 1:
+        return _letters_of(chosen[:1], letters)
+    return ""
 
 
 Role = Literal["answer", "right", "wrong", "plain", "none"]
@@ -159,7 +156,9 @@ def _chain_before(tokens: Sequence[Token], start: int) -> list[str]:
         first -= 1
     kinds = [token.kind for token in tokens[first:start]][::-1]
     follows_letters = first > 0 and tokens[first - 1].kind == "letters"
-    return [kind for kind in kinds if kind != "is"] if follows_letters else kinds
+    if follows_letters:
+        return [kind for kind in kinds if kind != "is"]
+    return kinds
 
 
 def _is_answer(chain: Sequence[str]) -> bool:
@@ -177,7 +176,9 @@ def _find_role(tokens: Sequence[Token], start: int, end: int) -> Role:
     if {"not", "out"} & {*chain} or verdict == "wrong":
         return "wrong"
     if _is_answer(chain):
-        return "none" if is_reason else "answer"
+        if is_reason:
+            return "none"
+        return "answer"
     return verdict or _verdict_of_clause(tokens, end) or "plain"
 
 

@@ -57,7 +57,10 @@ def matches_pattern(
         full_match: the whole answer must match, blanks at its ends aside.
     """
     compiled = re.compile(pattern)
-    match = compiled.fullmatch(output.strip()) if full_match else compiled.search(output)
+    if full_match:
+        match = compiled.fullmatch(output.strip())
+    else:
+        match = compiled.search(output)
     return float(match is not None)
 
 
@@ -94,7 +97,9 @@ def find_json_object(text: str) -> Mapping[str, Any] | None:
             value, _ = decoder.raw_decode(text, start.start())
         except (ValueError, RecursionError):
             continue
-        return value if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            return value
+        return None
     return None
 
 

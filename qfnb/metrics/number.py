@@ -61,7 +61,9 @@ def _to_same_unit(actual: Quantity, expected: Quantity) -> list[tuple[Fraction, 
     a = actual.unit
     b = expected.unit
     if a and b:
-        return [(actual.value * a.scale, expected.value * b.scale)] if a.kind == b.kind else []
+        if a.kind == b.kind:
+            return [(actual.value * a.scale, expected.value * b.scale)]
+        return []
     if a and a.kind == "share":
         return [(actual.value * a.scale, expected.value)]
     if b and b.kind == "share":
@@ -111,10 +113,15 @@ def _find_stated(text: str, cue: re.Pattern[str], quantities: Sequence[Quantity]
     if not (cues := [*cue.finditer(text)]):
         return None
     start = cues[-1].end()
-    end = text.find("\n", start) if "\n" in text[start:] else len(text)
+    if "\n" in text[start:]:
+        end = text.find("\n", start)
+    else:
+        end = len(text)
     on_line = [n for n, quantity in enumerate(quantities) if start <= quantity.start < end]
     results = [n for n in on_line if not _OPERATOR.match(text, quantities[n].end)]
-    return results[0] if results else None
+    if results:
+        return results[0]
+    return None
 
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
@@ -149,7 +156,8 @@ def _read_digits(text: str) -> Iterator[Quantity]:
             value = _to_value(match)
         except (ZeroDivisionError, OverflowError):
             continue
-        value = -value if match["sign"] else value
+        if match["sign"]:
+            value = -value
         yield _with_unit(text, value / 100 if match["percent"] else value, match)
 
 
@@ -195,7 +203,10 @@ _UNIT = re.compile(
 
 def _with_unit(text: str, value: Fraction, match: re.Match[str]) -> Quantity:
     unit = _UNIT.match(text, match.end())
-    sign = UNITS.get(text[max(0, match.start() - 1) : match.start()]) if not unit else None
+    if unit:
+        sign = None
+    else:
+        sign = UNITS.get(text[max(0, match.start() - 1) : match.start()])
     is_currency = sign is not None and sign.kind in {"CNY", "USD", "EUR", "GBP"}
     return Quantity(
         value,

@@ -91,7 +91,9 @@ class Metric:
 
 def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
     expected = recipe.words(reference)
-    return float(recipe.words(output) == expected) if expected else float("nan")
+    if expected:
+        return float(recipe.words(output) == expected)
+    return float("nan")
 
 
 def _rouge_n(n: int, recipe: Recipe, output: str, reference: str) -> float:
@@ -111,16 +113,16 @@ def _describe_words(recipe: Recipe) -> str:
 
 def _describe_ngrams(recipe: Recipe) -> str:
     words = tr(recipe.words_label)
-    return (
-        tr("{units}, n-gram counts", units=words)
-        if recipe.count_repeats
-        else tr("{units}, n-gram sets", units=words)
-    )
+    if recipe.count_repeats:
+        return tr("{units}, n-gram counts", units=words)
+    return tr("{units}, n-gram sets", units=words)
 
 
 def _describe_bleu(recipe: Recipe) -> str:
     words = tr(recipe.bleu_units_label)
-    return tr("{units}, effective order", units=words) if recipe.effective_order else words
+    if recipe.effective_order:
+        return tr("{units}, effective order", units=words)
+    return words
 
 
 METRICS: Final[Mapping[str, Metric]] = {

@@ -47,7 +47,9 @@ def unit_f1(output: Units, reference: Units) -> float:
 
 def ngrams(units: Units, n: int) -> Iterable[Hashable]:
     """Return the n-grams in order."""
-    return units if n == 1 else zip(*(units[start:] for start in range(n)), strict=False)
+    if n == 1:
+        return units
+    return zip(*(units[start:] for start in range(n)), strict=False)
 
 
 def count_shared(first: Iterable[Hashable], second: Iterable[Hashable]) -> int:
@@ -71,7 +73,9 @@ def f1_score(n_shared: int, n_output: int, n_reference: int) -> float:
         n_output: members of the answer.
         n_reference: members of the reference.
     """
-    return 2 * n_shared / (n_output + n_reference) if n_shared else 0.0
+    if n_shared:
+        return 2 * n_shared / (n_output + n_reference)
+    return 0.0
 
 
 BLEU_ORDER: Final = 4
@@ -106,7 +110,10 @@ def smoothed_bleu(output: Units, reference: Units, *, effective_order: bool = Fa
     """
     if not output:
         return 0.0
-    orders = min(BLEU_ORDER, len(output)) if effective_order else BLEU_ORDER
+    if effective_order:
+        orders = min(BLEU_ORDER, len(output))
+    else:
+        orders = BLEU_ORDER
     log_precision = 0.0
     smoothing = 1.0
     for n in range(1, orders + 1):
@@ -139,7 +146,9 @@ def chrf(output: str, reference: str) -> float:
     precision = sum(count / (len(output_chars) - n + 1) for n, count in matches) / orders
     recall = sum(count / (len(reference_chars) - n + 1) for n, count in matches) / orders
     weighted_sum = CHRF_BETA**2 * precision + recall
-    return (1 + CHRF_BETA**2) * precision * recall / weighted_sum if weighted_sum else 0.0
+    if weighted_sum:
+        return (1 + CHRF_BETA**2) * precision * recall / weighted_sum
+    return 0.0
 
 
 def _char_ngrams(text: str, n: int) -> list[str]:

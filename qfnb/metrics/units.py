@@ -86,7 +86,10 @@ def fold_values(text: str) -> str:
         ):
             parts.append(" ")
         parts.append(folded)
-        form = tag if is_form else ""
+        if is_form:
+            form = tag
+        else:
+            form = ""
         last = folded[-1:]
     return unicodedata.normalize("NFKC", "".join(parts))
 
@@ -94,7 +97,9 @@ def fold_values(text: str) -> str:
 def _split_square(character: str) -> str:
     """Return a unit that is one character as several, its power still raised: "㎡" as "m²"."""
     tag, *codes = unicodedata.decomposition(character).split() or [""]
-    return "".join(chr(int(code, 16)) for code in codes) if tag == "<square>" else character
+    if tag == "<square>":
+        return "".join(chr(int(code, 16)) for code in codes)
+    return character
 
 
 def to_ascii_marks(text: str) -> str:
@@ -112,7 +117,10 @@ def characters(text: str) -> tuple[str, ...]:
 
     Punctuation is left out: answers that share nothing else would look alike.
     """
-    folded = unicodedata.normalize("NFKC", text) if _NEEDS_NFKC.search(text) else text
+    if _NEEDS_NFKC.search(text):
+        folded = unicodedata.normalize("NFKC", text)
+    else:
+        folded = text
     return tuple(_UNIT.findall(folded.casefold()))
 
 

@@ -70,7 +70,10 @@ class DeployConfig(ValidatedModel):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         if self.suffix and not re.fullmatch(r"[A-Za-z0-9_-]+", self.suffix):
-            name = "endpoint_suffix" if self.endpoint_suffix else "endpoint_prefix"
+            if self.endpoint_suffix:
+                name = "endpoint_suffix"
+            else:
+                name = "endpoint_prefix"
             raise InvalidArgumentError(
                 tr(
                     "DeployConfig.{name}={value!r}: use letters, digits, _ and -",

@@ -128,7 +128,10 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         return True
 
     def _published_name(self) -> str:
-        step = "" if self.checkpoint_step is None else f"_{self.checkpoint_step}"
+        if self.checkpoint_step is None:
+            step = ""
+        else:
+            step = f"_{self.checkpoint_step}"
         self.name = self.name or f"m_{self.task_id}{step}".replace("-", "_")
         return self.name
 
@@ -236,7 +239,9 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             row for row in services if (row.name, row.model_version_id) == (name, str(self.id))
         ]
         newest = max(matches, key=lambda row: row.create_time or "", default=None)
-        return newest.service_id if newest is not None else None
+        if newest is not None:
+            return newest.service_id
+        return None
 
     def service_name(self, deploy_config: DeployConfig) -> str:
         """Return the name of a service of this model."""
@@ -307,7 +312,9 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             ) or {}
             self.task_id = extra.get("runIdStr")
             self.job_id = extra.get("taskIdStr")
-        return str(self.task_id) if self.task_id else None
+        if self.task_id:
+            return str(self.task_id)
+        return None
 
     def auto_complete_info(self) -> None:
         """Look up the model's id and name by its version.

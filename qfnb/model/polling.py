@@ -80,7 +80,10 @@ class Poller(Generic[T]):
                 refusals = 0
                 failing_since = None
             except (*TRANSIENT_ERRORS, APIError, SandboxError) as error:
-                refusals = 0 if isinstance(error, TRANSIENT_ERRORS) else refusals + 1
+                if isinstance(error, TRANSIENT_ERRORS):
+                    refusals = 0
+                else:
+                    refusals = refusals + 1
                 if refusals == MAX_REFUSALS:
                     raise
                 failures = failures + 1

@@ -111,7 +111,10 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
     @property
     def label(self) -> str:
         """The name in tables and charts."""
-        preset = self.model if isinstance(self.model, str) else ""
+        if isinstance(self.model, str):
+            preset = self.model
+        else:
+            preset = ""
         return self.name or preset or self.endpoint or str(self.id)
 
     @property
@@ -223,7 +226,10 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
 
     def dumps(self) -> bytes:
         """Return the service as UTF-8 JSON."""
-        preset = self.model if isinstance(self.model, str) else None
+        if not isinstance(self.model, str):
+            preset = None
+        else:
+            preset = self.model
         fields = {
             "id": self.id,
             "endpoint": self.endpoint,

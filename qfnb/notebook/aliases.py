@@ -22,7 +22,9 @@ def load() -> dict[str, str]:
         value: Any = json.loads(_path().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {str(key): str(item) for key, item in value.items()} if isinstance(value, dict) else {}
+    if isinstance(value, dict):
+        return {str(key): str(item) for key, item in value.items()}
+    return {}
 
 
 def run_command(words: list[str]) -> dict[str, str]:

@@ -75,7 +75,9 @@ def records_of(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, (list, tuple)):
         return []
     rows = [item.model_dump() if hasattr(item, "model_dump") else item for item in value]
-    return rows if all(isinstance(row, dict) for row in rows) else []
+    if all(isinstance(row, dict) for row in rows):
+        return rows
+    return []
 
 
 def parse_frame(text: str) -> Any:
@@ -97,7 +99,10 @@ def parse_frame(text: str) -> Any:
         return _parse_csv(extract_code(text))
     if isinstance(value, dict):
         tables = [item for item in value.values() if isinstance(item, list)]
-        value = tables[0] if len(tables) == 1 else [value]
+        if len(tables) == 1:
+            value = tables[0]
+        else:
+            value = [value]
     return pd.DataFrame(value)
 
 

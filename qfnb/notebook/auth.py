@@ -89,7 +89,9 @@ class AuthMagics(Magics):
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word."""
-        return list(VERBS) if previous.endswith("qfauth") else []
+        if previous.endswith("qfauth"):
+            return list(VERBS)
+        return []
 
 
 def _validate_verb(word: str) -> None:
@@ -99,11 +101,10 @@ def _validate_verb(word: str) -> None:
     if not word.isalpha() or len(word) > MAX_WORD_CHARS:
         PARSER.error(tr(KEY_ON_THE_LINE), "%qfauth set")
     match = near_miss(word, VERBS)
-    hint = (
-        tr("; did you mean {match}?", match=match)
-        if match
-        else tr(": use {verbs}", verbs=tr(", ").join(VERBS))
-    )
+    if match:
+        hint = tr("; did you mean {match}?", match=match)
+    else:
+        hint = tr(": use {verbs}", verbs=tr(", ").join(VERBS))
     PARSER.error(
         tr("{word!r} is not a verb of {magic}{hint}", word=word, magic="%qfauth", hint=hint),
         f"%qfauth {match}" if match else "",
@@ -141,7 +142,10 @@ def describe_platform() -> str:
         return f"⚠ {str(error).splitlines()[0]}"
     if current.name == "sandbox":
         return tr("local sandbox (no key is set)")
-    host = tr("Qianfan") if current.name == "qianfan" else tr("custom platform")
+    if current.name == "qianfan":
+        host = tr("Qianfan")
+    else:
+        host = tr("custom platform")
     return f"{host} {current.host} ({tr(', ').join(current.kinds)})"
 
 

@@ -96,7 +96,9 @@ def no_result(*, awaited: bool) -> Any:
     """Return what a magic that has nothing to wait for returns: an awaited cell gets an awaitable
     all the same.
     """
-    return asyncio.sleep(0) if awaited else None
+    if awaited:
+        return asyncio.sleep(0)
+    return None
 
 
 def print_help(parser: argparse.ArgumentParser, *, awaited: bool) -> Any:

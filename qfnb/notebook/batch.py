@@ -165,7 +165,10 @@ class BatchMagics(VerbMagics):
         if job is None or (
             job.progress.is_finished and any(budget is not None for budget in budgets.values())
         ):
-            batch_name = job.progress.name if job else target
+            if job:
+                batch_name = job.progress.name
+            else:
+                batch_name = target
             job = resume(batch_name, workers=options.workers, **budgets)
         else:
             job.resume()
@@ -240,7 +243,9 @@ class BatchMagics(VerbMagics):
                 )
             )
         response_format = find_format(name, user_variables(self.shell)).response_format
-        return {} if response_format is None else {"response_format": response_format}
+        if response_format is None:
+            return {}
+        return {"response_format": response_format}
 
     def _find_running(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:
         """Return the batch of this kernel that uses the journal already, when its cell is run
@@ -272,7 +277,9 @@ class BatchMagics(VerbMagics):
         matches = [
             task for task in batches if not target or task is value or task.progress.name == target
         ]
-        return matches[-1] if matches else None
+        if matches:
+            return matches[-1]
+        return None
 
     def _find_finished(self, target: str, file: str) -> Batch | None:
         """Return a batch of this kernel that has ended, by default the newest; None for a name that
@@ -339,7 +346,9 @@ def _cell_prompt(options: Namespace, cell: str) -> str:
 def _resume_hint(job: BackgroundBatch) -> str:
     """Return how to resume a batch that has a journal."""
     name = job.progress.name
-    return tr("; to go on: `%qfbatch resume {name}`", name=name) if name else ""
+    if name:
+        return tr("; to go on: `%qfbatch resume {name}`", name=name)
+    return ""
 
 
 def _interrupt_message(job: BackgroundBatch) -> str:

@@ -191,7 +191,10 @@ class ChatMagics(Magics):
         return self.conversations.names_behind(previous)
 
     def _prompt_text(self, options: Namespace, raw_text: str) -> str:
-        text = expand_prompt(raw_text, user_variables(self.shell)) if options.expand else raw_text
+        if options.expand:
+            text = expand_prompt(raw_text, user_variables(self.shell))
+        else:
+            text = raw_text
         if options.explain:
             return explain_prompt(user_variables(self.shell).get("In") or [], text.strip())
         return text.strip()
@@ -262,14 +265,19 @@ class ChatMagics(Magics):
             raise UnreadableAnswer(message, answer=reply.text, reply=reply) from None
         self.conversations.store(options.session, request.turns, reply)
         self._store_replies(options, [reply])
-        return None if options.out else reply
+        if options.out:
+            return None
+        return reply
 
     def _build_request(
         self, options: Namespace, text: str, chat_options: dict[str, Any]
     ) -> CellRequest:
         from .chat_run import CellRequest  # noqa: PLC0415 - %load_ext stays fast
 
-        earlier = self.conversations.turns(options.session) if options.session else ()
+        if options.session:
+            earlier = self.conversations.turns(options.session)
+        else:
+            earlier = ()
         pictures = [resolve_picture(self.shell, name) for name in options.image or ()]
         content = _content_with_images(text, pictures) if pictures else text
         turns = [*earlier, {"role": "user", "content": content}]
@@ -377,8 +385,12 @@ class ChatMagics(Magics):
 
             with pd.option_context("display.html.use_mathjax", False):
                 display(pd.DataFrame(rows))  # type: ignore[no-untyped-call]
-            return None if options.out else run.value
-        return run.value if is_structured else None
+            if options.out:
+                return None
+            return run.value
+        if is_structured:
+            return run.value
+        return None
 
 
 def _content_with_images(text: str, pictures: list[Any]) -> list[dict[str, Any]]:

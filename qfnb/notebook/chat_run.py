@@ -54,7 +54,10 @@ class AnswerStream:
     def start_round(self) -> None:
         """Keep the reply so far as an earlier one; its text is replaced."""
         self.earlier += filter(None, [self._join_pieces()])
-        reasoning = f"{self.answer.reasoning}\n\n" if self.answer.reasoning else ""
+        if self.answer.reasoning:
+            reasoning = f"{self.answer.reasoning}\n\n"
+        else:
+            reasoning = ""
         state: AnswerState = "streaming" if self.answer.steps else "waiting"
         self.answer = replace(self.answer, text="", reasoning=reasoning, state=state)
         self.pieces = []
@@ -91,12 +94,18 @@ class AnswerStream:
         reply = self._join_pieces()
         self.error = error
         is_cut = reply is not None and reply.is_cut_while_thinking
-        message = "" if error is None else self.say_options(str(error).splitlines()[0])
+        if error is None:
+            message = ""
+        else:
+            message = self.say_options(str(error).splitlines()[0])
         seconds = time.perf_counter() - self.started
         answer = replace(self.answer, state=state, seconds=seconds, error=message, running="")
         text = hide_keys(answer.text)
         reasoning = hide_keys(answer.reasoning)
-        notice = process.claim_damage_notice() if answer.from_sandbox else ""
+        if answer.from_sandbox:
+            notice = process.claim_damage_notice()
+        else:
+            notice = ""
         notices = tuple(hide_keys(self.say_options(text)) for text in self.notices)
         answer = replace(
             answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut, notices=notices
@@ -117,7 +126,9 @@ class AnswerStream:
 
     def _join_pieces(self) -> ChatResponse | None:
         text = "".join(piece.text for piece in self.pieces)
-        return join_pieces(self.pieces, text, self.answer.seconds) if self.pieces else None
+        if self.pieces:
+            return join_pieces(self.pieces, text, self.answer.seconds)
+        return None
 
 
 @dataclass
@@ -195,7 +206,10 @@ class ChatRun:
             if self._is_single and errors:  # the error below the answer says it
                 self.streams[0].answer = replace(first, error="")
             self.live.finish(self._state())
-        self._failure = errors[0] if len(errors) == len(self.streams) and not interrupted else None
+        if not (len(errors) == len(self.streams) and not interrupted):
+            self._failure = None
+        else:
+            self._failure = errors[0]
         return [self._to_reply(stream) for stream in self.streams]
 
     def raise_if_failed(self) -> None:
@@ -203,11 +217,10 @@ class ChatRun:
         if self._failure is not None:
             raise self._failure
         if self._parse_error is not None:
-            reason = (
-                str(self._parse_error).splitlines()[0]
-                if str(self._parse_error)
-                else tr(tr("it is empty"))
-            )
+            if str(self._parse_error):
+                reason = str(self._parse_error).splitlines()[0]
+            else:
+                reason = tr(tr("it is empty"))
             raise UnreadableAnswer(
                 tr(
                     "the answer is not {format}: {reason}",
@@ -275,7 +288,10 @@ class ChatRun:
         await stream.tool_loop.run(ask, self.request.turns, self._options)
 
     def _show_steps(self, stream: AnswerStream, running: str) -> None:
-        steps = tuple(stream.tool_loop.steps) if stream.tool_loop else ()
+        if stream.tool_loop:
+            steps = tuple(stream.tool_loop.steps)
+        else:
+            steps = ()
         stream.answer = replace(stream.answer, steps=steps, running=running)
         self.live.update(self._state())
 
@@ -308,7 +324,10 @@ class ChatRun:
     def _to_reply(self, stream: AnswerStream) -> ChatResponse | None:
         reply = stream.to_reply()
         if reply is not None:
-            reply.parsed = self.value if self._is_single else None
+            if not self._is_single:
+                reply.parsed = None
+            else:
+                reply.parsed = self.value
         return reply
 
     def _state(self) -> tuple[StreamedAnswer, ...]:

@@ -59,8 +59,14 @@ class ConversationStore:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        memory = None if path else open_database(":memory:", isolation_level=None)
-        self._memory = None if memory is None else prepare_tables(memory, _TABLES, SCHEMA_VERSION)
+        if path:
+            memory = None
+        else:
+            memory = open_database(":memory:", isolation_level=None)
+        if memory is None:
+            self._memory = None
+        else:
+            self._memory = prepare_tables(memory, _TABLES, SCHEMA_VERSION)
 
     def begin(self, name: str) -> int:
         """Begin a conversation; return its number."""

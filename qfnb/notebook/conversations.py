@@ -113,7 +113,9 @@ class Conversations:
             self._bound.pop(name, None)
 
     def _preferred(self) -> ConversationStore:
-        return self._on_disk() if config.settings().keep_conversations else self._memory
+        if config.settings().keep_conversations:
+            return self._on_disk()
+        return self._memory
 
     @staticmethod
     def _on_disk() -> ConversationStore:
@@ -129,7 +131,9 @@ class Conversations:
         """
         if verb in {"open", "delete"}:
             return list(dict.fromkeys(row.name for row in self._on_disk().list_all()))
-        return list(self) if verb in {*VERBS} - {"sessions", "list"} else []
+        if verb in {*VERBS} - {"sessions", "list"}:
+            return list(self)
+        return []
 
     def run_command(self, words: list[str]) -> Any:
         """Run a command such as `fork tour other`; return the value to show.
@@ -218,7 +222,10 @@ class Conversations:
                     numbers=numbers,
                 )
             )
-        row = matches[0] if matches else conversations.find(key)
+        if matches:
+            row = matches[0]
+        else:
+            row = conversations.find(key)
         conversations.delete(row.id)
         for name, (bound_to, id_) in [*self._bound.items()]:
             if bound_to.path is not None and id_ == row.id:
@@ -228,7 +235,10 @@ class Conversations:
     def _history(self, name: str | None = None) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        names = [name] if name else list(self._bound)
+        if name:
+            names = [name]
+        else:
+            names = list(self._bound)
         rows = [
             {
                 "conversation": conversation,
@@ -331,8 +341,6 @@ def _as_markdown(turns: list[dict[str, Any]]) -> str:
 
 def _folded_reasoning(turn: dict[str, Any]) -> str:
     reasoning = html.escape(turn.get("reasoning_content", ""))
-    return (
-        f"<details><summary>reasoning</summary>\n\n{reasoning}\n\n</details>\n\n"
-        if reasoning
-        else ""
-    )
+    if reasoning:
+        return f"<details><summary>reasoning</summary>\n\n{reasoning}\n\n</details>\n\n"
+    return ""

@@ -74,7 +74,9 @@ class EvalMagics(HistoryVerbs):
             return self.complete_history(previous)
         if previous in {*VERBS} - {"start", "load", "list"}:
             return tab_completion.variables_of(self, REPORT_KINDS)
-        return [] if previous in {"load", "list"} or previous.startswith("-") else model_names(self)
+        if previous in {"load", "list"} or previous.startswith("-"):
+            return []
+        return model_names(self)
 
     def do_start(self, options: Namespace, words: list[str]) -> Any:
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415 - %load_ext stays fast
@@ -156,7 +158,9 @@ class EvalMagics(HistoryVerbs):
 
     def do_show(self, options: Namespace, words: list[str]) -> Any:
         value = self._find_target(words)
-        return value if _is_report(value) else self._show_panel(self._find_running(words))
+        if _is_report(value):
+            return value
+        return self._show_panel(self._find_running(words))
 
     def do_cancel(self, options: Namespace, words: list[str]) -> None:
         self._find_running(words).cancel()
@@ -282,7 +286,10 @@ class EvalMagics(HistoryVerbs):
         return report
 
     def _find_target(self, words: Sequence[str]) -> Any:
-        value = evaluate_inputs.find_report(self.shell, words[0]) if words else self._newest
+        if words:
+            value = evaluate_inputs.find_report(self.shell, words[0])
+        else:
+            value = self._newest
         if value is None:  # a report may be the work of `qfnb.compare` or of an EvaluationManager
             value = evaluate_inputs.find_only_report(self.shell)
         if value is None:
@@ -297,7 +304,10 @@ class EvalMagics(HistoryVerbs):
         from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
         runs = [panel.job for panel in RECENT_PANELS if isinstance(panel.job, BackgroundEvaluation)]
-        target = self._find_target(words) if words or not runs else runs[-1]
+        if words or not runs:
+            target = self._find_target(words)
+        else:
+            target = runs[-1]
         if isinstance(target, BackgroundEvaluation):
             return target
         matches = [run for run in runs if run.progress.report is target]

@@ -36,7 +36,10 @@ class HistoryVerbs(VerbMagics):
 
     def do_diff(self, options: Namespace, words: list[str]) -> Any:
         earlier, later, *models = [*map(self._report_or_id, words[:2]), None, None][:2] + words[2:]
-        pair = (models[0], models[-1]) if models else None
+        if not models:
+            pair = None
+        else:
+            pair = (models[0], models[-1])
         return self._store(options, _evaluation().diff(earlier, later, pair))
 
     def do_trend(self, options: Namespace, words: list[str]) -> Any:
@@ -45,7 +48,10 @@ class HistoryVerbs(VerbMagics):
         models = options.model or [None]
         if len(models) > 1:
             PARSER.error(tr("trend takes one -m MODEL, or none for all"))
-        metric = words[0].lower().replace("-", "_") if words else None
+        if not words:
+            metric = None
+        else:
+            metric = words[0].lower().replace("-", "_")
         return self._store(options, trend(metric, model=models[0], data=options.data))
 
     def complete_history(self, verb: str) -> list[str]:
@@ -53,15 +59,16 @@ class HistoryVerbs(VerbMagics):
         entries = _evaluation().report.archive.list_entries()
         if verb == "trend":
             return [*dict.fromkeys(name for entry in entries for name in entry.metrics)]
-        reports = [] if verb == "open" else variables_of(self, REPORT_KINDS)
+        if verb == "open":
+            reports = []
+        else:
+            reports = variables_of(self, REPORT_KINDS)
         return [*(entry.id for entry in entries), *reports]
 
     def _report_or_id(self, word: str) -> Any:
-        return (
-            evaluate_inputs.find_report(self.shell, word)
-            if word in user_variables(self.shell)
-            else word
-        )
+        if word in user_variables(self.shell):
+            return evaluate_inputs.find_report(self.shell, word)
+        return word
 
     def _store(self, options: Namespace, value: T) -> T:
         """Store a value in the variable of `-o`, if one was given."""

@@ -62,7 +62,10 @@ def resolve_models(
         )
     words_by_key: dict[Any, str] = {}
     for word, model in named_models:
-        chat = model.get_res() if isinstance(model, Service) else model
+        if isinstance(model, Service):
+            chat = model.get_res()
+        else:
+            chat = model
         key = (
             id(model)
             if word in user_variables(shell) and word not in endpoints
@@ -86,7 +89,10 @@ def _serves_training(shell: Any, model: Any) -> bool:
     from ..model import Service  # noqa: PLC0415 - %load_ext stays fast
     from .trainings import service_endpoints  # noqa: PLC0415
 
-    chat = model.get_res() if isinstance(model, Service) else model
+    if isinstance(model, Service):
+        chat = model.get_res()
+    else:
+        chat = model
     endpoint = getattr(chat, "endpoint", None)
     return bool(endpoint) and endpoint in service_endpoints(shell)
 
@@ -136,7 +142,10 @@ def resolve_model(shell: Any, word: str) -> Any:
         "others: -m {name} for a model that is not listed, -e for an endpoint",
         name=clip(word, MAX_WORD_CHARS),
     )
-    cell = "" if shell is None else "\n%qfeval help"
+    if shell is None:
+        cell = ""
+    else:
+        cell = "\n%qfeval help"
     raise InvalidArgumentError(f"{tr(kinds, word=repr(word), hint=hint)}\n{others}{cell}")
 
 

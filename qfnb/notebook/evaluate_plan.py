@@ -82,7 +82,10 @@ def read_benchmark(options: Namespace) -> None:
                 names=names,
             )
         )
-    subjects = [word.strip() for word in options.subjects.split(",")] if options.subjects else None
+    if not options.subjects:
+        subjects = None
+    else:
+        subjects = [word.strip() for word in options.subjects.split(",")]
     options.data = benchmarks.load(
         name, path, subjects=subjects, split=options.split, shots=options.shots
     )
@@ -131,11 +134,10 @@ def estimate_table(
     validate_repeats(repeats, options.pop("k", None))
     templates = options.pop("prompts", None)
     table = samples.rows_of(rows)
-    prompted = (
-        prompted_questions(table, parse_prompts(templates))
-        if templates
-        else {"": samples.questions_of(table)}
-    )
+    if templates:
+        prompted = prompted_questions(table, parse_prompts(templates))
+    else:
+        prompted = {"": samples.questions_of(table)}
     items = [
         question.batch_input() for questions in prompted.values() for question in questions
     ] * repeats
@@ -143,8 +145,14 @@ def estimate_table(
     lines: list[dict[str, Any]] = []
     for model in models:
         target = samples.trained_model(model)
-        chat = target.get_res() if hasattr(target, "get_res") else target
-        plan = estimate(items, client=chat, **options) if isinstance(chat, ChatCompletion) else None
+        if hasattr(target, "get_res"):
+            chat = target.get_res()
+        else:
+            chat = target
+        if not isinstance(chat, ChatCompletion):
+            plan = None
+        else:
+            plan = estimate(items, client=chat, **options)
         line = {"model": samples.label_in_notebook(model), "to_ask": len(items)}
         if plan is not None:
             line |= {
@@ -189,16 +197,20 @@ def resolve_judges(
 
     words = [word.strip() for word in (names or "").split(",") if word.strip()]
     if not words and (is_pairwise or fresh):
-        option = "--pairwise" if is_pairwise else "--fresh"
+        if is_pairwise:
+            option = "--pairwise"
+        else:
+            option = "--fresh"
         raise InvalidArgumentError(
             tr("{option} is about a judge: --judge MODEL names one", option=option)
         )
     judges = [CancellableJudge(resolve_model(shell, word)) for word in words]
     if is_pairwise:
         metric = PairwiseJudge.metric_name
-        metrics = (
-            [metric] if len(judges) == 1 else [f"{metric}_{n}" for n in range(1, len(judges) + 1)]
-        )
+        if len(judges) == 1:
+            metrics = [metric]
+        else:
+            metrics = [f"{metric}_{n}" for n in range(1, len(judges) + 1)]
         return judges, [
             PairwiseJudge(judge, metric_name=name, fresh=fresh)
             for judge, name in zip(judges, metrics, strict=True)

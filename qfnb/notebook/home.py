@@ -86,7 +86,10 @@ class HomeMagics(VerbMagics):
         display.publish(home.bundle(collect(self.shell)))
 
     def do_clean(self, options: Namespace, target: str) -> None:
-        days = CLEANED_DAYS if options.days is None else options.days
+        if options.days is None:
+            days = CLEANED_DAYS
+        else:
+            days = options.days
         print(clean(days, asks=not options.yes))  # noqa: T201 - what was done
 
 
@@ -232,7 +235,9 @@ def _batch_command(name: str, *, is_running: bool) -> str:
     if not is_running:
         return f"%qfbatch resume {name}"
     own_names = {getattr(panel.job.progress, "name", "") for panel in RECENT_PANELS}
-    return f"%qfbatch show {name}" if name in own_names else tr("in its notebook")
+    if name in own_names:
+        return f"%qfbatch show {name}"
+    return tr("in its notebook")
 
 
 def measure_disk() -> dict[str, int]:

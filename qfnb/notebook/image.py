@@ -88,7 +88,9 @@ class ImageMagics(Magics):
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word: `help` behind the name of the magic."""
-        return ["help"] if previous.endswith("qfimage") else []
+        if previous.endswith("qfimage"):
+            return ["help"]
+        return []
 
     @no_var_expand
     @line_cell_magic
@@ -150,7 +152,10 @@ class ImageMagics(Magics):
 
         paths: tuple[str, ...] = ()
         try:
-            paths = tuple(map(str, reply.save(options.save))) if options.save else ()
+            if options.save:
+                paths = tuple(map(str, reply.save(options.save)))
+            else:
+                paths = ()
         finally:
             live.finish(image.ImageState(reply.prompt, reply, "done", paths))
 
@@ -167,7 +172,9 @@ def resolve_picture(shell: Any, name: str) -> Any:
     value = user_variables(shell).get(name)
     if images := getattr(value, "images", None):
         return images[0]
-    return value if isinstance(value, bytes | Path) else name
+    if isinstance(value, bytes | Path):
+        return value
+    return name
 
 
 document_magic(ImageMagics.qfimage, PARSER)

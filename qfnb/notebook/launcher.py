@@ -56,13 +56,19 @@ def launcher(
 
     def list_variables() -> Mapping[str, Any]:
         """Return the notebook's variables by name, and the data that were passed."""
-        notebook = [*user_variables(shell).items()] if shell else []
+        if shell:
+            notebook = [*user_variables(shell).items()]
+        else:
+            notebook = []
         variables = {name: value for name, value in notebook if not name.startswith("_")}
         if is_data(dataset) and all(value is not dataset for value in variables.values()):
             variables[UNNAMED_DATASET] = dataset
         return variables
 
-    name = str(dataset or "") if not is_data(dataset) else ""
+    if not is_data(dataset):
+        name = str(dataset or "")
+    else:
+        name = ""
     name = name or next(
         (name for name, value in list_variables().items() if value is dataset is not None), ""
     )

@@ -20,7 +20,10 @@ NOTEBOOKS: Final = Path(__file__).parents[2] / "notebooks"
 
 def list_next_steps(shell: Any, *, has_key: bool) -> dict[str, str]:
     """Return lines for the next cell, and what each does."""
-    steps = {} if has_key else {"%qfauth set": tr("type a key, and reach Qianfan")}
+    if has_key:
+        steps = {}
+    else:
+        steps = {"%qfauth set": tr("type a key, and reach Qianfan")}
     steps[f"%qfchat {tr('Introduce yourself in one sentence')}"] = tr(
         "ask something; several models by `-m a,b`"
     )
@@ -78,7 +81,10 @@ def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
 
 def _text_column(data: Any) -> str:
     """Return the first column that holds a text and can stand in a prompt, "" for none."""
-    first_row = dict(data.iloc[0]) if hasattr(data, "iloc") else data[0]
+    if hasattr(data, "iloc"):
+        first_row = dict(data.iloc[0])
+    else:
+        first_row = data[0]
     names = (
         name
         for name, value in first_row.items()

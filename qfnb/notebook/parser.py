@@ -183,7 +183,9 @@ class Parser(argparse.ArgumentParser):
     def find_option(self, flag: str) -> Option | None:
         """Return the facts about an option, None for other words."""
         action = self._option_string_actions.get(flag)
-        return None if action is None else self.options.get(action.dest, Option())
+        if action is None:
+            return None
+        return self.options.get(action.dest, Option())
 
     def speak(self, magic: Callable[..., Any]) -> Callable[..., Any]:
         """Return a magic whose errors say its options; one that is awaited, too (a decorator)."""
@@ -192,7 +194,9 @@ class Parser(argparse.ArgumentParser):
         def run(*arguments: Any, **options: Any) -> Any:
             with self.in_its_words(), self._correcting(*arguments[1:]):
                 result = magic(*arguments, **options)
-            return self._await(result, *arguments[1:]) if inspect.iscoroutine(result) else result
+            if inspect.iscoroutine(result):
+                return self._await(result, *arguments[1:])
+            return result
 
         return run
 
@@ -209,7 +213,11 @@ class Parser(argparse.ArgumentParser):
                 ]
                 magic = f"{'%' if cell is None else '%%'}{self.prog.lstrip('%')}"
                 words = line.replace(AWAIT_OPTION, "").strip()
-                count = -1 if wrong.startswith("{") else 1  # a column, wherever it stands
+                # a column, wherever it stands
+                if wrong.startswith("{"):
+                    count = -1
+                else:
+                    count = 1
                 corrected = words.replace(wrong, right, count)
                 body = (cell or "").rstrip()
                 if wrong not in line or count < 0:
@@ -236,7 +244,10 @@ class Parser(argparse.ArgumentParser):
 
     def translate(self, message: str) -> str:
         """Return a text of the help in the user's language, its placeholders replaced by facts."""
-        text = tr(message) if message else ""
+        if message:
+            text = tr(message)
+        else:
+            text = ""
         for name, fact in self._facts.items():
             text = text.replace(f"{{{name}}}", fact.replace(", ", tr(", ")))
         return text
@@ -249,7 +260,10 @@ class Parser(argparse.ArgumentParser):
             cell: the cell, or several, a line each; by default the one that shows the help, below
                 the usage.
         """
-        next_lines = [cell] if cell else [self._usage_line(), f"%{self.prog.lstrip('%')} help"]
+        if cell:
+            next_lines = [cell]
+        else:
+            next_lines = [self._usage_line(), f"%{self.prog.lstrip('%')} help"]
         raise InvalidArgumentError(
             "\n".join(filter(None, [_translate_refusal(message), *next_lines]))
         )
@@ -285,8 +299,12 @@ class Parser(argparse.ArgumentParser):
             option, _, value = unknown[0].partition("=")
             flags = {flag.lstrip("-"): flag for flag in self._option_string_actions}
             match = flags.get(closest(option.lstrip("-"), flags) or "")
-            hint = tr("; did you mean {match}?", match=match) if match else ""
-            correction = (option, match) if match else ("", "")
+            if match:
+                hint = tr("; did you mean {match}?", match=match)
+                correction = (option, match)
+            else:
+                hint = ""
+                correction = ("", "")
             if option in self.foreign_options:
                 correction = self._translate_option(option, value or text, line)
                 hint = ""
@@ -347,7 +365,9 @@ class Parser(argparse.ArgumentParser):
 
     def _usage_line(self) -> str:
         usage = " ".join(self.format_usage().split())
-        return usage if len(usage) <= MAX_USAGE_CHARS else ""
+        if len(usage) <= MAX_USAGE_CHARS:
+            return usage
+        return ""
 
 
 class WordsParser(Parser):
@@ -428,7 +448,9 @@ class WordsParser(Parser):
 
 def quote_word(text: str) -> str:
     """Return a text as one word of a line."""
-    return f'"{text}"' if re.search(r"[\s'\\]", text) else text
+    if re.search(r"[\s'\\]", text):
+        return f'"{text}"'
+    return text
 
 
 def used_options(options: argparse.Namespace) -> dict[str, Any]:

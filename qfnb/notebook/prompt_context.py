@@ -41,7 +41,10 @@ def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
 
     def replacement(match: re.Match[str]) -> str:
         name, index = match.groups()
-        label = name if index is None else f"{name}[{index}]"
+        if index is None:
+            label = name
+        else:
+            label = f"{name}[{index}]"
         if label == "Err" and "Err" not in variables:
             return error_text()
         if name not in variables:
@@ -55,7 +58,10 @@ def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
                     hint=hint,
                 )
             )
-        value = variables[name] if index is None else _item(name, variables[name], int(index))
+        if index is None:
+            value = variables[name]
+        else:
+            value = _item(name, variables[name], int(index))
         return hide_all_keys(describe_value(label, value))
 
     return _REFERENCE.sub(replacement, text)
@@ -166,7 +172,10 @@ def _frame_text(
 ) -> str:
     shown = frame.iloc[:, :column_count]
     scanned = frame.head(MAX_SCANNED_ROWS)
-    note = f", statistics of the first {MAX_SCANNED_ROWS}" if len(frame) > MAX_SCANNED_ROWS else ""
+    if len(frame) > MAX_SCANNED_ROWS:
+        note = f", statistics of the first {MAX_SCANNED_ROWS}"
+    else:
+        note = ""
     lines = [f"{kind} {name}: {len(frame)} rows × {frame.shape[1]} columns{note}", ""]
     facts = [
         [str(label), str(shown.dtypes.iloc[n]), *_column_facts(scanned.iloc[:, n], width)]
@@ -240,7 +249,10 @@ def _describe_array(name: str, array: Any) -> str:
         and np.issubdtype(array.dtype, np.number)
         and not np.issubdtype(array.dtype, np.complexfloating)
     ):
-        missing = int(np.isnan(array).sum()) if np.issubdtype(array.dtype, np.floating) else 0
+        if np.issubdtype(array.dtype, np.floating):
+            missing = int(np.isnan(array).sum())
+        else:
+            missing = 0
         if missing < array.size:
             facts = {"min": np.nanmin(array), "mean": np.nanmean(array), "max": np.nanmax(array)}
             lines.append(

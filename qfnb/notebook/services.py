@@ -42,7 +42,9 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
         return None
     if isinstance(value, str):
         is_known = ENDPOINT.fullmatch(value) or catalog.find_model(None, value)
-        return value if is_known else _find_of_training(shell, value) or _find_endpoint(value)
+        if is_known:
+            return value
+        return _find_of_training(shell, value) or _find_endpoint(value)
     from ..trainer.progress import TrainingProgress  # noqa: PLC0415 - %load_ext stays fast
 
     if isinstance(progress := getattr(value, "progress", None), TrainingProgress):
@@ -108,7 +110,9 @@ def _find_of_training(shell: Any, name: str) -> str | None:
     from .trainings import find_endpoint  # noqa: PLC0415 - %load_ext stays fast
 
     endpoint = find_endpoint(shell, name)
-    return _refuse_undeployed(name) if endpoint == "" else endpoint
+    if endpoint == "":
+        return _refuse_undeployed(name)
+    return endpoint
 
 
 def _refuse_undeployed(name: str) -> NoReturn:
@@ -162,7 +166,9 @@ def _newest(rows: Sequence[ServiceDetail], name: str) -> str:
     matches = [
         row for row in rows if name in {row.name, row.endpoint, row.service_id, _suffix(row)}
     ]
-    return max(matches, key=lambda row: row.create_time or "").endpoint if matches else ""
+    if matches:
+        return max(matches, key=lambda row: row.create_time or "").endpoint
+    return ""
 
 
 def _chosen_name(row: ServiceDetail) -> str:
@@ -171,9 +177,13 @@ def _chosen_name(row: ServiceDetail) -> str:
     """
     from ..evaluation.samples import GENERATED_NAME  # noqa: PLC0415 - %load_ext stays fast
 
-    return _suffix(row) or row.name if GENERATED_NAME.fullmatch(row.name) else row.name
+    if GENERATED_NAME.fullmatch(row.name):
+        return _suffix(row) or row.name
+    return row.name
 
 
 def _suffix(row: ServiceDetail) -> str:
     """Return what a person chose of an endpoint, `bike1` of `ab12cd34_bike1`."""
-    return row.endpoint.partition("_")[2] if ENDPOINT.fullmatch(row.endpoint) else ""
+    if ENDPOINT.fullmatch(row.endpoint):
+        return row.endpoint.partition("_")[2]
+    return ""

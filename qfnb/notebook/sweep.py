@@ -49,9 +49,10 @@ class SweepVerbs(VerbMagics):
         from ..trainer.sweep.api import attach_sweep  # noqa: PLC0415
 
         newest = self._find_sweep("")
-        sweep = (
-            newest if newest is not None and newest.id == target else attach_sweep(target).start()
-        )
+        if newest is not None and newest.id == target:
+            sweep = newest
+        else:
+            sweep = attach_sweep(target).start()
         if options.out:
             store_variable(self.shell, options.out, sweep)
         self._show_sweep(sweep, options)
@@ -63,7 +64,10 @@ class SweepVerbs(VerbMagics):
 
         if target or not options.dataset or not options.grid:
             PARSER.error(tr("sweep needs -d DATA and --grid NAME=A,B; --grid may be repeated"))
-        metrics = {"metrics": options.metrics.split(",")} if options.metrics else {}
+        if options.metrics:
+            metrics = {"metrics": options.metrics.split(",")}
+        else:
+            metrics = {}
         created = sweep(
             options.model or default_model(),
             read_data(self.shell, options),
@@ -95,9 +99,17 @@ class SweepVerbs(VerbMagics):
         from ..trainer.sweep.background import Sweep  # noqa: PLC0415
         from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
-        newest = RECENT_PANELS[-1].job if RECENT_PANELS else None
-        value = user_variables(self.shell).get(target) if target else newest
-        return value if isinstance(value, Sweep) else None
+        if not RECENT_PANELS:
+            newest = None
+        else:
+            newest = RECENT_PANELS[-1].job
+        if target:
+            value = user_variables(self.shell).get(target)
+        else:
+            value = newest
+        if isinstance(value, Sweep):
+            return value
+        return None
 
     def _show_sweep(self, sweep: Sweep, options: Namespace) -> None:
         from ..views.training.sweep import STARTED, SweepPanel  # noqa: PLC0415

@@ -25,7 +25,12 @@ def register(shell: Any) -> None:
         lines = context.full_text.split("\n")
         line = lines[context.cursor_line][: context.cursor_position]
         matches = complete_columns(shell, lines[0], line) or complete_line(shell, line)
-        word = "" if line.endswith(" ") else line.split()[-1] if line.split() else ""
+        if line.endswith(" "):
+            word = ""
+        elif line.split():
+            word = line.split()[-1]
+        else:
+            word = ""
         completions = [SimpleCompletion(text=text, type="qfnb") for text in matches]
         return {"completions": completions, "suppress": bool(matches), "matched_fragment": word}
 
@@ -45,13 +50,22 @@ def complete_line(shell: Any, line: str) -> list[str]:
     magics = _find_magics(shell, line)
     if magics is None:
         return []
-    last_words = line.split()[-2:] if not line.endswith(" ") else [*line.split()[-1:], ""]
+    if not line.endswith(" "):
+        last_words = line.split()[-2:]
+    else:
+        last_words = [*line.split()[-1:], ""]
     word = last_words[-1]
-    previous = last_words[0] if len(last_words) > 1 else ""
+    if len(last_words) > 1:
+        previous = last_words[0]
+    else:
+        previous = ""
     if word.startswith("-"):
         return [flag for flag in magics.parser.visible_flags() if flag.startswith(word)]
     option = magics.parser.find_option(previous)
-    values = magics.complete_word(previous) if option is None else option.complete(magics)
+    if option is None:
+        values = magics.complete_word(previous)
+    else:
+        values = option.complete(magics)
     head, comma, last_part = word.rpartition(",")
     return [
         f"{head}{comma}{value}" for value in values if value.lower().startswith(last_part.lower())

@@ -76,7 +76,9 @@ class TrainMagics(SweepVerbs, VerbMagics):
         if isinstance(value, LLMFinetune):
             return f"%qftrain show {word}"
         is_named = word.startswith("ds-") or Path(word).suffix.lower() in SUFFIXES
-        return f"%qftrain new {word}" if is_named or is_data(value) else ""
+        if is_named or is_data(value):
+            return f"%qftrain new {word}"
+        return ""
 
     def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
         """Return the options after a verb, and the training; `compare` takes several, `chat` a
@@ -109,7 +111,10 @@ class TrainMagics(SweepVerbs, VerbMagics):
         )  # fmt: skip
 
     def do_start(self, options: Namespace, target: str) -> None:
-        trainer = find_trainer(self.shell, target) if target else self._create_trainer(options)
+        if target:
+            trainer = find_trainer(self.shell, target)
+        else:
+            trainer = self._create_trainer(options)
         if trainer.is_running or trainer.progress.finished:
             self._show_started(options, trainer)
             return
@@ -126,7 +131,10 @@ class TrainMagics(SweepVerbs, VerbMagics):
         are started.
         """
         same = next((row for row in reversed(list_trainers(self.shell)) if row.id == run.id), None)
-        same = trainer.adopt(run) if same is None else same.add_missing_steps(trainer.actions)
+        if same is None:
+            same = trainer.adopt(run)
+        else:
+            same = same.add_missing_steps(trainer.actions)
         if not same.is_running and not same.progress.finished:
             same.start()
         self._print_state(EXISTS, same)
@@ -246,11 +254,10 @@ class TrainMagics(SweepVerbs, VerbMagics):
         from ..views.training.actions import checkpoint_cell, evaluation_cell  # noqa: PLC0415
 
         progress = find_trainer(self.shell, target, verb="evaluate").progress
-        cell = (
-            evaluation_cell(progress)
-            if options.step is None
-            else checkpoint_cell(progress, options.step)
-        )
+        if options.step is None:
+            cell = evaluation_cell(progress)
+        else:
+            cell = checkpoint_cell(progress, options.step)
         notice = tr("The cell below evaluates the model: run it.")
         self._insert_cell(cell, progress, notice)
 
@@ -336,9 +343,18 @@ class TrainMagics(SweepVerbs, VerbMagics):
             )
         data = read_data(self.shell, options)
         config = read_config(options)
-        deploy = DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None
-        previous = find_trainer(self.shell, options.previous) if options.previous else None
-        step = None if previous is None else resolve_step(options.step, previous.progress.points)
+        if not options.deploy:
+            deploy = None
+        else:
+            deploy = DeployConfig(endpoint_suffix=options.deploy)
+        if not options.previous:
+            previous = None
+        else:
+            previous = find_trainer(self.shell, options.previous)
+        if previous is None:
+            step = None
+        else:
+            step = resolve_step(options.step, previous.progress.points)
         if options.step is not None and previous is None:
             PARSER.error(tr("--step needs --from TRAINING: it is a checkpoint of that training"))
         trainer = LLMFinetune(
@@ -379,7 +395,9 @@ def _sweep_row(sweep: Any) -> dict[str, Any]:
 
 
 def _date(timestamp: float | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(timestamp)) if timestamp else ""
+    if timestamp:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(timestamp))
+    return ""
 
 
 async def _wait_for_end(trainer: LLMFinetune) -> None:

@@ -23,7 +23,9 @@ VERBS = (
 
 def _parse_step(text: str) -> int | str:
     """Return the step of `--step`."""
-    return text if text == "best" else int(text)
+    if text == "best":
+        return text
+    return int(text)
 
 
 def _offered_models(_magics: Any) -> list[str]:

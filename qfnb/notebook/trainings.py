@@ -95,9 +95,15 @@ def only_training(trainers: Sequence[LLMFinetune], verb: str) -> str:
 
     runs = run_store.list_runs()
     running = [trainer.id for trainer in trainers if trainer.is_running]
-    everything = [] if verb == "stop" else [run.id for run in runs]
+    if verb == "stop":
+        everything = []
+    else:
+        everything = [run.id for run in runs]
     unfinished = [run.id for run in runs if _is_unfinished(run) or run.id in running]
-    ids = everything if verb in RESULT_VERBS else unfinished or everything
+    if verb in RESULT_VERBS:
+        ids = everything
+    else:
+        ids = unfinished or everything
     names = [str(run.facts.get("name") or run.id) for run in runs]
     labels = {
         run.id: name if names.count(name) == 1 else run.id
@@ -134,11 +140,9 @@ def find_endpoint(shell: Any, name: str) -> str | None:
     for run in run_store.list_runs():
         if name in {run.id, run.facts.get("name"), run.facts.get("task_id")}:
             is_here = run.facts.get("platform") == platform_name(connect.current_platform())
-            return (
-                str((run.facts.get("facts") or {}).get("service_endpoint") or "")
-                if is_here
-                else None
-            )
+            if is_here:
+                return str((run.facts.get("facts") or {}).get("service_endpoint") or "")
+            return None
     return None
 
 
@@ -146,7 +150,10 @@ def service_endpoints(shell: Any) -> set[str]:
     """Return the endpoints of the services of all trainings, those of other kernels included."""
     from ..trainer import run_store  # noqa: PLC0415
 
-    trainers = list_trainers(shell) if shell else []
+    if shell:
+        trainers = list_trainers(shell)
+    else:
+        trainers = []
     facts = [run.facts.get("facts") or {} for run in run_store.list_runs()]
     endpoints = {trainer.progress.service_endpoint for trainer in trainers}
     return endpoints | {str(row.get("service_endpoint") or "") for row in facts}
@@ -164,6 +171,11 @@ def read_data(shell: Any, options: Namespace) -> Any:
     if options.input or options.reference:
         if data is None or is_id or isinstance(data, Dataset):
             PARSER.error(tr("--input and --reference name columns of a file or a table"))
-        columns = [options.input] if options.input else None
+        if not options.input:
+            columns = None
+        else:
+            columns = [options.input]
         return Dataset.load(data, input_columns=columns, reference_column=options.reference)
-    return Path(data) if isinstance(data, str) and not is_id else data
+    if isinstance(data, str) and not is_id:
+        return Path(data)
+    return data

@@ -98,7 +98,9 @@ class VerbMagics(Magics):
         """Return options that name columns which the data have, those of questions and answers; ""
         for none.
         """
-        return "" if len(columns) < 2 else f"--input {columns[0]} --reference {columns[1]}"
+        if len(columns) < 2:
+            return ""
+        return f"--input {columns[0]} --reference {columns[1]}"
 
     def parse(self, line: str) -> tuple[str, Namespace, Any]:
         """Return the verb of a line, by default `default_verb`, its options, and its target."""
@@ -132,7 +134,10 @@ class VerbMagics(Magics):
             )
         if self.needs_verb and verb and not verb.startswith("-"):
             cell = self._propose_verb(verb)
-            hint = "" if cell else tr(": use {verbs}", verbs=tr(", ").join(self.parser.verbs))
+            if cell:
+                hint = ""
+            else:
+                hint = tr(": use {verbs}", verbs=tr(", ").join(self.parser.verbs))
             self.parser.error(
                 tr("{word!r} is not a verb of {magic}{hint}", hint=hint, **facts), cell
             )
@@ -148,7 +153,9 @@ class VerbMagics(Magics):
 
     def complete_word(self, previous: str) -> list[str]:
         """Return what Tab offers behind a word: verbs behind the name of the magic."""
-        return list(self.parser.verbs) if previous.endswith(self.parser.prog) else []
+        if previous.endswith(self.parser.prog):
+            return list(self.parser.verbs)
+        return []
 
 
 def choose_only(

@@ -31,7 +31,10 @@ def validate_record(name: str, kind: type[RecordT], values: Mapping[str, Any]) -
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join([name, *map(str, first["loc"])])
-        shown_value = "" if first["type"] == "missing" else f"={first['input']!r}"
+        if first["type"] == "missing":
+            shown_value = ""
+        else:
+            shown_value = f"={first['input']!r}"
         raise InvalidArgumentError(
             tr("{field}: {problem}", field=f"{field}{shown_value}", problem=describe_problem(first))
         ) from None
@@ -85,7 +88,10 @@ def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | 
     Raises:
         InvalidArgumentError: it is none of them.
     """
-    choice = value.value if isinstance(value, Enum) else value
+    if isinstance(value, Enum):
+        choice = value.value
+    else:
+        choice = value
     allowed = list(choices)
     if choice not in allowed:
         raise InvalidArgumentError(
@@ -120,9 +126,13 @@ def validate_member(name: str, value: int, members: type[IntEnum]) -> int:
 
 def list_or_none(values: Sequence[T] | None) -> list[T] | None:
     """Return a list of the values; None, which is not sent, for no values."""
-    return [*values] if values else None
+    if values:
+        return [*values]
+    return None
 
 
 def dict_or_none(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return a copy of the mapping; None, which is not sent, for None."""
-    return None if values is None else dict(values)
+    if values is None:
+        return None
+    return dict(values)

@@ -94,13 +94,17 @@ def add_fault(
 
 
 def _parse_code(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
+    if text.isdigit():
+        return int(text)
+    return text
 
 
 def _parse_range(text: str) -> float | list[float]:
     low, dash, high = text.partition("-")
     try:
-        return [float(low), float(high)] if dash else float(low)
+        if dash:
+            return [float(low), float(high)]
+        return float(low)
     except ValueError:
         raise InvalidArgumentError(
             tr("--seconds {text}: it is a number, or LOW-HIGH", text=text)

@@ -106,7 +106,9 @@ def find(home: Path | None = None) -> Address | None:
     if is_same_process and address.version != VERSION:
         stop(home)
         return None
-    return address if is_same_process else None
+    if is_same_process:
+        return address
+    return None
 
 
 def stop(home: Path | None = None, *, wait: float = 10.0) -> bool:
@@ -159,7 +161,9 @@ def control_call(
     `control_request`.
     """
     response = control_request(address, method, path, body, timeout=timeout)
-    return response[1] if response is not None and response[0] == 200 else None
+    if response is not None and response[0] == 200:
+        return response[1]
+    return None
 
 
 def control_request(
@@ -243,7 +247,9 @@ def describe() -> dict[str, str]:
 def _say_engine(label: str) -> str:
     """Return an engine's label in the user's language; the names of models stay."""
     name = label.removesuffix(", not ERNIE")
-    return label if name == label else tr("{engine}, not ERNIE", engine=tr(name))
+    if name == label:
+        return label
+    return tr("{engine}, not ERNIE", engine=tr(name))
 
 
 def _read_address(folder: Path) -> Address | None:

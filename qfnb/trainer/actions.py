@@ -145,7 +145,10 @@ class ModelPublishAction(BaseAction):
         create = partial(_version_ids, model, model.create_version)
         find = partial(_version_ids, model, model.find_published)
         run = self.record or RunRecord.begin()
-        key = "published" if self.step is None else f"published_{self.step}"
+        if self.step is None:
+            key = "published"
+        else:
+            key = f"published_{self.step}"
         ids = run.create_once(key, create, find, tr("the model"))
         model.set_id = ids["set_id"]
         model.id = ids["id"]
@@ -192,7 +195,10 @@ class DeployAction(BaseAction):
         create = partial(model.create_service, config)
         find = partial(model.find_service_id, config)
         step = facts.get("checkpoint_step")
-        key = "service_id" if step is None else f"service_id_{step}"
+        if step is None:
+            key = "service_id"
+        else:
+            key = f"service_id_{step}"
         service_id = run.create_once(key, create, find, tr("the service"))
         service = model.wait_for_service(service_id, config, stop_event=self.stop_requested)
         return {
@@ -204,14 +210,20 @@ class DeployAction(BaseAction):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings that `dumps` writes."""
-        config = self.deploy_config.model_dump(mode="json") if self.deploy_config else None
+        if not self.deploy_config:
+            config = None
+        else:
+            config = self.deploy_config.model_dump(mode="json")
         return {**super().to_dict(), "deploy_config": config}
 
     def restore(self, value: Mapping[str, Any]) -> None:
         """Take over the settings that `to_dict` returned."""
         super().restore(value)
         config = value.get("deploy_config")
-        self.deploy_config = DeployConfig(**config) if config else None
+        if not config:
+            self.deploy_config = None
+        else:
+            self.deploy_config = DeployConfig(**config)
 
 
 class EvaluateAction(BaseAction):
@@ -249,7 +261,10 @@ class EvaluateAction(BaseAction):
         )
         if model is None and service is None and facts.get("model_id") is not None:
             model = _model_of(facts)
-        target = service if is_local and is_served else model
+        if is_local and is_served:
+            target = service
+        else:
+            target = model
         if target is None:
             raise InvalidArgumentError(tr("there is no model to evaluate: publish it first"))
         self.action_event(ActionState.Running, tr("evaluating the model"), {})
@@ -272,7 +287,9 @@ def data_word(data: object) -> str:
     if variables or Path(source).is_file():
         return next(iter(variables), source)
     id_ = str(getattr(data, "id", ""))
-    return id_ if id_.startswith("ds-") else ""
+    if id_.startswith("ds-"):
+        return id_
+    return ""
 
 
 def _model_of(facts: Facts) -> Model:
@@ -285,7 +302,9 @@ def _model_of(facts: Facts) -> Model:
 
 
 def _sampling(rate: float | None) -> Facts:
-    return {} if rate is None else {"samplingRate": rate}
+    if rate is None:
+        return {}
+    return {"samplingRate": rate}
 
 
 def _describe_upload(dataset: Dataset) -> str:
@@ -309,7 +328,9 @@ def publishing_actions(
     steps = [action.step for action in actions if isinstance(action, ModelPublishAction)]
     chosen = resolve_step(step, points)
     is_published = bool(steps) and (step is None or steps[-1] == chosen)
-    return [] if is_published else [ModelPublishAction(step=chosen)]
+    if is_published:
+        return []
+    return [ModelPublishAction(step=chosen)]
 
 
 _REPEATED = {
@@ -341,7 +362,10 @@ def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[Ba
         publishing = [
             index for index, row in enumerate(all_actions) if isinstance(row, ModelPublishAction)
         ]
-        since = all_actions[publishing[-1] :] if publishing else all_actions
+        if publishing:
+            since = all_actions[publishing[-1] :]
+        else:
+            since = all_actions
         is_other_step = (
             isinstance(action, ModelPublishAction)
             and getattr(since[0], "step", None) != action.step
@@ -353,4 +377,6 @@ def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[Ba
 
 def _version_ids(model: Model, publish_or_find: Callable[[], bool]) -> dict[str, Any] | None:
     """Return the ids of a model that was published or found, None where it was not found."""
-    return {"set_id": model.set_id, "id": model.id} if publish_or_find() else None
+    if publish_or_find():
+        return {"set_id": model.set_id, "id": model.id}
+    return None

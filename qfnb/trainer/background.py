@@ -69,7 +69,10 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         BackgroundJob.__init__(self)
         self._run = run
         validate_handler(handler)
-        self._handlers = [handler] if handler is not None else []
+        if handler is not None:
+            self._handlers = [handler]
+        else:
+            self._handlers = []
         self._lock = threading.RLock()
         self._saved_at = 0.0
         pipeline = Pipeline(actions)
@@ -252,7 +255,9 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             kept_stages = (stage for stage in self._progress.stages if stage.name not in names)
             self._progress = replace(self._progress, stages=(*kept_stages, *new_stages))
         self.save()
-        return self if self.is_running else self.start()
+        if self.is_running:
+            return self
+        return self.start()
 
     def save(self, file: str | Path | None = None, *, durable: bool = True) -> None:
         """Store the position, the facts and the progress, so that another kernel can continue.
@@ -283,7 +288,10 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
 
     def __repr__(self) -> str:
         progress = self.progress
-        percent = f", {progress.percent}%" if progress.percent is not None else ""
+        if progress.percent is not None:
+            percent = f", {progress.percent}%"
+        else:
+            percent = ""
         return f"<{type(self).__name__} {self.train_type}: {progress.status}{percent}>"
 
     def _result_of_earlier_run(self) -> Self:

@@ -110,7 +110,10 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
 
     def action_error_event(self, e: Exception) -> None:
         """Dispatch an error as an event."""
-        text = str(e) if isinstance(e, QianfanError) else f"{type(e).__name__}: {e}"
+        if isinstance(e, QianfanError):
+            text = str(e)
+        else:
+            text = f"{type(e).__name__}: {e}"
         self.action_event(ActionState.Error, text, {"error": str(e)})
 
     def to_dict(self) -> dict[str, Any]:
@@ -209,7 +212,9 @@ class Pipeline(BaseAction):
     @property
     def current(self) -> BaseAction | None:
         """The action that runs, or would run next; None after the last."""
-        return self.actions[self.position] if self.position < len(self.actions) else None
+        if self.position < len(self.actions):
+            return self.actions[self.position]
+        return None
 
     def register_event_handler(
         self, event_handler: EventHandler | None, action_id: str | None = None
@@ -225,7 +230,9 @@ class Pipeline(BaseAction):
     @property
     def current_action(self) -> str | None:
         """The id of the action that runs, or would run next."""
-        return self.current.id if self.current is not None else None
+        if self.current is not None:
+            return self.current.id
+        return None
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -344,8 +351,14 @@ class Trainer(Serializable):
             for name in ("task_id", "job_id")
             if (value := getattr(action, name, None)) is not None
         }
-        result = self.result[0] if self.result else {}
-        error = {"error": result["error"]} if "error" in result else {}
+        if self.result:
+            result = self.result[0]
+        else:
+            result = {}
+        if "error" in result:
+            error = {"error": result["error"]}
+        else:
+            error = {}
         return {**ids, **self.ppls[0].facts, **error}
 
     @property

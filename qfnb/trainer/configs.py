@@ -71,7 +71,9 @@ class TrainConfig(ValidatedModel):
     @field_validator("corpus_config", "resource_config", mode="before")
     @classmethod
     def _to_dictionary(cls, value: object) -> object:
-        return value.to_wire() if hasattr(value, "to_wire") else value
+        if hasattr(value, "to_wire"):
+            return value.to_wire()
+        return value
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -99,7 +101,9 @@ class TrainConfig(ValidatedModel):
     def __getattr__(self, name: str) -> Any:
         """Return a hyper-parameter that is no field."""
         extras = self.__dict__.get("extras") or {}
-        return extras[name] if name in extras else super().__getattribute__(name)
+        if name in extras:
+            return extras[name]
+        return super().__getattribute__(name)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Change a value; a wrong one is refused as in the constructor."""
@@ -170,7 +174,9 @@ def platform_key(name: str) -> str:
     """Return the platform's key (camelCase) of a hyper-parameter, written as snake_case or as the
     key.
     """
-    return to_camel(name) if name == name.lower() else name
+    if name == name.lower():
+        return to_camel(name)
+    return name
 
 
 def resolve_train_type(train_type: str) -> str:
@@ -253,9 +259,9 @@ def ignored_parameters(
     """
     scales = _offered_scales(train_type, supported, mode)
     scale = next((row for row in scales if row.parameter_scale == config.parameter_scale), None)
-    return (
-        [row for row in scale.support_hyper_parameter_config if not row.has_effect] if scale else []
-    )
+    if scale:
+        return [row for row in scale.support_hyper_parameter_config if not row.has_effect]
+    return []
 
 
 def describe_ignored_values(
@@ -269,7 +275,9 @@ def describe_ignored_values(
     values = config.hyper_parameters()
     rows = ignored_parameters(train_type, config, supported, mode)
     names = [to_snake(row.key) for row in rows if values.get(row.key, row.default) != row.default]
-    return describe_ignored(names) if names else ""
+    if names:
+        return describe_ignored(names)
+    return ""
 
 
 def describe_ignored(names: Iterable[str]) -> str:
@@ -353,7 +361,9 @@ def _offered_scales(
     it.
     """
     model = find_supported_model(resolve_train_type(train_type), supported)
-    return supported_scales(model, mode) if model else []
+    if model:
+        return supported_scales(model, mode)
+    return []
 
 
 def supported_scales(model: wire.SupportedModel, mode: str) -> list[wire.SupportedScale]:
@@ -426,7 +436,9 @@ def _compare_value(
             low=low,
             high=high,
         )
-        return "" if low <= value <= high else text
+        if low <= value <= high:
+            return ""
+        return text
     is_list = isinstance(value, list)
     is_valid = all(item in row.check_value for item in (value if is_list and value else [value]))
     if not row.check_value or (is_valid and is_list == (row.check_type == "mult_choice")):

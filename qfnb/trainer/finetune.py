@@ -206,11 +206,9 @@ class LLMFinetune(StoredTrainer):
         """Return the trainer with an id, as `attach` does, or the one that `save` wrote to a
         file.
         """
-        return (
-            cls.loads(Path(file).read_bytes())
-            if file is not None
-            else cls.attach(str(id), **options)
-        )
+        if file is not None:
+            return cls.loads(Path(file).read_bytes())
+        return cls.attach(str(id), **options)
 
     @classmethod
     def list(cls) -> builtins.list[Self]:

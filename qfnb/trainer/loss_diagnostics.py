@@ -159,7 +159,9 @@ def resolve_step(step: CheckpointStep, points: Sequence[LossPoint]) -> int | Non
                 steps=steps,
             )
         )
-    return None if points and step == points[-1].step else step
+    if points and step == points[-1].step:
+        return None
+    return step
 
 
 def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) -> list[float]:

@@ -160,7 +160,10 @@ class TrainingProgress:
         updated = _with_ids(
             _with_log_line(_with_stage(started, stage, event), stage, event), event.data
         )
-        answer = event.data.get("result") if isinstance(event.data, Mapping) else None
+        if not isinstance(event.data, Mapping):
+            answer = None
+        else:
+            answer = event.data.get("result")
         if stage == "train" and isinstance(answer, Mapping):
             return _with_poll(updated, answer, event.time)
         return updated
@@ -191,7 +194,10 @@ def _from_row(record_class: Any, row: Mapping[str, Any]) -> Any:
 def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> TrainingProgress:
     state = event.action_state
     detail = event.description or ""
-    until = None if state in {ActionState.Preceding, ActionState.Running} else event.time
+    if state in {ActionState.Preceding, ActionState.Running}:
+        until = None
+    else:
+        until = event.time
     stages = tuple(
         Stage(stage_name, state, detail, stage.since or event.time, until)
         if stage.name == stage_name
@@ -201,7 +207,10 @@ def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> Tr
     status: str = STATUS.get((stage_name, state), progress.status)
     if status == FinetuneStatus.Training != progress.status:
         status = FinetuneStatus.Created  # a poll shows whether the run trains or is queued
-    error = progress.error if state is ActionState.Stopped else ""
+    if state is ActionState.Stopped:
+        error = progress.error
+    else:
+        error = ""
     return replace(
         progress,
         stages=stages,
@@ -213,7 +222,10 @@ def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> Tr
 
 
 def _with_log_line(progress: TrainingProgress, stage: str, event: Event) -> TrainingProgress:
-    facts = event.data if isinstance(event.data, Mapping) else {}
+    if isinstance(event.data, Mapping):
+        facts = event.data
+    else:
+        facts = {}
     has_failed = event.action_state in {ActionState.Error, ActionState.Stopped} or bool(
         facts.get("offline_since")
     )
@@ -251,17 +263,22 @@ def _with_poll(
         for point in task.checkpoint_list or ()
         if point.training_loss is not None
     )
-    state = progress.run_state if task.run_status is None else task.run_status
+    if task.run_status is None:
+        state = progress.run_state
+    else:
+        state = task.run_status
     is_queued = state in QUEUED_STATES
     is_sandbox = progress.from_sandbox or "sandbox" in result
-    percent = (
-        progress.percent
-        if task.run_progress is None
-        else max(progress.percent or 0, task.run_progress)
-    )
+    if task.run_progress is None:
+        percent = progress.percent
+    else:
+        percent = max(progress.percent or 0, task.run_progress)
     # what the sandbox does before the first loss is preparation, which has a pace of its own
     earlier_marks = () if is_sandbox and points and not progress.points else progress.marks
-    last_percent = earlier_marks[-1][1] if earlier_marks else None
+    if not earlier_marks:
+        last_percent = None
+    else:
+        last_percent = earlier_marks[-1][1]
     is_new_mark = percent is not None and percent != last_percent and state == wire.RUNNING
     values = (task.model_extra or {}).get("hyperParameterConfig")
     return replace(
@@ -290,7 +307,10 @@ def _links(progress: TrainingProgress, task: wire.Task, *, sandbox: bool) -> Map
     """Return the console's pages by name; the sandbox has none."""
     if sandbox:
         return progress.links
-    links = {**progress.links, "VisualDL": task.vdl_link} if task.vdl_link else dict(progress.links)
+    if task.vdl_link:
+        links = {**progress.links, "VisualDL": task.vdl_link}
+    else:
+        links = dict(progress.links)
     if task.job_id and task.task_id:
         mode = _CONSOLE_MODES.get(task.train_mode or "", "sft")
         links["log"] = f"{CONSOLE}/train/{mode}/{task.job_id}/{task.task_id}/detail/traininglog"

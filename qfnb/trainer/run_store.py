@@ -171,7 +171,9 @@ def _read(path: Path) -> Facts | None:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return value if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        return value
+    return None
 
 
 def _path(key: str) -> Path:

@@ -134,7 +134,9 @@ class DatasetConfig(_Config):
                 self.model_dump(include={"corpus_proportion", "corpus_type", "corpus_labels"})
             )
             values["corpus_config"] = CorpusConfig(corpus_configs=[item]).to_wire()
-        return TrainConfig(**{**config.model_dump(), **values}) if values else config
+        if values:
+            return TrainConfig(**{**config.model_dump(), **values})
+        return config
 
 
 def resolve_sources(data: Any) -> list[tuple[Any, float | None]]:
@@ -182,9 +184,8 @@ def load_dataset(source: DataSource) -> Dataset:
     Raises:
         InvalidArgumentError: it is something else, or has no rows.
     """
-    source = (
-        getattr(source, "path", source) if not isinstance(source, (Dataset, str, Path)) else source
-    )
+    if not isinstance(source, (Dataset, str, Path)):
+        source = getattr(source, "path", source)
     if not isinstance(source, (Dataset, str, Path)):
         kind = type(source).__name__
         raise InvalidArgumentError(
@@ -195,7 +196,10 @@ def load_dataset(source: DataSource) -> Dataset:
         )
     if dataset_id := dataset_id_of(source):
         source = Dataset.load(qianfan_dataset_id=dataset_id)
-    dataset = source if isinstance(source, Dataset) else Dataset.load(source)
+    if isinstance(source, Dataset):
+        dataset = source
+    else:
+        dataset = Dataset.load(source)
     if dataset.id is None and not len(dataset):
         raise InvalidArgumentError(tr("the dataset has no rows: load some before training"))
     return dataset
@@ -207,17 +211,25 @@ def address_of(source: Any) -> str | None:
         source = source.get("versionBosUri") or source.get("bosPath")
     if not isinstance(source, str):
         return getattr(source, "bos_address", None) or getattr(source, "address", None)
-    return source.replace("bos://", "bos:/", 1) if source.startswith("bos:") else None
+    if source.startswith("bos:"):
+        return source.replace("bos://", "bos:/", 1)
+    return None
 
 
 def dataset_id_of(source: Any) -> str | None:
     """Return the id of a source that is on the platform, None for others."""
     if isinstance(source, Mapping):
         value = source.get("versionId") or source.get("id")
-        return None if value is None else str(value)
+        if value is None:
+            return None
+        return str(value)
     if isinstance(source, (str, Path)):
-        return str(source) if str(source).startswith("ds-") else None
-    return None if isinstance(source, Dataset) else getattr(source, "id", None)
+        if str(source).startswith("ds-"):
+            return str(source)
+        return None
+    if isinstance(source, Dataset):
+        return None
+    return getattr(source, "id", None)
 
 
 def apply_data_options(

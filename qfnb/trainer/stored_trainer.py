@@ -89,7 +89,9 @@ class StoredTrainer(BackgroundTrainer):
         """Add and start those steps of a kind that the training lacks."""
         kinds = {type(action) for action in self.ppls[0].actions}
         missing = [action for action in actions if type(action) not in kinds]
-        return self._append_actions(missing) if missing else self
+        if missing:
+            return self._append_actions(missing)
+        return self
 
     @property
     def event_handlers(self) -> list[EventHandler]:
@@ -208,7 +210,9 @@ def _content(source: Any) -> Any:
     """Return the rows of a dataset, or where it is: its id or its address."""
     if not isinstance(source, Dataset):
         return source
-    return [dict(row) for row in source.rows] if source.id is None else source.id
+    if source.id is None:
+        return [dict(row) for row in source.rows]
+    return source.id
 
 
 def _to_json(value: Any) -> bytes:

@@ -230,11 +230,10 @@ class MLflowTracker(Tracker):
         client = self._client = self._client or self._package.MlflowClient(self._uri)
         if not self.run_id:
             experiment = client.get_experiment_by_name(self._experiment)
-            experiment_id = (
-                experiment.experiment_id
-                if experiment
-                else client.create_experiment(self._experiment)
-            )
+            if experiment:
+                experiment_id = experiment.experiment_id
+            else:
+                experiment_id = client.create_experiment(self._experiment)
             self.run_id = client.create_run(experiment_id, run_name=self._name).info.run_id
         return client
 
@@ -259,7 +258,12 @@ class MLflowTracker(Tracker):
 
     def _close(self, progress: TrainingProgress) -> None:
         if self.run_id:
-            end = "FAILED" if progress.failed else "KILLED" if progress.stopped else "FINISHED"
+            if progress.failed:
+                end = "FAILED"
+            elif progress.stopped:
+                end = "KILLED"
+            else:
+                end = "FINISHED"
             self._open_run().set_terminated(self.run_id, end)
 
 
@@ -324,7 +328,10 @@ class SwanLabTracker(_RunTracker):
     extra = "swanlab"
 
     def _finish(self, progress: TrainingProgress) -> None:
-        failure = progress.error if progress.failed else None
+        if not progress.failed:
+            failure = None
+        else:
+            failure = progress.error
         self._package.finish(state="crashed" if failure else "success", error=failure)
 
 
@@ -335,7 +342,12 @@ def clean_name(name: str) -> str:
 
 def _settings(progress: TrainingProgress) -> dict[str, object]:
     """Return what is trained, how and where."""
-    origin = "sandbox" if progress.from_sandbox else "qianfan" if progress.run_state else ""
+    if progress.from_sandbox:
+        origin = "sandbox"
+    elif progress.run_state:
+        origin = "qianfan"
+    else:
+        origin = ""
     names = ("title", "train_mode", "parameter_scale", "task_id")
     return {name: getattr(progress, name) for name in names} | {
         "origin": origin,

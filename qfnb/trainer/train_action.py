@@ -330,7 +330,9 @@ def find_task(job_id: str, *, exclude: Collection[str]) -> str | None:
     tasks = FineTune.V2.task_list(job_id, max_keys=MAX_RUNS).data.task_list
     rows = [row for row in tasks if row.task_id not in exclude]
     newest = max(rows, key=lambda row: row.create_date or "", default=None)
-    return newest.task_id if newest is not None else None
+    if newest is not None:
+        return newest.task_id
+    return None
 
 
 def read_task(task_id: str) -> wire.Task | None:

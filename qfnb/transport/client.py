@@ -58,7 +58,10 @@ class RetryBudget:
         """Pay for one retry (10 after a timeout, else 5); return whether there were enough
         tokens.
         """
-        cost = 10 if isinstance(error, errors.RequestTimeoutError) else 5
+        if isinstance(error, errors.RequestTimeoutError):
+            cost = 10
+        else:
+            cost = 5
         if self.tokens < cost:
             return False
         self.tokens -= cost
@@ -116,11 +119,15 @@ class Client:
             endpoint, body, build_request, options, current, endpoint.repeatable, silence_s=None
         )
         is_console = endpoint.plane == "console"
-        default_s = (
-            current.console_api_retry_timeout if is_console else current.llm_api_retry_timeout
-        )
+        if is_console:
+            default_s = current.console_api_retry_timeout
+        else:
+            default_s = current.llm_api_retry_timeout
         response, content = await self._send_within(call, read_json, options.timeout or default_s)
-        unwrap = "result" if is_console else None
+        if not is_console:
+            unwrap = None
+        else:
+            unwrap = "result"
         statistic = {**stopwatch.read(content), "attempts": call.attempts}
         head = (endpoint.result, response.status_code, response.headers)
         return Response(content, *head, statistic, unwrap, call.request)
@@ -154,7 +161,10 @@ class Client:
         n_events = 0
         used_tokens = 0
         failure: errors.QianfanError | None = None
-        ends_at = stopwatch.started_at + options.timeout if options.timeout else None
+        if not options.timeout:
+            ends_at = None
+        else:
+            ends_at = stopwatch.started_at + options.timeout
         build_request = self.request_builder(endpoint, body, model, options)
         silence_s = max(current.first_token_timeout, current.idle_timeout)
         call = OutgoingCall(
@@ -253,7 +263,10 @@ class Client:
         with contextlib.suppress(TimeoutError):
             async with Deadline(timeout_s) as deadline:
                 call.deadline = deadline
-                call.max_wait_s = None if call.options.rate_limit_wait_s else timeout_s
+                if call.options.rate_limit_wait_s:
+                    call.max_wait_s = None
+                else:
+                    call.max_wait_s = timeout_s
                 return await self._send_with_retries(call, read)
         # here, and not in the handler: the frames of the network library, with the keys, are not
         # its context
@@ -296,7 +309,10 @@ class Client:
         refusals = 0
         if limiter is not None:
             limiter.apply_settings(call.settings)
-            size = len(request.stream.content) if isinstance(request.stream, BytesStream) else 0
+            if isinstance(request.stream, BytesStream):
+                size = len(request.stream.content)
+            else:
+                size = 0
             call.estimate = limiter.estimate_tokens(size, call.body)
             call.limiter = limiter
             refusals = await limiter.acquire(call.estimate, call.deadline, call.max_wait_s)
@@ -340,10 +356,12 @@ class Client:
     async def _wait_or_raise(self, error: errors.QianfanError, call: OutgoingCall) -> None:
         current = call.settings
         is_console = call.endpoint is None or call.endpoint.plane == "console"
-        default_attempts = (
-            current.console_api_retry_count if is_console else current.llm_api_retry_count
-        )
-        policy = call.options.retry if is_console else call.options.retry.or_configured(current)
+        if is_console:
+            default_attempts = current.console_api_retry_count
+            policy = call.options.retry
+        else:
+            default_attempts = current.llm_api_retry_count
+            policy = call.options.retry.or_configured(current)
         retry = replace(policy, attempts=call.options.attempts or default_attempts)
         delay_s = retry.next_delay_s(error, call.attempts, repeatable=call.repeatable)
         if delay_s is None or delay_s >= call.remaining_s or not self._retry_budget.spend(error):
@@ -353,5 +371,8 @@ class Client:
             await call.options.before_retry(error)
 
     def _host(self, endpoint: Endpoint[Any, Any] | None) -> str:
-        url = self.platform.base_url_of(endpoint.plane) if endpoint else self.platform.bos_url
+        if endpoint:
+            url = self.platform.base_url_of(endpoint.plane)
+        else:
+            url = self.platform.bos_url
         return httpx.URL(url).netloc.decode("ascii")

@@ -142,9 +142,10 @@ class Connections(httpx.AsyncBaseTransport):
             failure = _translate_error(error)
         except Exception as error:  # noqa: BLE001 - raised again, without the frames that have the keys
             is_closed = isinstance(error, RuntimeError) and self._session.closed
-            failure = (
-                httpx.ConnectError(tr(_CLOSED_MESSAGE)) if is_closed else hide_secrets_in(error)
-            )
+            if is_closed:
+                failure = httpx.ConnectError(tr(_CLOSED_MESSAGE))
+            else:
+                failure = hide_secrets_in(error)
         # raised here, where aiohttp's frames with the keys are not its context
         if failure is not None:
             is_cut = isinstance(content, _UploadStream) and content.is_cut
@@ -164,30 +165,37 @@ class Connections(httpx.AsyncBaseTransport):
 
     async def _select_session(self, request: httpx.Request) -> aiohttp.ClientSession:
         if not request.extensions.get(PUBLIC_ONLY):
-            return (
-                self._session if request.extensions.get("repeatable", True) else self._fresh_session
-            )
+            if request.extensions.get("repeatable", True):
+                return self._session
+            return self._fresh_session
         await self._public_resolver.validate(
             _parse_url(_url_to_send(request)).host or "", by_proxy=bool(self._proxy)
         )
-        return self._session if self._proxy else self._public_session
+        if self._proxy:
+            return self._session
+        return self._public_session
 
 
 def _url_to_send(request: httpx.Request) -> str:
     """Return the URL that a request goes to, with its secrets."""
     secret = request.extensions.get(URL_TO_SEND)
-    return secret.get_secret_value() if isinstance(secret, Secret) else str(request.url)
+    if isinstance(secret, Secret):
+        return secret.get_secret_value()
+    return str(request.url)
 
 
 def _request_content(request: httpx.Request) -> bytes | io.BytesIO | _UploadStream:
     try:
-        content = (
-            request.stream.content if isinstance(request.stream, BytesStream) else request.content
-        )
+        if isinstance(request.stream, BytesStream):
+            content = request.stream.content
+        else:
+            content = request.content
     except httpx.RequestNotRead:
         request.headers.pop("transfer-encoding", None)  # aiohttp adds it itself
         return _UploadStream(request.stream)
-    return content if len(content) <= _MAX_BYTES_AT_ONCE else io.BytesIO(content)
+    if len(content) <= _MAX_BYTES_AT_ONCE:
+        return content
+    return io.BytesIO(content)
 
 
 class _ResponseStream(httpx.AsyncByteStream):

@@ -67,7 +67,10 @@ def submit(coro: Coroutine[Any, Any, T], future: Future[T] | None = None) -> Fut
         future: for its result; a caller that creates it can cancel it even if an interrupt ends
             this function.
     """
-    promise = Future[T]() if future is None else future
+    if future is None:
+        promise = Future[T]()
+    else:
+        promise = future
     try:
         io_loop = loop()
     except InternalError:

@@ -116,7 +116,10 @@ def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadRespon
             content = await read_bytes(response)
             protocol.decode_response(response.status_code, response.headers, content)
         if path is None:
-            limit = MAX_REPLY_BYTES if max_bytes is None else max_bytes
+            if max_bytes is None:
+                limit = MAX_REPLY_BYTES
+            else:
+                limit = max_bytes
             return await read_bytes(response, limit)
         with write_atomically(path) as file:
             async for chunk in iter_bytes(response):

@@ -65,7 +65,10 @@ async def exchange(
         CredentialsError: none of the keys is valid for the plane.
     """
     transport = _transport(request.url, settings)
-    auth = None if auth_by_plane is None else auth_by_plane[plane]
+    if auth_by_plane is None:
+        auth = None
+    else:
+        auth = auth_by_plane[plane]
     if isinstance(auth, StaticAuth):
         auth.apply(request)
     elif isinstance(auth, SignedAuth):
@@ -195,7 +198,10 @@ def translate_error(
         return hide_secrets_in(error)
     host = url.netloc.decode("ascii")
     proxy = proxy_for(url, config.settings().proxy)
-    proxy_text = tr(" through the proxy {proxy}", proxy=without_password(proxy)) if proxy else ""
+    if proxy:
+        proxy_text = tr(" through the proxy {proxy}", proxy=without_password(proxy))
+    else:
+        proxy_text = ""
     if isinstance(error, CertificateError):
         return errors.TLSError(
             tr(

@@ -100,7 +100,8 @@ class LockedFile:
 
     def _count_busy(self) -> None:
         now = clock.now()
-        self._busy_since = now if self._busy_since is None else self._busy_since
+        if self._busy_since is None:
+            self._busy_since = now
         if now - self._busy_since > MAX_BUSY_S:
             self.give_up(tr("another process does not unlock it"))
 
@@ -112,7 +113,9 @@ class LockedFile:
         except OSError as error:
             self.give_up(error.strerror or type(error).__name__)
             return None
-        return stored if isinstance(stored, dict) else {}
+        if isinstance(stored, dict):
+            return stored
+        return {}
 
     def _write(self, descriptor: int, stored: dict[str, Any]) -> None:
         content = json.dumps(stored).encode()

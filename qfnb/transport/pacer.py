@@ -201,7 +201,10 @@ class Pacer:
             is_new_cause = (
                 self._recovered_since_cut or now - self._refusals_started_at > PERSISTENT_SECONDS
             )
-            self._refused_rate = self.rate if is_new_cause else max(self._refused_rate, self.rate)
+            if is_new_cause:
+                self._refused_rate = self.rate
+            else:
+                self._refused_rate = max(self._refused_rate, self.rate)
             self.rate = max(1.0, self.rate * DECREASE)
             self._recovered_since_cut = False
         self.source = "refusals"
@@ -251,7 +254,10 @@ class Pacer:
         self._successes += 1
         is_near = self.rate * INCREASE > self._refused_rate >= self.rate / INCREASE
         is_slow = is_near and self.rate < self._slow_rate
-        stable_s = SLOW_STABLE_SECONDS if is_slow else STABLE_SECONDS
+        if is_slow:
+            stable_s = SLOW_STABLE_SECONDS
+        else:
+            stable_s = STABLE_SECONDS
         is_far_below = self.rate * FAST_INCREASE <= self._refused_rate
         if now - self._changed_at <= (FAST_STABLE_SECONDS if is_far_below else stable_s) or (
             is_far_below and self._successes < FAST_MIN_SUCCESSES
@@ -314,4 +320,7 @@ class Pacer:
 
     def _apply_ceiling(self) -> None:
         self.rate = self.ceiling
-        self.source = min(self._ceilings, key=self._ceilings.__getitem__) if self._ceilings else ""
+        if self._ceilings:
+            self.source = min(self._ceilings, key=self._ceilings.__getitem__)
+        else:
+            self.source = ""

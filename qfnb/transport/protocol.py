@@ -204,7 +204,10 @@ def _find_error(body: Mapping[str, Any]) -> tuple[Any, str] | None:
     if body.get("code") and ("message" in body or "msg" in body) and "result" not in body:
         message = body.get("message") or body.get("msg") or ""
         # v1 prompts
-        text = message.get("global", message) if isinstance(message, Mapping) else message
+        if isinstance(message, Mapping):
+            text = message.get("global", message)
+        else:
+            text = message
         return body["code"], str(text)
     return None
 
@@ -243,7 +246,9 @@ def _parse_json_object(content: bytes) -> dict[str, Any] | None:
             body = json.loads(decode_utf8(content))  # accepts more, e.g. a lone surrogate
         except (ValueError, RecursionError):
             return None
-    return body if isinstance(body, dict) else None
+    if isinstance(body, dict):
+        return body
+    return None
 
 
 def _find_request_id(body: Mapping[str, Any]) -> str:
@@ -265,4 +270,6 @@ def _seconds_until(text: str, now: datetime) -> float:
 def quote_excerpt(content: bytes) -> str:
     """Return the beginning of a response for a message, quoted and without secrets."""
     text = " ".join(redact(content[:2000].decode("utf-8", "replace")).split())
-    return repr(clip(text, 81)) if text else "(empty)"
+    if text:
+        return repr(clip(text, 81))
+    return "(empty)"

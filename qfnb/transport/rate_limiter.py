@@ -131,7 +131,10 @@ class RateLimiter:
             RateLimitError: the wait is longer than that; nothing is sent.
         """
         if not self._is_claimed and (self._queue_lock.locked() or not self.claim()):
-            remaining_s = deadline.pause() if deadline else 0.0
+            if deadline:
+                remaining_s = deadline.pause()
+            else:
+                remaining_s = 0.0
             await self._wait_in_line(max_wait_s)
             if deadline:
                 deadline.resume(remaining_s)
@@ -202,7 +205,10 @@ class RateLimiter:
         if self._paused_until == -math.inf and not self._is_paced:
             return 0.0
         now = self._now()
-        probe_at = self._sent_at + PROBE_INTERVAL_S if self._is_probing else -math.inf
+        if self._is_probing:
+            probe_at = self._sent_at + PROBE_INTERVAL_S
+        else:
+            probe_at = -math.inf
         return max(
             max(self._paused_until, probe_at) - now,
             self.requests.seconds_to_wait(now),
@@ -307,9 +313,10 @@ class RateLimiter:
 
     def describe(self) -> str:
         """Return the present limits with their sources, and the present wait; "" without limits."""
-        at_once = (
-            tr("{n} at once", n=int(self.max_in_flight)) if self.max_in_flight < math.inf else ""
-        )
+        if self.max_in_flight < math.inf:
+            at_once = tr("{n} at once", n=int(self.max_in_flight))
+        else:
+            at_once = ""
         parts = [self.requests.describe(tr("requests")), self.tokens.describe("tokens"), at_once]
         return " · ".join(filter(None, parts + self._describe_wait()))
 
@@ -320,7 +327,9 @@ class RateLimiter:
         seconds = self._paused_until - self._now()
         refusals = self._consecutive_refusals
         if seconds <= 0.5:
-            return [trn("refused once", "refused {n} times", refusals)] if refusals else []
+            if refusals:
+                return [trn("refused once", "refused {n} times", refusals)]
+            return []
         if not refusals:
             return [tr("waiting {seconds:.0f} s", seconds=seconds)]
         return [
@@ -343,11 +352,9 @@ class RateLimiter:
     @property
     def _limited(self) -> tuple[Pacer, RecentCounts]:
         """The pacer that the latest refusal limits, and the units that were answered."""
-        return (
-            (self.tokens, self._used_tokens)
-            if self._is_token_limit
-            else (self.requests, self._answers)
-        )
+        if self._is_token_limit:
+            return (self.tokens, self._used_tokens)
+        return (self.requests, self._answers)
 
     def _remember(self, now: float) -> None:
         """Remember the state before the first of consecutive refusals."""

@@ -59,7 +59,9 @@ class RecentCounts:
     def seconds_until_free(self, now: float) -> float:
         """Return the seconds until the oldest count is forgotten, infinite without one."""
         total = self.total(now)
-        return max(self.seconds_until_below(total, now), 0.0) if total else math.inf
+        if total:
+            return max(self.seconds_until_below(total, now), 0.0)
+        return math.inf
 
     def merge(self, stored: dict[str, Any] | None, now: float) -> None:
         """Replace the counts by stored ones, and add what is unshared.
@@ -73,7 +75,10 @@ class RecentCounts:
         if len(counts) != len(self._counts) or not all(map(math.isfinite, counts)):
             raise ValueError("counts of another size")
         self._counts = counts
-        self._newest = int(stored["newest"]) if stored else 0
+        if stored:
+            self._newest = int(stored["newest"])
+        else:
+            self._newest = 0
         self._sum = sum(counts)
         self._forget_old(now)
         for number, count in (self.unshared or {}).items():

@@ -152,11 +152,9 @@ class CallOptions:
 
     def effective(self, current: Settings) -> Settings:
         """Return the settings of a call with these options."""
-        return (
-            current
-            if self.verifies
-            else current.model_copy(update={"ssl_verification_enabled": False})
-        )
+        if self.verifies:
+            return current
+        return current.model_copy(update={"ssl_verification_enabled": False})
 
 
 def _is_positive(value: Any, kind: Any) -> bool:
@@ -209,7 +207,9 @@ class OutgoingCall:
     @property
     def remaining_s(self) -> float:
         """Seconds until the deadline, infinite without one."""
-        return math.inf if self.deadline is None else self.deadline.remaining_s
+        if self.deadline is None:
+            return math.inf
+        return self.deadline.remaining_s
 
 
 async def wait_after_refusal(call: OutgoingCall, error: errors.QianfanError) -> bool:
@@ -225,7 +225,10 @@ async def wait_after_refusal(call: OutgoingCall, error: errors.QianfanError) -> 
     call.refusals += 1
     retry_after: float | None = getattr(error, "retry_after", None)
     bound_s = min(2.0 ** min(call.refusals - 1, 10), MAX_REFUSAL_WAIT_S)
-    remaining_s = call.deadline.pause() if call.deadline else 0.0
+    if call.deadline:
+        remaining_s = call.deadline.pause()
+    else:
+        remaining_s = 0.0
     delay_s = random.random() * bound_s if retry_after is None else retry_after  # noqa: S311 - not a secret
     await wire_state.get().rest(delay_s)
     if call.deadline:
@@ -243,7 +246,8 @@ def _may_keep_waiting(call: OutgoingCall, error: errors.QianfanError) -> bool:
     if (error.retry_after or 0) > MAX_RETRY_AFTER:
         return False
     clock_now = clock.now()
-    call.refused_at = clock_now if call.refused_at is None else call.refused_at
+    if call.refused_at is None:
+        call.refused_at = clock_now
     return clock_now - call.refused_at < call.options.rate_limit_wait_s
 
 
@@ -300,7 +304,10 @@ class RouteCache:
     def _route(self, endpoint: Endpoint[Any, Any], body: Sendable, model: str) -> Route:
         path: Mapping[str, str] = {}
         if "{" in endpoint.path:
-            path = {"model": model} if "{model}" in endpoint.path else path_values(endpoint, body)
+            if "{model}" in endpoint.path:
+                path = {"model": model}
+            else:
+                path = path_values(endpoint, body)
         if not model or endpoint.method == "GET":  # the record of a GET is part of the URL
             return self._create(endpoint, body, path, model)
         # each clock has its limiters
@@ -315,14 +322,20 @@ class RouteCache:
     def _create(
         self, endpoint: Endpoint[Any, Any], body: Sendable, path: Mapping[str, str], model: str
     ) -> Route:
-        query = body.to_wire() if endpoint.method == "GET" else {}
+        if endpoint.method == "GET":
+            query = body.to_wire()
+        else:
+            query = {}
         query |= {"Action": endpoint.action} if endpoint.action else {}
         url = httpx.URL(self._platform.endpoint_url(endpoint, path))
         if query:
             url = url.copy_merge_params(query)
         host = url.netloc.decode("ascii")
         headers = {"host": host, "content-type": "application/json", **endpoint.headers}
-        limiter = get_limiter(self._platform, model) if model else None
+        if not model:
+            limiter = None
+        else:
+            limiter = get_limiter(self._platform, model)
         return Route(endpoint.method, url, httpx.Headers(headers), limiter)
 
 
@@ -333,9 +346,17 @@ def new_request_id() -> str:
 
 def total_tokens(body: Any) -> int | None:
     """Return the `total_tokens` of a reply's `usage`, None where it has none."""
-    usage = body.get("usage") if isinstance(body, Mapping) else None
-    used = usage.get("total_tokens") if isinstance(usage, Mapping) else None
-    return used if isinstance(used, int) else None
+    if not isinstance(body, Mapping):
+        usage = None
+    else:
+        usage = body.get("usage")
+    if not isinstance(usage, Mapping):
+        used = None
+    else:
+        used = usage.get("total_tokens")
+    if isinstance(used, int):
+        return used
+    return None
 
 
 def path_values(endpoint: Endpoint[Any, Any], body: Sendable) -> dict[str, str]:

@@ -53,7 +53,9 @@ class SentRequest:
     @cached_property
     def json_body(self) -> dict[str, Any]:
         """The JSON object that was sent; {} of a GET."""
-        return {} if self.record is None or self.method == "GET" else self.record.to_wire()
+        if self.record is None or self.method == "GET":
+            return {}
+        return self.record.to_wire()
 
     def requests_args(self) -> dict[str, Any]:
         """Return the arguments of `requests.request` for the same request; keys are to be added."""
@@ -113,7 +115,10 @@ class Response(Mapping[str, Any], Generic[R]):
         """The id by which the platform's support finds the call; "" if the response has none."""
         body = self.body
         body_id = body.get("id") or body.get("requestId") or body.get("log_id")
-        text = str(body_id) if body_id else self.headers.get("x-baidu-request-id", "")
+        if body_id:
+            text = str(body_id)
+        else:
+            text = self.headers.get("x-baidu-request-id", "")
         # a server may send half of a surrogate pair
         return text.encode("utf-8", "replace").decode()
 
@@ -164,8 +169,14 @@ class Stopwatch:
         """Return the statistic of a response that is complete now."""
         total_s = time.perf_counter() - self.started_at
         usage = body.get("usage")
-        n_tokens = usage.get("completion_tokens") if isinstance(usage, Mapping) else 0
-        speed = n_tokens / total_s if isinstance(n_tokens, int) and total_s > 0 else 0.0
+        if isinstance(usage, Mapping):
+            n_tokens = usage.get("completion_tokens")
+        else:
+            n_tokens = 0
+        if isinstance(n_tokens, int) and total_s > 0:
+            speed = n_tokens / total_s
+        else:
+            speed = 0.0
         return {
             "request_latency": total_s,
             "total_latency": total_s,
@@ -217,7 +228,9 @@ def iter_bytes(response: httpx.Response) -> AsyncIterator[bytes]:
     """
     assert isinstance(response.stream, httpx.AsyncByteStream)
     encoding = response.headers.get("content-encoding", "").strip().lower()
-    return _unpack(response.stream) if encoding in {"gzip", "deflate"} else aiter(response.stream)
+    if encoding in {"gzip", "deflate"}:
+        return _unpack(response.stream)
+    return aiter(response.stream)
 
 
 async def _unpack(packed: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
@@ -290,7 +303,10 @@ async def iter_events(
     timeout_s = settings.first_token_timeout
     while True:
         events: list[sse.ServerSentEvent] = []
-        remaining_s = math.inf if ends_at is None else ends_at - time.perf_counter()
+        if ends_at is None:
+            remaining_s = math.inf
+        else:
+            remaining_s = ends_at - time.perf_counter()
         # never held across a yield: callers change tasks
         async with Deadline(min(timeout_s, remaining_s)):
             while not events and (chunk := await anext(chunks, None)) is not None:

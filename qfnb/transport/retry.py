@@ -80,7 +80,9 @@ class RetryPolicy:
             return None
         requested_s: float | None = getattr(error, "retry_after", None)
         if requested_s is not None:
-            return float(requested_s) if requested_s <= MAX_RETRY_AFTER else None
+            if requested_s <= MAX_RETRY_AFTER:
+                return float(requested_s)
+            return None
         exponent = min(n_attempts, MAX_EXPONENT)
         if self.backoff_s is not None:
             return min(
@@ -125,14 +127,19 @@ def parse_number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    if math.isfinite(value):
+        return value
+    return None
 
 
 def parse_duration(text: str) -> float | None:
     """Return "12", "1.5s", "6m0s" or "250ms" in seconds, None for anything else."""
     if (plain_seconds := parse_number(text)) is not None:
         return max(plain_seconds, 0.0)
-    match = _DURATION.match(text) if text else None
+    if not text:
+        match = None
+    else:
+        match = _DURATION.match(text)
     if match is None:
         return None
     hours, minutes, seconds, thousandths = (float(part or 0) for part in match.groups())

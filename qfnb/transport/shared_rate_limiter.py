@@ -142,16 +142,17 @@ class SharedRateLimiter(RateLimiter):
     def _reserve(self) -> float:
         if not self._is_shared:
             return super()._reserve()
-        has_permit = (
-            self._permits == math.inf
-            if self.requests.rate is None
-            else 1 <= self._permits < math.inf
-        )
+        if self.requests.rate is None:
+            has_permit = self._permits == math.inf
+        else:
+            has_permit = 1 <= self._permits < math.inf
         if has_permit and self._now() < self._lease_ends_at:
             return self.seconds_to_wait()
         with self._exchange() as is_locked:
             if not is_locked:
-                return BUSY_RETRY_S if self._is_shared else self.seconds_to_wait()
+                if self._is_shared:
+                    return BUSY_RETRY_S
+                return self.seconds_to_wait()
             now = self._now()
             self.requests.next_at = max(self.requests.next_at, self._next_lease_at)
             wait_s = self._seconds_until_turn(now)
@@ -201,10 +202,14 @@ class SharedRateLimiter(RateLimiter):
         if rate is None:
             self._permits = math.inf
             return
-        unused = self._permits if self._permits < math.inf else 0.0
-        self._lease_size = (
-            self._lease_size * 2 if unused < 1 else max(self._lease_size - unused, 1.0)
-        )
+        if self._permits < math.inf:
+            unused = self._permits
+        else:
+            unused = 0.0
+        if unused < 1:
+            self._lease_size = self._lease_size * 2
+        else:
+            self._lease_size = max(self._lease_size - unused, 1.0)
         available = min(
             rate * LEASE_S / 60,
             (self.requests.ceiling or math.inf) - self.requests.sends.total(now),
@@ -328,11 +333,9 @@ def get_limiter(platform: Platform, model: str) -> RateLimiter:
     """
     key = (platform.credentials, platform.host, model, clock.is_scaled())
     limiter = _limiters.get(key)
-    return (
-        limiter
-        if limiter is not None
-        else _limiters.setdefault(key, _create_limiter(platform, model))
-    )
+    if limiter is not None:
+        return limiter
+    return _limiters.setdefault(key, _create_limiter(platform, model))
 
 
 def _create_limiter(platform: Platform, model: str) -> RateLimiter:

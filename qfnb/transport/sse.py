@@ -67,9 +67,14 @@ class EventParser:
 
     def close(self) -> list[ServerSentEvent]:
         """Return the last line if it has no line end and is stray (an error)."""
-        event = self._parse_line(bytes(self._buffer)) if self._buffer else None
+        if not self._buffer:
+            event = None
+        else:
+            event = self._parse_line(bytes(self._buffer))
         self._buffer.clear()
-        return [event] if event and event.stray else []
+        if event and event.stray:
+            return [event]
+        return []
 
     def _parse_line(self, line: bytes) -> ServerSentEvent | None:
         if not self._is_bom_checked:
@@ -95,4 +100,6 @@ class EventParser:
         self._data = []
         self._name = ""
         self._size = 0
-        return ServerSentEvent("\n".join(data), name) if data else None
+        if data:
+            return ServerSentEvent("\n".join(data), name)
+        return None

@@ -64,7 +64,10 @@ def summary_text(progress: BatchProgress) -> str:
     now = time.time()
     _, sign, words = _state(progress, is_live=True, now=now)
     numbers = [labelled(label, value, remark) for label, value, remark in _numbers(progress)]
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
+    if progress.from_sandbox:
+        mark = f" [{tr(components.SANDBOX_MARK)}]"
+    else:
+        mark = ""
     head = labelled(f"{_title(progress)}{mark}", f"{sign} {words}")
     facts = [describe_rows(progress), describe_times(progress, now), " · ".join(numbers)]
     lines = (head, _subtitle(progress), progress.reason, *progress.remarks, *facts)
@@ -182,11 +185,15 @@ class BatchControls:
         self._is_paused = progress.state == "paused"
         state, self._details.value = live_html(progress)
         self._state.draw(state, (progress.state, progress.reason, progress.remarks))
-        self._pause.description = tr("Resume") if self._is_paused else tr("Pause")
+        if self._is_paused:
+            self._pause.description = tr("Resume")
+        else:
+            self._pause.description = tr("Pause")
         self._pause.disabled = is_ending
-        self._cancel.description = (
-            tr(CANCELLING) if is_ending or self._is_cancelled else tr("Cancel")
-        )
+        if is_ending or self._is_cancelled:
+            self._cancel.description = tr(CANCELLING)
+        else:
+            self._cancel.description = tr("Cancel")
         self._cancel.disabled = is_ending or self._is_cancelled
         self._slider.disabled = is_ending or not progress.workers or progress.mode == "offline"
         if progress.workers and progress.workers != self._workers:
@@ -216,7 +223,10 @@ def _title(progress: BatchProgress) -> str:
 
 
 def _subtitle(progress: BatchProgress) -> str:
-    offline = tr("offline, at the price of offline batches") if progress.mode == "offline" else ""
+    if progress.mode == "offline":
+        offline = tr("offline, at the price of offline batches")
+    else:
+        offline = ""
     return " · ".join(
         filter(None, [progress.name if progress.rows_name else "", progress.model, offline])
     )
@@ -297,7 +307,10 @@ def _token_remark(progress: BatchProgress, tokens: int) -> str:
     if progress.uncounted:
         parts.append(trn("{n} row not counted", "{n} rows not counted", progress.uncounted))
     if progress.budget_tokens is not None:
-        share = int(100 * tokens / progress.budget_tokens) if progress.budget_tokens else 100
+        if progress.budget_tokens:
+            share = int(100 * tokens / progress.budget_tokens)
+        else:
+            share = 100
         parts.append(
             tr(
                 "{share}% of the budget of {budget}",
@@ -313,7 +326,10 @@ def _cost_remark(progress: BatchProgress) -> str:
         return ""
     if progress.cost is None:
         return tr("budget ¥{budget}", budget=f"{progress.budget:g}")
-    share = int(100 * progress.cost / progress.budget) if progress.budget else 100
+    if progress.budget:
+        share = int(100 * progress.cost / progress.budget)
+    else:
+        share = 100
     return tr("{share}% of the budget of ¥{budget}", share=share, budget=f"{progress.budget:g}")
 
 
@@ -321,12 +337,14 @@ def _remarks(progress: BatchProgress) -> list[str]:
     """Return the rate limit and what was noticed before the start, until the end."""
     if progress.is_finished:
         return []
-    lines = [tr("Rate limit: {limit}", limit=progress.rate_limits)] if progress.rate_limits else []
-    notes = (
-        tr("Before the start: {notes}", notes=tr("; ").join(progress.notes))
-        if progress.notes
-        else ""
-    )
+    if progress.rate_limits:
+        lines = [tr("Rate limit: {limit}", limit=progress.rate_limits)]
+    else:
+        lines = []
+    if progress.notes:
+        notes = tr("Before the start: {notes}", notes=tr("; ").join(progress.notes))
+    else:
+        notes = ""
     return [*lines, *filter(None, [notes])]
 
 

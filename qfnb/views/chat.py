@@ -117,7 +117,10 @@ def usage_facts(replies: Sequence[Reply[Any]]) -> dict[str, Any]:
 def footer(answer: StreamedAnswer) -> list[str]:
     """Return the facts below an answer: model, times, tokens, cost, and the request of an error."""
     is_other = answer.replacement.lower() not in {"", answer.model.lower()}
-    model = f"{answer.model} → {answer.replacement}" if is_other else answer.model
+    if is_other:
+        model = f"{answer.model} → {answer.replacement}"
+    else:
+        model = answer.model
     parts = [model, _times(answer), _tokens(answer), _cost(answer)]
     if answer.error and answer.request_id:
         parts.append(tr("request id {id}", id=answer.request_id))
@@ -127,36 +130,42 @@ def footer(answer: StreamedAnswer) -> list[str]:
 
 
 def _times(answer: StreamedAnswer) -> str:
-    total = tr("total {time}", time=formats.seconds(answer.seconds)) if answer.seconds else ""
+    if answer.seconds:
+        total = tr("total {time}", time=formats.seconds(answer.seconds))
+    else:
+        total = ""
     if answer.first_token is None:
         return total
     first = tr("first token {time}", time=formats.seconds(answer.first_token))
-    return f"{first} · {total}" if total else first
+    if total:
+        return f"{first} · {total}"
+    return first
 
 
 def _tokens(answer: StreamedAnswer) -> str:
     if answer.tokens is None:
         return ""
-    details = (
-        [tr("{n} thinking", n=f"{answer.reasoning_tokens:,}")] if answer.reasoning_tokens else []
-    )
+    if answer.reasoning_tokens:
+        details = [tr("{n} thinking", n=f"{answer.reasoning_tokens:,}")]
+    else:
+        details = []
     details += [tr("{n} cached", n=f"{answer.cached_tokens:,}")] if answer.cached_tokens else []
     count = f"{answer.tokens:,} tokens"
-    return (
-        tr("{count} ({details})", count=count, details=tr(", ").join(details)) if details else count
-    )
+    if details:
+        return tr("{count} ({details})", count=count, details=tr(", ").join(details))
+    return count
 
 
 def _cost(answer: StreamedAnswer) -> str:
     """Return the cost; of an answer of the sandbox, which bills nothing, what it would be."""
     if not answer.from_sandbox:
-        return formats.cost(answer.cost) if answer.tokens is not None else ""
+        if answer.tokens is not None:
+            return formats.cost(answer.cost)
+        return ""
     free = formats.cost(None, is_free=True)
-    return (
-        tr("{free} (on the platform {cost})", free=free, cost=formats.cost(answer.cost))
-        if answer.cost
-        else free
-    )
+    if answer.cost:
+        return tr("{free} (on the platform {cost})", free=free, cost=formats.cost(answer.cost))
+    return free
 
 
 def ending_note(answer: StreamedAnswer) -> Note | None:
@@ -168,12 +177,13 @@ def ending_note(answer: StreamedAnswer) -> Note | None:
             "idle", "■", tr("Stopped."), tr("This is what had arrived.") if answer.text else ""
         )
     if answer.state == "failed":
-        rest = tr("This is what had arrived.") if answer.text else ""
-        return (
-            Note("bad", "✕", answer.error, rest)
-            if answer.error
-            else Note("warn", "⚠︎", tr("Not complete."), rest)
-        )
+        if answer.text:
+            rest = tr("This is what had arrived.")
+        else:
+            rest = ""
+        if answer.error:
+            return Note("bad", "✕", answer.error, rest)
+        return Note("warn", "⚠︎", tr("Not complete."), rest)
     return None
 
 
@@ -183,7 +193,9 @@ def status_line(answer: StreamedAnswer) -> str:
         return tr("Waiting for the first token")
     if answer.state != "streaming" or answer.running:  # a running function has a line of its own
         return ""
-    return tr("Answering") if answer.text or not answer.reasoning else tr("Thinking")
+    if answer.text or not answer.reasoning:
+        return tr("Answering")
+    return tr("Thinking")
 
 
 class Note(NamedTuple):
@@ -197,7 +209,9 @@ class Note(NamedTuple):
 
 def reasoning_title(answer: StreamedAnswer) -> str:
     """Return the title of the folded reasoning, "" without any."""
-    return f"{tr('Reasoning')} · {_characters(answer.reasoning)}" if answer.reasoning else ""
+    if answer.reasoning:
+        return f"{tr('Reasoning')} · {_characters(answer.reasoning)}"
+    return ""
 
 
 def _characters(text: str) -> str:
@@ -232,25 +246,29 @@ def html(answer: StreamedAnswer) -> Html:
     facts = components.join([facts, components.dim_lines(*answer.notices)])
     # screen readers say it
     blocks.append(f'<div role="status">{facts}</div>' if answer.state == "done" else facts)
-    busy = ' aria-busy="true"' if answer.state in {"waiting", "streaming"} else ""
+    if answer.state in {"waiting", "streaming"}:
+        busy = ' aria-busy="true"'
+    else:
+        busy = ""
     return Html(f'<article class="qf-answer"{busy}>{"".join(blocks)}</article>')
 
 
 def text(answer: StreamedAnswer) -> str:
     """Return the answer as text, for terminals and for other formats of a notebook."""
     reasoning = clip(strip_controls(answer.reasoning).strip(), MAX_TEXT_REASONING)
-    folded = (
-        f"[{reasoning_title(answer)}]\n" + indent(reasoning, "  │ ", lambda _: True)
-        if reasoning
-        else ""
-    )
+    if reasoning:
+        folded = f"[{reasoning_title(answer)}]\n" + indent(reasoning, "  │ ", lambda _: True)
+    else:
+        folded = ""
     note = ending_note(answer)
-    ending = (
-        f"{note.sign} {strip_controls(note.statement)} {note.meaning}".strip()
-        if note
-        else status_line(answer)
-    )
-    mark = [tr(components.SANDBOX_MARK)] if answer.from_sandbox else []
+    if note:
+        ending = f"{note.sign} {strip_controls(note.statement)} {note.meaning}".strip()
+    else:
+        ending = status_line(answer)
+    if answer.from_sandbox:
+        mark = [tr(components.SANDBOX_MARK)]
+    else:
+        mark = []
     facts = f"[{' · '.join([*mark, *map(strip_controls, footer(answer))])}]"
     before = [folded, strip_controls(answer.preface), steps_text(answer.steps)]
     lines = [
@@ -276,7 +294,9 @@ def answers_html(answers: Sequence[StreamedAnswer]) -> Html:
 
 def live_html(answers: Sequence[StreamedAnswer]) -> Html:
     """Return the answers of one question, without the stylesheet."""
-    return html(answers[0]) if len(answers) == 1 else comparison_html(answers)
+    if len(answers) == 1:
+        return html(answers[0])
+    return comparison_html(answers)
 
 
 def answers_bundle(answers: Sequence[StreamedAnswer]) -> Bundle:
@@ -308,7 +328,10 @@ def _body(answer: StreamedAnswer) -> str:
     if answer.form == "folded":
         summary = f"<summary>{tr('The answer as it came')}</summary>"
         return f"<details>{summary}<pre>{escape(answer.text)}</pre></details>"
-    inner = f"<code>{escape(answer.text)}</code>" if answer.form == "code" else escape(answer.text)
+    if answer.form == "code":
+        inner = f"<code>{escape(answer.text)}</code>"
+    else:
+        inner = escape(answer.text)
     return f"<pre>{inner}</pre>"
 
 

@@ -34,7 +34,9 @@ class Html(str):
 
 def to_html(content: object) -> Html:
     """Return content as HTML: `Html` as it is, anything else escaped."""
-    return content if isinstance(content, Html) else Html(escape(content))
+    if isinstance(content, Html):
+        return content
+    return Html(escape(content))
 
 
 def join(parts: Iterable[object], separator: str = "") -> Html:
@@ -87,8 +89,14 @@ def header(
         mark: the text of the sandbox's mark, where only a part is.
     """
     words = mark or (tr(SANDBOX_MARK) if is_sandbox else "")
-    state = f'<span class="qf-side" role="status">{to_html(pill)}</span>' if pill else ""
-    below = f'<div class="qf-sub">{to_html(subtitle)}</div>' if subtitle else ""
+    if pill:
+        state = f'<span class="qf-side" role="status">{to_html(pill)}</span>'
+    else:
+        state = ""
+    if subtitle:
+        below = f'<div class="qf-sub">{to_html(subtitle)}</div>'
+    else:
+        below = ""
     badge = sandbox_mark(words) if words else ""
     name = f'<div class="qf-name"><h3>{to_html(title)}</h3>{badge}</div>'
     return Html(f'<header class="qf-head">{name}{state}{below}</header>')
@@ -108,7 +116,10 @@ def pill(kind: Kind, label: str, sign: str = "", *, raw: str = "") -> Html:
     """Return a state: sign, word and colour; `raw` is the platform's word for it, which the pointer
     shows.
     """
-    title = f' title="{escape(raw)}"' if raw else ""
+    if raw:
+        title = f' title="{escape(raw)}"'
+    else:
+        title = ""
     return Html(
         f'<span class="qf-pill qf-{kind}"{title}><span '
         f'aria-hidden="true">{sign or SIGNS[kind]}</span> '
@@ -138,8 +149,14 @@ def progress_bar(
         subtitle: one grey line below: times and rates.
         kind: its colour.
     """
-    position = "" if value is None else f'max="{maximum:g}" value="{value:g}" '
-    below = f'<div class="qf-sub">{to_html(subtitle)}</div>' if subtitle else ""
+    if value is None:
+        position = ""
+    else:
+        position = f'max="{maximum:g}" value="{value:g}" '
+    if subtitle:
+        below = f'<div class="qf-sub">{to_html(subtitle)}</div>'
+    else:
+        below = ""
     bar = (
         f'<progress {position}aria-label="{escape(label)}"></progress> <span>{escape(label)}</span>'
     )
@@ -163,9 +180,18 @@ def note(
     """Return a highlighted remark: what is so, and what to do about it; `role` says when it is read
     aloud at once.
     """
-    role_attribute = f' role="{role}"' if role else ""
-    before = f'<span aria-hidden="true">{sign}</span> ' if sign else ""
-    after = f" {to_html(remedy)}" if remedy else ""
+    if role:
+        role_attribute = f' role="{role}"'
+    else:
+        role_attribute = ""
+    if sign:
+        before = f'<span aria-hidden="true">{sign}</span> '
+    else:
+        before = ""
+    if remedy:
+        after = f" {to_html(remedy)}"
+    else:
+        after = ""
     return Html(
         '<div class="qf-note '
         f'qf-{kind}"{role_attribute}><b>{before}{to_html(statement)}</b>{after}</div>'
@@ -176,17 +202,23 @@ def button(label: str, tooltip: str = "", *, is_disabled: bool = False) -> Html:
     """Return a button of an output that is drawn without widgets; the page says when it is
     pressed.
     """
-    state = " disabled" if is_disabled else ""
-    title = f' title="{escape(tooltip)}"' if tooltip else ""
+    if is_disabled:
+        state = " disabled"
+    else:
+        state = ""
+    if tooltip:
+        title = f' title="{escape(tooltip)}"'
+    else:
+        title = ""
     attributes = f'class="qf-btn" data-qf-press data-lm-suppress-shortcuts{title}{state}'
     return Html(f"<button {attributes}>{escape(label)}</button>")
 
 
 def dim_lines(*lines: object) -> Html:
     """Return remarks in small grey type, a line each; "" without any."""
-    return (
-        Html(f'<div class="qf-sub">{"<br>".join(map(to_html, lines))}</div>') if lines else Html("")
-    )
+    if lines:
+        return Html(f'<div class="qf-sub">{"<br>".join(map(to_html, lines))}</div>')
+    return Html("")
 
 
 def folds(
@@ -199,12 +231,20 @@ def folds(
         _fold(*parts, is_open=is_open or (is_first_open and not n))
         for n, parts in enumerate(details)
     ]
-    return Html(f'<div class="qf-more">{"".join(blocks)}</div>') if blocks else Html("")
+    if blocks:
+        return Html(f'<div class="qf-more">{"".join(blocks)}</div>')
+    return Html("")
 
 
 def _fold(title: object, remark: object, content: object, *, is_open: bool) -> str:
-    opening = "<details open>" if is_open else "<details>"
-    aside = f" <small>{to_html(remark)}</small>" if remark else ""
+    if is_open:
+        opening = "<details open>"
+    else:
+        opening = "<details>"
+    if remark:
+        aside = f" <small>{to_html(remark)}</small>"
+    else:
+        aside = ""
     return f"{opening}<summary>{to_html(title)}{aside}</summary>{to_html(content)}</details>"
 
 
@@ -231,8 +271,14 @@ def table(
         f'<th scope="col"{styles[n]}>{to_html(cell)}</th>' for n, cell in enumerate(heads)
     )
     lines = "".join(f"<tr>{_row(row, styles)}</tr>" for row in rows)
-    above = f"<caption>{to_html(caption)}</caption>" if caption else ""
-    wide = ' class="qf-wide"' if is_wide else ""
+    if caption:
+        above = f"<caption>{to_html(caption)}</caption>"
+    else:
+        above = ""
+    if is_wide:
+        wide = ' class="qf-wide"'
+    else:
+        wide = ""
     content = f"{above}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody>"
     return Html(f'<div class="qf-scroll"><table{wide}>{content}</table></div>')
 
@@ -262,7 +308,9 @@ def side_by_side(*parts: object) -> Html:
 def footer(*remarks: object) -> Html:
     """Return the last line of an output; empty remarks are left out."""
     parts = " ".join(f"<span>{to_html(remark)}</span>" for remark in remarks if remark)
-    return Html(f'<footer class="qf-foot">{parts}</footer>') if parts else Html("")
+    if parts:
+        return Html(f'<footer class="qf-foot">{parts}</footer>')
+    return Html("")
 
 
 def path(text: str) -> Html:

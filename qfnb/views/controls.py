@@ -129,7 +129,10 @@ def field_label(title: str, *, parameter: str = "", below: str = "") -> str:
     """Return the description of a field: its title, the name of a parameter, and HTML below the
     field.
     """
-    code = f" <code>{escape(parameter)}</code>" if parameter else ""
+    if parameter:
+        code = f" <code>{escape(parameter)}</code>"
+    else:
+        code = ""
     return f'<span {NO_FORMULAS}><span class="qf-label">{escape(title)}{code}</span>{below}</span>'
 
 

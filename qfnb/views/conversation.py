@@ -91,20 +91,20 @@ def _turn_html(turn: Mapping[str, Any]) -> Html:
     role = str(turn.get("role", ""))
     said = turn_text(turn)
     is_answer = role == "assistant" and not turn.get("tool_calls")
-    body = (
-        f'<div class="qf-md">{render_markdown(said)}</div>'
-        if is_answer
-        else f'<div class="qf-text">{escape(said)}</div>'
-    )
+    if is_answer:
+        body = f'<div class="qf-md">{render_markdown(said)}</div>'
+    else:
+        body = f'<div class="qf-text">{escape(said)}</div>'
     if role in {"tool", "function"}:
         body = f"<details><summary>{tr('Result')}</summary><pre>{escape(said)}</pre></details>"
     reasoning = str(turn.get("reasoning_content") or "")
     thought = f'<div class="qf-text">{escape(reasoning)}</div>'
-    folded = (
-        f'<details class="qf-think"><summary>{tr("Reasoning")}</summary>{thought}</details>'
-        if reasoning
-        else ""
-    )
+    if reasoning:
+        folded = (
+            f'<details class="qf-think"><summary>{tr("Reasoning")}</summary>{thought}</details>'
+        )
+    else:
+        folded = ""
     return Html(
         '<article class="qf-answer '
         f'qf-sample"><h4>{escape(_label(turn))}</h4>{folded}{body}</article>'
@@ -113,7 +113,9 @@ def _turn_html(turn: Mapping[str, Any]) -> Html:
 
 def _label(turn: Mapping[str, Any]) -> str:
     role = str(turn.get("role", ""))
-    return tr(ROLES[role]) if role in ROLES else role
+    if role in ROLES:
+        return tr(ROLES[role])
+    return role
 
 
 def _next_step(view: ConversationView) -> str:

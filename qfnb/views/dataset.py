@@ -98,7 +98,9 @@ def _facts(dataset: Dataset) -> list[str]:
     more.
     """
     if not dataset.is_fetched:
-        return [] if dataset.name == str(dataset.id) else [str(dataset.id or dataset.source)]
+        if dataset.name == str(dataset.id):
+            return []
+        return [str(dataset.id or dataset.source)]
     n, exact = quality.estimate_tokens(dataset.rows, dataset.schema)
     tokens = trn("{n} token", "{n} tokens", n)
     facts = [
@@ -106,7 +108,10 @@ def _facts(dataset: Dataset) -> list[str]:
         trn("{n} row", "{n} rows", len(dataset)),
         tokens if exact else f"≈ {tokens}",
     ]
-    source = "" if dataset.source == "memory" else clip_start(dataset.source, 80)
+    if dataset.source == "memory":
+        source = ""
+    else:
+        source = clip_start(dataset.source, 80)
     return [*facts, *filter(None, [source])] + ([str(dataset.id)] if dataset.id is not None else [])
 
 
@@ -125,7 +130,9 @@ def _problems(dataset: Dataset) -> Html:
 
 def _more_rows_text(dataset: Dataset) -> str:
     count = len(dataset) - MAX_ROWS
-    return trn("and {n} more row", "and {n} more rows", count) if count > 0 else ""
+    if count > 0:
+        return trn("and {n} more row", "and {n} more rows", count)
+    return ""
 
 
 def _visible_columns(dataset: Dataset) -> list[str]:
@@ -142,14 +149,20 @@ def _table(dataset: Dataset) -> Html:
         *map(_clip_value, visible),
         *([trn("and {n} more column", "and {n} more columns", hidden)] if hidden else []),
     ]
-    padding = [""] if hidden else []
+    if hidden:
+        padding = [""]
+    else:
+        padding = []
     return components.table(
         heads, [[*(_cell(row, name) for name in visible), *padding] for row in rows], is_wide=True
     )
 
 
 def _cell(row: Mapping[str, Any], name: str) -> Html:
-    history = row.get("history", ()) if name == "prompt" else ()
+    if name == "prompt":
+        history = row.get("history", ())
+    else:
+        history = ()
     turns = "".join(
         f"<div><small>{escape(_clip_value(turn['prompt']))}<br>→ "
         f"{escape(_clip_value(turn['response']))}</small></div>"
@@ -166,11 +179,16 @@ def _value_html(value: Any) -> str:
             f"<div>{n}. {escape(_clip_value(item))}</div>"
             for n, item in enumerate(value[:MAX_ROWS], 1)
         )
-    return escape(_clip_value(value)) if value is not None else ""
+    if value is not None:
+        return escape(_clip_value(value))
+    return ""
 
 
 def _image_html(content: bytes) -> str:
-    kind = "image/png" if content.startswith(b"\x89PNG") else "image/jpeg"
+    if content.startswith(b"\x89PNG"):
+        kind = "image/png"
+    else:
+        kind = "image/jpeg"
     try:
         file_transfer.validate_image(content)
     except UnexpectedContent as error:
@@ -184,7 +202,10 @@ def _row_line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
     turn_count = len(row.get("history", ()))
     values = [row[name] for name in columns if name in row and name != "history"]
     parts = [_clip_value(" ".join(_clip_value(value, 400).split()), 80) for value in values]
-    turns = trn("({n} earlier turn) ", "({n} earlier turns) ", turn_count) if turn_count else ""
+    if turn_count:
+        turns = trn("({n} earlier turn) ", "({n} earlier turns) ", turn_count)
+    else:
+        turns = ""
     return turns + "  →  ".join(parts)
 
 

@@ -75,7 +75,9 @@ def display_mode() -> DisplayMode:
     is_live = (
         _is_from_page(shell.get_parent() or {}) or _is_voila() or "google.colab" in sys.modules
     )
-    return "live" if is_live and "PYTEST_VERSION" not in os.environ else "static"
+    if is_live and "PYTEST_VERSION" not in os.environ:
+        return "live"
+    return "static"
 
 
 def publish(bundle: Bundle) -> None:
@@ -126,7 +128,10 @@ class LiveOutput:
         self._drawn_at = 0.0
         self._is_redraw_scheduled = False
         self._is_finished = False
-        self._interval = VSCODE_REDRAW_S if "VSCODE_PID" in os.environ else REDRAW_S
+        if "VSCODE_PID" in os.environ:
+            self._interval = VSCODE_REDRAW_S
+        else:
+            self._interval = REDRAW_S
         self._context = contextvars.copy_context()
         self._handle: Any = None
         self._widget: Any = None
@@ -245,7 +250,10 @@ class LiveOutput:
             from .live_frame import LiveFrame  # noqa: PLC0415 - imports the widgets
 
             self._frame = LiveFrame(self._drop_view, self._on_press)
-            metadata = self._frame.metadata if self._has_view else {}
+            if self._has_view:
+                metadata = self._frame.metadata
+            else:
+                metadata = {}
             bundle = self._unfinished_bundle(is_first=True)
             self._handle = display(bundle, metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]
             if widget is None:
@@ -312,7 +320,9 @@ class LiveOutput:
         interval = sum(map(len, form.values())) / RENEW_BYTES_PER_S
         self._renew_at = time.monotonic() + min(max(shortest, interval), longest)
         form["text/html"] = self._frame.wrap(form["text/html"])
-        return self._view_bundle() | form if self._has_view and self._widget is not None else form
+        if self._has_view and self._widget is not None:
+            return self._view_bundle() | form
+        return form
 
     def _view_bundle(self) -> Bundle:
         """Return the view of the widget and of the stylesheet, which no frame has brought to the

@@ -56,8 +56,14 @@ class Stroke:
     def svg(self) -> str:
         """Return the line as SVG."""
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.points)
-        dash = f' stroke-dasharray="{self.dash}"' if self.dash else ""
-        pale = f' stroke-opacity="{self.opacity:g}"' if self.opacity < 1 else ""
+        if self.dash:
+            dash = f' stroke-dasharray="{self.dash}"'
+        else:
+            dash = ""
+        if self.opacity < 1:
+            pale = f' stroke-opacity="{self.opacity:g}"'
+        else:
+            pale = ""
         style = (
             f'class="{self.css}" fill="none" stroke="{self.colour}" '
             f'stroke-width="{self.width:g}"{dash}{pale}'
@@ -77,7 +83,10 @@ class Label:
 
     def svg(self) -> str:
         """Return the text as SVG."""
-        strong = ' class="k" font-weight="600"' if self.is_strong else ""
+        if self.is_strong:
+            strong = ' class="k" font-weight="600"'
+        else:
+            strong = ""
         return (
             f'<text{strong} x="{self.x:.1f}" y="{self.y:.1f}" '
             f'text-anchor="{self.anchor}">{escape(self.text)}</text>'
@@ -130,7 +139,9 @@ Shape = Box | Mark | Stroke | Label
 
 def _title(words: str) -> str:
     """Return words on hover."""
-    return f"<title>{escape(words)}</title>" if words else ""
+    if words:
+        return f"<title>{escape(words)}</title>"
+    return ""
 
 
 def css(series: int) -> str:
@@ -297,7 +308,10 @@ def _draw(axes: Any, shape: Shape) -> None:
     if isinstance(shape, Label):
         if fonts.has_glyphs(shape.text):
             aligned = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
-            weight = "bold" if shape.is_strong else "normal"
+            if shape.is_strong:
+                weight = "bold"
+            else:
+                weight = "normal"
             axes.text(
                 shape.x,
                 shape.y,

@@ -19,26 +19,31 @@ def cost(price: PriceRange | None, *, is_free: bool = False) -> str:
     Where a budget is rehearsed on the sandbox there is a price: `free (¥0.0033 by list price)`.
     """
     if price is None:
-        return tr(FREE) if is_free else tr(UNKNOWN_PRICE)
+        if is_free:
+            return tr(FREE)
+        return tr(UNKNOWN_PRICE)
     low = _yuan(price.low)
     high = _yuan(price.high)
-    amount = f"¥{high}" if low == high else f"¥{low}–{high}"
+    if low == high:
+        amount = f"¥{high}"
+    else:
+        amount = f"¥{low}–{high}"
     if not is_free:
         return amount
-    return tr("free ({cost} by list price)", cost=amount) if price.high else tr(FREE)
+    if price.high:
+        return tr("free ({cost} by list price)", cost=amount)
+    return tr(FREE)
 
 
 def _yuan(amount: float) -> str:
     """Return an amount with two decimals; below one fen with two significant digits."""
     if amount == 0:
         return "0"
-    return (
-        f"{amount:,.2f}"
-        if amount >= 0.01
-        else f"{amount:.2g}"
-        if amount >= 1e-4
-        else f"{amount:.6f}".rstrip("0")
-    )
+    if amount >= 0.01:
+        return f"{amount:,.2f}"
+    if amount >= 1e-4:
+        return f"{amount:.2g}"
+    return f"{amount:.6f}".rstrip("0")
 
 
 def compact(count: float) -> str:
@@ -51,7 +56,9 @@ def compact(count: float) -> str:
 
 def rate(rows_per_second: float | None) -> str:
     """Return a speed, `8.2 rows/s`; "" where it is not known."""
-    return "" if rows_per_second is None else tr("{rate} rows/s", rate=f"{rows_per_second:.1f}")
+    if rows_per_second is None:
+        return ""
+    return tr("{rate} rows/s", rate=f"{rows_per_second:.1f}")
 
 
 def seconds(value: float) -> str:
@@ -67,7 +74,10 @@ def when(timestamp: float, now: float) -> str:
     """
     moment = time.localtime(timestamp)
     today = time.localtime(now)
-    this_year = "%H:%M" if moment[:3] == today[:3] else "%m-%d %H:%M"
+    if moment[:3] == today[:3]:
+        this_year = "%H:%M"
+    else:
+        this_year = "%m-%d %H:%M"
     return time.strftime(this_year if moment[0] == today[0] else "%Y-%m-%d", moment)
 
 

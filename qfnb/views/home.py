@@ -134,7 +134,10 @@ def html(home: Home) -> Html:
 def text(home: Home) -> str:
     """Return the panel as lines of text."""
     now = time.time()
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if home.access.is_sandbox else ""
+    if home.access.is_sandbox:
+        mark = f" [{tr(components.SANDBOX_MARK)}]"
+    else:
+        mark = ""
     lines = [f"qfnb {home.version}{mark}", *([f"✕ {home.problem}"] if home.problem else [])]
     lines += [f"⚠ {' '.join(home.damage)}"] if home.damage else []
     lines += [f"  {labelled(name, value)}" for name, value in (*_facts(home), _disk(home))]
@@ -168,7 +171,10 @@ def text(home: Home) -> str:
 def markdown(home: Home) -> str:
     """Return the panel as Markdown."""
     now = time.time()
-    mark = f" ({tr(components.SANDBOX_MARK)})" if home.access.is_sandbox else ""
+    if home.access.is_sandbox:
+        mark = f" ({tr(components.SANDBOX_MARK)})"
+    else:
+        mark = ""
     lines = [
         f"### qfnb {home.version}{mark}",
         "",
@@ -196,13 +202,11 @@ def size(count: int) -> str:
     """Return a number of bytes: `860 kB`, `212 MB`, `1.3 GB`."""
     if count >= 1e9:
         return f"{count / 1e9:.1f} GB"
-    return (
-        f"{count / 1e6:.0f} MB"
-        if count >= 1e7
-        else f"{count / 1e6:.1f} MB"
-        if count >= 1e6
-        else f"{count / 1e3:.0f} kB"
-    )
+    if count >= 1e7:
+        return f"{count / 1e6:.0f} MB"
+    if count >= 1e6:
+        return f"{count / 1e6:.1f} MB"
+    return f"{count / 1e3:.0f} kB"
 
 
 def _facts(home: Home) -> list[tuple[str, str]]:

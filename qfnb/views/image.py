@@ -58,14 +58,23 @@ def _body(drawing: ImageState) -> Html:
 
 
 def _figure(drawing: ImageState, image: bytes, number: int, total: int) -> str:
-    position = f"{number} / {total}" if total > 1 else ""
+    if total > 1:
+        position = f"{number} / {total}"
+    else:
+        position = ""
     alt = escape(", ".join(part for part in (drawing.prompt, position) if part))
     marks = _marks(drawing.reply)
-    seed = marks[number - 1].get("seed") if number <= len(marks) else None
+    if not (number <= len(marks)):
+        seed = None
+    else:
+        seed = marks[number - 1].get("seed")
     caption = " · ".join(
         part for part in (position, "" if seed is None else f"seed {seed}") if part
     )
-    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    if caption:
+        below = f"<figcaption>{escape(caption)}</figcaption>"
+    else:
+        below = ""
     return f'<figure><img src="{_data_url(image)}" alt="{alt}">{below}</figure>'
 
 
@@ -88,20 +97,18 @@ def _status(drawing: ImageState) -> str:
 
 
 def _saved(drawing: ImageState) -> str:
-    return (
-        tr("saved as {files}", files=tr(", ").join(drawing.saved_paths))
-        if drawing.saved_paths
-        else ""
-    )
+    if drawing.saved_paths:
+        return tr("saved as {files}", files=tr(", ").join(drawing.saved_paths))
+    return ""
 
 
 def _marks(reply: ImageResponse | None) -> list[dict[str, Any]]:
     """Return what the sandbox says of each of its pictures, [] for those of the platform."""
-    return (
-        [picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture]
-        if reply
-        else []
-    )
+    if reply:
+        return [
+            picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture
+        ]
+    return []
 
 
 def _data_url(image: bytes) -> str:

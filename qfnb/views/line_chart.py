@@ -95,7 +95,10 @@ class LineChart:
         return [curve for curve in curves if curve.points]
 
     def _drawable(self, points: Sequence[Point]) -> list[Point]:
-        lowest = 0.0 if self.is_log else -math.inf
+        if self.is_log:
+            lowest = 0.0
+        else:
+            lowest = -math.inf
         return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y) and y > lowest]
 
 
@@ -116,8 +119,13 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def thin(items: Sequence[T], at_most: int) -> list[T]:
     """Return about `at_most` items, evenly chosen, with the last one."""
-    step = math.ceil(len(items) / at_most) if items else 1
-    return [*items[:-1:step], items[-1]] if step > 1 else list(items)
+    if items:
+        step = math.ceil(len(items) / at_most)
+    else:
+        step = 1
+    if step > 1:
+        return [*items[:-1:step], items[-1]]
+    return list(items)
 
 
 class Plot:
@@ -130,9 +138,10 @@ class Plot:
         values = [y for curve in curves for _, y in curve.points]
         low = min(values)
         high = max(values)
-        self.y_ticks = (
-            log_ticks(low, high) if chart.is_log else linear_ticks(min(0.0, low), max(high, 0.0), 4)
-        )
+        if chart.is_log:
+            self.y_ticks = log_ticks(low, high)
+        else:
+            self.y_ticks = linear_ticks(min(0.0, low), max(high, 0.0), 4)
         self.last_x = max(x for curve in curves for x, _ in curve.points)
         self.x_end = max(chart.x_end, self.last_x) or 1.0
         longest = max((_columns(self._end_label(curve)) for curve in self.named), default=0.0)
@@ -192,7 +201,10 @@ class Plot:
         heights: list[float] = []
         for y, _ in ends:
             heights.append(max(y, heights[-1] + 19) if heights else y)
-        excess = max(0.0, heights[-1] - (BOTTOM - 11)) if heights else 0.0
+        if heights:
+            excess = max(0.0, heights[-1] - (BOTTOM - 11))
+        else:
+            excess = 0.0
         x = self.x(self.last_x)
         for height, (_, curve) in zip(heights, ends, strict=True):
             y = height - excess
@@ -200,7 +212,10 @@ class Plot:
             yield Label(x + 31, y + 4, self._end_label(curve), "start", is_strong=True)
 
     def _end_label(self, curve: Curve) -> str:
-        star = "★ " if curve is self.named[-1] and self.chart.best == curve.points[-1] else ""
+        if curve is self.named[-1] and self.chart.best == curve.points[-1]:
+            star = "★ "
+        else:
+            star = ""
         return f"{strip_controls(curve.label)} {star}{curve.points[-1][1]:.3f}"
 
     def _star(self) -> Iterator[Shape]:
@@ -284,7 +299,10 @@ def svg(chart: LineChart, *, has_values: bool = True) -> Html:
     if not (curves := chart.visible()):
         return Html("")
     plot = Plot(chart, curves)
-    columns = "".join(_hover_columns(plot)) if has_values else ""
+    if has_values:
+        columns = "".join(_hover_columns(plot))
+    else:
+        columns = ""
     return Drawing(HEIGHT, [*plot.shapes()]).svg(chart.finding, columns)
 
 

@@ -178,7 +178,9 @@ def training_state(
         return State("warn", "■", tr("Stopped"), status)
     if status == FinetuneStatus.TrainFinished or (percent == 100 and not is_current):
         return State("warn", "○", tr(UNPUBLISHED), status)
-    return _work_state(status) if is_current else State("idle", "○", tr("Not followed"), status)
+    if is_current:
+        return _work_state(status)
+    return State("idle", "○", tr("Not followed"), status)
 
 
 def _work_state(status: str) -> State:
@@ -190,7 +192,9 @@ def _work_state(status: str) -> State:
 
 
 def _training_cell(row: Row) -> Cell:
-    return str(row["status"]) if _is_sweep(row) else _state_of(row)
+    if _is_sweep(row):
+        return str(row["status"])
+    return _state_of(row)
 
 
 def _state_of(row: Row) -> State:
@@ -201,7 +205,9 @@ def _state_of(row: Row) -> State:
 
 def _percent(row: Row) -> str:
     """Return how far a training is, "" for one with a result."""
-    return "" if row["percent"] is None or _state_of(row).kind == "ok" else f"{row['percent']:.0f}%"
+    if row["percent"] is None or _state_of(row).kind == "ok":
+        return ""
+    return f"{row['percent']:.0f}%"
 
 
 def _is_sweep(row: Row) -> bool:
@@ -247,11 +253,16 @@ def _batch_cell(row: Row) -> Cell:
 def _answered(row: Row) -> str:
     """Return how many rows have an answer, and of how many where some have none."""
     total = _count(row["rows"])
-    return total if row["ok"] == row["rows"] else f"{_count(row['ok'])}\u00a0/\u00a0{total}"
+    if row["ok"] == row["rows"]:
+        return total
+    return f"{_count(row['ok'])}\u00a0/\u00a0{total}"
 
 
 def _batch_cost(row: Row) -> str:
-    price = None if row["cost"] is None else PriceRange(row["cost"], row["cost"])
+    if row["cost"] is None:
+        price = None
+    else:
+        price = PriceRange(row["cost"], row["cost"])
     return formats.cost(price, is_free=row["platform"] == "sandbox")
 
 
@@ -290,7 +301,9 @@ def _job_steps(rows: Sequence[Row]) -> Iterator[str]:
 def _platform_state(status: str | None) -> Cell:
     """Return the state of something on the platform; a word that is not known stays as it is."""
     kind, sign, words = PLATFORM_STATES.get(status or "", ("idle", "○", status or ""))
-    return State(kind, sign, tr(words), status or "") if status else ""
+    if status:
+        return State(kind, sign, tr(words), status or "")
+    return ""
 
 
 def _bundle(
@@ -310,11 +323,10 @@ def _bundle(
     heads = [tr(columns[n].head) for n in used]
     numeric = [position for position, n in enumerate(used) if columns[n].is_numeric]
     earlier = len(rows) - len(shown)
-    note = (
-        trn("{n} earlier one is not shown.", "{n} earlier ones are not shown.", earlier)
-        if earlier
-        else ""
-    )
+    if earlier:
+        note = trn("{n} earlier one is not shown.", "{n} earlier ones are not shown.", earlier)
+    else:
+        note = ""
     steps = list(next_steps(rows))
     mark = _is_of_sandbox(rows)
     drawn = [[*map(_to_html, row)] for row in cells]
@@ -326,8 +338,14 @@ def _bundle(
         components.dim_lines(note) if note else "",
         components.footer(*map(components.with_code, steps)),
     )
-    lines = align_columns([heads, *texts], numeric=numeric) if rows else []
-    head = f"{title} [{tr(components.SANDBOX_MARK)}]" if mark else title
+    if rows:
+        lines = align_columns([heads, *texts], numeric=numeric)
+    else:
+        lines = []
+    if mark:
+        head = f"{title} [{tr(components.SANDBOX_MARK)}]"
+    else:
+        head = title
     return {
         "text/plain": "\n".join(filter(None, [head, *lines, note, *steps])),
         "text/html": components.output(panel),
@@ -357,7 +375,9 @@ def _to_html(cell: Cell) -> Html:
 def _to_text(cell: Cell) -> str:
     if isinstance(cell, State):
         return f"{cell.sign} {cell.words}"
-    return cell if isinstance(cell, str) else " · ".join(cell)
+    if isinstance(cell, str):
+        return cell
+    return " · ".join(cell)
 
 
 def _name(name: str, *remarks: str) -> Cell:
@@ -367,13 +387,19 @@ def _name(name: str, *remarks: str) -> Cell:
 
 
 def _count(count: int | None) -> str:
-    return "" if count is None else f"{count:,}"
+    if count is None:
+        return ""
+    return f"{count:,}"
 
 
 def _short_date(date: str) -> str:
     """Return a date without its year, and without the day if that is today."""
-    return formats.when(time.mktime(time.strptime(date, DATE)), time.time()) if date else ""
+    if date:
+        return formats.when(time.mktime(time.strptime(date, DATE)), time.time())
+    return ""
 
 
 def _date(date: Any) -> str:
-    return "" if date is None else formats.when(date.timestamp(), time.time())
+    if date is None:
+        return ""
+    return formats.when(date.timestamp(), time.time())

@@ -67,7 +67,10 @@ def _sheet_of(names: frozenset[str]) -> tuple[str, str]:
     rules = "".join(rule.text for rule in sheet.rules if rule.is_used(names))
     content = "".join(_used_declarations(sheet.declarations, rules)) + rules
     name = "qf" + blake2s(content.encode(), digest_size=4).hexdigest()
-    after = sheet.after if "progress" in names else ""
+    if "progress" in names:
+        after = sheet.after
+    else:
+        after = ""
     return f"{sheet.before}{ROOT}{{{content}}}{after}".replace(ROOT, f".qf.qf.{name}"), name
 
 
@@ -107,7 +110,10 @@ def _parsed_sheet() -> Sheet:
         if block is None:
             declarations.append(prelude)
         else:
-            preludes = re.findall(r"([^{}]+)\{", block) if prelude.startswith("@") else [prelude]
+            if prelude.startswith("@"):
+                preludes = re.findall(r"([^{}]+)\{", block)
+            else:
+                preludes = [prelude]
             selectors = (
                 _options(part) for each in preludes for part in _split(each.split(";")[-1])
             )

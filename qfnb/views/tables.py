@@ -74,11 +74,10 @@ def usage_bundle(frame: pd.DataFrame) -> Bundle:
     ]
     table = components.table(heads, rows, numeric=(2, 3, 4, 5), is_wide=True)
     earlier = len(frame) - len(rows)
-    note = (
-        trn("{n} earlier call is not shown.", "{n} earlier calls are not shown.", earlier)
-        if earlier
-        else ""
-    )
+    if earlier:
+        note = trn("{n} earlier call is not shown.", "{n} earlier calls are not shown.", earlier)
+    else:
+        note = ""
     title = trn("{n} call", "{n} calls", len(frame))
     blocks = [
         components.key_numbers(*numbers),
@@ -110,7 +109,10 @@ def records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 
 
 def _model_row(row: dict[Any, Any]) -> tuple[str, ...]:
-    name = row["id"] if not row["replacement"] else f"{row['id']} → {row['replacement']}"
+    if not row["replacement"]:
+        name = row["id"]
+    else:
+        name = f"{row['id']} → {row['replacement']}"
     lengths = (
         formats.compact(row[column]) if row[column] else "–" for column in ("context", "max_output")
     )
@@ -128,7 +130,10 @@ def _price_range(steps: str) -> str:
 
 
 def _call_row(row: dict[Any, Any]) -> tuple[str, ...]:
-    price = None if row["cost"] is None else PriceRange(row["cost_low"], row["cost"])
+    if row["cost"] is None:
+        price = None
+    else:
+        price = PriceRange(row["cost_low"], row["cost"])
     return (
         time.strftime("%H:%M:%S", time.localtime(row["at"].timestamp())),
         row["model"],
@@ -162,4 +167,6 @@ def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ["---"] * len(heads),
         *([escape_markdown(cell) for cell in row] for row in rows),
     ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if rows else ""
+    if rows:
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return ""

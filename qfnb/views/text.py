@@ -31,16 +31,16 @@ def without_formulas(html: str) -> str:
     """Return HTML in which a page typesets only elements with `FORMULA`: TeX can draw links and
     styles.
     """
-    return html if html.startswith(f"<div {NO_FORMULAS}>") else f"<div {NO_FORMULAS}>{html}</div>"
+    if html.startswith(f"<div {NO_FORMULAS}>"):
+        return html
+    return f"<div {NO_FORMULAS}>{html}</div>"
 
 
 def inert(bundle: dict[str, Any]) -> dict[str, Any]:
     """Return a bundle whose HTML is `without_formulas`."""
-    return (
-        bundle | {"text/html": without_formulas(bundle["text/html"])}
-        if bundle.get("text/html")
-        else bundle
-    )
+    if bundle.get("text/html"):
+        return bundle | {"text/html": without_formulas(bundle["text/html"])}
+    return bundle
 
 
 def one_line(value: object, limit: int) -> str:

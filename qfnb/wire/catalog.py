@@ -139,7 +139,9 @@ _on_change: list[Callable[[], object]] = []
 
 def load_models() -> tuple[CatalogModel, ...]:
     """Return all models of the catalogue: the built-in table, or what replaced it."""
-    return built_in_models() if _current_models is None else _current_models
+    if _current_models is None:
+        return built_in_models()
+    return _current_models
 
 
 def use_models(models: tuple[CatalogModel, ...] | None) -> None:
@@ -192,7 +194,9 @@ def living_replacement(kind: ModelKind, name: str) -> CatalogModel | None:
         row = find_model(heir_kind, row.replacement)
     if visited and (row is None or row.status == "retired"):
         row = find_model(heir_kind, default_model(kind))
-    return row if visited else None
+    if visited:
+        return row
+    return None
 
 
 def asked_model(kind: ModelKind, name: str) -> CatalogModel | None:
@@ -220,7 +224,9 @@ def path_segment(kind: ModelKind, name: str) -> str:
 
 def v2_id(kind: ModelKind, name: str) -> str:
     """Return the id that names a model on v2."""
-    return row.id if (row := find_model(kind, name)) else name
+    if row := find_model(kind, name):
+        return row.id
+    return name
 
 
 def find_prices(kind: ModelKind | None, name: str) -> ModelPrices | None:
@@ -234,7 +240,10 @@ def find_prices(kind: ModelKind | None, name: str) -> ModelPrices | None:
     """
     row = find_model(kind, name)
     path = config.settings().prices
-    own = own_prices(path).get(name.lower()) if path else None
+    if not path:
+        own = None
+    else:
+        own = own_prices(path).get(name.lower())
     return own or (prices_of(row) if row else None)
 
 

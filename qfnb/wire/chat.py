@@ -45,8 +45,13 @@ class Usage(Record):
 
     def _detail(self, group: str, name: str) -> int:
         details = (self.model_extra or {}).get(group)
-        count = details.get(name) if isinstance(details, dict) else None
-        return count if type(count) is int and count > 0 else 0
+        if not isinstance(details, dict):
+            count = None
+        else:
+            count = details.get(name)
+        if type(count) is int and count > 0:
+            return count
+        return 0
 
 
 class ChatRequest(Record):
@@ -114,11 +119,9 @@ def text_of(body: Mapping[str, Any]) -> str:
     if not body.get("choices") and body.get("result") is not None:
         return str(body["result"])
     content = _first_message(body).get("content") or ""
-    return (
-        content
-        if isinstance(content, str)
-        else "".join(str(part.get("text") or "") for part in content)
-    )
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text") or "") for part in content)
 
 
 def set_text(body: dict[str, Any], text: str) -> None:
@@ -158,7 +161,10 @@ def drop_old_reasoning(messages: Sequence[Message]) -> list[Message]:
     message.
     """
     roles = [message.role for message in messages]
-    last_question = len(roles) - 1 - roles[::-1].index("user") if "user" in roles else 0
+    if "user" in roles:
+        last_question = len(roles) - 1 - roles[::-1].index("user")
+    else:
+        last_question = 0
     return [
         message if index > last_question and has_calls(message) else without_reasoning(message)
         for index, message in enumerate(messages)
@@ -235,7 +241,9 @@ def is_final(body: Mapping[str, Any]) -> bool:
 def finish_reason(body: Mapping[str, Any]) -> str | None:
     """Return the finish reason, None until the model has stopped."""
     reason = (first_choice(body) if "choices" in body else body).get("finish_reason")
-    return str(reason) if reason else None
+    if reason:
+        return str(reason)
+    return None
 
 
 def _first_message(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -247,5 +255,10 @@ def _first_message(body: Mapping[str, Any]) -> Mapping[str, Any]:
 def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the first choice of a reply or of a stream's event, an empty one without it."""
     choices = body.get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    return first if isinstance(first, Mapping) else {}
+    if not (isinstance(choices, list) and choices):
+        first = None
+    else:
+        first = choices[0]
+    if isinstance(first, Mapping):
+        return first
+    return {}

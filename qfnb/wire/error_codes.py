@@ -147,9 +147,7 @@ def lookup(code: int | str, status: int = 200) -> ErrorCode:
         return CODES[code]
     if status == 403 and isinstance(code, str):
         is_account = any(word in code.lower() for word in _ARREARS)
-        return (
-            ErrorCode(code, "activation", _ACTIVATE)
-            if is_account
-            else ErrorCode(code, "auth", _REFUSED)
-        )
+        if is_account:
+            return ErrorCode(code, "activation", _ACTIVATE)
+        return ErrorCode(code, "auth", _REFUSED)
     return _BY_STATUS.get(status) or ErrorCode(code, "server" if status >= 500 else "user", "")

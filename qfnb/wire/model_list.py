@@ -29,7 +29,9 @@ def _to_count(value: Any) -> int | None:
     ):
         value = float(text)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return int(value) if is_number and 0 < value < 1e15 and value == int(value) else None
+    if is_number and 0 < value < 1e15 and value == int(value):
+        return int(value)
+    return None
 
 
 Count = Annotated[int | None, BeforeValidator(_to_count)]
@@ -187,17 +189,23 @@ def read_pricing(pricing: Any) -> ModelPrices | None:
     if not isinstance(pricing, dict):
         return None
     columns = [_read_steps(pricing.get(name)) for name in ("prompt", "completion")]
-    return ModelPrices(input=columns[0], output=columns[1]) if all(columns) else None
+    if all(columns):
+        return ModelPrices(input=columns[0], output=columns[1])
+    return None
 
 
 def _read_steps(value: Any) -> tuple[PriceStep, ...]:
     """Return one price or an array of tiers, () unless every part can be read."""
     if not isinstance(value, list):
         price = _to_price(value)
-        return () if price is None else (PriceStep(price),)
+        if price is None:
+            return ()
+        return (PriceStep(price),)
     steps = [step for tier in value if (step := _read_tier(tier))]
     unbounded = [step for step in steps if step.max_input is None]
-    return tuple(steps) if len(steps) == len(value) and len(unbounded) <= 1 else ()
+    if len(steps) == len(value) and len(unbounded) <= 1:
+        return tuple(steps)
+    return ()
 
 
 _PRICE_KEY = re.compile("price|cost|amount|fee", re.IGNORECASE)
@@ -211,23 +219,23 @@ def _read_tier(tier: Any) -> PriceStep | None:
     The price is what has such a name, or else what is not a whole number. None where that leaves a
     doubt.
     """
-    entries = (
-        {key: tier[key] for key in tier if not _LOWER_BOUND_KEY.match(key)}
-        if isinstance(tier, dict)
-        else {}
-    )
+    if isinstance(tier, dict):
+        entries = {key: tier[key] for key in tier if not _LOWER_BOUND_KEY.match(key)}
+    else:
+        entries = {}
     named = [key for key in entries if _PRICE_KEY.search(key) and _to_price(entries[key])]
     price_keys = named or [
         key for key in entries if _to_price(entries[key]) and not _to_count(entries[key])
     ]
     bounds = [_to_bound(value) for key, value in entries.items() if key not in price_keys]
     bounds = [bound for bound in bounds if bound]
-    price = _to_price(entries[price_keys[0]]) if len(price_keys) == 1 else None
-    return (
-        None
-        if price is None or len(bounds) > 1
-        else PriceStep(price, bounds[0] if bounds else None)
-    )
+    if len(price_keys) != 1:
+        price = None
+    else:
+        price = _to_price(entries[price_keys[0]])
+    if price is None or len(bounds) > 1:
+        return None
+    return PriceStep(price, bounds[0] if bounds else None)
 
 
 def _to_bound(value: Any) -> int | None:
@@ -235,7 +243,9 @@ def _to_bound(value: Any) -> int | None:
     more are tokens.
     """
     count = _to_count(value.strip().lower().removesuffix("k") if isinstance(value, str) else value)
-    return count * TIER_UNIT_TOKENS if count and count < MIN_PLAIN_BOUND else count
+    if count and count < MIN_PLAIN_BOUND:
+        return count * TIER_UNIT_TOKENS
+    return count
 
 
 def _to_price(value: Any) -> float | None:
@@ -243,4 +253,6 @@ def _to_price(value: Any) -> float | None:
     if isinstance(value, str) and re.fullmatch(r"\d{1,6}(\.\d+)?", value.strip()):
         value = float(value)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and 0 < value < 1e6 else None
+    if is_number and 0 < value < 1e6:
+        return float(value)
+    return None

@@ -57,7 +57,10 @@ def _read_file(file: Path, changed_at: int) -> Mapping[str, ModelPrices]:
 @lru_cache(maxsize=4)
 def _parse_prices(name: str, text: str) -> Mapping[str, ModelPrices]:
     try:
-        rows = _json_rows(text) if text.lstrip().startswith("{") else _csv_rows(text)
+        if text.lstrip().startswith("{"):
+            rows = _json_rows(text)
+        else:
+            rows = _csv_rows(text)
     except ValueError as error:
         raise InvalidArgumentError(tr("{name}: {error}", name=name, error=error)) from None
     return {
@@ -100,7 +103,11 @@ def _csv_rows(text: str) -> dict[str, Mapping[str, Any]]:
 def _to_text(value: Any) -> str:
     """Return a cell as text; JSON's 1e-05 is 0.00001."""
     is_number = isinstance(value, float) and math.isfinite(value)
-    return "" if value is None else f"{Decimal(str(value)):f}" if is_number else str(value).strip()
+    if value is None:
+        return ""
+    if is_number:
+        return f"{Decimal(str(value)):f}"
+    return str(value).strip()
 
 
 def _parse_model_prices(where: str, row: Mapping[str, Any]) -> ModelPrices:

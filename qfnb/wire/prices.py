@@ -42,7 +42,9 @@ class PriceRange:
     def __str__(self) -> str:
         low = f"{self.low:.4g}"
         high = f"{self.high:.4g}"
-        return high if low == high else f"{low}–{high}"
+        if low == high:
+            return high
+        return f"{low}–{high}"
 
 
 FREE = PriceRange(0, 0)
@@ -77,7 +79,9 @@ class PriceStep:
         if self.hours is None:
             return True
         start, end = self.hours
-        return start <= hour < end if start < end else hour >= start or hour < end
+        if start < end:
+            return start <= hour < end
+        return hour >= start or hour < end
 
 
 @dataclass(frozen=True)
@@ -220,13 +224,11 @@ def _show_condition(step: PriceStep) -> str:
     if step.max_input is None:
         return ""
     thousands, remainder = divmod(step.max_input, 1024)
-    return (
-        f"≤{thousands}k "
-        if not remainder
-        else f"<{thousands + 1}k "
-        if remainder == 1023
-        else f"≤{step.max_input} "
-    )
+    if not remainder:
+        return f"≤{thousands}k "
+    if remainder == 1023:
+        return f"<{thousands + 1}k "
+    return f"≤{step.max_input} "
 
 
 _STEP = re.compile(
@@ -244,15 +246,23 @@ def parse_steps(text: str) -> tuple[PriceStep, ...]:
     Raises:
         ValueError: it is none of `PRICE_FORMS`.
     """
-    return tuple(_parse_step(part.strip()) for part in text.split("|")) if text.strip() else ()
+    if text.strip():
+        return tuple(_parse_step(part.strip()) for part in text.split("|"))
+    return ()
 
 
 def _parse_step(text: str) -> PriceStep:
     match = _STEP.fullmatch(text)
     if match is None:
         raise ValueError(tr("{text!r} is not {forms}", text=text, forms=tr(PRICE_FORMS)))
-    max_input = int(match["tier"]) * 1024 - (match["sign"] == "<") if match["tier"] else None
-    hours = (int(match["start"]), int(match["end"])) if match["start"] else None
+    if not match["tier"]:
+        max_input = None
+    else:
+        max_input = int(match["tier"]) * 1024 - (match["sign"] == "<")
+    if not match["start"]:
+        hours = None
+    else:
+        hours = (int(match["start"]), int(match["end"]))
     if hours and (hours[0] > 24 or hours[1] > 24 or hours[0] % 24 == hours[1] % 24):
         raise ValueError(tr("{text!r}: hours are 00 to 24 and differ", text=text))
     return PriceStep(float(match["price"]), max_input, hours)

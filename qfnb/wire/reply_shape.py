@@ -148,7 +148,9 @@ def find_chat_defect(body: Mapping[str, Any]) -> str:
     )
     # content_filter: there is nothing to show
     is_withheld = choice.get("finish_reason") not in (None, "stop")
-    return "" if is_text or is_withheld else tr("choices.0: there is no message with a content")
+    if is_text or is_withheld:
+        return ""
+    return tr("choices.0: there is no message with a content")
 
 
 def find_picture_defect(body: Mapping[str, Any]) -> str:
@@ -160,15 +162,15 @@ def find_picture_defect(body: Mapping[str, Any]) -> str:
         for index, row in enumerate(body["data"])
         if not any(map(row.get, _Picture.model_fields))
     ]
-    return (
-        tr("data.{index}: there is neither a file nor an address", index=indexes[0])
-        if indexes
-        else ""
-    )
+    if indexes:
+        return tr("data.{index}: there is neither a file nor an address", index=indexes[0])
+    return ""
 
 
 def find_response_defect(body: Mapping[str, Any]) -> str:
     """Return what is wrong with an object of the Responses API; one that is not complete may have
     no output.
     """
-    return _find_output_defect(body) if body.get("status") in (None, "completed") else ""
+    if body.get("status") in (None, "completed"):
+        return _find_output_defect(body)
+    return ""

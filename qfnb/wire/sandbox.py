@@ -146,7 +146,10 @@ def validate_config(config: EngineConfig) -> EngineConfig:
         if _engine_of_option(name) not in {"", config.engine} and value != getattr(
             EngineConfig(), name
         ):
-            displayed = "..." if name == "upstream_key" else value
+            if name == "upstream_key":
+                displayed = "..."
+            else:
+                displayed = value
             raise _invalid_option(
                 name,
                 displayed,
@@ -186,7 +189,10 @@ def _validate_upstream(config: EngineConfig) -> None:
         parts = urlsplit("")
         host = ""
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.query:
-        displayed = "..." if "@" in config.upstream_url else config.upstream_url
+        if "@" in config.upstream_url:
+            displayed = "..."
+        else:
+            displayed = config.upstream_url
         raise _invalid_option(
             "upstream_url", displayed, tr("must look like http://localhost:11434/v1")
         )
@@ -241,7 +247,9 @@ def _environment_options() -> dict[str, Any]:
 
 
 def _hide_key(name: str, value: Any) -> Any:
-    return Secret(value.strip()) if name == "upstream_key" and isinstance(value, str) else value
+    if name == "upstream_key" and isinstance(value, str):
+        return Secret(value.strip())
+    return value
 
 
 def _engine_of_option(name: str) -> str:
@@ -265,7 +273,9 @@ def _convert(name: str, value: Any) -> Any:
 
 
 def _absolute_path(value: str) -> str:
-    return str(Path(value).expanduser().absolute()) if value.strip() else ""
+    if value.strip():
+        return str(Path(value).expanduser().absolute())
+    return ""
 
 
 def _is_loopback(host: str) -> bool:

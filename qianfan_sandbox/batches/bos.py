@@ -140,11 +140,10 @@ def run_task(world: World, task: Document) -> Iterator[None]:
         store, world.clock, id_, queries, answer_query, should_stop
     )
     _write_outputs(world, task, queries, results)
-    end_field = (
-        "cancelled_at"
-        if (store.get("inference", id_) or {}).get("cancelling_at")
-        else "completed_at"
-    )
+    if (store.get("inference", id_) or {}).get("cancelling_at"):
+        end_field = "cancelled_at"
+    else:
+        end_field = "completed_at"
     store.update(id_, done=len(results), used=_sum_usage(results), **{end_field: store.now()})
 
 
@@ -170,7 +169,9 @@ def _line_problem(line: Mapping[str, Any] | None) -> str:
     if not isinstance(line.get("id"), str | int):
         return 'the line has no "id"'
     query = line.get("query")
-    return "" if isinstance(query, str) and query.strip() else 'the line has no "query"'
+    if isinstance(query, str) and query.strip():
+        return ""
+    return 'the line has no "query"'
 
 
 def _write_outputs(
@@ -200,7 +201,9 @@ def _key_prefix(call: Call, name: str, address: str) -> str:
     if key and (problem := objects.key_problem(key)):
         raise call.invalid(name, problem)
     is_complete = not key or key.endswith("/") or (name == "inputBosUri" and key.endswith(".jsonl"))
-    return key if is_complete else key + "/"
+    if is_complete:
+        return key
+    return key + "/"
 
 
 def _resolve_target(call: Call, body: wire.CreateInference) -> str:
@@ -223,11 +226,15 @@ def _resolve_target(call: Call, body: wire.CreateInference) -> str:
 def _chat_endpoint(name: str) -> Endpoint[Any, Any]:
     """Return the endpoint that answers under a name: v2 for models that v1 never had."""
     row = catalog.find_model("chat", name)
-    return CHAT_V2 if row is not None and not row.v1 else CHAT_V1
+    if row is not None and not row.v1:
+        return CHAT_V2
+    return CHAT_V1
 
 
 def _run_status(task: Document) -> str:
-    return job_status(task) if is_finished(task) else wire.RUNNING
+    if is_finished(task):
+        return job_status(task)
+    return wire.RUNNING
 
 
 def _to_wire(task: Document) -> JsonObject:

@@ -217,7 +217,10 @@ def _write_results(
     store.update(id_, finalizing_at=store.now(), counts=_count_results(len(lines), results))
     yield
     batch = store.get("batch", id_) or {}
-    end_field = "cancelled_at" if batch.get("cancelling_at") else "completed_at"
+    if batch.get("cancelling_at"):
+        end_field = "cancelled_at"
+    else:
+        end_field = "completed_at"
     if end_field == "completed_at" and len(results) < len(lines):
         end_field = "expired_at"
         expired = {"code": "batch_expired", "message": EXPIRED_MESSAGE}
@@ -308,7 +311,10 @@ def _to_wire(batch: Document) -> JsonObject:
     timestamps = {
         name: int(batch[name]) if batch.get(name) else None for name in (*STATUSES, "expires_at")
     }
-    errors = {"object": "list", "data": batch["errors"]} if batch.get("errors") else None
+    if not batch.get("errors"):
+        errors = None
+    else:
+        errors = {"object": "list", "data": batch["errors"]}
     copied = ("id", "endpoint", "model", "input_file_id", "completion_window", "metadata")
     optional = ("output_file_id", "error_file_id", "usage")
     return {

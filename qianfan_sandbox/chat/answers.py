@@ -48,11 +48,16 @@ def finish_reply(
     """
     if "tools" in model.abilities:
         return reply
-    reasoning = _explain(reply, model, conversation, options) if options.thinks else ""
+    if options.thinks:
+        reasoning = _explain(reply, model, conversation, options)
+    else:
+        reasoning = ""
     if not reply.extra:
         reply = _cut_at_stop(_to_format(call, reply, conversation, options), conversation)
     # an engine that counts has cut it
-    return _limit(reply, reasoning, options) if reply.usage is None else reply
+    if reply.usage is None:
+        return _limit(reply, reasoning, options)
+    return reply
 
 
 def build_answer(
@@ -114,7 +119,10 @@ def stream_pieces(
         try:
             async for piece in pieces:
                 if isinstance(piece, Reply):
-                    calls = [] if sent_calls else _identify(call, piece.extra.get("tool_calls", []))
+                    if sent_calls:
+                        calls = []
+                    else:
+                        calls = _identify(call, piece.extra.get("tool_calls", []))
                     usage = _count_usage(conversation, piece, cached)
                     yield _final_event(piece, calls, usage, head, options)
                     continue
@@ -163,7 +171,9 @@ def _explain(
     if not isinstance(model, ExplainingModel):
         return ""
     text = model.explain(conversation.question, reply, alternatives=_ALTERNATIVES[options.effort])
-    return text if options.budget is None else cut_to_tokens(text, options.budget)
+    if options.budget is None:
+        return text
+    return cut_to_tokens(text, options.budget)
 
 
 def _to_format(call: Call, reply: Reply, conversation: Conversation, options: ChatOptions) -> Reply:
@@ -177,7 +187,9 @@ def _to_format(call: Call, reply: Reply, conversation: Conversation, options: Ch
             raise call.refusal(f"response_format.json_schema: {error}") from None
         return replace(reply, text=json.dumps(value, ensure_ascii=False))
     reply = follow_schema(reply, conversation)
-    return reply if options.json_format == "text" else wrap_as_json(reply)
+    if options.json_format == "text":
+        return reply
+    return wrap_as_json(reply)
 
 
 def _schema_in_words(instruction: str) -> Any:
@@ -186,21 +198,25 @@ def _schema_in_words(instruction: str) -> Any:
     """
     _, words, text = instruction.rpartition("JSON Schema:")
     try:
-        schema = json.JSONDecoder().raw_decode(text.lstrip())[0] if words else None
+        if not words:
+            schema = None
+        else:
+            schema = json.JSONDecoder().raw_decode(text.lstrip())[0]
     except ValueError:
         return None
-    return schema if isinstance(schema, dict) else None
+    if isinstance(schema, dict):
+        return schema
+    return None
 
 
 def follow_schema(reply: Reply, conversation: Conversation) -> Reply:
     """Return a reply in the JSON Schema that the system message holds, as a model that follows
     instructions would.
     """
-    schema = (
-        _schema_in_words(conversation.texts[0])
-        if conversation.messages[0]["role"] == "system"
-        else None
-    )
+    if conversation.messages[0]["role"] != "system":
+        schema = None
+    else:
+        schema = _schema_in_words(conversation.texts[0])
     if schema is None:
         return reply
     with contextlib.suppress(SchemaError):
@@ -222,13 +238,17 @@ def _limit(reply: Reply, reasoning: str, options: ChatOptions) -> Reply:
     limit = options.max_answer_tokens
     if options.max_total_tokens is not None:
         written = cut_to_tokens(reasoning, options.max_total_tokens)
-        limit = (
-            -1
-            if len(written) < len(reasoning)
-            else options.max_total_tokens - count_tokens(written)
-        )
+        if len(written) < len(reasoning):
+            limit = -1
+        else:
+            limit = options.max_total_tokens - count_tokens(written)
         reasoning = written
-    text = reply.text if limit is None else cut_to_tokens(reply.text, limit) if limit >= 0 else ""
+    if limit is None:
+        text = reply.text
+    elif limit >= 0:
+        text = cut_to_tokens(reply.text, limit)
+    else:
+        text = ""
     is_cut = len(text) < len(reply.text) or limit == -1
     extra = {**reply.extra, "reasoning_content": reasoning} if reasoning else reply.extra
     return replace(reply, text=text, reason="length" if is_cut else reply.reason, extra=extra)
@@ -238,7 +258,10 @@ async def _cut_into_pieces(reply: Reply) -> conversion.ReplyPieces:
     """Yield a whole reply as deltas, the thinking first, then the reply."""
     parts = (("reasoning_content", REASONING_PIECE_CHARS), ("content", PIECE_CHARS))
     for name, size in parts:
-        text = reply.text if name == "content" else str(reply.extra.get(name, ""))
+        if name == "content":
+            text = reply.text
+        else:
+            text = str(reply.extra.get(name, ""))
         for start in range(0, len(text), size):
             yield {"content": "", name: text[start : start + size]}
             await asyncio.sleep(PIECE_SECONDS)
@@ -260,10 +283,15 @@ def _final_event(
     streamed them.
     """
     indexed = [{"index": index, **tool_call} for index, tool_call in enumerate(calls)]
-    delta = {"content": "", "tool_calls": indexed} if indexed else {"content": ""}
+    if indexed:
+        delta = {"content": "", "tool_calls": indexed}
+    else:
+        delta = {"content": ""}
     choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
     event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
-    return event | {"_unsent": ["usage"]} if options.usage_pieces == "none" else event
+    if options.usage_pieces == "none":
+        return event | {"_unsent": ["usage"]}
+    return event
 
 
 def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> JsonObject:
@@ -277,25 +305,26 @@ def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> Js
         cached_tokens=Usage.model_validate(usage).cached_tokens,
         hour=china_hour(head["created"]),
     )
-    price = (
-        {"list_price": {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}}
-        if cost
-        else {}
-    )
+    if cost:
+        price = {"list_price": {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}}
+    else:
+        price = {}
     return conversion.sandbox_mark(reply) | price
 
 
 def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
-    search = body.model_extra.get("web_search") if body.model_extra else None
-    results = (
-        {
+    if not body.model_extra:
+        search = None
+    else:
+        search = body.model_extra.get("web_search")
+    if search and search.get("enable"):
+        results = {
             "search_results": [
                 _SEARCH_RESULT | {"title": tr("(local sandbox) there is no web search")}
             ]
         }
-        if search and search.get("enable")
-        else {}
-    )
+    else:
+        results = {}
     return {
         "id": call.id,
         "object": kind,

@@ -68,7 +68,10 @@ async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stre
 
 def _validate_chars(call: Call, row: CatalogModel | None, messages: Sequence[wire.Message]) -> None:
     """Refuse more characters than the model accepts."""
-    max_chars = row.max_chars if row else None
+    if not row:
+        max_chars = None
+    else:
+        max_chars = row.max_chars
     if max_chars and sum(len(content_text(message.content)) for message in messages) > max_chars:
         message = f"the max input characters is {max_chars}"
         raise call.refusal(message, code=336007, v2_code="characters_too_long")
@@ -76,7 +79,10 @@ def _validate_chars(call: Call, row: CatalogModel | None, messages: Sequence[wir
 
 def _validate_tokens(call: Call, row: CatalogModel | None, conversation: Conversation) -> None:
     """Refuse more tokens than the model accepts; they are counted as the usage counts them."""
-    max_tokens = (row.max_input or row.context) if row else None
+    if not row:
+        max_tokens = None
+    else:
+        max_tokens = row.max_input or row.context
     if max_tokens and (count := sum(map(count_tokens, conversation.texts))) > max_tokens:
         raise call.refusal(
             f"the max input tokens is {max_tokens}, these are {count}", v2_code="tokens_too_long"
@@ -117,7 +123,9 @@ def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Repl
         reply = conversion.tool_reply("", kind=f"function {match[0]}")
         return replace(reply, reason="tool_calls", extra={"tool_calls": [tool_call]})
     description = pictures.describe_content(call.world, last_message.content)
-    return conversion.tool_reply(description, kind="picture") if description else None
+    if description:
+        return conversion.tool_reply(description, kind="picture")
+    return None
 
 
 def _repeat_result(messages: Sequence[wire.Message]) -> str:

@@ -25,11 +25,10 @@ async def complete(call: Call, body: wire.CompletionRequest) -> JsonObject | Str
     if not body.prompt.strip():
         raise call.refusal("prompt must not be empty")
     model_name = call.path["model"]
-    model = (
-        call.world.engines.base_model(model_name)
-        if catalog.find_model("completion", model_name)
-        else resolve_model(call, model_name)
-    )
+    if catalog.find_model("completion", model_name):
+        model = call.world.engines.base_model(model_name)
+    else:
+        model = resolve_model(call, model_name)
     conversation = conversion.prompt_conversation(body.prompt, body.model_extra)
     reply = await conversion.ask_model(call, model, conversation)
     return answers.v1_answer(call, reply, body.prompt, body.stream, "completion")
@@ -47,9 +46,18 @@ async def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
         raise call.invalid("prompt", "it must not be empty")
     conversation = conversion.prompt_conversation(body.prompt, extra, limit)
     reply = await conversion.ask_model(call, model, conversation)
-    text = reply.text.partition(body.suffix)[0] if body.suffix else reply.text
-    cut = text if limit is None else cut_to_tokens(text, limit)
-    reason = reply.reason if cut == text else "length"
+    if body.suffix:
+        text = reply.text.partition(body.suffix)[0]
+    else:
+        text = reply.text
+    if limit is None:
+        cut = text
+    else:
+        cut = cut_to_tokens(text, limit)
+    if cut == text:
+        reason = reply.reason
+    else:
+        reason = "length"
     head = {
         "id": call.id,
         "object": "text_completion",
@@ -112,7 +120,10 @@ def count_prompt_tokens(call: Call, body: wire.TokenizerRequest) -> JsonObject:
 
 async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObject:
     row = require_preset(call, "embedding", name)
-    max_texts = 1 if row.id == "tao-8k" else wire.MAX_TEXTS
+    if row.id == "tao-8k":
+        max_texts = 1
+    else:
+        max_texts = wire.MAX_TEXTS
     if not 1 <= len(body.input) <= max_texts or not all(text.strip() for text in body.input):
         raise call.refusal(f"the number of input must be 1 to {max_texts}, none of them empty")
     for number, text in enumerate(body.input):
@@ -128,7 +139,10 @@ async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObje
         for index, row in enumerate(embedded.rows)
     ]
     head = {"id": call.id, "object": "embedding_list", "created": int(time.time())}
-    usage = _text_usage(body.input) if embedded.tokens is None else _token_usage(embedded.tokens)
+    if embedded.tokens is None:
+        usage = _text_usage(body.input)
+    else:
+        usage = _token_usage(embedded.tokens)
     return {**head, "data": data, "usage": usage, "sandbox": {"engine": embedded.label}}
 
 

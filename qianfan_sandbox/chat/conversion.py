@@ -59,7 +59,10 @@ def to_v2_request(body: wire.ChatRequest, model: str) -> wire.ChatRequestV2:
     message.
     """
     extra = body.model_extra or {}
-    system = [{"role": "system", "content": str(extra["system"])}] if extra.get("system") else []
+    if extra.get("system"):
+        system = [{"role": "system", "content": str(extra["system"])}]
+    else:
+        system = []
     options = {name: extra[name] for name in _SHARED_OPTIONS if extra.get(name) is not None}
     options |= {v2: extra[v1] for v1, v2 in _V2_NAMES.items() if extra.get(v1) is not None}
     if functions := extra.get("functions"):
@@ -109,7 +112,10 @@ def validate_messages(call: Call, messages: Sequence[wire.Message]) -> None:
 
 def is_blank(content: str | list[JsonObject] | None) -> bool:
     """Return whether a message's content has neither text nor pictures."""
-    parts = content if isinstance(content, list) else []
+    if isinstance(content, list):
+        parts = content
+    else:
+        parts = []
     return not content_text(content) and all(part.get("type") == "text" for part in parts)
 
 
@@ -221,7 +227,10 @@ def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
 
 def sandbox_mark(reply: Reply) -> JsonObject:
     """Return the field `sandbox` of a reply: which engine wrote it, and how sure it is."""
-    confidence = {} if math.isnan(reply.confidence) else {"confidence": round(reply.confidence, 3)}
+    if math.isnan(reply.confidence):
+        confidence = {}
+    else:
+        confidence = {"confidence": round(reply.confidence, 3)}
     return {"engine": reply.label, "kind": reply.kind} | confidence
 
 

@@ -122,7 +122,10 @@ async def _draw_pictures(
     from ..engines.drawing import picture  # noqa: PLC0415 - Pillow
 
     width, height = map(int, size.split("x"))
-    first_seed = secrets.randbelow(2**32) if seed is None else seed
+    if seed is None:
+        first_seed = secrets.randbelow(2**32)
+    else:
+        first_seed = seed
     drawn = []
     for picture_seed in range(first_seed, first_seed + n):
         content, understood = await asyncio.to_thread(

@@ -103,7 +103,10 @@ def validate_sampling(call: Call, extra: Mapping[str, Any], row: CatalogModel | 
 
 def _validate_stop(call: Call, extra: Mapping[str, Any]) -> None:
     stops = extra.get("stop")
-    stops = [stops] if isinstance(stops, str) else stops or []
+    if isinstance(stops, str):
+        stops = [stops]
+    else:
+        stops = stops or []
     if not isinstance(stops, list) or len(stops) > MAX_STOPS or not all(map(_is_stop, stops)):
         raise call.refusal(
             f"stop must be at most {MAX_STOPS} texts of 1 to {MAX_STOP_CHARS} characters"
@@ -150,7 +153,10 @@ def _validate_function(call: Call, field: str, function: Any) -> None:
     ):
         raise call.refusal(f"{field}: a function must have a name")
     parameters = function.get("parameters") or {}
-    properties = parameters.get("properties") if isinstance(parameters, Mapping) else parameters
+    if isinstance(parameters, Mapping):
+        properties = parameters.get("properties")
+    else:
+        properties = parameters
     if not isinstance(properties or {}, Mapping) or not all(
         isinstance(p, Mapping) for p in (properties or {}).values()
     ):
@@ -218,7 +224,10 @@ def _parse_format(call: Call, value: Any, row: CatalogModel | None) -> tuple[str
     """Return the form of the answer, and its schema."""
     if value is None:
         return "text", None
-    kind = value.get("type") if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        kind = value.get("type")
+    else:
+        kind = value
     if kind not in ("text", "json_object", "json_schema"):
         raise call.refusal(
             f"response_format.type must be text, json_object or json_schema, it is {kind!r}"
@@ -227,7 +236,10 @@ def _parse_format(call: Call, value: Any, row: CatalogModel | None) -> tuple[str
         return kind, None
     if row is not None and not row.json_schema:
         raise call.refusal(f"response_format json_schema is not supported by {row.id}")
-    definition = value.get("json_schema") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping):
+        definition = None
+    else:
+        definition = value.get("json_schema")
     if not isinstance(definition, Mapping) or not isinstance(definition.get("schema"), Mapping):
         raise call.refusal("response_format.json_schema must have a schema, which is an object")
     return kind, definition["schema"]
@@ -238,9 +250,13 @@ def _parse_usage_pieces(call: Call, value: Any) -> str:
     none.
     """
     if value is None:
-        return "none" if call.world.modes.strict else "last"
+        if call.world.modes.strict:
+            return "none"
+        return "last"
     if not isinstance(value, Mapping):
         raise call.refusal("stream_options must be an object")
     if value.get("chunk_include_usage"):
         return "all"
-    return "last" if value.get("include_usage", not call.world.modes.strict) else "none"
+    if value.get("include_usage", not call.world.modes.strict):
+        return "last"
+    return "none"

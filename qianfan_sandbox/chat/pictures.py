@@ -62,7 +62,10 @@ def read_references(call: Call, value: Any) -> list[bytes]:
     Raises:
         Refusal: there is none, or one is not acceptable.
     """
-    urls = [value] if isinstance(value, str) else value
+    if isinstance(value, str):
+        urls = [value]
+    else:
+        urls = value
     code = "invalid_image_genration_refer_image"
     if (
         not isinstance(urls, list)
@@ -135,7 +138,10 @@ def _read_picture(world: World, url: str) -> bytes | None:
         return world.read_picture(url.removeprefix(own)) or b""
     if url.startswith(("https://", "http://")):
         return None
-    encoded = url.partition(",")[2] if url.startswith("data:image/") else url
+    if url.startswith("data:image/"):
+        encoded = url.partition(",")[2]
+    else:
+        encoded = url
     return base64.b64decode(encoded, validate=True)
 
 

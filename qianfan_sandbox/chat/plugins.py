@@ -54,8 +54,14 @@ def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> Json
             f"plugins must be one to three of {', '.join(inference.BUILTIN_PLUGINS)}"
         )
     question = content_text(body.messages[-1].content)
-    option = build_chart(question) if "eChart" in body.plugins else None
-    texts = _CHART_TEXTS if is_chinese(question) else _ENGLISH_CHART_TEXTS
+    if "eChart" not in body.plugins:
+        option = None
+    else:
+        option = build_chart(question)
+    if is_chinese(question):
+        texts = _CHART_TEXTS
+    else:
+        texts = _ENGLISH_CHART_TEXTS
     text = texts[option is not None]
     reply = conversion.tool_reply(text, kind="tool eChart")
     info = {

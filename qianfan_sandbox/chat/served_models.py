@@ -100,10 +100,14 @@ def _describe(row: catalog.CatalogModel) -> JsonObject:
     """Return a model as the list of 2026 has it; lengths are null where they are not known."""
     inputs = "+".join(row.modality_in)
     outputs = "+".join(row.modality_out)
-    prices = row.prices if row.prices and row.prices.input else None
-    pricing = (
-        {"prompt": _price(prices.input), "completion": _price(prices.output)} if prices else None
-    )
+    if not (row.prices and row.prices.input):
+        prices = None
+    else:
+        prices = row.prices
+    if not prices:
+        pricing = None
+    else:
+        pricing = {"prompt": _price(prices.input), "completion": _price(prices.output)}
     described = {
         **_head(row.id, row.owner),
         "type": _TYPES.get(row.kind, row.kind),
@@ -125,7 +129,9 @@ def _price(steps: Sequence[PriceStep]) -> str | list[JsonObject] | None:
     the first.
     """
     if len(steps) < 2 or steps[0].max_input is None:
-        return f"{steps[0].price:.10g}" if steps else None
+        if steps:
+            return f"{steps[0].price:.10g}"
+        return None
     bounds = [*(-(-(step.max_input or 0) // 1024) for step in steps[:-1]), None]
     return [
         {"upper": bound, "price": f"{step.price:.10g}"}

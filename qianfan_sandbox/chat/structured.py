@@ -87,7 +87,9 @@ class _Filler:
             raise SchemaError(f"{path[:80]}: the schema requires itself without end")
         schema = self._resolve(schema, path)
         if schema is True or schema == {}:
-            return next(self._texts, self._question) if candidate is _NOTHING else candidate
+            if candidate is _NOTHING:
+                return next(self._texts, self._question)
+            return candidate
         if unsupported := [name for name in UNSUPPORTED if name in schema]:
             raise SchemaError(f"{path}: the sandbox cannot fill {unsupported[0]!r}")
         if "const" in schema or "enum" in schema:
@@ -119,11 +121,10 @@ class _Filler:
     def _find_definition(self, reference: str, path: str) -> Mapping[str, Any]:
         target = self._root
         for part in reference.removeprefix("#").strip("/").split("/") if reference != "#" else ():
-            target = (
-                target.get(part.replace("~1", "/").replace("~0", "~"))
-                if isinstance(target, Mapping)
-                else None
-            )
+            if not isinstance(target, Mapping):
+                target = None
+            else:
+                target = target.get(part.replace("~1", "/").replace("~0", "~"))
         if not reference.startswith("#") or not isinstance(target, Mapping):
             raise SchemaError(f"{path}: $ref {reference!r} is not in this schema")
         return target
@@ -138,7 +139,9 @@ class _Filler:
             for option in options
             if isinstance(option, str) and option and option in self._source
         ]
-        return max(mentioned, key=len) if mentioned else options[0]
+        if mentioned:
+            return max(mentioned, key=len)
+        return options[0]
 
     def _fill_option(
         self, schema: Mapping[str, Any], options: Any, candidate: Any, path: str, depth: int
@@ -150,7 +153,10 @@ class _Filler:
                 if fits(self._root, branch, candidate):
                     return candidate
         leaves = [branch for branch in branches if _is_leaf(branch)]
-        ordered = leaves if depth >= MAX_DEPTH and leaves else branches
+        if depth >= MAX_DEPTH and leaves:
+            ordered = leaves
+        else:
+            ordered = branches
         ordered = sorted(
             ordered, key=lambda branch: branch.get("type") == "null" and depth < MAX_DEPTH
         )
@@ -158,7 +164,10 @@ class _Filler:
 
     def _kind(self, schema: Mapping[str, Any], candidate: Any, path: str) -> str:
         kinds = schema.get("type") or _implied_kind(schema)
-        kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+        if isinstance(kinds, str):
+            kinds = [kinds]
+        else:
+            kinds = list(kinds)
         if unknown := [kind for kind in kinds if kind not in _TYPES]:
             raise SchemaError(f"{path}: type {unknown[0]!r} is not one of {', '.join(_TYPES)}")
         matching = [
@@ -169,7 +178,10 @@ class _Filler:
     def _fill_object(
         self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
     ) -> JsonObject:
-        source = candidate if isinstance(candidate, Mapping) else {}
+        if isinstance(candidate, Mapping):
+            source = candidate
+        else:
+            source = {}
         properties = schema.get("properties") or {}
         required = schema.get("required") or ()
         names = [name for name in properties if depth < MAX_DEPTH or name in required]
@@ -213,7 +225,10 @@ class _Filler:
 
     def _distinct(self, values: list[Any], items: Any, low: int, path: str) -> list[Any]:
         choices = self._resolve(items, path)
-        spare = list(choices.get("enum") or ()) if isinstance(choices, Mapping) else []
+        if isinstance(choices, Mapping):
+            spare = list(choices.get("enum") or ())
+        else:
+            spare = []
         distinct: list[Any] = []
         for value in [*values, *spare]:
             if not any(_is_equal(value, other) for other in distinct) and len(distinct) < len(
@@ -230,7 +245,9 @@ class _Filler:
     def _fill_boolean(
         self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
     ) -> bool:
-        return candidate if isinstance(candidate, bool) else not _NEGATIVE.search(self._source)
+        if isinstance(candidate, bool):
+            return candidate
+        return not _NEGATIVE.search(self._source)
 
     def _fill_integer(
         self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
@@ -296,11 +313,9 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def _is_leaf(schema: Mapping[str, Any]) -> bool:
-    return (
-        schema.get("type") not in {"object", "array"}
-        if isinstance(schema.get("type"), str)
-        else "enum" in schema
-    )
+    if isinstance(schema.get("type"), str):
+        return schema.get("type") not in {"object", "array"}
+    return "enum" in schema
 
 
 def _has_type(value: Any, kind: str) -> bool:
@@ -317,7 +332,9 @@ def _implied_kind(schema: Mapping[str, Any]) -> str:
         return "object"
     if {"items", "prefixItems", "minItems"} & set(schema):
         return "array"
-    return "number" if {"minimum", "maximum", "multipleOf"} & set(schema) else "string"
+    if {"minimum", "maximum", "multipleOf"} & set(schema):
+        return "number"
+    return "string"
 
 
 def _merge(schemas: Sequence[Any]) -> JsonObject:
@@ -326,7 +343,10 @@ def _merge(schemas: Sequence[Any]) -> JsonObject:
     """
     merged: JsonObject = {}
     for schema in schemas:
-        parts = schema if isinstance(schema, Mapping) else {}
+        if isinstance(schema, Mapping):
+            parts = schema
+        else:
+            parts = {}
         properties = {**merged.get("properties", {}), **parts.get("properties", {})}
         required = [*merged.get("required", ()), *parts.get("required", ())]
         merged |= parts
@@ -363,13 +383,12 @@ def _pattern_samples(path: str, pattern: str) -> list[str]:
     for filler in ("0", "a", "A"):
         text = ""
         for unit, repeat in parts:
-            count = (
-                int(digits[0])
-                if (digits := re.findall(r"\d+", repeat))
-                else 0
-                if repeat in {"?", "*"}
-                else 1
-            )
+            if digits := re.findall(r"\d+", repeat):
+                count = int(digits[0])
+            elif repeat in {"?", "*"}:
+                count = 0
+            else:
+                count = 1
             text += _sample_unit(unit, filler) * count
         samples.append(text)
     return samples

@@ -139,18 +139,23 @@ def is_released(world: World, dataset: Document) -> bool:
 
 def release_state(world: World, dataset: Document) -> int:
     """Return v1's number for the state of the release; right after the call it is 1, never 0."""
-    return (
-        int(world.lifecycle.state(dataset["released"])) if dataset["released"] else wire.INITIALISED
-    )
+    if dataset["released"]:
+        return int(world.lifecycle.state(dataset["released"]))
+    return wire.INITIALISED
 
 
 def task_status(world: World, dataset: Document, kind: str) -> int:
     """Return v1's number for the state of a dataset's last task of a kind."""
-    task = world.store.get(kind, dataset[kind]) if dataset[kind] else None
+    if not dataset[kind]:
+        task = None
+    else:
+        task = world.store.get(kind, dataset[kind])
     if task is None and kind == "import" and dataset["parts"]:
         return wire.FINISHED  # the sandbox wrote the rows itself
     if task is None:
-        return wire.NOT_STARTED if kind in {"import", "export"} else cleaning.NO_TASK
+        if kind in {"import", "export"}:
+            return wire.NOT_STARTED
+        return cleaning.NO_TASK
     return int(world.lifecycle.state(task["plan"]))
 
 
@@ -163,9 +168,10 @@ def create(call: Call, body: wire.CreateDataset) -> JsonObject:
     """Create a dataset without rows, the first version of its group."""
     call.validate_choice("templateType", body.template_type, wire.TEMPLATES)
     call.validate_choice("projectType", body.project_type, [body.template_type // 100])
-    expected_data_type = (
-        wire.PICTURE_DATA if body.project_type == wire.PICTURE_PROJECT else wire.TEXT_DATA
-    )
+    if body.project_type == wire.PICTURE_PROJECT:
+        expected_data_type = wire.PICTURE_DATA
+    else:
+        expected_data_type = wire.TEXT_DATA
     call.validate_choice("dataType", body.data_type, [expected_data_type])
     call.validate_choice(
         "storageType", body.storage_type, (wire.PLATFORM_STORAGE, wire.USER_STORAGE)
@@ -281,7 +287,10 @@ def _states_to_wire(world: World, dataset: Document) -> JsonObject:
     importing = task_status(world, dataset, "import")
     exporting = task_status(world, dataset, "export")
     releasing = release_state(world, dataset)
-    failed = store.get("import", dataset["import"]) if importing == wire.FAILED else None
+    if importing != wire.FAILED:
+        failed = None
+    else:
+        failed = store.get("import", dataset["import"])
     return {
         "importStatus": importing,
         "importProgress": _progress_percent(importing),
@@ -541,12 +550,14 @@ async def import_files(call: Call, body: wire.ImportDataset) -> bool:
 def import_errors(call: Call, body: wire.ErrorQuery) -> JsonObject:
     """List the invalid lines of the last import that have an error code."""
     dataset = get_dataset(call, body.dataset_id)
-    task = call.store.get("import", dataset["import"]) if dataset["import"] else None
-    problems = (
-        [problem for problem in task["problems"] if problem["code"] == body.err_code]
-        if task
-        else []
-    )
+    if not dataset["import"]:
+        task = None
+    else:
+        task = call.store.get("import", dataset["import"])
+    if task:
+        problems = [problem for problem in task["problems"] if problem["code"] == body.err_code]
+    else:
+        problems = []
     return {
         "dataType": "file",
         "downloadUrl": error_report_url(call.world, task) if task and problems else "",
@@ -576,7 +587,10 @@ async def start_import(
     )
     dataset = get_dataset(call, dataset["id"])  # as it is now
     validate_idle(call, dataset)
-    final_state = wire.FAILED if parser.problems else wire.FINISHED
+    if parser.problems:
+        final_state = wire.FAILED
+    else:
+        final_state = wire.FINISHED
     plan = world.lifecycle.plan((wire.RUNNING, "import"), final=final_state)
     if part is not None:
         rows.attach_part(world.store, dataset["id"], part, plan[0][1])
@@ -585,7 +599,10 @@ async def start_import(
 
 def record_import(world: World, dataset: Document, plan: list[Any], parser: RowParser) -> Document:
     """Record an import as the last one of its dataset."""
-    first = parser.problems[0] if parser.problems else None
+    if not parser.problems:
+        first = None
+    else:
+        first = parser.problems[0]
     task = world.store.add(
         "import",
         random_id("task-"),
@@ -605,7 +622,9 @@ def record_import(world: World, dataset: Document, plan: list[Any], parser: RowP
 
 def error_report_url(world: World, task: Document) -> str:
     """Return the address of the invalid lines of an import, "" if all were valid."""
-    return f"{world.address.url}/_imports/{task['id']}/{task['secret']}" if task["problems"] else ""
+    if task["problems"]:
+        return f"{world.address.url}/_imports/{task['id']}/{task['secret']}"
+    return ""
 
 
 def routes(world: World) -> list[Route]:
@@ -668,7 +687,9 @@ def _storage_address(world: World, file: str) -> str:
     """Return the `bos:/bucket/key` of a file; the sandbox reads from its own storage only."""
     url = urlsplit(file)
     if url.scheme not in {"http", "https"}:
-        return file if file.startswith("bos:") else f"bos:/{file.lstrip('/')}"
+        if file.startswith("bos:"):
+            return file
+        return f"bos:/{file.lstrip('/')}"
     host = url.hostname or ""
     path = unquote(url.path)
     if file.startswith(f"{world.address.url}/bos/"):
@@ -678,7 +699,9 @@ def _storage_address(world: World, file: str) -> str:
             wire.BAD_FORMAT, "the sandbox imports from its own storage, and fetches nothing"
         )
     bucket = host.removesuffix(_BOS_DOMAIN).rpartition(".")[0]
-    return f"bos:/{bucket}{path}" if bucket else f"bos:{path}"
+    if bucket:
+        return f"bos:/{bucket}{path}"
+    return f"bos:{path}"
 
 
 def _problem_to_wire(number: int, problem: JsonObject) -> JsonObject:
@@ -704,7 +727,10 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
     dataset = get_dataset(call, body.dataset_id)
     if body.export_to:
         validate_bucket(call, "storageId", body.storage_id or "")
-    target = f"{body.storage_id}{dataset['path'] or '/'}" if body.export_to else ""
+    if body.export_to:
+        target = f"{body.storage_id}{dataset['path'] or '/'}"
+    else:
+        target = ""
     await start_export(call, dataset, target, annotated=body.export_type == 1)
     return True
 
@@ -758,11 +784,9 @@ async def start_export(
 def download_url(world: World, task: Document) -> str:
     """Return the address of an export's zip, "" while the export is running."""
     is_finished = world.lifecycle.final_since(task["plan"]) is not None
-    return (
-        f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip"
-        if is_finished
-        else ""
-    )
+    if is_finished:
+        return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip"
+    return ""
 
 
 def _remove_expired_zips(store: Store) -> None:
@@ -778,7 +802,10 @@ def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
         for row in entity_rows
     ]
     text = dataset["form"] == row_formats.TEXT
-    separator = "\n\n" if text and any("\n" in line for line in lines) else "\n"
+    if text and any("\n" in line for line in lines):
+        separator = "\n\n"
+    else:
+        separator = "\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(

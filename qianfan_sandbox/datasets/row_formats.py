@@ -60,7 +60,10 @@ def last_pair(row: Any) -> tuple[str, str]:
         return "", row
     if isinstance(row, dict) and "image" in row:
         return str(row.get("annotation") or ""), ""
-    turn = row if isinstance(row, dict) else row[-1]
+    if isinstance(row, dict):
+        turn = row
+    else:
+        turn = row[-1]
     return turn["prompt"], next(
         (_first_text(turn[key]) for key in ("response", "chosen") if key in turn), ""
     )
@@ -72,7 +75,10 @@ def judged_answers(row: Any) -> list[tuple[str, str, str]]:
 
     A ranking gives a row for each answer but the best one; a row of another kind gives none.
     """
-    turn = row[-1] if isinstance(row, list) else row
+    if isinstance(row, list):
+        turn = row[-1]
+    else:
+        turn = row
     if not isinstance(turn, dict) or "prompt" not in turn:
         return []
     if turn.get("chosen") or turn.get("rejected"):
@@ -99,12 +105,16 @@ def strip_annotations(row: Any) -> Any:
         ]
     if isinstance(row, dict) and "image" in row:
         return {"image": row["image"]}
-    return strip_annotations([row])[0] if isinstance(row, dict) else row
+    if isinstance(row, dict):
+        return strip_annotations([row])[0]
+    return row
 
 
 def to_text(row: Any) -> str:
     """Return a row as a line of a file."""
-    return row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)
+    if isinstance(row, str):
+        return row
+    return json.dumps(row, ensure_ascii=False)
 
 
 def all_texts(value: Any) -> list[str]:
@@ -122,14 +132,20 @@ def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
         if not isinstance(value, dict) or not isinstance(value.get("image"), str):
             raise InvalidRow(wire.BAD_FORMAT, "an image row has the name of its file")
         return value
-    turns = value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        turns = value
+    else:
+        turns = [value]
     if not turns:
         raise InvalidRow(wire.EMPTY_TEXT, "the row is empty")
     if data_format in {"PromptResponse", "PromptSortedresponses"}:
         return [_normalize_turn(turn, annotated) for turn in turns]
     if data_format == PROMPT:
         return [_validate_prompt(turn) for turn in turns]
-    required = all if data_format.startswith("DPO") else any
+    if data_format.startswith("DPO"):
+        required = all
+    else:
+        required = any
     return [
         *(_normalize_turn(turn, False) for turn in turns[:-1]),
         _normalize_preference(turns[-1], required, annotated),
@@ -137,8 +153,12 @@ def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
 
 
 def _normalize_text(value: Any) -> str:
-    value = value[0] if isinstance(value, list) and len(value) == 1 else value
-    text = value.get("text") if isinstance(value, dict) else value
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        text = value.get("text")
+    else:
+        text = value
     if not isinstance(text, str):
         raise InvalidRow(wire.BAD_TEXT, 'a text is {"text": "..."} or a string')
     if not text.strip():
@@ -167,7 +187,10 @@ def _normalize_turn(turn: Any, annotated: bool) -> Turn:
 
 def _normalize_responses(value: Any) -> list[list[str]]:
     """Return responses in the platform's shape: the best first, each a list of texts."""
-    answers = value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        answers = value
+    else:
+        answers = [value]
     nested = [answer if isinstance(answer, list) else [answer] for answer in answers]
     if not all(answer and all(isinstance(text, str) for text in answer) for answer in nested):
         raise InvalidRow(wire.BAD_TEXT, "response is neither a text nor a list of texts")
@@ -219,11 +242,9 @@ class LineProblem:
     text: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"{self.file} line {self.line}: {self.reason}"
-            if self.line
-            else f"{self.file}: {self.reason}"
-        )
+        if self.line:
+            return f"{self.file} line {self.line}: {self.reason}"
+        return f"{self.file}: {self.reason}"
 
 
 @dataclass

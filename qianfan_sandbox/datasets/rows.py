@@ -181,7 +181,10 @@ def list_entities(call: Call, body: data_v1.ListEntities) -> JsonObject:
         page = paged(matches)
     else:
         positions = paged(range(total))
-        page = read_page(store, dataset, positions[0], len(positions)) if positions else []
+        if positions:
+            page = read_page(store, dataset, positions[0], len(positions))
+        else:
+            page = []
     items = [_entity_to_wire(call.world, dataset, entity) for _, entity in page]
     return {"totalAll": total_all, "total": total, "items": items}
 
@@ -218,7 +221,10 @@ def routes(world: World) -> list[Route]:
 
     async def fetch(request: Request) -> Response:
         dataset = world.store.get("dataset", request.path_params["dataset"])
-        entity = find_entity(world.store, dataset, request.path_params["id"]) if dataset else None
+        if not dataset:
+            entity = None
+        else:
+            entity = find_entity(world.store, dataset, request.path_params["id"])
         if entity is None:
             return PlainTextResponse("the row does not exist", 404)
         return PlainTextResponse(row_formats.to_text(entity.row))

@@ -60,7 +60,10 @@ def _draw_land(
     x = chance.uniform(0.2, 0.8) * width
     y = 0.2 * height
     radius = 0.08 * min(width, height)
-    disc = (246, 245, 222) if is_night else (255, 224, 120)
+    if is_night:
+        disc = (246, 245, 222)
+    else:
+        disc = (255, 224, 120)
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=disc)
     hue = [chance.randrange(60, 170) for _ in range(3)]
     for layer in range(3):
@@ -75,7 +78,10 @@ def _draw_land(
     for _ in range(120):
         x = chance.uniform(0, width)
         y = chance.uniform(0.69, 1) * height
-        end = (x + chance.uniform(0.01, 0.06) * width, y) if has_water else (x, y - 0.01 * height)
+        if has_water:
+            end = (x + chance.uniform(0.01, 0.06) * width, y)
+        else:
+            end = (x, y - 0.01 * height)
         pen.line(((x, y), end), fill=(180, 208, 232) if has_water else (120, 166, 100))
 
 

@@ -45,7 +45,9 @@ class EngineRegistry:
     @property
     def embedding_engine(self) -> Engine:
         """The engine that embeds."""
-        return self.active if "embeddings" in self.active.abilities else self._builtin
+        if "embeddings" in self.active.abilities:
+            return self.active
+        return self._builtin
 
     def base_model(self, name: str = "") -> ChatModel:
         """Return the model that answers for a preset model."""
@@ -109,7 +111,10 @@ class EngineRegistry:
         Raises:
             EngineError: it was deleted.
         """
-        content = self._store.read_file(f"{run}.npz") if run else None
+        if not run:
+            content = None
+        else:
+            content = self._store.read_file(f"{run}.npz")
         if run and content is None:
             raise EngineError(f"the model of {run} is gone")
         return content

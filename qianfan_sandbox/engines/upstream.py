@@ -53,7 +53,10 @@ class UpstreamEngine:
     def base_model(self, name: str = "") -> UpstreamModel:
         """Return the upstream's model for a preset name."""
         mapped = self._model_map.get(name.lower()) or self._config.upstream_model
-        model = name if name in self.model_names else mapped or name
+        if name in self.model_names:
+            model = name
+        else:
+            model = mapped or name
         return UpstreamModel(self._config, model)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
@@ -186,7 +189,10 @@ async def _post(
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """Yield a response with status 200; every error, also while it is read, is an EngineError."""
     key = config.upstream_key.get_secret_value
-    headers = {"Authorization": f"Bearer {key()}"} if config.upstream_key else {}
+    if config.upstream_key:
+        headers = {"Authorization": f"Bearer {key()}"}
+    else:
+        headers = {}
     timeout = aiohttp.ClientTimeout(
         total=None, connect=CONNECT_SECONDS, sock_read=config.upstream_timeout
     )
@@ -256,15 +262,19 @@ def _error_reason(content: bytes) -> str:
     if not isinstance(value, dict):
         return text
     error = value.get("error", value)
-    reason = error.get("message") or error.get("error_msg") if isinstance(error, dict) else error
+    if isinstance(error, dict):
+        reason = error.get("message") or error.get("error_msg")
+    else:
+        reason = error
     return str(reason or text)
 
 
 def _redact(config: EngineConfig, text: str) -> str:
     """Return a text on one short line, without the key, which some servers repeat."""
-    redacted = (
-        text.replace(config.upstream_key.get_secret_value(), "***") if config.upstream_key else text
-    )
+    if config.upstream_key:
+        redacted = text.replace(config.upstream_key.get_secret_value(), "***")
+    else:
+        redacted = text
     return " ".join(redacted.split())[:300]
 
 

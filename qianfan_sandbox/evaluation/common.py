@@ -74,13 +74,17 @@ def task_state(world: World, task: Document) -> str:
     """Return the state of a task: that of its plan, but no end before the run has ended."""
     run = run_of(world, task)
     if task["stopping"]:
-        return str(world.lifecycle.state(task["stopping"])) if is_finished(run) else wire.STOPPING
+        if is_finished(run):
+            return str(world.lifecycle.state(task["stopping"]))
+        return wire.STOPPING
     planned = str(world.lifecycle.state(task["plan"]))
     if planned != wire.DONE:
         return planned
     if run.get("failed_at"):
         return wire.FAILED
-    return str(run["end"]) if is_finished(run) else wire.DOING
+    if is_finished(run):
+        return str(run["end"])
+    return wire.DOING
 
 
 def has_results(world: World, task: Document) -> bool:
@@ -92,7 +96,10 @@ def unit_results(world: World, task: Document) -> list[Row]:
     """Return the versions of a task, each with its `state`, `message` and, once it is judged,
     `metrics`.
     """
-    finished_units = run_of(world, task).get("units", {}) if has_results(world, task) else {}
+    if has_results(world, task):
+        finished_units = run_of(world, task).get("units", {})
+    else:
+        finished_units = {}
     waiting = {"state": task_state(world, task), "message": "", "metrics": None}
     return [unit | waiting | finished_units.get(unit["id"], {}) for unit in task["units"]]
 
@@ -114,7 +121,10 @@ def result_dataset(world: World, task: Document) -> Document:
     """Return the dataset of the answers that people are to judge, an empty mapping if it does not
     exist yet.
     """
-    dataset_id = run_of(world, task).get("result_dataset") if has_results(world, task) else None
+    if not has_results(world, task):
+        dataset_id = None
+    else:
+        dataset_id = run_of(world, task).get("result_dataset")
     return (world.store.get("dataset", dataset_id) if dataset_id else None) or {}
 
 
@@ -217,7 +227,10 @@ def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
         raise call.invalid("modelId", reason)
     if (state := models.version_state(call, version)) != model_wire.READY:
         raise call.invalid(field, f"{request.model_version_id} is {state}, not {model_wire.READY}")
-    template = request.prompt.content if request.prompt and request.prompt.enable else ""
+    if request.prompt and request.prompt.enable:
+        template = request.prompt.content
+    else:
+        template = ""
     if template and INPUT_PLACEHOLDER not in template:
         raise call.invalid("promptTemplate", f"it has no {INPUT_PLACEHOLDER} for the question")
     return {
@@ -314,7 +327,10 @@ def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateTask) -> JsonObject:
     """Create a task, or replace one that has not begun."""
-    replaced = None if body.id is None else call.find(KIND, body.id, "id", "task")
+    if body.id is None:
+        replaced = None
+    else:
+        replaced = call.find(KIND, body.id, "id", "task")
     if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
         raise call.invalid("id", f"task {body.id} is {state} and can no longer be changed")
     task = create_task(call, body, replaced=replaced)
@@ -422,7 +438,10 @@ def _standard_to_wire(call: Call, task: Document) -> JsonObject:
         "resultDatasetImportStatus": data_wire.FINISHED if dataset else 0,
         "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
     }
-    referee = {"apiName": tr(REFEREE_NAME), "apiUrl": ""} if wire.MODEL in task["modes"] else {}
+    if wire.MODEL in task["modes"]:
+        referee = {"apiName": tr(REFEREE_NAME), "apiUrl": ""}
+    else:
+        referee = {}
     return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **dataset_fields}
 
 
@@ -542,7 +561,9 @@ def _to_v1_standard(config: wire_v2.EvalConfig) -> wire.EvaluationStandard:
 
 
 def _eval_type(task: Document) -> str:
-    return wire_v2.MANUAL_EVAL if wire.MANUAL in task["modes"] else wire_v2.AUTO_EVAL
+    if wire.MANUAL in task["modes"]:
+        return wire_v2.MANUAL_EVAL
+    return wire_v2.AUTO_EVAL
 
 
 def _task_to_wire(call: Call, task: Document) -> JsonObject:

@@ -58,7 +58,10 @@ async def export(call: Call, body: wire.CreateExport) -> JsonObject:
     task = call.find(KIND, body.id, "id", "task")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
-    path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
+    if body.export_type == wire.STORAGE:
+        path = f"evaluation_exports/{id_}.zip"
+    else:
+        path = ""
     stages = ((wire.PENDING, "queue"), (wire.UPLOADING, "export"))
     export = world.store.add(
         EXPORT,
@@ -105,7 +108,10 @@ def routes(world: World) -> list[Route]:
     async def fetch(request: Request) -> Response:
         name = request.path_params["name"]
         exists = any(row["name"] == name for row in world.store.all(EXPORT))
-        content = world.store.read_file(f"{name}.zip") if exists else None
+        if not exists:
+            content = None
+        else:
+            content = world.store.read_file(f"{name}.zip")
         if content is None:
             return Response("the export does not exist", 404)
         return Response(content, media_type="application/zip")
@@ -208,7 +214,10 @@ def _matches_filters(row: Row, body: wire.ListResults) -> bool:
 
 def _is_in_range(row: Row, name: str, limits: wire.ScoreRange) -> bool:
     value = row.get(name, UNSCORED if name == JUDGE_SCORE else math.nan)
-    low = -math.inf if limits.start is None else limits.start
+    if limits.start is None:
+        low = -math.inf
+    else:
+        low = limits.start
     return bool(low <= value <= (math.inf if limits.end is None else limits.end))
 
 

@@ -52,11 +52,15 @@ class AnswerJudge:
         """Return the judge of a task."""
         standard = task["standard"]
         modes = task["modes"]
-        rules = standard.get("scoreModes") or () if wire.RULE in modes else ()
+        if wire.RULE in modes:
+            rules = standard.get("scoreModes") or ()
+        else:
+            rules = ()
         prompt = standard.get("prompt") or {}
-        score_range = (
-            (prompt.get("minScore", 0), prompt.get("maxScore", 5)) if wire.MODEL in modes else None
-        )
+        if wire.MODEL not in modes:
+            score_range = None
+        else:
+            score_range = (prompt.get("minScore", 0), prompt.get("maxScore", 5))
         return cls(
             wire.SIMILARITY in rules,
             wire.ACCURACY in rules,
@@ -161,7 +165,9 @@ def run_task(world: World, run: Document) -> Iterator[None]:
     def answer(number: int, unit: common.Row) -> common.Row:
         prompt, reference = pairs[number % len(pairs)]
         row = _ask_version(world, unit, prompt)
-        return row if "error" in row else row | judge(row["prediction"], reference)
+        if "error" in row:
+            return row
+        return row | judge(row["prediction"], reference)
 
     def is_cancelled(done: Mapping[int, Any]) -> bool:
         store.update(id_, done=len(done))
@@ -173,9 +179,10 @@ def run_task(world: World, run: Document) -> Iterator[None]:
 
 
 def _ask_version(world: World, unit: common.Row, prompt: str) -> common.Row:
-    question = (
-        unit["template"].replace(common.INPUT_PLACEHOLDER, prompt) if unit["template"] else prompt
-    )
+    if unit["template"]:
+        question = unit["template"].replace(common.INPUT_PLACEHOLDER, prompt)
+    else:
+        question = prompt
     messages = [{"role": "user", "content": question}]
     answer = dispatch(
         world, CHAT_V2, {**unit["parameters"], "model": unit["asks"], "messages": messages}
@@ -207,8 +214,16 @@ def _record_results(
         for unit_index, unit in enumerate(task["units"])
     }
     successes = [task_end["state"] == success_state for task_end in results.values()]
-    partial_state = wire.MANUAL_STARTED if dataset_id else wire.PARTLY_DONE
-    task_end = success_state if all(successes) else partial_state if any(successes) else wire.FAILED
+    if dataset_id:
+        partial_state = wire.MANUAL_STARTED
+    else:
+        partial_state = wire.PARTLY_DONE
+    if all(successes):
+        task_end = success_state
+    elif any(successes):
+        task_end = partial_state
+    else:
+        task_end = wire.FAILED
     end_field = {"cancelled_at" if is_stopped else "completed_at": world.clock.now()}
     world.store.update(
         run, units=results, end=task_end, done=len(done), result_dataset=dataset_id, **end_field

@@ -118,7 +118,10 @@ class Fault(BaseModel):
         number = match["number"]
         after = int(match["after"] or 0)
         if kind.isdigit():
-            error = {"status": int(kind)} if 400 <= int(kind) <= 599 else {"code": int(kind)}
+            if 400 <= int(kind) <= 599:
+                error = {"status": int(kind)}
+            else:
+                error = {"code": int(kind)}
             return cls(fault="status", retry_after=number or "", **error)
         return cls.model_validate(
             {"fault": _ABBREVIATIONS.get(kind, kind), "seconds": float(number or 0), "after": after}
@@ -132,15 +135,18 @@ class Fault(BaseModel):
             or self._random.random() >= self.chance
         ):
             return False
-        self.times = None if self.times is None else self.times - 1
+        if self.times is None:
+            self.times = None
+        else:
+            self.times = self.times - 1
         self.struck += 1
         return True
 
     def pause_seconds(self) -> float:
         """Return how long it takes this time, in seconds; a random time within its range."""
-        return (
-            self._random.uniform(*self.seconds) if isinstance(self.seconds, tuple) else self.seconds
-        )
+        if isinstance(self.seconds, tuple):
+            return self._random.uniform(*self.seconds)
+        return self.seconds
 
 
 @dataclass
@@ -162,7 +168,10 @@ class FaultRules:
 
 def describe_error(error: ValueError) -> str:
     """Return the errors in a rule on one line."""
-    problems = error.errors() if isinstance(error, ValidationError) else []
+    if isinstance(error, ValidationError):
+        problems = error.errors()
+    else:
+        problems = []
     return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in problems) or str(
         error
     )
@@ -281,7 +290,10 @@ class RateQuota:
 
     def record_tokens(self, body: object) -> None:
         """Count the tokens of an answer."""
-        usage = body.get("usage") if isinstance(body, Mapping) else None
+        if not isinstance(body, Mapping):
+            usage = None
+        else:
+            usage = body.get("usage")
         if isinstance(usage, Mapping) and not (self.tpm is None and self.output_tpm is None):
             total, output = (
                 int(usage.get(f"{name}_tokens") or 0) for name in ("total", "completion")

@@ -89,11 +89,9 @@ def read_preferences(store: Store, source: str) -> list[Preference]:
 def is_usable(row: Pair | Preference, mode: str) -> bool:
     """Return whether a train mode learns from a row."""
     if isinstance(row, Preference):
-        return (
-            bool(row.chosen and row.rejected)
-            if mode == wire.DPO
-            else bool(row.chosen or row.rejected)
-        )
+        if mode == wire.DPO:
+            return bool(row.chosen and row.rejected)
+        return bool(row.chosen or row.rejected)
     prompt, response = row
     return bool(response) and bool(prompt) != (mode == wire.POST_PRETRAIN)
 

@@ -136,12 +136,10 @@ def validate_source(
         if not datasets.is_released(call.world, dataset):
             raise call.invalid(field, f"{key} is not a released dataset")
         source = str(dataset["id"])
+    elif key.startswith(run_data.BOS_PREFIX):
+        source = key
     else:
-        source = (
-            key
-            if key.startswith(run_data.BOS_PREFIX)
-            else f"{run_data.BOS_PREFIX}{key.lstrip('/')}"
-        )
+        source = f"{run_data.BOS_PREFIX}{key.lstrip('/')}"
     read = run_data.read_preferences if mode in run_data.PREFERENCE_LOSSES else run_data.read_pairs
     try:
         rows = read(call.store, source)
@@ -210,10 +208,12 @@ def start_run(
     """
     world = call.world
     own_sources = dict(request.sources)
-    base = (
-        find_weights(call, earlier, step) if earlier and earlier["scale"] == request.scale else None
-    )
-    base = base if base and world.engines.can_continue_from(base) else None
+    if not (earlier and earlier["scale"] == request.scale):
+        base = None
+    else:
+        base = find_weights(call, earlier, step)
+    if not (base and world.engines.can_continue_from(base)):
+        base = None
     shares_data = not base or "rehearsal" in world.engines.training_engine.abilities
     earlier_sources = (
         zip(earlier["datasets"], earlier["rates"], strict=True) if earlier and shares_data else ()
@@ -324,7 +324,10 @@ def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     store = call.store
     for task in tasks:
         if task["status"] not in worker.FINAL_STATUSES:
-            state = "is running" if task["status"] == worker.RUNNING else "waits for its turn"
+            if task["status"] == worker.RUNNING:
+                state = "is running"
+            else:
+                state = "waits for its turn"
             raise call.invalid(field, f"{task['id']} {state}; stop it first")
     published = {row["task"] for row in store.all("version")}
     for task in tasks:
@@ -346,9 +349,10 @@ def support_models(call: Call, body: EmptyBody) -> list[JsonObject]:
     What the engine does not imitate is marked, and how fast it is told, which are the sandbox's
     extensions.
     """
-    models = (
-        supported_models.TODAY_MODELS if call.world.modes.strict else supported_models.WIRE_MODELS
-    )
+    if call.world.modes.strict:
+        models = supported_models.TODAY_MODELS
+    else:
+        models = supported_models.WIRE_MODELS
     engine = call.world.engines.training_engine
     seconds = lambda mode: engine.training_seconds(preferences=mode in run_data.PREFERENCE_LOSSES)  # noqa: E731 - one expression
     return supported_models.with_extensions(
@@ -527,7 +531,10 @@ def _sandbox_fields(call: Call, task: Document) -> JsonObject:
         "starts": task["starts"],
     }
     if task["increment"]:
-        continued = REHEARSED if task["before"] else CONTINUED_FROM_WEIGHTS
+        if task["before"]:
+            continued = REHEARSED
+        else:
+            continued = CONTINUED_FROM_WEIGHTS
         fields["increment"] = {
             "taskId": task["increment"],
             "weights": task["base"],
@@ -547,7 +554,10 @@ _WIRE_STATUS = {
 def create_task_v1(call: Call, body: wire_v1.CreateTask) -> JsonObject:
     """Create a task, the folder of runs; without a train type its first run sets the model."""
     train_type = body.train_type or ""
-    model = validate_model(call, "trainType", train_type, wire.SFT) if train_type else ""
+    if train_type:
+        model = validate_model(call, "trainType", train_type, wire.SFT)
+    else:
+        model = ""
     job = create_job(call, body, model, wire.SFT, train_type)
     return {
         "id": job["number"],

@@ -76,10 +76,14 @@ def words(text: str, stop_words: frozenset[str] = NO_STOP_WORDS) -> list[str]:
 
 def word_unit() -> str:
     """Return the unit that counts as a word: "jieba" or "characters"."""
-    return "jieba" if load_cutter() else "characters"
+    if load_cutter():
+        return "jieba"
+    return "characters"
 
 
 def mean_score(rows: Sequence[Mapping[str, float]], name: str) -> float:
     """Return the mean of a score to four digits, 0 when no row has it."""
     values = [row[name] for row in rows if name in row]
-    return round(sum(values) / len(values), 4) if values else 0
+    if values:
+        return round(sum(values) / len(values), 4)
+    return 0

@@ -137,7 +137,8 @@ def is_valid_value(parameter: Parameter, value: Any) -> bool:
     if parameter["checkType"] == "mult_choice":
         return isinstance(value, list) and bool(value) and all(item in allowed for item in value)
     if parameter["checkType"] == "choice":
-        value = str(value) if parameter["type"] == "string" and isinstance(value, bool) else value
+        if parameter["type"] == "string" and isinstance(value, bool):
+            value = str(value)
         return any(
             value == item and isinstance(value, bool) == isinstance(item, bool) for item in allowed
         )

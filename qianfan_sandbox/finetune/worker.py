@@ -63,7 +63,9 @@ def weights_name(task: Document, step: int | None, last_step: int | None) -> str
     """
     if step is None or step == last_step:
         return str(task["id"])
-    return checkpoint_name(task["id"], step) if step in task.get("checkpoints", ()) else None
+    if step in task.get("checkpoints", ()):
+        return checkpoint_name(task["id"], step)
+    return None
 
 
 def weights_names(task: Document) -> list[str]:
@@ -195,11 +197,9 @@ def _loss_point(step: Step, task: Document) -> Document:
         )
     elif step.validation_loss is not None:
         point["perplexity"] = round(math.exp(min(step.validation_loss, 50)), 5)
-    return (
-        point
-        if step.validation_loss is None
-        else point | {"validationLoss": round(step.validation_loss, 5)}
-    )
+    if step.validation_loss is None:
+        return point
+    return point | {"validationLoss": round(step.validation_loss, 5)}
 
 
 WAITING = "Waiting"

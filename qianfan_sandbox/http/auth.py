@@ -118,18 +118,23 @@ def _verify_bearer(world: World, header: str) -> None:
     token = header.removeprefix("Bearer ").strip()
     if secrets.compare_digest(token.encode(), world.address.api_key.encode()):
         return
-    issued = world.store.get("bearer", token) if token.startswith("bce-v3/") else None
+    if not token.startswith("bce-v3/"):
+        issued = None
+    else:
+        issued = world.store.get("bearer", token)
     if issued is None or issued["until"] < time.time():
-        message = (
-            _OWN_KEYS_ONLY
-            if token.startswith("bce-v3/ALTAK-") and issued is None
-            else "invalid bearer token"
-        )
+        if token.startswith("bce-v3/ALTAK-") and issued is None:
+            message = _OWN_KEYS_ONLY
+        else:
+            message = "invalid bearer token"
         raise v2_refusal("invalid_iam_token", message, status=401)
 
 
 def _verify_access_token(world: World, token: str) -> None:
-    issued = world.store.get("token", token) if token.startswith("24.") else None
+    if not token.startswith("24."):
+        issued = None
+    else:
+        issued = world.store.get("token", token)
     if issued is None:
         raise v1_refusal(110, f"Access token invalid or no longer valid; {_OWN_KEYS_ONLY}")
     if issued["until"] < time.time():
@@ -170,7 +175,10 @@ def oauth_token(call: Call, body: Any) -> dict[str, Any]:
 @emulates(wire.BCE_BEARER)
 def exchange_bearer(call: Call, body: wire.CreateBearer) -> dict[str, Any]:
     """Exchange an IAM signature for a bearer."""
-    seconds = BEARER_SECONDS if body.expire_in_seconds is None else body.expire_in_seconds
+    if body.expire_in_seconds is None:
+        seconds = BEARER_SECONDS
+    else:
+        seconds = body.expire_in_seconds
     token = f"{random_id('bce-v3/ALTAK-sandbox')}/{secrets.token_hex(20)}"
     call.store.add("bearer", token, until=time.time() + seconds)
     return {

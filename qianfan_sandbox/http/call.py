@@ -314,7 +314,10 @@ def parse_record(call: Call, value: Any) -> Record:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         location = ".".join(map(str, first["loc"])) or "body"
-        v2_code = "invalid_messages" if location.startswith("messages") else "invalid_argument"
+        if location.startswith("messages"):
+            v2_code = "invalid_messages"
+        else:
+            v2_code = "invalid_argument"
         raise call.refusal(f"param[{location}] invalid: {first['msg']}", v2_code=v2_code) from None
     if unknown := unknown_keys(call.endpoint.name, value):
         _report_unknown_keys(call, unknown)
@@ -328,7 +331,10 @@ def _report_unknown_keys(call: Call, unknown: Sequence[str]) -> None:
     names = ", ".join(unknown)
     if call.world.modes.strict:
         is_message = unknown[0].startswith("messages")
-        v2_code = "invalid_messages" if is_message else "invalid_argument"
+        if is_message:
+            v2_code = "invalid_messages"
+        else:
+            v2_code = "invalid_argument"
         raise call.refusal(
             f"param[{names}] invalid: {call.endpoint.path} does not take it", v2_code=v2_code
         )
@@ -348,17 +354,24 @@ def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
     """Return what is sent for a result: bare on the inference planes, in its envelope on the
     management plane.
     """
-    value = [_to_wire(item) for item in result] if isinstance(result, list) else _to_wire(result)
+    if isinstance(result, list):
+        value = [_to_wire(item) for item in result]
+    else:
+        value = _to_wire(result)
     if endpoint.plane != "console":
         return value
     if endpoint.envelope == "action":
         return {"requestId": str(uuid.uuid4()), "result": value}
     wrapped = {"log_id": log_id(), "result": value}
-    return wrapped | {"status": 200, "success": True} if endpoint.envelope == "status" else wrapped
+    if endpoint.envelope == "status":
+        return wrapped | {"status": 200, "success": True}
+    return wrapped
 
 
 def _to_wire(value: Any) -> Any:
-    return value.to_wire() if isinstance(value, Record) else value
+    if isinstance(value, Record):
+        return value.to_wire()
+    return value
 
 
 @dataclass(frozen=True)
@@ -432,16 +445,28 @@ def page_by_marker(
     if request.marker and request.marker not in indexes:
         raise call.invalid("marker", f"{request.marker} does not exist")
     if request.page_reverse:
-        end = indexes[request.marker] if request.marker else len(rows)
+        if request.marker:
+            end = indexes[request.marker]
+        else:
+            end = len(rows)
         start = max(0, end - size)
         page = list(rows[start:end])
         has_more = start > 0
-        next_marker = page[0][id_field] if page else None
+        if not page:
+            next_marker = None
+        else:
+            next_marker = page[0][id_field]
     else:
-        start = indexes[request.marker] + 1 if request.marker else 0
+        if request.marker:
+            start = indexes[request.marker] + 1
+        else:
+            start = 0
         page = list(rows[start : start + size])
         has_more = start + size < len(rows)
-        next_marker = page[-1][id_field] if page else None
+        if not page:
+            next_marker = None
+        else:
+            next_marker = page[-1][id_field]
     info = {"marker": request.marker or "", "maxKeys": size, "isTruncated": has_more}
     return {name: page, "pageInfo": info | ({"nextMarker": next_marker} if has_more else {})}
 

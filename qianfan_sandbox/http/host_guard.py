@@ -75,7 +75,10 @@ class Exchange:
         self._receive = receive
         self._send = send
         upload = (scope["method"], scope["path"]) == (UPLOAD.method, UPLOAD.path)
-        self.max_bytes = MAX_UPLOAD_BYTES if upload else MAX_BODY_BYTES
+        if upload:
+            self.max_bytes = MAX_UPLOAD_BYTES
+        else:
+            self.max_bytes = MAX_BODY_BYTES
         self._received_bytes = 0
         self._body_complete = False
         self._rejected = False

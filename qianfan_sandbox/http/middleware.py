@@ -79,8 +79,13 @@ async def serve(
         internal = fault_refusal(endpoint, Fault(status=500))
         state.outcome = "broken"
         return internal.to_response()
-    state.outcome = "good" if fault is None else "faulted"
-    return answer if fault is None else corrupt_answer(answer, endpoint, fault)
+    if fault is None:
+        state.outcome = "good"
+    else:
+        state.outcome = "faulted"
+    if fault is None:
+        return answer
+    return corrupt_answer(answer, endpoint, fault)
 
 
 async def _enforce_rate_limit(call: Call, request: Request) -> None:

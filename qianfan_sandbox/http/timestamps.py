@@ -38,4 +38,6 @@ def parse_utc(text: str) -> float:
 
 
 def _formatted(timestamp: float | None, zone: tzinfo, pattern: str, absent: str) -> str:
-    return datetime.fromtimestamp(timestamp, zone).strftime(pattern) if timestamp else absent
+    if timestamp:
+        return datetime.fromtimestamp(timestamp, zone).strftime(pattern)
+    return absent

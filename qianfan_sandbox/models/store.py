@@ -146,7 +146,9 @@ def version_state(call: Call, version: Document) -> str:
 def read_weights(call: Call, version: Document) -> bytes | None:
     """Return the bytes of a version's weights, None if it has none."""
     task = version.get("task")
-    return call.store.read_file(f"{task}.npz") if task else None
+    if task:
+        return call.store.read_file(f"{task}.npz")
+    return None
 
 
 def type_number(model: Document) -> int:
@@ -270,7 +272,9 @@ def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
     engines = call.world.engines
     run = version.get("task")
     fields = {"engine": engines.model_origin(run) if run else engines.base_model().label}
-    return fields if version.get("step") is None else fields | {"step": version["step"]}
+    if version.get("step") is None:
+        return fields
+    return fields | {"step": version["step"]}
 
 
 _SORT_KEYS: dict[str, Callable[[Document], Any]] = {
@@ -400,7 +404,9 @@ def _sort_models(
     if sort_key is not None:
         call.validate_choice("orderBy", sort_key, _SORT_KEYS)
     call.validate_choice("order", direction, ("asc", "desc"))
-    return sorted(rows, key=_SORT_KEYS[sort_key], reverse=direction == "desc") if sort_key else rows
+    if sort_key:
+        return sorted(rows, key=_SORT_KEYS[sort_key], reverse=direction == "desc")
+    return rows
 
 
 def _page_to_wire(call: Call, rows: list[Document], page: int, size: int) -> JsonObject:
@@ -412,7 +418,10 @@ def _page_to_wire(call: Call, rows: list[Document], page: int, size: int) -> Jso
 
 def _summary_to_wire(call: Call, model: Document) -> JsonObject:
     versions = versions_of(call, model)
-    latest = _version_to_wire(call, model, versions[0]) if versions else None
+    if not versions:
+        latest = None
+    else:
+        latest = _version_to_wire(call, model, versions[0])
     summary_keys = ("state", "version", "sourceType", "sourceExtra")
     return {
         "modelId": model["number"],
@@ -526,7 +535,10 @@ def create(call: Call, body: wire_v2.CreateModel) -> JsonObject:
     model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
     if body.source_type == wire.TRAINED and body.train_meta:
         meta = body.train_meta
-        step = meta.step if meta.checkpoint_step is None else meta.checkpoint_step
+        if meta.checkpoint_step is None:
+            step = meta.step
+        else:
+            step = meta.checkpoint_step
         task = get_finished_run(call, meta.task_id, "trainMeta.taskId", step)
         version = publish_run(call, model, task, step, body.description or "")
     elif body.source_type == wire.IMPORTED and body.import_meta:
@@ -535,11 +547,10 @@ def create(call: Call, body: wire_v2.CreateModel) -> JsonObject:
         required_field = {wire.TRAINED: "trainMeta", wire.IMPORTED: "importMeta"}.get(
             body.source_type
         )
-        reason = (
-            f"{body.source_type} needs {required_field}"
-            if required_field
-            else "it is Train or Import"
-        )
+        if required_field:
+            reason = f"{body.source_type} needs {required_field}"
+        else:
+            reason = "it is Train or Import"
         raise call.invalid(required_field or "sourceType", reason)
     return {"modelId": version["id"]}
 

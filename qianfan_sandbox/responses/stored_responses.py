@@ -62,7 +62,10 @@ class EventWriter:
         if not self.output:
             yield from self._begin("message", message_item)
             yield from self._end_item()
-        status = "incomplete" if reason in {"length", "content_filter"} else "completed"
+        if reason in {"length", "content_filter"}:
+            status = "incomplete"
+        else:
+            status = "completed"
         self.response |= {
             "status": status,
             "output": self.output,
@@ -187,7 +190,9 @@ async def write_events(
 def incomplete_details(reason: str | None) -> dict[str, str] | None:
     """Return why a response is incomplete, None for one that is complete."""
     reasons = {"length": "max_output_tokens", "content_filter": "content_filter"}
-    return {"reason": reasons[reason]} if reason in reasons else None
+    if reason in reasons:
+        return {"reason": reasons[reason]}
+    return None
 
 
 _CHAT_OPTIONS = (
@@ -209,7 +214,10 @@ _ID_PREFIXES = {
 
 def input_items(body: wire.CreateResponse) -> list[Item]:
     """Return the input of a request as items, each with an id and a type."""
-    items = [{"role": "user", "content": body.input}] if isinstance(body.input, str) else body.input
+    if isinstance(body.input, str):
+        items = [{"role": "user", "content": body.input}]
+    else:
+        items = body.input
     typed = [{**item, "type": item.get("type") or "message"} for item in items]
     return [{**item, "id": item.get("id") or item_id(item["type"])} for item in typed]
 
@@ -233,7 +241,10 @@ def validate_outputs(call: Call, items: Sequence[Item], earlier: Sequence[Item])
     for index, item in enumerate(items):
         if item["type"] != "function_call_output":
             continue
-        before = items[index - 1] if index else {}
+        if index:
+            before = items[index - 1]
+        else:
+            before = {}
         follows_call = before.get("type") == "function_call" and before.get("call_id") == item.get(
             "call_id"
         )
@@ -245,7 +256,10 @@ def validate_outputs(call: Call, items: Sequence[Item], earlier: Sequence[Item])
 def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> JsonObject:
     """Return the request of chat for a conversation; what chat does not know is dropped."""
     extra = body.model_extra or {}
-    system = [{"role": "system", "content": body.instructions}] if body.instructions else []
+    if body.instructions:
+        system = [{"role": "system", "content": body.instructions}]
+    else:
+        system = []
     request = {"model": body.model, "messages": [*system, *_to_messages(items)]}
     request |= {name: extra[name] for name in _CHAT_OPTIONS if extra.get(name) is not None}
     if isinstance(extra.get("reasoning"), Mapping) and extra["reasoning"].get("effort"):
@@ -267,11 +281,10 @@ def message_item(text: str, status: str = "completed", id_: str | None = None) -
         status: in_progress or completed.
         id_: the item's id; default: a new one.
     """
-    content = (
-        [{"type": "output_text", "text": text, "annotations": []}]
-        if text or status == "completed"
-        else []
-    )
+    if text or status == "completed":
+        content = [{"type": "output_text", "text": text, "annotations": []}]
+    else:
+        content = []
     return {
         "type": "message", "id": id_ or item_id("message"), "status": status, "role": "assistant",
         "content": content,
@@ -280,7 +293,10 @@ def message_item(text: str, status: str = "completed", id_: str | None = None) -
 
 def reasoning_item(text: str, status: str = "completed", id_: str | None = None) -> Item:
     """Return the item of an answer's reasoning, with the same arguments."""
-    content = [{"type": "reasoning_text", "text": text}] if text else []
+    if text:
+        content = [{"type": "reasoning_text", "text": text}]
+    else:
+        content = []
     return {
         "type": "reasoning",
         "id": id_ or item_id("reasoning"),
@@ -307,9 +323,10 @@ def call_item(
 
 def output_items(message: Mapping[str, Any]) -> list[Item]:
     """Return the items of a whole answer of chat: reasoning, text, function calls."""
-    items = (
-        [reasoning_item(message["reasoning_content"])] if message.get("reasoning_content") else []
-    )
+    if message.get("reasoning_content"):
+        items = [reasoning_item(message["reasoning_content"])]
+    else:
+        items = []
     tool_calls = message.get("tool_calls") or ()
     if message.get("content") or not tool_calls:
         items.append(message_item(message.get("content") or ""))
@@ -363,7 +380,9 @@ def _to_content(content: Any) -> Any:
         return content
     parts = [_to_part(part) for part in content if isinstance(part, Mapping)]
     has_pictures = any(part["type"] != "text" for part in parts)
-    return parts if has_pictures else "".join(part["text"] for part in parts)
+    if has_pictures:
+        return parts
+    return "".join(part["text"] for part in parts)
 
 
 def _to_part(part: Mapping[str, Any]) -> Item:
@@ -435,19 +454,27 @@ def list_input_items(call: Call, body: wire.ListInputItems) -> JsonObject:
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
     if body.limit is not None:
         call.validate_range("limit", body.limit, 1, wire.MAX_ITEMS_LIMIT)
-    rows = items if body.order == "asc" else items[::-1]
+    if body.order == "asc":
+        rows = items
+    else:
+        rows = items[::-1]
     ids = [item["id"] for item in rows]
     for name, marker in (("after", body.after), ("before", body.before)):
         if marker and marker not in ids:
             raise call.invalid(name, f"{marker} is not in the list")
-    start = ids.index(body.after) + 1 if body.after else 0
-    end = ids.index(body.before) if body.before else len(rows)
+    if body.after:
+        start = ids.index(body.after) + 1
+    else:
+        start = 0
+    if body.before:
+        end = ids.index(body.before)
+    else:
+        end = len(rows)
     page = rows[start:end][: body.limit or DEFAULT_PAGE]
-    ends = (
-        {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
-        if page
-        else {"first_id": None, "last_id": None}
-    )
+    if page:
+        ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
+    else:
+        ends = {"first_id": None, "last_id": None}
     return {"object": "list", "data": page, **ends, "has_more": start + len(page) < end}
 
 

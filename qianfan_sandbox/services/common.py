@@ -285,9 +285,10 @@ def metric(call: Call, body: wire.MetricQuery) -> JsonObject:
     """Return the usage of the user's services; that of preset services is not recorded."""
     start, end = (parse_time(call, name, body) for name in ("start_time", "end_time"))
     service_ids = [body.service_id] if isinstance(body.service_id, str) else body.service_id
-    matches = (
-        [get_service(call, key) for key in service_ids] if service_ids else all_services(call.world)
-    )
+    if service_ids:
+        matches = [get_service(call, key) for key in service_ids]
+    else:
+        matches = all_services(call.world)
     rows = [
         {
             "serviceId": service["id"],
@@ -455,7 +456,9 @@ def apps(call: Call, body: EmptyBody) -> JsonObject:
 
 def _service_status(call: Call, service: Document) -> str:
     state = service_state(call.world, service)
-    return wire_v1.DONE if state == wire.SERVING else state
+    if state == wire.SERVING:
+        return wire_v1.DONE
+    return state
 
 
 def _row_to_wire(name: str, url: str, kind: str, versions: list[JsonObject]) -> JsonObject:
@@ -534,7 +537,10 @@ def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
     try:
         return timestamps.parse_utc(text)
     except ValueError:
-        name = "startTime" if attribute == "start_time" else "endTime"
+        if attribute == "start_time":
+            name = "startTime"
+        else:
+            name = "endTime"
         raise call.invalid(name, f"{text!r} is not like 2025-03-30T16:00:00Z") from None
 
 
@@ -561,7 +567,8 @@ async def _count_stream(
     usage_piece: JsonObject | None = None
     try:
         async for piece in pieces:
-            usage_piece = piece if piece.get("usage") else usage_piece
+            if piece.get("usage"):
+                usage_piece = piece
             yield piece
     finally:
         _record_call(call, service_id, usage_piece)

@@ -169,4 +169,6 @@ def stable_shuffle(numbers: Sequence[int]) -> list[int]:
     are two.
     """
     shuffled = sorted(numbers, key=lambda number: hashlib.sha256(str(number).encode()).digest())
-    return shuffled[::-1] if shuffled == list(numbers) else shuffled
+    if shuffled == list(numbers):
+        return shuffled[::-1]
+    return shuffled

@@ -49,7 +49,10 @@ class Clock:
         with self._changed:
             self._sandbox_time = self.now() + advance
             self._real_time = time.time()
-            self.speed = self.speed if speed is None else speed
+            if speed is None:
+                self.speed = self.speed
+            else:
+                self.speed = speed
             self._store.update(
                 CLOCK_ID, speed=self.speed, shown=self._sandbox_time, real=self._real_time
             )
@@ -134,7 +137,10 @@ class Lifecycle:
             failed: the last state under the fault `fail`; default: what `FAILED_STATES` has.
         """
         if FAULT_INJECTED.get():
-            final = FAILED_STATES.get(final, final) if failed is None else failed
+            if failed is None:
+                final = FAILED_STATES.get(final, final)
+            else:
+                final = failed
         until = self._clock.now()
         plan = []
         for state, stage in stages:
@@ -150,4 +156,6 @@ class Lifecycle:
     def final_since(self, plan: Plan) -> float | None:
         """Return when the last state began, None when it has not begun."""
         started_at: float = plan[-2][1] if len(plan) > 1 else 0.0
-        return started_at if self._clock.now() >= started_at else None
+        if self._clock.now() >= started_at:
+            return started_at
+        return None

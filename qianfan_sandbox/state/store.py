@@ -99,7 +99,10 @@ def random_id(prefix: str, length: int = 12) -> str:
 def make_private(folder: Path) -> None:
     """Remove all other users' rights to a folder and everything in it."""
     for path in (folder, *folder.rglob("*")):
-        mode = 0o700 if path.is_dir() else 0o600
+        if path.is_dir():
+            mode = 0o700
+        else:
+            mode = 0o600
         with contextlib.suppress(OSError):  # it was deleted meanwhile, or belongs to another user
             if path.stat().st_mode & 0o777 != mode:
                 path.chmod(mode)
@@ -182,7 +185,10 @@ class Store:
 
     def get(self, kind: str, key: int | str) -> Document | None:
         """Return a document by its id or its number, None when it does not exist."""
-        column = "number" if isinstance(key, int) or str(key).isdecimal() else "id"
+        if isinstance(key, int) or str(key).isdecimal():
+            column = "number"
+        else:
+            column = "id"
         if column == "number" and (len(str(key)) > MAX_NUMBER_DIGITS or int(key) > MAX_NUMBER):
             return None
         query = f"select number, id, body from document where kind = ? and {column} = ?"  # noqa: S608 - a constant
@@ -297,7 +303,10 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("pragma journal_mode = wal")
         # a killed server loses nothing; a power cut may
         database.execute("pragma synchronous = normal")
-        steps = "".join(_MIGRATIONS[step] for step in range(version, SCHEMA)) if version else ""
+        if version:
+            steps = "".join(_MIGRATIONS[step] for step in range(version, SCHEMA))
+        else:
+            steps = ""
         database.executescript(f"begin; {_TABLES} {steps} pragma user_version = {SCHEMA}; commit;")
     except BaseException:
         database.close()

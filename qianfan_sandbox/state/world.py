@@ -156,14 +156,18 @@ class World:
     def read_picture(self, name: str) -> bytes | None:
         """Return a picture that is kept, None when it has expired."""
         expires_at, content = self._pictures.get(name, (0.0, b""))
-        return content if expires_at > self.clock.now() else None
+        if expires_at > self.clock.now():
+            return content
+        return None
 
     def idle_seconds(self) -> float:
         """Return the seconds since the last call; 0 while a stream is open or something works."""
         busy = (
             self.open_streams or self.job_queue.unfinished or any(row.busy for row in self.workers)
         )
-        return 0.0 if busy else time.monotonic() - self._last_activity
+        if busy:
+            return 0.0
+        return time.monotonic() - self._last_activity
 
     @contextmanager
     def count_stream(self) -> Iterator[None]:
@@ -209,10 +213,13 @@ class PrefixCache:
             digest.update(prompt[end - BLOCK_CHARS : end].encode("utf-8", "replace"))
             block = digest.digest()
             is_cached = is_cached and self._expiries.get(block, 0.0) > now
-            cached_chars = end if is_cached else cached_chars
+            if is_cached:
+                cached_chars = end
             self._expiries[block] = now + SECONDS
             self._expiries.move_to_end(block)
         while len(self._expiries) > MAX_BLOCKS:
             self._expiries.popitem(last=False)
         tokens = count_tokens(prompt[:cached_chars])
-        return tokens if tokens >= MIN_TOKENS else 0
+        if tokens >= MIN_TOKENS:
+            return tokens
+        return 0

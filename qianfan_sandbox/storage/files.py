@@ -106,7 +106,9 @@ def store_file(store: Store, id_: str, file: wire.UploadFile) -> Document:
 def read_file(store: Store, id_: str) -> bytes | None:
     """Return a file's bytes, None if it does not exist or was deleted."""
     row = store.get("file", id_)
-    return None if row is None or row.get("deleted") else store.read_file(str(row["id"]))
+    if row is None or row.get("deleted"):
+        return None
+    return store.read_file(str(row["id"]))
 
 
 def paginate(
@@ -124,7 +126,10 @@ def paginate(
     ids = [row["id"] for row in rows]
     if after and after not in ids:
         raise call.invalid("after", f"{after} is not in the list")
-    start = ids.index(after) + 1 if after else 0
+    if after:
+        start = ids.index(after) + 1
+    else:
+        start = 0
     end = start + (limit or default)
     return list(rows[start:end]), end < len(rows)
 

@@ -86,7 +86,9 @@ def digest_problem(content: bytes, headers: Mapping[str, str]) -> str:
     digests = {"content-md5": md5, "x-bce-content-crc32": str(zlib.crc32(content))}
     digests["x-bce-content-sha256"] = hashlib.sha256(content).hexdigest()
     wrong = [name for name, value in digests.items() if headers.get(name, value) != value]
-    return f"{wrong[0]} is not the digest of the received content" if wrong else ""
+    if wrong:
+        return f"{wrong[0]} is not the digest of the received content"
+    return ""
 
 
 def md5_of(content: bytes) -> str:
@@ -218,12 +220,13 @@ def _parse_range(range_header: str, size: int) -> range | None:
     if match is None or not any(match.groups()) or len(range_header) > 60:
         return None
     first, last = match.groups()
-    byte_range = (
-        range(int(first), min(int(last or size), size - 1) + 1)
-        if first
-        else range(size)[-int(last) :]
-    )
-    return byte_range if byte_range and int(last or 1) else None
+    if first:
+        byte_range = range(int(first), min(int(last or size), size - 1) + 1)
+    else:
+        byte_range = range(size)[-int(last) :]
+    if byte_range and int(last or 1):
+        return byte_range
+    return None
 
 
 async def _list_bucket(world: World, request: Request) -> Response:
@@ -243,9 +246,15 @@ async def _list_bucket(world: World, request: Request) -> Response:
     delimiter = query.get("delimiter", "")
     rows: dict[str, Document | None] = {}
     for row in list_objects(world.store, bucket, prefix):
-        end = row["key"].find(delimiter, len(prefix)) if delimiter else -1
+        if delimiter:
+            end = row["key"].find(delimiter, len(prefix))
+        else:
+            end = -1
         # folded at the delimiter
-        name = row["key"] if end < 0 else row["key"][: end + len(delimiter)]
+        if end < 0:
+            name = row["key"]
+        else:
+            name = row["key"][: end + len(delimiter)]
         if name > marker:
             rows.setdefault(name, row if name == row["key"] else None)
     page = [*rows.items()][:limit]

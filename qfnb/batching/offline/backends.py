@@ -159,18 +159,16 @@ class FilesBackend:
         options = dict(request.options) | (
             {"response_format": f} if (f := request.response_format) else {}
         )
-        requests = (
-            None
-            if request.draws
-            else chat.batch_requests(platform, request.model, request.endpoint, options)
-        )
+        if request.draws:
+            requests = None
+        else:
+            requests = chat.batch_requests(platform, request.model, request.endpoint, options)
 
         def line(row: UploadRow) -> str:
-            row_request = (
-                requests.for_row(row[1])
-                if requests
-                else build_picture_request(request, row[1], platform)
-            )
+            if requests:
+                row_request = requests.for_row(row[1])
+            else:
+                row_request = build_picture_request(request, row[1], platform)
             body = {k: v for k, v in row_request.record.to_wire().items() if k != "stream"}
             return _json_line(
                 {"custom_id": row[0], "method": "POST", "url": self._url, "body": body}
@@ -195,7 +193,10 @@ class FilesBackend:
         """Return the status of a job."""
         info = (await Batches.info.aio(job)).data
         counts = info.request_counts or wire.RequestCounts()
-        errors = info.errors.data if info.errors else []
+        if info.errors:
+            errors = info.errors.data
+        else:
+            errors = []
         message = "; ".join(
             tr("line {line}: {message}", line=error.line, message=error.message)
             for error in errors[:3]

@@ -165,9 +165,10 @@ class OfflineRun:
         """
         counter = self._control.counter
         handed_over = self._jobs.open_rows
-        self._budget_problem = (
-            self._job.budget_problem(counter, handed_over + len(rows)) if rows else ""
-        )
+        if rows:
+            self._budget_problem = self._job.budget_problem(counter, handed_over + len(rows))
+        else:
+            self._budget_problem = ""
         if not self._budget_problem:
             return rows
         low = 0
@@ -251,7 +252,10 @@ class OfflineRun:
         jobs = self._jobs.open()
         statuses = self._statuses
         rows_done = sum(status.rows_done for status in statuses.values())
-        rows_left = 0 if self._is_drained else self._jobs.count_rows_left()
+        if self._is_drained:
+            rows_left = 0
+        else:
+            rows_left = self._jobs.count_rows_left()
         waiting = sum(not job.id for job in jobs) + math.ceil(rows_left / self._backend.max_rows)
         if len(jobs) == 1 and jobs[0].id and not waiting:
             state = next((status.state for status in statuses.values()), "")

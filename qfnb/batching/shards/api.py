@@ -208,7 +208,10 @@ def _validate_numbers(numbers: Mapping[str, float | None]) -> None:
 
 
 def _choose_suffix(name: str | None, shards: Sequence[Shard]) -> str:
-    suffix = Path(shards[0].file).suffix.lower() if name is None else f".{name}"
+    if name is None:
+        suffix = Path(shards[0].file).suffix.lower()
+    else:
+        suffix = f".{name}"
     if suffix not in SUFFIXES:
         allowed = tr(", ").join(suffix[1:] for suffix in SUFFIXES)
         raise InvalidArgumentError(

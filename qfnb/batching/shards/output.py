@@ -90,7 +90,9 @@ class Output:
     def part_path(self, shard: Shard) -> Path | str:
         """Return where the answers of a shard are when it is done; it exists only then."""
         name = self.part_name(shard)
-        return Path(self.folder, name) if self._is_local else f"{self.folder}/{name}"
+        if self._is_local:
+            return Path(self.folder, name)
+        return f"{self.folder}/{name}"
 
     @contextlib.contextmanager
     def part_here(self, shard: Shard) -> Iterator[Path]:
@@ -215,7 +217,9 @@ class Output:
         """
         with self._reading():
             content = self._files.read(name)
-        return {} if content is None else json.loads(content)
+        if content is None:
+            return {}
+        return json.loads(content)
 
     def write_json(self, name: str, value: object) -> None:
         """Write a value to a file.
@@ -354,11 +358,10 @@ class Output:
         if not owner or owner.get("claim") == self._claim or age_s >= LOST_AFTER_S:
             return
         if owner["host"] == socket.gethostname():
-            is_here = (
-                owner.get("claim") in _claims
-                if owner["pid"] == os.getpid()
-                else psutil.pid_exists(owner["pid"])
-            )
+            if owner["pid"] == os.getpid():
+                is_here = owner.get("claim") in _claims
+            else:
+                is_here = psutil.pid_exists(owner["pid"])
             if self._is_local or not is_here:
                 return
         raise ShardError(
@@ -408,7 +411,9 @@ def _reason(error: OSError | sqlite3.Error) -> str:
 def _open_files(folder: str) -> _LocalFiles | _BosFiles:
     if folder.startswith(BOS_PREFIX):
         return _BosFiles(folder)
-    return _StorageFiles(folder) if is_address(folder) else _LocalFiles(Path(folder))
+    if is_address(folder):
+        return _StorageFiles(folder)
+    return _LocalFiles(Path(folder))
 
 
 class _LocalFiles:
@@ -489,10 +494,15 @@ class _BosFiles:
     def size(self, name: str) -> int | None:
         with _as_os_error():
             stored = Storage.info(f"{self._address}/{name}")
-            return None if stored is None else stored.size
+            if stored is None:
+                return None
+            return stored.size
 
     def names(self, folder: str) -> list[str]:
-        prefix = f"{self._address}/{folder}/" if folder else f"{self._address}/"
+        if folder:
+            prefix = f"{self._address}/{folder}/"
+        else:
+            prefix = f"{self._address}/"
         with _as_os_error():
             names = [address.removeprefix(prefix) for address in Storage.list(prefix)]
         return [name for name in names if "/" not in name]
@@ -519,7 +529,9 @@ class _StorageFiles(_BosFiles):
 
     def size(self, name: str) -> int | None:
         stored = self._ask("info", name)
-        return None if stored is None else int(stored["size"])
+        if stored is None:
+            return None
+        return int(stored["size"])
 
     def names(self, folder: str) -> list[str]:
         rows = self._ask("ls", folder, detail=True) or []

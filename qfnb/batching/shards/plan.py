@@ -80,11 +80,10 @@ class Shard:
         skipped = self.start - self.mark.number
         number = self.start
         for item in islice(items, skipped, skipped + len(self)):
-            cells = (
-                item
-                if isinstance(item, dict)
-                else {"prompt" if isinstance(item, str) else "messages": item}
-            )
+            if isinstance(item, dict):
+                cells = item
+            else:
+                cells = {"prompt" if isinstance(item, str) else "messages": item}
             yield {**cells, ID_COLUMN: f"{self.file}#{number}"}
             number += 1
         if number < self.stop:
@@ -288,7 +287,10 @@ def _cut_parquet(path: str, shard_rows: int) -> Cut:
     for group in range(metadata.num_row_groups):
         mark = Mark(total, 0, group)
         size = metadata.row_group(group).num_rows
-        start = marks[-1][0] if marks else 0
+        if marks:
+            start = marks[-1][0]
+        else:
+            start = 0
         if size and (not marks or total + size - start > shard_rows):
             start = total
             marks.append((start, mark))

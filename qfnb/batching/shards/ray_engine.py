@@ -134,9 +134,11 @@ class RayEngine:
         self._ray = _connect(address)
         resources = self._ray.cluster_resources()
         self.processes = processes or max(1, int(resources.get("CPU", 1)))
-        self._processors_of_task = (
-            0 if OWN_CLUSTER in resources else 1
-        )  # each job names its own number
+        # each job names its own number
+        if OWN_CLUSTER in resources:
+            self._processors_of_task = 0
+        else:
+            self._processors_of_task = 1
         self._name = f"qfnb-{name}"
         self._service = _Service(self._name)
 

@@ -157,7 +157,10 @@ class Budget:
     def problem(self) -> str:
         """Return why no further row is sent."""
         unit = max(self.limits, key=lambda unit: self.promised(unit) / self.limits[unit])
-        digits = 0 if unit == "tokens" else 4
+        if unit == "tokens":
+            digits = 0
+        else:
+            digits = 4
         limit, spent = (
             format_amount(round(value, digits or None), unit)
             for value in (self.limits[unit], self.promised(unit))
@@ -210,10 +213,12 @@ class ShardReport:
             ok=self.ok,
             failed=self.failed,
         )
-        verdict = (
-            tr("every row in exactly one part") if self.is_complete else tr("rows are missing")
-        )
-        sign = "=" if self.is_complete else "≠"
+        if self.is_complete:
+            verdict = tr("every row in exactly one part")
+            sign = "="
+        else:
+            verdict = tr("rows are missing")
+            sign = "≠"
         return f"{counts}\n{self.digest_in} {sign} {self.digest_out}: {verdict}"
 
 
@@ -400,11 +405,10 @@ class ShardedBatch(BackgroundBatch):
         if self.problems and not control.is_ending:
             name, problem = next(iter(self.problems.items()))
             others = len(self.problems) - 1
-            more = (
-                trn(" (and {n} further shard)", " (and {n} further shards)", others)
-                if others
-                else ""
-            )
+            if others:
+                more = trn(" (and {n} further shard)", " (and {n} further shards)", others)
+            else:
+                more = ""
             control.update("stopped", reason=f"{name}: {problem}{more}")
         elif len(self._reports) < len(self.shards) and not control.is_ending:
             control.update("stopped", reason=tr("rows are missing"))
@@ -428,7 +432,10 @@ class ShardedBatch(BackgroundBatch):
 
     def _look(self) -> None:
         """Take the progress of the shards, and tell their workers what to do."""
-        state = "paused" if self._control.is_paused else "running"
+        if self._control.is_paused:
+            state = "paused"
+        else:
+            state = "running"
         if self._is_stopping:
             state = "stopped"
         with self._watching:

@@ -140,7 +140,10 @@ class _ShardRun:
                 report = self._output.read_report(
                     self._task.shard
                 )  # another may have published it meanwhile
-                result = self._answer_rows() if report is None else ShardResult(report, self.used())
+                if report is None:
+                    result = self._answer_rows()
+                else:
+                    result = ShardResult(report, self.used())
                 lock.unlink(missing_ok=True)  # who waits for it reads the report
         except Timeout:
             raise journal_reader.JournalInUse(lock.stem, tr("another process")) from None
@@ -169,7 +172,10 @@ class _ShardRun:
             self._output.copy_journal(task.shard, running.job.path)
             needs_budget = running.is_out_of_budget and bool(task.allowance)
             is_wanted = needs_budget or progress.state == "cancelled"
-            problem = "" if is_wanted else progress.reason or progress.state
+            if is_wanted:
+                problem = ""
+            else:
+                problem = progress.reason or progress.state
             return ShardResult(used=self.used(), problem=problem, needs_budget=needs_budget)
         report = self._output.publish_part(task.shard, lambda path: self._write_part(running, path))
         self._output.delete_journal_copy(task.shard)
@@ -197,10 +203,14 @@ class _ShardRun:
         computer could use.
         """
         task = self._task
-        attempt = self._attempt_file.read_text() if self._attempt_file.is_file() else ""
-        known = (
-            task.lost_allowance if task.lost_attempt and attempt != task.lost_attempt else task.used
-        )
+        if self._attempt_file.is_file():
+            attempt = self._attempt_file.read_text()
+        else:
+            attempt = ""
+        if task.lost_attempt and attempt != task.lost_attempt:
+            known = task.lost_allowance
+        else:
+            known = task.used
         _, spent = _read_use(self._journal)
         self._written_off = {
             unit: max(known.get(unit, 0.0) - spent.get(unit, 0.0), 0.0) for unit in task.allowance

@@ -63,11 +63,9 @@ class CloudRows(Table):
 
     def row_number(self) -> int:
         """Return the number of rows; of a dataset on the platform without fetching them."""
-        return (
-            platform.remote_info(str(self.id)).count
-            if self.is_dataset_located_in_qianfan()
-            else super().row_number()
-        )
+        if self.is_dataset_located_in_qianfan():
+            return platform.remote_info(str(self.id)).count
+        return super().row_number()
 
     def list(self, by: Any = None, **options: Any) -> Any:
         """Return all rows, one by its number, some by numbers, or a slice whose end is included.
@@ -140,9 +138,17 @@ def _list_rows(dataset_id: str, by: Any, count: int, **options: Any) -> Items:
             tr("rows on the platform are chosen by a number or a slice, not by {value!r}", value=by)
         )
     last = count - 1
-    span = slice(0, last) if by is None else slice(by, by) if isinstance(by, int) else by
+    if by is None:
+        span = slice(0, last)
+    elif isinstance(by, int):
+        span = slice(by, by)
+    else:
+        span = by
     start = span.start or 0
-    end = last if span.stop is None else min(span.stop, last)
+    if span.stop is None:
+        end = last
+    else:
+        end = min(span.stop, last)
     items: Items = []
     while start + len(items) <= end:
         size = min(PAGE_SIZE, end - start - len(items) + 1)

@@ -77,7 +77,10 @@ class ColumnOperations:
             raise InvalidArgumentError(
                 tr("columns are chosen by names or numbers, and not by a slice")
             )
-        chosen = [by] if isinstance(by, (int, str)) else [*by]
+        if isinstance(by, (int, str)):
+            chosen = [by]
+        else:
+            chosen = [*by]
         names = [self._columns[name] if isinstance(name, int) else name for name in chosen]
         columns = self._select(names)
         return {name: columns[name] for name in names}
@@ -111,7 +114,10 @@ class ColumnOperations:
             raise InvalidArgumentError(
                 tr("columns are deleted by name, and {value} is a number", value=index)
             )
-        names = [index] if isinstance(index, str) else [*index]
+        if isinstance(index, str):
+            names = [index]
+        else:
+            names = [*index]
         self._validate_columns(names)
         columns = {name: values for name, values in self.to_pydict().items() if name not in names}
         return self._with_columns(columns, should_create_new_obj)
@@ -213,7 +219,10 @@ class ColumnOperations:
         """
         import numpy as np  # noqa: PLC0415 - slow to import
 
-        shares = [q] if isinstance(q, (int, float)) else [*q]
+        if isinstance(q, (int, float)):
+            shares = [q]
+        else:
+            shares = [*q]
         return [
             float(value)
             for value in np.quantile(
@@ -223,7 +232,9 @@ class ColumnOperations:
 
     def _numbers(self, column: str, skip_nulls: bool) -> list[Any]:
         values = self._select([column])[column]
-        return [value for value in values if value is not None] if skip_nulls else values
+        if skip_nulls:
+            return [value for value in values if value is not None]
+        return values
 
     def _select(self, names: Sequence[str]) -> Columns:
         self._validate_columns(names)
@@ -262,7 +273,10 @@ class ColumnOperations:
 
     def _replace(self, entries: list[Any], columns: Sequence[str], in_copy: bool) -> Self:
         """Return the table, or a copy of it, with these rows."""
-        table = copy.copy(self) if in_copy else self
-        table._entries = entries  # noqa: SLF001 - of this class
-        table._columns = [*columns]  # noqa: SLF001 - of this class
+        if in_copy:
+            table = copy.copy(self)
+        else:
+            table = self
+        table._entries = entries
+        table._columns = [*columns]
         return table

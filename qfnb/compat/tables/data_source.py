@@ -93,11 +93,10 @@ def read_table(path: Path, kind: FormatType, name: str = "", *, exported: bool =
     Raises:
         DatasetError: it cannot be read.
     """
-    suffix = (
-        None
-        if path.is_dir() or path.suffix == ".zip" or kind is FormatType.Text2Image
-        else kind.value
-    )
+    if path.is_dir() or path.suffix == ".zip" or kind is FormatType.Text2Image:
+        suffix = None
+    else:
+        suffix = kind.value
     located = file_reader.read_path(path, suffix, name=name, exported=exported)
     raise_problems([(place, value) for place, value in located if isinstance(value, RowError)])
     return Table([value for _, value in located])
@@ -133,7 +132,9 @@ def without_empty_cells(entry: Any) -> Any:
     """Return a row, or the turns of a conversation, without the cells that are None."""
     if isinstance(entry, Mapping):
         return {name: cell for name, cell in entry.items() if cell is not None}
-    return [without_empty_cells(turn) for turn in entry] if isinstance(entry, list) else entry
+    if isinstance(entry, list):
+        return [without_empty_cells(turn) for turn in entry]
+    return entry
 
 
 @dataclass(kw_only=True)

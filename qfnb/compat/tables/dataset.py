@@ -60,9 +60,10 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         source = inner_data_source_cache
         if source is None and options.get("id") is not None:
             source = QianfanDataSource(id=str(options["id"]))
-        on_platform = (
-            source if isinstance(source, QianfanDataSource) and inner_table is None else None
-        )
+        if not (isinstance(source, QianfanDataSource) and inner_table is None):
+            on_platform = None
+        else:
+            on_platform = source
         name = options.get("name") or getattr(source, "name", "") or "dataset"
         PlainDataset.__init__(
             self, name=name, id=options.get("id") or (on_platform.id if on_platform else None)
@@ -163,11 +164,10 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
             "eval_llm_output_column": eval_llm_output_column,
         }
         if huggingface_dataset is not None:
-            parts = (
-                [*huggingface_dataset.values()]
-                if isinstance(huggingface_dataset, Mapping)
-                else [huggingface_dataset]
-            )
+            if isinstance(huggingface_dataset, Mapping):
+                parts = [*huggingface_dataset.values()]
+            else:
+                parts = [huggingface_dataset]
             return cls(
                 [row for part in parts for row in part], inner_schema_cache=schema, **columns
             )
@@ -306,15 +306,15 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
 
     def add_default_group_column(self) -> Self:
         """Give each row a group of its own, unless there are groups."""
-        return (
-            self
-            if self.is_dataset_grouped()
-            else self.col_append({GROUP: [*range(len(self._entries))]})
-        )
+        if self.is_dataset_grouped():
+            return self
+        return self.col_append({GROUP: [*range(len(self._entries))]})
 
     def delete_group_column(self) -> Self:
         """Remove the groups."""
-        return self.col_delete(GROUP) if self.is_dataset_grouped() else self
+        if self.is_dataset_grouped():
+            return self.col_delete(GROUP)
+        return self
 
     def pack(self, **_: Any) -> bool:
         """Make one row of each group, or of each row where there are no groups."""
@@ -344,11 +344,9 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
     def bos_address(self) -> str | None:
         """`bos:/bucket/key` of a dataset that is in storage as it is; None for others."""
         source = self.inner_data_source_cache
-        return (
-            source.address
-            if isinstance(source, BosDataSource) and self._stored_entries is None
-            else None
-        )
+        if isinstance(source, BosDataSource) and self._stored_entries is None:
+            return source.address
+        return None
 
     def __bool__(self) -> bool:
         return self._stored_entries is None or bool(self._stored_entries)

@@ -180,7 +180,10 @@ class LlmTests(Table):
         names = self._input_names()
         if not self._is_conversation():
             prompts = [_render(row, names, template) for row in self.list()]
-            references = self.get_reference_data if self.reference_column else [None] * len(prompts)
+            if self.reference_column:
+                references = self.get_reference_data
+            else:
+                references = [None] * len(prompts)
             return [[{"role": "user", "content": prompt}] for prompt in prompts], references
         table = copy.copy(self)
         if table.is_dataset_grouped():
@@ -209,7 +212,10 @@ class LlmTests(Table):
     ) -> Self:
         """Return a dataset of questions and answers."""
         is_chat = self._is_conversation()
-        question = CHATS if is_chat else PROMPT
+        if is_chat:
+            question = CHATS
+        else:
+            question = PROMPT
         asked = {CHATS: chats} if is_chat else {**self.get_input_data, PROMPT: prompts}
         has_reference = bool(self.reference_column) or is_chat
         columns = {**asked, **answers, **({REFERENCE: references} if has_reference else {})}
@@ -226,7 +232,10 @@ class LlmTests(Table):
         """Return rows as a dataset that knows its columns."""
         dataset = type(self)(rows)
         dataset.input_columns = inputs
-        dataset.reference_column = REFERENCE if has_reference else None
+        if not has_reference:
+            dataset.reference_column = None
+        else:
+            dataset.reference_column = REFERENCE
         dataset.eval_input_column = question
         dataset.eval_llm_output_column = OUTPUT
         return dataset
@@ -236,7 +245,9 @@ def first_text(value: Any) -> str:
     """Return the first text of nested lists, "" for none."""
     while isinstance(value, list) and value:
         value = value[0]
-    return value if isinstance(value, str) else ""
+    if isinstance(value, str):
+        return value
+    return ""
 
 
 def _render(row: Mapping[str, Any], names: Sequence[str], template: Any) -> str:

@@ -184,11 +184,9 @@ class QianfanDataSource(DataSource):
             return self.data_format_type
         if self.template_type is DataTemplateType.Text2Image:
             return FormatType.Text2Image
-        return (
-            FormatType.Text
-            if self.template_type is DataTemplateType.GenericText
-            else FormatType.Jsonl
-        )
+        if self.template_type is DataTemplateType.GenericText:
+            return FormatType.Text
+        return FormatType.Jsonl
 
     def load(self, **_: Any) -> None:
         """Return None: the rows are read when they are first used."""
@@ -233,9 +231,14 @@ class QianfanDataSource(DataSource):
         ).strip("/")
         address = storage_wire.build_uri(bucket, f"{folder}/data_{secrets.token_hex(8)}{suffix}")
         Storage.upload(address, content)
-        has_answers = bool(schema.reference) if is_annotated is None else is_annotated
+        if is_annotated is None:
+            has_answers = bool(schema.reference)
+        else:
+            has_answers = is_annotated
         platform.import_object(self.id, address, is_annotated=has_answers)
-        return self.release_dataset() if does_release else True
+        if does_release:
+            return self.release_dataset()
+        return True
 
     def release_dataset(self, **_: Any) -> bool:
         """Release the dataset, so that it can be trained on; return True when it is released."""
@@ -272,4 +275,6 @@ def to_source(
         return QianfanDataSource.create_bare_dataset(**create_args)
     if bos_load_args:
         return QianfanDataSource.create_from_bos_file(**bos_load_args)
-    return BosDataSource(**bos_source_args) if bos_source_args else None
+    if bos_source_args:
+        return BosDataSource(**bos_source_args)
+    return None

@@ -55,18 +55,20 @@ class Table(ColumnOperations):
     """
 
     def __init__(self, inner_table: Any = None) -> None:
-        values = inner_table.to_pydict() if hasattr(inner_table, "to_pydict") else inner_table
+        if hasattr(inner_table, "to_pydict"):
+            values = inner_table.to_pydict()
+        else:
+            values = inner_table
         if isinstance(values, Mapping):
             self._entries = []
             self._columns = [*values]
-            self._entries = (
-                [*values[PACK]]
-                if [*values] == [PACK]
-                else [
+            if [*values] == [PACK]:
+                self._entries = [*values[PACK]]
+            else:
+                self._entries = [
                     dict(zip(values, cells, strict=True))
                     for cells in zip(*values.values(), strict=True)
                 ]
-            )
         else:
             self._entries, self._columns = to_entries(values or ())
 
@@ -185,7 +187,10 @@ class Table(ColumnOperations):
         if self.is_dataset_grouped():
             last_group = max((row[GROUP] or 0 for row in self._entries), default=-1)
             for number, row in enumerate(new_rows):
-                step = (1 if is_grouped else number + 1) if add_new_group else 0
+                if add_new_group:
+                    step = 1 if is_grouped else number + 1
+                else:
+                    step = 0
                 row[GROUP] = group_id if group_id != -1 else last_group + step
         rows = [*self._entries[:index], *new_rows, *self._entries[index:]]
         entries, columns = to_entries(rows)
@@ -198,7 +203,12 @@ class Table(ColumnOperations):
             InvalidArgumentError: the table cannot have such rows.
         """
         is_sequence = isinstance(elem, Sequence) and not isinstance(elem, str)
-        first = elem[0] if is_sequence and elem else None if is_sequence else elem
+        if is_sequence and elem:
+            first = elem[0]
+        elif is_sequence:
+            first = None
+        else:
+            first = elem
         if self.is_dataset_packed():
             if isinstance(elem, Mapping):
                 return [[dict(elem)]]
@@ -221,7 +231,10 @@ class Table(ColumnOperations):
         if isinstance(by, int):
             return deep_copy(self._entries[by])
         if isinstance(by, slice):
-            end = len(self._entries) if by.stop is None else by.stop + 1
+            if by.stop is None:
+                end = len(self._entries)
+            else:
+                end = by.stop + 1
             return deep_copy(self._entries[by.start or 0 : end])
         if isinstance(by, str) or not all(isinstance(index, int) for index in by):
             raise InvalidArgumentError(tr("rows are chosen by number, not by {value!r}", value=by))
@@ -254,7 +267,10 @@ class Table(ColumnOperations):
         if sample_number < 0:
             raise InvalidArgumentError(tr("sample_number={n}: must be 0 or more", n=sample_number))
         pool = self._entries[first : last + 1]
-        rows = random.sample(pool, sample_number) if sample_number < len(pool) else pool
+        if sample_number < len(pool):
+            rows = random.sample(pool, sample_number)
+        else:
+            rows = pool
         return self._replace(rows, self._columns, should_create_new_obj)
 
     def shuffle(self, should_create_new_obj: bool = False, **_: Any) -> Self:
@@ -279,7 +295,10 @@ class Table(ColumnOperations):
         self, concat_table: Any, should_create_new_obj: bool = False, **_: Any
     ) -> Self:
         """Add the rows of another table, or of several, at the end."""
-        tables = concat_table if isinstance(concat_table, builtins.list) else [concat_table]
+        if isinstance(concat_table, builtins.list):
+            tables = concat_table
+        else:
+            tables = [concat_table]
         rows = [*self._entries, *(entry for table in tables for entry in table._entries)]  # noqa: SLF001 - of this class
         return self._replace(*to_entries(rows), should_create_new_obj)
 
@@ -328,14 +347,18 @@ class Table(ColumnOperations):
     def to_pylist(self) -> builtins.list[dict[str, Any]]:
         """Return the rows as dictionaries, those of a packed table with the one column `_pack`."""
         rows: builtins.list[Any] = deep_copy(self._entries)
-        return [{PACK: entry} for entry in rows] if self.is_dataset_packed() else rows
+        if self.is_dataset_packed():
+            return [{PACK: entry} for entry in rows]
+        return rows
 
     def __getitem__(self, key: Any) -> Any:
         """Return rows by number, or columns by name: `table[0]`, `table["prompt"]`."""
         is_name = isinstance(key, str) or (
             isinstance(key, Sequence) and key and isinstance(key[0], str)
         )
-        return self.col_list(key) if is_name else self.list(key)
+        if is_name:
+            return self.col_list(key)
+        return self.list(key)
 
     def __delitem__(self, key: int | str) -> None:
         self.col_delete(key) if isinstance(key, str) else self.delete(key)
@@ -350,8 +373,6 @@ class Table(ColumnOperations):
 def _to_turn(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a grouped row as a turn: without its group, its answer as the platform has it."""
     turn = {name: cell for name, cell in row.items() if name != GROUP}
-    return (
-        {**turn, "response": [[turn["response"]]]}
-        if isinstance(turn.get("response"), str)
-        else turn
-    )
+    if isinstance(turn.get("response"), str):
+        return {**turn, "response": [[turn["response"]]]}
+    return turn

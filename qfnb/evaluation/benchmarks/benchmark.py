@@ -100,18 +100,18 @@ class Benchmark:
     @property
     def subjects(self) -> tuple[str, ...]:
         """The subjects, none where the benchmark has none."""
-        return (
-            tuple(dict.fromkeys(str(row[self.groups[-1]]) for row in self.rows))
-            if self.groups
-            else ()
-        )
+        if self.groups:
+            return tuple(dict.fromkeys(str(row[self.groups[-1]]) for row in self.rows))
+        return ()
 
     @property
     def cluster(self) -> str:
         """The column whose rows belong together, "" where too few subjects are there to tell them
         from chance.
         """
-        return self.groups[-1] if len(self.subjects) >= MIN_CLUSTERS else ""
+        if len(self.subjects) >= MIN_CLUSTERS:
+            return self.groups[-1]
+        return ""
 
     @property
     def report_fields(self) -> dict[str, Any]:
@@ -131,7 +131,10 @@ class Benchmark:
         return f"<Benchmark {self.name}: {self._counts()}>"
 
     def _counts(self) -> str:
-        subjects = [trn("{n} subject", "{n} subjects", len(self.subjects))] if self.subjects else []
+        if self.subjects:
+            subjects = [trn("{n} subject", "{n} subjects", len(self.subjects))]
+        else:
+            subjects = []
         return tr(", ").join([*subjects, trn("{n} question", "{n} questions", len(self.rows))])
 
 
@@ -166,7 +169,9 @@ def difference_note(benchmark: Mapping[str, Any]) -> str:
     is known.
     """
     title = str(benchmark.get("title", ""))
-    return labelled(title, tr(NOTES[title])) if title in NOTES else ""
+    if title in NOTES:
+        return labelled(title, tr(NOTES[title]))
+    return ""
 
 
 def read_table(path: Path, columns: Sequence[str], expected: str) -> Iterator[Line]:

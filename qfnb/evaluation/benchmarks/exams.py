@@ -81,14 +81,20 @@ def load_cmmlu(request: Request) -> Benchmark:
 
 def _load(exam: _Exam, request: Request) -> Benchmark:
     split = request.choose_split(*exam.splits)
-    shots = DEFAULT_SHOTS if request.shots is None else request.shots
+    if request.shots is None:
+        shots = DEFAULT_SHOTS
+    else:
+        shots = request.shots
     if split == DEV and shots:
         raise InvalidArgumentError(
             tr("split='dev' has the examples: shots=0 asks for its questions")
         )
     rows: list[dict[str, Any]] = []
     for name in _choose_subjects(exam, request.path, split, request.subjects):
-        history = _examples(exam, request.path, name, shots) if shots else []
+        if shots:
+            history = _examples(exam, request.path, name, shots)
+        else:
+            history = []
         subject = exam.by_name.get(name, Subject(name, "Other"))
         facts: dict[str, Any] = {SUBJECT: name, CATEGORY: subject.category}
         facts |= {CHINA: "China specific"} if subject.is_china_specific else {}
@@ -131,7 +137,9 @@ def _choose_subjects(
                 hint=did_you_mean(str(unknown[0]), present),
             )
         )
-    return [*dict.fromkeys(names)] if names else present
+    if names:
+        return [*dict.fromkeys(names)]
+    return present
 
 
 def _examples(exam: _Exam, folder: Path, name: str, shots: int) -> list[dict[str, str]]:

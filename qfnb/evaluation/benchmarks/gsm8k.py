@@ -62,7 +62,9 @@ def _read(folder: Path, shots: int) -> Iterator[dict[str, Any]]:
             tr("the examples of shots={shots} are missing: shots=0 asks without", shots=shots),
             path=str(path),
         )
-    return _rows(path) if shots else iter(())
+    if shots:
+        return _rows(path)
+    return iter(())
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -233,5 +233,8 @@ class JudgePanel(LocalEvaluator):
     def _combine_points(self, points: Sequence[float]) -> dict[str, float]:
         valid_points = [value for value in points if not math.isnan(value)]
         individual = {f"{self.metric_name}_{n}": value for n, value in enumerate(points, 1)}
-        mean = statistics.fmean(valid_points) if valid_points else math.nan
+        if valid_points:
+            mean = statistics.fmean(valid_points)
+        else:
+            mean = math.nan
         return {self.metric_name: mean, **individual}

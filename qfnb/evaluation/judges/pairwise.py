@@ -72,14 +72,18 @@ class PairwiseResult:
         """
         counts = self.counts
         judged = counts["first"] + counts["second"] + counts["tie"]
-        return (counts["second"] + counts["tie"] / 2) / judged if judged else math.nan
+        if judged:
+            return (counts["second"] + counts["tie"] / 2) / judged
+        return math.nan
 
     @property
     def consistency(self) -> float:
         """Share of judged questions on which the order made no difference; NaN without any."""
         judged = [verdict for verdict in self.verdicts if verdict.outcome]
         same = sum(verdict.given_order == verdict.swapped_order for verdict in judged)
-        return same / len(judged) if judged else math.nan
+        if judged:
+            return same / len(judged)
+        return math.nan
 
     @property
     def position_bias(self) -> float:
@@ -91,7 +95,9 @@ class PairwiseResult:
         first_wins = [
             winner == shown_first for winner, shown_first in winners if winner not in {None, "tie"}
         ]
-        return 2 * sum(first_wins) / len(first_wins) - 1 if first_wins else math.nan
+        if first_wins:
+            return 2 * sum(first_wins) / len(first_wins) - 1
+        return math.nan
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{name} {count}" for name, count in self.counts.items())
@@ -143,7 +149,10 @@ class PairwiseJudge(ComparingEvaluator):
         Raises:
             InvalidArgumentError: the numbers of questions and answers differ.
         """
-        reference_texts = references if references is not None else [""] * len(prompts)
+        if references is not None:
+            reference_texts = references
+        else:
+            reference_texts = [""] * len(prompts)
         if len({len(prompts), len(first), len(second), len(reference_texts)}) != 1:
             raise InvalidArgumentError(
                 tr(
@@ -227,6 +236,9 @@ def judge_agreement(results: Sequence[PairwiseResult]) -> Agreement:
 
 
 def _parse_winner(reply: JudgeReply, a: Winner, b: Winner) -> Winner | None:
-    preferred = None if reply.error else parse_preference(reply.text)
+    if reply.error:
+        preferred = None
+    else:
+        preferred = parse_preference(reply.text)
     winners: Mapping[str | None, Winner] = {"A": a, "B": b, "tie": "tie"}
     return winners.get(preferred)

@@ -57,7 +57,9 @@ class JudgeUsage:
     @property
     def cost(self) -> float | None:
         """CNY by list price, None where it is not known."""
-        return self.cost_range.high if self.cost_range else None
+        if self.cost_range:
+            return self.cost_range.high
+        return None
 
     def summary(self, name: str) -> dict[str, Any]:
         """Return the numbers by the names that reports have, which begin with the metric's."""
@@ -68,7 +70,10 @@ class JudgeUsage:
             "failed": self.failed,
             "replayed": self.replayed,
         }
-        low = {"cost_low": cost.low} if cost and not cost.is_exact else {}
+        if cost and not cost.is_exact:
+            low = {"cost_low": cost.low}
+        else:
+            low = {}
         return {
             f"{name}_{key}": value for key, value in (counts | low | {"cost": self.cost}).items()
         }
@@ -82,8 +87,14 @@ class JudgeUsage:
         )
 
     def __repr__(self) -> str:
-        cost = "unknown cost" if self.cost_range is None else f"¥{self.cost_range}"
-        replayed = f", {self.replayed} replayed" if self.replayed else ""
+        if self.cost_range is None:
+            cost = "unknown cost"
+        else:
+            cost = f"¥{self.cost_range}"
+        if self.replayed:
+            replayed = f", {self.replayed} replayed"
+        else:
+            replayed = ""
         return f"{self.calls} judged{replayed}, {self.unread} unread, {self.failed} failed, {cost}"
 
 
@@ -128,10 +139,19 @@ def ask_judge(
             not in it.
     """
     validate_judge(model)
-    judge = ChatCompletion(model=model) if model is None or isinstance(model, str) else model
-    client = judge.get_res() if hasattr(judge, "get_res") else judge
+    if model is None or isinstance(model, str):
+        judge = ChatCompletion(model=model)
+    else:
+        judge = model
+    if hasattr(judge, "get_res"):
+        client = judge.get_res()
+    else:
+        client = judge
     keys, label = _reply_keys(client, prompts, options or {})
-    stored = {} if fresh else _read_replies(keys)
+    if fresh:
+        stored = {}
+    else:
+        stored = _read_replies(keys)
     missing = [index for index in range(len(prompts)) if not keys or keys[index] not in stored]
     replies = {
         index: stored[keys[index]] for index in range(len(prompts)) if index not in set(missing)
@@ -173,7 +193,8 @@ def _reply_keys(
     from others.
     """
     chat = getattr(client, "judge_model", client)
-    chat = chat.get_res() if hasattr(chat, "get_res") else chat
+    if hasattr(chat, "get_res"):
+        chat = chat.get_res()
     if not isinstance(chat, ChatCompletion):
         return [], ""
     fields = dict(options)

@@ -72,7 +72,9 @@ class PairVerdict:
         """
         if self.given_order is None or self.swapped_order is None:
             return None
-        return self.given_order if self.given_order == self.swapped_order else "tie"
+        if self.given_order == self.swapped_order:
+            return self.given_order
+        return "tie"
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
@@ -103,7 +105,9 @@ class Verdict:
     @property
     def value(self) -> float:
         """The score as a metric: NaN when it is missing."""
-        return math.nan if self.score is None else self.score
+        if self.score is None:
+            return math.nan
+        return self.score
 
 
 def parse_verdict(
@@ -145,7 +149,9 @@ def parse_preference(text: str) -> str | None:
     preferences = {
         _PREFERENCES.get(_ANSWER_WORD.sub("", word.strip().casefold())) for word in words
     }
-    return preferences.pop() if len(preferences) == 1 else None
+    if len(preferences) == 1:
+        return preferences.pop()
+    return None
 
 
 def _normalize(text: str) -> str:
@@ -202,10 +208,16 @@ def compute_agreement(ratings: Sequence[Ratings[Label]]) -> Agreement:
         [label for label in row if label is not None] for row in rows if None not in row
     ]
     shares = [_observed_share(row) for row in complete_rows]
-    percent = 100 * sum(shares) / len(shares) if shares else math.nan
+    if shares:
+        percent = 100 * sum(shares) / len(shares)
+    else:
+        percent = math.nan
     is_pair = len(ratings) == 2
     pairs = zip(*complete_rows, strict=True) if is_pair else ()
-    kappa = cohen_kappa(*pairs) if is_pair and complete_rows else fleiss_kappa(complete_rows)
+    if is_pair and complete_rows:
+        kappa = cohen_kappa(*pairs)
+    else:
+        kappa = fleiss_kappa(complete_rows)
     n_missing = len(rows) - len(complete_rows)
     return Agreement(
         len(complete_rows), n_missing, percent, kappa, "Cohen's" if is_pair else "Fleiss'"
@@ -246,4 +258,6 @@ def _observed_share(row: Sequence[Label]) -> float:
 
 
 def _beyond_chance(observed: float, chance: float) -> float:
-    return math.nan if chance >= 1 else (observed - chance) / (1 - chance)
+    if chance >= 1:
+        return math.nan
+    return (observed - chance) / (1 - chance)

@@ -175,7 +175,9 @@ def joint_verdict(verdicts: Mapping[str, LabelRecord], first: str) -> str | None
         scores = sorted(map(float, words))
         return f"{scores[(len(scores) - 1) // 2]:g}"  # the lower median
     ranked = Counter(words).most_common()
-    return TIE if len(ranked) > 1 and ranked[0][1] == ranked[1][1] else ranked[0][0]
+    if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
+        return TIE
+    return ranked[0][0]
 
 
 def _query(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

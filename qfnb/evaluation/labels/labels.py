@@ -138,7 +138,9 @@ class Labels:
                 self._current = next(
                     (key for key in self._items if self.person not in labels.get(key, {})), None
                 )
-            return None if self._current is None else self._task(self._items[self._current], labels)
+            if self._current is None:
+                return None
+            return self._task(self._items[self._current], labels)
 
     def add(self, word: str | float) -> LabelTask | None:
         """Store a label of the question that is due; return the next one.
@@ -150,10 +152,14 @@ class Labels:
         Raises:
             InvalidArgumentError: it is something else, or no question is due.
         """
-        text = f"{word:g}" if isinstance(word, (int, float)) else str(word).strip().casefold()
-        allowed = (
-            self.words if self.scale != (0, 1) or self.kind == "pair" else (*self.words, "0", "1")
-        )
+        if isinstance(word, (int, float)):
+            text = f"{word:g}"
+        else:
+            text = str(word).strip().casefold()
+        if self.scale != (0, 1) or self.kind == "pair":
+            allowed = self.words
+        else:
+            allowed = (*self.words, "0", "1")
         if text not in allowed:
             raise InvalidArgumentError(
                 tr(
@@ -190,7 +196,8 @@ class Labels:
             earlier = list(dict.fromkeys(item for item, _ in self._history))
             if self._current in earlier:
                 earlier = earlier[: earlier.index(self._current)]
-            self._current = earlier[-1] if earlier else self._current
+            if earlier:
+                self._current = earlier[-1]
             return self.next()
 
     def to_frame(self) -> pd.DataFrame:
@@ -295,11 +302,10 @@ class Labels:
                 continue
             if self.kind == "pair" and first.output.strip() == second.output.strip():
                 continue
-            key = (
-                journal.pair_item(first, second)
-                if self.kind == "pair"
-                else journal.score_item(first, self.scale)
-            )
+            if self.kind == "pair":
+                key = journal.pair_item(first, second)
+            else:
+                key = journal.score_item(first, self.scale)
             chance = random.Random(f"{self.seed}:{key.hex()}:{first.output < second.output}")  # noqa: S311
             items[key] = _Item(
                 key, first, second if self.kind == "pair" else None, chance.random() < 0.5
@@ -318,24 +324,30 @@ class Labels:
         texts = [item.first.output, item.second.output if item.second else ""]
         a, b = reversed(texts) if item.is_mirrored and item.second else texts
         label = labels.get(item.key, {}).get(self.person)
-        word = (
-            "" if label is None else self._to_word(label.seen_from(item.first.output).verdict, item)
-        )
+        if label is None:
+            word = ""
+        else:
+            word = self._to_word(label.seen_from(item.first.output).verdict, item)
         return LabelTask(item.first.index, item.first.prompt, item.first.reference, a, b, word)
 
     def _to_word(self, verdict: str, item: _Item) -> str:
         if self.kind == "pair":
-            sides = ("b", "a") if item.is_mirrored else ("a", "b")
+            if item.is_mirrored:
+                sides = ("b", "a")
+            else:
+                sides = ("a", "b")
             return dict(zip(("first", "second"), sides, strict=True)).get(verdict, verdict)
-        names = (
-            {str(score): word for word, score in RIGHT_WORDS.items()}
-            if self.scale == (0, 1)
-            else {}
-        )
+        if self.scale == (0, 1):
+            names = {str(score): word for word, score in RIGHT_WORDS.items()}
+        else:
+            names = {}
         return names.get(verdict, verdict)
 
     def _to_label(self, item: _Item, word: str) -> journal.LabelRecord:
-        sides = ("second", "first") if item.is_mirrored else ("first", "second")
+        if item.is_mirrored:
+            sides = ("second", "first")
+        else:
+            sides = ("first", "second")
         verdict = dict(zip(("a", "b"), sides, strict=True)).get(word, word)
         verdict = str(RIGHT_WORDS.get(verdict, verdict))
         sample = item.first

@@ -321,7 +321,12 @@ def _compare_scores(
         if not sample.error:
             matches = samples_by_key[_sample_key(sample, labelled=labelled)]
             # of several equal answers each is matched once, the last one for all that follow
-            match = (matches.pop(0) if len(matches) > 1 else matches[0]) if matches else None
+            if not matches:
+                match = None
+            elif len(matches) > 1:
+                match = matches.pop(0)
+            else:
+                match = matches[0]
             rows += _differences(sample, match, shared)
     return rows
 
@@ -336,6 +341,9 @@ def _differences(
     identity = {name: getattr(sample, name) for name in ("model", "index", "prompt", "output")}
     for platform_name, our_name in shared.items():
         platform = sample.score(platform_name)
-        ours = math.nan if our_sample is None else our_sample.score(our_name)
+        if our_sample is None:
+            ours = math.nan
+        else:
+            ours = our_sample.score(our_name)
         numbers = {"platform": platform, "ours": ours, "difference": ours - platform}
         yield identity | {"metric": platform_name} | numbers

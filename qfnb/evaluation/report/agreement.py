@@ -50,7 +50,9 @@ def label_scale(report: ReportData) -> tuple[float, float]:
     """Return the scale on which people score single answers: the judge's, else right or wrong."""
     scales = (report.scales.get(metric, (0.0, 1.0)) for metric in report.judges)
     low, high = next(scales, (0.0, 1.0))
-    return (low, high) if low == 0 and high == int(high) and high <= MAX_SCORE else (0.0, 1.0)
+    if low == 0 and high == int(high) and high <= MAX_SCORE:
+        return (low, high)
+    return (0.0, 1.0)
 
 
 def measure_agreement(
@@ -70,7 +72,10 @@ def measure_agreement(
     if len(report.models) == 1 or (models and models[0] == models[1]):
         rows = _score_rows(report, name, report.models[0] if models is None else models[0])
         return _agreement(name, rows, is_weighted=label_scale(report) != (0, 1))
-    pairs = [models] if models else [*combinations(report.models, 2)]
+    if models:
+        pairs = [models]
+    else:
+        pairs = [*combinations(report.models, 2)]
     return _agreement(
         name, [row for pair in pairs for row in pair_rows(report, name, pair)], is_weighted=False
     )
@@ -111,11 +116,10 @@ def pair_rows(report: ReportData, metric: str, models: Models) -> list[tuple[str
     for key, people in latest_labels(items).items():
         first, second = items[key]
         if (human := joint_verdict(people, first.output)) is not None:
-            judge = (
-                outcomes[first.index]
-                if first.index in outcomes
-                else _preferred(report, metric, first, second)
-            )
+            if first.index in outcomes:
+                judge = outcomes[first.index]
+            else:
+                judge = _preferred(report, metric, first, second)
             rows.append((human, judge))
     return rows
 
@@ -140,7 +144,9 @@ def _preferred(report: ReportData, metric: str, first: Sample, second: Sample) -
         return None
     if a == b:
         return "tie"
-    return "first" if (a > b) != (metric in report.lower_is_better) else "second"
+    if (a > b) != (metric in report.lower_is_better):
+        return "first"
+    return "second"
 
 
 def agreement_sentence(agreement: HumanAgreement) -> str:
@@ -178,7 +184,9 @@ def agreement_sentence(agreement: HumanAgreement) -> str:
             **values,
         )
     rough = tr("The interval is rough: there are fewer than {n} labels.", n=ROUGH_ROWS)
-    return f"{line} {rough}" if kappa.n < ROUGH_ROWS else line
+    if kappa.n < ROUGH_ROWS:
+        return f"{line} {rough}"
+    return line
 
 
 @dataclass(frozen=True)

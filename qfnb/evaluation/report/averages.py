@@ -50,7 +50,9 @@ def average_title(average: Average) -> str:
     """Return what an average is over: all subjects, a group of them, or one."""
     if not average.value:
         return tr("All subjects")
-    return tr(average.value) if average.value in CATEGORIES else average.value
+    if average.value in CATEGORIES:
+        return tr(average.value)
+    return average.value
 
 
 def average_sentences(report: ReportData, models: Collection[str] = ()) -> list[str]:

@@ -47,7 +47,9 @@ class Shift:
     @property
     def ratio(self) -> float:
         """The number after, divided by that before; NaN when that is 0."""
-        return self.after / self.before if self.before else math.nan
+        if self.before:
+            return self.after / self.before
+        return math.nan
 
 
 SHIFTS: Final[tuple[tuple[str, str, Callable[[UsageTotals], float]], ...]] = (
@@ -171,11 +173,10 @@ def _build_shift(
     before: UsageTotals,
     after: UsageTotals,
 ) -> Shift:
-    lows = (
-        (before.cost_low_per_1000, after.cost_low_per_1000)
-        if unit == "CNY"
-        else (math.nan, math.nan)
-    )
+    if unit == "CNY":
+        lows = (before.cost_low_per_1000, after.cost_low_per_1000)
+    else:
+        lows = (math.nan, math.nan)
     return Shift(title, unit, read(before), read(after), lows)
 
 
@@ -188,4 +189,6 @@ def _format_shift(shift: Shift) -> str:
 def _format_amount(low: float, high: float) -> str:
     if math.isnan(high):
         return text.NO_VALUE
-    return f"{high:,.3g}" if math.isnan(low) or low == high else f"{low:,.3g}–{high:,.3g}"
+    if math.isnan(low) or low == high:
+        return f"{high:,.3g}"
+    return f"{low:,.3g}–{high:,.3g}"

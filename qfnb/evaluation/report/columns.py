@@ -108,7 +108,9 @@ def build_frame(columns: Sequence[FrameColumn], rows: Sequence[Any]) -> pd.DataF
 
 def _to_cell(value: Any) -> Any:
     """Return a cell that a DataFrame can hold: it takes no half of a surrogate pair."""
-    return replace_surrogates(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    return value
 
 
 def _note(name: str, sample: Sample) -> str:

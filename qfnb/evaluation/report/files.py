@@ -176,7 +176,9 @@ def _with_origins(report: ReportData, name: str, frame: pd.DataFrame) -> pd.Data
 
 def _origin(report: ReportData, model: str) -> str:
     platform = report.origins.get(model, "")
-    return tr(sources.SANDBOX_MARK) if platform == SANDBOX else platform
+    if platform == SANDBOX:
+        return tr(sources.SANDBOX_MARK)
+    return platform
 
 
 def _workbook_tables(report: ReportData) -> dict[str, pd.DataFrame]:
@@ -302,7 +304,9 @@ def _infer_origins(document: Mapping[str, Any]) -> dict[str, str]:
     0.1.0.
     """
     is_sandbox = any(" sandbox, batch " in note for note in document["notes"])
-    return dict.fromkeys(document["models"], SANDBOX) if is_sandbox else {}
+    if is_sandbox:
+        return dict.fromkeys(document["models"], SANDBOX)
+    return {}
 
 
 def read_report_text(path: Path) -> str:
@@ -328,4 +332,6 @@ def sanitize_json(value: Any) -> Any:
         return {str(key): sanitize_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [sanitize_json(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

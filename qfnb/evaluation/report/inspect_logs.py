@@ -63,7 +63,10 @@ def write_inspect(report: ReportData, path: Path) -> list[Path]:
     written = []
     for number, (model, samples) in enumerate(logs.samples_by_model(report), 1):
         name = f"{logs.task_name(report)}_{number}_{logs.file_name(model)}.json"
-        target = path if is_file else path / name
+        if is_file:
+            target = path
+        else:
+            target = path / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(target) as file:
             log = _build_log(report, model, samples)
@@ -168,7 +171,10 @@ def read_inspect(path: str | Path | Sequence[str | Path]) -> Parts:
         InvalidArgumentError: there is no log.
         DatasetError: a file is no log of inspect_ai, or not readable.
     """
-    paths = [path] if isinstance(path, (str, Path)) else [*path]
+    if isinstance(path, (str, Path)):
+        paths = [path]
+    else:
+        paths = [*path]
     files = [file for each in paths for file in logs.log_files(each, "*.eval", "*.json")]
     return logs.report_fields([_to_log(_read(file), file) for file in files])
 
@@ -300,7 +306,10 @@ def _to_sample(model: str, entry: Mapping[str, Any]) -> Sample:
     else:
         prompt, row = logs.conversation_row(messages)
         prompt = _attached(prompt, attachments)
-    targets = entry["target"] if isinstance(entry["target"], list) else [entry["target"]]
+    if isinstance(entry["target"], list):
+        targets = entry["target"]
+    else:
+        targets = [entry["target"]]
     output = entry.get("output") or {}
     error = entry.get("error") or {}
     choices = output.get("choices") or [{}]
@@ -338,8 +347,6 @@ def _to_sample(model: str, entry: Mapping[str, Any]) -> Sample:
 
 def _attached(text: str, attachments: Mapping[str, str]) -> str:
     """Return a text that may stand elsewhere in the log."""
-    return (
-        attachments.get(text.removeprefix("attachment://"), text)
-        if text.startswith("attachment://")
-        else text
-    )
+    if text.startswith("attachment://"):
+        return attachments.get(text.removeprefix("attachment://"), text)
+    return text

@@ -161,8 +161,14 @@ def _first_share(verdicts: Sequence[PairVerdict]) -> Measure:
 
 
 def _mean(values: Sequence[float], clusters: Sequence[int]) -> Measure:
-    labels = None if len(set(clusters)) == len(clusters) else clusters
-    value = sum(values) / len(values) if values else math.nan
+    if len(set(clusters)) == len(clusters):
+        labels = None
+    else:
+        labels = clusters
+    if values:
+        value = sum(values) / len(values)
+    else:
+        value = math.nan
     return Measure(value, mean_interval(values, labels), len(values))
 
 
@@ -239,7 +245,10 @@ def _self_preference(
         return None, tr("it takes a model of {family} and one of another family", family=family)
     values = []
     for pair in pairs:
-        sign = 1 if of_models[pair[0]] == family else -1
+        if of_models[pair[0]] == family:
+            sign = 1
+        else:
+            sign = -1
         rows = [
             (human, each) for human, each in pair_rows(report, metric, pair) if each is not None
         ]
@@ -251,4 +260,6 @@ def _self_preference(
 
 
 def _model_of(report: ReportData, label: str) -> str:
-    return report.cells[label][1] if label in report.cells else label
+    if label in report.cells:
+        return report.cells[label][1]
+    return label

@@ -102,7 +102,10 @@ def _to_line(group: Sequence[Sample]) -> Parts:
     """Return the line of a question; its metrics are the means of all answers to it."""
     sample = mean_sample(group)
     messages = logs.messages_of(group[0])
-    prompt = json.dumps(messages, ensure_ascii=False) if len(messages) > 1 else sample.prompt
+    if len(messages) > 1:
+        prompt = json.dumps(messages, ensure_ascii=False)
+    else:
+        prompt = sample.prompt
     scores = {name: value for name, value in sample.scores.items() if math.isfinite(value)}
     doc = {"prompt": sample.prompt, **logs.other_columns(sample)}
     hashes = {
@@ -169,7 +172,10 @@ def _read_results(path: Path) -> Parts:
         ) from None
     if not isinstance(run.get("results"), dict):
         raise DatasetError(tr("has no results of lm-evaluation-harness"), path=str(path))
-    config = run.get("config") if isinstance(run.get("config"), dict) else {}
+    if isinstance(run.get("config"), dict):
+        config = run.get("config")
+    else:
+        config = {}
     return run | {
         "model_name": str(run.get("model_name") or (config or {}).get("model") or path.parent.name)
     }
@@ -226,7 +232,10 @@ def _merge(samples: Sequence[Sample], others: Sequence[Sample]) -> list[Sample]:
 
 def _to_samples(model: str, task: str, entry: Parts) -> list[Sample]:
     prompt, row = _prompt_of(entry)
-    doc = entry.get("doc") if isinstance(entry.get("doc"), dict) else {}
+    if isinstance(entry.get("doc"), dict):
+        doc = entry.get("doc")
+    else:
+        doc = {}
     columns = (
         {"task": task}
         | {name: cell for name, cell in (doc or {}).items() if name != "prompt"}

@@ -98,7 +98,10 @@ def report_fields(logs: Sequence[Log]) -> dict[str, Any]:
     facts: dict[str, Any] = {"recipes": {}, "scales": {}, "notes": [], "counting": {}, "judges": {}}
     for log in logs:
         count = labels[log.model, log.task] = labels.get((log.model, log.task), 0) + 1
-        label = log.model if count == 1 else f"{log.model} ({count})"
+        if count == 1:
+            label = log.model
+        else:
+            label = f"{log.model} ({count})"
         for key, sample in log.answers:
             index = indexes.setdefault((log.task, key), len(indexes))
             records.append(replace(sample, model=label, index=index))
@@ -161,7 +164,10 @@ def text_of(content: object) -> str:
     """Return the text of a message, whose content is a text or a list of parts."""
     if isinstance(content, str):
         return content
-    parts = content if isinstance(content, list) else []
+    if isinstance(content, list):
+        parts = content
+    else:
+        parts = []
     return "\n".join(
         str(part["text"])
         for part in parts
@@ -183,11 +189,10 @@ def conversation_row(messages: Sequence[Mapping[str, Any]]) -> tuple[str, dict[s
 
 def messages_of(sample: Sample) -> list[dict[str, str]]:
     """Return the conversation of a sample that ends with its question."""
-    system = (
-        [{"role": "system", "content": str(sample.row["system"])}]
-        if sample.row.get("system")
-        else []
-    )
+    if sample.row.get("system"):
+        system = [{"role": "system", "content": str(sample.row["system"])}]
+    else:
+        system = []
     turns = [
         {"role": role, "content": str(turn[name])}
         for turn in sample.row.get("history") or ()

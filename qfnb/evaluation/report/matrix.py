@@ -263,7 +263,9 @@ def cell_title(matrix: Matrix[Report], best: BestCell) -> str:
     """Return a cell in words: prompt and model, or the one of them that there are several of."""
     if len(matrix.prompts) > 1 and len(matrix.models) > 1:
         return tr("Prompt {prompt} with {model}", prompt=best.prompt, model=best.model)
-    return tr("Prompt {prompt}", prompt=best.prompt) if len(matrix.prompts) > 1 else best.model
+    if len(matrix.prompts) > 1:
+        return tr("Prompt {prompt}", prompt=best.prompt)
+    return best.model
 
 
 def rivals_sentence(matrix: Matrix[Report]) -> str:

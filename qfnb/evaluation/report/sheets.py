@@ -29,7 +29,9 @@ def to_csv(frame: pd.DataFrame) -> bytes:
 def _csv_cell(value: Any) -> Any:
     if is_missing(value):
         return ""
-    return value if isinstance(value, (int, float)) else to_sheet_text(value)
+    if isinstance(value, (int, float)):
+        return value
+    return to_sheet_text(value)
 
 
 def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:

@@ -39,11 +39,9 @@ def mark_models(models: Sequence[str], sandbox_models: Sequence[str]) -> str:
     if not sandbox_models:
         return ""
     mark = tr(SANDBOX_MARK)
-    return (
-        mark
-        if len(sandbox_models) == len(models)
-        else labelled(mark, tr(", ").join(sandbox_models))
-    )
+    if len(sandbox_models) == len(models):
+        return mark
+    return labelled(mark, tr(", ").join(sandbox_models))
 
 
 def with_mark(title: str, subject: HasModels) -> str:
@@ -56,7 +54,10 @@ def footnote_lines(report: ReportData) -> list[str]:
     clusters, few rows.
     """
     column = report.cluster
-    clusters = [tr("Rows with the same {column} belong together.", column=column)] if column else []
+    if column:
+        clusters = [tr("Rows with the same {column} belong together.", column=column)]
+    else:
+        clusters = []
     recipes = [
         labelled(name, recipe)
         for name, recipe in report.recipes.items()
@@ -64,9 +65,10 @@ def footnote_lines(report: ReportData) -> list[str]:
     ]
     units = [score.interval.units for score in report.model_scores]
     rough = text.rough_sentence(units, is_clustered=bool(column))
-    benchmark = (
-        [describe(report.benchmark), difference_note(report.benchmark)] if report.benchmark else []
-    )
+    if report.benchmark:
+        benchmark = [describe(report.benchmark), difference_note(report.benchmark)]
+    else:
+        benchmark = []
     return [
         *filter(None, benchmark),
         *report.notes,

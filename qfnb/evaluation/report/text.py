@@ -59,7 +59,9 @@ def title(models: Iterable[str], *, prompts: int = 1) -> str:
         return trn("Evaluation of {n} model", "Evaluation of {n} models", len(names))
     if len(names) == 2:
         return tr("Evaluation: {tuned} and {base}", tuned=names[1], base=names[0])
-    return tr("Evaluation: {model}", model=names[0]) if names else tr("Evaluation")
+    if names:
+        return tr("Evaluation: {model}", model=names[0])
+    return tr("Evaluation")
 
 
 def report_title(report: ReportData) -> str:
@@ -71,8 +73,13 @@ def report_title(report: ReportData) -> str:
 
 def metric_title(name: str) -> str:
     """Return the name of a metric as a reader knows it: `ROUGE-L` for `rouge_l`."""
-    words = tr(METRICS[name].title) if name in METRICS else name
-    return words[:1].upper() + words[1:] if name in METRICS and words.islower() else words
+    if name in METRICS:
+        words = tr(METRICS[name].title)
+    else:
+        words = name
+    if name in METRICS and words.islower():
+        return words[:1].upper() + words[1:]
+    return words
 
 
 def verdict_sentence(comparison: Comparison) -> str:
@@ -148,7 +155,9 @@ def counts_sentence(comparison: Comparison) -> str:
     """Return on how many questions the candidate is better, worse and equal."""
     test = comparison.test
     counts = {"wins": f"{test.wins:,}", "losses": f"{test.losses:,}", "ties": f"{test.ties:,}"}
-    return tr("Questions: {wins} better, {losses} worse, {ties} equal.", **counts) if test.n else ""
+    if test.n:
+        return tr("Questions: {wins} better, {losses} worse, {ties} equal.", **counts)
+    return ""
 
 
 def power_sentences(comparison: Comparison) -> list[str]:
@@ -288,7 +297,9 @@ def repeat_sentences(report: ReportData, metric: str) -> list[str]:
 
 def format_share(value: float) -> str:
     """Return a share as a percentage, a dash for NaN."""
-    return NO_VALUE if math.isnan(value) else f"{value:.0%}"
+    if math.isnan(value):
+        return NO_VALUE
+    return f"{value:.0%}"
 
 
 def format_score(value: float) -> str:
@@ -313,14 +324,18 @@ def format_interval(low: float, high: float, *, plus: bool = False) -> str:
 
 def format_difference(value: float) -> str:
     """Return a difference with its sign."""
-    return NO_VALUE if math.isnan(value) else _minus(f"{value:+.3f}")
+    if math.isnan(value):
+        return NO_VALUE
+    return _minus(f"{value:+.3f}")
 
 
 def format_p_value(value: float) -> str:
     """Return a p-value, `p = 0.021` or `p < 0.0001`; a dash for NaN."""
     if math.isnan(value):
         return f"p: {NO_VALUE}"
-    return "p < 0.0001" if value < 1e-4 else f"p = {value:.2g}"
+    if value < 1e-4:
+        return "p < 0.0001"
+    return f"p = {value:.2g}"
 
 
 def _minus(number: str) -> str:
@@ -335,7 +350,9 @@ def format_cell(value: Any) -> str:
         return str(value)
     if value.is_integer() and abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if 0 < abs(value) < 0.001 or math.isinf(value) else f"{value:.3f}"
+    if 0 < abs(value) < 0.001 or math.isinf(value):
+        return f"{value:.3g}"
+    return f"{value:.3f}"
 
 
 _MARKS: Final = re.compile(
@@ -378,4 +395,6 @@ def to_sheet_text(text: object) -> str:
     apostrophe.
     """
     cleaned = to_plain(text)
-    return f"'{cleaned}" if cleaned.startswith(_FORMULA) else cleaned
+    if cleaned.startswith(_FORMULA):
+        return f"'{cleaned}"
+    return cleaned

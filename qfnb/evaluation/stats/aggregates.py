@@ -48,7 +48,9 @@ class Score:
     @property
     def coverage(self) -> float:
         """The share of the rows that have a score."""
-        return self.n / self.total if self.total else math.nan
+        if self.total:
+            return self.n / self.total
+        return math.nan
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,16 @@ class UsageTotals:
     @property
     def cost_per_1000(self) -> float:
         """CNY of 1,000 answers at most, NaN where it is not known."""
-        return 1000 * self.cost / self.answered if self.answered else math.nan
+        if self.answered:
+            return 1000 * self.cost / self.answered
+        return math.nan
 
     @property
     def cost_low_per_1000(self) -> float:
         """CNY of 1,000 answers at least, NaN where it is not known."""
-        return 1000 * self.cost_low / self.answered if self.answered else math.nan
+        if self.answered:
+            return 1000 * self.cost_low / self.answered
+        return math.nan
 
     def without_cost(self) -> UsageTotals:
         """Return the same without a cost."""
@@ -119,7 +125,9 @@ class Comparison:
         """Whether the candidate is better than the baseline."""
         if not self.is_significant:
             return "cannot tell"
-        return "better" if (self.test.difference > 0) != self.lower_is_better else "worse"
+        if (self.test.difference > 0) != self.lower_is_better:
+            return "better"
+        return "worse"
 
     @property
     def verdict(self) -> str:
@@ -243,7 +251,8 @@ def compare_all(
     for name, pair, decision, p_holm in zip(names, pairs, decisions, corrected, strict=True):
         test = significance.describe_pairs(pair, decision)
         is_lower_better = name[0] in lower_is_better
-        test = replace(test, wins=test.losses, losses=test.wins) if is_lower_better else test
+        if is_lower_better:
+            test = replace(test, wins=test.losses, losses=test.wins)
         n_comparisons = sum(not math.isnan(p_value) for p_value in p_values)
         comparisons.append(Comparison(*name, test, p_holm, is_lower_better, max(1, n_comparisons)))
     return tuple(comparisons)
@@ -260,4 +269,6 @@ def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
 
 
 def _mean_with_missing(score_sum: float, n_missing: int, value: float, total: int) -> float:
-    return (score_sum + (n_missing * value if n_missing else 0.0)) / total if total else math.nan
+    if total:
+        return (score_sum + (n_missing * value if n_missing else 0.0)) / total
+    return math.nan

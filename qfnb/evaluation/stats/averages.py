@@ -65,7 +65,10 @@ def average_groups(
             interval = intervals.interval_with_ends(
                 means, None, scale or UNIT_SCALE, method="t of subjects' means"
             )
-        mean = statistics.fmean(means) if means else math.nan
+        if means:
+            mean = statistics.fmean(means)
+        else:
+            mean = math.nan
         return Average(
             model, metric, column, value, len(means), sum(map(len, rows)), mean, interval
         )

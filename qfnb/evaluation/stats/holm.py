@@ -60,6 +60,9 @@ def decide(p_values: Sequence[float]) -> list[Decision]:
     for p_value, significant in zip(p_values, is_rejected, strict=True):
         undecided = max(1, n - sum(is_rejected) + significant)
         rank = sum(other < p_value for other in p_values)
-        step = n if not significant or p_value < ALPHA / n else n - rank
+        if not significant or p_value < ALPHA / n:
+            step = n
+        else:
+            step = n - rank
         decisions.append(Decision(significant, ALPHA / undecided, ALPHA / max(1, step)))
     return decisions

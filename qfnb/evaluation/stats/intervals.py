@@ -129,12 +129,12 @@ def interval_with_ends(
     """
     low = min(scale[0], *values)
     high = max(scale[1], *values)
-    units = (
-        [(value, 1) for value in values]
-        if clusters is None
-        else [*cluster_sums(values, clusters).values()]
-    )
-    name = method if clusters is None else f"{method}, clustered"
+    if clusters is None:
+        units = [(value, 1) for value in values]
+        name = method
+    else:
+        units = [*cluster_sums(values, clusters).values()]
+        name = f"{method}, clustered"
     if len(units) < 2:
         return Interval(
             math.nan, math.nan, "one row" if clusters is None else "one cluster", level, len(units)
@@ -142,7 +142,10 @@ def interval_with_ends(
     quantile = t_quantile(0.5 + level / 2, len(units) - 1)
     bounds = []
     means = [total / n for total, n in units]
-    end_rows = END_ROWS if max(means) - min(means) > 1e-9 * (high - low) else END_ROWS_OF_EQUALS
+    if max(means) - min(means) > 1e-9 * (high - low):
+        end_rows = END_ROWS
+    else:
+        end_rows = END_ROWS_OF_EQUALS
     for sign, end in ((-1, low), (1, high)):
         mean, error = _mean_with_end(units, end, end_rows)
         bounds.append(min(max(mean + sign * quantile * error, low), high))
@@ -209,7 +212,10 @@ def _clustered_wilson(
         return Interval(math.nan, math.nan, "one cluster", level, n_clusters)
     mean = sum(values) / len(values)
     variance = max(standard_error**2, mean * (1 - mean) / (MAX_EVIDENCE * len(values)))
-    n = mean * (1 - mean) / variance if variance else n_clusters
+    if variance:
+        n = mean * (1 - mean) / variance
+    else:
+        n = n_clusters
     low, high = _wilson_bounds(mean * n, n, t_quantile(0.5 + level / 2, n_clusters - 1))
     return Interval(low, high, "Wilson, clustered", level, n_clusters)
 

@@ -116,7 +116,10 @@ def detectable_difference(units: Units, alpha: float, width: float, *, is_rate: 
         return math.nan
     observed = _observed_truth(units)
     family = _family(observed, n, alpha, width * rows, is_rate=is_rate)
-    spread = observed.mean_square if observed else (width * rows) ** 2 / n
+    if observed:
+        spread = observed.mean_square
+    else:
+        spread = (width * rows) ** 2 / n
     start = (z + _POWER_Z) * math.sqrt(spread / n)
     mean = _solve(lambda mean, exact: _power(family(mean), n, alpha, exact=exact), start, z)
     return min(family(mean).mean / rows, width)
@@ -146,7 +149,9 @@ def _observed_truth(units: Units) -> Truth | None:
     import numpy as np  # noqa: PLC0415 - 0.1 s that only reports should pay
 
     values = np.asarray([total for total, _ in units if total])
-    return Truth(len(values) / len(units), values) if len(values) else None
+    if len(values):
+        return Truth(len(values) / len(units), values)
+    return None
 
 
 def _family(
@@ -196,7 +201,9 @@ def _close_in(power_of: Callable[[float], float], x: float, z: float, rounds: in
         else:  # between the bounds, not too near to either
             share = (_POWER_Z - low[1]) / (high[1] - low[1])
             x = low[0] + min(max(share, 0.1), 0.9) * (high[0] - low[0])
-    return best[1] if best[0] < 5 * NEAR_ENOUGH or math.isinf(high[0]) else high[0]
+    if best[0] < 5 * NEAR_ENOUGH or math.isinf(high[0]):
+        return best[1]
+    return high[0]
 
 
 def _power(truth: Truth, n: int, alpha: float, *, exact: bool) -> float:
@@ -278,7 +285,10 @@ def _p_values(samples: Numbers) -> Numbers:
     limits = np.abs(samples.sum(axis=1)) - 1e-5 * np.abs(samples).sum(axis=1)
     # half of the time, to six digits
     sums = signs.astype(np.float32) @ samples.T.astype(np.float32)
-    extra = 0 if width <= MAX_EXACT else 1
+    if width <= MAX_EXACT:
+        extra = 0
+    else:
+        extra = 1
     return np.asarray(
         (np.count_nonzero(np.abs(sums) >= limits, axis=0) + extra) / (len(signs) + extra)
     )

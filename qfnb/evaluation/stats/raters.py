@@ -53,7 +53,10 @@ def measure_kappa(
     labels = sorted({*first, *second})
     nothing = Interval(math.nan, math.nan, "none", LEVEL, n)
     pairs = Counter(zip(first, second, strict=True))
-    share = sum(pairs[label, label] for label in labels) / max(n, 1) if n else math.nan
+    if n:
+        share = sum(pairs[label, label] for label in labels) / max(n, 1)
+    else:
+        share = math.nan
     if len(labels) < 2:
         return Kappa(math.nan, share, nothing, n)
     distances = [

@@ -63,7 +63,9 @@ class RepeatScore:
         correlation.
         """
         total = self.within + self.between
-        return self.between / total if total else math.nan
+        if total:
+            return self.between / total
+        return math.nan
 
     @property
     def chance_share(self) -> float:
@@ -73,7 +75,9 @@ class RepeatScore:
         if not self.answers:
             return math.nan
         chance = self.within * self.questions / self.answers
-        return chance / (chance + self.between) if chance + self.between else math.nan
+        if chance + self.between:
+            return chance / (chance + self.between)
+        return math.nan
 
 
 def pass_at_k(n: int, right: int, k: int) -> float:
@@ -84,7 +88,9 @@ def pass_at_k(n: int, right: int, k: int) -> float:
         right: those of them that are right.
         k: answers that one would look at; NaN above n.
     """
-    return 1 - math.comb(n - right, k) / math.comb(n, k) if k <= n else math.nan
+    if k <= n:
+        return 1 - math.comb(n - right, k) / math.comb(n, k)
+    return math.nan
 
 
 def variance_components(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -125,7 +131,9 @@ def pair_agreement(groups: Sequence[Sequence[Hashable]]) -> float:
         for group in groups
         if len(group) > 1
     ]
-    return sum(shares) / len(shares) if shares else math.nan
+    if shares:
+        return sum(shares) / len(shares)
+    return math.nan
 
 
 def score_repeats(
@@ -174,5 +182,8 @@ def _mean_pass(k: int, questions: Sequence[Sequence[Sample]], metric: str, clust
         for group in counted
     ]
     labels = cluster_labels([group[0] for group in counted], cluster)
-    mean = sum(values) / len(values) if values else math.nan
+    if values:
+        mean = sum(values) / len(values)
+    else:
+        mean = math.nan
     return Pass(k, mean, intervals.mean_interval(values, labels), len(counted))

@@ -82,7 +82,9 @@ class Pairs:
         """The name of the test."""
         if self.clusters is not None:
             return tr_noop("clustered permutation")
-        return tr_noop("exact McNemar") if self.is_rate else tr_noop("paired permutation")
+        if self.is_rate:
+            return tr_noop("exact McNemar")
+        return tr_noop("paired permutation")
 
     @cached_property
     def p_value(self) -> float:
@@ -154,7 +156,10 @@ def describe_pairs(pairs: Pairs, decision: Decision | None = None) -> PairedTest
     """Return everything on two models' scores; without a decision they are compared alone."""
     decision = decision or Decision(pairs.p_value < ALPHA)
     n = len(pairs.differences)
-    mean = sum(pairs.differences) / n if n else math.nan
+    if n:
+        mean = sum(pairs.differences) / n
+    else:
+        mean = math.nan
     deviation = standard_deviation(pairs.differences)
     return PairedTest(
         difference=mean,
@@ -248,11 +253,9 @@ def _difference_interval(pairs: Pairs, decision: Decision) -> Interval:
     if math.isnan(interval.low) or (interval.low <= 0 <= interval.high) != decision.is_significant:
         return interval
     bound = _bound_of_test(pairs, decision)
-    return (
-        replace(interval, low=bound)
-        if sum(pairs.differences) > 0
-        else replace(interval, high=bound)
-    )
+    if sum(pairs.differences) > 0:
+        return replace(interval, low=bound)
+    return replace(interval, high=bound)
 
 
 def _bound_of_test(pairs: Pairs, decision: Decision) -> float:
@@ -290,11 +293,16 @@ def _lowest_mean(units: Sequence[tuple[float, int]], alpha: float) -> float:
             counts = flipped @ sizes
             means.append((flipped @ values)[counts > 0] / counts[counts > 0])
     ordered = np.sort(np.concatenate(means))
-    trials = 2 ** len(units) if len(units) <= MAX_EXACT else RESAMPLES + 1
+    if len(units) <= MAX_EXACT:
+        trials = 2 ** len(units)
+    else:
+        trials = RESAMPLES + 1
     # all signs: p(d) = 2 (1 + subsets below d) / 2^n, each subset is here twice; random ones: (1 +
     # below) / (1 + n)
     rank = math.ceil(alpha * trials - (2 if len(units) <= MAX_EXACT else 1) - 1e-9)
-    return float(ordered[rank - 1]) if rank >= 1 else 0.0
+    if rank >= 1:
+        return float(ordered[rank - 1])
+    return 0.0
 
 
 def _lowest_normal_mean(values: Numbers, sizes: Numbers, quantile: float) -> float:

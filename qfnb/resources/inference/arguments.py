@@ -170,7 +170,10 @@ class Messages:
             )
         role = getattr(role, "value", role)
         if isinstance(message, str):
-            result_fields = {} if role else self._open_call()
+            if role:
+                result_fields = {}
+            else:
+                result_fields = self._open_call()
             self._turns.append({"role": role or "user", "content": message, **result_fields})
         elif "role" in message:
             self._turns.append(dict(message))
@@ -191,9 +194,17 @@ class Messages:
         else:
             return {}
         calls = [call.get("function") or {} for call in turn.get("tool_calls") or ()]
-        functions = [turn["function_call"]] if turn.get("function_call") else calls
-        name = functions[n_results].get("name", "") if len(functions) > n_results else None
-        return {} if name is None else {"role": "function", "name": name}
+        if turn.get("function_call"):
+            functions = [turn["function_call"]]
+        else:
+            functions = calls
+        if not (len(functions) > n_results):
+            name = None
+        else:
+            name = functions[n_results].get("name", "")
+        if name is None:
+            return {}
+        return {"role": "function", "name": name}
 
     def append_result(self, call: ToolCall, result: Any) -> None:
         """Add the result of a function, after the reply that called it; a long one is cut, with a
@@ -203,11 +214,10 @@ class Messages:
             call: one of the reply's `tool_calls`.
             result: a text, or any value that can be encoded as JSON.
         """
-        text = (
-            result
-            if isinstance(result, str)
-            else json.dumps(result, ensure_ascii=False, default=str)
-        )
+        if isinstance(result, str):
+            text = result
+        else:
+            text = json.dumps(result, ensure_ascii=False, default=str)
         content = clip_result(text)
         if call.id:
             self._turns.append({"role": "tool", "tool_call_id": call.id, "content": content})

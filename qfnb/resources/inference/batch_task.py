@@ -128,7 +128,9 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         error.
         """
         result = self._stored_result(index)
-        return iter(pieces) if (pieces := getattr(result, "pieces", ())) else result
+        if pieces := getattr(result, "pieces", ()):
+            return iter(pieces)
+        return result
 
     def _stored_result(self, index: int) -> ReplyT | Exception:
         """Return a call's reply or error; a `CancelledError` with the reason for a call that was

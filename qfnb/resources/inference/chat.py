@@ -99,7 +99,9 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
         """
         limits: Any = {"request_timeout": request_timeout, "retry_count": retry_count}
         call = self.prepare(messages, model, endpoint, stream=stream, **limits, **options_)
-        return event_loop.iterate(self._stream_pieces(call)) if stream else self._run(call)
+        if stream:
+            return event_loop.iterate(self._stream_pieces(call))
+        return self._run(call)
 
     @overload
     async def ado(
@@ -139,11 +141,9 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
         """The awaited form of `do`."""
         limits: Any = {"request_timeout": request_timeout, "retry_count": retry_count}
         call = self.prepare(messages, model, endpoint, stream=stream, **limits, **options_)
-        return (
-            event_loop.iterate_async(self._stream_pieces(call))
-            if stream
-            else await self._run_async(call)
-        )
+        if stream:
+            return event_loop.iterate_async(self._stream_pieces(call))
+        return await self._run_async(call)
 
     def batch_do(  # type: ignore[override] # its rows also go by the seed's name
         self,

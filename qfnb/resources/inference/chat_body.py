@@ -28,7 +28,9 @@ key.
 
 
 def _first_function(calls: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
-    return dict(calls[0].get("function") or {}) if calls else None
+    if calls:
+        return dict(calls[0].get("function") or {})
+    return None
 
 
 class V1Dict(dict[str, Any]):
@@ -51,7 +53,9 @@ class V1Dict(dict[str, Any]):
         if dict.__contains__(self, key):
             return self[key]
         value = self.v1_value(key)
-        return default if value is None else value
+        if value is None:
+            return default
+        return value
 
     def __contains__(self, key: object) -> bool:
         return dict.__contains__(self, key) or self.v1_value(key) is not None

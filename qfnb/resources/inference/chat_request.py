@@ -130,7 +130,9 @@ def prepare_chat_call(
             build_chat_request, list(turns), choice=choice, options=options, stream=stream
         )
         call = PreparedCall[ChatResponse](build, call_options)
-        return with_continuation(call, start, turns, continue_prompt) if is_continued else call
+        if is_continued:
+            return with_continuation(call, start, turns, continue_prompt)
+        return call
 
     return with_check(
         start(records), start, records, options.get("response_format"), retry=not stream

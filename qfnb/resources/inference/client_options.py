@@ -125,7 +125,11 @@ def _headers(values: Mapping[str, Any]) -> dict[str, str]:
     result: dict[str, str] = {}
     for option, rows in named.items():
         for name, text in rows.items():
-            value = name if option == "headers" else text  # the text of a header may be a key
+            # the text of a header may be a key
+            if option == "headers":
+                value = name
+            else:
+                value = text
             if not all(
                 isinstance(each, str) and each.isascii() and each.isprintable()
                 for each in (name, text)
@@ -163,11 +167,9 @@ def fit_messages(
 
 def _text(message: wire.Message) -> str:
     content = message.content or ""
-    return (
-        content
-        if isinstance(content, str)
-        else "".join(str(part.get("text") or "") for part in content)
-    )
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text") or "") for part in content)
 
 
 def _drop_oldest(

@@ -159,7 +159,9 @@ class CreatesCompletions:
         reply = model_.do(messages, model, endpoint, stream=stream, **options)
         if self._is_raw:
             return reply
-        return _chunks(reply) if stream else _completion(reply)
+        if stream:
+            return _chunks(reply)
+        return _completion(reply)
 
     async def acreate(
         self,
@@ -174,7 +176,9 @@ class CreatesCompletions:
         reply = await model_.ado(messages, model, endpoint, stream=stream, **options)
         if self._is_raw:
             return reply
-        return _chunks_async(reply) if stream else _completion(reply)
+        if stream:
+            return _chunks_async(reply)
+        return _completion(reply)
 
 
 def _completion(reply: ChatResponse) -> Completion | ChatResponse:

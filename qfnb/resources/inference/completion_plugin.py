@@ -90,7 +90,9 @@ class Completion(InferenceModel[ChatResponse]):
             StreamInterrupted: a stream ended early; `.partial` holds the text so far.
         """
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream_pieces(call)) if stream else self._run(call)
+        if stream:
+            return event_loop.iterate(self._stream_pieces(call))
+        return self._run(call)
 
     @overload
     async def ado(
@@ -121,11 +123,9 @@ class Completion(InferenceModel[ChatResponse]):
     ) -> ChatResponse | AsyncIterator[ChatResponse]:
         """The awaited form of `do`."""
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return (
-            event_loop.iterate_async(self._stream_pieces(call))
-            if stream
-            else await self._run_async(call)
-        )
+        if stream:
+            return event_loop.iterate_async(self._stream_pieces(call))
+        return await self._run_async(call)
 
     def prepare_call(
         self,
@@ -235,7 +235,9 @@ class Plugin(InferenceModel[PluginResponse]):
             InvalidArgumentError: the prompt or the plugins are wrong; nothing was sent.
         """
         call = self.prepare(prompt, model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream_pieces(call)) if stream else self._run(call)
+        if stream:
+            return event_loop.iterate(self._stream_pieces(call))
+        return self._run(call)
 
     async def ado(
         self,
@@ -265,7 +267,10 @@ class Plugin(InferenceModel[PluginResponse]):
         stream: bool,
     ) -> PreparedCall[PluginResponse]:
         """Return the validated call for one prompt."""
-        prompt = options.get("query") if item is None else item
+        if item is None:
+            prompt = options.get("query")
+        else:
+            prompt = item
         if prompt is None:
             raise InvalidArgumentError(tr("prompt is missing: write the question"))
         plugins = options.get("plugins")

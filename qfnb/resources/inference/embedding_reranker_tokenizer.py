@@ -122,7 +122,9 @@ class Embedding(InferenceModel[EmbeddingResponse]):
 
 def _preset_model(choice: ModelChoice) -> catalog.CatalogModel | None:
     name = choice.model or catalog.default_model(choice.kind)
-    return None if choice.endpoint else catalog.asked_model(choice.kind, name)
+    if choice.endpoint:
+        return None
+    return catalog.asked_model(choice.kind, name)
 
 
 def _warn_of_lengths(model: str, name: str, texts: Sequence[str], max_chars: int) -> None:
@@ -148,7 +150,8 @@ def _validate_texts(texts: str | Sequence[str]) -> list[str]:
     Raises:
         InvalidArgumentError: there are none or too many, or one of them is not a text.
     """
-    texts = [texts] if isinstance(texts, str) else texts
+    if isinstance(texts, str):
+        texts = [texts]
     if not 1 <= len(texts) <= wire.MAX_TEXTS:
         raise InvalidArgumentError(
             tr(

@@ -64,7 +64,9 @@ class Image2Text(InferenceModel[ChatResponse]):
             InvalidArgumentError: the prompt or the image is wrong; nothing was sent.
         """
         call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return event_loop.iterate(self._stream_pieces(call)) if stream else self._run(call)
+        if stream:
+            return event_loop.iterate(self._stream_pieces(call))
+        return self._run(call)
 
     async def ado(
         self,
@@ -79,11 +81,9 @@ class Image2Text(InferenceModel[ChatResponse]):
         pieces.
         """
         call = self.prepare((prompt, image), model, endpoint, stream=stream, **options_)
-        return (
-            event_loop.iterate_async(self._stream_pieces(call))
-            if stream
-            else await self._run_async(call)
-        )
+        if stream:
+            return event_loop.iterate_async(self._stream_pieces(call))
+        return await self._run_async(call)
 
     def prepare_call(
         self,
@@ -123,7 +123,10 @@ def read_image(image: str | bytes | Path) -> bytes:
     Raises:
         InvalidArgumentError: there is no such file, or it is not an image, or larger than 10 MB.
     """
-    content = image if isinstance(image, bytes) else _read_path_or_base64(image)
+    if isinstance(image, bytes):
+        content = image
+    else:
+        content = _read_path_or_base64(image)
     if len(content) > wire.MAX_IMAGE_BYTES:
         raise InvalidArgumentError(
             tr(
@@ -146,7 +149,10 @@ def to_data_url(content: bytes) -> str:
 
 
 def _read_path_or_base64(image: str | Path) -> bytes:
-    path = Path(image).expanduser() if len(str(image)) < 1024 else None
+    if not (len(str(image)) < 1024):
+        path = None
+    else:
+        path = Path(image).expanduser()
     if path is not None and path.is_file():
         return path.read_bytes()
     try:

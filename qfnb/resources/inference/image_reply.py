@@ -237,7 +237,10 @@ class ImageModel(InferenceModel[ImageResponse]):
             options: of the call.
         """
         name = choice.model or catalog.default_model(self.kind)
-        row = None if choice.endpoint else catalog.asked_model(self.kind, name)
+        if choice.endpoint:
+            row = None
+        else:
+            row = catalog.asked_model(self.kind, name)
         model = choice.endpoint or (row.id if row else name)
         if self.platform_info().name != "sandbox":
             for text in image_rules.image_warnings(model, prompt, options):

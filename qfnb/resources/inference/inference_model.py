@@ -127,7 +127,9 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         call = self.prepare_call(
             item, self.choose(model, endpoint), sent, call_options, stream=stream
         )
-        return replace(call, is_streamed=True) if stream else call
+        if stream:
+            return replace(call, is_streamed=True)
+        return call
 
     def prepare_call(
         self,
@@ -225,7 +227,10 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         current = config.settings()
         if model is None and endpoint is None:
             model = getattr(current, DEFAULT_SETTINGS.get(self.kind, ""), None) or None
-        version = int(self.version) if self.version else None
+        if not self.version:
+            version = None
+        else:
+            version = int(self.version)
         return ModelChoice(self.kind, model, endpoint, version, current.strict_models)
 
     @property

@@ -118,11 +118,10 @@ def find_living_model(
         return None
     if row.status != "retired" or (replacement := catalog.living_replacement(kind, name)) is None:
         return row
-    ended = (
-        tr("{name} ended {ended}", name=name, ended=row.ended)
-        if row.ended
-        else tr("{name} has ended", name=name)
-    )
+    if row.ended:
+        ended = tr("{name} ended {ended}", name=name, ended=row.ended)
+    else:
+        ended = tr("{name} has ended", name=name)
     if is_strict:
         raise InvalidArgumentError(
             tr(
@@ -166,7 +165,9 @@ def find_replacement(name: str, asked: str) -> str:
     "".
     """
     row = catalog.find_model("chat", name)
-    return asked if row is not None and row.id != asked and row.status == "retired" else ""
+    if row is not None and row.id != asked and row.status == "retired":
+        return asked
+    return ""
 
 
 def name_living_models(error: BaseException, kind: catalog.ModelKind, name: str) -> None:

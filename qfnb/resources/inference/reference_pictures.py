@@ -64,7 +64,9 @@ def encode_pictures(pictures: ReferencePicture | Iterable[ReferencePicture]) -> 
             )
         )
     encoded = [_encode(f"pictures[{index}]", picture) for index, picture in enumerate(rows)]
-    return encoded[0] if is_one else encoded
+    if is_one:
+        return encoded[0]
+    return encoded
 
 
 def picture_size(content: bytes) -> tuple[int, int] | None:
@@ -79,7 +81,9 @@ def picture_size(content: bytes) -> tuple[int, int] | None:
             return abs(width), abs(height)
         if content.startswith(b"\0\0\1\0"):
             return content[6] or 256, content[7] or 256
-        return _webp_size(content) if content.startswith(b"RIFF") else _jpeg_size(content)
+        if content.startswith(b"RIFF"):
+            return _webp_size(content)
+        return _jpeg_size(content)
     except (struct.error, IndexError):
         return None
 

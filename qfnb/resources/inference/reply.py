@@ -69,7 +69,9 @@ class Reply(Response[R]):
     def cost(self) -> float | None:
         """CNY by list price, the upper end of `cost_range`; None if not known, 0 in the sandbox."""
         cost = self.cost_range
-        return cost.high if cost else None
+        if cost:
+            return cost.high
+        return None
 
     @property
     def cost_range(self) -> PriceRange | None:
@@ -83,11 +85,10 @@ class Reply(Response[R]):
         prompt_tokens, completion_tokens = map(
             plausible_count, (usage.prompt_tokens, usage.completion_tokens)
         )
-        hour = (
-            None
-            if self.is_offline
-            else china_hour(created if type(created) is int and created > 0 else None)
-        )
+        if self.is_offline:
+            hour = None
+        else:
+            hour = china_hour(created if type(created) is int and created > 0 else None)
         data = self.body.get("data")
         try:
             return catalog.reply_cost(
@@ -111,8 +112,13 @@ class Reply(Response[R]):
         if not self.from_sandbox:
             return self.cost_range
         mark = self.body["sandbox"]
-        price = mark.get("list_price") if isinstance(mark, dict) else None
-        return PriceRange(float(price["low"]), float(price["high"])) if price else None
+        if not isinstance(mark, dict):
+            price = None
+        else:
+            price = mark.get("list_price")
+        if price:
+            return PriceRange(float(price["low"]), float(price["high"]))
+        return None
 
     @property
     def from_sandbox(self) -> bool:
@@ -177,11 +183,9 @@ class ChatResponse(Reply[Any]):
     @property
     def problem(self) -> str:
         """That thinking used up the longest output, "" otherwise."""
-        return (
-            f"{self.body.get('model', '')}: {tr(CUT_WHILE_THINKING)}"
-            if self.is_cut_while_thinking
-            else ""
-        )
+        if self.is_cut_while_thinking:
+            return f"{self.body.get('model', '')}: {tr(CUT_WHILE_THINKING)}"
+        return ""
 
     @property
     def is_cut_while_thinking(self) -> bool:
@@ -216,7 +220,9 @@ class ChatResponse(Reply[Any]):
             raise ValueError(tr("the JSON of the answer is nested too deeply")) from None
 
     def __repr__(self) -> str:
-        return f"[{tr(CUT_WHILE_THINKING)}]" if self.is_cut_while_thinking else self.text
+        if self.is_cut_while_thinking:
+            return f"[{tr(CUT_WHILE_THINKING)}]"
+        return self.text
 
 
 def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -> ReplyT:
@@ -299,15 +305,22 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
 def parse_arguments(text: object) -> dict[str, Any]:
     """Return the arguments of a function call; what is not a JSON object is under the key ""."""
     try:
-        value = json.loads(text) if isinstance(text, str) else text
+        if isinstance(text, str):
+            value = json.loads(text)
+        else:
+            value = text
     except (ValueError, RecursionError):
         return {"": text}
-    return value if isinstance(value, dict) else {"": value}
+    if isinstance(value, dict):
+        return value
+    return {"": value}
 
 
 def plausible_count(tokens: int | None) -> int | None:
     """Return the count, None if it is negative or `MAX_TOKENS` or more; a server may send any."""
-    return tokens if tokens is not None and 0 <= tokens < MAX_TOKENS else None
+    if tokens is not None and 0 <= tokens < MAX_TOKENS:
+        return tokens
+    return None
 
 
 def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResult:
@@ -322,7 +335,12 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
     is_chat = isinstance(reply, ChatResponse)
     is_counted = reply.from_sandbox
     is_counted = is_counted or plausible_count(usage.total_tokens) is not None
-    cost = (reply.list_price if at_list_price else reply.cost_range) if is_counted else None
+    if not is_counted:
+        cost = None
+    elif at_list_price:
+        cost = reply.list_price
+    else:
+        cost = reply.cost_range
     details = usage.model_extra or {}
     counts: dict[str, Any] = {
         "prompt_tokens": plausible_count(usage.prompt_tokens),
@@ -369,7 +387,9 @@ def failed_result(error: Exception, *, at_list_price: bool = False) -> RowResult
 def _sum(values: Sequence[int | None]) -> int | None:
     """Return the sum, None if any value is not known."""
     known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
+    if len(known) == len(values):
+        return sum(known)
+    return None
 
 
 def _finish_reason(body: Any) -> str | None:
@@ -379,4 +399,8 @@ def _finish_reason(body: Any) -> str | None:
     if body.get("need_clear_history") or body.get("flag"):
         return "content_filter"
     reason = wire.finish_reason(body)
-    return "stop" if reason == "normal" else None if reason is None else str(reason)
+    if reason == "normal":
+        return "stop"
+    if reason is None:
+        return None
+    return str(reason)

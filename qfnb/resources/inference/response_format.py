@@ -95,7 +95,10 @@ class ResponseFormat:
         """Return the platform's form of it, which `parse_response_format` takes."""
         if self.schema is None:
             return {"type": self.kind}
-        strict = {} if self.is_strict is None else {"strict": self.is_strict}
+        if self.is_strict is None:
+            strict = {}
+        else:
+            strict = {"strict": self.is_strict}
         return {
             "type": "json_schema",
             "json_schema": {"name": self.name, "schema": dict(self.schema), **strict},
@@ -218,7 +221,9 @@ _ALLOWED = tr_noop(
 def extract_code(text: str) -> str:
     """Return the code of an answer: its fenced blocks, or the whole text where it has none."""
     blocks = [block.rstrip("\n") for block in _FENCE.findall(text)]
-    return "\n\n".join(blocks) if blocks else text.strip()
+    if blocks:
+        return "\n\n".join(blocks)
+    return text.strip()
 
 
 def parse_json(text: str) -> Any:
@@ -235,9 +240,10 @@ def parse_json(text: str) -> Any:
     except ValueError as error:
         values = list(_json_values(answer))
         if not values:
-            reason = (
-                tr("it ends inside the JSON") if answer[:1] in {"{", "["} else tr("it has no JSON")
-            )
+            if answer[:1] in {"{", "["}:
+                reason = tr("it ends inside the JSON")
+            else:
+                reason = tr("it has no JSON")
             raise ValueError(f"{reason} ({error})" if answer else tr("it is empty")) from None
         return max(values, key=lambda item: item[1])[0]
 
@@ -262,7 +268,10 @@ def _json_values(text: str) -> Iterator[tuple[Any, int]]:
 
 
 def _from_platform(value: Any) -> ResponseFormat:
-    schema = value.get("schema") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping):
+        schema = None
+    else:
+        schema = value.get("schema")
     if not isinstance(schema, Mapping):
         raise InvalidArgumentError(
             tr("response_format: 'json_schema' must be {'name': ..., 'schema': {...}}")
@@ -284,7 +293,10 @@ def _from_schema(
         kind.check_schema(schema)
         json.dumps(schema)
     except (SchemaError, TypeError, ValueError, RecursionError) as error:
-        reason = error.message if isinstance(error, SchemaError) else error
+        if isinstance(error, SchemaError):
+            reason = error.message
+        else:
+            reason = error
         text = tr(
             "response_format is not a valid JSON Schema: {reason}", reason=clip(str(reason), 200)
         )

@@ -210,11 +210,10 @@ class Responses:
         """Return the item that answers a function call; `result` is a text, or is written as
         JSON.
         """
-        text = (
-            result
-            if isinstance(result, str)
-            else json.dumps(result, ensure_ascii=False, default=str)
-        )
+        if isinstance(result, str):
+            text = result
+        else:
+            text = json.dumps(result, ensure_ascii=False, default=str)
         return {"type": "function_call_output", "call_id": call.id, "output": text}
 
 
@@ -271,12 +270,14 @@ def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateRes
     """
     is_qianfan = client.platform.is_qianfan
     options = record.model_extra or {}
-    row = (
-        find_living_model("chat", record.model, is_strict=config.settings().strict_models)
-        if is_qianfan
-        else None
-    )
-    model = row.id if row else record.model
+    if not is_qianfan:
+        row = None
+    else:
+        row = find_living_model("chat", record.model, is_strict=config.settings().strict_models)
+    if row:
+        model = row.id
+    else:
+        model = record.model
     if is_qianfan and not wire.has_responses(model):
         warn_once(
             tr(

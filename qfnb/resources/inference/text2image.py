@@ -152,9 +152,10 @@ class Text2Image(ImageModel):
                 return InferenceRequest(
                     wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **fields), model
                 )
-            row = (
-                wire.MUSESTEAMER_IMAGE_V2 if model.startswith("musesteamer") else wire.TEXT2IMAGE_V2
-            )
+            if model.startswith("musesteamer"):
+                row = wire.MUSESTEAMER_IMAGE_V2
+            else:
+                row = wire.TEXT2IMAGE_V2
             return InferenceRequest(
                 row, wire.ImageRequestV2(prompt=item, model=model, **fields), model
             )

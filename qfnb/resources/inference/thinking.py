@@ -76,7 +76,9 @@ def parse_think(text: str) -> Think:
             )
             + did_you_mean(text, ("on", "off", *EFFORTS))
         )
-    return {"on": True, "off": False}[text] if text in {"on", "off"} else int(text)
+    if text in {"on", "off"}:
+        return {"on": True, "off": False}[text]
+    return int(text)
 
 
 def is_think_level(text: str) -> bool:
@@ -103,7 +105,10 @@ def with_thinking(
     sent = {key: value for key, value in options.items() if key != "think"}
     if think is None:
         return sent
-    fields = _fields(think, name, model) if is_qianfan else _openai_fields(think, name)
+    if is_qianfan:
+        fields = _fields(think, name, model)
+    else:
+        fields = _openai_fields(think, name)
     if "thinking_budget" in fields and "max_completion_tokens" not in sent:
         length = next((sent.pop(key) for key in _LENGTHS if key in sent), None)
         fields |= (
@@ -145,7 +150,10 @@ def _fields(think: Think, name: str, model: CatalogModel | None) -> dict[str, An
                     name=name,
                 )
             )
-        budget = {"thinking_budget": think} if type(think) is int else {}
+        if type(think) is int:
+            budget = {"thinking_budget": think}
+        else:
+            budget = {}
         return {"enable_thinking": think is not False, **budget}
     if not isinstance(think, bool):
         limit = tr("max_completion_tokens limits thinking and answer together")

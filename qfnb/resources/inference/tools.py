@@ -107,7 +107,9 @@ def tool(
         setattr(marked, _OPTIONS, {"name": name, "confirm": confirm, "timeout_s": timeout})
         return marked
 
-    return mark if function is None else mark(function)
+    if function is None:
+        return mark
+    return mark(function)
 
 
 def to_tools(functions: Any) -> list[Tool]:
@@ -151,11 +153,10 @@ def to_tool(function: Any) -> Tool:
     options = dict(getattr(function, _OPTIONS, {}))
     name = options.pop("name", None) or getattr(function, "__name__", "")
     if not callable(function):
-        hint = (
-            tr("; a described tool cannot be run: pass the function")
-            if isinstance(function, Mapping)
-            else ""
-        )
+        if isinstance(function, Mapping):
+            hint = tr("; a described tool cannot be run: pass the function")
+        else:
+            hint = ""
         raise InvalidArgumentError(
             tr(
                 "tools: {function} is not a function{hint}",
@@ -297,7 +298,10 @@ async def _run(
         lines = [
             f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems[:5]
         ]
-        not_json = "the arguments are not a JSON object; " if "" in call.arguments else ""
+        if "" in call.arguments:
+            not_json = "the arguments are not a JSON object; "
+        else:
+            not_json = ""
         raise ToolRefusedError(f"wrong arguments: {not_json}{'; '.join(lines)}") from None
     if called.confirm and not await call_in_thread(lambda: is_allowed(call), None):
         raise ToolRefusedError("the user did not allow this call")
@@ -336,10 +340,16 @@ def to_text(value: Any) -> str:
     else as JSON.
     """
     if hasattr(value, "to_csv"):  # DataFrame and Series, without importing pandas
-        note = f"\n… ({MAX_ROWS} of {len(value)} rows)" if len(value) > MAX_ROWS else ""
+        if len(value) > MAX_ROWS:
+            note = f"\n… ({MAX_ROWS} of {len(value)} rows)"
+        else:
+            note = ""
         value = f"{value.head(MAX_ROWS).to_csv()}{note}"
     if not isinstance(value, str):
-        plain = value.tolist() if hasattr(value, "tolist") else value
+        if hasattr(value, "tolist"):
+            plain = value.tolist()
+        else:
+            plain = value
         try:
             value = to_json(
                 plain, fallback=str, inf_nan_mode="constants", bytes_mode="base64"
@@ -351,5 +361,8 @@ def to_text(value: Any) -> str:
 
 def describe_error(error: BaseException) -> str:
     """Return an exception as the model gets it: without secrets, folders and traceback."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if str(error):
+        text = f"{type(error).__name__}: {error}"
+    else:
+        text = type(error).__name__
     return clip(_PATH.sub(r"…/\1", redact(text)), MAX_ERROR_CHARS)

@@ -218,9 +218,10 @@ def to_v2_messages(messages: Sequence[wire.Message]) -> list[wire.Message]:
 
 def _to_v2_call(function: Mapping[str, Any]) -> dict[str, Any]:
     arguments = function.get("arguments")
-    text = (
-        arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
-    )
+    if isinstance(arguments, str):
+        text = arguments
+    else:
+        text = json.dumps(arguments or {}, ensure_ascii=False)
     return {"name": str(function.get("name", "")), "arguments": text}
 
 
@@ -276,7 +277,10 @@ def to_v1(
     messages = _to_v1_messages(messages)
     for index, message in enumerate(messages):
         if (message.role == "assistant") != bool(index % 2) or message.role in {"system", "tool"}:
-            expected_role = "assistant" if index % 2 else "user (or function)"
+            if index % 2:
+                expected_role = "assistant"
+            else:
+                expected_role = "user (or function)"
             raise InvalidArgumentError(
                 tr(
                     "messages: turn {index} is {role!r}, v1 requires {expected_role} there: user "

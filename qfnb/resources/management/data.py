@@ -53,7 +53,10 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
         """
         _validate_types(int(data_set_type), int(project_type), int(template_type))
         storage = storage_type or (wire.USER_STORAGE if storage_id else wire.PLATFORM_STORAGE)
-        location = _own_bucket(storage_id, storage_path) if storage == wire.USER_STORAGE else {}
+        if storage == wire.USER_STORAGE:
+            location = _own_bucket(storage_id, storage_path)
+        else:
+            location = {}
         return wire.CreateDataset(
             name=name,
             project_type=project_type,
@@ -76,7 +79,10 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
                 file.
             file_url: one file or several.
         """
-        files = [file_url] if isinstance(file_url, str) else list(file_url)
+        if isinstance(file_url, str):
+            files = [file_url]
+        else:
+            files = list(file_url)
         if not files or not all(files):
             raise InvalidArgumentError(
                 tr(
@@ -185,7 +191,10 @@ def _validate_types(data: int, project: int, template: int) -> None:
                 expected=template // 100,
             )
         )
-    expected = wire.PICTURE_DATA if project == wire.PICTURE_PROJECT else wire.TEXT_DATA
+    if project == wire.PICTURE_PROJECT:
+        expected = wire.PICTURE_DATA
+    else:
+        expected = wire.TEXT_DATA
     if data != expected:
         raise InvalidArgumentError(
             tr(
@@ -199,7 +208,10 @@ def _validate_types(data: int, project: int, template: int) -> None:
 
 def _own_bucket(bucket: str | None, path: str | None) -> dict[str, str]:
     if not bucket or not path:
-        missing = "storage_path" if bucket else "storage_id"
+        if bucket:
+            missing = "storage_path"
+        else:
+            missing = "storage_id"
         raise InvalidArgumentError(
             tr("{missing}: a dataset in your own bucket needs bucket and folder", missing=missing)
         )

@@ -223,4 +223,6 @@ def _validate_time_range(name: str, times: Sequence[float] | None) -> list[float
         raise InvalidArgumentError(
             tr("{name}={times}: must be two times, from and to", name=name, times=list(times))
         )
-    return list(times) if times else None
+    if times:
+        return list(times)
+    return None

@@ -128,4 +128,6 @@ def _validate_folder(storage_type: str, path: str | None) -> str | None:
         raise InvalidArgumentError(
             tr("storage_path: your own bucket needs a folder, bos:/bucket/folder/")
         )
-    return path if not path or path.endswith("/") else f"{path}/"
+    if not path or path.endswith("/"):
+        return path
+    return f"{path}/"

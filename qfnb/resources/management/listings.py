@@ -123,11 +123,14 @@ def datasets(limit: int = 100) -> pd.DataFrame:
     rows = []
     for row in dataset_rows:
         latest_version = row.latest_version
-        version_columns = (
-            (latest_version.version_id, latest_version.sample_count, latest_version.publish_status)
-            if latest_version
-            else (None,) * 3
-        )
+        if latest_version:
+            version_columns = (
+                latest_version.version_id,
+                latest_version.sample_count,
+                latest_version.publish_status,
+            )
+        else:
+            version_columns = (None,) * 3
         rows.append(
             (
                 row.dataset_id,

@@ -134,7 +134,9 @@ class Model(EvaluationTasks):
 
 
 def _to_ints(numbers: Sequence[int] | None) -> list[int] | None:
-    return [int(number) for number in numbers] if numbers else None
+    if numbers:
+        return [int(number) for number in numbers]
+    return None
 
 
 def _validate_ids(ids: Sequence[int | str], name: str) -> list[int | str]:

@@ -67,7 +67,10 @@ class ModelV2:
             raise InvalidArgumentError(
                 tr("describe_model_set: pass model_set_id or model_set_name")
             )
-        name = None if model_set_id else model_set_name
+        if model_set_id:
+            name = None
+        else:
+            name = model_set_name
         return wire.ModelSetRef(model_set_id=model_set_id or None, model_set_name=name)
 
     @operation(wire.DELETE_SET)

@@ -167,7 +167,9 @@ def negative_text(text: str | None, *, is_image: bool) -> str | None:
     """Return the negative text of an image template, None for a text template, as the official SDK
     does.
     """
-    return text if is_image else None
+    if is_image:
+        return text
+    return None
 
 
 def validate_change(template: str | None, identifier: str | None) -> None:

@@ -245,7 +245,9 @@ class Service:
 
 def _to_list(value: str | Sequence[str] | None) -> list[str] | None:
     if value is None or isinstance(value, str):
-        return [str(value)] if value is not None else None
+        if value is not None:
+            return [str(value)]
+        return None
     return [str(item) for item in value]
 
 

@@ -46,7 +46,9 @@ def find_same_run(form: LaunchForm) -> str:
     """
     with contextlib.suppress(QianfanError, OSError):  # the launch itself says what is wrong
         run = create_trainer(form).find_same()
-        return run.id if run else ""
+        if run:
+            return run.id
+        return ""
     return ""
 
 
@@ -89,7 +91,10 @@ def _arguments(form: LaunchForm) -> dict[str, Any]:
         ),
     }
     if draft.after in {"deploy", "evaluate"}:
-        suffix = {"endpoint_suffix": draft.suffix.strip()} if draft.suffix.strip() else {}
+        if draft.suffix.strip():
+            suffix = {"endpoint_suffix": draft.suffix.strip()}
+        else:
+            suffix = {}
         counts = {name: form.count(name) for name in ("replicas", "hours")}
         arguments["deploy_config"] = DeployConfig(**suffix, **counts)
     arguments |= {"name": draft.name.strip()} if draft.name.strip() else {}
@@ -105,7 +110,10 @@ def _arguments(form: LaunchForm) -> dict[str, Any]:
 
 
 def _render_imports(trainer_name: str, texts: dict[str, str]) -> str:
-    configs = ["DeployConfig"] if "deploy_config" in texts else []
+    if "deploy_config" in texts:
+        configs = ["DeployConfig"]
+    else:
+        configs = []
     lines = [
         f"from qfnb.trainer import {', '.join(sorted([*configs, trainer_name, 'TrainConfig']))}"
     ]
@@ -126,11 +134,16 @@ def _render_dataset(
     if source.strip() in variables:
         dataset = form.datasets[source].dataset
         is_frame = dataset is not None and dataset.source == FRAME_SOURCE
-        return f"Dataset.load({source.strip()})" if is_frame else source.strip()
-    keyword = "qianfan_dataset_id=" if source.startswith("ds-") else ""
-    return (
-        f"Dataset.load({keyword}{_render(source.strip())})" if loaded else _render(source.strip())
-    )
+        if is_frame:
+            return f"Dataset.load({source.strip()})"
+        return source.strip()
+    if source.startswith("ds-"):
+        keyword = "qianfan_dataset_id="
+    else:
+        keyword = ""
+    if loaded:
+        return f"Dataset.load({keyword}{_render(source.strip())})"
+    return _render(source.strip())
 
 
 def _render(value: Any) -> str:
@@ -147,7 +160,9 @@ def _render(value: Any) -> str:
         return (
             "{" + ", ".join(f"{_render(key)}: {_render(item)}" for key, item in value.items()) + "}"
         )
-    return f"[{', '.join(map(_render, value))}]" if isinstance(value, list) else repr(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_render, value))}]"
+    return repr(value)
 
 
 def _render_call(name: str, settings: dict[str, Any]) -> str:
@@ -155,7 +170,9 @@ def _render_call(name: str, settings: dict[str, Any]) -> str:
     arguments = [f"{key}={_render(value)}" for key, value in settings.items()]
     line = f"{name}({', '.join(arguments)})"
     multi_line = "".join(f"        {text},\n" for text in arguments)
-    return line if len(line) < MAX_LINE_LENGTH else f"{name}(\n{multi_line}    )"
+    if len(line) < MAX_LINE_LENGTH:
+        return line
+    return f"{name}(\n{multi_line}    )"
 
 
 @dataclass(frozen=True)
@@ -194,16 +211,28 @@ def estimate_launch(form: LaunchForm) -> Estimate:
         return Estimate(is_free=form.from_sandbox)
     held_out_percent = form.count("held_out")
     train_rows = data.rows - data.rows * held_out_percent // 100
-    values = {} if invalid_fields & {"model", "method"} else form.hyper_parameters()
-    epochs = None if "epoch" in invalid_fields else values.get("epoch")
+    if invalid_fields & {"model", "method"}:
+        values = {}
+    else:
+        values = form.hyper_parameters()
+    if "epoch" in invalid_fields:
+        epochs = None
+    else:
+        epochs = values.get("epoch")
     batches = [
         values.get(key) for key in ("batchSize", "globalBatchSize") if key not in invalid_fields
     ]
     batch = next((value for value in batches if value), None)
-    steps = math.ceil(train_rows * epochs / batch) if epochs and batch else None
+    if not (epochs and batch):
+        steps = None
+    else:
+        steps = math.ceil(train_rows * epochs / batch)
     measured = sandbox_seconds(form.supported_model, form.draft.mode, train_rows, epochs)
     step_seconds = form.step_seconds.get(form.draft.model)
-    by_steps = None if steps is None or step_seconds is None else steps * step_seconds
+    if steps is None or step_seconds is None:
+        by_steps = None
+    else:
+        by_steps = steps * step_seconds
     return Estimate(
         train_rows=train_rows,
         tokens=None if data.tokens is None else round(data.tokens * (100 - held_out_percent) / 100),
@@ -223,9 +252,14 @@ def sandbox_seconds(
     """Return about how long a training takes, as the sandbox measured itself; None where that is
     unknown.
     """
-    modes = model.support_train_mode if model else []
+    if model:
+        modes = model.support_train_mode
+    else:
+        modes = []
     row = next((row for row in modes if row.train_mode == mode), None)
-    return row.training_seconds(rows, epochs) if row and epochs else None
+    if row and epochs:
+        return row.training_seconds(rows, epochs)
+    return None
 
 
 def measure_step_seconds(platform: str) -> dict[str, float]:

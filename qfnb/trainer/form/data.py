@@ -103,7 +103,9 @@ def _listing(names: list[str]) -> str:
         first_names = tr(", ").join(names[:MAX_NAMED_VARIABLES])
         return trn("{names} and {n} other", "{names} and {n} others", count, names=first_names)
     *first, last = names
-    return tr("{names} and {last}", names=tr(", ").join(first), last=last) if first else last
+    if first:
+        return tr("{names} and {last}", names=tr(", ").join(first), last=last)
+    return last
 
 
 def validate_dataset(data: DatasetInfo, mode: str) -> None:

@@ -159,7 +159,9 @@ class LaunchForm:
     def modes(self) -> list[str]:
         """The train modes of the model."""
         model = self.supported_model
-        return [row.train_mode for row in model.support_train_mode] if model else [*TRAINER_CLASSES]
+        if model:
+            return [row.train_mode for row in model.support_train_mode]
+        return [*TRAINER_CLASSES]
 
     @property
     def scales(self) -> list[str]:
@@ -180,7 +182,9 @@ class LaunchForm:
             return _UNLISTED_PARAMETERS
         rows = configs.supported_scales(model, self.draft.mode)
         matches = [row for row in rows if row.parameter_scale == self.draft.scale]
-        return matches[0].support_hyper_parameter_config if matches else []
+        if matches:
+            return matches[0].support_hyper_parameter_config
+        return []
 
     def parse_parameter(self, row: wire.SupportedParameter) -> dict[str, Any]:
         """Return a hyper-parameter by its key, as the platform's type; {} where the platform's

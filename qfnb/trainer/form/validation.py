@@ -114,11 +114,10 @@ def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
     """
     draft = form.draft
     data = form.datasets.get(form.draft.dataset)
-    overlap = (
-        form.overlaps.get((draft.dataset, draft.eval_dataset))
-        if draft.after == "evaluate"
-        else None
-    )
+    if draft.after != "evaluate":
+        overlap = None
+    else:
+        overlap = form.overlaps.get((draft.dataset, draft.eval_dataset))
     if overlap is not None and overlap.pair:
         statement = trn(
             "{n} of {compared} evaluation rows nearly repeats a training row: scores will look "
@@ -129,7 +128,10 @@ def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
             compared=f"{overlap.compared:,}",
         )
         return statement, _example(overlap.pair)
-    overlap = data.near_duplicates if data is not None and _holds_rows_out(form) else None
+    if not (data is not None and _holds_rows_out(form)):
+        overlap = None
+    else:
+        overlap = data.near_duplicates
     if overlap is None or not overlap.pair:
         return None
     statement = trn(
@@ -155,7 +157,9 @@ def _holds_rows_out(form: LaunchForm) -> bool:
 
 def plain_number(value: object) -> str:
     """Return a number without an exponent: 0.00003."""
-    return f"{value:.10f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.10f}".rstrip("0").rstrip(".")
+    return str(value)
 
 
 def count_limits(name: str) -> tuple[int, int | None]:
@@ -240,7 +244,10 @@ def _describe_parameter(form: LaunchForm, row: wire.SupportedParameter) -> str:
         return ""
     if row.check_type == "range" and len(row.check_value) == 2 and isinstance(value, (int, float)):
         return _describe_range(value, *row.check_value)
-    values = value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        values = value
+    else:
+        values = [value]
     if value is None or not row.check_value or all(item in row.check_value for item in values):
         return ""
     allowed = tr(", ").join(map(plain_number, row.check_value))
@@ -269,7 +276,9 @@ def _compare_values(form: LaunchForm, values: dict[str, Any]) -> list[str]:
     mode = form.draft.mode
     texts = configs.compare_with_offer(model, config, form.supported_models, mode)
     text = configs.describe_ignored_values(model, config, form.supported_models, mode)
-    return [*texts, text] if text else texts
+    if text:
+        return [*texts, text]
+    return texts
 
 
 def _variable_issue(name: str) -> Issue | None:
@@ -293,7 +302,10 @@ def _dataset_issue(form: LaunchForm, name: str, mode: str) -> Issue | None:
         return Issue(message, is_hint=True)
     if (data := form.datasets.get(source)) is None:
         return Issue(tr("Reading…"), is_hint=True)
-    fixes = {name: data.suggestion} if data.suggestion else {}
+    if data.suggestion:
+        fixes = {name: data.suggestion}
+    else:
+        fixes = {}
     return _raised(lambda: validate_dataset(data, mode), fixes=fixes)
 
 

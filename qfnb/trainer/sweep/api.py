@@ -72,12 +72,16 @@ def sweep(
     configs = expand_grid(grid, to_train_config(train_config))
     validate_choice("train_mode", train_mode, TRAINER_CLASSES)
     eval_dataset = as_rereadable(eval_dataset)
-    evaluate = (
-        None if eval_dataset is None else _evaluation(eval_dataset, metrics, base or train_type)
-    )
+    if eval_dataset is None:
+        evaluate = None
+    else:
+        evaluate = _evaluation(eval_dataset, metrics, base or train_type)
     validate_axes(configs.values(), train_type, train_mode)
     sources = load_sources(dataset)
-    data = sources[0][0] if len(sources) == 1 else dataset
+    if len(sources) == 1:
+        data = sources[0][0]
+    else:
+        data = dataset
     trainers = {
         label: TRAINER_CLASSES[train_mode](
             train_type,
@@ -239,7 +243,10 @@ def _evaluation(
     service = Service(model=name, name=name)
     service.get_res().resolve_target(None, None)
     table = rows_of(rows)
-    questions = questions_of(table) if table else []
+    if table:
+        questions = questions_of(table)
+    else:
+        questions = []
     needs_reference = any(evaluator.needs_reference for evaluator in manager.local_evaluators)
     if not questions or (needs_reference and not all(question.reference for question in questions)):
         raise InvalidArgumentError(

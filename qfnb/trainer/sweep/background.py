@@ -61,7 +61,10 @@ class Sweep(BackgroundJob):
         arguments: store.Arguments | None = None,
     ) -> None:
         super().__init__()
-        self.id = store.sweep_id(arguments) if arguments else ""
+        if arguments:
+            self.id = store.sweep_id(arguments)
+        else:
+            self.id = ""
         self._arguments = arguments
         self.trainers = dict(trainers)
         self._wished_parallel = self._parallel = parallel
@@ -186,7 +189,10 @@ class Sweep(BackgroundJob):
 
     def __repr__(self) -> str:
         progress = self.progress
-        name = f"Sweep {self.id}" if self.id else "Sweep"
+        if self.id:
+            name = f"Sweep {self.id}"
+        else:
+            name = "Sweep"
         return f"<{name} of {len(progress.trainings)} trainings: {len(progress.done)} done>"
 
     def _on_interrupt(self) -> str:
@@ -263,7 +269,10 @@ class Sweep(BackgroundJob):
     def _take_over(self, label: str) -> LLMFinetune:
         """Return the trainer of a label: that of the same training, where there is one already."""
         trainer = self.trainers[label]
-        record = None if self._again else trainer.find_same()
+        if self._again:
+            record = None
+        else:
+            record = trainer.find_same()
         if record is None:
             return trainer
         live = _live_trainers.get(record.id)
@@ -301,12 +310,17 @@ def _limit_reason(trainer: LLMFinetune) -> str:
     """Return what the platform said when it refused a training for the account's limit, "" for
     anything else.
     """
-    error = trainer.result[0].get("error") if trainer.result else None
+    if not trainer.result:
+        error = None
+    else:
+        error = trainer.result[0].get("error")
     if not isinstance(error, APIError) or trainer.progress.task_id:
         return ""
     code = str(error.error_code).lower()
     is_limit = isinstance(error, RateLimitError) or any(word in code for word in LIMIT_WORDS)
-    return str(error).split("\n")[0] if is_limit else ""
+    if is_limit:
+        return str(error).split("\n")[0]
+    return ""
 
 
 def _has_ended_well(trainer: LLMFinetune) -> bool:

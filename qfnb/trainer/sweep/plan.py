@@ -168,7 +168,9 @@ def _values(settings: Sequence[Mapping[str, Any]], name: str) -> set[str]:
 
 
 def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
 
 
 @dataclass(frozen=True)
@@ -194,17 +196,18 @@ class SweepEstimate:
 
     def __str__(self) -> str:
         """Return the estimate as a line."""
-        tokens = "" if self.tokens is None else tr("{n} tokens to train on", n=f"{self.tokens:,}")
-        time = (
-            ""
-            if self.seconds is None
-            else tr("about {time}", time=approximate_duration(self.seconds))
-        )
-        price = (
-            tr("free in the sandbox")
-            if self.is_free
-            else tr("the price is on the platform's console")
-        )
+        if self.tokens is None:
+            tokens = ""
+        else:
+            tokens = tr("{n} tokens to train on", n=f"{self.tokens:,}")
+        if self.seconds is None:
+            time = ""
+        else:
+            time = tr("about {time}", time=approximate_duration(self.seconds))
+        if self.is_free:
+            price = tr("free in the sandbox")
+        else:
+            price = tr("the price is on the platform's console")
         count = trn("{n} training", "{n} trainings", self.trainings)
         at_a_time = tr("{n} at a time", n=self.parallel)
         return " · ".join(

@@ -103,7 +103,10 @@ class SweepProgress:
         if (report := self.report) is None or len(report.models) < 3 or not report.metric_names:
             return None
         metric = report.metric_names[0]
-        sign = -1.0 if report.metric_names[0] in report.lower_is_better else 1.0
+        if report.metric_names[0] in report.lower_is_better:
+            sign = -1.0
+        else:
+            sign = 1.0
         samples = [report.samples_of(model) for model in report.models]
         shared = [index for index in samples[0] if all(index in rows for rows in samples)]
         rows = [[sign * row[index].score(metric) for row in samples] for index in shared]

@@ -19,7 +19,9 @@ def averages_table(report: ReportData, models: Sequence[str]) -> Html:
     none.
     """
     rows = [each for each in _rows(report, models) if each.column != _subject_column(report)]
-    return _table(rows, models, tr("Average over"), tr("Subjects")) if rows else Html("")
+    if rows:
+        return _table(rows, models, tr("Average over"), tr("Subjects"))
+    return Html("")
 
 
 def subject_folds(report: ReportData, models: Sequence[str]) -> list[tuple[object, object, object]]:

@@ -42,13 +42,12 @@ def table_bundle(frame: pd.DataFrame) -> Bundle:
     heads = [tr("Time"), tr("Evaluation"), tr("Data"), tr("Questions"), tr("Means")]
     table = components.table(heads, map(_html_row, rows), numeric=(3,), is_wide=True)
     hidden = len(frame) - len(rows)
-    note = (
-        trn(
+    if hidden:
+        note = trn(
             "{n} earlier evaluation is not shown.", "{n} earlier evaluations are not shown.", hidden
         )
-        if hidden
-        else ""
-    )
+    else:
+        note = ""
     steps = _next_steps([row for row in rows if not row["problem"]])
     panel = components.panel(
         title,
@@ -58,11 +57,10 @@ def table_bundle(frame: pd.DataFrame) -> Bundle:
         components.footer(*map(components.with_code, steps)),
     )
     cells = [[to_markdown(" ".join(cell)) for cell in _cells(row)] for row in rows]
-    lines = (
-        [f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *cells)]
-        if rows
-        else []
-    )
+    if rows:
+        lines = [f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *cells)]
+    else:
+        lines = []
     return {
         "text/plain": repr(frame),
         "text/html": components.output(panel),
@@ -75,7 +73,10 @@ def _next_steps(rows: list[dict[Any, Any]]) -> list[str]:
     questions.
     """
     ids = [row["id"] for row in rows if row["digest"] == rows[0]["digest"]]
-    steps = [tr("to open it: `%qfeval open {id}`", id=ids[0])] if ids else []
+    if ids:
+        steps = [tr("to open it: `%qfeval open {id}`", id=ids[0])]
+    else:
+        steps = []
     compare = tr_noop("to compare it with an earlier one: `%qfeval diff {earlier} {later}`")
     return steps + [tr(compare, earlier=earlier, later=ids[0]) for earlier in ids[1:2]]
 

@@ -49,7 +49,10 @@ def label(report: EvaluationResult | Card[Any] | Matrix[Any], **options: Any) ->
     Raises:
         InvalidArgumentError: an option is wrong, or nothing can be labelled.
     """
-    models = {"base": report.base, "tuned": report.tuned} if isinstance(report, Card) else {}
+    if isinstance(report, Card):
+        models = {"base": report.base, "tuned": report.tuned}
+    else:
+        models = {}
     return LabelPanel(report_of(report), **{**models, **options})
 
 
@@ -144,9 +147,11 @@ class LabelControls:
     def draw(self, state: LabelState) -> None:
         """Show a state."""
         task = state.task
-        self._keys.item = (
-            "" if task is None else str(task.index)
-        )  # before the head: who sees that may type
+        # before the head: who sees that may type
+        if task is None:
+            self._keys.item = ""
+        else:
+            self._keys.item = str(task.index)
         self._head.value = head(self._labels, state, how=tr(HOW))
         self._question.value = without_formulas(
             redact_text(_task_html(task) if task else _done_note(self._labels))
@@ -196,10 +201,14 @@ def head(labels: Labels, state: LabelState, *, how: str = "") -> components.Html
     """Return the title with the progress, and how to label where one can."""
     is_done = state.task is None
     pill = components.pill("ok", tr("All labelled")) if is_done else ""
-    question = (
-        tr("Which answer is better?") if labels.kind == "pair" else tr("How good is the answer?")
-    )
-    title = tr("Labels") if is_done else question
+    if labels.kind == "pair":
+        question = tr("Which answer is better?")
+    else:
+        question = tr("How good is the answer?")
+    if is_done:
+        title = tr("Labels")
+    else:
+        title = question
     bar = components.progress_bar(
         state.done, state.total, tr("{done} of {n}", done=state.done, n=state.total)
     )
@@ -242,16 +251,17 @@ def _findings(labels: Labels) -> list[str]:
     counts = labels.counts()
     models = dict(zip(("first", "second"), labels.models, strict=True))
     parts = [f"{models.get(key) or tr(WORDS.get(key, key))} {n:,}" for key, n in counts.items()]
-    lines = (
-        [to_plain(tr("Preferred: {counts}.", counts=tr(", ").join(parts)))]
-        if labels.kind == "pair"
-        else []
-    )
+    if labels.kind == "pair":
+        lines = [to_plain(tr("Preferred: {counts}.", counts=tr(", ").join(parts)))]
+    else:
+        lines = []
     return [*lines, *(to_plain(repr(labels.agreement(metric))) for metric in labels.report.judges)]
 
 
 def _button_label(word: str) -> str:
-    return f"{tr(WORDS[word])} ({_key(word)})" if word in WORDS else word
+    if word in WORDS:
+        return f"{tr(WORDS[word])} ({_key(word)})"
+    return word
 
 
 def _key(word: str) -> str:

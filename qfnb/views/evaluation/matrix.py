@@ -55,8 +55,14 @@ def cell_table(matrix: Matrix[Any]) -> Html:
     """Return the means with their intervals: a row for each prompt, a column for each model, the
     averages last.
     """
-    prompt_levels = matrix.prompt_effect.levels if matrix.prompt_effect else ()
-    model_levels = matrix.model_effect.levels if matrix.model_effect else ()
+    if matrix.prompt_effect:
+        prompt_levels = matrix.prompt_effect.levels
+    else:
+        prompt_levels = ()
+    if matrix.model_effect:
+        model_levels = matrix.model_effect.levels
+    else:
+        model_levels = ()
     has_averages = bool(prompt_levels and model_levels)
     heads = [
         tr("Prompt"),
@@ -82,7 +88,10 @@ def cell_table(matrix: Matrix[Any]) -> Html:
         best=BEST_SIGN,
         rival=RIVAL_SIGN,
     )
-    less = tr(" (lower is better)") if matrix.metric in matrix.report.lower_is_better else ""
+    if matrix.metric in matrix.report.lower_is_better:
+        less = tr(" (lower is better)")
+    else:
+        less = ""
     caption = tr(
         "{metric}: means with 95% intervals. {signs}.",
         metric=metric_title(matrix.metric) + less,
@@ -157,11 +166,9 @@ def _repeats_row(score: RepeatScore, ks: Sequence[int]) -> list[object]:
 
 
 def _pass_cell(value: Pass | None) -> object:
-    return (
-        NO_VALUE
-        if value is None
-        else _mean_cell(value.mean, value.interval.low, value.interval.high)
-    )
+    if value is None:
+        return NO_VALUE
+    return _mean_cell(value.mean, value.interval.low, value.interval.high)
 
 
 def _cell(score: Score, sign: str = "") -> Html:
@@ -169,7 +176,10 @@ def _cell(score: Score, sign: str = "") -> Html:
 
 
 def _mean_cell(mean: float, low: float, high: float, sign: str = "") -> Html:
-    mark = f"{sign} " if sign else ""
+    if sign:
+        mark = f"{sign} "
+    else:
+        mark = ""
     return Html(
         f"<b>{mark}{format_score(mean)}</b><br><small>{escape(format_interval(low, high))}</small>"
     )
@@ -185,4 +195,8 @@ def _sign(matrix: Matrix[Any], prompt: str, model: str) -> str:
     label = matrix.cells[prompt, model].model
     if best is None or len(matrix.cells) < 2:
         return ""
-    return BEST_SIGN if label == best.label else RIVAL_SIGN if label in best.rivals else ""
+    if label == best.label:
+        return BEST_SIGN
+    if label in best.rivals:
+        return RIVAL_SIGN
+    return ""

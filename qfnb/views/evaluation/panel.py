@@ -45,7 +45,10 @@ def bundle(progress: EvaluationProgress) -> Bundle:
 def text(progress: EvaluationProgress) -> str:
     """Return the progress as a few lines of text."""
     _, sign, words = _state(progress, is_live=True)
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if _from_sandbox(progress) else ""
+    if _from_sandbox(progress):
+        mark = f" [{tr(components.SANDBOX_MARK)}]"
+    else:
+        mark = ""
     lines = [labelled(f"{_title(progress)}{mark}", f"{sign} {words}"), _subtitle(progress)]
     lines += [
         " · ".join(
@@ -55,7 +58,10 @@ def text(progress: EvaluationProgress) -> str:
     ]
     if progress.state == "scoring":
         lines.append(f"{_scoring(progress)}{_judged(progress)}")
-    follow = [] if progress.is_finished else [tr(_FOLLOW)]
+    if progress.is_finished:
+        follow = []
+    else:
+        follow = [tr(_FOLLOW)]
     return "\n".join(one_line(line, 300) for line in [*lines, *_reasons(progress), *follow] if line)
 
 
@@ -80,7 +86,9 @@ class EvaluationPanel(Panel):
     def result(self) -> str:
         """Return the verdict of the report."""
         report = self.job.progress.report
-        return "" if report is None else to_plain(report.conclusion().split("\n")[0])
+        if report is None:
+            return ""
+        return to_plain(report.conclusion().split("\n")[0])
 
     def _go_on(self, progress: EvaluationProgress) -> str:
         return tr(
@@ -131,7 +139,10 @@ class EvaluationControls:
             components.stack(*_summary(progress, is_live=True)), _state(progress, is_live=True)
         )
         self._scoring.value = _scoring_bar(progress)
-        self._cancel.description = tr(CANCELLING) if progress.cancelled else tr("Cancel")
+        if progress.cancelled:
+            self._cancel.description = tr(CANCELLING)
+        else:
+            self._cancel.description = tr("Cancel")
         self._cancel.disabled = progress.cancelled
         accept_clicks(self._cancel)
 
@@ -199,7 +210,9 @@ def _state(progress: EvaluationProgress, *, is_live: bool) -> tuple[Kind, str, s
         return kind, sign, tr(words)
     if not is_live:
         return "idle", "○", formats.as_of(time.time())
-    return ("warn", "■", tr(CANCELLING)) if progress.cancelled else (kind, sign, tr(words))
+    if progress.cancelled:
+        return ("warn", "■", tr(CANCELLING))
+    return (kind, sign, tr(words))
 
 
 def _title(progress: EvaluationProgress) -> str:
@@ -209,13 +222,16 @@ def _title(progress: EvaluationProgress) -> str:
 
 def _subtitle(progress: EvaluationProgress) -> str:
     questions = trn("{n} question", "{n} questions", progress.questions)
-    seconds = (progress.ended_at or time.time()) - progress.started_at if progress.started_at else 0
-    elapsed = tr("{time} elapsed", time=duration(seconds)) if progress.started_at else ""
-    repeats = (
-        trn("{n} answer to each", "{n} answers to each", progress.repeats)
-        if progress.repeats > 1
-        else ""
-    )
+    if progress.started_at:
+        seconds = (progress.ended_at or time.time()) - progress.started_at
+        elapsed = tr("{time} elapsed", time=duration(seconds))
+    else:
+        seconds = 0
+        elapsed = ""
+    if progress.repeats > 1:
+        repeats = trn("{n} answer to each", "{n} answers to each", progress.repeats)
+    else:
+        repeats = ""
     return " · ".join(part for part in (questions, repeats, elapsed) if part)
 
 
@@ -226,7 +242,9 @@ def _from_sandbox(progress: EvaluationProgress) -> bool:
 def _answered(model: ModelProgress, progress: EvaluationProgress) -> str:
     batch = model.batch
     if batch is None:
-        return tr("answers on the platform") if progress.state == "asking" else tr("answered")
+        if progress.state == "asking":
+            return tr("answers on the platform")
+        return tr("answered")
     total = batch.total or progress.questions * progress.repeats
     if progress.repeats > 1:
         return tr("{n} / {total} answers", n=f"{batch.finished_rows:,}", total=f"{total:,}")
@@ -237,31 +255,36 @@ def _model_facts(model: ModelProgress, progress: EvaluationProgress) -> list[str
     """Return facts on a model's answers: speed, failures, tokens, cost, and why it stopped."""
     if (batch := model.batch) is None:
         return []
-    cached = (
-        trn("{n} answer from the cache", "{n} answers from the cache", batch.cached)
-        if batch.cached
-        else ""
-    )
-    failed = trn("{n} failed", "{n} failed", batch.failed) if batch.failed else ""
+    if batch.cached:
+        cached = trn("{n} answer from the cache", "{n} answers from the cache", batch.cached)
+    else:
+        cached = ""
+    if batch.failed:
+        failed = trn("{n} failed", "{n} failed", batch.failed)
+    else:
+        failed = ""
     tokens = tr("{n} tokens", n=f"{batch.prompt_tokens + batch.completion_tokens:,}")
     has_speed = batch.rate and not batch.is_finished
-    speed = tr("{rate} answers/s", rate=f"{batch.rate:.1f}") if has_speed else ""
+    if has_speed:
+        speed = tr("{rate} answers/s", rate=f"{batch.rate:.1f}")
+    else:
+        speed = ""
     facts = [one_line(batch.reason, 80), speed, cached, failed, tokens, _cost(batch)]
     return [fact for fact in facts if fact]
 
 
 def _cost(batch: BatchProgress) -> str:
     cost = formats.cost(batch.cost_range, is_free=batch.from_sandbox)
-    return (
-        cost
-        if batch.budget is None
-        else tr("{cost} of ¥{budget}", cost=cost, budget=f"{batch.budget:g}")
-    )
+    if batch.budget is None:
+        return cost
+    return tr("{cost} of ¥{budget}", cost=cost, budget=f"{batch.budget:g}")
 
 
 def _scoring(progress: EvaluationProgress) -> str:
     done, total = progress.scoring_steps
-    return tr("Scoring, step {n} / {total}", n=done, total=total) if total else tr("Scoring")
+    if total:
+        return tr("Scoring, step {n} / {total}", n=done, total=total)
+    return tr("Scoring")
 
 
 def _judged(progress: EvaluationProgress) -> str:

@@ -63,15 +63,18 @@ class QuestionRow:
         """Return question, reference and answers."""
         heading = one_line(to_plain(self.prompt), MAX_HEADING_CHARS)
         is_long = heading != self.prompt.strip()
-        whole = _paragraph(cut_text(self.prompt, self.max_chars)) if is_long else ""
-        reference = (
-            tr("Reference: {text}", text=cut_text(self.reference, self.max_chars))
-            if self.reference
-            else ""
-        )
-        below = (
-            f'<div class="qf-sub qf-text">{escape(to_plain(reference))}</div>' if reference else ""
-        )
+        if is_long:
+            whole = _paragraph(cut_text(self.prompt, self.max_chars))
+        else:
+            whole = ""
+        if self.reference:
+            reference = tr("Reference: {text}", text=cut_text(self.reference, self.max_chars))
+        else:
+            reference = ""
+        if reference:
+            below = f'<div class="qf-sub qf-text">{escape(to_plain(reference))}</div>'
+        else:
+            below = ""
         head = (
             f'<h4>#{self.index}&emsp;{escape(heading)}</h4><span class="qf-side">{self.pill}</span>'
         )
@@ -84,7 +87,10 @@ class QuestionRow:
 
     def _column(self, answer: Answer) -> Html:
         facts = " · ".join(fact for fact in (answer.score, answer.facts) if fact)
-        small = f" <small>{escape(to_plain(facts))}</small>" if facts else ""
+        if facts:
+            small = f" <small>{escape(to_plain(facts))}</small>"
+        else:
+            small = ""
         head = f"<h4>{escape(one_line(to_plain(answer.model), 60))}{small}</h4>"
         return Html(f'<article class="{css(answer.series)}">{head}{self._text(answer)}</article>')
 
@@ -153,7 +159,10 @@ def mark_difference(expected: str, text: str, max_chars: int = SHORT_CHARS) -> H
     """
     expected = to_plain(expected)
     text = to_plain(text)
-    edits = diff_texts(expected, text) if expected and expected != text else []
+    if expected and expected != text:
+        edits = diff_texts(expected, text)
+    else:
+        edits = []
     shared = 2 * sum(len(part) for kind, part in edits if kind == "equal")
     if shared < MIN_SHARED * (len(expected) + len(text)) or not edits:
         return Html(escape(cut_text(text, max_chars)))

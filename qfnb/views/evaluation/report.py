@@ -36,7 +36,10 @@ NEXT_STEPS: Final = (
 
 def bundle(report: ReportData, notice: str = "") -> Bundle:
     """Return the report in every format; `notice` is a remark above it."""
-    lines = [notice] if notice else []
+    if notice:
+        lines = [notice]
+    else:
+        lines = []
     return {
         "text/plain": to_plain("\n".join([*lines, text(report)])),
         "text/markdown": "\n\n".join(
@@ -47,7 +50,9 @@ def bundle(report: ReportData, notice: str = "") -> Bundle:
 
 
 def _lead(report: ReportData) -> list[str]:
-    return build_matrix(report).lines() if report.cells and report.metric_names else []
+    if report.cells and report.metric_names:
+        return build_matrix(report).lines()
+    return []
 
 
 def text(report: ReportData) -> str:
@@ -67,18 +72,25 @@ def html(report: ReportData, notice: str = "") -> Html:
 def blocks(report: ReportData, notice: str = "", *, is_open: bool = False) -> list[Html]:
     """Return the parts of a report, from its header to its folds; `is_open` unfolds them."""
     head = _header(report, report.models)
-    note = components.note("warn", notice, sign="■") if notice else Html("")
+    if notice:
+        note = components.note("warn", notice, sign="■")
+    else:
+        note = Html("")
     if not any(score.n for score in report.model_scores):
-        reason = (
-            tr("No answer has a score.") if report.metric_names else tr("The report has no metric.")
-        )
+        if report.metric_names:
+            reason = tr("No answer has a score.")
+        else:
+            reason = tr("The report has no metric.")
         return [head, note, components.note("bad", reason, _common_error(report), sign="✕")]
     metric = report.metric_names[0]
     base = report.models[0]
     if report.cells:
         return [head, note, *_matrix_blocks(build_matrix(report), is_open=is_open)]
     of_metric = [pair for pair in report.comparisons if pair.metric == metric]
-    pairs = of_metric if report.compared else [pair for pair in of_metric if pair.baseline == base]
+    if report.compared:
+        pairs = of_metric
+    else:
+        pairs = [pair for pair in of_metric if pair.baseline == base]
     folds = components.folds(*_folds(report), is_open=is_open)
     missing = _missing(report, metric)
     judge = judge_note(report)
@@ -183,7 +195,9 @@ def output(title: str, *content: object) -> Html:
 def _picture(report: ReportData) -> Bundle:
     """Return the means as a PNG, for programs that show no HTML."""
     by_kind = charts.all_charts(report).by_kind
-    return {"image/png": by_kind["bars"].png} if "bars" in by_kind else {}
+    if "bars" in by_kind:
+        return {"image/png": by_kind["bars"].png}
+    return {}
 
 
 def _next_steps() -> list[Html]:
@@ -205,9 +219,10 @@ def _header(report: ReportData, models: Sequence[str]) -> Html:
         pill = components.pill("bad", tr("Failed"))
     if report.repeat_count > 1:
         parts.insert(1, trn("{n} answer to each", "{n} answers to each", report.repeat_count))
-    title = (
-        wording.report_title(report) if len(models) == len(report.models) else wording.title(models)
-    )
+    if len(models) == len(report.models):
+        title = wording.report_title(report)
+    else:
+        title = wording.title(models)
     title = to_plain(title)
     subtitle = " · ".join(parts)
     return components.header(
@@ -227,7 +242,10 @@ def _verdicts(pairs: Sequence[Comparison]) -> list[Html]:
     (pair,) = pairs
     evidence = _evidence(pair)
     figure = effect_figure(pair)
-    both = Html(f'<div class="qf-two"><div>{evidence}</div>{figure}</div>') if figure else evidence
+    if figure:
+        both = Html(f'<div class="qf-two"><div>{evidence}</div>{figure}</div>')
+    else:
+        both = evidence
     return [_say(wording.verdict_sentence(pair)), both]
 
 
@@ -289,7 +307,10 @@ def _folds(report: ReportData) -> list[tuple[object, object, object]]:
     if base != tuned:
         changes = _change_folds(report, base, tuned, report.metric_names[0])
     chart_fold = (tr("More charts"), str(len(others_by_kind)), more_charts)
-    pairs = [_pairs_fold(report.comparisons)] if report.comparisons else []
+    if report.comparisons:
+        pairs = [_pairs_fold(report.comparisons)]
+    else:
+        pairs = []
     folds = [
         *pairs,
         *subject_folds(report, report.models),
@@ -310,7 +331,10 @@ def _repeats_fold(report: ReportData) -> list[tuple[object, object, object]]:
 def _pairs_fold(pairs: Sequence[Comparison]) -> tuple[object, object, object]:
     """Return the tests as a table; the names of the models only where there are several pairs."""
     n = max(pair.n_comparisons for pair in pairs)
-    remark = tr("intervals and p corrected for {n} comparisons (Holm)", n=f"{n:,}") if n > 1 else ""
+    if n > 1:
+        remark = tr("intervals and p corrected for {n} comparisons (Holm)", n=f"{n:,}")
+    else:
+        remark = ""
     return tr("Pairs"), remark, _pairs_table(pairs)
 
 
@@ -327,7 +351,10 @@ def _pairs_table(pairs: Sequence[Comparison]) -> Html:
     rows = []
     for pair in pairs:
         test = pair.test
-        verdict = [to_plain(wording.verdict_sentence(pair))] if len(names) > 1 else []
+        if len(names) > 1:
+            verdict = [to_plain(wording.verdict_sentence(pair))]
+        else:
+            verdict = []
         interval = wording.format_interval(test.interval.low, test.interval.high, plus=True)
         p_value = (
             wording.format_p_value(pair.p_holm)
@@ -340,7 +367,10 @@ def _pairs_table(pairs: Sequence[Comparison]) -> Html:
         rows.append(
             [to_plain(metric_title(pair.metric)), *verdict, difference, interval, p_value, *counts]
         )
-    first = 2 if len(names) > 1 else 1
+    if len(names) > 1:
+        first = 2
+    else:
+        first = 1
     return components.table(heads, rows, numeric=range(first, len(heads)))
 
 
@@ -349,7 +379,10 @@ def _change_folds(
 ) -> list[tuple[object, object, object]]:
     """Return the questions that changed most, the regressions first."""
     changes = report.changes(metric, base=base, tuned=tuned)
-    cells = [f"{base} → {tuned}"] if report.cells else []
+    if report.cells:
+        cells = [f"{base} → {tuned}"]
+    else:
+        cells = []
     worse = [change for change in changes if change.gain < 0]
     better = [change for change in reversed(changes) if change.gain > 0]
     groups = ((tr("Questions that got worse"), worse), (tr("Questions that got better"), better))
@@ -378,8 +411,6 @@ def _method_fold(report: ReportData) -> list[tuple[object, object, object]]:
     lines = [*sources.footnote_lines(report)]
     methods = dict.fromkeys(score.interval.method for score in report.model_scores if score.n)
     lines += [tr("Intervals: {methods}.", methods=tr(", ").join(methods))] if methods else []
-    return (
-        [(tr("How it was computed"), "", components.dim_lines(*map(to_plain, lines)))]
-        if lines
-        else []
-    )
+    if lines:
+        return [(tr("How it was computed"), "", components.dim_lines(*map(to_plain, lines)))]
+    return []

@@ -39,7 +39,8 @@ def report_of(value: object) -> Any:
         InvalidArgumentError: it is none of these.
     """
     report = getattr(value, "report", value)
-    report = report() if callable(report) else report
+    if callable(report):
+        report = report()
     if not isinstance(report, ReportData):
         kind = type(value).__name__
         raise InvalidArgumentError(
@@ -96,11 +97,17 @@ class SampleBrowser:
         Raises:
             InvalidArgumentError: filter, order, metric or a model is unknown.
         """
-        picked_indexes = None if picked is None else tuple(picked)
+        if picked is None:
+            picked_indexes = None
+        else:
+            picked_indexes = tuple(picked)
         options: dict[str, Any] = {"show": show, "order": order, "search": search, "metric": metric}
         options |= {"base": base, "tuned": tuned, "page": page, "picked": picked_indexes}
         changes = {name: value for name, value in options.items() if value is not None}
-        page_reset = {} if changes.keys() <= {"picked", "page"} else {"page": 0}
+        if changes.keys() <= {"picked", "page"}:
+            page_reset = {}
+        else:
+            page_reset = {"page": 0}
         self.selection = self.pages.validate(replace(self.selection, **{**page_reset, **changes}))
         if self._live is not None:
             self._live.update(self.selection)

@@ -77,7 +77,10 @@ class SampleSelection:
 def default_selection(report: ReportData) -> SampleSelection:
     """Return the initial selection: the last model against the first, by the first metric."""
     order: Sort = "regression" if len(report.models) > 1 else "score"
-    metric = report.metric_names[0] if report.metric_names else ""
+    if report.metric_names:
+        metric = report.metric_names[0]
+    else:
+        metric = ""
     return SampleSelection(metric, report.models[0], report.models[-1], order=order)
 
 
@@ -153,7 +156,10 @@ class SamplePages:
         if key not in self._pair_cache:
             metric = selection.metric
             tuned_samples = self.report.samples_of(selection.tuned)
-            sign = -1.0 if metric in self.report.lower_is_better else 1.0
+            if metric in self.report.lower_is_better:
+                sign = -1.0
+            else:
+                sign = 1.0
             self._pair_cache[key] = [
                 AnswerPair(sample, tuned, sign * (tuned.score(metric) - sample.score(metric)))
                 for index, sample in self.report.samples_of(selection.base).items()
@@ -237,17 +243,19 @@ def range_label(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
 
 
 def _head_line(pairs: Sequence[AnswerPair], selection: SampleSelection) -> str:
-    models = (
-        selection.base
-        if selection.base == selection.tuned
-        else f"{selection.base} → {selection.tuned}"
-    )
+    if selection.base == selection.tuned:
+        models = selection.base
+    else:
+        models = f"{selection.base} → {selection.tuned}"
     parts = [range_label(pairs, selection), tr(FILTERS[selection.show]), tr(SORTS[selection.order])]
     parts += [f"{metric_title(selection.metric)}: {models}" if selection.metric else models]
     parts += [f"“{one_line(selection.search, 40)}”"] if selection.search.strip() else []
     if selection.picked:
         indexes = tr(", ").join(f"#{index}" for index in selection.picked[:20])
-        ellipsis = "…" if len(selection.picked) > 20 else ""
+        if len(selection.picked) > 20:
+            ellipsis = "…"
+        else:
+            ellipsis = ""
         parts += [
             tr("{n} picked: {indexes}", n=len(selection.picked), indexes=f"{indexes}{ellipsis}")
         ]
@@ -260,17 +268,29 @@ def _question(report: ReportData, pair: AnswerPair, selection: SampleSelection) 
     picked = ""
     if pair.before.index in selection.picked:
         picked = f"<small>☑ {escape(tr('Picked'))}</small> "
-    pill = gain_pill(pair.gain, is_failed=is_failed) if len(answers) > 1 or is_failed else Html("")
+    if len(answers) > 1 or is_failed:
+        pill = gain_pill(pair.gain, is_failed=is_failed)
+    else:
+        pill = Html("")
     texts = pair.before.prompt, pair.before.reference
     return QuestionRow(pair.before.index, *texts, answers, Html(f"{picked}{pill}"), MAX_CHARS)
 
 
 def _shown_answer(report: ReportData, sample: Sample, metric: str) -> Answer:
-    seconds = "" if sample.seconds is None else formats.seconds(sample.seconds)
-    length = trn("{n} character", "{n} characters", len(sample.output)) if sample.output else ""
+    if sample.seconds is None:
+        seconds = ""
+    else:
+        seconds = formats.seconds(sample.seconds)
+    if sample.output:
+        length = trn("{n} character", "{n} characters", len(sample.output))
+    else:
+        length = ""
     facts = " · ".join(filter(None, (seconds, length)))
     score = sample.score(metric)
-    number = "" if math.isnan(score) else format_score(score)
+    if math.isnan(score):
+        number = ""
+    else:
+        number = format_score(score)
     return Answer(
         sample.model,
         report.models.index(sample.model) + 1,
@@ -282,7 +302,9 @@ def _shown_answer(report: ReportData, sample: Sample, metric: str) -> Answer:
 
 
 def _answers(pair: AnswerPair) -> list[Sample]:
-    return [pair.before] if pair.before is pair.after else [pair.before, pair.after]
+    if pair.before is pair.after:
+        return [pair.before]
+    return [pair.before, pair.after]
 
 
 def _answer_text(sample: Sample) -> str:
@@ -294,11 +316,9 @@ def _verdict_sign(pair: AnswerPair) -> str:
         return "✕"
     if not pair.gain:
         return "="
-    return (
-        "·"
-        if math.isnan(pair.gain)
-        else f"{'▲' if pair.gain > 0 else '▼'} {format_difference(pair.gain)}"
-    )
+    if math.isnan(pair.gain):
+        return "·"
+    return f"{'▲' if pair.gain > 0 else '▼'} {format_difference(pair.gain)}"
 
 
 def _matches_search(pair: AnswerPair, search: str) -> bool:
@@ -323,7 +343,10 @@ _FILTER_TESTS: Final[Mapping[Filter, Callable[[AnswerPair, SampleSelection], boo
 def _sort_keys(
     report: ReportData, selection: SampleSelection
 ) -> Mapping[Sort, Callable[[AnswerPair], float]]:
-    sign = -1.0 if selection.metric in report.lower_is_better else 1.0
+    if selection.metric in report.lower_is_better:
+        sign = -1.0
+    else:
+        sign = 1.0
     return {
         "regression": lambda pair: pair.gain,
         "score": lambda pair: sign * pair.after.score(selection.metric),
@@ -335,4 +358,6 @@ def _sort_keys(
 
 def _nan_last(value: float) -> float:
     """Return a sort key that puts NaN behind all numbers."""
-    return math.inf if math.isnan(value) else value
+    if math.isnan(value):
+        return math.inf
+    return value

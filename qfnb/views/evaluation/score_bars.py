@@ -65,7 +65,10 @@ def effect_figure(comparison: Comparison) -> Html:
     for edge in (-end, end):
         drawing.line([(x(edge), 23), (x(edge), 29)])
     drawing.shapes.append(Stroke([(x(0), 2), (x(0), 28)], "z", "#888", dash="3 3"))
-    series = 2 if test.difference > 0 else 1
+    if test.difference > 0:
+        series = 2
+    else:
+        series = 1
     if math.isfinite(test.interval.low + test.interval.high):
         bounds_x = [(x(test.interval.low), 14), (x(test.interval.high), 14)]
         drawing.curve(bounds_x, series, width=4)
@@ -90,14 +93,20 @@ def _metric_rows(report: ReportData, metric: str, scores: Sequence[Score]) -> st
     low, high = axis_range(
         report, metric, [score for score in report.model_scores if score.metric == metric]
     )
-    less = tr(" (lower is better)") if metric in report.lower_is_better else ""
+    if metric in report.lower_is_better:
+        less = tr(" (lower is better)")
+    else:
+        less = ""
     title = f'<th scope="rowgroup">{escape(to_plain(metric_title(metric) + less))}</th>'
     group = f'<tr class="qf-group">{title}<td>{_scale(low, high)}</td><td colspan="3"></td></tr>'
     return group + "".join(_row(report, score, low, high) for score in rows)
 
 
 def _row(report: ReportData, score: Score, low: float, high: float) -> str:
-    questions = f"{score.n:,}" if score.n == score.total else f"{score.n:,} / {score.total:,}"
+    if score.n == score.total:
+        questions = f"{score.n:,}"
+    else:
+        questions = f"{score.n:,} / {score.total:,}"
     cells = [
         f"<b>{format_score(score.mean)}</b>",
         format_interval(score.interval.low, score.interval.high),
@@ -136,8 +145,12 @@ def _scale(low: float, high: float) -> Html:
     texts = []
     for tick in ticks:
         x = 2 + (WIDTH - 4) * (tick - low) / (high - low)
-        anchor = "start" if tick == low else "middle"
-        anchor = "end" if tick == high else anchor
+        if tick == low:
+            anchor = "start"
+        else:
+            anchor = "middle"
+        if tick == high:
+            anchor = "end"
         texts.append(
             f'<text x="{x / WIDTH:.1%}" y="12" text-anchor="{anchor}">{format_tick(tick)}</text>'
         )
@@ -149,7 +162,9 @@ def _scale(low: float, high: float) -> Html:
 
 
 def _signed_tick(value: float) -> str:
-    return f"{value:+,.6g}".replace("-", "−") if value else "0"
+    if value:
+        return f"{value:+,.6g}".replace("-", "−")
+    return "0"
 
 
 def judge_note(report: ReportData) -> Html:
@@ -163,7 +178,9 @@ def judge_folds(report: ReportData) -> list[tuple[object, object, object]]:
     """Return agreement and biases of all judges, as a fold; none without a judge."""
     lines = _html_lines(report)
     judges = tr(", ").join(dict.fromkeys(report.judges.values()))
-    return [(tr("Judge"), to_plain(judges), dim_lines(*lines))] if lines else []
+    if lines:
+        return [(tr("Judge"), to_plain(judges), dim_lines(*lines))]
+    return []
 
 
 def _html_lines(report: ReportData) -> list[Html]:

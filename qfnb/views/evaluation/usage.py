@@ -71,10 +71,14 @@ def shift_table(card: Card[Any]) -> Html:
 
 def _shift_row(shift: Shift) -> tuple[str, str, str, str]:
     name = tr(shift.name)
-    ratio = "" if math.isnan(shift.ratio) else f" (× {shift.ratio:.2f})"
-    change = (
-        NO_VALUE if math.isnan(shift.change) else f"{shift.change:+,.3g}".replace("-", "−") + ratio
-    )
+    if math.isnan(shift.ratio):
+        ratio = ""
+    else:
+        ratio = f" (× {shift.ratio:.2f})"
+    if math.isnan(shift.change):
+        change = NO_VALUE
+    else:
+        change = f"{shift.change:+,.3g}".replace("-", "−") + ratio
     return (
         tr("{name} ({unit})", name=f"{name[:1].upper()}{name[1:]}", unit=tr(shift.unit)),
         *shift.amounts(),
@@ -84,7 +88,10 @@ def _shift_row(shift: Shift) -> tuple[str, str, str, str]:
 
 def _flag_rows(card: Card[Any]) -> list[tuple[str, str, str, str]]:
     is_limited = max(score.total for score in card.scores) > MAX_CHECKED_ANSWERS
-    limit = tr(" (of the first {n})", n=f"{MAX_CHECKED_ANSWERS:,}") if is_limited else ""
+    if is_limited:
+        limit = tr(" (of the first {n})", n=f"{MAX_CHECKED_ANSWERS:,}")
+    else:
+        limit = ""
     before, after = (
         _count_flags(card.report.samples_of(model)) for model in (card.base, card.tuned)
     )
@@ -113,15 +120,21 @@ def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
 
 
 def _number(value: float) -> str:
-    return NO_VALUE if math.isnan(value) else f"{value:,.0f}"
+    if math.isnan(value):
+        return NO_VALUE
+    return f"{value:,.0f}"
 
 
 def _seconds(value: float) -> str:
-    return NO_VALUE if math.isnan(value) else formats.seconds(value)
+    if math.isnan(value):
+        return NO_VALUE
+    return formats.seconds(value)
 
 
 def _cost(report: ReportData, usage: UsageTotals) -> str:
     if math.isnan(usage.cost):
         is_free = len(report.sandbox_models) == len(report.models)
-        return formats.cost(None, is_free=True) if is_free else NO_VALUE
+        if is_free:
+            return formats.cost(None, is_free=True)
+        return NO_VALUE
     return formats.cost(PriceRange(usage.cost_low_per_1000, usage.cost_per_1000))

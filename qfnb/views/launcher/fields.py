@@ -88,7 +88,10 @@ def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
         row.key: _parameter_field(form, row, issues.get(row.key), warnings.get(row.key, ""))
         for row in sorted(form.parameters, key=_rank)
     }
-    epochs = [replace(parameters.pop(EPOCHS), is_advanced=False)] if EPOCHS in parameters else []
+    if EPOCHS in parameters:
+        epochs = [replace(parameters.pop(EPOCHS), is_advanced=False)]
+    else:
+        epochs = []
     names = ("name", "after", "variable", *_final_step_fields(form))
     later = ("held_out", *_folded_step_fields(form))
     return [
@@ -102,7 +105,9 @@ def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
 
 def _rank(row: SupportedParameter) -> int:
     """Return the place of a hyper-parameter: those that people change most come first."""
-    return USUAL_PARAMETERS.index(row.key) if row.key in USUAL_PARAMETERS else len(USUAL_PARAMETERS)
+    if row.key in USUAL_PARAMETERS:
+        return USUAL_PARAMETERS.index(row.key)
+    return len(USUAL_PARAMETERS)
 
 
 def field_title(form: LaunchForm, name: str) -> str:
@@ -110,7 +115,9 @@ def field_title(form: LaunchForm, name: str) -> str:
     if name in TITLES:
         return tr(TITLES[name])
     row = next((row for row in form.parameters if row.key == name), None)
-    return _parameter_title(row) if row is not None else to_snake(name)
+    if row is not None:
+        return _parameter_title(row)
+    return to_snake(name)
 
 
 def fix_label(form: LaunchForm, name: str, issue: Issue) -> str:
@@ -124,9 +131,9 @@ def fix_label(form: LaunchForm, name: str, issue: Issue) -> str:
         value = next((row.default for row in form.parameters if row.key == name), "")
     elif value == "":
         value = default_count(name)
-    return (
-        tr("Use the default") if is_blank(value) else tr("Use {value}", value=plain_number(value))
-    )
+    if is_blank(value):
+        return tr("Use the default")
+    return tr("Use {value}", value=plain_number(value))
 
 
 def _create_field(
@@ -137,13 +144,12 @@ def _create_field(
     *,
     is_advanced: bool = False,
 ) -> Field:
-    value = (
-        form.variable
-        if name == "variable"
-        else form.method
-        if name == "method"
-        else getattr(form.draft, name)
-    )
+    if name == "variable":
+        value = form.variable
+    elif name == "method":
+        value = form.method
+    else:
+        value = getattr(form.draft, name)
     create = _FIELDS.get(name, lambda _form, _data: {})
     return Field(
         name, tr(TITLES[name]), value, is_advanced=is_advanced, **create(form, data), **facts
@@ -152,7 +158,10 @@ def _create_field(
 
 def _dataset_field(name: str, form: LaunchForm, data: tuple[str, ...]) -> dict[str, Any]:
     info = form.datasets.get(getattr(form.draft, name))
-    hint = _describe_data(info) if info is not None and not info.problem else ""
+    if info is not None and not info.problem:
+        hint = _describe_data(info)
+    else:
+        hint = ""
     return {
         "widget": "Combobox",
         "choices": data,
@@ -166,11 +175,9 @@ def _describe_data(info: DatasetInfo) -> str:
     if info.tokens is None:
         return tr("{rows} · on the platform", rows=rows)
     tokens = trn("{n} token", "{n} tokens", info.tokens)
-    return (
-        f"{rows} · {tokens}"
-        if info.exact
-        else tr("{rows} · about {tokens}", rows=rows, tokens=tokens)
-    )
+    if info.exact:
+        return f"{rows} · {tokens}"
+    return tr("{rows} · about {tokens}", rows=rows, tokens=tokens)
 
 
 def _model_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
@@ -190,7 +197,10 @@ def _method_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
         for table, name in ((MODE_HINTS, mode), (SCALE_HINTS, scale))
         if name in table
     ]
-    methods = form.methods if form.method in form.methods else [form.method, *form.methods]
+    if form.method in form.methods:
+        methods = form.methods
+    else:
+        methods = [form.method, *form.methods]
     return {
         "widget": "Dropdown",
         "choices": tuple((method_title(method), method) for method in methods),
@@ -207,7 +217,10 @@ def method_title(method: str) -> str:
 def _after_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
     choices = tuple((tr(label), key) for key, label in FINAL_STEPS.items())
     is_billed = form.draft.after in {"deploy", "evaluate"} and not form.from_sandbox
-    hint = tr("a service is paid by the hour, in advance") if is_billed else ""
+    if is_billed:
+        hint = tr("a service is paid by the hour, in advance")
+    else:
+        hint = ""
     return {
         "widget": "Dropdown",
         "choices": choices,
@@ -225,11 +238,10 @@ def _variable_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
 
 def _count_field(name: str, form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
     low, high = count_limits(name)
-    hint = (
-        tr("{low} to {high}", low=low, high=high)
-        if high is not None
-        else tr("{low} or more", low=low)
-    )
+    if high is not None:
+        hint = tr("{low} to {high}", low=low, high=high)
+    else:
+        hint = tr("{low} or more", low=low)
     if name == "held_out":
         hint = tr("{low} to {high}; rows that are not trained on", low=low, high=high)
     return {"placeholder": str(default_count(name)), "hint": hint}
@@ -259,18 +271,24 @@ def _parameter_field(
     form: LaunchForm, row: SupportedParameter, issue: Issue | None, warning: str
 ) -> Field:
     value = form.draft.values.get(row.key, "")
-    default = "" if is_blank(row.default) else plain_number(row.default)
+    if is_blank(row.default):
+        default = ""
+    else:
+        default = plain_number(row.default)
     choices: tuple[Any, ...] = ()
     widget: FieldKind = "Text"
     if row.check_type in CHOICE_TYPES and row.check_value:
-        widget = "SelectMultiple" if row.check_type == "mult_choice" else "Dropdown"
-        blank = (
-            [(tr("default: {value}", value=default) if default else "—", "")]
-            if widget == "Dropdown"
-            else []
-        )
+        if row.check_type == "mult_choice":
+            widget = "SelectMultiple"
+        else:
+            widget = "Dropdown"
+        if widget == "Dropdown":
+            blank = [(tr("default: {value}", value=default) if default else "—", "")]
+        else:
+            blank = []
         choices = (*blank, *((plain_number(choice), choice) for choice in row.check_value))
-        value = row.default if widget == "SelectMultiple" and is_blank(value) else value
+        if widget == "SelectMultiple" and is_blank(value):
+            value = row.default
     return Field(
         row.key,
         _parameter_title(row),
@@ -291,11 +309,9 @@ def _parameter_field(
 def _parameter_title(row: SupportedParameter) -> str:
     if row.key in PARAMETER_TITLES:
         return tr(PARAMETER_TITLES[row.key])
-    return (
-        row.name
-        if row.name and _is_readable(row.name)
-        else to_snake(row.key).replace("_", " ").capitalize()
-    )
+    if row.name and _is_readable(row.name):
+        return row.name
+    return to_snake(row.key).replace("_", " ").capitalize()
 
 
 def _is_readable(text: str) -> bool:

@@ -138,11 +138,13 @@ class Launcher:
         """Change a field, which has the value already."""
         with self._lock:
             form = self._state.form
-            value = [*value] if isinstance(value, tuple) else value
+            if isinstance(value, tuple):
+                value = [*value]
             is_parameter = name not in {*type(form.draft).model_fields, "method", "variable"}
-            choice = (
-                {"values": {**form.draft.values, name: value}} if is_parameter else {name: value}
-            )
+            if is_parameter:
+                choice = {"values": {**form.draft.values, name: value}}
+            else:
+                choice = {name: value}
             changed = form.with_choice(**choice)
             if (changed.draft, changed.variable) == (form.draft, form.variable):
                 return
@@ -310,7 +312,10 @@ class Launcher:
 
     def _answer_dialog(self) -> None:
         """Load or save the settings whose name is typed."""
-        name = self.widget.configuration if self.widget is not None else ""
+        if self.widget is not None:
+            name = self.widget.configuration
+        else:
+            name = ""
         if self._state.dialog == "save":
             drafts.save(name, self._state.form.draft)
             message = tr("Saved: {name}", name=name.strip())
@@ -327,9 +332,10 @@ class Launcher:
             form = self._state.form.with_draft(draft)
             dropped = tr(", ").join(draft.values.keys() - form.draft.values.keys())
             message = tr("Loaded: {name}", name=name.strip())
-            suffix = (
-                "\n" + tr("The model has no {names}; left out.", names=dropped) if dropped else ""
-            )
+            if dropped:
+                suffix = "\n" + tr("The model has no {names}; left out.", names=dropped)
+            else:
+                suffix = ""
             self._update(
                 form=form, stage="editing", message=message + suffix, is_error=False, dialog=""
             )

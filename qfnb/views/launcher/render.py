@@ -38,15 +38,24 @@ def bundle(state: LauncherState) -> Bundle:
 
 def text(state: LauncherState) -> str:
     """Return the form as lines: the values, the estimate, what is wrong, and the same as Python."""
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if state.form.from_sandbox else ""
+    if state.form.from_sandbox:
+        mark = f" [{tr(components.SANDBOX_MARK)}]"
+    else:
+        mark = ""
     if not state.is_loaded:
         return strip_controls(f"{tr(TITLE)}{mark}\n{state.message or tr(LOADING)}")
     facts = [labelled(title, value) for title, value in _values(state)]
     numbers = [labelled(label, value, remark) for label, value, remark in _numbers(state)]
     script = render_code(state.form, state.variables)
-    code = ["", tr(PYTHON_HEADING), script] if script else []
+    if script:
+        code = ["", tr(PYTHON_HEADING), script]
+    else:
+        code = []
     lines = [f"  {line}" for line in [*facts, *numbers]]
-    sample = [tr(SAMPLE, file=TRAIN_FILE)] if state.offers_sample else []
+    if state.offers_sample:
+        sample = [tr(SAMPLE, file=TRAIN_FILE)]
+    else:
+        sample = []
     parts = [
         f"{tr(TITLE)}{mark}",
         *lines,
@@ -63,7 +72,10 @@ def to_markdown(state: LauncherState) -> str:
     head, _, remainder = text(state).partition("\n")
     body, _, script = remainder.partition(f"\n{tr(PYTHON_HEADING)}\n")
     lines = [f"- {escape_markdown(line.strip())}" for line in body.split("\n") if line.strip()]
-    code = [f"{tr(PYTHON_HEADING)}:", f"```python\n{script}\n```"] if script else []
+    if script:
+        code = [f"{tr(PYTHON_HEADING)}:", f"```python\n{script}\n```"]
+    else:
+        code = []
     return "\n\n".join([f"**{escape_markdown(head)}**", "\n".join(lines), *code])
 
 
@@ -110,7 +122,10 @@ def header(state: LauncherState) -> Html:
         "launching": ("run", tr("Starting")),
     }
     pill = components.pill(*pills[state.stage]) if state.stage in pills else ""  # type: ignore[arg-type]
-    where = tr("on this computer") if state.form.from_sandbox else tr("on the Qianfan platform")
+    if state.form.from_sandbox:
+        where = tr("on this computer")
+    else:
+        where = tr("on the Qianfan platform")
     return components.header(
         tr(TITLE), pill=pill, subtitle=where, is_sandbox=state.form.from_sandbox
     )
@@ -129,7 +144,9 @@ def waiting(state: LauncherState) -> Html:
 def warning(state: LauncherState) -> Html:
     """Return the note about rows for validation that repeat training rows, "" without any."""
     lines = _overlap(state)
-    return components.note("warn", lines[0], lines[1], sign="⚠︎") if lines else Html("")
+    if lines:
+        return components.note("warn", lines[0], lines[1], sign="⚠︎")
+    return Html("")
 
 
 def numbers(state: LauncherState) -> Html:
@@ -167,8 +184,10 @@ def label(item: Field) -> str:
             '<span class="qf-hint qf-warn"><b aria-hidden="true">⚠︎</b> '
             f"{escape(item.warning)}</span>"
         )
+    elif below:
+        below = f'<span class="qf-hint">{below}</span>'
     else:
-        below = f'<span class="qf-hint">{below}</span>' if below else ""
+        below = ""
     return field_label(item.title, parameter=item.parameter, below=below)
 
 
@@ -203,11 +222,9 @@ def launch_label(state: LauncherState) -> str:
         return tr("Starting…")
     if state.stage != "confirming":
         return tr("Start training…")
-    return (
-        tr("Confirm: start, free in the sandbox")
-        if state.form.from_sandbox
-        else tr("Confirm: start, price unknown")
-    )
+    if state.form.from_sandbox:
+        return tr("Confirm: start, free in the sandbox")
+    return tr("Confirm: start, price unknown")
 
 
 def status(state: LauncherState) -> Html:
@@ -237,11 +254,10 @@ def status(state: LauncherState) -> Html:
     titles = tr(", ").join(field_title(state.form, name) for name in wrong or issues)
     if not titles:
         return Html("")
-    words = (
-        tr("To correct first: {fields}.", fields=titles)
-        if wrong
-        else tr("Still to choose: {fields}.", fields=titles)
-    )
+    if wrong:
+        words = tr("To correct first: {fields}.", fields=titles)
+    else:
+        words = tr("Still to choose: {fields}.", fields=titles)
     return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>')
 
 
@@ -280,7 +296,10 @@ def _values(state: LauncherState) -> list[tuple[str, str]]:
             value = method_title(value)
         if item.name == "after":
             value = tr(FINAL_STEPS[value])
-        title = f"{item.title} ({item.parameter})" if item.parameter else item.title
+        if item.parameter:
+            title = f"{item.title} ({item.parameter})"
+        else:
+            title = item.title
         rows.append((title, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
     return [(title, value) for title, value in rows if value.strip()]
 
@@ -301,15 +320,17 @@ def _numbers(state: LauncherState) -> list[tuple[str, str, str]]:
         cells.append((tr("Training steps"), f"{estimate.steps:,}", formula))
     if estimate.seconds is not None:
         time_text = f"≈ {approximate_duration(estimate.seconds)}"
-        remark = (
-            tr("at this computer's present speed")
-            if estimate.is_measured
-            else tr("at the speed of earlier runs")
-        )
+        if estimate.is_measured:
+            remark = tr("at this computer's present speed")
+        else:
+            remark = tr("at the speed of earlier runs")
         cells.append((tr("Time"), time_text, remark))
     elif estimate.steps is not None:
         cells.append((tr("Time"), tr("unknown"), tr("no earlier run of this model here")))
-    price_remark = tr("local sandbox") if estimate.is_free else tr("see the platform's console")
+    if estimate.is_free:
+        price_remark = tr("local sandbox")
+    else:
+        price_remark = tr("see the platform's console")
     return [*cells, (tr("Price"), formats.cost(None, is_free=estimate.is_free), price_remark)]
 
 
@@ -329,7 +350,9 @@ def _overlap(state: LauncherState) -> tuple[str, str] | None:
 
 def _overlap_lines(state: LauncherState) -> list[str]:
     lines = _overlap(state)
-    return [f"⚠ {lines[0]} {lines[1]}"] if lines else []
+    if lines:
+        return [f"⚠ {lines[0]} {lines[1]}"]
+    return []
 
 
 def _issue_lines(state: LauncherState) -> list[str]:

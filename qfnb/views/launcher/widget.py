@@ -86,7 +86,9 @@ class LauncherWidget:
     def configuration(self) -> str:
         """The text in the field of settings."""
         widget = self._fields.get((SETTINGS, ""))
-        return "" if widget is None else str(widget.value)
+        if widget is None:
+            return ""
+        return str(widget.value)
 
     def draw(self, state: LauncherState) -> None:
         """Show a state; what has not changed is not sent."""
@@ -209,10 +211,16 @@ class LauncherWidget:
             return
         values = [choice[1] if isinstance(choice, tuple) else choice for choice in item.choices]
         if item.widget == "SelectMultiple":
-            chosen = item.value if isinstance(item.value, (list, tuple)) else ()
+            if isinstance(item.value, (list, tuple)):
+                chosen = item.value
+            else:
+                chosen = ()
             widget.value = [value for value in chosen if value in values]
         elif item.widget == "Dropdown":
-            widget.value = item.value if item.value in values else next(iter(values), None)
+            if item.value in values:
+                widget.value = item.value
+            else:
+                widget.value = next(iter(values), None)
         else:
             widget.value = str(item.value)
 
@@ -222,9 +230,15 @@ class LauncherWidget:
         buttons = self._rows["buttons"]
         if not state.is_loaded:
             return [head, self._rows["status"], buttons]
-        dialog = [self._rows["dialog"]] if state.dialog else []
+        if state.dialog:
+            dialog = [self._rows["dialog"]]
+        else:
+            dialog = []
         texts = self._texts
-        status = [self._rows["status"]] if texts["status"].value else []
+        if texts["status"].value:
+            status = [self._rows["status"]]
+        else:
+            status = []
         first = self._grids["first"]
         return [
             head,
@@ -240,7 +254,10 @@ class LauncherWidget:
     def _draw_buttons(self, state: LauncherState) -> None:
         """Label the buttons with what they do now."""
         buttons = self._buttons
-        fix = render.first_fix(state)[0] if state.is_loaded else ""
+        if state.is_loaded:
+            fix = render.first_fix(state)[0]
+        else:
+            fix = ""
         is_confirming = state.stage == "confirming"
         has_issues = state.has_issues
         buttons["launch"].description = render.launch_label(state)
@@ -248,23 +265,33 @@ class LauncherWidget:
             has_issues and state.stage != "unavailable"
         )
         buttons["launch"].add_class("qf-main")
-        buttons["insert"].description = (
-            tr("Back to the form") if is_confirming else tr("Insert as a cell")
-        )
+        if is_confirming:
+            buttons["insert"].description = tr("Back to the form")
+        else:
+            buttons["insert"].description = tr("Insert as a cell")
         buttons["insert"].disabled = has_issues or state.stage == "launching"
         buttons["load"].description = tr("Load settings…")
         buttons["save"].description = tr("Save settings…")
-        buttons["dialog"].description = tr("Save") if state.dialog == "save" else tr("Load")
+        if state.dialog == "save":
+            buttons["dialog"].description = tr("Save")
+        else:
+            buttons["dialog"].description = tr("Load")
         buttons["cancel"].description = tr("Cancel")
         buttons["close"].description = tr("Close")
         buttons["fix"].description = fix
         buttons["sample"].description = tr("Try it with teahouse, {rows} rows", rows=TRAIN_ROWS)
-        keys = (
-            ["launch", "insert"] if is_confirming else ["launch", "insert", "load", "save", "close"]
-        )
+        if is_confirming:
+            keys = ["launch", "insert"]
+        else:
+            keys = ["launch", "insert", "load", "save", "close"]
         keys = {"loading": ["close"], "unavailable": ["launch", "close"]}.get(state.stage, keys)
         self._set_children(self._rows["buttons"], [buttons[key] for key in keys])
-        offered = [buttons["fix"]] if fix else [buttons["sample"]] if state.offers_sample else []
+        if fix:
+            offered = [buttons["fix"]]
+        elif state.offers_sample:
+            offered = [buttons["sample"]]
+        else:
+            offered = []
         self._set_children(self._rows["status"], [self._texts["status"], *offered])
         for button in buttons.values():
             accept_clicks(button)

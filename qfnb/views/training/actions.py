@@ -63,8 +63,14 @@ def available_actions(trainer: LLMFinetune) -> list[Action]:
     is_published = bool(progress.model_version_id) or any(
         isinstance(row, ModelPublishAction) for row in actions
     )
-    publish = [] if is_published else [_publish()]
-    deploy = [] if _is_deployed(actions, progress) else [_deploy(progress)]
+    if is_published:
+        publish = []
+    else:
+        publish = [_publish()]
+    if _is_deployed(actions, progress):
+        deploy = []
+    else:
+        deploy = [_deploy(progress)]
     if trainer.is_running:
         return [_stop(progress), *publish, *deploy]
     star = _publish_best(trainer)
@@ -86,7 +92,10 @@ def main_action(keys: Sequence[str]) -> str:
 
 
 def _stop(progress: TrainingProgress) -> Action:
-    epoch = checkpoint_name(progress.points[-1]) if progress.points else ""
+    if progress.points:
+        epoch = checkpoint_name(progress.points[-1])
+    else:
+        epoch = ""
     loss = tr("Resuming starts again from the beginning.")
     if epoch:
         loss = tr(
@@ -185,7 +194,10 @@ def _is_deployed(actions: Sequence[BaseAction], progress: TrainingProgress) -> b
     publishing = [
         index for index, action in enumerate(actions) if isinstance(action, ModelPublishAction)
     ]
-    since = actions[publishing[-1] :] if publishing else actions
+    if publishing:
+        since = actions[publishing[-1] :]
+    else:
+        since = actions
     is_checkpoint = len(publishing) > 1
     return any(isinstance(action, DeployAction) for action in since) or (
         bool(progress.service_endpoint) and not is_checkpoint
@@ -196,7 +208,9 @@ def chat_cell(progress: TrainingProgress, question: str = "") -> str:
     """Return a cell that asks the service a question, "" before the deployment."""
     endpoint = _endpoint(progress)
     question = question or tr("Hello! What can you do?")
-    return f"%%qfchat -e {endpoint}\n{question}" if endpoint else ""
+    if endpoint:
+        return f"%%qfchat -e {endpoint}\n{question}"
+    return ""
 
 
 def evaluation_cell(progress: TrainingProgress) -> str:
@@ -213,7 +227,10 @@ def evaluation_cell(progress: TrainingProgress) -> str:
     elif re.fullmatch(r"[\w.-]+", base):
         models = f"{name} -m {base}"
     data = evaluation_rows(progress)
-    comment = "" if data else f"# {tr(PLACEHOLDER)}\n"
+    if data:
+        comment = ""
+    else:
+        comment = f"# {tr(PLACEHOLDER)}\n"
     return f"{comment}%qfeval {models} -d {data or 'DATA'} -o report"
 
 
@@ -221,10 +238,19 @@ def checkpoint_cell(progress: TrainingProgress, step: int | str | None) -> str:
     """Return a cell that publishes a checkpoint, by default the last, and scores it without a
     service.
     """
-    choice = "" if step is None else f", step={step!r}"
+    if step is None:
+        choice = ""
+    else:
+        choice = f", step={step!r}"
     data = evaluation_rows(progress)
-    comment = "" if data else f"# {tr(PLACEHOLDER)}\n"
-    source = data if data in find_variables(is_data) else repr(data or "DATA")
+    if data:
+        comment = ""
+    else:
+        comment = f"# {tr(PLACEHOLDER)}\n"
+    if data in find_variables(is_data):
+        source = data
+    else:
+        source = repr(data or "DATA")
     return (
         "from qfnb import Dataset, LLMFinetune\n"
         "from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator\n\n"
@@ -249,7 +275,9 @@ def evaluation_rows(progress: TrainingProgress) -> str:
         return HELD_OUT_FILE
     # where it is not known what was trained on, it may be any of these
     names = [name for name in frames if frames[name] is not frames.get(progress.training_data)]
-    return names[-1] if names and progress.training_data else ""
+    if names and progress.training_data:
+        return names[-1]
+    return ""
 
 
 def is_sample_training(progress: TrainingProgress) -> bool:
@@ -272,4 +300,6 @@ def _endpoint(progress: TrainingProgress) -> str:
     """Return the endpoint, "" where it has characters that could be code: it becomes part of a
     cell.
     """
-    return progress.service_endpoint if re.fullmatch(r"[\w.-]+", progress.service_endpoint) else ""
+    if re.fullmatch(r"[\w.-]+", progress.service_endpoint):
+        return progress.service_endpoint
+    return ""

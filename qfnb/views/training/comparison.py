@@ -105,9 +105,13 @@ def _differing_rows(runs: Sequence[TrainingProgress]) -> list[Row]:
 
 
 def _last_loss(run: TrainingProgress) -> str:
-    return format_loss(run.points[-1].training_loss) if run.points else ""
+    if run.points:
+        return format_loss(run.points[-1].training_loss)
+    return ""
 
 
 def _lowest_validation(run: TrainingProgress) -> str:
     best = best_checkpoint(run.points)
-    return "" if best is None else f"{format_loss(best.validation_loss)} ({checkpoint_name(best)})"
+    if best is None:
+        return ""
+    return f"{format_loss(best.validation_loss)} ({checkpoint_name(best)})"

@@ -118,7 +118,10 @@ class Controls:
         if self._stays_open:
             tooltip = tr("Leave a static output, without buttons")
             return [*rows[:3], Action("close", tr("Close"), tooltip, lambda _: self._close())]
-        label = tr("Hide details") if self._has_details else tr("Show details")
+        if self._has_details:
+            label = tr("Hide details")
+        else:
+            label = tr("Show details")
         return [*rows[:3], Action("details", label, "", lambda _: None)]
 
     def _update_buttons(self, visible: Sequence[Action]) -> None:

@@ -133,7 +133,10 @@ def _settings(values: Mapping[str, Any]) -> Html:
 def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
     if not lines:
         return Html("")
-    newest = lines if max_lines is None else lines[-max_lines:]
+    if max_lines is None:
+        newest = lines
+    else:
+        newest = lines[-max_lines:]
     rows = [
         (
             time.strftime("%m-%d %H:%M:%S", time.localtime(line.at)),
@@ -161,7 +164,9 @@ def _ids(progress: TrainingProgress) -> Html:
     )
     rows = [(label, components.code(one_line(value, 120))) for label, value in ids if value]
     rows += [(tr("console"), pages)] if (pages := links(progress.links)) else []
-    return components.table((tr("Name"), tr("Value")), rows) if rows else Html("")
+    if rows:
+        return components.table((tr("Name"), tr("Value")), rows)
+    return Html("")
 
 
 def _python(progress: TrainingProgress) -> Html:
@@ -178,4 +183,6 @@ def _python(progress: TrainingProgress) -> Html:
 
 
 def _number(value: float | None, format_spec: str = ".4f") -> str:
-    return "" if value is None else f"{value:{format_spec}}"
+    if value is None:
+        return ""
+    return f"{value:{format_spec}}"

@@ -35,24 +35,28 @@ class Axis:
     @property
     def label(self) -> str:
         """The unit."""
-        return tr("step") if self.has_steps else tr("epoch")
+        if self.has_steps:
+            return tr("step")
+        return tr("epoch")
 
     def x(self, point: LossPoint) -> float:
         """Return where a point lies."""
-        return float(point.step) if self.has_steps or point.epoch is None else point.epoch
+        if self.has_steps or point.epoch is None:
+            return float(point.step)
+        return point.epoch
 
     def describe(self, x: float) -> str:
         """Return a position in words."""
-        return (
-            tr("Step {step}", step=f"{x:,.0f}")
-            if self.has_steps
-            else tr("Epoch {epoch}", epoch=f"{x:.3g}")
-        )
+        if self.has_steps:
+            return tr("Step {step}", step=f"{x:,.0f}")
+        return tr("Epoch {epoch}", epoch=f"{x:.3g}")
 
     def end(self, progress: TrainingProgress) -> float:
         """Return the planned end, 0 where it is unknown."""
         epochs = progress.hyper_parameters.get("epoch")
-        return float(epochs) if isinstance(epochs, int | float) and not self.has_steps else 0.0
+        if isinstance(epochs, int | float) and not self.has_steps:
+            return float(epochs)
+        return 0.0
 
 
 def loss_chart(progress: TrainingProgress) -> LineChart:

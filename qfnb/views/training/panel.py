@@ -33,7 +33,10 @@ def bundle(progress: TrainingProgress) -> Bundle:
         "text/markdown": markdown(progress),
     }
     chart = loss_chart(progress)
-    picture = line_chart.png(chart, _headline(progress, time.time())) if progress.finished else None
+    if not progress.finished:
+        picture = None
+    else:
+        picture = line_chart.png(chart, _headline(progress, time.time()))
     return formats | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
 
 
@@ -60,7 +63,10 @@ def markdown(progress: TrainingProgress) -> str:
     headline, *lines = map(to_markdown, _lines(progress, now))
     numbers = summary.key_numbers(progress, now=now)
     rows = [f"| {' | '.join(map(to_markdown, row))} |" for row in zip(*numbers, strict=True)]
-    table = "\n".join([rows[0], f"|{' ---: |' * len(numbers)}", *rows[1:]]) if rows else ""
+    if rows:
+        table = "\n".join([rows[0], f"|{' ---: |' * len(numbers)}", *rows[1:]])
+    else:
+        table = ""
     next_steps = "\n".join(f"- {step}" for step in summary.next_steps(progress))
     paragraphs = [
         f"**{headline}**",
@@ -90,7 +96,10 @@ def html(progress: TrainingProgress) -> Html:
     """Return the progress as an output of its own: the end, or the state as of now."""
     now = time.time()
     folds = components.folds(*details.folds(progress).values())
-    steps = summary.next_steps(progress) if progress.finished else []
+    if progress.finished:
+        steps = summary.next_steps(progress)
+    else:
+        steps = []
     next_steps = components.footer(*map(components.with_code, steps))
     blocks = [
         *summary.blocks(progress, is_live=False, now=now),
@@ -123,7 +132,10 @@ def numbers_and_charts(progress: TrainingProgress, *, now: float) -> Html:
 def _headline(progress: TrainingProgress, now: float) -> str:
     """Return what is trained, its state, and the mark of the sandbox."""
     _, sign, words = summary.state(progress, is_live=True, now=now)
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
+    if progress.from_sandbox:
+        mark = f" [{tr(components.SANDBOX_MARK)}]"
+    else:
+        mark = ""
     return labelled(f"{summary.title(progress)}{mark}", f"{sign} {words}")
 
 

@@ -68,8 +68,15 @@ def title(progress: TrainingProgress) -> str:
 def subtitle(progress: TrainingProgress) -> str:
     """Return the name of the training, its method and its epochs, as far as they are known."""
     epochs = progress.hyper_parameters.get("epoch")
-    count = 1 if str(epochs) == "1" else 2  # a platform's number may be a text
-    words = "" if epochs is None else trn("{epochs} epoch", "{epochs} epochs", count, epochs=epochs)
+    # a platform's number may be a text
+    if str(epochs) == "1":
+        count = 1
+    else:
+        count = 2
+    if epochs is None:
+        words = ""
+    else:
+        words = trn("{epochs} epoch", "{epochs} epochs", count, epochs=epochs)
     parts = (progress.job_name, progress.train_mode, progress.parameter_scale, words)
     return " · ".join(one_line(part, 80) for part in parts if part)
 
@@ -80,7 +87,9 @@ def handle(progress: TrainingProgress) -> str:
     """
     names = (progress.job_name, progress.run_id, progress.task_id)
     name = next((name for name in names if re.fullmatch(r"[\w. -]{1,80}", name)), "")
-    return f'"{name}"' if " " in name else name
+    if " " in name:
+        return f'"{name}"'
+    return name
 
 
 def current_stage(progress: TrainingProgress) -> Stage | None:
@@ -134,16 +143,22 @@ def steps(
         kind, sign = _MARKS[stage.state]
         if kind == "run" and (is_queued(progress) or not is_live):
             kind = "idle"
-            sign = "○" if is_queued(progress) else sign
+            if is_queued(progress):
+                sign = "○"
         is_timed = stage.since is not None and (stage.until is not None or stage.state in _ACTIVE)
-        elapsed = duration((stage.until or now) - (stage.since or now)) if is_timed else ""
+        if is_timed:
+            elapsed = duration((stage.until or now) - (stage.since or now))
+        else:
+            elapsed = ""
         rows.append((kind, sign, stage_label(stage.name), elapsed))
     return rows
 
 
 def stage_label(name: str) -> str:
     """Return the name of a step in the user's language."""
-    return tr(STAGE_LABELS[name]) if name in STAGE_LABELS else one_line(name, 40)
+    if name in STAGE_LABELS:
+        return tr(STAGE_LABELS[name])
+    return one_line(name, 40)
 
 
 def progress_line(
@@ -160,11 +175,9 @@ def progress_line(
     stage = current_stage(progress)
     if progress.finished or stage is None:
         is_partial = progress.stopped and not progress.failed and progress.percent is not None
-        return (
-            (progress.percent, f"{progress.percent}%", _stop_facts(progress))
-            if is_partial
-            else None
-        )
+        if is_partial:
+            return (progress.percent, f"{progress.percent}%", _stop_facts(progress))
+        return None
     if is_queued(progress):
         words = tr(
             "The platform has not started it yet. You may close the notebook: nothing is lost."
@@ -178,9 +191,15 @@ def progress_line(
             duration(now - (stage.since or now)),
             "" if is_beginning else one_line(stage.detail, 240),
         )
-    percent = "…" if progress.percent is None else f"{progress.percent}%"
+    if progress.percent is None:
+        percent = "…"
+    else:
+        percent = f"{progress.percent}%"
     trained = tr("trained for {time}", time=duration(now - (progress.training_at or now)))
-    time_left = _time_left(progress, now) if is_live else ""
+    if is_live:
+        time_left = _time_left(progress, now)
+    else:
+        time_left = ""
     return progress.percent, percent, _joined(_epoch(progress), trained, time_left)
 
 
@@ -210,10 +229,15 @@ def _time_left(progress: TrainingProgress, now: float) -> str:
     """Return the remaining time with its bounds, "" at the end; before 5 % and the first epoch it
     would be a guess.
     """
-    epoch = progress.points[-1].epoch if progress.points else None
+    if not progress.points:
+        epoch = None
+    else:
+        epoch = progress.points[-1].epoch
     remaining = progress.remaining(now)
     if remaining is None or ((progress.percent or 0) < 5 and (epoch or 0) < 1):
-        return "" if progress.percent in {None, 100} else tr("estimating the time left")
+        if progress.percent in {None, 100}:
+            return ""
+        return tr("estimating the time left")
     likely, low, high = map(approximate_duration, (remaining.likely, remaining.low, remaining.high))
     if low == high:
         return tr("about {time} left", time=likely)
@@ -251,7 +275,10 @@ def _losses(progress: TrainingProgress) -> list[tuple[str, str, str]]:
     numbers = [(tr("Training loss"), format_loss(smoothed), tr("smoothed"))]
     held_out = [point.validation_loss for point in points if point.validation_loss is not None]
     if held_out and best is not None:
-        lowest = tr("the lowest") if held_out[-1] <= (best.validation_loss or 0) else ""
+        if held_out[-1] <= (best.validation_loss or 0):
+            lowest = tr("the lowest")
+        else:
+            lowest = ""
         numbers.append((tr("Validation loss"), format_loss(held_out[-1]), lowest))
         remark = tr("validation loss {loss}", loss=format_loss(best.validation_loss))
         numbers.append((tr("Best checkpoint"), f"★ {checkpoint_name(best)}", remark))
@@ -261,14 +288,13 @@ def _losses(progress: TrainingProgress) -> list[tuple[str, str, str]]:
 def _scores(progress: TrainingProgress) -> list[tuple[str, str, str]]:
     """Return the last margin of a training on preferences."""
     rewards = next((point.rewards for point in reversed(progress.points) if point.rewards), {})
-    remark = (
-        tr("accuracy {accuracy}", accuracy=f"{rewards['accuracies']:.3f}")
-        if "accuracies" in rewards
-        else ""
-    )
-    return (
-        [(tr("Reward margin"), f"{rewards['margins']:.3f}", remark)] if "margins" in rewards else []
-    )
+    if "accuracies" in rewards:
+        remark = tr("accuracy {accuracy}", accuracy=f"{rewards['accuracies']:.3f}")
+    else:
+        remark = ""
+    if "margins" in rewards:
+        return [(tr("Reward margin"), f"{rewards['margins']:.3f}", remark)]
+    return []
 
 
 def elapsed(progress: TrainingProgress, now: float) -> float:
@@ -278,7 +304,9 @@ def elapsed(progress: TrainingProgress, now: float) -> float:
     started = [stage for stage in progress.stages if stage.since is not None]
     end = progress.ended_at or now
     seconds = sum((stage.until or end) - (stage.since or end) for stage in started)
-    return seconds if started else progress.elapsed(now)
+    if started:
+        return seconds
+    return progress.elapsed(now)
 
 
 def remarks(progress: TrainingProgress) -> list[tuple[Kind, str, str, str]]:
@@ -360,7 +388,10 @@ def blocks(progress: TrainingProgress, *, is_live: bool, now: float) -> list[Htm
     ]
     if line := progress_line(progress, now=now, is_live=is_live):
         value, label, below = line
-        ending = "warn" if progress.stopped else "idle"
+        if progress.stopped:
+            ending = "warn"
+        else:
+            ending = "idle"
         bar: dict[str, Any] = {
             "subtitle": below,
             "kind": "run" if is_live and not progress.stopped else ending,

@@ -49,14 +49,20 @@ def bundle(progress: SweepProgress) -> Bundle:
         "text/html": html(progress),
         "text/markdown": markdown(progress),
     }
-    picture = line_chart.png(_chart(progress), _title(progress)) if progress.is_finished else None
+    if not progress.is_finished:
+        picture = None
+    else:
+        picture = line_chart.png(_chart(progress), _title(progress))
     return forms | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
 
 
 def text(progress: SweepProgress) -> str:
     """Return the sweep as a few lines of text."""
     _, sign, words = _state(progress)
-    mark = f" [{tr(components.SANDBOX_MARK)}]" if progress.from_sandbox else ""
+    if progress.from_sandbox:
+        mark = f" [{tr(components.SANDBOX_MARK)}]"
+    else:
+        mark = ""
     lines = [labelled(f"{_title(progress)}{mark}", f"{sign} {words}"), _subtitle(progress)]
     lines += [" · ".join(cell for cell in row if cell) for row in _rows(progress)]
     lines += [" · ".join(row) for row in _scores(progress)]
@@ -91,12 +97,17 @@ def _markdown_table(heads: list[str], rows: list[tuple[str, ...]]) -> str:
 
 def _title(progress: SweepProgress) -> str:
     model = next((training.title for training in progress.trainings.values() if training.title), "")
-    return tr("Sweep of {model}", model=one_line(model, 80)) if model else tr("Sweep")
+    if model:
+        return tr("Sweep of {model}", model=one_line(model, 80))
+    return tr("Sweep")
 
 
 def _subtitle(progress: SweepProgress) -> str:
     count = trn("{n} training", "{n} trainings", len(progress.trainings))
-    reused = tr("{n} existed already", n=len(progress.reused)) if progress.reused else ""
+    if progress.reused:
+        reused = tr("{n} existed already", n=len(progress.reused))
+    else:
+        reused = ""
     elapsed = (progress.ended_at or time.time()) - (progress.started_at or time.time())
     parts = (count, tr("{n} at a time", n=progress.parallel), reused, duration(elapsed))
     return " · ".join(part for part in parts if part)
@@ -149,9 +160,10 @@ def _rows(progress: SweepProgress) -> list[tuple[str, ...]]:
         if label in progress.reused:
             words = tr("{state}, existed already", state=words)
         best = best_checkpoint(training.points)
-        validation = (
-            "" if best is None else f"{format_loss(best.validation_loss)} ({checkpoint_name(best)})"
-        )
+        if best is None:
+            validation = ""
+        else:
+            validation = f"{format_loss(best.validation_loss)} ({checkpoint_name(best)})"
         rows.append(
             (
                 one_line(label, MAX_LABEL),
@@ -188,11 +200,10 @@ def _scores(progress: SweepProgress) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for score in report.model_scores:
         pair = pairs.get((score.model, score.metric))
-        against = (
-            ("", "")
-            if pair is None
-            else (format_difference(pair.test.difference), format_p_value(pair.p_holm))
-        )
+        if pair is None:
+            against = ("", "")
+        else:
+            against = (format_difference(pair.test.difference), format_p_value(pair.p_holm))
         interval = format_interval(score.interval.low, score.interval.high)
         rows.append(
             (
@@ -267,8 +278,13 @@ def _next_steps(progress: SweepProgress) -> list[str]:
         return [tr("to go on after a restart: run the same cell; nothing is trained twice")]
     choice = progress.choose()
     best = progress.trainings.get(choice.label if choice else progress.lowest_loss)
-    name = summary.handle(best) if best is not None else ""
-    return [tr("to deploy it: `%qftrain deploy {name}`", name=name)] if name else []
+    if best is not None:
+        name = summary.handle(best)
+    else:
+        name = ""
+    if name:
+        return [tr("to deploy it: `%qftrain deploy {name}`", name=name)]
+    return []
 
 
 def _summary(progress: SweepProgress, *, is_live: bool) -> list[Html]:
@@ -298,17 +314,15 @@ def _summary(progress: SweepProgress, *, is_live: bool) -> list[Html]:
 def _details(progress: SweepProgress) -> Html:
     """Return the scores and the curves."""
     scores = _scores(progress)
-    table = (
-        components.table(_score_heads(), scores, numeric=range(2, 6), is_wide=True)
-        if scores
-        else Html("")
-    )
+    if scores:
+        table = components.table(_score_heads(), scores, numeric=range(2, 6), is_wide=True)
+    else:
+        table = Html("")
     has_points = any(training.points for training in progress.trainings.values())
-    chart = (
-        line_chart.figure(_chart(progress), has_switch=progress.is_finished)
-        if has_points
-        else Html("")
-    )
+    if has_points:
+        chart = line_chart.figure(_chart(progress), has_switch=progress.is_finished)
+    else:
+        chart = Html("")
     return components.join([table, chart])
 
 
@@ -318,7 +332,10 @@ def _chart(progress: SweepProgress) -> LineChart:
     """
     values = [re.sub(r"\b\w+=", "", label) for label in progress.trainings]
     is_short = all(len(label) <= MAX_CURVE_NAME for label in progress.trainings)
-    names = [*progress.trainings] if is_short or len(set(values)) < len(values) else values
+    if is_short or len(set(values)) < len(values):
+        names = [*progress.trainings]
+    else:
+        names = values
     curves = zip(names, progress.trainings.values(), strict=True)
     return comparison_chart({name: training for name, training in curves if training.points})
 
@@ -373,7 +390,10 @@ class SweepControls:
         self._body.draw(components.stack(_details(progress)), state)
         is_ending = progress.is_stopped or progress.is_finished
         self.is_asking = self.is_asking and not is_ending
-        self._first.description = tr("Keep training") if self.is_asking else tr("Stop all")
+        if self.is_asking:
+            self._first.description = tr("Keep training")
+        else:
+            self._first.description = tr("Stop all")
         self._first.disabled = is_ending
         buttons = (self._first, self._confirm) if self.is_asking else (self._first,)
         if self._row.children != buttons:

@@ -160,7 +160,10 @@ class BuiltinEngine:
 
     def training_seconds(self, *, preferences: bool) -> Mapping[str, float]:
         """Return the seconds that the parts of a training take on this computer, as it is now."""
-        parts = PREFERENCE_SECONDS if preferences else TRAINING_SECONDS
+        if preferences:
+            parts = PREFERENCE_SECONDS
+        else:
+            parts = TRAINING_SECONDS
         return {name: round(seconds * measure_slowness(), 6) for name, seconds in parts.items()}
 
     def local_hyperparameters(
@@ -245,7 +248,9 @@ class BuiltinEngine:
     def _initial_model(content: bytes | None) -> LanguageModel | None:
         from .model import LanguageModel  # noqa: PLC0415
 
-        return None if content is None else LanguageModel.load(content)
+        if content is None:
+            return None
+        return LanguageModel.load(content)
 
 
 class BuiltinModel:
@@ -290,7 +295,10 @@ class BuiltinModel:
         repeat.
         """
         options = conversation.options
-        temperature = float(options.get("temperature") or 0.0) if "seed" in options else 0.0
+        if "seed" in options:
+            temperature = float(options.get("temperature") or 0.0)
+        else:
+            temperature = 0.0
         return self.reply(
             conversation.question, temperature=temperature, seed=int(options.get("seed") or 0)
         )
@@ -348,4 +356,6 @@ def describe_decision(
 
 
 def _candidate_name(model: LanguageModel, choice: int) -> str:
-    return f"“{clip(model.router.answers[choice - 1], 40)}”" if choice else tr("compose an answer")
+    if choice:
+        return f"“{clip(model.router.answers[choice - 1], 40)}”"
+    return tr("compose an answer")

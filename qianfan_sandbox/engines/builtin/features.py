@@ -104,8 +104,14 @@ class Features:
     def __init__(
         self, frequency: Floats | None = None, seen: NDArray[np.bool_] | None = None, n: int = 0
     ) -> None:
-        self.frequency = np.zeros(BUCKETS, F) if frequency is None else frequency
-        self.seen_characters = np.zeros(CHARACTERS, bool) if seen is None else seen
+        if frequency is None:
+            self.frequency = np.zeros(BUCKETS, F)
+        else:
+            self.frequency = frequency
+        if seen is None:
+            self.seen_characters = np.zeros(CHARACTERS, bool)
+        else:
+            self.seen_characters = seen
         self.seen_characters[:4] = True
         self.n = n
 
@@ -184,7 +190,9 @@ def _character_class(char: str) -> int:
     if char.isdigit():
         return 1
     if char.isalpha():
-        return 2 if char.isascii() else 3
+        if char.isascii():
+            return 2
+        return 3
     return 0
 
 
@@ -201,7 +209,10 @@ def embed(texts: Sequence[str], dimensions: int = DIMENSIONS) -> Floats:
             for start in range(len(padded) - size + 1):
                 gram = padded[start : start + size]
                 hashed = zlib.crc32(f"{size}{gram}".encode("utf-8", "replace"))
-                sign = 1 if hashed >> 31 else -1
+                if hashed >> 31:
+                    sign = 1
+                else:
+                    sign = -1
                 row[hashed % dimensions] += sign * weight * (1 - 0.85 * weakness(gram))
     unit: Floats = rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9)
     return unit

@@ -74,11 +74,10 @@ class AnswerLayout(NamedTuple):
             return dict(items)
 
         try:
-            value = (
-                json.loads(answer, object_pairs_hook=read_object)
-                if answer.startswith(("{", "["))
-                else None
-            )
+            if not answer.startswith(("{", "[")):
+                value = None
+            else:
+                value = json.loads(answer, object_pairs_hook=read_object)
         except (ValueError, RecursionError):
             value = None
         if value is None:
@@ -171,11 +170,10 @@ class FieldCounts:
         there is none.
         """
         value = value.lower()
-        starts = (
-            [match.start() for match in re.finditer(f"(?={re.escape(value)})", prompt)]
-            if value
-            else []
-        )
+        if value:
+            starts = [match.start() for match in re.finditer(f"(?={re.escape(value)})", prompt)]
+        else:
+            starts = []
         if not starts:
             return [{"value": value}]
         values = [item.lower() for _, item in layout.fields]
@@ -216,7 +214,9 @@ class FieldCounts:
         last_word = re.search(r"[a-z]+$|[^\W\da-z_]$", value)
         if last_word is None or last_word.start() == 0:
             return ""
-        return "word" if self._is_word(last_word[0][::step]) else ""
+        if self._is_word(last_word[0][::step]):
+            return "word"
+        return ""
 
     def _is_cut(self, last: str, neighbours: str, masked: str, step: int) -> bool:
         """Return whether a value goes on beyond its last character."""
@@ -257,7 +257,9 @@ class FieldCounts:
             return 1.0
         once = sum(count == 1 for count in counter.values())
         share_of_new = (once + 1) / (counter.total() + 1)
-        return share_of_new if share_of_new <= MAX_SHARE_OF_NEW else 1.0
+        if share_of_new <= MAX_SHARE_OF_NEW:
+            return share_of_new
+        return 1.0
 
 
 def _masked(text: str, values: Sequence[str]) -> str:
@@ -276,8 +278,15 @@ def _masked(text: str, values: Sequence[str]) -> str:
 
 
 def _no_more(side: str, edge: str) -> str:
-    characters = r"\d" if edge.isdigit() else "[a-z]" if edge.isascii() and edge.isalpha() else ""
-    return f"(?{side}!{characters})" if characters else ""
+    if edge.isdigit():
+        characters = r"\d"
+    elif edge.isascii() and edge.isalpha():
+        characters = "[a-z]"
+    else:
+        characters = ""
+    if characters:
+        return f"(?{side}!{characters})"
+    return ""
 
 
 def _words(text: str) -> list[str]:
@@ -315,11 +324,10 @@ def _similar(value: str, random: np.random.Generator) -> str:
     if any(char.isdigit() for char in value):
         if len(value) < MIN_DIGITS:
             return value
-        longer = (
-            draw(string.digits, 1)
-            if value[-1].isdigit() and random.random() < LONGER_NUMBERS
-            else ""
-        )
+        if value[-1].isdigit() and random.random() < LONGER_NUMBERS:
+            longer = draw(string.digits, 1)
+        else:
+            longer = ""
         return re.sub(r"\d", lambda _: draw(string.digits, 1), value) + longer
     if value.isascii():
         words = [

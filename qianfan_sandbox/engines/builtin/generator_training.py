@@ -196,11 +196,9 @@ class Passes:
         """
         self._number += 1
         order = self._random.permutation(np.flatnonzero(self._due <= self._number))
-        return (
-            order[np.argsort(self._due[order], kind="stable")[:limit]]
-            if len(order) > limit
-            else order
-        )
+        if len(order) > limit:
+            return order[np.argsort(self._due[order], kind="stable")[:limit]]
+        return order
 
     def record(self, group: Ints, losses: NDArray[np.floating]) -> None:
         """Note the losses of some examples of the pass."""

@@ -76,16 +76,18 @@ class AnswerLoss:
             if model.lm is not None:
                 examples.append(model.lm.example(prompt, answer))
             tick()
-        self._answers = EncodedAnswers(model.lm, pairs, examples) if model.lm is not None else None
+        if model.lm is None:
+            self._answers = None
+        else:
+            self._answers = EncodedAnswers(model.lm, pairs, examples)
         self._characters = sum(answer_length(answer) for _, answer in pairs)
 
     def measure(self) -> float:
         """Return the nats per character of the answers, of which the end is one."""
-        losses = (
-            self._answers.losses(self._tick)
-            if self._answers
-            else np.full(len(self._prompts), IMPOSSIBLE_LOSS)
-        )
+        if self._answers:
+            losses = self._answers.losses(self._tick)
+        else:
+            losses = np.full(len(self._prompts), IMPOSSIBLE_LOSS)
         total = 0.0
         for grams, memory_class, compose_loss in zip(
             self._prompts, self._classes, losses, strict=True
@@ -143,11 +145,9 @@ class LanguageModel:
 
     def _reply_from_training(self, prompt: str, temperature: float, seed: int) -> Reply:
         draft = self.draft(prompt, temperature=temperature, seed=seed)
-        return (
-            draft
-            if draft.confidence >= self.min_confidence and draft.text
-            else _refuse(prompt, draft.confidence)
-        )
+        if draft.confidence >= self.min_confidence and draft.text:
+            return draft
+        return _refuse(prompt, draft.confidence)
 
     def draft(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
         """Return what the model would answer, however unsure it is; without a generator it may have
@@ -184,7 +184,10 @@ class LanguageModel:
         """
         if self.is_calibrated and self.wording is not None:
             return evidence(probability, self.wording.familiarity(prompt), steps, len(prompt))
-        mean = math.exp(sum(math.log(p + 1e-9) for p in steps) / len(steps)) if steps else 1.0
+        if steps:
+            mean = math.exp(sum(math.log(p + 1e-9) for p in steps) / len(steps))
+        else:
+            mean = 1.0
         return probability * math.sqrt(self.features.coverage(prompt)) * mean
 
     @property
@@ -224,7 +227,10 @@ class LanguageModel:
         """
         log_p = np.log(self.router.probabilities(prompt).astype(np.float64))
         memory_class = self.router.index.get(answer)
-        total = float(log_p[memory_class]) if memory_class else -math.inf
+        if memory_class:
+            total = float(log_p[memory_class])
+        else:
+            total = -math.inf
         if self.lm is not None:
             composed = float(self.lm.log_likelihoods([self.lm.example(prompt, answer)])[0][0])
             total = float(np.logaddexp(total, log_p[COMPOSE] + composed))
@@ -247,17 +253,26 @@ class LanguageModel:
         features = self.features.extended(pairs, tick)
         router = self.router.extended(features, memories)
         composed = [pair for pair in pairs if pair[1] not in router.index]
-        lm = self.lm.extended(features, composed) if self.lm else None
+        if not self.lm:
+            lm = None
+        else:
+            lm = self.lm.extended(features, composed)
         if lm is None and composed:
             lm = PointerGenerator(features, "".join(answer for _, answer in composed))
         wording = self.wording
         if pairs:
             added = Wording.of((prompt for prompt, _ in pairs), tick)
-            wording = wording.extended(added) if wording else added
+            if wording:
+                wording = wording.extended(added)
+            else:
+                wording = added
         fields = self.fields
         if composed:
             counted = FieldCounts.of(composed, tick)
-            fields = fields.extended(counted) if fields else counted
+            if fields:
+                fields = fields.extended(counted)
+            else:
+                fields = counted
         return LanguageModel(
             features,
             router,
@@ -353,11 +368,10 @@ class LanguageModel:
             rows = lm.used_rows()
             for name in lm.weights:
                 lm.weights[name][rows.get(name, slice(None))] = stored[f"lm_{name}"].astype(F)
-        fields = (
-            FieldCounts({name: Counter(counts) for name, counts in head["fields"].items()})
-            if "fields" in head
-            else None
-        )
+        if "fields" not in head:
+            fields = None
+        else:
+            fields = FieldCounts({name: Counter(counts) for name, counts in head["fields"].items()})
         if "questions" not in head:  # its limit is one of another measure
             limit = head["meta"].pop("limit", None)
             return cls(

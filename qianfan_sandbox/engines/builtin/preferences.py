@@ -107,7 +107,9 @@ def _reference_model(
 
     def observe(step: Step) -> bool | None:
         preparing = replace(step, phase="preparing", snapshot=None)
-        return None if reports.observer is None else reports.observer(preparing)
+        if reports.observer is None:
+            return None
+        return reports.observer(preparing)
 
     if initial_model is not None:
         pairs = _pairs_to_learn(initial_model, pairs, reports.tick)
@@ -172,7 +174,10 @@ class _Training:
         per_pass = max(REPORTS_PER_PASS, objective.size // REPORTED_PAIRS)
         reports.begin(values.epochs * per_pass, snapshot)
         for number, loss in enumerate(self._losses(objective, per_pass), 1):
-            rewards = measured.measure() if values.is_validated(number, per_pass) else {}
+            if values.is_validated(number, per_pass):
+                rewards = measured.measure()
+            else:
+                rewards = {}
             measured_loss = rewards.pop("loss", None)
             reports.report(
                 number / per_pass, loss, measured_loss if self.held_out else None, rewards
@@ -185,7 +190,10 @@ class _Training:
         router = self.model.router.weights
         lm = self.model.lm
         router_adam = Adam(router, decay=0.0, epsilon=EPSILON)
-        lm_adam = Adam(lm.weights, decay=0.0, epsilon=EPSILON) if lm else None
+        if not lm:
+            lm_adam = None
+        else:
+            lm_adam = Adam(lm.weights, decay=0.0, epsilon=EPSILON)
         random = np.random.default_rng(values.seed + 1)
         last_loss = math.nan
         per_pass = math.ceil(objective.size / values.batch_size)
@@ -203,7 +211,8 @@ class _Training:
                         lm_adam.step(by_lm, GENERATOR_RATE * rate)
                     losses.append(loss)
                     updates += 1
-                last_loss = sum(losses) / len(losses) if losses else last_loss
+                if losses:
+                    last_loss = sum(losses) / len(losses)
                 yield last_loss
 
 
@@ -287,9 +296,10 @@ class Policy:
             shares[:, COMPOSE] = np.exp(composed - total)
             by_class = derivatives[:, None] * (shares - np.exp(log_p))
             by_column = self._router.column_gradients(by_class).astype(F)
-            by_lm = (
-                lm_gradients((derivatives * shares[:, COMPOSE]).astype(F)) if lm_gradients else {}
-            )
+            if lm_gradients:
+                by_lm = lm_gradients((derivatives * shares[:, COMPOSE]).astype(F))
+            else:
+                by_lm = {}
             return {"W": RowGradient(buckets, data.T @ by_column), "b": by_column.sum(0)}, by_lm
 
         return total, gradients
@@ -464,7 +474,10 @@ def _reward_means(
         for name, part in (("chosen", chosen), ("rejected", rejected))
         if len(part)
     }
-    margins = {"margins": means["chosen"] - means["rejected"]} if len(means) == 2 else {}
+    if len(means) == 2:
+        margins = {"margins": means["chosen"] - means["rejected"]}
+    else:
+        margins = {}
     return means | margins | {"accuracies": float(is_accurate.mean())}
 
 

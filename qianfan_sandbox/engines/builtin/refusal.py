@@ -125,11 +125,9 @@ class Wording:
     def count(self, units: Counts) -> Counts:
         """Return the counts of some units, 0 for those that no question has."""
         index = np.minimum(np.searchsorted(self.units, units), max(len(self.units) - 1, 0))
-        return (
-            np.where(self.units[index] == units, self.counts[index], 0)
-            if len(self.units)
-            else 0 * units
-        )
+        if len(self.units):
+            return np.where(self.units[index] == units, self.counts[index], 0)
+        return 0 * units
 
     def familiarity(self, prompt: str) -> float:
         """Return how much likelier a prompt's units are here than in questions from elsewhere: a

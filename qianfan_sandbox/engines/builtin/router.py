@@ -148,9 +148,10 @@ class RouterTraining:
             self._data.append(router.features(prompt))
             tick()
         self.examples = Passes(np.ones(len(prompts), np.int64), np.random.default_rng(seed))
-        self.losses = (
-            self.examples.losses if len(router.blocks) == 1 else np.full(len(prompts), np.nan)
-        )
+        if len(router.blocks) == 1:
+            self.losses = self.examples.losses
+        else:
+            self.losses = np.full(len(prompts), np.nan)
         used_buckets = np.unique(np.concatenate([ids for ids, _ in self._data]))
         self._momentum = _Momentum(router.weights["W"], used_buckets)
         self._bias_velocity = np.zeros_like(router.weights["b"])

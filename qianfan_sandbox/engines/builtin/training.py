@@ -68,7 +68,10 @@ class Hyperparameters:
 
     def is_validated(self, step: int, per_pass: int) -> bool:
         """Return whether the held-out data is measured after a step, which counts from 1."""
-        interval = per_pass if self.validation_interval is None else self.validation_interval
+        if self.validation_interval is None:
+            interval = per_pass
+        else:
+            interval = self.validation_interval
         return is_validated(step, self.epochs * per_pass, interval)
 
 
@@ -90,7 +93,10 @@ def local_hyperparameters(
         batch_size: pairs per update, None for the default.
         default_rate: the platform's default.
     """
-    factor = 1.0 if learning_rate is None else min(max(learning_rate / default_rate, 0.01), 10.0)
+    if learning_rate is None:
+        factor = 1.0
+    else:
+        factor = min(max(learning_rate / default_rate, 0.01), 10.0)
     return Hyperparameters(min(epoch * LOCAL_PASSES, 250), RATE * factor, 2 * (batch_size or 4))
 
 
@@ -255,14 +261,14 @@ class _Training:
         """Return the model that the passes train: it can give every answer, not likely ones yet."""
         initial = self.initial_model
         tick = self.reports.tick
-        features = (
-            initial.features.extended(self.pairs, tick)
-            if initial
-            else Features().add(self.pairs, tick)
-        )
-        answers = (
-            sorted({answer for _, answer in self.pairs}) if remember_all else self._choose(features)
-        )
+        if initial:
+            features = initial.features.extended(self.pairs, tick)
+        else:
+            features = Features().add(self.pairs, tick)
+        if remember_all:
+            answers = sorted({answer for _, answer in self.pairs})
+        else:
+            answers = self._choose(features)
         memories = {"memories": len(answers)}
         if initial is None:
             wording = Wording.of((prompt for prompt, _ in self.pairs), tick)
@@ -309,20 +315,28 @@ class _Training:
             seed=values.seed,
             tick=self.reports.tick,
         )
-        generator = self._generator_training(model, composed) if composed else None
-        generator_parts = generator.parts(per_pass) if generator else itertools.repeat(None)
-        held_out = (
-            AnswerLoss(model, self.validation, self.reports.tick) if self.validation else None
-        )
+        if not composed:
+            generator = None
+        else:
+            generator = self._generator_training(model, composed)
+        if generator:
+            generator_parts = generator.parts(per_pass)
+        else:
+            generator_parts = itertools.repeat(None)
+        if not self.validation:
+            held_out = None
+        else:
+            held_out = AnswerLoss(model, self.validation, self.reports.tick)
         lengths = np.array([answer_length(answer) for _, answer in self.pairs])
         for number, _ in enumerate(zip(router.parts(per_pass), generator_parts, strict=False), 1):
             losses = router.losses.copy()
             if generator:
                 losses[is_composed] += generator.examples.losses
             loss = float(np.nansum(losses)) / max(int(lengths[~np.isnan(losses)].sum()), 1)
-            validation = (
-                held_out.measure() if held_out and values.is_validated(number, per_pass) else None
-            )
+            if not (held_out and values.is_validated(number, per_pass)):
+                validation = None
+            else:
+                validation = held_out.measure()
             self.reports.report(number / per_pass, loss, validation)
 
     def _generator_training(self, model: LanguageModel, pairs: Sequence[Pair]) -> GeneratorTraining:

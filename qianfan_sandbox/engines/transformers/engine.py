@@ -112,9 +112,18 @@ class TransformersEngine:
         from .tuning import fine_tune  # noqa: PLC0415 - torch and peft, seconds
 
         recipe = TuningRecipe(**values)
-        earlier = self._run_folder(initial_model) if initial_model else None
-        source = earlier if earlier and _is_full_model(earlier) else self.source
-        adapter = earlier if earlier and not _is_full_model(earlier) else None
+        if not initial_model:
+            earlier = None
+        else:
+            earlier = self._run_folder(initial_model)
+        if earlier and _is_full_model(earlier):
+            source = earlier
+        else:
+            source = self.source
+        if not (earlier and not _is_full_model(earlier)):
+            adapter = None
+        else:
+            adapter = earlier
         if adapter is not None and recipe.full:
             raise EngineError(
                 "all weights cannot be trained from an adapter: choose LoRA", "argument"
@@ -215,7 +224,10 @@ class TransformersModel:
         self._folder = folder
         self.stopped = stopped
         self.metrics: Mapping[str, str] = {}
-        tuned = f" tuned by {folder.name}" if folder else ""
+        if folder:
+            tuned = f" tuned by {folder.name}"
+        else:
+            tuned = ""
         self.label = f"transformers {engine.source.name}{tuned}, not ERNIE"
 
     def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
@@ -316,9 +328,10 @@ def _folder_name(content: bytes) -> str | None:
         value = json.loads(content)
     except ValueError:
         return None
-    name = value.get("folder") if value.get("engine") == TransformersEngine.name else None
-    return (
-        name
-        if isinstance(name, str) and name == Path(name).name and name not in {"", ".", ".."}
-        else None
-    )
+    if value.get("engine") != TransformersEngine.name:
+        name = None
+    else:
+        name = value.get("folder")
+    if isinstance(name, str) and name == Path(name).name and name not in {"", ".", ".."}:
+        return name
+    return None

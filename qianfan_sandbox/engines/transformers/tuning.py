@@ -102,11 +102,15 @@ def _tokenize(tokenizer: Any, pairs: Sequence[Pair], max_tokens: int) -> Iterato
     """Yield the pairs as tokens, cut at the length; a pair whose answer is cut off completely is
     skipped.
     """
-    eos = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    if tokenizer.eos_token_id is None:
+        eos = []
+    else:
+        eos = [tokenizer.eos_token_id]
     for prompt, answer in pairs:
-        prompt_tokens = (
-            prompt_ids(tokenizer, [{"role": "user", "content": prompt}]) if prompt else []
-        )
+        if prompt:
+            prompt_tokens = prompt_ids(tokenizer, [{"role": "user", "content": prompt}])
+        else:
+            prompt_tokens = []
         # the first token of a text without a prompt is not predicted
         start = len(prompt_tokens) or 1
         ids = [*prompt_tokens, *tokenizer(answer, add_special_tokens=False)["input_ids"], *eos][
@@ -146,11 +150,15 @@ class _TrainingLoop:
                 loss = self._update(optimizer, parameters, order[start : start + recipe.batch_size])
                 step_count += 1
                 is_last_of_epoch = step_count % per_epoch == 0
-                interval = (
-                    per_epoch if recipe.validation_interval is None else recipe.validation_interval
-                )
+                if recipe.validation_interval is None:
+                    interval = per_epoch
+                else:
+                    interval = recipe.validation_interval
                 is_due = self.held_out and is_validated(step_count, total, interval)
-                validation = self._evaluate(self.held_out) if is_due else None
+                if not is_due:
+                    validation = None
+                else:
+                    validation = self._evaluate(self.held_out)
                 is_quiet = (
                     step_count % recipe.every > 0 and not is_last_of_epoch and validation is None
                 )

@@ -146,7 +146,10 @@ class _StopWordStreamer(TextStreamer):  # type: ignore[misc]
 
     def __init__(self, tokenizer: Any, on_text: Callable[[str], None], stop: Any) -> None:
         super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
-        stops = [stop] if isinstance(stop, str) else stop or []
+        if isinstance(stop, str):
+            stops = [stop]
+        else:
+            stops = stop or []
         self._on_text = on_text
         self._stops = [word for word in stops if word]
         self._held_back = max((len(word) - 1 for word in self._stops), default=0)
@@ -161,11 +164,10 @@ class _StopWordStreamer(TextStreamer):  # type: ignore[misc]
         self._buffer += text
         positions = [position for word in self._stops if (position := self._buffer.find(word)) >= 0]
         self.ended = bool(positions)
-        ready_chars = (
-            min(positions)
-            if positions
-            else len(self._buffer) - (0 if stream_end else self._held_back)
-        )
+        if positions:
+            ready_chars = min(positions)
+        else:
+            ready_chars = len(self._buffer) - (0 if stream_end else self._held_back)
         self._emit(self._buffer[: max(ready_chars, 0)])
         self._buffer = self._buffer[max(ready_chars, 0) :]
 
@@ -211,16 +213,16 @@ def resolve_device(name: str) -> str:
         return name
     if torch.cuda.is_available():
         return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
 
 
 def inference_dtype(device: str) -> Any:
     """Return the number type of weights that are not trained themselves."""
-    return (
-        torch.bfloat16
-        if device.startswith("cuda") and torch.cuda.is_bf16_supported()
-        else torch.float32
-    )
+    if device.startswith("cuda") and torch.cuda.is_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
 
 
 def context_length(model: Any, tokenizer: Any) -> int:
@@ -274,7 +276,8 @@ def _sampling_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pad_token_id(tokenizer: Any) -> int:
-    token_id = (
-        tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    )
+    if tokenizer.pad_token_id is not None:
+        token_id = tokenizer.pad_token_id
+    else:
+        token_id = tokenizer.eos_token_id
     return int(token_id or 0)

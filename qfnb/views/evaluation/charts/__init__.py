@@ -53,7 +53,9 @@ class Charts:
 
     def __getitem__(self, kind: str | int) -> Chart:
         """Return a chart by kind or index."""
-        return self.by_kind[kind] if isinstance(kind, str) else list(self)[kind]
+        if isinstance(kind, str):
+            return self.by_kind[kind]
+        return list(self)[kind]
 
     def __repr__(self) -> str:
         reasons = (f"{kind}: {reason}" for kind, reason in self.left_out.items())
@@ -80,7 +82,10 @@ def charts_bundle(charts: Charts) -> Bundle:
         (f"**{to_markdown(chart.title)}**", to_markdown(chart.alt), to_markdown(chart.source))
         for chart in charts
     ]
-    bundle = {"image/png": charts[0].png} if len(charts) else {}
+    if len(charts):
+        bundle = {"image/png": charts[0].png}
+    else:
+        bundle = {}
     return {
         "text/plain": to_plain(repr(charts)),
         "text/markdown": "\n\n".join(itertools.chain(*texts)),
@@ -92,7 +97,10 @@ def charts_bundle(charts: Charts) -> Bundle:
 def charts_html(charts: Charts) -> Html:
     """Return charts one below the other, and why others are missing."""
     lines = [f"{kind}: {reason}" for kind, reason in charts.left_out.items()]
-    reasons = components.dim_lines(tr("Not drawn:"), *map(to_plain, lines)) if lines else Html("")
+    if lines:
+        reasons = components.dim_lines(tr("Not drawn:"), *map(to_plain, lines))
+    else:
+        reasons = Html("")
     return components.join([*(chart.html for chart in charts), reasons])
 
 

@@ -189,11 +189,10 @@ def _draw_table(
     is_lettered = not labels.models.legend and any(
         width_of(name) > CELL_WIDTH - 8 for name in names
     )
-    rows = (
-        [f"{letter}  {name}" for letter, name in zip(letters, names, strict=True)]
-        if is_lettered
-        else names
-    )
+    if is_lettered:
+        rows = [f"{letter}  {name}" for letter, name in zip(letters, names, strict=True)]
+    else:
+        rows = names
     left = 16 + max(map(width_of, rows))
     width = min(CELL_WIDTH, (WIDTH - left) / size)
     drawing = Drawing(34 + size * CELL_HEIGHT + 26)
@@ -214,12 +213,23 @@ def _draw_table(
 def _draw_cell(drawing: Drawing, x: float, y: float, width: float, pair: Comparison) -> None:
     test = pair.test
     decided = test.wins + test.losses
-    share = test.wins / decided if decided else 0.0
+    if decided:
+        share = test.wins / decided
+    else:
+        share = 0.0
     drawing.box(
         x + 1, y + 1, width - 2, CELL_HEIGHT - 2, 1, 0.06 + 0.36 * share, _describe_pair(pair)
     )
-    rate = f"{share:.0%}" if decided else ("=" if test.n else "–")
-    star = "*" if pair.is_significant else ""
+    if decided:
+        rate = f"{share:.0%}"
+    elif test.n:
+        rate = "="
+    else:
+        rate = "–"
+    if pair.is_significant:
+        star = "*"
+    else:
+        star = ""
     has_counts = bool(test.n) and width >= 84
     drawing.text(
         x + width / 2,
@@ -374,7 +384,10 @@ def _draw_scatter(
         drawing.dot(x, y, series, f"{cost} · {describe_score(score)}")
         names.append(max(y, names[-1] + 17) if names else y)
         is_left = high + 14 + width_of(labels.models[model]) > WIDTH
-        beside = low - 11 if is_left else high + 11
+        if is_left:
+            beside = low - 11
+        else:
+            beside = high + 11
         drawing.text(
             beside, names[-1], labels.models[model], "end" if is_left else "start", is_strong=True
         )

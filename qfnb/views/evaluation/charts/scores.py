@@ -56,7 +56,10 @@ def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
         return drawing
 
     pairs = [pair for pair in report.comparisons if pair.metric == chosen[0]]
-    title = verdict_sentence(pairs[0]) if len(pairs) == 1 else tr("Means with 95% intervals")
+    if len(pairs) == 1:
+        title = verdict_sentence(pairs[0])
+    else:
+        title = tr("Means with 95% intervals")
     words = tr("; ").join(
         describe_score(scores[metric, model]) for metric in chosen for model in report.models
     )
@@ -87,7 +90,10 @@ def distributions(report: ReportData, metrics: Sequence[str] | None = None) -> C
         left = _left_edge(labels)
         for metric in chosen:
             top = _add_title(drawing, report, metric, labels)
-            draw_rows = _draw_counts if is_rate[metric] else _draw_histograms
+            if is_rate[metric]:
+                draw_rows = _draw_counts
+            else:
+                draw_rows = _draw_histograms
             draw_rows(drawing, report, metric, labels, left, top)
         return drawing
 
@@ -113,9 +119,10 @@ def scored_metrics(report: ReportData, metrics: Sequence[str] | None = None) -> 
     Raises:
         InvalidArgumentError: a metric is not in the report, or no model has a score.
     """
-    chosen = (
-        [report.resolve_metric(name) for name in metrics] if metrics else list(report.metric_names)
-    )
+    if metrics:
+        chosen = [report.resolve_metric(name) for name in metrics]
+    else:
+        chosen = list(report.metric_names)
     if not any(score.n for score in report.model_scores if score.metric in chosen):
         raise ChartNotDrawn(tr("no answer has a score"))
     return chosen
@@ -128,7 +135,9 @@ def scale_of(report: ReportData, metric: str) -> tuple[float, float] | None:
     is_unit_scale = all(
         0 <= value <= 1 for model in report.models for value in report.scores(model, metric)
     )
-    return (0.0, 1.0) if is_unit_scale else None
+    if is_unit_scale:
+        return (0.0, 1.0)
+    return None
 
 
 def axis_range(report: ReportData, metric: str, rows: Sequence[Score]) -> tuple[float, float]:
@@ -167,7 +176,9 @@ def describe_score(score: Score) -> str:
 def describe_quartiles(values: Sequence[float]) -> str:
     """Return the ends and the quartiles of scores, as text."""
     if len(values) < 2:
-        return format_score(values[0]) if values else tr("no score")
+        if values:
+            return format_score(values[0])
+        return tr("no score")
     return tr(
         "{low} to {high}, quartiles {quartiles}, {n} scores",
         low=format_score(min(values)),
@@ -185,7 +196,10 @@ def _left_edge(labels: ChartLabels) -> float:
 
 def _add_title(drawing: Drawing, report: ReportData, metric: str, labels: ChartLabels) -> float:
     """Add the title of a metric's part; return where its rows begin."""
-    less = tr(" (lower is better)") if metric in report.lower_is_better else ""
+    if metric in report.lower_is_better:
+        less = tr(" (lower is better)")
+    else:
+        less = ""
     drawing.text(0, drawing.height + HEAD / 2, f"{labels.metrics[metric]}{less}", is_strong=True)
     return drawing.height + HEAD
 
@@ -222,7 +236,10 @@ def _draw_bar(
     interval = score.interval
     if math.isfinite(interval.low) and math.isfinite(interval.high):
         drawing.whisker(position(interval.low), position(interval.high), middle)
-    coverage = f"{score.n} / {score.total}" if score.n < score.total else NO_VALUE
+    if score.n < score.total:
+        coverage = f"{score.n} / {score.total}"
+    else:
+        coverage = NO_VALUE
     numbers = [format_score(score.mean), format_interval(interval.low, interval.high), coverage]
     drawing.text(RIGHT + 12, middle, " · ".join(number for number in numbers if number != NO_VALUE))
 
@@ -268,7 +285,10 @@ def _draw_counts(
                 )
             x += width
         right, wrong, missing = counts
-        without = tr(" · {n} no score", n=missing) if missing else ""
+        if missing:
+            without = tr(" · {n} no score", n=missing)
+        else:
+            without = ""
         drawing.text(
             RIGHT + 12,
             y + ROW / 2,

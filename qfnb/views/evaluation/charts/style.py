@@ -80,11 +80,10 @@ class Chart:
         mark.
         """
         report = self.report
-        counted = (
-            source_sentence(report, self.metrics)
-            if isinstance(report, ReportData)
-            else self.counted
-        )
+        if isinstance(report, ReportData):
+            counted = source_sentence(report, self.metrics)
+        else:
+            counted = self.counted
         return to_plain(" · ".join(filter(None, [counted, self.note, sandbox_mark(report)])))
 
     @property
@@ -106,11 +105,10 @@ class Chart:
     def html(self) -> Html:
         """The chart with its title."""
         labels = self._labels(is_picture=False)
-        legend = (
-            f'<p class="qf-dim">{escape(_format_legend(labels.legend))}</p>'
-            if labels.legend
-            else ""
-        )
+        if labels.legend:
+            legend = f'<p class="qf-dim">{escape(_format_legend(labels.legend))}</p>'
+        else:
+            legend = ""
         caption = f"<figcaption>{escape(self._marked_title)}</figcaption>"
         picture = with_words(self.alt, self.svg)
         source = f'<p class="qf-dim">{escape(self.source)}</p>'

@@ -164,10 +164,16 @@ def _points(entries: Sequence[Entry], metric: str, model: str | None) -> dict[st
             mean = entry.scores.get(label, {}).get(metric)
             if mean is None or not mean[3] or (model and label != model):
                 continue
-            data = (
-                f"{names[entry.digest]} {entry.digest[:4]}" if is_ambiguous else names[entry.digest]
-            )
-            line = label if len(digests) == 1 else data if model else f"{label} · {data}"
+            if is_ambiguous:
+                data = f"{names[entry.digest]} {entry.digest[:4]}"
+            else:
+                data = names[entry.digest]
+            if len(digests) == 1:
+                line = label
+            elif model:
+                line = data
+            else:
+                line = f"{label} · {data}"
             lines.setdefault(line, []).append((entry, label, mean))
     return lines
 
@@ -216,7 +222,10 @@ def _draw(metric: str, entries: Sequence[Entry], points: Points, labels: ChartLa
     drawing.text(0, 12, labels.metrics[metric], is_strong=True)
     ends: list[tuple[float, str]] = []
     for number, (label, row) in enumerate(points.items()):
-        shift = DODGE * (number - (len(points) - 1) / 2) if len(points) <= step / DODGE else 0.0
+        if len(points) <= step / DODGE:
+            shift = DODGE * (number - (len(points) - 1) / 2)
+        else:
+            shift = 0.0
         line_points = [(position[entry.id] + shift, height(mean[0])) for entry, _, mean in row]
         drawing.curve(line_points, number + 1)
         for (x, y), point in zip(line_points, row, strict=True):
