@@ -78,7 +78,7 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
     reasons = {error.reason for _, error in errors}
     if len(errors) > 1 and len(reasons) == 1:
         lines.append(trn("and {n} row more like it", "and {n} rows more like it", len(errors) - 1))
-        if first.column:
+        if errors[0][1].columns:
             example = {"question": "prompt", "answer": "response"}
             lines.append(
                 tr(
@@ -127,9 +127,16 @@ LocatedValue = tuple[RowLocation, object]
 
 
 def parse_rows(
-    values: Iterable[LocatedValue], schema: Schema | None = None
+    values: Iterable[LocatedValue],
+    schema: Schema | None = None,
+    new_names: Mapping[str, str] | None = None,
 ) -> tuple[list[Row], Schema]:
     """Return the rows of values, and their schema.
+
+    Args:
+        values: rows, or the errors of those that cannot be read.
+        schema: default: it is detected.
+        new_names: of columns that were renamed; messages have the old ones.
 
     Raises:
         DatasetError: some are wrong.
@@ -151,6 +158,10 @@ def parse_rows(
             schema.validate(row)
         except RowError as error:
             errors.append((location, error))
+    for old, new in (new_names or {}).items():
+        for _, error in errors:
+            if error.column == new:
+                error.reason = error.reason.replace(new, old, 1)
     raise_problems(sorted(errors, key=lambda pair: pair[0].row or 0))
     if rows_with_ignored_answers:
         _warn_of_weights(rows_with_ignored_answers)

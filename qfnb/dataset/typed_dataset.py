@@ -157,7 +157,7 @@ class Dataset(Table):
                 warn_once(text)
         if columns:
             values = file_reader.rename_columns(values, columns)
-        rows, detected_schema = parse_rows(values, find_schema(schema))
+        rows, detected_schema = parse_rows(values, find_schema(schema), columns)
         return cls._from_rows(rows, detected_schema, name or default_name, source)
 
     @classmethod

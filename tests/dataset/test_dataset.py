@@ -129,6 +129,15 @@ def test_columns_that_say_question_and_answer_are_read_as_these(tmp_path, caplog
     assert f"columns {head.replace(',', ' and ')} are read as prompt and response" in caplog.text
 
 
+def test_an_empty_field_of_a_renamed_column_is_named_as_in_the_file(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("问题,答案\n几点开门？,九点\n几点关门？,\n几楼？,\n", encoding="utf-8")
+    with pytest.raises(errors.DatasetError) as caught:
+        Dataset.load(path)
+    assert "答案 is empty: fill it in, or delete the row" in str(caught.value)
+    assert "columns=" not in str(caught.value)
+
+
 def test_instructions_with_an_input_of_their_own_are_not_read_as_questions(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("instruction,input,output\ntranslate,谢谢,thanks\n", encoding="utf-8")
