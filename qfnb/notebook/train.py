@@ -332,7 +332,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
 
     def _create_trainer(self, options: Namespace) -> LLMFinetune:
         from ..model import DeployConfig  # noqa: PLC0415
-        from ..trainer import LLMFinetune, TrainAction  # noqa: PLC0415
+        from ..trainer import LLMFinetune  # noqa: PLC0415
         from ..trainer.loss_diagnostics import resolve_step  # noqa: PLC0415
         from ..trainer.offer import default_model  # noqa: PLC0415
 
@@ -367,9 +367,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
             previous_trainer=previous,
             previous_step=step,
         )
-        for action in trainer.actions:
-            if isinstance(action, TrainAction):
-                action.default_name = options.out or options.deploy or ""
+        trainer.name_by_default(options.out or options.deploy or "")
         return trainer
 
 

@@ -103,6 +103,13 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         """Return the models that the platform tunes in this mode, by name."""
         return get_trainer_model_list(cls.train_mode)
 
+    def name_by_default(self, name: str) -> None:
+        """Name the job of a training that has not begun, unless it was given a name."""
+        for action in self.actions:
+            if name and isinstance(action, TrainAction):
+                action.default_name = name
+                self._progress = replace(self._progress, job_name=action.name_in(self._run))
+
     def info(self) -> dict[str, Any]:
         """Return the stored facts of the training: ids, steps, settings and progress."""
         self.save(durable=False)
@@ -398,6 +405,7 @@ def _train_settings(actions: Sequence[BaseAction], run: RunRecord) -> dict[str, 
         "job_name": action.name_in(run),
         "train_mode": action.train_mode,
         "parameter_scale": action.train_config.parameter_scale,
+        "from_sandbox": connect.current_platform().name == "sandbox",
         "training_data": next(
             (row.data_name for row in actions if isinstance(row, LoadDataSetAction)), ""
         ),
