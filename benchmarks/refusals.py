@@ -20,7 +20,7 @@ from refusal_data import QUESTIONS, Fold, data_sets
 
 from qianfan_sandbox.engines.builtin.refusal import QUESTIONS_FROM_ELSEWHERE, measure_limit
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
-from qianfan_sandbox.engines.protocol import Reply
+from qianfan_sandbox.engines.protocol import EngineReply
 
 MAX_LOST = 0.05
 MAX_ANSWERED = 0.1
@@ -44,7 +44,7 @@ class Measured(NamedTuple):
         )
 
 
-def neighbour(pairs: list[Pair]) -> Callable[[str], Reply]:
+def neighbour(pairs: list[Pair]) -> Callable[[str], EngineReply]:
     """Return what answers with the answer of the most similar question, by tf-idf of character
     n-grams.
     """
@@ -62,14 +62,14 @@ def neighbour(pairs: list[Pair]) -> Callable[[str], Reply]:
 
     table = np.stack([vector(prompt) for prompt, _ in pairs])
 
-    def answer(prompt: str) -> Reply:
+    def answer(prompt: str) -> EngineReply:
         similarity = table @ vector(prompt)
-        return Reply("memory", float(similarity.max()), pairs[int(similarity.argmax())][1])
+        return EngineReply("memory", float(similarity.max()), pairs[int(similarity.argmax())][1])
 
     return answer
 
 
-def measure(answer: Callable[[str], Reply], limit: float, held_out: list[Pair]) -> Measured:
+def measure(answer: Callable[[str], EngineReply], limit: float, held_out: list[Pair]) -> Measured:
     """Return what a limit costs, and what it lets through."""
     replies = [(answer(prompt), reference) for prompt, reference in held_out]
     drafted = [reply.confidence for reply, reference in replies if reply.text == reference]

@@ -19,7 +19,7 @@ TABLE_ROWS: Final = 1024
 
 
 @dataclass(frozen=True)
-class Table:
+class TableRows:
     """The rows of a table.
 
     Attributes:
@@ -37,7 +37,7 @@ class Table:
     is_rereadable: bool = True
 
 
-def open_table(value: object) -> Table | None:
+def open_table(value: object) -> TableRows | None:
     """Return a table; None for what is none, a single column (a Series) among it.
 
     A LazyFrame is collected, and the query of a DuckDB relation run, once. Other tables are read by
@@ -46,7 +46,7 @@ def open_table(value: object) -> Table | None:
     Raises:
         InvalidArgumentError: two columns have the same name, or pyarrow is needed and missing.
     """
-    if isinstance(value, Table):
+    if isinstance(value, TableRows):
         return value
     if is_pandas_frame(value):
         return _pandas_table(value)
@@ -68,11 +68,11 @@ def is_pandas_frame(value: object) -> bool:
     )
 
 
-def _pandas_table(frame: Any) -> Table:
+def _pandas_table(frame: Any) -> TableRows:
     if len(frame.columns) == 0:  # itertuples then has no rows either
-        return Table("DataFrame", (), lambda: ({} for _ in range(len(frame))), len(frame))
+        return TableRows("DataFrame", (), lambda: ({} for _ in range(len(frame))), len(frame))
     columns = _validate_columns(frame.columns)
-    return Table(
+    return TableRows(
         "DataFrame",
         columns,
         lambda: _to_rows(columns, frame.itertuples(index=False, name=None)),
@@ -80,7 +80,7 @@ def _pandas_table(frame: Any) -> Table:
     )
 
 
-def _polars_table(table: Any) -> Table | None:
+def _polars_table(table: Any) -> TableRows | None:
     kind = type(table).__name__
     if kind not in {"DataFrame", "LazyFrame"}:
         return None
@@ -88,20 +88,20 @@ def _polars_table(table: Any) -> Table | None:
         frame = table.collect()
     else:
         frame = table
-    return Table(kind, tuple(frame.columns), lambda: frame.iter_rows(named=True), frame.height)
+    return TableRows(kind, tuple(frame.columns), lambda: frame.iter_rows(named=True), frame.height)
 
 
-def _duckdb_table(relation: Any) -> Table:
+def _duckdb_table(relation: Any) -> TableRows:
     columns = _validate_columns(relation.columns)
     cells = relation.fetchall()
-    return Table("DuckDBPyRelation", columns, lambda: _to_rows(columns, cells), len(cells))
+    return TableRows("DuckDBPyRelation", columns, lambda: _to_rows(columns, cells), len(cells))
 
 
 def _to_rows(columns: Sequence[str], cells: Iterable[Sequence[Any]]) -> Iterator[Row]:
     return (dict(zip(columns, row, strict=True)) for row in cells)
 
 
-def _arrow_table(table: Any) -> Table | None:
+def _arrow_table(table: Any) -> TableRows | None:
     """Return a table that has Arrow's stream or `__dataframe__`, which is not copied; None for a
     single column.
     """
@@ -130,11 +130,11 @@ def _arrow_table(table: Any) -> Table | None:
     else:
         total = len(table)
     if hasattr(table, "read_next_batch"):
-        return Table(
+        return TableRows(
             type(table).__name__, columns, lambda: read(first_reader), total, is_rereadable=False
         )
     first_reader.close()
-    return Table(type(table).__name__, columns, lambda: read(open_reader()), total)
+    return TableRows(type(table).__name__, columns, lambda: read(open_reader()), total)
 
 
 def _validate_columns(names: Iterable[object]) -> tuple[str, ...]:

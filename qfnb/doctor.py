@@ -47,7 +47,7 @@ MIN_FREE_BYTES: Final = 500 * 1024**2
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One line of the report.
 
     Attributes:
@@ -63,7 +63,7 @@ class Finding:
     remedy: str = ""
 
 
-def examine(*, reach: bool = True) -> list[Finding]:
+def examine(*, reach: bool = True) -> list[CheckResult]:
     """Return what was found out about this computer, kernel, keys and platform.
 
     Args:
@@ -73,23 +73,25 @@ def examine(*, reach: bool = True) -> list[Finding]:
         checks = [*CHECKS, (REACHABILITY, check_reachability)]
     else:
         checks = CHECKS
-    findings: list[Finding] = []
+    findings: list[CheckResult] = []
     for topic, check in checks:
         try:
-            findings += [Finding(tr(topic), *line) for line in check()]
+            findings += [CheckResult(tr(topic), *line) for line in check()]
         except QianfanError as error:
             findings.append(_describe_error(tr(topic), error))
         except Exception as error:  # noqa: BLE001 - a broken installation is what is looked for
-            findings.append(Finding(tr(topic), "bad", f"{type(error).__name__}: {error}"))
+            findings.append(CheckResult(tr(topic), "bad", f"{type(error).__name__}: {error}"))
     # of the same, the first
     distinct = {(finding.text, finding.remedy): finding for finding in reversed(findings)}
     findings = [
         finding for finding in findings if distinct[finding.text, finding.remedy] is finding
     ]
-    return [Finding(f.topic, f.state, paste_safe(f.text), paste_safe(f.remedy)) for f in findings]
+    return [
+        CheckResult(f.topic, f.state, paste_safe(f.text), paste_safe(f.remedy)) for f in findings
+    ]
 
 
-def _describe_error(topic: str, error: QianfanError, host: str = "") -> Finding:
+def _describe_error(topic: str, error: QianfanError, host: str = "") -> CheckResult:
     """Return an error as a finding: what happened, and what to do about it."""
     reason, *hints = str(error).splitlines()
     if host and host not in reason:
@@ -106,10 +108,10 @@ def _describe_error(topic: str, error: QianfanError, host: str = "") -> Finding:
             "QIANFAN_CONSOLE_API_BASE_URL if it has a gateway; to go on without a network: "
             "`%qfauth sandbox`"
         )
-    return Finding(topic, "bad", text, remedy)
+    return CheckResult(topic, "bad", text, remedy)
 
 
-def report(findings: list[Finding]) -> str:
+def report(findings: list[CheckResult]) -> str:
     """Return findings as text that may be pasted anywhere."""
     lines = []
     topic = ""

@@ -29,7 +29,7 @@ _UTF8_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _ASCII_ENCODER = json.JSONEncoder(default=str)
 
 
-class Mark(NamedTuple):
+class FilePosition(NamedTuple):
     """Where a row begins; journals store it.
 
     Attributes:
@@ -56,7 +56,7 @@ class InputFiles:
     """
 
     def __init__(self, files: Sequence[InputFile]) -> None:
-        self.marks = list[Mark]()
+        self.marks = list[FilePosition]()
         self.files = tuple(files)
         self.suffix = suffix_of(self.files[0].path)
 
@@ -77,9 +77,11 @@ class InputFiles:
     def items(self) -> Iterator[Item]:
         """Yield all rows."""
         self.marks = []
-        return self.items_from(Mark(), self.marks.append)
+        return self.items_from(FilePosition(), self.marks.append)
 
-    def items_from(self, start: Mark, on_mark: Callable[[Mark], object]) -> Iterator[Item]:
+    def items_from(
+        self, start: FilePosition, on_mark: Callable[[FilePosition], object]
+    ) -> Iterator[Item]:
         """Yield the rows from a mark on.
 
         Args:
@@ -92,7 +94,7 @@ class InputFiles:
             if index == start.file:
                 mark = start
             else:
-                mark = Mark(number, index)
+                mark = FilePosition(number, index)
             on_mark(mark)
             with open_file(path) as file:
                 for item in READERS[self.suffix](file, path, mark, on_mark):
@@ -124,13 +126,13 @@ class RowReader:
         marks: where rows begin, in order; not all need be there.
     """
 
-    def __init__(self, files: InputFiles, marks: Sequence[Mark]) -> None:
-        self._marks = marks or [Mark()]
+    def __init__(self, files: InputFiles, marks: Sequence[FilePosition]) -> None:
+        self._marks = marks or [FilePosition()]
         self._files = files
         self._items: Iterator[Item] = iter(())
         self._next_number = -1
         self._recent = OrderedDict[int, Item]()
-        self._mark = Mark()
+        self._mark = FilePosition()
 
     @property
     def path(self) -> str:
@@ -162,7 +164,7 @@ class RowReader:
             reason = getattr(error, "strerror", None) or tr("it has fewer rows than before")
             raise DatasetError(reason, path=self.path) from None
 
-    def _pass_mark(self, mark: Mark) -> None:
+    def _pass_mark(self, mark: FilePosition) -> None:
         self._mark = mark
 
 
@@ -223,7 +225,7 @@ def _summarize_file(path: str) -> FileSummary:
     suffix = suffix_of(path)
     with open_file(path) as file:
         try:
-            first_item = next(READERS[suffix](file, path, Mark(), lambda _: None), None)
+            first_item = next(READERS[suffix](file, path, FilePosition(), lambda _: None), None)
             if suffix == ".parquet":
                 file.seek(0)
                 columns, rows = _jsonl_csv_parquet.read_parquet_schema(file)
@@ -252,7 +254,7 @@ def _kind_of(value: object) -> str:
 
 
 def _read_jsonl(
-    file: IO[bytes], name: str, mark: Mark, on_mark: Callable[[Mark], object]
+    file: IO[bytes], name: str, mark: FilePosition, on_mark: Callable[[FilePosition], object]
 ) -> Iterator[Item]:
     file.seek(mark.position)
     for count, (line, value) in enumerate(_jsonl_csv_parquet.read_jsonl(file, name), 1):
@@ -263,7 +265,7 @@ def _read_jsonl(
             raise DatasetError(reason, path=name, line=mark.line + line)
         yield value
         if count % MARK_INTERVAL == 0:
-            on_mark(Mark(mark.number + count, mark.file, file.tell(), mark.line + line))
+            on_mark(FilePosition(mark.number + count, mark.file, file.tell(), mark.line + line))
 
 
 def _read_csv(file: IO[bytes], name: str, *_: object) -> Iterator[Item]:
@@ -276,14 +278,17 @@ def _read_csv(file: IO[bytes], name: str, *_: object) -> Iterator[Item]:
 
 
 def _read_parquet(
-    file: IO[bytes], name: str, mark: Mark, on_mark: Callable[[Mark], object]
+    file: IO[bytes], name: str, mark: FilePosition, on_mark: Callable[[FilePosition], object]
 ) -> Iterator[Item]:
     def on_group(group: int, rows: int) -> None:
-        on_mark(Mark(mark.number + rows, mark.file, group))
+        on_mark(FilePosition(mark.number + rows, mark.file, group))
 
     yield from _jsonl_csv_parquet.read_parquet(file, name, mark.position, on_group)
 
 
 READERS: Final[
-    Mapping[str, Callable[[IO[bytes], str, Mark, Callable[[Mark], object]], Iterator[Item]]]
+    Mapping[
+        str,
+        Callable[[IO[bytes], str, FilePosition, Callable[[FilePosition], object]], Iterator[Item]],
+    ]
 ] = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}

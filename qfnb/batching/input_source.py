@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, Generic, TypeVar
 
 from .. import _jsonl_csv_parquet
-from .._tables import Table, open_table
+from .._tables import TableRows, open_table
 from .._variables import find_variables
 from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError
@@ -138,7 +138,7 @@ def _open_source(rows: Any) -> RowSource:
     return RowSource(f"{type(rows).__name__}", lambda: iter(rows), is_rereadable=False)
 
 
-def _table_source(table: Table, kind: str) -> RowSource:
+def _table_source(table: TableRows, kind: str) -> RowSource:
     return RowSource(
         kind, table.rows, table.columns, table.total, is_rereadable=table.is_rereadable
     )

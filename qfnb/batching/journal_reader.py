@@ -15,7 +15,7 @@ from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..base.language import tr
 from ..errors import DatasetError, QianfanError
 from .fork_safe_sqlite import open_database
-from .input_files import InputFiles, Item, Mark, RowReader, item_to_json
+from .input_files import FilePosition, InputFiles, Item, RowReader, item_to_json
 
 MIN_PACKED_BYTES = 128
 """Shorter answers do not become shorter."""
@@ -72,7 +72,7 @@ class StoredInputs:
                 "select number, file, position, line from mark order by number"
             ).fetchall()
             self._reader = RowReader(
-                InputFiles.from_json(record[0]), [Mark(*mark) for mark in marks]
+                InputFiles.from_json(record[0]), [FilePosition(*mark) for mark in marks]
             )
 
     def read(self, facts: Sequence[Any], written: int) -> str:

@@ -23,7 +23,7 @@ from ..errors import InvalidArgumentError
 from .journal_reader import BatchRow
 
 
-class Record(NamedTuple):
+class OutputRecord(NamedTuple):
     """One row: the cells of the input, and the values of the answer's fields and of the result."""
 
     cells: Mapping[str, Any]
@@ -47,13 +47,13 @@ class Layout:
         self.inputs = dict.fromkeys(columns)
         self.types: dict[str, Any] = {}
 
-    def add(self, records: Sequence[Record]) -> None:
+    def add(self, records: Sequence[OutputRecord]) -> None:
         """Take the columns of further rows into account."""
         self.inputs |= dict.fromkeys(name for record in records for name in record.cells)
         if self._is_typed:
             self.types = self._merged_types(records)
 
-    def holds(self, records: Sequence[Record]) -> bool:
+    def holds(self, records: Sequence[OutputRecord]) -> bool:
         """Return whether rows can be written below those that the layout was made of."""
         names = {name for record in records for name in record.cells} - self.inputs.keys()
         if self._may_grow:
@@ -67,11 +67,11 @@ class Layout:
         """The names of the columns of fields and results."""
         return result_columns(self.inputs, self._fields)
 
-    def to_row(self, record: Record, results: Sequence[str]) -> dict[str, Any]:
+    def to_row(self, record: OutputRecord, results: Sequence[str]) -> dict[str, Any]:
         """Return a row by the names of its columns."""
         return {**record.cells, **dict(zip(results, record.facts, strict=True))}
 
-    def _merged_types(self, records: Sequence[Record]) -> dict[str, Any]:
+    def _merged_types(self, records: Sequence[OutputRecord]) -> dict[str, Any]:
         columns = {name: [record.cells.get(name) for record in records] for name in self.inputs}
         for index, name in enumerate(self._fields):
             columns[f"\0{name}"] = [record.facts[index] for record in records]
@@ -120,10 +120,10 @@ def input_cells(answer: BatchRow) -> Mapping[str, Any]:
     return {"prompt" if isinstance(answer.input, str) else "messages": answer.input}
 
 
-def to_record(row: BatchRow, fields: Sequence[str]) -> Record:
+def to_record(row: BatchRow, fields: Sequence[str]) -> OutputRecord:
     """Return a row as the values of its columns."""
     results = (getattr(row, name) for name in RESULT_COLUMNS)
-    return Record(input_cells(row), [*field_cells(row, fields), *results])
+    return OutputRecord(input_cells(row), [*field_cells(row, fields), *results])
 
 
 def written_types(types: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +176,7 @@ class OutputFile:
         self._fields = fields
         self._layout = Layout(path.suffix.lower(), fields, columns)
         self._writer: _Writer | None = None
-        self._records: list[Record] = []
+        self._records: list[OutputRecord] = []
 
     def append(self, row: BatchRow) -> bool:
         """Add a row; return False where the columns or types of the rows so far cannot hold it."""
@@ -227,7 +227,7 @@ def write_all(rows: Iterable[BatchRow], path: Path, temporary: Path, fields: Seq
             layout.add(page)
         buffer.seek(0)
         writer = WRITERS[path.suffix.lower()](temporary, layout)
-        stored = (Record(*json.loads(line)) for line in buffer)
+        stored = (OutputRecord(*json.loads(line)) for line in buffer)
         try:
             while page := list(islice(stored, ROWS_PER_GROUP)):
                 writer.write(page)
@@ -240,7 +240,7 @@ class _JsonlWriter:
         self._file = path.open("w", encoding="utf-8", errors="backslashreplace")
         self._layout = layout
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[OutputRecord]) -> None:
         results = self._layout.results
         self._file.writelines(
             f"{_to_json(self._layout.to_row(record, results))}\n" for record in records
@@ -262,7 +262,7 @@ class _CsvWriter:
         self._writer = csv.DictWriter(self._file, names, restval="")
         self._writer.writerow({name: csv_cell(name) for name in names})
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[OutputRecord]) -> None:
         rows = (self._layout.to_row(record, self._results) for record in records)
         self._writer.writerows(
             {name: csv_cell(value) for name, value in row.items()} for row in rows
@@ -284,7 +284,7 @@ class _ExcelWriter:
         self._sheet.freeze_panes = "A2"
         self._sheet.append([self._to_cell(name) for name in self._names])
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[OutputRecord]) -> None:
         for record in records:
             row = self._layout.to_row(record, self._results)
             self._sheet.append([self._to_cell(row.get(name)) for name in self._names])
@@ -316,7 +316,7 @@ class _ParquetWriter:
             self._schema = self._build_schema()
             self._file = parquet.ParquetWriter(path, self._schema)
 
-    def write(self, records: Sequence[Record]) -> None:
+    def write(self, records: Sequence[OutputRecord]) -> None:
         inputs = [[record.cells.get(name) for record in records] for name in self._layout.inputs]
         facts = zip(*(record.facts for record in records), strict=True)
         with _explain_unfit_rows():

@@ -27,7 +27,7 @@ from .input_files import Item
 from .input_source import RowSource
 
 
-class PromptTemplate:
+class RowTemplate:
     """A text with `{column}` placeholders; `{{` and `}}` are braces.
 
     Raises:
@@ -182,11 +182,11 @@ class RequestSpec:
         )
 
     @cached_property
-    def template(self) -> PromptTemplate | None:
+    def template(self) -> RowTemplate | None:
         """The prompt, parsed."""
         if self.prompt is None:
             return None
-        return PromptTemplate(self.prompt)
+        return RowTemplate(self.prompt)
 
     @cached_property
     def response_format(self) -> ResponseFormat | None:

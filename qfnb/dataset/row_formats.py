@@ -159,9 +159,9 @@ def parse_rows(
         except RowError as error:
             errors.append((location, error))
     for old, new in (new_names or {}).items():
-        for _, error in errors:
-            if error.column == new:
-                error.reason = error.reason.replace(new, old, 1)
+        for _, row_error in errors:
+            if row_error.column == new:
+                row_error.reason = row_error.reason.replace(new, old, 1)
     raise_problems(sorted(errors, key=lambda pair: pair[0].row or 0))
     if rows_with_ignored_answers:
         _warn_of_weights(rows_with_ignored_answers)

@@ -219,7 +219,9 @@ def _schema_name(row: Row) -> str:
 
 def _validate_text(column: str, value: Any) -> None:
     if isinstance(value, str) and not value.strip():
-        raise RowError(tr("{column} is empty: fill it in, or delete the row", column=column), column)
+        raise RowError(
+            tr("{column} is empty: fill it in, or delete the row", column=column), column
+        )
     if not isinstance(value, str):
         description = "NaN" if isinstance(value, float) and value != value else format_value(value)  # noqa: PLR0124
         message = tr(

@@ -22,7 +22,7 @@ from .platform import ProgressCallback
 from .quality import Findings, check_rows
 from .row_formats import parse_rows
 from .schema import PAIRS, Row, Schema, find_schema
-from .typed_table import Table
+from .typed_table import TypedTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ FRAME_SOURCE = "DataFrame"
 """The `source` of a dataset that was loaded from a DataFrame."""
 
 
-class Dataset(Table):
+class Dataset(TypedTable):
     """Rows for training and evaluation.
 
     Args:

@@ -33,7 +33,7 @@ class Column(builtins.list[Any]):
         return super().__getitem__(key)
 
 
-class Table:
+class TypedTable:
     """Rows of one schema.
 
     Rows are never changed: every operation returns a new dataset (the official SDK's change the one
@@ -181,7 +181,7 @@ class Table:
         del rows[index]
         return self._with_rows(rows)
 
-    def concat(self, *others: Table) -> Self:
+    def concat(self, *others: TypedTable) -> Self:
         """Return the rows of this dataset and of others after them, as `a + b` does.
 
         Raises:
@@ -194,7 +194,7 @@ class Table:
         return self._with_rows([*self.rows, *appended], schema)
 
     def __add__(self, other: object) -> Self:
-        if isinstance(other, Table):
+        if isinstance(other, TypedTable):
             return self.concat(other)
         return NotImplemented
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..base.language import tr
 from ..base.text import clip, labelled
-from ..batching.request_spec import PromptTemplate
+from ..batching.request_spec import RowTemplate
 from ..errors import InvalidArgumentError
 from .samples import PROMPT, Question, questions_of, to_text, unique_labels
 
@@ -64,9 +64,7 @@ def parse_prompts(prompts: Prompts) -> dict[str, str]:
     return templates
 
 
-def _parse_template(
-    name: str, text: object, columns: Sequence[str] | None = None
-) -> PromptTemplate:
+def _parse_template(name: str, text: object, columns: Sequence[str] | None = None) -> RowTemplate:
     """Return a template that names a column.
 
     Raises:
@@ -74,7 +72,7 @@ def _parse_template(
             the prompt.
     """
     try:
-        template = PromptTemplate(text if isinstance(text, str) else str(text))
+        template = RowTemplate(text if isinstance(text, str) else str(text))
         if columns is not None:
             template.validate_columns(columns)
     except InvalidArgumentError as error:
@@ -158,7 +156,7 @@ def prompted_questions(
     }
 
 
-def _fill(template: PromptTemplate, row: Mapping[str, Any]) -> str:
+def _fill(template: RowTemplate, row: Mapping[str, Any]) -> str:
     """Return what is sent for a row; "" where a cell is empty, which fails the row and no other."""
     try:
         return template.fill(row)

@@ -95,11 +95,9 @@ def read_benchmark(options: Namespace) -> None:
 
 def template_columns(templates: Mapping[str, str]) -> list[str]:
     """Return the columns that templates name."""
-    from ..batching.request_spec import PromptTemplate  # noqa: PLC0415
+    from ..batching.request_spec import RowTemplate  # noqa: PLC0415
 
-    return [
-        *dict.fromkeys(name for text in templates.values() for name in PromptTemplate(text).names)
-    ]
+    return [*dict.fromkeys(name for text in templates.values() for name in RowTemplate(text).names)]
 
 
 def estimate_table(

@@ -72,7 +72,7 @@ class Stroke:
 
 
 @dataclass(frozen=True)
-class Label:
+class ChartLabel:
     """A text of the picture; `anchor` is start, middle or end."""
 
     x: float
@@ -134,7 +134,7 @@ class Mark:
         return f"<circle {style} {place}>{_title(self.words)}</circle>"
 
 
-Shape = Box | Mark | Stroke | Label
+Shape = Box | Mark | Stroke | ChartLabel
 
 
 def _title(words: str) -> str:
@@ -226,7 +226,7 @@ class Drawing:
         self, x: float, y: float, words: str, anchor: str = "start", *, is_strong: bool = False
     ) -> None:
         """Add a text; `y` is its middle."""
-        self.shapes.append(Label(x, y + 4, words, anchor, is_strong))
+        self.shapes.append(ChartLabel(x, y + 4, words, anchor, is_strong))
 
     def axis(
         self,
@@ -296,7 +296,7 @@ class Drawing:
             )
         first_line_y = self.height + SOURCE_HEIGHT - 4
         lines = [
-            Label(0, first_line_y + LINE_HEIGHT * number, line, "start")
+            ChartLabel(0, first_line_y + LINE_HEIGHT * number, line, "start")
             for number, line in enumerate(source_lines)
         ]
         for shape in [*self.shapes, *lines]:
@@ -305,7 +305,7 @@ class Drawing:
 
 
 def _draw(axes: Any, shape: Shape) -> None:
-    if isinstance(shape, Label):
+    if isinstance(shape, ChartLabel):
         if fonts.has_glyphs(shape.text):
             aligned = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
             if shape.is_strong:

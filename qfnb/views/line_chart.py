@@ -16,8 +16,8 @@ from ..base.text import format_loss
 from .components import Html
 from .drawing import (
     WIDTH,
+    ChartLabel,
     Drawing,
-    Label,
     Mark,
     Shape,
     Stroke,
@@ -177,13 +177,13 @@ class Plot:
             if y not in {heights[0], heights[-1]} or not any(
                 0 < abs(y - height) < 16 for height in heights
             ):
-                yield Label(LEFT - 8, y + 4, format_tick(tick), "end")
+                yield ChartLabel(LEFT - 8, y + 4, format_tick(tick), "end")
         for tick in linear_ticks(0.0, self.x_end):
             if tick <= self.x_end * (1 + 1e-9):
                 yield Stroke([(self.x(tick), BOTTOM), (self.x(tick), BOTTOM + 4)], "x", "#888")
-                yield Label(self.x(tick), BOTTOM + 18, format_tick(tick), "middle")
+                yield ChartLabel(self.x(tick), BOTTOM + 18, format_tick(tick), "middle")
         yield Stroke([(LEFT, BOTTOM), (self.right, BOTTOM)], "x", "#888")
-        yield Label(self.right + 14, BOTTOM + 18, self.chart.x_label, "start")
+        yield ChartLabel(self.right + 14, BOTTOM + 18, self.chart.x_label, "start")
 
     def _stroke(self, curve: Curve, points: Sequence[Point]) -> Stroke:
         style, width, opacity = ("l raw", 1.2, 0.4) if curve.is_pale else ("l", 2.2, 1.0)
@@ -209,7 +209,7 @@ class Plot:
         for height, (_, curve) in zip(heights, ends, strict=True):
             y = height - excess
             yield self._stroke(curve, [(x + 10, y), (x + 26, y)])
-            yield Label(x + 31, y + 4, self._end_label(curve), "start", is_strong=True)
+            yield ChartLabel(x + 31, y + 4, self._end_label(curve), "start", is_strong=True)
 
     def _end_label(self, curve: Curve) -> str:
         if curve is self.named[-1] and self.chart.best == curve.points[-1]:
@@ -227,7 +227,7 @@ class Plot:
         x = self.x(best[0])
         y = self.y(best[1])
         yield _dot(x, y, curve)
-        yield Label(
+        yield ChartLabel(
             x, y - 12 if y - 20 > TOP else y + 22, f"★ {best[1]:.3f}", "middle", is_strong=True
         )
 
@@ -346,5 +346,5 @@ def png(chart: LineChart, heading: str) -> bytes | None:
     """
     if not (curves := chart.visible()):
         return None
-    shapes = [Label(0, -1, chart.title, "start"), *Plot(chart, curves).shapes()]
+    shapes = [ChartLabel(0, -1, chart.title, "start"), *Plot(chart, curves).shapes()]
     return Drawing(HEIGHT, shapes).png(heading, "", chart.finding)

@@ -10,7 +10,7 @@ from typing import Final
 
 from ..base.language import tr, tr_noop, trn
 from ..base.text import labelled
-from ..doctor import Finding, report
+from ..doctor import CheckResult, report
 from ..sandbox import process
 from . import components
 from .components import Html, Kind
@@ -58,7 +58,7 @@ def access_bundle(access: Access) -> Bundle:
     return _card(tr("Platform and key"), pill, facts, step, is_sandbox=access.is_sandbox)
 
 
-def findings_bundle(findings: Sequence[Finding]) -> Bundle:
+def findings_bundle(findings: Sequence[CheckResult]) -> Bundle:
     """Return what `doctor` has found: first what is wrong, with its remedy, then what is so."""
     wrong = sorted(
         (finding for finding in findings if finding.state != "ok"),

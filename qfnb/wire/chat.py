@@ -90,7 +90,7 @@ class ChoiceText(Record):
     reasoning_content: str | None = None
 
 
-class Choice(Record):
+class ChatChoice(Record):
     """One answer of a v2 reply."""
 
     index: int = 0
@@ -106,7 +106,7 @@ class ChatReplyV2(Record):
     object: str = "chat.completion"
     created: int = 0
     model: str = ""
-    choices: list[Choice] = []
+    choices: list[ChatChoice] = []
     usage: Usage | None = None
 
 

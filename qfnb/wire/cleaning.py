@@ -43,7 +43,7 @@ class CleaningRefs(ConsoleRecord):
     etl_ids: list[int | str]
 
 
-class Cleaning(ConsoleRecord):
+class CleaningTask(ConsoleRecord):
     """A cleaning; the two `..._str_id` are `ds-...`."""
 
     etl_id: int | str | None = None
@@ -115,8 +115,8 @@ _CLEANING = EndpointGroup("etl", "/wenxinworkshop/etl", envelope="status")
 _AUGMENTATION = EndpointGroup("enhance", "/wenxinworkshop/enhance", envelope="status")
 
 CREATE = _CLEANING.route("create", "create", CreateCleaning, object, repeatable=False)
-DETAIL = _CLEANING.route("detail", "detail", CleaningRef, Cleaning)
-LIST = _CLEANING.route("list", "list", OffsetRequest, CountedPage[Cleaning])
+DETAIL = _CLEANING.route("detail", "detail", CleaningRef, CleaningTask)
+LIST = _CLEANING.route("list", "list", OffsetRequest, CountedPage[CleaningTask])
 DELETE = _CLEANING.route("delete", "delete", CleaningRefs, bool)
 AUGMENT = _AUGMENTATION.route("create", "create", CreateAugmentation, bool, repeatable=False)
 LIST_AUGMENTATIONS = _AUGMENTATION.route(

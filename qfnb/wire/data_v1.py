@@ -39,7 +39,7 @@ released".
 """
 
 
-class CreateDataset(ConsoleRecord):
+class CreateDatasetV1(ConsoleRecord):
     """An empty dataset; a path in the user's bucket ends with a slash."""
 
     name: str
@@ -97,7 +97,7 @@ class DatasetVersion(ConsoleRecord):
     modify_time: str | None = None
 
 
-class DatasetInfo(ConsoleRecord):
+class DatasetV1(ConsoleRecord):
     """A dataset and its current version."""
 
     name: str = ""
@@ -203,9 +203,9 @@ EMPTY_TEXT = 13
 
 _DATASETS = EndpointGroup("data", "/wenxinworkshop/dataset", envelope="status")
 
-CREATE = _DATASETS.route("create", "create", CreateDataset, DatasetCreated, repeatable=False)
+CREATE = _DATASETS.route("create", "create", CreateDatasetV1, DatasetCreated, repeatable=False)
 IMPORT = _DATASETS.route("import", "import", ImportDataset, bool, repeatable=False)
-INFO = _DATASETS.route("info", "info", DatasetRef, DatasetInfo)
+INFO = _DATASETS.route("info", "info", DatasetRef, DatasetV1)
 STATUSES = _DATASETS.route("statuses", "statusList", DatasetRefs, dict[str, DatasetStatus])
 RELEASE = _DATASETS.route("release", "release", DatasetRef, bool)
 EXPORT = _DATASETS.route("export", "export", ExportDataset, bool, repeatable=False)
@@ -254,7 +254,7 @@ class ListEntities(ConsoleRecord):
     label_id: str | None = None
 
 
-class Entity(ConsoleRecord):
+class DatasetEntity(ConsoleRecord):
     """One row; `url` has its content and needs no key."""
 
     id: str
@@ -271,7 +271,7 @@ class EntityPage(ConsoleRecord):
 
     total_all: int = 0
     total: int = 0
-    items: list[Entity] = []
+    items: list[DatasetEntity] = []
 
 
 _ENTITIES = EndpointGroup("entity", "/wenxinworkshop/entity", envelope="status")

@@ -105,7 +105,7 @@ class ComputeResource(ConsoleRecord):
     vm_number: int = 8
 
 
-class CreateTask(ConsoleRecord):
+class CreateEvaluationV1(ConsoleRecord):
     """Compares versions on a dataset; `id` replaces a task that has not begun."""
 
     name: str
@@ -118,14 +118,14 @@ class CreateTask(ConsoleRecord):
     dataset_name: str | None = None
 
 
-class TaskCreated(ConsoleRecord):
+class EvaluationCreatedV1(ConsoleRecord):
     """Both ids: an integer, and `ame-...`."""
 
     eval_id: int
     eval_id_str: str
 
 
-class TaskRef(ConsoleRecord):
+class EvaluationRefV1(ConsoleRecord):
     """The id of a task, an int or `ame-...`."""
 
     id: int | str
@@ -193,7 +193,7 @@ class StopResult(ConsoleRecord):
     error_message: str = ""
 
 
-class CreateExport(ConsoleRecord):
+class CreateExportV1(ConsoleRecord):
     """Exports the rows of a task, to a download URL or into the user's bucket."""
 
     id: int | str
@@ -204,7 +204,7 @@ class CreateExport(ConsoleRecord):
     result_ids: list[str] | None = None
 
 
-class ExportCreated(ConsoleRecord):
+class ExportCreatedV1(ConsoleRecord):
     """Both ids: an integer, and `amemt-...`."""
 
     export_id: int | str = Field(alias="exportID")
@@ -262,11 +262,11 @@ class DeleteTasks(ConsoleRecord):
 
 _TASKS = EndpointGroup("evaluation", "/wenxinworkshop/modelrepo/eval")
 
-CREATE = _TASKS.route("create", "create", CreateTask, TaskCreated, repeatable=False)
-INFO = _TASKS.route("info", "detail", TaskRef, TaskDetail)
-REPORT = _TASKS.route("report", "report", TaskRef, list[ReportItem])
-STOP = _TASKS.route("stop", "cancel", TaskRef, StopResult)
-EXPORT = _TASKS.route("export", "result/export", CreateExport, ExportCreated, repeatable=False)
+CREATE = _TASKS.route("create", "create", CreateEvaluationV1, EvaluationCreatedV1, repeatable=False)
+INFO = _TASKS.route("info", "detail", EvaluationRefV1, TaskDetail)
+REPORT = _TASKS.route("report", "report", EvaluationRefV1, list[ReportItem])
+STOP = _TASKS.route("stop", "cancel", EvaluationRefV1, StopResult)
+EXPORT = _TASKS.route("export", "result/export", CreateExportV1, ExportCreatedV1, repeatable=False)
 EXPORT_INFO = _TASKS.route("export_info", "result/export/info", ExportRef, ExportDetail)
 LIST_RESULTS = _TASKS.route("list_results", "result/list", ListResults, CountedPage[dict[str, Any]])
 DELETE = _TASKS.route("delete", "delete", DeleteTasks, bool)

@@ -21,7 +21,7 @@ BOS = 2
 """Values of a training set's type: a dataset of the platform, or a file in the user's bucket."""
 
 
-class CreateTask(ConsoleRecord):
+class CreateTaskV1(ConsoleRecord):
     """The folder of runs; the train types may be set with the first run."""
 
     name: str
@@ -30,7 +30,7 @@ class CreateTask(ConsoleRecord):
     description: str | None = None
 
 
-class TaskCreated(ConsoleRecord):
+class TaskCreatedV1(ConsoleRecord):
     """Both ids: an int, and `job-...` as in v2."""
 
     id: int
@@ -48,7 +48,7 @@ class TrainingSet(ConsoleRecord):
     bos_path: str | None = None
 
 
-class CreateJob(ConsoleRecord):
+class CreateJobV1(ConsoleRecord):
     """One run; `trainset_rate` percent of the data is held out for validation.
 
     `train_config` holds epoch, learningRate, batchSize, maxSeqLen and what else a model has;
@@ -66,21 +66,21 @@ class CreateJob(ConsoleRecord):
     description: str | None = None
 
 
-class JobCreated(ConsoleRecord):
+class JobCreatedV1(ConsoleRecord):
     """Both ids: an int, and `task-...` as in v2."""
 
     id: int
     uuid: str = ""
 
 
-class JobRef(ConsoleRecord):
+class JobRefV1(ConsoleRecord):
     """The ids of a run and its task."""
 
     task_id: int | str
     job_id: int | str
 
 
-class Job(ConsoleRecord):
+class JobV1(ConsoleRecord):
     """The state of a run; times in seconds, `progress` in percent."""
 
     id: int | None = None
@@ -102,8 +102,10 @@ class Job(ConsoleRecord):
 _FINETUNING = EndpointGroup("finetune", "/wenxinworkshop/finetune")
 
 CREATE_TASK = _FINETUNING.route(
-    "create_task", "createTask", CreateTask, TaskCreated, repeatable=False
+    "create_task", "createTask", CreateTaskV1, TaskCreatedV1, repeatable=False
 )
-CREATE_JOB = _FINETUNING.route("create_job", "createJob", CreateJob, JobCreated, repeatable=False)
-GET_JOB = _FINETUNING.route("get_job", "jobDetail", JobRef, Job)
-STOP_JOB = _FINETUNING.route("stop_job", "stopJob", JobRef, bool)
+CREATE_JOB = _FINETUNING.route(
+    "create_job", "createJob", CreateJobV1, JobCreatedV1, repeatable=False
+)
+GET_JOB = _FINETUNING.route("get_job", "jobDetail", JobRefV1, JobV1)
+STOP_JOB = _FINETUNING.route("stop_job", "stopJob", JobRefV1, bool)

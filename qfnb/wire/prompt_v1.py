@@ -21,7 +21,7 @@ REGEX = 2
 EXACT = 3
 
 
-class CreateTemplate(ConsoleRecord):
+class CreateTemplateV1(ConsoleRecord):
     """A new template; `template_variables` are names, comma-separated."""
 
     template_name: str
@@ -35,7 +35,7 @@ class CreateTemplate(ConsoleRecord):
     negative_template_variables: str | None = None
 
 
-class TemplateKey(ConsoleRecord):
+class TemplateKeyV1(ConsoleRecord):
     """Both ids: an int, and `pt-...`."""
 
     template_id: int
@@ -48,7 +48,7 @@ class RenderTemplate(ConsoleRecord):
     id: int | str
 
 
-class Template(ConsoleRecord):
+class TemplateV1(ConsoleRecord):
     """A template; `content` is rendered with the values of the request."""
 
     template_id: int
@@ -75,7 +75,7 @@ class UpdateTemplate(ConsoleRecord):
     negative_template_content: str | None = None
 
 
-class TemplateRef(ConsoleRecord):
+class TemplateRefV1(ConsoleRecord):
     """The id of a template, an int or `pt-...`."""
 
     template_id: int | str
@@ -91,7 +91,7 @@ class ListTemplates(ConsoleRecord):
     type: int | None = None
 
 
-class Label(ConsoleRecord):
+class LabelV1(ConsoleRecord):
     """A label."""
 
     label_id: int
@@ -99,7 +99,7 @@ class Label(ConsoleRecord):
     type: int = CUSTOM
 
 
-class Operation(ConsoleRecord):
+class OperationV1(ConsoleRecord):
     """One kind of optimization; payload 1 turns it on, 0 off."""
 
     op_type: int
@@ -110,7 +110,7 @@ class Optimize(ConsoleRecord):
     """Optimizes a prompt."""
 
     content: str
-    operations: list[Operation]
+    operations: list[OperationV1]
     app_id: int | str | None = Field(default=None, alias="appID")
     service_name: str | None = None
 
@@ -151,7 +151,7 @@ class Summarize(ConsoleRecord):
     data: list[dict[str, Any]]
 
 
-class Summaries(ConsoleRecord):
+class LabelSummaries(ConsoleRecord):
     """A text for each row, in `response`."""
 
     responses: list[dict[str, Any]] = []
@@ -159,15 +159,17 @@ class Summaries(ConsoleRecord):
 
 _PROMPTS = EndpointGroup("prompt", "/wenxinworkshop/prompt", envelope="status")
 
-CREATE = _PROMPTS.route("create", "template/create", CreateTemplate, TemplateKey, repeatable=False)
-INFO = _PROMPTS.route("info", "template/info", RenderTemplate, Template)
-UPDATE = _PROMPTS.route("update", "template/update", UpdateTemplate, TemplateKey)
-DELETE = _PROMPTS.route("delete", "template/delete", TemplateRef, bool)
-LIST = _PROMPTS.route("list", "template/list", ListTemplates, CountedPage[Template])
-LABELS = _PROMPTS.route("labels", "label/list", OffsetRequest, CountedPage[Label])
+CREATE = _PROMPTS.route(
+    "create", "template/create", CreateTemplateV1, TemplateKeyV1, repeatable=False
+)
+INFO = _PROMPTS.route("info", "template/info", RenderTemplate, TemplateV1)
+UPDATE = _PROMPTS.route("update", "template/update", UpdateTemplate, TemplateKeyV1)
+DELETE = _PROMPTS.route("delete", "template/delete", TemplateRefV1, bool)
+LIST = _PROMPTS.route("list", "template/list", ListTemplates, CountedPage[TemplateV1])
+LABELS = _PROMPTS.route("labels", "label/list", OffsetRequest, CountedPage[LabelV1])
 OPTIMIZE = _PROMPTS.route(
     "optimize", "singleOptimize/create", Optimize, OptimizeRef, repeatable=False
 )
 OPTIMIZED = _PROMPTS.route("optimized", "singleOptimize/info", OptimizeRef, Optimized)
 PREDICT = _PROMPTS.route("predict", "evaluate/predict", Predict, Scores)
-SUMMARY = _PROMPTS.route("summary", "evaluate/summary", Summarize, Summaries)
+SUMMARY = _PROMPTS.route("summary", "evaluate/summary", Summarize, LabelSummaries)

@@ -37,13 +37,13 @@ class ServiceApplied(ConsoleRecord):
     service_id: int
 
 
-class ServiceRef(ConsoleRecord):
+class ServiceRefV1(ConsoleRecord):
     """The id of a service, an int or `svco-...`."""
 
     service_id: int | str
 
 
-class ServiceDetail(ConsoleRecord):
+class ServiceDetailV1(ConsoleRecord):
     """A service; `uri` is the value for `endpoint=`."""
 
     id: int
@@ -88,6 +88,6 @@ class Apps(ConsoleRecord):
 _SERVICES = EndpointGroup("service", "/wenxinworkshop/service")
 
 CREATE = _SERVICES.route("create", "apply", ApplyService, ServiceApplied, repeatable=False)
-GET = _SERVICES.route("get", "detail", ServiceRef, ServiceDetail)
+GET = _SERVICES.route("get", "detail", ServiceRefV1, ServiceDetailV1)
 LIST = _SERVICES.route("list", "list", ListServices, ServiceList)
 APPS = _SERVICES.route("apps", "appList", EmptyBody, Apps, method="GET")

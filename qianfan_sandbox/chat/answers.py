@@ -17,11 +17,11 @@ from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import ChatRequestV2, Usage
 from qfnb.wire.prices import china_hour
 
-from ..engines.protocol import ChatModel, Conversation, EngineError, ExplainingModel, Reply
+from ..engines.protocol import ChatModel, Conversation, EngineError, EngineReply, ExplainingModel
 from ..http.call import Call, Stream
 from . import conversion
 from .conversion import PIECE_CHARS, PIECE_SECONDS
-from .options import ChatOptions
+from .options import GenerationOptions
 from .structured import SchemaError, fill_schema
 
 REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
@@ -31,8 +31,12 @@ _ALTERNATIVES = {"high": 2, "max": 8}
 
 
 def finish_reply(
-    call: Call, reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions
-) -> Reply:
+    call: Call,
+    reply: EngineReply,
+    model: ChatModel,
+    conversation: Conversation,
+    options: GenerationOptions,
+) -> EngineReply:
     """Return a reply with thinking, form and limits as the options say, as far as its engine has
     not seen to them.
 
@@ -61,7 +65,11 @@ def finish_reply(
 
 
 def build_answer(
-    call: Call, body: ChatRequestV2, conversation: Conversation, reply: Reply, options: ChatOptions
+    call: Call,
+    body: ChatRequestV2,
+    conversation: Conversation,
+    reply: EngineReply,
+    options: GenerationOptions,
 ) -> JsonObject | Stream:
     """Return a reply in v2's shape, whole or in pieces.
 
@@ -84,13 +92,15 @@ def build_answer(
 
 
 def v1_answer(
-    call: Call, reply: Reply, prompt: str, stream: bool, kind: str = "chat.completion"
+    call: Call, reply: EngineReply, prompt: str, stream: bool, kind: str = "chat.completion"
 ) -> JsonObject | Stream:
     """Return a reply to one prompt in v1's shape, whole or in pieces."""
     request = ChatRequestV2.model_validate(
         {"model": "", "messages": [{"role": "user", "content": prompt}], "stream": stream}
     )
-    answer = build_answer(call, request, Conversation.from_prompt(prompt), reply, ChatOptions())
+    answer = build_answer(
+        call, request, Conversation.from_prompt(prompt), reply, GenerationOptions()
+    )
     return conversion.to_v1_answer(call, answer, kind=kind)
 
 
@@ -99,7 +109,7 @@ def stream_pieces(
     body: ChatRequestV2,
     conversation: Conversation,
     pieces: conversion.ReplyPieces,
-    options: ChatOptions,
+    options: GenerationOptions,
 ) -> Stream:
     """Return v2's stream of deltas that end with the whole reply.
 
@@ -118,7 +128,7 @@ def stream_pieces(
         sent_calls = False
         try:
             async for piece in pieces:
-                if isinstance(piece, Reply):
+                if isinstance(piece, EngineReply):
                     if sent_calls:
                         calls = []
                     else:
@@ -134,7 +144,7 @@ def stream_pieces(
                     "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}],
                 }
                 if options.usage_pieces == "all":
-                    so_far = Reply(
+                    so_far = EngineReply(
                         "",
                         1.0,
                         texts["content"],
@@ -148,7 +158,7 @@ def stream_pieces(
     return Stream(events(), done="[DONE]")
 
 
-def wrap_as_json(reply: Reply) -> Reply:
+def wrap_as_json(reply: EngineReply) -> EngineReply:
     """Return a reply as a JSON object; its text is the field `answer`, unless it is an object
     itself.
     """
@@ -163,7 +173,7 @@ def wrap_as_json(reply: Reply) -> Reply:
 
 
 def _explain(
-    reply: Reply, model: ChatModel, conversation: Conversation, options: ChatOptions
+    reply: EngineReply, model: ChatModel, conversation: Conversation, options: GenerationOptions
 ) -> str:
     """Return how a reply came about; "" for a model that cannot say it."""
     if reply.kind.partition(" ")[0] in {"function", "tool", "picture"}:
@@ -176,7 +186,9 @@ def _explain(
     return cut_to_tokens(text, options.budget)
 
 
-def _to_format(call: Call, reply: Reply, conversation: Conversation, options: ChatOptions) -> Reply:
+def _to_format(
+    call: Call, reply: EngineReply, conversation: Conversation, options: GenerationOptions
+) -> EngineReply:
     """Return a reply as JSON, if that was asked for, by option or in words, and the model did not
     write it.
     """
@@ -209,7 +221,7 @@ def _schema_in_words(instruction: str) -> Any:
     return None
 
 
-def follow_schema(reply: Reply, conversation: Conversation) -> Reply:
+def follow_schema(reply: EngineReply, conversation: Conversation) -> EngineReply:
     """Return a reply in the JSON Schema that the system message holds, as a model that follows
     instructions would.
     """
@@ -225,13 +237,13 @@ def follow_schema(reply: Reply, conversation: Conversation) -> Reply:
     return reply
 
 
-def _cut_at_stop(reply: Reply, conversation: Conversation) -> Reply:
+def _cut_at_stop(reply: EngineReply, conversation: Conversation) -> EngineReply:
     stops = conversation.options.get("stop") or []
     ends = [reply.text.find(stop) for stop in ([stops] if isinstance(stops, str) else stops)]
     return replace(reply, text=reply.text[: min((end for end in ends if end >= 0), default=None)])
 
 
-def _limit(reply: Reply, reasoning: str, options: ChatOptions) -> Reply:
+def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> EngineReply:
     """Return a reply with its thinking, cut to the limits; without content, if the thinking has
     used them up.
     """
@@ -254,7 +266,7 @@ def _limit(reply: Reply, reasoning: str, options: ChatOptions) -> Reply:
     return replace(reply, text=text, reason="length" if is_cut else reply.reason, extra=extra)
 
 
-async def _cut_into_pieces(reply: Reply) -> conversion.ReplyPieces:
+async def _cut_into_pieces(reply: EngineReply) -> conversion.ReplyPieces:
     """Yield a whole reply as deltas, the thinking first, then the reply."""
     parts = (("reasoning_content", REASONING_PIECE_CHARS), ("content", PIECE_CHARS))
     for name, size in parts:
@@ -277,7 +289,11 @@ def _identify(call: Call, tool_calls: list[JsonObject]) -> list[JsonObject]:
 
 
 def _final_event(
-    reply: Reply, calls: list[JsonObject], usage: Any, head: Mapping[str, Any], options: ChatOptions
+    reply: EngineReply,
+    calls: list[JsonObject],
+    usage: Any,
+    head: Mapping[str, Any],
+    options: GenerationOptions,
 ) -> JsonObject:
     """Return the last event of a stream; it has the calls of functions, unless the engine has
     streamed them.
@@ -294,7 +310,7 @@ def _final_event(
     return event
 
 
-def _mark(reply: Reply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> JsonObject:
+def _mark(reply: EngineReply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> JsonObject:
     """Return the field `sandbox`, with what the reply would cost on the platform now; the sandbox
     bills nothing.
     """
@@ -344,7 +360,7 @@ def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) 
     return call.world.prefix_cache.read(f"{call.caller} {body.model}", prompt)
 
 
-def _count_usage(conversation: Conversation, reply: Reply, cached_tokens: int) -> JsonObject:
+def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: int) -> JsonObject:
     """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
     of the completion.
     """

@@ -11,7 +11,7 @@ from qfnb.wire import chat as wire
 from qfnb.wire.base import JsonObject
 from qfnb.wire.catalog import CatalogModel
 
-from ..engines.protocol import ChatModel, Conversation, Reply, StreamingModel, content_text
+from ..engines.protocol import ChatModel, Conversation, EngineReply, StreamingModel, content_text
 from ..http.call import Call, Stream, emulates
 from ..services.common import metered
 from . import answers, conversion, pictures, plugins
@@ -106,7 +106,7 @@ def _offered_functions(
     return functions, choice == "required" or isinstance(choice, Mapping)
 
 
-def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Reply | None:
+def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> EngineReply | None:
     """Return the sandbox's own reply to functions, their results and pictures, if the model cannot
     use them.
     """

@@ -18,7 +18,7 @@ from ..engines.protocol import (
     ChatModel,
     Conversation,
     EngineError,
-    Reply,
+    EngineReply,
     StreamingModel,
     content_text,
 )
@@ -51,7 +51,7 @@ _ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
 }
 """v1's number, v2's code, status and type of an engine's error, by its category."""
 
-ReplyPieces = AsyncIterator[Mapping[str, Any] | Reply]
+ReplyPieces = AsyncIterator[Mapping[str, Any] | EngineReply]
 
 
 def to_v2_request(body: wire.ChatRequest, model: str) -> wire.ChatRequestV2:
@@ -119,7 +119,7 @@ def is_blank(content: str | list[JsonObject] | None) -> bool:
     return not content_text(content) and all(part.get("type") == "text" for part in parts)
 
 
-async def ask_model(call: Call, model: ChatModel, conversation: Conversation) -> Reply:
+async def ask_model(call: Call, model: ChatModel, conversation: Conversation) -> EngineReply:
     """Return a model's answer.
 
     Args:
@@ -163,9 +163,9 @@ def unknown_model(call: Call, model: str, hint: str = "") -> Refusal:
     )
 
 
-def tool_reply(text: str, kind: str) -> Reply:
+def tool_reply(text: str, kind: str) -> EngineReply:
     """Return a reply that a tool wrote, not a model."""
-    return Reply(kind, 1.0, text)
+    return EngineReply(kind, 1.0, text)
 
 
 def to_v1_answer(
@@ -225,7 +225,7 @@ def count_usage(prompts: Sequence[str], answer: str) -> dict[str, int]:
     }
 
 
-def sandbox_mark(reply: Reply) -> JsonObject:
+def sandbox_mark(reply: EngineReply) -> JsonObject:
     """Return the field `sandbox` of a reply: which engine wrote it, and how sure it is."""
     if math.isnan(reply.confidence):
         confidence = {}

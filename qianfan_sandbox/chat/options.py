@@ -29,7 +29,7 @@ _TOTAL_LIMIT_MODELS = "ernie-5.0"
 
 
 @dataclass(frozen=True)
-class ChatOptions:
+class GenerationOptions:
     """What a request asks for beside the answer itself; None is no limit."""
 
     thinks: bool = False
@@ -48,7 +48,7 @@ def validate_functions(call: Call, extra: Mapping[str, Any]) -> None:
         _validate_function(call, "functions", function)
 
 
-def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> ChatOptions:
+def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> GenerationOptions:
     """Return what a request of v2 asks for.
 
     Args:
@@ -73,7 +73,7 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
         max_total = max_tokens
         max_tokens = None
     json_format, schema = _parse_format(call, extra.get("response_format"), row)
-    return ChatOptions(
+    return GenerationOptions(
         **_parse_thinking(call, extra, row),
         max_answer_tokens=max_tokens if max_total is None else None,
         max_total_tokens=max_total,

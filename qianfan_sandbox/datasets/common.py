@@ -164,7 +164,7 @@ PLATFORM_BUCKET = "sandbox-platform"
 
 
 @emulates(wire.CREATE)
-def create(call: Call, body: wire.CreateDataset) -> JsonObject:
+def create(call: Call, body: wire.CreateDatasetV1) -> JsonObject:
     """Create a dataset without rows, the first version of its group."""
     call.validate_choice("templateType", body.template_type, wire.TEMPLATES)
     call.validate_choice("projectType", body.project_type, [body.template_type // 100])

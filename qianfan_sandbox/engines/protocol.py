@@ -89,7 +89,7 @@ class Conversation:
 
 
 @dataclass(frozen=True)
-class Reply:
+class EngineReply:
     """An answer."""
 
     kind: str  # which part of the engine wrote it
@@ -173,7 +173,7 @@ class ChatModel(Protocol):
     def abilities(self) -> frozenset[Ability]:
         """What it can do."""
 
-    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> EngineReply:
         """Answer one question.
 
         Args:
@@ -182,7 +182,7 @@ class ChatModel(Protocol):
             seed: of the random numbers.
         """
 
-    async def answer(self, conversation: Conversation) -> Reply:
+    async def answer(self, conversation: Conversation) -> EngineReply:
         """Answer the last message of a conversation."""
 
 
@@ -190,7 +190,7 @@ class ChatModel(Protocol):
 class StreamingModel(Protocol):
     """A model that yields pieces as they are written."""
 
-    def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
+    def stream(self, conversation: Conversation) -> AsyncIterator[Delta | EngineReply]:
         """Yield what each piece adds, then the whole reply; closing the iterator stops the
         model.
         """
@@ -200,7 +200,7 @@ class StreamingModel(Protocol):
 class ExplainingModel(Protocol):
     """A model that can say how it came to an answer."""
 
-    def explain(self, prompt: str, reply: Reply, *, alternatives: int) -> str:
+    def explain(self, prompt: str, reply: EngineReply, *, alternatives: int) -> str:
         """Return how an answer came about, with the candidates that were nearest.
 
         Args:

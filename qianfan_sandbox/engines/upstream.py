@@ -19,7 +19,7 @@ from qfnb.base.language import tr
 from qfnb.wire.base import JsonObject
 from qfnb.wire.sandbox import EngineConfig, parse_model_map
 
-from .protocol import Ability, Conversation, Delta, EngineError, ErrorCategory, Reply, Vectors
+from .protocol import Ability, Conversation, Delta, EngineError, EngineReply, ErrorCategory, Vectors
 
 CONNECT_SECONDS = 5.0
 MAX_EVENT_BYTES = 1 << 20
@@ -88,13 +88,13 @@ class UpstreamModel:
         self._model = model
         self.label = _label(model)
 
-    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> EngineReply:
         """Answer one question; call it from a thread without an event loop."""
         return asyncio.run(
             self.answer(Conversation.from_prompt(prompt, temperature=temperature, seed=seed))
         )
 
-    async def answer(self, conversation: Conversation) -> Reply:
+    async def answer(self, conversation: Conversation) -> EngineReply:
         """Answer the last message of a conversation."""
         answer = await _post_json(self._config, "chat/completions", self._body(conversation))
         try:
@@ -105,7 +105,7 @@ class UpstreamModel:
         except (KeyError, IndexError, TypeError, ValueError):
             raise _malformed_answer("has no message") from None
 
-    async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
+    async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | EngineReply]:
         """Yield the deltas as they arrive, then the whole reply.
 
         Raises:
@@ -145,14 +145,14 @@ class UpstreamModel:
 
     def _reply(
         self, message: Mapping[str, Any], reason: str | None, usage: Mapping[str, int] | None
-    ) -> Reply:
+    ) -> EngineReply:
         extra = {
             name: value
             for name, value in message.items()
             if value and name not in {"role", "content"}
         }
         text = str(message.get("content") or "")
-        return Reply("upstream", math.nan, text, self.label, reason or "stop", usage, extra)
+        return EngineReply("upstream", math.nan, text, self.label, reason or "stop", usage, extra)
 
 
 async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -> JsonObject:

@@ -172,7 +172,7 @@ V1_FIELDS = FieldNames()
 
 def create_task(
     call: Call,
-    body: wire.CreateTask,
+    body: wire.CreateEvaluationV1,
     names: FieldNames = V1_FIELDS,
     replaced: Document | None = None,
 ) -> Document:
@@ -325,7 +325,7 @@ def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
 
 
 @emulates(wire.CREATE)
-def create(call: Call, body: wire.CreateTask) -> JsonObject:
+def create(call: Call, body: wire.CreateEvaluationV1) -> JsonObject:
     """Create a task, or replace one that has not begun."""
     if body.id is None:
         replaced = None
@@ -338,7 +338,7 @@ def create(call: Call, body: wire.CreateTask) -> JsonObject:
 
 
 @emulates(wire.INFO)
-def info(call: Call, body: wire.TaskRef) -> JsonObject:
+def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     """Describe a task."""
     task = call.find(KIND, body.id, "id", "task")
     world = call.world
@@ -360,7 +360,7 @@ def info(call: Call, body: wire.TaskRef) -> JsonObject:
 
 
 @emulates(wire.REPORT)
-def report(call: Call, body: wire.TaskRef) -> list[JsonObject]:
+def report(call: Call, body: wire.EvaluationRefV1) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
     task = call.find(KIND, body.id, "id", "task")
     return [
@@ -383,7 +383,7 @@ def report(call: Call, body: wire.TaskRef) -> list[JsonObject]:
 
 
 @emulates(wire.STOP)
-def stop(call: Call, body: wire.TaskRef) -> JsonObject:
+def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     """Stop a task; its answers so far remain."""
     task = call.find(KIND, body.id, "id", "task")
     world = call.world
@@ -465,7 +465,7 @@ def create_v2(call: Call, body: wire_v2.CreateEvalTask) -> str:
         )
         for row in objects.eval_model_config_list
     ]
-    task = wire.CreateTask(
+    task = wire.CreateEvaluationV1(
         name=body.task_name,
         description=body.description,
         dataset_id=objects.version_id,

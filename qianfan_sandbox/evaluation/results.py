@@ -52,7 +52,7 @@ def list_results(call: Call, body: wire.ListResults) -> JsonObject:
 
 
 @emulates(wire.EXPORT)
-async def export(call: Call, body: wire.CreateExport) -> JsonObject:
+async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     """Export the current rows as a zip."""
     world = call.world
     task = call.find(KIND, body.id, "id", "task")
@@ -119,7 +119,7 @@ def routes(world: World) -> list[Route]:
     return [Route("/_evaluations/{name}.zip", fetch, methods=["GET"])]
 
 
-def _validate_export(call: Call, task: Document, body: wire.CreateExport) -> None:
+def _validate_export(call: Call, task: Document, body: wire.CreateExportV1) -> None:
     if not has_results(call.world, task):
         raise call.invalid("id", f"task {body.id} is {task_state(call.world, task)}")
     call.validate_choice("exportType", body.export_type, (wire.LOCAL, wire.STORAGE))
@@ -135,7 +135,7 @@ def _validate_export(call: Call, task: Document, body: wire.CreateExport) -> Non
             raise call.invalid("resultIds", f"{body.result_ids!r}; not rows of the task")
 
 
-def _build_zip(world: World, task: Document, body: wire.CreateExport) -> bytes:
+def _build_zip(world: World, task: Document, body: wire.CreateExportV1) -> bytes:
     """Return a zip with a `data.jsonl`, each line a list of one object, as the platform writes
     it.
     """

@@ -551,7 +551,7 @@ _WIRE_STATUS = {
 
 
 @emulates(wire_v1.CREATE_TASK)
-def create_task_v1(call: Call, body: wire_v1.CreateTask) -> JsonObject:
+def create_task_v1(call: Call, body: wire_v1.CreateTaskV1) -> JsonObject:
     """Create a task, the folder of runs; without a train type its first run sets the model."""
     train_type = body.train_type or ""
     if train_type:
@@ -569,7 +569,7 @@ def create_task_v1(call: Call, body: wire_v1.CreateTask) -> JsonObject:
 
 
 @emulates(wire_v1.CREATE_JOB)
-def create_job_v1(call: Call, body: wire_v1.CreateJob) -> JsonObject:
+def create_job_v1(call: Call, body: wire_v1.CreateJobV1) -> JsonObject:
     """Queue a run."""
     job = _assign_model(call, call.find("job", body.task_id, "taskId"), body)
     parameter_scale = wire.PEFT_TYPES.get(body.peft_type.lower(), body.peft_type)
@@ -593,7 +593,7 @@ def create_job_v1(call: Call, body: wire_v1.CreateJob) -> JsonObject:
 
 
 @emulates(wire_v1.GET_JOB)
-def get_job(call: Call, body: wire_v1.JobRef) -> JsonObject:
+def get_job(call: Call, body: wire_v1.JobRefV1) -> JsonObject:
     """Describe a run; v1 has no metrics and no checkpoints."""
     job, task = _get_run(call, body)
     started = task["started"]
@@ -625,13 +625,13 @@ def get_job(call: Call, body: wire_v1.JobRef) -> JsonObject:
 
 
 @emulates(wire_v1.STOP_JOB)
-def stop_job(call: Call, body: wire_v1.JobRef) -> bool:
+def stop_job(call: Call, body: wire_v1.JobRefV1) -> bool:
     """Stop a run."""
     _, task = _get_run(call, body)
     return call.world.worker(worker.TrainingWorker).stop(str(task["id"]))
 
 
-def _assign_model(call: Call, job: Document, body: wire_v1.CreateJob) -> Document:
+def _assign_model(call: Call, job: Document, body: wire_v1.CreateJobV1) -> Document:
     """Return the job with the model of its first run.
 
     Raises:
@@ -660,7 +660,7 @@ def _validate_limits(call: Call, config: JsonObject) -> JsonObject:
     return config
 
 
-def _get_run(call: Call, body: wire_v1.JobRef) -> tuple[Document, Document]:
+def _get_run(call: Call, body: wire_v1.JobRefV1) -> tuple[Document, Document]:
     job = call.find("job", body.task_id, "taskId")
     task = call.find("task", body.job_id, "jobId")
     if task["job"] != job["id"]:

@@ -381,7 +381,7 @@ def create_v1(call: Call, body: wire_v1.ApplyService) -> JsonObject:
 
 
 @emulates(wire_v1.GET)
-def get(call: Call, body: wire_v1.ServiceRef) -> JsonObject:
+def get(call: Call, body: wire_v1.ServiceRefV1) -> JsonObject:
     """Describe a service."""
     service = get_service(call, body.service_id)
     store = call.store

@@ -13,7 +13,7 @@ from qfnb._jobs.row_result import RESULT_COLUMNS
 from qfnb.batching import validation
 from qfnb.batching.input_source import open_source
 from qfnb.batching.journal import repeat_key
-from qfnb.batching.request_spec import PromptTemplate, RequestSpec
+from qfnb.batching.request_spec import RequestSpec, RowTemplate
 from qfnb.errors import DatasetError, InvalidArgumentError
 
 CONVERSATION = [{"role": "user", "content": "你好"}]
@@ -34,13 +34,13 @@ def items(rows):
     ],
 )
 def test_templates_take_columns(text, row, message):
-    assert PromptTemplate(text).fill(row) == message
+    assert RowTemplate(text).fill(row) == message
 
 
 @pytest.mark.parametrize("text", ["{", "}", "{}", "{x!r}", "{x:>3}", '{"a": 1}'])
 def test_a_template_that_is_none_is_refused_with_the_way_to_write_braces(text):
     with pytest.raises(InvalidArgumentError, match=r"write \{\{ and \}\}"):
-        PromptTemplate(text).validate_columns(["x"])
+        RowTemplate(text).validate_columns(["x"])
 
 
 def test_an_unknown_column_is_named_with_those_there_are():

@@ -24,7 +24,7 @@ from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec
 from .output import Output
 from .plan import SHARD_ROWS, Rows, Shard, plan_shards, refuse_output_inside
-from .sharded_batch import Budget, Engine, LocalEngine, ShardedBatch
+from .sharded_batch import Budget, LocalEngine, ShardedBatch, ShardEngine
 from .worker import COPY_INTERVAL_S, ShardTask
 
 SAMPLE_ROWS: Final = 1000
@@ -251,7 +251,7 @@ def _job_id(output: Output, request: RequestSpec) -> str:
 
 def _open_engine(
     engine: str, address: str | None, processes: int | None, request: RequestSpec
-) -> Engine:
+) -> ShardEngine:
     if engine == "local":
         return LocalEngine()
     from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra

@@ -23,7 +23,7 @@ from ..file_access import (
     suffix_of,
     validate_address,
 )
-from ..input_files import InputFiles, Mark, summarize_files
+from ..input_files import FilePosition, InputFiles, summarize_files
 
 SHARD_ROWS: Final = 50_000
 """Rows of a shard, unless the caller says otherwise: a minute of work is little to lose, and a
@@ -57,7 +57,7 @@ class Shard:
     start: int
     stop: int
     digest: str
-    mark: Mark
+    mark: FilePosition
 
     @property
     def name(self) -> str:
@@ -231,7 +231,7 @@ def _cut(name: str, path: str, shard_rows: int) -> Iterator[Shard]:
         yield Shard(name, path, start, stop, digest, mark)
 
 
-Cut = tuple[str, int, list[tuple[int, Mark]]]
+Cut = tuple[str, int, list[tuple[int, FilePosition]]]
 """A digest of the content, the number of rows, and for each shard its first row and where reading
 begins.
 """
@@ -239,14 +239,14 @@ begins.
 
 def _cut_jsonl(path: str, shard_rows: int) -> Cut:
     digest = hashlib.blake2b(digest_size=16)
-    marks = list[tuple[int, Mark]]()
+    marks = list[tuple[int, FilePosition]]()
     rows = line = position = 0
     with reading(path) as file:
         for content in file:
             digest.update(content)
             if content.strip(b" \t\r\n\xef\xbb\xbf"):
                 if rows % shard_rows == 0:
-                    marks.append((rows, Mark(rows, 0, position, line)))
+                    marks.append((rows, FilePosition(rows, 0, position, line)))
                 rows += 1
             position += len(content)
             line += 1
@@ -260,7 +260,11 @@ def _cut_csv(path: str, shard_rows: int) -> Cut:
             digest.update(content)
     with reading(path) as file:
         rows = sum(1 for _ in read_csv(file, path)) - 1
-    return digest.hexdigest(), rows, [(start, Mark()) for start in range(0, rows, shard_rows)]
+    return (
+        digest.hexdigest(),
+        rows,
+        [(start, FilePosition()) for start in range(0, rows, shard_rows)],
+    )
 
 
 def _cut_parquet(path: str, shard_rows: int) -> Cut:
@@ -282,10 +286,10 @@ def _cut_parquet(path: str, shard_rows: int) -> Cut:
     except (arrow.ArrowException, OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DatasetError(f"not Parquet: {reason}", path=path) from None
-    marks = list[tuple[int, Mark]]()
+    marks = list[tuple[int, FilePosition]]()
     total = 0
     for group in range(metadata.num_row_groups):
-        mark = Mark(total, 0, group)
+        mark = FilePosition(total, 0, group)
         size = metadata.row_group(group).num_rows
         if marks:
             start = marks[-1][0]

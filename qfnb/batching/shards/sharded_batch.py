@@ -60,7 +60,7 @@ class Board:
         return dict(self._counts.get(job, {}))
 
 
-class Engine(Protocol):
+class ShardEngine(Protocol):
     """What runs shards: this process, or Ray; `processes` is how many at once."""
 
     processes: int
@@ -241,7 +241,7 @@ class ShardedBatch(BackgroundBatch):
 
     def __init__(
         self,
-        engine: Engine,
+        engine: ShardEngine,
         output: Output,
         tasks: Sequence[ShardTask],
         reports: Mapping[str, dict[str, Any]],

@@ -33,7 +33,7 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
         storage_type: str | None = None,
         storage_id: str | None = None,
         storage_path: str | None = None,
-    ) -> wire.CreateDataset:
+    ) -> wire.CreateDatasetV1:
         """Create a dataset without rows; returns `dataset_id`.
 
         Args:
@@ -57,7 +57,7 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
             location = _own_bucket(storage_id, storage_path)
         else:
             location = {}
-        return wire.CreateDataset(
+        return wire.CreateDatasetV1(
             name=name,
             project_type=project_type,
             template_type=template_type,

@@ -29,7 +29,7 @@ class EvaluationTasks:
         description: str | None = None,
         pending_eval_id: int | str | None = None,
         compute_resource_conf: Mapping[str, Any] | None = None,
-    ) -> wire.CreateTask:
+    ) -> wire.CreateEvaluationV1:
         """Start a task; returns `evalId` and `evalIdStr`.
 
         Args:
@@ -58,7 +58,7 @@ class EvaluationTasks:
         machine = validate_record(
             "compute_resource_conf", wire.ComputeResource, compute_resource_conf or {}
         )
-        return wire.CreateTask(
+        return wire.CreateEvaluationV1(
             name=name,
             version_eval_info=versions,
             dataset_id=dataset_id,
@@ -70,23 +70,23 @@ class EvaluationTasks:
         )
 
     @operation(wire.INFO)
-    def get_evaluation_info(eval_id: int | str) -> wire.TaskRef:
+    def get_evaluation_info(eval_id: int | str) -> wire.EvaluationRefV1:
         """Return a task; its state is one of Pending, Doing, DoingWithManualBegin, Done,
         PartlyDone, Failed.
 
         A task that is stopped goes through Stopping to Stopped.
         """
-        return wire.TaskRef(id=eval_id)
+        return wire.EvaluationRefV1(id=eval_id)
 
     @operation(wire.REPORT)
-    def get_evaluation_result(eval_id: int | str) -> wire.TaskRef:
+    def get_evaluation_result(eval_id: int | str) -> wire.EvaluationRefV1:
         """Return the scores, one item per version that has been scored."""
-        return wire.TaskRef(id=eval_id)
+        return wire.EvaluationRefV1(id=eval_id)
 
     @operation(wire.STOP)
-    def stop_evaluation_task(eval_id: int | str) -> wire.TaskRef:
+    def stop_evaluation_task(eval_id: int | str) -> wire.EvaluationRefV1:
         """Stop a task; `result` is False if it had ended already."""
-        return wire.TaskRef(id=eval_id)
+        return wire.EvaluationRefV1(id=eval_id)
 
     @operation(wire.EXPORT)
     def create_evaluation_result_export_task(
@@ -96,7 +96,7 @@ class EvaluationTasks:
         export_field: Sequence[str | Enum] | None = None,
         bos_bucket_id: str | None = None,
         result_ids: Sequence[str] | None = None,
-    ) -> wire.CreateExport:
+    ) -> wire.CreateExportV1:
         """Export the rows of a task; returns `exportID` and `exportIDStr`.
 
         Args:
@@ -119,7 +119,7 @@ class EvaluationTasks:
             raise InvalidArgumentError(tr("bos_bucket_id is missing: name the bucket to export to"))
         if part == wire.PART and not result_ids:
             raise InvalidArgumentError(tr("result_ids is missing: list the rows to export"))
-        return wire.CreateExport(
+        return wire.CreateExportV1(
             id=eval_id,
             export_type=target,
             export_opt=part,

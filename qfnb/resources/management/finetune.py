@@ -22,7 +22,7 @@ class FineTune:
         base_train_type: str | None = None,
         train_type: str | None = None,
         description: str | None = None,
-    ) -> wire_v1.CreateTask:
+    ) -> wire_v1.CreateTaskV1:
         """Create a folder of runs; returns `id` (an int) and `uuid`.
 
         Args:
@@ -33,7 +33,7 @@ class FineTune:
         """
         if not name:
             raise InvalidArgumentError(tr("create_task: name is empty: write the name of the task"))
-        return wire_v1.CreateTask(
+        return wire_v1.CreateTaskV1(
             name=name,
             base_train_type=base_train_type,
             train_type=train_type,
@@ -41,7 +41,7 @@ class FineTune:
         )
 
     @operation(wire_v1.CREATE_JOB)
-    def create_job(job: Mapping[str, Any]) -> wire_v1.CreateJob:
+    def create_job(job: Mapping[str, Any]) -> wire_v1.CreateJobV1:
         """Start a run; returns `id` (an int) and `uuid`.
 
         Args:
@@ -52,7 +52,7 @@ class FineTune:
         Raises:
             InvalidArgumentError: a field is missing or wrong.
         """
-        return validate_record("job", wire_v1.CreateJob, job)
+        return validate_record("job", wire_v1.CreateJobV1, job)
 
     @operation(wire_v1.GET_JOB)
     def get_job(task_id: int | str, job_id: int | str) -> None:

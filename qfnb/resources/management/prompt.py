@@ -25,7 +25,7 @@ class Prompt:
         label_ids: Ids | None = None,
         negative_template: str | None = None,
         negative_variables: Sequence[str] | None = None,
-    ) -> wire.CreateTemplate:
+    ) -> wire.CreateTemplateV1:
         """Store a template; returns `templateId` (an int) and `templatePK` (`pt-...`).
 
         Args:
@@ -43,7 +43,7 @@ class Prompt:
             InvalidArgumentError: the pair, a variable, the scene or the framework is wrong.
         """
         negative = negative_text(negative_template, is_image=scene == PromptSceneType.Text2Image)
-        return wire.CreateTemplate(
+        return wire.CreateTemplateV1(
             template_name=name,
             template_content=template,
             variable_identifier=identifier,
@@ -93,9 +93,9 @@ class Prompt:
         )
 
     @operation(wire.DELETE)
-    def delete(id: int | str) -> wire.TemplateRef:  # noqa: A002
+    def delete(id: int | str) -> wire.TemplateRefV1:  # noqa: A002
         """Delete a template."""
-        return wire.TemplateRef(template_id=id)
+        return wire.TemplateRefV1(template_id=id)
 
     @operation(wire.LIST)
     def list(
@@ -143,7 +143,7 @@ class Prompt:
         """
         return wire.Optimize(
             content=content,
-            operations=[validate_record("operations", wire.Operation, row) for row in operations],
+            operations=[validate_record("operations", wire.OperationV1, row) for row in operations],
             app_id=app_id,
             service_name=service_name,
         )

@@ -52,9 +52,9 @@ class Service:
         )
 
     @operation(wire_v1.GET)
-    def get(id: int | str) -> wire_v1.ServiceRef:  # noqa: A002 - the seeds' word
+    def get(id: int | str) -> wire_v1.ServiceRefV1:  # noqa: A002 - the seeds' word
         """Return a service; `serviceStatus` is New, Deploying, Done, Failed or Stopped."""
-        return wire_v1.ServiceRef(service_id=id)
+        return wire_v1.ServiceRefV1(service_id=id)
 
     @operation(wire_v1.LIST)
     def list(api_type_filter: Sequence[str | ServiceType] | None = None) -> wire_v1.ListServices:

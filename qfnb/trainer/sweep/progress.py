@@ -13,7 +13,7 @@ from ..progress import TrainingProgress
 
 
 @dataclass(frozen=True)
-class Choice:
+class BestTraining:
     """The training whose model answers best, and its gain over the base model, corrected for having
     been chosen.
 
@@ -96,7 +96,7 @@ class SweepProgress:
         }
         return min(losses, key=losses.__getitem__, default="")
 
-    def choose(self) -> Choice | None:
+    def choose(self) -> BestTraining | None:
         """Return the model that answers best; None without an evaluation of two models or with too
         few questions.
         """
@@ -117,4 +117,4 @@ class SweepProgress:
             return None
         means = [math.fsum(column) / len(gains) for column in zip(*gains, strict=True)]
         best = max(range(len(means)), key=means.__getitem__)
-        return Choice(report.models[1 + best], metric, len(means), means[best], corrected)
+        return BestTraining(report.models[1 + best], metric, len(means), means[best], corrected)

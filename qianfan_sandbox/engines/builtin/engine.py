@@ -24,7 +24,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from qfnb.base.language import tr, tr_noop
 from qfnb.base.text import clip
 
-from ..protocol import BUILT_IN, Ability, Conversation, Observer, Pair, Preference, Reply, Vectors
+from ..protocol import (
+    BUILT_IN,
+    Ability,
+    Conversation,
+    EngineReply,
+    Observer,
+    Pair,
+    Preference,
+    Vectors,
+)
 
 if TYPE_CHECKING:
     from .model import LanguageModel
@@ -286,11 +295,11 @@ class BuiltinModel:
             }
         return metrics
 
-    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> EngineReply:
         """Answer one question."""
         return self._model.reply(prompt, temperature=temperature, seed=seed)
 
-    async def answer(self, conversation: Conversation) -> Reply:
+    async def answer(self, conversation: Conversation) -> EngineReply:
         """Answer the last message; the temperature counts only with a seed, so that notebooks
         repeat.
         """
@@ -303,7 +312,7 @@ class BuiltinModel:
             conversation.question, temperature=temperature, seed=int(options.get("seed") or 0)
         )
 
-    def explain(self, prompt: str, reply: Reply, *, alternatives: int) -> str:
+    def explain(self, prompt: str, reply: EngineReply, *, alternatives: int) -> str:
         """Return how an answer came about, in the model's own figures."""
         return describe_decision(self._model, prompt, reply, alternatives=alternatives)
 
@@ -313,7 +322,7 @@ class BuiltinModel:
 
 
 def describe_decision(
-    model: LanguageModel, prompt: str, reply: Reply, *, alternatives: int = 2
+    model: LanguageModel, prompt: str, reply: EngineReply, *, alternatives: int = 2
 ) -> str:
     """Return how an answer came about: the share of the prompt that was learned, the best
     candidates, the rule.

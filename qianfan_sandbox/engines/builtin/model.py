@@ -20,7 +20,7 @@ from qfnb.base.text import has_chinese
 from qfnb.errors import SandboxError
 from qfnb.wire.base import JsonObject
 
-from ..protocol import Reply
+from ..protocol import EngineReply
 from .features import F, Features, Pair, answer_length
 from .fields import FieldCounts
 from .generator_training import IMPOSSIBLE_LOSS, EncodedAnswers
@@ -48,9 +48,11 @@ DONT_KNOW_IN_ENGLISH = (
 )
 
 
-def _refuse(prompt: str, confidence: float) -> Reply:
+def _refuse(prompt: str, confidence: float) -> EngineReply:
     """Say that the answer is not known, in the language of the prompt."""
-    return Reply("unknown", confidence, DONT_KNOW if has_chinese(prompt) else DONT_KNOW_IN_ENGLISH)
+    return EngineReply(
+        "unknown", confidence, DONT_KNOW if has_chinese(prompt) else DONT_KNOW_IN_ENGLISH
+    )
 
 
 class AnswerLoss:
@@ -125,7 +127,7 @@ class LanguageModel:
     wording: Wording | None = None
     fields: FieldCounts | None = None
 
-    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> EngineReply:
         """Answer one prompt.
 
         Args:
@@ -140,16 +142,16 @@ class LanguageModel:
         if small_talk.kind == "memory" and (
             reply.kind == "unknown" or small_talk.confidence > max(reply.confidence, 0.9)
         ):
-            return Reply("chat", small_talk.confidence, small_talk.text)
+            return EngineReply("chat", small_talk.confidence, small_talk.text)
         return reply
 
-    def _reply_from_training(self, prompt: str, temperature: float, seed: int) -> Reply:
+    def _reply_from_training(self, prompt: str, temperature: float, seed: int) -> EngineReply:
         draft = self.draft(prompt, temperature=temperature, seed=seed)
         if draft.confidence >= self.min_confidence and draft.text:
             return draft
         return _refuse(prompt, draft.confidence)
 
-    def draft(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+    def draft(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> EngineReply:
         """Return what the model would answer, however unsure it is; without a generator it may have
         no text.
 
@@ -165,9 +167,11 @@ class LanguageModel:
         if not self.is_calibrated and (
             (choice == COMPOSE and self.lm is None) or confidence < self.min_confidence
         ):
-            return Reply("compose", confidence, "")
+            return EngineReply("compose", confidence, "")
         if choice != COMPOSE or self.lm is None:
-            return Reply("memory", confidence, self.router.answers[choice - 1] if choice else "")
+            return EngineReply(
+                "memory", confidence, self.router.answers[choice - 1] if choice else ""
+            )
         characters = self.lm.stream(
             prompt, temperature=temperature, random=np.random.default_rng(seed)
         )
@@ -176,7 +180,7 @@ class LanguageModel:
         text = "".join(char for char, _ in steps)
         if self.fields is not None:
             confidence *= self.fields.plausibility(prompt, text)
-        return Reply("compose", confidence, text)
+        return EngineReply("compose", confidence, text)
 
     def _confidence(self, prompt: str, probability: float, steps: Sequence[float] = ()) -> float:
         """Return how sure the model is of an answer; composing it, with those probabilities, can

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from qfnb.base.text import has_chinese
 
-from ..protocol import Reply
+from ..protocol import EngineReply
 from .features import MAX_PROMPT, Pair
 
 MIN_ROWS = 20
@@ -191,7 +191,7 @@ def evidence(probability: float, familiarity: float, steps: Sequence[float], len
 
 
 def measure_limit(
-    draft: Callable[[str], Reply],
+    draft: Callable[[str], EngineReply],
     held_out: Sequence[Pair],
     bound: Callable[[str], float] | None = None,
 ) -> Limit:
@@ -246,7 +246,9 @@ def measure_limit(
     )
 
 
-def draft_rows(draft: Callable[[str], Reply], held_out: Sequence[Pair]) -> list[tuple[Reply, str]]:
+def draft_rows(
+    draft: Callable[[str], EngineReply], held_out: Sequence[Pair]
+) -> list[tuple[EngineReply, str]]:
     """Return the drafts of at most MAX_ROWS held-out rows, evenly spread, each with the right
     answer.
     """
@@ -258,7 +260,7 @@ def sampled_rows(held_out: Sequence[Pair]) -> Sequence[Pair]:
     return held_out[:: -(-len(held_out) // MAX_ROWS)]
 
 
-def wrong_answers(drafts: Sequence[tuple[Reply, str]], limit: float) -> float:
+def wrong_answers(drafts: Sequence[tuple[EngineReply, str]], limit: float) -> float:
     """Return the share of drafts that are wrong and not below a limit of confidence."""
     return sum(
         bool(reply.text) and reply.text != answer and reply.confidence >= limit

@@ -27,10 +27,10 @@ from ..protocol import (
     Conversation,
     Delta,
     EngineError,
+    EngineReply,
     Observer,
     Pair,
     Preference,
-    Reply,
     Vectors,
 )
 from .tuning import RECIPE_FIELDS, TuningRecipe, tuning_recipe
@@ -230,21 +230,21 @@ class TransformersModel:
             tuned = ""
         self.label = f"transformers {engine.source.name}{tuned}, not ERNIE"
 
-    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> Reply:
+    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> EngineReply:
         """Answer one question; blocks until the engine's thread is free."""
         conversation = Conversation.from_prompt(prompt, temperature=temperature, seed=seed)
         return self._engine.run_on_worker(
             lambda: self._generate(conversation, lambda _: None, threading.Event())
         ).result()
 
-    async def answer(self, conversation: Conversation) -> Reply:
+    async def answer(self, conversation: Conversation) -> EngineReply:
         """Answer the last message; when the caller is cancelled the model stops writing."""
         async for piece in self.stream(conversation):
-            if isinstance(piece, Reply):
+            if isinstance(piece, EngineReply):
                 return piece
         raise EngineError("the engine was closed")
 
-    async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | Reply]:
+    async def stream(self, conversation: Conversation) -> AsyncIterator[Delta | EngineReply]:
         """Yield pieces of text as they are written, then the whole reply."""
         loop = asyncio.get_running_loop()
         stop = threading.Event()
@@ -261,7 +261,7 @@ class TransformersModel:
         try:
             while (text := await queue.get()) is not None:
                 yield {"content": text}
-            reply: Reply = await asyncio.wrap_future(generation)
+            reply: EngineReply = await asyncio.wrap_future(generation)
             yield reply
         finally:
             stop.set()
@@ -279,7 +279,7 @@ class TransformersModel:
 
     def _generate(
         self, conversation: Conversation, on_text: Callable[[str], None], stop: threading.Event
-    ) -> Reply:
+    ) -> EngineReply:
         folder = self._folder
         if folder is None or _is_full_model(folder):
             weights = self._engine.model_directory(folder or self._engine.source)

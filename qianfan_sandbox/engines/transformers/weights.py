@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria, TextStreamer
 from transformers.utils import logging
 
-from ..protocol import Conversation, EngineError, Reply, content_text
+from ..protocol import Conversation, EngineError, EngineReply, content_text
 
 LOCAL_ONLY = {"local_files_only": True, "trust_remote_code": False}
 DEFAULT_CONTEXT_LENGTH = 2048
@@ -42,7 +42,7 @@ class ModelDirectory:
         label: str,
         on_text: Callable[[str], None],
         stop: threading.Event,
-    ) -> Reply:
+    ) -> EngineReply:
         """Answer a conversation.
 
         Raises:
@@ -81,7 +81,7 @@ class ModelDirectory:
             "completion_tokens": new_tokens,
             "total_tokens": len(ids) + new_tokens,
         }
-        return Reply(
+        return EngineReply(
             "transformers",
             math.nan,
             writer.text,

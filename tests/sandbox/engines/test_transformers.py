@@ -10,7 +10,7 @@ from support import tiny_llama
 
 from qfnb import ChatCompletion, Dataset, DeployConfig, Embedding, LLMFinetune, TrainConfig
 from qfnb.wire.sandbox import EngineConfig
-from qianfan_sandbox.engines.protocol import Conversation, EngineError, Reply
+from qianfan_sandbox.engines.protocol import Conversation, EngineError, EngineReply
 
 for name in ("torch", "transformers", "peft"):
     pytest.importorskip(name)
@@ -164,7 +164,7 @@ async def collect_pieces(model, **options):
 def test_pieces_come_before_the_whole_reply(tuned):
     model = tuned[0]
     *pieces, reply = asyncio.run(collect_pieces(model))
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, EngineReply)
     assert "".join(piece["content"] for piece in pieces) == reply.text == "橙色的"
     assert reply.usage["completion_tokens"] == 4
 
