@@ -82,7 +82,7 @@ if TYPE_CHECKING:
         LLMFinetune as LLMFinetune,
         TrainConfig as TrainConfig,
     )
-    from .trainer.sweep.api import sweep as sweep
+    from .trainer.sweep import sweep as sweep
     from .transport.clock import testing as testing
     from .transport.response import Response as Response
     from .views.evaluation.label_panel import label as label
@@ -121,7 +121,7 @@ _EXPORTS = {
     "resources.inference.usage_log": "usage",
     "resources.management.listings": "datasets jobs models services",
     "trainer": "EventHandler LLMFinetune TrainConfig",
-    "trainer.sweep.api": "sweep",
+    "trainer.sweep": "sweep",
     "transport.clock": "testing",
     "views.evaluation.label_panel": "label",
     "views.evaluation.sample_browser": "browse",

@@ -26,14 +26,14 @@ FILLER = set(
     "aside below over".split()
 )
 LIMITS = {
-    "files": 505,
-    "tokens": 591_200,
+    "files": 500,
+    "tokens": 587_200,
     "packed assignments %": 0.1,
     "ternaries per 1,000": 14.3,
-    "comprehensions per 1,000": 42.5,
-    "public classes with two meanings": 45,
+    "comprehensions per 1,000": 42,
+    "public classes with two meanings": 14,
     "filler names %": 2.1,
-    "filler functions %": 0.9,
+    "filler functions %": 0.8,
     "functions over 60 lines": 11,
     "code lines over 100 characters %": 0.2,
 }

@@ -59,7 +59,6 @@ PARTS: Final = {
     "evaluations": tr_noop("Evaluations"),
     "history": tr_noop("Reports of evaluations"),
     "launches": tr_noop("Saved forms"),
-    "sweeps": tr_noop("Sweeps"),
 }
 """Name in the state folder -> what is there."""
 

@@ -14,7 +14,7 @@ from .trainings import read_data
 from .verb_magic import VerbMagics, wait_in_cell
 
 if TYPE_CHECKING:
-    from ..trainer.sweep.background import Sweep
+    from ..trainer.sweep import Sweep
 
 CONTINUES: Final = tr_noop(
     "The sweep goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again."
@@ -36,31 +36,11 @@ class SweepVerbs(VerbMagics):
             and (sweep := self._find_sweep(target)) is not None
         ):
             return getattr(self, f"_{verb}_sweep")(sweep, options)
-        if (
-            verb == "attach"
-            and isinstance(target, str)
-            and target.startswith("sweep-")
-            and not options.help
-        ):
-            return self._attach_sweep(target, options)
         return super().run_verb(verb, options, target)
-
-    def _attach_sweep(self, target: str, options: Namespace) -> None:
-        from ..trainer.sweep.api import attach_sweep  # noqa: PLC0415
-
-        newest = self._find_sweep("")
-        if newest is not None and newest.id == target:
-            sweep = newest
-        else:
-            sweep = attach_sweep(target).start()
-        if options.out:
-            store_variable(self.shell, options.out, sweep)
-        self._show_sweep(sweep, options)
 
     def do_sweep(self, options: Namespace, target: str) -> None:
         from ..trainer.offer import default_model  # noqa: PLC0415 - %load_ext stays fast
-        from ..trainer.sweep.api import sweep  # noqa: PLC0415
-        from ..trainer.sweep.background import DEFAULT_PARALLEL  # noqa: PLC0415
+        from ..trainer.sweep import DEFAULT_PARALLEL, sweep  # noqa: PLC0415
 
         if target or not options.dataset or not options.grid:
             PARSER.error(tr("sweep needs -d DATA and --grid NAME=A,B; --grid may be repeated"))
@@ -86,17 +66,9 @@ class SweepVerbs(VerbMagics):
             store_variable(self.shell, options.out, created)
         self._show_sweep(created.start(), options)
 
-    def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers: behind `attach` the ids of stored sweeps."""
-        from ..trainer.sweep.store import list_sweeps  # noqa: PLC0415
-
-        if previous != "attach":
-            return super().complete_word(previous)
-        return [sweep.id for sweep in list_sweeps()]
-
     def _find_sweep(self, target: str) -> Sweep | None:
         """Return the sweep of a variable, or the newest job of this kernel if it is a sweep."""
-        from ..trainer.sweep.background import Sweep  # noqa: PLC0415
+        from ..trainer.sweep import Sweep  # noqa: PLC0415
         from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
         if not RECENT_PANELS:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
-from ..base.language import tr, tr_noop, trn
+from ..base.language import tr, tr_noop
 from ..dataset.file_formats import SUFFIXES
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
@@ -31,9 +31,7 @@ LIST_COLUMNS = (
     "id", "task_id", "status", "percent", "model", "name", "platform", "created", "finished",
     "current",
 )  # fmt: skip
-"""Of `%qftrain list`: the status is a FinetuneStatus, of a sweep a count; `current`: it is of
-now.
-"""
+"""Of `%qftrain list`: the status is a FinetuneStatus; `current`: it is of now."""
 
 CONTINUES = tr_noop(
     "The training goes on in the background; `%qftrain stop` ends it, `%qftrain wait` waits again."
@@ -288,12 +286,10 @@ class TrainMagics(SweepVerbs, VerbMagics):
         from .._frames import frame_class  # noqa: PLC0415
         from ..trainer import run_store  # noqa: PLC0415
         from ..trainer.background import refresh_runs  # noqa: PLC0415
-        from ..trainer.sweep.store import list_sweeps  # noqa: PLC0415
 
         runs = run_store.list_runs()
         refresh_runs(runs)
-        rows = [*map(_sweep_row, list_sweeps()), *map(_run_row, runs)]
-        rows.sort(key=lambda row: row["created"], reverse=True)
+        rows = sorted(map(_run_row, runs), key=lambda row: row["created"], reverse=True)
         table = frame_class("TrainingTable")(rows, columns=LIST_COLUMNS)
         return listing(
             table,
@@ -378,18 +374,6 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
     fields |= {"model": facts.get("train_type") or "", "created": _date(facts.get("created"))}
     ended = {"finished": _date(progress.get("ended_at")), "current": run.is_current}
     return {**fields, "percent": progress.get("percent"), **ended}
-
-
-def _sweep_row(sweep: Any) -> dict[str, Any]:
-    count = trn("{n} training", "{n} trainings", len(sweep.labels))
-    facts = {
-        "id": sweep.id,
-        "status": count,
-        "model": sweep.model,
-        "name": tr("; ").join(sweep.labels),
-    }
-    dates = {"created": _date(sweep.created), "finished": "", "current": True}
-    return {"task_id": "", **facts, "percent": None, "platform": sweep.platform, **dates}
 
 
 def _date(timestamp: float | None) -> str:

@@ -51,7 +51,7 @@ class ConversationView:
 
 def bundle(view: ConversationView) -> Bundle:
     """Return a conversation in every static format."""
-    return {"text/plain": text(view), "text/html": html(view), "text/markdown": markdown(view)}
+    return {"text/plain": text(view), "text/html": html(view)}
 
 
 def html(view: ConversationView) -> Html:
@@ -76,15 +76,6 @@ def text(view: ConversationView) -> str:
         f"{_label(turn)}: {strip_controls(turn_text(turn))}" for turn in view.turns[-MAX_TURNS:]
     ]
     return "\n\n".join([f"{tr('Conversation')} · {view.name}", *lines, _next_step(view)])
-
-
-def markdown(view: ConversationView) -> str:
-    """Return a conversation as Markdown; what was said keeps its own."""
-    parts = [
-        f"**{_label(turn)}**\n\n{strip_controls(turn_text(turn))}"
-        for turn in view.turns[-MAX_TURNS:]
-    ]
-    return "\n\n".join([f"### {tr('Conversation')} · {view.name}", *parts, _next_step(view)])
 
 
 def _turn_html(turn: Mapping[str, Any]) -> Html:

@@ -15,7 +15,7 @@ from ..transport import file_transfer
 from . import components
 from .components import Html
 from .display import Bundle, LiveOutput
-from .text import escape, escape_markdown, image_html, strip_controls
+from .text import escape, image_html, strip_controls
 
 MAX_ROWS = 5
 MAX_COLUMNS = 6
@@ -35,11 +35,7 @@ _STEPS: Final = {
 
 def bundle(dataset: Dataset) -> Bundle:
     """Return the facts and the first rows in every format, without a request."""
-    return {
-        "text/plain": text(dataset),
-        "text/markdown": to_markdown(dataset),
-        "text/html": html(dataset),
-    }
+    return {"text/plain": text(dataset), "text/html": html(dataset)}
 
 
 def html(dataset: Dataset) -> Html:
@@ -67,30 +63,6 @@ def text(dataset: Dataset) -> str:
     return "\n".join(
         strip_controls(line) for line in (title, *rows, _more_rows_text(dataset)) if line
     )
-
-
-def to_markdown(dataset: Dataset) -> str:
-    """Return the facts, and the first rows as a table."""
-    head = (
-        f"**{escape_markdown(_clip_value(dataset.name))}** "
-        f"{escape_markdown(' · '.join(_facts(dataset)))}"
-    )
-    if not dataset.is_fetched:
-        return f"{head}\n\n{tr(NOT_FETCHED)}"
-    columns = _visible_columns(dataset)
-    if not dataset.rows:
-        return head
-    cells = [
-        [escape_markdown(_clip_value(row.get(name, ""))) for name in columns]
-        for row in dataset.rows[:MAX_ROWS]
-    ]
-    lines = [
-        [escape_markdown(_clip_value(name)) for name in columns],
-        ["---"] * len(columns),
-        *cells,
-    ]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join(filter(None, [head, table, escape_markdown(_more_rows_text(dataset))]))
 
 
 def _facts(dataset: Dataset) -> list[str]:

@@ -31,7 +31,7 @@ _FORMATTERS = (
     ("qfnb._frames", "ServiceTable", "listings", "services_bundle"),
     ("qfnb._frames", "DatasetTable", "listings", "datasets_bundle"),
     ("qfnb._frames", "JobTable", "listings", "jobs_bundle"),
-    ("qfnb.trainer.sweep.background", "Sweep", "training.sweep", "bundle"),
+    ("qfnb.trainer.sweep", "Sweep", "training.sweep", "bundle"),
 )
 """Module and class of a value, subclasses too; module below `qfnb.views` and function that return
 its MIME bundle.

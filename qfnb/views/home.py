@@ -99,7 +99,7 @@ NOTHING: Final = tr_noop("Nothing in progress, and no saved report yet.")
 
 def bundle(home: Home) -> Bundle:
     """Return the panel in every static format."""
-    return {"text/plain": text(home), "text/html": html(home), "text/markdown": markdown(home)}
+    return {"text/plain": text(home), "text/html": html(home)}
 
 
 def html(home: Home) -> Html:
@@ -166,36 +166,6 @@ def text(home: Home) -> str:
     return "\n".join(
         one_line(line, 300) if line[:2] != "  " else f"  {one_line(line, 300)}" for line in lines
     )
-
-
-def markdown(home: Home) -> str:
-    """Return the panel as Markdown."""
-    now = time.time()
-    if home.access.is_sandbox:
-        mark = f" ({tr(components.SANDBOX_MARK)})"
-    else:
-        mark = ""
-    lines = [
-        f"### qfnb {home.version}{mark}",
-        "",
-        *([f"**{_cell(home.problem)}**", ""] if home.problem else []),
-    ]
-    lines += [*map(_cell, home.damage), ""] if home.damage else []
-    lines += [f"- {labelled(name, _cell(value))}" for name, value in (*_facts(home), _disk(home))]
-    if home.activities:
-        heads = (tr("Job"), tr("State"), tr("Progress"), tr("Last sign"), tr("Go on"))
-        jobs = [
-            (f"{a.name} {a.subject}", a.state, a.amount, when(a.seen_at, now), f"`{a.command}`")
-            for a in home.activities[:MAX_ROWS]
-        ]
-        lines += ["", *_table(heads, jobs)]
-    if home.reports:
-        reports = [
-            (r.path, tr(", ").join(r.models), when(r.saved, now)) for r in home.reports[:MAX_ROWS]
-        ]
-        lines += ["", *_table((tr("Report"), tr("Models"), tr("Written")), reports)]
-    lines += ["", *(f"- `{command}` {meaning}" for command, meaning in home.next_steps.items())]
-    return "\n".join(lines)
 
 
 def size(count: int) -> str:
@@ -275,13 +245,3 @@ def _disk_html(home: Home) -> Html:
         if count
     ]
     return components.table((tr("Part"), tr("Size")), rows, numeric={1}, caption=home.folder)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [heads, ["---"] * len(heads), *(map(_cell, row) for row in rows)]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _cell(value: str) -> str:
-    """Return text for one line of Markdown; code keeps its backquotes."""
-    return one_line(value, 200).replace("|", "\\|").replace("<", "&lt;")

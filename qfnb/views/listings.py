@@ -18,7 +18,7 @@ from . import components, formats
 from .batch import READ_STORED, STATES as BATCH_STATES
 from .components import Html, Kind
 from .display import Bundle
-from .tables import markdown_table, records
+from .tables import records
 from .text import one_line
 from .training import summary
 
@@ -90,11 +90,11 @@ class ListingColumn(NamedTuple):
 
 
 def trainings_bundle(frame: pd.DataFrame) -> Bundle:
-    """Return the list of trainings and sweeps, and what can be done with the newest."""
+    """Return the list of trainings, and what can be done with the newest."""
     columns = (
         ListingColumn(tr_noop("Job"), lambda row: _name(row["name"], row["id"])),
         ListingColumn(tr_noop("Model"), lambda row: row["model"]),
-        ListingColumn(tr_noop("State"), _training_cell),
+        ListingColumn(tr_noop("State"), _state_of),
         ListingColumn(tr_noop("Progress"), _percent, True),
         ListingColumn(tr_noop("Started"), lambda row: _short_date(row["created"])),
     )
@@ -191,12 +191,6 @@ def _work_state(status: str) -> State:
     return State("run", "●", tr(summary.WORK.get(stage, tr_noop("Preparing"))), status)
 
 
-def _training_cell(row: Row) -> Cell:
-    if _is_sweep(row):
-        return str(row["status"])
-    return _state_of(row)
-
-
 def _state_of(row: Row) -> State:
     return training_state(
         row["status"], row["percent"], is_current=row["current"], has_ended=bool(row["finished"])
@@ -210,21 +204,16 @@ def _percent(row: Row) -> str:
     return f"{row['percent']:.0f}%"
 
 
-def _is_sweep(row: Row) -> bool:
-    return bool(row["id"].startswith("sweep-"))
-
-
 def _training_steps(rows: Sequence[Row]) -> Iterator[str]:
     """Yield what follows for the newest training that has not ended, and for the newest that has a
     result.
     """
-    trainings = [row for row in rows if not _is_sweep(row)]
-    for row in [row for row in trainings if not row["finished"]][:1]:
+    for row in [row for row in rows if not row["finished"]][:1]:
         follow = tr_noop("to follow it: `%qftrain attach {name}`")
         is_trained = _state_of(row).words == tr(UNPUBLISHED)
-        yield tr(PUBLISHES if is_trained else follow, name=_handle(row, trainings))
-    for row in [row for row in trainings if _state_of(row).kind == "ok"][:1]:
-        yield tr(_AFTER.get(row["status"], _SHOW), name=_handle(row, trainings))
+        yield tr(PUBLISHES if is_trained else follow, name=_handle(row, rows))
+    for row in [row for row in rows if _state_of(row).kind == "ok"][:1]:
+        yield tr(_AFTER.get(row["status"], _SHOW), name=_handle(row, rows))
 
 
 def _handle(row: Row, rows: Sequence[Row]) -> str:
@@ -349,9 +338,6 @@ def _bundle(
     return {
         "text/plain": "\n".join(filter(None, [head, *lines, note, *steps])),
         "text/html": components.output(panel),
-        "text/markdown": "\n\n".join(
-            filter(None, [f"**{head}**", markdown_table(heads, texts), note, *steps])
-        ),
     }
 
 

@@ -12,7 +12,6 @@ from ..base.language import tr, tr_noop, trn
 from ..wire.prices import PriceRange
 from . import components, formats
 from .display import Bundle
-from .text import escape_markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +57,7 @@ def models_bundle(frame: pd.DataFrame) -> Bundle:
         for kind, rows in by_kind.items()
     ]
     title = trn("{n} model", "{n} models", len(frame))
-    tables = [f"**{kind}**\n\n{markdown_table(heads, rows)}" for kind, rows in by_kind.items()]
-    return _bundle(frame, title, [components.folds(*parts, is_first_open=True)], tables)
+    return _bundle(frame, title, [components.folds(*parts, is_first_open=True)])
 
 
 def usage_bundle(frame: pd.DataFrame) -> Bundle:
@@ -84,23 +82,17 @@ def usage_bundle(frame: pd.DataFrame) -> Bundle:
         table if rows else "",
         components.dim_lines(note) if note else "",
     ]
-    return _bundle(frame, title, blocks, [markdown_table(heads, rows), note])
+    return _bundle(frame, title, blocks)
 
 
-def _bundle(
-    frame: pd.DataFrame, title: str, blocks: Sequence[object], markdown: Sequence[str]
-) -> Bundle:
+def _bundle(frame: pd.DataFrame, title: str, blocks: Sequence[object]) -> Bundle:
     remark = trn(
         "the value is a DataFrame with {n} column",
         "the value is a DataFrame with {n} columns",
         frame.shape[1],
     )
     panel = components.panel(title, components.header(title, subtitle=remark), *blocks)
-    return {
-        "text/plain": repr(frame),
-        "text/html": components.output(panel),
-        "text/markdown": "\n\n".join(filter(None, [f"**{title}** · {remark}", *markdown])),
-    }
+    return {"text/plain": repr(frame), "text/html": components.output(panel)}
 
 
 def records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -158,15 +150,3 @@ def _sum_cost(frame: pd.DataFrame) -> PriceRange | None:
     if answered["cost"].isna().any():
         return None
     return PriceRange(float(answered["cost_low"].sum()), float(answered["cost"].sum()))
-
-
-def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table, "" without rows."""
-    lines = [
-        heads,
-        ["---"] * len(heads),
-        *([escape_markdown(cell) for cell in row] for row in rows),
-    ]
-    if rows:
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return ""

@@ -4,7 +4,6 @@ cut.
 
 import base64
 import html
-import re
 from typing import Any, Final
 
 from ..base.text import clip, strip_controls as strip_controls
@@ -13,11 +12,6 @@ from ..base.text import clip, strip_controls as strip_controls
 def escape(text: object) -> str:
     """Return text that is inert inside HTML, attributes included."""
     return html.escape(strip_controls(text), quote=True)
-
-
-def escape_markdown(text: object) -> str:
-    """Return text that is inert inside Markdown, cells of tables included, on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>|#$~&!])", r"\\\1", " ".join(strip_controls(text).split()))
 
 
 NO_FORMULAS: Final = 'class="mathjax_ignore tex2jax_ignore"'

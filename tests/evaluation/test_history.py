@@ -318,7 +318,6 @@ def test_evaluations_are_shown_with_data_questions_and_means():
         "%qfeval open eval-",
     ):
         assert words in bundle["text/html"]
-    assert "| Time | Evaluation |" in bundle["text/markdown"]
 
 
 def test_a_file_of_the_first_version_opens(folder):

@@ -169,7 +169,6 @@ def test_a_conversation_shows_itself_and_what_was_said_is_inert(state, reply):
     assert "<img" not in bundle["text/html"]
     assert "You" in bundle["text/html"]
     assert "%%qfchat --session tour" in bundle["text/plain"]
-    assert "**Model**" in bundle["text/markdown"]
 
 
 def test_a_long_conversation_is_shown_from_its_end(state):

@@ -80,7 +80,7 @@ def test_a_static_notebook_gets_one_line_and_then_the_report_from_the_cell_that_
     assert len(first.text.strip().splitlines()) == 1
     second = kernel.run("%qfeval wait")
     assert [set(output["data"]) for output in second.outputs] == [
-        {"text/plain", "text/markdown", "text/html", "image/png"}
+        {"text/plain", "text/html", "image/png"}
     ]
     assert "whether other or base is better" in second.text
     assert kernel.run("%qfeval wait report").text == second.text

@@ -77,7 +77,6 @@ from qfnb.trainer import (
     train_action as training,
 )
 from qfnb.trainer.form import launch_form as launch
-from qfnb.trainer.sweep import store as sweep_store
 from qfnb.views import formatters
 from qfnb.wire import sandbox as choice
 from qianfan_sandbox.failures import faults
@@ -152,10 +151,6 @@ def now():
         "reports: fields of a record": [field.name for field in fields(records.ReportRecord)],
         "history: version and fields of the first line": [archive.VERSION, *history_fields()],
         "history: later fields of a report": list(report_files.LATER_FIELDS),
-        "sweeps: version and fields": [
-            sweep_store.VERSION,
-            *words(Path(inspect.getfile(sweep_store)).parent),
-        ],
         "history(): columns": list(HISTORY_COLUMNS),
         "kept_keys.json": [kept_keys.FILE_NAME, "keys"],
         "conversations.db: columns": table_columns(conversation_store._TABLES),

@@ -1,7 +1,5 @@
 """Sweeps against the sandbox: queued, taken over, stopped, compared; nothing is trained twice."""
 
-from types import SimpleNamespace
-
 import pytest
 from support.finetune_runs import ANSWERS, LONG, PAIRS
 from support.raw_http import set_clock
@@ -9,12 +7,9 @@ from support.waiting import until
 
 import qfnb
 from qfnb import Dataset, TrainConfig, errors
-from qfnb.notebook.train import TrainMagics
 from qfnb.resources import FineTune
-from qfnb.sandbox import ensure, stop
-from qfnb.trainer.sweep import store
-from qfnb.trainer.sweep.api import attach_sweep
-from qfnb.trainer.sweep.plan import estimate_sweep, expand_grid
+from qfnb.sandbox import ensure
+from qfnb.trainer.sweep import expand_grid
 
 MODEL = "ERNIE-Speed-8K"
 ROWS = [row | {"prompt": f"茶馆{row['prompt']}"} for row in PAIRS]
@@ -69,56 +64,6 @@ def test_the_same_sweep_again_trains_nothing(sandbox, swept):
     assert count_runs(swept) == 3
 
 
-def test_another_kernel_goes_on_with_a_sweep_by_its_id(sandbox, swept):
-    attached = attach_sweep(swept.id).run()
-    assert attached.id == swept.id
-    assert attached.progress.reused == {*swept.trainers}
-    assert attached.report.models == swept.report.models
-    assert attached.report.id == swept.report.id
-    (stored, *_) = [row for row in store.list_sweeps() if row.id == swept.id]
-    assert (stored.model, stored.labels) == (MODEL, tuple(swept.trainers))
-    table = TrainMagics(SimpleNamespace(user_ns={})).qftrain("list")
-    assert table.set_index("id").loc[swept.id, "status"] == "3 trainings"
-
-
-def test_a_sweep_of_other_data_settings_or_metrics_has_another_id():
-    ids = [
-        create(**options).id
-        for options in (
-            {},
-            {"grid": {"epoch": [1, 2]}},
-            {"rows": ROWS[1:]},
-            {"eval_dataset": QUESTIONS},
-            {"parallel": 1},
-        )
-    ]
-    assert len(set(ids)) == 4
-    assert ids[0] == ids[-1]
-
-
-def test_what_cannot_be_attached_says_why(tmp_path, monkeypatch):
-    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    with pytest.raises(
-        errors.InvalidArgumentError, match="no sweep 'sweep-nothing' is on this computer"
-    ):
-        attach_sweep("sweep-nothing")
-    facts = {"platform": "sandbox", "train_type": MODEL, "metrics": None, "eval_rows": QUESTIONS}
-    store.save("sweep-0000000001", ["a"], facts)
-    with pytest.raises(
-        errors.InvalidArgumentError, match="the metrics of sweep-0000000001 were functions"
-    ):
-        attach_sweep("sweep-0000000001")
-    store.save("sweep-0000000001", ["a"], facts | {"platform": "elsewhere"})
-    with pytest.raises(errors.InvalidArgumentError, match="is of elsewhere"):
-        attach_sweep("sweep-0000000001")
-    (tmp_path / "sweeps" / "sweep-0000000001.jsonl.gz").write_bytes(b"nonsense")
-    with pytest.raises(errors.InvalidArgumentError, match="its file is damaged"):
-        attach_sweep("sweep-0000000001")
-    with pytest.raises(errors.InvalidArgumentError, match="no sweep"):
-        attach_sweep("../sweep")
-    stop()
-
-
 def test_rows_that_are_trained_on_and_evaluated_are_named_before_anything_starts():
     rows = [QUESTIONS[0], {"prompt": f" {ROWS[1]['prompt']} ", "response": "x"}, QUESTIONS[1]]
     with pytest.warns(
@@ -169,17 +114,10 @@ def test_one_that_fails_does_not_end_the_others_and_all_that_fail_raise(sandbox,
         lost.run()
 
 
-def test_the_estimate_counts_tokens_and_adds_up_what_the_sandbox_says_of_each_training(
-    sandbox, swept
-):
-    """However many are started at a time: the sandbox trains one after the other."""
+def test_the_estimate_counts_the_tokens_of_all_trainings(sandbox, swept):
     estimate = swept.estimate()
-    assert (estimate.trainings, estimate.parallel, estimate.is_free) == (3, 1, True)
-    assert estimate.tokens > 0
-    assert estimate.seconds > 3
-    in_parallel = estimate_sweep([*swept.trainers.values()], Dataset(ROWS), parallel=3)
-    assert in_parallel.seconds == pytest.approx(estimate.seconds)
-    assert str(estimate).startswith("3 trainings · 1 at a time · ")
+    assert estimate.startswith("3 trainings · 1 at a time · ")
+    assert estimate.endswith("tokens to train on · free in the sandbox")
 
 
 @pytest.mark.parametrize(

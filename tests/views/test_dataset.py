@@ -23,7 +23,6 @@ def test_it_tells_name_kind_rows_columns_tokens_and_source(tmp_path):
             assert fact in text
     assert "2 rows are the same as an earlier one." in dataset.html(pairs)
     assert "<code>ds = ds.deduplicate()</code>" in dataset.html(pairs)
-    assert "| prompt | response | topic |" in dataset.to_markdown(pairs)
 
 
 def test_earlier_turns_are_shown_as_turns():

@@ -12,7 +12,7 @@ from support.training_progress import DEPLOYED, RUNNING
 from qfnb.base.language import in_language
 from qfnb.base.text import duration
 from qfnb.evaluation.report.text import format_interval, format_score
-from qfnb.trainer.sweep.progress import SweepProgress
+from qfnb.trainer.sweep import SweepProgress
 from qfnb.views import chat, formats, tables
 from qfnb.views.training import summary, sweep
 from qfnb.wire.prices import PriceRange

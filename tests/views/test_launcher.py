@@ -100,13 +100,11 @@ def descriptions(launcher):
 )
 def test_a_static_form_shows_the_values_and_the_estimate(form, part):
     assert part in render.text(form.state)
-    assert part in render.to_markdown(form.state)
     assert part in render.html(form.state)
 
 
 def test_a_static_form_shows_the_same_as_python(form):
     assert "TrainConfig(" in render.text(form.state)
-    assert "```python" in render.to_markdown(form.state)
     assert "ERNIE-4.5-Turbo-128K" in render.html(form.state).split("The same in Python")[1]
 
 

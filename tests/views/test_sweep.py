@@ -15,7 +15,7 @@ from support.strict_html import (
 )
 from support.training_progress import DEPLOYED, FAILED, RUNNING
 
-from qfnb.trainer.sweep.progress import SweepProgress
+from qfnb.trainer.sweep import SweepProgress
 from qfnb.views.training import sweep
 
 LIVE = SweepProgress(

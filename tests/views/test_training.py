@@ -96,7 +96,6 @@ def test_every_static_format_shows_the_state_and_the_next_step(progress, words):
     for word in words:
         assert word in panel.html(progress)
         assert word in panel.text(progress)
-        assert re.sub(r"\\(.)", r"\1", panel.markdown(progress)).count(word)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +213,7 @@ def test_hostile_text_is_inert_in_every_field(attack):
         assert_only(
             without_stylesheet(comparison.html({attack: hostile, "b": RUNNING})), TAGS, ATTRIBUTES
         )
-        assert not set(panel.text(hostile) + panel.markdown(hostile)) & set("\x1b\x00\u202e")
+        assert not set(panel.text(hostile)) & set("\x1b\x00\u202e")
         assert actions.chat_cell(hostile) == actions.evaluation_cell(hostile) == ""
 
 
@@ -287,7 +286,7 @@ def test_points_without_epochs_lie_at_their_steps():
 
 
 def test_a_final_bundle_has_the_picture_of_the_curve_and_one_of_a_running_training_does_not():
-    assert {"text/plain", "text/html", "text/markdown"} == set(panel.bundle(RUNNING))
+    assert {"text/plain", "text/html"} == set(panel.bundle(RUNNING))
     assert base64.b64decode(panel.bundle(DEPLOYED)["image/png"]).startswith(b"\x89PNG")
     assert "image/png" not in panel.bundle(replace(DEPLOYED, points=()))
 
@@ -314,7 +313,7 @@ def test_a_comparison_overlays_curves_and_shows_only_what_differs():
     assert text[0].split() == ["first", "second"]
     assert ["epoch", "6", "5"] in [line.split() for line in text]
     assert ["BLEU-4", "94.56%", "90%"] in [line.split() for line in text]
-    assert set(comparison.bundle(runs)) == {"text/plain", "text/html", "text/markdown", "image/png"}
+    assert set(comparison.bundle(runs)) == {"text/plain", "text/html", "image/png"}
 
 
 def test_equal_settings_are_reported_as_equal():

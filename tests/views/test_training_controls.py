@@ -248,7 +248,7 @@ def test_a_model_is_tested_on_the_rows_of_its_run_or_on_others_of_the_notebook(
 
 def test_what_an_evaluation_shows_is_a_line_of_the_panel_with_the_way_to_its_report():
     progress = replace(DEPLOYED, verdict="ROUGE-L 0.830", report_id="eval-12")
-    for view in (panel.html, panel.text, panel.markdown):
+    for view in (panel.html, panel.text):
         assert "0.830" in view(progress)
         assert "%qfeval open eval-12" in view(progress)
 

@@ -10,13 +10,7 @@ from ...base.language import tr, tr_noop, trn
 from ...base.text import clip
 from ...evaluation.history import Diff
 from ...evaluation.report.sources import mark_models
-from ...evaluation.report.text import (
-    format_score,
-    metric_title,
-    report_title,
-    to_markdown,
-    to_plain,
-)
+from ...evaluation.report.text import format_score, metric_title, report_title, to_plain
 from .. import components, formats
 from ..components import Html
 from ..display import Bundle
@@ -56,16 +50,7 @@ def table_bundle(frame: pd.DataFrame) -> Bundle:
         note and components.dim_lines(note),
         components.footer(*map(components.with_code, steps)),
     )
-    cells = [[to_markdown(" ".join(cell)) for cell in _cells(row)] for row in rows]
-    if rows:
-        lines = [f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *cells)]
-    else:
-        lines = []
-    return {
-        "text/plain": repr(frame),
-        "text/html": components.output(panel),
-        "text/markdown": "\n\n".join(filter(None, [f"**{title}**", "\n".join(lines), note])),
-    }
+    return {"text/plain": repr(frame), "text/html": components.output(panel)}
 
 
 def _next_steps(rows: list[dict[Any, Any]]) -> list[str]:
@@ -88,12 +73,8 @@ def diff_bundle(diff: Diff) -> Bundle:
     shared = Html(f"<p>{escape(to_plain(diff.shared_sentence()))}</p>")
     which = components.dim_lines(to_plain(diff.which()))
     remarks = [components.note("warn", to_plain(remark), sign="⚠︎") for remark in diff.remarks]
-    bundle = report_view.bundle(report)
-    return bundle | {
+    return report_view.bundle(report) | {
         "text/plain": to_plain(repr(diff)),
-        "text/markdown": "\n\n".join(
-            [to_markdown(diff.shared_sentence()), bundle["text/markdown"]]
-        ),
         "text/html": report_view.output(
             report_title(report), head, shared, which, *remarks, note, *blocks
         ),

@@ -14,7 +14,7 @@ from ...base.language import tr, tr_noop
 from ...evaluation import Card, EvaluationResult, Matrix
 from ...evaluation.labels.labels import Labels, LabelTask
 from ...evaluation.report.sources import sandbox_mark
-from ...evaluation.report.text import redact_text, to_markdown, to_plain
+from ...evaluation.report.text import redact_text, to_plain
 from .. import components
 from ..controls import PanelWidgets
 from ..display import Bundle, LiveOutput, accept_clicks
@@ -190,11 +190,7 @@ def bundle(labels: Labels, state: LabelState) -> Bundle:
         *_result_lines(labels, state),
     ]
     content = components.panel(tr("Labels"), head(labels, state), components.dim_lines(*lines[1:]))
-    return {
-        "text/plain": "\n".join(lines),
-        "text/markdown": "  \n".join(map(to_markdown, lines)),
-        "text/html": redact_text(components.output(content)),
-    }
+    return {"text/plain": "\n".join(lines), "text/html": redact_text(components.output(content))}
 
 
 def head(labels: Labels, state: LabelState, *, how: str = "") -> components.Html:

@@ -103,21 +103,6 @@ def cell_table(matrix: Matrix[Any]) -> Html:
     )
 
 
-def markdown(matrix: Matrix[Any]) -> list[list[str]]:
-    """Return the rows of the table as text, the heads first."""
-    rows = [
-        [
-            prompt,
-            *(
-                _words(matrix.cells[prompt, model], _sign(matrix, prompt, model))
-                for model in matrix.models
-            ),
-        ]
-        for prompt in matrix.prompts
-    ]
-    return [[tr("Prompt"), *matrix.models], *rows]
-
-
 def pairs_of_levels(matrix: Matrix[Any]) -> list[Comparison]:
     """Return the comparisons of prompts and of models, each averaged over the other factor."""
     effects = (matrix.prompt_effect, matrix.model_effect)
@@ -183,11 +168,6 @@ def _mean_cell(mean: float, low: float, high: float, sign: str = "") -> Html:
     return Html(
         f"<b>{mark}{format_score(mean)}</b><br><small>{escape(format_interval(low, high))}</small>"
     )
-
-
-def _words(score: Score, sign: str) -> str:
-    interval = format_interval(score.interval.low, score.interval.high)
-    return f"{sign} {format_score(score.mean)} ({interval})".strip()
 
 
 def _sign(matrix: Matrix[Any], prompt: str, model: str) -> str:

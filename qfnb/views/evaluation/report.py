@@ -9,7 +9,6 @@ from typing import Any, Final
 from ...base.language import tr, tr_noop, trn
 from ...evaluation.report import ReportData, sources, text as wording
 from ...evaluation.report.card import Card
-from ...evaluation.report.files import render_markdown
 from ...evaluation.report.matrix import Matrix, build_matrix
 from ...evaluation.report.text import format_difference, metric_title, redact_text, to_plain
 from ...evaluation.stats.aggregates import Comparison
@@ -42,17 +41,8 @@ def bundle(report: ReportData, notice: str = "") -> Bundle:
         lines = []
     return {
         "text/plain": to_plain("\n".join([*lines, text(report)])),
-        "text/markdown": "\n\n".join(
-            [*map(wording.to_markdown, lines), render_markdown(report, _lead(report))]
-        ),
         "text/html": html(report, notice),
     } | _picture(report)
-
-
-def _lead(report: ReportData) -> list[str]:
-    if report.cells and report.metric_names:
-        return build_matrix(report).lines()
-    return []
 
 
 def text(report: ReportData) -> str:
@@ -123,15 +113,6 @@ def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
     """Return a matrix in every format."""
     report = matrix.report
     title = sources.with_mark(wording.report_title(report), report)
-    heads, *rows = [
-        [wording.to_markdown(cell) for cell in row] for row in matrix_view.markdown(matrix)
-    ]
-    lines = ["| " + " | ".join(row) + " |" for row in (heads, ["---"] * len(heads), *rows)]
-    parts = [
-        f"### {wording.to_markdown(title)}",
-        "\n".join(lines),
-        *map(wording.to_markdown, matrix.lines()),
-    ]
     content = [
         _header(report, report.models),
         *_matrix_blocks(matrix),
@@ -139,7 +120,6 @@ def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
     ]
     return {
         "text/plain": to_plain(f"{wording.report_title(report)}\n{matrix!r}"),
-        "text/markdown": "\n\n".join(parts),
         "text/html": output(title, *content),
     } | _picture(report)
 
@@ -150,9 +130,6 @@ def card_bundle(card: Card[Any]) -> Bundle:
     lines = sources.with_sources(card.report, card.lines())
     return {
         "text/plain": to_plain("\n".join([title, *lines])),
-        "text/markdown": "\n\n".join(
-            [f"### {wording.to_markdown(title)}", *map(wording.to_markdown, lines)]
-        ),
         "text/html": card_html(card),
     } | _picture(card.report)
 

@@ -15,7 +15,6 @@ from ...evaluation.report.text import (
     format_score,
     metric_title,
     redact_text,
-    to_markdown,
     to_plain,
 )
 from ...evaluation.samples import Sample
@@ -181,11 +180,7 @@ def bundle(pages: SamplePages, selection: SampleSelection) -> Bundle:
     content = components.panel(
         tr("Question by question"), head(pages.report, pairs, selection), questions
     )
-    return {
-        "text/plain": lines,
-        "text/markdown": "  \n".join(map(to_markdown, lines.splitlines())),
-        "text/html": redact_text(components.output(content)),
-    }
+    return {"text/plain": lines, "text/html": redact_text(components.output(content))}
 
 
 def head(report: ReportData, pairs: Sequence[AnswerPair], selection: SampleSelection) -> Html:

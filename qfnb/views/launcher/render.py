@@ -16,7 +16,7 @@ from .. import components, dataset, formats, markdown
 from ..components import Html
 from ..controls import field_label
 from ..display import Bundle
-from ..text import escape, escape_markdown, strip_controls
+from ..text import escape, strip_controls
 from .fields import Field, field_title, fix_label, method_title
 from .labels import FINAL_STEPS
 from .state import FOLDS, LauncherState
@@ -29,11 +29,7 @@ PYTHON_HEADING: Final = tr_noop("The same in Python")
 
 def bundle(state: LauncherState) -> Bundle:
     """Return the form in every format, to be read and not filled in."""
-    return {
-        "text/plain": text(state),
-        "text/markdown": to_markdown(state),
-        "text/html": html(state),
-    }
+    return {"text/plain": text(state), "text/html": html(state)}
 
 
 def text(state: LauncherState) -> str:
@@ -65,18 +61,6 @@ def text(state: LauncherState) -> str:
         *code,
     ]
     return strip_controls("\n".join([*parts, *filter(None, [state.message])]))
-
-
-def to_markdown(state: LauncherState) -> str:
-    """Return the form as Markdown: the same as its text, with the code in a block."""
-    head, _, remainder = text(state).partition("\n")
-    body, _, script = remainder.partition(f"\n{tr(PYTHON_HEADING)}\n")
-    lines = [f"- {escape_markdown(line.strip())}" for line in body.split("\n") if line.strip()]
-    if script:
-        code = [f"{tr(PYTHON_HEADING)}:", f"```python\n{script}\n```"]
-    else:
-        code = []
-    return "\n\n".join([f"**{escape_markdown(head)}**", "\n".join(lines), *code])
 
 
 def html(state: LauncherState) -> Html:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 from ...base.language import tr
 from ...base.text import format_loss
-from ...evaluation.report.text import to_markdown
 from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import TrainingProgress
 from .. import components, line_chart
@@ -25,7 +24,7 @@ Row = tuple[str, tuple[str, ...]]
 def bundle(runs: Mapping[str, TrainingProgress]) -> Bundle:
     """Return a comparison of named trainings in every format."""
     picture = line_chart.png(comparison_chart(runs), _title(runs))
-    formats = {"text/plain": text(runs), "text/html": html(runs), "text/markdown": markdown(runs)}
+    formats = {"text/plain": text(runs), "text/html": html(runs)}
     return formats | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
 
 
@@ -40,18 +39,6 @@ def text(runs: Mapping[str, TrainingProgress]) -> str:
         ).rstrip()
         for row in cells
     )
-
-
-def markdown(runs: Mapping[str, TrainingProgress]) -> str:
-    """Return what the chart shows, and the table, as Markdown."""
-    rows = [("", tuple(runs)), *table(list(runs.values()))]
-    lines = [
-        f"| {' | '.join(to_markdown(one_line(cell, 80)) for cell in (name, *values))} |"
-        for name, values in rows
-    ]
-    content = "\n".join([lines[0], f"| --- |{' ---: |' * len(runs)}", *lines[1:]])
-    finding = to_markdown(comparison_chart(runs).finding)
-    return f"**{to_markdown(_title(runs))}**\n\n{finding}\n\n{content}"
 
 
 def html(runs: Mapping[str, TrainingProgress]) -> Html:

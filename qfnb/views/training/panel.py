@@ -8,7 +8,6 @@ from typing import Final
 
 from ...base.language import tr, tr_noop
 from ...base.text import labelled
-from ...evaluation.report.text import to_markdown
 from ...trainer import LLMFinetune
 from ...trainer.progress import TrainingProgress
 from .. import components, line_chart
@@ -27,11 +26,7 @@ def bundle(progress: TrainingProgress) -> Bundle:
     """Return the progress in every static format; the picture of a curve is drawn once it is
     final.
     """
-    formats: Bundle = {
-        "text/plain": text(progress),
-        "text/html": html(progress),
-        "text/markdown": markdown(progress),
-    }
+    formats: Bundle = {"text/plain": text(progress), "text/html": html(progress)}
     chart = loss_chart(progress)
     if not progress.finished:
         picture = None
@@ -55,27 +50,6 @@ def text(progress: TrainingProgress) -> str:
         *summary.next_steps(progress),
     ]
     return "\n".join(one_line(row, summary.MAX_TEXT) for row in lines if row)
-
-
-def markdown(progress: TrainingProgress) -> str:
-    """Return the progress as Markdown, for what shows neither HTML nor widgets."""
-    now = time.time()
-    headline, *lines = map(to_markdown, _lines(progress, now))
-    numbers = summary.key_numbers(progress, now=now)
-    rows = [f"| {' | '.join(map(to_markdown, row))} |" for row in zip(*numbers, strict=True)]
-    if rows:
-        table = "\n".join([rows[0], f"|{' ---: |' * len(numbers)}", *rows[1:]])
-    else:
-        table = ""
-    next_steps = "\n".join(f"- {step}" for step in summary.next_steps(progress))
-    paragraphs = [
-        f"**{headline}**",
-        *lines,
-        table,
-        to_markdown(loss_chart(progress).finding),
-        next_steps,
-    ]
-    return "\n\n".join(filter(None, paragraphs))
 
 
 def _lines(progress: TrainingProgress, now: float) -> list[str]:

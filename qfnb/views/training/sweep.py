@@ -18,11 +18,9 @@ from ...evaluation.report.text import (
     format_p_value,
     format_score,
     metric_title,
-    to_markdown,
 )
 from ...trainer.loss_diagnostics import best_checkpoint
-from ...trainer.sweep.background import Sweep
-from ...trainer.sweep.progress import SweepProgress
+from ...trainer.sweep import Sweep, SweepProgress
 from ...transport import event_loop
 from .. import components, formats, line_chart
 from ..components import Html, Kind
@@ -44,11 +42,7 @@ def bundle(progress: SweepProgress) -> Bundle:
     """Return the sweep in every static format; the picture of the curves is drawn once they are
     final.
     """
-    forms: Bundle = {
-        "text/plain": text(progress),
-        "text/html": html(progress),
-        "text/markdown": markdown(progress),
-    }
+    forms: Bundle = {"text/plain": text(progress), "text/html": html(progress)}
     if not progress.is_finished:
         picture = None
     else:
@@ -70,29 +64,11 @@ def text(progress: SweepProgress) -> str:
     return "\n".join(one_line(line, summary.MAX_TEXT) for line in [*lines, *_next_steps(progress)])
 
 
-def markdown(progress: SweepProgress) -> str:
-    """Return the sweep as Markdown, for what shows neither HTML nor widgets."""
-    _, sign, words = _state(progress)
-    head = f"**{to_markdown(labelled(_title(progress), f'{sign} {words}'))}**"
-    tables = [_markdown_table(_heads(), _rows(progress))]
-    if scores := _scores(progress):
-        tables.append(_markdown_table(_score_heads(), scores))
-    remarks = [to_markdown(" ".join(filter(None, remark[1:]))) for remark in _remarks(progress)]
-    return "\n\n".join(
-        [head, to_markdown(_subtitle(progress)), *tables, *remarks, *_next_steps(progress)]
-    )
-
-
 def html(progress: SweepProgress) -> Html:
     """Return the sweep as an output of its own: the end, or the state as of now."""
     steps = components.footer(*map(components.with_code, _next_steps(progress)))
     blocks = [*_summary(progress, is_live=False), _details(progress), steps]
     return components.output(components.panel(_title(progress), *blocks))
-
-
-def _markdown_table(heads: list[str], rows: list[tuple[str, ...]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(to_markdown, line))} |" for line in lines)
 
 
 def _title(progress: SweepProgress) -> str:
@@ -269,11 +245,6 @@ def _warn_of_choice(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
 
 
 def _next_steps(progress: SweepProgress) -> list[str]:
-    if not progress.is_finished and progress.id:
-        command = f"%qftrain attach {progress.id}"
-        return [
-            tr("to go on after a restart: `{command}`; nothing is trained twice", command=command)
-        ]
     if not progress.is_finished:
         return [tr("to go on after a restart: run the same cell; nothing is trained twice")]
     choice = progress.choose()

@@ -37,9 +37,7 @@ def test_the_table_has_a_row_for_each_prompt_and_marks_the_best_cell_and_its_riv
 
 def test_a_matrix_has_every_format_and_the_report_the_same_table():
     bundle = view.matrix_bundle(matrix_report().matrix())
-    assert set(bundle) == {"text/plain", "text/markdown", "text/html", "image/png"}
-    assert "| Prompt | a | b |" in bundle["text/markdown"]
-    assert "★ 1.000" in bundle["text/markdown"]
+    assert set(bundle) == {"text/plain", "text/html", "image/png"}
     assert "Prompt q with b has the best mean" in bundle["text/plain"]
 
 
@@ -58,11 +56,10 @@ def test_names_of_prompts_are_inert_in_every_format(tmp_path):
     report = matrix_report(EVIL)
     report = replace(report, origins=dict.fromkeys(report.models, "sandbox"))
     bundle = view.matrix_bundle(report.matrix())
-    for text in (bundle["text/html"], bundle["text/markdown"], render_page(report)):
+    for text in (bundle["text/html"], render_page(report)):
         assert "<img src=x" not in text
         assert "\x1b" not in text
     assert "\x1b" not in bundle["text/plain"]
-    assert bundle["text/markdown"].splitlines()[0].endswith("Local sandbox")
 
 
 @pytest.mark.usefixtures("_chinese")

@@ -104,7 +104,6 @@ def test_the_sandbox_mark_is_in_the_heading_the_caption_and_the_texts():
         assert bundle["text/html"].index("qf-mark") < bundle["text/html"].index("qf-say")
         assert "Means with 95% intervals · Local sandbox" in bundle["text/html"]
         assert "Local sandbox" in bundle["text/plain"]
-        assert "Local sandbox" in bundle["text/markdown"]
     assert "Local sandbox" not in evaluation.html(build_report({"a": [1.0], "b": [0.0]}))
 
 
@@ -173,8 +172,7 @@ def test_hostile_names_and_answers_are_only_text():
     report = build_report({EVIL: [0.0, 1.0], EVIL + "2": [1.0, 0.0]}, metrics=(EVIL,), texts=EVIL)
     for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
         assert "<img" not in bundle["text/html"]
-        assert "<img" not in bundle["text/markdown"]
-        assert "\x1b" not in bundle["text/html"] + bundle["text/plain"] + bundle["text/markdown"]
+        assert "\x1b" not in bundle["text/html"] + bundle["text/plain"]
 
 
 def test_a_key_in_an_answer_or_a_name_is_hidden():
@@ -190,7 +188,7 @@ def test_a_bundle_has_a_picture_and_is_the_same_each_time():
     report = tuned_report()
     assert evaluation.bundle(report) == evaluation.bundle(report)
     for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
-        assert list(bundle) == ["text/plain", "text/markdown", "text/html", "image/png"]
+        assert list(bundle) == ["text/plain", "text/html", "image/png"]
         assert bundle["image/png"].startswith(b"\x89PNG")
 
 
@@ -264,4 +262,4 @@ def test_values_show_themselves_without_the_magics():
     shown = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     ).stdout
-    assert "['image/png', 'text/html', 'text/markdown', 'text/plain']" in shown
+    assert "['image/png', 'text/html', 'text/plain']" in shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Final
 
 from ....base.language import tr
 from ....evaluation.report import ReportData
-from ....evaluation.report.text import to_markdown, to_plain
+from ....evaluation.report.text import to_plain
 from ... import components
 from ...components import Html
 from ...display import Bundle
@@ -78,17 +77,12 @@ def chart_bundle(chart: Chart) -> Bundle:
 
 def charts_bundle(charts: Charts) -> Bundle:
     """Return charts in every format; the picture is the first one."""
-    texts = [
-        (f"**{to_markdown(chart.title)}**", to_markdown(chart.alt), to_markdown(chart.source))
-        for chart in charts
-    ]
     if len(charts):
         bundle = {"image/png": charts[0].png}
     else:
         bundle = {}
     return {
         "text/plain": to_plain(repr(charts)),
-        "text/markdown": "\n\n".join(itertools.chain(*texts)),
         "text/html": components.output(components.panel(tr("Charts"), charts_html(charts))),
         **bundle,
     }
