@@ -10,7 +10,6 @@ done with it.
 | `averages` | the averages that a benchmark reports |
 | `card`, `matrix` | two models on one card; prompts times models |
 | `archive` | every evaluation of this user on disk |
-| `exchange` and its `logs` | logs of inspect_ai and lm-eval, written and read |
 | `judging`, `agreement` | how far judges can be trusted; labels of people |
 | `tracking` | the report's numbers for an experiment tracker |
 
@@ -38,7 +37,6 @@ from . import archive, columns, files, judging, sources, text, tracking
 from .averages import average_sentences, averages_frame
 from .card import Card, build_card
 from .data import ReportData as ReportData
-from .exchange import ExchangeableReport
 from .matrix import Matrix, build_matrix
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ DIFFERENCE_COLUMNS: Final = tuple(
 )
 
 
-class EvaluationResult(ExchangeableReport):
+class EvaluationResult(ReportData):
     """Which model answered how well, on the same questions; `Report` is another name for it.
 
     See `ReportData` for its attributes and tables.
