@@ -1,7 +1,7 @@
 """Chat: one call for both API versions."""
 
 import copy
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, Self, Unpack, overload
 
@@ -12,7 +12,7 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform
-from .arguments import ChatOptions
+from .arguments import ChatOptions, Messages, Turn
 from .batch_task import BatchTask, prepare_row, prepare_rows, validate_rows
 from .chat_request import (
     BatchRequests,
@@ -20,9 +20,10 @@ from .chat_request import (
     build_chat_request,
     prepare_chat_call,
 )
-from .inference_model import InferenceModel, PreparedCall
-from .reply import ChatResponse as ChatResponse
-from .tool_loop import ToolRunner
+from .inference_model import InferenceCall, InferenceModel
+from .reply import ChatResponse as ChatResponse, ToolCall, ToolStep
+from .tool_loop import DEFAULT_ROUNDS, create_loop, validate_rounds
+from .tools import Tool
 
 
 class _Object(BaseModel):
@@ -139,64 +140,6 @@ class CompletionChunk(_Object):
     raw: Any = None
 
 
-class CreatesCompletions:
-    """`create` and `acreate`: `do` and `ado` with replies as objects."""
-
-    _is_raw = False
-
-    @property
-    def with_raw_response(self) -> Self:
-        """The same model, whose `create` returns replies as `do` does."""
-        raw = copy.copy(self)
-        raw._is_raw = True  # noqa: SLF001 - of this class
-        return raw
-
-    def create(
-        self,
-        messages: Any,
-        model: str | None = None,
-        endpoint: str | None = None,
-        stream: bool = False,
-        **options: Any,
-    ) -> Any:
-        """Send a conversation, and return a `Completion`, or with `stream=True` an iterator over
-        `CompletionChunk`s.
-
-        Args:
-            messages: the conversation.
-            model: a model for this call.
-            endpoint: a service of your own for this call.
-            stream: yield pieces as they come.
-            **options: of `do`.
-
-        Source: the official SDK's ChatCompletion.create.
-        """
-        model_: Any = self
-        reply = model_.do(messages, model, endpoint, stream=stream, **options)
-        if self._is_raw:
-            return reply
-        if stream:
-            return _chunks(reply)
-        return _completion(reply)
-
-    async def acreate(
-        self,
-        messages: Any,
-        model: str | None = None,
-        endpoint: str | None = None,
-        stream: bool = False,
-        **options: Any,
-    ) -> Any:
-        """The awaited form of `create`."""
-        model_: Any = self
-        reply = await model_.ado(messages, model, endpoint, stream=stream, **options)
-        if self._is_raw:
-            return reply
-        if stream:
-            return _chunks_async(reply)
-        return _completion(reply)
-
-
 def _completion(reply: ChatResponse) -> Completion | ChatResponse:
     """Return a reply as an object; that of v1, which has no choices, as it is."""
     if "choices" not in reply.body:
@@ -225,7 +168,7 @@ async def _chunks_async(
         yield _chunk(piece)
 
 
-class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse]):
+class ChatCompletion(InferenceModel[ChatResponse]):
     """A chat model.
 
     Args:
@@ -243,6 +186,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
     kind = "chat"
     items_name = "messages_list"
     prepare_call = staticmethod(prepare_chat_call)
+    _is_raw = False
 
     @overload
     def do(
@@ -397,7 +341,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
 
     def _prepare_body(
         self, index: int, row: Mapping[str, Any], options_: Mapping[str, Any]
-    ) -> PreparedCall[ChatResponse]:
+    ) -> InferenceCall[ChatResponse]:
         if not isinstance(row, Mapping) or "messages" not in row:
             raise InvalidArgumentError(
                 tr(
@@ -432,3 +376,113 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
                 build_chat_request, platform=platform, choice=choice, options=options, stream=False
             )
         )
+
+    def run(
+        self,
+        messages: Iterable[Turn] | str,
+        tools: Iterable[Callable[..., Any] | Tool],
+        *,
+        max_rounds: int = DEFAULT_ROUNDS,
+        on_step: Callable[[ToolStep], object] | None = None,
+        confirm: Callable[[ToolCall], bool] | None = None,
+        **options: Any,
+    ) -> ChatResponse:
+        """Ask a model that may call Python functions, run what it calls, and return its final
+        reply.
+
+        The functions run one after the other, in a thread with a time-out; an interrupt ends them.
+        What they raise is told to the model. `messages.append(reply)` adds the calls and results
+        before the answer.
+
+        Args:
+            messages: as `do` takes them.
+            tools: functions with annotations and a docstring (Google style: its `Args:` describe
+                the arguments); `@qfnb.tool(confirm=True, timeout=60)` sets options.
+            max_rounds: replies that may call functions, default 8.
+            on_step: called after each call of a function.
+            confirm: returns whether a call is allowed, for functions with `confirm=True`; default:
+                ask by `input()`.
+            **options: of `do`, without `stream`.
+
+        Raises:
+            InvalidArgumentError: a function cannot be described; nothing was sent.
+            ToolLoopError: the model still calls functions after `max_rounds` replies; `.steps` has
+                the calls.
+            APIError: the platform refused.
+
+        Source: API page (tools, tool_choice, parallel_tool_calls).
+        """
+        loop = create_loop(tools, max_rounds, on_step, confirm)
+        turns = validate_rounds(messages, options)
+        return event_loop.run(loop.run(self._ask_round, turns, options))
+
+    async def arun(
+        self,
+        messages: Iterable[Turn] | str,
+        tools: Iterable[Callable[..., Any] | Tool],
+        *,
+        max_rounds: int = DEFAULT_ROUNDS,
+        on_step: Callable[[ToolStep], object] | None = None,
+        confirm: Callable[[ToolCall], bool] | None = None,
+        **options: Any,
+    ) -> ChatResponse:
+        """The awaited form of `run`; async functions run on the caller's loop."""
+        loop = create_loop(tools, max_rounds, on_step, confirm)
+        turns = validate_rounds(messages, options)
+        return await loop.run(self._ask_round, turns, options)
+
+    async def _ask_round(self, messages: Messages, options: dict[str, Any]) -> ChatResponse:
+        reply: ChatResponse = await self.ado(messages, **options)
+        return reply
+
+    @property
+    def with_raw_response(self) -> Self:
+        """The same model, whose `create` returns replies as `do` does."""
+        raw = copy.copy(self)
+        raw._is_raw = True  # noqa: SLF001 - of this class
+        return raw
+
+    def create(
+        self,
+        messages: Any,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Send a conversation, and return a `Completion`, or with `stream=True` an iterator over
+        `CompletionChunk`s.
+
+        Args:
+            messages: the conversation.
+            model: a model for this call.
+            endpoint: a service of your own for this call.
+            stream: yield pieces as they come.
+            **options: of `do`.
+
+        Source: the official SDK's ChatCompletion.create.
+        """
+        ask: Any = self.do  # the overloads of `do` know no `bool`
+        reply = ask(messages, model, endpoint, stream=stream, **options)
+        if self._is_raw:
+            return reply
+        if stream:
+            return _chunks(reply)
+        return _completion(reply)
+
+    async def acreate(
+        self,
+        messages: Any,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options: Any,
+    ) -> Any:
+        """The awaited form of `create`."""
+        ask: Any = self.ado
+        reply = await ask(messages, model, endpoint, stream=stream, **options)
+        if self._is_raw:
+            return reply
+        if stream:
+            return _chunks_async(reply)
+        return _completion(reply)

@@ -18,7 +18,7 @@ from ...wire import inference as wire
 from .arguments import ImageOptions
 from .chat_request import validate_encodable, validate_options
 from .image_reply import ImageModel, ImageResponse, validate_with_decode
-from .inference_model import InferenceRequest, PreparedCall
+from .inference_model import InferenceCall, InferenceRequest
 from .model_choice import ModelChoice, find_target
 
 ReferencePicture = str | bytes | Path
@@ -220,6 +220,16 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
 Pictures = ReferencePicture | Iterable[ReferencePicture]
 
 
+class ImageEditCall(InferenceCall[ImageResponse]):
+    """Pictures that are changed; the options are the fields of the body."""
+
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request as a platform takes it."""
+        model = find_target(self.choice, platform).model
+        record = wire.ImageEditRequest(model=model, **self.options)
+        return InferenceRequest(wire.IMAGE_EDIT_V2, record, model)
+
+
 class ImageEdit(ImageModel):
     """A model that changes pictures by a description.
 
@@ -292,7 +302,7 @@ class ImageEdit(ImageModel):
         call_options: CallOptions,
         *,
         stream: bool,
-    ) -> PreparedCall[ImageResponse]:
+    ) -> ImageEditCall:
         """Return the validated call for one (prompt, pictures)."""
         prompt, pictures = item
         if not isinstance(prompt, str) or not prompt.strip():
@@ -302,11 +312,4 @@ class ImageEdit(ImageModel):
             raise InvalidArgumentError(tr("stream=True: images cannot be streamed"))
         self.warn_by_page(choice, prompt, options)
         fields = {"prompt": prompt, "image": encode_pictures(pictures), **validate_options(options)}
-
-        def build_request(platform: Platform) -> InferenceRequest:
-            model = find_target(choice, platform).model
-            return InferenceRequest(
-                wire.IMAGE_EDIT_V2, wire.ImageEditRequest(model=model, **fields), model
-            )
-
-        return PreparedCall(build_request, call_options)
+        return ImageEditCall(choice, fields, call_options)
