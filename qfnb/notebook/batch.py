@@ -16,13 +16,12 @@ from ..base.language import tr, tr_noop, trn
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
-from . import aliases, tab_completion
+from . import parser, tab_completion
 from .answer_format import find_format
 from .await_cell import INTERRUPT_GRACE_S
-from .listing import listing
 from .parser import document_magic, quote_word, store_variable, user_variables, variable_name
 from .services import resolve_endpoint
-from .verb_magic import VerbMagics, VerbParser, choose_only, list_cells, wait_in_cell
+from .verb_magic import VerbMagics, VerbParser, choose_only, list_cells, listing, wait_in_cell
 
 if TYPE_CHECKING:
     from .._jobs.background_batch import BackgroundBatch
@@ -363,7 +362,7 @@ class BatchMagics(VerbMagics):
     def _batch_options(self, options: Namespace) -> dict[str, Any]:
         """Return the options as keyword arguments of `qfnb.batch`."""
         models = {
-            "model": aliases.resolve(options.model) if options.model else None,
+            "model": parser.resolve(options.model) if options.model else None,
             "endpoint": resolve_endpoint(self.shell, options.endpoint),
         }
         set_options: dict[str, Any] = {

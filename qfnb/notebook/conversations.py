@@ -18,7 +18,7 @@ from ..base.language import tr, tr_noop, trn
 from ..base.text import clip, did_you_mean, labelled, near_miss, turn_text
 from ..batching.fork_safe_sqlite import open_database, open_for_step, prepare_tables
 from ..errors import InvalidArgumentError, QianfanError
-from .listing import listing
+from .verb_magic import listing
 
 if TYPE_CHECKING:
     import pandas as pd

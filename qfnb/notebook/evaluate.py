@@ -15,10 +15,9 @@ from ..errors import InvalidArgumentError
 from . import evaluate_inputs, evaluate_plan, tab_completion
 from .await_cell import run_in_cell
 from .evaluate_parser import MAX_WORDS, PARSER, REPORT_KINDS, VERBS, data_variables, model_names
-from .listing import listing
 from .parser import document_magic, store_variable, user_variables
 from .tab_completion import variables_of
-from .verb_magic import VerbMagics, wait_in_cell
+from .verb_magic import VerbMagics, listing, wait_in_cell
 
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, CancellableJudge

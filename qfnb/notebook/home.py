@@ -66,7 +66,7 @@ def quickstart() -> str:
 
 def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
     """Yield what can be done with the newest variable that holds rows, or with the sample rows."""
-    from .._frames import is_list  # noqa: PLC0415 - %load_ext stays fast
+    from .._tables import is_list  # noqa: PLC0415 - %load_ext stays fast
     from ..trainer.form.inspection import is_data  # noqa: PLC0415
 
     rows = {

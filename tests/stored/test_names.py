@@ -50,7 +50,7 @@ from qfnb.evaluation.report import archive, columns as report_columns, files as 
 from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
-from qfnb.model.configs import DeployConfig
+from qfnb.model.service import DeployConfig
 from qfnb.notebook import (
     answer_format,
     batch,

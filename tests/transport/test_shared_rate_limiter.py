@@ -204,7 +204,7 @@ PEER = """
 import sys
 from pathlib import Path
 from qfnb.transport import event_loop
-from qfnb.transport.locked_file import LockedFile
+from qfnb.transport.shared_rate_limiter import LockedFile
 from qfnb.transport.shared_rate_limiter import SharedRateLimiter
 
 limiter = SharedRateLimiter(LockedFile(Path(sys.argv[1])))

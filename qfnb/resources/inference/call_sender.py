@@ -19,9 +19,8 @@ from ...transport.response import Response
 from ...wire import catalog, chat as wire, reply_shape
 from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
-from .chat_body import ChatBody
 from .model_choice import ModelChoice, name_living_models
-from .reply import Reply, create_reply, join_pieces, refuse_defect
+from .reply import ChatBody, Reply, create_reply, join_pieces, refuse_defect
 from .usage_log import UsageEntry, log_usage
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])

@@ -19,10 +19,9 @@ from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...redact import hide_secrets_in
 from ...transport import event_loop, file_transfer
 from ...wire import catalog, image_rules, inference as wire, reply_shape
-from .chat_body import V1Dict
 from .inference_model import InferenceCall, InferenceModel
 from .model_choice import ModelChoice
-from .reply import Reply
+from .reply import Reply, V1Dict
 
 
 class ImageResponse(Reply[wire.ImageReply]):
