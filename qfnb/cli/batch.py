@@ -258,8 +258,6 @@ def _work(job: Batch, *, as_json: bool) -> int:
     """Follow a batch to its end, print its results unless it writes them to a file, and return the
     exit code.
     """
-    from ..views import batch as view  # noqa: PLC0415
-
     is_interrupted = False
     try:
         follow(lambda: job.progress.is_finished, lambda: _describe(job.progress))
@@ -267,6 +265,8 @@ def _work(job: Batch, *, as_json: bool) -> int:
         is_interrupted = True
         job.cancel()
     job.wait()  # raises the error that ended the whole batch
+    from ..views import batch as view  # noqa: PLC0415 - nothing lies between the start and the try
+
     progress = job.progress
     out = job.job.output_path
     if out is not None:

@@ -20,7 +20,7 @@ from . import parser, tab_completion
 from .answer_format import find_format
 from .await_cell import INTERRUPT_GRACE_S
 from .parser import document_magic, quote_word, store_variable, user_variables, variable_name
-from .services import resolve_endpoint
+from .services import find_service, resolve_endpoint
 from .verb_magic import VerbMagics, VerbParser, choose_only, list_cells, listing, wait_in_cell
 
 if TYPE_CHECKING:
@@ -280,11 +280,17 @@ class BatchMagics(VerbMagics):
         if batch is None:  # of an earlier kernel: its answers are on the disk
             journal = existing_journal_path(target)
             row_count = read_facts(journal)[1].rows
+            failed_count = 0
             export.save(read_rows(journal), path)
         else:
             row_count = len(batch)
+            failed_count = batch.progress.failed
             batch.save(path)
         count = trn("{n} row", "{n} rows", row_count)
+        if failed_count:
+            count = tr(
+                "{count}, {failed} of them without an answer", count=count, failed=failed_count
+            )
         print(tr("Saved: {path}", path=tr("{text} ({remark})", text=path, remark=count)))  # noqa: T201 - where it is
 
     def do_pause(self, options: Namespace, target: str) -> None:
@@ -361,10 +367,12 @@ class BatchMagics(VerbMagics):
 
     def _batch_options(self, options: Namespace) -> dict[str, Any]:
         """Return the options as keyword arguments of `qfnb.batch`."""
-        models = {
-            "model": parser.resolve(options.model) if options.model else None,
-            "endpoint": resolve_endpoint(self.shell, options.endpoint),
-        }
+        model = parser.resolve(options.model) if options.model else None
+        endpoint = resolve_endpoint(self.shell, options.endpoint)
+        if model and not endpoint and (service := find_service(self.shell, model)):
+            model = None
+            endpoint = service
+        models = {"model": model, "endpoint": endpoint}
         set_options: dict[str, Any] = {
             key: value for key, value in models.items() if value is not None
         }

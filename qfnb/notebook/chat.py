@@ -22,7 +22,7 @@ from .conversations import VERBS, Conversations
 from .image import resolve_picture
 from .parser import Parser, document_magic, get_shell, store_variable, user_variables, variable_name
 from .prompt_context import expand_prompt, explain_prompt
-from .services import explain_model, resolve_endpoint
+from .services import explain_model, find_service, resolve_endpoint
 
 if TYPE_CHECKING:
     from ..resources.inference.chat import ChatCompletion
@@ -352,14 +352,11 @@ class ChatMagics(Magics):
         return [(model, self._create_client(model, version)) for model in names]
 
     def _create_client(self, model: str, version: Version | None) -> ChatCompletion:
-        """Return the client of a model; a variable that holds a service or a trainer may stand in a
-        list of models.
-        """
+        """Return the client of a model, or of the service of a training or in a variable."""
         from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
-        value = user_variables(self.shell).get(model)
-        if hasattr(value, "progress") or isinstance(getattr(value, "endpoint", None), str):
-            return ChatCompletion(None, resolve_endpoint(self.shell, model), version=version)
+        if endpoint := find_service(self.shell, model):
+            return ChatCompletion(None, endpoint, version=version)
         return ChatCompletion(model, version=version)
 
     def _store_replies(self, options: Namespace, replies: list[ChatResponse | None]) -> None:

@@ -61,6 +61,21 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
     return attribute
 
 
+def find_service(shell: Any, name: str) -> str:
+    """Return the endpoint of the service that a word in the place of a model names: a variable's or
+    a training's; "" for a model's name.
+
+    Raises:
+        InvalidArgumentError: the training has no service; ends in the cell that deploys it.
+    """
+    value = user_variables(shell).get(name)
+    if hasattr(value, "progress") or isinstance(getattr(value, "endpoint", None), str):
+        return resolve_endpoint(shell, name) or ""
+    if catalog.find_model(None, name):
+        return ""
+    return _find_of_training(shell, name) or ""
+
+
 @contextlib.contextmanager
 def explain_model(shell: Any, model: str | None, line: str) -> Iterator[None]:
     """Say of an error about a model that does not exist that it is a service of one's own.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..base.language import tr
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
-from .parser import user_variables
+from .parser import store_variable, user_variables
 from .train_parser import PARSER
 from .verb_magic import choose_only
 
@@ -71,7 +71,11 @@ def find_trainer(
     runs = run_store.list_runs()
     stored = next((run.id for run in runs if target in {run.id, run.facts.get("name")}), "")
     if stored or target.startswith("task-"):
-        return LLMFinetune.attach(stored or target)
+        trainer = LLMFinetune.attach(stored or target)
+        for name, value in [*user_variables(shell).items()]:
+            if isinstance(value, LLMFinetune) and value.id == trainer.id:
+                store_variable(shell, name, trainer)  # a variable and a name mean the same
+        return trainer
     names = [
         name for name, value in user_variables(shell).items() if isinstance(value, LLMFinetune)
     ]

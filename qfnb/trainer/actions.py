@@ -339,8 +339,8 @@ _REPEATED = {
         "STEP`"
     ),
     "DeployAction": tr_noop(
-        "this training deploys its model already; another checkpoint: `%qftrain deploy --step "
-        "STEP`; a second service "
+        "the model that this training published last is deployed already: `%qftrain chat` asks it; "
+        "another checkpoint: `%qftrain deploy --step STEP`; a second service "
         'of the same model: `trainer.output["model"].deploy(DeployConfig(...))`'
     ),
     "EvaluateAction": tr_noop(

@@ -280,7 +280,9 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         self._run.update(
             durable=durable,
             kind=type(self).__name__,
-            name=next((a.job_name for a in pipeline.actions if hasattr(a, "job_name")), None),
+            name=next(
+                (a.name_in(self._run) for a in pipeline.actions if isinstance(a, TrainAction)), None
+            ),
             train_type=self.train_type,
             platform=platform.name,
             host=platform.host,

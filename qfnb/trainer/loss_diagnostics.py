@@ -241,7 +241,12 @@ def _describe_overfitting(points: Sequence[LossPoint], name: str) -> Hint | None
     point, last_loss = held_out[-1]
     remedy = tr("Train for fewer epochs or on more data, or publish checkpoint ★.")
     star = best_checkpoint(points)
-    if name and star is not None:
+    if is_untrained(best):
+        remedy = tr(
+            "No checkpoint answers them better: the rows held out are unlike those trained on. Add "
+            "rows of their kind."
+        )
+    elif name and star is not None:
         remedy = tr(
             "Train for fewer epochs or on more data, or publish checkpoint ★: "
             "`%qftrain publish {name} --step {step}`",
@@ -268,6 +273,11 @@ def _describe_overfitting(points: Sequence[LossPoint], name: str) -> Hint | None
         last=format_loss(last_loss),
     )
     return Hint(problem, remedy)
+
+
+def is_untrained(point: LossPoint) -> bool:
+    """Return whether a checkpoint is of the first pass, which has not read all rows yet."""
+    return point.epoch is not None and point.epoch < 1
 
 
 def _is_stale(

@@ -216,7 +216,7 @@ class Plot:
             star = "★ "
         else:
             star = ""
-        return f"{strip_controls(curve.label)} {star}{curve.points[-1][1]:.3f}"
+        return f"{strip_controls(curve.label)} {star}{format_loss(curve.points[-1][1])}"
 
     def _star(self) -> Iterator[Shape]:
         """Yield the mark of the best point, unless the name at the end of its line has the star."""
@@ -228,7 +228,11 @@ class Plot:
         y = self.y(best[1])
         yield _dot(x, y, curve)
         yield ChartLabel(
-            x, y - 12 if y - 20 > TOP else y + 22, f"★ {best[1]:.3f}", "middle", is_strong=True
+            x,
+            y - 12 if y - 20 > TOP else y + 22,
+            f"★ {format_loss(best[1])}",
+            "middle",
+            is_strong=True,
         )
 
 

@@ -150,7 +150,7 @@ def test_a_model_that_is_not_better_fails_only_on_request(run, rows):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["tuned", "-d", "FILE"], "'tuned' is not a known model\nothers: -m tuned"),
+        (["nobody", "-d", "FILE"], "'nobody' is not a known model\nothers: -m nobody"),
         (["ernie-5.1", "-d", "heldout"], "--data 'heldout': must be a file that ends in .jsonl"),
         (["-d", "FILE"], "which models? qfnb eval MODEL ... --data FILE"),
         (["ernie-5.1"], "which questions? --data FILE, or --benchmark NAME:PATH"),

@@ -11,7 +11,7 @@ from qfnb.evaluation.samples import label_in_notebook
 from qfnb.notebook.chat import PARSER
 from qfnb.notebook.evaluate_inputs import resolve_models
 from qfnb.notebook.parser import Parser, variable_name
-from qfnb.notebook.services import explain_model, resolve_endpoint
+from qfnb.notebook.services import explain_model, find_service, resolve_endpoint
 from qfnb.notebook.trainings import find_endpoint, only_training
 from qfnb.notebook.verb_magic import VerbParser
 from qfnb.trainer.run_store import RunRecord
@@ -127,6 +127,10 @@ def test_a_training_stands_for_its_service_or_ends_in_the_cell_that_deploys_it(
     assert (find_endpoint(None, "elsewhere"), find_endpoint(None, "nobody")) == (None, None)
     with pytest.raises(errors.InvalidArgumentError, match=r'\n%qftrain deploy "my run"$'):
         resolve_endpoint(Shell(), "my run")
+    assert find_service(Shell(), "deployed") == "abcdefgh_bike1"
+    assert find_service(Shell(), "ernie-5.1") == find_service(Shell(), "nobody") == ""
+    with pytest.raises(errors.InvalidArgumentError, match="not deployed yet"):
+        find_service(Shell(), "my run")
 
 
 @pytest.mark.parametrize(

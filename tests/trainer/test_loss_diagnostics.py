@@ -5,6 +5,7 @@ JSON.
 import json
 import math
 from bisect import bisect_right
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -72,6 +73,15 @@ def test_advice_on_overfitting_ends_in_the_command_that_publishes_the_star():
     points = curve(FALLING, [2, 1.5, 1.2, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2, 2.2, 2.5])
     (hint,) = diagnose_loss(points, "bike")
     assert hint.remedy.endswith("★: `%qftrain publish bike --step 40`")
+
+
+def test_a_star_before_the_end_of_the_first_pass_is_not_proposed():
+    losses = [0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01]
+    rising = [2.6, 2.7, 2.8, 2.8, 2.9, 2.9, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0]
+    points = [replace(point, epoch=point.step / 50) for point in curve(losses, rising)]
+    (hint,) = diagnose_loss(points, "bike")
+    assert "Add rows of their kind" in hint.remedy
+    assert "publish" not in hint.remedy
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_ticks_are_one_two_or_five_times_a_power_of_ten(ticks, expected):
 
 def test_a_line_has_its_name_and_last_value_at_its_end_and_a_star_where_that_is_the_best():
     svg = line_chart.svg(CHART)
-    assert ">training 0.020<" in svg
+    assert ">training 0.02<" in svg
     assert ">validation 0.700<" in svg
     assert "★" not in svg
     assert ">validation ★ 0.700<" in line_chart.svg(replace(CHART, best=(3.0, 0.7)))

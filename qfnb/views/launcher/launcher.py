@@ -386,7 +386,9 @@ class Launcher:
         try:
             self._inspect_datasets(again=True)
             form = self.state.form
-            self.trainer = trainer = create_trainer(form).start()
+            self.trainer = trainer = create_trainer(form)
+            trainer.name_by_default(form.variable)
+            trainer.start()
         except (QianfanError, OSError) as error:
             message = format_error(error, tr("The training could not be started."))
             self._update(stage="editing", message=message, is_error=True)

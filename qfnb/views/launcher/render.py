@@ -295,7 +295,7 @@ def _numbers(state: LauncherState) -> list[tuple[str, str, str]]:
             (
                 tr("Trains on"),
                 trn("{n} row", "{n} rows", estimate.train_rows),
-                _token_remark(estimate),
+                " · ".join(filter(None, [_held_out_remark(state), _token_remark(estimate)])),
             )
         )
     if estimate.steps is not None:
@@ -315,6 +315,15 @@ def _numbers(state: LauncherState) -> list[tuple[str, str, str]]:
     else:
         price_remark = tr("see the platform's console")
     return [*cells, (tr("Price"), formats.cost(None, is_free=estimate.is_free), price_remark)]
+
+
+def _held_out_remark(state: LauncherState) -> str:
+    """Return how many rows are held out for the validation loss, "" for none."""
+    rows = state.form.datasets[state.form.draft.dataset].rows
+    held_out = rows * state.form.count("held_out") // 100
+    if not held_out:
+        return ""
+    return trn("{n} row held out", "{n} rows held out", held_out)
 
 
 def _token_remark(estimate: Estimate) -> str:

@@ -104,7 +104,7 @@ def rewards_chart(progress: TrainingProgress) -> LineChart:
         for series, name in ((3, "margins"), (4, "accuracies"))
     ]
     values = tr(", ").join(
-        f"{curve.label} {curve.points[-1][1]:.3f}" for curve in curves if curve.points
+        f"{curve.label} {format_loss(curve.points[-1][1])}" for curve in curves if curve.points
     )
     finding = tr("Rewards at the end: {values}.", values=values)
     title = tr("Rewards (higher is better)")
