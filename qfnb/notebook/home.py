@@ -8,7 +8,7 @@ import contextlib
 import importlib.metadata
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ from ..base.language import language, tr, tr_noop, trn
 from ..dataset.samples import HELD_OUT_FILE, TRAIN_FILE
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
-from .parser import document_magic, user_variables
+from .parser import document_magic, quote_word, user_variables
 from .verb_magic import VerbMagics, VerbParser
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def list_next_steps(shell: Any, *, has_key: bool) -> dict[str, str]:
     steps.update(_data_steps(shell))
     for name, progress in _ended_trainings(shell):
         steps.update(_training_steps(name, progress))
+    steps.update(_stored_training_steps(steps))
     steps.update(_result_steps(shell))
     steps |= (
         {} if has_key else {"%qfsandbox": tr("whether the local sandbox runs, and what it does")}
@@ -117,6 +118,33 @@ def _ended_trainings(shell: Any) -> list[tuple[str, TrainingProgress]]:
     ]
     newest = sorted(trainings, key=lambda training: training[1].started_at or 0.0)[-1:]
     return [(name, row) for name, row in newest if row.finished and not (row.failed or row.stopped)]
+
+
+def _stored_training_steps(steps: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield how the newest training with a service is asked, also one of another kernel, and where
+    all trainings are.
+    """
+    from .. import connect  # noqa: PLC0415
+    from ..batching.request_spec import platform_name  # noqa: PLC0415
+    from ..trainer import run_store  # noqa: PLC0415
+
+    runs = run_store.list_runs()
+    try:
+        here = platform_name(connect.current_platform())
+    except QianfanError:  # a setting is wrong, which the panel says
+        return
+    deployed = [
+        run
+        for run in runs
+        if run.facts.get("platform") == here
+        and (run.facts.get("facts") or {}).get("service_endpoint")
+    ]
+    if not any(step.startswith("%qftrain chat") for step in steps):
+        for run in deployed[:1]:
+            name = quote_word(str(run.facts.get("name") or run.id))
+            yield f"%qftrain chat {name}", tr("ask the tuned model")
+    if runs:
+        yield "%qftrain list", tr("all your trainings, and what can be done with the newest")
 
 
 def _training_steps(name: str, progress: TrainingProgress) -> Iterator[tuple[str, str]]:

@@ -152,6 +152,13 @@ def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(
     )
 
 
+def test_a_fresh_kernel_proposes_to_ask_the_newest_model_that_is_deployed(state, shell, sandbox):
+    facts = {"service_endpoint": "abcdefgh_bike"}
+    run_store.RunRecord.begin(name="my bike", platform="sandbox", facts=facts).update()
+    run_store.RunRecord.begin(name="far", platform="qianfan", facts=facts).update()
+    assert {'%qftrain chat "my bike"', "%qftrain list"} <= home.collect(shell).next_steps.keys()
+
+
 def test_a_page_cannot_be_changed_by_a_name(state):
     run = run_store.RunRecord.begin(name="<img src=x>|", train_type="m")
     run.update(progress={"started_at": 1.0})
