@@ -138,7 +138,7 @@ class LazyGroup(Group):
         return list(self.table)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return what the list of commands shows of one."""
+        """Return a command with the line that the list of commands shows of it."""
         if cmd_name in self.table:
             return Command(name=cmd_name, help=self.table[cmd_name][1])
         return None
@@ -170,7 +170,7 @@ def single_command(function: Callable[..., Any], name: str, help_text: str) -> t
 
 
 def explain_usage_error(error: Any) -> str:
-    """Return what is wrong with a line, in the user's language, and where help is."""
+    """Return the mistake in a line, in the user's language, and where help is."""
     kind = type(error).__name__
     context = getattr(error, "ctx", None)
     parameter = getattr(error, "param", None)

@@ -57,7 +57,7 @@ class RowError(ValueError):
 
 
 def describe_no_rows(suffix: str, size: int) -> str:
-    """Return what is wrong with a file without rows, in the user's language.
+    """Return the reason why a file has no rows, in the user's language.
 
     Args:
         suffix: of its name, `.csv`.

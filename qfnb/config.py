@@ -578,7 +578,7 @@ def _raw_settings() -> dict[str, Any]:
 
 
 def _explicit_settings() -> dict[str, Any]:
-    """Return what is set by hand, in the environment or in the named file."""
+    """Return the settings made by hand, in the environment or in the named file."""
     values: dict[str, Any] = {}
     for source in (_dotenv(), os.environ):
         values |= {
@@ -612,7 +612,9 @@ _ADDRESSES = (
 
 
 def audience(values: Mapping[str, Any]) -> str:
-    """Return what keys are kept for: Qianfan, or the addresses that these settings name instead."""
+    """Return the platform that keys are kept for: Qianfan, or the addresses that these settings
+    name instead.
+    """
     names = (
         name
         for name in _ADDRESSES

@@ -149,8 +149,8 @@ def polling_interval(seconds: float) -> float:
 
 
 def platform_info(keys: Mapping[str, str | None] | None = None) -> PlatformInfo:
-    """Return what a call would use now, without starting a sandbox; `keys` take precedence over
-    settings.
+    """Return the platform and keys that a call would use now, without starting a sandbox; `keys`
+    take precedence over settings.
     """
     platform, credentials = _select_server(config.settings(), keys)
     if platform is not None:

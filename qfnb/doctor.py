@@ -64,7 +64,7 @@ class CheckResult:
 
 
 def examine(*, reach: bool = True) -> list[CheckResult]:
-    """Return what was found out about this computer, kernel, keys and platform.
+    """Return the results of all checks of this computer, kernel, keys and platform.
 
     Args:
         reach: also ask the platform; a call of no cost.

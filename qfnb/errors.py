@@ -44,8 +44,8 @@ class QianfanError(Exception):
     attempts: int = 1
 
     def _render_traceback_(self) -> list[str]:
-        """Return what a notebook shows: the message and the user's own line, at most three lines,
-        as one text.
+        """Return the traceback of a notebook: the message and the user's own line, at most three
+        lines, as one text.
 
         IPython joins several texts without line breaks in `%xmode Plain` and `Minimal`.
         """

@@ -216,7 +216,7 @@ def diff_texts(before: str, after: str) -> list[Edit]:
 
 
 def turn_text(turn: Mapping[str, Any]) -> str:
-    """Return what a turn of a conversation says, and the functions that it calls; pictures are
+    """Return the text of a turn of a conversation, and the functions that it calls; pictures are
     named only.
     """
     content = turn.get("content")

@@ -221,7 +221,7 @@ def estimate(
     clients: Sequence[ChatCompletion] | None = None,
     **other_options: Unpack[validation.EstimateOptions],
 ) -> Preflight:
-    """Return what `batch` would do with the same arguments: rows, duplicates, tokens, cost; nothing
+    """Return the size of a batch with the same arguments: rows, duplicates, tokens, cost; nothing
     is sent.
 
     Args:
@@ -370,8 +370,8 @@ def resume(
 def _choose_client(
     name: str, request: RequestSpec, clients: Sequence[ChatCompletion] | None
 ) -> ChatCompletion:
-    """Return what sends the remaining rows, if it calls the platform that the answers of a journal
-    are from.
+    """Return the client that sends the remaining rows, if it calls the platform that the answers of
+    a journal are from.
 
     Args:
         name: of the batch.

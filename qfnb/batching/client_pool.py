@@ -390,7 +390,7 @@ class ClientPool(ChatCompletion):
         endpoint: str | None,
         options: Mapping[str, Any],
     ) -> BatchRequests:
-        """Return what builds the requests of a batch's rows, for the member that sends each."""
+        """Return the builder of the requests of a batch's rows, for the member that sends each."""
         for member in self.present:
             try:
                 member.build_requests(model, endpoint, options)

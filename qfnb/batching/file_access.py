@@ -159,7 +159,7 @@ def open_filesystem(address: str) -> tuple[Any, str]:
 
 
 def describe_storage_error(error: Exception) -> str:
-    """Return what a storage raised in words, without keys."""
+    """Return the error of a storage in words, without keys."""
     reason = redact((str(error).splitlines() or [""])[0]) or type(error).__name__
     if isinstance(error, PermissionError):
         return tr(

@@ -71,7 +71,7 @@ class InputFiles:
 
     @classmethod
     def from_json(cls, text: str) -> "InputFiles":
-        """Return what a journal holds as JSON."""
+        """Return the value that a journal holds as JSON."""
         return cls([InputFile(**file) for file in json.loads(text)])
 
     def items(self) -> Iterator[Item]:
@@ -191,8 +191,8 @@ class FileSummary(NamedTuple):
 
 
 def summarize_files(paths: Sequence[str]) -> list[FileSummary]:
-    """Return what the beginnings of files tell; a file that cannot be read is named before any row
-    is sent.
+    """Return the sizes and columns that the beginnings of files tell; a file that cannot be read is
+    named before any row is sent.
 
     Raises:
         DatasetError: a file cannot be read, or its columns are not those of the first.

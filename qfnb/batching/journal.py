@@ -132,7 +132,7 @@ def _migrate(database: sqlite3.Connection, version: int) -> None:
 
 
 def find_damage(database: sqlite3.Connection) -> tuple[list[int], list[bytes], list[str]]:
-    """Return what has changed since it was written: places and keys of answers, and names of facts.
+    """Return the changes since it was written: places and keys of answers, and names of facts.
 
     Rows of the input are checked when they are sent.
 

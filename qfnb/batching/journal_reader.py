@@ -418,7 +418,7 @@ def count_usage(database: sqlite3.Connection, answers: str) -> tuple[int, int, f
 
 
 def explain_error(error: Exception, path: Path) -> str:
-    """Return what an error means for the user of a journal."""
+    """Return the meaning of an error for the user of a journal."""
     if isinstance(error, sqlite3.Error) and not path.exists():
         return tr(
             "the journal {path} is gone: it was deleted or moved; run the batch again, or put it "

@@ -108,7 +108,7 @@ def pictures_folder(path: Path) -> Path:
 
 
 def load_request_spec(path: Path, text: str) -> RequestSpec:
-    """Return what a journal's rows are sent with, from its fact `plan`.
+    """Return the request that a journal's rows are sent with, from its fact `plan`.
 
     Raises:
         JournalError: it cannot be read.

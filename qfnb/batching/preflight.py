@@ -203,7 +203,7 @@ def scan_cost(
 def row_cost(
     request: RequestSpec, prompt_tokens: int, answer_tokens: int, *, is_offline: bool = False
 ) -> PriceRange | None:
-    """Return what a row costs on the platform at any hour, None where the price is not known.
+    """Return the cost of a row on the platform at any hour, None where the price is not known.
 
     Args:
         request: what is sent for each row.
@@ -364,7 +364,7 @@ def build_preflight(
     is_offline: bool = False,
     clients: Sequence[ChatCompletion] | None = None,
 ) -> Preflight:
-    """Return what a batch is about to do.
+    """Return the preview of a batch: rows, tokens and cost.
 
     Args:
         request: what is sent for each row.
@@ -425,7 +425,7 @@ def build_batch_preflight(
     is_offline: bool,
     clients: Sequence[ChatCompletion] | None = None,
 ) -> Preflight:
-    """Return what a batch with a journal is about to do.
+    """Return the preview of a batch with a journal.
 
     Args:
         request: what is sent for each row.
@@ -555,7 +555,7 @@ class JobSpec:
         return ""
 
     def spent(self, counter: ProgressCounter) -> dict[str, float]:
-        """Return what the batch has used by unit (`CNY`, `tokens`), lost answers included."""
+        """Return the use of the batch by unit (`CNY`, `tokens`), lost answers included."""
         amounts = {}
         for unit in ("CNY", "tokens"):
             used, mean = self._use(counter, unit)
@@ -563,9 +563,7 @@ class JobSpec:
         return amounts
 
     def _use(self, counter: ProgressCounter, unit: str) -> tuple[float | None, float]:
-        """Return what the answered rows have used, None where that is not known, and the mean of a
-        row.
-        """
+        """Return the use of the answered rows, None where it is unknown, and the mean of a row."""
         answered = counter.ok + counter.progress.cached
         used = counter.cost
         estimate = self.preflight.cost

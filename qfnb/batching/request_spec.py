@@ -239,7 +239,7 @@ class RequestSpec:
             raise error
 
     def build_conversation(self, item: Item) -> Conversation:
-        """Return what is sent for one row.
+        """Return the request of one row.
 
         Raises:
             InvalidArgumentError: the row cannot be sent.
@@ -293,7 +293,7 @@ class RequestSpec:
                 yield InputRow(number, self.row_key(conversation), item, conversation)
 
     def sent_text(self, item: Item, conversation: Conversation | None = None) -> str:
-        """Return what is sent for one row, for people: of a conversation the last turn."""
+        """Return the text of one row's request, for people: of a conversation the last turn."""
         try:
             conversation = conversation or self.build_conversation(item)
         except InvalidArgumentError:
@@ -308,7 +308,7 @@ class RequestSpec:
 
     @classmethod
     def from_json(cls, text: str) -> RequestSpec:
-        """Return what a journal holds as JSON."""
+        """Return the value that a journal holds as JSON."""
         return cls(**json.loads(text))
 
     def differences(self, stored: RequestSpec) -> list[str]:

@@ -64,7 +64,7 @@ class Migration:
 
 
 def migrate_file(path: Path) -> Migration:
-    """Return what becomes of a module or notebook; nothing is written.
+    """Return the rewritten module or notebook; nothing is written.
 
     Raises:
         InvalidArgumentError: it is neither, or has no Python that can be parsed.
@@ -327,9 +327,7 @@ def migrate(
 
 
 def _read_all(files: list[Path], root: Path) -> tuple[list[Migration], list[str]]:
-    """Return what becomes of the files that use the SDK, and what is wrong with those that cannot
-    be read.
-    """
+    """Return the rewritten files that use the SDK, and the errors of those that cannot be read."""
     migrations = []
     problems = []
     for file in files:

@@ -129,7 +129,7 @@ def usage(
 
 
 def _usage_row(journal: JournalSummary) -> dict[str, Any]:
-    """Return what a batch used; None where a price or a count is unknown, 0 in the sandbox."""
+    """Return the use of a batch; None where a price or a count is unknown, 0 in the sandbox."""
     counts = journal.counts
     assert counts is not None
     return {

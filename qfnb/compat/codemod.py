@@ -138,7 +138,7 @@ def find_keys(number: int, line: str) -> list[Finding]:
 
 
 def find_setting(line: int, setting: str, name: str) -> list[Finding]:
-    """Return what has to be said about a setting, whose name in upper case is `setting`."""
+    """Return the finding about a setting, whose name in upper case is `setting`."""
     if setting in V1_SETTINGS:
         return [Finding(line, "manual", tr(NO_V1))]
     if hasattr(config.get_config(), setting):

@@ -60,7 +60,7 @@ class SdkLoader(Loader):
         self._loader = loader
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Return what qfnb's own loader does."""
+        """Return the module of qfnb's own loader."""
         if self._loader:
             return self._loader.create_module(spec)
         return None
@@ -74,7 +74,7 @@ class SdkLoader(Loader):
         add_names(module, NAMES.get(self._name, {}))
 
     def __getattr__(self, name: str) -> Any:
-        """Return what else qfnb's own loader has, such as the source."""
+        """Return another attribute of qfnb's own loader, such as the source."""
         return getattr(self.__dict__["_loader"], name)
 
 

@@ -70,8 +70,8 @@ def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -
 
 
 def input_texts(rows: Iterable[Row], schema: Schema) -> list[str]:
-    """Return what a model reads of the first `MAX_COMPARED_ROWS` rows: earlier questions and the
-    last one.
+    """Return the texts that a model reads of the first `MAX_COMPARED_ROWS` rows: earlier questions
+    and the last one.
 
     Of pictures nothing is compared.
     """

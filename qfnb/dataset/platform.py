@@ -155,7 +155,7 @@ def ensure_released(dataset_id: int | str, *, stop_event: threading.Event | None
 
 
 def remote_info(dataset_id: int | str) -> RemoteInfo:
-    """Return what is known of a dataset on the platform without its rows."""
+    """Return the facts of a dataset on the platform, without its rows."""
     info = Data.info(dataset_id).data
     version = info.version_info
     return RemoteInfo(

@@ -157,7 +157,7 @@ def prompted_questions(
 
 
 def _fill(template: RowTemplate, row: Mapping[str, Any]) -> str:
-    """Return what is sent for a row; "" where a cell is empty, which fails the row and no other."""
+    """Return the prompt of a row; "" where a cell is empty, which fails the row and no other."""
     try:
         return template.fill(row)
     except InvalidArgumentError:

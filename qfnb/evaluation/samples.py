@@ -274,7 +274,7 @@ def to_text(value: object) -> str:
 
 
 def trained_model(model: Any) -> Any:
-    """Return what a trainer has deployed, or else published; any other model as it is.
+    """Return the model that a trainer has deployed, or else published; any other model as it is.
 
     Raises:
         InvalidArgumentError: the training has done neither.

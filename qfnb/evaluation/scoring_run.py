@@ -219,7 +219,7 @@ def _evaluate_all(
     texts: Sequence[tuple[str, str, str]],
     advance: Callable[[int], None],
 ) -> list[dict[str, Any]]:
-    """Return what all evaluators give for each answer.
+    """Return the scores and notes of all evaluators for each answer.
 
     Those that look at one answer after the other do so chunk by chunk: words that one has cut, the
     next finds in the cache.
@@ -317,8 +317,8 @@ def _summaries_by_model(
     samples: Sequence[Sample],
     of_all: Sequence[Mapping[str, Any]],
 ) -> dict[str, Mapping[str, Any]]:
-    """Return what evaluators report on each model that answered anything; `of_all` is said of
-    each.
+    """Return the summaries of evaluators for each model that answered anything; `of_all` is added
+    to each.
     """
     summarizers = [e for e in evaluators if type(e).summarize is not LocalEvaluator.summarize]
     summaries: dict[str, Mapping[str, Any]] = {}

@@ -360,7 +360,7 @@ def _find_role(tokens: Sequence[Token], start: int, end: int) -> Role:
 
 
 def _verdict_after(tokens: Sequence[Token], start: int) -> Role | None:
-    """Return what the words directly after letters say of them."""
+    """Return the verdict of the words directly after letters."""
     n = start
     while n < len(tokens) and tokens[n].kind in {"filler", "is", "either"}:
         n += 1
@@ -383,7 +383,7 @@ def _verdict_after(tokens: Sequence[Token], start: int) -> Role | None:
 
 
 def _verdict_of_clause(tokens: Sequence[Token], start: int) -> Role | None:
-    """Return what a clause of its own says of the letters before: "A 说地球是平的，错误"."""
+    """Return the verdict of a clause of its own on the letters before: "A 说地球是平的，错误"."""
     for n in range(start, len(tokens)):
         if tokens[n].kind == "letters" or (tokens[n].kind in _STOPS and n > start):
             return None

@@ -88,7 +88,7 @@ class AuthMagics(Magics):
         display.publish(platform.access_bundle(describe_access()))
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word."""
+        """Return the completions behind a word."""
         if previous.endswith("qfauth"):
             return list(VERBS)
         return []

@@ -93,7 +93,7 @@ def run_in_cell(
 
 
 def no_result(*, awaited: bool) -> Any:
-    """Return what a magic that has nothing to wait for returns: an awaited cell gets an awaitable
+    """Return the value of a magic that has nothing to wait for: an awaited cell gets an awaitable
     all the same.
     """
     if awaited:

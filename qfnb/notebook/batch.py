@@ -213,7 +213,7 @@ class BatchMagics(VerbMagics):
         return PARSER.parse_target(line, verb)
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers: verbs and data at first, data or batches behind a verb."""
+        """Return the completions: verbs and data at first, data or batches behind a verb."""
         from ..batching.journal_store import batches  # noqa: PLC0415
 
         if previous.endswith("qfbatch"):

@@ -182,7 +182,7 @@ class ChatMagics(Magics):
         return self._ask(options, text, chat_options, explaining, as_value=as_value)
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers: verbs behind the name of the magic, conversations behind their
+        """Return the completions: verbs behind the name of the magic, conversations behind their
         verbs.
         """
         if previous.endswith("qfchat"):

@@ -66,7 +66,7 @@ class HistoryVerbs(VerbMagics):
         return self._store(options, trend(metric, model=models[0], data=options.data))
 
     def complete_history(self, verb: str) -> list[str]:
-        """Return what Tab offers behind a verb, or behind an id."""
+        """Return the completions behind a verb, or behind an id."""
         entries = _evaluation().report.archive.list_entries()
         if verb == "trend":
             return [*dict.fromkeys(name for entry in entries for name in entry.metrics)]
@@ -135,7 +135,7 @@ class EvalMagics(HistoryVerbs):
         return options, words
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers: verbs and models at first, data or reports behind a verb, else
+        """Return the completions: verbs and models at first, data or reports behind a verb, else
         models.
         """
         if previous.endswith("qfeval"):

@@ -23,7 +23,7 @@ EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
 
 
 def model_names(magics: Any) -> list[str]:
-    """Return what can be asked: variables that hold a model, aliases and preset models."""
+    """Return the names of models: variables that hold one, aliases and preset models."""
     return [*tab_completion.variables_of(magics, MODEL_KINDS), *tab_completion.chat_models(magics)]
 
 

@@ -66,7 +66,7 @@ def quickstart() -> str:
 
 
 def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
-    """Yield what can be done with the newest variable that holds rows, or with the sample rows."""
+    """Yield the steps for the newest variable that holds rows, or for the sample rows."""
     from .._tables import is_list  # noqa: PLC0415 - %load_ext stays fast
     from ..trainer.form.inspection import is_data  # noqa: PLC0415
 
@@ -249,7 +249,7 @@ class HomeMagics(VerbMagics):
 
 
 def collect(shell: Any = None) -> Home:
-    """Return what the home panel shows now, with the variables of a shell.
+    """Return the contents of the home panel now, with the variables of a shell.
 
     The platform is asked only how far trainings are that no kernel follows.
     """
@@ -382,8 +382,8 @@ def _evaluations_and_batches() -> Iterator[Activity]:
 
 
 def _batch_command(name: str, *, is_running: bool) -> str:
-    """Return what shows a running batch, which only its own kernel can, or what continues an
-    interrupted one.
+    """Return the command that shows a running batch, which only its own kernel can, or that
+    continues an interrupted one.
     """
     from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 

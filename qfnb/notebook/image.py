@@ -87,7 +87,7 @@ class ImageMagics(Magics):
     parser = PARSER
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word: `help` behind the name of the magic."""
+        """Return the completions behind a word: `help` behind the name of the magic."""
         if previous.endswith("qfimage"):
             return ["help"]
         return []

@@ -198,7 +198,7 @@ def _chosen_name(row: ServiceDetail) -> str:
 
 
 def _suffix(row: ServiceDetail) -> str:
-    """Return what a person chose of an endpoint, `bike1` of `ab12cd34_bike1`."""
+    """Return the part of an endpoint that a person chose, `bike1` of `ab12cd34_bike1`."""
     if ENDPOINT.fullmatch(row.endpoint):
         return row.endpoint.partition("_")[2]
     return ""

@@ -188,7 +188,7 @@ class VerbMagics(Magics):
         return self.parser.parse_target(line, verb)
 
     def complete_word(self, previous: str) -> list[str]:
-        """Return what Tab offers behind a word: verbs behind the name of the magic."""
+        """Return the completions behind a word: verbs behind the name of the magic."""
         if previous.endswith(self.parser.prog):
             return list(self.parser.verbs)
         return []

@@ -219,7 +219,7 @@ def ask_control(method: str, path: str, body: Mapping[str, Any] | None = None) -
 
 
 def describe() -> dict[str, str]:
-    """Return what the running sandbox is and does, by label; nothing where none runs."""
+    """Return the facts of the running sandbox by label; none where none runs."""
     address = find()
     if address is None:
         return {}

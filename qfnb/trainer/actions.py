@@ -279,7 +279,7 @@ class EvaluateAction(BaseAction):
 
 
 def data_word(data: object) -> str:
-    """Return what names rows in a line: their variable, file or id; "" without any."""
+    """Return the name of rows for a line: their variable, file or id; "" without any."""
     if isinstance(data, (str, Path)):
         return str(data)
     variables = find_variables(lambda value: value is data)

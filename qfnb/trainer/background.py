@@ -399,7 +399,9 @@ async def _describe_run(task_id: str, timeout_s: float = REFRESH_TIMEOUT_S) -> R
 
 
 def _train_settings(actions: Sequence[BaseAction], run: RunRecord) -> dict[str, Any]:
-    """Return what the progress shows of the training step, "" where the platform knows it only."""
+    """Return the fields of the progress about the training step, {} where only the platform knows
+    them.
+    """
     action = next((action for action in actions if isinstance(action, TrainAction)), None)
     if action is None or not action.train_type:
         return {}

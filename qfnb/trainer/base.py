@@ -276,7 +276,7 @@ class Pipeline(BaseAction):
             action.stop()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `dumps` writes: the position, the facts and the actions."""
+        """Return the content of `dumps`: the position, the facts and the actions."""
         actions = [action.to_dict() for action in self.actions]
         return {
             **super().to_dict(),

@@ -190,8 +190,8 @@ def compare_with_offer(
     supported: Iterable[wire.SupportedModel],
     mode: str = wire.SFT,
 ) -> list[str]:
-    """Return what the platform's list does not have of a config, one sentence each; a list may be
-    too old to know it.
+    """Return the parts of a config that the platform's list does not have, one sentence each; a
+    list may be too old to know them.
 
     Args:
         train_type: the model to tune.

@@ -61,7 +61,7 @@ def get_trainer_model_list(train_mode: str) -> dict[str, ModelInfo]:
 
 
 def get_model_info(train_mode: str, model: str) -> ModelInfo | None:
-    """Return what a mode offers for a model, None where the platform does not tune it so."""
+    """Return the limits of a mode for a model, None where the platform does not tune it so."""
     return get_trainer_model_list(train_mode).get(resolve_train_type(model))
 
 

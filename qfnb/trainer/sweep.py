@@ -284,7 +284,7 @@ class Sweep(BackgroundJob):
         self._report: EvaluationResult | None = None
 
     def estimate(self) -> str:
-        """Return what the sweep takes, as a line: its trainings, their tokens and the price."""
+        """Return the size of the sweep as a line: its trainings, their tokens and the price."""
         actions = [
             action
             for trainer in self.trainers.values()
@@ -514,9 +514,7 @@ class Sweep(BackgroundJob):
 
 
 def _limit_reason(trainer: LLMFinetune) -> str:
-    """Return what the platform said when it refused a training for the account's limit, "" for
-    anything else.
-    """
+    """Return the platform's refusal of a training for the account's limit, "" for anything else."""
     if not trainer.result:
         error = None
     else:

@@ -341,7 +341,7 @@ def clean_name(name: str) -> str:
 
 
 def _settings(progress: TrainingProgress) -> dict[str, object]:
-    """Return what is trained, how and where."""
+    """Return the settings of a training: its model, mode and platform."""
     if progress.from_sandbox:
         origin = "sandbox"
     elif progress.run_state:

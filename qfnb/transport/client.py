@@ -252,7 +252,7 @@ class Client:
     def request_builder(
         self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, options: CallOptions
     ) -> BuildRequest:
-        """Return what builds the request of each attempt of a call; the arguments are those of
+        """Return the builder of the request of each attempt of a call; the arguments are those of
         `send`.
         """
         return partial(self._routes.build_request, endpoint, body, model, options.headers)

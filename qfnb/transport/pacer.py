@@ -400,7 +400,7 @@ class Pacer:
         )
 
     def to_stored(self) -> dict[str, Any]:
-        """Return what was learned from headers and refusals as JSON."""
+        """Return the rate, learned from headers and refusals, as JSON."""
         names = (*_ADAPTED, "_raised_at", "_before_refusals")
         return {name: getattr(self, name) for name in names} | {
             "headers": self._ceilings.get("headers")

@@ -122,9 +122,7 @@ def build_api_error(
 
 
 def _clock_note(headers: Mapping[str, str]) -> str:
-    """Return what a refused signature may have to do with this computer's clock, "" where that is
-    right.
-    """
+    """Return a note on the clock for a refused signature, "" where the clock is right."""
     ahead_s = -_seconds_until(headers.get("date", ""), datetime.now(UTC))
     if not abs(ahead_s) > MAX_CLOCK_SKEW_S:  # NaN without a date
         return ""

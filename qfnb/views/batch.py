@@ -83,7 +83,7 @@ def html(progress: BatchProgress) -> Html:
 
 
 def live_html(progress: BatchProgress, *, now: float | None = None) -> tuple[Html, Html]:
-    """Return what a panel shows while the batch works, above its buttons and below them.
+    """Return the HTML of a panel while the batch works, above its buttons and below them.
 
     Args:
         progress: what is drawn.

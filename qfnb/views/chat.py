@@ -233,7 +233,7 @@ def ending_note(answer: StreamedAnswer) -> Note | None:
 
 
 def status_line(answer: StreamedAnswer) -> str:
-    """Return what an answer that still grows is doing, "" for one that has ended."""
+    """Return the activity of an answer that still grows, "" for one that has ended."""
     if answer.state == "waiting":
         return tr("Waiting for the first token")
     if answer.state != "streaming" or answer.running:  # a running function has a line of its own

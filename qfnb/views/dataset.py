@@ -88,7 +88,7 @@ def _facts(dataset: Dataset) -> list[str]:
 
 
 def _problems(dataset: Dataset) -> Html:
-    """Return what is noticeable about all rows, and what to do about it."""
+    """Return the problems of all rows, each with its remedy."""
     if len(dataset) > MAX_CHECKED_ROWS:
         return components.dim_lines(
             components.with_code(tr("Too many rows to check them here: `ds.check()`"))

@@ -103,7 +103,7 @@ def _saved(drawing: ImageState) -> str:
 
 
 def _marks(reply: ImageResponse | None) -> list[dict[str, Any]]:
-    """Return what the sandbox says of each of its pictures, [] for those of the platform."""
+    """Return the sandbox's remark on each of its pictures, [] for those of the platform."""
     if reply:
         return [
             picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture

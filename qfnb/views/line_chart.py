@@ -162,7 +162,7 @@ class Plot:
         return BOTTOM - (BOTTOM - TOP) * (value - low) / (high - low)
 
     def shapes(self) -> Iterator[Shape]:
-        """Yield what is drawn, from the back to the front."""
+        """Yield the shapes, from the back to the front."""
         yield from self._axes()
         for curve in self.curves:
             points = [(self.x(x), self.y(y)) for x, y in curve.points]

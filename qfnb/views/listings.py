@@ -205,8 +205,8 @@ def _percent(row: Row) -> str:
 
 
 def _training_steps(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what follows for the newest training that has not ended, and for the newest that has a
-    result.
+    """Yield the next steps for the newest training that has not ended, and for the newest that has
+    a result.
     """
     for row in [row for row in rows if not row["finished"]][:1]:
         follow = tr_noop("to follow it: `%qftrain attach {name}`")

@@ -54,7 +54,7 @@ class Panel(ABC):
 
     @abstractmethod
     def _go_on(self, progress: Any) -> str:
-        """Return what is safe and how to go on, for a page whose kernel is gone."""
+        """Return the way to go on, for a page whose kernel is gone."""
 
     def _draw(self, controls: Any, progress: Any) -> None:
         """Show a state in the widgets."""

@@ -38,7 +38,7 @@ class Access:
 
 
 def access_facts(access: Access) -> list[tuple[str, str]]:
-    """Return what is set, by label; code stands between backquotes."""
+    """Return the settings by label; code stands between backquotes."""
     keys = [labelled(f"`{name}`", source) for name, source in access.keys.items()]
     models = [
         (tr("Default model") if name == "model" else name, value)
@@ -59,7 +59,7 @@ def access_bundle(access: Access) -> Bundle:
 
 
 def findings_bundle(findings: Sequence[CheckResult]) -> Bundle:
-    """Return what `doctor` has found: first what is wrong, with its remedy, then what is so."""
+    """Return the results of `doctor`: first the problems, with their remedies, then the rest."""
     wrong = sorted(
         (finding for finding in findings if finding.state != "ok"),
         key=lambda finding: finding.state,
@@ -90,7 +90,7 @@ def findings_bundle(findings: Sequence[CheckResult]) -> Bundle:
 
 
 def sandbox_bundle() -> Bundle:
-    """Return what the sandbox is and does now."""
+    """Return the state of the sandbox."""
     facts = process.describe()
     if not facts:
         return _card(

@@ -146,8 +146,8 @@ def _split(selectors: str) -> list[str]:
 
 
 def _options(selector: str) -> tuple[frozenset[str], ...]:
-    """Return what an output needs for a selector: the names, one by one, and of each `:is()` and
-    `:has()` any.
+    """Return the class names that an output needs for a selector: one by one, and of each `:is()`
+    and `:has()` any.
     """
     options = []
     plain = _NEGATION.sub("", re.sub(r"\[[^\]]*\]", "", selector))

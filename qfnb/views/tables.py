@@ -61,7 +61,7 @@ def models_bundle(frame: pd.DataFrame) -> Bundle:
 
 
 def usage_bundle(frame: pd.DataFrame) -> Bundle:
-    """Return what the calls of this kernel used, and the last of them."""
+    """Return the use of the calls of this kernel, and the last of them."""
     rows = [_call_row(row) for row in records(frame.tail(MAX_CALLS))]
     heads = [tr(head) for head in CALL_HEADS]
     numbers = [

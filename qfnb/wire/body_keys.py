@@ -55,8 +55,8 @@ BODY_KEYS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def unknown_keys(endpoint: str, body: Mapping[str, Any]) -> list[str]:
-    """Return what a body has that its endpoint does not take: keys with a value, and v1's form of
-    function calls.
+    """Return the keys of a body that its endpoint does not take: those with a value, and v1's form
+    of function calls.
 
     Args:
         endpoint: the endpoint's name; of one that is not in `BODY_KEYS` every key is taken.

@@ -265,8 +265,8 @@ def reply_cost(
     is_batch: bool = False,
     images: int = 0,
 ) -> PriceRange | None:
-    """Return what a reply of a model of any kind costs in CNY, None where prices or `prompt_tokens`
-    are unknown.
+    """Return the cost of a reply of a model of any kind in CNY, None where prices or
+    `prompt_tokens` are unknown.
 
     Args:
         name: any name of the model.

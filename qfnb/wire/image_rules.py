@@ -32,7 +32,7 @@ _V1_OPTIONS = ("negative_prompt", "steps", "sampler_index", "cfg_scale", "style"
 
 
 def image_warnings(model: str, prompt: str, options: Mapping[str, Any]) -> list[str]:
-    """Return what the page of a model does not allow in a request, each as one line.
+    """Return the parts of a request that the page of a model does not allow, each as one line.
 
     Args:
         model: its v2 id; of others nothing is known.

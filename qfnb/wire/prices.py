@@ -113,7 +113,7 @@ def token_cost(
     hour: int | None = None,
     is_batch: bool = False,
 ) -> PriceRange | None:
-    """Return what one request costs, None where a price that it needs is not known.
+    """Return the cost of one request, None where a price that it needs is not known.
 
     The upper end is never too low. Hours whose price is not listed count from the share that the
     model's listed hours differ by, up to the listed price; cached tokens without a price of their

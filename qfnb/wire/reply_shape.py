@@ -135,7 +135,7 @@ def has_answer(body: Mapping[str, Any]) -> bool:
 
 
 def find_chat_defect(body: Mapping[str, Any]) -> str:
-    """Return what is wrong with the whole reply of a chat or a completion, v1 or v2."""
+    """Return the defect of the whole reply of a chat or a completion, v1 or v2."""
     if defect := find_event_defect(body):
         return defect
     if not has_answer(body):
@@ -154,7 +154,7 @@ def find_chat_defect(body: Mapping[str, Any]) -> str:
 
 
 def find_picture_defect(body: Mapping[str, Any]) -> str:
-    """Return what is wrong with the reply of a model that draws."""
+    """Return the defect of the reply of a model that draws."""
     if defect := _find_file_defect(body):
         return defect
     indexes = [
@@ -168,8 +168,8 @@ def find_picture_defect(body: Mapping[str, Any]) -> str:
 
 
 def find_response_defect(body: Mapping[str, Any]) -> str:
-    """Return what is wrong with an object of the Responses API; one that is not complete may have
-    no output.
+    """Return the defect of an object of the Responses API; one that is not complete may have no
+    output.
     """
     if body.get("status") in (None, "completed"):
         return _find_output_defect(body)

@@ -63,7 +63,7 @@ def validate_pictures(
 def build_picture_request(
     request: RequestSpec, conversation: Conversation, platform: Platform
 ) -> InferenceRequest:
-    """Return what is sent for one row.
+    """Return the request of one row.
 
     Raises:
         InvalidArgumentError: a picture cannot be read or is not one that the platform takes.

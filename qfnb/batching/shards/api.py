@@ -223,7 +223,7 @@ def _choose_suffix(name: str | None, shards: Sequence[Shard]) -> str:
 def _look_ahead(
     request: RequestSpec, shards: Sequence[Shard], budget: float | None, budget_tokens: int | None
 ) -> Preflight:
-    """Return what the job is about to do, by the first rows.
+    """Return the preview of the job, by the first rows.
 
     Raises:
         InvalidArgumentError: the prompt does not fit the columns, or no row can be sent.

@@ -167,7 +167,7 @@ def refuse_output_inside(rows: Rows, out: str, suffix: str) -> None:
 
 
 def _sources(rows: Rows) -> list[str]:
-    """Return what names files: addresses, and absolute paths.
+    """Return the names of files: addresses, and absolute paths.
 
     Raises:
         InvalidArgumentError: it is neither.

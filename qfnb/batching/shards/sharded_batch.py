@@ -118,7 +118,7 @@ class Budget:
                 raise ShardError(f"{reason}: {error}") from None
 
     def promised(self, unit: str) -> float:
-        """Return what has been used or may be."""
+        """Return the use so far, with that of the rows in flight."""
         return float(sum(shard["allowance"].get(unit, 0.0) for shard in self._shards.values()))
 
     def allow(self, task: ShardTask, least_rows: int) -> ShardTask | None:
@@ -316,7 +316,9 @@ class ShardedBatch(BackgroundBatch):
         return [shard for shard in self.shards if self._output.part_name(shard) in names]
 
     def report(self) -> ShardReport:
-        """Return what became of the rows, by the parts that are in the output folder now."""
+        """Return the counts of the rows by outcome, from the parts that are in the output folder
+        now.
+        """
         reports = self._output.read_reports(self.shards)
         done = [reports[shard.digest] for shard in self.shards if shard.digest in reports]
         return ShardReport(

@@ -150,7 +150,7 @@ class _ShardRun:
         return result
 
     def used(self) -> Amounts:
-        """Return what the shard has used, earlier tries included."""
+        """Return the use of the shard, earlier tries included."""
         if self._batch is None:
             return self._task.lost_allowance or self._task.used
         spent = self._batch.spent()

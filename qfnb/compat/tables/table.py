@@ -197,7 +197,7 @@ class Table(ColumnOperations):
         return self._replace(entries, columns, should_create_new_obj)
 
     def _to_rows(self, elem: Any) -> builtins.list[Any]:
-        """Return what is added as rows.
+        """Return the additions as rows.
 
         Raises:
             InvalidArgumentError: the table cannot have such rows.

@@ -122,7 +122,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
         return {self.metric_name: model_label(self.model)}
 
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
-        """Return what judging took so far: calls, unread, failed and replayed ones, CNY."""
+        """Return the use of judging so far: calls, unread, failed and replayed ones, CNY."""
         return self.usage.summary(self.metric_name)
 
     def build_prompt(self, prompt: str, reference: str, output: str) -> str:
@@ -224,7 +224,7 @@ class JudgePanel(LocalEvaluator):
         return sum((judge.usage for judge in self.judges), JudgeUsage())
 
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
-        """Return what judging took so far, of each judge."""
+        """Return the use of judging so far, of each judge."""
         parts = [
             judge.usage.summary(f"{self.metric_name}_{n}") for n, judge in enumerate(self.judges, 1)
         ]

@@ -108,7 +108,7 @@ class JudgeReply:
     is_replayed: bool = False
 
     def usage(self, *, is_read: bool) -> JudgeUsage:
-        """Return what it took; `is_read` is whether it had a verdict."""
+        """Return its use; `is_read` is whether it had a verdict."""
         unread = int(not is_read and not self.error)
         return JudgeUsage(
             int(not self.is_replayed),

@@ -160,7 +160,7 @@ def latest_labels(items: Iterable[bytes]) -> dict[bytes, dict[str, LabelRecord]]
 
 
 def joint_verdict(verdicts: Mapping[str, LabelRecord], first: str) -> str | None:
-    """Return what the people together say of an item: what most of them say; a tie, or no verdict,
+    """Return the verdict of several people on an item: that of the majority; a tie, or no verdict,
     where that is open.
 
     Args:

@@ -284,7 +284,7 @@ class EvaluationResult(ReportData):
         return self
 
     def conclusion(self) -> str:
-        """Return what the evaluation shows, a sentence per comparison on the first metric."""
+        """Return the conclusion, a sentence per comparison on the first metric."""
         if self.cells and self.metric_names:
             return "\n".join(self.matrix().lines())
         return "\n".join(filter(None, [text.conclusion(self), *average_sentences(self)]))

@@ -47,7 +47,7 @@ def averages_frame(report: ReportData) -> pd.DataFrame:
 
 
 def average_title(average: Average) -> str:
-    """Return what an average is over: all subjects, a group of them, or one."""
+    """Return the title of an average: all subjects, a group of them, or one."""
     if not average.value:
         return tr("All subjects")
     if average.value in CATEGORIES:

@@ -69,7 +69,7 @@ class JudgeQuality:
     replayed: int | None = None
 
     def lines(self) -> list[str]:
-        """Return what is shown, a sentence each."""
+        """Return the findings, a sentence each."""
         return [
             repr(self.agreement),
             *agreement.position_lines(self.metric, self.judge, self.flips, self.first_share),
@@ -85,7 +85,7 @@ class JudgeQuality:
 def measure_judge(
     report: ReportData, metric: str | None = None, families: Mapping[str, str] | None = None
 ) -> JudgeQuality:
-    """Return what the data of a report show about a judge.
+    """Return the reliability of a judge by the data of a report.
 
     Args:
         report: the report.
@@ -124,7 +124,7 @@ def measure_judge(
 
 
 def judge_lines(report: ReportData) -> list[str]:
-    """Return what is shown about the judges of a report, a sentence each."""
+    """Return the reliability of the judges of a report, a sentence each."""
     try:
         qualities = [
             measure_judge(report, metric)

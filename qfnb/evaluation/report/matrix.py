@@ -93,7 +93,7 @@ class Matrix(Generic[Report]):
         return pd.DataFrame(columns, index=[*self.prompts])
 
     def lines(self) -> list[str]:
-        """Return what the matrix shows as lines of text."""
+        """Return the conclusions of the matrix as lines of text."""
         effects = [
             effect for effect in (self.prompt_effect, self.model_effect) if effect and self.best
         ]

@@ -24,7 +24,7 @@ MAX_MEANS: Final = 3
 
 
 def conclusion(report: ReportData) -> str:
-    """Return what the evaluation shows, a sentence per comparison on the first metric."""
+    """Return the conclusion, a sentence per comparison on the first metric."""
     metrics = report.metric_names[:1]
     lines = [comparison_sentence(pair) for pair in report.comparisons if pair.metric in metrics]
     return "\n".join(
@@ -33,9 +33,7 @@ def conclusion(report: ReportData) -> str:
 
 
 def headline(report: ReportData) -> str:
-    """Return what the evaluation shows in a line: the verdict on the first metric, or of one model
-    its means.
-    """
+    """Return the conclusion in a line: the verdict on the first metric, or one model's means."""
     if report.comparisons:
         return conclusion(report).split("\n", 1)[0]
     means = [
@@ -143,7 +141,7 @@ def _difference_interval(comparison: Comparison) -> str:
 
 
 def comparison_sentence(comparison: Comparison) -> str:
-    """Return what a comparison shows: the verdict, and by how much."""
+    """Return a comparison as a sentence: the verdict, and by how much."""
     return tr(
         "{verdict}: {difference}",
         verdict=verdict_sentence(comparison),
@@ -263,8 +261,8 @@ def failure_sentence(report: ReportData, model: str) -> str:
 
 
 def repeat_sentences(report: ReportData, metric: str) -> list[str]:
-    """Return what several answers to each question show, a sentence for each model; none for one
-    answer.
+    """Return the variation of several answers to each question, a sentence for each model; none for
+    one answer.
     """
     sentences = []
     for score in report.repeat_scores:

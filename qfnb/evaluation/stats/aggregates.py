@@ -259,7 +259,7 @@ def score_model(
 
 
 def summarize_usage(model: str, samples: Sequence[Sample]) -> UsageTotals:
-    """Return what the answers of a model took."""
+    """Return the use of the answers of a model: tokens, cost, time."""
     answered = [sample for sample in samples if not sample.error]
     seconds = sorted(sample.seconds for sample in answered if sample.seconds is not None)
     costs = [sample.cost for sample in answered if sample.cost is not None]

@@ -128,7 +128,9 @@ def detectable_difference(units: Units, alpha: float, width: float, *, is_rate: 
 def truth_of(
     difference: float, units: Units, alpha: float, width: float, *, is_rate: bool
 ) -> Truth:
-    """Return what `detectable_difference` supposes for a difference; the arguments are the same."""
+    """Return the assumptions of `detectable_difference` for a difference; the arguments are the
+    same.
+    """
     rows = sum(size for _, size in units) / len(units)
     return _family(_observed_truth(units), len(units), alpha, width * rows, is_rate=is_rate)(
         difference * rows
@@ -145,7 +147,7 @@ def _critical(alpha: float) -> float:
 
 
 def _observed_truth(units: Units) -> Truth | None:
-    """Return what was observed as the truth; None when nothing differed."""
+    """Return the observed differences as the truth; None when nothing differed."""
     import numpy as np  # noqa: PLC0415 - 0.1 s that only reports should pay
 
     values = np.asarray([total for total, _ in units if total])

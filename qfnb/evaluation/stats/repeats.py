@@ -143,7 +143,7 @@ def score_repeats(
     ks: Sequence[int],
     cluster: str = "",
 ) -> RepeatScore:
-    """Return what the repeats of a model show.
+    """Return the variation of the repeats of a model.
 
     Args:
         model: its label.

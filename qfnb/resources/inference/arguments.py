@@ -183,8 +183,8 @@ class Messages:
             self._turns.append({**turn, "role": role or "assistant"})
 
     def _open_call(self) -> dict[str, Any]:
-        """Return what makes a text the result of the first function call that has none, {} without
-        one.
+        """Return the fields that make a text the result of the first function call that has none,
+        {} without one.
         """
         n_results = 0
         for turn in reversed(self._turns):

@@ -362,7 +362,7 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         endpoint: str | None,
         options: Mapping[str, Any],
     ) -> BatchRequests:
-        """Return what builds the requests of a batch's rows for a platform.
+        """Return the builder of the requests of a batch's rows for a platform.
 
         Args:
             platform: the requests go to it.

@@ -65,7 +65,7 @@ def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _option_problem(name: str, value: Any) -> str:
-    """Return what is wrong with an option for every model, "" for nothing."""
+    """Return the mistake in an option for every model, "" for none."""
     is_number = (
         isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     )
@@ -83,7 +83,7 @@ def _option_problem(name: str, value: Any) -> str:
 
 
 def _word_problem(name: str, value: Any) -> str:
-    """Return what is wrong with a switch, a list of functions or a search, "" for nothing."""
+    """Return the mistake in a switch, a list of functions or a search, "" for none."""
     if name in _SWITCHES:
         return "" if isinstance(value, bool) else tr("must be True or False")
     if name == "functions":

@@ -183,7 +183,7 @@ class PictureRow(V1Dict):
         self._reply = reply
 
     def v1_value(self, key: object) -> Any:
-        """Return what a row of v1 has under a key, None for nothing."""
+        """Return the value of a row of v1 under a key, None for none."""
         if key == "b64_image":
             return self.get("b64_json") or base64.b64encode(self._reply.images[self._index]).decode(
                 "ascii"

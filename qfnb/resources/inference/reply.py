@@ -56,7 +56,7 @@ class V1Dict(dict[str, Any]):
     """
 
     def v1_value(self, key: object) -> Any:
-        """Return what v1 has under a key that is missing here, None where it has nothing."""
+        """Return the value of v1 under a key that is missing here, None where it has none."""
         raise NotImplementedError
 
     def __missing__(self, key: str) -> Any:
@@ -98,7 +98,7 @@ class ChatBody(V1Dict):
         return super().__missing__(key)
 
     def v1_value(self, key: object) -> Any:
-        """Return what v1 has under a key, None where it has nothing or this is a reply of v1."""
+        """Return the value of v1 under a key, None where it has none or this is a reply of v1."""
         if key not in V1_VALUES or not dict.__contains__(self, "choices"):
             return None
         if key == "is_end" and self.is_after_end:

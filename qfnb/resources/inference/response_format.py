@@ -147,8 +147,8 @@ class ResponseFormat:
         }
 
     def instruction(self, option: Mapping[str, Any] | None, turns: Turns = ()) -> str:
-        """Return what the system message must add to the option, "" where the platform sees to the
-        schema.
+        """Return the instruction that the system message must add to the option, "" where the
+        platform sees to the schema.
         """
         if self.schema is None or (option or {}).get("type") == "json_schema":
             return ""

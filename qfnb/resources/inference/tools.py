@@ -42,7 +42,7 @@ class ToolStopped(BaseException):
 
 
 async def call_in_thread(function: Callable[[], Any], timeout_s: float | None) -> Any:
-    """Return what a function returns; it runs in a thread, and an async one on the caller's loop.
+    """Return the value of a function; it runs in a thread, and an async one on the caller's loop.
 
     On the I/O loop an async function gets a loop of its own: it may block, and all calls share that
     loop.
@@ -276,7 +276,7 @@ def to_tool(function: Any) -> Tool:
 
 
 def _arguments_adapter(function: Callable[..., Any], name: str) -> TypeAdapter[Any]:
-    """Return what validates the arguments of a function without calling it."""
+    """Return the validator of the arguments of a function, which does not call it."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

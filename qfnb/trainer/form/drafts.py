@@ -66,7 +66,7 @@ def list_names() -> list[str]:
 
 
 def list_configurations() -> tuple[str, ...]:
-    """Return what `load` takes: the names of the saved drafts, and the past runs."""
+    """Return the names that `load` takes: those of the saved drafts, and the past runs."""
     return (*list_names(), *list_past_runs())
 
 

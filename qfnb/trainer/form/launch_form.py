@@ -223,8 +223,8 @@ class LaunchForm:
         return defaults | self.typed_parameters()
 
     def explicit_parameters(self) -> dict[str, Any]:
-        """Return what a launch sends: what is typed, and the defaults of the hyper-parameters that
-        all models have.
+        """Return the hyper-parameters that a launch sends: those that are typed, and the defaults
+        of those that all models have.
         """
         defaults = {
             key: value

@@ -44,7 +44,7 @@ class Issue:
 
 
 def find_issues(form: LaunchForm) -> dict[str, Issue]:
-    """Return what keeps a form from being launched, by field."""
+    """Return the issues that keep a form from being launched, by field."""
     draft = form.draft
     issues = {
         "dataset": _dataset_issue(form, "dataset", draft.mode),
@@ -73,7 +73,7 @@ def find_issues(form: LaunchForm) -> dict[str, Issue]:
 
 
 def find_warnings(form: LaunchForm) -> dict[str, str]:
-    """Return what may be wrong, by field; a form with warnings can be launched."""
+    """Return the warnings by field; a form with warnings can be launched."""
     draft = form.draft
     messages = {}
     if form.supported_models and not form.supported_model and draft.model.strip():

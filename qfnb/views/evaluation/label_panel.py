@@ -243,7 +243,7 @@ def _result_lines(labels: Labels, state: LabelState) -> list[str]:
 
 
 def _findings(labels: Labels) -> list[str]:
-    """Return what the labels of all people say, and how far the judge agrees."""
+    """Return the verdicts of the labels of all people, and how far the judge agrees."""
     counts = labels.counts()
     models = dict(zip(("first", "second"), labels.models, strict=True))
     parts = [f"{models.get(key) or tr(WORDS.get(key, key))} {n:,}" for key, n in counts.items()]

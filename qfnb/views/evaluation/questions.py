@@ -136,7 +136,7 @@ def changes_html(report: ReportData, changes: Sequence[Change], base: str, tuned
 
 
 def legend() -> Html:
-    """Return what the marks mean."""
+    """Return the meaning of the marks."""
     added = Html(f"<ins>{escape(tr('added'))}</ins>")
     missing = Html(f"<del>{escape(tr('missing'))}</del>")
     words = escape(

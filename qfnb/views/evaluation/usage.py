@@ -30,7 +30,7 @@ MAX_CHECKED_ANSWERS: Final = 2000
 
 
 def usage_table(report: ReportData) -> Html:
-    """Return what the answers of each model took, without the columns that no model has."""
+    """Return the use of the answers of each model, without the columns that no model has."""
     columns: list[tuple[str, Callable[[UsageTotals], str]]] = [
         (tr("Answered"), lambda usage: f"{usage.answered:,} / {usage.total:,}"),
         ("Tokens", lambda usage: _number(usage.tokens)),
@@ -54,8 +54,8 @@ def usage_table(report: ReportData) -> Html:
 
 
 def shift_table(card: Card[Any]) -> Html:
-    """Return what else changed from one model to the other: cost, time, length, degenerate answers;
-    "" for nothing.
+    """Return the other changes from one model to the other: cost, time, length, degenerate answers;
+    "" for none.
     """
     rows = [
         _shift_row(shift)

@@ -96,7 +96,7 @@ def html(state: LauncherState) -> Html:
 
 
 def header(state: LauncherState) -> Html:
-    """Return what the form is, where it would train, and the state while nothing can be filled
+    """Return the title of the form, where it would train, and the state while nothing can be filled
     in.
     """
     pills = {
@@ -115,9 +115,7 @@ def header(state: LauncherState) -> Html:
 
 
 def waiting(state: LauncherState) -> Html:
-    """Return what is shown while there are no choices: that they are asked for, or why there are
-    none.
-    """
+    """Return the remark of a form without choices: they are asked for, or why there are none."""
     if state.stage == "loading":
         return components.dim_lines(tr(LOADING))
     first, _, remainder = state.message.partition("\n")

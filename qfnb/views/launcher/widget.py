@@ -225,7 +225,7 @@ class LauncherWidget:
             widget.value = str(item.value)
 
     def _visible_parts(self, state: LauncherState) -> list[Any]:
-        """Return what is shown, in the order of the tab key."""
+        """Return the visible parts, in the order of the tab key."""
         head = self._texts["head"]
         buttons = self._rows["buttons"]
         if not state.is_loaded:

@@ -163,7 +163,7 @@ def _falls_by_decades(curve: Sequence[Point]) -> bool:
 
 
 def _finding(training: Sequence[Point], validation: Sequence[Point], best: LossPoint | None) -> str:
-    """Return what the curves show in a sentence."""
+    """Return the finding of the curves as a sentence."""
     if not training:
         return ""
     first = format_loss(training[0][1])

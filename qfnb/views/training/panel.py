@@ -83,7 +83,7 @@ def html(progress: TrainingProgress) -> Html:
 
 
 def numbers_and_charts(progress: TrainingProgress, *, now: float) -> Html:
-    """Return what changes with a new point of the loss curve.
+    """Return the parts that change with a new point of the loss curve.
 
     Args:
         progress: the training.
@@ -104,7 +104,7 @@ def numbers_and_charts(progress: TrainingProgress, *, now: float) -> Html:
 
 
 def _headline(progress: TrainingProgress, now: float) -> str:
-    """Return what is trained, its state, and the mark of the sandbox."""
+    """Return the title, the state, and the mark of the sandbox."""
     _, sign, words = summary.state(progress, is_live=True, now=now)
     if progress.from_sandbox:
         mark = f" [{tr(components.SANDBOX_MARK)}]"

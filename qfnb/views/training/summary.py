@@ -59,7 +59,7 @@ _ACTIVE: Final = (ActionState.Preceding, ActionState.Running)
 
 
 def title(progress: TrainingProgress) -> str:
-    """Return what is trained."""
+    """Return the title of a training: its model."""
     if not progress.title:
         return tr("Fine-tuning")
     return tr("Fine-tuning {model}", model=one_line(progress.title, 80))
@@ -82,8 +82,8 @@ def subtitle(progress: TrainingProgress) -> str:
 
 
 def handle(progress: TrainingProgress) -> str:
-    """Return what names a training in a command: its name, in quotes where it has blanks, or its
-    id where the name cannot stand in a line.
+    """Return the name of a training for a command, in quotes where it has blanks, or its id where
+    the name cannot stand in a line.
     """
     names = (progress.job_name, progress.run_id, progress.task_id)
     name = next((name for name in names if re.fullmatch(r"[\w. -]{1,80}", name)), "")

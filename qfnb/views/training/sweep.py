@@ -194,9 +194,7 @@ def _scores(progress: SweepProgress) -> list[tuple[str, ...]]:
 
 
 def _remarks(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
-    """Return what the reader should know: refusals, failures, and what the best of several is
-    worth.
-    """
+    """Return the remarks: refusals, failures, and the worth of the best of several."""
     rows: list[tuple[Kind, str, str]] = []
     if progress.notice:
         rows.append(
@@ -222,7 +220,7 @@ def _remarks(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
 
 
 def _warn_of_choice(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
-    """Return what the best of several is worth: it was chosen by the number that praises it."""
+    """Return the worth of the best of several: it was chosen by the number that praises it."""
     statement = tr("The best of {n} looks better than it is.", n=len(progress.done))
     if (choice := progress.choose()) is None:
         remedy = tr(
