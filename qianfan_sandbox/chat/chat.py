@@ -13,8 +13,8 @@ from qfnb.wire.catalog import CatalogModel
 
 from ..engines.protocol import ChatModel, Conversation, EngineReply, StreamingModel, content_text
 from ..http.call import Call, Stream, emulates
-from ..services.common import metered
-from . import answers, conversion, pictures, plugins
+from ..services import metered
+from . import answers, conversion, images, plugins
 from .options import parse_options, validate_functions
 from .served_models import resolve_target
 
@@ -50,7 +50,7 @@ async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stre
     conversation = conversion.conversation_v2(body)
     _validate_chars(call, row, body.messages)
     _validate_tokens(call, row, conversation)
-    pictures.validate_pictures(call, body.messages)
+    images.validate_pictures(call, body.messages)
     sandbox_reply = _sandbox_reply(call, model, body)
     writes_format = options.json_format == "text" or "tools" in model.abilities
     if (
@@ -122,7 +122,7 @@ def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Engi
         tool_call = {"function": {"name": match[0], "arguments": match[1]}}
         reply = conversion.tool_reply("", kind=f"function {match[0]}")
         return replace(reply, reason="tool_calls", extra={"tool_calls": [tool_call]})
-    description = pictures.describe_content(call.world, last_message.content)
+    description = images.describe_content(call.world, last_message.content)
     if description:
         return conversion.tool_reply(description, kind="picture")
     return None

@@ -4,24 +4,33 @@ After a crash the next server trains unfinished runs again from the start, which
 model; a run during which the server ended too often fails.
 """
 
+from __future__ import annotations
+
 import contextlib
+import itertools
 import logging
 import math
 import queue
+import re
 import sqlite3
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qfnb.base.language import tr, tr_noop
+from qfnb.wire import finetune_v2 as wire
 
-from ..engines.protocol import Pair, Step, TrainedModel
+from .. import storage
+from ..datasets import row_formats, rows
+from ..datasets.row_formats import RowParser
+from ..engines.protocol import Pair, Preference, Step
 from ..engines.registry import EngineRegistry
 from ..state.lifecycle import Clock
 from ..state.store import Document, Store, raise_if_faulted
 from ..state.world import background_worker
-from . import run_data
-from .run_data import PREFERENCE_LOSSES
+
+if TYPE_CHECKING:
+    from ..engines.builtin.model import LanguageModel
 
 PREPARING_PERCENT = 10
 """Percent of a run's progress for the preparation of the engine, if it needs any."""
@@ -146,7 +155,7 @@ class RunRecorder:
             return
         if step.step in wanted:
             name = checkpoint_name(self._task["id"], step.step)
-            self._store.write_file(f"{name}.npz", step.snapshot(name))
+            self._store.write_file(f"{name}.npz", step.snapshot())
         self._store.update(self._task["id"], checkpoints=sorted(wanted))
         for outdated in kept - wanted:
             self._store.remove_file(f"{checkpoint_name(self._task['id'], outdated)}.npz")
@@ -323,7 +332,7 @@ class TrainingWorker:
         if self._closing.is_set():  # an orderly end does not count as a crash
             self._store.update(task_id, status=WAITING, starts=task["starts"] - 1)
             return
-        self._store.write_file(f"{task_id}.npz", model.save(task_id))
+        self._store.write_file(f"{task_id}.npz", model.save())
         metrics: Document = dict(recorder.rewards)
         if not self._stops[task_id].is_set() and not task["texts"]:
             from .scores import platform_metrics  # noqa: PLC0415
@@ -339,28 +348,180 @@ class TrainingWorker:
 
     def _train_model(
         self, task: Document, recorder: RunRecorder
-    ) -> tuple[TrainedModel, list[Pair]]:
+    ) -> tuple[LanguageModel, list[Pair]]:
         """Return the model of a run, and the held-out pairs."""
-        engine = self._engines.find_training_engine(task["engine"])
-        base = self._engines.read_model(task["base"])
-        values = task["effective"]
-        if (loss := run_data.PREFERENCE_LOSSES.get(task["mode"])) is None:
-            pairs, held_out = run_data.load_pairs(self._store, task)
-            model = engine.train(
-                pairs, values, validation=held_out, observer=recorder, initial_model=base
+        from ..engines.builtin import model, preferences, training  # noqa: PLC0415 - numpy
+
+        base = None
+        if task["base"]:
+            base = model.LanguageModel.load(self._engines.read_model(task["base"]))
+        values = training.Hyperparameters(**task["effective"])
+        if (loss := PREFERENCE_LOSSES.get(task["mode"])) is None:
+            pairs, held_out = load_pairs(self._store, task)
+            trained = training.train(
+                pairs,
+                hyperparameters=values,
+                validation=held_out,
+                observer=recorder,
+                initial_model=base,
             )
-            return model, held_out
-        rows, held_out_rows, earlier_pairs = run_data.load_preferences(self._store, task)
-        model = engine.train_preferences(
+            return trained, held_out
+        rows, held_out_rows, earlier_pairs = load_preferences(self._store, task)
+        trained = preferences.train_preferences(
             rows,
-            values,
-            loss=loss,
+            loss,
+            hyperparameters=values,
             validation=held_out_rows,
             observer=recorder,
             initial_model=base,
             earlier_pairs=earlier_pairs,
         )
-        return model, [(row.prompt, row.chosen) for row in held_out_rows if row.chosen]
+        return trained, [(row.prompt, row.chosen) for row in held_out_rows if row.chosen]
 
     def _finish(self, task_id: str, status: str, **fields: Any) -> None:
         self._store.update(task_id, status=status, finished=self._clock.now(), **fields)
+
+
+RowT = TypeVar("RowT")
+
+BOS_PREFIX = "bos:/"
+CONVERSATION_FORMAT = "PromptResponse"
+PREFERENCE_FORMAT = "KTO_PromptChosenRejected"
+
+PREFERENCE_LOSSES: dict[str, Literal["DPO", "KTO"]] = {wire.DPO: "DPO", wire.KTO: "KTO"}
+"""The train modes that learn from preferences, and their losses."""
+
+MIN_ROWS_FOR_VALIDATION = 10
+"""Fewer rows are all used for training."""
+
+_SENTENCE_END = re.compile(r"(?<=[。！？!?；\n])|(?<=\.\s)")
+
+
+def load_pairs(store: Store, task: Document) -> tuple[list[Pair], list[Pair]]:
+    """Return the pairs for training and those held out, of the run and of those whose data it
+    shares.
+    """
+    pairs = [
+        pair for source, rate in _sources(task) for pair in sample(read_pairs(store, source), rate)
+    ]
+    return split_validation(
+        continuation_pairs(pairs) if task["texts"] else pairs, task["split_ratio"]
+    )
+
+
+def load_preferences(
+    store: Store, task: Document
+) -> tuple[list[Preference], list[Preference], list[Pair]]:
+    """Return the preferences for training, those held out, and the pairs of the runs whose data it
+    shares.
+    """
+    sources = _sources(task)
+    earlier = sources[: task["before"]]
+    own = sources[task["before"] :]
+    preferences = [
+        row for source, rate in own for row in sample(read_preferences(store, source), rate)
+    ]
+    earlier_pairs = [
+        pair for source, rate in earlier for pair in sample(read_pairs(store, source), rate)
+    ]
+    return *split_validation(preferences, task["split_ratio"]), [
+        pair for pair in earlier_pairs if all(pair)
+    ]
+
+
+def read_pairs(store: Store, source: str) -> list[Pair]:
+    """Return the pairs of a dataset or an object; a text has no prompt, a prompt no response.
+
+    Raises:
+        ValueError: it does not exist, or has an invalid line.
+    """
+    return [
+        row_formats.last_pair(row)
+        for row in _read_rows(store, source, CONVERSATION_FORMAT, PREFERENCE_FORMAT)
+    ]
+
+
+def read_preferences(store: Store, source: str) -> list[Preference]:
+    """Return the preferences of a dataset or an object; of a ranking each answer but the best is
+    rejected once.
+
+    Raises:
+        ValueError: it does not exist, or has an invalid line.
+    """
+    source_rows = _read_rows(store, source, PREFERENCE_FORMAT)
+    return [
+        Preference(*judged) for row in source_rows for judged in row_formats.judged_answers(row)
+    ]
+
+
+def is_usable(row: Pair | Preference, mode: str) -> bool:
+    """Return whether a train mode learns from a row."""
+    if isinstance(row, Preference):
+        if mode == wire.DPO:
+            return bool(row.chosen and row.rejected)
+        return bool(row.chosen or row.rejected)
+    prompt, response = row
+    return bool(response) and bool(prompt) != (mode == wire.POST_PRETRAIN)
+
+
+def sample(rows: Sequence[RowT], rate: float) -> list[RowT]:
+    """Return a share of the rows, evenly spread, or for rates above 1 all of them several times."""
+    repeats, fraction = divmod(rate, 1)
+    partial = [
+        row
+        for index, row in enumerate(rows)
+        if math.floor((index + 1) * fraction) > math.floor(index * fraction)
+    ]
+    return [*rows] * int(repeats) + partial
+
+
+def continuation_pairs(texts: Sequence[Pair]) -> list[Pair]:
+    """Return each sentence of the texts with the next one, and of a single sentence its two
+    halves.
+    """
+    result: list[Pair] = []
+    for _, text in texts:
+        parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
+        if len(parts) < 2:
+            parts = [text[: len(text) // 2], text[len(text) // 2 :]]
+        result += [pair for pair in itertools.pairwise(parts) if all(pair)]
+    return result
+
+
+def split_validation(rows: Sequence[RowT], percent: int) -> tuple[list[RowT], list[RowT]]:
+    """Return the rows for training and, at a fixed stride, those held out for validation."""
+    if percent <= 0 or len(rows) < MIN_ROWS_FOR_VALIDATION:
+        return [*rows], []
+    stride = max(2, round(100 / min(percent, 50)))
+    held_out = list(rows[stride - 1 :: stride])
+    return [row for index, row in enumerate(rows) if (index + 1) % stride], held_out
+
+
+def _sources(task: Document) -> list[tuple[str, float]]:
+    return list(zip(task["datasets"], task["rates"], strict=True))
+
+
+def _read_rows(store: Store, source: str, *data_formats: str) -> list[Any]:
+    """Return the rows of a dataset, or of an object in the first format that has no invalid
+    line.
+    """
+    if source.startswith(BOS_PREFIX):
+        content = storage.read_object(store, source)
+        if content is None:
+            raise ValueError(f"{source} does not exist")
+        formats = (row_formats.TEXT,) if source.endswith(".txt") else data_formats
+        parsers = [_parse(source, content, data_format) for data_format in formats]
+        parser = next((parser for parser in parsers if not parser.problems), parsers[0])
+        if parser.problems:
+            raise ValueError(str(parser.problems[0]))
+        return [row for _, row in parser.named_rows]
+    dataset = store.get("dataset", source)
+    if dataset is None:
+        raise ValueError(f"{source} does not exist")
+    return [entity.row for _, entity in rows.iter_entities(store, dataset)]
+
+
+def _parse(address: str, content: bytes, data_format: str) -> RowParser:
+    parser = RowParser(data_format, annotated=True)
+    parser.parse_file(address.rpartition("/")[2], content)
+    return parser

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..failures.faults import FAULT_INJECTED
+from ..failures import FAULT_INJECTED
 from .store import Store
 
 CLOCK_ID = "clock"

@@ -11,10 +11,10 @@ from support.waiting import until, wait_for
 from qfnb.sandbox.process import Address
 from qfnb.wire import batches as wire
 from qianfan_sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
+from qianfan_sandbox.batches import files
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from qianfan_sandbox.state.job_queue import is_finished, job_status, stable_shuffle
 from qianfan_sandbox.state.world import World
-from qianfan_sandbox.storage import files
 
 ADDRESS = Address(
     "http://127.0.0.1:1", 1, 1, "sandbox", "token", "key", "access", "secret", "ak", "sk"

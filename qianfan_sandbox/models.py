@@ -16,12 +16,12 @@ from qfnb.errors import SandboxError
 from qfnb.wire import catalog, model_v1 as wire, model_v2 as wire_v2
 from qfnb.wire.base import EmptyBody, JsonObject, PageRequest
 
-from ..finetune.runs import describe_checkpoints, find_weights, run_number
-from ..finetune.worker import DONE, STOPPED, weights_names
-from ..http import timestamps
-from ..http.call import Call, emulates, page_by_marker, page_by_number
-from ..state.store import Document, random_id
-from ..storage import objects
+from . import storage
+from .engines.protocol import BUILT_IN
+from .finetune.runs import describe_checkpoints, find_weights, run_number
+from .finetune.worker import DONE, STOPPED, weights_names
+from .http.call import Call, beijing, emulates, page_by_marker, page_by_number, utc
+from .state.store import Document, random_id
 
 PRESET_TYPES = {
     "chat": "Text2Text", "completion": "Text2Text", "text2image": "Text2Image",
@@ -269,9 +269,10 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
 
 def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
     """Return the fields that only the sandbox has."""
-    engines = call.world.engines
-    run = version.get("task")
-    fields = {"engine": engines.model_origin(run) if run else engines.base_model().label}
+    label = call.world.engines.active.label
+    if version.get("task"):
+        label = BUILT_IN
+    fields = {"engine": label}
     if version.get("step") is None:
         return fields
     return fields | {"step": version["step"]}
@@ -429,7 +430,7 @@ def _summary_to_wire(call: Call, model: Document) -> JsonObject:
         "modelName": model["name"],
         "modelType": type_number(model),
         "tags": model["tags"],
-        "createTime": timestamps.beijing(model["created"]),
+        "createTime": beijing(model["created"]),
         "versionCount": len(versions),
         "trainType": latest["trainType"] if latest else "",
         "latestVersionInfo": latest
@@ -445,8 +446,8 @@ def _model_to_wire(model: Document, versions: list[Document]) -> JsonObject:
         "modelName": model["name"],
         "source": model["source"],
         "modelType": type_number(model),
-        "createTime": timestamps.beijing(model["created"]),
-        "modifyTime": timestamps.beijing(versions[0]["created"] if versions else model["created"]),
+        "createTime": beijing(model["created"]),
+        "modifyTime": beijing(versions[0]["created"] if versions else model["created"]),
         "description": model["description"],
         "trainType": versions[0]["base"] if versions else "",
     }
@@ -469,8 +470,8 @@ def _version_to_wire(call: Call, model: Document, version: Document) -> JsonObje
         "sourceExtra": extra if version["source"] != wire.PRESET else {},
         "framework": "numpy",
         "state": version_state(call, version),
-        "createTime": timestamps.beijing(version["created"]),
-        "modifyTime": timestamps.beijing(version["created"]),
+        "createTime": beijing(version["created"]),
+        "modifyTime": beijing(version["created"]),
         "supportOptions": ["Deploy", "Evaluation"] if ready else [],
         "trainType": version["base"],
     }
@@ -567,8 +568,8 @@ def describe(call: Call, body: wire_v2.ModelId) -> JsonObject:
         "model": version["base"],
         "status": version_state(call, version),
         "sourceInfo": _source_to_wire(version),
-        "createTime": timestamps.utc(version["created"]),
-        "modifyTime": timestamps.utc(version["created"]),
+        "createTime": utc(version["created"]),
+        "modifyTime": utc(version["created"]),
         "modelApplicationType": "chat",
         "isSupportModelComp": ready and read_weights(call, version) is not None,
         "sandbox": sandbox_fields(call, version),
@@ -619,7 +620,7 @@ def create_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
     if content is None or version_state(call, version) != wire.READY:
         raise call.invalid("modelId", f"{version['id']} has no weights to export")
     key = f"{EXPORT_FOLDER}/{version['id']}.npz"
-    objects.write_object(world.store, world.address.bucket, key, content)
+    storage.write_object(world.store, world.address.bucket, key, content)
     secret = random_id("", 32)
     world.store.write_file(f"export-{secret}", content)
     export = world.store.add(
@@ -666,10 +667,10 @@ def _import_file(
     call: Call, model: Document, body: wire_v2.CreateModel, meta: wire_v2.ImportMeta
 ) -> Document:
     """Add a version from a file that a sandbox has exported."""
-    from ..engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
+    from .engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
 
     address = f"bos:/{meta.bucket}/{meta.object_path.lstrip('/')}"
-    content = objects.read_object(call.store, address)
+    content = storage.read_object(call.store, address)
     if content is None:
         raise call.invalid("importMeta.objectPath", f"{address} does not exist")
     try:
@@ -701,8 +702,8 @@ def _set_to_wire(call: Call, model: Document) -> JsonObject:
         "modelType": model["type"],
         "labels": model["labels"],
         "description": model["description"],
-        "createTime": timestamps.utc(model["created"]),
-        "modifyTime": timestamps.utc(versions[0]["created"] if versions else model["created"]),
+        "createTime": utc(model["created"]),
+        "modifyTime": utc(versions[0]["created"] if versions else model["created"]),
         "modelCount": len(versions),
         "modelIds": [row["id"] for row in versions],
         "modelNames": [row["version"] for row in versions],
@@ -830,10 +831,10 @@ def _compression_to_wire(call: Call, compression: Document) -> JsonObject:
         "status": status,
         "sourceModelId": compression["source"],
         "config": compression["config"],
-        "createTime": timestamps.utc(compression["created"]),
+        "createTime": utc(compression["created"]),
     }
     if status == wire_v2.COMPRESSION_SUCCEEDED:
         row["modelId"] = compression["version"]
     if status == wire_v2.COMPRESSION_FAILED:
         row["failedReason"] = tr(FAILED_REASON)
-    return row | ({"finishTime": timestamps.utc(ended)} if ended else {})
+    return row | ({"finishTime": utc(ended)} if ended else {})
