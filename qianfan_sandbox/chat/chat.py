@@ -15,7 +15,7 @@ from ..engines.protocol import ChatModel, Conversation, EngineReply, StreamingMo
 from ..http.call import Call, Stream, emulates
 from ..services import metered
 from . import answers, conversion, images, plugins
-from .options import parse_options, validate_functions
+from .options import FunctionOptions, parse_options, validate
 from .served_models import resolve_target
 
 
@@ -28,7 +28,7 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
     conversion.validate_messages(call, body.messages)
     if not len(body.messages) % 2:
         raise call.refusal("the length of messages must be an odd number")
-    validate_functions(call, body.model_extra or {})
+    validate(call, FunctionOptions, body.model_extra or {})
     request = conversion.to_v2_request(body, call.path["model"])
     return conversion.to_v1_answer(call, await answer_chat(call, request))
 

@@ -12,7 +12,7 @@ from ..engines.protocol import EngineError, Vectors
 from ..http.call import Call, Stream, emulates
 from ..services import metered
 from . import answers, conversion
-from .options import parse_count, validate_sampling
+from .options import SamplingOptions, validate, validate_temperature
 from .served_models import require_preset, resolve_model, resolve_target
 
 
@@ -20,7 +20,7 @@ from .served_models import require_preset, resolve_model, resolve_target
 @metered
 async def complete(call: Call, body: wire.CompletionRequest) -> JsonObject | Stream:
     """Answer `/completions/<endpoint>`."""
-    validate_sampling(call, body.model_extra or {}, None)
+    validate(call, SamplingOptions, body.model_extra or {})
     if not body.prompt.strip():
         raise call.refusal("prompt must not be empty")
     model_name = call.path["model"]
@@ -39,8 +39,9 @@ async def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
     """Answer `/v2/completions`: the text for a gap, which ends where the suffix begins."""
     (model, row) = resolve_target(call, body.model)
     extra = body.model_extra or {}
-    validate_sampling(call, extra, row)
-    limit = parse_count(call, extra, "max_tokens")
+    options = validate(call, SamplingOptions, extra)
+    validate_temperature(call, options, row)
+    limit = options.max_tokens
     if not body.prompt.strip():
         raise call.invalid("prompt", "it must not be empty")
     conversation = conversion.prompt_conversation(body.prompt, extra, limit)
