@@ -4,13 +4,55 @@ stream.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from ._jsonl_csv_parquet import import_pyarrow
 from .base.language import tr
 from .errors import InvalidArgumentError
+
+
+@cache
+def frame_class(name: str) -> Any:
+    """Return the class of this name: a `pandas.DataFrame`, pickled as one."""
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    members = {
+        "__module__": __name__,
+        "__reduce__": lambda self: (pd.DataFrame, (pd.DataFrame(self),)),
+    }
+    return type(name, (pd.DataFrame,), members)
+
+
+def is_list(value: object) -> bool:
+    """Return whether a value is one of these: a list of models, calls, trainings, ..., and no
+    data.
+    """
+    return type(value).__module__ == __name__
+
+
+def __getattr__(name: str) -> Any:
+    """Return a class by its name, so that pandas is loaded for it only."""
+    if not name.endswith("Table"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return frame_class(name)
+
+
+def find_variables(matches: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return the notebook's variables whose values match, the oldest first; none without a
+    notebook.
+    """
+    package = sys.modules.get("IPython")  # without it there is no notebook
+    if package is None:
+        shell = None
+    else:
+        shell = package.get_ipython()
+    variables = list(getattr(shell, "user_ns", {}).items())
+    return {name: value for name, value in variables if name[:1] != "_" and matches(value)}
+
 
 Row = dict[str, Any]
 

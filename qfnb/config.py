@@ -10,27 +10,431 @@ have no key at all: the keys of two accounts are never mixed.
 """
 
 import contextlib
+import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_validator
 
-from . import kept_keys
 from ._notices import warn_once
-from ._settings import SETTINGS_WITHOUT_EFFECT, UNSET_VALUES, Settings as Settings
 from .base.language import LANGUAGES, choose_language, language, tr
+from .base.private_files import write_private
 from .base.text import describe_problem
 from .credentials import (
     NO_SECRET as NO_SECRET,
     PREFIX,
     Credentials as Credentials,
     Secret as Secret,
+    secret_in_address,
 )
-from .errors import InvalidArgumentError
+from .errors import CredentialsError, InvalidArgumentError
+
+SERVICE: Final = "qfnb"
+"""The name of the service in the keyring."""
+
+FILE_NAME: Final = "kept_keys.json"
+COLAB_NAMES: Final = ("api_key", "access_key", "secret_key")
+
+_colab_keys: dict[str, Secret] | None = None
+
+
+def read(folder: Path, audience: str) -> tuple[dict[str, Secret], str]:
+    """Return the keys that are kept for a platform, and where; nothing where there are none.
+
+    Args:
+        folder: the state folder.
+        audience: the address that the keys are for.
+
+    Raises:
+        CredentialsError: keys are kept, and the keyring does not give them.
+    """
+    if names := [name for name, kept_for in _kept(folder) if kept_for == audience]:
+        return _read_keyring(names, audience), tr("keyring")
+    keys = _read_colab()
+    return keys, tr("Colab secrets") if keys else ""
+
+
+def keep(folder: Path, audience: str, keys: Mapping[str, Secret]) -> str:
+    """Put keys into the system's keyring; return its name.
+
+    Args:
+        folder: the state folder.
+        audience: the address that the keys are for.
+        keys: by their names in the settings.
+
+    Raises:
+        CredentialsError: there is no keyring, or it refuses; the message says what to do instead.
+    """
+    if _is_colab():
+        raise CredentialsError(
+            tr(
+                "Colab keeps keys itself: open the key symbol at the left, add {name}, and allow "
+                "this notebook "
+                "to read it",
+                name=f"{PREFIX}API_KEY",
+            )
+        )
+    backend = _keyring()
+    failed = ""
+    for name, value in keys.items():
+        try:
+            backend.set_password(SERVICE, f"{name}@{audience}", value.get_secret_value())
+        except Exception as error:  # noqa: BLE001 - a backend may raise anything, with the key in its frames
+            failed = type(error).__name__
+            break
+    if failed:
+        raise CredentialsError(
+            tr("the keyring does not take the key ({reason})", reason=failed) + _instead()
+        )
+    rows = {*_kept(folder), *((name, audience) for name in keys)}
+    write_private(folder / FILE_NAME, json.dumps({"keys": sorted(rows)}))
+    return str(backend.name)
+
+
+def forget(folder: Path) -> int:
+    """Delete all kept keys; return how many there were.
+
+    Raises:
+        CredentialsError: the keyring does not delete them.
+    """
+    rows = _kept(folder)
+    if not rows:
+        return 0
+    backend = _keyring()
+    failed = ""
+    for name, audience in rows:
+        try:
+            if backend.get_password(SERVICE, f"{name}@{audience}") is not None:
+                backend.delete_password(SERVICE, f"{name}@{audience}")
+        except Exception as error:  # noqa: BLE001 - as above
+            failed = type(error).__name__
+    if failed:
+        raise CredentialsError(
+            tr(
+                "the keyring does not delete the keys ({reason}): delete the entries of qfnb there",
+                reason=failed,
+            )
+        )
+    (folder / FILE_NAME).unlink(missing_ok=True)
+    return len(rows)
+
+
+def _kept(folder: Path) -> list[tuple[str, str]]:
+    """Return name and address of every key that was kept."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        rows = json.loads((folder / FILE_NAME).read_text(encoding="utf-8"))["keys"]
+        return [(str(name), str(audience)) for name, audience in rows]
+    return []
+
+
+def _read_keyring(names: Sequence[str], audience: str) -> dict[str, Secret]:
+    backend = _keyring()
+    failed = ""
+    keys: dict[str, Secret] = {}
+    for name in names:
+        try:
+            keys[name] = Secret(backend.get_password(SERVICE, f"{name}@{audience}") or "")
+        except Exception as error:  # noqa: BLE001 - as above
+            failed = type(error).__name__
+    if failed or not all(keys.values()):
+        reason = failed or tr("it has no such key")
+        raise CredentialsError(
+            tr(
+                "the keyring does not give the key that was kept ({reason}): unlock it, or "
+                "`%qfauth forget`",
+                reason=reason,
+            )
+        )
+    return keys
+
+
+def _keyring() -> Any:
+    """Return the system's keyring.
+
+    Raises:
+        CredentialsError: there is none.
+    """
+    try:
+        import keyring  # noqa: PLC0415 - an extra, which only kept keys need
+    except ImportError:
+        raise CredentialsError(
+            tr("keeping keys needs the package keyring: pip install 'qfnb[keyring]'")
+        ) from None
+    backend = keyring.get_keyring()
+    if getattr(backend, "priority", 0) <= 0:  # keyring's own stand-in for a missing one
+        raise CredentialsError(tr("this system has no keyring") + _instead())
+    return backend
+
+
+def _instead() -> str:
+    return tr(
+        ": write {name}=... into a file that only you can read, and name it in {variable}",
+        name=f"{PREFIX}API_KEY",
+        variable=f"{PREFIX}DOT_ENV_CONFIG_FILE",
+    )
+
+
+def _is_colab() -> bool:
+    return "google.colab" in sys.modules
+
+
+def _read_colab() -> dict[str, Secret]:
+    """Return the keys among Colab's secrets that this notebook may read; they are asked for
+    once.
+    """
+    global _colab_keys
+    if _colab_keys is None and _is_colab():
+        _colab_keys = {}
+        for name in COLAB_NAMES:
+            # there is none, it is not allowed, or no page is open
+            with contextlib.suppress(Exception):
+                value = sys.modules["google.colab"].userdata.get(f"{PREFIX}{name.upper()}")
+                _colab_keys |= {name: Secret(value)} if value else {}
+    return dict(_colab_keys or {})
+
+
+SETTINGS_WITHOUT_EFFECT: dict[str, object] = {
+    "access_code": None,
+    "access_token_refresh_min_interval": 3600,
+    "appid": None,
+    "auth_timeout": 5,
+    "bos_host_region": "bj",
+    "cache_dir": None,
+    "chat_v2_api_route": "/v2/chat/completions",
+    "console_api_retry_backoff_factor": 0,
+    "console_api_retry_err_codes": {18, 336100, 500000},
+    "console_api_retry_jitter": 1,
+    "console_api_retry_max_wait_interval": 120,
+    "default_fine_tune_train_type": "ERNIE-Speed",
+    "disable_cache": False,
+    "disable_eb_sdk": True,
+    "eb_sdk_installed": False,
+    "enable_auth": None,
+    "enable_private": False,
+    "etl_status_polling_interval": 2,
+    "export_file_size_limit": 2 << 30,
+    "export_status_polling_interval": 2,
+    "file_encoding": "utf-8",
+    "get_entity_content_failed_retry_times": 3,
+    "infer_resource_refresh_interval": 600,
+    "model_api_prefix": "/rpc/2.0/ai_custom/v1/wenxinworkshop",
+    "no_auth": False,
+    "trainer_status_polling_backoff_factor": 3,
+    "trainer_status_polling_retry_times": 3,
+    "use_custom_endpoint": False,
+    "v2_infer_api_downgrade": False,
+}
+"""Settings of the official SDK that can be set and read, and change nothing here -> its
+defaults.
+"""
+
+UNSET_VALUES: dict[str, object] = {
+    "llm_api_retry_backoff_factor": 1,
+    "llm_api_retry_err_codes": frozenset([2, 15, 18, 336100, 336501, 336502]),
+}
+"""Settings that have the official SDK's value only when they are set -> what is read before
+that.
+"""
+
+
+class Settings(BaseModel):
+    """Every setting, typed; each is read from the environment as `QIANFAN_` + upper-case name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base_url: str = "https://aip.baidubce.com"
+    """Inference, v1, and the exchange of an application's AK and SK."""
+
+    console_api_base_url: str = "https://qianfan.baidubce.com"
+    """Inference, v2, and management."""
+
+    iam_base_url: str = "https://iam.bj.baidubce.com"
+    """Exchanges an IAM pair for a bearer token."""
+
+    bos_base_url: str = "https://bj.bcebos.com"
+    """Object storage, for files that datasets and offline batches are made of."""
+
+    bos_bucket: str = ""
+    """Your bucket there."""
+
+    api_key: Secret = NO_SECRET
+    """An API key, `bce-v3/ALTAK-...`: inference."""
+
+    bearer_token: Secret = NO_SECRET
+    """A bearer token that you have already; it is not renewed."""
+
+    access_key: Secret = NO_SECRET
+    """The access key of an IAM pair: inference and management."""
+
+    secret_key: Secret = NO_SECRET
+    """The secret key of the IAM pair."""
+
+    ak: Secret = NO_SECRET
+    """The API key of an application (v1, which ended on 2026-08-31)."""
+
+    sk: Secret = NO_SECRET
+    """The secret key of the application."""
+
+    access_token: Secret = NO_SECRET
+    """An access token of v1 that you have already."""
+
+    app_id: str = ""
+    """The application that a v2 call belongs to."""
+
+    openai_base_url: str = ""
+    """Any server with OpenAI's API, e.g. http://127.0.0.1:11434/v1; its key is `api_key`."""
+
+    profile: str = ""
+    """A named base URL: one of `connect.PROFILES`."""
+
+    model: str = ""
+    """The model that is asked for chat and completion when none is named; "" for the default."""
+
+    image_model: str = ""
+    """The model that is asked for pictures when none is named; "" for the default."""
+
+    embedding_model: str = ""
+    """The model that is asked for embeddings when none is named; "" for the default."""
+
+    rerank_model: str = ""
+    """The model that is asked for reranking when none is named; "" for the default."""
+
+    strict_models: bool = False
+    """Refuse a retired model instead of asking what replaces it."""
+
+    platform: str = ""
+    """`sandbox` forces the sandbox, `qianfan` forbids it; "" uses the sandbox when there is no
+    key.
+    """
+
+    iam_sign_expiration_sec: int = 300
+    """Seconds that a signature is valid."""
+
+    bearer_token_expired_interval: int = 43200
+    """Seconds for which a bearer token is asked."""
+
+    qps_limit: float = 0
+    """Requests a second at most, for each key and model; 0 for no limit of your own."""
+
+    rpm_limit: float = 0
+    """Requests a minute at most; 0 for no limit of your own."""
+
+    tpm_limit: float = 0
+    """Tokens a minute at most; 0 for no limit of your own."""
+
+    share_rate_limits: bool = True
+    """Share the limits of a key and model between your processes, by a file in the state folder."""
+
+    llm_api_retry_count: int = 3
+    """Attempts of an inference call, the first included."""
+
+    llm_api_retry_timeout: float = 600
+    """Seconds that an inference call may take, with all its attempts."""
+
+    llm_api_retry_backoff_factor: float | None = None
+    """Seconds before the second attempt of an inference call, doubled for each further one; unset:
+    delays of qfnb.
+    """
+
+    llm_api_retry_jitter: float = 1
+    """Seconds at random that are added to these delays, at most."""
+
+    llm_api_retry_max_wait_interval: float = 120
+    """Seconds of such a delay at most."""
+
+    llm_api_retry_err_codes: frozenset[int | str] | None = None
+    """Error codes, with commas between them, that inference calls are tried again for; unset: a
+    busy platform's.
+    """
+
+    console_api_retry_count: int = 3
+    """Attempts of a management call, the first included."""
+
+    console_api_retry_timeout: float = 60
+    """Seconds that a management call may take, with all its attempts."""
+
+    connect_timeout: float = 5
+    """Seconds until a connection must be open."""
+
+    first_token_timeout: float = 300
+    """Seconds that a stream may be silent before its first piece: long prompts and hidden thinking
+    take long.
+    """
+
+    idle_timeout: float = 120
+    """Seconds that a stream may be silent between two pieces; pieces of thinking count."""
+
+    train_status_polling_interval: float = 30
+    """Seconds between two questions for the state of a training."""
+
+    model_publish_status_polling_interval: float = 30
+    """Seconds between two questions for the state of a published model."""
+
+    deploy_status_polling_interval: float = 30
+    """Seconds between two questions for the state of a service."""
+
+    batch_run_status_polling_interval: float = 30
+    """Seconds between two questions for the state of an offline batch."""
+
+    evaluation_online_polling_interval: float = 30
+    """Seconds between two questions for the state of the platform's evaluation."""
+
+    import_status_polling_interval: float = 2
+    """Seconds between two questions for the state of a dataset's import."""
+
+    release_status_polling_interval: float = 2
+    """Seconds between two questions for the state of a dataset's release."""
+
+    keep_conversations: bool = True
+    """Keep the conversations of `%%qfchat --session` on disk, for other kernels; off, they end with
+    the kernel.
+    """
+
+    max_row_mb: float = 10
+    """MB of text that a row of a batch may have; the longest context of a model is about 6."""
+
+    proxy: Secret = NO_SECRET
+    """`http://user:password@host:port`; without it, `HTTPS_PROXY` and `NO_PROXY` count."""
+
+    ssl_verification_enabled: bool = True
+    """Check the certificates of servers."""
+
+    sandbox_idle_minutes: float = 30
+    """Minutes without a call after which the sandbox stops."""
+
+    @field_validator("llm_api_retry_err_codes", mode="before")
+    @classmethod
+    def _split_codes(cls, value: object) -> object:
+        """Return the codes of a text, as the environment has them, and those of a set as they
+        are.
+        """
+        if not isinstance(value, str):
+            return value
+        return [
+            int(code) if code.strip().isdigit() else code.strip()
+            for code in value.split(",")
+            if code.strip()
+        ]
+
+    @field_validator(
+        "base_url", "console_api_base_url", "iam_base_url", "bos_base_url", "openai_base_url"
+    )
+    @classmethod
+    def _refuse_secrets(cls, address: str) -> str:
+        if problem := secret_in_address(address):
+            raise ValueError(problem)
+        return address
+
+    prices: str = ""
+    """A CSV or JSON file of your own prices, or JSON itself; they win over the list prices
+    (`wire.own_prices`).
+    """
+
 
 MODEL_NAMES = ("model", "image_model", "embedding_model", "rerank_model")
 KEY_NAMES = tuple(f.name for f in fields(Credentials))
@@ -194,7 +598,7 @@ def _kept_keys(values: Mapping[str, Any]) -> tuple[dict[str, Secret], str]:
         values.get(name) for name in (*KEY_NAMES, "bearer_token")
     ):
         return {}, ""
-    return kept_keys.read(_state_path(), audience(values))
+    return read(_state_path(), audience(values))
 
 
 _ADDRESSES = (
@@ -225,7 +629,7 @@ def keep_keys(keys: Mapping[str, Secret]) -> str:
     """
     global _cached_settings
     _cached_settings = None
-    return kept_keys.keep(state_dir(), audience(_explicit_settings()), keys)
+    return keep(state_dir(), audience(_explicit_settings()), keys)
 
 
 def forget_kept_keys() -> int:
@@ -236,7 +640,7 @@ def forget_kept_keys() -> int:
     """
     global _cached_settings
     _cached_settings = None
-    return kept_keys.forget(state_dir())
+    return forget(state_dir())
 
 
 def credentials(current_settings: Settings | None = None) -> Credentials:

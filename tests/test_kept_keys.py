@@ -13,7 +13,7 @@ from keyring.backend import KeyringBackend
 from keyring.backends import fail
 from keyring.errors import KeyringLocked
 
-from qfnb import cli, config, connect, doctor, errors, kept_keys
+from qfnb import cli, config, connect, doctor, errors
 from qfnb.notebook import auth
 from qfnb.views import platform
 
@@ -150,7 +150,7 @@ def test_forget_says_how_many(memory, keep, capsys):
 
 
 def test_the_keyring_is_not_loaded_before_a_key_was_kept(state):
-    assert kept_keys.read(state, "qianfan") == ({}, "")
+    assert config.read(state, "qianfan") == ({}, "")
     code = "import sys, qfnb.config as c; c.credentials(); assert 'keyring' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -164,7 +164,7 @@ def test_without_a_keyring_it_says_what_to_do_and_the_key_works_until_the_end(st
         auth.AuthMagics(None).qfauth("set --keep")
     assert "until this kernel ends" in str(raised.value)
     assert config.credentials().get("api_key") == KEY
-    assert not (state / kept_keys.FILE_NAME).exists()
+    assert not (state / config.FILE_NAME).exists()
 
 
 def test_without_the_package_it_says_what_to_install(state, monkeypatch):
@@ -196,7 +196,7 @@ def test_colabs_secrets_are_used_and_not_written(state, monkeypatch):
     monkeypatch.setitem(
         sys.modules, "google.colab", types.SimpleNamespace(userdata=types.SimpleNamespace(get=get))
     )
-    monkeypatch.setattr(kept_keys, "_colab_keys", None)
+    monkeypatch.setattr(config, "_colab_keys", None)
     assert config.credentials(config._read_settings()).get("api_key") == KEY
     assert config.sources() == {"api_key": "Colab secrets"}
     with pytest.raises(errors.CredentialsError, match=r"Colab keeps keys itself.*QIANFAN_API_KEY"):
@@ -205,7 +205,7 @@ def test_colabs_secrets_are_used_and_not_written(state, monkeypatch):
 
 def test_the_file_beside_the_keyring_is_private_and_has_names_only(memory, keep, state):
     keep()
-    path = state / kept_keys.FILE_NAME
+    path = state / config.FILE_NAME
     assert json.loads(path.read_text("utf-8")) == {"keys": [["api_key", "qianfan"]]}
     assert path.stat().st_mode & 0o077 == 0
 

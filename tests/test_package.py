@@ -45,7 +45,7 @@ def test_import_loads_nothing_heavy():
 
 
 def test_the_command_line_asks_and_shows_without_ipython():
-    statement = "import qfnb.notebook.aliases, qfnb.notebook.chat_run, qfnb.cli.chat"
+    statement = "import qfnb.notebook.chat_run, qfnb.cli.chat"
     assert not loaded_after(statement) & {"IPython", "ipywidgets", "pandas", "matplotlib"}
 
 

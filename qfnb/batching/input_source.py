@@ -13,8 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, Generic, TypeVar
 
 from .. import _jsonl_csv_parquet
-from .._tables import TableRows, open_table
-from .._variables import find_variables
+from .._tables import TableRows, find_variables, open_table
 from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError
 from ..transport.interrupt_safe import Condition

@@ -10,7 +10,7 @@ from pathlib import Path
 from .._jobs.row_result import RESULT_COLUMNS
 from ..base.language import tr, trn
 from ..errors import DatasetError
-from . import journal_reader, journal_schema
+from . import journal, journal_reader
 from .file_access import describe_file
 from .input_files import InputFiles
 from .journal_reader import NOT_ASKED, BatchRow, JournalCounts, JournalError
@@ -100,13 +100,13 @@ def _check_database(path: Path) -> Iterator[str]:
                 "{n} rows of the input are not there: run the batch again with its input",
                 n=last + 1 - rows,
             )
-        if database.execute("pragma user_version").fetchone()[0] < journal_schema.SCHEMA_VERSION:
+        if database.execute("pragma user_version").fetchone()[0] < journal.SCHEMA_VERSION:
             yield tr(
                 "written by an earlier version of qfnb: `resume` brings it up to date, then check "
                 "it again"
             )
             return
-        places, _, names = journal_schema.find_damage(database)
+        places, _, names = journal.find_damage(database)
         if places:
             yield trn(
                 "{n} answer has changed on the disk: resume asks it again",

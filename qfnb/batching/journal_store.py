@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from .. import config
-from .._frames import frame_class
+from .._tables import frame_class
 from ..base.language import tr
 from ..base.private_files import modified_at
 from ..errors import InvalidArgumentError

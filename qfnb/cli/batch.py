@@ -122,7 +122,7 @@ def batch(
     """
     from ..batching import api  # noqa: PLC0415
     from ..batching.api import resume as continue_batch  # noqa: PLC0415
-    from ..notebook.aliases import resolve  # noqa: PLC0415
+    from ..notebook.parser import resolve  # noqa: PLC0415
 
     if target == CHECK and checked is not None:
         return _check(checked)

@@ -55,7 +55,7 @@ def chat(
     Raises:
         InvalidArgumentError: there is no question, or an option is wrong.
     """
-    from ..notebook.aliases import resolve  # noqa: PLC0415 - `qfnb --help` stays fast
+    from ..notebook.parser import resolve  # noqa: PLC0415 - `qfnb --help` stays fast
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     question = _read_question(prompt or [])

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..base.language import tr
 from ..errors import InvalidArgumentError
-from ..model.polling import wait_for_state
+from ..model.service import wait_for_state
 from ..resources.console.consts import (
     PromptFrameworkType,
     PromptSceneType,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._frames import frame_class
+from .._tables import frame_class
 from ..base.language import tr, trn
 from ..base.text import did_you_mean, labelled
 from ..errors import InvalidArgumentError

@@ -19,7 +19,7 @@ from ..dataset import file_reader
 from ..dataset.row_formats import raise_problems
 from ..errors import InvalidArgumentError, QianfanError
 from ..model import Model
-from ..model.polling import wait_for_state
+from ..model.service import wait_for_state
 from ..resources.management.model import Model as Repository
 from ..resources.management.storage import download
 from ..wire import evaluation_v1 as wire

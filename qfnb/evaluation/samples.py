@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Protocol, Self
 
-from .._tables import open_table
-from .._variables import find_variables
+from .._tables import find_variables, open_table
 from ..base.language import tr
 from ..base.text import is_missing
 from ..dataset.typed_dataset import Dataset

@@ -2,14 +2,149 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
-from .chinese_numerals import NUMERAL, parse_numeral
-from .unit_names import UNITS, MeasureUnit
 from .units import fold_values
+
+
+class MeasureUnit(NamedTuple):
+    """A unit: what it measures, and its size against the base of that kind."""
+
+    kind: str
+    scale: Fraction
+
+
+_PREFIXES: Final = {"n": -9, "μ": -6, "u": -6, "m": -3, "c": -2, "k": 3, "M": 6, "G": 9, "": 0}
+_SYMBOLS: Final = {
+    "m": "length", "g": "mass", "L": "volume", "s": "time", "W": "power", "V": "voltage",
+    "A": "current",
+    "Hz": "frequency", "J": "energy", "N": "force", "Pa": "pressure",
+}  # fmt: skip
+_NAMES: Final = {
+    "length": {"毫米": "0.001", "厘米": "0.01", "分米": "0.1", "米": "1", "千米": "1000",
+    "公里": "1000"},
+    "mass": {"毫克": "0.001", "克": "1", "斤": "500", "千克": "1000", "公斤": "1000",
+    "吨": "1000000", "t": "1000000"},
+    "volume": {"毫升": "0.001", "升": "1", "立方米": "1000", "m^3": "1000", "ml": "0.001",
+    "l": "1"},
+    "area": {
+        "平方厘米": "0.0001", "cm^2": "0.0001", "平方米": "1", "m^2": "1", "公顷": "10000",
+        "平方千米": "1000000", "平方公里": "1000000", "km^2": "1000000",
+    },
+    "time": {
+        "秒": "1", "秒钟": "1", "分钟": "60", "小时": "3600", "天": "86400", "second": "1",
+        "seconds": "1", "min": "60",
+        "minute": "60", "minutes": "60", "h": "3600", "hour": "3600", "hours": "3600",
+        "day": "86400", "days": "86400",
+    },
+    "speed": {"m/s": "1", "米/秒": "1", "米每秒": "1", "km/h": "5/18", "千米/时": "5/18",
+    "公里/小时": "5/18"},
+    "share": {"%": "0.01", "‰": "0.001", "percent": "0.01", "per cent": "0.01"},
+    "CNY": {"元": "1", "块钱": "1", "角": "0.1", "¥": "1", "人民币": "1", "RMB": "1", "CNY": "1",
+    "yuan": "1"},
+    "USD": {"美元": "1", "$": "1", "USD": "1", "dollars": "1", "dollar": "1"},
+    "EUR": {"欧元": "1", "€": "1", "EUR": "1", "euros": "1", "euro": "1"},
+    "GBP": {"英镑": "1", "£": "1", "GBP": "1", "pounds": "1"},
+    "temperature in °C": {"°C": "1", "摄氏度": "1"},
+    "temperature in °F": {"°F": "1", "华氏度": "1"},
+    "angle": {"°": "1", "度": "1"},
+}  # fmt: skip
+
+
+def _all_units() -> Iterator[tuple[str, MeasureUnit]]:
+    for symbol, kind in _SYMBOLS.items():
+        for prefix, exponent in _PREFIXES.items():
+            yield prefix + symbol, MeasureUnit(kind, Fraction(10) ** exponent)
+    for kind, names in _NAMES.items():
+        yield from ((name, MeasureUnit(kind, Fraction(scale))) for name, scale in names.items())
+
+
+UNITS: Final[Mapping[str, MeasureUnit]] = dict(_all_units())
+"""Units by name; capitals count: mW and MW."""
+
+
+_FORMAL: Final = str.maketrans(
+    "壹贰叁肆伍陆柒捌玖拾佰仟萬億两〇", "一二三四五六七八九十百千万亿二零"
+)
+_ONES: Final = {digit: value for value, digit in enumerate("零一二三四五六七八九")}
+_TENS: Final = {"十": 10, "百": 100, "千": 1000}
+_MYRIADS: Final = {"万": 10**4, "亿": 10**8}
+
+_NUMERALS = "零一二三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟萬億两〇"
+_DECIMAL = rf"[{_NUMERALS}]+(?:点[零〇一二三四五六七八九]+)?"
+_COUNTED = (
+    r"[个只条本人元块米天年月日岁次倍种名位件张台辆斤克吨升页题头匹棵朵支双度层户家公厘毫小分秒%]"
+)
+NUMERAL: Final = re.compile(
+    rf"(?P<negative>负)?(?:(?P<denominator>百|[{_NUMERALS}]+)分之(?P<numerator>{_DECIMAL})"
+    rf"|(?P<decimal>{_DECIMAL})(?={_COUNTED}|[或到至]|\W|\Z))"
+)
+"""A numeral; without a fraction only before what is counted, a mark or the end: 一定 and 万一 are
+none.
+"""
+
+
+def parse_numeral(match: re.Match[str]) -> Fraction | None:
+    """Return the value of a match of `NUMERAL`, None where its characters are no number."""
+    if match["denominator"]:
+        is_percent = match["denominator"] == "百"
+        top = _parse_decimal(match["numerator"])
+        bottom = Fraction(100) if is_percent else _parse_decimal(match["denominator"])
+        if not (top is not None and bottom):
+            value = None
+        else:
+            value = top / bottom
+    else:
+        value = _parse_decimal(match["decimal"])
+    if value is not None and match["negative"]:
+        return -value
+    return value
+
+
+def _parse_decimal(text: str) -> Fraction | None:
+    integer, _, decimals = text.translate(_FORMAL).partition("点")
+    whole = _parse_integer(integer)
+    if whole is None:
+        return None
+    digits = "".join(str(_ONES[digit]) for digit in decimals)
+    return whole + (Fraction(int(digits), 10 ** len(digits)) if digits else 0)
+
+
+def _parse_integer(text: str) -> Fraction | None:
+    if all(digit in _ONES for digit in text):
+        return Fraction(int("".join(str(_ONES[digit]) for digit in text)))
+    if text[0] in "百千万亿":
+        return None
+    total = 0
+    section = 0
+    digit = 0
+    last = 1
+    for character in text:
+        if character in _ONES:
+            digit = _ONES[character]
+            if digit == 0:
+                last = 1
+        elif character in _TENS:
+            section = section + (digit or 1) * _TENS[character]
+            last = _TENS[character]
+            digit = 0
+        else:
+            scale = _MYRIADS[character]
+            lower = (section + digit) * scale
+            if total and scale > 10**4:
+                total = (total + section + digit) * scale
+            else:
+                total = total + lower
+            section = 0
+            digit = 0
+            last = scale
+    return Fraction(
+        total + section + digit * (last // 10 if last > 10 and text[-1] in _ONES else 1)
+    )
+
 
 ROUNDING: Final = Fraction(1, 10**9)
 """The relative difference of numbers that are equal without a tolerance: that of a computer's last

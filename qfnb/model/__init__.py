@@ -1,5 +1,4 @@
 """Models and services as objects: publish, deploy, call."""
 
-from .configs import DeployConfig as DeployConfig
 from .model import Model as Model
-from .service import Service as Service
+from .service import DeployConfig as DeployConfig, Service as Service

@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any
 from ..base.language import tr
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
-from ..resources.inference.format_prompts import (
+from ..resources.inference.response_format import (
     JSON_ONLY,
     ROWS_ONLY,
     Prompt,
+    ResponseFormat,
     Turns,
     correction_turns,
-    in_language_of,
-)
-from ..resources.inference.response_format import (
-    ResponseFormat,
     extract_code,
+    in_language_of,
     parse_json,
     parse_response_format,
 )

@@ -14,10 +14,9 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from ..base.language import tr, tr_noop
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, UnreadableAnswer
-from ..resources.inference.format_prompts import in_language_of
-from ..resources.inference.response_format import extract_code
+from ..resources.inference.response_format import extract_code, in_language_of
 from ..resources.inference.thinking import parse_think
-from . import aliases, await_cell, tab_completion
+from . import await_cell, parser, tab_completion
 from .answer_format import FORMATS, find_format, records_of
 from .conversations import VERBS, Conversations
 from .image import resolve_picture
@@ -160,7 +159,7 @@ class ChatMagics(Magics):
             if self.conversations.is_command(words):
                 return self.conversations.run_command(words)
             if words[:1] == ["alias"] and len(words) in {1, 3}:
-                if names := aliases.run_command(words[1:]):
+                if names := parser.run_command(words[1:]):
                     return names
                 print(tr("there is no alias: `%qfchat alias NAME MODEL` makes one"))  # noqa: T201 - what was asked for
                 return None
@@ -349,7 +348,7 @@ class ChatMagics(Magics):
             return [(service, ChatCompletion(None, service, version=version))]
         if not requested:
             return [("", ChatCompletion(version=version))]
-        names = [aliases.resolve(model) for model in dict.fromkeys(requested)]
+        names = [parser.resolve(model) for model in dict.fromkeys(requested)]
         return [(model, self._create_client(model, version)) for model in names]
 
     def _create_client(self, model: str, version: Version | None) -> ChatCompletion:

@@ -15,7 +15,7 @@ from ..errors import QianfanError, StreamInterrupted, UnreadableAnswer
 from ..redact import hide_keys
 from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.inference_model import PreparedCall
+from ..resources.inference.inference_model import InferenceCall
 from ..resources.inference.model_choice import find_replacement
 from ..resources.inference.reply import ChatResponse, Reply, ToolCall, join_pieces
 from ..resources.inference.response_format import ResponseFormat
@@ -42,7 +42,7 @@ class AnswerStream:
 
     answer: StreamedAnswer
     client: ChatCompletion
-    call: PreparedCall[ChatResponse]
+    call: InferenceCall[ChatResponse]
     error: QianfanError | None = None
     pieces: list[ChatResponse] = field(default_factory=list)
     earlier: list[Reply[Any]] = field(default_factory=list)

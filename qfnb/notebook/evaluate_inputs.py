@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..base.language import tr, tr_noop
 from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
-from . import aliases
+from . import parser
 from .parser import user_variables
 from .services import ENDPOINT, resolve_endpoint
 
@@ -45,7 +45,7 @@ def resolve_models(
     variables = user_variables(shell)
     trainers = {id(model): variables[word] for word, model in named_models if word in variables}
     trainers = {key: value for key, value in trainers.items() if id(trained_model(value)) == key}
-    named_models += [(name, ChatCompletion(model=aliases.resolve(name))) for name in model_names]
+    named_models += [(name, ChatCompletion(model=parser.resolve(name))) for name in model_names]
     named_models += [
         (name, Service(endpoint=resolve_endpoint(shell, name), name=name)) for name in endpoints
     ]
@@ -126,7 +126,7 @@ def resolve_model(shell: Any, word: str) -> Any:
                 kind=type(value).__name__,
             )
         )
-    name = aliases.resolve(value or word)
+    name = parser.resolve(value or word)
     known_models = catalog.model_names("chat", include_retired=True)
     if ENDPOINT.fullmatch(name):
         return ChatCompletion(endpoint=name)

@@ -6,18 +6,61 @@ import copy
 import functools
 import inspect
 import io
+import json
 import re
 import shlex
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 from ..base.language import tr, tr_noop
 from ..base.text import closest
+from ..config import state_dir
 from ..errors import APIError, InvalidArgumentError, QianfanError, split_message
 from ..resources.inference.thinking import EFFORTS, is_think_level
 from .await_cell import AWAIT_OPTION
+
+
+def resolve(name: str) -> str:
+    """Return the model of an alias; other names are returned unchanged."""
+    return load().get(name, name)
+
+
+def load() -> dict[str, str]:
+    """Return all aliases."""
+    try:
+        value: Any = json.loads(_path().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if isinstance(value, dict):
+        return {str(key): str(item) for key, item in value.items()}
+    return {}
+
+
+def run_command(words: list[str]) -> dict[str, str]:
+    """Set an alias, given its name and its model; return all aliases.
+
+    Raises:
+        InvalidArgumentError: the alias has a comma, or cannot be written.
+    """
+    aliases = load()
+    if words:
+        if "," in words[0]:
+            raise InvalidArgumentError(tr("alias {words!r}: a name has no comma", words=words[0]))
+        aliases[words[0]] = words[1]
+        try:
+            _path().write_text(json.dumps(aliases, ensure_ascii=False, indent=2), encoding="utf-8")
+        except OSError as error:
+            raise InvalidArgumentError(
+                tr("the alias cannot be saved: {reason}", reason=error.strerror)
+            ) from None
+    return aliases
+
+
+def _path() -> Path:
+    return state_dir() / "aliases.json"
+
 
 Completer = Callable[[Any], Iterable[str]]
 """Returns what Tab offers as an option's value; its argument is the magics object."""

@@ -9,7 +9,7 @@ from typing import Any
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
 from ..wire import catalog
-from . import aliases
+from . import parser
 from .parser import user_variables
 
 IDENTIFIER = "qfnb"
@@ -85,12 +85,12 @@ def complete_columns(shell: Any, first: str, line: str) -> list[str]:
 
 def chat_models(_magics: Any) -> list[str]:
     """Return the names of chat models, aliases first."""
-    return [*aliases.load(), *catalog.model_names("chat")]
+    return [*parser.load(), *catalog.model_names("chat")]
 
 
 def image_models(_magics: Any) -> list[str]:
     """Return the names of image models, aliases first."""
-    return [*aliases.load(), *catalog.model_names("text2image")]
+    return [*parser.load(), *catalog.model_names("text2image")]
 
 
 def endpoints(magics: Any) -> list[str]:

@@ -15,12 +15,11 @@ from ..base.language import tr, tr_noop
 from ..dataset.file_formats import SUFFIXES
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
-from .listing import listing
 from .parser import document_magic, store_variable, user_variables
 from .sweep import SweepVerbs
 from .train_parser import PARSER, read_config
 from .trainings import find_trainer, list_trainers, read_data
-from .verb_magic import VerbMagics, wait_in_cell
+from .verb_magic import VerbMagics, listing, wait_in_cell
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -283,7 +282,7 @@ class TrainMagics(SweepVerbs, VerbMagics):
         )
 
     def do_list(self, options: Namespace, target: str) -> Any:
-        from .._frames import frame_class  # noqa: PLC0415
+        from .._tables import frame_class  # noqa: PLC0415
         from ..trainer import run_store  # noqa: PLC0415
         from ..trainer.background import refresh_runs  # noqa: PLC0415
 

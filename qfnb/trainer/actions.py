@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .._variables import find_variables
+from .._tables import find_variables
 from ..base.language import tr, tr_noop, trn
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel, to_snake
 from ..base.language import tr, tr_noop
 from ..base.text import did_you_mean, nearest_names
 from ..errors import InvalidArgumentError
-from ..model.configs import DeployConfig as DeployConfig, ValidatedModel
+from ..model.service import DeployConfig as DeployConfig, ValidatedModel
 from ..resources.validation import validate_record
 from ..wire import finetune_v2 as wire
 

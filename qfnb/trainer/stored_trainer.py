@@ -16,7 +16,7 @@ from ..base.private_files import write_atomically
 from ..batching.request_spec import platform_name
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
-from ..evaluation.report.sheets import to_csv
+from ..evaluation.report.files import to_csv
 from ..model import Model, Service
 from ..wire import finetune_v2 as wire
 from . import run_store

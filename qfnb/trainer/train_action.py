@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from .. import errors
 from ..base.language import tr
 from ..config import settings
-from ..model.polling import Poller
+from ..model.service import Poller
 from ..resources.management.finetune import FineTune
 from ..resources.management.listings import newest_rows
 from ..transport.response import Response

@@ -22,8 +22,7 @@ from ..config import Settings, validate_rate_limits
 from ..errors import RateLimitError
 from . import clock
 from .clock import Deadline
-from .pacer import MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS, SLOW_TOKENS, Pacer
-from .recent_counts import RecentCounts
+from .pacer import MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS, SLOW_TOKENS, Pacer, RecentCounts
 from .retry import MAX_RETRY_AFTER, parse_duration, parse_number
 
 MAX_PAUSE_S: Final = 60.0

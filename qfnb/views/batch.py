@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from .._jobs.background_batch import BackgroundBatch
 from .._jobs.batch_progress import BatchProgress, BatchState
-from .._variables import find_variables
+from .._tables import find_variables
 from ..base.language import tr, tr_noop, trn
 from ..base.text import duration, labelled
 from ..batching.batch import Batch

@@ -656,7 +656,7 @@ def test_odd_replies_are_written_down(scripted, odd):
 
 def test_a_deleted_journal_stops_the_batch(hold, sandbox, monkeypatch):
     hold()
-    monkeypatch.setattr("qfnb.batching.runner.SYNC_INTERVAL_S", 0.05)
+    monkeypatch.setattr("qfnb.batching.batch.SYNC_INTERVAL_S", 0.05)
     batch = qfnb.batch(rows(500, "删 {}"), name="deleted", workers=2)
     journal_path("deleted").unlink()
     hold(release=True)

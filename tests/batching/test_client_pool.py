@@ -20,9 +20,8 @@ from qfnb.batching.client_pool import build_pool
 from qfnb.batching.journal_store import journal_path
 from qfnb.errors import InvalidArgumentError, RateLimitError, ServerError
 from qfnb.transport import clock
-from qfnb.transport.locked_file import LockedFile
 from qfnb.transport.rate_limiter import RateLimiter
-from qfnb.transport.shared_rate_limiter import SharedRateLimiter
+from qfnb.transport.shared_rate_limiter import LockedFile, SharedRateLimiter
 
 KEYS = {name: f"bce-v3/ALTAK-test{name}00001/secret{name}0123456789" for name in "ABC"}
 REPLY = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}]}

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qfnb.evaluation.stats import distributions, holm, intervals, significance
+from qfnb.evaluation.stats import distributions, intervals, significance
 
 
 def paired_test(a, b, clusters=None, scale=None):
@@ -151,28 +151,28 @@ def test_few_rows_are_said_to_be_rough():
 
 
 def test_holm():
-    assert holm.correct([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm.correct([]) == []
+    assert significance.correct([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert significance.correct([]) == []
 
 
 def test_a_p_value_of_exactly_five_percent_is_not_significant():
-    assert [d.is_significant for d in holm.decide([0.05])] == [False]
-    assert [d.is_significant for d in holm.decide([0.05, 0.025])] == [False, False]
-    assert holm.decide([0.0499])[0].is_significant
+    assert [d.is_significant for d in significance.decide([0.05])] == [False]
+    assert [d.is_significant for d in significance.decide([0.05, 0.025])] == [False, False]
+    assert significance.decide([0.0499])[0].is_significant
 
 
 def test_questions_without_scores_are_no_comparison():
-    corrected = holm.correct([0.02, math.nan, 0.03])
+    corrected = significance.correct([0.02, math.nan, 0.03])
     assert (corrected[0], corrected[2], math.isnan(corrected[1])) == (0.04, 0.04, True)
-    assert holm.decide([math.nan])[0].is_significant is False
+    assert significance.decide([math.nan])[0].is_significant is False
 
 
 def test_the_level_of_an_interval_is_that_of_bonferroni_or_of_the_step_of_holm():
-    decisions = holm.decide([0.001, 0.02, 0.2, 0.03])
+    decisions = significance.decide([0.001, 0.02, 0.2, 0.03])
     assert [d.is_significant for d in decisions] == [True, False, False, False]
     assert [d.interval_alpha for d in decisions] == pytest.approx([0.0125] * 4)
     assert [d.alpha for d in decisions] == pytest.approx([0.0125, *[0.05 / 3] * 3])
-    late = holm.decide([0.001, 0.04])
+    late = significance.decide([0.001, 0.04])
     assert (late[1].is_significant, late[1].interval_alpha) == (True, pytest.approx(0.05))
 
 
@@ -315,7 +315,7 @@ def test_the_detectable_difference_is_shown_in_four_trials_of_five(quick, m):
 def decided(differences, m, is_rate=False):
     """Return the test of differences, one of m comparisons of which none is significant."""
     pairs = significance.Pairs(differences, None, is_rate, 1.0)
-    return significance.describe_pairs(pairs, holm.Decision(False, 0.05 / m, 0.05 / m))
+    return significance.describe_pairs(pairs, significance.Decision(False, 0.05 / m, 0.05 / m))
 
 
 def test_a_verdict_and_its_interval_never_contradict_each_other(quick):
@@ -330,7 +330,7 @@ def test_a_verdict_and_its_interval_never_contradict_each_other(quick):
         ]
         pairs += [significance.Pairs(values, None, True, 1.0) for values in signs]
         for decision, pair in zip(
-            holm.decide([pair.p_value for pair in pairs]), pairs, strict=True
+            significance.decide([pair.p_value for pair in pairs]), pairs, strict=True
         ):
             interval = significance.describe_pairs(pair, decision).interval
             assert (interval.low <= 0 <= interval.high) != decision.is_significant

@@ -8,7 +8,7 @@ from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import config, errors
-from qfnb.model.polling import Poller
+from qfnb.model.service import Poller
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.event import Event, EventHandler
 from qfnb.trainer.progress import Stage, TrainingProgress

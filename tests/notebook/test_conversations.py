@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from qfnb import ChatCompletion, config, errors
-from qfnb.notebook.conversation_store import ConversationStore
-from qfnb.notebook.conversations import Conversations
+from qfnb.notebook.conversations import Conversations, ConversationStore
 from qfnb.views import conversation as view
 
 

@@ -13,8 +13,8 @@ from qfnb.batching.journal_store import list_journals
 from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
-from qfnb.notebook import home, next_steps
-from qfnb.notebook.next_steps import _training_steps
+from qfnb.notebook import home
+from qfnb.notebook.home import _training_steps
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
 from qfnb.trainer.progress import TrainingProgress
@@ -200,10 +200,10 @@ def test_sizes_are_short(count, text):
 def test_the_quickstart_is_named_from_the_current_folder_and_its_path_breaks_behind_separators(
     monkeypatch,
 ):
-    monkeypatch.chdir(next_steps.NOTEBOOKS)
-    assert next_steps.quickstart() == "00_quickstart.ipynb"
-    monkeypatch.chdir(next_steps.NOTEBOOKS.parent / "docs")
-    assert next_steps.quickstart() == str(next_steps.NOTEBOOKS / "00_quickstart.ipynb")
+    monkeypatch.chdir(home.NOTEBOOKS)
+    assert home.quickstart() == "00_quickstart.ipynb"
+    monkeypatch.chdir(home.NOTEBOOKS.parent / "docs")
+    assert home.quickstart() == str(home.NOTEBOOKS / "00_quickstart.ipynb")
     assert components.path("a/b c.ipynb") == "a/<wbr>b c.ipynb"
 
 

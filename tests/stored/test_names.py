@@ -36,7 +36,6 @@ from qfnb import (
     config,
     errors,
     evaluation,
-    kept_keys,
 )
 from qfnb._jobs import row_result
 from qfnb.batching import journal, journal_reader, journal_store
@@ -51,13 +50,11 @@ from qfnb.evaluation.report import archive, columns as report_columns, files as 
 from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
-from qfnb.model.configs import DeployConfig
+from qfnb.model.service import DeployConfig
 from qfnb.notebook import (
     answer_format,
     batch,
-    batch_parser,
     chat,
-    conversation_store,
     conversations,
     evaluate_parser,
     home,
@@ -137,7 +134,7 @@ def now():
         "%qfchat: verbs": sorted(conversations.VERBS),
         "%qfchat: formats": sorted(answer_format.FORMATS),
         "%qfbatch: options": flags(batch.PARSER),
-        "%qfbatch: verbs": list(batch_parser.VERBS),
+        "%qfbatch: verbs": list(batch.VERBS),
         "%qftrain: options": flags(train.PARSER),
         "%qftrain: verbs": list(train_parser.VERBS),
         "%qfeval: options": flags(evaluate_parser.PARSER),
@@ -152,8 +149,8 @@ def now():
         "history: version and fields of the first line": [archive.VERSION, *history_fields()],
         "history: later fields of a report": list(report_files.LATER_FIELDS),
         "history(): columns": list(HISTORY_COLUMNS),
-        "kept_keys.json": [kept_keys.FILE_NAME, "keys"],
-        "conversations.db: columns": table_columns(conversation_store._TABLES),
+        "kept_keys.json": [config.FILE_NAME, "keys"],
+        "conversations.db: columns": table_columns(conversations._TABLES),
         "labels.db: columns": [
             journal_of_labels.FILE_NAME,
             *table_columns(journal_of_labels.TABLES),

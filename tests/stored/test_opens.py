@@ -16,7 +16,7 @@ from stored.write import MODEL, PAIRS, QUESTIONS
 from qfnb import ChatCompletion, LLMFinetune, batch, batches, resume
 from qfnb.errors import SandboxError
 from qfnb.evaluation.report import EvaluationResult, files
-from qfnb.notebook import aliases
+from qfnb.notebook import parser
 from qfnb.resources import Data, FineTune, Prompt
 from qfnb.sandbox import Address, ensure, stop
 from qfnb.sandbox.process import control_call
@@ -216,4 +216,4 @@ def test_a_past_run_can_be_cloned(state):
 
 
 def test_an_alias_is_known(state):
-    assert aliases.resolve("fast") == "ERNIE-Speed-8K"
+    assert parser.resolve("fast") == "ERNIE-Speed-8K"

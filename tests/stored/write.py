@@ -116,7 +116,7 @@ def _others(folder: Path) -> dict[str, Any]:
     """Keep a prompt, a saved form, an alias, and a report."""
     from qfnb import ChatCompletion, Dataset, EvaluationManager
     from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator
-    from qfnb.notebook import aliases
+    from qfnb.notebook import parser
     from qfnb.resources import Prompt
     from qfnb.trainer.form import drafts, launch_form
 
@@ -124,7 +124,7 @@ def _others(folder: Path) -> dict[str, Any]:
     drafts.save(
         "teahouse", launch_form.Draft(dataset="ds-stored", values={"epoch": "3"}, after="deploy")
     )
-    aliases.run_command(["fast", "ERNIE-Speed-8K"])
+    parser.run_command(["fast", "ERNIE-Speed-8K"])
     rows = Dataset(PAIRS[:4], name="questions")
     models = [ChatCompletion(model=name) for name in ("ERNIE-Speed-8K", "ERNIE-Lite-8K")]
     manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator(), RougeLEvaluator()])

@@ -15,8 +15,7 @@ from qfnb.base.text import format_loss
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.event import Event
 from qfnb.trainer.loss_diagnostics import LossPoint, diagnose_loss, moving_average
-from qfnb.trainer.progress import Stage, TrainingProgress, _with_poll
-from qfnb.trainer.remaining_time import estimate_remaining
+from qfnb.trainer.progress import Stage, TrainingProgress, _with_poll, estimate_remaining
 
 
 def curve(losses, validation=()):

@@ -15,7 +15,7 @@ from support.lockstep_server import LockstepServer
 import qfnb
 from qfnb import config
 from qfnb._jobs import background_batch
-from qfnb.model.polling import wait_for_state
+from qfnb.model.service import wait_for_state
 from qfnb.resources import FineTune, Responses, Storage
 from qfnb.resources.management.batches import Files
 from qfnb.transport import object_storage

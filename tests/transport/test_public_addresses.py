@@ -8,7 +8,7 @@ import pytest
 
 from qfnb import config, errors
 from qfnb.transport import event_loop, file_transfer
-from qfnb.transport.public_addresses import is_public_address
+from qfnb.transport.connections import is_public_address
 
 PRIVATE = [
     "127.0.0.1", "10.1.2.3", "100.100.100.200", "169.254.169.254", "0.0.0.0", "224.0.0.1", "255.255.255.255",

@@ -17,9 +17,13 @@ from qfnb import config
 from qfnb.connect import current_platform
 from qfnb.errors import RateLimitError
 from qfnb.transport import clock, event_loop, shared_rate_limiter
-from qfnb.transport.locked_file import MEASURED_CHANGES, LockedFile, log_once
 from qfnb.transport.rate_limiter import MAX_SUSPICION
-from qfnb.transport.shared_rate_limiter import SharedRateLimiter
+from qfnb.transport.shared_rate_limiter import (
+    MEASURED_CHANGES,
+    LockedFile,
+    SharedRateLimiter,
+    log_once,
+)
 
 HEADERS = {"x-ratelimit-limit-requests": "60"}
 
@@ -200,7 +204,7 @@ PEER = """
 import sys
 from pathlib import Path
 from qfnb.transport import event_loop
-from qfnb.transport.locked_file import LockedFile
+from qfnb.transport.shared_rate_limiter import LockedFile
 from qfnb.transport.shared_rate_limiter import SharedRateLimiter
 
 limiter = SharedRateLimiter(LockedFile(Path(sys.argv[1])))

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from qfnb.errors import ResponseTooLarge
-from qfnb.transport import sse
-from qfnb.transport.sse import EventParser, ServerSentEvent
+from qfnb.transport import response
+from qfnb.transport.response import EventParser, ServerSentEvent
 
 
 def split(data: bytes, cuts: list[int]) -> list[ServerSentEvent]:
@@ -65,7 +65,7 @@ def test_events_are_parsed_as_the_standard_says(frame, events):
 
 @pytest.mark.fault("F16")
 def test_an_event_that_is_too_large_is_refused(monkeypatch):
-    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
+    monkeypatch.setattr(response, "MAX_EVENT_BYTES", 100)
     with pytest.raises(ResponseTooLarge):
         EventParser().feed(b"data: " + b"x" * 200)
 

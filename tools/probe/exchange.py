@@ -13,7 +13,7 @@ import httpx
 from qfnb.config import Credentials, settings
 from qfnb.errors import APIError, QianfanError
 from qfnb.redact import redact
-from qfnb.transport import event_loop, http, sse
+from qfnb.transport import event_loop, http, response
 from qfnb.transport.client import CallOptions, Client
 from qfnb.transport.protocol import build_api_error
 from qfnb.transport.response import read_bytes
@@ -80,7 +80,7 @@ class Exchange:
         """The JSON objects of a stream, each with its event's name as `_event`."""
         if "event-stream" not in self.headers.get("content-type", ""):
             return []
-        events = sse.EventParser().feed(self.content + b"\n\n")
+        events = response.EventParser().feed(self.content + b"\n\n")
         values = [(event.name, parse_object(event.data)) for event in events]
         return [{**value, "_event": name} if name else value for name, value in values if value]
 

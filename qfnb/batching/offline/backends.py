@@ -296,7 +296,7 @@ class BosBackend:
     async def _endpoint_url(self) -> str:
         platform = (await connect.aclient()).platform
         call = ChatCompletion(version=1).prepare("?", self.request.model, self.request.endpoint)
-        request = call.for_platform(platform)
+        request = call.request_for(platform)
         return platform.endpoint_url(request.endpoint, {"model": request.model})
 
 

@@ -73,12 +73,12 @@ def build_picture_request(
         return (
             Text2Image(version=2)
             .prepare(prompt, request.model, **request.options)
-            .for_platform(platform)
+            .request_for(platform)
         )
     return (
         ImageEdit()
         .prepare(_split(conversation), request.model, **request.options)
-        .for_platform(platform)
+        .request_for(platform)
     )
 
 

@@ -11,7 +11,6 @@ done with it.
 | `card`, `matrix` | two models on one card; prompts times models |
 | `archive` | every evaluation of this user on disk |
 | `judging`, `agreement` | how far judges can be trusted; labels of people |
-| `tracking` | the report's numbers for an experiment tracker |
 
 Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's
 scores.
@@ -25,7 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from ...base.language import tr
 from ...dataset.typed_dataset import Dataset
@@ -33,7 +32,7 @@ from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample, result_dataset
-from . import archive, columns, files, judging, sources, text, tracking
+from . import archive, columns, files, judging, sources, text
 from .averages import average_sentences, averages_frame
 from .card import Card, build_card
 from .data import ReportData as ReportData
@@ -41,6 +40,34 @@ from .matrix import Matrix, build_matrix
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class NumberLog(Protocol):
+    """What takes the numbers of a report: a tracker of `qfnb.trainer.trackers`, or any object with
+    this method.
+    """
+
+    def log_numbers(
+        self, numbers: Mapping[str, float], settings: Mapping[str, object] | None = None
+    ) -> None:
+        """Take numbers and settings by name."""
+        ...
+
+
+def _tracker_entries(report: ReportData) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the numbers of a report by name, and what they need to be cited: the platform and the
+    recipe.
+    """
+    numbers: dict[str, float] = {}
+    for score in report.model_scores:
+        bounds = {"ci_low": score.interval.low, "ci_high": score.interval.high}
+        values = {"mean": score.mean, **bounds, "coverage": score.coverage, "n": score.n}
+        numbers |= {f"{score.model}/{score.metric}/{name}": value for name, value in values.items()}
+    for pair in report.comparisons:
+        name = f"{pair.candidate} - {pair.baseline}/{pair.metric}"
+        numbers |= {f"{name}/difference": pair.test.difference, f"{name}/p_holm": pair.p_holm}
+    origins = {f"{model}/origin": origin for model, origin in report.origins.items()}
+    return numbers, origins | {f"{name}/recipe": recipe for name, recipe in report.recipes.items()}
 
 
 REFERENCE: Final = "reference"
@@ -246,14 +273,14 @@ class EvaluationResult(ReportData):
         """
         return cls.from_json(files.read_report_text(Path(path).expanduser()))
 
-    def log_to(self, tracker: tracking.NumberLog) -> Self:
+    def log_to(self, tracker: NumberLog) -> Self:
         """Log means, intervals, differences and where they are from to an experiment tracker;
         return the report.
 
         Args:
             tracker: one of `qfnb.trainer.trackers`, such as that of the training.
         """
-        tracker.log_numbers(*tracking.entries(self))
+        tracker.log_numbers(*_tracker_entries(self))
         return self
 
     def conclusion(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from ...base.language import tr, tr_noop
-from ..stats.averages import Average, average_groups
+from ..stats.aggregates import Average, average_groups
 from .columns import AVERAGE_COLUMNS, build_frame
 from .data import ReportData
 from .text import format_interval, format_score, metric_title

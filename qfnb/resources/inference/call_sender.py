@@ -1,14 +1,12 @@
-"""Sends prepared calls: whole replies and streams, asked once more or continued where the call says
-so.
-"""
+"""Validated calls and what sends them: whole replies and streams, asked once more or continued."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 from ... import connect
 from ..._notices import warn_once
@@ -21,9 +19,8 @@ from ...transport.response import Response
 from ...wire import catalog, chat as wire, reply_shape
 from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
-from .chat_body import ChatBody
-from .model_choice import name_living_models
-from .reply import Reply, create_reply, join_pieces, refuse_defect
+from .model_choice import ModelChoice, name_living_models
+from .reply import ChatBody, Reply, create_reply, join_pieces, refuse_defect
 from .usage_log import UsageEntry, log_usage
 
 ReplyT = TypeVar("ReplyT", bound=Reply[Any])
@@ -47,41 +44,53 @@ class InferenceRequest:
     model: str
 
 
-BuildRequest = Callable[[Platform], InferenceRequest]
-"""Builds the request as a platform takes it."""
-
-
 @dataclass(frozen=True)
-class PreparedCall(Generic[ReplyT]):
-    """A validated call that does not know its platform yet.
+class InferenceCall(Generic[ReplyT]):
+    """A validated call that does not know its platform yet; each kind of model has its own.
 
     Attributes:
-        for_platform: returns the request as a platform takes it.
-        options: timeout and attempts.
-        check: validates a reply by its text (of a stream: of all pieces); returns the call that
-            asks once more, None where there is no need; raises UnreadableAnswer.
-        continue_after: returns the call that asks for the rest of a reply with this text, None
-            where it is whole.
+        choice: which model is asked.
+        options: validated ones of `do`.
+        call_options: timeout and attempts.
         is_streamed: whether its reply comes in pieces.
     """
 
-    for_platform: BuildRequest
-    options: CallOptions
-    check: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: None
-    continue_after: Callable[[ReplyT, str], PreparedCall[ReplyT] | None] = lambda _reply, _text: (
-        None
-    )
+    choice: ModelChoice
+    options: Mapping[str, Any]
+    call_options: CallOptions
     is_streamed: bool = False
 
-    def for_batch(self) -> PreparedCall[ReplyT]:
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request as a platform takes it.
+
+        Raises:
+            InvalidArgumentError: the platform has no such call or model.
+        """
+        raise NotImplementedError
+
+    def correction(self, reply: ReplyT, text: str) -> Self | None:
+        """Validate a reply by its text (of a stream: of all pieces); return the call that asks once
+        more, None where there is no need.
+
+        Raises:
+            UnreadableAnswer: the text is not in the requested format.
+        """
+        return None
+
+    def continuation(self, reply: ReplyT, part: str) -> Self | None:
+        """Return the call that asks for the rest of a reply with this text, None where it is
+        whole.
+        """
+        return None
+
+    def for_batch(self) -> Self:
         """Return the call as a batch makes it: it waits as long as the platform limits the rate."""
-        return replace(
-            self, options=replace(self.options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
-        )
+        options = replace(self.call_options, rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S)
+        return replace(self, call_options=options)
 
 
 class CallSender(Generic[ReplyT]):
-    """Sends the prepared calls of one kind of model with the keys of one constructor."""
+    """Sends the validated calls of one kind of model with the keys of one constructor."""
 
     reply_type: type[ReplyT]
     """The class of the replies."""
@@ -97,17 +106,17 @@ class CallSender(Generic[ReplyT]):
     def _to_reply(self, response: Response[Any]) -> ReplyT:
         return create_reply(self.reply_type, response)
 
-    def _run(self, call: PreparedCall[ReplyT]) -> ReplyT:
+    def _run(self, call: InferenceCall[ReplyT]) -> ReplyT:
         reply = event_loop.run(self.send(call))
         _tell_damage(reply)
         return reply
 
-    async def _run_async(self, call: PreparedCall[ReplyT]) -> ReplyT:
+    async def _run_async(self, call: InferenceCall[ReplyT]) -> ReplyT:
         reply = await event_loop.run_async(self.send(call))
         _tell_damage(reply)
         return reply
 
-    async def _stream_pieces(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
+    async def _stream_pieces(self, call: InferenceCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
         """Yield the pieces of a reply for a caller without a panel."""
         async with contextlib.aclosing(self.stream(call)) as pieces:
             async for piece in pieces:
@@ -118,7 +127,7 @@ class CallSender(Generic[ReplyT]):
         """Return the client that a call would use now; on the I/O loop only."""
         return await connect.aclient(self._keys)
 
-    async def send(self, call: PreparedCall[ReplyT]) -> ReplyT:
+    async def send(self, call: InferenceCall[ReplyT]) -> ReplyT:
         """Send a call, once more where its answer is not in the requested format, and return the
         reply.
 
@@ -126,24 +135,26 @@ class CallSender(Generic[ReplyT]):
         """
         client = await connect.aclient(self._keys)
         reply = await self._send_whole(call, client)
-        correction = call.check(reply, wire.text_of(reply.body))
+        correction = call.correction(reply, wire.text_of(reply.body))
         if correction is None:
             return reply
         second = await self._send_whole(correction, client)
         second.earlier = (reply, *second.earlier)
-        correction.check(second, wire.text_of(second.body))
+        correction.correction(second, wire.text_of(second.body))
         return second
 
-    async def _send_whole(self, call: PreparedCall[ReplyT], client: Client) -> ReplyT:
+    async def _send_whole(self, call: InferenceCall[ReplyT], client: Client) -> ReplyT:
         """Send a call and what continues it, and return the last reply, with the text of all."""
-        reply = await self.send_request(call.for_platform(client.platform), client, call.options)
+        reply = await self.send_request(
+            call.request_for(client.platform), client, call.call_options
+        )
         text = wire.text_of(reply.body)
         part = wire.text_of(reply.body)
-        while (following := call.continue_after(reply, part)) is not None:
+        while (following := call.continuation(reply, part)) is not None:
             call = following
             earlier = reply
             reply = await self.send_request(
-                call.for_platform(client.platform), client, call.options
+                call.request_for(client.platform), client, call.call_options
             )
             part = wire.text_of(reply.body)
             text += part
@@ -175,20 +186,20 @@ class CallSender(Generic[ReplyT]):
             warn_once(reply.problem)
         return reply
 
-    async def stream(self, call: PreparedCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
+    async def stream(self, call: InferenceCall[ReplyT]) -> AsyncGenerator[ReplyT, None]:
         """Send a call and yield the pieces of its reply; on the I/O loop only."""
         client = await connect.aclient(self._keys)
         text = ""
         part = ""
-        following: PreparedCall[ReplyT] | None = call
+        following: InferenceCall[ReplyT] | None = call
         try:
             while following is not None:
                 last = None
                 text = text + part
                 part = ""
-                request = following.for_platform(client.platform)
+                request = following.request_for(client.platform)
                 async with contextlib.aclosing(
-                    self._stream_request(request, client, following.options)
+                    self._stream_request(request, client, following.call_options)
                 ) as replies:
                     async for reply in replies:
                         part += wire.text_of(reply.body)
@@ -197,17 +208,17 @@ class CallSender(Generic[ReplyT]):
                         if last is reply and wire.is_final(reply.body):
                             # raised below: the last piece comes first
                             with contextlib.suppress(UnreadableAnswer):
-                                call.check(reply, text + part)
+                                call.correction(reply, text + part)
                         yield reply
                 assert last is not None, "a stream without an answer is an error"
-                following = following.continue_after(last, part)
+                following = following.continuation(last, part)
                 if following is None:
-                    call.check(last, text + part)
+                    call.correction(last, text + part)
         except (APIError, RequestError) as error:
             error.partial = text + part
             raise
 
-    async def collect(self, call: PreparedCall[ReplyT]) -> ReplyT:
+    async def collect(self, call: InferenceCall[ReplyT]) -> ReplyT:
         """Send a call as a stream and return the reply that its pieces make up, and they are its
         `pieces`.
         """

@@ -1,15 +1,18 @@
 """Chat: one call for both API versions."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import copy
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, Self, Unpack, overload
+
+from pydantic import BaseModel, ConfigDict
 
 from ..._jobs.worker_pool import validate_worker_count
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform
-from .arguments import ChatOptions
+from .arguments import ChatOptions, Messages, Turn
 from .batch_task import BatchTask, prepare_row, prepare_rows, validate_rows
 from .chat_request import (
     BatchRequests,
@@ -17,13 +20,155 @@ from .chat_request import (
     build_chat_request,
     prepare_chat_call,
 )
-from .completion_objects import CreatesCompletions
-from .inference_model import InferenceModel, PreparedCall
-from .reply import ChatResponse as ChatResponse
-from .tool_loop import ToolRunner
+from .inference_model import InferenceCall, InferenceModel
+from .reply import ChatResponse as ChatResponse, ToolCall, ToolStep
+from .tool_loop import DEFAULT_ROUNDS, create_loop, validate_rounds
+from .tools import Tool
 
 
-class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse]):
+class _Object(BaseModel):
+    """A part of a reply; fields that are not named here are kept."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+
+class FunctionCall(_Object):
+    """The function that a model asks for; `arguments` is JSON text."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+class ToolCallObject(_Object):
+    """A call that a model asks for."""
+
+    id: str = ""
+    type: str = "function"
+    function: FunctionCall
+
+
+class SearchResult(_Object):
+    """A page that the model has read."""
+
+    index: int = 0
+    url: str = ""
+    title: str = ""
+    datasource_id: str = ""
+
+
+class ChatCompletionMessage(_Object):
+    """The model's turn."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    role: str = "assistant"
+    name: str | None = None
+    tool_calls: list[ToolCallObject] | None = None
+    tool_call_id: str | None = None
+
+
+class Choice(_Object):
+    """One answer."""
+
+    finish_reason: str | None = None
+    index: int = 0
+    message: ChatCompletionMessage
+    ban_round: int | None = None
+    flag: int | None = None
+
+
+class CompletionUsage(_Object):
+    """Tokens."""
+
+    completion_tokens: int = 0
+    prompt_tokens: int = 0
+    total_tokens: int = 0
+
+
+class CompletionStatistic(_Object):
+    """Seconds; of a piece, since the request was sent."""
+
+    first_token_latency: float = 0
+    request_latency: float = 0
+    total_latency: float = 0
+    start_timestamp: float = 0
+    avg_output_tokens_per_second: float = 0
+
+
+class Completion(_Object):
+    """A whole reply; `raw` is its JSON."""
+
+    id: str = ""
+    choices: list[Choice]
+    created: int = 0
+    model: str = ""
+    object: str = "chat.completion"
+    usage: CompletionUsage | None = None
+    statistic: CompletionStatistic | None = None
+    raw: Any = None
+
+
+class ChoiceDelta(_Object):
+    """The new part of an answer."""
+
+    content: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCallObject] | None = None
+
+
+class CompletionChunkChoice(_Object):
+    """One answer's new part."""
+
+    delta: ChoiceDelta
+    finish_reason: str | None = None
+    index: int = 0
+    ban_round: int | None = None
+    flag: int | None = None
+
+
+class CompletionChunk(_Object):
+    """A piece of a stream; `raw` is its JSON."""
+
+    id: str = ""
+    choices: list[CompletionChunkChoice]
+    created: int = 0
+    model: str = ""
+    object: str = "chat.completion.chunk"
+    usage: CompletionUsage | None = None
+    statistic: CompletionStatistic | None = None
+    web_search: SearchResult | None = None
+    raw: Any = None
+
+
+def _completion(reply: ChatResponse) -> Completion | ChatResponse:
+    """Return a reply as an object; that of v1, which has no choices, as it is."""
+    if "choices" not in reply.body:
+        return reply
+    return Completion.model_validate(
+        {**reply.body, "statistic": reply.statistic, "raw": reply.body}
+    )
+
+
+def _chunk(piece: ChatResponse) -> CompletionChunk | ChatResponse:
+    if "choices" not in piece.body:
+        return piece
+    return CompletionChunk.model_validate(
+        {**piece.body, "statistic": piece.statistic, "raw": piece.body}
+    )
+
+
+def _chunks(pieces: Iterator[ChatResponse]) -> Iterator[CompletionChunk | ChatResponse]:
+    return map(_chunk, pieces)
+
+
+async def _chunks_async(
+    pieces: AsyncIterator[ChatResponse],
+) -> AsyncIterator[CompletionChunk | ChatResponse]:
+    async for piece in pieces:
+        yield _chunk(piece)
+
+
+class ChatCompletion(InferenceModel[ChatResponse]):
     """A chat model.
 
     Args:
@@ -41,6 +186,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
     kind = "chat"
     items_name = "messages_list"
     prepare_call = staticmethod(prepare_chat_call)
+    _is_raw = False
 
     @overload
     def do(
@@ -195,7 +341,7 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
 
     def _prepare_body(
         self, index: int, row: Mapping[str, Any], options_: Mapping[str, Any]
-    ) -> PreparedCall[ChatResponse]:
+    ) -> InferenceCall[ChatResponse]:
         if not isinstance(row, Mapping) or "messages" not in row:
             raise InvalidArgumentError(
                 tr(
@@ -230,3 +376,113 @@ class ChatCompletion(CreatesCompletions, ToolRunner, InferenceModel[ChatResponse
                 build_chat_request, platform=platform, choice=choice, options=options, stream=False
             )
         )
+
+    def run(
+        self,
+        messages: Iterable[Turn] | str,
+        tools: Iterable[Callable[..., Any] | Tool],
+        *,
+        max_rounds: int = DEFAULT_ROUNDS,
+        on_step: Callable[[ToolStep], object] | None = None,
+        confirm: Callable[[ToolCall], bool] | None = None,
+        **options: Any,
+    ) -> ChatResponse:
+        """Ask a model that may call Python functions, run what it calls, and return its final
+        reply.
+
+        The functions run one after the other, in a thread with a time-out; an interrupt ends them.
+        What they raise is told to the model. `messages.append(reply)` adds the calls and results
+        before the answer.
+
+        Args:
+            messages: as `do` takes them.
+            tools: functions with annotations and a docstring (Google style: its `Args:` describe
+                the arguments); `@qfnb.tool(confirm=True, timeout=60)` sets options.
+            max_rounds: replies that may call functions, default 8.
+            on_step: called after each call of a function.
+            confirm: returns whether a call is allowed, for functions with `confirm=True`; default:
+                ask by `input()`.
+            **options: of `do`, without `stream`.
+
+        Raises:
+            InvalidArgumentError: a function cannot be described; nothing was sent.
+            ToolLoopError: the model still calls functions after `max_rounds` replies; `.steps` has
+                the calls.
+            APIError: the platform refused.
+
+        Source: API page (tools, tool_choice, parallel_tool_calls).
+        """
+        loop = create_loop(tools, max_rounds, on_step, confirm)
+        turns = validate_rounds(messages, options)
+        return event_loop.run(loop.run(self._ask_round, turns, options))
+
+    async def arun(
+        self,
+        messages: Iterable[Turn] | str,
+        tools: Iterable[Callable[..., Any] | Tool],
+        *,
+        max_rounds: int = DEFAULT_ROUNDS,
+        on_step: Callable[[ToolStep], object] | None = None,
+        confirm: Callable[[ToolCall], bool] | None = None,
+        **options: Any,
+    ) -> ChatResponse:
+        """The awaited form of `run`; async functions run on the caller's loop."""
+        loop = create_loop(tools, max_rounds, on_step, confirm)
+        turns = validate_rounds(messages, options)
+        return await loop.run(self._ask_round, turns, options)
+
+    async def _ask_round(self, messages: Messages, options: dict[str, Any]) -> ChatResponse:
+        reply: ChatResponse = await self.ado(messages, **options)
+        return reply
+
+    @property
+    def with_raw_response(self) -> Self:
+        """The same model, whose `create` returns replies as `do` does."""
+        raw = copy.copy(self)
+        raw._is_raw = True  # noqa: SLF001 - of this class
+        return raw
+
+    def create(
+        self,
+        messages: Any,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Send a conversation, and return a `Completion`, or with `stream=True` an iterator over
+        `CompletionChunk`s.
+
+        Args:
+            messages: the conversation.
+            model: a model for this call.
+            endpoint: a service of your own for this call.
+            stream: yield pieces as they come.
+            **options: of `do`.
+
+        Source: the official SDK's ChatCompletion.create.
+        """
+        ask: Any = self.do  # the overloads of `do` know no `bool`
+        reply = ask(messages, model, endpoint, stream=stream, **options)
+        if self._is_raw:
+            return reply
+        if stream:
+            return _chunks(reply)
+        return _completion(reply)
+
+    async def acreate(
+        self,
+        messages: Any,
+        model: str | None = None,
+        endpoint: str | None = None,
+        stream: bool = False,
+        **options: Any,
+    ) -> Any:
+        """The awaited form of `create`."""
+        ask: Any = self.ado
+        reply = await ask(messages, model, endpoint, stream=stream, **options)
+        if self._is_raw:
+            return reply
+        if stream:
+            return _chunks_async(reply)
+        return _completion(reply)

@@ -4,14 +4,14 @@ them.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 from uuid import uuid4
 
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from ..._notices import warn_once
 from ...base.language import tr
 from ...base.text import describe_problem, is_chinese
 from ...errors import InvalidArgumentError
@@ -19,11 +19,11 @@ from ...transport.client import CallOptions
 from ...transport.platform import Platform
 from ...wire import chat as wire
 from .arguments import Messages, Turn
-from .call_sender import InferenceRequest, PreparedCall
-from .client_options import CONTINUE_PROMPT, MESSAGE_OPTIONS, fit_messages, with_continuation
+from .call_sender import InferenceCall, InferenceRequest
+from .client_options import CONTINUE_PROMPT, MAX_CONTINUATIONS, MESSAGE_OPTIONS, fit_messages
 from .model_choice import ModelChoice, find_target
 from .reply import ChatResponse
-from .response_format import ResponseFormat, parse_response_format
+from .response_format import parse_response_format
 from .thinking import validate_think, with_thinking
 from .tools import to_tools
 from .v1_words import has_v1_calls, to_v1, to_v2_messages, to_v2_options
@@ -100,6 +100,63 @@ def _word_problem(name: str, value: Any) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class ChatCall(InferenceCall[ChatResponse]):
+    """A conversation that is sent.
+
+    Attributes:
+        messages: the validated conversation.
+        asks_again: whether an answer that is not in `response_format` is asked for once more.
+        continue_prompt: the user's turn that asks for the rest of an answer that was cut at the
+            longest output; "" where it is not asked for.
+        continuations_left: how often it is asked for.
+    """
+
+    messages: Sequence[wire.Message] = ()
+    asks_again: bool = True
+    continue_prompt: str = ""
+    continuations_left: int = MAX_CONTINUATIONS
+
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request as a platform takes it."""
+        return build_chat_request(
+            list(self.messages), platform, self.choice, self.options, stream=self.is_streamed
+        )
+
+    def correction(self, reply: ChatResponse, text: str) -> Self | None:
+        """Validate an answer by its schema; return the call that asks for it once more."""
+        response_format = self.options.get("response_format")
+        if response_format is None or not response_format.is_checked:
+            return None
+        earlier = [message.model_dump() for message in self.messages]
+        turns = response_format.check(reply, text, earlier, retry=self.asks_again)
+        if not turns:
+            return None
+        messages = [*self.messages, *validate_messages(turns)]
+        return replace(self, messages=messages, asks_again=False)
+
+    def continuation(self, reply: ChatResponse, part: str) -> Self | None:
+        """Return the call that asks for the rest of an answer."""
+        is_cut = self.continue_prompt and reply.body.get("is_truncated") and part.strip()
+        if not is_cut:
+            return None
+        if self.continuations_left <= 0:
+            warn_once(
+                tr(
+                    "auto_concat_truncate: the answer is still cut after {n} requests",
+                    n=MAX_CONTINUATIONS,
+                )
+            )
+            return None
+        answer = wire.Message(role="assistant", content=part)
+        question = wire.Message(role="user", content=self.continue_prompt)
+        return replace(
+            self,
+            messages=[*self.messages, answer, question],
+            continuations_left=self.continuations_left - 1,
+        )
+
+
 def prepare_chat_call(
     messages: Conversation,
     choice: ModelChoice,
@@ -107,7 +164,7 @@ def prepare_chat_call(
     call_options: CallOptions,
     *,
     stream: bool,
-) -> PreparedCall[ChatResponse]:
+) -> ChatCall:
     """Return the validated call for one conversation.
 
     Args:
@@ -122,52 +179,18 @@ def prepare_chat_call(
     """
     options = validate_chat_options(options_)
     records = validate_messages(messages)
-    is_continued = options.pop("auto_concat_truncate", False)
-    continue_prompt = options.pop("truncated_continue_prompt", CONTINUE_PROMPT)
-
-    def start(turns: Sequence[wire.Message]) -> PreparedCall[ChatResponse]:
-        build = partial(
-            build_chat_request, list(turns), choice=choice, options=options, stream=stream
-        )
-        call = PreparedCall[ChatResponse](build, call_options)
-        if is_continued:
-            return with_continuation(call, start, turns, continue_prompt)
-        return call
-
-    return with_check(
-        start(records), start, records, options.get("response_format"), retry=not stream
+    prompt = options.pop("truncated_continue_prompt", CONTINUE_PROMPT)
+    if not options.pop("auto_concat_truncate", False):
+        prompt = ""
+    return ChatCall(
+        choice,
+        options,
+        call_options,
+        stream,
+        records,
+        asks_again=not stream,
+        continue_prompt=prompt,
     )
-
-
-def with_check(
-    call: PreparedCall[ChatResponse],
-    start: Callable[[Sequence[wire.Message]], PreparedCall[ChatResponse]],
-    messages: Sequence[wire.Message],
-    response_format: ResponseFormat | None,
-    *,
-    retry: bool = True,
-) -> PreparedCall[ChatResponse]:
-    """Return a call whose answer is validated.
-
-    Args:
-        call: the call.
-        start: returns the call of a conversation.
-        messages: the validated conversation.
-        response_format: the form of the answer; without a schema nothing is checked.
-        retry: ask once more before an answer is an error.
-    """
-    if response_format is None or not response_format.is_checked:
-        return call
-
-    def check(reply: ChatResponse, text: str) -> PreparedCall[ChatResponse] | None:
-        earlier = [message.model_dump() for message in messages]
-        correction = response_format.check(reply, text, earlier, retry=retry)
-        if not correction:
-            return None
-        turns = [*messages, *validate_messages(correction)]
-        return with_check(start(turns), start, turns, response_format, retry=False)
-
-    return replace(call, check=check)
 
 
 def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:

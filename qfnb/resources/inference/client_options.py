@@ -19,8 +19,6 @@ from ...transport.client import CallOptions
 from ...transport.retry import DEFAULT_RETRY
 from ...wire import chat as wire
 from ...wire.catalog import CatalogModel
-from .call_sender import PreparedCall
-from .reply import ChatResponse
 
 log = logging.getLogger("qfnb")
 
@@ -205,42 +203,3 @@ def _drop_oldest(
             )
         )
     return [*personas, *turns[start:]]
-
-
-def with_continuation(
-    call: PreparedCall[ChatResponse],
-    start: Callable[[Sequence[wire.Message]], PreparedCall[ChatResponse]],
-    messages: Sequence[wire.Message],
-    prompt: str,
-    n_left: int = MAX_CONTINUATIONS,
-) -> PreparedCall[ChatResponse]:
-    """Return a call that asks for the rest of its answer as long as the answer is cut at the
-    longest output.
-
-    Args:
-        call: the call.
-        start: returns the call of a conversation.
-        messages: the validated conversation.
-        prompt: the user's turn that asks for the rest.
-        n_left: how often it is asked for.
-    """
-
-    def continue_after(reply: ChatResponse, part: str) -> PreparedCall[ChatResponse] | None:
-        if not reply.body.get("is_truncated") or not part.strip():
-            return None
-        if n_left <= 0:
-            warn_once(
-                tr(
-                    "auto_concat_truncate: the answer is still cut after {n} requests",
-                    n=MAX_CONTINUATIONS,
-                )
-            )
-            return None
-        turns = [
-            *messages,
-            wire.Message(role="assistant", content=part),
-            wire.Message(role="user", content=prompt),
-        ]
-        return with_continuation(start(turns), start, turns, prompt, n_left - 1)
-
-    return replace(call, continue_after=continue_after)

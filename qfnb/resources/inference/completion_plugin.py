@@ -3,7 +3,7 @@ plugins.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Unpack, overload
 
 from ...base.language import tr
@@ -21,10 +21,43 @@ from .chat_request import (
     validate_messages,
     validate_options,
 )
-from .inference_model import InferenceModel, InferenceRequest, PreparedCall
-from .model_choice import ModelChoice, find_target, v1_only
+from .inference_model import InferenceCall, InferenceModel, InferenceRequest
+from .model_choice import ModelChoice, find_target, refuse_v1_only
 from .reply import ChatResponse
 from .v1_words import to_v1_options, to_v2_options
+
+
+@dataclass(frozen=True)
+class CompletionCall(InferenceCall[ChatResponse]):
+    """A prompt that is sent."""
+
+    prompt: str = ""
+
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request as a platform takes it: a chat, but for v1's own models and a text
+        that is to be filled.
+        """
+        choice = self.choice
+        version, model, _ = find_target(choice, platform)
+        is_completion = choice.endpoint or catalog.find_model(
+            "completion", choice.model or catalog.V1_DEFAULTS["completion"]
+        )
+        if version == 1 and is_completion:
+            fields = to_v1_options(self.options)
+            record = wire.CompletionRequest(prompt=self.prompt, stream=self.is_streamed, **fields)
+            return InferenceRequest(wire.COMPLETION_V1, record, model)
+        if version == 2 and not choice.endpoint:
+            choice = replace(choice, model=model)
+        choice = replace(choice, kind="chat")
+        if version == 2 and "suffix" in self.options:
+            model = find_target(choice, platform).model
+            fields = to_v2_options(self.options, is_qianfan=platform.is_qianfan)
+            gap = wire.FillRequest(
+                prompt=self.prompt, model=model, stream=self.is_streamed, **fields
+            )
+            return InferenceRequest(wire.COMPLETION_V2, gap, model)
+        messages = [chat_wire.Message(role="user", content=self.prompt)]
+        return build_chat_request(messages, platform, choice, self.options, stream=self.is_streamed)
 
 
 class Completion(InferenceModel[ChatResponse]):
@@ -135,7 +168,7 @@ class Completion(InferenceModel[ChatResponse]):
         call_options: CallOptions,
         *,
         stream: bool,
-    ) -> PreparedCall[ChatResponse]:
+    ) -> CompletionCall:
         """Return the validated call for one prompt."""
         if not isinstance(item, str) or not item.strip():
             raise InvalidArgumentError(
@@ -143,28 +176,7 @@ class Completion(InferenceModel[ChatResponse]):
             )
         validate_encodable("prompt", item)
         valid_options = validate_options(options)
-        is_completion = choice.endpoint or catalog.find_model(
-            "completion", choice.model or catalog.V1_DEFAULTS["completion"]
-        )
-        messages = [chat_wire.Message(role="user", content=item)]
-
-        def build_request(platform: Platform) -> InferenceRequest:
-            version, model, _ = find_target(choice, platform)
-            if version == 1 and is_completion:
-                record = wire.CompletionRequest(
-                    prompt=item, stream=stream, **to_v1_options(valid_options)
-                )
-                return InferenceRequest(wire.COMPLETION_V1, record, model)
-            is_preset = version == 2 and not choice.endpoint
-            chat_choice = replace(choice, kind="chat", model=model if is_preset else choice.model)
-            if version == 2 and "suffix" in valid_options:
-                model = find_target(chat_choice, platform).model
-                fields = to_v2_options(valid_options, is_qianfan=platform.is_qianfan)
-                gap = wire.FillRequest(prompt=item, model=model, stream=stream, **fields)
-                return InferenceRequest(wire.COMPLETION_V2, gap, model)
-            return build_chat_request(messages, platform, chat_choice, valid_options, stream=stream)
-
-        return PreparedCall(build_request, call_options)
+        return CompletionCall(choice, valid_options, call_options, stream, item)
 
     def _to_reply(self, response: Response[Any]) -> ChatResponse:
         reply = super()._to_reply(response)
@@ -174,6 +186,19 @@ class Completion(InferenceModel[ChatResponse]):
 
 class PluginResponse(ChatResponse):
     """A reply; `resp["meta_info"]` or `resp["plugin_info"]` has the calls of plugins."""
+
+
+@dataclass(frozen=True)
+class PluginCall(InferenceCall[PluginResponse]):
+    """A request of v1, the same for each platform that has it."""
+
+    request: InferenceRequest | None = None
+
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request."""
+        refuse_v1_only(platform, "Plugin", tr("ChatCompletion takes tools= and web_search="))
+        assert self.request is not None
+        return self.request
 
 
 class Plugin(InferenceModel[PluginResponse]):
@@ -265,7 +290,7 @@ class Plugin(InferenceModel[PluginResponse]):
         call_options: CallOptions,
         *,
         stream: bool,
-    ) -> PreparedCall[PluginResponse]:
+    ) -> PluginCall:
         """Return the validated call for one prompt."""
         if item is None:
             prompt = options.get("query")
@@ -274,16 +299,15 @@ class Plugin(InferenceModel[PluginResponse]):
         if prompt is None:
             raise InvalidArgumentError(tr("prompt is missing: write the question"))
         plugins = options.get("plugins")
-        valid_options = validate_options(
+        fields = validate_options(
             {name: options[name] for name in options if name not in {"query", "plugins"}}
         )
-        valid_options["stream"] = stream
+        fields["stream"] = stream
         if choice.endpoint:
-            request = _application_request(prompt, choice.endpoint, plugins, valid_options)
+            request = _application_request(prompt, choice.endpoint, plugins, fields)
         else:
-            request = _platform_plugin_request(prompt, plugins, choice.model, valid_options)
-        use = tr("ChatCompletion takes tools= and web_search=")
-        return PreparedCall(v1_only(request, "Plugin", use), call_options)
+            request = _platform_plugin_request(prompt, plugins, choice.model, fields)
+        return PluginCall(choice, fields, call_options, stream, request)
 
 
 def _application_request(

@@ -1,7 +1,6 @@
 """Embeddings, reranking and token counts: texts go in, numbers come out."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from types import MethodType
 from typing import Any, Literal
 
@@ -10,11 +9,12 @@ from ...base.language import tr
 from ...base.text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
+from ...transport.platform import Platform
 from ...wire import catalog, inference as wire, reply_shape
 from ..validation import validate_positive
 from .chat_request import validate_encodable
-from .inference_model import InferenceModel, InferenceRequest, PreparedCall
-from .model_choice import ModelChoice, v1_only
+from .inference_model import InferenceCall, InferenceModel, InferenceRequest
+from .model_choice import ModelChoice, refuse_v1_only
 from .reply import Reply, refuse_defect
 from .v1_words import build_for_version
 
@@ -32,6 +32,27 @@ class EmbeddingResponse(Reply[wire.EmbeddingReply]):
     def __repr__(self) -> str:
         shape = f"{len(self.vectors)} x {len(self.vectors[0]) if self.vectors else 0}"
         return f"<embedding {shape} of {self.model}>"
+
+
+class EmbeddingCall(InferenceCall[EmbeddingResponse]):
+    """Texts that are sent; the options are the fields of the body."""
+
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request as a platform takes it."""
+        return build_for_version(
+            self.choice, wire.EMBEDDING_V1, wire.EMBEDDING_V2, self.options, platform
+        )
+
+    def correction(self, reply: EmbeddingResponse, text: str) -> None:
+        """Refuse a reply that has not one vector for each text."""
+        expected = len(self.options["input"])
+        if (count := len(reply.body["data"])) != expected:
+            defect = tr(
+                "data: there are {count} vectors for {expected} texts",
+                count=count,
+                expected=expected,
+            )
+            refuse_defect(reply, defect)
 
 
 class Embedding(InferenceModel[EmbeddingResponse]):
@@ -89,7 +110,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         call_options: CallOptions,
         *,
         stream: bool,
-    ) -> PreparedCall[EmbeddingResponse]:
+    ) -> EmbeddingCall:
         """Return the validated call for one list of texts."""
         if stream:
             raise InvalidArgumentError(tr("stream=True: an embedding cannot be streamed"))
@@ -98,26 +119,7 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         if row and row.max_chars:
             _warn_of_lengths(row.id, "texts", texts, row.max_chars)
 
-        build_request = partial(
-            build_for_version,
-            choice,
-            wire.EMBEDDING_V1,
-            wire.EMBEDDING_V2,
-            {"input": texts, **options},
-        )
-
-        def check(reply: EmbeddingResponse, _text: str) -> None:
-            if (count := len(reply.body["data"])) != len(texts):
-                refuse_defect(
-                    reply,
-                    tr(
-                        "data: there are {count} vectors for {expected} texts",
-                        count=count,
-                        expected=len(texts),
-                    ),
-                )
-
-        return PreparedCall(build_request, call_options, check)
+        return EmbeddingCall(choice, {"input": texts, **options}, call_options)
 
 
 def _preset_model(choice: ModelChoice) -> catalog.CatalogModel | None:
@@ -188,6 +190,16 @@ class RerankResponse(Reply[wire.RerankReply]):
         return "\n".join(rows)
 
 
+class RerankCall(InferenceCall[RerankResponse]):
+    """A question and documents that are sent; the options are the fields of the body."""
+
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request as a platform takes it."""
+        return build_for_version(
+            self.choice, wire.RERANK_V1, wire.RERANK_V2, self.options, platform
+        )
+
+
 class Reranker(InferenceModel[RerankResponse]):
     """Order documents by their relevance to a query.
 
@@ -250,7 +262,7 @@ class Reranker(InferenceModel[RerankResponse]):
         call_options: CallOptions,
         *,
         stream: bool,
-    ) -> PreparedCall[RerankResponse]:
+    ) -> RerankCall:
         """Return the validated call for one (query, documents)."""
         query, documents = item
         _validate_arguments(query, documents, options.get("top_n"))
@@ -260,8 +272,7 @@ class Reranker(InferenceModel[RerankResponse]):
             _warn_of_lengths(row.id, "query", [query], wire.MAX_RERANK_QUERY_CHARS)
             _warn_of_lengths(row.id, "documents", documents, wire.MAX_DOCUMENT_CHARS)
         values = {"query": query, "documents": list(documents), **options}
-        build_request = partial(build_for_version, choice, wire.RERANK_V1, wire.RERANK_V2, values)
-        return PreparedCall(build_request, call_options)
+        return RerankCall(choice, values, call_options)
 
 
 def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
@@ -293,6 +304,17 @@ class TokenizerResponse(Reply[wire.TokenizerReply]):
     """The platform's count."""
 
     find_defect = staticmethod(reply_shape.find_count_defect)
+
+
+class TokenizerCall(InferenceCall[TokenizerResponse]):
+    """A text that is sent; the options are the fields of the body."""
+
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request as a platform takes it."""
+        refuse_v1_only(platform, "Tokenizer", tr("mode='local' counts without a call"))
+        model = (self.choice.model or _COUNTED_MODEL).lower()
+        record = wire.TokenizerRequest(model=model, **self.options)
+        return InferenceRequest(wire.TOKENIZER, record, record.model)
 
 
 class _CallableOnClass:
@@ -345,12 +367,6 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
         call_options: CallOptions,
         *,
         stream: bool,
-    ) -> PreparedCall[TokenizerResponse]:
+    ) -> TokenizerCall:
         """Return the validated call for one text."""
-        record = wire.TokenizerRequest(
-            prompt=item, model=(choice.model or _COUNTED_MODEL).lower(), **options
-        )
-        request = InferenceRequest(wire.TOKENIZER, record, record.model)
-        return PreparedCall(
-            v1_only(request, "Tokenizer", tr("mode='local' counts without a call")), call_options
-        )
+        return TokenizerCall(choice, {"prompt": item, **options}, call_options)

@@ -5,6 +5,7 @@ call of its own.
 import base64
 import binascii
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ...transport.client import CallOptions
 from ...transport.platform import Platform
 from ...wire import chat, inference as wire
 from .chat_request import build_chat_request, validate_chat_options
-from .inference_model import InferenceModel, InferenceRequest, PreparedCall
+from .inference_model import InferenceCall, InferenceModel, InferenceRequest
 from .model_choice import ModelChoice, find_target
 from .reply import ChatResponse
 
@@ -25,6 +26,31 @@ MEDIA_TYPES = {
     b"BM": "image/bmp",
     b"RIFF": "image/webp",
 }
+
+
+@dataclass(frozen=True)
+class ImageQuestionCall(InferenceCall[ChatResponse]):
+    """A question about an image."""
+
+    prompt: str = ""
+    image: bytes = b""
+
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request as a platform takes it."""
+        version, model, _ = find_target(self.choice, platform)
+        if version == 1:
+            encoded = base64.b64encode(self.image).decode("ascii")
+            record = wire.VisionRequest(
+                prompt=self.prompt, image=encoded, stream=self.is_streamed, **self.options
+            )
+            return InferenceRequest(wire.IMAGE2TEXT_V1, record, model)
+        # first, as the page says
+        picture = {"type": "image_url", "image_url": {"url": to_data_url(self.image)}}
+        content = [picture, {"type": "text", "text": self.prompt}]
+        message = chat.Message(role="user", content=content)
+        return build_chat_request(
+            [message], platform, self.choice, self.options, stream=self.is_streamed
+        )
 
 
 class Image2Text(InferenceModel[ChatResponse]):
@@ -93,28 +119,14 @@ class Image2Text(InferenceModel[ChatResponse]):
         call_options: CallOptions,
         *,
         stream: bool,
-    ) -> PreparedCall[ChatResponse]:
+    ) -> ImageQuestionCall:
         """Return the validated call for one (prompt, image)."""
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():
             raise InvalidArgumentError(tr("prompt is empty: ask a question about the image"))
         content = read_image(image)
         valid_options = validate_chat_options(options)
-
-        def build_request(platform: Platform) -> InferenceRequest:
-            version, model, _ = find_target(choice, platform)
-            if version == 1:
-                encoded = base64.b64encode(content).decode("ascii")
-                vision = wire.VisionRequest(
-                    prompt=prompt, image=encoded, stream=stream, **valid_options
-                )
-                return InferenceRequest(wire.IMAGE2TEXT_V1, vision, model)
-            # first, as the page says
-            picture = {"type": "image_url", "image_url": {"url": to_data_url(content)}}
-            message = chat.Message(role="user", content=[picture, {"type": "text", "text": prompt}])
-            return build_chat_request([message], platform, choice, valid_options, stream=stream)
-
-        return PreparedCall(build_request, call_options)
+        return ImageQuestionCall(choice, valid_options, call_options, stream, prompt, content)
 
 
 def read_image(image: str | bytes | Path) -> bytes:

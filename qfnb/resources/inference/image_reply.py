@@ -19,10 +19,9 @@ from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...redact import hide_secrets_in
 from ...transport import event_loop, file_transfer
 from ...wire import catalog, image_rules, inference as wire, reply_shape
-from .chat_body import V1Dict
-from .inference_model import InferenceModel, PreparedCall
+from .inference_model import InferenceCall, InferenceModel
 from .model_choice import ModelChoice
-from .reply import Reply
+from .reply import Reply, V1Dict
 
 
 class ImageResponse(Reply[wire.ImageReply]):
@@ -198,7 +197,7 @@ class ImageModel(InferenceModel[ImageResponse]):
     reply_type = ImageResponse
 
     async def draw(
-        self, calls: Sequence[PreparedCall[ImageResponse]], prompt: str, *, decode: bool
+        self, calls: Sequence[InferenceCall[ImageResponse]], prompt: str, *, decode: bool
     ) -> ImageResponse:
         """Send calls of one prompt and return the images of all as one reply; on the I/O loop only.
 
@@ -214,7 +213,7 @@ class ImageModel(InferenceModel[ImageResponse]):
             reply.put_images()
         return reply
 
-    async def send(self, call: PreparedCall[ImageResponse]) -> ImageResponse:
+    async def send(self, call: InferenceCall[ImageResponse]) -> ImageResponse:
         """Send a call, download the images of its reply and return it; on the I/O loop only."""
         reply = await super().send(call)
         reply.host = (await connect.aclient(self._keys)).platform.host

@@ -1,11 +1,11 @@
-"""The base of all inference models: prepared calls, sent blocking, awaited, as a stream or in a
+"""The base of all inference models: validated calls, sent blocking, awaited, as a stream or in a
 batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, Unpack
 
@@ -17,19 +17,53 @@ from ...base.text import labelled
 from ...config import Credentials
 from ...credentials import Secret, secret_in_address
 from ...errors import InvalidArgumentError
+from ...transport import event_loop
+from ...transport.auth import fetch_access_token
 from ...transport.client import CallOptions
+from ...wire import catalog
+from ...wire.prices import token_cost
 from . import batch_task
 from .arguments import AccountKeys
 from .call_sender import (
     CallSender,
+    InferenceCall as InferenceCall,
     InferenceRequest as InferenceRequest,
-    PreparedCall as PreparedCall,
     ReplyT,
 )
 from .client_options import CHAT_OPTIONS, split_client_options
 from .model_choice import DEFAULT_SETTINGS, ModelChoice
-from .model_facts import ModelFacts
 from .reply import ChatResponse
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Facts of a model; lengths in tokens or characters, prices in CNY for 1,000 tokens, None and 0
+    where not known.
+
+    Attributes:
+        endpoint: the end of its path on v1, such as "/chat/completions"; "" where it was not there.
+        required_keys: the options that it needs.
+        optional_keys: the options that it is known to take; empty: not known.
+        deprecated: whether it is retired.
+        api_type: the kind of its calls.
+    """
+
+    endpoint: str
+    required_keys: set[str] = field(default_factory=set)
+    optional_keys: set[str] = field(default_factory=set)
+    max_input_chars: int | None = None
+    max_input_tokens: int | None = None
+    input_price_per_1k_tokens: float = 0
+    output_price_per_1k_tokens: float = 0
+    deprecated: bool = False
+    api_type: str = ""
+
+
+_REQUIRED_KEYS = {"chat": "messages", "embedding": "input", "reranker": "query", "plugin": "query"}
+
+_PATHS = {"embedding": "embeddings", "completion": "completions"}
+"""Kinds that v1's paths spell in another way."""
+
 
 Version = Literal[1, 2, "1", "2"]
 
@@ -46,7 +80,7 @@ _WITHOUT_EFFECT = _LIMITS | {"sync_reading_thread_count", "use_custom_endpoint",
 """Keywords of the official SDK's constructors that a call can do without."""
 
 
-class InferenceModel(ModelFacts, CallSender[ReplyT]):
+class InferenceModel(CallSender[ReplyT]):
     """The base of all models that answer; each kind adds `do`, `ado` and its own arguments.
 
     Args:
@@ -99,6 +133,57 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         self.endpoint = endpoint
         self.version = version
 
+    @classmethod
+    def models(cls, version: int | str | None = None) -> set[str]:
+        """Return the names of the models of this kind; `version` changes nothing, since v1 has
+        ended.
+        """
+        return set(catalog.model_names(cls.kind))
+
+    @classmethod
+    def get_model_info(cls, model: str) -> ModelInfo:
+        """Return the facts of a model, also of a retired one.
+
+        Raises:
+            InvalidArgumentError: the catalogue does not have it.
+        """
+        row = catalog.find_model(cls.kind, model)
+        if row is None:
+            names = tr(", ").join(catalog.nearest_models(cls.kind, model))
+            raise InvalidArgumentError(
+                tr(
+                    "model {model!r} is not in the catalogue; the nearest are {names}",
+                    model=model,
+                    names=names,
+                )
+            )
+        prices = catalog.prices_of(row)
+        input_price = token_cost(prices, 1000)
+        output_price = token_cost(prices, 0, 1000)
+        return ModelInfo(
+            endpoint=f"/{_PATHS.get(cls.kind, cls.kind)}/{row.v1}" if row.v1 else "",
+            required_keys={_REQUIRED_KEYS.get(cls.kind, "prompt")},
+            max_input_chars=row.max_chars,
+            max_input_tokens=row.max_input or row.context,
+            input_price_per_1k_tokens=input_price.low if input_price else 0,
+            output_price_per_1k_tokens=output_price.low if output_price else 0,
+            deprecated=row.status == "retired",
+            api_type=cls.kind,
+        )
+
+    def access_token(self) -> str:
+        """Return an access token of v1, which the platform gives for an application's AK and SK.
+
+        Raises:
+            CredentialsError: there is no AK and SK.
+        """
+        if (token := config.credentials().access_token) and not self._keys:
+            return token.get_secret_value()
+        return event_loop.run(self._fetch_token()).get_secret_value()
+
+    async def _fetch_token(self) -> config.Secret:
+        return await fetch_access_token((await connect.aclient(self._keys)).send)
+
     def prepare(
         self,
         item: Any,
@@ -107,7 +192,7 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         *,
         stream: bool = False,
         **options: Any,
-    ) -> PreparedCall[ReplyT]:
+    ) -> InferenceCall[ReplyT]:
         """Return the validated call for one input of `do`.
 
         Args:
@@ -124,12 +209,9 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         call_options, sent = split_client_options(
             options, CHAT_OPTIONS if self.kind == "chat" else ()
         )
-        call = self.prepare_call(
+        return self.prepare_call(
             item, self.choose(model, endpoint), sent, call_options, stream=stream
         )
-        if stream:
-            return replace(call, is_streamed=True)
-        return call
 
     def prepare_call(
         self,
@@ -140,7 +222,7 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         /,
         *,
         stream: bool,
-    ) -> PreparedCall[ReplyT]:
+    ) -> InferenceCall[ReplyT]:
         """Return the validated call for one input; each kind of model has its own.
 
         Args:
@@ -185,12 +267,12 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         return self._start_batch(batch_task.prepare_rows(rows, prepare_row), worker_count)
 
     def _start_batch(
-        self, calls: Iterable[PreparedCall[ReplyT] | InvalidArgumentError], worker_count: int
+        self, calls: Iterable[InferenceCall[ReplyT] | InvalidArgumentError], worker_count: int
     ) -> batch_task.BatchTask[ReplyT]:
         return batch_task.BatchTask([self._sender(call) for call in calls], worker_count)
 
     def _sender(
-        self, call: PreparedCall[ReplyT] | InvalidArgumentError
+        self, call: InferenceCall[ReplyT] | InvalidArgumentError
     ) -> Callable[[], Coroutine[Any, Any, ReplyT]]:
         if isinstance(call, InvalidArgumentError):
             return partial(batch_task.refuse_row, call)
@@ -219,10 +301,10 @@ class InferenceModel(ModelFacts, CallSender[ReplyT]):
         """
         endpoint = endpoint or (None if model else self.endpoint)
         model = model or self.model
-        for field, name in (("model", model), ("endpoint", endpoint)):
+        for option, name in (("model", model), ("endpoint", endpoint)):
             if name is not None and not isinstance(name, str):
                 raise InvalidArgumentError(
-                    tr("{field}={name!r:.60}: must be a name", field=field, name=name)
+                    tr("{field}={name!r:.60}: must be a name", field=option, name=name)
                 )
         current = config.settings()
         if model is None and endpoint is None:

@@ -2,7 +2,6 @@
 one platform.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
@@ -135,29 +134,26 @@ def find_living_model(
     return replacement
 
 
-def v1_only(request: T, label: str, instead: str) -> Callable[[Platform], T]:
-    """Return what builds a request that only v1 has; it is an error on the cloud, where v1 has
-    ended.
+def refuse_v1_only(platform: Platform, label: str, instead: str) -> None:
+    """Refuse a call that only v1 has on the cloud, where v1 has ended.
 
     Args:
-        request: the request.
+        platform: the call goes to it.
         label: what is asked, for the message.
         instead: what to do instead.
+
+    Raises:
+        InvalidArgumentError: the platform is the cloud.
     """
-
-    def for_platform(platform: Platform) -> T:
-        if platform.name == "qianfan":
-            raise InvalidArgumentError(
-                tr(
-                    "{label} is of the v1 inference API, which ended on {date}: {instead}",
-                    label=label,
-                    date=V1_ENDED,
-                    instead=instead,
-                )
+    if platform.name == "qianfan":
+        raise InvalidArgumentError(
+            tr(
+                "{label} is of the v1 inference API, which ended on {date}: {instead}",
+                label=label,
+                date=V1_ENDED,
+                instead=instead,
             )
-        return request
-
-    return for_platform
+        )
 
 
 def find_replacement(name: str, asked: str) -> str:

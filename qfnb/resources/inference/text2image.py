@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Unpack
 
 from ...base.language import tr
@@ -15,9 +16,40 @@ from .arguments import ImageOptions
 from .chat_request import validate_encodable, validate_options
 from .client_options import split_client_options
 from .image_reply import ImageModel, ImageResponse, validate_with_decode
-from .inference_model import InferenceRequest, PreparedCall
+from .inference_model import InferenceCall, InferenceRequest
 from .model_choice import ModelChoice, find_target
 from .v1_words import with_user
+
+
+@dataclass(frozen=True)
+class ImageCall(InferenceCall[ImageResponse]):
+    """A description that is drawn.
+
+    Attributes:
+        is_decoded: whether the files' bytes are put into the rows of the reply.
+    """
+
+    prompt: str = ""
+    is_decoded: bool = False
+
+    def request_for(self, platform: Platform) -> InferenceRequest:
+        """Return the request as a platform takes it."""
+        version, model, _ = find_target(self.choice, platform)
+        fields = with_user(self.options, version)
+        if version == 1:
+            record = wire.ImageRequest(prompt=self.prompt, **fields)
+            return InferenceRequest(wire.TEXT2IMAGE_V1, record, model)
+        if model.startswith("musesteamer"):
+            row = wire.MUSESTEAMER_IMAGE_V2
+        else:
+            row = wire.TEXT2IMAGE_V2
+        return InferenceRequest(
+            row, wire.ImageRequestV2(prompt=self.prompt, model=model, **fields), model
+        )
+
+    def correction(self, reply: ImageResponse, text: str) -> None:
+        """Tell the reply whether its images are decoded."""
+        reply.is_decoded = self.is_decoded
 
 
 class Text2Image(ImageModel):
@@ -87,7 +119,7 @@ class Text2Image(ImageModel):
         endpoint: str | None,
         request_timeout: float | None,
         options: Mapping[str, Any],
-    ) -> list[PreparedCall[ImageResponse]]:
+    ) -> list[ImageCall]:
         """Return one call, or of a model that draws one image a call, one for each of `n`
         images.
         """
@@ -138,32 +170,13 @@ class Text2Image(ImageModel):
         call_options: CallOptions,
         *,
         stream: bool,
-    ) -> PreparedCall[ImageResponse]:
+    ) -> ImageCall:
         """Return the validated call for one prompt."""
         if stream:
             raise InvalidArgumentError(tr("stream=True: images cannot be streamed"))
         valid_options = _validate_arguments(item, options)
         is_decoded = validate_with_decode(valid_options.pop("with_decode", None))  # of a batch
-
-        def build_request(platform: Platform) -> InferenceRequest:
-            version, model, _ = find_target(choice, platform)
-            fields = with_user(valid_options, version)
-            if version == 1:
-                return InferenceRequest(
-                    wire.TEXT2IMAGE_V1, wire.ImageRequest(prompt=item, **fields), model
-                )
-            if model.startswith("musesteamer"):
-                row = wire.MUSESTEAMER_IMAGE_V2
-            else:
-                row = wire.TEXT2IMAGE_V2
-            return InferenceRequest(
-                row, wire.ImageRequestV2(prompt=item, model=model, **fields), model
-            )
-
-        def check(reply: ImageResponse, _text: str) -> None:
-            reply.is_decoded = is_decoded
-
-        return PreparedCall(build_request, call_options, check)
+        return ImageCall(choice, valid_options, call_options, prompt=item, is_decoded=is_decoded)
 
 
 def _validate_arguments(prompt: str, options_: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 from ...base.language import tr
 from ...base.text import format_value
 from ...errors import InvalidArgumentError, ToolLoopError
-from ...transport import event_loop
 from ..validation import validate_positive
 from .arguments import Messages, Turn
 from .chat_request import validate_messages
@@ -91,74 +90,17 @@ class ToolLoop:
             options.pop("tool_choice", None)  # "required" would never let it answer
 
 
-class ToolRunner:
-    """`run` and `arun` of a chat model."""
-
-    ado: Callable[..., Any]
-
-    def run(
-        self,
-        messages: Iterable[Turn] | str,
-        tools: Iterable[Callable[..., Any] | Tool],
-        *,
-        max_rounds: int = DEFAULT_ROUNDS,
-        on_step: Callable[[ToolStep], object] | None = None,
-        confirm: Callable[[ToolCall], bool] | None = None,
-        **options: Any,
-    ) -> ChatResponse:
-        """Ask a model that may call Python functions, run what it calls, and return its final
-        reply.
-
-        The functions run one after the other, in a thread with a time-out; an interrupt ends them.
-        What they raise is told to the model. `messages.append(reply)` adds the calls and results
-        before the answer.
-
-        Args:
-            messages: as `do` takes them.
-            tools: functions with annotations and a docstring (Google style: its `Args:` describe
-                the arguments); `@qfnb.tool(confirm=True, timeout=60)` sets options.
-            max_rounds: replies that may call functions, default 8.
-            on_step: called after each call of a function.
-            confirm: returns whether a call is allowed, for functions with `confirm=True`; default:
-                ask by `input()`.
-            **options: of `do`, without `stream`.
-
-        Raises:
-            InvalidArgumentError: a function cannot be described; nothing was sent.
-            ToolLoopError: the model still calls functions after `max_rounds` replies; `.steps` has
-                the calls.
-            APIError: the platform refused.
-
-        Source: API page (tools, tool_choice, parallel_tool_calls).
-        """
-        loop = _create_loop(tools, max_rounds, on_step, confirm)
-        return event_loop.run(loop.run(self._ask_round, _to_turns(messages), _validate(options)))
-
-    async def arun(
-        self,
-        messages: Iterable[Turn] | str,
-        tools: Iterable[Callable[..., Any] | Tool],
-        *,
-        max_rounds: int = DEFAULT_ROUNDS,
-        on_step: Callable[[ToolStep], object] | None = None,
-        confirm: Callable[[ToolCall], bool] | None = None,
-        **options: Any,
-    ) -> ChatResponse:
-        """The awaited form of `run`; async functions run on the caller's loop."""
-        loop = _create_loop(tools, max_rounds, on_step, confirm)
-        return await loop.run(self._ask_round, _to_turns(messages), _validate(options))
-
-    async def _ask_round(self, messages: Messages, options: dict[str, Any]) -> ChatResponse:
-        reply: ChatResponse = await self.ado(messages, **options)
-        return reply
-
-
-def _create_loop(
+def create_loop(
     tools: Iterable[Callable[..., Any] | Tool],
     max_rounds: int,
     on_step: Callable[[ToolStep], object] | None,
     confirm: Callable[[ToolCall], bool] | None,
 ) -> ToolLoop:
+    """Return the loop of `ChatCompletion.run`.
+
+    Raises:
+        InvalidArgumentError: a function cannot be described, or an argument is wrong.
+    """
     for name, value in {"on_step": on_step, "confirm": confirm}.items():
         if value is not None and not callable(value):
             raise InvalidArgumentError(
@@ -174,15 +116,16 @@ def _create_loop(
     return loop
 
 
-def _to_turns(messages: Iterable[Turn] | str) -> Iterable[Turn]:
+def validate_rounds(messages: Iterable[Turn] | str, options: dict[str, Any]) -> Iterable[Turn]:
+    """Return the turns of a conversation, and take `stream` out of the options.
+
+    Raises:
+        InvalidArgumentError: a turn is wrong, or the reply is to be streamed.
+    """
     turns = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
     validate_messages(turns)
-    return turns
-
-
-def _validate(options: dict[str, Any]) -> dict[str, Any]:
-    if options.get("stream"):
+    if options.pop("stream", False):
         raise InvalidArgumentError(
             tr("stream: run() returns the final reply; on_step= tells of each call before it")
         )
-    return {name: value for name, value in options.items() if name != "stream"}
+    return turns

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from ..._frames import frame_class
+from ..._tables import frame_class
 from .reply import ReplyT
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from ... import connect
-from ..._frames import frame_class
+from ..._tables import frame_class
 from ...base.language import tr
 from ...base.text import replace_surrogates
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent

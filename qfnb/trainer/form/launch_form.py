@@ -17,7 +17,7 @@ from ...base.language import tr
 from ...base.text import clip
 from ...dataset.near_duplicates import NearDuplicates
 from ...errors import InvalidArgumentError
-from ...model.configs import ValidatedModel
+from ...model.service import ValidatedModel
 from ...wire import finetune_v2 as wire
 from .. import configs
 from ..finetune import TRAINER_CLASSES

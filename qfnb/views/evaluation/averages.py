@@ -8,7 +8,7 @@ from ...base.language import tr
 from ...evaluation.report.averages import average_title, report_averages
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.text import format_interval, format_score, metric_title, to_plain
-from ...evaluation.stats.averages import Average
+from ...evaluation.stats.aggregates import Average
 from .. import components
 from ..components import Html
 from ..text import escape

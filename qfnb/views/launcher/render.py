@@ -17,8 +17,7 @@ from ..components import Html
 from ..controls import field_label
 from ..display import Bundle
 from ..text import escape, strip_controls
-from .fields import Field, field_title, fix_label, method_title
-from .labels import FINAL_STEPS
+from .fields import FINAL_STEPS, Field, field_title, fix_label, method_title
 from .state import FOLDS, LauncherState
 
 TITLE: Final = tr_noop("New fine-tuning")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
 
-from ..._variables import find_variables
+from ..._tables import find_variables
 from ...base.language import tr, tr_noop
 from ...base.text import format_loss
 from ...dataset.samples import HELD_OUT_FILE, TRAIN_FILE

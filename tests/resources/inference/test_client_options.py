@@ -187,7 +187,7 @@ def test_keywords_of_the_sdks_constructors_that_change_nothing_are_taken(scripte
 
 def test_a_header_of_the_users_own_is_in_no_repr():
     call = ChatCompletion().prepare("问", headers={"x-team-key": "canary0123456789"})
-    assert call.options.headers == {"x-team-key": "canary0123456789"}
+    assert call.call_options.headers == {"x-team-key": "canary0123456789"}
     assert "canary" not in repr(call)
 
 

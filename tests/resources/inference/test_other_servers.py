@@ -131,7 +131,7 @@ def test_a_plan_gets_the_options_and_the_default_of_qianfan():
     coding = Platform(
         "custom", Credentials(), *["https://x.example"] * 4, openai=connect.PROFILES["coding"]
     )
-    request = ChatCompletion().prepare("x", think=True, stream=True).for_platform(coding)
+    request = ChatCompletion().prepare("x", think=True, stream=True).request_for(coding)
     assert request.model == "qianfan-code-latest"
     assert request.record.to_wire()["thinking"] == {"type": "enabled"}
 

@@ -29,7 +29,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=["bare", "options", "endpoint"])
 def test_a_template_encodes_what_the_record_would(arguments, version, text):
     chat = ChatCompletion(version=version)
-    expected = chat.prepare(text, **arguments).for_platform(QIANFAN)
+    expected = chat.prepare(text, **arguments).request_for(QIANFAN)
     options = dict(arguments)
     target = options.pop("model", None), options.pop("endpoint", None)
     rendered = chat.batch_requests(QIANFAN, *target, options).for_row(text)
