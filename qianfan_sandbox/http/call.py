@@ -369,6 +369,12 @@ def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
     return wrapped
 
 
+def fields_of(document: Mapping[str, Any], *names: str, **renamed: str) -> JsonObject:
+    """Return fields of a document as they are sent: with the same name, or as `sent="stored"`."""
+    fields = {name: document[name] for name in names}
+    return fields | {sent: document[stored] for sent, stored in renamed.items()}
+
+
 def _to_wire(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_wire()
