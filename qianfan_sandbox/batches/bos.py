@@ -74,7 +74,7 @@ def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
         done=0,
         window=body.completion_window,
     )
-    call.world.job_queue.enqueue("inference", task)
+    call.world.enqueue("inference", task)
     return {"taskId": id_}
 
 

@@ -58,7 +58,7 @@ def create_batch(call: Call, body: wire.CreateBatch) -> JsonObject:
         metadata=body.metadata,
         counts={"total": 0, "completed": 0, "failed": 0},
     )
-    call.world.job_queue.enqueue("batch", batch)
+    call.world.enqueue("batch", batch)
     return _to_wire(batch)
 
 

@@ -210,7 +210,7 @@ def create_task(
         store.update(replaced["id"], **fields)
         task = replaced | fields
     total = len(pairs) * len(units)
-    call.world.job_queue.enqueue(RUN, store.add(RUN, run, task=task["id"], done=0, total=total))
+    call.world.enqueue(RUN, store.add(RUN, run, task=task["id"], done=0, total=total))
     return task
 
 

@@ -243,7 +243,7 @@ def start_run(
         started=None,
         finished=None,
     )
-    world.worker(worker.TrainingWorker).enqueue(task["id"])
+    world.enqueue("task", task)
     return task
 
 
@@ -426,9 +426,7 @@ def describe_task(call: Call, body: wire.TaskRef) -> JsonObject:
 @emulates(wire.STOP_TASK)
 def stop_task(call: Call, body: wire.TaskRef) -> bool:
     """Stop a run."""
-    return call.world.worker(worker.TrainingWorker).stop(
-        str(call.find("task", body.task_id, "taskId")["id"])
-    )
+    return worker.stop_run(call.world, call.find("task", body.task_id, "taskId")["id"])
 
 
 @emulates(wire.DELETE_TASK)
@@ -612,7 +610,7 @@ def get_job(call: Call, body: wire_v1.JobRefV1) -> JsonObject:
 def stop_job(call: Call, body: wire_v1.JobRefV1) -> bool:
     """Stop a run."""
     _, task = _get_run(call, body)
-    return call.world.worker(worker.TrainingWorker).stop(str(task["id"]))
+    return worker.stop_run(call.world, task["id"])
 
 
 def _assign_model(call: Call, job: Document, body: wire_v1.CreateJobV1) -> Document:

@@ -65,8 +65,7 @@ def _health(world: World, body: JsonObject) -> JsonObject:
     return {
         "pid": world.address.pid,
         "version": world.address.version,
-        **{worker.name: worker.busy for worker in world.workers},
-        "batches": world.job_queue.unfinished,
+        **{name: queue.unfinished for name, queue in world.queues.items()},
         "engine": world.engines.describe(),
         "modes": world.modes.model_dump(),
         "streams": world.open_streams,

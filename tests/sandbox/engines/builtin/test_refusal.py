@@ -116,10 +116,7 @@ def test_with_few_held_out_rows_the_limit_is_the_usual_one(tuned):
     model.calibrate(HELD_OUT[: MIN_ROWS - 1])
     assert not model.is_calibrated
     assert model.min_confidence == MIN_CONFIDENCE
-    assert model.metrics == {
-        "wrongAnswers": "0.00%",
-        "heldOutRows": str(MIN_ROWS - 1),
-    }
+    assert model.metrics == {"wrongAnswers": "0.00%", "heldOutRows": str(MIN_ROWS - 1)}
 
 
 def test_a_file_without_wording_is_of_another_measure_and_has_the_usual_limit(tuned):
