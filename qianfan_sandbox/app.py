@@ -15,7 +15,6 @@ from starlette.routing import Route
 
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
 
-from . import documents  # noqa: F401 - registers handlers
 from .http import auth, control_api  # noqa: F401 - auth registers handlers
 from .http.call import (
     HANDLERS,
@@ -30,20 +29,22 @@ from .http.call import (
     v2_refusal,
     wrap_result,
 )
-from .http.host_guard import HostGuard
+from .http.guard import HostGuard
 from .http.middleware import RATE_LIMITED, serve
 from .state.world import World
 
+ROOT = Path(__file__).parent
+
 FAMILIES = (
-    "batches", "chat", "datasets", "evaluation", "finetune", "models", "responses", "services",
-    "storage",
+    "batches", "chat", "datasets", "documents", "evaluation", "finetune", "models", "responses",
+    "services", "storage",
 )  # fmt: skip
-"""The folders whose modules answer operations; importing a module registers its handlers."""
+"""The modules, and folders of modules, that answer operations; importing registers the handlers."""
 
 MODULES = [
-    importlib.import_module(f"{__package__}.{family}.{path.stem}")
+    importlib.import_module(".".join((__package__, *path.relative_to(ROOT).with_suffix("").parts)))
     for family in FAMILIES
-    for path in sorted((Path(__file__).parent / family).glob("[!_]*.py"))
+    for path in sorted(ROOT.glob(f"{family}/[!_]*.py")) or [ROOT / family]
 ]
 
 

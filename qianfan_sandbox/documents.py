@@ -23,11 +23,10 @@ from qfnb.wire.base import PageRequest, Record
 from qfnb.wire.endpoints import Endpoint
 from qfnb.wire.prompt_template import PromptTemplate
 
-from .datasets import common, common as datasets, rows
+from . import services
+from .datasets import datasets, rows
 from .datasets.row_formats import RowParser
-from .http import timestamps
-from .http.call import CREATOR, Call, emulates, page_by_marker, page_by_offset
-from .services import common as services
+from .http.call import CREATOR, Call, emulates, page_by_marker, page_by_offset, utc, utc_spaced
 from .state.store import Document, random_id
 
 Fields = dict[str, Any]
@@ -368,7 +367,7 @@ def show_instance(call: Call, instance: Document) -> Fields:
     else:
         size = {"replicasCount": count}
     end = instance.get("releaseTime") or "-"
-    times = {"startTime": timestamps.utc(instance["created"]), "expiredTime": end}
+    times = {"startTime": utc(instance["created"]), "expiredTime": end}
     return size | times | {"paymentTiming": instance["billing"]["paymentTiming"]}
 
 
@@ -442,7 +441,7 @@ async def _copy_rows(kind: Kind, call: Call, sent: Fields, rewrite: Callable[[An
         raise call.invalid("destDatasetId", "it is another dataset of the same format")
     if not 1 <= rows.count(world.store, source) <= MAX_ROWS:
         raise call.invalid("sourceDatasetId", f"{source['id']} must have 1 to {MAX_ROWS:,} rows")
-    common.validate_idle(call, destination)
+    datasets.validate_idle(call, destination)
     entities = itertools.islice(
         rows.iter_entities(world.store, source), sent.get("numInstancesToGenerate")
     )
@@ -451,7 +450,7 @@ async def _copy_rows(kind: Kind, call: Call, sent: Fields, rewrite: Callable[[An
     part = rows.write_part(world.store, rows.to_entities(named_rows, plan[0][1]))
     rows.attach_part(world.store, destination["id"], part, plan[0][1])
     parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
-    common.record_import(world, destination, plan, parser)
+    datasets.record_import(world, destination, plan, parser)
     ids = {
         "sourceDatasetId": source["number"],
         "sourceDatasetStrId": source["id"],
@@ -471,8 +470,8 @@ def show_task(call: Call, task: Document) -> Fields:
         **dict.fromkeys(("id", "etlId"), task["number"]),
         **dict.fromkeys(("taskId", "etlStrId"), task["id"]),
         "processStatus": lifecycle.state(task["plan"]),
-        "startTime": timestamps.utc_spaced(task["created"]),
-        "finishTime": timestamps.utc_spaced(lifecycle.final_since(task["plan"])),
+        "startTime": utc_spaced(task["created"]),
+        "finishTime": utc_spaced(lifecycle.final_since(task["plan"])),
         "sandbox": {"engine": "qfnb rules, not a model"},
     }
 
@@ -492,7 +491,7 @@ LABEL = Kind(
     shown=lambda call, row: {
         "creatorName": CREATOR,
         "type": prompt_v2.CUSTOM,
-        "createTime": timestamps.utc(row["created"]),
+        "createTime": utc(row["created"]),
     },
 )
 OPTIMIZATION = Kind(

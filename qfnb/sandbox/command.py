@@ -56,8 +56,7 @@ def start(
         ),
     ] = None,
     engine: Annotated[
-        str | None,
-        Option(help=tr_noop("builtin, upstream or transformers; stays until another is chosen.")),
+        str | None, Option(help=tr_noop("builtin or upstream; stays until another is chosen."))
     ] = None,
     upstream_url: Annotated[
         str | None, Option(metavar="URL", help="http://localhost:11434/v1")
@@ -79,11 +78,6 @@ def start(
     ask_key: Annotated[
         bool, Option("--ask-key", help=tr_noop("Type the upstream's key, hidden."))
     ] = False,
-    model_dir: Annotated[
-        str | None,
-        Option(metavar="FOLDER", help=tr_noop("A model of your own, for the engine transformers.")),
-    ] = None,
-    device: Annotated[str | None, Option(help="auto, cpu, cuda, cuda:N, mps")] = None,
 ) -> None:
     options = {
         "engine": engine,
@@ -93,8 +87,6 @@ def start(
         "upstream_embedding_model": upstream_embedding_model,
         "upstream_timeout": upstream_timeout,
         "upstream_key": getpass.getpass(tr("key of the upstream: ")) if ask_key else None,
-        "model_dir": model_dir,
-        "device": device,
     }
     engine_options = {name: value for name, value in options.items() if value is not None}
     address = process.ensure(engine=engine_options, idle_minutes=idle_minutes)

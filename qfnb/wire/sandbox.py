@@ -5,11 +5,9 @@ runs (`EngineConfig`): from the command line, the environment, or that file. Wit
 server is started.
 """
 
-import importlib.util
 import json
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from ipaddress import ip_address
@@ -28,12 +26,9 @@ EXIT_LOCKED = 3  # the exit code of a server when another one is running
 
 
 ENVIRONMENT_PREFIX = "QFNB_SANDBOX_"
-ENGINES = ("builtin", "upstream", "transformers")
-TRANSFORMERS_PACKAGES = ("torch", "transformers", "peft")
-INSTALL_COMMAND = "pip install 'qfnb[transformers]'"
+ENGINES = ("builtin", "upstream")
 
 _FILE = "engine.json"
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,6 @@ class EngineConfig:
     upstream_embedding_model: str = ""
     upstream_timeout: float = 120  # seconds without data from there after which a call fails
     upstream_key: Secret = NO_SECRET  # its key
-    model_dir: str = ""  # a folder with config.json, a tokenizer and *.safetensors
-    device: str = "auto"  # auto, cpu, cuda, cuda:N or mps
 
     def __post_init__(self) -> None:
         if isinstance(self.upstream_key, str):
@@ -161,8 +154,6 @@ def validate_config(config: EngineConfig) -> EngineConfig:
             )
     if config.engine == "upstream":
         _validate_upstream(config)
-    if config.engine == "transformers":
-        _validate_transformers(config)
     return config
 
 
@@ -212,31 +203,6 @@ def _validate_upstream(config: EngineConfig) -> None:
     parse_model_map(config)
 
 
-def _validate_transformers(config: EngineConfig) -> None:
-    missing = [name for name in TRANSFORMERS_PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InvalidArgumentError(
-            tr(
-                "engine transformers needs {missing}\ninstall it first: {command}",
-                missing=", ".join(missing),
-                command=INSTALL_COMMAND,
-            )
-        )
-    if not _DEVICE.fullmatch(config.device):
-        raise _invalid_option("device", config.device, tr("must be auto, cpu, cuda, cuda:N or mps"))
-    folder = Path(config.model_dir).expanduser()
-    if (
-        not config.model_dir
-        or not (folder / "config.json").is_file()
-        or not any(folder.glob("*.safetensors"))
-    ):
-        allowed = tr(
-            "must be a folder with config.json, a tokenizer and *.safetensors (no .bin: those can "
-            "run code)"
-        )
-        raise _invalid_option("model_dir", config.model_dir, allowed)
-
-
 def _environment_options() -> dict[str, Any]:
     names = {ENVIRONMENT_PREFIX + f.name.upper(): f.name for f in fields(EngineConfig)}
     return {
@@ -254,14 +220,12 @@ def _hide_key(name: str, value: Any) -> Any:
 
 def _engine_of_option(name: str) -> str:
     """Return the engine that an option belongs to, "" for `engine` itself."""
-    return {"engine": "", "model_dir": "transformers", "device": "transformers"}.get(
-        name, "upstream"
-    )
+    if name == "engine":
+        return ""
+    return "upstream"
 
 
 def _convert(name: str, value: Any) -> Any:
-    if name == "model_dir":
-        return _absolute_path(str(value))
     if isinstance(value, Secret):
         return value
     if not isinstance(getattr(EngineConfig(), name), float | int):
@@ -270,12 +234,6 @@ def _convert(name: str, value: Any) -> Any:
         return float(value)
     except ValueError:
         raise _invalid_option(name, value, tr("must be a number")) from None
-
-
-def _absolute_path(value: str) -> str:
-    if value.strip():
-        return str(Path(value).expanduser().absolute())
-    return ""
 
 
 def _is_loopback(host: str) -> bool:

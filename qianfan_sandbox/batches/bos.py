@@ -14,14 +14,14 @@ from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import CHAT_V1, CHAT_V2, V1_PREFIX
 from qfnb.wire.endpoints import Endpoint
 
+from .. import storage
 from ..chat.served_models import resolve_model
 from ..engines.protocol import BUILT_IN
-from ..http import timestamps
-from ..http.call import CREATOR, Call, Refusal, dispatch, emulates, page_by_marker
+from ..http.call import CREATOR, Call, Refusal, dispatch, emulates, page_by_marker, utc
 from ..state.job_queue import is_finished, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
 from ..state.world import World, job_handler
-from ..storage import files, objects
+from . import files
 from .openai import validate_unfinished
 
 
@@ -50,7 +50,7 @@ def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
     ):
         raise call.invalid("completion_window", "must look like 24h")
     bucket = call.world.address.bucket
-    keys = [row["key"] for row in objects.list_objects(call.store, bucket, source)]
+    keys = [row["key"] for row in storage.list_objects(call.store, bucket, source)]
     keys = [key for key in keys if key.endswith(".jsonl")]
     if not keys:
         raise call.invalid("inputBosUri", f"no *.jsonl under {body.input_bos_uri}")
@@ -74,7 +74,7 @@ def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
         done=0,
         window=body.completion_window,
     )
-    call.world.job_queue.enqueue("inference", task)
+    call.world.enqueue("inference", task)
     return {"taskId": id_}
 
 
@@ -154,7 +154,7 @@ def _read_queries(world: World, key: str) -> Iterator[Query]:
         ValueError: a line is wrong; the message names the object and the line.
     """
     address = storage_wire.build_uri(world.address.bucket, key)
-    content = objects.read_object(world.store, address)
+    content = storage.read_object(world.store, address)
     if content is None:
         raise ValueError(f"{address} does not exist")
     for number, line in files.parse_jsonl(content):
@@ -187,7 +187,7 @@ def _write_outputs(
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         if rows:
             name = task["target"] + (key.removeprefix(task["source"]) or key.rpartition("/")[2])
-            objects.write_object(world.store, world.address.bucket, name, content.encode())
+            storage.write_object(world.store, world.address.bucket, name, content.encode())
 
 
 def _key_prefix(call: Call, name: str, address: str) -> str:
@@ -198,7 +198,7 @@ def _key_prefix(call: Call, name: str, address: str) -> str:
         raise call.invalid(name, str(error)) from None
     if bucket != call.world.address.bucket:
         raise call.invalid(name, f"bucket {bucket} does not exist")
-    if key and (problem := objects.key_problem(key)):
+    if key and (problem := storage.key_problem(key)):
         raise call.invalid(name, problem)
     is_complete = not key or key.endswith("/") or (name == "inputBosUri" and key.endswith(".jsonl"))
     if is_complete:
@@ -252,8 +252,8 @@ def _to_wire(task: Document) -> JsonObject:
         "outputBosUri": task["output"],
         "outputDir": task["target"].rstrip("/").rpartition("/")[2],
         "progress": task["done"],
-        "createTime": timestamps.utc(task["created"]),
-        "finishTime": timestamps.utc(finished_at),
+        "createTime": utc(task["created"]),
+        "finishTime": utc(finished_at),
         "completion_window": task["window"],
         "sandbox": {"engine": task.get("engine", BUILT_IN)},
     }

@@ -20,7 +20,7 @@ from ..http.call import Call, dispatch, emulates, v2_refusal
 from ..state.job_queue import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
 from ..state.world import World, job_handler
-from ..storage import files
+from . import files
 
 BATCH_ENDPOINTS: dict[str, Endpoint[Any, Any]] = {
     row.path: row for row in (CHAT_V2, TEXT2IMAGE_V2, IMAGE_EDIT_V2)
@@ -58,7 +58,7 @@ def create_batch(call: Call, body: wire.CreateBatch) -> JsonObject:
         metadata=body.metadata,
         counts={"total": 0, "completed": 0, "failed": 0},
     )
-    call.world.job_queue.enqueue("batch", batch)
+    call.world.enqueue("batch", batch)
     return _to_wire(batch)
 
 

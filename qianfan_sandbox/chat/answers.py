@@ -17,7 +17,8 @@ from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import ChatRequestV2, Usage
 from qfnb.wire.prices import china_hour
 
-from ..engines.protocol import ChatModel, Conversation, EngineError, EngineReply, ExplainingModel
+from ..engines.builtin.engine import BuiltinModel
+from ..engines.protocol import ChatModel, Conversation, EngineError, EngineReply
 from ..http.call import Call, Stream
 from . import conversion
 from .conversion import PIECE_CHARS, PIECE_SECONDS
@@ -178,7 +179,7 @@ def _explain(
     """Return how a reply came about; "" for a model that cannot say it."""
     if reply.kind.partition(" ")[0] in {"function", "tool", "picture"}:
         return tr("A rule of the sandbox answers here, not a model: {kind}.", kind=reply.kind)
-    if not isinstance(model, ExplainingModel):
+    if not isinstance(model, BuiltinModel):
         return ""
     text = model.explain(conversation.question, reply, alternatives=_ALTERNATIVES[options.effort])
     if options.budget is None:

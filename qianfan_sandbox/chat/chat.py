@@ -13,9 +13,9 @@ from qfnb.wire.catalog import CatalogModel
 
 from ..engines.protocol import ChatModel, Conversation, EngineReply, StreamingModel, content_text
 from ..http.call import Call, Stream, emulates
-from ..services.common import metered
-from . import answers, conversion, pictures, plugins
-from .options import parse_options, validate_functions
+from ..services import metered
+from . import answers, conversion, images, plugins
+from .options import FunctionOptions, parse_options, validate
 from .served_models import resolve_target
 
 
@@ -28,7 +28,7 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
     conversion.validate_messages(call, body.messages)
     if not len(body.messages) % 2:
         raise call.refusal("the length of messages must be an odd number")
-    validate_functions(call, body.model_extra or {})
+    validate(call, FunctionOptions, body.model_extra or {})
     request = conversion.to_v2_request(body, call.path["model"])
     return conversion.to_v1_answer(call, await answer_chat(call, request))
 
@@ -50,7 +50,7 @@ async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stre
     conversation = conversion.conversation_v2(body)
     _validate_chars(call, row, body.messages)
     _validate_tokens(call, row, conversation)
-    pictures.validate_pictures(call, body.messages)
+    images.validate_pictures(call, body.messages)
     sandbox_reply = _sandbox_reply(call, model, body)
     writes_format = options.json_format == "text" or "tools" in model.abilities
     if (
@@ -122,7 +122,7 @@ def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Engi
         tool_call = {"function": {"name": match[0], "arguments": match[1]}}
         reply = conversion.tool_reply("", kind=f"function {match[0]}")
         return replace(reply, reason="tool_calls", extra={"tool_calls": [tool_call]})
-    description = pictures.describe_content(call.world, last_message.content)
+    description = images.describe_content(call.world, last_message.content)
     if description:
         return conversion.tool_reply(description, kind="picture")
     return None

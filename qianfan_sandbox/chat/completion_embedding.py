@@ -8,12 +8,11 @@ from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog, inference as wire
 from qfnb.wire.base import JsonObject
 
-from ..engines.builtin.engine import NGRAM_LABEL
 from ..engines.protocol import EngineError, Vectors
 from ..http.call import Call, Stream, emulates
-from ..services.common import metered
+from ..services import metered
 from . import answers, conversion
-from .options import parse_count, validate_sampling
+from .options import SamplingOptions, validate, validate_temperature
 from .served_models import require_preset, resolve_model, resolve_target
 
 
@@ -21,12 +20,12 @@ from .served_models import require_preset, resolve_model, resolve_target
 @metered
 async def complete(call: Call, body: wire.CompletionRequest) -> JsonObject | Stream:
     """Answer `/completions/<endpoint>`."""
-    validate_sampling(call, body.model_extra or {}, None)
+    validate(call, SamplingOptions, body.model_extra or {})
     if not body.prompt.strip():
         raise call.refusal("prompt must not be empty")
     model_name = call.path["model"]
     if catalog.find_model("completion", model_name):
-        model = call.world.engines.base_model(model_name)
+        model = call.world.engines.active.base_model(model_name)
     else:
         model = resolve_model(call, model_name)
     conversation = conversion.prompt_conversation(body.prompt, body.model_extra)
@@ -40,8 +39,9 @@ async def fill(call: Call, body: wire.FillRequest) -> JsonObject | Stream:
     """Answer `/v2/completions`: the text for a gap, which ends where the suffix begins."""
     (model, row) = resolve_target(call, body.model)
     extra = body.model_extra or {}
-    validate_sampling(call, extra, row)
-    limit = parse_count(call, extra, "max_tokens")
+    options = validate(call, SamplingOptions, extra)
+    validate_temperature(call, options, row)
+    limit = options.max_tokens
     if not body.prompt.strip():
         raise call.invalid("prompt", "it must not be empty")
     conversation = conversion.prompt_conversation(body.prompt, extra, limit)
@@ -147,17 +147,9 @@ async def _embed(call: Call, body: wire.EmbeddingRequest, name: str) -> JsonObje
 
 
 async def _embed_texts(call: Call, texts: list[str], dimensions: int | None) -> Vectors:
-    """Return vectors of the built-in engine in a model's dimensions, or those of the configured
-    engine.
-    """
-    from ..engines.builtin.features import DIMENSIONS, embed  # noqa: PLC0415 - numpy
-
-    engine = call.world.engines.embedding_engine
-    if engine.name == "builtin":
-        rows = embed(texts, dimensions or DIMENSIONS)
-        return Vectors([[round(float(x), 8) for x in row] for row in rows], NGRAM_LABEL)
+    """Return vectors of the engine that embeds, of a model's dimensions where it has a choice."""
     try:
-        return await engine.embed(texts)
+        return await call.world.engines.embedding_engine.embed(texts, dimensions)
     except EngineError as error:
         raise conversion.engine_refusal(call, error) from None
 
@@ -165,7 +157,10 @@ async def _embed_texts(call: Call, texts: list[str], dimensions: int | None) -> 
 async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> JsonObject:
     require_preset(call, "reranker", name)
     _validate_rerank(call, body)
-    scores, label = await _score_relevance(call, body.query, body.documents)
+    from ..engines.builtin.features import RELEVANCE_DIMENSIONS, cosines  # noqa: PLC0415 - numpy
+
+    vectors = await _embed_texts(call, [body.query, *body.documents], RELEVANCE_DIMENSIONS)
+    scores = cosines(vectors.rows)
     ranking = sorted(range(len(scores)), key=lambda index: -scores[index])[: body.top_n]
     results = [
         {"document": body.documents[i], "relevance_score": round(scores[i], 6), "index": i}
@@ -173,7 +168,7 @@ async def _rerank(call: Call, body: wire.RerankRequest, name: str) -> JsonObject
     ]
     head = {"id": call.id, "object": "reranker_list", "created": int(time.time())}
     usage = _text_usage([body.query, *body.documents])
-    return {**head, "results": results, "usage": usage, "sandbox": {"engine": label}}
+    return {**head, "results": results, "usage": usage, "sandbox": {"engine": vectors.label}}
 
 
 def _validate_rerank(call: Call, body: wire.RerankRequest) -> None:
@@ -187,16 +182,6 @@ def _validate_rerank(call: Call, body: wire.RerankRequest) -> None:
         raise call.refusal(message, code=336007, v2_code="characters_too_long")
     if body.top_n is not None and body.top_n < 1:
         raise call.invalid("top_n", f"{body.top_n}; must be at least 1")
-
-
-async def _score_relevance(call: Call, query: str, documents: list[str]) -> tuple[list[float], str]:
-    """Return each document's similarity (0-1) to the query, and the label of the engine."""
-    from ..engines.builtin.features import cosines, relevance  # noqa: PLC0415 - numpy
-
-    if call.world.engines.embedding_engine.name == "builtin":
-        return relevance(query, documents), NGRAM_LABEL
-    vectors = await _embed_texts(call, [query, *documents], None)
-    return cosines(vectors.rows), vectors.label
 
 
 def _text_usage(texts: list[str]) -> dict[str, int]:

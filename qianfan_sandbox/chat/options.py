@@ -3,29 +3,107 @@
 An option that a model does not take is ignored, as the platform does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from qfnb.wire.base import JsonObject
 from qfnb.wire.catalog import CatalogModel
 from qfnb.wire.chat import ChatRequestV2
 
 from ..http.call import Call
 
-MAX_STOPS = 4
-MAX_STOP_CHARS = 20
 MIN_BUDGET = 100
-MAX_SEED = 2147483647
 EFFORTS = {"low": "high", "medium": "high", "high": "high", "xhigh": "max", "max": "max"}
 """A word of `reasoning_effort` -> what it counts as."""
 
-_RANGES_V2 = {
-    "temperature": (0.0, 2.0), "top_p": (0.0, 1.0), "penalty_score": (1.0, 2.0),
-    "repetition_penalty": (0.0, 2.0),
-    "frequency_penalty": (-2.0, 2.0), "presence_penalty": (-2.0, 2.0),
-}  # fmt: skip
 _TOTAL_LIMIT_MODELS = "ernie-5.0"
 """Models whose `max_tokens` counts thinking too start with this."""
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Parameters(_Options):
+    properties: dict[str, JsonObject] | None = None
+
+
+class _Function(_Options):
+    name: str = Field(min_length=1)
+    parameters: _Parameters | None = None
+
+
+class _Tool(_Options):
+    type: Literal["function"]
+    function: _Function
+
+
+class _Choice(_Options):
+    function: _Function
+
+
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Count = Annotated[int, Field(ge=1)]
+Stop = Annotated[str, Field(min_length=1, max_length=20)]
+
+
+class SamplingOptions(_Options):
+    """Options of chat and completion."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, ge=0, le=1)
+    penalty_score: float | None = Field(None, ge=1, le=2)
+    repetition_penalty: float | None = Field(None, ge=0, le=2)
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    seed: int | None = Field(None, ge=0, le=2147483647)
+    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
+    max_tokens: Count | None = None
+
+
+class _Schema(_Options):
+    schema_: JsonObject = Field(alias="schema")
+
+
+class _Format(_Options):
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    json_schema: _Schema | None = None
+
+
+class ChatOptions(SamplingOptions):
+    """Options of chat that every model takes."""
+
+    max_completion_tokens: Count | None = None
+    tools: list[_Tool] | None = None
+    tool_choice: Literal["none", "auto", "required"] | _Choice | None = None
+    parallel_tool_calls: bool = True
+    web_search: JsonObject | None = None
+    response_format: Annotated[
+        _Format | None, BeforeValidator(lambda row: {"type": row} if isinstance(row, str) else row)
+    ] = None
+    stream_options: JsonObject | None = None
+
+
+class FunctionOptions(_Options):
+    """Functions of v1."""
+
+    functions: list[_Function] | None = None
+
+
+class _Thinking(_Options):
+    type: Literal["enabled", "disabled"]
+
+
+class _ThinkingOptions(_Options):
+    """The options about thinking, each of which some models take."""
+
+    thinking: _Thinking | None = None
+    enable_thinking: bool | None = None
+    thinking_budget: int | None = Field(None, ge=MIN_BUDGET)
+    reasoning_effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,10 +120,28 @@ class GenerationOptions:
     usage_pieces: str = "last"  # which pieces of a stream have the usage: last, all or none
 
 
-def validate_functions(call: Call, extra: Mapping[str, Any]) -> None:
-    """Refuse functions of v1 that are none."""
-    for function in _list_of_objects(call, "functions", extra.get("functions")):
-        _validate_function(call, "functions", function)
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+def validate(call: Call, kind: type[OptionsT], options: Mapping[str, Any]) -> OptionsT:
+    """Return the options of a kind.
+
+    Raises:
+        Refusal: one is of a wrong type or out of its range.
+    """
+    try:
+        return kind.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        names = ".".join(map(str, first["loc"]))
+        raise call.refusal(f"{names}: {first['msg']}, it is {str(first['input'])[:80]}") from None
+
+
+def validate_temperature(call: Call, options: SamplingOptions, row: CatalogModel | None) -> None:
+    """Refuse a temperature that a model of the catalogue does not take: ERNIE's go up to 1 only."""
+    is_ernie = row is not None and row.id.startswith("ernie")
+    if is_ernie and options.temperature is not None and not 0 < options.temperature <= 1:
+        raise call.refusal(f"temperature must be in (0, 1], it is {options.temperature}")
 
 
 def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> GenerationOptions:
@@ -60,203 +156,70 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
         Refusal: an option is of a wrong type or out of its range.
     """
     extra = body.model_extra or {}
-    validate_sampling(call, extra, row)
-    _validate_tools(call, extra)
-    max_tokens, max_total = (
-        parse_count(call, extra, name) for name in ("max_tokens", "max_completion_tokens")
-    )
+    options = validate(call, ChatOptions, extra)
+    validate_temperature(call, options, row)
+    max_tokens = options.max_tokens
+    max_total = options.max_completion_tokens
     if row is not None and row.max_output and max(max_tokens or 0, max_total or 0) > row.max_output:
         raise call.refusal(
             f"max_tokens and max_completion_tokens of {row.id} are at most {row.max_output}"
         )
     if max_total is None and row is not None and row.id.startswith(_TOTAL_LIMIT_MODELS):
         max_total = max_tokens
+    if max_total is not None:
         max_tokens = None
-    json_format, schema = _parse_format(call, extra.get("response_format"), row)
+    answer_format = options.response_format or _Format()
+    schema = None
+    if answer_format.type == "json_schema":
+        if row is not None and not row.json_schema:
+            raise call.refusal(f"response_format json_schema is not supported by {row.id}")
+        if answer_format.json_schema is None:
+            raise call.refusal("response_format.json_schema must have a schema")
+        schema = answer_format.json_schema.schema_
     return GenerationOptions(
         **_parse_thinking(call, extra, row),
-        max_answer_tokens=max_tokens if max_total is None else None,
+        max_answer_tokens=max_tokens,
         max_total_tokens=max_total,
-        json_format=json_format,
+        json_format=answer_format.type,
         schema=schema,
-        usage_pieces=_parse_usage_pieces(call, extra.get("stream_options")),
+        usage_pieces=_usage_pieces(call, options.stream_options),
     )
-
-
-def validate_sampling(call: Call, extra: Mapping[str, Any], row: CatalogModel | None) -> None:
-    """Refuse an option of v2 about sampling that is of a wrong type or out of its range.
-
-    Args:
-        call: the call.
-        extra: the options of the request.
-        row: the model's row of the catalogue; ERNIE models take temperatures up to 1 only.
-    """
-    is_ernie = row is not None and row.id.startswith("ernie")
-    for name, (low, high) in _RANGES_V2.items():
-        is_strict = is_ernie and name == "temperature"
-        _validate_number(
-            call, name, extra.get(name), low, 1.0 if is_strict else high, excludes_low=is_strict
-        )
-    _validate_number(call, "seed", extra.get("seed"), 0, MAX_SEED)
-    _validate_stop(call, extra)
-
-
-def _validate_stop(call: Call, extra: Mapping[str, Any]) -> None:
-    stops = extra.get("stop")
-    if isinstance(stops, str):
-        stops = [stops]
-    else:
-        stops = stops or []
-    if not isinstance(stops, list) or len(stops) > MAX_STOPS or not all(map(_is_stop, stops)):
-        raise call.refusal(
-            f"stop must be at most {MAX_STOPS} texts of 1 to {MAX_STOP_CHARS} characters"
-        )
-
-
-def _is_stop(text: Any) -> bool:
-    return isinstance(text, str) and 1 <= len(text) <= MAX_STOP_CHARS
-
-
-def _validate_tools(call: Call, extra: Mapping[str, Any]) -> None:
-    for tool in _list_of_objects(call, "tools", extra.get("tools")):
-        if tool.get("type") != "function":
-            raise call.refusal(
-                f"tools: the type of a tool must be function, it is {tool.get('type')!r}"
-            )
-        _validate_function(call, "tools", tool.get("function"))
-    choice = extra.get("tool_choice")
-    if isinstance(choice, Mapping):
-        _validate_function(call, "tool_choice", choice.get("function"))
-    elif choice not in (None, "none", "auto", "required"):
-        raise call.refusal(
-            f"tool_choice must be none, auto, required or a function, it is {choice!r}"
-        )
-    if not isinstance(extra.get("parallel_tool_calls", True), bool):
-        raise call.refusal("parallel_tool_calls must be true or false")
-    if not isinstance(extra.get("web_search") or {}, Mapping):
-        raise call.refusal("web_search must be an object")
-
-
-def _list_of_objects(call: Call, name: str, value: Any) -> Sequence[Mapping[str, Any]]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
-        raise call.refusal(f"{name} must be a list of objects, it is {str(value)[:80]}")
-    return value
-
-
-def _validate_function(call: Call, field: str, function: Any) -> None:
-    if (
-        not isinstance(function, Mapping)
-        or not isinstance(function.get("name"), str)
-        or not function["name"]
-    ):
-        raise call.refusal(f"{field}: a function must have a name")
-    parameters = function.get("parameters") or {}
-    if isinstance(parameters, Mapping):
-        properties = parameters.get("properties")
-    else:
-        properties = parameters
-    if not isinstance(properties or {}, Mapping) or not all(
-        isinstance(p, Mapping) for p in (properties or {}).values()
-    ):
-        raise call.refusal(
-            f"{field}: the parameters of {function['name']} must be a JSON schema of an object"
-        )
-
-
-def _validate_number(
-    call: Call, name: str, value: Any, low: float, high: float, *, excludes_low: bool = False
-) -> None:
-    if value is None:
-        return
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high or (excludes_low and value <= low):
-        raise call.refusal(
-            f"{name} must be in {'(' if excludes_low else '['}{low}, {high}], it is {value!r}"
-        )
-
-
-def parse_count(call: Call, extra: Mapping[str, Any], name: str) -> int | None:
-    """Return an option that is a whole number from 1, None without it. Raises Refusal."""
-    value = extra.get(name)
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise call.refusal(f"{name} must be a whole number from 1, it is {value!r}")
-    return value
 
 
 def _parse_thinking(
     call: Call, extra: Mapping[str, Any], row: CatalogModel | None
 ) -> dict[str, Any]:
-    """Return the fields of `ChatOptions` about thinking; a spelling that the model does not take is
-    ignored.
-    """
+    """Return the fields about thinking; a spelling that the model does not take is ignored."""
     if row is None or row.thinking in {"", "no"}:
         return {}
-    thinks = row.thinking == "always" or bool(row.thinks_by_default)
-    effort = "high"
-    budget = None
-    if row.thinking_field == "thinking" and (switch := extra.get("thinking")) is not None:
-        kind = switch.get("type") if isinstance(switch, Mapping) else None
-        if kind not in ("enabled", "disabled"):
-            raise call.refusal('thinking must be {"type": "enabled"} or {"type": "disabled"}')
-        thinks = kind == "enabled"
+    names: set[str] = {row.thinking_field}
     if row.thinking_field == "enable_thinking":
-        if not isinstance(extra.get("enable_thinking", False), bool | None):
-            raise call.refusal(
-                f"enable_thinking must be true or false, it is {extra['enable_thinking']!r}"
-            )
-        thinks = extra["enable_thinking"] if extra.get("enable_thinking") is not None else thinks
-        budget = parse_count(call, extra, "thinking_budget")
-        if budget is not None and budget < MIN_BUDGET:
-            raise call.refusal(f"thinking_budget must be at least {MIN_BUDGET}, it is {budget}")
-    if row.efforts and (word := extra.get("reasoning_effort")) is not None:
-        if not isinstance(word, str) or word not in EFFORTS:
-            raise call.refusal(
-                f"reasoning_effort must be one of {', '.join(EFFORTS)}, it is {word!r}"
-            )
+        names.add("thinking_budget")
+    if row.efforts:
+        names.add("reasoning_effort")
+    taken = {name: extra[name] for name in names & extra.keys()}
+    options = validate(call, _ThinkingOptions, taken)
+    thinks = bool(row.thinks_by_default)
+    if options.thinking is not None:
+        thinks = options.thinking.type == "enabled"
+    if options.enable_thinking is not None:
+        thinks = options.enable_thinking
+    if options.reasoning_effort is not None:
         thinks = True
-        effort = EFFORTS[word]
-    return {"thinks": thinks or row.thinking == "always", "budget": budget, "effort": effort}
+    return {
+        "thinks": thinks or row.thinking == "always",
+        "budget": options.thinking_budget,
+        "effort": EFFORTS[options.reasoning_effort or "high"],
+    }
 
 
-def _parse_format(call: Call, value: Any, row: CatalogModel | None) -> tuple[str, Any]:
-    """Return the form of the answer, and its schema."""
-    if value is None:
-        return "text", None
-    if isinstance(value, Mapping):
-        kind = value.get("type")
-    else:
-        kind = value
-    if kind not in ("text", "json_object", "json_schema"):
-        raise call.refusal(
-            f"response_format.type must be text, json_object or json_schema, it is {kind!r}"
-        )
-    if kind != "json_schema":
-        return kind, None
-    if row is not None and not row.json_schema:
-        raise call.refusal(f"response_format json_schema is not supported by {row.id}")
-    if not isinstance(value, Mapping):
-        definition = None
-    else:
-        definition = value.get("json_schema")
-    if not isinstance(definition, Mapping) or not isinstance(definition.get("schema"), Mapping):
-        raise call.refusal("response_format.json_schema must have a schema, which is an object")
-    return kind, definition["schema"]
-
-
-def _parse_usage_pieces(call: Call, value: Any) -> str:
+def _usage_pieces(call: Call, options: JsonObject | None) -> str:
     """Return which pieces of a stream have the usage; without the option a strict sandbox sends
     none.
     """
-    if value is None:
-        if call.world.modes.strict:
-            return "none"
-        return "last"
-    if not isinstance(value, Mapping):
-        raise call.refusal("stream_options must be an object")
-    if value.get("chunk_include_usage"):
+    options = options or {}
+    if options.get("chunk_include_usage"):
         return "all"
-    if value.get("include_usage", not call.world.modes.strict):
+    if options.get("include_usage", not call.world.modes.strict):
         return "last"
     return "none"

@@ -39,7 +39,7 @@ async def answer_application(call: Call, body: inference.AppPluginRequest) -> Js
     if not body.query.strip() or len(body.query) > inference.MAX_PLUGIN_QUERY_CHARS:
         raise call.refusal(f"query must have 1 to {inference.MAX_PLUGIN_QUERY_CHARS} characters")
     conversation = conversion.prompt_conversation(body.query, body.model_extra)
-    reply = await conversion.ask_model(call, call.world.engines.base_model(), conversation)
+    reply = await conversion.ask_model(call, call.world.engines.active.base_model(), conversation)
     return answers.v1_answer(call, reply, body.query, body.stream)
 
 

@@ -10,7 +10,7 @@ from qfnb.wire.prices import PriceStep
 
 from ..engines.protocol import ChatModel, EngineError
 from ..http.call import Call, emulates
-from ..services.common import active_deployment, find_service
+from ..services import active_deployment, find_service
 from . import conversion
 
 LISTED_AT = 1789516800  # 2026-09-16, the day of the model list
@@ -44,9 +44,9 @@ def resolve_target(call: Call, name: str) -> Target:
     is_v1 = call.endpoint.plane == "v1"
     row = catalog.find_model("chat", name)
     if row is not None and _is_served(call, row, name) and (row.v1 or not is_v1):
-        return Target(call.world.engines.base_model(name), row)
+        return Target(call.world.engines.active.base_model(name), row)
     if not is_v1 and name in call.world.engines.active.model_names:
-        return Target(call.world.engines.base_model(name), None)
+        return Target(call.world.engines.active.base_model(name), None)
     raise conversion.unknown_model(call, name, ": the sandbox has no such model or service")
 
 

@@ -6,7 +6,6 @@ only, without proxy or redirects. Every error becomes an EngineError, without th
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -59,7 +58,7 @@ class UpstreamEngine:
             model = mapped or name
         return UpstreamModel(self._config, model)
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
+    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
         """Return the upstream's vectors."""
         model = self._config.upstream_embedding_model
         answer = await _post_json(
@@ -74,9 +73,6 @@ class UpstreamEngine:
             raise _malformed_answer(f"has {len(vectors)} embeddings for {len(texts)} texts")
         return Vectors(vectors, _label(model), (_parse_usage(answer) or {}).get("prompt_tokens"))
 
-    def close(self) -> None:
-        """Do nothing: each call has a connection of its own."""
-
 
 class UpstreamModel:
     """One model of an upstream."""
@@ -87,12 +83,6 @@ class UpstreamModel:
         self._config = config
         self._model = model
         self.label = _label(model)
-
-    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> EngineReply:
-        """Answer one question; call it from a thread without an event loop."""
-        return asyncio.run(
-            self.answer(Conversation.from_prompt(prompt, temperature=temperature, seed=seed))
-        )
 
     async def answer(self, conversation: Conversation) -> EngineReply:
         """Answer the last message of a conversation."""

@@ -16,12 +16,12 @@ from starlette.routing import Route
 from qfnb.wire import evaluation_v1 as wire
 from qfnb.wire.base import JsonObject
 
+from .. import storage
 from ..finetune import scores
 from ..http.call import Call, emulates, page_by_number
 from ..state.store import Document, random_id
 from ..state.world import World
-from ..storage import objects
-from .common import KIND, UNSCORED, has_results, iter_results, task_state
+from .tasks import KIND, UNSCORED, has_results, iter_results, task_state
 
 EXPORT = "evaluation_export"
 JUDGE_SCORE = "judgeScore"
@@ -75,7 +75,7 @@ async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     )
     content = await asyncio.to_thread(_build_zip, world, task, body)
     if path:
-        objects.write_object(world.store, world.address.bucket, path, content)
+        storage.write_object(world.store, world.address.bucket, path, content)
     else:
         world.store.write_file(f"{export['name']}.zip", content)
     return {"exportID": export["number"], "exportIDStr": id_}

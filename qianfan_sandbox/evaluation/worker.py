@@ -20,13 +20,13 @@ from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import CHAT_V2
 from qfnb.wire.model_v1 import PRESET
 
-from ..datasets import common as datasets, rows as dataset_rows
+from ..datasets import datasets, rows as dataset_rows
 from ..finetune import scores
 from ..http.call import dispatch
 from ..state.job_queue import with_checkpoints
 from ..state.store import Document
 from ..state.world import World, job_handler
-from . import common
+from . import tasks
 
 VERSION_DELETED_MESSAGE = tr_noop("the model version is gone")
 NO_REFEREE_SCORES = {
@@ -48,7 +48,7 @@ class AnswerJudge:
     stop_words: frozenset[str]
 
     @classmethod
-    def for_task(cls, task: common.Row) -> AnswerJudge:
+    def for_task(cls, task: tasks.Row) -> AnswerJudge:
         """Return the judge of a task."""
         standard = task["standard"]
         modes = task["modes"]
@@ -80,7 +80,7 @@ class AnswerJudge:
         )
 
 
-def summarize(task: common.Row, rows: Sequence[common.Row]) -> JsonObject:
+def summarize(task: tasks.Row, rows: Sequence[tasks.Row]) -> JsonObject:
     """Return the `effectMetric` of one version: means without failed rows, 0 for modes that the
     task does not have.
     """
@@ -93,16 +93,16 @@ def summarize(task: common.Row, rows: Sequence[common.Row]) -> JsonObject:
     }
 
 
-def _score_distribution(rows: Sequence[common.Row], max_score: int) -> JsonObject:
-    judge_scores = [int(row.get("judgeScore", common.UNSCORED)) for row in rows]
-    scored = [score for score in judge_scores if score != common.UNSCORED] or [0]
+def _score_distribution(rows: Sequence[tasks.Row], max_score: int) -> JsonObject:
+    judge_scores = [int(row.get("judgeScore", tasks.UNSCORED)) for row in rows]
+    scored = [score for score in judge_scores if score != tasks.UNSCORED] or [0]
     counts = Counter(judge_scores)
     return {
         "avgJudgeScore": round(statistics.fmean(scored), 4),
         "stdJudgeScore": round(statistics.pstdev(scored), 4),
         "medianJudgeScore": statistics.median(scored),
         "scoreDistribution": {
-            str(score): counts[score] for score in range(common.UNSCORED, max_score + 1)
+            str(score): counts[score] for score in range(tasks.UNSCORED, max_score + 1)
         },
     }
 
@@ -111,10 +111,10 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
     """Return a score in proportion to the overlap of answer and reference, with the reason."""
     if not reference.strip():
         return {
-            "judgeScore": common.UNSCORED,
+            "judgeScore": tasks.UNSCORED,
             "judgeReason": tr(
                 "{referee}: there is no reference answer to compare with.",
-                referee=tr(common.REFEREE_NAME),
+                referee=tr(tasks.REFEREE_NAME),
             ),
         }
     first = scores.words(answer)
@@ -124,7 +124,7 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
             "judgeScore": max_score,
             "judgeReason": tr(
                 "{referee}: the same as the reference answer, all {max_score} points.",
-                referee=tr(common.REFEREE_NAME),
+                referee=tr(tasks.REFEREE_NAME),
                 max_score=max_score,
             ),
         }
@@ -140,7 +140,7 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
         "judgeScore": score,
         "judgeReason": tr(
             "{referee}: {measurement}; on the scale {min_score}–{max_score} that is {score}.",
-            referee=tr(common.REFEREE_NAME),
+            referee=tr(tasks.REFEREE_NAME),
             measurement=measurement,
             min_score=min_score,
             max_score=max_score,
@@ -149,20 +149,20 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
     }
 
 
-@job_handler(common.RUN)
+@job_handler(tasks.RUN)
 def run_task(world: World, run: Document) -> Iterator[None]:
     """Run a task: answer, judge, summarize."""
     store = world.store
     id_ = str(run["id"])
-    task = store.get(common.KIND, run["task"])
-    pairs = common.read_task_pairs(world, id_)
+    task = store.get(tasks.KIND, run["task"])
+    pairs = tasks.read_task_pairs(world, id_)
     if task is None:
         store.update(id_, cancelled_at=world.clock.now())
         return
     judge = AnswerJudge.for_task(task)
     yield
 
-    def answer(number: int, unit: common.Row) -> common.Row:
+    def answer(number: int, unit: tasks.Row) -> tasks.Row:
         prompt, reference = pairs[number % len(pairs)]
         row = _ask_version(world, unit, prompt)
         if "error" in row:
@@ -178,9 +178,9 @@ def run_task(world: World, run: Document) -> Iterator[None]:
     _record_results(world, task, id_, pairs, done)
 
 
-def _ask_version(world: World, unit: common.Row, prompt: str) -> common.Row:
+def _ask_version(world: World, unit: tasks.Row, prompt: str) -> tasks.Row:
     if unit["template"]:
-        question = unit["template"].replace(common.INPUT_PLACEHOLDER, prompt)
+        question = unit["template"].replace(tasks.INPUT_PLACEHOLDER, prompt)
     else:
         question = prompt
     messages = [{"role": "user", "content": question}]
@@ -193,7 +193,7 @@ def _ask_version(world: World, unit: common.Row, prompt: str) -> common.Row:
 
 
 def _record_results(
-    world: World, task: Document, run: str, pairs: common.Pairs, done: Mapping[int, common.Row]
+    world: World, task: Document, run: str, pairs: tasks.Pairs, done: Mapping[int, tasks.Row]
 ) -> None:
     """Record the result of each version, and store the answers that people are to judge."""
     is_stopped = _is_cancelling(world, run)
@@ -233,10 +233,10 @@ def _record_results(
 def _unit_result(
     world: World,
     task: Document,
-    unit: common.Row,
-    rows: Sequence[common.Row | None],
+    unit: tasks.Row,
+    rows: Sequence[tasks.Row | None],
     success_state: str,
-) -> common.Row:
+) -> tasks.Row:
     """Return the state, the message and the scores of one version."""
     answered_rows = [row for row in rows if row is not None]
     if len(answered_rows) < len(rows):
@@ -254,7 +254,7 @@ def _unit_result(
 
 
 def _is_cancelling(world: World, run: str) -> bool:
-    return bool((world.store.get(common.RUN, run) or {}).get("cancelling_at"))
+    return bool((world.store.get(tasks.RUN, run) or {}).get("cancelling_at"))
 
 
 def _create_result_dataset(world: World, task: Document, run: str) -> str | None:
@@ -265,7 +265,7 @@ def _create_result_dataset(world: World, task: Document, run: str) -> str | None
     name = f"{task['name']}_{run}"
     answered_rows = [
         {"prompt": row["prompt"], "completion": row["prediction"], "response": [[row["reference"]]]}
-        for row in common.iter_results(world, task)
+        for row in tasks.iter_results(world, task)
         if "error" not in row
     ]
     if not answered_rows:

@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from qfnb.base.language import tr, tr_noop
@@ -11,18 +11,17 @@ from qfnb.base.text import nearest_names
 from qfnb.wire import finetune_v1 as wire_v1, finetune_v2 as wire
 from qfnb.wire.base import EmptyBody, JsonObject
 
-from ..datasets import common as datasets
-from ..engines.builtin.engine import BuiltinEngine
-from ..http import timestamps
-from ..http.call import Call, emulates, page_by_marker
+from ..datasets import datasets
+from ..engines.builtin import engine
+from ..engines.protocol import BUILT_IN, PASSES_PER_EPOCH
+from ..http.call import Call, beijing_spaced, emulates, page_by_marker, utc
 from ..state.store import Document, random_id
-from . import run_data, supported_models, worker
+from . import supported_models, worker
 from .worker import weights_name, weights_names
 
 VISUALDL_URL = "https://console.bce.baidu.com/qianfan/visualdl/index?displayToken="
 """The platform's address of a run's loss curves; it shows nothing for a run of the sandbox."""
 
-CONTINUED_FROM_WEIGHTS = "continued from the earlier run's weights"
 REHEARSED = "continued from the earlier run's weights, its data being rehearsed"
 TRAINED_ON_BOTH = (
     "trained on the data of both runs: its weights do not fit, e.g. for another parameter scale"
@@ -74,13 +73,6 @@ def validate_model(call: Call, name: str, model: str, mode: str) -> str:
         Refusal: the sandbox does not tune the model in this mode.
     """
     call.validate_choice("trainMode", mode, [*wire.TrainMode])
-    engine = call.world.engines.training_engine
-    if mode in run_data.PREFERENCE_LOSSES and "preferences" not in engine.abilities:
-        reason = (
-            f"{mode}; {engine.label} learns from pairs only: start the sandbox with "
-            f"--engine {BuiltinEngine.name}"
-        )
-        raise call.invalid("trainMode", reason)
     row = supported_models.find_model(model)
     if row is None:
         names = [row["model"] for row in supported_models.WIRE_MODELS]
@@ -136,23 +128,23 @@ def validate_source(
         if not datasets.is_released(call.world, dataset):
             raise call.invalid(field, f"{key} is not a released dataset")
         source = str(dataset["id"])
-    elif key.startswith(run_data.BOS_PREFIX):
+    elif key.startswith(worker.BOS_PREFIX):
         source = key
     else:
-        source = f"{run_data.BOS_PREFIX}{key.lstrip('/')}"
-    read = run_data.read_preferences if mode in run_data.PREFERENCE_LOSSES else run_data.read_pairs
+        source = f"{worker.BOS_PREFIX}{key.lstrip('/')}"
+    read = worker.read_preferences if mode in worker.PREFERENCE_LOSSES else worker.read_pairs
     try:
         rows = read(call.store, source)
     except ValueError as error:
         raise call.invalid(field, str(error)) from None
-    if not any(run_data.is_usable(row, mode) for row in rows):
+    if not any(worker.is_usable(row, mode) for row in rows):
         raise call.invalid(
             field, f"{source} has no {_ROWS_BY_MODE[mode]}, which {mode} learns from"
         )
-    limit = call.world.engines.training_engine.max_rows
-    if limit is not None and len(rows) > limit:
+    if len(rows) > engine.MAX_ROWS:
         raise call.invalid(
-            field, tr(TOO_MANY_ROWS, source=source, n=f"{len(rows):,}", limit=f"{limit:,}")
+            field,
+            tr(TOO_MANY_ROWS, source=source, n=f"{len(rows):,}", limit=f"{engine.MAX_ROWS:,}"),
         )
     return source
 
@@ -196,8 +188,7 @@ def start_run(
 ) -> Document:
     """Queue a run and return it.
 
-    It learns the earlier run's data, too, if it cannot continue from weights, or if the engine
-    needs rehearsal.
+    It learns the earlier run's data, too: the built-in model would forget them.
 
     Args:
         call: the request.
@@ -214,10 +205,9 @@ def start_run(
         base = find_weights(call, earlier, step)
     if not (base and world.engines.can_continue_from(base)):
         base = None
-    shares_data = not base or "rehearsal" in world.engines.training_engine.abilities
-    earlier_sources = (
-        zip(earlier["datasets"], earlier["rates"], strict=True) if earlier and shares_data else ()
-    )
+    earlier_sources: Iterable[tuple[str, float]] = ()
+    if earlier:
+        earlier_sources = zip(earlier["datasets"], earlier["rates"], strict=True)
     sources = {
         source: rate for source, rate in earlier_sources if source not in own_sources
     } | own_sources
@@ -237,7 +227,9 @@ def start_run(
         increment=earlier["id"] if earlier else None,
         base=base,
         checkpoints=[],
-        **_engine_fields(call, job, request),
+        engine=engine.BuiltinEngine.name,
+        effective=_local_hyperparameters(job, request),
+        passes_per_epoch=PASSES_PER_EPOCH,
         plan=world.lifecycle.plan(
             (wire.ACCEPTED, "accept"), (worker.WAITING, "queue"), final=worker.WAITING
         ),
@@ -251,17 +243,17 @@ def start_run(
         started=None,
         finished=None,
     )
-    world.worker(worker.TrainingWorker).enqueue(task["id"])
+    world.enqueue("task", task)
     return task
 
 
-def _engine_fields(call: Call, job: Document, request: RunRequest) -> dict[str, Any]:
-    """Return the engine of a run, and its own hyper-parameters for the platform's."""
+def _local_hyperparameters(job: Document, request: RunRequest) -> dict[str, Any]:
+    """Return the built-in engine's hyper-parameters for the platform's."""
+    from ..engines.builtin.training import local_hyperparameters  # noqa: PLC0415 - numpy
+
     rows = supported_models.find_parameters(job["model"], job["mode"], request.scale) or []
-    engine = call.world.engines.training_engine
     defaults = {row["key"]: row["default"] for row in rows}
-    values = engine.local_hyperparameters(request.values, request.scale, defaults)
-    return {"engine": engine.name, "effective": values, "passes_per_epoch": engine.passes_per_epoch}
+    return asdict(local_hyperparameters(request.values, defaults))
 
 
 def find_weights(call: Call, task: Document, step: int | None) -> str | None:
@@ -353,11 +345,7 @@ def support_models(call: Call, body: EmptyBody) -> list[JsonObject]:
         models = supported_models.TODAY_MODELS
     else:
         models = supported_models.WIRE_MODELS
-    engine = call.world.engines.training_engine
-    seconds = lambda mode: engine.training_seconds(preferences=mode in run_data.PREFERENCE_LOSSES)  # noqa: E731 - one expression
-    return supported_models.with_extensions(
-        models, engine.imitated_parameters | worker.PARAMETERS, seconds
-    )
+    return supported_models.with_extensions(models)
 
 
 @emulates(wire.CREATE_JOB)
@@ -438,9 +426,7 @@ def describe_task(call: Call, body: wire.TaskRef) -> JsonObject:
 @emulates(wire.STOP_TASK)
 def stop_task(call: Call, body: wire.TaskRef) -> bool:
     """Stop a run."""
-    return call.world.worker(worker.TrainingWorker).stop(
-        str(call.find("task", body.task_id, "taskId")["id"])
-    )
+    return worker.stop_run(call.world, call.find("task", body.task_id, "taskId")["id"])
 
 
 @emulates(wire.DELETE_TASK)
@@ -496,7 +482,7 @@ def _job_to_wire(job: Document) -> JsonObject:
         "description": job["description"],
         "model": job["model"],
         "trainMode": job["mode"],
-        "createDate": timestamps.utc(job["created"]),
+        "createDate": utc(job["created"]),
     }
 
 
@@ -510,8 +496,8 @@ def _task_to_wire(call: Call, job: Document, task: Document) -> JsonObject:
         "trainMode": task["mode"],
         "parameterScale": task["scale"],
         "runStatus": run_status(call, task),
-        "createDate": timestamps.utc(task["created"]),
-        "finishDate": timestamps.utc(task["finished"]),
+        "createDate": utc(task["created"]),
+        "finishDate": utc(task["finished"]),
     }
 
 
@@ -525,20 +511,16 @@ def _data_to_wire(task: Document) -> JsonObject:
 def _sandbox_fields(call: Call, task: Document) -> JsonObject:
     """Return the fields that only the sandbox has."""
     fields = {
-        "engine": call.world.engines.engine_label(task["engine"]),
+        "engine": BUILT_IN,
         "effective": task["effective"],
         "phase": task["phase"],
         "starts": task["starts"],
     }
     if task["increment"]:
-        if task["before"]:
-            continued = REHEARSED
-        else:
-            continued = CONTINUED_FROM_WEIGHTS
         fields["increment"] = {
             "taskId": task["increment"],
             "weights": task["base"],
-            "how": continued if task["base"] else TRAINED_ON_BOTH,
+            "how": REHEARSED if task["base"] else TRAINED_ON_BOTH,
         }
     return fields | ({"notUsed": sorted(task["notes"])} if task["notes"] else {})
 
@@ -564,7 +546,7 @@ def create_task_v1(call: Call, body: wire_v1.CreateTaskV1) -> JsonObject:
         "uuid": job["id"],
         "name": job["name"],
         "description": job["description"],
-        "createTime": timestamps.beijing_spaced(job["created"]),
+        "createTime": beijing_spaced(job["created"]),
     }
 
 
@@ -614,11 +596,11 @@ def get_job(call: Call, body: wire_v1.JobRefV1) -> JsonObject:
         "progress": task["percent"],
         "runTime": int(end - task["created"]),
         "trainTime": int(end - started) if started else 0,
-        "startTime": timestamps.beijing_spaced(task["created"]),
-        "finishTime": timestamps.beijing_spaced(finished),
+        "startTime": beijing_spaced(task["created"]),
+        "finishTime": beijing_spaced(finished),
         "vdlLink": board_to_wire(task).get("vdlLink", ""),
         "sandbox": {
-            "engine": call.world.engines.engine_label(task["engine"]),
+            "engine": BUILT_IN,
             "queued": task["status"] != worker.RUNNING and not finished,
         },
     }
@@ -628,7 +610,7 @@ def get_job(call: Call, body: wire_v1.JobRefV1) -> JsonObject:
 def stop_job(call: Call, body: wire_v1.JobRefV1) -> bool:
     """Stop a run."""
     _, task = _get_run(call, body)
-    return call.world.worker(worker.TrainingWorker).stop(str(task["id"]))
+    return worker.stop_run(call.world, task["id"])
 
 
 def _assign_model(call: Call, job: Document, body: wire_v1.CreateJobV1) -> Document:

@@ -10,13 +10,17 @@ F1 of shared words: its own sample has an f1Score above zero where no answer is 
 credit for parts of answers.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from qfnb.metrics.rouge_bleu_chrf import rouge_l, rouge_n, smoothed_bleu, unit_f1
 from qfnb.metrics.units import load_cutter
 
-from ..engines.protocol import ChatModel
+if TYPE_CHECKING:
+    from ..engines.builtin.model import LanguageModel
 
 MAX_SCORED_PAIRS = 200
 """Held-out pairs that are answered for the scores."""
@@ -27,7 +31,7 @@ SCORE_NAMES = {"bleu4": "BLEU-4", "rouge_1": "ROUGE-1", "rouge_2": "ROUGE-2", "r
 NO_STOP_WORDS: frozenset[str] = frozenset()
 
 
-def platform_metrics(model: ChatModel, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+def platform_metrics(model: LanguageModel, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return {"BLEU-4": "58.62%", ...}; empty when nothing was held out."""
     rows = [
         similarity(model.reply(prompt).text, reference)

@@ -8,12 +8,15 @@ established: they are a guess. The platform's own list changes without notice.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from qfnb.wire import finetune_v2 as wire
 from qfnb.wire.base import JsonObject
+
+from ..engines.builtin.engine import IMITATED_PARAMETERS, training_seconds
+from .worker import PARAMETERS, PREFERENCE_LOSSES
 
 Parameter = dict[str, Any]
 """A hyper-parameter as the platform describes it: key, name, type, allowed values and default."""
@@ -69,32 +72,21 @@ V1_LIMITS: dict[str, tuple[float, float]] = {
 """Lowest and highest values in v1: wider than v2's, which would refuse those of seed 002."""
 
 
-def with_extensions(
-    models: Iterable[JsonObject],
-    imitated: Collection[str],
-    seconds: Callable[[str], Mapping[str, float]],
-) -> list[JsonObject]:
+def with_extensions(models: Iterable[JsonObject]) -> list[JsonObject]:
     """Return models with the sandbox's extensions.
 
     Hyper-parameters that are not imitated say `sandbox: {hasEffect: false}`, train modes `sandbox:
-    {seconds: ...}`.
-
-    Args:
-        models: as the platform describes them.
-        imitated: the hyper-parameters that change a training.
-        seconds: returns those of a training in a train mode, see `TrainingEngine.training_seconds`.
+    {seconds: ...}`, those of a training on this computer.
     """
-    return [
-        model
-        | {
-            "supportTrainMode": [
-                _mode_with_effects(mode, imitated)
-                | {"sandbox": {"seconds": seconds(mode["trainMode"])}}
-                for mode in model["supportTrainMode"]
-            ]
-        }
-        for model in models
-    ]
+    imitated = IMITATED_PARAMETERS | PARAMETERS
+    extended = []
+    for model in models:
+        modes = []
+        for mode in model["supportTrainMode"]:
+            seconds = training_seconds(preferences=mode["trainMode"] in PREFERENCE_LOSSES)
+            modes.append(_mode_with_effects(mode, imitated) | {"sandbox": {"seconds": seconds}})
+        extended.append(model | {"supportTrainMode": modes})
+    return extended
 
 
 def _mode_with_effects(mode: JsonObject, imitated: Collection[str]) -> JsonObject:

@@ -1,27 +1,30 @@
-"""The worker thread that trains one run after the other.
+"""The job that trains a run; runs are trained one after the other.
 
 After a crash the next server trains unfinished runs again from the start, which gives the same
 model; a run during which the server ended too often fails.
 """
 
-import contextlib
-import logging
+from __future__ import annotations
+
+import itertools
 import math
-import queue
-import sqlite3
+import re
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qfnb.base.language import tr, tr_noop
+from qfnb.wire import finetune_v2 as wire
 
-from ..engines.protocol import Pair, Step, TrainedModel
-from ..engines.registry import EngineRegistry
-from ..state.lifecycle import Clock
-from ..state.store import Document, Store, raise_if_faulted
-from ..state.world import background_worker
-from . import run_data
-from .run_data import PREFERENCE_LOSSES
+from .. import storage
+from ..datasets import row_formats, rows
+from ..datasets.row_formats import RowParser
+from ..engines.protocol import Pair, Preference, Step
+from ..state.store import Document, Store
+from ..state.world import World, job_handler
+
+if TYPE_CHECKING:
+    from ..engines.builtin.model import LanguageModel
 
 PREPARING_PERCENT = 10
 """Percent of a run's progress for the preparation of the engine, if it needs any."""
@@ -146,7 +149,7 @@ class RunRecorder:
             return
         if step.step in wanted:
             name = checkpoint_name(self._task["id"], step.step)
-            self._store.write_file(f"{name}.npz", step.snapshot(name))
+            self._store.write_file(f"{name}.npz", step.snapshot())
         self._store.update(self._task["id"], checkpoints=sorted(wanted))
         for outdated in kept - wanted:
             self._store.remove_file(f"{checkpoint_name(self._task['id'], outdated)}.npz")
@@ -216,151 +219,249 @@ KILLED_MESSAGE = tr_noop(
     "then start the run again"
 )
 
-log = logging.getLogger("qfnb.sandbox")
+_LOCK = threading.Lock()
+"""Held while the status of a run changes."""
+
+POLL_SECONDS = 0.05  # of waiting until a run may start, between two looks at whether it is stopped
 
 
-@background_worker
-class TrainingWorker:
-    """Trains queued runs in order, and records their progress in the store."""
-
-    name = "trainings"
-
-    def __init__(self, store: Store, clock: Clock, engines: EngineRegistry) -> None:
-        self._store = store
-        self._clock = clock
-        self._engines = engines
-        self._queue: queue.Queue[str | None] = queue.Queue()
-        self._stops: dict[str, threading.Event] = {}
-        self._closing = threading.Event()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self.busy = 0
-        for task in store.all("task"):
-            if task["status"] not in FINAL_STATUSES:
-                self._resume_run(task)
-
-    def enqueue(self, task_id: str) -> None:
-        """Queue a run."""
-        self._stops[task_id] = threading.Event()
-        with self._lock:
-            self.busy += 1
-        self._queue.put(task_id)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run_loop, name="training", daemon=True)
-            self._thread.start()
-
-    def stop(self, task_id: str) -> bool:
-        """Stop a run; return whether it had not ended yet."""
-        with self._lock:
-            task = self._store.get("task", task_id)
-            if task is None or task["status"] in FINAL_STATUSES:
-                return False
-            self._stops[task_id].set()
-            if task["status"] == WAITING:
-                self._finish(task_id, STOPPED)
-            else:
-                self._store.update(task_id, stopping=True)
-        return True
-
-    def close(self) -> None:
-        """End at once; the next server trains the current run again."""
-        self._closing.set()
-        self._queue.put(None)
-        if self._thread is not None:
-            self._thread.join(timeout=2)
-
-    def _resume_run(self, task: Document) -> None:
-        """Queue a run of an earlier server, or end it."""
-        if task["stopping"]:
-            self._finish(task["id"], STOPPED)
-        elif task["starts"] >= MAX_STARTS:
-            self._finish(task["id"], FAILED, message=tr(KILLED_MESSAGE))
+def stop_run(world: World, task_id: str) -> bool:
+    """Stop a run; return whether it had not ended yet."""
+    with _LOCK:
+        task = world.store.get("task", task_id)
+        if task is None or task["status"] in FINAL_STATUSES:
+            return False
+        if task["status"] == WAITING:
+            _finish(world, task_id, STOPPED)
         else:
-            self._store.drop_points(task["id"])
-            self._store.update(task["id"], status=WAITING, phase="", percent=0, checkpoints=[])
-            self.enqueue(task["id"])
+            world.store.update(task_id, stopping=True)
+    return True
 
-    def _run_loop(self) -> None:
-        while (task_id := self._queue.get()) is not None and not self._closing.is_set():
-            try:
-                if self._wait_for_turn(task_id):
-                    self._train(task_id)
-            except Exception as error:
-                log.exception("run %s failed", task_id)
-                with contextlib.suppress(sqlite3.Error):  # the store may be what failed
-                    self._finish(task_id, FAILED, message=f"{type(error).__name__}: {error}")
-            finally:
-                with self._lock:
-                    self.busy -= 1
 
-    def _wait_for_turn(self, task_id: str) -> bool:
-        """Wait until the clock lets a run start; return whether to train it."""
-        task = self._store.get("task", task_id)
-        stop = self._stops[task_id]
-        if task is None or stop.is_set():  # it may have been stopped, and deleted, before its turn
-            return False
-        if not self._clock.wait_until(task["plan"][-2][1], stop, self._closing):
-            return False
-        with self._lock:
-            if stop.is_set():
-                return False
-            changes = {
-                "status": RUNNING,
-                "started": self._clock.now(),
-                "starts": task["starts"] + 1,
-            }
-            self._store.update(task_id, **changes)
-        return True
-
-    def _train(self, task_id: str) -> None:
-        task = self._store.get("task", task_id)
-        assert task is not None
-        raise_if_faulted(task)
-        recorder = RunRecorder(
-            self._store, task, lambda: self._stops[task_id].is_set() or self._closing.is_set()
-        )
-        model, held_out = self._train_model(task, recorder)
-        if self._closing.is_set():  # an orderly end does not count as a crash
-            self._store.update(task_id, status=WAITING, starts=task["starts"] - 1)
+@job_handler("task", queue="trainings")
+def train_run(world: World, task: Document) -> Iterator[None]:
+    """Train a run once the clock lets it start; one that an earlier server left starts anew."""
+    store = world.store
+    id_ = str(task["id"])
+    if task["stopping"]:
+        _finish(world, id_, STOPPED)
+        return
+    if task["starts"] >= MAX_STARTS:
+        _finish(world, id_, FAILED, message=tr(KILLED_MESSAGE))
+        return
+    if task["status"] == RUNNING:
+        store.drop_points(id_)
+        store.update(id_, status=WAITING, phase="", percent=0, checkpoints=[])
+    while not world.clock.wait_until(task["plan"][-2][1], POLL_SECONDS):
+        yield
+    with _LOCK:
+        # it may have been stopped, and deleted, before its turn
+        task = store.get("task", id_) or {"status": STOPPED}
+        if task["status"] != WAITING:
             return
-        self._store.write_file(f"{task_id}.npz", model.save(task_id))
-        metrics: Document = dict(recorder.rewards)
-        if not self._stops[task_id].is_set() and not task["texts"]:
-            from .scores import platform_metrics  # noqa: PLC0415
+        starts = task["starts"] + 1
+        store.update(id_, status=RUNNING, started=world.clock.now(), starts=starts)
+    is_closing = world.queues["trainings"].closing.is_set
 
-            metrics |= {**platform_metrics(model, held_out), **model.metrics}
-        with self._lock:
-            if self._stops[task_id].is_set():
-                self._finish(task_id, STOPPED)
-            else:
-                self._finish(
-                    task_id, DONE, percent=100, metrics=metrics, message=recorder.early_stop
-                )
+    def is_stopped() -> bool:
+        return bool((store.get("task", id_) or {}).get("stopping"))
 
-    def _train_model(
-        self, task: Document, recorder: RunRecorder
-    ) -> tuple[TrainedModel, list[Pair]]:
-        """Return the model of a run, and the held-out pairs."""
-        engine = self._engines.find_training_engine(task["engine"])
-        base = self._engines.read_model(task["base"])
-        values = task["effective"]
-        if (loss := run_data.PREFERENCE_LOSSES.get(task["mode"])) is None:
-            pairs, held_out = run_data.load_pairs(self._store, task)
-            model = engine.train(
-                pairs, values, validation=held_out, observer=recorder, initial_model=base
-            )
-            return model, held_out
-        rows, held_out_rows, earlier_pairs = run_data.load_preferences(self._store, task)
-        model = engine.train_preferences(
-            rows,
-            values,
-            loss=loss,
-            validation=held_out_rows,
+    recorder = RunRecorder(store, task, lambda: is_closing() or is_stopped())
+    model, held_out = _train_model(world, task, recorder)
+    if is_closing():  # an orderly end does not count as a crash
+        store.update(id_, status=WAITING, starts=starts - 1)
+        return
+    store.write_file(f"{id_}.npz", model.save())
+    metrics: Document = dict(recorder.rewards)
+    if not is_stopped() and not task["texts"]:
+        from .scores import platform_metrics  # noqa: PLC0415
+
+        metrics |= {**platform_metrics(model, held_out), **model.metrics}
+    with _LOCK:
+        if is_stopped():
+            _finish(world, id_, STOPPED)
+        else:
+            message = recorder.early_stop
+            _finish(world, id_, DONE, percent=100, metrics=metrics, message=message)
+
+
+def _train_model(
+    world: World, task: Document, recorder: RunRecorder
+) -> tuple[LanguageModel, list[Pair]]:
+    """Return the model of a run, and the held-out pairs."""
+    from ..engines.builtin import model, preferences, training  # noqa: PLC0415 - numpy
+
+    base = None
+    if task["base"]:
+        base = model.LanguageModel.load(world.engines.read_model(task["base"]))
+    values = training.Hyperparameters(**task["effective"])
+    if (loss := PREFERENCE_LOSSES.get(task["mode"])) is None:
+        pairs, held_out = load_pairs(world.store, task)
+        trained = training.train(
+            pairs,
+            hyperparameters=values,
+            validation=held_out,
             observer=recorder,
             initial_model=base,
-            earlier_pairs=earlier_pairs,
         )
-        return model, [(row.prompt, row.chosen) for row in held_out_rows if row.chosen]
+        return trained, held_out
+    rows, held_out_rows, earlier_pairs = load_preferences(world.store, task)
+    trained = preferences.train_preferences(
+        rows,
+        loss,
+        hyperparameters=values,
+        validation=held_out_rows,
+        observer=recorder,
+        initial_model=base,
+        earlier_pairs=earlier_pairs,
+    )
+    return trained, [(row.prompt, row.chosen) for row in held_out_rows if row.chosen]
 
-    def _finish(self, task_id: str, status: str, **fields: Any) -> None:
-        self._store.update(task_id, status=status, finished=self._clock.now(), **fields)
+
+def _finish(world: World, task_id: str, status: str, **fields: Any) -> None:
+    world.store.update(task_id, status=status, finished=world.clock.now(), **fields)
+
+
+RowT = TypeVar("RowT")
+
+BOS_PREFIX = "bos:/"
+CONVERSATION_FORMAT = "PromptResponse"
+PREFERENCE_FORMAT = "KTO_PromptChosenRejected"
+
+PREFERENCE_LOSSES: dict[str, Literal["DPO", "KTO"]] = {wire.DPO: "DPO", wire.KTO: "KTO"}
+"""The train modes that learn from preferences, and their losses."""
+
+MIN_ROWS_FOR_VALIDATION = 10
+"""Fewer rows are all used for training."""
+
+_SENTENCE_END = re.compile(r"(?<=[。！？!?；\n])|(?<=\.\s)")
+
+
+def load_pairs(store: Store, task: Document) -> tuple[list[Pair], list[Pair]]:
+    """Return the pairs for training and those held out, of the run and of those whose data it
+    shares.
+    """
+    pairs = [
+        pair for source, rate in _sources(task) for pair in sample(read_pairs(store, source), rate)
+    ]
+    return split_validation(
+        continuation_pairs(pairs) if task["texts"] else pairs, task["split_ratio"]
+    )
+
+
+def load_preferences(
+    store: Store, task: Document
+) -> tuple[list[Preference], list[Preference], list[Pair]]:
+    """Return the preferences for training, those held out, and the pairs of the runs whose data it
+    shares.
+    """
+    sources = _sources(task)
+    earlier = sources[: task["before"]]
+    own = sources[task["before"] :]
+    preferences = [
+        row for source, rate in own for row in sample(read_preferences(store, source), rate)
+    ]
+    earlier_pairs = [
+        pair for source, rate in earlier for pair in sample(read_pairs(store, source), rate)
+    ]
+    return *split_validation(preferences, task["split_ratio"]), [
+        pair for pair in earlier_pairs if all(pair)
+    ]
+
+
+def read_pairs(store: Store, source: str) -> list[Pair]:
+    """Return the pairs of a dataset or an object; a text has no prompt, a prompt no response.
+
+    Raises:
+        ValueError: it does not exist, or has an invalid line.
+    """
+    return [
+        row_formats.last_pair(row)
+        for row in _read_rows(store, source, CONVERSATION_FORMAT, PREFERENCE_FORMAT)
+    ]
+
+
+def read_preferences(store: Store, source: str) -> list[Preference]:
+    """Return the preferences of a dataset or an object; of a ranking each answer but the best is
+    rejected once.
+
+    Raises:
+        ValueError: it does not exist, or has an invalid line.
+    """
+    source_rows = _read_rows(store, source, PREFERENCE_FORMAT)
+    return [
+        Preference(*judged) for row in source_rows for judged in row_formats.judged_answers(row)
+    ]
+
+
+def is_usable(row: Pair | Preference, mode: str) -> bool:
+    """Return whether a train mode learns from a row."""
+    if isinstance(row, Preference):
+        if mode == wire.DPO:
+            return bool(row.chosen and row.rejected)
+        return bool(row.chosen or row.rejected)
+    prompt, response = row
+    return bool(response) and bool(prompt) != (mode == wire.POST_PRETRAIN)
+
+
+def sample(rows: Sequence[RowT], rate: float) -> list[RowT]:
+    """Return a share of the rows, evenly spread, or for rates above 1 all of them several times."""
+    repeats, fraction = divmod(rate, 1)
+    partial = [
+        row
+        for index, row in enumerate(rows)
+        if math.floor((index + 1) * fraction) > math.floor(index * fraction)
+    ]
+    return [*rows] * int(repeats) + partial
+
+
+def continuation_pairs(texts: Sequence[Pair]) -> list[Pair]:
+    """Return each sentence of the texts with the next one, and of a single sentence its two
+    halves.
+    """
+    result: list[Pair] = []
+    for _, text in texts:
+        parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
+        if len(parts) < 2:
+            parts = [text[: len(text) // 2], text[len(text) // 2 :]]
+        result += [pair for pair in itertools.pairwise(parts) if all(pair)]
+    return result
+
+
+def split_validation(rows: Sequence[RowT], percent: int) -> tuple[list[RowT], list[RowT]]:
+    """Return the rows for training and, at a fixed stride, those held out for validation."""
+    if percent <= 0 or len(rows) < MIN_ROWS_FOR_VALIDATION:
+        return [*rows], []
+    stride = max(2, round(100 / min(percent, 50)))
+    held_out = list(rows[stride - 1 :: stride])
+    return [row for index, row in enumerate(rows) if (index + 1) % stride], held_out
+
+
+def _sources(task: Document) -> list[tuple[str, float]]:
+    return list(zip(task["datasets"], task["rates"], strict=True))
+
+
+def _read_rows(store: Store, source: str, *data_formats: str) -> list[Any]:
+    """Return the rows of a dataset, or of an object in the first format that has no invalid
+    line.
+    """
+    if source.startswith(BOS_PREFIX):
+        content = storage.read_object(store, source)
+        if content is None:
+            raise ValueError(f"{source} does not exist")
+        formats = (row_formats.TEXT,) if source.endswith(".txt") else data_formats
+        parsers = [_parse(source, content, data_format) for data_format in formats]
+        parser = next((parser for parser in parsers if not parser.problems), parsers[0])
+        if parser.problems:
+            raise ValueError(str(parser.problems[0]))
+        return [row for _, row in parser.named_rows]
+    dataset = store.get("dataset", source)
+    if dataset is None:
+        raise ValueError(f"{source} does not exist")
+    return [entity.row for _, entity in rows.iter_entities(store, dataset)]
+
+
+def _parse(address: str, content: bytes, data_format: str) -> RowParser:
+    parser = RowParser(data_format, annotated=True)
+    parser.parse_file(address.rpartition("/")[2], content)
+    return parser

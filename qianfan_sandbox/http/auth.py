@@ -16,8 +16,7 @@ from qfnb.wire.signature import SignatureHeader
 
 from ..state.store import random_id
 from ..state.world import World
-from . import timestamps
-from .call import Call, Refusal, emulates, gateway_refusal, v1_refusal, v2_refusal
+from .call import Call, Refusal, emulates, gateway_refusal, utc, v1_refusal, v2_refusal
 
 TOKEN_SECONDS = 30 * 24 * 3600
 BEARER_SECONDS = 43200
@@ -185,6 +184,6 @@ def exchange_bearer(call: Call, body: wire.CreateBearer) -> dict[str, Any]:
         "userId": "sandbox",
         "token": token,
         "status": "enable",
-        "createTime": timestamps.utc(time.time()).replace("Z", ".000Z"),
-        "expireTime": timestamps.utc(time.time() + seconds).replace("Z", ".000Z"),
+        "createTime": utc(time.time()).replace("Z", ".000Z"),
+        "expireTime": utc(time.time() + seconds).replace("Z", ".000Z"),
     }

@@ -12,6 +12,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -368,6 +369,12 @@ def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
     return wrapped
 
 
+def fields_of(document: Mapping[str, Any], *names: str, **renamed: str) -> JsonObject:
+    """Return fields of a document as they are sent: with the same name, or as `sent="stored"`."""
+    fields = {name: document[name] for name in names}
+    return fields | {sent: document[stored] for sent, stored in renamed.items()}
+
+
 def _to_wire(value: Any) -> Any:
     if isinstance(value, Record):
         return value.to_wire()
@@ -529,3 +536,42 @@ def _validate_size(
     if size < 1 or (size > max_size and name != "maxKeys"):
         raise call.invalid(name, f"{size}; a page has 1 to {max_size} rows")
     return min(size, max_size)  # a larger maxKeys counts as the maximum, as the API pages say
+
+
+BEIJING = timezone(timedelta(hours=8))
+_UTC = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def utc(timestamp: float | None, absent: str = "0000-00-00T00:00:00Z") -> str:
+    """Return `2024-01-31T08:00:00Z`."""
+    return _formatted(timestamp, UTC, _UTC, absent)
+
+
+def utc_spaced(timestamp: float | None, absent: str = "") -> str:
+    """Return `2024-01-31 08:00:00`, in UTC."""
+    return _formatted(timestamp, UTC, "%Y-%m-%d %H:%M:%S", absent)
+
+
+def beijing(timestamp: float | None, absent: str = "") -> str:
+    """Return `2024-01-31T16:00:00+08:00`."""
+    return _formatted(timestamp, BEIJING, "%Y-%m-%dT%H:%M:%S+08:00", absent)
+
+
+def beijing_spaced(timestamp: float | None, absent: str = "0000-00-00 00:00:00") -> str:
+    """Return `2024-01-31 16:00:00`, in Beijing's time."""
+    return _formatted(timestamp, BEIJING, "%Y-%m-%d %H:%M:%S", absent)
+
+
+def parse_utc(text: str) -> float:
+    """Return the Unix seconds of `2024-01-31T08:00:00Z`.
+
+    Raises:
+        ValueError: the text has a different form.
+    """
+    return datetime.strptime(text, _UTC).replace(tzinfo=UTC).timestamp()
+
+
+def _formatted(timestamp: float | None, zone: tzinfo, pattern: str, absent: str) -> str:
+    if timestamp:
+        return datetime.fromtimestamp(timestamp, zone).strftime(pattern)
+    return absent

@@ -18,9 +18,8 @@ from qfnb.wire.base import JsonObject
 from qfnb.wire.batches import UPLOAD
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
 
-from ..failures.faults import Fault, describe_error
-from ..state import snapshots
-from ..state.world import World
+from ..failures import Fault, describe_error
+from ..state.world import World, create_snapshot, list_snapshots, remove_snapshot, restore_snapshot
 
 MAX_SPEED = 1e6
 """The fastest clock: sandbox seconds in a real second."""
@@ -66,8 +65,7 @@ def _health(world: World, body: JsonObject) -> JsonObject:
     return {
         "pid": world.address.pid,
         "version": world.address.version,
-        **{worker.name: worker.busy for worker in world.workers},
-        "batches": world.job_queue.unfinished,
+        **{name: queue.unfinished for name, queue in world.queues.items()},
         "engine": world.engines.describe(),
         "modes": world.modes.model_dump(),
         "streams": world.open_streams,
@@ -143,22 +141,10 @@ _ACTIONS: tuple[tuple[str, str, ControlAction], ...] = (
     ("durations", "POST", lambda world, body: dict(world.lifecycle.set(body))),
     ("register", "POST", _reset_delivery_counter),
     ("register", "GET", lambda world, body: dict(world.delivery_counter.report())),
-    ("snapshots", "GET", lambda world, body: {"snapshots": snapshots.list_snapshots(world.folder)}),
-    (
-        "snapshots",
-        "POST",
-        lambda world, body: snapshots.create_snapshot(world, str(body.get("name", ""))),
-    ),
-    (
-        "restore",
-        "POST",
-        lambda world, body: snapshots.restore_snapshot(world, str(body.get("name", ""))),
-    ),
-    (
-        "snapshots/{name}",
-        "DELETE",
-        lambda world, body: snapshots.remove_snapshot(world.folder, body["name"]),
-    ),
+    ("snapshots", "GET", lambda world, body: {"snapshots": list_snapshots(world.folder)}),
+    ("snapshots", "POST", lambda world, body: create_snapshot(world, str(body.get("name", "")))),
+    ("restore", "POST", lambda world, body: restore_snapshot(world, str(body.get("name", "")))),
+    ("snapshots/{name}", "DELETE", lambda world, body: remove_snapshot(world.folder, body["name"])),
     ("openapi.json", "GET", lambda world, body: build_document(world.address.url)),
 )
 """Path, method and action of each control; `durations` takes {stage: seconds}, `restore` a

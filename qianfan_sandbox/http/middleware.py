@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from qfnb.wire.chat import CHAT_V1, CHAT_V2
 from qfnb.wire.endpoints import Endpoint
 
-from ..failures.faults import MAX_SECONDS, Fault, describe_error, fault_injection
+from ..failures import MAX_SECONDS, Fault, describe_error, fault_injection
 from ..state.world import World
 from . import auth
 from .call import INVALID_REQUEST, SANDBOX_HEADER, Call, Refusal, build_refusal, v1_refusal

@@ -1,5 +1,5 @@
-"""The queue of batches and evaluations: one thread, in turns, each slice of work written before it
-counts.
+"""A queue of jobs: batches and evaluations, or trainings; one thread, in turns, each slice of work
+written before it counts.
 
 A job is a generator over a document of the store. It yields after each slice of work, so that a
 long batch does not block a short one. After a server was killed, the next one resumes its jobs at
@@ -28,15 +28,16 @@ SLICE_SECONDS = 0.02
 PAUSE_SECONDS = 0.001
 """Seconds of work in one slice, and of rest after it for the requests that wait."""
 
-FINAL_STATUSES = {
+FINAL_STATUSES = {wire.DONE, wire.FAILED, wire.STOPPED}
+"""Statuses of a training that has ended."""
+
+_ENDS = {
     "failed_at": wire.FAILED,
     "expired_at": wire.EXPIRED,
     "cancelled_at": wire.STOPPED,
     "completed_at": wire.DONE,
 }
-STATUSES = FINAL_STATUSES | dict.fromkeys(
-    ("cancelling_at", "finalizing_at", "in_progress_at"), wire.RUNNING
-)
+STATUSES = _ENDS | dict.fromkeys(("cancelling_at", "finalizing_at", "in_progress_at"), wire.RUNNING)
 """The timestamps of a job's document, and the status that each of them means, the strongest
 first.
 """
@@ -52,17 +53,20 @@ def job_status(document: Document) -> str:
 
 
 def is_finished(document: Document) -> bool:
-    """Return whether a job has ended."""
-    return any(document.get(field) for field in FINAL_STATUSES)
+    """Return whether a job has ended: by its timestamps, a training by its status."""
+    return document.get("status") in FINAL_STATUSES or any(document.get(end) for end in _ENDS)
 
 
 class JobQueue:
-    """Runs jobs; unfinished ones of an earlier server come first.
+    """Runs jobs.
 
     Args:
         store: where the documents of the jobs are.
         jobs: the job of each kind of document.
         on_finish: called after each job.
+
+    Attributes:
+        closing: set when the server ends.
     """
 
     def __init__(
@@ -75,10 +79,13 @@ class JobQueue:
         self._jobs = jobs
         self._on_finish = on_finish
         self._queue: queue.Queue[tuple[str, Iterator[None]] | None] = queue.Queue()
-        self._closing = threading.Event()
+        self.closing = threading.Event()
         self._thread: threading.Thread | None = None
-        for kind in jobs:
-            for document in store.all(kind):
+
+    def resume(self) -> None:
+        """Queue the unfinished jobs of an earlier server."""
+        for kind in self._jobs:
+            for document in self._store.all(kind):
                 if not is_finished(document):
                     self.enqueue(kind, document)
 
@@ -100,13 +107,13 @@ class JobQueue:
 
     def close(self) -> None:
         """Stop after the current slice; the next server continues from there."""
-        self._closing.set()
+        self.closing.set()
         self._queue.put(None)
         if self._thread is not None:
             self._thread.join(timeout=2)
 
     def _run(self) -> None:
-        while (entry := self._queue.get()) is not None and not self._closing.is_set():
+        while (entry := self._queue.get()) is not None and not self.closing.is_set():
             if self._run_slice(*entry):
                 self._queue.put(entry)
                 self._queue.task_done()
@@ -123,10 +130,14 @@ class JobQueue:
         except StopIteration:
             return False
         except Exception as error:
-            log.exception("batch %s failed", id_)
-            detail = {"code": "internal_error", "message": f"{type(error).__name__}: {error}"}
+            log.exception("job %s failed", id_)
+            message = f"{type(error).__name__}: {error}"
+            detail = {"code": "internal_error", "message": message}
+            ended = dict.fromkeys(("failed_at", "finished"), self._store.now())
             with contextlib.suppress(sqlite3.Error):  # the store may be what failed
-                self._store.update(id_, failed_at=self._store.now(), errors=[detail])
+                self._store.update(
+                    id_, status=wire.FAILED, message=message, errors=[detail], **ended
+                )
             return False
         return True
 

@@ -11,12 +11,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..failures.faults import FAULT_INJECTED
+from ..failures import FAULT_INJECTED
 from .store import Store
 
 CLOCK_ID = "clock"
-
-POLL_SECONDS = 0.05  # seconds after which a wait checks whether it is cancelled
 
 
 class Clock:
@@ -49,9 +47,7 @@ class Clock:
         with self._changed:
             self._sandbox_time = self.now() + advance
             self._real_time = time.time()
-            if speed is None:
-                self.speed = self.speed
-            else:
+            if speed is not None:
                 self.speed = speed
             self._store.update(
                 CLOCK_ID, speed=self.speed, shown=self._sandbox_time, real=self._real_time
@@ -60,16 +56,15 @@ class Clock:
             self._changed.notify_all()
         return {"now": self.now(), "speed": self.speed}
 
-    def wait_until(self, timestamp: float, *cancelled: threading.Event) -> bool:
-        """Wait until a time; return False when one of the events was set first."""
+    def wait_until(self, timestamp: float, seconds: float) -> bool:
+        """Wait until a time, for some real seconds at most; return whether it has come."""
         with self._changed:
-            while (remaining := timestamp - self.now()) > 0:
-                if any(event.is_set() for event in cancelled):
-                    return False
-                self._changed.wait(
-                    min(POLL_SECONDS, remaining / self.speed) if self.speed else POLL_SECONDS
-                )
-        return not any(event.is_set() for event in cancelled)
+            remaining = timestamp - self.now()
+            if remaining > 0:
+                if self.speed:
+                    seconds = min(seconds, remaining / self.speed)
+                self._changed.wait(seconds)
+        return self.now() >= timestamp
 
 
 DURATIONS_ID = "durations"

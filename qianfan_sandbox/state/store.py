@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..failures.faults import FAULT_INJECTED
+from ..failures import FAULT_INJECTED
 
 SCHEMA = 4
 _TABLES = """

@@ -1,28 +1,35 @@
-"""The whole state of a running sandbox, the prefix cache, and the register of what works in the
-background.
+"""The whole state of a running sandbox, its snapshots, the prefix cache, and the register of what
+works in the background.
 
 A family registers its background work here: a job (`@job_handler`), which is a generator over a
-document, or a worker with a thread of its own (`@background_worker`). No family is imported here.
+document. No family is imported here.
 """
 
+from __future__ import annotations
+
 import hashlib
+import json
+import os
+import re
 import secrets
+import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from qfnb.base.text import count_tokens
+from qfnb.wire.base import JsonObject
 from qfnb.wire.sandbox import Address, load_config
 
 from ..engines.registry import EngineRegistry
-from ..failures.faults import DeliveryCounter, FaultRules, Modes, RateQuota
+from ..failures import DeliveryCounter, FaultRules, Modes, RateQuota
 from .job_queue import JobQueue
 from .lifecycle import Clock, Lifecycle
-from .store import Document, Store
+from .store import Document, Store, make_private
 
 MODES_ID = "modes"
 
@@ -31,36 +38,16 @@ PICTURE_SECONDS = 24 * 3600
 """How many pictures are kept for download, the newest, and for how long on the sandbox's clock."""
 
 
-class BackgroundWorker(Protocol):
-    """A thread that works on the objects of one family."""
-
-    name: str  # what the health answer calls its work
-    busy: int  # how many objects wait or are worked on
-
-    def close(self) -> None:
-        """Stop at once; the next server continues."""
-
-
-W = TypeVar("W", bound=BackgroundWorker)
-
-CreateWorker = Callable[[Store, Clock, EngineRegistry], BackgroundWorker]
-CREATE_WORKERS: list[CreateWorker] = []
-
 JobHandler = Callable[["World", Document], Iterator[None]]
-JOB_HANDLERS: dict[str, JobHandler] = {}
+JOB_HANDLERS: dict[str, dict[str, JobHandler]] = {}
+"""The jobs of each queue, by the kind of their documents."""
 
 
-def background_worker(worker: type[W]) -> type[W]:
-    """Register a worker that every world has; it is created with store, clock and engines."""
-    CREATE_WORKERS.append(worker)
-    return worker
-
-
-def job_handler(kind: str) -> Callable[[JobHandler], JobHandler]:
-    """Register the job of a kind of document."""
+def job_handler(kind: str, queue: str = "batches") -> Callable[[JobHandler], JobHandler]:
+    """Register the job of a kind of document, and its queue; health counts the jobs of each."""
 
     def register(handler: JobHandler) -> JobHandler:
-        JOB_HANDLERS[kind] = handler
+        JOB_HANDLERS.setdefault(queue, {})[kind] = handler
         return handler
 
     return register
@@ -73,7 +60,7 @@ class World:
         address: where it is and its keys.
         folder, store, clock, lifecycle: what it keeps, and the time in it.
         engines: the models.
-        job_queue: the batches and evaluations that are worked on.
+        queues: the batches and evaluations, and the trainings, that are worked on.
         fault_rules, quota, delivery_counter: what tests and trials switched on.
         modes: how closely it follows the platform of today.
         prefix_cache: which beginnings of prompts were read before.
@@ -105,10 +92,13 @@ class World:
         self.lifecycle = Lifecycle(self.store, self.clock)
         self.prefix_cache = PrefixCache(self.clock.now)
         self.modes = Modes.at_start(self.store.get("setting", MODES_ID) or {})
-        self.engines = EngineRegistry(folder, self.store, load_config(folder))
-        self.workers = [create(self.store, self.clock, self.engines) for create in CREATE_WORKERS]
-        jobs = {kind: partial(handler, self) for kind, handler in JOB_HANDLERS.items()}
-        self.job_queue = JobQueue(self.store, jobs, self.record_activity)
+        self.engines = EngineRegistry(self.store, load_config(folder))
+        self.queues: dict[str, JobQueue] = {}
+        for name, handlers in JOB_HANDLERS.items():
+            jobs = {kind: partial(handler, self) for kind, handler in handlers.items()}
+            self.queues[name] = JobQueue(self.store, jobs, self.record_activity)
+        for queue in self.queues.values():
+            queue.resume()
 
     def set_modes(self, changes: Mapping[str, Any]) -> Modes:
         """Change modes and keep them; return all modes. Raises ValueError."""
@@ -125,19 +115,18 @@ class World:
 
     def close(self) -> None:
         """Stop what works in the background, and close the store."""
-        self.job_queue.close()
-        for worker in self.workers:
-            worker.close()
-        self.engines.close()
+        for queue in self.queues.values():
+            queue.close()
         self.store.close()
 
-    def worker(self, kind: type[W]) -> W:
-        """Return the background worker of a class."""
-        return next(worker for worker in self.workers if isinstance(worker, kind))
+    def enqueue(self, kind: str, document: Document) -> None:
+        """Queue the job of a document."""
+        jobs = next(queue for queue, handlers in JOB_HANDLERS.items() if kind in handlers)
+        self.queues[jobs].enqueue(kind, document)
 
     def warm_up(self) -> None:
         """Load what the first answer needs."""
-        self.engines.base_model()
+        self.engines.active.base_model()
 
     def record_activity(self, endpoint: str = "") -> None:
         """Count a call, and restart the idle time."""
@@ -162,10 +151,7 @@ class World:
 
     def idle_seconds(self) -> float:
         """Return the seconds since the last call; 0 while a stream is open or something works."""
-        busy = (
-            self.open_streams or self.job_queue.unfinished or any(row.busy for row in self.workers)
-        )
-        if busy:
+        if self.open_streams or any(queue.unfinished for queue in self.queues.values()):
             return 0.0
         return time.monotonic() - self._last_activity
 
@@ -223,3 +209,88 @@ class PrefixCache:
         if tokens >= MIN_TOKENS:
             return tokens
         return 0
+
+
+FOLDER = "snapshots"
+MANIFEST = "about.json"
+PRESERVED_KINDS = ("token", "bearer")
+"""Documents that a restore keeps: a client's access token stays valid."""
+
+_NAME = re.compile(r"\w[\w.-]{0,63}")
+
+
+def list_snapshots(home: Path) -> list[JsonObject]:
+    """Return the snapshots: name, time and size in bytes, the oldest first."""
+    manifests = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (home / FOLDER).glob(f"[!.]*/{MANIFEST}")
+    ]
+    return sorted(manifests, key=lambda manifest: manifest["made"])
+
+
+def create_snapshot(world: World, name: str) -> JsonObject:
+    """Copy the database and the files as they are now.
+
+    Raises:
+        ValueError: the name is not valid, or is used already.
+    """
+    target = _snapshot_path(world.folder, name)
+    if target.exists():
+        raise ValueError(f"there is a snapshot {name!r} already; remove it first")
+    draft = target.with_name(f".{name}.{os.getpid()}")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True, mode=0o700)
+    world.store.copy_to(draft)
+    size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
+    manifest = {"name": name, "made": time.time(), "bytes": size}
+    (draft / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    make_private(world.folder / FOLDER)
+    draft.replace(target)
+    return manifest
+
+
+def restore_snapshot(world: World, name: str) -> JsonObject:
+    """Replace the state by a snapshot; its unfinished trainings and batches start again.
+
+    Raises:
+        LookupError: the snapshot does not exist.
+    """
+    snapshot = _existing_snapshot(world.folder, name)
+    copy = world.folder / f".restoring.{os.getpid()}"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(mode=0o700)
+    source = Store(snapshot)
+    source.copy_to(copy)
+    source.close()
+    preserved = [(kind, row) for kind in PRESERVED_KINDS for row in world.store.all(kind)]
+    world.close()
+    Store.replace_state(world.folder, copy)
+    world.open(world.folder)
+    for kind, row in preserved:
+        world.store.insert_missing(kind, row)
+    return {"restored": name}
+
+
+def remove_snapshot(home: Path, name: str) -> JsonObject:
+    """Delete a snapshot; return its name.
+
+    Raises:
+        LookupError: the snapshot does not exist.
+    """
+    shutil.rmtree(_existing_snapshot(home, name))
+    return {"removed": name}
+
+
+def _snapshot_path(home: Path, name: str) -> Path:
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r}: a snapshot's name has 1 to 64 letters, digits and _.- and no leading dot"
+        )
+    return home / FOLDER / name
+
+
+def _existing_snapshot(home: Path, name: str) -> Path:
+    path = _snapshot_path(home, name)
+    if not (path / MANIFEST).is_file():
+        raise LookupError(f"snapshot {name!r} does not exist")
+    return path

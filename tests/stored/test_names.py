@@ -76,7 +76,7 @@ from qfnb.trainer import (
 from qfnb.trainer.form import launch_form as launch
 from qfnb.views import formatters
 from qfnb.wire import sandbox as choice
-from qianfan_sandbox.failures import faults
+from qianfan_sandbox import failures
 from qianfan_sandbox.state import lifecycle
 from qianfan_sandbox.state.store import Store
 
@@ -127,8 +127,8 @@ def now():
         "sandbox: fields of server.json": [field.name for field in fields(process.Address)],
         "sandbox: fields of engine.json": [field.name for field in fields(choice.EngineConfig)],
         "sandbox: stages": list(lifecycle.DEFAULT_SECONDS),
-        "sandbox: faults": sorted(get_args(faults.FaultKind)),
-        "sandbox: fields of a fault": list(faults.Fault.model_fields),
+        "sandbox: faults": sorted(get_args(failures.FaultKind)),
+        "sandbox: fields of a fault": list(failures.Fault.model_fields),
         "settings": sorted(config.Settings.model_fields),
         "%qfchat: options": flags(chat.PARSER),
         "%qfchat: verbs": sorted(conversations.VERBS),

@@ -9,9 +9,9 @@ import time
 from qfnb import config
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
+from qianfan_sandbox import storage
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from qianfan_sandbox.state.lifecycle import DEFAULT_SECONDS
-from qianfan_sandbox.storage import objects
 from support.raw_http import connect, storage_request
 from support.sandbox_thread import run_world
 from support.waiting import until
@@ -88,7 +88,7 @@ def add_version(store, name, pairs):
 
 def release_dataset(world, answers, name="eval"):
     """Make questions and answers a released dataset; return its id."""
-    objects.write_object(world.store, "sandbox", f"{name}/a.jsonl", jsonl(answers).encode())
+    storage.write_object(world.store, "sandbox", f"{name}/a.jsonl", jsonl(answers).encode())
     return import_dataset(f"bos:/sandbox/{name}/a.jsonl")
 
 
@@ -104,7 +104,7 @@ def upload_dataset(address, answers, name="eval"):
 def release_prompts(world, questions):
     """Make questions without answers a released dataset; return its id."""
     rows = "".join(json.dumps([{"prompt": question}]) + "\n" for question in questions)
-    objects.write_object(world.store, "sandbox", "prompts/a.jsonl", rows.encode())
+    storage.write_object(world.store, "sandbox", "prompts/a.jsonl", rows.encode())
     return import_dataset("bos:/sandbox/prompts/a.jsonl", project_type=402, template_type=40200)
 
 

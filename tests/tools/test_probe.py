@@ -15,7 +15,7 @@ from support.scripted_server import http_answer
 
 from qfnb import config
 from qfnb.wire.chat import CHAT_V2
-from qianfan_sandbox.failures.faults import Modes
+from qianfan_sandbox.failures import Modes
 
 SECRET = "bce-v3/ALTAK-abcdefgh/0123456789abcdef0123"
 TEXT = "小明的电话是 13800001111"

@@ -18,22 +18,12 @@ import functools
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.base.text import clip
 
-from ..protocol import (
-    BUILT_IN,
-    Ability,
-    Conversation,
-    EngineReply,
-    Observer,
-    Pair,
-    Preference,
-    Vectors,
-)
+from ..protocol import BUILT_IN, Ability, Conversation, EngineReply, Vectors
 
 if TYPE_CHECKING:
     from .model import LanguageModel
@@ -44,9 +34,6 @@ IMITATED_PARAMETERS = frozenset(
 )
 """The platform's hyper-parameters that change a training of the small model."""
 
-DEFAULT_BATCH_SIZE = 4
-DEFAULT_BETA = 0.1
-
 REFERENCE_SECONDS = 0.035
 """Seconds of the base model's training on the computer on which `TRAINING_SECONDS` were
 measured.
@@ -55,6 +42,9 @@ measured.
 TRAINING_SECONDS = {"start": 1.5, "epoch": 0.045, "row": 0.0025, "rowEpoch": 0.00055}
 PREFERENCE_SECONDS = TRAINING_SECONDS | {"rowEpoch": 0.008}
 """Seconds of a training: at once, for each epoch, for each row, for each row of an epoch."""
+
+MAX_ROWS = 50_000
+"""Rows that a model is trained on."""
 
 _OUTCOMES = {
     "memory": tr_noop("It returns the remembered answer as it is."),
@@ -117,6 +107,14 @@ def _train_base_model() -> LanguageModel:
     return train(pairs, hyperparameters=Hyperparameters(epochs=20), remember_all=True)
 
 
+def training_seconds(*, preferences: bool) -> Mapping[str, float]:
+    """Return the seconds that the parts of a training take on this computer, as it is now."""
+    parts = TRAINING_SECONDS
+    if preferences:
+        parts = PREFERENCE_SECONDS
+    return {name: round(seconds * measure_slowness(), 6) for name, seconds in parts.items()}
+
+
 @functools.cache
 def measure_slowness() -> float:
     """Return how many times as long as the reference this computer takes, measured once within half
@@ -131,237 +129,96 @@ def measure_slowness() -> float:
     return statistics.median(seconds) / REFERENCE_SECONDS
 
 
+def is_model(content: bytes) -> bool:
+    """Return whether the content kept of a run is a model of this engine, an npz file."""
+    return content.startswith(b"PK")
+
+
 class BuiltinEngine:
-    """Trains within seconds; what it keeps of a run is the bytes of an npz file."""
+    """Answers with a small model; what it keeps of a run is the bytes of an npz file."""
 
     name = "builtin"
     label = BUILT_IN
     model_names: frozenset[str] = frozenset()
-    max_rows = 50_000
-    abilities: frozenset[Ability] = frozenset(
-        {"chat", "embeddings", "increments", "preferences", "rehearsal", "training"}
-    )
+    abilities: frozenset[Ability] = frozenset({"chat", "embeddings", "training"})
 
     def base_model(self, name: str = "") -> BuiltinModel:
         """Return the base model; it is the same for every preset name."""
         return BuiltinModel(base_model())
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
+    async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
         """Return vectors of character n-grams."""
-        from .features import embed  # noqa: PLC0415
+        from .features import DIMENSIONS, embed  # noqa: PLC0415
 
-        return Vectors([[round(float(x), 8) for x in row] for row in embed(texts)], NGRAM_LABEL)
-
-    def close(self) -> None:
-        """Do nothing: the engine holds no resources."""
-
-    @property
-    def passes_per_epoch(self) -> int:
-        """Passes of the small model that stand for one epoch of a large one."""
-        from .training import LOCAL_PASSES  # noqa: PLC0415
-
-        return LOCAL_PASSES
-
-    @property
-    def imitated_parameters(self) -> frozenset[str]:
-        """The hyper-parameters that `local_hyperparameters` reads."""
-        return IMITATED_PARAMETERS
-
-    def training_seconds(self, *, preferences: bool) -> Mapping[str, float]:
-        """Return the seconds that the parts of a training take on this computer, as it is now."""
-        if preferences:
-            parts = PREFERENCE_SECONDS
-        else:
-            parts = TRAINING_SECONDS
-        return {name: round(seconds * measure_slowness(), 6) for name, seconds in parts.items()}
-
-    def local_hyperparameters(
-        self, values: Mapping[str, Any], scale: str, defaults: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Return passes, rate and batch size: as far from the local defaults as the values are from
-        theirs.
-        """
-        from .training import local_hyperparameters  # noqa: PLC0415
-
-        batch = None
-        if key := next((key for key in ("batchSize", "globalBatchSize") if key in defaults), ""):
-            batch = max(1, round(DEFAULT_BATCH_SIZE * values[key] / defaults[key]))
-        rate = float(values["learningRate"])
-        default_rate = float(defaults["learningRate"])
-        local = local_hyperparameters(int(values["epoch"]), rate, batch, default_rate)
-        interval = values.get("validationStep")
-        chosen = replace(local, seed=int(values.get("seed") or 0), validation_interval=interval)
-        return asdict(chosen) | {key: float(values[key]) for key in ("beta",) if key in values}
-
-    def train(
-        self,
-        pairs: Sequence[Pair],
-        values: Mapping[str, Any],
-        *,
-        validation: Sequence[Pair] = (),
-        observer: Observer | None = None,
-        initial_model: bytes | None = None,
-    ) -> BuiltinModel:
-        """Train a small model; see `TrainingEngine.train`."""
-        from .training import Hyperparameters, train  # noqa: PLC0415
-
-        model = train(
-            pairs,
-            hyperparameters=Hyperparameters(**values),
-            validation=validation,
-            observer=observer,
-            initial_model=self._initial_model(initial_model),
-        )
-        return BuiltinModel(model)
-
-    def train_preferences(
-        self,
-        rows: Sequence[Preference],
-        values: Mapping[str, Any],
-        *,
-        loss: Literal["DPO", "KTO"],
-        validation: Sequence[Preference] = (),
-        observer: Observer | None = None,
-        initial_model: bytes | None = None,
-        earlier_pairs: Sequence[Pair] = (),
-    ) -> BuiltinModel:
-        """Train a small model on preferences; see `TrainingEngine.train_preferences`."""
-        from .preferences import train_preferences  # noqa: PLC0415
-        from .training import Hyperparameters  # noqa: PLC0415
-
-        settings = dict(values)
-        model = train_preferences(
-            rows,
-            loss,
-            beta=settings.pop("beta", DEFAULT_BETA),
-            hyperparameters=Hyperparameters(**settings),
-            validation=validation,
-            observer=observer,
-            initial_model=self._initial_model(initial_model),
-            earlier_pairs=earlier_pairs,
-        )
-        return BuiltinModel(model)
-
-    def recognizes(self, content: bytes) -> bool:
-        """Return whether the content kept of a run is an npz file."""
-        return content.startswith(b"PK")
+        rows = embed(texts, dimensions or DIMENSIONS)
+        return Vectors([[round(float(x), 8) for x in row] for row in rows], NGRAM_LABEL)
 
     def load_model(self, content: bytes) -> BuiltinModel:
         """Return the model of a run, with the base model's small talk."""
-        model = self._initial_model(content)
-        assert model is not None
-        model.base = base_model()
-        return BuiltinModel(model)
-
-    @staticmethod
-    def _initial_model(content: bytes | None) -> LanguageModel | None:
         from .model import LanguageModel  # noqa: PLC0415
 
-        if content is None:
-            return None
-        return LanguageModel.load(content)
+        model = LanguageModel.load(content)
+        model.base = base_model()
+        return BuiltinModel(model)
 
 
 class BuiltinModel:
     """A small model that answers within a millisecond, from the last message only."""
 
-    label = BUILT_IN
     abilities: frozenset[Ability] = frozenset({"chat"})
 
     def __init__(self, model: LanguageModel) -> None:
         self._model = model
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the training was ended early."""
-        return bool(self._model.meta["stopped"])
-
-    @property
-    def metrics(self) -> dict[str, str]:
-        """Its wrong answers to held-out rows; its limit of confidence, with what that costs and
-        lets through.
-        """
-        metrics: dict[str, str] = {}
-        if limit := self._model.meta.get("limit"):
-            metrics |= {
-                "minConfidence": f"{limit['confidence']:.4f}",
-                "falseAnswers": f"{limit['false_answers']:.2%}",
-                "falseRefusals": f"{limit['false_refusals']:.2%}",
-            }
-        if held_out := self._model.meta.get("held_out"):
-            metrics |= {
-                "wrongAnswers": f"{held_out['wrong_answers']:.2%}",
-                "heldOutRows": str(held_out["rows"]),
-            }
-        return metrics
-
-    def reply(self, prompt: str, *, temperature: float = 0.0, seed: int = 0) -> EngineReply:
-        """Answer one question."""
-        return self._model.reply(prompt, temperature=temperature, seed=seed)
 
     async def answer(self, conversation: Conversation) -> EngineReply:
         """Answer the last message; the temperature counts only with a seed, so that notebooks
         repeat.
         """
         options = conversation.options
+        temperature = 0.0
         if "seed" in options:
             temperature = float(options.get("temperature") or 0.0)
-        else:
-            temperature = 0.0
-        return self.reply(
+        return self._model.reply(
             conversation.question, temperature=temperature, seed=int(options.get("seed") or 0)
         )
 
     def explain(self, prompt: str, reply: EngineReply, *, alternatives: int) -> str:
-        """Return how an answer came about, in the model's own figures."""
-        return describe_decision(self._model, prompt, reply, alternatives=alternatives)
+        """Return how an answer came about: the share of the prompt that was learned, the best
+        candidates, the rule.
 
-    def save(self, run: str) -> bytes:
-        """Return the bytes of an npz file."""
-        return self._model.save()
-
-
-def describe_decision(
-    model: LanguageModel, prompt: str, reply: EngineReply, *, alternatives: int = 2
-) -> str:
-    """Return how an answer came about: the share of the prompt that was learned, the best
-    candidates, the rule.
-
-    Args:
-        model: the model that answered.
-        prompt: the question.
-        reply: its answer.
-        alternatives: how many candidates to list, with their probabilities.
-    """
-    probabilities = model.router.probabilities(prompt)
-    order = probabilities.argsort()[::-1][:alternatives]
-    candidates = [
-        tr(
-            "- {answer}: probability {p:.3f}",
-            answer=_candidate_name(model, int(choice)),
-            p=probabilities[choice],
-        )
-        for choice in order
-    ]
-    lines = [
-        tr("This is qfnb's small local model, and how it decided."),
-        tr("It learned {n} pairs of question and answer.", n=model.meta.get("pairs", 0)),
-        tr(
-            "{share:.0%} of the question's character n-grams occur in what it learned.",
-            share=model.features.coverage(prompt),
-        ),
-        tr("Nearest learned answers:"),
-        *candidates,
-        tr(
-            "Confidence {p:.3f}; below {limit:.2f} it does not answer.",
-            p=reply.confidence,
-            limit=model.min_confidence,
-        ),
-        tr(_OUTCOMES[reply.kind])
-        if reply.kind in _OUTCOMES
-        else tr("The answer is of kind {kind}.", kind=reply.kind),
-    ]
-    return "\n".join(lines)
+        Args:
+            prompt: the question.
+            reply: its answer.
+            alternatives: how many candidates to list, with their probabilities.
+        """
+        model = self._model
+        probabilities = model.router.probabilities(prompt)
+        order = probabilities.argsort()[::-1][:alternatives]
+        candidates = [
+            tr(
+                "- {answer}: probability {p:.3f}",
+                answer=_candidate_name(model, int(choice)),
+                p=probabilities[choice],
+            )
+            for choice in order
+        ]
+        lines = [
+            tr("This is qfnb's small local model, and how it decided."),
+            tr("It learned {n} pairs of question and answer.", n=model.meta.get("pairs", 0)),
+            tr(
+                "{share:.0%} of the question's character n-grams occur in what it learned.",
+                share=model.features.coverage(prompt),
+            ),
+            tr("Nearest learned answers:"),
+            *candidates,
+            tr(
+                "Confidence {p:.3f}; below {limit:.2f} it does not answer.",
+                p=reply.confidence,
+                limit=model.min_confidence,
+            ),
+            tr(_OUTCOMES[reply.kind]),
+        ]
+        return "\n".join(lines)
 
 
 def _candidate_name(model: LanguageModel, choice: int) -> str:

@@ -197,6 +197,7 @@ def _character_class(char: str) -> int:
 
 
 DIMENSIONS = 384
+RELEVANCE_DIMENSIONS = 2048
 _SIZES = ((1, 1.0), (2, 1.0), (3, 0.5))
 
 
@@ -220,7 +221,7 @@ def embed(texts: Sequence[str], dimensions: int = DIMENSIONS) -> Floats:
 
 def relevance(query: str, documents: Sequence[str]) -> list[float]:
     """Return each document's similarity to the query, 0 to 1."""
-    return cosines(embed([query, *documents], 2048))
+    return cosines(embed([query, *documents], RELEVANCE_DIMENSIONS))
 
 
 def cosines(rows: Sequence[Sequence[float]] | Floats) -> list[float]:

@@ -23,8 +23,7 @@ from qfnb.wire.base import JsonObject
 from ..protocol import EngineReply
 from .features import F, Features, Pair, answer_length
 from .fields import FieldCounts
-from .generator_training import IMPOSSIBLE_LOSS, EncodedAnswers
-from .pointer_generator import PointerGenerator
+from .pointer_generator import IMPOSSIBLE_LOSS, EncodedAnswers, PointerGenerator
 from .refusal import (
     MIN_ROWS,
     Wording,
@@ -287,9 +286,24 @@ class LanguageModel:
             fields=fields,
         )
 
-    def loss(self, pairs: Sequence[Pair]) -> float:
-        """Return the loss of pairs, nats per character of the answers."""
-        return AnswerLoss(self, pairs).measure()
+    @property
+    def metrics(self) -> dict[str, str]:
+        """Its wrong answers to held-out rows; its limit of confidence, with what that costs and
+        lets through.
+        """
+        metrics: dict[str, str] = {}
+        if limit := self.meta.get("limit"):
+            metrics |= {
+                "minConfidence": f"{limit['confidence']:.4f}",
+                "falseAnswers": f"{limit['false_answers']:.2%}",
+                "falseRefusals": f"{limit['false_refusals']:.2%}",
+            }
+        if held_out := self.meta.get("held_out"):
+            metrics |= {
+                "wrongAnswers": f"{held_out['wrong_answers']:.2%}",
+                "heldOutRows": str(held_out["rows"]),
+            }
+        return metrics
 
     def save(self, held_out: Sequence[Pair] = ()) -> bytes:
         """Return the model as the bytes of an npz file: the used rows of the weights, in 16 bits.

@@ -19,9 +19,8 @@ from qfnb.errors import InvalidArgumentError
 
 from ..protocol import Observer, Preference, Step
 from .features import F, Floats, Ints, Pair
-from .generator_training import learning_rate_factor
 from .model import LanguageModel
-from .pointer_generator import Adam, Example, Gradients, RowGradient, bags
+from .pointer_generator import Adam, Example, Gradients, RowGradient, bags, learning_rate_factor
 from .router import COMPOSE
 from .training import (
     MAX_VALIDATION_PAIRS,
@@ -49,7 +48,6 @@ def train_preferences(
     loss: Loss,
     *,
     hyperparameters: Hyperparameters | None = None,
-    beta: float = 0.1,
     validation: Sequence[Preference] = (),
     observer: Observer | None = None,
     initial_model: LanguageModel | None = None,
@@ -61,7 +59,6 @@ def train_preferences(
         rows: the preferences; DPO uses those with two different answers.
         loss: DPO or KTO.
         hyperparameters: default: those of `Hyperparameters()`.
-        beta: above 0, default 0.1; a larger value keeps the model closer to the reference.
         validation: held-out preferences; their loss and rewards are reported after each pass.
         observer: called with each step; it can stop the training.
         initial_model: the model to go on from, None for the base model.
@@ -76,11 +73,9 @@ def train_preferences(
     if (
         not examples
         or min(values.epochs, values.batch_size) < 1
-        or min(values.learning_rate, beta) <= 0
+        or min(values.learning_rate, values.beta) <= 0
     ):
-        raise InvalidArgumentError(
-            f"cannot train on {len(examples)} preferences with {values} and beta={beta}"
-        )
+        raise InvalidArgumentError(f"cannot train on {len(examples)} preferences with {values}")
     reports = Reports(observer, values.epochs, REPORTS_PER_PASS)
     held_out = held_out[:: max(1, -(-len(held_out) // MAX_VALIDATION_PAIRS))]
     try:
@@ -91,8 +86,8 @@ def train_preferences(
         assert initial_model is not None
         return replace(initial_model, meta=initial_model.meta | {"stopped": True})
     if not model.meta["stopped"]:
-        model.meta |= {"pairs": len(examples), "loss": loss, "beta": beta}
-        _Training(model, OBJECTIVES[loss], examples, held_out, beta, values, reports).run()
+        model.meta |= {"pairs": len(examples), "loss": loss, "beta": values.beta}
+        _Training(model, OBJECTIVES[loss], examples, held_out, values, reports).run()
     return model
 
 
@@ -145,7 +140,6 @@ class _Training:
     objective_class: type[Objective]
     rows: list[Preference]
     held_out: list[Preference]
-    beta: float
     hyperparameters: Hyperparameters
     reports: Reports
 
@@ -161,16 +155,16 @@ class _Training:
         return [(row.prompt, row.chosen) for row in self.held_out if row.chosen]
 
     def _run_passes(self) -> None:
-        def snapshot(_: str) -> bytes:
+        def snapshot() -> bytes:
             return self.model.save(self._chosen_pairs())
 
         values = self.hyperparameters
         reports = self.reports
-        objective = self.objective_class(self.model, self.rows, self.beta, reports.tick)
+        objective = self.objective_class(self.model, self.rows, values.beta, reports.tick)
         measured = objective
         rows = self.held_out or self.rows[:: -(-len(self.rows) // MAX_VALIDATION_PAIRS)]
         if len(rows) != len(self.rows) or self.held_out:
-            measured = self.objective_class(self.model, rows, self.beta, reports.tick)
+            measured = self.objective_class(self.model, rows, values.beta, reports.tick)
         per_pass = max(REPORTS_PER_PASS, objective.size // REPORTED_PAIRS)
         reports.begin(values.epochs * per_pass, snapshot)
         for number, loss in enumerate(self._losses(objective, per_pass), 1):

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .features import BUCKETS, F, Features, Floats, Ints, softmax
-from .generator_training import Passes
-from .pointer_generator import Weights, bags
+from .pointer_generator import Passes, Weights, bags
 
 COMPOSE = 0
 """The class of prompts whose answers are composed, not remembered."""

@@ -11,23 +11,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qfnb.errors import InvalidArgumentError
 
-from ..protocol import Observer, Step, is_validated
+from ..protocol import PASSES_PER_EPOCH, Observer, Step
 from .features import BUCKETS, F, Features, Pair, answer_length
 from .fields import FieldCounts
-from .generator_training import EncodedAnswers, GeneratorTraining
 from .model import AnswerLoss, LanguageModel
-from .pointer_generator import PointerGenerator
+from .pointer_generator import EncodedAnswers, GeneratorTraining, PointerGenerator
 from .refusal import Wording
 from .router import COMPOSE, MemoryRouter, RouterTraining
 
-LOCAL_PASSES = 5  # passes of the small local model that stand for one epoch of a large one
+DEFAULT_BATCH_SIZE = 4  # of the platform
 
 REPORTS_PER_PASS = 3  # at least; large data have one for REPORTED_PAIRS
 
@@ -41,6 +40,8 @@ MAX_VALIDATION_PAIRS = 500  # held-out pairs, evenly spread, whose loss is measu
 
 # a composed answer ends when it is so many times as long as the longest of the training
 MAX_DRAFT = 2
+
+MIN_VALIDATIONS = 5  # of a run of so many steps, however long the interval
 
 RATE = 4e-3  # the default learning rate of the generator
 
@@ -56,8 +57,10 @@ class Hyperparameters:
         learning_rate: of the generator; the router's is proportional.
         batch_size: pairs per update.
         seed: of the random numbers; the same data and values give the same model.
-        validation_interval: steps between two validations, None for one after each pass; the last
-            step has one.
+        validation_interval: steps between two validations, fewer in a short run, None for one after
+            each pass; the last step has one.
+        beta: of a training on preferences, above 0; a larger value keeps the model closer to the
+            reference.
     """
 
     epochs: int = 20
@@ -65,14 +68,16 @@ class Hyperparameters:
     batch_size: int = 8
     seed: int = 0
     validation_interval: int | None = None
+    beta: float = 0.1
 
     def is_validated(self, step: int, per_pass: int) -> bool:
         """Return whether the held-out data is measured after a step, which counts from 1."""
-        if self.validation_interval is None:
+        total_steps = self.epochs * per_pass
+        interval = self.validation_interval
+        if interval is None:
             interval = per_pass
-        else:
-            interval = self.validation_interval
-        return is_validated(step, self.epochs * per_pass, interval)
+        spacing = min(interval, max(1, total_steps // MIN_VALIDATIONS))
+        return step == total_steps or (spacing > 0 and step % spacing == 0)
 
 
 class TrainingStopped(Exception):
@@ -80,24 +85,29 @@ class TrainingStopped(Exception):
 
 
 def local_hyperparameters(
-    epoch: int, learning_rate: float | None, batch_size: int | None, default_rate: float
+    values: Mapping[str, Any], defaults: Mapping[str, Any]
 ) -> Hyperparameters:
-    """Return the local values for a platform's hyper-parameters.
+    """Return the local values for a platform's hyper-parameters: as far from the local defaults as
+    they are from theirs.
 
-    The local rate is as many times its default as the given rate is of the model's; an epoch is
-    LOCAL_PASSES passes.
+    An epoch is PASSES_PER_EPOCH passes.
 
     Args:
-        epoch: passes of the platform.
-        learning_rate: of the platform, None for its default.
-        batch_size: pairs per update, None for the default.
-        default_rate: the platform's default.
+        values: epoch, learningRate, batchSize, ... by the platform's names.
+        defaults: the defaults of the platform's model.
     """
-    if learning_rate is None:
-        factor = 1.0
-    else:
-        factor = min(max(learning_rate / default_rate, 0.01), 10.0)
-    return Hyperparameters(min(epoch * LOCAL_PASSES, 250), RATE * factor, 2 * (batch_size or 4))
+    batch_size = 2 * DEFAULT_BATCH_SIZE
+    if key := next((key for key in ("batchSize", "globalBatchSize") if key in defaults), ""):
+        batch_size = 2 * max(1, round(DEFAULT_BATCH_SIZE * values[key] / defaults[key]))
+    factor = float(values["learningRate"]) / float(defaults["learningRate"])
+    return Hyperparameters(
+        min(int(values["epoch"]) * PASSES_PER_EPOCH, 250),
+        RATE * min(max(factor, 0.01), 10.0),
+        batch_size,
+        seed=int(values.get("seed") or 0),
+        validation_interval=values.get("validationStep"),
+        beta=float(values.get("beta", Hyperparameters.beta)),
+    )
 
 
 def train(
@@ -149,10 +159,10 @@ class Reports:
     steps: int = 0
     last_loss: float = 0.0
     phase: Literal["preparing", "training"] = "preparing"
-    snapshot: Callable[[str], bytes] | None = None
+    snapshot: Callable[[], bytes] | None = None
     _last_call: float = field(default_factory=time.monotonic)
 
-    def begin(self, total_steps: int, snapshot: Callable[[str], bytes]) -> None:
+    def begin(self, total_steps: int, snapshot: Callable[[], bytes]) -> None:
         """Begin the passes."""
         self.phase = "training"
         self.steps = 0
@@ -302,10 +312,7 @@ class _Training:
         ]
         per_pass = max(REPORTS_PER_PASS if composed else 1, len(self.pairs) // REPORTED_PAIRS)
 
-        def snapshot(_: str) -> bytes:
-            return model.save(self.validation)
-
-        self.reports.begin(values.epochs * per_pass, snapshot)
+        self.reports.begin(values.epochs * per_pass, partial(model.save, self.validation))
         router = RouterTraining(
             model.router,
             [prompt for prompt, _ in self.pairs],

@@ -51,7 +51,7 @@ def test_the_environment_alone_configures_an_engine(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"engine": "magic"}, "builtin, upstream, transformers"),
+        ({"engine": "magic"}, "builtin, upstream"),
         ({"engine": "upstream"}, "must look like http://"),
         ({"engine": "upstream", "upstream_url": "ftp://x"}, "must look like http://"),
         ({"engine": "upstream", "upstream_url": "http://[::1"}, "must look like http://"),
@@ -68,10 +68,6 @@ def test_the_environment_alone_configures_an_engine(tmp_path, monkeypatch):
         ({"engine": "upstream", "upstream_url": URL, "upstream_timeout": "-1"}, "more than 0"),
         ({"engine": "upstream", "upstream_url": URL, "upstream_map": "a"}, "NAME=MODEL"),
         ({"upstream_url": URL}, "belongs to engine upstream"),
-        (
-            {"engine": "upstream", "upstream_url": URL, "device": "cpu2"},
-            "belongs to engine transformers",
-        ),
     ],
 )
 def test_a_wrong_option_is_refused_with_what_is_allowed(tmp_path, given, said):
@@ -81,31 +77,9 @@ def test_a_wrong_option_is_refused_with_what_is_allowed(tmp_path, given, said):
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"model_dir": ""}, "safetensors"),
-        ({"model_dir": "/nowhere"}, "safetensors"),
-        ({"model_dir": "here", "device": "tpu"}, "auto, cpu, cuda"),
-    ],
-)
-def test_a_model_directory_is_checked_first(tmp_path, monkeypatch, given, said):
-    monkeypatch.setattr(config, "TRANSFORMERS_PACKAGES", ())
-    with pytest.raises(errors.InvalidArgumentError, match=said):
-        config.resolve_config(tmp_path, {"engine": "transformers"} | given)
-
-
-def test_missing_packages_are_named_with_how_to_install_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "TRANSFORMERS_PACKAGES", ("json", "no_such_package"))
-    with pytest.raises(
-        errors.InvalidArgumentError, match=r"needs no_such_package\n.*qfnb\[transformers\]"
-    ):
-        config.resolve_config(tmp_path, {"engine": "transformers"})
-
-
 def test_a_wrong_configuration_starts_nothing(home, capsys):
     assert cli.main(["sandbox", "start", "--engine", "magic"]) == 2
-    assert "builtin, upstream, transformers" in capsys.readouterr().err
+    assert "builtin, upstream" in capsys.readouterr().err
     assert not home.exists()
 
 

@@ -12,7 +12,7 @@ from support.waiting import until
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
-from qianfan_sandbox.storage import objects
+from qianfan_sandbox import storage
 
 BOTH_MODES = {**RULES, **REFEREE, "evalMode": "rule,model"}
 
@@ -123,7 +123,7 @@ def test_into_the_bucket(lab):
     done = exported(lab.id, export_destination_type="storage", bos_bucket_id="sandbox")
     assert (done["downloadUrl"], done["volumeId"]) == ("", "sandbox")
     assert (
-        len(lines(objects.read_object(lab.world.store, f"bos:/sandbox/{done['exportPath']}"))) == 8
+        len(lines(storage.read_object(lab.world.store, f"bos:/sandbox/{done['exportPath']}"))) == 8
     )
 
 

@@ -20,8 +20,8 @@ from support.waiting import until
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
+from qianfan_sandbox import storage
 from qianfan_sandbox.evaluation.worker import summarize
-from qianfan_sandbox.storage import objects
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_a_task_that_has_not_begun_can_be_replaced(lab):
 
 
 def test_stop_words_come_out_of_the_bucket(lab):
-    objects.write_object(lab.world.store, "sandbox", "stop.txt", "早上\n".encode())
+    storage.write_object(lab.world.store, "sandbox", "stop.txt", "早上\n".encode())
     dataset = release_dataset(lab.world, {"几点开门": "九点开门，晚上十点关门。"}, "stop")
     plain = lab.run(RULES, dataset=dataset)[0]
     without = lab.run({**RULES, "stopWordsPath": "bos:/sandbox/stop.txt"}, dataset=dataset)[0]

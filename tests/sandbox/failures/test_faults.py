@@ -12,7 +12,7 @@ from support.raw_http import CHAT, connect, line, signed_headers
 from qfnb.sandbox import ensure
 from qfnb.wire.endpoints import ENDPOINTS
 from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
-from qianfan_sandbox.failures.faults import Fault, FaultRules
+from qianfan_sandbox.failures import Fault, FaultRules
 
 FAULTS = "/_sandbox/faults"
 BODY = line(1)["body"]

@@ -13,7 +13,7 @@ from support.sandbox_thread import run_world
 from qfnb import config, errors
 from qfnb.resources import Data
 from qfnb.sandbox import ensure
-from qianfan_sandbox.failures.faults import RateQuota
+from qianfan_sandbox.failures import RateQuota
 
 V1_CHAT = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/eb-instant"
 HELLO = {"messages": [{"role": "user", "content": "你好"}]}

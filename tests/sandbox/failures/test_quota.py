@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from qianfan_sandbox.failures.faults import WINDOW_SECONDS, RateQuota
+from qianfan_sandbox.failures import WINDOW_SECONDS, RateQuota
 
 GAPS = st.lists(st.one_of(st.just(0.0), st.floats(0, 90)), min_size=1, max_size=200)
 

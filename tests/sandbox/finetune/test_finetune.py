@@ -150,6 +150,6 @@ def test_every_v1_train_type_stands_for_a_model_that_is_offered():
 
 @pytest.mark.parametrize(("rate", "count"), [(1.0, 10), (0.5, 5), (2.0, 20), (1.5, 15), (0.01, 0)])
 def test_a_sampling_rate_takes_so_many_rows(rate, count):
-    from qianfan_sandbox.finetune import run_data
+    from qianfan_sandbox.finetune import worker
 
-    assert len(run_data.sample([(str(n), "") for n in range(10)], rate)) == count
+    assert len(worker.sample([(str(n), "") for n in range(10)], rate)) == count

@@ -116,7 +116,9 @@ def next_server(folder, **state):
     world.store.add("task", "task-1", **(defaults | state))
     world.close()
     world = World(folder, ADDRESS)
-    task = world.store.get("task", "task-1")
+    task = wait_for(
+        lambda: world.store.get("task", "task-1"), lambda task: task["status"] != "Running"
+    )
     world.close()
     return task
 

@@ -17,7 +17,7 @@ from support.service_sandbox import (
 
 from qfnb import ChatCompletion, Completion, errors
 from qfnb.resources import Charge, Service
-from qianfan_sandbox.http import timestamps
+from qianfan_sandbox.http import call
 
 FAR = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
 
@@ -219,7 +219,7 @@ def test_only_the_calls_between_two_moments_count(shop):
     minute = shop.world.clock.now() // 60 * 60
     shop.pass_time(3600)
     ask_service(service.endpoint)
-    times = [timestamps.utc(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
+    times = [call.utc(second) for second in (minute, minute + 59, minute + 60, minute + 7200)]
     totals = [
         sum(
             row.metric.call_total

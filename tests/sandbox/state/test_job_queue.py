@@ -11,10 +11,10 @@ from support.waiting import until, wait_for
 from qfnb.sandbox.process import Address
 from qfnb.wire import batches as wire
 from qianfan_sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
+from qianfan_sandbox.batches import files
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from qianfan_sandbox.state.job_queue import is_finished, job_status, stable_shuffle
 from qianfan_sandbox.state.world import World
-from qianfan_sandbox.storage import files
 
 ADDRESS = Address(
     "http://127.0.0.1:1", 1, 1, "sandbox", "token", "key", "access", "secret", "ak", "sk"
@@ -45,7 +45,7 @@ def enqueue_batch(world, count, **change):
         "counts": {},
     }
     batch = world.store.add("batch", "infer-x", **fields | change)
-    world.job_queue.enqueue("batch", batch)
+    world.enqueue("batch", batch)
 
 
 def wait_until_finished(world):
@@ -105,7 +105,7 @@ def test_a_job_that_raises_is_a_failed_batch(world):
 def test_a_busy_world_is_not_idle(world):
     world._last_activity = 0
     enqueue_batch(world, 1)
-    while world.job_queue.unfinished:
+    while world.queues["batches"].unfinished:
         assert world.idle_seconds() < 5
     assert is_finished(world.store.get("batch", "infer-x"))
 

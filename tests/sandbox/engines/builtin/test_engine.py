@@ -4,12 +4,12 @@ import pytest
 from support import finetune_runs
 
 from qfnb.errors import APIError
-from qianfan_sandbox.engines.builtin.engine import BuiltinEngine
+from qianfan_sandbox.engines.builtin import engine
 
 
 def test_more_rows_than_the_engine_learns_from_are_refused_with_their_number(world, monkeypatch):
     world(engine="builtin")
-    monkeypatch.setattr(BuiltinEngine, "max_rows", 2)
+    monkeypatch.setattr(engine, "MAX_ROWS", 2)
     dataset = finetune_runs.create_dataset()
     with pytest.raises(
         APIError,

@@ -4,10 +4,9 @@ model.
 
 import pytest
 
-from qianfan_sandbox.engines.builtin.engine import BuiltinEngine
+from qianfan_sandbox.engines.builtin.engine import IMITATED_PARAMETERS
+from qianfan_sandbox.engines.builtin.training import local_hyperparameters
 from qianfan_sandbox.finetune import supported_models, worker
-
-ENGINE = BuiltinEngine()
 
 
 def scales():
@@ -29,25 +28,23 @@ def other_value(row):
 def test_what_the_engine_reads_is_what_the_list_says(scale):
     rows = {row["key"]: row for row in scale["supportHyperParameterConfig"]}
     defaults = {key: row["default"] for key, row in rows.items()}
-    local = ENGINE.local_hyperparameters(defaults, scale["parameterScale"], defaults)
+    local = local_hyperparameters(defaults, defaults)
     changing = set()
     for key, row in rows.items():
         if (value := other_value(row)) != row["default"]:
             values = defaults | {key: value}
-            if ENGINE.local_hyperparameters(values, scale["parameterScale"], defaults) != local:
+            if local_hyperparameters(values, defaults) != local:
                 changing.add(key)
     single_choices = {key for key, row in rows.items() if other_value(row) == row["default"]}
-    assert changing == (ENGINE.imitated_parameters & rows.keys()) - single_choices
+    assert changing == (IMITATED_PARAMETERS & rows.keys()) - single_choices
 
 
-def test_the_list_marks_the_others():
-    imitated = ENGINE.imitated_parameters | worker.PARAMETERS
-    models = supported_models.with_extensions(
-        supported_models.WIRE_MODELS, imitated, lambda mode: {"start": len(mode)}
-    )
-    for model in models:
+def test_the_list_marks_the_others(monkeypatch):
+    imitated = IMITATED_PARAMETERS | worker.PARAMETERS
+    monkeypatch.setattr(supported_models, "training_seconds", lambda *, preferences: preferences)
+    for model in supported_models.with_extensions(supported_models.WIRE_MODELS):
         for mode in model["supportTrainMode"]:
-            assert mode["sandbox"] == {"seconds": {"start": len(mode["trainMode"])}}
+            assert mode["sandbox"] == {"seconds": mode["trainMode"] in {"DPO", "KTO"}}
             for scale in mode["supportParameterScale"]:
                 for row in scale["supportHyperParameterConfig"]:
                     assert row.get("sandbox", {}).get("hasEffect", True) == (row["key"] in imitated)

@@ -2,6 +2,8 @@
 the same model.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.gradients import dense
@@ -102,9 +104,7 @@ def test_the_same_rows_and_seed_give_the_same_bytes(loss):
 def test_a_large_beta_keeps_the_model_closer_to_the_reference():
     rewards = {}
     for beta in (0.1, 5.0):
-        model = train_preferences(
-            QUESTIONS, "DPO", beta=beta, hyperparameters=FIVE_PASSES, observer=lambda step: None
-        )
+        model = train_preferences(QUESTIONS, "DPO", hyperparameters=replace(FIVE_PASSES, beta=beta))
         row = QUESTIONS[0]
         rewards[beta] = model.log_likelihood(row.prompt, row.rejected)
     assert rewards[0.1] < rewards[5.0] < 0
@@ -178,7 +178,7 @@ def test_kto_learns_from_answers_that_were_judged_alone():
 )  # fmt: skip
 def test_nothing_to_learn_is_refused(rows, loss, beta):
     with pytest.raises(InvalidArgumentError, match="cannot train"):
-        train_preferences(rows, loss, beta=beta)
+        train_preferences(rows, loss, hyperparameters=Hyperparameters(beta=beta))
 
 
 @pytest.mark.parametrize("phase", ["preparing", "training"])

@@ -8,7 +8,6 @@ import pytest
 from support.training_pairs import RULE, SMALL
 
 from qfnb.base.text import has_chinese
-from qianfan_sandbox.engines.builtin.engine import BuiltinModel
 from qianfan_sandbox.engines.builtin.model import MIN_CONFIDENCE, LanguageModel
 from qianfan_sandbox.engines.builtin.refusal import (
     MAX_FALSE_ANSWERS,
@@ -106,7 +105,7 @@ def test_a_fragment_of_a_pattern_is_no_question_to_it(tuned, question):
 
 
 def test_the_rates_are_among_the_metrics_of_the_run(tuned):
-    metrics = BuiltinModel(tuned).metrics
+    metrics = tuned.metrics
     rates = {"falseAnswers", "falseRefusals", "wrongAnswers"}
     assert set(metrics) == {"minConfidence", "heldOutRows", *rates}
     assert metrics["falseAnswers"] == f"{tuned.meta['limit']['false_answers']:.2%}"
@@ -117,10 +116,7 @@ def test_with_few_held_out_rows_the_limit_is_the_usual_one(tuned):
     model.calibrate(HELD_OUT[: MIN_ROWS - 1])
     assert not model.is_calibrated
     assert model.min_confidence == MIN_CONFIDENCE
-    assert BuiltinModel(model).metrics == {
-        "wrongAnswers": "0.00%",
-        "heldOutRows": str(MIN_ROWS - 1),
-    }
+    assert model.metrics == {"wrongAnswers": "0.00%", "heldOutRows": str(MIN_ROWS - 1)}
 
 
 def test_a_file_without_wording_is_of_another_measure_and_has_the_usual_limit(tuned):

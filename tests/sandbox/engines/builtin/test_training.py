@@ -122,7 +122,9 @@ def test_held_out_pairs_are_measured_after_each_pass():
 def test_a_tenth_of_the_rate_learns_less_and_ten_times_is_stable():
     losses = {}
     for factor in (0.1, 1, 10):
-        values = local_hyperparameters(1, 3e-4 * factor, None, 3e-4)
+        values = local_hyperparameters(
+            {"epoch": 1, "learningRate": 3e-4 * factor}, {"learningRate": 3e-4}
+        )
         train(
             SMALL,
             hyperparameters=values,

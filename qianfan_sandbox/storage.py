@@ -21,11 +21,10 @@ from starlette.routing import Route
 from qfnb.wire import storage as wire
 from qfnb.wire.base import JsonObject
 
-from ..http import auth
-from ..http.call import SANDBOX_HEADER, Refusal
-from ..http.timestamps import utc
-from ..state.store import Document, Store, random_id
-from ..state.world import World
+from .http import auth
+from .http.call import SANDBOX_HEADER, Refusal, utc
+from .state.store import Document, Store, random_id
+from .state.world import World
 
 
 def write_object(store: Store, bucket: str, key: str, content: bytes, etag: str = "") -> Document:

@@ -8,7 +8,7 @@ name.
 import functools
 import hashlib
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from qfnb.base.language import tr, tr_noop
@@ -16,12 +16,12 @@ from qfnb.errors import SandboxError
 from qfnb.wire import catalog, model_v1 as wire, model_v2 as wire_v2
 from qfnb.wire.base import EmptyBody, JsonObject, PageRequest
 
-from ..finetune.runs import describe_checkpoints, find_weights, run_number
-from ..finetune.worker import DONE, STOPPED, weights_names
-from ..http import timestamps
-from ..http.call import Call, emulates, page_by_marker, page_by_number
-from ..state.store import Document, random_id
-from ..storage import objects
+from . import storage
+from .engines.protocol import BUILT_IN
+from .finetune.runs import describe_checkpoints, find_weights, run_number
+from .finetune.worker import DONE, STOPPED, weights_names
+from .http.call import Call, beijing, emulates, fields_of, page_by_marker, page_by_number, utc
+from .state.store import Document, random_id
 
 PRESET_TYPES = {
     "chat": "Text2Text", "completion": "Text2Text", "text2image": "Text2Image",
@@ -35,19 +35,23 @@ _FIRST_PRESET_NUMBER = 10**9
 _DIGITS = string.digits + string.ascii_lowercase
 
 
-def find_preset(kind: str, key: int | str) -> Document | None:
-    """Return a preset "model" or "version" by its id or number, None if it does not exist."""
-    return _preset_index().get((kind, str(key)))
-
-
 @functools.cache
 def preset_models() -> tuple[Document, ...]:
     """Return the preset models in the catalogue's order."""
-    names: dict[str, catalog.CatalogModel] = {}
+    models: dict[str, Document] = {}
     for row in catalog.load_models():
-        if row.kind in PRESET_TYPES:
-            names.setdefault(row.name, row)
-    return tuple(_build_preset(row) for row in names.values())
+        if row.kind in PRESET_TYPES and row.name not in models:
+            models[row.name] = {
+                **_preset_ids("am-", row.name),
+                "name": row.name,
+                "type": PRESET_TYPES[row.kind],
+                "source": wire.PRESET,
+                "description": "",
+                "labels": [],
+                "tags": None,
+                "created": PRESETS_CREATED_AT,
+            }
+    return tuple(models.values())
 
 
 def preset_version(model: Document) -> Document:
@@ -62,19 +66,6 @@ def preset_version(model: Document) -> Document:
         "description": "",
         "created": PRESETS_CREATED_AT,
         "plan": [[wire.READY, None]],
-    }
-
-
-def _build_preset(row: catalog.CatalogModel) -> Document:
-    return {
-        **_preset_ids("am-", row.name),
-        "name": row.name,
-        "type": PRESET_TYPES[row.kind],
-        "source": wire.PRESET,
-        "description": "",
-        "labels": [],
-        "tags": None,
-        "created": PRESETS_CREATED_AT,
     }
 
 
@@ -97,28 +88,31 @@ def _preset_index() -> dict[tuple[str, str], Document]:
 
 
 TYPE_NUMBERS = {
-    "Text2Text": 0,
-    "Text2Image": 1,
-    "TextRepresentation": 3,
-    "ImageUnderstanding": 5,
-} | {"Industry": 6}
+    "Text2Text": 0, "Text2Image": 1, "TextRepresentation": 3, "ImageUnderstanding": 5,
+    "Industry": 6,
+}  # fmt: skip
 """v1's numbers of the types of models."""
 
 
 def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
-    """Return a model of the user or a preset one."""
+    """Return a model of the user or a preset one.
+
+    Args:
+        call: the call.
+        key: its id or number.
+        field: the request's field that names it.
+        is_changed: whether preset ones are refused.
+    """
     return _get_document(call, "model", key, field, is_changed)
 
 
 def get_version(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
-    """Return a version of the user or a preset one; arguments and refusals are those of
-    `get_model`.
-    """
+    """Return a version of the user or a preset one, with the same arguments."""
     return _get_document(call, "version", key, field, is_changed)
 
 
 def _get_document(call: Call, kind: str, key: int | str, field: str, is_changed: bool) -> Document:
-    preset = find_preset(kind, key)
+    preset = _preset_index().get((kind, str(key)))
     if preset and is_changed:
         raise call.invalid(field, f"{preset['id']} belongs to the platform")
     return preset or call.find(kind, key, field)
@@ -199,12 +193,10 @@ def publish_run(
     """Add a finished or stopped run to a model as a version, with the step of its checkpoint."""
     job = call.store.get("job", task["job"]) or {}
     origin = {
+        **fields_of(task, taskIdStr="job", runId="number", runIdStr="id"),
         "taskId": job.get("number"),
-        "taskIdStr": task["job"],
         "taskName": job.get("name", ""),
         "iterationVersion": run_number(call, task),
-        "runId": task["number"],
-        "runIdStr": task["id"],
     }
     return add_version(
         call,
@@ -269,19 +261,16 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
 
 def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
     """Return the fields that only the sandbox has."""
-    engines = call.world.engines
-    run = version.get("task")
-    fields = {"engine": engines.model_origin(run) if run else engines.base_model().label}
+    label = call.world.engines.active.label
+    if version.get("task"):
+        label = BUILT_IN
+    fields = {"engine": label}
     if version.get("step") is None:
         return fields
     return fields | {"step": version["step"]}
 
 
-_SORT_KEYS: dict[str, Callable[[Document], Any]] = {
-    "modelName": lambda row: row["name"],
-    "createTime": lambda row: row["number"],
-    "modifyTime": lambda row: row["number"],
-}
+_SORT_KEYS = {"modelName": "name", "createTime": "number", "modifyTime": "number"}
 
 
 @emulates(wire.PUBLISH)
@@ -295,11 +284,8 @@ def publish(call: Call, body: wire.PublishModel) -> JsonObject:
     model = _target_model(call, body, task)
     version = publish_run(call, model, task, origin.step, origin.description or "")
     return {
-        "modelId": model["number"],
-        "modelIDStr": model["id"],
-        "version": version["version"],
-        "versionId": version["number"],
-        "versionIdStr": version["id"],
+        **fields_of(model, modelId="number", modelIDStr="id"),
+        **fields_of(version, "version", versionId="number", versionIdStr="id"),
     }
 
 
@@ -328,30 +314,19 @@ def preset_list(call: Call, body: wire.ListPresets) -> JsonObject:
 
     Vendor, language and expansion do not filter: the catalogue does not have them.
     """
-    rows = [
-        row for row in preset_models() if _matches_filter(row, body.name_filter, body.model_type)
-    ]
+    rows = preset_models()
     if body.ctx_length:
-        rows = [
-            row
-            for row in rows
-            if any(row["name"].lower().endswith(x.lower()) for x in body.ctx_length)
-        ]
-    return _page_to_wire(
-        call, _sort_models(call, rows, body.order_by, "asc"), body.page_no, body.page_size
-    )
+        endings = tuple(length.lower() for length in body.ctx_length)
+        rows = tuple(row for row in rows if row["name"].lower().endswith(endings))
+    return _page_to_wire(call, rows, body, body.order_by, "asc")
 
 
 @emulates(wire.USER_LIST)
 def user_list(call: Call, body: wire.ListModels) -> JsonObject:
     """List the user's models, the newest first by default."""
-    rows = [
-        row
-        for row in call.store.all("model")
-        if _matches_filter(row, body.name_filter, body.model_type)
-    ]
-    rows = _sort_models(call, rows, body.order_by or "createTime", body.order or "desc")
-    return _page_to_wire(call, rows, body.page_no, body.page_size)
+    return _page_to_wire(
+        call, call.store.all("model"), body, body.order_by or "createTime", body.order or "desc"
+    )
 
 
 @emulates(wire.DELETE)
@@ -386,68 +361,62 @@ def evaluable(call: Call, body: EmptyBody) -> list[JsonObject]:
 
 def _target_model(call: Call, body: wire.PublishModel, task: Document) -> Document:
     """Return the model that a version is added to: a new one, or the one with the given id."""
-    if body.is_new_model and body.model_id is None:
-        return add_model(call, body.model_name or f"m_{task['id']}", tags=body.tags)
-    if body.model_id is None:
+    if body.model_id is not None:
+        return get_model(call, body.model_id, "modelId", is_changed=True)
+    if not body.is_new_model:
         raise call.invalid("modelId", "it is missing, and isNewModel is false")
-    return get_model(call, body.model_id, "modelId", is_changed=True)
+    return add_model(call, body.model_name or f"m_{task['id']}", tags=body.tags)
 
 
-def _matches_filter(model: Document, name: str | None, type_numbers: list[int] | None) -> bool:
-    name_matches = not name or name.lower() in model["name"].lower()
-    return name_matches and (not type_numbers or type_number(model) in type_numbers)
-
-
-def _sort_models(
-    call: Call, rows: list[Document], sort_key: str | None, direction: str
-) -> list[Document]:
+def _page_to_wire(
+    call: Call,
+    rows: Sequence[Document],
+    body: wire.ListModels | wire.ListPresets,
+    sort_key: str | None,
+    direction: str,
+) -> JsonObject:
+    """Return a page of the models that pass the filters of a request."""
+    call.validate_choice("order", direction, ("asc", "desc"))
+    name = (body.name_filter or "").lower()
+    matches = [
+        row
+        for row in rows
+        if name in row["name"].lower()
+        and (not body.model_type or type_number(row) in body.model_type)
+    ]
     if sort_key is not None:
         call.validate_choice("orderBy", sort_key, _SORT_KEYS)
-    call.validate_choice("order", direction, ("asc", "desc"))
-    if sort_key:
-        return sorted(rows, key=_SORT_KEYS[sort_key], reverse=direction == "desc")
-    return rows
-
-
-def _page_to_wire(call: Call, rows: list[Document], page: int, size: int) -> JsonObject:
-    return {
-        "total": len(rows),
-        "items": [_summary_to_wire(call, row) for row in page_by_number(call, rows, page, size)],
-    }
+        stored = _SORT_KEYS[sort_key]
+        matches.sort(key=lambda row: row[stored], reverse=direction == "desc")
+    page = page_by_number(call, matches, body.page_no, body.page_size)
+    return {"total": len(matches), "items": [_summary_to_wire(call, row) for row in page]}
 
 
 def _summary_to_wire(call: Call, model: Document) -> JsonObject:
     versions = versions_of(call, model)
-    if not versions:
-        latest = None
-    else:
-        latest = _version_to_wire(call, model, versions[0])
-    summary_keys = ("state", "version", "sourceType", "sourceExtra")
-    return {
-        "modelId": model["number"],
-        "modelIdStr": model["id"],
-        "modelName": model["name"],
-        "modelType": type_number(model),
+    latest = None
+    if versions:
+        latest = fields_of(
+            _version_to_wire(call, model, versions[0]),
+            "state", "version", "sourceType", "sourceExtra",
+            versionId="modelVersionId", versionIdStr="modelVersionIdStr",
+        )  # fmt: skip
+    return _model_to_wire(model, versions) | {
         "tags": model["tags"],
-        "createTime": timestamps.beijing(model["created"]),
         "versionCount": len(versions),
-        "trainType": latest["trainType"] if latest else "",
-        "latestVersionInfo": latest
-        and {key: latest[key] for key in summary_keys}
-        | {"versionId": latest["modelVersionId"], "versionIdStr": latest["modelVersionIdStr"]},
+        "latestVersionInfo": latest,
     }
+
+
+_NAMES = {"modelId": "number", "modelIdStr": "id", "modelName": "name"}
 
 
 def _model_to_wire(model: Document, versions: list[Document]) -> JsonObject:
     return {
-        "modelId": model["number"],
-        "modelIdStr": model["id"],
-        "modelName": model["name"],
-        "source": model["source"],
+        **fields_of(model, "source", "description", **_NAMES),
         "modelType": type_number(model),
-        "createTime": timestamps.beijing(model["created"]),
-        "modifyTime": timestamps.beijing(versions[0]["created"] if versions else model["created"]),
-        "description": model["description"],
+        "createTime": beijing(model["created"]),
+        "modifyTime": beijing(versions[0]["created"] if versions else model["created"]),
         "trainType": versions[0]["base"] if versions else "",
     }
 
@@ -458,21 +427,15 @@ def _version_to_wire(call: Call, model: Document, version: Document) -> JsonObje
         extra["trainSourceExtra"] = version["origin"]
     ready = version_state(call, version) == wire.READY and version["source"] != wire.PRESET
     return {
-        "modelId": model["number"],
-        "modelIdStr": model["id"],
-        "modelName": model["name"],
-        "modelVersionId": version["number"],
-        "modelVersionIdStr": version["id"],
-        "version": version["version"],
-        "description": version["description"],
-        "sourceType": version["source"],
+        **fields_of(model, **_NAMES),
+        **fields_of(version, "version", "description", modelVersionId="number"),
+        **fields_of(version, modelVersionIdStr="id", sourceType="source", trainType="base"),
         "sourceExtra": extra if version["source"] != wire.PRESET else {},
         "framework": "numpy",
         "state": version_state(call, version),
-        "createTime": timestamps.beijing(version["created"]),
-        "modifyTime": timestamps.beijing(version["created"]),
+        "createTime": beijing(version["created"]),
+        "modifyTime": beijing(version["created"]),
         "supportOptions": ["Deploy", "Evaluation"] if ready else [],
-        "trainType": version["base"],
     }
 
 
@@ -533,25 +496,19 @@ def delete_set(call: Call, body: wire_v2.ModelSetId) -> bool:
 def create(call: Call, body: wire_v2.CreateModel) -> JsonObject:
     """Add a version to a set."""
     model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
-    if body.source_type == wire.TRAINED and body.train_meta:
-        meta = body.train_meta
-        if meta.checkpoint_step is None:
+    call.validate_choice("sourceType", body.source_type, (wire.TRAINED, wire.IMPORTED))
+    if body.source_type == wire.IMPORTED:
+        if body.import_meta is None:
+            raise call.invalid("importMeta", f"{wire.IMPORTED} needs it")
+        version = _import_file(call, model, body, body.import_meta)
+    elif (meta := body.train_meta) is None:
+        raise call.invalid("trainMeta", f"{wire.TRAINED} needs it")
+    else:
+        step = meta.checkpoint_step
+        if step is None:
             step = meta.step
-        else:
-            step = meta.checkpoint_step
         task = get_finished_run(call, meta.task_id, "trainMeta.taskId", step)
         version = publish_run(call, model, task, step, body.description or "")
-    elif body.source_type == wire.IMPORTED and body.import_meta:
-        version = _import_file(call, model, body, body.import_meta)
-    else:
-        required_field = {wire.TRAINED: "trainMeta", wire.IMPORTED: "importMeta"}.get(
-            body.source_type
-        )
-        if required_field:
-            reason = f"{body.source_type} needs {required_field}"
-        else:
-            reason = "it is Train or Import"
-        raise call.invalid(required_field or "sourceType", reason)
     return {"modelId": version["id"]}
 
 
@@ -561,14 +518,11 @@ def describe(call: Call, body: wire_v2.ModelId) -> JsonObject:
     version = get_version(call, body.model_id, "modelId")
     ready = version_state(call, version) == wire.READY
     row = {
-        "modelSetId": version["model"],
-        "modelId": version["id"],
-        "modelName": version["version"],
-        "model": version["base"],
+        **fields_of(version, modelSetId="model", modelId="id", modelName="version", model="base"),
         "status": version_state(call, version),
         "sourceInfo": _source_to_wire(version),
-        "createTime": timestamps.utc(version["created"]),
-        "modifyTime": timestamps.utc(version["created"]),
+        "createTime": utc(version["created"]),
+        "modifyTime": utc(version["created"]),
         "modelApplicationType": "chat",
         "isSupportModelComp": ready and read_weights(call, version) is not None,
         "sandbox": sandbox_fields(call, version),
@@ -619,7 +573,7 @@ def create_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
     if content is None or version_state(call, version) != wire.READY:
         raise call.invalid("modelId", f"{version['id']} has no weights to export")
     key = f"{EXPORT_FOLDER}/{version['id']}.npz"
-    objects.write_object(world.store, world.address.bucket, key, content)
+    storage.write_object(world.store, world.address.bucket, key, content)
     secret = random_id("", 32)
     world.store.write_file(f"export-{secret}", content)
     export = world.store.add(
@@ -653,10 +607,9 @@ def _download_to_wire(call: Call, export: Document) -> JsonObject:
     address = call.world.address
     key = export["key"]
     return {
+        **fields_of(export, "md5", fileSize="size"),
         "fileName": key.rsplit("/", 1)[-1],
         "fileType": "npz",
-        "fileSize": export["size"],
-        "md5": export["md5"],
         "downloadUrl": f"{address.url}/_exports/{export['secret']}/{export['version']}.npz",
         "sandbox": {"object": f"bos:/{address.bucket}/{key}"},
     }
@@ -666,10 +619,10 @@ def _import_file(
     call: Call, model: Document, body: wire_v2.CreateModel, meta: wire_v2.ImportMeta
 ) -> Document:
     """Add a version from a file that a sandbox has exported."""
-    from ..engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
+    from .engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
 
     address = f"bos:/{meta.bucket}/{meta.object_path.lstrip('/')}"
-    content = objects.read_object(call.store, address)
+    content = storage.read_object(call.store, address)
     if content is None:
         raise call.invalid("importMeta.objectPath", f"{address} does not exist")
     try:
@@ -695,14 +648,10 @@ def _source_to_wire(version: Document) -> JsonObject:
 def _set_to_wire(call: Call, model: Document) -> JsonObject:
     versions = versions_of(call, model)
     return {
-        "modelSetId": model["id"],
-        "modelSetName": model["name"],
-        "source": model["source"],
-        "modelType": model["type"],
-        "labels": model["labels"],
-        "description": model["description"],
-        "createTime": timestamps.utc(model["created"]),
-        "modifyTime": timestamps.utc(versions[0]["created"] if versions else model["created"]),
+        **fields_of(model, "source", "labels", "description"),
+        **fields_of(model, modelSetId="id", modelSetName="name", modelType="type"),
+        "createTime": utc(model["created"]),
+        "modifyTime": utc(versions[0]["created"] if versions else model["created"]),
         "modelCount": len(versions),
         "modelIds": [row["id"] for row in versions],
         "modelNames": [row["version"] for row in versions],
@@ -715,6 +664,7 @@ def _conf_to_wire(application: str, model_format: str) -> JsonObject:
     return names | {"chatConf": None, "limits": limits}
 
 
+_COMPRESSING = (wire_v2.COMPRESSION_CREATING, wire_v2.COMPRESSION_RUNNING)
 FAILED_REASON = tr_noop("the weights of this version cannot be compressed")
 
 
@@ -786,10 +736,7 @@ def describe_compression(call: Call, body: wire_v2.CompressionRef) -> JsonObject
 def cancel(call: Call, body: wire_v2.CompressionRef) -> bool:
     """Stop a compression and delete its version."""
     compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
-    if _current_status(call, compression) not in {
-        wire_v2.COMPRESSION_CREATING,
-        wire_v2.COMPRESSION_RUNNING,
-    }:
+    if _current_status(call, compression) not in _COMPRESSING:
         return False
     plan = call.lifecycle.plan(
         (wire_v2.COMPRESSION_STOPPING, "stop"), final=wire_v2.COMPRESSION_STOPPED
@@ -806,11 +753,7 @@ def delete_compression(call: Call, body: wire_v2.CompressionRef) -> bool:
     """Delete a compression that is over; the version that it made stays."""
     compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
     status = _current_status(call, compression)
-    if status in {
-        wire_v2.COMPRESSION_CREATING,
-        wire_v2.COMPRESSION_RUNNING,
-        wire_v2.COMPRESSION_STOPPING,
-    }:
+    if status in {*_COMPRESSING, wire_v2.COMPRESSION_STOPPING}:
         raise call.invalid("modelCompTaskId", f"{compression['id']} is {status}")
     call.store.remove("compression", compression["id"])
     return True
@@ -824,16 +767,12 @@ def _compression_to_wire(call: Call, compression: Document) -> JsonObject:
     status = _current_status(call, compression)
     ended = call.lifecycle.final_since(compression["plan"])
     row = {
-        "id": compression["id"],
-        "name": compression["name"],
-        "description": compression["description"],
+        **fields_of(compression, "id", "name", "description", "config", sourceModelId="source"),
         "status": status,
-        "sourceModelId": compression["source"],
-        "config": compression["config"],
-        "createTime": timestamps.utc(compression["created"]),
+        "createTime": utc(compression["created"]),
     }
     if status == wire_v2.COMPRESSION_SUCCEEDED:
         row["modelId"] = compression["version"]
     if status == wire_v2.COMPRESSION_FAILED:
         row["failedReason"] = tr(FAILED_REASON)
-    return row | ({"finishTime": timestamps.utc(ended)} if ended else {})
+    return row | ({"finishTime": utc(ended)} if ended else {})

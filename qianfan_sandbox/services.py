@@ -13,19 +13,20 @@ from qfnb.wire import catalog, charge, model_v1, service_v1 as wire_v1, service_
 from qfnb.wire.base import EmptyBody, JsonObject
 from qfnb.wire.chat import V1_PREFIX
 
-from ..http import timestamps
-from ..http.call import (
+from .http.call import (
     CREATOR,
     Call,
     Refusal,
     Stream,
     emulates,
     page_by_marker,
+    parse_utc,
+    utc,
     v1_refusal,
     v2_refusal,
 )
-from ..state.store import Document, random_id
-from ..state.world import World
+from .state.store import Document, random_id
+from .state.world import World
 
 PRESET_PATHS: dict[str, tuple[str, str]] = {
     "chat": ("chat", "chat"),
@@ -347,7 +348,7 @@ def _service_to_wire(call: Call, service: Document) -> JsonObject:
         "chargeStatus": "Free",
         "resourceConfig": service["resource"],
         "creator": CREATOR,
-        "createTime": timestamps.utc(service["created"]),
+        "createTime": utc(service["created"]),
     }
 
 
@@ -535,7 +536,7 @@ def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
     """Return a time of a request in Unix seconds."""
     text = getattr(body, attribute)
     try:
-        return timestamps.parse_utc(text)
+        return parse_utc(text)
     except ValueError:
         if attribute == "start_time":
             name = "startTime"

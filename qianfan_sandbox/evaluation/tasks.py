@@ -17,15 +17,13 @@ from qfnb.wire import (
 )
 from qfnb.wire.base import JsonObject
 
-from ..datasets import common as datasets, rows as dataset_rows
+from .. import models, storage
+from ..datasets import datasets, rows as dataset_rows
 from ..finetune.scores import word_unit
-from ..http import timestamps
-from ..http.call import Call, emulates, page_by_marker
-from ..models import store as models
+from ..http.call import Call, emulates, page_by_marker, utc
 from ..state.job_queue import is_finished
 from ..state.store import Document, random_id
 from ..state.world import World
-from ..storage import objects
 
 KIND = "evaluation"
 RUN = "evaluation_run"
@@ -212,7 +210,7 @@ def create_task(
         store.update(replaced["id"], **fields)
         task = replaced | fields
     total = len(pairs) * len(units)
-    call.world.job_queue.enqueue(RUN, store.add(RUN, run, task=task["id"], done=0, total=total))
+    call.world.enqueue(RUN, store.add(RUN, run, task=task["id"], done=0, total=total))
     return task
 
 
@@ -314,7 +312,7 @@ def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
     if not path:
         return []
     try:
-        content = objects.read_object(call.store, path)
+        content = storage.read_object(call.store, path)
     except ValueError as error:
         raise call.invalid(field, str(error)) from None
     if content is None:
@@ -575,5 +573,5 @@ def _task_to_wire(call: Call, task: Document) -> JsonObject:
         "evalObjectType": wire_v2.EVALUATE_MODELS,
         "evalConfig": {"evalMode": ",".join(task["modes"])},
         "state": wire_v2.STATES[task_state(call.world, task)],
-        "createTime": timestamps.utc(task["created"]),
+        "createTime": utc(task["created"]),
     }

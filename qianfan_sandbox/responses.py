@@ -12,8 +12,8 @@ from qfnb.wire import responses as wire
 from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import CHAT_V2
 
-from ..http.call import HANDLERS, Call, Refusal, Stream, emulates, parse_record, v2_refusal
-from ..state.store import Document, random_id
+from .http.call import HANDLERS, Call, Refusal, Stream, emulates, parse_record, v2_refusal
+from .state.store import Document, random_id
 
 Item = dict[str, Any]
 Event = dict[str, Any]

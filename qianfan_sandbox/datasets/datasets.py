@@ -19,11 +19,10 @@ from qfnb.wire import cleaning, data_v1 as wire, data_v2 as wire_v2, storage as 
 from qfnb.wire.base import JsonObject
 from qfnb.wire.data_v2 import FORMATS
 
-from ..http import timestamps
-from ..http.call import CREATOR, Call, emulates, page_by_marker
+from .. import storage
+from ..http.call import CREATOR, Call, emulates, page_by_marker, utc_spaced
 from ..state.store import Document, Store, random_id
 from ..state.world import World
-from ..storage import objects
 from . import row_formats, rows
 from .row_formats import InvalidRow, RowParser
 
@@ -209,7 +208,7 @@ def info(call: Call, body: wire.DatasetRef) -> JsonObject:
         **_states_to_wire(call.world, dataset),
         "releaseErrCode": 0,
         "exportRecordCount": sum(row["dataset"] == dataset["id"] for row in store.all("export")),
-        "createTime": timestamps.utc_spaced(dataset["created"]),
+        "createTime": utc_spaced(dataset["created"]),
     }
     return {
         "groupPK": dataset["group"],
@@ -277,8 +276,8 @@ def _created_to_wire(call: Call, dataset: Document) -> JsonObject:
         "releaseStatus": wire.INITIALISED,
         "status": 0,
         "errCode": None,
-        "createTime": timestamps.utc_spaced(dataset["created"]),
-        "modifyTime": timestamps.utc_spaced(dataset["modified"]),
+        "createTime": utc_spaced(dataset["created"]),
+        "modifyTime": utc_spaced(dataset["modified"]),
     }
 
 
@@ -306,7 +305,7 @@ def _states_to_wire(world: World, dataset: Document) -> JsonObject:
         "annotatedEntityCount": rows.count(store, dataset, "annotated"),
         "labelCount": 0,
         "characterCount": rows.count(store, dataset, "characters"),
-        "modifyTime": timestamps.utc_spaced(min(dataset["modified"], store.now())),
+        "modifyTime": utc_spaced(min(dataset["modified"], store.now())),
     }
 
 
@@ -496,8 +495,8 @@ def _version_to_wire(call: Call, version: Document) -> JsonObject:
         "importStatus": wire_v2.IMPORT_STATES[task_status(world, version, "import")],
         "publishStatus": wire_v2.PUBLISH_STATES[release_state(world, version)],
         "sampleCount": rows.count(world.store, version),
-        "createTime": timestamps.utc_spaced(version["created"]),
-        "modifyTime": timestamps.utc_spaced(min(version["modified"], world.store.now())),
+        "createTime": utc_spaced(version["created"]),
+        "modifyTime": utc_spaced(min(version["modified"], world.store.now())),
     }
 
 
@@ -509,7 +508,7 @@ def _group_to_wire(call: Call, group: Document, all_versions: Sequence[Document]
         "dataFormat": group["form"],
         "versionCount": len(versions),
         "latestVersion": _version_to_wire(call, versions[-1]),
-        "createTime": timestamps.utc_spaced(group["created"]),
+        "createTime": utc_spaced(group["created"]),
     }
 
 
@@ -519,8 +518,8 @@ def _progress_to_wire(call: Call, task: Document, *, failed: bool) -> JsonObject
         "progress": "0%" if failed else "50%" if finished is None else "100%",
         "sizeMB": round(task["size"] / MEGABYTE, 2),
         "creator": CREATOR,
-        "startTime": timestamps.utc_spaced(task["created"]),
-        "finishTime": timestamps.utc_spaced(finished),
+        "startTime": utc_spaced(task["created"]),
+        "finishTime": utc_spaced(finished),
     }
 
 
@@ -664,7 +663,7 @@ def _parse_files(
     for file in files:
         try:
             address = _storage_address(world, file)
-            content = objects.read_object(world.store, address)
+            content = storage.read_object(world.store, address)
             if content is None:
                 raise InvalidRow(wire.BAD_FORMAT, "it was not uploaded")
             parser.parse_file(address.rpartition("/")[2], content)
@@ -762,7 +761,7 @@ async def start_export(
     bucket, _, folder = target.partition("/")
     key = f"{folder.lstrip('/')}{dataset['id']}-{id_}.zip"
     if bucket:
-        objects.write_object(world.store, bucket, key, content)
+        storage.write_object(world.store, bucket, key, content)
     _remove_expired_zips(world.store)
     world.store.write_file(f"export-{secret}", content)
     task = world.store.add(
@@ -826,6 +825,6 @@ def _record_to_wire(world: World, task: Document) -> JsonObject:
         "status": world.lifecycle.state(task["plan"]),
         "recordNum": task["count"],
         "downloadUrl": download_url(world, task),
-        "startTime": timestamps.utc_spaced(task["created"]),
-        "finishTime": timestamps.utc_spaced(world.lifecycle.final_since(task["plan"])),
+        "startTime": utc_spaced(task["created"]),
+        "finishTime": utc_spaced(world.lifecycle.final_since(task["plan"])),
     }

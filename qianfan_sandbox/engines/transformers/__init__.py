@@ -1,1 +1,0 @@
-"""An engine that tunes a transformers model from a local folder."""

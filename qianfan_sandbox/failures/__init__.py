@@ -1,1 +1,0 @@
-"""Faults and quotas that a user can switch on to rehearse failures."""

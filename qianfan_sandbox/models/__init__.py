@@ -1,1 +1,0 @@
-"""The model repository: models, versions, presets and compressions."""

@@ -1,1 +1,0 @@
-"""Deployed services, what they cost and how much they are used."""

@@ -1,1 +1,0 @@
-"""Object storage, and the files of batches."""
