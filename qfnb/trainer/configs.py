@@ -66,7 +66,7 @@ class TrainConfig(ValidatedModel):
             fields["extras"] = {**unknown, **(fields.get("extras") or {})}
         super().__init__(**fields)
         if self.corpus_config is not None:
-            validate_record("TrainConfig.corpus_config", wire.CorpusConfig, self.corpus_config)
+            validate_record("TrainConfig.corpus_config", wire.CorpusSettings, self.corpus_config)
 
     @field_validator("corpus_config", "resource_config", mode="before")
     @classmethod

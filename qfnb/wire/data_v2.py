@@ -106,7 +106,7 @@ class Version(ConsoleRecord):
     modify_time: str = ""
 
 
-class Dataset(ConsoleRecord):
+class DatasetV2(ConsoleRecord):
     """A dataset and its newest version; the platform's keys are not documented."""
 
     dataset_id: str = ""
@@ -120,7 +120,7 @@ class Dataset(ConsoleRecord):
 class DatasetPage(ConsoleRecord):
     """A page of datasets, the newest first."""
 
-    dataset_list: list[Dataset] = []
+    dataset_list: list[DatasetV2] = []
     page_info: PageInfo = PageInfo()
 
 

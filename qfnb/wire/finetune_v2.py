@@ -91,7 +91,7 @@ class DatasetVersionRef(ConsoleRecord):
     sampling_rate: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
-class DatasetConfig(ConsoleRecord):
+class DatasetSettings(ConsoleRecord):
     """The training data; `split_ratio` percent of it is held out for validation."""
 
     source_type: str = PLATFORM
@@ -109,7 +109,7 @@ class CorpusSource(ConsoleRecord):
     labels: list[str] | None = None
 
 
-class CorpusConfig(ConsoleRecord):
+class CorpusSettings(ConsoleRecord):
     """The corpora that the platform mixes into the data; `copy_data` repeats the data where it is
     too little.
     """
@@ -128,10 +128,10 @@ class CreateTask(ConsoleRecord):
     job_id: int | str
     parameter_scale: str = "LoRA"
     hyper_parameter_config: dict[str, Any] = {}
-    dataset_config: DatasetConfig
+    dataset_config: DatasetSettings
     increment_task_id: int | str | None = None
     increment_checkpoint_step: int | None = None
-    corpus_config: CorpusConfig | None = None
+    corpus_config: CorpusSettings | None = None
     resource_config: dict[str, Any] | None = None
     custom_config: dict[str, Any] | None = Field(default=None, alias="modelConfig")
 

@@ -33,7 +33,7 @@ class MemorySummary(ConsoleRecord):
     description: str = ""
 
 
-class Memory(MemorySummary):
+class MemoryRecord(MemorySummary):
     """A memory; `memories` are its entries as written."""
 
     memories: list[Any] = []
@@ -58,6 +58,6 @@ CREATE = _MEMORIES.action(
     "create", "CreateSystemMemory", CreateMemory, MemoryCreated, repeatable=False
 )
 LIST = _MEMORIES.action("list", "DescribeSystemMemories", FindMemories, MarkedPage[MemorySummary])
-DESCRIBE = _MEMORIES.action("describe", "DescribeSystemMemory", MemoryRef, Memory)
+DESCRIBE = _MEMORIES.action("describe", "DescribeSystemMemory", MemoryRef, MemoryRecord)
 MODIFY = _MEMORIES.action("modify", "ModifySystemMemory", ModifyMemory, bool)
 DELETE = _MEMORIES.action("delete", "DeleteSystemMemory", MemoryRef, bool)

@@ -98,7 +98,7 @@ class ModelId(ConsoleRecord):
     model_id: int | str
 
 
-class ModelV2(ConsoleRecord):
+class ModelVersionV2(ConsoleRecord):
     """One version; `source_info` is its origin."""
 
     model_set_id: str = ""
@@ -168,7 +168,7 @@ CUSTOM_SETS = _MODELS.action("custom_sets", "DescribeCustomModelSets", PageReque
 DESCRIBE_SET = _MODELS.action("describe_set", "DescribeModelSet", ModelSetRef, ModelSet)
 DELETE_SET = _MODELS.action("delete_set", "DeleteModelSet", ModelSetId, bool)
 CREATE = _MODELS.action("create", "CreateCustomModel", CreateModel, ModelId, repeatable=False)
-DESCRIBE = _MODELS.action("describe", "DescribeModel", ModelId, ModelV2)
+DESCRIBE = _MODELS.action("describe", "DescribeModel", ModelId, ModelVersionV2)
 DELETE = _MODELS.action("delete", "DeleteModel", ModelId, bool)
 CREATE_CONF = _MODELS.action(
     "create_conf", "CreateModelCustomConf", CreateConf, ConfCreated, repeatable=False

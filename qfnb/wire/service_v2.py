@@ -15,7 +15,7 @@ STOPPED = "Stopped"
 TIME = "%Y-%m-%dT%H:%M:%SZ"  # the format of times, in UTC
 
 
-class ResourceConfig(ConsoleRecord):
+class ResourceSettings(ConsoleRecord):
     """The resources of a service; replicas decide the queries per second that it can serve."""
 
     type: str = "GPU-I-2"
@@ -44,7 +44,7 @@ class CreateService(ConsoleRecord):
     model_id: int | str
     name: str
     url_suffix: str
-    resource_config: ResourceConfig
+    resource_config: ResourceSettings
     billing: Billing
     description: str | None = None
 
@@ -77,7 +77,7 @@ class ServiceDetail(ConsoleRecord):
     service_type: str = "chat"
     run_status: str
     charge_status: str | None = None
-    resource_config: ResourceConfig | None = None
+    resource_config: ResourceSettings | None = None
     create_time: str | None = None
 
     @model_validator(mode="before")
@@ -135,7 +135,7 @@ class MetricQuery(ConsoleRecord):
     app_id: list[str] | str | None = None
 
 
-class Metric(ConsoleRecord):
+class ApplicationUsage(ConsoleRecord):
     """Numbers of calls and tokens of one application."""
 
     input_tokens_total: int = 0
@@ -150,7 +150,7 @@ class AppMetric(ConsoleRecord):
     """The calls of one application to a service."""
 
     app_id: str = ""
-    metric: Metric = Metric()
+    metric: ApplicationUsage = ApplicationUsage()
 
 
 class ServiceMetric(ConsoleRecord):

@@ -73,7 +73,7 @@ class _Format(_Options):
     json_schema: _Schema | None = None
 
 
-class ChatOptions(SamplingOptions):
+class ChatOptionRecord(SamplingOptions):
     """Options of chat that every model takes."""
 
     max_completion_tokens: Count | None = None
@@ -156,7 +156,7 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
         Refusal: an option is of a wrong type or out of its range.
     """
     extra = body.model_extra or {}
-    options = validate(call, ChatOptions, extra)
+    options = validate(call, ChatOptionRecord, extra)
     validate_temperature(call, options, row)
     max_tokens = options.max_tokens
     max_total = options.max_completion_tokens

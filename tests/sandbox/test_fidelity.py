@@ -13,7 +13,7 @@ from support.fidelity_sources import GUESSES, PAGES, PAGES_BY_OPERATION, render_
 
 from qfnb.wire.base import MarkedPage
 from qfnb.wire.endpoints import ENDPOINTS
-from qfnb.wire.memory import Memory
+from qfnb.wire.memory import MemoryRecord
 from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 
 
@@ -85,12 +85,12 @@ def test_no_record_fits_an_answer_that_has_nothing_of_it():
 
 def test_an_answer_without_a_field_that_may_not_be_null_does_not_fit():
     whole = {"systemMemoryId": "sm-1", "appId": "7", "description": "", "memories": []}
-    assert find_misfit(Memory, whole) == ""
+    assert find_misfit(MemoryRecord, whole) == ""
     assert (
-        find_misfit(MarkedPage[Memory], {"items": [whole, {"systemMemoryId": "sm-2"}]})
+        find_misfit(MarkedPage[MemoryRecord], {"items": [whole, {"systemMemoryId": "sm-2"}]})
         == "items[].app_id is absent"
     )
-    assert "memories" in find_misfit(Memory, whole | {"memories": 7})
+    assert "memories" in find_misfit(MemoryRecord, whole | {"memories": 7})
 
 
 @pytest.mark.parametrize(

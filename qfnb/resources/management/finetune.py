@@ -144,12 +144,12 @@ class FineTune:
                 job_id=job_id,
                 parameter_scale=params_scale,
                 hyper_parameter_config=dict(hyper_params or {}),
-                dataset_config=validate_record("dataset_config", wire.DatasetConfig, data_source),
+                dataset_config=validate_record("dataset_config", wire.DatasetSettings, data_source),
                 increment_task_id=increment_task_id,
                 increment_checkpoint_step=increment_checkpoint_step,
                 custom_config=dict_or_none(model_config),
                 resource_config=dict_or_none(resource_config),
-                corpus_config=validate_record("corpus_config", wire.CorpusConfig, corpus_config)
+                corpus_config=validate_record("corpus_config", wire.CorpusSettings, corpus_config)
                 if corpus_config
                 else None,
             )

@@ -126,7 +126,7 @@ class Service:
                 name=name,
                 url_suffix=url_suffix,
                 resource_config=validate_record(
-                    "resource_config", wire.ResourceConfig, resource_config or default_resources
+                    "resource_config", wire.ResourceSettings, resource_config or default_resources
                 ),
                 billing=validate_record("billing", wire.Billing, billing or default_billing),
                 description=description,
