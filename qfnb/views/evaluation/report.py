@@ -25,10 +25,10 @@ from .usage import shift_table, usage_table
 MAX_EXAMPLES: Final = 10  # regressions, and improvements, that are shown
 NEXT_STEPS: Final = (
     tr_noop("question by question: `%qfeval browse`"),
-    tr_noop("to save it: `%qfeval save report.html`"),
+    tr_noop("to save it: `%qfeval save report.html`, or .csv, .xlsx, .md"),
     tr_noop(
-        "to train on its questions, which are no test from then on: `%qfeval open -o report`, then "
-        "`report.to_sft()`"
+        "to train on its questions, which are no test from then on: `%qfeval open -o questions`, "
+        "then `questions.to_sft()`"
     ),
 )
 

@@ -71,7 +71,7 @@ def test_a_report_ends_in_commands_that_browse_save_and_train():
     commands = [
         "%qfeval browse",
         "%qfeval save report.html",
-        "%qfeval open -o report",
+        "%qfeval open -o questions",
         "report.to_sft()",
     ]
     assert re.findall(r"<code>(.*?)</code>", footer) == commands
