@@ -72,7 +72,7 @@ def test_a_report_ends_in_commands_that_browse_save_and_train():
         "%qfeval browse",
         "%qfeval save report.html",
         "%qfeval open -o questions",
-        "report.to_sft()",
+        "questions.to_sft()",
     ]
     assert re.findall(r"<code>(.*?)</code>", footer) == commands
 
@@ -94,7 +94,7 @@ def test_in_chinese_nothing_but_names_is_english():
     page = words_of(evaluation.html(report) + evaluation.card_html(report.card()))
     assert "b 优于 a" in page
     assert "本地沙盒" in page
-    allowed = "a|b|m|n|p|q\\d+|right|gone|Holm|McNemar|Wilson|qfeval|browse|save|open|to_sft|report|html|Tokens|cost_quality|radar"
+    allowed = "a|b|m|n|p|q\\d+|right|gone|Holm|McNemar|Wilson|qfeval|browse|save|open|to_sft|report|questions|html|csv|xlsx|Tokens|cost_quality|radar"
     assert not re.findall(rf"(?<![\w-])(?!(?:{allowed})(?![\w-]))[A-Za-z]{{3,}}", page)
 
 
