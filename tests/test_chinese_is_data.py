@@ -11,9 +11,9 @@ DATA = {
     "compat/prompt.py": "the words of frameworks",
     "dataset/file_reader.py": "names of columns",
     "dataset/near_duplicates.py": "words of questions that are compared",
-    "evaluation/benchmarks/exams.py": "prompts to models",
+    "evaluation/benchmarks/benchmark.py": "prompts to models",
     "evaluation/benchmarks/subjects.py": "names of subjects in prompts to models",
-    "evaluation/degenerate.py": "words of models' refusals",
+    "evaluation/answers.py": "words of models' refusals",
     "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a "
     "dimension",
     "evaluation/judges/judge.py": "a prompt to judges",

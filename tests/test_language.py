@@ -148,7 +148,7 @@ def _fixed_joins_in_messages(function: ast.AST) -> set[int]:
 
 
 NOT_SENTENCES = {"wire"}
-CODE = {"evaluation/function_evaluator.py"}
+CODE = {"evaluation/evaluator.py"}
 """Joins the parameters of a function as they are written in Python."""
 
 

@@ -18,8 +18,8 @@ from typer import Argument, Option
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import common
+from .common import ProgressStep, follow
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
-from .progress import ProgressStep, follow
 
 if TYPE_CHECKING:
     from .._jobs.batch_progress import BatchProgress

@@ -15,8 +15,8 @@ from typer import Argument, Option
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from . import common
+from .common import POLL_S, ProgressStep, follow
 from .exit_codes import DONE, INTERRUPTED, NEGATIVE
-from .progress import POLL_S, ProgressStep, follow
 
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, EvaluationProgress

@@ -13,8 +13,8 @@ from ..base.language import tr, tr_noop
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from . import common
+from .common import POLL_S, ProgressStep, follow
 from .exit_codes import DONE, FAILED, INTERRUPTED
-from .progress import POLL_S, ProgressStep, follow
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune

@@ -7,11 +7,11 @@ from .comparison import compare
 from .evaluator import (
     ExactMatchEvaluator,
     F1Evaluator,
+    FunctionEvaluator,
     LocalEvaluator,
     MetricEvaluator,
     RougeLEvaluator,
 )
-from .function_evaluator import FunctionEvaluator
 from .history import Diff, diff, history, open_report
 from .judges.judge import JudgePanel, LocalJudgeEvaluator
 from .judges.pairwise import PairwiseJudge

@@ -8,8 +8,7 @@ from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..resources.inference.arguments import ChatOptions
 from .benchmarks.benchmark import Benchmark
-from .evaluator import LocalEvaluator
-from .function_evaluator import ScoringFunction, to_evaluator
+from .evaluator import LocalEvaluator, ScoringFunction, to_evaluator
 from .local_evaluators import evaluators_by_name
 from .manager import EvaluationManager
 from .prompts import AS_IT_IS, Prompts

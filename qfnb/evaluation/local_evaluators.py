@@ -17,7 +17,7 @@ from ..metrics.number import is_equal_number
 from ..resources.inference.embedding_reranker_tokenizer import Embedding, EmbeddingResponse
 from ..wire import catalog
 from ..wire.inference import MAX_TEXTS
-from . import degenerate
+from . import answers
 from .evaluator import LocalEvaluator, MetricEvaluator
 
 
@@ -180,10 +180,10 @@ class GuardEvaluator(LocalEvaluator):
     lower_is_better = frozenset({"degenerate", "repetition"})
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        flags = degenerate.degenerate_flags(
+        flags = answers.degenerate_flags(
             output, prompt=input, reference=reference, language=self.language
         )
-        return {"degenerate": float(bool(flags)), "repetition": degenerate.repetition(output)}
+        return {"degenerate": float(bool(flags)), "repetition": answers.repetition(output)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {

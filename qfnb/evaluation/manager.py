@@ -12,8 +12,7 @@ from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
 from .comparing_evaluator import ComparingEvaluator
-from .evaluator import LocalEvaluator, QianfanEvaluator
-from .function_evaluator import ScoringFunction, to_evaluator
+from .evaluator import LocalEvaluator, QianfanEvaluator, ScoringFunction, to_evaluator
 from .prompts import Prompts, parse_prompts, prompted_questions, validate_repeats
 from .report import EvaluationResult
 from .run import EvaluationRun, RunOptions, build_report

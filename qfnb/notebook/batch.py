@@ -16,9 +16,9 @@ from ..base.language import tr, tr_noop, trn
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
-from . import parser, tab_completion
-from .answer_format import find_format
+from . import parser
 from .await_cell import INTERRUPT_GRACE_S
+from .chat_run import find_format
 from .parser import document_magic, quote_word, store_variable, user_variables, variable_name
 from .services import find_service, resolve_endpoint
 from .verb_magic import VerbMagics, VerbParser, choose_only, list_cells, listing, wait_in_cell
@@ -73,14 +73,14 @@ PARSER.add_option(
     "--model",
     metavar="NAME",
     help=tr_noop("the model to ask; default: the default chat model"),
-    complete=tab_completion.chat_models,
+    complete=parser.chat_models,
 )
 PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
     help=tr_noop("a service of your own: its name, id or suffix, or its training"),
-    complete=tab_completion.endpoints,
+    complete=parser.endpoints,
 )
 PARSER.add_option(
     "--system",
@@ -217,11 +217,11 @@ class BatchMagics(VerbMagics):
         from ..batching.journal_store import batches  # noqa: PLC0415
 
         if previous.endswith("qfbatch"):
-            return [*PARSER.verbs, *tab_completion.variables_of(self, DATA_KINDS)]
+            return [*PARSER.verbs, *parser.variables_of(self, DATA_KINDS)]
         if previous == "start":
-            return tab_completion.variables_of(self, DATA_KINDS)
+            return parser.variables_of(self, DATA_KINDS)
         if previous in PARSER.verbs:
-            return [*tab_completion.variables_of(self, BATCH_KINDS), *batches()["name"]]
+            return [*parser.variables_of(self, BATCH_KINDS), *batches()["name"]]
         return []
 
     def do_start(self, options: Namespace, target: str) -> Any:

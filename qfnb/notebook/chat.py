@@ -16,8 +16,8 @@ from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, UnreadableAnswer
 from ..resources.inference.response_format import extract_code, in_language_of
 from ..resources.inference.thinking import parse_think
-from . import await_cell, parser, tab_completion
-from .answer_format import FORMATS, find_format, records_of
+from . import await_cell, parser
+from .chat_run import FORMATS, find_format, records_of
 from .conversations import VERBS, Conversations
 from .image import resolve_picture
 from .parser import Parser, document_magic, get_shell, store_variable, user_variables, variable_name
@@ -57,14 +57,14 @@ PARSER.add_option(
     "--model",
     metavar="NAME[,NAME...]",
     help=tr_noop("one model, or several; default: the default chat model"),
-    complete=tab_completion.chat_models,
+    complete=parser.chat_models,
 )
 PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
     help=tr_noop("a service of your own: its name, id or suffix, or its training"),
-    complete=tab_completion.endpoints,
+    complete=parser.endpoints,
 )
 PARSER.add_option(
     "-s", "--system", metavar="TEXT", help=tr_noop("the system prompt: who the model is")

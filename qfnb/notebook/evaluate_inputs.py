@@ -320,7 +320,7 @@ def resolve_evaluators(
     """
     from ..evaluation import LocalEvaluator  # noqa: PLC0415
     from ..evaluation.comparison import DEFAULT_METRICS  # noqa: PLC0415
-    from ..evaluation.function_evaluator import to_evaluator  # noqa: PLC0415
+    from ..evaluation.evaluator import to_evaluator  # noqa: PLC0415
     from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415
     from ..metrics.recipes import DEFAULT  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from ..base.language import tr, tr_noop
 from ..wire import catalog
-from . import await_cell, tab_completion
+from . import await_cell, parser
 from .parser import Parser, document_magic, store_variable, user_variables, variable_name
 from .services import resolve_endpoint
 
@@ -51,14 +51,14 @@ PARSER.add_option(
     "--model",
     metavar="NAME",
     help=tr_noop("default {model}; with --edit {edit_model}"),
-    complete=tab_completion.image_models,
+    complete=parser.image_models,
 )
 PARSER.add_option(
     "-e",
     "--endpoint",
     metavar="NAME",
     help=tr_noop("a service of your own: its name, id or suffix, or its training"),
-    complete=tab_completion.endpoints,
+    complete=parser.endpoints,
 )
 PARSER.add_option(
     "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply in a variable")

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..base.language import tr
 from ..views import error_card, formatters
-from . import await_cell, tab_completion
+from . import await_cell, parser
 from .auth import AuthMagics, describe_platform
 from .batch import BatchMagics
 from .chat import ChatMagics
@@ -37,7 +37,7 @@ def load(shell: Any, version: str) -> None:
     formatters.register(shell.display_formatter)
     if await_cell.transform_cell not in shell.input_transformers_post:
         shell.input_transformers_post.append(await_cell.transform_cell)
-    tab_completion.register(shell)
+    parser.register(shell)
     if error_card.show_error not in shell.events.callbacks["post_run_cell"]:
         shell.events.register("post_run_cell", error_card.show_error)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
@@ -50,7 +50,7 @@ def load(shell: Any, version: str) -> None:
 def unload(shell: Any) -> None:
     """Remove the magics and the formatters."""
     formatters.unregister(shell.display_formatter)
-    tab_completion.unregister(shell)
+    parser.unregister(shell)
     if error_card.show_error in shell.events.callbacks["post_run_cell"]:
         shell.events.unregister("post_run_cell", error_card.show_error)
     if await_cell.transform_cell in shell.input_transformers_post:

@@ -65,7 +65,7 @@ def test_mistakes_are_short_and_clear(page, lab):
             "",
             "the cell is empty",
             "--model",
-            "(0.0, 1.0]",
+            "temperature: Input should be less than or equal to",
             "nowhere.jsonl",
             "bad.jsonl",
             "epoch=999",

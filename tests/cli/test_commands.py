@@ -11,7 +11,7 @@ from support.scripted_server import http_answer
 from support.waiting import until
 
 from qfnb.batching.journal_store import list_journals
-from qfnb.cli.progress import ProgressStep, draw_line, follow
+from qfnb.cli.common import ProgressStep, draw_line, follow
 from qfnb.config import get_config
 from qfnb.trainer import run_store
 

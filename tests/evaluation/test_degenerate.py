@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfnb.evaluation import degenerate
+from qfnb.evaluation import answers
 
 REFERENCE = "周末去澄迈采摘杨桃，入园免费，带走按2.5元/斤，快来报名！"
 LIST = "1. 苹果：每斤5元\n2. 香蕉：每斤3元\n3. 橙子：每斤6元\n4. 葡萄：每斤12元\n5. 西瓜：每斤2元"
@@ -23,7 +23,7 @@ LIST = "1. 苹果：每斤5元\n2. 香蕉：每斤3元\n3. 橙子：每斤6元\n
     ],
 )
 def test_what_is_wrong_with_an_answer(output, flags):
-    assert degenerate.degenerate_flags(output, reference=REFERENCE) == flags
+    assert answers.degenerate_flags(output, reference=REFERENCE) == flags
 
 
 @pytest.mark.parametrize(
@@ -39,28 +39,28 @@ def test_what_is_wrong_with_an_answer(output, flags):
     ],
 )
 def test_good_answers_are_left_alone(output):
-    assert degenerate.degenerate_flags(output, reference=REFERENCE, finish_reason="stop") == ()
+    assert answers.degenerate_flags(output, reference=REFERENCE, finish_reason="stop") == ()
 
 
 def test_an_answer_that_was_cut_off():
-    assert degenerate.degenerate_flags(
+    assert answers.degenerate_flags(
         "周末去澄迈采", reference=REFERENCE, finish_reason="length"
     ) == ("truncated",)
-    assert degenerate.degenerate_flags("", finish_reason="length") == ("empty", "truncated")
+    assert answers.degenerate_flags("", finish_reason="length") == ("empty", "truncated")
 
 
 def test_a_refusal_or_loop_of_the_reference_is_not_degenerate():
     refusal = "抱歉，我不能提供这类帮助。"
     loop = "哈哈哈哈哈哈哈哈哈哈"
-    assert degenerate.degenerate_flags(refusal, reference="对不起，我无法回答。") == ()
-    assert degenerate.degenerate_flags(loop, reference=loop) == ()
+    assert answers.degenerate_flags(refusal, reference="对不起，我无法回答。") == ()
+    assert answers.degenerate_flags(loop, reference=loop) == ()
 
 
 def test_the_question_tells_the_language_unless_it_asks_for_another():
     answer = "The weather is fine today."
-    assert degenerate.degenerate_flags(answer, prompt="今天天气怎么样？") == ("wrong_language",)
-    assert degenerate.degenerate_flags(answer, prompt="把这句话翻译成英文：今天天气很好") == ()
-    assert degenerate.degenerate_flags(answer, prompt="今天天气怎么样？", language="en") == ()
+    assert answers.degenerate_flags(answer, prompt="今天天气怎么样？") == ("wrong_language",)
+    assert answers.degenerate_flags(answer, prompt="把这句话翻译成英文：今天天气很好") == ()
+    assert answers.degenerate_flags(answer, prompt="今天天气怎么样？", language="en") == ()
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_the_question_tells_the_language_unless_it_asks_for_another():
     ],
 )
 def test_the_language_of_a_text(text, language):
-    assert degenerate.detect_language(text) == language
+    assert answers.detect_language(text) == language

@@ -6,7 +6,7 @@ import pytest
 
 from qfnb import evaluation
 from qfnb.evaluation.local_evaluators import METRIC_NAMES
-from qfnb.notebook import evaluate_parser
+from qfnb.notebook import evaluate
 
 JUDGES = [evaluation.LocalJudgeEvaluator(), evaluation.LocalJudgeEvaluator(metric_name="second")]
 
@@ -37,5 +37,5 @@ EVALUATORS = [
 @pytest.mark.parametrize("evaluator", EVALUATORS, ids=lambda evaluator: type(evaluator).__name__)
 def test_tab_offers_every_evaluator_and_every_metric(evaluator):
     shell = SimpleNamespace(user_ns={"mine": evaluator, "other": 7, "_hidden": evaluator})
-    offered = evaluate_parser.metric_names(SimpleNamespace(shell=shell))
+    offered = evaluate.metric_names(SimpleNamespace(shell=shell))
     assert set(offered) == {*METRIC_NAMES, "mine"}

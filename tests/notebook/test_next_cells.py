@@ -143,7 +143,7 @@ def test_help_is_a_verb_of_every_magic_and_tab_offers_it(prepared, magic):
     prepared.run("qfnb.get_config().lang = 'en'")
     assert f"%{magic} [-h]" in prepared.run(f"%{magic} help").text
     code = (
-        "from qfnb.notebook.tab_completion import complete_line; "
+        "from qfnb.notebook.parser import complete_line; "
         f"complete_line(get_ipython(), '%{magic} h')"
     )
     assert "'help'" in prepared.run(code).text

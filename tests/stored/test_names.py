@@ -52,11 +52,11 @@ from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
 from qfnb.model.service import DeployConfig
 from qfnb.notebook import (
-    answer_format,
     batch,
     chat,
+    chat_run,
     conversations,
-    evaluate_parser,
+    evaluate,
     home,
     image,
     train,
@@ -132,13 +132,13 @@ def now():
         "settings": sorted(config.Settings.model_fields),
         "%qfchat: options": flags(chat.PARSER),
         "%qfchat: verbs": sorted(conversations.VERBS),
-        "%qfchat: formats": sorted(answer_format.FORMATS),
+        "%qfchat: formats": sorted(chat_run.FORMATS),
         "%qfbatch: options": flags(batch.PARSER),
         "%qfbatch: verbs": list(batch.VERBS),
         "%qftrain: options": flags(train.PARSER),
         "%qftrain: verbs": list(train_parser.VERBS),
-        "%qfeval: options": flags(evaluate_parser.PARSER),
-        "%qfeval: verbs": list(evaluate_parser.VERBS),
+        "%qfeval: options": flags(evaluate.PARSER),
+        "%qfeval: verbs": list(evaluate.VERBS),
         "%qfimage: options": flags(image.PARSER),
         "metrics": sorted(recipes.METRICS),
         "recipes": sorted(recipes.RECIPES),
@@ -210,12 +210,12 @@ def test_what_shows_itself_in_a_notebook_is_a_class_of_that_module(module, name,
 
 
 def test_completion_offers_variables_of_classes_that_there_are():
-    assert set(evaluate_parser.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
-    assert set(evaluate_parser.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
-    assert set(evaluate_parser.REPORT_KINDS) == names(
+    assert set(evaluate.MODEL_KINDS) == names(Service, Model, ChatCompletion, LLMFinetune)
+    assert set(evaluate.DATA_KINDS) == names(pd.DataFrame, Dataset, list)
+    assert set(evaluate.REPORT_KINDS) == names(
         evaluation.EvaluationResult, BackgroundEvaluation, Card, evaluation.Diff
     )
-    assert set(evaluate_parser.EVALUATOR_KINDS) == names(evaluation.LocalEvaluator)
+    assert set(evaluate.EVALUATOR_KINDS) == names(evaluation.LocalEvaluator)
     assert set(batch.DATA_KINDS) == names(pd.DataFrame, pd.Series, Dataset, list)
     assert set(batch.BATCH_KINDS) == names(Batch, BatchTask)
 

@@ -18,9 +18,7 @@ from typing import Final
 from ...base.language import tr
 from ...base.text import did_you_mean, format_value
 from ...errors import InvalidArgumentError
-from .benchmark import Benchmark as Benchmark, Request
-from .exams import load_ceval, load_cmmlu
-from .gsm8k import load_gsm8k
+from .benchmark import Benchmark as Benchmark, Request, load_ceval, load_cmmlu, load_gsm8k
 
 LOADERS: Final[Mapping[str, Callable[[Request], Benchmark]]] = {
     "ceval": load_ceval,

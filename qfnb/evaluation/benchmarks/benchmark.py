@@ -4,8 +4,10 @@ explained.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -13,6 +15,9 @@ from ..._jsonl_csv_parquet import RowError, describe_no_rows, read_csv, read_jso
 from ...base.language import tr, tr_noop, trn
 from ...base.text import did_you_mean, format_value, labelled
 from ...errors import DatasetError, InvalidArgumentError
+from ...metrics.choice import CHOICE_LETTERS
+from ...metrics.number import find_number
+from .subjects import CEVAL, CMMLU, Subject
 
 MIN_CLUSTERS: Final = 6
 """Subjects from which intervals and tests take them for clusters: signs of five cannot reach p =
@@ -267,3 +272,257 @@ def _open(path: Path) -> Any:
     except OSError as error:
         reason = error.strerror or str(error)
         raise DatasetError(tr("cannot be read: {reason}", reason=reason), path=str(path)) from None
+
+
+TITLE: Final = "GSM8K"
+EXPECTED: Final = '{"question": "...", "answer": "... #### 42"}'
+INSTRUCTION: Final = (
+    "Solve the problem step by step. Write the final number in the last line, after ####."
+)
+MARK: Final = "####"
+_CALCULATION: Final = re.compile(r"<<[^<>]*>>")
+"""A calculator's annotation, `<<6*7=42>>`: in the data for training, and no part of an answer."""
+
+
+def load_gsm8k(request: Request) -> Benchmark:
+    """Return the questions of a split, `test` by default, or those of a file."""
+    request.refuse(TITLE, "subjects")
+    folder = request.path
+    split = ""
+    if folder.is_dir():
+        split = request.choose_split("test", "train")
+        path = folder / f"{split}.jsonl"
+    else:
+        request.refuse(tr("a single file"), "split")
+        path = folder
+        folder = folder.parent
+    shots = request.shots or 0
+    history = [
+        {"prompt": row["prompt"], "response": row["solution"]}
+        for row in islice(_read(folder, shots), shots)
+    ]
+    if len(history) < shots:
+        raise DatasetError(
+            tr("{n} examples for shots={shots}", n=len(history), shots=shots),
+            path=str(folder / "train.jsonl"),
+        )
+    rows = [row | ({"history": history} if history else {}) for row in _rows(path)]
+    return Benchmark(TITLE, rows, ("number",), split, shots)
+
+
+def _read(folder: Path, shots: int) -> Iterator[dict[str, Any]]:
+    """Yield the examples; nothing is read for none."""
+    path = folder / "train.jsonl"
+    if shots and not path.is_file():
+        raise DatasetError(
+            tr("the examples of shots={shots} are missing: shots=0 asks without", shots=shots),
+            path=str(path),
+        )
+    if shots:
+        return _rows(path)
+    return iter(())
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    for line, value in read_objects(path, {"question": str, "answer": str}, EXPECTED):
+        solution, mark, number = _CALCULATION.sub("", value["answer"]).rpartition(MARK)
+        if not mark or find_number(number) is None:
+            raise DatasetError(
+                tr(
+                    "'answer' has no number after {mark}: {value}; expected {expected}",
+                    mark=MARK,
+                    value=format_value(value["answer"]),
+                    expected=EXPECTED,
+                ),
+                path=str(path),
+                line=line,
+            )
+        reference = number.strip()
+        text = f"{solution.strip()}\n{MARK} {reference}"
+        yield {
+            "prompt": f"{value['question'].strip()}\n\n{INSTRUCTION}",
+            "response": reference,
+            "solution": text,
+        }
+
+
+SUBJECT: Final = "subject"
+CATEGORY: Final = "category"
+CHINA: Final = "china_specific"
+DEFAULT_SHOTS: Final = 5
+DEV: Final = "dev"  # the split with the examples
+
+
+@dataclass(frozen=True)
+class _Exam:
+    """What differs between the two."""
+
+    title: str
+    splits: tuple[str, ...]
+    question: str  # the column of the question
+    answer: str  # the column of the right letter
+    system: str  # what is said before the questions, for the name of the subject
+    ending: str  # the last line of a question
+    by_name: Mapping[str, Subject]
+    groups: tuple[str, ...]
+    suffix: str = ""  # of the names of files, before `.csv`, for the name of the split
+
+    @property
+    def expected(self) -> str:
+        names = [self.question, *CHOICE_LETTERS, self.answer]
+        return tr("{title} has {names}", title=self.title, names=tr(", ").join(names))
+
+    def path(self, folder: Path, split: str, subject: str) -> Path:
+        return folder / split / f"{subject}{self.suffix.format(split=split)}.csv"
+
+
+_CEVAL = _Exam(
+    title="C-Eval",
+    splits=("val", "test", "dev"),
+    question="question",
+    answer="answer",
+    system="以下是中国关于{subject}考试的单项选择题，请选出其中的正确答案。",
+    ending="答案：",
+    by_name=CEVAL,
+    groups=(CATEGORY, SUBJECT),
+    suffix="_{split}",
+)
+_CMMLU = _Exam(
+    title="CMMLU",
+    splits=("test", "dev"),
+    question="Question",
+    answer="Answer",
+    system="以下是关于{subject}的单项选择题，请直接给出正确答案的选项。",
+    ending="答案是：",
+    by_name=CMMLU,
+    groups=(CATEGORY, CHINA, SUBJECT),
+)
+
+
+def load_ceval(request: Request) -> Benchmark:
+    """Return the questions of C-Eval; the split `test` only where its answers are there."""
+    return _load(_CEVAL, request)
+
+
+def load_cmmlu(request: Request) -> Benchmark:
+    """Return the questions of CMMLU."""
+    return _load(_CMMLU, request)
+
+
+def _load(exam: _Exam, request: Request) -> Benchmark:
+    split = request.choose_split(*exam.splits)
+    if request.shots is None:
+        shots = DEFAULT_SHOTS
+    else:
+        shots = request.shots
+    if split == DEV and shots:
+        raise InvalidArgumentError(
+            tr("split='dev' has the examples: shots=0 asks for its questions")
+        )
+    rows: list[dict[str, Any]] = []
+    for name in _choose_subjects(exam, request.path, split, request.subjects):
+        if shots:
+            history = _examples(exam, request.path, name, shots)
+        else:
+            history = []
+        subject = exam.by_name.get(name, Subject(name, "Other"))
+        facts: dict[str, Any] = {SUBJECT: name, CATEGORY: subject.category}
+        facts |= {CHINA: "China specific"} if subject.is_china_specific else {}
+        facts |= {
+            "system": exam.system.format(subject=subject.chinese),
+            **({"history": history} if history else {}),
+        }
+        rows += [row | facts for row in _questions(exam, exam.path(request.path, split, name))]
+    groups = tuple(group for group in exam.groups if any(group in row for row in rows))
+    return Benchmark(exam.title, rows, ("choice",), split, shots, groups)
+
+
+def _choose_subjects(
+    exam: _Exam, folder: Path, split: str, names: Sequence[str] | None
+) -> list[str]:
+    """Return the subjects that are asked for, by default all that are there."""
+    if not (folder / split).is_dir():
+        raise DatasetError(
+            tr("there is no folder {split}: {title} has a folder for each of {names}",
+               split=repr(split), title=exam.title, names=tr(", ").join(sorted(exam.splits))),
+            path=str(folder),
+        )  # fmt: skip
+    ending = f"{exam.suffix.format(split=split)}.csv"
+    files = sorted(path.name for path in (folder / split).iterdir() if path.name[:1] != ".")
+    present = [name.removesuffix(ending) for name in files if name.endswith(ending)]
+    if not present:
+        raise DatasetError(
+            tr(
+                "no file is called SUBJECT{ending}: {title} has one for each subject",
+                ending=ending,
+                title=exam.title,
+            ),
+            path=str(folder / split),
+        )
+    if unknown := [name for name in names or () if name not in present]:
+        raise InvalidArgumentError(
+            tr(
+                "subjects: there is no {path}{hint}",
+                path=exam.path(folder, split, str(unknown[0])),
+                hint=did_you_mean(str(unknown[0]), present),
+            )
+        )
+    if names:
+        return [*dict.fromkeys(names)]
+    return present
+
+
+def _examples(exam: _Exam, folder: Path, name: str, shots: int) -> list[dict[str, str]]:
+    path = exam.path(folder, DEV, name)
+    if not path.is_file():
+        raise DatasetError(
+            tr("the examples of shots={shots} are missing: shots=0 asks without", shots=shots),
+            path=str(path),
+        )
+    turns = [*_questions(exam, path)]
+    if len(turns) < shots:
+        raise DatasetError(
+            tr("{n} examples for shots={shots}", n=len(turns), shots=shots), path=str(path)
+        )
+    return turns[:shots]
+
+
+def _questions(exam: _Exam, path: Path) -> Iterator[dict[str, str]]:
+    for line, row in read_table(path, _columns(exam, path), exam.expected):
+        answer = row[exam.answer].upper()
+        if answer not in CHOICE_LETTERS or len(answer) != 1:
+            raise DatasetError(
+                tr(
+                    "column {column!r} is {value}: it is one of {letters}",
+                    column=exam.answer,
+                    value=format_value(row[exam.answer]),
+                    letters=tr(", ").join(CHOICE_LETTERS),
+                ),
+                path=str(path),
+                line=line,
+            )
+        choices = [f"{letter}. {row[letter]}" for letter in CHOICE_LETTERS]
+        lines = [row[exam.question], *choices, exam.ending]
+        yield {"prompt": "\n".join(lines), "response": answer}
+
+
+def _columns(exam: _Exam, path: Path) -> list[str]:
+    """Return the columns that a file must have.
+
+    Raises:
+        DatasetError: it is a test without answers, which the authors keep to themselves.
+    """
+    columns = [exam.question, *CHOICE_LETTERS]
+    if path.parent.name == "test" and "val" in exam.splits:
+        with path.open("rb") as file:
+            heading = file.readline().decode("utf-8-sig", "replace").strip().split(",")
+        if exam.question in heading and exam.answer not in heading:
+            raise DatasetError(
+                tr(
+                    "the test has no answers, which only the authors of {title} have: split='val'",
+                    title=exam.title,
+                ),
+                path=str(path),
+                line=1,
+            )
+    return [*columns, exam.answer]

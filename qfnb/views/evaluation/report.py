@@ -17,10 +17,9 @@ from ..components import Html
 from ..display import Bundle
 from ..text import escape
 from . import charts, matrix as matrix_view
-from .averages import averages_table, subject_folds
 from .questions import changes_html
 from .score_bars import effect_figure, judge_folds, judge_note, score_table
-from .usage import shift_table, usage_table
+from .usage import averages_table, shift_table, subject_folds, usage_table
 
 MAX_EXAMPLES: Final = 10  # regressions, and improvements, that are shown
 NEXT_STEPS: Final = (

@@ -4,21 +4,83 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ...base.language import tr, tr_noop
-from ...evaluation import degenerate
+from ...evaluation import answers
+from ...evaluation.report.averages import average_title, report_averages
 from ...evaluation.report.card import Card, Shift
 from ...evaluation.report.data import ReportData
-from ...evaluation.report.text import NO_VALUE, to_plain
+from ...evaluation.report.text import (
+    NO_VALUE,
+    format_interval,
+    format_score,
+    metric_title,
+    to_plain,
+)
 from ...evaluation.samples import Sample
-from ...evaluation.stats.aggregates import UsageTotals
+from ...evaluation.stats.aggregates import Average, UsageTotals
 from ...wire.prices import PriceRange
 from .. import components, formats
 from ..components import Html
+from ..text import escape
 
-FLAG_WORDS: Final[Mapping[degenerate.Flag, str]] = {
+
+def averages_table(report: ReportData, models: Sequence[str]) -> Html:
+    """Return the averages of models over all and over groups of subjects; "" where the report has
+    none.
+    """
+    rows = [each for each in _rows(report, models) if each.column != _subject_column(report)]
+    if rows:
+        return _table(rows, models, tr("Average over"), tr("Subjects"))
+    return Html("")
+
+
+def subject_folds(report: ReportData, models: Sequence[str]) -> list[tuple[object, object, object]]:
+    """Return the means of each subject, folded."""
+    rows = [each for each in _rows(report, models) if each.column == _subject_column(report)]
+    if not rows:
+        return []
+    table = _table(rows, models, tr("Subject"), tr("Questions"))
+    return [(tr("By subject"), metric_title(rows[0].metric), table)]
+
+
+def _subject_column(report: ReportData) -> str:
+    return str(report.benchmark.get("groups", [""])[-1])
+
+
+def _rows(report: ReportData, models: Sequence[str]) -> list[Average]:
+    """Return the averages of models on the first metric."""
+    metric = report.metric_names[0]
+    averages = report_averages(report)
+    return [each for each in averages if each.metric == metric and each.model in models]
+
+
+def _table(rows: Iterable[Average], models: Sequence[str], head: str, unit: str) -> Html:
+    by_name: dict[str, dict[str, Average]] = {}
+    for each in rows:
+        by_name.setdefault(average_title(each), {})[each.model] = each
+    lines: list[list[object]] = []
+    for name, averages in by_name.items():
+        count = max(
+            each.questions if unit == tr("Questions") else each.units for each in averages.values()
+        )
+        lines.append(
+            [to_plain(name), f"{count:,}", *(_cell(averages.get(model)) for model in models)]
+        )
+    heads = [head, unit, *map(to_plain, models)]
+    return components.table(heads, lines, numeric=range(1, len(heads)), is_wide=True)
+
+
+def _cell(average: Average | None) -> Html:
+    if average is None:
+        return Html("–")
+    bounds = format_interval(average.interval.low, average.interval.high)
+    return Html(f"<b>{format_score(average.mean)}</b><br><small>{escape(bounds)}</small>")
+
+
+FLAG_WORDS: Final[Mapping[answers.Flag, str]] = {
     "empty": tr_noop("empty answers"),
     "repetition": tr_noop("repetitive answers"),
     "truncated": tr_noop("answers cut off"),
@@ -114,7 +176,7 @@ def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
     for sample in answered:
         texts = {"prompt": sample.prompt, "reference": sample.reference}
         counts.update(
-            degenerate.degenerate_flags(sample.output, finish_reason=sample.finish_reason, **texts)
+            answers.degenerate_flags(sample.output, finish_reason=sample.finish_reason, **texts)
         )
     return counts
 

@@ -19,7 +19,7 @@ from ...trainer.base import BaseAction
 from ...trainer.configs import resolve_train_type
 from ...trainer.consts import ActionState
 from ...trainer.form.inspection import is_data
-from ...trainer.loss_diagnostics import best_checkpoint, is_untrained
+from ...trainer.loss_diagnostics import best_checkpoint
 from ...trainer.progress import TrainingProgress
 from ...wire import catalog
 from .loss_chart import checkpoint_name
@@ -159,7 +159,7 @@ def _publish_best(trainer: LLMFinetune) -> list[Action]:
     published_steps = {
         row.step for row in trainer.ppls[0].actions if isinstance(row, ModelPublishAction)
     }
-    if best is None or best is points[-1] or is_untrained(best) or best.step in published_steps:
+    if best is None or best is points[-1] or best.step in published_steps:
         return []
     loss = format_loss(best.validation_loss)
     return [
