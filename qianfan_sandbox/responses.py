@@ -5,14 +5,22 @@ continued by their id.
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from qfnb.wire import responses as wire
 from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import CHAT_V2
 
-from .http.call import HANDLERS, Call, Refusal, Stream, emulates, parse_record, v2_refusal
+from .http.call import (
+    HANDLERS,
+    Call,
+    Refusal,
+    Stream,
+    emulates,
+    page_ends,
+    parse_record,
+    v2_refusal,
+)
 from .state.store import Document, random_id
 
 Item = dict[str, Any]
@@ -41,11 +49,9 @@ class EventWriter:
     def write(self, delta: Mapping[str, Any]) -> Iterator[Event]:
         """Yield the events of one piece of chat: its reasoning, text and tool calls."""
         if text := delta.get("reasoning_content"):
-            yield from self._begin("reasoning", reasoning_item)
-            yield from self._add_text("response.reasoning_text.delta", text)
+            yield from self._add_text("reasoning", text)
         if text := delta.get("content"):
-            yield from self._begin("message", message_item)
-            yield from self._add_text("response.output_text.delta", text)
+            yield from self._add_text("message", text)
         for tool_call in delta.get("tool_calls") or ():
             self._add_tool_call(tool_call)
 
@@ -60,19 +66,19 @@ class EventWriter:
         for _, tool_call in sorted(self._tool_calls.items()):
             yield from self._write_call(tool_call)
         if not self.output:
-            yield from self._begin("message", message_item)
+            yield from self._begin("message")
             yield from self._end_item()
-        if reason in {"length", "content_filter"}:
+        status = "completed"
+        if reason in _INCOMPLETE:
             status = "incomplete"
-        else:
-            status = "completed"
+            self.response["incomplete_details"] = {"reason": _INCOMPLETE[reason]}
         self.response |= {
             "status": status,
             "output": self.output,
             "usage": to_usage(piece.get("usage")),
         }
-        self.response |= {"sandbox": piece["sandbox"]} if "sandbox" in piece else {}
-        self.response["incomplete_details"] = incomplete_details(reason)
+        if "sandbox" in piece:
+            self.response["sandbox"] = piece["sandbox"]
         yield self._event(f"response.{status}", response=self.response)
 
     def fail(self, refusal: Refusal) -> Event:
@@ -90,48 +96,55 @@ class EventWriter:
         index = len(self.output) - 1
         return self._event(type_, item_id=self.output[index]["id"], output_index=index, **fields)
 
-    def _begin(self, type_: str, create: Callable[..., Item]) -> Iterator[Event]:
+    def _begin(self, type_: str) -> Iterator[Event]:
         """Begin an item, unless it is the open one."""
-        if (
-            self.output
-            and self.output[-1]["type"] == type_
-            and self.output[-1]["status"] == "in_progress"
-        ):
+        last = self.output[-1] if self.output else {}
+        if last.get("type") == type_ and last["status"] == "in_progress":
             return
         yield from self._end_item()
-        self.output.append(create("", "in_progress"))
-        yield self._event(
-            "response.output_item.added", output_index=len(self.output) - 1, item=self.output[-1]
-        )
+        item = {"type": type_, "id": item_id(type_), "status": "in_progress", "content": []}
         if type_ == "message":
+            yield self._add_item(item | {"role": "assistant"})
             part = {"type": "output_text", "text": "", "annotations": []}
             yield self._item_event("response.content_part.added", content_index=0, part=part)
+        else:
+            yield self._add_item(item | {"summary": []})
+
+    def _add_item(self, item: Item) -> Event:
+        self.output.append(item)
+        index = len(self.output) - 1
+        return self._event("response.output_item.added", output_index=index, item=dict(item))
+
+    def _complete_item(self, **fields: Any) -> Event:
+        item = self.output[-1] | {"status": "completed"} | fields
+        self.output[-1] = item
+        return self._event(
+            "response.output_item.done", output_index=len(self.output) - 1, item=item
+        )
 
     def _add_text(self, type_: str, text: str) -> Iterator[Event]:
+        yield from self._begin(type_)
         self._text += text
-        extra: Event = {"logprobs": []} if type_ == "response.output_text.delta" else {}
-        yield self._item_event(type_, content_index=0, delta=text, **extra)
+        event = self._item_event(f"response.{_TEXTS[type_]}.delta", content_index=0, delta=text)
+        if type_ == "message":
+            event["logprobs"] = []
+        yield event
 
     def _end_item(self) -> Iterator[Event]:
         """End the open item, if one is open."""
         if not self.output or self.output[-1]["status"] == "completed":
             return
-        item = self.output[-1]
-        text = self._text
+        type_ = self.output[-1]["type"]
+        part: Item = {"type": _TEXTS[type_], "text": self._text}
+        done = self._item_event(f"response.{_TEXTS[type_]}.done", content_index=0, text=self._text)
         self._text = ""
-        if item["type"] == "message":
-            self.output[-1] = message_item(text, id_=item["id"])
-            part = self.output[-1]["content"][0]
-            yield self._item_event(
-                "response.output_text.done", content_index=0, text=text, logprobs=[]
-            )
+        if type_ == "message":
+            part["annotations"] = []
+            yield done | {"logprobs": []}
             yield self._item_event("response.content_part.done", content_index=0, part=part)
         else:
-            self.output[-1] = reasoning_item(text, id_=item["id"])
-            yield self._item_event("response.reasoning_text.done", content_index=0, text=text)
-        yield self._event(
-            "response.output_item.done", output_index=len(self.output) - 1, item=self.output[-1]
-        )
+            yield done
+        yield self._complete_item(content=[part])
 
     def _add_tool_call(self, piece: Mapping[str, Any]) -> None:
         """Add a piece of a tool call; its arguments may come in parts."""
@@ -143,18 +156,23 @@ class EventWriter:
             tool_call["function"][name] += function.get(name) or ""
 
     def _write_call(self, tool_call: Mapping[str, Any]) -> Iterator[Event]:
-        item = call_item(tool_call)
-        arguments = item["arguments"]
-        self.output.append({**item, "status": "in_progress", "arguments": ""})
-        yield self._event(
-            "response.output_item.added", output_index=len(self.output) - 1, item=self.output[-1]
+        name = tool_call["function"]["name"]
+        arguments = tool_call["function"]["arguments"]
+        yield self._add_item(
+            {
+                "type": "function_call",
+                "id": item_id("function_call"),
+                "status": "in_progress",
+                "call_id": tool_call.get("id") or random_id("call_", 24),
+                "name": name,
+                "arguments": "",
+            }
         )
         yield self._item_event("response.function_call_arguments.delta", delta=arguments)
         yield self._item_event(
-            "response.function_call_arguments.done", arguments=arguments, name=item["name"]
+            "response.function_call_arguments.done", arguments=arguments, name=name
         )
-        self.output[-1] = item
-        yield self._event("response.output_item.done", output_index=len(self.output) - 1, item=item)
+        yield self._complete_item(arguments=arguments)
 
 
 async def write_events(
@@ -187,13 +205,11 @@ async def write_events(
         yield event
 
 
-def incomplete_details(reason: str | None) -> dict[str, str] | None:
-    """Return why a response is incomplete, None for one that is complete."""
-    reasons = {"length": "max_output_tokens", "content_filter": "content_filter"}
-    if reason in reasons:
-        return {"reason": reasons[reason]}
-    return None
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Why a model stopped -> why a response is incomplete."""
 
+_TEXTS = {"message": "output_text", "reasoning": "reasoning_text"}
+"""The part of an item that has its text."""
 
 _CHAT_OPTIONS = (
     "temperature",
@@ -215,10 +231,10 @@ _ID_PREFIXES = {
 def input_items(body: wire.CreateResponse) -> list[Item]:
     """Return the input of a request as items, each with an id and a type."""
     if isinstance(body.input, str):
-        items = [{"role": "user", "content": body.input}]
-    else:
-        items = body.input
-    typed = [{**item, "type": item.get("type") or "message"} for item in items]
+        return [
+            {"role": "user", "content": body.input, "type": "message", "id": item_id("message")}
+        ]
+    typed = [{**item, "type": item.get("type") or "message"} for item in body.input]
     return [{**item, "id": item.get("id") or item_id(item["type"])} for item in typed]
 
 
@@ -241,10 +257,7 @@ def validate_outputs(call: Call, items: Sequence[Item], earlier: Sequence[Item])
     for index, item in enumerate(items):
         if item["type"] != "function_call_output":
             continue
-        if index:
-            before = items[index - 1]
-        else:
-            before = {}
+        before = items[index - 1] if index else {}
         follows_call = before.get("type") == "function_call" and before.get("call_id") == item.get(
             "call_id"
         )
@@ -256,11 +269,10 @@ def validate_outputs(call: Call, items: Sequence[Item], earlier: Sequence[Item])
 def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> JsonObject:
     """Return the request of chat for a conversation; what chat does not know is dropped."""
     extra = body.model_extra or {}
+    messages = _to_messages(items)
     if body.instructions:
-        system = [{"role": "system", "content": body.instructions}]
-    else:
-        system = []
-    request = {"model": body.model, "messages": [*system, *_to_messages(items)]}
+        messages.insert(0, {"role": "system", "content": body.instructions})
+    request = {"model": body.model, "messages": messages}
     request |= {name: extra[name] for name in _CHAT_OPTIONS if extra.get(name) is not None}
     if isinstance(extra.get("reasoning"), Mapping) and extra["reasoning"].get("effort"):
         request["reasoning_effort"] = extra["reasoning"]["effort"]
@@ -271,66 +283,6 @@ def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> JsonObj
     ]:
         request["tools"] = tools
     return request | ({"stream": True} if body.stream else {})
-
-
-def message_item(text: str, status: str = "completed", id_: str | None = None) -> Item:
-    """Return the item of an answer's text.
-
-    Args:
-        text: the text; "" for an answer that begins.
-        status: in_progress or completed.
-        id_: the item's id; default: a new one.
-    """
-    if text or status == "completed":
-        content = [{"type": "output_text", "text": text, "annotations": []}]
-    else:
-        content = []
-    return {
-        "type": "message", "id": id_ or item_id("message"), "status": status, "role": "assistant",
-        "content": content,
-    }  # fmt: skip
-
-
-def reasoning_item(text: str, status: str = "completed", id_: str | None = None) -> Item:
-    """Return the item of an answer's reasoning, with the same arguments."""
-    if text:
-        content = [{"type": "reasoning_text", "text": text}]
-    else:
-        content = []
-    return {
-        "type": "reasoning",
-        "id": id_ or item_id("reasoning"),
-        "status": status,
-        "summary": [],
-        "content": content,
-    }
-
-
-def call_item(
-    tool_call: Mapping[str, Any], status: str = "completed", id_: str | None = None
-) -> Item:
-    """Return the item of one of chat's tool calls, with the same arguments."""
-    function = tool_call.get("function") or {}
-    return {
-        "type": "function_call",
-        "id": id_ or item_id("function_call"),
-        "status": status,
-        "call_id": tool_call.get("id") or random_id("call_", 24),
-        "name": function.get("name") or "",
-        "arguments": function.get("arguments") or "",
-    }
-
-
-def output_items(message: Mapping[str, Any]) -> list[Item]:
-    """Return the items of a whole answer of chat: reasoning, text, function calls."""
-    if message.get("reasoning_content"):
-        items = [reasoning_item(message["reasoning_content"])]
-    else:
-        items = []
-    tool_calls = message.get("tool_calls") or ()
-    if message.get("content") or not tool_calls:
-        items.append(message_item(message.get("content") or ""))
-    return items + [call_item(tool_call) for tool_call in tool_calls]
 
 
 def to_usage(usage: Mapping[str, Any] | None) -> JsonObject | None:
@@ -419,18 +371,22 @@ async def create(call: Call, body: wire.CreateResponse) -> JsonObject | Stream:
     )
     if inspect.isawaitable(answer):
         answer = await answer
-    response = _begin_response(call, body)
-    save = partial(_save, call, response, items, is_kept=body.store is not False)
+    writer = EventWriter(_begin_response(call, body))
+
+    def save() -> None:
+        if body.store is not False:
+            call.store.add(KIND, writer.response["id"], response=dict(writer.response), input=items)
+
     if isinstance(answer, Stream):
-        return Stream(write_events(EventWriter(response), answer.pieces, save))
+        return Stream(write_events(writer, answer.pieces, save))
     choice = answer["choices"][0]
-    reason = choice.get("finish_reason")
-    response |= {"output": output_items(choice["message"]), "usage": to_usage(answer.get("usage"))}
-    response["incomplete_details"] = incomplete_details(reason)
-    response["status"] = "incomplete" if response["incomplete_details"] else "completed"
-    response |= {"sandbox": answer["sandbox"]} if "sandbox" in answer else {}
+    chat_message = dict(choice["message"])
+    calls = enumerate(chat_message.get("tool_calls") or ())
+    chat_message["tool_calls"] = [tool_call | {"index": index} for index, tool_call in calls]
+    list(writer.write(chat_message))
+    list(writer.close(answer, choice.get("finish_reason")))
     save()
-    return response
+    return writer.response
 
 
 @emulates(wire.INFO)
@@ -454,28 +410,22 @@ def list_input_items(call: Call, body: wire.ListInputItems) -> JsonObject:
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
     if body.limit is not None:
         call.validate_range("limit", body.limit, 1, wire.MAX_ITEMS_LIMIT)
+    rows = items[::-1]
     if body.order == "asc":
         rows = items
-    else:
-        rows = items[::-1]
     ids = [item["id"] for item in rows]
     for name, marker in (("after", body.after), ("before", body.before)):
         if marker and marker not in ids:
             raise call.invalid(name, f"{marker} is not in the list")
+    start = 0
+    end = len(rows)
     if body.after:
         start = ids.index(body.after) + 1
-    else:
-        start = 0
     if body.before:
         end = ids.index(body.before)
-    else:
-        end = len(rows)
     page = rows[start:end][: body.limit or DEFAULT_PAGE]
-    if page:
-        ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
-    else:
-        ends = {"first_id": None, "last_id": None}
-    return {"object": "list", "data": page, **ends, "has_more": start + len(page) < end}
+    has_more = start + len(page) < end
+    return {"object": "list", "data": page, **page_ends(page), "has_more": has_more}
 
 
 def _conversation(call: Call, response_id: str | None) -> list[Item]:
@@ -508,11 +458,6 @@ def _begin_response(call: Call, body: wire.CreateResponse) -> JsonObject:
         "output": [],
         "usage": None,
     }
-
-
-def _save(call: Call, response: JsonObject, items: list[Item], *, is_kept: bool) -> None:
-    if is_kept:
-        call.store.add(KIND, response["id"], response=dict(response), input=items)
 
 
 def _find(call: Call, response_id: str) -> Document:

@@ -15,7 +15,7 @@ from qfnb.wire import batches as wire
 from qfnb.wire.base import JsonObject
 from qfnb.wire.endpoints import Endpoint
 
-from ..http.call import HANDLERS, SANDBOX_HEADER, Call, emulates, v2_refusal
+from ..http.call import HANDLERS, SANDBOX_HEADER, Call, emulates, page_ends, v2_refusal
 from ..http.middleware import RequestHandler, serve
 from ..state.store import Document, Store, random_id
 from ..state.world import World
@@ -47,7 +47,7 @@ def list_files(call: Call, body: wire.ListFiles) -> JsonObject:
         "object": "list",
         "data": [_file_to_wire(row) for row in page],
         "has_more": has_more,
-        **page_ends_to_wire(page),
+        **page_ends(page),
     }
 
 
@@ -132,14 +132,6 @@ def paginate(
         start = 0
     end = start + (limit or default)
     return list(rows[start:end]), end < len(rows)
-
-
-def page_ends_to_wire(page: Sequence[Document]) -> JsonObject:
-    """Return the first and the last id of a page."""
-    return {
-        "first_id": page[0]["id"] if page else None,
-        "last_id": page[-1]["id"] if page else None,
-    }
 
 
 async def _read_form(call: Call, request: Request) -> wire.UploadFile:

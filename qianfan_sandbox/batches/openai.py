@@ -16,7 +16,7 @@ from qfnb.wire.endpoints import Endpoint
 from qfnb.wire.inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 
 from ..engines.protocol import BUILT_IN
-from ..http.call import Call, dispatch, emulates, v2_refusal
+from ..http.call import Call, dispatch, emulates, page_ends, v2_refusal
 from ..state.job_queue import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
 from ..state.store import Document, random_id
 from ..state.world import World, job_handler
@@ -96,7 +96,7 @@ def list_batches(call: Call, body: wire.ListBatches) -> JsonObject:
         "object": "list",
         "data": [_to_wire(row) for row in page],
         "has_more": has_more,
-        **files.page_ends_to_wire(page),
+        **page_ends(page),
     }
 
 

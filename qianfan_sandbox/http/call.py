@@ -478,6 +478,13 @@ def page_by_marker(
     return {name: page, "pageInfo": info | ({"nextMarker": next_marker} if has_more else {})}
 
 
+def page_ends(page: Sequence[JsonObject]) -> JsonObject:
+    """Return the first and the last id of a page."""
+    if not page:
+        return {"first_id": None, "last_id": None}
+    return {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
+
+
 def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | None) -> list[T]:
     """Return a page of rows by its number.
 
