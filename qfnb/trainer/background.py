@@ -417,5 +417,8 @@ def _train_settings(actions: Sequence[BaseAction], run: RunRecord) -> dict[str, 
 
 
 def _stages(actions: Sequence[BaseAction]) -> tuple[Stage, ...]:
-    names = [type(action).__name__ for action in actions]
-    return tuple(Stage(STAGE_BY_ACTION.get(name, name)) for name in names)
+    stages = []
+    for action in actions:
+        name = type(action).__name__
+        stages.append(Stage(STAGE_BY_ACTION.get(name, name), step=getattr(action, "step", None)))
+    return tuple(stages)

@@ -47,6 +47,7 @@ class Stage:
     detail: str = ""
     since: float | None = None
     until: float | None = None
+    step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> Tr
     else:
         until = event.time
     stages = tuple(
-        Stage(stage_name, state, detail, stage.since or event.time, until)
+        replace(stage, state=state, detail=detail, since=stage.since or event.time, until=until)
         if stage.name == stage_name
         else stage
         for stage in progress.stages

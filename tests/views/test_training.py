@@ -279,6 +279,12 @@ def test_the_best_checkpoint_has_the_star_and_dashes_are_the_validation():
     assert (chart.x_label, chart.x_end, chart.describe_x(5.5)) == ("epoch", 6.0, "Epoch 5.5")
 
 
+def test_a_published_checkpoint_is_named_by_its_step():
+    stages = tuple(replace(row, step=3) for row in DEPLOYED.stages)
+    assert "Publish (step 3)" in panel.html(replace(DEPLOYED, stages=stages))
+    assert "(step 3)" not in panel.html(DEPLOYED)
+
+
 def test_points_without_epochs_lie_at_their_steps():
     chart = loss_chart(replace(RUNNING, points=tuple(replace(p, epoch=None) for p in CURVE)))
     assert (chart.x_label, chart.x_end, chart.describe_x(110.0)) == ("step", 0.0, "Step 110")

@@ -150,7 +150,10 @@ def steps(
             elapsed = duration((stage.until or now) - (stage.since or now))
         else:
             elapsed = ""
-        rows.append((kind, sign, stage_label(stage.name), elapsed))
+        label = stage_label(stage.name)
+        if stage.step is not None:
+            label = tr("{stage} (step {step})", stage=label, step=stage.step)
+        rows.append((kind, sign, label, elapsed))
     return rows
 
 
