@@ -243,8 +243,8 @@ def _describe_overfitting(points: Sequence[LossPoint], name: str) -> Hint | None
     star = best_checkpoint(points)
     if is_untrained(best):
         remedy = tr(
-            "No checkpoint answers them better: the rows held out are unlike those trained on. Add "
-            "rows of their kind."
+            "An earlier checkpoint has learned less and would not help: the rows held out are "
+            "unlike those trained on. Add rows of their kind."
         )
     elif name and star is not None:
         remedy = tr(
