@@ -34,16 +34,20 @@ if TYPE_CHECKING:
     from .batching.journal_store import batches as batches
     from .batching.shards.api import batch_shards as batch_shards
     from .batching.shards.sharded_batch import ShardedBatch as ShardedBatch
-    from .compat.client import AsyncQianfan as AsyncQianfan, Qianfan as Qianfan
+    from .compat.client import (
+        AsyncQianfan as AsyncQianfan,
+        Function as Function,
+        Qianfan as Qianfan,
+    )
     from .compat.consts import QfRole as QfRole
-    from .compat.function import Function as Function
-    from .compat.logs import disable_log as disable_log, enable_log as enable_log
     from .compat.settings import (
         AK as AK,
         SK as SK,
         AccessKey as AccessKey,
         AccessToken as AccessToken,
         SecretKey as SecretKey,
+        disable_log as disable_log,
+        enable_log as enable_log,
     )
     from .config import get_config as get_config
     from .dataset.typed_dataset import Dataset as Dataset

@@ -93,7 +93,7 @@ def test_the_seeds_import_paths_exist(path):
 def test_submodules_are_attributes_after_one_import():
     code = """if True:
         import qfnb as qianfan
-        for path in "resources.console.finetune utils version client consts common.hub trainer.event doctor".split():
+        for path in "resources.console.finetune utils version client consts common.prompt trainer.event doctor".split():
             assert path.partition(".")[0] in dir(qianfan), path
             assert eval(f"qianfan.{path}").__name__ == f"qfnb.{path}"
         try:

@@ -36,10 +36,8 @@ MAX_PLACES: Final = 5
 _SKIPPED: Final = frozenset(["__pycache__", "node_modules", "site-packages"])
 _PYTHON_MAGIC: Final = re.compile(r"\s*%%(capture|debug|prun|time|timeit)\b")
 _MAGIC: Final = re.compile(r"\s*(%|!|\?)|.*=\s*[%!]|.*\?\s*$")
-_HIDDEN: Final = re.compile(r"(?:pass  )?# qfnb-hidden (\d+)$", re.MULTILINE)
 _SDK_NAME: Final = re.compile(r"(?<![\w.'\"/])qianfan(?=\.\w)")
-_COMMAND: Final = re.compile(r"(?:^|[!;&|])\s*qianfan\s+(?:--?[\w-]+\s+)*([a-z0-9]+)")
-_INSTALL: Final = re.compile(r"\b(?:pip3?|uv|conda|poetry|add)\b.*(?<![\w./-])qianfan(?![\w-])")
+_HIDDEN: Final = re.compile(r"(?:pass  )?# qfnb-hidden (\d+)$", re.MULTILINE)
 _CELL: Final = "\n# qfnb-cell\n"
 
 
@@ -126,9 +124,6 @@ def _migrate_notebook(path: Path, content: bytes) -> Migration:
     for line, kind, message in findings:
         number = sum(first <= line for first in firsts)
         rows.append((number, line - firsts[number - 1] + 1, kind, message))
-    if findings or any(codemod.SDK in line for _, _, line in hidden):
-        for number, line, magic in hidden:
-            rows += [(number, *finding) for finding in _review_magic(line, magic)]
     changes = []
     for cell, rewritten in zip(cells, module.split(_CELL), strict=bool(cells)):
         before = "".join(cell.get("source", ""))
@@ -200,19 +195,6 @@ def _rename(line: str) -> str:
     if line.startswith("%"):
         return _SDK_NAME.sub("qfnb", line)
     return line
-
-
-def _review_magic(line: int, text: str) -> list[codemod.Finding]:
-    findings = codemod.find_keys(line, text)
-    if _INSTALL.search(text):
-        message = tr("install qfnb here instead of qianfan")
-        findings.append(codemod.Finding(line, "manual", message))
-    elif match := _COMMAND.search(text):
-        message = tr("`qianfan {command}`: `qfnb --help` lists the commands", command=match[1])
-        findings.append(codemod.Finding(line, "manual", message))
-    for match in codemod.VARIABLE.finditer(text):
-        findings += codemod.find_setting(line, match[1], match[0])
-    return findings
 
 
 def list_files(path: Path) -> Iterator[Path]:
@@ -294,7 +276,6 @@ def migrate(
             "--check", help=tr_noop("Write nothing; exit code 3 where a file still uses the SDK.")
         ),
     ] = False,
-    as_json: common.JsonFlag = False,
 ) -> int:
     """Migrate files; return the exit code.
 
@@ -314,11 +295,7 @@ def migrate(
                 target = copy_path(migration.path, path, out)
             write_copy(migration, target)
             targets[migration.path] = target
-    if as_json:
-        files = [_to_row(migration, targets.get(migration.path)) for migration in migrations]
-        common.print_json({"files": files, "problems": problems})
-    else:
-        _print_report(migrations, targets, problems, diff=diff)
+    _print_report(migrations, targets, problems, diff=diff)
     if problems:
         return FAILED
     if check and migrations:
@@ -340,18 +317,6 @@ def _read_all(files: list[Path], root: Path) -> tuple[list[Migration], list[str]
         else:
             migrations += [migration] if migration.findings else []
     return migrations, problems
-
-
-def _to_row(migration: Migration, target: Path | None) -> dict[str, Any]:
-    names = ("cell", "line", "kind", "message")
-    findings = [dict(zip(names, row, strict=True)) for row in migration.findings]
-    for finding in findings:
-        finding["cell"] = finding["cell"] or None
-    if not target:
-        copy = None
-    else:
-        copy = str(target)
-    return {"path": str(migration.path), "copy": copy, "findings": findings}
 
 
 def _print_report(

@@ -1,11 +1,15 @@
-"""A client with keys and limits of its own, in the shape of OpenAI's:
-`Qianfan().chat.completions.create(...)`.
+"""Other forms of `ChatCompletion`: `Qianfan().chat.completions.create(...)` with keys and limits of
+its own, in the shape of OpenAI's client, and `Function`.
 """
 
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..credentials import Secret
-from ..resources.inference.chat import ChatCompletion
+from ..resources.inference.chat import ChatCompletion, Conversation
+from ..resources.inference.reply import ChatResponse
+from ..resources.management.operation import operation
+from ..wire import auth as wire
 
 
 class Completions(ChatCompletion):
@@ -121,3 +125,47 @@ class AsyncQianfan(Qianfan):
     """The awaited form of `Qianfan`: `await client.chat.completions.create(...)`."""
 
     _completions = AsyncCompletions
+
+
+class Function(ChatCompletion):
+    """A chat model that may call functions; `ChatCompletion` takes them too.
+
+    Source: the official SDK's Function.
+    """
+
+    def do(  # type: ignore[override] # functions come second there
+        self, messages: Conversation, functions: Sequence[Mapping[str, Any]] = (), **options: Any
+    ) -> ChatResponse | Iterator[ChatResponse]:
+        """Send a conversation with functions; the reply's `function_call` names the one to call.
+
+        Args:
+            messages: the conversation.
+            functions: [{"name", "description", "parameters"}].
+            **options: of `ChatCompletion.do`.
+        """
+        reply: ChatResponse | Iterator[ChatResponse] = super().do(
+            messages, **_with_functions(functions), **options
+        )
+        return reply
+
+    async def ado(  # type: ignore[override]
+        self, messages: Conversation, functions: Sequence[Mapping[str, Any]] = (), **options: Any
+    ) -> ChatResponse | AsyncIterator[ChatResponse]:
+        """The awaited form of `do`."""
+        reply: ChatResponse | AsyncIterator[ChatResponse]
+        reply = await super().ado(messages, **_with_functions(functions), **options)
+        return reply
+
+
+def _with_functions(functions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    if functions:
+        return {"functions": [dict(function) for function in functions]}
+    return {}
+
+
+class IAM:
+    """Identity of an account. Source: API page of /v1/BCE-BEARER/token."""
+
+    @operation(wire.BCE_BEARER)
+    def create_bearer_token(expire_in_seconds: int = 1000) -> None:
+        """Return a bearer token, as `token`, that is valid for so many seconds."""

@@ -70,10 +70,6 @@ ALTERNATIVES: Final = {
 """Modules that qfnb does not have -> what to use instead."""
 
 _METHODS: Final = frozenset(["do", "ado", "batch_do", "abatch_do", "create"])
-_BY_NAME: Final = frozenset(
-    ["__import__", "find_spec", "getLogger", "import_module", "patch", "reload"]
-)
-"""Functions whose first argument names a module."""
 
 V1_SETTINGS: Final = frozenset(["ACCESS_TOKEN", "AK", "SK"])
 VARIABLE: Final = re.compile(r"\bQIANFAN_([A-Z0-9_]+)")
@@ -106,13 +102,11 @@ def rewrite(text: str) -> tuple[str, list[Finding]]:
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)
              and not isinstance(node.ctx, ast.Load)}  # fmt: skip
     names |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    codemod = _Codemod(is_name_taken=bool(names & {SDK, "qfnb"}))
     wrapper = MetadataWrapper(cst.parse_module(text), unsafe_skip_copy=True)
-    survey = _Survey()
-    wrapper.visit(survey)
-    if not survey.uses_sdk:
-        return text, []
-    codemod = _Codemod(survey, is_name_taken=bool(names & {SDK, "qfnb"}))
     after = wrapper.visit(codemod).code
+    if not codemod.uses_sdk:
+        return text, []
     for number, line in enumerate(text.split("\n"), 1):
         codemod.findings += find_keys(number, line)
     return after, sorted(dict.fromkeys(codemod.findings), key=lambda finding: finding.line)
@@ -184,189 +178,126 @@ def _text_of(node: cst.BaseExpression) -> str:
     return ""
 
 
-class _Names(cst.MetadataDependent):
+class _Codemod(cst.CSTTransformer):
     METADATA_DEPENDENCIES = (QualifiedNameProvider, PositionProvider)
 
-    def path_of(self, node: cst.CSTNode) -> str:
+    def __init__(self, *, is_name_taken: bool) -> None:
+        self.is_name_taken = is_name_taken
+        self.findings: list[Finding] = []
+        self.uses_sdk = False
+        self._instances: dict[str, str] = {}
+        self._inner: set[cst.CSTNode] = set()
+
+    def _path_of(self, node: cst.CSTNode) -> str:
         """Return the SDK's dotted name that an expression stands for, "" for anything else."""
         if _dotted(node)[:1] in {"", "."}:
             return ""  # an attribute of something that was called
-        names = self.get_metadata(QualifiedNameProvider, node, set())
-        paths = [name.name for name in names if name.source is QualifiedNameSource.IMPORT]
-        return next((path for path in paths if path.split(".")[0] == SDK), "")
+        for name in self.get_metadata(QualifiedNameProvider, node, set()):
+            is_import = name.source is QualifiedNameSource.IMPORT
+            if is_import and name.name.split(".")[0] == SDK:
+                return name.name
+        return ""
 
-    def line_of(self, node: cst.CSTNode) -> int:
-        """Return the line that a node begins in."""
+    def _line_of(self, node: cst.CSTNode) -> int:
         return int(self.get_metadata(PositionProvider, node).start.line)
 
+    def _say(self, node: cst.CSTNode, kind: str, message: str) -> None:
+        self.findings.append(Finding(self._line_of(node), kind, message))
 
-class _Survey(_Names, cst.CSTVisitor):
-    """What must be known before anything is rewritten: uses, instances and missing names."""
+    def _say_becomes(self, node: cst.CSTNode, old: str) -> str:
+        """Say that a module of the SDK becomes one of qfnb; return its name."""
+        self.uses_sdk = True
+        new = f"qfnb{old.removeprefix(SDK)}"
+        self._say(node, "changed", tr("{old} becomes {new}", old=old, new=new))
+        return new
 
-    def __init__(self) -> None:
-        self.uses_sdk = False
-        self.modules: set[str] = set()
-        self.instances: dict[str, str] = {}
-        self.kept_roots: set[cst.CSTNode] = set()
-        self._inner: set[cst.CSTNode] = set()
-        self.missing: list[tuple[int, str]] = []
-
-    def visit_Import(self, node: cst.Import) -> None:
-        names = [_dotted(alias.name) for alias in node.names]
-        self.modules |= set(names)
-        self.uses_sdk |= any(name.split(".")[0] == SDK for name in names)
-
-    def visit_ImportFrom(self, node: cst.ImportFrom) -> None:
-        self.uses_sdk |= not node.relative and _dotted(node.module).split(".")[0] == SDK
+    def _say_missing(self, node: cst.CSTNode, path: str) -> None:
+        message = tr(
+            "qfnb has no {path}: this stays with the SDK, which must remain installed", path=path
+        )
+        self.uses_sdk = True
+        for prefix, advice in ALTERNATIVES.items():
+            if f"{path}.".startswith(f"{prefix}."):
+                message = tr("; ").join([message, tr(advice)])
+        self._say(node, "manual", message)
 
     def visit_Assign(self, node: cst.Assign) -> None:
-        for target in node.targets:
-            self._note_instance(target.target, node.value)
-
-    def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
-        self._note_instance(node.target, node.value)
-
-    def _note_instance(self, target: cst.BaseExpression, value: cst.CSTNode | None) -> None:
-        if isinstance(value, cst.Call) and (path := self.path_of(value.func)):
-            self.instances[_dotted(target)] = path.rpartition(".")[2]
+        """Note which names are instances of the SDK's classes."""
+        if isinstance(node.value, cst.Call) and (path := self._path_of(node.value.func)):
+            for target in node.targets:
+                self._instances[_dotted(target.target)] = path.rpartition(".")[2]
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
+        """Name an attribute of the package that qfnb does not have."""
         self._inner.add(node.value)
-        path = self.path_of(node)
+        path = self._path_of(node)
         if node in self._inner or not path or has_name(path):
             return
         root: cst.BaseExpression = node
         while isinstance(root, cst.Attribute):
             root = root.value
-        if has_name(self.path_of(root)):  # a name that is missing itself is said at its import
-            self.kept_roots.add(root)
-            self.missing.append((self.line_of(node), path))
-
-
-class _Codemod(_Names, cst.CSTTransformer):
-    def __init__(self, survey: _Survey, *, is_name_taken: bool) -> None:
-        self.survey = survey
-        self.is_name_taken = is_name_taken
-        self.findings: list[Finding] = []
-        self.reviewed: set[cst.CSTNode] = set()
-        for line, path in survey.missing:
-            self._say_missing(line, path)
-
-    def _say(self, node: cst.CSTNode, kind: str, message: str) -> None:
-        self.findings.append(Finding(self.line_of(node), kind, message))
-
-    def _say_becomes(self, node: cst.CSTNode, old: str, new: str) -> None:
-        self._say(node, "changed", tr("{old} becomes {new}", old=old, new=new))
-
-    def _say_missing(self, line: int, path: str) -> None:
-        message = tr(
-            "qfnb has no {path}: this stays with the SDK, which must remain installed", path=path
-        )
-        for prefix, advice in ALTERNATIVES.items():
-            if f"{path}.".startswith(f"{prefix}."):
-                message = tr("; ").join([message, tr(advice)])
-        self.findings.append(Finding(line, "manual", message))
+        if has_name(self._path_of(root)):  # a name that is missing itself is said at its import
+            self._say_missing(node, path)
 
     def leave_Import(self, original_node: cst.Import, updated_node: cst.Import) -> cst.Import:
-        """Rewrite `import qianfan.x`; both packages are imported where qfnb lacks a name."""
-        aliases: list[cst.ImportAlias] = []
+        """Rewrite `import qianfan.x`."""
+        aliases = []
         for alias in original_node.names:
             old = _dotted(alias.name)
-            new = f"qfnb{old.removeprefix(SDK)}"
             if old.split(".")[0] != SDK:
                 aliases.append(alias)
-                continue
-            if not has_name(old):
-                self._say_missing(self.line_of(original_node), old)
+            elif not has_name(old):
+                self._say_missing(original_node, old)
                 aliases.append(alias)
-                continue
-            as_sdk = cst.AsName(cst.Name(SDK))
-            is_bare = alias.asname is None
-            if is_bare and self.is_name_taken:
-                if old != SDK:
-                    aliases.append(cst.ImportAlias(_parse(new)))
-                aliases.append(cst.ImportAlias(cst.Name("qfnb"), as_sdk))
-            elif is_bare and self.survey.kept_roots and new in self.survey.modules:
-                aliases.append(alias)
-                continue
-            elif is_bare and self.survey.kept_roots:
-                aliases += [cst.ImportAlias(_parse(new)), alias]
             else:
-                aliases.append(alias.with_changes(name=_parse(new)))
-            self._say_becomes(original_node, old, new)
-        comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-        for index, alias in enumerate(aliases[:-1]):
-            if isinstance(alias.comma, cst.MaybeSentinel):
-                aliases[index] = alias.with_changes(comma=comma)
+                renamed = alias.with_changes(name=_parse(self._say_becomes(original_node, old)))
+                if self.is_name_taken and alias.asname is None:
+                    renamed = renamed.with_changes(asname=cst.AsName(cst.Name(SDK)))
+                aliases.append(renamed)
         return updated_node.with_changes(names=aliases)
 
     def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> Any:
-        """Rewrite `from qianfan.x import y`; names that qfnb lacks stay with the SDK."""
+        """Rewrite `from qianfan.x import y`, unless qfnb lacks one of the names."""
         module = _dotted(original_node.module)
         if original_node.relative or module.split(".")[0] != SDK:
             return original_node
-        line = self.line_of(original_node)
-        if not has_name(module):
-            self._say_missing(line, module)
-            return original_node
-        names = () if isinstance(original_node.names, cst.ImportStar) else original_node.names
-        missing = [alias for alias in names if not has_name(f"{module}.{_dotted(alias.name)}")]
-        for alias in missing:
-            self._say_missing(line, f"{module}.{_dotted(alias.name)}")
-        if missing and len(missing) == len(names):
-            return original_node
-        new = f"qfnb{module.removeprefix(SDK)}"
-        self._say_becomes(original_node, module, new)
-        renamed = original_node.with_changes(module=_parse(new))
-        if not missing:
-            return renamed
-        groups = ([alias for alias in names if alias not in missing], missing)
-        imports = [
-            statement.with_changes(
-                names=[alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in group],
-                lpar=None,
-                rpar=None,
-                semicolon=cst.Semicolon(whitespace_after=cst.SimpleWhitespace(" ")),
-            )
-            for statement, group in zip((renamed, original_node), groups, strict=True)
-        ]
-        imports[-1] = imports[-1].with_changes(semicolon=original_node.semicolon)
-        return cst.FlattenSentinel(imports)
+        paths = [module]
+        if not isinstance(original_node.names, cst.ImportStar):
+            paths += [f"{module}.{_dotted(alias.name)}" for alias in original_node.names]
+        for path in paths:
+            if not has_name(path):
+                self._say_missing(original_node, path)
+                return original_node
+        return updated_node.with_changes(module=_parse(self._say_becomes(original_node, module)))
 
     def leave_Name(self, original_node: cst.Name, updated_node: cst.Name) -> cst.Name:
         """Rename `qianfan`, where it is the package."""
-        is_module = original_node.value == SDK and self.path_of(original_node) == SDK
-        if is_module and not self.is_name_taken and original_node not in self.survey.kept_roots:
+        is_module = original_node.value == SDK and self._path_of(original_node) == SDK
+        if is_module and not self.is_name_taken:
             return updated_node.with_changes(value="qfnb")
         return updated_node
 
     def _class_of(self, call: cst.Call) -> tuple[str, str]:
         """Return the class of a call, "" if it is not clear, and the method, "" for the class."""
-        if path := self.path_of(call.func):
+        if path := self._path_of(call.func):
             return path.rpartition(".")[2], ""
         if not isinstance(call.func, cst.Attribute):
             return "", ""
         receiver: cst.BaseExpression = call.func.value
-        instances = self.survey.instances
+        instances = self._instances
         while isinstance(receiver, cst.Attribute) and _dotted(receiver) not in instances:
             receiver = receiver.value  # client.chat.completions.create
         if isinstance(receiver, cst.Call):
-            maker = self.path_of(receiver.func)
+            maker = self._path_of(receiver.func)
         else:
             maker = ""
         name = maker.rpartition(".")[2] or instances.get(_dotted(receiver), "")
         return name, call.func.attr.value
 
-    def visit_Call(self, node: cst.Call) -> None:
-        """Note the arguments that calls of the SDK are responsible for."""
-        name, method = self._class_of(node)
-        if name or method in _METHODS:
-            self.reviewed |= {argument.value for argument in node.args}
-
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
         """Rewrite the arguments of a call."""
         class_name, method = self._class_of(original_node)
-        path = self.path_of(original_node.func)
+        path = self._path_of(original_node.func)
         args = list(updated_node.args)
         positions = POSITIONS.get((class_name, method), ())
         is_other_model = class_name == "Model" and not path.startswith(f"{SDK}.model")
@@ -394,19 +325,7 @@ class _Codemod(_Names, cst.CSTTransformer):
         is_local = any(_text_of(argument.value) == "local" for argument in args)
         if (ended := ENDED_CLASSES.get((class_name, method))) and not is_local:
             self._say(original_node, "manual", tr(ended, date=V1_ENDED))
-        if args and _dotted(original_node.func).rpartition(".")[2] in _BY_NAME:
-            args[0] = args[0].with_changes(value=self._rename_module(original_node.args[0].value))
         return updated_node.with_changes(args=args)
-
-    def _rename_module(self, value: cst.BaseExpression) -> Any:
-        name = _text_of(value)
-        if name.split(".")[0] != SDK:
-            return value
-        if not has_name(name):
-            self._say_missing(self.line_of(value), name)
-            return value
-        self._say_becomes(value, name, f"qfnb{name.removeprefix(SDK)}")
-        return _replace(value, SDK, "qfnb")
 
     def _review_argument(self, class_name: str, name: str, value: Any) -> Any:
         """Say what there is to say about an argument; return its new value, None for none."""
@@ -458,26 +377,10 @@ class _Codemod(_Names, cst.CSTTransformer):
         return _replace(value, name, replacement.id)
 
     def visit_SimpleString(self, node: cst.SimpleString) -> None:
-        """Say what a text names: a setting, or a model that has ended."""
+        """Say what there is to say about a setting."""
         text = _text_of(node)
         if match := VARIABLE.fullmatch(text):
-            self.findings += find_setting(self.line_of(node), match[1], text)
-        if not (text and node not in self.reviewed):
-            row = None
-        else:
-            row = catalog.find_model(None, text)
-        if row is None or row.status != "retired":
-            return
-        names = [name.lower() for name in (row.id, row.name, *row.aliases)]
-        replacement = catalog.living_replacement(row.kind, text)
-        if replacement and text.lower() in names:
-            message = tr(
-                "{name} is the name of a model that has ended: a call asks {replacement} instead, "
-                "and says so",
-                name=text,
-                replacement=replacement.id,
-            )
-            self._say(node, "note", message)
+            self.findings += find_setting(self._line_of(node), match[1], text)
 
     def visit_AssignTarget(self, node: cst.AssignTarget) -> None:
         """Say what an attribute of the configuration is, where it is set."""
@@ -485,12 +388,12 @@ class _Codemod(_Names, cst.CSTTransformer):
             return
         owner = node.target.value
         if isinstance(owner, cst.Call):
-            maker = self.path_of(owner.func)
+            maker = self._path_of(owner.func)
         else:
             maker = ""
-        if "get_config" in {maker.rpartition(".")[2], self.survey.instances.get(_dotted(owner))}:
+        if "get_config" in {maker.rpartition(".")[2], self._instances.get(_dotted(owner))}:
             name = node.target.attr.value
-            self.findings += find_setting(self.line_of(node.target), name.upper(), name)
+            self.findings += find_setting(self._line_of(node.target), name.upper(), name)
 
 
 def _replace(node: Any, old: str, new: str) -> Any:

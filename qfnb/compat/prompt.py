@@ -1,111 +1,17 @@
-"""Prompts as objects: by frameworks, rendered, stored on the platform, improved and compared by
-it.
-"""
+"""Prompts as objects: rendered, in files, stored on the platform."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..base.language import tr
 from ..errors import InvalidArgumentError
-from ..model.service import wait_for_state
-from ..resources.console.consts import (
-    PromptFrameworkType,
-    PromptSceneType,
-    PromptScoreStandard,
-    PromptType,
-)
-from ..resources.inference.completion_plugin import Completion
+from ..resources.console.consts import PromptFrameworkType, PromptSceneType, PromptType
 from ..resources.management.prompt import Prompt as Templates
-from ..wire import prompt_v1 as wire
 from ..wire.prompt_template import PromptTemplate
-
-_POLLING_INTERVAL_S = 1.0
-
-
-def base_prompt(
-    prompt: str, background: str = "", additional_data: str = "", output_schema: str = ""
-) -> str:
-    """Return a prompt of the basic framework: one line for each part, an empty line for what is "".
-
-    Args:
-        prompt: what to do.
-        background: what to know.
-        additional_data: data to use.
-        output_schema: the form of the answer.
-    """
-    parts = {"背景信息": background, "补充数据": additional_data, "输出格式": output_schema}
-    return "\n".join(
-        [f"指令:{prompt}", *(f"{label}:{text}" if text else "" for label, text in parts.items())]
-    )
-
-
-def crispe_prompt(
-    statement: str,
-    capacity: str = "",
-    insight: str = "",
-    personality: str = "",
-    experiment: str = "",
-) -> str:
-    """Return a prompt of the CRISPE framework: one line for each part that is not "".
-
-    Args:
-        statement: what to do.
-        capacity: the model's role.
-        insight: what to know.
-        personality: the style of the answer.
-        experiment: the limits of the answer.
-    """
-    parts = {
-        "能力与角色": capacity,
-        "背景信息": insight,
-        "指令": statement,
-        "输出风格": personality,
-        "输出范围": experiment,
-    }
-    return "\n".join(f"{label}：{text}" for label, text in parts.items() if text)
-
-
-def fewshot_prompt(prompt: str = "", examples: Sequence[tuple[str, str]] = ()) -> str:
-    """Return a prompt with examples, (input, output) each.
-
-    Raises:
-        InvalidArgumentError: there is no example.
-    """
-    if not examples:
-        raise InvalidArgumentError(tr("examples is empty: write at least one (input, output)"))
-    return "\n\n".join(
-        [
-            *([prompt] if prompt else []),
-            *(f"输入:{first}\n输出:{second}" for first, second in examples),
-        ]
-    )
-
-
-def answer_scenes(
-    render: Callable[..., tuple[str, str | None]],
-    scenes: Sequence[Mapping[str, Any]],
-    model: Completion,
-) -> list[dict[str, Any]]:
-    """Return the answers to a prompt, in the form in which the platform scores them.
-
-    Args:
-        render: returns the prompt for values of its variables.
-        scenes: [{"args": values, "expected": the wanted answer}].
-        model: answers.
-    """
-    rows: list[dict[str, Any]] = [
-        {
-            "new_prompt": render(**scene["args"])[0],
-            "variables": scene["args"],
-            "expected_target": scene["expected"],
-        }
-        for scene in scenes
-    ]
-    return [{**row, "response": model.do(row["new_prompt"])["result"]} for row in rows]
 
 
 @dataclass
@@ -277,91 +183,3 @@ class Prompt:
                 template, self.identifier, None if variables is None else tuple(variables)
             ).names
         )
-
-    base_prompt = staticmethod(base_prompt)
-    crispe_prompt = staticmethod(crispe_prompt)
-    fewshot_prompt = staticmethod(fewshot_prompt)
-
-    def optimize(
-        self,
-        optimize_quality: bool = True,
-        simplify_prompt: bool = False,
-        iteration_round: int = 1,
-        enable_cot: bool = False,
-        app_id: int | None = None,
-        service_name: str | None = None,
-    ) -> Prompt:
-        """Return the prompt as the platform improves it.
-
-        Args:
-            optimize_quality: improve it.
-            simplify_prompt: shorten it.
-            iteration_round: 1 or 2.
-            enable_cot: ask for steps.
-            app_id: the application that is billed.
-            service_name: the model that improves it.
-
-        Raises:
-            QianfanError: the platform failed.
-        """
-        payloads = (int(optimize_quality), int(simplify_prompt), iteration_round, int(enable_cot))
-        operations = [
-            {"opType": number, "payload": payload} for number, payload in enumerate(payloads, 1)
-        ]
-        task = Templates.create_optimization_task(self.template, operations, app_id, service_name)
-        task_id = task["result"]["id"]
-        reply = wait_for_state(
-            lambda: Templates.get_optimization_task(task_id),
-            lambda answer: str(answer["result"]["processStatus"]),
-            done_states={str(wire.DONE)},
-            failed_states={str(wire.FAILED)},
-            interval=_POLLING_INTERVAL_S,
-            label=tr("optimizing the prompt"),
-        )
-        return Prompt(reply["result"]["optimizeContent"], identifier=self.identifier)
-
-    @dataclass
-    class PromptEvaluateResult:
-        """A prompt, its answers with scores, and a summary."""
-
-        prompt: Prompt
-        scene: list[dict[str, Any]]
-        summary: str
-
-    @classmethod
-    def evaluate(
-        cls,
-        prompt_list: Sequence[Prompt],
-        scenes: Sequence[Mapping[str, Any]],
-        model: Completion,
-        standard: PromptScoreStandard = PromptScoreStandard.Semantic,
-    ) -> list[PromptEvaluateResult]:
-        """Return one result for each prompt: its answers, their scores by the platform, and a
-        summary.
-
-        Args:
-            prompt_list: the prompts.
-            scenes: [{"args": values of the variables, "expected": the wanted answer}].
-            model: answers the prompts.
-            standard: meaning, regular expression or equality.
-        """
-        results = [
-            cls.PromptEvaluateResult(prompt, answer_scenes(prompt.render, scenes, model), "")
-            for prompt in prompt_list
-        ]
-        answers = [[scene["response"] for scene in result.scene] for result in results]
-        bodies = [
-            {"prompt": result.prompt.template, "scenes": result.scene, "response_list": row}
-            for result, row in zip(results, answers, strict=True)
-        ]
-        rows = [
-            {"scene": scene["expected"], "response_list": list(column)}
-            for scene, column in zip(scenes, zip(*answers, strict=True), strict=True)
-        ]
-        summaries = Templates.evaluation_summary(bodies)["result"]["responses"]
-        scores = Templates.evaluation_score(standard, rows)["result"]["scores"]
-        for index, result in enumerate(results):
-            result.summary = summaries[index]["response"]
-            for scene, row in zip(result.scene, scores, strict=True):
-                scene["score"] = row[index]
-        return results

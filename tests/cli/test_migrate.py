@@ -1,7 +1,5 @@
 """`qfnb migrate`, as it is typed."""
 
-import json
-
 import pytest
 
 CODE = "import qianfan\nqianfan.ChatCompletion(model='ERNIE-Bot')\n"
@@ -58,15 +56,12 @@ def test_a_folder_is_copied_file_by_file_and_problems_are_named(run, script):
     (folder / "bad.py").write_text("import qianfan (")
     (folder / ".venv").mkdir()
     (folder / ".venv" / "c.py").write_text(CODE)
-    result = run("migrate", folder, "--json")
+    result = run("migrate", folder)
     copies = folder.with_name(f"{folder.name}_qfnb")
-    rows, (problem,) = json.loads(result.out).values()
-    assert [row["copy"] for row in rows] == [str(copies / "chat.py"), str(copies / "part" / "b.py")]
-    assert (result.code, "bad.py, line 1" in problem, (copies / "part" / "b.py").read_text()) == (
-        1,
-        True,
-        COPY,
-    )
+    assert str(copies / "chat.py") in result.out
+    assert "bad.py, line 1" in result.err
+    assert result.code == 1
+    assert (copies / "part" / "b.py").read_text() == COPY
 
 
 def test_a_path_that_does_not_exist_is_refused(run, tmp_path):

@@ -69,9 +69,6 @@ def notebook(tmp_path):
          "qianfan.Dataset"), "import qfnb as qianfan\nqianfan = qianfan.Dataset"),
         (("import qianfan\ndef f(qfnb): return "
          "qianfan"), "import qfnb as qianfan\ndef f(qfnb): return qianfan"),
-        (("import qianfan, "
-         "importlib\nimportlib.import_module('qianfan.model')"), ("import qfnb, "
-                                                                "importlib\nimportlib.import_module('qfnb.model')")),
     ],
 )  # fmt: skip
 def test_imports_and_names_are_rewritten_and_nothing_else(migrated, before, after):
@@ -84,23 +81,15 @@ def test_code_that_does_not_use_the_sdk_stays(migrated):
 
 
 def test_a_name_that_qfnb_does_not_have_stays_with_the_sdk(migrated):
-    after, messages = migrated(
-        "from qianfan import Dataset, Nothing as N\nimport qianfan.nothing\n"
-    )
-    assert (
-        after
-        == "from qfnb import Dataset; from qianfan import Nothing as N\nimport qianfan.nothing\n"
-    )
-    assert [
-        "qianfan.Nothing" in messages["manual"][0],
-        "qianfan.nothing" in messages["manual"][1],
-    ] == [True, True]
+    text = "from qianfan import Dataset, Nothing as N\nimport qianfan.nothing\n"
+    after, messages = migrated(text)
+    assert after == text
+    assert "qianfan.Nothing" in messages["manual"][0]
+    assert "qianfan.nothing" in messages["manual"][1]
 
 
-def test_where_one_attribute_is_missing_both_packages_are_imported(migrated):
-    after, messages = migrated("import qianfan\nqianfan.Nothing(qianfan.Dataset)")
-    assert after == "import qfnb, qianfan\nqianfan.Nothing(qfnb.Dataset)"
-    assert migrated(after)[0] == after
+def test_an_attribute_that_qfnb_does_not_have_is_named(migrated):
+    _, messages = migrated("import qianfan\nqianfan.Nothing(qianfan.Dataset)")
     assert len(messages["manual"]) == 1
 
 
@@ -145,11 +134,6 @@ def test_the_models_of_trainings_are_not_touched(migrated):
     code = "LLMFinetune(train_type='ERNIE-Speed-8K')"
     after, messages = migrated(f"from qianfan.trainer import LLMFinetune\n{code}")
     assert (code in after, messages) == (True, {"note": [], "manual": []})
-
-
-def test_the_name_of_an_ended_model_elsewhere_is_a_note(migrated):
-    _, messages = migrated("import qianfan\nMODEL = 'ERNIE-Lite-8K'")
-    assert "asks ernie-4.5-turbo-128k instead" in messages["note"][0]
 
 
 @pytest.mark.parametrize(
@@ -212,21 +196,6 @@ def test_magics_stay_and_the_python_around_them_is_rewritten(notebook):
     cells, _ = notebook(first, "%%time\nqianfan.Dataset.load", "%%bash\necho qianfan.Dataset")
     assert cells[0] == first.replace("qianfan", "qfnb").replace("qfnb?", "qianfan?")
     assert cells[1:] == ["%%time\nqfnb.Dataset.load", "%%bash\necho qianfan.Dataset"]
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("!pip install -U 'qianfan>=0.4'", "install qfnb"),
-        ("%pip install qianfan[all]", "install qfnb"),
-        ("!qianfan --debug chat hello", "`qfnb --help` lists"),
-        ("%env QIANFAN_AK=xyz", "create an API key"),
-    ],
-)
-def test_lines_of_the_shell_are_explained(notebook, line, expected):
-    cells, migration = notebook(line, "import qianfan")
-    assert cells[0] == line
-    assert expected in migration.findings[0][3]
 
 
 def test_a_cell_that_is_no_python_stays_and_is_named(notebook):

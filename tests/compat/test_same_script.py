@@ -31,7 +31,6 @@ DIFFERENCES = {
     "actions": "in a list; it is iterated and indexed as the SDK's dictionary of ids is",
     "models of a kind": "the SDK's lists are of models that have ended",
     "people's dimensions": "the first one, 满意度, is added when the evaluation starts",
-    "the mean of a column": "the SDK returns Arrow's scalars, qfnb numbers",
 }
 """Scripts whose results differ -> why."""
 

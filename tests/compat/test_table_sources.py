@@ -1,4 +1,4 @@
-"""Tables of the official SDK on the platform: saved, listed, cleaned, asked, trained on."""
+"""Tables of the official SDK on the platform: saved, listed, asked, trained on."""
 
 import asyncio
 import json
@@ -7,10 +7,8 @@ import pytest
 from support.datasets import PAIR, exported_rows, import_rows, jsonl
 
 from qfnb import LLMFinetune, TrainConfig, errors
-from qfnb.compat.tables.data_source import BosDataSource
 from qfnb.compat.tables.dataset import Dataset
-from qfnb.compat.tables.operators import RemoveEmoji, ReplaceEmails
-from qfnb.compat.tables.platform_source import QianfanDataSource
+from qfnb.compat.tables.sources import BosDataSource, QianfanDataSource
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
 from qfnb.resources.console.consts import DataStorageType, DataTemplateType
 from qfnb.trainer import LoadDataSetAction
@@ -82,17 +80,6 @@ def test_objects_in_storage_are_tables():
         "datasets": [{"type": 2, "bosPath": "bos:/sandbox/tables/rows.jsonl"}]
     }
     assert dataset["a"] == {"a": [1, 2]}
-
-
-def test_texts_are_cleaned_into_a_new_dataset():
-    source = QianfanDataSource.create_bare_dataset("sdk", DataTemplateType.GenericText, *BUCKET)
-    Dataset.create_from_pyobj(["写信到a@b.com😀", "第二段"]).save(source)
-    dataset = Dataset.load(source)
-    result = dataset.online_data_process([ReplaceEmails(), RemoveEmoji()])
-    assert result["is_succeeded"]
-    assert len(exported_rows(result["new_dataset_id"])) == 2
-    with pytest.raises(errors.InvalidArgumentError, match="on the platform"):
-        Dataset.create_from_pyobj(["text"]).online_data_process([RemoveEmoji()])
 
 
 def test_a_model_answers_each_row():

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from qfnb import errors
-from qfnb.compat.tables.data_source import FileDataSource, FormatType
 from qfnb.compat.tables.dataset import Dataset
 from qfnb.compat.tables.schema import (
     QianfanGenericText,
     QianfanNonSortedConversation,
     QianfanSortedConversation,
 )
+from qfnb.compat.tables.sources import FileDataSource, FormatType
 from qfnb.compat.tables.table import Table
 
 PEOPLE = [{"name": "ann", "age": 1}, {"name": "bob", "age": 2}, {"name": "cid", "age": 3}]
@@ -70,16 +70,6 @@ def test_columns():
     assert table.col_filter(lambda column: "who" not in column).select_columns(
         ["age"]
     ).to_pydict() == {"age": ["1", "2", "3"]}
-
-
-def test_figures_of_a_column():
-    table = people()
-    assert (
-        table.mean("age"),
-        table.min("age"),
-        table.max("age"),
-        table.quantile("age", [0, 0.5]),
-    ) == (2, 1, 3, [1, 2])
 
 
 @pytest.mark.parametrize(
@@ -194,14 +184,6 @@ def test_a_schema_refuses_rows_of_another_kind(tmp_path):
     assert QianfanGenericText().validate(Dataset.create_from_pyobj(["text"]))
     with pytest.raises(errors.InvalidArgumentError, match="QianfanSortedConversation"):
         people().save(data_file=str(tmp_path / "x.jsonl"), schema=QianfanSortedConversation())
-
-
-def test_what_a_table_says_in_print(capsys):
-    people().show_as_table()
-    people().show_overview_info()
-    people().show_processed_statistics()
-    printed = capsys.readouterr().out
-    assert all(word in printed for word in ("bob", "reputation_ratio", "90.0_quantile"))
 
 
 def test_it_is_a_dataset_of_qfnb_too():

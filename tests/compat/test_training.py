@@ -6,7 +6,7 @@ from support.datasets import PAIR as PAIR_TURN, import_rows, jsonl
 import qfnb
 from qfnb import errors
 from qfnb.compat.tables.dataset import Dataset
-from qfnb.compat.tables.platform_source import QianfanDataSource
+from qfnb.compat.tables.sources import QianfanDataSource
 from qfnb.model import DeployConfig
 from qfnb.resources import FineTune
 from qfnb.resources.management.storage import Storage

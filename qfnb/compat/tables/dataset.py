@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import builtins
 import copy
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from ...base.language import tr, tr_noop
 from ...dataset import platform
@@ -17,20 +18,29 @@ from ...dataset.file_reader import read_values
 from ...dataset.row_formats import deep_copy
 from ...dataset.schema import Row, Schema
 from ...dataset.typed_dataset import Dataset as PlainDataset
-from ...errors import DatasetError, InvalidArgumentError
-from .cloud_rows import CloudRows
-from .columns import GROUP, PACK
-from .data_source import BosDataSource, DataSource, FileDataSource
+from ...errors import DatasetError, InvalidArgumentError, QianfanError
+from ...resources.management.data import Data
+from ...resources.management.storage import download
 from .inference import LlmTests
-from .platform_source import QianfanDataSource, parse_entries, to_source
-from .summary import Summaries
-from .table import Table
+from .sources import (
+    BosDataSource,
+    DataSource,
+    FileDataSource,
+    QianfanDataSource,
+    parse_entries,
+    to_source,
+)
+from .table import GROUP, PACK, Table
 
 ANY_ROWS = Schema("table", tr_noop("rows with columns of their own"), {}, "{...}", 0, "", inputs=())
 """The schema of a table that is none of the platform's kinds."""
 
+MAX_ROW_BYTES: Final = 16 * 1024 * 1024
+PAGE_SIZE: Final = 30
+"""Rows of a page that the platform lists."""
 
-class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ignore[misc] # the SDK's methods take other arguments
+
+class Dataset(LlmTests, Table, PlainDataset):  # type: ignore[misc] # the SDK's methods take other arguments
     """Rows with any columns, from a file, a frame, storage or the platform.
 
     Args:
@@ -304,6 +314,34 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         first, *others = datasets
         return first.concat_table(others, should_create_new_obj=True)
 
+    def is_dataset_located_in_qianfan(self) -> bool:
+        """Return whether the dataset is on the platform."""
+        return self.id is not None and isinstance(self.inner_data_source_cache, QianfanDataSource)
+
+    def fetch_rows(self) -> Self:
+        """Return a copy that lists its rows also where they are on the platform, whose list has
+        ids.
+        """
+        rows = copy.copy(self)
+        if rows.is_dataset_located_in_qianfan() and rows._entries is not None:  # noqa: SLF001 - fetches them
+            rows.inner_data_source_cache = None
+        return rows
+
+    def row_number(self) -> int:
+        """Return the number of rows; of a dataset on the platform without fetching them."""
+        if self.is_dataset_located_in_qianfan():
+            return platform.remote_info(str(self.id)).count
+        return super().row_number()
+
+    def list(self, by: Any = None, **options: Any) -> Any:
+        """Return all rows, one by its number, some by numbers, or a slice whose end is included.
+
+        Of a dataset on the platform: `[{"entity_id": ..., "entity_content": "the row as JSON"}]`.
+        """
+        if self.is_dataset_located_in_qianfan():
+            return _list_rows(str(self.id), by, len(self), **options)
+        return super().list(by)
+
     def add_default_group_column(self) -> Self:
         """Give each row a group of its own, unless there are groups."""
         if self.is_dataset_grouped():
@@ -365,3 +403,48 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
 
     def _with_rows(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
         return type(self)([*rows], name=self.name)
+
+
+def _list_rows(dataset_id: str, by: Any, count: int, **options: Any) -> builtins.list[Any]:
+    """Return rows of a dataset on the platform, as JSON.
+
+    Raises:
+        InvalidArgumentError: rows are chosen by something else than a number or a slice.
+    """
+    if by is not None and not isinstance(by, (int, slice)):
+        raise InvalidArgumentError(
+            tr("rows on the platform are chosen by a number or a slice, not by {value!r}", value=by)
+        )
+    last = count - 1
+    if by is None:
+        span = slice(0, last)
+    elif isinstance(by, int):
+        span = slice(by, by)
+    else:
+        span = by
+    start = span.start or 0
+    if span.stop is None:
+        end = last
+    else:
+        end = min(span.stop, last)
+    items: builtins.list[Any] = []
+    while start + len(items) <= end:
+        size = min(PAGE_SIZE, end - start - len(items) + 1)
+        page = Data.list_all_entity_in_dataset(dataset_id, start + len(items), size, **options)[
+            "result"
+        ]["items"]
+        if not page:
+            break
+        items += page
+    with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
+        return [
+            {"entity_id": row["id"], "entity_content": _read(row["url"], Path(folder) / row["id"])}
+            for row in items
+        ]
+
+
+def _read(url: str, path: Path) -> str:
+    try:
+        return download(url, path, max_bytes=MAX_ROW_BYTES).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise QianfanError(tr("the row at {url} is not UTF-8", url=url)) from error

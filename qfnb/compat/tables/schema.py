@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ...base.language import tr
 from ...errors import DatasetError
-from .platform_source import parse_entries
+from .sources import parse_entries
 from .table import Table
 
 log = logging.getLogger("qfnb.dataset")

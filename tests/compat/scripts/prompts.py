@@ -37,23 +37,6 @@ prompt = Prompt(template="{one}")
 prompt.set_template("{two}和{three}")
 [prompt.template, prompt.variables]
 
-# %% frameworks of prompts
-[
-    bool(Prompt.base_prompt(prompt="写诗", background="夜里", additional_data="月", output_schema="四行")),
-    "诗人"
-    in str(Prompt.crispe_prompt(statement="写诗", capacity="诗人", insight="夜", personality="静", experiment="一首")),
-]
-
-# %% a prompt with examples
-from qianfan.common import Prompt
-
-text = Prompt.fewshot_prompt(prompt="反义词", examples=[("大", "小"), ("上", "下")])
-[piece in str(text) for piece in ("反义词", "大", "小", "上", "下")]
-
-# %% a prompt is optimised
-better = Prompt(template="写一首诗").optimize()
-[type(better).__name__, bool(better.template)]
-
 # %% a prompt of the platform
 from qianfan.resources.console.prompt import Prompt as Api
 

@@ -54,11 +54,6 @@ qianfan.enable_log(logging.DEBUG)
 qianfan.enable_log("WARNING")
 qianfan.disable_log()
 
-# %% the log of the utilities
-from qianfan.utils import disable_log, enable_log, log_debug, log_error, log_info, log_warn
-
-[log_info("一"), log_warn("二"), log_error("三"), log_debug("四")]
-
 # %% the version is a text
 [qianfan.__version__.count(".") >= 2, isinstance(qianfan.__version__, str)]
 

@@ -86,10 +86,6 @@ Dataset.create_from_pyobj(PAIRS).col_list([0, 1])
 rows = Dataset.create_from_pyobj({"a": [1, 2], "b": [3, 4]}).col_filter(lambda column: sum(column["a"] if "a" in column else column["b"]) > 3)
 rows.col_names()
 
-# %% the mean of a column
-rows = Dataset.create_from_pyobj({"a": [1, 2, 3, 6]})
-[rows.mean("a"), rows.min("a"), rows.max("a"), rows.quantile("a", 0.5)]
-
 # %% a map that may be done in parallel
 Dataset.create_from_pyobj(PAIRS).map(lambda row: {"n": len(row["prompt"])}).to_pydict()
 
@@ -106,14 +102,10 @@ from qianfan.dataset.schema import QianfanGenericText, QianfanNonSortedConversat
 conversations = Dataset.load(data_file="c.jsonl")
 [schema().validate(conversations) for schema in (QianfanNonSortedConversation, QianfanSortedConversation, QianfanGenericText, QianfanQuerySet)]
 
-# %% operators of the platform
-from qianfan.dataset import qianfan_data_operators as operators
-[operators.RemoveEmoji().operator_name, operators.ReplaceEmails().operator_type, operators.FilterCheckNumberWords(number_words_min_cutoff=1, number_words_max_cutoff=9).operator_name]
-
 # %% rows of a dataset on the platform
 import os
 rows = Dataset.load(qianfan_dataset_id=os.environ["DATASET_ID"])
-[rows.row_number(), rows.is_dataset_located_in_qianfan(), rows.is_dataset_generic_text(), len(rows.list(0)), sorted(rows.list(0)[0])]
+[rows.row_number(), rows.is_dataset_located_in_qianfan(), len(rows.list(0)), sorted(rows.list(0)[0])]
 
 # %% a dataset of the platform is saved to a file
 import os
