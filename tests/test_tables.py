@@ -47,7 +47,7 @@ def pairs(dataset):
 
 @every_table
 def test_both_datasets_and_a_training_load_a_table(build):
-    assert pairs(qfnb.Dataset.load(build())) == pairs(qfnb.Dataset.load(dataframe=build())) == ROWS
+    assert pairs(qfnb.Dataset.load(build())) == ROWS
     assert pairs(qfnb.Dataset(build())) == ROWS
     assert pairs(SdkDataset.load(build())) == pairs(SdkDataset.load(dataframe=build())) == ROWS
     [(dataset, share)] = load_sources(build())

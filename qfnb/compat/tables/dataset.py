@@ -99,7 +99,6 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
         self._stored_entries = entries
         self.is_fetched = True
         self.id = None
-        self._uploaded = {}
 
     @property
     def _columns(self) -> builtins.list[str]:
