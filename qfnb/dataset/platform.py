@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from .. import connect
-from ..base.language import tr
+from ..base.language import tr, tr_noop
 from ..base.text import duration
 from ..config import settings
 from ..errors import APIError, DatasetError, InvalidArgumentError
@@ -63,7 +63,6 @@ def release(
     rows: Sequence[Row],
     schema: Schema,
     *,
-    bucket: str = "",
     stop_event: threading.Event | None = None,
     progress: ProgressCallback | None = None,
 ) -> str:
@@ -75,7 +74,7 @@ def release(
         InvalidArgumentError: no bucket is known for the upload.
         DatasetError: the platform could not import or release it.
     """
-    bucket = bucket or default_bucket()
+    bucket = default_bucket()
     report = progress or _ignore_step
     suffix, content = file_writer.to_platform_bytes(rows, schema)
     digest = hashlib.sha256(content).hexdigest()[:16]
@@ -250,7 +249,7 @@ def _wait_for_status(
     ) != wire.FINISHED:
         if state in {wire.FAILED, wire.TERMINATED}:
             reason = _reason(dataset_id, answer.body)
-            raise DatasetError(_failure(status, str(dataset_id), reason))
+            raise DatasetError(tr(_FAILURES[status], id=dataset_id, reason=reason))
         if time.monotonic() > deadline:
             limit = duration(STEP_TIMEOUT_S)
             raise DatasetError(
@@ -267,11 +266,8 @@ def _wait_for_status(
 def _reason(dataset_id: int | str, body: dict[str, Any]) -> str:
     """Return the platform's reason of a failure, with the lines of the file that it names."""
     version = (body.get("result") or {}).get("versionInfo") or {}
-    message = str(
-        version.get("importErrorInfo")
-        or version.get("errMsg")
-        or tr("the platform gives no reason")
-    )
+    reason = version.get("importErrorInfo") or version.get("errMsg")
+    message = str(reason or tr("the platform gives no reason"))
     try:
         samples = Data.import_errors(dataset_id, int(version.get("errCode") or 0)).data.content[:3]
     except APIError:
@@ -280,23 +276,14 @@ def _reason(dataset_id: int | str, body: dict[str, Any]) -> str:
         tr("line {line}: {text}", line=row.text_location, text=repr(row.text_content[:60]))
         for row in samples
     ]
-    return "\n".join([message, *(["; ".join(lines)] if lines else [])])
+    return "\n".join(filter(None, [message, "; ".join(lines)]))
 
 
-def _failure(status: str, dataset_id: str, reason: str) -> str:
-    if status == "import_status":
-        return tr(
-            "{id}: the platform could not import the rows: {reason}", id=dataset_id, reason=reason
-        )
-    if status == "release_status":
-        return tr(
-            "{id}: the platform could not release the dataset: {reason}",
-            id=dataset_id,
-            reason=reason,
-        )
-    return tr(
-        "{id}: the platform could not export the rows: {reason}", id=dataset_id, reason=reason
-    )
+_FAILURES = {
+    "import_status": tr_noop("{id}: the platform could not import the rows: {reason}"),
+    "release_status": tr_noop("{id}: the platform could not release the dataset: {reason}"),
+    "export_status": tr_noop("{id}: the platform could not export the rows: {reason}"),
+}
 
 
 def _ignore_step(step: TransferStep) -> None:

@@ -8,7 +8,6 @@ import builtins
 import random
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -378,9 +377,17 @@ class Dataset:
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        records = [asdict(row) for row in quality.token_lengths(self.rows, self.schema)]
-        names = ["column", "n", "min", "median", "p95", "max", "total"]
-        return pd.DataFrame(records, columns=names).set_index("column")
+        counts = pd.DataFrame(index=range(len(self.rows)))
+        for name in quality.text_columns(self.schema):
+            counts[name] = [
+                quality.count_tokens(row[name]) if name in row else None for row in self.rows
+            ]
+        counts["row"] = counts.sum(axis=1)
+        table = counts.agg(["count", "min", "median", "max", "sum"]).T
+        table.insert(3, "p95", counts.quantile(0.95, interpolation="nearest"))
+        table = table.rename(columns={"count": "n", "sum": "total"}).rename_axis("column")
+        table = table[table["total"] > 0]
+        return table.astype({name: int for name in table.columns if name != "median"})
 
     def check(self, model: str | None = None, *, max_tokens: int | None = None) -> Findings:
         """Return warnings: duplicates, conflicting rows, and rows too long for a model.

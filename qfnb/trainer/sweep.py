@@ -25,7 +25,7 @@ from .._jobs.background_job import BackgroundJob
 from ..base.language import tr, trn
 from ..base.text import clip, labelled
 from ..config import settings
-from ..dataset.near_duplicates import input_texts
+from ..dataset.quality import input_texts
 from ..dataset.quality import estimate_tokens
 from ..dataset.typed_dataset import Dataset
 from ..errors import APIError, InvalidArgumentError, QianfanError, RateLimitError, TrainingError

@@ -106,19 +106,6 @@ def openai_row(**answer):
     }
 
 
-def test_answers_without_weight_are_counted_before_anything_is_saved(caplog):
-    if True:
-        dataset = Dataset(
-            [
-                openai_row(weight=0),
-                openai_row(weight=1),
-                openai_row(),
-                openai_row(weight=0)["messages"],
-            ]
-        )
-    assert len(dataset) == 4
-
-
 @pytest.mark.parametrize(
     "messages",
     [

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ...base.language import tr, trn
 from ...base.text import closest
 from ...dataset import quality
-from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
+from ...dataset.quality import NearDuplicates, find_near_duplicates, input_texts
 from ...dataset.typed_dataset import Dataset
 from ...errors import InvalidArgumentError, QianfanError
 from ..finetune import TRAINER_CLASSES

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._tables import is_pandas_frame
-from ...dataset.near_duplicates import NearDuplicates, find_near_duplicates, input_texts
+from ...dataset.quality import NearDuplicates, find_near_duplicates, input_texts
 from ...dataset.typed_dataset import Dataset
 from .data import DatasetInfo, inspect_dataset
 from .launch_form import LaunchForm

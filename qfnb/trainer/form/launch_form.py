@@ -15,7 +15,7 @@ from pydantic import Field
 
 from ...base.language import tr
 from ...base.text import clip
-from ...dataset.near_duplicates import NearDuplicates
+from ...dataset.quality import NearDuplicates
 from ...errors import InvalidArgumentError
 from ...model.service import ValidatedModel
 from ...wire import finetune_v2 as wire
