@@ -270,9 +270,8 @@ class Dataset:
 
     def append(self, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Self:
         """Return the dataset with one or more rows at its end; `ds = ds.append(row)`."""
-        schema = self.schema
-        if not self.rows or schema in {PAIRS, CONVERSATION}:
-            schema = None
+        is_any = not self.rows or self.schema in {PAIRS, CONVERSATION}
+        schema = None if is_any else self.schema
         return self + self._from_values([rows] if isinstance(rows, Mapping) else rows, schema)
 
     def __add__(self, other: object) -> Self:

@@ -149,11 +149,10 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         if self.id is None:
             self.name = name or self.name
             self.checkpoint_step = checkpoint_step or self.checkpoint_step
-            create_once(
-                self.create_version,
-                lambda: self.find_published() or None,
-                label=tr("model {name}", name=self.name),
-            )
+            label = tr("model {name}", name=self.name)
+            ids = create_once(self.create_version, self.find_published, label=label)
+            self.set_id = ids["set_id"]
+            self.id = ids["id"]
             self.wait_until_ready(stop_event=stop_event)
         elif checkpoint_step != self.checkpoint_step and checkpoint_step is not None:
             text = tr(
@@ -164,8 +163,9 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             raise InvalidArgumentError(text)
         return self
 
-    def create_version(self) -> bool:
-        """Send the request to publish once, without waiting until the model is ready; returns True.
+    def create_version(self) -> dict[str, str]:
+        """Send the request to publish once, without waiting until the model is ready; return its
+        `set_id` and its `id`.
 
         Raises:
             InvalidArgumentError: task_id or job_id is missing.
@@ -178,21 +178,16 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         if self.checkpoint_step is not None:
             origin["step"] = self.checkpoint_step
         created = Repository.publish(True, origin, self._published_name()).data
-        self.set_id = created.model_id_str
-        self.id = created.version_id_str
-        return True
+        return {"set_id": created.model_id_str, "id": created.version_id_str}
 
     def _published_name(self) -> str:
-        if self.checkpoint_step is None:
-            step = ""
-        else:
-            step = f"_{self.checkpoint_step}"
+        step = "" if self.checkpoint_step is None else f"_{self.checkpoint_step}"
         self.name = self.name or f"m_{self.task_id}{step}".replace("-", "_")
         return self.name
 
-    def find_published(self) -> bool:
-        """Look for the version that the run was published as, take over its ids, and return whether
-        it exists.
+    def find_published(self) -> dict[str, str] | None:
+        """Return the `set_id` and the `id` of the version that the run was published as, None where
+        there is none.
         """
         try:
             versions = Repository.V2.describe_model_set(
@@ -201,15 +196,13 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         except APIError as error:
             if isinstance(error, ServerError):
                 raise
-            return False  # no model has this name
+            return None  # no model has this name
         for version in versions:
             detail = Repository.detail(version).data
             origin = (detail.source_extra or {}).get("trainSourceExtra") or {}
             if str(self.task_id) in {str(origin.get("runIdStr")), str(origin.get("runId"))}:
-                self.set_id = detail.model_id_str
-                self.id = detail.model_version_id_str
-                return True
-        return False
+                return {"set_id": detail.model_id_str, "id": detail.model_version_id_str}
+        return None
 
     def wait_until_ready(self, *, stop_event: threading.Event | None = None) -> Model:
         """Wait until the published version can be deployed.

@@ -16,17 +16,17 @@ from ..errors import InvalidArgumentError
 from ..model import Model
 from ..wire import finetune_v2 as wire
 from . import actions, run_store
+from .background import BackgroundTrainer
 from .base import BaseAction, warn_of_unknown_arguments
 from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, resolve_step
 from .offer import fit_to_offer
 from .sources import DataSource, apply_data_options, load_sources, model_of_task, previous_task
-from .stored_trainer import StoredTrainer
 from .train_action import read_task
 
 
-class LLMFinetune(StoredTrainer):
+class LLMFinetune(BackgroundTrainer):
     """Fine-tune a language model.
 
     Args:
@@ -116,16 +116,19 @@ class LLMFinetune(StoredTrainer):
         load = actions.LoadDataSetAction()
         load.use(sources, actions.data_word(dataset_bos_path or dataset))
         steps: builtins.list[BaseAction] = [load, train]
-        if model_not_publish and (deploy_config or evaluators):
+        if not model_not_publish:
+            steps.append(actions.ModelPublishAction(model_name=model_name))
+        elif deploy_config or evaluators:
             raise InvalidArgumentError(
                 tr(
                     "model_not_publish=True: a model that is not published can be neither "
                     "deployed nor evaluated"
                 )
             )
-        steps += [] if model_not_publish else [actions.ModelPublishAction(model_name=model_name)]
-        steps += [actions.DeployAction(deploy_config)] if deploy_config else []
-        steps += [actions.EvaluateAction(eval_dataset, evaluators)] if evaluators else []
+        if deploy_config:
+            steps.append(actions.DeployAction(deploy_config))
+        if evaluators:
+            steps.append(actions.EvaluateAction(eval_dataset, evaluators))
         super().__init__(run_store.RunRecord.begin(), steps, event_handler)
 
     @classmethod
@@ -195,7 +198,7 @@ class LLMFinetune(StoredTrainer):
                 raise InvalidArgumentError(_describe_unknown(key))
             run = run_store.RunRecord.begin(task_id=key)
         self = cls._from_record(run, event_handler, deploy_config)
-        load = self.ppls[0].actions[0]
+        load = self.actions[0]
         if dataset is not None and isinstance(load, actions.LoadDataSetAction):
             load.use(load_sources(dataset))
         self.refresh()
@@ -227,12 +230,9 @@ class LLMFinetune(StoredTrainer):
             InvalidArgumentError: it is published already, has no such checkpoint, or an earlier
                 step failed.
         """
+        chosen = resolve_step(step, self.progress.points)
         return self._append_actions(
-            [
-                actions.ModelPublishAction(
-                    model_name=model_name, step=resolve_step(step, self.progress.points)
-                )
-            ]
+            [actions.ModelPublishAction(model_name=model_name, step=chosen)]
         )
 
     def deploy(
@@ -336,10 +336,8 @@ TRAINER_CLASSES: Final[dict[str, type[LLMFinetune]]] = {
 
 
 def _describe_unknown(key: str) -> str:
-    stored = [
-        str(run.facts.get(name) or "")
-        for run in run_store.list_runs()
-        for name in ("id", "task_id")
-    ]
-    hint = did_you_mean(key, stored) or tr("; `%qftrain list` shows those of this computer")
+    ids = []
+    for run in run_store.list_runs():
+        ids += [run.id, str(run.facts.get("task_id") or "")]
+    hint = did_you_mean(key, ids) or tr("; `%qftrain list` shows those of this computer")
     return tr("neither this computer nor the platform has a training {key}", key=key) + hint

@@ -25,8 +25,7 @@ from .._jobs.background_job import BackgroundJob
 from ..base.language import tr, trn
 from ..base.text import clip, labelled
 from ..config import settings
-from ..dataset.quality import input_texts
-from ..dataset.quality import estimate_tokens
+from ..dataset.quality import estimate_tokens, input_texts
 from ..dataset.typed_dataset import Dataset
 from ..errors import APIError, InvalidArgumentError, QianfanError, RateLimitError, TrainingError
 from ..evaluation import EvaluationManager
@@ -40,18 +39,11 @@ from ..model import Service
 from ..resources.validation import validate_choice
 from ..transport import interrupt_safe
 from .actions import LoadDataSetAction
-from .configs import (
-    TrainConfig,
-    default_config,
-    describe_ignored,
-    ignored_parameters,
-    resolve_train_type,
-    to_train_config,
-)  # fmt: skip
+from .configs import TrainConfig, resolve_train_type, to_train_config
 from .event import EventHandler
 from .finetune import TRAINER_CLASSES, LLMFinetune
 from .loss_diagnostics import best_checkpoint
-from .offer import read_offer
+from .offer import default_config, describe_ignored, ignored_parameters, read_offer
 from .progress import TrainingProgress
 from .sources import DataSource, SampledSources, load_sources
 from .trackers import Tracker
@@ -542,7 +534,7 @@ def _passes(action: TrainAction) -> float:
     epochs = config.hyper_parameters().get("epoch")
     if epochs is None:
         try:
-            config = default_config(action.train_type, action.train_mode, read_offer())
+            config = default_config(action.train_type, action.train_mode)
             epochs = config.hyper_parameters().get("epoch")
         except InvalidArgumentError:  # the platform does not list the model
             epochs = None

@@ -12,8 +12,7 @@ from qfnb.dataset.file_reader import list_data_files
 from qfnb.resources.management.finetune import FineTune
 from qfnb.trainer import run_store
 from qfnb.trainer.form import code_estimate, drafts
-from qfnb.trainer.form.data import DatasetInfo, inspect_dataset
-from qfnb.trainer.form.inspection import compare_datasets
+from qfnb.trainer.form.inspection import DatasetInfo, compare_datasets, inspect_dataset
 from qfnb.trainer.form.launch_form import Draft, LaunchForm
 from qfnb.trainer.form.validation import describe_overlap, find_issues, find_warnings
 
@@ -343,7 +342,7 @@ def test_a_past_run_can_be_cloned(form):
     )
     trainer = code_estimate.create_trainer(chosen)
     trainer.save()
-    assert any(line.startswith(trainer.id) for line in drafts.list_past_runs())
+    assert any(line.startswith(trainer.id) for line in drafts.list_configurations())
     draft = drafts.load(f"{trainer.id} ERNIE-Speed-8K")
     assert (draft.model, draft.scale, draft.values["epoch"]) == ("ERNIE-Speed-8K", "LoRA", 3)
     assert (draft.after, draft.suffix, draft.hours, draft.model_name) == ("deploy", "tea", "2", "m")
@@ -373,7 +372,7 @@ def test_a_file_a_variable_and_an_id_are_found(sandbox, tmp_path):
         ("ds-nowhere", "ds-nowhere"),
         ("x" * 5000, "too long"),
         ("a\0b", "no such file"),
-        ("nosuchvar", "There is no variable nosuchvar; there are ds, texts and preferences."),
+        ("nosuchvar", "There is no variable nosuchvar; there are ds, texts, preferences."),
     ],
 )
 def test_a_dataset_that_is_not_found_has_a_problem_and_raises_nothing(sandbox, source, words):
@@ -402,7 +401,7 @@ def test_a_data_frame_is_loaded_in_the_code_too(form):
 
 def test_the_tokens_of_a_large_dataset_are_estimated(monkeypatch):
     counted = inspect_dataset("ds", DATASETS)
-    monkeypatch.setattr("qfnb.trainer.form.data.MAX_COUNTED_ROWS", 5)
+    monkeypatch.setattr("qfnb.trainer.form.inspection.MAX_COUNTED_ROWS", 5)
     estimated = inspect_dataset("ds", DATASETS)
     assert estimated.lengths == ()
     assert estimated.tokens == pytest.approx(counted.tokens, rel=0.1)

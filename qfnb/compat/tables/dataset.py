@@ -284,9 +284,7 @@ class Dataset(CloudRows, LlmTests, Summaries, Table, PlainDataset):  # type: ign
             )
 
     @classmethod
-    def create_from_pyobj(  # type: ignore[override]
-        cls, data: Any, schema: Any = None, **options: Any
-    ) -> Self:
+    def create_from_pyobj(cls, data: Any, schema: Any = None, **options: Any) -> Self:
         """Build a dataset of dictionaries, lists of turns, texts, or columns: `{"prompt":
         [...]}`.
         """

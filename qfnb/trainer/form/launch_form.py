@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from ...base.language import tr
+from ...base.language import tr, tr_noop
 from ...base.text import clip
 from ...dataset.quality import NearDuplicates
 from ...errors import InvalidArgumentError
@@ -21,8 +21,8 @@ from ...model.service import ValidatedModel
 from ...wire import finetune_v2 as wire
 from .. import configs
 from ..finetune import TRAINER_CLASSES
-from ..offer import DEFAULT_MODEL
-from .data import DatasetInfo
+from ..offer import DEFAULT_MODEL, Offer, find_scale, find_supported_model, supported_scales
+from .inspection import DatasetInfo
 
 FinalStep = Literal["train", "publish", "deploy", "evaluate"]
 """The last step of a launch; each includes those before it."""
@@ -46,7 +46,6 @@ _UNLISTED_PARAMETERS = [
         ("maxSeqLen", "int"),
     )
 ]
-_PARSERS = {"int": int, "float": float}
 
 
 class Draft(ValidatedModel):
@@ -101,7 +100,7 @@ class LaunchForm:
 
     draft: Draft = field(default_factory=Draft)
     variable: str = "trainer"
-    supported_models: tuple[wire.SupportedModel, ...] = field(default=(), repr=False)
+    supported_models: Offer = field(default=(), repr=False)
     datasets: Mapping[str, DatasetInfo] = field(default_factory=dict, repr=False)
     overlaps: Mapping[tuple[str, str], NearDuplicates] = field(default_factory=dict, repr=False)
     taken_names: frozenset[str] = field(default=frozenset(), repr=False)
@@ -120,13 +119,11 @@ class LaunchForm:
         form = replace(form, draft=Draft(**{**form.draft.model_dump(), **changes}))
         if not changes.keys() & {"model", "mode", "scale"}:
             return form
-        form = _with_values(
-            form, mode=form.draft.mode if form.draft.mode in form.modes else form.modes[0]
-        )
-        scales = form.scales
-        form = _with_values(
-            form, scale=next((n for n in (form.draft.scale, "LoRA") if n in scales), scales[0])
-        )
+        if form.draft.mode not in form.modes:
+            form = _with_values(form, mode=form.modes[0])
+        if form.draft.scale not in form.scales:
+            scale = wire.LORA if wire.LORA in form.scales else form.scales[0]
+            form = _with_values(form, scale=scale)
         return form.with_draft(form.draft)
 
     def with_draft(self, draft: Draft) -> LaunchForm:
@@ -152,8 +149,7 @@ class LaunchForm:
     @property
     def supported_model(self) -> wire.SupportedModel | None:
         """The platform's description of the model, None where it is not listed."""
-        name = configs.resolve_train_type(self.draft.model.strip())
-        return configs.find_supported_model(name, self.supported_models)
+        return find_supported_model(self.draft.model.strip(), self.supported_models)
 
     @property
     def modes(self) -> list[str]:
@@ -171,7 +167,7 @@ class LaunchForm:
     def _scales(self, mode: str) -> list[str]:
         if (model := self.supported_model) is None:
             return [*dict.fromkeys(wire.PEFT_TYPES.values())]
-        return [row.parameter_scale for row in configs.supported_scales(model, mode)]
+        return [row.parameter_scale for row in supported_scales(model, mode)]
 
     @property
     def parameters(self) -> list[wire.SupportedParameter]:
@@ -180,11 +176,8 @@ class LaunchForm:
         """
         if (model := self.supported_model) is None:
             return _UNLISTED_PARAMETERS
-        rows = configs.supported_scales(model, self.draft.mode)
-        matches = [row for row in rows if row.parameter_scale == self.draft.scale]
-        if matches:
-            return matches[0].support_hyper_parameter_config
-        return []
+        scale = find_scale(supported_scales(model, self.draft.mode), self.draft.scale)
+        return scale.support_hyper_parameter_config if scale else []
 
     def parse_parameter(self, row: wire.SupportedParameter) -> dict[str, Any]:
         """Return a hyper-parameter by its key, as the platform's type; {} where the platform's
@@ -207,31 +200,21 @@ class LaunchForm:
         raw = str(getattr(self.draft, name))
         return parse_value(raw, "int") if raw.strip() else default_count(name)
 
-    def typed_parameters(self) -> dict[str, Any]:
-        """Return the hyper-parameters that are typed and can be parsed, by the platform's keys."""
+    def hyper_parameters(self, *, explicit: bool = False) -> dict[str, Any]:
+        """Return the hyper-parameters by the platform's keys: what is typed, as far as it can be
+        parsed, else the platform's defaults.
+
+        Args:
+            explicit: only those that a launch sends: of the defaults those that all models have.
+        """
         values: dict[str, Any] = {}
         for row in self.parameters:
+            is_sent = not explicit or row.key in _PLATFORM_KEYS.values()
+            if is_sent and not is_blank(row.default):
+                values[row.key] = row.default
             with contextlib.suppress(InvalidArgumentError):
                 values |= self.parse_parameter(row)
         return values
-
-    def hyper_parameters(self) -> dict[str, Any]:
-        """Return the hyper-parameters by the platform's keys: what is typed, else the platform's
-        defaults.
-        """
-        defaults = {row.key: row.default for row in self.parameters if not is_blank(row.default)}
-        return defaults | self.typed_parameters()
-
-    def explicit_parameters(self) -> dict[str, Any]:
-        """Return the hyper-parameters that a launch sends: those that are typed, and the defaults
-        of those that all models have.
-        """
-        defaults = {
-            key: value
-            for key, value in self.hyper_parameters().items()
-            if key in _PLATFORM_KEYS.values()
-        }
-        return defaults | self.typed_parameters()
 
     def train_config(self, values: Mapping[str, Any], **settings: Any) -> configs.TrainConfig:
         """Return the config with some hyper-parameters.
@@ -271,22 +254,24 @@ def parse_value(raw: str, kind: str) -> Any:
     Raises:
         InvalidArgumentError: the text is not of this type.
     """
-    if kind == "boolean" and raw.strip().lower() in {"true", "false"}:
-        return raw.strip().lower() == "true"
-    if kind not in {*_PARSERS, "boolean"}:
-        return raw
+    text = raw.strip()
     try:
-        return _PARSERS[kind](raw.strip())
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            return float(text)
+        if kind == "boolean":
+            return {"true": True, "false": False}[text.lower()]
     except (KeyError, ValueError):
-        raise InvalidArgumentError(_type_error(clip(raw, 40), kind)) from None
+        raise InvalidArgumentError(tr(_TYPE_ERRORS[kind], value=clip(raw, 40))) from None
+    return raw
 
 
-def _type_error(value: str, kind: str) -> str:
-    if kind == "int":
-        return tr("“{value}” is not a whole number.", value=value)
-    if kind == "float":
-        return tr("“{value}” is not a number.", value=value)
-    return tr("“{value}” is neither true nor false.", value=value)
+_TYPE_ERRORS: Final = {
+    "int": tr_noop("“{value}” is not a whole number."),
+    "float": tr_noop("“{value}” is not a number."),
+    "boolean": tr_noop("“{value}” is neither true nor false."),
+}
 
 
 def _with_values(form: LaunchForm, **values: Any) -> LaunchForm:
