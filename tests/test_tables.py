@@ -50,8 +50,8 @@ def test_both_datasets_and_a_training_load_a_table(build):
     assert pairs(qfnb.Dataset.load(build())) == ROWS
     assert pairs(qfnb.Dataset(build())) == ROWS
     assert pairs(SdkDataset.load(build())) == pairs(SdkDataset.load(dataframe=build())) == ROWS
-    [(dataset, share)] = load_sources(build())
-    assert (pairs(dataset), share) == (ROWS, None)
+    [dataset] = load_sources(build())
+    assert pairs(dataset) == ROWS
 
 
 @every_table

@@ -76,13 +76,13 @@ def release(
     """
     bucket = default_bucket()
     report = progress or _ignore_step
-    suffix, content = file_writer.to_platform_bytes(rows, schema)
+    content = file_writer.to_platform_bytes(rows, schema)
     digest = hashlib.sha256(content).hexdigest()[:16]
     cache_key = (connect.current_platform().host, bucket, name, digest)
     if (dataset_id := _released_ids.get(cache_key)) is None or not _is_imported(dataset_id):
         folder = f"qfnb/{digest}"
         safe_name = re.sub(r"[^\w.-]+", "_", name).strip(".")[:80] or "dataset"
-        address = storage.build_uri(bucket, f"{folder}/{safe_name}{suffix}")
+        address = storage.build_uri(bucket, f"{folder}/{safe_name}.jsonl")
         _upload(address, content, report)
         dataset_id = _create_dataset(name, schema, bucket, f"/{folder}/")
         report(TransferStep("import", 0, 1))
@@ -222,7 +222,7 @@ def _upload(address: str, content: bytes, report: ProgressCallback) -> None:
 
 
 def _create_dataset(name: str, schema: Schema, bucket: str, folder: str) -> str:
-    types = schema.data_type, schema.project_type, schema.template_type
+    types = wire.TEXT_DATA, schema.project_type, schema.template_type
     return Data.create_bare_dataset(
         name, *types, storage_id=bucket, storage_path=folder
     ).data.dataset_id

@@ -19,14 +19,14 @@ from ..base.text import clip
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
 from .row_formats import row_key
-from .schema import PICTURES, Row, Schema
+from .schema import Row, Schema
 
 SAMPLE_SIZE = 400  # rows that are counted for an estimate
 
 
 def row_tokens(row: Row, schema: Schema) -> int:
     """Return the tokens of all texts of a row."""
-    return sum(count_tokens(row[name]) for name in text_columns(schema) if name in row)
+    return sum(count_tokens(row[name]) for name in schema.columns if name in row)
 
 
 def estimate_tokens(rows: Sequence[Row], schema: Schema) -> tuple[int, bool]:
@@ -49,11 +49,6 @@ def count_tokens(value: Any) -> int:
     if isinstance(value, list):
         return sum(map(count_tokens, value))
     return 0
-
-
-def text_columns(schema: Schema) -> list[str]:
-    """Return the columns that hold texts."""
-    return [name for name, kind in schema.columns.items() if kind != "picture"]
 
 
 _TOKENIZER = Tokenizer()
@@ -115,11 +110,7 @@ def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -
 def input_texts(rows: Iterable[Row], schema: Schema) -> list[str]:
     """Return the texts that a model reads of the first `MAX_COMPARED_ROWS` rows: earlier questions
     and the last one.
-
-    Of pictures nothing is compared.
     """
-    if schema is PICTURES:
-        return []
     return [_input_text(row, schema) for row in islice(rows, MAX_COMPARED_ROWS)]
 
 

@@ -10,14 +10,11 @@ from .._jsonl_csv_parquet import RowError
 from ..base.language import tr, tr_noop
 from ..base.text import format_value
 from ..errors import InvalidArgumentError
-from ..wire import data_v1 as wire
 
 Row = dict[str, Any]
 
-ColumnKind = Literal["text", "optional", "turns", "texts", "picture"]
-"""A text that is not empty, an optional text, a list of turns, several answers, a picture's path or
-bytes.
-"""
+ColumnKind = Literal["text", "optional", "turns", "texts"]
+"""A text that is not empty, an optional text, a list of turns, several answers."""
 
 DETECTION_ROWS = 1000  # rows from which the schema is detected: it is the most frequent one
 
@@ -44,13 +41,6 @@ class Schema:
     def project_type(self) -> int:
         """The platform's number for the type of the project."""
         return self.template_type // 100
-
-    @property
-    def data_type(self) -> int:
-        """The platform's number for texts, or for pictures."""
-        if self is PICTURES:
-            return wire.PICTURE_DATA
-        return wire.TEXT_DATA
 
     def validate(self, row: Row) -> None:
         """Check that a row has the columns of the schema.
@@ -153,16 +143,7 @@ PROMPTS = Schema(
     40200,
     "Prompt",
 )
-PICTURES = Schema(
-    "pictures",
-    tr_noop("pictures with captions"),
-    {"image": "picture", "prompt": "optional"},
-    '{"image": "1.png", "prompt": "..."}',
-    70500,
-    "PromptImage",
-)
-
-_ALL = (PAIRS, CONVERSATION, SORTED, PREFERENCE, FEEDBACK, TEXT, PROMPTS, PICTURES)
+_ALL = (PAIRS, CONVERSATION, SORTED, PREFERENCE, FEEDBACK, TEXT, PROMPTS)
 SCHEMAS = {schema.name: schema for schema in _ALL}
 
 
@@ -212,8 +193,6 @@ def _schema_name(row: Row) -> str:
         return "sorted"
     if "prompt" in row and "response" in row:
         return "conversation" if row.get("history") else "pairs"
-    if "image" in row:
-        return "pictures"
     return "prompts" if "prompt" in row else "text" if "text" in row else ""
 
 
@@ -285,20 +264,9 @@ def _validate_texts(column: str, value: Any) -> None:
         _validate_text(f"{column}[{number}]", text)
 
 
-def _validate_picture(column: str, value: Any) -> None:
-    if not (isinstance(value, (str, bytes)) and value):
-        message = tr(
-            "{column} must be a picture's path or bytes, and is {value}",
-            column=column,
-            value=format_value(value),
-        )
-        raise RowError(message, column)
-
-
 _VALIDATORS = {
     "text": _validate_text,
     "optional": _validate_optional,
     "turns": _validate_turns,
     "texts": _validate_texts,
-    "picture": _validate_picture,
 }

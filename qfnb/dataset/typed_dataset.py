@@ -377,7 +377,7 @@ class Dataset:
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
         counts = pd.DataFrame(index=range(len(self.rows)))
-        for name in quality.text_columns(self.schema):
+        for name in self.schema.columns:
             counts[name] = [
                 quality.count_tokens(row[name]) if name in row else None for row in self.rows
             ]

@@ -6,76 +6,16 @@ import json
 import secrets
 import threading
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from ..base.language import tr
 from ..config import settings
 from ..dataset.typed_dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError, ServerError
-from ..resources.console.consts import (
-    ModelCompStrategy,
-    ModelCompTaskStatus,
-    ModelQuantizationWeight,
-)
 from ..resources.management.model import Model as Repository
 from ..resources.management.service import Service as Services
-from ..resources.validation import validate_choice
 from ..wire import evaluation_v1 as evaluation_wire, model_v1 as wire
-from .executable import ExecuteSerializable
-from .idempotent import create_once
-from .service import DeployConfig, Service, wait_for_state
-
-
-class Compressible:
-    """A published model that can be made smaller; `Model` inherits it."""
-
-    id: int | str | None
-    set_id: str | None
-
-    def auto_complete_info(self) -> None:
-        """Look up the model's id and name by its version."""
-        raise NotImplementedError
-
-    def compress(
-        self, strategy: ModelCompStrategy | str, weight: ModelQuantizationWeight | str | None = None
-    ) -> Self:
-        """Return a smaller version, once the platform has made it.
-
-        Args:
-            strategy: Quantization or Sparsity.
-            weight: the format of quantized weights, e.g. INT8-PTQ.
-
-        Raises:
-            InvalidArgumentError: the strategy is unknown, Quantization has no weight, or it cannot
-                be compressed.
-            QianfanError: the platform failed.
-
-        Source: the official SDK's Model.compress.
-        """
-        self.auto_complete_info()
-        config: dict[str, Any] = {
-            "strategy": validate_choice("strategy", strategy, tuple(ModelCompStrategy))
-        }
-        if strategy == ModelCompStrategy.Quantization:
-            config["weight"] = validate_choice(
-                "weight", weight or "", tuple(ModelQuantizationWeight)
-            )
-        if not Repository.V2.describe_model(str(self.id)).data.is_support_model_comp:
-            raise InvalidArgumentError(tr("the platform cannot compress {model}", model=self))
-        name = "-".join(["compressed", str(self.id), *config.values()])
-        task_id = Repository.V2.create_model_comp_task(
-            name, str(self.id), config, str(self.set_id)
-        ).data
-        answer = wait_for_state(
-            lambda: Repository.V2.describe_model_comp_task(task_id),
-            lambda answer: answer.data.status,
-            done_states={ModelCompTaskStatus.Succeeded},
-            failed_states={ModelCompTaskStatus.Failed, ModelCompTaskStatus.Stopped},
-            interval=settings().model_publish_status_polling_interval,
-            label=tr("compressing {model}", model=self),
-        )
-        return type(self)(id=answer.data.model_id)  # type: ignore[call-arg] # `Model` has it
-
+from .service import DeployConfig, ExecuteSerializable, Service, create_once, wait_for_state
 
 TASK_CONFIG: Final = {"evalMode": "manual", "evaluationDimension": [{"dimension": "满意度"}]}
 """A task of manual evaluation: its first half, the answers of the model, is the batch inference."""
@@ -87,7 +27,7 @@ COLUMNS: Final = {"prompt": "prompt", "completion": "llm_output", "response": "e
 DUMPED_FIELDS: Final = ("id", "set_id", "task_id", "job_id", "name")
 
 
-class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
+class Model(ExecuteSerializable[dict[str, Any], Any]):
     """A model on the platform.
 
     Args:
@@ -287,9 +227,7 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             row for row in services if (row.name, row.model_version_id) == (name, str(self.id))
         ]
         newest = max(matches, key=lambda row: row.create_time or "", default=None)
-        if newest is not None:
-            return newest.service_id
-        return None
+        return newest.service_id if newest else None
 
     def service_name(self, deploy_config: DeployConfig) -> str:
         """Return the name of a service of this model."""
@@ -348,21 +286,11 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
                 tr("the platform names no dataset with the answers of {task}", task=task)
             )
         answers = Dataset.load(qianfan_dataset_id=result_id, name=f"{dataset.name}_{version}")
-        rows = [{new: row.get(old, "") for old, new in COLUMNS.items()} for row in answers.list()]
-        rows = [{**row, "input_prompt": row["prompt"]} for row in rows]
+        rows = []
+        for answer in answers:
+            row = {new: answer.get(old, "") for old, new in COLUMNS.items()}
+            rows.append(row | {"input_prompt": row["prompt"]})
         return Dataset(rows, name=answers.name, schema="prompts")
-
-    def find_task_id(self) -> str | None:
-        """Return the training run of this version, `task-...`, None where it was not trained."""
-        if self.task_id is None and self.id is not None:
-            extra = (Repository.detail(self.id).data.source_extra or {}).get(
-                "trainSourceExtra"
-            ) or {}
-            self.task_id = extra.get("runIdStr")
-            self.job_id = extra.get("taskIdStr")
-        if self.task_id:
-            return str(self.task_id)
-        return None
 
     def auto_complete_info(self) -> None:
         """Look up the model's id and name by its version.
@@ -389,9 +317,8 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
 
     def dumps(self) -> bytes:
         """Return the model as UTF-8 JSON."""
-        return json.dumps(
-            {"qfnb": 1, "type": "Model"} | {f: getattr(self, f) for f in DUMPED_FIELDS}
-        ).encode()
+        fields = {name: getattr(self, name) for name in DUMPED_FIELDS}
+        return json.dumps({"qfnb": 1, "type": "Model", **fields}).encode()
 
     @classmethod
     def loads(cls, data: bytes) -> Model:

@@ -21,7 +21,7 @@ from .consts import ActionState
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, LossPoint, resolve_step
 from .run_store import RunRecord
-from .sources import DataSource, SampledSources, load_sources
+from .sources import DataSource, Source, load_sources
 from .train_action import BOS, PLATFORM, TrainAction as TrainAction
 
 __all__ = [
@@ -49,14 +49,14 @@ class LoadDataSetAction(BaseAction):
         **kwargs: Any,
     ) -> None:
         super().__init__(event_handler=event_handler, **kwargs)
-        self.sources = SampledSources()
+        self.sources: list[Source] = []
         self.data_name = ""
         source = dataset_bos_path if dataset is None else dataset
         if source is not None:
             self.use(load_sources(source))
 
-    def use(self, sources: SampledSources, name: str = "") -> None:
-        """Train on these datasets and addresses, each with the share of its rows that is used.
+    def use(self, sources: list[Source], name: str = "") -> None:
+        """Train on these datasets and addresses.
 
         Args:
             sources: the datasets and addresses.
@@ -68,13 +68,13 @@ class LoadDataSetAction(BaseAction):
     @property
     def dataset(self) -> Dataset | None:
         """The first dataset, None where there are addresses only."""
-        return next((row for row, _ in self.sources if isinstance(row, Dataset)), None)
+        return next((row for row in self.sources if isinstance(row, Dataset)), None)
 
     @property
     def dataset_bos_path(self) -> str | None:
         """The address that is all of the data, None where it is not."""
         match self.sources:
-            case [(str(address), None)]:
+            case [str(address)]:
                 return address
         return None
 
@@ -93,15 +93,9 @@ class LoadDataSetAction(BaseAction):
                     "load the dataset again and continue with attach(..., dataset=ds)"
                 )
             )
-        datasets = []
-        for source, rate in self.sources:
-            facts = self._bring(source)
-            if rate is not None:
-                facts["samplingRate"] = rate
-            datasets.append(facts)
-        return {"datasets": datasets}
+        return {"datasets": [*map(self._bring, self.sources)]}
 
-    def _bring(self, source: Dataset | str) -> Facts:
+    def _bring(self, source: Source) -> Facts:
         """Bring one dataset onto the platform; an address is used where it is."""
         if isinstance(source, str):
             return {"type": BOS, "bosPath": source}
@@ -122,7 +116,7 @@ class LoadDataSetAction(BaseAction):
         """Take over the settings that `to_dict` returned."""
         super().restore(value)
         if address := value.get("dataset_bos_path"):
-            self.sources = [(address, None)]
+            self.sources = [address]
 
 
 class ModelPublishAction(BaseAction):

@@ -565,8 +565,8 @@ def _fingerprint(actions: Sequence[BaseAction]) -> str:
         "previous": [train.increment_task_id, train.increment_checkpoint_step],
     }
     digest = hashlib.blake2b(_to_json(settings), digest_size=16)
-    for source, rate in load.sources:
-        digest.update(_to_json([_content(source), rate]))
+    for source in load.sources:
+        digest.update(_to_json([_content(source), None]))  # None: as earlier versions wrote it
     return digest.hexdigest()
 
 

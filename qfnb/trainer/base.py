@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 from ..base.language import tr
 from ..errors import InvalidArgumentError, QianfanError
-from ..model.executable import Executable as Executable, ExecuteSerializable, Serializable
+from ..model.service import Executable as Executable, ExecuteSerializable, Serializable
 from ..transport import interrupt_safe
 from .consts import ActionState
 from .event import Event, EventHandler, call_handler, validate_handler

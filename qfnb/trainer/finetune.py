@@ -13,7 +13,6 @@ from ..base.text import did_you_mean
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
-from ..model import Model
 from ..wire import finetune_v2 as wire
 from . import actions, run_store
 from .background import BackgroundTrainer
@@ -22,7 +21,7 @@ from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, resolve_step
 from .offer import fit_to_offer
-from .sources import DataSource, apply_data_options, load_sources, model_of_task, previous_task
+from .sources import DataSource, load_sources, model_of_task, previous_task, with_data_options
 from .train_action import read_task
 
 
@@ -32,8 +31,7 @@ class LLMFinetune(BackgroundTrainer):
     Args:
         train_type: the model to tune, e.g. ERNIE-4.5-Turbo-128K, or its older name in the seeds; a
             model that the platform does not list is tried too, with a warning.
-        dataset: a `Dataset`, a `ds-...` id, the path of a data file, a list of these, or a
-            `DatasetConfig`.
+        dataset: a `Dataset`, a `ds-...` id, the path of a data file, or a list of these.
         train_config: hyper-parameters, a dictionary of them, or a file; default: the model's own
             defaults.
         deploy_config: deploy the model afterwards; default: stop after publishing.
@@ -44,15 +42,14 @@ class LLMFinetune(BackgroundTrainer):
         evaluators: the metrics or judges of that evaluation.
         dataset_bos_path: `bos:/bucket/key` to train on, instead of a dataset.
         previous_task_id: a finished run to continue from; or
-        previous_trainer: the trainer of that run, or
-        previous_model: the model that it was published as; and
+        previous_trainer: the trainer of that run; and
         previous_step: the step of one of its checkpoints; default: the last.
         model_not_publish: stop after the training.
         model_name: name of the published model; default m_<task_id>.
         train_mode: SFT, PostPretrain, DPO, KTO, or another one of the platform; default: that of
             the class.
-        **kwargs: the official SDK's `corpus_config`, `resource_config`, `sampling_rate`,
-            `eval_split_ratio`, ...
+        **kwargs: the official SDK's `corpus_config`, `resource_config`, `sampling_rate` and
+            `eval_split_ratio`.
 
     The constructor reads the ranges of the hyper-parameters from the platform, at most once an
     hour, and warns in one line of what they do not have; it is sent all the same, and the platform
@@ -83,25 +80,22 @@ class LLMFinetune(BackgroundTrainer):
         dataset_bos_path: str | None = None,
         previous_task_id: str | None = None,
         previous_trainer: LLMFinetune | None = None,
-        previous_model: Model | None = None,
         previous_step: int | None = None,
         model_not_publish: bool = False,
         model_name: str = "",
         train_mode: str | None = None,
         **kwargs: Any,
     ) -> None:
-        dataset, config = apply_data_options(dataset, to_train_config(train_config), kwargs)
+        config = with_data_options(to_train_config(train_config), kwargs)
         warn_of_unknown_arguments(type(self).__name__, kwargs)
         self.train_mode = str(train_mode or self.train_mode)
         sources = load_sources(dataset_bos_path or dataset)
         trainer_class = TRAINER_CLASSES.get(self.train_mode)
-        for data, _ in sources:
+        for data in sources:
             # the platform checks others itself
             if trainer_class and isinstance(data, Dataset) and data.is_fetched:
                 trainer_class.validate_schema(data)
-        previous_id = previous_task(
-            previous_task_id, previous_trainer, previous_model, previous_step
-        )
+        previous_id = previous_task(previous_task_id, previous_trainer, previous_step)
         train_type = train_type or model_of_task(previous_id)
         config = fit_to_offer(train_type, config, self.train_mode)
         train = actions.TrainAction(

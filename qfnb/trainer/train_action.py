@@ -261,12 +261,13 @@ def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
             )
         )
     is_in_bucket = source_types == {BOS}
-    versions = []
+    versions: list[Facts] = []
     for row in datasets:
-        version = {"versionBosUri": row["bosPath"]} if is_in_bucket else {"versionId": row["id"]}
-        rate = row.get("samplingRate", config.sampling_rate)
-        if rate is not None:
-            version["samplingRate"] = rate
+        version: Facts = (
+            {"versionBosUri": row["bosPath"]} if is_in_bucket else {"versionId": row["id"]}
+        )
+        if config.sampling_rate is not None:
+            version["samplingRate"] = config.sampling_rate
         versions.append(version)
     return {
         "sourceType": "Bos" if is_in_bucket else "Platform",

@@ -232,7 +232,7 @@ def test_a_config_is_loaded_from_a_file(tmp_path):
 
 def test_a_frame_is_trained_on_as_the_dataset_it_holds():
     row = {"id": 1, "prompt": "q", "response": "a"}
-    ((dataset, _),) = sources.load_sources(pd.DataFrame([row]))
+    (dataset,) = sources.load_sources(pd.DataFrame([row]))
     assert dataset.list() == [row]
 
 

@@ -81,15 +81,6 @@ def test_a_larger_grid_trains_only_what_is_new(sandbox, swept):
     assert len(larger.progress.done) == 4
 
 
-def test_a_training_that_the_account_may_not_start_yet_waits_in_the_queue(sandbox, fault):
-    qfnb.get_config().train_status_polling_interval = 0.05
-    fault("finetune.v2.create_task", "status", status=400, code="TaskRunningNumberExceedLimit")
-    sweep = create(ROWS[:9], grid={"epoch": [1, 2]}).run()
-    assert [row.status for row in sweep.progress.trainings.values()] == ["ModelPublished"] * 2
-    assert "TaskRunningNumberExceedLimit" in sweep.progress.notice
-    assert count_runs(sweep) == 2
-
-
 def test_stop_ends_those_that_run_and_starts_no_others(sandbox):
     sweep = qfnb.sweep(
         MODEL, Dataset.load(LONG), {"epoch": [48, 49, 50]}, parallel=2, again=True
