@@ -80,8 +80,6 @@ class Dataset:
         schema: Schema | str | None = None,
         format: str | None = None,  # noqa: A002 - the word for it
         columns: Mapping[str, str] | None = None,
-        input_columns: Sequence[str] | None = None,
-        reference_column: str | None = None,
         name: str | None = None,
         max_bytes: int = MAX_BYTES,
     ) -> Self:
@@ -99,15 +97,12 @@ class Dataset:
             schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
             format: one of `file_formats.FORMATS`; by default the suffix of the file decides.
             columns: new names of columns: `{"question": "prompt"}`.
-            input_columns: the one column that becomes `prompt`.
-            reference_column: the column that becomes `response`.
             name: the name of the dataset, by default that of the file.
             max_bytes: limit of a download, and of a zip when unpacked; default 4 GiB.
 
         Raises:
             DatasetError: lines are wrong; the message says which and why.
-            InvalidArgumentError: not exactly one source was given, it has no rows, or there are
-                several input columns.
+            InvalidArgumentError: not exactly one source was given, or it has no rows.
         """
         if (data_file is None) == (qianfan_dataset_id is None):
             raise InvalidArgumentError(
@@ -137,7 +132,6 @@ class Dataset:
             values = file_reader.read_values(data_file if table is None else table)
             default_name = "dataset"
             source = "memory" if table is None else table.kind
-        columns = {**(columns or {}), **_renamed_columns(input_columns, reference_column)}
         if not columns and schema is None:
             columns = file_reader.implied_columns(values)
             if columns:
@@ -284,29 +278,6 @@ class Dataset:
             return NotImplemented
         return self._with_rows([*self.rows, *other.rows], _common_schema(self.schema, other.schema))
 
-    def sample(self, n: int, *, seed: int | None = 0) -> Self:
-        """Return random rows, each at most once, in their order; with `seed=None` others each time.
-
-        Raises:
-            InvalidArgumentError: the dataset has fewer rows.
-        """
-        if not 0 <= n <= len(self.rows):
-            raise InvalidArgumentError(
-                tr(
-                    "n={n}: it is a number from 0 to {rows}, the number of rows.",
-                    n=n,
-                    rows=len(self.rows),
-                )
-            )
-        positions = sorted(random.Random(seed).sample(range(len(self.rows)), n))  # noqa: S311 - no secret
-        return self._with_rows([self.rows[position] for position in positions])
-
-    def shuffle(self, *, seed: int | None = 0) -> Self:
-        """Return the rows in random order, the same for the same seed."""
-        rows = [*self.rows]
-        random.Random(seed).shuffle(rows)  # noqa: S311 - no secret
-        return self._with_rows(rows)
-
     def deduplicate(self, by: Sequence[str] | None = None) -> Self:
         """Return the first of all equal rows; `by` names the columns to compare, by default all."""
         first_rows: dict[Hashable, Row] = {}
@@ -353,9 +324,11 @@ class Dataset:
 
     def _part_size(self, part: float) -> int:
         n = len(self.rows)
-        is_share = isinstance(part, float) and 0 < part < 1
-        size = max(1, round(part * n)) if is_share else part
-        if not is_share and (not isinstance(part, int) or isinstance(part, bool)):
+        if isinstance(part, float) and 0 < part < 1:
+            size = max(1, round(part * n))
+        elif isinstance(part, int) and not isinstance(part, bool):
+            size = part
+        else:
             raise InvalidArgumentError(
                 tr(
                     "part={part}: it is a share between 0 and 1, or a number of rows.",
@@ -366,7 +339,7 @@ class Dataset:
             raise InvalidArgumentError(
                 tr("part={part}: of {rows} rows it leaves one side empty.", part=repr(part), rows=n)
             )
-        return int(size)
+        return size
 
     def describe(self) -> pd.DataFrame:
         """Return the lengths of the texts: n, min, median, p95, max and total tokens of each
@@ -473,24 +446,6 @@ class Dataset:
 
     _declared_schema: Schema | None = None
     _max_bytes: int = MAX_BYTES
-
-
-def _renamed_columns(inputs: Sequence[str] | None, reference: str | None) -> dict[str, str]:
-    """Return {name: new name} of the columns with questions and right answers."""
-    if isinstance(inputs, str):
-        names = [inputs]
-    else:
-        names = list(inputs or ())
-    if len(names) > 1:
-        raise InvalidArgumentError(
-            tr(
-                "input_columns={names}: rows have one question; qfnb.dataset.Dataset takes "
-                "several columns",
-                names=names,
-            )
-        )
-    new_names = {**dict.fromkeys(names, "prompt"), **({reference: "response"} if reference else {})}
-    return {name: new for name, new in new_names.items() if name != new}
 
 
 def _common_schema(first: Schema, second: Schema) -> Schema:

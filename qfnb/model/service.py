@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -37,9 +37,6 @@ from ..resources.management.service import Service as Services
 from ..transport import clock
 from ..wire import service_v2 as wire
 from .consts import ServiceStatus, ServiceType
-
-if TYPE_CHECKING:
-    from .model import Model
 
 log = logging.getLogger("qfnb.model")
 
@@ -364,7 +361,7 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
     Args:
         id: `svco-...` of a deployed service.
         endpoint: the last part of the address of a deployed service.
-        model: the model behind the service, or the name of a preset model.
+        model: the `Model` behind the service, or the name of a preset model.
         deploy_config: settings that the service was deployed with.
         service_type: kind of API, default Chat.
         name: the label in charts and tables.
@@ -376,7 +373,7 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         self,
         id: int | str | None = None,  # noqa: A002 - the seeds' word
         endpoint: str | None = None,
-        model: Model | str | None = None,
+        model: Any = None,
         deploy_config: DeployConfig | None = None,
         service_type: ServiceType | None = None,
         *,

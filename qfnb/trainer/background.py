@@ -138,11 +138,6 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             train.default_name = name
             self._progress = replace(self._progress, job_name=train.name_in(self._run))
 
-    def info(self) -> dict[str, Any]:
-        """Return the stored facts of the training: ids, steps, settings and progress."""
-        self.save(durable=False)
-        return dict(self._run.facts)
-
     @property
     def train_type(self) -> str:
         """The model to tune."""
@@ -392,11 +387,10 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             return self
         return self.start()
 
-    def save(self, file: str | Path | None = None, *, durable: bool = True) -> None:
+    def save(self, *, durable: bool = True) -> None:
         """Store the position, the facts and the progress, so that another kernel can continue.
 
         Args:
-            file: write them to this file too, which `load(file=...)` reads.
             durable: return only once they are on the disk.
         """
         pipeline = self.ppls[0]
@@ -417,8 +411,6 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
             actions=[action.to_dict() for action in pipeline.actions],
             progress=progress.to_json(),
         )
-        if file is not None:
-            Path(file).write_bytes(self.dumps() or b"")
 
     def __repr__(self) -> str:
         progress = self.progress

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from ..base.language import tr
@@ -197,15 +196,6 @@ class LLMFinetune(BackgroundTrainer):
             load.use(load_sources(dataset))
         self.refresh()
         return self
-
-    @classmethod
-    def load(cls, id: str | None = None, file: str | Path | None = None, **options: Any) -> Self:  # noqa: A002
-        """Return the trainer with an id, as `attach` does, or the one that `save` wrote to a
-        file.
-        """
-        if file is not None:
-            return cls.loads(Path(file).read_bytes())
-        return cls.attach(str(id), **options)
 
     @classmethod
     def list(cls) -> builtins.list[Self]:

@@ -75,18 +75,11 @@ def test_keywords_of_the_sdk_are_taken_and_others_warned_of(caplog):
     assert config.sampling_rate == 0.5
 
 
-def test_a_training_is_saved_listed_and_loaded(tmp_path):
+def test_trainings_are_listed():
     trainer = LLMFinetune("ERNIE-Speed-8K", qfnb.Dataset([PAIR] * 3), name="kept")
-    trainer.save(tmp_path / "trainer.json")
-    assert (
-        LLMFinetune.load(file=tmp_path / "trainer.json").id
-        == LLMFinetune.load(id=trainer.id).id
-        == trainer.id
-    )
+    trainer.save()
     assert trainer.id in [one.id for one in LLMFinetune.list()]
-    assert (trainer.info()["id"], trainer.info()["train_type"]) == (trainer.id, "ERNIE-Speed-8K")
-    pipeline = trainer.ppls[0]
-    assert pipeline.current_action == trainer.actions[0].id
+    assert trainer.ppls[0].current_action == trainer.actions[0].id
 
 
 def test_a_model_is_that_of_the_run_to_continue_from():

@@ -84,14 +84,6 @@ def test_a_part_that_is_none_is_refused(part):
         Dataset(FOUR).split(part)
 
 
-def test_samples_and_shuffles_are_the_same_for_the_same_seed():
-    dataset = Dataset(FOUR)
-    assert dataset.sample(2).list() == dataset.sample(2).list()
-    assert sorted(dataset.shuffle(seed=3)["prompt"]) == dataset["prompt"]
-    with pytest.raises(errors.InvalidArgumentError, match="from 0 to 4"):
-        dataset.sample(5)
-
-
 def test_duplicates_are_told_and_taken_out():
     dataset = Dataset([PAIR, FOUR[0], PAIR, {**PAIR, "response": "十点"}])
     findings = dataset.check()

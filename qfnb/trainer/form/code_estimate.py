@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -12,10 +11,8 @@ from pydantic import BaseModel
 from ...dataset.typed_dataset import FRAME_SOURCE
 from ...errors import InvalidArgumentError, QianfanError
 from ...evaluation.evaluator import ExactMatchEvaluator, F1Evaluator, RougeLEvaluator
-from .. import run_store
 from ..configs import DeployConfig
 from ..finetune import TRAINER_CLASSES, LLMFinetune
-from ..progress import TrainingProgress
 from .launch_form import LaunchForm
 from .validation import find_issues
 
@@ -172,9 +169,7 @@ class Estimate:
         epochs: how often each row is used.
         batch: rows of a step.
         steps: updates of the weights: train rows × epochs / batch, rounded up.
-        seconds: of the training step, as the sandbox measured itself, or at the speed of earlier
-            runs.
-        is_measured: whether the sandbox measured itself.
+        seconds: of the training step, as the sandbox measured itself.
         is_free: whether it costs nothing.
     """
 
@@ -185,7 +180,6 @@ class Estimate:
     batch: int | None = None
     steps: int | None = None
     seconds: float | None = None
-    is_measured: bool = False
     is_free: bool = False
 
 
@@ -206,10 +200,6 @@ def estimate_launch(form: LaunchForm) -> Estimate:
     steps = None
     if epochs and batch:
         steps = math.ceil(train_rows * epochs / batch)
-    seconds = measured = _sandbox_seconds(form, train_rows, epochs)
-    step_seconds = form.step_seconds.get(form.draft.model)
-    if seconds is None and steps is not None and step_seconds is not None:
-        seconds = steps * step_seconds
     tokens = data.tokens
     if tokens is not None:
         tokens = round(tokens * (100 - held_out_percent) / 100)
@@ -220,8 +210,7 @@ def estimate_launch(form: LaunchForm) -> Estimate:
         epochs=epochs,
         batch=batch,
         steps=steps,
-        seconds=seconds,
-        is_measured=measured is not None,
+        seconds=_sandbox_seconds(form, train_rows, epochs),
         is_free=form.from_sandbox,
     )
 
@@ -237,28 +226,3 @@ def _sandbox_seconds(form: LaunchForm, rows: int, epochs: int | None) -> float |
         if row.train_mode == form.draft.mode:
             return row.training_seconds(rows, epochs)
     return None
-
-
-def measure_step_seconds(platform: str) -> dict[str, float]:
-    """Return the median seconds of a training step in earlier runs on a platform (qianfan,
-    sandbox), by model.
-    """
-    samples: dict[str, list[float]] = {}
-    for run in run_store.list_runs():
-        facts = run.facts
-        pace = _step_seconds(facts.get("progress")) if facts.get("platform") == platform else None
-        if pace:
-            samples.setdefault(str(facts.get("train_type")), []).append(pace)
-    return {model: median(values) for model, values in samples.items()}
-
-
-def _step_seconds(saved: Any) -> float | None:
-    try:
-        progress = TrainingProgress.from_json(saved)
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return None
-    end = next((stage.until for stage in progress.stages if stage.name == "train"), None)
-    start = progress.training_at
-    if not progress.points or progress.percent != 100 or end is None or start is None:
-        return None
-    return max(0.0, end - start) / max(1, progress.points[-1].step)

@@ -15,14 +15,14 @@ from pydantic import Field
 
 from ...base.language import tr, tr_noop
 from ...base.text import clip
-from ...dataset.quality import NearDuplicates
+from ...dataset.quality import NearDuplicates, find_near_duplicates, input_texts
 from ...errors import InvalidArgumentError
 from ...model.service import ValidatedModel
 from ...wire import finetune_v2 as wire
 from .. import configs
 from ..finetune import TRAINER_CLASSES
 from ..offer import DEFAULT_MODEL, Offer, find_scale, find_supported_model, supported_scales
-from .inspection import DatasetInfo
+from .inspection import DatasetInfo, inspect_dataset
 
 FinalStep = Literal["train", "publish", "deploy", "evaluate"]
 """The last step of a launch; each includes those before it."""
@@ -94,7 +94,6 @@ class LaunchForm:
         datasets: the inspected datasets, by name.
         overlaps: evaluation rows that nearly repeat training rows, by the names of both datasets.
         taken_names: the variables of the notebook.
-        step_seconds: seconds of a training step in earlier runs, by model.
         from_sandbox: whether it would train in the sandbox.
     """
 
@@ -104,7 +103,6 @@ class LaunchForm:
     datasets: Mapping[str, DatasetInfo] = field(default_factory=dict, repr=False)
     overlaps: Mapping[tuple[str, str], NearDuplicates] = field(default_factory=dict, repr=False)
     taken_names: frozenset[str] = field(default=frozenset(), repr=False)
-    step_seconds: Mapping[str, float] = field(default_factory=dict)
     from_sandbox: bool = False
 
     def with_choice(self, **changes: Any) -> LaunchForm:
@@ -276,3 +274,46 @@ _TYPE_ERRORS: Final = {
 
 def _with_values(form: LaunchForm, **values: Any) -> LaunchForm:
     return replace(form, draft=form.draft.model_copy(update=values))
+
+
+def inspect_sources(
+    form: LaunchForm, variables: Mapping[str, Any], *, again: bool = False
+) -> dict[str, Any]:
+    """Return the facts about the data of a form that it does not have yet: its fields `datasets`
+    and `overlaps`.
+
+    Args:
+        form: the form.
+        variables: the notebook's datasets and DataFrames by name.
+        again: look up everything again, since it may have changed.
+    """
+    datasets = dict(form.datasets)
+    draft = form.draft
+    for source in draft.sources:
+        info = datasets.get(source)
+        value = variables.get(source.strip())
+        is_current = (
+            info is not None and not info.problem and (value is None or info.dataset is value)
+        )
+        if again or not is_current:
+            datasets[source] = inspect_dataset(source, variables)
+    overlaps = dict(form.overlaps)
+    if draft.after == "evaluate" and draft.sources >= {draft.dataset, draft.eval_dataset}:
+        pair = draft.dataset, draft.eval_dataset
+        overlaps[pair] = compare_datasets(*(datasets[source] for source in pair))
+    return {"datasets": datasets, "overlaps": overlaps}
+
+
+def compare_datasets(train: DatasetInfo, evaluation: DatasetInfo) -> NearDuplicates:
+    """Return which rows for evaluation nearly repeat training rows; none where the rows are not in
+    memory.
+    """
+    datasets = [
+        info.dataset
+        for info in (train, evaluation)
+        if info.dataset is not None and info.dataset.is_fetched
+    ]
+    if len(datasets) < 2:
+        return NearDuplicates()
+    references, texts = (input_texts(dataset.rows, dataset.schema) for dataset in datasets)
+    return find_near_duplicates(texts, references)
