@@ -76,6 +76,26 @@ class NearDuplicates:
     compared: int = 0
     pair: tuple[str, str] | None = None
 
+    def describe_overlap(self) -> str:
+        """Return what it means where the inputs are for evaluation, and the others are trained
+        on.
+        """
+        return trn(
+            "{n} of {compared} evaluation rows nearly repeats a training row: scores will look too "
+            "good.",
+            "{n} of {compared} evaluation rows nearly repeat training rows: scores will look too "
+            "good.",
+            self.count,
+            compared=f"{self.compared:,}",
+        )
+
+    def describe_pair(self) -> str:
+        """Return the pair as a sentence, "" without any."""
+        if self.pair is None:
+            return ""
+        one, two = (clip(text, 80) for text in self.pair)
+        return tr("For example “{one}” and “{two}”.", one=one, two=two)
+
 
 def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -> NearDuplicates:
     """Return which texts nearly repeat, or repeat, one of the references; without references, an

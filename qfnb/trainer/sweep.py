@@ -22,8 +22,7 @@ from pydantic.alias_generators import to_snake
 from .. import connect
 from .._jobs.background_job import BackgroundJob
 from ..base.language import tr, trn
-from ..base.text import clip, labelled
-from ..dataset.quality import estimate_tokens, input_texts
+from ..dataset.quality import estimate_tokens, find_near_duplicates, input_texts
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError, QianfanError, TrainingError
 from ..evaluation import EvaluationManager
@@ -557,31 +556,15 @@ def _value(value: Any) -> str:
 
 
 def _warn_of_shared_rows(sources: list[Source], questions: Sequence[Question]) -> None:
-    """Warn of questions of the evaluation that are trained on, word for word."""
-    trained = set[str]()
+    """Warn of questions of the evaluation that nearly repeat what is trained on."""
+    trained: list[str] = []
     for source in sources:
         if isinstance(source, Dataset) and source.is_fetched:
-            texts = input_texts(source.rows, source.schema)
-            trained.update(" ".join(text.split()) for text in texts)
-    shared = [question for question in questions if " ".join(question.prompt.split()) in trained]
-    if not shared:
-        return
-    first = tr("; ").join(
-        labelled(tr("row {index}", index=question.index), clip(question.prompt, 40))
-        for question in shared[:3]
-    )
-    warnings.warn(
-        trn(
-            "{n} of {total} evaluation rows is trained on, too: its score will look too good. "
-            "{first}",
-            "{n} of {total} evaluation rows are trained on, too: their scores will look too good. "
-            "{first}",
-            len(shared),
-            total=f"{len(questions):,}",
-            first=f"{first}…" if len(shared) > 3 else first,
-        ),
-        stacklevel=3,
-    )
+            trained += input_texts(source.rows, source.schema)
+    overlap = find_near_duplicates([question.prompt for question in questions], trained)
+    if trained and overlap.pair:
+        text = f"{overlap.describe_overlap()} {overlap.describe_pair()}"
+        warnings.warn(text, stacklevel=3)
 
 
 def _evaluation(

@@ -162,16 +162,6 @@ def test_rows_longer_than_the_model_reads_are_a_warning(form):
     )
 
 
-def test_more_rows_than_the_sandbox_is_made_for_are_a_warning_with_their_number(form):
-    large = replace(
-        form,
-        datasets={**form.datasets, "ds": replace(form.datasets["ds"], rows=30_001)},
-        from_sandbox=True,
-    )
-    assert "30,001 take longer, and more than 50,000 are refused" in find_warnings(large)["dataset"]
-    assert "dataset" not in find_warnings(replace(large, from_sandbox=False))
-
-
 def test_a_name_that_is_taken_is_a_warning_and_no_name_at_all_an_issue(form):
     assert (
         "will be replaced"

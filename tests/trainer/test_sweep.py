@@ -66,10 +66,8 @@ def test_the_same_sweep_again_trains_nothing(sandbox, swept):
 
 def test_rows_that_are_trained_on_and_evaluated_are_named_before_anything_starts():
     rows = [QUESTIONS[0], {"prompt": f" {ROWS[1]['prompt']} ", "response": "x"}, QUESTIONS[1]]
-    with pytest.warns(
-        UserWarning,
-        match=rf"1 of 3 evaluation rows is trained on, too: .* row 1: .*{ROWS[1]['prompt']}",
-    ):
+    reason = "1 of 3 evaluation rows nearly repeats a training row: .* For example"
+    with pytest.warns(UserWarning, match=reason):
         create(eval_dataset=rows)
 
 

@@ -29,10 +29,6 @@ from ..offer import (
 from .inspection import validate_dataset
 from .launch_form import COUNTS, LaunchForm, is_blank
 
-SANDBOX_ROWS = 20_000
-SANDBOX_MAX_ROWS = 50_000
-"""Rows that the sandbox's built-in engine learns in two minutes, and the most that it takes."""
-
 
 @dataclass(frozen=True)
 class Issue:
@@ -89,15 +85,6 @@ def find_warnings(form: LaunchForm) -> dict[str, str]:
             too_long,
             limit=f"{length:,}",
         )
-    if data and form.from_sandbox and data.rows > SANDBOX_ROWS:
-        messages["dataset"] = tr(
-            "The sandbox's small model is made for {usual} rows at most, which take it two "
-            "minutes; {n} take longer, "
-            "and more than {limit} are refused. Use a part of the data.",
-            usual=f"{SANDBOX_ROWS:,}",
-            n=f"{data.rows:,}",
-            limit=f"{SANDBOX_MAX_ROWS:,}",
-        )
     if draft.after == "evaluate" and draft.eval_dataset == draft.dataset:
         messages["eval_dataset"] = tr(
             "These are the rows of the training: the score will say little."
@@ -115,18 +102,9 @@ def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
     example; None without.
     """
     draft = form.draft
-    if draft.after == "evaluate":
-        overlap = form.overlaps.get((draft.dataset, draft.eval_dataset))
-        if overlap is not None and overlap.pair:
-            statement = trn(
-                "{n} of {compared} evaluation rows nearly repeats a training row: scores will look "
-                "too good.",
-                "{n} of {compared} evaluation rows nearly repeat training rows: scores will look "
-                "too good.",
-                overlap.count,
-                compared=f"{overlap.compared:,}",
-            )
-            return statement, _example(overlap.pair)
+    overlap = form.overlaps.get((draft.dataset, draft.eval_dataset))
+    if draft.after == "evaluate" and overlap is not None and overlap.pair:
+        return overlap.describe_overlap(), overlap.describe_pair()
     data = form.datasets.get(draft.dataset)
     similar = data.near_duplicates if data else None
     if similar is None or not similar.pair or not _holds_rows_out(form):
@@ -138,11 +116,7 @@ def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
         similar.count,
         compared=f"{similar.compared:,}",
     )
-    return statement, _example(similar.pair)
-
-
-def _example(pair: tuple[str, str]) -> str:
-    return tr("For example “{one}” and “{two}”.", one=clip(pair[0], 80), two=clip(pair[1], 80))
+    return statement, similar.describe_pair()
 
 
 def _holds_rows_out(form: LaunchForm) -> bool:
