@@ -23,7 +23,7 @@ from .schema import SCHEMAS
 
 MAX_FILES = 100_000
 MAX_BYTES = 4 * 1024**3
-"""Bytes that all files of an archive may have together when unpacked."""
+"""Bytes that a download, or all files of an archive when unpacked, may have."""
 
 # ratio of unpacked to packed bytes that a file may have; that of text is at most about 20
 MAX_RATIO = 200
@@ -35,7 +35,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @contextmanager
-def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
+def open_archive(path: Path, name: str) -> Iterator[Members]:
     """Open a zip; the value of the block is its files in the order of their names.
 
     Raises:
@@ -43,7 +43,7 @@ def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[
     """
     try:
         with zipfile.ZipFile(path) as packed:
-            entries = _safe_entries(packed, name, max_bytes)
+            entries = _safe_entries(packed, name)
             yield {entry.filename: partial(packed.open, entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DatasetError(
@@ -51,11 +51,10 @@ def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[
         ) from None
 
 
-def _safe_entries(packed: zipfile.ZipFile, name: str, max_bytes: int) -> list[zipfile.ZipInfo]:
+def _safe_entries(packed: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
     entries = [entry for entry in packed.infolist() if not entry.is_dir()]
-    problem = _archive_problem(entries, max_bytes) or next(
-        (text for e in entries if (text := _entry_problem(e))), ""
-    )
+    problems = [_archive_problem(entries), *map(_entry_problem, entries)]
+    problem = next(filter(None, problems), "")
     if problem:
         raise DatasetError(
             tr("the zip is not safe and is not opened: {problem}", problem=problem), path=name
@@ -63,18 +62,18 @@ def _safe_entries(packed: zipfile.ZipFile, name: str, max_bytes: int) -> list[zi
     return sorted(entries, key=lambda entry: entry.filename)
 
 
-def _archive_problem(entries: list[zipfile.ZipInfo], max_bytes: int) -> str:
+def _archive_problem(entries: list[zipfile.ZipInfo]) -> str:
     total = sum(e.file_size for e in entries)
     packed = sum(e.compress_size for e in entries)
     if len(entries) > MAX_FILES:
         return tr(
             "{n} files, at most {limit} are allowed", n=f"{len(entries):,}", limit=f"{MAX_FILES:,}"
         )
-    if total > max_bytes:
+    if total > MAX_BYTES:
         return tr(
             "{n} bytes unpacked, at most {limit} are allowed",
             n=f"{total:,}",
-            limit=f"{max_bytes:,}",
+            limit=f"{MAX_BYTES:,}",
         )
     if total > MIN_BYTES_FOR_RATIO and total > MAX_RATIO * max(packed, 1):
         return tr(
@@ -131,12 +130,7 @@ _SCHEMA_COLUMNS: Final = {name for schema in SCHEMAS.values() for name in schema
 
 
 def read_path(
-    path: Path,
-    kind: str | None = None,
-    *,
-    max_bytes: int = MAX_BYTES,
-    name: str = "",
-    exported: bool = False,
+    path: Path, kind: str | None = None, *, name: str = "", exported: bool = False
 ) -> list[LocatedValue]:
     """Return the values of a file, a zip or a folder with their locations.
 
@@ -150,7 +144,7 @@ def read_path(
         read_text = file_formats.read_whole_text
         if exported:
             read_text = file_formats.read_exported_texts
-        values = list(_iter_values(path, display_name, kind, max_bytes, read_text))
+        values = list(_iter_values(path, display_name, kind, read_text))
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DatasetError(
@@ -269,12 +263,12 @@ def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> li
 
 
 def _iter_values(
-    path: Path, name: str, kind: str | None, max_bytes: int, read_text: TextReader
+    path: Path, name: str, kind: str | None, read_text: TextReader
 ) -> Iterator[LocatedValue]:
     if path.is_dir():
         yield from _read_members(_folder_members(path), name + os.sep, read_text)
     elif (format_name := file_formats.format_of(path.name, kind)) == "zip":
-        with open_archive(path, name, max_bytes) as members:
+        with open_archive(path, name) as members:
             yield from _read_members(members, f"{name}!", read_text)
     else:
         with path.open("rb") as file:

@@ -162,7 +162,7 @@ def remote_info(dataset_id: int | str) -> RemoteInfo:
     )
 
 
-def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
+def fetch(dataset_id: int | str) -> list[LocatedValue]:
     """Export a dataset of the platform, download it to a temporary file, and return its rows.
 
     Raises:
@@ -179,19 +179,17 @@ def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
         )
     url = max(finished, key=lambda row: row.finish_time).download_url
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:  # 0700, as mkdtemp makes it
-        path = download(url, Path(folder) / "export.zip", max_bytes=max_bytes)
-        return file_reader.read_path(
-            path, "zip", max_bytes=max_bytes, name=str(dataset_id), exported=True
-        )
+        path = download(url, Path(folder) / "export.zip", max_bytes=file_reader.MAX_BYTES)
+        return file_reader.read_path(path, "zip", name=str(dataset_id), exported=True)
 
 
-def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[LocatedValue]:
+def fetch_object(address: str, kind: str | None) -> list[LocatedValue]:
     """Return the rows of an object in storage."""
     name = PurePosixPath(address).name
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         path = Path(folder) / f"object{PurePosixPath(name).suffix}"
-        Storage.download(address, path, max_bytes=max_bytes)
-        return file_reader.read_path(path, kind, max_bytes=max_bytes, name=address)
+        Storage.download(address, path, max_bytes=file_reader.MAX_BYTES)
+        return file_reader.read_path(path, kind, name=address)
 
 
 def store_object(

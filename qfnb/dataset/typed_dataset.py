@@ -16,7 +16,6 @@ from .._tables import open_table
 from ..base.language import tr
 from ..errors import InvalidArgumentError
 from . import file_formats, file_reader, file_writer, platform, quality
-from .file_reader import MAX_BYTES
 from .platform import ProgressCallback
 from .quality import Findings, check_rows
 from .row_formats import deep_copy, parse_rows, row_key, with_locations
@@ -81,7 +80,6 @@ class Dataset:
         format: str | None = None,  # noqa: A002 - the word for it
         columns: Mapping[str, str] | None = None,
         name: str | None = None,
-        max_bytes: int = MAX_BYTES,
     ) -> Self:
         """Load a file, a folder, a zip, an object in storage, a table, rows or a dataset on the
         platform.
@@ -98,7 +96,6 @@ class Dataset:
             format: one of `file_formats.FORMATS`; by default the suffix of the file decides.
             columns: new names of columns: `{"question": "prompt"}`.
             name: the name of the dataset, by default that of the file.
-            max_bytes: limit of a download, and of a zip when unpacked; default 4 GiB.
 
         Raises:
             DatasetError: lines are wrong; the message says which and why.
@@ -116,17 +113,16 @@ class Dataset:
                 name=name or str(qianfan_dataset_id), id=qianfan_dataset_id, schema=schema
             )
             dataset._declared_schema = find_schema(schema)
-            dataset._max_bytes = max_bytes
             dataset.source = "platform"
             return dataset
         if isinstance(data_file, (str, Path)):
             source = str(data_file)
             default_name = PurePath(source).stem
             if source.startswith("bos:"):
-                values = platform.fetch_object(source, format, max_bytes=max_bytes)
+                values = platform.fetch_object(source, format)
             else:
                 path = Path(data_file).expanduser()
-                values = file_reader.read_path(path, format, max_bytes=max_bytes, name=source)
+                values = file_reader.read_path(path, format, name=source)
         else:
             table = open_table(data_file)
             values = file_reader.read_values(data_file if table is None else table)
@@ -214,7 +210,7 @@ class Dataset:
         first.
         """
         if not self.is_fetched and self.id is not None:
-            values = platform.fetch(self.id, max_bytes=self._max_bytes)
+            values = platform.fetch(self.id)
             self._rows, self._schema = parse_rows(values, self._declared_schema)
             self.is_fetched = True
         return self._rows
@@ -445,7 +441,6 @@ class Dataset:
         return dataset
 
     _declared_schema: Schema | None = None
-    _max_bytes: int = MAX_BYTES
 
 
 def _common_schema(first: Schema, second: Schema) -> Schema:

@@ -69,19 +69,12 @@ class Model(ExecuteSerializable[dict[str, Any], Any]):
         """The published version, `amv-...`."""
         return self.id
 
-    def publish(
-        self,
-        name: str = "",
-        *,
-        checkpoint_step: int | None = None,
-        stop_event: threading.Event | None = None,
-    ) -> Model:
+    def publish(self, name: str = "", *, checkpoint_step: int | None = None) -> Model:
         """Publish the training run as a model and wait until it is ready.
 
         Args:
             name: default m_<task_id>, of a checkpoint m_<task_id>_<step>.
             checkpoint_step: the step of a checkpoint; default: that of the model, or the last.
-            stop_event: set it to give up waiting.
 
         Raises:
             InvalidArgumentError: task_id or job_id is missing.
@@ -93,7 +86,7 @@ class Model(ExecuteSerializable[dict[str, Any], Any]):
             ids = create_once(self.create_version, self.find_published, label=label)
             self.set_id = ids["set_id"]
             self.id = ids["id"]
-            self.wait_until_ready(stop_event=stop_event)
+            self.wait_until_ready()
         elif checkpoint_step != self.checkpoint_step and checkpoint_step is not None:
             text = tr(
                 "{model} is published already, and not from step {step}",
@@ -162,24 +155,21 @@ class Model(ExecuteSerializable[dict[str, Any], Any]):
         )
         return self
 
-    def deploy(
-        self, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None
-    ) -> Service:
+    def deploy(self, deploy_config: DeployConfig) -> Service:
         """Deploy the published version as a service and wait until it is ready.
 
         Args:
             deploy_config: settings of the service.
-            stop_event: set it to give up waiting.
 
         Raises:
-            QianfanError: the deployment failed, or `stop_event` was set.
+            QianfanError: the deployment failed.
         """
         create = partial(self.create_service, deploy_config)
         find = partial(self.find_service_id, deploy_config)
         service_id = create_once(
             create, find, label=tr("service {name}", name=self.service_name(deploy_config))
         )
-        return self.wait_for_service(service_id, deploy_config, stop_event=stop_event)
+        return self.wait_for_service(service_id, deploy_config)
 
     def wait_for_service(
         self,
@@ -233,14 +223,11 @@ class Model(ExecuteSerializable[dict[str, Any], Any]):
         """Return the name of a service of this model."""
         return deploy_config.name or f"svc_{self.name or str(self.id).replace('-', '_')}"
 
-    def batch_inference(
-        self, dataset: Dataset, *, stop_event: threading.Event | None = None
-    ) -> Dataset:
+    def batch_inference(self, dataset: Dataset) -> Dataset:
         """Answer a dataset with the published version, on the platform and without a service.
 
         Args:
             dataset: the prompts; local rows are uploaded first.
-            stop_event: set it to give up waiting; the platform continues.
 
         Returns:
             The rows with columns prompt, input_prompt, llm_output and expected_output.
@@ -259,7 +246,7 @@ class Model(ExecuteSerializable[dict[str, Any], Any]):
                     dataset=repr(dataset.name),
                 )
             )
-        dataset_id = dataset.release(stop_event=stop_event)
+        dataset_id = dataset.release()
         name = f"model_run_{secrets.token_hex(5)}"
         version = str(self.id)
         versions = [{"modelId": str(self.set_id), "modelVersionId": version}]
@@ -277,7 +264,6 @@ class Model(ExecuteSerializable[dict[str, Any], Any]):
             },
             interval=settings().batch_run_status_polling_interval,
             label=tr("the inference of {model}", model=version),
-            stop_event=stop_event,
         )
         config = task_info.data.eval_standard_conf
         result_id = config.get("resultDatasetIdStr") or config.get("resultDatasetId")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from ...dataset import file_reader, file_writer, platform
+from ...dataset import file_writer, platform
 from ...dataset.row_formats import parse_rows, with_locations
 from ...dataset.schema import TEXT, Row, Schema, schema_of_template
 from ...resources.console.consts import (
@@ -193,7 +193,7 @@ class QianfanDataSource(DataSource):
 
     def read(self) -> Table:
         """Export the dataset and download it."""
-        values = [value for _, value in platform.fetch(self.id, max_bytes=file_reader.MAX_BYTES)]
+        values = [value for _, value in platform.fetch(self.id)]
         return Table(values)
 
     def save(
