@@ -72,6 +72,11 @@ def did_you_mean(name: str, candidates: Iterable[str], template: str = "{}") -> 
     return ""
 
 
+def listed(values: Iterable[object]) -> str:
+    """Return values in one line, with the comma of the user's language."""
+    return tr(", ").join(map(str, values))
+
+
 def labelled(name: object, value: object, remark: object = "") -> str:
     """Return `name: value (remark)`, with the punctuation of the user's language."""
     text = tr("{name}: {value}", name=name, value=value)

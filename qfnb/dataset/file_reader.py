@@ -15,7 +15,7 @@ from typing import IO, Any, Final
 from .._jsonl_csv_parquet import describe_no_rows
 from .._tables import open_table
 from ..base.language import tr
-from ..base.text import closest, did_you_mean
+from ..base.text import closest, did_you_mean, listed
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats
 from .row_formats import LocatedValue, with_locations
@@ -153,7 +153,7 @@ def read_path(
     if not values:
         suffix = f".{kind}" if kind else path.suffix.lower()
         if path.is_dir() or suffix == ".zip":
-            suffixes = tr(", ").join(file_formats.SUFFIXES)
+            suffixes = listed(file_formats.SUFFIXES)
             reason = tr("the folder or zip holds no file with rows: {suffixes}", suffixes=suffixes)
         elif suffix in {".csv", ".tsv", ".parquet"}:
             reason = describe_no_rows(suffix, path.stat().st_size)
@@ -244,7 +244,7 @@ def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> li
                 "columns: there is no column {name!r}{hint}; there are {columns}",
                 name=missing,
                 hint=did_you_mean(missing, present),
-                columns=tr(", ").join(present),
+                columns=listed(present),
             )
         )
     names = {name for schema in SCHEMAS.values() for name in schema.columns}

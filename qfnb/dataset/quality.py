@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Final
 
 from ..base.language import tr, trn
-from ..base.text import clip
+from ..base.text import clip, listed
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
 from .row_formats import row_key
@@ -226,7 +226,7 @@ class Findings:
                 self.too_long_count,
                 limit=f"{self.limit:,}",
             )
-            numbers = tr(", ").join(map(str, self.too_long))
+            numbers = listed(self.too_long)
             if self.too_long_count > len(self.too_long):
                 numbers += ", …"
             items.append(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .._jsonl_csv_parquet import RowError
 from ..base.language import tr, trn
-from ..base.text import clip, format_value, is_missing, labelled
+from ..base.text import clip, format_value, is_missing, labelled, listed
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
 
@@ -290,7 +290,7 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
         raise RowError(
             tr(
                 "the roles must be user and assistant in turn, and are {roles}",
-                roles=format_value(tr(", ").join(map(str, roles))),
+                roles=format_value(listed(roles)),
             )
         )
     texts = [message["content"] for message in turns]

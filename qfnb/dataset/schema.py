@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from .._jsonl_csv_parquet import RowError
 from ..base.language import tr, tr_noop
-from ..base.text import format_value
+from ..base.text import format_value, listed
 from ..errors import InvalidArgumentError
 
 Row = dict[str, Any]
@@ -61,7 +61,7 @@ class Schema:
             raise RowError(message, "chosen")
 
     def _missing(self, column: str, row: Row) -> str:
-        columns = tr(", ").join(map(str, row))[:80]
+        columns = listed(row)[:80]
         if not columns:
             return tr(
                 "field {column} is missing: the row is empty; expected {expected}",
@@ -160,7 +160,7 @@ def find_schema(schema: Schema | str | None) -> Schema | None:
             tr(
                 "schema={value}: it is one of {allowed}.",
                 value=repr(schema),
-                allowed=tr(", ").join(SCHEMAS),
+                allowed=listed(SCHEMAS),
             )
         )
     return SCHEMAS[schema]

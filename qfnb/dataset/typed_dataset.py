@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from .._notices import warn_once
 from .._tables import open_table
 from ..base.language import tr
+from ..base.text import listed
 from ..errors import InvalidArgumentError
 from . import file_formats, file_reader, file_writer, platform, quality
 from .platform import ProgressCallback
@@ -397,7 +398,7 @@ class Dataset:
                 tr(
                     "There is no column {name}; there are {columns}.",
                     name=repr(key),
-                    columns=tr(", ").join(self.columns),
+                    columns=listed(self.columns),
                 )
             )
         return [deep_copy(row.get(key)) for row in self.rows]

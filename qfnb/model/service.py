@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .. import connect
 from .._notices import warn_once
 from ..base.language import tr
-from ..base.text import describe_problem
+from ..base.text import describe_problem, listed
 from ..config import settings
 from ..errors import (
     APIError,
@@ -82,7 +82,7 @@ class ValidatedModel(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"]))
-            field_names = tr(", ").join(type(self).model_fields)
+            field_names = listed(type(self).model_fields)
             setting = f"{type(self).__name__}.{field}={first['input']!r}"
             if first["type"] == "extra_forbidden":
                 raise InvalidArgumentError(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from ..base.language import tr
+from ..base.text import listed
 from ..errors import InvalidArgumentError, QianfanError
 from ..model.service import Executable as Executable, ExecuteSerializable, Serializable
 from ..transport import interrupt_safe
@@ -31,7 +32,7 @@ def warn_of_unknown_arguments(owner: str, values: Mapping[str, Any]) -> None:
     no error.
     """
     if values:
-        names = tr(", ").join(values)
+        names = listed(values)
         log.warning(
             tr("{owner} does not know {names}: this has no effect", owner=owner, names=names)
         )

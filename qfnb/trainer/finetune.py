@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Self
 
 from ..base.language import tr
-from ..base.text import did_you_mean
+from ..base.text import did_you_mean, listed
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
@@ -151,7 +151,7 @@ class LLMFinetune(BackgroundTrainer):
                 "where columns have other names: Dataset.load(..., columns={example})",
                 mode=cls.train_mode,
                 kinds=kinds,
-                columns=tr(", ").join(columns),
+                columns=listed(columns),
                 example={"question": "prompt", "answer": "response"},
             )
         )

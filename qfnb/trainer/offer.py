@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel, to_snake
 from .. import connect
 from .._notices import warn_once
 from ..base.language import tr, tr_noop
-from ..base.text import clip, did_you_mean, labelled, nearest_names
+from ..base.text import clip, did_you_mean, labelled, listed, nearest_names
 from ..errors import APIError, InvalidArgumentError, RequestError
 from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire
@@ -163,12 +163,12 @@ def compare_with_offer(train_type: str, config: TrainConfig, offer: Offer, mode:
             "the nearest names: {names} (all of them: LLMFinetune.train_type_list())",
             model=name,
             n=len(offer),
-            names=tr(", ").join(nearest_names(name, [row.model for row in offer])),
+            names=listed(nearest_names(name, [row.model for row in offer])),
         )
         return [text]
     scales = supported_scales(model, mode)
     if not scales:
-        modes = tr(", ").join(row.train_mode for row in model.support_train_mode)
+        modes = listed(row.train_mode for row in model.support_train_mode)
         text = tr(
             "{model} has no train mode {mode}: it has {modes}", model=name, mode=mode, modes=modes
         )
@@ -180,7 +180,7 @@ def compare_with_offer(train_type: str, config: TrainConfig, offer: Offer, mode:
             model=name,
             scale=config.parameter_scale,
             mode=mode,
-            scales=tr(", ").join(row.parameter_scale for row in scales),
+            scales=listed(row.parameter_scale for row in scales),
         )
         return [text]
     label = f"{name} {config.parameter_scale}"
@@ -204,7 +204,7 @@ def _unknown_parameter(label: str, name: str, names: list[str]) -> str:
         "{model} has no hyper-parameter {name}: it has {names}",
         model=label,
         name=name,
-        names=tr(", ").join(names),
+        names=listed(names),
     )
 
 
@@ -248,8 +248,8 @@ def describe_difference(value: Any, row: wire.SupportedParameter) -> str:
         return ""
     return tr(
         "{value} is not offered: choose one of {allowed}.",
-        value=clip(tr(", ").join(map(str, values)), 40),
-        allowed=tr(", ").join(map(plain_number, row.check_value)),
+        value=clip(listed(values), 40),
+        allowed=listed(map(plain_number, row.check_value)),
     )
 
 
@@ -303,7 +303,7 @@ def describe_ignored_values(train_type: str, config: TrainConfig, offer: Offer, 
 
 def describe_ignored(names: Iterable[str]) -> str:
     """Return a sentence about hyper-parameters that the sandbox does not imitate."""
-    return tr("the sandbox does not imitate {names}: no effect here", names=tr(", ").join(names))
+    return tr("the sandbox does not imitate {names}: no effect here", names=listed(names))
 
 
 def default_config(train_type: str, mode: str) -> TrainConfig:
@@ -325,7 +325,7 @@ def default_config(train_type: str, mode: str) -> TrainConfig:
                 "{model} has no defaults for {mode}: the platform lists {names}",
                 model=repr(train_type),
                 mode=mode,
-                names=tr(", ").join(row.model for row in offer),
+                names=listed(row.model for row in offer),
             )
         )
     scale = find_scale(scales, wire.LORA) or scales[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...base.language import tr
 from ...base.private_files import write_private
+from ...base.text import listed
 from ...config import state_dir
 from ...errors import InvalidArgumentError
 from .launch_form import Draft
@@ -36,7 +37,7 @@ def load(name: str) -> Draft:
     try:
         return Draft(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        names = tr(", ").join(list_names())
+        names = listed(list_names())
         text = tr("There are no settings “{name}”; none have been saved yet.", name=name)
         if names:
             text = tr("There are no settings “{name}”; there are {names}.", name=name, names=names)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ..._tables import is_pandas_frame
 from ...base.language import tr, trn
-from ...base.text import closest
+from ...base.text import closest, listed
 from ...dataset import quality
 from ...dataset.quality import NearDuplicates, find_near_duplicates, input_texts
 from ...dataset.typed_dataset import Dataset
@@ -90,7 +90,7 @@ def _unknown_variable(source: str, name: str, names: list[str]) -> DatasetInfo:
         "There is no variable {name}; there are {names}.",
         len(names),
         name=name,
-        names=tr(", ").join(names[:MAX_NAMED_VARIABLES]),
+        names=listed(names[:MAX_NAMED_VARIABLES]),
     )
     suggestion = closest(name, names) or (names[0] if len(names) == 1 else "")
     return DatasetInfo(source, problem=problem, suggestion=suggestion)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...base.language import tr, trn
-from ...base.text import clip
+from ...base.text import clip, listed
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v2 as wire
 from ..configs import DeployConfig
@@ -197,7 +197,7 @@ def _describe_parameter(form: LaunchForm, row: wire.SupportedParameter) -> str:
 def _method_issue(form: LaunchForm) -> Issue | None:
     mode = form.draft.mode
     if mode not in TRAINER_CLASSES:
-        modes = tr(", ").join(TRAINER_CLASSES)
+        modes = listed(TRAINER_CLASSES)
         return Issue(tr("qfnb has no trainer for {mode}: choose {modes}.", mode=mode, modes=modes))
     return None
 
