@@ -15,7 +15,7 @@ from qfnb.batching.input_source import open_source
 from qfnb.compat.tables.dataset import Dataset as SdkDataset
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.samples import as_rereadable, rows_of
-from qfnb.trainer.sources import load_sources
+from qfnb.trainer.actions import load_sources
 
 ROWS = [{"prompt": "1 + 1?", "response": "2"}, {"prompt": "2 + 2?", "response": "4"}]
 CONVERSATION = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]

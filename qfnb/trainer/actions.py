@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .._tables import find_variables
+from .._tables import find_variables, open_table
 from ..base.language import tr, tr_noop, trn
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
@@ -21,8 +21,15 @@ from .consts import ActionState
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, LossPoint, resolve_step
 from .run_store import RunRecord
-from .sources import DataSource, Source, load_sources
 from .train_action import BOS, PLATFORM, TrainAction as TrainAction
+
+DataSource = Any
+"""A `Dataset`, a table, a `ds-...` id, a path of data, `bos:/bucket/key`, a list of these, or the
+facts of a `LoadDataSetAction`.
+"""
+
+Source = Dataset | str
+"""A dataset, or the address of an object in a bucket."""
 
 __all__ = [
     "DeployAction",
@@ -31,6 +38,67 @@ __all__ = [
     "ModelPublishAction",
     "TrainAction",
 ]
+
+
+def load_sources(data: DataSource) -> list[Source]:
+    """Return the datasets and addresses that an argument names.
+
+    Raises:
+        InvalidArgumentError: one of them is something else, or a dataset has no rows.
+    """
+    if isinstance(data, Mapping) and isinstance(data.get("datasets"), list):
+        data = data["datasets"]
+    if isinstance(data, Sequence) and not isinstance(data, (str, Dataset)) and data:
+        return [_load_source(item) for item in data]
+    return [_load_source(data)]
+
+
+def _load_source(source: Any) -> Source:
+    table = open_table(source)
+    if table is not None:
+        source = Dataset.load(table)
+    if (address := _address_of(source)) is not None:
+        return address
+    if not isinstance(source, Dataset):
+        source = getattr(source, "path", source)
+    if (dataset_id := _dataset_id_of(source)) is not None:
+        source = Dataset.load(qianfan_dataset_id=dataset_id)
+    elif isinstance(source, (str, Path)):
+        source = Dataset.load(source)
+    if not isinstance(source, Dataset):
+        kind = type(source).__name__
+        raise InvalidArgumentError(
+            tr(
+                "dataset is a {kind}: pass a Dataset, a 'ds-...' id, or the path of a data file",
+                kind=kind,
+            )
+        )
+    if source.id is None and not len(source):
+        raise InvalidArgumentError(tr("the dataset has no rows: load some before training"))
+    return source
+
+
+def _address_of(source: Any) -> str | None:
+    """Return the `bos:/bucket/key` of a source that is used where it is, None for others."""
+    if isinstance(source, Mapping):
+        source = source.get("bosPath")
+    if not isinstance(source, str):
+        return getattr(source, "bos_address", None) or getattr(source, "address", None)
+    if source.startswith("bos:"):
+        return source.replace("bos://", "bos:/", 1)
+    return None
+
+
+def _dataset_id_of(source: Any) -> str | None:
+    """Return the id of a source that is on the platform, None for others."""
+    if isinstance(source, Mapping):
+        source = source.get("id")
+        return None if source is None else str(source)
+    if isinstance(source, (str, Path)):
+        return str(source) if str(source).startswith("ds-") else None
+    if isinstance(source, Dataset):
+        return None
+    return getattr(source, "id", None)
 
 
 class LoadDataSetAction(BaseAction):

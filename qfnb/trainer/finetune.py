@@ -12,15 +12,16 @@ from ..base.text import did_you_mean, listed
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
+from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire
 from . import actions, run_store
+from .actions import DataSource, load_sources
 from .background import BackgroundTrainer
 from .base import BaseAction, warn_of_unknown_arguments
 from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, resolve_step
 from .offer import fit_to_offer
-from .sources import DataSource, load_sources, model_of_task, previous_task, with_data_options
 from .train_action import read_task
 
 
@@ -85,7 +86,7 @@ class LLMFinetune(BackgroundTrainer):
         train_mode: str | None = None,
         **kwargs: Any,
     ) -> None:
-        config = with_data_options(to_train_config(train_config), kwargs)
+        config = _with_data_options(to_train_config(train_config), kwargs)
         warn_of_unknown_arguments(type(self).__name__, kwargs)
         self.train_mode = str(train_mode or self.train_mode)
         sources = load_sources(dataset_bos_path or dataset)
@@ -94,8 +95,8 @@ class LLMFinetune(BackgroundTrainer):
             # the platform checks others itself
             if trainer_class and isinstance(data, Dataset) and data.is_fetched:
                 trainer_class.validate_schema(data)
-        previous_id = previous_task(previous_task_id, previous_trainer, previous_step)
-        train_type = train_type or model_of_task(previous_id)
+        previous_id = _previous_task(previous_task_id, previous_trainer, previous_step)
+        train_type = train_type or _model_of_task(previous_id)
         config = fit_to_offer(train_type, config, self.train_mode)
         train = actions.TrainAction(
             train_type,
@@ -325,3 +326,52 @@ def _describe_unknown(key: str) -> str:
         ids += [run.id, str(run.facts.get("task_id") or "")]
     hint = did_you_mean(key, ids) or tr("; `%qftrain list` shows those of this computer")
     return tr("neither this computer nor the platform has a training {key}", key=key) + hint
+
+
+def _with_data_options(config: TrainConfig, options: dict[str, Any]) -> TrainConfig:
+    """Return a config with the fields that the official SDK takes as keywords of a trainer; they
+    are removed from `options`.
+    """
+    names = {
+        "corpus_config": "corpus_config",
+        "resource_config": "resource_config",
+        "sampling_rate": "sampling_rate",
+        "eval_split_ratio": "trainset_rate",
+    }
+    values = config.model_dump()
+    for keyword, field in names.items():
+        if (value := options.pop(keyword, None)) is not None:
+            values[field] = value
+    return TrainConfig(**values)
+
+
+def _model_of_task(task_id: str | None) -> str:
+    """Return the model of a run.
+
+    Raises:
+        InvalidArgumentError: there is no run, so that the model must be named.
+    """
+    if task_id is None:
+        raise InvalidArgumentError(
+            tr("train_type is missing: name the model to tune, e.g. ERNIE-4.5-Turbo-128K")
+        )
+    return str(FineTune.V2.task_detail(task_id)["result"]["model"])
+
+
+def _previous_task(task_id: str | None, trainer: Any, step: int | None) -> str | None:
+    """Return the id of the run to continue from, None for none.
+
+    Raises:
+        InvalidArgumentError: several are named, or the one has no run.
+    """
+    if task_id is not None and trainer is not None:
+        raise InvalidArgumentError(tr("pass only one of previous_task_id and previous_trainer"))
+    if trainer is not None:
+        task_id = trainer.progress.task_id
+        if not task_id:
+            raise InvalidArgumentError(
+                tr("the earlier training has no finished run to continue from")
+            )
+    if step is not None and task_id is None:
+        raise InvalidArgumentError(tr("previous_step needs previous_task_id or previous_trainer"))
+    return task_id

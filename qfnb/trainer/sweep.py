@@ -35,14 +35,13 @@ from ..evaluation.stats.selection import mean_of_chosen
 from ..model import Service
 from ..resources.validation import validate_choice
 from ..transport import interrupt_safe
-from .actions import LoadDataSetAction
+from .actions import DataSource, LoadDataSetAction, Source, load_sources
 from .configs import TrainConfig, resolve_train_type, to_train_config
 from .event import EventHandler
 from .finetune import TRAINER_CLASSES, LLMFinetune
 from .loss_diagnostics import best_checkpoint
 from .offer import default_config, describe_ignored, ignored_parameters, read_offer
 from .progress import TrainingProgress
-from .sources import DataSource, Source, load_sources
 from .trackers import TensorBoardTracker
 from .train_action import TrainAction
 

@@ -5,7 +5,7 @@ import pytest
 
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, _notices, errors
 from qfnb.resources import FineTune
-from qfnb.trainer import offer, sources
+from qfnb.trainer import actions, offer
 from qfnb.trainer.finetune import PostPretrain
 
 ROWS = Dataset(
@@ -232,7 +232,7 @@ def test_a_config_is_loaded_from_a_file(tmp_path):
 
 def test_a_frame_is_trained_on_as_the_dataset_it_holds():
     row = {"id": 1, "prompt": "q", "response": "a"}
-    (dataset,) = sources.load_sources(pd.DataFrame([row]))
+    (dataset,) = actions.load_sources(pd.DataFrame([row]))
     assert dataset.list() == [row]
 
 
