@@ -28,7 +28,6 @@ class Schema:
     columns: Mapping[str, ColumnKind]  # name and kind of each; rows may have further columns
     expected: str  # an example of a row
     template_type: int  # the platform's number for it; without its last two digits the project type
-    v2_format: str  # the platform's name for it (dataFormat)
     inputs: tuple[str, ...] = ("prompt",)  # the columns that are sent to a model
     reference: str = ""  # the column with the right answer, "" for a schema without one
 
@@ -87,7 +86,6 @@ PAIRS = Schema(
     {"prompt": "text", "response": "text", **_SYSTEM_COLUMN},
     '{"prompt": "...", "response": "..."}',
     2000,
-    "PromptResponse",
     reference="response",
 )
 CONVERSATION = Schema(
@@ -96,7 +94,6 @@ CONVERSATION = Schema(
     {"history": "turns", "prompt": "text", "response": "text", **_SYSTEM_COLUMN},
     '[{"prompt": "...", "response": [["..."]]}, ...]',
     2000,
-    "PromptResponse",
     reference="response",
 )
 SORTED = Schema(
@@ -105,7 +102,6 @@ SORTED = Schema(
     {"history": "turns", "prompt": "text", "responses": "texts", **_SYSTEM_COLUMN},
     '{"prompt": "...", "responses": ["best", "second", ...]}',
     2001,
-    "PromptSortedresponses",
 )
 PREFERENCE = Schema(
     "preference",
@@ -113,7 +109,6 @@ PREFERENCE = Schema(
     {"history": "turns", "prompt": "text", "chosen": "text", "rejected": "text", **_SYSTEM_COLUMN},
     '{"prompt": "...", "chosen": "...", "rejected": "..."}',
     2002,
-    "DPO_PromptChosenRejected",
     reference="chosen",
 )
 FEEDBACK = Schema(
@@ -129,11 +124,10 @@ FEEDBACK = Schema(
     '{"prompt": "...", "chosen": "..."} or {"prompt": "...", "response": "...", "desirable": '
     "false}",
     2002,
-    "KTO_PromptChosenRejected",
     reference="chosen",
 )
 TEXT = Schema(
-    "text", tr_noop("texts"), {"text": "text"}, '{"text": "..."}', 40100, "Text", inputs=("text",)
+    "text", tr_noop("texts"), {"text": "text"}, '{"text": "..."}', 40100, inputs=("text",)
 )
 PROMPTS = Schema(
     "prompts",
@@ -141,7 +135,6 @@ PROMPTS = Schema(
     {"history": "turns", "prompt": "text", **_SYSTEM_COLUMN},
     '{"prompt": "..."}',
     40200,
-    "Prompt",
 )
 _ALL = (PAIRS, CONVERSATION, SORTED, PREFERENCE, FEEDBACK, TEXT, PROMPTS)
 SCHEMAS = {schema.name: schema for schema in _ALL}

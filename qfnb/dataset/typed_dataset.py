@@ -244,16 +244,13 @@ class Dataset:
 
         return pd.DataFrame(self.list(), columns=self.columns)
 
-    def map(
-        self, op: Callable[[Row], Mapping[str, Any]], *, schema: Schema | str | None = None
-    ) -> Self:
-        """Return the rows that a function returns for a copy of each row; their schema is detected
-        by default.
+    def map(self, op: Callable[[Row], Mapping[str, Any]]) -> Self:
+        """Return the rows that a function returns for a copy of each row; their schema is detected.
 
         Raises:
             DatasetError: it returned values that are not rows; the message has the first ten.
         """
-        return self._from_values(map(op, self), find_schema(schema))
+        return self._from_values(map(op, self), None)
 
     def filter(self, op: Callable[[Row], object]) -> Self:
         """Return the rows for which a function returns a true value."""

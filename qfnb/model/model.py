@@ -69,31 +69,22 @@ class Model(ExecuteSerializable[dict[str, Any], Any]):
         """The published version, `amv-...`."""
         return self.id
 
-    def publish(self, name: str = "", *, checkpoint_step: int | None = None) -> Model:
+    def publish(self, name: str = "") -> Model:
         """Publish the training run as a model and wait until it is ready.
 
         Args:
             name: default m_<task_id>, of a checkpoint m_<task_id>_<step>.
-            checkpoint_step: the step of a checkpoint; default: that of the model, or the last.
 
         Raises:
             InvalidArgumentError: task_id or job_id is missing.
         """
         if self.id is None:
             self.name = name or self.name
-            self.checkpoint_step = checkpoint_step or self.checkpoint_step
             label = tr("model {name}", name=self.name)
             ids = create_once(self.create_version, self.find_published, label=label)
             self.set_id = ids["set_id"]
             self.id = ids["id"]
             self.wait_until_ready()
-        elif checkpoint_step != self.checkpoint_step and checkpoint_step is not None:
-            text = tr(
-                "{model} is published already, and not from step {step}",
-                model=self,
-                step=checkpoint_step,
-            )
-            raise InvalidArgumentError(text)
         return self
 
     def create_version(self) -> dict[str, str]:

@@ -36,7 +36,7 @@ from .actions import (
     validate_new_actions,
 )
 from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
-from .configs import DeployConfig, resolve_train_type
+from .configs import resolve_train_type
 from .consts import ActionState, FinetuneStatus
 from .event import Event, EventHandler, call_handler, validate_handler
 from .loss_diagnostics import checkpoint_rows
@@ -295,7 +295,7 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         """
         own = self.actions
         handlers = self._handlers
-        actions = _restore_actions(run.facts, None)
+        actions = _restore_actions(run.facts)
         if isinstance(own[0], LoadDataSetAction):
             actions[0] = own[0]
         BackgroundTrainer.__init__(self, run, actions, None)
@@ -356,11 +356,9 @@ class BackgroundTrainer(Trainer, BackgroundJob, EventHandler):
         return frame
 
     @classmethod
-    def _from_record(
-        cls, run: RunRecord, handler: EventHandler | None, deploy_config: DeployConfig | None
-    ) -> Self:
+    def _from_record(cls, run: RunRecord) -> Self:
         self = cls.__new__(cls)
-        BackgroundTrainer.__init__(self, run, _restore_actions(run.facts, deploy_config), handler)
+        BackgroundTrainer.__init__(self, run, _restore_actions(run.facts), None)
         return self
 
     def _append_actions(self, actions: Sequence[BaseAction]) -> Self:
@@ -577,9 +575,7 @@ def _to_json(value: Any) -> bytes:
     )
 
 
-def _restore_actions(
-    facts: Mapping[str, Any], deploy_config: DeployConfig | None
-) -> list[BaseAction]:
+def _restore_actions(facts: Mapping[str, Any]) -> list[BaseAction]:
     """Return the actions of a stored training; of one started elsewhere, those that poll and
     publish it.
     """
@@ -598,9 +594,6 @@ def _restore_actions(
             action.task_id = facts.get("task_id") or action.task_id
             action.job_id = facts.get("job_id") or action.job_id
         actions.append(action)
-    if deploy_config is not None:
-        actions = [row for row in actions if not isinstance(row, DeployAction)]
-        actions.append(DeployAction(deploy_config))
     return actions
 
 

@@ -9,7 +9,7 @@ import json
 import logging
 import uuid
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from ..base.language import tr
@@ -225,6 +225,9 @@ class Pipeline(BaseAction):
         if self.current is not None:
             return self.current.id
         return None
+
+    def __iter__(self) -> Iterator[BaseAction]:
+        return iter(self.actions)
 
     def append(self, actions: Sequence[BaseAction]) -> None:
         """Add actions at the end; the pipeline may be running."""

@@ -160,14 +160,7 @@ class LLMFinetune(BackgroundTrainer):
         raise error
 
     @classmethod
-    def attach(
-        cls,
-        key: str,
-        *,
-        event_handler: EventHandler | None = None,
-        deploy_config: DeployConfig | None = None,
-        dataset: DataSource = None,
-    ) -> Self:
+    def attach(cls, key: str, *, dataset: DataSource = None) -> Self:
         """Return the trainer of a training that was started elsewhere: in another kernel, or in the
         console.
 
@@ -177,8 +170,6 @@ class LLMFinetune(BackgroundTrainer):
 
         Args:
             key: `run-...` of this computer, or `task-...` of the platform.
-            event_handler: receives every event.
-            deploy_config: deploy the model afterwards.
             dataset: the rows, where the kernel that started the training ended before it uploaded
                 them.
 
@@ -191,7 +182,7 @@ class LLMFinetune(BackgroundTrainer):
             if read_task(key) is None:
                 raise InvalidArgumentError(_describe_unknown(key))
             run = run_store.RunRecord.begin(task_id=key)
-        self = cls._from_record(run, event_handler, deploy_config)
+        self = cls._from_record(run)
         load = self.actions[0]
         if dataset is not None and isinstance(load, actions.LoadDataSetAction):
             load.use(load_sources(dataset))
@@ -201,7 +192,7 @@ class LLMFinetune(BackgroundTrainer):
     @classmethod
     def list(cls) -> builtins.list[Self]:
         """Return the trainers of this user's stored trainings, the newest first."""
-        return [cls._from_record(run, None, None) for run in run_store.list_runs()]
+        return [cls._from_record(run) for run in run_store.list_runs()]
 
     def publish(self, model_name: str = "", *, step: CheckpointStep = None) -> Self:
         """Publish the run as a model: at once, or after the training while it runs.
@@ -285,7 +276,7 @@ class LLMFinetune(BackgroundTrainer):
                 tr("these bytes are not a training written by dumps()")
             ) from None
         stored_run = run_store.find_run(facts["id"])
-        return cls._from_record(stored_run or run_store.RunRecord(facts["id"], facts), None, None)
+        return cls._from_record(stored_run or run_store.RunRecord(facts["id"], facts))
 
 
 class PostPretrain(LLMFinetune):

@@ -10,6 +10,7 @@ import pytest
 from qfnb import Dataset, config, errors
 from qfnb.dataset.file_reader import list_data_files
 from qfnb.resources.management.finetune import FineTune
+from qfnb.trainer import run_store
 from qfnb.trainer.form import code_estimate, drafts
 from qfnb.trainer.form.inspection import DatasetInfo, inspect_dataset
 from qfnb.trainer.form.launch_form import Draft, LaunchForm, compare_datasets
@@ -314,6 +315,26 @@ def test_an_unknown_configuration_is_reported_with_the_saved_names():
     drafts.save("known", Draft())
     with pytest.raises(errors.InvalidArgumentError, match="known"):
         drafts.load("unknown")
+
+
+def test_a_past_run_can_be_cloned(form):
+    chosen = with_values(form, epoch="3").with_choice(
+        after="deploy", suffix="tea", hours="2", model_name="m"
+    )
+    trainer = code_estimate.create_trainer(chosen)
+    trainer.save()
+    assert any(line.startswith(trainer.id) for line in drafts.list_configurations())
+    draft = drafts.load(f"{trainer.id} ERNIE-Speed-8K")
+    assert (draft.model, draft.scale, draft.values["epoch"]) == ("ERNIE-Speed-8K", "LoRA", 3)
+    assert (draft.after, draft.suffix, draft.hours, draft.model_name) == ("deploy", "tea", "2", "m")
+    assert not find_issues(replace(form, draft=draft.model_copy(update={"dataset": "ds"})))
+
+
+def test_a_run_started_elsewhere_cannot_be_cloned():
+    run = run_store.RunRecord.begin()
+    run.update(task_id="task-1")
+    with pytest.raises(errors.InvalidArgumentError, match="started on another computer"):
+        drafts.load(run.id)
 
 
 def test_a_file_a_variable_and_an_id_are_found(sandbox, tmp_path):

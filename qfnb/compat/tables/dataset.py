@@ -26,7 +26,7 @@ from .platform_source import QianfanDataSource, parse_entries, to_source
 from .summary import Summaries
 from .table import Table
 
-ANY_ROWS = Schema("table", tr_noop("rows with columns of their own"), {}, "{...}", 0, "", inputs=())
+ANY_ROWS = Schema("table", tr_noop("rows with columns of their own"), {}, "{...}", 0, inputs=())
 """The schema of a table that is none of the platform's kinds."""
 
 

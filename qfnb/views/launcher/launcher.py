@@ -249,7 +249,7 @@ class Launcher:
                 model=default_model() if form.draft.model == DEFAULT_MODEL else form.draft.model
             )
             files = tuple(list_data_files(self._folder))
-            configurations = tuple(drafts.list_names())
+            configurations = drafts.list_configurations()
             self._update(form=form, stage="editing", files=files, configurations=configurations)
         self._inspect_datasets()
 
@@ -316,7 +316,7 @@ class Launcher:
                 message=message,
                 is_error=False,
                 dialog="",
-                configurations=tuple(drafts.list_names()),
+                configurations=drafts.list_configurations(),
             )
         elif self._state.dialog == "load":
             draft = drafts.load(name)

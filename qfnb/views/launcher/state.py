@@ -35,7 +35,7 @@ class LauncherState:
         dialog: the question that is open: which settings to load or under which name to save them.
         unfolded: the keys of `FOLDS` that are open.
         variables: names of the notebook's variables that hold data.
-        configurations: names of drafts that can be loaded.
+        configurations: names of drafts and past runs that can be loaded.
         files: data files beside the notebook.
     """
 
