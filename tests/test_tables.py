@@ -15,7 +15,7 @@ from qfnb.batching.input_source import open_source
 from qfnb.compat.tables.dataset import Dataset as SdkDataset
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.samples import as_rereadable, rows_of
-from qfnb.trainer.sources import load_sources
+from qfnb.trainer.actions import load_sources
 
 ROWS = [{"prompt": "1 + 1?", "response": "2"}, {"prompt": "2 + 2?", "response": "4"}]
 CONVERSATION = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "2"}]
@@ -47,11 +47,11 @@ def pairs(dataset):
 
 @every_table
 def test_both_datasets_and_a_training_load_a_table(build):
-    assert pairs(qfnb.Dataset.load(build())) == pairs(qfnb.Dataset.load(dataframe=build())) == ROWS
+    assert pairs(qfnb.Dataset.load(build())) == ROWS
     assert pairs(qfnb.Dataset(build())) == ROWS
     assert pairs(SdkDataset.load(build())) == pairs(SdkDataset.load(dataframe=build())) == ROWS
-    [(dataset, share)] = load_sources(build())
-    assert (pairs(dataset), share) == (ROWS, None)
+    [dataset] = load_sources(build())
+    assert pairs(dataset) == ROWS
 
 
 @every_table

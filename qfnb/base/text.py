@@ -46,16 +46,10 @@ def near_miss(word: str, candidates: Iterable[str]) -> str:
     )
 
 
-def nearest_names(name: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
-    """Return the candidates that are most like a name, the nearest first.
-
-    Args:
-        name: what the user wrote.
-        candidates: what would have been right.
-        limit: how many are returned at most, default 3.
-    """
+def nearest_names(name: str, candidates: Iterable[str]) -> list[str]:
+    """Return the three candidates that are most like a name, the nearest first."""
     likeness = lambda row: difflib.SequenceMatcher(None, name.lower(), row.lower()).ratio()  # noqa: E731 - one expression
-    return heapq.nlargest(limit, candidates, key=likeness)
+    return heapq.nlargest(3, candidates, key=likeness)
 
 
 def did_you_mean(name: str, candidates: Iterable[str], template: str = "{}") -> str:
@@ -70,6 +64,11 @@ def did_you_mean(name: str, candidates: Iterable[str], template: str = "{}") -> 
     if match:
         return tr("; did you mean {match}?", match=template.format(match))
     return ""
+
+
+def listed(values: Iterable[object]) -> str:
+    """Return values in one line, with the comma of the user's language."""
+    return tr(", ").join(map(str, values))
 
 
 def labelled(name: object, value: object, remark: object = "") -> str:

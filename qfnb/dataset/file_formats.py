@@ -12,7 +12,7 @@ from typing import IO, Any, Literal
 from .. import _jsonl_csv_parquet
 from .._jsonl_csv_parquet import RowError
 from ..base.language import tr, trn
-from ..base.text import format_value
+from ..base.text import format_value, listed
 from ..errors import DatasetError, InvalidArgumentError
 from .row_formats import LocatedValue, RowLocation
 
@@ -47,7 +47,7 @@ def format_of(name: str, requested: str | None = None) -> Format:
                 tr(
                     "format={value}: it is one of {allowed}.",
                     value=repr(requested),
-                    allowed=tr(", ").join(FORMATS),
+                    allowed=listed(FORMATS),
                 )
             )
         return requested
@@ -56,7 +56,7 @@ def format_of(name: str, requested: str | None = None) -> Format:
         raise DatasetError(
             tr(
                 "the name ends in none of {suffixes}; say which with format='jsonl'",
-                suffixes=tr(", ").join(SUFFIXES),
+                suffixes=listed(SUFFIXES),
             ),
             path=name,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import zipfile
@@ -13,18 +12,18 @@ from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import IO, Any, Final
 
-from .._jsonl_csv_parquet import RowError, describe_no_rows
+from .._jsonl_csv_parquet import describe_no_rows
 from .._tables import open_table
 from ..base.language import tr
-from ..base.text import closest, did_you_mean, format_value
+from ..base.text import closest, did_you_mean, listed
 from ..errors import DatasetError, InvalidArgumentError
 from . import file_formats
-from .row_formats import LocatedValue, RowLocation, with_locations
+from .row_formats import LocatedValue, with_locations
 from .schema import SCHEMAS
 
 MAX_FILES = 100_000
 MAX_BYTES = 4 * 1024**3
-"""Bytes that all files of an archive may have together when unpacked."""
+"""Bytes that a download, or all files of an archive when unpacked, may have."""
 
 # ratio of unpacked to packed bytes that a file may have; that of text is at most about 20
 MAX_RATIO = 200
@@ -36,7 +35,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @contextmanager
-def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[Members]:
+def open_archive(path: Path, name: str) -> Iterator[Members]:
     """Open a zip; the value of the block is its files in the order of their names.
 
     Raises:
@@ -44,7 +43,7 @@ def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[
     """
     try:
         with zipfile.ZipFile(path) as packed:
-            entries = _safe_entries(packed, name, max_bytes)
+            entries = _safe_entries(packed, name)
             yield {entry.filename: partial(packed.open, entry) for entry in entries}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DatasetError(
@@ -52,11 +51,10 @@ def open_archive(path: Path, name: str, max_bytes: int = MAX_BYTES) -> Iterator[
         ) from None
 
 
-def _safe_entries(packed: zipfile.ZipFile, name: str, max_bytes: int) -> list[zipfile.ZipInfo]:
+def _safe_entries(packed: zipfile.ZipFile, name: str) -> list[zipfile.ZipInfo]:
     entries = [entry for entry in packed.infolist() if not entry.is_dir()]
-    problem = _archive_problem(entries, max_bytes) or next(
-        (text for e in entries if (text := _entry_problem(e))), ""
-    )
+    problems = [_archive_problem(entries), *map(_entry_problem, entries)]
+    problem = next(filter(None, problems), "")
     if problem:
         raise DatasetError(
             tr("the zip is not safe and is not opened: {problem}", problem=problem), path=name
@@ -64,18 +62,18 @@ def _safe_entries(packed: zipfile.ZipFile, name: str, max_bytes: int) -> list[zi
     return sorted(entries, key=lambda entry: entry.filename)
 
 
-def _archive_problem(entries: list[zipfile.ZipInfo], max_bytes: int) -> str:
+def _archive_problem(entries: list[zipfile.ZipInfo]) -> str:
     total = sum(e.file_size for e in entries)
     packed = sum(e.compress_size for e in entries)
     if len(entries) > MAX_FILES:
         return tr(
             "{n} files, at most {limit} are allowed", n=f"{len(entries):,}", limit=f"{MAX_FILES:,}"
         )
-    if total > max_bytes:
+    if total > MAX_BYTES:
         return tr(
             "{n} bytes unpacked, at most {limit} are allowed",
             n=f"{total:,}",
-            limit=f"{max_bytes:,}",
+            limit=f"{MAX_BYTES:,}",
         )
     if total > MIN_BYTES_FOR_RATIO and total > MAX_RATIO * max(packed, 1):
         return tr(
@@ -109,9 +107,6 @@ def _entry_problem(entry: zipfile.ZipInfo) -> str:
     return tr("{name} is packed by an unusual method", name=quoted_name)
 
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-MAX_PICTURE_BYTES = 32 * 1024 * 1024
-
 TextReader = Callable[[IO[bytes], str], Iterator[LocatedValue]]
 
 MAX_LISTED_FILES: Final = 40
@@ -133,19 +128,9 @@ _SCHEMA_COLUMNS: Final = {name for schema in SCHEMAS.values() for name in schema
     "response"
 }
 
-CAPTION_KEYS = ("prompt", "content", "text", "annotation")
-"""Keys of the caption in the JSON file beside a picture; the platform's page shows no example of
-one.
-"""
-
 
 def read_path(
-    path: Path,
-    kind: str | None = None,
-    *,
-    max_bytes: int = MAX_BYTES,
-    name: str = "",
-    exported: bool = False,
+    path: Path, kind: str | None = None, *, name: str = "", exported: bool = False
 ) -> list[LocatedValue]:
     """Return the values of a file, a zip or a folder with their locations.
 
@@ -156,23 +141,19 @@ def read_path(
     if not path.exists():
         raise _missing_file(path, display_name)
     try:
+        read_text = file_formats.read_whole_text
         if exported:
             read_text = file_formats.read_exported_texts
-        else:
-            read_text = file_formats.read_whole_text
-        values = list(_iter_values(path, display_name, kind, max_bytes, read_text))
+        values = list(_iter_values(path, display_name, kind, read_text))
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DatasetError(
             tr("cannot be read: {reason}", reason=reason), path=display_name
         ) from None
     if not values:
-        if kind:
-            suffix = f".{kind}"
-        else:
-            suffix = _suffix(path.name)
+        suffix = f".{kind}" if kind else path.suffix.lower()
         if path.is_dir() or suffix == ".zip":
-            suffixes = tr(", ").join(file_formats.SUFFIXES)
+            suffixes = listed(file_formats.SUFFIXES)
             reason = tr("the folder or zip holds no file with rows: {suffixes}", suffixes=suffixes)
         elif suffix in {".csv", ".tsv", ".parquet"}:
             reason = describe_no_rows(suffix, path.stat().st_size)
@@ -185,15 +166,9 @@ def read_path(
 
 
 def _missing_file(path: Path, name: str) -> DatasetError:
-    if path.parent.is_dir():
-        files = list_data_files(path.parent)
-    else:
-        files = []
-    match = closest(path.name, files)
-    if match:
-        hint = tr("; did you mean {match}?", match=match)
-    else:
-        hint = ""
+    folder = path.parent
+    match = closest(path.name, list_data_files(folder)) if folder.is_dir() else None
+    hint = tr("; did you mean {match}?", match=match) if match else ""
     reason = tr("there is no such file (working directory: {folder})", folder=Path.cwd())
     error = DatasetError(f"{reason}{hint}", path=name)
     if match:
@@ -223,12 +198,7 @@ def read_values(rows: Any) -> list[LocatedValue]:
     """
     table = open_table(rows)
     if table is not None:
-        plain_rows = (
-            # of NumPy
-            {name: cell.tolist() if hasattr(cell, "tolist") else cell for name, cell in row.items()}
-            for row in table.rows()
-        )
-        return [*with_locations(plain_rows)]
+        return [*with_locations(map(_plain_row, table.rows()))]
     if isinstance(rows, (str, bytes, Mapping, type)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             tr(
@@ -238,6 +208,11 @@ def read_values(rows: Any) -> list[LocatedValue]:
             )
         )
     return [*with_locations(rows)]
+
+
+def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with NumPy's arrays in its cells as lists."""
+    return {name: cell.tolist() if hasattr(cell, "tolist") else cell for name, cell in row.items()}
 
 
 def implied_columns(values: list[LocatedValue]) -> dict[str, str]:
@@ -269,7 +244,7 @@ def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> li
                 "columns: there is no column {name!r}{hint}; there are {columns}",
                 name=missing,
                 hint=did_you_mean(missing, present),
-                columns=tr(", ").join(present),
+                columns=listed(present),
             )
         )
     names = {name for schema in SCHEMAS.values() for name in schema.columns}
@@ -278,24 +253,22 @@ def rename_columns(values: list[LocatedValue], columns: Mapping[str, str]) -> li
             raise InvalidArgumentError(
                 tr("columns: a dataset has no column {name}{hint}", name=repr(new_name), hint=hint)
             )
-    return [
-        (
-            at,
-            {columns.get(key, key): cell for key, cell in row.items()}
-            if isinstance(row, dict)
-            else row,
-        )
-        for at, row in values
-    ]
+    renamed: list[LocatedValue] = []
+    for location, value in values:
+        row = value
+        if isinstance(value, dict):
+            row = {columns.get(key, key): cell for key, cell in value.items()}
+        renamed.append((location, row))
+    return renamed
 
 
 def _iter_values(
-    path: Path, name: str, kind: str | None, max_bytes: int, read_text: TextReader
+    path: Path, name: str, kind: str | None, read_text: TextReader
 ) -> Iterator[LocatedValue]:
     if path.is_dir():
-        yield from _read_members(_folder_members(path), name + os.sep, read_text, path)
+        yield from _read_members(_folder_members(path), name + os.sep, read_text)
     elif (format_name := file_formats.format_of(path.name, kind)) == "zip":
-        with open_archive(path, name, max_bytes) as members:
+        with open_archive(path, name) as members:
             yield from _read_members(members, f"{name}!", read_text)
     else:
         with path.open("rb") as file:
@@ -312,67 +285,15 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _read_members(
-    members: Members, prefix: str, read_text: TextReader, folder: Path | None = None
-) -> Iterator[LocatedValue]:
-    """Read several files; a file with the name of a picture holds its caption."""
-    pictures = {
-        str(PurePath(name).with_suffix("")) for name in members if _suffix(name) in PICTURES
-    }
-    for name in members:
-        stem = str(PurePath(name).with_suffix(""))
-        suffix = _suffix(name)
+def _read_members(members: Members, prefix: str, read_text: TextReader) -> Iterator[LocatedValue]:
+    """Read the files of a folder or zip that have rows; hidden ones are left out."""
+    for name, open_member in members.items():
+        kind = file_formats.SUFFIXES.get(PurePath(name).suffix.lower())
         is_hidden = any(part.startswith((".", "__MACOSX")) for part in PurePath(name).parts)
-        if is_hidden or (stem in pictures and suffix not in PICTURES):
+        if is_hidden or kind in {None, "zip"}:
             continue
-        if suffix in PICTURES:
-            yield _read_picture(members, name, prefix, folder)
-        elif suffix in file_formats.SUFFIXES and suffix != ".zip":
-            with members[name]() as file:
-                kind = file_formats.SUFFIXES[suffix]
-                if kind == "txt":
-                    text_values = read_text
-                else:
-                    text_values = partial(file_formats.read_file, kind=kind)
-                yield from text_values(file, prefix + name)
-
-
-def _read_picture(members: Members, name: str, prefix: str, folder: Path | None) -> LocatedValue:
-    """Return a picture as its path, or in a zip as its bytes, with the caption from the file beside
-    it.
-    """
-    location = RowLocation(prefix + name, row=1)
-    if folder is not None:
-        row: dict[str, Any] = {"image": str(folder / name)}
-    else:
-        with members[name]() as file:
-            row = {"image": file.read(MAX_PICTURE_BYTES)}
-    for suffix in (".json", ".txt"):
-        caption_name = str(PurePath(name).with_suffix(suffix))
-        if caption_name in members:
-            with members[caption_name]() as file:
-                return location, _with_caption(row, file.read(MAX_PICTURE_BYTES), suffix)
-    return location, row
-
-
-def _with_caption(row: dict[str, Any], content: bytes, suffix: str) -> object:
-    try:
-        text = content.decode("utf-8-sig")
-        caption: object = json.loads(text) if suffix == ".json" else text
-    except (ValueError, RecursionError):
-        value = format_value(str(content[:40]))
-        return RowError(tr("the caption beside the picture cannot be read: {value}", value=value))
-    while isinstance(caption, (list, dict)) and caption:
-        candidates = (
-            caption
-            if isinstance(caption, list)
-            else (caption[key] for key in CAPTION_KEYS if key in caption)
-        )
-        caption = next(iter(candidates), None)
-    if caption:
-        return row | {"prompt": caption}
-    return row
-
-
-def _suffix(name: str) -> str:
-    return PurePath(name).suffix.lower()
+        with open_member() as file:
+            if kind == "txt":
+                yield from read_text(file, prefix + name)
+            else:
+                yield from file_formats.read_file(file, prefix + name, kind)

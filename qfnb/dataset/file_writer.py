@@ -13,11 +13,10 @@ from ..base.private_files import write_atomically
 from ..errors import DatasetError
 from .file_formats import Format
 from .row_formats import to_json, to_platform_line
-from .schema import PICTURES, TEXT, Row, Schema
+from .schema import TEXT, Row, Schema
 
 # the time of files in a zip: the same rows make the same bytes
 _ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)
-_PICTURE_MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"BM": ".bmp"}
 
 
 def write_file(path: Path, rows: Sequence[Row], schema: Schema, kind: Format) -> None:
@@ -37,33 +36,16 @@ def write_to(file: IO[bytes], rows: Sequence[Row], schema: Schema, kind: Format)
     Raises:
         DatasetError: the format cannot hold such rows.
     """
-    if (
-        schema is PICTURES
-        and kind not in {"zip", "parquet"}
-        and any(isinstance(r["image"], bytes) for r in rows)
-    ):
-        raise DatasetError(tr("A picture's bytes go into a .zip or .parquet file only."))
     _WRITERS[kind](file, rows, schema)
 
 
-def to_platform_bytes(rows: Sequence[Row], schema: Schema) -> tuple[str, bytes]:
-    """Return the suffix and the content of the file that the platform imports: JSON lines, or a zip
-    of pictures.
-    """
-    buffer = io.BytesIO()
-    if schema is PICTURES:
-        _write_zip(buffer, rows, schema)
-        return ".zip", buffer.getvalue()
-    _write_qianfan(buffer, rows, schema)
-    return ".jsonl", buffer.getvalue()
+def to_platform_bytes(rows: Iterable[Row], schema: Schema) -> bytes:
+    """Return the JSON lines that the platform imports."""
+    return b"".join(f"{to_json(to_platform_line(row, schema))}\n".encode() for row in rows)
 
 
 def _write_qianfan(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
-    if schema is PICTURES:
-        raise DatasetError(
-            tr("The platform has {kind} as a zip: save it as x.zip.", kind=schema.title)
-        )
-    file.writelines(f"{to_json(to_platform_line(row, schema))}\n".encode() for row in rows)
+    file.write(to_platform_bytes(rows, schema))
 
 
 def _write_json(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
@@ -137,35 +119,12 @@ def _write_zip(file: IO[bytes], rows: Sequence[Row], schema: Schema) -> None:
 
 
 def _zip_entries(rows: Sequence[Row], schema: Schema) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a zip: one for each text or picture, or one with the platform's lines."""
-    if schema is TEXT:
-        yield from (
-            (f"{number:06}.txt", row["text"].encode()) for number, row in enumerate(rows, 1)
-        )
-    elif schema is PICTURES:
-        for number, row in enumerate(rows, 1):
-            content = _picture_bytes(row["image"])
-            suffixes = (
-                suffix for magic, suffix in _PICTURE_MAGIC.items() if content.startswith(magic)
-            )
-            yield f"{number:06}{next(suffixes, '.png')}", content
-            if row.get("prompt"):
-                yield f"{number:06}.json", to_json({"prompt": row["prompt"]}).encode()
-    else:
-        yield (
-            "data.jsonl",
-            b"".join(f"{to_json(to_platform_line(row, schema))}\n".encode() for row in rows),
-        )
-
-
-def _picture_bytes(image: str | bytes) -> bytes:
-    if isinstance(image, bytes):
-        return image
-    try:
-        return Path(image).expanduser().read_bytes()
-    except OSError as error:
-        reason = tr("the picture cannot be read: {reason}", reason=error.strerror)
-        raise DatasetError(reason, path=image) from None
+    """Yield the files of a zip: one for each text, or one with the platform's lines."""
+    if schema is not TEXT:
+        yield "data.jsonl", to_platform_bytes(rows, schema)
+        return
+    for number, row in enumerate(rows, 1):
+        yield f"{number:06}.txt", row["text"].encode()
 
 
 def column_names(rows: Iterable[Row]) -> list[str]:

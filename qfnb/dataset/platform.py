@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from .. import connect
-from ..base.language import tr
+from ..base.language import tr, tr_noop
 from ..base.text import duration
 from ..config import settings
 from ..errors import APIError, DatasetError, InvalidArgumentError
@@ -63,7 +63,6 @@ def release(
     rows: Sequence[Row],
     schema: Schema,
     *,
-    bucket: str = "",
     stop_event: threading.Event | None = None,
     progress: ProgressCallback | None = None,
 ) -> str:
@@ -75,15 +74,15 @@ def release(
         InvalidArgumentError: no bucket is known for the upload.
         DatasetError: the platform could not import or release it.
     """
-    bucket = bucket or default_bucket()
+    bucket = default_bucket()
     report = progress or _ignore_step
-    suffix, content = file_writer.to_platform_bytes(rows, schema)
+    content = file_writer.to_platform_bytes(rows, schema)
     digest = hashlib.sha256(content).hexdigest()[:16]
     cache_key = (connect.current_platform().host, bucket, name, digest)
     if (dataset_id := _released_ids.get(cache_key)) is None or not _is_imported(dataset_id):
         folder = f"qfnb/{digest}"
         safe_name = re.sub(r"[^\w.-]+", "_", name).strip(".")[:80] or "dataset"
-        address = storage.build_uri(bucket, f"{folder}/{safe_name}{suffix}")
+        address = storage.build_uri(bucket, f"{folder}/{safe_name}.jsonl")
         _upload(address, content, report)
         dataset_id = _create_dataset(name, schema, bucket, f"/{folder}/")
         report(TransferStep("import", 0, 1))
@@ -163,7 +162,7 @@ def remote_info(dataset_id: int | str) -> RemoteInfo:
     )
 
 
-def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
+def fetch(dataset_id: int | str) -> list[LocatedValue]:
     """Export a dataset of the platform, download it to a temporary file, and return its rows.
 
     Raises:
@@ -180,19 +179,17 @@ def fetch(dataset_id: int | str, *, max_bytes: int) -> list[LocatedValue]:
         )
     url = max(finished, key=lambda row: row.finish_time).download_url
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:  # 0700, as mkdtemp makes it
-        path = download(url, Path(folder) / "export.zip", max_bytes=max_bytes)
-        return file_reader.read_path(
-            path, "zip", max_bytes=max_bytes, name=str(dataset_id), exported=True
-        )
+        path = download(url, Path(folder) / "export.zip", max_bytes=file_reader.MAX_BYTES)
+        return file_reader.read_path(path, "zip", name=str(dataset_id), exported=True)
 
 
-def fetch_object(address: str, kind: str | None, *, max_bytes: int) -> list[LocatedValue]:
+def fetch_object(address: str, kind: str | None) -> list[LocatedValue]:
     """Return the rows of an object in storage."""
     name = PurePosixPath(address).name
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         path = Path(folder) / f"object{PurePosixPath(name).suffix}"
-        Storage.download(address, path, max_bytes=max_bytes)
-        return file_reader.read_path(path, kind, max_bytes=max_bytes, name=address)
+        Storage.download(address, path, max_bytes=file_reader.MAX_BYTES)
+        return file_reader.read_path(path, kind, name=address)
 
 
 def store_object(
@@ -223,7 +220,7 @@ def _upload(address: str, content: bytes, report: ProgressCallback) -> None:
 
 
 def _create_dataset(name: str, schema: Schema, bucket: str, folder: str) -> str:
-    types = schema.data_type, schema.project_type, schema.template_type
+    types = wire.TEXT_DATA, schema.project_type, schema.template_type
     return Data.create_bare_dataset(
         name, *types, storage_id=bucket, storage_path=folder
     ).data.dataset_id
@@ -250,7 +247,7 @@ def _wait_for_status(
     ) != wire.FINISHED:
         if state in {wire.FAILED, wire.TERMINATED}:
             reason = _reason(dataset_id, answer.body)
-            raise DatasetError(_failure(status, str(dataset_id), reason))
+            raise DatasetError(tr(_FAILURES[status], id=dataset_id, reason=reason))
         if time.monotonic() > deadline:
             limit = duration(STEP_TIMEOUT_S)
             raise DatasetError(
@@ -267,11 +264,8 @@ def _wait_for_status(
 def _reason(dataset_id: int | str, body: dict[str, Any]) -> str:
     """Return the platform's reason of a failure, with the lines of the file that it names."""
     version = (body.get("result") or {}).get("versionInfo") or {}
-    message = str(
-        version.get("importErrorInfo")
-        or version.get("errMsg")
-        or tr("the platform gives no reason")
-    )
+    reason = version.get("importErrorInfo") or version.get("errMsg")
+    message = str(reason or tr("the platform gives no reason"))
     try:
         samples = Data.import_errors(dataset_id, int(version.get("errCode") or 0)).data.content[:3]
     except APIError:
@@ -280,23 +274,14 @@ def _reason(dataset_id: int | str, body: dict[str, Any]) -> str:
         tr("line {line}: {text}", line=row.text_location, text=repr(row.text_content[:60]))
         for row in samples
     ]
-    return "\n".join([message, *(["; ".join(lines)] if lines else [])])
+    return "\n".join(filter(None, [message, "; ".join(lines)]))
 
 
-def _failure(status: str, dataset_id: str, reason: str) -> str:
-    if status == "import_status":
-        return tr(
-            "{id}: the platform could not import the rows: {reason}", id=dataset_id, reason=reason
-        )
-    if status == "release_status":
-        return tr(
-            "{id}: the platform could not release the dataset: {reason}",
-            id=dataset_id,
-            reason=reason,
-        )
-    return tr(
-        "{id}: the platform could not export the rows: {reason}", id=dataset_id, reason=reason
-    )
+_FAILURES = {
+    "import_status": tr_noop("{id}: the platform could not import the rows: {reason}"),
+    "release_status": tr_noop("{id}: the platform could not release the dataset: {reason}"),
+    "export_status": tr_noop("{id}: the platform could not export the rows: {reason}"),
+}
 
 
 def _ignore_step(step: TransferStep) -> None:

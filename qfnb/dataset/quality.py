@@ -1,53 +1,32 @@
 """Token lengths of rows, and warnings: duplicates, near-duplicates, conflicts, rows too long for a
 model.
+
+Two texts are nearly the same if they have the same words in the same order, without regard to case,
+punctuation, spaces and polite words ("please"), but for one word that one of them has and the other
+lacks. A Chinese character counts as a word; numbers are never left out. Who was trained on one has
+learnt the answer to the other.
 """
 
-import statistics
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from ..base.language import tr, trn
-from ..base.text import clip
+from ..base.text import clip, listed
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..wire import catalog
-from .near_duplicates import NearDuplicates, find_near_duplicates, input_texts
 from .row_formats import row_key
 from .schema import Row, Schema
 
 SAMPLE_SIZE = 400  # rows that are counted for an estimate
 
 
-@dataclass(frozen=True)
-class TokenLengths:
-    """The tokens of one column."""
-
-    column: str  # its name; "row" stands for all columns together
-    n: int  # rows that have the column
-    min: int  # tokens of a row, like the next three
-    median: float
-    p95: float
-    max: int
-    total: int  # tokens of all rows
-
-
-def token_lengths(rows: Sequence[Row], schema: Schema) -> list[TokenLengths]:
-    """Return the lengths of each column of texts, and of all columns together."""
-    columns = {
-        name: [count_tokens(row.get(name)) for row in rows] for name in _text_columns(schema)
-    }
-    row_totals = [sum(counts) for counts in zip(*columns.values(), strict=True)]
-    by_column = {
-        name: [n for n, row in zip(counts, rows, strict=True) if name in row]
-        for name, counts in columns.items()
-    }
-    counted = {**by_column, "row": row_totals}
-    return [_summary(name, counts) for name, counts in counted.items() if any(counts)]
-
-
 def row_tokens(row: Row, schema: Schema) -> int:
     """Return the tokens of all texts of a row."""
-    return sum(count_tokens(row[name]) for name in _text_columns(schema) if name in row)
+    return sum(count_tokens(row[name]) for name in schema.columns if name in row)
 
 
 def estimate_tokens(rows: Sequence[Row], schema: Schema) -> tuple[int, bool]:
@@ -72,19 +51,109 @@ def count_tokens(value: Any) -> int:
     return 0
 
 
-def _text_columns(schema: Schema) -> list[str]:
-    return [name for name, kind in schema.columns.items() if kind != "picture"]
-
-
-def _summary(column: str, counts: list[int]) -> TokenLengths:
-    counts = sorted(counts)
-    p95 = counts[min(len(counts) - 1, round(0.95 * (len(counts) - 1)))]
-    return TokenLengths(
-        column, len(counts), counts[0], statistics.median(counts), p95, counts[-1], sum(counts)
-    )
-
-
 _TOKENIZER = Tokenizer()
+
+
+MAX_COMPARED_ROWS: Final = 20_000
+"""Rows of a dataset that are compared: the first ones. 20,000 of 12 to 40 words take a second."""
+
+_MAX_WORDS = 80  # of a text in which one word may be left out; a longer one must be equal
+_POLITE = re.compile(r"请问|麻烦|您好|你好|请|\b(?:please|hello|hi|kindly)\b")
+_WORDS = re.compile(r"[^\W\d_\u2e80-\u9fff\uf900-\ufaff]+|\d+|[\u2e80-\u9fff\uf900-\ufaff]")
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """The inputs of a dataset that nearly repeat others.
+
+    Attributes:
+        count: how many do.
+        compared: how many were compared.
+        pair: one of them, and the text that it repeats; None without any.
+    """
+
+    count: int = 0
+    compared: int = 0
+    pair: tuple[str, str] | None = None
+
+    def describe_overlap(self) -> str:
+        """Return what it means where the inputs are for evaluation, and the others are trained
+        on.
+        """
+        return trn(
+            "{n} of {compared} evaluation rows nearly repeats a training row: scores will look too "
+            "good.",
+            "{n} of {compared} evaluation rows nearly repeat training rows: scores will look too "
+            "good.",
+            self.count,
+            compared=f"{self.compared:,}",
+        )
+
+    def describe_pair(self) -> str:
+        """Return the pair as a sentence, "" without any."""
+        if self.pair is None:
+            return ""
+        one, two = (clip(text, 80) for text in self.pair)
+        return tr("For example “{one}” and “{two}”.", one=one, two=two)
+
+
+def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -> NearDuplicates:
+    """Return which texts nearly repeat, or repeat, one of the references; without references, an
+    earlier text.
+
+    Args:
+        texts: the inputs that are looked at.
+        references: the inputs that they may repeat.
+    """
+    whole: dict[str, str] = {}  # texts by their words, and by all but one of their words
+    shortened: dict[str, str] = {}
+    pairs = []
+    for number, text in enumerate((*references, *texts)):
+        words = _words(text)
+        key = " ".join(words)
+        shorter_keys = _shorter_keys(words)
+        is_text = number >= len(references)
+        earlier_text = (
+            whole.get(key)
+            or shortened.get(key)
+            or next(filter(None, map(whole.get, shorter_keys)), None)
+        )
+        if is_text and earlier_text is not None:
+            pairs.append((text, earlier_text))
+        if not (is_text and references):
+            whole.setdefault(key, text)
+            shortened.update((shorter, text) for shorter in shorter_keys)
+    example = next((pair for pair in pairs if pair[0] != pair[1]), pairs[0] if pairs else None)
+    return NearDuplicates(len(pairs), len(texts), example)
+
+
+def input_texts(rows: Iterable[Row], schema: Schema) -> list[str]:
+    """Return the texts that a model reads of the first `MAX_COMPARED_ROWS` rows: earlier questions
+    and the last one.
+    """
+    return [_input_text(row, schema) for row in islice(rows, MAX_COMPARED_ROWS)]
+
+
+def _input_text(row: Row, schema: Schema) -> str:
+    texts = [turn["prompt"] for turn in row.get("history") or ()]
+    texts += [str(row.get(column) or "") for column in schema.inputs]
+    return " ".join(texts)
+
+
+def _words(text: str) -> list[str]:
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return _WORDS.findall(_POLITE.sub(" ", plain)) or [text]
+
+
+def _shorter_keys(words: list[str]) -> Iterable[str]:
+    """Return the keys of a text with one of its words left out, numbers excepted."""
+    if not 1 < len(words) <= _MAX_WORDS:
+        return ()
+    keys = []
+    for position, word in enumerate(words):
+        if not word.isdecimal():
+            keys.append(" ".join(words[:position] + words[position + 1 :]))
+    return keys
 
 
 @dataclass(frozen=True)
@@ -157,9 +226,9 @@ class Findings:
                 self.too_long_count,
                 limit=f"{self.limit:,}",
             )
-            numbers = tr(", ").join(map(str, self.too_long)) + (
-                ", …" if self.too_long_count > len(self.too_long) else ""
-            )
+            numbers = listed(self.too_long)
+            if self.too_long_count > len(self.too_long):
+                numbers += ", …"
             items.append(
                 (statement, tr("Shorten or drop them (numbers from 1): {rows}", rows=numbers))
             )
@@ -170,11 +239,9 @@ def check_rows(
     rows: Sequence[Row], schema: Schema, model: str | None = None, max_tokens: int | None = None
 ) -> Findings:
     """Return warnings about rows."""
-    if not model:
-        model_row = None
-    else:
-        model_row = catalog.find_model("chat", model)
-    limit = max_tokens or ((model_row.max_input or model_row.context) if model_row else None)
+    limit = max_tokens
+    if model and not limit and (model_row := catalog.find_model("chat", model)):
+        limit = model_row.max_input or model_row.context
     distinct_rows = {row_key(row) for row in rows}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}
     long_rows = [

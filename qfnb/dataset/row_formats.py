@@ -9,18 +9,15 @@ formats are read: qfnb's own; the platform's list of turns, `[{"prompt": ..., "r
 """
 
 import json
-import logging
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .._jsonl_csv_parquet import RowError
 from ..base.language import tr, trn
-from ..base.text import clip, format_value, is_missing, labelled
+from ..base.text import clip, format_value, is_missing, labelled, listed
 from ..errors import DatasetError
 from .schema import CONVERSATION, PAIRS, PROMPTS, TEXT, Row, Schema, detect_schema
-
-log = logging.getLogger("qfnb.dataset")
 
 MAX_REPORTED = 10  # problems that an error names; all are counted
 _MAX_REASON_LENGTH = 70
@@ -37,11 +34,9 @@ class RowLocation(NamedTuple):
     row: int | None = None  # the number of the row, from 1
 
     def __str__(self) -> str:
-        number = (
-            self.line
-            if self.line is not None or self.row is None
-            else tr("row {row}", row=self.row)
-        )
+        number = self.line
+        if number is None and self.row is not None:
+            return ":".join(filter(None, [self.path, tr("row {row}", row=self.row)]))
         return ":".join(str(part) for part in (self.path, number) if part)
 
 
@@ -72,11 +67,10 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
         Problem(location, error.column, error.reason) for location, error in errors[:MAX_REPORTED]
     ]
     first, *others = problems
-    lines = [
-        first.reason if first.location.line is not None or not str(first.location) else str(first)
-    ]
+    has_line = first.location.line is not None
+    lines = [first.reason if has_line or not str(first.location) else str(first)]
     reasons = {error.reason for _, error in errors}
-    if len(errors) > 1 and len(reasons) == 1:
+    if others and len(reasons) == 1:
         lines.append(trn("and {n} row more like it", "and {n} rows more like it", len(errors) - 1))
         if errors[0][1].columns:
             example = {"question": "prompt", "answer": "response"}
@@ -87,12 +81,12 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
                 )
             )
     elif others:
-        lines.append(
-            tr("; ").join(
-                labelled(_row_label(other.location), clip(other.reason, _MAX_REASON_LENGTH))
-                for other in others
-            )
-        )
+        texts = []
+        for problem in others:
+            location = problem.location
+            label = location.line or tr("row {row}", row=location.row)
+            texts.append(labelled(label, clip(problem.reason, _MAX_REASON_LENGTH)))
+        lines.append(tr("; ").join(texts))
     if len(errors) > len(problems) and len(reasons) > 1:
         lines.append(
             tr(
@@ -101,25 +95,15 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
                 shown=len(problems),
             )
         )
-    if first.location.line is not None:
-        location = first.location
-    else:
-        location = RowLocation()
     error = DatasetError(
         "\n".join(lines),
-        path=location.path,
-        line=location.line,
+        path=first.location.path if has_line else "",
+        line=first.location.line,
         problems=problems,
         count=len(errors),
     )
     error.columns = errors[0][1].columns
     raise error
-
-
-def _row_label(location: RowLocation) -> str:
-    if location.line is not None:
-        return str(location.line)
-    return tr("row {row}", row=location.row)
 
 
 LocatedValue = tuple[RowLocation, object]
@@ -143,13 +127,11 @@ def parse_rows(
     """
     parsed: list[tuple[RowLocation, Row]] = []
     errors: list[tuple[RowLocation, RowError]] = []
-    rows_with_ignored_answers = 0
     for location, value in values:
         try:
             parsed.append((location, to_row(value, schema)))
         except RowError as error:
             errors.append((location, error))
-        rows_with_ignored_answers += _has_ignored_answer(value)
     rows = [row for _, row in parsed]
     schema = schema or detect_schema(rows)
     for location, row in parsed:
@@ -163,23 +145,12 @@ def parse_rows(
             if row_error.column == new:
                 row_error.reason = row_error.reason.replace(new, old, 1)
     raise_problems(sorted(errors, key=lambda pair: pair[0].row or 0))
-    if rows_with_ignored_answers:
-        _warn_of_weights(rows_with_ignored_answers)
     return rows, schema
 
 
 def with_locations(values: Iterable[object]) -> Iterator[LocatedValue]:
     """Yield values with their numbers as locations."""
     return ((RowLocation(row=number), value) for number, value in enumerate(values, 1))
-
-
-def _warn_of_weights(count: int) -> None:
-    text = trn(
-        'In {n} row an answer has "weight": 0. The platform learns all answers, this one too.',
-        'In {n} rows an answer has "weight": 0. The platform learns all answers, these too.',
-        count,
-    )
-    log.warning(text)
 
 
 def to_row(value: object, schema: Schema | None = None) -> Row:
@@ -319,17 +290,13 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
         raise RowError(
             tr(
                 "the roles must be user and assistant in turn, and are {roles}",
-                roles=format_value(tr(", ").join(map(str, roles))),
+                roles=format_value(listed(roles)),
             )
         )
     texts = [message["content"] for message in turns]
-    if len(texts) % 2 != 0:
-        response = None
-    else:
-        response = texts.pop()
+    if len(texts) % 2 == 0:
+        row["response"] = texts.pop()
     row["prompt"] = texts.pop()
-    if response is not None:
-        row["response"] = response
     if texts:
         pairs = zip(texts[::2], texts[1::2], strict=True)
         row["history"] = [{"prompt": question, "response": answer} for question, answer in pairs]
@@ -341,24 +308,6 @@ def _calls_tools(message: Mapping[str, Any]) -> bool:
         bool(message.get("tool_calls") or message.get("function_call"))
         or message.get("role") in TOOL_ROLES
     )
-
-
-def _has_ignored_answer(value: object) -> bool:
-    """Return whether a value is a conversation of OpenAI's in which an answer has `"weight": 0`,
-    not to be learned.
-    """
-    if isinstance(value, Mapping):
-        messages = value.get("messages")
-    else:
-        messages = value
-    if not isinstance(messages, list):
-        return False
-    answers = (
-        message
-        for message in messages
-        if isinstance(message, Mapping) and message.get("role") == "assistant"
-    )
-    return any(answer.get("weight", 1) == 0 for answer in answers)
 
 
 def _expectation(expected: str, value: object) -> str:

@@ -8,16 +8,13 @@ from typing import Any, Literal
 
 from .._jsonl_csv_parquet import RowError
 from ..base.language import tr, tr_noop
-from ..base.text import format_value
+from ..base.text import format_value, listed
 from ..errors import InvalidArgumentError
-from ..wire import data_v1 as wire
 
 Row = dict[str, Any]
 
-ColumnKind = Literal["text", "optional", "turns", "texts", "picture"]
-"""A text that is not empty, an optional text, a list of turns, several answers, a picture's path or
-bytes.
-"""
+ColumnKind = Literal["text", "optional", "turns", "texts"]
+"""A text that is not empty, an optional text, a list of turns, several answers."""
 
 DETECTION_ROWS = 1000  # rows from which the schema is detected: it is the most frequent one
 
@@ -31,7 +28,6 @@ class Schema:
     columns: Mapping[str, ColumnKind]  # name and kind of each; rows may have further columns
     expected: str  # an example of a row
     template_type: int  # the platform's number for it; without its last two digits the project type
-    v2_format: str  # the platform's name for it (dataFormat)
     inputs: tuple[str, ...] = ("prompt",)  # the columns that are sent to a model
     reference: str = ""  # the column with the right answer, "" for a schema without one
 
@@ -44,13 +40,6 @@ class Schema:
     def project_type(self) -> int:
         """The platform's number for the type of the project."""
         return self.template_type // 100
-
-    @property
-    def data_type(self) -> int:
-        """The platform's number for texts, or for pictures."""
-        if self is PICTURES:
-            return wire.PICTURE_DATA
-        return wire.TEXT_DATA
 
     def validate(self, row: Row) -> None:
         """Check that a row has the columns of the schema.
@@ -71,7 +60,7 @@ class Schema:
             raise RowError(message, "chosen")
 
     def _missing(self, column: str, row: Row) -> str:
-        columns = tr(", ").join(map(str, row))[:80]
+        columns = listed(row)[:80]
         if not columns:
             return tr(
                 "field {column} is missing: the row is empty; expected {expected}",
@@ -97,7 +86,6 @@ PAIRS = Schema(
     {"prompt": "text", "response": "text", **_SYSTEM_COLUMN},
     '{"prompt": "...", "response": "..."}',
     2000,
-    "PromptResponse",
     reference="response",
 )
 CONVERSATION = Schema(
@@ -106,7 +94,6 @@ CONVERSATION = Schema(
     {"history": "turns", "prompt": "text", "response": "text", **_SYSTEM_COLUMN},
     '[{"prompt": "...", "response": [["..."]]}, ...]',
     2000,
-    "PromptResponse",
     reference="response",
 )
 SORTED = Schema(
@@ -115,7 +102,6 @@ SORTED = Schema(
     {"history": "turns", "prompt": "text", "responses": "texts", **_SYSTEM_COLUMN},
     '{"prompt": "...", "responses": ["best", "second", ...]}',
     2001,
-    "PromptSortedresponses",
 )
 PREFERENCE = Schema(
     "preference",
@@ -123,7 +109,6 @@ PREFERENCE = Schema(
     {"history": "turns", "prompt": "text", "chosen": "text", "rejected": "text", **_SYSTEM_COLUMN},
     '{"prompt": "...", "chosen": "...", "rejected": "..."}',
     2002,
-    "DPO_PromptChosenRejected",
     reference="chosen",
 )
 FEEDBACK = Schema(
@@ -139,11 +124,10 @@ FEEDBACK = Schema(
     '{"prompt": "...", "chosen": "..."} or {"prompt": "...", "response": "...", "desirable": '
     "false}",
     2002,
-    "KTO_PromptChosenRejected",
     reference="chosen",
 )
 TEXT = Schema(
-    "text", tr_noop("texts"), {"text": "text"}, '{"text": "..."}', 40100, "Text", inputs=("text",)
+    "text", tr_noop("texts"), {"text": "text"}, '{"text": "..."}', 40100, inputs=("text",)
 )
 PROMPTS = Schema(
     "prompts",
@@ -151,18 +135,8 @@ PROMPTS = Schema(
     {"history": "turns", "prompt": "text", **_SYSTEM_COLUMN},
     '{"prompt": "..."}',
     40200,
-    "Prompt",
 )
-PICTURES = Schema(
-    "pictures",
-    tr_noop("pictures with captions"),
-    {"image": "picture", "prompt": "optional"},
-    '{"image": "1.png", "prompt": "..."}',
-    70500,
-    "PromptImage",
-)
-
-_ALL = (PAIRS, CONVERSATION, SORTED, PREFERENCE, FEEDBACK, TEXT, PROMPTS, PICTURES)
+_ALL = (PAIRS, CONVERSATION, SORTED, PREFERENCE, FEEDBACK, TEXT, PROMPTS)
 SCHEMAS = {schema.name: schema for schema in _ALL}
 
 
@@ -179,7 +153,7 @@ def find_schema(schema: Schema | str | None) -> Schema | None:
             tr(
                 "schema={value}: it is one of {allowed}.",
                 value=repr(schema),
-                allowed=tr(", ").join(SCHEMAS),
+                allowed=listed(SCHEMAS),
             )
         )
     return SCHEMAS[schema]
@@ -212,8 +186,6 @@ def _schema_name(row: Row) -> str:
         return "sorted"
     if "prompt" in row and "response" in row:
         return "conversation" if row.get("history") else "pairs"
-    if "image" in row:
-        return "pictures"
     return "prompts" if "prompt" in row else "text" if "text" in row else ""
 
 
@@ -285,20 +257,9 @@ def _validate_texts(column: str, value: Any) -> None:
         _validate_text(f"{column}[{number}]", text)
 
 
-def _validate_picture(column: str, value: Any) -> None:
-    if not (isinstance(value, (str, bytes)) and value):
-        message = tr(
-            "{column} must be a picture's path or bytes, and is {value}",
-            column=column,
-            value=format_value(value),
-        )
-        raise RowError(message, column)
-
-
 _VALIDATORS = {
     "text": _validate_text,
     "optional": _validate_optional,
     "turns": _validate_turns,
     "texts": _validate_texts,
-    "picture": _validate_picture,
 }

@@ -5,24 +5,22 @@ first used.
 from __future__ import annotations
 
 import builtins
+import random
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
-from .. import connect
 from .._notices import warn_once
 from .._tables import open_table
 from ..base.language import tr
+from ..base.text import listed
 from ..errors import InvalidArgumentError
 from . import file_formats, file_reader, file_writer, platform, quality
-from .file_reader import MAX_BYTES
 from .platform import ProgressCallback
 from .quality import Findings, check_rows
-from .row_formats import parse_rows
-from .schema import PAIRS, Row, Schema, find_schema
-from .typed_table import TypedTable
+from .row_formats import deep_copy, parse_rows, row_key, with_locations
+from .schema import CONVERSATION, PAIRS, Row, Schema, find_schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +30,11 @@ FRAME_SOURCE = "DataFrame"
 """The `source` of a dataset that was loaded from a DataFrame."""
 
 
-class Dataset(TypedTable):
+class Dataset:
     """Rows for training and evaluation.
+
+    Rows are never changed: every operation returns a new dataset (the official SDK's change the one
+    they are called on), which shares its rows with the old one; users get copies of rows.
 
     Args:
         rows: dictionaries with the columns of one schema (most often "prompt" and "response"), the
@@ -69,7 +70,6 @@ class Dataset(TypedTable):
         self.id = id
         self.source = "memory"
         self.is_fetched = id is None or bool(values)
-        self._uploaded: dict[str, str] = {}
 
     @classmethod
     def load(
@@ -77,15 +77,10 @@ class Dataset(TypedTable):
         data_file: Any = None,
         *,
         qianfan_dataset_id: int | str | None = None,
-        frame: Any = None,
-        dataframe: Any = None,
         schema: Schema | str | None = None,
         format: str | None = None,  # noqa: A002 - the word for it
         columns: Mapping[str, str] | None = None,
-        input_columns: Sequence[str] | None = None,
-        reference_column: str | None = None,
         name: str | None = None,
-        max_bytes: int = MAX_BYTES,
     ) -> Self:
         """Load a file, a folder, a zip, an object in storage, a table, rows or a dataset on the
         platform.
@@ -98,23 +93,16 @@ class Dataset(TypedTable):
                 `bos:/bucket/key`; a DataFrame of pandas or polars, a LazyFrame, a DuckDB relation,
                 another table with Arrow's stream; or an iterable of rows or conversations.
             qianfan_dataset_id: `ds-...`, or the number.
-            frame: a table.
-            dataframe: the SDK's name of `frame`.
             schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
             format: one of `file_formats.FORMATS`; by default the suffix of the file decides.
             columns: new names of columns: `{"question": "prompt"}`.
-            input_columns: the one column that becomes `prompt`.
-            reference_column: the column that becomes `response`.
             name: the name of the dataset, by default that of the file.
-            max_bytes: limit of a download, and of a zip when unpacked; default 4 GiB.
 
         Raises:
             DatasetError: lines are wrong; the message says which and why.
-            InvalidArgumentError: not exactly one source was given, it has no rows, or there are
-                several input columns.
+            InvalidArgumentError: not exactly one source was given, or it has no rows.
         """
-        frame = dataframe if frame is None else frame
-        if sum(source is not None for source in (data_file, qianfan_dataset_id, frame)) != 1:
+        if (data_file is None) == (qianfan_dataset_id is None):
             raise InvalidArgumentError(
                 tr(
                     "Name one source: data_file='x.jsonl', a table or a list of rows, or "
@@ -126,24 +114,21 @@ class Dataset(TypedTable):
                 name=name or str(qianfan_dataset_id), id=qianfan_dataset_id, schema=schema
             )
             dataset._declared_schema = find_schema(schema)
-            dataset._max_bytes = max_bytes
             dataset.source = "platform"
             return dataset
-        data = frame if data_file is None else data_file
-        if isinstance(data, (str, Path)):
-            source = str(data)
+        if isinstance(data_file, (str, Path)):
+            source = str(data_file)
             default_name = PurePath(source).stem
             if source.startswith("bos:"):
-                values = platform.fetch_object(source, format, max_bytes=max_bytes)
+                values = platform.fetch_object(source, format)
             else:
-                path = Path(data).expanduser()
-                values = file_reader.read_path(path, format, max_bytes=max_bytes, name=source)
+                path = Path(data_file).expanduser()
+                values = file_reader.read_path(path, format, name=source)
         else:
-            table = open_table(data)
-            values = file_reader.read_values(data if table is None else table)
+            table = open_table(data_file)
+            values = file_reader.read_values(data_file if table is None else table)
             default_name = "dataset"
             source = "memory" if table is None else table.kind
-        columns = {**(columns or {}), **_renamed_columns(input_columns, reference_column)}
         if not columns and schema is None:
             columns = file_reader.implied_columns(values)
             if columns:
@@ -160,33 +145,12 @@ class Dataset(TypedTable):
         rows, detected_schema = parse_rows(values, find_schema(schema), columns)
         return cls._from_rows(rows, detected_schema, name or default_name, source)
 
-    @classmethod
-    def create_from_pyobj(
-        cls, rows: Iterable[Any] | Mapping[str, Sequence[Any]], *, name: str = "dataset"
-    ) -> Self:
-        """Build a dataset from dictionaries, lists of turns, texts, or columns (the official SDK's
-        name).
-        """
-        if isinstance(rows, Mapping):
-            rows = [
-                dict(zip(rows, cells, strict=True)) for cells in zip(*rows.values(), strict=True)
-            ]
-        return cls(rows, name=name)
-
-    @classmethod
-    def from_pandas(cls, frame: pd.DataFrame, *, name: str = "dataset") -> Self:
-        """Build a dataset from a DataFrame with columns prompt and response, or those of another
-        schema.
-        """
-        return cls.load(frame, name=name)
-
     def save(
         self,
         data_file: str | Path | None = None,
         *,
         qianfan: str | bool | None = None,
         format: str | None = None,  # noqa: A002 - the word for it
-        bucket: str = "",
         progress: ProgressCallback | None = None,
     ) -> str:
         """Write the rows to a file or an object in storage, or upload them to the platform; return
@@ -197,7 +161,6 @@ class Dataset(TypedTable):
             qianfan: True, or the name of the dataset on the platform.
             format: one of `file_formats.FORMATS`; by default the suffix decides. "qianfan" is the
                 platform's lines.
-            bucket: the bucket for uploads to the platform, by default QIANFAN_BOS_BUCKET.
             progress: called with each `TransferStep`, on another thread.
 
         Returns:
@@ -212,9 +175,8 @@ class Dataset(TypedTable):
                 tr("Name one destination: data_file='x.jsonl' (or 'bos:/...'), or qianfan=True.")
             )
         if data_file is None:
-            return self._release_rows(
-                qianfan if isinstance(qianfan, str) else self.name, bucket, progress
-            )
+            name = qianfan if isinstance(qianfan, str) else self.name
+            return self._release_rows(name, progress)
         kind = file_formats.format_of(Path(str(data_file)).name, format)
         if str(data_file).startswith("bos:"):
             return platform.store_object(
@@ -224,19 +186,14 @@ class Dataset(TypedTable):
         return str(data_file)
 
     def release(
-        self,
-        *,
-        bucket: str = "",
-        stop_event: threading.Event | None = None,
-        progress: ProgressCallback | None = None,
+        self, *, stop_event: threading.Event | None = None, progress: ProgressCallback | None = None
     ) -> str:
         """Make sure that the dataset is on the platform and released for training; return its
         `ds-...` id.
 
-        A local dataset is uploaded once per platform.
+        The same rows under the same name are uploaded once.
 
         Args:
-            bucket: the bucket for the upload, by default QIANFAN_BOS_BUCKET.
             stop_event: ends the wait when it is set.
             progress: called with each `TransferStep`, on another thread.
 
@@ -246,7 +203,7 @@ class Dataset(TypedTable):
         """
         if self.id is not None:
             return platform.ensure_released(self.id, stop_event=stop_event)
-        return self._release_rows(self.name, bucket, progress, stop_event)
+        return self._release_rows(self.name, progress, stop_event)
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -254,7 +211,7 @@ class Dataset(TypedTable):
         first.
         """
         if not self.is_fetched and self.id is not None:
-            values = platform.fetch(self.id, max_bytes=self._max_bytes)
+            values = platform.fetch(self.id)
             self._rows, self._schema = parse_rows(values, self._declared_schema)
             self.is_fetched = True
         return self._rows
@@ -269,18 +226,114 @@ class Dataset(TypedTable):
         return self._schema
 
     @property
-    def input_columns(self) -> tuple[str, ...]:
-        """The columns that are sent to a model."""
-        return self.schema.inputs
+    def columns(self) -> builtins.list[str]:
+        """The names of the columns."""
+        return file_writer.column_names(self.rows)
 
-    @property
-    def reference_column(self) -> str:
-        """The column with the right answer, "" for a schema without one."""
-        return self.schema.reference
+    def list(self) -> builtins.list[Row]:
+        """Return all rows."""
+        return [*self]
 
-    def preview(self, n: int = 5) -> pd.DataFrame:
-        """Return the first rows as a DataFrame."""
-        return self.head(n).to_pandas()
+    def head(self, n: int = 5) -> Self:
+        """Return the first rows as a dataset."""
+        return self._with_rows(self.rows[:n])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a DataFrame."""
+        import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+        return pd.DataFrame(self.list(), columns=self.columns)
+
+    def map(self, op: Callable[[Row], Mapping[str, Any]]) -> Self:
+        """Return the rows that a function returns for a copy of each row; their schema is detected.
+
+        Raises:
+            DatasetError: it returned values that are not rows; the message has the first ten.
+        """
+        return self._from_values(map(op, self), None)
+
+    def filter(self, op: Callable[[Row], object]) -> Self:
+        """Return the rows for which a function returns a true value."""
+        return self._with_rows([row for row in self.rows if op(deep_copy(row))])
+
+    def append(self, rows: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> Self:
+        """Return the dataset with one or more rows at its end; `ds = ds.append(row)`."""
+        is_any = not self.rows or self.schema in {PAIRS, CONVERSATION}
+        schema = None if is_any else self.schema
+        return self + self._from_values([rows] if isinstance(rows, Mapping) else rows, schema)
+
+    def __add__(self, other: object) -> Self:
+        """Return the rows of this dataset and those of another after them.
+
+        Raises:
+            InvalidArgumentError: their schemas do not go together.
+        """
+        if not isinstance(other, Dataset):
+            return NotImplemented
+        return self._with_rows([*self.rows, *other.rows], _common_schema(self.schema, other.schema))
+
+    def deduplicate(self, by: Sequence[str] | None = None) -> Self:
+        """Return the first of all equal rows; `by` names the columns to compare, by default all."""
+        first_rows: dict[Hashable, Row] = {}
+        for row in self.rows:
+            first_rows.setdefault(row_key(row, by), row)
+        return self._with_rows([*first_rows.values()])
+
+    def split(self, part: float = 0.2, *, seed: int = 0) -> tuple[Self, Self]:
+        """Split into two datasets, the second of which has a share or a number of the rows.
+
+        Rows with the same input always go to the same part, so a model is never tested on a
+        question that it was trained on; the second part may be smaller than `part` for that. Both
+        keep the order of the rows.
+
+        Args:
+            part: a share between 0 and 1, or a number of rows.
+            seed: the same seed splits in the same way.
+
+        Raises:
+            InvalidArgumentError: the part is out of range, or the rows cannot be split so.
+        """
+        size = self._part_size(part)
+        by_input: dict[str, builtins.list[int]] = {}
+        for position, row in enumerate(self.rows):
+            key = " ".join(str(row.get(column)) for column in self.schema.inputs).strip()
+            by_input.setdefault(key, []).append(position)
+        groups = [*by_input.values()]
+        random.Random(seed).shuffle(groups)  # noqa: S311 - no secret
+        drawn = set[int]()
+        for group in groups:
+            if len(drawn) + len(group) <= size:
+                drawn.update(group)
+        first = [row for position, row in enumerate(self.rows) if position not in drawn]
+        second = [row for position, row in enumerate(self.rows) if position in drawn]
+        if not first or not second:
+            raise InvalidArgumentError(
+                tr(
+                    "part={part}: {rows} rows whose inputs repeat cannot be split so.",
+                    part=part,
+                    rows=len(self.rows),
+                )
+            )
+        return self._with_rows(first), self._with_rows(second)
+
+    def _part_size(self, part: float) -> int:
+        n = len(self.rows)
+        if isinstance(part, float) and 0 < part < 1:
+            size = max(1, round(part * n))
+        elif isinstance(part, int) and not isinstance(part, bool):
+            size = part
+        else:
+            raise InvalidArgumentError(
+                tr(
+                    "part={part}: it is a share between 0 and 1, or a number of rows.",
+                    part=repr(part),
+                )
+            )
+        if not 0 < size < n:
+            raise InvalidArgumentError(
+                tr("part={part}: of {rows} rows it leaves one side empty.", part=repr(part), rows=n)
+            )
+        return size
 
     def describe(self) -> pd.DataFrame:
         """Return the lengths of the texts: n, min, median, p95, max and total tokens of each
@@ -290,9 +343,17 @@ class Dataset(TypedTable):
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        records = [asdict(row) for row in quality.token_lengths(self.rows, self.schema)]
-        names = ["column", "n", "min", "median", "p95", "max", "total"]
-        return pd.DataFrame(records, columns=names).set_index("column")
+        counts = pd.DataFrame(index=range(len(self.rows)))
+        for name in self.schema.columns:
+            counts[name] = [
+                quality.count_tokens(row[name]) if name in row else None for row in self.rows
+            ]
+        counts["row"] = counts.sum(axis=1)
+        table = counts.agg(["count", "min", "median", "max", "sum"]).T
+        table.insert(3, "p95", counts.quantile(0.95, interpolation="nearest"))
+        table = table.rename(columns={"count": "n", "sum": "total"}).rename_axis("column")
+        table = table[table["total"] > 0]
+        return table.astype({name: int for name in table.columns if name != "median"})
 
     def check(self, model: str | None = None, *, max_tokens: int | None = None) -> Findings:
         """Return warnings: duplicates, conflicting rows, and rows too long for a model.
@@ -304,10 +365,6 @@ class Dataset(TypedTable):
         """
         return check_rows(self.rows, self.schema, model, max_tokens)
 
-    def row_number(self) -> int:
-        """Return the number of rows."""
-        return len(self)
-
     def __len__(self) -> int:
         if not self.is_fetched and self.id is not None:
             return platform.remote_info(self.id).count
@@ -316,11 +373,32 @@ class Dataset(TypedTable):
     def __bool__(self) -> bool:
         return not self.is_fetched or bool(self._rows)
 
-    def __delitem__(self, index: int) -> None:
-        self._rows = [*self.delete(index).rows]
-        self.id = None
-        self._uploaded = {}
-        self.source = "memory"
+    def __iter__(self) -> Iterator[Row]:
+        return map(deep_copy, self.rows)
+
+    @overload
+    def __getitem__(self, key: int) -> Row: ...
+    @overload
+    def __getitem__(self, key: str) -> builtins.list[Any]: ...
+    @overload
+    def __getitem__(self, key: slice) -> Self: ...
+    def __getitem__(self, key: int | str | slice) -> Any:
+        """Return a row by its number, a column by its name (None where a row lacks it), a dataset
+        by a slice.
+        """
+        if isinstance(key, slice):
+            return self._with_rows(self.rows[key])
+        if isinstance(key, int):
+            return deep_copy(self.rows[key])
+        if key not in self.columns:
+            raise InvalidArgumentError(
+                tr(
+                    "There is no column {name}; there are {columns}.",
+                    name=repr(key),
+                    columns=listed(self.columns),
+                )
+            )
+        return [deep_copy(row.get(key)) for row in self.rows]
 
     def __repr__(self) -> str:
         if self.id is not None:
@@ -336,7 +414,6 @@ class Dataset(TypedTable):
     def _release_rows(
         self,
         name: str,
-        bucket: str,
         progress: ProgressCallback | None,
         stop_event: threading.Event | None = None,
     ) -> str:
@@ -344,17 +421,12 @@ class Dataset(TypedTable):
             raise InvalidArgumentError(
                 tr("Dataset {name} has no rows: load some before training.", name=self.name)
             )
-        host = connect.current_platform(None).host
-        if host not in self._uploaded:
-            self._uploaded[host] = platform.release(
-                name,
-                self.rows,
-                self.schema,
-                bucket=bucket,
-                stop_event=stop_event,
-                progress=progress,
-            )
-        return self._uploaded[host]
+        return platform.release(
+            name, self.rows, self.schema, stop_event=stop_event, progress=progress
+        )
+
+    def _from_values(self, rows: Iterable[object], schema: Schema | None) -> Self:
+        return self._with_rows(*parse_rows(with_locations(rows), schema))
 
     def _with_rows(self, rows: Sequence[Row], schema: Schema | None = None) -> Self:
         return self._from_rows([*rows], schema or self._schema, self.name, self.source)
@@ -367,22 +439,17 @@ class Dataset(TypedTable):
         return dataset
 
     _declared_schema: Schema | None = None
-    _max_bytes: int = MAX_BYTES
 
 
-def _renamed_columns(inputs: Sequence[str] | None, reference: str | None) -> dict[str, str]:
-    """Return {name: new name} of the columns with questions and right answers."""
-    if isinstance(inputs, str):
-        names = [inputs]
-    else:
-        names = list(inputs or ())
-    if len(names) > 1:
+def _common_schema(first: Schema, second: Schema) -> Schema:
+    if {first, second} == {PAIRS, CONVERSATION}:
+        return CONVERSATION
+    if first is not second:
         raise InvalidArgumentError(
             tr(
-                "input_columns={names}: rows have one question; qfnb.dataset.Dataset takes "
-                "several columns",
-                names=names,
+                "These kinds of rows do not go together: {one}, and {two}.",
+                one=first.title,
+                two=second.title,
             )
         )
-    new_names = {**dict.fromkeys(names, "prompt"), **({reference: "response"} if reference else {})}
-    return {name: new for name, new in new_names.items() if name != new}
+    return first

@@ -29,8 +29,7 @@ from .report import EvaluationResult, archive
 from .samples import Sample
 
 MAX_RESULT_BYTES: Final = 512 * 1024 * 1024
-MAX_UNPACKED_BYTES: Final = 4 * 1024**3
-"""Bytes of the results as a zip, and unpacked."""
+"""Bytes of the results as a zip."""
 
 COLUMNS: Final = {
     "prompt": ("Prompt问题", "Prompt(问题)", "Prompt（问题）"),
@@ -137,9 +136,7 @@ def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
     ).data
     with tempfile.TemporaryDirectory(prefix="qfnb-") as folder:
         path = download(done.download_url, Path(folder) / "results.zip", MAX_RESULT_BYTES)
-        lines = file_reader.read_path(
-            path, "zip", max_bytes=MAX_UNPACKED_BYTES, name=f"the results of {task}"
-        )
+        lines = file_reader.read_path(path, "zip", name=f"the results of {task}")
     raise_problems([(location, value) for location, value in lines if isinstance(value, RowError)])
     for _, value in lines:
         yield from _flatten_rows(value if isinstance(value, list) else [value])

@@ -6,76 +6,16 @@ import json
 import secrets
 import threading
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from ..base.language import tr
 from ..config import settings
 from ..dataset.typed_dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError, ServerError
-from ..resources.console.consts import (
-    ModelCompStrategy,
-    ModelCompTaskStatus,
-    ModelQuantizationWeight,
-)
 from ..resources.management.model import Model as Repository
 from ..resources.management.service import Service as Services
-from ..resources.validation import validate_choice
 from ..wire import evaluation_v1 as evaluation_wire, model_v1 as wire
-from .executable import ExecuteSerializable
-from .idempotent import create_once
-from .service import DeployConfig, Service, wait_for_state
-
-
-class Compressible:
-    """A published model that can be made smaller; `Model` inherits it."""
-
-    id: int | str | None
-    set_id: str | None
-
-    def auto_complete_info(self) -> None:
-        """Look up the model's id and name by its version."""
-        raise NotImplementedError
-
-    def compress(
-        self, strategy: ModelCompStrategy | str, weight: ModelQuantizationWeight | str | None = None
-    ) -> Self:
-        """Return a smaller version, once the platform has made it.
-
-        Args:
-            strategy: Quantization or Sparsity.
-            weight: the format of quantized weights, e.g. INT8-PTQ.
-
-        Raises:
-            InvalidArgumentError: the strategy is unknown, Quantization has no weight, or it cannot
-                be compressed.
-            QianfanError: the platform failed.
-
-        Source: the official SDK's Model.compress.
-        """
-        self.auto_complete_info()
-        config: dict[str, Any] = {
-            "strategy": validate_choice("strategy", strategy, tuple(ModelCompStrategy))
-        }
-        if strategy == ModelCompStrategy.Quantization:
-            config["weight"] = validate_choice(
-                "weight", weight or "", tuple(ModelQuantizationWeight)
-            )
-        if not Repository.V2.describe_model(str(self.id)).data.is_support_model_comp:
-            raise InvalidArgumentError(tr("the platform cannot compress {model}", model=self))
-        name = "-".join(["compressed", str(self.id), *config.values()])
-        task_id = Repository.V2.create_model_comp_task(
-            name, str(self.id), config, str(self.set_id)
-        ).data
-        answer = wait_for_state(
-            lambda: Repository.V2.describe_model_comp_task(task_id),
-            lambda answer: answer.data.status,
-            done_states={ModelCompTaskStatus.Succeeded},
-            failed_states={ModelCompTaskStatus.Failed, ModelCompTaskStatus.Stopped},
-            interval=settings().model_publish_status_polling_interval,
-            label=tr("compressing {model}", model=self),
-        )
-        return type(self)(id=answer.data.model_id)  # type: ignore[call-arg] # `Model` has it
-
+from .service import DeployConfig, ExecuteSerializable, Service, create_once, wait_for_state
 
 TASK_CONFIG: Final = {"evalMode": "manual", "evaluationDimension": [{"dimension": "满意度"}]}
 """A task of manual evaluation: its first half, the answers of the model, is the batch inference."""
@@ -87,7 +27,7 @@ COLUMNS: Final = {"prompt": "prompt", "completion": "llm_output", "response": "e
 DUMPED_FIELDS: Final = ("id", "set_id", "task_id", "job_id", "name")
 
 
-class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
+class Model(ExecuteSerializable[dict[str, Any], Any]):
     """A model on the platform.
 
     Args:
@@ -129,43 +69,27 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         """The published version, `amv-...`."""
         return self.id
 
-    def publish(
-        self,
-        name: str = "",
-        *,
-        checkpoint_step: int | None = None,
-        stop_event: threading.Event | None = None,
-    ) -> Model:
+    def publish(self, name: str = "") -> Model:
         """Publish the training run as a model and wait until it is ready.
 
         Args:
             name: default m_<task_id>, of a checkpoint m_<task_id>_<step>.
-            checkpoint_step: the step of a checkpoint; default: that of the model, or the last.
-            stop_event: set it to give up waiting.
 
         Raises:
             InvalidArgumentError: task_id or job_id is missing.
         """
         if self.id is None:
             self.name = name or self.name
-            self.checkpoint_step = checkpoint_step or self.checkpoint_step
-            create_once(
-                self.create_version,
-                lambda: self.find_published() or None,
-                label=tr("model {name}", name=self.name),
-            )
-            self.wait_until_ready(stop_event=stop_event)
-        elif checkpoint_step != self.checkpoint_step and checkpoint_step is not None:
-            text = tr(
-                "{model} is published already, and not from step {step}",
-                model=self,
-                step=checkpoint_step,
-            )
-            raise InvalidArgumentError(text)
+            label = tr("model {name}", name=self.name)
+            ids = create_once(self.create_version, self.find_published, label=label)
+            self.set_id = ids["set_id"]
+            self.id = ids["id"]
+            self.wait_until_ready()
         return self
 
-    def create_version(self) -> bool:
-        """Send the request to publish once, without waiting until the model is ready; returns True.
+    def create_version(self) -> dict[str, str]:
+        """Send the request to publish once, without waiting until the model is ready; return its
+        `set_id` and its `id`.
 
         Raises:
             InvalidArgumentError: task_id or job_id is missing.
@@ -178,21 +102,16 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         if self.checkpoint_step is not None:
             origin["step"] = self.checkpoint_step
         created = Repository.publish(True, origin, self._published_name()).data
-        self.set_id = created.model_id_str
-        self.id = created.version_id_str
-        return True
+        return {"set_id": created.model_id_str, "id": created.version_id_str}
 
     def _published_name(self) -> str:
-        if self.checkpoint_step is None:
-            step = ""
-        else:
-            step = f"_{self.checkpoint_step}"
+        step = "" if self.checkpoint_step is None else f"_{self.checkpoint_step}"
         self.name = self.name or f"m_{self.task_id}{step}".replace("-", "_")
         return self.name
 
-    def find_published(self) -> bool:
-        """Look for the version that the run was published as, take over its ids, and return whether
-        it exists.
+    def find_published(self) -> dict[str, str] | None:
+        """Return the `set_id` and the `id` of the version that the run was published as, None where
+        there is none.
         """
         try:
             versions = Repository.V2.describe_model_set(
@@ -201,15 +120,13 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         except APIError as error:
             if isinstance(error, ServerError):
                 raise
-            return False  # no model has this name
+            return None  # no model has this name
         for version in versions:
             detail = Repository.detail(version).data
             origin = (detail.source_extra or {}).get("trainSourceExtra") or {}
             if str(self.task_id) in {str(origin.get("runIdStr")), str(origin.get("runId"))}:
-                self.set_id = detail.model_id_str
-                self.id = detail.model_version_id_str
-                return True
-        return False
+                return {"set_id": detail.model_id_str, "id": detail.model_version_id_str}
+        return None
 
     def wait_until_ready(self, *, stop_event: threading.Event | None = None) -> Model:
         """Wait until the published version can be deployed.
@@ -229,24 +146,21 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
         )
         return self
 
-    def deploy(
-        self, deploy_config: DeployConfig, *, stop_event: threading.Event | None = None
-    ) -> Service:
+    def deploy(self, deploy_config: DeployConfig) -> Service:
         """Deploy the published version as a service and wait until it is ready.
 
         Args:
             deploy_config: settings of the service.
-            stop_event: set it to give up waiting.
 
         Raises:
-            QianfanError: the deployment failed, or `stop_event` was set.
+            QianfanError: the deployment failed.
         """
         create = partial(self.create_service, deploy_config)
         find = partial(self.find_service_id, deploy_config)
         service_id = create_once(
             create, find, label=tr("service {name}", name=self.service_name(deploy_config))
         )
-        return self.wait_for_service(service_id, deploy_config, stop_event=stop_event)
+        return self.wait_for_service(service_id, deploy_config)
 
     def wait_for_service(
         self,
@@ -294,22 +208,17 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             row for row in services if (row.name, row.model_version_id) == (name, str(self.id))
         ]
         newest = max(matches, key=lambda row: row.create_time or "", default=None)
-        if newest is not None:
-            return newest.service_id
-        return None
+        return newest.service_id if newest else None
 
     def service_name(self, deploy_config: DeployConfig) -> str:
         """Return the name of a service of this model."""
         return deploy_config.name or f"svc_{self.name or str(self.id).replace('-', '_')}"
 
-    def batch_inference(
-        self, dataset: Dataset, *, stop_event: threading.Event | None = None
-    ) -> Dataset:
+    def batch_inference(self, dataset: Dataset) -> Dataset:
         """Answer a dataset with the published version, on the platform and without a service.
 
         Args:
             dataset: the prompts; local rows are uploaded first.
-            stop_event: set it to give up waiting; the platform continues.
 
         Returns:
             The rows with columns prompt, input_prompt, llm_output and expected_output.
@@ -328,7 +237,7 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
                     dataset=repr(dataset.name),
                 )
             )
-        dataset_id = dataset.release(stop_event=stop_event)
+        dataset_id = dataset.release()
         name = f"model_run_{secrets.token_hex(5)}"
         version = str(self.id)
         versions = [{"modelId": str(self.set_id), "modelVersionId": version}]
@@ -346,7 +255,6 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
             },
             interval=settings().batch_run_status_polling_interval,
             label=tr("the inference of {model}", model=version),
-            stop_event=stop_event,
         )
         config = task_info.data.eval_standard_conf
         result_id = config.get("resultDatasetIdStr") or config.get("resultDatasetId")
@@ -355,21 +263,11 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
                 tr("the platform names no dataset with the answers of {task}", task=task)
             )
         answers = Dataset.load(qianfan_dataset_id=result_id, name=f"{dataset.name}_{version}")
-        rows = [{new: row.get(old, "") for old, new in COLUMNS.items()} for row in answers.list()]
-        rows = [{**row, "input_prompt": row["prompt"]} for row in rows]
+        rows = []
+        for answer in answers:
+            row = {new: answer.get(old, "") for old, new in COLUMNS.items()}
+            rows.append(row | {"input_prompt": row["prompt"]})
         return Dataset(rows, name=answers.name, schema="prompts")
-
-    def find_task_id(self) -> str | None:
-        """Return the training run of this version, `task-...`, None where it was not trained."""
-        if self.task_id is None and self.id is not None:
-            extra = (Repository.detail(self.id).data.source_extra or {}).get(
-                "trainSourceExtra"
-            ) or {}
-            self.task_id = extra.get("runIdStr")
-            self.job_id = extra.get("taskIdStr")
-        if self.task_id:
-            return str(self.task_id)
-        return None
 
     def auto_complete_info(self) -> None:
         """Look up the model's id and name by its version.
@@ -396,9 +294,8 @@ class Model(Compressible, ExecuteSerializable[dict[str, Any], Any]):
 
     def dumps(self) -> bytes:
         """Return the model as UTF-8 JSON."""
-        return json.dumps(
-            {"qfnb": 1, "type": "Model"} | {f: getattr(self, f) for f in DUMPED_FIELDS}
-        ).encode()
+        fields = {name: getattr(self, name) for name in DUMPED_FIELDS}
+        return json.dumps({"qfnb": 1, "type": "Model", **fields}).encode()
 
     @classmethod
     def loads(cls, data: bytes) -> Model:

@@ -8,19 +8,21 @@ import random
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .. import connect
-from ..base.language import tr, tr_noop
-from ..base.text import describe_problem
+from .._notices import warn_once
+from ..base.language import tr
+from ..base.text import describe_problem, listed
 from ..config import settings
 from ..errors import (
     APIError,
+    ConnectionFailed,
     InternalError,
     InvalidArgumentError,
     QianfanError,
@@ -35,7 +37,36 @@ from ..resources.management.service import Service as Services
 from ..transport import clock
 from ..wire import service_v2 as wire
 from .consts import ServiceStatus, ServiceType
-from .executable import ExecuteSerializable
+
+log = logging.getLogger("qfnb.model")
+
+
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+
+
+class Executable(ABC, Generic[Input, Output]):
+    """An object that can be executed."""
+
+    @abstractmethod
+    def exec(self, input: Input | None = None, **kwargs: Any) -> Output:  # noqa: A002 - the seeds' word
+        """Execute, and return the output."""
+
+
+class Serializable(ABC):
+    """An object that can be written to bytes and read back."""
+
+    @abstractmethod
+    def dumps(self) -> bytes | None:
+        """Return the object as UTF-8 JSON."""
+
+    @abstractmethod
+    def loads(self, data: bytes) -> Any:
+        """Read what `dumps` wrote."""
+
+
+class ExecuteSerializable(Executable[Input, Output], Serializable):
+    """An object that can be executed and written to bytes."""
 
 
 class ValidatedModel(BaseModel):
@@ -51,7 +82,7 @@ class ValidatedModel(BaseModel):
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             field = ".".join(map(str, first["loc"]))
-            field_names = tr(", ").join(type(self).model_fields)
+            field_names = listed(type(self).model_fields)
             setting = f"{type(self).__name__}.{field}={first['input']!r}"
             if first["type"] == "extra_forbidden":
                 raise InvalidArgumentError(
@@ -96,10 +127,7 @@ class DeployConfig(ValidatedModel):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         if self.suffix and not re.fullmatch(r"[A-Za-z0-9_-]+", self.suffix):
-            if self.endpoint_suffix:
-                name = "endpoint_suffix"
-            else:
-                name = "endpoint_prefix"
+            name = "endpoint_suffix" if self.endpoint_suffix else "endpoint_prefix"
             raise InvalidArgumentError(
                 tr(
                     "DeployConfig.{name}={value!r}: use letters, digits, _ and -",
@@ -191,13 +219,10 @@ class Poller(Generic[T]):
                 refusals = 0
                 failing_since = None
             except (*TRANSIENT_ERRORS, APIError, SandboxError) as error:
-                if isinstance(error, TRANSIENT_ERRORS):
-                    refusals = 0
-                else:
-                    refusals = refusals + 1
+                refusals = 0 if isinstance(error, TRANSIENT_ERRORS) else refusals + 1
                 if refusals == MAX_REFUSALS:
                     raise
-                failures = failures + 1
+                failures += 1
                 failing_since = failing_since or time.time()
                 result = PollResult(None, error, failing_since)
             yield result
@@ -256,6 +281,71 @@ def wait_for_state(
     raise QianfanError(tr("waiting for {job} was stopped", job=label))
 
 
+MAX_ATTEMPTS: Final = 3
+MAX_LOOKUPS = 3
+LOOKUP_INTERVAL_S = 2.0
+"""Lookups of an object that may have been created, and seconds between them: a list may lag
+behind.
+"""
+
+
+def create_once(
+    create: Callable[[], T],
+    find_existing: Callable[[], T | None],
+    *,
+    label: str,
+    may_exist: bool = False,
+) -> T:
+    """Return the result of `create`; where its answer was lost, look for the object before a second
+    attempt.
+
+    Args:
+        create: sends the request once and returns the object.
+        find_existing: finds the object by what is unique to it (name, note, origin); None where it
+            is not there.
+        label: the object's name in the log.
+        may_exist: whether an earlier attempt may have created the object.
+
+    Raises:
+        QianfanError: the object was not created, or it is unknown whether it was.
+    """
+    attempts = 0
+    while True:
+        if may_exist and (existing := _look_up(find_existing)) is not None:
+            warn_once(
+                tr("{thing} exists already; it is used, and no second one is created", thing=label)
+            )
+            return existing
+        attempts += 1
+        try:
+            return create()
+        except (RequestError, ServerError) as error:
+            is_unsent = isinstance(error, ConnectionFailed) and not error.sent
+            if is_unsent or attempts == MAX_ATTEMPTS:
+                raise
+            text = tr(
+                "the answer to the creation of {thing} was lost ({reason}); looking for it",
+                thing=label,
+                reason=error,
+            )
+            log.warning(text)
+            may_exist = True
+
+
+def _look_up(find_existing: Callable[[], T | None]) -> T | None:
+    """Look the object up `MAX_LOOKUPS` times; an error of the last lookup is raised."""
+    for remaining in reversed(range(MAX_LOOKUPS)):
+        try:
+            if (existing := find_existing()) is not None:
+                return existing
+        except QianfanError:
+            if not remaining:
+                raise
+        if remaining:
+            clock.wait(LOOKUP_INTERVAL_S, threading.Event())
+    return None
+
+
 _STATUS = {
     wire.NEW: ServiceStatus.Created,
     wire.DEPLOYING: ServiceStatus.Deploying,
@@ -265,39 +355,16 @@ _STATUS = {
 }
 
 
-V1_ENDED = tr_noop("service {name} is of the v1 kind, which ended on 2026-08-31: deploy it again")
-
-log = logging.getLogger("qfnb.model")
-
-
-@runtime_checkable
-class PublishedModel(Protocol):
-    """The model behind a service, as far as the service knows it; `qfnb.model.Model` implements
-    it.
-    """
-
-    @property
-    def version_id(self) -> int | str | None:
-        """The published version, `amv-...`."""
-
-    def deploy(self, deploy_config: DeployConfig) -> Service:
-        """Deploy it and return the service."""
-
-
 class Service(ExecuteSerializable[dict[str, Any], Any]):
     """A model that answers.
 
     Args:
         id: `svco-...` of a deployed service.
         endpoint: the last part of the address of a deployed service.
-        model: the model behind the service, or the name of a preset model.
+        model: the `Model` behind the service, or the name of a preset model.
         deploy_config: settings that the service was deployed with.
         service_type: kind of API, default Chat.
         name: the label in charts and tables.
-
-    Attributes:
-        is_v1: whether it is known to be of the v1 kind, which ended; it is known after a look at
-            the platform.
 
     Source: seed 000, seed 004 (Service).
     """
@@ -306,7 +373,7 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         self,
         id: int | str | None = None,  # noqa: A002 - the seeds' word
         endpoint: str | None = None,
-        model: PublishedModel | str | None = None,
+        model: Any = None,
         deploy_config: DeployConfig | None = None,
         service_type: ServiceType | None = None,
         *,
@@ -318,7 +385,6 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         self.deploy_config = deploy_config
         self.service_type = service_type or ServiceType.Chat
         self.name = name
-        self.is_v1 = False
 
     def wait_until_serving(self, *, stop_event: threading.Event | None = None) -> Service:
         """Wait until the service is ready, and look up its endpoint.
@@ -335,23 +401,13 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
             label=tr("deploying {service}", service=self.label),
             stop_event=stop_event,
         )
-        self._read_detail(answer.data)
+        self.endpoint = answer.data.endpoint or self.endpoint
         return self
-
-    def _read_detail(self, detail: wire.ServiceDetail) -> None:
-        """Take over the endpoint and the kind; a service of the v1 kind is warned of once."""
-        self.endpoint = detail.endpoint or self.endpoint
-        if detail.is_v1 and not self.is_v1:
-            log.warning(tr(V1_ENDED, name=self.label))
-        self.is_v1 = detail.is_v1
 
     @property
     def label(self) -> str:
         """The name in tables and charts."""
-        if isinstance(self.model, str):
-            preset = self.model
-        else:
-            preset = ""
+        preset = self.model if isinstance(self.model, str) else ""
         return self.name or preset or self.endpoint or str(self.id)
 
     @property
@@ -364,7 +420,6 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
         if self.id is None:
             raise InternalError(tr("this service has no id: only deployed services have a status"))
         detail = Services.V2.service_detail(str(self.id)).data
-        self._read_detail(detail)
         return _STATUS.get(detail.run_status, ServiceStatus.Unknown)
 
     def get_res(self) -> ChatCompletion:
@@ -382,7 +437,7 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
                 )
             )
         if self.endpoint is None and self.id is not None:
-            self._read_detail(Services.V2.service_detail(str(self.id)).data)
+            self.endpoint = Services.V2.service_detail(str(self.id)).data.endpoint
         if self.endpoint:
             return ChatCompletion(endpoint=self.endpoint)
         if not isinstance(self.model, str):
@@ -390,19 +445,6 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
                 tr("Service needs an id, an endpoint, or the name of a preset model")
             )
         return ChatCompletion(model=self.model)
-
-    def deploy(self) -> Service:
-        """Deploy the model with `deploy_config`, wait until it is ready, and become that service.
-
-        Raises:
-            InvalidArgumentError: it has no model of its own, or no deploy_config.
-        """
-        if self.deploy_config is None or not isinstance(self.model, PublishedModel):
-            raise InvalidArgumentError(tr("deploy() needs a model of your own and a deploy_config"))
-        deployed = self.model.deploy(self.deploy_config)
-        self.id = deployed.id
-        self.endpoint = deployed.endpoint
-        return self
 
     def batch_inference(
         self, dataset: Any, prompt_template: Any = None, system_prompt: str | None = None
@@ -426,47 +468,21 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
                 )
             )
         client = self.get_res()
+        options = {} if prompt_template is None else {"prompt_template": prompt_template}
         return dataset.test_using_llm(
             service_model=client.model,
             service_endpoint=client.endpoint,
             system_prompt=system_prompt or "",
-            **({"prompt_template": prompt_template} if prompt_template is not None else {}),
+            **options,
         )
 
-    def metrics(self, start_time: str | datetime, end_time: str | datetime) -> dict[str, Any]:
-        """Return the calls and tokens of the service in a span of time, as the platform counts
-        them.
-
-        Raises:
-            InternalError: the service has no id.
-            InvalidArgumentError: the end is before the start.
-        """
-        if self.id is None:
-            raise InternalError(tr("this service has no id: only deployed services have a status"))
-        reply = Services.V2.service_metric(start_time, end_time, str(self.id))
-        return dict(next(iter(reply["result"]["serviceList"]), {}))
-
     def exec(self, input: dict[str, Any] | None = None, **options: Any) -> Any:  # noqa: A002
-        """Call the service: `service.exec({"messages": [{"role": "user", "content": "Hello"}]})`.
-
-        Raises:
-            APIError: the platform refuses; of a service of the v1 kind it says that it must be
-                deployed again.
-        """
-        client = self.get_res()
-        try:
-            return client.do(**{**(input or {}), **options})
-        except APIError as error:
-            if self.is_v1:
-                error.add_note(tr(V1_ENDED, name=self.label))
-            raise
+        """Call it: `service.exec({"messages": [{"role": "user", "content": "Hello"}]})`."""
+        return self.get_res().do(**{**(input or {}), **options})
 
     def dumps(self) -> bytes:
         """Return the service as UTF-8 JSON."""
-        if not isinstance(self.model, str):
-            preset = None
-        else:
-            preset = self.model
+        preset = self.model if isinstance(self.model, str) else None
         fields = {
             "id": self.id,
             "endpoint": self.endpoint,
@@ -495,4 +511,4 @@ class Service(ExecuteSerializable[dict[str, Any], Any]):
             ) from None
 
     def __repr__(self) -> str:
-        return f"<Service {tr(V1_ENDED, name=self.label) if self.is_v1 else self.label}>"
+        return f"<Service {self.label}>"

@@ -211,11 +211,10 @@ def load_questions(
         return resolve_data(shell, name), input_name, reference_name
     from ..dataset.typed_dataset import Dataset  # noqa: PLC0415
 
-    return (
-        Dataset.load(name, input_columns=[input_name], reference_column=reference_name),
-        None,
-        None,
-    )
+    columns = {input_name: "prompt"}
+    if reference_name:
+        columns[reference_name] = "response"
+    return Dataset.load(name, columns=columns), None, None
 
 
 def prepare_questions(

@@ -175,11 +175,8 @@ def read_data(shell: Any, options: Namespace) -> Any:
     if options.input or options.reference:
         if data is None or is_id or isinstance(data, Dataset):
             PARSER.error(tr("--input and --reference name columns of a file or a table"))
-        if not options.input:
-            columns = None
-        else:
-            columns = [options.input]
-        return Dataset.load(data, input_columns=columns, reference_column=options.reference)
+        names = {options.input: "prompt", options.reference: "response"}
+        return Dataset.load(data, columns={name: new for name, new in names.items() if name})
     if isinstance(data, str) and not is_id:
         return Path(data)
     return data

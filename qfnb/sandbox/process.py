@@ -26,6 +26,8 @@ from ..wire import sandbox as engine_configs
 from ..wire.sandbox import EXIT_LOCKED, VERSION, Address as Address
 
 SERVER_MODULE = "qianfan_sandbox.server"
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 10.0
 
 MODES = {
     "strict=False": tr_noop("lenient: older models answer too"),
@@ -45,11 +47,7 @@ def default_home() -> Path:
 
 
 def ensure(
-    home: Path | None = None,
-    *,
-    engine: Mapping[str, Any] | None = None,
-    idle_minutes: float = 30,
-    wait: float = 60.0,
+    home: Path | None = None, *, engine: Mapping[str, Any] | None = None, idle_minutes: float = 30
 ) -> Address:
     """Return the running sandbox of a folder, starting it if necessary.
 
@@ -57,7 +55,6 @@ def ensure(
         home: the folder of its state; default: this user's.
         engine: options of `EngineConfig` that replace those of the environment and of the folder.
         idle_minutes: minutes without a request, a training or a stream after which it ends.
-        wait: seconds to wait for its first answer.
 
     Raises:
         InvalidArgumentError: an option of the engine is wrong; nothing was started.
@@ -85,14 +82,16 @@ def ensure(
     if sys.stderr is not None and sys.stderr.isatty():
         print(tr("starting the local sandbox…"), file=sys.stderr)  # noqa: T201 - the terminal would be silent for seconds
     process = _spawn(folder, idle_minutes)
-    deadline = time.monotonic() + wait
+    deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if (running := find(folder)) is not None:
             return running
         if process.poll() not in {None, EXIT_LOCKED}:
             raise SandboxError(_failure_message(folder, tr("did not start")))
         time.sleep(0.01)
-    raise SandboxError(_failure_message(folder, tr("did not answer within {wait:g} s", wait=wait)))
+    raise SandboxError(
+        _failure_message(folder, tr("did not answer within {wait:g} s", wait=START_TIMEOUT_S))
+    )
 
 
 def find(home: Path | None = None) -> Address | None:
@@ -111,13 +110,13 @@ def find(home: Path | None = None) -> Address | None:
     return None
 
 
-def stop(home: Path | None = None, *, wait: float = 10.0) -> bool:
+def stop(home: Path | None = None) -> bool:
     """Stop a running sandbox and wait for its end; return whether it was running."""
     folder = home or default_home()
     address = _read_address(folder)
     if address is None or control_call(address, "POST", "/_sandbox/stop") is None:
         return False
-    deadline = time.monotonic() + wait
+    deadline = time.monotonic() + STOP_TIMEOUT_S
     while time.monotonic() < deadline and _read_address(folder) is not None:
         time.sleep(0.02)
     return True
@@ -135,16 +134,16 @@ def log_path(home: Path | None = None) -> Path:
     return (home or default_home()) / "server.log"
 
 
-def damaged_databases(home: Path | None = None) -> list[Path]:
+def damaged_databases() -> list[Path]:
     """Return the databases that could not be read and were moved aside, the oldest first."""
-    return sorted((home or default_home()).glob("state.*.old"))
+    return sorted(default_home().glob("state.*.old"))
 
 
-def claim_damage_notice(home: Path | None = None) -> str:
+def claim_damage_notice() -> str:
     """Return the sentence about such a database that no user was told yet, "" for none; each is
     told once.
     """
-    for path in damaged_databases(home):
+    for path in damaged_databases():
         with contextlib.suppress(OSError):  # the file of another kernel is there
             path.with_suffix(".told").touch(mode=0o600, exist_ok=False)
             return tr(

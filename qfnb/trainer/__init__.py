@@ -1,6 +1,6 @@
 """Training as a pipeline of actions whose events can be followed. Source: seed 004."""
 
-from ..model.executable import Executable, ExecuteSerializable, Serializable
+from ..model.service import Executable, ExecuteSerializable, Serializable
 from .actions import (
     DeployAction,
     EvaluateAction,

@@ -2,12 +2,12 @@
 004.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .._tables import find_variables
+from .._tables import find_variables, open_table
 from ..base.language import tr, tr_noop, trn
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
@@ -21,8 +21,15 @@ from .consts import ActionState
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, LossPoint, resolve_step
 from .run_store import RunRecord
-from .sources import DataSource, SampledSources, load_sources
 from .train_action import BOS, PLATFORM, TrainAction as TrainAction
+
+DataSource = Any
+"""A `Dataset`, a table, a `ds-...` id, a path of data, `bos:/bucket/key`, a list of these, or the
+facts of a `LoadDataSetAction`.
+"""
+
+Source = Dataset | str
+"""A dataset, or the address of an object in a bucket."""
 
 __all__ = [
     "DeployAction",
@@ -33,6 +40,67 @@ __all__ = [
 ]
 
 
+def load_sources(data: DataSource) -> list[Source]:
+    """Return the datasets and addresses that an argument names.
+
+    Raises:
+        InvalidArgumentError: one of them is something else, or a dataset has no rows.
+    """
+    if isinstance(data, Mapping) and isinstance(data.get("datasets"), list):
+        data = data["datasets"]
+    if isinstance(data, Sequence) and not isinstance(data, (str, Dataset)) and data:
+        return [_load_source(item) for item in data]
+    return [_load_source(data)]
+
+
+def _load_source(source: Any) -> Source:
+    table = open_table(source)
+    if table is not None:
+        source = Dataset.load(table)
+    if (address := _address_of(source)) is not None:
+        return address
+    if not isinstance(source, Dataset):
+        source = getattr(source, "path", source)
+    if (dataset_id := _dataset_id_of(source)) is not None:
+        source = Dataset.load(qianfan_dataset_id=dataset_id)
+    elif isinstance(source, (str, Path)):
+        source = Dataset.load(source)
+    if not isinstance(source, Dataset):
+        kind = type(source).__name__
+        raise InvalidArgumentError(
+            tr(
+                "dataset is a {kind}: pass a Dataset, a 'ds-...' id, or the path of a data file",
+                kind=kind,
+            )
+        )
+    if source.id is None and not len(source):
+        raise InvalidArgumentError(tr("the dataset has no rows: load some before training"))
+    return source
+
+
+def _address_of(source: Any) -> str | None:
+    """Return the `bos:/bucket/key` of a source that is used where it is, None for others."""
+    if isinstance(source, Mapping):
+        source = source.get("bosPath")
+    if not isinstance(source, str):
+        return getattr(source, "bos_address", None) or getattr(source, "address", None)
+    if source.startswith("bos:"):
+        return source.replace("bos://", "bos:/", 1)
+    return None
+
+
+def _dataset_id_of(source: Any) -> str | None:
+    """Return the id of a source that is on the platform, None for others."""
+    if isinstance(source, Mapping):
+        source = source.get("id")
+        return None if source is None else str(source)
+    if isinstance(source, (str, Path)):
+        return str(source) if str(source).startswith("ds-") else None
+    if isinstance(source, Dataset):
+        return None
+    return getattr(source, "id", None)
+
+
 class LoadDataSetAction(BaseAction):
     """Bring the dataset onto the platform; returns {"datasets": [{"id", "type", "name"}]}.
 
@@ -40,8 +108,6 @@ class LoadDataSetAction(BaseAction):
         dataset: what to train on, see `DataSource`, or
         dataset_bos_path: `bos:/bucket/key` of a file that is used where it is.
     """
-
-    persisted: ClassVar = ("dataset_bos_path",)
 
     def __init__(
         self,
@@ -51,28 +117,34 @@ class LoadDataSetAction(BaseAction):
         **kwargs: Any,
     ) -> None:
         super().__init__(event_handler=event_handler, **kwargs)
-        self.dataset: Dataset | None = None
-        self.sources = SampledSources()
+        self.sources: list[Source] = []
         self.data_name = ""
-        self.dataset_bos_path = dataset_bos_path
-        if dataset is not None:
-            self.use(load_sources(dataset))
+        source = dataset_bos_path if dataset is None else dataset
+        if source is not None:
+            self.use(load_sources(source))
 
-    def use(self, sources: SampledSources, name: str = "") -> None:
-        """Train on these datasets and addresses, each with the share of its rows that is used.
+    def use(self, sources: list[Source], name: str = "") -> None:
+        """Train on these datasets and addresses.
 
         Args:
             sources: the datasets and addresses.
             name: what names them in a line, see `data_word`.
         """
         self.data_name = name
-        (first, rate), *others = sources
-        if others or rate is not None:
-            self.sources = sources
-        elif isinstance(first, Dataset):
-            self.dataset = first
-        else:
-            self.dataset_bos_path = first
+        self.sources = sources
+
+    @property
+    def dataset(self) -> Dataset | None:
+        """The first dataset, None where there are addresses only."""
+        return next((row for row in self.sources if isinstance(row, Dataset)), None)
+
+    @property
+    def dataset_bos_path(self) -> str | None:
+        """The address that is all of the data, None where it is not."""
+        match self.sources:
+            case [str(address)]:
+                return address
+        return None
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Upload local rows, release the dataset, and return its id.
@@ -81,17 +153,7 @@ class LoadDataSetAction(BaseAction):
             InvalidArgumentError: no dataset, or its rows were in the memory of a kernel that has
                 ended.
         """
-        only: list[tuple[Dataset | str | None, float | None]] = [
-            (self.dataset_bos_path or self.dataset, None)
-        ]
-        sources = self.sources or only
-        return {"datasets": [self._bring(source) | _sampling(rate) for source, rate in sources]}
-
-    def _bring(self, source: Dataset | str | None) -> Facts:
-        """Bring one dataset onto the platform; an address is used where it is."""
-        if isinstance(source, str):
-            return {"type": BOS, "bosPath": source}
-        if source is None:
+        if not self.sources:
             raise InvalidArgumentError(
                 tr(
                     "the rows of the dataset were in the kernel that started the training, which "
@@ -99,9 +161,30 @@ class LoadDataSetAction(BaseAction):
                     "load the dataset again and continue with attach(..., dataset=ds)"
                 )
             )
-        self.action_event(ActionState.Running, _describe_upload(source))
+        return {"datasets": [*map(self._bring, self.sources)]}
+
+    def _bring(self, source: Source) -> Facts:
+        """Bring one dataset onto the platform; an address is used where it is."""
+        if isinstance(source, str):
+            return {"type": BOS, "bosPath": source}
+        text = tr("bringing {dataset} onto the platform", dataset=source.id)
+        if count := len(source):
+            text = trn(
+                "bringing {n} row onto the platform", "bringing {n} rows onto the platform", count
+            )
+        self.action_event(ActionState.Running, text)
         dataset_id = source.release(stop_event=self.stop_requested)
         return {"id": dataset_id, "type": PLATFORM, "name": source.name}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings that `dumps` writes; rows are none."""
+        return {**super().to_dict(), "dataset_bos_path": self.dataset_bos_path}
+
+    def restore(self, value: Mapping[str, Any]) -> None:
+        """Take over the settings that `to_dict` returned."""
+        super().restore(value)
+        if address := value.get("dataset_bos_path"):
+            self.sources = [address]
 
 
 class ModelPublishAction(BaseAction):
@@ -128,40 +211,30 @@ class ModelPublishAction(BaseAction):
         super().__init__(id, name, event_handler, **kwargs)
         self.model_name = model_name
         self.step = step
-        self.model: Model | None = None
-        self.task_id: int | str | None = None
-        self.job_id: int | str | None = None
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Publish and wait until the model is ready; the facts that went in come out too."""
         facts = {**(input or {}), **kwargs}
         self.action_event(ActionState.Running, tr("publishing the model"), facts)
-        self.task_id = facts.get("task_id")
-        self.job_id = facts.get("job_id")
+        task_id = facts.get("task_id")
+        job_id = facts.get("job_id")
         model = Model(
-            None, None, self.task_id, self.job_id, name=self.model_name, checkpoint_step=self.step
+            task_id=task_id, job_id=job_id, name=self.model_name, checkpoint_step=self.step
         )
-        self.model = model
-        create = partial(_version_ids, model, model.create_version)
-        find = partial(_version_ids, model, model.find_published)
         run = self.record or RunRecord.begin()
-        if self.step is None:
-            key = "published"
-        else:
-            key = f"published_{self.step}"
-        ids = run.create_once(key, create, find, tr("the model"))
+        key = _key("published", self.step)
+        ids = run.create_once(key, model.create_version, model.find_published, tr("the model"))
         model.set_id = ids["set_id"]
         model.id = ids["id"]
         model.wait_until_ready(stop_event=self.stop_requested)
-        set_id = model.set_id
-        version_id = model.id
-        published = {
-            "model_set_id": set_id,
-            "model_id": set_id,
-            "model_version_id": version_id,
+        return {
+            **facts,
+            "model_set_id": model.set_id,
+            "model_id": model.set_id,
+            "model_version_id": model.id,
             "model": model,
+            "checkpoint_step": self.step,
         }
-        return {**facts, **published, "checkpoint_step": self.step}
 
 
 class DeployAction(BaseAction):
@@ -170,8 +243,6 @@ class DeployAction(BaseAction):
     def __init__(self, deploy_config: DeployConfig | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.deploy_config = deploy_config
-        self.model: Model | None = None
-        self.model_set_id: str | None = None
         self.model_id: int | str | None = None
         self.model_version_id: int | str | None = None
 
@@ -187,18 +258,12 @@ class DeployAction(BaseAction):
             raise InvalidArgumentError(tr("DeployAction needs a deploy_config"))
         self.model_id = facts.get("model_id")
         self.model_version_id = facts.get("model_version_id")
-        self.model_set_id = facts.get("model_set_id")
         model = facts.get("model") or _model_of(facts)
-        self.model = model
         self.action_event(ActionState.Running, tr("deploying the model"), {"model": model})
         run = self.record or RunRecord.begin()
         create = partial(model.create_service, config)
         find = partial(model.find_service_id, config)
-        step = facts.get("checkpoint_step")
-        if step is None:
-            key = "service_id"
-        else:
-            key = f"service_id_{step}"
+        key = _key("service_id", facts.get("checkpoint_step"))
         service_id = run.create_once(key, create, find, tr("the service"))
         service = model.wait_for_service(service_id, config, stop_event=self.stop_requested)
         return {
@@ -210,20 +275,15 @@ class DeployAction(BaseAction):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings that `dumps` writes."""
-        if not self.deploy_config:
-            config = None
-        else:
-            config = self.deploy_config.model_dump(mode="json")
-        return {**super().to_dict(), "deploy_config": config}
+        config = self.deploy_config
+        settings = config.model_dump(mode="json") if config else None
+        return {**super().to_dict(), "deploy_config": settings}
 
     def restore(self, value: Mapping[str, Any]) -> None:
         """Take over the settings that `to_dict` returned."""
         super().restore(value)
-        config = value.get("deploy_config")
-        if not config:
-            self.deploy_config = None
-        else:
-            self.deploy_config = DeployConfig(**config)
+        if settings := value.get("deploy_config"):
+            self.deploy_config = DeployConfig(**settings)
 
 
 class EvaluateAction(BaseAction):
@@ -254,23 +314,21 @@ class EvaluateAction(BaseAction):
                 tr("EvaluateAction needs an eval_dataset and evaluators: pass them again")
             )
         is_local = all(isinstance(evaluator, LocalEvaluator) for evaluator in self.evaluators)
-        model = facts.get("model")
+        target = facts.get("model")
         service = facts.get("service")
-        is_served = service is not None and getattr(service.model, "version_id", None) == getattr(
-            model, "id", None
-        )
-        if model is None and service is None and facts.get("model_id") is not None:
-            model = _model_of(facts)
-        if is_local and is_served:
-            target = service
-        else:
-            target = model
+        if target is None and service is None and facts.get("model_id") is not None:
+            target = _model_of(facts)
+        if is_local and service is not None:
+            served_id = getattr(service.model, "version_id", None)
+            if served_id == getattr(target, "id", None):
+                target = service
         if target is None:
             raise InvalidArgumentError(tr("there is no model to evaluate: publish it first"))
         self.action_event(ActionState.Running, tr("evaluating the model"), {})
-        manager = EvaluationManager(
-            **{"local_evaluators" if is_local else "qianfan_evaluators": self.evaluators}
-        )
+        if is_local:
+            manager = EvaluationManager(local_evaluators=self.evaluators)
+        else:
+            manager = EvaluationManager(qianfan_evaluators=self.evaluators)
         report = manager.eval([target], self.eval_dataset)
         evaluation_facts = {"evaluation_data": data_word(self.eval_dataset)}
         if is_local and report is not None:
@@ -282,37 +340,25 @@ def data_word(data: object) -> str:
     """Return the name of rows for a line: their variable, file or id; "" without any."""
     if isinstance(data, (str, Path)):
         return str(data)
-    variables = find_variables(lambda value: value is data)
+    if variables := find_variables(lambda value: value is data):
+        return next(iter(variables))
     source = str(getattr(data, "source", ""))
-    if variables or Path(source).is_file():
-        return next(iter(variables), source)
-    id_ = str(getattr(data, "id", ""))
-    if id_.startswith("ds-"):
-        return id_
-    return ""
+    if Path(source).is_file():
+        return source
+    return str(getattr(data, "id", None) or "")
 
 
 def _model_of(facts: Facts) -> Model:
     """Return the model that facts name; in the official SDK's facts `model_id` is the version."""
-    version_id = facts.get("model_version_id")
-    return Model(
-        version_id=facts.get("model_id") if version_id is None else version_id,
-        set_id=facts.get("model_set_id"),
-    )
+    version_id = facts.get("model_version_id") or facts.get("model_id")
+    return Model(version_id=version_id, set_id=facts.get("model_set_id"))
 
 
-def _sampling(rate: float | None) -> Facts:
-    if rate is None:
-        return {}
-    return {"samplingRate": rate}
-
-
-def _describe_upload(dataset: Dataset) -> str:
-    if not len(dataset):
-        return tr("bringing {dataset} onto the platform", dataset=dataset.id)
-    return trn(
-        "bringing {n} row onto the platform", "bringing {n} rows onto the platform", len(dataset)
-    )
+def _key(name: str, step: int | None) -> str:
+    """Return the stored fact that holds the id of what was made of a checkpoint."""
+    if step is None:
+        return name
+    return f"{name}_{step}"
 
 
 def publishing_actions(
@@ -325,10 +371,9 @@ def publishing_actions(
         step: the checkpoint; None for what was published last, or the last one.
         points: the loss curve.
     """
-    steps = [action.step for action in actions if isinstance(action, ModelPublishAction)]
+    published_steps = [row.step for row in actions if isinstance(row, ModelPublishAction)]
     chosen = resolve_step(step, points)
-    is_published = bool(steps) and (step is None or steps[-1] == chosen)
-    if is_published:
+    if published_steps and (step is None or published_steps[-1] == chosen):
         return []
     return [ModelPublishAction(step=chosen)]
 
@@ -359,24 +404,13 @@ def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[Ba
     """
     all_actions = [*actions]
     for action in new_actions:
-        publishing = [
-            index for index, row in enumerate(all_actions) if isinstance(row, ModelPublishAction)
-        ]
-        if publishing:
-            since = all_actions[publishing[-1] :]
-        else:
-            since = all_actions
-        is_other_step = (
-            isinstance(action, ModelPublishAction)
-            and getattr(since[0], "step", None) != action.step
-        )
-        if any(type(row) is type(action) for row in since) and not is_other_step:
-            raise InvalidArgumentError(tr(_REPEATED[type(action).__name__]))
+        since: list[BaseAction] = []
+        for row in all_actions:
+            if isinstance(row, ModelPublishAction):
+                since = []
+            since.append(row)
+        for row in since:
+            has_same_step = getattr(row, "step", None) == getattr(action, "step", None)
+            if type(row) is type(action) and has_same_step:
+                raise InvalidArgumentError(tr(_REPEATED[type(action).__name__]))
         all_actions.append(action)
-
-
-def _version_ids(model: Model, publish_or_find: Callable[[], bool]) -> dict[str, Any] | None:
-    """Return the ids of a model that was published or found, None where it was not found."""
-    if publish_or_find():
-        return {"set_id": model.set_id, "id": model.id}
-    return None

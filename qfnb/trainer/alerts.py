@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 from ..base.language import tr
@@ -67,7 +68,8 @@ def alert(
     if isinstance(to, str):
         address = Secret(to)  # no frame that raises has the address as a text
         to = ""
-        callback = _webhook_callback(address)
+        webhook.validate_webhook(address)
+        callback: AlertCallback = partial(_post, address)
     elif callable(to):
         callback = to
     else:
@@ -100,18 +102,16 @@ class _AlertHandler(EventHandler):
             self._percent = progress.percent
             self._progressed_at = time.time()
             self._sent_kinds.discard("stalled")
-        condition = self._find_condition(progress)
-        if condition is not None and condition[0] not in self._sent_kinds:
-            kind, text = condition
-            self._sent_kinds.add(kind)
-            notice = Alert(
-                kind, progress.run_id, progress.title, progress.task_id, text, time.time()
-            )
-            threading.Thread(
-                target=self._deliver, args=(notice,), name="qfnb-alert", daemon=True
-            ).start()
+        kind, text = self._find_condition(progress)
+        if kind is None or kind in self._sent_kinds:
+            return
+        self._sent_kinds.add(kind)
+        notice = Alert(kind, progress.run_id, progress.title, progress.task_id, text, time.time())
+        threading.Thread(
+            target=self._deliver, args=(notice,), name="qfnb-alert", daemon=True
+        ).start()
 
-    def _find_condition(self, progress: TrainingProgress) -> tuple[Kind, str] | None:
+    def _find_condition(self, progress: TrainingProgress) -> tuple[Kind | None, str]:
         if progress.finished and progress.failed:
             return "failed", tr("The training failed: {error}", error=progress.error)
         if progress.finished and progress.stopped:
@@ -120,7 +120,7 @@ class _AlertHandler(EventHandler):
             return "done", tr("The training is done: {status}", status=progress.status)
         idle_s = time.time() - self._progressed_at
         if progress.training_at is None or idle_s <= self._stalled_after:
-            return None
+            return None, ""
         idle_time = approximate_duration(idle_s)
         if progress.offline_since:
             return "stalled", tr("The platform has not answered for {time}.", time=idle_time)
@@ -137,23 +137,16 @@ class _AlertHandler(EventHandler):
             log.exception(tr("an alert of {run} could not be delivered", run=notice.id))
 
 
-def _webhook_callback(address: Secret) -> AlertCallback:
-    webhook.validate_webhook(address)
-
-    def post(notice: Alert) -> None:
-        """Post the alert, with one line of text in the forms that DingTalk, WeCom and Feishu
-        expect.
-        """
-        text = f"qfnb {notice.title} {notice.task_id}: {notice.text}"
-        bots = {
-            "msgtype": "text",
-            "text": {"content": text},
-            "msg_type": "text",
-            "content": {"text": text},
-        }
-        try:
-            webhook.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
-        except QianfanError as error:
-            log.warning(tr("the webhook refused the alert: {error}", error=error))
-
-    return post
+def _post(address: Secret, notice: Alert) -> None:
+    """Post an alert, with one line of text in the forms that DingTalk, WeCom and Feishu expect."""
+    text = f"qfnb {notice.title} {notice.task_id}: {notice.text}"
+    bots = {
+        "msgtype": "text",
+        "text": {"content": text},
+        "msg_type": "text",
+        "content": {"text": text},
+    }
+    try:
+        webhook.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
+    except QianfanError as error:
+        log.warning(tr("the webhook refused the alert: {error}", error=error))

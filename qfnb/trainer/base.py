@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from ..base.language import tr
+from ..base.text import listed
 from ..errors import InvalidArgumentError, QianfanError
-from ..model.executable import Executable as Executable, ExecuteSerializable, Serializable
+from ..model.service import Executable as Executable, ExecuteSerializable, Serializable
 from ..transport import interrupt_safe
 from .consts import ActionState
-from .event import Event, EventHandler, HandlerCalls, validate_handler
+from .event import Event, EventHandler, call_handler, validate_handler
 from .run_store import RunRecord, json_facts
 
 Facts = dict[str, Any]
@@ -31,7 +32,7 @@ def warn_of_unknown_arguments(owner: str, values: Mapping[str, Any]) -> None:
     no error.
     """
     if values:
-        names = tr(", ").join(values)
+        names = listed(values)
         log.warning(
             tr("{owner} does not know {names}: this has no effect", owner=owner, names=names)
         )
@@ -75,7 +76,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.name = name or type(self).__name__
         validate_handler(event_handler)
         self.event_handler = event_handler
-        self.handler_calls = HandlerCalls()
+        self.failed_handlers = set[int]()
         self.state: ActionState | None = None
         self.stop_requested = interrupt_safe.InterruptSafeEvent()
         self.record: RunRecord | None = None
@@ -95,8 +96,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.stop_requested.set()
 
     def action_event(self, state: ActionState, msg: str = "", data: Any = None) -> None:
-        """Enter a state and dispatch it as an event; the first exception of the handler is logged,
-        later ones counted.
+        """Enter a state and dispatch it as an event; the first exception of the handler is logged.
 
         Args:
             state: the new state.
@@ -106,7 +106,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.state = state
         event = Event(self.id, state, msg, data, action_class=type(self).__name__)
         if self.event_handler is not None:
-            (self.pipeline or self).handler_calls.dispatch(self.event_handler, event)
+            call_handler(self.event_handler, event, (self.pipeline or self).failed_handlers)
 
     def action_error_event(self, e: Exception) -> None:
         """Dispatch an error as an event."""
@@ -154,17 +154,9 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         return self
 
     def _run_with_events(self, execute: Callable[[], Facts]) -> Facts:
-        if any(
-            action.stop_requested.is_set() for action in (self, self.pipeline) if action is not None
-        ):
+        pipeline = self.pipeline or self
+        if self.stop_requested.is_set() or pipeline.stop_requested.is_set():
             raise StoppedError
-        try:
-            return self._execute_with_events(execute)
-        finally:
-            if self.pipeline is None:
-                self.handler_calls.log_totals()
-
-    def _execute_with_events(self, execute: Callable[[], Facts]) -> Facts:
         self.action_event(ActionState.Preceding, tr("{action} starts", action=self.name))
         try:
             facts = execute()
@@ -234,15 +226,8 @@ class Pipeline(BaseAction):
             return self.current.id
         return None
 
-    def __len__(self) -> int:
-        return len(self.actions)
-
     def __iter__(self) -> Iterator[BaseAction]:
         return iter(self.actions)
-
-    def __getitem__(self, key: str) -> BaseAction | None:
-        """Return the action with an id."""
-        return next((action for action in self.actions if action.id == key), None)
 
     def append(self, actions: Sequence[BaseAction]) -> None:
         """Add actions at the end; the pipeline may be running."""
@@ -263,11 +248,16 @@ class Pipeline(BaseAction):
 
     def resume(self, facts: Facts | None = None, **kwargs: Any) -> Facts:
         """Retry the action that was stopped or failed, then run those after it."""
-        return self._continue({**(facts or {}), **kwargs}, retry=True)
+        return self.run_remaining({**(facts or {}), **kwargs}, retry=True)
 
-    def run_remaining(self, facts: Facts | None = None) -> Facts:
-        """Run the actions from `position` on; one that had ended there is not retried."""
-        return self._continue(facts or {}, retry=False)
+    def run_remaining(self, facts: Facts | None = None, *, retry: bool = False) -> Facts:
+        """Run the actions from `position` on; one that had ended there is retried only if asked
+        for.
+        """
+        for action in (self, *self.actions):
+            action.stop_requested.clear()
+        self.facts = {**self.facts, **(facts or {})}
+        return self._run_with_events(lambda: self._run_actions(retry=retry))
 
     def stop(self, **_: Any) -> None:
         """Stop the current action and skip the rest."""
@@ -294,12 +284,6 @@ class Pipeline(BaseAction):
             action.restore(saved)
         self.position = int(value["position"])
         self.facts = dict(value["facts"])
-
-    def _continue(self, facts: Facts, *, retry: bool) -> Facts:
-        for action in (self, *self.actions):
-            action.stop_requested.clear()
-        self.facts = {**self.facts, **facts}
-        return self._run_with_events(lambda: self._run_actions(retry=retry))
 
     def _run_actions(self, *, retry: bool) -> Facts:
         while (action := self.current) is not None:
@@ -345,21 +329,15 @@ class Trainer(Serializable):
         """
         if not self.ppls:
             return {}
-        ids = {
-            name: value
-            for action in self.ppls[0].actions
-            for name in ("task_id", "job_id")
-            if (value := getattr(action, name, None)) is not None
-        }
-        if self.result:
-            result = self.result[0]
-        else:
-            result = {}
-        if "error" in result:
-            error = {"error": result["error"]}
-        else:
-            error = {}
-        return {**ids, **self.ppls[0].facts, **error}
+        output = {}
+        for action in self.ppls[0].actions:
+            for name in ("task_id", "job_id"):
+                if getattr(action, name, None) is not None:
+                    output[name] = getattr(action, name)
+        output |= self.ppls[0].facts
+        if self.result and "error" in self.result[0]:
+            output["error"] = self.result[0]["error"]
+        return output
 
     @property
     @abstractmethod

@@ -85,38 +85,26 @@ class EventHandler:
         """Receive one event."""
 
 
-class HandlerCalls:
-    """Calls event handlers; the first exception of each is logged with its traceback, later ones
-    are counted.
+def call_handler(handler: EventHandler, event: Event, failed: set[int]) -> None:
+    """Call a handler; never raises an exception of it, and logs the first.
+
+    Args:
+        handler: the handler.
+        event: what it is called with.
+        failed: the identities of the handlers that have failed.
     """
-
-    def __init__(self) -> None:
-        self._failures: dict[int, tuple[EventHandler, int]] = {}
-
-    def dispatch(self, handler: EventHandler, event: Event) -> None:
-        """Call a handler; never raises an exception of it."""
-        try:
-            handler.dispatch(event)
-        except Exception:
-            _, failures = self._failures.get(id(handler), (handler, 0))
-            self._failures[id(handler)] = (handler, failures + 1)
-            if failures == 0:
-                log.exception(
-                    tr(
-                        "{handler} failed on {state}; the training goes on",
-                        handler=repr(handler),
-                        state=event.action_state,
-                    )
+    try:
+        handler.dispatch(event)
+    except Exception:
+        if id(handler) not in failed:
+            failed.add(id(handler))
+            log.exception(
+                tr(
+                    "{handler} failed on {state}; the training goes on",
+                    handler=repr(handler),
+                    state=event.action_state,
                 )
-
-    def log_totals(self) -> None:
-        """Log how often each handler failed that did so more than once, and forget it."""
-        for handler, failures in self._failures.values():
-            if failures > 1:
-                log.warning(
-                    tr("{handler} failed on {count} events", handler=repr(handler), count=failures)
-                )
-        self._failures.clear()
+            )
 
 
 def validate_handler(handler: EventHandler | None) -> None:

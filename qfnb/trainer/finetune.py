@@ -5,35 +5,33 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from ..base.language import tr
-from ..base.text import did_you_mean
+from ..base.text import did_you_mean, listed
 from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, TEXT, Schema
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
-from ..model import Model
+from ..resources.management.finetune import FineTune
 from ..wire import finetune_v2 as wire
 from . import actions, run_store
+from .actions import DataSource, load_sources
+from .background import BackgroundTrainer
 from .base import BaseAction, warn_of_unknown_arguments
 from .configs import DeployConfig, TrainConfig, to_train_config
 from .event import EventHandler
 from .loss_diagnostics import CheckpointStep, resolve_step
 from .offer import fit_to_offer
-from .sources import DataSource, apply_data_options, load_sources, model_of_task, previous_task
-from .stored_trainer import StoredTrainer
 from .train_action import read_task
 
 
-class LLMFinetune(StoredTrainer):
+class LLMFinetune(BackgroundTrainer):
     """Fine-tune a language model.
 
     Args:
         train_type: the model to tune, e.g. ERNIE-4.5-Turbo-128K, or its older name in the seeds; a
             model that the platform does not list is tried too, with a warning.
-        dataset: a `Dataset`, a `ds-...` id, the path of a data file, a list of these, or a
-            `DatasetConfig`.
+        dataset: a `Dataset`, a `ds-...` id, the path of a data file, or a list of these.
         train_config: hyper-parameters, a dictionary of them, or a file; default: the model's own
             defaults.
         deploy_config: deploy the model afterwards; default: stop after publishing.
@@ -44,15 +42,14 @@ class LLMFinetune(StoredTrainer):
         evaluators: the metrics or judges of that evaluation.
         dataset_bos_path: `bos:/bucket/key` to train on, instead of a dataset.
         previous_task_id: a finished run to continue from; or
-        previous_trainer: the trainer of that run, or
-        previous_model: the model that it was published as; and
+        previous_trainer: the trainer of that run; and
         previous_step: the step of one of its checkpoints; default: the last.
         model_not_publish: stop after the training.
         model_name: name of the published model; default m_<task_id>.
         train_mode: SFT, PostPretrain, DPO, KTO, or another one of the platform; default: that of
             the class.
-        **kwargs: the official SDK's `corpus_config`, `resource_config`, `sampling_rate`,
-            `eval_split_ratio`, ...
+        **kwargs: the official SDK's `corpus_config`, `resource_config`, `sampling_rate` and
+            `eval_split_ratio`.
 
     The constructor reads the ranges of the hyper-parameters from the platform, at most once an
     hour, and warns in one line of what they do not have; it is sent all the same, and the platform
@@ -83,26 +80,23 @@ class LLMFinetune(StoredTrainer):
         dataset_bos_path: str | None = None,
         previous_task_id: str | None = None,
         previous_trainer: LLMFinetune | None = None,
-        previous_model: Model | None = None,
         previous_step: int | None = None,
         model_not_publish: bool = False,
         model_name: str = "",
         train_mode: str | None = None,
         **kwargs: Any,
     ) -> None:
-        dataset, config = apply_data_options(dataset, to_train_config(train_config), kwargs)
+        config = _with_data_options(to_train_config(train_config), kwargs)
         warn_of_unknown_arguments(type(self).__name__, kwargs)
         self.train_mode = str(train_mode or self.train_mode)
         sources = load_sources(dataset_bos_path or dataset)
         trainer_class = TRAINER_CLASSES.get(self.train_mode)
-        for data, _ in sources:
+        for data in sources:
             # the platform checks others itself
             if trainer_class and isinstance(data, Dataset) and data.is_fetched:
                 trainer_class.validate_schema(data)
-        previous_id = previous_task(
-            previous_task_id, previous_trainer, previous_model, previous_step
-        )
-        train_type = train_type or model_of_task(previous_id)
+        previous_id = _previous_task(previous_task_id, previous_trainer, previous_step)
+        train_type = train_type or _model_of_task(previous_id)
         config = fit_to_offer(train_type, config, self.train_mode)
         train = actions.TrainAction(
             train_type,
@@ -116,16 +110,19 @@ class LLMFinetune(StoredTrainer):
         load = actions.LoadDataSetAction()
         load.use(sources, actions.data_word(dataset_bos_path or dataset))
         steps: builtins.list[BaseAction] = [load, train]
-        if model_not_publish and (deploy_config or evaluators):
+        if not model_not_publish:
+            steps.append(actions.ModelPublishAction(model_name=model_name))
+        elif deploy_config or evaluators:
             raise InvalidArgumentError(
                 tr(
                     "model_not_publish=True: a model that is not published can be neither "
                     "deployed nor evaluated"
                 )
             )
-        steps += [] if model_not_publish else [actions.ModelPublishAction(model_name=model_name)]
-        steps += [actions.DeployAction(deploy_config)] if deploy_config else []
-        steps += [actions.EvaluateAction(eval_dataset, evaluators)] if evaluators else []
+        if deploy_config:
+            steps.append(actions.DeployAction(deploy_config))
+        if evaluators:
+            steps.append(actions.EvaluateAction(eval_dataset, evaluators))
         super().__init__(run_store.RunRecord.begin(), steps, event_handler)
 
     @classmethod
@@ -155,7 +152,7 @@ class LLMFinetune(StoredTrainer):
                 "where columns have other names: Dataset.load(..., columns={example})",
                 mode=cls.train_mode,
                 kinds=kinds,
-                columns=tr(", ").join(columns),
+                columns=listed(columns),
                 example={"question": "prompt", "answer": "response"},
             )
         )
@@ -163,14 +160,7 @@ class LLMFinetune(StoredTrainer):
         raise error
 
     @classmethod
-    def attach(
-        cls,
-        key: str,
-        *,
-        event_handler: EventHandler | None = None,
-        deploy_config: DeployConfig | None = None,
-        dataset: DataSource = None,
-    ) -> Self:
+    def attach(cls, key: str, *, dataset: DataSource = None) -> Self:
         """Return the trainer of a training that was started elsewhere: in another kernel, or in the
         console.
 
@@ -180,8 +170,6 @@ class LLMFinetune(StoredTrainer):
 
         Args:
             key: `run-...` of this computer, or `task-...` of the platform.
-            event_handler: receives every event.
-            deploy_config: deploy the model afterwards.
             dataset: the rows, where the kernel that started the training ended before it uploaded
                 them.
 
@@ -194,26 +182,17 @@ class LLMFinetune(StoredTrainer):
             if read_task(key) is None:
                 raise InvalidArgumentError(_describe_unknown(key))
             run = run_store.RunRecord.begin(task_id=key)
-        self = cls._from_record(run, event_handler, deploy_config)
-        load = self.ppls[0].actions[0]
+        self = cls._from_record(run)
+        load = self.actions[0]
         if dataset is not None and isinstance(load, actions.LoadDataSetAction):
             load.use(load_sources(dataset))
         self.refresh()
         return self
 
     @classmethod
-    def load(cls, id: str | None = None, file: str | Path | None = None, **options: Any) -> Self:  # noqa: A002
-        """Return the trainer with an id, as `attach` does, or the one that `save` wrote to a
-        file.
-        """
-        if file is not None:
-            return cls.loads(Path(file).read_bytes())
-        return cls.attach(str(id), **options)
-
-    @classmethod
     def list(cls) -> builtins.list[Self]:
         """Return the trainers of this user's stored trainings, the newest first."""
-        return [cls._from_record(run, None, None) for run in run_store.list_runs()]
+        return [cls._from_record(run) for run in run_store.list_runs()]
 
     def publish(self, model_name: str = "", *, step: CheckpointStep = None) -> Self:
         """Publish the run as a model: at once, or after the training while it runs.
@@ -227,12 +206,9 @@ class LLMFinetune(StoredTrainer):
             InvalidArgumentError: it is published already, has no such checkpoint, or an earlier
                 step failed.
         """
+        chosen = resolve_step(step, self.progress.points)
         return self._append_actions(
-            [
-                actions.ModelPublishAction(
-                    model_name=model_name, step=resolve_step(step, self.progress.points)
-                )
-            ]
+            [actions.ModelPublishAction(model_name=model_name, step=chosen)]
         )
 
     def deploy(
@@ -300,7 +276,7 @@ class LLMFinetune(StoredTrainer):
                 tr("these bytes are not a training written by dumps()")
             ) from None
         stored_run = run_store.find_run(facts["id"])
-        return cls._from_record(stored_run or run_store.RunRecord(facts["id"], facts), None, None)
+        return cls._from_record(stored_run or run_store.RunRecord(facts["id"], facts))
 
 
 class PostPretrain(LLMFinetune):
@@ -336,10 +312,57 @@ TRAINER_CLASSES: Final[dict[str, type[LLMFinetune]]] = {
 
 
 def _describe_unknown(key: str) -> str:
-    stored = [
-        str(run.facts.get(name) or "")
-        for run in run_store.list_runs()
-        for name in ("id", "task_id")
-    ]
-    hint = did_you_mean(key, stored) or tr("; `%qftrain list` shows those of this computer")
+    ids = []
+    for run in run_store.list_runs():
+        ids += [run.id, str(run.facts.get("task_id") or "")]
+    hint = did_you_mean(key, ids) or tr("; `%qftrain list` shows those of this computer")
     return tr("neither this computer nor the platform has a training {key}", key=key) + hint
+
+
+def _with_data_options(config: TrainConfig, options: dict[str, Any]) -> TrainConfig:
+    """Return a config with the fields that the official SDK takes as keywords of a trainer; they
+    are removed from `options`.
+    """
+    names = {
+        "corpus_config": "corpus_config",
+        "resource_config": "resource_config",
+        "sampling_rate": "sampling_rate",
+        "eval_split_ratio": "trainset_rate",
+    }
+    values = config.model_dump()
+    for keyword, field in names.items():
+        if (value := options.pop(keyword, None)) is not None:
+            values[field] = value
+    return TrainConfig(**values)
+
+
+def _model_of_task(task_id: str | None) -> str:
+    """Return the model of a run.
+
+    Raises:
+        InvalidArgumentError: there is no run, so that the model must be named.
+    """
+    if task_id is None:
+        raise InvalidArgumentError(
+            tr("train_type is missing: name the model to tune, e.g. ERNIE-4.5-Turbo-128K")
+        )
+    return str(FineTune.V2.task_detail(task_id)["result"]["model"])
+
+
+def _previous_task(task_id: str | None, trainer: Any, step: int | None) -> str | None:
+    """Return the id of the run to continue from, None for none.
+
+    Raises:
+        InvalidArgumentError: several are named, or the one has no run.
+    """
+    if task_id is not None and trainer is not None:
+        raise InvalidArgumentError(tr("pass only one of previous_task_id and previous_trainer"))
+    if trainer is not None:
+        task_id = trainer.progress.task_id
+        if not task_id:
+            raise InvalidArgumentError(
+                tr("the earlier training has no finished run to continue from")
+            )
+    if step is not None and task_id is None:
+        raise InvalidArgumentError(tr("previous_step needs previous_task_id or previous_trainer"))
+    return task_id

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Final, Literal, NamedTuple
 
 from ..base.language import tr
-from ..base.text import format_loss
+from ..base.text import format_loss, listed
 from ..errors import InvalidArgumentError
 from ..wire.finetune_v2 import Checkpoint
 
@@ -151,7 +151,7 @@ def resolve_step(step: CheckpointStep, points: Sequence[LossPoint]) -> int | Non
         )
     kept = [point.step for point in points if point.is_kept is not False]
     if points and step not in kept:
-        steps = tr(", ").join(map(str, kept))
+        steps = listed(kept)
         raise InvalidArgumentError(
             tr(
                 "step={step}: there is no such checkpoint; the checkpoints are {steps}",

@@ -163,13 +163,12 @@ class TrainingProgress:
             ended = event.action_state in {ActionState.Done, ActionState.Error, ActionState.Stopped}
             return replace(started, ended_at=event.time if ended else None)
         stage = STAGE_BY_ACTION.get(event.action_class, event.action_class)
-        updated = _with_ids(
-            _with_log_line(_with_stage(started, stage, event), stage, event), event.data
-        )
-        if not isinstance(event.data, Mapping):
-            answer = None
-        else:
-            answer = event.data.get("result")
+        data = event.data if isinstance(event.data, Mapping) else {}
+        updated = _with_stage(started, stage, event)
+        updated = _with_log_line(updated, stage, event, is_offline="offline_since" in data)
+        if data:
+            updated = _with_ids(updated, data)
+        answer = data.get("result")
         if stage == "train" and isinstance(answer, Mapping):
             return _with_poll(updated, answer, event.time)
         return updated
@@ -197,64 +196,52 @@ def _from_row(record_class: Any, row: Mapping[str, Any]) -> Any:
     return record_class(**row)
 
 
-def _with_stage(progress: TrainingProgress, stage_name: str, event: Event) -> TrainingProgress:
+def _with_stage(progress: TrainingProgress, name: str, event: Event) -> TrainingProgress:
     state = event.action_state
     detail = event.description or ""
-    if state in {ActionState.Preceding, ActionState.Running}:
-        until = None
-    else:
-        until = event.time
-    stages = tuple(
-        replace(stage, state=state, detail=detail, since=stage.since or event.time, until=until)
-        if stage.name == stage_name
-        else stage
-        for stage in progress.stages
-    )
-    status: str = STATUS.get((stage_name, state), progress.status)
+    until = None if state in {ActionState.Preceding, ActionState.Running} else event.time
+    stages = list(progress.stages)
+    for index, stage in enumerate(stages):
+        if stage.name == name:
+            since = stage.since or event.time
+            stages[index] = replace(stage, state=state, detail=detail, since=since, until=until)
+    status: str = STATUS.get((name, state), progress.status)
     if status == FinetuneStatus.Training != progress.status:
         status = FinetuneStatus.Created  # a poll shows whether the run trains or is queued
-    if state is ActionState.Stopped:
-        error = progress.error
-    else:
-        error = ""
-    return replace(
-        progress,
-        stages=stages,
-        status=status,
-        error=detail if state is ActionState.Error else error,
-        stop_error="" if state is ActionState.Preceding else progress.stop_error,
-        percent=100 if status == FinetuneStatus.TrainFinished else progress.percent,
-    )
+    changes: dict[str, Any] = {}
+    if state is not ActionState.Stopped:
+        changes["error"] = detail if state is ActionState.Error else ""
+    if state is ActionState.Preceding:
+        changes["stop_error"] = ""
+    if status == FinetuneStatus.TrainFinished:
+        changes["percent"] = 100
+    return replace(progress, stages=tuple(stages), status=status, **changes)
 
 
-def _with_log_line(progress: TrainingProgress, stage: str, event: Event) -> TrainingProgress:
-    if isinstance(event.data, Mapping):
-        facts = event.data
-    else:
-        facts = {}
-    has_failed = event.action_state in {ActionState.Error, ActionState.Stopped} or bool(
-        facts.get("offline_since")
-    )
-    line = LogLine(event.time, stage, str(event.action_state), event.description or "", has_failed)
+def _with_log_line(
+    progress: TrainingProgress, stage: str, event: Event, *, is_offline: bool
+) -> TrainingProgress:
+    is_problem = is_offline or event.action_state in {ActionState.Error, ActionState.Stopped}
+    line = LogLine(event.time, stage, str(event.action_state), event.description or "", is_problem)
     if progress.log and (progress.log[-1].stage, progress.log[-1].text) == (line.stage, line.text):
         return progress
     return replace(progress, log=(*progress.log, line)[-MAX_LOG_LINES:])
 
 
-def _with_ids(progress: TrainingProgress, data: object) -> TrainingProgress:
+def _with_ids(progress: TrainingProgress, data: Mapping[str, Any]) -> TrainingProgress:
     """Return the progress with the ids of an event, and since when the platform has not
     answered.
     """
-    if not isinstance(data, Mapping):
-        return progress
     names = (
         "task_id", "job_id", "model_set_id", "model_id", "model_version_id", "service_id",
         "service_endpoint",
         "stop_error", "verdict", "report_id", "evaluation_data",
     )  # fmt: skip
-    ids: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
-    tables = {name: data[name] for name in ("metrics", "hyper_parameters") if data.get(name)}
-    return replace(progress, **ids, **tables, offline_since=data.get("offline_since"))
+    changes: dict[str, Any] = {name: str(data[name]) for name in names if data.get(name)}
+    for name in ("metrics", "hyper_parameters"):
+        if data.get(name):
+            changes[name] = data[name]
+    return replace(progress, **changes, offline_since=data.get("offline_since"))
 
 
 def _with_poll(
@@ -264,28 +251,21 @@ def _with_poll(
         task = wire.Task.model_validate(result)
     except ValueError:
         return progress  # a field has an unknown type; the next poll may be better
-    points = tuple(
-        LossPoint.from_checkpoint(point)
-        for point in task.checkpoint_list or ()
-        if point.training_loss is not None
-    )
-    if task.run_status is None:
-        state = progress.run_state
-    else:
-        state = task.run_status
+    rows = [row for row in task.checkpoint_list or () if row.training_loss is not None]
+    points = tuple(map(LossPoint.from_checkpoint, rows))
+    state = progress.run_state if task.run_status is None else task.run_status
     is_queued = state in QUEUED_STATES
     is_sandbox = progress.from_sandbox or "sandbox" in result
-    if task.run_progress is None:
-        percent = progress.percent
-    else:
-        percent = max(progress.percent or 0, task.run_progress)
-    # what the sandbox does before the first loss is preparation, which has a pace of its own
-    earlier_marks = () if is_sandbox and points and not progress.points else progress.marks
-    if not earlier_marks:
-        last_percent = None
-    else:
-        last_percent = earlier_marks[-1][1]
-    is_new_mark = percent is not None and percent != last_percent and state == wire.RUNNING
+    percent = progress.percent
+    if task.run_progress is not None:
+        percent = max(percent or 0, task.run_progress)
+    marks = progress.marks
+    if is_sandbox and points and not progress.points:
+        # what the sandbox does before the first loss is preparation, which has a pace of its own
+        marks = ()
+    last_percent = marks[-1][1] if marks else None
+    if percent not in {None, last_percent} and state == wire.RUNNING:
+        marks = (*marks, (at, float(percent or 0)))[-MAX_MARKS:]
     values = (task.model_extra or {}).get("hyperParameterConfig")
     return replace(
         progress,
@@ -295,13 +275,11 @@ def _with_poll(
         percent=percent,
         queued_at=progress.queued_at or (at if is_queued else None),
         training_at=progress.training_at or (None if is_queued else at),
-        marks=(*earlier_marks, (at, float(percent or 0)))[-MAX_MARKS:]
-        if is_new_mark
-        else earlier_marks,
+        marks=marks,
         points=points or progress.points,
         metrics=task.metrics or progress.metrics,
         hyper_parameters=values if isinstance(values, Mapping) else progress.hyper_parameters,
-        links=_links(progress, task, sandbox=is_sandbox),
+        links=progress.links if is_sandbox else _links(progress, task),
         from_sandbox=is_sandbox,
         job_name=task.job_name or progress.job_name,
         train_mode=task.train_mode or progress.train_mode,
@@ -309,14 +287,11 @@ def _with_poll(
     )
 
 
-def _links(progress: TrainingProgress, task: wire.Task, *, sandbox: bool) -> Mapping[str, str]:
-    """Return the console's pages by name; the sandbox has none."""
-    if sandbox:
-        return progress.links
+def _links(progress: TrainingProgress, task: wire.Task) -> Mapping[str, str]:
+    """Return the console's pages by name."""
+    links = dict(progress.links)
     if task.vdl_link:
-        links = {**progress.links, "VisualDL": task.vdl_link}
-    else:
-        links = dict(progress.links)
+        links["VisualDL"] = task.vdl_link
     if task.job_id and task.task_id:
         mode = _CONSOLE_MODES.get(task.train_mode or "", "sft")
         links["log"] = f"{CONSOLE}/train/{mode}/{task.job_id}/{task.task_id}/detail/traininglog"

@@ -22,7 +22,7 @@ from ..base.language import tr
 from ..base.private_files import write_private
 from ..config import state_dir
 from ..errors import InvalidArgumentError, TrainingError
-from ..model.idempotent import create_once
+from ..model.service import create_once
 
 Facts = dict[str, Any]
 

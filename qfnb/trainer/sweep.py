@@ -7,15 +7,14 @@ the same cell after a kernel restart trains nothing twice.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import json
 import math
 import time
 import warnings
-import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from pydantic.alias_generators import to_snake
@@ -23,12 +22,9 @@ from pydantic.alias_generators import to_snake
 from .. import connect
 from .._jobs.background_job import BackgroundJob
 from ..base.language import tr, trn
-from ..base.text import clip, labelled
-from ..config import settings
-from ..dataset.near_duplicates import input_texts
-from ..dataset.quality import estimate_tokens
+from ..dataset.quality import estimate_tokens, find_near_duplicates, input_texts
 from ..dataset.typed_dataset import Dataset
-from ..errors import APIError, InvalidArgumentError, QianfanError, RateLimitError, TrainingError
+from ..errors import InvalidArgumentError, QianfanError, TrainingError
 from ..evaluation import EvaluationManager
 from ..evaluation.background import with_statistics
 from ..evaluation.comparison import DEFAULT_METRICS, resolve_evaluators
@@ -39,22 +35,14 @@ from ..evaluation.stats.selection import mean_of_chosen
 from ..model import Service
 from ..resources.validation import validate_choice
 from ..transport import interrupt_safe
-from .actions import LoadDataSetAction
-from .configs import (
-    TrainConfig,
-    default_config,
-    describe_ignored,
-    ignored_parameters,
-    resolve_train_type,
-    to_train_config,
-)  # fmt: skip
+from .actions import DataSource, LoadDataSetAction, Source, load_sources
+from .configs import TrainConfig, resolve_train_type, to_train_config
 from .event import EventHandler
 from .finetune import TRAINER_CLASSES, LLMFinetune
 from .loss_diagnostics import best_checkpoint
-from .offer import read_offer
+from .offer import default_config, describe_ignored, ignored_parameters, read_offer
 from .progress import TrainingProgress
-from .sources import DataSource, SampledSources, load_sources
-from .trackers import Tracker
+from .trackers import TensorBoardTracker
 from .train_action import TrainAction
 
 if TYPE_CHECKING:
@@ -66,16 +54,10 @@ DEFAULT_PARALLEL: Final = 2
 MAX_TRAININGS: Final = 100
 """Trainings of a sweep: more are a typing error in a grid rather than a wish."""
 
-LIMIT_WORDS: Final = ("limit", "quota", "exceed", "toomany", "concurren")
-"""Words in the code of an error that says that the account trains as many models as it may."""
-
 Grid = Sequence[TrainConfig | Mapping[str, Any]] | Mapping[str, Sequence[Any]]
 """Configs, or what each hyper-parameter is to be: {"learning_rate": [1e-4, 3e-4], "epoch": [1,
 3]}.
 """
-
-_live_trainers: weakref.WeakValueDictionary[str, LLMFinetune] = weakref.WeakValueDictionary()
-"""The trainers that sweeps of this kernel have started, by the id of their run."""
 
 
 def sweep(
@@ -102,8 +84,8 @@ def sweep(
             3e-4]}.
         train_config: what the grid does not say.
         train_mode: SFT, PostPretrain, DPO or KTO.
-        parallel: trainings at a time; those that the account's limit refuses wait for another one's
-            end.
+        parallel: trainings at a time; what the account's limit refuses fails, and `start()` tries
+            it again.
         eval_dataset: rows that are not trained on; every published model and the base model answer
             them at the end.
         metrics: as for `qfnb.compare`; the first chooses.
@@ -120,23 +102,19 @@ def sweep(
         )
     configs = expand_grid(grid, to_train_config(train_config))
     validate_choice("train_mode", train_mode, TRAINER_CLASSES)
-    eval_dataset = as_rereadable(eval_dataset)
-    if eval_dataset is None:
-        evaluate = None
-    else:
+    evaluate = None
+    if eval_dataset is not None:
+        eval_dataset = as_rereadable(eval_dataset)
         evaluate = _evaluation(eval_dataset, metrics, base or train_type)
-    validate_axes(configs.values(), train_type, train_mode)
+    _validate_axes(configs.values(), train_type, train_mode)
     sources = load_sources(dataset)
-    data = sources[0][0] if len(sources) == 1 else dataset
-    trainers = {
-        label: TRAINER_CLASSES[train_mode](
-            train_type,
-            data,
-            config,
-            event_handler=None if event_handler is None else event_handler(label),
+    data = sources[0] if len(sources) == 1 else dataset
+    trainers = {}
+    for label, config in configs.items():
+        handler = event_handler(label) if event_handler else None
+        trainers[label] = TRAINER_CLASSES[train_mode](
+            train_type, data, config, event_handler=handler
         )
-        for label, config in configs.items()
-    }
     if eval_dataset is not None:
         _warn_of_shared_rows(sources, questions_of(rows_of(eval_dataset)))
     return Sweep(trainers, parallel=parallel, again=again, evaluate=evaluate)
@@ -172,8 +150,7 @@ class SweepProgress:
         waiting: labels of those that have not been started.
         reused: labels of those that ran, or had a result, before.
         problems: why a training could not be started, by label.
-        parallel: how many are trained at a time now.
-        notice: why these are fewer than was wished, "" where they are not.
+        parallel: how many are trained at a time.
         started_at, ended_at: Unix seconds.
         is_stopped: the user has ended it.
         is_evaluating: the published models answer the questions.
@@ -186,7 +163,6 @@ class SweepProgress:
     reused: frozenset[str] = frozenset()
     problems: Mapping[str, str] = field(default_factory=dict)
     parallel: int = 1
-    notice: str = ""
     started_at: float | None = None
     ended_at: float | None = None
     is_stopped: bool = False
@@ -216,12 +192,11 @@ class SweepProgress:
     @property
     def lowest_loss(self) -> str:
         """The label of the training with the lowest validation loss, "" without any."""
-        losses = {
-            label: best.validation_loss
-            for label, training in self.trainings.items()
-            if (best := best_checkpoint(training.points)) is not None
-            and best.validation_loss is not None
-        }
+        losses = {}
+        for label, training in self.trainings.items():
+            best = best_checkpoint(training.points)
+            if best is not None and best.validation_loss is not None:
+                losses[label] = best.validation_loss
         return min(losses, key=losses.__getitem__, default="")
 
     def choose(self) -> BestTraining | None:
@@ -231,15 +206,14 @@ class SweepProgress:
         if (report := self.report) is None or len(report.models) < 3 or not report.metric_names:
             return None
         metric = report.metric_names[0]
-        if report.metric_names[0] in report.lower_is_better:
-            sign = -1.0
-        else:
-            sign = 1.0
-        samples = [report.samples_of(model) for model in report.models]
-        shared = [index for index in samples[0] if all(index in rows for rows in samples)]
-        rows = [[sign * row[index].score(metric) for row in samples] for index in shared]
-        answered = [row for row in rows if all(map(math.isfinite, row))]
-        gains = [[score - base for score in scores] for base, *scores in answered]
+        sign = -1.0 if metric in report.lower_is_better else 1.0
+        base, *others = (report.samples_of(model) for model in report.models)
+        gains = []
+        for index, sample in base.items():
+            scores = [rows[index].score(metric) for rows in others if index in rows]
+            row = [sign * (score - sample.score(metric)) for score in scores]
+            if len(row) == len(others) and all(map(math.isfinite, row)):
+                gains.append(row)
         corrected = mean_of_chosen(gains)
         if math.isnan(corrected):
             return None
@@ -268,35 +242,24 @@ class Sweep(BackgroundJob):
     ) -> None:
         super().__init__()
         self.trainers = dict(trainers)
-        self._wished_parallel = self._parallel = parallel
+        self._parallel = parallel
         self._again = again
         self._evaluate = evaluate
         self._running = list[str]()
         self._waiting = deque(self.trainers)
-        self._reused = set[str]()
-        self._problems = dict[str, str]()
         self._changed = interrupt_safe.InterruptSafeEvent()
         self._stop = interrupt_safe.InterruptSafeEvent()
-        self._notice = self._evaluation_error = ""
-        self._started_at: float | None = None
-        self._ended_at: float | None = None
         self._evaluation: EvaluationRun | None = None
-        self._report: EvaluationResult | None = None
+        self._state = SweepProgress({}, parallel=parallel)
 
     def estimate(self) -> str:
         """Return the size of the sweep as a line: its trainings, their tokens and the price."""
-        actions = [
-            action
-            for trainer in self.trainers.values()
-            for action in trainer.actions
-            if isinstance(action, TrainAction)
-        ]
-        count = trn("{n} training", "{n} trainings", len(actions))
-        parts = [count, tr("{n} at a time", n=self._wished_parallel)]
+        count = trn("{n} training", "{n} trainings", len(self.trainers))
+        parts = [count, tr("{n} at a time", n=self._parallel)]
         data = _load_step(next(iter(self.trainers.values()))).dataset
-        if isinstance(data, Dataset) and data.is_fetched:
+        if data is not None and data.is_fetched:
             tokens, _ = estimate_tokens(data.rows, data.schema)
-            total = sum(map(_passes, actions)) * (tokens or 0)
+            total = sum(map(_passes, self.trainers.values())) * tokens
             parts.append(tr("{n} tokens to train on", n=f"{total:,.0f}"))
         if connect.current_platform().name == "sandbox":
             parts.append(tr("free in the sandbox"))
@@ -316,11 +279,7 @@ class Sweep(BackgroundJob):
             )
         self._stop.clear()
         self._waiting = deque(label for label in self.trainers if label not in self.progress.done)
-        self._problems = {}
-        self._notice = ""
-        self._parallel = self._wished_parallel
-        self._started_at = time.time()
-        self._ended_at = None
+        self._state = replace(self._state, problems={}, started_at=time.time(), ended_at=None)
         self._start_thread(self._run, "qfnb-sweep")
         return self
 
@@ -358,19 +317,11 @@ class Sweep(BackgroundJob):
     @property
     def progress(self) -> SweepProgress:
         """The progress so far, as a value."""
-        return SweepProgress(
-            {label: trainer.progress for label, trainer in self.trainers.items()},
-            tuple(self._waiting),
-            frozenset(self._reused),
-            dict(self._problems),
-            self._parallel,
-            self._notice,
-            self._started_at,
-            self._ended_at,
-            self._stop.is_set(),
-            self._evaluation is not None and self._report is None and self._ended_at is None,
-            self._report,
-            self._evaluation_error,
+        return replace(
+            self._state,
+            trainings={label: trainer.progress for label, trainer in self.trainers.items()},
+            waiting=tuple(self._waiting),
+            is_stopped=self._stop.is_set(),
         )
 
     @property
@@ -378,7 +329,7 @@ class Sweep(BackgroundJob):
         """The evaluation of every published model against the base, None before its end or without
         questions.
         """
-        return self._report
+        return self._state.report
 
     @property
     def best(self) -> LLMFinetune | None:
@@ -393,9 +344,7 @@ class Sweep(BackgroundJob):
         """Return the loss curves of all trainings as one table, with their labels and settings."""
         import pandas as pd  # noqa: PLC0415 - slow to import
 
-        frames = [
-            trainer.curves().assign(training=label) for label, trainer in self.trainers.items()
-        ]
+        frames = [row.curves().assign(training=label) for label, row in self.trainers.items()]
         return pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
 
     def __repr__(self) -> str:
@@ -408,52 +357,28 @@ class Sweep(BackgroundJob):
     def _run(self) -> None:
         try:
             self._train_all()
-            published = {
-                label: row
-                for label, row in self.trainers.items()
-                if row.output.get("model") is not None
-            }
+            trainers = self.trainers.items()
+            published = {label: row for label, row in trainers if row.output.get("model")}
             if self._evaluate is not None and published and not self._stop.is_set():
                 self._compare(published)
         finally:
-            self._ended_at = time.time()
-        if not self.progress.done and not self._stop.is_set():
-            reasons = [
-                *self._problems.values(),
-                *(row.error for row in self.progress.trainings.values() if row.error),
-            ]
+            self._state = replace(self._state, is_evaluating=False, ended_at=time.time())
+        progress = self.progress
+        if not progress.done and not self._stop.is_set():
+            errors = [row.error for row in progress.trainings.values()]
+            reasons = filter(None, [*progress.problems.values(), *errors])
             raise TrainingError(
-                tr(
-                    "no training of the sweep has a result: {reason}",
-                    reason=next(iter(reasons), ""),
-                )
+                tr("no training of the sweep has a result: {reason}", reason=next(reasons, ""))
             )
 
     def _train_all(self) -> None:
         while self._running or (self._waiting and not self._stop.is_set()):
             self._changed.clear()
-            # trainings outside of the sweep hold the account's limit
-            if self._collect_ended() and not self._running:
-                self._stop.wait(settings().train_status_polling_interval)
+            self._running = [row for row in self._running if self.trainers[row].is_running]
             while self._waiting and len(self._running) < self._parallel and not self._stop.is_set():
                 self._begin(self._waiting.popleft())
             if self._running:
                 self._changed.wait()
-
-    def _collect_ended(self) -> bool:
-        """Take note of the trainings that have ended; return whether one has to wait for the
-        account's limit.
-        """
-        is_refused = False
-        for label in [label for label in self._running if not self.trainers[label].is_running]:
-            self._running.remove(label)
-            if (reason := _limit_reason(self.trainers[label])) and not self._stop.is_set():
-                self._waiting.appendleft(label)
-                self._notice = reason
-                is_refused = True
-        if is_refused:
-            self._parallel = max(1, len(self._running))
-        return is_refused
 
     def _begin(self, label: str) -> None:
         """Start a training, or take over the one that exists."""
@@ -464,10 +389,10 @@ class Sweep(BackgroundJob):
                     self._bring_data(trainer)
                 trainer.start(retry=trainer.progress.finished)
         except QianfanError as error:
-            self._problems[label] = str(error)
+            problems = {**self._state.problems, label: str(error)}
+            self._state = replace(self._state, problems=problems)
             return
         if trainer.is_running:
-            _live_trainers[trainer.id] = trainer
             self._running.append(label)
             trainer.call_at_end(self._changed.set)
             if self._stop.is_set():
@@ -476,28 +401,18 @@ class Sweep(BackgroundJob):
     def _take_over(self, label: str) -> LLMFinetune:
         """Return the trainer of a label: that of the same training, where there is one already."""
         trainer = self.trainers[label]
-        if self._again:
-            record = None
-        else:
-            record = trainer.find_same()
-        if record is None:
-            return trainer
-        live = _live_trainers.get(record.id)
-        same = self.trainers[label] = (
-            live if live is not None and live.is_running else trainer.adopt(record)
-        )
-        self._reused.add(label)
-        for handler in trainer.event_handlers:
-            if same is not trainer:
-                same.add_event_handler(handler)
-            if isinstance(handler, Tracker):
-                handler.log_progress(same.progress)
-        return same
+        record = None if self._again else trainer.find_same()
+        if record is not None:
+            trainer.adopt(record)
+            self._state = replace(self._state, reused=self._state.reused | {label})
+            for handler in trainer.event_handlers:
+                if isinstance(handler, TensorBoardTracker):
+                    handler.log_progress(trainer.progress)
+        return trainer
 
     def _bring_data(self, trainer: LLMFinetune) -> None:
         """Upload the rows once, before trainings that run at a time would each do it."""
-        load = _load_step(trainer)
-        for source in (load.dataset, *(source for source, _ in load.sources)):
+        for source in _load_step(trainer).sources:
             if isinstance(source, Dataset):
                 source.release(stop_event=self._stop)
 
@@ -508,24 +423,10 @@ class Sweep(BackgroundJob):
         assert self._evaluate is not None
         try:
             self._evaluation = self._evaluate(published)
-            self._report = with_statistics(self._evaluation.report())
+            self._state = replace(self._state, is_evaluating=True)
+            self._state = replace(self._state, report=with_statistics(self._evaluation.report()))
         except QianfanError as error:
-            self._evaluation_error = str(error)
-
-
-def _limit_reason(trainer: LLMFinetune) -> str:
-    """Return the platform's refusal of a training for the account's limit, "" for anything else."""
-    if not trainer.result:
-        error = None
-    else:
-        error = trainer.result[0].get("error")
-    if not isinstance(error, APIError) or trainer.progress.task_id:
-        return ""
-    code = str(error.error_code).lower()
-    is_limit = isinstance(error, RateLimitError) or any(word in code for word in LIMIT_WORDS)
-    if is_limit:
-        return str(error).split("\n")[0]
-    return ""
+            self._state = replace(self._state, evaluation_error=str(error))
 
 
 def _has_ended_well(trainer: LLMFinetune) -> bool:
@@ -536,17 +437,15 @@ def _load_step(trainer: LLMFinetune) -> LoadDataSetAction:
     return next(action for action in trainer.actions if isinstance(action, LoadDataSetAction))
 
 
-def _passes(action: TrainAction) -> float:
+def _passes(trainer: LLMFinetune) -> float:
     """Return how often a training reads its rows: by its config or the platform's default."""
-    config = action.train_config
-    epochs = config.hyper_parameters().get("epoch")
+    train = next(action for action in trainer.actions if isinstance(action, TrainAction))
+    epochs = train.train_config.epoch
     if epochs is None:
-        try:
-            config = default_config(action.train_type, action.train_mode, read_offer())
-            epochs = config.hyper_parameters().get("epoch")
-        except InvalidArgumentError:  # the platform does not list the model
-            epochs = None
-    return (epochs or 1) * (1 - action.train_config.trainset_rate / 100)
+        # the platform may not list the model
+        with contextlib.suppress(InvalidArgumentError):
+            epochs = default_config(train.train_type, train.train_mode).epoch
+    return (epochs or 1) * (1 - train.train_config.trainset_rate / 100)
 
 
 def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
@@ -581,41 +480,32 @@ def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
     configs = [_over(base, row) for row in rows]
     settings = [_settings(config) for config in configs]
     differing = _differing(settings)
-    labels = [
-        ", ".join(f"{name}={_value(row[name])}" for name in differing if name in row)
-        or tr("defaults")
-        for row in settings
-    ]
-    if repeated := next((label for label, count in Counter(labels).items() if count > 1), None):
+    labels = []
+    for row in settings:
+        texts = [f"{name}={_value(row[name])}" for name in differing if name in row]
+        labels.append(", ".join(texts) or tr("defaults"))
+    label, count = Counter(labels).most_common(1)[0]
+    if count > 1:
         raise InvalidArgumentError(
-            tr("the grid has {label} twice: each training once", label=repeated)
+            tr("the grid has {label} twice: each training once", label=label)
         )
     return dict(zip(labels, configs, strict=True))
 
 
-def validate_axes(configs: Iterable[TrainConfig], train_type: str, mode: str) -> None:
+def _validate_axes(configs: Iterable[TrainConfig], train_type: str, mode: str) -> None:
     """Raise if the configs differ in a hyper-parameter that the sandbox does not imitate.
-
-    Args:
-        configs: of the trainings.
-        train_type: the model to tune.
-        mode: SFT, PostPretrain, DPO or KTO.
 
     Raises:
         InvalidArgumentError: names the hyper-parameters; trainings that differ in nothing else
             would be the same.
     """
-    configs = list(configs)
     offer = read_offer()
-    ignored = {
-        to_snake(row.key)
-        for config in configs
-        for row in ignored_parameters(train_type, config, offer, mode)
-    }
-    axes = [
-        name for name in _differing([_settings(config) for config in configs]) if name in ignored
-    ]
-    if axes:
+    ignored = set[str]()
+    for config in configs:
+        rows = ignored_parameters(train_type, config, offer, mode)
+        ignored.update(to_snake(row.key) for row in rows)
+    differing = _differing([_settings(config) for config in configs])
+    if axes := [name for name in differing if name in ignored]:
         raise InvalidArgumentError(
             tr(
                 "{problem}. A sweep over it compares a model with itself: leave it out, or sweep "
@@ -626,11 +516,8 @@ def validate_axes(configs: Iterable[TrainConfig], train_type: str, mode: str) ->
 
 
 def _differing(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [
-        name
-        for name in dict.fromkeys(itertools.chain(*settings))
-        if len(_values(settings, name)) > 1
-    ]
+    names = dict.fromkeys(itertools.chain(*settings))
+    return [name for name in names if len({repr(row.get(name)) for row in settings}) > 1]
 
 
 def _combine(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -650,29 +537,15 @@ def _over(base: TrainConfig, row: Any) -> TrainConfig:
     """Return the config of a row; a dictionary changes the base."""
     if not isinstance(row, Mapping):
         return to_train_config(row)
-    names = {to_snake(str(key)): value for key, value in row.items()}
-    fields = {name: value for name, value in names.items() if name in TrainConfig.model_fields}
-    extras = {to_snake(name): value for name, value in (base.extras or {}).items()}
-    extras |= {name: value for name, value in names.items() if name not in fields}
-    return TrainConfig(
-        **{
-            **base.model_dump(),
-            **fields,
-            "extras": {**extras, **(fields.get("extras") or {})} or None,
-        }
-    )
+    settings = _settings(base) | {to_snake(str(key)): value for key, value in row.items()}
+    return TrainConfig(**settings)
 
 
 def _settings(config: TrainConfig) -> dict[str, Any]:
-    settings = {to_snake(name): value for name, value in config.hyper_parameters().items()}
-    names = ("peft_type", "trainset_rate", "sampling_rate", "corpus_config", "resource_config")
-    return settings | {
-        name: value for name in names if (value := getattr(config, name)) is not None
-    }
-
-
-def _values(settings: Sequence[Mapping[str, Any]], name: str) -> set[str]:
-    return {json.dumps(row.get(name), sort_keys=True, default=str) for row in settings}
+    """Return what a config sets, under names as in Python."""
+    fields = config.model_dump(exclude_none=True)
+    extras = fields.pop("extras", {})
+    return {to_snake(name): value for name, value in (fields | extras).items()}
 
 
 def _value(value: Any) -> str:
@@ -681,33 +554,16 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _warn_of_shared_rows(sources: SampledSources, questions: Sequence[Question]) -> None:
-    """Warn of questions of the evaluation that are trained on, word for word."""
-    trained = {
-        " ".join(text.split())
-        for source, _ in sources
-        if isinstance(source, Dataset) and source.is_fetched
-        for text in input_texts(source.rows, source.schema)
-    }
-    shared = [question for question in questions if " ".join(question.prompt.split()) in trained]
-    if not shared:
-        return
-    first = tr("; ").join(
-        labelled(tr("row {index}", index=question.index), clip(question.prompt, 40))
-        for question in shared[:3]
-    )
-    warnings.warn(
-        trn(
-            "{n} of {total} evaluation rows is trained on, too: its score will look too good. "
-            "{first}",
-            "{n} of {total} evaluation rows are trained on, too: their scores will look too good. "
-            "{first}",
-            len(shared),
-            total=f"{len(questions):,}",
-            first=f"{first}…" if len(shared) > 3 else first,
-        ),
-        stacklevel=3,
-    )
+def _warn_of_shared_rows(sources: list[Source], questions: Sequence[Question]) -> None:
+    """Warn of questions of the evaluation that nearly repeat what is trained on."""
+    trained: list[str] = []
+    for source in sources:
+        if isinstance(source, Dataset) and source.is_fetched:
+            trained += input_texts(source.rows, source.schema)
+    overlap = find_near_duplicates([question.prompt for question in questions], trained)
+    if trained and overlap.pair:
+        text = f"{overlap.describe_overlap()} {overlap.describe_pair()}"
+        warnings.warn(text, stacklevel=3)
 
 
 def _evaluation(
@@ -724,10 +580,7 @@ def _evaluation(
     service = Service(model=name, name=name)
     service.get_res().resolve_target(None, None)
     table = rows_of(rows)
-    if table:
-        questions = questions_of(table)
-    else:
-        questions = []
+    questions = questions_of(table) if table else []
     needs_reference = any(evaluator.needs_reference for evaluator in manager.local_evaluators)
     if not questions or (needs_reference and not all(question.reference for question in questions)):
         raise InvalidArgumentError(

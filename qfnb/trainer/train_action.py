@@ -3,7 +3,7 @@
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -16,15 +16,9 @@ from ..resources.management.listings import newest_rows
 from ..transport.response import Response
 from ..wire import finetune_v2 as wire
 from .base import BaseAction, Facts, StoppedError
-from .configs import (
-    TrainConfig,
-    default_config,
-    describe_ignored_values,
-    resolve_train_type,
-    to_train_config,
-)
+from .configs import TrainConfig, resolve_train_type, to_train_config
 from .consts import ActionState
-from .offer import read_offer
+from .offer import default_config
 from .run_store import RunRecord
 
 PLATFORM = 1
@@ -56,8 +50,6 @@ class TrainAction(BaseAction):
 
     Attributes:
         past: ids of earlier runs of the same job that failed or were stopped.
-        task_status, progress, vdl_link: state, percent and page of the curve, as the platform said
-        last.
     """
 
     persisted: ClassVar = (
@@ -91,9 +83,6 @@ class TrainAction(BaseAction):
         self.increment_task_id = increment_task_id
         self.increment_checkpoint_step = increment_checkpoint_step
         self.past: list[str] = []
-        self.task_status: str | None = None
-        self.vdl_link: str | None = None
-        self.progress = 0
         self._end_state = ""
 
     @property
@@ -107,7 +96,7 @@ class TrainAction(BaseAction):
         Raises:
             InvalidArgumentError: the platform does not list the model.
         """
-        return default_config(model_type, self.train_mode, read_offer())
+        return default_config(model_type, self.train_mode)
 
     def exec(self, input: Facts | None = None, **kwargs: Any) -> Facts:  # noqa: A002
         """Start a run, unless one exists, and poll it to its end."""
@@ -168,7 +157,7 @@ class TrainAction(BaseAction):
         return self.job_name or self.default_name or f"qfnb_{run.id.removeprefix('run-')}"
 
     def _start(self, facts: Facts) -> None:
-        datasets = [*to_training_sets(facts.get("datasets") or ())]
+        datasets = facts.get("datasets")
         if not datasets:
             raise errors.InvalidArgumentError(
                 tr("TrainAction needs datasets: run LoadDataSetAction before it")
@@ -176,20 +165,17 @@ class TrainAction(BaseAction):
         run = self.record = self.record or RunRecord.begin()
         self.job_name = self.name_in(run)
         find = partial(find_job, run.id)
-        self.job_id = self.job_id or run.create_once(
-            "job_id", self._create_job, find, tr("the job")
-        )
+        if not self.job_id:
+            create = partial(self._create_job, self.job_name, run)
+            self.job_id = run.create_once("job_id", create, find, tr("the job"))
         create = partial(self._create_task, str(self.job_id), datasets)
         find = partial(find_task, str(self.job_id), exclude=self.past)
         self.task_id = run.create_once("task_id", create, find, tr("the run"))
 
-    def _create_job(self) -> str:
-        assert self.record is not None
-        assert self.job_name is not None
+    def _create_job(self, name: str, run: RunRecord) -> str:
         model = resolve_train_type(self.train_type)
-        description = f"qfnb {self.record.id}"
         response = FineTune.V2.create_job(
-            self.job_name, model, self.train_mode, description=description
+            name, model, self.train_mode, description=f"qfnb {run.id}"
         )
         return str(response.data.job_id)
 
@@ -213,8 +199,6 @@ class TrainAction(BaseAction):
         self.action_event(
             ActionState.Running, tr("run {run} is on the platform", run=self.task_id), settled
         )
-        if self.train_type and settled["hyper_parameters"]:
-            self._warn_of_ignored_values()
         fetch = partial(FineTune.V2.task_detail, str(self.task_id))
         poller = Poller(fetch, settings().train_status_polling_interval, self.stop_requested)
         last_state = ""
@@ -233,20 +217,11 @@ class TrainAction(BaseAction):
             last_state = state
         raise StoppedError
 
-    def _warn_of_ignored_values(self) -> None:
-        if text := describe_ignored_values(
-            self.train_type, self.train_config, read_offer(), self.train_mode
-        ):
-            self.action_event(ActionState.Running, text)
-
     def _check_answer(self, answer: Response[wire.Task]) -> Facts | None:
         """Return the facts of a finished run, None while it runs; an unknown state counts as
         running.
         """
         task = answer.data
-        self.task_status = task.run_status
-        self.progress = task.run_progress or 0
-        self.vdl_link = task.vdl_link
         self.job_id = self.job_id or task.job_id
         state = task.run_status or "accepted"
         self.action_event(
@@ -271,17 +246,6 @@ class TrainAction(BaseAction):
         return None
 
 
-def to_training_sets(value: Any) -> Iterator[Facts]:
-    """Yield training sets; the official SDK's facts have the platform's `datasetConfig` instead of
-    a list.
-    """
-    for row in value.get("versions", ()) if isinstance(value, Mapping) else value:
-        if row.get("versionBosUri"):
-            yield {"type": BOS, "bosPath": row["versionBosUri"], **row}
-        else:
-            yield {"type": PLATFORM, "id": row.get("versionId"), **row}
-
-
 def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
     """Return the platform's `datasetConfig` of the training sets.
 
@@ -296,18 +260,17 @@ def _dataset_config(datasets: list[Facts], config: TrainConfig) -> Facts:
                 "bucket"
             )
         )
-    in_bucket = source_types == {BOS}
-    versions = [
-        {"versionBosUri": row["bosPath"]} if in_bucket else {"versionId": row["id"]}
-        for row in datasets
-    ]
-    rates = [row.get("samplingRate", config.sampling_rate) for row in datasets]
-    versions = [
-        row | ({} if rate is None else {"samplingRate": rate})
-        for row, rate in zip(versions, rates, strict=True)
-    ]
+    is_in_bucket = source_types == {BOS}
+    versions: list[Facts] = []
+    for row in datasets:
+        version: Facts = (
+            {"versionBosUri": row["bosPath"]} if is_in_bucket else {"versionId": row["id"]}
+        )
+        if config.sampling_rate is not None:
+            version["samplingRate"] = config.sampling_rate
+        versions.append(version)
     return {
-        "sourceType": "Bos" if in_bucket else "Platform",
+        "sourceType": "Bos" if is_in_bucket else "Platform",
         "versions": versions,
         "splitRatio": config.trainset_rate,
     }
@@ -328,11 +291,8 @@ def find_job(run_id: str) -> str | None:
 def find_task(job_id: str, *, exclude: Collection[str]) -> str | None:
     """Return the id of the newest run of a job, None where it has no run but those to `exclude`."""
     tasks = FineTune.V2.task_list(job_id, max_keys=MAX_RUNS).data.task_list
-    rows = [row for row in tasks if row.task_id not in exclude]
-    newest = max(rows, key=lambda row: row.create_date or "", default=None)
-    if newest is not None:
-        return newest.task_id
-    return None
+    newest = sorted(tasks, key=lambda row: row.create_date or "", reverse=True)
+    return next((row.task_id for row in newest if row.task_id not in exclude), None)
 
 
 def read_task(task_id: str) -> wire.Task | None:

@@ -10,12 +10,10 @@ from ..base.language import tr, tr_noop, trn
 from ..base.text import clip, clip_start
 from ..dataset import TransferStep, quality
 from ..dataset.typed_dataset import Dataset
-from ..errors import UnexpectedContent
-from ..transport import file_transfer
 from . import components
 from .components import Html
 from .display import Bundle, LiveOutput
-from .text import escape, image_html, strip_controls
+from .text import escape, strip_controls
 
 MAX_ROWS = 5
 MAX_COLUMNS = 6
@@ -23,7 +21,6 @@ MAX_COLUMNS = 6
 
 MAX_CELL_CHARS = 96  # of a text in a table
 MAX_CHECKED_ROWS = 5_000  # rows up to which a display looks for duplicates
-MAX_IMAGE_BYTES = 256 * 1024  # bytes of a picture that is drawn
 
 NOT_FETCHED: Final = tr_noop("On the platform; `ds.head()` fetches the rows.")
 _STEPS: Final = {
@@ -144,8 +141,6 @@ def _cell(row: Mapping[str, Any], name: str) -> Html:
 
 
 def _value_html(value: Any) -> str:
-    if isinstance(value, bytes):
-        return _image_html(value)
     if isinstance(value, list):
         return "".join(
             f"<div>{n}. {escape(_clip_value(item))}</div>"
@@ -154,20 +149,6 @@ def _value_html(value: Any) -> str:
     if value is not None:
         return escape(_clip_value(value))
     return ""
-
-
-def _image_html(content: bytes) -> str:
-    if content.startswith(b"\x89PNG"):
-        kind = "image/png"
-    else:
-        kind = "image/jpeg"
-    try:
-        file_transfer.validate_image(content)
-    except UnexpectedContent as error:
-        return escape(error)
-    if len(content) > MAX_IMAGE_BYTES:
-        return f"{len(content) >> 10:,} KiB"
-    return image_html(content, kind, tr("picture"))
 
 
 def _row_line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:

@@ -8,9 +8,7 @@ import pytest
 from qfnb import Dataset, DeployConfig, LLMFinetune, Model, Service, TrainConfig, get_config
 from qfnb.dataset import Dataset as Table
 from qfnb.errors import AuthError, InvalidArgumentError
-from qfnb.model.consts import ServiceType
 from qfnb.resources import Data, FineTune
-from qfnb.resources.console import consts
 
 ROWS = [{"prompt": f"问题{number}", "response": f"回答{number}"} for number in range(10)]
 
@@ -22,34 +20,6 @@ def model():
         "ERNIE-Speed-8K", Dataset(ROWS, name="compat"), TrainConfig(epoch=1)
     ).run()
     return Model(trainer.output["model_version_id"])
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_a_model_is_made_smaller(model):
-    smaller = model.compress(
-        consts.ModelCompStrategy.Quantization, consts.ModelQuantizationWeight.INT8PTQ
-    )
-    assert smaller.id != model.id
-    with pytest.raises(InvalidArgumentError, match="weight"):
-        model.compress("Quantization")
-    with pytest.raises(InvalidArgumentError, match="strategy"):
-        model.compress("Magic")
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_a_service_deploys_its_model_and_counts_its_calls(model):
-    config = DeployConfig(
-        name="compat", endpoint_suffix="compat", months=1, qps=2, service_type=ServiceType.Chat
-    )
-    service = Service(model=model, deploy_config=config).deploy()
-    assert service.exec({"messages": [{"role": "user", "content": "问题1"}]})["result"]
-    metrics = service.metrics("2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z")
-    assert metrics["serviceId"] == service.id
-
-
-def test_a_service_without_a_model_is_not_deployed():
-    with pytest.raises(InvalidArgumentError, match="deploy_config"):
-        Service(endpoint="compat").deploy()
 
 
 def test_months_are_paid_in_place_of_hours():

@@ -19,10 +19,8 @@ from qfnb.trainer import (
     TrainAction,
     TrainConfig,
 )
-from qfnb.trainer.configs import CorpusConfig, CorpusConfigItem, DatasetConfig, ResourceConfig
 from qfnb.trainer.consts import FinetuneStatus, PeftType, TrainStatus
 from qfnb.trainer.event import Event
-from qfnb.trainer.model_info import TrainLimit, get_default_train_config, get_model_info
 
 PAIR = {"prompt": "几点开门", "response": "九点"}
 LINE = b'[{"prompt": "q", "response": [["a"]]}]\n'
@@ -31,25 +29,6 @@ LINE = b'[{"prompt": "q", "response": [["a"]]}]\n'
 @pytest.fixture(autouse=True)
 def on_sandbox(sandbox):
     """Every test here asks the platform."""
-
-
-def test_several_datasets_with_shares_and_a_corpus():
-    first, second = (Dataset.create_from_pyobj([PAIR] * n, name=f"d{n}") for n in (4, 5))
-    data = DatasetConfig(
-        datasets=[first, second],
-        sampling_rates=[0.5, 2.0],
-        eval_split_ratio=10,
-        corpus_type=1,
-        corpus_proportion="1:5",
-    )
-    trainer = LLMFinetune("ERNIE-Speed-8K", data, TrainConfig(epoch=1), model_not_publish=True)
-    config = trainer.actions[1].train_config
-    assert config.trainset_rate == 10
-    assert config.corpus_config == {"config": [{"proportion": "1:5", "corpusType": 1}]}
-    rows = trainer.run().output["datasets"]
-    assert [(row["name"], row["samplingRate"]) for row in rows] == [("d4", 0.5), ("d5", 2.0)]
-    with pytest.raises(errors.InvalidArgumentError, match="1 sampling_rates for 2 datasets"):
-        LLMFinetune("ERNIE-Speed-8K", DatasetConfig(datasets=[first, second], sampling_rates=[1.0]))
 
 
 def test_datasets_are_named_by_ids_addresses_and_dictionaries():
@@ -64,63 +43,43 @@ def test_datasets_are_named_by_ids_addresses_and_dictionaries():
     assert LoadDataSetAction("bos:/sandbox/training/rows.jsonl").exec() == {"datasets": [address]}
     assert LoadDataSetAction([dataset_id, dataset_id]).exec() == {"datasets": [by_id, by_id]}
     action = TrainAction("ERNIE-Speed-8K", TrainConfig(epoch=1))
-    facts = action.exec(
-        {
-            "datasets": {
-                "sourceType": "Platform",
-                "versions": [{"versionId": dataset_id}],
-                "splitRatio": 20,
-            }
-        }
-    )
-    assert facts["task_id"].startswith("task-")
+    assert action.exec({"datasets": [by_id]})["task_id"].startswith("task-")
+
+
+def test_several_datasets_are_trained_on_with_one_share():
+    tables = [Dataset.create_from_pyobj([PAIR] * n, name=f"d{n}") for n in (4, 5)]
+    trainer = LLMFinetune(
+        "ERNIE-Speed-8K", tables, TrainConfig(epoch=1, sampling_rate=0.5), model_not_publish=True
+    ).run()
+    assert [row["name"] for row in trainer.output["datasets"]] == ["d4", "d5"]
+    detail = FineTune.V2.task_detail(trainer.output["task_id"])["result"]
+    assert [row["samplingRate"] for row in detail["datasetConfig"]["versions"]] == [0.5, 0.5]
 
 
 def test_keywords_of_the_sdk_are_taken_and_others_warned_of(caplog):
     table = Dataset.create_from_pyobj([PAIR] * 3)
-    corpus = CorpusConfig(corpus_configs=[CorpusConfigItem(corpus_type=1, corpus_proportion="1:1")])
+    corpus = {"config": [{"proportion": "1:1", "corpusType": 1}]}
     trainer = LLMFinetune(
         train_type="ERNIE-Speed-8K",
         dataset=table,
         corpus_config=corpus,
-        resource_config=ResourceConfig(node_num=2, extras={"zone": "a"}),
+        resource_config={"nodeNum": 2},
         sampling_rate=0.5,
         eval_split_ratio=30,
         validate_strict=True,
     )
     config = trainer.actions[1].train_config
-    assert (config.trainset_rate, config.resource_config) == (30, {"nodeNum": 2, "zone": "a"})
-    assert config.corpus_config == {"config": [{"proportion": "1:1", "corpusType": 1}]}
+    assert (config.trainset_rate, config.resource_config) == (30, {"nodeNum": 2})
+    assert config.corpus_config == corpus
     assert "LLMFinetune does not know validate_strict" in caplog.text
-    assert trainer.actions[0].sources[0][1] == 0.5
+    assert config.sampling_rate == 0.5
 
 
-def test_a_training_is_saved_listed_and_loaded(tmp_path):
+def test_trainings_are_listed():
     trainer = LLMFinetune("ERNIE-Speed-8K", qfnb.Dataset([PAIR] * 3), name="kept")
-    trainer.save(tmp_path / "trainer.json")
-    assert (
-        LLMFinetune.load(file=tmp_path / "trainer.json").id
-        == LLMFinetune.load(id=trainer.id).id
-        == trainer.id
-    )
+    trainer.save()
     assert trainer.id in [one.id for one in LLMFinetune.list()]
-    assert (trainer.info()["id"], trainer.info()["train_type"]) == (trainer.id, "ERNIE-Speed-8K")
-    pipeline = trainer.ppls[0]
-    assert (len(pipeline), pipeline[pipeline.current_action]) == (3, trainer.actions[0])
-
-
-def test_what_can_be_tuned_and_within_which_limits():
-    info = LLMFinetune.train_type_list()["ERNIE-Speed-8K"]
-    assert PeftType.LoRA in info.support_peft_types
-    limits = info.specific_peft_types_params_limit[PeftType.LoRA]
-    assert limits.epoch == limits["epoch"] == [1, 50]
-    assert get_model_info("SFT", "ERNIE-Speed") == info
-    assert get_model_info("SFT", "none") is None
-    assert get_default_train_config("SFT")["ERNIE-Speed-8K"]["LoRA"].epoch
-    assert TrainLimit(epoch=[1, 2]) | TrainLimit(epoch=[3, 4], rank=[8]) == {
-        "epoch": [1, 2],
-        "rank": [8],
-    }
+    assert trainer.ppls[0].current_action == trainer.actions[0].id
 
 
 def test_a_model_is_that_of_the_run_to_continue_from():
@@ -147,20 +106,6 @@ def test_states_and_kinds_of_tuning():
     assert TrainConfig(peft_type=PeftType.ALL).parameter_scale == PeftType.ALL == "FullFineTuning"
     assert issubclass(DPO, LLMFinetune)
     assert EventHandler().dispatch(Event("a1", "Done")) is None
-
-
-def test_a_config_is_compared_with_limits():
-    config = TrainConfig(epoch=4, batch_size=4, max_seq_len=4096)
-    limits = {"epoch": (1, 8), "batch_size": (1, 10), "max_seq_len": [2048, 4096]}
-    assert config.validate_config(TrainLimit(**limits))
-    assert not config.validate_config(TrainLimit(**limits | {"epoch": (1, 2)}))
-    assert not config.validate_config(TrainLimit(epoch=(1, 8)))
-
-
-def test_a_corpus_takes_fields_that_qfnb_does_not_know(caplog):
-    config = CorpusConfig(data_copy=True, corpus_configs=[CorpusConfigItem(corpus_type=1)])
-    assert config.to_wire() == {"data_copy": True, "config": [{"corpusType": 1}]}
-    assert caplog.messages == ["CorpusConfig does not know data_copy: sent as it is"]
 
 
 def test_rows_of_the_platform_in_groups_are_still_the_platforms():

@@ -80,7 +80,7 @@ def test_exactly_one_source(arguments):
 
 def test_frames_there_and_back():
     frame = Dataset([PAIR], name="x").to_pandas()
-    assert Dataset.from_pandas(frame).list() == [PAIR]
+    assert Dataset.load(frame).list() == [PAIR]
 
 
 def test_a_local_dataset_gets_onto_the_platform_once(sandbox):
@@ -169,5 +169,5 @@ def test_a_new_name_with_a_typing_error_does_not_drop_the_answers(jsonl):
 
 
 def test_what_check_returns_is_shown_as_sentences():
-    findings = Dataset.create_from_pyobj([PAIR, PAIR]).check()
+    findings = Dataset([PAIR, PAIR]).check()
     assert pretty(findings).startswith("1 row is the same as an earlier one.")

@@ -1,7 +1,7 @@
 import pytest
 
 from qfnb import Dataset
-from qfnb.dataset.near_duplicates import find_near_duplicates, input_texts
+from qfnb.dataset.quality import find_near_duplicates, input_texts
 
 
 @pytest.mark.parametrize(

@@ -90,10 +90,11 @@ def test_rows_go_to_an_object_and_come_back(sandbox):
         Dataset.load("bos:/sandbox/rows/nowhere.jsonl")
 
 
-def test_a_download_may_have_no_more_than_is_allowed(sandbox):
+def test_a_download_may_have_no_more_than_is_allowed(sandbox, monkeypatch):
+    monkeypatch.setattr("qfnb.dataset.file_reader.MAX_BYTES", 64)
     dataset_id = Dataset([PAIR] * 50, name="大").save(qianfan=True)
     with pytest.raises(errors.ResponseTooLarge, match="more than 64 bytes"):
-        Dataset.load(qianfan_dataset_id=dataset_id, max_bytes=64).list()
+        Dataset.load(qianfan_dataset_id=dataset_id).list()
 
 
 @pytest.mark.parametrize("arguments", [{}, {"data_file": "x.jsonl", "qianfan": True}])

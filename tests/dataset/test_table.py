@@ -1,7 +1,5 @@
 """Operations on rows."""
 
-from collections import Counter
-
 import pytest
 from hypothesis import given, strategies as st
 
@@ -15,23 +13,7 @@ def test_every_operation_gives_a_new_dataset():
     dataset = Dataset(FOUR, name="four")
     longer = dataset.append(PAIR).append([PAIR, PAIR])
     assert (len(dataset), len(longer), longer.name) == (4, 7, "four")
-    assert dataset.insert(PAIR, 1)["prompt"] == ["0", "几点开门", "1", "2", "3"]
-    assert dataset.delete(-1)["prompt"] == ["0", "1", "2"]
-    assert (dataset + Dataset([PAIR])).concat(dataset)["prompt"][3:6] == ["3", "几点开门", "0"]
-
-
-def test_a_column_is_a_list_that_answers_to_its_name():
-    column = Dataset(FOUR).col_list("topic")
-    assert column == column["topic"] == ["a", "b", "a", "b"]
-    assert (column[0], column[1:]) == ("a", ["b", "a", "b"])
-    assert Dataset(FOUR).col_list()["prompt"] == ["0", "1", "2", "3"]
-
-
-def test_only_del_changes_a_dataset():
-    dataset = Dataset(FOUR, id="ds-1")
-    first = dataset[:3]
-    del dataset[0]
-    assert (dataset["prompt"], dataset.id, len(first)) == (["1", "2", "3"], None, 3)
+    assert (dataset + Dataset([PAIR]) + dataset)["prompt"][3:6] == ["3", "几点开门", "0"]
 
 
 def test_what_is_handed_out_is_a_copy():
@@ -45,25 +27,9 @@ def test_what_is_handed_out_is_a_copy():
 def test_rows_columns_and_slices_are_looked_up():
     dataset = Dataset(FOUR)
     assert (dataset[1]["prompt"], dataset["topic"]) == ("1", ["a", "b", "a", "b"])
-    assert dataset[1:3].list(0) == FOUR[1]
-    assert dataset.list([0, -1]) == [FOUR[0], FOUR[3]]
-    assert dataset[["prompt"]].schema.name == "prompts"
+    assert dataset[1:3].list() == FOUR[1:3]
     with pytest.raises(errors.InvalidArgumentError, match="no column 'nope'; there are prompt"):
         dataset["nope"]
-
-
-def test_columns_are_renamed_added_and_left_out():
-    dataset = (
-        Dataset(FOUR)
-        .col_renames({"topic": "kind"})
-        .col_append({"n": [1, 2, 3, 4]})
-        .col_delete("kind")
-    )
-    assert (dataset.columns, dataset["n"]) == (["prompt", "response", "n"], [1, 2, 3, 4])
-    doubled = dataset.col_map(lambda columns: {"n": [2 * n for n in columns["n"]]})
-    assert doubled["n"] == [2, 4, 6, 8]
-    with pytest.raises(errors.InvalidArgumentError, match="'n' has 1 values"):
-        dataset.col_append({"n": [1]})
 
 
 def test_map_and_filter_take_functions_of_a_row():
@@ -102,11 +68,8 @@ def test_the_same_prompt_never_stands_on_both_sides(prompts, part, seed):
     assert first_part["response"] == sorted(first_part["response"], key=int)
 
 
-def test_a_split_has_the_asked_size_and_keeps_the_shares_of_a_column():
-    rows = [{"prompt": str(n), "response": "r", "topic": "ab"[n % 4 == 0]} for n in range(100)]
-    dataset = Dataset(rows)
-    _, test = dataset.split(0.2, by="topic")
-    assert Counter(test["topic"]) == {"a": 15, "b": 5}
+def test_a_split_has_the_asked_size():
+    dataset = Dataset([{"prompt": str(n), "response": "r"} for n in range(100)])
     assert len(dataset.split(7)[1]) == 7
     assert (
         dataset.split(0.2)[1].list()
@@ -119,14 +82,6 @@ def test_a_split_has_the_asked_size_and_keeps_the_shares_of_a_column():
 def test_a_part_that_is_none_is_refused(part):
     with pytest.raises(errors.InvalidArgumentError, match="part="):
         Dataset(FOUR).split(part)
-
-
-def test_samples_and_shuffles_are_the_same_for_the_same_seed():
-    dataset = Dataset(FOUR)
-    assert dataset.sample(2).list() == dataset.sample(2).list()
-    assert sorted(dataset.shuffle(seed=3)["prompt"]) == dataset["prompt"]
-    with pytest.raises(errors.InvalidArgumentError, match="from 0 to 4"):
-        dataset.sample(5)
 
 
 def test_duplicates_are_told_and_taken_out():
@@ -155,4 +110,3 @@ def test_lengths_are_told_by_column():
     table = Dataset([{"prompt": "a b", "response": "one two three"}] * 3).describe()
     assert table.loc["prompt"].to_dict() == dict(n=3, min=2, median=2, p95=2, max=2, total=6)
     assert table.loc["row", "total"] == 15
-    assert list(Dataset(FOUR).preview(2)["prompt"]) == ["0", "1"]

@@ -230,8 +230,8 @@ def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("--epoch 999", "epoch=999 is out of range"),
-        ("--learning-rate 5", "learning_rate=5.0 is out of range"),
+        ("--epoch 999", "epoch: 999 is too large"),
+        ("--learning-rate 5", "learning_rate: 5 is too large"),
         ("--batch-size 7", "no hyper-parameter batch_size"),
         ("--peft Adapter", "cannot be tuned with Adapter"),
     ],

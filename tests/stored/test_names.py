@@ -65,14 +65,7 @@ from qfnb.notebook import (
 from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.usage_log import UsageEntry
 from qfnb.sandbox import process
-from qfnb.trainer import (
-    actions,
-    configs,
-    consts,
-    progress,
-    stored_trainer,
-    train_action as training,
-)
+from qfnb.trainer import actions, background, configs, consts, progress, train_action as training
 from qfnb.trainer.form import launch_form as launch
 from qfnb.views import formatters
 from qfnb.wire import sandbox as choice
@@ -116,7 +109,7 @@ def now():
         "run store: states of a run": list(consts.FinetuneStatus),
         "run store: states of a service": list(consts.ServiceStatus),
         "run store: stages by action": sorted(progress.STAGE_BY_ACTION.items()),
-        "run store: actions": sorted(stored_trainer._ACTION_CLASSES),
+        "run store: actions": sorted(background.ACTION_CLASSES),
         "run store: fields of a TrainConfig": list(configs.TrainConfig.model_fields),
         "run store: fields of a DeployConfig": list(DeployConfig.model_fields),
         "run store: fields of a progress": [
@@ -229,7 +222,7 @@ def test_actions_are_stored_by_the_names_of_their_classes():
         actions.LoadDataSetAction, training.TrainAction, actions.ModelPublishAction, actions.DeployAction,
         actions.EvaluateAction,
     )  # fmt: skip
-    assert set(progress.STAGE_BY_ACTION) == set(stored_trainer._ACTION_CLASSES) == names(*kinds)
+    assert set(progress.STAGE_BY_ACTION) == set(background.ACTION_CLASSES) == names(*kinds)
 
 
 def test_every_key_of_a_stored_document_still_stands_in_the_code_of_the_sandbox():

@@ -6,10 +6,9 @@ from support.waiting import wait_for
 
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, errors
 from qfnb.evaluation import ExactMatchEvaluator, open_report
-from qfnb.model import Model, Service
+from qfnb.model import Model
 from qfnb.resources import FineTune
 from qfnb.resources.management.model import Model as Repository
-from qfnb.resources.management.service import Service as Services
 from qfnb.trainer import run_store
 from qfnb.trainer.background import refresh_runs
 from qfnb.trainer.consts import ActionState
@@ -159,11 +158,10 @@ def test_a_checkpoint_that_is_not_there_is_refused(sandbox, trained, step, words
 
 def test_a_model_publishes_a_checkpoint_by_itself(sandbox, trained):
     step = kept_steps(trained)[0]
-    model = Model(task_id=trained.progress.task_id, job_id=trained.progress.job_id)
-    assert published_step(model.publish("by_itself", checkpoint_step=step)) == step
-    assert model.publish(checkpoint_step=step) is model
-    with pytest.raises(errors.InvalidArgumentError, match="is published"):
-        model.publish(checkpoint_step=step + 1)
+    ids = {"task_id": trained.progress.task_id, "job_id": trained.progress.job_id}
+    model = Model(**ids, checkpoint_step=step)
+    assert published_step(model.publish("by_itself")) == step
+    assert model.publish() is model
 
 
 def test_a_training_goes_on_from_a_chosen_checkpoint(sandbox, trained):
@@ -208,28 +206,7 @@ def test_a_deployed_service_is_called_by_its_name_on_v2(sandbox, control):
     before = count()
     answer = service.exec({"messages": [{"role": "user", "content": PAIRS[0]["prompt"]}]})
     assert (answer["result"], count()) == (PAIRS[0]["response"], before + 1)
-    assert (service.is_v1, str(service.status)) == (False, "Deployed")
-
-
-def test_a_service_of_the_v1_kind_is_said_to_need_deploying_again(
-    sandbox, control, trained, caplog
-):
-    trainer = LLMFinetune.attach(trained.id)
-    model = Model(task_id=trainer.progress.task_id, job_id=trainer.progress.job_id).publish(
-        "of_the_v1_kind"
-    )
-    created = Services.create(model.set_id, model.id, "old_kind", "oldkind")["result"]["serviceId"]
-    service = Service(created)
-    wait_for(lambda: str(service.status), lambda status: status == "Deployed")
-    assert "deploy it again" in repr(service)
-    assert "v1 kind" in caplog.text
-    control.post("/_sandbox/modes", json={"strict": True})
-    try:
-        with pytest.raises(errors.APIError) as caught:
-            service.exec({"messages": [{"role": "user", "content": "你好"}]})
-    finally:
-        control.post("/_sandbox/modes", json={"strict": False})
-    assert any("deploy it again" in note for note in caught.value.__notes__)
+    assert str(service.status) == "Deployed"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +217,7 @@ def test_a_list_asks_the_platform_of_a_run_whose_kernel_wrote_of_it_just_now_and
     sandbox, trained, status, outcome
 ):
     """Of the steps behind the training only the kernel knows."""
-    facts = trained.info()
+    facts = run_store.find_run(trained.id).facts
     run = run_store.RunRecord.begin(task_id=facts["task_id"], platform=facts["platform"])
     run.update(status=status, progress={"started_at": 1.0, "percent": 17})
     assert run.is_current

@@ -1,7 +1,6 @@
 """Actions and pipelines without a platform."""
 
 import inspect
-import re
 
 import pytest
 
@@ -87,10 +86,9 @@ def test_a_failing_handler_does_not_stop_the_work_and_prints_one_traceback(caplo
     pipeline = Pipeline([Step()])
     pipeline.register_event_handler(FailingHandler())
     assert pipeline.run({}) == {"total": 1}
-    first, last = caplog.records
-    assert first.exc_info is not None
-    assert "the training goes on" in first.message
-    assert re.search(r"failed on \d events", last.message)
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert "the training goes on" in record.message
 
 
 @pytest.mark.parametrize(

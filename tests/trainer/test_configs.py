@@ -5,7 +5,7 @@ import pytest
 
 from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, _notices, errors
 from qfnb.resources import FineTune
-from qfnb.trainer import offer, sources
+from qfnb.trainer import actions, offer
 from qfnb.trainer.finetune import PostPretrain
 
 ROWS = Dataset(
@@ -36,10 +36,10 @@ UNLISTED = [
     (
         "ERNIE-Speed-8K",
         {"epoch": 51},
-        "epoch=51 is out of range for ERNIE-Speed-8K LoRA: it is 1 to 50",
+        "ERNIE-Speed-8K LoRA, epoch: 51 is too large: 1 to 50 is allowed.",
     ),
-    ("ERNIE-Speed-8K", {"learning_rate": 0.5}, "learning_rate=0.5 is out of range"),
-    ("ERNIE-Speed-8K", {"max_seq_len": 77}, "max_seq_len=77 is not offered"),
+    ("ERNIE-Speed-8K", {"learning_rate": 0.5}, "learning_rate: 0.5 is too large"),
+    ("ERNIE-Speed-8K", {"max_seq_len": 77}, "max_seq_len: 77 is not offered"),
     ("ERNIE-Speed-8K", {"warp": 9}, "has no hyper-parameter warp: it has epoch, "),
     ("ERNIE-Speed-8K", {"epochs": 3}, "has no hyper-parameter epochs; did you mean epoch?"),
     (
@@ -50,7 +50,7 @@ UNLISTED = [
     (
         "ERNIE-4.5-Turbo-128K",
         {"peft_type": "LoRA-GA", "max_seq_len": 512},
-        "max_seq_len=512 is not offered",
+        "max_seq_len: 512 is not offered",
     ),
     ("ERNIE-Sped-8K", {}, "the nearest names: ERNIE-Speed-8K"),
 ]
@@ -225,27 +225,22 @@ def test_every_hyper_parameter_is_a_keyword_and_can_be_changed():
         _ = config.lora_alpha
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("c.json", '{"epoch": 3, "lora_rank": 8}'), ("c.yaml", "epoch: 3\nlora_rank: 8\n")],
-)
-def test_a_config_is_loaded_from_a_file(tmp_path, name, text):
-    (tmp_path / name).write_text(text)
-    assert TrainConfig.load(tmp_path / name).hyper_parameters() == {"epoch": 3, "loraRank": 8}
+def test_a_config_is_loaded_from_a_file(tmp_path):
+    (tmp_path / "c.json").write_text('{"epoch": 3, "lora_rank": 8}')
+    assert TrainConfig.load(tmp_path / "c.json").hyper_parameters() == {"epoch": 3, "loraRank": 8}
 
 
 def test_a_frame_is_trained_on_as_the_dataset_it_holds():
     row = {"id": 1, "prompt": "q", "response": "a"}
-    ((dataset, _),) = sources.load_sources(pd.DataFrame([row]))
+    (dataset,) = actions.load_sources(pd.DataFrame([row]))
     assert dataset.list() == [row]
 
 
 def test_a_training_says_which_of_its_settings_the_sandbox_does_not_imitate(sandbox, caplog):
     config = TrainConfig(epoch=1, batch_size=4, extras={"lora_rank": 4})
-    trainer = LLMFinetune("ERNIE-Speed-8K", ROWS, config, model_not_publish=True).run()
-    text = "the sandbox does not imitate lora_rank: no effect here"
-    assert text in caplog.messages
-    assert text in [line.text for line in trainer.progress.log]
+    _notices.warn_once.cache_clear()
+    LLMFinetune("ERNIE-Speed-8K", ROWS, config)
+    assert "the sandbox does not imitate lora_rank: no effect here" in caplog.messages
 
 
 def test_nothing_is_said_of_defaults(sandbox, caplog):

@@ -54,7 +54,7 @@ trainer.run()
 @pytest.fixture(autouse=True)
 def _quick_lookups(monkeypatch):
     """The sandbox shows at once what it has made; the platform may take seconds."""
-    monkeypatch.setattr("qfnb.model.idempotent.LOOKUP_INTERVAL_S", 0.05)
+    monkeypatch.setattr("qfnb.model.service.LOOKUP_INTERVAL_S", 0.05)
 
 
 def run_until_death(when, key, name):

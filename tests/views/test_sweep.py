@@ -64,7 +64,6 @@ def test_what_failed_and_what_was_refused_are_said():
         DONE,
         trainings={"a": FAILED, "b": DEPLOYED},
         problems={"c": "no key"},
-        notice="[Limit] too many",
         evaluation_error="gone",
     )
     text = sweep.text(progress)
@@ -72,7 +71,6 @@ def test_what_failed_and_what_was_refused_are_said():
         "Failed in part",
         "a failed. [336003] bad data",
         "c could not be started. no key",
-        "[Limit] too many",
         "gone",
     ):
         assert words in text
@@ -81,7 +79,7 @@ def test_what_failed_and_what_was_refused_are_said():
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_labels_and_errors_are_inert(attack):
     progress = replace(
-        DONE, trainings={attack: DEPLOYED, "b": FAILED}, problems={"b": attack}, notice=attack
+        DONE, trainings={attack: DEPLOYED, "b": FAILED}, problems={"b": attack}
     )
     page = without_stylesheet(sweep.html(progress))
     assert_only(page, OUTPUT_TAGS | CHART_TAGS, OUTPUT_ATTRIBUTES | CHART_ATTRIBUTES)

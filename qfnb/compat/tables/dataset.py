@@ -32,7 +32,7 @@ from .sources import (
 )
 from .table import GROUP, PACK, Table
 
-ANY_ROWS = Schema("table", tr_noop("rows with columns of their own"), {}, "{...}", 0, "", inputs=())
+ANY_ROWS = Schema("table", tr_noop("rows with columns of their own"), {}, "{...}", 0, inputs=())
 """The schema of a table that is none of the platform's kinds."""
 
 MAX_ROW_BYTES: Final = 16 * 1024 * 1024
@@ -109,7 +109,6 @@ class Dataset(LlmTests, Table, PlainDataset):  # type: ignore[misc] # the SDK's 
         self._stored_entries = entries
         self.is_fetched = True
         self.id = None
-        self._uploaded = {}
 
     @property
     def _columns(self) -> builtins.list[str]:
@@ -295,9 +294,7 @@ class Dataset(LlmTests, Table, PlainDataset):  # type: ignore[misc] # the SDK's 
             )
 
     @classmethod
-    def create_from_pyobj(  # type: ignore[override]
-        cls, data: Any, schema: Any = None, **options: Any
-    ) -> Self:
+    def create_from_pyobj(cls, data: Any, schema: Any = None, **options: Any) -> Self:
         """Build a dataset of dictionaries, lists of turns, texts, or columns: `{"prompt":
         [...]}`.
         """

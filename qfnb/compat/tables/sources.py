@@ -30,7 +30,7 @@ from ...resources.console.consts import (
 )
 from ...resources.management.data import Data
 from ...resources.management.storage import Storage
-from ...wire import storage as storage_wire
+from ...wire import data_v1 as wire, storage as storage_wire
 from .table import Table
 
 
@@ -346,12 +346,12 @@ class QianfanDataSource(DataSource):
         Raises:
             InvalidArgumentError: your own bucket or the folder is missing.
         """
-        schema = schema_of_template(int(template_type))
+        is_picture = template_type == DataTemplateType.Text2Image
         location = (storage_id, storage_path) if storage_type == DataStorageType.PrivateBos else ()
         created = Data.create_bare_dataset(
             name,
-            schema.data_type,
-            schema.project_type,
+            wire.PICTURE_DATA if is_picture else wire.TEXT_DATA,
+            int(template_type) // 100,
             int(template_type),
             str(storage_type.value),
             *location,
@@ -409,7 +409,7 @@ class QianfanDataSource(DataSource):
 
     def read(self) -> Table:
         """Export the dataset and download it."""
-        values = [value for _, value in platform.fetch(self.id, max_bytes=file_reader.MAX_BYTES)]
+        values = [value for _, value in platform.fetch(self.id)]
         return Table(values)
 
     def save(
@@ -437,7 +437,7 @@ class QianfanDataSource(DataSource):
             InvalidArgumentError: no bucket is known.
         """
         rows, schema = parse_entries(table, self.template_type)
-        suffix, content = file_writer.to_platform_bytes(rows, schema)
+        content = file_writer.to_platform_bytes(rows, schema)
         is_private = self.storage_type == DataStorageType.PrivateBos
         bucket = (
             sup_storage_id or (self.storage_id if is_private else "") or platform.default_bucket()
@@ -445,7 +445,7 @@ class QianfanDataSource(DataSource):
         folder = (
             sup_storage_path or (self.storage_raw_path if is_private else "") or "/qfnb"
         ).strip("/")
-        address = storage_wire.build_uri(bucket, f"{folder}/data_{secrets.token_hex(8)}{suffix}")
+        address = storage_wire.build_uri(bucket, f"{folder}/data_{secrets.token_hex(8)}.jsonl")
         Storage.upload(address, content)
         if is_annotated is None:
             has_answers = bool(schema.reference)

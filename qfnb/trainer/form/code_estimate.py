@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -12,11 +11,8 @@ from pydantic import BaseModel
 from ...dataset.typed_dataset import FRAME_SOURCE
 from ...errors import InvalidArgumentError, QianfanError
 from ...evaluation.evaluator import ExactMatchEvaluator, F1Evaluator, RougeLEvaluator
-from ...wire import finetune_v2 as wire
-from .. import run_store
 from ..configs import DeployConfig
 from ..finetune import TRAINER_CLASSES, LLMFinetune
-from ..progress import TrainingProgress
 from .launch_form import LaunchForm
 from .validation import find_issues
 
@@ -45,10 +41,8 @@ def find_same_run(form: LaunchForm) -> str:
     known.
     """
     with contextlib.suppress(QianfanError, OSError):  # the launch itself says what is wrong
-        run = create_trainer(form).find_same()
-        if run:
+        if run := create_trainer(form).find_same():
             return run.id
-        return ""
     return ""
 
 
@@ -82,46 +76,40 @@ def _arguments(form: LaunchForm) -> dict[str, Any]:
     names.
     """
     draft = form.draft
-    model_name = form.draft.model_name.strip()
+    values = form.hyper_parameters(explicit=True)
     arguments: dict[str, Any] = {
         "train_type": draft.model.strip(),
         "dataset": draft.dataset,
-        "train_config": form.train_config(
-            form.explicit_parameters(), trainset_rate=form.count("held_out")
-        ),
+        "train_config": form.train_config(values, trainset_rate=form.count("held_out")),
     }
     if draft.after in {"deploy", "evaluate"}:
-        if draft.suffix.strip():
-            suffix = {"endpoint_suffix": draft.suffix.strip()}
-        else:
-            suffix = {}
-        counts = {name: form.count(name) for name in ("replicas", "hours")}
-        arguments["deploy_config"] = DeployConfig(**suffix, **counts)
-    arguments |= {"name": draft.name.strip()} if draft.name.strip() else {}
+        settings: dict[str, Any] = {name: form.count(name) for name in ("replicas", "hours")}
+        if suffix := draft.suffix.strip():
+            settings["endpoint_suffix"] = suffix
+        arguments["deploy_config"] = DeployConfig(**settings)
+    if name := draft.name.strip():
+        arguments["name"] = name
     if draft.after == "train":
-        return arguments | {"model_not_publish": True}
-    arguments |= {"model_name": model_name} if model_name else {}
+        arguments["model_not_publish"] = True
+    elif model_name := draft.model_name.strip():
+        arguments["model_name"] = model_name
     if draft.after == "evaluate":
-        arguments |= {
-            "eval_dataset": draft.eval_dataset,
-            "evaluators": [kind() for kind in EVALUATORS],
-        }
+        arguments["eval_dataset"] = draft.eval_dataset
+        arguments["evaluators"] = [kind() for kind in EVALUATORS]
     return arguments
 
 
 def _render_imports(trainer_name: str, texts: dict[str, str]) -> str:
-    if "deploy_config" in texts:
-        configs = ["DeployConfig"]
-    else:
-        configs = []
-    lines = [
-        f"from qfnb.trainer import {', '.join(sorted([*configs, trainer_name, 'TrainConfig']))}"
-    ]
-    if "evaluators" in texts:
-        names = ", ".join(sorted(kind.__name__ for kind in EVALUATORS))
-        lines = [f"from qfnb.evaluation.evaluator import {names}", *lines]
+    lines = []
     if any(text.startswith("Dataset.load(") for text in texts.values()):
-        lines = ["from qfnb import Dataset", *lines]
+        lines.append("from qfnb import Dataset")
+    if "evaluators" in texts:
+        kinds = ", ".join(sorted(kind.__name__ for kind in EVALUATORS))
+        lines.append(f"from qfnb.evaluation.evaluator import {kinds}")
+    names = [trainer_name, "TrainConfig"]
+    if "deploy_config" in texts:
+        names.append("DeployConfig")
+    lines.append(f"from qfnb.trainer import {', '.join(sorted(names))}")
     return "\n".join(lines)
 
 
@@ -131,19 +119,15 @@ def _render_dataset(
     """Return a dataset as Python: a variable, a path or an id; a call that loads it where `loaded`,
     or of a frame.
     """
-    if source.strip() in variables:
+    text = source.strip()
+    if text in variables:
         dataset = form.datasets[source].dataset
         is_frame = dataset is not None and dataset.source == FRAME_SOURCE
-        if is_frame:
-            return f"Dataset.load({source.strip()})"
-        return source.strip()
-    if source.startswith("ds-"):
-        keyword = "qianfan_dataset_id="
-    else:
-        keyword = ""
-    if loaded:
-        return f"Dataset.load({keyword}{_render(source.strip())})"
-    return _render(source.strip())
+        return f"Dataset.load({text})" if is_frame else text
+    if not loaded:
+        return _render(text)
+    keyword = "qianfan_dataset_id=" if text.startswith("ds-") else ""
+    return f"Dataset.load({keyword}{_render(text)})"
 
 
 def _render(value: Any) -> str:
@@ -157,9 +141,8 @@ def _render(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, dict):
-        return (
-            "{" + ", ".join(f"{_render(key)}: {_render(item)}" for key, item in value.items()) + "}"
-        )
+        items = [f"{_render(key)}: {_render(item)}" for key, item in value.items()]
+        return f"{{{', '.join(items)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_render, value))}]"
     return repr(value)
@@ -169,10 +152,10 @@ def _render_call(name: str, settings: dict[str, Any]) -> str:
     """Return a call, on several lines where one would be too long."""
     arguments = [f"{key}={_render(value)}" for key, value in settings.items()]
     line = f"{name}({', '.join(arguments)})"
-    multi_line = "".join(f"        {text},\n" for text in arguments)
     if len(line) < MAX_LINE_LENGTH:
         return line
-    return f"{name}(\n{multi_line}    )"
+    lines = "".join(f"        {text},\n" for text in arguments)
+    return f"{name}(\n{lines}    )"
 
 
 @dataclass(frozen=True)
@@ -186,9 +169,7 @@ class Estimate:
         epochs: how often each row is used.
         batch: rows of a step.
         steps: updates of the weights: train rows × epochs / batch, rounded up.
-        seconds: of the training step, as the sandbox measured itself, or at the speed of earlier
-            runs.
-        is_measured: whether the sandbox measured itself.
+        seconds: of the training step, as the sandbox measured itself.
         is_free: whether it costs nothing.
     """
 
@@ -199,7 +180,6 @@ class Estimate:
     batch: int | None = None
     steps: int | None = None
     seconds: float | None = None
-    is_measured: bool = False
     is_free: bool = False
 
 
@@ -211,81 +191,38 @@ def estimate_launch(form: LaunchForm) -> Estimate:
         return Estimate(is_free=form.from_sandbox)
     held_out_percent = form.count("held_out")
     train_rows = data.rows - data.rows * held_out_percent // 100
-    if invalid_fields & {"model", "method"}:
-        values = {}
-    else:
+    values = {}
+    if not invalid_fields & {"model", "method"}:
         values = form.hyper_parameters()
-    if "epoch" in invalid_fields:
-        epochs = None
-    else:
-        epochs = values.get("epoch")
-    batches = [
-        values.get(key) for key in ("batchSize", "globalBatchSize") if key not in invalid_fields
-    ]
-    batch = next((value for value in batches if value), None)
-    if not (epochs and batch):
-        steps = None
-    else:
+    values = {key: value for key, value in values.items() if key not in invalid_fields}
+    epochs = values.get("epoch")
+    batch = values.get("batchSize") or values.get("globalBatchSize")
+    steps = None
+    if epochs and batch:
         steps = math.ceil(train_rows * epochs / batch)
-    measured = sandbox_seconds(form.supported_model, form.draft.mode, train_rows, epochs)
-    step_seconds = form.step_seconds.get(form.draft.model)
-    if steps is None or step_seconds is None:
-        by_steps = None
-    else:
-        by_steps = steps * step_seconds
+    tokens = data.tokens
+    if tokens is not None:
+        tokens = round(tokens * (100 - held_out_percent) / 100)
     return Estimate(
         train_rows=train_rows,
-        tokens=None if data.tokens is None else round(data.tokens * (100 - held_out_percent) / 100),
+        tokens=tokens,
         exact=data.exact,
         epochs=epochs,
         batch=batch,
         steps=steps,
-        seconds=by_steps if measured is None else measured,
-        is_measured=measured is not None,
+        seconds=_sandbox_seconds(form, train_rows, epochs),
         is_free=form.from_sandbox,
     )
 
 
-def sandbox_seconds(
-    model: wire.SupportedModel | None, mode: str, rows: int, epochs: int | None
-) -> float | None:
+def _sandbox_seconds(form: LaunchForm, rows: int, epochs: int | None) -> float | None:
     """Return about how long a training takes, as the sandbox measured itself; None where that is
     unknown.
     """
-    if model:
-        modes = model.support_train_mode
-    else:
-        modes = []
-    row = next((row for row in modes if row.train_mode == mode), None)
-    if row and epochs:
-        return row.training_seconds(rows, epochs)
+    model = form.supported_model
+    if model is None or not epochs:
+        return None
+    for row in model.support_train_mode:
+        if row.train_mode == form.draft.mode:
+            return row.training_seconds(rows, epochs)
     return None
-
-
-def measure_step_seconds(platform: str) -> dict[str, float]:
-    """Return the median seconds of a training step in earlier runs on a platform (qianfan,
-    sandbox), by model.
-    """
-    samples: dict[str, list[float]] = {}
-    for run in run_store.list_runs():
-        if run.facts.get("platform") == platform and (
-            pace := _step_seconds(run.facts.get("progress"))
-        ):
-            samples.setdefault(str(run.facts.get("train_type")), []).append(pace)
-    return {model: median(values) for model, values in samples.items()}
-
-
-def _step_seconds(saved: Any) -> float | None:
-    try:
-        progress = TrainingProgress.from_json(saved)
-    except (TypeError, ValueError, KeyError, AttributeError):
-        return None
-    end = next((stage.until for stage in progress.stages if stage.name == "train"), None)
-    if (
-        not progress.points
-        or progress.percent != 100
-        or end is None
-        or progress.training_at is None
-    ):
-        return None
-    return max(0.0, end - progress.training_at) / max(1, progress.points[-1].step)

@@ -8,12 +8,13 @@ from typing import Any
 
 from ...base.language import tr
 from ...base.private_files import write_private
+from ...base.text import listed
 from ...config import state_dir
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v2 as wire
 from .. import run_store
 from ..configs import TrainConfig
-from .launch_form import Draft
+from .launch_form import Draft, FinalStep
 
 
 def save(name: str, draft: Draft) -> None:
@@ -37,27 +38,23 @@ def load(key: str) -> Draft:
     Raises:
         InvalidArgumentError: no draft has this name, or the file is not a draft.
     """
-    if (name := key.strip()).startswith("run-") and (
-        run := run_store.find_run(name.split()[0])
-    ) is not None:
+    name = key.strip()
+    if name.startswith("run-") and (run := run_store.find_run(name.split()[0])) is not None:
         return clone_run(run)
     path = _path(name)
     try:
         return Draft(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise InvalidArgumentError(_unknown_settings(name)) from None
+        names = listed(list_names())
+        text = tr("There are no settings “{name}”; none have been saved yet.", name=name)
+        if names:
+            text = tr("There are no settings “{name}”; there are {names}.", name=name, names=names)
+        raise InvalidArgumentError(text) from None
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).split("\n")[0]
         raise InvalidArgumentError(
             tr("The settings “{name}” cannot be read: {reason}", name=name, reason=reason)
         ) from None
-
-
-def _unknown_settings(name: str) -> str:
-    names = tr(", ").join(list_names())
-    if not names:
-        return tr("There are no settings “{name}”; none have been saved yet.", name=name)
-    return tr("There are no settings “{name}”; there are {names}.", name=name, names=names)
 
 
 def list_names() -> list[str]:
@@ -66,18 +63,13 @@ def list_names() -> list[str]:
 
 
 def list_configurations() -> tuple[str, ...]:
-    """Return the names that `load` takes: those of the saved drafts, and the past runs."""
-    return (*list_names(), *list_past_runs())
-
-
-def list_past_runs() -> list[str]:
-    """Return the last 20 runs that can be cloned, the newest first: id, model and name of the
-    job.
+    """Return the names that `load` takes: those of the saved drafts, and of the last 20 runs that
+    can be cloned: id, model and name of the job.
     """
-    rows = [
-        run.facts for run in run_store.list_runs() if _actions_by_type(run.facts).get("TrainAction")
-    ]
-    return [" ".join(filter(None, map(row.get, ("id", "train_type", "name")))) for row in rows[:20]]
+    facts = [run.facts for run in run_store.list_runs()]
+    rows = [row for row in facts if "TrainAction" in _actions_by_type(row)]
+    runs = [" ".join(filter(None, map(row.get, ("id", "train_type", "name")))) for row in rows]
+    return (*list_names(), *runs[:20])
 
 
 def clone_run(run: run_store.RunRecord) -> Draft:
@@ -87,9 +79,10 @@ def clone_run(run: run_store.RunRecord) -> Draft:
         InvalidArgumentError: the run was not started on this computer.
     """
     actions = _actions_by_type(run.facts)
-    train = actions.get("TrainAction")
-    deploy = actions.get("DeployAction", {}).get("deploy_config")
-    if not train or "train_config" not in train:
+    train = actions.get("TrainAction", {})
+    publish = actions.get("ModelPublishAction")
+    deploy = actions.get("DeployAction", {}).get("deploy_config") or {}
+    if "train_config" not in train:
         raise InvalidArgumentError(
             tr(
                 "{run} was started on another computer: its settings are not stored here.",
@@ -98,21 +91,24 @@ def clone_run(run: run_store.RunRecord) -> Draft:
         )
     datasets = (run.facts.get("facts") or {}).get("datasets") or [{}]
     config = TrainConfig(**train["train_config"])
-    deploy_settings = deploy or {}
+    after: FinalStep = "train" if publish is None else "publish"
+    if deploy:
+        after = "deploy"
+    texts = {
+        "model": train.get("train_type"),
+        "mode": train.get("train_mode") or wire.SFT,
+        "dataset": datasets[0].get("id"),
+        "held_out": config.trainset_rate,
+        "model_name": (publish or {}).get("model_name"),
+        "suffix": deploy.get("endpoint_suffix") or deploy.get("endpoint_prefix"),
+        "replicas": deploy.get("replicas"),
+        "hours": deploy.get("hours"),
+    }
     return Draft(
-        model=str(train.get("train_type") or ""),
-        mode=str(train.get("train_mode") or wire.SFT),
         scale=config.parameter_scale,
         values=config.hyper_parameters(),
-        held_out=str(config.trainset_rate),
-        dataset=str(datasets[0].get("id") or ""),
-        after="deploy" if deploy else "publish" if "ModelPublishAction" in actions else "train",
-        model_name=str(actions.get("ModelPublishAction", {}).get("model_name") or ""),
-        suffix=str(
-            deploy_settings.get("endpoint_suffix") or deploy_settings.get("endpoint_prefix") or ""
-        ),
-        replicas=str(deploy_settings.get("replicas") or ""),
-        hours=str(deploy_settings.get("hours") or ""),
+        after=after,
+        **{name: "" if value is None else str(value) for name, value in texts.items()},
     )
 
 

@@ -13,16 +13,16 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from ...base.language import tr
+from ...base.language import tr, tr_noop
 from ...base.text import clip
-from ...dataset.near_duplicates import NearDuplicates
+from ...dataset.quality import NearDuplicates, find_near_duplicates, input_texts
 from ...errors import InvalidArgumentError
 from ...model.service import ValidatedModel
 from ...wire import finetune_v2 as wire
 from .. import configs
 from ..finetune import TRAINER_CLASSES
-from ..offer import DEFAULT_MODEL
-from .data import DatasetInfo
+from ..offer import DEFAULT_MODEL, Offer, find_scale, find_supported_model, supported_scales
+from .inspection import DatasetInfo, inspect_dataset
 
 FinalStep = Literal["train", "publish", "deploy", "evaluate"]
 """The last step of a launch; each includes those before it."""
@@ -46,7 +46,6 @@ _UNLISTED_PARAMETERS = [
         ("maxSeqLen", "int"),
     )
 ]
-_PARSERS = {"int": int, "float": float}
 
 
 class Draft(ValidatedModel):
@@ -95,17 +94,15 @@ class LaunchForm:
         datasets: the inspected datasets, by name.
         overlaps: evaluation rows that nearly repeat training rows, by the names of both datasets.
         taken_names: the variables of the notebook.
-        step_seconds: seconds of a training step in earlier runs, by model.
         from_sandbox: whether it would train in the sandbox.
     """
 
     draft: Draft = field(default_factory=Draft)
     variable: str = "trainer"
-    supported_models: tuple[wire.SupportedModel, ...] = field(default=(), repr=False)
+    supported_models: Offer = field(default=(), repr=False)
     datasets: Mapping[str, DatasetInfo] = field(default_factory=dict, repr=False)
     overlaps: Mapping[tuple[str, str], NearDuplicates] = field(default_factory=dict, repr=False)
     taken_names: frozenset[str] = field(default=frozenset(), repr=False)
-    step_seconds: Mapping[str, float] = field(default_factory=dict)
     from_sandbox: bool = False
 
     def with_choice(self, **changes: Any) -> LaunchForm:
@@ -120,13 +117,11 @@ class LaunchForm:
         form = replace(form, draft=Draft(**{**form.draft.model_dump(), **changes}))
         if not changes.keys() & {"model", "mode", "scale"}:
             return form
-        form = _with_values(
-            form, mode=form.draft.mode if form.draft.mode in form.modes else form.modes[0]
-        )
-        scales = form.scales
-        form = _with_values(
-            form, scale=next((n for n in (form.draft.scale, "LoRA") if n in scales), scales[0])
-        )
+        if form.draft.mode not in form.modes:
+            form = _with_values(form, mode=form.modes[0])
+        if form.draft.scale not in form.scales:
+            scale = wire.LORA if wire.LORA in form.scales else form.scales[0]
+            form = _with_values(form, scale=scale)
         return form.with_draft(form.draft)
 
     def with_draft(self, draft: Draft) -> LaunchForm:
@@ -152,8 +147,7 @@ class LaunchForm:
     @property
     def supported_model(self) -> wire.SupportedModel | None:
         """The platform's description of the model, None where it is not listed."""
-        name = configs.resolve_train_type(self.draft.model.strip())
-        return configs.find_supported_model(name, self.supported_models)
+        return find_supported_model(self.draft.model.strip(), self.supported_models)
 
     @property
     def modes(self) -> list[str]:
@@ -171,7 +165,7 @@ class LaunchForm:
     def _scales(self, mode: str) -> list[str]:
         if (model := self.supported_model) is None:
             return [*dict.fromkeys(wire.PEFT_TYPES.values())]
-        return [row.parameter_scale for row in configs.supported_scales(model, mode)]
+        return [row.parameter_scale for row in supported_scales(model, mode)]
 
     @property
     def parameters(self) -> list[wire.SupportedParameter]:
@@ -180,11 +174,8 @@ class LaunchForm:
         """
         if (model := self.supported_model) is None:
             return _UNLISTED_PARAMETERS
-        rows = configs.supported_scales(model, self.draft.mode)
-        matches = [row for row in rows if row.parameter_scale == self.draft.scale]
-        if matches:
-            return matches[0].support_hyper_parameter_config
-        return []
+        scale = find_scale(supported_scales(model, self.draft.mode), self.draft.scale)
+        return scale.support_hyper_parameter_config if scale else []
 
     def parse_parameter(self, row: wire.SupportedParameter) -> dict[str, Any]:
         """Return a hyper-parameter by its key, as the platform's type; {} where the platform's
@@ -207,31 +198,21 @@ class LaunchForm:
         raw = str(getattr(self.draft, name))
         return parse_value(raw, "int") if raw.strip() else default_count(name)
 
-    def typed_parameters(self) -> dict[str, Any]:
-        """Return the hyper-parameters that are typed and can be parsed, by the platform's keys."""
+    def hyper_parameters(self, *, explicit: bool = False) -> dict[str, Any]:
+        """Return the hyper-parameters by the platform's keys: what is typed, as far as it can be
+        parsed, else the platform's defaults.
+
+        Args:
+            explicit: only those that a launch sends: of the defaults those that all models have.
+        """
         values: dict[str, Any] = {}
         for row in self.parameters:
+            is_sent = not explicit or row.key in _PLATFORM_KEYS.values()
+            if is_sent and not is_blank(row.default):
+                values[row.key] = row.default
             with contextlib.suppress(InvalidArgumentError):
                 values |= self.parse_parameter(row)
         return values
-
-    def hyper_parameters(self) -> dict[str, Any]:
-        """Return the hyper-parameters by the platform's keys: what is typed, else the platform's
-        defaults.
-        """
-        defaults = {row.key: row.default for row in self.parameters if not is_blank(row.default)}
-        return defaults | self.typed_parameters()
-
-    def explicit_parameters(self) -> dict[str, Any]:
-        """Return the hyper-parameters that a launch sends: those that are typed, and the defaults
-        of those that all models have.
-        """
-        defaults = {
-            key: value
-            for key, value in self.hyper_parameters().items()
-            if key in _PLATFORM_KEYS.values()
-        }
-        return defaults | self.typed_parameters()
 
     def train_config(self, values: Mapping[str, Any], **settings: Any) -> configs.TrainConfig:
         """Return the config with some hyper-parameters.
@@ -271,23 +252,68 @@ def parse_value(raw: str, kind: str) -> Any:
     Raises:
         InvalidArgumentError: the text is not of this type.
     """
-    if kind == "boolean" and raw.strip().lower() in {"true", "false"}:
-        return raw.strip().lower() == "true"
-    if kind not in {*_PARSERS, "boolean"}:
-        return raw
+    text = raw.strip()
     try:
-        return _PARSERS[kind](raw.strip())
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            return float(text)
+        if kind == "boolean":
+            return {"true": True, "false": False}[text.lower()]
     except (KeyError, ValueError):
-        raise InvalidArgumentError(_type_error(clip(raw, 40), kind)) from None
+        raise InvalidArgumentError(tr(_TYPE_ERRORS[kind], value=clip(raw, 40))) from None
+    return raw
 
 
-def _type_error(value: str, kind: str) -> str:
-    if kind == "int":
-        return tr("“{value}” is not a whole number.", value=value)
-    if kind == "float":
-        return tr("“{value}” is not a number.", value=value)
-    return tr("“{value}” is neither true nor false.", value=value)
+_TYPE_ERRORS: Final = {
+    "int": tr_noop("“{value}” is not a whole number."),
+    "float": tr_noop("“{value}” is not a number."),
+    "boolean": tr_noop("“{value}” is neither true nor false."),
+}
 
 
 def _with_values(form: LaunchForm, **values: Any) -> LaunchForm:
     return replace(form, draft=form.draft.model_copy(update=values))
+
+
+def inspect_sources(
+    form: LaunchForm, variables: Mapping[str, Any], *, again: bool = False
+) -> dict[str, Any]:
+    """Return the facts about the data of a form that it does not have yet: its fields `datasets`
+    and `overlaps`.
+
+    Args:
+        form: the form.
+        variables: the notebook's datasets and DataFrames by name.
+        again: look up everything again, since it may have changed.
+    """
+    datasets = dict(form.datasets)
+    draft = form.draft
+    for source in draft.sources:
+        info = datasets.get(source)
+        value = variables.get(source.strip())
+        is_current = (
+            info is not None and not info.problem and (value is None or info.dataset is value)
+        )
+        if again or not is_current:
+            datasets[source] = inspect_dataset(source, variables)
+    overlaps = dict(form.overlaps)
+    if draft.after == "evaluate" and draft.sources >= {draft.dataset, draft.eval_dataset}:
+        pair = draft.dataset, draft.eval_dataset
+        overlaps[pair] = compare_datasets(*(datasets[source] for source in pair))
+    return {"datasets": datasets, "overlaps": overlaps}
+
+
+def compare_datasets(train: DatasetInfo, evaluation: DatasetInfo) -> NearDuplicates:
+    """Return which rows for evaluation nearly repeat training rows; none where the rows are not in
+    memory.
+    """
+    datasets = [
+        info.dataset
+        for info in (train, evaluation)
+        if info.dataset is not None and info.dataset.is_fetched
+    ]
+    if len(datasets) < 2:
+        return NearDuplicates()
+    references, texts = (input_texts(dataset.rows, dataset.schema) for dataset in datasets)
+    return find_near_duplicates(texts, references)

@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...base.language import tr, trn
-from ...base.text import clip
+from ...base.text import clip, listed
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v2 as wire
-from .. import configs
+from ..configs import DeployConfig
 from ..finetune import TRAINER_CLASSES, LLMFinetune
-from .data import validate_dataset
+from ..offer import (
+    compare_with_offer,
+    describe_difference,
+    describe_ignored_values,
+    describe_range,
+    plain_number as plain_number,
+)
+from .inspection import validate_dataset
 from .launch_form import COUNTS, LaunchForm, is_blank
-
-SANDBOX_ROWS = 20_000
-SANDBOX_MAX_ROWS = 50_000
-"""Rows that the sandbox's built-in engine learns in two minutes, and the most that it takes."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +57,16 @@ def find_issues(form: LaunchForm) -> dict[str, Issue]:
         "held_out": _count_issue(form, "held_out"),
     }
     if draft.after in {"deploy", "evaluate"}:
-        check = lambda: configs.DeployConfig(endpoint_suffix=draft.suffix.strip())  # noqa: E731 - one expression
         issues["suffix"] = _raised(
-            check, tr("Up to 30 lower-case letters, digits and _ are allowed.")
+            lambda: DeployConfig(endpoint_suffix=draft.suffix.strip()),
+            tr("Up to 30 lower-case letters, digits and _ are allowed."),
         )
         issues |= {name: _count_issue(form, name) for name in ("replicas", "hours")}
     if draft.after == "evaluate":
         issues["eval_dataset"] = _dataset_issue(form, "eval_dataset", wire.SFT)
     if not issues["model"] and not issues["method"]:
         issues |= {row.key: _parameter_issue(form, row) for row in form.parameters}
-        unknown = {
-            key: value
-            for key, value in draft.values.items()
-            if key not in issues and not is_blank(value)
-        }
-        issues["others"] = _raised(lambda: _compare_values(form, unknown))
+        issues["others"] = _raised(lambda: _compare_values(form, _unlisted_values(form)))
     return {name: issue for name, issue in issues.items() if issue is not None}
 
 
@@ -87,15 +85,6 @@ def find_warnings(form: LaunchForm) -> dict[str, str]:
             too_long,
             limit=f"{length:,}",
         )
-    if data and form.from_sandbox and data.rows > SANDBOX_ROWS:
-        messages["dataset"] = tr(
-            "The sandbox's small model is made for {usual} rows at most, which take it two "
-            "minutes; {n} take longer, "
-            "and more than {limit} are refused. Use a part of the data.",
-            usual=f"{SANDBOX_ROWS:,}",
-            n=f"{data.rows:,}",
-            limit=f"{SANDBOX_MAX_ROWS:,}",
-        )
     if draft.after == "evaluate" and draft.eval_dataset == draft.dataset:
         messages["eval_dataset"] = tr(
             "These are the rows of the training: the score will say little."
@@ -113,39 +102,21 @@ def describe_overlap(form: LaunchForm) -> tuple[str, str] | None:
     example; None without.
     """
     draft = form.draft
-    data = form.datasets.get(form.draft.dataset)
-    if draft.after != "evaluate":
-        overlap = None
-    else:
-        overlap = form.overlaps.get((draft.dataset, draft.eval_dataset))
-    if overlap is not None and overlap.pair:
-        statement = trn(
-            "{n} of {compared} evaluation rows nearly repeats a training row: scores will look "
-            "too good.",
-            "{n} of {compared} evaluation rows nearly repeat training rows: scores will look too "
-            "good.",
-            overlap.count,
-            compared=f"{overlap.compared:,}",
-        )
-        return statement, _example(overlap.pair)
-    if not (data is not None and _holds_rows_out(form)):
-        overlap = None
-    else:
-        overlap = data.near_duplicates
-    if overlap is None or not overlap.pair:
+    overlap = form.overlaps.get((draft.dataset, draft.eval_dataset))
+    if draft.after == "evaluate" and overlap is not None and overlap.pair:
+        return overlap.describe_overlap(), overlap.describe_pair()
+    data = form.datasets.get(draft.dataset)
+    similar = data.near_duplicates if data else None
+    if similar is None or not similar.pair or not _holds_rows_out(form):
         return None
     statement = trn(
         "{n} of {compared} rows nearly repeats another one: the validation loss will look too "
         "good.",
         "{n} of {compared} rows nearly repeat another one: the validation loss will look too good.",
-        overlap.count,
-        compared=f"{overlap.compared:,}",
+        similar.count,
+        compared=f"{similar.compared:,}",
     )
-    return statement, _example(overlap.pair)
-
-
-def _example(pair: tuple[str, str]) -> str:
-    return tr("For example “{one}” and “{two}”.", one=clip(pair[0], 80), two=clip(pair[1], 80))
+    return statement, similar.describe_pair()
 
 
 def _holds_rows_out(form: LaunchForm) -> bool:
@@ -153,13 +124,6 @@ def _holds_rows_out(form: LaunchForm) -> bool:
         return form.count("held_out") > 0
     except InvalidArgumentError:
         return False
-
-
-def plain_number(value: object) -> str:
-    """Return a number without an exponent: 0.00003."""
-    if isinstance(value, float):
-        return f"{value:.10f}".rstrip("0").rstrip(".")
-    return str(value)
 
 
 def count_limits(name: str) -> tuple[int, int | None]:
@@ -176,27 +140,9 @@ def count_limits(name: str) -> tuple[int, int | None]:
 def _count_issue(form: LaunchForm, name: str) -> Issue | None:
     low, high = count_limits(name)
     issue = _raised(lambda: form.count(name), fixes={name: ""})
-    if issue is None and (text := _describe_range(form.count(name), low, high)):
+    if issue is None and (text := describe_range(form.count(name), low, high)):
         return Issue(text, {name: ""})
     return issue
-
-
-def _describe_range(value: float, low: float, high: float | None) -> str:
-    """Return how a number leaves a range, "" where it does not; NaN is below everything."""
-    if high is None:
-        if value >= low:
-            return ""
-        return tr(
-            "{value} is too small: {low} or more is allowed.",
-            value=plain_number(value),
-            low=plain_number(low),
-        )
-    allowed = {"value": plain_number(value), "low": plain_number(low), "high": plain_number(high)}
-    if value > high:
-        return tr("{value} is too large: {low} to {high} is allowed.", **allowed)
-    if not value >= low:
-        return tr("{value} is too small: {low} to {high} is allowed.", **allowed)
-    return ""
 
 
 def _parameter_issue(form: LaunchForm, row: wire.SupportedParameter) -> Issue | None:
@@ -218,15 +164,11 @@ def _parameter_warnings(form: LaunchForm) -> dict[str, str]:
     """Return which hyper-parameters leave the platform's list, by field; the list may be older than
     the platform.
     """
-    listed = () if form.from_sandbox else form.parameters
-    texts = {row.key: _describe_parameter(form, row) for row in listed}
-    unlisted = {
-        key: value
-        for key, value in form.draft.values.items()
-        if key not in {row.key for row in form.parameters} and not is_blank(value)
-    }
+    texts = {}
+    if not form.from_sandbox:
+        texts = {row.key: _describe_parameter(form, row) for row in form.parameters}
     with contextlib.suppress(InvalidArgumentError):
-        texts["others"] = " ".join(_compare_values(form, unlisted))
+        texts["others"] = " ".join(_compare_values(form, _unlisted_values(form)))
     return {
         key: tr("{text} The platform's list may be old, so it is sent as it is.", text=text)
         for key, text in texts.items()
@@ -234,31 +176,28 @@ def _parameter_warnings(form: LaunchForm) -> dict[str, str]:
     }
 
 
+def _unlisted_values(form: LaunchForm) -> dict[str, Any]:
+    """Return the hyper-parameters that are typed and that the platform does not list."""
+    listed = {row.key for row in form.parameters}
+    values = form.draft.values
+    return {key: values[key] for key in values if key not in listed and not is_blank(values[key])}
+
+
 def _describe_parameter(form: LaunchForm, row: wire.SupportedParameter) -> str:
     """Return how a hyper-parameter leaves the platform's list, "" where it does not or is no value
     of its type.
     """
     try:
-        value = form.parse_parameter(row).get(row.key)
+        values = form.parse_parameter(row)
     except InvalidArgumentError:
         return ""
-    if row.check_type == "range" and len(row.check_value) == 2 and isinstance(value, (int, float)):
-        return _describe_range(value, *row.check_value)
-    if isinstance(value, list):
-        values = value
-    else:
-        values = [value]
-    if value is None or not row.check_value or all(item in row.check_value for item in values):
-        return ""
-    allowed = tr(", ").join(map(plain_number, row.check_value))
-    shown = clip(tr(", ").join(map(str, values)), 40)
-    return tr("{value} is not offered: choose one of {allowed}.", value=shown, allowed=allowed)
+    return describe_difference(values[row.key], row) if values else ""
 
 
 def _method_issue(form: LaunchForm) -> Issue | None:
     mode = form.draft.mode
     if mode not in TRAINER_CLASSES:
-        modes = tr(", ").join(TRAINER_CLASSES)
+        modes = listed(TRAINER_CLASSES)
         return Issue(tr("qfnb has no trainer for {mode}: choose {modes}.", mode=mode, modes=modes))
     return None
 
@@ -274,11 +213,9 @@ def _compare_values(form: LaunchForm, values: dict[str, Any]) -> list[str]:
         return []
     model = form.draft.model.strip()
     mode = form.draft.mode
-    texts = configs.compare_with_offer(model, config, form.supported_models, mode)
-    text = configs.describe_ignored_values(model, config, form.supported_models, mode)
-    if text:
-        return [*texts, text]
-    return texts
+    texts = compare_with_offer(model, config, form.supported_models, mode)
+    texts.append(describe_ignored_values(model, config, form.supported_models, mode))
+    return [text for text in texts if text]
 
 
 def _variable_issue(name: str) -> Issue | None:
@@ -302,10 +239,7 @@ def _dataset_issue(form: LaunchForm, name: str, mode: str) -> Issue | None:
         return Issue(message, is_hint=True)
     if (data := form.datasets.get(source)) is None:
         return Issue(tr("Reading…"), is_hint=True)
-    if data.suggestion:
-        fixes = {name: data.suggestion}
-    else:
-        fixes = {}
+    fixes = {name: data.suggestion} if data.suggestion else {}
     return _raised(lambda: validate_dataset(data, mode), fixes=fixes)
 
 

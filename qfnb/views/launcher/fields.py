@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic.alias_generators import to_snake
 
 from ...base.language import language, tr, tr_noop, trn
-from ...trainer.form.data import DatasetInfo
+from ...trainer.form.inspection import DatasetInfo
 from ...trainer.form.launch_form import CHOICE_TYPES, LaunchForm, default_count, is_blank
 from ...trainer.form.validation import Issue, count_limits, find_issues, find_warnings, plain_number
 from ...wire.finetune_v2 import SupportedParameter

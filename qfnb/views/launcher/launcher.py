@@ -22,14 +22,9 @@ from ...dataset.samples import TRAIN_FILE, write_samples
 from ...errors import QianfanError
 from ...trainer import LLMFinetune
 from ...trainer.form import drafts
-from ...trainer.form.code_estimate import (
-    create_trainer,
-    find_same_run,
-    measure_step_seconds,
-    render_code,
-)
-from ...trainer.form.inspection import inspect_sources, is_data
-from ...trainer.form.launch_form import LaunchForm
+from ...trainer.form.code_estimate import create_trainer, find_same_run, render_code
+from ...trainer.form.inspection import is_data
+from ...trainer.form.launch_form import LaunchForm, inspect_sources
 from ...trainer.form.validation import find_issues
 from ...trainer.offer import DEFAULT_MODEL, default_model, read_offer
 from ...transport import event_loop
@@ -238,7 +233,6 @@ class Launcher:
         try:
             supported_models = read_offer(must_answer=True)
             platform = connect.current_platform().name
-            step_seconds = measure_step_seconds(platform)
         except QianfanError as error:
             self._update(
                 stage="unavailable",
@@ -249,7 +243,6 @@ class Launcher:
             form = replace(
                 self._state.form,
                 supported_models=supported_models,
-                step_seconds=step_seconds,
                 from_sandbox=platform == "sandbox",
             )
             form = form.with_choice(

@@ -301,13 +301,7 @@ def _numbers(state: LauncherState) -> list[tuple[str, str, str]]:
         cells.append((tr("Training steps"), f"{estimate.steps:,}", formula))
     if estimate.seconds is not None:
         time_text = f"≈ {approximate_duration(estimate.seconds)}"
-        if estimate.is_measured:
-            remark = tr("at this computer's present speed")
-        else:
-            remark = tr("at the speed of earlier runs")
-        cells.append((tr("Time"), time_text, remark))
-    elif estimate.steps is not None:
-        cells.append((tr("Time"), tr("unknown"), tr("no earlier run of this model here")))
+        cells.append((tr("Time"), time_text, tr("at this computer's present speed")))
     if estimate.is_free:
         price_remark = tr("local sandbox")
     else:

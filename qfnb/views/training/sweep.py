@@ -196,14 +196,6 @@ def _scores(progress: SweepProgress) -> list[tuple[str, ...]]:
 def _remarks(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
     """Return the remarks: refusals, failures, and the worth of the best of several."""
     rows: list[tuple[Kind, str, str]] = []
-    if progress.notice:
-        rows.append(
-            (
-                "warn",
-                tr("The account trains no more models at a time; the others wait."),
-                progress.notice,
-            )
-        )
     rows += [
         ("bad", tr("{label} could not be started.", label=name), why)
         for name, why in progress.problems.items()

@@ -108,11 +108,6 @@ except InvalidArgumentError:
     result = "refused"
 result
 
-# %% limits of a training
-from qianfan.trainer.configs import TrainLimit
-limit = TrainLimit(epoch=(1, 10), batch_size=[1, 32])
-[limit["epoch"], dict(limit | TrainLimit(epoch=(1, 5)))["batch_size"]]
-
 # %% a pipeline of actions
 from qianfan.trainer.base import BaseAction
 from qianfan.trainer.pipeline import Pipeline

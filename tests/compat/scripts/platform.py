@@ -91,17 +91,6 @@ from qianfan.trainer.consts import ActionState
 
 sorted(state.name for state in ActionState)[:3]
 
-# %% configurations of data, corpus and resources
-from qianfan.trainer.configs import CorpusConfig, CorpusConfigItem, DatasetConfig, ResourceConfig
-
-corpus = CorpusConfig(copy_data=False, corpus_configs=[CorpusConfigItem(corpus_proportion="1:5", corpus_type=1)])
-[
-    corpus.copy_data,
-    corpus.corpus_configs[0].corpus_proportion,
-    ResourceConfig(node_num=2).node_num,
-    DatasetConfig(datasets=[1], sampling_rate=0.5).sampling_rate,
-]
-
 # %% a deployment's configuration
 from qianfan.model import DeployConfig
 from qianfan.trainer.consts import ServiceType
