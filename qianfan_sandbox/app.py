@@ -6,14 +6,14 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from qfnb.wire.endpoints import ENDPOINTS, Endpoint
+from qfnb.wire.base import JsonMapping
+from qfnb.wire.endpoints import ENDPOINTS, AnyEndpoint
 
 from .http import auth, control_api  # noqa: F401 - auth registers handlers
 from .http.call import (
@@ -57,7 +57,7 @@ OTHER_PATHS = {"/v2/rerankers": "/v2/rerank"}
 
 def build_app(world: World) -> HostGuard:
     """Return the application of a world, behind its host guard."""
-    actions_by_route: dict[tuple[str, str], dict[str | None, Endpoint[Any, Any]]] = {}
+    actions_by_route: dict[tuple[str, str], dict[str | None, AnyEndpoint]] = {}
     for endpoint in ENDPOINTS.values():
         if endpoint.name in HANDLERS:
             actions_by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = (
@@ -78,7 +78,7 @@ def build_app(world: World) -> HostGuard:
 
 
 def _route(
-    world: World, path: str, method: str, actions: Mapping[str | None, Endpoint[Any, Any]]
+    world: World, path: str, method: str, actions: Mapping[str | None, AnyEndpoint]
 ) -> Route:
     async def answer(request: Request) -> Response:
         action = request.query_params.get("Action")
@@ -116,7 +116,7 @@ async def _call_handler(call: Call, request: Request) -> Response:
 
 
 async def _encode_stream(call: Call, stream: Stream) -> AsyncIterator[bytes]:
-    last_usage: Mapping[str, Any] = {}
+    last_usage: JsonMapping = {}
     with call.world.count_stream():
         try:
             async for piece in stream.pieces:
@@ -135,7 +135,7 @@ async def _encode_stream(call: Call, stream: Stream) -> AsyncIterator[bytes]:
             yield f"data: {stream.done}\n\n".encode()
 
 
-def _encode_event(piece: Mapping[str, Any]) -> bytes:
+def _encode_event(piece: JsonMapping) -> bytes:
     """Return an event as it is sent; `_event` in a piece is its name, `_unsent` has keys that stay
     here.
     """

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from qfnb.base.language import tr
 from qfnb.errors import InvalidArgumentError
+from qfnb.wire.base import JsonMapping
 from qfnb.wire.endpoints import ENDPOINTS
 
 MAX_SECONDS = 3600.0
@@ -203,7 +204,7 @@ class Modes(BaseModel):
     rate_headers: Literal["joint", "split"] = "joint"
 
     @classmethod
-    def at_start(cls, stored: Mapping[str, Any]) -> Modes:
+    def at_start(cls, stored: JsonMapping) -> Modes:
         """Return the stored modes, with that of the environment.
 
         Raises:

@@ -14,7 +14,7 @@ from typing import Any
 from qfnb.base.language import tr, tr_noop
 from qfnb.errors import SandboxError
 from qfnb.wire import catalog, model_v1 as wire, model_v2 as wire_v2
-from qfnb.wire.base import EmptyBody, JsonObject, PageRequest
+from qfnb.wire.base import EmptyBody, Id, JsonObject, PageRequest
 
 from . import storage
 from .engines.protocol import BUILT_IN
@@ -94,7 +94,7 @@ TYPE_NUMBERS = {
 """v1's numbers of the types of models."""
 
 
-def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
+def get_model(call: Call, key: Id, field: str, *, is_changed: bool = False) -> Document:
     """Return a model of the user or a preset one.
 
     Args:
@@ -106,12 +106,12 @@ def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = Fals
     return _get_document(call, "model", key, field, is_changed)
 
 
-def get_version(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
+def get_version(call: Call, key: Id, field: str, *, is_changed: bool = False) -> Document:
     """Return a version of the user or a preset one, with the same arguments."""
     return _get_document(call, "version", key, field, is_changed)
 
 
-def _get_document(call: Call, kind: str, key: int | str, field: str, is_changed: bool) -> Document:
+def _get_document(call: Call, kind: str, key: Id, field: str, is_changed: bool) -> Document:
     preset = _preset_index().get((kind, str(key)))
     if preset and is_changed:
         raise call.invalid(field, f"{preset['id']} belongs to the platform")
@@ -210,7 +210,7 @@ def publish_run(
     )
 
 
-def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -> Document:
+def get_finished_run(call: Call, key: Id, field: str, step: int | None) -> Document:
     """Return a run that can be published."""
     store = call.store
     task = store.get("task", key)
@@ -259,7 +259,7 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
         store.remove("model", id_)
 
 
-def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
+def sandbox_fields(call: Call, version: Document) -> JsonObject:
     """Return the fields that only the sandbox has."""
     label = call.world.engines.active.label
     if version.get("task"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from qfnb.wire import responses as wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import CHAT_V2
 
 from .http.call import (
@@ -23,8 +23,8 @@ from .http.call import (
 )
 from .state.store import Document, random_id
 
-Item = dict[str, Any]
-Event = dict[str, Any]
+Item = JsonObject
+Event = JsonObject
 
 
 class EventWriter:
@@ -46,7 +46,7 @@ class EventWriter:
         yield self._event("response.created", response=dict(self.response))
         yield self._event("response.in_progress", response=dict(self.response))
 
-    def write(self, delta: Mapping[str, Any]) -> Iterator[Event]:
+    def write(self, delta: JsonMapping) -> Iterator[Event]:
         """Yield the events of one piece of chat: its reasoning, text and tool calls."""
         if text := delta.get("reasoning_content"):
             yield from self._add_text("reasoning", text)
@@ -55,7 +55,7 @@ class EventWriter:
         for tool_call in delta.get("tool_calls") or ():
             self._add_tool_call(tool_call)
 
-    def close(self, piece: Mapping[str, Any], reason: str | None) -> Iterator[Event]:
+    def close(self, piece: JsonMapping, reason: str | None) -> Iterator[Event]:
         """Yield the events after the last piece.
 
         Args:
@@ -146,7 +146,7 @@ class EventWriter:
             yield done
         yield self._complete_item(content=[part])
 
-    def _add_tool_call(self, piece: Mapping[str, Any]) -> None:
+    def _add_tool_call(self, piece: JsonMapping) -> None:
         """Add a piece of a tool call; its arguments may come in parts."""
         empty = {"function": {"name": "", "arguments": ""}}
         tool_call = self._tool_calls.setdefault(int(piece.get("index") or 0), empty)
@@ -155,7 +155,7 @@ class EventWriter:
         for name in ("name", "arguments"):
             tool_call["function"][name] += function.get(name) or ""
 
-    def _write_call(self, tool_call: Mapping[str, Any]) -> Iterator[Event]:
+    def _write_call(self, tool_call: JsonMapping) -> Iterator[Event]:
         name = tool_call["function"]["name"]
         arguments = tool_call["function"]["arguments"]
         yield self._add_item(
@@ -285,7 +285,7 @@ def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> JsonObj
     return request | ({"stream": True} if body.stream else {})
 
 
-def to_usage(usage: Mapping[str, Any] | None) -> JsonObject | None:
+def to_usage(usage: JsonMapping | None) -> JsonObject | None:
     """Return chat's usage under the names of this API."""
     if not usage:
         return None
@@ -337,13 +337,13 @@ def _to_content(content: Any) -> Any:
     return "".join(part["text"] for part in parts)
 
 
-def _to_part(part: Mapping[str, Any]) -> Item:
+def _to_part(part: JsonMapping) -> Item:
     if part.get("type") == "input_image":
         return {"type": "image_url", "image_url": {"url": str(part.get("image_url") or "")}}
     return {"type": "text", "text": str(part.get("text") or "")}
 
 
-def _to_chat_tool(tool: Mapping[str, Any]) -> Item:
+def _to_chat_tool(tool: JsonMapping) -> Item:
     function = {
         name: tool[name] for name in ("name", "description", "parameters", "strict") if name in tool
     }

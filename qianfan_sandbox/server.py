@@ -15,11 +15,12 @@ import socket
 from argparse import ArgumentParser
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from qfnb.base.private_files import write_private
+from qfnb.wire.base import JsonObject
 from qfnb.wire.sandbox import EXIT_LOCKED, VERSION, Address
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _address(folder: Path, url: str) -> Address:
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> JsonObject:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from typing import Any
 
 from qfnb.wire import catalog, charge, model_v1, service_v1 as wire_v1, service_v2 as wire
-from qfnb.wire.base import EmptyBody, JsonObject
+from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 from qfnb.wire.chat import V1_PREFIX
 
 from .http.call import (
@@ -65,7 +65,7 @@ def _preset_id(kind: str, name: str) -> str:
     return f"svcp-{hashlib.sha256(f'{kind}/{name}'.encode()).hexdigest()[:12]}"
 
 
-def preset_services(call: Call) -> list[dict[str, Any]]:
+def preset_services(call: Call) -> list[JsonObject]:
     """Return the preset models that v1 serves, in v2's form."""
     prefix = f"{call.world.address.url}{V1_PREFIX}"
     return [
@@ -97,7 +97,7 @@ def find_service(call: Call, endpoint: str) -> Document | None:
     return next((row for row in store.all("service") if row["endpoint"] == endpoint), None)
 
 
-def get_service(call: Call, key: int | str) -> Document:
+def get_service(call: Call, key: Id) -> Document:
     """Return the service with an id or number."""
     return DEFAULT_FIELDS | call.find("service", key, "serviceId")
 
@@ -113,7 +113,7 @@ def service_url(world: World, service: Document) -> str:
 
 
 def get_ready_version(
-    call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]
+    call: Call, set_id: Id, version_id: Id, field_names: tuple[str, str]
 ) -> Document:
     """Return a model version that can be deployed."""
     store = call.store
@@ -186,7 +186,7 @@ def deploy(
     )
 
 
-def version_fields(version: Document) -> dict[str, Any]:
+def version_fields(version: Document) -> JsonObject:
     """Return the fields of a service that name its version."""
     return {"model": version["model"], "version": version["id"], "task": version["task"]}
 
@@ -575,7 +575,7 @@ async def _count_stream(
         _record_call(call, service_id, usage_piece)
 
 
-def _record_call(call: Call, service_id: str, answer: Mapping[str, Any] | None) -> None:
+def _record_call(call: Call, service_id: str, answer: JsonMapping | None) -> None:
     usage = (answer or {}).get("usage") or {}
     store = call.store
     app = call.app or str(APP_ID)

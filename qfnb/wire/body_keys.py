@@ -6,9 +6,10 @@ page settles are among them, as is `extra_parameters`, which the official SDK ad
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from . import chat, inference
+from .base import JsonMapping
 
 _EVERYWHERE = frozenset(["extra_parameters", "model", "stream"])
 _SAMPLING = frozenset(
@@ -54,7 +55,7 @@ BODY_KEYS: Final[Mapping[str, frozenset[str]]] = {
 """The name of an endpoint -> the keys of its body, for the endpoints whose keys are documented."""
 
 
-def unknown_keys(endpoint: str, body: Mapping[str, Any]) -> list[str]:
+def unknown_keys(endpoint: str, body: JsonMapping) -> list[str]:
     """Return the keys of a body that its endpoint does not take: those with a value, and v1's form
     of function calls.
 

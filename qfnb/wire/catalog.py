@@ -11,9 +11,10 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 from .. import config
+from .base import JsonObject
 from .own_prices import own_prices
 from .prices import ModelPrices, PriceRange, parse_steps, token_cost
 
@@ -347,7 +348,7 @@ _TEXTS = (
 
 
 def _parse_model(row: dict[str, str]) -> CatalogModel:
-    values: dict[str, Any] = {name: row[name] for name in _TEXTS}
+    values: JsonObject = {name: row[name] for name in _TEXTS}
     values |= {name: int(row[name]) if row[name] else None for name in _LENGTHS}
     values |= {name: tuple(filter(None, row[name].split("|"))) for name in ("aliases", "efforts")}
     values |= {

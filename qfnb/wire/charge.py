@@ -2,7 +2,7 @@
 services.
 """
 
-from .base import ConsoleRecord
+from .base import ConsoleRecord, Id
 from .endpoints import EndpointGroup
 from .service_v2 import Billing
 
@@ -79,7 +79,7 @@ class AutoReleaseTPM(ConsoleRecord):
 class BuyUnit(ConsoleRecord):
     """More replicas for a service."""
 
-    service_id: int | str
+    service_id: Id
     billing: Billing
     replicas_count: int
 
@@ -87,14 +87,14 @@ class BuyUnit(ConsoleRecord):
 class FindUnits(ConsoleRecord):
     """Lists the compute units of a service."""
 
-    service_id: int | str
+    service_id: Id
     payment_timing: str | None = None
 
 
 class ComputeUnitRef(ConsoleRecord):
     """The ids of a compute unit and its service."""
 
-    service_id: int | str
+    service_id: Id
     instance_id: str
 
 

@@ -3,9 +3,9 @@ both.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
-from .base import Record
+from .base import JsonMapping, JsonObject, Record
 from .endpoints import Endpoint
 
 V1_PREFIX = "/rpc/2.0/ai_custom/v1/wenxinworkshop"
@@ -19,7 +19,7 @@ class Message(Record):
     """
 
     role: Role
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[JsonObject] | None = None
 
 
 class Usage(Record):
@@ -114,7 +114,7 @@ CHAT_V1 = Endpoint("chat.v1", V1_PREFIX + "/chat/{model}", ChatRequest, ChatRepl
 CHAT_V2 = Endpoint("chat.v2", "/v2/chat/completions", ChatRequestV2, ChatReplyV2, plane="v2")
 
 
-def text_of(body: Mapping[str, Any]) -> str:
+def text_of(body: JsonMapping) -> str:
     """Return the text of a reply or of a stream's event, v1 or v2."""
     if not body.get("choices") and body.get("result") is not None:
         return str(body["result"])
@@ -124,7 +124,7 @@ def text_of(body: Mapping[str, Any]) -> str:
     return "".join(str(part.get("text") or "") for part in content)
 
 
-def set_text(body: dict[str, Any], text: str) -> None:
+def set_text(body: JsonObject, text: str) -> None:
     """Put a text in the place of a whole reply's own, v1 or v2."""
     if "choices" not in body:
         body["result"] = text
@@ -134,19 +134,19 @@ def set_text(body: dict[str, Any], text: str) -> None:
     body["choices"] = [choice, *body["choices"][1:]]
 
 
-def reasoning_of(body: Mapping[str, Any]) -> str:
+def reasoning_of(body: JsonMapping) -> str:
     """Return the model's reasoning text, "" without one."""
     message = _first_message(body)
     return str(message.get("reasoning_content") or message.get("reasoning") or "")
 
 
-def assistant_message(body: Mapping[str, Any]) -> dict[str, Any]:
+def assistant_message(body: JsonMapping) -> JsonObject:
     """Return a reply as a message of the conversation, with its reasoning and its tool and function
     calls.
 
     The reasoning is for the history; `drop_old_reasoning` removes it from what is sent.
     """
-    turn: dict[str, Any] = {"role": "assistant", "content": text_of(body)}
+    turn: JsonObject = {"role": "assistant", "content": text_of(body)}
     if reasoning := reasoning_of(body):
         turn["reasoning_content"] = reasoning
     if tool_calls := _first_message(body).get("tool_calls"):
@@ -185,16 +185,16 @@ def without_reasoning(message: Message) -> Message:
     return Message(**fields)
 
 
-def has_call_parts(event: Mapping[str, Any]) -> bool:
+def has_call_parts(event: JsonMapping) -> bool:
     """Return whether an event of a v2 stream has parts of tool calls."""
     return bool(_first_message(event).get("tool_calls"))
 
 
-def join_tool_calls(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def join_tool_calls(events: Iterable[JsonMapping]) -> list[JsonObject]:
     """Return the calls whose parts came in the events of a stream; parts of one call have the same
     index.
     """
-    calls: dict[int, dict[str, Any]] = {}
+    calls: dict[int, JsonObject] = {}
     for event in events:
         for part in _first_message(event).get("tool_calls") or ():
             index = part.get("index")
@@ -209,7 +209,7 @@ def join_tool_calls(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
     return [calls[index] for index in sorted(calls)]
 
 
-def function_calls(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def function_calls(body: JsonMapping) -> list[JsonObject]:
     """Return the function calls of a reply: [{"name", "arguments" (as written), "id"}]."""
     calls = [
         {**(call.get("function") or {}), "id": call.get("id", "")}
@@ -228,7 +228,7 @@ def finish_reason_v1(reason: str) -> str:
     return {"stop": "normal", "tool_calls": "function_call"}.get(reason, reason)
 
 
-def is_final(body: Mapping[str, Any]) -> bool:
+def is_final(body: JsonMapping) -> bool:
     """Return whether an event completes the stream."""
     if body.get("is_end"):
         return True
@@ -238,7 +238,7 @@ def is_final(body: Mapping[str, Any]) -> bool:
     )
 
 
-def finish_reason(body: Mapping[str, Any]) -> str | None:
+def finish_reason(body: JsonMapping) -> str | None:
     """Return the finish reason, None until the model has stopped."""
     reason = (first_choice(body) if "choices" in body else body).get("finish_reason")
     if reason:
@@ -246,13 +246,13 @@ def finish_reason(body: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _first_message(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _first_message(body: JsonMapping) -> JsonMapping:
     choice = first_choice(body)
     messages = (choice.get("message"), choice.get("delta"), {"content": choice.get("text")})
     return next((message for message in messages if message and isinstance(message, Mapping)), {})
 
 
-def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def first_choice(body: JsonMapping) -> JsonMapping:
     """Return the first choice of a reply or of a stream's event, an empty one without it."""
     choices = body.get("choices")
     if not (isinstance(choices, list) and choices):

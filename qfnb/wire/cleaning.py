@@ -1,8 +1,6 @@
 """Cleaning (`/etl/`) and augmentation (`/enhance/`) of a dataset into another one, console v1."""
 
-from typing import Any
-
-from .base import ConsoleRecord, CountedPage, OffsetRequest
+from .base import ConsoleRecord, CountedPage, Id, JsonObject, OffsetRequest
 from .endpoints import EndpointGroup
 
 NO_TASK = 0
@@ -25,35 +23,35 @@ class CreateCleaning(ConsoleRecord):
     """Clean one dataset into another; `operations_v2` is group -> [{"name", "args"}]."""
 
     etl_task_name: str
-    source_dataset_id: int | str
-    dest_dataset_id: int | str
+    source_dataset_id: Id
+    dest_dataset_id: Id
     entity_type: int = TEXT_ENTITY
-    operations_v2: dict[str, list[dict[str, Any]]]
+    operations_v2: dict[str, list[JsonObject]]
 
 
 class CleaningRef(ConsoleRecord):
     """The id of a cleaning."""
 
-    etl_id: int | str
+    etl_id: Id
 
 
 class CleaningRefs(ConsoleRecord):
     """The ids of cleanings."""
 
-    etl_ids: list[int | str]
+    etl_ids: list[Id]
 
 
 class CleaningTask(ConsoleRecord):
     """A cleaning; the two `..._str_id` are `ds-...`."""
 
-    etl_id: int | str | None = None
+    etl_id: Id | None = None
     etl_str_id: str = ""
     etl_task_name: str = ""
     process_status: int
     source_dataset_str_id: str = ""
     dest_dataset_str_id: str = ""
     entity_count: int = 0
-    operations_v2: dict[str, list[dict[str, Any]]] = {}
+    operations_v2: dict[str, list[JsonObject]] = {}
     start_time: str = ""
     finish_time: str = ""
 
@@ -65,10 +63,10 @@ class CreateAugmentation(ConsoleRecord):
 
     name: str
     is_self_instruct: bool = True
-    source_dataset_id: int | str
-    dest_dataset_id: int | str
-    dev_api_id: int | str
-    app_id: int | str
+    source_dataset_id: Id
+    dest_dataset_id: Id
+    dev_api_id: Id
+    app_id: Id
     num_seed_fewshot: int
     num_instances_to_generate: int
     similarity_threshold: float
@@ -88,19 +86,19 @@ class ListAugmentations(ConsoleRecord):
 class AugmentationRef(ConsoleRecord):
     """The id of an augmentation."""
 
-    task_id: int | str
+    task_id: Id
 
 
 class AugmentationRefs(ConsoleRecord):
     """The ids of augmentations."""
 
-    task_ids: list[int | str]
+    task_ids: list[Id]
 
 
 class Augmentation(ConsoleRecord):
     """An augmentation; only `id` and `name` are documented."""
 
-    id: int | str | None = None
+    id: Id | None = None
     task_id: str = ""
     name: str = ""
     process_status: int

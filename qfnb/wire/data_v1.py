@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord
+from .base import ConsoleRecord, Id, JsonObject
 from .endpoints import EndpointGroup
 
 CONVERSATION_PROJECT = 20
@@ -66,7 +66,7 @@ class ImportDataset(ConsoleRecord):
     zip.
     """
 
-    dataset_id: int | str
+    dataset_id: Id
     annotated: bool = True
     import_from: int = USER_BOS
     files: list[str]
@@ -75,7 +75,7 @@ class ImportDataset(ConsoleRecord):
 class DatasetRef(ConsoleRecord):
     """The id of a dataset."""
 
-    dataset_id: int | str
+    dataset_id: Id
 
 
 class DatasetVersion(ConsoleRecord):
@@ -108,7 +108,7 @@ class DatasetV1(ConsoleRecord):
 class DatasetRefs(ConsoleRecord):
     """The ids of datasets."""
 
-    dataset_ids: list[int | str]
+    dataset_ids: list[Id]
 
 
 class DatasetStatus(ConsoleRecord):
@@ -135,7 +135,7 @@ class ExportDataset(ConsoleRecord):
     bucket.
     """
 
-    dataset_id: int | str
+    dataset_id: Id
     export_format: int = 0
     export_type: int = 1
     export_to: int = 0
@@ -168,7 +168,7 @@ class DatasetDeleted(ConsoleRecord):
 class ErrorQuery(ConsoleRecord):
     """An error of an import, by the `errCode` of the dataset."""
 
-    dataset_id: int | str
+    dataset_id: Id
     err_code: int
 
 
@@ -224,16 +224,16 @@ class AnnotateEntity(ConsoleRecord):
     """A row's new `content` (turns), or the `labels` of a picture."""
 
     id: str
-    dataset_id: int | str
-    content: list[dict[str, Any]] | None = None
-    labels: list[dict[str, Any]] | None = None
+    dataset_id: Id
+    content: list[JsonObject] | None = None
+    labels: list[JsonObject] | None = None
 
 
 class DeleteEntities(ConsoleRecord):
     """Rows to delete; the platform calls their ids `id`."""
 
     id: list[str]
-    dataset_id: int | str
+    dataset_id: Id
 
 
 class EntitiesDeleted(ConsoleRecord):
@@ -245,7 +245,7 @@ class EntitiesDeleted(ConsoleRecord):
 class ListEntities(ConsoleRecord):
     """A page of rows; the times are [from, to] in Unix seconds."""
 
-    dataset_id: int | str
+    dataset_id: Id
     offset: int = 0
     page_size: int = 20
     tab_type: int = ALL_ENTITIES
@@ -259,11 +259,11 @@ class DatasetEntity(ConsoleRecord):
 
     id: str
     name: str = ""
-    labels: list[dict[str, Any]] = []
+    labels: list[JsonObject] = []
     url: str = ""
     memory_size: int = 0
     is_encrypted: bool = False
-    text_extra: dict[str, Any] = {}
+    text_extra: JsonObject = {}
 
 
 class EntityPage(ConsoleRecord):

@@ -4,11 +4,9 @@
 Source of the replies: the platform's API pages, which call states by words where v1 has numbers.
 """
 
-from typing import Any
-
 from pydantic import Field
 
-from .base import ConsoleRecord, PageInfo, PageRequest
+from .base import ConsoleRecord, Id, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
 BOS = "BOS"  # values of storageType
@@ -53,38 +51,52 @@ class VersionCreated(ConsoleRecord):
 class DatasetId(ConsoleRecord):
     """The id of a dataset."""
 
-    dataset_id: int | str
+    dataset_id: Id
 
 
 class VersionId(ConsoleRecord):
     """The id of a version."""
 
-    version_id: int | str
+    version_id: Id
 
 
 class TaskId(ConsoleRecord):
     """The id of an import or export."""
 
-    task_id: int | str
+    task_id: Id
+
+
+class DatasetFilter(ConsoleRecord):
+    """Datasets with a part of a name and of some formats."""
+
+    dataset_name: str = ""
+    data_format_list: list[str] | None = None
 
 
 class ListDatasets(PageRequest):
-    """A page of datasets; `filter` may have datasetName (a part of it) and dataFormatList."""
+    """A page of datasets that match a filter."""
 
-    filter: dict[str, Any] | None = None
+    filter: DatasetFilter | None = None
+
+
+class VersionFilter(ConsoleRecord):
+    """Versions with some states of their import and their publication."""
+
+    import_status_list: list[str] | None = None
+    publish_status_list: list[str] | None = None
 
 
 class ListVersions(PageRequest):
-    """A page of a dataset's versions; `filter` may have importStatusList and publishStatusList."""
+    """A page of a dataset's versions that match a filter."""
 
-    dataset_id: int | str
-    filter: dict[str, Any] | None = None
+    dataset_id: Id
+    filter: VersionFilter | None = None
 
 
 class CreateVersion(ConsoleRecord):
     """A new version; it inherits nothing from earlier ones."""
 
-    dataset_id: int | str
+    dataset_id: Id
     description: str | None = None
 
 
@@ -134,7 +146,7 @@ class VersionPage(ConsoleRecord):
 class CreateImport(ConsoleRecord):
     """Files to import, each `bos:/bucket/path` or the URL of a shared zip."""
 
-    version_id: int | str
+    version_id: Id
     files: list[str]
 
 
@@ -155,7 +167,7 @@ class ImportTask(ConsoleRecord):
 class CreateExport(ConsoleRecord):
     """Exports a version to the platform's storage or to a folder of the user's bucket."""
 
-    version_id: int | str
+    version_id: Id
     storage_type: str = PLATFORM
     storage_path: str | None = None
 

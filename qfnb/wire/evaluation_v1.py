@@ -1,10 +1,8 @@
 """The platform's evaluation tasks, console v1 (`/wenxinworkshop/modelrepo/eval/...`)."""
 
-from typing import Any
-
 from pydantic import Field
 
-from .base import ConsoleRecord, CountedPage
+from .base import ConsoleRecord, CountedPage, Id, JsonObject
 from .endpoints import EndpointGroup
 
 PENDING = "Pending"
@@ -59,9 +57,9 @@ class InputPrompt(ConsoleRecord):
 class EvaluatedVersion(ConsoleRecord):
     """One of the compared versions; ids are ints or `am-...` / `amv-...`."""
 
-    model_id: int | str | None = None
-    model_version_id: int | str
-    params: dict[str, Any] | None = None
+    model_id: Id | None = None
+    model_version_id: Id
+    params: JsonObject | None = None
     prompt: InputPrompt | None = None
 
 
@@ -110,10 +108,10 @@ class CreateEvaluationV1(ConsoleRecord):
 
     name: str
     version_eval_info: list[EvaluatedVersion]
-    dataset_id: int | str
+    dataset_id: Id
     eval_standard_conf: EvaluationStandard
     compute_resource_conf: ComputeResource = ComputeResource()
-    id: int | str | None = None
+    id: Id | None = None
     description: str | None = None
     dataset_name: str | None = None
 
@@ -128,7 +126,7 @@ class EvaluationCreatedV1(ConsoleRecord):
 class EvaluationRefV1(ConsoleRecord):
     """The id of a task, an int or `ame-...`."""
 
-    id: int | str
+    id: Id
 
 
 class EvaluationUnit(ConsoleRecord):
@@ -148,14 +146,14 @@ class EvaluationUnit(ConsoleRecord):
 class TaskDetail(ConsoleRecord):
     """A task; `eval_standard_conf` has the dataset of the answers once people are to judge them."""
 
-    evaluation_id: int | str | None = None
+    evaluation_id: Id | None = None
     evaluation_id_str: str = ""
     name: str = ""
     description: str = ""
     state: str
     eval_units: list[EvaluationUnit] = []
     dataset_name: str = ""
-    eval_standard_conf: dict[str, Any] = {}
+    eval_standard_conf: JsonObject = {}
 
 
 class EffectMetric(ConsoleRecord):
@@ -196,7 +194,7 @@ class StopResult(ConsoleRecord):
 class CreateExportV1(ConsoleRecord):
     """Exports the rows of a task, to a download URL or into the user's bucket."""
 
-    id: int | str
+    id: Id
     export_type: str = LOCAL
     export_opt: str = TOTAL
     export_content: list[str] = list(EXPORT_CONTENT)
@@ -207,20 +205,20 @@ class CreateExportV1(ConsoleRecord):
 class ExportCreatedV1(ConsoleRecord):
     """Both ids: an integer, and `amemt-...`."""
 
-    export_id: int | str = Field(alias="exportID")
+    export_id: Id = Field(alias="exportID")
     export_id_str: str = Field(alias="exportIDStr")
 
 
 class ExportRef(ConsoleRecord):
     """The id of an export, an int or `amemt-...`."""
 
-    export_id: int | str = Field(alias="exportID")
+    export_id: Id = Field(alias="exportID")
 
 
 class ExportDetail(ConsoleRecord):
     """An export; `download_url` is a zip that contains `data.jsonl`."""
 
-    export_id: int | str | None = Field(default=None, alias="exportID")
+    export_id: Id | None = Field(default=None, alias="exportID")
     export_id_str: str = Field(default="", alias="exportIDStr")
     state: str
     export_type: str = ""
@@ -240,7 +238,7 @@ class ScoreRange(ConsoleRecord):
 class ListResults(ConsoleRecord):
     """A page of a task's rows."""
 
-    id: int | str
+    id: Id
     page_no: int | None = None
     page_size: int | None = None
     bleu4: ScoreRange | None = Field(default=None, alias="bleu4")
@@ -248,7 +246,7 @@ class ListResults(ConsoleRecord):
     rouge_2: ScoreRange | None = Field(default=None, alias="rouge_2")
     rouge_l: ScoreRange | None = Field(default=None, alias="rouge_l")
     judge_score: ScoreRange | None = None
-    model_version_ids: list[int | str] | None = None
+    model_version_ids: list[Id] | None = None
     eval_unit_id: list[str] | None = None
     order_by: str | None = None
     order: str | None = None
@@ -257,7 +255,7 @@ class ListResults(ConsoleRecord):
 class DeleteTasks(ConsoleRecord):
     """The ids of tasks, all ints or all `ame-...`."""
 
-    eval_ids: list[int | str]
+    eval_ids: list[Id]
 
 
 _TASKS = EndpointGroup("evaluation", "/wenxinworkshop/modelrepo/eval")
@@ -268,5 +266,5 @@ REPORT = _TASKS.route("report", "report", EvaluationRefV1, list[ReportItem])
 STOP = _TASKS.route("stop", "cancel", EvaluationRefV1, StopResult)
 EXPORT = _TASKS.route("export", "result/export", CreateExportV1, ExportCreatedV1, repeatable=False)
 EXPORT_INFO = _TASKS.route("export_info", "result/export/info", ExportRef, ExportDetail)
-LIST_RESULTS = _TASKS.route("list_results", "result/list", ListResults, CountedPage[dict[str, Any]])
+LIST_RESULTS = _TASKS.route("list_results", "result/list", ListResults, CountedPage[JsonObject])
 DELETE = _TASKS.route("delete", "delete", DeleteTasks, bool)

@@ -4,9 +4,7 @@ The pages name what a task, its states and its report hold; the key of the list,
 the rule and the manual modes, are not published.
 """
 
-from typing import Any
-
-from .base import ConsoleRecord, PageInfo, PageRequest
+from .base import ConsoleRecord, Id, JsonObject, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 from .evaluation_v1 import (
     DOING,
@@ -45,14 +43,14 @@ EVAL_TYPES = (MANUAL_EVAL, AUTO_EVAL)
 class EvaluatedModel(ConsoleRecord):
     """A version (`amv-...`) and its prompt template, in which `{input}` stands for the question."""
 
-    model_id: int | str
+    model_id: Id
     prompt_template: str | None = None
 
 
 class EvaluatedModels(ConsoleRecord):
     """The released dataset (`ds-...`) and the versions that answer it."""
 
-    version_id: int | str
+    version_id: Id
     storage_type: str = "sysStorage"
     eval_model_config_list: list[EvaluatedModel]
 
@@ -105,7 +103,7 @@ class CreateEvalTask(ConsoleRecord):
 class EvalTaskRef(ConsoleRecord):
     """The id of a task, `ame-...`."""
 
-    task_id: int | str
+    task_id: Id
 
 
 class ListEvalTasks(PageRequest):
@@ -142,7 +140,7 @@ class EvalReport(ConsoleRecord):
     model_id: str = ""
     eval_object_type: str = EVALUATE_MODELS
     eval_mode: str = ""
-    effect_metric: dict[str, Any] = {}
+    effect_metric: JsonObject = {}
 
 
 _TASKS = EndpointGroup("evaluation.v2", "/v2/eval")

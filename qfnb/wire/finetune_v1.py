@@ -3,11 +3,9 @@
 The words are the opposite of v2's: a v1 task is a v2 job (the folder), a v1 job a v2 task (a run).
 """
 
-from typing import Any
-
 from pydantic import Field
 
-from .base import ConsoleRecord
+from .base import ConsoleRecord, Id, JsonObject
 from .endpoints import EndpointGroup
 
 RUNNING = "RUNNING"
@@ -44,7 +42,7 @@ class TrainingSet(ConsoleRecord):
     """One training set: `type` 1 with the `id` of a dataset, or 2 with a `bos_path`."""
 
     type: int = PLATFORM
-    id: int | str | None = None
+    id: Id | None = None
     bos_path: str | None = None
 
 
@@ -55,12 +53,12 @@ class CreateJobV1(ConsoleRecord):
     `peft_type` is LoRA, ALL or P-tuning.
     """
 
-    task_id: int | str
+    task_id: Id
     base_train_type: str | None = None
     train_type: str | None = None
     train_mode: str = "SFT"
     peft_type: str = "LoRA"
-    train_config: dict[str, Any] = {}
+    train_config: JsonObject = {}
     trainset: list[TrainingSet] = Field(min_length=1)
     trainset_rate: int = Field(default=20, ge=0, le=100)
     description: str | None = None
@@ -76,8 +74,8 @@ class JobCreatedV1(ConsoleRecord):
 class JobRefV1(ConsoleRecord):
     """The ids of a run and its task."""
 
-    task_id: int | str
-    job_id: int | str
+    task_id: Id
+    job_id: Id
 
 
 class JobV1(ConsoleRecord):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from .base import ConsoleRecord, EmptyBody, PageInfo, PageRequest
+from .base import ConsoleRecord, EmptyBody, Id, JsonObject, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
 ACCEPTED = ""
@@ -74,7 +74,7 @@ class CreateJob(ConsoleRecord):
     train_mode: str = SFT
     description: str | None = None
     parameter_scale: str | None = None
-    hyper_parameter_config: dict[str, Any] | None = None
+    hyper_parameter_config: JsonObject | None = None
 
 
 class JobCreated(ConsoleRecord):
@@ -86,7 +86,7 @@ class JobCreated(ConsoleRecord):
 class DatasetVersionRef(ConsoleRecord):
     """One training set, by id or URI; `sampling_rate` 1.0 uses every row once."""
 
-    version_id: int | str | None = None
+    version_id: Id | None = None
     version_bos_uri: str | None = None
     sampling_rate: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
@@ -125,15 +125,15 @@ class CreateTask(ConsoleRecord):
     The increment fields make it go on from an earlier run, the corpus is mixed into the data.
     """
 
-    job_id: int | str
+    job_id: Id
     parameter_scale: str = "LoRA"
-    hyper_parameter_config: dict[str, Any] = {}
+    hyper_parameter_config: JsonObject = {}
     dataset_config: DatasetSettings
-    increment_task_id: int | str | None = None
+    increment_task_id: Id | None = None
     increment_checkpoint_step: int | None = None
     corpus_config: CorpusSettings | None = None
-    resource_config: dict[str, Any] | None = None
-    custom_config: dict[str, Any] | None = Field(default=None, alias="modelConfig")
+    resource_config: JsonObject | None = None
+    custom_config: JsonObject | None = Field(default=None, alias="modelConfig")
 
 
 class TaskCreated(ConsoleRecord):
@@ -146,13 +146,13 @@ class TaskCreated(ConsoleRecord):
 class TaskRef(ConsoleRecord):
     """The id of a run, `task-...` or an int."""
 
-    task_id: int | str
+    task_id: Id
 
 
 class JobRef(ConsoleRecord):
     """The id of a job, `job-...` or an int."""
 
-    job_id: int | str
+    job_id: Id
 
 
 class ListJobs(PageRequest):
@@ -183,7 +183,7 @@ class JobList(ConsoleRecord):
 class ListTasks(PageRequest):
     """Lists the runs of a job."""
 
-    job_id: int | str
+    job_id: Id
 
 
 class Checkpoint(ConsoleRecord):
@@ -207,7 +207,7 @@ class Task(ConsoleRecord):
     run_status: str | None = None
     run_progress: int | None = None
     vdl_link: str | None = None
-    metrics: dict[str, Any] | None = None
+    metrics: JsonObject | None = None
     checkpoint_list: list[Checkpoint] | None = None
     create_date: str | None = None
     finish_date: str | None = None
@@ -240,7 +240,7 @@ class SupportedParameter(ConsoleRecord):
     check_type: str = "range"
     check_value: list[Any] = []
     default: Any = None
-    sandbox: dict[str, Any] = {}  # the sandbox's extension
+    sandbox: JsonObject = {}  # the sandbox's extension
 
     @property
     def has_effect(self) -> bool:
@@ -260,7 +260,7 @@ class SupportedMode(ConsoleRecord):
 
     train_mode: str
     support_parameter_scale: list[SupportedScale] = []
-    sandbox: dict[str, Any] = {}  # the sandbox's extension
+    sandbox: JsonObject = {}  # the sandbox's extension
 
     def training_seconds(self, rows: int, epochs: int) -> float | None:
         """Return about how long a training takes in the sandbox, None where the platform does not

@@ -1,9 +1,9 @@
 """What the pages of image models say about prompts and sizes; the platform decides."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..base.language import tr
+from .base import JsonMapping
 
 
 class ImageRules(NamedTuple):
@@ -31,7 +31,7 @@ IMAGE_RULES: dict[str, ImageRules] = {
 _V1_OPTIONS = ("negative_prompt", "steps", "sampler_index", "cfg_scale", "style", "seed")
 
 
-def image_warnings(model: str, prompt: str, options: Mapping[str, Any]) -> list[str]:
+def image_warnings(model: str, prompt: str, options: JsonMapping) -> list[str]:
     """Return the parts of a request that the page of a model does not allow, each as one line.
 
     Args:

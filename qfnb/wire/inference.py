@@ -1,8 +1,6 @@
 """Inference other than chat: embedding, reranking, completion, token counts, plugins, images."""
 
-from typing import Any
-
-from .base import Record
+from .base import JsonObject, Record
 from .chat import V1_PREFIX, ChatReply, Message, Usage
 from .endpoints import Endpoint
 
@@ -176,8 +174,8 @@ class BuiltinPluginRequest(Record):
 class PluginReply(ChatReply):
     """A chat reply with what each plugin did."""
 
-    meta_info: dict[str, Any] | None = None
-    plugin_info: list[dict[str, Any]] | None = None
+    meta_info: JsonObject | None = None
+    plugin_info: list[JsonObject] | None = None
 
 
 PLUGIN_V1 = Endpoint(

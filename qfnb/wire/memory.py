@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from .base import ConsoleRecord, MarkedPage, PageRequest
+from .base import ConsoleRecord, Id, MarkedPage, PageRequest
 from .endpoints import EndpointGroup
 
 
 class CreateMemory(ConsoleRecord):
     """A memory of an application, empty at first."""
 
-    app_id: int | str
+    app_id: Id
     description: str
 
 
 class MemoryRef(ConsoleRecord):
     """The id of a memory, an int or `sm-...`."""
 
-    system_memory_id: int | str
+    system_memory_id: Id
 
 
 class MemoryCreated(ConsoleRecord):
@@ -42,13 +42,13 @@ class MemoryRecord(MemorySummary):
 class FindMemories(PageRequest):
     """Lists an application's memories, or all; a page has 100 by default."""
 
-    app_id: int | str | None = None
+    app_id: Id | None = None
 
 
 class ModifyMemory(ConsoleRecord):
     """New entries of a memory, which replace the present ones."""
 
-    system_memory_id: int | str
+    system_memory_id: Id
     memories: list[Any]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator
 
-from .base import EmptyBody, Record
+from .base import EmptyBody, JsonObject, Record
 from .catalog import CatalogModel, ModelKind
 from .endpoints import Endpoint
 from .prices import ModelPrices, PriceStep
@@ -142,7 +142,7 @@ def _lay_over(model: CatalogModel, row: AvailableModel, source: str) -> CatalogM
         "max_input": row.max_input_tokens,
         "max_output": output or (row.max_tokens if model.thinking in {"no", ""} else None),
     }
-    changes: dict[str, Any] = {
+    changes: JsonObject = {
         name: value
         for name, value in lengths.items()
         if value and value < (getattr(model, name) or value + 1)

@@ -4,11 +4,9 @@ A model is a set (`am-...`) of versions (`amv-...`); both have an integer id too
 taken.
 """
 
-from typing import Any
-
 from pydantic import Field
 
-from .base import ConsoleRecord, CountedPage, EmptyBody
+from .base import ConsoleRecord, CountedPage, EmptyBody, Id, JsonObject
 from .endpoints import EndpointGroup
 
 CREATING = "Creating"  # values of a version's state
@@ -27,8 +25,8 @@ USER = "UserCreate"  # the source of a user's model; a preset model has Platform
 class VersionMeta(ConsoleRecord):
     """The run to publish, in v1's words: `task_id` is the job (folder), `iteration_id` the run."""
 
-    task_id: int | str
-    iteration_id: int | str
+    task_id: Id
+    iteration_id: Id
     step: int | None = None
     description: str | None = None
 
@@ -38,7 +36,7 @@ class PublishModel(ConsoleRecord):
 
     is_new_model: bool = True
     model_name: str | None = None
-    model_id: int | str | None = None
+    model_id: Id | None = None
     version_meta: VersionMeta
     tags: list[str] | None = None
 
@@ -56,13 +54,13 @@ class PublishedVersion(ConsoleRecord):
 class ModelRef(ConsoleRecord):
     """The id of a model, an int or `am-...`."""
 
-    model_id: int | str
+    model_id: Id
 
 
 class VersionRef(ConsoleRecord):
     """The id of a version, an int or `amv-...`."""
 
-    model_version_id: int | str
+    model_version_id: Id
 
 
 class ModelVersion(ConsoleRecord):
@@ -77,7 +75,7 @@ class ModelVersion(ConsoleRecord):
     state: str
     source_type: str = ""
     train_type: str | None = None
-    source_extra: dict[str, Any] | None = None
+    source_extra: JsonObject | None = None
 
 
 class ModelDetail(ConsoleRecord):
@@ -127,19 +125,19 @@ class ModelSummary(ConsoleRecord):
     model_type: int | None = None
     version_count: int | None = None
     create_time: str | None = None
-    latest_version_info: dict[str, Any] | None = None
+    latest_version_info: JsonObject | None = None
 
 
 class DeleteModels(ConsoleRecord):
     """The ids of models to delete with all their versions."""
 
-    model_ids: list[int | str] = Field(alias="modelIDs", min_length=1)
+    model_ids: list[Id] = Field(alias="modelIDs", min_length=1)
 
 
 class DeleteVersions(ConsoleRecord):
     """The ids of versions to delete."""
 
-    model_version_ids: list[int | str] = Field(min_length=1)
+    model_version_ids: list[Id] = Field(min_length=1)
 
 
 _MODELS = EndpointGroup("model", "/wenxinworkshop/modelrepo")

@@ -2,11 +2,9 @@
 `amv-...`.
 """
 
-from typing import Any
-
 from pydantic import Field
 
-from .base import ConsoleRecord, PageInfo, PageRequest
+from .base import ConsoleRecord, Id, JsonObject, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
 # values of modelType
@@ -28,14 +26,14 @@ class CreateModelSet(ConsoleRecord):
 class ModelSetRef(ConsoleRecord):
     """The id or name of a set."""
 
-    model_set_id: int | str | None = None
+    model_set_id: Id | None = None
     model_set_name: str | None = None
 
 
 class ModelSetId(ConsoleRecord):
     """`model_set_id` is `am-...`."""
 
-    model_set_id: int | str
+    model_set_id: Id
 
 
 class ModelSet(ConsoleRecord):
@@ -68,7 +66,7 @@ class CustomModelSets(ConsoleRecord):
 class TrainMeta(ConsoleRecord):
     """The run that a version comes from; the platform documents both names of the step."""
 
-    task_id: int | str
+    task_id: Id
     checkpoint_step: int | None = None
     step: int | None = None
 
@@ -85,7 +83,7 @@ class ImportMeta(ConsoleRecord):
 class CreateModel(ConsoleRecord):
     """A new version: `source_type` Train with `train_meta`, or Import with `import_meta`."""
 
-    model_set_id: int | str
+    model_set_id: Id
     source_type: str
     train_meta: TrainMeta | None = None
     import_meta: ImportMeta | None = None
@@ -95,7 +93,7 @@ class CreateModel(ConsoleRecord):
 class ModelId(ConsoleRecord):
     """`model_id` is `amv-...`."""
 
-    model_id: int | str
+    model_id: Id
 
 
 class ModelVersionV2(ConsoleRecord):
@@ -106,7 +104,7 @@ class ModelVersionV2(ConsoleRecord):
     model_name: str = ""
     model: str | None = None
     status: str
-    source_info: dict[str, Any] = {}
+    source_info: JsonObject = {}
     is_support_model_comp: bool | None = None
     create_time: str | None = None
     modify_time: str | None = None
@@ -209,8 +207,8 @@ class CreateCompression(ConsoleRecord):
     """Compresses the version `source_model_id` into a new one of the set `model_set_id`."""
 
     name: str = Field(min_length=1)
-    source_model_id: int | str
-    model_set_id: int | str
+    source_model_id: Id
+    model_set_id: Id
     config: CompressionConfig
     description: str | None = None
 
@@ -218,13 +216,13 @@ class CreateCompression(ConsoleRecord):
 class CompressionRef(ConsoleRecord):
     """The id of a compression, `amva-...`."""
 
-    model_comp_task_id: int | str
+    model_comp_task_id: Id
 
 
 class ListCompressions(PageRequest):
     """Lists the compressions of one version, or all."""
 
-    source_model_id: int | str | None = None
+    source_model_id: Id | None = None
 
 
 class Compression(ConsoleRecord):

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..base.language import tr
 from ..errors import InvalidArgumentError
+from .base import JsonMapping
 from .prices import ModelPrices, parse_steps
 
 FIELDS = ("input", "output", "cached", "batch", "image")
@@ -71,7 +72,7 @@ def _parse_prices(name: str, text: str) -> Mapping[str, ModelPrices]:
     }
 
 
-def _json_rows(text: str) -> dict[str, Mapping[str, Any]]:
+def _json_rows(text: str) -> dict[str, JsonMapping]:
     rows = json.loads(text)
     if wrong := [
         tr("model {model!r} is {row!r}", model=model, row=row)
@@ -88,7 +89,7 @@ def _json_rows(text: str) -> dict[str, Mapping[str, Any]]:
     return dict(rows)
 
 
-def _csv_rows(text: str) -> dict[str, Mapping[str, Any]]:
+def _csv_rows(text: str) -> dict[str, JsonMapping]:
     reader = csv.DictReader(text.splitlines(), restkey="")
     if "model" not in (reader.fieldnames or ()):
         raise ValueError(
@@ -110,7 +111,7 @@ def _to_text(value: Any) -> str:
     return str(value).strip()
 
 
-def _parse_model_prices(where: str, row: Mapping[str, Any]) -> ModelPrices:
+def _parse_model_prices(where: str, row: JsonMapping) -> ModelPrices:
     values = {key: _to_text(value) for key, value in row.items()}
     if unknown := [key for key in values if key not in FIELDS]:
         raise InvalidArgumentError(

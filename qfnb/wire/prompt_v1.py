@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from .base import ConsoleRecord, CountedPage, OffsetRequest
+from .base import ConsoleRecord, CountedPage, Id, JsonObject, OffsetRequest
 from .endpoints import EndpointGroup
 
 TEXT = 1  # values of sceneType
@@ -30,7 +30,7 @@ class CreateTemplateV1(ConsoleRecord):
     template_variables: str = ""
     scene_type: int = TEXT
     framework_type: int = 0
-    label_ids: list[int | str] | None = None
+    label_ids: list[Id] | None = None
     negative_template_content: str | None = None
     negative_template_variables: str | None = None
 
@@ -45,7 +45,7 @@ class TemplateKeyV1(ConsoleRecord):
 class RenderTemplate(ConsoleRecord):
     """The id of a template, an int or `pt-...`; the values of its variables are further fields."""
 
-    id: int | str
+    id: Id
 
 
 class TemplateV1(ConsoleRecord):
@@ -58,7 +58,7 @@ class TemplateV1(ConsoleRecord):
     template_variables: str = ""
     variable_identifier: str = "{}"
     content: str | None = None
-    labels: list[dict[str, Any]] = []
+    labels: list[JsonObject] = []
     type: int = CUSTOM
     scene_type: int = TEXT
     framework_type: int = 0
@@ -67,9 +67,9 @@ class TemplateV1(ConsoleRecord):
 class UpdateTemplate(ConsoleRecord):
     """Changes of a template; absent fields stay as they are."""
 
-    template_id: int | str
+    template_id: Id
     template_name: str | None = None
-    label_ids: list[int | str] | None = None
+    label_ids: list[Id] | None = None
     template_content: str | None = None
     variable_identifier: str | None = None
     negative_template_content: str | None = None
@@ -78,7 +78,7 @@ class UpdateTemplate(ConsoleRecord):
 class TemplateRefV1(ConsoleRecord):
     """The id of a template, an int or `pt-...`."""
 
-    template_id: int | str
+    template_id: Id
 
 
 class ListTemplates(ConsoleRecord):
@@ -86,7 +86,7 @@ class ListTemplates(ConsoleRecord):
 
     offset: int = 0
     page_size: int = 10
-    label_ids: list[int | str] = []
+    label_ids: list[Id] = []
     name: str | None = None
     type: int | None = None
 
@@ -111,7 +111,7 @@ class Optimize(ConsoleRecord):
 
     content: str
     operations: list[OperationV1]
-    app_id: int | str | None = Field(default=None, alias="appID")
+    app_id: Id | None = Field(default=None, alias="appID")
     service_name: str | None = None
 
 
@@ -134,7 +134,7 @@ class Predict(ConsoleRecord):
     """Scores answers; each row has the expected answer (`scene`) and a `response_list`."""
 
     type: int
-    data: list[dict[str, Any]]
+    data: list[JsonObject]
 
 
 class Scores(ConsoleRecord):
@@ -148,13 +148,13 @@ class Scores(ConsoleRecord):
 class Summarize(ConsoleRecord):
     """Summarizes results of prompts; each row has `prompt`, `scenes` and a `response_list`."""
 
-    data: list[dict[str, Any]]
+    data: list[JsonObject]
 
 
 class LabelSummaries(ConsoleRecord):
     """A text for each row, in `response`."""
 
-    responses: list[dict[str, Any]] = []
+    responses: list[JsonObject] = []
 
 
 _PROMPTS = EndpointGroup("prompt", "/wenxinworkshop/prompt", envelope="status")

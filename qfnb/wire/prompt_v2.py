@@ -1,8 +1,6 @@
 """Prompt templates and their labels, console v2 (`/v2/promptTemplates` and `/v2/promptLabels`)."""
 
-from typing import Any
-
-from .base import ConsoleRecord, MarkedPage, PageRequest
+from .base import ConsoleRecord, Id, JsonObject, MarkedPage, PageRequest
 from .endpoints import EndpointGroup
 
 TEXT = "TextToText"  # values of sceneType
@@ -21,10 +19,10 @@ class CreateTemplate(ConsoleRecord):
     variable_identifier: str = "{}"
     template_variables: str = ""
     scene_type: str = TEXT
-    labels: list[int | str] | None = None
+    labels: list[Id] | None = None
     negative_template_content: str | None = None
     negative_template_variables: str | None = None
-    hyper_parameters: dict[str, Any] | None = None
+    hyper_parameters: JsonObject | None = None
 
 
 class TemplateKey(ConsoleRecord):
@@ -36,7 +34,7 @@ class TemplateKey(ConsoleRecord):
 class TemplateRef(ConsoleRecord):
     """The id of a template, an int or `pt-...`; values to render it with are further fields."""
 
-    template_id: int | str
+    template_id: Id
 
 
 class Template(ConsoleRecord):
@@ -48,29 +46,29 @@ class Template(ConsoleRecord):
     template_variables: str = ""
     variable_identifier: str = "{}"
     content: str | None = None
-    labels: list[dict[str, Any]] = []
+    labels: list[JsonObject] = []
     type: str = CUSTOM
     scene_type: str = TEXT
-    hyper_parameters: dict[str, Any] | None = None
+    hyper_parameters: JsonObject | None = None
 
 
 class ModifyTemplate(ConsoleRecord):
     """Changes of a template; absent fields stay as they are."""
 
-    template_id: int | str
+    template_id: Id
     template_name: str | None = None
-    labels: list[int | str] | None = None
+    labels: list[Id] | None = None
     template_content: str | None = None
     variable_identifier: str | None = None
     negative_template_content: str | None = None
-    hyper_parameters: dict[str, Any] | None = None
+    hyper_parameters: JsonObject | None = None
 
 
 class FindTemplates(PageRequest):
     """Lists the templates whose name or text contains `name` and that have one of the labels."""
 
     name: str | None = None
-    label_ids: list[int | str] | None = None
+    label_ids: list[Id] | None = None
     type: str | None = None
 
 
@@ -83,7 +81,7 @@ class CreateLabels(ConsoleRecord):
 class LabelRef(ConsoleRecord):
     """The id of a label, an int or `pl-...`."""
 
-    label_id: int | str
+    label_id: Id
 
 
 class Label(ConsoleRecord):

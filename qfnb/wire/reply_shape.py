@@ -4,19 +4,19 @@ answer.
 Only what is read is looked at. Optional fields may be null, and unknown ones may be anything.
 """
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
 from ..base.language import tr
 from ..base.text import describe_problem
+from .base import JsonMapping, JsonObject
 
 
 class _Function(BaseModel):
     name: str | None = None
-    arguments: str | dict[str, Any] | None = None
+    arguments: str | JsonObject | None = None
 
 
 class _Call(BaseModel):
@@ -24,7 +24,7 @@ class _Call(BaseModel):
 
 
 class _Message(BaseModel):
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[JsonObject] | None = None
     reasoning_content: str | None = None
     tool_calls: list[_Call] | None = None
 
@@ -39,7 +39,7 @@ class _PartialCall(BaseModel):
 
 
 class _Delta(BaseModel):
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[JsonObject] | None = None
     reasoning_content: str | None = None
     tool_calls: list[_PartialCall] | None = None
 
@@ -91,7 +91,7 @@ class _Counted(BaseModel):
 
 
 class _Response(BaseModel):
-    output: list[dict[str, Any]]
+    output: list[JsonObject]
 
 
 _CHOICE_FIELDS = frozenset(["message", "delta", "text", "finish_reason"])
@@ -100,7 +100,7 @@ _MESSAGE_FIELDS = frozenset(
 )
 
 
-def _first_problem(model: type[BaseModel], body: Mapping[str, Any]) -> str:
+def _first_problem(model: type[BaseModel], body: JsonMapping) -> str:
     """Return the first field that is not as the type says, and what is wrong with it, "" for
     none.
     """
@@ -125,7 +125,7 @@ _find_file_defect = partial(_first_problem, _Pictures)
 _find_output_defect = partial(_first_problem, _Response)
 
 
-def has_answer(body: Mapping[str, Any]) -> bool:
+def has_answer(body: JsonMapping) -> bool:
     """Return whether an event of a chat's stream is a part of an answer, and not usage or a mark
     only.
     """
@@ -134,7 +134,7 @@ def has_answer(body: Mapping[str, Any]) -> bool:
     return any(_CHOICE_FIELDS & choice.keys() for choice in body.get("choices") or ())
 
 
-def find_chat_defect(body: Mapping[str, Any]) -> str:
+def find_chat_defect(body: JsonMapping) -> str:
     """Return the defect of the whole reply of a chat or a completion, v1 or v2."""
     if defect := find_event_defect(body):
         return defect
@@ -153,7 +153,7 @@ def find_chat_defect(body: Mapping[str, Any]) -> str:
     return tr("choices.0: there is no message with a content")
 
 
-def find_picture_defect(body: Mapping[str, Any]) -> str:
+def find_picture_defect(body: JsonMapping) -> str:
     """Return the defect of the reply of a model that draws."""
     if defect := _find_file_defect(body):
         return defect
@@ -167,7 +167,7 @@ def find_picture_defect(body: Mapping[str, Any]) -> str:
     return ""
 
 
-def find_response_defect(body: Mapping[str, Any]) -> str:
+def find_response_defect(body: JsonMapping) -> str:
     """Return the defect of an object of the Responses API; one that is not complete may have no
     output.
     """

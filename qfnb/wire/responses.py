@@ -4,12 +4,11 @@ The object and the paths are on the API pages; the events are those of OpenAI, f
 them (platform-2026, section 3).
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field, ValidationError
 
-from .base import Record
+from .base import JsonMapping, JsonObject, Record
 from .endpoints import Endpoint
 
 DEFAULT_MODEL = "glm-5.1"
@@ -30,12 +29,12 @@ class CreateResponse(Record):
     """
 
     model: str
-    input: str | list[dict[str, Any]]
+    input: str | list[JsonObject]
     instructions: str | None = None
     stream: bool | None = None
     store: bool | None = None
     previous_response_id: str | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[JsonObject] | None = None
 
 
 class ResponseRef(Record):
@@ -60,7 +59,7 @@ class ContentPart(Record):
 
     type: str = ""
     text: str = ""
-    annotations: list[dict[str, Any]] = []
+    annotations: list[JsonObject] = []
 
 
 class ResponseItem(Record):
@@ -85,8 +84,8 @@ class ResponseUsage(Record):
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
-    input_tokens_details: dict[str, Any] | None = None
-    output_tokens_details: dict[str, Any] | None = None
+    input_tokens_details: JsonObject | None = None
+    output_tokens_details: JsonObject | None = None
 
 
 class ResponseObject(Record):
@@ -97,8 +96,8 @@ class ResponseObject(Record):
     created_at: float = 0
     model: str = ""
     status: str = ""
-    error: dict[str, Any] | None = None
-    incomplete_details: dict[str, Any] | None = None
+    error: JsonObject | None = None
+    incomplete_details: JsonObject | None = None
     output: list[ResponseItem] = []
     previous_response_id: str | None = None
     usage: ResponseUsage | None = None
@@ -265,7 +264,7 @@ FINAL_EVENTS: Final = frozenset(
 )
 
 
-def parse_event(body: Mapping[str, Any]) -> ResponseEvent:
+def parse_event(body: JsonMapping) -> ResponseEvent:
     """Return an event as its class; as a plain `ResponseEvent` if its type is unknown or its fields
     are others.
     """
@@ -277,7 +276,7 @@ def parse_event(body: Mapping[str, Any]) -> ResponseEvent:
         return ResponseEvent.model_construct(**fields)
 
 
-def event_type(body: Mapping[str, Any]) -> str:
+def event_type(body: JsonMapping) -> str:
     """Return the type of an event: its field, or the name that the stream gives it."""
     return str(body.get("type") or body.get("_event") or "")
 

@@ -1,9 +1,7 @@
 """Deployed services and applications, console v1 (`/wenxinworkshop/service/...`); see seed 002."""
 
-from typing import Any
-
 from ..credentials import Secret
-from .base import ConsoleRecord, EmptyBody
+from .base import ConsoleRecord, EmptyBody, Id, JsonObject
 from .endpoints import EndpointGroup
 
 NEW = "New"
@@ -21,8 +19,8 @@ TYPES = ("chat", "completions", "embeddings", "text2image", "image2text")  # val
 class ApplyService(ConsoleRecord):
     """Deploys a model version; the platform puts a prefix before `uri`."""
 
-    model_id: int | str
-    model_version_id: int | str
+    model_id: Id
+    model_version_id: Id
     name: str
     uri: str
     replicas: int = 1
@@ -40,7 +38,7 @@ class ServiceApplied(ConsoleRecord):
 class ServiceRefV1(ConsoleRecord):
     """The id of a service, an int or `svco-...`."""
 
-    service_id: int | str
+    service_id: Id
 
 
 class ServiceDetailV1(ConsoleRecord):
@@ -65,8 +63,8 @@ class ListServices(ConsoleRecord):
 class ServiceList(ConsoleRecord):
     """Preset services and the user's."""
 
-    common: list[dict[str, Any]] = []
-    custom: list[dict[str, Any]] = []
+    common: list[JsonObject] = []
+    custom: list[JsonObject] = []
 
 
 class App(ConsoleRecord):

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from .base import ConsoleRecord, PageInfo, PageRequest
+from .base import ConsoleRecord, Id, JsonObject, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
 NEW = "New"  # values of runStatus
@@ -40,8 +40,8 @@ class Billing(ConsoleRecord):
 class CreateService(ConsoleRecord):
     """Deploys a model version; the callable endpoint ends with `url_suffix`."""
 
-    model_set_id: int | str
-    model_id: int | str
+    model_set_id: Id
+    model_id: Id
     name: str
     url_suffix: str
     resource_config: ResourceSettings
@@ -59,7 +59,7 @@ class ServiceCreated(ConsoleRecord):
 class ServiceRef(ConsoleRecord):
     """The id of a service, an int or `svco-...`."""
 
-    service_id: int | str
+    service_id: Id
 
 
 class ServiceDetail(ConsoleRecord):
@@ -172,9 +172,9 @@ class Metrics(ConsoleRecord):
 class ModifyService(ConsoleRecord):
     """Changes the model version of a service."""
 
-    service_id: int | str
-    model_set_id: int | str
-    model_id: int | str
+    service_id: Id
+    model_set_id: Id
+    model_id: Id
 
 
 class FindPresets(ConsoleRecord):
@@ -192,7 +192,7 @@ class FindPresets(ConsoleRecord):
 class Presets(ConsoleRecord):
     """Preset services; their fields are returned as received."""
 
-    service_list: list[dict[str, Any]] = []
+    service_list: list[JsonObject] = []
 
 
 _SERVICES = EndpointGroup("service.v2", "/v2/service")
@@ -203,5 +203,5 @@ CREATE = _SERVICES.action(
 FIND = _SERVICES.action("list", "DescribeServices", FindServices, ServicePage)
 DESCRIBE = _SERVICES.action("describe", "DescribeService", ServiceRef, ServiceDetail)
 METRIC = _SERVICES.action("metric", "DescribeServiceMetric", MetricQuery, Metrics)
-MODIFY = _SERVICES.action("modify", "ModifyService", ModifyService, dict[str, Any])
+MODIFY = _SERVICES.action("modify", "ModifyService", ModifyService, JsonObject)
 PRESETS = _SERVICES.action("presets", "DescribePresetServices", FindPresets, Presets)

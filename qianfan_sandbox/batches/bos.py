@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qfnb.wire import batches as wire, catalog, storage as storage_wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import CHAT_V1, CHAT_V2, V1_PREFIX
-from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.endpoints import AnyEndpoint
 
 from .. import storage
 from ..chat.served_models import resolve_model
@@ -163,7 +163,7 @@ def _read_queries(world: World, key: str) -> Iterator[Query]:
         yield Query(key, line or {})
 
 
-def _line_problem(line: Mapping[str, Any] | None) -> str:
+def _line_problem(line: JsonMapping | None) -> str:
     if line is None:
         return "the line is not a JSON object"
     if not isinstance(line.get("id"), str | int):
@@ -223,7 +223,7 @@ def _resolve_target(call: Call, body: wire.CreateInference) -> str:
     raise call.invalid("endpoint", f"{body.endpoint!r} is not the address of a chat service")
 
 
-def _chat_endpoint(name: str) -> Endpoint[Any, Any]:
+def _chat_endpoint(name: str) -> AnyEndpoint:
     """Return the endpoint that answers under a name: v2 for models that v1 never had."""
     row = catalog.find_model("chat", name)
     if row is not None and not row.v1:

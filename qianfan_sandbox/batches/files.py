@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -13,7 +12,7 @@ from starlette.routing import Route
 
 from qfnb.wire import batches as wire
 from qfnb.wire.base import JsonObject
-from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.endpoints import AnyEndpoint
 
 from ..http.call import HANDLERS, SANDBOX_HEADER, Call, emulates, page_ends, v2_refusal
 from ..http.middleware import RequestHandler, serve
@@ -83,7 +82,7 @@ def routes(world: World) -> list[Route]:
         data = await run_in_threadpool(HANDLERS[wire.CONTENT.name], call, wire.FileRef())
         return Response(data, media_type="application/octet-stream")
 
-    def route(endpoint: Endpoint[Any, Any], handle: RequestHandler) -> Route:
+    def route(endpoint: AnyEndpoint, handle: RequestHandler) -> Route:
         async def answer(request: Request) -> Response:
             response = await serve(world, endpoint, request, handle)
             response.headers.update(SANDBOX_HEADER)

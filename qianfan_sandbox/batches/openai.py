@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from qfnb.wire import batches as wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import CHAT_V2
-from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.endpoints import AnyEndpoint
 from qfnb.wire.inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 
 from ..engines.protocol import BUILT_IN
@@ -22,7 +22,7 @@ from ..state.store import Document, random_id
 from ..state.world import World, job_handler
 from . import files
 
-BATCH_ENDPOINTS: dict[str, Endpoint[Any, Any]] = {
+BATCH_ENDPOINTS: dict[str, AnyEndpoint] = {
     row.path: row for row in (CHAT_V2, TEXT2IMAGE_V2, IMAGE_EDIT_V2)
 }
 """The operations that a batch can call, by path."""
@@ -165,7 +165,7 @@ def read_lines(content: bytes | None, endpoint: str) -> tuple[list[JsonObject], 
     return lines, errors[:MAX_ERRORS]
 
 
-def _model_errors(lines: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
+def _model_errors(lines: Sequence[JsonMapping]) -> list[JsonObject]:
     """Return the error of the first line whose model is not that of the lines before it."""
     models = {
         number: line["body"]["model"]
@@ -245,14 +245,14 @@ def _write_results(
 
 
 def _result_line(
-    batch_id: str, number: int, line: Mapping[str, Any], response: Any, error: Any
+    batch_id: str, number: int, line: JsonMapping, response: Any, error: Any
 ) -> JsonObject:
     digest = hashlib.sha256(f"{batch_id}/{number}".encode()).hexdigest()[:24]
     head = {"id": f"batch_req_{digest}", "custom_id": line["custom_id"]}
     return {**head, "response": response, "error": error}
 
 
-def _is_success(result: Mapping[str, Any]) -> bool:
+def _is_success(result: JsonMapping) -> bool:
     return bool(result["response"]) and result["response"]["status_code"] < 300
 
 

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 from qfnb.base.language import tr
 from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import ChatRequestV2, Usage
 from qfnb.wire.prices import china_hour
 
@@ -293,7 +293,7 @@ def _final_event(
     reply: EngineReply,
     calls: list[JsonObject],
     usage: Any,
-    head: Mapping[str, Any],
+    head: JsonMapping,
     options: GenerationOptions,
 ) -> JsonObject:
     """Return the last event of a stream; it has the calls of functions, unless the engine has
@@ -311,7 +311,7 @@ def _final_event(
     return event
 
 
-def _mark(reply: EngineReply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> JsonObject:
+def _mark(reply: EngineReply, head: JsonMapping, usage: JsonMapping) -> JsonObject:
     """Return the field `sandbox`, with what the reply would cost on the platform now; the sandbox
     bills nothing.
     """

@@ -4,11 +4,10 @@ to call.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from qfnb.base.text import count_tokens, is_chinese
 from qfnb.wire import chat as wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.catalog import CatalogModel
 
 from ..engines.protocol import ChatModel, Conversation, EngineReply, StreamingModel, content_text
@@ -35,7 +34,7 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
 
 @emulates(wire.CHAT_V2)
 @metered
-async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stream:
+async def chat_v2(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
     """Answer `/v2/chat/completions`."""
     return await answer_chat(call, body)
 
@@ -89,9 +88,7 @@ def _validate_tokens(call: Call, row: CatalogModel | None, conversation: Convers
         )
 
 
-def _offered_functions(
-    call: Call, body: wire.ChatRequest
-) -> tuple[Sequence[Mapping[str, Any]], bool]:
+def _offered_functions(call: Call, body: wire.ChatRequest) -> tuple[Sequence[JsonMapping], bool]:
     """Return the functions that the model may call, and whether it must call one of them."""
     extra = body.model_extra or {}
     functions = [tool["function"] for tool in extra.get("tools") or ()]

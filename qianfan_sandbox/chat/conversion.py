@@ -6,13 +6,13 @@ An engine's errors become refusals.
 
 import math
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from qfnb.base.text import count_tokens
 from qfnb.wire import chat as wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 
 from ..engines.protocol import (
     ChatModel,
@@ -51,7 +51,7 @@ _ERRORS_BY_CATEGORY: dict[str, tuple[int, str, int, str]] = {
 }
 """v1's number, v2's code, status and type of an engine's error, by its category."""
 
-ReplyPieces = AsyncIterator[Mapping[str, Any] | EngineReply]
+ReplyPieces = AsyncIterator[JsonMapping | EngineReply]
 
 
 def to_v2_request(body: wire.ChatRequest, model: str) -> wire.ChatRequestV2:
@@ -87,7 +87,7 @@ def conversation_v2(body: wire.ChatRequest) -> Conversation:
 
 
 def prompt_conversation(
-    prompt: str, extra: Mapping[str, Any] | None, max_tokens: int | None = None
+    prompt: str, extra: JsonMapping | None, max_tokens: int | None = None
 ) -> Conversation:
     """Return the conversation of one question with the options that all models share."""
     options = {

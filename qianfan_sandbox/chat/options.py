@@ -3,13 +3,12 @@
 An option that a model does not take is ignored, as the platform does.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.catalog import CatalogModel
 from qfnb.wire.chat import ChatRequestV2
 
@@ -123,7 +122,7 @@ class GenerationOptions:
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
 
-def validate(call: Call, kind: type[OptionsT], options: Mapping[str, Any]) -> OptionsT:
+def validate(call: Call, kind: type[OptionsT], options: JsonMapping) -> OptionsT:
     """Return the options of a kind.
 
     Raises:
@@ -186,9 +185,7 @@ def parse_options(call: Call, body: ChatRequestV2, row: CatalogModel | None) -> 
     )
 
 
-def _parse_thinking(
-    call: Call, extra: Mapping[str, Any], row: CatalogModel | None
-) -> dict[str, Any]:
+def _parse_thinking(call: Call, extra: JsonMapping, row: CatalogModel | None) -> JsonObject:
     """Return the fields about thinking; a spelling that the model does not take is ignored."""
     if row is None or row.thinking in {"", "no"}:
         return {}

@@ -3,12 +3,12 @@
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from qfnb.base.text import has_chinese, is_chinese
 from qfnb.wire import inference
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 
 from ..engines.protocol import content_text
 from ..http.call import Call, Stream, emulates
@@ -113,7 +113,7 @@ def build_chart(question: str) -> JsonObject | None:
 
 
 def choose_function(
-    functions: Sequence[Mapping[str, Any]], question: str, *, must_call: bool = False
+    functions: Sequence[JsonMapping], question: str, *, must_call: bool = False
 ) -> tuple[str, str] | None:
     """Return the name and the arguments (JSON) of the function that fits a question best, None when
     none does.
@@ -137,9 +137,7 @@ def choose_function(
     return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)
 
 
-def _extract_arguments(
-    properties: Mapping[str, Any], question: str, description: str
-) -> JsonObject:
+def _extract_arguments(properties: JsonMapping, question: str, description: str) -> JsonObject:
     numbers = iter(_NUMBER.findall(question))
     arguments: JsonObject = {}
     for name, schema in properties.items():

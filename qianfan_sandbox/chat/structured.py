@@ -15,7 +15,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 
 MAX_DEPTH = 6
 """The depth from which optional parts are omitted, so that recursive schemas end."""
@@ -115,7 +115,7 @@ class _Filler:
                 return self._fill_array(schema, candidate, path, depth)
         return self._fill_leaf(schema, path)
 
-    def _fill_leaf(self, schema: Mapping[str, Any], path: str) -> Any:
+    def _fill_leaf(self, schema: JsonMapping, path: str) -> Any:
         if "const" in schema or "enum" in schema:
             return self._choose([schema["const"]] if "const" in schema else schema["enum"])
         match _type_of(schema):
@@ -135,7 +135,7 @@ class _Filler:
     def _next_text(self) -> str:
         return next(self._texts, self._question)
 
-    def _resolve(self, schema: Any, path: str) -> Mapping[str, Any]:
+    def _resolve(self, schema: Any, path: str) -> JsonMapping:
         """Return a part of the schema with its references followed and `allOf` merged."""
         for _ in range(MAX_DEPTH):
             if schema is True:
@@ -162,7 +162,7 @@ class _Filler:
         return max(mentioned, key=len, default=options[0])
 
     def _choose_branch(
-        self, schema: Mapping[str, Any], options: Sequence[Any], path: str, depth: int
+        self, schema: JsonMapping, options: Sequence[Any], path: str, depth: int
     ) -> JsonObject:
         """Return the first branch that is not null; deep down one that has no parts."""
         siblings = {key: value for key, value in schema.items() if key not in {"anyOf", "oneOf"}}
@@ -173,7 +173,7 @@ class _Filler:
         return next((row for row in branches if row.get("type") != "null"), branches[0])
 
     def _fill_object(
-        self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
+        self, schema: JsonMapping, candidate: Any, path: str, depth: int
     ) -> JsonObject:
         source = candidate if isinstance(candidate, Mapping) else {}
         properties = schema.get("properties", {})
@@ -189,9 +189,7 @@ class _Filler:
             value[name] = self.fill(part, source.get(name, _NOTHING), f"{path}.{name}", depth + 1)
         return value
 
-    def _fill_array(
-        self, schema: Mapping[str, Any], candidate: Any, path: str, depth: int
-    ) -> list[Any]:
+    def _fill_array(self, schema: JsonMapping, candidate: Any, path: str, depth: int) -> list[Any]:
         source = candidate if isinstance(candidate, list) else []
         prefix = schema.get("prefixItems", ())
         items = schema.get("items", True)
@@ -211,7 +209,7 @@ class _Filler:
             raise SchemaError(f"{path}: the sandbox cannot fill {low} different items")
         return values
 
-    def _fill_number(self, schema: Mapping[str, Any], path: str) -> float:
+    def _fill_number(self, schema: JsonMapping, path: str) -> float:
         unit = float(schema.get("multipleOf", 0))
         step = unit or 1e-6
         low = max(
@@ -227,7 +225,7 @@ class _Filler:
             raise SchemaError(f"{path}: no number fits {low} to {high}")
         return number
 
-    def _fill_string(self, schema: Mapping[str, Any], path: str) -> str:
+    def _fill_string(self, schema: JsonMapping, path: str) -> str:
         format_pattern, format_default = _FORMATS.get(str(schema.get("format")), (".*", ""))
         texts = [self._next_text()]
         if format_default:
@@ -243,7 +241,7 @@ class _Filler:
         raise SchemaError(f"{path}: the sandbox has no text that fits {dict(schema)}")
 
 
-def _type_of(schema: Mapping[str, Any]) -> str:
+def _type_of(schema: JsonMapping) -> str:
     """Return the type of values of a schema; by its keywords if it names none, "" for a choice."""
     if "const" in schema or "enum" in schema:
         return ""
@@ -255,7 +253,7 @@ def _type_of(schema: Mapping[str, Any]) -> str:
     return next((name for name, keys in _IMPLIED_TYPES.items() if keys & set(schema)), "string")
 
 
-def _merge(schemas: Sequence[Mapping[str, Any]]) -> JsonObject:
+def _merge(schemas: Sequence[JsonMapping]) -> JsonObject:
     """Return one schema for several that all hold; properties and required names are put
     together.
     """

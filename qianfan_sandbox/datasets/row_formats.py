@@ -11,11 +11,12 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from qfnb.wire import data_v1 as wire
+from qfnb.wire.base import JsonObject
 from qfnb.wire.data_v2 import FORMATS
 
 TEXT = "Text"
@@ -23,7 +24,7 @@ PROMPT = "Prompt"
 IMAGE_FORMATS = {"PromptImage", "PromptImageResponse"}
 ANSWER_KEYS = {"response", "chosen", "rejected"}
 
-Turn = dict[str, Any]
+Turn = JsonObject
 
 
 class InvalidRow(ValueError):
@@ -32,7 +33,6 @@ class InvalidRow(ValueError):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
-        self.reason = reason
 
 
 def format_of_template(template: int) -> str:
@@ -60,13 +60,14 @@ def last_pair(row: Any) -> tuple[str, str]:
         return "", row
     if isinstance(row, dict) and "image" in row:
         return str(row.get("annotation") or ""), ""
-    if isinstance(row, dict):
-        turn = row
-    else:
-        turn = row[-1]
-    return turn["prompt"], next(
-        (_first_text(turn[key]) for key in ("response", "chosen") if key in turn), ""
-    )
+    turn = _last_turn(row)
+    return turn["prompt"], _first_text(turn.get("response") or turn.get("chosen") or "")
+
+
+def _last_turn(row: Any) -> Any:
+    if isinstance(row, list):
+        return row[-1]
+    return row
 
 
 def judged_answers(row: Any) -> list[tuple[str, str, str]]:
@@ -75,10 +76,7 @@ def judged_answers(row: Any) -> list[tuple[str, str, str]]:
 
     A ranking gives a row for each answer but the best one; a row of another kind gives none.
     """
-    if isinstance(row, list):
-        turn = row[-1]
-    else:
-        turn = row
+    turn = _last_turn(row)
     if not isinstance(turn, dict) or "prompt" not in turn:
         return []
     if turn.get("chosen") or turn.get("rejected"):
@@ -94,20 +92,18 @@ def is_annotated(row: Any) -> bool:
         return False
     if isinstance(row, dict) and "image" in row:
         return bool(row.get("annotation"))
-    return bool(ANSWER_KEYS & set(row if isinstance(row, dict) else row[-1]))
+    return bool(ANSWER_KEYS & _last_turn(row).keys())
 
 
 def strip_annotations(row: Any) -> Any:
     """Return a row without its responses, an image without its annotation."""
     if isinstance(row, list):
-        return [
-            {key: value for key, value in turn.items() if key not in ANSWER_KEYS} for turn in row
-        ]
-    if isinstance(row, dict) and "image" in row:
+        return [strip_annotations(turn) for turn in row]
+    if not isinstance(row, dict):
+        return row
+    if "image" in row:
         return {"image": row["image"]}
-    if isinstance(row, dict):
-        return strip_annotations([row])[0]
-    return row
+    return {key: value for key, value in row.items() if key not in ANSWER_KEYS}
 
 
 def to_text(row: Any) -> str:
@@ -121,8 +117,11 @@ def all_texts(value: Any) -> list[str]:
     """Return all texts in a row."""
     if isinstance(value, str):
         return [value]
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for part in parts for text in all_texts(part)]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return []
+    return [text for item in value for text in all_texts(item)]
 
 
 def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
@@ -132,38 +131,27 @@ def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
         if not isinstance(value, dict) or not isinstance(value.get("image"), str):
             raise InvalidRow(wire.BAD_FORMAT, "an image row has the name of its file")
         return value
-    if isinstance(value, list):
-        turns = value
-    else:
-        turns = [value]
+    turns = value if isinstance(value, list) else [value]
     if not turns:
         raise InvalidRow(wire.EMPTY_TEXT, "the row is empty")
     if data_format in {"PromptResponse", "PromptSortedresponses"}:
         return [_normalize_turn(turn, annotated) for turn in turns]
     if data_format == PROMPT:
         return [_validate_prompt(turn) for turn in turns]
-    if data_format.startswith("DPO"):
-        required = all
-    else:
-        required = any
-    return [
-        *(_normalize_turn(turn, False) for turn in turns[:-1]),
-        _normalize_preference(turns[-1], required, annotated),
-    ]
+    last = _normalize_preference(turns[-1], annotated, needs_both=data_format.startswith("DPO"))
+    return [*(_normalize_turn(turn, False) for turn in turns[:-1]), last]
 
 
 def _normalize_text(value: Any) -> str:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if isinstance(value, dict):
-        text = value.get("text")
-    else:
-        text = value
-    if not isinstance(text, str):
+        value = value.get("text")
+    if not isinstance(value, str):
         raise InvalidRow(wire.BAD_TEXT, 'a text is {"text": "..."} or a string')
-    if not text.strip():
+    if not value.strip():
         raise InvalidRow(wire.EMPTY_TEXT, "the text is empty")
-    return text
+    return value
 
 
 def _validate_prompt(turn: Any) -> Turn:
@@ -187,27 +175,23 @@ def _normalize_turn(turn: Any, annotated: bool) -> Turn:
 
 def _normalize_responses(value: Any) -> list[list[str]]:
     """Return responses in the platform's shape: the best first, each a list of texts."""
-    if isinstance(value, list):
-        answers = value
-    else:
-        answers = [value]
+    answers = value if isinstance(value, list) else [value]
     nested = [answer if isinstance(answer, list) else [answer] for answer in answers]
-    if not all(answer and all(isinstance(text, str) for text in answer) for answer in nested):
-        raise InvalidRow(wire.BAD_TEXT, "response is neither a text nor a list of texts")
-    if not all(text.strip() for answer in nested for text in answer):
-        raise InvalidRow(wire.EMPTY_TEXT, "response is empty")
+    for answer in nested:
+        if not answer or not all(isinstance(text, str) for text in answer):
+            raise InvalidRow(wire.BAD_TEXT, "response is neither a text nor a list of texts")
+        if not all(text.strip() for text in answer):
+            raise InvalidRow(wire.EMPTY_TEXT, "response is empty")
     return nested
 
 
-def _normalize_preference(
-    turn: Any, required: Callable[[list[bool]], bool], annotated: bool
-) -> Turn:
+def _normalize_preference(turn: Any, annotated: bool, *, needs_both: bool) -> Turn:
     prompt_turn = _validate_prompt(turn)
-    present = [bool(prompt_turn.get(key)) for key in ("chosen", "rejected")]
-    if annotated and not required(present):
-        raise InvalidRow(wire.NO_ANNOTATION, "chosen or rejected is missing")
     fields = {key: value for key, value in prompt_turn.items() if value or key == "prompt"}
-    for key in ANSWER_KEYS & set(fields):
+    answers = {"chosen", "rejected"} & fields.keys()
+    if annotated and len(answers) < 1 + needs_both:
+        raise InvalidRow(wire.NO_ANNOTATION, "chosen or rejected is missing")
+    for key in ANSWER_KEYS & fields.keys():
         _normalize_responses(fields[key])
     return fields
 
@@ -219,32 +203,27 @@ def _first_text(value: Any) -> str:
 
 
 MAX_BYTES = 256 * 1024 * 1024
-MAX_FILES = 10_000
-MAX_PROBLEMS = 100
-"""Limits of one import: bytes when unpacked, files in a zip, listed problems."""
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+MAX_PROBLEMS = 100
+"""Limits of one import: bytes when unpacked, listed problems."""
+
+IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "bmp")
 
 _PARAGRAPH_BREAK = re.compile(r"(\n[^\S\n]*\n\s*)")
 ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error)
-_LINK = 0o120000
-_ENCRYPTED = 1
 
 
-@dataclass(frozen=True)
-class LineProblem:
-    """The reason why a line of a file is invalid; line 0 is the whole file."""
+Problem = JsonObject
+"""The `file` and `line` that are invalid, with `code`, `reason` and `text`; line 0 is the whole
+file.
+"""
 
-    file: str
-    line: int
-    code: int
-    reason: str
-    text: str = ""
 
-    def __str__(self) -> str:
-        if self.line:
-            return f"{self.file} line {self.line}: {self.reason}"
-        return f"{self.file}: {self.reason}"
+def describe(problem: Problem) -> str:
+    """Return where a problem is, and its reason."""
+    if problem["line"]:
+        return "{file} line {line}: {reason}".format_map(problem)
+    return "{file}: {reason}".format_map(problem)
 
 
 @dataclass
@@ -255,7 +234,7 @@ class RowParser:
     annotated: bool  # whether rows must have responses
     named_rows: list[tuple[str, Any]] = field(default_factory=list)  # (file name, row) pairs
     # at most `MAX_PROBLEMS` of the invalid lines
-    problems: list[LineProblem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
     size: int = 0  # bytes of all files, unpacked
     zipped: bool = False  # whether one of the files was a zip
 
@@ -270,14 +249,12 @@ class RowParser:
         except InvalidRow as error:
             self.add_problem(name, 0, error)
 
-    def add_problem(self, name: str, line: int, error: InvalidRow, text: str = "") -> None:
+    def add_problem(self, name: str, line: int, error: ValueError, text: str = "") -> None:
         """Add a problem, up to the limit."""
+        code = error.code if isinstance(error, InvalidRow) else wire.BAD_FORMAT
+        fields = {"file": name, "line": line, "code": code, "reason": str(error)}
         if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(LineProblem(name, line, error.code, error.reason, text[:200]))
-
-    def problems_to_json(self) -> list[dict[str, Any]]:
-        """Return the problems as JSON values."""
-        return [asdict(problem) for problem in self.problems]
+            self.problems.append(fields | {"text": text[:200]})
 
     def _parse_rows(self, name: str, content: bytes) -> None:
         self._add_size(len(content))
@@ -294,7 +271,6 @@ class RowParser:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 members = [member for member in archive.infolist() if _is_content_file(member)]
-                _validate_members(members)
                 if self.data_format in IMAGE_FORMATS:
                     self._parse_images(archive, members)
                 else:
@@ -305,20 +281,19 @@ class RowParser:
 
     def _parse_images(self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
         """Add an image row for each image, annotated by the .json file with the same stem."""
-        names = {member.filename.lower(): member for member in members}
-        for member in members:
-            stem, _, suffix = member.filename.rpartition(".")
-            if f".{suffix.lower()}" in IMAGE_SUFFIXES:
-                file = names.get(f"{stem}.json".lower())
-                annotation = _parse_json(
-                    (self._unpack(archive, file) if file else b"null").decode("utf-8", "replace")
-                )
-                if isinstance(annotation, InvalidRow):
-                    self.add_problem(f"{stem}.json", 0, annotation)
-                else:
-                    self.named_rows.append(
-                        (member.filename, {"image": member.filename, "annotation": annotation})
-                    )
+        by_name = {member.filename.lower(): member for member in members}
+        for name, member in by_name.items():
+            stem, _, suffix = name.rpartition(".")
+            if suffix not in IMAGE_SUFFIXES:
+                continue
+            annotation = None
+            if notes := by_name.get(f"{stem}.json"):
+                annotation = _parse_json(self._unpack(archive, notes).decode("utf-8", "replace"))
+            if isinstance(annotation, InvalidRow):
+                self.add_problem(f"{stem}.json", 0, annotation)
+            else:
+                row = {"image": member.filename, "annotation": annotation}
+                self.named_rows.append((member.filename, row))
 
     def _unpack(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         with archive.open(member) as file:
@@ -345,8 +320,9 @@ def _iter_values(name: str, content: bytes, data_format: str) -> Iterator[tuple[
     suffix = name.lower().rpartition(".")[2]
     is_text = data_format in {TEXT, PROMPT}
     if suffix == "jsonl":
-        lines = enumerate(text.split("\n"), 1)
-        yield from ((number, _parse_json(line), line) for number, line in lines if line.strip())
+        for number, row in enumerate(text.split("\n"), 1):
+            if row.strip():
+                yield number, _parse_json(row), row
     elif suffix == "csv":
         yield from _iter_csv_rows(text)
     elif suffix == "txt" and is_text:
@@ -357,12 +333,10 @@ def _iter_values(name: str, content: bytes, data_format: str) -> Iterator[tuple[
 
 
 def _iter_csv_rows(text: str) -> Iterator[tuple[int, Any, str]]:
-    reader = csv.DictReader(io.StringIO(text))
+    reader = csv.DictReader(io.StringIO(text), restkey="")
     try:
         for row in reader:
-            values = {
-                key: text for key, text in row.items() if isinstance(key, str) and text is not None
-            }
+            values = {key: cell for key, cell in row.items() if key and cell is not None}
             yield reader.line_num, values, json.dumps(values, ensure_ascii=False)
     except csv.Error as error:
         raise InvalidRow(wire.BAD_FORMAT, f"line {reader.line_num + 1}: {error}") from None
@@ -384,34 +358,12 @@ def _parse_json(text: str) -> Any:
     """Return the value of a JSON text, or the reason why it is invalid."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return InvalidRow(
-            wire.BAD_FORMAT, f"not JSON: {getattr(error, 'msg', 'nested too deeply')}"
-        )
+    except RecursionError:
+        return InvalidRow(wire.BAD_FORMAT, "not JSON: nested too deeply")
+    except json.JSONDecodeError as error:
+        return InvalidRow(wire.BAD_FORMAT, f"not JSON: {error.msg}")
 
 
 def _is_content_file(member: zipfile.ZipInfo) -> bool:
     name = member.filename.rpartition("/")[2]
     return not (member.is_dir() or member.filename.startswith("__MACOSX/") or name.startswith("."))
-
-
-def _validate_members(members: list[zipfile.ZipInfo]) -> None:
-    """Raise an error if a zip has too many files, or one that could leave its folder or cannot be
-    read.
-    """
-    if len(members) > MAX_FILES:
-        raise InvalidRow(wire.SIZE_EXCEEDED, f"a zip has at most {MAX_FILES:,} files")
-    for member in members:
-        name = member.filename
-        checks = {
-            "leads out of the zip": name.startswith("/")
-            or "\\" in name
-            or ":" in name
-            or ".." in name.split("/"),
-            "is a link": member.external_attr >> 16 & 0o170000 == _LINK,
-            "is encrypted": member.flag_bits & _ENCRYPTED,
-            "is a zip in a zip": name.lower().endswith(".zip"),
-        }
-        for reason, is_wrong in checks.items():
-            if is_wrong:
-                raise InvalidRow(wire.BAD_ZIP, f"{name!r} {reason}")

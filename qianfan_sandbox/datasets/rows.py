@@ -9,7 +9,6 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -54,24 +53,16 @@ def count(store: Store, dataset: Document, field: str = "count") -> int:
     return sum(part[field] for part in visible_parts(store, dataset))
 
 
-def iter_entities(store: Store, dataset: Document) -> Iterator[tuple[Document, Entity]]:
+def iter_entities(store: Store, dataset: Document) -> Iterator[LocatedEntity]:
     """Yield all rows in order, each with its part."""
+    for part, line in _located_lines(store, dataset):
+        yield part, Entity(**json.loads(line))
+
+
+def _located_lines(store: Store, dataset: Document) -> Iterator[tuple[Document, bytes]]:
     for part in visible_parts(store, dataset):
         for line in _read_lines(store, part):
-            yield part, Entity(**json.loads(line))
-
-
-def read_page(
-    store: Store, dataset: Document, start: int, size: int
-) -> list[tuple[Document, Entity]]:
-    """Return `size` rows from index `start` on, each with its part; other parts are not read."""
-    matches: list[tuple[Document, Entity]] = []
-    for part in visible_parts(store, dataset):
-        if start < part["count"] and len(matches) < size:
-            lines = _read_lines(store, part)[start : start + size - len(matches)]
-            matches += [(part, Entity(**json.loads(line))) for line in lines]
-        start = max(0, start - part["count"])
-    return matches
+            yield part, line
 
 
 def read_pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
@@ -83,10 +74,9 @@ def read_pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
 
 def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
     """Return the row with an id, None if it does not exist."""
-    for part in visible_parts(store, dataset):
-        for line in _read_lines(store, part):
-            if id_.encode() in line and (entity := Entity(**json.loads(line))).id == id_:
-                return entity
+    for _, line in _located_lines(store, dataset):
+        if id_.encode() in line and (entity := Entity(**json.loads(line))).id == id_:
+            return entity
     return None
 
 
@@ -161,49 +151,46 @@ def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
 @emulates(data_v1.LIST_ENTITIES)
 def list_entities(call: Call, body: data_v1.ListEntities) -> JsonObject:
     """List the rows that match all filters, in their order."""
-    dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
-    store = call.store
-    call.validate_choice(
-        "tabType",
-        body.tab_type,
-        (data_v1.ALL_ENTITIES, data_v1.ANNOTATED_ENTITIES, data_v1.UNANNOTATED_ENTITIES),
-    )
-    total = total_all = count(store, dataset)
+    dataset = call.find("dataset", body.dataset_id, "datasetId")
+    tabs = (data_v1.ALL_ENTITIES, data_v1.ANNOTATED_ENTITIES, data_v1.UNANNOTATED_ENTITIES)
+    call.validate_choice("tabType", body.tab_type, tabs)
     filters = _build_filters(call, body)
-    paged = partial(
-        page_by_offset, call, offset=body.offset, size=body.page_size, max_size=data_v1.MAX_ENTITIES
-    )
+    rows = list(_located_lines(call.store, dataset))
     if filters:
-        matches = [
-            row for row in iter_entities(store, dataset) if all(test(row) for test in filters)
-        ]
-        total = len(matches)
-        page = paged(matches)
-    else:
-        positions = paged(range(total))
-        if positions:
-            page = read_page(store, dataset, positions[0], len(positions))
-        else:
-            page = []
-    items = [_entity_to_wire(call.world, dataset, entity) for _, entity in page]
-    return {"totalAll": total_all, "total": total, "items": items}
+        matches = []
+        for part, line in rows:
+            located = part, Entity(**json.loads(line))
+            if all(test(located) for test in filters):
+                matches.append((part, line))
+        rows = matches
+    page = page_by_offset(call, rows, body.offset, body.page_size, max_size=data_v1.MAX_ENTITIES)
+    return {
+        "totalAll": count(call.store, dataset),
+        "total": len(rows),
+        "items": [
+            _entity_to_wire(call.world, dataset, Entity(**json.loads(line))) for _, line in page
+        ],
+    }
 
 
 @emulates(data_v1.ANNOTATE)
 def annotate(call: Call, body: data_v1.AnnotateEntity) -> bool:
     """Replace the turns of a row, or set the labels of an image."""
-    dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
+    dataset = call.find("dataset", body.dataset_id, "datasetId")
     store = call.store
     entity = find_entity(store, dataset, body.id)
     if entity is None:
         raise call.invalid("id", f"{dataset['id']} has no entity {body.id!r}")
-    if not (body.content or body.labels):
-        raise call.invalid("content", "content or labels are missing")
-    changed = replace(entity, annotated=store.now())
     if body.content:
-        changed = replace(changed, row=_normalize_content(call, dataset, body.content))
+        try:
+            row = row_formats.normalize(body.content, dataset["form"])
+        except row_formats.InvalidRow as error:
+            raise call.invalid("content", str(error)) from None
+        changed = replace(entity, row=row, annotated=store.now())
+    elif body.labels:
+        changed = replace(entity, labels=body.labels, annotated=store.now())
     else:
-        changed = replace(changed, labels=body.labels or [])
+        raise call.invalid("content", "content or labels are missing")
     replace_rows(store, dataset, {entity.id: changed})
     return True
 
@@ -211,7 +198,7 @@ def annotate(call: Call, body: data_v1.AnnotateEntity) -> bool:
 @emulates(data_v1.DELETE_ENTITIES)
 def delete(call: Call, body: data_v1.DeleteEntities) -> JsonObject:
     """Delete rows; the answer lists the ids that do not exist."""
-    dataset = call.find("dataset", body.dataset_id, "datasetId", "dataset")
+    dataset = call.find("dataset", body.dataset_id, "datasetId")
     deleted_ids = replace_rows(call.store, dataset, dict.fromkeys(body.id))
     return {"failedOnes": [id_ for id_ in body.id if id_ not in deleted_ids] or None}
 
@@ -221,11 +208,8 @@ def routes(world: World) -> list[Route]:
 
     async def fetch(request: Request) -> Response:
         dataset = world.store.get("dataset", request.path_params["dataset"])
-        if not dataset:
-            entity = None
-        else:
-            entity = find_entity(world.store, dataset, request.path_params["id"])
-        if entity is None:
+        entity = dataset and find_entity(world.store, dataset, request.path_params["id"])
+        if not entity:
             return PlainTextResponse("the row does not exist", 404)
         return PlainTextResponse(row_formats.to_text(entity.row))
 
@@ -255,13 +239,6 @@ def _parse_time_range(call: Call, name: str, times: list[float]) -> tuple[float,
     if len(times) != 2:
         raise call.invalid(name, "it has two times, from and to")
     return times[0], times[1]
-
-
-def _normalize_content(call: Call, dataset: Document, content: list[JsonObject]) -> Any:
-    try:
-        return row_formats.normalize(content, dataset["form"])
-    except row_formats.InvalidRow as error:
-        raise call.invalid("content", str(error)) from None
 
 
 def _entity_to_wire(world: World, dataset: Document, entity: Entity) -> JsonObject:

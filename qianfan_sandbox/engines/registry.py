@@ -3,8 +3,8 @@ do.
 """
 
 import threading
-from typing import Any
 
+from qfnb.wire.base import JsonObject
 from qfnb.wire.sandbox import EngineConfig
 
 from ..state.store import Store
@@ -65,7 +65,7 @@ class EngineRegistry:
             raise EngineError(f"{run} has no model")
         return content
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonObject:
         """Return which engine runs and which ones train and embed; no key is in it."""
         return {
             "name": self.active.name,

@@ -10,12 +10,11 @@ import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 
 from qfnb.base.language import tr
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.sandbox import EngineConfig, parse_model_map
 
 from .protocol import Ability, Conversation, Delta, EngineError, EngineReply, ErrorCategory, Vectors
@@ -134,7 +133,7 @@ class UpstreamModel:
         }
 
     def _reply(
-        self, message: Mapping[str, Any], reason: str | None, usage: Mapping[str, int] | None
+        self, message: JsonMapping, reason: str | None, usage: Mapping[str, int] | None
     ) -> EngineReply:
         extra = {
             name: value
@@ -145,7 +144,7 @@ class UpstreamModel:
         return EngineReply("upstream", math.nan, text, self.label, reason or "stop", usage, extra)
 
 
-async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -> JsonObject:
+async def _post_json(config: EngineConfig, path: str, body: JsonMapping) -> JsonObject:
     """Return the JSON object that the upstream answers with."""
     async with _post(config, path, body) as response:
         content = await _read_limited(response)
@@ -159,7 +158,7 @@ async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -
 
 
 async def _stream_events(
-    config: EngineConfig, body: Mapping[str, Any]
+    config: EngineConfig, body: JsonMapping
 ) -> AsyncIterator[JsonObject | None]:
     """Yield the events of a stream as they arrive, None for `[DONE]`."""
     async with _post(config, "chat/completions", body) as response:
@@ -175,7 +174,7 @@ async def _stream_events(
 
 @asynccontextmanager
 async def _post(
-    config: EngineConfig, path: str, body: Mapping[str, Any]
+    config: EngineConfig, path: str, body: JsonMapping
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """Yield a response with status 200; every error, also while it is read, is an EngineError."""
     key = config.upstream_key.get_secret_value
@@ -279,7 +278,7 @@ def _merge_delta(message: JsonObject, delta: Delta) -> None:
             message[name] = message.get(name, "") + value
 
 
-def _merge_tool_call(calls: list[JsonObject], part: Mapping[str, Any]) -> None:
+def _merge_tool_call(calls: list[JsonObject], part: JsonMapping) -> None:
     index = int(part.get("index") or 0)
     while len(calls) <= min(index, 127):
         calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
@@ -290,7 +289,7 @@ def _merge_tool_call(calls: list[JsonObject], part: Mapping[str, Any]) -> None:
         call["function"][name] += function.get(name) or ""
 
 
-def _parse_usage(answer: Mapping[str, Any]) -> dict[str, int] | None:
+def _parse_usage(answer: JsonMapping) -> dict[str, int] | None:
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None

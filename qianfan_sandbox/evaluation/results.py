@@ -6,15 +6,14 @@ import json
 import math
 import secrets
 import zipfile
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from qfnb.wire import evaluation_v1 as wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 
 from .. import storage
 from ..finetune import scores
@@ -32,13 +31,13 @@ EXPORT_COLUMNS = {
 }
 """Column names of an export, and the keys of a row."""
 
-Row = Mapping[str, Any]
+Row = JsonMapping
 
 
 @emulates(wire.LIST_RESULTS)
 def list_results(call: Call, body: wire.ListResults) -> JsonObject:
     """List rows; when they are ordered by a score, rows without it come last."""
-    task = call.find(KIND, body.id, "id", "task")
+    task = call.find(KIND, body.id, "id")
     rows: list[Row] = [row for row in iter_results(call.world, task) if _matches_filters(row, body)]
     if body.order_by is not None:
         rows = _sort_rows(call, rows, body.order_by, body.order)
@@ -55,7 +54,7 @@ def list_results(call: Call, body: wire.ListResults) -> JsonObject:
 async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     """Export the current rows as a zip."""
     world = call.world
-    task = call.find(KIND, body.id, "id", "task")
+    task = call.find(KIND, body.id, "id")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
     if body.export_type == wire.STORAGE:
@@ -84,7 +83,7 @@ async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
 @emulates(wire.EXPORT_INFO)
 def export_info(call: Call, body: wire.ExportRef) -> JsonObject:
     """Describe an export; it has an address once it is done."""
-    export = call.find(EXPORT, body.export_id, "exportID", "export")
+    export = call.find(EXPORT, body.export_id, "exportID")
     state = call.lifecycle.state(export["plan"])
     local = state == wire.DONE and export["type"] == wire.LOCAL
     return {

@@ -6,7 +6,7 @@ worker records.
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.wire import (
@@ -15,7 +15,7 @@ from qfnb.wire import (
     evaluation_v2 as wire_v2,
     model_v1 as model_wire,
 )
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import Id, JsonObject
 
 from .. import models, storage
 from ..datasets import datasets, rows as dataset_rows
@@ -36,7 +36,7 @@ ENGINE = "qfnb local model, not ERNIE"
 FINAL_STATES = {wire.DONE, wire.PARTLY_DONE, wire.FAILED, wire.STOPPED}
 
 Pairs = list[tuple[str, str]]  # prompts and reference responses
-Row = dict[str, Any]
+Row = JsonObject
 
 
 class Unit(TypedDict):
@@ -247,7 +247,7 @@ def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
 
 
 def _validate_dataset(
-    call: Call, field: str, key: int | str, modes: Sequence[str]
+    call: Call, field: str, key: Id, modes: Sequence[str]
 ) -> tuple[Document, Pairs]:
     """Return a released dataset with its rows: prompts and reference responses."""
     world = call.world
@@ -328,7 +328,7 @@ def create(call: Call, body: wire.CreateEvaluationV1) -> JsonObject:
     if body.id is None:
         replaced = None
     else:
-        replaced = call.find(KIND, body.id, "id", "task")
+        replaced = call.find(KIND, body.id, "id")
     if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
         raise call.invalid("id", f"task {body.id} is {state} and can no longer be changed")
     task = create_task(call, body, replaced=replaced)
@@ -338,7 +338,7 @@ def create(call: Call, body: wire.CreateEvaluationV1) -> JsonObject:
 @emulates(wire.INFO)
 def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     """Describe a task."""
-    task = call.find(KIND, body.id, "id", "task")
+    task = call.find(KIND, body.id, "id")
     world = call.world
     run = run_of(world, task)
     return {
@@ -360,7 +360,7 @@ def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.EvaluationRefV1) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.id, "id", "task")
+    task = call.find(KIND, body.id, "id")
     return [
         {
             **_version_to_wire(unit),
@@ -383,7 +383,7 @@ def report(call: Call, body: wire.EvaluationRefV1) -> list[JsonObject]:
 @emulates(wire.STOP)
 def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     """Stop a task; its answers so far remain."""
-    task = call.find(KIND, body.id, "id", "task")
+    task = call.find(KIND, body.id, "id")
     world = call.world
     state = task_state(world, task)
     if state in FINAL_STATES | {wire.STOPPING}:
@@ -397,7 +397,7 @@ def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteTasks) -> bool:
     """Delete tasks, all of them or none; the platform's answer is not documented."""
-    tasks = [call.find(KIND, id_, "evalIds", "task") for id_ in body.eval_ids]
+    tasks = [call.find(KIND, id_, "evalIds") for id_ in body.eval_ids]
     if not tasks:
         raise call.invalid("evalIds", "it must not be empty")
     delete_tasks(call, "evalIds", tasks)
@@ -491,7 +491,7 @@ def list_tasks(call: Call, body: wire_v2.ListEvalTasks) -> JsonObject:
 @emulates(wire_v2.INFO)
 def describe(call: Call, body: wire_v2.EvalTaskRef) -> JsonObject:
     """Describe a task."""
-    task = call.find(KIND, body.task_id, "taskId", "task")
+    task = call.find(KIND, body.task_id, "taskId")
     units = unit_results(call.world, task)
     model_configs = [
         {"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units
@@ -520,7 +520,7 @@ def describe(call: Call, body: wire_v2.EvalTaskRef) -> JsonObject:
 @emulates(wire_v2.REPORT)
 def report_v2(call: Call, body: wire_v2.EvalTaskRef) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.task_id, "taskId", "task")
+    task = call.find(KIND, body.task_id, "taskId")
     return [
         {
             "taskId": task["id"],
@@ -540,7 +540,7 @@ def report_v2(call: Call, body: wire_v2.EvalTaskRef) -> list[JsonObject]:
 @emulates(wire_v2.DELETE)
 def delete_v2(call: Call, body: wire_v2.EvalTaskRef) -> bool:
     """Delete a task that has ended."""
-    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId", "task")])
+    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId")])
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from qfnb.base.language import tr, tr_noop
 from qfnb.base.text import nearest_names
 from qfnb.wire import finetune_v1 as wire_v1, finetune_v2 as wire
-from qfnb.wire.base import EmptyBody, JsonObject
+from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 
 from ..datasets import datasets
 from ..engines.builtin import engine
@@ -54,10 +54,10 @@ class RunRequest:
     """
 
     scale: str
-    values: Mapping[str, Any]
+    values: JsonMapping
     sources: Sequence[tuple[str, float]]
     split_ratio: int
-    extra_fields: Mapping[str, Any] = field(default_factory=dict)
+    extra_fields: JsonMapping = field(default_factory=dict)
 
 
 def validate_model(call: Call, name: str, model: str, mode: str) -> str:
@@ -104,7 +104,7 @@ def tuning_parameters(
 
 
 def validate_source(
-    call: Call, mode: str, kind_field: str, kind: int | str, options: Mapping[Any, tuple[str, Any]]
+    call: Call, mode: str, kind_field: str, kind: Id, options: Mapping[Any, tuple[str, Any]]
 ) -> str:
     """Return the id of a dataset or the `bos:/bucket/path` of an object that a run can learn from.
 
@@ -247,7 +247,7 @@ def start_run(
     return task
 
 
-def _local_hyperparameters(job: Document, request: RunRequest) -> dict[str, Any]:
+def _local_hyperparameters(job: Document, request: RunRequest) -> JsonObject:
     """Return the built-in engine's hyper-parameters for the platform's."""
     from ..engines.builtin.training import local_hyperparameters  # noqa: PLC0415 - numpy
 

@@ -453,7 +453,7 @@ def _read_rows(store: Store, source: str, *data_formats: str) -> list[Any]:
         parsers = [_parse(source, content, data_format) for data_format in formats]
         parser = next((parser for parser in parsers if not parser.problems), parsers[0])
         if parser.problems:
-            raise ValueError(str(parser.problems[0]))
+            raise ValueError(row_formats.describe(parser.problems[0]))
         return [row for _, row in parser.named_rows]
     dataset = store.get("dataset", source)
     if dataset is None:

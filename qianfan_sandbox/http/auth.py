@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from qfnb.wire import auth as wire
-from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.base import JsonObject
+from qfnb.wire.endpoints import AnyEndpoint
 from qfnb.wire.model_list import MODELS_V2
 from qfnb.wire.signature import SignatureHeader
 
@@ -48,7 +49,7 @@ def signed_request(request: Request) -> SignedRequest:
     return SignedRequest(request.method, raw_path.split(b"?")[0].decode("ascii"), query, headers)
 
 
-def authorize(world: World, endpoint: Endpoint[Any, Any], request: SignedRequest) -> None:
+def authorize(world: World, endpoint: AnyEndpoint, request: SignedRequest) -> None:
     """Check that the caller may use an operation.
 
     Args:
@@ -141,7 +142,7 @@ def _verify_access_token(world: World, token: str) -> None:
 
 
 @emulates(wire.OAUTH_TOKEN)
-def oauth_token(call: Call, body: Any) -> dict[str, Any]:
+def oauth_token(call: Call, body: Any) -> JsonObject:
     """Exchange AK and SK, in the query or the body, for an access token."""
     params = {**(body.model_extra or {}), **call.query}
     address = call.world.address
@@ -172,7 +173,7 @@ def oauth_token(call: Call, body: Any) -> dict[str, Any]:
 
 
 @emulates(wire.BCE_BEARER)
-def exchange_bearer(call: Call, body: wire.CreateBearer) -> dict[str, Any]:
+def exchange_bearer(call: Call, body: wire.CreateBearer) -> JsonObject:
     """Exchange an IAM signature for a bearer."""
     if body.expire_in_seconds is None:
         seconds = BEARER_SECONDS

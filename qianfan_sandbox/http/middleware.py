@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from qfnb.wire.chat import CHAT_V1, CHAT_V2
-from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.endpoints import AnyEndpoint
 
 from ..failures import MAX_SECONDS, Fault, describe_error, fault_injection
 from ..state.world import World
@@ -34,7 +34,7 @@ log = logging.getLogger("qfnb.sandbox")
 
 
 async def serve(
-    world: World, endpoint: Endpoint[Any, Any], request: Request, handle: RequestHandler
+    world: World, endpoint: AnyEndpoint, request: Request, handle: RequestHandler
 ) -> Response:
     """Return the answer to a request: the handler's, a refusal, or one that a fault breaks.
 
@@ -233,7 +233,7 @@ def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
         raise Refusal(400, {"error": f"{FAULT_HEADER}: {describe_error(error)}"}) from None
 
 
-def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
+def fault_refusal(endpoint: AnyEndpoint, fault: Fault) -> Refusal:
     """Return the refusal that a fault stands for, in the operation's own shape.
 
     An HTTP status is sent as it is; a platform's code with the status that the plane gives it.
@@ -259,9 +259,7 @@ def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
     return refusal
 
 
-async def inject_before_answer(
-    world: World, endpoint: Endpoint[Any, Any], fault: Fault | None
-) -> None:
+async def inject_before_answer(world: World, endpoint: AnyEndpoint, fault: Fault | None) -> None:
     """Do what a fault does before a call is answered.
 
     Raises:
@@ -279,7 +277,7 @@ async def inject_before_answer(
         raise fault_refusal(endpoint, fault)
 
 
-def corrupt_answer(answer: Response, endpoint: Endpoint[Any, Any], fault: Fault) -> Response:
+def corrupt_answer(answer: Response, endpoint: AnyEndpoint, fault: Fault) -> Response:
     """Return an answer with what a fault does to its body."""
     if isinstance(answer, StreamingResponse):
         answer.body_iterator = _corrupt_stream(answer.body_iterator, endpoint, fault)
@@ -309,9 +307,7 @@ async def _corrupt_body(content: bytes, fault: Fault) -> AsyncIterator[bytes]:
         yield part
 
 
-async def _corrupt_stream(
-    pieces: Any, endpoint: Endpoint[Any, Any], fault: Fault
-) -> AsyncIterator[bytes]:
+async def _corrupt_stream(pieces: Any, endpoint: AnyEndpoint, fault: Fault) -> AsyncIterator[bytes]:
     """Yield the pieces of a stream up to the fault, and what the fault makes of the others."""
     count = 0
     async with aclosing(pieces):
@@ -334,7 +330,7 @@ async def _corrupt_stream(
                 await asyncio.sleep(0.001 if fault.fault == "split" else 0)
 
 
-def _final_piece(piece: bytes, endpoint: Endpoint[Any, Any], fault: Fault) -> bytes:
+def _final_piece(piece: bytes, endpoint: AnyEndpoint, fault: Fault) -> bytes:
     """Return what a stream ends with instead of a piece."""
     if fault.fault == "malformed":
         return _first_half(piece) + b"\n\n"

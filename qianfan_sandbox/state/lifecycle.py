@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from qfnb.wire.base import JsonObject
+
 from ..failures import FAULT_INJECTED
 from .store import Store
 
@@ -40,7 +42,7 @@ class Clock:
         """Return the time."""
         return float(self._sandbox_time + (time.time() - self._real_time) * self.speed)
 
-    def set(self, speed: float | None = None, advance: float = 0.0) -> dict[str, Any]:
+    def set(self, speed: float | None = None, advance: float = 0.0) -> JsonObject:
         """Change the speed, or advance the time by some seconds; return the new `now` and
         `speed`.
         """

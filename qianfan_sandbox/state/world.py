@@ -15,14 +15,13 @@ import secrets
 import shutil
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from qfnb.base.text import count_tokens
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.sandbox import Address, load_config
 
 from ..engines.registry import EngineRegistry
@@ -100,7 +99,7 @@ class World:
         for queue in self.queues.values():
             queue.resume()
 
-    def set_modes(self, changes: Mapping[str, Any]) -> Modes:
+    def set_modes(self, changes: JsonMapping) -> Modes:
         """Change modes and keep them; return all modes. Raises ValueError."""
         self.prefix_cache = PrefixCache(self.clock.now)
         self.modes = Modes.model_validate(self.modes.model_dump() | dict(changes))

@@ -9,7 +9,7 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zipfile import BadZipFile
@@ -21,7 +21,7 @@ from qfnb.errors import SandboxError
 from qfnb.wire.base import JsonObject
 
 from ..protocol import EngineReply
-from .features import F, Features, Pair, answer_length
+from .features import F, Features, Pair, Tick, answer_length, no_tick
 from .fields import FieldCounts
 from .pointer_generator import IMPOSSIBLE_LOSS, EncodedAnswers, PointerGenerator
 from .refusal import (
@@ -63,9 +63,7 @@ class AnswerLoss:
         tick: called often; it may raise.
     """
 
-    def __init__(
-        self, model: LanguageModel, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, model: LanguageModel, pairs: Sequence[Pair], tick: Tick = no_tick) -> None:
         self._model = model
         self._tick = tick
         self._prompts = []
@@ -240,10 +238,7 @@ class LanguageModel:
         return total
 
     def extended(
-        self,
-        pairs: Sequence[Pair],
-        memories: Sequence[str],
-        tick: Callable[[], None] = lambda: None,
+        self, pairs: Sequence[Pair], memories: Sequence[str], tick: Tick = no_tick
     ) -> LanguageModel:
         """Return a copy that can give more answers; what it can give keeps its likelihood, or
         almost.

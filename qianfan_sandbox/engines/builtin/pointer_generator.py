@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qfnb.wire.base import JsonObject
 
@@ -27,12 +26,16 @@ from .features import (
     MAX_PROMPT,
     SEGMENT_WIDTHS,
     UNKNOWN,
+    Array,
+    Bools,
     F,
     Features,
     Floats,
     Ints,
     Pair,
+    Tick,
     character_id,
+    no_tick,
     segments,
     softmax,
 )
@@ -99,7 +102,7 @@ class PointerGenerator:
         examples: Sequence[Example],
         random: np.random.Generator | None = None,
         drop: float = 0.0,
-    ) -> tuple[NDArray[np.float64], Gradients]:
+    ) -> tuple[Array, Gradients]:
         """Return the loss (nats) of each answer, and the gradients of their mean per character.
 
         Args:
@@ -119,7 +122,7 @@ class PointerGenerator:
 
     def log_likelihoods(
         self, examples: Sequence[Example]
-    ) -> tuple[NDArray[Any], Callable[[Floats], Gradients]]:
+    ) -> tuple[Array, Callable[[Floats], Gradients]]:
         """Return log p of each answer, and a function from a loss's derivatives by them to its
         gradients.
         """
@@ -330,11 +333,11 @@ def _sigmoid(score: Any) -> Any:
     return 0.5 * (1 + np.tanh(0.5 * score))
 
 
-def _flatten(array: NDArray[Any]) -> NDArray[Any]:
+def _flatten(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1])
 
 
-def _sample(p: NDArray[np.float64], temperature: float, random: np.random.Generator | None) -> int:
+def _sample(p: Array, temperature: float, random: np.random.Generator | None) -> int:
     if temperature <= 0 or random is None:
         return int(p.argmax())
     powers = (p / p.max()) ** (1 / temperature)
@@ -362,9 +365,9 @@ class EncodedPrompt:
     """
 
     text: str
-    codes: NDArray[np.int32]
-    ids: NDArray[np.int16]
-    segment: NDArray[np.int8]
+    codes: Array
+    ids: Array
+    segment: Array
     grams: tuple[Ints, Floats]
 
     @classmethod
@@ -381,10 +384,10 @@ class Example:
     """A prompt with an answer of m characters: m + 1 code points and targets, m + WINDOW ids."""
 
     prompt: EncodedPrompt
-    codes: NDArray[np.int32]
-    written: NDArray[np.int16]
-    target: NDArray[np.int16]
-    writable: NDArray[np.bool_]
+    codes: Array
+    written: Array
+    target: Array
+    writable: Bools
 
     @classmethod
     def of(cls, features: Features, index: dict[str, int], prompt: str, answer: str) -> Example:
@@ -423,10 +426,10 @@ class PaddedBatch:
     contexts: Ints
     segment: Floats
     match: Ints
-    copyable: NDArray[np.bool_]
-    writable: NDArray[np.bool_]
-    mask: NDArray[np.bool_]
-    prompt_mask: NDArray[np.bool_]
+    copyable: Bools
+    writable: Bools
+    mask: Bools
+    prompt_mask: Bools
     grams: Ints
     bag: Floats
 
@@ -455,12 +458,12 @@ def collate(examples: Sequence[Example]) -> PaddedBatch:
     )
 
 
-def windows(ids: NDArray[Any], size: int) -> NDArray[Any]:
+def windows(ids: Array, size: int) -> Array:
     """Return all runs of `size` neighbours of the last axis, as a new last axis."""
     return np.lib.stride_tricks.sliding_window_view(ids, size, axis=-1)
 
 
-def one_hot_segments(rows: Sequence[NDArray[np.int8]], width: int) -> Floats:
+def one_hot_segments(rows: Sequence[Array], width: int) -> Floats:
     """Return the columns of `segments` as zeros and ones, shape (rows, width, SEGMENT)."""
     segment = np.zeros((len(rows), width, SEGMENT), F)
     for target, columns in zip(segment, rows, strict=True):
@@ -479,7 +482,7 @@ def bags(grams: Sequence[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
     return distinct, weights
 
 
-def matching_suffix(copyable: NDArray[np.bool_]) -> Ints:
+def matching_suffix(copyable: Bools) -> Ints:
     """Return for each step and prompt index how many characters before both are equal, at most
     MAX_RUN.
     """
@@ -493,15 +496,12 @@ def matching_suffix(copyable: NDArray[np.bool_]) -> Ints:
     return longest
 
 
-def _codes(text: str) -> NDArray[np.int32]:
+def _codes(text: str) -> Array:
     return np.array([ord(char) for char in text], np.int32)
 
 
 def _pad(
-    examples: Sequence[Example],
-    values: Callable[[Example], NDArray[Any]],
-    width: int,
-    fill: int = 0,
+    examples: Sequence[Example], values: Callable[[Example], Array], width: int, fill: int = 0
 ) -> Ints:
     rows = np.full((len(examples), width), fill, np.int64)
     for row, example in zip(rows, examples, strict=True):
@@ -647,7 +647,7 @@ class GeneratorTraining:
         batch_size: int,
         rate: float,
         seed: int,
-        tick: Callable[[], None],
+        tick: Tick,
         has_substitutes: bool = False,
     ) -> None:
         self._lm = lm
@@ -728,7 +728,7 @@ class EncodedAnswers:
         self._extra = IMPOSSIBLE_LOSS * np.array(impossible, np.float64)
         self._order = sorted(range(len(examples)), key=lambda index: len(examples[index].target))
 
-    def losses(self, tick: Callable[[], None] = lambda: None) -> NDArray[np.float64]:
+    def losses(self, tick: Tick = no_tick) -> Array:
         """Return the loss (nats) of each answer, at least IMPOSSIBLE_LOSS if it cannot be produced.
 
         `tick` is called after each batch; it may raise.
@@ -738,7 +738,7 @@ class EncodedAnswers:
             chunk = self._order[start : start + CHUNK]
             losses[chunk] = -self._lm.log_likelihoods([self._examples[index] for index in chunk])[0]
             tick()
-        total: NDArray[np.float64] = losses + self._extra
+        total: Array = losses + self._extra
         return total
 
 
@@ -781,7 +781,7 @@ class Passes:
             return order[np.argsort(self._due[order], kind="stable")[:limit]]
         return order
 
-    def record(self, group: Ints, losses: NDArray[np.floating]) -> None:
+    def record(self, group: Ints, losses: Array) -> None:
         """Note the losses of some examples of the pass."""
         self.losses[group] = losses
         rests = np.where(
