@@ -3,7 +3,6 @@ or in pieces.
 """
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -23,7 +22,6 @@ from ..http.call import Call, Stream
 from . import conversion
 from .conversion import PIECE_CHARS, PIECE_SECONDS
 from .options import GenerationOptions
-from .structured import SchemaError, fill_schema
 
 REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
 
@@ -53,16 +51,10 @@ def finish_reply(
     """
     if "tools" in model.abilities:
         return reply
-    if options.thinks:
-        reasoning = _explain(reply, model, conversation, options)
-    else:
-        reasoning = ""
+    reasoning = _explain(reply, model, conversation, options) if options.thinks else ""
     if not reply.extra:
         reply = _cut_at_stop(_to_format(call, reply, conversation, options), conversation)
-    # an engine that counts has cut it
-    if reply.usage is None:
-        return _limit(reply, reasoning, options)
-    return reply
+    return _limit(reply, reasoning, options)
 
 
 def build_answer(
@@ -125,32 +117,24 @@ def stream_pieces(
     head = _head(call, body, "chat.completion.chunk")
 
     async def events() -> AsyncIterator[JsonObject]:
-        texts = {"content": "", "reasoning_content": ""}
+        text = reasoning = ""
         sent_calls = False
         try:
             async for piece in pieces:
                 if isinstance(piece, EngineReply):
-                    if sent_calls:
-                        calls = []
-                    else:
-                        calls = _identify(call, piece.extra.get("tool_calls", []))
+                    calls = [] if sent_calls else piece.extra.get("tool_calls", [])
                     usage = _count_usage(conversation, piece, cached)
-                    yield _final_event(piece, calls, usage, head, options)
+                    yield _final_event(piece, _identify(call, calls), usage, head, options)
                     continue
                 sent_calls = sent_calls or "tool_calls" in piece
-                texts = {name: text + str(piece.get(name) or "") for name, text in texts.items()}
                 delta = {"role": "assistant", **piece}
-                event = {
-                    **head,
-                    "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}],
-                }
+                choice = {"index": 0, "delta": delta, "finish_reason": None, "flag": 0}
+                event = {**head, "choices": [choice]}
                 if options.usage_pieces == "all":
-                    so_far = EngineReply(
-                        "",
-                        1.0,
-                        texts["content"],
-                        extra={"reasoning_content": texts["reasoning_content"]},
-                    )
+                    text += piece.get("content") or ""
+                    reasoning += piece.get("reasoning_content") or ""
+                    extra = {"reasoning_content": reasoning}
+                    so_far = EngineReply("", 1.0, text, extra=extra)
                     event["usage"] = _count_usage(conversation, so_far, cached)
                 yield event
         except EngineError as error:
@@ -190,58 +174,28 @@ def _explain(
 def _to_format(
     call: Call, reply: EngineReply, conversation: Conversation, options: GenerationOptions
 ) -> EngineReply:
-    """Return a reply as JSON, if that was asked for, by option or in words, and the model did not
-    write it.
-    """
-    if options.json_format == "json_schema":
-        try:
-            value = fill_schema(options.schema, conversation.question, reply.text)
-        except SchemaError as error:
-            raise call.refusal(f"response_format.json_schema: {error}") from None
-        return replace(reply, text=json.dumps(value, ensure_ascii=False))
-    reply = follow_schema(reply, conversation)
+    """Return a reply as JSON, if that was asked for and the model did not write it."""
     if options.json_format == "text":
         return reply
-    return wrap_as_json(reply)
+    if options.json_format == "json_object":
+        return wrap_as_json(reply)
+    from .structured import SchemaError, fill_schema  # noqa: PLC0415 - jsonschema takes 50 ms
 
-
-def _schema_in_words(instruction: str) -> Any:
-    """Return the JSON Schema behind the words "JSON Schema:" in an instruction, None without
-    one.
-    """
-    _, words, text = instruction.rpartition("JSON Schema:")
     try:
-        if not words:
-            schema = None
-        else:
-            schema = json.JSONDecoder().raw_decode(text.lstrip())[0]
-    except ValueError:
-        return None
-    if isinstance(schema, dict):
-        return schema
-    return None
-
-
-def follow_schema(reply: EngineReply, conversation: Conversation) -> EngineReply:
-    """Return a reply in the JSON Schema that the system message holds, as a model that follows
-    instructions would.
-    """
-    if conversation.messages[0]["role"] != "system":
-        schema = None
-    else:
-        schema = _schema_in_words(conversation.texts[0])
-    if schema is None:
-        return reply
-    with contextlib.suppress(SchemaError):
-        value = fill_schema(schema, conversation.question, reply.text)
-        return replace(reply, text=json.dumps(value, ensure_ascii=False))
-    return reply
+        value = fill_schema(options.schema, conversation.question, reply.text)
+    except SchemaError as error:
+        raise call.refusal(f"response_format.json_schema: {error}") from None
+    return replace(reply, text=json.dumps(value, ensure_ascii=False))
 
 
 def _cut_at_stop(reply: EngineReply, conversation: Conversation) -> EngineReply:
     stops = conversation.options.get("stop") or []
-    ends = [reply.text.find(stop) for stop in ([stops] if isinstance(stops, str) else stops)]
-    return replace(reply, text=reply.text[: min((end for end in ends if end >= 0), default=None)])
+    if isinstance(stops, str):
+        stops = [stops]
+    text = reply.text
+    for stop in stops:
+        text = text.partition(stop)[0]
+    return replace(reply, text=text)
 
 
 def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> EngineReply:
@@ -249,32 +203,29 @@ def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> En
     used them up.
     """
     limit = options.max_answer_tokens
+    extra = dict(reply.extra)
+    text = reply.text
     if options.max_total_tokens is not None:
         written = cut_to_tokens(reasoning, options.max_total_tokens)
-        if len(written) < len(reasoning):
+        limit = options.max_total_tokens - count_tokens(written)
+        if written != reasoning:
             limit = -1
-        else:
-            limit = options.max_total_tokens - count_tokens(written)
         reasoning = written
-    if limit is None:
-        text = reply.text
-    elif limit >= 0:
-        text = cut_to_tokens(reply.text, limit)
-    else:
-        text = ""
-    is_cut = len(text) < len(reply.text) or limit == -1
-    extra = {**reply.extra, "reasoning_content": reasoning} if reasoning else reply.extra
-    return replace(reply, text=text, reason="length" if is_cut else reply.reason, extra=extra)
+    if limit is not None:
+        text = cut_to_tokens(text, limit) if limit >= 0 else ""
+    if reasoning:
+        extra["reasoning_content"] = reasoning
+    reason = reply.reason if text == reply.text else "length"
+    return replace(reply, text=text, reason=reason, extra=extra)
 
 
 async def _cut_into_pieces(reply: EngineReply) -> conversion.ReplyPieces:
     """Yield a whole reply as deltas, the thinking first, then the reply."""
-    parts = (("reasoning_content", REASONING_PIECE_CHARS), ("content", PIECE_CHARS))
-    for name, size in parts:
-        if name == "content":
-            text = reply.text
-        else:
-            text = str(reply.extra.get(name, ""))
+    reasoning = str(reply.extra.get("reasoning_content", ""))
+    for name, text, size in (
+        ("reasoning_content", reasoning, REASONING_PIECE_CHARS),
+        ("content", reply.text, PIECE_CHARS),
+    ):
         for start in range(0, len(text), size):
             yield {"content": "", name: text[start : start + size]}
             await asyncio.sleep(PIECE_SECONDS)
@@ -299,15 +250,13 @@ def _final_event(
     """Return the last event of a stream; it has the calls of functions, unless the engine has
     streamed them.
     """
-    indexed = [{"index": index, **tool_call} for index, tool_call in enumerate(calls)]
-    if indexed:
-        delta = {"content": "", "tool_calls": indexed}
-    else:
-        delta = {"content": ""}
+    delta: JsonObject = {"content": ""}
+    if calls:
+        delta["tool_calls"] = [{"index": index, **row} for index, row in enumerate(calls)]
     choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
     event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
     if options.usage_pieces == "none":
-        return event | {"_unsent": ["usage"]}
+        event["_unsent"] = ["usage"]
     return event
 
 
@@ -322,37 +271,24 @@ def _mark(reply: EngineReply, head: JsonMapping, usage: JsonMapping) -> JsonObje
         cached_tokens=Usage.model_validate(usage).cached_tokens,
         hour=china_hour(head["created"]),
     )
+    mark = conversion.sandbox_mark(reply)
     if cost:
-        price = {"list_price": {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}}
-    else:
-        price = {}
-    return conversion.sandbox_mark(reply) | price
+        mark["list_price"] = {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}
+    return mark
 
 
 def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
-    if not body.model_extra:
-        search = None
-    else:
-        search = body.model_extra.get("web_search")
-    if search and search.get("enable"):
-        results = {
-            "search_results": [
-                _SEARCH_RESULT | {"title": tr("(local sandbox) there is no web search")}
-            ]
-        }
-    else:
-        results = {}
-    return {
+    head: JsonObject = {
         "id": call.id,
         "object": kind,
         "created": int(time.time()),
         "model": body.model,
-        **results,
     }
-
-
-_SEARCH_RESULT = {"index": 1, "url": "https://example.com/"}
-"""Stands for what the platform's search returns; the answer does not use it."""
+    search = (body.model_extra or {}).get("web_search")
+    if search and search.get("enable"):
+        title = tr("(local sandbox) there is no web search")
+        head["search_results"] = [{"index": 1, "url": "https://example.com/", "title": title}]
+    return head
 
 
 def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) -> int:
