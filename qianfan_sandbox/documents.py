@@ -18,10 +18,10 @@ from typing import Any
 from qfnb.base.language import tr, trn
 from qfnb.errors import InvalidArgumentError
 from qfnb.metrics.rouge_bleu_chrf import rouge_l
-from qfnb.wire import charge, cleaning, memory, prompt_v1, prompt_v2
+from qfnb.wire import data, prompt, service
 from qfnb.wire.base import JsonObject, PageRequest, Record
 from qfnb.wire.endpoints import AnyEndpoint
-from qfnb.wire.prompt_template import PromptTemplate
+from qfnb.wire.prompt import PromptTemplate
 
 from . import services
 from .datasets import datasets, rows
@@ -159,7 +159,7 @@ step.
 """
 
 
-CUSTOM = {"type": prompt_v2.CUSTOM, "creatorName": CREATOR}
+CUSTOM = {"type": prompt.CUSTOM, "creatorName": CREATOR}
 
 
 def prepare_template(call: Call, sent: Fields, template: Fields) -> Fields:
@@ -238,21 +238,21 @@ def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
     for op_type, rule in RULES.items():
         if op_type in requested:
             improved = rule(improved)
-    plan = call.lifecycle.plan((prompt_v1.RUNNING, "optimize"), final=prompt_v1.DONE)
+    plan = call.lifecycle.plan((prompt.RUNNING, "optimize"), final=prompt.DONE)
     return sent | {"improved": improved, "plan": plan}
 
 
 def show_optimization(call: Call, document: Document) -> Fields:
     """Return the state of an optimization, and its result once it is done."""
     state = call.lifecycle.state(document["plan"])
-    result = document["improved"] if state == prompt_v1.DONE else ""
+    result = document["improved"] if state == prompt.DONE else ""
     return {"processStatus": state, "optimizeContent": result, "sandbox": RULES_MARK}
 
 
-@emulates(prompt_v1.PREDICT)
-def score_answers(call: Call, body: prompt_v1.Predict) -> Fields:
+@emulates(prompt.PREDICT)
+def score_answers(call: Call, body: prompt.Predict) -> Fields:
     """Score answers from 0 to 1: by wording, by a regular expression, or by equality."""
-    call.validate_choice("type", body.type, (prompt_v1.SEMANTIC, prompt_v1.REGEX, prompt_v1.EXACT))
+    call.validate_choice("type", body.type, (prompt.SEMANTIC, prompt.REGEX, prompt.EXACT))
     scores = []
     for row in body.data:
         expected = str(row.get("scene") or row.get("prompt") or "")
@@ -261,8 +261,8 @@ def score_answers(call: Call, body: prompt_v1.Predict) -> Fields:
     return {"scores": scores, "sandbox": RULES_MARK}
 
 
-@emulates(prompt_v1.SUMMARY)
-def summarize(call: Call, body: prompt_v1.Summarize) -> Fields:
+@emulates(prompt.SUMMARY)
+def summarize(call: Call, body: prompt.Summarize) -> Fields:
     """Summarize how similar the answers of each prompt are to the expected ones."""
     responses = []
     for number, row in enumerate(body.data):
@@ -292,9 +292,9 @@ def _list_of(call: Call, row: Fields, name: str) -> list[Any]:
 
 
 def _score(call: Call, type_: int, expected: str, answer: str) -> float:
-    if type_ == prompt_v1.SEMANTIC:
+    if type_ == prompt.SEMANTIC:
         return round(_similarity(expected, answer), 4)
-    if type_ == prompt_v1.EXACT:
+    if type_ == prompt.EXACT:
         return float(expected.strip() == answer.strip())
     try:
         return float(re.search(expected, answer) is not None)
@@ -323,7 +323,7 @@ COUNTS = ("count", "purchaseCount", "replicasCount")
 
 def prepare_instance(call: Call, sent: Fields, instance: Fields) -> Fields:
     """Return the fields of a quota or a compute unit, which runs until it is released."""
-    if instance.get("status") == charge.STOPPED:
+    if instance.get("status") == service.STOPPED:
         raise call.invalid("instanceId", "it was released")
     for name in sent.keys() & COUNTS:
         call.validate_range(name, sent[name], 1, services.MAX_REPLICAS)
@@ -331,7 +331,7 @@ def prepare_instance(call: Call, sent: Fields, instance: Fields) -> Fields:
         sent["serviceId"] = services.get_service(call, sent["serviceId"])["id"]
     if instance:
         return sent
-    return {"status": charge.RUNNING, **sent}
+    return {"status": service.RUNNING, **sent}
 
 
 def show_instance(call: Call, instance: Document) -> Fields:
@@ -352,7 +352,7 @@ def show_instance(call: Call, instance: Document) -> Fields:
 
 def stop(kind: Kind, call: Call, sent: Fields) -> bool:
     """Release a quota, which stays in the list."""
-    return change(kind, call, sent | {"status": charge.STOPPED})
+    return change(kind, call, sent | {"status": service.STOPPED})
 
 
 def set_end(kind: Kind, call: Call, sent: Fields) -> bool:
@@ -362,8 +362,8 @@ def set_end(kind: Kind, call: Call, sent: Fields) -> bool:
 
 def renew(kind: Kind, call: Call, sent: Fields) -> bool:
     """Record by which rule an instance is renewed."""
-    call.validate_choice("instanceType", sent["instanceType"], charge.UNIT_TYPES)
-    return change(UNIT if sent["instanceType"] == charge.UNIT_TYPES[0] else kind, call, sent)
+    call.validate_choice("instanceType", sent["instanceType"], service.UNIT_TYPES)
+    return change(UNIT if sent["instanceType"] == service.UNIT_TYPES[0] else kind, call, sent)
 
 
 def list_units(kind: Kind, call: Call, sent: Fields) -> Fields:
@@ -393,7 +393,7 @@ NEW_PROMPT = (
 async def clean(kind: Kind, call: Call, sent: Fields) -> str:
     """Copy a dataset into another one, and record the operations; return the task's id."""
     for group in sent["operationsV2"]:
-        call.validate_choice("operationsV2", group, cleaning.GROUPS)
+        call.validate_choice("operationsV2", group, data.GROUPS)
     return await _copy_rows(kind, call, sent, lambda row: row)
 
 
@@ -424,7 +424,7 @@ async def _copy_rows(kind: Kind, call: Call, sent: Fields, rewrite: Callable[[An
     entities = rows.iter_entities(world.store, source)
     copied = itertools.islice(entities, sent.get("numInstancesToGenerate"))
     named_rows = [("", rewrite(entity.row)) for _, entity in copied]
-    plan = world.lifecycle.plan((cleaning.RUNNING, "clean"), final=cleaning.FINISHED)
+    plan = world.lifecycle.plan((data.RUNNING, "clean"), final=data.FINISHED)
     part = rows.write_part(world.store, rows.to_entities(named_rows, plan[0][1]))
     rows.attach_part(world.store, destination["id"], part, plan[0][1])
     parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
@@ -471,7 +471,7 @@ LABEL = Kind(
     "pl-",
     shown=lambda call, row: {
         "creatorName": CREATOR,
-        "type": prompt_v2.CUSTOM,
+        "type": prompt.CUSTOM,
         "createTime": utc(row["created"]),
     },
 )
@@ -508,57 +508,57 @@ Action = Callable[[Kind, Call, Fields], Any]
 
 ACTIONS: dict[Kind, dict[AnyEndpoint, Action]] = {
     MEMORY: {
-        memory.CREATE: create,
-        memory.LIST: list_page,
-        memory.DESCRIBE: describe,
-        memory.MODIFY: change,
-        memory.DELETE: delete,
+        prompt.CREATE_MEMORY: create,
+        prompt.LIST_MEMORIES: list_page,
+        prompt.DESCRIBE_MEMORY: describe,
+        prompt.MODIFY_MEMORY: change,
+        prompt.DELETE_MEMORY: delete,
     },
     TEMPLATE: {
-        prompt_v2.CREATE: create,
-        prompt_v2.INFO: describe_template,
-        prompt_v2.UPDATE: change_template,
-        prompt_v2.DELETE: delete,
-        prompt_v2.LIST: list_page,
-        prompt_v1.CREATE: create,
-        prompt_v1.INFO: describe_template,
-        prompt_v1.UPDATE: change_template,
-        prompt_v1.DELETE: delete,
-        prompt_v1.LIST: list_page,
+        prompt.CREATE: create,
+        prompt.INFO: describe_template,
+        prompt.UPDATE: change_template,
+        prompt.DELETE: delete,
+        prompt.LIST: list_page,
+        prompt.CREATE_V1: create,
+        prompt.INFO_V1: describe_template,
+        prompt.UPDATE_V1: change_template,
+        prompt.DELETE_V1: delete,
+        prompt.LIST_V1: list_page,
     },
     LABEL: {
-        prompt_v2.CREATE_LABELS: create_labels,
-        prompt_v2.LABELS: list_page,
-        prompt_v2.DELETE_LABEL: delete,
-        prompt_v1.LABELS: list_page,
+        prompt.CREATE_LABELS: create_labels,
+        prompt.LABELS: list_page,
+        prompt.DELETE_LABEL: delete,
+        prompt.LABELS_V1: list_page,
     },
-    OPTIMIZATION: {prompt_v1.OPTIMIZE: create, prompt_v1.OPTIMIZED: describe},
+    OPTIMIZATION: {prompt.OPTIMIZE: create, prompt.OPTIMIZED: describe},
     QUOTA: {
-        charge.BUY_TPM: create,
-        charge.FIND_TPM: list_instances,
-        charge.RELEASE_TPM: stop,
-        charge.RESIZE_TPM: change,
-        charge.AUTO_RELEASE_TPM: set_end,
-        charge.AUTO_RENEW: renew,
+        service.BUY_TPM: create,
+        service.FIND_TPM: list_instances,
+        service.RELEASE_TPM: stop,
+        service.RESIZE_TPM: change,
+        service.AUTO_RELEASE_TPM: set_end,
+        service.AUTO_RENEW: renew,
     },
     UNIT: {
-        charge.BUY_UNIT: create,
-        charge.FIND_UNITS: list_units,
-        charge.DESCRIBE_UNIT: describe_unit,
-        charge.RELEASE_UNIT: delete,
-        charge.RESIZE_UNIT: change,
+        service.BUY_UNIT: create,
+        service.FIND_UNITS: list_units,
+        service.DESCRIBE_UNIT: describe_unit,
+        service.RELEASE_UNIT: delete,
+        service.RESIZE_UNIT: change,
     },
     CLEANING: {
-        cleaning.CREATE: clean,
-        cleaning.DETAIL: describe,
-        cleaning.LIST: list_page,
-        cleaning.DELETE: delete,
+        data.CREATE_CLEANING: clean,
+        data.DESCRIBE_CLEANING: describe,
+        data.LIST_CLEANINGS: list_page,
+        data.DELETE_CLEANINGS: delete,
     },
     AUGMENTATION: {
-        cleaning.AUGMENT: augment,
-        cleaning.LIST_AUGMENTATIONS: list_page,
-        cleaning.DESCRIBE_AUGMENTATION: describe,
-        cleaning.DELETE_AUGMENTATIONS: delete,
+        data.AUGMENT: augment,
+        data.LIST_AUGMENTATIONS: list_page,
+        data.DESCRIBE_AUGMENTATION: describe,
+        data.DELETE_AUGMENTATIONS: delete,
     },
 }
 
@@ -598,8 +598,8 @@ def _to_v1(call: Call, value: Any) -> Any:
 
 V1_PROMPTS = "/wenxinworkshop/prompt/template/", "/wenxinworkshop/prompt/label/"
 V1_VALUES: dict[str, dict[int, str]] = {
-    "sceneType": {prompt_v1.TEXT: prompt_v2.TEXT, prompt_v1.IMAGE: prompt_v2.IMAGE},
-    "type": {prompt_v1.PRESET: prompt_v2.PRESET, prompt_v1.CUSTOM: prompt_v2.CUSTOM},
+    "sceneType": {prompt.TEXT_V1: prompt.TEXT, prompt.IMAGE_V1: prompt.IMAGE},
+    "type": {prompt.PRESET_V1: prompt.PRESET, prompt.CUSTOM_V1: prompt.CUSTOM},
 }
 """v1's numbers, and v2's words for them."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.errors import SandboxError
-from qfnb.wire import catalog, model_v1 as wire, model_v2 as wire_v2
+from qfnb.wire import catalog, model as wire
 from qfnb.wire.base import EmptyBody, Id, JsonObject, PageRequest
 
 from . import storage
@@ -445,15 +445,15 @@ EXPORT_FOLDER = "qfnb/exports"
 """The folder of exports in the bucket."""
 
 
-@emulates(wire_v2.CREATE_SET)
-def create_set(call: Call, body: wire_v2.CreateModelSet) -> JsonObject:
+@emulates(wire.CREATE_SET)
+def create_set(call: Call, body: wire.CreateModelSet) -> JsonObject:
     """Create a set."""
-    call.validate_choice("modelType", body.model_type, wire_v2.TYPES)
+    call.validate_choice("modelType", body.model_type, wire.TYPES)
     model = add_model(call, body.model_set_name, body.model_type, tags=body.labels)
     return {"modelSetId": model["id"]}
 
 
-@emulates(wire_v2.SYSTEM_SETS)
+@emulates(wire.SYSTEM_SETS)
 def system_sets(call: Call, body: PageRequest) -> JsonObject:
     """List the platform's sets."""
     return page_by_marker(
@@ -465,15 +465,15 @@ def system_sets(call: Call, body: PageRequest) -> JsonObject:
     )
 
 
-@emulates(wire_v2.CUSTOM_SETS)
+@emulates(wire.CUSTOM_SETS)
 def custom_sets(call: Call, body: PageRequest) -> JsonObject:
     """List the user's sets, the newest first."""
     sets = [_set_to_wire(call, row) for row in reversed(call.store.all("model"))]
     return page_by_marker(call, sets, "modelSetId", body, "customModelSetList")
 
 
-@emulates(wire_v2.DESCRIBE_SET)
-def describe_set(call: Call, body: wire_v2.ModelSetRef) -> JsonObject:
+@emulates(wire.DESCRIBE_SET)
+def describe_set(call: Call, body: wire.ModelSetRef) -> JsonObject:
     """Describe a set by its id, or the newest set with a name."""
     if body.model_set_id is None:
         models = [*preset_models(), *call.store.all("model")]
@@ -484,16 +484,16 @@ def describe_set(call: Call, body: wire_v2.ModelSetRef) -> JsonObject:
     return _set_to_wire(call, get_model(call, body.model_set_id, "modelSetId"))
 
 
-@emulates(wire_v2.DELETE_SET)
-def delete_set(call: Call, body: wire_v2.ModelSetId) -> bool:
+@emulates(wire.DELETE_SET)
+def delete_set(call: Call, body: wire.ModelSetId) -> bool:
     """Delete a set with its versions."""
     model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
     delete_models(call, [model], "modelSetId")
     return True
 
 
-@emulates(wire_v2.CREATE)
-def create(call: Call, body: wire_v2.CreateModel) -> JsonObject:
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateModel) -> JsonObject:
     """Add a version to a set."""
     model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
     call.validate_choice("sourceType", body.source_type, (wire.TRAINED, wire.IMPORTED))
@@ -512,8 +512,8 @@ def create(call: Call, body: wire_v2.CreateModel) -> JsonObject:
     return {"modelId": version["id"]}
 
 
-@emulates(wire_v2.DESCRIBE)
-def describe(call: Call, body: wire_v2.ModelId) -> JsonObject:
+@emulates(wire.DESCRIBE)
+def describe(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe a version."""
     version = get_version(call, body.model_id, "modelId")
     ready = version_state(call, version) == wire.READY
@@ -530,16 +530,16 @@ def describe(call: Call, body: wire_v2.ModelId) -> JsonObject:
     return row | ({"description": version["description"]} if version["description"] else {})
 
 
-@emulates(wire_v2.DELETE)
-def delete(call: Call, body: wire_v2.ModelId) -> bool:
+@emulates(wire.DELETE_V2)
+def delete(call: Call, body: wire.ModelRef) -> bool:
     """Delete a version."""
     version = get_version(call, body.model_id, "modelId", is_changed=True)
     delete_versions(call, [version], "modelId")
     return True
 
 
-@emulates(wire_v2.CREATE_CONF)
-def create_conf(call: Call, body: wire_v2.CreateConf) -> JsonObject:
+@emulates(wire.CREATE_CONF)
+def create_conf(call: Call, body: wire.CreateConf) -> JsonObject:
     """Store a chat template; the platform takes an upload, here its text is a field (answer not
     documented).
     """
@@ -549,23 +549,23 @@ def create_conf(call: Call, body: wire_v2.CreateConf) -> JsonObject:
     return {"customSpecId": document["id"]}
 
 
-@emulates(wire_v2.SYSTEM_CONF)
-def system_conf(call: Call, body: wire_v2.SystemConf) -> JsonObject:
+@emulates(wire.SYSTEM_CONF)
+def system_conf(call: Call, body: wire.SystemConf) -> JsonObject:
     """Describe how models of a format are served (answer not documented)."""
     call.validate_choice("modelApplicationType", body.model_application_type, APPLICATIONS)
     call.validate_choice("modelFormat", body.model_format, FORMATS)
     return _conf_to_wire(body.model_application_type, body.model_format)
 
 
-@emulates(wire_v2.CUSTOM_CONF)
-def custom_conf(call: Call, body: wire_v2.ModelId) -> JsonObject:
+@emulates(wire.CUSTOM_CONF)
+def custom_conf(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe how a version is served (answer not documented)."""
     version = get_version(call, body.model_id, "modelId")
     return {"modelId": version["id"]} | _conf_to_wire("chat", FORMATS[0])
 
 
-@emulates(wire_v2.CREATE_EXPORT)
-def create_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
+@emulates(wire.CREATE_EXPORT)
+def create_export(call: Call, body: wire.ModelRef) -> JsonObject:
     """Export a version to the bucket and to an address that needs no key but cannot be guessed."""
     world = call.world
     version = get_version(call, body.model_id, "modelId")
@@ -584,15 +584,13 @@ def create_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
         secret=secret,
         size=len(content),
         md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        plan=world.lifecycle.plan(
-            (wire_v2.DOING, "export"), final=wire_v2.DONE, failed=wire_v2.FAILED
-        ),
+        plan=world.lifecycle.plan((wire.DOING, "export"), final=wire.DONE, failed=wire.FAILED),
     )
     return {"exportId": export["id"]}
 
 
-@emulates(wire_v2.DESCRIBE_EXPORT)
-def describe_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
+@emulates(wire.DESCRIBE_EXPORT)
+def describe_export(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe a version's newest export."""
     version = get_version(call, body.model_id, "modelId")
     rows = [row for row in call.store.all("model_export") if row["version"] == version["id"]]
@@ -600,7 +598,7 @@ def describe_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
         return {"hasRecord": False}
     status = call.lifecycle.state(rows[-1]["plan"])
     summary = {"exportId": rows[-1]["id"], "hasRecord": True, "status": status}
-    return summary | (_download_to_wire(call, rows[-1]) if status == wire_v2.DONE else {})
+    return summary | (_download_to_wire(call, rows[-1]) if status == wire.DONE else {})
 
 
 def _download_to_wire(call: Call, export: Document) -> JsonObject:
@@ -616,7 +614,7 @@ def _download_to_wire(call: Call, export: Document) -> JsonObject:
 
 
 def _import_file(
-    call: Call, model: Document, body: wire_v2.CreateModel, meta: wire_v2.ImportMeta
+    call: Call, model: Document, body: wire.CreateModel, meta: wire.ImportMeta
 ) -> Document:
     """Add a version from a file that a sandbox has exported."""
     from .engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
@@ -664,12 +662,12 @@ def _conf_to_wire(application: str, model_format: str) -> JsonObject:
     return names | {"chatConf": None, "limits": limits}
 
 
-_COMPRESSING = (wire_v2.COMPRESSION_CREATING, wire_v2.COMPRESSION_RUNNING)
+_COMPRESSING = (wire.COMPRESSION_CREATING, wire.COMPRESSION_RUNNING)
 FAILED_REASON = tr_noop("the weights of this version cannot be compressed")
 
 
-@emulates(wire_v2.CREATE_COMPRESSION)
-def create_compression(call: Call, body: wire_v2.CreateCompression) -> str:
+@emulates(wire.CREATE_COMPRESSION)
+def create_compression(call: Call, body: wire.CreateCompression) -> str:
     """Begin to compress a version into a new one of a set; return the task's id."""
     source = get_version(call, body.source_model_id, "sourceModelId")
     target = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
@@ -677,9 +675,9 @@ def create_compression(call: Call, body: wire_v2.CreateCompression) -> str:
     if content is None or version_state(call, source) != wire.READY:
         raise call.invalid("sourceModelId", f"{source['id']} has no weights to compress")
     config = body.config
-    call.validate_choice("config.strategy", config.strategy, wire_v2.COMPRESSION_STRATEGIES)
-    if config.strategy == wire_v2.COMPRESSION_STRATEGIES[0]:
-        call.validate_choice("config.weight", config.weight, wire_v2.COMPRESSION_WEIGHTS)
+    call.validate_choice("config.strategy", config.strategy, wire.COMPRESSION_STRATEGIES)
+    if config.strategy == wire.COMPRESSION_STRATEGIES[0]:
+        call.validate_choice("config.weight", config.weight, wire.COMPRESSION_WEIGHTS)
     task_id = random_id("amva-")
     lifecycle = call.lifecycle
     call.store.write_file(f"{task_id}.npz", content)
@@ -703,16 +701,16 @@ def create_compression(call: Call, body: wire_v2.CreateCompression) -> str:
         version=version["id"],
         config=body.config.to_wire(),
         plan=lifecycle.plan(
-            (wire_v2.COMPRESSION_CREATING, "queue"),
-            (wire_v2.COMPRESSION_RUNNING, "compress"),
-            final=wire_v2.COMPRESSION_SUCCEEDED,
+            (wire.COMPRESSION_CREATING, "queue"),
+            (wire.COMPRESSION_RUNNING, "compress"),
+            final=wire.COMPRESSION_SUCCEEDED,
         ),
     )
     return task_id
 
 
-@emulates(wire_v2.LIST_COMPRESSIONS)
-def list_compressions(call: Call, body: wire_v2.ListCompressions) -> JsonObject:
+@emulates(wire.LIST_COMPRESSIONS)
+def list_compressions(call: Call, body: wire.ListCompressions) -> JsonObject:
     """List the compressions, the newest first."""
     rows = reversed(call.store.all("compression"))
     if body.source_model_id is not None:
@@ -723,8 +721,8 @@ def list_compressions(call: Call, body: wire_v2.ListCompressions) -> JsonObject:
     )
 
 
-@emulates(wire_v2.DESCRIBE_COMPRESSION)
-def describe_compression(call: Call, body: wire_v2.CompressionRef) -> JsonObject:
+@emulates(wire.DESCRIBE_COMPRESSION)
+def describe_compression(call: Call, body: wire.CompressionRef) -> JsonObject:
     """Describe a compression."""
     row = _compression_to_wire(
         call, call.find("compression", body.model_comp_task_id, "modelCompTaskId")
@@ -732,15 +730,13 @@ def describe_compression(call: Call, body: wire_v2.CompressionRef) -> JsonObject
     return row | {"sandbox": {"weights": "copied, not compressed"}}
 
 
-@emulates(wire_v2.CANCEL_COMPRESSION)
-def cancel(call: Call, body: wire_v2.CompressionRef) -> bool:
+@emulates(wire.CANCEL_COMPRESSION)
+def cancel(call: Call, body: wire.CompressionRef) -> bool:
     """Stop a compression and delete its version."""
     compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
     if _current_status(call, compression) not in _COMPRESSING:
         return False
-    plan = call.lifecycle.plan(
-        (wire_v2.COMPRESSION_STOPPING, "stop"), final=wire_v2.COMPRESSION_STOPPED
-    )
+    plan = call.lifecycle.plan((wire.COMPRESSION_STOPPING, "stop"), final=wire.COMPRESSION_STOPPED)
     call.store.update(compression["id"], plan=plan, version=None)
     version = compression["version"] and call.store.get("version", compression["version"])
     if version:
@@ -748,12 +744,12 @@ def cancel(call: Call, body: wire_v2.CompressionRef) -> bool:
     return True
 
 
-@emulates(wire_v2.DELETE_COMPRESSION)
-def delete_compression(call: Call, body: wire_v2.CompressionRef) -> bool:
+@emulates(wire.DELETE_COMPRESSION)
+def delete_compression(call: Call, body: wire.CompressionRef) -> bool:
     """Delete a compression that is over; the version that it made stays."""
     compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
     status = _current_status(call, compression)
-    if status in {*_COMPRESSING, wire_v2.COMPRESSION_STOPPING}:
+    if status in {*_COMPRESSING, wire.COMPRESSION_STOPPING}:
         raise call.invalid("modelCompTaskId", f"{compression['id']} is {status}")
     call.store.remove("compression", compression["id"])
     return True
@@ -771,8 +767,8 @@ def _compression_to_wire(call: Call, compression: Document) -> JsonObject:
         "status": status,
         "createTime": utc(compression["created"]),
     }
-    if status == wire_v2.COMPRESSION_SUCCEEDED:
+    if status == wire.COMPRESSION_SUCCEEDED:
         row["modelId"] = compression["version"]
-    if status == wire_v2.COMPRESSION_FAILED:
+    if status == wire.COMPRESSION_FAILED:
         row["failedReason"] = tr(FAILED_REASON)
     return row | ({"finishTime": utc(ended)} if ended else {})

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from qfnb.wire import catalog, charge, model_v1, service_v1 as wire_v1, service_v2 as wire
+from qfnb.wire import catalog, model, service as wire
 from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 from qfnb.wire.chat import V1_PREFIX
 
@@ -43,7 +43,7 @@ DEFAULT_FIELDS: Document = {
     "description": "",
     "serviceType": "chat",
     "pool": 2,
-    "payment": charge.PREPAID,
+    "payment": wire.PREPAID,
     "before": None,
     "plane": "v2",
 }
@@ -121,8 +121,8 @@ def get_ready_version(
     if owner is None or owner["id"] != version["model"]:
         raise call.invalid(set_field, f"{version_id} is not a version of {set_id}")
     state = call.lifecycle.state(version["plan"])
-    if state != model_v1.READY:
-        raise call.invalid(version_field, f"{version_id} is {state}, not {model_v1.READY}")
+    if state != model.READY:
+        raise call.invalid(version_field, f"{version_id} is {state}, not {model.READY}")
     if not version.get("task"):
         raise call.invalid(version_field, f"the sandbox has no weights of {version_id}")
     return version
@@ -148,11 +148,11 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
 
 def validate_billing(call: Call, billing: wire.Billing) -> None:
     """Raise a refusal unless a way of payment is valid."""
-    payments = (charge.PREPAID, charge.POSTPAID)
+    payments = (wire.PREPAID, wire.POSTPAID)
     call.validate_choice("billing.paymentTiming", billing.payment_timing, payments)
     reservation = billing.reservation
     if reservation is None:
-        if billing.payment_timing == charge.PREPAID:
+        if billing.payment_timing == wire.PREPAID:
             raise call.invalid("billing.reservation", "Prepaid needs one")
         return
     unit = reservation.reservation_time_unit
@@ -183,7 +183,7 @@ def deploy(
         serviceId=service["id"],
         replicasCount=fields["resource"]["replicasCount"],
         billing={"paymentTiming": service["payment"]},
-        status=charge.RUNNING,
+        status=wire.RUNNING,
     )
     return service, str(unit["id"])
 
@@ -206,7 +206,7 @@ def active_deployment(call: Call, service: Document) -> Document:
         )
         raise v2_refusal("invalid_model", message, status=401)
     state = service_state(call.world, service)
-    if state in {wire.SERVING, model_v1.READY}:
+    if state in {wire.SERVING, model.READY}:
         return service
     previous: Document | None = service.get("before")
     if state == wire.DEPLOYING and previous:
@@ -324,7 +324,7 @@ def _service_to_wire(call: Call, service: Document) -> JsonObject:
         "runStatus": state,
         "updateStatus": "Updating" if is_updating else "None",
         "chargeType": "ComputingUnit",
-        "payType": "Prepay" if service["payment"] == charge.PREPAID else "Postpay",
+        "payType": "Prepay" if service["payment"] == wire.PREPAID else "Postpay",
         "chargeStatus": "Free",
         "creator": CREATOR,
         "createTime": utc(service["created"]),
@@ -338,15 +338,15 @@ def _matches(row: JsonObject, filters: Mapping[str, list[str] | str | None]) -> 
     return all(not allowed or row[name] in _listed(allowed) for name, allowed in filters.items())
 
 
-@emulates(wire_v1.CREATE)
-def create_v1(call: Call, body: wire_v1.ApplyService) -> JsonObject:
+@emulates(wire.CREATE_V1)
+def create_v1(call: Call, body: wire.ApplyService) -> JsonObject:
     """Deploy a model version."""
     version = get_ready_version(
         call, body.model_id, body.model_version_id, "modelId", "modelVersionId"
     )
     validate_naming(call, version["model"], body.name, body.uri, "uri")
     call.validate_range("replicas", body.replicas, 1, MAX_REPLICAS)
-    call.validate_choice("poolType", body.pool_type, (wire_v1.PUBLIC, wire_v1.PRIVATE))
+    call.validate_choice("poolType", body.pool_type, (wire.PUBLIC, wire.PRIVATE))
     service, _ = deploy(
         call,
         version,
@@ -360,8 +360,8 @@ def create_v1(call: Call, body: wire_v1.ApplyService) -> JsonObject:
     return {"result": True, "serviceId": service["number"]}
 
 
-@emulates(wire_v1.GET)
-def get(call: Call, body: wire_v1.ServiceRefV1) -> JsonObject:
+@emulates(wire.GET_V1)
+def get(call: Call, body: wire.ServiceRef) -> JsonObject:
     """Describe a service."""
     service = get_service(call, body.service_id)
     version = call.store.get("version", service["version"]) or {}
@@ -383,17 +383,17 @@ def get(call: Call, body: wire_v1.ServiceRefV1) -> JsonObject:
         "vmConfig": {**service["resource"], "poolType": service["pool"]},
         "timeout": 60,
         "qps": service["resource"].get("qps") or 0,
-        "payType": 1 if service["payment"] == charge.PREPAID else 2,
+        "payType": 1 if service["payment"] == wire.PREPAID else 2,
         "creator": CREATOR,
         "createTime": int(service["created"]),
         "modifyTime": int(service["created"]),
     }
 
 
-@emulates(wire_v1.LIST)
-def list_services(call: Call, body: wire_v1.ListServices) -> JsonObject:
+@emulates(wire.LIST_V1)
+def list_services(call: Call, body: wire.ListServices) -> JsonObject:
     """List the preset models and the deployed services."""
-    types = body.api_typefilter or wire_v1.TYPES
+    types = body.api_typefilter or wire.TYPES
     presets = [
         _row_to_wire(row, []) for row in preset_services(call) if row["serviceType"] in types
     ]
@@ -405,7 +405,7 @@ def list_services(call: Call, body: wire_v1.ListServices) -> JsonObject:
     return {"common": presets, "custom": deployed}
 
 
-@emulates(wire_v1.APPS)
+@emulates(wire.APPS)
 def apps(call: Call, body: EmptyBody) -> JsonObject:
     """List the sandbox's application, with the sandbox's own keys."""
     numbers = ",".join(str(row["number"]) for row in call.store.all("service"))
@@ -417,7 +417,7 @@ def apps(call: Call, body: EmptyBody) -> JsonObject:
 def _service_status(call: Call, service: Document) -> str:
     state = service_state(call.world, service)
     if state == wire.SERVING:
-        return wire_v1.DONE
+        return wire.DONE
     return state
 
 

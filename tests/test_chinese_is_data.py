@@ -43,7 +43,7 @@ DATA = {
     "qianfan_sandbox/finetune/worker.py": "marks that end a sentence",
     "views/fonts.py": "a character that fonts are tried with",
     "views/training/summary.py": "a mark that ends a sentence",
-    "wire/evaluation_v1.py": "the platform's name of a dimension",
+    "wire/evaluation.py": "the platform's name of a dimension",
 }
 """Modules that may have Chinese -> why; what a user reads is English there too, and Chinese in the
 catalogue.

@@ -20,8 +20,8 @@ from ..resources.console.consts import (
 )
 from ..resources.inference.completion_plugin import Completion
 from ..resources.management.prompt import Prompt as Templates
-from ..wire import prompt_v1 as wire
-from ..wire.prompt_template import PromptTemplate
+from ..wire import prompt as wire
+from ..wire.prompt import PromptTemplate
 
 _POLLING_INTERVAL_S = 1.0
 

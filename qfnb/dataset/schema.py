@@ -10,7 +10,7 @@ from .._jsonl_csv_parquet import RowError
 from ..base.language import tr, tr_noop
 from ..base.text import format_value
 from ..errors import InvalidArgumentError
-from ..wire import data_v1 as wire
+from ..wire import data as wire
 
 Row = dict[str, Any]
 

@@ -20,7 +20,7 @@ from ..resources.console.consts import (
 from ..resources.management.model import Model as Repository
 from ..resources.management.service import Service as Services
 from ..resources.validation import validate_choice
-from ..wire import evaluation_v1 as evaluation_wire, model_v1 as wire
+from ..wire import evaluation as evaluation_wire, model as wire
 from .executable import ExecuteSerializable
 from .idempotent import create_once
 from .service import DeployConfig, Service, wait_for_state

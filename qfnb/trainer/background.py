@@ -17,7 +17,7 @@ from ..errors import InvalidArgumentError, QianfanError, TrainingError
 from ..transport import event_loop
 from ..transport.request import CallOptions
 from ..transport.response import Response
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from .actions import LoadDataSetAction, validate_new_actions
 from .base import BaseAction, Facts, Pipeline, StoppedError, Trainer
 from .consts import ActionState, FinetuneStatus

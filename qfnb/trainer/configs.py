@@ -17,7 +17,7 @@ from ..base.text import did_you_mean, nearest_names
 from ..errors import InvalidArgumentError
 from ..model.service import DeployConfig as DeployConfig, ValidatedModel
 from ..resources.validation import validate_record
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 
 log = logging.getLogger("qfnb.trainer")
 

@@ -14,7 +14,7 @@ from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, 
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..model import Model
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from . import actions, run_store
 from .base import BaseAction, warn_of_unknown_arguments
 from .configs import DeployConfig, TrainConfig, to_train_config

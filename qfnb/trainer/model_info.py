@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic.alias_generators import to_snake
 
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from .configs import TrainConfig, default_config, resolve_train_type, supported_scales
 from .offer import read_offer
 

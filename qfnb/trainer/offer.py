@@ -11,7 +11,7 @@ from .._notices import warn_once
 from ..base.language import tr
 from ..errors import APIError, RequestError
 from ..resources.management.finetune import FineTune
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from .configs import (
     TrainConfig,
     compare_with_offer,

@@ -18,7 +18,7 @@ from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..evaluation.report.files import to_csv
 from ..model import Model, Service
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from . import run_store
 from .actions import (
     DeployAction,

@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.base.text import count_tokens
-from qfnb.wire import image_rules, inference
+from qfnb.wire import inference
 from qfnb.wire.base import JsonObject, Record
 from qfnb.wire.chat import Message
 
@@ -32,7 +32,7 @@ from .conversion import tool_reply, unknown_model
 from .served_models import require_preset
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
-_OLDER_RULES = image_rules.ImageRules(1024, 4)
+_OLDER_RULES = inference.ImageRules(1024, 4)
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}
 DEFAULT_SIZE = "1024x1024"
 
@@ -61,7 +61,7 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
     is_musesteamer = call.endpoint is inference.MUSESTEAMER_IMAGE_V2
     if call.world.modes.strict and row.id.startswith("musesteamer") != is_musesteamer:
         raise unknown_model(call, body.model, f": {call.endpoint.path} does not serve it")
-    rules = image_rules.IMAGE_RULES.get(row.id, _OLDER_RULES)
+    rules = inference.IMAGE_RULES.get(row.id, _OLDER_RULES)
     _validate_prompt(call, body.prompt, rules.max_chars)
     size = body.size or DEFAULT_SIZE
     match = re.fullmatch(r"(\d{3,4})x(\d{3,4})", size)
@@ -88,7 +88,7 @@ async def edit(call: Call, body: inference.ImageEditRequest) -> JsonObject:
     from ..engines.drawing import edit  # noqa: PLC0415 - Pillow
 
     require_preset(call, "image2image", body.model)
-    _validate_prompt(call, body.prompt, image_rules.IMAGE_RULES["qwen-image-edit"].max_chars)
+    _validate_prompt(call, body.prompt, inference.IMAGE_RULES["qwen-image-edit"].max_chars)
     references = read_references(call, body.image)
     seed = _seed(body) or 0
     content, understood = await asyncio.to_thread(edit, body.prompt, references, seed)

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from qfnb.wire import cleaning, data_v1 as wire, data_v2 as wire_v2, storage as storage_wire
+from qfnb.wire import data as wire, storage as storage_wire
 from qfnb.wire.base import Id, JsonObject
-from qfnb.wire.data_v2 import FORMATS
+from qfnb.wire.data import FORMATS
 
 from .. import storage
 from ..http.call import CREATOR, Call, emulates, page_by_marker, utc_spaced
@@ -152,15 +152,15 @@ def task_status(world: World, dataset: Document, kind: str) -> int:
         return wire.FINISHED  # the sandbox wrote the rows itself
     if kind in {"import", "export"}:
         return wire.NOT_STARTED
-    return cleaning.NO_TASK
+    return wire.NO_TASK
 
 
 REGION = "bj"
 PLATFORM_BUCKET = "sandbox-platform"
 
 
-IMPORT_WORDS = wire_v2.IMPORT_STATES.values()
-PUBLISH_WORDS = wire_v2.PUBLISH_STATES.values()
+IMPORT_WORDS = wire.IMPORT_STATES.values()
+PUBLISH_WORDS = wire.PUBLISH_STATES.values()
 
 
 @emulates(wire.CREATE)
@@ -295,10 +295,10 @@ def _progress_percent(status: int) -> int:
     return {wire.RUNNING: 50, wire.FINISHED: 100}.get(status, 0)
 
 
-@emulates(wire_v2.CREATE)
-def create_v2(call: Call, body: wire_v2.CreateDataset) -> JsonObject:
+@emulates(wire.CREATE_V2)
+def create_v2(call: Call, body: wire.CreateDataset) -> JsonObject:
     """Create a dataset and its first version."""
-    call.validate_choice("dataFormat", body.data_format, wire_v2.FORMATS)
+    call.validate_choice("dataFormat", body.data_format, wire.FORMATS)
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
     name = body.dataset_name
     validate_name(call, name, path)
@@ -309,10 +309,10 @@ def create_v2(call: Call, body: wire_v2.CreateDataset) -> JsonObject:
     )
 
 
-@emulates(wire_v2.LIST)
-def list_datasets(call: Call, body: wire_v2.ListDatasets) -> JsonObject:
+@emulates(wire.LIST)
+def list_datasets(call: Call, body: wire.ListDatasets) -> JsonObject:
     """List datasets, the newest first."""
-    filters = body.filter or wire_v2.DatasetFilter()
+    filters = body.filter or wire.DatasetFilter()
     versions = call.store.all("dataset")
     groups = [
         _group_to_wire(call, group, versions)
@@ -323,8 +323,8 @@ def list_datasets(call: Call, body: wire_v2.ListDatasets) -> JsonObject:
     return page_by_marker(call, groups, "datasetId", body, "datasetList")
 
 
-@emulates(wire_v2.DELETE)
-def delete_v2(call: Call, body: wire_v2.DatasetId) -> bool:
+@emulates(wire.DELETE_V2)
+def delete_v2(call: Call, body: wire.DatasetRef) -> bool:
     """Delete a dataset with all its versions."""
     group = _get_group(call, body.dataset_id)
     delete_datasets(call, versions_of_group(call.store, group["id"]))
@@ -336,8 +336,8 @@ def _get_group(call: Call, key: Id) -> Document:
     return call.find("dataset_group", key, "datasetId")
 
 
-@emulates(wire_v2.CREATE_VERSION)
-def create_version(call: Call, body: wire_v2.CreateVersion) -> JsonObject:
+@emulates(wire.CREATE_VERSION)
+def create_version(call: Call, body: wire.CreateVersion) -> JsonObject:
     """Add a version without rows, with the storage of the last version."""
     group = _get_group(call, body.dataset_id)
     last = versions_of_group(call.store, group["id"])[0]
@@ -353,16 +353,16 @@ def create_version(call: Call, body: wire_v2.CreateVersion) -> JsonObject:
     return _ids_to_wire(version)
 
 
-@emulates(wire_v2.DESCRIBE_VERSION)
-def describe_version(call: Call, body: wire_v2.VersionId) -> JsonObject:
+@emulates(wire.DESCRIBE_VERSION)
+def describe_version(call: Call, body: wire.VersionId) -> JsonObject:
     """Describe a version."""
     return _version_to_wire(call, get_dataset(call, body.version_id, "versionId"))
 
 
-@emulates(wire_v2.LIST_VERSIONS)
-def list_versions(call: Call, body: wire_v2.ListVersions) -> JsonObject:
+@emulates(wire.LIST_VERSIONS)
+def list_versions(call: Call, body: wire.ListVersions) -> JsonObject:
     """List the versions of a dataset, the newest first."""
-    filters = body.filter or wire_v2.VersionFilter()
+    filters = body.filter or wire.VersionFilter()
     group = _get_group(call, body.dataset_id)
     matches = []
     for version in versions_of_group(call.store, group["id"]):
@@ -373,59 +373,59 @@ def list_versions(call: Call, body: wire_v2.ListVersions) -> JsonObject:
     return page_by_marker(call, matches, "versionId", body, "versionList")
 
 
-@emulates(wire_v2.DELETE_VERSION)
-def delete_version_v2(call: Call, body: wire_v2.VersionId) -> bool:
+@emulates(wire.DELETE_VERSION)
+def delete_version_v2(call: Call, body: wire.VersionId) -> bool:
     """Delete a version, and the dataset with its last version."""
     delete_version(call, get_dataset(call, body.version_id, "versionId"))
     return True
 
 
-@emulates(wire_v2.PUBLISH_VERSION)
-def publish_version(call: Call, body: wire_v2.VersionId) -> bool:
+@emulates(wire.PUBLISH_VERSION)
+def publish_version(call: Call, body: wire.VersionId) -> bool:
     """Publish a version that has rows."""
     start_release(call, get_dataset(call, body.version_id, "versionId"))
     return True
 
 
-@emulates(wire_v2.CREATE_IMPORT)
-async def create_import(call: Call, body: wire_v2.CreateImport) -> str:
+@emulates(wire.CREATE_IMPORT)
+async def create_import(call: Call, body: wire.CreateImport) -> str:
     """Begin to import files, with or without responses."""
     version = get_dataset(call, body.version_id, "versionId")
     return str((await start_import(call, version, body.files, annotated=False))["id"])
 
 
-@emulates(wire_v2.DESCRIBE_IMPORT)
-def describe_import(call: Call, body: wire_v2.TaskId) -> JsonObject:
+@emulates(wire.DESCRIBE_IMPORT)
+def describe_import(call: Call, body: wire.TaskId) -> JsonObject:
     """Describe an import."""
     task = call.find("import", body.task_id, "taskId")
     state = call.lifecycle.state(task["plan"])
     is_finished = state != wire.RUNNING
     return {
         "versionId": task["dataset"],
-        "importStatus": wire_v2.IMPORT_STATES[state],
+        "importStatus": wire.IMPORT_STATES[state],
         **_progress_to_wire(call, task, state),
         "sampleCount": task["count"] if is_finished else 0,
         "errDownloadUrl": error_report_url(call.world, task) if is_finished else "",
     }
 
 
-@emulates(wire_v2.CREATE_EXPORT)
-async def create_export(call: Call, body: wire_v2.CreateExport) -> str:
+@emulates(wire.CREATE_EXPORT)
+async def create_export(call: Call, body: wire.CreateExport) -> str:
     """Begin to export a version."""
     version = get_dataset(call, body.version_id, "versionId")
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
     return str((await start_export(call, version, f"{bucket}{path}"))["id"])
 
 
-@emulates(wire_v2.DESCRIBE_EXPORT)
-def describe_export(call: Call, body: wire_v2.TaskId) -> JsonObject:
+@emulates(wire.DESCRIBE_EXPORT)
+def describe_export(call: Call, body: wire.TaskId) -> JsonObject:
     """Describe an export."""
     task = call.find("export", body.task_id, "taskId")
     state = call.lifecycle.state(task["plan"])
     return {
-        "storageType": wire_v2.BOS if task["bucket"] else wire_v2.PLATFORM,
+        "storageType": wire.BOS if task["bucket"] else wire.PLATFORM,
         "storagePath": task["path"],
-        "exportStatus": wire_v2.EXPORT_STATES[state],
+        "exportStatus": wire.EXPORT_STATES[state],
         **_progress_to_wire(call, task, state),
         "sampleCount": task["count"],
         "downloadUrl": download_url(call.world, task),
@@ -434,8 +434,8 @@ def describe_export(call: Call, body: wire_v2.TaskId) -> JsonObject:
 
 def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
     """Return the bucket and the folder, both "" for the platform's storage."""
-    call.validate_choice("storageType", storage_type, (wire_v2.BOS, wire_v2.PLATFORM))
-    if storage_type == wire_v2.PLATFORM:
+    call.validate_choice("storageType", storage_type, (wire.BOS, wire.PLATFORM))
+    if storage_type == wire.PLATFORM:
         return "", ""
     try:
         bucket, key = storage_wire.parse_uri(path or "")
@@ -463,11 +463,11 @@ def _version_to_wire(call: Call, version: Document) -> JsonObject:
         "versionNumber": version["version"],
         "datasetName": version["name"],
         "dataFormat": version["form"],
-        "storageType": wire_v2.BOS if bucket else wire_v2.PLATFORM,
+        "storageType": wire.BOS if bucket else wire.PLATFORM,
         "storagePath": f"bos:/{bucket}{version['path']}" if bucket else "",
         "description": version["description"],
-        "importStatus": wire_v2.IMPORT_STATES[task_status(world, version, "import")],
-        "publishStatus": wire_v2.PUBLISH_STATES[release_state(world, version)],
+        "importStatus": wire.IMPORT_STATES[task_status(world, version, "import")],
+        "publishStatus": wire.PUBLISH_STATES[release_state(world, version)],
         "sampleCount": rows.count(world.store, version),
         "createTime": utc_spaced(version["created"]),
         "modifyTime": utc_spaced(min(version["modified"], world.store.now())),

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from qfnb.wire import data_v1 as wire
+from qfnb.wire import data as wire
 from qfnb.wire.base import JsonObject
-from qfnb.wire.data_v2 import FORMATS
+from qfnb.wire.data import FORMATS
 
 TEXT = "Text"
 PROMPT = "Prompt"

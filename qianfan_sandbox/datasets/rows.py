@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from qfnb.wire import data_v1
+from qfnb.wire import data
 from qfnb.wire.base import JsonObject
 
 from ..http.call import Call, emulates, page_by_offset
@@ -148,11 +148,11 @@ def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
         store.remove_file(part["file"])
 
 
-@emulates(data_v1.LIST_ENTITIES)
-def list_entities(call: Call, body: data_v1.ListEntities) -> JsonObject:
+@emulates(data.LIST_ENTITIES)
+def list_entities(call: Call, body: data.ListEntities) -> JsonObject:
     """List the rows that match all filters, in their order."""
     dataset = call.find("dataset", body.dataset_id, "datasetId")
-    tabs = (data_v1.ALL_ENTITIES, data_v1.ANNOTATED_ENTITIES, data_v1.UNANNOTATED_ENTITIES)
+    tabs = (data.ALL_ENTITIES, data.ANNOTATED_ENTITIES, data.UNANNOTATED_ENTITIES)
     call.validate_choice("tabType", body.tab_type, tabs)
     filters = _build_filters(call, body)
     rows = list(_located_lines(call.store, dataset))
@@ -163,7 +163,7 @@ def list_entities(call: Call, body: data_v1.ListEntities) -> JsonObject:
             if all(test(located) for test in filters):
                 matches.append((part, line))
         rows = matches
-    page = page_by_offset(call, rows, body.offset, body.page_size, max_size=data_v1.MAX_ENTITIES)
+    page = page_by_offset(call, rows, body.offset, body.page_size, max_size=data.MAX_ENTITIES)
     return {
         "totalAll": count(call.store, dataset),
         "total": len(rows),
@@ -173,8 +173,8 @@ def list_entities(call: Call, body: data_v1.ListEntities) -> JsonObject:
     }
 
 
-@emulates(data_v1.ANNOTATE)
-def annotate(call: Call, body: data_v1.AnnotateEntity) -> bool:
+@emulates(data.ANNOTATE)
+def annotate(call: Call, body: data.AnnotateEntity) -> bool:
     """Replace the turns of a row, or set the labels of an image."""
     dataset = call.find("dataset", body.dataset_id, "datasetId")
     store = call.store
@@ -195,8 +195,8 @@ def annotate(call: Call, body: data_v1.AnnotateEntity) -> bool:
     return True
 
 
-@emulates(data_v1.DELETE_ENTITIES)
-def delete(call: Call, body: data_v1.DeleteEntities) -> JsonObject:
+@emulates(data.DELETE_ENTITIES)
+def delete(call: Call, body: data.DeleteEntities) -> JsonObject:
     """Delete rows; the answer lists the ids that do not exist."""
     dataset = call.find("dataset", body.dataset_id, "datasetId")
     deleted_ids = replace_rows(call.store, dataset, dict.fromkeys(body.id))
@@ -216,11 +216,11 @@ def routes(world: World) -> list[Route]:
     return [Route("/_entities/{dataset}/{id}", fetch, methods=["GET"])]
 
 
-def _build_filters(call: Call, body: data_v1.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
+def _build_filters(call: Call, body: data.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
     filters: list[Callable[[LocatedEntity], bool]] = []
     if body.tab_type:
         filters.append(
-            lambda row: bool(row[1].annotated) == (body.tab_type == data_v1.ANNOTATED_ENTITIES)
+            lambda row: bool(row[1].annotated) == (body.tab_type == data.ANNOTATED_ENTITIES)
         )
     if body.import_time:
         low, high = _parse_time_range(call, "importTime", body.import_time)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from qfnb.wire import evaluation_v1 as wire
+from qfnb.wire import evaluation as wire
 from qfnb.wire.base import JsonMapping, JsonObject
 
 from .. import storage

@@ -9,12 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypedDict
 
 from qfnb.base.language import tr, tr_noop
-from qfnb.wire import (
-    data_v1 as data_wire,
-    evaluation_v1 as wire,
-    evaluation_v2 as wire_v2,
-    model_v1 as model_wire,
-)
+from qfnb.wire import data as data_wire, evaluation as wire, model as model_wire
 from qfnb.wire.base import Id, JsonObject
 
 from .. import models, storage
@@ -449,10 +444,10 @@ REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
 """The template of the referee, which v2 does not let choose."""
 
 
-@emulates(wire_v2.CREATE)
-def create_v2(call: Call, body: wire_v2.CreateEvalTask) -> str:
+@emulates(wire.CREATE_V2)
+def create_v2(call: Call, body: wire.CreateEvalTask) -> str:
     """Create a task; return its id."""
-    call.validate_choice("evalObjectType", body.eval_object_type, [wire_v2.EVALUATE_MODELS])
+    call.validate_choice("evalObjectType", body.eval_object_type, [wire.EVALUATE_MODELS])
     objects = body.eval_object_config.eval_model_config
     if objects is None:
         raise call.invalid("evalModelConfig", "it is missing")
@@ -473,10 +468,10 @@ def create_v2(call: Call, body: wire_v2.CreateEvalTask) -> str:
     return str(create_task(call, task, FIELD_NAMES)["id"])
 
 
-@emulates(wire_v2.LIST)
-def list_tasks(call: Call, body: wire_v2.ListEvalTasks) -> JsonObject:
+@emulates(wire.LIST_V2)
+def list_tasks(call: Call, body: wire.ListEvalTasks) -> JsonObject:
     """List the tasks that people judge, or those that they do not."""
-    call.validate_choice("evalType", body.eval_type, wire_v2.EVAL_TYPES)
+    call.validate_choice("evalType", body.eval_type, wire.EVAL_TYPES)
     keyword = body.key_filter or ""
     tasks = []
     for task in reversed(call.store.all(KIND)):
@@ -488,8 +483,8 @@ def list_tasks(call: Call, body: wire_v2.ListEvalTasks) -> JsonObject:
     return answer | {"taskList": [_task_to_wire(call, task) for task in answer.pop("items")]}
 
 
-@emulates(wire_v2.INFO)
-def describe(call: Call, body: wire_v2.EvalTaskRef) -> JsonObject:
+@emulates(wire.INFO_V2)
+def describe(call: Call, body: wire.EvalTaskRef) -> JsonObject:
     """Describe a task."""
     task = call.find(KIND, body.task_id, "taskId")
     units = unit_results(call.world, task)
@@ -508,7 +503,7 @@ def describe(call: Call, body: wire_v2.EvalTaskRef) -> JsonObject:
             {
                 "evalUnitId": unit["id"],
                 "modelId": unit["version"],
-                "state": wire_v2.STATES[unit["state"]],
+                "state": wire.STATES[unit["state"]],
                 "message": unit["message"],
             }
             for unit in units
@@ -517,8 +512,8 @@ def describe(call: Call, body: wire_v2.EvalTaskRef) -> JsonObject:
     }
 
 
-@emulates(wire_v2.REPORT)
-def report_v2(call: Call, body: wire_v2.EvalTaskRef) -> list[JsonObject]:
+@emulates(wire.REPORT_V2)
+def report_v2(call: Call, body: wire.EvalTaskRef) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
     task = call.find(KIND, body.task_id, "taskId")
     return [
@@ -527,7 +522,7 @@ def report_v2(call: Call, body: wire_v2.EvalTaskRef) -> list[JsonObject]:
             "taskName": task["name"],
             "modelId": unit["version"],
             "inferDatasetId": result_dataset(call.world, task).get("id", ""),
-            "evalObjectType": wire_v2.EVALUATE_MODELS,
+            "evalObjectType": wire.EVALUATE_MODELS,
             "evalMode": ",".join(task["modes"]),
             "effectMetric": unit["metrics"],
             "sandbox": report_source(task),
@@ -537,17 +532,17 @@ def report_v2(call: Call, body: wire_v2.EvalTaskRef) -> list[JsonObject]:
     ]
 
 
-@emulates(wire_v2.DELETE)
-def delete_v2(call: Call, body: wire_v2.EvalTaskRef) -> bool:
+@emulates(wire.DELETE_V2)
+def delete_v2(call: Call, body: wire.EvalTaskRef) -> bool:
     """Delete a task that has ended."""
     delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId")])
     return True
 
 
-def _to_v1_standard(config: wire_v2.EvalConfig) -> wire.EvaluationStandard:
-    rule = config.auto_rule_eval_config or wire_v2.RuleEvalConfig()
-    referee = config.auto_model_eval_config or wire_v2.RefereeEvalConfig()
-    manual = config.manual_eval_config or wire_v2.ManualEvalConfig()
+def _to_v1_standard(config: wire.EvalConfig) -> wire.EvaluationStandard:
+    rule = config.auto_rule_eval_config or wire.RuleEvalConfig()
+    referee = config.auto_model_eval_config or wire.RefereeEvalConfig()
+    manual = config.manual_eval_config or wire.ManualEvalConfig()
     return wire.EvaluationStandard(
         eval_mode=config.eval_mode,
         score_modes=rule.score_modes or [*wire.SCORE_MODES],
@@ -560,8 +555,8 @@ def _to_v1_standard(config: wire_v2.EvalConfig) -> wire.EvaluationStandard:
 
 def _eval_type(task: Document) -> str:
     if wire.MANUAL in task["modes"]:
-        return wire_v2.MANUAL_EVAL
-    return wire_v2.AUTO_EVAL
+        return wire.MANUAL_EVAL
+    return wire.AUTO_EVAL
 
 
 def _task_to_wire(call: Call, task: Document) -> JsonObject:
@@ -570,8 +565,8 @@ def _task_to_wire(call: Call, task: Document) -> JsonObject:
         "taskName": task["name"],
         "description": task["description"],
         "evalType": _eval_type(task),
-        "evalObjectType": wire_v2.EVALUATE_MODELS,
+        "evalObjectType": wire.EVALUATE_MODELS,
         "evalConfig": {"evalMode": ",".join(task["modes"])},
-        "state": wire_v2.STATES[task_state(call.world, task)],
+        "state": wire.STATES[task_state(call.world, task)],
         "createTime": utc(task["created"]),
     }

@@ -15,10 +15,10 @@ from typing import Any
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.metrics.rouge_bleu_chrf import rouge_l
-from qfnb.wire import data_v1 as data_wire, evaluation_v1 as wire
+from qfnb.wire import data as data_wire, evaluation as wire
 from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import CHAT_V2
-from qfnb.wire.model_v1 import PRESET
+from qfnb.wire.model import PRESET
 
 from ..datasets import datasets, rows as dataset_rows
 from ..finetune import scores

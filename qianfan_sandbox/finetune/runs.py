@@ -8,7 +8,7 @@ from typing import Any
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.base.text import nearest_names
-from qfnb.wire import finetune_v1 as wire_v1, finetune_v2 as wire
+from qfnb.wire import finetune as wire
 from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 
 from ..datasets import datasets
@@ -525,15 +525,11 @@ def _sandbox_fields(call: Call, task: Document) -> JsonObject:
     return fields | ({"notUsed": sorted(task["notes"])} if task["notes"] else {})
 
 
-_WIRE_STATUS = {
-    worker.DONE: wire_v1.FINISH,
-    worker.FAILED: wire_v1.FAIL,
-    worker.STOPPED: wire_v1.STOP,
-}
+_WIRE_STATUS = {worker.DONE: wire.FINISH, worker.FAILED: wire.FAIL, worker.STOPPED: wire.STOP}
 
 
-@emulates(wire_v1.CREATE_TASK)
-def create_task_v1(call: Call, body: wire_v1.CreateTaskV1) -> JsonObject:
+@emulates(wire.CREATE_TASK_V1)
+def create_task_v1(call: Call, body: wire.CreateTaskV1) -> JsonObject:
     """Create a task, the folder of runs; without a train type its first run sets the model."""
     train_type = body.train_type or ""
     if train_type:
@@ -550,8 +546,8 @@ def create_task_v1(call: Call, body: wire_v1.CreateTaskV1) -> JsonObject:
     }
 
 
-@emulates(wire_v1.CREATE_JOB)
-def create_job_v1(call: Call, body: wire_v1.CreateJobV1) -> JsonObject:
+@emulates(wire.CREATE_JOB_V1)
+def create_job_v1(call: Call, body: wire.CreateJobV1) -> JsonObject:
     """Queue a run."""
     job = _assign_model(call, call.find("job", body.task_id, "taskId"), body)
     parameter_scale = wire.PEFT_TYPES.get(body.peft_type.lower(), body.peft_type)
@@ -562,8 +558,8 @@ def create_job_v1(call: Call, body: wire_v1.CreateJobV1) -> JsonObject:
     sources = []
     for row in body.trainset:
         options = {
-            wire_v1.PLATFORM: ("trainset.id", row.id),
-            wire_v1.BOS: ("trainset.bosPath", row.bos_path),
+            wire.PLATFORM_V1: ("trainset.id", row.id),
+            wire.BOS_V1: ("trainset.bosPath", row.bos_path),
         }
         source = validate_source(call, job["mode"], "trainset.type", row.type, options)
         sources.append((source, 1.0))
@@ -574,8 +570,8 @@ def create_job_v1(call: Call, body: wire_v1.CreateJobV1) -> JsonObject:
     return {"id": task["number"], "uuid": task["id"]}
 
 
-@emulates(wire_v1.GET_JOB)
-def get_job(call: Call, body: wire_v1.JobRefV1) -> JsonObject:
+@emulates(wire.GET_JOB)
+def get_job(call: Call, body: wire.JobRefV1) -> JsonObject:
     """Describe a run; v1 has no metrics and no checkpoints."""
     job, task = _get_run(call, body)
     started = task["started"]
@@ -592,7 +588,7 @@ def get_job(call: Call, body: wire_v1.JobRefV1) -> JsonObject:
         "trainType": job["train_type"] or job["model"],
         "trainMode": task["mode"],
         "peftType": task["notes"].get("peftType", task["scale"]),
-        "trainStatus": _WIRE_STATUS.get(task["status"], wire_v1.RUNNING),
+        "trainStatus": _WIRE_STATUS.get(task["status"], wire.RUNNING_V1),
         "progress": task["percent"],
         "runTime": int(end - task["created"]),
         "trainTime": int(end - started) if started else 0,
@@ -606,14 +602,14 @@ def get_job(call: Call, body: wire_v1.JobRefV1) -> JsonObject:
     }
 
 
-@emulates(wire_v1.STOP_JOB)
-def stop_job(call: Call, body: wire_v1.JobRefV1) -> bool:
+@emulates(wire.STOP_JOB)
+def stop_job(call: Call, body: wire.JobRefV1) -> bool:
     """Stop a run."""
     _, task = _get_run(call, body)
     return worker.stop_run(call.world, task["id"])
 
 
-def _assign_model(call: Call, job: Document, body: wire_v1.CreateJobV1) -> Document:
+def _assign_model(call: Call, job: Document, body: wire.CreateJobV1) -> Document:
     """Return the job with the model of its first run.
 
     Raises:
@@ -642,7 +638,7 @@ def _validate_limits(call: Call, config: JsonObject) -> JsonObject:
     return config
 
 
-def _get_run(call: Call, body: wire_v1.JobRefV1) -> tuple[Document, Document]:
+def _get_run(call: Call, body: wire.JobRefV1) -> tuple[Document, Document]:
     job = call.find("job", body.task_id, "taskId")
     task = call.find("task", body.job_id, "jobId")
     if task["job"] != job["id"]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from qfnb.wire import finetune_v2 as wire
+from qfnb.wire import finetune as wire
 from qfnb.wire.base import JsonObject
 
 from ..engines.builtin.engine import IMITATED_PARAMETERS, training_seconds

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qfnb.base.language import tr, tr_noop
-from qfnb.wire import finetune_v2 as wire
+from qfnb.wire import finetune as wire
 
 from .. import storage
 from ..datasets import row_formats, rows

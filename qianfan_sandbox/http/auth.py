@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from qfnb.wire import auth as wire
+from qfnb.wire.auth import SignatureHeader
 from qfnb.wire.base import JsonObject
+from qfnb.wire.catalog import MODELS_V2
 from qfnb.wire.endpoints import AnyEndpoint
-from qfnb.wire.model_list import MODELS_V2
-from qfnb.wire.signature import SignatureHeader
 
 from ..state.store import random_id
 from ..state.world import World

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from qfnb.wire.base import Id, JsonMapping, JsonObject, PageRequest, Record
-from qfnb.wire.body_keys import unknown_keys
 from qfnb.wire.endpoints import AnyEndpoint, Endpoint, Envelope
+from qfnb.wire.inference import unknown_keys
 
 from ..state.lifecycle import Lifecycle
 from ..state.store import Document, Store, random_id

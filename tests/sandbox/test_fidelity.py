@@ -13,7 +13,7 @@ from support.fidelity_sources import GUESSES, PAGES, PAGES_BY_OPERATION, render_
 
 from qfnb.wire.base import MarkedPage
 from qfnb.wire.endpoints import ENDPOINTS
-from qfnb.wire.memory import MemoryRecord
+from qfnb.wire.prompt import MemoryRecord
 from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from ...dataset.typed_dataset import FRAME_SOURCE
 from ...errors import InvalidArgumentError, QianfanError
 from ...evaluation.evaluator import ExactMatchEvaluator, F1Evaluator, RougeLEvaluator
-from ...wire import finetune_v2 as wire
+from ...wire import finetune as wire
 from .. import run_store
 from ..configs import DeployConfig
 from ..finetune import TRAINER_CLASSES, LLMFinetune

@@ -10,7 +10,7 @@ from ...base.language import tr
 from ...base.private_files import write_private
 from ...config import state_dir
 from ...errors import InvalidArgumentError
-from ...wire import finetune_v2 as wire
+from ...wire import finetune as wire
 from .. import run_store
 from ..configs import TrainConfig
 from .launch_form import Draft

@@ -25,7 +25,7 @@ from support.datasets import (
 from qfnb import errors
 from qfnb.resources import Data
 from qfnb.resources.management.finetune import FineTune
-from qfnb.wire import data_v1 as wire
+from qfnb.wire import data as wire
 
 TALK = [{"prompt": "你好", "response": [["你好！"]]}, {"prompt": "再见", "response": [["再见！"]]}]
 

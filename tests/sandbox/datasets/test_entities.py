@@ -17,7 +17,7 @@ from support.datasets import (
 
 from qfnb import errors
 from qfnb.resources.management.data import Data
-from qfnb.wire import data_v1
+from qfnb.wire import data
 
 ROWS = [{"prompt": f"第 {number} 问", "response": f"第 {number} 答"} for number in range(45)]
 
@@ -94,12 +94,12 @@ def test_a_row_needs_no_key_but_its_address(sandbox, large_dataset):
 @pytest.mark.parametrize(
     ("endpoint", "change", "expected"),
     [
-        (data_v1.LIST_ENTITIES, {"pageSize": 31}, "pageSize"),
-        (data_v1.LIST_ENTITIES, {"offset": -1}, "offset"),
-        (data_v1.LIST_ENTITIES, {"tabType": 3}, "tabType"),
-        (data_v1.LIST_ENTITIES, {"annoTime": [1]}, "annoTime"),
-        (data_v1.ANNOTATE, {"id": "none", "content": [PAIR]}, "id"),
-        (data_v1.DELETE_ENTITIES, {"id": "no list"}, "id"),
+        (data.LIST_ENTITIES, {"pageSize": 31}, "pageSize"),
+        (data.LIST_ENTITIES, {"offset": -1}, "offset"),
+        (data.LIST_ENTITIES, {"tabType": 3}, "tabType"),
+        (data.LIST_ENTITIES, {"annoTime": [1]}, "annoTime"),
+        (data.ANNOTATE, {"id": "none", "content": [PAIR]}, "id"),
+        (data.DELETE_ENTITIES, {"id": "no list"}, "id"),
     ],
 )
 def test_wrong_input_is_refused(sandbox, large_dataset, endpoint, change, expected):

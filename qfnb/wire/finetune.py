@@ -1,6 +1,6 @@
-"""Fine-tuning, console v2 (`/v2/finetuning?Action=`): a job is the folder, a task is one run in it.
+"""Fine-tuning, console v2 (`/v2/finetuning?Action=`) and v1 (`/wenxinworkshop/finetune`).
 
-v1 used the two words the other way round: see `finetune_v1`.
+In v2 a job is the folder, a task is one run in it; v1 used the two words the other way round.
 """
 
 from enum import StrEnum
@@ -301,3 +301,106 @@ DELETE_JOB = _FINETUNING.action("delete_job", "DeleteFineTuningJob", JobRef, boo
 SUPPORT_MODELS = _FINETUNING.action(
     "support_models", "DescribeFineTuningSupportModels", EmptyBody, list[SupportedModel]
 )
+
+
+# Fine-tuning, console v1 (`/wenxinworkshop/finetune/...`), as the seeds use it.
+
+RUNNING_V1 = "RUNNING"
+FINISH = "FINISH"
+FAIL = "FAIL"
+STOP = "STOP"
+"""Values of trainStatus."""
+
+PLATFORM_V1 = 1
+BOS_V1 = 2
+"""Values of a training set's type: a dataset of the platform, or a file in the user's bucket."""
+
+
+class CreateTaskV1(ConsoleRecord):
+    """The folder of runs; the train types may be set with the first run."""
+
+    name: str
+    base_train_type: str | None = None
+    train_type: str | None = None
+    description: str | None = None
+
+
+class TaskCreatedV1(ConsoleRecord):
+    """Both ids: an int, and `job-...` as in v2."""
+
+    id: int
+    uuid: str = ""
+    name: str = ""
+    description: str = ""
+    create_time: str | None = None
+
+
+class TrainingSet(ConsoleRecord):
+    """One training set: `type` 1 with the `id` of a dataset, or 2 with a `bos_path`."""
+
+    type: int = PLATFORM_V1
+    id: Id | None = None
+    bos_path: str | None = None
+
+
+class CreateJobV1(ConsoleRecord):
+    """One run; `trainset_rate` percent of the data is held out for validation.
+
+    `train_config` holds epoch, learningRate, batchSize, maxSeqLen and what else a model has;
+    `peft_type` is LoRA, ALL or P-tuning.
+    """
+
+    task_id: Id
+    base_train_type: str | None = None
+    train_type: str | None = None
+    train_mode: str = "SFT"
+    peft_type: str = "LoRA"
+    train_config: JsonObject = {}
+    trainset: list[TrainingSet] = Field(min_length=1)
+    trainset_rate: int = Field(default=20, ge=0, le=100)
+    description: str | None = None
+
+
+class JobCreatedV1(ConsoleRecord):
+    """Both ids: an int, and `task-...` as in v2."""
+
+    id: int
+    uuid: str = ""
+
+
+class JobRefV1(ConsoleRecord):
+    """The ids of a run and its task."""
+
+    task_id: Id
+    job_id: Id
+
+
+class JobV1(ConsoleRecord):
+    """The state of a run; times in seconds, `progress` in percent."""
+
+    id: int | None = None
+    task_id: int | None = None
+    task_name: str = ""
+    version: int | None = None
+    train_type: str | None = None
+    train_mode: str | None = None
+    peft_type: str | None = None
+    train_status: str = ""
+    progress: int | None = None
+    run_time: int | None = None
+    train_time: int | None = None
+    start_time: str | None = None
+    finish_time: str | None = None
+    vdl_link: str | None = None
+
+
+_FINETUNING_V1 = EndpointGroup("finetune", "/wenxinworkshop/finetune")
+
+CREATE_TASK_V1 = _FINETUNING_V1.route(
+    "create_task", "createTask", CreateTaskV1, TaskCreatedV1, repeatable=False
+)
+CREATE_JOB_V1 = _FINETUNING_V1.route(
+    "create_job", "createJob", CreateJobV1, JobCreatedV1, repeatable=False
+)
+GET_JOB = _FINETUNING_V1.route("get_job", "jobDetail", JobRefV1, JobV1)
+STOP_JOB = _FINETUNING_V1.route("stop_job", "stopJob", JobRefV1, bool)
