@@ -23,10 +23,9 @@ from qfnb.wire.base import JsonObject, PageRequest, Record
 from qfnb.wire.endpoints import AnyEndpoint
 from qfnb.wire.prompt import PromptTemplate
 
-from . import services
-from .datasets import datasets, rows
-from .datasets.row_formats import RowParser
+from . import datasets, rows, services
 from .http.call import CREATOR, Call, emulates, page_by_marker, page_by_offset, utc, utc_spaced
+from .rows import RowParser
 from .state.store import Document, random_id
 
 Fields = JsonObject

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from qfnb.wire import storage as wire
 from qfnb.wire.base import JsonObject
 
-from .http import auth
+from .http import middleware
 from .http.call import SANDBOX_HEADER, Refusal, utc
 from .state.store import Document, Store, random_id
 from .state.world import World
@@ -142,11 +142,11 @@ def _validate_request(world: World, request: Request) -> None:
     key.
     """
     # a key may hold !'()* and the like, which a client may sign encoded and send as they are
-    signed_request = replace(auth.signed_request(request), path=quote(request.scope["path"]))
+    signed_request = replace(middleware.signed_request(request), path=quote(request.scope["path"]))
     authorization = request.headers.get("authorization") or signed_request.parameter(
         "authorization"
     )
-    auth.verify_signature(world, authorization, signed_request)
+    middleware.verify_signature(world, authorization, signed_request)
     if _bucket_of(world, request) != world.address.bucket:
         raise storage_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
     key = request.path_params.get("key")

@@ -33,6 +33,7 @@ INITIALISED = 0
 RUNNING = 1
 FINISHED = 2
 FAILED = 3
+TERMINATED = 4
 """Values of importStatus and exportStatus; of releaseStatus, where INITIALISED is "not
 released".
 """

@@ -20,8 +20,7 @@ from ..engines.builtin.engine import BuiltinModel
 from ..engines.protocol import ChatModel, Conversation, EngineError, EngineReply
 from ..http.call import Call, Stream
 from . import conversion
-from .conversion import PIECE_CHARS, PIECE_SECONDS
-from .options import GenerationOptions
+from .conversion import PIECE_CHARS, PIECE_SECONDS, GenerationOptions
 
 REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
 

@@ -11,7 +11,7 @@ from qfnb.base.text import nearest_names
 from qfnb.wire import finetune as wire
 from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 
-from ..datasets import datasets
+from .. import datasets
 from ..engines.builtin import engine
 from ..engines.protocol import BUILT_IN, PASSES_PER_EPOCH
 from ..http.call import Call, beijing_spaced, emulates, page_by_marker, utc

@@ -12,7 +12,7 @@ import uvicorn
 
 from qfnb import config
 from qfnb.sandbox.process import VERSION, Address
-from qianfan_sandbox.http.guard import HeadTimeoutProtocol
+from qianfan_sandbox.app import HeadTimeoutProtocol
 from qianfan_sandbox.server import IDLE_SECONDS
 from qianfan_sandbox.state.world import World
 from support.evidence import build_app_with_evidence

@@ -21,7 +21,7 @@ from qfnb.errors import QianfanError
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
 from qianfan_sandbox import storage
-from qianfan_sandbox.evaluation.worker import summarize
+from qianfan_sandbox.evaluation_worker import summarize
 
 
 @pytest.fixture(scope="module")

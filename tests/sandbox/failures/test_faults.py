@@ -11,7 +11,6 @@ from support.raw_http import CHAT, connect, line, signed_headers
 
 from qfnb.sandbox import ensure
 from qfnb.wire.endpoints import ENDPOINTS
-from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qianfan_sandbox.failures import Fault, FaultRules
 
 FAULTS = "/_sandbox/faults"

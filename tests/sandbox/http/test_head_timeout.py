@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.sandbox_thread import run_world
 
-from qianfan_sandbox.http import guard
+from qianfan_sandbox import app
 
 REQUEST = b"GET /_sandbox/health HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
 HALF = b"POST /v2/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-"
@@ -28,8 +28,8 @@ def shorten(monkeypatch):
     """Make the time-out short, for heads that do not come: one that comes must not have to be
     quick.
     """
-    monkeypatch.setattr(guard, "HEAD_TIMEOUT_S", 600.0)
-    return partial(monkeypatch.setattr, guard, "HEAD_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(app, "HEAD_TIMEOUT_S", 600.0)
+    return partial(monkeypatch.setattr, app, "HEAD_TIMEOUT_S", 0.05)
 
 
 @pytest.mark.parametrize("sent", [b"", HALF], ids=["nothing", "half a head"])

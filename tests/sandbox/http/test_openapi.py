@@ -17,7 +17,6 @@ from support.sandbox_thread import run_world
 
 from qfnb.wire import auth
 from qfnb.wire.endpoints import ENDPOINTS
-from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qianfan_sandbox.http import control_api
 
 pytestmark = pytest.mark.long

@@ -19,12 +19,11 @@ from qfnb.wire import data as wire, storage as storage_wire
 from qfnb.wire.base import Id, JsonObject
 from qfnb.wire.data import FORMATS
 
-from .. import storage
-from ..http.call import CREATOR, Call, emulates, page_by_marker, utc_spaced
-from ..state.store import Document, Store, random_id
-from ..state.world import World
-from . import row_formats, rows
-from .row_formats import InvalidRow, RowParser
+from . import rows, storage
+from .http.call import CREATOR, Call, emulates, page_by_marker, utc_spaced
+from .rows import InvalidRow, RowParser
+from .state.store import Document, Store, random_id
+from .state.world import World
 
 # states of a training run in which it no longer needs its datasets
 FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}
@@ -167,7 +166,7 @@ PUBLISH_WORDS = wire.PUBLISH_STATES.values()
 def create(call: Call, body: wire.CreateDatasetV1) -> JsonObject:
     """Create a dataset without rows, the first version of its group."""
     call.validate_choice("templateType", body.template_type, wire.TEMPLATES)
-    data_format = row_formats.format_of_template(body.template_type)
+    data_format = rows.format_of_template(body.template_type)
     expected = _template_to_wire(data_format)
     call.validate_choice("projectType", body.project_type, [expected["projectType"]])
     call.validate_choice("dataType", body.data_type, [expected["dataType"]])
@@ -563,7 +562,7 @@ def record_import(world: World, dataset: Document, plan: list[Any], parser: RowP
     result = {"count": len(parser.named_rows), "code": 0, "problem": ""}
     if parser.problems:
         first = parser.problems[0]
-        result = {"count": 0, "code": first["code"], "problem": row_formats.describe(first)}
+        result = {"count": 0, "code": first["code"], "problem": rows.describe(first)}
     task = world.store.add(
         "import",
         random_id("task-"),
@@ -737,9 +736,9 @@ def download_url(world: World, task: Document) -> str:
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
     lines = []
     for _, entity in rows.iter_entities(world.store, dataset):
-        row = entity.row if annotated else row_formats.strip_annotations(entity.row)
-        lines.append(row_formats.to_text(row))
-    suffix = "txt" if dataset["form"] == row_formats.TEXT else "jsonl"
+        row = entity.row if annotated else rows.strip_annotations(entity.row)
+        lines.append(rows.to_text(row))
+    suffix = "txt" if dataset["form"] == rows.TEXT else "jsonl"
     has_paragraphs = suffix == "txt" and any("\n" in line for line in lines)
     separator = "\n\n" if has_paragraphs else "\n"
     buffer = io.BytesIO()

@@ -14,15 +14,14 @@ from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import CHAT_V1, CHAT_V2, V1_PREFIX
 from qfnb.wire.endpoints import AnyEndpoint
 
-from .. import storage
-from ..chat.served_models import resolve_model
-from ..engines.protocol import BUILT_IN
-from ..http.call import CREATOR, Call, Refusal, dispatch, emulates, page_by_marker, utc
-from ..state.job_queue import is_finished, job_status, stable_shuffle, with_checkpoints
-from ..state.store import Document, random_id
-from ..state.world import World, job_handler
-from . import files
-from .openai import validate_unfinished
+from . import batches, storage
+from .batches import validate_unfinished
+from .chat.served_models import resolve_model
+from .engines.protocol import BUILT_IN
+from .http.call import CREATOR, Call, Refusal, dispatch, emulates, page_by_marker, utc
+from .state.lifecycle import is_finished, job_status, stable_shuffle, with_checkpoints
+from .state.store import Document, random_id
+from .state.world import World, job_handler
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def _read_queries(world: World, key: str) -> Iterator[Query]:
     content = storage.read_object(world.store, address)
     if content is None:
         raise ValueError(f"{address} does not exist")
-    for number, line in files.parse_jsonl(content):
+    for number, line in batches.parse_jsonl(content):
         if problem := _line_problem(line):
             raise ValueError(f"{address}:{number}: {problem}")
         yield Query(key, line or {})
