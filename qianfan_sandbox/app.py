@@ -8,7 +8,6 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence, Set as AbstractSet
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -16,7 +15,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from qfnb.wire.base import JsonMapping
 from qfnb.wire.batches import MAX_FILE_BYTES, UPLOAD
@@ -184,52 +182,6 @@ def _is_cross_site_form(scope: Scope, headers: dict[bytes, str]) -> bool:
     kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
     is_empty = headers.get(b"content-length", "0") == "0" and b"transfer-encoding" not in headers
     return kind != "application/json" and not (is_empty and not kind)
-
-
-HEAD_TIMEOUT_S: Final = 30.0
-"""Seconds from the connection, or from the first byte of a further request, until the head must be
-complete.
-"""
-
-_Protocol: Any = AutoHTTPProtocol
-
-
-class HeadTimeoutProtocol(_Protocol):  # type: ignore[misc]
-    """uvicorn's protocol; a connection without a request, and one whose head comes too slowly, is
-    closed.
-    """
-
-    _head_timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        """Wait for the first head."""
-        super().connection_made(transport)
-        self._start_timer()
-
-    def data_received(self, data: bytes) -> None:
-        """Pass bytes on, and see whether they complete a head or begin one."""
-        previous = self.cycle
-        super().data_received(data)
-        if self.cycle is not previous:
-            self._stop_timer()
-        elif previous is None or previous.response_complete:
-            self._start_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def _start_timer(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = asyncio.get_running_loop().call_later(
-                HEAD_TIMEOUT_S, self.transport.close
-            )
-
-    def _stop_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
 
 
 ROOT = Path(__file__).parent

@@ -12,7 +12,7 @@ import re
 import secrets
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from qfnb.wire import data, data as wire
+from qfnb.wire import data as wire
 from qfnb.wire.base import JsonObject
 from qfnb.wire.data import FORMATS
 
@@ -500,33 +500,28 @@ def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
         store.remove_file(part["file"])
 
 
-@emulates(data.LIST_ENTITIES)
-def list_entities(call: Call, body: data.ListEntities) -> JsonObject:
-    """List the rows that match all filters, in their order."""
+@emulates(wire.LIST_ENTITIES)
+def list_entities(call: Call, body: wire.ListEntities) -> JsonObject:
+    """List the rows that are, or are not, annotated, in their order; times and labels do not
+    filter.
+    """
     dataset = call.find("dataset", body.dataset_id, "datasetId")
-    tabs = (data.ALL_ENTITIES, data.ANNOTATED_ENTITIES, data.UNANNOTATED_ENTITIES)
+    tabs = (wire.ALL_ENTITIES, wire.ANNOTATED_ENTITIES, wire.UNANNOTATED_ENTITIES)
     call.validate_choice("tabType", body.tab_type, tabs)
-    filters = _build_filters(call, body)
-    rows = list(_located_lines(call.store, dataset))
-    if filters:
-        matches = []
-        for part, line in rows:
-            located = part, Entity(**json.loads(line))
-            if all(test(located) for test in filters):
-                matches.append((part, line))
-        rows = matches
-    page = page_by_offset(call, rows, body.offset, body.page_size, max_size=data.MAX_ENTITIES)
+    lines = [line for _, line in _located_lines(call.store, dataset)]
+    if body.tab_type:
+        is_annotated = body.tab_type == wire.ANNOTATED_ENTITIES
+        lines = [line for line in lines if bool(json.loads(line)["annotated"]) == is_annotated]
+    page = page_by_offset(call, lines, body.offset, body.page_size, max_size=wire.MAX_ENTITIES)
     return {
         "totalAll": count(call.store, dataset),
-        "total": len(rows),
-        "items": [
-            _entity_to_wire(call.world, dataset, Entity(**json.loads(line))) for _, line in page
-        ],
+        "total": len(lines),
+        "items": [_entity_to_wire(call.world, dataset, line) for line in page],
     }
 
 
-@emulates(data.ANNOTATE)
-def annotate(call: Call, body: data.AnnotateEntity) -> bool:
+@emulates(wire.ANNOTATE)
+def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
     """Replace the turns of a row, or set the labels of an image."""
     dataset = call.find("dataset", body.dataset_id, "datasetId")
     store = call.store
@@ -547,8 +542,8 @@ def annotate(call: Call, body: data.AnnotateEntity) -> bool:
     return True
 
 
-@emulates(data.DELETE_ENTITIES)
-def delete(call: Call, body: data.DeleteEntities) -> JsonObject:
+@emulates(wire.DELETE_ENTITIES)
+def delete(call: Call, body: wire.DeleteEntities) -> JsonObject:
     """Delete rows; the answer lists the ids that do not exist."""
     dataset = call.find("dataset", body.dataset_id, "datasetId")
     deleted_ids = replace_rows(call.store, dataset, dict.fromkeys(body.id))
@@ -568,32 +563,8 @@ def routes(world: World) -> list[Route]:
     return [Route("/_entities/{dataset}/{id}", fetch, methods=["GET"])]
 
 
-def _build_filters(call: Call, body: data.ListEntities) -> list[Callable[[LocatedEntity], bool]]:
-    filters: list[Callable[[LocatedEntity], bool]] = []
-    if body.tab_type:
-        filters.append(
-            lambda row: bool(row[1].annotated) == (body.tab_type == data.ANNOTATED_ENTITIES)
-        )
-    if body.import_time:
-        low, high = _parse_time_range(call, "importTime", body.import_time)
-        filters.append(lambda row: low <= row[0]["from"] <= high)
-    if body.anno_time:
-        since, until = _parse_time_range(call, "annoTime", body.anno_time)
-        filters.append(lambda row: since <= (row[1].annotated or 0) <= until)
-    if body.label_id:
-        filters.append(
-            lambda row: any(str(label.get("id")) == body.label_id for label in row[1].labels)
-        )
-    return filters
-
-
-def _parse_time_range(call: Call, name: str, times: list[float]) -> tuple[float, float]:
-    if len(times) != 2:
-        raise call.invalid(name, "it has two times, from and to")
-    return times[0], times[1]
-
-
-def _entity_to_wire(world: World, dataset: Document, entity: Entity) -> JsonObject:
+def _entity_to_wire(world: World, dataset: Document, line: bytes) -> JsonObject:
+    entity = Entity(**json.loads(line))
     return {
         "id": entity.id,
         "name": entity.name,

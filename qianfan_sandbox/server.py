@@ -72,7 +72,7 @@ def main(folder: Path, idle_seconds: float, binding: Binding | None = None) -> N
 async def _serve(folder: Path, idle_seconds: float, binding: Binding) -> None:
     import uvicorn  # noqa: PLC0415 - after the thread limits are set
 
-    from .app import HeadTimeoutProtocol, build_app  # noqa: PLC0415
+    from .app import build_app  # noqa: PLC0415
     from .state.store import StateError  # noqa: PLC0415
     from .state.world import World  # noqa: PLC0415
 
@@ -85,7 +85,6 @@ async def _serve(folder: Path, idle_seconds: float, binding: Binding) -> None:
         raise SystemExit(str(error)) from None
     options = uvicorn.Config(
         build_app(world),
-        http=HeadTimeoutProtocol,
         log_level="warning",
         lifespan="off",
         access_log=False,

@@ -78,7 +78,7 @@ def build_answer(
     if "tool_calls" in message:
         message["tool_calls"] = _identify(call, message["tool_calls"])
     choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
-    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
+    usage = _count_usage(conversation, reply)
     head = _head(call, body, "chat.completion")
     return {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
 
@@ -112,7 +112,6 @@ def stream_pieces(
         pieces: the deltas, then the reply.
         options: say which pieces have the usage; a running one counts all tokens so far.
     """
-    cached = _cached_tokens(call, body, conversation)
     head = _head(call, body, "chat.completion.chunk")
 
     async def events() -> AsyncIterator[JsonObject]:
@@ -122,7 +121,7 @@ def stream_pieces(
             async for piece in pieces:
                 if isinstance(piece, EngineReply):
                     calls = [] if sent_calls else piece.extra.get("tool_calls", [])
-                    usage = _count_usage(conversation, piece, cached)
+                    usage = _count_usage(conversation, piece)
                     yield _final_event(piece, _identify(call, calls), usage, head, options)
                     continue
                 sent_calls = sent_calls or "tool_calls" in piece
@@ -134,7 +133,7 @@ def stream_pieces(
                     reasoning += piece.get("reasoning_content") or ""
                     extra = {"reasoning_content": reasoning}
                     so_far = EngineReply("", 1.0, text, extra=extra)
-                    event["usage"] = _count_usage(conversation, so_far, cached)
+                    event["usage"] = _count_usage(conversation, so_far)
                 yield event
         except EngineError as error:
             raise conversion.engine_refusal(call, error) from None
@@ -290,13 +289,7 @@ def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
     return head
 
 
-def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) -> int:
-    rows = zip(conversation.messages, conversation.texts, strict=True)
-    prompt = "\n".join(f"{message.get('role')}: {text}" for message, text in rows)
-    return call.world.prefix_cache.read(f"{call.caller} {body.model}", prompt)
-
-
-def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: int) -> JsonObject:
+def _count_usage(conversation: Conversation, reply: EngineReply) -> JsonObject:
     """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
     of the completion.
     """
@@ -306,6 +299,6 @@ def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: 
     usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
     usage["completion_tokens"] += reasoning
     usage["total_tokens"] += reasoning
-    usage["prompt_tokens_details"] = {"cached_tokens": min(cached_tokens, usage["prompt_tokens"])}
+    usage["prompt_tokens_details"] = {"cached_tokens": 0}
     usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
     return usage

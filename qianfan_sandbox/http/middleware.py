@@ -265,15 +265,12 @@ async def serve(
         raise
     except Exception:
         log.exception("%s failed", endpoint.name)
-        internal = fault_refusal(endpoint, Fault(status=500))
         state.outcome = "broken"
-        return internal.to_response()
+        return fault_refusal(endpoint, Fault(status=500)).to_response()
     if fault is None:
         state.outcome = "good"
-    else:
-        state.outcome = "faulted"
-    if fault is None:
         return answer
+    state.outcome = "faulted"
     return corrupt_answer(answer, endpoint, fault)
 
 
@@ -304,106 +301,60 @@ HOLD_POLLING_S = 0.01
 
 
 class PlatformError(NamedTuple):
-    """An error of the platform as each plane writes it."""
+    """An error of the platform: its HTTP status, v1's number, v2's word, and the text."""
 
     status: int
     code: int
     v2_code: str
-    action_code: str
     message: str
-    type_: str
 
 
-_LIMIT = "rate_limit_exceeded"
-_REFUSED_WORDS = {
-    INVALID_REQUEST: (
-        "malformed_json", "invalid_messages", "characters_too_long", "tokens_too_long",
-        "invalid_image_url",
-        "invalid_plugin_argument", "invalid_image_genration_prompt",
-        "invalid_image_genration_refer_image",
-    ),
-    "unsafe_request": ("image_url_unsafe", "system_unsafe"),
-}  # fmt: skip
-"""Types and words of v2's refusals with status 400, in the platform's own spelling."""
+_INVALID_WORDS = (
+    "malformed_json", "invalid_messages", "characters_too_long", "tokens_too_long",
+    "invalid_image_url", "invalid_plugin_argument", "invalid_image_genration_prompt",
+    "invalid_image_genration_refer_image", "image_url_unsafe", "system_unsafe",
+)  # fmt: skip
+"""Words of v2's refusals with status 400, in the platform's own spelling."""
 
 _ERRORS = [
-    PlatformError(
-        400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", INVALID_REQUEST
-    ),
-    PlatformError(
-        401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", INVALID_REQUEST
-    ),
-    PlatformError(403, 336004, "access_denied", "AccessDenied", "No permission", "access_denied"),
-    PlatformError(404, 3, "invalid_path", "NotFound", "Not found", INVALID_REQUEST),
-    PlatformError(
-        429,
-        336501,
-        "rpm_rate_limit_exceeded",
-        "TooManyRequests",
-        "Rate limit reached for RPM",
-        _LIMIT,
-    ),
-    PlatformError(
-        429,
-        336502,
-        "tpm_rate_limit_exceeded",
-        "TooManyRequests",
-        "Rate limit reached for TPM",
-        _LIMIT,
-    ),
-    PlatformError(
-        429,
-        18,
-        "qps_rate_limit_exceeded",
-        "TooManyRequests",
-        "Open api qps request limit reached",
-        _LIMIT,
-    ),
-    PlatformError(
-        429, 18, "RATE_LIMIT_TOTAL_QPS", "TooManyRequests", "Rate limit reached for QPS", _LIMIT
-    ),
-    PlatformError(
-        429,
-        17,
-        "QUOTA_USER_DAILY_REQUEST",
-        "TooManyRequests",
-        "Daily request limit reached",
-        _LIMIT,
-    ),
-    PlatformError(
-        429, 17, "QUOTA_USER_DAILY_FREE", "TooManyRequests", "Daily free quota used up", _LIMIT
-    ),
-    PlatformError(
-        429,
-        17,
-        "BILLING_INSUFFICIENT_BALANCE",
-        "TooManyRequests",
-        "The account is in arrears",
-        _LIMIT,
-    ),
-    PlatformError(
-        401,
-        336004,
-        "no_parameter_permission",
-        "AccessDenied",
-        "No permission for this",
-        INVALID_REQUEST,
-    ),
-    PlatformError(
-        401, 336005, "invalid_model", "NotFound", "No permission to use the model", INVALID_REQUEST
-    ),
-    *(
-        PlatformError(400, 336003, code, "InappropriateJSON", code.replace("_", " "), type_)
-        for type_, codes in _REFUSED_WORDS.items()
-        for code in codes
-    ),
-    PlatformError(
-        503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"
-    ),
-    PlatformError(500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
-    PlatformError(500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),
+    PlatformError(400, 336003, "invalid_argument", "Invalid argument"),
+    PlatformError(401, 110, "invalid_iam_token", "Access token invalid"),
+    PlatformError(403, 336004, "access_denied", "No permission"),
+    PlatformError(404, 3, "invalid_path", "Not found"),
+    PlatformError(429, 336501, "rpm_rate_limit_exceeded", "Rate limit reached for RPM"),
+    PlatformError(429, 336502, "tpm_rate_limit_exceeded", "Rate limit reached for TPM"),
+    PlatformError(429, 18, "qps_rate_limit_exceeded", "Open api qps request limit reached"),
+    PlatformError(429, 18, "RATE_LIMIT_TOTAL_QPS", "Rate limit reached for QPS"),
+    PlatformError(429, 17, "QUOTA_USER_DAILY_REQUEST", "Daily request limit reached"),
+    PlatformError(429, 17, "QUOTA_USER_DAILY_FREE", "Daily free quota used up"),
+    PlatformError(429, 17, "BILLING_INSUFFICIENT_BALANCE", "The account is in arrears"),
+    PlatformError(401, 336004, "no_parameter_permission", "No permission for this"),
+    PlatformError(401, 336005, "invalid_model", "No permission to use the model"),
+    *(PlatformError(400, 336003, word, word.replace("_", " ")) for word in _INVALID_WORDS),
+    PlatformError(503, 336100, "server_busy", "Please try again"),
+    PlatformError(500, 500000, "internal_error", "Internal error"),
+    PlatformError(500, 336000, "internal_error", "Internal error"),
 ]
 """The last one stands for all others."""
+
+_ACTION_CODES = {
+    400: "InappropriateJSON",
+    401: "AccessDenied",
+    403: "AccessDenied",
+    404: "NotFound",
+    429: "TooManyRequests",
+    503: "ServiceUnavailable",
+}
+"""The codes of actions by status; else InternalError."""
+
+
+def _error_type(error: PlatformError) -> str:
+    """Return v2's type of an error."""
+    if error.status >= 500:
+        return "server_error"
+    if error.v2_code.endswith("_unsafe"):
+        return "unsafe_request"
+    return {403: "access_denied", 429: "rate_limit_exceeded"}.get(error.status, INVALID_REQUEST)
 
 
 def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
@@ -428,8 +379,10 @@ def fault_refusal(endpoint: AnyEndpoint, fault: Fault) -> Refusal:
     An HTTP status is sent as it is; a platform's code with the status that the plane gives it.
     """
     error = _find_error(fault)
+    action_code = _ACTION_CODES.get(error.status, "InternalError")
     if isinstance(fault.code, str):
-        error = error._replace(v2_code=fault.code, action_code=fault.code)
+        error = error._replace(v2_code=fault.code)
+        action_code = fault.code
     elif fault.code is not None:
         error = error._replace(code=fault.code)
     refusal = build_refusal(
@@ -438,11 +391,14 @@ def fault_refusal(endpoint: AnyEndpoint, fault: Fault) -> Refusal:
         code=error.code,
         v2_code=error.v2_code,
         status=error.status,
-        type_=error.type_,
+        type_=_error_type(error),
     )
-    if endpoint.plane == "console" and endpoint.envelope == "action":
-        refusal.body.update(code=error.action_code, message=error.message)
-    refusal.status = fault.status or (503 if fault.code is None else refusal.status)
+    if endpoint.envelope == "action":
+        refusal.body.update(code=action_code, message=error.message)
+    if fault.status:
+        refusal.status = fault.status
+    elif fault.code is None:
+        refusal.status = 503
     if fault.retry_after:
         refusal.headers["retry-after"] = fault.retry_after
     return refusal
@@ -454,16 +410,14 @@ async def inject_before_answer(world: World, endpoint: AnyEndpoint, fault: Fault
     Raises:
         Refusal: the fault is one.
     """
-    if fault is not None and fault.fault == "slow":
-        await asyncio.sleep(fault.pause_seconds())
-    while (
-        fault is not None
-        and fault.fault == "hold"
-        and any(rule is fault for rule in world.fault_rules.rules)
-    ):
-        await asyncio.sleep(HOLD_POLLING_S)
-    if fault is not None and fault.fault == "status":
+    if fault is None:
+        return
+    if fault.fault == "status":
         raise fault_refusal(endpoint, fault)
+    if fault.fault == "slow":
+        await asyncio.sleep(fault.seconds)
+    while fault.fault == "hold" and any(rule is fault for rule in world.fault_rules.rules):
+        await asyncio.sleep(HOLD_POLLING_S)
 
 
 def corrupt_answer(answer: Response, endpoint: AnyEndpoint, fault: Fault) -> Response:
@@ -475,24 +429,22 @@ def corrupt_answer(answer: Response, endpoint: AnyEndpoint, fault: Fault) -> Res
     if fault.fault == "malformed":
         return Response(_first_half(content), answer.status_code, SANDBOX_HEADER, answer.media_type)
     if fault.fault == "error":
-        refusal = fault_refusal(endpoint, fault)
-        return refusal.to_response()
+        return fault_refusal(endpoint, fault).to_response()
     if fault.fault in {"slow", "hold", "fail"}:
         return answer
-    return StreamingResponse(
-        _corrupt_body(content, fault), answer.status_code, dict(answer.headers)
-    )
+    pieces = _corrupt_body(content, fault)
+    return StreamingResponse(pieces, answer.status_code, dict(answer.headers))
 
 
 async def _corrupt_body(content: bytes, fault: Fault) -> AsyncIterator[bytes]:
     """Yield the pieces of a plain answer when the fault is one of the connection."""
     if fault.fault == "stall":
-        await asyncio.sleep(fault.pause_seconds() or MAX_SECONDS)
+        await asyncio.sleep(fault.seconds or MAX_SECONDS)
     elif fault.fault in {"cut", "reset"}:
         yield _first_half(content)
         raise ConnectionResetError("an injected fault")
     for part in _split_mid_character(content):
-        await asyncio.sleep(fault.pause_seconds() if fault.fault == "drip" else 0.001)
+        await asyncio.sleep(fault.seconds if fault.fault == "drip" else 0.001)
         yield part
 
 
@@ -511,12 +463,15 @@ async def _corrupt_stream(pieces: Any, endpoint: AnyEndpoint, fault: Fault) -> A
                 yield _final_piece(piece, endpoint, fault)
                 return
             if fault.fault == "drip":
-                await asyncio.sleep(fault.pause_seconds())
+                await asyncio.sleep(fault.seconds)
             if fault.fault == "stall" and count == fault.after + 1:
-                await asyncio.sleep(fault.pause_seconds() or MAX_SECONDS)
-            for part in _split_mid_character(piece) if fault.fault == "split" else [piece]:
+                await asyncio.sleep(fault.seconds or MAX_SECONDS)
+            if fault.fault != "split":
+                yield piece
+                continue
+            for part in _split_mid_character(piece):
                 yield part
-                await asyncio.sleep(0.001 if fault.fault == "split" else 0)
+                await asyncio.sleep(0.001)
 
 
 def _final_piece(piece: bytes, endpoint: AnyEndpoint, fault: Fault) -> bytes:
@@ -524,8 +479,8 @@ def _final_piece(piece: bytes, endpoint: AnyEndpoint, fault: Fault) -> bytes:
     if fault.fault == "malformed":
         return _first_half(piece) + b"\n\n"
     if fault.fault == "error":
-        body = fault_refusal(endpoint, Fault(code=336000) if fault.code is None else fault).body
-        return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+        refusal = fault_refusal(endpoint, fault)
+        return f"data: {json.dumps(refusal.body, ensure_ascii=False)}\n\n".encode()
     return b""
 
 
@@ -537,15 +492,17 @@ def _split_mid_character(content: bytes) -> list[bytes]:
     """Return the parts of a text that is split inside its characters; in the middle when it is all
     ASCII.
     """
-    continuations = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80][
-        : MAX_SPLITS * 2 : 2
-    ]
-    offsets = [0, *(continuations or [len(content) // 2]), len(content)]
+    inside = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80]
+    middle = [len(content) // 2]
+    offsets = [0, *(inside[: MAX_SPLITS * 2 : 2] or middle), len(content)]
     return [content[start:end] for start, end in pairwise(offsets)]
 
 
 def _find_error(fault: Fault) -> PlatformError:
-    status = fault.status or 503
-    if fault.code is None:
-        return next((row for row in _ERRORS if row.status == status and status < 500), _ERRORS[-1])
-    return next((row for row in _ERRORS if fault.code in row[1:4]), _ERRORS[-1])
+    for row in _ERRORS:
+        if fault.code is None and row.status == fault.status != 500:
+            return row
+        codes = (row.code, row.v2_code, _ACTION_CODES.get(row.status))
+        if fault.code is not None and fault.code in codes:
+            return row
+    return _ERRORS[-1]

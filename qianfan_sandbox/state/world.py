@@ -7,7 +7,6 @@ document. No family is imported here.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -15,13 +14,11 @@ import secrets
 import shutil
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from qfnb.base.text import count_tokens
 from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.sandbox import Address, EngineConfig, load_config
 
@@ -63,7 +60,7 @@ class World:
         queues: the batches and evaluations, and the trainings, that are worked on.
         fault_rules, quota, delivery_counter: what tests and trials switched on.
         modes: how closely it follows the platform of today.
-        prefix_cache: which beginnings of prompts were read before.
+
         open_streams: how many streams are being sent.
         endpoint_counts: how often each operation was called.
         request_stop: stops the server.
@@ -90,7 +87,6 @@ class World:
         self.clock = Clock(self.store)
         self.store.now = self.clock.now
         self.lifecycle = Lifecycle(self.store, self.clock)
-        self.prefix_cache = PrefixCache(self.clock.now)
         self.modes = Modes.at_start(self.store.get("setting", MODES_ID) or {})
         self.engines = EngineRegistry(self.store, load_config(folder))
         self.queues: dict[str, JobQueue] = {}
@@ -102,7 +98,6 @@ class World:
 
     def set_modes(self, changes: JsonMapping) -> Modes:
         """Change modes and keep them; return all modes. Raises ValueError."""
-        self.prefix_cache = PrefixCache(self.clock.now)
         self.modes = Modes.model_validate(self.modes.model_dump() | dict(changes))
         if self.store.get("setting", MODES_ID) is None:
             self.store.add("setting", MODES_ID)
@@ -137,7 +132,7 @@ class World:
     def store_picture(self, content: bytes) -> str:
         """Keep a picture for a day; return the name that it is downloaded by."""
         name = f"{secrets.token_hex(12)}.png"
-        while len(self._pictures) >= MAX_PICTURES:
+        if len(self._pictures) >= MAX_PICTURES:
             self._pictures.pop(next(iter(self._pictures)))
         self._pictures[name] = (self.clock.now() + PICTURE_SECONDS, content)
         return name
@@ -164,51 +159,6 @@ class World:
         finally:
             self.open_streams -= 1
             self.record_activity()
-
-
-BLOCK_CHARS = 128
-MIN_TOKENS = 64
-SECONDS = 600.0
-MAX_BLOCKS = 50_000
-"""A prefix is whole blocks of characters, has at least these tokens, and is kept for this long
-after its last use.
-"""
-
-
-class PrefixCache:
-    """Remembers prompts by the hashes of their blocks, each of which covers all blocks before
-    it.
-    """
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._expiries: OrderedDict[bytes, float] = OrderedDict()
-
-    def read(self, owner: str, prompt: str) -> int:
-        """Return how many tokens of a prompt are cached, and cache all of it.
-
-        Args:
-            owner: the key and the model that the prompt is of.
-            prompt: the whole text that the model reads.
-        """
-        now = self._now()
-        cached_chars = 0
-        is_cached = True
-        digest = hashlib.blake2b(owner.encode("utf-8", "replace"), digest_size=12)
-        for end in range(BLOCK_CHARS, len(prompt) + 1, BLOCK_CHARS):
-            digest.update(prompt[end - BLOCK_CHARS : end].encode("utf-8", "replace"))
-            block = digest.digest()
-            is_cached = is_cached and self._expiries.get(block, 0.0) > now
-            if is_cached:
-                cached_chars = end
-            self._expiries[block] = now + SECONDS
-            self._expiries.move_to_end(block)
-        while len(self._expiries) > MAX_BLOCKS:
-            self._expiries.popitem(last=False)
-        tokens = count_tokens(prompt[:cached_chars])
-        if tokens >= MIN_TOKENS:
-            return tokens
-        return 0
 
 
 FOLDER = "snapshots"

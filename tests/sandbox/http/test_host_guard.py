@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from support.raw_http import CHAT, connect, error_of, line, upload
 
-from qianfan_sandbox import app
+from qianfan_sandbox import app as application
 
 PIECE = bytes(1 << 20)
 JSON = {"content-type": "application/json"}
@@ -65,7 +65,7 @@ def run_guarded(path, pieces):
     world = SimpleNamespace(
         record_activity=lambda: None, address=SimpleNamespace(url="http://127.0.0.1:1")
     )
-    asyncio.run(app.HostGuard(app, world)(scope, receive, send))
+    asyncio.run(application.HostGuard(app, world)(scope, receive, send))
     return sent, read
 
 
@@ -95,7 +95,7 @@ def test_an_announced_length_is_refused_at_once(sandbox, path, most):
     ("path", "most"), [(CHAT, app.MAX_BODY_BYTES), ("/v2/files", app.MAX_UPLOAD_BYTES)]
 )
 def test_an_endless_body_is_read_up_to_its_limit(monkeypatch, path, most):
-    monkeypatch.setattr(app, "DRAIN_SECONDS", 0.02)
+    monkeypatch.setattr(application, "DRAIN_SECONDS", 0.02)
     sent, read = run_guarded(path, itertools.repeat(PIECE))
     assert (sent[0]["status"], read) == (413, most)
     assert [message.get("more_body", False) for message in sent] == [False, True, False]
