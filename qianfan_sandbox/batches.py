@@ -20,7 +20,16 @@ from qfnb.wire.endpoints import AnyEndpoint
 from qfnb.wire.inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 
 from .engines.protocol import BUILT_IN
-from .http.call import HANDLERS, SANDBOX_HEADER, Call, dispatch, emulates, page_ends, v2_refusal
+from .http.call import (
+    HANDLERS,
+    SANDBOX_HEADER,
+    Call,
+    dispatch,
+    emulates,
+    fields_of,
+    page_ends,
+    v2_refusal,
+)
 from .http.middleware import RequestHandler, serve
 from .state.lifecycle import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
 from .state.store import Document, Store, random_id
@@ -171,12 +180,9 @@ def _get_file(call: Call) -> Document:
 
 def _file_to_wire(row: Document) -> JsonObject:
     return {
-        "id": row["id"],
+        **fields_of(row, "id", "filename", "purpose", bytes="size"),
         "object": "file",
-        "bytes": row["size"],
         "created_at": int(row["created"]),
-        "filename": row["filename"],
-        "purpose": row["purpose"],
         "status": "processed",
     }
 

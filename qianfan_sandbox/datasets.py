@@ -20,7 +20,7 @@ from qfnb.wire.base import Id, JsonObject
 from qfnb.wire.data import FORMATS
 
 from . import rows, storage
-from .http.call import CREATOR, Call, emulates, page_by_marker, utc_spaced
+from .http.call import CREATOR, Call, emulates, fields_of, page_by_marker, utc_spaced
 from .rows import InvalidRow, RowParser
 from .state.store import Document, Store, random_id
 from .state.world import World
@@ -185,12 +185,15 @@ def create(call: Call, body: wire.CreateDatasetV1) -> JsonObject:
     return {
         **_states_to_wire(call.world, dataset),
         **expected,
-        "id": dataset["number"],
+        **fields_of(
+            dataset,
+            id="number",
+            groupPK="group",
+            datasetId="id",
+            versionId="version",
+            groupName="name",
+        ),
         "groupId": group.get("number"),
-        "groupPK": dataset["group"],
-        "datasetId": dataset["id"],
-        "versionId": dataset["version"],
-        "groupName": dataset["name"],
         "storageInfo": _storage_to_wire(dataset),
         "createTime": utc_spaced(dataset["created"]),
     }
@@ -446,10 +449,9 @@ def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str
 
 def _ids_to_wire(version: Document) -> JsonObject:
     return {
-        "datasetId": version["group"],
-        "versionId": version["id"],
-        "versionNumber": version["version"],
-        "id": version["number"],
+        **fields_of(
+            version, datasetId="group", versionId="id", versionNumber="version", id="number"
+        )
     }
 
 
@@ -457,14 +459,17 @@ def _version_to_wire(call: Call, version: Document) -> JsonObject:
     world = call.world
     bucket = version["bucket"]
     return {
-        "datasetId": version["group"],
-        "versionId": version["id"],
-        "versionNumber": version["version"],
-        "datasetName": version["name"],
-        "dataFormat": version["form"],
+        **fields_of(
+            version,
+            "description",
+            datasetId="group",
+            versionId="id",
+            versionNumber="version",
+            datasetName="name",
+            dataFormat="form",
+        ),
         "storageType": wire.BOS if bucket else wire.PLATFORM,
         "storagePath": f"bos:/{bucket}{version['path']}" if bucket else "",
-        "description": version["description"],
         "importStatus": wire.IMPORT_STATES[task_status(world, version, "import")],
         "publishStatus": wire.PUBLISH_STATES[release_state(world, version)],
         "sampleCount": rows.count(world.store, version),
@@ -656,10 +661,13 @@ def _storage_address(world: World, file: str) -> str:
 def _problem_to_wire(number: int, problem: JsonObject) -> JsonObject:
     return {
         "sequence": number,
-        "sampleFileName": problem["file"],
-        "sampleName": problem["file"],
-        "textLocation": problem["line"],
-        "textContent": problem["text"],
+        **fields_of(
+            problem,
+            sampleFileName="file",
+            sampleName="file",
+            textLocation="line",
+            textContent="text",
+        ),
         "sandbox": {"reason": problem["reason"]},
     }
 

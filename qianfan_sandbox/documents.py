@@ -24,7 +24,16 @@ from qfnb.wire.endpoints import AnyEndpoint
 from qfnb.wire.prompt import PromptTemplate
 
 from . import datasets, rows, services
-from .http.call import CREATOR, Call, emulates, page_by_marker, page_by_offset, utc, utc_spaced
+from .http.call import (
+    CREATOR,
+    Call,
+    emulates,
+    fields_of,
+    page_by_marker,
+    page_by_offset,
+    utc,
+    utc_spaced,
+)
 from .rows import RowParser
 from .state.store import Document, random_id
 
@@ -445,10 +454,7 @@ def show_task(call: Call, task: Document) -> Fields:
     """Return the ids, the state and the times of a cleaning or an augmentation."""
     lifecycle = call.lifecycle
     return {
-        "id": task["number"],
-        "etlId": task["number"],
-        "taskId": task["id"],
-        "etlStrId": task["id"],
+        **fields_of(task, id="number", etlId="number", taskId="id", etlStrId="id"),
         "processStatus": lifecycle.state(task["plan"]),
         "startTime": utc_spaced(task["created"]),
         "finishTime": utc_spaced(lifecycle.final_since(task["plan"])),

@@ -7,11 +7,10 @@ worker records.
 import asyncio
 import io
 import json
-import math
 import secrets
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,7 +23,7 @@ from qfnb.wire.base import Id, JsonMapping, JsonObject
 from . import datasets, models, rows, storage
 from .finetune import scores
 from .finetune.scores import word_unit
-from .http.call import Call, emulates, page_by_marker, page_by_number, utc
+from .http.call import Call, emulates, fields_of, page_by_marker, page_by_number, utc
 from .state.lifecycle import is_finished
 from .state.store import Document, random_id
 from .state.world import World
@@ -43,20 +42,13 @@ Pairs = list[tuple[str, str]]  # prompts and reference responses
 Row = JsonObject
 
 
-class Unit(TypedDict):
-    """One of the compared versions, as a task's document holds it."""
+Unit = Row
+"""One of the compared versions, as a task's document holds it.
 
-    id: str
-    model: str
-    model_number: int
-    model_name: str
-    version: str
-    version_number: int
-    version_name: str
-    source: str  # v1's word for the source of the version, e.g. `Train`
-    asks: str  # the model name that a request to it has
-    parameters: JsonObject
-    template: str  # a prompt with `{input}`, "" for the plain question
+`id`, the `model` (its id), `model_number` and `model_name`, the same of the `version`, v1's word
+for its `source` (e.g. `Train`), the model name that a request to it `asks`, the `parameters`, the
+prompt `template` with `{input}`, "" for the plain question.
+"""
 
 
 def read_task_pairs(world: World, run_id: str) -> Pairs:
@@ -98,12 +90,9 @@ def unit_results(world: World, task: Document) -> list[Row]:
     """Return the versions of a task, each with its `state`, `message` and, once it is judged,
     `metrics`.
     """
-    if has_results(world, task):
-        finished_units = run_of(world, task).get("units", {})
-    else:
-        finished_units = {}
+    finished = run_of(world, task).get("units", {}) if has_results(world, task) else {}
     waiting = {"state": task_state(world, task), "message": "", "metrics": None}
-    return [unit | waiting | finished_units.get(unit["id"], {}) for unit in task["units"]]
+    return [unit | waiting | finished.get(unit["id"], {}) for unit in task["units"]]
 
 
 def iter_results(world: World, task: Document) -> Iterator[Row]:
@@ -113,10 +102,10 @@ def iter_results(world: World, task: Document) -> Iterator[Row]:
     pairs = read_task_pairs(world, task["run"])
     done = dict(entry for point in world.store.points(task["run"]) for entry in point["rows"])
     for number in sorted(done):
-        unit = task["units"][number // len(pairs)]
-        (prompt, reference) = pairs[number % len(pairs)]
-        identity = {"id": f"{unit['id']}-{number % len(pairs)}", "unit": unit}
-        yield identity | {"prompt": prompt, "reference": reference} | done[number]
+        index, row = divmod(number, len(pairs))
+        unit = task["units"][index]
+        fields = {"id": f"{unit['id']}-{row}", "unit": unit}
+        yield fields | dict(zip(("prompt", "reference"), pairs[row], strict=True)) | done[number]
 
 
 def result_dataset(world: World, task: Document) -> Document:
@@ -124,10 +113,9 @@ def result_dataset(world: World, task: Document) -> Document:
     exist yet.
     """
     if not has_results(world, task):
-        dataset_id = None
-    else:
-        dataset_id = run_of(world, task).get("result_dataset")
-    return (world.store.get("dataset", dataset_id) if dataset_id else None) or {}
+        return {}
+    key = run_of(world, task).get("result_dataset") or ""
+    return world.store.get("dataset", key) or {}
 
 
 def report_source(task: Document) -> JsonObject:
@@ -173,77 +161,60 @@ V1_FIELDS = FieldNames()
 
 
 def create_task(
-    call: Call,
-    body: wire.CreateEvaluationV1,
-    names: FieldNames = V1_FIELDS,
-    replaced: Document | None = None,
+    call: Call, body: wire.CreateEvaluationV1, names: FieldNames = V1_FIELDS
 ) -> Document:
     """Store a task and queue its run."""
     if not body.name.strip():
         raise call.invalid(names.name, "it must not be empty")
     if not 1 <= len(body.version_eval_info) <= wire.MAX_VERSIONS:
         raise call.invalid(names.versions, f"a task compares 1 to {wire.MAX_VERSIONS} versions")
-    modes = _parse_modes(call, names.standard, body.eval_standard_conf)
+    standard = body.eval_standard_conf
+    modes = _parse_modes(call, names.standard, standard)
     units = [_build_unit(call, names.version, version) for version in body.version_eval_info]
     dataset, pairs = _validate_dataset(call, names.dataset, body.dataset_id, modes)
     store = call.store
     run = random_id("run-")
     plan = call.lifecycle.plan
-    fields = {
-        "name": body.name,
-        "description": body.description or "",
-        "dataset": dataset["id"],
-        "dataset_number": dataset["number"],
-        "dataset_name": dataset["name"],
-        "modes": modes,
-        "standard": body.eval_standard_conf.to_wire(),
-        "stop_words": _read_stop_words(
-            call, names.standard, body.eval_standard_conf.stop_words_path
-        ),
-        "resources": body.compute_resource_conf.to_wire(),
-        "units": units,
-        "run": run,
-        "plan": plan((wire.PENDING, "queue"), (wire.DOING, "evaluate"), final=wire.DONE),
-        "stopping": None,
-    }
     store.write_file(run, json.dumps(pairs, ensure_ascii=False).encode())
-    if replaced is None:
-        task = store.add(KIND, random_id("ame-"), **fields)
-    else:
-        store.update(replaced["run"], cancelling_at=store.now())
-        store.update(replaced["id"], **fields)
-        task = replaced | fields
+    task = store.add(
+        KIND,
+        random_id("ame-"),
+        **fields_of(dataset, dataset="id", dataset_number="number", dataset_name="name"),
+        name=body.name,
+        description=body.description or "",
+        modes=modes,
+        standard=standard.to_wire(),
+        stop_words=_read_stop_words(call, names.standard, standard.stop_words_path),
+        resources=body.compute_resource_conf.to_wire(),
+        units=units,
+        run=run,
+        plan=plan((wire.PENDING, "queue"), (wire.DOING, "evaluate"), final=wire.DONE),
+        stopping=None,
+    )
     total = len(pairs) * len(units)
     call.world.enqueue(RUN, store.add(RUN, run, task=task["id"], done=0, total=total))
     return task
 
 
 def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
-    version = models.get_version(call, request.model_version_id, field)
+    key = request.model_version_id
+    version = models.get_version(call, key, field)
     model = models.get_model(call, version["model"], "modelId")
-    if (
-        request.model_id is not None
-        and models.get_model(call, request.model_id, "modelId") != model
-    ):
-        reason = f"{request.model_id} is not the model of version {request.model_version_id}"
-        raise call.invalid("modelId", reason)
+    owner = request.model_id
+    if owner is not None and models.get_model(call, owner, "modelId") != model:
+        raise call.invalid("modelId", f"{owner} is not the model of version {key}")
     if (state := models.version_state(call, version)) != model_wire.READY:
-        raise call.invalid(field, f"{request.model_version_id} is {state}, not {model_wire.READY}")
+        raise call.invalid(field, f"{key} is {state}, not {model_wire.READY}")
+    template = ""
     if request.prompt and request.prompt.enable:
         template = request.prompt.content
-    else:
-        template = ""
     if template and INPUT_PLACEHOLDER not in template:
         raise call.invalid("promptTemplate", f"it has no {INPUT_PLACEHOLDER} for the question")
     return {
+        **fields_of(model, model="id", model_number="number", model_name="name"),
+        **fields_of(version, "source", version="id", version_number="number"),
         "id": random_id("ameu-"),
-        "model": model["id"],
-        "model_number": model["number"],
-        "model_name": model["name"],
-        "version": version["id"],
-        "version_number": version["number"],
         "version_name": version["version"],
-        "source": version["source"],
         "asks": version["base"] if version["source"] == model_wire.PRESET else version["id"],
         "parameters": request.params or {},
         "template": template,
@@ -321,21 +292,14 @@ def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
         raise call.invalid(field, str(error)) from None
     if content is None:
         raise call.invalid(field, f"{path} does not exist")
-    return sorted(
-        {line.strip() for line in content.decode("utf-8-sig", "replace").splitlines()} - {""}
-    )
+    lines = content.decode("utf-8-sig", "replace").split("\n")
+    return sorted({line.strip() for line in lines} - {""})
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateEvaluationV1) -> JsonObject:
-    """Create a task, or replace one that has not begun."""
-    if body.id is None:
-        replaced = None
-    else:
-        replaced = call.find(KIND, body.id, "id")
-    if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
-        raise call.invalid("id", f"task {body.id} is {state} and can no longer be changed")
-    task = create_task(call, body, replaced=replaced)
+    """Create a task."""
+    task = create_task(call, body)
     return {"evalId": task["number"], "evalIdStr": task["id"]}
 
 
@@ -346,16 +310,19 @@ def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     world = call.world
     run = run_of(world, task)
     return {
-        "evaluationId": task["number"],
-        "evaluationIdStr": task["id"],
-        "name": task["name"],
-        "description": task["description"],
+        **fields_of(
+            task,
+            "name",
+            "description",
+            evaluationId="number",
+            evaluationIdStr="id",
+            datasetId="dataset_number",
+            datasetIdStr="dataset",
+            datasetName="dataset_name",
+            computeResourceConf="resources",
+        ),
         "state": task_state(world, task),
         "evalUnits": [_unit_to_wire(unit) for unit in unit_results(world, task)],
-        "datasetId": task["dataset_number"],
-        "datasetIdStr": task["dataset"],
-        "datasetName": task["dataset_name"],
-        "computeResourceConf": task["resources"],
         "evalStandardConf": _standard_to_wire(call, task),
         "sandbox": {"engine": ENGINE, "answered": run.get("done", 0), "total": run.get("total", 0)},
     }
@@ -368,15 +335,14 @@ def report(call: Call, body: wire.EvaluationRefV1) -> list[JsonObject]:
     return [
         {
             **_version_to_wire(unit),
-            "id": unit["id"],
-            "evalUnitId": unit["id"],
-            "modelVersionSource": unit["source"],
+            **fields_of(
+                unit, "id", evalUnitId="id", modelVersionSource="source", effectMetric="metrics"
+            ),
             "modelForm": "model",
             "evalMode": ",".join(task["modes"]),
             "evaluationId": task["number"],
             "evaluationIdStr": task["id"],
             "evaluationName": task["name"],
-            "effectMetric": unit["metrics"],
             "sandbox": report_source(task),
         }
         for unit in unit_results(call.world, task)
@@ -401,38 +367,41 @@ def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteTasks) -> bool:
     """Delete tasks, all of them or none; the platform's answer is not documented."""
-    tasks = [call.find(KIND, id_, "evalIds") for id_ in body.eval_ids]
-    if not tasks:
+    if not body.eval_ids:
         raise call.invalid("evalIds", "it must not be empty")
+    tasks = [call.find(KIND, id_, "evalIds") for id_ in body.eval_ids]
     delete_tasks(call, "evalIds", tasks)
     return True
 
 
 def _version_to_wire(unit: JsonObject) -> JsonObject:
     return {
-        "modelId": unit["model_number"],
-        "modelIdStr": unit["model"],
-        "modelName": unit["model_name"],
-        "modelVersionId": unit["version_number"],
-        "modelVersionIdStr": unit["version"],
-        "modelVersion": unit["version_name"],
+        **fields_of(
+            unit,
+            modelId="model_number",
+            modelIdStr="model",
+            modelName="model_name",
+            modelVersionId="version_number",
+            modelVersionIdStr="version",
+            modelVersion="version_name",
+        )
     }
 
 
 def _unit_to_wire(unit: JsonObject) -> JsonObject:
     return {
         **_version_to_wire(unit),
-        "evalUnitId": unit["id"],
-        "modelSource": unit["source"],
-        "state": unit["state"],
-        "message": unit["message"],
+        **fields_of(unit, "state", "message", evalUnitId="id", modelSource="source"),
     }
 
 
 def _standard_to_wire(call: Call, task: Document) -> JsonObject:
     """Return the standard of a task, with the dataset of the answers that people are to judge."""
     dataset = result_dataset(call.world, task)
-    dataset_fields = {
+    fields = {
+        "scoreModes": [],
+        "stopWordsPath": "",
+        **task["standard"],
         "resultDatasetId": dataset.get("number", 0),
         "resultDatasetIdStr": dataset.get("id", ""),
         "resultDatasetName": dataset.get("name", ""),
@@ -441,10 +410,8 @@ def _standard_to_wire(call: Call, task: Document) -> JsonObject:
         "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
     }
     if wire.MODEL in task["modes"]:
-        referee = {"apiName": tr(REFEREE_NAME), "apiUrl": ""}
-    else:
-        referee = {}
-    return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **dataset_fields}
+        fields |= {"apiName": tr(REFEREE_NAME), "apiUrl": ""}
+    return fields
 
 
 FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
@@ -484,12 +451,10 @@ def list_tasks(call: Call, body: wire.ListEvalTasks) -> JsonObject:
     keyword = body.key_filter or ""
     tasks = []
     for task in reversed(call.store.all(KIND)):
-        version_ids = [unit["version"] for unit in task["units"]]
-        is_match = keyword in task["name"] or keyword in task["id"] or keyword in version_ids
-        if is_match and _eval_type(task) == body.eval_type:
-            tasks.append(task)
-    answer = page_by_marker(call, tasks, "id", body)
-    return answer | {"taskList": [_task_to_wire(call, task) for task in answer.pop("items")]}
+        texts = [task["name"], task["id"], *(unit["version"] for unit in task["units"])]
+        if _eval_type(task) == body.eval_type and any(keyword in text for text in texts):
+            tasks.append(_task_to_wire(call, task))
+    return page_by_marker(call, tasks, "taskId", body, "taskList")
 
 
 @emulates(wire.INFO_V2)
@@ -510,10 +475,8 @@ def describe(call: Call, body: wire.EvalTaskRef) -> JsonObject:
         "evalObjectConfig": {"evalModelConfig": model_config},
         "evalUnits": [
             {
-                "evalUnitId": unit["id"],
-                "modelId": unit["version"],
+                **fields_of(unit, "message", evalUnitId="id", modelId="version"),
                 "state": wire.STATES[unit["state"]],
-                "message": unit["message"],
             }
             for unit in units
         ],
@@ -570,9 +533,7 @@ def _eval_type(task: Document) -> str:
 
 def _task_to_wire(call: Call, task: Document) -> JsonObject:
     return {
-        "taskId": task["id"],
-        "taskName": task["name"],
-        "description": task["description"],
+        **fields_of(task, "description", taskId="id", taskName="name"),
         "evalType": _eval_type(task),
         "evalObjectType": wire.EVALUATE_MODELS,
         "evalConfig": {"evalMode": ",".join(task["modes"])},
@@ -584,11 +545,11 @@ def _task_to_wire(call: Call, task: Document) -> JsonObject:
 EXPORT = "evaluation_export"
 JUDGE_SCORE = "judgeScore"
 EXPORT_COLUMNS = {
-    wire.PROMPT: (("Prompt问题", "prompt"),),
-    wire.PREDICTION: (("模型结果", "prediction"),),
-    wire.COMPLETION: (("预期回答", "reference"),),
+    "Prompt问题": (wire.PROMPT, "prompt"),
+    "模型结果": (wire.PREDICTION, "prediction"),
+    "预期回答": (wire.COMPLETION, "reference"),
 }
-"""Column names of an export, and the keys of a row."""
+"""Column names of an export, the content that each belongs to, and the keys of a row."""
 
 ResultRow = JsonMapping
 
@@ -618,10 +579,7 @@ async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     task = call.find(KIND, body.id, "id")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
-    if body.export_type == wire.STORAGE:
-        path = f"evaluation_exports/{id_}.zip"
-    else:
-        path = ""
+    path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
     stages = ((wire.PENDING, "queue"), (wire.UPLOADING, "export"))
     export = world.store.add(
         EXPORT,
@@ -648,14 +606,17 @@ def export_info(call: Call, body: wire.ExportRef) -> JsonObject:
     state = call.lifecycle.state(export["plan"])
     local = state == wire.DONE and export["type"] == wire.LOCAL
     return {
-        "id": export["number"],
-        "exportID": export["number"],
-        "exportIDStr": export["id"],
-        "evaluationIdStr": export["task"],
+        **fields_of(
+            export,
+            id="number",
+            exportID="number",
+            exportIDStr="id",
+            evaluationIdStr="task",
+            exportType="type",
+            volumeId="volume",
+            exportPath="path",
+        ),
         "state": state,
-        "exportType": export["type"],
-        "volumeId": export["volume"],
-        "exportPath": export["path"],
         "downloadUrl": f"{call.world.address.url}/_evaluations/{export['name']}.zip"
         if local
         else "",
@@ -667,14 +628,9 @@ def routes(world: World) -> list[Route]:
 
     async def fetch(request: Request) -> Response:
         name = request.path_params["name"]
-        exists = any(row["name"] == name for row in world.store.all(EXPORT))
-        if not exists:
-            content = None
-        else:
-            content = world.store.read_file(f"{name}.zip")
-        if content is None:
+        if not any(row["name"] == name for row in world.store.all(EXPORT)):
             return Response("the export does not exist", 404)
-        return Response(content, media_type="application/zip")
+        return Response(world.store.read_file(f"{name}.zip"), media_type="application/zip")
 
     return [Route("/_evaluations/{name}.zip", fetch, methods=["GET"])]
 
@@ -713,19 +669,17 @@ def _build_zip(world: World, task: Document, body: wire.CreateExportV1) -> bytes
 def _row_to_export(row: ResultRow, content: Sequence[str]) -> dict[str, str]:
     unit = row["unit"]
     columns = {"模型名称": unit["model_name"], "模型版本": unit["version_name"]}
-    for part in content:
-        columns |= {name: row[key] for name, key in EXPORT_COLUMNS.get(part, ())}
-    if wire.METRICS in content:
-        columns |= {
-            name: scores.format_percent(row[key])
-            for key, name in scores.SCORE_NAMES.items()
-            if key in row
-        }
-        if JUDGE_SCORE in row:
-            columns |= {
-                "裁判员模型打分": str(row[JUDGE_SCORE]),
-                "裁判员模型打分理由": row["judgeReason"],
-            }
+    for name, (part, key) in EXPORT_COLUMNS.items():
+        if part in content:
+            columns[name] = row[key]
+    if wire.METRICS not in content:
+        return columns
+    for key, name in scores.SCORE_NAMES.items():
+        if key in row:
+            columns[name] = scores.format_percent(row[key])
+    if JUDGE_SCORE in row:
+        columns["裁判员模型打分"] = str(row[JUDGE_SCORE])
+        columns["裁判员模型打分理由"] = row["judgeReason"]
     return columns
 
 
@@ -745,12 +699,15 @@ def _row_to_wire(task: Document, row: ResultRow) -> JsonObject:
         "id": row["id"],
         "evaluationId": task["number"],
         "evaluationIdStr": task["id"],
-        "evalUnitId": unit["id"],
-        "modelId": unit["model_number"],
-        "modelVersionId": unit["version_number"],
-        "modelVersionIdStr": unit["version"],
-        "modelName": unit["model_name"],
-        "modelVersion": unit["version_name"],
+        **fields_of(
+            unit,
+            evalUnitId="id",
+            modelId="model_number",
+            modelVersionId="version_number",
+            modelVersionIdStr="version",
+            modelName="model_name",
+            modelVersion="version_name",
+        ),
         "completion": row["reference"],
         **{name: row[name] for name in keys if name in row},
     }
@@ -758,27 +715,9 @@ def _row_to_wire(task: Document, row: ResultRow) -> JsonObject:
 
 def _matches_filters(row: ResultRow, body: wire.ListResults) -> bool:
     unit = row["unit"]
-    if body.eval_unit_id and unit["id"] not in body.eval_unit_id:
-        return False
-    if body.model_version_ids and not {unit["version"], unit["version_number"]} & {
-        *body.model_version_ids
-    }:
-        return False
-    ranges = {name: getattr(body, name) for name in scores.SCORE_NAMES} | {
-        JUDGE_SCORE: body.judge_score
-    }
-    return all(
-        _is_in_range(row, name, limits) for name, limits in ranges.items() if limits is not None
-    )
-
-
-def _is_in_range(row: ResultRow, name: str, limits: wire.ScoreRange) -> bool:
-    value = row.get(name, UNSCORED if name == JUDGE_SCORE else math.nan)
-    if limits.start is None:
-        low = -math.inf
-    else:
-        low = limits.start
-    return bool(low <= value <= (math.inf if limits.end is None else limits.end))
+    versions = {unit["version"], unit["version_number"]}
+    is_unit = not body.eval_unit_id or unit["id"] in body.eval_unit_id
+    return is_unit and not versions.isdisjoint(body.model_version_ids or versions)
 
 
 def _sort_rows(

@@ -18,7 +18,7 @@ from . import batches, storage
 from .batches import validate_unfinished
 from .chat.served_models import resolve_model
 from .engines.protocol import BUILT_IN
-from .http.call import CREATOR, Call, Refusal, dispatch, emulates, page_by_marker, utc
+from .http.call import CREATOR, Call, Refusal, dispatch, emulates, fields_of, page_by_marker, utc
 from .state.lifecycle import is_finished, job_status, stable_shuffle, with_checkpoints
 from .state.store import Document, random_id
 from .state.world import World, job_handler
@@ -240,20 +240,23 @@ def _to_wire(task: Document) -> JsonObject:
     ends = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
     finished_at = next((timestamp for timestamp in ends if timestamp), None)
     row = {
-        "taskId": task["id"],
-        "name": task["name"],
-        "description": task["description"],
+        **fields_of(
+            task,
+            "name",
+            "description",
+            taskId="id",
+            inferenceParams="parameters",
+            inputBosUri="input",
+            outputBosUri="output",
+            progress="done",
+            completion_window="window",
+        ),
         "endpoint": task["endpoint"] or "",
         "modelId": task["model_id"] or "",
         "runStatus": _run_status(task),
-        "inferenceParams": task["parameters"],
-        "inputBosUri": task["input"],
-        "outputBosUri": task["output"],
         "outputDir": task["target"].rstrip("/").rpartition("/")[2],
-        "progress": task["done"],
         "createTime": utc(task["created"]),
         "finishTime": utc(finished_at),
-        "completion_window": task["window"],
         "sandbox": {"engine": task.get("engine", BUILT_IN)},
     }
     return row | ({"message": task["errors"][0]["message"]} if task.get("errors") else {})

@@ -543,10 +543,13 @@ def _record_call(call: Call, service_id: str, answer: JsonMapping | None) -> Non
 
 def _metric_to_wire(total: Mapping[str, int]) -> dict[str, int]:
     return {
-        "inputTokensTotal": total["input"],
-        "outputTokensTotal": total["output"],
+        **fields_of(
+            total,
+            inputTokensTotal="input",
+            outputTokensTotal="output",
+            succeedCallTotal="good",
+            failureCallTotal="bad",
+        ),
         "tokensTotal": total["input"] + total["output"],
-        "succeedCallTotal": total["good"],
-        "failureCallTotal": total["bad"],
         "callTotal": total["good"] + total["bad"],
     }

@@ -22,7 +22,7 @@ from qfnb.wire import storage as wire
 from qfnb.wire.base import JsonObject
 
 from .http import middleware
-from .http.call import SANDBOX_HEADER, Refusal, utc
+from .http.call import SANDBOX_HEADER, Refusal, fields_of, utc
 from .state.store import Document, Store, random_id
 from .state.world import World
 
@@ -275,9 +275,7 @@ async def _list_bucket(world: World, request: Request) -> Response:
 
 def _object_to_wire(row: Document) -> JsonObject:
     return {
-        "key": row["key"],
-        "size": row["size"],
-        "eTag": row["etag"],
+        **fields_of(row, "key", "size", eTag="etag"),
         "lastModified": utc(row["modified"]),
         "storageClass": "STANDARD",
     }
@@ -339,9 +337,7 @@ def _list_parts(world: World, request: Request) -> Response:
     parts = sorted((int(number), part) for number, part in _stored_parts(world, upload).items())
     return JSONResponse(
         {
-            "bucket": upload["bucket"],
-            "key": upload["key"],
-            "uploadId": upload["id"],
+            **fields_of(upload, "bucket", "key", uploadId="id"),
             "isTruncated": False,
             "maxParts": wire.MAX_PARTS,
             "parts": [

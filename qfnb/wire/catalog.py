@@ -226,13 +226,6 @@ def path_segment(kind: ModelKind, name: str) -> str:
     return ((row := find_model(kind, name)) and row.v1) or name.lower()
 
 
-def v2_id(kind: ModelKind, name: str) -> str:
-    """Return the id that names a model on v2."""
-    if row := find_model(kind, name):
-        return row.id
-    return name
-
-
 def find_prices(kind: ModelKind | None, name: str) -> ModelPrices | None:
     """Return the prices of a model, None where not known; those of the setting `prices` win over
     the table's.

@@ -30,11 +30,7 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     world.warm_up()
     app = build_app_with_evidence(world)
     options = uvicorn.Config(
-        app,
-        log_level="error",
-        lifespan="off",
-        access_log=False,
-        timeout_keep_alive=IDLE_SECONDS,
+        app, log_level="error", lifespan="off", access_log=False, timeout_keep_alive=IDLE_SECONDS
     )
     server = uvicorn.Server(options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

@@ -222,21 +222,6 @@ class LanguageModel:
             share = wrong_answers(drafts, self.min_confidence)
             self.meta["held_out"] = {"rows": len(drafts), "wrong_answers": share}
 
-    def log_likelihood(self, prompt: str, answer: str) -> float:
-        """Return log p(answer | prompt), without the base's small talk; -inf if it cannot be
-        produced.
-        """
-        log_p = np.log(self.router.probabilities(prompt).astype(np.float64))
-        memory_class = self.router.index.get(answer)
-        if memory_class:
-            total = float(log_p[memory_class])
-        else:
-            total = -math.inf
-        if self.lm is not None:
-            composed = float(self.lm.log_likelihoods([self.lm.example(prompt, answer)])[0][0])
-            total = float(np.logaddexp(total, log_p[COMPOSE] + composed))
-        return total
-
     def extended(
         self, pairs: Sequence[Pair], memories: Sequence[str], tick: Tick = no_tick
     ) -> LanguageModel:

@@ -531,6 +531,11 @@ class RowGradient(NamedTuple):
 Gradients = Mapping[str, Floats | RowGradient]
 
 
+B1 = 0.9
+B2 = 0.99
+"""The decay of the mean of the gradients, and of their variance."""
+
+
 class Adam:
     """Updates weights in place; of a table only the rows that have a gradient, and their means, are
     changed.
@@ -554,36 +559,34 @@ class Adam:
         self._mean = {name: np.zeros_like(value) for name, value in weights.items()}
         self._variance = {name: np.zeros_like(value) for name, value in weights.items()}
 
-    def step(self, gradients: Gradients, rate: float, *, b1: float = 0.9, b2: float = 0.99) -> None:
+    def step(self, gradients: Gradients, rate: float) -> None:
         """Update the weights once.
 
         Args:
             gradients: of each weight.
             rate: the learning rate.
-            b1: the decay of the mean of the gradients.
-            b2: the decay of their variance.
         """
         self._steps += 1
-        rows = {
-            name: g.rows if isinstance(g, RowGradient) else slice(None)
-            for name, g in gradients.items()
-        }
-        values = {
-            name: g.values if isinstance(g, RowGradient) else g for name, g in gradients.items()
-        }
+        rows: dict[str, Any] = dict.fromkeys(gradients, slice(None))
+        values: Weights = {}
+        for name, g in gradients.items():
+            if isinstance(g, RowGradient):
+                rows[name], values[name] = g
+            else:
+                values[name] = g
         norm = math.sqrt(sum(float(np.vdot(g, g)) for g in values.values()))
         scale = F(min(1.0, self._clip / (norm + 1e-9)))
-        mean_correction = F(1 - b1**self._steps)
-        variance_correction = F(1 - b2**self._steps)
+        mean_correction = F(1 - B1**self._steps)
+        variance_correction = F(1 - B2**self._steps)
         for name, gradient in values.items():
             part = rows[name]
             scaled = gradient * scale
             mean = self._mean[name][part]
             variance = self._variance[name][part]
             weight = self._weights[name][part]
-            mean += F(1 - b1) * (scaled - mean)
+            mean += F(1 - B1) * (scaled - mean)
             scaled *= scaled
-            variance += F(1 - b2) * (scaled - variance)
+            variance += F(1 - B2) * (scaled - variance)
             deviation = np.sqrt(variance / variance_correction)
             deviation += F(self._epsilon)
             update = mean / (deviation * mean_correction)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
@@ -325,28 +325,6 @@ def _sigmoid(x: Values) -> Values:
     return sigmoid
 
 
-class Objective(Protocol):
-    """The loss of a model on some rows, with the present model as the reference.
-
-    Attributes:
-        policy: the model's likelihoods.
-        size: rows, or for KTO answers; a batch has indexes below it.
-    """
-
-    policy: Policy
-    size: int
-
-    def __init__(
-        self, model: LanguageModel, rows: Sequence[Preference], beta: float, tick: Tick = no_tick
-    ) -> None: ...
-
-    def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
-        """Return the mean loss of a batch, and its gradients."""
-
-    def measure(self) -> dict[str, float]:
-        """Return the mean `loss` of all rows, and their rewards under TRL's names."""
-
-
 class DpoObjective:
     """-log sigmoid(beta * (log-ratio of the chosen answer - log-ratio of the rejected one)).
 
@@ -453,4 +431,5 @@ def _reward_means(chosen: Values, rejected: Values, is_accurate: Bools) -> dict[
     return means | margins | {"accuracies": float(is_accurate.mean())}
 
 
+Objective = DpoObjective | KtoObjective
 OBJECTIVES: dict[Loss, type[Objective]] = {"DPO": DpoObjective, "KTO": KtoObjective}

@@ -161,16 +161,6 @@ def test_it_stops(lab):
     assert wait_for_end(id_)["state"] == "Stopped"
 
 
-def test_a_task_that_has_not_begun_can_be_replaced(lab):
-    lab.world.lifecycle.set({"queue": 60})
-    id_ = lab.create(RULES, lab.untrained_version)
-    assert lab.create(REFEREE, lab.trained_version, name="另一个", pending_eval_id=id_) == id_
-    lab.world.clock.set(advance=60)
-    task = wait_for_end(id_)
-    assert (task["name"], list(report_by_model(id_))) == ("另一个", ["knows"])
-    assert "no longer" in refused(lab.create, RULES, pending_eval_id=id_)
-
-
 def test_stop_words_come_out_of_the_bucket(lab):
     storage.write_object(lab.world.store, "sandbox", "stop.txt", "早上\n".encode())
     dataset = release_dataset(lab.world, {"几点开门": "九点开门，晚上十点关门。"}, "stop")

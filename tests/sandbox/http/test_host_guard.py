@@ -84,7 +84,8 @@ def test_a_body_without_a_length_that_is_short_is_read(http):
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [(CHAT, app.MAX_BODY_BYTES), ("/v2/files", app.MAX_UPLOAD_BYTES)]
+    ("path", "most"),
+    [(CHAT, application.MAX_BODY_BYTES), ("/v2/files", application.MAX_UPLOAD_BYTES)],
 )
 def test_an_announced_length_is_refused_at_once(sandbox, path, most):
     status, text = announce(sandbox, path, most + 1)
@@ -92,7 +93,8 @@ def test_an_announced_length_is_refused_at_once(sandbox, path, most):
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [(CHAT, app.MAX_BODY_BYTES), ("/v2/files", app.MAX_UPLOAD_BYTES)]
+    ("path", "most"),
+    [(CHAT, application.MAX_BODY_BYTES), ("/v2/files", application.MAX_UPLOAD_BYTES)],
 )
 def test_an_endless_body_is_read_up_to_its_limit(monkeypatch, path, most):
     monkeypatch.setattr(application, "DRAIN_SECONDS", 0.02)
@@ -106,8 +108,8 @@ def test_a_client_that_goes_away_is_no_error():
 
 
 def test_a_file_may_be_larger_than_other_bodies(http):
-    file = upload(http, bytes(app.MAX_BODY_BYTES + 1)).json()
-    assert file["bytes"] == app.MAX_BODY_BYTES + 1
+    file = upload(http, bytes(application.MAX_BODY_BYTES + 1)).json()
+    assert file["bytes"] == application.MAX_BODY_BYTES + 1
     assert http.delete(f"/v2/files/{file['id']}").json()["deleted"]
 
 
