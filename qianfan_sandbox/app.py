@@ -1,21 +1,26 @@
 """The sandbox as an ASGI application, built from the endpoint table."""
 
+import asyncio
+import contextlib
 import importlib
 import inspect
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence, Set as AbstractSet
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from qfnb.wire.endpoints import ENDPOINTS, Endpoint
+from qfnb.wire.base import JsonMapping
+from qfnb.wire.batches import MAX_FILE_BYTES, UPLOAD
+from qfnb.wire.endpoints import ENDPOINTS, AnyEndpoint
 
-from .http import auth, control_api  # noqa: F401 - auth registers handlers
+from .http import control_api
 from .http.call import (
     HANDLERS,
     SANDBOX_HEADER,
@@ -29,15 +34,161 @@ from .http.call import (
     v2_refusal,
     wrap_result,
 )
-from .http.guard import HostGuard
 from .http.middleware import RATE_LIMITED, serve
 from .state.world import World
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_UPLOAD_BYTES = MAX_FILE_BYTES + 1024 * 1024
+"""Bytes of an uploaded file and the form around it."""
+
+STORAGE_PREFIXES = ("/bos/", "/sandbox/")
+"""Paths where bodies of any type are put; all of them need a signature."""
+
+DRAIN_SECONDS = 2.0
+"""Seconds for which a refused body is still read."""
+
+_LOCAL_HOSTS = {"127.0.0.1", "localhost"}
+_NOT_JSON = "a body is JSON (content-type: application/json)"
+
+
+class HostGuard:
+    """Refuses foreign hosts and origins (DNS rebinding, cross-site requests) and bodies that are
+    too large.
+    """
+
+    def __init__(self, app: ASGIApp, world: World) -> None:
+        self._app = app
+        self._world = world
+        self._hosts = _LOCAL_HOSTS | {urlsplit(world.address.url).hostname or ""}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 403, 413 or 415, or pass the request on."""
+        if scope["type"] != "http":
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        exchange = Exchange(scope, receive, send)
+        length = headers.get(b"content-length", "")
+        if problem := _host_problem(scope["headers"], self._hosts):
+            await JSONResponse({"error": problem}, 403, SANDBOX_HEADER)(
+                scope, exchange.receive, exchange.send
+            )
+        elif length.isdigit() and int(length) > exchange.max_bytes:
+            await exchange.reject_too_large()
+        elif _is_cross_site_form(scope, headers):
+            await JSONResponse({"error": _NOT_JSON}, 415, SANDBOX_HEADER)(
+                scope, exchange.receive, exchange.send
+            )
+        else:
+            self._world.record_activity()
+            with contextlib.suppress(ClientDisconnect):
+                await self._app(scope, exchange.receive, exchange.send)
+
+
+class Exchange:
+    """One request and its answer: the body is counted, and read to its end even when it is not
+    used.
+
+    A connection that is closed while a body arrives is reset, and the answer can be lost with it.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        upload = (scope["method"], scope["path"]) == (UPLOAD.method, UPLOAD.path)
+        if upload:
+            self.max_bytes = MAX_UPLOAD_BYTES
+        else:
+            self.max_bytes = MAX_BODY_BYTES
+        self._received_bytes = 0
+        self._body_complete = False
+        self._rejected = False
+
+    async def receive(self) -> Message:
+        """Return the next piece of the body; one that is too long looks to the application like a
+        disconnect.
+        """
+        if not self._rejected:
+            message = await self._receive_next()
+            if self._received_bytes <= self.max_bytes:
+                return message
+            await self.reject_too_large()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Send a piece of the answer; the last one waits for the end of the body."""
+        if self._rejected:
+            return
+        if message["type"] == "http.response.body" and not (
+            message.get("more_body") or self._body_complete
+        ):
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            message = {"type": "http.response.body"}
+        await self._send(message)
+
+    async def reject_too_large(self) -> None:
+        """Answer that the body is too long; what the application sends afterwards is dropped."""
+        answer = JSONResponse(
+            {"error": f"a body may have {self.max_bytes >> 20} MiB at most"},
+            413,
+            {**SANDBOX_HEADER, "connection": "close"},
+        )
+        await answer(self._scope, self.receive, self.send)
+        self._rejected = True
+
+    async def _receive_next(self) -> Message:
+        message = await self._receive()
+        self._received_bytes += len(message.get("body", b""))
+        self._body_complete = not message.get("more_body", False)
+        return message
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self._body_complete:
+                    await self._receive_next()
+
+
+def _host_problem(headers: Sequence[tuple[bytes, bytes]], own_hosts: AbstractSet[str]) -> str:
+    """Return why the hosts and origins of a request are refused, "" when all of them are this
+    sandbox's.
+    """
+    hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+    if not hosts or not all(_is_own(host, own_hosts) for host in hosts):
+        return f"the sandbox answers to {', '.join(sorted(own_hosts))} only"
+    origins = [value.decode("latin-1") for name, value in headers if name == b"origin"]
+    if not all(_is_own(origin.partition("://")[2], own_hosts) for origin in origins):
+        return "the sandbox does not answer web pages"
+    return ""
+
+
+def _is_own(host: str, own_hosts: AbstractSet[str]) -> bool:
+    """Return whether a host, with or without a port, is this sandbox's."""
+    name, _, port = host.partition(":")
+    return name in own_hosts and (not port or port.isdecimal())
+
+
+def _is_cross_site_form(scope: Scope, headers: dict[bytes, str]) -> bool:
+    """Return whether a web page could send this body without a preflight request: anything but
+    JSON.
+    """
+    if (
+        scope["method"] != "POST"
+        or scope["path"] == UPLOAD.path
+        or scope["path"].startswith(STORAGE_PREFIXES)
+    ):
+        return False
+    kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+    is_empty = headers.get(b"content-length", "0") == "0" and b"transfer-encoding" not in headers
+    return kind != "application/json" and not (is_empty and not kind)
+
 
 ROOT = Path(__file__).parent
 
 FAMILIES = (
-    "batches", "chat", "datasets", "documents", "evaluation", "finetune", "models", "responses",
-    "services", "storage",
+    "batches", "chat", "datasets", "documents", "evaluation", "evaluation_worker", "finetune",
+    "inference_tasks", "models", "responses", "rows", "services", "storage",
 )  # fmt: skip
 """The modules, and folders of modules, that answer operations; importing registers the handlers."""
 
@@ -57,7 +208,7 @@ OTHER_PATHS = {"/v2/rerankers": "/v2/rerank"}
 
 def build_app(world: World) -> HostGuard:
     """Return the application of a world, behind its host guard."""
-    actions_by_route: dict[tuple[str, str], dict[str | None, Endpoint[Any, Any]]] = {}
+    actions_by_route: dict[tuple[str, str], dict[str | None, AnyEndpoint]] = {}
     for endpoint in ENDPOINTS.values():
         if endpoint.name in HANDLERS:
             actions_by_route.setdefault((endpoint.path, endpoint.method), {})[endpoint.action] = (
@@ -78,7 +229,7 @@ def build_app(world: World) -> HostGuard:
 
 
 def _route(
-    world: World, path: str, method: str, actions: Mapping[str | None, Endpoint[Any, Any]]
+    world: World, path: str, method: str, actions: Mapping[str | None, AnyEndpoint]
 ) -> Route:
     async def answer(request: Request) -> Response:
         action = request.query_params.get("Action")
@@ -116,7 +267,7 @@ async def _call_handler(call: Call, request: Request) -> Response:
 
 
 async def _encode_stream(call: Call, stream: Stream) -> AsyncIterator[bytes]:
-    last_usage: Mapping[str, Any] = {}
+    last_usage: JsonMapping = {}
     with call.world.count_stream():
         try:
             async for piece in stream.pieces:
@@ -135,7 +286,7 @@ async def _encode_stream(call: Call, stream: Stream) -> AsyncIterator[bytes]:
             yield f"data: {stream.done}\n\n".encode()
 
 
-def _encode_event(piece: Mapping[str, Any]) -> bytes:
+def _encode_event(piece: JsonMapping) -> bytes:
     """Return an event as it is sent; `_event` in a piece is its name, `_unsent` has keys that stay
     here.
     """

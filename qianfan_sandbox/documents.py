@@ -18,18 +18,26 @@ from typing import Any
 from qfnb.base.language import tr, trn
 from qfnb.errors import InvalidArgumentError
 from qfnb.metrics.rouge_bleu_chrf import rouge_l
-from qfnb.wire import charge, cleaning, memory, prompt_v1, prompt_v2
-from qfnb.wire.base import PageRequest, Record
-from qfnb.wire.endpoints import Endpoint
-from qfnb.wire.prompt_template import PromptTemplate
+from qfnb.wire import data, prompt, service
+from qfnb.wire.base import JsonObject, PageRequest, Record
+from qfnb.wire.endpoints import AnyEndpoint
+from qfnb.wire.prompt import PromptTemplate
 
-from . import services
-from .datasets import datasets, rows
-from .datasets.row_formats import RowParser
-from .http.call import CREATOR, Call, emulates, page_by_marker, page_by_offset, utc, utc_spaced
+from . import datasets, rows, services
+from .http.call import (
+    CREATOR,
+    Call,
+    emulates,
+    fields_of,
+    page_by_marker,
+    page_by_offset,
+    utc,
+    utc_spaced,
+)
+from .rows import RowParser
 from .state.store import Document, random_id
 
-Fields = dict[str, Any]
+Fields = JsonObject
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Kind:
 
     def find(self, call: Call, sent: Fields) -> Document:
         """Return the document that a request names."""
-        return call.find(self.name, sent[self.key], self.key, self.name)
+        return call.find(self.name, sent[self.key], self.key)
 
     def to_wire(self, call: Call, document: Document) -> Fields:
         """Return a document as it is sent, without empty texts: the official SDK takes one for a
@@ -81,19 +89,21 @@ def create(kind: Kind, call: Call, sent: Fields) -> Fields:
 def describe(kind: Kind, call: Call, sent: Fields) -> Fields:
     """Describe a document."""
     document = kind.find(call, sent)
+    row = kind.to_wire(call, document)
     if kind.detail:
-        detail = {kind.detail: document[kind.detail]}
-    else:
-        detail = {}
-    return kind.to_wire(call, document) | detail
+        row[kind.detail] = document[kind.detail]
+    return row
 
 
 def _matching(kind: Kind, call: Call, sent: Fields) -> list[Fields]:
     """Return the documents that pass the filters of a request, the newest first."""
-    filters = {name: str(sent[name]) for name in kind.filters if name in sent}
-    rows_ = [kind.to_wire(call, document) for document in reversed(call.store.all(kind.name))]
-    same = [row for row in rows_ if all(str(row[name]) == value for name, value in filters.items())]
-    return [row for row in same if kind.matches(call, sent, row)]
+    matches = []
+    for document in reversed(call.store.all(kind.name)):
+        row = kind.to_wire(call, document)
+        is_same = all(str(row[name]) == str(sent.get(name, row[name])) for name in kind.filters)
+        if is_same and kind.matches(call, sent, row):
+            matches.append(row)
+    return matches
 
 
 def list_page(kind: Kind, call: Call, sent: Fields) -> Fields:
@@ -117,11 +127,8 @@ def list_instances(kind: Kind, call: Call, sent: Fields) -> Fields:
 def change(kind: Kind, call: Call, sent: Fields) -> bool:
     """Replace the fields of a document that a request has."""
     document = kind.find(call, sent)
-    changes = {
-        name: value
-        for name, value in kind.prepare(call, sent, document).items()
-        if name != kind.key
-    }
+    fields = kind.prepare(call, sent, document)
+    changes = {name: value for name, value in fields.items() if name != kind.key}
     call.store.update(document["id"], **changes)
     return True
 
@@ -147,49 +154,43 @@ def delete(kind: Kind, call: Call, sent: Fields) -> bool:
 # Prompts: templates, labels, and rules that improve a prompt
 
 RULES_MARK = {"engine": "qfnb rules, not a language model"}
-MAX_PATTERN_LENGTH = 200  # characters
-MAX_TEXT_LENGTH = 20_000
 
 _POLITE_WORDS = re.compile(r"(请你?|麻烦你?|帮我|帮忙|能不能|可以吗|谢谢)")
 RULES: dict[int, Callable[[str], str]] = {
     2: lambda text: re.sub(r"\s+", " ", _POLITE_WORDS.sub("", text)).strip(),
-    1: lambda text: f"你是这一领域的专家。{text}\n请写得具体、准确，不确定的内容请说明。",
-    3: lambda text: f"{text}\n请按要点分条列出。",
-    4: lambda text: f"{text}\n请先一步一步地思考，再给出结论。",
+    1: "你是这一领域的专家。{}\n请写得具体、准确，不确定的内容请说明。".format,
+    3: "{}\n请按要点分条列出。".format,
+    4: "{}\n请先一步一步地思考，再给出结论。".format,
 }
 """The operations on a prompt: shorten (first: it would undo the rest), improve, in points, step by
 step.
 """
 
 
-CUSTOM = {"type": prompt_v2.CUSTOM, "creatorName": CREATOR}
+CUSTOM = {"type": prompt.CUSTOM, "creatorName": CREATOR}
 
 
 def prepare_template(call: Call, sent: Fields, template: Fields) -> Fields:
     """Return the fields of a template; the variables of a changed text are those in it."""
-    whole = {
-        "negativeTemplateContent": "",
-        "labels": [],
-        "hyperParameters": None,
-        **template,
-        **sent,
-    }
+    defaults: Fields = {"negativeTemplateContent": "", "labels": [], "hyperParameters": None}
+    whole = {**defaults, **template, **sent}
     if not whole["templateName"].strip() or not whole["templateContent"].strip():
         raise call.invalid("templateName", "it and templateContent must not be empty")
-    is_new_text = bool(template) and not sent.keys().isdisjoint(
-        {"templateContent", "variableIdentifier"}
-    )
+    is_new_text = bool(template) and bool({"templateContent", "variableIdentifier"} & sent.keys())
     for prefix in ("template", "negativeTemplate"):
-        names = tuple(filter(None, whole.get(f"{prefix}Variables", "").split(",")))
+        names = None if is_new_text else _variables(whole, prefix)
         text = whole[f"{prefix}Content"]
-        identifier = whole["variableIdentifier"]
         try:
-            template_ = PromptTemplate(text, identifier, None if is_new_text else names)
-            whole[f"{prefix}Variables"] = ",".join(template_.names)
+            template_ = PromptTemplate(text, whole["variableIdentifier"], names)
         except InvalidArgumentError as error:
             raise call.invalid(f"{prefix}Variables", str(error)) from None
-    whole["labels"] = [call.find("label", key, "labels", "label")["id"] for key in whole["labels"]]
+        whole[f"{prefix}Variables"] = ",".join(template_.names)
+    whole["labels"] = [call.find("label", key, "labels")["id"] for key in whole["labels"]]
     return {name: value for name, value in whole.items() if name not in {"id", "number", "created"}}
+
+
+def _variables(template: Fields, prefix: str) -> tuple[str, ...]:
+    return tuple(filter(None, template.get(f"{prefix}Variables", "").split(",")))
 
 
 def show_template(call: Call, template: Document) -> Fields:
@@ -203,18 +204,17 @@ def describe_template(kind: Kind, call: Call, sent: Fields) -> Fields:
     """Describe a template, its texts filled with the further fields of the request."""
     row = describe(kind, call, sent)
     for prefix, content in (("template", "content"), ("negativeTemplate", "negativeContent")):
-        names = tuple(filter(None, row.get(f"{prefix}Variables", "").split(",")))
-        row[content] = PromptTemplate(
-            row.get(f"{prefix}Content", ""), row["variableIdentifier"], names
-        ).fill(sent)
+        text = row.get(f"{prefix}Content", "")
+        template = PromptTemplate(text, row["variableIdentifier"], _variables(row, prefix))
+        row[content] = template.fill(sent)
     return row
 
 
 def matches_template(call: Call, sent: Fields, row: Fields) -> bool:
     """Return whether a template has a text and one of some labels; none is the platform's."""
-    labels = [call.store.get("label", key) for key in sent.get("labelIds", ())]
-    ids = {label["id"] for label in labels if label}
-    has_label = not labels or any(label["labelId"] in ids for label in row["labels"])
+    found = [call.store.get("label", key) for key in sent.get("labelIds", ())]
+    labels = [{"labelId": label["id"], "labelName": label["labelName"]} for label in found if label]
+    has_label = not labels or any(label in row["labels"] for label in labels)
     text = sent.get("name", "")
     has_text = text in row["templateName"] or text in row["templateContent"]
     return has_text and has_label and sent.get("type", row["type"]) == row["type"]
@@ -239,55 +239,45 @@ def create_labels(kind: Kind, call: Call, sent: Fields) -> Fields:
 
 def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
     """Return an optimization, whose result is shown when its time is over."""
-    requested = {
-        operation["opType"] for operation in sent["operations"] if operation.get("payload")
-    }
+    requested = [row["opType"] for row in sent["operations"] if row.get("payload")]
     for op_type in requested:
         call.validate_choice("operations.opType", op_type, sorted(RULES))
     improved = sent["content"]
     for op_type, rule in RULES.items():
         if op_type in requested:
             improved = rule(improved)
-    plan = call.lifecycle.plan((prompt_v1.RUNNING, "optimize"), final=prompt_v1.DONE)
+    plan = call.lifecycle.plan((prompt.RUNNING, "optimize"), final=prompt.DONE)
     return sent | {"improved": improved, "plan": plan}
 
 
 def show_optimization(call: Call, document: Document) -> Fields:
     """Return the state of an optimization, and its result once it is done."""
     state = call.lifecycle.state(document["plan"])
-    if state == prompt_v1.DONE:
-        result = document["improved"]
-    else:
-        result = ""
+    result = document["improved"] if state == prompt.DONE else ""
     return {"processStatus": state, "optimizeContent": result, "sandbox": RULES_MARK}
 
 
-@emulates(prompt_v1.PREDICT)
-def score_answers(call: Call, body: prompt_v1.Predict) -> Fields:
+@emulates(prompt.PREDICT)
+def score_answers(call: Call, body: prompt.Predict) -> Fields:
     """Score answers from 0 to 1: by wording, by a regular expression, or by equality."""
-    call.validate_choice("type", body.type, (prompt_v1.SEMANTIC, prompt_v1.REGEX, prompt_v1.EXACT))
+    call.validate_choice("type", body.type, (prompt.SEMANTIC, prompt.REGEX, prompt.EXACT))
     scores = []
     for row in body.data:
         expected = str(row.get("scene") or row.get("prompt") or "")
-        scores.append(
-            [
-                _score(call, body.type, expected, str(answer))
-                for answer in _list_of(call, row, "response_list")
-            ]
-        )
+        answers = map(str, _list_of(call, row, "response_list"))
+        scores.append([_score(call, body.type, expected, answer) for answer in answers])
     return {"scores": scores, "sandbox": RULES_MARK}
 
 
-@emulates(prompt_v1.SUMMARY)
-def summarize(call: Call, body: prompt_v1.Summarize) -> Fields:
+@emulates(prompt.SUMMARY)
+def summarize(call: Call, body: prompt.Summarize) -> Fields:
     """Summarize how similar the answers of each prompt are to the expected ones."""
     responses = []
     for number, row in enumerate(body.data):
-        scenes = [scene for scene in _list_of(call, row, "scenes") if isinstance(scene, dict)]
-        shares = [
-            _similarity(str(row.get("expected_target", "")), str(row.get("response", "")))
-            for row in scenes
-        ]
+        shares = []
+        for scene in _list_of(call, row, "scenes"):
+            expected, answer = (str(scene.get(key, "")) for key in ("expected_target", "response"))
+            shares.append(_similarity(expected, answer))
         text = tr("The sandbox has no scenes to compare.")
         if shares:
             text = trn(
@@ -310,19 +300,14 @@ def _list_of(call: Call, row: Fields, name: str) -> list[Any]:
 
 
 def _score(call: Call, type_: int, expected: str, answer: str) -> float:
-    if type_ == prompt_v1.SEMANTIC:
+    if type_ == prompt.SEMANTIC:
         return round(_similarity(expected, answer), 4)
-    if type_ == prompt_v1.EXACT:
+    if type_ == prompt.EXACT:
         return float(expected.strip() == answer.strip())
     try:
-        pattern = re.compile(expected if len(expected) <= MAX_PATTERN_LENGTH else "(")
+        return float(re.search(expected, answer) is not None)
     except (re.error, OverflowError, RecursionError):
-        reason = (
-            f"{expected[:40]!r} is not a regular expression of at most {MAX_PATTERN_LENGTH} "
-            "characters"
-        )
-        raise call.invalid("data", reason) from None
-    return float(pattern.search(answer[:MAX_TEXT_LENGTH]) is not None)
+        raise call.invalid("data", f"{expected[:40]!r} is not a regular expression") from None
 
 
 def _similarity(expected: str, answer: str) -> float:
@@ -340,40 +325,42 @@ RPM = 60
 TPM = 10_000
 
 
+COUNTS = ("count", "purchaseCount", "replicasCount")
+"""The fields with a size; a resized instance has the first besides that of its purchase."""
+
+
 def prepare_instance(call: Call, sent: Fields, instance: Fields) -> Fields:
     """Return the fields of a quota or a compute unit, which runs until it is released."""
-    if instance.get("status") == charge.STOPPED:
+    if instance.get("status") == service.STOPPED:
         raise call.invalid("instanceId", "it was released")
-    for name in sent.keys() & {"purchaseCount", "replicasCount", "count"}:
+    for name in sent.keys() & COUNTS:
         call.validate_range(name, sent[name], 1, services.MAX_REPLICAS)
     if "serviceId" in sent:
         sent["serviceId"] = services.get_service(call, sent["serviceId"])["id"]
     if instance:
         return sent
-    return {"status": charge.RUNNING, **sent}
+    return {"status": service.RUNNING, **sent}
 
 
 def show_instance(call: Call, instance: Document) -> Fields:
     """Return the size of an instance: a unit's replicas, or what a quota's count is worth; and its
     end.
     """
-    count = next(
-        int(instance[name])
-        for name in ("count", "purchaseCount", "replicasCount")
-        if name in instance
-    )
+    count = next(int(instance[name]) for name in COUNTS if name in instance)
     if "model" in instance:
         size = {"rpm": count * RPM, "tpm": count * TPM}
     else:
         size = {"replicasCount": count}
-    end = instance.get("releaseTime") or "-"
-    times = {"startTime": utc(instance["created"]), "expiredTime": end}
-    return size | times | {"paymentTiming": instance["billing"]["paymentTiming"]}
+    return size | {
+        "startTime": utc(instance["created"]),
+        "expiredTime": instance.get("releaseTime") or "-",
+        "paymentTiming": instance["billing"]["paymentTiming"],
+    }
 
 
 def stop(kind: Kind, call: Call, sent: Fields) -> bool:
     """Release a quota, which stays in the list."""
-    return change(kind, call, sent | {"status": charge.STOPPED})
+    return change(kind, call, sent | {"status": service.STOPPED})
 
 
 def set_end(kind: Kind, call: Call, sent: Fields) -> bool:
@@ -383,8 +370,8 @@ def set_end(kind: Kind, call: Call, sent: Fields) -> bool:
 
 def renew(kind: Kind, call: Call, sent: Fields) -> bool:
     """Record by which rule an instance is renewed."""
-    call.validate_choice("instanceType", sent["instanceType"], charge.UNIT_TYPES)
-    return change(UNIT if sent["instanceType"] == charge.UNIT_TYPES[0] else kind, call, sent)
+    call.validate_choice("instanceType", sent["instanceType"], service.UNIT_TYPES)
+    return change(UNIT if sent["instanceType"] == service.UNIT_TYPES[0] else kind, call, sent)
 
 
 def list_units(kind: Kind, call: Call, sent: Fields) -> Fields:
@@ -414,7 +401,7 @@ NEW_PROMPT = (
 async def clean(kind: Kind, call: Call, sent: Fields) -> str:
     """Copy a dataset into another one, and record the operations; return the task's id."""
     for group in sent["operationsV2"]:
-        call.validate_choice("operationsV2", group, cleaning.GROUPS)
+        call.validate_choice("operationsV2", group, data.GROUPS)
     return await _copy_rows(kind, call, sent, lambda row: row)
 
 
@@ -442,23 +429,23 @@ async def _copy_rows(kind: Kind, call: Call, sent: Fields, rewrite: Callable[[An
     if not 1 <= rows.count(world.store, source) <= MAX_ROWS:
         raise call.invalid("sourceDatasetId", f"{source['id']} must have 1 to {MAX_ROWS:,} rows")
     datasets.validate_idle(call, destination)
-    entities = itertools.islice(
-        rows.iter_entities(world.store, source), sent.get("numInstancesToGenerate")
-    )
-    named_rows = [("", rewrite(entity.row)) for _, entity in entities]
-    plan = world.lifecycle.plan((cleaning.RUNNING, "clean"), final=cleaning.FINISHED)
+    entities = rows.iter_entities(world.store, source)
+    copied = itertools.islice(entities, sent.get("numInstancesToGenerate"))
+    named_rows = [("", rewrite(entity.row)) for _, entity in copied]
+    plan = world.lifecycle.plan((data.RUNNING, "clean"), final=data.FINISHED)
     part = rows.write_part(world.store, rows.to_entities(named_rows, plan[0][1]))
     rows.attach_part(world.store, destination["id"], part, plan[0][1])
     parser = RowParser(destination["form"], annotated=False, named_rows=named_rows)
     datasets.record_import(world, destination, plan, parser)
-    ids = {
+    fields = sent | {
+        "entityCount": len(named_rows),
+        "numInstancesGenerated": len(named_rows),
         "sourceDatasetId": source["number"],
         "sourceDatasetStrId": source["id"],
         "destDatasetId": destination["number"],
         "destDatasetStrId": destination["id"],
     }
-    counts = {"entityCount": len(named_rows), "numInstancesGenerated": len(named_rows)}
-    task = world.store.add(kind.name, random_id(kind.prefix), plan=plan, **(sent | counts | ids))
+    task = world.store.add(kind.name, random_id(kind.prefix), plan=plan, **fields)
     world.store.update(source["id"], **{kind.name: task["id"]})
     return str(task["id"])
 
@@ -467,12 +454,11 @@ def show_task(call: Call, task: Document) -> Fields:
     """Return the ids, the state and the times of a cleaning or an augmentation."""
     lifecycle = call.lifecycle
     return {
-        **dict.fromkeys(("id", "etlId"), task["number"]),
-        **dict.fromkeys(("taskId", "etlStrId"), task["id"]),
+        **fields_of(task, id="number", etlId="number", taskId="id", etlStrId="id"),
         "processStatus": lifecycle.state(task["plan"]),
         "startTime": utc_spaced(task["created"]),
         "finishTime": utc_spaced(lifecycle.final_since(task["plan"])),
-        "sandbox": {"engine": "qfnb rules, not a model"},
+        "sandbox": RULES_MARK,
     }
 
 
@@ -490,7 +476,7 @@ LABEL = Kind(
     "pl-",
     shown=lambda call, row: {
         "creatorName": CREATOR,
-        "type": prompt_v2.CUSTOM,
+        "type": prompt.CUSTOM,
         "createTime": utc(row["created"]),
     },
 )
@@ -525,59 +511,59 @@ AUGMENTATION = Kind(
 
 Action = Callable[[Kind, Call, Fields], Any]
 
-ACTIONS: dict[Kind, dict[Endpoint[Any, Any], Action]] = {
+ACTIONS: dict[Kind, dict[AnyEndpoint, Action]] = {
     MEMORY: {
-        memory.CREATE: create,
-        memory.LIST: list_page,
-        memory.DESCRIBE: describe,
-        memory.MODIFY: change,
-        memory.DELETE: delete,
+        prompt.CREATE_MEMORY: create,
+        prompt.LIST_MEMORIES: list_page,
+        prompt.DESCRIBE_MEMORY: describe,
+        prompt.MODIFY_MEMORY: change,
+        prompt.DELETE_MEMORY: delete,
     },
     TEMPLATE: {
-        prompt_v2.CREATE: create,
-        prompt_v2.INFO: describe_template,
-        prompt_v2.UPDATE: change_template,
-        prompt_v2.DELETE: delete,
-        prompt_v2.LIST: list_page,
-        prompt_v1.CREATE: create,
-        prompt_v1.INFO: describe_template,
-        prompt_v1.UPDATE: change_template,
-        prompt_v1.DELETE: delete,
-        prompt_v1.LIST: list_page,
+        prompt.CREATE: create,
+        prompt.INFO: describe_template,
+        prompt.UPDATE: change_template,
+        prompt.DELETE: delete,
+        prompt.LIST: list_page,
+        prompt.CREATE_V1: create,
+        prompt.INFO_V1: describe_template,
+        prompt.UPDATE_V1: change_template,
+        prompt.DELETE_V1: delete,
+        prompt.LIST_V1: list_page,
     },
     LABEL: {
-        prompt_v2.CREATE_LABELS: create_labels,
-        prompt_v2.LABELS: list_page,
-        prompt_v2.DELETE_LABEL: delete,
-        prompt_v1.LABELS: list_page,
+        prompt.CREATE_LABELS: create_labels,
+        prompt.LABELS: list_page,
+        prompt.DELETE_LABEL: delete,
+        prompt.LABELS_V1: list_page,
     },
-    OPTIMIZATION: {prompt_v1.OPTIMIZE: create, prompt_v1.OPTIMIZED: describe},
+    OPTIMIZATION: {prompt.OPTIMIZE: create, prompt.OPTIMIZED: describe},
     QUOTA: {
-        charge.BUY_TPM: create,
-        charge.FIND_TPM: list_instances,
-        charge.RELEASE_TPM: stop,
-        charge.RESIZE_TPM: change,
-        charge.AUTO_RELEASE_TPM: set_end,
-        charge.AUTO_RENEW: renew,
+        service.BUY_TPM: create,
+        service.FIND_TPM: list_instances,
+        service.RELEASE_TPM: stop,
+        service.RESIZE_TPM: change,
+        service.AUTO_RELEASE_TPM: set_end,
+        service.AUTO_RENEW: renew,
     },
     UNIT: {
-        charge.BUY_UNIT: create,
-        charge.FIND_UNITS: list_units,
-        charge.DESCRIBE_UNIT: describe_unit,
-        charge.RELEASE_UNIT: delete,
-        charge.RESIZE_UNIT: change,
+        service.BUY_UNIT: create,
+        service.FIND_UNITS: list_units,
+        service.DESCRIBE_UNIT: describe_unit,
+        service.RELEASE_UNIT: delete,
+        service.RESIZE_UNIT: change,
     },
     CLEANING: {
-        cleaning.CREATE: clean,
-        cleaning.DETAIL: describe,
-        cleaning.LIST: list_page,
-        cleaning.DELETE: delete,
+        data.CREATE_CLEANING: clean,
+        data.DESCRIBE_CLEANING: describe,
+        data.LIST_CLEANINGS: list_page,
+        data.DELETE_CLEANINGS: delete,
     },
     AUGMENTATION: {
-        cleaning.AUGMENT: augment,
-        cleaning.LIST_AUGMENTATIONS: list_page,
-        cleaning.DESCRIBE_AUGMENTATION: describe,
-        cleaning.DELETE_AUGMENTATIONS: delete,
+        data.AUGMENT: augment,
+        data.LIST_AUGMENTATIONS: list_page,
+        data.DESCRIBE_AUGMENTATION: describe,
+        data.DELETE_AUGMENTATIONS: delete,
     },
 }
 
@@ -617,8 +603,8 @@ def _to_v1(call: Call, value: Any) -> Any:
 
 V1_PROMPTS = "/wenxinworkshop/prompt/template/", "/wenxinworkshop/prompt/label/"
 V1_VALUES: dict[str, dict[int, str]] = {
-    "sceneType": {prompt_v1.TEXT: prompt_v2.TEXT, prompt_v1.IMAGE: prompt_v2.IMAGE},
-    "type": {prompt_v1.PRESET: prompt_v2.PRESET, prompt_v1.CUSTOM: prompt_v2.CUSTOM},
+    "sceneType": {prompt.TEXT_V1: prompt.TEXT, prompt.IMAGE_V1: prompt.IMAGE},
+    "type": {prompt.PRESET_V1: prompt.PRESET, prompt.CUSTOM_V1: prompt.CUSTOM},
 }
 """v1's numbers, and v2's words for them."""
 

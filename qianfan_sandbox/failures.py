@@ -13,7 +13,7 @@ import re
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from qfnb.base.language import tr
 from qfnb.errors import InvalidArgumentError
+from qfnb.wire.base import JsonMapping
 from qfnb.wire.endpoints import ENDPOINTS
 
 MAX_SECONDS = 3600.0
@@ -59,8 +60,7 @@ class Fault(BaseModel):
         retry_after: the refusal's header `Retry-After`.
         chance: the share of calls that get the fault, 0 to 1; the same calls for the same `seed`.
         times: how many more calls get it, None without a limit.
-        seconds: of `slow`, of `stall` (0: without end), of each pause of `drip`; or [low, high], a
-            random time.
+        seconds: of `slow`, of `stall` (0: without end), of each pause of `drip`.
         struck: how many calls have got it.
     """
 
@@ -76,7 +76,7 @@ class Fault(BaseModel):
     chance: float = Field(default=1.0, ge=0, le=1)
     seed: int = 7
     times: int | None = Field(default=1, ge=0)
-    seconds: float | tuple[float, float] = 0.0
+    seconds: float = Field(default=0.0, ge=0, le=MAX_SECONDS)
     struck: int = 0
     _random: random.Random = PrivateAttr()
 
@@ -93,14 +93,6 @@ class Fault(BaseModel):
                 "finetune.*, *"
             )
         return pattern
-
-    @field_validator("seconds")
-    @classmethod
-    def _validate_seconds(cls, seconds: float | tuple[float, float]) -> float | tuple[float, float]:
-        low, high = seconds if isinstance(seconds, tuple) else (seconds, seconds)
-        if not 0 <= low <= high <= MAX_SECONDS:
-            raise ValueError(f"{seconds!r}: must be 0 to {MAX_SECONDS:g} seconds, or [low, high]")
-        return seconds
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -129,24 +121,14 @@ class Fault(BaseModel):
 
     def applies_to(self, endpoint: str) -> bool:
         """Return whether a call gets the fault, and count it."""
-        if (
-            self.times == 0
-            or not fnmatchcase(endpoint, self.endpoint)
-            or self._random.random() >= self.chance
-        ):
+        if self.times == 0 or not fnmatchcase(endpoint, self.endpoint):
             return False
-        if self.times is None:
-            self.times = None
-        else:
-            self.times = self.times - 1
+        if self._random.random() >= self.chance:
+            return False
+        if self.times is not None:
+            self.times -= 1
         self.struck += 1
         return True
-
-    def pause_seconds(self) -> float:
-        """Return how long it takes this time, in seconds; a random time within its range."""
-        if isinstance(self.seconds, tuple):
-            return self._random.uniform(*self.seconds)
-        return self.seconds
 
 
 @dataclass
@@ -168,13 +150,9 @@ class FaultRules:
 
 def describe_error(error: ValueError) -> str:
     """Return the errors in a rule on one line."""
-    if isinstance(error, ValidationError):
-        problems = error.errors()
-    else:
-        problems = []
-    return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in problems) or str(
-        error
-    )
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors())
 
 
 @contextmanager
@@ -203,7 +181,7 @@ class Modes(BaseModel):
     rate_headers: Literal["joint", "split"] = "joint"
 
     @classmethod
-    def at_start(cls, stored: Mapping[str, Any]) -> Modes:
+    def at_start(cls, stored: JsonMapping) -> Modes:
         """Return the stored modes, with that of the environment.
 
         Raises:
@@ -288,17 +266,12 @@ class RateQuota:
             self._requests.append(self._clock())
         return exceeded
 
-    def record_tokens(self, body: object) -> None:
+    def record_tokens(self, body: JsonMapping) -> None:
         """Count the tokens of an answer."""
-        if not isinstance(body, Mapping):
-            usage = None
-        else:
-            usage = body.get("usage")
-        if isinstance(usage, Mapping) and not (self.tpm is None and self.output_tpm is None):
-            total, output = (
-                int(usage.get(f"{name}_tokens") or 0) for name in ("total", "completion")
-            )
-            self._tokens.append((self._clock(), total - output, output))
+        usage = body.get("usage") or {}
+        output = int(usage.get("completion_tokens") or 0)
+        total = int(usage.get("total_tokens") or 0)
+        self._tokens.append((self._clock(), total - output, output))
 
     def headers(self, *, is_split: bool = False) -> dict[str, str]:
         """Return the headers of an answer about the limits; split: those of input and output tokens

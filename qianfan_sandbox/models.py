@@ -7,16 +7,16 @@ name.
 
 import functools
 import hashlib
-import string
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from qfnb.base.language import tr, tr_noop
-from qfnb.errors import SandboxError
-from qfnb.wire import catalog, model_v1 as wire, model_v2 as wire_v2
-from qfnb.wire.base import EmptyBody, JsonObject, PageRequest
+from qfnb.wire import catalog, model as wire
+from qfnb.wire.base import EmptyBody, Id, JsonObject, PageRequest
 
 from . import storage
+from .engines.builtin.engine import is_model
 from .engines.protocol import BUILT_IN
 from .finetune.runs import describe_checkpoints, find_weights, run_number
 from .finetune.worker import DONE, STOPPED, weights_names
@@ -32,7 +32,6 @@ PRESET_TYPES = {
 # the creation date of presets, 2023-01-01; the real dates are not published
 PRESETS_CREATED_AT = 1_672_531_200.0
 _FIRST_PRESET_NUMBER = 10**9
-_DIGITS = string.digits + string.ascii_lowercase
 
 
 @functools.cache
@@ -42,14 +41,11 @@ def preset_models() -> tuple[Document, ...]:
     for row in catalog.load_models():
         if row.kind in PRESET_TYPES and row.name not in models:
             models[row.name] = {
-                **_preset_ids("am-", row.name),
+                **_preset_fields("am-", row.name),
                 "name": row.name,
                 "type": PRESET_TYPES[row.kind],
-                "source": wire.PRESET,
-                "description": "",
                 "labels": [],
                 "tags": None,
-                "created": PRESETS_CREATED_AT,
             }
     return tuple(models.values())
 
@@ -57,25 +53,27 @@ def preset_models() -> tuple[Document, ...]:
 def preset_version(model: Document) -> Document:
     """Return the one version of a preset model."""
     return {
-        **_preset_ids("amv-", model["name"]),
+        **_preset_fields("amv-", model["name"]),
         "model": model["id"],
         "version": model["name"],
-        "source": wire.PRESET,
         "origin": {},
         "base": model["name"],
-        "description": "",
-        "created": PRESETS_CREATED_AT,
         "plan": [[wire.READY, None]],
     }
 
 
-def _preset_ids(prefix: str, name: str) -> Document:
-    """Return a constant id and number for a name; the number is above those of the user's
-    objects.
+def _preset_fields(prefix: str, name: str) -> Document:
+    """Return what presets have in common, and a constant id and number for a name; the number is
+    above those of the user's objects.
     """
-    number = int.from_bytes(hashlib.sha256(f"{prefix}{name}".encode()).digest()[:8], "big")
-    letters = "".join(_DIGITS[number // 36**exponent % 36] for exponent in range(12))
-    return {"id": prefix + letters, "number": _FIRST_PRESET_NUMBER + number % _FIRST_PRESET_NUMBER}
+    digest = hashlib.sha256(f"{prefix}{name}".encode()).hexdigest()
+    return {
+        "id": prefix + digest[:12],
+        "number": _FIRST_PRESET_NUMBER + int(digest[:7], 16),
+        "source": wire.PRESET,
+        "description": "",
+        "created": PRESETS_CREATED_AT,
+    }
 
 
 @functools.cache
@@ -94,7 +92,7 @@ TYPE_NUMBERS = {
 """v1's numbers of the types of models."""
 
 
-def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
+def get_model(call: Call, key: Id, field: str, *, is_changed: bool = False) -> Document:
     """Return a model of the user or a preset one.
 
     Args:
@@ -106,12 +104,12 @@ def get_model(call: Call, key: int | str, field: str, *, is_changed: bool = Fals
     return _get_document(call, "model", key, field, is_changed)
 
 
-def get_version(call: Call, key: int | str, field: str, *, is_changed: bool = False) -> Document:
+def get_version(call: Call, key: Id, field: str, *, is_changed: bool = False) -> Document:
     """Return a version of the user or a preset one, with the same arguments."""
     return _get_document(call, "version", key, field, is_changed)
 
 
-def _get_document(call: Call, kind: str, key: int | str, field: str, is_changed: bool) -> Document:
+def _get_document(call: Call, kind: str, key: Id, field: str, is_changed: bool) -> Document:
     preset = _preset_index().get((kind, str(key)))
     if preset and is_changed:
         raise call.invalid(field, f"{preset['id']} belongs to the platform")
@@ -124,12 +122,15 @@ def versions_of(call: Call, model: Document) -> list[Document]:
     """
     if model["source"] == wire.PRESET:
         return [preset_version(model)]
-    rows = [row for row in call.store.all("version") if row["model"] == model["id"]]
     return [
         row
-        for row in reversed(rows)
+        for row in reversed(_all_versions(call, model))
         if row["source"] != wire.COMPRESSED or version_state(call, row) == wire.READY
     ]
+
+
+def _all_versions(call: Call, model: Document) -> list[Document]:
+    return [row for row in call.store.all("version") if row["model"] == model["id"]]
 
 
 def version_state(call: Call, version: Document) -> str:
@@ -139,10 +140,7 @@ def version_state(call: Call, version: Document) -> str:
 
 def read_weights(call: Call, version: Document) -> bytes | None:
     """Return the bytes of a version's weights, None if it has none."""
-    task = version.get("task")
-    if task:
-        return call.store.read_file(f"{task}.npz")
-    return None
+    return call.store.read_file(f"{version.get('task')}.npz")
 
 
 def type_number(model: Document) -> int:
@@ -172,8 +170,7 @@ def add_model(
 
 def add_version(call: Call, model: Document, source: str, task: str, **fields: Any) -> Document:
     """Add a version to a model."""
-    earlier = [row for row in call.store.all("version") if row["model"] == model["id"]]
-    number = 1 + max((int(row["version"]) for row in earlier), default=0)
+    numbers = [int(row["version"]) for row in _all_versions(call, model)]
     ready = call.lifecycle.plan((wire.CREATING, "publish"), final=wire.READY)
     defaults: Document = {"description": "", "step": None, "base": "", "origin": {}, "plan": ready}
     return call.store.add(
@@ -182,7 +179,7 @@ def add_version(call: Call, model: Document, source: str, task: str, **fields: A
         model=model["id"],
         source=source,
         task=task,
-        version=str(number),
+        version=str(max(numbers, default=0) + 1),
         **(defaults | fields),
     )
 
@@ -210,20 +207,15 @@ def publish_run(
     )
 
 
-def get_finished_run(call: Call, key: int | str, field: str, step: int | None) -> Document:
+def get_finished_run(call: Call, key: Id, field: str, step: int | None) -> Document:
     """Return a run that can be published."""
-    store = call.store
-    task = store.get("task", key)
-    if (
-        task is None
-        or task["status"] not in {DONE, STOPPED}
-        or store.read_file(f"{task['id']}.npz") is None
-    ):
+    task = call.store.get("task", key) or {"id": "", "status": ""}
+    has_weights = call.store.read_file(f"{task['id']}.npz") is not None
+    if task["status"] not in {DONE, STOPPED} or not has_weights:
         raise call.invalid(field, f"run {key} has no finished model to publish")
     if find_weights(call, task, step) is None:
-        raise call.invalid(
-            "step", f"{step}; run {key} kept the checkpoints {describe_checkpoints(call, task)}"
-        )
+        kept = describe_checkpoints(call, task)
+        raise call.invalid("step", f"{step}; run {key} kept the checkpoints {kept}")
     return task
 
 
@@ -252,22 +244,18 @@ def delete_models(call: Call, models: Sequence[Document], field: str) -> None:
     Raises:
         Refusal: a service runs one of the versions; then nothing is deleted.
     """
-    store = call.store
-    ids = {model["id"] for model in models}
-    delete_versions(call, [row for row in store.all("version") if row["model"] in ids], field)
-    for id_ in ids:
-        store.remove("model", id_)
+    versions = [version for model in models for version in _all_versions(call, model)]
+    delete_versions(call, versions, field)
+    for model in models:
+        call.store.remove("model", model["id"])
 
 
-def sandbox_fields(call: Call, version: Document) -> dict[str, Any]:
+def sandbox_fields(call: Call, version: Document) -> JsonObject:
     """Return the fields that only the sandbox has."""
-    label = call.world.engines.active.label
-    if version.get("task"):
-        label = BUILT_IN
-    fields = {"engine": label}
-    if version.get("step") is None:
-        return fields
-    return fields | {"step": version["step"]}
+    fields = {"engine": BUILT_IN if version.get("task") else call.world.engines.active.label}
+    if version.get("step") is not None:
+        fields["step"] = version["step"]
+    return fields
 
 
 _SORT_KEYS = {"modelName": "name", "createTime": "number", "modifyTime": "number"}
@@ -293,10 +281,12 @@ def publish(call: Call, body: wire.PublishModel) -> JsonObject:
 def list_versions(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe a model with its versions, the newest first."""
     model = get_model(call, body.model_id, "modelId")
-    versions = versions_of(call, model)
-    return _model_to_wire(model, versions) | {
-        "modelVersionList": [_version_to_wire(call, model, version) for version in versions]
-    }
+    return _with_versions(call, model, versions_of(call, model))
+
+
+def _with_versions(call: Call, model: Document, versions: list[Document]) -> JsonObject:
+    rows = [_version_to_wire(call, model, version) for version in versions]
+    return _model_to_wire(model, versions) | {"modelVersionList": rows}
 
 
 @emulates(wire.DETAIL)
@@ -312,13 +302,9 @@ def preset_list(call: Call, body: wire.ListPresets) -> JsonObject:
     """List the platform's models, in the shape of the user's (the platform's own shape is not
     documented).
 
-    Vendor, language and expansion do not filter: the catalogue does not have them.
+    Vendor, language, expansion and length do not filter: the catalogue does not have them.
     """
-    rows = preset_models()
-    if body.ctx_length:
-        endings = tuple(length.lower() for length in body.ctx_length)
-        rows = tuple(row for row in rows if row["name"].lower().endswith(endings))
-    return _page_to_wire(call, rows, body, body.order_by, "asc")
+    return _page_to_wire(call, preset_models(), body, body.order_by, "asc")
 
 
 @emulates(wire.USER_LIST)
@@ -354,8 +340,7 @@ def evaluable(call: Call, body: EmptyBody) -> list[JsonObject]:
     for model in [*reversed(call.store.all("model")), *preset_models()]:
         rows = [row for row in versions_of(call, model) if version_state(call, row) == wire.READY]
         if rows and model["type"] == "Text2Text":
-            version_rows = [_version_to_wire(call, model, row) for row in rows]
-            result.append(_model_to_wire(model, rows) | {"modelVersionList": version_rows})
+            result.append(_with_versions(call, model, rows))
     return result
 
 
@@ -378,16 +363,15 @@ def _page_to_wire(
     """Return a page of the models that pass the filters of a request."""
     call.validate_choice("order", direction, ("asc", "desc"))
     name = (body.name_filter or "").lower()
+    types = body.model_type
     matches = [
         row
         for row in rows
-        if name in row["name"].lower()
-        and (not body.model_type or type_number(row) in body.model_type)
+        if name in row["name"].lower() and (not types or type_number(row) in types)
     ]
     if sort_key is not None:
         call.validate_choice("orderBy", sort_key, _SORT_KEYS)
-        stored = _SORT_KEYS[sort_key]
-        matches.sort(key=lambda row: row[stored], reverse=direction == "desc")
+        matches.sort(key=itemgetter(_SORT_KEYS[sort_key]), reverse=direction == "desc")
     page = page_by_number(call, matches, body.page_no, body.page_size)
     return {"total": len(matches), "items": [_summary_to_wire(call, row) for row in page]}
 
@@ -422,20 +406,25 @@ def _model_to_wire(model: Document, versions: list[Document]) -> JsonObject:
 
 
 def _version_to_wire(call: Call, model: Document, version: Document) -> JsonObject:
-    extra = {"sourceType": version["source"]}
+    extra: JsonObject = {}
+    options = []
+    state = version_state(call, version)
+    if version["source"] != wire.PRESET:
+        extra["sourceType"] = version["source"]
+        if state == wire.READY:
+            options = ["Deploy", "Evaluation"]
     if version["source"] == wire.TRAINED:
         extra["trainSourceExtra"] = version["origin"]
-    ready = version_state(call, version) == wire.READY and version["source"] != wire.PRESET
     return {
         **fields_of(model, **_NAMES),
         **fields_of(version, "version", "description", modelVersionId="number"),
         **fields_of(version, modelVersionIdStr="id", sourceType="source", trainType="base"),
-        "sourceExtra": extra if version["source"] != wire.PRESET else {},
+        "sourceExtra": extra,
         "framework": "numpy",
-        "state": version_state(call, version),
+        "state": state,
         "createTime": beijing(version["created"]),
         "modifyTime": beijing(version["created"]),
-        "supportOptions": ["Deploy", "Evaluation"] if ready else [],
+        "supportOptions": options,
     }
 
 
@@ -445,15 +434,15 @@ EXPORT_FOLDER = "qfnb/exports"
 """The folder of exports in the bucket."""
 
 
-@emulates(wire_v2.CREATE_SET)
-def create_set(call: Call, body: wire_v2.CreateModelSet) -> JsonObject:
+@emulates(wire.CREATE_SET)
+def create_set(call: Call, body: wire.CreateModelSet) -> JsonObject:
     """Create a set."""
-    call.validate_choice("modelType", body.model_type, wire_v2.TYPES)
+    call.validate_choice("modelType", body.model_type, wire.TYPES)
     model = add_model(call, body.model_set_name, body.model_type, tags=body.labels)
     return {"modelSetId": model["id"]}
 
 
-@emulates(wire_v2.SYSTEM_SETS)
+@emulates(wire.SYSTEM_SETS)
 def system_sets(call: Call, body: PageRequest) -> JsonObject:
     """List the platform's sets."""
     return page_by_marker(
@@ -465,35 +454,34 @@ def system_sets(call: Call, body: PageRequest) -> JsonObject:
     )
 
 
-@emulates(wire_v2.CUSTOM_SETS)
+@emulates(wire.CUSTOM_SETS)
 def custom_sets(call: Call, body: PageRequest) -> JsonObject:
     """List the user's sets, the newest first."""
     sets = [_set_to_wire(call, row) for row in reversed(call.store.all("model"))]
     return page_by_marker(call, sets, "modelSetId", body, "customModelSetList")
 
 
-@emulates(wire_v2.DESCRIBE_SET)
-def describe_set(call: Call, body: wire_v2.ModelSetRef) -> JsonObject:
+@emulates(wire.DESCRIBE_SET)
+def describe_set(call: Call, body: wire.ModelSetRef) -> JsonObject:
     """Describe a set by its id, or the newest set with a name."""
-    if body.model_set_id is None:
-        models = [*preset_models(), *call.store.all("model")]
-        matches = [row for row in models if row["name"] == body.model_set_name]
-        if not matches:
-            raise call.invalid("modelSetName", f"{body.model_set_name} does not exist")
-        return _set_to_wire(call, matches[-1])
-    return _set_to_wire(call, get_model(call, body.model_set_id, "modelSetId"))
+    if body.model_set_id is not None:
+        return _set_to_wire(call, get_model(call, body.model_set_id, "modelSetId"))
+    for model in reversed([*preset_models(), *call.store.all("model")]):
+        if model["name"] == body.model_set_name:
+            return _set_to_wire(call, model)
+    raise call.invalid("modelSetName", f"{body.model_set_name} does not exist")
 
 
-@emulates(wire_v2.DELETE_SET)
-def delete_set(call: Call, body: wire_v2.ModelSetId) -> bool:
+@emulates(wire.DELETE_SET)
+def delete_set(call: Call, body: wire.ModelSetId) -> bool:
     """Delete a set with its versions."""
     model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
     delete_models(call, [model], "modelSetId")
     return True
 
 
-@emulates(wire_v2.CREATE)
-def create(call: Call, body: wire_v2.CreateModel) -> JsonObject:
+@emulates(wire.CREATE)
+def create(call: Call, body: wire.CreateModel) -> JsonObject:
     """Add a version to a set."""
     model = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
     call.validate_choice("sourceType", body.source_type, (wire.TRAINED, wire.IMPORTED))
@@ -512,8 +500,8 @@ def create(call: Call, body: wire_v2.CreateModel) -> JsonObject:
     return {"modelId": version["id"]}
 
 
-@emulates(wire_v2.DESCRIBE)
-def describe(call: Call, body: wire_v2.ModelId) -> JsonObject:
+@emulates(wire.DESCRIBE)
+def describe(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe a version."""
     version = get_version(call, body.model_id, "modelId")
     ready = version_state(call, version) == wire.READY
@@ -530,16 +518,16 @@ def describe(call: Call, body: wire_v2.ModelId) -> JsonObject:
     return row | ({"description": version["description"]} if version["description"] else {})
 
 
-@emulates(wire_v2.DELETE)
-def delete(call: Call, body: wire_v2.ModelId) -> bool:
+@emulates(wire.DELETE_V2)
+def delete(call: Call, body: wire.ModelRef) -> bool:
     """Delete a version."""
     version = get_version(call, body.model_id, "modelId", is_changed=True)
     delete_versions(call, [version], "modelId")
     return True
 
 
-@emulates(wire_v2.CREATE_CONF)
-def create_conf(call: Call, body: wire_v2.CreateConf) -> JsonObject:
+@emulates(wire.CREATE_CONF)
+def create_conf(call: Call, body: wire.CreateConf) -> JsonObject:
     """Store a chat template; the platform takes an upload, here its text is a field (answer not
     documented).
     """
@@ -549,23 +537,23 @@ def create_conf(call: Call, body: wire_v2.CreateConf) -> JsonObject:
     return {"customSpecId": document["id"]}
 
 
-@emulates(wire_v2.SYSTEM_CONF)
-def system_conf(call: Call, body: wire_v2.SystemConf) -> JsonObject:
+@emulates(wire.SYSTEM_CONF)
+def system_conf(call: Call, body: wire.SystemConf) -> JsonObject:
     """Describe how models of a format are served (answer not documented)."""
     call.validate_choice("modelApplicationType", body.model_application_type, APPLICATIONS)
     call.validate_choice("modelFormat", body.model_format, FORMATS)
     return _conf_to_wire(body.model_application_type, body.model_format)
 
 
-@emulates(wire_v2.CUSTOM_CONF)
-def custom_conf(call: Call, body: wire_v2.ModelId) -> JsonObject:
+@emulates(wire.CUSTOM_CONF)
+def custom_conf(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe how a version is served (answer not documented)."""
     version = get_version(call, body.model_id, "modelId")
     return {"modelId": version["id"]} | _conf_to_wire("chat", FORMATS[0])
 
 
-@emulates(wire_v2.CREATE_EXPORT)
-def create_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
+@emulates(wire.CREATE_EXPORT)
+def create_export(call: Call, body: wire.ModelRef) -> JsonObject:
     """Export a version to the bucket and to an address that needs no key but cannot be guessed."""
     world = call.world
     version = get_version(call, body.model_id, "modelId")
@@ -584,52 +572,45 @@ def create_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
         secret=secret,
         size=len(content),
         md5=hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        plan=world.lifecycle.plan(
-            (wire_v2.DOING, "export"), final=wire_v2.DONE, failed=wire_v2.FAILED
-        ),
+        plan=world.lifecycle.plan((wire.DOING, "export"), final=wire.DONE, failed=wire.FAILED),
     )
     return {"exportId": export["id"]}
 
 
-@emulates(wire_v2.DESCRIBE_EXPORT)
-def describe_export(call: Call, body: wire_v2.ModelId) -> JsonObject:
+@emulates(wire.DESCRIBE_EXPORT)
+def describe_export(call: Call, body: wire.ModelRef) -> JsonObject:
     """Describe a version's newest export."""
     version = get_version(call, body.model_id, "modelId")
     rows = [row for row in call.store.all("model_export") if row["version"] == version["id"]]
     if not rows:
         return {"hasRecord": False}
-    status = call.lifecycle.state(rows[-1]["plan"])
-    summary = {"exportId": rows[-1]["id"], "hasRecord": True, "status": status}
-    return summary | (_download_to_wire(call, rows[-1]) if status == wire_v2.DONE else {})
-
-
-def _download_to_wire(call: Call, export: Document) -> JsonObject:
+    export = rows[-1]
+    status = call.lifecycle.state(export["plan"])
+    summary = {"exportId": export["id"], "hasRecord": True, "status": status}
+    if status != wire.DONE:
+        return summary
     address = call.world.address
-    key = export["key"]
     return {
+        **summary,
         **fields_of(export, "md5", fileSize="size"),
-        "fileName": key.rsplit("/", 1)[-1],
+        "fileName": f"{version['id']}.npz",
         "fileType": "npz",
-        "downloadUrl": f"{address.url}/_exports/{export['secret']}/{export['version']}.npz",
-        "sandbox": {"object": f"bos:/{address.bucket}/{key}"},
+        "downloadUrl": f"{address.url}/_exports/{export['secret']}/{version['id']}.npz",
+        "sandbox": {"object": f"bos:/{address.bucket}/{export['key']}"},
     }
 
 
 def _import_file(
-    call: Call, model: Document, body: wire_v2.CreateModel, meta: wire_v2.ImportMeta
+    call: Call, model: Document, body: wire.CreateModel, meta: wire.ImportMeta
 ) -> Document:
     """Add a version from a file that a sandbox has exported."""
-    from .engines.builtin.model import LanguageModel  # noqa: PLC0415 - numpy
-
     address = f"bos:/{meta.bucket}/{meta.object_path.lstrip('/')}"
     content = storage.read_object(call.store, address)
     if content is None:
         raise call.invalid("importMeta.objectPath", f"{address} does not exist")
-    try:
-        LanguageModel.load(content)
-    except SandboxError as error:
-        reason = f"{address}: {error}; the sandbox imports its own exports"
-        raise call.invalid("importMeta.objectPath", reason) from None
+    if not is_model(content):
+        reason = f"{address} is no model; the sandbox imports its own exports"
+        raise call.invalid("importMeta.objectPath", reason)
     weights = random_id("import-")
     call.store.write_file(f"{weights}.npz", content)
     fields = {"description": body.description or "", "origin": {"bosUri": address}}
@@ -664,12 +645,12 @@ def _conf_to_wire(application: str, model_format: str) -> JsonObject:
     return names | {"chatConf": None, "limits": limits}
 
 
-_COMPRESSING = (wire_v2.COMPRESSION_CREATING, wire_v2.COMPRESSION_RUNNING)
+_COMPRESSING = (wire.COMPRESSION_CREATING, wire.COMPRESSION_RUNNING)
 FAILED_REASON = tr_noop("the weights of this version cannot be compressed")
 
 
-@emulates(wire_v2.CREATE_COMPRESSION)
-def create_compression(call: Call, body: wire_v2.CreateCompression) -> str:
+@emulates(wire.CREATE_COMPRESSION)
+def create_compression(call: Call, body: wire.CreateCompression) -> str:
     """Begin to compress a version into a new one of a set; return the task's id."""
     source = get_version(call, body.source_model_id, "sourceModelId")
     target = get_model(call, body.model_set_id, "modelSetId", is_changed=True)
@@ -677,12 +658,12 @@ def create_compression(call: Call, body: wire_v2.CreateCompression) -> str:
     if content is None or version_state(call, source) != wire.READY:
         raise call.invalid("sourceModelId", f"{source['id']} has no weights to compress")
     config = body.config
-    call.validate_choice("config.strategy", config.strategy, wire_v2.COMPRESSION_STRATEGIES)
-    if config.strategy == wire_v2.COMPRESSION_STRATEGIES[0]:
-        call.validate_choice("config.weight", config.weight, wire_v2.COMPRESSION_WEIGHTS)
+    call.validate_choice("config.strategy", config.strategy, wire.COMPRESSION_STRATEGIES)
+    if config.strategy == wire.COMPRESSION_STRATEGIES[0]:
+        call.validate_choice("config.weight", config.weight, wire.COMPRESSION_WEIGHTS)
     task_id = random_id("amva-")
-    lifecycle = call.lifecycle
     call.store.write_file(f"{task_id}.npz", content)
+    plan = call.lifecycle.plan
     version = add_version(
         call,
         target,
@@ -690,10 +671,9 @@ def create_compression(call: Call, body: wire_v2.CreateCompression) -> str:
         task_id,
         base=source["base"],
         origin={"compression": task_id},
-        plan=lifecycle.plan(
-            (wire.CREATING, "queue"), (wire.CREATING, "compress"), final=wire.READY
-        ),
+        plan=plan((wire.CREATING, "queue"), (wire.CREATING, "compress"), final=wire.READY),
     )
+    queued, running = zip(_COMPRESSING, ("queue", "compress"), strict=True)
     call.store.add(
         "compression",
         task_id,
@@ -701,18 +681,14 @@ def create_compression(call: Call, body: wire_v2.CreateCompression) -> str:
         description=body.description or "",
         source=source["id"],
         version=version["id"],
-        config=body.config.to_wire(),
-        plan=lifecycle.plan(
-            (wire_v2.COMPRESSION_CREATING, "queue"),
-            (wire_v2.COMPRESSION_RUNNING, "compress"),
-            final=wire_v2.COMPRESSION_SUCCEEDED,
-        ),
+        config=config.to_wire(),
+        plan=plan(queued, running, final=wire.COMPRESSION_SUCCEEDED),
     )
     return task_id
 
 
-@emulates(wire_v2.LIST_COMPRESSIONS)
-def list_compressions(call: Call, body: wire_v2.ListCompressions) -> JsonObject:
+@emulates(wire.LIST_COMPRESSIONS)
+def list_compressions(call: Call, body: wire.ListCompressions) -> JsonObject:
     """List the compressions, the newest first."""
     rows = reversed(call.store.all("compression"))
     if body.source_model_id is not None:
@@ -723,37 +699,36 @@ def list_compressions(call: Call, body: wire_v2.ListCompressions) -> JsonObject:
     )
 
 
-@emulates(wire_v2.DESCRIBE_COMPRESSION)
-def describe_compression(call: Call, body: wire_v2.CompressionRef) -> JsonObject:
+@emulates(wire.DESCRIBE_COMPRESSION)
+def describe_compression(call: Call, body: wire.CompressionRef) -> JsonObject:
     """Describe a compression."""
-    row = _compression_to_wire(
-        call, call.find("compression", body.model_comp_task_id, "modelCompTaskId")
-    )
+    row = _compression_to_wire(call, _get_compression(call, body))
     return row | {"sandbox": {"weights": "copied, not compressed"}}
 
 
-@emulates(wire_v2.CANCEL_COMPRESSION)
-def cancel(call: Call, body: wire_v2.CompressionRef) -> bool:
+@emulates(wire.CANCEL_COMPRESSION)
+def cancel(call: Call, body: wire.CompressionRef) -> bool:
     """Stop a compression and delete its version."""
-    compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
+    compression = _get_compression(call, body)
     if _current_status(call, compression) not in _COMPRESSING:
         return False
-    plan = call.lifecycle.plan(
-        (wire_v2.COMPRESSION_STOPPING, "stop"), final=wire_v2.COMPRESSION_STOPPED
-    )
+    plan = call.lifecycle.plan((wire.COMPRESSION_STOPPING, "stop"), final=wire.COMPRESSION_STOPPED)
     call.store.update(compression["id"], plan=plan, version=None)
-    version = compression["version"] and call.store.get("version", compression["version"])
-    if version:
+    if version := call.store.get("version", compression["version"]):
         delete_versions(call, [version], "modelCompTaskId")
     return True
 
 
-@emulates(wire_v2.DELETE_COMPRESSION)
-def delete_compression(call: Call, body: wire_v2.CompressionRef) -> bool:
+def _get_compression(call: Call, body: wire.CompressionRef) -> Document:
+    return call.find("compression", body.model_comp_task_id, "modelCompTaskId")
+
+
+@emulates(wire.DELETE_COMPRESSION)
+def delete_compression(call: Call, body: wire.CompressionRef) -> bool:
     """Delete a compression that is over; the version that it made stays."""
-    compression = call.find("compression", body.model_comp_task_id, "modelCompTaskId")
+    compression = _get_compression(call, body)
     status = _current_status(call, compression)
-    if status in {*_COMPRESSING, wire_v2.COMPRESSION_STOPPING}:
+    if status in {*_COMPRESSING, wire.COMPRESSION_STOPPING}:
         raise call.invalid("modelCompTaskId", f"{compression['id']} is {status}")
     call.store.remove("compression", compression["id"])
     return True
@@ -765,14 +740,15 @@ def _current_status(call: Call, compression: Document) -> str:
 
 def _compression_to_wire(call: Call, compression: Document) -> JsonObject:
     status = _current_status(call, compression)
-    ended = call.lifecycle.final_since(compression["plan"])
     row = {
         **fields_of(compression, "id", "name", "description", "config", sourceModelId="source"),
         "status": status,
         "createTime": utc(compression["created"]),
     }
-    if status == wire_v2.COMPRESSION_SUCCEEDED:
+    if status == wire.COMPRESSION_SUCCEEDED:
         row["modelId"] = compression["version"]
-    if status == wire_v2.COMPRESSION_FAILED:
+    if status == wire.COMPRESSION_FAILED:
         row["failedReason"] = tr(FAILED_REASON)
-    return row | ({"finishTime": utc(ended)} if ended else {})
+    if ended := call.lifecycle.final_since(compression["plan"]):
+        row["finishTime"] = utc(ended)
+    return row

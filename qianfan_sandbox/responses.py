@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from qfnb.wire import responses as wire
-from qfnb.wire.base import JsonObject
-from qfnb.wire.chat import CHAT_V2
+from qfnb.wire.base import JsonMapping, JsonObject
+from qfnb.wire.chat import CHAT_V2, join_tool_calls
 
 from .http.call import (
     HANDLERS,
@@ -23,8 +23,8 @@ from .http.call import (
 )
 from .state.store import Document, random_id
 
-Item = dict[str, Any]
-Event = dict[str, Any]
+Item = JsonObject
+Event = JsonObject
 
 
 class EventWriter:
@@ -39,23 +39,22 @@ class EventWriter:
         self.response = response
         self._number = 0
         self._text = ""
-        self._tool_calls: dict[int, JsonObject] = {}
+        self._deltas: list[JsonObject] = []
 
     def open(self) -> Iterator[Event]:
         """Yield the events before the first piece."""
         yield self._event("response.created", response=dict(self.response))
         yield self._event("response.in_progress", response=dict(self.response))
 
-    def write(self, delta: Mapping[str, Any]) -> Iterator[Event]:
+    def write(self, delta: JsonMapping) -> Iterator[Event]:
         """Yield the events of one piece of chat: its reasoning, text and tool calls."""
         if text := delta.get("reasoning_content"):
             yield from self._add_text("reasoning", text)
         if text := delta.get("content"):
             yield from self._add_text("message", text)
-        for tool_call in delta.get("tool_calls") or ():
-            self._add_tool_call(tool_call)
+        self._deltas.append({"choices": [{"delta": delta}]})
 
-    def close(self, piece: Mapping[str, Any], reason: str | None) -> Iterator[Event]:
+    def close(self, piece: JsonMapping, reason: str | None) -> Iterator[Event]:
         """Yield the events after the last piece.
 
         Args:
@@ -63,7 +62,7 @@ class EventWriter:
             reason: why the model stopped.
         """
         yield from self._end_item()
-        for _, tool_call in sorted(self._tool_calls.items()):
+        for tool_call in join_tool_calls(self._deltas):
             yield from self._write_call(tool_call)
         if not self.output:
             yield from self._begin("message")
@@ -72,11 +71,8 @@ class EventWriter:
         if reason in _INCOMPLETE:
             status = "incomplete"
             self.response["incomplete_details"] = {"reason": _INCOMPLETE[reason]}
-        self.response |= {
-            "status": status,
-            "output": self.output,
-            "usage": to_usage(piece.get("usage")),
-        }
+        usage = to_usage(piece.get("usage"))
+        self.response |= {"status": status, "output": self.output, "usage": usage}
         if "sandbox" in piece:
             self.response["sandbox"] = piece["sandbox"]
         yield self._event(f"response.{status}", response=self.response)
@@ -146,33 +142,18 @@ class EventWriter:
             yield done
         yield self._complete_item(content=[part])
 
-    def _add_tool_call(self, piece: Mapping[str, Any]) -> None:
-        """Add a piece of a tool call; its arguments may come in parts."""
-        empty = {"function": {"name": "", "arguments": ""}}
-        tool_call = self._tool_calls.setdefault(int(piece.get("index") or 0), empty)
-        tool_call["id"] = piece.get("id") or tool_call.get("id")
-        function = piece.get("function") or {}
-        for name in ("name", "arguments"):
-            tool_call["function"][name] += function.get(name) or ""
-
-    def _write_call(self, tool_call: Mapping[str, Any]) -> Iterator[Event]:
-        name = tool_call["function"]["name"]
-        arguments = tool_call["function"]["arguments"]
-        yield self._add_item(
-            {
-                "type": "function_call",
-                "id": item_id("function_call"),
-                "status": "in_progress",
-                "call_id": tool_call.get("id") or random_id("call_", 24),
-                "name": name,
-                "arguments": "",
-            }
-        )
-        yield self._item_event("response.function_call_arguments.delta", delta=arguments)
-        yield self._item_event(
-            "response.function_call_arguments.done", arguments=arguments, name=name
-        )
-        yield self._complete_item(arguments=arguments)
+    def _write_call(self, tool_call: JsonMapping) -> Iterator[Event]:
+        fields = dict(tool_call["function"])
+        item = {
+            "type": "function_call",
+            "id": item_id("function_call"),
+            "status": "in_progress",
+            "call_id": tool_call["id"] or random_id("call_", 24),
+        }
+        yield self._add_item({**item, "name": fields["name"], "arguments": ""})
+        yield self._item_event("response.function_call_arguments.delta", delta=fields["arguments"])
+        yield self._item_event("response.function_call_arguments.done", **fields)
+        yield self._complete_item(arguments=fields["arguments"])
 
 
 async def write_events(
@@ -230,12 +211,14 @@ _ID_PREFIXES = {
 
 def input_items(body: wire.CreateResponse) -> list[Item]:
     """Return the input of a request as items, each with an id and a type."""
-    if isinstance(body.input, str):
-        return [
-            {"role": "user", "content": body.input, "type": "message", "id": item_id("message")}
-        ]
-    typed = [{**item, "type": item.get("type") or "message"} for item in body.input]
-    return [{**item, "id": item.get("id") or item_id(item["type"])} for item in typed]
+    items = body.input
+    if isinstance(items, str):
+        items = [{"role": "user", "content": items}]
+    typed = []
+    for item in items:
+        type_ = item.get("type") or "message"
+        typed.append({**item, "type": type_, "id": item.get("id") or item_id(type_)})
+    return typed
 
 
 def item_id(type_: object) -> str:
@@ -254,14 +237,12 @@ def validate_outputs(call: Call, items: Sequence[Item], earlier: Sequence[Item])
     """
     pending = {item.get("call_id") for item in earlier if item["type"] == "function_call"}
     pending -= {item.get("call_id") for item in earlier if item["type"] == "function_call_output"}
+    before: Item = {}
     for index, item in enumerate(items):
-        if item["type"] != "function_call_output":
-            continue
-        before = items[index - 1] if index else {}
-        follows_call = before.get("type") == "function_call" and before.get("call_id") == item.get(
-            "call_id"
-        )
-        if not (follows_call or item.get("call_id") in pending):
+        key = item.get("call_id")
+        follows_call = before.get("type") == "function_call" and before.get("call_id") == key
+        before = item
+        if item["type"] == "function_call_output" and not (follows_call or key in pending):
             message = f"input[{index}]: the function_call_output does not follow its function_call"
             raise call.refusal(message, v2_code="invalid_messages")
 
@@ -272,20 +253,20 @@ def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> JsonObj
     messages = _to_messages(items)
     if body.instructions:
         messages.insert(0, {"role": "system", "content": body.instructions})
-    request = {"model": body.model, "messages": messages}
-    request |= {name: extra[name] for name in _CHAT_OPTIONS if extra.get(name) is not None}
-    if isinstance(extra.get("reasoning"), Mapping) and extra["reasoning"].get("effort"):
-        request["reasoning_effort"] = extra["reasoning"]["effort"]
-    if extra.get("max_output_tokens") is not None:
-        request["max_completion_tokens"] = extra["max_output_tokens"]
-    if tools := [
-        _to_chat_tool(tool) for tool in body.tools or () if tool.get("type") == "function"
-    ]:
-        request["tools"] = tools
-    return request | ({"stream": True} if body.stream else {})
+    reasoning = extra.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
+    tools = [_to_chat_tool(tool) for tool in body.tools or () if tool.get("type") == "function"]
+    options = {name: extra.get(name) for name in _CHAT_OPTIONS} | {
+        "reasoning_effort": effort or None,
+        "max_completion_tokens": extra.get("max_output_tokens"),
+        "tools": tools or None,
+        "stream": body.stream or None,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    return {"model": body.model, "messages": messages, **given}
 
 
-def to_usage(usage: Mapping[str, Any] | None) -> JsonObject | None:
+def to_usage(usage: JsonMapping | None) -> JsonObject | None:
     """Return chat's usage under the names of this API."""
     if not usage:
         return None
@@ -308,19 +289,13 @@ def _to_messages(items: Sequence[Item]) -> list[Item]:
         if item["type"] == "function_call":
             function = {"name": item.get("name"), "arguments": item.get("arguments")}
             tool_call = {"id": item.get("call_id"), "type": "function", "function": function}
-            if messages and messages[-1].get("tool_calls"):
-                messages[-1]["tool_calls"].append(tool_call)
-            else:
-                messages.append({"role": "assistant", "content": "", "tool_calls": [tool_call]})
+            if not (messages and messages[-1].get("tool_calls")):
+                messages.append({"role": "assistant", "content": "", "tool_calls": []})
+            messages[-1]["tool_calls"].append(tool_call)
         elif item["type"] == "function_call_output":
-            output = item.get("output")
-            messages.append(
-                {
-                    "role": "tool",
-                    "tool_call_id": item.get("call_id"),
-                    "content": _to_content(output),
-                }
-            )
+            content = _to_content(item.get("output"))
+            key = item.get("call_id")
+            messages.append({"role": "tool", "tool_call_id": key, "content": content})
         elif item["type"] == "message":
             messages.append({"role": item.get("role"), "content": _to_content(item.get("content"))})
     return messages
@@ -330,23 +305,20 @@ def _to_content(content: Any) -> Any:
     """Return a message's content in chat's form: a text, or parts when there are pictures."""
     if not isinstance(content, list):
         return content
-    parts = [_to_part(part) for part in content if isinstance(part, Mapping)]
-    has_pictures = any(part["type"] != "text" for part in parts)
-    if has_pictures:
-        return parts
-    return "".join(part["text"] for part in parts)
+    parts = [_to_part(part) for part in content]
+    if all(part["type"] == "text" for part in parts):
+        return "".join(part["text"] for part in parts)
+    return parts
 
 
-def _to_part(part: Mapping[str, Any]) -> Item:
+def _to_part(part: JsonMapping) -> Item:
     if part.get("type") == "input_image":
         return {"type": "image_url", "image_url": {"url": str(part.get("image_url") or "")}}
     return {"type": "text", "text": str(part.get("text") or "")}
 
 
-def _to_chat_tool(tool: Mapping[str, Any]) -> Item:
-    function = {
-        name: tool[name] for name in ("name", "description", "parameters", "strict") if name in tool
-    }
+def _to_chat_tool(tool: JsonMapping) -> Item:
+    function = {name: value for name, value in tool.items() if name != "type"}
     return {"type": "function", "function": function}
 
 
@@ -406,23 +378,18 @@ def delete(call: Call, body: wire.ResponseRef) -> JsonObject:
 @emulates(wire.INPUT_ITEMS)
 def list_input_items(call: Call, body: wire.ListInputItems) -> JsonObject:
     """List the items of a response's input, the newest first."""
-    items = _find(call, call.path["response_id"])["input"]
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
     if body.limit is not None:
         call.validate_range("limit", body.limit, 1, wire.MAX_ITEMS_LIMIT)
-    rows = items[::-1]
-    if body.order == "asc":
-        rows = items
+    rows = _find(call, call.path["response_id"])["input"]
+    if body.order != "asc":
+        rows = rows[::-1]
     ids = [item["id"] for item in rows]
     for name, marker in (("after", body.after), ("before", body.before)):
         if marker and marker not in ids:
             raise call.invalid(name, f"{marker} is not in the list")
-    start = 0
-    end = len(rows)
-    if body.after:
-        start = ids.index(body.after) + 1
-    if body.before:
-        end = ids.index(body.before)
+    start = ids.index(body.after) + 1 if body.after else 0
+    end = ids.index(body.before) if body.before else len(rows)
     page = rows[start:end][: body.limit or DEFAULT_PAGE]
     has_more = start + len(page) < end
     return {"object": "list", "data": page, **page_ends(page), "has_more": has_more}

@@ -15,11 +15,12 @@ import socket
 from argparse import ArgumentParser
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from qfnb.base.private_files import write_private
+from qfnb.wire.base import JsonObject
 from qfnb.wire.sandbox import EXIT_LOCKED, VERSION, Address
 
 if TYPE_CHECKING:
@@ -72,7 +73,6 @@ async def _serve(folder: Path, idle_seconds: float, binding: Binding) -> None:
     import uvicorn  # noqa: PLC0415 - after the thread limits are set
 
     from .app import build_app  # noqa: PLC0415
-    from .http.guard import HeadTimeoutProtocol  # noqa: PLC0415
     from .state.store import StateError  # noqa: PLC0415
     from .state.world import World  # noqa: PLC0415
 
@@ -85,7 +85,6 @@ async def _serve(folder: Path, idle_seconds: float, binding: Binding) -> None:
         raise SystemExit(str(error)) from None
     options = uvicorn.Config(
         build_app(world),
-        http=HeadTimeoutProtocol,
         log_level="warning",
         lifespan="off",
         access_log=False,
@@ -157,7 +156,7 @@ def _address(folder: Path, url: str) -> Address:
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> JsonObject:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -6,11 +6,12 @@ import functools
 import hashlib
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
-from qfnb.wire import catalog, charge, model_v1, service_v1 as wire_v1, service_v2 as wire
-from qfnb.wire.base import EmptyBody, JsonObject
+from qfnb.wire import catalog, model, service as wire
+from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 from qfnb.wire.chat import V1_PREFIX
 
 from .http.call import (
@@ -19,6 +20,7 @@ from .http.call import (
     Refusal,
     Stream,
     emulates,
+    fields_of,
     page_by_marker,
     parse_utc,
     utc,
@@ -28,20 +30,20 @@ from .http.call import (
 from .state.store import Document, random_id
 from .state.world import World
 
-PRESET_PATHS: dict[str, tuple[str, str]] = {
-    "chat": ("chat", "chat"),
-    "completion": ("completions", "completions"),
-    "embedding": ("embeddings", "embeddings"),
-    "text2image": ("text2image", "text2image"),
-    "image2text": ("image2text", "image2text"),
+PRESET_PATHS = {
+    "chat": "chat",
+    "completion": "completions",
+    "embedding": "embeddings",
+    "text2image": "text2image",
+    "image2text": "image2text",
 }
-"""Kind of preset model -> the serviceType, and the segment of the address."""
+"""Kind of preset model -> the serviceType, which is also the segment of the address."""
 
 DEFAULT_FIELDS: Document = {
     "description": "",
     "serviceType": "chat",
     "pool": 2,
-    "payment": charge.PREPAID,
+    "payment": wire.PREPAID,
     "before": None,
     "plane": "v2",
 }
@@ -65,22 +67,24 @@ def _preset_id(kind: str, name: str) -> str:
     return f"svcp-{hashlib.sha256(f'{kind}/{name}'.encode()).hexdigest()[:12]}"
 
 
-def preset_services(call: Call) -> list[dict[str, Any]]:
+def preset_services(call: Call) -> list[JsonObject]:
     """Return the preset models that v1 serves, in v2's form."""
     prefix = f"{call.world.address.url}{V1_PREFIX}"
-    return [
-        {
-            "serviceId": _preset_id(row.kind, row.name),
-            "name": row.name,
-            "url": f"{prefix}/{PRESET_PATHS[row.kind][1]}/{row.v1}",
-            "serviceType": PRESET_PATHS[row.kind][0],
-            "chargeType": "Free",
-            "chargeStatus": "Free",
-            "runStatus": wire.SERVING,
-        }
-        for row in catalog.load_models()
-        if row.kind in PRESET_PATHS and row.v1
-    ]
+    services = []
+    for row in catalog.load_models():
+        if row.kind in PRESET_PATHS and row.v1:
+            service_type = PRESET_PATHS[row.kind]
+            service = {
+                "serviceId": _preset_id(row.kind, row.name),
+                "name": row.name,
+                "url": f"{prefix}/{service_type}/{row.v1}",
+                "serviceType": service_type,
+                "chargeType": "Free",
+                "chargeStatus": "Free",
+                "runStatus": wire.SERVING,
+            }
+            services.append(service)
+    return services
 
 
 def find_service(call: Call, endpoint: str) -> Document | None:
@@ -88,16 +92,12 @@ def find_service(call: Call, endpoint: str) -> Document | None:
     one without.
     """
     store = call.store
-    if (
-        call.allows_undeployed
-        and endpoint.startswith("amv-")
-        and (version := store.get("version", endpoint))
-    ):
+    if call.allows_undeployed and (version := store.get("version", endpoint)):
         return version
     return next((row for row in store.all("service") if row["endpoint"] == endpoint), None)
 
 
-def get_service(call: Call, key: int | str) -> Document:
+def get_service(call: Call, key: Id) -> Document:
     """Return the service with an id or number."""
     return DEFAULT_FIELDS | call.find("service", key, "serviceId")
 
@@ -113,20 +113,18 @@ def service_url(world: World, service: Document) -> str:
 
 
 def get_ready_version(
-    call: Call, set_id: int | str, version_id: int | str, field_names: tuple[str, str]
+    call: Call, set_id: Id, version_id: Id, set_field: str, version_field: str
 ) -> Document:
     """Return a model version that can be deployed."""
-    store = call.store
-    (set_name, version_name) = field_names
-    version = call.find("version", version_id, version_name)
-    owner = store.get("model", set_id)
+    version = call.find("version", version_id, version_field)
+    owner = call.store.get("model", set_id)
     if owner is None or owner["id"] != version["model"]:
-        raise call.invalid(set_name, f"{version_id} is not a version of {set_id}")
+        raise call.invalid(set_field, f"{version_id} is not a version of {set_id}")
     state = call.lifecycle.state(version["plan"])
-    if state != model_v1.READY:
-        raise call.invalid(version_name, f"{version_id} is {state}, not {model_v1.READY}")
+    if state != model.READY:
+        raise call.invalid(version_field, f"{version_id} is {state}, not {model.READY}")
     if not version.get("task"):
-        raise call.invalid(version_name, f"the sandbox has no weights of {version_id}")
+        raise call.invalid(version_field, f"the sandbox has no weights of {version_id}")
     return version
 
 
@@ -150,18 +148,15 @@ def validate_naming(call: Call, owner: str, name: str, suffix: str, field: str) 
 
 def validate_billing(call: Call, billing: wire.Billing) -> None:
     """Raise a refusal unless a way of payment is valid."""
-    call.validate_choice(
-        "billing.paymentTiming", billing.payment_timing, (charge.PREPAID, charge.POSTPAID)
-    )
-    if billing.payment_timing == charge.PREPAID and billing.reservation is None:
-        raise call.invalid("billing.reservation", "Prepaid needs one")
-    if (reservation := billing.reservation) is None:
+    payments = (wire.PREPAID, wire.POSTPAID)
+    call.validate_choice("billing.paymentTiming", billing.payment_timing, payments)
+    reservation = billing.reservation
+    if reservation is None:
+        if billing.payment_timing == wire.PREPAID:
+            raise call.invalid("billing.reservation", "Prepaid needs one")
         return
-    call.validate_choice(
-        "billing.reservation.reservationTimeUnit",
-        reservation.reservation_time_unit,
-        ("Hour", "Month"),
-    )
+    unit = reservation.reservation_time_unit
+    call.validate_choice("billing.reservation.reservationTimeUnit", unit, ("Hour", "Month"))
     if reservation.reservation_length < 1:
         raise call.invalid("billing.reservation.reservationLength", "from 1")
 
@@ -171,37 +166,31 @@ def deploy(
 ) -> tuple[Document, str]:
     """Begin to deploy a version; return the service and the id of its compute unit."""
     world = call.world
-    plan = world.lifecycle.plan((wire.NEW, "new"), (wire.DEPLOYING, "deploy"), final=wire.SERVING)
     service = world.store.add(
         "service",
         random_id("svco-"),
         name=name,
         endpoint=f"{random_id('', 8)}_{suffix}",
-        plan=plan,
+        plan=world.lifecycle.plan(
+            (wire.NEW, "new"), (wire.DEPLOYING, "deploy"), final=wire.SERVING
+        ),
         **version_fields(version),
-        **{**DEFAULT_FIELDS, **fields},
+        **(DEFAULT_FIELDS | fields),
     )
-    return service, add_unit(
-        world, service["id"], fields["resource"]["replicasCount"], service["payment"]
-    )
-
-
-def version_fields(version: Document) -> dict[str, Any]:
-    """Return the fields of a service that name its version."""
-    return {"model": version["model"], "version": version["id"], "task": version["task"]}
-
-
-def add_unit(world: World, service_id: str, replicas: int, payment: str) -> str:
-    """Add a compute unit to a service; return its id."""
     unit = world.store.add(
         "unit",
         random_id("a-", 16),
-        serviceId=service_id,
-        replicasCount=replicas,
-        billing={"paymentTiming": payment},
-        status=charge.RUNNING,
+        serviceId=service["id"],
+        replicasCount=fields["resource"]["replicasCount"],
+        billing={"paymentTiming": service["payment"]},
+        status=wire.RUNNING,
     )
-    return str(unit["id"])
+    return service, str(unit["id"])
+
+
+def version_fields(version: Document) -> JsonObject:
+    """Return the fields of a service that name its version."""
+    return fields_of(version, "model", "task", version="id")
 
 
 def active_deployment(call: Call, service: Document) -> Document:
@@ -217,7 +206,7 @@ def active_deployment(call: Call, service: Document) -> Document:
         )
         raise v2_refusal("invalid_model", message, status=401)
     state = service_state(call.world, service)
-    if state in {wire.SERVING, model_v1.READY}:
+    if state in {wire.SERVING, model.READY}:
         return service
     previous: Document | None = service.get("before")
     if state == wire.DEPLOYING and previous:
@@ -239,7 +228,7 @@ MAX_QPS_PER_REPLICA = 50
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateService) -> JsonObject:
     """Deploy a model version."""
-    version = get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
+    version = get_ready_version(call, body.model_set_id, body.model_id, "modelSetId", "modelId")
     validate_naming(call, version["model"], body.name, body.url_suffix, "urlSuffix")
     resource = body.resource_config
     call.validate_choice("resourceConfig.type", resource.type, RESOURCES)
@@ -268,37 +257,35 @@ def describe(call: Call, body: wire.ServiceRef) -> JsonObject:
 @emulates(wire.FIND)
 def find_services(call: Call, body: wire.FindServices) -> JsonObject:
     """List the services that match all filters."""
-    rows = [
-        row
-        for row in (_service_to_wire(call, service) for service in all_services(call.world))
-        if (not body.name or body.name in row["name"])
-        and _matches_filter(row["serviceType"], body.service_type)
-        and _matches_filter(row["runStatus"], body.run_status)
-        and _matches_filter(row["creator"], body.creator)
-        and _matches_filter(row["chargeType"], body.charge_type)
-        and _matches_filter(row["payType"], body.pay_type)
-    ]
+    filters = {
+        "serviceType": body.service_type,
+        "runStatus": body.run_status,
+        "creator": body.creator,
+        "chargeType": body.charge_type,
+        "payType": body.pay_type,
+    }
+    rows = [_service_to_wire(call, service) for service in all_services(call.world)]
+    rows = [row for row in rows if (body.name or "") in row["name"] and _matches(row, filters)]
     return page_by_marker(call, rows, "serviceId", body, "serviceList")
 
 
 @emulates(wire.METRIC)
 def metric(call: Call, body: wire.MetricQuery) -> JsonObject:
     """Return the usage of the user's services; that of preset services is not recorded."""
-    start, end = (parse_time(call, name, body) for name in ("start_time", "end_time"))
-    service_ids = [body.service_id] if isinstance(body.service_id, str) else body.service_id
-    if service_ids:
-        matches = [get_service(call, key) for key in service_ids]
-    else:
-        matches = all_services(call.world)
-    rows = [
-        {
-            "serviceId": service["id"],
-            "serviceName": service["name"],
-            "appList": usage_by_app(call.world, service["id"], start, end, body.app_id),
-        }
-        for service in matches
-    ]
+    start = parse_time(call, "startTime", body.start_time)
+    end = parse_time(call, "endTime", body.end_time)
+    matches = [get_service(call, key) for key in _listed(body.service_id)]
+    rows = []
+    for service in matches or all_services(call.world):
+        apps = usage_by_app(call.world, service["id"], start, end, _listed(body.app_id))
+        rows.append({**fields_of(service, serviceId="id", serviceName="name"), "appList": apps})
     return {"startTime": body.start_time, "endTime": body.end_time, "serviceList": rows}
+
+
+def _listed(value: list[str] | str | None) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return value or []
 
 
 @emulates(wire.MODIFY)
@@ -307,8 +294,8 @@ def modify(call: Call, body: wire.ModifyService) -> JsonObject:
     service = get_service(call, body.service_id)
     if (state := service_state(call.world, service)) != wire.SERVING:
         raise call.invalid("serviceId", f"{service['id']} is {state}, not {wire.SERVING}")
-    version = get_ready_version(call, body.model_set_id, body.model_id, ("modelSetId", "modelId"))
-    previous = {key: service[key] for key in ("model", "version", "task")}
+    version = get_ready_version(call, body.model_set_id, body.model_id, "modelSetId", "modelId")
+    previous = fields_of(service, "model", "version", "task")
     plan = call.lifecycle.plan((wire.DEPLOYING, "deploy"), final=wire.SERVING)
     call.store.update(service["id"], before=previous, plan=plan, **version_fields(version))
     return {"serviceId": service["id"]}
@@ -317,159 +304,126 @@ def modify(call: Call, body: wire.ModifyService) -> JsonObject:
 @emulates(wire.PRESETS)
 def find_presets(call: Call, body: wire.FindPresets) -> JsonObject:
     """List the preset models; in the sandbox all of them are free."""
-    rows = [
-        row
-        for row in preset_services(call)
-        if _matches_filter(row["serviceId"], body.service_ids)
-        and _matches_filter(row["serviceType"], body.service_type)
-        and _matches_filter(row["chargeType"], body.charge_type)
-        and _matches_filter(row["chargeStatus"], body.charge_status)
-    ]
-    return {"serviceList": rows}
+    filters = {
+        "serviceId": body.service_ids,
+        "serviceType": body.service_type,
+        "chargeType": body.charge_type,
+        "chargeStatus": body.charge_status,
+    }
+    return {"serviceList": [row for row in preset_services(call) if _matches(row, filters)]}
 
 
 def _service_to_wire(call: Call, service: Document) -> JsonObject:
-    changing = service["before"] and service_state(call.world, service) == wire.DEPLOYING
+    state = service_state(call.world, service)
+    is_updating = service["before"] and state == wire.DEPLOYING
     return {
-        "serviceId": service["id"],
-        "modelSetId": service["model"],
-        "modelId": service["model"],
-        "modelVersionId": service["version"],
-        "name": service["name"],
-        "description": service["description"],
+        **fields_of(service, "name", "description", "endpoint", "serviceType", serviceId="id"),
+        **fields_of(service, modelSetId="model", modelId="model", modelVersionId="version"),
+        **fields_of(service, apiVersion="plane", resourceConfig="resource"),
         "url": service_url(call.world, service),
-        "endpoint": service["endpoint"],
-        "apiVersion": service["plane"],
-        "serviceType": service["serviceType"],
-        "runStatus": service_state(call.world, service),
-        "updateStatus": "Updating" if changing else "None",
+        "runStatus": state,
+        "updateStatus": "Updating" if is_updating else "None",
         "chargeType": "ComputingUnit",
-        "payType": "Prepay" if service["payment"] == charge.PREPAID else "Postpay",
+        "payType": "Prepay" if service["payment"] == wire.PREPAID else "Postpay",
         "chargeStatus": "Free",
-        "resourceConfig": service["resource"],
         "creator": CREATOR,
         "createTime": utc(service["created"]),
     }
 
 
-def _matches_filter(value: str, allowed: Collection[str] | str | None) -> bool:
-    return not allowed or value in ([allowed] if isinstance(allowed, str) else allowed)
+def _matches(row: JsonObject, filters: Mapping[str, list[str] | str | None]) -> bool:
+    """Return whether a row has one of the values that each filter allows; one without any allows
+    all.
+    """
+    return all(not allowed or row[name] in _listed(allowed) for name, allowed in filters.items())
 
 
-RESOURCE = "GPU-I-2"
-
-
-@emulates(wire_v1.CREATE)
-def create_v1(call: Call, body: wire_v1.ApplyService) -> JsonObject:
+@emulates(wire.CREATE_V1)
+def create_v1(call: Call, body: wire.ApplyService) -> JsonObject:
     """Deploy a model version."""
     version = get_ready_version(
-        call, body.model_id, body.model_version_id, ("modelId", "modelVersionId")
+        call, body.model_id, body.model_version_id, "modelId", "modelVersionId"
     )
     validate_naming(call, version["model"], body.name, body.uri, "uri")
     call.validate_range("replicas", body.replicas, 1, MAX_REPLICAS)
-    call.validate_choice("poolType", body.pool_type, (wire_v1.PUBLIC, wire_v1.PRIVATE))
+    call.validate_choice("poolType", body.pool_type, (wire.PUBLIC, wire.PRIVATE))
     service, _ = deploy(
         call,
         version,
         name=body.name,
         suffix=body.uri,
         description=body.description or "",
-        resource={"type": RESOURCE, "replicasCount": body.replicas},
+        resource={"type": RESOURCES[0], "replicasCount": body.replicas},
         pool=body.pool_type,
         plane="v1",
     )
     return {"result": True, "serviceId": service["number"]}
 
 
-@emulates(wire_v1.GET)
-def get(call: Call, body: wire_v1.ServiceRefV1) -> JsonObject:
+@emulates(wire.GET_V1)
+def get(call: Call, body: wire.ServiceRef) -> JsonObject:
     """Describe a service."""
     service = get_service(call, body.service_id)
-    store = call.store
-    version = store.get("version", service["version"]) or {}
-    model = store.get("model", service["model"]) or {}
-    task = _run_of(call, version)
-    status = _service_status(call, service)
+    version = call.store.get("version", service["version"]) or {}
+    model = call.store.get("model", service["model"]) or {}
     return {
-        "id": service["number"],
-        "serviceIdStr": service["id"],
+        **fields_of(service, "name", "description", id="number", devApiId="number"),
+        **fields_of(service, serviceIdStr="id", uri="endpoint"),
         "modelId": model.get("number"),
         "modelName": model.get("name", ""),
         "modelType": 0,
         "templateType": 0,
-        "iterationId": task.get("number"),
+        "iterationId": _run_of(call, version).get("number"),
         "modelVersion": version.get("number"),
         "version": version.get("version", "1"),
-        "name": service["name"],
-        "uri": service["endpoint"],
         "fullUri": service_url(call.world, service),
-        "serviceStatus": status,
+        "serviceStatus": _service_status(call, service),
         "sourceType": "Train",
         "onlineTime": int(call.lifecycle.final_since(service["plan"]) or 0),
-        "description": service["description"],
-        "devApiId": service["number"],
         "vmConfig": {**service["resource"], "poolType": service["pool"]},
         "timeout": 60,
         "qps": service["resource"].get("qps") or 0,
-        "payType": 1 if service["payment"] == "Prepaid" else 2,
+        "payType": 1 if service["payment"] == wire.PREPAID else 2,
         "creator": CREATOR,
         "createTime": int(service["created"]),
         "modifyTime": int(service["created"]),
     }
 
 
-@emulates(wire_v1.LIST)
-def list_services(call: Call, body: wire_v1.ListServices) -> JsonObject:
+@emulates(wire.LIST_V1)
+def list_services(call: Call, body: wire.ListServices) -> JsonObject:
     """List the preset models and the deployed services."""
-    service_types = body.api_typefilter or wire_v1.TYPES
+    types = body.api_typefilter or wire.TYPES
     presets = [
-        _row_to_wire(row["name"], row["url"], row["serviceType"], [])
-        for row in preset_services(call)
-        if row["serviceType"] in service_types
+        _row_to_wire(row, []) for row in preset_services(call) if row["serviceType"] in types
     ]
-    deployed = [
-        _row_to_wire(
-            row["name"],
-            service_url(call.world, row),
-            row["serviceType"],
-            [_version_to_wire(call, row)],
-        )
-        for row in all_services(call.world)
-        if row["serviceType"] in service_types
-    ]
+    deployed = []
+    for service in all_services(call.world):
+        if service["serviceType"] in types:
+            row = service | {"url": service_url(call.world, service)}
+            deployed.append(_row_to_wire(row, [_version_to_wire(call, service)]))
     return {"common": presets, "custom": deployed}
 
 
-@emulates(wire_v1.APPS)
+@emulates(wire.APPS)
 def apps(call: Call, body: EmptyBody) -> JsonObject:
     """List the sandbox's application, with the sandbox's own keys."""
-    service_numbers = ",".join(str(row["number"]) for row in call.store.all("service"))
+    numbers = ",".join(str(row["number"]) for row in call.store.all("service"))
     address = call.world.address
-    row = {
-        "id": APP_ID,
-        "name": "sandbox",
-        "ak": address.ak,
-        "sk": address.sk,
-        "apiIds": service_numbers,
-    }
+    row = {"id": APP_ID, "name": "sandbox", "ak": address.ak, "sk": address.sk, "apiIds": numbers}
     return {"appList": [row]}
 
 
 def _service_status(call: Call, service: Document) -> str:
     state = service_state(call.world, service)
     if state == wire.SERVING:
-        return wire_v1.DONE
+        return wire.DONE
     return state
 
 
-def _row_to_wire(name: str, url: str, kind: str, versions: list[JsonObject]) -> JsonObject:
-    return {
-        "name": name,
-        "url": url,
-        "apiType": kind,
-        "chargeStatus": "FREE",
-        "versionList": versions,
-    }
+def _row_to_wire(row: JsonObject, versions: list[JsonObject]) -> JsonObject:
+    fields = fields_of(row, "name", "url", apiType="serviceType")
+    return fields | {"chargeStatus": "FREE", "versionList": versions}
 
 
 def _run_of(call: Call, version: Document) -> Document:
@@ -514,34 +468,26 @@ def metered(handler: Handler) -> Handler:
 
 
 def usage_by_app(
-    world: World, service_id: str, start: float, end: float, apps: list[str] | str | None
+    world: World, service_id: str, start: float, end: float, app_ids: list[str]
 ) -> list[JsonObject]:
     """Return the usage of a service by each application, from the minute of `start` to that of
-    `end`.
+    `end`; of all applications without ids.
     """
-    app_ids = [apps] if isinstance(apps, str) else apps
-    totals: dict[str, dict[str, int]] = {}
+    totals: dict[str, Counter[str]] = {}
     for row in world.store.all(KIND):
-        if row["service"] != service_id or not start - MINUTE_SECONDS < row["minute"] <= end:
-            continue
-        if not app_ids or row["app"] in app_ids:
-            total = totals.setdefault(row["app"], dict.fromkeys(COUNT_FIELDS, 0))
-            total |= {name: total[name] + row[name] for name in COUNT_FIELDS}
+        is_asked = row["service"] == service_id and row["app"] in (app_ids or [row["app"]])
+        if is_asked and start - MINUTE_SECONDS < row["minute"] <= end:
+            totals.setdefault(row["app"], Counter()).update(fields_of(row, *COUNT_FIELDS))
     return [
         {"appId": app, "metric": _metric_to_wire(total)} for app, total in sorted(totals.items())
     ]
 
 
-def parse_time(call: Call, attribute: str, body: wire.MetricQuery) -> float:
+def parse_time(call: Call, name: str, text: str) -> float:
     """Return a time of a request in Unix seconds."""
-    text = getattr(body, attribute)
     try:
         return parse_utc(text)
     except ValueError:
-        if attribute == "start_time":
-            name = "startTime"
-        else:
-            name = "endTime"
         raise call.invalid(name, f"{text!r} is not like 2025-03-30T16:00:00Z") from None
 
 
@@ -575,12 +521,12 @@ async def _count_stream(
         _record_call(call, service_id, usage_piece)
 
 
-def _record_call(call: Call, service_id: str, answer: Mapping[str, Any] | None) -> None:
+def _record_call(call: Call, service_id: str, answer: JsonMapping | None) -> None:
     usage = (answer or {}).get("usage") or {}
     store = call.store
     app = call.app or str(APP_ID)
     minute = int(call.world.clock.now() // MINUTE_SECONDS) * MINUTE_SECONDS
-    added = {
+    counts = {
         "input": int(usage.get("prompt_tokens", 0)),
         "output": int(usage.get("completion_tokens", 0)),
         "good": int(answer is not None),
@@ -588,19 +534,22 @@ def _record_call(call: Call, service_id: str, answer: Mapping[str, Any] | None) 
     }
     id_ = f"{KIND}-{service_id}-{app}-{minute}"
     with _lock:
-        row: Document | None = store.get(KIND, id_)
+        row = store.get(KIND, id_)
         if row is None:
-            store.add(KIND, id_, service=service_id, app=app, minute=minute, **added)
+            store.add(KIND, id_, service=service_id, app=app, minute=minute, **counts)
         else:
-            store.update(id_, **{name: row[name] + added[name] for name in COUNT_FIELDS})
+            store.update(id_, **{name: row[name] + counts[name] for name in COUNT_FIELDS})
 
 
 def _metric_to_wire(total: Mapping[str, int]) -> dict[str, int]:
     return {
-        "inputTokensTotal": total["input"],
-        "outputTokensTotal": total["output"],
+        **fields_of(
+            total,
+            inputTokensTotal="input",
+            outputTokensTotal="output",
+            succeedCallTotal="good",
+            failureCallTotal="bad",
+        ),
         "tokensTotal": total["input"] + total["output"],
-        "succeedCallTotal": total["good"],
-        "failureCallTotal": total["bad"],
         "callTotal": total["good"] + total["bad"],
     }

@@ -21,8 +21,8 @@ from starlette.routing import Route
 from qfnb.wire import storage as wire
 from qfnb.wire.base import JsonObject
 
-from .http import auth
-from .http.call import SANDBOX_HEADER, Refusal, utc
+from .http import middleware
+from .http.call import SANDBOX_HEADER, Refusal, fields_of, utc
 from .state.store import Document, Store, random_id
 from .state.world import World
 
@@ -142,11 +142,11 @@ def _validate_request(world: World, request: Request) -> None:
     key.
     """
     # a key may hold !'()* and the like, which a client may sign encoded and send as they are
-    signed_request = replace(auth.signed_request(request), path=quote(request.scope["path"]))
+    signed_request = replace(middleware.signed_request(request), path=quote(request.scope["path"]))
     authorization = request.headers.get("authorization") or signed_request.parameter(
         "authorization"
     )
-    auth.verify_signature(world, authorization, signed_request)
+    middleware.verify_signature(world, authorization, signed_request)
     if _bucket_of(world, request) != world.address.bucket:
         raise storage_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
     key = request.path_params.get("key")
@@ -275,9 +275,7 @@ async def _list_bucket(world: World, request: Request) -> Response:
 
 def _object_to_wire(row: Document) -> JsonObject:
     return {
-        "key": row["key"],
-        "size": row["size"],
-        "eTag": row["etag"],
+        **fields_of(row, "key", "size", eTag="etag"),
         "lastModified": utc(row["modified"]),
         "storageClass": "STANDARD",
     }
@@ -339,9 +337,7 @@ def _list_parts(world: World, request: Request) -> Response:
     parts = sorted((int(number), part) for number, part in _stored_parts(world, upload).items())
     return JSONResponse(
         {
-            "bucket": upload["bucket"],
-            "key": upload["key"],
-            "uploadId": upload["id"],
+            **fields_of(upload, "bucket", "key", uploadId="id"),
             "isTruncated": False,
             "maxParts": wire.MAX_PARTS,
             "parts": [

@@ -32,7 +32,7 @@ from qfnb.sandbox import process
 from qfnb.trainer import alerts
 from qfnb.transport.response import Response
 from qfnb.views import chat
-from qfnb.wire import service_v1
+from qfnb.wire import service
 from qfnb.wire.sandbox import EngineConfig
 
 TOKEN = http_answer(
@@ -314,7 +314,7 @@ def test_the_repr_of_applications_hides_their_keys():
     body = {
         "result": {"appList": [{"id": 1, "name": "mine", "ak": SECRETS["ak"], "sk": SECRETS["sk"]}]}
     }
-    response = Response(body, service_v1.Apps, unwrap="result")
+    response = Response(body, service.Apps, unwrap="result")
     assert "mine" in repr(response)
     assert search(repr(response) + str(response) + repr(response.data)) == []
 
@@ -378,7 +378,7 @@ def objects():
         "platform": platform,
         "client": client,
         "authentication": client._auth_by_plane["v2"],
-        "application": service_v1.App(id=1, ak=MARK, sk=MARK),
+        "application": service.App(id=1, ak=MARK, sk=MARK),
         "sandbox": process.Address("u", 1, 1, "b", **dict.fromkeys(key_names, MARK)),
         "engine": EngineConfig(upstream_key=MARK),
         "alert": alerts._webhook_callback(config.Secret(f"https://127.0.0.1{SECRETS['webhook']}")),

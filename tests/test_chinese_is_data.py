@@ -31,19 +31,18 @@ DATA = {
     "resources/inference/chat_request.py": "a text that stands for a Chinese one",
     "resources/inference/response_format.py": "prompts to models",
     "resources/inference/tools.py": "a yes in Chinese",
-    "qianfan_sandbox/chat/chat.py": "what the sandbox's model says",
-    "qianfan_sandbox/chat/plugins.py": "words of questions, and what the sandbox's model says",
+    "qianfan_sandbox/chat/chat.py": "words of questions, and what the sandbox's model says",
     "qianfan_sandbox/chat/structured.py": "words of questions",
     "qianfan_sandbox/documents.py": "prompts and a row that the sandbox writes",
     "qianfan_sandbox/engines/builtin/engine.py": "the data that the sandbox's model learns",
     "qianfan_sandbox/engines/builtin/features.py": "characters that say little",
     "qianfan_sandbox/engines/builtin/model.py": "what the sandbox's model says",
     "qianfan_sandbox/engines/drawing.py": "words of questions",
-    "qianfan_sandbox/evaluation/results.py": "the platform's names of columns",
+    "qianfan_sandbox/evaluation.py": "the platform's names of columns",
     "qianfan_sandbox/finetune/worker.py": "marks that end a sentence",
     "views/fonts.py": "a character that fonts are tried with",
     "views/training/summary.py": "a mark that ends a sentence",
-    "wire/evaluation_v1.py": "the platform's name of a dimension",
+    "wire/evaluation.py": "the platform's name of a dimension",
 }
 """Modules that may have Chinese -> why; what a user reads is English there too, and Chinese in the
 catalogue.

@@ -13,7 +13,6 @@ from qfnb import get_config
 from qfnb.wire import catalog
 from qfnb.wire.endpoints import ENDPOINTS
 from qfnb.wire.prices import PriceRange
-from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "guide"

@@ -152,7 +152,7 @@ def _validate_run(key: str) -> str:
 
 def _split_modes(words: list[str] | tuple[str, ...]) -> tuple[str | None, str | None]:
     """Return the kind of weights that are tuned (LoRA, ...) and the train mode (SFT, ...)."""
-    from ..wire.finetune_v2 import PEFT_TYPES  # noqa: PLC0415
+    from ..wire.finetune import PEFT_TYPES  # noqa: PLC0415
 
     names = [part.strip() for word in words for part in word.split(",")]
     peft_types = [name for name in names if name.lower() in PEFT_TYPES]

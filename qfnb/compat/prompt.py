@@ -11,7 +11,7 @@ from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..resources.console.consts import PromptFrameworkType, PromptSceneType, PromptType
 from ..resources.management.prompt import Prompt as Templates
-from ..wire.prompt_template import PromptTemplate
+from ..wire.prompt import PromptTemplate
 
 
 @dataclass

@@ -22,7 +22,7 @@ from ..errors import APIError, DatasetError, InvalidArgumentError
 from ..resources.management.data import Data
 from ..resources.management.storage import Storage, download
 from ..transport import clock
-from ..wire import data_v1 as wire, storage
+from ..wire import data as wire, storage
 from . import file_reader, file_writer
 from .file_formats import Format
 from .row_formats import LocatedValue

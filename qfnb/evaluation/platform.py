@@ -22,7 +22,7 @@ from ..model import Model
 from ..model.service import wait_for_state
 from ..resources.management.model import Model as Repository
 from ..resources.management.storage import download
-from ..wire import evaluation_v1 as wire
+from ..wire import evaluation as wire
 from .answers import UNANSWERED
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
 from .report import EvaluationResult, archive

@@ -14,7 +14,7 @@ from ..dataset.typed_dataset import Dataset
 from ..errors import APIError, InternalError, InvalidArgumentError, QianfanError, ServerError
 from ..resources.management.model import Model as Repository
 from ..resources.management.service import Service as Services
-from ..wire import evaluation_v1 as evaluation_wire, model_v1 as wire
+from ..wire import evaluation as evaluation_wire, model as wire
 from .service import DeployConfig, ExecuteSerializable, Service, create_once, wait_for_state
 
 TASK_CONFIG: Final = {"evalMode": "manual", "evaluationDimension": [{"dimension": "满意度"}]}

@@ -35,7 +35,7 @@ from ..resources.console.consts import DeployPoolType
 from ..resources.inference.chat import ChatCompletion
 from ..resources.management.service import Service as Services
 from ..transport import clock
-from ..wire import service_v2 as wire
+from ..wire import service as wire
 from .consts import ServiceStatus, ServiceType
 
 log = logging.getLogger("qfnb.model")

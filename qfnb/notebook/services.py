@@ -15,7 +15,7 @@ from .parser import quote_word, user_variables
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ..wire.service_v2 import ServiceDetail
+    from ..wire.service import ServiceDetail
 
 ENDPOINT: Final = re.compile(r"[0-9a-z]{8}_\w+")
 """The endpoint of a service of one's own."""

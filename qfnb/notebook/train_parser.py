@@ -7,7 +7,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from ..base.language import tr, tr_noop
-from ..wire.finetune_v2 import TrainMode
+from ..wire.finetune import TrainMode
 from .parser import variable_name
 from .verb_magic import VerbParser
 

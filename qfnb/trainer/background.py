@@ -27,7 +27,7 @@ from ..model import Model, Service
 from ..transport import event_loop
 from ..transport.request import CallOptions
 from ..transport.response import Response
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from .actions import (
     DeployAction,
     EvaluateAction,

@@ -14,7 +14,7 @@ from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..model.service import DeployConfig as DeployConfig, ValidatedModel
 from ..resources.validation import validate_record
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 
 CONFIG_FIELDS = ("epoch", "batch_size", "learning_rate", "max_seq_len")
 """Hyper-parameters that are fields of a `TrainConfig`; others are in `extras`."""

@@ -13,7 +13,7 @@ from ..dataset.schema import CONVERSATION, FEEDBACK, PAIRS, PREFERENCE, SORTED, 
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from ..resources.management.finetune import FineTune
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from . import actions, run_store
 from .actions import DataSource, load_sources
 from .background import BackgroundTrainer

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 from ..base.language import tr
 from ..base.text import format_loss, listed
 from ..errors import InvalidArgumentError
-from ..wire.finetune_v2 import Checkpoint
+from ..wire.finetune import Checkpoint
 
 MIN_POINTS: Final = 9
 """Points that a trend needs at least."""

@@ -16,7 +16,7 @@ from ..base.language import tr, tr_noop
 from ..base.text import clip, did_you_mean, labelled, listed, nearest_names
 from ..errors import APIError, InvalidArgumentError, RequestError
 from ..resources.management.finetune import FineTune
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from .configs import CONFIG_FIELDS, TrainConfig, resolve_train_type
 
 MAX_AGE_S: Final = 3600.0

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final
 
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from .consts import STATUS, ActionState, FinetuneStatus
 from .event import Event
 from .loss_diagnostics import LossPoint

@@ -14,7 +14,7 @@ from ..model.service import Poller
 from ..resources.management.finetune import FineTune
 from ..resources.management.listings import newest_rows
 from ..transport.response import Response
-from ..wire import finetune_v2 as wire
+from ..wire import finetune as wire
 from .base import BaseAction, Facts, StoppedError
 from .configs import TrainConfig, resolve_train_type, to_train_config
 from .consts import ActionState

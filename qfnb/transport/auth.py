@@ -20,7 +20,7 @@ from ..base.language import tr, tr_noop
 from ..config import NO_SECRET, Secret, settings
 from ..errors import CredentialsError, UnexpectedContent
 from ..redact import register_secret
-from ..wire import auth as wire, signature
+from ..wire import auth as wire
 from ..wire.base import EmptyBody
 from ..wire.endpoints import Endpoint, Plane
 from .platform import Platform
@@ -239,10 +239,10 @@ def _sign(platform: Platform, request: httpx.Request) -> None:
     """Add the date and the IAM signature; type, host, `request_id` and date are signed if
     present.
     """
-    date = signature.format_timestamp(time.time())
+    date = wire.format_timestamp(time.time())
     request.headers["x-bce-date"] = date
     names = ("content-type", "host", "request_id", "x-bce-date")
-    request.headers["authorization"] = signature.build_authorization(
+    request.headers["authorization"] = wire.build_authorization(
         platform.credentials.get("access_key"),
         platform.credentials.get("secret_key"),
         method=request.method,

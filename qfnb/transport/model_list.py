@@ -19,7 +19,7 @@ from .. import config
 from ..base.language import tr
 from ..base.private_files import write_private
 from ..errors import InvalidArgumentError, QianfanError
-from ..wire import catalog, model_list as wire
+from ..wire import catalog as wire
 from ..wire.base import EmptyBody
 from . import event_loop
 from .client import CallOptions, Client
@@ -51,7 +51,7 @@ def keep_fresh(client: Client) -> None:
         _refreshes[platform] = event_loop.submit(_refresh_quietly(client))
 
 
-async def fetch_models(client: Client) -> tuple[catalog.CatalogModel, ...]:
+async def fetch_models(client: Client) -> tuple[wire.CatalogModel, ...]:
     """Return the catalogue with the platform's list laid over it; of a server with OpenAI's API,
     only what it lists.
 
@@ -68,14 +68,14 @@ async def fetch_models(client: Client) -> tuple[catalog.CatalogModel, ...]:
             tr("{url}: a plan's address has no list of models", url=platform.openai)
         )
     response = await client.send(wire.MODELS_V2, EmptyBody(), options=REFRESH_OPTIONS)
-    table = () if platform.openai else catalog.built_in_models()
+    table = () if platform.openai else wire.built_in_models()
     served = response.data
     models = wire.merge_models(table, served.data, _source_of(platform, time.time()))
     if served.data and _is_cloud(platform):
         document = {"at": time.time(), "list": served.model_dump(mode="json", exclude_none=True)}
         with contextlib.suppress(OSError):  # a full disk: the list holds for this process
             write_private(_list_file(platform), json.dumps(document, ensure_ascii=False))
-        catalog.use_models(models)
+        wire.use_models(models)
     return models
 
 
@@ -97,8 +97,8 @@ def _use_saved_list(platform: Platform) -> float | None:
         served = wire.AvailableModelList.model_validate(document["list"])
     except (OSError, ValueError, TypeError, KeyError, ValidationError):
         return None
-    catalog.use_models(
-        wire.merge_models(catalog.built_in_models(), served.data, _source_of(platform, saved_at))
+    wire.use_models(
+        wire.merge_models(wire.built_in_models(), served.data, _source_of(platform, saved_at))
     )
     return time.time() - saved_at
 

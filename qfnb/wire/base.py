@@ -2,13 +2,18 @@
 share.
 """
 
+from collections.abc import Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
 
 JsonObject = dict[str, Any]
-"""A JSON object without a record of its own."""
+JsonMapping = Mapping[str, Any]
+"""A JSON object without a record of its own; a mapping, where it is only read."""
+
+Id = int | str
+"""An object's number, or its id as text; most operations take both."""
 
 
 class Record(BaseModel):
@@ -23,7 +28,7 @@ class Record(BaseModel):
         defer_build=True,
     )
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> JsonObject:
         """Return the JSON object to send, with the names on the wire and without unset fields."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -35,7 +40,7 @@ class Record(BaseModel):
 class Sendable(Protocol):
     """Anything that can be sent: a record, or an object that writes the same JSON."""
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> JsonObject:
         """Return the JSON object to send."""
 
     def to_json(self) -> bytes:

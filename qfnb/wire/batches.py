@@ -5,11 +5,11 @@ A batch has OpenAI's fields and the platform's own words for its status (Running
 client that waits for "completed" waits forever; `BatchInfo.state` reads both.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field
 
-from .base import ConsoleRecord, PageInfo, PageRequest, Record
+from .base import ConsoleRecord, JsonObject, PageInfo, PageRequest, Record
 from .chat import CHAT_V2
 from .endpoints import Endpoint, EndpointGroup
 from .inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
@@ -115,7 +115,7 @@ class CreateBatch(Record):
     input_file_id: str
     endpoint: str = CHAT
     completion_window: str = "24h"
-    metadata: dict[str, Any] | None = None
+    metadata: JsonObject | None = None
     replace: Replacement | None = None
 
 
@@ -179,8 +179,8 @@ class BatchInfo(Record):
     cancelling_at: int | None = None
     cancelled_at: int | None = None
     request_counts: RequestCounts | None = None
-    usage: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
+    usage: JsonObject | None = None
+    metadata: JsonObject | None = None
 
     @property
     def state(self) -> str:
@@ -210,10 +210,10 @@ class CreateInference(ConsoleRecord):
     """
 
     name: str
-    inference_params: dict[str, Any] = {}
+    inference_params: JsonObject = {}
     input_bos_uri: str | None = None
     output_bos_uri: str | None = None
-    afs_config: dict[str, Any] | None = None
+    afs_config: JsonObject | None = None
     model_id: str | None = None
     endpoint: str | None = None
     description: str | None = None
@@ -241,7 +241,7 @@ class Inference(ConsoleRecord):
     endpoint: str | None = None
     model_id: str | None = None
     run_status: str | None = None
-    inference_params: dict[str, Any] | None = None
+    inference_params: JsonObject | None = None
     input_bos_uri: str | None = None
     output_bos_uri: str | None = None
     output_dir: str | None = None

@@ -3,9 +3,14 @@ both.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Annotated, Literal
 
-from .base import Record
+from pydantic import BaseModel, Field, ValidationError
+
+from ..base.language import tr
+from ..base.text import describe_problem
+from .base import JsonMapping, JsonObject, Record
 from .endpoints import Endpoint
 
 V1_PREFIX = "/rpc/2.0/ai_custom/v1/wenxinworkshop"
@@ -19,7 +24,7 @@ class Message(Record):
     """
 
     role: Role
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[JsonObject] | None = None
 
 
 class Usage(Record):
@@ -114,7 +119,7 @@ CHAT_V1 = Endpoint("chat.v1", V1_PREFIX + "/chat/{model}", ChatRequest, ChatRepl
 CHAT_V2 = Endpoint("chat.v2", "/v2/chat/completions", ChatRequestV2, ChatReplyV2, plane="v2")
 
 
-def text_of(body: Mapping[str, Any]) -> str:
+def text_of(body: JsonMapping) -> str:
     """Return the text of a reply or of a stream's event, v1 or v2."""
     if not body.get("choices") and body.get("result") is not None:
         return str(body["result"])
@@ -124,7 +129,7 @@ def text_of(body: Mapping[str, Any]) -> str:
     return "".join(str(part.get("text") or "") for part in content)
 
 
-def set_text(body: dict[str, Any], text: str) -> None:
+def set_text(body: JsonObject, text: str) -> None:
     """Put a text in the place of a whole reply's own, v1 or v2."""
     if "choices" not in body:
         body["result"] = text
@@ -134,19 +139,19 @@ def set_text(body: dict[str, Any], text: str) -> None:
     body["choices"] = [choice, *body["choices"][1:]]
 
 
-def reasoning_of(body: Mapping[str, Any]) -> str:
+def reasoning_of(body: JsonMapping) -> str:
     """Return the model's reasoning text, "" without one."""
     message = _first_message(body)
     return str(message.get("reasoning_content") or message.get("reasoning") or "")
 
 
-def assistant_message(body: Mapping[str, Any]) -> dict[str, Any]:
+def assistant_message(body: JsonMapping) -> JsonObject:
     """Return a reply as a message of the conversation, with its reasoning and its tool and function
     calls.
 
     The reasoning is for the history; `drop_old_reasoning` removes it from what is sent.
     """
-    turn: dict[str, Any] = {"role": "assistant", "content": text_of(body)}
+    turn: JsonObject = {"role": "assistant", "content": text_of(body)}
     if reasoning := reasoning_of(body):
         turn["reasoning_content"] = reasoning
     if tool_calls := _first_message(body).get("tool_calls"):
@@ -185,16 +190,16 @@ def without_reasoning(message: Message) -> Message:
     return Message(**fields)
 
 
-def has_call_parts(event: Mapping[str, Any]) -> bool:
+def has_call_parts(event: JsonMapping) -> bool:
     """Return whether an event of a v2 stream has parts of tool calls."""
     return bool(_first_message(event).get("tool_calls"))
 
 
-def join_tool_calls(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def join_tool_calls(events: Iterable[JsonMapping]) -> list[JsonObject]:
     """Return the calls whose parts came in the events of a stream; parts of one call have the same
     index.
     """
-    calls: dict[int, dict[str, Any]] = {}
+    calls: dict[int, JsonObject] = {}
     for event in events:
         for part in _first_message(event).get("tool_calls") or ():
             index = part.get("index")
@@ -209,7 +214,7 @@ def join_tool_calls(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]
     return [calls[index] for index in sorted(calls)]
 
 
-def function_calls(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def function_calls(body: JsonMapping) -> list[JsonObject]:
     """Return the function calls of a reply: [{"name", "arguments" (as written), "id"}]."""
     calls = [
         {**(call.get("function") or {}), "id": call.get("id", "")}
@@ -228,7 +233,7 @@ def finish_reason_v1(reason: str) -> str:
     return {"stop": "normal", "tool_calls": "function_call"}.get(reason, reason)
 
 
-def is_final(body: Mapping[str, Any]) -> bool:
+def is_final(body: JsonMapping) -> bool:
     """Return whether an event completes the stream."""
     if body.get("is_end"):
         return True
@@ -238,7 +243,7 @@ def is_final(body: Mapping[str, Any]) -> bool:
     )
 
 
-def finish_reason(body: Mapping[str, Any]) -> str | None:
+def finish_reason(body: JsonMapping) -> str | None:
     """Return the finish reason, None until the model has stopped."""
     reason = (first_choice(body) if "choices" in body else body).get("finish_reason")
     if reason:
@@ -246,13 +251,13 @@ def finish_reason(body: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _first_message(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _first_message(body: JsonMapping) -> JsonMapping:
     choice = first_choice(body)
     messages = (choice.get("message"), choice.get("delta"), {"content": choice.get("text")})
     return next((message for message in messages if message and isinstance(message, Mapping)), {})
 
 
-def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def first_choice(body: JsonMapping) -> JsonMapping:
     """Return the first choice of a reply or of a stream's event, an empty one without it."""
     choices = body.get("choices")
     if not (isinstance(choices, list) and choices):
@@ -262,3 +267,165 @@ def first_choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(first, Mapping):
         return first
     return {}
+
+
+class _Function(BaseModel):
+    name: str | None = None
+    arguments: str | JsonObject | None = None
+
+
+class _Call(BaseModel):
+    function: _Function | None = None
+
+
+class _Message(BaseModel):
+    content: str | list[JsonObject] | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _PartialFunction(BaseModel):
+    arguments: str | None = None
+
+
+class _PartialCall(BaseModel):
+    index: int | None = None
+    function: _PartialFunction | None = None
+
+
+class _Delta(BaseModel):
+    content: str | list[JsonObject] | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[_PartialCall] | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message | None = None
+    delta: _Delta | None = None
+    text: str | None = None
+
+
+class _Chat(BaseModel):
+    choices: list[_Choice] | None = None
+    result: str | None = None
+    function_call: _Function | None = None
+
+
+class _Vector(BaseModel):
+    embedding: Annotated[list[float], Field(min_length=1)]
+
+
+class _Vectors(BaseModel):
+    data: Annotated[list[_Vector], Field(min_length=1)]
+
+
+class _Score(BaseModel):
+    relevance_score: float
+
+
+class _Scores(BaseModel):
+    results: Annotated[list[_Score], Field(min_length=1)]
+
+
+class _Picture(BaseModel):
+    b64_image: str | None = None
+    b64_json: str | None = None
+    url: str | None = None
+
+
+class _Pictures(BaseModel):
+    data: Annotated[list[_Picture], Field(min_length=1)]
+
+
+class _Count(BaseModel):
+    total_tokens: int
+
+
+class _Counted(BaseModel):
+    usage: _Count
+
+
+class _Response(BaseModel):
+    output: list[JsonObject]
+
+
+_CHOICE_FIELDS = frozenset(["message", "delta", "text", "finish_reason"])
+_MESSAGE_FIELDS = frozenset(
+    ["content", "reasoning_content", "reasoning", "tool_calls", "function_call", "refusal"]
+)
+
+
+def _first_problem(model: type[BaseModel], body: JsonMapping) -> str:
+    """Return the first field that is not as the type says, and what is wrong with it, "" for
+    none.
+    """
+    try:
+        model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        location = ".".join(map(str, first["loc"]))
+        return tr("{field}: {problem}", field=location, problem=describe_problem(first))
+    return ""
+
+
+find_event_defect = partial(_first_problem, _Chat)
+"""Returns what is wrong with one event of a chat's stream, "" for nothing; the others are of whole
+replies.
+"""
+
+find_vector_defect = partial(_first_problem, _Vectors)
+find_score_defect = partial(_first_problem, _Scores)
+find_count_defect = partial(_first_problem, _Counted)
+_find_file_defect = partial(_first_problem, _Pictures)
+_find_output_defect = partial(_first_problem, _Response)
+
+
+def has_answer(body: JsonMapping) -> bool:
+    """Return whether an event of a chat's stream is a part of an answer, and not usage or a mark
+    only.
+    """
+    if body.get("function_call") or body.get("result") is not None:
+        return True
+    return any(_CHOICE_FIELDS & choice.keys() for choice in body.get("choices") or ())
+
+
+def find_chat_defect(body: JsonMapping) -> str:
+    """Return the defect of the whole reply of a chat or a completion, v1 or v2."""
+    if defect := find_event_defect(body):
+        return defect
+    if not has_answer(body):
+        return tr("there are neither choices nor a result")
+    if not body.get("choices") or body.get("result") is not None:
+        return ""
+    choice = body["choices"][0]
+    is_text = choice.get("text") is not None or bool(
+        _MESSAGE_FIELDS & (choice.get("message") or {}).keys()
+    )
+    # content_filter: there is nothing to show
+    is_withheld = choice.get("finish_reason") not in (None, "stop")
+    if is_text or is_withheld:
+        return ""
+    return tr("choices.0: there is no message with a content")
+
+
+def find_picture_defect(body: JsonMapping) -> str:
+    """Return the defect of the reply of a model that draws."""
+    if defect := _find_file_defect(body):
+        return defect
+    indexes = [
+        index
+        for index, row in enumerate(body["data"])
+        if not any(map(row.get, _Picture.model_fields))
+    ]
+    if indexes:
+        return tr("data.{index}: there is neither a file nor an address", index=indexes[0])
+    return ""
+
+
+def find_response_defect(body: JsonMapping) -> str:
+    """Return the defect of an object of the Responses API; one that is not complete may have no
+    output.
+    """
+    if body.get("status") in (None, "completed"):
+        return _find_output_defect(body)
+    return ""

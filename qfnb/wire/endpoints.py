@@ -56,7 +56,8 @@ class Endpoint(Generic[BodyT, ResultT]):
         ENDPOINTS[self.name] = self
 
 
-ENDPOINTS: dict[str, Endpoint[Any, Any]] = {}
+AnyEndpoint = Endpoint[Any, Any]
+ENDPOINTS: dict[str, AnyEndpoint] = {}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Inference other than chat: embedding, reranking, completion, token counts, plugins, images."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
-from .base import Record
-from .chat import V1_PREFIX, ChatReply, Message, Usage
+from ..base.language import tr
+from .base import JsonMapping, JsonObject, Record
+from .chat import CHAT_V1, CHAT_V2, V1_PREFIX, ChatReply, Message, Usage
 from .endpoints import Endpoint
 
 MAX_TEXTS = 16
@@ -176,8 +178,8 @@ class BuiltinPluginRequest(Record):
 class PluginReply(ChatReply):
     """A chat reply with what each plugin did."""
 
-    meta_info: dict[str, Any] | None = None
-    plugin_info: list[dict[str, Any]] | None = None
+    meta_info: JsonObject | None = None
+    plugin_info: list[JsonObject] | None = None
 
 
 PLUGIN_V1 = Endpoint(
@@ -291,3 +293,143 @@ MUSESTEAMER_IMAGE_V2 = Endpoint(
     ImageReply,
     plane="v2",
 )
+
+
+# What the pages of image models say about prompts and sizes; the platform decides.
+
+
+class ImageRules(NamedTuple):
+    """The limits of one image model."""
+
+    max_chars: int
+    max_n: int
+    # others become 1024x1024; empty: any with sides of 512 to 2048 pixels
+    sizes: frozenset[str] = frozenset()
+
+
+AIR_IMAGE_SIZES = frozenset(
+    f"{width}x{height}"
+    for a, b in ((1024, 1024), (1280, 720), (1152, 864), (1328, 1328), (1664, 928), (1472, 1104))
+    for width, height in ((a, b), (b, a))
+)
+
+IMAGE_RULES: dict[str, ImageRules] = {
+    "qwen-image": ImageRules(800, 1),
+    "qwen-image-edit": ImageRules(800, 1),
+    "musesteamer-air-image": ImageRules(1000, 1, AIR_IMAGE_SIZES),
+}
+"""API pages of 2026-04-21 and 2025-12."""
+
+_V1_OPTIONS = ("negative_prompt", "steps", "sampler_index", "cfg_scale", "style", "seed")
+
+
+def image_warnings(model: str, prompt: str, options: JsonMapping) -> list[str]:
+    """Return the parts of a request that the page of a model does not allow, each as one line.
+
+    Args:
+        model: its v2 id; of others nothing is known.
+        prompt: the description.
+        options: of the call, e.g. size.
+    """
+    rules = IMAGE_RULES.get(model)
+    size = str(options.get("size") or "")
+    if rules is None:
+        return []
+    texts = [
+        tr("{name}: {model} has no such option, it may be ignored", name=name, model=model)
+        for name in _V1_OPTIONS
+        if options.get(name)
+    ]
+    if len(prompt) > rules.max_chars:
+        texts.append(
+            tr(
+                "prompt has {n:,} characters: {model} takes {limit:,}",
+                n=len(prompt),
+                model=model,
+                limit=rules.max_chars,
+            )
+        )
+    if rules.sizes and size not in {"", *rules.sizes}:
+        sizes = ", ".join(sorted(rules.sizes))
+        texts.append(
+            tr(
+                "size={size}: {model} draws 1024x1024 instead; its sizes are {sizes}",
+                size=size,
+                model=model,
+                sizes=sizes,
+            )
+        )
+    elif not rules.sizes and any(
+        side.isdigit() and not 512 <= int(side) <= 2048 for side in size.split("x")
+    ):
+        texts.append(
+            tr(
+                "size={size}: {model} takes 512 to 2048 pixels for each side",
+                size=size,
+                model=model,
+            )
+        )
+    return texts
+
+
+_EVERYWHERE = frozenset(["extra_parameters", "model", "stream"])
+_SAMPLING = frozenset(
+    ["frequency_penalty", "penalty_score", "presence_penalty", "repetition_penalty", "seed", "stop",
+    "temperature",
+     "top_k", "top_p"]
+)  # fmt: skip
+_CHAT_V2 = (_EVERYWHERE | _SAMPLING) | {
+    "enable_thinking", "logit_bias", "logprobs", "max_completion_tokens", "max_tokens", "messages",
+    "metadata", "n",
+    "parallel_tool_calls", "reasoning_effort", "response_format", "safety", "stream_options",
+    "thinking",
+    "thinking_budget", "tool_choice", "tools", "top_logprobs", "user", "web_search",
+}  # fmt: skip
+_CHAT_V1 = (_EVERYWHERE | _SAMPLING) | {
+    "disable_search", "enable_citation", "enable_system_memory", "enable_trace",
+    "enable_user_memory", "functions",
+    "max_output_tokens", "messages", "min_output_tokens", "response_format", "system",
+    "system_memory_id",
+    "tool_choice", "tools", "trace_number", "user_id", "user_memory_extract_level", "user_setting",
+}  # fmt: skip
+_PICTURE_V2 = _EVERYWHERE | {
+    "guidance", "image", "n", "negative_prompt", "prompt", "prompt_extend", "refer_image",
+    "response_format", "seed",
+    "size", "steps", "user", "watermark",
+}  # fmt: skip
+
+BODY_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    CHAT_V2.name: _CHAT_V2,
+    CHAT_V1.name: _CHAT_V1,
+    COMPLETION_V2.name: (_EVERYWHERE | _SAMPLING)
+    | {"max_completion_tokens", "max_tokens", "prompt", "stream_options", "suffix", "user"},
+    COMPLETION_V1.name: (_EVERYWHERE | _SAMPLING) | {"max_output_tokens", "prompt", "user_id"},
+    EMBEDDING_V2.name: _EVERYWHERE | {"encoding_format", "input", "user"},
+    EMBEDDING_V1.name: _EVERYWHERE | {"input", "user_id"},
+    RERANK_V2.name: _EVERYWHERE | {"documents", "query", "top_n", "user"},
+    RERANK_V1.name: _EVERYWHERE | {"documents", "query", "top_n", "user_id"},
+    TEXT2IMAGE_V2.name: _PICTURE_V2,
+    MUSESTEAMER_IMAGE_V2.name: _PICTURE_V2,
+    IMAGE_EDIT_V2.name: _PICTURE_V2,
+}
+"""The name of an endpoint -> the keys of its body, for the endpoints whose keys are documented."""
+
+
+def unknown_keys(endpoint: str, body: JsonMapping) -> list[str]:
+    """Return the keys of a body that its endpoint does not take: those with a value, and v1's form
+    of function calls.
+
+    Args:
+        endpoint: the endpoint's name; of one that is not in `BODY_KEYS` every key is taken.
+        body: the JSON object.
+    """
+    keys = [key for key, value in body.items() if value is not None]
+    unknown = sorted(set(keys) - BODY_KEYS.get(endpoint, frozenset(keys)))
+    if endpoint != CHAT_V2.name:
+        return unknown
+    for index, message in enumerate(body.get("messages") or ()):
+        if message.get("role") == "function":
+            unknown.append(f"messages.{index}.role")
+        if message.get("function_call") is not None:
+            unknown.append(f"messages.{index}.function_call")
+    return unknown

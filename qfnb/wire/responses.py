@@ -4,12 +4,11 @@ The object and the paths are on the API pages; the events are those of OpenAI, f
 them (platform-2026, section 3).
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from pydantic import Field, ValidationError
 
-from .base import Record
+from .base import JsonMapping, JsonObject, Record
 from .endpoints import Endpoint
 
 DEFAULT_MODEL = "glm-5.1"
@@ -30,12 +29,12 @@ class CreateResponse(Record):
     """
 
     model: str
-    input: str | list[dict[str, Any]]
+    input: str | list[JsonObject]
     instructions: str | None = None
     stream: bool | None = None
     store: bool | None = None
     previous_response_id: str | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: list[JsonObject] | None = None
 
 
 class ResponseRef(Record):
@@ -60,7 +59,7 @@ class ContentPart(Record):
 
     type: str = ""
     text: str = ""
-    annotations: list[dict[str, Any]] = []
+    annotations: list[JsonObject] = []
 
 
 class ResponseItem(Record):
@@ -85,8 +84,8 @@ class ResponseUsage(Record):
     input_tokens: int | None = None
     output_tokens: int | None = None
     total_tokens: int | None = None
-    input_tokens_details: dict[str, Any] | None = None
-    output_tokens_details: dict[str, Any] | None = None
+    input_tokens_details: JsonObject | None = None
+    output_tokens_details: JsonObject | None = None
 
 
 class ResponseObject(Record):
@@ -97,8 +96,8 @@ class ResponseObject(Record):
     created_at: float = 0
     model: str = ""
     status: str = ""
-    error: dict[str, Any] | None = None
-    incomplete_details: dict[str, Any] | None = None
+    error: JsonObject | None = None
+    incomplete_details: JsonObject | None = None
     output: list[ResponseItem] = []
     previous_response_id: str | None = None
     usage: ResponseUsage | None = None
@@ -122,6 +121,10 @@ class InputItemList(Record):
     has_more: bool = False
 
 
+STATUSES: Final = ("created", "queued", "in_progress", "completed", "incomplete", "failed")
+"""What an event with the whole response says of it."""
+
+
 class ResponseEvent(Record):
     """One event of a stream; an event of an unknown type is of this class, with its fields as
     received.
@@ -137,45 +140,11 @@ class ResponseChanged(ResponseEvent):
     response: ResponseObject
 
 
-class ResponseCreated(ResponseChanged):
-    """The first event: the response has its id."""
-
-
-class ResponseQueued(ResponseChanged):
-    """The response waits."""
-
-
-class ResponseInProgress(ResponseChanged):
-    """The model has begun."""
-
-
-class ResponseCompleted(ResponseChanged):
-    """The last event of a good response; it has the usage."""
-
-
-class ResponseIncomplete(ResponseChanged):
-    """The last event of a response that was cut off; `response.incomplete_details` has the
-    reason.
-    """
-
-
-class ResponseFailed(ResponseChanged):
-    """The last event of a response that failed; `response.error` has the reason."""
-
-
 class OutputItemEvent(ResponseEvent):
     """An event with an item of the output."""
 
     output_index: int = 0
     item: ResponseItem
-
-
-class OutputItemAdded(OutputItemEvent):
-    """An item begins."""
-
-
-class OutputItemDone(OutputItemEvent):
-    """An item is complete."""
 
 
 class ContentPartEvent(ResponseEvent):
@@ -185,14 +154,6 @@ class ContentPartEvent(ResponseEvent):
     output_index: int = 0
     content_index: int = 0
     part: ContentPart
-
-
-class ContentPartAdded(ContentPartEvent):
-    """A part of a message begins."""
-
-
-class ContentPartDone(ContentPartEvent):
-    """A part of a message is complete."""
 
 
 class DeltaEvent(ResponseEvent):
@@ -207,28 +168,12 @@ class OutputTextDelta(DeltaEvent):
     """New text of the answer."""
 
 
-class ReasoningTextDelta(DeltaEvent):
-    """New text of the reasoning."""
-
-
-class ReasoningSummaryTextDelta(DeltaEvent):
-    """New text of the reasoning, where the model shows a summary only."""
-
-
-class FunctionCallArgumentsDelta(DeltaEvent):
-    """New text of the arguments of a function call."""
-
-
 class OutputTextDone(ResponseEvent):
     """The text of a part is complete."""
 
     item_id: str = ""
     output_index: int = 0
     text: str
-
-
-class ReasoningTextDone(OutputTextDone):
-    """The reasoning is complete."""
 
 
 class FunctionCallArgumentsDone(ResponseEvent):
@@ -240,22 +185,17 @@ class FunctionCallArgumentsDone(ResponseEvent):
 
 
 EVENTS: Final[dict[str, type[ResponseEvent]]] = {
-    "response.created": ResponseCreated,
-    "response.queued": ResponseQueued,
-    "response.in_progress": ResponseInProgress,
-    "response.completed": ResponseCompleted,
-    "response.incomplete": ResponseIncomplete,
-    "response.failed": ResponseFailed,
-    "response.output_item.added": OutputItemAdded,
-    "response.output_item.done": OutputItemDone,
-    "response.content_part.added": ContentPartAdded,
-    "response.content_part.done": ContentPartDone,
+    **dict.fromkeys((f"response.{status}" for status in STATUSES), ResponseChanged),
+    "response.output_item.added": OutputItemEvent,
+    "response.output_item.done": OutputItemEvent,
+    "response.content_part.added": ContentPartEvent,
+    "response.content_part.done": ContentPartEvent,
     "response.output_text.delta": OutputTextDelta,
     "response.output_text.done": OutputTextDone,
-    "response.reasoning_text.delta": ReasoningTextDelta,
-    "response.reasoning_text.done": ReasoningTextDone,
-    "response.reasoning_summary_text.delta": ReasoningSummaryTextDelta,
-    "response.function_call_arguments.delta": FunctionCallArgumentsDelta,
+    "response.reasoning_text.delta": DeltaEvent,
+    "response.reasoning_text.done": OutputTextDone,
+    "response.reasoning_summary_text.delta": DeltaEvent,
+    "response.function_call_arguments.delta": DeltaEvent,
     "response.function_call_arguments.done": FunctionCallArgumentsDone,
 }
 """The class of each type of event."""
@@ -265,7 +205,7 @@ FINAL_EVENTS: Final = frozenset(
 )
 
 
-def parse_event(body: Mapping[str, Any]) -> ResponseEvent:
+def parse_event(body: JsonMapping) -> ResponseEvent:
     """Return an event as its class; as a plain `ResponseEvent` if its type is unknown or its fields
     are others.
     """
@@ -277,7 +217,7 @@ def parse_event(body: Mapping[str, Any]) -> ResponseEvent:
         return ResponseEvent.model_construct(**fields)
 
 
-def event_type(body: Mapping[str, Any]) -> str:
+def event_type(body: JsonMapping) -> str:
     """Return the type of an event: its field, or the name that the stream gives it."""
     return str(body.get("type") or body.get("_event") or "")
 

@@ -8,7 +8,6 @@ server is started.
 import json
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..base.language import tr
 from ..base.private_files import write_private
 from ..credentials import NO_SECRET, Secret
 from ..errors import InvalidArgumentError, SandboxError
+from .base import JsonMapping, JsonObject
 
 # the version of the address file and the control interface; a server of another version is replaced
 VERSION = 1
@@ -67,7 +67,7 @@ class EngineConfig:
             object.__setattr__(self, "upstream_key", Secret(self.upstream_key))
 
 
-def resolve_config(folder: Path, options: Mapping[str, Any] | None = None) -> EngineConfig:
+def resolve_config(folder: Path, options: JsonMapping | None = None) -> EngineConfig:
     """Return the configuration for a server of this folder: the options, else the environment, else
     the file.
 
@@ -203,7 +203,7 @@ def _validate_upstream(config: EngineConfig) -> None:
     parse_model_map(config)
 
 
-def _environment_options() -> dict[str, Any]:
+def _environment_options() -> JsonObject:
     names = {ENVIRONMENT_PREFIX + f.name.upper(): f.name for f in fields(EngineConfig)}
     return {
         name: _hide_key(name, text)

@@ -3,17 +3,16 @@ or in pieces.
 """
 
 import asyncio
-import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 from qfnb.base.language import tr
 from qfnb.base.text import count_tokens, cut_to_tokens
 from qfnb.wire import catalog
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import ChatRequestV2, Usage
 from qfnb.wire.prices import china_hour
 
@@ -21,9 +20,7 @@ from ..engines.builtin.engine import BuiltinModel
 from ..engines.protocol import ChatModel, Conversation, EngineError, EngineReply
 from ..http.call import Call, Stream
 from . import conversion
-from .conversion import PIECE_CHARS, PIECE_SECONDS
-from .options import GenerationOptions
-from .structured import SchemaError, fill_schema
+from .conversion import PIECE_CHARS, PIECE_SECONDS, GenerationOptions
 
 REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
 
@@ -53,16 +50,10 @@ def finish_reply(
     """
     if "tools" in model.abilities:
         return reply
-    if options.thinks:
-        reasoning = _explain(reply, model, conversation, options)
-    else:
-        reasoning = ""
+    reasoning = _explain(reply, model, conversation, options) if options.thinks else ""
     if not reply.extra:
         reply = _cut_at_stop(_to_format(call, reply, conversation, options), conversation)
-    # an engine that counts has cut it
-    if reply.usage is None:
-        return _limit(reply, reasoning, options)
-    return reply
+    return _limit(reply, reasoning, options)
 
 
 def build_answer(
@@ -87,7 +78,7 @@ def build_answer(
     if "tool_calls" in message:
         message["tool_calls"] = _identify(call, message["tool_calls"])
     choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
-    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
+    usage = _count_usage(conversation, reply)
     head = _head(call, body, "chat.completion")
     return {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
 
@@ -121,37 +112,28 @@ def stream_pieces(
         pieces: the deltas, then the reply.
         options: say which pieces have the usage; a running one counts all tokens so far.
     """
-    cached = _cached_tokens(call, body, conversation)
     head = _head(call, body, "chat.completion.chunk")
 
     async def events() -> AsyncIterator[JsonObject]:
-        texts = {"content": "", "reasoning_content": ""}
+        text = reasoning = ""
         sent_calls = False
         try:
             async for piece in pieces:
                 if isinstance(piece, EngineReply):
-                    if sent_calls:
-                        calls = []
-                    else:
-                        calls = _identify(call, piece.extra.get("tool_calls", []))
-                    usage = _count_usage(conversation, piece, cached)
-                    yield _final_event(piece, calls, usage, head, options)
+                    calls = [] if sent_calls else piece.extra.get("tool_calls", [])
+                    usage = _count_usage(conversation, piece)
+                    yield _final_event(piece, _identify(call, calls), usage, head, options)
                     continue
                 sent_calls = sent_calls or "tool_calls" in piece
-                texts = {name: text + str(piece.get(name) or "") for name, text in texts.items()}
                 delta = {"role": "assistant", **piece}
-                event = {
-                    **head,
-                    "choices": [{"index": 0, "delta": delta, "finish_reason": None, "flag": 0}],
-                }
+                choice = {"index": 0, "delta": delta, "finish_reason": None, "flag": 0}
+                event = {**head, "choices": [choice]}
                 if options.usage_pieces == "all":
-                    so_far = EngineReply(
-                        "",
-                        1.0,
-                        texts["content"],
-                        extra={"reasoning_content": texts["reasoning_content"]},
-                    )
-                    event["usage"] = _count_usage(conversation, so_far, cached)
+                    text += piece.get("content") or ""
+                    reasoning += piece.get("reasoning_content") or ""
+                    extra = {"reasoning_content": reasoning}
+                    so_far = EngineReply("", 1.0, text, extra=extra)
+                    event["usage"] = _count_usage(conversation, so_far)
                 yield event
         except EngineError as error:
             raise conversion.engine_refusal(call, error) from None
@@ -190,58 +172,28 @@ def _explain(
 def _to_format(
     call: Call, reply: EngineReply, conversation: Conversation, options: GenerationOptions
 ) -> EngineReply:
-    """Return a reply as JSON, if that was asked for, by option or in words, and the model did not
-    write it.
-    """
-    if options.json_format == "json_schema":
-        try:
-            value = fill_schema(options.schema, conversation.question, reply.text)
-        except SchemaError as error:
-            raise call.refusal(f"response_format.json_schema: {error}") from None
-        return replace(reply, text=json.dumps(value, ensure_ascii=False))
-    reply = follow_schema(reply, conversation)
+    """Return a reply as JSON, if that was asked for and the model did not write it."""
     if options.json_format == "text":
         return reply
-    return wrap_as_json(reply)
+    if options.json_format == "json_object":
+        return wrap_as_json(reply)
+    from .structured import SchemaError, fill_schema  # noqa: PLC0415 - jsonschema takes 50 ms
 
-
-def _schema_in_words(instruction: str) -> Any:
-    """Return the JSON Schema behind the words "JSON Schema:" in an instruction, None without
-    one.
-    """
-    _, words, text = instruction.rpartition("JSON Schema:")
     try:
-        if not words:
-            schema = None
-        else:
-            schema = json.JSONDecoder().raw_decode(text.lstrip())[0]
-    except ValueError:
-        return None
-    if isinstance(schema, dict):
-        return schema
-    return None
-
-
-def follow_schema(reply: EngineReply, conversation: Conversation) -> EngineReply:
-    """Return a reply in the JSON Schema that the system message holds, as a model that follows
-    instructions would.
-    """
-    if conversation.messages[0]["role"] != "system":
-        schema = None
-    else:
-        schema = _schema_in_words(conversation.texts[0])
-    if schema is None:
-        return reply
-    with contextlib.suppress(SchemaError):
-        value = fill_schema(schema, conversation.question, reply.text)
-        return replace(reply, text=json.dumps(value, ensure_ascii=False))
-    return reply
+        value = fill_schema(options.schema, conversation.question, reply.text)
+    except SchemaError as error:
+        raise call.refusal(f"response_format.json_schema: {error}") from None
+    return replace(reply, text=json.dumps(value, ensure_ascii=False))
 
 
 def _cut_at_stop(reply: EngineReply, conversation: Conversation) -> EngineReply:
     stops = conversation.options.get("stop") or []
-    ends = [reply.text.find(stop) for stop in ([stops] if isinstance(stops, str) else stops)]
-    return replace(reply, text=reply.text[: min((end for end in ends if end >= 0), default=None)])
+    if isinstance(stops, str):
+        stops = [stops]
+    text = reply.text
+    for stop in stops:
+        text = text.partition(stop)[0]
+    return replace(reply, text=text)
 
 
 def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> EngineReply:
@@ -249,32 +201,29 @@ def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> En
     used them up.
     """
     limit = options.max_answer_tokens
+    extra = dict(reply.extra)
+    text = reply.text
     if options.max_total_tokens is not None:
         written = cut_to_tokens(reasoning, options.max_total_tokens)
-        if len(written) < len(reasoning):
+        limit = options.max_total_tokens - count_tokens(written)
+        if written != reasoning:
             limit = -1
-        else:
-            limit = options.max_total_tokens - count_tokens(written)
         reasoning = written
-    if limit is None:
-        text = reply.text
-    elif limit >= 0:
-        text = cut_to_tokens(reply.text, limit)
-    else:
-        text = ""
-    is_cut = len(text) < len(reply.text) or limit == -1
-    extra = {**reply.extra, "reasoning_content": reasoning} if reasoning else reply.extra
-    return replace(reply, text=text, reason="length" if is_cut else reply.reason, extra=extra)
+    if limit is not None:
+        text = cut_to_tokens(text, limit) if limit >= 0 else ""
+    if reasoning:
+        extra["reasoning_content"] = reasoning
+    reason = reply.reason if text == reply.text else "length"
+    return replace(reply, text=text, reason=reason, extra=extra)
 
 
 async def _cut_into_pieces(reply: EngineReply) -> conversion.ReplyPieces:
     """Yield a whole reply as deltas, the thinking first, then the reply."""
-    parts = (("reasoning_content", REASONING_PIECE_CHARS), ("content", PIECE_CHARS))
-    for name, size in parts:
-        if name == "content":
-            text = reply.text
-        else:
-            text = str(reply.extra.get(name, ""))
+    reasoning = str(reply.extra.get("reasoning_content", ""))
+    for name, text, size in (
+        ("reasoning_content", reasoning, REASONING_PIECE_CHARS),
+        ("content", reply.text, PIECE_CHARS),
+    ):
         for start in range(0, len(text), size):
             yield {"content": "", name: text[start : start + size]}
             await asyncio.sleep(PIECE_SECONDS)
@@ -293,25 +242,23 @@ def _final_event(
     reply: EngineReply,
     calls: list[JsonObject],
     usage: Any,
-    head: Mapping[str, Any],
+    head: JsonMapping,
     options: GenerationOptions,
 ) -> JsonObject:
     """Return the last event of a stream; it has the calls of functions, unless the engine has
     streamed them.
     """
-    indexed = [{"index": index, **tool_call} for index, tool_call in enumerate(calls)]
-    if indexed:
-        delta = {"content": "", "tool_calls": indexed}
-    else:
-        delta = {"content": ""}
+    delta: JsonObject = {"content": ""}
+    if calls:
+        delta["tool_calls"] = [{"index": index, **row} for index, row in enumerate(calls)]
     choice = {"index": 0, "delta": delta, "finish_reason": reply.reason, "flag": 0}
     event = {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
     if options.usage_pieces == "none":
-        return event | {"_unsent": ["usage"]}
+        event["_unsent"] = ["usage"]
     return event
 
 
-def _mark(reply: EngineReply, head: Mapping[str, Any], usage: Mapping[str, Any]) -> JsonObject:
+def _mark(reply: EngineReply, head: JsonMapping, usage: JsonMapping) -> JsonObject:
     """Return the field `sandbox`, with what the reply would cost on the platform now; the sandbox
     bills nothing.
     """
@@ -322,46 +269,27 @@ def _mark(reply: EngineReply, head: Mapping[str, Any], usage: Mapping[str, Any])
         cached_tokens=Usage.model_validate(usage).cached_tokens,
         hour=china_hour(head["created"]),
     )
+    mark = conversion.sandbox_mark(reply)
     if cost:
-        price = {"list_price": {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}}
-    else:
-        price = {}
-    return conversion.sandbox_mark(reply) | price
+        mark["list_price"] = {"low": cost.low, "high": cost.high, "unit": "CNY", "billed": 0}
+    return mark
 
 
 def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
-    if not body.model_extra:
-        search = None
-    else:
-        search = body.model_extra.get("web_search")
-    if search and search.get("enable"):
-        results = {
-            "search_results": [
-                _SEARCH_RESULT | {"title": tr("(local sandbox) there is no web search")}
-            ]
-        }
-    else:
-        results = {}
-    return {
+    head: JsonObject = {
         "id": call.id,
         "object": kind,
         "created": int(time.time()),
         "model": body.model,
-        **results,
     }
+    search = (body.model_extra or {}).get("web_search")
+    if search and search.get("enable"):
+        title = tr("(local sandbox) there is no web search")
+        head["search_results"] = [{"index": 1, "url": "https://example.com/", "title": title}]
+    return head
 
 
-_SEARCH_RESULT = {"index": 1, "url": "https://example.com/"}
-"""Stands for what the platform's search returns; the answer does not use it."""
-
-
-def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) -> int:
-    rows = zip(conversation.messages, conversation.texts, strict=True)
-    prompt = "\n".join(f"{message.get('role')}: {text}" for message, text in rows)
-    return call.world.prefix_cache.read(f"{call.caller} {body.model}", prompt)
-
-
-def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: int) -> JsonObject:
+def _count_usage(conversation: Conversation, reply: EngineReply) -> JsonObject:
     """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
     of the completion.
     """
@@ -371,6 +299,6 @@ def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: 
     usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
     usage["completion_tokens"] += reasoning
     usage["total_tokens"] += reasoning
-    usage["prompt_tokens_details"] = {"cached_tokens": min(cached_tokens, usage["prompt_tokens"])}
+    usage["prompt_tokens_details"] = {"cached_tokens": 0}
     usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
     return usage

@@ -2,21 +2,193 @@
 to call.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from qfnb.base.text import count_tokens, is_chinese
-from qfnb.wire import chat as wire
-from qfnb.wire.base import JsonObject
+from qfnb.base.text import count_tokens, has_chinese, is_chinese
+from qfnb.wire import chat as wire, inference
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.catalog import CatalogModel
 
 from ..engines.protocol import ChatModel, Conversation, EngineReply, StreamingModel, content_text
 from ..http.call import Call, Stream, emulates
 from ..services import metered
-from . import answers, conversion, images, plugins
-from .options import FunctionOptions, parse_options, validate
+from . import answers, conversion, images
+from .conversion import FunctionOptions, parse_options, validate
 from .served_models import resolve_target
+
+_PAIRS = re.compile(r"([\u4e00-\u9fffA-Za-z]+)\s*[:：为是]?\s*(\d+(?:\.\d+)?)")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_PREPOSITION = re.compile(
+    r"\b(?:of|in|for|at|near|about)\s+(?:the\s+)?(.+?)\s*(?=\b(?:today|tomorrow|tonight|now|please)\b|[,.?!;]|$)",
+    re.IGNORECASE,
+)
+_QUESTION_WORD = re.compile(
+    r"an?|and|are|can|could|do|does|find|get|give|how|is|it|like|me|now|please|s|show|tell|the|today|tomorrow|what|when|"
+    r"where|which|who|will|you",
+    re.IGNORECASE,
+)
+
+_CHART_TEXTS = ("（本地沙盒）没有可以画成图表的数字。", "图表已生成。")
+_ENGLISH_CHART_TEXTS = ("(local sandbox) There are no numbers to draw.", "The chart is drawn.")
+
+MIN_SIMILARITY = 0.12
+"""The similarity (0-1) of a question to a description from which the function is called."""
+
+
+@emulates(inference.PLUGIN_V1)
+async def answer_application(call: Call, body: inference.AppPluginRequest) -> JsonObject | Stream:
+    """Answer `/plugin/<endpoint>/` with the base model; an application has no plugins here."""
+    if not body.query.strip() or len(body.query) > inference.MAX_PLUGIN_QUERY_CHARS:
+        raise call.refusal(f"query must have 1 to {inference.MAX_PLUGIN_QUERY_CHARS} characters")
+    conversation = conversion.prompt_conversation(body.query, body.model_extra)
+    reply = await conversion.ask_model(call, call.world.engines.active.base_model(), conversation)
+    return answers.v1_answer(call, reply, body.query, body.stream)
+
+
+@emulates(inference.BUILTIN_PLUGIN_V1)
+@emulates(inference.BUILTIN_PLUGIN_2_V1)
+def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> JsonObject | Stream:
+    """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
+    conversion.validate_messages(call, body.messages)
+    unknown = [name for name in body.plugins if name not in inference.BUILTIN_PLUGINS]
+    if unknown or not 1 <= len(body.plugins) <= 3:
+        raise call.refusal(
+            f"plugins must be one to three of {', '.join(inference.BUILTIN_PLUGINS)}"
+        )
+    question = content_text(body.messages[-1].content)
+    if "eChart" not in body.plugins:
+        option = None
+    else:
+        option = build_chart(question)
+    if is_chinese(question):
+        texts = _CHART_TEXTS
+    else:
+        texts = _ENGLISH_CHART_TEXTS
+    text = texts[option is not None]
+    reply = conversion.tool_reply(text, kind="tool eChart")
+    info = {
+        "plugin_id": "eChart",
+        "plugin_name": "eChart",
+        "plugin_req": json.dumps({"query": question}, ensure_ascii=False),
+        "plugin_resp": json.dumps({"option": option}, ensure_ascii=False),
+        "status": "2",
+        "api_id": "eChart.plot",
+    }
+    metas = [{"plugin_id": "eChart", "plugin_name": "eChart"}]
+    if body.stream:
+        usage = conversion.count_usage([question], text)
+        return Stream(
+            _stream_events(call, info, metas, text, usage, conversion.sandbox_mark(reply))
+        )
+    answer = answers.v1_answer(call, reply, question, stream=False)
+    assert isinstance(answer, dict)
+    return answer | {"plugin_info": [info], "plugin_metas": metas}
+
+
+async def _stream_events(
+    call: Call, info: JsonObject, metas: list[JsonObject], text: str, usage: Any, mark: Any
+) -> AsyncIterator[JsonObject]:
+    head = {
+        "id": call.id,
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "sandbox": mark,
+    }
+    yield {"_event": "pluginMeta", **head, "plugin_metas": metas}
+    yield {"_event": "plugin", **head, "sentence_id": 0, "plugin_info": [info]}
+    last = {"sentence_id": 0, "is_end": True, "is_truncated": False, "result": text, "usage": usage}
+    yield {"_event": "chat", **head, **last, "need_clear_history": False}
+
+
+def build_chart(question: str) -> JsonObject | None:
+    """Return the ECharts option of a bar chart of the numbers in a text, None without numbers."""
+    pairs = _PAIRS.findall(question)
+    if not pairs:
+        return None
+    names = [name for name, _ in pairs]
+    values = [float(value) for _, value in pairs]
+    return {
+        "xAxis": {"type": "category", "data": names},
+        "yAxis": {"type": "value"},
+        "series": [{"type": "bar", "data": values}],
+    }
+
+
+def choose_function(
+    functions: Sequence[JsonMapping], question: str, *, must_call: bool = False
+) -> tuple[str, str] | None:
+    """Return the name and the arguments (JSON) of the function that fits a question best, None when
+    none does.
+
+    Args:
+        functions: with name, description and parameters.
+        question: the user's last message.
+        must_call: whether the best one is called even if it fits badly.
+    """
+    from ..engines.builtin.features import relevance  # noqa: PLC0415 - numpy
+
+    descriptions = [f"{f.get('name', '')} {f.get('description', '')}" for f in functions]
+    if not descriptions:
+        return None
+    scores = relevance(question, descriptions)
+    best = max(range(len(scores)), key=scores.__getitem__)
+    if scores[best] < MIN_SIMILARITY and not must_call:
+        return None
+    properties = (functions[best].get("parameters") or {}).get("properties") or {}
+    arguments = _extract_arguments(properties, question, descriptions[best])
+    return str(functions[best].get("name", "")), json.dumps(arguments, ensure_ascii=False)
+
+
+def _extract_arguments(properties: JsonMapping, question: str, description: str) -> JsonObject:
+    numbers = iter(_NUMBER.findall(question))
+    arguments: JsonObject = {}
+    for name, schema in properties.items():
+        kind = schema.get("type")
+        choices = schema.get("enum")
+        if choices:
+            arguments[name] = next(
+                (choice for choice in choices if str(choice) in question), choices[0]
+            )
+        elif kind in {"number", "integer"}:
+            if (number := next(numbers, None)) is not None:
+                arguments[name] = float(number) if kind == "number" else int(float(number))
+        else:
+            arguments[name] = _subject(question, description)
+    return arguments
+
+
+def _subject(question: str, description: str) -> str:
+    """Return the subject of a question to a function: its quotation, or what is left without the
+    usual words.
+    """
+    quotation = re.search(r"[“\"'「](.+?)[”\"'」]", question)
+    if quotation:
+        return quotation.group(1)
+    if not has_chinese(question):
+        return _english_subject(question, description) or question
+    stripped = re.sub(
+        r"^(请问|请|帮我|麻烦|查一下|查询|看看|今天|明天|现在)+", "", question.strip()
+    )
+    subject: str = re.split(r"天气|气温|今天|明天|现在|怎么|如何|多少|[的，,。？?！! ]", stripped)[
+        0
+    ]
+    return subject or question
+
+
+def _english_subject(question: str, description: str) -> str:
+    """Return what stands behind a preposition, else the words that the function's description has
+    not.
+    """
+    if match := _PREPOSITION.search(question):
+        return match[1]
+    described = set(re.findall(r"[a-z]+", description.lower()))
+    words = [word for word in re.findall(r"[\w-]+", question) if word.lower() not in described]
+    return " ".join(word for word in words if not _QUESTION_WORD.fullmatch(word))
 
 
 @emulates(wire.CHAT_V1)
@@ -35,7 +207,7 @@ async def chat_v1(call: Call, body: wire.ChatRequest) -> JsonObject | Stream:
 
 @emulates(wire.CHAT_V2)
 @metered
-async def chat_v2(call: Call, body: wire.ChatRequestV2) -> dict[str, Any] | Stream:
+async def chat_v2(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stream:
     """Answer `/v2/chat/completions`."""
     return await answer_chat(call, body)
 
@@ -89,9 +261,7 @@ def _validate_tokens(call: Call, row: CatalogModel | None, conversation: Convers
         )
 
 
-def _offered_functions(
-    call: Call, body: wire.ChatRequest
-) -> tuple[Sequence[Mapping[str, Any]], bool]:
+def _offered_functions(call: Call, body: wire.ChatRequest) -> tuple[Sequence[JsonMapping], bool]:
     """Return the functions that the model may call, and whether it must call one of them."""
     extra = body.model_extra or {}
     functions = [tool["function"] for tool in extra.get("tools") or ()]
@@ -116,9 +286,7 @@ def _sandbox_reply(call: Call, model: ChatModel, body: wire.ChatRequest) -> Engi
     if last_message.role in {"function", "tool"}:
         return conversion.tool_reply(_repeat_result(body.messages), kind="tool result")
     functions, must_call = _offered_functions(call, body)
-    if match := plugins.choose_function(
-        functions, content_text(last_message.content), must_call=must_call
-    ):
+    if match := choose_function(functions, content_text(last_message.content), must_call=must_call):
         tool_call = {"function": {"name": match[0], "arguments": match[1]}}
         reply = conversion.tool_reply("", kind=f"function {match[0]}")
         return replace(reply, reason="tool_calls", extra={"tool_calls": [tool_call]})

@@ -12,7 +12,7 @@ from ..engines.protocol import EngineError, Vectors
 from ..http.call import Call, Stream, emulates
 from ..services import metered
 from . import answers, conversion
-from .options import SamplingOptions, validate, validate_temperature
+from .conversion import SamplingOptions, validate, validate_temperature
 from .served_models import require_preset, resolve_model, resolve_target
 
 

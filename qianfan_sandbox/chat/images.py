@@ -6,8 +6,8 @@ Each drawing says that it is one, and what was understood of its prompt.
 
 import asyncio
 import base64
-import binascii
 import io
+import math
 import re
 import secrets
 import time
@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.base.text import count_tokens
-from qfnb.wire import image_rules, inference
-from qfnb.wire.base import JsonObject
+from qfnb.wire import inference
+from qfnb.wire.base import JsonObject, Record
 from qfnb.wire.chat import Message
 
 from ..http.call import Call, Stream, emulates
@@ -32,8 +32,11 @@ from .conversion import tool_reply, unknown_model
 from .served_models import require_preset
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
-_OLDER_RULES = image_rules.ImageRules(1024, 4)
+_OLDER_RULES = inference.ImageRules(1024, 4)
 _RANGES = {"n": (1, 4), "steps": (10, 50), "seed": (0, 4294967295), "cfg_scale": (0, 30)}
+DEFAULT_SIZE = "1024x1024"
+
+Drawn = tuple[bytes, JsonObject]  # a PNG file, and its field `sandbox`
 
 
 @emulates(inference.TEXT2IMAGE_V1)
@@ -41,14 +44,9 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> JsonObject:
     """Answer `/text2image/<endpoint>`."""
     require_preset(call, "text2image", call.path["model"])
     _validate_v1(call, body)
-    drawn = await _draw_pictures(body.prompt, body.size or "1024x1024", body.n or 1, body.seed)
+    drawn = await _draw_pictures(body.prompt, body.size or DEFAULT_SIZE, body.n or 1, body.seed)
     data = [
-        {
-            "object": "image",
-            "b64_image": base64.b64encode(content).decode("ascii"),
-            "index": index,
-            "sandbox": mark,
-        }
+        {"object": "image", "b64_image": _base64(content), "index": index, "sandbox": mark}
         for index, (content, mark) in enumerate(drawn, 1)
     ]
     return _build_response(call, body.prompt, data)
@@ -60,24 +58,26 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
     """Answer `/v2/images/generations`, and the path that musesteamer's models have."""
     row = require_preset(call, "text2image", body.model)
     n = 1 if body.n is None else body.n
-    is_own_path = row.id.startswith("musesteamer") == (
-        call.endpoint is inference.MUSESTEAMER_IMAGE_V2
-    )
-    if call.world.modes.strict and not is_own_path:
+    is_musesteamer = call.endpoint is inference.MUSESTEAMER_IMAGE_V2
+    if call.world.modes.strict and row.id.startswith("musesteamer") != is_musesteamer:
         raise unknown_model(call, body.model, f": {call.endpoint.path} does not serve it")
-    rules = image_rules.IMAGE_RULES.get(row.id, _OLDER_RULES)
+    rules = inference.IMAGE_RULES.get(row.id, _OLDER_RULES)
     _validate_prompt(call, body.prompt, rules.max_chars)
-    size = body.size or "1024x1024"
-    match = re.fullmatch(r"(\d{3,4})x(\d{3,4})", body.size or "1024x1024")
+    size = body.size or DEFAULT_SIZE
+    match = re.fullmatch(r"(\d{3,4})x(\d{3,4})", size)
     if rules.sizes:
-        size = size if size in rules.sizes else "1024x1024"
+        size = size if size in rules.sizes else DEFAULT_SIZE
     elif match is None or not all(512 <= int(side) <= 2048 for side in match.groups()):
         raise call.refusal("size must be WxH, each from 512 to 2048")
     if not 1 <= n <= rules.max_n:
         raise call.refusal(f"n must be 1 to {rules.max_n}, it is {n}")
-    seed = (body.model_extra or {}).get("seed")
-    drawn = await _draw_pictures(body.prompt, size, n, seed if isinstance(seed, int) else None)
+    drawn = await _draw_pictures(body.prompt, size, n, _seed(body))
     return _build_response(call, body.prompt, _hand_out(call, body, drawn))
+
+
+def _seed(body: Record) -> int | None:
+    seed = (body.model_extra or {}).get("seed")
+    return seed if isinstance(seed, int) else None
 
 
 @emulates(inference.IMAGE_EDIT_V2)
@@ -88,13 +88,16 @@ async def edit(call: Call, body: inference.ImageEditRequest) -> JsonObject:
     from ..engines.drawing import edit  # noqa: PLC0415 - Pillow
 
     require_preset(call, "image2image", body.model)
-    _validate_prompt(call, body.prompt, image_rules.IMAGE_RULES["qwen-image-edit"].max_chars)
+    _validate_prompt(call, body.prompt, inference.IMAGE_RULES["qwen-image-edit"].max_chars)
     references = read_references(call, body.image)
-    seed = (body.model_extra or {}).get("seed")
-    seed = seed if isinstance(seed, int) else 0
+    seed = _seed(body) or 0
     content, understood = await asyncio.to_thread(edit, body.prompt, references, seed)
-    mark = {"engine": ENGINE_LABEL, "understood": understood, "seed": seed}
-    return _build_response(call, body.prompt, _hand_out(call, body, [(content, mark)]))
+    drawn = [(content, _mark(understood, seed))]
+    return _build_response(call, body.prompt, _hand_out(call, body, drawn))
+
+
+def _mark(understood: list[str], seed: int) -> JsonObject:
+    return {"engine": ENGINE_LABEL, "understood": understood, "seed": seed}
 
 
 @emulates(inference.IMAGE2TEXT_V1)
@@ -102,7 +105,7 @@ def image_to_text(call: Call, body: inference.VisionRequest) -> JsonObject | Str
     """Answer `/image2text/<endpoint>`."""
     try:
         description = describe_image(base64.b64decode(body.image, validate=True))
-    except (binascii.Error, ValueError, OSError):
+    except (ValueError, OSError):
         raise call.refusal("image must be base64 of a picture file") from None
     return v1_answer(call, tool_reply(description, kind="picture"), body.prompt, body.stream)
 
@@ -119,46 +122,39 @@ def routes(world: World) -> list[Route]:
     return [Route("/_pictures/{name}", fetch, methods=["GET"])]
 
 
-async def _draw_pictures(
-    prompt: str, size: str, n: int, seed: int | None
-) -> list[tuple[bytes, JsonObject]]:
+async def _draw_pictures(prompt: str, size: str, n: int, seed: int | None) -> list[Drawn]:
     """Return n pictures as PNG files, each with its field `sandbox`."""
     from ..engines.drawing import picture  # noqa: PLC0415 - Pillow
 
     width, height = map(int, size.split("x"))
     if seed is None:
-        first_seed = secrets.randbelow(2**32)
-    else:
-        first_seed = seed
+        seed = secrets.randbelow(2**32)
     drawn = []
-    for picture_seed in range(first_seed, first_seed + n):
-        content, understood = await asyncio.to_thread(
-            picture, prompt, (width, height), picture_seed
-        )
-        drawn.append(
-            (content, {"engine": ENGINE_LABEL, "understood": understood, "seed": picture_seed})
-        )
+    for own_seed in range(seed, seed + n):
+        content, understood = await asyncio.to_thread(picture, prompt, (width, height), own_seed)
+        drawn.append((content, _mark(understood, own_seed)))
     return drawn
 
 
 def _hand_out(
-    call: Call,
-    body: inference.ImageRequestV2 | inference.ImageEditRequest,
-    drawn: Sequence[tuple[bytes, JsonObject]],
+    call: Call, body: inference.ImageRequestV2 | inference.ImageEditRequest, drawn: Sequence[Drawn]
 ) -> list[JsonObject]:
     """Return pictures as base64 or as addresses, which are valid for a day."""
     wanted_format = (body.model_extra or {}).get("response_format") or "url"
-    if wanted_format == "b64_json":
-        return [
-            {"b64_json": base64.b64encode(content).decode("ascii"), "sandbox": mark}
-            for content, mark in drawn
-        ]
     call.validate_choice("response_format", wanted_format, ("url", "b64_json"))
-    base_url = f"{call.world.address.url}/_pictures"
-    return [
-        {"url": f"{base_url}/{call.world.store_picture(content)}", "sandbox": mark}
-        for content, mark in drawn
-    ]
+    rows = []
+    for content, mark in drawn:
+        if wanted_format == "b64_json":
+            row = {"b64_json": _base64(content)}
+        else:
+            name = call.world.store_picture(content)
+            row = {"url": f"{call.world.address.url}/_pictures/{name}"}
+        rows.append(row | {"sandbox": mark})
+    return rows
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def _validate_prompt(call: Call, prompt: str, max_chars: int) -> None:
@@ -190,8 +186,7 @@ def _validate_v1(call: Call, body: inference.ImageRequest) -> None:
             raise call.refusal(f"{name} must be in [{low}, {high}]")
 
 
-MEGABYTE = 1 << 20
-MAX_URL_BYTES = 1024
+MAX_BYTES = 10 << 20
 MAX_CHAT_PICTURES = 10
 
 
@@ -200,16 +195,13 @@ class PictureLimits:
     """What a picture of a request may be."""
 
     formats: frozenset[str]
-    max_bytes: int
     min_side: int  # pixels of the shorter side
-    max_side: int | None = None  # pixels of the longer side
-    max_ratio: float | None = None  # of the longer side to the shorter one
+    max_side: float = math.inf  # pixels of the longer side
+    max_ratio: float = math.inf  # of the longer side to the shorter one
 
 
-CHAT_LIMITS = PictureLimits(frozenset({"JPEG", "PNG", "BMP"}), 10 * MEGABYTE, 5, max_side=5999)
-EDIT_LIMITS = PictureLimits(
-    frozenset({"JPEG", "PNG", "WEBP", "BMP", "ICO"}), 10 * MEGABYTE, 128, max_ratio=4
-)
+CHAT_LIMITS = PictureLimits(frozenset({"JPEG", "PNG", "BMP"}), 5, max_side=5999)
+EDIT_LIMITS = PictureLimits(frozenset({"JPEG", "PNG", "WEBP", "BMP", "ICO"}), 128, max_ratio=4)
 
 
 def validate_pictures(call: Call, messages: Sequence[Message]) -> None:
@@ -227,7 +219,7 @@ def validate_pictures(call: Call, messages: Sequence[Message]) -> None:
             raise call.refusal(f"picture {number}: {problem}", v2_code="invalid_image_url")
 
 
-def read_references(call: Call, value: Any) -> list[bytes]:
+def read_references(call: Call, value: str | list[str]) -> list[bytes]:
     """Return the picture files of an edit.
 
     Args:
@@ -237,26 +229,20 @@ def read_references(call: Call, value: Any) -> list[bytes]:
     Raises:
         Refusal: there is none, or one is not acceptable.
     """
-    if isinstance(value, str):
-        urls = [value]
-    else:
-        urls = value
+    urls = [value] if isinstance(value, str) else value
     code = "invalid_image_genration_refer_image"
-    if (
-        not isinstance(urls, list)
-        or not 1 <= len(urls) <= 3
-        or not all(isinstance(url, str) for url in urls)
-    ):
+    if not 1 <= len(urls) <= 3:
         raise call.refusal("image must be a text or a list of 1 to 3 texts", v2_code=code)
+    contents = []
     for number, url in enumerate(urls, 1):
         if problem := _problem(call.world, url, EDIT_LIMITS):
             raise call.refusal(f"image {number}: {problem}", v2_code=code)
-    contents = [_read_picture(call.world, url) for url in urls]
-    if None in contents:
-        raise call.refusal(
-            "image: the sandbox fetches no addresses but its own; send base64", v2_code=code
-        )
-    return [content for content in contents if content is not None]
+        content = _read_picture(call.world, url)
+        if content is None:
+            reason = "the sandbox fetches no addresses but its own; send base64"
+            raise call.refusal(f"image {number}: {reason}", v2_code=code)
+        contents.append(content)
+    return contents
 
 
 def describe_content(world: World, content: Any) -> str:
@@ -277,29 +263,23 @@ def _problem(world: World, url: str, limits: PictureLimits) -> str:
     """
     from PIL import Image  # noqa: PLC0415 - only when there is a picture
 
-    if url.startswith(("https://", "http://")) and len(url.encode()) > MAX_URL_BYTES:
-        return f"an address has at most {MAX_URL_BYTES} bytes"
     try:
         content = _read_picture(world, url)
         if content is None:
             return ""
         with Image.open(io.BytesIO(content)) as image:
             format_name = str(image.format)
-            sides = sorted(image.size)
-    except (binascii.Error, ValueError, OSError, Image.DecompressionBombError):
+            shorter, longer = sorted(image.size)
+    except (ValueError, OSError, Image.DecompressionBombError):
         return "neither an address nor base64 of a picture file"
-    problems = {
-        f"the format is {format_name}, not {', '.join(sorted(limits.formats))}": format_name
-        not in limits.formats,
-        f"a picture has at most {limits.max_bytes // MEGABYTE} MB": len(content) > limits.max_bytes,
-        f"a side must have at least {limits.min_side} pixels, they have {sides}": sides[0]
-        < limits.min_side,
-        f"a side has at most {limits.max_side} pixels, they have {sides}": sides[1]
-        > (limits.max_side or sides[1]),
-        f"one side is at most {limits.max_ratio} times the other": sides[1]
-        > (limits.max_ratio or sides[1]) * sides[0],
-    }
-    return next((text for text, is_true in problems.items() if is_true), "")
+    if format_name not in limits.formats:
+        return f"the format is {format_name}, not {', '.join(sorted(limits.formats))}"
+    if len(content) > MAX_BYTES:
+        return f"a picture has at most {MAX_BYTES >> 20} MB"
+    longest = min(limits.max_side, limits.max_ratio * shorter)
+    if limits.min_side <= shorter and longer <= longest:
+        return ""
+    return f"it has {shorter} and {longer} pixels, must be {limits.min_side} to {longest}"
 
 
 def _read_picture(world: World, url: str) -> bytes | None:
@@ -313,11 +293,7 @@ def _read_picture(world: World, url: str) -> bytes | None:
         return world.read_picture(url.removeprefix(own)) or b""
     if url.startswith(("https://", "http://")):
         return None
-    if url.startswith("data:image/"):
-        encoded = url.partition(",")[2]
-    else:
-        encoded = url
-    return base64.b64decode(encoded, validate=True)
+    return base64.b64decode(url.rpartition(",")[2], validate=True)
 
 
 def _describe_url(world: World, url: str) -> str:
@@ -328,14 +304,10 @@ def _describe_url(world: World, url: str) -> str:
 
 
 _COLOURS = {
-    tr_noop("black"): (20, 20, 20), tr_noop("white"): (240, 240, 240), tr_noop("grey"): (128, 128,
-    128),
-    tr_noop("red"): (200, 40, 40), tr_noop("orange"): (240, 140, 40), tr_noop("yellow"): (235, 215,
-    60),
-    tr_noop("green"): (60, 160, 70), tr_noop("cyan"): (60, 190, 200), tr_noop("blue"): (50, 90,
-    200),
-    tr_noop("purple"): (130, 60, 160), tr_noop("brown"): (120, 80, 50), tr_noop("pink"): (240, 170,
-    190),
+    tr_noop("black"): (20, 20, 20), tr_noop("white"): (240, 240, 240),
+    tr_noop("grey"): (128, 128, 128), tr_noop("red"): (200, 40, 40),
+    tr_noop("yellow"): (235, 215, 60), tr_noop("green"): (60, 160, 70),
+    tr_noop("blue"): (50, 90, 200), tr_noop("purple"): (130, 60, 160),
 }  # fmt: skip
 
 
@@ -349,15 +321,14 @@ def describe_image(content: bytes) -> str:
 
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
-        colours = (
-            image.convert("RGB").resize((24, 24)).quantize(4).convert("RGB").getcolors(576) or []
-        )
-    names = list(dict.fromkeys(_colour_name(pixel) for _, pixel in sorted(colours, reverse=True)))
+        small = image.convert("RGB").resize((24, 24)).quantize(4).convert("RGB")
+    colours = sorted(small.getcolors() or [], reverse=True)
+    names = dict.fromkeys(tr(_colour_name(pixel)) for _, pixel in colours)
     return tr(
         "(local sandbox) a picture of {width}×{height} pixels, main colours: {names}",
         width=width,
         height=height,
-        names=", ".join(map(tr, names[:3])),
+        names=", ".join(list(names)[:3]),
     )
 
 

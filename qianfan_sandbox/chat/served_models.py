@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from qfnb.wire import catalog
 from qfnb.wire.base import EmptyBody, JsonObject
-from qfnb.wire.model_list import MODELS_V2
+from qfnb.wire.catalog import MODELS_V2
 from qfnb.wire.prices import PriceStep
 
 from ..engines.protocol import ChatModel, EngineError

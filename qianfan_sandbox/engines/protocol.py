@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
+
+from qfnb.wire.base import JsonMapping, JsonObject
 
 Ability = Literal["chat", "embeddings", "streaming", "tools", "training"]
 """What an engine or a model can do.
@@ -22,7 +24,7 @@ ErrorCategory = Literal["server", "busy", "argument", "model", "length"]
 """The category of an engine's error; each has a code on v1 and on v2."""
 
 # what a piece of a stream adds to the message, in OpenAI's form: {"content": "..."}
-Delta = Mapping[str, Any]
+Delta = JsonMapping
 Pair = tuple[str, str]
 
 
@@ -67,8 +69,8 @@ class Conversation:
             response_format, ...
     """
 
-    messages: Sequence[Mapping[str, Any]]  # in OpenAI's form; the last one is answered
-    options: Mapping[str, Any] = field(default_factory=dict)
+    messages: Sequence[JsonMapping]  # in OpenAI's form; the last one is answered
+    options: JsonMapping = field(default_factory=dict)
 
     @classmethod
     def from_prompt(cls, prompt: str, **options: float | None) -> Conversation:
@@ -99,7 +101,7 @@ class EngineReply:
     # the tokens that the engine counted, None if it does not count
     usage: Mapping[str, int] | None = None
     # of the message: tool_calls, reasoning_content
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: JsonMapping = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ class Engine(Protocol):
         """
 
 
-def content_text(content: str | list[dict[str, Any]] | None) -> str:
+def content_text(content: str | list[JsonObject] | None) -> str:
     """Return the text of a message's content."""
     if isinstance(content, list):
         return " ".join(str(part.get("text", "")) for part in content if part.get("type") == "text")

@@ -10,12 +10,12 @@ import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 
 from qfnb.base.language import tr
-from qfnb.wire.base import JsonObject
+from qfnb.wire import chat
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.sandbox import EngineConfig, parse_model_map
 
 from .protocol import Ability, Conversation, Delta, EngineError, EngineReply, ErrorCategory, Vectors
@@ -51,11 +51,9 @@ class UpstreamEngine:
 
     def base_model(self, name: str = "") -> UpstreamModel:
         """Return the upstream's model for a preset name."""
-        mapped = self._model_map.get(name.lower()) or self._config.upstream_model
-        if name in self.model_names:
-            model = name
-        else:
-            model = mapped or name
+        model = name
+        if name not in self.model_names:
+            model = self._model_map.get(name.lower()) or self._config.upstream_model or name
         return UpstreamModel(self._config, model)
 
     async def embed(self, texts: Sequence[str], dimensions: int | None = None) -> Vectors:
@@ -101,40 +99,36 @@ class UpstreamModel:
         Raises:
             EngineError: the upstream has failed, or the stream ends without a reason or `[DONE]`.
         """
-        body = self._body(conversation) | {
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        message: JsonObject = {}
+        options = {"stream": True, "stream_options": {"include_usage": True}}
+        events: list[JsonObject] = []
         reason = None
         usage = None
-        ended = False
-        async for event in _stream_events(self._config, body):
+        async for event in _stream_events(self._config, self._body(conversation) | options):
             if event is None:
-                ended = True
+                reason = reason or "stop"
                 break
             usage = _parse_usage(event) or usage
-            for choice in event.get("choices") or ():
-                reason = choice.get("finish_reason") or reason
-                delta = {
-                    name: value for name, value in (choice.get("delta") or {}).items() if value
-                }
-                _merge_delta(message, delta)
-                if delta.keys() - {"role"}:
-                    yield delta
-        if not ended and reason is None:
+            reason = chat.finish_reason(event) or reason
+            delta = chat.first_choice(event).get("delta") or {}
+            delta = {name: value for name, value in delta.items() if value}
+            events.append(event)
+            if delta.keys() - {"role"}:
+                yield delta
+        if reason is None:
             raise EngineError("the upstream's stream ended early")
+        message = {
+            "content": "".join(map(chat.text_of, events)),
+            "reasoning_content": "".join(map(chat.reasoning_of, events)),
+            "tool_calls": chat.join_tool_calls(events),
+        }
         yield self._reply(message, reason, usage)
 
     def _body(self, conversation: Conversation) -> JsonObject:
-        return {
-            "model": self._model,
-            "messages": list(conversation.messages),
-            **conversation.options,
-        }
+        messages = list(conversation.messages)
+        return {"model": self._model, "messages": messages, **conversation.options}
 
     def _reply(
-        self, message: Mapping[str, Any], reason: str | None, usage: Mapping[str, int] | None
+        self, message: JsonMapping, reason: str | None, usage: Mapping[str, int] | None
     ) -> EngineReply:
         extra = {
             name: value
@@ -145,21 +139,15 @@ class UpstreamModel:
         return EngineReply("upstream", math.nan, text, self.label, reason or "stop", usage, extra)
 
 
-async def _post_json(config: EngineConfig, path: str, body: Mapping[str, Any]) -> JsonObject:
+async def _post_json(config: EngineConfig, path: str, body: JsonMapping) -> JsonObject:
     """Return the JSON object that the upstream answers with."""
     async with _post(config, path, body) as response:
         content = await _read_limited(response)
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        raise _malformed_answer("is not JSON") from None
-    if not isinstance(value, dict):
-        raise _malformed_answer("is not a JSON object")
-    return value
+    return _parse_object(content, "is not a JSON object")
 
 
 async def _stream_events(
-    config: EngineConfig, body: Mapping[str, Any]
+    config: EngineConfig, body: JsonMapping
 ) -> AsyncIterator[JsonObject | None]:
     """Yield the events of a stream as they arrive, None for `[DONE]`."""
     async with _post(config, "chat/completions", body) as response:
@@ -175,14 +163,12 @@ async def _stream_events(
 
 @asynccontextmanager
 async def _post(
-    config: EngineConfig, path: str, body: Mapping[str, Any]
+    config: EngineConfig, path: str, body: JsonMapping
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """Yield a response with status 200; every error, also while it is read, is an EngineError."""
-    key = config.upstream_key.get_secret_value
+    headers = {}
     if config.upstream_key:
-        headers = {"Authorization": f"Bearer {key()}"}
-    else:
-        headers = {}
+        headers["Authorization"] = f"Bearer {config.upstream_key.get_secret_value()}"
     timeout = aiohttp.ClientTimeout(
         total=None, connect=CONNECT_SECONDS, sock_read=config.upstream_timeout
     )
@@ -231,66 +217,44 @@ def _status_error(
 
 
 def _parse_event(config: EngineConfig, data: str) -> JsonObject:
-    try:
-        event = json.loads(data)
-    except (ValueError, RecursionError):
-        raise _malformed_answer("has an event that is not JSON") from None
-    if not isinstance(event, dict):
-        raise _malformed_answer("has an event that is not an object")
+    event = _parse_object(data, "has an event that is not a JSON object")
     if "error" in event or "error_code" in event:
         raise EngineError(f"upstream: {_redact(config, _error_reason(data.encode()))}")
     return event
+
+
+def _parse_object(text: str | bytes, problem: str) -> JsonObject:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise _malformed_answer(problem)
+    return value
 
 
 def _error_reason(content: bytes) -> str:
     """Return the reason in an error's body: OpenAI's, Ollama's, Qianfan's, or the text itself."""
     text = content.decode("utf-8", "replace")
     try:
-        value = json.loads(text)
+        error = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    if not isinstance(value, dict):
-        return text
-    error = value.get("error", value)
     if isinstance(error, dict):
-        reason = error.get("message") or error.get("error_msg")
-    else:
-        reason = error
-    return str(reason or text)
+        error = error.get("error", error)
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("error_msg")
+    return str(error or text)
 
 
 def _redact(config: EngineConfig, text: str) -> str:
     """Return a text on one short line, without the key, which some servers repeat."""
     if config.upstream_key:
-        redacted = text.replace(config.upstream_key.get_secret_value(), "***")
-    else:
-        redacted = text
-    return " ".join(redacted.split())[:300]
+        text = text.replace(config.upstream_key.get_secret_value(), "***")
+    return " ".join(text.split())[:300]
 
 
-def _merge_delta(message: JsonObject, delta: Delta) -> None:
-    """Add a delta to the message so far; tool calls are joined by their index."""
-    for name, value in delta.items():
-        if name == "tool_calls":
-            calls = message.setdefault(name, [])
-            for part in value:
-                _merge_tool_call(calls, part)
-        elif name != "role" and isinstance(value, str):
-            message[name] = message.get(name, "") + value
-
-
-def _merge_tool_call(calls: list[JsonObject], part: Mapping[str, Any]) -> None:
-    index = int(part.get("index") or 0)
-    while len(calls) <= min(index, 127):
-        calls.append({"id": "", "type": "function", "function": {"name": "", "arguments": ""}})
-    call = calls[min(index, 127)]
-    function = part.get("function") or {}
-    call["id"] = part.get("id") or call["id"]
-    for name in ("name", "arguments"):
-        call["function"][name] += function.get(name) or ""
-
-
-def _parse_usage(answer: Mapping[str, Any]) -> dict[str, int] | None:
+def _parse_usage(answer: JsonMapping) -> dict[str, int] | None:
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None

@@ -2,19 +2,19 @@
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.base.text import nearest_names
-from qfnb.wire import finetune_v1 as wire_v1, finetune_v2 as wire
-from qfnb.wire.base import EmptyBody, JsonObject
+from qfnb.wire import finetune as wire
+from qfnb.wire.base import EmptyBody, Id, JsonMapping, JsonObject
 
-from ..datasets import datasets
+from .. import datasets
 from ..engines.builtin import engine
 from ..engines.protocol import BUILT_IN, PASSES_PER_EPOCH
-from ..http.call import Call, beijing_spaced, emulates, page_by_marker, utc
+from ..http.call import Call, beijing_spaced, emulates, fields_of, page_by_marker, utc
 from ..state.store import Document, random_id
 from . import supported_models, worker
 from .worker import weights_name, weights_names
@@ -39,25 +39,6 @@ _ROWS_BY_MODE = {
     wire.DPO: "prompts with a chosen and a rejected answer",
     wire.KTO: "prompts with a chosen or a rejected answer",
 }
-
-
-@dataclass(frozen=True)
-class RunRequest:
-    """A requested run, in v2's words.
-
-    Attributes:
-        scale: the parameter scale, e.g. `LoRA`.
-        values: all hyper-parameters.
-        sources: ids of datasets and addresses of objects, each with its sampling rate.
-        split_ratio: the percentage of rows that is held out for validation.
-        extra_fields: other fields of the request, stored with the run.
-    """
-
-    scale: str
-    values: Mapping[str, Any]
-    sources: Sequence[tuple[str, float]]
-    split_ratio: int
-    extra_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 def validate_model(call: Call, name: str, model: str, mode: str) -> str:
@@ -104,7 +85,7 @@ def tuning_parameters(
 
 
 def validate_source(
-    call: Call, mode: str, kind_field: str, kind: int | str, options: Mapping[Any, tuple[str, Any]]
+    call: Call, mode: str, kind_field: str, kind: Id, options: Mapping[Any, tuple[str, Any]]
 ) -> str:
     """Return the id of a dataset or the `bos:/bucket/path` of an object that a run can learn from.
 
@@ -174,15 +155,18 @@ def runs_of_job(call: Call, job_id: str) -> list[Document]:
 
 def run_number(call: Call, task: Document) -> int:
     """Return the number of a run in its job, from 1."""
-    return 1 + len(
-        [row for row in runs_of_job(call, task["job"]) if row["number"] < task["number"]]
-    )
+    return sum(row["number"] <= task["number"] for row in runs_of_job(call, task["job"]))
 
 
 def start_run(
     call: Call,
     job: Document,
-    request: RunRequest,
+    scale: str,
+    values: JsonMapping,
+    sources: Sequence[tuple[str, float]],
+    *,
+    split_ratio: int,
+    notes: JsonObject,
     earlier: Document | None = None,
     step: int | None = None,
 ) -> Document:
@@ -193,42 +177,49 @@ def start_run(
     Args:
         call: the request.
         job: the run's job.
-        request: the run.
+        scale: the parameter scale, e.g. `LoRA`.
+        values: all hyper-parameters, by v2's names.
+        sources: ids of datasets and addresses of objects, each with its sampling rate.
+        split_ratio: the percentage of rows that is held out for validation.
+        notes: other fields of the request, stored with the run.
         earlier: the run that it continues.
         step: the step of the checkpoint of that run, None for the last one.
     """
+    from ..engines.builtin.training import local_hyperparameters  # noqa: PLC0415 - numpy
+
     world = call.world
-    own_sources = dict(request.sources)
-    if not (earlier and earlier["scale"] == request.scale):
-        base = None
-    else:
-        base = find_weights(call, earlier, step)
-    if not (base and world.engines.can_continue_from(base)):
-        base = None
-    earlier_sources: Iterable[tuple[str, float]] = ()
+    rates = dict(sources)
+    base = None
+    before = 0
     if earlier:
-        earlier_sources = zip(earlier["datasets"], earlier["rates"], strict=True)
-    sources = {
-        source: rate for source, rate in earlier_sources if source not in own_sources
-    } | own_sources
+        if earlier["scale"] == scale:
+            base = find_weights(call, earlier, step)
+        shared = dict(zip(earlier["datasets"], earlier["rates"], strict=True))
+        shared = {source: rate for source, rate in shared.items() if source not in rates}
+        before = len(shared)
+        rates = shared | rates
+    if base and not world.engines.can_continue_from(base):
+        base = None
+    parameters = supported_models.find_parameters(job["model"], job["mode"], scale) or []
+    defaults = {row["key"]: row["default"] for row in parameters}
     task = world.store.add(
         "task",
         random_id("task-"),
         job=job["id"],
         mode=job["mode"],
         texts=job["mode"] == wire.POST_PRETRAIN,
-        datasets=[*sources],
-        rates=[*sources.values()],
-        before=len(sources) - len(own_sources),
-        split_ratio=request.split_ratio,
-        scale=request.scale,
-        hyper_parameters=dict(request.values),
-        notes=dict(request.extra_fields),
+        datasets=[*rates],
+        rates=[*rates.values()],
+        before=before,
+        split_ratio=split_ratio,
+        scale=scale,
+        hyper_parameters=dict(values),
+        notes=notes,
         increment=earlier["id"] if earlier else None,
         base=base,
         checkpoints=[],
         engine=engine.BuiltinEngine.name,
-        effective=_local_hyperparameters(job, request),
+        effective=asdict(local_hyperparameters(values, defaults)),
         passes_per_epoch=PASSES_PER_EPOCH,
         plan=world.lifecycle.plan(
             (wire.ACCEPTED, "accept"), (worker.WAITING, "queue"), final=worker.WAITING
@@ -245,15 +236,6 @@ def start_run(
     )
     world.enqueue("task", task)
     return task
-
-
-def _local_hyperparameters(job: Document, request: RunRequest) -> dict[str, Any]:
-    """Return the built-in engine's hyper-parameters for the platform's."""
-    from ..engines.builtin.training import local_hyperparameters  # noqa: PLC0415 - numpy
-
-    rows = supported_models.find_parameters(job["model"], job["mode"], request.scale) or []
-    defaults = {row["key"]: row["default"] for row in rows}
-    return asdict(local_hyperparameters(request.values, defaults))
 
 
 def find_weights(call: Call, task: Document, step: int | None) -> str | None:
@@ -281,10 +263,8 @@ def checkpoints_to_wire(call: Call, task: Document) -> list[Document]:
 
 def describe_checkpoints(call: Call, task: Document) -> str:
     """Return the steps of a run whose weights are kept, as text."""
-    return (
-        ", ".join(str(point["step"]) for point in checkpoints_to_wire(call, task) if point["kept"])
-        or "none"
-    )
+    kept = [str(point["step"]) for point in checkpoints_to_wire(call, task) if point["kept"]]
+    return ", ".join(kept) or "none"
 
 
 def run_status(call: Call, task: Document) -> str:
@@ -315,12 +295,10 @@ def delete_runs(call: Call, field: str, tasks: Sequence[Document]) -> None:
     """
     store = call.store
     for task in tasks:
+        if task["status"] == worker.RUNNING:
+            raise call.invalid(field, f"{task['id']} is running; stop it first")
         if task["status"] not in worker.FINAL_STATUSES:
-            if task["status"] == worker.RUNNING:
-                state = "is running"
-            else:
-                state = "waits for its turn"
-            raise call.invalid(field, f"{task['id']} {state}; stop it first")
+            raise call.invalid(field, f"{task['id']} waits for its turn; stop it first")
     published = {row["task"] for row in store.all("version")}
     for task in tasks:
         store.drop_points(task["id"])
@@ -341,10 +319,9 @@ def support_models(call: Call, body: EmptyBody) -> list[JsonObject]:
     What the engine does not imitate is marked, and how fast it is told, which are the sandbox's
     extensions.
     """
+    models = supported_models.WIRE_MODELS
     if call.world.modes.strict:
         models = supported_models.TODAY_MODELS
-    else:
-        models = supported_models.WIRE_MODELS
     return supported_models.with_extensions(models)
 
 
@@ -375,21 +352,30 @@ def create_task(call: Call, body: wire.CreateTask) -> JsonObject:
         }
         source = validate_source(call, job["mode"], "sourceType", data.source_type, options)
         sources.append((source, row.sampling_rate))
-    wire_body = body.to_wire()
-    extra_fields = {name: wire_body[name] for name in UNUSED_FIELDS if wire_body.get(name)}
-    run_request = RunRequest(body.parameter_scale, values, sources, data.split_ratio, extra_fields)
-    task = start_run(call, job, run_request, earlier, body.increment_checkpoint_step)
+    sent = body.to_wire()
+    task = start_run(
+        call,
+        job,
+        body.parameter_scale,
+        values,
+        sources,
+        split_ratio=data.split_ratio,
+        notes={name: sent[name] for name in UNUSED_FIELDS if sent.get(name)},
+        earlier=earlier,
+        step=body.increment_checkpoint_step,
+    )
     return {"jobId": job["id"], "taskId": task["id"]}
 
 
 @emulates(wire.LIST_JOBS)
 def list_jobs(call: Call, body: wire.ListJobs) -> JsonObject:
     """List the jobs, the newest first."""
-    rows = [_job_to_wire(job) for job in reversed(call.store.all("job"))]
-    filters = {"trainMode": body.train_model, "model": body.model}
-    rows = [
-        row for row in rows if all(not value or row[key] == value for key, value in filters.items())
-    ]
+    rows = []
+    for job in reversed(call.store.all("job")):
+        row = _job_to_wire(job)
+        is_mode = row["trainMode"] == (body.train_model or row["trainMode"])
+        if is_mode and row["model"] == (body.model or row["model"]):
+            rows.append(row)
     return page_by_marker(call, rows, "jobId", body, "jobList")
 
 
@@ -406,18 +392,19 @@ def describe_task(call: Call, body: wire.TaskRef) -> JsonObject:
     """Describe a run; the checkpoints of a running run are the sandbox's extension."""
     task = call.find("task", body.task_id, "taskId")
     job = call.store.get("job", task["job"]) or {}
+    status = task["status"]
     state = _task_to_wire(call, job, task) | board_to_wire(task)
     state |= {
         "hyperParameterConfig": task["hyper_parameters"],
         "datasetConfig": _data_to_wire(task),
+        "sandbox": _sandbox_fields(call, task),
     }
-    state["sandbox"] = _sandbox_fields(call, task)
-    if task["status"] in {worker.RUNNING, worker.DONE, worker.STOPPED}:
+    if status in {worker.RUNNING, worker.DONE, worker.STOPPED}:
         state["checkpointList"] = checkpoints_to_wire(call, task)
-    if task["status"] == worker.RUNNING:
+    if status in {worker.RUNNING, worker.DONE}:
         state["runProgress"] = f"{task['percent']}%"
-    if task["status"] == worker.DONE:
-        state |= {"runProgress": "100%", "metrics": task["metrics"]}
+    if status == worker.DONE:
+        state["metrics"] = task["metrics"]
     if task["message"]:
         state["message"] = task["message"]
     return state
@@ -477,24 +464,17 @@ def _get_earlier_run(call: Call, job: Document, body: wire.CreateTask) -> Docume
 
 def _job_to_wire(job: Document) -> JsonObject:
     return {
-        "jobId": job["id"],
-        "name": job["name"],
-        "description": job["description"],
-        "model": job["model"],
-        "trainMode": job["mode"],
+        **fields_of(job, "name", "description", "model", jobId="id", trainMode="mode"),
         "createDate": utc(job["created"]),
     }
 
 
 def _task_to_wire(call: Call, job: Document, task: Document) -> JsonObject:
     return {
-        "taskId": task["id"],
-        "jobId": task["job"],
+        **fields_of(task, taskId="id", jobId="job", trainMode="mode", parameterScale="scale"),
         "jobName": job.get("name", ""),
         "jobDescription": job.get("description", ""),
         "model": job.get("model", ""),
-        "trainMode": task["mode"],
-        "parameterScale": task["scale"],
         "runStatus": run_status(call, task),
         "createDate": utc(task["created"]),
         "finishDate": utc(task["finished"]),
@@ -510,30 +490,20 @@ def _data_to_wire(task: Document) -> JsonObject:
 
 def _sandbox_fields(call: Call, task: Document) -> JsonObject:
     """Return the fields that only the sandbox has."""
-    fields = {
-        "engine": BUILT_IN,
-        "effective": task["effective"],
-        "phase": task["phase"],
-        "starts": task["starts"],
-    }
+    fields = {"engine": BUILT_IN, **fields_of(task, "effective", "phase", "starts")}
     if task["increment"]:
-        fields["increment"] = {
-            "taskId": task["increment"],
-            "weights": task["base"],
-            "how": REHEARSED if task["base"] else TRAINED_ON_BOTH,
-        }
-    return fields | ({"notUsed": sorted(task["notes"])} if task["notes"] else {})
+        how = REHEARSED if task["base"] else TRAINED_ON_BOTH
+        fields["increment"] = {**fields_of(task, taskId="increment", weights="base"), "how": how}
+    if task["notes"]:
+        fields["notUsed"] = sorted(task["notes"])
+    return fields
 
 
-_WIRE_STATUS = {
-    worker.DONE: wire_v1.FINISH,
-    worker.FAILED: wire_v1.FAIL,
-    worker.STOPPED: wire_v1.STOP,
-}
+_WIRE_STATUS = {worker.DONE: wire.FINISH, worker.FAILED: wire.FAIL, worker.STOPPED: wire.STOP}
 
 
-@emulates(wire_v1.CREATE_TASK)
-def create_task_v1(call: Call, body: wire_v1.CreateTaskV1) -> JsonObject:
+@emulates(wire.CREATE_TASK_V1)
+def create_task_v1(call: Call, body: wire.CreateTaskV1) -> JsonObject:
     """Create a task, the folder of runs; without a train type its first run sets the model."""
     train_type = body.train_type or ""
     if train_type:
@@ -542,58 +512,56 @@ def create_task_v1(call: Call, body: wire_v1.CreateTaskV1) -> JsonObject:
         model = ""
     job = create_job(call, body, model, wire.SFT, train_type)
     return {
-        "id": job["number"],
-        "uuid": job["id"],
-        "name": job["name"],
-        "description": job["description"],
+        **fields_of(job, "name", "description", id="number", uuid="id"),
         "createTime": beijing_spaced(job["created"]),
     }
 
 
-@emulates(wire_v1.CREATE_JOB)
-def create_job_v1(call: Call, body: wire_v1.CreateJobV1) -> JsonObject:
+@emulates(wire.CREATE_JOB_V1)
+def create_job_v1(call: Call, body: wire.CreateJobV1) -> JsonObject:
     """Queue a run."""
     job = _assign_model(call, call.find("job", body.task_id, "taskId"), body)
     parameter_scale = wire.PEFT_TYPES.get(body.peft_type.lower(), body.peft_type)
     rows = tuning_parameters(call, "peftType", job, parameter_scale)
-    values = {row["key"]: row["default"] for row in rows} | _validate_limits(
-        call, body.train_config
-    )
+    defaults = {row["key"]: row["default"] for row in rows}
     sources = []
     for row in body.trainset:
         options = {
-            wire_v1.PLATFORM: ("trainset.id", row.id),
-            wire_v1.BOS: ("trainset.bosPath", row.bos_path),
+            wire.PLATFORM_V1: ("trainset.id", row.id),
+            wire.BOS_V1: ("trainset.bosPath", row.bos_path),
         }
         source = validate_source(call, job["mode"], "trainset.type", row.type, options)
         sources.append((source, 1.0))
-    extra_fields = {"peftType": body.peft_type, "description": body.description or ""}
-    request = RunRequest(parameter_scale, values, sources, body.trainset_rate, extra_fields)
-    task = start_run(call, job, request)
-    call.store.update(job["id"], **{name: job[name] for name in ("model", "mode", "train_type")})
+    task = start_run(
+        call,
+        job,
+        parameter_scale,
+        defaults | _validate_limits(call, body.train_config),
+        sources,
+        split_ratio=body.trainset_rate,
+        notes={"peftType": body.peft_type, "description": body.description or ""},
+    )
+    call.store.update(job["id"], **fields_of(job, "model", "mode", "train_type"))
     return {"id": task["number"], "uuid": task["id"]}
 
 
-@emulates(wire_v1.GET_JOB)
-def get_job(call: Call, body: wire_v1.JobRefV1) -> JsonObject:
+@emulates(wire.GET_JOB)
+def get_job(call: Call, body: wire.JobRefV1) -> JsonObject:
     """Describe a run; v1 has no metrics and no checkpoints."""
     job, task = _get_run(call, body)
     started = task["started"]
     finished = task["finished"]
     end = finished or call.world.clock.now()
     return {
-        "id": task["number"],
-        "uuid": task["id"],
+        **fields_of(task, id="number", uuid="id", trainMode="mode", progress="percent"),
         "description": task["notes"].get("description", ""),
         "taskId": job["number"],
         "taskIdStr": job["id"],
         "taskName": job["name"],
         "version": run_number(call, task),
         "trainType": job["train_type"] or job["model"],
-        "trainMode": task["mode"],
         "peftType": task["notes"].get("peftType", task["scale"]),
-        "trainStatus": _WIRE_STATUS.get(task["status"], wire_v1.RUNNING),
-        "progress": task["percent"],
+        "trainStatus": _WIRE_STATUS.get(task["status"], wire.RUNNING_V1),
         "runTime": int(end - task["created"]),
         "trainTime": int(end - started) if started else 0,
         "startTime": beijing_spaced(task["created"]),
@@ -606,14 +574,14 @@ def get_job(call: Call, body: wire_v1.JobRefV1) -> JsonObject:
     }
 
 
-@emulates(wire_v1.STOP_JOB)
-def stop_job(call: Call, body: wire_v1.JobRefV1) -> bool:
+@emulates(wire.STOP_JOB)
+def stop_job(call: Call, body: wire.JobRefV1) -> bool:
     """Stop a run."""
     _, task = _get_run(call, body)
     return worker.stop_run(call.world, task["id"])
 
 
-def _assign_model(call: Call, job: Document, body: wire_v1.CreateJobV1) -> Document:
+def _assign_model(call: Call, job: Document, body: wire.CreateJobV1) -> Document:
     """Return the job with the model of its first run.
 
     Raises:
@@ -642,7 +610,7 @@ def _validate_limits(call: Call, config: JsonObject) -> JsonObject:
     return config
 
 
-def _get_run(call: Call, body: wire_v1.JobRefV1) -> tuple[Document, Document]:
+def _get_run(call: Call, body: wire.JobRefV1) -> tuple[Document, Document]:
     job = call.find("job", body.task_id, "taskId")
     task = call.find("task", body.job_id, "jobId")
     if task["job"] != job["id"]:

@@ -12,13 +12,13 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from qfnb.wire import finetune_v2 as wire
+from qfnb.wire import finetune as wire
 from qfnb.wire.base import JsonObject
 
 from ..engines.builtin.engine import IMITATED_PARAMETERS, training_seconds
 from .worker import PARAMETERS, PREFERENCE_LOSSES
 
-Parameter = dict[str, Any]
+Parameter = JsonObject
 """A hyper-parameter as the platform describes it: key, name, type, allowed values and default."""
 
 _TABLE = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))

@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from qfnb.base.language import tr, tr_noop
-from qfnb.wire import finetune_v2 as wire
+from qfnb.wire import finetune as wire
 
-from .. import storage
-from ..datasets import row_formats, rows
-from ..datasets.row_formats import RowParser
+from .. import rows, storage
 from ..engines.protocol import Pair, Preference, Step
+from ..rows import RowParser
 from ..state.store import Document, Store
 from ..state.world import World, job_handler
 
@@ -376,7 +375,7 @@ def read_pairs(store: Store, source: str) -> list[Pair]:
         ValueError: it does not exist, or has an invalid line.
     """
     return [
-        row_formats.last_pair(row)
+        rows.last_pair(row)
         for row in _read_rows(store, source, CONVERSATION_FORMAT, PREFERENCE_FORMAT)
     ]
 
@@ -389,9 +388,7 @@ def read_preferences(store: Store, source: str) -> list[Preference]:
         ValueError: it does not exist, or has an invalid line.
     """
     source_rows = _read_rows(store, source, PREFERENCE_FORMAT)
-    return [
-        Preference(*judged) for row in source_rows for judged in row_formats.judged_answers(row)
-    ]
+    return [Preference(*judged) for row in source_rows for judged in rows.judged_answers(row)]
 
 
 def is_usable(row: Pair | Preference, mode: str) -> bool:
@@ -449,11 +446,11 @@ def _read_rows(store: Store, source: str, *data_formats: str) -> list[Any]:
         content = storage.read_object(store, source)
         if content is None:
             raise ValueError(f"{source} does not exist")
-        formats = (row_formats.TEXT,) if source.endswith(".txt") else data_formats
+        formats = (rows.TEXT,) if source.endswith(".txt") else data_formats
         parsers = [_parse(source, content, data_format) for data_format in formats]
         parser = next((parser for parser in parsers if not parser.problems), parsers[0])
         if parser.problems:
-            raise ValueError(str(parser.problems[0]))
+            raise ValueError(rows.describe(parser.problems[0]))
         return [row for _, row in parser.named_rows]
     dataset = store.get("dataset", source)
     if dataset is None:

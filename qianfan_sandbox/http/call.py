@@ -18,9 +18,9 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from qfnb.wire.base import JsonObject, PageRequest, Record
-from qfnb.wire.body_keys import unknown_keys
-from qfnb.wire.endpoints import Endpoint, Envelope
+from qfnb.wire.base import Id, JsonMapping, JsonObject, PageRequest, Record
+from qfnb.wire.endpoints import AnyEndpoint, Endpoint, Envelope
+from qfnb.wire.inference import unknown_keys
 
 from ..state.lifecycle import Lifecycle
 from ..state.store import Document, Store, random_id
@@ -56,7 +56,7 @@ class Refusal(Exception):
 
 
 def build_refusal(
-    endpoint: Endpoint[Any, Any],
+    endpoint: AnyEndpoint,
     message: str,
     *,
     code: int,
@@ -164,7 +164,7 @@ class Call:
     """
 
     world: World
-    endpoint: Endpoint[Any, Any]
+    endpoint: AnyEndpoint
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     app: str = ""
@@ -210,26 +210,28 @@ class Call:
             refusal.body["message"] = {"global": message}
         return refusal
 
-    def find(self, kind: str, key: int | str, field: str, noun: str = "") -> Document:
+    def find(self, kind: str, key: Id, field: str) -> Document:
         """Return the document of a kind with an id or a number.
 
         Args:
             kind: the kind.
             key: the id or the number.
             field: the name of the request's field that holds the key.
-            noun: what a document of this kind is called in the message.
 
         Raises:
             Refusal: it does not exist; the message names the field.
         """
         document = self.store.get(kind, key)
         if document is None:
-            raise self.invalid(field, f"{noun} {key} does not exist".strip())
+            raise self.invalid(field, f"{key} does not exist")
         return document
 
     def invalid(self, field: str, reason: str) -> Refusal:
         """Return a refusal for a field of the request."""
-        return self.refusal(f"param[{field}] invalid: {reason}")
+        message = f"param[{field}] invalid: {reason}"
+        if field.startswith("messages"):
+            return self.refusal(message, v2_code="invalid_messages")
+        return self.refusal(message)
 
     def validate_choice(self, field: str, value: Any, allowed: Iterable[Any]) -> None:
         """Raise a refusal unless a field has one of the allowed values.
@@ -315,32 +317,14 @@ def parse_record(call: Call, value: Any) -> Record:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         location = ".".join(map(str, first["loc"])) or "body"
-        if location.startswith("messages"):
-            v2_code = "invalid_messages"
-        else:
-            v2_code = "invalid_argument"
-        raise call.refusal(f"param[{location}] invalid: {first['msg']}", v2_code=v2_code) from None
+        raise call.invalid(location, first["msg"]) from None
     if unknown := unknown_keys(call.endpoint.name, value):
-        _report_unknown_keys(call, unknown)
+        names = ", ".join(unknown)
+        if call.world.modes.strict:
+            raise call.invalid(names, f"{call.endpoint.path} does not take it")
+        call.unknown_keys.extend(unknown)
+        _log_unknown_keys(call.endpoint.path, names)
     return body
-
-
-def _report_unknown_keys(call: Call, unknown: Sequence[str]) -> None:
-    """Refuse keys that the platform does not take; a sandbox that is not strict names them, and
-    goes on.
-    """
-    names = ", ".join(unknown)
-    if call.world.modes.strict:
-        is_message = unknown[0].startswith("messages")
-        if is_message:
-            v2_code = "invalid_messages"
-        else:
-            v2_code = "invalid_argument"
-        raise call.refusal(
-            f"param[{names}] invalid: {call.endpoint.path} does not take it", v2_code=v2_code
-        )
-    call.unknown_keys.extend(unknown)
-    _log_unknown_keys(call.endpoint.path, names)
 
 
 @functools.lru_cache(maxsize=256)
@@ -351,14 +335,10 @@ def _log_unknown_keys(path: str, names: str) -> None:
     )
 
 
-def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
+def wrap_result(endpoint: AnyEndpoint, value: Any) -> Any:
     """Return what is sent for a result: bare on the inference planes, in its envelope on the
     management plane.
     """
-    if isinstance(result, list):
-        value = [_to_wire(item) for item in result]
-    else:
-        value = _to_wire(result)
     if endpoint.plane != "console":
         return value
     if endpoint.envelope == "action":
@@ -369,16 +349,10 @@ def wrap_result(endpoint: Endpoint[Any, Any], result: Any) -> Any:
     return wrapped
 
 
-def fields_of(document: Mapping[str, Any], *names: str, **renamed: str) -> JsonObject:
+def fields_of(document: JsonMapping, *names: str, **renamed: str) -> JsonObject:
     """Return fields of a document as they are sent: with the same name, or as `sent="stored"`."""
     fields = {name: document[name] for name in names}
     return fields | {sent: document[stored] for sent, stored in renamed.items()}
-
-
-def _to_wire(value: Any) -> Any:
-    if isinstance(value, Record):
-        return value.to_wire()
-    return value
 
 
 @dataclass(frozen=True)
@@ -396,7 +370,7 @@ class DispatchResult:
 
 
 def dispatch(
-    world: World, endpoint: Endpoint[Any, Any], body: Any, path: Mapping[str, str] | None = None
+    world: World, endpoint: AnyEndpoint, body: Any, path: Mapping[str, str] | None = None
 ) -> DispatchResult:
     """Answer one request as its handler does; an error is an answer too.
 
@@ -413,7 +387,7 @@ def dispatch(
         result = HANDLERS[endpoint.name](call, parse_record(call, body))
         if inspect.iscoroutine(result):
             result = asyncio.run(result)
-        return DispatchResult(200, call.id, dict(_to_wire(result)))
+        return DispatchResult(200, call.id, dict(result))
     except Refusal as refusal:
         return DispatchResult(refusal.status, call.id, refusal.body)
     except Exception:  # one request must not end the others
@@ -447,35 +421,25 @@ def page_by_marker(
         request: the requested page.
         name: the key of the page in the answer.
     """
-    size = _validate_size(call, "maxKeys", request.max_keys)
-    indexes = {row[id_field]: index for index, row in enumerate(rows)}
-    if request.marker and request.marker not in indexes:
+    max_keys = request.max_keys
+    if max_keys is None:
+        max_keys = DEFAULT_PAGE_SIZE
+    size = _validate_size(call, "maxKeys", max_keys)
+    ids = [row[id_field] for row in rows]
+    if request.marker and request.marker not in ids:
         raise call.invalid("marker", f"{request.marker} does not exist")
     if request.page_reverse:
-        if request.marker:
-            end = indexes[request.marker]
-        else:
-            end = len(rows)
+        end = ids.index(request.marker) if request.marker else len(rows)
         start = max(0, end - size)
-        page = list(rows[start:end])
         has_more = start > 0
-        if not page:
-            next_marker = None
-        else:
-            next_marker = page[0][id_field]
     else:
-        if request.marker:
-            start = indexes[request.marker] + 1
-        else:
-            start = 0
-        page = list(rows[start : start + size])
-        has_more = start + size < len(rows)
-        if not page:
-            next_marker = None
-        else:
-            next_marker = page[-1][id_field]
+        start = ids.index(request.marker) + 1 if request.marker else 0
+        end = start + size
+        has_more = end < len(rows)
     info = {"marker": request.marker or "", "maxKeys": size, "isTruncated": has_more}
-    return {name: page, "pageInfo": info | ({"nextMarker": next_marker} if has_more else {})}
+    if has_more:
+        info["nextMarker"] = ids[start] if request.page_reverse else ids[end - 1]
+    return {name: list(rows[start:end]), "pageInfo": info}
 
 
 def page_ends(page: Sequence[JsonObject]) -> JsonObject:
@@ -499,18 +463,12 @@ def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | 
     """
     if page is not None and page < 1:
         raise call.invalid("pageNo", f"{page}; pages count from 1")
-    size = _validate_size(call, "pageSize", size, default=20)
-    start = ((page or 1) - 1) * size
-    return list(rows[start : start + size])
+    size = 20 if size is None else size
+    return page_by_offset(call, rows, ((page or 1) - 1) * size, size)
 
 
 def page_by_offset(
-    call: Call,
-    rows: Sequence[T],
-    offset: int | None,
-    size: int | None,
-    *,
-    max_size: int = MAX_PAGE_SIZE,
+    call: Call, rows: Sequence[T], offset: int, size: int, *, max_size: int = MAX_PAGE_SIZE
 ) -> list[T]:
     """Return a page of rows from an offset.
 
@@ -518,28 +476,19 @@ def page_by_offset(
         call: the call.
         rows: all rows.
         offset: the index of the first row, from 0.
-        size: rows of a page, 1 to `max_size`; default: 10.
+        size: rows of a page, 1 to `max_size`.
         max_size: the largest page.
 
     Raises:
         Refusal: the offset or the size is out of range.
     """
-    if offset is not None and offset < 0:
+    size = _validate_size(call, "pageSize", size, max_size)
+    if offset < 0:
         raise call.invalid("offset", f"{offset}; rows count from 0")
-    size = _validate_size(call, "pageSize", size, max_size=max_size)
-    return list(rows[offset or 0 : (offset or 0) + size])
+    return list(rows[offset : offset + size])
 
 
-def _validate_size(
-    call: Call,
-    name: str,
-    size: int | None,
-    *,
-    default: int = DEFAULT_PAGE_SIZE,
-    max_size: int = MAX_PAGE_SIZE,
-) -> int:
-    if size is None:
-        return min(default, max_size)
+def _validate_size(call: Call, name: str, size: int, max_size: int = MAX_PAGE_SIZE) -> int:
     if size < 1 or (size > max_size and name != "maxKeys"):
         raise call.invalid(name, f"{size}; a page has 1 to {max_size} rows")
     return min(size, max_size)  # a larger maxKeys counts as the maximum, as the API pages say

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from qfnb.wire.base import JsonObject
 from qfnb.wire.batches import UPLOAD
-from qfnb.wire.endpoints import ENDPOINTS, Endpoint
+from qfnb.wire.endpoints import ENDPOINTS, AnyEndpoint
 
 from ..failures import Fault, describe_error
 from ..state.world import World, create_snapshot, list_snapshots, remove_snapshot, restore_snapshot
@@ -152,7 +152,7 @@ snapshot's name.
 """
 
 
-Schema = dict[str, Any]
+Schema = JsonObject
 
 DESCRIPTION = (
     "A Baidu Qianfan on this computer; its models are not ERNIE. A path with a fragment stands "
@@ -210,7 +210,7 @@ def build_document(url: str) -> Schema:
     }
 
 
-def _describe_request(endpoint: Endpoint[Any, Any], body: Schema, record: Schema) -> Schema:
+def _describe_request(endpoint: AnyEndpoint, body: Schema, record: Schema) -> Schema:
     """Return the parameters and the body of an operation."""
     in_path = re.findall(r"{(\w+)}", endpoint.path)
     parameters = [_parameter(name, "path", {"type": "string", "minLength": 1}) for name in in_path]

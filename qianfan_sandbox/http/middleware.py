@@ -7,21 +7,210 @@ import hashlib
 import json
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
+from qfnb.wire import auth as wire
+from qfnb.wire.auth import SignatureHeader
+from qfnb.wire.base import JsonObject
+from qfnb.wire.catalog import MODELS_V2
 from qfnb.wire.chat import CHAT_V1, CHAT_V2
-from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.endpoints import AnyEndpoint
 
 from ..failures import MAX_SECONDS, Fault, describe_error, fault_injection
+from ..state.store import random_id
 from ..state.world import World
-from . import auth
-from .call import INVALID_REQUEST, SANDBOX_HEADER, Call, Refusal, build_refusal, v1_refusal
+from .call import (
+    INVALID_REQUEST,
+    SANDBOX_HEADER,
+    Call,
+    Refusal,
+    build_refusal,
+    emulates,
+    gateway_refusal,
+    utc,
+    v1_refusal,
+    v2_refusal,
+)
+
+TOKEN_SECONDS = 30 * 24 * 3600
+BEARER_SECONDS = 43200
+_OWN_KEYS_ONLY = "this is the qfnb sandbox: it takes only its own keys (run `qfnb sandbox env`)"
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """The parts of a request that authentication reads."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+
+    def parameter(self, name: str) -> str:
+        """Return a query parameter, "" when it is absent."""
+        return dict(self.query).get(name, "")
+
+
+def signed_request(request: Request) -> SignedRequest:
+    """Return the parts of a request that authentication reads."""
+    headers = {
+        name.decode("latin-1").lower(): value.decode("latin-1")
+        for name, value in request.headers.raw
+    }
+    raw_path = request.scope.get("raw_path") or request.url.path.encode()
+    query = tuple(parse_qsl(request.url.query, keep_blank_values=True))
+    return SignedRequest(request.method, raw_path.split(b"?")[0].decode("ascii"), query, headers)
+
+
+def authorize(world: World, endpoint: AnyEndpoint, request: SignedRequest) -> None:
+    """Check that the caller may use an operation.
+
+    Args:
+        world: the state with the sandbox's keys.
+        endpoint: the operation.
+        request: the request.
+
+    Raises:
+        Refusal: the credentials are missing or wrong.
+    """
+    header = request.headers.get("authorization", "")
+    plane = endpoint.plane
+    if plane == "oauth":
+        return
+    if not header and endpoint is MODELS_V2:
+        raise v2_refusal(
+            "access_denied", "no key (Authorization: Bearer bce-v3/...) was given", status=403
+        )
+    if plane == "v2":
+        _verify_bearer(world, header)
+    elif plane == "v1" and not header.startswith("bce-auth-v1/"):
+        _verify_access_token(world, request.parameter("access_token"))
+    else:
+        verify_signature(world, header, request)
+
+
+def verify_signature(world: World, header: str, request: SignedRequest) -> None:
+    """Check that an IAM signature is right, recent, and made with this sandbox's keys.
+
+    Args:
+        world: the state with the sandbox's keys.
+        header: the signature, `bce-auth-v1/...`.
+        request: the signed request.
+
+    Raises:
+        Refusal: 403, as the platform's gateway answers.
+    """
+    claim = SignatureHeader.parse(header)
+    if claim is None:
+        raise gateway_refusal(
+            "AccessDenied", "no IAM signature (Authorization: bce-auth-v1/...) was given"
+        )
+    if claim.access_key != world.address.access_key:
+        raise gateway_refusal(
+            "NotFound", f"NotFound, cause: Could not find credential. {_OWN_KEYS_ONLY}"
+        )
+    if claim.is_expired(time.time()):
+        raise gateway_refusal(
+            "RequestExpired", "RequestExpired, cause: the signature is too old; check the clock"
+        )
+    is_valid = claim.verify(
+        world.address.secret_key,
+        method=request.method,
+        path=request.path,
+        query=request.query,
+        headers=request.headers,
+    )
+    if not is_valid:
+        raise gateway_refusal(
+            "SignatureDoesNotMatch",
+            "SignatureDoesNotMatch, cause: Fail to authn user: Signature does not match",
+        )
+
+
+def _verify_bearer(world: World, header: str) -> None:
+    token = header.removeprefix("Bearer ").strip()
+    if secrets.compare_digest(token.encode(), world.address.api_key.encode()):
+        return
+    if not token.startswith("bce-v3/"):
+        issued = None
+    else:
+        issued = world.store.get("bearer", token)
+    if issued is None or issued["until"] < time.time():
+        if token.startswith("bce-v3/ALTAK-") and issued is None:
+            message = _OWN_KEYS_ONLY
+        else:
+            message = "invalid bearer token"
+        raise v2_refusal("invalid_iam_token", message, status=401)
+
+
+def _verify_access_token(world: World, token: str) -> None:
+    if not token.startswith("24."):
+        issued = None
+    else:
+        issued = world.store.get("token", token)
+    if issued is None:
+        raise v1_refusal(110, f"Access token invalid or no longer valid; {_OWN_KEYS_ONLY}")
+    if issued["until"] < time.time():
+        raise v1_refusal(111, "Access token expired")
+
+
+@emulates(wire.OAUTH_TOKEN)
+def oauth_token(call: Call, body: Any) -> JsonObject:
+    """Exchange AK and SK, in the query or the body, for an access token."""
+    params = {**(body.model_extra or {}), **call.query}
+    address = call.world.address
+    if not secrets.compare_digest(str(params.get("client_id", "")).encode(), address.ak.encode()):
+        raise Refusal(
+            401,
+            {
+                "error": "invalid_client",
+                "error_description": f"unknown client id; {_OWN_KEYS_ONLY}",
+            },
+        )
+    if not secrets.compare_digest(
+        str(params.get("client_secret", "")).encode(), address.sk.encode()
+    ):
+        raise Refusal(
+            401, {"error": "invalid_client", "error_description": "Client authentication failed"}
+        )
+    token = f"24.{secrets.token_hex(16)}.{TOKEN_SECONDS}.{int(time.time())}.sandbox"
+    call.store.add("token", token, until=time.time() + TOKEN_SECONDS)
+    return {
+        "access_token": token,
+        "expires_in": TOKEN_SECONDS,
+        "refresh_token": f"25.{secrets.token_hex(16)}",
+        "scope": "public ai_custom_yiyan_com",
+        "session_key": "",
+        "session_secret": "",
+    }
+
+
+@emulates(wire.BCE_BEARER)
+def exchange_bearer(call: Call, body: wire.CreateBearer) -> JsonObject:
+    """Exchange an IAM signature for a bearer."""
+    if body.expire_in_seconds is None:
+        seconds = BEARER_SECONDS
+    else:
+        seconds = body.expire_in_seconds
+    token = f"{random_id('bce-v3/ALTAK-sandbox')}/{secrets.token_hex(20)}"
+    call.store.add("bearer", token, until=time.time() + seconds)
+    return {
+        "userId": "sandbox",
+        "token": token,
+        "status": "enable",
+        "createTime": utc(time.time()).replace("Z", ".000Z"),
+        "expireTime": utc(time.time() + seconds).replace("Z", ".000Z"),
+    }
+
 
 RATE_LIMITED = {CHAT_V1.name, CHAT_V2.name}
 """The operations that the limits of requests and tokens are for."""
@@ -34,7 +223,7 @@ log = logging.getLogger("qfnb.sandbox")
 
 
 async def serve(
-    world: World, endpoint: Endpoint[Any, Any], request: Request, handle: RequestHandler
+    world: World, endpoint: AnyEndpoint, request: Request, handle: RequestHandler
 ) -> Response:
     """Return the answer to a request: the handler's, a refusal, or one that a fault breaks.
 
@@ -57,7 +246,7 @@ async def serve(
     state.operation = endpoint.name
     state.outcome = "denied"
     try:
-        auth.authorize(world, endpoint, auth.signed_request(request))
+        authorize(world, endpoint, signed_request(request))
         if world.modes.strict and endpoint.plane == "v1":
             raise v1_refusal(3, V1_ENDED)
         state.outcome = "limits"
@@ -76,15 +265,12 @@ async def serve(
         raise
     except Exception:
         log.exception("%s failed", endpoint.name)
-        internal = fault_refusal(endpoint, Fault(status=500))
         state.outcome = "broken"
-        return internal.to_response()
+        return fault_refusal(endpoint, Fault(status=500)).to_response()
     if fault is None:
         state.outcome = "good"
-    else:
-        state.outcome = "faulted"
-    if fault is None:
         return answer
+    state.outcome = "faulted"
     return corrupt_answer(answer, endpoint, fault)
 
 
@@ -115,106 +301,60 @@ HOLD_POLLING_S = 0.01
 
 
 class PlatformError(NamedTuple):
-    """An error of the platform as each plane writes it."""
+    """An error of the platform: its HTTP status, v1's number, v2's word, and the text."""
 
     status: int
     code: int
     v2_code: str
-    action_code: str
     message: str
-    type_: str
 
 
-_LIMIT = "rate_limit_exceeded"
-_REFUSED_WORDS = {
-    INVALID_REQUEST: (
-        "malformed_json", "invalid_messages", "characters_too_long", "tokens_too_long",
-        "invalid_image_url",
-        "invalid_plugin_argument", "invalid_image_genration_prompt",
-        "invalid_image_genration_refer_image",
-    ),
-    "unsafe_request": ("image_url_unsafe", "system_unsafe"),
-}  # fmt: skip
-"""Types and words of v2's refusals with status 400, in the platform's own spelling."""
+_INVALID_WORDS = (
+    "malformed_json", "invalid_messages", "characters_too_long", "tokens_too_long",
+    "invalid_image_url", "invalid_plugin_argument", "invalid_image_genration_prompt",
+    "invalid_image_genration_refer_image", "image_url_unsafe", "system_unsafe",
+)  # fmt: skip
+"""Words of v2's refusals with status 400, in the platform's own spelling."""
 
 _ERRORS = [
-    PlatformError(
-        400, 336003, "invalid_argument", "InappropriateJSON", "Invalid argument", INVALID_REQUEST
-    ),
-    PlatformError(
-        401, 110, "invalid_iam_token", "AccessDenied", "Access token invalid", INVALID_REQUEST
-    ),
-    PlatformError(403, 336004, "access_denied", "AccessDenied", "No permission", "access_denied"),
-    PlatformError(404, 3, "invalid_path", "NotFound", "Not found", INVALID_REQUEST),
-    PlatformError(
-        429,
-        336501,
-        "rpm_rate_limit_exceeded",
-        "TooManyRequests",
-        "Rate limit reached for RPM",
-        _LIMIT,
-    ),
-    PlatformError(
-        429,
-        336502,
-        "tpm_rate_limit_exceeded",
-        "TooManyRequests",
-        "Rate limit reached for TPM",
-        _LIMIT,
-    ),
-    PlatformError(
-        429,
-        18,
-        "qps_rate_limit_exceeded",
-        "TooManyRequests",
-        "Open api qps request limit reached",
-        _LIMIT,
-    ),
-    PlatformError(
-        429, 18, "RATE_LIMIT_TOTAL_QPS", "TooManyRequests", "Rate limit reached for QPS", _LIMIT
-    ),
-    PlatformError(
-        429,
-        17,
-        "QUOTA_USER_DAILY_REQUEST",
-        "TooManyRequests",
-        "Daily request limit reached",
-        _LIMIT,
-    ),
-    PlatformError(
-        429, 17, "QUOTA_USER_DAILY_FREE", "TooManyRequests", "Daily free quota used up", _LIMIT
-    ),
-    PlatformError(
-        429,
-        17,
-        "BILLING_INSUFFICIENT_BALANCE",
-        "TooManyRequests",
-        "The account is in arrears",
-        _LIMIT,
-    ),
-    PlatformError(
-        401,
-        336004,
-        "no_parameter_permission",
-        "AccessDenied",
-        "No permission for this",
-        INVALID_REQUEST,
-    ),
-    PlatformError(
-        401, 336005, "invalid_model", "NotFound", "No permission to use the model", INVALID_REQUEST
-    ),
-    *(
-        PlatformError(400, 336003, code, "InappropriateJSON", code.replace("_", " "), type_)
-        for type_, codes in _REFUSED_WORDS.items()
-        for code in codes
-    ),
-    PlatformError(
-        503, 336100, "server_busy", "ServiceUnavailable", "Please try again", "server_error"
-    ),
-    PlatformError(500, 500000, "internal_error", "InternalError", "Internal error", "server_error"),
-    PlatformError(500, 336000, "internal_error", "InternalError", "Internal error", "server_error"),
+    PlatformError(400, 336003, "invalid_argument", "Invalid argument"),
+    PlatformError(401, 110, "invalid_iam_token", "Access token invalid"),
+    PlatformError(403, 336004, "access_denied", "No permission"),
+    PlatformError(404, 3, "invalid_path", "Not found"),
+    PlatformError(429, 336501, "rpm_rate_limit_exceeded", "Rate limit reached for RPM"),
+    PlatformError(429, 336502, "tpm_rate_limit_exceeded", "Rate limit reached for TPM"),
+    PlatformError(429, 18, "qps_rate_limit_exceeded", "Open api qps request limit reached"),
+    PlatformError(429, 18, "RATE_LIMIT_TOTAL_QPS", "Rate limit reached for QPS"),
+    PlatformError(429, 17, "QUOTA_USER_DAILY_REQUEST", "Daily request limit reached"),
+    PlatformError(429, 17, "QUOTA_USER_DAILY_FREE", "Daily free quota used up"),
+    PlatformError(429, 17, "BILLING_INSUFFICIENT_BALANCE", "The account is in arrears"),
+    PlatformError(401, 336004, "no_parameter_permission", "No permission for this"),
+    PlatformError(401, 336005, "invalid_model", "No permission to use the model"),
+    *(PlatformError(400, 336003, word, word.replace("_", " ")) for word in _INVALID_WORDS),
+    PlatformError(503, 336100, "server_busy", "Please try again"),
+    PlatformError(500, 500000, "internal_error", "Internal error"),
+    PlatformError(500, 336000, "internal_error", "Internal error"),
 ]
 """The last one stands for all others."""
+
+_ACTION_CODES = {
+    400: "InappropriateJSON",
+    401: "AccessDenied",
+    403: "AccessDenied",
+    404: "NotFound",
+    429: "TooManyRequests",
+    503: "ServiceUnavailable",
+}
+"""The codes of actions by status; else InternalError."""
+
+
+def _error_type(error: PlatformError) -> str:
+    """Return v2's type of an error."""
+    if error.status >= 500:
+        return "server_error"
+    if error.v2_code.endswith("_unsafe"):
+        return "unsafe_request"
+    return {403: "access_denied", 429: "rate_limit_exceeded"}.get(error.status, INVALID_REQUEST)
 
 
 def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
@@ -233,14 +373,16 @@ def requested_fault(headers: Mapping[str, str], token: str) -> Fault | None:
         raise Refusal(400, {"error": f"{FAULT_HEADER}: {describe_error(error)}"}) from None
 
 
-def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
+def fault_refusal(endpoint: AnyEndpoint, fault: Fault) -> Refusal:
     """Return the refusal that a fault stands for, in the operation's own shape.
 
     An HTTP status is sent as it is; a platform's code with the status that the plane gives it.
     """
     error = _find_error(fault)
+    action_code = _ACTION_CODES.get(error.status, "InternalError")
     if isinstance(fault.code, str):
-        error = error._replace(v2_code=fault.code, action_code=fault.code)
+        error = error._replace(v2_code=fault.code)
+        action_code = fault.code
     elif fault.code is not None:
         error = error._replace(code=fault.code)
     refusal = build_refusal(
@@ -249,37 +391,36 @@ def fault_refusal(endpoint: Endpoint[Any, Any], fault: Fault) -> Refusal:
         code=error.code,
         v2_code=error.v2_code,
         status=error.status,
-        type_=error.type_,
+        type_=_error_type(error),
     )
-    if endpoint.plane == "console" and endpoint.envelope == "action":
-        refusal.body.update(code=error.action_code, message=error.message)
-    refusal.status = fault.status or (503 if fault.code is None else refusal.status)
+    if endpoint.envelope == "action":
+        refusal.body.update(code=action_code, message=error.message)
+    if fault.status:
+        refusal.status = fault.status
+    elif fault.code is None:
+        refusal.status = 503
     if fault.retry_after:
         refusal.headers["retry-after"] = fault.retry_after
     return refusal
 
 
-async def inject_before_answer(
-    world: World, endpoint: Endpoint[Any, Any], fault: Fault | None
-) -> None:
+async def inject_before_answer(world: World, endpoint: AnyEndpoint, fault: Fault | None) -> None:
     """Do what a fault does before a call is answered.
 
     Raises:
         Refusal: the fault is one.
     """
-    if fault is not None and fault.fault == "slow":
-        await asyncio.sleep(fault.pause_seconds())
-    while (
-        fault is not None
-        and fault.fault == "hold"
-        and any(rule is fault for rule in world.fault_rules.rules)
-    ):
-        await asyncio.sleep(HOLD_POLLING_S)
-    if fault is not None and fault.fault == "status":
+    if fault is None:
+        return
+    if fault.fault == "status":
         raise fault_refusal(endpoint, fault)
+    if fault.fault == "slow":
+        await asyncio.sleep(fault.seconds)
+    while fault.fault == "hold" and any(rule is fault for rule in world.fault_rules.rules):
+        await asyncio.sleep(HOLD_POLLING_S)
 
 
-def corrupt_answer(answer: Response, endpoint: Endpoint[Any, Any], fault: Fault) -> Response:
+def corrupt_answer(answer: Response, endpoint: AnyEndpoint, fault: Fault) -> Response:
     """Return an answer with what a fault does to its body."""
     if isinstance(answer, StreamingResponse):
         answer.body_iterator = _corrupt_stream(answer.body_iterator, endpoint, fault)
@@ -288,30 +429,26 @@ def corrupt_answer(answer: Response, endpoint: Endpoint[Any, Any], fault: Fault)
     if fault.fault == "malformed":
         return Response(_first_half(content), answer.status_code, SANDBOX_HEADER, answer.media_type)
     if fault.fault == "error":
-        refusal = fault_refusal(endpoint, fault)
-        return refusal.to_response()
+        return fault_refusal(endpoint, fault).to_response()
     if fault.fault in {"slow", "hold", "fail"}:
         return answer
-    return StreamingResponse(
-        _corrupt_body(content, fault), answer.status_code, dict(answer.headers)
-    )
+    pieces = _corrupt_body(content, fault)
+    return StreamingResponse(pieces, answer.status_code, dict(answer.headers))
 
 
 async def _corrupt_body(content: bytes, fault: Fault) -> AsyncIterator[bytes]:
     """Yield the pieces of a plain answer when the fault is one of the connection."""
     if fault.fault == "stall":
-        await asyncio.sleep(fault.pause_seconds() or MAX_SECONDS)
+        await asyncio.sleep(fault.seconds or MAX_SECONDS)
     elif fault.fault in {"cut", "reset"}:
         yield _first_half(content)
         raise ConnectionResetError("an injected fault")
     for part in _split_mid_character(content):
-        await asyncio.sleep(fault.pause_seconds() if fault.fault == "drip" else 0.001)
+        await asyncio.sleep(fault.seconds if fault.fault == "drip" else 0.001)
         yield part
 
 
-async def _corrupt_stream(
-    pieces: Any, endpoint: Endpoint[Any, Any], fault: Fault
-) -> AsyncIterator[bytes]:
+async def _corrupt_stream(pieces: Any, endpoint: AnyEndpoint, fault: Fault) -> AsyncIterator[bytes]:
     """Yield the pieces of a stream up to the fault, and what the fault makes of the others."""
     count = 0
     async with aclosing(pieces):
@@ -326,21 +463,24 @@ async def _corrupt_stream(
                 yield _final_piece(piece, endpoint, fault)
                 return
             if fault.fault == "drip":
-                await asyncio.sleep(fault.pause_seconds())
+                await asyncio.sleep(fault.seconds)
             if fault.fault == "stall" and count == fault.after + 1:
-                await asyncio.sleep(fault.pause_seconds() or MAX_SECONDS)
-            for part in _split_mid_character(piece) if fault.fault == "split" else [piece]:
+                await asyncio.sleep(fault.seconds or MAX_SECONDS)
+            if fault.fault != "split":
+                yield piece
+                continue
+            for part in _split_mid_character(piece):
                 yield part
-                await asyncio.sleep(0.001 if fault.fault == "split" else 0)
+                await asyncio.sleep(0.001)
 
 
-def _final_piece(piece: bytes, endpoint: Endpoint[Any, Any], fault: Fault) -> bytes:
+def _final_piece(piece: bytes, endpoint: AnyEndpoint, fault: Fault) -> bytes:
     """Return what a stream ends with instead of a piece."""
     if fault.fault == "malformed":
         return _first_half(piece) + b"\n\n"
     if fault.fault == "error":
-        body = fault_refusal(endpoint, Fault(code=336000) if fault.code is None else fault).body
-        return f"data: {json.dumps(body, ensure_ascii=False)}\n\n".encode()
+        refusal = fault_refusal(endpoint, fault)
+        return f"data: {json.dumps(refusal.body, ensure_ascii=False)}\n\n".encode()
     return b""
 
 
@@ -352,15 +492,17 @@ def _split_mid_character(content: bytes) -> list[bytes]:
     """Return the parts of a text that is split inside its characters; in the middle when it is all
     ASCII.
     """
-    continuations = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80][
-        : MAX_SPLITS * 2 : 2
-    ]
-    offsets = [0, *(continuations or [len(content) // 2]), len(content)]
+    inside = [index for index, byte in enumerate(content) if byte & 0xC0 == 0x80]
+    middle = [len(content) // 2]
+    offsets = [0, *(inside[: MAX_SPLITS * 2 : 2] or middle), len(content)]
     return [content[start:end] for start, end in pairwise(offsets)]
 
 
 def _find_error(fault: Fault) -> PlatformError:
-    status = fault.status or 503
-    if fault.code is None:
-        return next((row for row in _ERRORS if row.status == status and status < 500), _ERRORS[-1])
-    return next((row for row in _ERRORS if fault.code in row[1:4]), _ERRORS[-1])
+    for row in _ERRORS:
+        if fault.code is None and row.status == fault.status != 500:
+            return row
+        codes = (row.code, row.v2_code, _ACTION_CODES.get(row.status))
+        if fault.code is not None and fault.code in codes:
+            return row
+    return _ERRORS[-1]

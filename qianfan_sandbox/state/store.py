@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from qfnb.wire.base import Id, JsonObject
+
 from ..failures import FAULT_INJECTED
 
 SCHEMA = 4
@@ -77,7 +79,7 @@ _MIGRATIONS = {
 
 _ALPHABET = string.ascii_lowercase + string.digits
 
-Document = dict[str, Any]
+Document = JsonObject
 
 DATABASE = "state.db"
 FILES = "files"
@@ -183,7 +185,7 @@ class Store:
                 (kind, row["id"], json.dumps(body, ensure_ascii=False)),
             )
 
-    def get(self, kind: str, key: int | str) -> Document | None:
+    def get(self, kind: str, key: Id) -> Document | None:
         """Return a document by its id or its number, None when it does not exist."""
         if isinstance(key, int) or str(key).isdecimal():
             column = "number"

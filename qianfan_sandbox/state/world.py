@@ -7,28 +7,25 @@ document. No family is imported here.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
+import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from qfnb.base.text import count_tokens
-from qfnb.wire.base import JsonObject
-from qfnb.wire.sandbox import Address, load_config
+from qfnb.wire.base import JsonMapping, JsonObject
+from qfnb.wire.sandbox import Address, EngineConfig, load_config
 
-from ..engines.registry import EngineRegistry
+from ..engines.builtin.engine import BuiltinEngine, is_model
+from ..engines.protocol import ChatModel, Engine, EngineError
 from ..failures import DeliveryCounter, FaultRules, Modes, RateQuota
-from .job_queue import JobQueue
-from .lifecycle import Clock, Lifecycle
+from .lifecycle import Clock, JobQueue, Lifecycle
 from .store import Document, Store, make_private
 
 MODES_ID = "modes"
@@ -63,7 +60,7 @@ class World:
         queues: the batches and evaluations, and the trainings, that are worked on.
         fault_rules, quota, delivery_counter: what tests and trials switched on.
         modes: how closely it follows the platform of today.
-        prefix_cache: which beginnings of prompts were read before.
+
         open_streams: how many streams are being sent.
         endpoint_counts: how often each operation was called.
         request_stop: stops the server.
@@ -90,7 +87,6 @@ class World:
         self.clock = Clock(self.store)
         self.store.now = self.clock.now
         self.lifecycle = Lifecycle(self.store, self.clock)
-        self.prefix_cache = PrefixCache(self.clock.now)
         self.modes = Modes.at_start(self.store.get("setting", MODES_ID) or {})
         self.engines = EngineRegistry(self.store, load_config(folder))
         self.queues: dict[str, JobQueue] = {}
@@ -100,9 +96,8 @@ class World:
         for queue in self.queues.values():
             queue.resume()
 
-    def set_modes(self, changes: Mapping[str, Any]) -> Modes:
+    def set_modes(self, changes: JsonMapping) -> Modes:
         """Change modes and keep them; return all modes. Raises ValueError."""
-        self.prefix_cache = PrefixCache(self.clock.now)
         self.modes = Modes.model_validate(self.modes.model_dump() | dict(changes))
         if self.store.get("setting", MODES_ID) is None:
             self.store.add("setting", MODES_ID)
@@ -137,7 +132,7 @@ class World:
     def store_picture(self, content: bytes) -> str:
         """Keep a picture for a day; return the name that it is downloaded by."""
         name = f"{secrets.token_hex(12)}.png"
-        while len(self._pictures) >= MAX_PICTURES:
+        if len(self._pictures) >= MAX_PICTURES:
             self._pictures.pop(next(iter(self._pictures)))
         self._pictures[name] = (self.clock.now() + PICTURE_SECONDS, content)
         return name
@@ -164,51 +159,6 @@ class World:
         finally:
             self.open_streams -= 1
             self.record_activity()
-
-
-BLOCK_CHARS = 128
-MIN_TOKENS = 64
-SECONDS = 600.0
-MAX_BLOCKS = 50_000
-"""A prefix is whole blocks of characters, has at least these tokens, and is kept for this long
-after its last use.
-"""
-
-
-class PrefixCache:
-    """Remembers prompts by the hashes of their blocks, each of which covers all blocks before
-    it.
-    """
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._expiries: OrderedDict[bytes, float] = OrderedDict()
-
-    def read(self, owner: str, prompt: str) -> int:
-        """Return how many tokens of a prompt are cached, and cache all of it.
-
-        Args:
-            owner: the key and the model that the prompt is of.
-            prompt: the whole text that the model reads.
-        """
-        now = self._now()
-        cached_chars = 0
-        is_cached = True
-        digest = hashlib.blake2b(owner.encode("utf-8", "replace"), digest_size=12)
-        for end in range(BLOCK_CHARS, len(prompt) + 1, BLOCK_CHARS):
-            digest.update(prompt[end - BLOCK_CHARS : end].encode("utf-8", "replace"))
-            block = digest.digest()
-            is_cached = is_cached and self._expiries.get(block, 0.0) > now
-            if is_cached:
-                cached_chars = end
-            self._expiries[block] = now + SECONDS
-            self._expiries.move_to_end(block)
-        while len(self._expiries) > MAX_BLOCKS:
-            self._expiries.popitem(last=False)
-        tokens = count_tokens(prompt[:cached_chars])
-        if tokens >= MIN_TOKENS:
-            return tokens
-        return 0
 
 
 FOLDER = "snapshots"
@@ -294,3 +244,67 @@ def _existing_snapshot(home: Path, name: str) -> Path:
     if not (path / MANIFEST).is_file():
         raise LookupError(f"snapshot {name!r} does not exist")
     return path
+
+
+class EngineRegistry:
+    """The engines of one world; the built-in one trains.
+
+    Attributes:
+        active: the configured engine, which answers.
+        embedding_engine: the engine that embeds.
+    """
+
+    def __init__(self, store: Store, config: EngineConfig) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._loaded_models: dict[str, ChatModel] = {}
+        self._builtin = BuiltinEngine()
+        self.active: Engine = self._builtin
+        if config.engine == "upstream":
+            from ..engines.upstream import UpstreamEngine  # noqa: PLC0415 - aiohttp
+
+            self.active = UpstreamEngine(config)
+        self.embedding_engine: Engine = self._builtin
+        if "embeddings" in self.active.abilities:
+            self.embedding_engine = self.active
+
+    def tuned_model(self, run: str) -> ChatModel:
+        """Return the model of a run, loaded.
+
+        Raises:
+            EngineError: the run has no model, or one that another version made.
+        """
+        with self._lock:
+            if run not in self._loaded_models:
+                content = self.read_model(run)
+                if not is_model(content):
+                    raise EngineError(
+                        f"the model of {run} is not one of the built-in engine", "model"
+                    )
+                self._loaded_models[run] = self._builtin.load_model(content)
+            return self._loaded_models[run]
+
+    def can_continue_from(self, run: str) -> bool:
+        """Return whether a training can continue from a run's model."""
+        return is_model(self._store.read_file(f"{run}.npz") or b"")
+
+    def read_model(self, run: str) -> bytes:
+        """Return the bytes of a run's model.
+
+        Raises:
+            EngineError: it was deleted.
+        """
+        content = self._store.read_file(f"{run}.npz")
+        if content is None:
+            raise EngineError(f"{run} has no model")
+        return content
+
+    def describe(self) -> JsonObject:
+        """Return which engine runs and which ones train and embed; no key is in it."""
+        return {
+            "name": self.active.name,
+            "label": self.active.label,
+            "can": sorted(self.active.abilities),
+            "training": self._builtin.label,
+            "embeddings": self.embedding_engine.name,
+        }

@@ -20,7 +20,7 @@ from qfnb.evaluation.judges.verdicts import (
     parse_preference,
     parse_verdict,
 )
-from qfnb.wire.prompt_template import PromptTemplate
+from qfnb.wire.prompt import PromptTemplate
 
 
 class FakeJudge:

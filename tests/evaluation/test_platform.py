@@ -20,7 +20,7 @@ from qfnb.evaluation.evaluator import (
     QianfanRuleEvaluator,
 )
 from qfnb.evaluation.local_evaluators import evaluators_by_name
-from qfnb.wire import evaluation_v1 as wire
+from qfnb.wire import evaluation as wire
 
 BOTH = QianfanRuleEvaluator(using_similarity=True, using_accuracy=True)
 

@@ -13,8 +13,7 @@ from support.fidelity_sources import GUESSES, PAGES, PAGES_BY_OPERATION, render_
 
 from qfnb.wire.base import MarkedPage
 from qfnb.wire.endpoints import ENDPOINTS
-from qfnb.wire.memory import MemoryRecord
-from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
+from qfnb.wire.prompt import MemoryRecord
 
 
 def test_every_row_is_an_operation():

@@ -10,7 +10,7 @@ import pytest
 from qfnb import connect, errors
 from qfnb.resources import Data, Storage
 from qfnb.transport import event_loop
-from qfnb.wire import data_v1 as wire
+from qfnb.wire import data as wire
 from qfnb.wire.base import Record
 from support.waiting import wait_for
 

@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 
 import httpx
 
-from qfnb.wire import signature
+from qfnb.wire import auth
 
 CHAT = "/v2/chat/completions"
 DEADLINE = 60
@@ -80,9 +80,9 @@ def error_of(answer):
 
 def signed_headers(address, method, path, **query):
     host = address.url.removeprefix("http://")
-    date = signature.format_timestamp(time.time())
+    date = auth.format_timestamp(time.time())
     headers = {"host": host, "x-bce-date": date}
-    headers["authorization"] = signature.build_authorization(
+    headers["authorization"] = auth.build_authorization(
         address.access_key,
         address.secret_key,
         method=method,

@@ -12,7 +12,6 @@ import uvicorn
 
 from qfnb import config
 from qfnb.sandbox.process import VERSION, Address
-from qianfan_sandbox.http.guard import HeadTimeoutProtocol
 from qianfan_sandbox.server import IDLE_SECONDS
 from qianfan_sandbox.state.world import World
 from support.evidence import build_app_with_evidence
@@ -31,12 +30,7 @@ def run_world(folder: Path, clock: Callable[[], float]) -> Iterator[World]:
     world.warm_up()
     app = build_app_with_evidence(world)
     options = uvicorn.Config(
-        app,
-        http=HeadTimeoutProtocol,
-        log_level="error",
-        lifespan="off",
-        access_log=False,
-        timeout_keep_alive=IDLE_SECONDS,
+        app, log_level="error", lifespan="off", access_log=False, timeout_keep_alive=IDLE_SECONDS
     )
     server = uvicorn.Server(options)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

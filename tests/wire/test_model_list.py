@@ -3,7 +3,7 @@
 import pytest
 
 from qfnb.wire import catalog
-from qfnb.wire.model_list import AvailableModelList, merge_models, read_pricing
+from qfnb.wire.catalog import AvailableModelList, merge_models, read_pricing
 from qfnb.wire.prices import ModelPrices, PriceStep
 
 FULL = {

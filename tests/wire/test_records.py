@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import qfnb.wire
-from qfnb.wire import chat, error_codes, finetune_v2
+from qfnb.wire import chat, error_codes, finetune
 from qfnb.wire.base import Record
 from qfnb.wire.endpoints import ENDPOINTS
 
@@ -20,12 +20,12 @@ from qfnb.wire.endpoints import ENDPOINTS
     ("raw", "percent"), [("37%", 37), ("37", 37), (37.2, 37), (None, None), ("", None), ("x", None)]
 )
 def test_progress_is_read_in_every_form(raw, percent):
-    assert finetune_v2.Task.model_validate({"runProgress": raw}).run_progress == percent
+    assert finetune.Task.model_validate({"runProgress": raw}).run_progress == percent
 
 
 @pytest.mark.fault("F31")
 def test_unknown_fields_are_kept():
-    assert finetune_v2.Task.model_validate({"newField": {"a": 1}}).model_extra == {
+    assert finetune.Task.model_validate({"newField": {"a": 1}}).model_extra == {
         "newField": {"a": 1}
     }
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfnb.wire.signature import (
+from qfnb.wire.auth import (
     SignatureHeader,
     build_authorization,
     build_canonical_request,

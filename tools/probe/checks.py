@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from qfnb.wire import catalog, finetune_v2, inference, model_list, prices, responses
+from qfnb.wire import catalog, finetune, inference, prices, responses
 from qfnb.wire.chat import CHAT_V2
 
 from .exchange import Ask, Exchange, Request
@@ -46,7 +46,7 @@ ANSWER_FIELDS = {"id", "object", "created", "model", "choices", "usage"}
 RESPONSE_FIELDS = {"id", "object", "created_at", "model", "status", "output", "usage"}
 RANKED_FIELDS = {"document", "index", "relevance_score"}
 
-MODELS = Request(model_list.MODELS_V2)
+MODELS = Request(catalog.MODELS_V2)
 
 
 def check(title: str, name: str = "", *, needs_iam: bool = False) -> Callable[[Any], Any]:
@@ -168,7 +168,7 @@ def _refused(assumption: str, answer: Exchange, expected: str) -> tuple[str, boo
 
 @check("401 and 403: no key, a wrong key, a retired model")
 def refusals(ask: Ask) -> Any:
-    no_key = ask(Request(model_list.MODELS_V2, key="none"))
+    no_key = ask(Request(catalog.MODELS_V2, key="none"))
     wrong_key = ask(replace(_chat(CHAT_MODEL, "1", 1), key="wrong"))
     retired = ask(_chat(RETIRED_MODEL, "1", 1))
     error = mapping(retired.body, "error")
@@ -187,7 +187,7 @@ def refusals(ask: Ask) -> Any:
 
 @check("what can be fine-tuned, and its hyper-parameters (read only)", needs_iam=True)
 def fine_tune(ask: Ask) -> Any:
-    answer = ask(Request(finetune_v2.SUPPORT_MODELS))
+    answer = ask(Request(finetune.SUPPORT_MODELS))
     offer = objects(answer.body, "result")
     if not offer:
         return [("DescribeFineTuningSupportModels lists models", None, answer.refusal)]

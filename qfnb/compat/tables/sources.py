@@ -30,7 +30,7 @@ from ...resources.console.consts import (
 )
 from ...resources.management.data import Data
 from ...resources.management.storage import Storage
-from ...wire import data_v1 as wire, storage as storage_wire
+from ...wire import data as wire, storage as storage_wire
 from .table import Table
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ...base.language import tr, trn
 from ...errors import InvalidArgumentError
-from ...wire.prompt_template import PromptTemplate
+from ...wire.prompt import PromptTemplate
 from ..evaluator import REFEREE_STEPS, LocalEvaluator
 from ..samples import model_label
 from .replies import JudgeReply, JudgeUsage, ask_judge, validate_judge

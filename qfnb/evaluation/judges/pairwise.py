@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ...wire.prompt_template import PromptTemplate
+from ...wire.prompt import PromptTemplate
 from ..comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
 from ..samples import model_label
 from .replies import JudgeReply, JudgeUsage, ask_judge, validate_judge

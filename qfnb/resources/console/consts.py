@@ -2,7 +2,7 @@
 
 from enum import IntEnum, StrEnum
 
-from ...wire.finetune_v2 import TrainMode as TrainMode, TrainParameterScale as TrainParameterScale
+from ...wire.finetune import TrainMode as TrainMode, TrainParameterScale as TrainParameterScale
 
 
 class DeployPoolType(IntEnum):

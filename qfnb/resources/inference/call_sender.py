@@ -16,7 +16,7 @@ from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.platform import Platform
 from ...transport.response import Response
-from ...wire import catalog, chat as wire, reply_shape
+from ...wire import catalog, chat as wire
 from ...wire.base import Sendable
 from ...wire.endpoints import Endpoint
 from .model_choice import ModelChoice, name_living_models
@@ -248,8 +248,8 @@ class CallSender(Generic[ReplyT]):
         call_events = []
         try:
             async for piece in pieces:
-                refuse_defect(piece, reply_shape.find_event_defect(piece.body))
-                has_answer = has_answer or reply_shape.has_answer(piece.body)
+                refuse_defect(piece, wire.find_event_defect(piece.body))
+                has_answer = has_answer or wire.has_answer(piece.body)
                 if wire.has_call_parts(piece.body):
                     call_events.append(piece.body)
                 reply = entry.record_reply(self._to_reply(piece))

@@ -10,7 +10,7 @@ from ...base.text import count_tokens
 from ...errors import InvalidArgumentError
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
-from ...wire import catalog, inference as wire, reply_shape
+from ...wire import catalog, chat, inference as wire
 from ..validation import validate_positive
 from .chat_request import validate_encodable
 from .inference_model import InferenceCall, InferenceModel, InferenceRequest
@@ -22,7 +22,7 @@ from .v1_words import build_for_version
 class EmbeddingResponse(Reply[wire.EmbeddingReply]):
     """Vectors in the order of the texts: `resp["data"][0]["embedding"]`, or `.vectors`."""
 
-    find_defect = staticmethod(reply_shape.find_vector_defect)
+    find_defect = staticmethod(chat.find_vector_defect)
 
     @property
     def vectors(self) -> list[list[float]]:
@@ -178,7 +178,7 @@ def _validate_texts(texts: str | Sequence[str]) -> list[str]:
 class RerankResponse(Reply[wire.RerankReply]):
     """The documents with their scores; `.ranked` has the best first."""
 
-    find_defect = staticmethod(reply_shape.find_score_defect)
+    find_defect = staticmethod(chat.find_score_defect)
 
     @property
     def ranked(self) -> list[wire.RankedDocument]:
@@ -303,7 +303,7 @@ _COUNTED_MODEL = "ERNIE-3.5-8K"
 class TokenizerResponse(Reply[wire.TokenizerReply]):
     """The platform's count."""
 
-    find_defect = staticmethod(reply_shape.find_count_defect)
+    find_defect = staticmethod(chat.find_count_defect)
 
 
 class TokenizerCall(InferenceCall[TokenizerResponse]):

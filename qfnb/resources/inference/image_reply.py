@@ -18,7 +18,7 @@ from ...config import settings
 from ...errors import InvalidArgumentError, QianfanError, UnexpectedContent
 from ...redact import hide_secrets_in
 from ...transport import event_loop, file_transfer
-from ...wire import catalog, image_rules, inference as wire, reply_shape
+from ...wire import catalog, chat, inference as wire
 from .inference_model import InferenceCall, InferenceModel
 from .model_choice import ModelChoice
 from .reply import Reply, V1Dict
@@ -30,7 +30,7 @@ class ImageResponse(Reply[wire.ImageReply]):
     Images that come as addresses are downloaded at once: the addresses are valid for 24 hours.
     """
 
-    find_defect = staticmethod(reply_shape.find_picture_defect)
+    find_defect = staticmethod(chat.find_picture_defect)
     prompt: str = ""
     host: str = ""
     downloaded_images: tuple[bytes, ...] = ()
@@ -242,7 +242,7 @@ class ImageModel(InferenceModel[ImageResponse]):
             row = catalog.asked_model(self.kind, name)
         model = choice.endpoint or (row.id if row else name)
         if self.platform_info().name != "sandbox":
-            for text in image_rules.image_warnings(model, prompt, options):
+            for text in wire.image_warnings(model, prompt, options):
                 warn_once(text)
         return model
 

@@ -17,7 +17,7 @@ from ...errors import InvalidArgumentError, UnexpectedContent, UnreadableAnswer
 from ...redact import hide_keys
 from ...transport.protocol import quote_excerpt
 from ...transport.response import Response
-from ...wire import catalog, chat as wire, reply_shape
+from ...wire import catalog, chat as wire
 from ...wire.prices import FREE, PriceRange, china_hour, sum_prices
 from .thinking import CUT_WHILE_THINKING
 
@@ -250,7 +250,7 @@ class ChatResponse(Reply[Any]):
         pieces: those of the stream that it came in; () for a reply that came whole.
     """
 
-    find_defect = staticmethod(reply_shape.find_chat_defect)
+    find_defect = staticmethod(wire.find_chat_defect)
     parsed: Any = None
     steps: tuple[ToolStep, ...] = ()
     turns: Sequence[dict[str, Any]] = ()

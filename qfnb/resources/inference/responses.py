@@ -16,7 +16,7 @@ from ...errors import APIError, InvalidArgumentError, RequestError
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.response import Response
-from ...wire import reply_shape, responses as wire
+from ...wire import chat, responses as wire
 from ...wire.chat import Usage
 from ..management.operation import operation, transfer
 from ..validation import validate_choice, validate_range, validate_record
@@ -57,7 +57,7 @@ class ResponseOptions(TypedDict, total=False):
 class ResponseReply(Reply[wire.ResponseObject]):
     """A response: `.text`, `.reasoning`, `.tool_calls`, `.id`; the object is `.data`."""
 
-    find_defect = staticmethod(reply_shape.find_response_defect)
+    find_defect = staticmethod(chat.find_response_defect)
 
     @property
     def id(self) -> str:

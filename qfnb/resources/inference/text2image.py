@@ -10,7 +10,7 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.client import CallOptions
 from ...transport.platform import Platform
-from ...wire import image_rules, inference as wire
+from ...wire import inference as wire
 from ..validation import validate_positive
 from .arguments import ImageOptions
 from .chat_request import validate_encodable, validate_options
@@ -131,7 +131,7 @@ class Text2Image(ImageModel):
         if choice.version == 1:
             return [whole]
         name = self.warn_by_page(choice, prompt, options)
-        rules = image_rules.IMAGE_RULES.get(name)
+        rules = wire.IMAGE_RULES.get(name)
         seed = options.get("seed")
         count = options.get("n") or 1
         if rules is None or count <= rules.max_n:

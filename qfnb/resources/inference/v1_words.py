@@ -11,14 +11,14 @@ from ...base.language import tr
 from ...base.text import did_you_mean
 from ...errors import InvalidArgumentError
 from ...transport.platform import Platform
-from ...wire import body_keys, chat as wire
+from ...wire import chat as wire, inference
 from ...wire.endpoints import Endpoint
 from .call_sender import InferenceRequest
 from .client_options import CLIENT_NAMES
 from .model_choice import ModelChoice, find_target
 
-V2_OPTIONS = body_keys.BODY_KEYS["chat.v2"] | {"suffix", "system", "think"}
-V1_OPTIONS = body_keys.BODY_KEYS["chat.v1"] | {"suffix"}
+V2_OPTIONS = inference.BODY_KEYS["chat.v2"] | {"suffix", "system", "think"}
+V1_OPTIONS = inference.BODY_KEYS["chat.v1"] | {"suffix"}
 V1_ONLY = V1_OPTIONS - V2_OPTIONS | {"function_call"}
 V2_ONLY = V2_OPTIONS - V1_OPTIONS
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ...wire import charge as wire
-from ...wire.service_v2 import Billing
+from ...wire import service as wire
+from ...wire.service import Billing
 from ..validation import validate_choice, validate_positive, validate_record
 from .operation import operation
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport.response import Response
-from ...wire import data_v1 as wire
+from ...wire import data as wire
 from ..validation import validate_choice
 from .batches import OfflineBatchTasks
 from .data_rows import Cleaning, Entities

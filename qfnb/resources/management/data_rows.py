@@ -7,7 +7,7 @@ from typing import Any
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ...wire import cleaning as wire, data_v1
+from ...wire import data as wire
 from ..validation import validate_choice, validate_range
 from .operation import operation
 
@@ -17,7 +17,7 @@ class Cleaning:
     /wenxinworkshop/enhance.
     """
 
-    @operation(wire.CREATE)
+    @operation(wire.CREATE_CLEANING)
     def create_dataset_etl_task(
         etl_task_name: str,
         source_dataset_id: int | str,
@@ -48,17 +48,17 @@ class Cleaning:
             },
         )
 
-    @operation(wire.DETAIL)
+    @operation(wire.DESCRIBE_CLEANING)
     def get_dataset_etl_task_info(etl_id: int | str) -> None:
         """Return the state of a cleaning: processStatus is 1 (running), 2 (finished) or 3 to 5
         (ended otherwise).
         """
 
-    @operation(wire.LIST)
+    @operation(wire.LIST_CLEANINGS)
     def get_dataset_etl_task_list(page_size: int = 10, offset: int = 0) -> None:
         """Return a page of cleanings."""
 
-    @operation(wire.DELETE)
+    @operation(wire.DELETE_CLEANINGS)
     def delete_dataset_etl_task(etl_ids: Sequence[int | str]) -> wire.CleaningRefs:
         """Delete cleanings; the datasets stay."""
         return wire.CleaningRefs(etl_ids=list(etl_ids))
@@ -141,13 +141,13 @@ class Cleaning:
 class Entities:
     """List, annotate and delete rows. Source: API pages of /wenxinworkshop/entity."""
 
-    @operation(data_v1.ANNOTATE)
+    @operation(wire.ANNOTATE)
     def annotate_an_entity(
         entity_id: str,
         dataset_id: int | str,
         content: Sequence[Mapping[str, Any]] | None = None,
         labels: Sequence[Mapping[str, Any]] | None = None,
-    ) -> data_v1.AnnotateEntity:
+    ) -> wire.AnnotateEntity:
         """Annotate a row with answers (`content`, its turns) or an image with labels.
 
         Args:
@@ -161,30 +161,28 @@ class Entities:
         """
         if bool(content) == bool(labels):
             raise InvalidArgumentError(tr("content, labels: one of them is needed"))
-        return data_v1.AnnotateEntity(
+        return wire.AnnotateEntity(
             id=entity_id,
             dataset_id=dataset_id,
             content=[dict(turn) for turn in content] if content else None,
             labels=[dict(label) for label in labels] if labels else None,
         )
 
-    @operation(data_v1.DELETE_ENTITIES)
-    def delete_an_entity(
-        entity_ids: Sequence[str], dataset_id: int | str
-    ) -> data_v1.DeleteEntities:
+    @operation(wire.DELETE_ENTITIES)
+    def delete_an_entity(entity_ids: Sequence[str], dataset_id: int | str) -> wire.DeleteEntities:
         """Delete rows; returns those that could not be deleted."""
-        return data_v1.DeleteEntities(id=list(entity_ids), dataset_id=dataset_id)
+        return wire.DeleteEntities(id=list(entity_ids), dataset_id=dataset_id)
 
-    @operation(data_v1.LIST_ENTITIES)
+    @operation(wire.LIST_ENTITIES)
     def list_all_entity_in_dataset(
         dataset_id: int | str,
         offset: int = 0,
         page_size: int = 20,
         import_time_closure: Sequence[float] | None = None,
         annotating_time_closure: Sequence[float] | None = None,
-        listing_type: int = data_v1.ALL_ENTITIES,
+        listing_type: int = wire.ALL_ENTITIES,
         label_id_str: str | None = None,
-    ) -> data_v1.ListEntities:
+    ) -> wire.ListEntities:
         """Return a page of rows; the content of each is fetched from its `url`.
 
         Args:
@@ -199,15 +197,15 @@ class Entities:
         Raises:
             InvalidArgumentError: the page is too large, or a time is not a pair.
         """
-        if not 1 <= page_size <= data_v1.MAX_ENTITIES:
+        if not 1 <= page_size <= wire.MAX_ENTITIES:
             raise InvalidArgumentError(
                 tr(
                     "page_size={page_size}: must be 1 to {limit}",
                     page_size=page_size,
-                    limit=data_v1.MAX_ENTITIES,
+                    limit=wire.MAX_ENTITIES,
                 )
             )
-        return data_v1.ListEntities(
+        return wire.ListEntities(
             dataset_id=dataset_id,
             offset=offset,
             page_size=page_size,

@@ -5,7 +5,7 @@ from typing import Any
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ...wire import data_v2 as wire
+from ...wire import data as wire
 from ..validation import validate_choice
 from .operation import operation
 
@@ -13,7 +13,7 @@ from .operation import operation
 class DataV2:
     """Datasets (`dg-...`) and their versions (`ds-...`). Source: API pages of /v2/dataset."""
 
-    @operation(wire.CREATE)
+    @operation(wire.CREATE_V2)
     def create_dataset(
         dataset_name: str,
         dataset_format: str,
@@ -25,7 +25,7 @@ class DataV2:
         Args:
             dataset_name: shown in the console.
             dataset_format: PromptResponse, Text, Prompt, ...: the keys of
-                `qfnb.wire.data_v2.FORMATS`, or any other that the platform knows.
+                `qfnb.wire.data.FORMATS`, or any other that the platform knows.
             storage_type: "sysStorage" (the platform's) or "BOS" (your own bucket).
             storage_path: the folder in your own bucket, `bos:/bucket/folder/`.
         """
@@ -52,7 +52,7 @@ class DataV2:
             filter: {"datasetName": a part of the name, "dataFormatList": [formats]}.
         """
 
-    @operation(wire.DELETE)
+    @operation(wire.DELETE_V2)
     def delete_dataset(dataset_id: int | str) -> None:
         """Delete a dataset with all its versions."""
 

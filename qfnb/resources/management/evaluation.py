@@ -10,7 +10,7 @@ from typing import Any
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ...wire import evaluation_v1 as wire, evaluation_v2 as v2
+from ...wire import evaluation as wire
 from ..validation import list_or_none, validate_choice, validate_record
 from .operation import operation
 
@@ -202,14 +202,14 @@ class Evaluation:
     class V2:
         """The same tasks, console v2. Source: API pages of /v2/eval."""
 
-        @operation(v2.CREATE)
+        @operation(wire.CREATE_V2)
         def create_task(
             task_name: str,
             eval_object_type: str,
             eval_object_config: Mapping[str, Any],
             eval_config: Mapping[str, Any],
             description: str = "",
-        ) -> v2.CreateEvalTask:
+        ) -> wire.CreateEvalTask:
             """Start a task; the `result` is its id, `ame-...`.
 
             Args:
@@ -221,24 +221,24 @@ class Evaluation:
                 eval_config: {"evalMode": "rule", "model" or "manual"} and the options of the mode.
                 description: description of the task.
             """
-            return v2.CreateEvalTask(
+            return wire.CreateEvalTask(
                 task_name=task_name,
                 description=description or None,
                 eval_object_type=eval_object_type,
                 eval_object_config=validate_record(
-                    "eval_object_config", v2.EvalObjectConfig, eval_object_config
+                    "eval_object_config", wire.EvalObjectConfig, eval_object_config
                 ),
-                eval_config=validate_record("eval_config", v2.EvalConfig, eval_config),
+                eval_config=validate_record("eval_config", wire.EvalConfig, eval_config),
             )
 
-        @operation(v2.LIST)
+        @operation(wire.LIST_V2)
         def task_list(
             eval_type: str,
             key_filter: str | None = None,
             marker: str | None = None,
             max_keys: int | None = None,
             page_reverse: bool | None = None,
-        ) -> v2.ListEvalTasks:
+        ) -> wire.ListEvalTasks:
             """Return tasks, the newest first.
 
             Args:
@@ -248,15 +248,15 @@ class Evaluation:
                 max_keys: rows of a page, 100 at most.
                 page_reverse: the page before the marker instead.
             """
-            return v2.ListEvalTasks(
-                eval_type=validate_choice("eval_type", eval_type, v2.EVAL_TYPES),
+            return wire.ListEvalTasks(
+                eval_type=validate_choice("eval_type", eval_type, wire.EVAL_TYPES),
                 key_filter=key_filter,
                 marker=marker,
                 max_keys=max_keys,
                 page_reverse=page_reverse,
             )
 
-        @operation(v2.INFO)
+        @operation(wire.INFO_V2)
         def task_detail(task_id: int | str) -> None:
             """Return a task; its state is one of Queued, Running, RunningWithManualBegin,
             Successed, Failed.
@@ -265,11 +265,11 @@ class Evaluation:
             Stopped.
             """
 
-        @operation(v2.REPORT)
+        @operation(wire.REPORT_V2)
         def task_report(task_id: int | str) -> None:
             """Return the scores, one item per version that has been scored."""
 
-        @operation(v2.DELETE)
+        @operation(wire.DELETE_V2)
         def delete_task(task_id: int | str) -> None:
             """Delete an ended task."""
 

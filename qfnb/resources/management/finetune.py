@@ -8,7 +8,7 @@ from typing import Any
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ...wire import finetune_v1 as wire_v1, finetune_v2 as wire
+from ...wire import finetune as wire
 from ..validation import dict_or_none, validate_record
 from .operation import operation
 
@@ -16,13 +16,13 @@ from .operation import operation
 class FineTune:
     """Fine-tuning, v1: a task holds jobs. Source: seed 002, API pages of /finetune."""
 
-    @operation(wire_v1.CREATE_TASK)
+    @operation(wire.CREATE_TASK_V1)
     def create_task(
         name: str,
         base_train_type: str | None = None,
         train_type: str | None = None,
         description: str | None = None,
-    ) -> wire_v1.CreateTaskV1:
+    ) -> wire.CreateTaskV1:
         """Create a folder of runs; returns `id` (an int) and `uuid`.
 
         Args:
@@ -33,15 +33,15 @@ class FineTune:
         """
         if not name:
             raise InvalidArgumentError(tr("create_task: name is empty: write the name of the task"))
-        return wire_v1.CreateTaskV1(
+        return wire.CreateTaskV1(
             name=name,
             base_train_type=base_train_type,
             train_type=train_type,
             description=description,
         )
 
-    @operation(wire_v1.CREATE_JOB)
-    def create_job(job: Mapping[str, Any]) -> wire_v1.CreateJobV1:
+    @operation(wire.CREATE_JOB_V1)
+    def create_job(job: Mapping[str, Any]) -> wire.CreateJobV1:
         """Start a run; returns `id` (an int) and `uuid`.
 
         Args:
@@ -52,15 +52,15 @@ class FineTune:
         Raises:
             InvalidArgumentError: a field is missing or wrong.
         """
-        return validate_record("job", wire_v1.CreateJobV1, job)
+        return validate_record("job", wire.CreateJobV1, job)
 
-    @operation(wire_v1.GET_JOB)
+    @operation(wire.GET_JOB)
     def get_job(task_id: int | str, job_id: int | str) -> None:
         """Return a run: `trainStatus` is RUNNING, FINISH, FAIL or STOP, `progress` is in
         percent.
         """
 
-    @operation(wire_v1.STOP_JOB)
+    @operation(wire.STOP_JOB)
     def stop_job(task_id: int | str, job_id: int | str) -> None:
         """Stop a run; returns whether it was running."""
 

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ...wire import memory as wire
+from ...wire import prompt as wire
 from .operation import operation
 
 
 class Memory:
     """Write and read system memories. Source: API pages of /v2/memory."""
 
-    @operation(wire.CREATE)
+    @operation(wire.CREATE_MEMORY)
     def create_system_memory(app_id: int | str, description: str) -> wire.CreateMemory:
         """Create a memory of an application; returns `systemMemoryId`, `sm-...`."""
         return wire.CreateMemory(app_id=str(app_id), description=description)
 
-    @operation(wire.LIST)
+    @operation(wire.LIST_MEMORIES)
     def describe_system_memories(
         app_id: int | str | None = None, marker: str | None = None, max_keys: int | None = None
     ) -> None:
@@ -27,17 +27,17 @@ class Memory:
             max_keys: rows of a page, 100 by default.
         """
 
-    @operation(wire.DESCRIBE)
+    @operation(wire.DESCRIBE_MEMORY)
     def describe_system_memory(system_memory_id: int | str) -> None:
         """Return a memory with its entries."""
 
-    @operation(wire.MODIFY)
+    @operation(wire.MODIFY_MEMORY)
     def modify_system_memory(
         system_memory_id: int | str, memories: Sequence[Any]
     ) -> wire.ModifyMemory:
         """Replace all entries of a memory."""
         return wire.ModifyMemory(system_memory_id=system_memory_id, memories=[*memories])
 
-    @operation(wire.DELETE)
+    @operation(wire.DELETE_MEMORY)
     def delete_system_memory(system_memory_id: int | str) -> None:
         """Delete a memory."""

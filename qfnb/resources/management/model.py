@@ -7,7 +7,7 @@ from typing import Any
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ...wire import model_v1 as wire
+from ...wire import model as wire
 from ..validation import list_or_none, validate_choice, validate_record
 from .evaluation import EvaluationTasks
 from .model_v2 import ModelV2

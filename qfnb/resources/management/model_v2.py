@@ -8,7 +8,7 @@ from typing import Any
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ...wire import model_v1, model_v2 as wire
+from ...wire import model as wire
 from ..validation import list_or_none, validate_choice, validate_record
 from .operation import operation
 
@@ -97,7 +97,7 @@ class ModelV2:
         Raises:
             InvalidArgumentError: the mapping of the source is missing.
         """
-        source_meta = {model_v1.TRAINED: train_meta, model_v1.IMPORTED: import_meta}
+        source_meta = {wire.TRAINED: train_meta, wire.IMPORTED: import_meta}
         if source_type not in source_meta:
             raise InvalidArgumentError(
                 tr("source_type={source_type!r}: must be Train or Import", source_type=source_type)
@@ -110,7 +110,7 @@ class ModelV2:
                     name=source_type.lower(),
                 )
             )
-        is_training = source_type == model_v1.TRAINED
+        is_training = source_type == wire.TRAINED
         values = {
             "model_set_id": model_set_id,
             "source_type": source_type,
@@ -148,7 +148,7 @@ class ModelV2:
     def describe_model_custom_advanced_conf(model_id: int | str) -> None:
         """Return the settings that a version runs with."""
 
-    @operation(wire.DELETE)
+    @operation(wire.DELETE_V2)
     def delete_model(model_id: int | str) -> None:
         """Delete a version; it must not be in service."""
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...wire import prompt_v1 as wire
-from ...wire.prompt_template import PromptTemplate as PromptTemplate
+from ...wire import prompt as wire
+from ...wire.prompt import PromptTemplate as PromptTemplate
 from ..console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
 from ..validation import list_or_none, validate_member, validate_record
 from .operation import operation
@@ -14,7 +14,7 @@ from .prompt_v2 import Ids, PromptV2, join_variables, negative_text, validate_ch
 class Prompt:
     """Templates of prompts; the platform recommends `V2`. Source: API pages of prompts."""
 
-    @operation(wire.CREATE)
+    @operation(wire.CREATE_V1)
     def create(
         name: str,
         template: str,
@@ -55,12 +55,12 @@ class Prompt:
             negative_template_variables=join_variables(negative, identifier, negative_variables),
         )
 
-    @operation(wire.INFO)
+    @operation(wire.INFO_V1)
     def info(id: int | str, **values: object) -> wire.RenderTemplate:  # noqa: A002 - the official SDK's word
         """Return a template, and as `content` its text with these values of its variables."""
         return wire.RenderTemplate.model_validate({**values, "id": str(id)})
 
-    @operation(wire.UPDATE)
+    @operation(wire.UPDATE_V1)
     def update(
         id: int | str,  # noqa: A002
         name: str | None = None,
@@ -92,12 +92,12 @@ class Prompt:
             negative_template_content=negative_template,
         )
 
-    @operation(wire.DELETE)
-    def delete(id: int | str) -> wire.TemplateRefV1:  # noqa: A002
+    @operation(wire.DELETE_V1)
+    def delete(id: int | str) -> wire.TemplateRef:  # noqa: A002
         """Delete a template."""
-        return wire.TemplateRefV1(template_id=id)
+        return wire.TemplateRef(template_id=id)
 
-    @operation(wire.LIST)
+    @operation(wire.LIST_V1)
     def list(
         offset: int = 0,
         page_size: int = 10,
@@ -122,7 +122,7 @@ class Prompt:
             type=None if type is None else validate_member("type", type, PromptType),
         )
 
-    @operation(wire.LABELS)
+    @operation(wire.LABELS_V1)
     def list_labels(offset: int = 0, page_size: int = 10) -> None:
         """Return `total` and a page of labels."""
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...wire import prompt_v2 as wire
-from ...wire.prompt_template import PromptTemplate, validate_identifier
+from ...wire import prompt as wire
+from ...wire.prompt import PromptTemplate, validate_identifier
 from ..validation import dict_or_none, list_or_none, validate_choice
 from .operation import operation
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ...wire import service_v1 as wire_v1, service_v2 as wire
+from ...wire import service as wire
 from ..console.consts import DeployPoolType, ServiceType
 from ..validation import validate_choice, validate_member, validate_positive, validate_record
 from .operation import operation
@@ -17,7 +17,7 @@ from .operation import operation
 class Service:
     """Deploy models and list services. Source: seed 002; API pages of /v2/service for `V2`."""
 
-    @operation(wire_v1.CREATE)
+    @operation(wire.CREATE_V1)
     def create(
         model_id: int | str,
         model_version_id: int | str,
@@ -26,7 +26,7 @@ class Service:
         replicas: int = 1,
         pool_type: int | DeployPoolType = DeployPoolType.PrivateResource,
         description: str | None = None,
-    ) -> wire_v1.ApplyService:
+    ) -> wire.ApplyService:
         """Deploy a model version; returns `serviceId`, an int.
 
         Args:
@@ -41,7 +41,7 @@ class Service:
         Raises:
             InvalidArgumentError: `replicas` or `pool_type` is invalid.
         """
-        return wire_v1.ApplyService(
+        return wire.ApplyService(
             model_id=model_id,
             model_version_id=model_version_id,
             name=name,
@@ -51,13 +51,13 @@ class Service:
             description=description,
         )
 
-    @operation(wire_v1.GET)
-    def get(id: int | str) -> wire_v1.ServiceRefV1:  # noqa: A002 - the seeds' word
+    @operation(wire.GET_V1)
+    def get(id: int | str) -> wire.ServiceRef:  # noqa: A002 - the seeds' word
         """Return a service; `serviceStatus` is New, Deploying, Done, Failed or Stopped."""
-        return wire_v1.ServiceRefV1(service_id=id)
+        return wire.ServiceRef(service_id=id)
 
-    @operation(wire_v1.LIST)
-    def list(api_type_filter: Sequence[str | ServiceType] | None = None) -> wire_v1.ListServices:
+    @operation(wire.LIST_V1)
+    def list(api_type_filter: Sequence[str | ServiceType] | None = None) -> wire.ListServices:
         """Return preset services (`common`) and the user's own (`custom`).
 
         Args:
@@ -67,10 +67,10 @@ class Service:
             InvalidArgumentError: there is no such type.
         """
         for kind in api_type_filter or ():
-            validate_choice("api_type_filter", kind, wire_v1.TYPES)
-        return wire_v1.ListServices(api_typefilter=_to_list(api_type_filter))
+            validate_choice("api_type_filter", kind, wire.TYPES)
+        return wire.ListServices(api_typefilter=_to_list(api_type_filter))
 
-    @operation(wire_v1.APPS)
+    @operation(wire.APPS)
     def app_list() -> None:
         """Return the user's applications; the repr of `.data` hides their secrets."""
 

@@ -11,7 +11,7 @@ from ...base.private_files import write_private
 from ...base.text import listed
 from ...config import state_dir
 from ...errors import InvalidArgumentError
-from ...wire import finetune_v2 as wire
+from ...wire import finetune as wire
 from .. import run_store
 from ..configs import TrainConfig
 from .launch_form import Draft, FinalStep

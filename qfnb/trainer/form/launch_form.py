@@ -18,7 +18,7 @@ from ...base.text import clip
 from ...dataset.quality import NearDuplicates, find_near_duplicates, input_texts
 from ...errors import InvalidArgumentError
 from ...model.service import ValidatedModel
-from ...wire import finetune_v2 as wire
+from ...wire import finetune as wire
 from .. import configs
 from ..finetune import TRAINER_CLASSES
 from ..offer import DEFAULT_MODEL, Offer, find_scale, find_supported_model, supported_scales

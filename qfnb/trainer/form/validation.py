@@ -16,7 +16,7 @@ from typing import Any
 from ...base.language import tr, trn
 from ...base.text import clip, listed
 from ...errors import InvalidArgumentError
-from ...wire import finetune_v2 as wire
+from ...wire import finetune as wire
 from ..configs import DeployConfig
 from ..finetune import TRAINER_CLASSES, LLMFinetune
 from ..offer import (

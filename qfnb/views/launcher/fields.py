@@ -14,7 +14,7 @@ from ...base.language import language, tr, tr_noop, trn
 from ...trainer.form.inspection import DatasetInfo
 from ...trainer.form.launch_form import CHOICE_TYPES, LaunchForm, default_count, is_blank
 from ...trainer.form.validation import Issue, count_limits, find_issues, find_warnings, plain_number
-from ...wire.finetune_v2 import SupportedParameter
+from ...wire.finetune import SupportedParameter
 from ..controls import FieldKind
 
 TITLES: Final[Mapping[str, str]] = {

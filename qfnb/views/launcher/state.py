@@ -8,7 +8,7 @@ from typing import Final, Literal
 from ...base.language import tr_noop
 from ...trainer.form.launch_form import LaunchForm
 from ...trainer.form.validation import find_issues
-from ...wire.finetune_v2 import SFT
+from ...wire.finetune import SFT
 from .fields import Field, list_fields
 
 LaunchStage = Literal["loading", "unavailable", "editing", "confirming", "launching"]

@@ -9,13 +9,23 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Array = NDArray[Any]
 Pair = tuple[str, str]
+Tick = Callable[[], None]
+"""Called often while something takes long; it may raise."""
+
+
+def no_tick() -> None:
+    """Do nothing."""
+
 
 F = np.float32
 BUCKETS = 8192
@@ -73,7 +83,7 @@ def common_characters() -> str:
     return "".join(pair.decode("gb2312", "ignore") for pair in pairs)
 
 
-def ngrams(text: str, sizes: Iterable[int] = (1, 2)) -> tuple[Ints, Ints, NDArray[np.float64]]:
+def ngrams(text: str, sizes: Iterable[int] = (1, 2)) -> tuple[Ints, Ints, Array]:
     """Return bucket ids, counts, and a weight per bucket that is small for function characters."""
     padded = f"^{text[:MAX_PROMPT].lower()}$"
     hashed = [
@@ -102,7 +112,7 @@ class Features:
     """
 
     def __init__(
-        self, frequency: Floats | None = None, seen: NDArray[np.bool_] | None = None, n: int = 0
+        self, frequency: Floats | None = None, seen: Bools | None = None, n: int = 0
     ) -> None:
         if frequency is None:
             self.frequency = np.zeros(BUCKETS, F)
@@ -115,7 +125,7 @@ class Features:
         self.seen_characters[:4] = True
         self.n = n
 
-    def add(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> Features:
+    def add(self, pairs: Sequence[Pair], tick: Tick = no_tick) -> Features:
         """Count the n-grams and characters of more pairs; `tick` is called after each, and may
         raise.
         """
@@ -126,7 +136,7 @@ class Features:
         self.n += len(pairs)
         return self
 
-    def extended(self, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None) -> Features:
+    def extended(self, pairs: Sequence[Pair], tick: Tick = no_tick) -> Features:
         """Return a copy that knows more n-grams and characters; those it knew keep their
         weights.
         """
@@ -148,15 +158,13 @@ class Features:
         weight = weight * self._rarity(ids)
         return float(weight[self.frequency[ids] > 0].sum() / (weight.sum() + 1e-9))
 
-    def _rarity(self, ids: Ints) -> NDArray[np.float64]:
+    def _rarity(self, ids: Ints) -> Array:
         # Without the floor all weights are 0 when the data has one question or one shared n-gram.
-        rarity: NDArray[np.float64] = (
-            np.log((1 + self.n) / (1 + self.frequency[ids])) + RARITY_FLOOR
-        )
+        rarity: Array = np.log((1 + self.n) / (1 + self.frequency[ids])) + RARITY_FLOOR
         return rarity
 
 
-def segments(text: str) -> NDArray[np.int8]:
+def segments(text: str) -> Array:
     """Return for each character the columns that are 1: class, number of the run, index in the run,
     rest of the run.
     """
@@ -173,16 +181,14 @@ def segments(text: str) -> NDArray[np.int8]:
             rows[index] = (class_, count[class_], index - start, end - index - 1)
         count[class_] += 1
         start = end
-    columns: NDArray[np.int8] = (np.minimum(rows, _SEGMENT_LARGEST) + _SEGMENT_STARTS).astype(
-        np.int8
-    )
+    columns: Array = (np.minimum(rows, _SEGMENT_LARGEST) + _SEGMENT_STARTS).astype(np.int8)
     return columns
 
 
-def softmax(scores: NDArray[np.floating]) -> NDArray[np.floating]:
+def softmax(scores: Array) -> Array:
     """Return probabilities over the last axis."""
     exponentials = np.exp(scores - scores.max(-1, keepdims=True))
-    probabilities: NDArray[np.floating] = exponentials / exponentials.sum(-1, keepdims=True)
+    probabilities: Array = exponentials / exponentials.sum(-1, keepdims=True)
     return probabilities
 
 

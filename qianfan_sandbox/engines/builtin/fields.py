@@ -18,12 +18,14 @@ import json
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .features import MAX_PROMPT, Pair, common_characters
+from qfnb.wire.base import JsonObject
+
+from .features import MAX_PROMPT, Pair, Tick, common_characters, no_tick
 
 MAX_SHARE_OF_NEW = 0.1
 """The estimated share of new events in a field from which one more says nothing."""
@@ -68,7 +70,7 @@ class AnswerLayout(NamedTuple):
         """Return the layout of an answer: that of JSON, or of values between marks."""
         repeated: list[str] = []
 
-        def read_object(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        def read_object(items: list[tuple[str, Any]]) -> JsonObject:
             counts = Counter(key for key, _ in items)
             repeated.extend(key for key, count in counts.items() if count > 1)
             return dict(items)
@@ -114,7 +116,7 @@ class FieldCounts:
         self.counts = counts or {}
 
     @classmethod
-    def of(cls, pairs: Iterable[Pair], tick: Callable[[], None] = lambda: None) -> FieldCounts:
+    def of(cls, pairs: Iterable[Pair], tick: Tick = no_tick) -> FieldCounts:
         """Count the events of pairs; `tick` is called for each, and may raise."""
         counts = cls()
         rows: list[tuple[str, AnswerLayout]] = []

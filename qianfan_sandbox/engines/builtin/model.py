@@ -9,7 +9,7 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zipfile import BadZipFile
@@ -21,7 +21,7 @@ from qfnb.errors import SandboxError
 from qfnb.wire.base import JsonObject
 
 from ..protocol import EngineReply
-from .features import F, Features, Pair, answer_length
+from .features import F, Features, Pair, Tick, answer_length, no_tick
 from .fields import FieldCounts
 from .pointer_generator import IMPOSSIBLE_LOSS, EncodedAnswers, PointerGenerator
 from .refusal import (
@@ -63,9 +63,7 @@ class AnswerLoss:
         tick: called often; it may raise.
     """
 
-    def __init__(
-        self, model: LanguageModel, pairs: Sequence[Pair], tick: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, model: LanguageModel, pairs: Sequence[Pair], tick: Tick = no_tick) -> None:
         self._model = model
         self._tick = tick
         self._prompts = []
@@ -224,26 +222,8 @@ class LanguageModel:
             share = wrong_answers(drafts, self.min_confidence)
             self.meta["held_out"] = {"rows": len(drafts), "wrong_answers": share}
 
-    def log_likelihood(self, prompt: str, answer: str) -> float:
-        """Return log p(answer | prompt), without the base's small talk; -inf if it cannot be
-        produced.
-        """
-        log_p = np.log(self.router.probabilities(prompt).astype(np.float64))
-        memory_class = self.router.index.get(answer)
-        if memory_class:
-            total = float(log_p[memory_class])
-        else:
-            total = -math.inf
-        if self.lm is not None:
-            composed = float(self.lm.log_likelihoods([self.lm.example(prompt, answer)])[0][0])
-            total = float(np.logaddexp(total, log_p[COMPOSE] + composed))
-        return total
-
     def extended(
-        self,
-        pairs: Sequence[Pair],
-        memories: Sequence[str],
-        tick: Callable[[], None] = lambda: None,
+        self, pairs: Sequence[Pair], memories: Sequence[str], tick: Tick = no_tick
     ) -> LanguageModel:
         """Return a copy that can give more answers; what it can give keeps its likelihood, or
         almost.

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qfnb.wire.base import JsonObject
 
@@ -27,12 +26,16 @@ from .features import (
     MAX_PROMPT,
     SEGMENT_WIDTHS,
     UNKNOWN,
+    Array,
+    Bools,
     F,
     Features,
     Floats,
     Ints,
     Pair,
+    Tick,
     character_id,
+    no_tick,
     segments,
     softmax,
 )
@@ -99,7 +102,7 @@ class PointerGenerator:
         examples: Sequence[Example],
         random: np.random.Generator | None = None,
         drop: float = 0.0,
-    ) -> tuple[NDArray[np.float64], Gradients]:
+    ) -> tuple[Array, Gradients]:
         """Return the loss (nats) of each answer, and the gradients of their mean per character.
 
         Args:
@@ -119,7 +122,7 @@ class PointerGenerator:
 
     def log_likelihoods(
         self, examples: Sequence[Example]
-    ) -> tuple[NDArray[Any], Callable[[Floats], Gradients]]:
+    ) -> tuple[Array, Callable[[Floats], Gradients]]:
         """Return log p of each answer, and a function from a loss's derivatives by them to its
         gradients.
         """
@@ -330,11 +333,11 @@ def _sigmoid(score: Any) -> Any:
     return 0.5 * (1 + np.tanh(0.5 * score))
 
 
-def _flatten(array: NDArray[Any]) -> NDArray[Any]:
+def _flatten(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1])
 
 
-def _sample(p: NDArray[np.float64], temperature: float, random: np.random.Generator | None) -> int:
+def _sample(p: Array, temperature: float, random: np.random.Generator | None) -> int:
     if temperature <= 0 or random is None:
         return int(p.argmax())
     powers = (p / p.max()) ** (1 / temperature)
@@ -362,9 +365,9 @@ class EncodedPrompt:
     """
 
     text: str
-    codes: NDArray[np.int32]
-    ids: NDArray[np.int16]
-    segment: NDArray[np.int8]
+    codes: Array
+    ids: Array
+    segment: Array
     grams: tuple[Ints, Floats]
 
     @classmethod
@@ -381,10 +384,10 @@ class Example:
     """A prompt with an answer of m characters: m + 1 code points and targets, m + WINDOW ids."""
 
     prompt: EncodedPrompt
-    codes: NDArray[np.int32]
-    written: NDArray[np.int16]
-    target: NDArray[np.int16]
-    writable: NDArray[np.bool_]
+    codes: Array
+    written: Array
+    target: Array
+    writable: Bools
 
     @classmethod
     def of(cls, features: Features, index: dict[str, int], prompt: str, answer: str) -> Example:
@@ -423,10 +426,10 @@ class PaddedBatch:
     contexts: Ints
     segment: Floats
     match: Ints
-    copyable: NDArray[np.bool_]
-    writable: NDArray[np.bool_]
-    mask: NDArray[np.bool_]
-    prompt_mask: NDArray[np.bool_]
+    copyable: Bools
+    writable: Bools
+    mask: Bools
+    prompt_mask: Bools
     grams: Ints
     bag: Floats
 
@@ -455,12 +458,12 @@ def collate(examples: Sequence[Example]) -> PaddedBatch:
     )
 
 
-def windows(ids: NDArray[Any], size: int) -> NDArray[Any]:
+def windows(ids: Array, size: int) -> Array:
     """Return all runs of `size` neighbours of the last axis, as a new last axis."""
     return np.lib.stride_tricks.sliding_window_view(ids, size, axis=-1)
 
 
-def one_hot_segments(rows: Sequence[NDArray[np.int8]], width: int) -> Floats:
+def one_hot_segments(rows: Sequence[Array], width: int) -> Floats:
     """Return the columns of `segments` as zeros and ones, shape (rows, width, SEGMENT)."""
     segment = np.zeros((len(rows), width, SEGMENT), F)
     for target, columns in zip(segment, rows, strict=True):
@@ -479,7 +482,7 @@ def bags(grams: Sequence[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
     return distinct, weights
 
 
-def matching_suffix(copyable: NDArray[np.bool_]) -> Ints:
+def matching_suffix(copyable: Bools) -> Ints:
     """Return for each step and prompt index how many characters before both are equal, at most
     MAX_RUN.
     """
@@ -493,15 +496,12 @@ def matching_suffix(copyable: NDArray[np.bool_]) -> Ints:
     return longest
 
 
-def _codes(text: str) -> NDArray[np.int32]:
+def _codes(text: str) -> Array:
     return np.array([ord(char) for char in text], np.int32)
 
 
 def _pad(
-    examples: Sequence[Example],
-    values: Callable[[Example], NDArray[Any]],
-    width: int,
-    fill: int = 0,
+    examples: Sequence[Example], values: Callable[[Example], Array], width: int, fill: int = 0
 ) -> Ints:
     rows = np.full((len(examples), width), fill, np.int64)
     for row, example in zip(rows, examples, strict=True):
@@ -531,6 +531,11 @@ class RowGradient(NamedTuple):
 Gradients = Mapping[str, Floats | RowGradient]
 
 
+B1 = 0.9
+B2 = 0.99
+"""The decay of the mean of the gradients, and of their variance."""
+
+
 class Adam:
     """Updates weights in place; of a table only the rows that have a gradient, and their means, are
     changed.
@@ -554,36 +559,34 @@ class Adam:
         self._mean = {name: np.zeros_like(value) for name, value in weights.items()}
         self._variance = {name: np.zeros_like(value) for name, value in weights.items()}
 
-    def step(self, gradients: Gradients, rate: float, *, b1: float = 0.9, b2: float = 0.99) -> None:
+    def step(self, gradients: Gradients, rate: float) -> None:
         """Update the weights once.
 
         Args:
             gradients: of each weight.
             rate: the learning rate.
-            b1: the decay of the mean of the gradients.
-            b2: the decay of their variance.
         """
         self._steps += 1
-        rows = {
-            name: g.rows if isinstance(g, RowGradient) else slice(None)
-            for name, g in gradients.items()
-        }
-        values = {
-            name: g.values if isinstance(g, RowGradient) else g for name, g in gradients.items()
-        }
+        rows: dict[str, Any] = dict.fromkeys(gradients, slice(None))
+        values: Weights = {}
+        for name, g in gradients.items():
+            if isinstance(g, RowGradient):
+                rows[name], values[name] = g
+            else:
+                values[name] = g
         norm = math.sqrt(sum(float(np.vdot(g, g)) for g in values.values()))
         scale = F(min(1.0, self._clip / (norm + 1e-9)))
-        mean_correction = F(1 - b1**self._steps)
-        variance_correction = F(1 - b2**self._steps)
+        mean_correction = F(1 - B1**self._steps)
+        variance_correction = F(1 - B2**self._steps)
         for name, gradient in values.items():
             part = rows[name]
             scaled = gradient * scale
             mean = self._mean[name][part]
             variance = self._variance[name][part]
             weight = self._weights[name][part]
-            mean += F(1 - b1) * (scaled - mean)
+            mean += F(1 - B1) * (scaled - mean)
             scaled *= scaled
-            variance += F(1 - b2) * (scaled - variance)
+            variance += F(1 - B2) * (scaled - variance)
             deviation = np.sqrt(variance / variance_correction)
             deviation += F(self._epsilon)
             update = mean / (deviation * mean_correction)
@@ -647,7 +650,7 @@ class GeneratorTraining:
         batch_size: int,
         rate: float,
         seed: int,
-        tick: Callable[[], None],
+        tick: Tick,
         has_substitutes: bool = False,
     ) -> None:
         self._lm = lm
@@ -728,7 +731,7 @@ class EncodedAnswers:
         self._extra = IMPOSSIBLE_LOSS * np.array(impossible, np.float64)
         self._order = sorted(range(len(examples)), key=lambda index: len(examples[index].target))
 
-    def losses(self, tick: Callable[[], None] = lambda: None) -> NDArray[np.float64]:
+    def losses(self, tick: Tick = no_tick) -> Array:
         """Return the loss (nats) of each answer, at least IMPOSSIBLE_LOSS if it cannot be produced.
 
         `tick` is called after each batch; it may raise.
@@ -738,7 +741,7 @@ class EncodedAnswers:
             chunk = self._order[start : start + CHUNK]
             losses[chunk] = -self._lm.log_likelihoods([self._examples[index] for index in chunk])[0]
             tick()
-        total: NDArray[np.float64] = losses + self._extra
+        total: Array = losses + self._extra
         return total
 
 
@@ -781,7 +784,7 @@ class Passes:
             return order[np.argsort(self._due[order], kind="stable")[:limit]]
         return order
 
-    def record(self, group: Ints, losses: NDArray[np.floating]) -> None:
+    def record(self, group: Ints, losses: Array) -> None:
         """Note the losses of some examples of the pass."""
         self.losses[group] = losses
         rests = np.where(

@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qfnb.errors import InvalidArgumentError
 
 from ..protocol import Observer, Preference, Step
-from .features import F, Floats, Ints, Pair
+from .features import Array, Bools, F, Floats, Ints, Pair, Tick, no_tick
 from .model import LanguageModel
 from .pointer_generator import Adam, Example, Gradients, RowGradient, bags, learning_rate_factor
 from .router import COMPOSE
@@ -121,9 +120,7 @@ def _reference_model(
     )
 
 
-def _pairs_to_learn(
-    model: LanguageModel, pairs: Sequence[Pair], tick: Callable[[], None]
-) -> list[Pair]:
+def _pairs_to_learn(model: LanguageModel, pairs: Sequence[Pair], tick: Tick) -> list[Pair]:
     """Return the pairs of prompts with an answer that the model does not give; `tick` may raise."""
     likelihoods = Policy(model, pairs, tick).all_log_likelihoods()
     prompts = {
@@ -211,9 +208,8 @@ class _Training:
 
 
 Loss = Literal["DPO", "KTO"]
-Values = NDArray[np.float64]
-Indexes = NDArray[np.int64]
-Tick = Callable[[], None]
+Values = Array
+Indexes = Ints
 BothGradients = tuple[Gradients, Gradients]  # of the router's weights and of the generator's
 
 # of the chosen answers' own loss in DPO, as in Llama 3 (arXiv 2407.21783, section 4.1.4)
@@ -245,9 +241,7 @@ class Policy:
         tick: called now and then, also later; it may raise.
     """
 
-    def __init__(
-        self, model: LanguageModel, pairs: Sequence[Pair], tick: Tick = lambda: None
-    ) -> None:
+    def __init__(self, model: LanguageModel, pairs: Sequence[Pair], tick: Tick = no_tick) -> None:
         self._router = model.router
         self._lm = model.lm
         self._tick = tick
@@ -313,9 +307,7 @@ def dpo_loss(chosen: Values, rejected: Values) -> tuple[Values, Values]:
     return np.logaddexp(0.0, -margins), -_sigmoid(-margins)
 
 
-def kto_loss(
-    rewards: Values, is_desirable: NDArray[np.bool_], offset: float
-) -> tuple[Values, Values]:
+def kto_loss(rewards: Values, is_desirable: Bools, offset: float) -> tuple[Values, Values]:
     """Return 1 - sigmoid(+-(reward - offset)) of each reward, and its derivative by the reward.
 
     Args:
@@ -333,32 +325,6 @@ def _sigmoid(x: Values) -> Values:
     return sigmoid
 
 
-class Objective(Protocol):
-    """The loss of a model on some rows, with the present model as the reference.
-
-    Attributes:
-        policy: the model's likelihoods.
-        size: rows, or for KTO answers; a batch has indexes below it.
-    """
-
-    policy: Policy
-    size: int
-
-    def __init__(
-        self,
-        model: LanguageModel,
-        rows: Sequence[Preference],
-        beta: float,
-        tick: Tick = lambda: None,
-    ) -> None: ...
-
-    def loss_gradients(self, batch: Indexes) -> tuple[float, BothGradients]:
-        """Return the mean loss of a batch, and its gradients."""
-
-    def measure(self) -> dict[str, float]:
-        """Return the mean `loss` of all rows, and their rewards under TRL's names."""
-
-
 class DpoObjective:
     """-log sigmoid(beta * (log-ratio of the chosen answer - log-ratio of the rejected one)).
 
@@ -368,11 +334,7 @@ class DpoObjective:
     """
 
     def __init__(
-        self,
-        model: LanguageModel,
-        rows: Sequence[Preference],
-        beta: float,
-        tick: Tick = lambda: None,
+        self, model: LanguageModel, rows: Sequence[Preference], beta: float, tick: Tick = no_tick
     ) -> None:
         self.policy = Policy(model, judged_pairs(rows), tick)
         self.size = len(rows)
@@ -412,11 +374,7 @@ class KtoObjective:
     """
 
     def __init__(
-        self,
-        model: LanguageModel,
-        rows: Sequence[Preference],
-        beta: float,
-        tick: Tick = lambda: None,
+        self, model: LanguageModel, rows: Sequence[Preference], beta: float, tick: Tick = no_tick
     ) -> None:
         pairs = judged_pairs(rows)
         self.size = len(pairs)
@@ -460,9 +418,7 @@ class KtoObjective:
         }
 
 
-def _reward_means(
-    chosen: Values, rejected: Values, is_accurate: NDArray[np.bool_]
-) -> dict[str, float]:
+def _reward_means(chosen: Values, rejected: Values, is_accurate: Bools) -> dict[str, float]:
     means = {
         name: float(part.mean())
         for name, part in (("chosen", chosen), ("rejected", rejected))
@@ -475,4 +431,5 @@ def _reward_means(
     return means | margins | {"accuracies": float(is_accurate.mean())}
 
 
+Objective = DpoObjective | KtoObjective
 OBJECTIVES: dict[Loss, type[Objective]] = {"DPO": DpoObjective, "KTO": KtoObjective}

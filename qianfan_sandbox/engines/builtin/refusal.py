@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qfnb.base.text import has_chinese
 
 from ..protocol import EngineReply
-from .features import MAX_PROMPT, Pair
+from .features import MAX_PROMPT, Ints, Pair, Tick, no_tick
 
 MIN_ROWS = 20
 """Held-out rows from which the limit is measured."""
@@ -67,7 +66,7 @@ QUESTIONS_FROM_ELSEWHERE = tuple(
     .splitlines()
 )
 
-Counts = NDArray[np.int64]
+Counts = Ints
 
 
 class Limit(NamedTuple):
@@ -106,7 +105,7 @@ class Wording:
         self.questions = questions
 
     @classmethod
-    def of(cls, prompts: Iterable[str], tick: Callable[[], None] = lambda: None) -> Wording:
+    def of(cls, prompts: Iterable[str], tick: Tick = no_tick) -> Wording:
         """Count the units of questions; `tick` is called after each, and may raise."""
         rows = []
         for prompt in prompts:

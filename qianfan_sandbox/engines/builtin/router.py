@@ -10,13 +10,11 @@ Two blocks are enough to tell the classes apart; the further ones outvote chance
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .features import BUCKETS, F, Features, Floats, Ints, softmax
+from .features import BUCKETS, Array, F, Features, Floats, Ints, Tick, no_tick, softmax
 from .pointer_generator import Passes, Weights, bags
 
 COMPOSE = 0
@@ -78,21 +76,21 @@ class MemoryRouter:
             router.weights["b"][width:] = old["b"].min() - NEW_MEMORY_SCORE
         return router
 
-    def probabilities(self, prompt: str) -> NDArray[np.floating]:
+    def probabilities(self, prompt: str) -> Array:
         """Return the probability of each class."""
         return self.class_probabilities(*self.features(prompt))
 
-    def class_probabilities(self, ids: Ints, weight: Floats) -> NDArray[np.floating]:
+    def class_probabilities(self, ids: Ints, weight: Floats) -> Array:
         """Return the probability of each class for the buckets of a prompt and their weights."""
         return softmax(self.class_scores(weight @ self.weights["W"][ids] + self.weights["b"]))
 
-    def class_scores(self, scores: NDArray[Any]) -> NDArray[Any]:
+    def class_scores(self, scores: Array) -> Array:
         """Return the score of each class from those of the columns, along the last axis."""
         if len(self.blocks) == 1:
             return scores
         return functools.reduce(np.add, (scores[..., columns] for columns in self.columns.T))
 
-    def column_gradients(self, by_class: NDArray[Any]) -> NDArray[Any]:
+    def column_gradients(self, by_class: Array) -> Array:
         """Return derivatives by the columns' scores from those by the classes' scores, shape (rows,
         columns).
         """
@@ -134,7 +132,7 @@ class RouterTraining:
         rate: float = 4.0,
         batch_size: int = 16,
         seed: int = 0,
-        tick: Callable[[], None] = lambda: None,
+        tick: Tick = no_tick,
     ) -> None:
         self._router = router
         self._labels = labels
@@ -243,10 +241,10 @@ class _Momentum:
         self._velocity[index] = velocity
 
 
-def _class_losses(scores: Floats, labels: Ints) -> NDArray[Any]:
+def _class_losses(scores: Floats, labels: Ints) -> Array:
     largest = scores.max(1)
     sums = np.log(np.exp(scores - largest[:, None]).sum(1))
-    losses: NDArray[Any] = largest + sums - scores[np.arange(len(labels)), labels]
+    losses: Array = largest + sums - scores[np.arange(len(labels)), labels]
     return losses
 
 

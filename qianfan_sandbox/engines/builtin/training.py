@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qfnb.errors import InvalidArgumentError
+from qfnb.wire.base import JsonMapping
 
 from ..protocol import PASSES_PER_EPOCH, Observer, Step
-from .features import BUCKETS, F, Features, Pair, answer_length
+from .features import BUCKETS, Array, F, Features, Pair, answer_length
 from .fields import FieldCounts
 from .model import AnswerLoss, LanguageModel
 from .pointer_generator import EncodedAnswers, GeneratorTraining, PointerGenerator
@@ -84,9 +84,7 @@ class TrainingStopped(Exception):
     """Raised inside a training whose observer returned False."""
 
 
-def local_hyperparameters(
-    values: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> Hyperparameters:
+def local_hyperparameters(values: JsonMapping, defaults: JsonMapping) -> Hyperparameters:
     """Return the local values for a platform's hyper-parameters: as far from the local defaults as
     they are from theirs.
 
@@ -383,12 +381,12 @@ TRIED_ALPHABET = 300
 
 NEIGHBOURS = 9
 
-Tick = Callable[[float], None]
+Progress = Callable[[float], None]
 """Called with the share (0-1) that is done, often; it may raise."""
 
 
 def choose_memories(
-    features: Features, pairs: Sequence[Pair], batch_size: int, seed: int, tick: Tick
+    features: Features, pairs: Sequence[Pair], batch_size: int, seed: int, tick: Progress
 ) -> list[str]:
     """Return the answers to remember.
 
@@ -411,7 +409,7 @@ def choose_memories(
 
 
 def _find_facts(
-    features: Features, unique: list[Pair], batch_size: int, seed: int, tick: Tick
+    features: Features, unique: list[Pair], batch_size: int, seed: int, tick: Progress
 ) -> set[str]:
     """Return the unique answers that a model trained on the other half of the data does not
     predict.
@@ -454,11 +452,7 @@ def _find_facts(
 
 
 def _neighbours_votes(
-    features: Features,
-    prompts: Sequence[str],
-    voters: Sequence[str],
-    values: NDArray[np.float64],
-    tick: Tick,
+    features: Features, prompts: Sequence[str], voters: Sequence[str], values: Array, tick: Progress
 ) -> list[float]:
     """Return for each prompt the mean value of the voters that are most similar to it."""
     table = np.zeros((BUCKETS, len(voters)), F)
@@ -480,7 +474,7 @@ GRAM_CHARS = 3  # the length of a piece of a shared pattern
 SHARED_SHARE = 0.05
 
 
-def explained_pairs(pairs: Sequence[Pair], tick: Tick) -> list[bool]:
+def explained_pairs(pairs: Sequence[Pair], tick: Progress) -> list[bool]:
     """Return for each pair whether copying and a shared pattern explain all characters of its
     answer.
     """

@@ -12,7 +12,7 @@ from support.scripted_server import http_answer, stream_head
 import qfnb
 from qfnb import ChatCompletion, Completion, Embedding, Plugin, Reranker, Text2Image, errors
 from qfnb.resources import ImageEdit, Responses
-from qfnb.wire.reply_shape import find_chat_defect
+from qfnb.wire.chat import find_chat_defect
 
 pytestmark = pytest.mark.fault("F25")
 

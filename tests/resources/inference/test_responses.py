@@ -32,8 +32,8 @@ def test_a_conversation_goes_on_by_its_id(sandbox):
 
 def test_events_have_the_class_of_their_type(sandbox):
     events = list(Responses.stream("你是谁"))
-    assert isinstance(events[0], wire.ResponseCreated)
-    assert isinstance(events[-1], wire.ResponseCompleted)
+    assert isinstance(events[0], wire.ResponseChanged)
+    assert isinstance(events[-1], wire.ResponseChanged)
     text = "".join(event.delta for event in events if isinstance(event, wire.OutputTextDelta))
     assert [item.content[0].text for item in events[-1].response.output] == [text]
 

@@ -9,7 +9,7 @@ from qfnb.resources.console.consts import (
     EvaluationResultExportField,
 )
 from qfnb.resources.management.evaluation import Evaluation
-from qfnb.wire import evaluation_v1 as wire
+from qfnb.wire import evaluation as wire
 
 VERSIONS = [{"modelId": 1, "modelVersionId": "amv-x"}]
 RULES = {"evalMode": "rule", "scoreModes": ["similarity"]}

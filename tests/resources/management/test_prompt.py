@@ -5,7 +5,7 @@ import pytest
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources import Prompt
 from qfnb.resources.management.prompt import PromptTemplate
-from qfnb.wire.prompt_template import IDENTIFIERS
+from qfnb.wire.prompt import IDENTIFIERS
 
 
 @pytest.mark.parametrize("pair", IDENTIFIERS)

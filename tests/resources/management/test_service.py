@@ -10,11 +10,10 @@ from pydantic import ValidationError
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources import Service
 from qfnb.resources.console.consts import DeployPoolType, ServiceType
-from qfnb.wire.data_v2 import ExportTask
-from qfnb.wire.evaluation_v1 import TaskDetail
-from qfnb.wire.model_v1 import ModelVersion
-from qfnb.wire.model_v2 import Compression
-from qfnb.wire.service_v2 import ServiceDetail
+from qfnb.wire.data import ExportTask
+from qfnb.wire.evaluation import TaskDetail
+from qfnb.wire.model import Compression, ModelVersion
+from qfnb.wire.service import ServiceDetail
 
 NOON = "2025-03-30T12:00:00Z"
 

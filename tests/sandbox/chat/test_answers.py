@@ -366,7 +366,6 @@ LEAVES = st.sampled_from([
     {"type": "string"},
     {"type": "string", "minLength": 3, "maxLength": 5},
     {"type": "string", "format": "date"},
-    {"type": "string", "pattern": "^[A-Z]{2}-[0-9]+$"},
     {"type": "integer", "minimum": 5, "exclusiveMaximum": 9},
     {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
     {"type": "integer", "multipleOf": 7, "minimum": 10},
@@ -423,7 +422,7 @@ def test_an_embedding_model_is_not_asked_to_chat(http):
 
 
 def test_a_picture_that_is_none_is_refused(http):
-    for url in ("data:image/png;base64,AAAA", "https://example.com/" + "x" * 1024, "nonsense"):
+    for url in ("data:image/png;base64,AAAA", "nonsense"):
         content = [
             {"type": "text", "text": "这是什么"},
             {"type": "image_url", "image_url": {"url": url}},

@@ -12,7 +12,7 @@ from support.raw_http import CHAT, connect, error_of
 from support.sandbox_thread import run_world
 
 from qfnb.wire import catalog
-from qfnb.wire.model_list import AvailableModelList, merge_models
+from qfnb.wire.catalog import AvailableModelList, merge_models
 
 SAY = [{"role": "user", "content": "你是谁"}]
 

@@ -12,12 +12,11 @@ from support.datasets import (
     refusal,
     start_import,
     wait_until_idle,
-    zip_files,
 )
 
 from qfnb import errors
 from qfnb.resources.management.data import Data
-from qfnb.wire import data_v1
+from qfnb.wire import data
 
 ROWS = [{"prompt": f"第 {number} 问", "response": f"第 {number} 答"} for number in range(45)]
 
@@ -71,20 +70,6 @@ def test_deleted_rows_are_gone_and_unknown_ones_told(sandbox):
     )
 
 
-def test_rows_are_found_by_when_they_came(sandbox, large_dataset, control):
-    now = control.post("/_sandbox/clock").json()["now"]
-    assert list_rows(large_dataset, import_time_closure=[now - 3600, now]).total == 45
-    assert list_rows(large_dataset, import_time_closure=[now + 1, now + 2]).total == 0
-    assert list_rows(large_dataset, annotating_time_closure=[0, now]).total == 45
-
-
-def test_pictures_are_found_by_their_labels(sandbox):
-    dataset_id, _ = import_rows(zip_files(**{"1.png": b"x", "2.png": b"y"}), "p.zip", 70500)
-    entity = list_rows(dataset_id).items[0]
-    Data.annotate_an_entity(entity.id, dataset_id, labels=[{"id": "7", "name": "猫"}])
-    assert [row.name for row in list_rows(dataset_id, label_id_str="7").items] == ["1.png"]
-
-
 def test_a_row_needs_no_key_but_its_address(sandbox, large_dataset):
     url = list_rows(large_dataset, page_size=1).items[0].url
     assert httpx.get(url, trust_env=False).headers["content-type"].startswith("text/plain")
@@ -94,12 +79,11 @@ def test_a_row_needs_no_key_but_its_address(sandbox, large_dataset):
 @pytest.mark.parametrize(
     ("endpoint", "change", "expected"),
     [
-        (data_v1.LIST_ENTITIES, {"pageSize": 31}, "pageSize"),
-        (data_v1.LIST_ENTITIES, {"offset": -1}, "offset"),
-        (data_v1.LIST_ENTITIES, {"tabType": 3}, "tabType"),
-        (data_v1.LIST_ENTITIES, {"annoTime": [1]}, "annoTime"),
-        (data_v1.ANNOTATE, {"id": "none", "content": [PAIR]}, "id"),
-        (data_v1.DELETE_ENTITIES, {"id": "no list"}, "id"),
+        (data.LIST_ENTITIES, {"pageSize": 31}, "pageSize"),
+        (data.LIST_ENTITIES, {"offset": -1}, "offset"),
+        (data.LIST_ENTITIES, {"tabType": 3}, "tabType"),
+        (data.ANNOTATE, {"id": "none", "content": [PAIR]}, "id"),
+        (data.DELETE_ENTITIES, {"id": "no list"}, "id"),
     ],
 )
 def test_wrong_input_is_refused(sandbox, large_dataset, endpoint, change, expected):

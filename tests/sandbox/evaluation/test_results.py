@@ -72,11 +72,7 @@ def test_a_row_has_question_answer_reference_and_scores(lab):
     )
 
 
-def test_rows_are_filtered_by_scores_versions_and_units(lab):
-    assert {row["modelName"] for row in result_rows(lab.id, rouge_l={"start": 0.99})} == {"knows"}
-    assert {
-        row["modelName"] for row in result_rows(lab.id, judge_score={"start": -1, "end": 4})
-    } == {"ignorant"}
+def test_rows_are_filtered_by_versions_and_units(lab):
     assert {
         row["modelName"] for row in result_rows(lab.id, model_version_ids=["amv-ignorant"])
     } == {"ignorant"}

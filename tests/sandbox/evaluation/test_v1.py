@@ -21,7 +21,7 @@ from qfnb.errors import QianfanError
 from qfnb.resources import Model
 from qfnb.resources.management.data import Data
 from qianfan_sandbox import storage
-from qianfan_sandbox.evaluation.worker import summarize
+from qianfan_sandbox.evaluation_worker import summarize
 
 
 @pytest.fixture(scope="module")
@@ -159,16 +159,6 @@ def test_it_stops(lab):
     assert Model.stop_evaluation_task(id_)["result"]["result"] is False
     lab.world.clock.set(advance=60)
     assert wait_for_end(id_)["state"] == "Stopped"
-
-
-def test_a_task_that_has_not_begun_can_be_replaced(lab):
-    lab.world.lifecycle.set({"queue": 60})
-    id_ = lab.create(RULES, lab.untrained_version)
-    assert lab.create(REFEREE, lab.trained_version, name="另一个", pending_eval_id=id_) == id_
-    lab.world.clock.set(advance=60)
-    task = wait_for_end(id_)
-    assert (task["name"], list(report_by_model(id_))) == ("另一个", ["knows"])
-    assert "no longer" in refused(lab.create, RULES, pending_eval_id=id_)
 
 
 def test_stop_words_come_out_of_the_bucket(lab):

@@ -6,12 +6,10 @@ import time
 
 import httpx
 import pytest
-from support.datasets import PAIR, import_rows, jsonl, wait_until_idle
 from support.raw_http import CHAT, connect, line, signed_headers
 from support.sandbox_thread import run_world
 
 from qfnb import config, errors
-from qfnb.resources import Data
 from qfnb.sandbox import ensure
 from qianfan_sandbox.failures import RateQuota
 
@@ -88,20 +86,6 @@ def test_a_pictures_address_is_valid_for_a_day(world, http):
     assert http.get(url).content.startswith(b"\x89PNG")
     world.clock.set(advance=20)
     assert http.get(url).status_code == 404
-
-
-def test_an_exported_zip_is_deleted_after_a_week(world):
-    dataset_id, _ = import_rows(jsonl(PAIR))
-    Data.create_dataset_export_task(dataset_id)
-    wait_until_idle(dataset_id)
-    files = lambda: list((world.folder / "files").glob("export-*"))
-    assert len(files()) == 1
-    world.clock.set(advance=8 * 24 * 3600)
-    assert (
-        httpx.get(Data.export_records(dataset_id).data[0].download_url, trust_env=False).status_code
-        == 404
-    )
-    assert files() == []
 
 
 def test_headers_name_all_tokens_together_or_input_and_output_apart(world, http):

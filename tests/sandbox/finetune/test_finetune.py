@@ -8,7 +8,7 @@ from support import finetune_runs
 from qfnb import connect, errors
 from qfnb.resources import FineTune
 from qfnb.transport import event_loop
-from qfnb.wire import finetune_v1, finetune_v2
+from qfnb.wire import finetune
 from qfnb.wire.base import Record
 
 
@@ -61,7 +61,7 @@ def data_of(dataset, **fields):
 )  # fmt: skip
 def test_a_wrong_v2_run_is_refused_naming_the_field(job, dataset, change, field):
     refused = refusal(
-        finetune_v2.CREATE_TASK, **({"jobId": job, "datasetConfig": data_of(dataset)} | change)
+        finetune.CREATE_TASK, **({"jobId": job, "datasetConfig": data_of(dataset)} | change)
     )
     assert (refused.error_code, refused.status) == ("InappropriateJSON", 400)
     assert re.search(rf"param\[([\w.]+\.)?{field}\] invalid", str(refused))
@@ -89,7 +89,7 @@ def test_a_wrong_v2_run_is_refused_naming_the_field(job, dataset, change, field)
 def test_a_wrong_v1_job_is_refused_with_a_number_in_http_200(sandbox, dataset, change, field):
     task = FineTune.create_task("a task").data.id
     body = {"taskId": task, "trainType": "ERNIE-Speed", "trainset": [{"type": 1, "id": dataset}]}
-    refused = refusal(finetune_v1.CREATE_JOB, **(body | change))
+    refused = refusal(finetune.CREATE_JOB_V1, **(body | change))
     assert (refused.error_code, refused.status) == (500001, 200)
     assert f"param[{field}] invalid" in str(refused)
 
@@ -97,7 +97,7 @@ def test_a_wrong_v1_job_is_refused_with_a_number_in_http_200(sandbox, dataset, c
 def test_texts_are_no_data_for_sft_nor_pairs_for_post_pretraining(sandbox, dataset, job):
     texts = FineTune.V2.create_job("t", "ERNIE-Speed-8K", "PostPretrain").data.job_id
     refused = refusal(
-        finetune_v2.CREATE_TASK,
+        finetune.CREATE_TASK,
         jobId=texts,
         parameterScale="FullFineTuning",
         datasetConfig=data_of(dataset),
@@ -106,7 +106,7 @@ def test_texts_are_no_data_for_sft_nor_pairs_for_post_pretraining(sandbox, datas
     address = finetune_runs.put_object(sandbox.bucket, "only.txt", finetune_runs.TEXT)
     config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
     assert "has no prompts and answers" in str(
-        refusal(finetune_v2.CREATE_TASK, jobId=job, datasetConfig=config)
+        refusal(finetune.CREATE_TASK, jobId=job, datasetConfig=config)
     )
 
 
@@ -115,12 +115,12 @@ def test_a_run_is_looked_for_in_its_own_task(sandbox, dataset):
     other_task = FineTune.create_task("b").data.id
     body = {"taskId": task, "trainType": "ERNIE-Speed", "trainset": [{"type": 1, "id": dataset}]}
     job = FineTune.create_job(body).data.id
-    assert "is not a run of task" in str(refusal(finetune_v1.GET_JOB, taskId=other_task, jobId=job))
+    assert "is not a run of task" in str(refusal(finetune.GET_JOB, taskId=other_task, jobId=job))
 
 
 def test_unknown_fields_are_accepted(sandbox, dataset):
     answer = event_loop.run(
-        send(finetune_v1.CREATE_TASK, {"name": "x", "descrption": "as the user spelt it"})
+        send(finetune.CREATE_TASK_V1, {"name": "x", "descrption": "as the user spelt it"})
     )
     assert answer["result"]["name"] == "x"
 
@@ -145,7 +145,7 @@ def test_every_offered_parameter_has_a_name_a_description_and_a_default_that_fit
 def test_every_v1_train_type_stands_for_a_model_that_is_offered():
     from qianfan_sandbox.finetune import supported_models
 
-    assert all(supported_models.find_model(name) for name in finetune_v2.TRAIN_TYPES)
+    assert all(supported_models.find_model(name) for name in finetune.TRAIN_TYPES)
 
 
 @pytest.mark.parametrize(("rate", "count"), [(1.0, 10), (0.5, 5), (2.0, 20), (1.5, 15), (0.01, 0)])

@@ -10,7 +10,7 @@ from support.preferences import QUESTIONS, TRAINING
 
 from qfnb import Dataset, errors
 from qfnb.resources import FineTune, Model
-from qfnb.wire.finetune_v2 import DPO, KTO
+from qfnb.wire.finetune import DPO, KTO
 
 pytestmark = pytest.mark.long
 

@@ -7,7 +7,7 @@ import pytest
 from support.raw_http import open_client
 from support.waiting import until
 
-from qfnb.wire import signature
+from qfnb.wire import auth
 
 V1 = "/rpc/2.0/ai_custom/v1/wenxinworkshop/chat"
 HELLO = {"messages": [{"role": "user", "content": "你好"}]}
@@ -21,9 +21,9 @@ def http(sandbox):
 
 def signed(sandbox, method, path, query=(), *, secret=None, access_key=None, timestamp=None):
     host = sandbox.url.removeprefix("http://")
-    date = signature.format_timestamp(timestamp or time.time())
+    date = auth.format_timestamp(timestamp or time.time())
     headers = {"host": host, "content-type": "application/json", "x-bce-date": date}
-    headers["authorization"] = signature.build_authorization(
+    headers["authorization"] = auth.build_authorization(
         access_key or sandbox.access_key,
         secret or sandbox.secret_key,
         method=method,

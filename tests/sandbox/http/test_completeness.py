@@ -10,7 +10,6 @@ import qfnb.resources
 import qfnb.transport
 from qfnb.resources.management.operation import Operation
 from qfnb.wire.endpoints import ENDPOINTS, Endpoint
-from qianfan_sandbox import app  # noqa: F401 - registers the handlers
 from qianfan_sandbox.http.call import HANDLERS
 
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from support.raw_http import CHAT, connect, error_of, line, upload
 
-from qianfan_sandbox.http import guard
+from qianfan_sandbox import app as application
 
 PIECE = bytes(1 << 20)
 JSON = {"content-type": "application/json"}
@@ -65,7 +65,7 @@ def run_guarded(path, pieces):
     world = SimpleNamespace(
         record_activity=lambda: None, address=SimpleNamespace(url="http://127.0.0.1:1")
     )
-    asyncio.run(guard.HostGuard(app, world)(scope, receive, send))
+    asyncio.run(application.HostGuard(app, world)(scope, receive, send))
     return sent, read
 
 
@@ -84,7 +84,8 @@ def test_a_body_without_a_length_that_is_short_is_read(http):
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [(CHAT, guard.MAX_BODY_BYTES), ("/v2/files", guard.MAX_UPLOAD_BYTES)]
+    ("path", "most"),
+    [(CHAT, application.MAX_BODY_BYTES), ("/v2/files", application.MAX_UPLOAD_BYTES)],
 )
 def test_an_announced_length_is_refused_at_once(sandbox, path, most):
     status, text = announce(sandbox, path, most + 1)
@@ -92,10 +93,11 @@ def test_an_announced_length_is_refused_at_once(sandbox, path, most):
 
 
 @pytest.mark.parametrize(
-    ("path", "most"), [(CHAT, guard.MAX_BODY_BYTES), ("/v2/files", guard.MAX_UPLOAD_BYTES)]
+    ("path", "most"),
+    [(CHAT, application.MAX_BODY_BYTES), ("/v2/files", application.MAX_UPLOAD_BYTES)],
 )
 def test_an_endless_body_is_read_up_to_its_limit(monkeypatch, path, most):
-    monkeypatch.setattr(guard, "DRAIN_SECONDS", 0.02)
+    monkeypatch.setattr(application, "DRAIN_SECONDS", 0.02)
     sent, read = run_guarded(path, itertools.repeat(PIECE))
     assert (sent[0]["status"], read) == (413, most)
     assert [message.get("more_body", False) for message in sent] == [False, True, False]
@@ -106,8 +108,8 @@ def test_a_client_that_goes_away_is_no_error():
 
 
 def test_a_file_may_be_larger_than_other_bodies(http):
-    file = upload(http, bytes(guard.MAX_BODY_BYTES + 1)).json()
-    assert file["bytes"] == guard.MAX_BODY_BYTES + 1
+    file = upload(http, bytes(application.MAX_BODY_BYTES + 1)).json()
+    assert file["bytes"] == application.MAX_BODY_BYTES + 1
     assert http.delete(f"/v2/files/{file['id']}").json()["deleted"]
 
 

@@ -15,9 +15,8 @@ from support.model_life import STEPS, Life
 from support.raw_http import open_client
 from support.sandbox_thread import run_world
 
-from qfnb.wire import signature
+from qfnb.wire import auth
 from qfnb.wire.endpoints import ENDPOINTS
-from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 from qianfan_sandbox.http import control_api
 
 pytestmark = pytest.mark.long
@@ -101,7 +100,7 @@ def sendable(value):
 def signature_of(address, method, path, query):
     headers = {
         "host": address.url.removeprefix("http://"),
-        "x-bce-date": signature.format_timestamp(time.time()),
+        "x-bce-date": auth.format_timestamp(time.time()),
     }
     parts = {
         "method": method,
@@ -111,9 +110,7 @@ def signature_of(address, method, path, query):
         "date": headers["x-bce-date"],
     }
     return headers | {
-        "authorization": signature.build_authorization(
-            address.access_key, address.secret_key, **parts
-        )
+        "authorization": auth.build_authorization(address.access_key, address.secret_key, **parts)
     }
 
 

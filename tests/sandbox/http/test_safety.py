@@ -12,7 +12,6 @@ from support.waiting import until
 
 from qfnb.sandbox import process
 from qfnb.wire.endpoints import ENDPOINTS
-from qianfan_sandbox import app  # noqa: F401 - app loads every row of the endpoint table
 
 BODY = line(1)["body"]
 REAL = "bce-v3/ALTAK-CanaryCanaryCanary/0123456789abcdef0123456789abcdef01234567"

@@ -6,7 +6,7 @@ from support import finetune_runs
 from qfnb import connect, errors
 from qfnb.resources import Model
 from qfnb.transport import event_loop
-from qfnb.wire import model_v1, model_v2
+from qfnb.wire import model
 from qfnb.wire.base import Record
 
 
@@ -24,23 +24,23 @@ async def send(endpoint, body):
 @pytest.mark.parametrize(
     ("endpoint", "body", "field"),
     [
-        (model_v1.LIST, {"modelId": 10**8}, "modelId"),
-        (model_v1.LIST, {"modelId": 10**30}, "modelId"),
-        (model_v1.DETAIL, {"modelVersionId": "amv-none"}, "modelVersionId"),
-        (model_v1.DETAIL, {}, "modelVersionId"),
+        (model.LIST, {"modelId": 10**8}, "modelId"),
+        (model.LIST, {"modelId": 10**30}, "modelId"),
+        (model.DETAIL, {"modelVersionId": "amv-none"}, "modelVersionId"),
+        (model.DETAIL, {}, "modelVersionId"),
         (
-            model_v1.PUBLISH,
+            model.PUBLISH,
             {"versionMeta": {"taskId": 1, "iterationId": 10**8}},
             "versionMeta.iterationId",
         ),
-        (model_v1.PUBLISH, {"versionMeta": {"taskId": 1}}, "versionMeta.iterationId"),
-        (model_v1.PRESET_LIST, {"pageNo": 0}, "pageNo"),
-        (model_v1.PRESET_LIST, {"pageSize": 101}, "pageSize"),
-        (model_v1.USER_LIST, {"orderBy": "colour"}, "orderBy"),
-        (model_v1.USER_LIST, {"order": "up"}, "order"),
-        (model_v1.DELETE, {"modelIDs": []}, "modelIDs"),
-        (model_v1.DELETE, {"modelIDs": ["am-none"]}, "modelIDs"),
-        (model_v1.DELETE_VERSIONS, {"modelVersionIds": [10**8]}, "modelVersionIds"),
+        (model.PUBLISH, {"versionMeta": {"taskId": 1}}, "versionMeta.iterationId"),
+        (model.PRESET_LIST, {"pageNo": 0}, "pageNo"),
+        (model.PRESET_LIST, {"pageSize": 101}, "pageSize"),
+        (model.USER_LIST, {"orderBy": "colour"}, "orderBy"),
+        (model.USER_LIST, {"order": "up"}, "order"),
+        (model.DELETE, {"modelIDs": []}, "modelIDs"),
+        (model.DELETE, {"modelIDs": ["am-none"]}, "modelIDs"),
+        (model.DELETE_VERSIONS, {"modelVersionIds": [10**8]}, "modelVersionIds"),
     ],
 )
 def test_v1_refuses_with_a_number_in_http_200(sandbox, endpoint, body, field):
@@ -52,20 +52,20 @@ def test_v1_refuses_with_a_number_in_http_200(sandbox, endpoint, body, field):
 @pytest.mark.parametrize(
     ("endpoint", "body", "field"),
     [
-        (model_v2.CREATE_SET, {"modelSetName": "x", "modelType": "Text2Music"}, "modelType"),
-        (model_v2.CREATE_SET, {"modelSetName": "", "modelType": "Text2Text"}, "modelSetName"),
-        (model_v2.DESCRIBE_SET, {"modelSetId": "am-none"}, "modelSetId"),
-        (model_v2.DESCRIBE_SET, {"modelSetName": "no such name"}, "modelSetName"),
-        (model_v2.DELETE_SET, {"modelSetId": "am-none"}, "modelSetId"),
-        (model_v2.CREATE, {"modelSetId": "am-none", "sourceType": "Train"}, "modelSetId"),
-        (model_v2.DESCRIBE, {"modelId": "amv-none"}, "modelId"),
-        (model_v2.DELETE, {"modelId": "amv-none"}, "modelId"),
-        (model_v2.CREATE_EXPORT, {"modelId": "amv-none"}, "modelId"),
-        (model_v2.CREATE_CONF, {}, "customSpecFile"),
-        (model_v2.SYSTEM_CONF, {"modelApplicationType": "song"}, "modelApplicationType"),
-        (model_v2.CUSTOM_SETS, {"marker": "am-none"}, "marker"),
-        (model_v2.DESCRIBE_COMPRESSION, {"modelCompTaskId": "amva-none"}, "modelCompTaskId"),
-        (model_v2.CREATE_COMPRESSION, {"name": "x", "sourceModelId": "amv-none", "modelSetId": "am-none", "config": {"strategy": "Sparsity"}}, "sourceModelId"),
+        (model.CREATE_SET, {"modelSetName": "x", "modelType": "Text2Music"}, "modelType"),
+        (model.CREATE_SET, {"modelSetName": "", "modelType": "Text2Text"}, "modelSetName"),
+        (model.DESCRIBE_SET, {"modelSetId": "am-none"}, "modelSetId"),
+        (model.DESCRIBE_SET, {"modelSetName": "no such name"}, "modelSetName"),
+        (model.DELETE_SET, {"modelSetId": "am-none"}, "modelSetId"),
+        (model.CREATE, {"modelSetId": "am-none", "sourceType": "Train"}, "modelSetId"),
+        (model.DESCRIBE, {"modelId": "amv-none"}, "modelId"),
+        (model.DELETE_V2, {"modelId": "amv-none"}, "modelId"),
+        (model.CREATE_EXPORT, {"modelId": "amv-none"}, "modelId"),
+        (model.CREATE_CONF, {}, "customSpecFile"),
+        (model.SYSTEM_CONF, {"modelApplicationType": "song"}, "modelApplicationType"),
+        (model.CUSTOM_SETS, {"marker": "am-none"}, "marker"),
+        (model.DESCRIBE_COMPRESSION, {"modelCompTaskId": "amva-none"}, "modelCompTaskId"),
+        (model.CREATE_COMPRESSION, {"name": "x", "sourceModelId": "amv-none", "modelSetId": "am-none", "config": {"strategy": "Sparsity"}}, "sourceModelId"),
     ],
 )  # fmt: skip
 def test_v2_refuses_with_a_word_in_http_400(sandbox, endpoint, body, field):
@@ -91,7 +91,7 @@ def test_v2_refuses_with_a_word_in_http_400(sandbox, endpoint, body, field):
 def test_a_version_needs_a_source_that_is_there(sandbox, change, field):
     model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
     assert f"param[{field}] invalid" in str(
-        refusal_of(model_v2.CREATE, modelSetId=model_set, **change)
+        refusal_of(model.CREATE, modelSetId=model_set, **change)
     )
 
 
@@ -99,17 +99,15 @@ def test_what_is_no_model_is_not_imported(sandbox):
     finetune_runs.put_object(sandbox.bucket, "letter.npz", "dear model")
     model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
     meta = {"bucket": sandbox.bucket, "objectPath": "letter.npz"}
-    refusal = refusal_of(
-        model_v2.CREATE, modelSetId=model_set, sourceType="Import", importMeta=meta
-    )
+    refusal = refusal_of(model.CREATE, modelSetId=model_set, sourceType="Import", importMeta=meta)
     assert "imports its own exports" in str(refusal)
 
 
 def test_the_platforms_models_are_not_the_users_to_change(sandbox):
     preset = Model.preset_list(page_size=1).data.items[0]
-    assert "belongs to the platform" in str(refusal_of(model_v1.DELETE, modelIDs=[preset.model_id]))
+    assert "belongs to the platform" in str(refusal_of(model.DELETE, modelIDs=[preset.model_id]))
     assert "belongs to the platform" in str(
-        refusal_of(model_v2.DELETE_SET, modelSetId=preset.model_id_str)
+        refusal_of(model.DELETE_SET, modelSetId=preset.model_id_str)
     )
 
 
@@ -121,7 +119,7 @@ def test_a_preset_has_no_weights_to_compress(sandbox):
         "sourceModelId": preset.latest_version_info["versionIdStr"],
         "modelSetId": model_set,
     }
-    refusal = refusal_of(model_v2.CREATE_COMPRESSION, **body, config={"strategy": "Sparsity"})
+    refusal = refusal_of(model.CREATE_COMPRESSION, **body, config={"strategy": "Sparsity"})
     assert "has no weights to compress" in str(refusal)
 
 
@@ -129,5 +127,5 @@ def test_a_run_is_published_under_its_own_job_only(sandbox):
     run = finetune_runs.describe_run(finetune_runs.run_to_end())
     origin = {"taskId": 10**8, "iterationId": run["taskId"]}
     assert "param[versionMeta.taskId] invalid" in str(
-        refusal_of(model_v1.PUBLISH, isNewModel=True, versionMeta=origin)
+        refusal_of(model.PUBLISH, isNewModel=True, versionMeta=origin)
     )

@@ -242,7 +242,7 @@ def test_compute_units_are_bought_resized_and_given_back(shop):
     Charge.release_service_resource_instance_info(service.service_id, second)
     units = Charge.get_service_resource_list(service.service_id).data.instances
     assert [row.instance_id for row in units] == [unit.instance_id]
-    with pytest.raises(errors.APIError, match=r"unit .* does not exist"):
+    with pytest.raises(errors.APIError, match=r"a-.* does not exist"):
         Charge.resize_service_resource_count(second, 1)
 
 

@@ -10,10 +10,10 @@ from support.waiting import until, wait_for
 
 from qfnb.sandbox.process import Address
 from qfnb.wire import batches as wire
+from qianfan_sandbox import batches
 from qianfan_sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
-from qianfan_sandbox.batches import files
 from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
-from qianfan_sandbox.state.job_queue import is_finished, job_status, stable_shuffle
+from qianfan_sandbox.state.lifecycle import is_finished, job_status, stable_shuffle
 from qianfan_sandbox.state.world import World
 
 ADDRESS = Address(
@@ -35,7 +35,9 @@ def enqueue_batch(world, count, **change):
         for i in range(count)
     ]
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    files.store_file(world.store, "file-in", wire.UploadFile(filename="in.jsonl", content=content))
+    batches.store_file(
+        world.store, "file-in", wire.UploadFile(filename="in.jsonl", content=content)
+    )
     fields = {
         "endpoint": wire.CHAT,
         "model": None,
@@ -53,7 +55,7 @@ def wait_until_finished(world):
 
 
 def results(world, file_id):
-    return [json.loads(row) for row in files.read_file(world.store, file_id).splitlines()]
+    return [json.loads(row) for row in batches.read_file(world.store, file_id).splitlines()]
 
 
 def test_expired_lines_are_in_the_error_file(world):

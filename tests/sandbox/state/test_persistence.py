@@ -9,7 +9,6 @@ import pytest
 from support.model_life import STEPS, Life
 
 from qfnb.sandbox import ensure, stop
-from qianfan_sandbox import app  # noqa: F401 - loads every row of the endpoint table
 
 pytestmark = pytest.mark.long
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from support.raw_http import connect, signed_headers
 
-from qfnb.wire import signature
+from qfnb.wire import auth
 
 MIB = 1 << 20
 BIG = "/bos/sandbox/parts/big"
@@ -162,14 +162,14 @@ def test_a_presigned_address_needs_no_header_and_expires(sandbox, http, bos):
     bos("PUT", "/bos/sandbox/shared", b"shared")
 
     def address(path, signed_at):
-        claim = signature.build_authorization(
+        claim = auth.build_authorization(
             sandbox.access_key,
             sandbox.secret_key,
             method="GET",
             path=path,
             query=[],
             headers={"host": http.base_url.netloc.decode()},
-            date=signature.format_timestamp(signed_at),
+            date=auth.format_timestamp(signed_at),
             expires=60,
         )
         return f"{path}?{urlencode({'authorization': claim})}"

@@ -9,6 +9,7 @@ from qfnb.base.text import has_chinese
 from qfnb.errors import SandboxError
 from qianfan_sandbox.engines.builtin.engine import base_model
 from qianfan_sandbox.engines.builtin.model import AnswerLoss, LanguageModel
+from qianfan_sandbox.engines.builtin.preferences import Policy
 from qianfan_sandbox.engines.builtin.training import train
 
 
@@ -62,7 +63,7 @@ def test_the_loss_of_long_surprising_answers_is_theirs_and_has_no_bound(mixed):
     """It is what the training loss is compared with, which has none either."""
     prompt = RULE[0][0]
     answer = RULE[0][1][::-1] * 4
-    likelihood = mixed.log_likelihood(prompt, answer)
+    likelihood = float(Policy(mixed, [(prompt, answer)]).all_log_likelihoods()[0])
     assert likelihood < -40
     assert loss(mixed, [(prompt, answer)]) == pytest.approx(
         -likelihood / (len(answer) + 1), rel=0.01

@@ -1,6 +1,6 @@
-"""Fine-tuning, console v2 (`/v2/finetuning?Action=`): a job is the folder, a task is one run in it.
+"""Fine-tuning, console v2 (`/v2/finetuning?Action=`) and v1 (`/wenxinworkshop/finetune`).
 
-v1 used the two words the other way round: see `finetune_v1`.
+In v2 a job is the folder, a task is one run in it; v1 used the two words the other way round.
 """
 
 from enum import StrEnum
@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from .base import ConsoleRecord, EmptyBody, PageInfo, PageRequest
+from .base import ConsoleRecord, EmptyBody, Id, JsonObject, PageInfo, PageRequest
 from .endpoints import EndpointGroup
 
 ACCEPTED = ""
@@ -74,7 +74,7 @@ class CreateJob(ConsoleRecord):
     train_mode: str = SFT
     description: str | None = None
     parameter_scale: str | None = None
-    hyper_parameter_config: dict[str, Any] | None = None
+    hyper_parameter_config: JsonObject | None = None
 
 
 class JobCreated(ConsoleRecord):
@@ -86,7 +86,7 @@ class JobCreated(ConsoleRecord):
 class DatasetVersionRef(ConsoleRecord):
     """One training set, by id or URI; `sampling_rate` 1.0 uses every row once."""
 
-    version_id: int | str | None = None
+    version_id: Id | None = None
     version_bos_uri: str | None = None
     sampling_rate: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
@@ -125,15 +125,15 @@ class CreateTask(ConsoleRecord):
     The increment fields make it go on from an earlier run, the corpus is mixed into the data.
     """
 
-    job_id: int | str
+    job_id: Id
     parameter_scale: str = "LoRA"
-    hyper_parameter_config: dict[str, Any] = {}
+    hyper_parameter_config: JsonObject = {}
     dataset_config: DatasetSettings
-    increment_task_id: int | str | None = None
+    increment_task_id: Id | None = None
     increment_checkpoint_step: int | None = None
     corpus_config: CorpusSettings | None = None
-    resource_config: dict[str, Any] | None = None
-    custom_config: dict[str, Any] | None = Field(default=None, alias="modelConfig")
+    resource_config: JsonObject | None = None
+    custom_config: JsonObject | None = Field(default=None, alias="modelConfig")
 
 
 class TaskCreated(ConsoleRecord):
@@ -146,13 +146,13 @@ class TaskCreated(ConsoleRecord):
 class TaskRef(ConsoleRecord):
     """The id of a run, `task-...` or an int."""
 
-    task_id: int | str
+    task_id: Id
 
 
 class JobRef(ConsoleRecord):
     """The id of a job, `job-...` or an int."""
 
-    job_id: int | str
+    job_id: Id
 
 
 class ListJobs(PageRequest):
@@ -183,7 +183,7 @@ class JobList(ConsoleRecord):
 class ListTasks(PageRequest):
     """Lists the runs of a job."""
 
-    job_id: int | str
+    job_id: Id
 
 
 class Checkpoint(ConsoleRecord):
@@ -207,7 +207,7 @@ class Task(ConsoleRecord):
     run_status: str | None = None
     run_progress: int | None = None
     vdl_link: str | None = None
-    metrics: dict[str, Any] | None = None
+    metrics: JsonObject | None = None
     checkpoint_list: list[Checkpoint] | None = None
     create_date: str | None = None
     finish_date: str | None = None
@@ -240,7 +240,7 @@ class SupportedParameter(ConsoleRecord):
     check_type: str = "range"
     check_value: list[Any] = []
     default: Any = None
-    sandbox: dict[str, Any] = {}  # the sandbox's extension
+    sandbox: JsonObject = {}  # the sandbox's extension
 
     @property
     def has_effect(self) -> bool:
@@ -260,7 +260,7 @@ class SupportedMode(ConsoleRecord):
 
     train_mode: str
     support_parameter_scale: list[SupportedScale] = []
-    sandbox: dict[str, Any] = {}  # the sandbox's extension
+    sandbox: JsonObject = {}  # the sandbox's extension
 
     def training_seconds(self, rows: int, epochs: int) -> float | None:
         """Return about how long a training takes in the sandbox, None where the platform does not
@@ -301,3 +301,106 @@ DELETE_JOB = _FINETUNING.action("delete_job", "DeleteFineTuningJob", JobRef, boo
 SUPPORT_MODELS = _FINETUNING.action(
     "support_models", "DescribeFineTuningSupportModels", EmptyBody, list[SupportedModel]
 )
+
+
+# Fine-tuning, console v1 (`/wenxinworkshop/finetune/...`), as the seeds use it.
+
+RUNNING_V1 = "RUNNING"
+FINISH = "FINISH"
+FAIL = "FAIL"
+STOP = "STOP"
+"""Values of trainStatus."""
+
+PLATFORM_V1 = 1
+BOS_V1 = 2
+"""Values of a training set's type: a dataset of the platform, or a file in the user's bucket."""
+
+
+class CreateTaskV1(ConsoleRecord):
+    """The folder of runs; the train types may be set with the first run."""
+
+    name: str
+    base_train_type: str | None = None
+    train_type: str | None = None
+    description: str | None = None
+
+
+class TaskCreatedV1(ConsoleRecord):
+    """Both ids: an int, and `job-...` as in v2."""
+
+    id: int
+    uuid: str = ""
+    name: str = ""
+    description: str = ""
+    create_time: str | None = None
+
+
+class TrainingSet(ConsoleRecord):
+    """One training set: `type` 1 with the `id` of a dataset, or 2 with a `bos_path`."""
+
+    type: int = PLATFORM_V1
+    id: Id | None = None
+    bos_path: str | None = None
+
+
+class CreateJobV1(ConsoleRecord):
+    """One run; `trainset_rate` percent of the data is held out for validation.
+
+    `train_config` holds epoch, learningRate, batchSize, maxSeqLen and what else a model has;
+    `peft_type` is LoRA, ALL or P-tuning.
+    """
+
+    task_id: Id
+    base_train_type: str | None = None
+    train_type: str | None = None
+    train_mode: str = "SFT"
+    peft_type: str = "LoRA"
+    train_config: JsonObject = {}
+    trainset: list[TrainingSet] = Field(min_length=1)
+    trainset_rate: int = Field(default=20, ge=0, le=100)
+    description: str | None = None
+
+
+class JobCreatedV1(ConsoleRecord):
+    """Both ids: an int, and `task-...` as in v2."""
+
+    id: int
+    uuid: str = ""
+
+
+class JobRefV1(ConsoleRecord):
+    """The ids of a run and its task."""
+
+    task_id: Id
+    job_id: Id
+
+
+class JobV1(ConsoleRecord):
+    """The state of a run; times in seconds, `progress` in percent."""
+
+    id: int | None = None
+    task_id: int | None = None
+    task_name: str = ""
+    version: int | None = None
+    train_type: str | None = None
+    train_mode: str | None = None
+    peft_type: str | None = None
+    train_status: str = ""
+    progress: int | None = None
+    run_time: int | None = None
+    train_time: int | None = None
+    start_time: str | None = None
+    finish_time: str | None = None
+    vdl_link: str | None = None
+
+
+_FINETUNING_V1 = EndpointGroup("finetune", "/wenxinworkshop/finetune")
+
+CREATE_TASK_V1 = _FINETUNING_V1.route(
+    "create_task", "createTask", CreateTaskV1, TaskCreatedV1, repeatable=False
+)
+CREATE_JOB_V1 = _FINETUNING_V1.route(
+    "create_job", "createJob", CreateJobV1, JobCreatedV1, repeatable=False
+)
+GET_JOB = _FINETUNING_V1.route("get_job", "jobDetail", JobRefV1, JobV1)
+STOP_JOB = _FINETUNING_V1.route("stop_job", "stopJob", JobRefV1, bool)

@@ -4,26 +4,29 @@ A task (kind "evaluation") holds what was requested; its run (kind "evaluation_r
 worker records.
 """
 
+import asyncio
+import io
 import json
+import secrets
+import zipfile
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from qfnb.base.language import tr, tr_noop
-from qfnb.wire import (
-    data_v1 as data_wire,
-    evaluation_v1 as wire,
-    evaluation_v2 as wire_v2,
-    model_v1 as model_wire,
-)
-from qfnb.wire.base import JsonObject
+from qfnb.wire import data as data_wire, evaluation as wire, model as model_wire
+from qfnb.wire.base import Id, JsonMapping, JsonObject
 
-from .. import models, storage
-from ..datasets import datasets, rows as dataset_rows
-from ..finetune.scores import word_unit
-from ..http.call import Call, emulates, page_by_marker, utc
-from ..state.job_queue import is_finished
-from ..state.store import Document, random_id
-from ..state.world import World
+from . import datasets, models, rows, storage
+from .finetune import scores
+from .finetune.scores import word_unit
+from .http.call import Call, emulates, fields_of, page_by_marker, page_by_number, utc
+from .state.lifecycle import is_finished
+from .state.store import Document, random_id
+from .state.world import World
 
 KIND = "evaluation"
 RUN = "evaluation_run"
@@ -36,23 +39,16 @@ ENGINE = "qfnb local model, not ERNIE"
 FINAL_STATES = {wire.DONE, wire.PARTLY_DONE, wire.FAILED, wire.STOPPED}
 
 Pairs = list[tuple[str, str]]  # prompts and reference responses
-Row = dict[str, Any]
+Row = JsonObject
 
 
-class Unit(TypedDict):
-    """One of the compared versions, as a task's document holds it."""
+Unit = Row
+"""One of the compared versions, as a task's document holds it.
 
-    id: str
-    model: str
-    model_number: int
-    model_name: str
-    version: str
-    version_number: int
-    version_name: str
-    source: str  # v1's word for the source of the version, e.g. `Train`
-    asks: str  # the model name that a request to it has
-    parameters: JsonObject
-    template: str  # a prompt with `{input}`, "" for the plain question
+`id`, the `model` (its id), `model_number` and `model_name`, the same of the `version`, v1's word
+for its `source` (e.g. `Train`), the model name that a request to it `asks`, the `parameters`, the
+prompt `template` with `{input}`, "" for the plain question.
+"""
 
 
 def read_task_pairs(world: World, run_id: str) -> Pairs:
@@ -94,12 +90,9 @@ def unit_results(world: World, task: Document) -> list[Row]:
     """Return the versions of a task, each with its `state`, `message` and, once it is judged,
     `metrics`.
     """
-    if has_results(world, task):
-        finished_units = run_of(world, task).get("units", {})
-    else:
-        finished_units = {}
+    finished = run_of(world, task).get("units", {}) if has_results(world, task) else {}
     waiting = {"state": task_state(world, task), "message": "", "metrics": None}
-    return [unit | waiting | finished_units.get(unit["id"], {}) for unit in task["units"]]
+    return [unit | waiting | finished.get(unit["id"], {}) for unit in task["units"]]
 
 
 def iter_results(world: World, task: Document) -> Iterator[Row]:
@@ -109,10 +102,10 @@ def iter_results(world: World, task: Document) -> Iterator[Row]:
     pairs = read_task_pairs(world, task["run"])
     done = dict(entry for point in world.store.points(task["run"]) for entry in point["rows"])
     for number in sorted(done):
-        unit = task["units"][number // len(pairs)]
-        (prompt, reference) = pairs[number % len(pairs)]
-        identity = {"id": f"{unit['id']}-{number % len(pairs)}", "unit": unit}
-        yield identity | {"prompt": prompt, "reference": reference} | done[number]
+        index, row = divmod(number, len(pairs))
+        unit = task["units"][index]
+        fields = {"id": f"{unit['id']}-{row}", "unit": unit}
+        yield fields | dict(zip(("prompt", "reference"), pairs[row], strict=True)) | done[number]
 
 
 def result_dataset(world: World, task: Document) -> Document:
@@ -120,10 +113,9 @@ def result_dataset(world: World, task: Document) -> Document:
     exist yet.
     """
     if not has_results(world, task):
-        dataset_id = None
-    else:
-        dataset_id = run_of(world, task).get("result_dataset")
-    return (world.store.get("dataset", dataset_id) if dataset_id else None) or {}
+        return {}
+    key = run_of(world, task).get("result_dataset") or ""
+    return world.store.get("dataset", key) or {}
 
 
 def report_source(task: Document) -> JsonObject:
@@ -169,77 +161,60 @@ V1_FIELDS = FieldNames()
 
 
 def create_task(
-    call: Call,
-    body: wire.CreateEvaluationV1,
-    names: FieldNames = V1_FIELDS,
-    replaced: Document | None = None,
+    call: Call, body: wire.CreateEvaluationV1, names: FieldNames = V1_FIELDS
 ) -> Document:
     """Store a task and queue its run."""
     if not body.name.strip():
         raise call.invalid(names.name, "it must not be empty")
     if not 1 <= len(body.version_eval_info) <= wire.MAX_VERSIONS:
         raise call.invalid(names.versions, f"a task compares 1 to {wire.MAX_VERSIONS} versions")
-    modes = _parse_modes(call, names.standard, body.eval_standard_conf)
+    standard = body.eval_standard_conf
+    modes = _parse_modes(call, names.standard, standard)
     units = [_build_unit(call, names.version, version) for version in body.version_eval_info]
     dataset, pairs = _validate_dataset(call, names.dataset, body.dataset_id, modes)
     store = call.store
     run = random_id("run-")
     plan = call.lifecycle.plan
-    fields = {
-        "name": body.name,
-        "description": body.description or "",
-        "dataset": dataset["id"],
-        "dataset_number": dataset["number"],
-        "dataset_name": dataset["name"],
-        "modes": modes,
-        "standard": body.eval_standard_conf.to_wire(),
-        "stop_words": _read_stop_words(
-            call, names.standard, body.eval_standard_conf.stop_words_path
-        ),
-        "resources": body.compute_resource_conf.to_wire(),
-        "units": units,
-        "run": run,
-        "plan": plan((wire.PENDING, "queue"), (wire.DOING, "evaluate"), final=wire.DONE),
-        "stopping": None,
-    }
     store.write_file(run, json.dumps(pairs, ensure_ascii=False).encode())
-    if replaced is None:
-        task = store.add(KIND, random_id("ame-"), **fields)
-    else:
-        store.update(replaced["run"], cancelling_at=store.now())
-        store.update(replaced["id"], **fields)
-        task = replaced | fields
+    task = store.add(
+        KIND,
+        random_id("ame-"),
+        **fields_of(dataset, dataset="id", dataset_number="number", dataset_name="name"),
+        name=body.name,
+        description=body.description or "",
+        modes=modes,
+        standard=standard.to_wire(),
+        stop_words=_read_stop_words(call, names.standard, standard.stop_words_path),
+        resources=body.compute_resource_conf.to_wire(),
+        units=units,
+        run=run,
+        plan=plan((wire.PENDING, "queue"), (wire.DOING, "evaluate"), final=wire.DONE),
+        stopping=None,
+    )
     total = len(pairs) * len(units)
     call.world.enqueue(RUN, store.add(RUN, run, task=task["id"], done=0, total=total))
     return task
 
 
 def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
-    version = models.get_version(call, request.model_version_id, field)
+    key = request.model_version_id
+    version = models.get_version(call, key, field)
     model = models.get_model(call, version["model"], "modelId")
-    if (
-        request.model_id is not None
-        and models.get_model(call, request.model_id, "modelId") != model
-    ):
-        reason = f"{request.model_id} is not the model of version {request.model_version_id}"
-        raise call.invalid("modelId", reason)
+    owner = request.model_id
+    if owner is not None and models.get_model(call, owner, "modelId") != model:
+        raise call.invalid("modelId", f"{owner} is not the model of version {key}")
     if (state := models.version_state(call, version)) != model_wire.READY:
-        raise call.invalid(field, f"{request.model_version_id} is {state}, not {model_wire.READY}")
+        raise call.invalid(field, f"{key} is {state}, not {model_wire.READY}")
+    template = ""
     if request.prompt and request.prompt.enable:
         template = request.prompt.content
-    else:
-        template = ""
     if template and INPUT_PLACEHOLDER not in template:
         raise call.invalid("promptTemplate", f"it has no {INPUT_PLACEHOLDER} for the question")
     return {
+        **fields_of(model, model="id", model_number="number", model_name="name"),
+        **fields_of(version, "source", version="id", version_number="number"),
         "id": random_id("ameu-"),
-        "model": model["id"],
-        "model_number": model["number"],
-        "model_name": model["name"],
-        "version": version["id"],
-        "version_number": version["number"],
         "version_name": version["version"],
-        "source": version["source"],
         "asks": version["base"] if version["source"] == model_wire.PRESET else version["id"],
         "parameters": request.params or {},
         "template": template,
@@ -247,14 +222,14 @@ def _build_unit(call: Call, field: str, request: wire.EvaluatedVersion) -> Unit:
 
 
 def _validate_dataset(
-    call: Call, field: str, key: int | str, modes: Sequence[str]
+    call: Call, field: str, key: Id, modes: Sequence[str]
 ) -> tuple[Document, Pairs]:
     """Return a released dataset with its rows: prompts and reference responses."""
     world = call.world
     dataset = datasets.get_dataset(call, key, field)
     if not datasets.is_released(world, dataset):
         raise call.invalid(field, f"{key} is not released")
-    pairs = dataset_rows.read_pairs(world.store, dataset)
+    pairs = rows.read_pairs(world.store, dataset)
     if not pairs or not all(prompt.strip() for prompt, _ in pairs):
         raise call.invalid(field, f"{key} holds no questions")
     if wire.RULE in modes and not all(reference.strip() for _, reference in pairs):
@@ -317,41 +292,37 @@ def _read_stop_words(call: Call, prefix: str, path: str | None) -> list[str]:
         raise call.invalid(field, str(error)) from None
     if content is None:
         raise call.invalid(field, f"{path} does not exist")
-    return sorted(
-        {line.strip() for line in content.decode("utf-8-sig", "replace").splitlines()} - {""}
-    )
+    lines = content.decode("utf-8-sig", "replace").split("\n")
+    return sorted({line.strip() for line in lines} - {""})
 
 
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateEvaluationV1) -> JsonObject:
-    """Create a task, or replace one that has not begun."""
-    if body.id is None:
-        replaced = None
-    else:
-        replaced = call.find(KIND, body.id, "id", "task")
-    if replaced is not None and (state := task_state(call.world, replaced)) != wire.PENDING:
-        raise call.invalid("id", f"task {body.id} is {state} and can no longer be changed")
-    task = create_task(call, body, replaced=replaced)
+    """Create a task."""
+    task = create_task(call, body)
     return {"evalId": task["number"], "evalIdStr": task["id"]}
 
 
 @emulates(wire.INFO)
 def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     """Describe a task."""
-    task = call.find(KIND, body.id, "id", "task")
+    task = call.find(KIND, body.id, "id")
     world = call.world
     run = run_of(world, task)
     return {
-        "evaluationId": task["number"],
-        "evaluationIdStr": task["id"],
-        "name": task["name"],
-        "description": task["description"],
+        **fields_of(
+            task,
+            "name",
+            "description",
+            evaluationId="number",
+            evaluationIdStr="id",
+            datasetId="dataset_number",
+            datasetIdStr="dataset",
+            datasetName="dataset_name",
+            computeResourceConf="resources",
+        ),
         "state": task_state(world, task),
         "evalUnits": [_unit_to_wire(unit) for unit in unit_results(world, task)],
-        "datasetId": task["dataset_number"],
-        "datasetIdStr": task["dataset"],
-        "datasetName": task["dataset_name"],
-        "computeResourceConf": task["resources"],
         "evalStandardConf": _standard_to_wire(call, task),
         "sandbox": {"engine": ENGINE, "answered": run.get("done", 0), "total": run.get("total", 0)},
     }
@@ -360,19 +331,18 @@ def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
 @emulates(wire.REPORT)
 def report(call: Call, body: wire.EvaluationRefV1) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.id, "id", "task")
+    task = call.find(KIND, body.id, "id")
     return [
         {
             **_version_to_wire(unit),
-            "id": unit["id"],
-            "evalUnitId": unit["id"],
-            "modelVersionSource": unit["source"],
+            **fields_of(
+                unit, "id", evalUnitId="id", modelVersionSource="source", effectMetric="metrics"
+            ),
             "modelForm": "model",
             "evalMode": ",".join(task["modes"]),
             "evaluationId": task["number"],
             "evaluationIdStr": task["id"],
             "evaluationName": task["name"],
-            "effectMetric": unit["metrics"],
             "sandbox": report_source(task),
         }
         for unit in unit_results(call.world, task)
@@ -383,7 +353,7 @@ def report(call: Call, body: wire.EvaluationRefV1) -> list[JsonObject]:
 @emulates(wire.STOP)
 def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     """Stop a task; its answers so far remain."""
-    task = call.find(KIND, body.id, "id", "task")
+    task = call.find(KIND, body.id, "id")
     world = call.world
     state = task_state(world, task)
     if state in FINAL_STATES | {wire.STOPPING}:
@@ -397,38 +367,41 @@ def stop(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
 @emulates(wire.DELETE)
 def delete(call: Call, body: wire.DeleteTasks) -> bool:
     """Delete tasks, all of them or none; the platform's answer is not documented."""
-    tasks = [call.find(KIND, id_, "evalIds", "task") for id_ in body.eval_ids]
-    if not tasks:
+    if not body.eval_ids:
         raise call.invalid("evalIds", "it must not be empty")
+    tasks = [call.find(KIND, id_, "evalIds") for id_ in body.eval_ids]
     delete_tasks(call, "evalIds", tasks)
     return True
 
 
 def _version_to_wire(unit: JsonObject) -> JsonObject:
     return {
-        "modelId": unit["model_number"],
-        "modelIdStr": unit["model"],
-        "modelName": unit["model_name"],
-        "modelVersionId": unit["version_number"],
-        "modelVersionIdStr": unit["version"],
-        "modelVersion": unit["version_name"],
+        **fields_of(
+            unit,
+            modelId="model_number",
+            modelIdStr="model",
+            modelName="model_name",
+            modelVersionId="version_number",
+            modelVersionIdStr="version",
+            modelVersion="version_name",
+        )
     }
 
 
 def _unit_to_wire(unit: JsonObject) -> JsonObject:
     return {
         **_version_to_wire(unit),
-        "evalUnitId": unit["id"],
-        "modelSource": unit["source"],
-        "state": unit["state"],
-        "message": unit["message"],
+        **fields_of(unit, "state", "message", evalUnitId="id", modelSource="source"),
     }
 
 
 def _standard_to_wire(call: Call, task: Document) -> JsonObject:
     """Return the standard of a task, with the dataset of the answers that people are to judge."""
     dataset = result_dataset(call.world, task)
-    dataset_fields = {
+    fields = {
+        "scoreModes": [],
+        "stopWordsPath": "",
+        **task["standard"],
         "resultDatasetId": dataset.get("number", 0),
         "resultDatasetIdStr": dataset.get("id", ""),
         "resultDatasetName": dataset.get("name", ""),
@@ -437,10 +410,8 @@ def _standard_to_wire(call: Call, task: Document) -> JsonObject:
         "resultDatasetReleaseStatus": data_wire.FINISHED if dataset else 0,
     }
     if wire.MODEL in task["modes"]:
-        referee = {"apiName": tr(REFEREE_NAME), "apiUrl": ""}
-    else:
-        referee = {}
-    return {"scoreModes": [], "stopWordsPath": "", **task["standard"], **referee, **dataset_fields}
+        fields |= {"apiName": tr(REFEREE_NAME), "apiUrl": ""}
+    return fields
 
 
 FIELD_NAMES = FieldNames("taskName", "versionId", "evalModelConfigList", "modelId", "evalConfig")
@@ -449,10 +420,10 @@ REFEREE_TEMPLATE = "{src}{tgt}{prediction}"
 """The template of the referee, which v2 does not let choose."""
 
 
-@emulates(wire_v2.CREATE)
-def create_v2(call: Call, body: wire_v2.CreateEvalTask) -> str:
+@emulates(wire.CREATE_V2)
+def create_v2(call: Call, body: wire.CreateEvalTask) -> str:
     """Create a task; return its id."""
-    call.validate_choice("evalObjectType", body.eval_object_type, [wire_v2.EVALUATE_MODELS])
+    call.validate_choice("evalObjectType", body.eval_object_type, [wire.EVALUATE_MODELS])
     objects = body.eval_object_config.eval_model_config
     if objects is None:
         raise call.invalid("evalModelConfig", "it is missing")
@@ -473,25 +444,23 @@ def create_v2(call: Call, body: wire_v2.CreateEvalTask) -> str:
     return str(create_task(call, task, FIELD_NAMES)["id"])
 
 
-@emulates(wire_v2.LIST)
-def list_tasks(call: Call, body: wire_v2.ListEvalTasks) -> JsonObject:
+@emulates(wire.LIST_V2)
+def list_tasks(call: Call, body: wire.ListEvalTasks) -> JsonObject:
     """List the tasks that people judge, or those that they do not."""
-    call.validate_choice("evalType", body.eval_type, wire_v2.EVAL_TYPES)
+    call.validate_choice("evalType", body.eval_type, wire.EVAL_TYPES)
     keyword = body.key_filter or ""
     tasks = []
     for task in reversed(call.store.all(KIND)):
-        version_ids = [unit["version"] for unit in task["units"]]
-        is_match = keyword in task["name"] or keyword in task["id"] or keyword in version_ids
-        if is_match and _eval_type(task) == body.eval_type:
-            tasks.append(task)
-    answer = page_by_marker(call, tasks, "id", body)
-    return answer | {"taskList": [_task_to_wire(call, task) for task in answer.pop("items")]}
+        texts = [task["name"], task["id"], *(unit["version"] for unit in task["units"])]
+        if _eval_type(task) == body.eval_type and any(keyword in text for text in texts):
+            tasks.append(_task_to_wire(call, task))
+    return page_by_marker(call, tasks, "taskId", body, "taskList")
 
 
-@emulates(wire_v2.INFO)
-def describe(call: Call, body: wire_v2.EvalTaskRef) -> JsonObject:
+@emulates(wire.INFO_V2)
+def describe(call: Call, body: wire.EvalTaskRef) -> JsonObject:
     """Describe a task."""
-    task = call.find(KIND, body.task_id, "taskId", "task")
+    task = call.find(KIND, body.task_id, "taskId")
     units = unit_results(call.world, task)
     model_configs = [
         {"modelId": unit["version"], "promptTemplate": unit["template"]} for unit in units
@@ -506,10 +475,8 @@ def describe(call: Call, body: wire_v2.EvalTaskRef) -> JsonObject:
         "evalObjectConfig": {"evalModelConfig": model_config},
         "evalUnits": [
             {
-                "evalUnitId": unit["id"],
-                "modelId": unit["version"],
-                "state": wire_v2.STATES[unit["state"]],
-                "message": unit["message"],
+                **fields_of(unit, "message", evalUnitId="id", modelId="version"),
+                "state": wire.STATES[unit["state"]],
             }
             for unit in units
         ],
@@ -517,17 +484,17 @@ def describe(call: Call, body: wire_v2.EvalTaskRef) -> JsonObject:
     }
 
 
-@emulates(wire_v2.REPORT)
-def report_v2(call: Call, body: wire_v2.EvalTaskRef) -> list[JsonObject]:
+@emulates(wire.REPORT_V2)
+def report_v2(call: Call, body: wire.EvalTaskRef) -> list[JsonObject]:
     """Return the scores of the judged versions; none before the task has ended."""
-    task = call.find(KIND, body.task_id, "taskId", "task")
+    task = call.find(KIND, body.task_id, "taskId")
     return [
         {
             "taskId": task["id"],
             "taskName": task["name"],
             "modelId": unit["version"],
             "inferDatasetId": result_dataset(call.world, task).get("id", ""),
-            "evalObjectType": wire_v2.EVALUATE_MODELS,
+            "evalObjectType": wire.EVALUATE_MODELS,
             "evalMode": ",".join(task["modes"]),
             "effectMetric": unit["metrics"],
             "sandbox": report_source(task),
@@ -537,17 +504,17 @@ def report_v2(call: Call, body: wire_v2.EvalTaskRef) -> list[JsonObject]:
     ]
 
 
-@emulates(wire_v2.DELETE)
-def delete_v2(call: Call, body: wire_v2.EvalTaskRef) -> bool:
+@emulates(wire.DELETE_V2)
+def delete_v2(call: Call, body: wire.EvalTaskRef) -> bool:
     """Delete a task that has ended."""
-    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId", "task")])
+    delete_tasks(call, "taskId", [call.find(KIND, body.task_id, "taskId")])
     return True
 
 
-def _to_v1_standard(config: wire_v2.EvalConfig) -> wire.EvaluationStandard:
-    rule = config.auto_rule_eval_config or wire_v2.RuleEvalConfig()
-    referee = config.auto_model_eval_config or wire_v2.RefereeEvalConfig()
-    manual = config.manual_eval_config or wire_v2.ManualEvalConfig()
+def _to_v1_standard(config: wire.EvalConfig) -> wire.EvaluationStandard:
+    rule = config.auto_rule_eval_config or wire.RuleEvalConfig()
+    referee = config.auto_model_eval_config or wire.RefereeEvalConfig()
+    manual = config.manual_eval_config or wire.ManualEvalConfig()
     return wire.EvaluationStandard(
         eval_mode=config.eval_mode,
         score_modes=rule.score_modes or [*wire.SCORE_MODES],
@@ -560,18 +527,204 @@ def _to_v1_standard(config: wire_v2.EvalConfig) -> wire.EvaluationStandard:
 
 def _eval_type(task: Document) -> str:
     if wire.MANUAL in task["modes"]:
-        return wire_v2.MANUAL_EVAL
-    return wire_v2.AUTO_EVAL
+        return wire.MANUAL_EVAL
+    return wire.AUTO_EVAL
 
 
 def _task_to_wire(call: Call, task: Document) -> JsonObject:
     return {
-        "taskId": task["id"],
-        "taskName": task["name"],
-        "description": task["description"],
+        **fields_of(task, "description", taskId="id", taskName="name"),
         "evalType": _eval_type(task),
-        "evalObjectType": wire_v2.EVALUATE_MODELS,
+        "evalObjectType": wire.EVALUATE_MODELS,
         "evalConfig": {"evalMode": ",".join(task["modes"])},
-        "state": wire_v2.STATES[task_state(call.world, task)],
+        "state": wire.STATES[task_state(call.world, task)],
         "createTime": utc(task["created"]),
     }
+
+
+EXPORT = "evaluation_export"
+JUDGE_SCORE = "judgeScore"
+EXPORT_COLUMNS = {
+    "Prompt问题": (wire.PROMPT, "prompt"),
+    "模型结果": (wire.PREDICTION, "prediction"),
+    "预期回答": (wire.COMPLETION, "reference"),
+}
+"""Column names of an export, the content that each belongs to, and the keys of a row."""
+
+ResultRow = JsonMapping
+
+
+@emulates(wire.LIST_RESULTS)
+def list_results(call: Call, body: wire.ListResults) -> JsonObject:
+    """List rows; when they are ordered by a score, rows without it come last."""
+    task = call.find(KIND, body.id, "id")
+    rows: list[ResultRow] = [
+        row for row in iter_results(call.world, task) if _matches_filters(row, body)
+    ]
+    if body.order_by is not None:
+        rows = _sort_rows(call, rows, body.order_by, body.order)
+    page = page_by_number(call, rows, body.page_no, body.page_size)
+    return {
+        "total": len(rows),
+        "pageNo": body.page_no or 1,
+        "pageSize": len(page),
+        "items": [_row_to_wire(task, row) for row in page],
+    }
+
+
+@emulates(wire.EXPORT)
+async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
+    """Export the current rows as a zip."""
+    world = call.world
+    task = call.find(KIND, body.id, "id")
+    _validate_export(call, task, body)
+    id_ = random_id("amemt-")
+    path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
+    stages = ((wire.PENDING, "queue"), (wire.UPLOADING, "export"))
+    export = world.store.add(
+        EXPORT,
+        id_,
+        task=task["id"],
+        type=body.export_type,
+        volume=body.volume_id or "",
+        path=path,
+        name=secrets.token_hex(16),
+        plan=world.lifecycle.plan(*stages, final=wire.DONE, failed=wire.EXPORT_FAILED),
+    )
+    content = await asyncio.to_thread(_build_zip, world, task, body)
+    if path:
+        storage.write_object(world.store, world.address.bucket, path, content)
+    else:
+        world.store.write_file(f"{export['name']}.zip", content)
+    return {"exportID": export["number"], "exportIDStr": id_}
+
+
+@emulates(wire.EXPORT_INFO)
+def export_info(call: Call, body: wire.ExportRef) -> JsonObject:
+    """Describe an export; it has an address once it is done."""
+    export = call.find(EXPORT, body.export_id, "exportID")
+    state = call.lifecycle.state(export["plan"])
+    local = state == wire.DONE and export["type"] == wire.LOCAL
+    return {
+        **fields_of(
+            export,
+            id="number",
+            exportID="number",
+            exportIDStr="id",
+            evaluationIdStr="task",
+            exportType="type",
+            volumeId="volume",
+            exportPath="path",
+        ),
+        "state": state,
+        "downloadUrl": f"{call.world.address.url}/_evaluations/{export['name']}.zip"
+        if local
+        else "",
+    }
+
+
+def routes(world: World) -> list[Route]:
+    """Return the route of exports, whose names cannot be guessed."""
+
+    async def fetch(request: Request) -> Response:
+        name = request.path_params["name"]
+        if not any(row["name"] == name for row in world.store.all(EXPORT)):
+            return Response("the export does not exist", 404)
+        return Response(world.store.read_file(f"{name}.zip"), media_type="application/zip")
+
+    return [Route("/_evaluations/{name}.zip", fetch, methods=["GET"])]
+
+
+def _validate_export(call: Call, task: Document, body: wire.CreateExportV1) -> None:
+    if not has_results(call.world, task):
+        raise call.invalid("id", f"task {body.id} is {task_state(call.world, task)}")
+    call.validate_choice("exportType", body.export_type, (wire.LOCAL, wire.STORAGE))
+    if body.export_type == wire.STORAGE and body.volume_id != call.world.address.bucket:
+        raise call.invalid("volumeId", f"bucket {body.volume_id} does not exist")
+    if not body.export_content or set(body.export_content) - set(wire.EXPORT_CONTENT):
+        allowed = ", ".join(wire.EXPORT_CONTENT)
+        raise call.invalid("exportContent", f"{body.export_content!r}; it lists {allowed}")
+    call.validate_choice("exportOpt", body.export_opt, (wire.TOTAL, wire.PART))
+    if body.export_opt == wire.PART:
+        row_ids = {row["id"] for row in iter_results(call.world, task)}
+        if not body.result_ids or set(body.result_ids) - row_ids:
+            raise call.invalid("resultIds", f"{body.result_ids!r}; not rows of the task")
+
+
+def _build_zip(world: World, task: Document, body: wire.CreateExportV1) -> bytes:
+    """Return a zip with a `data.jsonl`, each line a list of one object, as the platform writes
+    it.
+    """
+    lines = [
+        json.dumps([_row_to_export(row, body.export_content)], ensure_ascii=False)
+        for row in iter_results(world, task)
+        if body.export_opt == wire.TOTAL or row["id"] in (body.result_ids or ())
+    ]
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data.jsonl", "\n".join(lines))
+    return content.getvalue()
+
+
+def _row_to_export(row: ResultRow, content: Sequence[str]) -> dict[str, str]:
+    unit = row["unit"]
+    columns = {"模型名称": unit["model_name"], "模型版本": unit["version_name"]}
+    for name, (part, key) in EXPORT_COLUMNS.items():
+        if part in content:
+            columns[name] = row[key]
+    if wire.METRICS not in content:
+        return columns
+    for key, name in scores.SCORE_NAMES.items():
+        if key in row:
+            columns[name] = scores.format_percent(row[key])
+    if JUDGE_SCORE in row:
+        columns["裁判员模型打分"] = str(row[JUDGE_SCORE])
+        columns["裁判员模型打分理由"] = row["judgeReason"]
+    return columns
+
+
+def _row_to_wire(task: Document, row: ResultRow) -> JsonObject:
+    unit = row["unit"]
+    keys = (
+        "prompt",
+        "prediction",
+        *scores.SCORE_NAMES,
+        "accuracy",
+        "f1Score",
+        JUDGE_SCORE,
+        "judgeReason",
+        "error",
+    )
+    return {
+        "id": row["id"],
+        "evaluationId": task["number"],
+        "evaluationIdStr": task["id"],
+        **fields_of(
+            unit,
+            evalUnitId="id",
+            modelId="model_number",
+            modelVersionId="version_number",
+            modelVersionIdStr="version",
+            modelName="model_name",
+            modelVersion="version_name",
+        ),
+        "completion": row["reference"],
+        **{name: row[name] for name in keys if name in row},
+    }
+
+
+def _matches_filters(row: ResultRow, body: wire.ListResults) -> bool:
+    unit = row["unit"]
+    versions = {unit["version"], unit["version_number"]}
+    is_unit = not body.eval_unit_id or unit["id"] in body.eval_unit_id
+    return is_unit and not versions.isdisjoint(body.model_version_ids or versions)
+
+
+def _sort_rows(
+    call: Call, rows: Sequence[ResultRow], sort_key: str, direction: str | None
+) -> list[ResultRow]:
+    call.validate_choice("orderBy", sort_key, wire.ORDERS)
+    call.validate_choice("order", direction or "desc", ("asc", "desc"))
+    scored = [row for row in rows if sort_key in row]
+    scored.sort(key=lambda row: row[sort_key], reverse=direction != "asc")
+    return [*scored, *(row for row in rows if sort_key not in row)]

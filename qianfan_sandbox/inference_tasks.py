@@ -10,19 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from qfnb.wire import batches as wire, catalog, storage as storage_wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import CHAT_V1, CHAT_V2, V1_PREFIX
-from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.endpoints import AnyEndpoint
 
-from .. import storage
-from ..chat.served_models import resolve_model
-from ..engines.protocol import BUILT_IN
-from ..http.call import CREATOR, Call, Refusal, dispatch, emulates, page_by_marker, utc
-from ..state.job_queue import is_finished, job_status, stable_shuffle, with_checkpoints
-from ..state.store import Document, random_id
-from ..state.world import World, job_handler
-from . import files
-from .openai import validate_unfinished
+from . import batches, storage
+from .batches import validate_unfinished
+from .chat.served_models import resolve_model
+from .engines.protocol import BUILT_IN
+from .http.call import CREATOR, Call, Refusal, dispatch, emulates, fields_of, page_by_marker, utc
+from .state.lifecycle import is_finished, job_status, stable_shuffle, with_checkpoints
+from .state.store import Document, random_id
+from .state.world import World, job_handler
 
 
 @dataclass(frozen=True)
@@ -157,13 +156,13 @@ def _read_queries(world: World, key: str) -> Iterator[Query]:
     content = storage.read_object(world.store, address)
     if content is None:
         raise ValueError(f"{address} does not exist")
-    for number, line in files.parse_jsonl(content):
+    for number, line in batches.parse_jsonl(content):
         if problem := _line_problem(line):
             raise ValueError(f"{address}:{number}: {problem}")
         yield Query(key, line or {})
 
 
-def _line_problem(line: Mapping[str, Any] | None) -> str:
+def _line_problem(line: JsonMapping | None) -> str:
     if line is None:
         return "the line is not a JSON object"
     if not isinstance(line.get("id"), str | int):
@@ -223,7 +222,7 @@ def _resolve_target(call: Call, body: wire.CreateInference) -> str:
     raise call.invalid("endpoint", f"{body.endpoint!r} is not the address of a chat service")
 
 
-def _chat_endpoint(name: str) -> Endpoint[Any, Any]:
+def _chat_endpoint(name: str) -> AnyEndpoint:
     """Return the endpoint that answers under a name: v2 for models that v1 never had."""
     row = catalog.find_model("chat", name)
     if row is not None and not row.v1:
@@ -241,20 +240,23 @@ def _to_wire(task: Document) -> JsonObject:
     ends = (task.get(name) for name in ("completed_at", "cancelled_at", "failed_at"))
     finished_at = next((timestamp for timestamp in ends if timestamp), None)
     row = {
-        "taskId": task["id"],
-        "name": task["name"],
-        "description": task["description"],
+        **fields_of(
+            task,
+            "name",
+            "description",
+            taskId="id",
+            inferenceParams="parameters",
+            inputBosUri="input",
+            outputBosUri="output",
+            progress="done",
+            completion_window="window",
+        ),
         "endpoint": task["endpoint"] or "",
         "modelId": task["model_id"] or "",
         "runStatus": _run_status(task),
-        "inferenceParams": task["parameters"],
-        "inputBosUri": task["input"],
-        "outputBosUri": task["output"],
         "outputDir": task["target"].rstrip("/").rpartition("/")[2],
-        "progress": task["done"],
         "createTime": utc(task["created"]),
         "finishTime": utc(finished_at),
-        "completion_window": task["window"],
         "sandbox": {"engine": task.get("engine", BUILT_IN)},
     }
     return row | ({"message": task["errors"][0]["message"]} if task.get("errors") else {})

@@ -1,7 +1,4 @@
-"""Batches in OpenAI's form, with the platform's statuses: each line of a file is a request.
-
-Answers are written to one file, refusals to another.
-"""
+"""Files of v2, which batches read and write: uploaded as a form, downloaded as bytes."""
 
 import hashlib
 import json
@@ -9,20 +6,206 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
 from qfnb.wire import batches as wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 from qfnb.wire.chat import CHAT_V2
-from qfnb.wire.endpoints import Endpoint
+from qfnb.wire.endpoints import AnyEndpoint
 from qfnb.wire.inference import IMAGE_EDIT_V2, TEXT2IMAGE_V2
 
-from ..engines.protocol import BUILT_IN
-from ..http.call import Call, dispatch, emulates, page_ends, v2_refusal
-from ..state.job_queue import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
-from ..state.store import Document, random_id
-from ..state.world import World, job_handler
-from . import files
+from .engines.protocol import BUILT_IN
+from .http.call import (
+    HANDLERS,
+    SANDBOX_HEADER,
+    Call,
+    dispatch,
+    emulates,
+    fields_of,
+    page_ends,
+    v2_refusal,
+)
+from .http.middleware import RequestHandler, serve
+from .state.lifecycle import STATUSES, is_finished, job_status, stable_shuffle, with_checkpoints
+from .state.store import Document, Store, random_id
+from .state.world import World, job_handler
 
-BATCH_ENDPOINTS: dict[str, Endpoint[Any, Any]] = {
+MAX_FILES = 10_000  # files of one page of the list
+
+
+@emulates(wire.UPLOAD)
+def upload(call: Call, body: wire.UploadFile) -> JsonObject:
+    """Store an uploaded file."""
+    if not body.content:
+        raise call.invalid("file", "the file is missing or empty")
+    if len(body.content) > wire.MAX_FILE_BYTES:
+        raise call.invalid("file", f"a file has at most {wire.MAX_FILE_BYTES >> 30} GiB")
+    return _file_to_wire(store_file(call.store, random_id("file-", 10), body))
+
+
+@emulates(wire.LIST_FILES)
+def list_files(call: Call, body: wire.ListFiles) -> JsonObject:
+    """List the files that were not deleted."""
+    call.validate_choice("order", body.order or "desc", ("asc", "desc"))
+    rows = [row for row in call.store.all("file") if not row.get("deleted")]
+    rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
+    rows = rows if body.order == "asc" else rows[::-1]
+    page, has_more = paginate(
+        call, rows, body.after, body.limit, default=MAX_FILES, max_limit=MAX_FILES
+    )
+    return {
+        "object": "list",
+        "data": [_file_to_wire(row) for row in page],
+        "has_more": has_more,
+        **page_ends(page),
+    }
+
+
+@emulates(wire.FILE_INFO)
+def file_info(call: Call, body: wire.FileRef) -> JsonObject:
+    """Describe a file."""
+    return _file_to_wire(_get_file(call))
+
+
+@emulates(wire.CONTENT)
+def content(call: Call, body: wire.FileRef) -> bytes:
+    """Return a file's bytes."""
+    return read_file(call.store, str(_get_file(call)["id"])) or b""
+
+
+@emulates(wire.DELETE_FILE)
+def delete(call: Call, body: wire.FileRef) -> JsonObject:
+    """Delete a file."""
+    id_ = str(_get_file(call)["id"])
+    call.store.update(id_, deleted=True)
+    call.store.write_file(id_, b"")
+    return {"id": id_, "object": "file", "deleted": True}
+
+
+def routes(world: World) -> list[Route]:
+    """Return the routes whose bodies are not JSON; they come before those of the endpoint table."""
+
+    async def receive_upload(call: Call, request: Request) -> Response:
+        form = await _read_form(call, request)
+        return JSONResponse(await run_in_threadpool(HANDLERS[wire.UPLOAD.name], call, form))
+
+    async def send_content(call: Call, request: Request) -> Response:
+        data = await run_in_threadpool(HANDLERS[wire.CONTENT.name], call, wire.FileRef())
+        return Response(data, media_type="application/octet-stream")
+
+    def route(endpoint: AnyEndpoint, handle: RequestHandler) -> Route:
+        async def answer(request: Request) -> Response:
+            response = await serve(world, endpoint, request, handle)
+            response.headers.update(SANDBOX_HEADER)
+            return response
+
+        return Route(endpoint.path, answer, methods=[endpoint.method])
+
+    return [route(wire.UPLOAD, receive_upload), route(wire.CONTENT, send_content)]
+
+
+def store_file(store: Store, id_: str, file: wire.UploadFile) -> Document:
+    """Store a file under an id, unless one with this id exists; return its document."""
+    if (existing := store.get("file", id_)) is not None:
+        return existing
+    store.write_file(id_, file.content)
+    name = file.filename.replace("\\", "/").rpartition("/")[2]
+    return store.add("file", id_, filename=name, purpose=file.purpose, size=len(file.content))
+
+
+def read_file(store: Store, id_: str) -> bytes | None:
+    """Return a file's bytes, None if it does not exist or was deleted."""
+    row = store.get("file", id_)
+    if row is None or row.get("deleted"):
+        return None
+    return store.read_file(str(row["id"]))
+
+
+def paginate(
+    call: Call,
+    rows: Sequence[Document],
+    after: str | None,
+    limit: int | None,
+    *,
+    default: int,
+    max_limit: int,
+) -> tuple[list[Document], bool]:
+    """Return at most `limit` rows after the one with an id, and whether there are more."""
+    if limit is not None:
+        call.validate_range("limit", limit, 1, max_limit)
+    ids = [row["id"] for row in rows]
+    if after and after not in ids:
+        raise call.invalid("after", f"{after} is not in the list")
+    if after:
+        start = ids.index(after) + 1
+    else:
+        start = 0
+    end = start + (limit or default)
+    return list(rows[start:end]), end < len(rows)
+
+
+async def _read_form(call: Call, request: Request) -> wire.UploadFile:
+    """Return the uploaded file; until it is complete it is on disk, not in memory."""
+    try:
+        form = await request.form(max_files=1, max_fields=8)
+    except HTTPException as error:
+        raise call.refusal(
+            f"the form cannot be read: {error.detail}", v2_code="malformed_form"
+        ) from None
+    try:
+        file = form.get("file")
+        purpose = form.get("purpose")
+        if not isinstance(file, UploadFile):
+            raise call.invalid("file", "the form has no file")
+        if not isinstance(purpose, str) or not purpose.strip():
+            raise call.invalid("purpose", "it must not be empty")
+        return wire.UploadFile(
+            purpose=purpose, filename=file.filename or "", content=await file.read()
+        )
+    finally:
+        await form.close()
+
+
+def _get_file(call: Call) -> Document:
+    row = call.store.get("file", call.path["file_id"])
+    if row is None or row.get("deleted"):
+        raise v2_refusal("file_not_found", f"No such file: {call.path['file_id']}", status=404)
+    return row
+
+
+def _file_to_wire(row: Document) -> JsonObject:
+    return {
+        **fields_of(row, "id", "filename", "purpose", bytes="size"),
+        "object": "file",
+        "created_at": int(row["created"]),
+        "status": "processed",
+    }
+
+
+def parse_jsonl(content: bytes) -> Iterator[tuple[int, JsonObject | None]]:
+    """Yield the number and the object of every line that is not blank, None for what is not an
+    object.
+
+    None, too, for an object that cannot be written again (NaN, a lone surrogate): results repeat
+    their request.
+    """
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if not raw.strip():
+            continue
+        try:
+            value = json.loads(raw.decode())
+            json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            value = None
+        yield number, value if isinstance(value, dict) else None
+
+
+BATCH_ENDPOINTS: dict[str, AnyEndpoint] = {
     row.path: row for row in (CHAT_V2, TEXT2IMAGE_V2, IMAGE_EDIT_V2)
 }
 """The operations that a batch can call, by path."""
@@ -42,7 +225,7 @@ def create_batch(call: Call, body: wire.CreateBatch) -> JsonObject:
     call.validate_choice("endpoint", body.endpoint, BATCH_ENDPOINTS)
     if len(body.metadata or ()) > MAX_METADATA:
         raise call.invalid("metadata", f"at most {MAX_METADATA} pairs")
-    if files.read_file(call.store, body.input_file_id) is None:
+    if read_file(call.store, body.input_file_id) is None:
         raise call.invalid("input_file_id", f"{body.input_file_id} does not exist")
     validate_unfinished(call)
     batch = call.store.add(
@@ -89,7 +272,7 @@ def describe_batch(call: Call, body: wire.BatchRef) -> JsonObject:
 def list_batches(call: Call, body: wire.ListBatches) -> JsonObject:
     """List the batches, the newest first."""
     rows = call.store.all("batch")[::-1]
-    page, has_more = files.paginate(
+    page, has_more = paginate(
         call, rows, body.after, body.limit, default=20, max_limit=MAX_PAGE_SIZE
     )
     return {
@@ -117,7 +300,7 @@ def run_batch(world: World, batch: Document) -> Iterator[None]:
     """Run a batch: read its file, answer each line, write the results."""
     store = world.store
     id_ = str(batch["id"])
-    lines, errors = read_lines(files.read_file(store, batch["input_file_id"]), batch["endpoint"])
+    lines, errors = read_lines(read_file(store, batch["input_file_id"]), batch["endpoint"])
     errors = errors or ([] if batch["replaced"] else _model_errors(lines))
     if errors:
         store.update(id_, failed_at=store.now(), errors=errors)
@@ -149,7 +332,7 @@ def read_lines(content: bytes | None, endpoint: str) -> tuple[list[JsonObject], 
     lines: list[JsonObject] = []
     errors: list[JsonObject] = []
     custom_ids: set[str] = set()
-    for number, line in files.parse_jsonl(content or b""):
+    for number, line in parse_jsonl(content or b""):
         if problem := _line_problem(line, endpoint, custom_ids):
             errors.append(
                 {"code": problem[0], "message": problem[1], "line": number, "param": problem[2]}
@@ -165,7 +348,7 @@ def read_lines(content: bytes | None, endpoint: str) -> tuple[list[JsonObject], 
     return lines, errors[:MAX_ERRORS]
 
 
-def _model_errors(lines: Sequence[Mapping[str, Any]]) -> list[JsonObject]:
+def _model_errors(lines: Sequence[JsonMapping]) -> list[JsonObject]:
     """Return the error of the first line whose model is not that of the lines before it."""
     models = {
         number: line["body"]["model"]
@@ -245,14 +428,14 @@ def _write_results(
 
 
 def _result_line(
-    batch_id: str, number: int, line: Mapping[str, Any], response: Any, error: Any
+    batch_id: str, number: int, line: JsonMapping, response: Any, error: Any
 ) -> JsonObject:
     digest = hashlib.sha256(f"{batch_id}/{number}".encode()).hexdigest()[:24]
     head = {"id": f"batch_req_{digest}", "custom_id": line["custom_id"]}
     return {**head, "response": response, "error": error}
 
 
-def _is_success(result: Mapping[str, Any]) -> bool:
+def _is_success(result: JsonMapping) -> bool:
     return bool(result["response"]) and result["response"]["status_code"] < 300
 
 
@@ -296,7 +479,7 @@ def _write_result_file(
         purpose="batch_output", filename=f"{batch_id}_{kind}.jsonl", content=content.encode()
     )
     digest = hashlib.sha256(f"{batch_id}/{kind}".encode()).hexdigest()[:10]
-    return str(files.store_file(world.store, f"file-{digest}", file)["id"])
+    return str(store_file(world.store, f"file-{digest}", file)["id"])
 
 
 def _find_batch(call: Call) -> Document:

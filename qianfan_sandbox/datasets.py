@@ -7,7 +7,7 @@ of its versions, a document of the kind "dataset_group".
 import asyncio
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,16 +15,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from qfnb.wire import cleaning, data_v1 as wire, data_v2 as wire_v2, storage as storage_wire
-from qfnb.wire.base import JsonObject
-from qfnb.wire.data_v2 import FORMATS
+from qfnb.wire import data as wire, storage as storage_wire
+from qfnb.wire.base import Id, JsonObject
+from qfnb.wire.data import FORMATS
 
-from .. import storage
-from ..http.call import CREATOR, Call, emulates, page_by_marker, utc_spaced
-from ..state.store import Document, Store, random_id
-from ..state.world import World
-from . import row_formats, rows
-from .row_formats import InvalidRow, RowParser
+from . import rows, storage
+from .http.call import CREATOR, Call, emulates, fields_of, page_by_marker, utc_spaced
+from .rows import InvalidRow, RowParser
+from .state.store import Document, Store, random_id
+from .state.world import World
 
 # states of a training run in which it no longer needs its datasets
 FINAL_RUN_STATES = {"Done", "Failed", "Stopped"}
@@ -63,9 +62,9 @@ def create_dataset(
     )
 
 
-def get_dataset(call: Call, key: int | str, field: str = "datasetId") -> Document:
+def get_dataset(call: Call, key: Id, field: str = "datasetId") -> Document:
     """Return a dataset by its id or number."""
-    return call.find("dataset", key, field, "dataset")
+    return call.find("dataset", key, field)
 
 
 def validate_name(call: Call, name: str, path: str) -> None:
@@ -145,69 +144,76 @@ def release_state(world: World, dataset: Document) -> int:
 
 def task_status(world: World, dataset: Document, kind: str) -> int:
     """Return v1's number for the state of a dataset's last task of a kind."""
-    if not dataset[kind]:
-        task = None
-    else:
-        task = world.store.get(kind, dataset[kind])
-    if task is None and kind == "import" and dataset["parts"]:
+    task = world.store.get(kind, dataset[kind] or "")
+    if task is not None:
+        return int(world.lifecycle.state(task["plan"]))
+    if kind == "import" and dataset["parts"]:
         return wire.FINISHED  # the sandbox wrote the rows itself
-    if task is None:
-        if kind in {"import", "export"}:
-            return wire.NOT_STARTED
-        return cleaning.NO_TASK
-    return int(world.lifecycle.state(task["plan"]))
+    if kind in {"import", "export"}:
+        return wire.NOT_STARTED
+    return wire.NO_TASK
 
 
 REGION = "bj"
 PLATFORM_BUCKET = "sandbox-platform"
 
 
+IMPORT_WORDS = wire.IMPORT_STATES.values()
+PUBLISH_WORDS = wire.PUBLISH_STATES.values()
+
+
 @emulates(wire.CREATE)
 def create(call: Call, body: wire.CreateDatasetV1) -> JsonObject:
     """Create a dataset without rows, the first version of its group."""
     call.validate_choice("templateType", body.template_type, wire.TEMPLATES)
-    call.validate_choice("projectType", body.project_type, [body.template_type // 100])
-    if body.project_type == wire.PICTURE_PROJECT:
-        expected_data_type = wire.PICTURE_DATA
-    else:
-        expected_data_type = wire.TEXT_DATA
-    call.validate_choice("dataType", body.data_type, [expected_data_type])
-    call.validate_choice(
-        "storageType", body.storage_type, (wire.PLATFORM_STORAGE, wire.USER_STORAGE)
-    )
-    is_user_bucket = body.storage_type == wire.USER_STORAGE
-    bucket, path = (
-        (body.storage_id or "", body.raw_storage_path or "") if is_user_bucket else ("", "")
-    )
-    if is_user_bucket:
+    data_format = rows.format_of_template(body.template_type)
+    expected = _template_to_wire(data_format)
+    call.validate_choice("projectType", body.project_type, [expected["projectType"]])
+    call.validate_choice("dataType", body.data_type, [expected["dataType"]])
+    storages = (wire.PLATFORM_STORAGE, wire.USER_STORAGE)
+    call.validate_choice("storageType", body.storage_type, storages)
+    bucket = path = ""
+    if body.storage_type == wire.USER_STORAGE:
+        bucket = body.storage_id or ""
+        path = body.raw_storage_path or ""
         validate_bucket(call, "storageId", bucket)
     validate_name(call, body.name, path)
     dataset = create_dataset(
-        call.store,
-        name=body.name,
-        data_format=row_formats.format_of_template(body.template_type),
-        bucket=bucket,
-        path=path,
+        call.store, name=body.name, data_format=data_format, bucket=bucket, path=path
     )
-    return _created_to_wire(call, dataset)
+    group = call.store.get("dataset_group", dataset["group"]) or {}
+    return {
+        **_states_to_wire(call.world, dataset),
+        **expected,
+        **fields_of(
+            dataset,
+            id="number",
+            groupPK="group",
+            datasetId="id",
+            versionId="version",
+            groupName="name",
+        ),
+        "groupId": group.get("number"),
+        "storageInfo": _storage_to_wire(dataset),
+        "createTime": utc_spaced(dataset["created"]),
+    }
 
 
 @emulates(wire.INFO)
 def info(call: Call, body: wire.DatasetRef) -> JsonObject:
     """Describe a dataset."""
     dataset = get_dataset(call, body.dataset_id)
-    store = call.store
-    template = _template_to_wire(dataset)
+    template = _template_to_wire(dataset["form"])
     version = {
+        **template,
+        **_states_to_wire(call.world, dataset),
         "datasetId": dataset["number"],
         "datasetPK": dataset["id"],
         "versionId": dataset["version"],
-        **template,
         "storageType": wire.USER_STORAGE if dataset["bucket"] else wire.PLATFORM_STORAGE,
         "storage": _storage_to_wire(dataset),
-        **_states_to_wire(call.world, dataset),
         "releaseErrCode": 0,
-        "exportRecordCount": sum(row["dataset"] == dataset["id"] for row in store.all("export")),
+        "exportRecordCount": len(_exports_of(call, dataset)),
         "createTime": utc_spaced(dataset["created"]),
     }
     return {
@@ -250,34 +256,13 @@ def _storage_to_wire(dataset: Document) -> JsonObject:
     }
 
 
-def _template_to_wire(dataset: Document) -> dict[str, int]:
-    template = FORMATS[dataset["form"]]
-    pictures = template // 100 == wire.PICTURE_PROJECT
+def _template_to_wire(data_format: str) -> dict[str, int]:
+    template = FORMATS[data_format]
+    is_picture = template // 100 == wire.PICTURE_PROJECT
     return {
-        "dataType": wire.PICTURE_DATA if pictures else wire.TEXT_DATA,
+        "dataType": wire.PICTURE_DATA if is_picture else wire.TEXT_DATA,
         "projectType": template // 100,
         "templateType": template,
-    }
-
-
-def _created_to_wire(call: Call, dataset: Document) -> JsonObject:
-    return {
-        "id": dataset["number"],
-        "groupId": (call.store.get("dataset_group", dataset["group"]) or {}).get("number"),
-        "groupPK": dataset["group"],
-        "datasetId": dataset["id"],
-        "versionId": dataset["version"],
-        "groupName": dataset["name"],
-        **_template_to_wire(dataset),
-        "storageInfo": _storage_to_wire(dataset),
-        "importStatus": wire.NOT_STARTED,
-        "importProgress": 0,
-        "exportStatus": wire.NOT_STARTED,
-        "releaseStatus": wire.INITIALISED,
-        "status": 0,
-        "errCode": None,
-        "createTime": utc_spaced(dataset["created"]),
-        "modifyTime": utc_spaced(dataset["modified"]),
     }
 
 
@@ -286,9 +271,8 @@ def _states_to_wire(world: World, dataset: Document) -> JsonObject:
     importing = task_status(world, dataset, "import")
     exporting = task_status(world, dataset, "export")
     releasing = release_state(world, dataset)
-    if importing != wire.FAILED:
-        failed = None
-    else:
+    failed: Document | None = None
+    if importing == wire.FAILED:
         failed = store.get("import", dataset["import"])
     return {
         "importStatus": importing,
@@ -313,48 +297,51 @@ def _progress_percent(status: int) -> int:
     return {wire.RUNNING: 50, wire.FINISHED: 100}.get(status, 0)
 
 
-@emulates(wire_v2.CREATE)
-def create_v2(call: Call, body: wire_v2.CreateDataset) -> JsonObject:
+@emulates(wire.CREATE_V2)
+def create_v2(call: Call, body: wire.CreateDataset) -> JsonObject:
     """Create a dataset and its first version."""
-    call.validate_choice("dataFormat", body.data_format, wire_v2.FORMATS)
+    call.validate_choice("dataFormat", body.data_format, wire.FORMATS)
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
     name = body.dataset_name
     validate_name(call, name, path)
-    store = call.store
-    data_format = body.data_format
     return _ids_to_wire(
-        create_dataset(store, name=name, data_format=data_format, bucket=bucket, path=path)
+        create_dataset(
+            call.store, name=name, data_format=body.data_format, bucket=bucket, path=path
+        )
     )
 
 
-@emulates(wire_v2.LIST)
-def list_datasets(call: Call, body: wire_v2.ListDatasets) -> JsonObject:
+@emulates(wire.LIST)
+def list_datasets(call: Call, body: wire.ListDatasets) -> JsonObject:
     """List datasets, the newest first."""
-    name, data_formats = _parse_filter(call, body.filter, datasetName=str, dataFormatList=list)
-    groups = [
-        group
-        for group in call.store.all("dataset_group")[::-1]
-        if (name or "") in group["name"] and (not data_formats or group["form"] in data_formats)
-    ]
-    answer = page_by_marker(call, groups, "id", body)
+    filters = body.filter or wire.DatasetFilter()
     versions = call.store.all("dataset")
-    rows = [_group_to_wire(call, group, versions) for group in answer.pop("items")]
-    return answer | {"datasetList": rows}
+    groups = [
+        _group_to_wire(call, group, versions)
+        for group in call.store.all("dataset_group")[::-1]
+        if filters.dataset_name in group["name"]
+        and group["form"] in (filters.data_format_list or FORMATS)
+    ]
+    return page_by_marker(call, groups, "datasetId", body, "datasetList")
 
 
-@emulates(wire_v2.DELETE)
-def delete_v2(call: Call, body: wire_v2.DatasetId) -> bool:
+@emulates(wire.DELETE_V2)
+def delete_v2(call: Call, body: wire.DatasetRef) -> bool:
     """Delete a dataset with all its versions."""
-    group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
+    group = _get_group(call, body.dataset_id)
     delete_datasets(call, versions_of_group(call.store, group["id"]))
     call.store.remove("dataset_group", group["id"])
     return True
 
 
-@emulates(wire_v2.CREATE_VERSION)
-def create_version(call: Call, body: wire_v2.CreateVersion) -> JsonObject:
+def _get_group(call: Call, key: Id) -> Document:
+    return call.find("dataset_group", key, "datasetId")
+
+
+@emulates(wire.CREATE_VERSION)
+def create_version(call: Call, body: wire.CreateVersion) -> JsonObject:
     """Add a version without rows, with the storage of the last version."""
-    group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
+    group = _get_group(call, body.dataset_id)
     last = versions_of_group(call.store, group["id"])[0]
     version = create_dataset(
         call.store,
@@ -368,82 +355,80 @@ def create_version(call: Call, body: wire_v2.CreateVersion) -> JsonObject:
     return _ids_to_wire(version)
 
 
-@emulates(wire_v2.DESCRIBE_VERSION)
-def describe_version(call: Call, body: wire_v2.VersionId) -> JsonObject:
+@emulates(wire.DESCRIBE_VERSION)
+def describe_version(call: Call, body: wire.VersionId) -> JsonObject:
     """Describe a version."""
     return _version_to_wire(call, get_dataset(call, body.version_id, "versionId"))
 
 
-@emulates(wire_v2.LIST_VERSIONS)
-def list_versions(call: Call, body: wire_v2.ListVersions) -> JsonObject:
+@emulates(wire.LIST_VERSIONS)
+def list_versions(call: Call, body: wire.ListVersions) -> JsonObject:
     """List the versions of a dataset, the newest first."""
-    imported, published = _parse_filter(
-        call, body.filter, importStatusList=list, publishStatusList=list
-    )
-    group = call.find("dataset_group", body.dataset_id, "datasetId", "dataset")
-    versions = versions_of_group(call.store, group["id"])
-    matches = [
-        row
-        for row in (_version_to_wire(call, version) for version in versions)
-        if (not imported or row["importStatus"] in imported)
-        and (not published or row["publishStatus"] in published)
-    ]
+    filters = body.filter or wire.VersionFilter()
+    group = _get_group(call, body.dataset_id)
+    matches = []
+    for version in versions_of_group(call.store, group["id"]):
+        row = _version_to_wire(call, version)
+        is_imported = row["importStatus"] in (filters.import_status_list or IMPORT_WORDS)
+        if is_imported and row["publishStatus"] in (filters.publish_status_list or PUBLISH_WORDS):
+            matches.append(row)
     return page_by_marker(call, matches, "versionId", body, "versionList")
 
 
-@emulates(wire_v2.DELETE_VERSION)
-def delete_version_v2(call: Call, body: wire_v2.VersionId) -> bool:
+@emulates(wire.DELETE_VERSION)
+def delete_version_v2(call: Call, body: wire.VersionId) -> bool:
     """Delete a version, and the dataset with its last version."""
     delete_version(call, get_dataset(call, body.version_id, "versionId"))
     return True
 
 
-@emulates(wire_v2.PUBLISH_VERSION)
-def publish_version(call: Call, body: wire_v2.VersionId) -> bool:
+@emulates(wire.PUBLISH_VERSION)
+def publish_version(call: Call, body: wire.VersionId) -> bool:
     """Publish a version that has rows."""
     start_release(call, get_dataset(call, body.version_id, "versionId"))
     return True
 
 
-@emulates(wire_v2.CREATE_IMPORT)
-async def create_import(call: Call, body: wire_v2.CreateImport) -> str:
+@emulates(wire.CREATE_IMPORT)
+async def create_import(call: Call, body: wire.CreateImport) -> str:
     """Begin to import files, with or without responses."""
     version = get_dataset(call, body.version_id, "versionId")
     return str((await start_import(call, version, body.files, annotated=False))["id"])
 
 
-@emulates(wire_v2.DESCRIBE_IMPORT)
-def describe_import(call: Call, body: wire_v2.TaskId) -> JsonObject:
+@emulates(wire.DESCRIBE_IMPORT)
+def describe_import(call: Call, body: wire.TaskId) -> JsonObject:
     """Describe an import."""
-    task = call.find("import", body.task_id, "taskId", "import")
-    state = wire_v2.IMPORT_STATES[call.lifecycle.state(task["plan"])]
-    is_finished = state != "Importing"
+    task = call.find("import", body.task_id, "taskId")
+    state = call.lifecycle.state(task["plan"])
+    is_finished = state != wire.RUNNING
     return {
         "versionId": task["dataset"],
-        "importStatus": state,
-        **_progress_to_wire(call, task, failed=state == "ImportFailed"),
+        "importStatus": wire.IMPORT_STATES[state],
+        **_progress_to_wire(call, task, state),
         "sampleCount": task["count"] if is_finished else 0,
         "errDownloadUrl": error_report_url(call.world, task) if is_finished else "",
     }
 
 
-@emulates(wire_v2.CREATE_EXPORT)
-async def create_export(call: Call, body: wire_v2.CreateExport) -> str:
+@emulates(wire.CREATE_EXPORT)
+async def create_export(call: Call, body: wire.CreateExport) -> str:
     """Begin to export a version."""
     version = get_dataset(call, body.version_id, "versionId")
     bucket, path = _parse_storage(call, body.storage_type, body.storage_path)
     return str((await start_export(call, version, f"{bucket}{path}"))["id"])
 
 
-@emulates(wire_v2.DESCRIBE_EXPORT)
-def describe_export(call: Call, body: wire_v2.TaskId) -> JsonObject:
+@emulates(wire.DESCRIBE_EXPORT)
+def describe_export(call: Call, body: wire.TaskId) -> JsonObject:
     """Describe an export."""
-    task = call.find("export", body.task_id, "taskId", "export")
+    task = call.find("export", body.task_id, "taskId")
+    state = call.lifecycle.state(task["plan"])
     return {
-        "storageType": wire_v2.BOS if task["bucket"] else wire_v2.PLATFORM,
+        "storageType": wire.BOS if task["bucket"] else wire.PLATFORM,
         "storagePath": task["path"],
-        "exportStatus": wire_v2.EXPORT_STATES[call.lifecycle.state(task["plan"])],
-        **_progress_to_wire(call, task, failed=False),
+        "exportStatus": wire.EXPORT_STATES[state],
+        **_progress_to_wire(call, task, state),
         "sampleCount": task["count"],
         "downloadUrl": download_url(call.world, task),
     }
@@ -451,8 +436,8 @@ def describe_export(call: Call, body: wire_v2.TaskId) -> JsonObject:
 
 def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str, str]:
     """Return the bucket and the folder, both "" for the platform's storage."""
-    call.validate_choice("storageType", storage_type, (wire_v2.BOS, wire_v2.PLATFORM))
-    if storage_type == wire_v2.PLATFORM:
+    call.validate_choice("storageType", storage_type, (wire.BOS, wire.PLATFORM))
+    if storage_type == wire.PLATFORM:
         return "", ""
     try:
         bucket, key = storage_wire.parse_uri(path or "")
@@ -462,21 +447,11 @@ def _parse_storage(call: Call, storage_type: str, path: str | None) -> tuple[str
     return bucket, f"/{key.strip('/')}/" if key.strip("/") else "/"
 
 
-def _parse_filter(call: Call, filter_values: Mapping[str, Any] | None, **kinds: type) -> list[Any]:
-    """Return the values of a filter in the order of `kinds`, None for missing ones."""
-    values = filter_values or {}
-    for name, kind in kinds.items():
-        if name in values and not isinstance(values[name], kind):
-            raise call.invalid(f"filter.{name}", f"it is a {kind.__name__}")
-    return [values.get(name) for name in kinds]
-
-
 def _ids_to_wire(version: Document) -> JsonObject:
     return {
-        "datasetId": version["group"],
-        "versionId": version["id"],
-        "versionNumber": version["version"],
-        "id": version["number"],
+        **fields_of(
+            version, datasetId="group", versionId="id", versionNumber="version", id="number"
+        )
     }
 
 
@@ -484,16 +459,19 @@ def _version_to_wire(call: Call, version: Document) -> JsonObject:
     world = call.world
     bucket = version["bucket"]
     return {
-        "datasetId": version["group"],
-        "versionId": version["id"],
-        "versionNumber": version["version"],
-        "datasetName": version["name"],
-        "dataFormat": version["form"],
-        "storageType": wire_v2.BOS if bucket else wire_v2.PLATFORM,
+        **fields_of(
+            version,
+            "description",
+            datasetId="group",
+            versionId="id",
+            versionNumber="version",
+            datasetName="name",
+            dataFormat="form",
+        ),
+        "storageType": wire.BOS if bucket else wire.PLATFORM,
         "storagePath": f"bos:/{bucket}{version['path']}" if bucket else "",
-        "description": version["description"],
-        "importStatus": wire_v2.IMPORT_STATES[task_status(world, version, "import")],
-        "publishStatus": wire_v2.PUBLISH_STATES[release_state(world, version)],
+        "importStatus": wire.IMPORT_STATES[task_status(world, version, "import")],
+        "publishStatus": wire.PUBLISH_STATES[release_state(world, version)],
         "sampleCount": rows.count(world.store, version),
         "createTime": utc_spaced(version["created"]),
         "modifyTime": utc_spaced(min(version["modified"], world.store.now())),
@@ -512,20 +490,18 @@ def _group_to_wire(call: Call, group: Document, all_versions: Sequence[Document]
     }
 
 
-def _progress_to_wire(call: Call, task: Document, *, failed: bool) -> JsonObject:
-    finished = call.lifecycle.final_since(task["plan"])
+def _progress_to_wire(call: Call, task: Document, state: int) -> JsonObject:
     return {
-        "progress": "0%" if failed else "50%" if finished is None else "100%",
+        "progress": f"{_progress_percent(state)}%",
         "sizeMB": round(task["size"] / MEGABYTE, 2),
         "creator": CREATOR,
         "startTime": utc_spaced(task["created"]),
-        "finishTime": utc_spaced(finished),
+        "finishTime": utc_spaced(call.lifecycle.final_since(task["plan"])),
     }
 
 
 MAX_SAMPLES = 20  # invalid lines in one answer; all of them are at `downloadUrl`
 MEGABYTE = 1024 * 1024
-ZIP_SECONDS = 7 * 24 * 3600  # how long a zip file is kept, on the sandbox's clock
 
 _BOS_DOMAIN = ".bcebos.com"
 
@@ -549,18 +525,12 @@ async def import_files(call: Call, body: wire.ImportDataset) -> bool:
 def import_errors(call: Call, body: wire.ErrorQuery) -> JsonObject:
     """List the invalid lines of the last import that have an error code."""
     dataset = get_dataset(call, body.dataset_id)
-    if not dataset["import"]:
-        task = None
-    else:
-        task = call.store.get("import", dataset["import"])
-    if task:
-        problems = [problem for problem in task["problems"] if problem["code"] == body.err_code]
-    else:
-        problems = []
+    task = call.store.get("import", dataset["import"] or "") or {"problems": [], "zipped": False}
+    problems = [problem for problem in task["problems"] if problem["code"] == body.err_code]
     return {
         "dataType": "file",
-        "downloadUrl": error_report_url(call.world, task) if task and problems else "",
-        "isZip": int(bool(task and task["zipped"])),
+        "downloadUrl": error_report_url(call.world, task) if problems else "",
+        "isZip": int(task["zipped"]),
         "projectType": FORMATS[dataset["form"]] // 100,
         "content": [
             _problem_to_wire(number, problem)
@@ -581,15 +551,11 @@ async def start_import(
     if not files or not all(file and file.isprintable() for file in files):
         raise call.invalid("files", "each is the address of a file")
     validate_idle(call, dataset)
-    parser, part = await asyncio.to_thread(
-        _parse_files, world, files, RowParser(dataset["form"], annotated)
-    )
+    parser = RowParser(dataset["form"], annotated)
+    part = await asyncio.to_thread(_parse_files, world, files, parser)
     dataset = get_dataset(call, dataset["id"])  # as it is now
     validate_idle(call, dataset)
-    if parser.problems:
-        final_state = wire.FAILED
-    else:
-        final_state = wire.FINISHED
+    final_state = wire.FAILED if parser.problems else wire.FINISHED
     plan = world.lifecycle.plan((wire.RUNNING, "import"), final=final_state)
     if part is not None:
         rows.attach_part(world.store, dataset["id"], part, plan[0][1])
@@ -598,10 +564,10 @@ async def start_import(
 
 def record_import(world: World, dataset: Document, plan: list[Any], parser: RowParser) -> Document:
     """Record an import as the last one of its dataset."""
-    if not parser.problems:
-        first = None
-    else:
+    result = {"count": len(parser.named_rows), "code": 0, "problem": ""}
+    if parser.problems:
         first = parser.problems[0]
+        result = {"count": 0, "code": first["code"], "problem": rows.describe(first)}
     task = world.store.add(
         "import",
         random_id("task-"),
@@ -609,11 +575,9 @@ def record_import(world: World, dataset: Document, plan: list[Any], parser: RowP
         plan=plan,
         secret=random_id("", 32),
         size=parser.size,
-        count=0 if first else len(parser.named_rows),
         zipped=parser.zipped,
-        code=first.code if first else 0,
-        problem=str(first) if first else "",
-        problems=parser.problems_to_json(),
+        problems=parser.problems,
+        **result,
     )
     world.store.update(dataset["id"], **{"import": task["id"]})
     return task
@@ -638,7 +602,7 @@ def routes(world: World) -> list[Route]:
         return JSONResponse(task["problems"])
 
     async def fetch_export(request: Request) -> Response:
-        _remove_expired_zips(world.store)
+
         content = world.store.read_file(f"export-{request.path_params['secret']}")
         return Response(content or b"", 200 if content else 404, media_type="application/zip")
 
@@ -654,9 +618,7 @@ def validate_idle(call: Call, dataset: Document) -> None:
         raise call.refusal(f"dataset {dataset['id']} is already being imported")
 
 
-def _parse_files(
-    world: World, files: list[str], parser: RowParser
-) -> tuple[RowParser, Document | None]:
+def _parse_files(world: World, files: list[str], parser: RowParser) -> Document | None:
     """Read files and write their rows into a part; None instead of the part if a line is
     invalid.
     """
@@ -665,51 +627,47 @@ def _parse_files(
             address = _storage_address(world, file)
             content = storage.read_object(world.store, address)
             if content is None:
-                raise InvalidRow(wire.BAD_FORMAT, "it was not uploaded")
+                raise ValueError("it was not uploaded")
             parser.parse_file(address.rpartition("/")[2], content)
-        except InvalidRow as error:
-            parser.add_problem(file, 0, error)
         except ValueError as error:
-            parser.add_problem(file, 0, InvalidRow(wire.BAD_FORMAT, str(error)))
+            parser.add_problem(file, 0, error)
     if not parser.named_rows and not parser.problems:
         parser.add_problem(
             files[0].rpartition("/")[2], 0, InvalidRow(wire.EMPTY_TEXT, "it has no rows")
         )
     if parser.problems:
-        return parser, None
-    return parser, rows.write_part(
-        world.store, rows.to_entities(parser.named_rows, world.clock.now())
-    )
+        return None
+    entities = rows.to_entities(parser.named_rows, world.clock.now())
+    return rows.write_part(world.store, entities)
 
 
 def _storage_address(world: World, file: str) -> str:
     """Return the `bos:/bucket/key` of a file; the sandbox reads from its own storage only."""
     url = urlsplit(file)
-    if url.scheme not in {"http", "https"}:
-        if file.startswith("bos:"):
-            return file
-        return f"bos:/{file.lstrip('/')}"
-    host = url.hostname or ""
     path = unquote(url.path)
+    if url.scheme == "bos":
+        return file
+    if url.scheme not in {"http", "https"}:
+        return f"bos:/{file.lstrip('/')}"
     if file.startswith(f"{world.address.url}/bos/"):
         return f"bos:/{path.removeprefix('/bos/')}"
+    host = url.hostname or ""
     if not host.endswith(_BOS_DOMAIN):
-        raise InvalidRow(
-            wire.BAD_FORMAT, "the sandbox imports from its own storage, and fetches nothing"
-        )
+        raise ValueError("the sandbox imports from its own storage, and fetches nothing")
     bucket = host.removesuffix(_BOS_DOMAIN).rpartition(".")[0]
-    if bucket:
-        return f"bos:/{bucket}{path}"
-    return f"bos:{path}"
+    return f"bos:/{bucket}/{path.lstrip('/')}".replace("//", "/")
 
 
 def _problem_to_wire(number: int, problem: JsonObject) -> JsonObject:
     return {
         "sequence": number,
-        "sampleFileName": problem["file"],
-        "sampleName": problem["file"],
-        "textLocation": problem["line"],
-        "textContent": problem["text"],
+        **fields_of(
+            problem,
+            sampleFileName="file",
+            sampleName="file",
+            textLocation="line",
+            textContent="text",
+        ),
         "sandbox": {"reason": problem["reason"]},
     }
 
@@ -717,19 +675,14 @@ def _problem_to_wire(number: int, problem: JsonObject) -> JsonObject:
 @emulates(wire.EXPORT)
 async def export(call: Call, body: wire.ExportDataset) -> bool:
     """Begin to export a dataset."""
-    for name, value, allowed in (
-        ("exportTo", body.export_to, (0, 1)),
-        ("exportType", body.export_type, (1, 2)),
-        ("exportFormat", body.export_format, (0,)),
-    ):
-        call.validate_choice(name, value, allowed)
+    call.validate_choice("exportTo", body.export_to, (0, 1))
+    call.validate_choice("exportType", body.export_type, (1, 2))
+    call.validate_choice("exportFormat", body.export_format, (0,))
     dataset = get_dataset(call, body.dataset_id)
+    target = ""
     if body.export_to:
         validate_bucket(call, "storageId", body.storage_id or "")
-    if body.export_to:
         target = f"{body.storage_id}{dataset['path'] or '/'}"
-    else:
-        target = ""
     await start_export(call, dataset, target, annotated=body.export_type == 1)
     return True
 
@@ -738,9 +691,11 @@ async def export(call: Call, body: wire.ExportDataset) -> bool:
 def export_records(call: Call, body: wire.DatasetRef) -> list[JsonObject]:
     """List a dataset's exports, the newest first."""
     dataset = get_dataset(call, body.dataset_id)
-    world = call.world
-    tasks = [task for task in world.store.all("export")[::-1] if task["dataset"] == dataset["id"]]
-    return [_record_to_wire(world, task) for task in tasks]
+    return [_record_to_wire(call.world, task) for task in _exports_of(call, dataset)[::-1]]
+
+
+def _exports_of(call: Call, dataset: Document) -> list[Document]:
+    return [task for task in call.store.all("export") if task["dataset"] == dataset["id"]]
 
 
 async def start_export(
@@ -762,7 +717,6 @@ async def start_export(
     key = f"{folder.lstrip('/')}{dataset['id']}-{id_}.zip"
     if bucket:
         storage.write_object(world.store, bucket, key, content)
-    _remove_expired_zips(world.store)
     world.store.write_file(f"export-{secret}", content)
     task = world.store.add(
         "export",
@@ -782,34 +736,22 @@ async def start_export(
 
 def download_url(world: World, task: Document) -> str:
     """Return the address of an export's zip, "" while the export is running."""
-    is_finished = world.lifecycle.final_since(task["plan"]) is not None
-    if is_finished:
-        return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip"
-    return ""
-
-
-def _remove_expired_zips(store: Store) -> None:
-    for task in store.all("export"):
-        if store.now() - task["created"] >= ZIP_SECONDS:
-            store.remove_file(f"export-{task['secret']}")
+    if world.lifecycle.final_since(task["plan"]) is None:
+        return ""
+    return f"{world.address.url}/_exports/{task['secret']}/{task['dataset']}.zip"
 
 
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
-    entity_rows = [entity.row for _, entity in rows.iter_entities(world.store, dataset)]
-    lines = [
-        row_formats.to_text(row if annotated else row_formats.strip_annotations(row))
-        for row in entity_rows
-    ]
-    text = dataset["form"] == row_formats.TEXT
-    if text and any("\n" in line for line in lines):
-        separator = "\n\n"
-    else:
-        separator = "\n"
+    lines = []
+    for _, entity in rows.iter_entities(world.store, dataset):
+        row = entity.row if annotated else rows.strip_annotations(entity.row)
+        lines.append(rows.to_text(row))
+    suffix = "txt" if dataset["form"] == rows.TEXT else "jsonl"
+    has_paragraphs = suffix == "txt" and any("\n" in line for line in lines)
+    separator = "\n\n" if has_paragraphs else "\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(
-            f"{dataset['id']}.{'txt' if text else 'jsonl'}", separator.join(lines) + "\n"
-        )
+        archive.writestr(f"{dataset['id']}.{suffix}", separator.join(lines) + "\n")
     return buffer.getvalue()
 
 

@@ -15,18 +15,17 @@ from typing import Any
 
 from qfnb.base.language import tr, tr_noop
 from qfnb.metrics.rouge_bleu_chrf import rouge_l
-from qfnb.wire import data_v1 as data_wire, evaluation_v1 as wire
+from qfnb.wire import data as data_wire, evaluation as wire
 from qfnb.wire.base import JsonObject
 from qfnb.wire.chat import CHAT_V2
-from qfnb.wire.model_v1 import PRESET
+from qfnb.wire.model import PRESET
 
-from ..datasets import datasets, rows as dataset_rows
-from ..finetune import scores
-from ..http.call import dispatch
-from ..state.job_queue import with_checkpoints
-from ..state.store import Document
-from ..state.world import World, job_handler
-from . import tasks
+from . import datasets, evaluation, rows
+from .finetune import scores
+from .http.call import dispatch
+from .state.lifecycle import with_checkpoints
+from .state.store import Document
+from .state.world import World, job_handler
 
 VERSION_DELETED_MESSAGE = tr_noop("the model version is gone")
 NO_REFEREE_SCORES = {
@@ -48,7 +47,7 @@ class AnswerJudge:
     stop_words: frozenset[str]
 
     @classmethod
-    def for_task(cls, task: tasks.Row) -> AnswerJudge:
+    def for_task(cls, task: evaluation.Row) -> AnswerJudge:
         """Return the judge of a task."""
         standard = task["standard"]
         modes = task["modes"]
@@ -80,7 +79,7 @@ class AnswerJudge:
         )
 
 
-def summarize(task: tasks.Row, rows: Sequence[tasks.Row]) -> JsonObject:
+def summarize(task: evaluation.Row, rows: Sequence[evaluation.Row]) -> JsonObject:
     """Return the `effectMetric` of one version: means without failed rows, 0 for modes that the
     task does not have.
     """
@@ -93,16 +92,16 @@ def summarize(task: tasks.Row, rows: Sequence[tasks.Row]) -> JsonObject:
     }
 
 
-def _score_distribution(rows: Sequence[tasks.Row], max_score: int) -> JsonObject:
-    judge_scores = [int(row.get("judgeScore", tasks.UNSCORED)) for row in rows]
-    scored = [score for score in judge_scores if score != tasks.UNSCORED] or [0]
+def _score_distribution(rows: Sequence[evaluation.Row], max_score: int) -> JsonObject:
+    judge_scores = [int(row.get("judgeScore", evaluation.UNSCORED)) for row in rows]
+    scored = [score for score in judge_scores if score != evaluation.UNSCORED] or [0]
     counts = Counter(judge_scores)
     return {
         "avgJudgeScore": round(statistics.fmean(scored), 4),
         "stdJudgeScore": round(statistics.pstdev(scored), 4),
         "medianJudgeScore": statistics.median(scored),
         "scoreDistribution": {
-            str(score): counts[score] for score in range(tasks.UNSCORED, max_score + 1)
+            str(score): counts[score] for score in range(evaluation.UNSCORED, max_score + 1)
         },
     }
 
@@ -111,10 +110,10 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
     """Return a score in proportion to the overlap of answer and reference, with the reason."""
     if not reference.strip():
         return {
-            "judgeScore": tasks.UNSCORED,
+            "judgeScore": evaluation.UNSCORED,
             "judgeReason": tr(
                 "{referee}: there is no reference answer to compare with.",
-                referee=tr(tasks.REFEREE_NAME),
+                referee=tr(evaluation.REFEREE_NAME),
             ),
         }
     first = scores.words(answer)
@@ -124,7 +123,7 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
             "judgeScore": max_score,
             "judgeReason": tr(
                 "{referee}: the same as the reference answer, all {max_score} points.",
-                referee=tr(tasks.REFEREE_NAME),
+                referee=tr(evaluation.REFEREE_NAME),
                 max_score=max_score,
             ),
         }
@@ -140,7 +139,7 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
         "judgeScore": score,
         "judgeReason": tr(
             "{referee}: {measurement}; on the scale {min_score}–{max_score} that is {score}.",
-            referee=tr(tasks.REFEREE_NAME),
+            referee=tr(evaluation.REFEREE_NAME),
             measurement=measurement,
             min_score=min_score,
             max_score=max_score,
@@ -149,20 +148,20 @@ def _referee_score(answer: str, reference: str, min_score: int, max_score: int) 
     }
 
 
-@job_handler(tasks.RUN)
+@job_handler(evaluation.RUN)
 def run_task(world: World, run: Document) -> Iterator[None]:
     """Run a task: answer, judge, summarize."""
     store = world.store
     id_ = str(run["id"])
-    task = store.get(tasks.KIND, run["task"])
-    pairs = tasks.read_task_pairs(world, id_)
+    task = store.get(evaluation.KIND, run["task"])
+    pairs = evaluation.read_task_pairs(world, id_)
     if task is None:
         store.update(id_, cancelled_at=world.clock.now())
         return
     judge = AnswerJudge.for_task(task)
     yield
 
-    def answer(number: int, unit: tasks.Row) -> tasks.Row:
+    def answer(number: int, unit: evaluation.Row) -> evaluation.Row:
         prompt, reference = pairs[number % len(pairs)]
         row = _ask_version(world, unit, prompt)
         if "error" in row:
@@ -178,9 +177,9 @@ def run_task(world: World, run: Document) -> Iterator[None]:
     _record_results(world, task, id_, pairs, done)
 
 
-def _ask_version(world: World, unit: tasks.Row, prompt: str) -> tasks.Row:
+def _ask_version(world: World, unit: evaluation.Row, prompt: str) -> evaluation.Row:
     if unit["template"]:
-        question = unit["template"].replace(tasks.INPUT_PLACEHOLDER, prompt)
+        question = unit["template"].replace(evaluation.INPUT_PLACEHOLDER, prompt)
     else:
         question = prompt
     messages = [{"role": "user", "content": question}]
@@ -193,7 +192,11 @@ def _ask_version(world: World, unit: tasks.Row, prompt: str) -> tasks.Row:
 
 
 def _record_results(
-    world: World, task: Document, run: str, pairs: tasks.Pairs, done: Mapping[int, tasks.Row]
+    world: World,
+    task: Document,
+    run: str,
+    pairs: evaluation.Pairs,
+    done: Mapping[int, evaluation.Row],
 ) -> None:
     """Record the result of each version, and store the answers that people are to judge."""
     is_stopped = _is_cancelling(world, run)
@@ -233,10 +236,10 @@ def _record_results(
 def _unit_result(
     world: World,
     task: Document,
-    unit: tasks.Row,
-    rows: Sequence[tasks.Row | None],
+    unit: evaluation.Row,
+    rows: Sequence[evaluation.Row | None],
     success_state: str,
-) -> tasks.Row:
+) -> evaluation.Row:
     """Return the state, the message and the scores of one version."""
     answered_rows = [row for row in rows if row is not None]
     if len(answered_rows) < len(rows):
@@ -254,7 +257,7 @@ def _unit_result(
 
 
 def _is_cancelling(world: World, run: str) -> bool:
-    return bool((world.store.get(tasks.RUN, run) or {}).get("cancelling_at"))
+    return bool((world.store.get(evaluation.RUN, run) or {}).get("cancelling_at"))
 
 
 def _create_result_dataset(world: World, task: Document, run: str) -> str | None:
@@ -265,7 +268,7 @@ def _create_result_dataset(world: World, task: Document, run: str) -> str | None
     name = f"{task['name']}_{run}"
     answered_rows = [
         {"prompt": row["prompt"], "completion": row["prediction"], "response": [[row["reference"]]]}
-        for row in tasks.iter_results(world, task)
+        for row in evaluation.iter_results(world, task)
         if "error" not in row
     ]
     if not answered_rows:
@@ -276,9 +279,7 @@ def _create_result_dataset(world: World, task: Document, run: str) -> str | None
     dataset = dataset or datasets.create_dataset(store, name=name, data_format="PromptResponse")
     if not dataset["parts"]:
         now = world.clock.now()
-        entities = dataset_rows.to_entities([("", row) for row in answered_rows], now)
-        dataset_rows.attach_part(
-            store, dataset["id"], dataset_rows.write_part(store, entities), now
-        )
+        entities = rows.to_entities([("", row) for row in answered_rows], now)
+        rows.attach_part(store, dataset["id"], rows.write_part(store, entities), now)
     store.update(dataset["id"], released=world.lifecycle.plan(final=data_wire.FINISHED))
     return str(dataset["id"])

@@ -1,1 +1,0 @@
-"""Datasets: versions, rows, imports, exports and cleaning."""

@@ -1,0 +1,576 @@
+"""The rows of a dataset: stored in parts, and listed, annotated and deleted one by one.
+
+A part is a file that is never changed, with the time from which it is visible. An import, a
+cleaning or an augmentation adds a part; annotating or deleting a row replaces one. After a crash
+the dataset's document names either the old part or the new one, and both files are complete.
+"""
+
+import csv
+import io
+import json
+import re
+import secrets
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from qfnb.wire import data as wire
+from qfnb.wire.base import JsonObject
+from qfnb.wire.data import FORMATS
+
+from .http.call import Call, emulates, page_by_offset
+from .state.store import Document, Store
+from .state.world import World
+
+TEXT = "Text"
+PROMPT = "Prompt"
+IMAGE_FORMATS = {"PromptImage", "PromptImageResponse"}
+ANSWER_KEYS = {"response", "chosen", "rejected"}
+
+Turn = JsonObject
+
+
+class InvalidRow(ValueError):
+    """A row that cannot be imported, with the platform's error code and the reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def format_of_template(template: int) -> str:
+    """Return v2's format of a template of v1."""
+    return next(name for name, template_number in FORMATS.items() if template_number == template)
+
+
+def normalize(value: Any, data_format: str, *, annotated: bool = True) -> Any:
+    """Return a row in the platform's shape.
+
+    Raises:
+        InvalidRow: it is not a row of the format.
+    """
+    row = _normalize_shape(value, data_format, annotated)
+    try:
+        "".join(all_texts(row)).encode()
+    except UnicodeEncodeError:
+        raise InvalidRow(wire.BAD_CHARACTERS, "a text holds half of a surrogate pair") from None
+    return row
+
+
+def last_pair(row: Any) -> tuple[str, str]:
+    """Return the last prompt and its first response; a text is a response without a prompt."""
+    if isinstance(row, str):
+        return "", row
+    if isinstance(row, dict) and "image" in row:
+        return str(row.get("annotation") or ""), ""
+    turn = _last_turn(row)
+    return turn["prompt"], _first_text(turn.get("response") or turn.get("chosen") or "")
+
+
+def _last_turn(row: Any) -> Any:
+    if isinstance(row, list):
+        return row[-1]
+    return row
+
+
+def judged_answers(row: Any) -> list[tuple[str, str, str]]:
+    """Return (prompt, chosen, rejected) of a row's last turn, "" for an answer that it does not
+    have.
+
+    A ranking gives a row for each answer but the best one; a row of another kind gives none.
+    """
+    turn = _last_turn(row)
+    if not isinstance(turn, dict) or "prompt" not in turn:
+        return []
+    if turn.get("chosen") or turn.get("rejected"):
+        chosen, rejected = (_first_text(turn.get(key) or "") for key in ("chosen", "rejected"))
+        return [(turn["prompt"], chosen, rejected)]
+    best, *others = turn.get("response") or [""]
+    return [(turn["prompt"], _first_text(best), _first_text(other)) for other in others]
+
+
+def is_annotated(row: Any) -> bool:
+    """Return whether a row has responses, or an image its annotation."""
+    if isinstance(row, str):
+        return False
+    if isinstance(row, dict) and "image" in row:
+        return bool(row.get("annotation"))
+    return bool(ANSWER_KEYS & _last_turn(row).keys())
+
+
+def strip_annotations(row: Any) -> Any:
+    """Return a row without its responses, an image without its annotation."""
+    if isinstance(row, list):
+        return [strip_annotations(turn) for turn in row]
+    if not isinstance(row, dict):
+        return row
+    if "image" in row:
+        return {"image": row["image"]}
+    return {key: value for key, value in row.items() if key not in ANSWER_KEYS}
+
+
+def to_text(row: Any) -> str:
+    """Return a row as a line of a file."""
+    if isinstance(row, str):
+        return row
+    return json.dumps(row, ensure_ascii=False)
+
+
+def all_texts(value: Any) -> list[str]:
+    """Return all texts in a row."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return []
+    return [text for item in value for text in all_texts(item)]
+
+
+def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
+    if data_format == TEXT:
+        return _normalize_text(value)
+    if data_format in IMAGE_FORMATS:
+        if not isinstance(value, dict) or not isinstance(value.get("image"), str):
+            raise InvalidRow(wire.BAD_FORMAT, "an image row has the name of its file")
+        return value
+    turns = value if isinstance(value, list) else [value]
+    if not turns:
+        raise InvalidRow(wire.EMPTY_TEXT, "the row is empty")
+    if data_format in {"PromptResponse", "PromptSortedresponses"}:
+        return [_normalize_turn(turn, annotated) for turn in turns]
+    if data_format == PROMPT:
+        return [_validate_prompt(turn) for turn in turns]
+    last = _normalize_preference(turns[-1], annotated, needs_both=data_format.startswith("DPO"))
+    return [*(_normalize_turn(turn, False) for turn in turns[:-1]), last]
+
+
+def _normalize_text(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        value = value.get("text")
+    if not isinstance(value, str):
+        raise InvalidRow(wire.BAD_TEXT, 'a text is {"text": "..."} or a string')
+    if not value.strip():
+        raise InvalidRow(wire.EMPTY_TEXT, "the text is empty")
+    return value
+
+
+def _validate_prompt(turn: Any) -> Turn:
+    if not isinstance(turn, dict):
+        raise InvalidRow(wire.BAD_TEXT, "a turn is an object with a prompt")
+    if not isinstance(turn.get("prompt"), str):
+        raise InvalidRow(wire.BAD_TEXT, "prompt is missing or not a text")
+    if not turn["prompt"].strip():
+        raise InvalidRow(wire.EMPTY_TEXT, "prompt is empty")
+    return turn
+
+
+def _normalize_turn(turn: Any, annotated: bool) -> Turn:
+    prompt_turn = _validate_prompt(turn)
+    if prompt_turn.get("response") in (None, "", []):
+        if annotated:
+            raise InvalidRow(wire.NO_ANNOTATION, "response is missing")
+        return {key: value for key, value in prompt_turn.items() if key != "response"}
+    return prompt_turn | {"response": _normalize_responses(prompt_turn["response"])}
+
+
+def _normalize_responses(value: Any) -> list[list[str]]:
+    """Return responses in the platform's shape: the best first, each a list of texts."""
+    answers = value if isinstance(value, list) else [value]
+    nested = [answer if isinstance(answer, list) else [answer] for answer in answers]
+    for answer in nested:
+        if not answer or not all(isinstance(text, str) for text in answer):
+            raise InvalidRow(wire.BAD_TEXT, "response is neither a text nor a list of texts")
+        if not all(text.strip() for text in answer):
+            raise InvalidRow(wire.EMPTY_TEXT, "response is empty")
+    return nested
+
+
+def _normalize_preference(turn: Any, annotated: bool, *, needs_both: bool) -> Turn:
+    prompt_turn = _validate_prompt(turn)
+    fields = {key: value for key, value in prompt_turn.items() if value or key == "prompt"}
+    answers = {"chosen", "rejected"} & fields.keys()
+    if annotated and len(answers) < 1 + needs_both:
+        raise InvalidRow(wire.NO_ANNOTATION, "chosen or rejected is missing")
+    for key in ANSWER_KEYS & fields.keys():
+        _normalize_responses(fields[key])
+    return fields
+
+
+def _first_text(value: Any) -> str:
+    while isinstance(value, list):
+        value = value[0]
+    return str(value)
+
+
+MAX_BYTES = 256 * 1024 * 1024
+
+MAX_PROBLEMS = 100
+"""Limits of one import: bytes when unpacked, listed problems."""
+
+IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "bmp")
+
+_PARAGRAPH_BREAK = re.compile(r"(\n[^\S\n]*\n\s*)")
+ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, zlib.error)
+
+
+Problem = JsonObject
+"""The `file` and `line` that are invalid, with `code`, `reason` and `text`; line 0 is the whole
+file.
+"""
+
+
+def describe(problem: Problem) -> str:
+    """Return where a problem is, and its reason."""
+    if problem["line"]:
+        return "{file} line {line}: {reason}".format_map(problem)
+    return "{file}: {reason}".format_map(problem)
+
+
+@dataclass
+class RowParser:
+    """Collects the rows of files, each with the name of its file, and the invalid lines."""
+
+    data_format: str  # the dataset's format
+    annotated: bool  # whether rows must have responses
+    named_rows: list[tuple[str, Any]] = field(default_factory=list)  # (file name, row) pairs
+    # at most `MAX_PROBLEMS` of the invalid lines
+    problems: list[Problem] = field(default_factory=list)
+    size: int = 0  # bytes of all files, unpacked
+    zipped: bool = False  # whether one of the files was a zip
+
+    def parse_file(self, name: str, content: bytes) -> None:
+        """Parse one file."""
+        try:
+            if name.lower().endswith(".zip"):
+                self.zipped = True
+                self._parse_zip(name, content)
+            else:
+                self._parse_rows(name, content)
+        except InvalidRow as error:
+            self.add_problem(name, 0, error)
+
+    def add_problem(self, name: str, line: int, error: ValueError, text: str = "") -> None:
+        """Add a problem, up to the limit."""
+        code = error.code if isinstance(error, InvalidRow) else wire.BAD_FORMAT
+        fields = {"file": name, "line": line, "code": code, "reason": str(error)}
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(fields | {"text": text[:200]})
+
+    def _parse_rows(self, name: str, content: bytes) -> None:
+        self._add_size(len(content))
+        for line, value, text in _iter_values(name, content, self.data_format):
+            try:
+                if isinstance(value, InvalidRow):
+                    raise value
+                row = normalize(value, self.data_format, annotated=self.annotated)
+                self.named_rows.append((name, row))
+            except InvalidRow as error:
+                self.add_problem(name, line, error, text)
+
+    def _parse_zip(self, name: str, content: bytes) -> None:
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                members = [member for member in archive.infolist() if _is_content_file(member)]
+                if self.data_format in IMAGE_FORMATS:
+                    self._parse_images(archive, members)
+                else:
+                    for member in members:
+                        self.parse_file(member.filename, self._unpack(archive, member))
+        except ZIP_ERRORS as error:
+            raise InvalidRow(wire.BAD_ZIP, f"{name} cannot be unpacked: {error}") from None
+
+    def _parse_images(self, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> None:
+        """Add an image row for each image, annotated by the .json file with the same stem."""
+        by_name = {member.filename.lower(): member for member in members}
+        for name, member in by_name.items():
+            stem, _, suffix = name.rpartition(".")
+            if suffix not in IMAGE_SUFFIXES:
+                continue
+            annotation = None
+            if notes := by_name.get(f"{stem}.json"):
+                annotation = _parse_json(self._unpack(archive, notes).decode("utf-8", "replace"))
+            if isinstance(annotation, InvalidRow):
+                self.add_problem(f"{stem}.json", 0, annotation)
+            else:
+                row = {"image": member.filename, "annotation": annotation}
+                self.named_rows.append((member.filename, row))
+
+    def _unpack(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+        with archive.open(member) as file:
+            content = file.read(MAX_BYTES - self.size + 1)
+        if len(content) > MAX_BYTES - self.size:
+            self._add_size(len(content))
+        return content
+
+    def _add_size(self, size: int) -> None:
+        self.size += size
+        if self.size > MAX_BYTES:
+            raise InvalidRow(
+                wire.SIZE_EXCEEDED, f"an import has at most {MAX_BYTES >> 20} MiB when unpacked"
+            )
+
+
+def _iter_values(name: str, content: bytes, data_format: str) -> Iterator[tuple[int, Any, str]]:
+    """Yield (line number, value, text of the line); an invalid value is replaced by its reason."""
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InvalidRow(wire.BAD_CHARACTERS, f"line {line} is not UTF-8") from None
+    suffix = name.lower().rpartition(".")[2]
+    is_text = data_format in {TEXT, PROMPT}
+    if suffix == "jsonl":
+        for number, row in enumerate(text.split("\n"), 1):
+            if row.strip():
+                yield number, _parse_json(row), row
+    elif suffix == "csv":
+        yield from _iter_csv_rows(text)
+    elif suffix == "txt" and is_text:
+        yield from _iter_texts(text, data_format)
+    else:
+        allowed = f".jsonl, .csv{', .txt' if is_text else ''} or .zip"
+        raise InvalidRow(wire.BAD_FORMAT, f"{data_format} is imported from {allowed}")
+
+
+def _iter_csv_rows(text: str) -> Iterator[tuple[int, Any, str]]:
+    reader = csv.DictReader(io.StringIO(text), restkey="")
+    try:
+        for row in reader:
+            values = {key: cell for key, cell in row.items() if key and cell is not None}
+            yield reader.line_num, values, json.dumps(values, ensure_ascii=False)
+    except csv.Error as error:
+        raise InvalidRow(wire.BAD_FORMAT, f"line {reader.line_num + 1}: {error}") from None
+
+
+def _iter_texts(text: str, data_format: str) -> Iterator[tuple[int, Any, str]]:
+    """Yield the paragraphs of a text, or its lines if it has one paragraph only."""
+    has_paragraphs = data_format == TEXT and _PARAGRAPH_BREAK.search(text.strip())
+    # texts and separators in turn
+    parts = re.split(_PARAGRAPH_BREAK if has_paragraphs else r"(\n)", text)
+    line = 1
+    for piece, separator in zip(parts[::2], [*parts[1::2], ""], strict=True):
+        if piece.strip():
+            yield line, {"prompt": piece} if data_format == PROMPT else piece.strip("\n"), piece
+        line += piece.count("\n") + separator.count("\n")
+
+
+def _parse_json(text: str) -> Any:
+    """Return the value of a JSON text, or the reason why it is invalid."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        return InvalidRow(wire.BAD_FORMAT, "not JSON: nested too deeply")
+    except json.JSONDecodeError as error:
+        return InvalidRow(wire.BAD_FORMAT, f"not JSON: {error.msg}")
+
+
+def _is_content_file(member: zipfile.ZipInfo) -> bool:
+    name = member.filename.rpartition("/")[2]
+    return not (member.is_dir() or member.filename.startswith("__MACOSX/") or name.startswith("."))
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One row with an id that cannot be guessed; the fields are stored under these names."""
+
+    row: Any  # the row in the form of its format (see `row_formats`)
+    name: str = ""  # the file that it came from
+    annotated: float | None = None  # when it was annotated, in Unix seconds, None if it is not
+    labels: list[JsonObject] = field(default_factory=list)  # v1's labels of an image
+    id: str = field(default_factory=lambda: secrets.token_hex(12))
+
+
+LocatedEntity = tuple[Document, Entity]  # a row and its part
+
+
+def visible_parts(store: Store, dataset: Document) -> list[Document]:
+    """Return the parts that are visible by now, each with its `file`, `count`, `size`, `annotated`
+    and `characters`.
+    """
+    now = store.now()
+    return [part for part in dataset["parts"] if part["from"] <= now]
+
+
+def count(store: Store, dataset: Document, field: str = "count") -> int:
+    """Return the number of rows of a dataset, or of its "characters", bytes ("size") or "annotated"
+    rows.
+    """
+    return sum(part[field] for part in visible_parts(store, dataset))
+
+
+def iter_entities(store: Store, dataset: Document) -> Iterator[LocatedEntity]:
+    """Yield all rows in order, each with its part."""
+    for part, line in _located_lines(store, dataset):
+        yield part, Entity(**json.loads(line))
+
+
+def _located_lines(store: Store, dataset: Document) -> Iterator[tuple[Document, bytes]]:
+    for part in visible_parts(store, dataset):
+        for line in _read_lines(store, part):
+            yield part, line
+
+
+def read_pairs(store: Store, dataset: Document) -> list[tuple[str, str]]:
+    """Return a dataset's rows as prompt and response; a text has no prompt, a prompt alone no
+    response.
+    """
+    return [last_pair(entity.row) for _, entity in iter_entities(store, dataset)]
+
+
+def find_entity(store: Store, dataset: Document, id_: str) -> Entity | None:
+    """Return the row with an id, None if it does not exist."""
+    for _, line in _located_lines(store, dataset):
+        if id_.encode() in line and (entity := Entity(**json.loads(line))).id == id_:
+            return entity
+    return None
+
+
+def attach_part(store: Store, dataset_id: str, part: Document, visible_from: float) -> None:
+    """Add a part that `write_part` wrote, visible from a time (Unix seconds) on."""
+    dataset = store.get("dataset", dataset_id)
+    assert dataset is not None
+    store.update(
+        dataset_id, parts=[*dataset["parts"], part | {"from": visible_from}], modified=visible_from
+    )
+
+
+def write_part(store: Store, new_entities: Sequence[Entity]) -> Document:
+    """Write rows into a new part, which belongs to no dataset yet."""
+    name = f"rows-{secrets.token_hex(12)}"
+    content = b"\n".join(
+        json.dumps(vars(entity), ensure_ascii=False).encode() for entity in new_entities
+    )
+    store.write_file(name, content)
+    return {
+        "file": name,
+        "count": len(new_entities),
+        "size": len(content),
+        "annotated": sum(entity.annotated is not None for entity in new_entities),
+        "characters": sum(len(text) for entity in new_entities for text in all_texts(entity.row)),
+    }
+
+
+def replace_rows(store: Store, dataset: Document, changes: dict[str, Entity | None]) -> set[str]:
+    """Replace the rows with these ids, or delete those with None; return the ids that existed."""
+    new_parts = []
+    replaced_ids = set()
+    for part in dataset["parts"]:
+        old_entities = [Entity(**json.loads(line)) for line in _read_lines(store, part)]
+        touched = {entity.id for entity in old_entities} & set(changes)
+        new_entities = [changes.get(entity.id, entity) for entity in old_entities]
+        remaining = [entity for entity in new_entities if entity is not None]
+        new_parts.append(write_part(store, remaining) | {"from": part["from"]} if touched else part)
+        replaced_ids |= touched
+    if replaced_ids:
+        store.update(dataset["id"], parts=new_parts, modified=store.now())
+        _delete_part_files(store, [part for part in dataset["parts"] if part not in new_parts])
+    return replaced_ids
+
+
+def delete_parts(store: Store, dataset: Document) -> None:
+    """Delete a dataset's parts."""
+    _delete_part_files(store, dataset["parts"])
+
+
+def to_entities(named_rows: Iterable[tuple[str, Any]], annotated_at: float) -> list[Entity]:
+    """Return entities of (file name, row) pairs; rows with responses are annotated from a time
+    on.
+    """
+    return [
+        Entity(row, name, annotated=annotated_at if is_annotated(row) else None)
+        for name, row in named_rows
+    ]
+
+
+def _read_lines(store: Store, part: Document) -> list[bytes]:
+    return [line for line in (store.read_file(part["file"]) or b"").split(b"\n") if line]
+
+
+def _delete_part_files(store: Store, unused: Iterable[Document]) -> None:
+    for part in unused:
+        store.remove_file(part["file"])
+
+
+@emulates(wire.LIST_ENTITIES)
+def list_entities(call: Call, body: wire.ListEntities) -> JsonObject:
+    """List the rows that are, or are not, annotated, in their order; times and labels do not
+    filter.
+    """
+    dataset = call.find("dataset", body.dataset_id, "datasetId")
+    tabs = (wire.ALL_ENTITIES, wire.ANNOTATED_ENTITIES, wire.UNANNOTATED_ENTITIES)
+    call.validate_choice("tabType", body.tab_type, tabs)
+    lines = [line for _, line in _located_lines(call.store, dataset)]
+    if body.tab_type:
+        is_annotated = body.tab_type == wire.ANNOTATED_ENTITIES
+        lines = [line for line in lines if bool(json.loads(line)["annotated"]) == is_annotated]
+    page = page_by_offset(call, lines, body.offset, body.page_size, max_size=wire.MAX_ENTITIES)
+    return {
+        "totalAll": count(call.store, dataset),
+        "total": len(lines),
+        "items": [_entity_to_wire(call.world, dataset, line) for line in page],
+    }
+
+
+@emulates(wire.ANNOTATE)
+def annotate(call: Call, body: wire.AnnotateEntity) -> bool:
+    """Replace the turns of a row, or set the labels of an image."""
+    dataset = call.find("dataset", body.dataset_id, "datasetId")
+    store = call.store
+    entity = find_entity(store, dataset, body.id)
+    if entity is None:
+        raise call.invalid("id", f"{dataset['id']} has no entity {body.id!r}")
+    if body.content:
+        try:
+            row = normalize(body.content, dataset["form"])
+        except InvalidRow as error:
+            raise call.invalid("content", str(error)) from None
+        changed = replace(entity, row=row, annotated=store.now())
+    elif body.labels:
+        changed = replace(entity, labels=body.labels, annotated=store.now())
+    else:
+        raise call.invalid("content", "content or labels are missing")
+    replace_rows(store, dataset, {entity.id: changed})
+    return True
+
+
+@emulates(wire.DELETE_ENTITIES)
+def delete(call: Call, body: wire.DeleteEntities) -> JsonObject:
+    """Delete rows; the answer lists the ids that do not exist."""
+    dataset = call.find("dataset", body.dataset_id, "datasetId")
+    deleted_ids = replace_rows(call.store, dataset, dict.fromkeys(body.id))
+    return {"failedOnes": [id_ for id_ in body.id if id_ not in deleted_ids] or None}
+
+
+def routes(world: World) -> list[Route]:
+    """Return the route of single rows, whose ids cannot be guessed."""
+
+    async def fetch(request: Request) -> Response:
+        dataset = world.store.get("dataset", request.path_params["dataset"])
+        entity = dataset and find_entity(world.store, dataset, request.path_params["id"])
+        if not entity:
+            return PlainTextResponse("the row does not exist", 404)
+        return PlainTextResponse(to_text(entity.row))
+
+    return [Route("/_entities/{dataset}/{id}", fetch, methods=["GET"])]
+
+
+def _entity_to_wire(world: World, dataset: Document, line: bytes) -> JsonObject:
+    entity = Entity(**json.loads(line))
+    return {
+        "id": entity.id,
+        "name": entity.name,
+        "labels": entity.labels,
+        "url": f"{world.address.url}/_entities/{dataset['id']}/{entity.id}",
+        "memorySize": len(to_text(entity.row).encode()),
+        "isEncrypted": False,
+        "textExtra": {},
+    }
