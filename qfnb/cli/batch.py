@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from typer import Argument, Option
 
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
+from ..notebook.batch import OPTIONS, PARSER, batch_arguments
 from . import common
 from .common import ProgressStep, follow
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
@@ -24,11 +26,19 @@ from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
 if TYPE_CHECKING:
     from .._jobs.batch_progress import BatchProgress
     from ..batching.batch import Batch
+    from ..batching.shards.sharded_batch import ShardedBatch
 
 STDIN = "-"
 CHECK = "check"
 
+OTHERWISE = {"format", "mode", "out", "variable"}
+"""Options of the magic that this command has in another form, or not."""
 
+NOT_FOR_SHARDS = ("mode", "name", "dedupe", "update", "same_prompt", "canary", "dry_run")
+"""Options, by name, that only a batch of one process takes."""
+
+
+@common.with_options(PARSER, (row for row in OPTIONS if row.name not in OTHERWISE))
 def batch(
     target: Annotated[
         str,
@@ -48,12 +58,6 @@ def batch(
         ),
     ] = None,
     *,
-    prompt: Annotated[
-        str | None,
-        Option(metavar="TEMPLATE", help=tr_noop("{column} is a cell; {{ and }} are braces.")),
-    ] = None,
-    model: common.Model = None,
-    endpoint: common.Endpoint = None,
     out: Annotated[
         str | None,
         Option(
@@ -72,22 +76,7 @@ def batch(
             ),
         ),
     ] = False,
-    name: Annotated[
-        str | None,
-        Option(metavar="NAME", help=tr_noop("Of the journal; by default made from the rows.")),
-    ] = None,
-    system: common.System = None,
-    temperature: common.Temperature = None,
-    think: common.Think = None,
-    max_tokens: common.MaxTokens = None,
     schema: common.Schema = None,
-    workers: common.Workers = None,
-    budget: common.Budget = None,
-    budget_tokens: common.BudgetTokens = None,
-    dedupe: Annotated[bool, Option("--dedupe", help=tr_noop("Ask identical rows once."))] = False,
-    keep_wrong_rows: Annotated[
-        bool, Option("--keep-wrong-rows", help=tr_noop("Rows that cannot be asked just fail."))
-    ] = False,
     offline: Annotated[
         bool, Option("--offline", help=tr_noop("Hand the rows to the platform's batch service."))
     ] = False,
@@ -102,17 +91,15 @@ def batch(
         ),
     ] = False,
     engine: Annotated[
-        str,
+        Any,
         Option(
             "--engine",
             metavar="ENGINE",
             help=tr_noop("With --shards: local, or ray for a Ray cluster."),
         ),
     ] = "local",
-    dry_run: Annotated[
-        bool, Option("--dry-run", help=tr_noop("Say what it would take; nothing is sent."))
-    ] = False,
     as_json: common.JsonFlag = False,
+    options: Namespace,
 ) -> int:
     """Ask about every row; `qfnb batch check NAME` verifies a journal and its results. Return the
     exit code.
@@ -121,8 +108,6 @@ def batch(
         InvalidArgumentError: an option or a row is wrong; nothing was sent.
     """
     from ..batching import api  # noqa: PLC0415
-    from ..batching.api import resume as continue_batch  # noqa: PLC0415
-    from ..notebook.parser import resolve  # noqa: PLC0415
 
     if target == CHECK and checked is not None:
         return _check(checked)
@@ -130,76 +115,32 @@ def batch(
         raise InvalidArgumentError(
             tr("{word}: only `qfnb batch check NAME` has a second word", word=checked)
         )
-    budgets: dict[str, Any] = {"budget": budget, "budget_tokens": budget_tokens}
     if resume:
-        return _work(
-            continue_batch(_find_name(target), workers=workers, out=out, **budgets), as_json=as_json
-        )
-    options = common.chat_options(
-        system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
-    )
-    options |= {
-        "model": resolve(model) if model else None,
-        "endpoint": common.resolve_endpoint(endpoint),
-        "name": name,
-        "dedupe": dedupe,
-    }
-    options |= {**budgets, "workers": workers, "mode": "offline" if offline else "online"}
-    options["out"] = out
-    options["invalid_rows"] = "fail" if keep_wrong_rows else "raise"
+        budgets = {"budget": options.budget, "budget_tokens": options.budget_tokens}
+        name = _find_name(target)
+        return _work(api.resume(name, workers=options.workers, out=out, **budgets), as_json=as_json)
+    arguments = batch_arguments(None, options)
+    if schema is not None:
+        arguments["response_format"] = common.read_schema(schema)
     if shards or engine != "local":
-        return _work_on_shards(
-            target, prompt, options | {"engine": engine}, dry_run=dry_run, as_json=as_json
-        )
+        if out is None:
+            raise InvalidArgumentError(tr("shards need -o FOLDER"))
+        options.mode = offline
+        for name in NOT_FOR_SHARDS:
+            if getattr(options, name):
+                flag = "--offline" if name == "mode" else PARSER.options[name].flag
+                raise InvalidArgumentError(tr("{name} is not for shards", name=flag))
+        from ..batching.shards.api import batch_shards  # noqa: PLC0415
+
+        arguments.pop("invalid_rows", None)  # such rows always fail
+        job = batch_shards(target, options.prompt, out=out, engine=engine, **arguments)
+        return _work(job, as_json=as_json, folder=out)
+    arguments |= {"out": out, "mode": "offline" if offline else "online"}
     rows = _read_stdin() if target == STDIN else Path(target)
-    if dry_run:
-        print(api.estimate(rows, prompt, **options))
+    if options.dry_run:
+        print(api.estimate(rows, options.prompt, **arguments))
         return DONE
-    return _work(api.batch(rows, prompt, **options), as_json=as_json)
-
-
-def _work_on_shards(
-    target: str, prompt: str | None, options: Mapping[str, Any], *, dry_run: bool, as_json: bool
-) -> int:
-    """Follow a batch of shards to its end, and return the exit code.
-
-    Raises:
-        InvalidArgumentError: an option is not one of shards.
-    """
-    from ..batching.shards.api import batch_shards  # noqa: PLC0415
-    from ..views import batch as view  # noqa: PLC0415
-
-    single = {"--name": options["name"], "--dedupe": options["dedupe"], "--dry-run": dry_run}
-    single |= {"--offline": options["mode"] == "offline", "-o": options["out"] is None}
-    for name, is_wrong in single.items():
-        if is_wrong:
-            if name == "-o":
-                message = tr("shards need -o FOLDER")
-            else:
-                message = tr("{name} is not for shards", name=name)
-            raise InvalidArgumentError(message)
-    ignored = {"name", "dedupe", "mode", "invalid_rows"}
-    job = batch_shards(
-        target, prompt, **{name: value for name, value in options.items() if name not in ignored}
-    )
-    try:
-        follow(lambda: job.progress.is_finished, lambda: _describe(job.progress))
-    except KeyboardInterrupt:
-        job.cancel()
-    job.wait()
-    progress = job.progress
-    report = job.report()
-    common.say(view.summary_text(progress))
-    common.say(str(report))
-    if as_json:
-        common.print_json({**_summary(progress, options["out"]), "complete": report.is_complete})
-    if progress.state == "cancelled":
-        return INTERRUPTED
-    if progress.state != "done":
-        return FAILED
-    if progress.failed:
-        return NEGATIVE
-    return DONE
+    return _work(api.batch(rows, options.prompt, **arguments), as_json=as_json)
 
 
 def _read_stdin() -> list[Any]:
@@ -254,8 +195,8 @@ def _find_name(target: str) -> str:
     return str(started.iloc[0]["name"])
 
 
-def _work(job: Batch, *, as_json: bool) -> int:
-    """Follow a batch to its end, print its results unless it writes them to a file, and return the
+def _work(job: Batch | ShardedBatch, *, as_json: bool, folder: str = "") -> int:
+    """Follow a batch to its end, print its results unless it writes them to files, and return the
     exit code.
     """
     is_interrupted = False
@@ -265,19 +206,27 @@ def _work(job: Batch, *, as_json: bool) -> int:
         is_interrupted = True
         job.cancel()
     job.wait()  # raises the error that ended the whole batch
-    from ..views import batch as view  # noqa: PLC0415 - nothing lies between the start and the try
+    from ..batching.batch import Batch  # noqa: PLC0415 - nothing lies between the start and the try
+    from ..views import batch as view  # noqa: PLC0415
 
     progress = job.progress
-    out = job.job.output_path
-    if out is not None:
-        common.say(tr("results: {path}", path=out))
-    elif not as_json and not is_interrupted:
-        _print_results(job)
-    common.say(view.summary_text(progress))
-    if progress.state != "done":
-        common.say(tr("to go on: {command}", command=f"qfnb batch {progress.name} --resume"))
+    facts: dict[str, Any]
+    if isinstance(job, Batch):
+        out = job.job.output_path
+        facts = {"out": None if out is None else str(out)}
+        if out is not None:
+            common.say(tr("results: {path}", path=out))
+        elif not as_json and not is_interrupted:
+            _print_results(job)
+        common.say(view.summary_text(progress))
+        if progress.state != "done":
+            common.say(tr("to go on: {command}", command=f"qfnb batch {progress.name} --resume"))
+    else:
+        report = job.report()
+        facts = {"out": folder, "complete": report.is_complete}
+        common.say(f"{view.summary_text(progress)}\n{report}")
     if as_json:
-        common.print_json(_summary(progress, out))
+        common.print_json({**_summary(progress), **facts})
     if is_interrupted or progress.state == "cancelled":
         return INTERRUPTED
     if progress.state != "done":
@@ -290,10 +239,7 @@ def _work(job: Batch, *, as_json: bool) -> int:
 def _describe(progress: BatchProgress) -> ProgressStep:
     from ..views import batch as view  # noqa: PLC0415
 
-    if not progress.total:
-        share = None
-    else:
-        share = progress.finished_rows / progress.total
+    share = progress.finished_rows / progress.total if progress.total else None
     parts = [
         view.describe_rows(progress),
         progress.reason,
@@ -316,7 +262,7 @@ def _print_results(job: Batch) -> None:
     sys.stdout.flush()
 
 
-def _summary(progress: BatchProgress, out: str | Path | None) -> Mapping[str, Any]:
+def _summary(progress: BatchProgress) -> Mapping[str, Any]:
     return {
         "name": progress.name,
         "state": progress.state,
@@ -329,6 +275,5 @@ def _summary(progress: BatchProgress, out: str | Path | None) -> Mapping[str, An
         "completion_tokens": progress.completion_tokens,
         "cost_cny": progress.cost,
         "sandbox": progress.from_sandbox,
-        "out": None if out is None else str(out),
         "remarks": list(progress.remarks),
     }

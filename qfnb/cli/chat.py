@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from typing import Annotated, Any
 
 from typer import Argument, Option
@@ -10,10 +11,13 @@ from typer import Argument, Option
 from ..base.language import tr, tr_noop
 from ..base.text import strip_controls
 from ..errors import InvalidArgumentError, QianfanError
+from ..notebook.parser import CHAT_OPTIONS, Parser, resolve
 from . import common
 from .exit_codes import DONE, INTERRUPTED
 
 STDIN = "-"
+
+PARSER = Parser("qfnb chat", "", "", CHAT_OPTIONS)
 
 _FACTS = (
     "text",
@@ -27,18 +31,13 @@ _FACTS = (
 """What `--json` says of an answer; beside it are model, cost and whether it is the sandbox's."""
 
 
+@common.with_options(PARSER, CHAT_OPTIONS)
 def chat(
     prompt: Annotated[
         list[str] | None,
         Argument(metavar="PROMPT", help=tr_noop("The question; - stands for the text of stdin.")),
     ] = None,
     *,
-    model: common.Model = None,
-    endpoint: common.Endpoint = None,
-    system: common.System = None,
-    temperature: common.Temperature = None,
-    think: common.Think = None,
-    max_tokens: common.MaxTokens = None,
     schema: common.Schema = None,
     quiet: Annotated[
         bool,
@@ -49,23 +48,28 @@ def chat(
         ),
     ] = False,
     as_json: common.JsonFlag = False,
+    options: Namespace,
 ) -> int:
     """Ask; return the exit code.
 
     Raises:
         InvalidArgumentError: there is no question, or an option is wrong.
     """
-    from ..notebook.parser import resolve  # noqa: PLC0415 - `qfnb --help` stays fast
-    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
+    from ..notebook.services import resolve_endpoint  # noqa: PLC0415 - only a call needs it
+    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - `qfnb --help` stays fast
+    from ..resources.inference.thinking import parse_think  # noqa: PLC0415
 
     question = _read_question(prompt or [])
-    options = common.chat_options(
-        system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
-    )
-    client = ChatCompletion(resolve(model) if model else None, common.resolve_endpoint(endpoint))
+    arguments = PARSER.keywords(options)
+    if options.think is not None:
+        arguments["think"] = parse_think(options.think)
+    if schema is not None:
+        arguments["response_format"] = common.read_schema(schema)
+    model = resolve(options.model) if options.model else None
+    client = ChatCompletion(model, resolve_endpoint(None, options.endpoint))
     if as_json or schema is not None:
-        return _print_whole(client.do(question, **options), quiet=quiet, as_json=as_json)
-    return _print_stream(client, question, options, quiet=quiet)
+        return _print_whole(client.do(question, **arguments), quiet=quiet, as_json=as_json)
+    return _print_stream(client, question, arguments, quiet=quiet)
 
 
 def _read_question(words: list[str]) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from typer import Option
 
 from ..base.language import tr, tr_noop
 from ..base.text import strip_controls, terminal_cells
 from ..errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from ..notebook.parser import Option as MagicOption, Parser
 
 POLL_S: Final = 0.1
 """Seconds between two looks at a job."""
@@ -116,88 +120,62 @@ class _PlainLines:
 JsonFlag = Annotated[
     bool, Option("--json", help=tr_noop("Print one JSON object to stdout, for programs."))
 ]
-Model = Annotated[
-    str | None, Option("-m", "--model", metavar="NAME", help=tr_noop("A preset model."))
-]
-Endpoint = Annotated[
-    str | None,
-    Option(
-        "-e",
-        "--endpoint",
-        metavar="NAME",
-        help=tr_noop("A service of your own: its name, id or suffix."),
-    ),
-]
-System = Annotated[
-    str | None, Option("-s", "--system", metavar="TEXT", help=tr_noop("The model's persona."))
-]
-Temperature = Annotated[
-    float | None,
-    Option(
-        "-t",
-        "--temperature",
-        metavar="X",
-        help=tr_noop("ERNIE: above 0, at most 1; open models: 0 to 2."),
-    ),
-]
-Think = Annotated[
-    str | None,
-    Option(
-        metavar="LEVEL",
-        help=tr_noop("Think before answering: on, off, low, high or a number of tokens."),
-    ),
-]
-MaxTokens = Annotated[int | None, Option(metavar="N", help=tr_noop("The longest answer."))]
 Schema = Annotated[
     Path | None,
     Option(metavar="FILE", help=tr_noop("A JSON Schema; each answer is an object that fits it.")),
 ]
-Workers = Annotated[
-    int | None,
-    Option("-w", "--workers", metavar="N", help=tr_noop("Rows asked at once, 1 to 1000 (8).")),
-]
-Budget = Annotated[float | None, Option(metavar="CNY", help=tr_noop("Stop before it costs more."))]
-BudgetTokens = Annotated[
-    int | None, Option(metavar="N", help=tr_noop("Stop before it uses more tokens."))
-]
 Yes = Annotated[bool, Option("--yes", help=tr_noop("Do not ask."))]
 
 
-def chat_options(
-    *,
-    system: str | None,
-    temperature: float | None,
-    think: str | None,
-    max_tokens: int | None,
-    schema: Path | None,
-) -> dict[str, Any]:
-    """Return the options that are set, as `ChatCompletion.do` takes them.
+def with_options(
+    parser: Parser, rows: Iterable[MagicOption]
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command options of a magic: its keywords are their values (a decorator).
+
+    The command is called with `options`, a namespace as the magic's parser makes it.
+    """
+    declared = list(rows)
+
+    def declare(command: Callable[..., int]) -> Callable[..., int]:
+        signature = inspect.signature(command, eval_str=True)
+        own = [row for name, row in signature.parameters.items() if name != "options"]
+        first = [row for row in own if row.kind is not row.KEYWORD_ONLY]
+        last = [row for row in own if row.kind is row.KEYWORD_ONLY]
+
+        def run(**values: Any) -> int:
+            options, _ = parser.parse_line("")
+            for row in declared:
+                setattr(options, row.name, values.pop(row.name))
+            return command(**values, options=options)
+
+        parameters = [*first, *map(_to_parameter, declared), *last]
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return run
+
+    return declare
+
+
+def _to_parameter(row: MagicOption) -> inspect.Parameter:
+    """Return an option of a magic as a parameter that typer reads."""
+    annotation: Any = bool
+    if row.metavar:
+        annotation = (list[row.kind] if row.repeated else row.kind) | None  # type: ignore[name-defined,operator]
+    return inspect.Parameter(
+        row.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if row.metavar else False,
+        annotation=Annotated[
+            annotation, Option(*row.flags, metavar=row.metavar or None, help=row.help)
+        ],
+    )
+
+
+def read_schema(path: Path) -> dict[str, Any]:
+    """Return the JSON Schema in a file.
 
     Raises:
-        InvalidArgumentError: the schema cannot be read.
+        InvalidArgumentError: it cannot be read.
     """
-    from ..resources.inference.thinking import parse_think  # noqa: PLC0415
-
-    options = {
-        "system": system,
-        "temperature": temperature,
-        "think": None if think is None else parse_think(think),
-        "max_output_tokens": max_tokens,
-        "response_format": None if schema is None else _read_schema(schema),
-    }
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def resolve_endpoint(name: str | None) -> str | None:
-    """Return the endpoint that `-e` names; see `notebook.services.resolve_endpoint`."""
-    if name is None:
-        return None
-    from ..notebook import services  # noqa: PLC0415 - only a name needs it
-
-    return services.resolve_endpoint(None, name)
-
-
-def _read_schema(path: Path) -> dict[str, Any]:
     try:
         schema = json.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:

@@ -12,14 +12,55 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from ..base.language import tr, tr_noop
 from ..wire import catalog
 from . import await_cell, parser
-from .parser import Parser, document_magic, store_variable, user_variables, variable_name
+from .parser import (
+    ENDPOINT,
+    Option,
+    Parser,
+    document_magic,
+    store_variable,
+    user_variables,
+    variable_name,
+)
 from .services import resolve_endpoint
 
 if TYPE_CHECKING:
     from ..resources.inference.image_reply import ImageResponse
-    from ..views.display import LiveOutput
 
 SAVE_FOLDER = "pictures"
+
+
+def image_models(_magics: Any) -> list[str]:
+    """Return the names of image models, aliases first."""
+    return [*parser.load(), *catalog.model_names("text2image")]
+
+
+OPTIONS = (
+    Option("-n", tr_noop("how many pictures"), "N", keyword="n"),
+    Option("--size", tr_noop("in pixels, e.g. 1024x1024"), "WxH", keyword="size"),
+    Option("--style", tr_noop("style, for models that know it"), "NAME", keyword="style"),
+    Option("--seed", tr_noop("the same seed draws the same picture"), "N", keyword="seed"),
+    Option(
+        "--model",
+        tr_noop("default {model}; with --edit {edit_model}"),
+        "NAME",
+        "-m",
+        complete=image_models,
+    ),
+    ENDPOINT,
+    Option("--out", tr_noop("keep the reply in a variable"), "VAR", "-o", parse=variable_name),
+    Option(
+        "--edit",
+        tr_noop("change this picture (file, address or variable); at most three"),
+        "FILE",
+        repeated=True,
+    ),
+    Option(
+        "--save",
+        tr_noop("also write PNG files with prompt, model, seed and size; default folder: {folder}"),
+        "FOLDER",
+        const=SAVE_FOLDER,
+    ),
+)
 
 PARSER = Parser(
     "%%qfimage",
@@ -28,55 +69,10 @@ PARSER = Parser(
         "  %%qfimage -n 2 --size 1024x1024 --save\n  Mountains and a lake at night, with a moon\n\n"
         "  %%qfimage --edit photo.png --save pictures -o picture\n  Put a beach in the background"
     ),
+    OPTIONS,
     model=catalog.default_model("text2image"),
     edit_model=catalog.default_model("image2image"),
     folder=SAVE_FOLDER,
-)
-PARSER.add_option("-n", type=int, metavar="N", help=tr_noop("how many pictures"), keyword="n")
-PARSER.add_option(
-    "--size", metavar="WxH", help=tr_noop("in pixels, e.g. 1024x1024"), keyword="size"
-)
-PARSER.add_option(
-    "--style", metavar="NAME", help=tr_noop("style, for models that know it"), keyword="style"
-)
-PARSER.add_option(
-    "--seed",
-    type=int,
-    metavar="N",
-    help=tr_noop("the same seed draws the same picture"),
-    keyword="seed",
-)
-PARSER.add_option(
-    "-m",
-    "--model",
-    metavar="NAME",
-    help=tr_noop("default {model}; with --edit {edit_model}"),
-    complete=parser.image_models,
-)
-PARSER.add_option(
-    "-e",
-    "--endpoint",
-    metavar="NAME",
-    help=tr_noop("a service of your own: its name, id or suffix, or its training"),
-    complete=parser.endpoints,
-)
-PARSER.add_option(
-    "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply in a variable")
-)
-PARSER.add_option(
-    "--edit",
-    action="append",
-    metavar="FILE",
-    help=tr_noop("change this picture (file, address or variable); at most three"),
-)
-PARSER.add_option(
-    "--save",
-    nargs="?",
-    const=SAVE_FOLDER,
-    metavar="FOLDER",
-    help=tr_noop(
-        "also write PNG files with prompt, model, seed and size; default folder: {folder}"
-    ),
 )
 
 
@@ -138,30 +134,20 @@ class ImageMagics(Magics):
                 live.remove()
                 raise results[0]
             else:
-                self._show_images(options, live, self._store_reply(options, results[0]))
+                reply = self._store_reply(options, results[0])
+                paths: tuple[str, ...] = ()
+                try:
+                    if options.save:
+                        paths = tuple(map(str, reply.save(options.save)))
+                finally:  # they are shown, whether or not they can be saved
+                    live.finish(image.ImageState(reply.prompt, reply, "done", paths))
 
         return await_cell.run_in_cell(
             work(), on_end, tr("interrupted"), awaited=options.awaited, task=cell_task
         )
 
-    def _show_images(
-        self, options: argparse.Namespace, live: LiveOutput, reply: ImageResponse
-    ) -> None:
-        """Show the images, whether or not they can be saved."""
-        from ..views import image  # noqa: PLC0415
-
-        paths: tuple[str, ...] = ()
-        try:
-            if options.save:
-                paths = tuple(map(str, reply.save(options.save)))
-            else:
-                paths = ()
-        finally:
-            live.finish(image.ImageState(reply.prompt, reply, "done", paths))
-
     def _store_reply(self, options: argparse.Namespace, reply: ImageResponse) -> ImageResponse:
-        if options.out:
-            store_variable(self.shell, options.out, reply)
+        store_variable(self.shell, options.out, reply)
         return reply
 
 

@@ -9,14 +9,12 @@ from typing import Any
 from ..base.language import tr
 from ..views import error_card, formatters
 from . import await_cell, parser
-from .auth import AuthMagics, describe_platform
+from .auth import AuthMagics, DoctorMagics, SandboxMagics, describe_platform
 from .batch import BatchMagics
 from .chat import ChatMagics
-from .doctor import DoctorMagics
 from .evaluate import EvalMagics
 from .home import HomeMagics
 from .image import ImageMagics
-from .sandbox import SandboxMagics
 from .train import TrainMagics
 
 _GROUPS = (

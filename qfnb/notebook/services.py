@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ..base.language import tr
 from ..base.text import clip, did_you_mean
-from ..errors import APIError, InvalidArgumentError, QianfanError
+from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
 from .parser import quote_word, user_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from ..wire.service_v2 import ServiceDetail
 
@@ -76,45 +75,6 @@ def find_service(shell: Any, name: str) -> str:
     return _find_of_training(shell, name) or ""
 
 
-@contextlib.contextmanager
-def explain_model(shell: Any, model: str | None, line: str) -> Iterator[None]:
-    """Say of an error about a model that does not exist that it is a service of one's own.
-
-    Args:
-        shell: whose variables are looked at.
-        model: the value of `-m`, None without one.
-        line: of the magic, which is corrected.
-
-    Raises:
-        InvalidArgumentError: the same line with `-e` asks the service; or the model of a training
-            is not deployed yet.
-    """
-    try:
-        yield
-    except APIError as error:
-        is_unknown = error.error_code == "invalid_model" and model
-        option = re.search(rf"(?:-m|--model)[ =]*([\"']?){re.escape(model or '')}\1", line)
-        if not is_unknown or option is None or not _names_service(shell, str(model)):
-            raise
-        text = tr("{name} is no model but a service of yours: -e asks it", name=model)
-        explanation = InvalidArgumentError(f"{text}\n{str(error).splitlines()[0]}")
-        explanation.correction = (option.group(), f"-e {quote_word(str(model))}")
-        raise explanation from error
-
-
-def _names_service(shell: Any, name: str) -> bool:
-    """Return whether a word names a training or a service.
-
-    Raises:
-        InvalidArgumentError: it is a training without a service; ends in the cell that deploys it.
-    """
-    if _find_of_training(shell, name):
-        return True
-    with contextlib.suppress(InvalidArgumentError):  # no service has this name
-        return _find_endpoint(name) != name
-    return False
-
-
 def _find_of_training(shell: Any, name: str) -> str | None:
     """Return the endpoint of the service of a training, None where no training has the name.
 
@@ -146,19 +106,14 @@ def _find_endpoint(name: str) -> str:
 
     try:
         page = Service.V2.service_list(max_keys=MAX_SERVICES).data
-        rows = page.service_list
-        if not _newest(rows, name) and page.page_info and page.page_info.is_truncated:
-            return (
-                _newest(
-                    Service.V2.service_list(name=name, max_keys=MAX_SERVICES).data.service_list,
-                    name,
-                )
-                or name
-            )
     except QianfanError:
         return name
+    rows = page.service_list
+    is_cut = page.page_info and page.page_info.is_truncated
     if endpoint := _newest(rows, name):
         return endpoint
+    if is_cut:
+        return name
     names = list(dict.fromkeys(_chosen_name(row) for row in rows))
     if not names:
         raise InvalidArgumentError(

@@ -14,11 +14,9 @@ from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import home
-from qfnb.notebook.home import _training_steps
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
-from qfnb.trainer.progress import TrainingProgress
-from qfnb.views import components, home as view
+from qfnb.views import home as view
 
 STORED = Path(__file__).parents[1] / "stored" / "v0.1.0"
 KEY = "bce-v3/ALTAK-test/canary0123456789"
@@ -143,9 +141,8 @@ def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(
     trainer = LLMFinetune("ERNIE-4.5-Turbo-128K", pairs, TrainConfig(epoch=1), DeployConfig()).run()
     shell.user_ns["tuned"] = trainer
     steps = home.collect(shell).next_steps
-    assert {"%qftrain new pairs", "%qftrain chat tuned"} <= steps.keys()
-    assert "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report" in steps
-    lines = [*(line for line in steps if line != "%qfauth set"), "%qfbatch wait", "%qfeval wait"]
+    assert {"%qftrain new pairs", "%qftrain chat tuned", "%qftrain evaluate tuned"} <= steps.keys()
+    lines = [*(line for line in steps if line != "%qfauth set"), "%qfbatch wait"]
     results = [shell.run_cell(line) for line in lines]
     assert [result.error_before_exec or result.error_in_exec for result in results] == [None] * len(
         results
@@ -202,26 +199,3 @@ def test_the_magic_prints_the_panel_in_a_terminal(state, capsys):
 )
 def test_sizes_are_short(count, text):
     assert view.size(count) == text
-
-
-def test_the_quickstart_is_named_from_the_current_folder_and_its_path_breaks_behind_separators(
-    monkeypatch,
-):
-    monkeypatch.chdir(home.NOTEBOOKS)
-    assert home.quickstart() == "00_quickstart.ipynb"
-    monkeypatch.chdir(home.NOTEBOOKS.parent / "docs")
-    assert home.quickstart() == str(home.NOTEBOOKS / "00_quickstart.ipynb")
-    assert components.path("a/b c.ipynb") == "a/<wbr>b c.ipynb"
-
-
-@pytest.mark.parametrize("data", ["teahouse_train.jsonl", "bike.jsonl", ""])
-def test_the_sample_rows_test_only_a_model_that_learned_from_the_sample(
-    data, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    write_samples(tmp_path)
-    progress = TrainingProgress(
-        "ERNIE-4.5-Turbo-128K", (), service_endpoint="ab12cd34_tea", training_data=data
-    )
-    line = "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report"
-    assert (line in dict(_training_steps("tuned", progress))) is (data == "teahouse_train.jsonl")

@@ -8,10 +8,9 @@ from support.service_sandbox import run_service_sandbox
 
 from qfnb import errors
 from qfnb.evaluation.samples import label_in_notebook
-from qfnb.notebook.chat import PARSER
 from qfnb.notebook.evaluate_inputs import resolve_models
-from qfnb.notebook.parser import Parser, variable_name
-from qfnb.notebook.services import explain_model, find_service, resolve_endpoint
+from qfnb.notebook.parser import Option, Parser, variable_name
+from qfnb.notebook.services import find_service, resolve_endpoint
 from qfnb.notebook.trainings import find_endpoint, only_training
 from qfnb.notebook.verb_magic import VerbParser
 from qfnb.trainer.run_store import RunRecord
@@ -19,12 +18,13 @@ from qfnb.trainer.run_store import RunRecord
 
 @pytest.fixture(scope="module")
 def parser():
-    parser = Parser("%%x", "Does x.", "  %%x")
-    parser.add_argument("-m", "--model")
-    parser.add_argument("-t", "--temperature", type=float)
-    parser.add_argument("--reset", action="store_true")
-    parser.add_argument("--save", nargs="?", const="pictures")
-    return parser
+    options = [
+        Option("--model", "", "NAME", "-m"),
+        Option("--temperature", "", "X", "-t"),
+        Option("--reset", ""),
+        Option("--save", "", "FOLDER", const="pictures"),
+    ]
+    return Parser("%%x", "Does x.", "  %%x", options)
 
 
 @pytest.mark.parametrize(
@@ -198,28 +198,12 @@ def test_of_two_models_the_one_that_was_not_trained_is_the_baseline(
     assert getattr(tuned, "get_res", lambda: tuned)().endpoint == "ab12cd34_bike"
 
 
-def test_a_model_that_is_a_service_is_asked_with_the_other_option(tmp_path, monkeypatch):
-    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    facts = {"service_endpoint": "ab12cd34_bike"}
-    RunRecord.begin(name="bike").update(facts=facts, platform="sandbox")
-    line = "-m bike -t 0.5"
-    refusal = errors.APIError("invalid_model", "no permission")
-    with (
-        pytest.raises(errors.InvalidArgumentError) as caught,
-        PARSER._correcting(line, "hi\n"),
-        explain_model(Shell(), "bike", line),
-    ):
-        raise refusal
-    first, second, *cell = str(caught.value).splitlines()
-    assert "-e asks it" in first
-    assert "no permission" in second
-    assert cell == ["%%qfchat -e bike -t 0.5", "hi"]
-
-
 def test_an_option_names_the_parameter_that_it_sets_and_the_verbs_that_accept_it():
-    parser = VerbParser("%qfnew", "", "", ("start", "wait"))
-    parser.add_option("--top-p", type=float, keyword="top_p")
-    parser.add_option("--top-k", type=int, keyword="top_k")
+    rows = [
+        Option("--top-p", "", "X", keyword="top_p"),
+        Option("--top-k", "", "N", keyword="top_k"),
+    ]
+    parser = VerbParser("%qfnew", "", "", ("start", "wait"), rows)
     options, words = parser.parse_words("data --top-p 0 model")
     assert (parser.keywords(options), words) == ({"top_p": 0.0}, ["data", "model"])
     parser.check_verb("start", options)
