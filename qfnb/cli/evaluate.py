@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import time
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -33,7 +34,21 @@ OF_THE_NOTEBOOK: Final = {"prompts", "pass_at", "outputs", "dry_run", "variable"
 """Options that only the magic has."""
 
 
-@common.with_options(PARSER, (row for row in OPTIONS if row.name not in OF_THE_NOTEBOOK))
+HELP: Final = {
+    "data": tr_noop("Questions with answers: .jsonl, .csv, .parquet, ds-..."),
+    "model": tr_noop("A model that is not in the table."),
+    "metrics": tr_noop("The first one decides (rouge_l, exact_match)."),
+}
+"""Of options whose help speaks of a notebook."""
+
+SHARED: Final = [
+    replace(row, help=HELP.get(row.name, row.help))
+    for row in OPTIONS
+    if row.name not in OF_THE_NOTEBOOK
+]
+
+
+@common.with_options(PARSER, SHARED)
 def evaluate(
     models: Annotated[
         list[str] | None,

@@ -351,7 +351,7 @@ class Conversations:
         turns = tuple(conversations.read(conversation.id))
         return ConversationView(conversation.name, turns, conversation.updated)
 
-    def _list(self) -> pd.DataFrame:
+    def _list(self) -> pd.DataFrame | None:
         conversations = self._on_disk()
         rows = []
         for row in conversations.list_all():
@@ -382,7 +382,7 @@ class Conversations:
                 self._bound.pop(name)
         return tr("{name} is deleted", name=f"{row.name} ({row.id})")
 
-    def _history(self, name: str = "") -> pd.DataFrame:
+    def _history(self, name: str = "") -> pd.DataFrame | None:
         rows = []
         for conversation in [name] if name else self:
             for turn, message in enumerate(self[conversation]):
@@ -392,7 +392,7 @@ class Conversations:
         columns = ["conversation", "turn", "role", "content", "reasoning"]
         return _table(rows, columns, tr(NO_SESSION))
 
-    def _sessions(self) -> pd.DataFrame:
+    def _sessions(self) -> pd.DataFrame | None:
         rows = [(name, len(self.turns(name))) for name in self]
         return _table(rows, ["conversation", "turns"], tr(NO_SESSION))
 
@@ -443,7 +443,7 @@ class Conversations:
         return path
 
 
-def _table(rows: Sequence[object], columns: list[str], when_empty: str) -> pd.DataFrame:
+def _table(rows: Sequence[object], columns: list[str], when_empty: str) -> pd.DataFrame | None:
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
     return listing(pd.DataFrame(rows, columns=columns), when_empty)

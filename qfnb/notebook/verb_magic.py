@@ -11,7 +11,6 @@ import contextlib
 import inspect
 from argparse import Namespace
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from IPython.core.magic import Magics
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
     from ..views.panel import Panel
 
 
-def listing(frame: pd.DataFrame, when_empty: str) -> pd.DataFrame:
-    """Return a table; one without rows shows a sentence instead.
+def listing(frame: pd.DataFrame, when_empty: str) -> pd.DataFrame | None:
+    """Return a table; of one without rows, print a sentence instead.
 
     Args:
         frame: the table.
@@ -37,28 +36,8 @@ def listing(frame: pd.DataFrame, when_empty: str) -> pd.DataFrame:
     """
     if len(frame):
         return frame
-    empty: pd.DataFrame = _empty_class()(frame)
-    setattr(empty, "sentence", when_empty)  # noqa: B010 - pandas knows no such attribute
-    return empty
-
-
-@cache
-def _empty_class() -> Any:
-    import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
-
-    class EmptyListing(pd.DataFrame):
-        """A table without rows that shows a sentence."""
-
-        sentence: str
-        _metadata = ["sentence"]  # noqa: RUF012 - as pandas wants it
-
-        def __repr__(self) -> str:
-            return self.sentence
-
-        def _repr_html_(self) -> None:
-            return None
-
-    return EmptyListing
+    print(when_empty)  # noqa: T201 - what was asked for
+    return None
 
 
 MAX_LISTED = 5
