@@ -230,7 +230,7 @@ def file_system(path: Path) -> str:
     mounts = {part.mountpoint: part.fstype for part in psutil.disk_partitions(all=True)}
     for parent in (path, *path.parents):
         if str(parent) in mounts:
-            return mounts[str(parent)].lower()
+            return str(mounts[str(parent)]).lower()
     return ""
 
 

@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument
 
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.batch import OPTIONS, PARSER, batch_arguments
+from ..notebook.parser import Option as Row
 from . import common
 from .common import ProgressStep, follow
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
@@ -31,14 +32,42 @@ if TYPE_CHECKING:
 STDIN = "-"
 CHECK = "check"
 
+RESUMED = ("out", "workers", "budget", "budget_tokens")
+"""Options, by name, of a batch that is continued."""
+
 OTHERWISE = {"format", "mode", "out", "variable"}
 """Options of the magic that this command has in another form, or not."""
 
-NOT_FOR_SHARDS = ("mode", "name", "dedupe", "update", "same_prompt", "canary", "dry_run")
+NOT_FOR_SHARDS = ("offline", "name", "dedupe", "update", "same_prompt", "canary", "dry_run")
 """Options, by name, that only a batch of one process takes."""
 
 
-@common.with_options(PARSER, (row for row in OPTIONS if row.name not in OTHERWISE))
+ROWS = [
+    *(row for row in OPTIONS if row.name not in OTHERWISE),
+    Row(
+        "--out",
+        tr_noop(".jsonl, .csv, .xlsx or .parquet; without it, JSONL on stdout."),
+        "FILE",
+        "-o",
+    ),
+    Row(
+        "--resume",
+        tr_noop("Continue the newest batch of FILE, or the one with this name, as it was."),
+    ),
+    common.SCHEMA,
+    Row("--offline", tr_noop("Hand the rows to the platform's batch service.")),
+    Row(
+        "--shards",
+        tr_noop(
+            "FILE is a folder, pattern or address, --out a folder or s3://...: several processes."
+        ),
+    ),
+    Row("--engine", tr_noop("With --shards: local, or ray for a Ray cluster."), "ENGINE"),
+    common.JSON,
+]
+
+
+@common.with_options(ROWS, PARSER.options)
 def batch(
     target: Annotated[
         str,
@@ -58,47 +87,6 @@ def batch(
         ),
     ] = None,
     *,
-    out: Annotated[
-        str | None,
-        Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help=tr_noop(".jsonl, .csv, .xlsx or .parquet; without it, JSONL on stdout."),
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        Option(
-            "--resume",
-            help=tr_noop(
-                "Continue the newest batch of FILE, or the one with this name, as it was."
-            ),
-        ),
-    ] = False,
-    schema: common.Schema = None,
-    offline: Annotated[
-        bool, Option("--offline", help=tr_noop("Hand the rows to the platform's batch service."))
-    ] = False,
-    shards: Annotated[
-        bool,
-        Option(
-            "--shards",
-            help=tr_noop(
-                "FILE is a folder, pattern or address, --out a folder or s3://...: several "
-                "processes."
-            ),
-        ),
-    ] = False,
-    engine: Annotated[
-        Any,
-        Option(
-            "--engine",
-            metavar="ENGINE",
-            help=tr_noop("With --shards: local, or ray for a Ray cluster."),
-        ),
-    ] = "local",
-    as_json: common.JsonFlag = False,
     options: Namespace,
 ) -> int:
     """Ask about every row; `qfnb batch check NAME` verifies a journal and its results. Return the
@@ -115,32 +103,39 @@ def batch(
         raise InvalidArgumentError(
             tr("{word}: only `qfnb batch check NAME` has a second word", word=checked)
         )
-    if resume:
-        budgets = {"budget": options.budget, "budget_tokens": options.budget_tokens}
-        name = _find_name(target)
-        return _work(api.resume(name, workers=options.workers, out=out, **budgets), as_json=as_json)
+    if options.resume:
+        arguments = {name: getattr(options, name) for name in RESUMED}
+        return _work(api.resume(_find_name(target), **arguments), options)
     arguments = batch_arguments(None, options)
-    if schema is not None:
-        arguments["response_format"] = common.read_schema(schema)
-    if shards or engine != "local":
-        if out is None:
-            raise InvalidArgumentError(tr("shards need -o FOLDER"))
-        options.mode = offline
-        for name in NOT_FOR_SHARDS:
-            if getattr(options, name):
-                flag = "--offline" if name == "mode" else PARSER.options[name].flag
-                raise InvalidArgumentError(tr("{name} is not for shards", name=flag))
-        from ..batching.shards.api import batch_shards  # noqa: PLC0415
-
-        arguments.pop("invalid_rows", None)  # such rows always fail
-        job = batch_shards(target, options.prompt, out=out, engine=engine, **arguments)
-        return _work(job, as_json=as_json, folder=out)
-    arguments |= {"out": out, "mode": "offline" if offline else "online"}
+    if options.schema is not None:
+        arguments["response_format"] = common.read_schema(options.schema)
+    if options.shards or options.engine not in {None, "local"}:
+        return _start_shards(target, options, arguments)
+    if options.offline:
+        arguments["mode"] = "offline"
     rows = _read_stdin() if target == STDIN else Path(target)
     if options.dry_run:
         print(api.estimate(rows, options.prompt, **arguments))
         return DONE
-    return _work(api.batch(rows, options.prompt, **arguments), as_json=as_json)
+    return _work(api.batch(rows, options.prompt, **arguments), options)
+
+
+def _start_shards(target: str, options: Namespace, arguments: dict[str, Any]) -> int:
+    """Follow a batch of shards to its end, and return the exit code.
+
+    Raises:
+        InvalidArgumentError: an option is not one of shards.
+    """
+    from ..batching.shards.api import batch_shards  # noqa: PLC0415
+
+    if options.out is None:
+        raise InvalidArgumentError(tr("shards need -o FOLDER"))
+    for row in ROWS:
+        if row.name in NOT_FOR_SHARDS and getattr(options, row.name):
+            raise InvalidArgumentError(tr("{name} is not for shards", name=row.flag))
+    arguments.pop("invalid_rows", None)  # such rows always fail
+    engine: Any = options.engine or "local"
+    return _work(batch_shards(target, options.prompt, engine=engine, **arguments), options)
 
 
 def _read_stdin() -> list[Any]:
@@ -195,7 +190,7 @@ def _find_name(target: str) -> str:
     return str(started.iloc[0]["name"])
 
 
-def _work(job: Batch | ShardedBatch, *, as_json: bool, folder: str = "") -> int:
+def _work(job: Batch | ShardedBatch, options: Namespace) -> int:
     """Follow a batch to its end, print its results unless it writes them to files, and return the
     exit code.
     """
@@ -216,16 +211,16 @@ def _work(job: Batch | ShardedBatch, *, as_json: bool, folder: str = "") -> int:
         facts = {"out": None if out is None else str(out)}
         if out is not None:
             common.say(tr("results: {path}", path=out))
-        elif not as_json and not is_interrupted:
+        elif not options.as_json and not is_interrupted:
             _print_results(job)
         common.say(view.summary_text(progress))
         if progress.state != "done":
             common.say(tr("to go on: {command}", command=f"qfnb batch {progress.name} --resume"))
     else:
         report = job.report()
-        facts = {"out": folder, "complete": report.is_complete}
+        facts = {"out": options.out, "complete": report.is_complete}
         common.say(f"{view.summary_text(progress)}\n{report}")
-    if as_json:
+    if options.as_json:
         common.print_json({**_summary(progress), **facts})
     if is_interrupted or progress.state == "cancelled":
         return INTERRUPTED

@@ -8,18 +8,17 @@ import math
 import shutil
 import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from typer import Option
 
 from ..base.language import tr, tr_noop
 from ..base.text import strip_controls, terminal_cells
 from ..errors import InvalidArgumentError
-
-if TYPE_CHECKING:
-    from ..notebook.parser import Option as MagicOption, Parser
+from ..notebook.parser import Option as Row
 
 POLL_S: Final = 0.1
 """Seconds between two looks at a job."""
@@ -47,17 +46,14 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], ProgressStep]
         is_finished: returns whether it has ended, well or badly.
         describe: returns how far it is.
     """
-    if sys.stderr.isatty():
-        show = _rewrite
-    else:
-        show = _PlainLines()
-    has_notice = False
+    show = _rewrite if sys.stderr.isatty() else _PlainLines()
+    notice = ""
     try:
         while not is_finished():
             step = describe()
-            if step.notice and not has_notice:
-                has_notice = True
-                _print_line(step.notice)
+            if step.notice and not notice:
+                notice = step.notice
+                _print_line(notice)
             show(step)
             time.sleep(POLL_S)
         show(describe())
@@ -67,15 +63,12 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], ProgressStep]
 
 def draw_line(step: ProgressStep, width: int) -> str:
     """Return a bar with its words, at most `width` cells wide."""
-    if step.share is None:
-        full = BAR_WIDTH
-        bar = "·" * BAR_WIDTH
-    else:
+    bar = "·" * BAR_WIDTH
+    if step.share is not None:
         full = round(BAR_WIDTH * min(max(step.share, 0.0), 1.0))
         bar = "━" * full + "─" * (BAR_WIDTH - full)
     line = f"{bar}  "
-    text = " ".join(strip_controls(step.text).split())
-    for character in text:
+    for character in " ".join(strip_controls(step.text).split()):
         if terminal_cells(line + character) > width:
             break
         line += character
@@ -85,21 +78,15 @@ def draw_line(step: ProgressStep, width: int) -> str:
 def _print_line(text: str) -> None:
     """Print a line in place of the bar, "" for none."""
     if sys.stderr.isatty():
-        bar = "\r\x1b[K"
-    else:
-        bar = ""
+        sys.stderr.write("\r\x1b[K")
     if text:
-        line = f"{strip_controls(text)}\n"
-    else:
-        line = ""
-    sys.stderr.write(f"{bar}{line}")
+        sys.stderr.write(f"{strip_controls(text)}\n")
     sys.stderr.flush()
 
 
 def _rewrite(step: ProgressStep) -> None:
     line = draw_line(step, shutil.get_terminal_size().columns - 1)
-    sys.stderr.write(f"\r{line}\x1b[K")
-    sys.stderr.flush()
+    print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 class _PlainLines:
@@ -112,7 +99,7 @@ class _PlainLines:
     def __call__(self, step: ProgressStep) -> None:
         line = " ".join(strip_controls(step.text).split())
         if line != self._line and time.monotonic() - self._printed_at >= PLAIN_INTERVAL_S:
-            print(line, file=sys.stderr, flush=True)
+            say(line)
             self._line = line
             self._printed_at = time.monotonic()
 
@@ -120,43 +107,42 @@ class _PlainLines:
 JsonFlag = Annotated[
     bool, Option("--json", help=tr_noop("Print one JSON object to stdout, for programs."))
 ]
-Schema = Annotated[
-    Path | None,
-    Option(metavar="FILE", help=tr_noop("A JSON Schema; each answer is an object that fits it.")),
-]
-Yes = Annotated[bool, Option("--yes", help=tr_noop("Do not ask."))]
+JSON = Row("--json", tr_noop("Print one JSON object to stdout, for programs."), dest="as_json")
+SCHEMA = Row(
+    "--schema", tr_noop("A JSON Schema; each answer is an object that fits it."), "FILE", parse=Path
+)
 
 
 def with_options(
-    parser: Parser, rows: Iterable[MagicOption]
+    rows: Iterable[Row], unset: Iterable[str] = ()
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command options of a magic: its keywords are their values (a decorator).
+    """Give a command options, whose values it gets as a namespace, `options` (a decorator).
 
-    The command is called with `options`, a namespace as the magic's parser makes it.
+    Args:
+        rows: the options, in the order of the help.
+        unset: names of further values, which are None: those that only a magic sets.
     """
     declared = list(rows)
 
     def declare(command: Callable[..., int]) -> Callable[..., int]:
         signature = inspect.signature(command, eval_str=True)
-        own = [row for name, row in signature.parameters.items() if name != "options"]
-        first = [row for row in own if row.kind is not row.KEYWORD_ONLY]
-        last = [row for row in own if row.kind is row.KEYWORD_ONLY]
 
         def run(**values: Any) -> int:
-            options, _ = parser.parse_line("")
+            options = dict.fromkeys(unset)
             for row in declared:
-                setattr(options, row.name, values.pop(row.name))
-            return command(**values, options=options)
+                options[row.name] = values.pop(row.name)
+            return command(**values, options=Namespace(**options))
 
-        parameters = [*first, *map(_to_parameter, declared), *last]
+        *words, _ = signature.parameters.values()
+        parameters = [*words, *map(_to_parameter, declared)]
         run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return run
 
     return declare
 
 
-def _to_parameter(row: MagicOption) -> inspect.Parameter:
-    """Return an option of a magic as a parameter that typer reads."""
+def _to_parameter(row: Row) -> inspect.Parameter:
+    """Return an option as a parameter that typer reads."""
     annotation: Any = bool
     if row.metavar:
         annotation = (list[row.kind] if row.repeated else row.kind) | None  # type: ignore[name-defined,operator]

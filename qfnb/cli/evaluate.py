@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from typer import Argument, Option
+from typer import Argument
 
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.evaluate import OPTIONS, PARSER
 from ..notebook.evaluate_inputs import read_plan
+from ..notebook.parser import Option as Row
 from . import common
 from .common import POLL_S, ProgressStep, follow
 from .exit_codes import DONE, INTERRUPTED, NEGATIVE
@@ -41,37 +42,35 @@ HELP: Final = {
 }
 """Of options whose help speaks of a notebook."""
 
-SHARED: Final = [
-    replace(row, help=HELP.get(row.name, row.help))
-    for row in OPTIONS
-    if row.name not in OF_THE_NOTEBOOK
+ROWS: Final = [
+    *(
+        replace(row, help=HELP.get(row.name, row.help))
+        for row in OPTIONS
+        if row.name not in OF_THE_NOTEBOOK
+    ),
+    Row(
+        "--out",
+        tr_noop("Write the report: .html, .md, .csv, .xlsx, .json."),
+        "FILE",
+        "-o",
+        parse=Path,
+    ),
+    Row(
+        "--fail-on",
+        tr_noop("Exit with 3 when a model is that, compared to the baseline."),
+        "worse|not-better",
+    ),
+    common.JSON,
 ]
 
 
-@common.with_options(PARSER, SHARED)
+@common.with_options(ROWS, PARSER.options)
 def evaluate(
     models: Annotated[
         list[str] | None,
         Argument(metavar="MODEL", help=tr_noop("Preset models or endpoints, the baseline first.")),
     ] = None,
     *,
-    out: Annotated[
-        Path | None,
-        Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help=tr_noop("Write the report: .html, .md, .csv, .xlsx, .json."),
-        ),
-    ] = None,
-    fail_on: Annotated[
-        str | None,
-        Option(
-            metavar="worse|not-better",
-            help=tr_noop("Exit with 3 when a model is that, compared to the baseline."),
-        ),
-    ] = None,
-    as_json: common.JsonFlag = False,
     options: Namespace,
 ) -> int:
     """Ask, score and compare; return the exit code.
@@ -83,25 +82,23 @@ def evaluate(
     from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
     from ..evaluation.records import validate_report_path  # noqa: PLC0415
 
-    if fail_on not in {None, *FAIL_ON}:
+    if options.fail_on not in {None, *FAIL_ON}:
         raise InvalidArgumentError(
-            tr("--fail-on {value}: it is worse or not-better", value=fail_on)
+            tr("--fail-on {value}: it is worse or not-better", value=options.fail_on)
         )
-    if out is not None:
-        validate_report_path(out)
+    if options.out is not None:
+        validate_report_path(options.out)
     plan = read_plan(None, models or (), options, PARSER.keywords(options))
-    if fail_on and len(plan.models) < 2:
+    if options.fail_on and len(plan.models) < 2:
         raise InvalidArgumentError(
             tr("--fail-on compares models: name the baseline, then the tuned one")
         )
     manager = EvaluationManager(local_evaluators=plan.evaluators)
     run = manager.start(plan.models, plan.rows, **plan.arguments)
-    return _work(BackgroundEvaluation(run, plan.judges), out, fail_on, as_json=as_json)
+    return _work(BackgroundEvaluation(run, plan.judges), options)
 
 
-def _work(
-    running: BackgroundEvaluation, out: Path | None, fail_on: str | None, *, as_json: bool
-) -> int:
+def _work(running: BackgroundEvaluation, options: Namespace) -> int:
     """Follow an evaluation to its end, show and write its report, and return the exit code."""
     is_interrupted = False
     try:
@@ -112,9 +109,9 @@ def _work(
         while not running.progress.is_finished:
             time.sleep(POLL_S)
     report = running.report()  # raises the error that ended the evaluation
-    if out is not None:
-        common.say(tr("report: {path}", path=report.save(out)))
-    if as_json:
+    if options.out is not None:
+        common.say(tr("report: {path}", path=report.save(options.out)))
+    if options.as_json:
         common.print_json(_summary(report))
     else:
         _print_report(report)
@@ -125,7 +122,7 @@ def _work(
         return INTERRUPTED
     running.progress.raise_if_stopped()
     outcomes = {pair.outcome for pair in _against_baseline(report)}
-    if fail_on and outcomes & FAIL_ON[fail_on]:
+    if options.fail_on and outcomes & FAIL_ON[options.fail_on]:
         return NEGATIVE
     return DONE
 

@@ -8,11 +8,12 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from typer import Argument, Option
+from typer import Argument
 
 from ..base.language import tr, tr_noop
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
+from ..notebook.parser import Option as Row
 from ..notebook.trainings import PARSER, create_trainer
 from . import common
 from .common import POLL_S, ProgressStep, follow
@@ -30,7 +31,16 @@ SHARED: Final = (
 """Options of `%qftrain start`, by name."""
 
 
-@common.with_options(PARSER, [PARSER.options[name] for name in SHARED])
+ROWS: Final = [
+    *(PARSER.options[name] for name in SHARED),
+    Row("--data", tr_noop("A file of pairs, or ds-..."), "FILE"),
+    Row("--wait", tr_noop("Wait for the end; needed to publish and deploy by this command.")),
+    Row("--yes", tr_noop("Do not ask.")),
+    common.JSON,
+]
+
+
+@common.with_options(ROWS, PARSER.options)
 def train(
     run: Annotated[
         str | None,
@@ -40,18 +50,6 @@ def train(
         ),
     ] = None,
     *,
-    data: Annotated[
-        str | None, Option("--data", metavar="FILE", help=tr_noop("A file of pairs, or ds-..."))
-    ] = None,
-    wait: Annotated[
-        bool,
-        Option(
-            "--wait",
-            help=tr_noop("Wait for the end; needed to publish and deploy by this command."),
-        ),
-    ] = False,
-    yes: common.Yes = False,
-    as_json: common.JsonFlag = False,
     options: Namespace,
 ) -> int:
     """Start or follow a training; return the exit code.
@@ -62,20 +60,19 @@ def train(
     """
     from ..trainer import LLMFinetune  # noqa: PLC0415 - `qfnb --help` stays fast
 
-    options.dataset = data or options.dataset
+    options.dataset = options.data or options.dataset
     if (run is None) == (options.dataset is None):
         raise InvalidArgumentError(
             tr("name a run to follow, or the data of a new training by --data")
         )
     if run is not None:
         trainer = LLMFinetune.attach(_validate_run(run))
-        starts = wait and not trainer.progress.finished
-        return _work(trainer, starts=starts, wait=wait, as_json=as_json)
+        return _work(trainer, options, starts=options.wait and not trainer.progress.finished)
     trainer = create_trainer(None, options)
     same = None if options.again else trainer.find_same()
     has_run = same is not None and bool(same.facts.get("task_id"))
     costs = not has_run or options.deploy is not None
-    if costs and not yes and not _confirm(options.model):
+    if costs and not options.yes and not _confirm(options.model):
         common.say(tr("nothing was started"))
         return FAILED
     if same is not None:
@@ -87,8 +84,8 @@ def train(
             )
         )
         trainer.adopt(same)
-    starts = not (trainer.is_running or trainer.progress.finished) and (wait or not has_run)
-    return _work(trainer, starts=starts, wait=wait, as_json=as_json)
+    has_begun = trainer.is_running or trainer.progress.finished
+    return _work(trainer, options, starts=not has_begun and (options.wait or not has_run))
 
 
 def _validate_run(key: str) -> str:
@@ -129,14 +126,14 @@ def _confirm(model: str | None) -> bool:
     return input(question).strip().lower() == "yes"
 
 
-def _work(trainer: LLMFinetune, *, starts: bool, wait: bool, as_json: bool) -> int:
+def _work(trainer: LLMFinetune, options: Namespace, *, starts: bool) -> int:
     """Start a training if need be, and follow it to its end, or without `wait` until the platform
     has it.
     """
     try:
         if starts:
             trainer.start()
-        is_over = lambda: not trainer.is_running or _is_handed_over(trainer, wait=wait)  # noqa: E731 - one expression
+        is_over = lambda: not trainer.is_running or _is_handed_over(trainer, wait=options.wait)  # noqa: E731 - one expression
         if trainer.is_running:
             follow(is_over, lambda: _describe(trainer.progress))
     except KeyboardInterrupt:
@@ -149,7 +146,7 @@ def _work(trainer: LLMFinetune, *, starts: bool, wait: bool, as_json: bool) -> i
     if not trainer.is_running and trainer.progress.finished:
         trainer.wait()  # raises the error that ended it
     progress = trainer.progress
-    if as_json:
+    if options.as_json:
         common.print_json(_summary(trainer, progress))
     else:
         print(trainer.id)
@@ -175,28 +172,24 @@ def _describe(progress: TrainingProgress) -> ProgressStep:
     from ..views import listings  # noqa: PLC0415 - `qfnb --help` stays fast
     from ..views.training import summary  # noqa: PLC0415
 
-    known = [common.sandbox_mark(is_sandbox=progress.from_sandbox), progress.title]
-    known.append(progress.task_id)
+    mark = common.sandbox_mark(is_sandbox=progress.from_sandbox)
+    known = [mark, progress.title, progress.task_id]
+    _, _, words = summary.state(progress, is_live=True, now=time.time())
+    share = None if progress.percent is None else progress.percent / 100
     if progress.finished:
-        _, _, words = summary.state(progress, is_live=True, now=time.time())
-        endpoint = progress.service_endpoint
-        if endpoint:
-            endpoint = tr("endpoint {name}", name=endpoint)
-        parts = [*known, words, progress.model_version_id, endpoint]
-        return ProgressStep(1.0, " · ".join(filter(None, parts)))
-    stage = next((row for row in reversed(progress.stages) if row.since is not None), None)
-    words = tr(summary.WORK.get(stage.name if stage else "", tr_noop("Preparing")))
-    is_trained = stage is not None and stage.name == "train" and progress.percent == 100
-    if is_trained and progress.stages[-1] is not stage:
-        words = tr(listings.PUBLISHES, name=progress.run_id or progress.task_id)
-    parts = [*known, words]
-    share = None
-    if progress.percent is not None:
-        share = progress.percent / 100
-        parts.append(f"{progress.percent}%")
-    if progress.points:
-        parts.append(f"loss {progress.points[-1].training_loss:.3f}")
-    return ProgressStep(share, " · ".join(filter(None, parts)))
+        share = 1.0
+        facts = [progress.model_version_id]
+        if progress.service_endpoint:
+            facts.append(tr("endpoint {name}", name=progress.service_endpoint))
+    else:
+        facts = [] if progress.percent is None else [f"{progress.percent}%"]
+        if progress.points:
+            facts.append(f"loss {progress.points[-1].training_loss:.3f}")
+        stage = summary.current_stage(progress)
+        is_trained = stage is not None and stage.name == "train" and progress.percent == 100
+        if is_trained and progress.stages[-1] is not stage:
+            words = tr(listings.PUBLISHES, name=progress.run_id or progress.task_id)
+    return ProgressStep(share, " · ".join(filter(None, [*known, words, *facts])))
 
 
 def _summary(trainer: LLMFinetune, progress: TrainingProgress) -> dict[str, Any]:

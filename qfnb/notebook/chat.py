@@ -305,7 +305,7 @@ class ChatMagics(Magics):
                 PARSER.error(
                     tr("--tools: the notebook has no function {name!r}{hint}", name=name, hint=hint)
                 )
-        return to_tools([variables[name] for name in requested])
+        return to_tools([variables[name] for name in requested]) if requested else []
 
     def _select_models(self, options: Namespace) -> list[tuple[str, ChatCompletion]]:
         """Return labels and clients of the models, or of the service of a training or in a
