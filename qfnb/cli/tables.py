@@ -113,12 +113,8 @@ def usage(*, options: Namespace) -> int:
         if journal.updated >= since and journal.counts
     ]
     costs = [row["cost_cny"] for row in rows if row["cost_cny"] is not None]
-    totals = {
-        "prompt_tokens": sum(row["prompt_tokens"] for row in rows),
-        "completion_tokens": sum(row["completion_tokens"] for row in rows),
-        "cost_cny": sum(costs),
-        "unknown": len(rows) - len(costs),
-    }
+    totals = {name: sum(row[name] for row in rows) for name in _SUMMED}
+    totals |= {"cost_cny": sum(costs), "unknown": len(rows) - len(costs)}
     if options.as_json:
         common.print_json({"batches": rows, **totals})
     else:
@@ -157,6 +153,9 @@ _USAGE_HEADS: Final = {
 }
 
 
+_SUMMED: Final = ("prompt_tokens", "completion_tokens")
+
+
 def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
     from ..views import formats  # noqa: PLC0415
     from ..wire.prices import PriceRange  # noqa: PLC0415
@@ -171,7 +170,7 @@ def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
     heads = [tr(head) for head in (*_USAGE_HEADS.values(), tr_noop("Cost"))]
     print_table(heads, cells, numeric={3, 4, 5, 6, 7})
     total = formats.cost(PriceRange(totals["cost_cny"], totals["cost_cny"]))
-    tokens = f"{totals['prompt_tokens'] + totals['completion_tokens']:,}"
+    tokens = f"{sum(totals[name] for name in _SUMMED):,}"
     if all(row["platform"] == "sandbox" for row in rows):
         common.say(tr("Together: {tokens} tokens, free in the sandbox.", tokens=tokens))
     else:

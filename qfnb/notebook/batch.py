@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import math
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +15,6 @@ from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
 from . import parser
-from .await_cell import INTERRUPT_GRACE_S
 from .chat_run import find_format
 from .parser import (
     CHAT_OPTIONS,
@@ -229,11 +226,19 @@ class BatchMagics(VerbMagics):
             if job.progress.state == "stopped":
                 raise BatchStoppedEarly(f"{job.progress.reason}{_resume_hint(job)}")
 
+        is_offline = job.progress.mode == "offline"
         message = tr("cancelled; finished rows are kept{hint}", hint=_resume_hint(job))
-        if job.progress.mode == "offline":
+        if is_offline:
             message = tr("the job on the platform continues; `%qfbatch cancel` ends it")
-        work = _wait_until_finished(job)
-        return wait_in_cell(job, BatchPanel, work, raise_errors, message, awaited=options.awaited)
+        return wait_in_cell(
+            job,
+            BatchPanel,
+            raise_errors,
+            message,
+            is_over=lambda: job.progress.is_finished,
+            cancel=None if is_offline else job.cancel,
+            awaited=options.awaited,
+        )
 
     def do_show(self, options: Namespace, target: str = "") -> None:
         self._show_panel(options, self._require_batch(target))
@@ -439,18 +444,6 @@ def _resume_hint(job: BackgroundBatch) -> str:
     if name:
         return tr("; to go on: `%qfbatch resume {name}`", name=name)
     return ""
-
-
-async def _wait_until_finished(job: BackgroundBatch) -> None:
-    """Wait for the end of a batch; an interrupt cancels it, unless it runs on the platform."""
-    try:
-        with contextlib.suppress(Exception):  # `wait` raises it when the panel is drawn
-            await job
-    except asyncio.CancelledError:
-        if job.progress.mode != "offline":
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(job, INTERRUPT_GRACE_S - 0.1)
-        raise
 
 
 document_magic(BatchMagics.qfbatch, PARSER)

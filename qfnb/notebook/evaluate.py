@@ -383,9 +383,14 @@ class EvalMagics(VerbMagics):
             running.report()  # raises the error that ended the evaluation
             running.progress.raise_if_stopped()
 
-        work = _wait_until_over(running)
         return wait_in_cell(
-            running, EvaluationPanel, work, raise_errors, tr(CANCELLED), awaited=options.awaited
+            running,
+            EvaluationPanel,
+            raise_errors,
+            tr(CANCELLED),
+            is_over=lambda: running.progress.is_finished,
+            cancel=running.cancel,
+            awaited=options.awaited,
         )
 
     def do_show(self, options: Namespace, name: str = "") -> Any:
@@ -570,20 +575,6 @@ def _is_report(value: object) -> bool:
     from ..evaluation.report import EvaluationResult  # noqa: PLC0415 - %load_ext stays fast
 
     return isinstance(value, EvaluationResult)
-
-
-async def _wait_until_over(running: BackgroundEvaluation) -> None:
-    """Wait for the end of an evaluation; an interrupt cancels its batches."""
-    try:
-        while not running.progress.is_finished:
-            await asyncio.sleep(0.05)
-    except asyncio.CancelledError:
-        running.cancel()
-        for _ in range(14):  # what is there is scored in the time that an interrupted cell has
-            if running.progress.is_finished:
-                break
-            await asyncio.sleep(0.05)
-        raise
 
 
 document_magic(EvalMagics.qfeval, PARSER)

@@ -26,6 +26,9 @@ DATA_SUFFIXES: Final = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".zip")
 MODEL_KINDS: Final = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
 """Classes, by name, whose variables are offered as models."""
 
+ESTIMATED: Final = ("duplicates", "too_long", "prompt_tokens", "completion_tokens", "cost")
+"""Facts of an estimate that a dry run shows."""
+
 MAX_NAMED_ROWS: Final = 5  # rows that a message names
 MAX_WORD_CHARS: Final = 40  # characters of a word that a message repeats
 
@@ -133,9 +136,7 @@ def _chat_of(model: Any) -> Any:
     from ..model import Service  # noqa: PLC0415
 
     asked = trained_model(model)
-    if isinstance(asked, Service):
-        return asked.get_res()
-    return asked
+    return asked.get_res() if isinstance(asked, Service) else asked
 
 
 def resolve_model(shell: Any, word: str) -> Any:
@@ -506,18 +507,12 @@ def estimate_table(plan: Plan, *, is_pairwise: bool) -> Any:
         items += [question.batch_input() for question in questions] * repeats
     lines: list[dict[str, Any]] = []
     for model in plan.models:
-        target = samples.trained_model(model)
-        chat = target.get_res() if hasattr(target, "get_res") else target
         line = {"model": samples.label_in_notebook(model), "to_ask": len(items)}
+        chat = _chat_of(model)
         if isinstance(chat, ChatCompletion):
             expected = estimate(items, client=chat, **options)
             line["to_ask"] = expected.requests
-            line["repeated"] = expected.duplicates
-            line["too_long"] = expected.too_long
-            line["prompt_tokens"] = expected.prompt_tokens
-            line["completion_tokens"] = expected.completion_tokens
-            line["cost_low"] = expected.cost_range.low if expected.cost_range else None
-            line["cost"] = expected.cost
+            line |= {name: getattr(expected, name) for name in ESTIMATED}
         lines.append(line)
     cells = len(plan.models) * len(prompted)
     judged = cells * (cells - 1) if is_pairwise else cells

@@ -55,11 +55,10 @@ def _data_steps(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if len(value) == 0:
             continue
         first_row = dict(value.iloc[0]) if hasattr(value, "iloc") else value[0]
-        for column, cell in first_row.items():
-            if isinstance(cell, str) and str(column).isidentifier():
-                line = f"%qfbatch {name} --prompt {{{column}}} -o answers"
-                yield line, tr("ask about every row; what is answered is never asked again")
-                break
+        columns = [key for key, cell in first_row.items() if isinstance(cell, str)]
+        if columns:
+            line = f"%qfbatch {name} --prompt '{{{columns[0]}}}' -o answers"
+            yield line, tr("ask about every row; what is answered is never asked again")
         yield f"%qftrain new {name}", tr("fine-tune on your data")
         return
     if Path(TRAIN_FILE).exists():

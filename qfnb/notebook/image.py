@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,18 +100,19 @@ class ImageMagics(Magics):
         prompt = (remaining if cell is None else cell).strip()
         if not prompt:
             PARSER.error(tr("the cell is empty: describe the picture below the first line"))
-        image_options = PARSER.keywords(options)
+        arguments = PARSER.keywords(options)
         endpoint = resolve_endpoint(self.shell, options.endpoint)
-        references = [resolve_picture(self.shell, name) for name in options.edit or ()]
-        arguments: tuple[Any, ...] = (prompt, references) if references else (prompt,)
-        client: Any = (ImageEdit if references else Text2Image)(options.model, endpoint)
+        pictures = [resolve_picture(self.shell, name) for name in options.edit or ()]
+        client: Any = (ImageEdit if pictures else Text2Image)(options.model, endpoint)
+        words: Any = (prompt, pictures) if pictures else (prompt,)
         # raises before anything is displayed
-        client.prepare(arguments if references else prompt, **image_options)
+        client.prepare(words if pictures else prompt, **arguments)
+        arguments["with_decode"] = "base64"
         if cell is None:
-            return self._store_reply(
-                options, client.do(*arguments, with_decode="base64", **image_options)
-            )
-        return self._draw_in_cell(options, prompt, partial(client.ado, *arguments, **image_options))
+            reply: ImageResponse = client.do(*words, **arguments)
+            store_variable(self.shell, options.out, reply)
+            return reply
+        return self._draw_in_cell(options, prompt, client.ado(*words, **arguments))
 
     def _draw_in_cell(self, options: argparse.Namespace, prompt: str, draw: Any) -> Any:
         from ..views import image  # noqa: PLC0415 - %load_ext stays fast
@@ -123,7 +123,7 @@ class ImageMagics(Magics):
 
         async def work() -> None:
             try:
-                results.append(await draw(with_decode="base64"))
+                results.append(await draw)
             except Exception as error:  # noqa: BLE001 - raised when the Stop button is gone
                 results.append(error)
 
@@ -134,7 +134,8 @@ class ImageMagics(Magics):
                 live.remove()
                 raise results[0]
             else:
-                reply = self._store_reply(options, results[0])
+                reply = results[0]
+                store_variable(self.shell, options.out, reply)
                 paths: tuple[str, ...] = ()
                 try:
                     if options.save:
@@ -145,10 +146,6 @@ class ImageMagics(Magics):
         return await_cell.run_in_cell(
             work(), on_end, tr("interrupted"), awaited=options.awaited, task=cell_task
         )
-
-    def _store_reply(self, options: argparse.Namespace, reply: ImageResponse) -> ImageResponse:
-        store_variable(self.shell, options.out, reply)
-        return reply
 
 
 def resolve_picture(shell: Any, name: str) -> Any:

@@ -56,32 +56,31 @@ def launcher(
 
     def list_variables() -> Mapping[str, Any]:
         """Return the notebook's variables by name, and the data that were passed."""
-        if shell:
-            notebook = [*user_variables(shell).items()]
-        else:
-            notebook = []
+        notebook = [*user_variables(shell).items()]
         variables = {name: value for name, value in notebook if not name.startswith("_")}
         if is_data(dataset) and all(value is not dataset for value in variables.values()):
             variables[UNNAMED_DATASET] = dataset
         return variables
 
-    if not is_data(dataset):
-        name = str(dataset or "")
-    else:
-        name = ""
-    name = name or next(
-        (name for name, value in list_variables().items() if value is dataset is not None), ""
-    )
+    variables = list_variables()
+    name = "" if is_data(dataset) else str(dataset or "")
+    for key, value in variables.items():
+        if value is dataset is not None:
+            name = key
     return Launcher(
         name,
-        variable=variable or _free_name(list_variables()),
+        variable=variable or _free_name(variables),
         list_variables=list_variables,
-        insert_cell=(lambda code: shell.set_next_input(code, replace=False)) if shell else None,
+        insert_cell=partial(shell.set_next_input, replace=False) if shell else None,
         keep=partial(store_variable, shell) if shell else None,
         on_launch=on_launch,
     )
 
 
 def _free_name(variables: Mapping[str, Any]) -> str:
-    names = (TRAINER_VARIABLE if n == 1 else f"{TRAINER_VARIABLE}_{n}" for n in count(1))
-    return next(name for name in names if name not in variables)
+    name = TRAINER_VARIABLE
+    for number in count(2):
+        if name not in variables:
+            break
+        name = f"{TRAINER_VARIABLE}_{number}"
+    return name

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +50,6 @@ EXISTS = tr_noop(
     "The same data, model and settings: this is {training} already, and no second training was "
     "started. "
     "`--again` starts one."
-)
-STARTED_BEFORE = tr_noop(
-    "{training}: there is nothing to start. `%qftrain start -d DATA --again` trains on the same "
-    "data once more."
 )
 
 
@@ -127,7 +121,9 @@ class TrainMagics(VerbMagics):
                 "%qftrain",
             )
         if trainer.is_running or trainer.progress.finished:
-            self._show_started(options, trainer)
+            if options.again:
+                PARSER.error(tr("--again needs -d DATA, or a trainer that has not been started"))
+            self._open_panel(options, trainer)
             return
         if not options.again and (run := trainer.find_same()):
             trainer = self._continue_same(trainer, run)
@@ -141,6 +137,8 @@ class TrainMagics(VerbMagics):
         """Return the training of a record instead of one that would repeat it; its missing steps
         are started.
         """
+        from ..views.training import summary  # noqa: PLC0415 - %load_ext stays fast
+
         same = next((row for row in reversed(list_trainers(self.shell)) if row.id == run.id), None)
         if same is None:
             same = trainer.adopt(run)
@@ -148,37 +146,14 @@ class TrainMagics(VerbMagics):
             same = same.add_missing_steps(trainer.actions)
         if not same.is_running and not same.progress.finished:
             same.start()
-        self._print_state(EXISTS, same)
+        _, sign, words = summary.state(same.progress, is_live=True, now=time.time())
+        handle = summary.handle(same.progress)
+        training = tr("{text} ({remark})", text=handle, remark=f"{sign} {words}")
+        print(tr(EXISTS, training=training))  # noqa: T201 - why nothing is started
         return same
 
-    def _show_started(self, options: Namespace, trainer: LLMFinetune) -> None:
-        """Show a training that runs or has a result, and say that there is nothing to start.
-
-        Raises:
-            InvalidArgumentError: it was stopped or has failed.
-        """
-        if options.again:
-            PARSER.error(tr("--again needs -d DATA, or a trainer that has not been started"))
-        if not trainer.is_running and trainer.ppls[0].current is not None:
-            raise InvalidArgumentError(
-                tr(
-                    "{run} was stopped or has failed: resume it first, `%qftrain resume {run}`",
-                    run=trainer.id,
-                )
-            )
-        self._print_state(STARTED_BEFORE, trainer)
-        self._open_panel(options, trainer)
-
-    def _print_state(self, message: str, trainer: LLMFinetune) -> None:
-        from ..views.training import summary  # noqa: PLC0415
-
-        progress = trainer.progress
-        _, sign, words = summary.state(progress, is_live=True, now=time.time())
-        training = tr("{text} ({remark})", text=summary.handle(progress), remark=f"{sign} {words}")
-        print(tr(message, training=training))  # noqa: T201 - why nothing is started
-
     def do_show(self, options: Namespace, target: str = "") -> None:
-        self._open_panel(options, self._find_sweep(target) or find_trainer(self.shell, target))
+        self._open_panel(options, self._find_job(target, "show"))
 
     def do_attach(self, options: Namespace, target: str = "") -> None:
         trainer = find_trainer(self.shell, target, "attach")
@@ -189,7 +164,7 @@ class TrainMagics(VerbMagics):
     def do_wait(self, options: Namespace, target: str = "") -> Any:
         from ..trainer import LLMFinetune  # noqa: PLC0415
 
-        job = self._find_sweep(target) or find_trainer(self.shell, target, "wait")
+        job = self._find_job(target, "wait")
         is_training = isinstance(job, LLMFinetune)
 
         def raise_errors() -> None:
@@ -206,46 +181,39 @@ class TrainMagics(VerbMagics):
                     error._render_traceback_ = lambda: [line]  # type: ignore[method-assign] # IPython shows this one line
                 raise
 
-        async def wait_for_end() -> None:
-            while job.is_running:
-                await asyncio.sleep(0.1)
-
         return wait_in_cell(
             job,
             _panel_class(job),
-            wait_for_end(),
             raise_errors,
             tr(CONTINUES if is_training else SWEEP_CONTINUES),
+            is_over=lambda: not job.is_running,
             awaited=options.awaited,
         )
 
     def do_status(self, options: Namespace, target: str = "") -> None:
-        from ..views.training import panel, sweep as sweep_panel  # noqa: PLC0415
+        from ..trainer import LLMFinetune  # noqa: PLC0415
+        from ..views.training import panel, sweep  # noqa: PLC0415
 
-        sweep = self._find_sweep(target)
-        if sweep is None:
-            text = panel.text(find_trainer(self.shell, target, "status").progress)
-        else:
-            text = sweep_panel.text(sweep.progress)
-        print(text)  # noqa: T201 - it was asked for
+        job = self._find_job(target, "status")
+        is_training = isinstance(job, LLMFinetune)
+        print(panel.text(job.progress) if is_training else sweep.text(job.progress))  # noqa: T201 - it was asked for
 
     def do_stop(self, options: Namespace, target: str = "") -> None:
-        from ..trainer import TrainAction  # noqa: PLC0415
+        from ..trainer import LLMFinetune, TrainAction  # noqa: PLC0415
 
-        if (sweep := self._find_sweep(target)) is not None:
-            sweep.stop()
-            return
-        trainer = find_trainer(self.shell, target, "stop")
-        if not trainer.is_running:
-            action = trainer.ppls[0].current
+        job = self._find_job(target, "stop")
+        if isinstance(job, LLMFinetune) and not job.is_running:
+            action = job.ppls[0].current
             is_watched = isinstance(action, TrainAction) and action.task_id
-            if not is_watched or trainer.progress.finished:
-                raise InvalidArgumentError(tr("{run} is not running", run=trainer.id))
-            trainer.start()  # so that its end is stored
-        trainer.stop()
+            if not is_watched or job.progress.finished:
+                raise InvalidArgumentError(tr("{run} is not running", run=job.id))
+            job.start()  # so that its end is stored
+        job.stop()
 
-    def _find_sweep(self, target: str) -> Sweep | None:
-        """Return the sweep of a variable, or the newest job of this kernel if it is a sweep."""
+    def _find_job(self, target: str, verb: str) -> Any:
+        """Return the sweep of a variable, or the newest job of this kernel if it is a sweep; else a
+        training.
+        """
         from ..trainer.sweep import Sweep  # noqa: PLC0415
         from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
@@ -254,24 +222,29 @@ class TrainMagics(VerbMagics):
             value = RECENT_PANELS[-1].job
         if isinstance(value, Sweep):
             return value
-        return None
+        return find_trainer(self.shell, target, verb)
 
     def do_sweep(self, options: Namespace) -> None:
         from ..trainer.offer import default_model  # noqa: PLC0415 - %load_ext stays fast
-        from ..trainer.sweep import DEFAULT_PARALLEL, sweep  # noqa: PLC0415
+        from ..trainer.sweep import sweep  # noqa: PLC0415
 
         if not options.dataset or not options.grid:
             PARSER.error(tr("sweep needs -d DATA and --grid NAME=A,B; --grid may be repeated"))
+        given = {}
+        if options.parallel is not None:
+            given["parallel"] = options.parallel
+        if options.metrics:
+            given["metrics"] = options.metrics.split(",")
+        if options.eval_data:
+            given["eval_dataset"] = resolve_data(self.shell, options.eval_data)
         created = sweep(
             options.model or default_model(),
             read_data(self.shell, options),
             dict(map(parse_grid, options.grid)),
             train_config=read_config(options),
             train_mode=options.mode or "SFT",
-            parallel=DEFAULT_PARALLEL if options.parallel is None else options.parallel,
-            eval_dataset=resolve_data(self.shell, options.eval_data) if options.eval_data else None,
             again=options.again,
-            **({"metrics": options.metrics.split(",")} if options.metrics else {}),
+            **given,
         )
         print(created.estimate())  # noqa: T201 - before anything is paid
         if not options.dry_run:
@@ -286,22 +259,16 @@ class TrainMagics(VerbMagics):
 
     def do_publish(self, options: Namespace, target: str = "") -> None:
         trainer = find_trainer(self.shell, target, "publish")
-        publish = partial(trainer.publish, options.name or "", step=options.step)
-        self._add_step(options, trainer, publish)
+        trainer.publish(options.name or "", step=options.step)
+        self._open_panel(options, trainer)
 
     def do_deploy(self, options: Namespace, target: str = "") -> None:
         from ..model import DeployConfig  # noqa: PLC0415
 
-        arguments = {
-            "name": options.name,
-            "endpoint_suffix": options.suffix,
-            "replicas": options.replicas,
-            "hours": options.hours,
-        }
-        given = {key: value for key, value in arguments.items() if value is not None}
+        config = DeployConfig(name=options.name or "", **PARSER.keywords(options))
         trainer = find_trainer(self.shell, target, "deploy")
-        deploy = partial(trainer.deploy, DeployConfig(**given), step=options.step)
-        self._add_step(options, trainer, deploy)
+        trainer.deploy(config, step=options.step)
+        self._open_panel(options, trainer)
 
     def do_chat(self, options: Namespace, target: str = "", question: str = "") -> None:
         from ..views.training.actions import chat_cell  # noqa: PLC0415
@@ -358,22 +325,13 @@ class TrainMagics(VerbMagics):
             tr("no training is stored on this computer: `%qftrain` opens the form that starts one"),
         )
 
-    def _add_step(
-        self, options: Namespace, trainer: LLMFinetune, add: Callable[[], object]
-    ) -> None:
-        """Add a step to a training, and show its panel, unless it is running and has one."""
-        was_running = trainer.is_running
-        add()
-        if not was_running:
-            self._open_panel(options, trainer)
-
     def _open_panel(self, options: Namespace, job: LLMFinetune | Sweep) -> None:
         from ..trainer.sweep import Sweep  # noqa: PLC0415
         from ..views.training.sweep import STARTED  # noqa: PLC0415
 
         store_variable(self.shell, options.out, job)
-        is_new = isinstance(job, Sweep) and job.is_running
-        _panel_class(job)(job).show(tr(STARTED) if is_new else "")
+        notice = tr(STARTED) if isinstance(job, Sweep) and job.is_running else ""
+        _panel_class(job)(job).show(notice)
 
     def _insert_cell(self, code: str, progress: TrainingProgress, notice: str) -> None:
         """Insert a cell below this one, and say so; without code, the model is not deployed:
@@ -382,10 +340,8 @@ class TrainMagics(VerbMagics):
         if not code:
             from ..views.training.summary import handle  # noqa: PLC0415
 
-            PARSER.error(
-                tr("there is no service yet: deploy the model"),
-                f"%qftrain deploy {handle(progress)}",
-            )
+            text = tr("there is no service yet: deploy the model")
+            PARSER.error(text, f"%qftrain deploy {handle(progress)}")
         self.shell.set_next_input(code, replace=False)  # type: ignore[union-attr]
         print(notice)  # noqa: T201 - the reader may look elsewhere
 

@@ -111,10 +111,24 @@ OPTIONS = (
         parse=_parse_step,
         verbs=("start", "publish", "deploy", "evaluate"),
     ),
-    Option("--epoch", tr_noop("how often the data is gone through"), "N", verbs=_TRAINS),
-    Option("--learning-rate", tr_noop("learning rate"), "X", verbs=_TRAINS),
-    Option("--batch-size", tr_noop("rows for each step"), "N", verbs=_TRAINS),
-    Option("--peft", tr_noop("LoRA (default), ALL or P-tuning"), "TYPE", verbs=_TRAINS),
+    Option(
+        "--epoch",
+        tr_noop("how often the data is gone through"),
+        "N",
+        keyword="epoch",
+        verbs=_TRAINS,
+    ),
+    Option(
+        "--learning-rate", tr_noop("learning rate"), "X", keyword="learning_rate", verbs=_TRAINS
+    ),
+    Option("--batch-size", tr_noop("rows for each step"), "N", keyword="batch_size", verbs=_TRAINS),
+    Option(
+        "--peft",
+        tr_noop("LoRA (default), ALL or P-tuning"),
+        "TYPE",
+        keyword="peft_type",
+        verbs=_TRAINS,
+    ),
     Option(
         "--grid",
         tr_noop("sweep: the values of a hyper-parameter; every combination is trained"),
@@ -147,9 +161,27 @@ OPTIONS = (
         "NAME",
         verbs=("start", "publish", "deploy"),
     ),
-    Option("--suffix", tr_noop("deploy: what the endpoint ends in"), "SUFFIX", verbs=_DEPLOY),
-    Option("--replicas", tr_noop("deploy: number of replicas, default 1"), "N", verbs=_DEPLOY),
-    Option("--hours", tr_noop("deploy: hours paid in advance, default 1"), "N", verbs=_DEPLOY),
+    Option(
+        "--suffix",
+        tr_noop("deploy: what the endpoint ends in"),
+        "SUFFIX",
+        keyword="endpoint_suffix",
+        verbs=_DEPLOY,
+    ),
+    Option(
+        "--replicas",
+        tr_noop("deploy: number of replicas, default 1"),
+        "N",
+        keyword="replicas",
+        verbs=_DEPLOY,
+    ),
+    Option(
+        "--hours",
+        tr_noop("deploy: hours paid in advance, default 1"),
+        "N",
+        keyword="hours",
+        verbs=_DEPLOY,
+    ),
     Option(
         "--to", tr_noop("alert: a function's variable, or an https address"), "WHOM", verbs=_ALERT
     ),
@@ -236,13 +268,8 @@ def read_config(options: Namespace) -> TrainConfig:
     """Return the hyper-parameters that a line sets."""
     from ..trainer import TrainConfig  # noqa: PLC0415 - %load_ext stays fast
 
-    return TrainConfig(
-        epoch=options.epoch,
-        learning_rate=options.learning_rate,
-        batch_size=options.batch_size,
-        peft_type=options.peft,
-        extras=dict(map(parse_setting, options.set or ())) or None,
-    )
+    extras = dict(map(parse_setting, options.set or ()))
+    return TrainConfig(**PARSER.keywords(options), extras=extras or None)
 
 
 def read_data(shell: Any, options: Namespace) -> Any:

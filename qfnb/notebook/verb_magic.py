@@ -7,10 +7,12 @@ stand in the magic's own module; the help, the checks and the completion follow 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
+import time
 from argparse import Namespace
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from IPython.core.magic import Magics
@@ -18,7 +20,7 @@ from IPython.core.magic import Magics
 from ..base.language import tr
 from ..base.text import near_miss
 from ..errors import InvalidArgumentError
-from .await_cell import print_help, run_in_cell
+from .await_cell import INTERRUPT_GRACE_S, print_help, run_in_cell
 from .parser import Option, Parser, quote_word, used_options, user_variables
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ def listing(frame: pd.DataFrame, when_empty: str) -> pd.DataFrame | None:
     print(when_empty)  # noqa: T201 - what was asked for
     return None
 
+
+POLL_S = 0.05
+"""Seconds between two looks at a job."""
 
 MAX_LISTED = 5
 """Cells that an error offers at most, where a name is missing."""
@@ -225,14 +230,24 @@ def list_cells(command: str, names: Sequence[str]) -> str:
 def wait_in_cell(
     job: Any,
     create_panel: Callable[[Any], Panel],
-    work: Coroutine[Any, Any, object],
     raise_errors: Callable[[], object],
     message: str,
     *,
+    is_over: Callable[[], bool],
+    cancel: Callable[[], object] | None = None,
     awaited: bool,
 ) -> Any:
     """Wait for the end of a job with the kernel free, and show it; an awaited cell gets an
     awaitable.
+
+    Args:
+        job: the job.
+        create_panel: returns its panel, where none shows it yet.
+        raise_errors: raises what ended it badly.
+        message: of an interrupt.
+        is_over: returns whether it has ended.
+        cancel: ends it when the cell is interrupted, None for a job that goes on.
+        awaited: whether the cell is.
     """
     from ..views.display import display_mode  # noqa: PLC0415 - %load_ext stays fast
     from ..views.panel import find_panel  # noqa: PLC0415
@@ -252,4 +267,18 @@ def wait_in_cell(
         if stands_above and display_mode() == "live":
             print(panel.result())  # noqa: T201 - the panel itself may be out of sight
 
-    return run_in_cell(work, on_end, message, awaited=awaited)
+    return run_in_cell(_wait(is_over, cancel), on_end, message, awaited=awaited)
+
+
+async def _wait(is_over: Callable[[], bool], cancel: Callable[[], object] | None) -> None:
+    """Wait for the end of a job, or cancel it and wait for what it does then."""
+    try:
+        while not is_over():
+            await asyncio.sleep(POLL_S)
+    except asyncio.CancelledError:
+        if cancel is not None:
+            cancel()
+            until = time.monotonic() + INTERRUPT_GRACE_S - 2 * POLL_S
+            while not is_over() and time.monotonic() < until:
+                await asyncio.sleep(POLL_S)
+        raise
