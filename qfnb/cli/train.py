@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from typer import Argument
 
 from ..base.language import tr, tr_noop
-from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..notebook.parser import Option as Row
 from ..notebook.trainings import PARSER, create_trainer
@@ -66,7 +64,7 @@ def train(
             tr("name a run to follow, or the data of a new training by --data")
         )
     if run is not None:
-        trainer = LLMFinetune.attach(_validate_run(run))
+        trainer = LLMFinetune.attach(run)
         return _work(trainer, options, starts=options.wait and not trainer.progress.finished)
     trainer = create_trainer(None, options)
     same = None if options.again else trainer.find_same()
@@ -86,24 +84,6 @@ def train(
         trainer.adopt(same)
     has_begun = trainer.is_running or trainer.progress.finished
     return _work(trainer, options, starts=not has_begun and (options.wait or not has_run))
-
-
-def _validate_run(key: str) -> str:
-    """Return the id of a training: one of this computer, or one of the platform.
-
-    Raises:
-        InvalidArgumentError: this computer knows none of this name.
-    """
-    from ..trainer import run_store  # noqa: PLC0415
-
-    if Path(key).exists():
-        raise InvalidArgumentError(tr("{name} is a file: train on it with --data {name}", name=key))
-    if not key.startswith("task-") and run_store.find_run(key) is None:
-        hint = did_you_mean(key, [run.id for run in run_store.list_runs()])
-        raise InvalidArgumentError(
-            tr("there is no training {key!r} on this computer{hint}", key=key, hint=hint)
-        )
-    return key
 
 
 def _confirm(model: str | None) -> bool:

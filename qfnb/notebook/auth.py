@@ -74,11 +74,12 @@ class AuthMagics(VerbMagics):
 
     def _split_verb(self, line: str) -> tuple[str, str]:
         """Return the verb; what may be a key is not repeated."""
-        word = line.partition(" ")[0]
-        is_word = word.isalpha() and len(word) <= MAX_WORD_CHARS
-        if word and not is_word and not word.startswith("-"):
+        word, _, remaining = line.strip().partition(" ")
+        if word.startswith("-"):
+            return super()._split_verb(line)
+        if word and (not word.isalpha() or len(word) > MAX_WORD_CHARS):
             PARSER.error(tr(KEY_ON_THE_LINE), "%qfauth set")
-        return super()._split_verb(line)
+        return super()._split_verb(word)[0], remaining
 
     def _check_words(self, verb: str, options: Namespace, words: Sequence[str]) -> None:
         if words and verb == "set":

@@ -40,7 +40,6 @@ VERBS = (
 )  # fmt: skip
 
 SCORING_VERBS = ("start", "only", "rescore")  # the verbs that score answers
-PROMPT_KINDS = frozenset({"str", "dict", "list"})
 DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
 REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card", "Diff"})
 EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
@@ -55,11 +54,6 @@ def model_names(magics: Any) -> list[str]:
 def data_variables(magics: Any) -> list[str]:
     """Return the variables that hold rows."""
     return variables_of(magics, DATA_KINDS)
-
-
-def prompt_variables(magics: Any) -> list[str]:
-    """Return the variables that may hold templates."""
-    return variables_of(magics, PROMPT_KINDS)
 
 
 def parse_counts(text: str) -> list[int]:
@@ -83,20 +77,6 @@ def metric_names(magics: Any) -> list[str]:
     return [*METRIC_NAMES, *variables_of(magics, EVALUATOR_KINDS)]
 
 
-def benchmark_names(_magics: Any) -> list[str]:
-    """Return the benchmarks, each with the colon before its path."""
-    from ..evaluation.benchmarks import LOADERS  # noqa: PLC0415
-
-    return [f"{name}:" for name in LOADERS]
-
-
-def recipe_names(_magics: Any) -> list[str]:
-    """Return the recipes by which metrics are counted."""
-    from ..metrics import recipes  # noqa: PLC0415
-
-    return [*recipes.RECIPES]
-
-
 STORED_VERBS = (
     "start", "only", "rescore", "browse", "load", "compare", "open", "diff", "trend",
 )  # fmt: skip
@@ -116,7 +96,6 @@ OPTIONS = (
         "--benchmark",
         tr_noop("instead of --data: ceval:, cmmlu: or gsm8k: and its folder; with its metric"),
         "NAME:PATH",
-        complete=benchmark_names,
     ),
     Option("--shots", tr_noop("examples before each question of a benchmark"), "N"),
     Option("--split", tr_noop("which questions of a benchmark: val, test, ..."), "NAME"),
@@ -135,7 +114,6 @@ OPTIONS = (
         tr_noop("how metrics are counted: strict (default), qianfan, llamafactory, sacrebleu-zh"),
         "NAME",
         verbs=SCORING_VERBS,
-        complete=recipe_names,
     ),
     Option(
         "--judge",
@@ -178,7 +156,6 @@ OPTIONS = (
             "by each"
         ),
         "NAMES",
-        complete=prompt_variables,
     ),
     Option("--repeats", tr_noop("answers to each question; default 1"), "N", keyword="n"),
     Option(
@@ -325,23 +302,11 @@ class EvalMagics(VerbMagics):
             return [*PARSER.verbs, *model_names(self)]
         if previous == "only":
             return data_variables(self)
-        if previous in {"open", "diff", "trend"} or previous.startswith("eval-"):
-            return self._complete_history(previous)
-        if previous in {"load", "list"} or previous.startswith("-"):
+        if previous in {"load", "list", "open", "trend"} or previous.startswith("-"):
             return []
         if previous in VERBS[1:]:
             return variables_of(self, REPORT_KINDS)
         return model_names(self)
-
-    def _complete_history(self, verb: str) -> list[str]:
-        """Return the completions behind a verb, or behind an id."""
-        entries = _evaluation().report.archive.list_entries()
-        if verb == "trend":
-            return [*dict.fromkeys(name for entry in entries for name in entry.metrics)]
-        ids = [entry.id for entry in entries]
-        if verb == "open":
-            return ids
-        return [*ids, *variables_of(self, REPORT_KINDS)]
 
     def do_start(self, options: Namespace, *words: str) -> Any:
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415 - %load_ext stays fast

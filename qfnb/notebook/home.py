@@ -8,9 +8,9 @@ import contextlib
 import importlib.metadata
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
@@ -19,7 +19,7 @@ from ..base.language import tr, tr_noop, trn
 from ..dataset.samples import TRAIN_FILE
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
-from .parser import Option, document_magic, quote_word, user_variables
+from .parser import Option, document_magic
 from .verb_magic import VerbMagics, VerbParser
 
 if TYPE_CHECKING:
@@ -29,81 +29,20 @@ if TYPE_CHECKING:
     from ..views.home import Activity, Home, KernelUsage
 
 
-def list_next_steps(shell: Any, *, has_key: bool) -> dict[str, str]:
+def list_next_steps(*, has_key: bool) -> dict[str, str]:
     """Return lines for the next cell, and what each does."""
     steps = {} if has_key else {"%qfauth set": tr("type a key, and reach Qianfan")}
     question = tr("Introduce yourself in one sentence")
     steps[f"%qfchat {question}"] = tr("ask something; several models by `-m a,b`")
-    variables = {
-        name: value for name, value in user_variables(shell).items() if not name.startswith("_")
-    }
-    steps |= _data_steps(variables)
-    steps |= _training_steps_of(variables)
+    if not Path(TRAIN_FILE).exists():
+        steps["%qftrain sample"] = tr(
+            "write sample rows to this folder: to train on, and to compare models with"
+        )
+    steps["%qftrain"] = tr("fine-tune on your data")
+    steps["%qftrain list"] = tr("all your trainings, and what can be done with the newest")
     if not has_key:
         steps["%qfsandbox"] = tr("whether the local sandbox runs, and what it does")
     return steps | {"%qfdoctor": tr("versions, keys and platform, and what is wrong")}
-
-
-def _data_steps(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the steps for the newest variable that holds rows, or for the sample rows."""
-    from .._tables import is_list  # noqa: PLC0415 - %load_ext stays fast
-    from ..trainer.form.inspection import is_data  # noqa: PLC0415
-
-    for name, value in reversed([*variables.items()]):
-        if not is_data(value) or is_list(value) or not getattr(value, "is_fetched", True):
-            continue
-        if len(value) == 0:
-            continue
-        first_row = dict(value.iloc[0]) if hasattr(value, "iloc") else value[0]
-        columns = [key for key, cell in first_row.items() if isinstance(cell, str)]
-        if columns:
-            line = f"%qfbatch {name} --prompt '{{{columns[0]}}}' -o answers"
-            yield line, tr("ask about every row; what is answered is never asked again")
-        yield f"%qftrain new {name}", tr("fine-tune on your data")
-        return
-    if Path(TRAIN_FILE).exists():
-        yield f"%qftrain new {TRAIN_FILE}", tr("fine-tune on the sample rows")
-        return
-    yield (
-        "%qftrain sample",
-        tr("write sample rows to this folder: to train on, and to compare models with"),
-    )
-    yield "%qftrain", tr("fine-tune on your data")
-
-
-def _training_steps_of(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what to do with the newest training of this kernel, if it has ended well, or with the
-    newest one that has a service; and where all are.
-    """
-    from .. import connect  # noqa: PLC0415
-    from ..batching.request_spec import platform_name  # noqa: PLC0415
-    from ..trainer import LLMFinetune, run_store  # noqa: PLC0415
-
-    trainers = {name: v.progress for name, v in variables.items() if isinstance(v, LLMFinetune)}
-    newest = max(trainers, key=lambda name: trainers[name].started_at or 0.0, default="")
-    is_asked = False
-    if newest:
-        progress = trainers[newest]
-        if progress.finished and not (progress.failed or progress.stopped):
-            is_asked = bool(progress.service_endpoint)
-            if is_asked:
-                yield f"%qftrain chat {newest}", tr("ask the tuned model")
-                yield f"%qftrain evaluate {newest}", tr("see whether tuning helped")
-            else:
-                yield f"%qftrain deploy {newest}", tr("make a service of the model, to ask it")
-    runs = run_store.list_runs()
-    try:
-        here = platform_name(connect.current_platform())
-    except QianfanError:  # a setting is wrong, which the panel says
-        return
-    for run in [] if is_asked else runs:
-        has_service = (run.facts.get("facts") or {}).get("service_endpoint")
-        if has_service and run.facts.get("platform") == here:
-            name = quote_word(str(run.facts.get("name") or run.id))
-            yield f"%qftrain chat {name}", tr("ask the tuned model")
-            break
-    if runs:
-        yield "%qftrain list", tr("all your trainings, and what can be done with the newest")
 
 
 VERBS: Final = ("show", "clean")
@@ -165,15 +104,15 @@ class HomeMagics(VerbMagics):
     def do_show(self, options: Namespace) -> None:
         from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
 
-        display.publish(home.bundle(collect(self.shell)))
+        display.publish(home.bundle(collect()))
 
     def do_clean(self, options: Namespace) -> None:
         days = CLEANED_DAYS if options.days is None else options.days
         print(clean(days, asks=not options.yes))  # noqa: T201 - what was done
 
 
-def collect(shell: Any = None) -> Home:
-    """Return the contents of the home panel now, with the variables of a shell.
+def collect() -> Home:
+    """Return the contents of the home panel now.
 
     The platform is asked only how far trainings are that no kernel follows.
     """
@@ -203,7 +142,7 @@ def collect(shell: Any = None) -> Home:
         reports=reports,
         folder=paste_safe(str(config.state_dir())),
         disk=measure_disk(),
-        next_steps=list_next_steps(shell, has_key=bool(access.keys)),
+        next_steps=list_next_steps(has_key=bool(access.keys)),
     )
 
 

@@ -114,7 +114,7 @@ def _find_endpoint(name: str) -> str:
         return endpoint
     if is_cut:
         return name
-    names = list(dict.fromkeys(_chosen_name(row) for row in rows))
+    names = list(dict.fromkeys(row.name for row in rows))
     if not names:
         raise InvalidArgumentError(
             tr("-e {name}: this account has no service; -m asks a model", name=name)
@@ -139,17 +139,6 @@ def _newest(rows: Sequence[ServiceDetail], name: str) -> str:
     if matches:
         return max(matches, key=lambda row: row.create_time or "").endpoint
     return ""
-
-
-def _chosen_name(row: ServiceDetail) -> str:
-    """Return the name that a person knows: that of the service, or where it is a generated one, its
-    suffix.
-    """
-    from ..evaluation.samples import GENERATED_NAME  # noqa: PLC0415 - %load_ext stays fast
-
-    if GENERATED_NAME.fullmatch(row.name):
-        return _suffix(row) or row.name
-    return row.name
 
 
 def _suffix(row: ServiceDetail) -> str:

@@ -137,9 +137,8 @@ class VerbMagics(Magics):
         if not unexpected:
             return
         if not limit:
-            self.parser.error(
-                tr("{magic} {verb} takes no word behind it", magic=self.parser.prog, verb=verb)
-            )
+            text = tr("{magic} {verb} takes no word behind it", magic=self.parser.prog, verb=verb)
+            self.parser.error(text, command)
         if used_options(options).keys() - {"awaited"}:
             self.parser.error(
                 tr("unexpected {text!r}: put a text with spaces into quotes", text=unexpected)

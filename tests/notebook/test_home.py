@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, config, errors
+from qfnb import config, errors
 from qfnb.batching.journal_store import list_journals
-from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import home
@@ -132,28 +131,12 @@ def test_the_panel_is_not_ready_while_a_training_runs_and_says_the_disk_once(sta
     assert html.count(">Disk") == 1
 
 
-def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(
-    state, shell, sandbox, tmp_path, monkeypatch
-):
+def test_only_lines_that_run_are_proposed(state, shell, sandbox, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_samples(tmp_path)
-    shell.user_ns["pairs"] = pairs = Dataset.load("teahouse_train.jsonl")
-    trainer = LLMFinetune("ERNIE-4.5-Turbo-128K", pairs, TrainConfig(epoch=1), DeployConfig()).run()
-    shell.user_ns["tuned"] = trainer
-    steps = home.collect(shell).next_steps
-    assert {"%qftrain new pairs", "%qftrain chat tuned", "%qftrain evaluate tuned"} <= steps.keys()
-    lines = [*(line for line in steps if line != "%qfauth set"), "%qfbatch wait"]
-    results = [shell.run_cell(line) for line in lines]
-    assert [result.error_before_exec or result.error_in_exec for result in results] == [None] * len(
-        results
-    )
-
-
-def test_a_fresh_kernel_proposes_to_ask_the_newest_model_that_is_deployed(state, shell, sandbox):
-    facts = {"service_endpoint": "abcdefgh_bike"}
-    run_store.RunRecord.begin(name="my bike", platform="sandbox", facts=facts).update()
-    run_store.RunRecord.begin(name="far", platform="qianfan", facts=facts).update()
-    assert {'%qftrain chat "my bike"', "%qftrain list"} <= home.collect(shell).next_steps.keys()
+    steps = home.collect().next_steps
+    assert {"%qfauth set", "%qftrain sample", "%qftrain", "%qftrain list"} <= steps.keys()
+    results = [shell.run_cell(line) for line in steps if line != "%qfauth set"]
+    assert not [row for row in results if row.error_before_exec or row.error_in_exec]
 
 
 def test_a_page_cannot_be_changed_by_a_name(state):

@@ -77,7 +77,7 @@ def test_the_same_cell_again_shows_the_run_and_trains_nothing(kernel, start_trai
     assert kernel.value("second is trainer") == "True"
     kernel.run("trainer.wait()")
     assert "Published) already" in kernel.run(f"{start} -o third").text
-    assert "there is nothing to start" in kernel.run("%qftrain start third").text
+    assert "✓ Published" in kernel.run("%qftrain start third").text
 
 
 def test_stop_ends_the_run_and_the_panel_says_so(kernel, start_training, long):
