@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import StdinNotImplementedError
-from IPython.core.magic import line_magic, magics_class, no_var_expand
+from IPython.core.magic import magics_class
 
 from .. import config, connect, doctor
 from ..base.language import tr, tr_noop, trn
 from ..errors import CredentialsError, QianfanError
 from ..wire import catalog
 from .home import confirm
-from .parser import Option, document_magic
-from .verb_magic import VerbMagics, VerbParser
+from .parser import Option
+from .verb_magic import VerbMagics, VerbParser, verb_magic
 
 if TYPE_CHECKING:
     from ..views.platform import Access
@@ -67,10 +67,7 @@ class AuthMagics(VerbMagics):
     default_verb = "show"
     needs_verb = True
 
-    @no_var_expand
-    @line_magic
-    def qfauth(self, line: str) -> None:
-        self.run_line(line)
+    qfauth = verb_magic(PARSER)
 
     def _split_verb(self, line: str) -> tuple[str, str]:
         """Return the verb; what may be a key is not repeated."""
@@ -219,10 +216,7 @@ class DoctorMagics(VerbMagics):
     default_verb = "show"
     needs_verb = True
 
-    @no_var_expand
-    @line_magic
-    def qfdoctor(self, line: str) -> None:
-        self.run_line(line)
+    qfdoctor = verb_magic(DOCTOR_PARSER)
 
     def do_show(self, options: Namespace) -> None:
         show_report(reach=not options.offline)
@@ -252,10 +246,7 @@ class SandboxMagics(VerbMagics):
     default_verb = "status"
     needs_verb = True
 
-    @no_var_expand
-    @line_magic
-    def qfsandbox(self, line: str) -> None:
-        self.run_line(line)
+    qfsandbox = verb_magic(SANDBOX_PARSER)
 
     def do_status(self, options: Namespace) -> None:
         from ..views import display, platform  # noqa: PLC0415 - %load_ext stays fast
@@ -282,8 +273,3 @@ def _command() -> Any:
     from ..sandbox import command  # noqa: PLC0415 - %load_ext stays fast
 
     return command
-
-
-document_magic(AuthMagics.qfauth, PARSER)
-document_magic(DoctorMagics.qfdoctor, DOCTOR_PARSER)
-document_magic(SandboxMagics.qfsandbox, SANDBOX_PARSER)

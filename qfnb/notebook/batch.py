@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
+from IPython.core.magic import line_cell_magic, magics_class
 
 from ..base.language import tr, tr_noop, trn
 from ..base.text import did_you_mean
@@ -16,17 +16,17 @@ from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
 from . import parser
 from .chat_run import find_format
-from .parser import (
-    CHAT_OPTIONS,
-    Option,
-    document_magic,
-    quote_word,
-    store_variable,
-    user_variables,
-    variable_name,
-)
+from .parser import CHAT_OPTIONS, Option, quote_word, store_variable, user_variables, variable_name
 from .services import find_service, resolve_endpoint
-from .verb_magic import VerbMagics, VerbParser, choose_only, list_cells, listing, wait_in_cell
+from .verb_magic import (
+    VerbMagics,
+    VerbParser,
+    choose_only,
+    list_cells,
+    listing,
+    verb_magic,
+    wait_in_cell,
+)
 
 if TYPE_CHECKING:
     from .._jobs.background_batch import BackgroundBatch
@@ -159,11 +159,7 @@ class BatchMagics(VerbMagics):
 
     parser = PARSER
 
-    @no_var_expand
-    @line_cell_magic
-    @PARSER.speak
-    def qfbatch(self, line: str, cell: str | None = None) -> Any:
-        return self.run_line(line, cell)
+    qfbatch = verb_magic(PARSER, line_cell_magic)
 
     def _read_cell(self, verb: str, options: Namespace, cell: str | None) -> None:
         """Take the cell's text as the prompt."""
@@ -444,6 +440,3 @@ def _resume_hint(job: BackgroundBatch) -> str:
     if name:
         return tr("; to go on: `%qfbatch resume {name}`", name=name)
     return ""
-
-
-document_magic(BatchMagics.qfbatch, PARSER)

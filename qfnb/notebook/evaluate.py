@@ -8,7 +8,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from IPython.core.magic import line_magic, magics_class, no_var_expand
+from IPython.core.magic import magics_class
 
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
@@ -20,14 +20,13 @@ from .parser import (
     SYSTEM,
     TEMPERATURE,
     Option,
-    document_magic,
     split_names,
     store_variable,
     user_variables,
     variable_name,
     variables_of,
 )
-from .verb_magic import VerbMagics, VerbParser, listing, wait_in_cell
+from .verb_magic import VerbMagics, VerbParser, listing, verb_magic, wait_in_cell
 
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, CancellableJudge
@@ -288,11 +287,7 @@ class EvalMagics(VerbMagics):
         self._runs_by_line: dict[str, BackgroundEvaluation] = {}
         self._newest: BackgroundEvaluation | EvaluationResult | None = None
 
-    @no_var_expand
-    @line_magic
-    @PARSER.speak
-    def qfeval(self, line: str) -> Any:
-        return self.run_line(line)
+    qfeval = verb_magic(PARSER)
 
     def complete_word(self, previous: str) -> list[str]:
         """Return the completions: verbs and models at first, data or reports behind a verb, else
@@ -540,6 +535,3 @@ def _is_report(value: object) -> bool:
     from ..evaluation.report import EvaluationResult  # noqa: PLC0415 - %load_ext stays fast
 
     return isinstance(value, EvaluationResult)
-
-
-document_magic(EvalMagics.qfeval, PARSER)

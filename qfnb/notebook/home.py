@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from IPython.core.magic import line_magic, magics_class, no_var_expand
+from IPython.core.magic import magics_class
 
 from .. import config
 from ..base.language import tr, tr_noop, trn
 from ..dataset.samples import TRAIN_FILE
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
-from .parser import Option, document_magic
-from .verb_magic import VerbMagics, VerbParser
+from .parser import Option
+from .verb_magic import VerbMagics, VerbParser, verb_magic
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -96,10 +96,7 @@ class HomeMagics(VerbMagics):
     default_verb = "show"
     needs_verb = True
 
-    @no_var_expand
-    @line_magic
-    def qf(self, line: str) -> None:
-        self.run_line(line)
+    qf = verb_magic(PARSER)
 
     def do_show(self, options: Namespace) -> None:
         from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
@@ -328,6 +325,3 @@ def confirm(question: str, cell: str) -> bool:
         return input(question).strip().lower() in {"y", "yes", "是"}
     except (EOFError, NotImplementedError, RuntimeError):  # of a kernel without a front end
         raise InvalidArgumentError(f"{tr('nobody can be asked here: add --yes')}\n{cell}") from None
-
-
-document_magic(HomeMagics.qf, PARSER)

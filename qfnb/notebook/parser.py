@@ -464,7 +464,7 @@ def register(shell: Any) -> None:
     def matcher(context: Any) -> Any:
         lines = context.full_text.split("\n")
         line = lines[context.cursor_line][: context.cursor_position]
-        matches = complete_columns(shell, lines[0], line) or complete_line(shell, line)
+        matches = complete_line(shell, line)
         completions = [SimpleCompletion(text=text, type="qfnb") for text in matches]
         word = _last_words(line)[-1]
         return {"completions": completions, "suppress": bool(matches), "matched_fragment": word}
@@ -505,17 +505,6 @@ def complete_line(shell: Any, line: str) -> list[str]:
         values = option.complete(magics)
     head, comma, start = word.rpartition(",")
     return [f"{head}{comma}{value}" for value in values if value.lower().startswith(start.lower())]
-
-
-def complete_columns(shell: Any, first: str, line: str) -> list[str]:
-    """Return the columns that an open brace in a batch's prompt may name."""
-    magic = re.match(r"\s*%{1,2}qfbatch\s+(.*)", first)
-    brace = re.search(r"(\S*\{)([^{}\s]*)$", line)
-    if magic is None or brace is None:
-        return []
-    values: list[Any] = [user_variables(shell).get(word) for word in magic.group(1).split()]
-    names = [str(name) for value in values if hasattr(value, "columns") for name in value.columns]
-    return [f"{brace.group(1)}{name}}}" for name in names if name.startswith(brace.group(2))]
 
 
 def chat_models(_magics: Any) -> list[str]:

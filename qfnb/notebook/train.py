@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import line_magic, magics_class, no_var_expand
+from IPython.core.magic import magics_class
 
 from ..base.language import tr, tr_noop
 from ..dataset.file_formats import SUFFIXES
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
 from .evaluate_inputs import resolve_data
-from .parser import document_magic, store_variable, user_variables
+from .parser import store_variable, user_variables
 from .trainings import (
     PARSER,
     create_trainer,
@@ -25,7 +25,7 @@ from .trainings import (
     read_config,
     read_data,
 )
-from .verb_magic import VerbMagics, listing, wait_in_cell
+from .verb_magic import VerbMagics, listing, verb_magic, wait_in_cell
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -63,11 +63,7 @@ class TrainMagics(VerbMagics):
     default_verb = "new"
     needs_verb = True
 
-    @no_var_expand
-    @line_magic
-    @PARSER.speak
-    def qftrain(self, line: str) -> Any:
-        return self.run_line(line)
+    qftrain = verb_magic(PARSER)
 
     def _propose_verb(self, word: str) -> str:
         """Return the cell that may be meant by a variable, or by the name of a file or a
@@ -369,6 +365,3 @@ def _date(timestamp: float | None) -> str:
     if timestamp:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(timestamp))
     return ""
-
-
-document_magic(TrainMagics.qftrain, PARSER)

@@ -15,13 +15,13 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from IPython.core.magic import Magics
+from IPython.core.magic import Magics, line_magic, no_var_expand
 
 from ..base.language import tr
 from ..base.text import near_miss
 from ..errors import InvalidArgumentError
 from .await_cell import INTERRUPT_GRACE_S, print_help, run_in_cell
-from .parser import Option, Parser, quote_word, used_options, user_variables
+from .parser import Option, Parser, document_magic, quote_word, used_options, user_variables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,6 +195,23 @@ class VerbMagics(Magics):
         if previous.endswith(self.parser.prog):
             return list(self.parser.verbs)
         return []
+
+
+def verb_magic(parser: VerbParser, kind: Callable[[str], Any] = line_magic) -> Any:
+    """Return the method of a `VerbMagics` that is the magic, `%qfbatch` for one.
+
+    Args:
+        parser: of the magic.
+        kind: whether it is one of a line, or of a cell, too.
+    """
+
+    def magic(magics: VerbMagics, line: str, cell: str | None = None) -> Any:
+        return magics.run_line(line, cell)
+
+    magic.__name__ = parser.prog.lstrip("%")
+    spoken = parser.speak(magic)
+    document_magic(spoken, parser)
+    return no_var_expand(kind(magic.__name__)(spoken))
 
 
 def choose_only(
