@@ -50,7 +50,7 @@ def chat(
     Raises:
         InvalidArgumentError: there is no question, or an option is wrong.
     """
-    from ..notebook.services import resolve_endpoint  # noqa: PLC0415 - only a call needs it
+    from ..notebook.trainings import resolve_endpoint  # noqa: PLC0415 - only a call needs it
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - `qfnb --help` stays fast
     from ..resources.inference.thinking import parse_think  # noqa: PLC0415
 

@@ -17,7 +17,7 @@ from ..resources.inference.thinking import parse_think
 from . import parser
 from .chat_run import find_format
 from .parser import CHAT_OPTIONS, Option, quote_word, store_variable, user_variables, variable_name
-from .services import find_service, resolve_endpoint
+from .trainings import find_service, resolve_endpoint
 from .verb_magic import (
     VerbMagics,
     VerbParser,

@@ -31,7 +31,7 @@ from .parser import (
     variable_name,
 )
 from .prompt_context import expand_prompt, explain_prompt
-from .services import find_service, resolve_endpoint
+from .trainings import find_service, resolve_endpoint
 
 if TYPE_CHECKING:
     from ..resources.inference.chat import ChatCompletion
@@ -140,7 +140,7 @@ class ChatMagics(Magics):
     def qfchat(self, line: str, cell: str | None = None) -> Any:
         options, remaining = PARSER.parse_line(line)
         if options.help or (cell is None and remaining == "help"):
-            return await_cell.print_help(PARSER, awaited=options.awaited)
+            return PARSER.print_help()
         if cell is None and not options.explain:
             words = remaining.split()
             if self.conversations.is_command(words):
@@ -155,7 +155,7 @@ class ChatMagics(Magics):
             self.conversations.reset(options.session)
         if not question:
             if options.reset:
-                return await_cell.no_result(awaited=options.awaited)
+                return None
             PARSER.error(tr("the cell is empty: write the question below the first line"))
         is_value = cell is None and not options.explain
         return self._ask(options, question, is_value=is_value)

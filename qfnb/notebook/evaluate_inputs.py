@@ -16,7 +16,7 @@ from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from . import parser
 from .parser import split_names, user_variables
-from .services import ENDPOINT, resolve_endpoint
+from .trainings import ENDPOINT, find_endpoint, resolve_endpoint, service_endpoints
 
 if TYPE_CHECKING:
     from ..evaluation.background import CancellableJudge
@@ -92,7 +92,6 @@ def resolve_models(
     from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
     from ..model import Service  # noqa: PLC0415
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
-    from .trainings import service_endpoints  # noqa: PLC0415
 
     named_models = [(word, resolve_model(shell, word)) for word in words]
     named_models += [(name, ChatCompletion(model=parser.resolve(name))) for name in model_names]
@@ -150,7 +149,6 @@ def resolve_model(shell: Any, word: str) -> Any:
     from ..model import Service  # noqa: PLC0415
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
     from ..wire import catalog  # noqa: PLC0415
-    from .trainings import find_endpoint  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
     if value is not None and not isinstance(value, str):

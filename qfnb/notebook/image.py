@@ -20,7 +20,7 @@ from .parser import (
     user_variables,
     variable_name,
 )
-from .services import resolve_endpoint
+from .trainings import resolve_endpoint
 
 if TYPE_CHECKING:
     from ..resources.inference.image_reply import ImageResponse
@@ -96,7 +96,7 @@ class ImageMagics(Magics):
 
         options, remaining = PARSER.parse_line(line)
         if options.help or (cell is None and remaining == "help"):
-            return await_cell.print_help(PARSER, awaited=options.awaited)
+            return PARSER.print_help()
         prompt = (remaining if cell is None else cell).strip()
         if not prompt:
             PARSER.error(tr("the cell is empty: describe the picture below the first line"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import copy
 import functools
@@ -233,6 +234,8 @@ class Parser(argparse.ArgumentParser):
                 result = magic(magics, *line_and_cell)
             if inspect.iscoroutine(result):
                 return self._await(result, *line_and_cell)
+            if AWAIT_OPTION in line_and_cell[0]:  # the cell awaits whatever there is
+                return asyncio.sleep(0, result)
             return result
 
         return run

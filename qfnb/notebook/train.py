@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +30,12 @@ from .trainings import (
 from .verb_magic import VerbMagics, listing, verb_magic, wait_in_cell
 
 if TYPE_CHECKING:
+    from ..dataset.typed_dataset import Dataset
     from ..trainer import LLMFinetune
     from ..trainer.progress import TrainingProgress
     from ..trainer.run_store import RunRecord
     from ..trainer.sweep import Sweep
+    from ..views.launcher.launcher import Launcher
     from ..views.panel import Panel
 
 LIST_COLUMNS = (
@@ -51,6 +55,10 @@ EXISTS = tr_noop(
     "started. "
     "`--again` starts one."
 )
+
+
+TRAINER_VARIABLE = "trainer"
+UNNAMED_DATASET = "dataset"  # the name of a dataset that is not a variable of the notebook
 
 
 @magics_class
@@ -87,8 +95,6 @@ class TrainMagics(VerbMagics):
         return super()._parse_words(verb, line)
 
     def do_new(self, options: Namespace, target: str = "") -> None:
-        from .launcher import launcher  # noqa: PLC0415 - %load_ext stays fast
-
         options.dataset = target or options.dataset
         data = options.dataset
         if options.input or options.reference:
@@ -365,3 +371,70 @@ def _date(timestamp: float | None) -> str:
     if timestamp:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(timestamp))
     return ""
+
+
+def launcher(
+    dataset: Dataset | str | Path | None = None,
+    *,
+    variable: str | None = None,
+    on_launch: Callable[[LLMFinetune], object] | None = None,
+) -> Launcher:
+    """Return the form that starts a training; as the last value of a cell it shows itself.
+
+    Args:
+        dataset: a `Dataset`, a DataFrame, the name of a variable, a `ds-...` id, or the path of a
+            file.
+        variable: the variable that is to keep the trainer; default: trainer, or trainer_2 where
+            there is one.
+        on_launch: is called with the trainer that was started, to show it; default: its panel
+            replaces the form, and `%qftrain wait` knows it.
+
+    Raises:
+        InvalidArgumentError: the dataset is of the wrong type.
+    """
+    from IPython import get_ipython  # noqa: PLC0415
+
+    from ..trainer.form.inspection import is_data  # noqa: PLC0415
+    from ..views.launcher.launcher import Launcher  # noqa: PLC0415
+
+    if not (dataset is None or isinstance(dataset, (str, Path)) or is_data(dataset)):
+        kind = type(dataset).__name__
+        raise InvalidArgumentError(
+            tr(
+                "A {kind} is not training data: pass a Dataset, a DataFrame, a ds-… id, or the "
+                "path of a file.",
+                kind=kind,
+            )
+        )
+    shell = get_ipython()
+
+    def list_variables() -> Mapping[str, Any]:
+        """Return the notebook's variables by name, and the data that were passed."""
+        notebook = [*user_variables(shell).items()]
+        variables = {name: value for name, value in notebook if not name.startswith("_")}
+        if is_data(dataset) and all(value is not dataset for value in variables.values()):
+            variables[UNNAMED_DATASET] = dataset
+        return variables
+
+    variables = list_variables()
+    name = "" if is_data(dataset) else str(dataset or "")
+    for key, value in variables.items():
+        if value is dataset is not None:
+            name = key
+    return Launcher(
+        name,
+        variable=variable or _free_name(variables),
+        list_variables=list_variables,
+        insert_cell=partial(shell.set_next_input, replace=False) if shell else None,
+        keep=partial(store_variable, shell) if shell else None,
+        on_launch=on_launch,
+    )
+
+
+def _free_name(variables: Mapping[str, Any]) -> str:
+    name = TRAINER_VARIABLE
+    for number in count(2):
+        if name not in variables:
+            break
+        name = f"{TRAINER_VARIABLE}_{number}"
+    return name

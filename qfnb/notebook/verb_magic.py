@@ -20,7 +20,7 @@ from IPython.core.magic import Magics, line_magic, no_var_expand
 from ..base.language import tr
 from ..base.text import near_miss
 from ..errors import InvalidArgumentError
-from .await_cell import INTERRUPT_GRACE_S, print_help, run_in_cell
+from .await_cell import INTERRUPT_GRACE_S, run_in_cell
 from .parser import Option, Parser, document_magic, quote_word, used_options, user_variables
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class VerbMagics(Magics):
         verb, remaining = self._split_verb(line)
         options, words = self._parse_words(verb, remaining)
         if options.help or verb == "help":
-            return print_help(self.parser, awaited=options.awaited)
+            return self.parser.print_help()
         self.parser.check_verb(verb, options)
         self._read_cell(verb, options, cell)
         self._check_words(verb, options, words)

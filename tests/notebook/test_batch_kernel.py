@@ -349,8 +349,6 @@ def test_help_shows_how_it_is_used(kernel):
         ("%qfbatch df --bud", {"--budget"}),
         ("%qfbatch wait res", {"result"}),
         ("%qfbatch resume kept-", {"kept-by-name"}),
-        ('%qfbatch df --prompt "判断 {sta', {"{stars}"}),
-        ("%%qfbatch df\n判断：{rev", {"判断：{review}"}),
     ],
 )
 def test_tab_completes_verbs_data_columns_models_and_batches(kernel, start_batch, before, offered):

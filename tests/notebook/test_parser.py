@@ -10,8 +10,7 @@ from qfnb import errors
 from qfnb.evaluation.samples import label_in_notebook
 from qfnb.notebook.evaluate_inputs import resolve_models
 from qfnb.notebook.parser import Option, Parser, variable_name
-from qfnb.notebook.services import find_service, resolve_endpoint
-from qfnb.notebook.trainings import find_endpoint, only_training
+from qfnb.notebook.trainings import find_endpoint, find_service, only_training, resolve_endpoint
 from qfnb.notebook.verb_magic import VerbParser
 from qfnb.trainer.run_store import RunRecord
 
