@@ -14,9 +14,8 @@ from IPython.core.magic import magics_class
 
 from .. import config, connect, doctor
 from ..base.language import tr, tr_noop, trn
-from ..errors import CredentialsError, QianfanError
+from ..errors import CredentialsError, InvalidArgumentError, QianfanError
 from ..wire import catalog
-from .home import confirm
 from .parser import Option
 from .verb_magic import VerbMagics, VerbParser, verb_magic
 
@@ -273,3 +272,19 @@ def _command() -> Any:
     from ..sandbox import command  # noqa: PLC0415 - %load_ext stays fast
 
     return command
+
+
+def confirm(question: str, cell: str) -> bool:
+    """Return whether the user says yes.
+
+    Args:
+        question: with its answers, `yes/no: `.
+        cell: the cell that does not ask.
+
+    Raises:
+        InvalidArgumentError: the front end cannot ask.
+    """
+    try:
+        return input(question).strip().lower() in {"y", "yes", "是"}
+    except (EOFError, NotImplementedError, RuntimeError):  # of a kernel without a front end
+        raise InvalidArgumentError(f"{tr('nobody can be asked here: add --yes')}\n{cell}") from None

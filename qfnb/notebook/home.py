@@ -19,6 +19,7 @@ from ..base.language import tr, tr_noop, trn
 from ..dataset.samples import TRAIN_FILE
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
+from .auth import confirm, describe_access
 from .parser import Option
 from .verb_magic import VerbMagics, VerbParser, verb_magic
 
@@ -116,7 +117,6 @@ def collect() -> Home:
     from ..evaluation import records  # noqa: PLC0415
     from ..views.home import Home, Report  # noqa: PLC0415
     from ..views.platform import Access  # noqa: PLC0415
-    from .auth import describe_access  # noqa: PLC0415
 
     problem = ""
     access = Access(platform="")
@@ -309,19 +309,3 @@ def clean(days: int, *, asks: bool) -> str:
             path.unlink(missing_ok=True)
     freed = size(max(before - _bytes_of(folder), 0))
     return tr("deleted: {batches}; {size} are free", batches=batches, size=freed)
-
-
-def confirm(question: str, cell: str) -> bool:
-    """Return whether the user says yes.
-
-    Args:
-        question: with its answers, `yes/no: `.
-        cell: the cell that does not ask.
-
-    Raises:
-        InvalidArgumentError: the front end cannot ask.
-    """
-    try:
-        return input(question).strip().lower() in {"y", "yes", "是"}
-    except (EOFError, NotImplementedError, RuntimeError):  # of a kernel without a front end
-        raise InvalidArgumentError(f"{tr('nobody can be asked here: add --yes')}\n{cell}") from None

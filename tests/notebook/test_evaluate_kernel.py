@@ -354,11 +354,9 @@ def test_help_shows_how_it_is_used(kernel):
         ("%qfeval base ot", {"other"}),
         ("%qfeval base --data ta", {"talks"}),
         ("%qfeval base --metrics rouge_l,exa", {"rouge_l,exact_match"}),
-        ("%qfeval base --recipe q", {"qianfan"}),
         ("%qfeval base --judge ernie-5.1", {"ernie-5.1"}),
         ("%qfeval base --clu", {"--cluster"}),
         ("%qfeval browse rep", {"report"}),
-        ("%qfeval base --benchmark g", {"gsm8k:"}),
     ],
 )
 def test_tab_completes_verbs_models_data_metrics_and_reports(
