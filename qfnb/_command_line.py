@@ -8,7 +8,7 @@ that is when it is used.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -145,9 +145,11 @@ class LazyGroup(Group):
         name, _, words = super().resolve_command(ctx, args)
         module, attribute = self.table[name][0].split(":")
         command = getattr(importlib.import_module(module), attribute)
+        app = command
         if not isinstance(command, typer.Typer):
-            command = single_command(command, name, self.table[name][1])
-        built = get_command(command)
+            app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+            app.command(name, cls=Command, help=self.table[name][1])(command)
+        built = get_command(app)
         built.name = name
         return name, built, words
 
@@ -157,13 +159,6 @@ def create_app(help_text: str, *, group: type[Group] = Group, **settings: Any) -
     return typer.Typer(
         cls=group, help=help_text, add_completion=False, rich_markup_mode="rich", **settings
     )
-
-
-def single_command(function: Callable[..., Any], name: str, help_text: str) -> typer.Typer:
-    """Return an application with one function as its only command."""
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    app.command(name, cls=Command, help=help_text)(function)
-    return app
 
 
 def explain_usage_error(error: Any) -> str:

@@ -15,6 +15,7 @@ from IPython.core.magic import magics_class
 from .. import config, connect, doctor
 from ..base.language import tr, tr_noop, trn
 from ..errors import CredentialsError, InvalidArgumentError, QianfanError
+from ..resources.inference.model_choice import DEFAULT_SETTINGS
 from ..wire import catalog
 from .parser import Option
 from .verb_magic import VerbMagics, VerbParser, verb_magic
@@ -112,8 +113,6 @@ class AuthMagics(VerbMagics):
         """Make a model the default of its kind; a name that is not in the catalogue is a chat
         model's.
         """
-        from ..resources.inference.model_choice import DEFAULT_SETTINGS  # noqa: PLC0415 - %load_ext stays fast
-
         if not name:
             return
         row = catalog.find_model(None, name)

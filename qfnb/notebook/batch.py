@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from IPython.core.magic import line_cell_magic, magics_class
 
+from .._jobs.background_batch import BackgroundBatch
 from ..base.language import tr, tr_noop, trn
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
@@ -29,7 +30,6 @@ from .verb_magic import (
 )
 
 if TYPE_CHECKING:
-    from .._jobs.background_batch import BackgroundBatch
     from ..batching.batch import Batch
 
 
@@ -314,7 +314,6 @@ class BatchMagics(VerbMagics):
         BatchPanel(job).show(notice)
 
     def _find_rows(self, target: str) -> Any:
-        from .._jobs.background_batch import BackgroundBatch  # noqa: PLC0415
 
         if not target:
             PARSER.error(tr("which rows? %qfbatch DATA --prompt ...: DATA is a variable or a path"))
@@ -332,7 +331,6 @@ class BatchMagics(VerbMagics):
 
     def _kernel_batches(self) -> list[BackgroundBatch]:
         """Return the batches of this kernel, the newest last."""
-        from .._jobs.background_batch import BackgroundBatch  # noqa: PLC0415
         from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
         values = [*(panel.job for panel in RECENT_PANELS), *user_variables(self.shell).values()]

@@ -11,10 +11,12 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from ..base.language import tr, tr_noop
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, UnreadableAnswer
+from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.response_format import extract_code, in_language_of
 from ..resources.inference.thinking import parse_think
+from ..resources.inference.tools import to_tools
 from . import await_cell, parser
-from .chat_run import FORMATS, find_format, records_of
+from .chat_run import FORMATS, CellRequest, ChatRun, find_format, records_of
 from .conversations import COMMANDS, VERBS, Conversations
 from .image import resolve_picture
 from .parser import (
@@ -34,10 +36,8 @@ from .prompt_context import expand_prompt, explain_prompt
 from .trainings import find_service, resolve_endpoint
 
 if TYPE_CHECKING:
-    from ..resources.inference.chat import ChatCompletion
     from ..resources.inference.reply import ChatResponse
     from ..resources.inference.tools import Tool
-    from .chat_run import CellRequest, ChatRun
 
 
 def _functions(magics: Any) -> list[str]:
@@ -193,8 +193,6 @@ class ChatMagics(Magics):
 
     def _ask_in_cell(self, options: Namespace, request: CellRequest) -> Any:
         """Ask with the answer streaming into the cell."""
-        from .chat_run import ChatRun  # noqa: PLC0415 - %load_ext stays fast
-
         cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         run = ChatRun(request, cell_task.cancel)
 
@@ -235,7 +233,6 @@ class ChatMagics(Magics):
         return reply
 
     def _build_request(self, options: Namespace, text: str) -> CellRequest:
-        from .chat_run import CellRequest  # noqa: PLC0415 - %load_ext stays fast
 
         turns = [*self.conversations.turns(options.session)]
         turns.append({"role": "user", "content": self._read_content(options, text)})
@@ -295,8 +292,6 @@ class ChatMagics(Magics):
 
     def _find_tools(self, names: str | None) -> list[Tool]:
         """Return the functions that `--tools` names."""
-        from ..resources.inference.tools import to_tools  # noqa: PLC0415 - %load_ext stays fast
-
         variables = user_variables(self.shell)
         requested = split_names(names)
         for name in requested:
@@ -311,8 +306,6 @@ class ChatMagics(Magics):
         """Return labels and clients of the models, or of the service of a training or in a
         variable.
         """
-        from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
-
         version: Any = options.version or (2 if options.image else None)
         requested = dict.fromkeys(split_names(options.model))
         if options.endpoint:

@@ -19,13 +19,13 @@ from ..base.language import tr, tr_noop, trn
 from ..base.text import clip, did_you_mean, labelled, near_miss, turn_text
 from ..batching.fork_safe_sqlite import open_database, open_for_step, prepare_tables
 from ..errors import InvalidArgumentError, QianfanError
+from ..resources.inference.arguments import Messages
 from . import parser
 from .verb_magic import listing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..resources.inference.arguments import Messages
     from ..resources.inference.reply import ChatResponse
 
 
@@ -220,7 +220,6 @@ class Conversations:
         return iter(self._bound)
 
     def __getitem__(self, name: str) -> Messages:
-        from ..resources.inference.arguments import Messages  # noqa: PLC0415 - %load_ext stays fast
 
         if name not in self._bound:
             names = tr(", ").join(self._bound) or tr("none yet")
@@ -248,8 +247,6 @@ class Conversations:
 
         What cannot be written stays in memory: an answer that has come is not lost.
         """
-        from ..resources.inference.arguments import Messages  # noqa: PLC0415
-
         if not name:
             return
         messages = Messages(turns)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ..base.language import tr, tr_noop
 from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
+from ..resources.inference.chat import ChatCompletion
 from . import parser
 from .parser import split_names, user_variables
 from .trainings import ENDPOINT, find_endpoint, resolve_endpoint, service_endpoints
@@ -91,7 +92,6 @@ def resolve_models(
     """
     from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
     from ..model import Service  # noqa: PLC0415
-    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     named_models = [(word, resolve_model(shell, word)) for word in words]
     named_models += [(name, ChatCompletion(model=parser.resolve(name))) for name in model_names]
@@ -147,7 +147,6 @@ def resolve_model(shell: Any, word: str) -> Any:
     """
     from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
     from ..model import Service  # noqa: PLC0415
-    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
     from ..wire import catalog  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
@@ -488,7 +487,6 @@ def estimate_table(plan: Plan, *, is_pairwise: bool) -> Any:
     from ..batching.api import estimate  # noqa: PLC0415
     from ..evaluation import samples  # noqa: PLC0415
     from ..evaluation.prompts import prompted_questions, validate_repeats  # noqa: PLC0415
-    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     options = dict(plan.arguments)
     repeats = options.pop("n", 1)

@@ -19,6 +19,7 @@ from ..base.language import tr, tr_noop, trn
 from ..dataset.samples import TRAIN_FILE
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
+from ..resources.inference.usage_log import entries
 from .auth import confirm, describe_access
 from .parser import Option
 from .verb_magic import VerbMagics, VerbParser, verb_magic
@@ -144,7 +145,6 @@ def collect() -> Home:
 
 
 def _usage() -> KernelUsage:
-    from ..resources.inference.usage_log import entries  # noqa: PLC0415
     from ..views.home import KernelUsage  # noqa: PLC0415
     from ..wire.prices import PriceRange, sum_prices  # noqa: PLC0415
 

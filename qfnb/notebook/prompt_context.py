@@ -15,6 +15,7 @@ from ..base.language import tr
 from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from ..redact import hide_all_keys, redact
+from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 
 MAX_ERROR_CHARS = 6000
 """Characters of a traceback; its end says most."""
@@ -134,8 +135,6 @@ def explain_prompt(cells: Sequence[str], question: str = "") -> str:
 
 def _describe_frame(title: str, frame: Any) -> str:
     """Return the largest description that keeps to `MAX_TABLE_TOKENS`."""
-    from ..resources.inference.embedding_reranker_tokenizer import Tokenizer  # noqa: PLC0415 - only for tables
-
     text = ""
     for row_count, column_count, width in _SIZES:
         text = _frame_text(title, frame, row_count, column_count, width)

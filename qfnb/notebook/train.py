@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import magics_class
 
+from .._tables import frame_class
 from ..base.language import tr, tr_noop
 from ..dataset.file_formats import SUFFIXES
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
+from ..views.display import publish
 from .evaluate_inputs import resolve_data
 from .parser import store_variable, user_variables
 from .trainings import (
@@ -291,7 +293,6 @@ class TrainMagics(VerbMagics):
         self._insert_cell(cell, progress, notice)
 
     def do_compare(self, options: Namespace, *targets: str) -> None:
-        from ..views.display import publish  # noqa: PLC0415
         from ..views.training import comparison  # noqa: PLC0415
 
         if len(targets) < 2:
@@ -314,7 +315,6 @@ class TrainMagics(VerbMagics):
         )
 
     def do_list(self, options: Namespace) -> Any:
-        from .._tables import frame_class  # noqa: PLC0415
         from ..trainer import run_store  # noqa: PLC0415
         from ..trainer.background import refresh_runs  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ import re
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from ..base.language import tr, tr_noop
 from ..base.text import clip, did_you_mean
@@ -468,22 +468,18 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
     if value is None:
         return None
     if isinstance(value, str):
-        is_known = ENDPOINT.fullmatch(value) or catalog.find_model(None, value)
-        if is_known:
+        if ENDPOINT.fullmatch(value) or catalog.find_model(None, value):
             return value
-        return _find_of_training(shell, value) or _find_endpoint(value)
+        return _require_deployed(value, find_endpoint(shell, value)) or _find_endpoint(value)
     from ..trainer.progress import TrainingProgress  # noqa: PLC0415 - %load_ext stays fast
 
     if isinstance(progress := getattr(value, "progress", None), TrainingProgress):
-        return progress.service_endpoint or _refuse_undeployed(str(name))
+        return _require_deployed(str(name), progress.service_endpoint)
     attribute = getattr(value, "endpoint", None)
     if not isinstance(attribute, str):
+        kind = type(value).__name__
         raise InvalidArgumentError(
-            tr(
-                "-e {name}: the variable holds a {kind}, not a service",
-                name=name,
-                kind=type(value).__name__,
-            )
+            tr("-e {name}: the variable holds a {kind}, not a service", name=name, kind=kind)
         )
     return attribute
 
@@ -500,25 +496,19 @@ def find_service(shell: Any, name: str) -> str:
         return resolve_endpoint(shell, name) or ""
     if catalog.find_model(None, name):
         return ""
-    return _find_of_training(shell, name) or ""
+    return _require_deployed(name, find_endpoint(shell, name)) or ""
 
 
-def _find_of_training(shell: Any, name: str) -> str | None:
-    """Return the endpoint of the service of a training, None where no training has the name.
+def _require_deployed(name: str, endpoint: str | None) -> str | None:
+    """Return the endpoint of a training's service, None where no training has the name.
 
     Raises:
-        InvalidArgumentError: it has none, and no service has this name; ends in the cell that
-            deploys it.
+        InvalidArgumentError: the training has no service; ends in the cell that deploys it.
     """
-    endpoint = find_endpoint(shell, name)
     if endpoint == "":
-        return _refuse_undeployed(name)
+        text = tr("-e {name}: this training's model is not deployed yet", name=name)
+        raise InvalidArgumentError(f"{text}\n%qftrain deploy {quote_word(name)}")
     return endpoint
-
-
-def _refuse_undeployed(name: str) -> NoReturn:
-    text = tr("-e {name}: this training's model is not deployed yet", name=name)
-    raise InvalidArgumentError(f"{text}\n%qftrain deploy {quote_word(name)}")
 
 
 def _find_endpoint(name: str) -> str:
@@ -535,10 +525,12 @@ def _find_endpoint(name: str) -> str:
     except QianfanError:
         return name
     rows = page.service_list
-    is_cut = page.page_info and page.page_info.is_truncated
-    if endpoint := _newest(rows, name):
-        return endpoint
-    if is_cut:
+    matches = [
+        row for row in rows if name in {row.name, row.endpoint, row.service_id, _suffix(row)}
+    ]
+    if matches:
+        return max(matches, key=lambda row: row.create_time or "").endpoint
+    if page.page_info and page.page_info.is_truncated:
         return name
     names = list(dict.fromkeys(row.name for row in rows))
     if not names:
@@ -553,18 +545,6 @@ def _find_endpoint(name: str) -> str:
             names=clip(tr(", ").join(names), MAX_NAMES_CHARS),
         )
     )
-
-
-def _newest(rows: Sequence[ServiceDetail], name: str) -> str:
-    """Return the endpoint of the newest of the services that a word names, "" where there is
-    none.
-    """
-    matches = [
-        row for row in rows if name in {row.name, row.endpoint, row.service_id, _suffix(row)}
-    ]
-    if matches:
-        return max(matches, key=lambda row: row.create_time or "").endpoint
-    return ""
 
 
 def _suffix(row: ServiceDetail) -> str:

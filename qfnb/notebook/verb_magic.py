@@ -20,6 +20,7 @@ from IPython.core.magic import Magics, line_magic, no_var_expand
 from ..base.language import tr
 from ..base.text import near_miss
 from ..errors import InvalidArgumentError
+from ..views.display import display_mode
 from .await_cell import INTERRUPT_GRACE_S, run_in_cell
 from .parser import Option, Parser, document_magic, quote_word, used_options, user_variables
 
@@ -265,7 +266,6 @@ def wait_in_cell(
         cancel: ends it when the cell is interrupted, None for a job that goes on.
         awaited: whether the cell is.
     """
-    from ..views.display import display_mode  # noqa: PLC0415 - %load_ext stays fast
     from ..views.panel import find_panel  # noqa: PLC0415
 
     panel = find_panel(job)
