@@ -461,8 +461,6 @@ def register(shell: Any) -> None:
     """Add our matcher to the shell; where it has matches, Python's own names are not offered."""
     from IPython.core.completer import SimpleCompletion, context_matcher  # noqa: PLC0415 - the command line needs no IPython
 
-    unregister(shell)
-
     @context_matcher(identifier=IDENTIFIER)  # type: ignore[untyped-decorator]
     def matcher(context: Any) -> Any:
         lines = context.full_text.split("\n")
