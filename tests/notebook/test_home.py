@@ -80,13 +80,6 @@ def test_an_evaluation_of_any_kernel_is_shown_until_it_ends(state):
     assert "Evaluation" not in activities()
 
 
-def test_evaluations_and_reports_are_remembered_up_to_a_number(state, monkeypatch):
-    monkeypatch.setattr(records, "MAX_RECORDS", 3)
-    for _ in range(5):
-        records.RunningEvaluation(["a"], 1, []).end("done")
-    assert len(records.list_evaluations()) == 3
-
-
 def test_a_written_report_is_listed_while_it_is_there(state, tmp_path):
     path = tmp_path / "report.md"
     EvaluationResult.load(STORED / "report.json").save(path)
@@ -120,15 +113,6 @@ def test_the_panel_is_in_one_language(state, monkeypatch, language, title):
     assert title in bundle["text/html"]
     assert title in bundle["text/plain"]
     assert ("Default model" in bundle["text/plain"]) == (language == "en")
-
-
-def test_the_panel_is_not_ready_while_a_training_runs_and_says_the_disk_once(state):
-    run = run_store.RunRecord.begin(name="shop", train_type="m")
-    run.update(status="Training", progress={"started_at": time.time(), "percent": 40})
-    html = view.html(home.collect())
-    assert "</span> Training<" in html.split("</header>")[0]
-    assert "Ready" not in html.split("</header>")[0]
-    assert html.count(">Disk") == 1
 
 
 def test_only_lines_that_run_are_proposed(state, shell, sandbox, tmp_path, monkeypatch):
@@ -177,8 +161,8 @@ def test_the_magic_prints_the_panel_in_a_terminal(state, capsys):
         magics.qf("sweep")
 
 
-@pytest.mark.parametrize(
-    ("count", "text"), [(860, "1 kB"), (2_345_678, "2.3 MB"), (212e6, "212 MB"), (1.34e9, "1.3 GB")]
-)
-def test_sizes_are_short(count, text):
-    assert view.size(count) == text
+def test_evaluations_and_reports_are_remembered_up_to_a_number(state, monkeypatch):
+    monkeypatch.setattr(records, "MAX_RECORDS", 3)
+    for _ in range(5):
+        records.RunningEvaluation(["a"], 1, []).end("done")
+    assert len(records.list_evaluations()) == 3

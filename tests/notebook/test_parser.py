@@ -1,15 +1,12 @@
 """The options of magics: split as a shell does it, the remaining text unchanged."""
 
-import argparse
-
 import pytest
 from hypothesis import given, strategies as st
 from support.service_sandbox import run_service_sandbox
 
 from qfnb import errors
-from qfnb.evaluation.samples import label_in_notebook
 from qfnb.notebook.evaluate_inputs import resolve_models
-from qfnb.notebook.parser import Option, Parser, variable_name
+from qfnb.notebook.parser import Option, Parser
 from qfnb.notebook.trainings import find_endpoint, find_service, only_training, resolve_endpoint
 from qfnb.notebook.verb_magic import VerbParser
 from qfnb.trainer.run_store import RunRecord
@@ -78,12 +75,6 @@ def test_a_mistake_is_an_error_with_the_usage(parser, line, words):
         parser.parse_line(line)
     assert words in str(caught.value)
     assert "usage: %%x" in str(caught.value)
-
-
-def test_a_variables_name():
-    assert variable_name("变量_1") == "变量_1"
-    with pytest.raises(argparse.ArgumentTypeError):
-        variable_name("1x")
 
 
 class Shell:
@@ -173,13 +164,6 @@ def test_a_name_that_no_service_has_is_refused_with_the_names_of_those_there_are
             errors.InvalidArgumentError, match=r"did you mean teahouse\?\nIts services: teahouse"
         ):
             resolve_endpoint(Shell(), "teahous")
-
-
-def test_a_service_is_compared_under_the_name_that_the_user_knows(tmp_path):
-    with run_service_sandbox(tmp_path) as shop:
-        shop.serve("teahouse")
-        models = resolve_models(Shell(), [], ["ernie-5.1"], ["teahouse"])
-    assert [label_in_notebook(model) for model in models] == ["ernie-5.1", "teahouse"]
 
 
 @pytest.mark.parametrize(
