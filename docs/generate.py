@@ -78,14 +78,14 @@ def link_to_pages(text: str) -> str:
 
 def magics() -> Iterator[str]:
     """Yield one section for each magic: its help."""
-    from qfnb.notebook import auth, batch, chat, evaluate, image, train_parser
+    from qfnb.notebook import auth, batch, chat, evaluate, image, train
 
     yield "# Magics"
     yield (
         "`%%qfchat --help` shows this in a notebook. The text of a cell is sent as it is: "
         "`{}`, `$` and quotes too."
     )
-    for module in (chat, batch, train_parser, evaluate, image, auth):
+    for module in (chat, batch, train, evaluate, image, auth):
         parser = module.PARSER
         yield f"## {parser.prog}\n\n```text\n{parser.format_help().strip()}\n```"
 

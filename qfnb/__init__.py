@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from .evaluation import EvaluationManager as EvaluationManager
     from .evaluation.comparison import compare as compare
     from .model import DeployConfig as DeployConfig, Model as Model, Service as Service
-    from .notebook.launcher import launcher as launcher
+    from .notebook.train import launcher as launcher
     from .resources.inference.arguments import Messages as Messages
     from .resources.inference.chat import ChatCompletion as ChatCompletion
     from .resources.inference.completion_plugin import Completion as Completion, Plugin as Plugin
@@ -112,7 +112,7 @@ _EXPORTS = {
     "evaluation": "EvaluationManager evaluation",
     "evaluation.comparison": "compare",
     "model": "DeployConfig Model Service",
-    "notebook.launcher": "launcher",
+    "notebook.train": "launcher",
     "resources.inference.arguments": "Messages",
     "resources.inference.chat": "ChatCompletion",
     "resources.inference.completion_plugin": "Completion Plugin",

@@ -8,7 +8,7 @@ that is when it is used.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -42,10 +42,7 @@ class _Translated:
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        if not self.help:
-            self.help = None
-        else:
-            self.help = tr(self.help)
+        self.help = tr(self.help) if self.help else None
         for parameter in self.params:
             _translate(parameter)
 
@@ -58,8 +55,8 @@ class _Translated:
         """Return the option `--help`."""
         option = super().get_help_option(ctx)  # type: ignore[misc]
         if option is not None:
-            option.help = _HELP
-            _translate(option)
+            option.help = tr(_HELP)
+            option.metavar = ""
         return option
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -148,9 +145,11 @@ class LazyGroup(Group):
         name, _, words = super().resolve_command(ctx, args)
         module, attribute = self.table[name][0].split(":")
         command = getattr(importlib.import_module(module), attribute)
+        app = command
         if not isinstance(command, typer.Typer):
-            command = single_command(command, name, self.table[name][1])
-        built = get_command(command)
+            app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+            app.command(name, cls=Command, help=self.table[name][1])(command)
+        built = get_command(app)
         built.name = name
         return name, built, words
 
@@ -162,55 +161,40 @@ def create_app(help_text: str, *, group: type[Group] = Group, **settings: Any) -
     )
 
 
-def single_command(function: Callable[..., Any], name: str, help_text: str) -> typer.Typer:
-    """Return an application with one function as its only command."""
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    app.command(name, cls=Command, help=help_text)(function)
-    return app
-
-
 def explain_usage_error(error: Any) -> str:
     """Return the mistake in a line, in the user's language, and where help is."""
     kind = type(error).__name__
     context = getattr(error, "ctx", None)
-    parameter = getattr(error, "param", None)
-    name = _name_of(parameter) if parameter is not None else ""
+    name = _name_of(getattr(error, "param", None))
+    text = error.format_message()
     if kind == "NoSuchOption":
-        options = (
-            [option for row in context.command.params for option in row.opts] if context else []
-        )
-        hint = did_you_mean(error.option_name, options)
+        rows = context.command.params if context else []
+        hint = did_you_mean(error.option_name, [option for row in rows for option in row.opts])
         text = tr("there is no option {name}{hint}", name=error.option_name, hint=hint)
     elif kind == "MissingParameter":
         text = tr("{name} is missing", name=name)
     elif kind == "BadOptionUsage":
         text = tr("{name} needs a value", name=error.option_name)
     elif kind == "BadParameter":
-        text = _explain_value(error, name)
+        text = f"{name}: {error.message}"
+        if isinstance(error.__cause__, ValidationError):
+            cause = error.__cause__.errors()[0]
+            message = _VALUE_ERRORS.get(cause["type"], text)
+            text = tr(message, name=name, value=cause["input"])
     elif "extra argument" in error.message:
         text = tr("too many words: {words}", words=error.message.rpartition("(")[2].rstrip(")"))
     elif "Missing command" in error.message:
         text = tr("a command is missing")
-    else:
-        text = error.format_message()
     command = context.command_path if context is not None else "qfnb"
     return f"{text} {tr('(help: {command})', command=f'{command} --help')}"
 
 
 def _name_of(parameter: Any) -> str:
-    """Return an option as it is typed, an argument as the help names it."""
+    """Return an option as it is typed, an argument as the help names it, "" for neither."""
+    if parameter is None:
+        return ""
     is_option = parameter.opts[0].startswith("-")
     return str(parameter.opts[-1] if is_option else parameter.metavar or parameter.name.upper())
-
-
-def _explain_value(error: Any, name: str) -> str:
-    if isinstance(error.__cause__, ValidationError):
-        causes = error.__cause__.errors()
-    else:
-        causes = []
-    if causes and causes[0]["type"] in _VALUE_ERRORS:
-        return tr(_VALUE_ERRORS[causes[0]["type"]], name=name, value=causes[0]["input"])
-    return f"{name}: {error.message}"
 
 
 def print_table(

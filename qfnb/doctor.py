@@ -36,9 +36,7 @@ PACKAGES: Final = (
 """Packages whose versions decide how qfnb behaves."""
 
 NETWORK_FILE_SYSTEMS: Final = frozenset({
-    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "gpfs", "lustre",
-    "ncpfs", "nfs", "nfs4",
-    "smb3", "smbfs", "virtiofs",
+    "9p", "ceph", "cifs", "fuse.sshfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "virtiofs",
 })  # fmt: skip
 """File systems on which SQLite's write-ahead log and file locks may not hold."""
 
@@ -69,46 +67,39 @@ def examine(*, reach: bool = True) -> list[CheckResult]:
     Args:
         reach: also ask the platform; a call of no cost.
     """
-    if reach:
-        checks = [*CHECKS, (REACHABILITY, check_reachability)]
-    else:
-        checks = CHECKS
-    findings: list[CheckResult] = []
-    for topic, check in checks:
+    findings: dict[tuple[str, str], CheckResult] = {}  # of the same, the first
+    for name, check in CHECKS:
+        topic = tr(name)
+        lines: list[Line] = []
+        if check is check_reachability and not reach:
+            continue
         try:
-            findings += [CheckResult(tr(topic), *line) for line in check()]
+            lines += check()
         except QianfanError as error:
-            findings.append(_describe_error(tr(topic), error))
+            lines.append(_describe_error(error))
         except Exception as error:  # noqa: BLE001 - a broken installation is what is looked for
-            findings.append(CheckResult(tr(topic), "bad", f"{type(error).__name__}: {error}"))
-    # of the same, the first
-    distinct = {(finding.text, finding.remedy): finding for finding in reversed(findings)}
-    findings = [
-        finding for finding in findings if distinct[finding.text, finding.remedy] is finding
-    ]
-    return [
-        CheckResult(f.topic, f.state, paste_safe(f.text), paste_safe(f.remedy)) for f in findings
-    ]
+            lines.append(("bad", f"{type(error).__name__}: {error}", ""))
+        for state, text, remedy in lines:
+            finding = CheckResult(topic, state, paste_safe(text), paste_safe(remedy))
+            findings.setdefault((finding.text, finding.remedy), finding)
+    return list(findings.values())
 
 
-def _describe_error(topic: str, error: QianfanError, host: str = "") -> CheckResult:
+def _describe_error(error: QianfanError, host: str = "") -> Line:
     """Return an error as a finding: what happened, and what to do about it."""
     reason, *hints = str(error).splitlines()
-    if host and host not in reason:
-        text = labelled(host, reason)
-    else:
-        text = reason
+    if host not in reason:
+        reason = labelled(host, reason)
+    if "`" not in "".join(hints):
+        hints.append(tr("Check the variables QIANFAN_*; to see which platform is used: `%qfauth`"))
     remedy = tr("; ").join(hints)
-    if "`" not in remedy:
-        check = tr("Check the variables QIANFAN_*; to see which platform is used: `%qfauth`")
-        remedy = tr("; ").join(filter(None, [remedy, check]))
     if isinstance(error, (ConnectionFailed, RequestTimeoutError)):
         remedy = tr(
             "Check the network. Set HTTPS_PROXY if it needs a proxy, and QIANFAN_BASE_URL and "
             "QIANFAN_CONSOLE_API_BASE_URL if it has a gateway; to go on without a network: "
             "`%qfauth sandbox`"
         )
-    return CheckResult(topic, "bad", text, remedy)
+    return "bad", reason, remedy
 
 
 def report(findings: list[CheckResult]) -> str:
@@ -116,13 +107,13 @@ def report(findings: list[CheckResult]) -> str:
     lines = []
     topic = ""
     for finding in findings:
-        if finding.topic == topic:
-            text = finding.text
-        else:
-            text = labelled(finding.topic, finding.text)
+        text = finding.text
+        if finding.topic != topic:
+            topic = finding.topic
+            text = labelled(topic, text)
         lines.append(f"{SIGNS[finding.state]} {text}")
-        topic = finding.topic
-        lines += [f"    → {finding.remedy}"] if finding.remedy else []
+        if finding.remedy:
+            lines.append(f"    → {finding.remedy}")
     return "\n".join(lines)
 
 
@@ -132,52 +123,40 @@ def paste_safe(text: str) -> str:
     return redact(text.replace(home, "~") if len(home) > 1 else text)
 
 
-Line = tuple[State, str] | tuple[State, str, str]
+Line = tuple[State, str, str]
 """State, text and remedy of a finding."""
 
 
 def check_python() -> Iterator[Line]:
     """Yield versions of qfnb, Python and the system."""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    yield (
-        "ok",
-        (
-            f"qfnb {_version('qfnb')} · {platform.python_implementation()} "
-            f"{platform.python_version()} · {system}"
-        ),
-    )
+    yield "ok", f"qfnb {_version('qfnb')} · {python} · {system}", ""
 
 
 def check_language() -> Iterator[Line]:
     """Yield the language of what is shown."""
-    yield "ok", language()
+    yield "ok", language(), ""
 
 
 def check_front_end() -> Iterator[Line]:
     """Yield where the code runs."""
-    if "IPython" not in sys.modules or (shell := sys.modules["IPython"].get_ipython()) is None:
-        yield "ok", tr("no notebook: a program or a terminal")
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        yield "ok", tr("no notebook: a program or a terminal"), ""
         return
-    if hasattr(shell, "kernel"):
-        kind = "ipykernel"
-    else:
-        kind = "terminal"
-    host = next(
-        (
-            name
-            for name in ("COLAB_RELEASE_TAG", "VSCODE_PID", "JUPYTERHUB_USER")
-            if os.environ.get(name)
-        ),
-        "",
-    )
-    yield "ok", f"{kind} {host}".strip()
+    hosts = ("COLAB_RELEASE_TAG", "VSCODE_PID", "JUPYTERHUB_USER")
+    kind = "ipykernel" if hasattr(shell, "kernel") else "terminal"
+    yield "ok", " ".join([kind, *(name for name in hosts if os.environ.get(name))]), ""
 
 
 def check_packages() -> Iterator[Line]:
     """Yield the versions of the packages that decide how qfnb behaves."""
     versions = {name: _version(name) for name in PACKAGES}
     versions["SQLite"] = sqlite3.sqlite_version
-    yield "ok", ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    installed = [f"{name} {version}" for name, version in versions.items() if version]
+    yield "ok", ", ".join(installed), ""
 
 
 def _version(name: str) -> str:
@@ -191,13 +170,11 @@ def check_fonts() -> Iterator[Line]:
     """Yield whether charts can show Chinese."""
     from .views.fonts import chinese_font  # noqa: PLC0415 - it loads matplotlib
 
-    name = chinese_font()
+    if name := chinese_font():
+        yield "ok", name, ""
+        return
     remedy = tr("Install one, then restart the kernel: `apt install fonts-noto-cjk`")
-    yield (
-        ("ok", name)
-        if name
-        else ("warn", tr("no Chinese font: charts show boxes or letters"), remedy)
-    )
+    yield "warn", tr("no Chinese font: charts show boxes or letters"), remedy
 
 
 def check_state_folder() -> Iterator[Line]:
@@ -205,17 +182,16 @@ def check_state_folder() -> Iterator[Line]:
     folder = config.state_dir()
     free = shutil.disk_usage(folder).free
     text = tr("{folder}, {free} GB free", folder=folder, free=f"{free / 1e9:,.1f}")
-    full = tr("Set QFNB_STATE_DIR to another folder, or free some space: `%qf clean`")
-    yield ("ok", text) if free >= MIN_FREE_BYTES else ("warn", text, full)
+    if free >= MIN_FREE_BYTES:
+        yield "ok", text, ""
+    else:
+        full = tr("Set QFNB_STATE_DIR to another folder, or free some space: `%qf clean`")
+        yield "warn", text, full
     if not os.access(folder, os.W_OK):
-        yield (
-            "bad",
-            tr("it cannot be written to"),
-            tr(
-                "Set it to a folder of yours, then restart the kernel: `export "
-                "QFNB_STATE_DIR=~/qfnb`"
-            ),
+        remedy = tr(
+            "Set it to a folder of yours, then restart the kernel: `export QFNB_STATE_DIR=~/qfnb`"
         )
+        yield "bad", tr("it cannot be written to"), remedy
     kind = file_system(folder)
     if kind in NETWORK_FILE_SYSTEMS:
         remedy = tr(
@@ -233,7 +209,10 @@ def describe_damage() -> tuple[str, str] | None:
     """
     from .sandbox import process  # noqa: PLC0415 - only reports need it
 
-    names = tr(", ").join(f"{path.parent.name}/{path.name}" for path in process.damaged_databases())
+    paths = process.damaged_databases()
+    if not paths:
+        return None
+    names = tr(", ").join(f"{path.parent.name}/{path.name}" for path in paths)
     text = tr(
         "The sandbox's database was damaged, so it began anew: what was trained or deployed "
         "before is gone."
@@ -241,18 +220,18 @@ def describe_damage() -> tuple[str, str] | None:
     remedy = tr(
         "The damaged file is {names} in the state folder; to delete it: `%qf clean`", names=names
     )
-    if names:
-        return (text, remedy)
-    return None
+    return text, remedy
 
 
 def file_system(path: Path) -> str:
     """Return the type of the file system that a path is on, "" where the system does not tell."""
     import psutil  # noqa: PLC0415 - of ipykernel
 
-    parents = {str(parent) for parent in (path, *path.parents)}
-    mounts = [part for part in psutil.disk_partitions(all=True) if part.mountpoint in parents]
-    return max(mounts, key=lambda part: len(part.mountpoint)).fstype.lower() if mounts else ""
+    mounts = {part.mountpoint: part.fstype for part in psutil.disk_partitions(all=True)}
+    for parent in (path, *path.parents):
+        if str(parent) in mounts:
+            return str(mounts[str(parent)]).lower()
+    return ""
 
 
 def check_proxy() -> Iterator[Line]:
@@ -263,7 +242,7 @@ def check_proxy() -> Iterator[Line]:
 
     current = config.settings()
     proxy = http.proxy_for(httpx.URL(current.console_api_base_url), current.proxy)
-    yield "ok", http.without_password(proxy) if proxy else tr("none")
+    yield "ok", http.without_password(proxy) if proxy else tr("none"), ""
 
 
 def check_keys() -> Iterator[Line]:
@@ -273,18 +252,19 @@ def check_keys() -> Iterator[Line]:
         remedy = tr("To reach Qianfan, set QIANFAN_API_KEY, or type a key: `%qfauth set`")
         yield "ok", tr("no key is set: calls go to the local sandbox"), remedy
         return
-    sources = tr(", ").join(
+    sources = [
         tr("{key} from {source}", key=name, source=source)
         for name, source in current.sources.items()
-    )
-    yield "ok", f"{current.name} · {tr(', ').join(current.kinds)} · {sources}"
+    ]
+    kinds = tr(", ").join(current.kinds)
+    yield "ok", f"{current.name} · {kinds} · {tr(', ').join(sources)}", ""
 
 
 def check_reachability() -> Iterator[Line]:
     """Yield whether the platform answers, and how fast."""
     current = connect.platform_info()
     if current.name == "sandbox" and not current.host:
-        yield "ok", tr("the sandbox starts with the first call")
+        yield "ok", tr("the sandbox starts with the first call"), ""
         return
     from .transport import event_loop, model_list  # noqa: PLC0415 - a call is made now
 
@@ -292,22 +272,12 @@ def check_reachability() -> Iterator[Line]:
     try:
         count = len(event_loop.run(model_list.fetch_models(connect.client())))
     except QianfanError as error:
-        finding = _describe_error("", error, current.host)
-        yield finding.state, finding.text, finding.remedy
+        yield _describe_error(error, current.host)
         return
-    milliseconds = 1000 * (time.perf_counter() - started_at)
-    yield (
-        "ok",
-        tr(
-            "{host}: {count} models in {ms} ms",
-            host=current.host,
-            count=count,
-            ms=f"{milliseconds:.0f}",
-        ),
-    )
+    ms = f"{1000 * (time.perf_counter() - started_at):.0f}"
+    text = tr("{host}: {count} models in {ms} ms", host=current.host, count=count, ms=ms)
+    yield "ok", text, ""
 
-
-REACHABILITY: Final = tr_noop("Platform")
 
 CHECKS: Final[list[tuple[str, Callable[[], Iterator[Line]]]]] = [
     (tr_noop("Versions"), check_python),
@@ -318,4 +288,5 @@ CHECKS: Final[list[tuple[str, Callable[[], Iterator[Line]]]]] = [
     (tr_noop("State folder"), check_state_folder),
     (tr_noop("Proxy"), check_proxy),
     (tr_noop("Keys"), check_keys),
+    (tr_noop("Platform"), check_reachability),
 ]

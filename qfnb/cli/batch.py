@@ -9,14 +9,17 @@ import shutil
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument
 
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
+from ..notebook.batch import OPTIONS, PARSER, batch_arguments
+from ..notebook.parser import Option as Row
 from . import common
 from .common import ProgressStep, follow
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
@@ -24,11 +27,47 @@ from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
 if TYPE_CHECKING:
     from .._jobs.batch_progress import BatchProgress
     from ..batching.batch import Batch
+    from ..batching.shards.sharded_batch import ShardedBatch
 
 STDIN = "-"
 CHECK = "check"
 
+RESUMED = ("out", "workers", "budget", "budget_tokens")
+"""Options, by name, of a batch that is continued."""
 
+OTHERWISE = {"format", "mode", "out", "variable"}
+"""Options of the magic that this command has in another form, or not."""
+
+NOT_FOR_SHARDS = ("offline", "name", "dedupe", "update", "same_prompt", "canary", "dry_run")
+"""Options, by name, that only a batch of one process takes."""
+
+
+ROWS = [
+    *(row for row in OPTIONS if row.name not in OTHERWISE),
+    Row(
+        "--out",
+        tr_noop(".jsonl, .csv, .xlsx or .parquet; without it, JSONL on stdout."),
+        "FILE",
+        "-o",
+    ),
+    Row(
+        "--resume",
+        tr_noop("Continue the newest batch of FILE, or the one with this name, as it was."),
+    ),
+    common.SCHEMA,
+    Row("--offline", tr_noop("Hand the rows to the platform's batch service.")),
+    Row(
+        "--shards",
+        tr_noop(
+            "FILE is a folder, pattern or address, --out a folder or s3://...: several processes."
+        ),
+    ),
+    Row("--engine", tr_noop("With --shards: local, or ray for a Ray cluster."), "ENGINE"),
+    common.JSON,
+]
+
+
+@common.with_options(ROWS, PARSER.options)
 def batch(
     target: Annotated[
         str,
@@ -48,71 +87,7 @@ def batch(
         ),
     ] = None,
     *,
-    prompt: Annotated[
-        str | None,
-        Option(metavar="TEMPLATE", help=tr_noop("{column} is a cell; {{ and }} are braces.")),
-    ] = None,
-    model: common.Model = None,
-    endpoint: common.Endpoint = None,
-    out: Annotated[
-        str | None,
-        Option(
-            "-o",
-            "--out",
-            metavar="FILE",
-            help=tr_noop(".jsonl, .csv, .xlsx or .parquet; without it, JSONL on stdout."),
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        Option(
-            "--resume",
-            help=tr_noop(
-                "Continue the newest batch of FILE, or the one with this name, as it was."
-            ),
-        ),
-    ] = False,
-    name: Annotated[
-        str | None,
-        Option(metavar="NAME", help=tr_noop("Of the journal; by default made from the rows.")),
-    ] = None,
-    system: common.System = None,
-    temperature: common.Temperature = None,
-    think: common.Think = None,
-    max_tokens: common.MaxTokens = None,
-    schema: common.Schema = None,
-    workers: common.Workers = None,
-    budget: common.Budget = None,
-    budget_tokens: common.BudgetTokens = None,
-    dedupe: Annotated[bool, Option("--dedupe", help=tr_noop("Ask identical rows once."))] = False,
-    keep_wrong_rows: Annotated[
-        bool, Option("--keep-wrong-rows", help=tr_noop("Rows that cannot be asked just fail."))
-    ] = False,
-    offline: Annotated[
-        bool, Option("--offline", help=tr_noop("Hand the rows to the platform's batch service."))
-    ] = False,
-    shards: Annotated[
-        bool,
-        Option(
-            "--shards",
-            help=tr_noop(
-                "FILE is a folder, pattern or address, --out a folder or s3://...: several "
-                "processes."
-            ),
-        ),
-    ] = False,
-    engine: Annotated[
-        str,
-        Option(
-            "--engine",
-            metavar="ENGINE",
-            help=tr_noop("With --shards: local, or ray for a Ray cluster."),
-        ),
-    ] = "local",
-    dry_run: Annotated[
-        bool, Option("--dry-run", help=tr_noop("Say what it would take; nothing is sent."))
-    ] = False,
-    as_json: common.JsonFlag = False,
+    options: Namespace,
 ) -> int:
     """Ask about every row; `qfnb batch check NAME` verifies a journal and its results. Return the
     exit code.
@@ -121,8 +96,6 @@ def batch(
         InvalidArgumentError: an option or a row is wrong; nothing was sent.
     """
     from ..batching import api  # noqa: PLC0415
-    from ..batching.api import resume as continue_batch  # noqa: PLC0415
-    from ..notebook.parser import resolve  # noqa: PLC0415
 
     if target == CHECK and checked is not None:
         return _check(checked)
@@ -130,76 +103,39 @@ def batch(
         raise InvalidArgumentError(
             tr("{word}: only `qfnb batch check NAME` has a second word", word=checked)
         )
-    budgets: dict[str, Any] = {"budget": budget, "budget_tokens": budget_tokens}
-    if resume:
-        return _work(
-            continue_batch(_find_name(target), workers=workers, out=out, **budgets), as_json=as_json
-        )
-    options = common.chat_options(
-        system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
-    )
-    options |= {
-        "model": resolve(model) if model else None,
-        "endpoint": common.resolve_endpoint(endpoint),
-        "name": name,
-        "dedupe": dedupe,
-    }
-    options |= {**budgets, "workers": workers, "mode": "offline" if offline else "online"}
-    options["out"] = out
-    options["invalid_rows"] = "fail" if keep_wrong_rows else "raise"
-    if shards or engine != "local":
-        return _work_on_shards(
-            target, prompt, options | {"engine": engine}, dry_run=dry_run, as_json=as_json
-        )
+    if options.resume:
+        arguments = {name: getattr(options, name) for name in RESUMED}
+        return _work(api.resume(_find_name(target), **arguments), options)
+    arguments = batch_arguments(None, options)
+    if options.schema is not None:
+        arguments["response_format"] = common.read_schema(options.schema)
+    if options.shards or options.engine not in {None, "local"}:
+        return _start_shards(target, options, arguments)
+    if options.offline:
+        arguments["mode"] = "offline"
     rows = _read_stdin() if target == STDIN else Path(target)
-    if dry_run:
-        print(api.estimate(rows, prompt, **options))
+    if options.dry_run:
+        print(api.estimate(rows, options.prompt, **arguments))
         return DONE
-    return _work(api.batch(rows, prompt, **options), as_json=as_json)
+    return _work(api.batch(rows, options.prompt, **arguments), options)
 
 
-def _work_on_shards(
-    target: str, prompt: str | None, options: Mapping[str, Any], *, dry_run: bool, as_json: bool
-) -> int:
+def _start_shards(target: str, options: Namespace, arguments: dict[str, Any]) -> int:
     """Follow a batch of shards to its end, and return the exit code.
 
     Raises:
         InvalidArgumentError: an option is not one of shards.
     """
     from ..batching.shards.api import batch_shards  # noqa: PLC0415
-    from ..views import batch as view  # noqa: PLC0415
 
-    single = {"--name": options["name"], "--dedupe": options["dedupe"], "--dry-run": dry_run}
-    single |= {"--offline": options["mode"] == "offline", "-o": options["out"] is None}
-    for name, is_wrong in single.items():
-        if is_wrong:
-            if name == "-o":
-                message = tr("shards need -o FOLDER")
-            else:
-                message = tr("{name} is not for shards", name=name)
-            raise InvalidArgumentError(message)
-    ignored = {"name", "dedupe", "mode", "invalid_rows"}
-    job = batch_shards(
-        target, prompt, **{name: value for name, value in options.items() if name not in ignored}
-    )
-    try:
-        follow(lambda: job.progress.is_finished, lambda: _describe(job.progress))
-    except KeyboardInterrupt:
-        job.cancel()
-    job.wait()
-    progress = job.progress
-    report = job.report()
-    common.say(view.summary_text(progress))
-    common.say(str(report))
-    if as_json:
-        common.print_json({**_summary(progress, options["out"]), "complete": report.is_complete})
-    if progress.state == "cancelled":
-        return INTERRUPTED
-    if progress.state != "done":
-        return FAILED
-    if progress.failed:
-        return NEGATIVE
-    return DONE
+    if options.out is None:
+        raise InvalidArgumentError(tr("shards need -o FOLDER"))
+    for row in ROWS:
+        if row.name in NOT_FOR_SHARDS and getattr(options, row.name):
+            raise InvalidArgumentError(tr("{name} is not for shards", name=row.flag))
+    arguments.pop("invalid_rows", None)  # such rows always fail
+    engine: Any = options.engine or "local"
+    return _work(batch_shards(target, options.prompt, engine=engine, **arguments), options)
 
 
 def _read_stdin() -> list[Any]:
@@ -254,8 +190,8 @@ def _find_name(target: str) -> str:
     return str(started.iloc[0]["name"])
 
 
-def _work(job: Batch, *, as_json: bool) -> int:
-    """Follow a batch to its end, print its results unless it writes them to a file, and return the
+def _work(job: Batch | ShardedBatch, options: Namespace) -> int:
+    """Follow a batch to its end, print its results unless it writes them to files, and return the
     exit code.
     """
     is_interrupted = False
@@ -265,19 +201,27 @@ def _work(job: Batch, *, as_json: bool) -> int:
         is_interrupted = True
         job.cancel()
     job.wait()  # raises the error that ended the whole batch
-    from ..views import batch as view  # noqa: PLC0415 - nothing lies between the start and the try
+    from ..batching.batch import Batch  # noqa: PLC0415 - nothing lies between the start and the try
+    from ..views import batch as view  # noqa: PLC0415
 
     progress = job.progress
-    out = job.job.output_path
-    if out is not None:
-        common.say(tr("results: {path}", path=out))
-    elif not as_json and not is_interrupted:
-        _print_results(job)
-    common.say(view.summary_text(progress))
-    if progress.state != "done":
-        common.say(tr("to go on: {command}", command=f"qfnb batch {progress.name} --resume"))
-    if as_json:
-        common.print_json(_summary(progress, out))
+    facts: dict[str, Any]
+    if isinstance(job, Batch):
+        out = job.job.output_path
+        facts = {"out": None if out is None else str(out)}
+        if out is not None:
+            common.say(tr("results: {path}", path=out))
+        elif not options.as_json and not is_interrupted:
+            _print_results(job)
+        common.say(view.summary_text(progress))
+        if progress.state != "done":
+            common.say(tr("to go on: {command}", command=f"qfnb batch {progress.name} --resume"))
+    else:
+        report = job.report()
+        facts = {"out": options.out, "complete": report.is_complete}
+        common.say(f"{view.summary_text(progress)}\n{report}")
+    if options.as_json:
+        common.print_json({**_summary(progress), **facts})
     if is_interrupted or progress.state == "cancelled":
         return INTERRUPTED
     if progress.state != "done":
@@ -290,10 +234,7 @@ def _work(job: Batch, *, as_json: bool) -> int:
 def _describe(progress: BatchProgress) -> ProgressStep:
     from ..views import batch as view  # noqa: PLC0415
 
-    if not progress.total:
-        share = None
-    else:
-        share = progress.finished_rows / progress.total
+    share = progress.finished_rows / progress.total if progress.total else None
     parts = [
         view.describe_rows(progress),
         progress.reason,
@@ -316,7 +257,7 @@ def _print_results(job: Batch) -> None:
     sys.stdout.flush()
 
 
-def _summary(progress: BatchProgress, out: str | Path | None) -> Mapping[str, Any]:
+def _summary(progress: BatchProgress) -> Mapping[str, Any]:
     return {
         "name": progress.name,
         "state": progress.state,
@@ -329,6 +270,5 @@ def _summary(progress: BatchProgress, out: str | Path | None) -> Mapping[str, An
         "completion_tokens": progress.completion_tokens,
         "cost_cny": progress.cost,
         "sandbox": progress.from_sandbox,
-        "out": None if out is None else str(out),
         "remarks": list(progress.remarks),
     }

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from typing import Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument
 
 from ..base.language import tr, tr_noop
 from ..base.text import strip_controls
 from ..errors import InvalidArgumentError, QianfanError
+from ..notebook.parser import CHAT_OPTIONS, Option as Row, Parser, resolve
 from . import common
 from .exit_codes import DONE, INTERRUPTED
 
 STDIN = "-"
+
+PARSER = Parser("qfnb chat", "", "", CHAT_OPTIONS)
 
 _FACTS = (
     "text",
@@ -27,45 +31,40 @@ _FACTS = (
 """What `--json` says of an answer; beside it are model, cost and whether it is the sandbox's."""
 
 
+QUIET = Row(
+    "--quiet", tr_noop("Print the answer only, without its model, time and cost."), short="-q"
+)
+
+
+@common.with_options([*CHAT_OPTIONS, common.SCHEMA, QUIET, common.JSON])
 def chat(
     prompt: Annotated[
         list[str] | None,
         Argument(metavar="PROMPT", help=tr_noop("The question; - stands for the text of stdin.")),
     ] = None,
     *,
-    model: common.Model = None,
-    endpoint: common.Endpoint = None,
-    system: common.System = None,
-    temperature: common.Temperature = None,
-    think: common.Think = None,
-    max_tokens: common.MaxTokens = None,
-    schema: common.Schema = None,
-    quiet: Annotated[
-        bool,
-        Option(
-            "-q",
-            "--quiet",
-            help=tr_noop("Print the answer only, without its model, time and cost."),
-        ),
-    ] = False,
-    as_json: common.JsonFlag = False,
+    options: Namespace,
 ) -> int:
     """Ask; return the exit code.
 
     Raises:
         InvalidArgumentError: there is no question, or an option is wrong.
     """
-    from ..notebook.parser import resolve  # noqa: PLC0415 - `qfnb --help` stays fast
-    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
+    from ..notebook.trainings import resolve_endpoint  # noqa: PLC0415 - only a call needs it
+    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - `qfnb --help` stays fast
+    from ..resources.inference.thinking import parse_think  # noqa: PLC0415
 
     question = _read_question(prompt or [])
-    options = common.chat_options(
-        system=system, temperature=temperature, think=think, max_tokens=max_tokens, schema=schema
-    )
-    client = ChatCompletion(resolve(model) if model else None, common.resolve_endpoint(endpoint))
-    if as_json or schema is not None:
-        return _print_whole(client.do(question, **options), quiet=quiet, as_json=as_json)
-    return _print_stream(client, question, options, quiet=quiet)
+    arguments = PARSER.keywords(options)
+    if options.think is not None:
+        arguments["think"] = parse_think(options.think)
+    if options.schema is not None:
+        arguments["response_format"] = common.read_schema(options.schema)
+    model = resolve(options.model) if options.model else None
+    client = ChatCompletion(model, resolve_endpoint(None, options.endpoint))
+    if options.as_json or options.schema is not None:
+        return _print_whole(client.do(question, **arguments), options)
+    return _print_stream(client.prepare(question, stream=True, **arguments), client, options)
 
 
 def _read_question(words: list[str]) -> str:
@@ -86,11 +85,11 @@ def _read_question(words: list[str]) -> str:
     return question
 
 
-def _print_whole(reply: Any, *, quiet: bool, as_json: bool) -> int:
+def _print_whole(reply: Any, options: Namespace) -> int:
     from ..resources.inference.reply import row_result_of  # noqa: PLC0415
     from ..views.chat import StreamedAnswer  # noqa: PLC0415
 
-    if as_json:
+    if options.as_json:
         row = row_result_of(reply)
         facts = {name: getattr(row, name) for name in _FACTS}
         common.print_json(
@@ -104,17 +103,16 @@ def _print_whole(reply: Any, *, quiet: bool, as_json: bool) -> int:
         )
     else:
         print(_for_output(reply.text))
-        _say_facts(StreamedAnswer.from_reply(reply, reply.model), quiet=quiet)
+        _say_facts(StreamedAnswer.from_reply(reply, reply.model), options)
     return DONE
 
 
-def _print_stream(client: Any, question: str, options: dict[str, Any], *, quiet: bool) -> int:
+def _print_stream(call: Any, client: Any, options: Namespace) -> int:
     """Print an answer while it comes; what had arrived before an error or an interrupt stays."""
     from ..notebook.chat_run import AnswerStream  # noqa: PLC0415
     from ..transport import event_loop  # noqa: PLC0415
     from ..views.chat import StreamedAnswer  # noqa: PLC0415
 
-    call = client.prepare(question, stream=True, **options)
     stream = AnswerStream(StreamedAnswer(""), client, call)
     try:
         for piece in event_loop.iterate(client.stream(call)):
@@ -129,7 +127,7 @@ def _print_stream(client: Any, question: str, options: dict[str, Any], *, quiet:
         return INTERRUPTED
     print()
     stream.finish("done")
-    _say_facts(stream.answer, quiet=quiet)
+    _say_facts(stream.answer, options)
     return DONE
 
 
@@ -140,10 +138,10 @@ def _for_output(text: str) -> str:
     return text
 
 
-def _say_facts(answer: Any, *, quiet: bool) -> None:
+def _say_facts(answer: Any, options: Namespace) -> None:
     from ..views import chat as view  # noqa: PLC0415
 
-    if quiet:
+    if options.quiet:
         return
     facts = [common.sandbox_mark(is_sandbox=answer.from_sandbox), *view.footer(answer)]
     common.say(" · ".join(filter(None, facts)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -16,6 +18,7 @@ from typer import Option
 from ..base.language import tr, tr_noop
 from ..base.text import strip_controls, terminal_cells
 from ..errors import InvalidArgumentError
+from ..notebook.parser import Option as Row
 
 POLL_S: Final = 0.1
 """Seconds between two looks at a job."""
@@ -43,17 +46,14 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], ProgressStep]
         is_finished: returns whether it has ended, well or badly.
         describe: returns how far it is.
     """
-    if sys.stderr.isatty():
-        show = _rewrite
-    else:
-        show = _PlainLines()
-    has_notice = False
+    show = _rewrite if sys.stderr.isatty() else _PlainLines()
+    notice = ""
     try:
         while not is_finished():
             step = describe()
-            if step.notice and not has_notice:
-                has_notice = True
-                _print_line(step.notice)
+            if step.notice and not notice:
+                notice = step.notice
+                _print_line(notice)
             show(step)
             time.sleep(POLL_S)
         show(describe())
@@ -63,15 +63,12 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], ProgressStep]
 
 def draw_line(step: ProgressStep, width: int) -> str:
     """Return a bar with its words, at most `width` cells wide."""
-    if step.share is None:
-        full = BAR_WIDTH
-        bar = "·" * BAR_WIDTH
-    else:
+    bar = "·" * BAR_WIDTH
+    if step.share is not None:
         full = round(BAR_WIDTH * min(max(step.share, 0.0), 1.0))
         bar = "━" * full + "─" * (BAR_WIDTH - full)
     line = f"{bar}  "
-    text = " ".join(strip_controls(step.text).split())
-    for character in text:
+    for character in " ".join(strip_controls(step.text).split()):
         if terminal_cells(line + character) > width:
             break
         line += character
@@ -81,21 +78,15 @@ def draw_line(step: ProgressStep, width: int) -> str:
 def _print_line(text: str) -> None:
     """Print a line in place of the bar, "" for none."""
     if sys.stderr.isatty():
-        bar = "\r\x1b[K"
-    else:
-        bar = ""
+        sys.stderr.write("\r\x1b[K")
     if text:
-        line = f"{strip_controls(text)}\n"
-    else:
-        line = ""
-    sys.stderr.write(f"{bar}{line}")
+        sys.stderr.write(f"{strip_controls(text)}\n")
     sys.stderr.flush()
 
 
 def _rewrite(step: ProgressStep) -> None:
     line = draw_line(step, shutil.get_terminal_size().columns - 1)
-    sys.stderr.write(f"\r{line}\x1b[K")
-    sys.stderr.flush()
+    print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 class _PlainLines:
@@ -108,7 +99,7 @@ class _PlainLines:
     def __call__(self, step: ProgressStep) -> None:
         line = " ".join(strip_controls(step.text).split())
         if line != self._line and time.monotonic() - self._printed_at >= PLAIN_INTERVAL_S:
-            print(line, file=sys.stderr, flush=True)
+            say(line)
             self._line = line
             self._printed_at = time.monotonic()
 
@@ -116,88 +107,61 @@ class _PlainLines:
 JsonFlag = Annotated[
     bool, Option("--json", help=tr_noop("Print one JSON object to stdout, for programs."))
 ]
-Model = Annotated[
-    str | None, Option("-m", "--model", metavar="NAME", help=tr_noop("A preset model."))
-]
-Endpoint = Annotated[
-    str | None,
-    Option(
-        "-e",
-        "--endpoint",
-        metavar="NAME",
-        help=tr_noop("A service of your own: its name, id or suffix."),
-    ),
-]
-System = Annotated[
-    str | None, Option("-s", "--system", metavar="TEXT", help=tr_noop("The model's persona."))
-]
-Temperature = Annotated[
-    float | None,
-    Option(
-        "-t",
-        "--temperature",
-        metavar="X",
-        help=tr_noop("ERNIE: above 0, at most 1; open models: 0 to 2."),
-    ),
-]
-Think = Annotated[
-    str | None,
-    Option(
-        metavar="LEVEL",
-        help=tr_noop("Think before answering: on, off, low, high or a number of tokens."),
-    ),
-]
-MaxTokens = Annotated[int | None, Option(metavar="N", help=tr_noop("The longest answer."))]
-Schema = Annotated[
-    Path | None,
-    Option(metavar="FILE", help=tr_noop("A JSON Schema; each answer is an object that fits it.")),
-]
-Workers = Annotated[
-    int | None,
-    Option("-w", "--workers", metavar="N", help=tr_noop("Rows asked at once, 1 to 1000 (8).")),
-]
-Budget = Annotated[float | None, Option(metavar="CNY", help=tr_noop("Stop before it costs more."))]
-BudgetTokens = Annotated[
-    int | None, Option(metavar="N", help=tr_noop("Stop before it uses more tokens."))
-]
-Yes = Annotated[bool, Option("--yes", help=tr_noop("Do not ask."))]
+JSON = Row("--json", tr_noop("Print one JSON object to stdout, for programs."), dest="as_json")
+SCHEMA = Row(
+    "--schema", tr_noop("A JSON Schema; each answer is an object that fits it."), "FILE", parse=Path
+)
 
 
-def chat_options(
-    *,
-    system: str | None,
-    temperature: float | None,
-    think: str | None,
-    max_tokens: int | None,
-    schema: Path | None,
-) -> dict[str, Any]:
-    """Return the options that are set, as `ChatCompletion.do` takes them.
+def with_options(
+    rows: Iterable[Row], unset: Iterable[str] = ()
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command options, whose values it gets as a namespace, `options` (a decorator).
+
+    Args:
+        rows: the options, in the order of the help.
+        unset: names of further values, which are None: those that only a magic sets.
+    """
+    declared = list(rows)
+
+    def declare(command: Callable[..., int]) -> Callable[..., int]:
+        signature = inspect.signature(command, eval_str=True)
+
+        def run(**values: Any) -> int:
+            options = dict.fromkeys(unset)
+            for row in declared:
+                options[row.name] = values.pop(row.name)
+            return command(**values, options=Namespace(**options))
+
+        *words, _ = signature.parameters.values()
+        parameters = [*words, *map(_to_parameter, declared)]
+        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return run
+
+    return declare
+
+
+def _to_parameter(row: Row) -> inspect.Parameter:
+    """Return an option as a parameter that typer reads."""
+    annotation: Any = bool
+    if row.metavar:
+        annotation = (list[row.kind] if row.repeated else row.kind) | None  # type: ignore[name-defined,operator]
+    return inspect.Parameter(
+        row.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if row.metavar else False,
+        annotation=Annotated[
+            annotation, Option(*row.flags, metavar=row.metavar or None, help=row.help)
+        ],
+    )
+
+
+def read_schema(path: Path) -> dict[str, Any]:
+    """Return the JSON Schema in a file.
 
     Raises:
-        InvalidArgumentError: the schema cannot be read.
+        InvalidArgumentError: it cannot be read.
     """
-    from ..resources.inference.thinking import parse_think  # noqa: PLC0415
-
-    options = {
-        "system": system,
-        "temperature": temperature,
-        "think": None if think is None else parse_think(think),
-        "max_output_tokens": max_tokens,
-        "response_format": None if schema is None else _read_schema(schema),
-    }
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def resolve_endpoint(name: str | None) -> str | None:
-    """Return the endpoint that `-e` names; see `notebook.services.resolve_endpoint`."""
-    if name is None:
-        return None
-    from ..notebook import services  # noqa: PLC0415 - only a name needs it
-
-    return services.resolve_endpoint(None, name)
-
-
-def _read_schema(path: Path) -> dict[str, Any]:
     try:
         schema = json.loads(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:

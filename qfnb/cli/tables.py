@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from argparse import Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from typer import Argument, Option
+from typer import Argument
 
 from .._command_line import print_table
 from ..base.language import tr, tr_noop, trn
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
+from ..notebook.parser import Option as Row
 from . import common
 from .exit_codes import DONE, FAILED
 
@@ -39,18 +41,20 @@ _STATUSES: Final = {
 }
 
 
+@common.with_options(
+    [
+        Row("--kind", tr_noop("chat, embedding, reranker, text2image, ..."), "KIND"),
+        Row("--all", tr_noop("Also those that have ended.")),
+        Row("--refresh", tr_noop("Ask the platform now.")),
+        common.JSON,
+    ]
+)
 def models(
     name: Annotated[
         str | None, Argument(metavar="NAME", help=tr_noop("Show all facts about one model."))
     ] = None,
     *,
-    kind: Annotated[
-        str | None,
-        Option(metavar="KIND", help=tr_noop("chat, embedding, reranker, text2image, ...")),
-    ] = None,
-    retired: Annotated[bool, Option("--all", help=tr_noop("Also those that have ended."))] = False,
-    refresh: Annotated[bool, Option("--refresh", help=tr_noop("Ask the platform now."))] = False,
-    as_json: common.JsonFlag = False,
+    options: Namespace,
 ) -> int:
     """Print the models, or one.
 
@@ -59,7 +63,8 @@ def models(
     """
     from ..resources.management.listings import models as list_models  # noqa: PLC0415 - `qfnb --help` stays fast
 
-    frame = list_models(kind, include_retired=retired or name is not None, refresh=refresh)
+    include_retired = options.all or name is not None
+    frame = list_models(options.kind, include_retired=include_retired, refresh=options.refresh)
     rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
     if name is not None:
         matches = [row for row in rows if row["id"].lower() == name.lower()]
@@ -69,7 +74,7 @@ def models(
                 tr("there is no model {name!r} in the table{hint}", name=name, hint=hint)
             )
         rows = matches[:1]
-    if as_json:
+    if options.as_json:
         common.print_json({"models": rows})
     elif name is not None:
         print_table(
@@ -84,18 +89,13 @@ def models(
 
 
 def _shown(value: object) -> str:
-    if value is None:
-        return ""
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)
+    return "" if value is None else str(value)
 
 
-def usage(
-    *,
-    days: Annotated[int, Option(metavar="N", help=tr_noop("Of the last days; 0 for all."))] = 30,
-    as_json: common.JsonFlag = False,
-) -> int:
+@common.with_options([Row("--days", tr_noop("Of the last days; 0 for all."), "N"), common.JSON])
+def usage(*, options: Namespace) -> int:
     """Print tokens and cost of the batches of this computer, those of evaluations included.
 
     Raises:
@@ -103,28 +103,22 @@ def usage(
     """
     from ..batching.journal_store import list_journals  # noqa: PLC0415
 
+    days = 30 if options.days is None else options.days
     if days < 0:
         raise InvalidArgumentError(tr("--days {days}: it is 0 or more", days=days))
-    if days:
-        since = time.time() - days * DAY_S
-    else:
-        since = 0.0
+    since = time.time() - days * DAY_S if days else 0.0
     rows = [
         _usage_row(journal)
         for journal in list_journals()
         if journal.updated >= since and journal.counts
     ]
     costs = [row["cost_cny"] for row in rows if row["cost_cny"] is not None]
-    totals = {
-        "prompt_tokens": sum(row["prompt_tokens"] for row in rows),
-        "completion_tokens": sum(row["completion_tokens"] for row in rows),
-        "cost_cny": sum(costs),
-        "unknown": len(rows) - len(costs),
-    }
-    if as_json:
+    totals = {name: sum(row[name] for row in rows) for name in _SUMMED}
+    totals |= {"cost_cny": sum(costs), "unknown": len(rows) - len(costs)}
+    if options.as_json:
         common.print_json({"batches": rows, **totals})
-        return DONE
-    _print_usage(rows, totals)
+    else:
+        _print_usage(rows, totals)
     return DONE
 
 
@@ -148,45 +142,41 @@ def _usage_row(journal: JournalSummary) -> dict[str, Any]:
     }
 
 
+_USAGE_HEADS: Final = {
+    "name": tr_noop("Batch"),
+    "updated": tr_noop("Last change"),
+    "model": tr_noop("Model"),
+    "succeeded": tr_noop("Succeeded"),
+    "failed": tr_noop("Failed"),
+    "prompt_tokens": tr_noop("Tokens in"),
+    "completion_tokens": tr_noop("Tokens out"),
+}
+
+
+_SUMMED: Final = ("prompt_tokens", "completion_tokens")
+
+
 def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
     from ..views import formats  # noqa: PLC0415
     from ..wire.prices import PriceRange  # noqa: PLC0415
 
-    heads = (
-        tr("Batch"),
-        tr("Last change"),
-        tr("Model"),
-        tr("Succeeded"),
-        tr("Failed"),
-        tr("Tokens in"),
-        tr("Tokens out"),
-        tr("Cost"),
-    )
-    cells = [
-        (
-            row["name"],
-            row["updated"],
-            row["model"],
-            f"{row['succeeded']:,}",
-            f"{row['failed']:,}",
-            f"{row['prompt_tokens']:,}",
-            f"{row['completion_tokens']:,}",
-            formats.cost(
-                None
-                if row["cost_cny"] is None
-                else PriceRange(row["cost_low_cny"], row["cost_cny"]),
-                is_free=row["platform"] == "sandbox",
-            ),
-        )
-        for row in rows
-    ]
+    cells = []
+    for row in rows:
+        cost = None
+        if row["cost_cny"] is not None:
+            cost = PriceRange(row["cost_low_cny"], row["cost_cny"])
+        shown = formats.cost(cost, is_free=row["platform"] == "sandbox")
+        cells.append([*(_shown(row[name]) for name in _USAGE_HEADS), shown])
+    heads = [tr(head) for head in (*_USAGE_HEADS.values(), tr_noop("Cost"))]
     print_table(heads, cells, numeric={3, 4, 5, 6, 7})
-    cost = formats.cost(PriceRange(totals["cost_cny"], totals["cost_cny"]))
-    tokens = f"{totals['prompt_tokens'] + totals['completion_tokens']:,}"
+    total = formats.cost(PriceRange(totals["cost_cny"], totals["cost_cny"]))
+    tokens = f"{sum(totals[name] for name in _SUMMED):,}"
     if all(row["platform"] == "sandbox" for row in rows):
         common.say(tr("Together: {tokens} tokens, free in the sandbox.", tokens=tokens))
     else:
-        common.say(tr("Together: {tokens} tokens, {cost} by list price.", tokens=tokens, cost=cost))
+        common.say(
+            tr("Together: {tokens} tokens, {cost} by list price.", tokens=tokens, cost=total)
+        )
     if totals["unknown"]:
         common.say(
             trn(
@@ -203,16 +193,13 @@ def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
     )
 
 
-def doctor(
-    *,
-    offline: Annotated[bool, Option("--offline", help=tr_noop("Do not ask the platform."))] = False,
-    as_json: common.JsonFlag = False,
-) -> int:
+@common.with_options([Row("--offline", tr_noop("Do not ask the platform.")), common.JSON])
+def doctor(*, options: Namespace) -> int:
     """Print the report of `doctor`; return 1 where something is bad, else 0."""
     from .. import doctor as examination  # noqa: PLC0415
 
-    findings = examination.examine(reach=not offline)
-    if as_json:
+    findings = examination.examine(reach=not options.offline)
+    if options.as_json:
         common.print_json({"findings": [asdict(finding) for finding in findings]})
     else:
         print(examination.report(findings))

@@ -1,28 +1,29 @@
-"""`%qfauth`: the platform, and which keys come from where; never a key itself."""
+"""`%qfauth`, `%qfdoctor` and `%qfsandbox`: which platform is used and with which keys, never a key
+itself; whether it works; and the local one.
+"""
 
 from __future__ import annotations
 
 import getpass
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import StdinNotImplementedError
-from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
+from IPython.core.magic import magics_class
 
-from .. import config, connect
+from .. import config, connect, doctor
 from ..base.language import tr, tr_noop, trn
-from ..base.text import near_miss
-from ..errors import CredentialsError, QianfanError
+from ..errors import CredentialsError, InvalidArgumentError, QianfanError
+from ..resources.inference.model_choice import DEFAULT_SETTINGS
 from ..wire import catalog
-from .doctor import show_report
-from .parser import Parser, document_magic
+from .parser import Option
+from .verb_magic import VerbMagics, VerbParser, verb_magic
 
 if TYPE_CHECKING:
     from ..views.platform import Access
 
-VERBS = ("show", "set", "model", "sandbox", "reset", "forget", "doctor", "help")
-
-PARSER = Parser(
+PARSER = VerbParser(
     "%qfauth",
     tr_noop("Show or set keys and default models. Verbs: {verbs}."),
     tr_noop(
@@ -36,15 +37,16 @@ PARSER = Parser(
         "  %qfauth reset        (forget what was typed in)\n"
         "  %qfauth doctor       (versions, keys, platform, without secrets, and what is wrong)"
     ),
-    verbs=", ".join(VERBS),
+    ("show", "set", "model", "sandbox", "reset", "forget", "doctor"),
+    [
+        Option("--iam", tr_noop("an IAM pair instead of an API key"), verbs=("set",)),
+        Option(
+            "--keep",
+            tr_noop("put the key into the system's keyring, for other kernels too"),
+            verbs=("set",),
+        ),
+    ],
 )
-PARSER.add_argument("--iam", action="store_true", help=tr_noop("an IAM pair instead of an API key"))
-PARSER.add_argument(
-    "--keep",
-    action="store_true",
-    help=tr_noop("put the key into the system's keyring, for other kernels too"),
-)
-
 
 KEY_ON_THE_LINE = tr_noop(
     "A key is not typed on the line, where the notebook keeps it: delete it there. `%qfauth set` "
@@ -58,80 +60,97 @@ a key.
 
 
 @magics_class
-class AuthMagics(Magics):
+class AuthMagics(VerbMagics):
     """Credentials, without showing them."""
 
     parser = PARSER
+    default_verb = "show"
+    needs_verb = True
 
-    @no_var_expand
-    @line_magic
-    def qfauth(self, line: str) -> None:
-        verb, _, remaining = line.strip().partition(" ")
-        if verb.startswith("-"):
-            verb = "show"
-            remaining = line
-        _validate_verb(verb or "show")
-        options, unexpected = PARSER.parse_line(remaining)
-        if options.help or verb == "help":
-            print(PARSER.format_help())  # noqa: T201 - help was asked for
-            return
-        if unexpected and verb == "set":
+    qfauth = verb_magic(PARSER)
+
+    def _split_verb(self, line: str) -> tuple[str, str]:
+        """Return the verb; what may be a key is not repeated."""
+        word, _, remaining = line.strip().partition(" ")
+        if word.startswith("-"):
+            return super()._split_verb(line)
+        if word and (not word.isalpha() or len(word) > MAX_WORD_CHARS):
             PARSER.error(tr(KEY_ON_THE_LINE), "%qfauth set")
-        if unexpected and verb != "model":
-            PARSER.error(tr("%qfauth {verb} takes no word behind it", verb=verb), f"%qfauth {verb}")
-        if verb == "doctor":
-            show_report()
-            return
-        _change_settings(verb, options, unexpected)
+        return super()._split_verb(word)[0], remaining
+
+    def _check_words(self, verb: str, options: Namespace, words: Sequence[str]) -> None:
+        if words and verb == "set":
+            PARSER.error(tr(KEY_ON_THE_LINE), "%qfauth set")
+        super()._check_words(verb, options, words)
+
+    def run_verb(self, verb: str, options: Namespace, words: Sequence[str]) -> None:
+        """Do what a verb says about keys, platform and models, and show them."""
         from ..views import display, platform  # noqa: PLC0415 - %load_ext stays fast
 
-        display.publish(platform.access_bundle(describe_access()))
+        super().run_verb(verb, options, words)
+        if verb != "doctor":
+            display.publish(platform.access_bundle(describe_access()))
 
-    def complete_word(self, previous: str) -> list[str]:
-        """Return the completions behind a word."""
-        if previous.endswith("qfauth"):
-            return list(VERBS)
-        return []
+    def do_show(self, options: Namespace) -> None:
+        """Change nothing."""
 
+    def do_doctor(self, options: Namespace) -> None:
+        show_report()
 
-def _validate_verb(word: str) -> None:
-    """Raise unless a word is a verb; what may be a key is not repeated."""
-    if word in VERBS:
-        return
-    if not word.isalpha() or len(word) > MAX_WORD_CHARS:
-        PARSER.error(tr(KEY_ON_THE_LINE), "%qfauth set")
-    match = near_miss(word, VERBS)
-    if match:
-        hint = tr("; did you mean {match}?", match=match)
-    else:
-        hint = tr(": use {verbs}", verbs=tr(", ").join(VERBS))
-    PARSER.error(
-        tr("{word!r} is not a verb of {magic}{hint}", word=word, magic="%qfauth", hint=hint),
-        f"%qfauth {match}" if match else "",
-    )
+    def do_sandbox(self, options: Namespace) -> None:
+        config.get_config().platform = "sandbox"
 
-
-def _change_settings(verb: str, options: Namespace, model: str) -> None:
-    """Do what a verb says about keys, platform and models; `show` changes nothing."""
-    current = config.get_config()
-    if verb == "set":
-        _ask_for_keys(iam=options.iam, keeps=options.keep)
-    elif verb == "forget":
-        count = config.forget_kept_keys()
-        print(  # noqa: T201
-            trn(
-                "{n} key was deleted from the keyring",
-                "{n} keys were deleted from the keyring",
-                count,
-            )
-        )
-    elif verb == "model" and model:
-        _set_model(model)
-    elif verb == "sandbox":
-        current.platform = "sandbox"
-    elif verb == "reset":
+    def do_reset(self, options: Namespace) -> None:
         for name in (*config.KEY_NAMES, "platform", *config.MODEL_NAMES):
-            delattr(current, name)
+            delattr(config.get_config(), name)
+
+    def do_forget(self, options: Namespace) -> None:
+        count = config.forget_kept_keys()
+        one = "{n} key was deleted from the keyring"
+        print(trn(one, "{n} keys were deleted from the keyring", count))  # noqa: T201 - what was done
+
+    def do_model(self, options: Namespace, name: str = "") -> None:
+        """Make a model the default of its kind; a name that is not in the catalogue is a chat
+        model's.
+        """
+        if not name:
+            return
+        row = catalog.find_model(None, name)
+        kind = row.kind if row else "chat"
+        if kind not in DEFAULT_SETTINGS:
+            PARSER.error(
+                tr(
+                    "model {name!r}: must be the name of one model for chat, images, embedding or "
+                    "rerank",
+                    name=name,
+                )
+            )
+        setattr(config.get_config(), DEFAULT_SETTINGS[kind], name)
+
+    def do_set(self, options: Namespace) -> None:
+        names = ("access_key", "secret_key") if options.iam else ("api_key",)
+        try:
+            keys = {name: config.Secret(getpass.getpass(f"{name}: ")) for name in names}
+        except (StdinNotImplementedError, EOFError):
+            variables = tr(", ").join(f"QIANFAN_{name.upper()}" for name in names)
+            raise CredentialsError(
+                tr(
+                    "nobody can type a key here: set {variables} in the environment instead",
+                    variables=variables,
+                )
+            ) from None
+        config.Credentials.of(keys)
+        for name, value in keys.items():
+            setattr(config.get_config(), name, value)
+        config.get_config().platform = ""
+        if not options.keep:
+            return
+        try:
+            keyring_name = config.keep_keys(keys)
+        except CredentialsError as error:
+            note = tr("the key is used until this kernel ends")
+            raise CredentialsError(f"{error}\n{note}") from None
+        print(tr("kept in {keyring}; `%qfauth forget` deletes it", keyring=keyring_name))  # noqa: T201 - it was asked for
 
 
 def describe_platform() -> str:
@@ -171,59 +190,100 @@ def describe_access() -> Access:
     )
 
 
-def _set_model(name: str) -> None:
-    """Make a model the default of its kind; a name that is not in the catalogue is a chat
-    model's.
-    """
-    from ..resources.inference.model_choice import DEFAULT_SETTINGS  # noqa: PLC0415 - %load_ext stays fast
-
-    row = catalog.find_model(None, name)
-    if len(name.split()) > 1 or (row and row.kind not in DEFAULT_SETTINGS):
-        PARSER.error(
-            tr(
-                "model {name!r}: must be the name of one model for chat, images, embedding or "
-                "rerank",
-                name=name,
-            )
-        )
-    setattr(config.get_config(), DEFAULT_SETTINGS[row.kind if row else "chat"], name)
+DOCTOR_PARSER = VerbParser(
+    "%qfdoctor",
+    tr_noop("Versions, folders, keys and platform, without secrets, and what is wrong."),
+    tr_noop("  %qfdoctor\n  %qfdoctor --offline   (does not ask the platform)"),
+    ("show",),
+    [Option("--offline", tr_noop("do not ask the platform"), verbs=("show",))],
+)
 
 
-def _ask_for_keys(*, iam: bool, keeps: bool) -> None:
-    names = ("access_key", "secret_key") if iam else ("api_key",)
-    try:
-        keys = {name: config.Secret(getpass.getpass(f"{name}: ")) for name in names}
-    except (StdinNotImplementedError, EOFError):
-        variables = tr(", ").join(f"QIANFAN_{name.upper()}" for name in names)
-        raise CredentialsError(
-            tr(
-                "nobody can type a key here: set {variables} in the environment instead",
-                variables=variables,
-            )
-        ) from None
-    config.Credentials.of(keys)
-    for name, value in keys.items():
-        setattr(config.get_config(), name, value)
-    config.get_config().platform = ""
-    if keeps:
-        _keep(keys)
+def show_report(*, reach: bool = True) -> None:
+    """Show what `doctor.examine` finds; with `reach` the platform is asked, too."""
+    from ..views import display, platform  # noqa: PLC0415
+
+    display.publish(platform.findings_bundle(doctor.examine(reach=reach)))
 
 
-def _keep(keys: dict[str, config.Secret]) -> None:
-    """Put keys into the system's keyring.
+@magics_class
+class DoctorMagics(VerbMagics):
+    """The report of `qfnb doctor` in a cell."""
+
+    parser = DOCTOR_PARSER
+    default_verb = "show"
+    needs_verb = True
+
+    qfdoctor = verb_magic(DOCTOR_PARSER)
+
+    def do_show(self, options: Namespace) -> None:
+        show_report(reach=not options.offline)
+
+
+SANDBOX_PARSER = VerbParser(
+    "%qfsandbox",
+    tr_noop(
+        "The local sandbox: a Qianfan on this computer. Verbs: {verbs}. In a terminal, `qfnb "
+        "sandbox` has more."
+    ),
+    tr_noop(
+        "  %qfsandbox\n  %qfsandbox start|stop\n  %qfsandbox logs\n"
+        "  %qfsandbox reset --yes   (deletes its datasets, models and services)"
+    ),
+    ("status", "start", "stop", "reset", "logs"),
+    [Option("--yes", tr_noop("reset: do not ask"), verbs=("reset",))],
+)
+DELETES = tr_noop("delete the sandbox's datasets, models, services and keys? yes/no: ")
+
+
+@magics_class
+class SandboxMagics(VerbMagics):
+    """The verbs of `%qfsandbox`; what they print is printed by the command of `qfnb sandbox`."""
+
+    parser = SANDBOX_PARSER
+    default_verb = "status"
+    needs_verb = True
+
+    qfsandbox = verb_magic(SANDBOX_PARSER)
+
+    def do_status(self, options: Namespace) -> None:
+        from ..views import display, platform  # noqa: PLC0415 - %load_ext stays fast
+
+        display.publish(platform.sandbox_bundle())
+
+    def do_start(self, options: Namespace) -> None:
+        _command().start()
+
+    def do_stop(self, options: Namespace) -> None:
+        _command().stop()
+
+    def do_logs(self, options: Namespace) -> None:
+        _command().logs()
+
+    def do_reset(self, options: Namespace) -> None:
+        if options.yes or confirm(tr(DELETES), "%qfsandbox reset --yes"):
+            _command().reset(yes=True)
+        else:
+            print(tr("nothing was deleted"))  # noqa: T201 - what was decided
+
+
+def _command() -> Any:
+    from ..sandbox import command  # noqa: PLC0415 - %load_ext stays fast
+
+    return command
+
+
+def confirm(question: str, cell: str) -> bool:
+    """Return whether the user says yes.
+
+    Args:
+        question: with its answers, `yes/no: `.
+        cell: the cell that does not ask.
 
     Raises:
-        CredentialsError: there is none, or it refuses; the keys are used in this kernel all the
-            same.
+        InvalidArgumentError: the front end cannot ask.
     """
     try:
-        keyring_name = config.keep_keys(keys)
-    except CredentialsError as error:
-        reason = str(error)
-    else:
-        print(tr("kept in {keyring}; `%qfauth forget` deletes it", keyring=keyring_name))  # noqa: T201 - it was asked for
-        return
-    raise CredentialsError(f"{reason}\n{tr('the key is used until this kernel ends')}")
-
-
-document_magic(AuthMagics.qfauth, PARSER)
+        return input(question).strip().lower() in {"y", "yes", "是"}
+    except (EOFError, NotImplementedError, RuntimeError):  # of a kernel without a front end
+        raise InvalidArgumentError(f"{tr('nobody can be asked here: add --yes')}\n{cell}") from None

@@ -5,7 +5,6 @@ The work itself always runs on the I/O loop; a cell only waits for it, with or w
 kernel.
 """
 
-import argparse
 import asyncio
 import contextlib
 import re
@@ -92,21 +91,6 @@ def run_in_cell(
     return wait(work, task or CancellableTask(), on_end, message)
 
 
-def no_result(*, awaited: bool) -> Any:
-    """Return the value of a magic that has nothing to wait for: an awaited cell gets an awaitable
-    all the same.
-    """
-    if awaited:
-        return asyncio.sleep(0)
-    return None
-
-
-def print_help(parser: argparse.ArgumentParser, *, awaited: bool) -> Any:
-    """Print the help of a magic, and return what its cell awaits."""
-    print(parser.format_help())  # noqa: T201 - help was asked for
-    return no_result(awaited=awaited)
-
-
 def transform_cell(lines: list[str]) -> list[str]:
     """Make a cell with one of our magics await it, also without a body (an IPython input
     transformer).
@@ -119,16 +103,10 @@ def transform_cell(lines: list[str]) -> list[str]:
     if _is_inside_another_magic() or not _can_await():
         return lines
     if "run_cell_magic(" in lines[0]:  # the cell below it is text
-        return [
-            _CELL_MAGIC.sub(
-                rf"await get_ipython().run_cell_magic('\1', \2{AWAIT_OPTION} ", lines[0]
-            ),
-            *lines[1:],
-        ]
-    return [
-        _WAIT_MAGIC.sub(rf"await get_ipython().run_line_magic(\1 {AWAIT_OPTION}", line)
-        for line in lines
-    ]
+        call = rf"await get_ipython().run_cell_magic('\1', \2{AWAIT_OPTION} "
+        return [_CELL_MAGIC.sub(call, lines[0]), *lines[1:]]
+    call = rf"await get_ipython().run_line_magic(\1 {AWAIT_OPTION}"
+    return [_WAIT_MAGIC.sub(call, line) for line in lines]
 
 
 def _wait_blocking(

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import math
 from argparse import Namespace
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from IPython.core.magic import line_cell_magic, magics_class, no_var_expand
+from IPython.core.magic import line_cell_magic, magics_class
 
+from .._jobs.background_batch import BackgroundBatch
 from ..base.language import tr, tr_noop, trn
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
 from . import parser
-from .await_cell import INTERRUPT_GRACE_S
 from .chat_run import find_format
-from .parser import document_magic, quote_word, store_variable, user_variables, variable_name
-from .services import find_service, resolve_endpoint
-from .verb_magic import VerbMagics, VerbParser, choose_only, list_cells, listing, wait_in_cell
+from .parser import CHAT_OPTIONS, Option, quote_word, store_variable, user_variables, variable_name
+from .trainings import find_service, resolve_endpoint
+from .verb_magic import (
+    VerbMagics,
+    VerbParser,
+    choose_only,
+    list_cells,
+    listing,
+    verb_magic,
+    wait_in_cell,
+)
 
 if TYPE_CHECKING:
-    from .._jobs.background_batch import BackgroundBatch
     from ..batching.batch import Batch
-    from ..batching.journal_reader import JournalInUse
 
 
 FORMATS = ("text", "json")
@@ -39,6 +43,81 @@ DATA_KINDS = frozenset({"DataFrame", "Series", "Dataset", "list"})
 BATCH_KINDS = frozenset({"Batch", "BatchTask"})
 """Names of classes whose variables Tab offers."""
 
+
+RUNS = ("start", "resume")
+
+OPTIONS = (
+    Option("--prompt", tr_noop("{column} is a cell of the row; {{ and }} are braces"), "TEMPLATE"),
+    *CHAT_OPTIONS,
+    Option(
+        "--format",
+        tr_noop("text, json, or pydantic:NAME, a class of the notebook that each answer must fit"),
+        "FORMAT",
+        "-f",
+        complete=lambda _: [*FORMATS, "pydantic:"],
+    ),
+    Option(
+        "--workers",
+        tr_noop("how many rows are asked at once, 1 to 1000; default 8"),
+        "N",
+        "-w",
+        keyword="workers",
+        verbs=RUNS,
+    ),
+    Option("--budget", tr_noop("stop before it costs more"), "CNY", keyword="budget", verbs=RUNS),
+    Option(
+        "--budget-tokens",
+        tr_noop("stop before it uses more tokens"),
+        "N",
+        keyword="budget_tokens",
+        verbs=RUNS,
+    ),
+    Option(
+        "--name",
+        tr_noop("name of the journal; by default derived from the question"),
+        "NAME",
+        keyword="name",
+    ),
+    Option(
+        "--out",
+        tr_noop("write the results to a .jsonl, .csv, .xlsx or .parquet file"),
+        "FILE",
+        keyword="out",
+    ),
+    Option("--dedupe", tr_noop("ask identical rows once"), keyword="dedupe"),
+    Option(
+        "--update",
+        tr_noop("accept that the input of a named journal has changed"),
+        keyword="allow_changed_input",
+    ),
+    Option("--keep-wrong-rows", tr_noop("count rows that cannot be asked as failed")),
+    Option(
+        "--same-prompt",
+        tr_noop("the prompt names no column: ask it once for every row"),
+        keyword="allow_same_prompt",
+    ),
+    Option(
+        "--canary",
+        tr_noop("how many rows are asked first, 0 for none; default 3"),
+        "N",
+        keyword="canary",
+    ),
+    Option(
+        "--mode",
+        tr_noop("offline: hand the rows to the platform's batch service"),
+        "MODE",
+        keyword="mode",
+    ),
+    Option("--dry-run", tr_noop("show what it would take; send nothing")),
+    Option(
+        "-o",
+        tr_noop("keep the batch in a variable"),
+        "VAR",
+        dest="variable",
+        parse=variable_name,
+        verbs=RUNS,
+    ),
+)
 
 PARSER = VerbParser(
     "%qfbatch",
@@ -61,116 +140,8 @@ PARSER = VerbParser(
         "  %qfbatch delete NAME        (with all its answers)"
     ),
     VERBS,
+    OPTIONS,
 )
-PARSER.foreign_options = {"--input": '--prompt "{{{}}}"', "--column": '--prompt "{{{}}}"'}
-PARSER.add_option(
-    "--prompt",
-    metavar="TEMPLATE",
-    help=tr_noop("{column} is a cell of the row; {{ and }} are braces"),
-)
-PARSER.add_option(
-    "-m",
-    "--model",
-    metavar="NAME",
-    help=tr_noop("the model to ask; default: the default chat model"),
-    complete=parser.chat_models,
-)
-PARSER.add_option(
-    "-e",
-    "--endpoint",
-    metavar="NAME",
-    help=tr_noop("a service of your own: its name, id or suffix, or its training"),
-    complete=parser.endpoints,
-)
-PARSER.add_option(
-    "--system",
-    metavar="TEXT",
-    help=tr_noop("the system prompt: who the model is"),
-    keyword="system",
-)
-PARSER.add_temperature_option()
-PARSER.add_option(
-    "-f",
-    "--format",
-    metavar="FORMAT",
-    help=tr_noop("text, json, or pydantic:NAME, a class of the notebook that each answer must fit"),
-    complete=lambda _: [*FORMATS, "pydantic:"],
-)
-PARSER.add_think_option()
-PARSER.add_option(
-    "--max-tokens",
-    type=int,
-    metavar="N",
-    help=tr_noop("the most tokens of an answer"),
-    keyword="max_output_tokens",
-)
-PARSER.add_option(
-    "-w", "--workers", type=int, metavar="N", help=tr_noop("how many rows are asked at once, 1 to "
-                                                           "1000; default 8"),
-    keyword="workers", verbs=("start", "resume"),
-)  # fmt: skip
-PARSER.add_option(
-    "--budget", type=float, metavar="CNY", help=tr_noop("stop before it costs more"),
-    keyword="budget", verbs=("start", "resume"),
-)  # fmt: skip
-PARSER.add_option(
-    "--budget-tokens", type=int, metavar="N", help=tr_noop("stop before it uses more tokens"),
-    keyword="budget_tokens", verbs=("start", "resume"),
-)  # fmt: skip
-PARSER.add_option(
-    "--name",
-    metavar="NAME",
-    help=tr_noop("name of the journal; by default derived from the question"),
-    keyword="name",
-)
-PARSER.add_option(
-    "--out",
-    metavar="FILE",
-    help=tr_noop("write the results to a .jsonl, .csv, .xlsx or .parquet file"),
-    keyword="out",
-)
-PARSER.add_option(
-    "--dedupe", action="store_true", help=tr_noop("ask identical rows once"), keyword="dedupe"
-)
-PARSER.add_option(
-    "--update",
-    action="store_true",
-    help=tr_noop("accept that the input of a named journal has changed"),
-    keyword="allow_changed_input",
-)
-PARSER.add_option(
-    "--keep-wrong-rows", action="store_const", const="fail", help=tr_noop("count rows that cannot "
-                                                                          "be asked as failed"),
-    keyword="invalid_rows",
-)  # fmt: skip
-PARSER.add_option(
-    "--same-prompt", action="store_true", help=tr_noop("the prompt names no column: ask it once "
-                                                       "for every row"),
-    keyword="allow_same_prompt",
-)  # fmt: skip
-PARSER.add_option(
-    "--canary",
-    type=int,
-    metavar="N",
-    help=tr_noop("how many rows are asked first, 0 for none; default 3"),
-    keyword="canary",
-)
-PARSER.add_option(
-    "--mode",
-    metavar="MODE",
-    help=tr_noop("offline: hand the rows to the platform's batch service"),
-    keyword="mode",
-)
-PARSER.add_option(
-    "--dry-run", action="store_true", help=tr_noop("show what it would take; send nothing")
-)
-PARSER.add_option(
-    "-o", dest="variable", type=variable_name, metavar="VAR", help=tr_noop("keep the batch in a "
-                                                                           "variable"),
-    verbs=("start", "resume"),
-)  # fmt: skip
-
-
 ALREADY_RUNNING = tr_noop("This batch is running already; `%qfbatch wait` shows how it ends.")
 
 
@@ -188,62 +159,60 @@ class BatchMagics(VerbMagics):
 
     parser = PARSER
 
-    @no_var_expand
-    @line_cell_magic
-    @PARSER.speak
-    def qfbatch(self, line: str, cell: str | None = None) -> Any:
-        verb, options, target = self.parse(line)
-        if cell is not None and not options.help:
-            if verb != "start":
-                PARSER.error(
-                    tr("a cell only starts a batch: write %qfbatch {verb} on a line", verb=verb)
-                )
-            options.prompt = _cell_prompt(options, cell)
-        with self.naming_columns(line):
-            return self.run_verb(verb, options, target)
+    qfbatch = verb_magic(PARSER, line_cell_magic)
+
+    def _read_cell(self, verb: str, options: Namespace, cell: str | None) -> None:
+        """Take the cell's text as the prompt."""
+        if cell is None:
+            return
+        if verb != "start":
+            PARSER.error(
+                tr("a cell only starts a batch: write %qfbatch {verb} on a line", verb=verb)
+            )
+        if options.prompt is not None:
+            PARSER.error(tr("--prompt cannot be used in a cell: the cell is the prompt"))
+        if not cell.strip():
+            PARSER.error(tr("the cell is empty: write the prompt below the first line"))
+        options.prompt = cell.removesuffix("\n")
 
     def column_options(self, columns: Sequence[str]) -> str:
         """Return the prompt that is a column."""
         return f"--prompt {{{columns[0]}}}"
 
-    def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
-        """Return the options behind a verb, and the batch; `save` takes a file and a batch."""
-        if verb == "save":
-            return PARSER.parse_words(line)
-        return PARSER.parse_target(line, verb)
-
     def complete_word(self, previous: str) -> list[str]:
         """Return the completions: verbs and data at first, data or batches behind a verb."""
-        from ..batching.journal_store import batches  # noqa: PLC0415
-
+        data = parser.variables_of(self, DATA_KINDS)
         if previous.endswith("qfbatch"):
-            return [*PARSER.verbs, *parser.variables_of(self, DATA_KINDS)]
+            return [*PARSER.verbs, *data]
         if previous == "start":
-            return parser.variables_of(self, DATA_KINDS)
+            return data
         if previous in PARSER.verbs:
-            return [*parser.variables_of(self, BATCH_KINDS), *batches()["name"]]
+            return [*parser.variables_of(self, BATCH_KINDS), *_stored_batches()]
         return []
 
-    def do_start(self, options: Namespace, target: str) -> Any:
+    def do_start(self, options: Namespace, target: str = "") -> Any:
         from ..batching.api import batch, estimate  # noqa: PLC0415 - %load_ext stays fast
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415
         from ..views.batch import STARTED  # noqa: PLC0415
 
         rows = self._find_rows(target)
-        batch_options = self._batch_options(options)
+        arguments = batch_arguments(self.shell, options)
         if options.dry_run:
-            return estimate(rows, options.prompt, **batch_options)
-        job: BackgroundBatch
+            return estimate(rows, options.prompt, **arguments)
+        job: BackgroundBatch | None
+        notice = STARTED
         try:
-            job = batch(rows, options.prompt, **batch_options)
-            notice = tr(STARTED)
-        except JournalInUse as error:
-            job = self._find_running(options, error)
-            notice = tr(ALREADY_RUNNING)
-        self._show_panel(options, job, notice)
-        return None
+            job = batch(rows, options.prompt, **arguments)
+        except JournalInUse as error:  # its cell is run again
+            job = self._find_batch(error.name)
+            if job is None or job.progress.is_finished:
+                raise
+            if options.workers is not None:
+                job.resize(options.workers)
+            notice = ALREADY_RUNNING
+        return self._show_panel(options, job, tr(notice))
 
-    def do_wait(self, options: Namespace, target: str) -> Any:
+    def do_wait(self, options: Namespace, target: str = "") -> Any:
         from ..views.batch import BatchPanel  # noqa: PLC0415
 
         job = self._require_batch(target)
@@ -253,77 +222,76 @@ class BatchMagics(VerbMagics):
             if job.progress.state == "stopped":
                 raise BatchStoppedEarly(f"{job.progress.reason}{_resume_hint(job)}")
 
-        work = _wait_until_finished(job)
-        message = _interrupt_message(job)
-        return wait_in_cell(job, BatchPanel, work, raise_errors, message, awaited=options.awaited)
+        is_offline = job.progress.mode == "offline"
+        message = tr("cancelled; finished rows are kept{hint}", hint=_resume_hint(job))
+        if is_offline:
+            message = tr("the job on the platform continues; `%qfbatch cancel` ends it")
+        return wait_in_cell(
+            job,
+            BatchPanel,
+            raise_errors,
+            message,
+            is_over=lambda: job.progress.is_finished,
+            cancel=None if is_offline else job.cancel,
+            awaited=options.awaited,
+        )
 
-    def do_show(self, options: Namespace, target: str) -> None:
+    def do_show(self, options: Namespace, target: str = "") -> None:
         self._show_panel(options, self._require_batch(target))
 
-    def do_save(self, options: Namespace, words: list[str]) -> None:
+    def do_save(self, options: Namespace, file: str = "", target: str = "") -> None:
         from ..batching import export  # noqa: PLC0415 - %load_ext stays fast
         from ..batching.journal_reader import read_facts, read_rows  # noqa: PLC0415
         from ..batching.journal_store import existing_journal_path  # noqa: PLC0415
         from ..batching.output_file import WRITERS  # noqa: PLC0415
 
-        # the order of %qfeval save is taken, too
-        files = [word for word in words if Path(word).suffix.lower() in WRITERS] or words
-        if not files:
+        if not file:
             suffixes = tr(", ").join(WRITERS)
             PARSER.error(
                 tr("save needs a file that ends in one of {suffixes}", suffixes=suffixes),
                 "%qfbatch save answers.csv",
             )
-        path = export.validate_output_path(files[0], "")
-        target = next((word for word in words if word is not files[0]), "")
-        batch = self._find_finished(target, files[0])
+        path = export.validate_output_path(file, "")
+        batch = self._find_finished(target, file)
+        failed = 0
         if batch is None:  # of an earlier kernel: its answers are on the disk
             journal = existing_journal_path(target)
             row_count = read_facts(journal)[1].rows
-            failed_count = 0
             export.save(read_rows(journal), path)
         else:
             row_count = len(batch)
-            failed_count = batch.progress.failed
+            failed = batch.progress.failed
             batch.save(path)
         count = trn("{n} row", "{n} rows", row_count)
-        if failed_count:
-            count = tr(
-                "{count}, {failed} of them without an answer", count=count, failed=failed_count
-            )
+        if failed:
+            count = tr("{count}, {failed} of them without an answer", count=count, failed=failed)
         print(tr("Saved: {path}", path=tr("{text} ({remark})", text=path, remark=count)))  # noqa: T201 - where it is
 
-    def do_pause(self, options: Namespace, target: str) -> None:
+    def do_pause(self, options: Namespace, target: str = "") -> None:
         self._require_batch(target).pause()
 
-    def do_cancel(self, options: Namespace, target: str) -> None:
+    def do_cancel(self, options: Namespace, target: str = "") -> None:
         self._require_batch(target).cancel()
 
-    def do_resume(self, options: Namespace, target: str) -> None:
+    def do_resume(self, options: Namespace, target: str = "") -> None:
         from ..batching.api import resume  # noqa: PLC0415
 
         job = self._find_batch(target)
         if job is None and not target:
+            reason = tr("no batch is there to be continued")
             names = _stored_batches(UNFINISHED)
-            target = choose_only(
-                PARSER, "resume", names, tr("no batch is there to be continued"), "%qfbatch list"
-            )
-        budgets = {"budget": options.budget, "budget_tokens": options.budget_tokens}
-        if job is None or (
-            job.progress.is_finished and any(budget is not None for budget in budgets.values())
-        ):
-            if job:
-                batch_name = job.progress.name
-            else:
-                batch_name = target
-            job = resume(batch_name, workers=options.workers, **budgets)
+            target = choose_only(PARSER, "resume", names, reason, "%qfbatch list")
+        has_budget = options.budget is not None or options.budget_tokens is not None
+        if job is None or has_budget:
+            name = job.progress.name if job else target
+            job = resume(name, **PARSER.keywords(options))
         else:
             job.resume()
             if options.workers is not None:
                 job.resize(options.workers)
         self._show_panel(options, job)
 
-    def do_list(self, options: Namespace, target: str) -> Any:
+    def do_list(self, options: Namespace) -> Any:
         from ..batching.journal_store import batches  # noqa: PLC0415
 
         when_empty = tr(
@@ -331,25 +299,21 @@ class BatchMagics(VerbMagics):
         )
         return listing(batches(), when_empty)
 
-    def do_delete(self, options: Namespace, target: str) -> None:
+    def do_delete(self, options: Namespace, target: str = "") -> None:
         from ..batching.journal_store import delete_journal  # noqa: PLC0415
 
         if not target:  # also where there is one only: nothing is deleted by a guess
-            PARSER.error(
-                tr("delete needs a batch's name"),
-                list_cells("%qfbatch delete", _stored_batches()) or "%qfbatch list",
-            )
+            cells = list_cells("%qfbatch delete", _stored_batches())
+            PARSER.error(tr("delete needs a batch's name"), cells or "%qfbatch list")
         delete_journal(target)
 
     def _show_panel(self, options: Namespace, job: BackgroundBatch, notice: str = "") -> None:
         from ..views.batch import BatchPanel  # noqa: PLC0415
 
-        if options.variable:
-            store_variable(self.shell, options.variable, job)
+        store_variable(self.shell, options.variable, job)
         BatchPanel(job).show(notice)
 
     def _find_rows(self, target: str) -> Any:
-        from .._jobs.background_batch import BackgroundBatch  # noqa: PLC0415
 
         if not target:
             PARSER.error(tr("which rows? %qfbatch DATA --prompt ...: DATA is a variable or a path"))
@@ -365,55 +329,8 @@ class BatchMagics(VerbMagics):
             PARSER.error(tr("{target} is a batch: %qfbatch show {target}", target=target))
         return namespace[target]
 
-    def _batch_options(self, options: Namespace) -> dict[str, Any]:
-        """Return the options as keyword arguments of `qfnb.batch`."""
-        model = parser.resolve(options.model) if options.model else None
-        endpoint = resolve_endpoint(self.shell, options.endpoint)
-        if model and not endpoint and (service := find_service(self.shell, model)):
-            model = None
-            endpoint = service
-        models = {"model": model, "endpoint": endpoint}
-        set_options: dict[str, Any] = {
-            key: value for key, value in models.items() if value is not None
-        }
-        if options.think is not None:
-            set_options["think"] = parse_think(options.think)
-        if options.format is not None:
-            set_options |= self._format_option(options.format)
-        return PARSER.keywords(options) | set_options
-
-    def _format_option(self, name: str) -> dict[str, Any]:
-        if name not in FORMATS and not name.startswith("pydantic:"):
-            PARSER.error(
-                tr(
-                    "-f {name}: a batch takes {formats} or pydantic:NAME",
-                    name=name,
-                    formats=tr(", ").join(FORMATS),
-                )
-            )
-        response_format = find_format(name, user_variables(self.shell)).response_format
-        if response_format is None:
-            return {}
-        return {"response_format": response_format}
-
-    def _find_running(self, options: Namespace, error: JournalInUse) -> BackgroundBatch:
-        """Return the batch of this kernel that uses the journal already, when its cell is run
-        again.
-        """
-        running = [
-            task
-            for task in self._kernel_batches()
-            if not task.progress.is_finished and task.progress.name == error.name
-        ]
-        if not running:
-            raise error
-        if options.workers is not None:
-            running[0].resize(options.workers)
-        return running[0]
-
     def _kernel_batches(self) -> list[BackgroundBatch]:
         """Return the batches of this kernel, the newest last."""
-        from .._jobs.background_batch import BackgroundBatch  # noqa: PLC0415
         from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
         values = [*(panel.job for panel in RECENT_PANELS), *user_variables(self.shell).values()]
@@ -421,13 +338,11 @@ class BatchMagics(VerbMagics):
         return sorted(batches.values(), key=lambda task: task.progress.started_at or math.inf)
 
     def _find_batch(self, target: str) -> BackgroundBatch | None:
-        batches = self._kernel_batches()
+        """Return the batch of a variable or a name, by default the newest of this kernel."""
         value = user_variables(self.shell).get(target)
-        matches = [
-            task for task in batches if not target or task is value or task.progress.name == target
-        ]
-        if matches:
-            return matches[-1]
+        for task in reversed(self._kernel_batches()):
+            if not target or task is value or task.progress.name == target:
+                return task
         return None
 
     def _find_finished(self, target: str, file: str) -> Batch | None:
@@ -445,32 +360,66 @@ class BatchMagics(VerbMagics):
             batches = [task for task in self._kernel_batches() if isinstance(task, Batch)]
             finished = [task for task in batches if task.progress.is_finished]
             job = next(reversed(finished or batches), None)
-        if job is not None and not isinstance(job, Batch):
+        if job is None:
+            if not target:
+                self._refuse_without_batch(f"save {quote_word(file)}")
+            return None
+        if not isinstance(job, Batch):
             parts = tr_noop("{target} has written its answers to files already: `{target}.parts()`")
             PARSER.error(tr(parts, target=target), "%qfbatch list")
-        if job is not None and not job.progress.is_finished:
+        if not job.progress.is_finished:
             cell = f"%qfbatch wait {job.progress.name}".rstrip()
             PARSER.error(tr("the batch is still running: wait for its end first"), cell)
-        if job is None and not target:
-            cells = list_cells(f"%qfbatch save {quote_word(file)}", _stored_batches())
-            PARSER.error(tr("this kernel has no batch"), cells or "%qfbatch list")
         return job
 
     def _require_batch(self, target: str) -> BackgroundBatch:
         job = self._find_batch(target)
-        if job is None and not target:
-            cells = list_cells("%qfbatch resume", _stored_batches(UNFINISHED))
-            PARSER.error(tr("this kernel has no batch"), cells or "%qfbatch list")
-        if job is None:
-            name = f" {target!r}"
-            raise InvalidArgumentError(
-                tr(
-                    "this kernel has no batch{name}: `%qfbatch list` shows all, `%qfbatch resume "
-                    "NAME` continues one",
-                    name=name,
-                )
+        if job is not None:
+            return job
+        if not target:
+            self._refuse_without_batch("resume", UNFINISHED)
+        raise InvalidArgumentError(
+            tr(
+                "this kernel has no batch{name}: `%qfbatch list` shows all, `%qfbatch resume "
+                "NAME` continues one",
+                name=f" {target!r}",
             )
-        return job
+        )
+
+    def _refuse_without_batch(self, command: str, states: Collection[str] = ()) -> NoReturn:
+        cells = list_cells(f"%qfbatch {command}", _stored_batches(states))
+        PARSER.error(tr("this kernel has no batch"), cells or "%qfbatch list")
+
+
+def batch_arguments(shell: Any, options: Namespace) -> dict[str, Any]:
+    """Return the options as keyword arguments of `qfnb.batch`; without a shell none is a
+    variable.
+    """
+    arguments = PARSER.keywords(options)
+    arguments["endpoint"] = resolve_endpoint(shell, options.endpoint)
+    if options.model:
+        model = parser.resolve(options.model)
+        service = shell and not options.endpoint and find_service(shell, model)
+        if service:
+            arguments["endpoint"] = service
+        else:
+            arguments["model"] = model
+    if options.think is not None:
+        arguments["think"] = parse_think(options.think)
+    if options.keep_wrong_rows:
+        arguments["invalid_rows"] = "fail"
+    if options.format is not None:
+        arguments["response_format"] = _response_format(options.format, user_variables(shell))
+    return arguments
+
+
+def _response_format(name: str, variables: Mapping[str, Any]) -> Any:
+    if name not in FORMATS and not name.startswith("pydantic:"):
+        formats = tr(", ").join(FORMATS)
+        PARSER.error(
+            tr("-f {name}: a batch takes {formats} or pydantic:NAME", name=name, formats=formats)
+        )
+    return find_format(name, variables).response_format
 
 
 def _stored_batches(states: Collection[str] = ()) -> list[str]:
@@ -483,41 +432,9 @@ def _stored_batches(states: Collection[str] = ()) -> list[str]:
     return [journal.name for journal in journals if not states or journal.state in states]
 
 
-def _cell_prompt(options: Namespace, cell: str) -> str:
-    """Return the cell's text as the prompt."""
-    if options.prompt is not None:
-        PARSER.error(tr("--prompt cannot be used in a cell: the cell is the prompt"))
-    if not cell.strip():
-        PARSER.error(tr("the cell is empty: write the prompt below the first line"))
-    return cell.removesuffix("\n")
-
-
 def _resume_hint(job: BackgroundBatch) -> str:
     """Return how to resume a batch that has a journal."""
     name = job.progress.name
     if name:
         return tr("; to go on: `%qfbatch resume {name}`", name=name)
     return ""
-
-
-def _interrupt_message(job: BackgroundBatch) -> str:
-    """Return the message after an interrupt of the wait."""
-    progress = job.progress
-    if progress.mode == "offline":
-        return tr("the job on the platform continues; `%qfbatch cancel` ends it")
-    return tr("cancelled; finished rows are kept{hint}", hint=_resume_hint(job))
-
-
-async def _wait_until_finished(job: BackgroundBatch) -> None:
-    """Wait for the end of a batch; an interrupt cancels it, unless it runs on the platform."""
-    try:
-        with contextlib.suppress(Exception):  # `wait` raises it when the panel is drawn
-            await job
-    except asyncio.CancelledError:
-        if job.progress.mode != "offline":
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(job, INTERRUPT_GRACE_S - 0.1)
-        raise
-
-
-document_magic(BatchMagics.qfbatch, PARSER)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from argparse import Namespace
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -14,22 +11,93 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from ..base.language import tr, tr_noop
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError, UnreadableAnswer
+from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.response_format import extract_code, in_language_of
 from ..resources.inference.thinking import parse_think
+from ..resources.inference.tools import to_tools
 from . import await_cell, parser
-from .chat_run import FORMATS, find_format, records_of
-from .conversations import VERBS, Conversations
+from .chat_run import FORMATS, CellRequest, ChatRun, find_format, records_of
+from .conversations import COMMANDS, VERBS, Conversations
 from .image import resolve_picture
-from .parser import Parser, document_magic, get_shell, store_variable, user_variables, variable_name
+from .parser import (
+    ENDPOINT,
+    SYSTEM,
+    TEMPERATURE,
+    THINK,
+    Option,
+    Parser,
+    document_magic,
+    split_names,
+    store_variable,
+    user_variables,
+    variable_name,
+)
 from .prompt_context import expand_prompt, explain_prompt
-from .services import explain_model, find_service, resolve_endpoint
+from .trainings import find_service, resolve_endpoint
 
 if TYPE_CHECKING:
-    from ..resources.inference.chat import ChatCompletion
-    from ..resources.inference.inference_model import Version
     from ..resources.inference.reply import ChatResponse
     from ..resources.inference.tools import Tool
-    from .chat_run import CellRequest, ChatRun
+
+
+def _functions(magics: Any) -> list[str]:
+    """Return the notebook's variables that hold functions."""
+    variables = user_variables(magics.shell).items()
+    return [name for name, value in variables if inspect.isroutine(value)]
+
+
+OPTIONS = (
+    Option(
+        "--model",
+        tr_noop("one model, or several; default: the default chat model"),
+        "NAME[,NAME...]",
+        "-m",
+        complete=parser.chat_models,
+    ),
+    ENDPOINT,
+    SYSTEM,
+    TEMPERATURE,
+    Option(
+        "--format",
+        f"{', '.join(FORMATS)}, pydantic:NAME",
+        "FORMAT",
+        "-f",
+        complete=lambda _: [*FORMATS, "pydantic:"],
+    ),
+    Option(
+        "--out",
+        tr_noop("keep the reply (or replies) in a variable"),
+        "VAR",
+        "-o",
+        parse=variable_name,
+    ),
+    THINK,
+    Option(
+        "--tools",
+        tr_noop("functions of the notebook that the model may call"),
+        "NAME[,NAME...]",
+        complete=_functions,
+    ),
+    Option(
+        "--session",
+        tr_noop("remember the conversation under a name"),
+        "NAME",
+        complete=lambda magics: magics.conversations,
+    ),
+    Option("--reset", tr_noop("forget the conversation before asking")),
+    Option("--image", tr_noop("attach a picture: a file or a variable"), "FILE", repeated=True),
+    Option(
+        "--expand",
+        tr_noop(
+            "fill in {{name}}: text, a table's schema and first rows, an array; {{In[3]}}, "
+            "{{Out[3]}}, {{Err}}"
+        ),
+    ),
+    Option("--next-cell", tr_noop("put the answer's code into the next cell")),
+    Option("--no-stream", tr_noop("show the answer when it is complete")),
+    Option("--explain", tr_noop("ask about the last exception of the notebook")),
+    Option("--version", tr_noop("the API to use; default: by the kind of key"), "N"),
+)
 
 PARSER = Parser(
     "%%qfchat",
@@ -50,89 +118,9 @@ PARSER = Parser(
         "  %qfchat VERB, one of: {verbs}, alias NAME MODEL, help\n"
         "  %qfchat --explain                               (the last exception of the notebook)"
     ),
+    OPTIONS,
     verbs=", ".join(VERBS.values()),
 )
-PARSER.add_option(
-    "-m",
-    "--model",
-    metavar="NAME[,NAME...]",
-    help=tr_noop("one model, or several; default: the default chat model"),
-    complete=parser.chat_models,
-)
-PARSER.add_option(
-    "-e",
-    "--endpoint",
-    metavar="NAME",
-    help=tr_noop("a service of your own: its name, id or suffix, or its training"),
-    complete=parser.endpoints,
-)
-PARSER.add_option(
-    "-s", "--system", metavar="TEXT", help=tr_noop("the system prompt: who the model is")
-)
-PARSER.add_temperature_option()
-PARSER.add_option(
-    "-f",
-    "--format",
-    metavar="FORMAT",
-    default="markdown",
-    help=f"{', '.join(FORMATS)}, pydantic:NAME",
-    complete=lambda _: [*FORMATS, "pydantic:"],
-)
-PARSER.add_option(
-    "-o",
-    "--out",
-    type=variable_name,
-    metavar="VAR",
-    help=tr_noop("keep the reply (or replies) in a variable"),
-)
-PARSER.add_think_option()
-PARSER.add_option(
-    "--tools",
-    metavar="NAME[,NAME...]",
-    help=tr_noop("functions of the notebook that the model may call"),
-    complete=lambda magics: [
-        name for name, value in user_variables(magics.shell).items() if inspect.isroutine(value)
-    ],
-)
-PARSER.add_option(
-    "--session",
-    metavar="NAME",
-    help=tr_noop("remember the conversation under a name"),
-    complete=lambda magics: magics.conversations,
-)
-PARSER.add_option(
-    "--reset", action="store_true", help=tr_noop("forget the conversation before asking")
-)
-PARSER.add_option(
-    "--image",
-    action="append",
-    metavar="FILE",
-    help=tr_noop("attach a picture: a file or a variable"),
-)
-PARSER.add_option(
-    "--expand",
-    action="store_true",
-    help=tr_noop(
-        "fill in {{name}}: text, a table's schema and first rows, an array; {{In[3]}}, "
-        "{{Out[3]}}, {{Err}}"
-    ),
-)
-PARSER.add_option(
-    "--next-cell", action="store_true", help=tr_noop("put the answer's code into the next cell")
-)
-PARSER.add_option(
-    "--no-stream", action="store_true", help=tr_noop("show the answer when it is complete")
-)
-PARSER.add_option(
-    "--explain", action="store_true", help=tr_noop("ask about the last exception of the notebook")
-)
-PARSER.add_option(
-    "--version",
-    type=int,
-    choices=(1, 2),
-    help=tr_noop("the API to use; default: by the kind of key"),
-)
-
 INTERRUPTED = tr_noop("interrupted; what arrived is kept above")
 
 
@@ -151,114 +139,90 @@ class ChatMagics(Magics):
     @PARSER.speak
     def qfchat(self, line: str, cell: str | None = None) -> Any:
         options, remaining = PARSER.parse_line(line)
-        chat_options = PARSER.keywords(options)
         if options.help or (cell is None and remaining == "help"):
-            return await_cell.print_help(PARSER, awaited=options.awaited)
+            return PARSER.print_help()
         if cell is None and not options.explain:
             words = remaining.split()
             if self.conversations.is_command(words):
                 return self.conversations.run_command(words)
-            if words[:1] == ["alias"] and len(words) in {1, 3}:
-                if names := parser.run_command(words[1:]):
-                    return names
-                print(tr("there is no alias: `%qfchat alias NAME MODEL` makes one"))  # noqa: T201 - what was asked for
-                return None
         if cell is not None and remaining:
+            text = remaining[:40]
             PARSER.error(
-                tr(
-                    "unexpected {text!r} in the first line: the question goes below it",
-                    text=remaining[:40],
-                )
+                tr("unexpected {text!r} in the first line: the question goes below it", text=text)
             )
-        text = self._prompt_text(options, remaining if cell is None else cell)
+        question = self._read_question(options, remaining if cell is None else cell)
         if options.reset:
             self.conversations.reset(options.session)
-        if not text:
+        if not question:
             if options.reset:
-                return await_cell.no_result(awaited=options.awaited)
+                return None
             PARSER.error(tr("the cell is empty: write the question below the first line"))
-        explaining = functools.partial(explain_model, self.shell, options.model, line)
-        as_value = cell is None and not options.explain
-        return self._ask(options, text, chat_options, explaining, as_value=as_value)
+        is_value = cell is None and not options.explain
+        return self._ask(options, question, is_value=is_value)
+
+    def _ask(self, options: Namespace, question: str, *, is_value: bool) -> Any:
+        if options.format == "image":
+            return self._draw(options, question)
+        request = self._build_request(options, question)
+        if is_value:
+            return self._ask_for_value(options, request)
+        return self._ask_in_cell(options, request)
 
     def complete_word(self, previous: str) -> list[str]:
         """Return the completions: verbs behind the name of the magic, conversations behind their
         verbs.
         """
         if previous.endswith("qfchat"):
-            return [*VERBS, "alias", "help"]
+            return [*COMMANDS, "help"]
         return self.conversations.names_behind(previous)
 
-    def _prompt_text(self, options: Namespace, raw_text: str) -> str:
+    def _read_question(self, options: Namespace, text: str) -> str:
+        variables = user_variables(self.shell)
         if options.expand:
-            text = expand_prompt(raw_text, user_variables(self.shell))
-        else:
-            text = raw_text
+            text = expand_prompt(text, variables)
         if options.explain:
-            return explain_prompt(user_variables(self.shell).get("In") or [], text.strip())
+            return explain_prompt(variables.get("In") or [], text.strip())
         return text.strip()
 
-    def _ask(
-        self,
-        options: Namespace,
-        text: str,
-        chat_options: dict[str, Any],
-        explaining: Callable[[], AbstractContextManager[None]],
-        *,
-        as_value: bool,
-    ) -> Any:
-        if options.format == "image":
-            return self._run_image_magic(options, text)
-        request = self._build_request(options, text, chat_options)
-        if as_value:
-            with explaining():
-                return self._ask_for_value(options, request)
-        from .chat_run import ChatRun  # noqa: PLC0415 - %load_ext stays fast
+    def _draw(self, options: Namespace, text: str) -> Any:
+        """Hand the cell to `%%qfimage`."""
+        words = [await_cell.AWAIT_OPTION] if options.awaited else []
+        words += ["-m", options.model] if options.model else []
+        words += ["-o", options.out] if options.out else []
+        return self.shell.run_cell_magic("qfimage", " ".join(words), text)  # type: ignore[union-attr]
 
+    def _ask_in_cell(self, options: Namespace, request: CellRequest) -> Any:
+        """Ask with the answer streaming into the cell."""
         cell_task: await_cell.CancellableTask[None] = await_cell.CancellableTask()
         run = ChatRun(request, cell_task.cancel)
 
         def on_end(interrupted: bool) -> Any:
             replies = run.finish(interrupted=interrupted)
             self._store_replies(options, replies)
-            if not interrupted:
-                with explaining():
-                    run.raise_if_failed()
-                return self._after_answer(options, run, replies)
-            return None
+            if interrupted:
+                return None
+            run.raise_if_failed()
+            return self._after_answer(options, run, replies[0])
 
         return await_cell.run_in_cell(
             run.run(), on_end, tr(INTERRUPTED), awaited=options.awaited, task=cell_task
         )
 
-    def _run_image_magic(self, options: Namespace, text: str) -> Any:
-        """Hand the cell to `%%qfimage`."""
-        flags = [
-            ("-m", options.model),
-            ("-o", options.out),
-            (await_cell.AWAIT_OPTION, options.awaited),
-        ]
-        words = " ".join(
-            f"{flag} {value if value is not True else ''}" for flag, value in flags if value
-        )
-        return get_shell(self).run_cell_magic("qfimage", words, text)
-
     def _ask_for_value(self, options: Namespace, request: CellRequest) -> ChatResponse | None:
         """Ask without a display; the reply is the value of the line."""
-        (_, client) = request.models[0]
-        answer_format = request.format
         if len(request.models) > 1:
             PARSER.error(tr("several models are compared in a cell: %%qfchat -m a,b"))
+        (_, client) = request.models[0]
         if request.tools:
             reply = client.run(request.turns, request.tools, **request.options)
         else:
             reply = client.do(request.turns, **request.options)
         try:
-            reply.parsed = answer_format.parse(reply.text)
+            reply.parsed = request.format.parse(reply.text)
         except ValueError as error:
             message = tr(
                 "the answer is not {format}: {error}\nthe text is in `.answer` of this error",
-                format=answer_format.name,
+                format=request.format.name,
                 error=error,
             )
             raise UnreadableAnswer(message, answer=reply.text, reply=reply) from None
@@ -268,114 +232,110 @@ class ChatMagics(Magics):
             return None
         return reply
 
-    def _build_request(
-        self, options: Namespace, text: str, chat_options: dict[str, Any]
-    ) -> CellRequest:
-        from .chat_run import CellRequest  # noqa: PLC0415 - %load_ext stays fast
+    def _build_request(self, options: Namespace, text: str) -> CellRequest:
 
-        if options.session:
-            earlier = self.conversations.turns(options.session)
-        else:
-            earlier = ()
-        pictures = [resolve_picture(self.shell, name) for name in options.image or ()]
-        content = _content_with_images(text, pictures) if pictures else text
-        turns = [*earlier, {"role": "user", "content": content}]
-        answer_format = FORMATS.get(options.format) or find_format(
-            options.format, user_variables(self.shell)
-        )
-        if system := "\n".join(
-            filter(None, (options.system, in_language_of(turns, answer_format.instruction)))
-        ):
-            chat_options["system"] = system
+        turns = [*self.conversations.turns(options.session)]
+        turns.append({"role": "user", "content": self._read_content(options, text)})
+        answer_format = find_format(options.format or "markdown", user_variables(self.shell))
+        arguments = PARSER.keywords(options)
+        instruction = in_language_of(turns, answer_format.instruction)
+        if system := "\n".join(filter(None, (options.system, instruction))):
+            arguments["system"] = system
         if answer_format.response_format is not None:
-            chat_options["response_format"] = answer_format.response_format
+            arguments["response_format"] = answer_format.response_format
         if options.think is not None:
-            chat_options["think"] = parse_think(options.think)
+            arguments["think"] = parse_think(options.think)
         tools = self._find_tools(options.tools)
         models = self._select_models(options)
-        if len(models) > 1 and options.session:
-            PARSER.error(
-                tr("--session remembers one conversation: it cannot be used with several models")
-            )
-        if len(models) > 1 and answer_format.retry:
-            PARSER.error(
-                tr(
-                    "-f {format} reads one answer: it cannot be used with several models",
-                    format=answer_format.name,
-                )
-            )
-        if len(models) > 1 and tools:
-            PARSER.error(tr("--tools takes one model: with several, each would run the functions"))
+        if len(models) > 1:
+            self._refuse_several(options, retries=answer_format.retry)
         return CellRequest(
             turns,
             models,
-            chat_options,
+            arguments,
             answer_format,
             stream=not options.no_stream,
             tools=tools,
             say_options=PARSER.say_options,
         )
 
+    def _refuse_several(self, options: Namespace, *, retries: bool) -> None:
+        """Raise for options that take one model."""
+        if options.session:
+            PARSER.error(
+                tr("--session remembers one conversation: it cannot be used with several models")
+            )
+        if retries:
+            PARSER.error(
+                tr(
+                    "-f {format} reads one answer: it cannot be used with several models",
+                    format=options.format,
+                )
+            )
+        if options.tools:
+            PARSER.error(tr("--tools takes one model: with several, each would run the functions"))
+
+    def _read_content(self, options: Namespace, text: str) -> str | list[dict[str, Any]]:
+        """Return the question, with the pictures that are attached."""
+        if not options.image:
+            return text
+        from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
+
+        parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
+        for name in options.image:
+            try:
+                url = to_data_url(read_image(resolve_picture(self.shell, name)))
+            except InvalidArgumentError as error:
+                raise InvalidArgumentError(f"--image: {error}") from None
+            parts.append({"type": "image_url", "image_url": {"url": url}})
+        return parts
+
     def _find_tools(self, names: str | None) -> list[Tool]:
         """Return the functions that `--tools` names."""
-        if not names:
-            return []
-        from ..resources.inference.tools import to_tools  # noqa: PLC0415 - only with tools
-
         variables = user_variables(self.shell)
-        requested = [name.strip() for name in names.split(",") if name.strip()]
+        requested = split_names(names)
         for name in requested:
             if name not in variables:
-                functions = [
-                    key
-                    for key, value in variables.items()
-                    if callable(value) and not key.startswith("_")
-                ]
-                hint = did_you_mean(name, functions)
+                hint = did_you_mean(name, _functions(self))
                 PARSER.error(
                     tr("--tools: the notebook has no function {name!r}{hint}", name=name, hint=hint)
                 )
-        return to_tools([variables[name] for name in requested])
+        return to_tools([variables[name] for name in requested]) if requested else []
 
     def _select_models(self, options: Namespace) -> list[tuple[str, ChatCompletion]]:
-        from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - %load_ext stays fast
-
-        version: Version | None = options.version or (2 if options.image else None)
-        requested = [part.strip() for part in (options.model or "").split(",") if part.strip()]
-        if options.endpoint and requested:
-            PARSER.error(tr("-e and -m: use a service of your own or models, not both"))
-        if service := options.endpoint and resolve_endpoint(self.shell, options.endpoint):
+        """Return labels and clients of the models, or of the service of a training or in a
+        variable.
+        """
+        version: Any = options.version or (2 if options.image else None)
+        requested = dict.fromkeys(split_names(options.model))
+        if options.endpoint:
+            if requested:
+                PARSER.error(tr("-e and -m: use a service of your own or models, not both"))
+            service = resolve_endpoint(self.shell, options.endpoint) or ""
             return [(service, ChatCompletion(None, service, version=version))]
-        if not requested:
-            return [("", ChatCompletion(version=version))]
-        names = [parser.resolve(model) for model in dict.fromkeys(requested)]
-        return [(model, self._create_client(model, version)) for model in names]
-
-    def _create_client(self, model: str, version: Version | None) -> ChatCompletion:
-        """Return the client of a model, or of the service of a training or in a variable."""
-        from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
-
-        if endpoint := find_service(self.shell, model):
-            return ChatCompletion(None, endpoint, version=version)
-        return ChatCompletion(model, version=version)
+        models = []
+        for name in map(parser.resolve, requested):
+            service = find_service(self.shell, name)
+            model = None if service else name
+            models.append((name, ChatCompletion(model, service or None, version=version)))
+        return models or [("", ChatCompletion(version=version))]
 
     def _store_replies(self, options: Namespace, replies: list[ChatResponse | None]) -> None:
-        if options.out and any(reply is not None for reply in replies):
-            store_variable(self.shell, options.out, replies[0] if len(replies) == 1 else replies)
+        if any(reply is not None for reply in replies):
+            value = replies[0] if len(replies) == 1 else replies
+            store_variable(self.shell, options.out, value)
 
-    def _after_answer(
-        self, options: Namespace, run: ChatRun, replies: list[ChatResponse | None]
-    ) -> Any:
+    def _after_answer(self, options: Namespace, run: ChatRun, reply: ChatResponse | None) -> Any:
         """Store the conversation, fill the next cell; return the value of the answer, which the
         cell shows.
         """
-        reply = replies[0]
-        if options.session and reply is not None:
+        if reply is not None:
             self.conversations.store(options.session, run.request.turns, reply)
         if options.next_cell and reply is not None:
-            get_shell(self).set_next_input(extract_code(reply.text), replace=False)
-        is_structured = run.request.format.form == "folded"
-        if is_structured and (rows := records_of(run.value)):
+            self.shell.set_next_input(extract_code(reply.text), replace=False)  # type: ignore[union-attr]
+        if run.request.format.form != "folded":
+            return None
+        if rows := records_of(run.value):
             import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
             from IPython.display import display  # noqa: PLC0415 - only under IPython
 
@@ -383,25 +343,7 @@ class ChatMagics(Magics):
                 display(pd.DataFrame(rows))  # type: ignore[no-untyped-call]
             if options.out:
                 return None
-            return run.value
-        if is_structured:
-            return run.value
-        return None
-
-
-def _content_with_images(text: str, pictures: list[Any]) -> list[dict[str, Any]]:
-    """Return the parts of a turn: the text and the attached images."""
-    from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
-
-    parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
-    for picture in pictures:
-        try:
-            parts.append(
-                {"type": "image_url", "image_url": {"url": to_data_url(read_image(picture))}}
-            )
-        except InvalidArgumentError as error:
-            raise InvalidArgumentError(f"--image: {error}") from None
-    return parts
+        return run.value
 
 
 document_magic(ChatMagics.qfchat, PARSER)

@@ -3,8 +3,6 @@ arrived.
 """
 
 import asyncio
-import io
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -20,7 +18,7 @@ from ..resources.inference.arguments import Messages
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.inference_model import InferenceCall
 from ..resources.inference.model_choice import find_replacement
-from ..resources.inference.reply import ChatResponse, Reply, ToolCall, join_pieces
+from ..resources.inference.reply import ChatResponse, Reply, join_pieces
 from ..resources.inference.response_format import (
     JSON_ONLY,
     ROWS_ONLY,
@@ -61,77 +59,24 @@ class AnswerFormat:
 
 
 def find_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
-    """Return the format that an option names.
+    """Return the format that an option names; `pydantic:NAME` is a class of the notebook, or a
+    variable that holds a JSON Schema.
 
     Raises:
-        InvalidArgumentError: the format, or the pydantic model, is unknown.
+        InvalidArgumentError: the format, or the class, is unknown.
     """
-    if name.startswith("pydantic:"):
-        return _schema_format(name, variables)
-    if name not in FORMATS:
-        raise InvalidArgumentError(
-            tr(
-                "-f {name}: must be one of {formats} or pydantic:NAME",
-                name=name,
-                formats=tr(", ").join(FORMATS),
+    kind, colon, variable = name.partition(":")
+    if kind != "pydantic" or not colon:
+        if name not in FORMATS:
+            formats = tr(", ").join(FORMATS)
+            raise InvalidArgumentError(
+                tr(
+                    "-f {name}: must be one of {formats} or pydantic:NAME",
+                    name=name,
+                    formats=formats,
+                )
             )
-        )
-    return FORMATS[name]
-
-
-def records_of(value: Any) -> list[dict[str, Any]]:
-    """Return a list of objects as rows of a table, [] for every other value."""
-    if not isinstance(value, (list, tuple)):
-        return []
-    rows = [item.model_dump() if hasattr(item, "model_dump") else item for item in value]
-    if all(isinstance(row, dict) for row in rows):
-        return rows
-    return []
-
-
-def parse_frame(text: str) -> Any:
-    """Return the table of an answer as a DataFrame: JSON rows, a Markdown table, or CSV.
-
-    Raises:
-        ValueError: the answer has no table.
-    """
-    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
-
-    rows = [line.strip().strip("|") for line in text.splitlines() if line.strip().startswith("|")]
-    if len(rows) >= 2:
-        cells = [[cell.strip() for cell in row.split("|")] for row in rows]
-        body = [row for row in cells[1:] if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
-        return pd.DataFrame(body, columns=cells[0])
-    try:
-        value = parse_json(text)
-    except ValueError:
-        return _parse_csv(extract_code(text))
-    if isinstance(value, dict):
-        tables = [item for item in value.values() if isinstance(item, list)]
-        if len(tables) == 1:
-            value = tables[0]
-        else:
-            value = [value]
-    return pd.DataFrame(value)
-
-
-def _parse_csv(text: str) -> Any:
-    import pandas as pd  # noqa: PLC0415
-
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) < 2 or "," not in lines[0]:
-        raise ValueError(tr("the answer contains no table"))
-    try:
-        return pd.read_csv(io.StringIO(text))
-    except pd.errors.ParserError as error:
-        raise ValueError(tr("the table cannot be parsed: {error}", error=error)) from None
-
-
-def _schema_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
-    """Return the format of `pydantic:NAME`: a class of the notebook, or a variable that holds a
-    JSON Schema.
-    """
-    variable = name.partition(":")[2]
+        return FORMATS[name]
     if not variable:
         raise InvalidArgumentError(
             tr(
@@ -148,11 +93,37 @@ def _schema_format(name: str, variables: Mapping[str, Any]) -> AnswerFormat:
                 hint=did_you_mean(variable, variables),
             )
         )
-    response_format = parse_response_format(variables[variable])
-    parse = response_format.parse
-    return AnswerFormat(
-        name, response_format=response_format, parse=parse, form="folded", retry=True
-    )
+    schema = parse_response_format(variables[variable])
+    return AnswerFormat(name, response_format=schema, parse=schema.parse, form="folded", retry=True)
+
+
+def records_of(value: Any) -> list[dict[str, Any]]:
+    """Return a list of objects as rows of a table, [] for every other value."""
+    if not isinstance(value, (list, tuple)):
+        return []
+    rows = [item.model_dump() if hasattr(item, "model_dump") else item for item in value]
+    if all(isinstance(row, dict) for row in rows):
+        return rows
+    return []
+
+
+def parse_frame(text: str) -> Any:
+    """Return the table of an answer as a DataFrame: JSON rows or a Markdown table.
+
+    Raises:
+        ValueError: the answer has no table.
+    """
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    lines = [line.strip().strip("|") for line in text.splitlines() if line.strip().startswith("|")]
+    if len(lines) > 2:
+        heads, _, *rows = [[cell.strip() for cell in line.split("|")] for line in lines]
+        return pd.DataFrame(rows, columns=heads)
+    value = parse_json(text)
+    if isinstance(value, dict):
+        tables = [item for item in value.values() if isinstance(item, list)]
+        value = tables[0] if len(tables) == 1 else [value]
+    return pd.DataFrame(value)
 
 
 FORMATS = {
@@ -189,66 +160,59 @@ class AnswerStream:
     notices: list[str] = field(default_factory=list)
     say_options: Callable[[str], str] = str
 
+    def change(self, **values: Any) -> None:
+        """Change what is shown of the answer."""
+        self.answer = replace(self.answer, **values)
+
     def start_round(self) -> None:
         """Keep the reply so far as an earlier one; its text is replaced."""
         self.earlier += filter(None, [self._join_pieces()])
-        if self.answer.reasoning:
-            reasoning = f"{self.answer.reasoning}\n\n"
-        else:
-            reasoning = ""
-        state: AnswerState = "streaming" if self.answer.steps else "waiting"
-        self.answer = replace(self.answer, text="", reasoning=reasoning, state=state)
         self.pieces = []
+        reasoning = self.answer.reasoning
+        state = "streaming" if self.answer.steps else "waiting"
+        self.change(text="", reasoning=f"{reasoning}\n\n" if reasoning else "", state=state)
 
     def keep_as_preface(self) -> None:
         """Show the text so far above the functions that it calls."""
         preface = "\n\n".join(filter(None, [self.answer.preface, self.answer.text]))
-        self.answer = replace(self.answer, text="", preface=preface)
+        self.change(text="", preface=preface)
 
     def add_piece(self, piece: ChatResponse) -> None:
         """Add a piece to the answer."""
         self.pieces.append(piece)
         current = self.answer
         seconds = time.perf_counter() - self.started
-        is_counted = piece.usage.total_tokens is not None
-        self.answer = replace(
-            current,
+        if current.first_token is None and piece.text:
+            self.change(first_token=seconds)
+        if piece.usage.total_tokens is not None:
+            self.change(**chat.usage_facts([*self.earlier, piece]))
+        self.change(
             text=current.text + piece.text,
             reasoning=current.reasoning + piece.reasoning,
             state="streaming",
             seconds=seconds,
-            first_token=seconds
-            if current.first_token is None and piece.text
-            else current.first_token,
             from_sandbox=piece.from_sandbox,
             request_id=piece.request_id,
             model=current.model or str(piece.body.get("model") or ""),
             replacement=find_replacement(current.model, piece.model),
-            **(chat.usage_facts([*self.earlier, piece]) if is_counted else {}),
         )
 
-    def finish(self, state: Any, error: QianfanError | None = None) -> None:
+    def finish(self, state: AnswerState, error: QianfanError | None = None) -> None:
         """Record how the answer ended."""
-        reply = self._join_pieces()
         self.error = error
-        is_cut = reply is not None and reply.is_cut_while_thinking
-        if error is None:
-            message = ""
-        else:
-            message = self.say_options(str(error).splitlines()[0])
-        seconds = time.perf_counter() - self.started
-        answer = replace(self.answer, state=state, seconds=seconds, error=message, running="")
-        text = hide_keys(answer.text)
-        reasoning = hide_keys(answer.reasoning)
-        if answer.from_sandbox:
-            notice = process.claim_damage_notice()
-        else:
-            notice = ""
-        notices = tuple(hide_keys(self.say_options(text)) for text in self.notices)
-        answer = replace(
-            answer, text=text, reasoning=reasoning, is_cut_while_thinking=is_cut, notices=notices
+        reply = self._join_pieces()
+        self.change(
+            state=state,
+            seconds=time.perf_counter() - self.started,
+            error=self.say_options(str(error).splitlines()[0]) if error else "",
+            running="",
+            text=hide_keys(self.answer.text),
+            reasoning=hide_keys(self.answer.reasoning),
+            is_cut_while_thinking=reply is not None and reply.is_cut_while_thinking,
+            notices=[hide_keys(self.say_options(text)) for text in self.notices],
         )
-        self.answer = replace(answer, damage_notice=notice)
+        if self.answer.from_sandbox:
+            self.change(damage_notice=process.claim_damage_notice())
 
     def to_reply(self) -> ChatResponse | None:
         """Return the last round as a reply that knows those before it, None when nothing
@@ -263,10 +227,10 @@ class AnswerStream:
         return reply
 
     def _join_pieces(self) -> ChatResponse | None:
+        if not self.pieces:
+            return None
         text = "".join(piece.text for piece in self.pieces)
-        if self.pieces:
-            return join_pieces(self.pieces, text, self.answer.seconds)
-        return None
+        return join_pieces(self.pieces, text, self.answer.seconds)
 
 
 @dataclass
@@ -295,28 +259,26 @@ class ChatRun:
 
     def __init__(self, request: CellRequest, stop: Callable[[], None]) -> None:
         self.request = request
-        form = request.format.form
         self._options = dict(request.options)
         if isinstance(response_format := self._options.get("response_format"), ResponseFormat):
             # `_parse_value` does it
             self._options["response_format"] = replace(response_format, is_checked=False)
-        answers = tuple(StreamedAnswer(label, form=form) for label, _ in request.models)
-        self.streams = [
-            self._prepare(answer, client)
-            for answer, (_, client) in zip(answers, request.models, strict=True)
-        ]
+        self.streams = [self._open_stream(label, client) for label, client in request.models]
+        self._first = self.streams[0]
+        self._is_single = len(self.streams) == 1
         self.live = open_with_stop_button(
-            answers,
+            self._state(),
             html=chat.live_html,
             final=chat.answers_bundle,
             stop=stop,
-            tooltip=tr("Stop this answer") if len(answers) == 1 else tr("Stop these answers"),
+            tooltip=tr("Stop this answer") if self._is_single else tr("Stop these answers"),
         )
         self.value: Any = None
         self._parse_error: ValueError | None = None
         self._failure: QianfanError | None = None
 
-    def _prepare(self, answer: StreamedAnswer, client: ChatCompletion) -> AnswerStream:
+    def _open_stream(self, label: str, client: ChatCompletion) -> AnswerStream:
+        answer = StreamedAnswer(label, form=self.request.format.form)
         notices: list[str] = []
         with collecting(notices):
             call = client.prepare(self.request.turns, stream=self.request.stream, **self._options)
@@ -327,8 +289,8 @@ class ChatRun:
     async def run(self) -> None:
         """Ask all models at once; a model that fails does not disturb the others."""
         await asyncio.gather(*map(self._stream_answer, self.streams))
-        if self._is_single and self.streams[0].error is None:
-            await self._parse_value(self.streams[0])
+        if self._is_single and self._first.error is None:
+            await self._parse_value(self._first)
 
     def finish(self, *, interrupted: bool = False) -> list[ChatResponse | None]:
         """Show the last state and return the replies, None for a model that did not answer."""
@@ -336,52 +298,45 @@ class ChatRun:
             if stream.answer.state in {"waiting", "streaming"}:
                 stream.finish("interrupted")
         errors = [stream.error for stream in self.streams if stream.error is not None]
-        first = self.streams[0].answer
-        is_empty = self._is_single and errors and not (first.text or first.reasoning or first.steps)
-        if is_empty and not isinstance(errors[0], StreamInterrupted):
+        if len(errors) == len(self.streams) and not interrupted:
+            self._failure = errors[0]
+        answer = self._first.answer
+        has_failed = self._is_single and bool(errors)
+        is_empty = not (answer.text or answer.reasoning or answer.steps)
+        if has_failed and is_empty and not isinstance(errors[0], StreamInterrupted):
             self.live.remove()
         else:
-            if self._is_single and errors:  # the error below the answer says it
-                self.streams[0].answer = replace(first, error="")
+            if has_failed:  # the error below the answer says it
+                self._first.change(error="")
             self.live.finish(self._state())
-        if not (len(errors) == len(self.streams) and not interrupted):
-            self._failure = None
-        else:
-            self._failure = errors[0]
-        return [self._to_reply(stream) for stream in self.streams]
+        replies = [stream.to_reply() for stream in self.streams]
+        for reply in filter(None, replies):
+            reply.parsed = self.value
+        return replies
 
     def raise_if_failed(self) -> None:
         """Raise the error that ended all answers, or that made the answer unreadable."""
         if self._failure is not None:
             raise self._failure
-        if self._parse_error is not None:
-            if str(self._parse_error):
-                reason = str(self._parse_error).splitlines()[0]
-            else:
-                reason = tr(tr("it is empty"))
-            raise UnreadableAnswer(
-                tr(
-                    "the answer is not {format}: {reason}",
-                    format=self.request.format.name,
-                    reason=reason,
-                )
-                + "\n"
-                + tr("the answer is kept above and in the -o variable"),
-                answer=self.streams[0].answer.text,
-            )
+        if self._parse_error is None:
+            return
+        reason = next(iter(str(self._parse_error).splitlines()), tr("it is empty"))
+        name = self.request.format.name
+        text = tr("the answer is not {format}: {reason}", format=name, reason=reason)
+        kept = tr("the answer is kept above and in the -o variable")
+        raise UnreadableAnswer(f"{text}\n{kept}", answer=self._first.answer.text)
 
     async def _stream_answer(self, stream: AnswerStream) -> None:
         stream.started = time.perf_counter()
+        receive = self._run_tools if self.request.tools else self._receive
         with collecting(stream.notices):
-            await self._receive_or_fail(
-                stream, self._run_tools if self.request.tools else self._receive
-            )
+            await self._receive_or_fail(stream, receive)
 
     async def _receive_or_fail(
-        self, stream: AnswerStream, receive: Callable[[AnswerStream], Awaitable[None]] | None = None
+        self, stream: AnswerStream, receive: Callable[[AnswerStream], Awaitable[None]]
     ) -> None:
         try:
-            await (receive or self._receive)(stream)
+            await receive(stream)
         except asyncio.CancelledError:
             stream.finish("interrupted")
             raise
@@ -414,24 +369,18 @@ class ChatRun:
                 stream.keep_as_preface()
             return reply
 
-        def show_call(call: ToolCall) -> None:
-            self._show_steps(stream, describe_call(call))
+        def show_steps(running: str = "") -> None:
+            stream.change(steps=tuple(tool_loop.steps), running=running)
+            self.live.update(self._state())
 
-        stream.tool_loop = ToolLoop(
+        tool_loop = ToolLoop(
             list(self.request.tools),
-            on_call=show_call,
-            on_step=lambda _: self._show_steps(stream, ""),
+            on_call=lambda call: show_steps(describe_call(call)),
+            on_step=lambda _: show_steps(),
             is_allowed=lambda call: self.live.mode != "static" and ask_user(call),
         )
-        await stream.tool_loop.run(ask, self.request.turns, self._options)
-
-    def _show_steps(self, stream: AnswerStream, running: str) -> None:
-        if stream.tool_loop:
-            steps = tuple(stream.tool_loop.steps)
-        else:
-            steps = ()
-        stream.answer = replace(stream.answer, steps=steps, running=running)
-        self.live.update(self._state())
+        stream.tool_loop = tool_loop
+        await tool_loop.run(ask, self.request.turns, self._options)
 
     async def _parse_value(self, stream: AnswerStream) -> None:
         """Set the value of the answer; ask again when it cannot be parsed and the format says
@@ -441,36 +390,21 @@ class ChatRun:
         try:
             self.value = answer_format.parse(stream.answer.text)
         except ValueError as error:
-            if not answer_format.retry:
-                self._parse_error = error
-                return
-            await self._ask_again(stream, error)
-
-    async def _ask_again(self, stream: AnswerStream, error: ValueError) -> None:
-        answer_format = self.request.format
+            self._parse_error = error
+        if self._parse_error is None or not answer_format.retry:
+            return
         between = stream.tool_loop.turns if stream.tool_loop else ()
-        turns = [*self.request.turns, *between]
-        turns += answer_format.correction(stream.answer.text, error, self.request.turns)
+        text = stream.answer.text
+        correction = answer_format.correction(text, self._parse_error, self.request.turns)
+        turns = [*self.request.turns, *between, *correction]
         stream.call = stream.client.prepare(turns, stream=self.request.stream, **self._options)
         stream.start_round()
-        await self._receive_or_fail(stream)
+        await self._receive_or_fail(stream, self._receive)
         try:
             self.value = answer_format.parse(stream.answer.text)
-        except ValueError as second_error:
-            self._parse_error = second_error
-
-    def _to_reply(self, stream: AnswerStream) -> ChatResponse | None:
-        reply = stream.to_reply()
-        if reply is not None:
-            if not self._is_single:
-                reply.parsed = None
-            else:
-                reply.parsed = self.value
-        return reply
+            self._parse_error = None
+        except ValueError as error:
+            self._parse_error = error
 
     def _state(self) -> tuple[StreamedAnswer, ...]:
         return tuple(stream.answer for stream in self.streams)
-
-    @property
-    def _is_single(self) -> bool:
-        return len(self.streams) == 1

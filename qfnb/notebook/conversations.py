@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import inspect
 import json
 import logging
 import sqlite3
@@ -18,12 +19,13 @@ from ..base.language import tr, tr_noop, trn
 from ..base.text import clip, did_you_mean, labelled, near_miss, turn_text
 from ..batching.fork_safe_sqlite import open_database, open_for_step, prepare_tables
 from ..errors import InvalidArgumentError, QianfanError
+from ..resources.inference.arguments import Messages
+from . import parser
 from .verb_magic import listing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..resources.inference.arguments import Messages
     from ..resources.inference.reply import ChatResponse
 
 
@@ -65,33 +67,25 @@ class ConversationStore:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        if path:
-            memory = None
-        else:
+        self._memory: sqlite3.Connection | None = None
+        if path is None:
             memory = open_database(":memory:", isolation_level=None)
-        if memory is None:
-            self._memory = None
-        else:
             self._memory = prepare_tables(memory, _TABLES, SCHEMA_VERSION)
 
     def begin(self, name: str) -> int:
         """Begin a conversation; return its number."""
-        with self._open() as database:
-            now = time.time()
-            values = (name, now, now)
-            row = database.execute(
-                "insert into conversation(name, created, updated) values (?, ?, ?)", values
-            )
-            return int(row.lastrowid or 0)
+        now = time.time()
+        query = "insert into conversation(name, created, updated) values (?, ?, ?) returning id"
+        ((number,),) = self._run(query, name, now, now)
+        return int(number)
 
     def add(self, id_: int, turns: Sequence[Turn]) -> bool:
         """Add turns at the end, all of them or none; return False where the conversation was
         deleted.
         """
         with self._open() as database, _transaction(database):
-            if not database.execute(
-                "update conversation set updated = ? where id = ?", (time.time(), id_)
-            ).rowcount:
+            change = "update conversation set updated = ? where id = ?"
+            if not database.execute(change, (time.time(), id_)).rowcount:
                 return False
             query = "select coalesce(max(position), -1) + 1 from turn where conversation = ?"
             start = database.execute(query, (id_,)).fetchone()[0]
@@ -104,45 +98,36 @@ class ConversationStore:
 
     def read(self, id_: int) -> list[Turn]:
         """Return the turns of a conversation, in their order."""
-        with self._open() as database:
-            query = "select content from turn where conversation = ? order by position"
-            return [
-                json.loads(content) for (content,) in database.execute(query, (id_,)).fetchall()
-            ]
+        query = "select content from turn where conversation = ? order by position"
+        return [json.loads(content) for (content,) in self._run(query, id_)]
 
     def cut(self, id_: int, length: int) -> None:
         """Remove the turns from a position on."""
-        with self._open() as database:
-            database.execute(
-                "delete from turn where conversation = ? and position >= ?", (id_, length)
-            )
+        self._run("delete from turn where conversation = ? and position >= ?", id_, length)
 
     def delete(self, id_: int) -> None:
         """Delete a conversation with its turns."""
-        with self._open() as database, _transaction(database):
-            database.execute("delete from turn where conversation = ?", (id_,))
-            database.execute("delete from conversation where id = ?", (id_,))
+        self._run("delete from conversation where id = ?", id_)
+        self.cut(id_, 0)
 
     def list_all(self) -> list[StoredConversation]:
         """Return all conversations, the latest first."""
         if self.path is not None and not self.path.exists():
             return []
-        with self._open() as database:
-            query = """select id, name, count(turn.position), created, updated
-                from conversation left join turn on turn.conversation = id group by id
-    order by updated desc, id desc"""
-            return [StoredConversation(*row) for row in database.execute(query).fetchall()]
+        query = """select id, name, count(turn.position), created, updated
+            from conversation left join turn on turn.conversation = id group by id
+            order by updated desc, id desc"""
+        return [StoredConversation(*row) for row in self._run(query)]
 
-    def find(self, key: str) -> StoredConversation:
-        """Return the conversation with a number, or the latest with a name.
+    def find(self, key: str) -> list[StoredConversation]:
+        """Return the conversations with a name, the latest first, or the one with a number.
 
         Raises:
             InvalidArgumentError: there is none.
         """
         rows = self.list_all()
-        matches = [row for row in rows if row.name == key] or [
-            row for row in rows if str(row.id) == key
-        ]
+        matches = [row for row in rows if row.name == key]
+        matches = matches or [row for row in rows if str(row.id) == key]
         if not matches:
             hint = did_you_mean(key, [row.name for row in rows])
             raise InvalidArgumentError(
@@ -152,7 +137,11 @@ class ConversationStore:
                     hint=hint,
                 )
             )
-        return matches[0]
+        return matches
+
+    def _run(self, query: str, *values: object) -> list[Any]:
+        with self._open() as database:
+            return database.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -161,10 +150,10 @@ class ConversationStore:
         Raises:
             ConversationsError: it cannot be used.
         """
-        if self._memory is not None:
+        if self.path is None:
+            assert self._memory is not None
             yield self._memory
             return
-        assert self.path is not None
         try:
             with open_for_step(self.path, _TABLES, SCHEMA_VERSION) as database:
                 yield database
@@ -201,6 +190,9 @@ VERBS = {
     "forget": "forget NAME",
 }
 
+COMMANDS = {**VERBS, "alias": "alias NAME MODEL"}
+"""Name -> how it is typed."""
+
 NO_SESSION = tr_noop(
     "this kernel has no conversation: `%%qfchat --session NAME` begins one, `%qfchat open NAME` "
     "opens a stored one"
@@ -224,11 +216,10 @@ class Conversations:
     def __contains__(self, name: object) -> bool:
         return name in self._bound
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._bound)
 
     def __getitem__(self, name: str) -> Messages:
-        from ..resources.inference.arguments import Messages  # noqa: PLC0415 - %load_ext stays fast
 
         if name not in self._bound:
             names = tr(", ").join(self._bound) or tr("none yet")
@@ -241,55 +232,55 @@ class Conversations:
             )
         return Messages(self.turns(name))
 
-    def turns(self, name: str) -> Sequence[dict[str, Any]]:
+    def turns(self, name: str | None) -> Sequence[Turn]:
         """Return the turns of a conversation, those that other kernels have added too; none for a
-        new name.
+        new name, or without one.
         """
         if name not in self._bound:
             return ()
         conversations, id_ = self._bound[name]
         return conversations.read(id_)
 
-    def store(self, name: str | None, turns: Sequence[dict[str, Any]], reply: ChatResponse) -> None:
+    def store(self, name: str | None, turns: Sequence[Turn], reply: ChatResponse) -> None:
         """Add a question, the last of the turns, and its reply to a conversation; without a name to
         none.
 
         What cannot be written stays in memory: an answer that has come is not lost.
         """
-        from ..resources.inference.arguments import Messages  # noqa: PLC0415
-
         if not name:
             return
         messages = Messages(turns)
         messages.append(reply)
+        new_turns = list(messages)[len(turns) - 1 :]
         try:
-            conversations, id_ = self._bound.get(name) or self._begin(name, self._preferred())
-            # another kernel has deleted it
-            if not conversations.add(id_, list(messages)[len(turns) - 1 :]):
-                conversations, id_ = self._begin(name, conversations)
-                conversations.add(id_, list(messages))
+            is_kept = name in self._bound and self._add(name, new_turns)
+            if not is_kept:  # it is new, or another kernel has deleted it
+                self._begin(name, list(messages))
         except ConversationsError as error:
             log.warning("%s", tr("{error}\nthis conversation ends with the kernel", error=error))
-            conversations, id_ = self._begin(name, self._memory)
-            conversations.add(id_, list(messages))
+            self._begin(name, list(messages), self._memory)
 
     def reset(self, name: str | None) -> None:
         """Begin anew under a name; what was said stays on disk. An unknown name is ignored."""
-        if name:
-            self._bound.pop(name, None)
-
-    def _preferred(self) -> ConversationStore:
-        if config.settings().keep_conversations:
-            return self._on_disk()
-        return self._memory
+        self._bound.pop(name or "", None)
 
     @staticmethod
     def _on_disk() -> ConversationStore:
         return ConversationStore(config.state_dir() / FILE_NAME)
 
-    def _begin(self, name: str, conversations: ConversationStore) -> tuple[ConversationStore, int]:
+    def _begin(
+        self, name: str, turns: Sequence[Turn], conversations: ConversationStore | None = None
+    ) -> None:
+        """Begin a conversation with turns, where the settings want it or in a given place."""
+        if conversations is None:
+            is_kept = config.settings().keep_conversations
+            conversations = self._on_disk() if is_kept else self._memory
         self._bound[name] = conversations, conversations.begin(name)
-        return self._bound[name]
+        self._add(name, turns)
+
+    def _add(self, name: str, turns: Sequence[Turn]) -> bool:
+        conversations, id_ = self._bound[name]
+        return conversations.add(id_, turns)
 
     def names_behind(self, verb: str) -> list[str]:
         """Return the names that a verb takes: of stored conversations, or of those of this
@@ -307,9 +298,7 @@ class Conversations:
         Raises:
             InvalidArgumentError: the conversation is unknown, or the file cannot be written.
         """
-        verb = words[0]
-        arguments = words[1:]
-        return getattr(self, f"_{verb}")(*arguments)
+        return getattr(self, f"_{words[0]}")(*words[1:])
 
     def is_command(self, words: list[str]) -> bool:
         """Return whether a line is a command with its arguments, and not a question.
@@ -317,68 +306,63 @@ class Conversations:
         Raises:
             InvalidArgumentError: a command lacks its arguments, or one word is nearly a command.
         """
-        if (
-            words
-            and (len(words) == 1 or words[1] in self)
-            and (match := near_miss(words[0], [*VERBS, "alias"]))
-        ):
-            raise InvalidArgumentError(
-                tr(
-                    "{word!r} is not a verb of {magic}; did you mean {match}?",
-                    word=words[0],
-                    magic="%qfchat",
-                    match=match,
-                )
-                + tr("\nto ask a model: %%qfchat, and the question on the line below")
-                + f"\n{' '.join(['%qfchat', match, *words[1:]])}"
+        if not words:
+            return False
+        verb, *arguments = words
+        if verb in COMMANDS:
+            try:
+                inspect.signature(getattr(self, f"_{verb}")).bind(*arguments)
+            except TypeError:
+                if arguments:
+                    return False
+                usage = tr("usage: %qfchat {verbs}", verbs=COMMANDS[verb])
+                raise InvalidArgumentError(usage) from None
+            return True
+        match = near_miss(verb, COMMANDS)
+        if match and (not arguments or arguments[0] in self):
+            text = tr(
+                "{word!r} is not a verb of {magic}; did you mean {match}?",
+                word=verb,
+                magic="%qfchat",
+                match=match,
             )
-        counts = {
-            "history": (0, 1),
-            "sessions": (0, 0),
-            "list": (0, 0),
-            "fork": (2, 2),
-            "export": (2, 2),
-        }
-        low, high = counts.get(words[0], (1, 1)) if words and words[0] in VERBS else (1, 0)
-        if len(words) == 1 and words[0] in VERBS and low > 0:
-            raise InvalidArgumentError(tr("usage: %qfchat {verbs}", verbs=VERBS[words[0]]))
-        return low <= len(words) - 1 <= high
+            question = tr("\nto ask a model: %%qfchat, and the question on the line below")
+            raise InvalidArgumentError(
+                f"{text}{question}\n{' '.join(['%qfchat', match, *arguments])}"
+            )
+        return False
+
+    def _alias(self, name: str = "", model: str = "") -> dict[str, str] | None:
+        """Set a model's alias, or return all."""
+        if aliases := parser.run_command([name, model] if model else []):
+            return aliases
+        print(tr("there is no alias: `%qfchat alias NAME MODEL` makes one"))  # noqa: T201 - what was asked for
+        return None
 
     def _open(self, key: str) -> Any:
         from ..views.conversation import ConversationView  # noqa: PLC0415
 
         conversations = self._on_disk()
-        conversation = conversations.find(key)
+        conversation = conversations.find(key)[0]
         self._bound[conversation.name] = conversations, conversation.id
-        return ConversationView(
-            conversation.name, tuple(conversations.read(conversation.id)), conversation.updated
-        )
+        turns = tuple(conversations.read(conversation.id))
+        return ConversationView(conversation.name, turns, conversation.updated)
 
-    def _list(self) -> pd.DataFrame:
-        import pandas as pd  # noqa: PLC0415
-
+    def _list(self) -> pd.DataFrame | None:
         conversations = self._on_disk()
         rows = []
         for row in conversations.list_all():
             first = next(iter(conversations.read(row.id)), {})
             updated = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.updated))
             begins = clip(" ".join(turn_text(first).split()), 40)
-            rows.append(
-                {
-                    "id": row.id,
-                    "name": row.name,
-                    "turns": row.turns,
-                    "updated": updated,
-                    "begins": begins,
-                }
-            )
-        table = pd.DataFrame(rows, columns=["id", "name", "turns", "updated", "begins"])
-        return listing(table, tr("no conversation is stored: `%%qfchat --session NAME` begins one"))
+            rows.append((row.id, row.name, row.turns, updated, begins))
+        when_empty = tr("no conversation is stored: `%%qfchat --session NAME` begins one")
+        return _table(rows, ["id", "name", "turns", "updated", "begins"], when_empty)
 
     def _delete(self, key: str) -> str:
         """Delete a stored conversation; of several with one name the number must say which."""
         conversations = self._on_disk()
-        matches = [row for row in conversations.list_all() if row.name == key]
+        matches = conversations.find(key)
         if len(matches) > 1:
             numbers = tr(", ").join(str(row.id) for row in matches)
             raise InvalidArgumentError(
@@ -388,44 +372,26 @@ class Conversations:
                     numbers=numbers,
                 )
             )
-        if matches:
-            row = matches[0]
-        else:
-            row = conversations.find(key)
+        row = matches[0]
         conversations.delete(row.id)
         for name, (bound_to, id_) in [*self._bound.items()]:
             if bound_to.path is not None and id_ == row.id:
                 self._bound.pop(name)
         return tr("{name} is deleted", name=f"{row.name} ({row.id})")
 
-    def _history(self, name: str | None = None) -> pd.DataFrame:
-        import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+    def _history(self, name: str = "") -> pd.DataFrame | None:
+        rows = []
+        for conversation in [name] if name else self:
+            for turn, message in enumerate(self[conversation]):
+                reasoning = message.get("reasoning_content", "")
+                content = turn_text(message)
+                rows.append((conversation, turn, message["role"], content, reasoning))
+        columns = ["conversation", "turn", "role", "content", "reasoning"]
+        return _table(rows, columns, tr(NO_SESSION))
 
-        if name:
-            names = [name]
-        else:
-            names = list(self._bound)
-        rows = [
-            {
-                "conversation": conversation,
-                "turn": turn,
-                "role": message["role"],
-                "content": turn_text(message),
-                "reasoning": message.get("reasoning_content", ""),
-            }
-            for conversation in names
-            for turn, message in enumerate(self[conversation])
-        ]
-        frame = pd.DataFrame(rows, columns=["conversation", "turn", "role", "content", "reasoning"])
-        return listing(
-            frame if frame["reasoning"].any() else frame.drop(columns="reasoning"), tr(NO_SESSION)
-        )
-
-    def _sessions(self) -> pd.DataFrame:
-        import pandas as pd  # noqa: PLC0415
-
-        rows = [{"conversation": name, "turns": len(self.turns(name))} for name in self._bound]
-        return listing(pd.DataFrame(rows, columns=["conversation", "turns"]), tr(NO_SESSION))
+    def _sessions(self) -> pd.DataFrame | None:
+        rows = [(name, len(self.turns(name))) for name in self]
+        return _table(rows, ["conversation", "turns"], tr(NO_SESSION))
 
     def _undo(self, name: str) -> str:
         """Remove the last question and its answer."""
@@ -437,19 +403,14 @@ class Conversations:
         return labelled(name, trn("{n} turn", "{n} turns", len(turns)))
 
     def _fork(self, name: str, new: str) -> str:
-        if new in self._bound:
+        if new in self:
             raise InvalidArgumentError(
                 tr("the conversation {name!r} exists already: forget it first", name=new)
             )
         turns = list(self[name])
-        conversations, id_ = self._begin(new, self._preferred())
-        conversations.add(id_, turns)
-        return tr(
-            "{new}: {turns}, from {name}",
-            new=new,
-            turns=trn("{n} turn", "{n} turns", len(turns)),
-            name=name,
-        )
+        self._begin(new, turns)
+        count = trn("{n} turn", "{n} turns", len(turns))
+        return tr("{new}: {turns}, from {name}", new=new, turns=count, name=name)
 
     def _forget(self, name: str) -> str:
         self[name]
@@ -460,15 +421,11 @@ class Conversations:
     def _export(self, name: str, file: str) -> Path:
         turns = list(self[name])
         path = Path(file).expanduser()
-        as_json = lambda turns: json.dumps(turns, ensure_ascii=False, indent=2) + "\n"  # noqa: E731
-        writers = {".json": as_json, ".jsonl": _as_jsonl, ".md": _as_markdown}
+        writers = {".json": _as_json, ".jsonl": _as_jsonl, ".md": _as_markdown}
         if path.suffix not in writers:
+            suffixes = tr(", ").join(writers)
             raise InvalidArgumentError(
-                tr(
-                    "export {file!r}: the file must end in {suffixes}",
-                    file=file,
-                    suffixes=tr(", ").join(writers),
-                )
+                tr("export {file!r}: the file must end in {suffixes}", file=file, suffixes=suffixes)
             )
         try:
             path.write_text(writers[path.suffix](turns), encoding="utf-8")
@@ -483,30 +440,35 @@ class Conversations:
         return path
 
 
-def _as_jsonl(turns: list[dict[str, Any]]) -> str:
+def _table(rows: Sequence[object], columns: list[str], when_empty: str) -> pd.DataFrame | None:
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    return listing(pd.DataFrame(rows, columns=columns), when_empty)
+
+
+def _as_json(turns: list[Turn]) -> str:
+    return json.dumps(turns, ensure_ascii=False, indent=2) + "\n"
+
+
+def _as_jsonl(turns: list[Turn]) -> str:
     """Return pairs of prompt and response, a line each, as a dataset reads them."""
-    lines = []
+    text = ""
     question = ""
     for turn in turns:
         if turn["role"] == "user":
             question = turn_text(turn)
         # calls of functions are no answers
         elif turn["role"] == "assistant" and not turn.get("tool_calls"):
-            lines.append({"prompt": question, "response": turn_text(turn)})
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            pair = {"prompt": question, "response": turn_text(turn)}
+            text += json.dumps(pair, ensure_ascii=False) + "\n"
+    return text
 
 
-def _as_markdown(turns: list[dict[str, Any]]) -> str:
-    return (
-        "\n\n".join(
-            f"**{turn['role']}**\n\n{_folded_reasoning(turn)}{turn_text(turn)}" for turn in turns
-        )
-        + "\n"
-    )
-
-
-def _folded_reasoning(turn: dict[str, Any]) -> str:
-    reasoning = html.escape(turn.get("reasoning_content", ""))
-    if reasoning:
-        return f"<details><summary>reasoning</summary>\n\n{reasoning}\n\n</details>\n\n"
-    return ""
+def _as_markdown(turns: list[Turn]) -> str:
+    parts = []
+    for turn in turns:
+        parts.append(f"**{turn['role']}**")
+        if reasoning := html.escape(turn.get("reasoning_content", "")):
+            parts.append(f"<details><summary>reasoning</summary>\n\n{reasoning}\n\n</details>")
+        parts.append(turn_text(turn))
+    return "\n\n".join(parts) + "\n"

@@ -5,21 +5,31 @@ from __future__ import annotations
 import asyncio
 import time
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from IPython.core.magic import line_magic, magics_class, no_var_expand
+from IPython.core.magic import magics_class
 
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
-from . import evaluate_inputs, evaluate_plan, parser
+from . import evaluate_inputs, parser
 from .await_cell import run_in_cell
-from .parser import document_magic, store_variable, user_variables, variable_name, variables_of
-from .verb_magic import VerbMagics, VerbParser, listing, wait_in_cell
+from .evaluate_inputs import MODEL_KINDS
+from .parser import (
+    MAX_TOKENS,
+    SYSTEM,
+    TEMPERATURE,
+    Option,
+    split_names,
+    store_variable,
+    user_variables,
+    variable_name,
+    variables_of,
+)
+from .verb_magic import VerbMagics, VerbParser, listing, verb_magic, wait_in_cell
 
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, CancellableJudge
-    from ..evaluation.evaluator import LocalEvaluator
     from ..evaluation.report import EvaluationResult
 
 
@@ -29,8 +39,6 @@ VERBS = (
 )  # fmt: skip
 
 SCORING_VERBS = ("start", "only", "rescore")  # the verbs that score answers
-MODEL_KINDS = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
-PROMPT_KINDS = frozenset({"str", "dict", "list"})
 DATA_KINDS = frozenset({"DataFrame", "Dataset", "list"})
 REPORT_KINDS = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card", "Diff"})
 EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
@@ -39,17 +47,12 @@ EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
 
 def model_names(magics: Any) -> list[str]:
     """Return the names of models: variables that hold one, aliases and preset models."""
-    return [*parser.variables_of(magics, MODEL_KINDS), *parser.chat_models(magics)]
+    return [*variables_of(magics, MODEL_KINDS), *parser.chat_models(magics)]
 
 
 def data_variables(magics: Any) -> list[str]:
     """Return the variables that hold rows."""
-    return parser.variables_of(magics, DATA_KINDS)
-
-
-def prompt_variables(magics: Any) -> list[str]:
-    """Return the variables that may hold templates."""
-    return parser.variables_of(magics, PROMPT_KINDS)
+    return variables_of(magics, DATA_KINDS)
 
 
 def parse_counts(text: str) -> list[int]:
@@ -70,22 +73,149 @@ def metric_names(magics: Any) -> list[str]:
     """Return the metrics, and the variables that hold an evaluator."""
     from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415 - %load_ext stays fast
 
-    return [*METRIC_NAMES, *parser.variables_of(magics, EVALUATOR_KINDS)]
+    return [*METRIC_NAMES, *variables_of(magics, EVALUATOR_KINDS)]
 
 
-def benchmark_names(_magics: Any) -> list[str]:
-    """Return the benchmarks, each with the colon before its path."""
-    from ..evaluation.benchmarks import LOADERS  # noqa: PLC0415
+STORED_VERBS = (
+    "start", "only", "rescore", "browse", "load", "compare", "open", "diff", "trend",
+)  # fmt: skip
 
-    return [f"{name}:" for name in LOADERS]
-
-
-def recipe_names(_magics: Any) -> list[str]:
-    """Return the recipes by which metrics are counted."""
-    from ..metrics import recipes  # noqa: PLC0415
-
-    return [*recipes.RECIPES]
-
+OPTIONS = (
+    Option(
+        "--data",
+        tr_noop(
+            "rows with prompt and response: a variable, a path or ds-...; trend: a name of the list"
+        ),
+        "DATA",
+        "-d",
+        verbs=("start", "only", "trend"),
+        complete=data_variables,
+    ),
+    Option(
+        "--benchmark",
+        tr_noop("instead of --data: ceval:, cmmlu: or gsm8k: and its folder; with its metric"),
+        "NAME:PATH",
+    ),
+    Option("--shots", tr_noop("examples before each question of a benchmark"), "N"),
+    Option("--split", tr_noop("which questions of a benchmark: val, test, ..."), "NAME"),
+    Option("--subjects", tr_noop("subjects of a benchmark, a,b,...; default all"), "NAMES"),
+    Option(
+        "--metrics",
+        tr_noop(
+            "a,b,..., functions of the notebook too: the first decides; default rouge_l,exact_match"
+        ),
+        "NAMES",
+        verbs=SCORING_VERBS,
+        complete=metric_names,
+    ),
+    Option(
+        "--recipe",
+        tr_noop("how metrics are counted: strict (default), qianfan, llamafactory, sacrebleu-zh"),
+        "NAME",
+        verbs=SCORING_VERBS,
+    ),
+    Option(
+        "--judge",
+        tr_noop("models that give points, a,b,..."),
+        "MODELS",
+        verbs=SCORING_VERBS,
+        complete=model_names,
+    ),
+    Option(
+        "--pairwise",
+        tr_noop("--judge says which of two answers is better, asked in both orders"),
+        verbs=SCORING_VERBS,
+    ),
+    Option(
+        "--fresh",
+        tr_noop("ask --judge again what its journal has a verdict on"),
+        verbs=SCORING_VERBS,
+    ),
+    Option(
+        "--model",
+        tr_noop("one more model, of any name; trend: the model"),
+        "NAME",
+        "-m",
+        repeated=True,
+        verbs=("start", "trend"),
+        complete=parser.chat_models,
+    ),
+    Option(
+        "--endpoint",
+        tr_noop("one more model: a service"),
+        "NAME",
+        "-e",
+        repeated=True,
+        complete=parser.endpoints,
+    ),
+    Option(
+        "--prompts",
+        tr_noop(
+            "variables with templates, a,b,... or one {name: template}: every model is asked "
+            "by each"
+        ),
+        "NAMES",
+    ),
+    Option("--repeats", tr_noop("answers to each question; default 1"), "N", keyword="n"),
+    Option(
+        "--pass-at",
+        tr_noop("k of pass@k, up to --repeats"),
+        "K,...",
+        parse=parse_counts,
+        keyword="k",
+    ),
+    Option(
+        "--input",
+        tr_noop("column of the question; default prompt"),
+        "COLUMN",
+        verbs=("start", "only"),
+    ),
+    Option(
+        "--reference",
+        tr_noop("column of the expected answer; default response"),
+        "COLUMN",
+        verbs=("start", "only"),
+    ),
+    Option(
+        "--outputs",
+        tr_noop("only: columns with answers; default llm_output"),
+        "COLUMNS",
+        verbs=("only",),
+    ),
+    Option(
+        "--cluster",
+        tr_noop("column whose equal values mark rows that belong together"),
+        "COLUMN",
+        verbs=("start", "only"),
+    ),
+    SYSTEM,
+    TEMPERATURE,
+    MAX_TOKENS,
+    Option(
+        "--workers",
+        tr_noop("how many rows are asked of each model at once; default 8"),
+        "N",
+        "-w",
+        keyword="workers",
+    ),
+    Option("--budget", tr_noop("what each model may cost"), "CNY", keyword="budget"),
+    Option(
+        "--budget-tokens",
+        tr_noop("how many tokens each model may use"),
+        "N",
+        keyword="budget_tokens",
+    ),
+    Option("--keep-wrong-rows", tr_noop("count rows without content as failed")),
+    Option("--dry-run", tr_noop("show what it would take; send nothing")),
+    Option(
+        "-o",
+        tr_noop("keep the report in a variable"),
+        "VAR",
+        dest="variable",
+        parse=variable_name,
+        verbs=STORED_VERBS,
+    ),
+)
 
 PARSER = VerbParser(
     "%qfeval",
@@ -126,225 +256,17 @@ PARSER = VerbParser(
         "  %qfeval trend [METRIC] [-m MODEL] [-d DATA]"
     ),
     VERBS,
+    OPTIONS,
 )
-PARSER.add_option(
-    "-d", "--data", metavar="DATA",
-    help=tr_noop("rows with prompt and response: a variable, a path or ds-...; trend: a name of "
-                 "the list"),
-    verbs=("start", "only", "trend"), complete=data_variables,
-)  # fmt: skip
-PARSER.add_option(
-    "--benchmark", metavar="NAME:PATH", complete=benchmark_names,
-    help=tr_noop("instead of --data: ceval:, cmmlu: or gsm8k: and its folder; with its "
-                 "metric"),
-)  # fmt: skip
-PARSER.add_option(
-    "--shots", type=int, metavar="N", help=tr_noop("examples before each question of a benchmark")
-)
-PARSER.add_option(
-    "--split", metavar="NAME", help=tr_noop("which questions of a benchmark: val, test, ...")
-)
-PARSER.add_option(
-    "--subjects", metavar="NAMES", help=tr_noop("subjects of a benchmark, a,b,...; default all")
-)
-PARSER.add_option(
-    "--metrics",
-    metavar="NAMES",
-    help=tr_noop("a,b,..., functions of the notebook too: the first decides; default "
-                 "rouge_l,exact_match"),
-    verbs=SCORING_VERBS, complete=metric_names,
-)  # fmt: skip
-PARSER.add_option(
-    "--recipe", metavar="NAME",
-    help=tr_noop("how metrics are counted: strict (default), qianfan, llamafactory, sacrebleu-zh"),
-    verbs=SCORING_VERBS, complete=recipe_names,
-)  # fmt: skip
-PARSER.add_option(
-    "--judge", metavar="MODELS", help=tr_noop("models that give points, a,b,..."),
-    verbs=SCORING_VERBS, complete=model_names,
-)  # fmt: skip
-PARSER.add_option(
-    "--pairwise",
-    action="store_true",
-    help=tr_noop("--judge says which of two answers is better, asked in both orders"),
-    verbs=SCORING_VERBS,
-)  # fmt: skip
-PARSER.add_option(
-    "--fresh", action="store_true", help=tr_noop("ask --judge again what its journal has a "
-                                                 "verdict on"),
-    verbs=SCORING_VERBS,
-)  # fmt: skip
-PARSER.add_option(
-    "-m", "--model", action="append", metavar="NAME", help=tr_noop("one more model, of any name; "
-                                                                   "trend: the model"),
-    verbs=("start", "trend"),
-    complete=parser.chat_models,
-)  # fmt: skip
-PARSER.add_option(
-    "-e", "--endpoint", action="append", metavar="NAME", help=tr_noop("one more model: a service"),
-    complete=parser.endpoints,
-)  # fmt: skip
-PARSER.add_option(
-    "--prompts",
-    metavar="NAMES",
-    help=tr_noop("variables with templates, a,b,... or one {name: template}: every model is asked "
-                 "by each"),
-    keyword="prompts", complete=prompt_variables,
-)  # fmt: skip
-PARSER.add_option(
-    "--repeats",
-    type=int,
-    metavar="N",
-    help=tr_noop("answers to each question; default 1"),
-    keyword="n",
-)
-PARSER.add_option(
-    "--pass-at",
-    type=parse_counts,
-    metavar="K,...",
-    help=tr_noop("k of pass@k, up to --repeats"),
-    keyword="k",
-)
-PARSER.add_option(
-    "--input",
-    metavar="COLUMN",
-    help=tr_noop("column of the question; default prompt"),
-    verbs=("start", "only"),
-)
-PARSER.add_option(
-    "--reference",
-    metavar="COLUMN",
-    help=tr_noop("column of the expected answer; default response"),
-    verbs=("start", "only"),
-)
-PARSER.add_option(
-    "--outputs",
-    metavar="COLUMNS",
-    help=tr_noop("only: columns with answers; default llm_output"),
-    verbs=("only",),
-)
-PARSER.add_option(
-    "--cluster",
-    metavar="COLUMN",
-    help=tr_noop("column whose equal values mark rows that belong together"),
-    verbs=("start", "only"),
-)
-PARSER.add_option(
-    "--system",
-    metavar="TEXT",
-    help=tr_noop("the system prompt: who the models are"),
-    keyword="system",
-)
-PARSER.add_temperature_option()
-PARSER.add_option(
-    "--max-tokens",
-    type=int,
-    metavar="N",
-    help=tr_noop("the most tokens of an answer"),
-    keyword="max_output_tokens",
-)
-PARSER.add_option(
-    "-w",
-    "--workers",
-    type=int,
-    metavar="N",
-    help=tr_noop("how many rows are asked of each model at once; default 8"),
-    keyword="workers",
-)
-PARSER.add_option(
-    "--budget",
-    type=float,
-    metavar="CNY",
-    help=tr_noop("what each model may cost"),
-    keyword="budget",
-)
-PARSER.add_option(
-    "--budget-tokens",
-    type=int,
-    metavar="N",
-    help=tr_noop("how many tokens each model may use"),
-    keyword="budget_tokens",
-)
-PARSER.add_option(
-    "--keep-wrong-rows", action="store_true", help=tr_noop("count rows without content as failed")
-)
-PARSER.add_option(
-    "--dry-run", action="store_true", help=tr_noop("show what it would take; send nothing")
-)
-PARSER.add_option(
-    "-o", dest="variable", type=variable_name, metavar="VAR", help=tr_noop("keep the report in a "
-                                                                           "variable"),
-    verbs=("start", "only", "rescore", "browse", "load", "compare", "open", "diff", "trend"),
-)  # fmt: skip
-
-MAX_WORDS = dict.fromkeys(
-    ("wait", "show", "cancel", "only", "browse", "rescore", "load", "open", "trend"), 1
-)
-MAX_WORDS |= {"compare": 3, "save": 2, "list": 0, "diff": 4}
-"""The words that a verb takes at most."""
-
-
 T = TypeVar("T")
 
 EMPTY: Final = tr_noop(
     "No evaluation yet: `%qfeval MODEL MODEL --data DATA`, or qfnb.compare(...), makes one."
 )
-
-
-class HistoryVerbs(VerbMagics):
-    """The part of `%qfeval` for evaluations on disk."""
-
-    def do_list(self, options: Namespace, words: list[str]) -> Any:
-        return listing(_evaluation().history(), tr(EMPTY))
-
-    def do_open(self, options: Namespace, words: list[str]) -> Any:
-        report = _evaluation().open_report(words[0] if words else None)
-        entry = _evaluation().report.archive.find_entry(report.id)
-        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
-        print(" · ".join(filter(None, [entry.id, created, entry.dataset])))  # noqa: T201 - which one it is
-        return self._store(options, report)
-
-    def do_diff(self, options: Namespace, words: list[str]) -> Any:
-        earlier, later, *models = [*map(self._report_or_id, words[:2]), None, None][:2] + words[2:]
-        if not models:
-            pair = None
-        else:
-            pair = (models[0], models[-1])
-        return self._store(options, _evaluation().diff(earlier, later, pair))
-
-    def do_trend(self, options: Namespace, words: list[str]) -> Any:
-        from ..charts import trend  # noqa: PLC0415
-
-        models = options.model or [None]
-        if len(models) > 1:
-            PARSER.error(tr("trend takes one -m MODEL, or none for all"))
-        if not words:
-            metric = None
-        else:
-            metric = words[0].lower().replace("-", "_")
-        return self._store(options, trend(metric, model=models[0], data=options.data))
-
-    def complete_history(self, verb: str) -> list[str]:
-        """Return the completions behind a verb, or behind an id."""
-        entries = _evaluation().report.archive.list_entries()
-        if verb == "trend":
-            return [*dict.fromkeys(name for entry in entries for name in entry.metrics)]
-        if verb == "open":
-            reports = []
-        else:
-            reports = variables_of(self, REPORT_KINDS)
-        return [*(entry.id for entry in entries), *reports]
-
-    def _report_or_id(self, word: str) -> Any:
-        if word in user_variables(self.shell):
-            return evaluate_inputs.find_report(self.shell, word)
-        return word
-
-    def _store(self, options: Namespace, value: T) -> T:
-        """Store a value in the variable of `-o`, if one was given."""
-        if options.variable:
-            store_variable(self.shell, options.variable, value)
-        return value
+CANCELLED = tr_noop(
+    "Cancelled. Answers are kept; the same cell again asks the remaining questions."
+)
+ALREADY_RUNNING = tr_noop("This evaluation is running already; `%qfeval wait` shows the report.")
 
 
 def _evaluation() -> Any:
@@ -354,14 +276,8 @@ def _evaluation() -> Any:
     return evaluation
 
 
-CANCELLED = tr_noop(
-    "Cancelled. Answers are kept; the same cell again asks the remaining questions."
-)
-ALREADY_RUNNING = tr_noop("This evaluation is running already; `%qfeval wait` shows the report.")
-
-
 @magics_class
-class EvalMagics(HistoryVerbs):
+class EvalMagics(VerbMagics):
     """The verbs of `%qfeval`."""
 
     parser = PARSER
@@ -371,27 +287,7 @@ class EvalMagics(HistoryVerbs):
         self._runs_by_line: dict[str, BackgroundEvaluation] = {}
         self._newest: BackgroundEvaluation | EvaluationResult | None = None
 
-    @no_var_expand
-    @line_magic
-    @PARSER.speak
-    def qfeval(self, line: str) -> Any:
-        return self.run_line(line)
-
-    def _split_verb(self, line: str) -> tuple[str, str]:
-        if line.split()[:1] == ["history"] and "history" not in user_variables(self.shell):
-            text = tr(
-                "%qfeval has no verb history: `list` shows the evaluations, `trend` draws them"
-            )
-            PARSER.error(text, "%qfeval list")
-        return super()._split_verb(line)
-
-    def _parse_target(self, verb: str, line: str) -> tuple[Namespace, list[str]]:
-        """Return the options behind a verb, and its words."""
-        options, words = PARSER.parse_words(line)
-        if len(words) > MAX_WORDS.get(verb, len(words)) and not options.help:
-            word = repr(words[MAX_WORDS[verb]][:40])
-            PARSER.error(tr("unexpected {word} behind %qfeval {verb}", word=word, verb=verb))
-        return options, words
+    qfeval = verb_magic(PARSER)
 
     def complete_word(self, previous: str) -> list[str]:
         """Return the completions: verbs and models at first, data or reports behind a verb, else
@@ -401,115 +297,85 @@ class EvalMagics(HistoryVerbs):
             return [*PARSER.verbs, *model_names(self)]
         if previous == "only":
             return data_variables(self)
-        if previous in {"open", "diff", "trend"} or previous.startswith("eval-"):
-            return self.complete_history(previous)
-        if previous in {*VERBS} - {"start", "load", "list"}:
-            return parser.variables_of(self, REPORT_KINDS)
-        if previous in {"load", "list"} or previous.startswith("-"):
+        if previous in {"load", "list", "open", "trend"} or previous.startswith("-"):
             return []
+        if previous in VERBS[1:]:
+            return variables_of(self, REPORT_KINDS)
         return model_names(self)
 
-    def do_start(self, options: Namespace, words: list[str]) -> Any:
+    def do_start(self, options: Namespace, *words: str) -> Any:
         from ..batching.journal_reader import JournalInUse  # noqa: PLC0415 - %load_ext stays fast
+        from ..evaluation import EvaluationManager  # noqa: PLC0415
+        from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
         from ..views.evaluation.panel import STARTED  # noqa: PLC0415
 
-        models = evaluate_inputs.resolve_models(
-            self.shell, words, options.model or (), options.endpoint or ()
-        )
-        evaluate_plan.read_benchmark(options)
-        evaluators, judges = self._evaluators(options)
-        arguments = self._arguments(options)
-        rows = self._rows(options, evaluators, arguments.get("prompts", {}))
-        if options.dry_run:
-            return evaluate_plan.estimate_table(
-                models, rows, judges, arguments, is_pairwise=options.pairwise
-            )
         line = repr((words, sorted(vars(options).items())))
+        data = options.data
+        plan = evaluate_inputs.read_plan(self.shell, words, options, PARSER.keywords(options))
+        if options.dry_run:
+            return evaluate_inputs.estimate_table(plan, is_pairwise=options.pairwise)
+        manager = EvaluationManager(local_evaluators=plan.evaluators)
         try:
-            running = self._start_run(options, models, rows, evaluators, judges, arguments)
-            notice = tr(STARTED)
+            run = manager.start(plan.models, plan.rows, **plan.arguments)
         except JournalInUse:
             earlier = self._runs_by_line.get(line)
             if earlier is None or earlier.progress.is_finished:
                 raise
-            running = earlier
-            notice = tr(ALREADY_RUNNING)
-        self._runs_by_line[line] = running
-        self._show_panel(running, notice)
-        return None
+            self._store(options, earlier)
+            return self._show_panel(earlier, tr(ALREADY_RUNNING))
+        if data and (data in user_variables(self.shell) or not run.dataset):
+            run.dataset = data
 
-    def _start_run(
-        self,
-        options: Namespace,
-        models: list[Any],
-        rows: Any,
-        evaluators: list[LocalEvaluator],
-        judges: list[CancellableJudge],
-        arguments: dict[str, Any],
-    ) -> BackgroundEvaluation:
-        """Start the evaluation; its report replaces it in the variable at the end."""
-        from ..evaluation import EvaluationManager  # noqa: PLC0415
-        from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
+        def store_report(running: BackgroundEvaluation, report: EvaluationResult) -> None:
+            if user_variables(self.shell).get(options.variable) is running:
+                self._store(options, report)
 
-        manager = EvaluationManager(local_evaluators=evaluators)
-        run = manager.start(models, rows, cluster=options.cluster or "", **arguments)
-        if isinstance(options.data, str) and (
-            options.data in user_variables(self.shell) or not run.dataset
-        ):
-            run.dataset = options.data
-        running = BackgroundEvaluation(run, judges, on_report=self._store_report(options))
-        return self._store(options, running)
+        running = BackgroundEvaluation(run, plan.judges, on_report=store_report)
+        self._runs_by_line[line] = self._store(options, running)
+        return self._show_panel(running, tr(STARTED))
 
-    def _store_report(
-        self, options: Namespace
-    ) -> Callable[[BackgroundEvaluation, EvaluationResult], None]:
-        """Return a callback that puts the report into the variable, if that still holds its
-        evaluation.
-        """
-
-        def store(running: BackgroundEvaluation, report: EvaluationResult) -> None:
-            if options.variable and user_variables(self.shell).get(options.variable) is running:
-                store_variable(self.shell, options.variable, report)
-
-        return store
-
-    def do_wait(self, options: Namespace, words: list[str]) -> Any:
+    def do_wait(self, options: Namespace, name: str = "") -> Any:
         from ..views.evaluation.panel import EvaluationPanel  # noqa: PLC0415
 
-        running = self._find_running(words)
+        running = self._find_running(name)
 
         def raise_errors() -> None:
             running.report()  # raises the error that ended the evaluation
             running.progress.raise_if_stopped()
 
-        work = _wait_until_over(running)
         return wait_in_cell(
-            running, EvaluationPanel, work, raise_errors, tr(CANCELLED), awaited=options.awaited
+            running,
+            EvaluationPanel,
+            raise_errors,
+            tr(CANCELLED),
+            is_over=lambda: running.progress.is_finished,
+            cancel=running.cancel,
+            awaited=options.awaited,
         )
 
-    def do_show(self, options: Namespace, words: list[str]) -> Any:
-        value = self._find_target(words)
+    def do_show(self, options: Namespace, name: str = "") -> Any:
+        value = self._find_target(name)
         if _is_report(value):
             return value
-        return self._show_panel(self._find_running(words))
+        return self._show_panel(self._find_running(name))
 
-    def do_cancel(self, options: Namespace, words: list[str]) -> None:
-        self._find_running(words).cancel()
+    def do_cancel(self, options: Namespace, name: str = "") -> None:
+        self._find_running(name).cancel()
 
-    def do_only(self, options: Namespace, words: list[str]) -> Any:
+    def do_only(self, options: Namespace, data: str = "") -> Any:
         from ..evaluation import EvaluationManager  # noqa: PLC0415
         from ..evaluation.samples import PROMPT  # noqa: PLC0415
 
-        if words and options.data:
+        if data and options.data:
             PARSER.error(tr("only: the data once, as a word or by --data"))
-        evaluators, judges = self._evaluators(options)
-        rows = evaluate_inputs.resolve_data(self.shell, words[0] if words else options.data)
+        evaluators, judges = evaluate_inputs.resolve_evaluators(self.shell, options)
+        rows = evaluate_inputs.resolve_data(self.shell, data or options.data)
         manager = EvaluationManager(local_evaluators=evaluators)
 
         def score() -> EvaluationResult:
             return manager.eval_only(
                 rows,
-                output_column=[*filter(None, (options.outputs or "llm_output").split(","))],
+                output_column=split_names(options.outputs or "llm_output"),
                 reference_column=options.reference,
                 input_column=options.input or PROMPT,
                 cluster=options.cluster or "",
@@ -517,71 +383,77 @@ class EvalMagics(HistoryVerbs):
 
         return self._score_in_background(options, score, judges)
 
-    def do_rescore(self, options: Namespace, words: list[str]) -> Any:
-        report = self._find_report(words)
-        evaluators, judges = self._evaluators(options)
+    def do_rescore(self, options: Namespace, name: str = "") -> Any:
+        report = self._find_report(name)
+        evaluators, judges = evaluate_inputs.resolve_evaluators(self.shell, options)
         return self._score_in_background(options, lambda: report.rescore(evaluators), judges)
 
-    def do_browse(self, options: Namespace, words: list[str]) -> Any:
+    def do_browse(self, options: Namespace, name: str = "") -> Any:
         from ..views.evaluation.sample_browser import browse  # noqa: PLC0415
 
-        self._store(options, browse(self._find_report(words))).show()
+        self._store(options, browse(self._find_report(name))).show()
 
-    def do_compare(self, options: Namespace, words: list[str]) -> Any:
-        report = self._find_report(words[:1])
-        is_matrix = report.cells and not words[1:]
-        return self._store(options, report.matrix() if is_matrix else report.card(*words[1:3]))
+    def do_compare(
+        self, options: Namespace, name: str = "", base: str = "", tuned: str = ""
+    ) -> Any:
+        report = self._find_report(name)
+        if report.cells and not base:
+            return self._store(options, report.matrix())
+        return self._store(options, report.card(*filter(None, [base, tuned])))
 
-    def do_save(self, options: Namespace, words: list[str]) -> None:
-        if not words:
+    def do_save(self, options: Namespace, name: str = "", file: str = "") -> None:
+        if not name:
             PARSER.error(tr("save needs a file: %qfeval save REPORT report.html"))
-        path = self._find_report(words[:-1]).save(words[-1])
-        print(tr("Saved: {path}", path=path))  # noqa: T201 - where it is
+        report = self._find_report(name if file else "")
+        print(tr("Saved: {path}", path=report.save(file or name)))  # noqa: T201 - where it is
 
-    def do_load(self, options: Namespace, words: list[str]) -> Any:
+    def do_load(self, options: Namespace, file: str = "") -> Any:
         from ..evaluation import Report  # noqa: PLC0415
 
-        if not words:
+        if not file:
             PARSER.error(tr("load needs a file that `save` wrote as .json"))
-        return self._store_result(options, Report.load(words[0]))
+        return self._store_result(options, Report.load(file))
+
+    def do_list(self, options: Namespace) -> Any:
+        return listing(_evaluation().history(), tr(EMPTY))
+
+    def do_open(self, options: Namespace, id_: str = "") -> Any:
+        report = _evaluation().open_report(id_ or None)
+        entry = _evaluation().report.archive.find_entry(report.id)
+        created = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created))
+        print(" · ".join(filter(None, [entry.id, created, entry.dataset])))  # noqa: T201 - which one it is
+        return self._store(options, report)
+
+    def do_diff(
+        self,
+        options: Namespace,
+        earlier: str = "",
+        later: str = "",
+        model: str = "",
+        other: str = "",
+    ) -> Any:
+        reports = []
+        for word in (earlier, later):
+            is_variable = word in user_variables(self.shell)
+            report = evaluate_inputs.find_report(self.shell, word) if is_variable else word
+            reports.append(report or None)
+        pair = (model, other or model) if model else None
+        return self._store(options, _evaluation().diff(*reports, pair))
+
+    def do_trend(self, options: Namespace, metric: str = "") -> Any:
+        from ..charts import trend  # noqa: PLC0415
+
+        models = options.model or [None]
+        if len(models) > 1:
+            PARSER.error(tr("trend takes one -m MODEL, or none for all"))
+        name = metric.lower().replace("-", "_") or None
+        return self._store(options, trend(name, model=models[0], data=options.data))
 
     def _show_panel(self, running: BackgroundEvaluation, notice: str = "") -> None:
         from ..views.evaluation.panel import EvaluationPanel  # noqa: PLC0415
 
         self._newest = running
         EvaluationPanel(running).show(notice)
-
-    def _evaluators(
-        self, options: Namespace
-    ) -> tuple[list[LocalEvaluator], list[CancellableJudge]]:
-        judges, judging = evaluate_plan.resolve_judges(
-            self.shell, options.judge, is_pairwise=options.pairwise, fresh=options.fresh
-        )
-        metrics = evaluate_inputs.resolve_evaluators(
-            self.shell, options.metrics, options.recipe, bool(judges)
-        )
-        return [*metrics, *judging], judges
-
-    def _arguments(self, options: Namespace) -> dict[str, Any]:
-        """Return the arguments of `EvaluationManager.start` that a line sets."""
-        arguments = PARSER.keywords(options)
-        arguments["worker_num"] = arguments.pop("workers", 8)
-        if options.prompts is not None:
-            arguments["prompts"] = evaluate_plan.resolve_prompts(self.shell, options.prompts)
-        return arguments
-
-    def _rows(
-        self, options: Namespace, evaluators: Sequence[Any], templates: Mapping[str, str]
-    ) -> Any:
-        loaded = evaluate_inputs.load_questions(
-            self.shell, options.data, options.input, options.reference
-        )
-        return evaluate_inputs.prepare_questions(
-            *loaded,
-            is_reference_needed=any(evaluator.needs_reference for evaluator in evaluators),
-            keep_empty=options.keep_wrong_rows,
-            template_columns=evaluate_plan.template_columns(templates),
-        )
 
     def _score_in_background(
         self,
@@ -612,17 +484,22 @@ class EvalMagics(HistoryVerbs):
 
         return run_in_cell(work(), end, tr(CANCELLED), awaited=options.awaited)
 
+    def _store(self, options: Namespace, value: T) -> T:
+        """Store a value in the variable of `-o`, if one was given."""
+        store_variable(self.shell, options.variable, value)
+        return value
+
     def _store_result(self, options: Namespace, report: EvaluationResult) -> EvaluationResult:
         self._newest = self._store(options, report)
         return report
 
-    def _find_target(self, words: Sequence[str]) -> Any:
-        if words:
-            value = evaluate_inputs.find_report(self.shell, words[0])
-        else:
-            value = self._newest
-        if value is None:  # a report may be the work of `qfnb.compare` or of an EvaluationManager
-            value = evaluate_inputs.find_only_report(self.shell)
+    def _find_target(self, name: str) -> Any:
+        """Return the report or the evaluation of a variable, by default the newest; one may be the
+        work of `qfnb.compare` or of an EvaluationManager.
+        """
+        if name:
+            return evaluate_inputs.find_report(self.shell, name)
+        value = self._newest or evaluate_inputs.find_only_report(self.shell)
         if value is None:
             PARSER.error(
                 tr("Nothing evaluated yet: %qfeval MODEL MODEL --data DATA -o report"),
@@ -630,24 +507,23 @@ class EvalMagics(HistoryVerbs):
             )
         return value
 
-    def _find_running(self, words: Sequence[str]) -> BackgroundEvaluation:
+    def _find_running(self, name: str) -> BackgroundEvaluation:
         from ..evaluation.background import BackgroundEvaluation  # noqa: PLC0415
         from ..views.panel import RECENT_PANELS  # noqa: PLC0415
 
         runs = [panel.job for panel in RECENT_PANELS if isinstance(panel.job, BackgroundEvaluation)]
-        if words or not runs:
-            target = self._find_target(words)
-        else:
-            target = runs[-1]
+        if runs and not name:
+            return runs[-1]
+        target = self._find_target(name)
+        for running in reversed(runs):
+            if running.progress.report is target:
+                return running
         if isinstance(target, BackgroundEvaluation):
             return target
-        matches = [run for run in runs if run.progress.report is target]
-        if not matches:
-            raise InvalidArgumentError(tr("this report is done: %qfeval show shows it"))
-        return matches[-1]
+        raise InvalidArgumentError(tr("this report is done: %qfeval show shows it"))
 
-    def _find_report(self, words: Sequence[str]) -> EvaluationResult:
-        target = self._find_target(words)
+    def _find_report(self, name: str) -> EvaluationResult:
+        target = self._find_target(name)
         if _is_report(target):
             return target  # type: ignore[no-any-return]
         if not target.progress.is_finished:
@@ -659,20 +535,3 @@ def _is_report(value: object) -> bool:
     from ..evaluation.report import EvaluationResult  # noqa: PLC0415 - %load_ext stays fast
 
     return isinstance(value, EvaluationResult)
-
-
-async def _wait_until_over(running: BackgroundEvaluation) -> None:
-    """Wait for the end of an evaluation; an interrupt cancels its batches."""
-    try:
-        while not running.progress.is_finished:
-            await asyncio.sleep(0.05)
-    except asyncio.CancelledError:
-        running.cancel()
-        for _ in range(14):  # what is there is scored in the time that an interrupted cell has
-            if running.progress.is_finished:
-                break
-            await asyncio.sleep(0.05)
-        raise
-
-
-document_magic(EvalMagics.qfeval, PARSER)

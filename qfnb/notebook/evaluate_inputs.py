@@ -1,30 +1,83 @@
-"""The inputs of `%qfeval` by the words of a line: models, data, metrics and reports; each mistake
-is explained.
+"""What an evaluation asks by the words and options of a line: models, data, prompts, metrics and
+judges; each mistake is explained. Without a shell, in a terminal, no word is a variable.
 """
 
 from __future__ import annotations
 
 import inspect
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..base.language import tr, tr_noop
 from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
+from ..resources.inference.chat import ChatCompletion
 from . import parser
-from .parser import user_variables
-from .services import ENDPOINT, resolve_endpoint
+from .parser import split_names, user_variables
+from .trainings import ENDPOINT, find_endpoint, resolve_endpoint, service_endpoints
 
 if TYPE_CHECKING:
+    from ..evaluation.background import CancellableJudge
     from ..evaluation.evaluator import LocalEvaluator
 
 DATA_SUFFIXES: Final = (".jsonl", ".json", ".csv", ".parquet", ".txt", ".zip")
 MODEL_KINDS: Final = frozenset({"Service", "Model", "ChatCompletion", "LLMFinetune"})
 """Classes, by name, whose variables are offered as models."""
 
+ESTIMATED: Final = ("duplicates", "too_long", "prompt_tokens", "completion_tokens", "cost")
+"""Facts of an estimate that a dry run shows."""
+
 MAX_NAMED_ROWS: Final = 5  # rows that a message names
 MAX_WORD_CHARS: Final = 40  # characters of a word that a message repeats
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a line asks for.
+
+    Attributes:
+        models: the baseline first.
+        rows: the questions.
+        evaluators: of the answers, those of the judges too.
+        judges: the models that judge.
+        arguments: of `EvaluationManager.start`.
+    """
+
+    models: Sequence[Any]
+    rows: Any
+    evaluators: Sequence[LocalEvaluator]
+    judges: Sequence[CancellableJudge]
+    arguments: Mapping[str, Any]
+
+
+def read_plan(
+    shell: Any, words: Sequence[str], options: Namespace, arguments: Mapping[str, Any]
+) -> Plan:
+    """Return what a line asks for, checked; nothing is sent.
+
+    Args:
+        shell: whose variables are looked at.
+        words: models.
+        options: of `%qfeval start`.
+        arguments: those of `EvaluationManager.start` that options set.
+
+    Raises:
+        InvalidArgumentError: a model, the data, a prompt, a metric or a judge is wrong.
+    """
+    models = resolve_models(shell, words, options.model or (), options.endpoint or ())
+    read_benchmark(options)
+    evaluators, judges = resolve_evaluators(shell, options)
+    arguments = {**arguments, "cluster": options.cluster or ""}
+    arguments["worker_num"] = arguments.pop("workers", 8)
+    if options.prompts is not None:
+        arguments["prompts"] = resolve_prompts(shell, options.prompts)
+    needs_reference = any(evaluator.needs_reference for evaluator in evaluators)
+    templates = arguments.get("prompts", {})
+    rows = read_questions(shell, options, templates, needs_reference=needs_reference)
+    return Plan(models, rows, evaluators, judges, arguments)
 
 
 def resolve_models(
@@ -39,91 +92,75 @@ def resolve_models(
     """
     from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
     from ..model import Service  # noqa: PLC0415
-    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     named_models = [(word, resolve_model(shell, word)) for word in words]
-    variables = user_variables(shell)
-    trainers = {id(model): variables[word] for word, model in named_models if word in variables}
-    trainers = {key: value for key, value in trainers.items() if id(trained_model(value)) == key}
     named_models += [(name, ChatCompletion(model=parser.resolve(name))) for name in model_names]
-    named_models += [
-        (name, Service(endpoint=resolve_endpoint(shell, name), name=name)) for name in endpoints
-    ]
+    for name in endpoints:
+        named_models.append((name, Service(endpoint=resolve_endpoint(shell, name), name=name)))
     if not named_models:
-        if shell is None:
-            raise InvalidArgumentError(
-                tr(
-                    "which models? qfnb eval MODEL ... --data FILE: preset models or endpoints, "
-                    "the baseline first"
-                )
-            )
-        raise InvalidArgumentError(
-            tr("which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints")
+        usage = tr_noop(
+            "which models? %qfeval MODEL ... --data DATA: variables, preset models or endpoints"
         )
+        if shell is None:
+            usage = tr_noop(
+                "which models? qfnb eval MODEL ... --data FILE: preset models or endpoints, "
+                "the baseline first"
+            )
+        raise InvalidArgumentError(tr(usage))
     words_by_key: dict[Any, str] = {}
     for word, model in named_models:
-        if isinstance(model, Service):
-            chat = model.get_res()
-        else:
-            chat = model
-        key = (
-            id(model)
-            if word in user_variables(shell) and word not in endpoints
-            else chat.resolve_target(None, None)
-        )
+        key: Any = id(model)
+        if word not in user_variables(shell) or word in endpoints:
+            key = _chat_of(model).resolve_target(None, None)
         if key in words_by_key:
             raise InvalidArgumentError(
                 tr("{word} is {same}: each model once", word=word, same=words_by_key[key])
             )
         words_by_key[key] = word
-    if len(named_models) == 2:  # sorting keeps the order of two alike
-        named_models.sort(
-            key=lambda named: id(named[1]) in trainers or _serves_training(shell, named[1])
-        )
-    # a trainer is called as its variable
-    return [trainers.get(id(model), model) for _, model in named_models]
+    models = [model for _, model in named_models]
+
+    def is_tuned(model: Any) -> bool:
+        endpoint = getattr(_chat_of(model), "endpoint", None)
+        is_service = bool(endpoint) and endpoint in service_endpoints(shell)
+        return is_service or trained_model(model) is not model
+
+    if len(models) == 2:  # sorting keeps the order of two alike
+        models.sort(key=is_tuned)
+    return models
 
 
-def _serves_training(shell: Any, model: Any) -> bool:
-    """Return whether a model is the service of a training."""
-    from ..model import Service  # noqa: PLC0415 - %load_ext stays fast
-    from .trainings import service_endpoints  # noqa: PLC0415
+def _chat_of(model: Any) -> Any:
+    """Return what asks a model: of a service its client, of a trainer what it has deployed."""
+    from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
+    from ..model import Service  # noqa: PLC0415
 
-    if isinstance(model, Service):
-        chat = model.get_res()
-    else:
-        chat = model
-    endpoint = getattr(chat, "endpoint", None)
-    return bool(endpoint) and endpoint in service_endpoints(shell)
+    asked = trained_model(model)
+    return asked.get_res() if isinstance(asked, Service) else asked
 
 
 def resolve_model(shell: Any, word: str) -> Any:
-    """Return the model that a variable holds, or a known model, an endpoint or a training's service
-    by its name.
+    """Return the model or the trainer that a variable holds, or a known model, an endpoint or a
+    training's service by its name.
 
     Raises:
         InvalidArgumentError: the variable holds something else, or the name is unknown.
     """
     from ..evaluation.samples import trained_model  # noqa: PLC0415 - %load_ext stays fast
     from ..model import Service  # noqa: PLC0415
-    from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
     from ..wire import catalog  # noqa: PLC0415
-    from .trainings import find_endpoint  # noqa: PLC0415
 
     value = user_variables(shell).get(word)
-    value = trained_model(value)
     if value is not None and not isinstance(value, str):
-        if (
-            isinstance(value, ChatCompletion)
-            or hasattr(value, "get_res")
-            or hasattr(value, "batch_inference")
-        ):
+        asked = trained_model(value)
+        if isinstance(asked, ChatCompletion) or hasattr(asked, "get_res"):
+            return value
+        if hasattr(asked, "batch_inference"):
             return value
         raise InvalidArgumentError(
             tr(
                 "{word} is a {kind}: give a Service, Model, ChatCompletion or trainer",
                 word=word,
-                kind=type(value).__name__,
+                kind=type(asked).__name__,
             )
         )
     name = parser.resolve(value or word)
@@ -135,18 +172,15 @@ def resolve_model(shell: Any, word: str) -> Any:
     if endpoint := find_endpoint(shell, word):
         return Service(endpoint=endpoint, name=word)
     hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
-    kinds = tr_noop("{word} is neither a variable nor a known model{hint}")
+    text = tr_noop("{word} is neither a variable nor a known model{hint}")
     if shell is None:
-        kinds = tr_noop("{word} is not a known model{hint}")
+        text = tr_noop("{word} is not a known model{hint}")
     others = tr(
         "others: -m {name} for a model that is not listed, -e for an endpoint",
         name=clip(word, MAX_WORD_CHARS),
     )
-    if shell is None:
-        cell = ""
-    else:
-        cell = "\n%qfeval help"
-    raise InvalidArgumentError(f"{tr(kinds, word=repr(word), hint=hint)}\n{others}{cell}")
+    cell = "" if shell is None else "\n%qfeval help"
+    raise InvalidArgumentError(f"{tr(text, word=repr(word), hint=hint)}\n{others}{cell}")
 
 
 def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
@@ -154,9 +188,54 @@ def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
     return [name for name, value in variables if type(value).__name__ in kinds and name[:1] != "_"]
 
 
-def resolve_data(shell: Any, name: Any) -> Any:
+def read_benchmark(options: Namespace) -> None:
+    """Make the benchmark that a line names its data, with the benchmark's metrics where it names
+    none.
+
+    Raises:
+        InvalidArgumentError: the line names other data, too, or is no NAME:PATH; or what
+            `benchmarks.load` says.
+    """
+    from ..evaluation import benchmarks  # noqa: PLC0415 - %load_ext stays fast
+
+    if not options.benchmark:
+        for name in ("shots", "split", "subjects"):
+            if getattr(options, name) is not None:
+                raise InvalidArgumentError(
+                    tr("--{name} belongs to --benchmark NAME:PATH", name=name)
+                )
+        return
+    if options.data or options.input or options.reference:
+        raise InvalidArgumentError(
+            tr("--benchmark has its questions and answers: no --data, --input or --reference")
+        )
+    name, _, path = options.benchmark.partition(":")
+    if not path:
+        raise InvalidArgumentError(
+            tr(
+                "--benchmark {value}: NAME:PATH, NAME being one of {names}",
+                value=options.benchmark,
+                names=tr(", ").join(benchmarks.LOADERS),
+            )
+        )
+    subjects = split_names(options.subjects) or None
+    options.data = benchmarks.load(
+        name, path, subjects=subjects, split=options.split, shots=options.shots
+    )
+    options.metrics = options.metrics or ",".join(options.data.metrics)
+
+
+def resolve_data(
+    shell: Any, name: Any, input_name: str | None = None, reference_name: str | None = None
+) -> Any:
     """Return the rows of a variable, a file or a dataset of the platform (`ds-...`); a benchmark as
     it is.
+
+    Args:
+        shell: whose variables are looked at.
+        name: of the data.
+        input_name: the column of the questions of a file, which is renamed while it is read.
+        reference_name: likewise that of the answers.
 
     Raises:
         InvalidArgumentError: nothing is named, or the name is none of these.
@@ -177,15 +256,19 @@ def resolve_data(shell: Any, name: Any) -> Any:
         return values[name]
     if name.startswith("ds-"):
         return Dataset.load(qianfan_dataset_id=name)
-    if Path(name).suffix.lower() in DATA_SUFFIXES:
-        return Dataset.load(name)
+    if _is_file(shell, name):
+        if not input_name:
+            return Dataset.load(name)
+        columns = {input_name: "prompt"}
+        if reference_name:
+            columns[reference_name] = "response"
+        return Dataset.load(name, columns=columns)
     if shell is None:
-        suffixes = tr(", ").join(DATA_SUFFIXES)
         raise InvalidArgumentError(
             tr(
                 "--data {name}: must be a file that ends in {suffixes}, or ds-...",
                 name=repr(name),
-                suffixes=suffixes,
+                suffixes=tr(", ").join(DATA_SUFFIXES),
             )
         )
     hint = did_you_mean(name, [key for key in values if not key.startswith("_")])
@@ -194,83 +277,61 @@ def resolve_data(shell: Any, name: Any) -> Any:
     )
 
 
-def load_questions(
-    shell: Any, name: Any, input_name: str | None, reference_name: str | None
-) -> tuple[Any, str | None, str | None]:
-    """Return the rows that `--data` names, and the names of their columns, as `prepare_questions`
-    takes them.
-
-    A file has to have a question in each row, so its columns are renamed while it is read.
-    """
-    is_file = (
-        isinstance(name, str)
-        and name not in user_variables(shell)
-        and Path(name).suffix.lower() in DATA_SUFFIXES
-    )
-    if not is_file or not input_name:
-        return resolve_data(shell, name), input_name, reference_name
-    from ..dataset.typed_dataset import Dataset  # noqa: PLC0415
-
-    columns = {input_name: "prompt"}
-    if reference_name:
-        columns[reference_name] = "response"
-    return Dataset.load(name, columns=columns), None, None
+def _is_file(shell: Any, name: object) -> bool:
+    if not isinstance(name, str) or name in user_variables(shell):
+        return False
+    return Path(name).suffix.lower() in DATA_SUFFIXES
 
 
-def prepare_questions(
-    data: Any,
-    input_name: str | None,
-    reference_name: str | None,
-    *,
-    is_reference_needed: bool,
-    keep_empty: bool,
-    template_columns: Sequence[str] = (),
+def read_questions(
+    shell: Any, options: Namespace, templates: Mapping[str, str], *, needs_reference: bool
 ) -> Any:
     """Return rows whose columns have the names that an evaluation expects.
 
     Args:
-        data: a dataset, a DataFrame or a list.
-        input_name: the column of the question, None for `prompt`.
-        reference_name: the column of the expected answer, None for the first of the usual ones.
-        is_reference_needed: whether a metric compares with it.
-        keep_empty: whether rows with empty cells are left in.
-        template_columns: those that prompts name, which then need no column of the question.
+        shell: whose variables are looked at.
+        options: `data`, `input`, `reference` and `keep_wrong_rows`.
+        templates: of the prompts; what columns they name needs no column of the question.
+        needs_reference: whether a metric compares with the expected answer.
 
     Raises:
         InvalidArgumentError: rows or columns are missing, or cells are empty.
     """
+    from ..batching.request_spec import RowTemplate  # noqa: PLC0415
     from ..evaluation.samples import PROMPT, REFERENCES, as_rereadable, rows_of  # noqa: PLC0415
 
-    data = as_rereadable(data)
+    data = as_rereadable(resolve_data(shell, options.data, options.input, options.reference))
     rows = rows_of(data)
     if not rows:
         raise InvalidArgumentError(tr("--data has no rows"))
-    columns = [str(name) for name in dict.fromkeys(name for row in rows for name in row)]
-    prompt_column = input_name or PROMPT
-    reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
-    if input_name or not template_columns:
-        _validate_column(prompt_column, columns, "--input")
-    if reference_name or is_reference_needed:
-        _validate_column(reference_column or REFERENCES[0], columns, "--reference")
-    if not keep_empty:
-        for column in template_columns or [prompt_column]:
-            _refuse_empty_cells(rows, column)
-        _refuse_empty_cells(rows, reference_column if is_reference_needed else "")
-    new_names = {prompt_column: PROMPT} | (
-        {reference_column: REFERENCES[0]} if reference_name else {}
-    )
-    if all(old == new or old not in columns for old, new in new_names.items()):
+    names = [RowTemplate(text).names for text in templates.values()]
+    asked_columns = list(dict.fromkeys(column for row in names for column in row))
+    input_name = options.input
+    reference_name = options.reference
+    if input_name and _is_file(shell, options.data):  # its columns are renamed already
+        input_name = None
+        reference_name = None
+    columns = list(dict.fromkeys(str(name) for row in rows for name in row))
+    prompt = input_name or PROMPT
+    usual = (name for name in REFERENCES if name in columns)
+    reference = reference_name or next(usual, REFERENCES[0])
+    if input_name or not asked_columns:
+        _validate_column(prompt, columns, "--input")
+    if reference_name or needs_reference:
+        _validate_column(reference, columns, "--reference")
+    if not options.keep_wrong_rows:
+        needed = [reference] if needs_reference else []
+        _refuse_empty_cells(rows, [*(asked_columns or [prompt]), *needed])
+    renamed = {PROMPT: prompt}
+    if reference_name:
+        renamed[REFERENCES[0]] = reference
+    if all(new == old or old not in columns for new, old in renamed.items()):
         return data
-    if template_columns:  # which may name a column as it was
-        return [
-            {**row, **{new: row[old] for old, new in new_names.items() if old in row}}
-            for row in rows
-        ]
-    replaced = set(new_names.values()) - set(new_names)
-    return [
-        {new_names.get(name, name): cell for name, cell in row.items() if name not in replaced}
-        for row in rows
-    ]
+    named_rows = []
+    for row in rows:
+        cells = {new: row[old] for new, old in renamed.items() if old in row}
+        named_rows.append({**row, **cells})
+    return named_rows
 
 
 def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
@@ -287,16 +348,16 @@ def _validate_column(name: str, columns: Sequence[str], option: str) -> None:
         )
 
 
-def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], column: str) -> None:
+def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     from ..evaluation.samples import to_text  # noqa: PLC0415
 
-    empty = [
-        index for index, row in enumerate(rows) if column and not to_text(row.get(column)).strip()
-    ]
-    if empty:
-        indexes = tr(", ").join(map(str, empty[:MAX_NAMED_ROWS])) + (
-            "…" if len(empty) > MAX_NAMED_ROWS else ""
-        )
+    for column in columns:
+        empty = [index for index, row in enumerate(rows) if not to_text(row.get(column)).strip()]
+        if not empty:
+            continue
+        indexes = tr(", ").join(map(str, empty[:MAX_NAMED_ROWS]))
+        if len(empty) > MAX_NAMED_ROWS:
+            indexes += "…"
         raise InvalidArgumentError(
             tr(
                 "--data: {column} is empty or NaN in {n} of {total} rows: {indexes}\n"
@@ -309,59 +370,155 @@ def _refuse_empty_cells(rows: Sequence[Mapping[str, Any]], column: str) -> None:
         )
 
 
-def resolve_evaluators(
-    shell: Any, metric_names: str | None, recipe: str | None, has_judge: bool
-) -> list[LocalEvaluator]:
-    """Return evaluators for metrics; with a judge only for those that are named.
+def resolve_prompts(shell: Any, text: str) -> dict[str, str]:
+    """Return the templates of variables by their names, or those of one variable that holds
+    several.
 
     Raises:
-        InvalidArgumentError: a metric or the recipe is unknown, or a metric is named twice.
+        InvalidArgumentError: a variable is missing, named twice or holds something else.
     """
-    from ..evaluation import LocalEvaluator  # noqa: PLC0415
+    from ..evaluation.prompts import parse_prompts  # noqa: PLC0415 - %load_ext stays fast
+
+    values = user_variables(shell)
+    templates: dict[str, Any] = {}
+    for word in split_names(text):
+        if word not in values:
+            hint = did_you_mean(word, _variables_of_kind(shell, frozenset({"str", "dict"})))
+            raise InvalidArgumentError(
+                tr("--prompts: {word} is not a variable{hint}", word=repr(word), hint=hint)
+            )
+        if word in templates:
+            raise InvalidArgumentError(tr("--prompts: {name} is named twice", name=word))
+        templates[word] = values[word]
+    if len(templates) == 1 and not isinstance(value := templates.popitem()[1], str):
+        return parse_prompts(value)
+    return parse_prompts({word: values[word] for word in split_names(text)})
+
+
+def resolve_evaluators(
+    shell: Any, options: Namespace
+) -> tuple[list[LocalEvaluator], list[CancellableJudge]]:
+    """Return evaluators for metrics and judges, and the models that judge; with a judge only the
+    metrics that are named. Several judges that give points are a panel.
+
+    Args:
+        shell: the notebook's, None without one.
+        options: `metrics`, `recipe`, `judge`, `pairwise` and `fresh`.
+
+    Raises:
+        InvalidArgumentError: a metric, the recipe or a model is unknown, a metric is named twice,
+            or an option is about a judge and none is named.
+    """
+    from ..evaluation import JudgePanel, LocalJudgeEvaluator, PairwiseJudge  # noqa: PLC0415 - %load_ext stays fast
+    from ..evaluation.background import CancellableJudge  # noqa: PLC0415
     from ..evaluation.comparison import DEFAULT_METRICS  # noqa: PLC0415
-    from ..evaluation.evaluator import to_evaluator  # noqa: PLC0415
-    from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415
+    from ..evaluation.samples import trained_model  # noqa: PLC0415
     from ..metrics.recipes import DEFAULT  # noqa: PLC0415
 
-    names = [name.strip() for name in (metric_names or "").split(",") if name.strip()]
-    evaluators: list[LocalEvaluator] = []
-    for name in names or ([] if has_judge and metric_names is None else DEFAULT_METRICS):
-        value: Any = user_variables(shell).get(name)
-        is_own = isinstance(value, LocalEvaluator) or (
-            inspect.isfunction(value) and name not in METRIC_NAMES
+    judge_names = split_names(options.judge)
+    if not judge_names and (options.pairwise or options.fresh):
+        option = "--pairwise" if options.pairwise else "--fresh"
+        raise InvalidArgumentError(
+            tr("{option} is about a judge: --judge MODEL names one", option=option)
         )
-        evaluators.append(
-            to_evaluator(value) if is_own else _resolve_metric(name, recipe or DEFAULT)
-        )
-    if duplicate := next((name for name in names if names.count(name) > 1), None):
-        raise InvalidArgumentError(tr("--metrics: {name} is named twice", name=duplicate))
-    return evaluators
+    names = split_names(options.metrics)
+    if not names and not (judge_names and options.metrics is None):
+        names = list(DEFAULT_METRICS)
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidArgumentError(tr("--metrics: {name} is named twice", name=name))
+    recipe = options.recipe or DEFAULT
+    evaluators = [_resolve_metric(shell, name, recipe) for name in names]
+    judges = [CancellableJudge(trained_model(resolve_model(shell, name))) for name in judge_names]
+    if options.pairwise:
+        for number, judge in enumerate(judges, 1):
+            metric = PairwiseJudge.metric_name
+            if len(judges) > 1:
+                metric = f"{metric}_{number}"
+            evaluators.append(PairwiseJudge(judge, metric_name=metric, fresh=options.fresh))
+        return evaluators, judges
+    scoring = [LocalJudgeEvaluator(model=judge, fresh=bool(options.fresh)) for judge in judges]
+    if len(scoring) > 1:
+        return [*evaluators, JudgePanel(scoring)], judges
+    return [*evaluators, *scoring], judges
 
 
-def _resolve_metric(name: str, recipe: str) -> LocalEvaluator:
+def _resolve_metric(shell: Any, name: str, recipe: str) -> LocalEvaluator:
+    from ..evaluation import LocalEvaluator  # noqa: PLC0415
+    from ..evaluation.evaluator import to_evaluator  # noqa: PLC0415
     from ..evaluation.local_evaluators import METRIC_NAMES, evaluators_by_name  # noqa: PLC0415
     from ..metrics.recipes import METRICS, RECIPES  # noqa: PLC0415
 
-    for option, value, names in (
-        ("--metrics", name, METRIC_NAMES),
-        ("--recipe", recipe, tuple(RECIPES)),
-    ):
-        if value not in names:
-            hint = did_you_mean(value.lower().replace("-", "_"), names)
-            raise InvalidArgumentError(
-                tr(
-                    "{option} {value} is unknown{hint}\nIt is one of {names}",
-                    option=option,
-                    value=value,
-                    hint=hint,
-                    names=tr(", ").join(names),
-                )
-            )
+    value: Any = user_variables(shell).get(name)
+    is_function = inspect.isfunction(value) and name not in METRIC_NAMES
+    if isinstance(value, LocalEvaluator) or is_function:
+        return to_evaluator(value)
+    _validate_name("--metrics", name, METRIC_NAMES)
+    _validate_name("--recipe", recipe, tuple(RECIPES))
     evaluator = evaluators_by_name([name], recipe)[0]
     if name in METRICS:
         # a recipe that needs a missing package fails before any call
         evaluator.evaluate("好", "好", "好")
     return evaluator
+
+
+def _validate_name(option: str, value: str, names: Sequence[str]) -> None:
+    if value not in names:
+        raise InvalidArgumentError(
+            tr(
+                "{option} {value} is unknown{hint}\nIt is one of {names}",
+                option=option,
+                value=value,
+                hint=did_you_mean(value.lower().replace("-", "_"), names),
+                names=tr(", ").join(names),
+            )
+        )
+
+
+def estimate_table(plan: Plan, *, is_pairwise: bool) -> Any:
+    """Return an estimate of calls, tokens and CNY for each model, as a DataFrame; nothing is sent.
+
+    Args:
+        plan: what a line asks for.
+        is_pairwise: whether judges compare two answers, in both orders.
+
+    Raises:
+        InvalidArgumentError: a prompt, the number of repeats or an option is wrong.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    from ..batching.api import estimate  # noqa: PLC0415
+    from ..evaluation import samples  # noqa: PLC0415
+    from ..evaluation.prompts import prompted_questions, validate_repeats  # noqa: PLC0415
+
+    options = dict(plan.arguments)
+    repeats = options.pop("n", 1)
+    validate_repeats(repeats, options.pop("k", None))
+    templates = options.pop("prompts", None)
+    for name in ("worker_num", "cluster"):
+        options.pop(name)
+    table = samples.rows_of(plan.rows)
+    prompted = {"": samples.questions_of(table)}
+    if templates:
+        prompted = prompted_questions(table, templates)
+    items = []
+    for questions in prompted.values():
+        items += [question.batch_input() for question in questions] * repeats
+    lines: list[dict[str, Any]] = []
+    for model in plan.models:
+        line = {"model": samples.label_in_notebook(model), "to_ask": len(items)}
+        chat = _chat_of(model)
+        if isinstance(chat, ChatCompletion):
+            expected = estimate(items, client=chat, **options)
+            line["to_ask"] = expected.requests
+            line |= {name: getattr(expected, name) for name in ESTIMATED}
+        lines.append(line)
+    cells = len(plan.models) * len(prompted)
+    judged = cells * (cells - 1) if is_pairwise else cells
+    for judge in plan.judges:
+        label = tr("judge {model}", model=samples.model_label(judge))
+        lines.append({"model": label, "to_ask": len(items) // len(prompted) * judged})
+    return pd.DataFrame(lines)
 
 
 def find_report(shell: Any, word: str) -> Any:
@@ -392,12 +549,10 @@ def find_only_report(shell: Any) -> Any:
     Raises:
         InvalidArgumentError: they hold several; names them.
     """
-    names = _variables_of_kind(
-        shell, frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
-    )
-    reports = {
-        id(report): report for name in names if (report := find_report(shell, name)) is not None
-    }
+    kinds = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
+    names = _variables_of_kind(shell, kinds)
+    values = [find_report(shell, name) for name in names]
+    reports = {id(report): report for report in values}
     if len(reports) > 1:
         raise InvalidArgumentError(tr("which report? {names}", names=tr(", ").join(names)))
     return next(iter(reports.values()), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,55 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 from ..base.language import tr, tr_noop
 from ..wire import catalog
 from . import await_cell, parser
-from .parser import Parser, document_magic, store_variable, user_variables, variable_name
-from .services import resolve_endpoint
+from .parser import (
+    ENDPOINT,
+    Option,
+    Parser,
+    document_magic,
+    store_variable,
+    user_variables,
+    variable_name,
+)
+from .trainings import resolve_endpoint
 
 if TYPE_CHECKING:
     from ..resources.inference.image_reply import ImageResponse
-    from ..views.display import LiveOutput
 
 SAVE_FOLDER = "pictures"
+
+
+def image_models(_magics: Any) -> list[str]:
+    """Return the names of image models, aliases first."""
+    return [*parser.load(), *catalog.model_names("text2image")]
+
+
+OPTIONS = (
+    Option("-n", tr_noop("how many pictures"), "N", keyword="n"),
+    Option("--size", tr_noop("in pixels, e.g. 1024x1024"), "WxH", keyword="size"),
+    Option("--style", tr_noop("style, for models that know it"), "NAME", keyword="style"),
+    Option("--seed", tr_noop("the same seed draws the same picture"), "N", keyword="seed"),
+    Option(
+        "--model",
+        tr_noop("default {model}; with --edit {edit_model}"),
+        "NAME",
+        "-m",
+        complete=image_models,
+    ),
+    ENDPOINT,
+    Option("--out", tr_noop("keep the reply in a variable"), "VAR", "-o", parse=variable_name),
+    Option(
+        "--edit",
+        tr_noop("change this picture (file, address or variable); at most three"),
+        "FILE",
+        repeated=True,
+    ),
+    Option(
+        "--save",
+        tr_noop("also write PNG files with prompt, model, seed and size; default folder: {folder}"),
+        "FOLDER",
+        const=SAVE_FOLDER,
+    ),
+)
 
 PARSER = Parser(
     "%%qfimage",
@@ -28,55 +68,10 @@ PARSER = Parser(
         "  %%qfimage -n 2 --size 1024x1024 --save\n  Mountains and a lake at night, with a moon\n\n"
         "  %%qfimage --edit photo.png --save pictures -o picture\n  Put a beach in the background"
     ),
+    OPTIONS,
     model=catalog.default_model("text2image"),
     edit_model=catalog.default_model("image2image"),
     folder=SAVE_FOLDER,
-)
-PARSER.add_option("-n", type=int, metavar="N", help=tr_noop("how many pictures"), keyword="n")
-PARSER.add_option(
-    "--size", metavar="WxH", help=tr_noop("in pixels, e.g. 1024x1024"), keyword="size"
-)
-PARSER.add_option(
-    "--style", metavar="NAME", help=tr_noop("style, for models that know it"), keyword="style"
-)
-PARSER.add_option(
-    "--seed",
-    type=int,
-    metavar="N",
-    help=tr_noop("the same seed draws the same picture"),
-    keyword="seed",
-)
-PARSER.add_option(
-    "-m",
-    "--model",
-    metavar="NAME",
-    help=tr_noop("default {model}; with --edit {edit_model}"),
-    complete=parser.image_models,
-)
-PARSER.add_option(
-    "-e",
-    "--endpoint",
-    metavar="NAME",
-    help=tr_noop("a service of your own: its name, id or suffix, or its training"),
-    complete=parser.endpoints,
-)
-PARSER.add_option(
-    "-o", "--out", type=variable_name, metavar="VAR", help=tr_noop("keep the reply in a variable")
-)
-PARSER.add_option(
-    "--edit",
-    action="append",
-    metavar="FILE",
-    help=tr_noop("change this picture (file, address or variable); at most three"),
-)
-PARSER.add_option(
-    "--save",
-    nargs="?",
-    const=SAVE_FOLDER,
-    metavar="FOLDER",
-    help=tr_noop(
-        "also write PNG files with prompt, model, seed and size; default folder: {folder}"
-    ),
 )
 
 
@@ -101,22 +96,23 @@ class ImageMagics(Magics):
 
         options, remaining = PARSER.parse_line(line)
         if options.help or (cell is None and remaining == "help"):
-            return await_cell.print_help(PARSER, awaited=options.awaited)
+            return PARSER.print_help()
         prompt = (remaining if cell is None else cell).strip()
         if not prompt:
             PARSER.error(tr("the cell is empty: describe the picture below the first line"))
-        image_options = PARSER.keywords(options)
+        arguments = PARSER.keywords(options)
         endpoint = resolve_endpoint(self.shell, options.endpoint)
-        references = [resolve_picture(self.shell, name) for name in options.edit or ()]
-        arguments: tuple[Any, ...] = (prompt, references) if references else (prompt,)
-        client: Any = (ImageEdit if references else Text2Image)(options.model, endpoint)
+        pictures = [resolve_picture(self.shell, name) for name in options.edit or ()]
+        client: Any = (ImageEdit if pictures else Text2Image)(options.model, endpoint)
+        words: Any = (prompt, pictures) if pictures else (prompt,)
         # raises before anything is displayed
-        client.prepare(arguments if references else prompt, **image_options)
+        client.prepare(words if pictures else prompt, **arguments)
+        arguments["with_decode"] = "base64"
         if cell is None:
-            return self._store_reply(
-                options, client.do(*arguments, with_decode="base64", **image_options)
-            )
-        return self._draw_in_cell(options, prompt, partial(client.ado, *arguments, **image_options))
+            reply: ImageResponse = client.do(*words, **arguments)
+            store_variable(self.shell, options.out, reply)
+            return reply
+        return self._draw_in_cell(options, prompt, client.ado(*words, **arguments))
 
     def _draw_in_cell(self, options: argparse.Namespace, prompt: str, draw: Any) -> Any:
         from ..views import image  # noqa: PLC0415 - %load_ext stays fast
@@ -127,7 +123,7 @@ class ImageMagics(Magics):
 
         async def work() -> None:
             try:
-                results.append(await draw(with_decode="base64"))
+                results.append(await draw)
             except Exception as error:  # noqa: BLE001 - raised when the Stop button is gone
                 results.append(error)
 
@@ -138,31 +134,18 @@ class ImageMagics(Magics):
                 live.remove()
                 raise results[0]
             else:
-                self._show_images(options, live, self._store_reply(options, results[0]))
+                reply = results[0]
+                store_variable(self.shell, options.out, reply)
+                paths: tuple[str, ...] = ()
+                try:
+                    if options.save:
+                        paths = tuple(map(str, reply.save(options.save)))
+                finally:  # they are shown, whether or not they can be saved
+                    live.finish(image.ImageState(reply.prompt, reply, "done", paths))
 
         return await_cell.run_in_cell(
             work(), on_end, tr("interrupted"), awaited=options.awaited, task=cell_task
         )
-
-    def _show_images(
-        self, options: argparse.Namespace, live: LiveOutput, reply: ImageResponse
-    ) -> None:
-        """Show the images, whether or not they can be saved."""
-        from ..views import image  # noqa: PLC0415
-
-        paths: tuple[str, ...] = ()
-        try:
-            if options.save:
-                paths = tuple(map(str, reply.save(options.save)))
-            else:
-                paths = ()
-        finally:
-            live.finish(image.ImageState(reply.prompt, reply, "done", paths))
-
-    def _store_reply(self, options: argparse.Namespace, reply: ImageResponse) -> ImageResponse:
-        if options.out:
-            store_variable(self.shell, options.out, reply)
-        return reply
 
 
 def resolve_picture(shell: Any, name: str) -> Any:

@@ -1,6 +1,9 @@
 """The options of a magic: split as a shell does it; the text after them is left unchanged."""
 
+from __future__ import annotations
+
 import argparse
+import asyncio
 import contextlib
 import copy
 import functools
@@ -11,10 +14,8 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, NoReturn
-
-from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
 from ..base.language import tr, tr_noop
 from ..base.text import closest
@@ -68,6 +69,8 @@ def _path() -> Path:
 Completer = Callable[[Any], Iterable[str]]
 """Returns what Tab offers as an option's value; its argument is the magics object."""
 
+NUMBERS = {"N": int, "X": float, "CNY": float}
+"""Placeholder of an option's value -> its type, where it is a number."""
 
 MAX_USAGE_CHARS = 100
 """Characters of a usage line that an error shows; a longer one is left to the help."""
@@ -83,20 +86,57 @@ def _is_no_option(word: str) -> bool:
 
 @dataclass(frozen=True)
 class Option:
-    """The facts about an option that argparse does not know."""
+    """An option of a magic, and of the command of `qfnb` that does the same.
 
-    flag: str = ""  # its long form, `--model`
-    keyword: str = ""  # the parameter of the library that it sets, "" where it sets none by itself
-    verbs: Sequence[str] = ()  # the verbs that take it, for a magic with verbs
-    complete: Completer = _complete_nothing  # returns what Tab offers as the value
-    # whether a word is the value, for an option that may lack it
+    Attributes:
+        flag: its long form, `--model`.
+        help: a message of `tr_noop`.
+        metavar: what stands for the value in the help, "" for a switch; `NUMBERS` has those of
+            numbers.
+        short: its short form, `-m`.
+        keyword: the parameter of the library that it sets, "" where it sets none by itself.
+        verbs: the verbs that take it, for a magic with verbs.
+        complete: returns what Tab offers as the value.
+        parse: returns the value of a word, where it is neither a text nor a number.
+        repeated: whether it may be given several times; its value is a list.
+        dest: the name of its value, by default that of the flag.
+        const: the value where none is given, None where it must be.
+        accepts: returns whether the next word is the value, where none need be given.
+    """
+
+    flag: str
+    help: str
+    metavar: str = ""
+    short: str = ""
+    keyword: str = ""
+    verbs: Sequence[str] = ("start",)
+    complete: Completer = _complete_nothing
+    parse: Callable[[str], Any] | None = None
+    repeated: bool = False
+    dest: str = ""
+    const: str | None = None
     accepts: Callable[[str], bool] = _is_no_option
+
+    @property
+    def name(self) -> str:
+        """The name of its value."""
+        return self.dest or self.flag.lstrip("-").replace("-", "_")
+
+    @property
+    def flags(self) -> list[str]:
+        """The forms in which it is typed."""
+        return [*filter(None, [self.short, self.flag])]
+
+    @property
+    def kind(self) -> Callable[[str], Any]:
+        """What makes its value of a word."""
+        return self.parse or NUMBERS.get(self.metavar, str)
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Writes the help of a parser in the user's language."""
 
-    def __init__(self, parser: "Parser", prog: str) -> None:
+    def __init__(self, parser: Parser, prog: str) -> None:
         super().__init__(prog)
         self._parser = parser
 
@@ -107,35 +147,19 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
         return self._parser.translate(action.help or "")
 
 
-_REFUSALS = (
-    (
-        r"argument (?P<option>[^:]+): invalid int value: (?P<value>.+)",
-        tr_noop("{option}: {value} is not an integer"),
-    ),
-    (
-        r"argument (?P<option>[^:]+): invalid float value: (?P<value>.+)",
-        tr_noop("{option}: {value} is not a number"),
-    ),
-    (r"argument (?P<option>[^:]+): expected .*argument.*", tr_noop("{option} needs a value")),
-    (
-        r"argument (?P<option>[^:]+): ignored explicit argument .+",
-        tr_noop("{option} takes no value"),
-    ),
-    (
-        (
-            r"argument (?P<option>[^:]+): invalid choice: (?P<value>.+) \(choose from "
-            r"(?P<choices>.+)\)"
-        ),
-        tr_noop("{option}: {value} is not one of {choices}"),
-    ),
-    (r"argument (?P<option>[^:]+): (?P<problem>.+)", tr_noop("{option}: {problem}")),
-)
+_REFUSALS = {
+    "invalid int value: (?P<value>.+)": tr_noop("{option}: {value} is not an integer"),
+    "invalid float value: (?P<value>.+)": tr_noop("{option}: {value} is not a number"),
+    "expected .*argument.*": tr_noop("{option} needs a value"),
+    "ignored explicit argument .+": tr_noop("{option} takes no value"),
+    "(?P<problem>.+)": tr_noop("{option}: {problem}"),
+}
 """What argparse says of a wrong option -> the message."""
 
 
 def _translate_refusal(text: str) -> str:
-    for pattern, message in _REFUSALS:
-        if match := re.fullmatch(pattern, text, re.DOTALL):
+    for pattern, message in _REFUSALS.items():
+        if match := re.fullmatch(rf"argument (?P<option>[^:]+): {pattern}", text, re.DOTALL):
             return tr(message, **match.groupdict())
     return text
 
@@ -147,68 +171,41 @@ class Parser(argparse.ArgumentParser):
         magic: its name with the percent sign, `%qfauth`.
         description: the first lines of the help, a message.
         examples: the last lines of the help, a message.
+        options: in the order of the help.
         **facts: what placeholders in these texts and in the help of options stand for.
     """
 
-    def __init__(self, magic: str, description: str, examples: str, **facts: str) -> None:
+    def __init__(
+        self,
+        magic: str,
+        description: str,
+        examples: str,
+        options: Iterable[Option] = (),
+        **facts: str,
+    ) -> None:
         super().__init__(
             prog=magic, description=description, epilog=examples, add_help=False,
             allow_abbrev=False,
             formatter_class=functools.partial(_HelpFormatter, self),
         )  # fmt: skip
-        self.options: dict[str, Option] = {}
-        # options of other magics -> what this one calls them, with the value
-        self.foreign_options: dict[str, str] = {}
+        self.options = {option.name: option for option in options}
         self._facts = facts
         self.add_argument("-h", "--help", action="store_true", help=tr_noop("show this help"))
         self.add_argument(AWAIT_OPTION, dest="awaited", action="store_true", help=argparse.SUPPRESS)
-
-    def add_option(
-        self,
-        *flags: str,
-        keyword: str = "",
-        verbs: Sequence[str] = ("start",),
-        complete: Completer = _complete_nothing,
-        accepts: Callable[[str], bool] = _is_no_option,
-        **settings: Any,
-    ) -> None:
-        """Add an option, with its keyword, verbs and completion.
-
-        Args:
-            *flags: `-m`, `--model`.
-            keyword: the parameter of the library that it sets, "" where it sets none by itself.
-            verbs: the verbs that take it, for a magic with verbs.
-            complete: returns what Tab offers as the value.
-            accepts: returns whether the next word is the value, with `nargs="?"`.
-            **settings: of `ArgumentParser.add_argument`.
-        """
-        action = self.add_argument(*flags, **settings)
-        self.options[action.dest] = Option(max(flags, key=len), keyword, verbs, complete, accepts)
-
-    def add_temperature_option(self) -> None:
-        """Add `-t`."""
-        self.add_option(
-            "-t",
-            "--temperature",
-            type=float,
-            metavar="X",
-            help=tr_noop(
-                "ERNIE: above 0, at most 1; open models: 0 to 2; the default is the model's own"
-            ),
-            keyword="temperature",
-        )
-
-    def add_think_option(self) -> None:
-        """Add `--think`; without a value it means "on"."""
-        self.add_option(
-            "--think",
-            nargs="?",
-            const="on",
-            metavar="LEVEL",
-            help=tr_noop("think before answering: on, off, low, high, ... or a number of tokens"),
-            complete=lambda _: ["on", "off", *EFFORTS],
-            accepts=is_think_level,
-        )
+        for name, option in self.options.items():
+            if not option.metavar:
+                self.add_argument(*option.flags, dest=name, action="store_true", help=option.help)
+                continue
+            self.add_argument(
+                *option.flags,
+                dest=name,
+                action="append" if option.repeated else "store",
+                nargs=None if option.const is None else "?",
+                const=option.const,
+                type=option.kind,
+                metavar=option.metavar,
+                help=option.help,
+            )
 
     def keywords(self, options: argparse.Namespace) -> dict[str, Any]:
         """Return the options that are set, as keyword arguments of the library."""
@@ -221,102 +218,37 @@ class Parser(argparse.ArgumentParser):
 
     def visible_flags(self) -> list[str]:
         """Return the long options that the help shows."""
-        actions = [action for action in self._actions if action.help != argparse.SUPPRESS]
-        return [
-            flag for action in actions for flag in action.option_strings if flag.startswith("--")
-        ]
+        flags = [option.flag for option in self.options.values()]
+        return ["--help", *(flag for flag in flags if flag.startswith("--"))]
 
     def find_option(self, flag: str) -> Option | None:
-        """Return the facts about an option, None for other words."""
-        action = self._option_string_actions.get(flag)
-        if action is None:
-            return None
-        return self.options.get(action.dest, Option())
+        """Return an option by one of its forms, None for other words."""
+        return next((row for row in self.options.values() if flag in row.flags), None)
 
     def speak(self, magic: Callable[..., Any]) -> Callable[..., Any]:
         """Return a magic whose errors say its options; one that is awaited, too (a decorator)."""
 
         @functools.wraps(magic)
-        def run(*arguments: Any, **options: Any) -> Any:
-            with self.in_its_words(), self._correcting(*arguments[1:]):
-                result = magic(*arguments, **options)
+        def run(magics: Any, *line_and_cell: str) -> Any:
+            with self.in_its_words(*line_and_cell):
+                result = magic(magics, *line_and_cell)
             if inspect.iscoroutine(result):
-                return self._await(result, *arguments[1:])
+                return self._await(result, *line_and_cell)
+            if AWAIT_OPTION in line_and_cell[0]:  # the cell awaits whatever there is
+                return asyncio.sleep(0, result)
             return result
 
         return run
 
-    @contextlib.contextmanager
-    def _correcting(self, line: str, cell: str | None = None) -> Iterator[None]:
-        """End an error about a word of the line in the cell that has the right one."""
-        try:
-            yield
-        except InvalidArgumentError as error:
-            wrong, right = error.correction
-            if wrong and wrong in f"{line}{cell}":
-                explanation = [
-                    text for text in split_message(error)[0] if not text.startswith(tr("usage: "))
-                ]
-                magic = f"{'%' if cell is None else '%%'}{self.prog.lstrip('%')}"
-                words = line.replace(AWAIT_OPTION, "").strip()
-                # a column, wherever it stands
-                if wrong.startswith("{"):
-                    count = -1
-                else:
-                    count = 1
-                corrected = words.replace(wrong, right, count)
-                body = (cell or "").rstrip()
-                if wrong not in line or count < 0:
-                    body = body.replace(wrong, right, count)
-                error.args = (
-                    "\n".join(filter(None, [*explanation, f"{magic} {corrected}", body])),
-                )
-            raise
-
-    async def _await(
-        self, result: Coroutine[Any, Any, Any], line: str, cell: str | None = None
-    ) -> Any:
-        with self.in_its_words(), self._correcting(line, cell):
+    async def _await(self, result: Coroutine[Any, Any, Any], *line_and_cell: str) -> Any:
+        with self.in_its_words(*line_and_cell):
             return await result
 
-    def format_help(self) -> str:
-        """Return the help in the user's language."""
-        translated = copy.copy(self)
-        translated.description = self.translate(self.description or "")
-        translated.epilog = f"{tr('examples:')}\n{self.translate(self.epilog or '')}"
-        return (
-            super(Parser, translated).format_help().replace("\noptions:\n", f"\n{tr('options:')}\n")
-        )
-
-    def translate(self, message: str) -> str:
-        """Return a text of the help in the user's language, its placeholders replaced by facts."""
-        if message:
-            text = tr(message)
-        else:
-            text = ""
-        for name, fact in self._facts.items():
-            text = text.replace(f"{{{name}}}", fact.replace(", ", tr(", ")))
-        return text
-
-    def error(self, message: str, cell: str = "") -> NoReturn:
-        """Raise instead of ending the process; the last line is the cell to run next.
-
-        Args:
-            message: what is wrong.
-            cell: the cell, or several, a line each; by default the one that shows the help, below
-                the usage.
-        """
-        if cell:
-            next_lines = [cell]
-        else:
-            next_lines = [self._usage_line(), f"%{self.prog.lstrip('%')} help"]
-        raise InvalidArgumentError(
-            "\n".join(filter(None, [_translate_refusal(message), *next_lines]))
-        )
-
     @contextlib.contextmanager
-    def in_its_words(self) -> Iterator[None]:
-        """Say options, `--prompt`, in errors that name the library's parameters, `prompt=`."""
+    def in_its_words(self, line: str, cell: str | None = None) -> Iterator[None]:
+        """Say options, `--prompt`, in errors that name the library's parameters, `prompt=`; one
+        about a word of the line ends in the cell that has the right one.
+        """
         try:
             yield
         except QianfanError as error:
@@ -325,7 +257,60 @@ class Parser(argparse.ArgumentParser):
             )
             if isinstance(error, APIError):
                 error.hint = self.say_options(error.hint)
+            if isinstance(error, InvalidArgumentError):
+                self._correct(error, line, cell)
             raise
+
+    def _correct(self, error: InvalidArgumentError, line: str, cell: str | None) -> None:
+        wrong, right = error.correction
+        body = cell or ""
+        if not wrong or wrong not in line + body:
+            return
+        texts = split_message(error)[0]
+        explanation = [text for text in texts if not text.startswith(tr("usage: "))]
+        magic = self.prog.lstrip("%")
+        first = f"%{magic}" if cell is None else f"%%{magic}"
+        if wrong in line:
+            line = line.replace(wrong, right)
+        else:
+            body = body.replace(wrong, right)
+        line = line.replace(AWAIT_OPTION, "").strip()
+        rows = [*explanation, f"{first} {line}", body.rstrip()]
+        error.args = ("\n".join(filter(None, rows)),)
+
+    def format_help(self) -> str:
+        """Return the help in the user's language."""
+        translated = copy.copy(self)
+        translated.description = self.translate(self.description or "")
+        translated.epilog = f"{tr('examples:')}\n{self.translate(self.epilog or '')}"
+        text = super(Parser, translated).format_help()
+        return text.replace("\noptions:\n", f"\n{tr('options:')}\n")
+
+    def translate(self, message: str) -> str:
+        """Return a text of the help in the user's language, its placeholders replaced by facts."""
+        text = tr(message) if message else ""
+        for name, fact in self._facts.items():
+            text = text.replace(f"{{{name}}}", fact.replace(", ", tr(", ")))
+        return text
+
+    def error(
+        self, message: str, cell: str = "", correction: tuple[str, str] = ("", "")
+    ) -> NoReturn:
+        """Raise instead of ending the process; the last line is the cell to run next.
+
+        Args:
+            message: what is wrong.
+            cell: the cell, or several, a line each; by default the one that shows the help, below
+                the usage.
+            correction: a wrong word of the line, and the right one.
+        """
+        next_lines = [cell]
+        if not cell:
+            next_lines = [self._usage_line(), f"%{self.prog.lstrip('%')} help"]
+        text = "\n".join(filter(None, [_translate_refusal(message), *next_lines]))
+        error = InvalidArgumentError(text)
+        error.correction = correction
+        raise error
 
     def say_options(self, text: str) -> str:
         """Return a text in which parameters are options; `workers=0` is `--workers 0`."""
@@ -342,46 +327,54 @@ class Parser(argparse.ArgumentParser):
         words, text = self._take_options(line)
         options, unknown = self.parse_known_args(words)
         if unknown:
-            option, _, value = unknown[0].partition("=")
+            option = unknown[0].partition("=")[0]
             flags = {flag.lstrip("-"): flag for flag in self._option_string_actions}
             match = flags.get(closest(option.lstrip("-"), flags) or "")
-            if match:
-                hint = tr("; did you mean {match}?", match=match)
-                correction = (option, match)
-            else:
-                hint = ""
-                correction = ("", "")
-            if option in self.foreign_options:
-                correction = self._translate_option(option, value or text, line)
-                hint = ""
-            try:
-                self.error(tr("unknown option {option!r}{hint}", option=option, hint=hint))
-            except InvalidArgumentError as error:
-                error.correction = correction
-                raise
+            hint = tr("; did you mean {match}?", match=match) if match else ""
+            message = tr("unknown option {option!r}{hint}", option=option, hint=hint)
+            self.error(message, correction=(option, match) if match else ("", ""))
         return options, text
 
-    def _translate_option(self, option: str, text: str, line: str) -> tuple[str, str]:
-        """Return an option of other magics with its value, as it stands in a line, and what this
-        magic calls it; "" where that is not clear.
+    def parse_words(self, line: str) -> tuple[argparse.Namespace, list[str]]:
+        """Return the options of a line, which stand anywhere, and its words; a word with spaces is
+        quoted.
         """
-        value = self._next_word(text)[0]
-        own_option = self.foreign_options[option]
-        written = re.search(rf"{option}[=\s]+([\"']?){re.escape(value)}\1", line)
-        if not value or written is None or own_option.split()[0] in line:
-            return "", ""
-        return written.group(), own_option.format(value)
+        text = line.strip()
+        words = []
+        option_texts = []
+        while text:
+            _, remaining = self._take_options(text)
+            option_texts.append(text[: len(text) - len(remaining)])
+            text = ""
+            if remaining:
+                word, text = self._next_word(remaining)
+                words.append(word)
+        return self.parse_line(" ".join(option_texts))[0], words
+
+    def parse_text(self, line: str) -> tuple[argparse.Namespace, list[str]]:
+        """Return the options of a line, its first word and the text behind it, verbatim."""
+        options, remaining = self.parse_line(line)
+        if not remaining:
+            return options, []
+        word, text = self._next_word(remaining)
+        return options, [word, *filter(None, [text.strip()])]
 
     def _take_options(self, line: str) -> tuple[list[str], str]:
-        """Split a line into its leading options with their values, and the remaining text."""
+        """Split a line into its leading options with their values, which may begin with a dash, and
+        the remaining text.
+        """
         words: list[str] = []
         remaining = line.strip()
         while remaining.startswith("-"):
             word, remaining = self._next_word(remaining)
-            words.append(word)
             if remaining and self._takes_value(word, remaining):
-                word, remaining = self._next_word(remaining)
-                words.append(word)
+                value, remaining = self._next_word(remaining)
+                if word.startswith("--") and value not in self._option_string_actions:
+                    word = f"{word}={value}"
+                else:
+                    words.append(word)
+                    word = value
+            words.append(word)
         return words, remaining
 
     def _next_word(self, text: str) -> tuple[str, str]:
@@ -396,18 +389,14 @@ class Parser(argparse.ArgumentParser):
             self.error(tr("a quote is not closed"))
         return word, text[stream.tell() :].lstrip()
 
-    def _takes_value(self, word: str, remaining: str = "") -> bool:
+    def _takes_value(self, word: str, remaining: str) -> bool:
         """Return whether a word is an option with a value; one that may lack it takes the next word
         that it accepts.
         """
-        action = self._option_string_actions.get(word)
-        if action is None or "=" in word:
+        option = self.find_option(word)
+        if option is None or not option.metavar:
             return False
-        option = self.options.get(action.dest, Option())
-        next_word = remaining.partition(" ")[0]
-        return action.nargs is None or (
-            action.nargs == argparse.OPTIONAL and option.accepts(next_word)
-        )
+        return option.const is None or option.accepts(remaining.partition(" ")[0])
 
     def _usage_line(self) -> str:
         usage = " ".join(self.format_usage().split())
@@ -416,87 +405,16 @@ class Parser(argparse.ArgumentParser):
         return ""
 
 
-class WordsParser(Parser):
-    """Options before, between and behind the words of a line; a value may begin with a dash."""
-
-    def parse_target(self, line: str, verb: str = "") -> tuple[argparse.Namespace, str]:
-        """Return the options of a line and its target; a path with spaces is quoted.
-
-        Args:
-            line: behind the verb.
-            verb: of the line, as errors say it.
-        """
-        text = line.strip()
-        _, remaining = self._take_options(text)
-        if not remaining:
-            return self.parse_line(text)[0], ""
-        target, options_after = self._next_word(remaining)
-        options, unexpected = self.parse_line(
-            f"{text[: len(text) - len(remaining)]} {options_after}"
-        )
-        if unexpected:
-            self._refuse_words(target, options_after, unexpected, verb)
-        return options, target
-
-    def parse_text(self, line: str) -> tuple[argparse.Namespace, list[str]]:
-        """Return the options of a line, its first word and the text behind it, verbatim."""
-        options, remaining = self.parse_line(line)
-        if not remaining:
-            return options, []
-        word, text = self._next_word(remaining)
-        return options, [word, *filter(None, [text.strip()])]
-
-    def _refuse_words(
-        self, target: str, options_after: str, unexpected: str, verb: str
-    ) -> NoReturn:
-        """Raise the error about words behind the target, or behind the options that follow it."""
-        words = unexpected.split()
-        is_one_text = options_after != unexpected or len(words) > 1
-        if is_one_text and not PurePath(words[0]).suffix:
-            self.error(
-                tr("unexpected {text!r}: put a text with spaces into quotes", text=unexpected[:40])
-            )
-        command = f"{self.prog} {verb}".rstrip()
-        text = tr(
-            "unexpected {text!r} behind {target!r}: `{command}` takes one word, a variable, a name "
-            "or a path",
-            text=unexpected[:40],
-            target=target[:40],
-            command=command,
-        )
-        self.error(text, f"{command} {quote_word(target)}".strip())
-
-    def _take_options(self, line: str) -> tuple[list[str], str]:
-        words, remaining = super()._take_options(line)
-        joined: list[str] = []
-        for word in words:
-            if joined and self._lacks_value(joined[-1]) and word not in self._option_string_actions:
-                joined[-1] = f"{joined[-1]}={word}"
-            else:
-                joined.append(word)
-        return joined, remaining
-
-    def _lacks_value(self, word: str) -> bool:
-        return word.startswith("--") and self._takes_value(word)
-
-    def parse_words(self, line: str) -> tuple[argparse.Namespace, list[str]]:
-        """Return the options of a line and its words; a word with spaces is quoted."""
-        text = line.strip()
-        words = []
-        option_texts = []
-        while text:
-            _, remaining = self._take_options(text)
-            option_texts.append(text[: len(text) - len(remaining)])
-            word, text = self._next_word(remaining) if remaining else ("", "")
-            words += [word] if remaining else []
-        return self.parse_line(" ".join(option_texts))[0], words
-
-
 def quote_word(text: str) -> str:
     """Return a text as one word of a line."""
     if re.search(r"[\s'\\]", text):
         return f'"{text}"'
     return text
+
+
+def split_names(text: str | None) -> list[str]:
+    """Return the names that commas separate."""
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
 
 
 def used_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -515,20 +433,16 @@ def variable_name(text: str) -> str:
     return text
 
 
-def get_shell(magics: Any) -> Any:
-    """Return the shell that magics are registered with."""
-    return magics.shell
-
-
 def user_variables(shell: Any) -> dict[str, Any]:
     """Return the notebook's variables; none without a shell, on the command line."""
     namespace: dict[str, Any] = {} if shell is None else shell.user_ns
     return namespace
 
 
-def store_variable(shell: Any, variable: str, value: object) -> None:
-    """Set a variable of the notebook."""
-    user_variables(shell)[variable] = value
+def store_variable(shell: Any, variable: str | None, value: object) -> None:
+    """Set a variable of the notebook, if one is named."""
+    if variable:
+        user_variables(shell)[variable] = value
 
 
 def document_magic(function: object, parser: Parser) -> None:
@@ -545,20 +459,15 @@ _OWN_MAGIC = re.compile(r"\s*%{1,2}(qf\w*)\s")
 
 def register(shell: Any) -> None:
     """Add our matcher to the shell; where it has matches, Python's own names are not offered."""
-    unregister(shell)
+    from IPython.core.completer import SimpleCompletion, context_matcher  # noqa: PLC0415 - the command line needs no IPython
 
     @context_matcher(identifier=IDENTIFIER)  # type: ignore[untyped-decorator]
-    def matcher(context: CompletionContext) -> Any:
+    def matcher(context: Any) -> Any:
         lines = context.full_text.split("\n")
         line = lines[context.cursor_line][: context.cursor_position]
-        matches = complete_columns(shell, lines[0], line) or complete_line(shell, line)
-        if line.endswith(" "):
-            word = ""
-        elif line.split():
-            word = line.split()[-1]
-        else:
-            word = ""
+        matches = complete_line(shell, line)
         completions = [SimpleCompletion(text=text, type="qfnb") for text in matches]
+        word = _last_words(line)[-1]
         return {"completions": completions, "suppress": bool(matches), "matched_fragment": word}
 
     shell.Completer.custom_matchers.append(matcher)
@@ -572,20 +481,22 @@ def unregister(shell: Any) -> None:
     ]
 
 
+def _last_words(line: str) -> list[str]:
+    """Return the last two words of a line; behind a space, the last is empty."""
+    words = ["", *line.split()]
+    if line.endswith(" "):
+        words.append("")
+    return words[-2:]
+
+
 def complete_line(shell: Any, line: str) -> list[str]:
     """Return the completions of the last word of a line with one of our magics."""
-    magics = _find_magics(shell, line)
+    match = _OWN_MAGIC.match(line)
+    magic = match and shell.magics_manager.magics["line"].get(match.group(1))
+    magics = getattr(magic, "__self__", None)
     if magics is None:
         return []
-    if not line.endswith(" "):
-        last_words = line.split()[-2:]
-    else:
-        last_words = [*line.split()[-1:], ""]
-    word = last_words[-1]
-    if len(last_words) > 1:
-        previous = last_words[0]
-    else:
-        previous = ""
+    previous, word = _last_words(line)
     if word.startswith("-"):
         return [flag for flag in magics.parser.visible_flags() if flag.startswith(word)]
     option = magics.parser.find_option(previous)
@@ -593,31 +504,13 @@ def complete_line(shell: Any, line: str) -> list[str]:
         values = magics.complete_word(previous)
     else:
         values = option.complete(magics)
-    head, comma, last_part = word.rpartition(",")
-    return [
-        f"{head}{comma}{value}" for value in values if value.lower().startswith(last_part.lower())
-    ]
-
-
-def complete_columns(shell: Any, first: str, line: str) -> list[str]:
-    """Return the columns that an open brace in a batch's prompt may name."""
-    magic = re.match(r"\s*%{1,2}qfbatch\s+(.*)", first)
-    brace = re.search(r"(\S*\{)([^{}\s]*)$", line)
-    if magic is None or brace is None:
-        return []
-    values: list[Any] = [user_variables(shell).get(word) for word in magic.group(1).split()]
-    names = [str(name) for value in values if hasattr(value, "columns") for name in value.columns]
-    return [f"{brace.group(1)}{name}}}" for name in names if name.startswith(brace.group(2))]
+    head, comma, start = word.rpartition(",")
+    return [f"{head}{comma}{value}" for value in values if value.lower().startswith(start.lower())]
 
 
 def chat_models(_magics: Any) -> list[str]:
     """Return the names of chat models, aliases first."""
     return [*load(), *catalog.model_names("chat")]
-
-
-def image_models(_magics: Any) -> list[str]:
-    """Return the names of image models, aliases first."""
-    return [*load(), *catalog.model_names("text2image")]
 
 
 def endpoints(magics: Any) -> list[str]:
@@ -636,8 +529,40 @@ def variables_of(magics: Any, kinds: Collection[str]) -> list[str]:
     return [name for name in names if not name.startswith("_") and name not in {"In", "Out"}]
 
 
-def _find_magics(shell: Any, line: str) -> Any:
-    """Return the magics object that a line calls, None for other lines."""
-    match = _OWN_MAGIC.match(line)
-    magic = match and shell.magics_manager.magics["line"].get(match.group(1))
-    return getattr(magic, "__self__", None)
+MODEL = Option(
+    "--model",
+    tr_noop("the model to ask; default: the default chat model"),
+    "NAME",
+    "-m",
+    complete=chat_models,
+)
+ENDPOINT = Option(
+    "--endpoint",
+    tr_noop("a service of your own: its name, id or suffix, or its training"),
+    "NAME",
+    "-e",
+    complete=endpoints,
+)
+SYSTEM = Option(
+    "--system", tr_noop("the system prompt: who the model is"), "TEXT", "-s", keyword="system"
+)
+TEMPERATURE = Option(
+    "--temperature",
+    tr_noop("ERNIE: above 0, at most 1; open models: 0 to 2; the default is the model's own"),
+    "X",
+    "-t",
+    keyword="temperature",
+)
+THINK = Option(
+    "--think",
+    tr_noop("think before answering: on, off, low, high, ... or a number of tokens"),
+    "LEVEL",
+    complete=lambda _: ["on", "off", *EFFORTS],
+    const="on",
+    accepts=is_think_level,
+)
+MAX_TOKENS = Option(
+    "--max-tokens", tr_noop("the most tokens of an answer"), "N", keyword="max_output_tokens"
+)
+CHAT_OPTIONS = (MODEL, ENDPOINT, SYSTEM, TEMPERATURE, THINK, MAX_TOKENS)
+"""What `%qfbatch`, `qfnb chat` and `qfnb batch` take to ask a model."""

@@ -15,6 +15,7 @@ from ..base.language import tr
 from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from ..redact import hide_all_keys, redact
+from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 
 MAX_ERROR_CHARS = 6000
 """Characters of a traceback; its end says most."""
@@ -41,10 +42,7 @@ def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
 
     def replacement(match: re.Match[str]) -> str:
         name, index = match.groups()
-        if index is None:
-            label = name
-        else:
-            label = f"{name}[{index}]"
+        label = name if index is None else f"{name}[{index}]"
         if label == "Err" and "Err" not in variables:
             return error_text()
         if name not in variables:
@@ -58,32 +56,15 @@ def expand_prompt(text: str, variables: Mapping[str, Any]) -> str:
                     hint=hint,
                 )
             )
-        if index is None:
-            value = variables[name]
-        else:
-            value = _item(name, variables[name], int(index))
+        value = variables[name]
+        if index is not None:
+            value = _item(name, value, int(index))
         return hide_all_keys(describe_value(label, value))
 
     return _REFERENCE.sub(replacement, text)
 
 
 def _item(name: str, value: Any, index: int) -> Any:
-    if name in {"In", "Out"} and isinstance(value, (list, dict)):
-        # the last cell is this one
-        numbers = list(value) if isinstance(value, dict) else range(1, len(value) - 1)
-        if index not in numbers:
-            what, listed = ("output", "outputs") if name == "Out" else ("cell", "cells")
-            last = tr(", ").join(map(str, list(numbers)[-8:])) or tr("none yet")
-            raise InvalidArgumentError(
-                tr(
-                    "{{{{{name}[{index}]}}}}: there is no {what} {index}; {listed}: {last}",
-                    name=name,
-                    index=index,
-                    what=what,
-                    listed=listed,
-                    last=last,
-                )
-            )
     try:
         return value[index]
     except (TypeError, KeyError, IndexError) as error:
@@ -109,11 +90,9 @@ def describe_value(name: str, value: Any) -> str:
     module = type(value).__module__.partition(".")[0]
     kind = type(value).__name__
     if module == "pandas" and kind == "DataFrame":
-        return _describe_frame(name, value)
+        return _describe_frame(f"DataFrame {name}", value)
     if module == "pandas" and kind == "Series":
-        return _describe_frame(
-            name, value.to_frame(value.name if value.name is not None else "values"), "Series"
-        )
+        return _describe_frame(f"Series {name}", value.to_frame())
     if module == "numpy" and kind == "ndarray":
         return _describe_array(name, value)
     return str(value)
@@ -154,110 +133,54 @@ def explain_prompt(cells: Sequence[str], question: str = "") -> str:
     return f"{request}\n\n{last_cell}\n{cell}\n\n{exception}\n{trace}"
 
 
-def _describe_frame(name: str, frame: Any, kind: str = "DataFrame") -> str:
+def _describe_frame(title: str, frame: Any) -> str:
     """Return the largest description that keeps to `MAX_TABLE_TOKENS`."""
-    from ..resources.inference.embedding_reranker_tokenizer import Tokenizer  # noqa: PLC0415 - only for tables
-
     text = ""
     for row_count, column_count, width in _SIZES:
-        text = _frame_text(name, frame, kind, row_count, column_count, width)
+        text = _frame_text(title, frame, row_count, column_count, width)
         # it counts a number as one token
         if max(Tokenizer().count_tokens(text), len(text) / 3) <= MAX_TABLE_TOKENS:
             break
     return text
 
 
-def _frame_text(
-    name: str, frame: Any, kind: str, row_count: int, column_count: int, width: int
-) -> str:
+def _frame_text(title: str, frame: Any, row_count: int, column_count: int, width: int) -> str:
     shown = frame.iloc[:, :column_count]
-    scanned = frame.head(MAX_SCANNED_ROWS)
+    lines = [f"{title}: {len(frame)} rows × {frame.shape[1]} columns"]
     if len(frame) > MAX_SCANNED_ROWS:
-        note = f", statistics of the first {MAX_SCANNED_ROWS}"
-    else:
-        note = ""
-    lines = [f"{kind} {name}: {len(frame)} rows × {frame.shape[1]} columns{note}", ""]
-    facts = [
-        [str(label), str(shown.dtypes.iloc[n]), *_column_facts(scanned.iloc[:, n], width)]
-        for n, label in enumerate(shown.columns)
-    ]
-    lines += _table(["column", "dtype", "missing", "unique", "values"], facts, 3 * width)
+        lines.append(f"statistics of the first {MAX_SCANNED_ROWS} rows")
+    for number, label in enumerate(shown.columns):
+        column = shown.iloc[:MAX_SCANNED_ROWS, number]
+        facts = f"{column.dtype}, {column.isna().sum()} missing, {_column_facts(column, width)}"
+        lines.append(f"- {clip(str(label), width)}: {facts}")
     if (hidden := frame.shape[1] - column_count) > 0:
         names = clip(", ".join(map(str, frame.columns[column_count:])), 200)
         lines.append(f"… {hidden} more columns: {names}")
     if row_count and len(frame):
         head = shown.head(row_count)
-        rows = [
-            [str(index), *map(str, row)]
-            for index, row in zip(head.index, head.to_numpy(dtype=object), strict=True)
-        ]
-        lines += [
-            "",
-            f"first {len(rows)} rows:",
-            *_table(["", *map(str, shown.columns)], rows, width),
-        ]
+        lines += ["first rows:", head.to_string(max_colwidth=width)]
     return "\n".join(lines)
 
 
-def _column_facts(column: Any, width: int) -> list[str]:
-    """Return missing count, distinct count, and the range or the most frequent values of a
-    column.
-    """
+def _column_facts(column: Any, width: int) -> str:
+    """Return the range of a column of numbers, the most frequent values of another one."""
     from pandas.api import types  # noqa: PLC0415 - there is a frame
 
     present = column.dropna()
-    try:
-        counts = present.value_counts().head(3)
-        distinct = str(present.nunique())
-    except TypeError:  # lists and the like
-        return [str(len(column) - len(present)), "?", ""]
-    if present.empty:
-        values = ""
-    elif types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        facts = {
-            "min": present.min(),
-            "median": present.median(),
-            "mean": present.mean(),
-            "max": present.max(),
-        }
-        values = ", ".join(f"{fact} {value:.6g}" for fact, value in facts.items())
-    elif types.is_datetime64_any_dtype(column):
-        values = f"{present.min()} … {present.max()}"
-    else:
-        values = ", ".join(
-            f"{clip(str(value), width)} ({count})" for value, count in counts.items()
-        )
-    return [str(len(column) - len(present)), distinct, values]
-
-
-def _table(head: list[str], rows: list[list[str]], width: int) -> list[str]:
-    """Return the lines of a Markdown table."""
-
-    def clean(cell: str) -> str:
-        return clip(" ".join(cell.split()), width).replace("|", "\\|")
-
-    lines = [f"| {' | '.join(map(clean, row))} |" for row in [head, *rows]]
-    return [lines[0], f"|{'---|' * len(head)}", *lines[1:]]
+    if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
+        facts = present.agg(["min", "median", "mean", "max"]).items()
+        return ", ".join(f"{name} {value:.6g}" for name, value in facts)
+    counts = present.astype(str).value_counts()
+    values = [f"{clip(value, width)} ({count})" for value, count in counts.head(3).items()]
+    return f"{len(counts)} unique: {', '.join(values)}"
 
 
 def _describe_array(name: str, array: Any) -> str:
     import numpy as np  # noqa: PLC0415 - there is an array
 
     lines = [f"array {name}: shape {array.shape}, dtype {array.dtype}"]
-    if (
-        array.size
-        and np.issubdtype(array.dtype, np.number)
-        and not np.issubdtype(array.dtype, np.complexfloating)
-    ):
-        if np.issubdtype(array.dtype, np.floating):
-            missing = int(np.isnan(array).sum())
-        else:
-            missing = 0
-        if missing < array.size:
-            facts = {"min": np.nanmin(array), "mean": np.nanmean(array), "max": np.nanmax(array)}
-            lines.append(
-                ", ".join(
-                    [*(f"{fact} {value:.6g}" for fact, value in facts.items()), f"NaN {missing}"]
-                )
-            )
+    if array.size and np.issubdtype(array.dtype, np.number) and np.isrealobj(array):
+        missing = np.isnan(array).sum()
+        low, mean, high = np.nanmin(array), np.nanmean(array), np.nanmax(array)
+        lines.append(f"min {low:.6g}, mean {mean:.6g}, max {high:.6g}, NaN {missing}")
     return "\n".join([*lines, np.array2string(array, threshold=30, edgeitems=3, precision=6)])

@@ -9,14 +9,12 @@ from typing import Any
 from ..base.language import tr
 from ..views import error_card, formatters
 from . import await_cell, parser
-from .auth import AuthMagics, describe_platform
+from .auth import AuthMagics, DoctorMagics, SandboxMagics, describe_platform
 from .batch import BatchMagics
 from .chat import ChatMagics
-from .doctor import DoctorMagics
 from .evaluate import EvalMagics
 from .home import HomeMagics
 from .image import ImageMagics
-from .sandbox import SandboxMagics
 from .train import TrainMagics
 
 _GROUPS = (
@@ -32,14 +30,13 @@ def load(shell: Any, version: str) -> None:
         shell: the IPython shell.
         version: of qfnb, for the banner.
     """
+    unload(shell)
     for group in _GROUPS:
         shell.register_magics(group)
     formatters.register(shell.display_formatter)
-    if await_cell.transform_cell not in shell.input_transformers_post:
-        shell.input_transformers_post.append(await_cell.transform_cell)
+    shell.input_transformers_post.append(await_cell.transform_cell)
     parser.register(shell)
-    if error_card.show_error not in shell.events.callbacks["post_run_cell"]:
-        shell.events.register("post_run_cell", error_card.show_error)
+    shell.events.register("post_run_cell", error_card.show_error)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
     print(  # noqa: T201 - one line for the person who loads it
         f"qfnb {version} · {describe_platform()} · {kernel} · "
@@ -56,9 +53,6 @@ def unload(shell: Any) -> None:
     if await_cell.transform_cell in shell.input_transformers_post:
         shell.input_transformers_post.remove(await_cell.transform_cell)
     for table in shell.magics_manager.magics.values():
-        for name in [
-            key
-            for key, magic in table.items()
-            if isinstance(getattr(magic, "__self__", None), _GROUPS)
-        ]:
-            del table[name]
+        for name, magic in [*table.items()]:
+            if isinstance(getattr(magic, "__self__", None), _GROUPS):
+                del table[name]

@@ -7,19 +7,22 @@ stand in the magic's own module; the help, the checks and the completion follow 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import inspect
+import time
 from argparse import Namespace
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from IPython.core.magic import Magics
+from IPython.core.magic import Magics, line_magic, no_var_expand
 
 from ..base.language import tr
 from ..base.text import near_miss
 from ..errors import InvalidArgumentError
-from .await_cell import print_help, run_in_cell
-from .parser import WordsParser, quote_word, used_options, user_variables
+from ..views.display import display_mode
+from .await_cell import INTERRUPT_GRACE_S, run_in_cell
+from .parser import Option, Parser, document_magic, quote_word, used_options, user_variables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
     from ..views.panel import Panel
 
 
-def listing(frame: pd.DataFrame, when_empty: str) -> pd.DataFrame:
-    """Return a table; one without rows shows a sentence instead.
+def listing(frame: pd.DataFrame, when_empty: str) -> pd.DataFrame | None:
+    """Return a table; of one without rows, print a sentence instead.
 
     Args:
         frame: the table.
@@ -36,35 +39,18 @@ def listing(frame: pd.DataFrame, when_empty: str) -> pd.DataFrame:
     """
     if len(frame):
         return frame
-    empty: pd.DataFrame = _empty_class()(frame)
-    setattr(empty, "sentence", when_empty)  # noqa: B010 - pandas knows no such attribute
-    return empty
+    print(when_empty)  # noqa: T201 - what was asked for
+    return None
 
 
-@cache
-def _empty_class() -> Any:
-    import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
-
-    class EmptyListing(pd.DataFrame):
-        """A table without rows that shows a sentence."""
-
-        sentence: str
-        _metadata = ["sentence"]  # noqa: RUF012 - as pandas wants it
-
-        def __repr__(self) -> str:
-            return self.sentence
-
-        def _repr_html_(self) -> None:
-            return None
-
-    return EmptyListing
-
+POLL_S = 0.05
+"""Seconds between two looks at a job."""
 
 MAX_LISTED = 5
 """Cells that an error offers at most, where a name is missing."""
 
 
-class VerbParser(WordsParser):
+class VerbParser(Parser):
     """The options of a magic with verbs.
 
     Args:
@@ -72,14 +58,23 @@ class VerbParser(WordsParser):
         description: the first lines of the help.
         examples: the last lines of the help.
         verbs: in the order of the help.
+        options: likewise.
         **facts: what placeholders in these texts and in the help of options stand for.
     """
 
     def __init__(
-        self, magic: str, description: str, examples: str, verbs: Sequence[str], **facts: str
+        self,
+        magic: str,
+        description: str,
+        examples: str,
+        verbs: Sequence[str],
+        options: Iterable[Option] = (),
+        **facts: str,
     ) -> None:
         self.verbs = (*verbs, "help")
-        super().__init__(magic, description, examples, verbs=", ".join(self.verbs), **facts)
+        super().__init__(
+            magic, description, examples, options, verbs=", ".join(self.verbs), **facts
+        )
 
     def check_verb(self, verb: str, options: Namespace) -> None:
         """Check that a verb accepts the options.
@@ -89,35 +84,71 @@ class VerbParser(WordsParser):
         """
         accepted = {name for name, option in self.options.items() if verb in option.verbs}
         if unknown := used_options(options).keys() - accepted - {"awaited"}:
+            names = tr(", ").join(sorted(unknown))
             self.error(
-                tr(
-                    "{magic} {verb} takes no {options}",
-                    magic=self.prog,
-                    verb=verb,
-                    options=tr(", ").join(sorted(unknown)),
-                )
+                tr("{magic} {verb} takes no {options}", magic=self.prog, verb=verb, options=names)
             )
 
 
 class VerbMagics(Magics):
-    """A magic whose first word is a verb; `do_<verb>(options, target)` runs it.
+    """A magic whose first word is a verb.
+
+    A method `do_<verb>(options, *words)` runs it; its parameters are the words that it takes.
 
     Attributes:
         default_verb: the verb of a line that begins with none.
         needs_verb: whether a first word that is neither a verb nor an option is a mistake, not a
             target.
-        takes_target: whether a word may stand behind a verb.
     """
 
     parser: ClassVar[VerbParser]
     default_verb: ClassVar[str] = "start"
     needs_verb: ClassVar[bool] = False
-    takes_target: ClassVar[bool] = True
 
-    def run_line(self, line: str) -> Any:
+    def run_line(self, line: str, cell: str | None = None) -> Any:
         """Run a line; return what its verb returns."""
+        verb, remaining = self._split_verb(line)
+        options, words = self._parse_words(verb, remaining)
+        if options.help or verb == "help":
+            return self.parser.print_help()
+        self.parser.check_verb(verb, options)
+        self._read_cell(verb, options, cell)
+        self._check_words(verb, options, words)
         with self.naming_columns(line):
-            return self.run_verb(*self.parse(line))
+            return self.run_verb(verb, options, words)
+
+    def run_verb(self, verb: str, options: Namespace, words: Sequence[str]) -> Any:
+        """Run a verb."""
+        return getattr(self, f"do_{verb}")(options, *words)
+
+    def _parse_words(self, verb: str, line: str) -> tuple[Namespace, list[str]]:
+        """Return the options behind a verb, and its words."""
+        return self.parser.parse_words(line)
+
+    def _read_cell(self, verb: str, options: Namespace, cell: str | None) -> None:
+        """Take what the cell below the line says."""
+
+    def _check_words(self, verb: str, options: Namespace, words: Sequence[str]) -> None:
+        parameters = inspect.signature(getattr(self, f"do_{verb}")).parameters.values()
+        if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+            return
+        limit = len(parameters) - 1
+        unexpected = " ".join(words[limit:])[:40]
+        command = f"{self.parser.prog} {verb}"
+        if not unexpected:
+            return
+        if not limit:
+            text = tr("{magic} {verb} takes no word behind it", magic=self.parser.prog, verb=verb)
+            self.parser.error(text, command)
+        if used_options(options).keys() - {"awaited"}:
+            self.parser.error(
+                tr("unexpected {text!r}: put a text with spaces into quotes", text=unexpected)
+            )
+        target = " ".join(map(quote_word, words[:limit]))
+        self.parser.error(
+            tr("unexpected {text!r} behind {target!r}", text=unexpected, target=target[:40]),
+            f"{command} {target}",
+        )
 
     @contextlib.contextmanager
     def naming_columns(self, line: str) -> Iterator[None]:
@@ -138,60 +169,50 @@ class VerbMagics(Magics):
             return ""
         return f"--input {columns[0]} --reference {columns[1]}"
 
-    def parse(self, line: str) -> tuple[str, Namespace, Any]:
-        """Return the verb of a line, by default `default_verb`, its options, and its target."""
-        verb, remaining = self._split_verb(line)
-        options, target = self._parse_target(verb, remaining)
-        if not options.help:
-            self.parser.check_verb(verb, options)
-        if target and not self.takes_target:
-            self.parser.error(
-                tr("{magic} {verb} takes no word behind it", magic=self.parser.prog, verb=verb)
-            )
-        return verb, options, target
-
-    def run_verb(self, verb: str, options: Namespace, target: Any) -> Any:
-        """Run a verb, or print the help."""
-        if options.help or verb == "help":
-            return print_help(self.parser, awaited=options.awaited)
-        return getattr(self, f"do_{verb}")(options, target)
-
     def _split_verb(self, line: str) -> tuple[str, str]:
         verb, remaining = (*line.split(maxsplit=1), "", "")[:2]
         if verb in self.parser.verbs:
             return verb, remaining
         facts = {"word": verb, "magic": self.parser.prog}
         if verb not in user_variables(self.shell) and (match := near_miss(verb, self.parser.verbs)):
-            self.parser.error(
-                tr(
-                    "{word!r} is not a verb of {magic}; did you mean {match}?", match=match, **facts
-                ),
-                f"{self.parser.prog} {match} {remaining}".rstrip(),
+            text = tr(
+                "{word!r} is not a verb of {magic}; did you mean {match}?", match=match, **facts
             )
+            self.parser.error(text, f"{self.parser.prog} {match} {remaining}".rstrip())
         if self.needs_verb and verb and not verb.startswith("-"):
             cell = self._propose_verb(verb)
-            if cell:
-                hint = ""
-            else:
-                hint = tr(": use {verbs}", verbs=tr(", ").join(self.parser.verbs))
-            self.parser.error(
-                tr("{word!r} is not a verb of {magic}{hint}", hint=hint, **facts), cell
-            )
+            verbs = tr(", ").join(self.parser.verbs)
+            hint = "" if cell else tr(": use {verbs}", verbs=verbs)
+            text = tr("{word!r} is not a verb of {magic}{hint}", hint=hint, **facts)
+            self.parser.error(text, cell)
         return self.default_verb, line
 
     def _propose_verb(self, word: str) -> str:
         """Return the cell that may be meant by a word that is no verb, "" for none."""
         return ""
 
-    def _parse_target(self, verb: str, line: str) -> tuple[Namespace, Any]:
-        """Return the options behind a verb, and its target, one word at most."""
-        return self.parser.parse_target(line, verb)
-
     def complete_word(self, previous: str) -> list[str]:
         """Return the completions behind a word: verbs behind the name of the magic."""
         if previous.endswith(self.parser.prog):
             return list(self.parser.verbs)
         return []
+
+
+def verb_magic(parser: VerbParser, kind: Callable[[str], Any] = line_magic) -> Any:
+    """Return the method of a `VerbMagics` that is the magic, `%qfbatch` for one.
+
+    Args:
+        parser: of the magic.
+        kind: whether it is one of a line, or of a cell, too.
+    """
+
+    def magic(magics: VerbMagics, line: str, cell: str | None = None) -> Any:
+        return magics.run_line(line, cell)
+
+    magic.__name__ = parser.prog.lstrip("%")
+    spoken = parser.speak(magic)
+    document_magic(spoken, parser)
+    return no_var_expand(kind(magic.__name__)(spoken))
 
 
 def choose_only(
@@ -226,16 +247,25 @@ def list_cells(command: str, names: Sequence[str]) -> str:
 def wait_in_cell(
     job: Any,
     create_panel: Callable[[Any], Panel],
-    work: Coroutine[Any, Any, object],
     raise_errors: Callable[[], object],
     message: str,
     *,
+    is_over: Callable[[], bool],
+    cancel: Callable[[], object] | None = None,
     awaited: bool,
 ) -> Any:
     """Wait for the end of a job with the kernel free, and show it; an awaited cell gets an
     awaitable.
+
+    Args:
+        job: the job.
+        create_panel: returns its panel, where none shows it yet.
+        raise_errors: raises what ended it badly.
+        message: of an interrupt.
+        is_over: returns whether it has ended.
+        cancel: ends it when the cell is interrupted, None for a job that goes on.
+        awaited: whether the cell is.
     """
-    from ..views.display import display_mode  # noqa: PLC0415 - %load_ext stays fast
     from ..views.panel import find_panel  # noqa: PLC0415
 
     panel = find_panel(job)
@@ -253,4 +283,18 @@ def wait_in_cell(
         if stands_above and display_mode() == "live":
             print(panel.result())  # noqa: T201 - the panel itself may be out of sight
 
-    return run_in_cell(work, on_end, message, awaited=awaited)
+    return run_in_cell(_wait(is_over, cancel), on_end, message, awaited=awaited)
+
+
+async def _wait(is_over: Callable[[], bool], cancel: Callable[[], object] | None) -> None:
+    """Wait for the end of a job, or cancel it and wait for what it does then."""
+    try:
+        while not is_over():
+            await asyncio.sleep(POLL_S)
+    except asyncio.CancelledError:
+        if cancel is not None:
+            cancel()
+            until = time.monotonic() + INTERRUPT_GRACE_S - 2 * POLL_S
+            while not is_over() and time.monotonic() < until:
+                await asyncio.sleep(POLL_S)
+        raise

@@ -46,21 +46,12 @@ def test_an_answer_that_must_fit_a_schema_does(run, tmp_path):
     assert isinstance(json.loads(result.out)["n"], int)
 
 
-def test_a_schema_that_cannot_be_read_is_named(run, tmp_path):
-    assert "cannot be read" in run("chat", "x", "--schema", tmp_path / "none.json").err
-
-
 def test_a_batch_writes_its_results_to_stdout_or_a_file(run, rows, tmp_path):
     printed = [json.loads(line) for line in run("batch", rows).out.splitlines()]
     assert [row["prompt"] for row in printed] == [row["prompt"] for row in PAIRS]
     result = run("batch", rows, "--out", tmp_path / "out.csv", "--json")
     summary = json.loads(result.out)
-    assert (result.code, summary["succeeded"], summary["cached"], summary["sandbox"]) == (
-        0,
-        6,
-        6,
-        True,
-    )
+    assert [summary[name] for name in ("succeeded", "cached", "sandbox")] == [6, 6, True]
     assert (tmp_path / "out.csv").read_text("utf-8").count("\n") == 7
 
 
@@ -76,29 +67,11 @@ def test_a_batch_with_failed_rows_ends_with_3(run, rows, fault):
     assert (result.code, json.loads(result.out)["failed"]) == (3, 1)
 
 
-def test_a_dry_run_sends_nothing(run, rows, sandbox):
-    result = run("batch", rows, "--dry-run", "--name", "dry")
-    assert (result.code, "6 rows" in result.out) == (0, True)
-    assert "dry" not in [journal.name for journal in list_journals()]
-
-
 def test_an_interrupted_batch_says_how_it_goes_on_and_goes_on(run, rows, hold, tmp_path):
     hold(2)
-    words = [
-        sys.executable,
-        "-m",
-        "qfnb",
-        "batch",
-        str(rows),
-        "--prompt",
-        "回答{prompt}",
-        "-w",
-        "1",
-        "--json",
-    ]
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    words = f"-m qfnb batch {rows} --prompt 回答{{prompt}} -w 1 --json".split()
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, *words], stdout=pipe, stderr=pipe, text=True) as process:
         while not any(
             j.input == str(rows) and j.counts and j.counts.ok == 2 for j in list_journals()
         ):
@@ -165,19 +138,11 @@ def test_an_evaluation_that_cannot_be_speaks_of_files_and_options(run, rows, wor
 
 
 def test_an_evaluation_is_shown_and_written(run, rows, tmp_path):
-    result = run(
-        "eval",
-        "ernie-5.1",
-        "--data",
-        rows,
-        "--metrics",
-        "exact_match",
-        "-o",
-        tmp_path / "report.json",
-    )
+    path = tmp_path / "report.json"
+    result = run(*f"eval ernie-5.1 --data {rows} --metrics exact_match -o {path}".split())
     assert (result.code, "exact_match" in result.out) == (0, True)
     assert result.out.splitlines()[1] == "Local sandbox"
-    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["models"] == ["ernie-5.1"]
+    assert json.loads(path.read_text("utf-8"))["models"] == ["ernie-5.1"]
 
 
 def test_a_benchmark_is_asked_with_its_metric(run, tmp_path):
@@ -193,7 +158,19 @@ def test_a_benchmark_is_asked_with_its_metric(run, tmp_path):
 
 
 def test_a_training_is_started_and_waited_for(run, rows):
-    result = run("train", "--data", rows, "--mode", "LoRA,SFT", "--epoch", "1", "--wait", "--json")
+    result = run(
+        "train",
+        "--data",
+        rows,
+        "--mode",
+        "SFT",
+        "--peft",
+        "LoRA",
+        "--epoch",
+        "1",
+        "--wait",
+        "--json",
+    )
     summary = json.loads(result.out)
     assert (result.code, summary["finished"], summary["sandbox"]) == (0, True, True)
     assert run("train", summary["run"]).out == f"{summary['run']}\n"
@@ -239,11 +216,10 @@ def test_a_training_that_is_interrupted_before_it_exists_is_not_said_to_go_on(
 
 def test_an_unknown_training_is_answered_and_not_begun(run):
     result = run("train", "run-0000000000")
-    assert (result.code, "no training 'run-0000000000'" in result.err) == (2, True)
-
-
-def test_two_modes_of_one_kind_are_refused(run, rows):
-    assert "--mode LoRA, ALL" in run("train", "--data", rows, "--mode", "LoRA", "--mode", "ALL").err
+    assert (result.code, "nor the platform has a training run-0000000000" in result.err) == (
+        2,
+        True,
+    )
 
 
 def test_models_are_listed_and_described(run):
@@ -259,11 +235,6 @@ def test_usage_is_that_of_the_journals(run, rows):
     assert (row["succeeded"], row["platform"], row["cost_cny"]) == (6, "sandbox", 0)
     assert used["prompt_tokens"] >= row["prompt_tokens"] > 0
     assert "used" in run("usage").out
-
-
-def test_findings_of_the_doctor_are_json_on_request(run):
-    findings = json.loads(run("doctor", "--offline", "--json").out)["findings"]
-    assert {"Versions", "Keys"} <= {finding["topic"] for finding in findings}
 
 
 @pytest.mark.parametrize("share", [None, 0.0, 0.5, 1.7])

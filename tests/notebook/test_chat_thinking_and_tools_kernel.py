@@ -100,13 +100,6 @@ def test_a_remark_about_thinking_names_the_option(kernel, answering):
     assert "think=" not in cell.html.replace("--think", "")
 
 
-def test_an_answer_that_thinking_used_up_says_what_to_do(kernel, answering):
-    answering(streamed({"reasoning_content": "想" * 20}, finish="length"))
-    cell = kernel.run("%%qfchat --think\n天气")
-    assert "Cut off while thinking, no answer: raise max_completion_tokens" in cell.html
-    assert "Cut off while thinking" in cell.text
-
-
 def test_reasoning_is_in_the_history_and_not_sent_back(kernel, answering, tmp_path):
     server = answering(streamed({"reasoning_content": "想"}, {"content": "晴"}))
     kernel.run("%%qfchat --session w --reset\n一")
@@ -238,14 +231,6 @@ def test_an_answer_that_stays_wrong_is_shown_and_is_an_error(kernel, answering):
     assert "needs the name of a class" in kernel.run("%%qfchat -f pydantic:\n红楼梦").text
     line = kernel.run("x = %qfchat -f pydantic:Book 红楼梦")
     assert "UnreadableAnswer: the answer is not Book" in line.text
-
-
-def test_a_function_and_a_format_go_together(kernel, answering):
-    answering(call("杭州"), streamed({"content": '{"city": "杭州"}'}))
-    kernel.run(f"{WEATHER}\nimport pydantic\nclass Place(pydantic.BaseModel):\n    city: str")
-    cell = kernel.run("%%qfchat -f pydantic:Place --tools weather -o reply\n天气")
-    assert "Place(city='杭州')" in cell.text
-    assert kernel.value("(reply.parsed.city, len(reply.steps))") == "('杭州', 1)"
 
 
 @pytest.mark.fault("F25")

@@ -57,15 +57,8 @@ def test_a_pdf_shows_every_chart_those_in_folds_too(tmp_path, notebook):
     if not CHROMIUM:
         pytest.skip("Chromium is not installed")
     nbformat.write(notebook, tmp_path / "saved.ipynb")
-    command = [
-        sys.executable,
-        "-m",
-        "nbconvert",
-        "--to",
-        "webpdf",
-        "--disable-chromium-sandbox",
-        "saved.ipynb",
-    ]
+    options = "-m nbconvert --to webpdf --disable-chromium-sandbox saved.ipynb"
+    command = [sys.executable, *options.split()]
     environment = os.environ | {
         "PLAYWRIGHT_BROWSERS_PATH": str(playwright_browsers(tmp_path / "browsers"))
     }

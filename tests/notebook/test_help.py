@@ -6,12 +6,14 @@ import pytest
 from IPython.core.oinspect import getdoc
 
 from qfnb import get_config, notebook
+from qfnb.notebook.parser import Parser
 
 MODULES = [
     importlib.import_module(f"qfnb.notebook.{module.name}")
     for module in pkgutil.iter_modules(notebook.__path__)
 ]
-PARSERS = {module.PARSER.prog: module.PARSER for module in MODULES if hasattr(module, "PARSER")}
+VALUES = [value for module in MODULES for value in vars(module).values()]
+PARSERS = {value.prog: value for value in VALUES if isinstance(value, Parser)}
 
 ENGLISH_SENTENCE = re.compile(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}")
 
@@ -50,5 +52,5 @@ def test_the_question_mark_shows_the_help_in_the_language_of_the_moment(chinese,
 )
 def test_a_wrong_option_is_named_in_chinese(chinese, line, message):
     with pytest.raises(ValueError, match=message) as caught:
-        PARSERS["%qfbatch"].parse_target(line)
+        PARSERS["%qfbatch"].parse_words(line)
     assert str(caught.value).endswith("\n%qfbatch help")

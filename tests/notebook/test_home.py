@@ -8,17 +8,14 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, config, errors
+from qfnb import config, errors
 from qfnb.batching.journal_store import list_journals
-from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import home
-from qfnb.notebook.home import _training_steps
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
-from qfnb.trainer.progress import TrainingProgress
-from qfnb.views import components, home as view
+from qfnb.views import home as view
 
 STORED = Path(__file__).parents[1] / "stored" / "v0.1.0"
 KEY = "bce-v3/ALTAK-test/canary0123456789"
@@ -83,13 +80,6 @@ def test_an_evaluation_of_any_kernel_is_shown_until_it_ends(state):
     assert "Evaluation" not in activities()
 
 
-def test_evaluations_and_reports_are_remembered_up_to_a_number(state, monkeypatch):
-    monkeypatch.setattr(records, "MAX_RECORDS", 3)
-    for _ in range(5):
-        records.RunningEvaluation(["a"], 1, []).end("done")
-    assert len(records.list_evaluations()) == 3
-
-
 def test_a_written_report_is_listed_while_it_is_there(state, tmp_path):
     path = tmp_path / "report.md"
     EvaluationResult.load(STORED / "report.json").save(path)
@@ -125,38 +115,12 @@ def test_the_panel_is_in_one_language(state, monkeypatch, language, title):
     assert ("Default model" in bundle["text/plain"]) == (language == "en")
 
 
-def test_the_panel_is_not_ready_while_a_training_runs_and_says_the_disk_once(state):
-    run = run_store.RunRecord.begin(name="shop", train_type="m")
-    run.update(status="Training", progress={"started_at": time.time(), "percent": 40})
-    html = view.html(home.collect())
-    assert "</span> Training<" in html.split("</header>")[0]
-    assert "Ready" not in html.split("</header>")[0]
-    assert html.count(">Disk") == 1
-
-
-def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(
-    state, shell, sandbox, tmp_path, monkeypatch
-):
+def test_only_lines_that_run_are_proposed(state, shell, sandbox, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_samples(tmp_path)
-    shell.user_ns["pairs"] = pairs = Dataset.load("teahouse_train.jsonl")
-    trainer = LLMFinetune("ERNIE-4.5-Turbo-128K", pairs, TrainConfig(epoch=1), DeployConfig()).run()
-    shell.user_ns["tuned"] = trainer
-    steps = home.collect(shell).next_steps
-    assert {"%qftrain new pairs", "%qftrain chat tuned"} <= steps.keys()
-    assert "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report" in steps
-    lines = [*(line for line in steps if line != "%qfauth set"), "%qfbatch wait", "%qfeval wait"]
-    results = [shell.run_cell(line) for line in lines]
-    assert [result.error_before_exec or result.error_in_exec for result in results] == [None] * len(
-        results
-    )
-
-
-def test_a_fresh_kernel_proposes_to_ask_the_newest_model_that_is_deployed(state, shell, sandbox):
-    facts = {"service_endpoint": "abcdefgh_bike"}
-    run_store.RunRecord.begin(name="my bike", platform="sandbox", facts=facts).update()
-    run_store.RunRecord.begin(name="far", platform="qianfan", facts=facts).update()
-    assert {'%qftrain chat "my bike"', "%qftrain list"} <= home.collect(shell).next_steps.keys()
+    steps = home.collect().next_steps
+    assert {"%qfauth set", "%qftrain sample", "%qftrain", "%qftrain list"} <= steps.keys()
+    results = [shell.run_cell(line) for line in steps if line != "%qfauth set"]
+    assert not [row for row in results if row.error_before_exec or row.error_in_exec]
 
 
 def test_a_page_cannot_be_changed_by_a_name(state):
@@ -197,31 +161,8 @@ def test_the_magic_prints_the_panel_in_a_terminal(state, capsys):
         magics.qf("sweep")
 
 
-@pytest.mark.parametrize(
-    ("count", "text"), [(860, "1 kB"), (2_345_678, "2.3 MB"), (212e6, "212 MB"), (1.34e9, "1.3 GB")]
-)
-def test_sizes_are_short(count, text):
-    assert view.size(count) == text
-
-
-def test_the_quickstart_is_named_from_the_current_folder_and_its_path_breaks_behind_separators(
-    monkeypatch,
-):
-    monkeypatch.chdir(home.NOTEBOOKS)
-    assert home.quickstart() == "00_quickstart.ipynb"
-    monkeypatch.chdir(home.NOTEBOOKS.parent / "docs")
-    assert home.quickstart() == str(home.NOTEBOOKS / "00_quickstart.ipynb")
-    assert components.path("a/b c.ipynb") == "a/<wbr>b c.ipynb"
-
-
-@pytest.mark.parametrize("data", ["teahouse_train.jsonl", "bike.jsonl", ""])
-def test_the_sample_rows_test_only_a_model_that_learned_from_the_sample(
-    data, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    write_samples(tmp_path)
-    progress = TrainingProgress(
-        "ERNIE-4.5-Turbo-128K", (), service_endpoint="ab12cd34_tea", training_data=data
-    )
-    line = "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report"
-    assert (line in dict(_training_steps("tuned", progress))) is (data == "teahouse_train.jsonl")
+def test_evaluations_and_reports_are_remembered_up_to_a_number(state, monkeypatch):
+    monkeypatch.setattr(records, "MAX_RECORDS", 3)
+    for _ in range(5):
+        records.RunningEvaluation(["a"], 1, []).end("done")
+    assert len(records.list_evaluations()) == 3

@@ -51,18 +51,6 @@ def test_a_closed_form_is_what_it_says_and_no_widget(kernel, data):
     assert "TrainConfig(" in cell.text
 
 
-def test_a_form_that_is_shown_again_has_one_place(kernel, data):
-    before = set(kernel.open_comms)
-    first = kernel.run("form = qfnb.launcher(ds); form", live=True)
-    wait_for(kernel, READY)
-    kernel.run("form", live=True)
-    wait_for(kernel, READY)
-    kernel.until(lambda: not is_live(first.outputs[0]))
-    assert len(kernel.open_comms - before) <= 50
-    kernel.run("form.close()")
-    kernel.until(lambda: kernel.open_comms == before)
-
-
 @pytest.mark.parametrize("line", ["%qftrain", "%qftrain new ds", f"%qftrain new {TRAIN}"])
 def test_where_outputs_cannot_move_the_form_is_static(kernel, data, line):
     cell = kernel.run(line)
@@ -93,11 +81,3 @@ def test_a_dataset_without_a_name_is_used_all_the_same(kernel, data):
 def test_what_is_no_dataset_is_refused(kernel):
     cell = kernel.run("import qfnb; qfnb.launcher(7)")
     assert "A int is not training data" in cell.text
-
-
-def test_the_cell_is_offered_below_the_next_one(kernel, data):
-    kernel.run("form = qfnb.launcher(ds); form", live=True)
-    wait_for(kernel, READY)
-    assert kernel.run("form.press('insert')").status == "ok"
-    assert kernel.value("form.state.message").count("next cell") == 1
-    kernel.run("form.close()")

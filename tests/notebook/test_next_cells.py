@@ -41,7 +41,6 @@ NEXT_CELLS = [
     ("%qfbatch lsit", "%qfbatch list"),
     ("%qfbatch delete", "%qfbatch delete two\n%qfbatch delete one"),
     ("%qfbatch df --wrong", "%qfbatch help"),
-    ("%qfeval history", "%qfeval list"),
     ("%qfeval base tuned --data df", "%qfeval help"),
     ("%qfeval -m ernie-5.1 --data bike.csv --dry-run",
      "%qfeval -m ernie-5.1 --data bike.csv --dry-run --input topic --reference reply"),

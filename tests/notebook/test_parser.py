@@ -1,30 +1,26 @@
 """The options of magics: split as a shell does it, the remaining text unchanged."""
 
-import argparse
-
 import pytest
 from hypothesis import given, strategies as st
 from support.service_sandbox import run_service_sandbox
 
 from qfnb import errors
-from qfnb.evaluation.samples import label_in_notebook
-from qfnb.notebook.chat import PARSER
 from qfnb.notebook.evaluate_inputs import resolve_models
-from qfnb.notebook.parser import Parser, variable_name
-from qfnb.notebook.services import explain_model, find_service, resolve_endpoint
-from qfnb.notebook.trainings import find_endpoint, only_training
+from qfnb.notebook.parser import Option, Parser
+from qfnb.notebook.trainings import find_endpoint, find_service, only_training, resolve_endpoint
 from qfnb.notebook.verb_magic import VerbParser
 from qfnb.trainer.run_store import RunRecord
 
 
 @pytest.fixture(scope="module")
 def parser():
-    parser = Parser("%%x", "Does x.", "  %%x")
-    parser.add_argument("-m", "--model")
-    parser.add_argument("-t", "--temperature", type=float)
-    parser.add_argument("--reset", action="store_true")
-    parser.add_argument("--save", nargs="?", const="pictures")
-    return parser
+    options = [
+        Option("--model", "", "NAME", "-m"),
+        Option("--temperature", "", "X", "-t"),
+        Option("--reset", ""),
+        Option("--save", "", "FOLDER", const="pictures"),
+    ]
+    return Parser("%%x", "Does x.", "  %%x", options)
 
 
 @pytest.mark.parametrize(
@@ -79,12 +75,6 @@ def test_a_mistake_is_an_error_with_the_usage(parser, line, words):
         parser.parse_line(line)
     assert words in str(caught.value)
     assert "usage: %%x" in str(caught.value)
-
-
-def test_a_variables_name():
-    assert variable_name("变量_1") == "变量_1"
-    with pytest.raises(argparse.ArgumentTypeError):
-        variable_name("1x")
 
 
 class Shell:
@@ -176,13 +166,6 @@ def test_a_name_that_no_service_has_is_refused_with_the_names_of_those_there_are
             resolve_endpoint(Shell(), "teahous")
 
 
-def test_a_service_is_compared_under_the_name_that_the_user_knows(tmp_path):
-    with run_service_sandbox(tmp_path) as shop:
-        shop.serve("teahouse")
-        models = resolve_models(Shell(), [], ["ernie-5.1"], ["teahouse"])
-    assert [label_in_notebook(model) for model in models] == ["ernie-5.1", "teahouse"]
-
-
 @pytest.mark.parametrize(
     ("words", "endpoints"),
     [(["ab12cd34_bike", "ernie-5.1"], []), (["ernie-5.1", "bike"], []), (["ernie-5.1"], ["bike"])],
@@ -198,28 +181,12 @@ def test_of_two_models_the_one_that_was_not_trained_is_the_baseline(
     assert getattr(tuned, "get_res", lambda: tuned)().endpoint == "ab12cd34_bike"
 
 
-def test_a_model_that_is_a_service_is_asked_with_the_other_option(tmp_path, monkeypatch):
-    monkeypatch.setenv("QFNB_STATE_DIR", str(tmp_path))
-    facts = {"service_endpoint": "ab12cd34_bike"}
-    RunRecord.begin(name="bike").update(facts=facts, platform="sandbox")
-    line = "-m bike -t 0.5"
-    refusal = errors.APIError("invalid_model", "no permission")
-    with (
-        pytest.raises(errors.InvalidArgumentError) as caught,
-        PARSER._correcting(line, "hi\n"),
-        explain_model(Shell(), "bike", line),
-    ):
-        raise refusal
-    first, second, *cell = str(caught.value).splitlines()
-    assert "-e asks it" in first
-    assert "no permission" in second
-    assert cell == ["%%qfchat -e bike -t 0.5", "hi"]
-
-
 def test_an_option_names_the_parameter_that_it_sets_and_the_verbs_that_accept_it():
-    parser = VerbParser("%qfnew", "", "", ("start", "wait"))
-    parser.add_option("--top-p", type=float, keyword="top_p")
-    parser.add_option("--top-k", type=int, keyword="top_k")
+    rows = [
+        Option("--top-p", "", "X", keyword="top_p"),
+        Option("--top-k", "", "N", keyword="top_k"),
+    ]
+    parser = VerbParser("%qfnew", "", "", ("start", "wait"), rows)
     options, words = parser.parse_words("data --top-p 0 model")
     assert (parser.keywords(options), words) == ({"top_p": 0.0}, ["data", "model"])
     parser.check_verb("start", options)

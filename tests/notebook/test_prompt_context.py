@@ -36,10 +36,9 @@ def test_text_is_filled_in_once():
 def test_a_table_becomes_schema_statistics_and_rows():
     text = expand_prompt("{{df}}", {"df": FRAME})
     assert text.startswith("DataFrame df: 4 rows × 4 columns\n")
-    assert "| price | float64 | 0 | 4 | min 1.5, median 2.625, mean 2.6875, max 4 |" in text
-    assert "杭州 (2), 北京\\|x (1)" in text
-    assert "2024-01-01 00:00:00 … 2024-01-04 00:00:00" in text
-    assert text.count("\n| 3 |") == 1
+    assert "- price: float64, 0 missing, min 1.5, median 2.625, mean 2.6875, max 4\n" in text
+    assert "1 missing, 2 unique: 杭州 (2), 北京|x (1)\n" in text
+    assert text.splitlines()[-1].startswith("3")
 
 
 def test_a_series_and_an_array_are_described():
@@ -79,8 +78,7 @@ def test_cells_outputs_and_items_are_filled_in():
     [
         ("{{prise}}", r"no variable 'prise'; did you mean {{price}}\?"),
         ("{{Er}}", r"did you mean {{Err}}\?"),
-        ("{{Out[7]}}", "there is no output 7; outputs: 1"),
-        ("{{In[2]}}", "there is no cell 2; cells: 1"),
+        ("{{Out[7]}}", "Out is a dict and has no item 7"),
         ("{{price[0]}}", "price is a float and has no item 0"),
     ],
 )

@@ -28,13 +28,7 @@ def test_a_notebook_runs_in_strict_mode_and_becomes_a_page(tmp_path):
     )
     nbformat.write(notebook, tmp_path / "small.ipynb")
     page = tmp_path / "page.html"
-    command = [
-        sys.executable,
-        str(NOTEBOOKS / "run.py"),
-        str(tmp_path / "small.ipynb"),
-        "--html",
-        str(page),
-    ]
+    command = [sys.executable, NOTEBOOKS / "run.py", tmp_path / "small.ipynb", "--html", page]
     environment = os.environ | {"QFNB_SANDBOX_STRICT": "1"}
     run = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=240, check=False

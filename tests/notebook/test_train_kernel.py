@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.kernel import Kernel, is_live, max_per_second, record_messages
+from support.kernel import Kernel, is_live
 
 pytestmark = pytest.mark.kernel
 
@@ -77,7 +77,7 @@ def test_the_same_cell_again_shows_the_run_and_trains_nothing(kernel, start_trai
     assert kernel.value("second is trainer") == "True"
     kernel.run("trainer.wait()")
     assert "Published) already" in kernel.run(f"{start} -o third").text
-    assert "there is nothing to start" in kernel.run("%qftrain start third").text
+    assert "✓ Published" in kernel.run("%qftrain start third").text
 
 
 def test_stop_ends_the_run_and_the_panel_says_so(kernel, start_training, long):
@@ -133,15 +133,6 @@ def test_a_panel_is_kept_open_for_its_buttons_until_it_is_closed(kernel, start_t
     assert not is_live(cell.outputs[0])
 
 
-def test_a_panel_sends_ten_messages_a_second_at_most(kernel, start_training, long, monkeypatch):
-    start_training(f"-d {long} --epoch 50", live=True)
-    kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)", live=True)
-    messages = record_messages(kernel, monkeypatch)
-    times = lambda: [at for at, kind, _ in messages if kind == "comm_msg"]
-    kernel.until(lambda: len(times()) >= 20 or kernel.value("trainer.is_running") == "False")
-    assert 1 <= max_per_second(times()) <= 12
-
-
 def test_a_finished_run_is_deployed_and_talked_to(kernel, start_training, small):
     start_training(f"-d {small} --epoch 10")
     kernel.run("trainer.wait()")
@@ -153,16 +144,6 @@ def test_a_finished_run_is_deployed_and_talked_to(kernel, start_training, small)
         assert "The cell below" in kernel.run(f"%qftrain chat trainer{question}").text
     again = kernel.run("%qftrain deploy trainer")
     assert "already" in again.text
-
-
-def test_a_stopped_run_is_resumed(kernel, start_training, long):
-    start_training(f"-d {long} --epoch 30")
-    kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
-    kernel.run("%qftrain stop trainer")
-    kernel.run("trainer.wait(180)")
-    assert "%qftrain resume" in kernel.run("%qftrain status trainer").text
-    assert kernel.run("%qftrain resume trainer").status == "ok"
-    assert kernel.value("trainer.is_running") == "True"
 
 
 def test_runs_are_compared_and_said_to_differ(kernel, start_training, small):
@@ -188,7 +169,6 @@ def test_an_alert_tells_of_the_end(kernel, start_training, small):
     [
         ("dance", "is not a verb"),
         ("stop nobody", "neither a trainer"),
-        ("attach run-0000000000", "neither a trainer"),
         ("compare trainer", "two trainings or more"),
         ("alert trainer", "alert needs --to"),
         ("show trainer --epoch 3", "takes no epoch"),
@@ -225,39 +205,6 @@ def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(
     kernel.until(lambda: "✓ Published" in cell.text)
     assert "<summary>Loss over" in cell.html
     assert kernel.run("%%qfchat\n你是谁").status == "ok"
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ("--epoch 999", "epoch: 999 is too large"),
-        ("--learning-rate 5", "learning_rate: 5 is too large"),
-        ("--batch-size 7", "no hyper-parameter batch_size"),
-        ("--peft Adapter", "cannot be tuned with Adapter"),
-    ],
-)
-def test_what_the_list_of_models_does_not_have_is_warned_of_and_the_platform_refuses_it(
-    kernel, small, options, words
-):
-    started = kernel.run(f"%qftrain start -d {small} {options}")
-    assert started.status == "ok"
-    assert words in started.text
-    assert "sent all the same: the platform decides" in started.text
-    ended = kernel.run("%qftrain wait")
-    assert ended.status == "error"
-    assert "✕ [InappropriateJSON]" in ended.text
-
-
-def test_a_model_that_the_platform_does_not_know_fails_with_its_name(kernel, start_training, small):
-    started = start_training(f"-d {small} -m ERNIE-Speed-9K")
-    assert "among the 20 models" in started.text
-    assert "the nearest names: ERNIE-Speed-8K, " in started.text
-    ended = kernel.run("%qftrain wait")
-    assert (ended.status, ended.error) == (
-        "error",
-        ["APIError: the training has failed, its panel says why"],
-    )
-    assert "✕" in ended.html
 
 
 def test_a_bad_line_of_the_data_is_named(kernel, small):
@@ -316,7 +263,6 @@ def test_a_sweep_shows_a_row_for_each_training_and_what_the_best_is_worth(kernel
     ("options", "reason"),
     [
         ("--grid epoch=1,2", "sweep needs -d DATA and --grid"),
-        ("-d {small} --grid epoch", "write NAME=A,B"),
         ("-d {small} --grid epoch=1,2 --parallel 0", "--parallel 0"),
         ("-d {small} --grid epoch=1,2 --metrics nonsense --eval {small}", "nonsense"),
         ("-d {small} --grid epoch=1,2 --name a", "%qftrain sweep takes no name"),
@@ -325,3 +271,13 @@ def test_a_sweep_shows_a_row_for_each_training_and_what_the_best_is_worth(kernel
 def test_a_mistake_in_a_sweep_starts_nothing(kernel, small, options, reason):
     cell = kernel.run(f"%qftrain sweep {options.format(small=small)}")
     assert reason in str(cell.error)
+
+
+def test_a_stopped_run_is_resumed(kernel, start_training, long):
+    start_training(f"-d {long} --epoch 30")
+    kernel.run("import time\nwhile not trainer.progress.points: time.sleep(0.05)")
+    kernel.run("%qftrain stop trainer")
+    kernel.run("trainer.wait(180)")
+    assert "%qftrain resume" in kernel.run("%qftrain status trainer").text
+    assert kernel.run("%qftrain resume trainer").status == "ok"
+    assert kernel.value("trainer.is_running") == "True"

@@ -60,7 +60,7 @@ from qfnb.notebook import (
     home,
     image,
     train,
-    train_parser,
+    trainings,
 )
 from qfnb.resources.inference.batch_task import BatchTask
 from qfnb.resources.inference.usage_log import UsageEntry
@@ -129,7 +129,7 @@ def now():
         "%qfbatch: options": flags(batch.PARSER),
         "%qfbatch: verbs": list(batch.VERBS),
         "%qftrain: options": flags(train.PARSER),
-        "%qftrain: verbs": list(train_parser.VERBS),
+        "%qftrain: verbs": list(trainings.VERBS),
         "%qfeval: options": flags(evaluate.PARSER),
         "%qfeval: verbs": list(evaluate.VERBS),
         "%qfimage: options": flags(image.PARSER),
