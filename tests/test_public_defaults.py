@@ -92,7 +92,6 @@ CALLS = {
     ],
     "EvaluationManager": lambda: evaluate(evaluation.ExactMatchEvaluator()),
     "ChoiceEvaluator": lambda: evaluate(evaluation.ChoiceEvaluator()),
-    "EmbeddingEvaluator": lambda: evaluate(evaluation.EmbeddingEvaluator()),
     "ExactMatchEvaluator": lambda: evaluate(evaluation.ExactMatchEvaluator()),
     "F1Evaluator": lambda: evaluate(evaluation.F1Evaluator()),
     "FunctionEvaluator": lambda: evaluate(evaluation.FunctionEvaluator(lambda output: 1.0)),

@@ -26,7 +26,7 @@ def resolve_prompts(shell: Any, text: str) -> dict[str, str]:
     Raises:
         InvalidArgumentError: a variable is missing, named twice or holds something else.
     """
-    from ..evaluation.prompts import parse_prompts  # noqa: PLC0415 - %load_ext stays fast
+    from ..evaluation.samples import parse_prompts  # noqa: PLC0415 - %load_ext stays fast
 
     values = user_variables(shell)
     words = [word.strip() for word in text.split(",") if word.strip()]
@@ -124,7 +124,7 @@ def estimate_table(
 
     from ..batching.api import estimate  # noqa: PLC0415
     from ..evaluation import samples  # noqa: PLC0415
-    from ..evaluation.prompts import parse_prompts, prompted_questions, validate_repeats  # noqa: PLC0415
+    from ..evaluation.samples import parse_prompts, prompted_questions, validate_repeats  # noqa: PLC0415
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415
 
     options = dict(arguments)

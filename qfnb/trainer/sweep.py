@@ -31,7 +31,7 @@ from ..dataset.typed_dataset import Dataset
 from ..errors import APIError, InvalidArgumentError, QianfanError, RateLimitError, TrainingError
 from ..evaluation import EvaluationManager
 from ..evaluation.background import with_statistics
-from ..evaluation.comparison import DEFAULT_METRICS, resolve_evaluators
+from ..evaluation.manager import DEFAULT_METRICS, resolve_evaluators
 from ..evaluation.report import EvaluationResult
 from ..evaluation.run import EvaluationRun
 from ..evaluation.samples import Question, as_rereadable, questions_of, rows_of

@@ -25,7 +25,6 @@ EVALUATORS = [
     evaluation.JsonFieldsEvaluator(),
     evaluation.ChoiceEvaluator(),
     evaluation.NumberEvaluator(),
-    evaluation.EmbeddingEvaluator(),
     evaluation.GuardEvaluator(),
     evaluation.OpenCompassLocalEvaluator(SimpleNamespace()),
     evaluation.JudgePanel(JUDGES),

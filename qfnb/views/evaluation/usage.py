@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from ...base.language import tr, tr_noop
 from ...evaluation import answers
-from ...evaluation.report.averages import average_title, report_averages
 from ...evaluation.report.card import Card, Shift
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.text import (
     NO_VALUE,
+    average_title,
     format_interval,
     format_score,
     metric_title,
@@ -53,7 +53,7 @@ def _subject_column(report: ReportData) -> str:
 def _rows(report: ReportData, models: Sequence[str]) -> list[Average]:
     """Return the averages of models on the first metric."""
     metric = report.metric_names[0]
-    averages = report_averages(report)
+    averages = report.group_averages
     return [each for each in averages if each.metric == metric and each.model in models]
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ...base.language import tr
-from ...dataset.typed_dataset import Dataset
-from ...errors import InvalidArgumentError
-from ..report import CONTEXT, EvaluationResult
-from ..report.agreement import HumanAgreement, label_scale, measure_agreement
-from ..samples import Sample
-from . import journal
+from ..base.language import tr
+from ..dataset.typed_dataset import Dataset
+from ..errors import InvalidArgumentError
+from . import label_journal as journal
+from .report import CONTEXT, EvaluationResult
+from .report.judging import HumanAgreement, label_scale, measure_agreement
+from .samples import Sample
 
 if TYPE_CHECKING:
     import pandas as pd

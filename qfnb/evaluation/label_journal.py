@@ -17,11 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Final, Literal
 
-from ... import config
-from ...base.language import tr
-from ...batching.fork_safe_sqlite import open_for_step
-from ...errors import QianfanError
-from ..samples import Sample
+from .. import config
+from ..base.language import tr
+from ..batching.fork_safe_sqlite import open_for_step
+from ..errors import QianfanError
+from .samples import Sample
 
 FILE_NAME: Final = "labels.db"
 SCHEMA_VERSION: Final = 1
