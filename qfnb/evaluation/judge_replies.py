@@ -10,8 +10,6 @@ came before in the same call.
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import re
 import sqlite3
 import time
@@ -43,29 +41,45 @@ MAX_KEYS: Final = 500  # keys that one query names at most
 
 
 @dataclass(frozen=True)
+class JudgeReply:
+    """A judge's reply to one prompt: a text, or an error."""
+
+    text: str
+    error: str = ""
+    cost_range: PriceRange | None = FREE
+    is_replayed: bool = False
+
+
+@dataclass
 class JudgeUsage:
-    """What judging took.
+    """What judging took so far.
 
     Attributes:
         calls: of the judge.
         unread: replies in which no verdict could be read; they count as missing, never as 0.
         failed: calls without a reply.
-        cost_range: CNY by list price, None where it is not known; `cost` is its upper end.
         replayed: replies from the journal, for which no call was made.
+        cost_range: CNY by list price, None where it is not known; `cost` is its upper end.
     """
 
     calls: int = 0
     unread: int = 0
     failed: int = 0
-    cost_range: PriceRange | None = FREE
     replayed: int = 0
+    cost_range: PriceRange | None = FREE
 
     @property
     def cost(self) -> float | None:
         """CNY by list price, None where it is not known."""
-        if self.cost_range:
-            return self.cost_range.high
-        return None
+        return self.cost_range.high if self.cost_range else None
+
+    def add(self, reply: JudgeReply, *, is_read: bool) -> None:
+        """Count a reply; `is_read` is whether it had a verdict."""
+        self.calls += not reply.is_replayed
+        self.unread += not is_read and not reply.error
+        self.failed += bool(reply.error)
+        self.replayed += reply.is_replayed
+        self.cost_range = sum_prices((self.cost_range, reply.cost_range))
 
     def summary(self, name: str) -> dict[str, Any]:
         """Return the numbers by the names that reports have, which begin with the metric's."""
@@ -78,40 +92,6 @@ class JudgeUsage:
         if self.cost_range and not self.cost_range.is_exact:
             values[f"{name}_cost_low"] = self.cost_range.low
         return values | {f"{name}_cost": self.cost}
-
-    def __add__(self, usage: JudgeUsage) -> JudgeUsage:
-        return JudgeUsage(
-            self.calls + usage.calls,
-            self.unread + usage.unread,
-            self.failed + usage.failed,
-            sum_prices((self.cost_range, usage.cost_range)),
-            self.replayed + usage.replayed,
-        )
-
-    def __repr__(self) -> str:
-        cost = "unknown cost" if self.cost_range is None else f"¥{self.cost_range}"
-        replayed = f", {self.replayed} replayed" if self.replayed else ""
-        return f"{self.calls} judged{replayed}, {self.unread} unread, {self.failed} failed, {cost}"
-
-
-@dataclass(frozen=True)
-class JudgeReply:
-    """A judge's reply to one prompt: a text, or an error."""
-
-    text: str
-    error: str = ""
-    cost_range: PriceRange | None = FREE
-    is_replayed: bool = False
-
-    def usage(self, *, is_read: bool) -> JudgeUsage:
-        """Return its use; `is_read` is whether it had a verdict."""
-        return JudgeUsage(
-            calls=int(not self.is_replayed),
-            unread=int(not is_read and not self.error),
-            failed=int(bool(self.error)),
-            cost_range=self.cost_range,
-            replayed=int(self.is_replayed),
-        )
 
 
 def ask_judge(
@@ -230,11 +210,7 @@ _NUMBER = r"(-?\d+(?:\.\d+)?)(?![\d.]*\d)(?!\s*[-~到至]\s*\d)\s*(?:/\s*(\d+))?
 _SCORE_LABELS = r"(?:评分|得分|分数|打分|score|rating)[\"'*\s]*[:=是为][\"'*\s\[(]*"
 _SCORE = re.compile(_SCORE_LABELS + _NUMBER, re.IGNORECASE)
 _BARE_SCORE = re.compile(rf"[*\s]*{_NUMBER}\s*分?[.。*\s]*")
-_REASON = re.compile(
-    r"(?:原因|理由|reason|rationale)[\"'*\s]*[::][\"'*\s]*(.+)", re.IGNORECASE | re.DOTALL
-)
 _SCORE_NAMES: Final = ("score", "评分", "得分", "分数", "打分", "rating")
-_REASON_NAMES: Final = ("reason", "原因", "理由", "rationale")
 
 _BETTER = re.compile(
     r"(?:结论|更好的?(?:回答|是)?|胜者|获胜者|verdict|winner|better)[\"'*\s]*[:=是为][\"'*\s\[(]*"
@@ -252,57 +228,27 @@ _PREFERENCES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A judge's score of one answer.
+def parse_score(text: str, max_score: float) -> float | None:
+    """Return the score in a judge's reply, from 0 on.
 
-    Attributes:
-        score: None where no score can be read, or none in the range.
-        reason: in the judge's words, "" without one.
-        text: the whole reply.
-        error: the reason of a missing score, "" otherwise.
-        cost: CNY by list price, None where it is not known.
-    """
-
-    score: float | None
-    reason: str = ""
-    text: str = ""
-    error: str = ""
-    cost: float | None = 0.0
-
-    @property
-    def value(self) -> float:
-        """The score as a metric: NaN when it is missing."""
-        if self.score is None:
-            return math.nan
-        return self.score
-
-
-def parse_verdict(
-    text: str, max_score: float, min_score: float = 0, cost: float | None = 0.0
-) -> Verdict:
-    """Return the score and the reason in a judge's reply.
-
-    Understood are JSON with `score` or 评分, lines of 评分 and 原因, and a number alone, full-width
-    or not. With two different scores, or one outside the range, the score counts as missing.
+    Understood are JSON with `score` or 评分, lines of 评分, and a number alone, full-width or not.
+    With two different scores, or one outside the range, the score counts as missing.
     """
     normalized = _normalize(text)
-    fields = find_json_object(normalized) or {}
-    matches = _score_matches(normalized, fields)
-    scores = {float(match[1]) for match in matches if match[2] in {None, f"{max_score:g}"}}
-    reason = next((str(fields[name]) for name in _REASON_NAMES if name in fields), "")
-    reason_match = _REASON.search(normalized)
-    if not reason and reason_match:
-        reason = reason_match[1].strip()
-    if len(scores) == 1 and min_score <= min(scores) <= max_score:
-        return Verdict(scores.pop(), reason, text, "", cost)
-    problem = tr(
-        "no score of {low}-{high}, or more than one, in {reply}",
-        low=f"{min_score:g}",
-        high=f"{max_score:g}",
-        reply=repr(normalized[:60]),
-    )
-    return Verdict(None, reason, text, problem, cost)
+    values = find_json_object(normalized) or {}
+    matches = []
+    for name in _SCORE_NAMES:
+        if name in values:
+            matches.append(_BARE_SCORE.fullmatch(str(values[name])))
+    if not any(matches):
+        matches = [*_SCORE.finditer(normalized)] or [_BARE_SCORE.fullmatch(normalized)]
+    scores = set()
+    for match in matches:
+        if match and match[2] in {None, f"{max_score:g}"}:
+            scores.add(float(match[1]))
+    if len(scores) == 1 and 0 <= min(scores) <= max_score:
+        return scores.pop()
+    return None
 
 
 def parse_preference(text: str) -> str | None:
@@ -324,12 +270,3 @@ def parse_preference(text: str) -> str | None:
 def _normalize(text: str) -> str:
     """Return a reply without the model's thinking, full-width characters as half-width ones."""
     return unicodedata.normalize("NFKC", _THINKING.sub("", text)).strip()
-
-
-def _score_matches(normalized: str, fields: Mapping[str, Any]) -> list[re.Match[str]]:
-    """Return the scores of a reply: those of its JSON object, of its lines, or a number alone."""
-    values = [fields[name] for name in _SCORE_NAMES if name in fields]
-    texts = [value if isinstance(value, str) else json.dumps(value) for value in values]
-    in_json = [match for text in texts if (match := _BARE_SCORE.fullmatch(text))]
-    alone = _BARE_SCORE.fullmatch(normalized)
-    return in_json or [*_SCORE.finditer(normalized)] or ([alone] if alone else [])

@@ -12,30 +12,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..base.language import tr, trn
 from ..errors import InvalidArgumentError
 from ..wire.prompt_template import PromptTemplate
-from .evaluator import (
-    REFEREE_STEPS,
-    ComparedAnswer,
-    ComparedAnswers,
-    ComparingEvaluator,
-    LocalEvaluator,
-    PairVerdict,
-    Winner,
-)
-from .judge_replies import (
-    JudgeReply,
-    JudgeUsage,
-    Verdict,
-    ask_judge,
-    parse_preference,
-    parse_verdict,
-    validate_judge,
-)
-from .samples import model_label
+from .evaluator import REFEREE_STEPS, LocalEvaluator, PairVerdict, Winner
+from .judge_replies import JudgeUsage, ask_judge, parse_preference, parse_score, validate_judge
+from .samples import Sample, model_label
 
 JUDGE_VARIABLES: Final = ("criteria", "steps", "max_score", "prompt", "reference", "response")
 
@@ -78,7 +62,6 @@ class LocalJudgeEvaluator(LocalEvaluator):
         fresh: ask again where the journal has a reply to the same prompt.
 
     Attributes:
-        verdicts: with their reasons, in the order in which answers were judged.
         usage: what judging took so far.
 
     Raises:
@@ -95,8 +78,7 @@ class LocalJudgeEvaluator(LocalEvaluator):
     prompt_max_score: int = 5
     worker_num: int = 8
     fresh: bool = False
-    verdicts: list[Verdict] = field(default_factory=list, init=False, repr=False)
-    usage: JudgeUsage = field(default=JudgeUsage(), init=False, repr=False)
+    usage: JudgeUsage = field(default_factory=JudgeUsage, init=False, repr=False)
 
     def __post_init__(self) -> None:
         validate_judge(self.model)
@@ -116,12 +98,14 @@ class LocalJudgeEvaluator(LocalEvaluator):
         self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
     ) -> list[dict[str, float]]:
         prompts = [self.build_prompt(*row) for row in zip(inputs, references, outputs, strict=True)]
-        replies = ask_judge(
+        rows = []
+        for reply in ask_judge(
             self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh
-        )
-        verdicts = [self._parse_reply(reply) for reply in replies]
-        self.verdicts += verdicts
-        return [{self.metric_name: verdict.value} for verdict in verdicts]
+        ):
+            score = None if reply.error else parse_score(reply.text, self.prompt_max_score)
+            self.usage.add(reply, is_read=score is not None)
+            rows.append({self.metric_name: math.nan if score is None else score})
+        return rows
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         name = model_label(self.model)
@@ -159,21 +143,10 @@ class LocalJudgeEvaluator(LocalEvaluator):
         names = tuple(name for name in JUDGE_VARIABLES if f"{{{name}}}" in text)
         return PromptTemplate(text, variables=names)
 
-    def _parse_reply(self, reply: JudgeReply) -> Verdict:
-        verdict = Verdict(None, error=reply.error)
-        if not reply.error:
-            verdict = parse_verdict(
-                reply.text,
-                self.prompt_max_score,
-                cost=reply.cost_range.high if reply.cost_range else None,
-            )
-        self.usage += reply.usage(is_read=not verdict.error)
-        return verdict
-
 
 @dataclass(frozen=True)
 class JudgePanel(LocalEvaluator):
-    """Several judges: their mean, the points of each, and how far they agree.
+    """Several judges: their mean, and the points of each.
 
     An answer without points of one judge has the mean of the others; NaN without points of any.
 
@@ -234,11 +207,6 @@ class JudgePanel(LocalEvaluator):
             for n, judge in enumerate(self.judges, 1)
         }
 
-    @property
-    def usage(self) -> JudgeUsage:
-        """What judging took so far."""
-        return sum((judge.usage for judge in self.judges), JudgeUsage())
-
     def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
         """Return the use of judging so far, of each judge."""
         summary: dict[str, Any] = {}
@@ -272,8 +240,26 @@ PAIRWISE_VARIABLES: Final = ("criteria", "prompt", "reference", "answer_a", "ans
 _PROMPT_TEMPLATE = PromptTemplate(PAIRWISE_TEMPLATE, variables=PAIRWISE_VARIABLES)
 
 
+_SHOWN: Final[Mapping[str, Winner]] = {"A": "first", "B": "second", "tie": "tie"}
+_SHOWN_SWAPPED: Final[Mapping[str, Winner]] = {"A": "second", "B": "first", "tie": "tie"}
+
+
+class ComparedAnswers(NamedTuple):
+    """What a comparison of answers gave.
+
+    Attributes:
+        scores: {metric: score} of each answer, in order.
+        verdicts: of the judge, on each pair.
+        summary: numbers on the judging as a whole.
+    """
+
+    scores: Sequence[Mapping[str, float]]
+    verdicts: Sequence[PairVerdict]
+    summary: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
-class PairwiseJudge(ComparingEvaluator):
+class PairwiseJudge(LocalEvaluator):
     """A model judges which of two answers is better; every question is asked in both orders.
 
     As an evaluator it compares each pair of models. An answer's score is the share of its
@@ -301,47 +287,57 @@ class PairwiseJudge(ComparingEvaluator):
     def __post_init__(self) -> None:
         validate_judge(self.model)
 
-    def compare_answers(self, answers: Sequence[ComparedAnswer]) -> ComparedAnswers:  # noqa: D102
+    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002
+        """Refuse to score a single answer.
+
+        Raises:
+            InvalidArgumentError: always.
+        """
+        raise InvalidArgumentError(
+            tr("{kind} compares the answers of two models or more", kind=type(self).__name__)
+        )
+
+    def compare_answers(self, answers: Sequence[Sample]) -> ComparedAnswers:
+        """Return the scores of the answers of all models, in order, and how they came about.
+
+        Raises:
+            InvalidArgumentError: they are of one model.
+        """
         groups: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for position, answer in enumerate(answers):
-            groups[answer.key].append(position)
+            groups[answer.index, answer.repeat].append(position)
         pairs = [pair for group in groups.values() for pair in combinations(group, 2)]
         if not pairs and len({answer.model for answer in answers}) < 2:
-            raise InvalidArgumentError(
-                tr("{kind} compares the answers of two models or more", kind=type(self).__name__)
-            )
-        orders = [(answers[a], answers[b]) for a, b in pairs]
-        orders += [(answers[b], answers[a]) for a, b in pairs]
-        prompts = [self._build_prompt(*order) for order in orders]
+            self.evaluate("", "", "")
+        prompts = [self._build_prompt(answers[a], answers[b]) for a, b in pairs]
+        prompts += [self._build_prompt(answers[b], answers[a]) for a, b in pairs]
         replies = ask_judge(
             self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh
         )
         usage = JudgeUsage()
         winners: list[Winner | None] = []
         for number, reply in enumerate(replies):
-            shown: tuple[Winner, Winner] = ("first", "second")
-            if number >= len(pairs):
-                shown = ("second", "first")
-            winners.append(_parse_winner(reply, *shown))
-            usage += reply.usage(is_read=winners[-1] is not None)
+            preferred = None if reply.error else parse_preference(reply.text)
+            usage.add(reply, is_read=preferred is not None)
+            shown = _SHOWN if number < len(pairs) else _SHOWN_SWAPPED
+            winners.append(shown.get(preferred or ""))
         wins: defaultdict[int, list[float]] = defaultdict(list)
         verdicts = []
         sides = zip(pairs, winners[: len(pairs)], winners[len(pairs) :], strict=True)
-        for (first, second), given, swapped in sides:
-            models = answers[first].model, answers[second].model
-            verdict = PairVerdict(
-                given, swapped, *models, *answers[first].key, metric=self.metric_name
-            )
+        for (a, b), given, swapped in sides:
+            first = answers[a]
+            key = first.model, answers[b].model, first.index, first.repeat
+            verdict = PairVerdict(given, swapped, *key, self.metric_name)
             verdicts.append(verdict)
             if verdict.outcome is not None:
                 share = {"first": 1.0, "second": 0.0, "tie": 0.5}[verdict.outcome]
-                wins[first].append(share)
-                wins[second].append(1 - share)
+                wins[a].append(share)
+                wins[b].append(1 - share)
         scores = []
         for number in range(len(answers)):
             share = statistics.fmean(wins[number]) if wins[number] else math.nan
             scores.append({self.metric_name: share})
-        return ComparedAnswers(scores, tuple(verdicts), usage.summary(self.metric_name))
+        return ComparedAnswers(scores, verdicts, usage.summary(self.metric_name))
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         names = {"model": model_label(self.model), "criteria": self.criteria}
@@ -355,12 +351,6 @@ class PairwiseJudge(ComparingEvaluator):
     def judge_models(self) -> Mapping[str, str]:  # noqa: D102
         return {self.metric_name: model_label(self.model)}
 
-    def _build_prompt(self, a: ComparedAnswer, b: ComparedAnswer) -> str:
+    def _build_prompt(self, a: Sample, b: Sample) -> str:
         values = self.criteria, a.prompt, a.reference, a.output, b.output
         return _PROMPT_TEMPLATE.fill(dict(zip(PAIRWISE_VARIABLES, values, strict=True)))
-
-
-def _parse_winner(reply: JudgeReply, a: Winner, b: Winner) -> Winner | None:
-    preferred = None if reply.error else parse_preference(reply.text)
-    winners: Mapping[str | None, Winner] = {"A": a, "B": b, "tie": "tie"}
-    return winners.get(preferred)

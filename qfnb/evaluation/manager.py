@@ -15,13 +15,8 @@ from ..model import Model
 from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
 from .benchmarks import Benchmark
-from .evaluator import (
-    ComparingEvaluator,
-    LocalEvaluator,
-    QianfanEvaluator,
-    ScoringFunction,
-    to_evaluator,
-)
+from .evaluator import LocalEvaluator, QianfanEvaluator, ScoringFunction, to_evaluator
+from .judges import PairwiseJudge
 from .local_evaluators import evaluators_by_name
 from .report import EvaluationResult
 from .report.card import Card
@@ -186,7 +181,7 @@ class EvaluationManager:
             )
         if len(models) * max(1, len(templates)) < 2:
             for evaluator in self.local_evaluators:
-                if isinstance(evaluator, ComparingEvaluator):
+                if isinstance(evaluator, PairwiseJudge):
                     evaluator.compare_answers([])  # raises: there is nothing to compare
         if templates:
             prompted = prompted_questions(rows, templates, cluster)

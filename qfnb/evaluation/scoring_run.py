@@ -8,13 +8,8 @@ from typing import Any, Final, Protocol
 
 from ..base.language import in_language, tr, trn
 from ..errors import InvalidArgumentError
-from .evaluator import (
-    ComparedAnswer,
-    ComparedAnswers,
-    ComparingEvaluator,
-    EvaluationFailure,
-    LocalEvaluator,
-)
+from .evaluator import EvaluationFailure, LocalEvaluator
+from .judges import ComparedAnswers, PairwiseJudge
 from .samples import Sample, result_dataset
 
 NOT_APPLICABLE: Final = frozenset({"n/a", "nan", "none", ""})
@@ -48,8 +43,8 @@ def score_samples(
             a row for each answer, or raises on every answer.
     """
     validate_evaluators(evaluators)
-    comparing = [each for each in evaluators if isinstance(each, ComparingEvaluator)]
-    single = [each for each in evaluators if not isinstance(each, ComparingEvaluator)]
+    comparing = [each for each in evaluators if isinstance(each, PairwiseJudge)]
+    single = [each for each in evaluators if not isinstance(each, PairwiseJudge)]
     texts: dict[int, Texts] = {}
     indexes_by_model: dict[str, list[int]] = {}
     for index, sample in enumerate(samples):
@@ -130,15 +125,12 @@ def _describe_failures(metric: str, model: str, rows: Sequence[tuple[int, str]])
 
 
 def _compare(
-    evaluator: ComparingEvaluator, scored: dict[int, Sample], texts: Mapping[int, Texts]
+    evaluator: PairwiseJudge, scored: dict[int, Sample], texts: Mapping[int, Texts]
 ) -> ComparedAnswers:
     """Add to answered samples what an evaluator gives that looks at those of all models
     together.
     """
-    answers = []
-    for index, sample in scored.items():
-        key = (sample.index, sample.repeat)
-        answers.append(ComparedAnswer(sample.model, key, *texts[index]))
+    answers = [replace(sample, output=texts[index][2]) for index, sample in scored.items()]
     result = evaluator.compare_answers(answers)
     for (index, sample), scores in zip([*scored.items()], result.scores, strict=True):
         _refuse_duplicates(sample.scores.keys() & scores.keys(), evaluator)

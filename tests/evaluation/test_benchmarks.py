@@ -117,7 +117,7 @@ def broken(folder, name, text):
 
 HEADING = "id,question,A,B,C,D,answer\n"
 WRONG_EXAMS = {
-    "wrong column": (HEADING.replace("question", "questoin"), {"shots": 0}, (r"law_val.csv:2: "
+    "wrong column": (f"{HEADING}1,q,a,b,c,d,A\n".replace("question", "questoin"), {"shots": 0}, (r"law_val.csv:2: "
                                                                             r".*'question'.*questoin")),
     "answer out of "
     "A-D": (f"{HEADING}1,q,a,b,c,d,E\n", {"shots": 0}, r"law_val.csv:2: column 'answer' is 'E'"),
