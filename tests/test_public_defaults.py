@@ -109,7 +109,6 @@ CALLS = {
     "PairwiseJudge": lambda: qfnb.compare(
         MODEL, "ernie-5.0", dataset=ROWS[:2], metrics=[evaluation.PairwiseJudge()]
     ),
-    "RegexEvaluator": lambda: evaluate(evaluation.RegexEvaluator("答")),
     "RougeLEvaluator": lambda: evaluate(evaluation.RougeLEvaluator()),
     "QianfanManualEvaluator": lambda: evaluate_on_platform(evaluator.QianfanManualEvaluator()),
     "QianfanRefereeEvaluator": lambda: evaluate_on_platform(

@@ -19,7 +19,6 @@ from .local_evaluators import (
     JsonFieldsEvaluator,
     NumberEvaluator,
     OpenCompassLocalEvaluator,
-    RegexEvaluator,
 )
 from .manager import EvaluationManager, compare
 from .report import EvaluationResult, Report
@@ -33,7 +32,7 @@ __all__ = [
     "JsonFieldsEvaluator",
     "JudgePanel", "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator",
     "NumberEvaluator",
-    "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report", "RougeLEvaluator",
+    "OpenCompassLocalEvaluator", "PairwiseJudge", "Report", "RougeLEvaluator",
     "benchmarks",
     "compare", "diff", "history", "open_report",
 ]  # fmt: skip

@@ -172,6 +172,7 @@ class MetricEvaluator(LocalEvaluator):
 
     metric: str
     recipe: str = recipes.DEFAULT
+    needs_reference = True
 
     def __post_init__(self) -> None:
         recipes.describe(self.metric, self.recipe)
@@ -181,16 +182,6 @@ class MetricEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {self.metric: recipes.describe(self.metric, self.recipe)}
-
-    @property
-    def needs_reference(self) -> bool:  # noqa: D102
-        return recipes.get_metric(self.metric).needs_reference
-
-    @property
-    def lower_is_better(self) -> Collection[str]:  # noqa: D102
-        if recipes.get_metric(self.metric).lower_is_better:
-            return {self.metric}
-        return frozenset()
 
 
 class ExactMatchEvaluator(MetricEvaluator):

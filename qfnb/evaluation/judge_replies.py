@@ -236,10 +236,8 @@ def parse_score(text: str, max_score: float) -> float | None:
     """
     normalized = _normalize(text)
     values = find_json_object(normalized) or {}
-    matches = []
-    for name in _SCORE_NAMES:
-        if name in values:
-            matches.append(_BARE_SCORE.fullmatch(str(values[name])))
+    in_json = [str(values[name]) for name in _SCORE_NAMES if name in values]
+    matches = [*map(_BARE_SCORE.fullmatch, in_json)]
     if not any(matches):
         matches = [*_SCORE.finditer(normalized)] or [_BARE_SCORE.fullmatch(normalized)]
     scores = set()

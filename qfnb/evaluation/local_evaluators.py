@@ -1,7 +1,6 @@
 """Local evaluators with options of their own, and evaluators by name."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -11,48 +10,10 @@ from ..base.text import format_value
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..metrics.choice import CHOICE_LETTERS, multiple_choice
-from ..metrics.exact_json import json_fields, matches_pattern
+from ..metrics.exact_json import json_fields
 from ..metrics.number import is_equal_number
 from . import answers
 from .evaluator import LocalEvaluator, MetricEvaluator
-
-
-@dataclass(frozen=True)
-class RegexEvaluator(LocalEvaluator):
-    """1 when the answer matches a pattern, else 0; the reference does not count.
-
-    Args:
-        pattern: a regular expression.
-        name: of the metric.
-        whole: the whole answer must match, otherwise a part of it.
-
-    Raises:
-        InvalidArgumentError: the pattern is not a regular expression.
-    """
-
-    pattern: str
-    name: str = "regex"
-    whole: bool = False
-
-    def __post_init__(self) -> None:
-        try:
-            re.compile(self.pattern)
-        except re.error as error:
-            raise InvalidArgumentError(
-                tr(
-                    "pattern={pattern}: not a regular expression: {error}",
-                    pattern=repr(self.pattern),
-                    error=error,
-                )
-            ) from None
-
-    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {self.name: matches_pattern(output, self.pattern, full_match=self.whole)}
-
-    def describe(self) -> Mapping[str, str]:  # noqa: D102
-        if self.whole:
-            return {self.name: tr("is /{pattern}/", pattern=self.pattern)}
-        return {self.name: tr("has /{pattern}/", pattern=self.pattern)}
 
 
 @dataclass(frozen=True)

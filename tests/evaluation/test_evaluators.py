@@ -15,7 +15,6 @@ from qfnb.evaluation import (
     MetricEvaluator,
     NumberEvaluator,
     OpenCompassLocalEvaluator,
-    RegexEvaluator,
     RougeLEvaluator,
 )
 from qfnb.evaluation.local_evaluators import evaluators_by_name
@@ -29,8 +28,6 @@ from qfnb.evaluation.local_evaluators import evaluators_by_name
         (F1Evaluator(recipe="qianfan"), {"f1": 0.8}),
         (RougeLEvaluator(), {"rouge_l": 1}),
         (MetricEvaluator("bleu4", "llamafactory"), {"bleu4": (1 / 5) ** 0.25}),
-        (RegexEvaluator("九点.*"), {"regex": 1}),
-        (RegexEvaluator("九点", name="hour", whole=True), {"hour": 0}),
         (GuardEvaluator(), {"degenerate": 0, "repetition": 0}),
     ],
 )
@@ -88,7 +85,6 @@ def test_metrics_by_name_carry_their_recipe():
         lambda: evaluators_by_name("rouge_l"),
         lambda: evaluators_by_name(["rouge"]),
         lambda: evaluators_by_name(["f1"], "my"),
-        lambda: RegexEvaluator("("),
     ],
 )
 def test_wrong_names_and_patterns_are_refused_at_once(wrong):
@@ -123,7 +119,6 @@ def test_a_custom_evaluator_needs_one_method():
         (JsonFieldsEvaluator(), True),
         (ChoiceEvaluator(), True),
         (NumberEvaluator(), True),
-        (RegexEvaluator("x"), False),
         (GuardEvaluator(), False),
         (LocalJudgeEvaluator(), False),
     ],

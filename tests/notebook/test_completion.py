@@ -21,7 +21,6 @@ EVALUATORS = [
     evaluation.ExactMatchEvaluator(),
     evaluation.F1Evaluator(),
     evaluation.RougeLEvaluator(),
-    evaluation.RegexEvaluator("x"),
     evaluation.JsonFieldsEvaluator(),
     evaluation.ChoiceEvaluator(),
     evaluation.NumberEvaluator(),
