@@ -12,7 +12,7 @@ DATA = {
     "dataset/file_reader.py": "names of columns",
     "dataset/near_duplicates.py": "words of questions that are compared",
     "evaluation/benchmarks.py": "prompts to models, with names of subjects",
-    "evaluation/answers.py": "words of models' refusals",
+    "evaluation/local_evaluators.py": "words of models' refusals",
     "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a "
     "dimension",
     "evaluation/judge_replies.py": "words of judges' answers",

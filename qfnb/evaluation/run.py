@@ -8,24 +8,26 @@ object with a `batch_do` is asked by that.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
+from .._jobs.row_result import RowResult
 from .._jobs.worker_pool import validate_worker_count
-from ..base.language import tr
+from ..base.language import tr, tr_noop
 from ..batching.api import batch, journal_name
 from ..batching.batch import Batch
+from ..batching.journal_reader import BatchRow
 from ..connect import platform_info
+from ..errors import InvalidArgumentError
 from ..model import Model
 from ..resources.inference.chat import ChatCompletion
 from . import scoring_run
-from .answers import answer_on_platform, client_of, samples_of, to_row_result
 from .evaluator import LocalEvaluator
 from .records import EvaluationState, RunningEvaluation
 from .report import EvaluationResult, archive
-from .samples import Question, Questions, Sample, cells_of, data_label
+from .samples import Question, Questions, Sample, cells_of, data_label, to_dataset
 
 
 @dataclass(frozen=True)
@@ -246,3 +248,78 @@ def _describe_origin(finished: Batch) -> str:
     if progress.reason:
         return f"{line}: {progress.reason}"
     return line
+
+
+UNANSWERED: Final = tr_noop("the platform gave no answer to this row")
+
+
+def client_of(model: Any) -> Any:
+    """Return the object whose `batch_do` asks a model."""
+    if isinstance(model, str):
+        return ChatCompletion(model=model)
+    if isinstance(model, ChatCompletion):
+        return model
+    if not hasattr(model, "get_res"):
+        raise InvalidArgumentError(
+            tr(
+                "{kind} cannot be asked: give a Service, a Model, a trainer or a ChatCompletion",
+                kind=type(model).__name__,
+            )
+        )
+    return model.get_res()
+
+
+def to_row_result(reply: Any) -> RowResult:
+    """Return a reply, or the exception that came instead, as a batch would return it."""
+    if isinstance(reply, BaseException):
+        return RowResult.from_error(reply)
+    seconds = getattr(reply, "statistic", {}).get("total_latency")
+    return RowResult(text=str(reply["result"]), seconds=seconds)
+
+
+def samples_of(
+    label: str, questions: Sequence[Question], answers: Iterable[BatchRow | RowResult]
+) -> list[Sample]:
+    """Return questions with their answers; a question that occurs again is answered again, and an
+    answer without text is a failed one.
+    """
+    repeats = Counter[int]()
+    samples = []
+    for question, answer in zip(questions, answers, strict=True):
+        error = ""
+        if answer.error:
+            error = f"{answer.error}: {answer.message}".removesuffix(": ")
+        elif answer.text is None:
+            error = f"NoText: {tr('the reply has no text')}"
+        sample = question.to_sample(
+            label,
+            answer.text or "",
+            error=error,
+            seconds=answer.seconds,
+            finish_reason=answer.finish_reason,
+            cost=answer.cost,
+            cost_low=answer.cost_low,
+            tokens=answer.completion_tokens,
+            repeat=repeats[question.index],
+        )
+        samples.append(sample)
+        repeats[question.index] += 1
+    return samples
+
+
+def answer_on_platform(
+    label: str, model: Model, questions: Sequence[Question], source: Questions
+) -> list[Sample]:
+    """Let a published version answer; the platform may return its rows in any order."""
+    texts_by_prompt: defaultdict[str, deque[str]] = defaultdict(deque)
+    for row in model.batch_inference(to_dataset(source, questions)).list():
+        texts_by_prompt[row["prompt"]].append(row.get("llm_output") or "")
+    answers = []
+    for question in questions:
+        texts = texts_by_prompt[question.sent]
+        text = texts.popleft() if texts else ""
+        if text:
+            answers.append(RowResult(text=text))
+        else:
+            answers.append(RowResult(error="NotAnswered", message=tr(UNANSWERED)))
+    return samples_of(label, questions, answers)

@@ -18,7 +18,7 @@ from ..evaluator import PairVerdict
 from ..samples import Sample, mean_sample
 from ..stats import aggregates
 from ..stats.aggregates import Average, Comparison
-from ..stats.repeats import RepeatScore, score_repeats
+from ..stats.variation import RepeatScore, score_repeats
 
 if TYPE_CHECKING:
     import pandas as pd

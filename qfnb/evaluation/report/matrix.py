@@ -14,7 +14,7 @@ from ...errors import InvalidArgumentError
 from ..samples import Sample, mean_sample
 from ..stats import aggregates
 from ..stats.aggregates import Comparison, Score
-from ..stats.selection import mean_of_chosen
+from ..stats.variation import mean_of_chosen
 from . import sources, text
 from .data import ReportData
 from .files import Findings
