@@ -97,11 +97,6 @@ CALLS = {
     "FunctionEvaluator": lambda: evaluate(evaluation.FunctionEvaluator(lambda output: 1.0)),
     "GuardEvaluator": lambda: evaluate(evaluation.GuardEvaluator()),
     "JsonFieldsEvaluator": lambda: evaluate(evaluation.JsonFieldsEvaluator()),
-    "JudgePanel": lambda: evaluate(
-        evaluation.JudgePanel(
-            [evaluation.LocalJudgeEvaluator(name) for name in (MODEL, "ernie-5.0")]
-        )
-    ),
     "LocalJudgeEvaluator": lambda: evaluate(evaluation.LocalJudgeEvaluator()),
     "MetricEvaluator": lambda: evaluate(evaluation.MetricEvaluator("rouge_l")),
     "NumberEvaluator": lambda: evaluate(evaluation.NumberEvaluator()),

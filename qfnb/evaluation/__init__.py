@@ -12,7 +12,7 @@ from .evaluator import (
     RougeLEvaluator,
 )
 from .history import Diff, diff, history, open_report
-from .judges import JudgePanel, LocalJudgeEvaluator, PairwiseJudge
+from .judges import LocalJudgeEvaluator, PairwiseJudge
 from .local_evaluators import (
     ChoiceEvaluator,
     GuardEvaluator,
@@ -30,7 +30,7 @@ __all__ = [
     "EvaluationResult",
     "ExactMatchEvaluator", "F1Evaluator", "FunctionEvaluator", "GuardEvaluator",
     "JsonFieldsEvaluator",
-    "JudgePanel", "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator",
+    "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator",
     "NumberEvaluator",
     "OpenCompassLocalEvaluator", "PairwiseJudge", "Report", "RougeLEvaluator",
     "benchmarks",

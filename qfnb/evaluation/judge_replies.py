@@ -15,7 +15,7 @@ import sqlite3
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,7 +37,6 @@ create table if not exists reply(
     judged real not null)
     without rowid
 """
-MAX_KEYS: Final = 500  # keys that one query names at most
 
 
 @dataclass(frozen=True)
@@ -176,12 +175,10 @@ def _read_replies(keys: Sequence[bytes]) -> dict[bytes, JudgeReply]:
         contextlib.suppress(sqlite3.Error, OSError, ValueError),
         open_for_step(path, TABLES, SCHEMA_VERSION) as database,
     ):
-        for start in range(0, len(keys), MAX_KEYS):
-            chunk = keys[start : start + MAX_KEYS]
-            places = ", ".join("?" * len(chunk))
-            query = f"select key, content from reply where key in ({places})"  # noqa: S608 - only question marks
-            rows: Iterable[tuple[bytes, str]] = database.execute(query, chunk).fetchall()
-            replies |= {key: JudgeReply(content, is_replayed=True) for key, content in rows}
+        for key in keys:
+            row = database.execute("select content from reply where key = ?", (key,)).fetchone()
+            if row is not None:
+                replies[key] = JudgeReply(row[0], is_replayed=True)
     return replies
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
-from ..base.language import tr, trn
+from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..wire.prompt_template import PromptTemplate
 from .evaluator import REFEREE_STEPS, LocalEvaluator, PairVerdict, Winner
@@ -142,77 +142,6 @@ class LocalJudgeEvaluator(LocalEvaluator):
         text = str(getattr(template, "template", template))  # of a prompt of the official SDK
         names = tuple(name for name in JUDGE_VARIABLES if f"{{{name}}}" in text)
         return PromptTemplate(text, variables=names)
-
-
-@dataclass(frozen=True)
-class JudgePanel(LocalEvaluator):
-    """Several judges: their mean, and the points of each.
-
-    An answer without points of one judge has the mean of the others; NaN without points of any.
-
-    Args:
-        judges: two or more.
-        metric_name: name of the mean; `_1`, `_2`, ... behind it are the judges' own points.
-
-    Raises:
-        InvalidArgumentError: fewer than two judges are given.
-    """
-
-    judges: Sequence[LocalJudgeEvaluator]
-    metric_name: str = "judge_score"
-
-    def __post_init__(self) -> None:
-        if len(self.judges) < 2:
-            raise InvalidArgumentError(
-                trn(
-                    "{n} judge: a panel has two or more",
-                    "{n} judges: a panel has two or more",
-                    len(self.judges),
-                )
-            )
-
-    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return self.evaluate_all([input], [reference], [output])[0]
-
-    def evaluate_all(  # noqa: D102
-        self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
-    ) -> list[dict[str, float]]:
-        rows: list[dict[str, float]] = [{self.metric_name: math.nan} for _ in outputs]
-        for n, judge in enumerate(self.judges, 1):
-            for row, scores in zip(
-                rows, judge.evaluate_all(inputs, references, outputs), strict=True
-            ):
-                row[f"{self.metric_name}_{n}"] = next(iter(scores.values()))
-        for row in rows:
-            points = [value for value in row.values() if not math.isnan(value)]
-            if points:
-                row[self.metric_name] = statistics.fmean(points)
-        return rows
-
-    def describe(self) -> Mapping[str, str]:  # noqa: D102
-        recipes = {self.metric_name: tr("mean points of {n} judges", n=len(self.judges))}
-        for n, judge in enumerate(self.judges, 1):
-            recipes[f"{self.metric_name}_{n}"] = next(iter(judge.describe().values()))
-        return recipes
-
-    @property
-    def scales(self) -> Mapping[str, tuple[float, float]]:  # noqa: D102
-        highest = max(judge.prompt_max_score for judge in self.judges)
-        return {self.metric_name: (0.0, float(highest))}
-
-    @property
-    def judge_models(self) -> Mapping[str, str]:  # noqa: D102
-        return {
-            f"{self.metric_name}_{n}": model_label(judge.model)
-            for n, judge in enumerate(self.judges, 1)
-        }
-
-    def summarize(self, metric_dataset: Any) -> dict[str, Any] | None:
-        """Return the use of judging so far, of each judge."""
-        summary: dict[str, Any] = {}
-        for n, judge in enumerate(self.judges, 1):
-            summary |= judge.usage.summary(f"{self.metric_name}_{n}")
-        return summary
 
 
 PAIRWISE_TEMPLATE: Final = """你是公正的裁判员，比较同一问题的两个回答。

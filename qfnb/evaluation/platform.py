@@ -135,7 +135,8 @@ def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
         )
     raise_problems([(location, value) for location, value in lines if isinstance(value, RowError)])
     for _, line in lines:
-        for value in line if isinstance(line, list) else [line]:
+        values: Any = line if isinstance(line, list) else [line]
+        for value in values:
             if "model_content" not in value:
                 yield value
             for row in value.get("model_content", ()):  # some versions nest rows by prompt

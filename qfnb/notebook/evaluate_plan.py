@@ -179,7 +179,7 @@ def estimate_table(
 def resolve_judges(
     shell: Any, names: str | None, *, is_pairwise: bool, fresh: bool
 ) -> tuple[list[CancellableJudge], list[LocalEvaluator]]:
-    """Return the models that judge, and evaluators for them; several that give points are a panel.
+    """Return the models that judge, and evaluators for them; the metrics of several are numbered.
 
     Args:
         shell: the notebook's, None without one.
@@ -190,7 +190,7 @@ def resolve_judges(
     Raises:
         InvalidArgumentError: a model is unknown, or an option is about a judge and none is named.
     """
-    from ..evaluation import JudgePanel, LocalJudgeEvaluator, PairwiseJudge  # noqa: PLC0415 - %load_ext stays fast
+    from ..evaluation import LocalJudgeEvaluator, PairwiseJudge  # noqa: PLC0415 - %load_ext stays fast
     from ..evaluation.background import CancellableJudge  # noqa: PLC0415
 
     words = [word.strip() for word in (names or "").split(",") if word.strip()]
@@ -203,15 +203,11 @@ def resolve_judges(
             tr("{option} is about a judge: --judge MODEL names one", option=option)
         )
     judges = [CancellableJudge(resolve_model(shell, word)) for word in words]
-    if is_pairwise:
-        metric = PairwiseJudge.metric_name
-        if len(judges) == 1:
-            metrics = [metric]
-        else:
-            metrics = [f"{metric}_{n}" for n in range(1, len(judges) + 1)]
-        return judges, [
-            PairwiseJudge(judge, metric_name=name, fresh=fresh)
-            for judge, name in zip(judges, metrics, strict=True)
-        ]
-    evaluators = [LocalJudgeEvaluator(model=judge, fresh=fresh) for judge in judges]
-    return judges, [JudgePanel(evaluators)] if len(evaluators) > 1 else [*evaluators]
+    kind = PairwiseJudge if is_pairwise else LocalJudgeEvaluator
+    evaluators: list[LocalEvaluator] = []
+    for number, judge in enumerate(judges, 1):
+        metric = kind.metric_name
+        if len(judges) > 1:
+            metric = f"{metric}_{number}"
+        evaluators.append(kind(judge, metric_name=metric, fresh=fresh))
+    return judges, evaluators

@@ -9,7 +9,6 @@ from qfnb.evaluation import (
     F1Evaluator,
     GuardEvaluator,
     JsonFieldsEvaluator,
-    JudgePanel,
     LocalEvaluator,
     LocalJudgeEvaluator,
     MetricEvaluator,
@@ -130,6 +129,5 @@ def test_an_evaluator_declares_whether_it_compares_with_a_reference(evaluator, n
 def test_an_evaluator_declares_direction_and_scale():
     judge = LocalJudgeEvaluator(prompt_max_score=10, metric_name="points")
     assert judge.scales == {"points": (0, 10)}
-    assert JudgePanel([judge, LocalJudgeEvaluator()]).scales == {"judge_score": (0, 10)}
     assert set(GuardEvaluator().lower_is_better) == {"degenerate", "repetition"}
     assert not set(MetricEvaluator("rouge_l").lower_is_better)

@@ -5,13 +5,7 @@ import math
 import pytest
 
 from qfnb import ChatCompletion, errors
-from qfnb.evaluation import (
-    EvaluationManager,
-    JudgePanel,
-    LocalJudgeEvaluator,
-    PairwiseJudge,
-    Report,
-)
+from qfnb.evaluation import EvaluationManager, LocalJudgeEvaluator, PairwiseJudge, Report
 from qfnb.evaluation.judge_replies import parse_preference, parse_score
 from qfnb.wire.prompt_template import PromptTemplate
 
@@ -164,17 +158,6 @@ def test_what_judging_costs_is_added_up_and_unknown_when_a_part_is():
     assert run_judge(judge, 3)[0].usage.cost == pytest.approx(0.006)
     judge.answer = lambda _: {"result": "评分: 3"}
     assert run_judge(judge, 1)[0].usage.cost is None
-
-
-def test_a_panel_has_the_mean_and_each():
-    first, second = (
-        LocalJudgeEvaluator(judge_saying(*texts)) for texts in (("5", "1", "?"), ("3", "1", "4"))
-    )
-    panel = JudgePanel([first, second])
-    rows = panel.evaluate_all(["问"] * 3, [""] * 3, ["答"] * 3)
-    assert [row["judge_score"] for row in rows] == [4, 1, 4]
-    assert rows[0]["judge_score_2"] == 3
-    assert panel.summarize(None)["judge_score_2_asked"] == 3
 
 
 def prefers_the_longer(text):

@@ -26,7 +26,7 @@ EVALUATORS = [
     evaluation.NumberEvaluator(),
     evaluation.GuardEvaluator(),
     evaluation.OpenCompassLocalEvaluator(SimpleNamespace()),
-    evaluation.JudgePanel(JUDGES),
+    *JUDGES,
     JUDGES[0],
     Length(),
 ]

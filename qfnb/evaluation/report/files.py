@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import io
 import json
@@ -31,20 +30,12 @@ if TYPE_CHECKING:
 
 def to_csv(frame: pd.DataFrame) -> bytes:
     """Return a table as CSV that Excel opens as text."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow([to_sheet_text(name) for name in frame.columns])
-    for row in frame.itertuples(index=False, name=None):
-        writer.writerow([_csv_cell(value) for value in row])
-    return b"\xef\xbb\xbf" + buffer.getvalue().encode()
+    cells = frame.map(_csv_cell).rename(columns=to_sheet_text)
+    return cells.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")
 
 
 def _csv_cell(value: Any) -> Any:
-    if is_missing(value):
-        return ""
-    if isinstance(value, (int, float)):
-        return value
-    return to_sheet_text(value)
+    return value if is_missing(value) or isinstance(value, (int, float)) else to_sheet_text(value)
 
 
 def write_workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
