@@ -28,6 +28,7 @@ from ..errors import InvalidArgumentError
 from ..metrics.exact_json import find_json_object
 from ..resources.inference.chat import ChatCompletion
 from ..wire.prices import FREE, PriceRange, sum_prices
+from .samples import client_of
 
 FILE_NAME: Final = "judges.db"
 SCHEMA_VERSION: Final = 1
@@ -113,8 +114,7 @@ def ask_judge(
             not in it.
     """
     validate_judge(model)
-    judge = ChatCompletion(model=model) if model is None or isinstance(model, str) else model
-    client = judge.get_res() if hasattr(judge, "get_res") else judge
+    client = ChatCompletion() if model is None else client_of(model)
     options = options or {}
     keys, label = _reply_keys(client, prompts, options)
     stored = {} if fresh else _read_replies(keys)
@@ -150,9 +150,7 @@ def _reply_keys(
     """Return the key of each prompt's reply, and the judge's name; no keys where it cannot be told
     from others.
     """
-    chat = getattr(client, "judge_model", client)
-    if hasattr(chat, "get_res"):
-        chat = chat.get_res()
+    chat = client_of(getattr(client, "judge_model", client))
     if not isinstance(chat, ChatCompletion):
         return [], ""
     fields = dict(options)

@@ -15,7 +15,7 @@ from ..base.language import tr
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
 from . import label_journal as journal
-from .report import CONTEXT, EvaluationResult
+from .report import EvaluationResult, question_fields, select_samples
 from .report.judging import HumanAgreement, label_scale, measure_agreement
 from .samples import Sample
 
@@ -244,9 +244,7 @@ class Labels:
                 chosen, rejected = first.output, second.output
                 if verdict == "second":
                     chosen, rejected = rejected, chosen
-                context = {name: first.row[name] for name in CONTEXT if first.row.get(name)}
-                texts = {"prompt": first.prompt, "chosen": chosen, "rejected": rejected}
-                pairs.append(texts | context)
+                pairs.append(question_fields(first) | {"chosen": chosen, "rejected": rejected})
         if not pairs:
             raise InvalidArgumentError(
                 tr("no pair of answers has a label that prefers one of them")
@@ -265,16 +263,10 @@ class Labels:
 
     def _shuffled_items(self, rows: Iterable[int] | None) -> dict[bytes, _Item]:
         first_samples, second_samples = (self.report.samples_of(model) for model in self.models)
-        indexes = list(dict.fromkeys(first_samples if rows is None else rows))
-        if unknown := [index for index in indexes if index not in first_samples]:
-            raise InvalidArgumentError(
-                tr("rows={rows}: the report has no such questions", rows=unknown[:5])
-            )
         items: dict[bytes, _Item] = {}
-        for index in indexes:
-            first = first_samples[index]
-            second = second_samples.get(index)
-            if first.error or second is None or second.error or not first.prompt.strip():
+        for first in select_samples(first_samples, rows):
+            second = second_samples.get(first.index)
+            if first.error or second is None or second.error:
                 continue
             answers = first.output, second.output
             if self.kind == "score":

@@ -27,7 +27,7 @@ from . import scoring_run
 from .evaluator import LocalEvaluator
 from .records import EvaluationState, RunningEvaluation
 from .report import EvaluationResult, archive
-from .samples import Question, Questions, Sample, cells_of, data_label, to_dataset
+from .samples import Question, Questions, Sample, cells_of, client_of, data_label, to_dataset
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class EvaluationRun:
         if isinstance(target, Model):
             self._origins[label] = platform_info().name
             self._sample_collectors.append(lambda: answer_on_platform(label, target, asked, source))
-        elif isinstance(client := client_of(target), ChatCompletion):
+        elif isinstance(client := _answering_client(target), ChatCompletion):
             running = started = self._start_batch(client, prompt, questions, options)
             self._origins[label] = started.job.request.platform
             self._sample_collectors.append(lambda: samples_of(label, asked, started.results()))
@@ -253,20 +253,15 @@ def _describe_origin(finished: Batch) -> str:
 UNANSWERED: Final = tr_noop("the platform gave no answer to this row")
 
 
-def client_of(model: Any) -> Any:
-    """Return the object whose `batch_do` asks a model."""
-    if isinstance(model, str):
-        return ChatCompletion(model=model)
-    if isinstance(model, ChatCompletion):
-        return model
-    if not hasattr(model, "get_res"):
+def _answering_client(model: Any) -> Any:
+    if not isinstance(model, (ChatCompletion, str)) and not hasattr(model, "get_res"):
         raise InvalidArgumentError(
             tr(
                 "{kind} cannot be asked: give a Service, a Model, a trainer or a ChatCompletion",
                 kind=type(model).__name__,
             )
         )
-    return model.get_res()
+    return client_of(model)
 
 
 def to_row_result(reply: Any) -> RowResult:

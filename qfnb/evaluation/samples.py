@@ -14,6 +14,7 @@ from ..base.text import clip, is_missing, labelled
 from ..batching.request_spec import RowTemplate
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
+from ..resources.inference.chat import ChatCompletion
 
 
 @dataclass(frozen=True)
@@ -273,6 +274,13 @@ def trained_model(model: Any) -> Any:
             )
         )
     return trained
+
+
+def client_of(model: Any) -> Any:
+    """Return the object whose `batch_do` asks a model: a name's chat model, or a service's."""
+    if isinstance(model, str):
+        return ChatCompletion(model=model)
+    return model.get_res() if hasattr(model, "get_res") else model
 
 
 def model_label(model: Any) -> str:

@@ -118,11 +118,11 @@ class EvaluationResult(ReportData):
         loser = rejected or self.models[-1]
         texts = _texts_by_index(self, chosen)
         pairs = []
-        for sample in _select(self.samples_of(loser), rows):
+        for sample in select_samples(self.samples_of(loser), rows):
             better = texts.get(sample.index, "")
             worse = sample.output
             if not sample.error and worse.strip() and better.strip() not in {"", worse.strip()}:
-                pairs.append(_question_fields(sample) | {"chosen": better, "rejected": worse})
+                pairs.append(question_fields(sample) | {"chosen": better, "rejected": worse})
         if not pairs:
             raise InvalidArgumentError(
                 tr(
@@ -146,10 +146,10 @@ class EvaluationResult(ReportData):
         """
         texts = _texts_by_index(self, response)
         pairs = []
-        for sample in _select(self.samples_of(self.models[0]), rows):
+        for sample in select_samples(self.samples_of(self.models[0]), rows):
             answer = texts.get(sample.index, "")
             if answer.strip():
-                pairs.append(_question_fields(sample) | {"response": answer})
+                pairs.append(question_fields(sample) | {"response": answer})
         if not pairs:
             raise InvalidArgumentError(tr("no row has a response by {source}", source=response))
         return Dataset(pairs, name="examples")
@@ -257,7 +257,7 @@ class EvaluationResult(ReportData):
 Report = EvaluationResult
 
 
-def _select(samples: Mapping[int, Sample], rows: Iterable[int] | None) -> list[Sample]:
+def select_samples(samples: Mapping[int, Sample], rows: Iterable[int] | None) -> list[Sample]:
     """Return the samples of some questions, by default all, without those whose question is empty.
 
     Raises:
@@ -281,6 +281,7 @@ def _texts_by_index(report: ReportData, source: str) -> dict[int, str]:
     }
 
 
-def _question_fields(sample: Sample) -> dict[str, Any]:
+def question_fields(sample: Sample) -> dict[str, Any]:
+    """Return the prompt of a question, and the turns before it."""
     context = {name: sample.row[name] for name in CONTEXT if sample.row.get(name)}
     return {"prompt": sample.prompt} | context

@@ -74,10 +74,7 @@ NO_INTERVAL: Final = Interval(math.nan, math.nan, "none")
 
 
 def mean_interval(
-    values: Sequence[float],
-    clusters: Clusters = None,
-    scale: Scale | None = None,
-    level: float = LEVEL,
+    values: Sequence[float], clusters: Clusters = None, scale: Scale | None = None
 ) -> Interval:
     """Return the interval of a mean; NaN bounds where there are too few values.
 
@@ -85,18 +82,17 @@ def mean_interval(
         values: the scores.
         clusters: the cluster of each, default none.
         scale: the lowest and the highest possible score, default what `infer_scale` says.
-        level: the confidence level.
     """
     if not values:
         return NO_INTERVAL
     ends = scale or infer_scale(values)
     if not is_rate(values) or ends != UNIT_SCALE:
-        return interval_with_ends(values, clusters, ends, level)
+        return interval_with_ends(values, clusters, ends)
     if clusters is not None:
-        return _clustered_wilson(values, clusters, level)
+        return _clustered_wilson(values, clusters)
     n = len(values)
-    low, high = _wilson_bounds(sum(values), n, normal_quantile(level))
-    return Interval(low, high, "Wilson", level, n)
+    low, high = _wilson_bounds(sum(values), n, normal_quantile(LEVEL))
+    return Interval(low, high, "Wilson", units=n)
 
 
 def infer_scale(values: Sequence[float]) -> Scale:
@@ -184,21 +180,19 @@ def _mean_with_end(
     return mean, math.sqrt(k / (k - 1) * squares) / weight
 
 
-def _clustered_wilson(
-    values: Sequence[float], clusters: Sequence[Hashable], level: float
-) -> Interval:
+def _clustered_wilson(values: Sequence[float], clusters: Sequence[Hashable]) -> Interval:
     units = unit_sums(values, clusters)
     k = len(units)
     if k < 2:
-        return Interval(math.nan, math.nan, "one cluster", level, k)
+        return Interval(math.nan, math.nan, "one cluster", units=k)
     mean = sum(values) / len(values)
     squares = sum((total - n * mean) ** 2 for total, n in units)
     error = math.sqrt(k / (k - 1) * squares) / len(values)
     variance = max(error**2, mean * (1 - mean) / (MAX_EVIDENCE * len(values)))
     effective = mean * (1 - mean) / variance if variance else k
-    quantile = t_quantile(0.5 + level / 2, k - 1)
+    quantile = t_quantile(0.5 + LEVEL / 2, k - 1)
     low, high = _wilson_bounds(mean * effective, effective, quantile)
-    return Interval(low, high, "Wilson, clustered", level, k)
+    return Interval(low, high, "Wilson, clustered", units=k)
 
 
 def _wilson_bounds(successes: float, n: float, quantile: float) -> tuple[float, float]:
