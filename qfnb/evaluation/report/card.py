@@ -139,6 +139,14 @@ def build_card(
     scores = {score.model: score for score in report.model_scores if score.metric == name}
     worse = [change for change in changes if change.gain < 0]
     better = [change for change in reversed(changes) if change.gain > 0]
+    before = usage[base_model]
+    after = usage[tuned_model]
+    shifts = []
+    for title, unit, read in SHIFTS:
+        shift = Shift(title, unit, read(before), read(after))
+        if unit == "CNY":
+            shift = replace(shift, lows=(before.cost_low_per_1000, after.cost_low_per_1000))
+        shifts.append(shift)
     return Card(
         base=base_model,
         tuned=tuned_model,
@@ -149,24 +157,9 @@ def build_card(
         scores=(scores[base_model], scores[tuned_model]),
         regressions=tuple(worse[:MAX_CHANGES]),
         improvements=tuple(better[:MAX_CHANGES]),
-        shifts=tuple(
-            _build_shift(*shift, usage[base_model], usage[tuned_model]) for shift in SHIFTS
-        ),
+        shifts=tuple(shifts),
         report=report,
     )
-
-
-def _build_shift(
-    title: str,
-    unit: str,
-    read: Callable[[UsageTotals], float],
-    before: UsageTotals,
-    after: UsageTotals,
-) -> Shift:
-    shift = Shift(title, unit, read(before), read(after))
-    if unit == "CNY":
-        return replace(shift, lows=(before.cost_low_per_1000, after.cost_low_per_1000))
-    return shift
 
 
 def _format_amount(low: float, high: float) -> str:

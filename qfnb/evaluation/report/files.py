@@ -145,6 +145,9 @@ def _with_origins(report: ReportData, frame: pd.DataFrame) -> pd.DataFrame:
         (score.model, score.metric): f"{score.metric} {score.n}/{score.total}"
         for score in report.model_scores
     }
+    platforms = dict(report.origins) | dict.fromkeys(
+        report.sandbox_models, tr(sources.SANDBOX_MARK)
+    )
     origins = []
     recipes = []
     counts = []
@@ -152,20 +155,13 @@ def _with_origins(report: ReportData, frame: pd.DataFrame) -> pd.DataFrame:
         models = [row[name] for name in ("model", "baseline", "candidate") if name in row]
         names = report.metric_names if "output" in row else ()
         metrics = [row["metric"]] if "metric" in row else names
-        origins.append("; ".join(dict.fromkeys(_origin(report, model) for model in models)))
+        origins.append("; ".join(dict.fromkeys(platforms.get(model, "") for model in models)))
         recipes.append("; ".join(f"{name}: {report.recipes.get(name, name)}" for name in metrics))
         counts.append("; ".join(coverage[model, name] for name in metrics for model in models))
     table = frame.assign(report_origin=origins)
     if any(recipes):
         return table.assign(report_recipe=recipes, report_coverage=counts)
     return table
-
-
-def _origin(report: ReportData, model: str) -> str:
-    platform = report.origins.get(model, "")
-    if platform == SANDBOX:
-        return tr(sources.SANDBOX_MARK)
-    return platform
 
 
 def _workbook_tables(report: ReportData) -> dict[str, pd.DataFrame]:

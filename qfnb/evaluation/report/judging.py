@@ -12,7 +12,6 @@ from typing import Final
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ..evaluator import PairVerdict
 from ..label_journal import LabelsError, joint_verdict, latest_labels, pair_item, score_item
 from ..samples import Sample
 from ..stats.intervals import ROUGH_ROWS, Interval, Kappa, mean_interval, measure_kappa
@@ -254,14 +253,21 @@ def measure_judge(report: ReportData, metric: str | None = None) -> JudgeQuality
         raise InvalidArgumentError(
             tr("metric={metric}: judges give {names}", metric=repr(metric), names=names)
         )
+    agreement = measure_agreement(report, name)
     verdicts = [each for each in report.verdicts if each.metric == name]
-    return JudgeQuality(
-        metric=name,
-        judge=report.judges[name],
-        agreement=measure_agreement(report, name),
-        flips=_flips(verdicts) if verdicts else None,
-        first_share=_first_share(verdicts) if verdicts else None,
-    )
+    if not verdicts:
+        return JudgeQuality(name, report.judges[name], agreement, None, None)
+    flips = []
+    winners = []
+    for each in verdicts:
+        winners.append((each.index, each.given_order, "first"))
+        if each.outcome is not None:
+            flips.append((each.index, each.given_order != each.swapped_order))
+    winners += [(each.index, each.swapped_order, "second") for each in verdicts]
+    firsts = [
+        (index, winner == first) for index, winner, first in winners if winner not in {None, "tie"}
+    ]
+    return JudgeQuality(name, report.judges[name], agreement, _share(flips), _share(firsts))
 
 
 def judge_lines(report: ReportData) -> list[str]:
@@ -274,25 +280,6 @@ def judge_lines(report: ReportData) -> list[str]:
     except LabelsError as error:
         return [str(error)]
     return lines
-
-
-def _flips(verdicts: Sequence[PairVerdict]) -> Measure:
-    """Return the share of pairs whose verdict changes with the sides."""
-    judged = [each for each in verdicts if each.outcome is not None]
-    return _share([(each.index, each.given_order != each.swapped_order) for each in judged])
-
-
-def _first_share(verdicts: Sequence[PairVerdict]) -> Measure:
-    """Return the share of the verdicts for a side that prefer the one shown first."""
-    winners = [(each.index, each.given_order, "first") for each in verdicts]
-    winners += [(each.index, each.swapped_order, "second") for each in verdicts]
-    return _share(
-        [
-            (index, winner == first)
-            for index, winner, first in winners
-            if winner not in {None, "tie"}
-        ]
-    )
 
 
 def _share(rows: Sequence[tuple[int, bool]]) -> Measure:

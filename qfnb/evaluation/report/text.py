@@ -411,11 +411,6 @@ def to_plain(text: object) -> str:
     return strip_controls(redact_text(str(text)))
 
 
-def to_html(text: object) -> str:
-    """Return text that is inert inside HTML, attributes included."""
-    return html.escape(to_plain(text), quote=True)
-
-
 def to_markdown(text: object) -> str:
     """Return text that is only text in a cell of a Markdown table."""
     escaped = _MARKS.sub(r"\\\g<0>", to_plain(text).replace("\t", " ").strip(" "))
