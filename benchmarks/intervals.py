@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from qfnb.evaluation.stats import holm, intervals, power, raters, significance
+from qfnb.evaluation.stats import intervals, power, significance
 
 TRIALS = 2000
 POWER_TRIALS = 300
@@ -91,7 +91,7 @@ def reports(n: int, m: int, trials: int, seed: int) -> Iterator[list[significanc
             pairs.append(
                 pairs_of(name, differences * rng.choice([-1, 1], n) if number % 2 else differences)
             )
-        decisions = holm.decide([pair.p_value for pair in pairs])
+        decisions = significance.decide([pair.p_value for pair in pairs])
         yield [significance.describe_pairs(*both) for both in zip(pairs, decisions, strict=True)]
 
 
@@ -101,10 +101,10 @@ def contradictions(n: int, m: int, trials: int = 200, seed: int = 3) -> tuple[in
     """
     bad = total = 0
     for tests in reports(n, m, trials, seed):
-        corrected = holm.correct([test.p_value for test in tests])
+        corrected = significance.correct([test.p_value for test in tests])
         for test, p_holm in zip(tests, corrected, strict=True):
             excludes = not test.interval.low <= 0 <= test.interval.high
-            bad += excludes != (p_holm < holm.ALPHA) or test.interval.low >= test.interval.high
+            bad += excludes != (p_holm < significance.ALPHA) or test.interval.low >= test.interval.high
             total += 1
     return bad, total
 
@@ -118,7 +118,7 @@ def joint_coverage(n: int, m: int, n_true: int, trials: int = 400) -> float:
     for _ in range(trials):
         means = [0.3 if number < n_true else 0.0 for number in range(m)]
         pairs = [pairs_of("normal", np.clip(rng.normal(mean, 0.3, n), -1, 1)) for mean in means]
-        decisions = holm.decide([pair.p_value for pair in pairs])
+        decisions = significance.decide([pair.p_value for pair in pairs])
         found = [
             significance.describe_pairs(*both).interval
             for both in zip(pairs, decisions, strict=True)
@@ -140,7 +140,7 @@ def share_significant(
     count = 0
     for _ in range(trials):
         p_values = [pairs_of(name, draw()).p_value, *rng.random(m - 1)]
-        count += holm.correct(p_values)[0] < holm.ALPHA
+        count += significance.correct(p_values)[0] < significance.ALPHA
     return count / trials
 
 
@@ -153,7 +153,7 @@ def powers(
     With a factor both are less than what is said.
     """
     observed = DIFFERENCES[name](np.random.default_rng(n), n)
-    decision = holm.Decision(is_significant=False, alpha=holm.ALPHA / m)
+    decision = significance.Decision(is_significant=False, alpha=significance.ALPHA / m)
     rng = np.random.default_rng(1)
     test = significance.describe_pairs(pairs_of(name, observed), decision)
     needed = math.nan
@@ -251,7 +251,7 @@ def kappa_coverage(shares: np.ndarray, n: int, trials: int = TRIALS // 2) -> flo
     intervals_ = 0
     truth = 1 - (1 - np.trace(shares)) / (1 - shares.sum(0) @ shares.sum(1))
     for drawn in rng.choice(labels**2, (trials, n), p=shares.ravel()):
-        kappa = raters.measure_kappa(*(part.tolist() for part in divmod(drawn, labels)))
+        kappa = intervals.measure_kappa(*(part.tolist() for part in divmod(drawn, labels)))
         intervals_ += not math.isnan(kappa.value)
         hits += kappa.interval.low <= truth <= kappa.interval.high
     return hits / intervals_

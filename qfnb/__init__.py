@@ -58,7 +58,7 @@ if TYPE_CHECKING:
         StreamInterrupted as StreamInterrupted,
     )
     from .evaluation import EvaluationManager as EvaluationManager
-    from .evaluation.comparison import compare as compare
+    from .evaluation.manager import compare as compare
     from .model import DeployConfig as DeployConfig, Model as Model, Service as Service
     from .notebook.train import launcher as launcher
     from .resources.inference.arguments import Messages as Messages
@@ -109,8 +109,7 @@ _EXPORTS = {
     "config": "get_config",
     "dataset.typed_dataset": "Dataset",
     "errors": "APIError InvalidArgumentError QianfanError StreamInterrupted",
-    "evaluation": "EvaluationManager evaluation",
-    "evaluation.comparison": "compare",
+    "evaluation": "EvaluationManager compare evaluation",
     "model": "DeployConfig Model Service",
     "notebook.train": "launcher",
     "resources.inference.arguments": "Messages",

@@ -289,7 +289,7 @@ def test_failed_rows_leave_no_secret_in_journal_results_or_report(use, tmp_path,
     report = EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval([model], rows)
     report.save(tmp_path / "report.html")
     (tmp_path / "shown.txt").write_text(
-        f"{batch.results()} {report} {report.samples_df.to_string()} {qfnb.usage()}"
+        f"{batch.results()} {report} {report.samples.to_string()} {qfnb.usage()}"
     )
     assert {path.suffix for path in tmp_path.rglob("*")} >= {".txt", ".jsonl", ".html"}
     assert search_files(tmp_path) == []

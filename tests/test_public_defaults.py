@@ -92,17 +92,11 @@ CALLS = {
     ],
     "EvaluationManager": lambda: evaluate(evaluation.ExactMatchEvaluator()),
     "ChoiceEvaluator": lambda: evaluate(evaluation.ChoiceEvaluator()),
-    "EmbeddingEvaluator": lambda: evaluate(evaluation.EmbeddingEvaluator()),
     "ExactMatchEvaluator": lambda: evaluate(evaluation.ExactMatchEvaluator()),
     "F1Evaluator": lambda: evaluate(evaluation.F1Evaluator()),
     "FunctionEvaluator": lambda: evaluate(evaluation.FunctionEvaluator(lambda output: 1.0)),
     "GuardEvaluator": lambda: evaluate(evaluation.GuardEvaluator()),
     "JsonFieldsEvaluator": lambda: evaluate(evaluation.JsonFieldsEvaluator()),
-    "JudgePanel": lambda: evaluate(
-        evaluation.JudgePanel(
-            [evaluation.LocalJudgeEvaluator(name) for name in (MODEL, "ernie-5.0")]
-        )
-    ),
     "LocalJudgeEvaluator": lambda: evaluate(evaluation.LocalJudgeEvaluator()),
     "MetricEvaluator": lambda: evaluate(evaluation.MetricEvaluator("rouge_l")),
     "NumberEvaluator": lambda: evaluate(evaluation.NumberEvaluator()),
@@ -110,7 +104,6 @@ CALLS = {
     "PairwiseJudge": lambda: qfnb.compare(
         MODEL, "ernie-5.0", dataset=ROWS[:2], metrics=[evaluation.PairwiseJudge()]
     ),
-    "RegexEvaluator": lambda: evaluate(evaluation.RegexEvaluator("答")),
     "RougeLEvaluator": lambda: evaluate(evaluation.RougeLEvaluator()),
     "QianfanManualEvaluator": lambda: evaluate_on_platform(evaluator.QianfanManualEvaluator()),
     "QianfanRefereeEvaluator": lambda: evaluate_on_platform(

@@ -3,7 +3,6 @@ questions.
 """
 
 from . import benchmarks
-from .comparison import compare
 from .evaluator import (
     ExactMatchEvaluator,
     F1Evaluator,
@@ -13,30 +12,27 @@ from .evaluator import (
     RougeLEvaluator,
 )
 from .history import Diff, diff, history, open_report
-from .judges.judge import JudgePanel, LocalJudgeEvaluator
-from .judges.pairwise import PairwiseJudge
+from .judges import LocalJudgeEvaluator, PairwiseJudge
 from .local_evaluators import (
     ChoiceEvaluator,
-    EmbeddingEvaluator,
     GuardEvaluator,
     JsonFieldsEvaluator,
     NumberEvaluator,
     OpenCompassLocalEvaluator,
-    RegexEvaluator,
 )
-from .manager import EvaluationManager
+from .manager import EvaluationManager, compare
 from .report import EvaluationResult, Report
 from .report.card import Card
 from .report.matrix import Matrix
 
 __all__ = [
-    "Card", "ChoiceEvaluator", "Diff", "EmbeddingEvaluator", "EvaluationManager",
+    "Card", "ChoiceEvaluator", "Diff", "EvaluationManager",
     "EvaluationResult",
     "ExactMatchEvaluator", "F1Evaluator", "FunctionEvaluator", "GuardEvaluator",
     "JsonFieldsEvaluator",
-    "JudgePanel", "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator",
+    "LocalEvaluator", "LocalJudgeEvaluator", "Matrix", "MetricEvaluator",
     "NumberEvaluator",
-    "OpenCompassLocalEvaluator", "PairwiseJudge", "RegexEvaluator", "Report", "RougeLEvaluator",
+    "OpenCompassLocalEvaluator", "PairwiseJudge", "Report", "RougeLEvaluator",
     "benchmarks",
     "compare", "diff", "history", "open_report",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from ..base.text import labelled
 from ..errors import QianfanError
 from .report import EvaluationResult
 from .run import EvaluationRun
-from .samples import model_label
+from .samples import client_of, model_label
 
 State = Literal["asking", "scoring", "done", "failed"]
 
@@ -65,15 +65,16 @@ class EvaluationProgress:
         Raises:
             EvaluationStoppedEarly: a batch stopped.
         """
-        stopped = [model for model in self.models if model.batch and model.batch.state == "stopped"]
-        if stopped and not self.cancelled:
-            reasons = tr("; ").join(
-                labelled(model.model, model.batch.reason) for model in stopped if model.batch
-            )
+        reasons = [
+            labelled(model.model, model.batch.reason)
+            for model in self.models
+            if model.batch and model.batch.state == "stopped"
+        ]
+        if reasons and not self.cancelled:
             raise EvaluationStoppedEarly(
                 tr(
                     "{reasons}\nThe report has what was answered; run the cell again to go on.",
-                    reasons=reasons,
+                    reasons=tr("; ").join(reasons),
                 )
             )
 
@@ -89,11 +90,7 @@ class CancellableJudge:
 
     def batch_do(self, texts: Sequence[str], worker_num: int | None = None, **options: Any) -> Any:
         """Send prompts; see `ChatCompletion.batch_do`."""
-        model = self.judge_model
-        if hasattr(model, "get_res"):
-            client = model.get_res()
-        else:
-            client = model
+        client = client_of(self.judge_model)
         self._task = client.batch_do(texts, worker_num=worker_num, **options)
         if self._cancelled:
             self._task.cancel()
@@ -108,10 +105,8 @@ class CancellableJudge:
     @property
     def progress(self) -> BatchProgress | None:
         """The progress of its calls, None while it has none."""
-        progress: BatchProgress | None = self._task.progress if self._task is not None else None
-        if progress is None or progress.is_finished:
-            return None
-        return progress
+        progress: BatchProgress | None = self._task and self._task.progress
+        return None if progress is None or progress.is_finished else progress
 
 
 class BackgroundEvaluation(BackgroundJob):
@@ -149,28 +144,23 @@ class BackgroundEvaluation(BackgroundJob):
         """The present progress, as a value."""
         ended_at = self._ended_at
         evaluation = self.evaluation
-        judge_progress = next(
-            (progress for judge in self._judges if (progress := judge.progress)), None
-        )
+        working = [progress for judge in self._judges if (progress := judge.progress)]
         models = tuple(
             ModelProgress(label, None if batch is None else batch.progress)
             for label, batch in zip(evaluation.models, evaluation.model_batches, strict=True)
         )
         is_answered = all(model.batch is not None and model.batch.is_finished for model in models)
-        state: State = (
-            "scoring" if is_answered or evaluation.scoring_steps[1] or judge_progress else "asking"
-        )
+        state: State = "asking"
         if ended_at is not None:
-            if self.error:
-                state = "failed"
-            else:
-                state = "done"
+            state = "failed" if self.error else "done"
+        elif is_answered or evaluation.scoring_steps[1] or working:
+            state = "scoring"
         return EvaluationProgress(
             models=models,
             questions=evaluation.question_count,
             state=state,
             scoring_steps=evaluation.scoring_steps,
-            judge_progress=judge_progress,
+            judge_progress=working[0] if working else None,
             cancelled=self._cancelled,
             reason="" if self.error is None else str(self.error) or type(self.error).__name__,
             started_at=self._started_at,

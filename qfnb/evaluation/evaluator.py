@@ -3,8 +3,8 @@
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic.fields import FieldInfo
 
@@ -104,15 +104,14 @@ class LocalEvaluator(Evaluator, ABC):
             references: the expected answers.
             outputs: the models' answers, all three of one length.
         """
-        return [self._evaluate_row(*row) for row in zip(inputs, references, outputs, strict=True)]
-
-    def _evaluate_row(self, *row: str) -> dict[str, Any]:
-        """Return the metrics of an answer, or an `EvaluationFailure` where `evaluate` raises."""
-        try:
-            return self.evaluate(*row)
-        except Exception as error:  # noqa: BLE001 - it is the user's code: the other rows keep their scores
-            failure = EvaluationFailure(f"{type(error).__name__}: {summarize_error(error)}")
-            return dict.fromkeys(self._failure_names(), failure)
+        results: list[dict[str, Any]] = []
+        for row in zip(inputs, references, outputs, strict=True):
+            try:
+                results.append(self.evaluate(*row))
+            except Exception as error:  # noqa: BLE001 - it is the user's code: the other rows keep their scores
+                failure = EvaluationFailure(f"{type(error).__name__}: {summarize_error(error)}")
+                results.append(dict.fromkeys(self._failure_names(), failure))
+        return results
 
     def _failure_names(self) -> Collection[str]:
         return self.describe().keys() or [type(self).__name__]
@@ -120,6 +119,47 @@ class LocalEvaluator(Evaluator, ABC):
     def describe(self) -> Mapping[str, str]:
         """Return {metric: how it is counted}."""
         return {}
+
+
+Winner = Literal["first", "second", "tie"]
+
+
+@dataclass(frozen=True)
+class PairVerdict:
+    """One question, judged twice; the names of the fields are stored in reports.
+
+    Attributes:
+        given_order, swapped_order: the winner with the first answer shown first, and shown second;
+        None for
+            no verdict.
+        first, second: labels of the models, "" where only texts are compared.
+        index, repeat: of the question in the dataset, and which answer to it.
+        metric: what the verdict counts for.
+    """
+
+    given_order: Winner | None
+    swapped_order: Winner | None
+    first: str = ""
+    second: str = ""
+    index: int = 0
+    repeat: int = 0
+    metric: str = ""
+
+    @property
+    def outcome(self) -> Winner | None:
+        """The winner of both verdicts, "tie" where they differ, None where one of them is
+        missing.
+        """
+        if None in (self.given_order, self.swapped_order):
+            return None
+        return self.given_order if self.given_order == self.swapped_order else "tie"
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Return the verdict that a report has as JSON; unknown fields of later versions are left
+        out.
+        """
+        return cls(**{each.name: value[each.name] for each in fields(cls) if each.name in value})
 
 
 @dataclass(frozen=True)
@@ -132,6 +172,7 @@ class MetricEvaluator(LocalEvaluator):
 
     metric: str
     recipe: str = recipes.DEFAULT
+    needs_reference = True
 
     def __post_init__(self) -> None:
         recipes.describe(self.metric, self.recipe)
@@ -141,16 +182,6 @@ class MetricEvaluator(LocalEvaluator):
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {self.metric: recipes.describe(self.metric, self.recipe)}
-
-    @property
-    def needs_reference(self) -> bool:  # noqa: D102
-        return recipes.get_metric(self.metric).needs_reference
-
-    @property
-    def lower_is_better(self) -> Collection[str]:  # noqa: D102
-        if recipes.get_metric(self.metric).lower_is_better:
-            return {self.metric}
-        return frozenset()
 
 
 class ExactMatchEvaluator(MetricEvaluator):
@@ -213,11 +244,10 @@ class QianfanRuleEvaluator(QianfanEvaluator):
 
     def conf(self) -> dict[str, Any]:  # noqa: D102
         modes = {"similarity": self.using_similarity, "accuracy": self.using_accuracy}
+        conf: dict[str, Any] = {"scoreModes": [name for name, used in modes.items() if used]}
         if self.stop_words:
-            stop_words = {"stopWordsPath": self.stop_words}
-        else:
-            stop_words = {}
-        return {"scoreModes": [name for name, used in modes.items() if used], **stop_words}
+            conf["stopWordsPath"] = self.stop_words
+        return conf
 
 
 REFEREE_METRICS: Final = "综合得分"
@@ -306,27 +336,23 @@ class QianfanManualEvaluator(QianfanEvaluator):
     mode: ClassVar[str] = "manual"
 
     def conf(self) -> dict[str, Any]:  # noqa: D102
-        dimensions = [
-            d if isinstance(d, ManualEvaluatorDimension) else ManualEvaluatorDimension(d)
-            for d in self.evaluation_dimensions
-        ]
-        others = [d for d in dimensions if d.dimension != FIRST_DIMENSION]
-        if len(others) > MAX_DIMENSIONS - 1:
+        dimensions = [{"dimension": FIRST_DIMENSION}]
+        for each in self.evaluation_dimensions:
+            name = each if isinstance(each, str) else each.dimension
+            if name != FIRST_DIMENSION:
+                dimensions.append({"dimension": name})
+                if not isinstance(each, str) and each.description:
+                    dimensions[-1]["description"] = each.description
+        if len(dimensions) > MAX_DIMENSIONS:
             raise InvalidArgumentError(
                 tr(
                     "{n} dimensions: {most} at most, {first} included",
-                    n=len(others) + 1,
+                    n=len(dimensions),
                     most=MAX_DIMENSIONS,
                     first=FIRST_DIMENSION,
                 )
             )
-        return {
-            "evaluationDimension": [
-                {"dimension": d.dimension}
-                | ({"description": d.description} if d.description else {})
-                for d in (ManualEvaluatorDimension(FIRST_DIMENSION), *others)
-            ]
-        }
+        return {"evaluationDimension": dimensions}
 
 
 ScoringFunction = Callable[..., float | Mapping[str, float]]

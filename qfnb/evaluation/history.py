@@ -4,16 +4,15 @@ both have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .._tables import frame_class
 from ..base.language import tr, trn
 from ..base.text import did_you_mean, labelled
 from ..errors import InvalidArgumentError
-from .report import EvaluationResult, archive, files, sources, text
+from .report import EvaluationResult, archive, text
+from .report.files import Findings
 from .samples import Sample
 
 if TYPE_CHECKING:
@@ -36,7 +35,17 @@ def history() -> pd.DataFrame:
     """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
-    rows = [_columns_of(entry) for entry in archive.list_entries()]
+    rows = []
+    for entry in archive.list_entries():
+        row: dict[str, Any] = {name: getattr(entry, name, None) for name in HISTORY_COLUMNS}
+        for name in ("models", "metrics", "sandbox_models"):
+            row[name] = [*getattr(entry, name)]
+        row["created"] = pd.Timestamp.fromtimestamp(entry.created).floor("s")
+        row["sandbox"] = entry.from_sandbox
+        row["scores"] = {}
+        for model, means in entry.scores.items():
+            row["scores"][model] = {name: mean for name, (mean, *_) in means.items()}
+        rows.append(row)
     frame: pd.DataFrame = frame_class("HistoryTable")(
         pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
     )
@@ -56,8 +65,8 @@ def open_report(id: str | None = None) -> EvaluationResult:  # noqa: A002
     return EvaluationResult(**archive.read_fields(archive.find_entry(id or _newest().id)))
 
 
-@dataclass(frozen=True)
-class Diff:
+@dataclass(frozen=True, repr=False)
+class Diff(Findings):
     """Two evaluations, compared on the questions that both have.
 
     Attributes:
@@ -80,27 +89,18 @@ class Diff:
     def lines(self) -> list[str]:
         """Return the comparison as lines of text."""
         report = self.report
-        first = [pair for pair in report.comparisons if pair.metric == report.metric_names[0]]
         lines = [self.shared_sentence(), self.which(), *self.remarks]
-        for pair in first:
-            lines += [
-                text.comparison_sentence(pair),
-                text.counts_sentence(pair),
-                *text.power_sentences(pair),
-            ]
-        others = [
-            text.comparison_sentence(pair) for pair in report.comparisons if pair not in first
-        ]
-        units = [pair.test.interval.units for pair in first]
-        return [
-            line
-            for line in [
-                *lines,
-                *others,
-                text.rough_sentence(units, is_clustered=bool(report.cluster)),
-            ]
-            if line
-        ]
+        others = []
+        units = []
+        for pair in report.comparisons:
+            if pair.metric != report.metric_names[0]:
+                others.append(text.comparison_sentence(pair))
+                continue
+            lines += [text.comparison_sentence(pair), text.counts_sentence(pair)]
+            lines += text.power_sentences(pair)
+            units.append(pair.test.interval.units)
+        rough = text.rough_sentence(units, is_clustered=bool(report.cluster))
+        return [*filter(None, [*lines, *others, rough])]
 
     def shared_sentence(self) -> str:
         """Return how many questions are in both, and how many are not."""
@@ -120,15 +120,6 @@ class Diff:
     def which(self) -> str:
         """Return the ids of both."""
         return f"{self.earlier} → {self.later}"
-
-    def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
-        """Write the comparison and its report to a .html, .md, .csv, .xlsx or .json file; return
-        its path.
-        """
-        return files.save_report(self.report, Path(path).expanduser(), pictures, self.lines())
-
-    def __repr__(self) -> str:
-        return "\n".join(sources.with_sources(self.report, self.lines()))
 
 
 def diff(
@@ -161,63 +152,50 @@ def diff(
     positions = _match_questions(before, after)
     pairs = _pair_models(before, after, models)
     metrics, remarks = _shared_metrics(before, after)
-    labels = tuple(_labels_of(*pair) for pair in pairs)
-    halves = [
-        _half(
-            report,
-            dict(
-                zip((pair[side] for pair in pairs), (label[side] for label in labels), strict=True)
-            ),
-            indexes,
-        )
-        for side, (report, indexes) in enumerate(
-            ((before, [*positions]), (after, [*positions.values()]))
-        )
-    ]
+    records: list[Sample] = []
+    origins: dict[str, str] = {}
+    compared = []
+    for pair in pairs:
+        labels = tr("{model} (earlier)", model=pair[0]), tr("{model} (later)", model=pair[1])
+        compared.append(labels)
+        sides = ((before, [*positions]), (after, [*positions.values()]))
+        for model, label, (report, indexes) in zip(pair, labels, sides, strict=True):
+            position = {index: number for number, index in enumerate(indexes)}
+            records += [
+                replace(sample, model=label, index=position[sample.index])
+                for sample in report.records
+                if sample.model == model and sample.index in position
+            ]
+            if model in report.origins:
+                origins[label] = report.origins[model]
     report = replace(
         after,
-        records=tuple(sample for records, _ in halves for sample in records),
-        models=tuple(name for label in labels for name in label),
+        records=tuple(records),
+        models=tuple(label for labels in compared for label in labels),
         metric_names=metrics,
-        origins={name: origin for _, origins in halves for name, origin in origins.items()},
+        origins=origins,
         notes=tuple(dict.fromkeys([*before.notes, *after.notes])),
         platform={},
         summaries={},
         verdicts=(),
         cells={},
         prompts={},
-        compared=labels,
+        compared=tuple(compared),
     )
     shared = len(positions)
-    only_before, only_after = (
-        len(archive.question_keys(each)) - shared for each in (before, after)
-    )
-    remarks = (*remarks, *_changed_prompts(before, after))
-    result = Diff(before.id, after.id, shared, only_before, only_after, remarks, report)
+    only_before = len(archive.question_keys(before)) - shared
+    only_after = len(archive.question_keys(after)) - shared
+    changed = [
+        name
+        for name, template in after.prompts.items()
+        if before.prompts.get(name, template) != template
+    ]
+    if changed:
+        title = tr("Prompts with another text than before")
+        remarks = [*remarks, labelled(title, tr(", ").join(changed))]
+    result = Diff(before.id, after.id, shared, only_before, only_after, tuple(remarks), report)
     notes = (result.which(), result.shared_sentence(), *remarks, *report.notes)
     return replace(result, report=replace(report, notes=notes))
-
-
-def _columns_of(entry: archive.Entry) -> dict[str, Any]:
-    import pandas as pd  # noqa: PLC0415
-
-    created = pd.Timestamp.fromtimestamp(entry.created).floor("s")
-    scores = {
-        model: {name: mean[0] for name, mean in row.items()} for model, row in entry.scores.items()
-    }
-    texts = {
-        "id": entry.id,
-        "dataset": entry.dataset,
-        "digest": entry.digest,
-        "problem": entry.problem,
-    }
-    lists = {
-        "models": [*entry.models],
-        "metrics": [*entry.metrics],
-        "sandbox_models": [*entry.sandbox_models],
-    }
-    numbers = {"questions": entry.questions, "failed": entry.failed, "sandbox": entry.from_sandbox}
-    return {**texts, "created": created, **lists, "scores": scores, **numbers}
 
 
 def _resolve(value: str | EvaluationResult) -> EvaluationResult:
@@ -226,8 +204,12 @@ def _resolve(value: str | EvaluationResult) -> EvaluationResult:
     return open_report(value)
 
 
+def _readable() -> list[archive.Entry]:
+    return [entry for entry in archive.list_entries() if not entry.problem]
+
+
 def _newest() -> archive.Entry:
-    entries = [entry for entry in archive.list_entries() if not entry.problem]
+    entries = _readable()
     if not entries:
         raise InvalidArgumentError(
             tr("no evaluation is in the history yet: qfnb.compare(...) or %qfeval makes one")
@@ -237,23 +219,21 @@ def _newest() -> archive.Entry:
 
 def _previous(report: EvaluationResult) -> archive.Entry:
     """Return the newest evaluation before a report that has the same questions."""
-    entries = [entry for entry in archive.list_entries() if not entry.problem]
+    entries = _readable()
     ids = [entry.id for entry in entries]
-    digest = archive.digest_questions(report)
     if report.id in ids:
-        earlier = entries[ids.index(report.id) + 1 :]
-    else:
-        earlier = entries
-    match = next((entry for entry in earlier if entry.digest == digest), None)
-    if match is None:
-        raise InvalidArgumentError(
-            tr(
-                "no earlier evaluation has the same questions as {id}: name two, `%qfeval list` "
-                "shows all",
-                id=report.id,
-            )
+        entries = entries[ids.index(report.id) + 1 :]
+    digest = archive.digest_questions(report)
+    for entry in entries:
+        if entry.digest == digest:
+            return entry
+    raise InvalidArgumentError(
+        tr(
+            "no earlier evaluation has the same questions as {id}: name two, `%qfeval list` "
+            "shows all",
+            id=report.id,
         )
-    return match
+    )
 
 
 def _match_questions(before: EvaluationResult, after: EvaluationResult) -> dict[int, int]:
@@ -290,15 +270,13 @@ def _pair_models(
     if models is not None:
         for name, report in zip(models, (before, after), strict=True):
             if name not in report.models:
-                hint = did_you_mean(name, report.models)
-                names = tr(", ").join(report.models)
                 raise InvalidArgumentError(
                     tr(
                         "{id} has no model {name!r}{hint}: it has {names}",
                         id=report.id,
                         name=name,
-                        hint=hint,
-                        names=names,
+                        hint=did_you_mean(name, report.models),
+                        names=tr(", ").join(report.models),
                     )
                 )
         return [models]
@@ -306,32 +284,31 @@ def _pair_models(
     return common or [(before.models[-1], after.models[-1])]
 
 
-def _labels_of(old: str, new: str) -> tuple[str, str]:
-    return tr("{model} (earlier)", model=old), tr("{model} (later)", model=new)
-
-
 def _shared_metrics(
     before: EvaluationResult, after: EvaluationResult
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[tuple[str, ...], list[str]]:
     """Return the metrics that both count alike, and remarks on those that they do not.
 
     Raises:
         InvalidArgumentError: there are none.
     """
-    relative = {verdict.metric for report in (before, after) for verdict in report.verdicts}
-    both = [
-        name for name in after.metric_names if name in before.metric_names and name not in relative
-    ]
-    alike = tuple(name for name in both if before.counting.get(name) == after.counting.get(name))
-    remarks = [
-        tr(
-            "{metric} is left out, it was counted in another way: {before}, now {after}",
-            metric=text.metric_title(name), before=before.recipes.get(name, name),
-            after=after.recipes.get(name, name),
+    relative = {verdict.metric for verdict in (*before.verdicts, *after.verdicts)}
+    alike = []
+    remarks = []
+    for name in after.metric_names:
+        if name not in before.metric_names or name in relative:
+            continue
+        if before.counting.get(name) == after.counting.get(name):
+            alike.append(name)
+            continue
+        remarks.append(
+            tr(
+                "{metric} is left out, it was counted in another way: {before}, now {after}",
+                metric=text.metric_title(name),
+                before=before.recipes.get(name, name),
+                after=after.recipes.get(name, name),
+            )
         )
-        for name in both
-        if name not in alike
-    ]  # fmt: skip
     remarks += [
         tr(
             "{metric} is left out, it compares answers of one evaluation with each other",
@@ -351,32 +328,4 @@ def _shared_metrics(
                 reason=reason,
             )
         )
-    return alike, tuple(remarks)
-
-
-def _changed_prompts(before: EvaluationResult, after: EvaluationResult) -> list[str]:
-    names = [
-        name
-        for name, template in after.prompts.items()
-        if before.prompts.get(name, template) != template
-    ]
-    if names:
-        return [labelled(tr("Prompts with another text than before"), tr(", ").join(names))]
-    return []
-
-
-def _half(
-    report: EvaluationResult, labels: Mapping[str, str], indexes: Sequence[int]
-) -> tuple[list[Sample], dict[str, str]]:
-    """Return the samples of the shared questions under their new labels and indexes, and the
-    origins.
-    """
-    position = {index: number for number, index in enumerate(indexes)}
-    samples = [
-        replace(sample, model=labels[sample.model], index=position[sample.index])
-        for sample in report.records
-        if sample.model in labels and sample.index in position
-    ]
-    return samples, {
-        labels[model]: origin for model, origin in report.origins.items() if model in labels
-    }
+    return tuple(alike), remarks

@@ -1,66 +1,21 @@
-"""Local evaluators with options of their own, and evaluators by name."""
+"""Local evaluators with options of their own, how answers degenerate, and evaluators by name."""
 
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import mul
-from typing import Any, Final, Protocol
+from operator import itemgetter
+from typing import Any, Final, Literal, Protocol
 
 from ..base.language import tr
-from ..base.text import cut_to_tokens, format_value
+from ..base.text import format_value
 from ..errors import InvalidArgumentError
 from ..metrics import recipes
 from ..metrics.choice import CHOICE_LETTERS, multiple_choice
-from ..metrics.exact_json import json_fields, matches_pattern
+from ..metrics.exact_json import json_fields
 from ..metrics.number import is_equal_number
-from ..resources.inference.embedding_reranker_tokenizer import Embedding, EmbeddingResponse
-from ..wire import catalog
-from ..wire.inference import MAX_TEXTS
-from . import answers
+from ..metrics.units import characters
 from .evaluator import LocalEvaluator, MetricEvaluator
-
-
-@dataclass(frozen=True)
-class RegexEvaluator(LocalEvaluator):
-    """1 when the answer matches a pattern, else 0; the reference does not count.
-
-    Args:
-        pattern: a regular expression.
-        name: of the metric.
-        whole: the whole answer must match, otherwise a part of it.
-
-    Raises:
-        InvalidArgumentError: the pattern is not a regular expression.
-    """
-
-    pattern: str
-    name: str = "regex"
-    whole: bool = False
-
-    def __post_init__(self) -> None:
-        try:
-            re.compile(self.pattern)
-        except re.error as error:
-            raise InvalidArgumentError(
-                tr(
-                    "pattern={pattern}: not a regular expression: {error}",
-                    pattern=repr(self.pattern),
-                    error=error,
-                )
-            ) from None
-
-    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return {self.name: matches_pattern(output, self.pattern, full_match=self.whole)}
-
-    def describe(self) -> Mapping[str, str]:  # noqa: D102
-        return {
-            self.name: (
-                tr("is /{pattern}/", pattern=self.pattern)
-                if self.whole
-                else tr("has /{pattern}/", pattern=self.pattern)
-            )
-        }
 
 
 @dataclass(frozen=True)
@@ -80,11 +35,9 @@ class JsonFieldsEvaluator(LocalEvaluator):
         return {self.name: json_fields(output, reference, self.fields)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        names = tr(", ").join(self.fields or ())
-        if names:
-            fields = tr("JSON fields ({names})", names=names)
-        else:
-            fields = tr("JSON fields (all)")
+        fields = tr("JSON fields (all)")
+        if self.fields:
+            fields = tr("JSON fields ({names})", names=tr(", ").join(self.fields))
         return {self.name: recipes.with_version("json_fields", fields)}
 
 
@@ -99,11 +52,8 @@ class ChoiceEvaluator(LocalEvaluator):
         return {"choice": multiple_choice(output, reference, self.letters)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
-        return {
-            "choice": recipes.with_version(
-                "choice", tr("choice of {letters}", letters=self.letters)
-            )
-        }
+        choice = tr("choice of {letters}", letters=self.letters)
+        return {"choice": recipes.with_version("choice", choice)}
 
 
 @dataclass(frozen=True)
@@ -139,32 +89,118 @@ class NumberEvaluator(LocalEvaluator):
         return {"number": tr("number, equal within {percent:g}%", percent=100 * self.tolerance)}
 
 
-@dataclass(frozen=True)
-class EmbeddingEvaluator(LocalEvaluator):
-    """Cosine of the vectors of answer and reference; calls an embedding model, 16 texts at a time.
+Flag = Literal["empty", "repetition", "truncated", "refusal", "wrong_language"]
+
+TRUNCATED_REASONS: Final = frozenset({"length", "max_tokens"})
+NGRAM: Final = 4
+MIN_UNITS: Final = 8
+"""Units below which an answer is never called repetitive."""
+
+TAIL_UNITS: Final = 100  # units at the end that are checked separately: models fall into loops late
+MIN_LOOP_SHARE: Final = 0.5
+REFUSAL_WINDOW: Final = 200
+"""Characters at the beginning that are searched for a refusal."""
+
+_UNABLE = r"\b(can'?t|cannot|can not|unable|not able)\b"
+_REFUSALS: Final = (
+    r"(抱歉|对不起|遗憾|不好意思)[^。！？\n]{0,30}(无法|不能|不便|没办法|没有办法|不可以)[^。！？\n]{0,12}",
+    r"(我|本模型|本助手)(目前|暂时|还|并)?(无法|不能|不便)[^。！？\n]{0,6}",
+)
+_REQUEST_VERBS = (
+    r"(回答|提供|协助|帮助|满足|讨论|生成|给出|回应|评论|处理你的|处理您的|完成你的|完成您的|继续)"
+)
+_REFUSAL = re.compile(
+    rf"(?:{'|'.join(_REFUSALS)}){_REQUEST_VERBS}"
+    r"|作为(一个|一款|一名)?(ai|人工智能|大?语言模型|大模型)[^。！？\n]{0,30}(无法|不能|不便|没有能力|还没学|还没有学)"
+    r"|(换个|换一个)话题(吧|试试|聊)|聊点别的"
+    rf"|\b(i'?m|i am) (sorry|afraid)\b[^.!?\n]{{0,40}}{_UNABLE}"
+    r"|\bi (can'?t|cannot|can not|won'?t|am unable to|am not able to) "
+    r"(help|assist|provide|answer|comply|discuss|fulfill|generate|do that)"
+    rf"|\bas an? (ai|artificial intelligence|(large )?language model)\b[^.!?\n]{{0,60}}{_UNABLE}",
+    re.IGNORECASE,
+)
+_OTHER_LANGUAGE_REQUEST = re.compile(
+    r"翻译|译成|译为|英文|英语|日文|日语|韩文|韩语|中文|汉语|代码|translat|english|chinese|japanese|korean|code",
+    re.IGNORECASE,
+)
+_FENCED = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_SCRIPTS: Final = {
+    "ja": re.compile("[\u3040-\u30ff]"),
+    "ko": re.compile("[\u1100-\u11ff\uac00-\ud7af]"),
+    "zh": re.compile("[\u3400-\u9fff\uf900-\ufaff]"),
+    "en": re.compile("[A-Za-z]{2,}"),
+}
+
+
+def degenerate_flags(
+    output: str,
+    *,
+    finish_reason: str | None = None,
+    prompt: str = "",
+    reference: str = "",
+    language: str | None = None,
+) -> tuple[Flag, ...]:
+    """Return in which ways an answer is degenerate, whether or not it is right; () for a good one.
+
+    A refusal or repetition that the reference has too is not degenerate.
 
     Args:
-        embedding: the model, default embedding-v1.
-        worker_num: calls at a time.
+        output: the answer.
+        finish_reason: of the reply; `length` means that the answer was cut off.
+        prompt: the question; its language is the expected one without a reference.
+        reference: the expected answer.
+        language: `zh`, `en`, `ja` or `ko` instead of the reference's.
     """
+    is_truncated = finish_reason in TRUNCATED_REASONS
+    if not output.strip():
+        return ("empty", "truncated") if is_truncated else ("empty",)
+    expected = language or detect_language(reference)
+    if not expected and not _OTHER_LANGUAGE_REQUEST.search(prompt):
+        expected = detect_language(prompt)
+    actual = detect_language(output)
+    checks: dict[Flag, bool] = {
+        "repetition": repetition(output) >= MIN_LOOP_SHARE > repetition(reference),
+        "truncated": is_truncated,
+        "refusal": is_refusal(output) and not is_refusal(reference),
+        "wrong_language": bool(expected and actual) and expected != actual,
+    }
+    return tuple(flag for flag, is_set in checks.items() if is_set)
 
-    embedding: Embedding | None = None
-    worker_num: int = 4
-    needs_reference = True
 
-    def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        return self.evaluate_all([input], [reference], [output])[0]
+def repetition(text: str) -> float:
+    """Return the share of repeated 4-grams, in the whole text or in its end, whichever is higher.
 
-    def evaluate_all(  # noqa: D102
-        self, inputs: Sequence[str], references: Sequence[str], outputs: Sequence[str]
-    ) -> list[dict[str, float]]:
-        similarities = embedding_similarity(outputs, references, self.embedding, self.worker_num)
-        return [{"embedding_similarity": value} for value in similarities]
+    0-1; 0 for fewer than eight units.
+    """
+    units = characters(text)
+    if len(units) < MIN_UNITS:
+        return 0.0
+    return max(_repeated_share(units), _repeated_share(units[-TAIL_UNITS:]))
 
-    def describe(self) -> Mapping[str, str]:  # noqa: D102
-        embedding = self.embedding or Embedding()
-        name = embedding.endpoint or embedding.model or catalog.default_model("embedding")
-        return {"embedding_similarity": tr("cosine of vectors of {model}", model=name)}
+
+def is_refusal(text: str) -> bool:
+    """Return whether an answer declines, in Chinese or English; only its beginning is searched."""
+    return _REFUSAL.search(text[:REFUSAL_WINDOW].replace("’", "'")) is not None
+
+
+def detect_language(text: str) -> str:
+    """Return the language of most of a text: zh, en, ja or ko; "" when it is ambiguous.
+
+    An English word counts as much as a Chinese character; code in fences does not count.
+    """
+    plain = _FENCED.sub(" ", text)
+    counts = {name: len(script.findall(plain)) for name, script in _SCRIPTS.items()}
+    # Japanese is written with Chinese characters too
+    if counts["ja"] and counts["ja"] * 4 >= counts["zh"]:
+        counts["ja"] += counts.pop("zh")
+    total = sum(counts.values())
+    dominant, count = max(counts.items(), key=itemgetter(1))
+    return dominant if total >= NGRAM and count > 0.6 * total else ""
+
+
+def _repeated_share(units: tuple[str, ...]) -> float:
+    ngrams = [units[start : start + NGRAM] for start in range(len(units) - NGRAM + 1)]
+    return 1 - len(set(ngrams)) / len(ngrams)
 
 
 @dataclass(frozen=True)
@@ -180,10 +216,8 @@ class GuardEvaluator(LocalEvaluator):
     lower_is_better = frozenset({"degenerate", "repetition"})
 
     def evaluate(self, input: str, reference: str, output: str) -> dict[str, float]:  # noqa: A002, D102
-        flags = answers.degenerate_flags(
-            output, prompt=input, reference=reference, language=self.language
-        )
-        return {"degenerate": float(bool(flags)), "repetition": answers.repetition(output)}
+        flags = degenerate_flags(output, prompt=input, reference=reference, language=self.language)
+        return {"degenerate": float(bool(flags)), "repetition": repetition(output)}
 
     def describe(self) -> Mapping[str, str]:  # noqa: D102
         return {
@@ -218,13 +252,7 @@ class OpenCompassLocalEvaluator(LocalEvaluator):
         }
 
 
-OTHER_EVALUATORS: Final[Mapping[str, type[EmbeddingEvaluator | GuardEvaluator]]] = {
-    "degenerate": GuardEvaluator,
-    "embedding_similarity": EmbeddingEvaluator,
-}
-"""Evaluators that have a name besides the metrics of `recipes.METRICS`."""
-
-METRIC_NAMES: Final = (*recipes.METRICS, *OTHER_EVALUATORS)
+METRIC_NAMES: Final = (*recipes.METRICS, "degenerate")
 """All names that `evaluators_by_name`, `%qfeval --metrics` and Tab know."""
 
 
@@ -245,77 +273,7 @@ def evaluators_by_name(
         raise InvalidArgumentError(
             tr("metrics={name}: it is a list of names, [{name}]", name=repr(metrics))
         )
-    others = OTHER_EVALUATORS
-    return [others[name]() if name in others else MetricEvaluator(name, recipe) for name in metrics]
-
-
-Vector = Sequence[float]
-
-
-def embedding_similarity(
-    outputs: Sequence[str],
-    references: Sequence[str],
-    embedding: Embedding | None = None,
-    worker_num: int = 4,
-) -> list[float]:
-    """Return the cosine of each answer and its reference, -1 to 1; equal texts are sent once, 16 in
-    a call.
-
-    NaN where a text is empty or its call failed. Texts longer than a preset model takes are
-    compared by their beginning.
-
-    Args:
-        outputs: the answers.
-        references: the expected answers, the same number.
-        embedding: the model, default embedding-v1.
-        worker_num: calls at a time.
-    """
-    client = embedding or Embedding()
-    name = client.model or catalog.default_model("embedding")
-    if client.endpoint:
-        model_row = None
-    else:
-        model_row = catalog.asked_model("embedding", name)
-    output_texts, reference_texts = [
-        [_beginning(text, model_row) for text in texts] for texts in (outputs, references)
-    ]
-    unique = [text for text in dict.fromkeys([*output_texts, *reference_texts]) if text.strip()]
-    # API page of /v2/embeddings
-    if model_row and model_row.id == "tao-8k":
-        group_size = 1
-    else:
-        group_size = MAX_TEXTS
-    vectors = _embed_texts(client, unique, worker_num, group_size)
     return [
-        cosine(vectors.get(output, ()), vectors.get(reference, ()))
-        for output, reference in zip(output_texts, reference_texts, strict=True)
+        GuardEvaluator() if name == "degenerate" else MetricEvaluator(name, recipe)
+        for name in metrics
     ]
-
-
-def _beginning(text: str, model: catalog.CatalogModel | None) -> str:
-    """Return as much of a text as a model takes; its tokens are an estimate."""
-    if model is None or model.max_chars or not model.max_input:
-        return text[: model.max_chars if model else None]
-    return cut_to_tokens(text, model.max_input)
-
-
-def cosine(first: Vector, second: Vector) -> float:
-    """Return the cosine of two vectors; NaN when one is missing or zero."""
-    size = math.hypot(*first) * math.hypot(*second)
-    return sum(map(mul, first, second)) / size if size and len(first) == len(second) else math.nan
-
-
-def _embed_texts(
-    embedding: Embedding, texts: Sequence[str], worker_num: int, group_size: int
-) -> dict[str, Vector]:
-    groups = [texts[start : start + group_size] for start in range(0, len(texts), group_size)]
-    if groups:
-        replies = embedding.batch_do(groups, worker_num=worker_num).results()
-    else:
-        replies = []
-    return {
-        text: vector
-        for group, reply in zip(groups, replies, strict=True)
-        if isinstance(reply, EmbeddingResponse)
-        for text, vector in zip(group, reply.vectors, strict=True)
-    }

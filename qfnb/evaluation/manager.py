@@ -1,32 +1,57 @@
-"""Ask models the same questions, score the answers, compare two models. Source: seed 000
-(EvaluationManager).
+"""Ask models the same questions, score the answers, compare two models or prompts times models.
+Source: seed 000 (EvaluationManager).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from functools import partial
+from typing import Any, Final, Unpack, overload
 
 from ..base.language import tr
 from ..base.text import is_missing
 from ..batching.batch import Batch
 from ..errors import InvalidArgumentError
+from ..metrics import recipes
+from ..model import Model
 from ..resources.inference.arguments import ChatOptions
 from . import platform, scoring_run
-from .comparing_evaluator import ComparingEvaluator
+from .benchmarks import Benchmark
 from .evaluator import LocalEvaluator, QianfanEvaluator, ScoringFunction, to_evaluator
-from .prompts import Prompts, parse_prompts, prompted_questions, validate_repeats
+from .judges import PairwiseJudge
+from .local_evaluators import evaluators_by_name
 from .report import EvaluationResult
+from .report.card import Card
+from .report.matrix import Matrix
 from .run import EvaluationRun, RunOptions, build_report
 from .samples import (
+    AS_IT_IS,
     PROMPT,
+    Prompts,
     Questions,
     data_label,
+    label_in_notebook,
+    parse_prompts,
+    prompted_questions,
     questions_of,
     rows_of,
     to_dataset,
     to_text,
     trained_model,
     unique_labels,
+    validate_repeats,
 )
+
+
+class EvaluationOptions(ChatOptions, total=False):
+    """How questions are asked, as `EvaluationManager.start` takes it; the others are options of
+    `ChatCompletion.do`, for all questions.
+    """
+
+    worker_num: int
+    budget: float | None
+    budget_tokens: int | None
+    cluster: str
+    n: int
+    k: int | Sequence[int] | None
 
 
 class EvaluationManager:
@@ -61,25 +86,20 @@ class EvaluationManager:
         if self.local_evaluators:
             scoring_run.validate_evaluators(self.local_evaluators)
         self.pre_processors = list(pre_processors or ())
-        kinds = [type(evaluator) for evaluator in self.qianfan_evaluators]
-        if duplicate := next((kind for kind in kinds if kinds.count(kind) > 1), None):
-            raise InvalidArgumentError(
-                tr("two {name}: the platform takes one of each kind", name=duplicate.__name__)
-            )
+        kinds = [type(evaluator).__name__ for evaluator in self.qianfan_evaluators]
+        for name in kinds:
+            if kinds.count(name) > 1:
+                raise InvalidArgumentError(
+                    tr("two {name}: the platform takes one of each kind", name=name)
+                )
 
     def eval(
         self,
         llms: Iterable[Any],
         dataset: Questions,
         *,
-        worker_num: int = 8,
-        budget: float | None = None,
-        budget_tokens: int | None = None,
-        cluster: str = "",
         prompts: Prompts | None = None,
-        n: int = 1,
-        k: int | Sequence[int] | None = None,
-        **options: Unpack[ChatOptions],
+        **options: Unpack[EvaluationOptions],
     ) -> EvaluationResult | None:
         """Ask every model every question of the dataset, and score the answers.
 
@@ -90,16 +110,8 @@ class EvaluationManager:
             llms: services, published models, trainers or `ChatCompletion`s, the baseline first.
             dataset: rows with prompt and response: a Dataset, a DataFrame or a list of
                 dictionaries.
-            worker_num: questions at a time for each model.
-            budget: CNY that each model may cost; questions beyond it are failed rows.
-            budget_tokens: tokens that each model may use, for models without a known price.
-            cluster: a column whose rows belong together, which intervals and tests then account
-                for.
-            prompts: templates over the columns, `{name: "...{prompt}..."}` or a list: every model
-                answers every question by each of them, and they share what a model may cost.
-            n: answers to each question, by each model and prompt.
-            k: of pass@k, 1 to n; by default 1 and n.
-            **options: of `ChatCompletion.do`, for all questions.
+            prompts: see `start`, for local evaluators only.
+            **options: those of `start`.
 
         Returns:
             The report; None when people have to judge on the platform first.
@@ -109,24 +121,13 @@ class EvaluationManager:
                 models, or a prompt, n or k is wrong.
         """
         if not self.qianfan_evaluators:
-            run = self.start(
-                llms,
-                dataset,
-                worker_num=worker_num,
-                budget=budget,
-                budget_tokens=budget_tokens,
-                cluster=cluster,
-                prompts=prompts,
-                n=n,
-                k=k,
-                **options,
-            )
-            return run.report()
-        if prompts is not None or n != 1:
+            return self.start(llms, dataset, prompts=prompts, **options).report()
+        if prompts is not None or options.get("n", 1) != 1:
             raise InvalidArgumentError(
                 tr("prompts= and n= are for local_evaluators: the platform asks each question once")
             )
-        if not (models := [*map(trained_model, llms)]):
+        models = [*map(trained_model, llms)]
+        if not models:
             raise InvalidArgumentError(tr("nothing to evaluate: there is no model"))
         return platform.evaluate_on_platform(self.qianfan_evaluators, models, to_dataset(dataset))
 
@@ -144,8 +145,21 @@ class EvaluationManager:
         k: int | Sequence[int] | None = None,
         **options: Unpack[ChatOptions],
     ) -> EvaluationRun:
-        """Start what `eval` does, with the same arguments or models by label, and return at once;
-        `.report()` waits.
+        """Start what `eval` does, and return at once; `.report()` waits.
+
+        Args:
+            llms: as in `eval`, or models by label.
+            dataset: as in `eval`.
+            worker_num: questions at a time for each model.
+            budget: CNY that each model may cost; questions beyond it are failed rows.
+            budget_tokens: tokens that each model may use, for models without a known price.
+            cluster: a column whose rows belong together, which intervals and tests then account
+                for.
+            prompts: templates over the columns, `{name: "...{prompt}..."}` or a list: every model
+                answers every question by each of them, and they share what a model may cost.
+            n: answers to each question, by each model and prompt.
+            k: of pass@k, 1 to n; by default 1 and n.
+            **options: of `ChatCompletion.do`, for all questions.
 
         Raises:
             InvalidArgumentError: models or questions are missing, a prompt, n or k is wrong, or the
@@ -153,10 +167,7 @@ class EvaluationManager:
         """
         self._require_local_evaluators("start")
         cluster = cluster or getattr(dataset, "cluster", "")
-        if prompts is None:
-            templates = {}
-        else:
-            templates = parse_prompts(prompts)
+        templates = {} if prompts is None else parse_prompts(prompts)
         ks = validate_repeats(n, k)
         models = llms if isinstance(llms, Mapping) else [*llms]
         rows = rows_of(dataset)
@@ -168,30 +179,25 @@ class EvaluationManager:
                     questions=len(rows),
                 )
             )
-        if len(models) * len(templates or " ") < 2:
+        if len(models) * max(1, len(templates)) < 2:
             for evaluator in self.local_evaluators:
-                if isinstance(evaluator, ComparingEvaluator):
+                if isinstance(evaluator, PairwiseJudge):
                     evaluator.compare_answers([])  # raises: there is nothing to compare
         if templates:
             prompted = prompted_questions(rows, templates, cluster)
         else:
-            prompted = {}
-        if prompted:
-            questions = next(iter(prompted.values()))
-        else:
-            questions = questions_of(rows, cluster=cluster)
-        run = EvaluationRun(
-            questions,
-            self.local_evaluators,
-            self.pre_processors,
+            prompted = {"": questions_of(rows, cluster=cluster)}
+        build = partial(
+            build_report,
+            evaluators=self.local_evaluators,
+            pre_processors=self.pre_processors,
             cluster=cluster,
-            prompted=prompted,
             prompts=templates,
             ks=ks,
             **getattr(dataset, "report_fields", {}),
         )
-        run.start(models, dataset, RunOptions(worker_num, budget, budget_tokens, options, n))
-        return run
+        run_options = RunOptions(worker_num, budget, budget_tokens, n, options)
+        return EvaluationRun(_by_label(models), prompted, dataset, run_options, build)
 
     def eval_only(
         self,
@@ -222,19 +228,11 @@ class EvaluationManager:
         """
         self._require_local_evaluators("eval_only")
         rows = rows_of(dataset)
-        if isinstance(output_column, str):
-            outputs = [output_column]
-        else:
-            outputs = list(output_column)
-        if not isinstance(dataset, Batch):
-            batch = None
-        else:
-            batch = dataset.job.request
-        model = model or (batch.endpoint or batch.model if batch else None)
-        if isinstance(model, str):
-            labels = [model]
-        else:
-            labels = list(model or outputs)
+        batch = dataset.job.request if isinstance(dataset, Batch) else None
+        if batch and not model:
+            model = batch.endpoint or batch.model
+        outputs = [output_column] if isinstance(output_column, str) else [*output_column]
+        labels = [model] if isinstance(model, str) else [*(model or outputs)]
         if not rows or not outputs or len(labels) != len(outputs):
             raise InvalidArgumentError(
                 tr(
@@ -246,21 +244,17 @@ class EvaluationManager:
                 )
             )
         questions = questions_of(rows, input_column, reference_column, outputs, cluster)
-        samples = [
-            question.to_sample(label, to_text(row.get(column)), error=_missing_reason(row, column))
-            for label, column in zip(unique_labels(labels), outputs, strict=True)
-            for question, row in zip(questions, rows, strict=True)
-        ]
-        if batch:
-            origins = dict.fromkeys(labels, batch.platform)
-        else:
-            origins = {}
+        samples = []
+        for label, column in zip(unique_labels(labels), outputs, strict=True):
+            for question, row in zip(questions, rows, strict=True):
+                error = _missing_reason(row, column)
+                samples.append(question.to_sample(label, to_text(row.get(column)), error=error))
         return build_report(
             samples,
             self.local_evaluators,
             self.pre_processors,
             cluster=cluster,
-            origins=origins,
+            origins=dict.fromkeys(labels, batch.platform) if batch else {},
             dataset=data_label(dataset),
         )
 
@@ -287,5 +281,127 @@ def _missing_reason(row: Mapping[str, Any], column: str) -> str:
     """Return why a row has no output, "" when it has one."""
     if not is_missing(row.get(column)):
         return ""
-    parts = [to_text(row.get(name)) for name in ("error", "message")]
-    return ": ".join(part for part in parts if part) or f"NoOutput: {tr('the cell is empty')}"
+    reasons = [to_text(row.get(name)) for name in ("error", "message")]
+    return ": ".join(filter(None, reasons)) or f"NoOutput: {tr('the cell is empty')}"
+
+
+def _by_label(models: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+    """Return what is asked by its label: of trainers the models that they have trained."""
+    named = models if isinstance(models, Mapping) else dict(enumerate(models))
+    targets = [trained_model(model) for model in named.values()]
+    for target in targets:
+        if isinstance(target, Model) and not target.name:
+            target.auto_complete_info()
+    labels = [*named]
+    if not isinstance(models, Mapping):
+        labels = [*unique_labels([label_in_notebook(model) for model in models])]
+    return dict(zip(labels, targets, strict=True))
+
+
+Metric = str | LocalEvaluator | ScoringFunction
+DEFAULT_METRICS: Final = ("rouge_l", "exact_match")
+
+
+@overload
+def compare(
+    base: Any,
+    tuned: Any,
+    dataset: Questions,
+    *,
+    metrics: Sequence[Metric] | None = None,
+    recipe: str = recipes.DEFAULT,
+    **options: Unpack[EvaluationOptions],
+) -> Card[EvaluationResult]: ...
+@overload
+def compare(
+    *,
+    dataset: Questions,
+    models: Sequence[Any],
+    prompts: Prompts | None = None,
+    metrics: Sequence[Metric] | None = None,
+    recipe: str = recipes.DEFAULT,
+    **options: Unpack[EvaluationOptions],
+) -> Matrix[EvaluationResult]: ...
+def compare(
+    base: Any = None,
+    tuned: Any = None,
+    dataset: Questions | None = None,
+    *,
+    models: Sequence[Any] | None = None,
+    prompts: Prompts | None = None,
+    metrics: Sequence[Metric] | None = None,
+    recipe: str = recipes.DEFAULT,
+    **options: Any,
+) -> Card[EvaluationResult] | Matrix[EvaluationResult]:
+    """Ask two models the same questions, and return a card: better, worse or cannot tell, and the
+    evidence.
+
+    With `models` and `prompts` every model answers every question by every prompt, and a matrix is
+    returned: the cells with their intervals, the effect of prompts and of models, and the best
+    cell.
+
+    Args:
+        base: a service, a model, a trainer, a `ChatCompletion` or the name of a preset model.
+        tuned: likewise.
+        dataset: rows with prompt and response that neither model was trained on, or a benchmark of
+            `evaluation.benchmarks`.
+        models: instead of `base` and `tuned`, any number of such models, the baseline first.
+        prompts: templates over the columns of the data, `{name: "...{prompt}..."}`, or a list of
+            them; the first is the baseline.
+        metrics: names (`rouge_l`, `bleu4`, ...), evaluators, or functions of your own that take any
+            of `input`, `reference` and `output` and return a number; the first decides. Default
+            those of a benchmark, else `rouge_l` and `exact_match`.
+        recipe: how named metrics are counted.
+        **options: those of `EvaluationManager.start`: `n` answers to each question, by each model
+            and prompt (intervals and tests count questions, not answers), and `k` of pass@k;
+            `cluster`, a column whose rows belong together (of a benchmark with six subjects or
+            more, the subject); `worker_num`, `budget`, `budget_tokens`; the others are those of
+            `ChatCompletion.do`, for all questions.
+
+    Raises:
+        InvalidArgumentError: models or questions are missing, a metric, a prompt, n or k is wrong,
+            or a model cannot be asked.
+    """
+    if isinstance(models, str) or (models is not None and not isinstance(models, Sequence)):
+        raise InvalidArgumentError(tr("models={value!r}: it is a list", value=models))
+    if dataset is None:
+        raise InvalidArgumentError(
+            tr("which questions? Give dataset=[...], rows with prompt and response")
+        )
+    if models is not None and (base is not None or tuned is not None):
+        raise InvalidArgumentError(tr("give base and tuned, or models=[...], not both"))
+    if metrics is None:
+        metrics = dataset.metrics if isinstance(dataset, Benchmark) else DEFAULT_METRICS
+    manager = EvaluationManager(local_evaluators=resolve_evaluators(metrics, recipe))
+    if models is None and prompts is None:
+        return manager.start([base, tuned], dataset, **options).report().card()
+    if models is None:
+        models = [model for model in (base, tuned) if model is not None]
+    templates = {"prompt": AS_IT_IS} if prompts is None else prompts
+    return manager.start(models, dataset, prompts=templates, **options).report().matrix()
+
+
+def resolve_evaluators(
+    metrics: Sequence[Metric], recipe: str = recipes.DEFAULT
+) -> list[LocalEvaluator]:
+    """Return the evaluators of metrics by name, of functions, and those that are evaluators
+    already.
+
+    Raises:
+        InvalidArgumentError: it is no list, or a metric is unknown.
+    """
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence) or not metrics:
+        raise InvalidArgumentError(
+            tr(
+                "metrics={value}: it is a list, e.g. {example}",
+                value=repr(metrics),
+                example=list(DEFAULT_METRICS),
+            )
+        )
+    evaluators = []
+    for metric in metrics:
+        if isinstance(metric, str):
+            evaluators += evaluators_by_name([metric], recipe)
+        else:
+            evaluators.append(to_evaluator(metric))
+    return evaluators

@@ -23,9 +23,9 @@ from ..model.service import wait_for_state
 from ..resources.management.model import Model as Repository
 from ..resources.management.storage import download
 from ..wire import evaluation as wire
-from .answers import UNANSWERED
 from .evaluator import QianfanEvaluator, QianfanRefereeEvaluator
 from .report import EvaluationResult, archive
+from .run import UNANSWERED
 from .samples import Sample
 
 MAX_RESULT_BYTES: Final = 512 * 1024 * 1024
@@ -96,7 +96,14 @@ def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
     Raises:
         QianfanError: none of its models could be evaluated.
     """
-    info = _wait_for_task(task)
+    info = wait_for_state(
+        lambda: Repository.get_evaluation_info(task),
+        lambda answer: answer.data.state,
+        done_states={wire.DONE, wire.PARTLY_DONE, wire.MANUAL_STARTED},
+        failed_states=FAILED_STATES,
+        interval=settings().evaluation_online_polling_interval,
+        label=f"evaluation {task}",
+    ).data
     if info.state == wire.MANUAL_STARTED:
         return None
     platform_metrics = {
@@ -105,23 +112,9 @@ def fetch_report(task: str, max_points: int = 0) -> EvaluationResult | None:
     }
     report = _build_report([*_export_rows(task)], platform_metrics, info)
     if max_points:
-        scales = {"judge_score": (0.0, float(max_points))}
-    else:
-        scales = {}
-    report = replace(report, scales=scales)
+        report = replace(report, scales={"judge_score": (0.0, float(max_points))})
     archive.keep(report)
     return report
-
-
-def _wait_for_task(task: str) -> wire.TaskDetail:
-    return wait_for_state(
-        lambda: Repository.get_evaluation_info(task),
-        lambda answer: answer.data.state,
-        done_states={wire.DONE, wire.PARTLY_DONE, wire.MANUAL_STARTED},
-        failed_states=FAILED_STATES,
-        interval=settings().evaluation_online_polling_interval,
-        label=f"evaluation {task}",
-    ).data
 
 
 def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
@@ -138,19 +131,13 @@ def _export_rows(task: str) -> Iterator[Mapping[str, Any]]:
         path = download(done.download_url, Path(folder) / "results.zip", MAX_RESULT_BYTES)
         lines = file_reader.read_path(path, "zip", name=f"the results of {task}")
     raise_problems([(location, value) for location, value in lines if isinstance(value, RowError)])
-    for _, value in lines:
-        yield from _flatten_rows(value if isinstance(value, list) else [value])
-
-
-def _flatten_rows(values: Sequence[Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a line, which some versions nest by prompt."""
-    for value in values:
-        if "model_content" in value:
-            yield from (
-                {"Prompt问题": value.get("prompt", ""), **row} for row in value["model_content"]
-            )
-        else:
-            yield value
+    for _, line in lines:
+        values: Any = line if isinstance(line, list) else [line]
+        for value in values:
+            if "model_content" not in value:
+                yield value
+            for row in value.get("model_content", ()):  # some versions nest rows by prompt
+                yield {"Prompt问题": value.get("prompt", ""), **row}
 
 
 def _build_report(
@@ -171,18 +158,20 @@ def _build_report(
     }
     samples = [*_parse_samples(rows, failed)]
     questions = {sample.index: sample for sample in samples}
-    samples += [
-        replace(question, model=model, output="", scores={}, error=_failure_reason(message))
-        for model, message in failed.items()
-        if model not in {sample.model for sample in samples}
-        for question in questions.values()
-    ]
-    names = dict.fromkeys(name for sample in samples for name in sample.scores)
-    models = dict.fromkeys(sample.model for sample in samples)
-    notes = (f"evaluation {info.evaluation_id_str} {info.name}: {info.state}",)
-    tables = tuple(samples), tuple(models), tuple(names)
-    origins = dict.fromkeys(models, platform_info().name)
-    return EvaluationResult(*tables, platform=platform_metrics, notes=notes, origins=origins)
+    finished = {sample.model for sample in samples}
+    for model, message in failed.items():
+        for question in questions.values() if model not in finished else ():
+            reason = _failure_reason(message)
+            samples.append(replace(question, model=model, output="", scores={}, error=reason))
+    models = tuple(dict.fromkeys(sample.model for sample in samples))
+    return EvaluationResult(
+        records=tuple(samples),
+        models=models,
+        metric_names=tuple(dict.fromkeys(name for sample in samples for name in sample.scores)),
+        platform=platform_metrics,
+        notes=(f"evaluation {info.evaluation_id_str} {info.name}: {info.state}",),
+        origins=dict.fromkeys(models, platform_info().name),
+    )
 
 
 def _parse_samples(
@@ -193,7 +182,7 @@ def _parse_samples(
 
     A row without an answer and without scores has failed: the platform scores every answer.
     """
-    occurrences: Counter[tuple[str, str]] = Counter()
+    occurrences = Counter[tuple[str, str]]()
     indexes: dict[tuple[str, int], int] = {}
     for row in rows:
         model = f"{row.get('模型名称', '')}_{row.get('模型版本', '')}".strip("_")
@@ -203,12 +192,12 @@ def _parse_samples(
         )
         index = indexes.setdefault((prompt, occurrences[model, prompt]), len(indexes))
         occurrences[model, prompt] += 1
-        parsed = {name: _parse_score(row.get(key)) for key, name in SCORES.items()}
-        scores = {name: value for name, value in parsed.items() if value is not None}
-        if output or scores:
-            error = ""
-        else:
-            error = _failure_reason(failed.get(model, ""))
+        scores = {}
+        for key, name in SCORES.items():
+            score = _parse_score(row.get(key))
+            if score is not None:
+                scores[name] = score
+        error = "" if output or scores else _failure_reason(failed.get(model, ""))
         yield Sample(model, index, prompt, reference, output, scores, error=error)
 
 

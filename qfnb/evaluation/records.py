@@ -75,25 +75,17 @@ class RunningEvaluation:
         )
         self._lock: FileLock | None = None
         with contextlib.suppress(OSError, Timeout):
-            folder = config.state_dir("evaluations")
-            _prune(folder)
-            self._lock = FileLock(folder / f"{id_}.lock", thread_local=False, mode=0o600)
+            path = config.state_dir("evaluations") / f"{id_}.lock"
+            self._lock = FileLock(path, thread_local=False, mode=0o600)
             self._lock.acquire(timeout=0)
-            self._write()
+        _store("evaluations", id_, self.record)
 
     def end(self, state: EvaluationState) -> None:
         """Record how it ended; an interrupted one may end a second time."""
         self.record = replace(self.record, state=state, ended=time.time())
-        with contextlib.suppress(OSError):
-            self._write()
+        _store("evaluations", self.record.id, self.record)
         if self._lock is not None:
             self._lock.release()
-
-    def _write(self) -> None:
-        write_private(
-            config.state_dir("evaluations") / f"{self.record.id}.json",
-            json.dumps(asdict(self.record)),
-        )
 
 
 def list_evaluations() -> list[EvaluationRecord]:
@@ -101,10 +93,12 @@ def list_evaluations() -> list[EvaluationRecord]:
     records = []
     for path, facts in _read_all("evaluations"):
         with contextlib.suppress(TypeError, KeyError):
-            lists = {name: tuple(facts[name]) for name in ("models", "batches")}
-            record = EvaluationRecord(**{**facts, **lists})
-            is_dead = record.state == "running" and not _is_locked(path.with_suffix(".lock"))
-            records.append(replace(record, state="interrupted") if is_dead else record)
+            facts["models"] = tuple(facts["models"])
+            facts["batches"] = tuple(facts["batches"])
+            record = EvaluationRecord(**facts)
+            if record.state == "running" and not _is_locked(path.with_suffix(".lock")):
+                record = replace(record, state="interrupted")
+            records.append(record)
     return sorted(records, key=lambda record: record.started, reverse=True)
 
 
@@ -133,11 +127,16 @@ def record_report(path: Path, models: Sequence[str]) -> None:
     """
     absolute = str(path.absolute())
     name = hashlib.blake2b(absolute.encode("utf-8", "replace"), digest_size=8).hexdigest()
+    _store("reports", name, ReportRecord(absolute, tuple(models), time.time()))
+
+
+def _store(folder: str, name: str, record: EvaluationRecord | ReportRecord) -> None:
+    """Write a record; a disk that refuses it costs the record, not the evaluation."""
     with contextlib.suppress(OSError):
-        folder = config.state_dir("reports")
-        _prune(folder)
-        content = json.dumps(asdict(ReportRecord(absolute, tuple(models), time.time())))
-        write_private(folder / f"{name}.json", content)
+        path = config.state_dir(folder) / f"{name}.json"
+        if not path.exists():
+            _prune(path.parent)
+        write_private(path, json.dumps(asdict(record)))
 
 
 def list_reports() -> list[ReportRecord]:
@@ -145,8 +144,10 @@ def list_reports() -> list[ReportRecord]:
     records = []
     for _, facts in _read_all("reports"):
         with contextlib.suppress(TypeError, KeyError):
-            record = ReportRecord(**{**facts, "models": tuple(facts["models"])})
-            records += [record] if Path(record.path).is_file() else []
+            facts["models"] = tuple(facts["models"])
+            record = ReportRecord(**facts)
+            if Path(record.path).is_file():
+                records.append(record)
     return sorted(records, key=lambda record: record.saved, reverse=True)
 
 

@@ -1,4 +1,6 @@
-"""Questions of an evaluation and samples: a sample is one question answered by one model."""
+"""Questions of an evaluation, as they are or by prompts, and samples: a sample is one question
+answered by one model.
+"""
 
 import math
 import re
@@ -8,9 +10,11 @@ from typing import Any, Final, Protocol, Self
 
 from .._tables import find_variables, open_table
 from ..base.language import tr
-from ..base.text import is_missing
+from ..base.text import clip, is_missing, labelled
+from ..batching.request_spec import RowTemplate
 from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError
+from ..resources.inference.chat import ChatCompletion
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,12 @@ class Sample:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
         """Return the sample that `to_dict` gave; unknown fields of later versions are left out."""
-        fields_present = {f.name: value[f.name] for f in fields(cls) if f.name in value}
-        scores = {
-            name: math.nan if score is None else score for name, score in value["scores"].items()
-        }
-        return cls(**{**fields_present, "scores": scores})
+        present = {each.name: value[each.name] for each in fields(cls) if each.name in value}
+        scores = dict(value["scores"])
+        for name, score in scores.items():
+            if score is None:
+                scores[name] = math.nan
+        return cls(**present | {"scores": scores})
 
 
 def mean_sample(samples: Sequence[Sample], *, needs_all: bool = False) -> Sample:
@@ -75,13 +80,16 @@ def mean_sample(samples: Sequence[Sample], *, needs_all: bool = False) -> Sample
         samples: at least one; it failed when all of them did.
         needs_all: a metric has a score only where all of the samples have one.
     """
+    if len(samples) == 1:
+        return samples[0]
     first = next((sample for sample in samples if not sample.error), samples[0])
     scores = {}
     for name in dict.fromkeys(name for sample in samples for name in sample.scores):
         values = [sample.score(name) for sample in samples]
         present = [value for value in values if not math.isnan(value)]
-        is_scored = bool(present) and not (needs_all and len(present) < len(values))
-        scores[name] = sum(present) / len(present) if is_scored else math.nan
+        scores[name] = math.nan
+        if present and not (needs_all and len(present) < len(values)):
+            scores[name] = sum(present) / len(present)
     return replace(first, scores=scores)
 
 
@@ -137,10 +145,9 @@ class Question:
 
     def messages(self) -> list[dict[str, str]]:
         """Return the conversation that ends with the question."""
+        turns = []
         if self.row.get("system"):
-            turns = [{"role": "system", "content": str(self.row["system"])}]
-        else:
-            turns = []
+            turns.append({"role": "system", "content": str(self.row["system"])})
         for turn in self.row.get("history") or ():
             turns += [
                 {"role": "user", "content": turn["prompt"]},
@@ -151,44 +158,26 @@ class Question:
     @property
     def sent(self) -> str:
         """The text that a model is asked."""
-        if self.text is None:
-            return self.prompt
-        return self.text
+        return self.prompt if self.text is None else self.text
 
     def batch_input(self) -> str | list[dict[str, str]]:
         """Return the row of a batch: the prompt, or the conversation when it has more than the
         prompt.
         """
         messages = self.messages()
-        if len(messages) > 1:
-            return messages
-        return self.sent
+        return messages if len(messages) > 1 else self.sent
 
     def to_sample(self, model: str, output: str, *, error: str = "", **facts: Any) -> Sample:
         """Return the question with a model's answer."""
-        if error:
-            answer = ""
-        else:
-            answer = output
-        return Sample(
-            model,
-            self.index,
-            self.prompt,
-            self.reference,
-            answer,
-            {},
-            error=error,
-            row=self.row,
-            **facts,
-        )
+        question = self.index, self.prompt, self.reference
+        answer = "" if error else output
+        return Sample(model, *question, answer, {}, error=error, row=self.row, **facts)
 
 
 def as_rereadable(data: Any) -> Any:
     """Return the data itself, or the rows of a table, since a stream of rows can be read once."""
     table = open_table(data)
-    if table is None:
-        return data
-    return [*table.rows()]
+    return data if table is None else [*table.rows()]
 
 
 def rows_of(data: Any) -> list[Mapping[str, Any]]:
@@ -197,14 +186,13 @@ def rows_of(data: Any) -> list[Mapping[str, Any]]:
     Raises:
         InvalidArgumentError: the data has no rows.
     """
-    if (table := open_table(data)) is not None:
-        rows: Any = table.rows()
-    else:
-        as_rows = getattr(data, "question_rows", None) or getattr(data, "list", None)
-        if as_rows:
-            rows = as_rows()
-        else:
-            rows = data
+    as_rows = getattr(data, "question_rows", None) or getattr(data, "list", None)
+    table = open_table(data)
+    rows = data
+    if table is not None:
+        rows = table.rows()
+    elif as_rows:
+        rows = as_rows()
     if isinstance(rows, (str, Mapping)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             tr(
@@ -240,37 +228,33 @@ def questions_of(
             )
     reference_column = reference_name or next((name for name in REFERENCES if name in columns), "")
     used = {prompt_column, reference_column, *outputs}
-    return [
-        Question(
-            index,
-            to_text(row.get(prompt_column)),
-            to_text(row.get(reference_column)),
-            {
-                str(name): cell
-                for name, cell in row.items()
-                if name not in used and not is_missing(cell)
-            },
-        )
-        for index, row in enumerate(rows)
-    ]
+    questions = []
+    for index, row in enumerate(rows):
+        others = {
+            str(name): cell
+            for name, cell in row.items()
+            if name not in used and not is_missing(cell)
+        }
+        texts = to_text(row.get(prompt_column)), to_text(row.get(reference_column))
+        questions.append(Question(index, *texts, others))
+    return questions
 
 
 def to_dataset(data: Questions, questions: Sequence[Question] = ()) -> Dataset:
     """Return questions as a dataset that the platform takes."""
     if isinstance(data, Dataset):
         return data
-    rows = [
-        {"prompt": question.sent} | ({"response": question.reference} if question.reference else {})
-        for question in questions or questions_of(rows_of(data))
-    ]
+    rows = []
+    for question in questions or questions_of(rows_of(data)):
+        rows.append({"prompt": question.sent})
+        if question.reference:
+            rows[-1]["response"] = question.reference
     return Dataset(rows, name="evaluation")
 
 
 def to_text(value: object) -> str:
     """Return a cell as text, "" for a missing value."""
-    if is_missing(value):
-        return ""
-    return str(value)
+    return "" if is_missing(value) else str(value)
 
 
 def trained_model(model: Any) -> Any:
@@ -292,15 +276,22 @@ def trained_model(model: Any) -> Any:
     return trained
 
 
+def client_of(model: Any) -> Any:
+    """Return the object whose `batch_do` asks a model: a name's chat model, or a service's."""
+    if isinstance(model, str):
+        return ChatCompletion(model=model)
+    return model.get_res() if hasattr(model, "get_res") else model
+
+
 def model_label(model: Any) -> str:
     """Return the label of a service, a model or a chat model; None is the default chat model."""
     if isinstance(model, str):
         return model
-    names = (getattr(model, name, None) for name in ("label", "name", "endpoint", "model", "id"))
+    for attribute in ("label", "name", "endpoint", "model", "id"):
+        if name := getattr(model, attribute, None):
+            return str(name)
     is_chat = model is None or hasattr(model, "batch_do")
-    return next(
-        (str(name) for name in names if name), "the default model" if is_chat else str(model)
-    )
+    return "the default model" if is_chat else str(model)
 
 
 GENERATED_NAME: Final = re.compile(r"(?:svc_)?m_task_\w+")
@@ -347,3 +338,158 @@ def unique_labels(labels: Sequence[str]) -> tuple[str, ...]:
             tr("models of one name: {names}; name them differently", names=tr(", ").join(labels))
         )
     return numbered
+
+
+Prompts = Mapping[str, str] | Sequence[str]
+"""Templates over the columns of the data, by name, or in a list: then their names are P1, P2,
+...
+"""
+
+AS_IT_IS: Final = "{prompt}"  # the template that sends the column of the prompts and nothing else
+
+
+def parse_prompts(prompts: Prompts) -> dict[str, str]:
+    """Return templates by name.
+
+    Raises:
+        InvalidArgumentError: there is none; a name occurs twice, or a text; or a template names no
+            column.
+    """
+    if isinstance(prompts, str) or not isinstance(prompts, (Mapping, Sequence)):
+        raise InvalidArgumentError(
+            tr(
+                "prompts={value}: a list of templates, or {{name: template}}",
+                value=clip(repr(prompts), 80),
+            )
+        )
+    if not prompts:
+        raise InvalidArgumentError(
+            tr("prompts: there is none; a template is e.g. {example!r}", example=AS_IT_IS)
+        )
+    if not isinstance(prompts, Mapping):
+        prompts = {f"P{n}": text for n, text in enumerate(prompts, 1)}
+    templates: dict[str, str] = {}
+    for key, text in prompts.items():
+        name = str(key).strip()
+        if not name or name in templates:
+            raise InvalidArgumentError(
+                tr("prompts: the name {name!r} is empty or occurs twice", name=name)
+            )
+        _parse_template(name, text)
+        for earlier, template in templates.items():
+            if template == text:
+                raise InvalidArgumentError(
+                    tr(
+                        "prompts: {name} and {earlier} are the same text: each once",
+                        name=name,
+                        earlier=earlier,
+                    )
+                )
+        templates[name] = text
+    return templates
+
+
+def _parse_template(name: str, text: object, columns: Sequence[str] | None = None) -> RowTemplate:
+    """Return a template that names a column.
+
+    Raises:
+        InvalidArgumentError: it names none, or one that is not there; the message has the name of
+            the prompt.
+    """
+    try:
+        template = RowTemplate(text if isinstance(text, str) else str(text))
+        if columns is not None:
+            template.validate_columns(columns)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(labelled(tr("prompt {name}", name=name), error)) from None
+    if isinstance(text, str) and template.names:
+        return template
+    raise InvalidArgumentError(
+        tr(
+            "prompt {name}: {text} names no column, so every question would be the same: "
+            "write {{column}} where the row's text belongs, e.g. {{prompt}}",
+            name=name,
+            text=clip(repr(text), 61),
+        )
+    )
+
+
+def validate_repeats(n: Any, k: Any) -> tuple[int, ...]:
+    """Return the k of each pass@k that is reported, by default 1 and n; none for one answer.
+
+    Args:
+        n: answers to each question.
+        k: a number, several, or None.
+
+    Raises:
+        InvalidArgumentError: n or a k is no number above 0, or a k is above n.
+    """
+    if not _is_count(n):
+        raise InvalidArgumentError(tr("n={n!r}: answers to each question, 1 or more", n=n))
+    if k is None:
+        return (1, n) if n > 1 else ()
+    ks = k if isinstance(k, Sequence) and not isinstance(k, str) else [k]
+    for each in ks or [k]:
+        if not _is_count(each) or each > n:
+            raise InvalidArgumentError(
+                tr(
+                    "k={k!r}: pass@k takes 1 to {n} of the {n} answers to each question (n={n})",
+                    k=each,
+                    n=n,
+                )
+            )
+    return tuple(sorted({*ks}))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def prompted_questions(
+    rows: Sequence[Mapping[str, Any]], templates: Mapping[str, str], cluster: str = ""
+) -> dict[str, list[Question]]:
+    """Return the questions as each prompt asks them; without a column of prompts they are the cells
+    of the first.
+
+    Args:
+        rows: of the data.
+        templates: by name.
+        cluster: the column whose rows belong together, "" for none.
+
+    Raises:
+        InvalidArgumentError: a template names a column that is not there.
+    """
+    columns = [str(name) for name in dict.fromkeys(name for row in rows for name in row)]
+    parsed = {name: _parse_template(name, text, columns) for name, text in templates.items()}
+    if PROMPT not in columns:
+        names = next(iter(parsed.values())).names
+        rows = [
+            {**row, PROMPT: "\n".join(to_text(row.get(name)) for name in names)} for row in rows
+        ]
+    prompted: dict[str, list[Question]] = {}
+    for name, template in parsed.items():
+        prompted[name] = questions_of(rows, cluster=cluster)
+        for number, row in enumerate(rows):
+            try:
+                text = template.fill(row)
+            except InvalidArgumentError:
+                text = ""  # an empty cell fails its row and no other
+            prompted[name][number] = replace(prompted[name][number], text=text)
+    return prompted
+
+
+def cells_of(models: Sequence[str], prompts: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return label -> (prompt, model) of every cell, model by model; a factor with one level is no
+    part of a label.
+    """
+    cells: list[tuple[str, tuple[str, str]]] = []
+    for model in models:
+        for prompt in prompts:
+            label = f"{model} · {prompt}"
+            if len(prompts) == 1:
+                label = model
+            elif len(models) == 1:
+                label = prompt
+            cells.append((label, (prompt, model)))
+    labels = unique_labels([label for label, _ in cells])
+    return dict(zip(labels, (cell for _, cell in cells), strict=True))

@@ -1,24 +1,24 @@
 """Answers into scores: every evaluator sees all the answers of one model, failed ones left out."""
 
-import itertools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from ..base.language import in_language, tr, trn
 from ..errors import InvalidArgumentError
-from .comparing_evaluator import ComparedAnswer, ComparedAnswers, ComparingEvaluator
 from .evaluator import EvaluationFailure, LocalEvaluator
-from .judges.verdicts import PairVerdict
+from .judges import ComparedAnswers, PairwiseJudge
 from .samples import Sample, result_dataset
 
 NOT_APPLICABLE: Final = frozenset({"n/a", "nan", "none", ""})
 
-CHUNK_SIZE: Final = 1000  # answers that are scored by one evaluator before the next looks at them
-# called with the number of steps that are done, and of all steps
 ProgressCallback = Callable[[int, int], None]
+"""Called with the number of steps that are done, and of all steps."""
+
+Texts = tuple[str, str, str]
+"""Prompt, reference and pre-processed answer."""
 
 
 class PreProcessor(Protocol):
@@ -29,115 +29,73 @@ class PreProcessor(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ScoredSamples:
-    """What evaluators gave."""
-
-    samples: tuple[Sample, ...]  # with scores and notes
-    names: tuple[str, ...]  # of the metrics
-    recipes: Mapping[str, str]  # {metric: how it is counted}
-    counting: Mapping[str, str]  # the same in English
-    summaries: Mapping[str, Mapping[str, Any]]  # {model: {name: value}}, of models as a whole
-    # {metric: (lowest, highest possible score)}, where that is not 0-1
-    scales: Mapping[str, tuple[float, float]]
-    lower_is_better: frozenset[str]  # metrics of which lower scores are the better ones
-    judges: Mapping[str, str]  # {metric: name of the model that judges}
-    verdicts: tuple[PairVerdict, ...]  # of judges that compare answers
-    failures: tuple[str, ...] = ()  # sentences on the answers on which evaluators raised errors
-
-    @property
-    def report_fields(self) -> dict[str, Any]:
-        """Its part of a report, by the report's field names."""
-        return {
-            "records": self.samples,
-            "metric_names": self.names,
-            "recipes": self.recipes,
-            "counting": self.counting,
-            "summaries": self.summaries,
-            "scales": self.scales,
-            "lower_is_better": self.lower_is_better,
-            "judges": self.judges,
-            "verdicts": self.verdicts,
-        }
-
-
 def score_samples(
     samples: Sequence[Sample],
     evaluators: Sequence[LocalEvaluator],
     pre_processors: Sequence[PreProcessor] = (),
-    on_progress: ProgressCallback | None = None,
-) -> ScoredSamples:
-    """Score answers; what failed has no score.
+    on_progress: ProgressCallback = lambda *_: None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Return what evaluators gave, by the names of a report's fields, and sentences on the answers
+    on which they raised errors; what failed has no score.
 
     Raises:
         InvalidArgumentError: no evaluator is given, two give the same metric, or one does not give
             a row for each answer, or raises on every answer.
     """
     validate_evaluators(evaluators)
-    failures: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    scored_by_index: dict[int, Sample] = {}
-    groups = _indexes_by_model(samples).values()
-    answered_groups = [
-        [index for index in indexes if not samples[index].error] for indexes in groups
-    ]
-    comparing = [evaluator for evaluator in evaluators if isinstance(evaluator, ComparingEvaluator)]
-    single = [
-        evaluator for evaluator in evaluators if not isinstance(evaluator, ComparingEvaluator)
-    ]
-    total = sum(len(_chunks(len(answered))) for answered in answered_groups) * len(single) + len(
-        comparing
-    )
+    comparing = [each for each in evaluators if isinstance(each, PairwiseJudge)]
+    single = [each for each in evaluators if not isinstance(each, PairwiseJudge)]
+    texts: dict[int, Texts] = {}
+    indexes_by_model: dict[str, list[int]] = {}
+    for index, sample in enumerate(samples):
+        if not sample.error:
+            texts[index] = _evaluator_input(sample, pre_processors)
+            indexes_by_model.setdefault(sample.model, []).append(index)
+    total = len(texts) * len(single) + len(comparing)
     done = 0
 
     def advance(steps: int) -> None:
         nonlocal done
         done += steps
-        if on_progress is not None:
-            on_progress(done, total)
+        on_progress(done, total)
 
-    for answered in answered_groups:
-        texts = _evaluator_inputs([samples[index] for index in answered], pre_processors)
-        rows = _evaluate_all(single, texts, advance)
-        for index, row in zip(answered, rows, strict=True):
-            sample = scored_by_index[index] = _with_scores(samples[index], row)
+    scored: dict[int, Sample] = {}
+    failures: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for indexes in indexes_by_model.values():
+        rows = _evaluate(single, [texts[index] for index in indexes], advance)
+        for index, row in zip(indexes, rows, strict=True):
+            sample = scored[index] = _with_scores(samples[index], row)
             for name, value in row.items():
                 if isinstance(value, EvaluationFailure):
                     failures.setdefault((name, sample.model), []).append((sample.index, value))
     sentences = [_describe_failures(*key, rows) for key, rows in failures.items()]
-    if sentences and not any(sample.scores for sample in scored_by_index.values()):
+    if sentences and not any(sample.scores for sample in scored.values()):
         raise InvalidArgumentError(sentences[0])
-    compared = [
-        _compare(evaluator, scored_by_index, pre_processors, advance) for evaluator in comparing
-    ]
-    blank = [replace(sample, scores={}, notes={}) for sample in samples]
-    scored_samples = tuple(scored_by_index.get(index, sample) for index, sample in enumerate(blank))
-    recipes = _describe_all(evaluators)
-    with in_language("en"):
-        counting = _describe_all(evaluators)
-    return ScoredSamples(
-        samples=scored_samples,
-        names=tuple(
-            dict.fromkeys(name for sample in scored_samples for name in sample.scores) or recipes
-        ),
-        recipes=recipes,
-        counting=counting,
-        summaries=_summaries_by_model(
-            single, scored_samples, [result.summary for result in compared]
-        ),
-        scales={
-            name: scale for evaluator in evaluators for name, scale in evaluator.scales.items()
-        },
-        lower_is_better=frozenset(
-            name for evaluator in evaluators for name in evaluator.lower_is_better
-        ),
-        judges={
-            name: judge
-            for evaluator in evaluators
-            for name, judge in evaluator.judge_models.items()
-        },
-        verdicts=tuple(verdict for result in compared for verdict in result.verdicts),
-        failures=tuple(sentences),
+    compared = []
+    for evaluator in comparing:
+        compared.append(_compare(evaluator, scored, texts))
+        advance(1)
+    records = tuple(
+        scored.get(index, replace(sample, scores={}, notes={}))
+        for index, sample in enumerate(samples)
     )
+    recipes = _merge(evaluator.describe() for evaluator in evaluators)
+    with in_language("en"):
+        counting = _merge(evaluator.describe() for evaluator in evaluators)
+    names = dict.fromkeys(name for sample in records for name in sample.scores)
+    answered = [[scored[index] for index in indexes] for indexes in indexes_by_model.values()]
+    fields = {
+        "records": records,
+        "metric_names": tuple(names or recipes),
+        "recipes": recipes,
+        "counting": counting,
+        "summaries": _summarize(single, answered, _merge(each.summary for each in compared)),
+        "scales": _merge(evaluator.scales for evaluator in evaluators),
+        "lower_is_better": frozenset().union(*(each.lower_is_better for each in evaluators)),
+        "judges": _merge(evaluator.judge_models for evaluator in evaluators),
+        "verdicts": tuple(verdict for result in compared for verdict in result.verdicts),
+    }
+    return fields, sentences
 
 
 def validate_evaluators(evaluators: Sequence[LocalEvaluator]) -> None:
@@ -148,9 +106,9 @@ def validate_evaluators(evaluators: Sequence[LocalEvaluator]) -> None:
         )
     names: set[str] = set()
     for evaluator in evaluators:
-        if duplicates := names & evaluator.describe().keys():
-            raise _duplicate_metric(min(duplicates), evaluator)
-        names |= evaluator.describe().keys()
+        metrics = evaluator.describe().keys()
+        _refuse_duplicates(names & metrics, evaluator)
+        names |= metrics
 
 
 def _describe_failures(metric: str, model: str, rows: Sequence[tuple[int, str]]) -> str:
@@ -167,93 +125,87 @@ def _describe_failures(metric: str, model: str, rows: Sequence[tuple[int, str]])
 
 
 def _compare(
-    evaluator: ComparingEvaluator,
-    samples_by_index: dict[int, Sample],
-    pre_processors: Sequence[PreProcessor],
-    advance: Callable[[int], None],
+    evaluator: PairwiseJudge, scored: dict[int, Sample], texts: Mapping[int, Texts]
 ) -> ComparedAnswers:
     """Add to answered samples what an evaluator gives that looks at those of all models
     together.
     """
-    samples = [*samples_by_index.values()]
-    texts = _evaluator_inputs(samples, pre_processors)
-    keys = [(sample.model, (sample.index, sample.repeat)) for sample in samples]
-    answers = [ComparedAnswer(*key, *text) for key, text in zip(keys, texts, strict=True)]
+    answers = [replace(sample, output=texts[index][2]) for index, sample in scored.items()]
     result = evaluator.compare_answers(answers)
-    for index, sample, scores in zip(samples_by_index, samples, result.scores, strict=True):
-        if duplicates := sample.scores.keys() & scores.keys():
-            raise _duplicate_metric(min(duplicates), evaluator)
-        samples_by_index[index] = replace(sample, scores={**sample.scores, **scores})
-    advance(1)
+    for (index, sample), scores in zip([*scored.items()], result.scores, strict=True):
+        _refuse_duplicates(sample.scores.keys() & scores.keys(), evaluator)
+        scored[index] = replace(sample, scores={**sample.scores, **scores})
     return result
 
 
-def _describe_all(evaluators: Sequence[LocalEvaluator]) -> dict[str, str]:
-    return {
-        name: recipe for evaluator in evaluators for name, recipe in evaluator.describe().items()
-    }
-
-
-def _indexes_by_model(samples: Sequence[Sample]) -> dict[str, list[int]]:
-    groups: dict[str, list[int]] = {}
-    for index, sample in enumerate(samples):
-        groups.setdefault(sample.model, []).append(index)
-    return groups
-
-
-def _evaluator_inputs(
-    samples: Sequence[Sample], pre_processors: Sequence[PreProcessor]
-) -> list[tuple[str, str, str]]:
-    """Return prompt, reference and pre-processed answer of each sample."""
-    inputs = []
-    for sample in samples:
-        output = sample.output
-        for process in pre_processors:
-            output = str(process(output, input=sample.prompt, reference=sample.reference))
-        inputs.append((sample.prompt, sample.reference, output))
-    return inputs
-
-
-def _evaluate_all(
+def _summarize(
     evaluators: Sequence[LocalEvaluator],
-    texts: Sequence[tuple[str, str, str]],
-    advance: Callable[[int], None],
+    answered: Iterable[Sequence[Sample]],
+    of_all: Mapping[str, Any],
+) -> dict[str, dict[str, Any]]:
+    """Return the summaries of evaluators for each model that answered anything; `of_all` is added
+    to each.
+    """
+    summarizers = [e for e in evaluators if type(e).summarize is not LocalEvaluator.summarize]
+    summaries = {}
+    if summarizers or of_all:
+        for samples in answered:
+            dataset = result_dataset(samples)
+            own = [evaluator.summarize(dataset) or {} for evaluator in summarizers]
+            summaries[samples[0].model] = _merge([*own, of_all])
+    return summaries
+
+
+def _merge(mappings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for each in mappings:
+        merged |= each
+    return merged
+
+
+def _evaluator_input(sample: Sample, pre_processors: Sequence[PreProcessor]) -> Texts:
+    output = sample.output
+    for process in pre_processors:
+        output = str(process(output, input=sample.prompt, reference=sample.reference))
+    return sample.prompt, sample.reference, output
+
+
+def _evaluate(
+    evaluators: Sequence[LocalEvaluator], texts: Sequence[Texts], advance: Callable[[int], None]
 ) -> list[dict[str, Any]]:
     """Return the scores and notes of all evaluators for each answer.
 
-    Those that look at one answer after the other do so chunk by chunk: words that one has cut, the
-    next finds in the cache.
+    Those that look at one answer after the other all look at one before the next: words that one
+    has cut, the next finds in the cache.
     """
+    plain = []
+    results: list[list[Any]] = []
+    for evaluator in evaluators:
+        results.append([])
+        if type(evaluator).evaluate_all is LocalEvaluator.evaluate_all:
+            plain.append((evaluator, results[-1]))
+        else:
+            results[-1] += evaluator.evaluate_all(*map(list, zip(*texts, strict=True)))
+            advance(len(texts))
+    for row in texts:
+        for evaluator, column in plain:
+            column.extend(evaluator.evaluate_all(*([text] for text in row)))
+        advance(len(plain))
     rows: list[dict[str, Any]] = [{} for _ in texts]
-    chunks = _chunks(len(texts))
-    base = LocalEvaluator.evaluate_all
-    for takes_all, group in itertools.groupby(
-        evaluators, lambda e: type(e).evaluate_all is not base
-    ):
-        group_evaluators = list(group)
-        for chunk in [slice(None)] if takes_all else chunks:
-            for evaluator in group_evaluators:
-                _add_scores(rows[chunk], texts[chunk], evaluator)
-                advance(len(chunks) if takes_all else 1)
+    for evaluator, column in zip(evaluators, results, strict=True):
+        _add_scores(rows, column, evaluator)
     return rows
 
 
-def _chunks(rows: int) -> list[slice]:
-    return [slice(start, start + CHUNK_SIZE) for start in range(0, rows, CHUNK_SIZE)] or [slice(0)]
-
-
 def _add_scores(
-    rows: list[dict[str, Any]], texts: Sequence[tuple[str, str, str]], evaluator: LocalEvaluator
+    rows: list[dict[str, Any]], results: Sequence[Any], evaluator: LocalEvaluator
 ) -> None:
-    if texts:
-        results = evaluator.evaluate_all(*map(list, zip(*texts, strict=True)))
-    else:
-        results = []
+    name = type(evaluator).__name__
     if len(results) != len(rows):
         raise InvalidArgumentError(
             tr(
                 "{evaluator} gave {rows} rows for {answers} answers",
-                evaluator=type(evaluator).__name__,
+                evaluator=name,
                 rows=len(results),
                 answers=len(rows),
             )
@@ -264,69 +216,50 @@ def _add_scores(
                 tr(
                     "{evaluator} gave {result!r} for an answer: evaluate() returns numbers by "
                     "name, such as {example}",
-                    evaluator=type(evaluator).__name__,
+                    evaluator=name,
                     result=result,
                     example={"accuracy": 1.0},
                 )
             )
-        if duplicates := row.keys() & result.keys():
-            raise _duplicate_metric(min(duplicates), evaluator)
+        _refuse_duplicates(row.keys() & result.keys(), evaluator)
         row.update(result)
 
 
-def _duplicate_metric(metric: str, evaluator: LocalEvaluator) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        tr(
-            "two evaluators give {metric}, {evaluator} being the second: "
-            "use one, or report.rescore([...]) for another report",
-            metric=repr(metric),
-            evaluator=type(evaluator).__name__,
+def _refuse_duplicates(metrics: set[str], evaluator: LocalEvaluator) -> None:
+    if metrics:
+        raise InvalidArgumentError(
+            tr(
+                "two evaluators give {metric}, {evaluator} being the second: "
+                "use one, or report.rescore([...]) for another report",
+                metric=repr(min(metrics)),
+                evaluator=type(evaluator).__name__,
+            )
         )
-    )
 
 
 def _with_scores(sample: Sample, row: Mapping[str, Any]) -> Sample:
     """Return a sample with what evaluators gave: numbers are scores, texts are notes."""
-    all_scores = {name: _to_score(value) for name, value in row.items()}
-    scores = {name: score for name, score in all_scores.items() if score is not None}
-    texts = {name: value for name, value in row.items() if name not in scores}
-    notes = {
-        name: value
-        if isinstance(value, str)
-        else json.dumps(value, ensure_ascii=False, default=str)
-        for name, value in texts.items()
-    }
+    scores = {}
+    notes = {}
+    for name, value in row.items():
+        score = _to_score(value)
+        if score is not None:
+            scores[name] = score
+        elif isinstance(value, str):
+            notes[name] = value
+        else:
+            notes[name] = json.dumps(value, ensure_ascii=False, default=str)
     return replace(sample, scores=scores, notes=notes)
 
 
-def _to_score(value: object) -> float | None:
+def _to_score(value: Any) -> float | None:
     """Return a score; NaN for "n/a", None for what is not a number."""
     if value is None or (isinstance(value, str) and value.strip().casefold() in NOT_APPLICABLE):
         return math.nan
+    if isinstance(value, (str, bytes)):
+        return None
     try:
-        number = None if isinstance(value, (str, bytes)) else float(value)  # type: ignore[arg-type]
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    if number is not None and math.isinf(number):
-        return math.nan
-    return number
-
-
-def _summaries_by_model(
-    evaluators: Sequence[LocalEvaluator],
-    samples: Sequence[Sample],
-    of_all: Sequence[Mapping[str, Any]],
-) -> dict[str, Mapping[str, Any]]:
-    """Return the summaries of evaluators for each model that answered anything; `of_all` is added
-    to each.
-    """
-    summarizers = [e for e in evaluators if type(e).summarize is not LocalEvaluator.summarize]
-    summaries: dict[str, Mapping[str, Any]] = {}
-    for model, indexes in _indexes_by_model(samples).items() if summarizers or of_all else ():
-        rows = [samples[index] for index in indexes if not samples[index].error]
-        if rows:
-            parts = [evaluator.summarize(result_dataset(rows)) or {} for evaluator in summarizers]
-            summaries[model] = {
-                name: value for part in (*parts, *of_all) for name, value in part.items()
-            }
-    return summaries
+    return math.nan if math.isinf(number) else number

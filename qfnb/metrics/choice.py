@@ -10,7 +10,8 @@ ways is no choice.
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple, cast
@@ -216,31 +217,22 @@ def chosen_letters(text: str, letters: str = CHOICE_LETTERS) -> str:
     right; then a letter at the beginning of a line; then the only letter that stands alone. What is
     called wrong is not chosen.
     """
-    mentions = _find_mentions(cut_tokens(text, letters))
-    if answers := [mention for mention in mentions if mention.role == "answer"]:
-        if not answers[-1].is_hedged:
-            last = answers[-1:]
-        else:
-            last = [mention for mention in answers if mention.is_hedged]
-        return _letters_of(last, letters)
-    wrong = {
-        letter for mention in mentions if mention.role == "wrong" for letter in mention.letters
-    }
-    if right := [mention for mention in mentions if mention.role == "right"]:
-        if any(wrong & {*mention.letters} for mention in right):
-            return ""
-        return _letters_of(right, letters)
-    remaining = [
-        mention
-        for mention in mentions
-        if mention.role == "plain" and not wrong & {*mention.letters}
-    ]
-    if len({mention.letters for mention in remaining if mention.is_label}) > 1:
+    roles: defaultdict[Role, list[_Mention]] = defaultdict(list)
+    for mention in _find_mentions(cut_tokens(text, letters)):
+        roles[mention.role].append(mention)
+    if answers := roles["answer"]:
+        hedged = [mention for mention in answers if mention.is_hedged]
+        return _letters_of(hedged if answers[-1].is_hedged else answers[-1:], letters)
+    wrong = {letter for mention in roles["wrong"] for letter in mention.letters}
+    if right := roles["right"]:
+        is_contradicted = any(wrong & {*mention.letters} for mention in right)
+        return "" if is_contradicted else _letters_of(right, letters)
+    remaining = [mention for mention in roles["plain"] if not wrong & {*mention.letters}]
+    labels = {mention.letters for mention in remaining if mention.head.is_label}
+    chosen = [mention for mention in remaining if mention.head.is_at_line_start] or remaining
+    if len(labels) > 1 or len({mention.letters for mention in chosen}) != 1:
         return ""
-    chosen = [mention for mention in remaining if mention.is_at_line_start] or remaining
-    if len({mention.letters for mention in chosen}) == 1:
-        return _letters_of(chosen[:1], letters)
-    return ""
+    return _letters_of(chosen[:1], letters)
 
 
 Role = Literal["answer", "right", "wrong", "plain", "none"]
@@ -254,8 +246,7 @@ class _Mention:
     role: Role
     is_ambiguous: bool  # "B or C"
     is_hedged: bool  # "可能是 B"
-    is_label: bool  # "B. Paris"
-    is_at_line_start: bool
+    head: Token  # the first of them
 
 
 def _letters_of(mentions: Sequence[_Mention], letters: str) -> str:
@@ -269,12 +260,12 @@ def _letters_of(mentions: Sequence[_Mention], letters: str) -> str:
 
 _BEFORE = frozenset({"filler", "is", "so", "select", "answer", "not", "out", "either", "doubt"})
 _CUES = frozenset({"is", "so", "select", "answer", "either"})
+_JOINTS = frozenset({"and", "or", "either", "comma"})
 _STOPS = frozenset({"stop", "question", "dot"})
 _VERDICTS = frozenset({"wrong", "right", "out", "not"})
 
 
-def _find_mentions(tokens: Sequence[Token]) -> list[_Mention]:
-    mentions = list[_Mention]()
+def _find_mentions(tokens: Sequence[Token]) -> Iterator[_Mention]:
     start = 0
     while start < len(tokens):
         if tokens[start].kind != "letters":
@@ -282,28 +273,36 @@ def _find_mentions(tokens: Sequence[Token]) -> list[_Mention]:
             continue
         end = _find_end(tokens, start)
         role = _find_role(tokens, start, end)
-        comma = next((n for n in range(start, end) if tokens[n].kind == "comma"), end)
-        if role in {"wrong", "right"} and comma < end and _is_answer(_chain_before(tokens, start)):
+        chain = _chain_before(tokens, start)
+        comma = _find(tokens[:end], start, frozenset({"comma"}))
+        if role in {"wrong", "right"} and comma < end and _is_answer(chain):
             end = comma  # "the answer is B, A is wrong"
             role = "answer"
         run = tokens[start:end]
-        letters = "".join(
-            sorted({letter for token in run if token.kind == "letters" for letter in token.text})
-        )
+        letters = {letter for token in run if token.kind == "letters" for letter in token.text}
         is_ambiguous = any(token.kind in {"or", "either"} for token in run)
-        behind = next(
-            (n for n in range(end, len(tokens)) if tokens[n].kind not in {"filler", "is"}), end
-        )
-        is_hedged = "either" in _chain_before(tokens, start) + [
-            token.kind for token in tokens[behind : behind + 1]
-        ]
-        mentions.append(
-            _Mention(
-                letters, role, is_ambiguous, is_hedged, run[0].is_label, run[0].is_at_line_start
-            )
-        )
+        behind = _kind(tokens, _skip(tokens, end, frozenset({"filler", "is"})))
+        is_hedged = "either" in {*chain, behind}
+        yield _Mention("".join(sorted(letters)), role, is_ambiguous, is_hedged, run[0])
         start = end
-    return mentions
+
+
+def _skip(tokens: Sequence[Token], start: int, kinds: Collection[str]) -> int:
+    """Return the first place from `start` on whose word is of none of these kinds."""
+    while _kind(tokens, start) in kinds:
+        start += 1
+    return start
+
+
+def _find(tokens: Sequence[Token], start: int, kinds: Collection[str]) -> int:
+    """Return the first place from `start` on whose word is of one of these kinds, else the end."""
+    while start < len(tokens) and tokens[start].kind not in kinds:
+        start += 1
+    return start
+
+
+def _kind(tokens: Sequence[Token], place: int) -> str:
+    return tokens[place].kind if place < len(tokens) else ""
 
 
 def _find_end(tokens: Sequence[Token], start: int) -> int:
@@ -312,13 +311,11 @@ def _find_end(tokens: Sequence[Token], start: int) -> int:
     """
     end = start + 1
     while end < len(tokens):
-        joint = end
-        while joint < len(tokens) and tokens[joint].kind in {"and", "or", "either", "comma"}:
-            joint += 1
+        joint = _skip(tokens, end, _JOINTS)
         joints = {token.kind for token in tokens[end:joint]}
-        if "or" in joints:
-            joint += joint < len(tokens) and tokens[joint].kind == "is"
-        if joint == len(tokens) or tokens[joint].kind != "letters":
+        if "or" in joints and _kind(tokens, joint) == "is":
+            joint += 1
+        if _kind(tokens, joint) != "letters":
             break
         if joints == {"comma"} and tokens[joint].text <= tokens[end - 1].text:
             break  # "B, A is wrong"
@@ -326,58 +323,49 @@ def _find_end(tokens: Sequence[Token], start: int) -> int:
     return end
 
 
-def _chain_before(tokens: Sequence[Token], start: int) -> list[str]:
-    """Return the kinds of the words directly before letters, the nearest first."""
+def _chain_before(tokens: Sequence[Token], start: int) -> set[str]:
+    """Return the kinds of the words directly before letters."""
     first = start
     while first and tokens[first - 1].kind in _BEFORE:
         first -= 1
-    kinds = [token.kind for token in tokens[first:start]][::-1]
-    follows_letters = first > 0 and tokens[first - 1].kind == "letters"
-    if follows_letters:
-        return [kind for kind in kinds if kind != "is"]
+    kinds = {token.kind for token in tokens[first:start]}
+    if first and tokens[first - 1].kind == "letters":
+        kinds.discard("is")
     return kinds
 
 
-def _is_answer(chain: Sequence[str]) -> bool:
-    return not {"not", "out", "doubt"} & {*chain} and bool(_CUES & {*chain})
+def _is_answer(chain: set[str]) -> bool:
+    return not {"not", "out", "doubt"} & chain and bool(_CUES & chain)
 
 
 def _find_role(tokens: Sequence[Token], start: int, end: int) -> Role:
-    clause = next((n for n in range(start, 0, -1) if tokens[n - 1].kind in _STOPS | {"comma"}), 0)
+    clause = start
+    while clause and tokens[clause - 1].kind not in _STOPS | {"comma"}:
+        clause -= 1
+    before = {token.kind for token in tokens[clause:start]}
     chain = _chain_before(tokens, start)
     verdict = _verdict_after(tokens, end)
-    is_reason = any(token.kind == "because" for token in tokens[clause:start])
-    is_supposed = any(token.kind == "supposing" for token in tokens[clause:start])
-    if is_supposed or "doubt" in chain or verdict == "none":
+    if "supposing" in before or "doubt" in chain or verdict == "none":
         return "none"
-    if {"not", "out"} & {*chain} or verdict == "wrong":
+    if {"not", "out"} & chain or verdict == "wrong":
         return "wrong"
     if _is_answer(chain):
-        if is_reason:
-            return "none"
-        return "answer"
+        return "none" if "because" in before else "answer"
     return verdict or _verdict_of_clause(tokens, end) or "plain"
 
 
 def _verdict_after(tokens: Sequence[Token], start: int) -> Role | None:
     """Return the verdict of the words directly after letters."""
-    n = start
-    while n < len(tokens) and tokens[n].kind in {"filler", "is", "either"}:
-        n += 1
-    if n == len(tokens):
-        return None
-    kind = tokens[n].kind
+    place = _skip(tokens, start, frozenset({"filler", "is", "either"}))
+    kind = _kind(tokens, place)
     if kind in {"question", "others"}:
         return "none"
     if kind not in _VERDICTS | {"answer"}:
         return None
-    following = n + 1
-    while following < len(tokens) and tokens[following].kind in _BEFORE | {"right"}:
-        following += 1
-    next_kind = tokens[following].kind if following < len(tokens) else ""
-    if next_kind == "question":
+    following = _kind(tokens, _skip(tokens, place + 1, _BEFORE | {"right"}))
+    if following == "question":
         return "none"
-    if kind in {"not", "answer"} and next_kind == "letters":
+    if kind in {"not", "answer"} and following == "letters":
         return None  # "B, not C"
     return cast("Role", kind) if kind in {"right", "answer"} else "wrong"
 
@@ -385,16 +373,14 @@ def _verdict_after(tokens: Sequence[Token], start: int) -> Role | None:
 def _verdict_of_clause(tokens: Sequence[Token], start: int) -> Role | None:
     """Return the verdict of a clause of its own on the letters before: "A 说地球是平的，错误"."""
     for n in range(start, len(tokens)):
-        if tokens[n].kind == "letters" or (tokens[n].kind in _STOPS and n > start):
+        kind = tokens[n].kind
+        if kind == "letters" or (kind in _STOPS and n > start):
             return None
-        if tokens[n].kind in {"comma", "dot"}:
-            end = next(
-                (k for k in range(n + 1, len(tokens)) if tokens[k].kind in _STOPS | {"comma"}),
-                len(tokens),
-            )
-            is_verdict_only = all(
-                token.kind in _VERDICTS | {"filler", "is"} for token in tokens[n + 1 : end]
-            )
-            if is_verdict_only and (verdict := _verdict_after(tokens, n + 1)):
-                return verdict
+        if kind in {"comma", "dot"}:
+            end = _find(tokens, n + 1, _STOPS | {"comma"})
+            kinds = {token.kind for token in tokens[n + 1 : end]}
+            if kinds <= _VERDICTS | {"filler", "is"}:
+                verdict = _verdict_after(tokens, n + 1)
+                if verdict:
+                    return verdict
     return None

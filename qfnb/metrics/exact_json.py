@@ -1,4 +1,4 @@
-"""Exact match, edit similarity, patterns and JSON fields of single answers, 0-1."""
+"""Exact match, edit similarity and JSON fields of single answers, 0-1."""
 
 import json
 import math
@@ -46,24 +46,6 @@ def edit_similarity(output: str, reference: str) -> float:
     return float(Levenshtein.normalized_similarity(comparable(output), comparable(reference)))
 
 
-def matches_pattern(
-    output: str, pattern: str | re.Pattern[str], *, full_match: bool = False
-) -> float:
-    """Return 1 when an answer matches a regular expression, else 0.
-
-    Args:
-        output: the answer.
-        pattern: what is searched for.
-        full_match: the whole answer must match, blanks at its ends aside.
-    """
-    compiled = re.compile(pattern)
-    if full_match:
-        match = compiled.fullmatch(output.strip())
-    else:
-        match = compiled.search(output)
-    return float(match is not None)
-
-
 def json_fields(output: str, reference: str, fields: Sequence[str] | None = None) -> float:
     """Return the share of the expected fields that the answer's JSON object has with the same
     value.
@@ -84,9 +66,8 @@ def json_fields(output: str, reference: str, fields: Sequence[str] | None = None
     if not names:
         return math.nan
     actual = find_json_object(output) or {}
-    return sum(
-        name in actual and _is_equal_json(actual[name], expected[name]) for name in names
-    ) / len(names)
+    shared = [name for name in names if name in actual]
+    return sum(_is_equal_json(actual[name], expected[name]) for name in shared) / len(names)
 
 
 def find_json_object(text: str) -> Mapping[str, Any] | None:
@@ -97,9 +78,7 @@ def find_json_object(text: str) -> Mapping[str, Any] | None:
             value, _ = decoder.raw_decode(text, start.start())
         except (ValueError, RecursionError):
             continue
-        if isinstance(value, dict):
-            return value
-        return None
+        return value if isinstance(value, dict) else None
     return None
 
 

@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from .units import fold_values
@@ -87,16 +88,14 @@ none.
 """
 
 
-def parse_numeral(match: re.Match[str]) -> Fraction | None:
+def _to_numeral(match: re.Match[str]) -> Fraction | None:
     """Return the value of a match of `NUMERAL`, None where its characters are no number."""
     if match["denominator"]:
-        is_percent = match["denominator"] == "百"
-        top = _parse_decimal(match["numerator"])
-        bottom = Fraction(100) if is_percent else _parse_decimal(match["denominator"])
-        if not (top is not None and bottom):
-            value = None
-        else:
-            value = top / bottom
+        value = _parse_decimal(match["numerator"])
+        whole = Fraction(100)
+        if match["denominator"] != "百":
+            whole = _parse_decimal(match["denominator"]) or Fraction(0)
+        value = value / whole if value is not None and whole else None
     else:
         value = _parse_decimal(match["decimal"])
     if value is not None and match["negative"]:
@@ -109,8 +108,9 @@ def _parse_decimal(text: str) -> Fraction | None:
     whole = _parse_integer(integer)
     if whole is None:
         return None
-    digits = "".join(str(_ONES[digit]) for digit in decimals)
-    return whole + (Fraction(int(digits), 10 ** len(digits)) if digits else 0)
+    for place, digit in enumerate(decimals, 1):
+        whole += Fraction(_ONES[digit], 10**place)
+    return whole
 
 
 def _parse_integer(text: str) -> Fraction | None:
@@ -128,22 +128,21 @@ def _parse_integer(text: str) -> Fraction | None:
             if digit == 0:
                 last = 1
         elif character in _TENS:
-            section = section + (digit or 1) * _TENS[character]
+            section += (digit or 1) * _TENS[character]
             last = _TENS[character]
             digit = 0
         else:
-            scale = _MYRIADS[character]
-            lower = (section + digit) * scale
-            if total and scale > 10**4:
-                total = (total + section + digit) * scale
+            last = _MYRIADS[character]
+            if last > 10**4:
+                total += section + digit
+                total *= last
             else:
-                total = total + lower
+                total += (section + digit) * last
             section = 0
             digit = 0
-            last = scale
-    return Fraction(
-        total + section + digit * (last // 10 if last > 10 and text[-1] in _ONES else 1)
-    )
+    if last > 10 and text[-1] in _ONES:
+        digit *= last // 10
+    return Fraction(total + section + digit)
 
 
 ROUNDING: Final = Fraction(1, 10**9)
@@ -211,20 +210,18 @@ def find_number(text: str) -> Quantity | None:
     with a choice.
     """
     answer = fold_values(re.sub(r"\A\s*<think>.*?</think>", "", text, flags=re.DOTALL))
-    quantities = [*_read_digits(answer)] or [*_read_numerals(answer)]
+    quantities = [*_read(answer, _NUMBER, _to_value)] or [*_read(answer, NUMERAL, _to_numeral)]
     if not quantities:
         return None
-    index = next(
-        (n for cue in _CUES if (n := _find_stated(answer, cue, quantities)) is not None),
-        len(quantities) - 1,
-    )
-    neighbours = zip(
-        quantities[max(0, index - 1) : index + 1],
-        quantities[max(1, index) : index + 2],
-        strict=False,
-    )
-    if any(_CHOICE.fullmatch(answer, first.end, second.start) for first, second in neighbours):
-        return None
+    index = len(quantities) - 1
+    for cue in _CUES:
+        stated = _find_stated(answer, cue, quantities)
+        if stated is not None:
+            index = stated
+            break
+    for first, second in pairwise(quantities[max(0, index - 1) : index + 2]):
+        if _CHOICE.fullmatch(answer, first.end, second.start):
+            return None
     return quantities[index]
 
 
@@ -245,17 +242,14 @@ def _find_stated(text: str, cue: re.Pattern[str], quantities: Sequence[Quantity]
     """Return the index of the result behind the last cue of a kind, None where none follows on its
     line.
     """
-    if not (cues := [*cue.finditer(text)]):
+    cues = [*cue.finditer(text)]
+    if not cues:
         return None
     start = cues[-1].end()
-    if "\n" in text[start:]:
-        end = text.find("\n", start)
-    else:
-        end = len(text)
-    on_line = [n for n, quantity in enumerate(quantities) if start <= quantity.start < end]
-    results = [n for n in on_line if not _OPERATOR.match(text, quantities[n].end)]
-    if results:
-        return results[0]
+    end = start + len(text[start:].partition("\n")[0])
+    for number, quantity in enumerate(quantities):
+        if start <= quantity.start < end and not _OPERATOR.match(text, quantity.end):
+            return number
     return None
 
 
@@ -267,6 +261,7 @@ _SCALES: Final = {
 _SCALE = (
     r"(?:万亿|亿|万|千(?![克米瓦卡帕赫焦伏字])|百(?!分)|thousand\b|million\b|billion\b|trillion\b)"
 )
+_COMPOUND = re.compile(rf"({_DIGITS})[ ]?({_SCALE})?", re.IGNORECASE)
 _NUMBER = re.compile(
     rf"""(?P<skip>\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}|(?<!\d)\d{{1,2}}:\d\d(?::\d\d)?)|
     (?P<percent>百分之)?(?P<sign>(?<![\w.)^])-\s?|负\s?)?(?:
@@ -279,35 +274,43 @@ _NUMBER = re.compile(
 )
 
 
-def _read_digits(text: str) -> Iterator[Quantity]:
-    for match in _NUMBER.finditer(text):
-        if (
-            match["skip"]
-            or len(match[0]) > MAX_LENGTH
-            or _DENIAL.search(text, max(0, match.start() - 12), match.start())
-        ):
-            continue
-        try:
-            value = _to_value(match)
-        except (ZeroDivisionError, OverflowError):
-            continue
-        if match["sign"]:
-            value = -value
-        yield _with_unit(text, value / 100 if match["percent"] else value, match)
+def _read(
+    text: str, pattern: re.Pattern[str], to_value: Callable[[re.Match[str]], Fraction | None]
+) -> Iterator[Quantity]:
+    for match in pattern.finditer(text):
+        is_denied = _DENIAL.search(text, max(0, match.start() - 12), match.start())
+        if len(match[0]) <= MAX_LENGTH and not is_denied:
+            value = to_value(match)
+            if value is not None:
+                yield _with_unit(text, value, match)
 
 
-def _to_value(match: re.Match[str]) -> Fraction:
+def _to_value(match: re.Match[str]) -> Fraction | None:
+    """Return the value of a match of `_NUMBER`; None for dates and times, and where it cannot be
+    read.
+    """
+    if match["skip"]:
+        return None
+    try:
+        value = _to_fraction(match)
+    except (ZeroDivisionError, OverflowError):
+        return None
+    if match["percent"]:
+        value /= 100
+    return -value if match["sign"] else value
+
+
+def _to_fraction(match: re.Match[str]) -> Fraction:
     if match["top"]:
         return Fraction(int(match["top"]), int(match["bottom"]))
     if match["numerator"]:
-        return int(match["whole"] or 0) + Fraction(
-            int(match["numerator"]), int(match["denominator"])
-        )
+        part = Fraction(int(match["numerator"]), int(match["denominator"]))
+        return int(match["whole"] or 0) + part
     if match["compound"]:
-        pairs = re.findall(rf"({_DIGITS})[ ]?({_SCALE})?", match["compound"], re.IGNORECASE)
-        return sum(
-            (_plain(digits) * _SCALES.get(scale.lower(), 1) for digits, scale in pairs), Fraction(0)
-        )
+        total = Fraction(0)
+        for digits, scale in _COMPOUND.findall(match["compound"]):
+            total += _plain(digits) * _SCALES.get(scale.lower(), 1)
+        return total
     base = _plain(match["digits"])
     exponent = int(match["ten"] or match["e"] or 0)
     power = int(match["power"] or 1)
@@ -320,32 +323,15 @@ def _plain(digits: str) -> Fraction:
     return Fraction(digits.replace(",", ""))
 
 
-def _read_numerals(text: str) -> Iterator[Quantity]:
-    for match in NUMERAL.finditer(text):
-        is_denied = _DENIAL.search(text, max(0, match.start() - 12), match.start())
-        if (
-            len(match[0]) <= MAX_LENGTH
-            and not is_denied
-            and (value := parse_numeral(match)) is not None
-        ):
-            yield _with_unit(text, value, match)
-
-
 _UNIT = re.compile(
     r"\s*(" + "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True)) + r")(?![A-Za-z])"
 )
 
 
 def _with_unit(text: str, value: Fraction, match: re.Match[str]) -> Quantity:
-    unit = _UNIT.match(text, match.end())
-    if unit:
-        sign = None
-    else:
-        sign = UNITS.get(text[max(0, match.start() - 1) : match.start()])
+    found = _UNIT.match(text, match.end())
+    if found:
+        return Quantity(value, UNITS[found[1]], match.start(), found.end())
+    sign = UNITS.get(text[max(0, match.start() - 1) : match.start()])
     is_currency = sign is not None and sign.kind in {"CNY", "USD", "EUR", "GBP"}
-    return Quantity(
-        value,
-        UNITS[unit[1]] if unit else sign if is_currency else None,
-        match.start(),
-        unit.end() if unit else match.end(),
-    )
+    return Quantity(value, sign if is_currency else None, match.start(), match.end())

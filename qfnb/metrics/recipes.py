@@ -14,6 +14,7 @@ The console does not document its accuracy and f1Score; here they are equal word
 shared words.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -54,15 +55,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
     recipe.name: recipe
     for recipe in (
         Recipe("qianfan", units.jieba_words, _WORDS, units.jieba_words, _WORDS, False, False),
-        Recipe(
-            "llamafactory",
-            _ROUGE_ZH,
-            _WORDS,
-            units.code_points,
-            tr_noop("characters"),
-            False,
-            False,
-        ),
+        Recipe("llamafactory", _ROUGE_ZH, _WORDS, tuple, tr_noop("characters"), False, False),
         Recipe("sacrebleu-zh", _ZH, "tokenize=zh", _ZH, "tokenize=zh", True, True),
         Recipe(
             "strict", units.characters, _NFKC, units.characters, _NFKC, True, False, units.normalize
@@ -84,16 +77,12 @@ class Metric:
     title: str  # its name in reports
     score: Callable[[Recipe, str, str], float]  # a function of recipe, answer and reference
     describe_units: Callable[[Recipe], str] | None = None
-    needs_reference: bool = True  # it compares answers with a reference
-    lower_is_better: bool = False  # lower scores are the better ones
     version: int = 1
 
 
 def _accuracy(recipe: Recipe, output: str, reference: str) -> float:
     expected = recipe.words(reference)
-    if expected:
-        return float(recipe.words(output) == expected)
-    return float("nan")
+    return float(recipe.words(output) == expected) if expected else math.nan
 
 
 def _rouge_n(n: int, recipe: Recipe, output: str, reference: str) -> float:
@@ -112,10 +101,10 @@ def _describe_words(recipe: Recipe) -> str:
 
 
 def _describe_ngrams(recipe: Recipe) -> str:
-    words = tr(recipe.words_label)
+    message = tr_noop("{units}, n-gram sets")
     if recipe.count_repeats:
-        return tr("{units}, n-gram counts", units=words)
-    return tr("{units}, n-gram sets", units=words)
+        message = tr_noop("{units}, n-gram counts")
+    return tr(message, units=_describe_words(recipe))
 
 
 def _describe_bleu(recipe: Recipe) -> str:
@@ -185,9 +174,8 @@ def describe(metric: str, recipe: str = DEFAULT) -> str:
 def with_version(metric: str, description: str) -> str:
     """Return how a metric is counted with its version, the first one without."""
     version = METRICS[metric].version
-    if version == 1:
-        return description
-    return tr("{description} [version {version}]", description=description, version=version)
+    versioned = tr("{description} [version {version}]", description=description, version=version)
+    return versioned if version > 1 else description
 
 
 def get_metric(name: str) -> Metric:

@@ -76,20 +76,16 @@ def fold_values(text: str) -> str:
         tag = unicodedata.decomposition(character).partition(" ")[0]
         is_script = tag in {"<super>", "<sub>"} and folded in _POWER
         is_form = is_script or (folded[:1].isdigit() and unicodedata.category(character) == "No")
+        follows_digit = last.isdigit()
         if is_script and form != tag:
-            parts.append("^" if tag == "<super>" else "_" if last.isdigit() else "")
-        elif (
-            last.isdigit()
-            and folded[:1].isdigit()
-            and (form or is_form)
-            and (form != tag or not is_script)
-        ):
+            if tag == "<super>":
+                parts.append("^")
+            elif follows_digit:
+                parts.append("_")
+        elif follows_digit and folded[:1].isdigit() and not is_script and (form or is_form):
             parts.append(" ")
         parts.append(folded)
-        if is_form:
-            form = tag
-        else:
-            form = ""
+        form = tag if is_form else ""
         last = folded[-1:]
     return unicodedata.normalize("NFKC", "".join(parts))
 
@@ -118,10 +114,8 @@ def characters(text: str) -> tuple[str, ...]:
     Punctuation is left out: answers that share nothing else would look alike.
     """
     if _NEEDS_NFKC.search(text):
-        folded = unicodedata.normalize("NFKC", text)
-    else:
-        folded = text
-    return tuple(_UNIT.findall(folded.casefold()))
+        text = unicodedata.normalize("NFKC", text)
+    return tuple(_UNIT.findall(text.casefold()))
 
 
 @functools.lru_cache(MAX_CACHED_TEXTS)
@@ -139,11 +133,6 @@ def rouge_chinese_words(text: str) -> tuple[str, ...]:
     """Return jieba's words as rouge-chinese reads them: a blank line counts as one empty word."""
     lines = re.sub("([。！？?]) ", "\\1\n ", " ".join(_cut_words(text))).rstrip().split("\n")
     return tuple(word for line in lines if line for word in line.split() or [""])
-
-
-def code_points(text: str) -> tuple[str, ...]:
-    """Return the text's code points, blanks included."""
-    return tuple(text)
 
 
 @functools.lru_cache(MAX_CACHED_TEXTS)

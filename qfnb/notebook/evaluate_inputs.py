@@ -377,7 +377,7 @@ def resolve_prompts(shell: Any, text: str) -> dict[str, str]:
     Raises:
         InvalidArgumentError: a variable is missing, named twice or holds something else.
     """
-    from ..evaluation.prompts import parse_prompts  # noqa: PLC0415 - %load_ext stays fast
+    from ..evaluation.samples import parse_prompts  # noqa: PLC0415 - %load_ext stays fast
 
     values = user_variables(shell)
     templates: dict[str, Any] = {}
@@ -399,7 +399,7 @@ def resolve_evaluators(
     shell: Any, options: Namespace
 ) -> tuple[list[LocalEvaluator], list[CancellableJudge]]:
     """Return evaluators for metrics and judges, and the models that judge; with a judge only the
-    metrics that are named. Several judges that give points are a panel.
+    metrics that are named. The metrics of several judges are numbered.
 
     Args:
         shell: the notebook's, None without one.
@@ -409,9 +409,9 @@ def resolve_evaluators(
         InvalidArgumentError: a metric, the recipe or a model is unknown, a metric is named twice,
             or an option is about a judge and none is named.
     """
-    from ..evaluation import JudgePanel, LocalJudgeEvaluator, PairwiseJudge  # noqa: PLC0415 - %load_ext stays fast
+    from ..evaluation import LocalJudgeEvaluator, PairwiseJudge  # noqa: PLC0415 - %load_ext stays fast
     from ..evaluation.background import CancellableJudge  # noqa: PLC0415
-    from ..evaluation.comparison import DEFAULT_METRICS  # noqa: PLC0415
+    from ..evaluation.manager import DEFAULT_METRICS  # noqa: PLC0415
     from ..evaluation.samples import trained_model  # noqa: PLC0415
     from ..metrics.recipes import DEFAULT  # noqa: PLC0415
 
@@ -430,17 +430,13 @@ def resolve_evaluators(
     recipe = options.recipe or DEFAULT
     evaluators = [_resolve_metric(shell, name, recipe) for name in names]
     judges = [CancellableJudge(trained_model(resolve_model(shell, name))) for name in judge_names]
-    if options.pairwise:
-        for number, judge in enumerate(judges, 1):
-            metric = PairwiseJudge.metric_name
-            if len(judges) > 1:
-                metric = f"{metric}_{number}"
-            evaluators.append(PairwiseJudge(judge, metric_name=metric, fresh=options.fresh))
-        return evaluators, judges
-    scoring = [LocalJudgeEvaluator(model=judge, fresh=bool(options.fresh)) for judge in judges]
-    if len(scoring) > 1:
-        return [*evaluators, JudgePanel(scoring)], judges
-    return [*evaluators, *scoring], judges
+    kind = PairwiseJudge if options.pairwise else LocalJudgeEvaluator
+    for number, judge in enumerate(judges, 1):
+        metric = kind.metric_name
+        if len(judges) > 1:
+            metric = f"{metric}_{number}"
+        evaluators.append(kind(judge, metric_name=metric, fresh=bool(options.fresh)))
+    return evaluators, judges
 
 
 def _resolve_metric(shell: Any, name: str, recipe: str) -> LocalEvaluator:
@@ -489,7 +485,7 @@ def estimate_table(plan: Plan, *, is_pairwise: bool) -> Any:
 
     from ..batching.api import estimate  # noqa: PLC0415
     from ..evaluation import samples  # noqa: PLC0415
-    from ..evaluation.prompts import prompted_questions, validate_repeats  # noqa: PLC0415
+    from ..evaluation.samples import prompted_questions, validate_repeats  # noqa: PLC0415
 
     options = dict(plan.arguments)
     repeats = options.pop("n", 1)

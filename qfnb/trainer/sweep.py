@@ -27,11 +27,11 @@ from ..dataset.typed_dataset import Dataset
 from ..errors import InvalidArgumentError, QianfanError, TrainingError
 from ..evaluation import EvaluationManager
 from ..evaluation.background import with_statistics
-from ..evaluation.comparison import DEFAULT_METRICS, resolve_evaluators
+from ..evaluation.manager import DEFAULT_METRICS, resolve_evaluators
 from ..evaluation.report import EvaluationResult
 from ..evaluation.run import EvaluationRun
 from ..evaluation.samples import Question, as_rereadable, questions_of, rows_of
-from ..evaluation.stats.selection import mean_of_chosen
+from ..evaluation.stats.variation import mean_of_chosen
 from ..model import Service
 from ..resources.validation import validate_choice
 from ..transport import interrupt_safe

@@ -11,7 +11,7 @@ import qfnb
 from qfnb import InvalidArgumentError
 from qfnb.errors import DatasetError
 from qfnb.evaluation import EvaluationManager, Report, benchmarks
-from qfnb.evaluation.benchmarks.subjects import CEVAL, CMMLU
+from qfnb.evaluation.benchmarks import CEVAL, CMMLU
 
 SUBJECTS = ("law", "logic", "marxism", "accountant", "physician", "college_physics")
 
@@ -117,7 +117,7 @@ def broken(folder, name, text):
 
 HEADING = "id,question,A,B,C,D,answer\n"
 WRONG_EXAMS = {
-    "wrong column": (HEADING.replace("question", "questoin"), {"shots": 0}, (r"law_val.csv:1: "
+    "wrong column": (f"{HEADING}1,q,a,b,c,d,A\n".replace("question", "questoin"), {"shots": 0}, (r"law_val.csv:2: "
                                                                             r".*'question'.*questoin")),
     "answer out of "
     "A-D": (f"{HEADING}1,q,a,b,c,d,E\n", {"shots": 0}, r"law_val.csv:2: column 'answer' is 'E'"),
@@ -147,7 +147,7 @@ def test_what_is_wrong_with_an_exam_is_named(tmp_path, what):
 
 def test_a_test_without_answers_says_who_has_them(tmp_path):
     write(tmp_path / "test" / "law_test.csv", "id,question,A,B,C,D\n1,q,a,b,c,d\n")
-    with pytest.raises(DatasetError, match=r"law_test.csv:1: .*no answers.*split='val'"):
+    with pytest.raises(DatasetError, match=r"law_test.csv:2: .*no answers.*split='val'"):
         benchmarks.load("ceval", tmp_path, split="test", shots=0)
 
 
@@ -161,7 +161,7 @@ def test_a_file_that_is_neither_utf8_nor_gbk_is_named_with_its_line(tmp_path):
 WRONG_LINES = {
     "no number": ("gsm8k", {"question": "q", "answer": "seven"}, (r":1: 'answer' has no number "
                                                                  r"after ####")),
-    "no question": ("gsm8k", {"answer": "#### 7"}, r":1: there is no 'question'"),
+    "no question": ("gsm8k", {"answer": "#### 7"}, r":1: there is no column 'question'"),
     "a list": ("gsm8k", [1], r":1: expected \{\"question\""),
 }  # fmt: skip
 

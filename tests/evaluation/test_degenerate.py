@@ -2,7 +2,7 @@
 
 import pytest
 
-from qfnb.evaluation import answers
+from qfnb.evaluation import local_evaluators as answers
 
 REFERENCE = "周末去澄迈采摘杨桃，入园免费，带走按2.5元/斤，快来报名！"
 LIST = "1. 苹果：每斤5元\n2. 香蕉：每斤3元\n3. 橙子：每斤6元\n4. 葡萄：每斤12元\n5. 西瓜：每斤2元"

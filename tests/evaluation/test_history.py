@@ -27,7 +27,7 @@ from qfnb.evaluation import (
     history,
     open_report,
 )
-from qfnb.evaluation.judges.verdicts import PairVerdict
+from qfnb.evaluation.evaluator import PairVerdict
 from qfnb.evaluation.report import EvaluationResult, archive
 from qfnb.notebook.evaluate import EvalMagics
 from qfnb.views.evaluation import history as views, report as report_view

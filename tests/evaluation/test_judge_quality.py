@@ -1,6 +1,4 @@
-"""How far a judge can be trusted: kappa, position, length and its own family; golden values by
-reference packages.
-"""
+"""How far a judge can be trusted: kappa and position; golden values by reference packages."""
 
 import math
 import random
@@ -9,26 +7,15 @@ import numpy as np
 import pytest
 
 from qfnb import errors
-from qfnb.evaluation import (
-    EvaluationManager,
-    LocalEvaluator,
-    MetricEvaluator,
-    PairwiseJudge,
-    Report,
-)
-from qfnb.evaluation.labels.labels import Labels
-from qfnb.evaluation.report.judging import model_family
-from qfnb.evaluation.stats.raters import clustered_slope, measure_kappa
+from qfnb.evaluation import EvaluationManager, LocalEvaluator, MetricEvaluator, PairwiseJudge
+from qfnb.evaluation.labels import Labels
+from qfnb.evaluation.stats.intervals import measure_kappa
 from qfnb.views.evaluation.report import card_html
 
 CHANCE = random.Random(7)
 PEOPLE = [CHANCE.randint(0, 5) for _ in range(60)]
 JUDGE = [score if CHANCE.random() < 0.6 else CHANCE.randint(0, 5) for score in PEOPLE]
 X, Z = ([CHANCE.gauss(0, 1) for _ in range(40)] for _ in range(2))
-Y = [
-    0.5 * x + 0.3 * z + CHANCE.gauss(0, 1) + i // 4 % 3
-    for i, (x, z) in enumerate(zip(X, Z, strict=True))
-]
 
 
 @pytest.fixture(autouse=True)
@@ -59,14 +46,6 @@ def test_kappa_is_that_of_scikit_learn_and_its_interval_nearly_that_of_statsmode
     )
 
 
-def test_a_slope_is_that_of_statsmodels_with_clusters():
-    slope, interval = clustered_slope(Y, [X, Z, [1.0] * 40], [i // 4 for i in range(40)])
-    expected = (0.48238973937033075, 0.08349505, 0.88128443)
-    assert (slope, interval.low, interval.high) == pytest.approx(expected, abs=1e-8)
-    assert math.isnan(clustered_slope(X, [X, [1.0] * 40], range(40))[0])
-    assert math.isnan(clustered_slope([1, 2, 3], [[1, 1, 1], [1, 1, 1]], [1, 2, 3])[0])
-
-
 def test_an_interval_of_kappa_has_a_width_where_all_labels_agree():
     kappa = measure_kappa("aabb" * 3, "aabb" * 3)
     assert kappa.value == 1
@@ -83,20 +62,6 @@ def test_an_interval_of_kappa_covers_where_a_label_is_rare():
         interval = measure_kappa(*(part.tolist() for part in divmod(drawn, 2))).interval
         hits += interval.low <= 0.5216 <= interval.high
     assert hits >= 170  # the asymptotic one covers 155
-
-
-@pytest.mark.parametrize(
-    ("name", "family"),
-    [
-        ("ernie-4.5-turbo-128k", "ernie"),
-        ("ERNIE-Speed-8K", "ernie"),
-        ("my_qwen2", "qwen"),
-        ("prefix-glm-4", "glm"),
-    ],
-)
-def test_a_name_says_the_family(name, family):
-    assert model_family(name) == family
-    assert model_family("tuned") == ""
 
 
 class BiasedJudge:
@@ -143,17 +108,14 @@ def judged_report(judge, evaluator=None, n=30):
     )
 
 
-def test_a_judge_that_takes_what_comes_first_and_what_is_longer_is_measured():
+def test_a_judge_that_takes_what_comes_first_is_measured():
     quality = judged_report(BiasedJudge()).judge_quality()
     assert 0 < quality.flips.value < 0.4  # equal lengths
     assert quality.flips.interval.low < quality.flips.value < quality.flips.interval.high
     assert quality.first_share.value == 0.5 + quality.flips.value / 2
-    assert quality.length.interval.low > 0.1
-    assert quality.control == "quality"
-    assert "without labels of people" in quality.obstacle
 
 
-def test_a_judge_that_prefers_its_own_family_is_measured_against_people():
+def test_a_judge_that_prefers_its_own_sort_is_measured_against_people():
     report = judged_report(BiasedJudge("甲"))
     labels = Labels(report)
     while task := labels.next():
@@ -161,20 +123,10 @@ def test_a_judge_that_prefers_its_own_family_is_measured_against_people():
             "tie" if task.a.count("好") == task.b.count("好") else "a" if "好" in task.a else "b"
         )
     quality = report.judge_quality()
-    assert quality.self_preference.interval.low > 0.2
     assert quality.flips.value == 0
     assert quality.agreement.kappa.interval.high < 0.5
     assert "judge_wins agrees with people on" in repr(report.card())
-    assert "compared with people" in card_html(report.card())
-
-
-def test_what_cannot_be_measured_is_said(tmp_path):
-    report = judged_report(BiasedJudge(), n=4)
-    loaded = Report.load(report.save(tmp_path / "r.json"))
-    lines = "\n".join(loaded.judge_quality(families={"qwen-b": "ernie"}).lines())
-    assert "4 answers cannot show whether longer ones are preferred" in lines
-    assert "it takes a model of ernie and one of another family" in lines
-    assert "the family of ernie-5.1" not in lines
+    assert "agrees with people" in card_html(report.card())
     with pytest.raises(errors.InvalidArgumentError, match="judges give judge_wins"):
         report.judge_quality("quality")
 

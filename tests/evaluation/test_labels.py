@@ -8,8 +8,8 @@ import pytest
 import qfnb
 from qfnb import config, errors
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator, LocalJudgeEvaluator
-from qfnb.evaluation.judges.replies import ask_judge
-from qfnb.evaluation.labels.labels import Labels
+from qfnb.evaluation.judge_replies import ask_judge
+from qfnb.evaluation.labels import Labels
 from qfnb.views.evaluation.label_panel import LabelControls, LabelPanel, bundle
 
 
@@ -151,7 +151,7 @@ def test_one_model_is_scored_on_the_scale_of_the_judge_and_compared_with_it():
     assert labels.words == ("0", "1", "2", "3", "4", "5", "skip")
     label_all(labels, lambda task: (1, 3, 4)[task.index % 3])
     agreement = labels.agreement()
-    assert (agreement.n, agreement.is_weighted, agreement.kappa.share) == (
+    assert (agreement.kappa.n, agreement.is_weighted, agreement.kappa.share) == (
         21,
         True,
         pytest.approx(2 / 3),

@@ -34,9 +34,9 @@ def evaluate(*models, evaluators=None):
 
 def test_a_failed_row_is_not_a_wrong_answer():
     result = evaluate(FixedModel("a", ["yes", "no", ValueError("away"), "yes"]))
-    row = result.summary_df.iloc[0]
+    row = result.summary.iloc[0]
     assert (row["n"], row["failed"], row["mean"]) == (3, 1, pytest.approx(2 / 3))
-    failed = result.samples_df.iloc[2]
+    failed = result.samples.iloc[2]
     assert failed["error"] == "ValueError: away"
     assert failed[["exact_match"]].isna().all()
 
@@ -46,7 +46,7 @@ def test_models_are_compared_on_what_both_answered():
         FixedModel("a", ["no", "no", "no", ValueError("x")]),
         FixedModel("b", ["yes", "yes", ValueError("y"), "yes"]),
     )
-    pair = result.pairs_df.iloc[0]
+    pair = result.pairs.iloc[0]
     assert (pair["n"], pair["wins"], pair["losses"], pair["difference"]) == (2, 2, 0, 1)
     assert "no difference shown" in pair["verdict"]
 
@@ -59,7 +59,7 @@ def test_a_budget_in_tokens_holds_for_models_without_a_price(scripted):
     rows = Dataset([{"prompt": f"q{n}", "response": "yes"} for n in range(50)])
     row = manager.eval(
         [ChatCompletion("my-own")], rows, worker_num=1, budget_tokens=1000
-    ).summary_df.iloc[0]
+    ).summary.iloc[0]
     assert (row["mean"], row["n"]) == (1, 10)
 
 
@@ -81,7 +81,7 @@ def test_a_custom_evaluator():
 
 def test_a_model_whose_rows_all_failed_is_in_the_report():
     result = evaluate(FixedModel("a", [ValueError("x")] * 4), FixedModel("b", ["yes"] * 4))
-    assert result.summary_df.iloc[0][["n", "failed"]].tolist() == [0, 4]
+    assert result.summary.iloc[0][["n", "failed"]].tolist() == [0, 4]
     assert ("–" in repr(result), "nan" in repr(result).lower()) == (True, False)
 
 
@@ -278,8 +278,8 @@ LOCAL = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
 
 def test_the_base_model_over_the_sandbox(sandbox):
     result = LOCAL.eval([Service(model="ERNIE-Speed-8K")], ROWS)
-    assert result.summary_df.iloc[0]["mean"] == 0
-    assert result.samples_df["latency_s"].gt(0).all()
+    assert result.summary.iloc[0]["mean"] == 0
+    assert result.samples["latency_s"].gt(0).all()
     assert result.usage["tokens"].gt(0).all()
     assert "sandbox" in result.notes[0]
 
@@ -381,7 +381,7 @@ def test_an_evaluator_that_raises_on_a_row_leaves_that_row_without_a_score_and_s
     result = evaluate(
         FixedModel("a", ["yes", "no", "three", "yes"]), evaluators=[half, ExactMatchEvaluator()]
     )
-    rows = result.samples_df
+    rows = result.samples
     assert rows["half"].isna().tolist() == [False, False, True, False]
     assert rows["exact_match"].tolist() == [1, 0, 0, 1]
     reason = (

@@ -16,7 +16,7 @@ import qfnb
 from qfnb import errors
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
 from qfnb.evaluation.report import Report, Sample
-from qfnb.evaluation.stats.selection import mean_of_chosen
+from qfnb.evaluation.stats.variation import mean_of_chosen
 
 ROWS = [{"prompt": f"q{n}", "response": "yes", "topic": f"t{n % 3}"} for n in range(12)]
 PROMPTS = {"plain": "{prompt}", "brief": "In one word: {prompt}"}

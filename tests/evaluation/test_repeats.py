@@ -13,9 +13,9 @@ from support.chat_script import whole
 import qfnb
 from qfnb import errors
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
-from qfnb.evaluation.prompts import validate_repeats
 from qfnb.evaluation.report import Report, Sample
-from qfnb.evaluation.stats.repeats import pair_agreement, pass_at_k, variance_components
+from qfnb.evaluation.samples import validate_repeats
+from qfnb.evaluation.stats.variation import pair_agreement, pass_at_k, variance_components
 
 ROWS = [{"prompt": f"q{n}", "response": "yes"} for n in range(8)]
 

@@ -8,20 +8,10 @@ from support.reports import build_report
 
 from qfnb import InvalidArgumentError
 from qfnb.base.text import diff_texts
-from qfnb.evaluation import EvaluationManager, EvaluationResult, Report
+from qfnb.evaluation import EvaluationManager, Report
 from qfnb.evaluation.local_evaluators import evaluators_by_name
 from qfnb.evaluation.report import Sample
 from qfnb.views.evaluation import report as views
-
-
-def test_the_older_names_are_the_same_tables():
-    report = build_report({"a": [1.0, 0.0]})
-    assert Report is EvaluationResult
-    assert (report.samples_df is report.samples, report.summary_df is report.summary) == (
-        True,
-        True,
-    )
-    assert report.pairs_df.empty
 
 
 def test_coverage_and_worst_cases_of_what_failed():
@@ -233,17 +223,6 @@ def test_unknown_names_are_refused_with_those_there_are():
         report.samples_of("b")
     with pytest.raises(InvalidArgumentError, match="has m"):
         report.changes("n")
-
-
-def test_the_platforms_rows_are_matched_by_prompt_and_answer():
-    ours = build_report({"service": [0.5, 0.25]})
-    theirs = Report(
-        (Sample("x_1", 0, "q0", "right", "service 0", {"m": 0.4}), Sample("x_1", 1, "q9", "right", "?", {"m": 1.0})),
-        ("x_1",), ("m",),
-    )  # fmt: skip
-    differences = ours.reconcile(theirs)
-    assert differences["difference"].round(3).tolist()[0] == 0.1
-    assert differences["ours"].isna().tolist() == [False, True]
 
 
 def test_the_sdks_result_dataset():

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from qfnb.evaluation.stats import distributions, intervals, significance
+from qfnb.evaluation.stats import intervals, significance
 
 
 def paired_test(a, b, clusters=None, scale=None):
@@ -27,7 +27,7 @@ def paired_test(a, b, clusters=None, scale=None):
     ],
 )
 def test_wilson_intervals(successes, n, low, high):
-    interval = intervals.wilson(successes, n)
+    interval = intervals.mean_interval([1.0] * successes + [0.0] * (n - successes))
     assert (interval.low, interval.high) == (
         pytest.approx(low, abs=1e-4),
         pytest.approx(high, abs=1e-4),
@@ -38,16 +38,14 @@ def test_quantiles_and_bounds_equal_scipys():
     from scipy import special, stats
 
     for degrees, share in [(1, 0.975), (2, 0.995), (5, 0.9), (19, 0.9983), (400, 0.975), (9, 0.3)]:
-        assert distributions.t_quantile(share, degrees) == pytest.approx(
+        assert intervals.t_quantile(share, degrees) == pytest.approx(
             special.stdtrit(degrees, share), rel=1e-9
         )
     for wins, losses in [(9, 1), (0, 6), (40, 40), (310, 250)]:
         expected = stats.binomtest(wins, wins + losses)
-        assert distributions.mcnemar_p_value(wins, losses) == pytest.approx(
-            expected.pvalue, rel=1e-9
-        )
+        assert intervals.mcnemar_p_value(wins, losses) == pytest.approx(expected.pvalue, rel=1e-9)
         bounds = expected.proportion_ci(0.97)
-        assert distributions.binomial_bounds(wins, wins + losses, 0.03) == pytest.approx(
+        assert intervals.binomial_bounds(wins, wins + losses, 0.03) == pytest.approx(
             tuple(bounds), abs=1e-9
         )
 
@@ -140,16 +138,6 @@ def test_scores_of_a_judge_are_no_rates():
     assert paired_test([0.0, 1.0] * 5, [1.0, 1.0] * 5, scale=(0, 2)).method == "paired permutation"
 
 
-def test_few_rows_are_said_to_be_rough():
-    assert [intervals.mean_interval([0.5, 1.0] * n).is_rough for n in (3, 9, 10)] == [
-        True,
-        True,
-        False,
-    ]
-    groups = [n % 15 for n in range(60)]
-    assert intervals.mean_interval([0.5, 1.0] * 30, groups).is_rough
-
-
 def test_holm():
     assert significance.correct([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert significance.correct([]) == []
@@ -200,16 +188,6 @@ def test_clustered_intervals_are_wider_than_naive_ones():
     assert width(robust) > 1.5 * width(naive)
     rate = [float(value > 0) for value in values]
     assert width(intervals.mean_interval(rate, groups)) > 1.3 * width(intervals.mean_interval(rate))
-
-
-def test_the_clustered_error_is_that_of_the_sandwich():
-    values = [1.0, 2.0, 4.0, 5.0, 9.0]
-    groups = ["a", "a", "b", "b", "c"]
-    mean = sum(values) / 5
-    sums = [3 - 2 * mean, 9 - 2 * mean, 9 - mean]
-    assert intervals.clustered_standard_error(values, groups) == (
-        pytest.approx(math.sqrt(3 / 2 * sum(s * s for s in sums)) / 5), 3,
-    )  # fmt: skip
 
 
 def test_clusters_of_one_row_change_little():

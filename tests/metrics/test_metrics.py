@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from support.scripted_server import http_answer
 
 from qfnb import errors
-from qfnb.evaluation.local_evaluators import cosine, embedding_similarity
 from qfnb.metrics import choice, exact_json, recipes, rouge_bleu_chrf, units
-from qfnb.resources import Embedding
 
 characters = units.characters
 
@@ -170,21 +167,6 @@ def test_letters_beyond_four_can_be_chosen():
     assert choice.chosen_letters("I choose E, not F", "ABCDEFGHI") == "E"
 
 
-@pytest.mark.parametrize(
-    "text", ["不" + "可能" * 2000 + "B", "A" * 5000, "A、" * 3000, "(a" * 2000, '"b', "选" * 5000]
-)
-def test_an_answer_that_repeats_itself_is_read_at_once(text):
-    assert len(choice.chosen_letters(text)) <= 1
-
-
-def test_patterns():
-    assert [
-        exact_json.matches_pattern(text, r"\d{4}-\d\d") for text in ("于 2024-05 完成", "去年")
-    ] == [1, 0]
-    assert exact_json.matches_pattern(" 2024-05\n", r"\d{4}-\d\d", full_match=True) == 1
-    assert exact_json.matches_pattern("于 2024-05", r"\d{4}-\d\d", full_match=True) == 0
-
-
 @given(st.text(max_size=40), st.text(min_size=1, max_size=40))
 def test_scores_are_bounded_and_the_same_text_is_right(a, b):
     units = characters(a)
@@ -209,37 +191,3 @@ def test_without_jieba_words_say_what_to_install(monkeypatch):
     with pytest.raises(errors.InvalidArgumentError, match=r"qfnb\[zh\]"):
         units.jieba_words("没有人切过这一句")
     units.load_cutter.cache_clear()
-
-
-def test_meaning_is_asked_in_few_calls_and_empty_texts_in_none(sandbox, monkeypatch):
-    sent = []
-    monkeypatch.setattr(
-        Embedding,
-        "prepare",
-        lambda self, item, ask=Embedding.prepare: (sent.append(item), ask(self, item))[1],
-    )
-    similarities = embedding_similarity(
-        [*(f"答案{n}" for n in range(20)), "", "同"], ["参考"] * 21 + ["同"]
-    )
-    assert [len(texts) for texts in sent] == [16, 6]
-    assert math.isnan(similarities[20])
-    assert similarities[21] == pytest.approx(1)
-    assert all(-1 <= value <= 1 for value in similarities[:20])
-
-
-def test_a_vector_that_could_not_be_had_is_missing(scripted):
-    scripted(
-        [
-            http_answer(
-                b'{"error": {"code": "invalid_argument", "message": "no"}}',
-                status="400 Bad Request",
-            )
-        ]
-    )
-    assert [math.isnan(value) for value in embedding_similarity(["答案"], ["参考"])] == [True]
-
-
-def test_the_cosine_of_nothing_is_missing():
-    assert math.isnan(cosine((), (1.0, 0.0)))
-    assert math.isnan(cosine((0.0, 0.0), (1.0, 0.0)))
-    assert cosine((1.0, 1.0), (1.0, 0.0)) == pytest.approx(0.5**0.5)

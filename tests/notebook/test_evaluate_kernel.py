@@ -145,7 +145,8 @@ def test_a_report_of_the_library_needs_no_name_while_it_is_the_only_one():
 
 def test_one_model_a_judge_and_a_metric_of_your_own(kernel, start_evaluation):
     kernel.run(
-        "from qfnb.evaluation import RegexEvaluator; polite = RegexEvaluator('我', name='polite')"
+        "from qfnb.evaluation import FunctionEvaluator\ndef polite(output): return '我' in output\n"
+        "polite = FunctionEvaluator(polite)"
     )
     start_evaluation(
         6, "%qfeval ERNIE-Speed-8K --data talks --metrics polite,chrf --judge other -o report"

@@ -70,5 +70,5 @@ def test_a_model_is_evaluated_on_the_platform(sandbox, run, trainer):
     result = run(EVALUATION, fixed_block)["result"]
     (metrics,) = result.metrics.values()
     assert metrics["accuracy"] == 1
-    assert len(result.samples_df) == len(ROWS)
-    assert result.samples_df["rouge_l"].min() == 1
+    assert len(result.samples) == len(ROWS)
+    assert result.samples["rouge_l"].min() == 1

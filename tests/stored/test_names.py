@@ -39,14 +39,17 @@ from qfnb import (
 )
 from qfnb._jobs import row_result
 from qfnb.batching import journal, journal_reader, journal_store
-from qfnb.evaluation import records
+from qfnb.evaluation import (
+    judge_replies as replies,
+    label_journal as journal_of_labels,
+    labels,
+    records,
+)
 from qfnb.evaluation.background import BackgroundEvaluation
 from qfnb.evaluation.benchmarks import LOADERS, Benchmark
+from qfnb.evaluation.evaluator import PairVerdict
 from qfnb.evaluation.history import HISTORY_COLUMNS
-from qfnb.evaluation.judges import replies
-from qfnb.evaluation.judges.verdicts import PairVerdict
-from qfnb.evaluation.labels import journal as journal_of_labels, labels
-from qfnb.evaluation.report import archive, columns as report_columns, files as report_files
+from qfnb.evaluation.report import archive, data as report_columns, files as report_files
 from qfnb.evaluation.report.card import Card
 from qfnb.evaluation.samples import Sample
 from qfnb.metrics import recipes
@@ -86,7 +89,7 @@ def flags(parser):
 
 
 def columns(table):
-    return [column.name for column in table]
+    return list(table)
 
 
 def now():

@@ -4,27 +4,22 @@ done with it.
 | module | what it has |
 |---|---|
 | `data` | `ReportData`: samples with scores, its tables, comparisons, and what changed from model to model |
-| `columns` | the columns of its tables, and tables as DataFrames |
 | `text` | the report as sentences; inert texts |
-| `files`, `sheets` | the report as .html, .md, .csv, .xlsx and .json |
-| `averages` | the averages that a benchmark reports |
+| `sources` | where the numbers are from |
+| `files` | the report as .html, .md, .csv, .xlsx and .json |
 | `card`, `matrix` | two models on one card; prompts times models |
 | `archive` | every evaluation of this user on disk |
-| `judging`, `agreement` | how far judges can be trusted; labels of people |
+| `judging` | how far judges can be trusted; labels of people |
 
-Here are the datasets to train on (`to_dpo`, `to_sft`) and the comparison with the platform's
-scores.
+Here are the datasets to train on (`to_dpo`, `to_sft`).
 """
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from ...base.language import tr
 from ...dataset.typed_dataset import Dataset
@@ -32,14 +27,10 @@ from ...errors import InvalidArgumentError
 from .. import scoring_run
 from ..evaluator import LocalEvaluator
 from ..samples import Sample as Sample, result_dataset
-from . import archive, columns, files, judging, sources, text
-from .averages import average_sentences, averages_frame
+from . import archive, files, judging, sources, text
 from .card import Card, build_card
 from .data import ReportData as ReportData
 from .matrix import Matrix, build_matrix
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class NumberLog(Protocol):
@@ -54,31 +45,9 @@ class NumberLog(Protocol):
         ...
 
 
-def _tracker_entries(report: ReportData) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the numbers of a report by name, and what they need to be cited: the platform and the
-    recipe.
-    """
-    numbers: dict[str, float] = {}
-    for score in report.model_scores:
-        bounds = {"ci_low": score.interval.low, "ci_high": score.interval.high}
-        values = {"mean": score.mean, **bounds, "coverage": score.coverage, "n": score.n}
-        numbers |= {f"{score.model}/{score.metric}/{name}": value for name, value in values.items()}
-    for pair in report.comparisons:
-        name = f"{pair.candidate} - {pair.baseline}/{pair.metric}"
-        numbers |= {f"{name}/difference": pair.test.difference, f"{name}/p_holm": pair.p_holm}
-    origins = {f"{model}/origin": origin for model, origin in report.origins.items()}
-    return numbers, origins | {f"{name}/recipe": recipe for name, recipe in report.recipes.items()}
-
-
 REFERENCE: Final = "reference"
 CONTEXT: Final = ("history", "system")
 """Columns that belong to a question besides its last prompt."""
-
-
-DIFFERENCE_COLUMNS: Final = tuple(
-    columns.FrameColumn(name, itemgetter(name))
-    for name in ("model", "index", "prompt", "output", "metric", "platform", "ours", "difference")
-)
 
 
 class EvaluationResult(ReportData):
@@ -116,13 +85,9 @@ class EvaluationResult(ReportData):
         """
         return build_card(self, base, tuned, metric)
 
-    def judge_quality(
-        self, metric: str | None = None, *, families: Mapping[str, str] | None = None
-    ) -> judging.JudgeQuality:
-        """Return how far a judge can be trusted: agreement with people, bias by position, length
-        and family.
-        """
-        return judging.measure_judge(self, metric, families)
+    def judge_quality(self, metric: str | None = None) -> judging.JudgeQuality:
+        """Return how far a judge can be trusted: agreement with people, bias by position."""
+        return judging.measure_judge(self, metric)
 
     def matrix(self, metric: str | None = None) -> Matrix[Self]:
         """Return prompts times models with their main effects and the best cell, by default on the
@@ -132,13 +97,6 @@ class EvaluationResult(ReportData):
             InvalidArgumentError: the report has no prompts, or not this metric.
         """
         return build_matrix(self, metric)
-
-    @property
-    def averages(self) -> pd.DataFrame:
-        """One row per model, metric and group of questions that the benchmark averages over; empty
-        for other data.
-        """
-        return averages_frame(self)
 
     def to_dpo(
         self,
@@ -159,14 +117,12 @@ class EvaluationResult(ReportData):
         """
         loser = rejected or self.models[-1]
         texts = _texts_by_index(self, chosen)
-        pairs = [
-            _question_fields(sample) | {"chosen": text, "rejected": sample.output}
-            for sample in _select(self.samples_of(loser), rows)
-            if not sample.error
-            and (text := texts.get(sample.index, "")).strip()
-            and sample.output.strip()
-            and text.strip() != sample.output.strip()
-        ]
+        pairs = []
+        for sample in select_samples(self.samples_of(loser), rows):
+            better = texts.get(sample.index, "")
+            worse = sample.output
+            if not sample.error and worse.strip() and better.strip() not in {"", worse.strip()}:
+                pairs.append(question_fields(sample) | {"chosen": better, "rejected": worse})
         if not pairs:
             raise InvalidArgumentError(
                 tr(
@@ -189,11 +145,11 @@ class EvaluationResult(ReportData):
             InvalidArgumentError: no row has a response.
         """
         texts = _texts_by_index(self, response)
-        pairs = [
-            _question_fields(sample) | {"response": text}
-            for sample in _select(self.samples_of(self.models[0]), rows)
-            if (text := texts.get(sample.index, "")).strip()
-        ]
+        pairs = []
+        for sample in select_samples(self.samples_of(self.models[0]), rows):
+            answer = texts.get(sample.index, "")
+            if answer.strip():
+                pairs.append(question_fields(sample) | {"response": answer})
         if not pairs:
             raise InvalidArgumentError(tr("no row has a response by {source}", source=response))
         return Dataset(pairs, name="examples")
@@ -204,8 +160,8 @@ class EvaluationResult(ReportData):
         pre_processors: Sequence[scoring_run.PreProcessor] = (),
     ) -> Self:
         """Return a report on the same answers by other evaluators; no model is asked."""
-        scored = scoring_run.score_samples(self.records, evaluators, pre_processors)
-        report = replace(self, platform={}, **scored.report_fields)
+        fields, _ = scoring_run.score_samples(self.records, evaluators, pre_processors)
+        report = replace(self, platform={}, **fields)
         archive.keep(report)
         return report
 
@@ -220,19 +176,6 @@ class EvaluationResult(ReportData):
                 tr("cluster={column}: no row has such a column", column=repr(column))
             )
         return replace(self, cluster=column)
-
-    def reconcile(
-        self, platform: ReportData, names: Mapping[str, str] | None = None
-    ) -> pd.DataFrame:
-        """Return the platform's scores beside ours: a row for each answer and metric, with the
-        difference.
-
-        Args:
-            platform: its report on the same answers, from `EvaluationManager.fetch` or `eval`.
-            names: {its name of a metric: our name}, where they differ.
-        """
-        differences = _compare_scores(self, platform, names or {})
-        return columns.build_frame(DIFFERENCE_COLUMNS, differences)
 
     def to_json(self) -> str:
         """Return everything as JSON, without secrets: samples, tables, and the origin of the
@@ -249,20 +192,16 @@ class EvaluationResult(ReportData):
         """
         return cls(**files.from_json(text))
 
-    def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
+    def save(self, path: str | Path) -> Path:
         """Write the report to a .html, .md, .csv, .xlsx or .json file; return its path.
 
-        HTML is one file that needs no network; CSV has the samples; JSON is what `load` reads.
-
-        Args:
-            path: the file; its suffix chooses the format.
-            pictures: more of them for the HTML file; the charts are on it anyway.
+        HTML is one file that needs no network; CSV has the samples; JSON is what `load` reads. The
+        file's suffix chooses the format.
 
         Raises:
             InvalidArgumentError: the suffix is unknown, or the file cannot be written.
         """
-        lead = self.conclusion().splitlines() if self.cells else ()
-        return files.save_report(self, Path(path).expanduser(), pictures, lead)
+        return files.save_report(self, path, self.conclusion().splitlines() if self.cells else ())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -271,7 +210,14 @@ class EvaluationResult(ReportData):
         Raises:
             InvalidArgumentError: the file cannot be read, or is not such a report.
         """
-        return cls.from_json(files.read_report_text(Path(path).expanduser()))
+        try:
+            content = Path(path).expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", error)
+            raise InvalidArgumentError(
+                tr("{path} cannot be read: {reason}", path=Path(path).expanduser(), reason=reason)
+            ) from None
+        return cls.from_json(content)
 
     def log_to(self, tracker: NumberLog) -> Self:
         """Log means, intervals, differences and where they are from to an experiment tracker;
@@ -280,14 +226,28 @@ class EvaluationResult(ReportData):
         Args:
             tracker: one of `qfnb.trainer.trackers`, such as that of the training.
         """
-        tracker.log_numbers(*_tracker_entries(self))
+        numbers: dict[str, float] = {}
+        for score in self.model_scores:
+            name = f"{score.model}/{score.metric}"
+            numbers[f"{name}/mean"] = score.mean
+            numbers[f"{name}/ci_low"] = score.interval.low
+            numbers[f"{name}/ci_high"] = score.interval.high
+            numbers[f"{name}/coverage"] = score.coverage
+            numbers[f"{name}/n"] = score.n
+        for pair in self.comparisons:
+            name = f"{pair.candidate} - {pair.baseline}/{pair.metric}"
+            numbers[f"{name}/difference"] = pair.test.difference
+            numbers[f"{name}/p_holm"] = pair.p_holm
+        settings = {f"{model}/origin": origin for model, origin in self.origins.items()}
+        settings |= {f"{name}/recipe": recipe for name, recipe in self.recipes.items()}
+        tracker.log_numbers(numbers, settings)
         return self
 
     def conclusion(self) -> str:
         """Return the conclusion, a sentence per comparison on the first metric."""
         if self.cells and self.metric_names:
             return "\n".join(self.matrix().lines())
-        return "\n".join(filter(None, [text.conclusion(self), *average_sentences(self)]))
+        return "\n".join(filter(None, [text.conclusion(self), *text.average_sentences(self)]))
 
     def __repr__(self) -> str:
         table = self.summary.to_string(index=False, float_format="%.3f", na_rep=text.NO_VALUE)
@@ -297,7 +257,7 @@ class EvaluationResult(ReportData):
 Report = EvaluationResult
 
 
-def _select(samples: Mapping[int, Sample], rows: Iterable[int] | None) -> list[Sample]:
+def select_samples(samples: Mapping[int, Sample], rows: Iterable[int] | None) -> list[Sample]:
     """Return the samples of some questions, by default all, without those whose question is empty.
 
     Raises:
@@ -321,54 +281,7 @@ def _texts_by_index(report: ReportData, source: str) -> dict[int, str]:
     }
 
 
-def _question_fields(sample: Sample) -> dict[str, Any]:
+def question_fields(sample: Sample) -> dict[str, Any]:
+    """Return the prompt of a question, and the turns before it."""
     context = {name: sample.row[name] for name in CONTEXT if sample.row.get(name)}
     return {"prompt": sample.prompt} | context
-
-
-def _compare_scores(
-    ours: ReportData, platform: ReportData, names: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """Return every answer of the platform on every metric that both reports have.
-
-    Answers are matched by prompt and output; by the model too, where the reports share a label.
-    """
-    labelled = bool(set(ours.models) & set(platform.models))
-    samples_by_key: defaultdict[tuple[str, str, str], list[Sample]] = defaultdict(list)
-    for sample in ours.records:
-        samples_by_key[_sample_key(sample, labelled=labelled)].append(sample)
-    our_names = {name: names.get(name, name) for name in platform.metric_names}
-    shared = {
-        theirs: our_name for theirs, our_name in our_names.items() if our_name in ours.metric_names
-    }
-    rows: list[dict[str, Any]] = []
-    for sample in platform.records:
-        if not sample.error:
-            matches = samples_by_key[_sample_key(sample, labelled=labelled)]
-            # of several equal answers each is matched once, the last one for all that follow
-            if not matches:
-                match = None
-            elif len(matches) > 1:
-                match = matches.pop(0)
-            else:
-                match = matches[0]
-            rows += _differences(sample, match, shared)
-    return rows
-
-
-def _sample_key(sample: Sample, *, labelled: bool) -> tuple[str, str, str]:
-    return sample.model if labelled else "", sample.prompt.strip(), sample.output.strip()
-
-
-def _differences(
-    sample: Sample, our_sample: Sample | None, shared: Mapping[str, str]
-) -> Iterator[dict[str, Any]]:
-    identity = {name: getattr(sample, name) for name in ("model", "index", "prompt", "output")}
-    for platform_name, our_name in shared.items():
-        platform = sample.score(platform_name)
-        if our_sample is None:
-            ours = math.nan
-        else:
-            ours = our_sample.score(our_name)
-        numbers = {"platform": platform, "ours": ours, "difference": ours - platform}
-        yield identity | {"metric": platform_name} | numbers

@@ -15,7 +15,7 @@ import math
 import time
 import zlib
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,6 @@ from ...base.language import tr
 from ...base.private_files import modified_at, write_private
 from ...base.text import clip, did_you_mean
 from ...errors import InvalidArgumentError
-from ..samples import Sample
 from . import files
 from .data import SANDBOX, ReportData
 
@@ -40,18 +39,15 @@ VERSION: Final = 1
 MAX_LINE: Final = 10_000_000  # bytes of facts that are read
 UNREADABLE: Final = (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError)
 
+REPORT_FACTS: Final = (
+    "models", "metric_names", "counting", "cluster", "origins", "platform", "cells", "prompts",
+    "compared",
+)  # fmt: skip
 SAMPLE_FACTS: Final = (
-    "model",
-    "index",
-    "repeat",
-    "prompt",
-    "reference",
-    "output",
-    "error",
-    "seconds",
-)
-"""What of an answer its evaluation's id is of, with the scores: fields of later versions change no
-id.
+    "model", "index", "repeat", "prompt", "reference", "output", "error", "seconds",
+)  # fmt: skip
+"""What of a report and of an answer an evaluation's id is of, with the scores: fields of later
+versions change no id.
 """
 
 Mean = tuple[float, float, float, int]
@@ -106,22 +102,11 @@ def report_id(report: ReportData) -> str:
     """Return the id of a report: the same for the same answers with the same scores, whatever their
     data is called.
     """
-    names = (
-        "models",
-        "metric_names",
-        "counting",
-        "cluster",
-        "origins",
-        "platform",
-        "cells",
-        "prompts",
-        "compared",
-    )
-    facts = {name: getattr(report, name) for name in names}
-    samples = [
-        [getattr(sample, name) for name in SAMPLE_FACTS] + [sorted(sample.scores.items())]
-        for sample in report.records
-    ]
+    facts = {name: getattr(report, name) for name in REPORT_FACTS}
+    samples = []
+    for sample in report.records:
+        values = [getattr(sample, name) for name in SAMPLE_FACTS]
+        samples.append([*values, sorted(sample.scores.items())])
     return f"eval-{_digest(files.dump_json(facts | {'samples': samples}), size=5)}"
 
 
@@ -130,10 +115,12 @@ def question_keys(report: ReportData) -> dict[int, Hashable]:
     of equals it is.
     """
     samples = {sample.index: sample for sample in report.records}
-    counts: Counter[str] = Counter()
+    counts = Counter[str]()
     keys: dict[int, Hashable] = {}
-    for index in sorted(samples):
-        digest = _digest_question(samples[index])
+    for index, sample in sorted(samples.items(), key=lambda item: item[0]):
+        context = [sample.row.get(name) or "" for name in ("system", "history")]
+        content = [sample.prompt, sample.reference, *context]
+        digest = _digest(json.dumps(content, ensure_ascii=False, default=str))
         keys[index] = (digest, counts[digest])
         counts[digest] += 1
     return keys
@@ -148,17 +135,14 @@ def keep(report: ReportData) -> None:
     """Write a report to the history, unless it is there; a full disk or a folder that is read-only
     is no error.
     """
+    id_ = report_id(report)
     with contextlib.suppress(OSError):
-        path = config.state_dir(FOLDER) / f"{report_id(report)}{SUFFIX}"
+        path = config.state_dir(FOLDER) / f"{id_}{SUFFIX}"
         if not path.exists():
-            facts = {
-                "qfnb_history": VERSION,
-                "id": report_id(report),
-                "created": time.time(),
-                **_facts_of(report),
-            }
-            lines = f"{files.dump_json(facts)}\n{files.dump_json(files.to_document(report))}\n"
-            write_private(path, gzip.compress(lines.encode(), mtime=0))
+            facts = {"qfnb_history": VERSION, "id": id_, "created": time.time()}
+            documents = [facts | _facts_of(report), files.to_document(report)]
+            lines = [f"{files.dump_json(document)}\n" for document in documents]
+            write_private(path, gzip.compress("".join(lines).encode(), mtime=0))
             _prune(path)
 
 
@@ -179,9 +163,8 @@ def find_entry(key: str) -> Entry:
     entries = list_entries()
     word = key.strip().lower()
     matches = [entry for entry in entries if entry.id == word]
-    matches = matches or [
-        entry for entry in entries if word and entry.id.startswith((word, f"eval-{word}"))
-    ]
+    if word and not matches:
+        matches = [entry for entry in entries if entry.id.startswith((word, f"eval-{word}"))]
     if len(matches) > 1:
         names = tr(", ").join(entry.id for entry in matches[:5])
         raise InvalidArgumentError(
@@ -198,10 +181,9 @@ def find_entry(key: str) -> Entry:
                 count=len(entries),
             )
         )
-    (entry,) = matches
-    if entry.problem:
-        raise InvalidArgumentError(entry.problem)
-    return entry
+    if matches[0].problem:
+        raise InvalidArgumentError(matches[0].problem)
+    return matches[0]
 
 
 def read_fields(entry: Entry) -> dict[str, Any]:
@@ -219,16 +201,6 @@ def read_fields(entry: Entry) -> dict[str, Any]:
         raise InvalidArgumentError(_damage(path, error)) from None
 
 
-def _digest_question(sample: Sample) -> str:
-    parts = [
-        sample.prompt,
-        sample.reference,
-        sample.row.get("system") or "",
-        sample.row.get("history") or "",
-    ]
-    return _digest(json.dumps(parts, ensure_ascii=False, default=str))
-
-
 def _digest(text: str, *, size: int = 8) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).hexdigest()
 
@@ -236,13 +208,8 @@ def _digest(text: str, *, size: int = 8) -> str:
 def _facts_of(report: ReportData) -> dict[str, Any]:
     scores: dict[str, dict[str, Any]] = {}
     for score in report.model_scores:
-        interval = score.interval
-        scores.setdefault(score.model, {})[score.metric] = [
-            score.mean,
-            interval.low,
-            interval.high,
-            score.n,
-        ]
+        means = scores.setdefault(score.model, {})
+        means[score.metric] = [score.mean, score.interval.low, score.interval.high, score.n]
     return {
         "dataset": report.dataset,
         "digest": digest_questions(report),
@@ -257,7 +224,14 @@ def _facts_of(report: ReportData) -> dict[str, Any]:
     }
 
 
+_KINDS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "created": float, "dataset": str, "digest": str, "questions": int, "models": tuple,
+    "metrics": tuple, "failed": int, "origins": dict, "counting": dict,
+}  # fmt: skip
+
+
 def _read_entry(path: Path) -> Entry:
+    id_ = path.name.removesuffix(SUFFIX)
     try:
         with gzip.open(path, "rb") as lines:
             facts = json.loads(lines.readline(MAX_LINE))
@@ -265,47 +239,25 @@ def _read_entry(path: Path) -> Entry:
             problem = tr(
                 "{path} was written by a later version of qfnb: update this one", path=path
             )
-            return Entry(path.name.removesuffix(SUFFIX), modified_at(path), problem=problem)
-        return Entry(
-            id=path.name.removesuffix(SUFFIX),
-            created=float(facts["created"]),
-            dataset=str(facts["dataset"]),
-            digest=str(facts["digest"]),
-            questions=int(facts["questions"]),
-            models=tuple(facts["models"]),
-            metrics=tuple(facts["metrics"]),
-            scores={
-                model: {name: _read_mean(mean) for name, mean in row.items()}
-                for model, row in facts["scores"].items()
-            },
-            failed=int(facts["failed"]),
-            origins=dict(facts["origins"]),
-            counting=dict(facts["counting"]),
-            lower_is_better=frozenset(facts["lower"]),
-        )
+            return Entry(id_, modified_at(path), problem=problem)
+        scores: dict[str, dict[str, Mean]] = {}
+        for model, row in facts["scores"].items():
+            scores[model] = {}
+            for name, (*numbers, n) in row.items():
+                mean, low, high = (math.nan if each is None else float(each) for each in numbers)
+                scores[model][name] = mean, low, high, int(n)
+        values = {name: kind(facts[name]) for name, kind in _KINDS.items()}
+        return Entry(id_, **values, scores=scores, lower_is_better=frozenset(facts["lower"]))
     except UNREADABLE as error:
-        return Entry(
-            path.name.removesuffix(SUFFIX), modified_at(path), problem=_damage(path, error)
-        )
-
-
-def _read_mean(values: Iterable[Any]) -> Mean:
-    *numbers, n = values
-    mean, low, high = (math.nan if number is None else float(number) for number in numbers)
-    return mean, low, high, int(n)
+        return Entry(id_, modified_at(path), problem=_damage(path, error))
 
 
 def _damage(path: Path, error: BaseException) -> str:
-    if isinstance(error, InvalidArgumentError):
-        reason = str(error)
-    else:
-        reason = (
-            " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
-        )
+    reason = " ".join(str(getattr(error, "strerror", None) or error).split())
     return tr(
         "the evaluation {id} cannot be opened, its file is damaged ({reason}); delete {path}",
         id=path.name.removesuffix(SUFFIX),
-        reason=clip(reason, 80),
+        reason=clip(reason or type(error).__name__, 80),
         path=path,
     )
 

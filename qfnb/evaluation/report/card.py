@@ -3,16 +3,16 @@ costs.
 """
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
 from ...base.language import tr, tr_noop
 from ...base.text import labelled
 from ..stats.aggregates import Comparison, Outcome, Score, UsageTotals
-from . import averages, files, sources, text
+from . import text
 from .data import Change, ReportData
+from .files import Findings
 
 MAX_CHANGES: Final = 10
 Report = TypeVar("Report", bound=ReportData)
@@ -31,8 +31,8 @@ class Shift:
 
     def amounts(self) -> tuple[str, str]:
         """Return the numbers before and after as text."""
-        before, after = map(_format_amount, self.lows, (self.before, self.after))
-        return before, after
+        low_before, low_after = self.lows
+        return _format_amount(low_before, self.before), _format_amount(low_after, self.after)
 
     @property
     def is_known(self) -> bool:
@@ -65,8 +65,8 @@ it.
 """
 
 
-@dataclass(frozen=True)
-class Card(Generic[Report]):
+@dataclass(frozen=True, repr=False)
+class Card(Findings, Generic[Report]):
     """Whether one model is better than another, and the evidence.
 
     Attributes:
@@ -100,34 +100,24 @@ class Card(Generic[Report]):
 
     def lines(self) -> list[str]:
         """Return the card as lines of text."""
+        report = self.report
+        units = [self.comparison.test.interval.units]
         lines = [
             text.comparison_sentence(self.comparison),
             text.counts_sentence(self.comparison),
             *text.power_sentences(self.comparison),
-            text.rough_sentence(
-                [self.comparison.test.interval.units], is_clustered=bool(self.report.cluster)
-            ),
+            text.rough_sentence(units, is_clustered=bool(report.cluster)),
             *map(text.coverage_sentence, self.scores),
-            *(text.failure_sentence(self.report, score.model) for score in self.scores),
-            *averages.average_sentences(self.report, (self.base, self.tuned)),
+            *(text.failure_sentence(report, model) for model in (self.base, self.tuned)),
+            *text.average_sentences(report, (self.base, self.tuned)),
             *map(text.comparison_sentence, self.other_comparisons),
-            *text.repeat_sentences(self.report, self.metric),
-            *(
-                _format_shift(shift)
-                for shift in self.shifts
-                if shift.is_known and (shift.before or shift.after)
-            ),
+            *text.repeat_sentences(report, self.metric),
         ]
-        return [line for line in dict.fromkeys(lines) if line]
-
-    def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
-        """Write the card and its report to a .html, .md, .csv, .xlsx or .json file; return its
-        path.
-        """
-        return files.save_report(self.report, Path(path).expanduser(), pictures, self.lines())
-
-    def __repr__(self) -> str:
-        return "\n".join(sources.with_sources(self.report, self.lines()))
+        for shift in self.shifts:
+            if shift.is_known and (shift.before or shift.after):
+                name = tr("{name} ({unit})", name=tr(shift.name), unit=tr(shift.unit))
+                lines.append(labelled(name, " → ".join(shift.amounts())))
+        return [*filter(None, dict.fromkeys(lines))]
 
 
 def build_card(
@@ -141,49 +131,35 @@ def build_card(
     first, last = report.compared[-1] if report.compared else (report.models[0], report.models[-1])
     base_model = base or first
     tuned_model = tuned or last
-    comparisons = {
-        comparison.metric: comparison for comparison in report.versus(base_model, tuned_model)
-    }
+    pairs = {pair.metric: pair for pair in report.versus(base_model, tuned_model)}
     name = report.resolve_metric(metric)
-    decisive = comparisons[name]
+    decisive = pairs.pop(name)
     changes = report.changes(name, base=base_model, tuned=tuned_model)
     usage = {row.model: row for row in report.model_usage}
     scores = {score.model: score for score in report.model_scores if score.metric == name}
+    worse = [change for change in changes if change.gain < 0]
+    better = [change for change in reversed(changes) if change.gain > 0]
+    before = usage[base_model]
+    after = usage[tuned_model]
+    shifts = []
+    for title, unit, read in SHIFTS:
+        shift = Shift(title, unit, read(before), read(after))
+        if unit == "CNY":
+            shift = replace(shift, lows=(before.cost_low_per_1000, after.cost_low_per_1000))
+        shifts.append(shift)
     return Card(
         base=base_model,
         tuned=tuned_model,
         metric=name,
         verdict=decisive.outcome,
         comparison=decisive,
-        other_comparisons=tuple(pair for pair in comparisons.values() if pair is not decisive),
+        other_comparisons=tuple(pairs.values()),
         scores=(scores[base_model], scores[tuned_model]),
-        regressions=tuple(change for change in changes if change.gain < 0)[:MAX_CHANGES],
-        improvements=tuple(change for change in reversed(changes) if change.gain > 0)[:MAX_CHANGES],
-        shifts=tuple(
-            _build_shift(*shift, usage[base_model], usage[tuned_model]) for shift in SHIFTS
-        ),
+        regressions=tuple(worse[:MAX_CHANGES]),
+        improvements=tuple(better[:MAX_CHANGES]),
+        shifts=tuple(shifts),
         report=report,
     )
-
-
-def _build_shift(
-    title: str,
-    unit: str,
-    read: Callable[[UsageTotals], float],
-    before: UsageTotals,
-    after: UsageTotals,
-) -> Shift:
-    if unit == "CNY":
-        lows = (before.cost_low_per_1000, after.cost_low_per_1000)
-    else:
-        lows = (math.nan, math.nan)
-    return Shift(title, unit, read(before), read(after), lows)
-
-
-def _format_shift(shift: Shift) -> str:
-    before, after = shift.amounts()
-    name = tr("{name} ({unit})", name=tr(shift.name), unit=tr(shift.unit))
-    return labelled(name, f"{before} → {after}")
 
 
 def _format_amount(low: float, high: float) -> str:

@@ -5,31 +5,63 @@ them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from ...base.language import tr
-from ...base.text import Edit, diff_texts
+from ...base.text import Edit, diff_texts, replace_surrogates
 from ...errors import InvalidArgumentError
-from ..judges.verdicts import PairVerdict
+from ..evaluator import PairVerdict
 from ..samples import Sample, mean_sample
 from ..stats import aggregates
-from ..stats.aggregates import Comparison
-from ..stats.repeats import RepeatScore, score_repeats
-from .columns import (
-    PAIR_COLUMNS,
-    SUMMARY_COLUMNS,
-    USAGE_COLUMNS,
-    FrameColumn,
-    build_frame,
-    repeat_columns,
-    sample_columns,
-)
+from ..stats.aggregates import Average, Comparison
+from ..stats.variation import RepeatScore, score_repeats
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Columns = Mapping[str, Callable[[Any], Any]]
+"""The columns of a table: their names, and how a row gives its value."""
+
+
+def _columns(names: str) -> Columns:
+    """Return columns that are attributes of a row; `name=path` has another name than the
+    attribute.
+    """
+    columns = {}
+    for word in names.split():
+        name, _, path = word.partition("=")
+        columns[name] = attrgetter(path or name)
+    return columns
+
+
+SAMPLE_COLUMNS = _columns(
+    "model index prompt reference output latency_s=seconds cost tokens finish_reason error"
+)
+SUMMARY_COLUMNS = _columns(
+    "model metric n total failed missing coverage mean ci_low=interval.low ci_high=interval.high "
+    "worst best method=interval.method"
+)
+PAIR_COLUMNS = _columns(
+    "metric baseline candidate difference=test.difference ci_low=test.interval.low "
+    "ci_high=test.interval.high p_value=test.p_value p_holm effect=test.effect wins=test.wins "
+    "losses=test.losses ties=test.ties n=test.n detectable=test.detectable needed=test.needed "
+    "method=test.method verdict ci_level=test.interval.level comparisons=n_comparisons"
+)
+USAGE_COLUMNS = _columns(
+    "model total answered failed truncated empty cost_low cost tokens latency_p50 latency_p95 "
+    "characters"
+)
+AVERAGE_COLUMNS = _columns(
+    "model metric column value units questions mean ci_low=interval.low ci_high=interval.high "
+    "method=interval.method"
+)
+REPEAT_COLUMNS = _columns(
+    "model metric questions answers within between reliability chance_share same_score same_answer"
+)
 
 SANDBOX: Final = "sandbox"  # the name of the platform on this computer
 
@@ -129,51 +161,64 @@ class ReportData:
         """One row per model and question, with the answer, each metric, latency_s, cost and
         error.
         """
-        note_columns = dict.fromkeys(name for sample in self.records for name in sample.notes)
-        row_columns = dict.fromkeys(name for sample in self.records for name in sample.row)
-        columns = sample_columns(
-            self.metric_names, note_columns, row_columns, is_repeated=self.repeat_count > 1
-        )
-        return self._frame(columns, self.records)
+        cells = _read_cells(SAMPLE_COLUMNS, self.records)
+        if self.repeat_count > 1:
+            cells["repeat"] = [sample.repeat for sample in self.records]
+        for name in self.metric_names:
+            cells[name] = [sample.score(name) for sample in self.records]
+        for name in dict.fromkeys(name for sample in self.records for name in sample.notes):
+            cells.setdefault(name, [sample.notes.get(name, "") for sample in self.records])
+        for name in dict.fromkeys(name for sample in self.records for name in sample.row):
+            cells.setdefault(name, [sample.row.get(name) for sample in self.records])
+        return self._frame(cells)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per model and metric: n scored of total, mean, 95 % interval, worst and best
         case.
         """
-        return self._frame(SUMMARY_COLUMNS, self.model_scores)
+        return self._frame(_read_cells(SUMMARY_COLUMNS, self.model_scores))
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
         """One row per pair of models and metric, with interval, p-values, effect and verdict."""
-        return self._frame(PAIR_COLUMNS, self.comparisons)
+        return self._frame(_read_cells(PAIR_COLUMNS, self.comparisons))
 
     @cached_property
     def usage(self) -> pd.DataFrame:
         """One row per model: answered, failed and truncated rows, cost in CNY, tokens, seconds."""
-        return self._frame(USAGE_COLUMNS, self.model_usage)
+        return self._frame(_read_cells(USAGE_COLUMNS, self.model_usage))
 
     @cached_property
     def repeats(self) -> pd.DataFrame:
         """One row per model and metric: variance within and between questions, agreement,
         pass@k.
         """
-        return self._frame(repeat_columns(self.repeat_scores), self.repeat_scores)
+        cells = _read_cells(REPEAT_COLUMNS, self.repeat_scores)
+        passes = [{each.k: each.mean for each in score.passes} for score in self.repeat_scores]
+        for k in dict.fromkeys(k for means in passes for k in means):
+            cells[f"pass@{k}"] = [means.get(k, math.nan) for means in passes]
+        return self._frame(cells)
 
     @property
-    def samples_df(self) -> pd.DataFrame:
-        """`samples` under its older name."""
-        return self.samples
+    def averages(self) -> pd.DataFrame:
+        """One row per model, metric and group of questions that the benchmark averages over; empty
+        for other data.
+        """
+        return self._frame(_read_cells(AVERAGE_COLUMNS, self.group_averages))
 
-    @property
-    def summary_df(self) -> pd.DataFrame:
-        """`summary` under its older name."""
-        return self.summary
-
-    @property
-    def pairs_df(self) -> pd.DataFrame:
-        """`pairs` under its older name."""
-        return self.pairs
+    @cached_property
+    def group_averages(self) -> tuple[Average, ...]:
+        """The averages of every model on every metric; none where the questions are of no
+        benchmark.
+        """
+        averages = []
+        for model in self.models:
+            samples = [*self.samples_of(model).values()]
+            for name in self.metric_names:
+                scale = self.scales.get(name)
+                averages += aggregates.average_groups(model, name, samples, self.benchmark, scale)
+        return tuple(averages)
 
     @cached_property
     def model_scores(self) -> tuple[aggregates.Score, ...]:
@@ -191,15 +236,14 @@ class ReportData:
         """What the answers of each model cost; those of the sandbox, which bills nothing, have no
         cost.
         """
-        answers = {
-            model: [sample for group in groups.values() for sample in group]
-            for model, groups in self._groups_by_model.items()
-        }
-        usages = (aggregates.summarize_usage(model, samples) for model, samples in answers.items())
-        return tuple(
-            usage.without_cost() if usage.model in self.sandbox_models else usage
-            for usage in usages
-        )
+        usages = []
+        for model, groups in self._groups_by_model.items():
+            samples = [sample for group in groups.values() for sample in group]
+            usage = aggregates.summarize_usage(model, samples)
+            if model in self.sandbox_models:
+                usage = replace(usage, cost_low=math.nan, cost=math.nan)
+            usages.append(usage)
+        return tuple(usages)
 
     @cached_property
     def comparisons(self) -> tuple[Comparison, ...]:
@@ -222,12 +266,10 @@ class ReportData:
         """
         if self.platform:
             return {model: dict(metrics) for model, metrics in self.platform.items()}
-        metrics_by_model = {
-            model: dict[str, Any](self.summaries.get(model, {})) for model in self.models
-        }
+        means = {model: dict(self.summaries.get(model, {})) for model in self.models}
         for score in self.model_scores:
-            metrics_by_model[score.model][score.metric] = score.mean
-        return metrics_by_model
+            means[score.model][score.metric] = score.mean
+        return means
 
     def versus(self, base: str, tuned: str) -> list[Comparison]:
         """Return the comparisons of two models, `base` first, one for each metric.
@@ -300,10 +342,7 @@ class ReportData:
                 continue
             a = before.score(name)
             b = after.score(name)
-            if name in self.lower_is_better:
-                gain = a - b
-            else:
-                gain = b - a
+            gain = a - b if name in self.lower_is_better else b - a
             if gain != 0 and not math.isnan(gain):
                 texts = before.prompt, before.reference, before.output, after.output
                 changes.append(Change(index, *texts, a, b, gain))
@@ -320,11 +359,8 @@ class ReportData:
             base: a model, default the first.
             tuned: a model, default the last.
         """
-        return [
-            change.index
-            for change in self.changes(metric, base=base, tuned=tuned)
-            if change.gain < 0
-        ]
+        changes = self.changes(metric, base=base, tuned=tuned)
+        return [change.index for change in changes if change.gain < 0]
 
     def resolve_metric(self, name: str | None = None) -> str:
         """Return the name of a metric, by default the first one's.
@@ -339,9 +375,11 @@ class ReportData:
             )
         return name or self.metric_names[0]
 
-    def _frame(self, columns: Sequence[FrameColumn], rows: Sequence[Any]) -> pd.DataFrame:
+    def _frame(self, cells: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
         """Return a table that says in its `attrs` where its numbers are from."""
-        frame = build_frame(columns, rows)
+        import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
+
+        frame = pd.DataFrame({name: [*map(_to_cell, column)] for name, column in cells.items()})
         frame.attrs |= {
             "origins": dict(self.origins),
             "recipes": dict(self.recipes),
@@ -351,13 +389,10 @@ class ReportData:
 
     @cached_property
     def _samples_by_model(self) -> dict[str, dict[int, Sample]]:
-        return {
-            model: {
-                index: mean_sample(group) if len(group) > 1 else group[0]
-                for index, group in groups.items()
-            }
-            for model, groups in self._groups_by_model.items()
-        }
+        samples: dict[str, dict[int, Sample]] = {}
+        for model, groups in self._groups_by_model.items():
+            samples[model] = {index: mean_sample(group) for index, group in groups.items()}
+        return samples
 
     @cached_property
     def _groups_by_model(self) -> dict[str, dict[int, list[Sample]]]:
@@ -387,3 +422,14 @@ class ReportData:
             for model, groups in self._groups_by_model.items()
             for name in self.metric_names
         )
+
+
+def _read_cells(columns: Columns, rows: Sequence[Any]) -> dict[str, list[Any]]:
+    return {name: [read(row) for row in rows] for name, read in columns.items()}
+
+
+def _to_cell(value: Any) -> Any:
+    """Return a cell that a DataFrame can hold: it takes no half of a surrogate pair."""
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    return value

@@ -1,37 +1,185 @@
-"""How far a judge can be trusted: agreement with people, bias by position and length, preference
-for its own family.
+"""How far a judge can be trusted: its agreement with the labels of people, and its bias by
+position.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
-from ..judges.verdicts import PairVerdict
-from ..labels.journal import LabelsError
+from ..label_journal import LabelsError, joint_verdict, latest_labels, pair_item, score_item
 from ..samples import Sample
-from ..stats.aggregates import cluster_labels
-from ..stats.intervals import LEVEL, NO_INTERVAL, interval_with_ends, mean_interval
-from ..stats.raters import clustered_slope
-from . import agreement
-from .agreement import HumanAgreement, Measure, answer_pairs, measure_agreement, pair_rows
+from ..stats.intervals import ROUGH_ROWS, Interval, Kappa, mean_interval, measure_kappa
+from . import text
 from .data import ReportData
 
-MIN_ROWS: Final = 10  # rows below which no slope is computed
-FAMILIES: Final = (
-    "ernie", "deepseek", "qwen", "llama", "chatglm", "glm", "kimi", "doubao", "minimax", "baichuan",
-    "internlm",
-    "gemma", "mixtral", "mistral", "gpt", "claude", "gemini", "hunyuan",
-)  # fmt: skip
-"""Families of models, as their names begin."""
+MAX_SCORE: Final = 10  # the highest score that people give by hand
+_MIRRORED: Final = {"first": "second", "second": "first"}
+Models = tuple[str, str]
 
-_SHARES: Final = {"first": 1.0, "second": -1.0, "tie": 0.0}
+
+@dataclass(frozen=True)
+class HumanAgreement:
+    """How far a metric agrees with the labels of people.
+
+    Attributes:
+        kappa: Cohen's, over the labels on which the metric has a verdict too.
+        is_weighted: whether disagreements count by their square, as for scores.
+        missing: labels on which the metric has no verdict.
+    """
+
+    metric: str
+    kappa: Kappa
+    is_weighted: bool
+    missing: int
+
+    def __repr__(self) -> str:
+        metric = text.metric_title(self.metric)
+        kappa = self.kappa
+        if not kappa.n:
+            return tr(
+                "{metric}: no labels of people yet to say how far it can be trusted; "
+                "`qfnb.label(report)` asks for them.",
+                metric=metric,
+            )
+        values = {
+            "metric": metric,
+            "share": text.format_share(kappa.share),
+            "n": f"{kappa.n:,}",
+            "kappa": text.format_score(kappa.value),
+            "bounds": text.format_interval(kappa.interval.low, kappa.interval.high),
+        }
+        if math.isnan(kappa.value):
+            return tr(
+                "{metric} agrees with people on {share} of {n} labels; only one label occurs, so "
+                "no kappa.",
+                **values,
+            )
+        if self.is_weighted:
+            line = tr(
+                "{metric} agrees with people on {share} of {n} labels: weighted kappa {kappa} "
+                "({bounds}).",
+                **values,
+            )
+        else:
+            line = tr(
+                "{metric} agrees with people on {share} of {n} labels: kappa {kappa} ({bounds}).",
+                **values,
+            )
+        if kappa.n >= ROUGH_ROWS:
+            return line
+        rough = tr("The interval is rough: there are fewer than {n} labels.", n=ROUGH_ROWS)
+        return f"{line} {rough}"
+
+
+def label_scale(report: ReportData) -> tuple[float, float]:
+    """Return the scale on which people score single answers: the judge's, else right or wrong."""
+    metric = next(iter(report.judges), "")
+    low, high = report.scales.get(metric, (0.0, 1.0))
+    if low == 0 and high == int(high) and high <= MAX_SCORE:
+        return (low, high)
+    return (0.0, 1.0)
+
+
+def measure_agreement(
+    report: ReportData, metric: str | None = None, models: Models | None = None
+) -> HumanAgreement:
+    """Return how far a metric agrees with the labels of people.
+
+    Args:
+        report: the report.
+        metric: default the first; of pairs its verdict is which answer has the better score.
+        models: two of the report, default all pairs of them.
+
+    Raises:
+        InvalidArgumentError: the report does not have the metric.
+    """
+    name = report.resolve_metric(metric)
+    rows: list[tuple[object, object]] = []
+    is_weighted = False
+    if len(report.models) == 1 or (models and models[0] == models[1]):
+        is_weighted = label_scale(report) != (0, 1)
+        rows += _score_rows(report, name, models[0] if models else report.models[0])
+    else:
+        for pair in [models] if models else combinations(report.models, 2):
+            rows += _pair_rows(report, name, pair)
+    both = [row for row in rows if row[1] is not None]
+    kappa = measure_kappa(
+        [human for human, _ in both], [judge for _, judge in both], is_weighted=is_weighted
+    )
+    return HumanAgreement(name, kappa, is_weighted, len(rows) - len(both))
+
+
+def _score_rows(
+    report: ReportData, metric: str, model: str
+) -> Iterator[tuple[float, float | None]]:
+    """Yield the scores of people and of a metric, None where it has none."""
+    scale = label_scale(report)
+    samples = report.samples_of(model).values()
+    items = {score_item(sample, scale): sample for sample in samples if not sample.error}
+    for key, people in latest_labels(items).items():
+        word = joint_verdict(people, items[key].output)
+        if word is not None:
+            score = items[key].score(metric)
+            yield float(word), None if math.isnan(score) else score
+
+
+def _pair_rows(report: ReportData, metric: str, models: Models) -> Iterator[tuple[str, str | None]]:
+    """Yield the verdicts of people and of a metric on the pairs that people have labelled."""
+    items = {}
+    second_samples = report.samples_of(models[1])
+    for index, first in report.samples_of(models[0]).items():
+        second = second_samples.get(index)
+        if second is not None and not first.error and not second.error:
+            items[pair_item(first, second)] = (first, second)
+    outcomes: dict[int, str | None] = {}
+    for each in report.verdicts:
+        if each.metric == metric and {each.first, each.second} == {*models} and not each.repeat:
+            outcome: str | None = each.outcome
+            if each.first != models[0] and outcome is not None:
+                outcome = _MIRRORED.get(outcome, outcome)
+            outcomes[each.index] = outcome
+    for key, people in latest_labels(items).items():
+        first, second = items[key]
+        human = joint_verdict(people, first.output)
+        if human is not None and first.index in outcomes:
+            yield human, outcomes[first.index]
+        elif human is not None:
+            yield human, _preferred(report, metric, first, second)
+
+
+def _preferred(report: ReportData, metric: str, first: Sample, second: Sample) -> str | None:
+    a = first.score(metric)
+    b = second.score(metric)
+    if math.isnan(a) or math.isnan(b):
+        return None
+    if a == b:
+        return "tie"
+    if (a > b) != (metric in report.lower_is_better):
+        return "first"
+    return "second"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A share with its interval, and the rows it is from."""
+
+    value: float
+    interval: Interval
+    n: int
+
+    @property
+    def shares(self) -> dict[str, str]:
+        """What sentences say of it."""
+        low = text.format_share(self.interval.low)
+        high = text.format_share(self.interval.high)
+        share = text.format_share(self.value)
+        return {"share": share, "bounds": f"{low}–{high}", "n": f"{self.n:,}"}
 
 
 @dataclass(frozen=True)
@@ -45,15 +193,6 @@ class JudgeQuality:
             single answers.
         first_share: share of the verdicts for a side that prefer the answer shown first, 0.5 is
             fair; None likewise.
-        length: by how much the difference of the scores grows with each doubling of the length, the
-            models' mean difference and `control` held constant; NaN where lengths or rows cannot
-            show it.
-        control: the metric that stands for quality in it, "" without one.
-        self_preference: by how much more often the judge's own family wins before it than before
-            people; None where it cannot be measured.
-        obstacle: why not, "" otherwise.
-        asked, replayed: calls of the judge, and verdicts from its journal; None where that is not
-        known.
     """
 
     metric: str
@@ -61,37 +200,49 @@ class JudgeQuality:
     agreement: HumanAgreement
     flips: Measure | None
     first_share: Measure | None
-    length: Measure
-    control: str
-    self_preference: Measure | None
-    obstacle: str
-    asked: int | None = None
-    replayed: int | None = None
 
     def lines(self) -> list[str]:
         """Return the findings, a sentence each."""
-        return [
-            repr(self.agreement),
-            *agreement.position_lines(self.metric, self.judge, self.flips, self.first_share),
-            agreement.length_line(self.metric, self.length, self.control),
-            agreement.self_line(self.metric, self.self_preference, self.obstacle),
-            *agreement.call_lines(self.metric, self.judge, self.asked, self.replayed),
-        ]
+        metric = text.metric_title(self.metric)
+        lines = [repr(self.agreement)]
+        if self.flips is None or self.first_share is None:
+            lines.append(
+                tr(
+                    "{metric}, position: {judge} sees one answer at a time.",
+                    metric=metric,
+                    judge=self.judge,
+                )
+            )
+            return lines
+        lines.append(
+            tr(
+                "{metric}, position: {share} ({bounds}) of {n} verdicts change when the sides are "
+                "swapped.",
+                metric=metric,
+                **self.flips.shares,
+            )
+        )
+        if self.first_share.n:
+            lines.append(
+                tr(
+                    "{metric}, position: the answer shown first wins {share} ({bounds}) of {n} "
+                    "decisions; 50% is fair.",
+                    metric=metric,
+                    **self.first_share.shares,
+                )
+            )
+        return lines
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
 
 
-def measure_judge(
-    report: ReportData, metric: str | None = None, families: Mapping[str, str] | None = None
-) -> JudgeQuality:
+def measure_judge(report: ReportData, metric: str | None = None) -> JudgeQuality:
     """Return the reliability of a judge by the data of a report.
 
     Args:
         report: the report.
         metric: one that a judge gives, default the first.
-        families: {label of a model, or name of the judge: its family}, where the name does not say
-            it.
 
     Raises:
         InvalidArgumentError: no judge gives the metric.
@@ -102,164 +253,39 @@ def measure_judge(
         raise InvalidArgumentError(
             tr("metric={metric}: judges give {names}", metric=repr(metric), names=names)
         )
+    agreement = measure_agreement(report, name)
     verdicts = [each for each in report.verdicts if each.metric == name]
-    length, control = _length_bias(report, name)
-    preference, obstacle = _self_preference(report, name, families or {})
-    numbers: Mapping[str, int] = next(
-        (s for s in report.summaries.values() if f"{name}_asked" in s), {}
-    )
-    return JudgeQuality(
-        metric=name,
-        judge=report.judges[name],
-        agreement=measure_agreement(report, name),
-        flips=_flips(verdicts) if verdicts else None,
-        first_share=_first_share(verdicts) if verdicts else None,
-        length=length,
-        control=control,
-        self_preference=preference,
-        obstacle=obstacle,
-        asked=numbers.get(f"{name}_asked"),
-        replayed=numbers.get(f"{name}_replayed"),
-    )
+    if not verdicts:
+        return JudgeQuality(name, report.judges[name], agreement, None, None)
+    flips = []
+    winners = []
+    for each in verdicts:
+        winners.append((each.index, each.given_order, "first"))
+        if each.outcome is not None:
+            flips.append((each.index, each.given_order != each.swapped_order))
+    winners += [(each.index, each.swapped_order, "second") for each in verdicts]
+    firsts = [
+        (index, winner == first) for index, winner, first in winners if winner not in {None, "tie"}
+    ]
+    return JudgeQuality(name, report.judges[name], agreement, _share(flips), _share(firsts))
 
 
 def judge_lines(report: ReportData) -> list[str]:
     """Return the reliability of the judges of a report, a sentence each."""
+    lines = []
     try:
-        qualities = [
-            measure_judge(report, metric)
-            for metric in report.judges
-            if metric in report.metric_names
-        ]
+        for metric in report.judges:
+            if metric in report.metric_names:
+                lines += measure_judge(report, metric).lines()
     except LabelsError as error:
         return [str(error)]
-    return [line for quality in qualities for line in quality.lines()]
+    return lines
 
 
-def _flips(verdicts: Sequence[PairVerdict]) -> Measure:
-    """Return the share of pairs whose verdict changes with the sides; rows of one question are a
-    cluster.
-    """
-    judged = [each for each in verdicts if each.outcome is not None]
-    values = [float(each.given_order != each.swapped_order) for each in judged]
-    return _mean(values, [each.index for each in judged])
-
-
-def _first_share(verdicts: Sequence[PairVerdict]) -> Measure:
-    """Return the share of the verdicts for a side that prefer the one shown first."""
-    rows = [
-        (each.index, each.given_order == "first")
-        for each in verdicts
-        if each.given_order not in {None, "tie"}
-    ]
-    rows += [
-        (each.index, each.swapped_order == "second")
-        for each in verdicts
-        if each.swapped_order not in {None, "tie"}
-    ]
-    return _mean([float(is_first) for _, is_first in rows], [index for index, _ in rows])
-
-
-def _mean(values: Sequence[float], clusters: Sequence[int]) -> Measure:
-    if len(set(clusters)) == len(clusters):
-        labels = None
-    else:
-        labels = clusters
-    if values:
-        value = sum(values) / len(values)
-    else:
-        value = math.nan
-    return Measure(value, mean_interval(values, labels), len(values))
-
-
-def _length_bias(report: ReportData, metric: str) -> tuple[Measure, str]:
-    """Return how the judge's score depends on the length of the answer, and the metric that is held
-    constant.
-
-    Of several models the differences on the same question are taken, and each pair has an intercept
-    of its own.
-    """
-    others = [name for name in report.metric_names if name not in report.judges]
-    samples = {
-        model: [s for s in report.samples_of(model).values() if not s.error]
-        for model in report.models
-    }
-    control = next(
-        (name for name in others if all(_is_scored(each, name) for each in samples.values())), ""
-    )
-    names = [metric, *([control] if control else [])]
-    rows: list[tuple[Sample, str, list[float]]] = [
-        (each, "", [math.log2(1 + len(each.output)), *(each.score(name) for name in names)])
-        for each in (samples[report.models[0]] if len(report.models) == 1 else ())
-    ]
-    for models in combinations(report.models, 2):
-        for a, b in answer_pairs(report, models):
-            ratio = math.log2((1 + len(b.output)) / (1 + len(a.output)))
-            rows.append(
-                (a, str(models), [ratio, *(b.score(name) - a.score(name) for name in names)])
-            )
-    rows = [row for row in rows if not any(map(math.isnan, row[2]))]
-    if len(rows) < MIN_ROWS:
-        return Measure(math.nan, NO_INTERVAL, len(rows)), control
-    groups = [*dict.fromkeys(group for _, group, _ in rows)]
-    x, y, *controls = zip(*(numbers for *_, numbers in rows), strict=True)
-    controls = [column for column in controls if len(set(column)) > 1]
-    intercepts = [[float(group == name) for _, group, _ in rows] for name in groups]
-    clusters = cluster_labels([sample for sample, *_ in rows], report.cluster) or [
-        str(s.index) for s, *_ in rows
-    ]
-    slope, interval = clustered_slope(y, [x, *controls, *intercepts], clusters)
-    return Measure(slope, interval, len(rows)), control if controls else ""
-
-
-def _is_scored(samples: Sequence[Sample], metric: str) -> bool:
-    return not any(math.isnan(sample.score(metric)) for sample in samples)
-
-
-def model_family(name: str) -> str:
-    """Return the family that a model's name begins with, "" where it says none."""
-    return next((each for each in FAMILIES if re.search(rf"(?<![a-z]){each}", name.casefold())), "")
-
-
-def _self_preference(
-    report: ReportData, metric: str, families: Mapping[str, str]
-) -> tuple[Measure | None, str]:
-    """Return by how much the judge's family wins more often before it than before people, or why
-    that is not known.
-    """
-    judge = report.judges[metric]
-    family = families.get(judge) or model_family(judge)
-    of_models = {
-        model: families.get(model) or model_family(_model_of(report, model))
-        for model in report.models
-    }
-    if not family or not all(of_models.values()):
-        unknown = [name for name, each in [(judge, family), *of_models.items()] if not each]
-        return None, tr("the family of {names} is not known", names=tr(", ").join(unknown))
-    pairs = [
-        pair
-        for pair in combinations(report.models, 2)
-        if (of_models[pair[0]] == family) != (of_models[pair[1]] == family)
-    ]
-    if not pairs:
-        return None, tr("it takes a model of {family} and one of another family", family=family)
-    values = []
-    for pair in pairs:
-        if of_models[pair[0]] == family:
-            sign = 1
-        else:
-            sign = -1
-        rows = [
-            (human, each) for human, each in pair_rows(report, metric, pair) if each is not None
-        ]
-        values += [sign * (_SHARES[each] - _SHARES[human]) / 2 for human, each in rows]
-    if len(values) < 2:
-        return None, tr("without labels of people it cannot be told from better answers")
-    interval = interval_with_ends(values, None, (-1.0, 1.0), LEVEL)
-    return Measure(sum(values) / len(values), interval, len(values)), ""
-
-
-def _model_of(report: ReportData, label: str) -> str:
-    if label in report.cells:
-        return report.cells[label][1]
-    return label
+def _share(rows: Sequence[tuple[int, bool]]) -> Measure:
+    """Return how often something holds; rows of one question are a cluster."""
+    values = [float(holds) for _, holds in rows]
+    indexes = [index for index, _ in rows]
+    clusters = None if len({*indexes}) == len(indexes) else indexes
+    value = sum(values) / len(values) if values else math.nan
+    return Measure(value, mean_interval(values, clusters), len(values))

@@ -5,9 +5,8 @@ its rivals.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...base.language import tr, trn
@@ -15,9 +14,10 @@ from ...errors import InvalidArgumentError
 from ..samples import Sample, mean_sample
 from ..stats import aggregates
 from ..stats.aggregates import Comparison, Score
-from ..stats.selection import mean_of_chosen
-from . import files, sources, text
+from ..stats.variation import mean_of_chosen
+from . import sources, text
 from .data import ReportData
+from .files import Findings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,8 +59,8 @@ class BestCell:
     rivals: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Matrix(Generic[Report]):
+@dataclass(frozen=True, repr=False)
+class Matrix(Findings, Generic[Report]):
     """Prompts times models on one metric.
 
     Attributes:
@@ -94,23 +94,13 @@ class Matrix(Generic[Report]):
 
     def lines(self) -> list[str]:
         """Return the conclusions of the matrix as lines of text."""
-        effects = [
-            effect for effect in (self.prompt_effect, self.model_effect) if effect and self.best
-        ]
-        lines = [
-            best_sentence(self),
-            rivals_sentence(self),
-            *(line for effect in effects for line in effect_sentences(effect)),
-            *map(text.coverage_sentence, self.cells.values()),
-            *text.repeat_sentences(self.report, self.metric),
-        ]
-        return [line for line in lines if line]
-
-    def save(self, path: str | Path, *, pictures: Iterable[files.HasPicture] = ()) -> Path:
-        """Write the matrix and its report to a .html, .md, .csv, .xlsx or .json file; return its
-        path.
-        """
-        return files.save_report(self.report, Path(path).expanduser(), pictures, self.lines())
+        lines = [best_sentence(self), rivals_sentence(self)]
+        for effect in (self.prompt_effect, self.model_effect):
+            if effect and self.best:
+                lines += effect_sentences(effect)
+        lines += map(text.coverage_sentence, self.cells.values())
+        lines += text.repeat_sentences(self.report, self.metric)
+        return [*filter(None, lines)]
 
     def __repr__(self) -> str:
         table = self.means.to_string(float_format="%.3f", na_rep=text.NO_VALUE)
@@ -132,9 +122,8 @@ def build_matrix(report: Report, metric: str | None = None) -> Matrix[Report]:
         )
     name = report.resolve_metric(metric)
     scores = {score.model: score for score in report.model_scores if score.metric == name}
-    prompts, models = (
-        tuple(dict.fromkeys(cell[part] for cell in report.cells.values())) for part in (0, 1)
-    )
+    prompts = tuple(dict.fromkeys(prompt for prompt, _ in report.cells.values()))
+    models = tuple(dict.fromkeys(model for _, model in report.cells.values()))
     return Matrix(
         metric=name,
         prompts={prompt: report.prompts.get(prompt, "") for prompt in prompts},
@@ -151,27 +140,24 @@ def _effect(report: ReportData, metric: str, part: int, levels: Sequence[str]) -
     """Return the effect of the prompts (part 0) or of the models (part 1)."""
     if len(levels) < 2:
         return None
+    scale = report.scales.get(metric)
     samples: dict[str, dict[int, Sample]] = {}
+    scores = []
     for level in levels:
         cells = [
             report.samples_of(label) for label, cell in report.cells.items() if cell[part] == level
         ]
-        groups = {index: [cell[index] for cell in cells if index in cell] for index in cells[0]}
         samples[level] = {
-            index: mean_sample(group, needs_all=True)
-            for index, group in groups.items()
-            if len(group) == len(cells)
+            index: mean_sample([cell[index] for cell in cells], needs_all=True)
+            for index in cells[0]
+            if all(index in cell for cell in cells)
         }
-    scale = report.scales.get(metric)
-    return Effect(
-        levels=tuple(
-            aggregates.score_model(level, metric, [*samples[level].values()], scale, report.cluster)
-            for level in levels
-        ),
-        comparisons=aggregates.compare_all(
-            [metric], samples, report.cluster, report.lower_is_better, report.scales
-        ),
+        rows = [*samples[level].values()]
+        scores.append(aggregates.score_model(level, metric, rows, scale, report.cluster))
+    pairs = aggregates.compare_all(
+        [metric], samples, report.cluster, report.lower_is_better, report.scales
     )
+    return Effect(tuple(scores), pairs)
 
 
 def _best_cell(report: ReportData, metric: str, scores: Mapping[str, Score]) -> BestCell | None:
@@ -180,33 +166,27 @@ def _best_cell(report: ReportData, metric: str, scores: Mapping[str, Score]) -> 
         return None
     is_lower = metric in report.lower_is_better
     best = (min if is_lower else max)(scored, key=lambda score: score.mean)
-    pairs = [
-        pair for pair in report.comparisons if pair.metric == metric and not pair.is_significant
-    ]
-    equals = {
-        pair.candidate if pair.baseline == best.model else pair.baseline
-        for pair in pairs
-        if best.model in {pair.baseline, pair.candidate}
-    }
-    rivals = [score.model for score in scored if score.model in equals]
-    prompt, model = report.cells[best.model]
-    expected = _expected_mean(report, metric, [score.model for score in scored])
+    equals: set[str] = set()
+    for pair in report.comparisons:
+        models = {pair.baseline, pair.candidate}
+        if pair.metric == metric and not pair.is_significant and best.model in models:
+            equals |= models - {best.model}
+    labels = [score.model for score in scored]
+    expected = _expected_mean(report, metric, labels)
     expected = (max if is_lower else min)(expected, best.mean)  # a NaN stays one: it is first
-    return BestCell(best.model, prompt, model, best, expected, tuple(rivals))
+    rivals = tuple(label for label in labels if label in equals)
+    return BestCell(best.model, *report.cells[best.model], best, expected, rivals)
 
 
 def _expected_mean(report: ReportData, metric: str, labels: Sequence[str]) -> float:
     """Return the mean of the best cell on new questions, from those that all cells have a score
     of.
     """
-    first, *others = (report.samples_of(label) for label in labels)
+    cells = [report.samples_of(label) for label in labels]
     rows = []
     shared = []
-    for index, sample in first.items():
-        row = [
-            sample.score(metric),
-            *(cell[index].score(metric) if index in cell else math.nan for cell in others),
-        ]
+    for index, sample in cells[0].items():
+        row = [cell[index].score(metric) if index in cell else math.nan for cell in cells]
         if not any(map(math.isnan, row)):
             rows.append(row)
             shared.append(sample)
@@ -217,55 +197,49 @@ def _expected_mean(report: ReportData, metric: str, labels: Sequence[str]) -> fl
 def best_sentence(matrix: Matrix[Report]) -> str:
     """Return the best cell with its mean, and with that on new questions."""
     best = matrix.best
-    scored = _scored_cells(matrix)
-    if best is None and not scored:
+    means = _means(matrix)
+    if best is None and not means:
         return tr("No answer has a score.")
     if best is None:
         return tr(
-            "Only {cell} has scores: there is nothing to compare it with.", cell=next(iter(scored))
+            "Only {cell} has scores: there is nothing to compare it with.", cell=next(iter(means))
         )
-    if len(scored) > 1 and len({score.mean for score in scored.values()}) == 1:
-        mean = text.format_score(best.score.mean)
-        metric = text.metric_title(matrix.metric)
+    metric = text.metric_title(matrix.metric)
+    mean = text.format_score(best.score.mean)
+    n = len(means)
+    if n > 1 and len({*means.values()}) == 1:
         return tr(
-            "All {n} cells have the same mean: {metric} {mean}.",
-            n=len(scored),
-            metric=metric,
-            mean=mean,
+            "All {n} cells have the same mean: {metric} {mean}.", n=n, metric=metric, mean=mean
         )
+    cell = best.model
+    if len(matrix.prompts) > 1 and len(matrix.models) > 1:
+        cell = tr("Prompt {prompt} with {model}", prompt=best.prompt, model=best.model)
+    elif len(matrix.prompts) > 1:
+        cell = tr("Prompt {prompt}", prompt=best.prompt)
     sentence = tr(
         "{cell} has the best mean: {metric} {mean} (95% interval {interval}).",
-        cell=cell_title(matrix, best),
-        metric=text.metric_title(matrix.metric),
-        mean=text.format_score(best.score.mean),
+        cell=cell,
+        metric=metric,
+        mean=mean,
         interval=text.format_interval(best.score.interval.low, best.score.interval.high),
     )
-    if math.isnan(best.expected) or len(scored) < 2:
+    if math.isnan(best.expected) or n < 2:
         return sentence
-    if text.format_score(best.expected) == text.format_score(best.score.mean):
-        return tr(
-            "{first} {second}", first=sentence, second=tr("On new questions expect about the same.")
+    expected = text.format_score(best.expected)
+    if expected == mean:
+        note = tr("On new questions expect about the same.")
+    else:
+        note = tr(
+            "On new questions expect {expected}: the best of {n} looks better than it is.",
+            expected=expected,
+            n=n,
         )
-    note = tr(
-        "On new questions expect {expected}: the best of {n} looks better than it is.",
-        expected=text.format_score(best.expected),
-        n=len(scored),
-    )
     return tr("{first} {second}", first=sentence, second=note)
 
 
-def _scored_cells(matrix: Matrix[Report]) -> dict[str, Score]:
-    """Return the cells in which an answer has a score, by label."""
-    return {score.model: score for score in matrix.cells.values() if score.n}
-
-
-def cell_title(matrix: Matrix[Report], best: BestCell) -> str:
-    """Return a cell in words: prompt and model, or the one of them that there are several of."""
-    if len(matrix.prompts) > 1 and len(matrix.models) > 1:
-        return tr("Prompt {prompt} with {model}", prompt=best.prompt, model=best.model)
-    if len(matrix.prompts) > 1:
-        return tr("Prompt {prompt}", prompt=best.prompt)
-    return best.model
+def _means(matrix: Matrix[Report]) -> dict[str, float]:
+    """Return the means of the cells in which an answer has a score, by label."""
+    return {score.model: score.mean for score in matrix.cells.values() if score.n}
 
 
 def rivals_sentence(matrix: Matrix[Report]) -> str:
@@ -273,9 +247,9 @@ def rivals_sentence(matrix: Matrix[Report]) -> str:
     cell.
     """
     best = matrix.best
-    means = [score.mean for score in _scored_cells(matrix).values()]
+    means = _means(matrix)
     n = len(means)
-    if best is None or n < 2 or len({*means}) == 1:
+    if best is None or n < 2 or len({*means.values()}) == 1:
         return ""
     pairs = n * (n - 1) // 2
     if not best.rivals:
@@ -298,5 +272,7 @@ def rivals_sentence(matrix: Matrix[Report]) -> str:
 def effect_sentences(effect: Effect) -> list[str]:
     """Return the comparisons of a factor that show a difference; one sentence where none does."""
     shown = [text.comparison_sentence(pair) for pair in effect.comparisons if pair.is_significant]
+    if shown:
+        return shown
     names = tr(", ").join(score.model for score in effect.levels)
-    return shown or [tr("No difference is shown on average between {names}.", names=names)]
+    return [tr("No difference is shown on average between {names}.", names=names)]

@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from ...base.language import tr, tr_noop
 from ...base.text import labelled
-from ..benchmarks.benchmark import describe, difference_note
+from ..benchmarks import describe, difference_note
 from . import text
 from .data import ReportData
 from .judging import judge_lines
@@ -53,29 +53,18 @@ def footnote_lines(report: ReportData) -> list[str]:
     """Return where answers and numbers are from: the report's notes, each metric's recipe,
     clusters, few rows.
     """
-    column = report.cluster
-    if column:
-        clusters = [tr("Rows with the same {column} belong together.", column=column)]
-    else:
-        clusters = []
-    recipes = [
-        labelled(name, recipe)
-        for name, recipe in report.recipes.items()
-        if name in report.metric_names
-    ]
-    units = [score.interval.units for score in report.model_scores]
-    rough = text.rough_sentence(units, is_clustered=bool(column))
+    lines = []
     if report.benchmark:
-        benchmark = [describe(report.benchmark), difference_note(report.benchmark)]
-    else:
-        benchmark = []
-    return [
-        *filter(None, benchmark),
-        *report.notes,
-        *recipes,
-        *clusters,
-        *([rough] if rough else []),
-    ]
+        lines += [describe(report.benchmark), difference_note(report.benchmark)]
+    lines += report.notes
+    for name, recipe in report.recipes.items():
+        if name in report.metric_names:
+            lines.append(labelled(name, recipe))
+    if report.cluster:
+        lines.append(tr("Rows with the same {column} belong together.", column=report.cluster))
+    units = [score.interval.units for score in report.model_scores]
+    lines.append(text.rough_sentence(units, is_clustered=bool(report.cluster)))
+    return [line for line in lines if line]
 
 
 def with_sources(report: ReportData, lines: Iterable[str]) -> list[str]:
@@ -83,26 +72,24 @@ def with_sources(report: ReportData, lines: Iterable[str]) -> list[str]:
     without empty ones.
     """
     footnotes = [*judge_lines(report), *footnote_lines(report)]
-    return [
-        line
-        for line in dict.fromkeys([sandbox_mark(report), *lines, *map(text.to_plain, footnotes)])
-        if line
-    ]
+    shown = dict.fromkeys([sandbox_mark(report), *lines, *map(text.to_plain, footnotes)])
+    return [*filter(None, shown)]
 
 
 def source_sentence(report: ReportData, metrics: Iterable[str]) -> str:
     """Return in one line how many answers have scores, of the metric with the fewest, and how
     metrics were counted.
     """
-    names = list(metrics)
-    scores = [[score for score in report.model_scores if score.metric == name] for name in names]
-    n, total = min(
-        ((sum(s.n for s in row), sum(s.total for s in row)) for row in scores), default=(0, 0)
-    )
-    recipes = dict.fromkeys(report.recipes.get(name, name) for name in names)
+    recipes = []
+    counts = []
+    for name in metrics:
+        scores = [score for score in report.model_scores if score.metric == name]
+        counts.append((sum(score.n for score in scores), sum(score.total for score in scores)))
+        recipes.append(report.recipes.get(name, name))
+    n, total = min(counts, default=(0, 0))
     return tr(
         "{n} of {total} answers scored · {recipes}",
-        recipes=" · ".join(recipes),
+        recipes=" · ".join(dict.fromkeys(recipes)),
         n=f"{n:,}",
         total=f"{total:,}",
     )

@@ -12,7 +12,7 @@ from ...base.text import clip, is_missing, replace_surrogates, strip_controls
 from ...batching.journal_reader import NOT_ASKED
 from ...metrics.recipes import METRICS
 from ...redact import redact
-from ..stats.aggregates import Comparison, Score
+from ..stats.aggregates import Average, Comparison, Score
 from ..stats.intervals import ROUGH_ROWS
 from ..stats.power import POWER
 from .data import ReportData
@@ -25,11 +25,11 @@ MAX_MEANS: Final = 3
 
 def conclusion(report: ReportData) -> str:
     """Return the conclusion, a sentence per comparison on the first metric."""
-    metrics = report.metric_names[:1]
-    lines = [comparison_sentence(pair) for pair in report.comparisons if pair.metric in metrics]
-    return "\n".join(
-        [*lines, *(line for metric in metrics for line in repeat_sentences(report, metric))]
-    )
+    if not report.metric_names:
+        return ""
+    metric = report.metric_names[0]
+    lines = [comparison_sentence(pair) for pair in report.comparisons if pair.metric == metric]
+    return "\n".join([*lines, *repeat_sentences(report, metric)])
 
 
 def headline(report: ReportData) -> str:
@@ -71,13 +71,12 @@ def report_title(report: ReportData) -> str:
 
 def metric_title(name: str) -> str:
     """Return the name of a metric as a reader knows it: `ROUGE-L` for `rouge_l`."""
-    if name in METRICS:
-        words = tr(METRICS[name].title)
-    else:
-        words = name
-    if name in METRICS and words.islower():
-        return words[:1].upper() + words[1:]
-    return words
+    if name not in METRICS:
+        return name
+    title = tr(METRICS[name].title)
+    if title.islower():
+        return title[:1].upper() + title[1:]
+    return title
 
 
 def verdict_sentence(comparison: Comparison) -> str:
@@ -96,32 +95,31 @@ def difference_sentence(comparison: Comparison) -> str:
     test = comparison.test
     if not test.n:
         return tr("No question has a score of both models.")
-    values = {
-        "tuned": comparison.candidate,
-        "base": comparison.baseline,
-        "metric": metric_title(comparison.metric),
-        "size": format_score(abs(test.difference)),
-        "interval": _difference_interval(comparison),
-        "n": f"{test.n:,}",
-        "test": tr(test.method),
-        "p": format_p_value(comparison.p_holm),
-    }
     if test.difference > 0:
-        return tr(
+        message = tr_noop(
             "{metric} of {tuned} is higher than that of {base} by {size} ({interval}) on the "
-            "same {n} questions; {test} test, {p}.",
-            **values,
+            "same {n} questions; {test} test, {p}."
         )
-    if test.difference < 0:
-        return tr(
+    elif test.difference < 0:
+        message = tr_noop(
             "{metric} of {tuned} is lower than that of {base} by {size} ({interval}) on the "
-            "same {n} questions; {test} test, {p}.",
-            **values,
+            "same {n} questions; {test} test, {p}."
+        )
+    else:
+        message = tr_noop(
+            "{metric} of {tuned} and {base} is the same on average ({interval}) on the same {n} "
+            "questions; {test} test, {p}."
         )
     return tr(
-        "{metric} of {tuned} and {base} is the same on average ({interval}) on the same {n} "
-        "questions; {test} test, {p}.",
-        **values,
+        message,
+        tuned=comparison.candidate,
+        base=comparison.baseline,
+        metric=metric_title(comparison.metric),
+        size=format_score(abs(test.difference)),
+        interval=_difference_interval(comparison),
+        n=f"{test.n:,}",
+        test=tr(test.method),
+        p=format_p_value(comparison.p_holm),
     )
 
 
@@ -167,36 +165,36 @@ def power_sentences(comparison: Comparison) -> list[str]:
         return []
     sentences = []
     if comparison.is_lost_to_holm:
-        alone = format_p_value(test.p_value)
-        n = f"{comparison.n_comparisons:,}"
         sentences.append(
             tr(
                 "Alone the difference would be beyond chance ({p}); among {n} comparisons it is "
                 "not.",
-                p=alone,
-                n=n,
+                p=format_p_value(test.p_value),
+                n=f"{comparison.n_comparisons:,}",
             )
         )
-    counts = {"n": f"{test.n:,}", "power": f"{POWER:.0%}"}
+    n = f"{test.n:,}"
+    power = f"{POWER:.0%}"
     if math.isnan(test.detectable):
-        sentences.append(tr("{n} questions are too few to show any difference.", **counts))
+        sentences.append(tr("{n} questions are too few to show any difference.", n=n))
     else:
-        size = format_score(test.detectable)
         sentences.append(
             tr(
                 "With {n} questions only differences of {size} or more are found reliably (power "
                 "{power}).",
-                size=size,
-                **counts,
+                size=format_score(test.detectable),
+                n=n,
+                power=power,
             )
         )
     if test.needed is not None and test.needed > test.n:
-        counts["n"] = _about(test.needed)
+        step = 10 ** max(0, len(str(test.needed)) - 2)  # two digits count
         sentences.append(
             tr(
                 "A difference like this one would be found reliably with about {n} questions "
                 "(power {power}).",
-                **counts,
+                n=f"{-(-test.needed // step) * step:,}",
+                power=power,
             )
         )
     return sentences
@@ -211,32 +209,26 @@ def rough_sentence(units: Iterable[int], *, is_clustered: bool) -> str:
     return tr("Intervals are rough: there are fewer than {n} questions.", n=ROUGH_ROWS)
 
 
-def _about(n: int) -> str:
-    """Return a number with two digits that count."""
-    step = 10 ** max(0, len(str(n)) - 2)
-    return f"{-(-n // step) * step:,}"
-
-
 def coverage_sentence(score: Score) -> str:
     """Return how many questions have no score, with the mean in the worst and the best case; ""
     where all have one.
     """
     if score.n >= score.total:
         return ""
-    counts = {
-        "model": score.model,
-        "n": f"{score.n:,}",
-        "total": f"{score.total:,}",
-        "failed": f"{score.failed:,}",
-    }
+    counts = {"model": score.model, "n": f"{score.n:,}", "total": f"{score.total:,}"}
+    failed = f"{score.failed:,}"
     if math.isnan(score.worst):
-        return tr("{model}: {n} of {total} questions have a score, {failed} failed.", **counts)
-    bounds = format_interval(score.worst, score.best)
+        return tr(
+            "{model}: {n} of {total} questions have a score, {failed} failed.",
+            **counts,
+            failed=failed,
+        )
     return tr(
         "{model}: {n} of {total} questions have a score, {failed} failed; "
         "the mean would be {bounds} if the others were all wrong or all right.",
         **counts,
-        bounds=bounds,
+        failed=failed,
+        bounds=format_interval(score.worst, score.best),
     )
 
 
@@ -291,6 +283,48 @@ def repeat_sentences(report: ReportData, metric: str) -> list[str]:
             )
         )  # fmt: skip
     return sentences
+
+
+CATEGORIES: Final = (
+    tr_noop("STEM"), tr_noop("Social Science"), tr_noop("Humanities"), tr_noop("Other"),
+    tr_noop("China specific"),
+)  # fmt: skip
+"""The groups of subjects, whose names are stored with reports and translated where they are
+shown.
+"""
+
+
+def average_title(average: Average) -> str:
+    """Return the title of an average: all subjects, a group of them, or one."""
+    if not average.value:
+        return tr("All subjects")
+    if average.value in CATEGORIES:
+        return tr(average.value)
+    return average.value
+
+
+def average_sentences(report: ReportData, models: Iterable[str] = ()) -> list[str]:
+    """Return the averages over all that the benchmark reports of models, by default of all; none
+    for other data.
+    """
+    names = [*models] or report.models
+    metric = next(iter(report.metric_names), "")  # of several the first, so that a report is short
+    values = []
+    units = 0
+    for each in report.group_averages:
+        if not each.value and each.metric == metric and each.model in names:
+            bounds = format_interval(each.interval.low, each.interval.high)
+            values.append(f"{each.model} {format_score(each.mean)} ({bounds})")
+            units = max(units, each.units)
+    if not values:
+        return []
+    message = tr(
+        "{metric}, mean of the means of {n} subjects: {values}.",
+        metric=metric_title(metric),
+        n=f"{units:,}",
+        values=tr(", ").join(values),
+    )
+    return [message]
 
 
 def format_share(value: float) -> str:
@@ -375,11 +409,6 @@ def redact_text(text: str) -> str:
 def to_plain(text: object) -> str:
     """Return text without secrets, terminal escapes, control characters and direction overrides."""
     return strip_controls(redact_text(str(text)))
-
-
-def to_html(text: object) -> str:
-    """Return text that is inert inside HTML, attributes included."""
-    return html.escape(to_plain(text), quote=True)
 
 
 def to_markdown(text: object) -> str:

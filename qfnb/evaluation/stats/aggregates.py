@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from ...base.language import tr
 from ...base.text import is_missing
@@ -53,39 +53,30 @@ def average_groups(
         benchmark: its columns of groups, the last of which has the subjects.
         scale: (lowest, highest possible score), where that is not 0-1.
     """
-    scored = [sample for sample in samples if not math.isnan(sample.score(metric))]
     groups = benchmark.get("groups", ())
     if not groups:
         return []
-    subjects = {name: part for name, part in _split(scored, groups[-1]).items() if part}
+    scored = [sample for sample in samples if not math.isnan(sample.score(metric))]
+    subjects = _split(scored, groups[-1])
 
     def average(column: str, value: str, members: Sequence[str]) -> Average:
         rows = [[sample.score(metric) for sample in subjects[name]] for name in members]
         means = [statistics.fmean(row) for row in rows]
-        if len(means) < 2:
-            interval = intervals.mean_interval(rows[0] if rows else [], None, scale)
-        else:
+        mean = statistics.fmean(means) if means else math.nan
+        if len(means) > 1:
             interval = intervals.interval_with_ends(
                 means, None, scale or UNIT_SCALE, method="t of subjects' means"
             )
-        if means:
-            mean = statistics.fmean(means)
         else:
-            mean = math.nan
-        return Average(
-            model, metric, column, value, len(means), sum(map(len, rows)), mean, interval
-        )
+            interval = intervals.mean_interval(rows[0] if rows else [], None, scale)
+        n = sum(map(len, rows))
+        return Average(model, metric, column, value, len(means), n, mean, interval)
 
     averages = [average("", "", [*subjects])]
     for column in groups[:-1]:
-        averages += [
-            average(
-                column,
-                value,
-                [name for name, part in subjects.items() if part[0].cell(column) == value],
-            )
-            for value in sorted(_split(scored, column))
-        ]
+        for value in sorted(_split(scored, column)):
+            members = [name for name, rows in subjects.items() if rows[0].cell(column) == value]
+            averages.append(average(column, value, members))
     return [*averages, *(average(groups[-1], name, [name]) for name in subjects)]
 
 
@@ -99,8 +90,6 @@ def _split(samples: Sequence[Sample], column: str) -> dict[str, list[Sample]]:
 
 
 Outcome = Literal["better", "worse", "cannot tell"]
-
-UNKNOWN_SCALE: Final[Scale] = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -131,9 +120,11 @@ class Score:
     @property
     def coverage(self) -> float:
         """The share of the rows that have a score."""
-        if self.total:
-            return self.n / self.total
-        return math.nan
+        return _ratio(self.n, self.total)
+
+
+def _ratio(part: float, whole: int) -> float:
+    return part / whole if whole else math.nan
 
 
 @dataclass(frozen=True)
@@ -160,20 +151,12 @@ class UsageTotals:
     @property
     def cost_per_1000(self) -> float:
         """CNY of 1,000 answers at most, NaN where it is not known."""
-        if self.answered:
-            return 1000 * self.cost / self.answered
-        return math.nan
+        return _ratio(1000 * self.cost, self.answered)
 
     @property
     def cost_low_per_1000(self) -> float:
         """CNY of 1,000 answers at least, NaN where it is not known."""
-        if self.answered:
-            return 1000 * self.cost_low / self.answered
-        return math.nan
-
-    def without_cost(self) -> UsageTotals:
-        """Return the same without a cost."""
-        return replace(self, cost_low=math.nan, cost=math.nan)
+        return _ratio(1000 * self.cost_low, self.answered)
 
 
 @dataclass(frozen=True)
@@ -239,22 +222,28 @@ def score_model(
     """Return a model's score on a metric, from all its samples; the scale is 0-1 where all scores
     are in it.
     """
-    scored_samples = [sample for sample in samples if not math.isnan(sample.score(metric))]
-    values = [sample.score(metric) for sample in scored_samples]
+    scored = [sample for sample in samples if not math.isnan(sample.score(metric))]
+    values = [sample.score(metric) for sample in scored]
     total = len(samples)
-    low, high = scale or (UNIT_SCALE if all(0 <= value <= 1 for value in values) else UNKNOWN_SCALE)
     n_missing = total - len(values)
-    score_sum = sum(values)
+    if scale:
+        low, high = scale
+    elif all(0 <= value <= 1 for value in values):
+        low, high = UNIT_SCALE
+    else:
+        low = high = math.nan
+    lowest = n_missing * low if n_missing else 0.0
+    highest = n_missing * high if n_missing else 0.0
     return Score(
         model=model,
         metric=metric,
         n=len(values),
         total=total,
         failed=sum(bool(sample.error) for sample in samples),
-        mean=score_sum / len(values) if values else math.nan,
-        interval=intervals.mean_interval(values, cluster_labels(scored_samples, cluster), scale),
-        worst=_mean_with_missing(score_sum, n_missing, low, total),
-        best=_mean_with_missing(score_sum, n_missing, high, total),
+        mean=_ratio(sum(values), len(values)),
+        interval=intervals.mean_interval(values, cluster_labels(scored, cluster), scale),
+        worst=_ratio(sum(values) + lowest, total),
+        best=_ratio(sum(values) + highest, total),
     )
 
 
@@ -290,15 +279,17 @@ def _pair_models(
     scale: Scale | None,
 ) -> significance.Pairs:
     """Return two models' scores on the questions on which both have one."""
-    shared = [
-        (before, candidate[index])
-        for index, before in baseline.items()
-        if index in candidate
-        and not math.isnan(before.score(metric) + candidate[index].score(metric))
-    ]
-    a = [x.score(metric) for x, _ in shared]
-    b = [y.score(metric) for _, y in shared]
-    return significance.pair_scores(a, b, cluster_labels([x for x, _ in shared], cluster), scale)
+    shared = []
+    a = []
+    b = []
+    for index, before in baseline.items():
+        if index in candidate:
+            scores = before.score(metric), candidate[index].score(metric)
+            if not math.isnan(sum(scores)):
+                shared.append(before)
+                a.append(scores[0])
+                b.append(scores[1])
+    return significance.pair_scores(a, b, cluster_labels(shared, cluster), scale)
 
 
 def compare_all(
@@ -330,14 +321,14 @@ def compare_all(
     p_values = [pair.p_value for pair in pairs]
     decisions = significance.decide(p_values)
     corrected = significance.correct(p_values)
+    n = max(1, sum(not math.isnan(p_value) for p_value in p_values))
     comparisons = []
     for name, pair, decision, p_holm in zip(names, pairs, decisions, corrected, strict=True):
         test = significance.describe_pairs(pair, decision)
         is_lower_better = name[0] in lower_is_better
         if is_lower_better:
             test = replace(test, wins=test.losses, losses=test.wins)
-        n_comparisons = sum(not math.isnan(p_value) for p_value in p_values)
-        comparisons.append(Comparison(*name, test, p_holm, is_lower_better, max(1, n_comparisons)))
+        comparisons.append(Comparison(*name, test, p_holm, is_lower_better, n))
     return tuple(comparisons)
 
 
@@ -349,9 +340,3 @@ def cluster_labels(samples: Sequence[Sample], column: str) -> list[str] | None:
         return None
     cells = [(sample.index, sample.cell(column)) for sample in samples]
     return [f"row {index}" if is_missing(cell) else f"in {cell!r}" for index, cell in cells]
-
-
-def _mean_with_missing(score_sum: float, n_missing: int, value: float, total: int) -> float:
-    if total:
-        return (score_sum + (n_missing * value if n_missing else 0.0)) / total
-    return math.nan

@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...base.language import tr_noop
 from . import intervals, power
-from .distributions import binomial_bounds, mcnemar_p_value
-from .intervals import LEVEL, Clusters, Interval, Scale
+from .intervals import LEVEL, Clusters, Interval, Scale, binomial_bounds, mcnemar_p_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,9 +119,7 @@ class Pairs:
         """The sum and the number of the differences of each cluster; each question is one without
         clusters.
         """
-        if self.clusters is None:
-            return [(difference, 1) for difference in self.differences]
-        return [*intervals.cluster_sums(self.differences, self.clusters).values()]
+        return intervals.unit_sums(self.differences, self.clusters)
 
     @property
     def wins(self) -> int:
@@ -179,9 +176,9 @@ class PairedTest:
         """The smallest difference that n questions show in 80 % of trials; NaN when they are too
         few to show any.
         """
-        units = self.pairs.units
+        pairs = self.pairs
         return power.detectable_difference(
-            units, self.alpha, self.pairs.width, is_rate=self.pairs.is_rate
+            pairs.units, self.alpha, pairs.width, is_rate=pairs.is_rate
         )
 
     @cached_property
@@ -213,10 +210,7 @@ def describe_pairs(pairs: Pairs, decision: Decision | None = None) -> PairedTest
     """Return everything on two models' scores; without a decision they are compared alone."""
     decision = decision or Decision(pairs.p_value < ALPHA)
     n = len(pairs.differences)
-    if n:
-        mean = sum(pairs.differences) / n
-    else:
-        mean = math.nan
+    mean = sum(pairs.differences) / n if n else math.nan
     deviation = standard_deviation(pairs.differences)
     return PairedTest(
         difference=mean,
@@ -243,9 +237,7 @@ def swap_test(test: PairedTest) -> PairedTest:
         wins=test.losses,
         losses=test.wins,
         effect=-test.effect,
-        pairs=replace(
-            test.pairs, differences=[-difference for difference in test.pairs.differences]
-        ),
+        pairs=replace(test.pairs, differences=[-each for each in test.pairs.differences]),
     )
 
 
@@ -350,13 +342,13 @@ def _lowest_mean(units: Sequence[tuple[float, int]], alpha: float) -> float:
             counts = flipped @ sizes
             means.append((flipped @ values)[counts > 0] / counts[counts > 0])
     ordered = np.sort(np.concatenate(means))
-    if len(units) <= MAX_EXACT:
-        trials = 2 ** len(units)
-    else:
-        trials = RESAMPLES + 1
     # all signs: p(d) = 2 (1 + subsets below d) / 2^n, each subset is here twice; random ones: (1 +
     # below) / (1 + n)
-    rank = math.ceil(alpha * trials - (2 if len(units) <= MAX_EXACT else 1) - 1e-9)
+    if len(units) <= MAX_EXACT:
+        limit = alpha * 2 ** len(units) - 2
+    else:
+        limit = alpha * (RESAMPLES + 1) - 1
+    rank = math.ceil(limit - 1e-9)
     if rank >= 1:
         return float(ordered[rank - 1])
     return 0.0
@@ -371,10 +363,9 @@ def _lowest_normal_mean(values: Numbers, sizes: Numbers, quantile: float) -> flo
     high = mean
     for _ in range(60):
         middle = (low + high) / 2
-        rest = values - sizes * middle
-        low, high = (
-            (middle, high)
-            if rest.sum() > quantile * math.sqrt(float(rest @ rest))
-            else (low, middle)
-        )
+        shifted = values - sizes * middle
+        if shifted.sum() > quantile * math.sqrt(float(shifted @ shifted)):
+            low = middle
+        else:
+            high = middle
     return high

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ...base.language import tr, tr_noop
 from ...evaluation import Card, EvaluationResult, Matrix
-from ...evaluation.labels.labels import Labels, LabelTask
+from ...evaluation.labels import Labels, LabelTask
 from ...evaluation.report.sources import sandbox_mark
 from ...evaluation.report.text import redact_text, to_plain
 from .. import components

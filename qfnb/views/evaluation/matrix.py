@@ -22,7 +22,7 @@ from ...evaluation.report.text import (
     to_plain,
 )
 from ...evaluation.stats.aggregates import Comparison, Score
-from ...evaluation.stats.repeats import Pass, RepeatScore
+from ...evaluation.stats.variation import Pass, RepeatScore
 from .. import components
 from ..components import Html
 from ..text import escape

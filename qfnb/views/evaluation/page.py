@@ -4,19 +4,16 @@ and on paper.
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ...base.language import html_lang, tr
 from ...evaluation.report import ReportData
-from ...evaluation.report.files import HasPicture
 from ...evaluation.report.sources import with_mark
 from ...evaluation.report.text import format_cell, redact_text, report_title, to_plain
 from .. import components
 from ..components import Html
 from ..text import escape
-from .charts.style import Chart
 from .report import blocks
 
 MAX_SAMPLES: Final = 500  # samples of a page; a file with more of them takes long to open
@@ -26,24 +23,19 @@ _STYLE: Final = (
 )
 
 
-def render_page(
-    report: ReportData, pictures: Iterable[HasPicture] = (), lead: Sequence[str] = ()
-) -> str:
+def render_page(report: ReportData, lead: Sequence[str] = ()) -> str:
     """Return a whole page: what a notebook shows, unfolded, the lines of a card, and the first
     samples.
 
     Args:
         report: the report; its charts are on the page.
-        pictures: others.
         lead: lines of text above the report.
     """
     heading = with_mark(report_title(report), report)
-    others = [picture for picture in pictures if not isinstance(picture, Chart)]
     content = components.panel(
         report_title(report),
         components.dim_lines(*map(to_plain, lead)),
         *blocks(report, is_open=True),
-        *map(_picture_html, others),
         _samples_html(report),
     )
     body = components.output(content)
@@ -69,10 +61,3 @@ def _samples_html(report: ReportData) -> Html:
     return components.folds(
         (tr("Answers"), remark, components.table([*map(to_plain, columns)], rows, numeric=numeric))
     )
-
-
-def _picture_html(picture: HasPicture) -> Html:
-    encoded = base64.b64encode(picture.png).decode("ascii")
-    captions = components.dim_lines(*map(to_plain, picture.captions()))
-    alt = escape(to_plain(picture.alt))
-    return Html(f'<p><img alt="{alt}" src="data:image/png;base64,{encoded}"></p>{captions}')

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ...base.language import tr, tr_noop
-from ...evaluation import answers
-from ...evaluation.report.averages import average_title, report_averages
+from ...evaluation.local_evaluators import Flag, degenerate_flags
 from ...evaluation.report.card import Card, Shift
 from ...evaluation.report.data import ReportData
 from ...evaluation.report.text import (
     NO_VALUE,
+    average_title,
     format_interval,
     format_score,
     metric_title,
@@ -53,7 +53,7 @@ def _subject_column(report: ReportData) -> str:
 def _rows(report: ReportData, models: Sequence[str]) -> list[Average]:
     """Return the averages of models on the first metric."""
     metric = report.metric_names[0]
-    averages = report_averages(report)
+    averages = report.group_averages
     return [each for each in averages if each.metric == metric and each.model in models]
 
 
@@ -80,7 +80,7 @@ def _cell(average: Average | None) -> Html:
     return Html(f"<b>{format_score(average.mean)}</b><br><small>{escape(bounds)}</small>")
 
 
-FLAG_WORDS: Final[Mapping[answers.Flag, str]] = {
+FLAG_WORDS: Final[Mapping[Flag, str]] = {
     "empty": tr_noop("empty answers"),
     "repetition": tr_noop("repetitive answers"),
     "truncated": tr_noop("answers cut off"),
@@ -176,7 +176,7 @@ def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
     for sample in answered:
         texts = {"prompt": sample.prompt, "reference": sample.reference}
         counts.update(
-            answers.degenerate_flags(sample.output, finish_reason=sample.finish_reason, **texts)
+            degenerate_flags(sample.output, finish_reason=sample.finish_reason, **texts)
         )
     return counts
 

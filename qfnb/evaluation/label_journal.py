@@ -11,17 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from typing import Any, Final, Literal
 
-from ... import config
-from ...base.language import tr
-from ...batching.fork_safe_sqlite import open_for_step
-from ...errors import QianfanError
-from ..samples import Sample
+from .. import config
+from ..base.language import tr
+from ..batching.fork_safe_sqlite import open_for_step
+from ..errors import QianfanError
+from .samples import Sample
 
 FILE_NAME: Final = "labels.db"
 SCHEMA_VERSION: Final = 1
@@ -35,7 +36,6 @@ create table if not exists label(
     labelled real not null, withdrawn real);
 create index if not exists label_by_item on label(item)
 """
-MAX_ITEMS: Final = 500  # items that one query names at most
 
 Kind = Literal["pair", "score"]
 SKIP: Final = "skip"
@@ -92,6 +92,7 @@ class LabelRecord:
 
 
 COLUMNS: Final = tuple(each.name for each in fields(LabelRecord))
+_NAMES: Final = ", ".join(COLUMNS)
 
 
 def pair_item(first: Sample, second: Sample) -> bytes:
@@ -110,10 +111,9 @@ def add_label(label: LabelRecord) -> int:
     Raises:
         LabelsError: the file cannot be used.
     """
-    names = ", ".join(COLUMNS)
     marks = ", ".join("?" * len(COLUMNS))
     values = astuple(replace(label, labelled=time.time()))
-    statement = f"insert into label({names}) values ({marks}) returning id"  # noqa: S608 - names of our own
+    statement = f"insert into label({_NAMES}) values ({marks}) returning id"  # noqa: S608 - names of our own
     return int(_query(statement, values)[0][0])
 
 
@@ -134,16 +134,8 @@ def read_labels(items: Iterable[bytes]) -> list[tuple[int, LabelRecord]]:
     """
     if not (config.state_dir() / FILE_NAME).exists():
         return []
-    keys = list(dict.fromkeys(items))
-    rows = list[tuple[Any, ...]]()
-    for start in range(0, len(keys), MAX_ITEMS):
-        chunk = keys[start : start + MAX_ITEMS]
-        marks = ", ".join("?" * len(chunk))
-        statement = (
-            f"select id, {', '.join(COLUMNS)} from label where withdrawn is null and "  # noqa: S608
-            f"item in ({marks})"
-        )
-        rows += _query(statement, chunk)
+    statement = f"select id, {_NAMES} from label where withdrawn is null and item = ?"  # noqa: S608
+    rows = _query(statement, *((item,) for item in dict.fromkeys(items)))
     return [(number, LabelRecord(*values)) for number, *values in sorted(rows)]
 
 
@@ -167,28 +159,28 @@ def joint_verdict(verdicts: Mapping[str, LabelRecord], first: str) -> str | None
         verdicts: the label of each person.
         first: the answer that counts as the first.
     """
-    words = [label.seen_from(first).verdict for label in verdicts.values() if label.verdict != SKIP]
-    if not words:
+    labels = [label.seen_from(first) for label in verdicts.values() if label.verdict != SKIP]
+    if not labels:
         return None
-    kind = next(iter(verdicts.values())).kind
-    if kind == "score":
-        scores = sorted(map(float, words))
-        return f"{scores[(len(scores) - 1) // 2]:g}"  # the lower median
-    ranked = Counter(words).most_common()
-    if len(ranked) > 1 and ranked[0][1] == ranked[1][1]:
-        return TIE
-    return ranked[0][0]
+    if labels[0].kind == "score":
+        return f"{statistics.median_low(float(label.verdict) for label in labels):g}"
+    (verdict, n), *others = Counter(label.verdict for label in labels).most_common()
+    return TIE if others and others[0][1] == n else verdict
 
 
-def _query(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _query(statement: str, *values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement, run with each of the values."""
     path = config.state_dir() / FILE_NAME
+    rows = []
     try:
         with open_for_step(path, TABLES, SCHEMA_VERSION) as database:
-            return database.execute(statement, tuple(values)).fetchall()
+            for each in values:
+                rows += database.execute(statement, each).fetchall()
     except (sqlite3.Error, OSError, ValueError) as error:
         raise LabelsError(
             tr("the labels cannot be read or written: {path}: {reason}", path=path, reason=error)
         ) from None
+    return rows
 
 
 def _hash(kind: Kind, sample: Sample, answers: Sequence[object]) -> bytes:

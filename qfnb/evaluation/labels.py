@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ...base.language import tr
-from ...dataset.typed_dataset import Dataset
-from ...errors import InvalidArgumentError
-from ..report import CONTEXT, EvaluationResult
-from ..report.agreement import HumanAgreement, label_scale, measure_agreement
-from ..samples import Sample
-from . import journal
+from ..base.language import tr
+from ..dataset.typed_dataset import Dataset
+from ..errors import InvalidArgumentError
+from . import label_journal as journal
+from .report import EvaluationResult, question_fields, select_samples
+from .report.judging import HumanAgreement, label_scale, measure_agreement
+from .samples import Sample
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,12 +113,10 @@ class Labels:
         """What `add` takes."""
         if self.kind == "pair":
             return PAIR_WORDS
-        if self.scale == (0, 1):
+        low, high = map(int, self.scale)
+        if high == 1:
             return (*RIGHT_WORDS, journal.SKIP)
-        return (
-            *(str(score) for score in range(int(self.scale[0]), int(self.scale[1]) + 1)),
-            journal.SKIP,
-        )
+        return (*map(str, range(low, high + 1)), journal.SKIP)
 
     @property
     def total(self) -> int:
@@ -134,13 +132,15 @@ class Labels:
         """Return the question that is due, None when all are labelled."""
         with self._lock:
             labels = journal.latest_labels(self._items)
-            if self._current is None:
-                self._current = next(
-                    (key for key in self._items if self.person not in labels.get(key, {})), None
-                )
+            for key in self._items if self._current is None else ():
+                if self.person not in labels.get(key, {}):
+                    self._current = key
+                    break
             if self._current is None:
                 return None
-            return self._task(self._items[self._current], labels)
+            item = self._items[self._current]
+            label = labels.get(item.key, {}).get(self.person)
+            return self._task(item, label)
 
     def add(self, word: str | float) -> LabelTask | None:
         """Store a label of the question that is due; return the next one.
@@ -152,14 +152,10 @@ class Labels:
         Raises:
             InvalidArgumentError: it is something else, or no question is due.
         """
-        if isinstance(word, (int, float)):
-            text = f"{word:g}"
-        else:
-            text = str(word).strip().casefold()
-        if self.scale != (0, 1) or self.kind == "pair":
-            allowed = self.words
-        else:
-            allowed = (*self.words, "0", "1")
+        text = f"{word:g}" if isinstance(word, (int, float)) else str(word).strip().casefold()
+        allowed = self.words
+        if "right" in allowed:
+            allowed = (*allowed, "0", "1")
         if text not in allowed:
             raise InvalidArgumentError(
                 tr(
@@ -171,9 +167,8 @@ class Labels:
         with self._lock:
             if self.next() is None or self._current is None:
                 raise InvalidArgumentError(tr("all {n} questions are labelled", n=self.total))
-            self._history.append(
-                (self._current, journal.add_label(self._to_label(self._items[self._current], text)))
-            )
+            label = self._to_label(self._items[self._current], text)
+            self._history.append((self._current, journal.add_label(label)))
             self._current = None
             return self.next()
 
@@ -206,33 +201,21 @@ class Labels:
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only tables should pay
 
+        models = dict(zip(("first", "second"), self.models, strict=True))
         rows = []
         for key, people in journal.latest_labels(self._items).items():
-            item = self._items[key]
+            first = self._items[key].first
+            second = self._items[key].second
             for label in people.values():
-                seen = label.seen_from(item.first.output)
-                words = dict(zip(("first", "second"), self.models, strict=True))
-                text = {"prompt": item.first.prompt, "reference": item.first.reference}
-                answers = {
-                    "first": item.first.output,
-                    "second": item.second.output if item.second else "",
-                }
-                facts = {
-                    "shown_first": seen.shown_first,
-                    "seed": seen.seed,
-                    "labelled": seen.labelled,
-                }
-                verdict = words.get(seen.verdict, seen.verdict)
-                rows.append(
-                    {
-                        "index": item.first.index,
-                        "label": verdict,
-                        "person": seen.person,
-                        **text,
-                        **answers,
-                        **facts,
-                    }
-                )
+                seen = label.seen_from(first.output)
+                row = {name: getattr(seen, name, None) for name in COLUMNS}
+                row["index"] = first.index
+                row["label"] = models.get(seen.verdict, seen.verdict)
+                row["prompt"] = first.prompt
+                row["reference"] = first.reference
+                row["first"] = first.output
+                row["second"] = second.output if second else ""
+                rows.append(row)
         return pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("labelled", ignore_index=True)
 
     def counts(self) -> Mapping[str, int]:
@@ -253,23 +236,15 @@ class Labels:
             InvalidArgumentError: no pair is decided, or single answers were labelled.
         """
         pairs = []
-        for key, people in (
-            journal.latest_labels(self._items).items() if self.kind == "pair" else ()
-        ):
-            item = self._items[key]
-            assert item.second is not None
-            answers = {"first": item.first.output, "second": item.second.output}
-            if (verdict := journal.joint_verdict(people, item.first.output)) in answers:
-                chosen = answers.pop(verdict or "")
-                context = {
-                    name: item.first.row[name] for name in CONTEXT if item.first.row.get(name)
-                }
-                texts = {
-                    "prompt": item.first.prompt,
-                    "chosen": chosen,
-                    "rejected": next(iter(answers.values())),
-                }
-                pairs.append(texts | context)
+        for key, people in journal.latest_labels(self._items).items():
+            first = self._items[key].first
+            second = self._items[key].second
+            verdict = journal.joint_verdict(people, first.output)
+            if second is not None and verdict in {"first", "second"}:
+                chosen, rejected = first.output, second.output
+                if verdict == "second":
+                    chosen, rejected = rejected, chosen
+                pairs.append(question_fields(first) | {"chosen": chosen, "rejected": rejected})
         if not pairs:
             raise InvalidArgumentError(
                 tr("no pair of answers has a label that prefers one of them")
@@ -283,33 +258,26 @@ class Labels:
         Raises:
             InvalidArgumentError: the report does not have the metric, or has none.
         """
-        return measure_agreement(
-            self.report, metric or next(iter(self.report.judges), None), self.models
-        )
+        name = metric or next(iter(self.report.judges), None)
+        return measure_agreement(self.report, name, self.models)
 
     def _shuffled_items(self, rows: Iterable[int] | None) -> dict[bytes, _Item]:
         first_samples, second_samples = (self.report.samples_of(model) for model in self.models)
-        indexes = list(dict.fromkeys(first_samples if rows is None else rows))
-        if unknown := [index for index in indexes if index not in first_samples]:
-            raise InvalidArgumentError(
-                tr("rows={rows}: the report has no such questions", rows=unknown[:5])
-            )
         items: dict[bytes, _Item] = {}
-        for index in indexes:
-            first = first_samples[index]
-            second = second_samples.get(index)
-            if first.error or second is None or second.error or not first.prompt.strip():
+        for first in select_samples(first_samples, rows):
+            second = second_samples.get(first.index)
+            if first.error or second is None or second.error:
                 continue
-            if self.kind == "pair" and first.output.strip() == second.output.strip():
-                continue
-            if self.kind == "pair":
+            answers = first.output, second.output
+            if self.kind == "score":
+                key = journal.score_item(first, self.scale)
+                second = None
+            elif first.output.strip() != second.output.strip():
                 key = journal.pair_item(first, second)
             else:
-                key = journal.score_item(first, self.scale)
-            chance = random.Random(f"{self.seed}:{key.hex()}:{first.output < second.output}")  # noqa: S311
-            items[key] = _Item(
-                key, first, second if self.kind == "pair" else None, chance.random() < 0.5
-            )
+                continue
+            chance = random.Random(f"{self.seed}:{key.hex()}:{first.output < answers[1]}")  # noqa: S311
+            items[key] = _Item(key, first, second, chance.random() < 0.5)
         if not items:
             raise InvalidArgumentError(
                 tr("nothing to label: no question has two different answers")
@@ -318,45 +286,33 @@ class Labels:
         random.Random(self.seed).shuffle(keys)  # noqa: S311 - no secret
         return {key: items[key] for key in keys}
 
-    def _task(
-        self, item: _Item, labels: Mapping[bytes, Mapping[str, journal.LabelRecord]]
-    ) -> LabelTask:
-        texts = [item.first.output, item.second.output if item.second else ""]
-        a, b = reversed(texts) if item.is_mirrored and item.second else texts
-        label = labels.get(item.key, {}).get(self.person)
-        if label is None:
-            word = ""
-        else:
-            word = self._to_word(label.seen_from(item.first.output).verdict, item)
+    def _task(self, item: _Item, label: journal.LabelRecord | None) -> LabelTask:
+        a, b = item.first.output, item.second.output if item.second else ""
+        if item.second and item.is_mirrored:
+            a, b = b, a
+        word = ""
+        if label is not None:
+            words = {verdict: word for word, verdict in self._verdicts(item).items()}
+            verdict = label.seen_from(item.first.output).verdict
+            word = words.get(verdict, verdict)
         return LabelTask(item.first.index, item.first.prompt, item.first.reference, a, b, word)
 
-    def _to_word(self, verdict: str, item: _Item) -> str:
+    def _verdicts(self, item: _Item) -> dict[str, str]:
+        """Return what is stored for words that are not stored as they are."""
+        if self.kind == "pair" and item.is_mirrored:
+            return {"a": "second", "b": "first"}
         if self.kind == "pair":
-            if item.is_mirrored:
-                sides = ("b", "a")
-            else:
-                sides = ("a", "b")
-            return dict(zip(("first", "second"), sides, strict=True)).get(verdict, verdict)
-        if self.scale == (0, 1):
-            names = {str(score): word for word, score in RIGHT_WORDS.items()}
-        else:
-            names = {}
-        return names.get(verdict, verdict)
+            return {"a": "first", "b": "second"}
+        return {word: str(score) for word, score in RIGHT_WORDS.items() if word in self.words}
 
     def _to_label(self, item: _Item, word: str) -> journal.LabelRecord:
-        if item.is_mirrored:
-            sides = ("second", "first")
-        else:
-            sides = ("first", "second")
-        verdict = dict(zip(("a", "b"), sides, strict=True)).get(word, word)
-        verdict = str(RIGHT_WORDS.get(verdict, verdict))
-        sample = item.first
+        first = item.first
         second = item.second
+        verdicts = self._verdicts(item)
         return journal.LabelRecord(
-            item.key, self.kind, verdict, self.person, sample.prompt, sample.reference,
-            sample.output,
-            second.output if second else "", self.models[0], self.models[1] if second else "",
-            sides[0] if second else "first", self.seed,
+            item.key, self.kind, verdicts.get(word, word), self.person, first.prompt,
+            first.reference, first.output, second.output if second else "", self.models[0],
+            self.models[1] if second else "", verdicts.get("a", "first"), self.seed,
         )  # fmt: skip
 
     def __repr__(self) -> str:
