@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ..batching.batch import Batch
 
 STDIN = "-"
-CHECK = "check"
 
 
 def batch(
@@ -39,14 +38,6 @@ def batch(
             ),
         ),
     ],
-    checked: Annotated[
-        str | None,
-        Argument(
-            metavar="[NAME]",
-            help=tr_noop("Of the batch that `check` verifies."),
-            show_default=False,
-        ),
-    ] = None,
     *,
     prompt: Annotated[
         str | None,
@@ -114,8 +105,7 @@ def batch(
     ] = False,
     as_json: common.JsonFlag = False,
 ) -> int:
-    """Ask about every row; `qfnb batch check NAME` verifies a journal and its results. Return the
-    exit code.
+    """Ask about every row; return the exit code.
 
     Raises:
         InvalidArgumentError: an option or a row is wrong; nothing was sent.
@@ -124,12 +114,6 @@ def batch(
     from ..batching.api import resume as continue_batch  # noqa: PLC0415
     from ..notebook.parser import resolve  # noqa: PLC0415
 
-    if target == CHECK and checked is not None:
-        return _check(checked)
-    if checked is not None:
-        raise InvalidArgumentError(
-            tr("{word}: only `qfnb batch check NAME` has a second word", word=checked)
-        )
     budgets: dict[str, Any] = {"budget": budget, "budget_tokens": budget_tokens}
     if resume:
         return _work(
@@ -222,17 +206,6 @@ def _read_stdin() -> list[Any]:
                 tr("stdin, line {number}: {error}", number=number, error=error)
             ) from None
     return rows
-
-
-def _check(name: str) -> int:
-    """Print what is damaged of a batch; return the exit code."""
-    from ..batching.journal_check import check_batch  # noqa: PLC0415
-
-    result = check_batch(name)
-    print(result)
-    if result.is_whole:
-        return DONE
-    return NEGATIVE
 
 
 def _find_name(target: str) -> str:
