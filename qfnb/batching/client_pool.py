@@ -530,7 +530,7 @@ def build_pool(
     client: object,
     model: str | None,
     endpoint: str | None,
-    mode: str = "online",
+    is_offline: bool = False,
 ) -> ClientPool:
     """Return the clients of a batch as one, if they can answer it together; nothing is sent.
 
@@ -539,7 +539,7 @@ def build_pool(
         client: the argument of `batch`, which cannot be used beside it.
         model: the argument of `batch`; the endpoints of clients serve it.
         endpoint: the argument of `batch`.
-        mode: `online`, or `offline`, which works with one key.
+        is_offline: whether the platform's batch service answers, which works with one key.
 
     Raises:
         InvalidArgumentError: names the client by its position, its value and what to do.
@@ -548,7 +548,7 @@ def build_pool(
         raise InvalidArgumentError(
             tr("client= and clients=: only one of them can be used; put all into clients=[...]")
         )
-    if mode == "offline":
+    if is_offline:
         raise InvalidArgumentError(
             tr("mode='offline' works with the keys of the settings, not with those of clients=")
         )

@@ -15,7 +15,7 @@ from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..base.language import tr
 from ..errors import DatasetError, QianfanError
 from .fork_safe_sqlite import open_database
-from .input_files import FilePosition, InputFiles, Item, RowReader, item_to_json
+from .input_files import FilePosition, Item, RowReader
 
 MIN_PACKED_BYTES = 128
 """Shorter answers do not become shorter."""
@@ -51,8 +51,25 @@ def unpack_text(value: str | bytes | None) -> str | None:
     return value
 
 
+_UTF8_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+_ASCII_ENCODER = json.JSONEncoder(default=str)
+
+
+def item_to_json(item: Item) -> str:
+    """Return an item as JSON that SQLite can hold: half a surrogate pair cannot be written as
+    UTF-8.
+    """
+    text = _UTF8_ENCODER.encode(item)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _ASCII_ENCODER.encode(item)
+    return text
+
+
 class StoredInputs:
-    """The inputs of a journal's rows that are read from their files again.
+    """The inputs of rows that journals of earlier versions do not hold: they are read from their
+    files again.
 
     Args:
         path: the journal.
@@ -61,19 +78,18 @@ class StoredInputs:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._has_warned = False
+        self._files = list[str]()
         self._reader: RowReader | None = None
 
     def load(self, database: sqlite3.Connection) -> None:
         """Read once which files they are."""
-        if self._reader is None and (
-            record := database.execute("select value from fact where name = 'files'").fetchone()
-        ):
+        query = "select value from fact where name = 'files'"
+        if self._reader is None and (record := database.execute(query).fetchone()):
             marks = database.execute(
                 "select number, file, position, line from mark order by number"
             ).fetchall()
-            self._reader = RowReader(
-                InputFiles.from_json(record[0]), [FilePosition(*mark) for mark in marks]
-            )
+            self._files = [file["path"] for file in json.loads(record[0])]
+            self._reader = RowReader(self._files, [FilePosition(*mark) for mark in marks])
 
     def read(self, facts: Sequence[Any], written: int) -> str:
         """Return a row as JSON.
@@ -90,7 +106,7 @@ class StoredInputs:
         if checksum((*facts[:3], text)) != written:
             raise DatasetError(
                 tr("row {row} has changed since the batch began", row=facts[0]),
-                path=self._reader.path,
+                path=tr(", ").join(self._files),
             )
         return text
 
@@ -207,12 +223,7 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
         raise JournalError(explain_error(error, path)) from None
 
 
-def read_rows(
-    path: Path,
-    after: int = -1,
-    parse: ParseAnswer | None = None,
-    inputs: StoredInputs | None = None,
-) -> Iterator[BatchRow]:
+def read_rows(path: Path, after: int = -1, parse: ParseAnswer | None = None) -> Iterator[BatchRow]:
     """Yield the rows after a number in input order; those that have not been sent have the error
     `NOT_ASKED`.
 
@@ -220,9 +231,8 @@ def read_rows(
         path: the journal.
         after: the number.
         parse: returns the value of an answer; raises ValueError.
-        inputs: of the journal, where several calls follow one another.
     """
-    inputs = inputs or StoredInputs(path)
+    inputs = StoredInputs(path)
     while True:
         with open_readonly(path) as database:
             query = f"""select 0, {_row_columns(database)}
@@ -239,7 +249,7 @@ def read_rows(
 
 
 def read_completed(
-    path: Path, after: int, parse: ParseAnswer | None, inputs: StoredInputs
+    path: Path, after: int, parse: ParseAnswer | None = None
 ) -> list[tuple[int, BatchRow]]:
     """Return results that were written after a position, in the order of writing, each with its
     position.
@@ -250,8 +260,8 @@ def read_completed(
         path: the journal.
         after: the position.
         parse: returns the value of an answer; raises ValueError.
-        inputs: of the journal.
     """
+    inputs = StoredInputs(path)
     with open_readonly(path) as database:
         query = f"""select answer.place, {_row_columns(database)}
             from answer join row using(key)

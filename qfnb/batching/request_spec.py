@@ -10,8 +10,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from .. import config
 from .._jobs.row_result import RowResult
@@ -22,7 +21,6 @@ from ..errors import CredentialsError, InvalidArgumentError
 from ..resources.inference.chat_request import validate_encodable, validate_messages
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..transport.platform import Platform
-from ..wire import catalog
 from .input_files import Item
 from .input_source import RowSource
 
@@ -130,9 +128,6 @@ def validate_text(name: str, text: str) -> str:
     return text
 
 
-OfflineVia = Literal["files", "bos"]
-"""The platform's two offline services: `/v2/batches`, or the user's BOS bucket."""
-
 Conversation = str | list[dict[str, Any]]
 """A prompt, or messages with `role` and `content`."""
 
@@ -198,22 +193,6 @@ class RequestSpec:
             return None
         return parse_response_format(value)
 
-    @cached_property
-    def kind(self) -> catalog.ModelKind:
-        """Whether the model chats, draws (text2image) or changes pictures (image2image)."""
-        if not (self.model and not self.endpoint):
-            row = None
-        else:
-            row = catalog.find_model(None, self.model)
-        if row is not None and row.kind in {"text2image", "image2image"}:
-            return row.kind
-        return "chat"
-
-    @property
-    def draws(self) -> bool:
-        """Whether the answers are pictures."""
-        return self.kind != "chat"
-
     def validate_columns(self, source: RowSource) -> None:
         """Check what would be wrong with every row, before any is read.
 
@@ -246,8 +225,6 @@ class RequestSpec:
         """
         if isinstance(item, str) and self.template is None:
             validate_encodable("prompt", validate_text("prompt", item))
-            if self.kind == "image2image":
-                return _edit_turn(item, {})
             return item
         for name in item if isinstance(item, Mapping) else ():
             if not isinstance(name, str):
@@ -266,8 +243,6 @@ class RequestSpec:
         else:
             text = cell_text({"prompt": item}, "prompt")
         validate_encodable("prompt", text)
-        if self.kind == "image2image":
-            return _edit_turn(text, item)
         return text
 
     def input_rows(self, items: Iterable[Item], start: int = 0) -> Iterator[InputRow]:
@@ -364,24 +339,6 @@ def _validate_length(conversation: Conversation, limit_mb: float) -> None:
                 limit_mb=limit_mb,
             )
         )
-
-
-def _edit_turn(text: str, item: Item) -> list[dict[str, Any]]:
-    """Return the turn for an edit: the text, and the pictures of the column `image`."""
-    if not isinstance(item, Mapping):
-        value = None
-    else:
-        value = item.get("image")
-    if isinstance(value, list):
-        pictures = value
-    else:
-        pictures = [value]
-    if not all(isinstance(picture, (str, Path)) and str(picture) for picture in pictures):
-        raise InvalidArgumentError(
-            tr("an edit needs a column image: a path or an address, or a list of 1 to 3 of them")
-        )
-    parts = [{"type": "image_url", "image_url": {"url": str(picture)}} for picture in pictures]
-    return [{"role": "user", "content": [{"type": "text", "text": text}, *parts]}]
 
 
 def _parse_messages(value: Any) -> list[dict[str, Any]]:

@@ -11,9 +11,8 @@ from typing import Literal
 
 from ..base.language import tr
 from . import journal_store
-from .input_files import InputFiles
 from .input_source import Prefetcher, RowSource
-from .journal import Journal, KeyCounter, add_rows, repeat_key, save_marks
+from .journal import Journal, add_rows, count_repeats, repeat_key
 from .journal_reader import JournalError
 from .preflight import InputScan
 from .request_spec import InputRow, RequestSpec
@@ -70,15 +69,9 @@ class InputPages:
         journal: open for writing.
         rows: the input.
         dedupe: whether identical rows are sent once.
-        files: that the rows are read from again when they are needed, None where the journal holds
-            them.
         on_loaded: called in the reading thread after each page, with the number of rows that have
             an answer already, the number of invalid ones, and at the end the total number of rows,
             before that None.
-
-    Attributes:
-        saved_rows: rows of the input that are in the journal; those behind them are of an earlier
-            run.
     """
 
     def __init__(
@@ -87,18 +80,16 @@ class InputPages:
         rows: Iterator[InputRow],
         *,
         dedupe: bool,
-        files: InputFiles | None,
         on_loaded: Callable[[int, int, int | None], None],
     ) -> None:
         self._prefetcher = Prefetcher(rows, PAGE_SIZE)
         self._journal = journal
         self._dedupe = dedupe
-        self._files = files
         self._on_loaded = on_loaded
         self._stored_pages: JournalPages | None = None
-        self.saved_rows = self._row_count = self._generation = self._mark_count = 0
+        self._row_count = self._generation = 0
         self._unsaved: list[InputRow] = []
-        self._counter = KeyCounter()
+        self._seen: dict[bytes, int] = {}
         self._repeats = list[int]()
         self._error: Exception | None = None
         self._lock = threading.Lock()
@@ -142,24 +133,17 @@ class InputPages:
             self._error = error
             return []
         self._row_count += len(page)
-        self._repeats = self._counter.count([row.key for row in page])
+        self._repeats = count_repeats(self._seen, page)
         return page
 
     def _save_page(self, page: list[InputRow]) -> list[InputRow]:
         with self._journal.transaction():
-            is_copied = self._files is None
-            rows = add_rows(
-                self._journal, page, dedupe=self._dedupe, repeats=self._repeats, is_copied=is_copied
-            )
-            self._mark_count = save_marks(self._journal, self._files, self._mark_count)
+            rows = add_rows(self._journal, page, dedupe=self._dedupe, repeats=self._repeats)
         self._unsaved = []
-        self.saved_rows = self._row_count
         invalid = sum(row.problem is not None for row in page)
-        if page or self._error is not None:
-            total = None
-        else:
+        total = None
+        if not page and self._error is None:
             total = self._row_count
-        if total is not None:
             with self._journal.transaction():
                 self._journal.database.execute("delete from row where number >= ?", (total,))
             self._journal.set_facts(complete=1)
@@ -191,16 +175,15 @@ def load_input(
     """
     stored = journal.get_fact("plan")
     database = journal.database
-    if source.stored_files is None:
-        files = ""
-    else:
-        files = source.stored_files.to_json()
     if stored and allow_changed_input is not True:
         _validate_same_request(journal.path, request, stored)
+    pages = None
+    foreign_rows = 0
     with journal.transaction():
+        # rows of an earlier version that are in files
         database.execute("delete from mark")
-        if files != journal.get_fact("files"):  # rows that refer to others
-            database.execute("delete from row where input = ''")
+        database.execute("delete from row where input = ''")
+        database.execute("delete from fact where name = 'files'")
         if source.is_rereadable:
             database.execute("delete from row")
             pages = _add_all_rows(journal, request, source, scan)
@@ -210,12 +193,8 @@ def load_input(
             foreign_rows = database.execute(query).fetchone()[0]
             if allow_changed_input is True:
                 database.execute("delete from answer where key not in (select key from row)")
-        else:
-            pages = None
-            if stored:
-                foreign_rows = _count_foreign_rows(journal, scan.first_rows)
-            else:
-                foreign_rows = 0
+        elif stored:
+            foreign_rows = _count_foreign_rows(journal, scan.first_rows)
         if foreign_rows and not allow_changed_input:
             raise JournalError(
                 tr(
@@ -226,13 +205,12 @@ def load_input(
                     count=foreign_rows,
                 )
             )
-    facts = {
-        "plan": request.to_json(),
-        "input": source.description,
-        "complete": int(source.is_rereadable),
-    }
-    facts |= {"files": files} if files or journal.get_fact("files") else {}
-    journal.set_facts(**facts, created=journal.get_fact("created") or time.time())
+    journal.set_facts(
+        plan=request.to_json(),
+        input=source.description,
+        complete=int(source.is_rereadable),
+        created=journal.get_fact("created") or time.time(),
+    )
     return pages
 
 
@@ -255,21 +233,16 @@ def _add_all_rows(
     first_rows = scan.first_rows
     first_count = len(scan.first_rows)
     later_items = islice(source.items(), first_count, None) if scan.rows > first_count else ()
-    later_rows = request.input_rows(later_items, first_count)
-    is_copied = source.stored_files is None
-    rows = chain(first_rows, later_rows)
+    rows = chain(first_rows, request.input_rows(later_items, first_count))
     missing = list[InputRow]()
-    counter = KeyCounter()
+    seen: dict[bytes, int] = {}
     last_number = -1
     while page := list(islice(rows, PAGE_SIZE)):
-        repeats = counter.count([row.key for row in page])
-        missing_of_page = add_rows(
-            journal, page, dedupe=request.dedupe, repeats=repeats, is_copied=is_copied
-        )
+        repeats = count_repeats(seen, page)
+        missing_of_page = add_rows(journal, page, dedupe=request.dedupe, repeats=repeats)
         if page[0].number < first_count:
             missing += missing_of_page
             last_number = page[-1].number
-    save_marks(journal, source.stored_files, 0)
     return JournalPages(journal, first_page=missing, after=last_number)
 
 
@@ -278,7 +251,7 @@ def _count_foreign_rows(journal: Journal, rows: Sequence[InputRow]) -> int:
     stored_keys = dict(
         journal.database.execute("select number, key from row where number < ?", (len(rows),))
     )
-    repeats = KeyCounter().count([row.key for row in rows])
+    repeats = count_repeats({}, rows)
     return sum(
         stored_keys.get(row.number, row.key) not in {row.key, repeat_key(row.key, repeat)}
         for row, repeat in zip(rows, repeats, strict=True)

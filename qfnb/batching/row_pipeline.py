@@ -87,10 +87,7 @@ class CanaryRows:
         Args:
             fault: the row's own error; None for an answer or a transient error.
         """
-        if fault:
-            self.remaining = self.remaining - 1
-        else:
-            self.remaining = 0
+        self.remaining = self.remaining - 1 if fault else 0
         if self.remaining:
             return
         if fault is not None:
@@ -138,15 +135,9 @@ class CircuitBreaker:
             error: why the row failed, None for an answer.
         """
         has_transient_error = error is not None and is_transient(error)
-        if has_transient_error:
-            self._consecutive_failures = self._consecutive_failures + 1
-        else:
-            self._consecutive_failures = 0
+        self._consecutive_failures = self._consecutive_failures + 1 if has_transient_error else 0
         if self.canaries.remaining:
-            if has_transient_error:
-                fault = None
-            else:
-                fault = error
+            fault = None if has_transient_error else error
             self.canaries.record(fault)
             if fault is None:
                 self._resize_pool()
@@ -183,7 +174,7 @@ class CircuitBreaker:
         started_at = clock.now()
         delay = FIRST_DELAY_S
         until = time.strftime("%H:%M:%S", time.localtime(time.time() + MAX_OUTAGE_S))
-        words = tr(
+        text = tr(
             "no answer from the platform: {reason}; tried again until {time}, then the batch "
             "stops; "
             "answers so far are kept",
@@ -205,13 +196,13 @@ class CircuitBreaker:
                 )
                 return
             pool.pause()
-            control.update("waiting", reason=words)
+            control.update("waiting", reason=text)
             await control.sleep(delay)
             pool.resize(1)
             if not control.is_paused:
                 pool.resume()
             control.set_running()
-            control.update(reason=words)
+            control.update(reason=text)
             delay = min(delay * 2, MAX_DELAY_S)
             failures = self._consecutive_failures
             while self._consecutive_failures == failures and pool.in_flight + pool.idle_workers:
@@ -267,12 +258,10 @@ class RowPipeline:
             rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S,
             before_retry=self._count_lost,
         )
-        response_format = job.response_format
-        if not (response_format is not None and response_format.is_checked):
+        self._format = job.response_format
+        if self._format is not None and not self._format.is_checked:
             self._format = None
-        else:
-            self._format = response_format
-        self._has_budget = job.budget is not None or job.budget_tokens is not None
+        self._has_budget = job.preflight.budget is not None
         self._route: tuple[Client, BatchRequests] | None = None
         self._route_expires_at = 0.0
         self._pool: WorkerPool[InputRow] | None = None
@@ -303,23 +292,15 @@ class RowPipeline:
             await canaries.admit()
         assert self._pool is not None, "its workers call this"
         assert self._queue is not None, "set with the pool"
-        if self._has_budget and not self.can_afford(
-            1 + self._pool.in_flight + len(self.writer.pending)
-        ):
+        rows = 1 + self._pool.in_flight + len(self.writer.pending)
+        if reason := self._job.budget_problem(self._control.counter, rows):
+            self.is_out_of_budget = True
+            self._control.finish("stopped", reason)
             return None
         row = await self._queue.get()
         if row is None:
             canaries.admit_all()
         return row
-
-    def can_afford(self, rows: int) -> bool:
-        """Return whether this many more rows, those in flight included, keep to the budgets; end if
-        not.
-        """
-        if reason := self._job.budget_problem(self._control.counter, rows):
-            self.is_out_of_budget = True
-            self._control.finish("stopped", reason)
-        return not reason
 
     async def _count_lost(self, error: BaseException) -> None:
         """Count an answer that the platform may have given and charged, and that did not arrive."""
@@ -331,7 +312,6 @@ class RowPipeline:
     async def _process_row(self, row: InputRow) -> None:
         """Send one row, and return when its result is on disk."""
         error = None
-        has_budget = self._job.budget is not None
         try:
             client, requests = await self._find_route()
             conversation = row.conversation or self._job.request.build_conversation(row.item)
@@ -340,10 +320,10 @@ class RowPipeline:
             )
             if self._format is not None:
                 reply = await self.correct(conversation, reply)
-            result = row_result_of(reply, at_list_price=has_budget)
+            result = row_result_of(reply, at_list_price=self._has_budget)
         except Exception as exception:  # noqa: BLE001 - it is the row's result
             error = exception
-            result = failed_result(exception, at_list_price=has_budget)
+            result = failed_result(exception, at_list_price=self._has_budget)
             if result.prompt_tokens is None:
                 await self._count_lost(exception)
         except asyncio.CancelledError as cancelled:
@@ -360,10 +340,9 @@ class RowPipeline:
         Raises:
             UnreadableAnswer: that one is not, either.
         """
-        if isinstance(conversation, str):
-            turns = [{"role": "user", "content": conversation}]
-        else:
-            turns = conversation
+        turns = conversation
+        if isinstance(turns, str):
+            turns = [{"role": "user", "content": turns}]
         if self._format is None or not (correction := self._format.check(reply, reply.text, turns)):
             return reply
         client, requests = await self._find_route()
@@ -384,9 +363,9 @@ class RowPipeline:
             spec = self._job.request
             client = await chat.resolve_client()
             validate_platform(client.platform, spec.platform)
-            options = dict(spec.options) | (
-                {} if self._format is None else {"response_format": self._format}
-            )
+            options = dict(spec.options)
+            if self._format is not None:
+                options["response_format"] = self._format
             requests = chat.batch_requests(client.platform, spec.model, spec.endpoint, options)
             self.limiter = get_limiter(client.platform, requests.model)
             self._route = (client, requests)
@@ -421,10 +400,9 @@ class RowPipeline:
 
     def on_input_error(self, error: Exception) -> None:
         """Remember that the input cannot be read further; the rows that were read are sent."""
+        reason = f"{type(error).__name__}: {error}"
         if isinstance(error, QianfanError):
             reason = summarize_error(error)
-        else:
-            reason = f"{type(error).__name__}: {error}"
         self.input_error = tr("the input broke off: {reason}", reason=reason)
 
 
@@ -542,10 +520,7 @@ class RowQueue:
             return
         self._rows.extend(rows)
         self._is_exhausted = not rows
-        if not rows:
-            self._prefetch = None
-        else:
-            self._prefetch = self._start_prefetch()
+        self._prefetch = self._start_prefetch() if rows else None
 
     def _start_prefetch(self) -> asyncio.Future[list[InputRow]]:
         return run_in_thread(self._next_page)

@@ -7,6 +7,7 @@ import contextlib
 import math
 from argparse import Namespace
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -264,12 +265,11 @@ class BatchMagics(VerbMagics):
         from ..batching import export  # noqa: PLC0415 - %load_ext stays fast
         from ..batching.journal_reader import read_facts, read_rows  # noqa: PLC0415
         from ..batching.journal_store import existing_journal_path  # noqa: PLC0415
-        from ..batching.output_file import WRITERS  # noqa: PLC0415
 
         # the order of %qfeval save is taken, too
-        files = [word for word in words if Path(word).suffix.lower() in WRITERS] or words
+        files = [word for word in words if Path(word).suffix.lower() in export.WRITERS] or words
         if not files:
-            suffixes = tr(", ").join(WRITERS)
+            suffixes = tr(", ").join(export.WRITERS)
             PARSER.error(
                 tr("save needs a file that ends in one of {suffixes}", suffixes=suffixes),
                 "%qfbatch save answers.csv",
@@ -281,7 +281,7 @@ class BatchMagics(VerbMagics):
             journal = existing_journal_path(target)
             row_count = read_facts(journal)[1].rows
             failed_count = 0
-            export.save(read_rows(journal), path)
+            export.save(partial(read_rows, journal), path)
         else:
             row_count = len(batch)
             failed_count = batch.progress.failed

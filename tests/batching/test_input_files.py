@@ -9,8 +9,7 @@ import pytest
 from pyarrow import Table, parquet
 
 import qfnb
-from qfnb.batching import input_source, journal_reader
-from qfnb.batching.input_files import InputFiles, RowReader
+from qfnb.batching import input_files, journal_reader
 from qfnb.batching.input_source import open_source
 from qfnb.batching.journal import Journal
 from qfnb.batching.journal_store import journal_path
@@ -48,28 +47,13 @@ def write_parts(folder, suffix, counts=(ROWS, 0, 7)):
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
-def test_a_folder_is_read_in_the_order_of_its_names_and_again_from_any_row(tmp_path, suffix):
+def test_a_folder_is_read_in_the_order_of_its_names(tmp_path, suffix):
     rows = write_parts(tmp_path, suffix)
     source = open_source(tmp_path)
     assert (
         list(source.items()) == rows == list(open_source(str(tmp_path / f"part-*{suffix}")).items())
     )
-    files = InputFiles.from_json(source.files.to_json())
-    reader = RowReader(files, source.files.marks[1:] if suffix == ".csv" else source.files.marks)
-    order = [2100, 2101, 2090, 3, ROWS + 6, 599, 600, 0]
-    assert [reader.read(number) for number in order if suffix != ".csv" or number >= ROWS] == [
-        rows[number] for number in order if suffix != ".csv" or number >= ROWS
-    ]
     assert source.total == (len(rows) if suffix == ".parquet" else None)
-
-
-@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
-def test_rows_are_counted_before_they_are_read(tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr(input_source, "STREAM_ABOVE_BYTES", 0)
-    monkeypatch.setattr(input_source, "COUNTED_BYTES", 7)
-    rows = write_parts(tmp_path, suffix, (40, 3))
-    # blank lines count, too
-    assert open_source(tmp_path).total == len(rows) * (2 if suffix == ".jsonl" else 1)
 
 
 @pytest.mark.parametrize(
@@ -143,55 +127,54 @@ def test_addresses_without_their_package_or_protocol_are_refused():
 
 
 @pytest.fixture
-def referred(tmp_path, monkeypatch, sandbox):
-    """A file that the journal of the batch "referred" does not copy, and the rows of it."""
-    monkeypatch.setattr(input_source, "COPY_UP_TO_BYTES", 0)
-    (tmp_path / "in").mkdir()
-    rows = write_parts(tmp_path / "in", ".jsonl", (12,))
-    return tmp_path / "in" / "part-0.jsonl", rows
-
-
-@pytest.mark.parametrize("streams", [False, True])
-def test_rows_of_a_file_are_not_copied_and_come_with_their_answers(referred, monkeypatch, streams):
-    path, rows = referred
-    if streams:
-        monkeypatch.setattr(input_source, "STREAM_ABOVE_BYTES", 0)
-    batch = qfnb.batch(path, "{q}", name="referred", out=path.with_name("results.jsonl"))
-    assert [row.input for row in batch.results()] == rows
-    assert sorted(row.input["n"] for row in batch.as_completed()) == sorted(
-        row["n"] for row in rows
-    )
+def referred(tmp_path, sandbox):
+    """A file that the journal of the batch "referred" does not copy, as those of earlier versions,
+    and its rows.
+    """
+    rows = write_parts(tmp_path, ".jsonl", (12,))
+    path = tmp_path / "part-0.jsonl"
+    qfnb.batch(path, "{q}", name="referred").wait()
+    size, digest = input_files._describe_file(str(path))
+    files = json.dumps([{"path": str(path), "size": size, "digest": digest}])
     journal = Journal(journal_path("referred"))
-    assert journal.database.execute("select distinct input from row").fetchall() == [("",)]
+    journal.set_facts(files=files)
+    journal.database.execute("update row set input = ''")
+    journal.database.execute("insert into mark values (0, 0, 0, 0)")
+    line = len(path.read_bytes().splitlines(keepends=True)[0]) + 1
+    journal.database.execute("insert into mark values (1, 0, ?, 2)", (line,))
     journal.database.execute(
         "delete from answer where key in (select key from row where number % 2)"
     )
     assert [row.item for row in journal.missing_rows(-1, -1)] == rows[1::2]
     journal.close()
+    return path, rows
+
+
+def test_a_journal_that_refers_to_a_file_goes_on_and_its_input_copies_the_rows(
+    referred, count_requests
+):
+    path, rows = referred
+    read = journal_reader.read_completed(journal_path("referred"), 0)
+    assert [row.input for _, row in read] == rows[::2]
     assert [row.input for row in qfnb.resume("referred").results() if row.ok] == rows
-    lines = path.with_name("results.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(line)["n"] for line in lines] == [row["n"] for row in rows]
+    qfnb.batch(path, "{q}", name="referred").wait()
+    path.unlink()
+    assert [row.input for row in journal_reader.read_rows(journal_path("referred"))] == rows
+    assert count_requests()["came"] == 6
 
 
 def test_a_file_that_has_changed_is_named_at_resume_and_its_answers_are_still_there(
     referred, caplog, count_requests
 ):
     path, _ = referred
-    texts = [row.text for row in qfnb.batch(path, "{q}", name="referred").results()]
-    journal = Journal(journal_path("referred"))
-    journal.database.execute(
-        "delete from answer where key in (select key from row where number = 5)"
-    )
-    journal.close()
-    came = count_requests()["came"]
     path.write_text(path.read_text(encoding="utf-8").replace("第", "地"), encoding="utf-8")
     with pytest.raises(
         DatasetError, match=r"part-0\.jsonl: the file has changed since the batch began"
     ):
         qfnb.resume("referred")
-    assert count_requests()["came"] == came
+    assert count_requests()["came"] == 0
     read = list(journal_reader.read_rows(journal_path("referred")))
-    assert [row.text for row in read if row.ok] == texts[:5] + texts[6:]
+    assert [row.ok for row in read] == [True, False] * 6
     assert {str(row.input) for row in read} == {"{}"}
     assert caplog.text.count("row 0 has changed since the batch began") == 1
 

@@ -3,11 +3,10 @@ engine.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal, Unpack
+from typing import Any, Final, Literal, Unpack
 
 from ... import connect
 from ..._jobs.batch_progress import BatchProgress
@@ -18,13 +17,13 @@ from ...resources.inference.arguments import ChatOptions
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
-from ..file_access import BOS_PREFIX, SUFFIXES, is_address, validate_address
-from ..input_source import open_source
+from ..input_files import SUFFIXES, is_address
+from ..input_source import BOS_PREFIX, open_source
 from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec
 from .output import Output
 from .plan import SHARD_ROWS, Rows, Shard, plan_shards, refuse_output_inside
-from .sharded_batch import Budget, LocalEngine, ShardedBatch, ShardEngine
+from .sharded_batch import Budget, LocalEngine, ShardedBatch
 from .worker import COPY_INTERVAL_S, ShardTask
 
 SAMPLE_ROWS: Final = 1000
@@ -64,9 +63,7 @@ def batch_shards(
             Addresses (`s3://bucket/in/`) are read by fsspec (pip install 'qfnb[fsspec]', and
             `s3fs` for S3).
         prompt: a template over the columns, as in `batch`.
-        out: the output folder, which all machines can write: a path (it is created), an address of
-            an object store (`s3://bucket/out`, with its keys in the environment), or
-            `bos:/bucket/out` with an IAM pair.
+        out: the output folder, which all machines can write; it is created.
         model: name of a preset model, as in `batch`.
         endpoint: a service of your own instead.
         engine: `local` for one shard after another in this process, `ray` for tasks of Ray, on
@@ -90,28 +87,26 @@ def batch_shards(
         DatasetError: a file of the input cannot be read.
         ShardError: the output folder is in use, has another job's answers, or cannot be written.
     """
-    _refuse_clients(options)
     limits = {"request_timeout": request_timeout, "retry_count": retry_count}
-    validation.validate_arguments(
-        model=model, endpoint=endpoint, budget_tokens=budget_tokens, **limits
+    _validate_arguments(
+        options,
+        engine,
+        {"address": address, "processes": processes},
+        {
+            "model": model,
+            "endpoint": endpoint,
+            "engine": engine,
+            "rpm": rpm,
+            "tpm": tpm,
+            "budget_tokens": budget_tokens,
+            "processes": processes,
+            **limits,
+        },
     )
-    _validate_numbers({"rpm": rpm, "tpm": tpm, "processes": processes})
-    if engine not in {"local", "ray"}:
-        raise InvalidArgumentError(tr("engine={value!r}: must be 'local' or 'ray'", value=engine))
-    for name, value in (("address", address), ("processes", processes)):
-        if engine == "local" and value is not None:
-            raise InvalidArgumentError(
-                tr("{name}={value!r}: is for engine='ray'", name=name, value=value)
-            )
     worker_count = validate_worker_count("workers", workers)
     _, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
     _, request = validation.build_request(None, prompt, model, endpoint, False, sent)
-    if request.draws:
-        raise InvalidArgumentError(
-            tr("shards are for models that chat; pictures are drawn by qfnb.batch")
-        )
-    if budget is not None:
-        budget = validation.validate_budget(budget, request)
+    validation.validate_budget(budget, request)
     shards = plan_shards(rows, shard_rows)
     suffix = _choose_suffix(format, shards)
     preflight = _look_ahead(request, shards, budget, budget_tokens)
@@ -135,53 +130,49 @@ def batch_shards(
             )
             for shard in shards
         ]
-        requests = max(preflight.requests, 1)
-        row = {"CNY": (preflight.cost or 0) / requests, "tokens": preflight.tokens / requests}
-        budgets = {
-            unit: float(limit)
-            for unit, limit in (("CNY", budget), ("tokens", budget_tokens))
-            if limit
-        }
-        runner = _open_engine(engine, address, processes, request)
+        if engine == "local":
+            runner: Any = LocalEngine()
+        else:
+            from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra
+
+            name = limiter_name(connect.current_platform(), request.endpoint or request.model or "")
+            runner = RayEngine(address, processes, name)
+        notes = _describe_plan(shards, len(reports), runner.processes, worker_count)
         progress = BatchProgress(
             name=job,
             model=request.endpoint or request.model or "",
-            total=sum(map(len, shards)),
+            total=preflight.rows,
             budget=budget,
             budget_tokens=budget_tokens,
-            notes=(
-                *preflight.lines(),
-                *_describe_plan(shards, len(reports), runner.processes, worker_count),
-            ),
+            notes=(*preflight.lines(), *notes),
             from_sandbox=request.platform == "sandbox",
             mode="shards",
         )
         return ShardedBatch(
-            runner, output, tasks, reports, Budget(budgets, row, output), worker_count, progress
+            runner, output, tasks, reports, Budget(preflight, output), worker_count, progress
         )
     except BaseException:
         output.release_claim()
         raise
 
 
-def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
-    """Return the output folder.
+def _validate_arguments(
+    options: Mapping[str, object],
+    engine: str,
+    of_ray: Mapping[str, object],
+    arguments: Mapping[str, object],
+) -> None:
+    """Check what is known before the input.
+
+    Args:
+        options: of `ChatCompletion.do`.
+        engine: the argument of `batch_shards`.
+        of_ray: arguments that are only for Ray.
+        arguments: all other arguments.
 
     Raises:
-        InvalidArgumentError: it is no address of a storage that can be reached here, or it is
-            inside the input.
+        InvalidArgumentError: names the argument, its value and what is allowed.
     """
-    folder = str(out).removeprefix("file://")
-    validate_address("out", folder)
-    if is_address(folder) or folder.startswith(BOS_PREFIX):
-        folder = folder.rstrip("/")
-    else:
-        folder = str(Path(folder).expanduser().absolute())
-    refuse_output_inside(rows, folder, suffix)
-    return Output(folder, suffix)
-
-
-def _refuse_clients(options: Mapping[str, object]) -> None:
     for name in options.keys() & {"client", "clients"}:
         raise InvalidArgumentError(
             tr(
@@ -190,28 +181,32 @@ def _refuse_clients(options: Mapping[str, object]) -> None:
                 name=name,
             )
         )
-
-
-def _validate_numbers(numbers: Mapping[str, float | None]) -> None:
-    for name, value in numbers.items():
-        is_number = (
-            isinstance(value, (int, float))
-            and not isinstance(value, bool)
-            and 0 < value < float("inf")
-        )
-        if value is not None and (
-            not is_number or (name == "processes" and not isinstance(value, int))
-        ):
+    validation.validate_arguments(arguments)
+    for name, value in of_ray.items():
+        if engine == "local" and value is not None:
             raise InvalidArgumentError(
-                tr("{name}={value!r}: must be a number above 0", name=name, value=value)
+                tr("{name}={value!r}: is for engine='ray'", name=name, value=value)
             )
 
 
+def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
+    """Return the output folder.
+
+    Raises:
+        InvalidArgumentError: it is no path, or it is inside the input.
+    """
+    name = str(out)
+    if is_address(name) or name.startswith(BOS_PREFIX):
+        raise InvalidArgumentError(
+            tr("out is an address: must be a folder that all machines can write")
+        )
+    folder = Path(name).expanduser().absolute()
+    refuse_output_inside(rows, folder, suffix)
+    return Output(folder, suffix)
+
+
 def _choose_suffix(name: str | None, shards: Sequence[Shard]) -> str:
-    if name is None:
-        suffix = Path(shards[0].file).suffix.lower()
-    else:
-        suffix = f".{name}"
+    suffix = Path(shards[0].file).suffix.lower() if name is None else f".{name}"
     if suffix not in SUFFIXES:
         allowed = tr(", ").join(suffix[1:] for suffix in SUFFIXES)
         raise InvalidArgumentError(
@@ -230,11 +225,10 @@ def _look_ahead(
     """
     total = sum(map(len, shards))
     sample = list(islice(shards[0], SAMPLE_ROWS))
-    source = open_source(sample)
-    if request.template is not None and sample:
+    if request.template is not None:
         request.template.validate_columns(tuple(sample[0]))
     validation.refuse_same_requests(request, total, False)
-    scan, _ = scan_input(request, source)
+    scan, _ = scan_input(request, open_source(sample))
     if scan.invalid == scan.rows:
         scan.raise_if_invalid()
     return build_preflight(
@@ -245,21 +239,8 @@ def _look_ahead(
 def _job_id(output: Output, request: RequestSpec) -> str:
     """Return the job's name: the same for every run of it on one output folder."""
     text = f"{output.folder}\n".encode("utf-8", "surrogateescape") + request.digest
-    name = os.path.basename(output.folder)  # noqa: PTH119 - or an address
-    return f"{name[:40] or 'shards'}-{hashlib.blake2b(text, digest_size=4).hexdigest()}"
-
-
-def _open_engine(
-    engine: str, address: str | None, processes: int | None, request: RequestSpec
-) -> ShardEngine:
-    if engine == "local":
-        return LocalEngine()
-    from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra
-
-    platform = connect.current_platform()
-    return RayEngine(
-        address, processes, limiter_name(platform, request.endpoint or request.model or "")
-    )
+    digest = hashlib.blake2b(text, digest_size=4).hexdigest()
+    return f"{output.folder.name[:40] or 'shards'}-{digest}"
 
 
 def _describe_plan(shards: Sequence[Shard], done: int, processes: int, workers: int) -> list[str]:

@@ -4,6 +4,8 @@ budget of the job.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sys
 import threading
 import time
@@ -23,8 +25,7 @@ from ...transport.shared_rate_limiter import get_limiter
 from .. import journal_reader, journal_store
 from ..api import batch
 from ..batch import Batch
-from ..file_access import InputFile
-from ..input_files import InputFiles
+from ..input_files import read_items
 from ..request_spec import validate_platform
 from .output import Output, ShardError
 from .plan import ID_COLUMN, Shard, digest_ids
@@ -59,9 +60,9 @@ class ShardTask:
         job: the id of the job.
         shard: the rows.
         attempt: the name of this try.
-        out: the output folder, a path or an address; `suffix` is the ending of its parts.
+        out: the output folder; `suffix` is the ending of its parts.
         platform: whose answers the job has, as in `RequestSpec`.
-        arguments: of `qfnb.batch`, as JSON has them.
+        arguments: of `qfnb.batch`.
         limits: requests and tokens a minute of all workers together, None for what the platform
             says.
         allowance: what the shard may use in all, by unit of the budget; empty without one.
@@ -73,7 +74,7 @@ class ShardTask:
     job: str
     shard: Shard
     attempt: str
-    out: str
+    out: Path
     suffix: str
     platform: str
     arguments: Mapping[str, Any]
@@ -109,10 +110,20 @@ class ShardResult:
 def run_shard(task: ShardTask, exchange: Exchange) -> ShardResult:
     """Answer the rows of a shard, and publish its part."""
     run = _ShardRun(task, exchange)
+    lock = run.journal.with_suffix(".shard")
+    lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        return run.run()
-    except QianfanError as error:
-        return ShardResult(used=run.used(), problem=f"{type(error).__name__}: {error}")
+        with FileLock(lock, timeout=LOCK_WAIT_S, mode=0o600):
+            # another may have published it meanwhile
+            report = run.output.read_report(task.shard)
+            result = run.answer_rows() if report is None else ShardResult(report, run.used())
+            lock.unlink(missing_ok=True)  # who waits for it reads the report
+            return result
+    except Timeout:
+        error: QianfanError = journal_reader.JournalInUse(lock.stem, tr("another process"))
+    except QianfanError as exception:
+        error = exception
+    return ShardResult(used=run.used(), problem=f"{type(error).__name__}: {error}")
 
 
 class _ShardRun:
@@ -121,33 +132,11 @@ class _ShardRun:
     def __init__(self, task: ShardTask, exchange: Exchange) -> None:
         self._task = task
         self._exchange = exchange
-        self._output = Output(task.out, task.suffix)
-        self._journal = journal_store.journal_path(task.journal_name)
-        self._attempt_file = self._journal.with_suffix(".attempt")
+        self.output = Output(task.out, task.suffix)
+        self.journal = journal_store.journal_path(task.journal_name)
+        self._attempt_file = self.journal.with_suffix(".attempt")
         self._batch: Batch | None = None
         self._written_off: Amounts = {}
-
-    def run(self) -> ShardResult:
-        """Return the result.
-
-        Raises:
-            JournalInUse: a process that has lost its driver works on the shard, and does not end.
-        """
-        lock = self._journal.with_suffix(".shard")
-        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            with FileLock(lock, timeout=LOCK_WAIT_S, mode=0o600):
-                report = self._output.read_report(
-                    self._task.shard
-                )  # another may have published it meanwhile
-                if report is None:
-                    result = self._answer_rows()
-                else:
-                    result = ShardResult(report, self.used())
-                lock.unlink(missing_ok=True)  # who waits for it reads the report
-        except Timeout:
-            raise journal_reader.JournalInUse(lock.stem, tr("another process")) from None
-        return result
 
     def used(self) -> Amounts:
         """Return the use of the shard, earlier tries included."""
@@ -156,29 +145,27 @@ class _ShardRun:
         spent = self._batch.spent()
         return {unit: spent[unit] + self._written_off[unit] for unit in self._task.allowance}
 
-    def _answer_rows(self) -> ShardResult:
+    def answer_rows(self) -> ShardResult:
         """Answer the rows without an answer, and publish the part."""
         task = self._task
         self._restore_journal()
         self._write_off()
         try:
-            running = self._start_batch()
-            self._batch = running
+            running = self._batch = self._start_batch()
             self._follow(running)
         finally:
             self._limit(None, None)
         progress = running.progress
         if progress.state != "done":
-            self._output.copy_journal(task.shard, running.job.path)
+            self.output.copy_journal(task.shard, running.job.path)
             needs_budget = running.is_out_of_budget and bool(task.allowance)
-            is_wanted = needs_budget or progress.state == "cancelled"
-            if is_wanted:
-                problem = ""
-            else:
+            problem = ""
+            if not needs_budget and progress.state != "cancelled":
                 problem = progress.reason or progress.state
             return ShardResult(used=self.used(), problem=problem, needs_budget=needs_budget)
-        report = self._output.publish_part(task.shard, lambda path: self._write_part(running, path))
-        self._output.delete_journal_copy(task.shard)
+        report = self.output.publish_part(task.shard, lambda path: self._write_part(running, path))
+        with contextlib.suppress(OSError):  # its answers are in the part
+            self.output.journal_copy(task.shard).unlink(missing_ok=True)
         journal_store.delete_journal(task.journal_name)
         self._attempt_file.unlink(missing_ok=True)
         return ShardResult(report, self.used())
@@ -187,31 +174,22 @@ class _ShardRun:
         """Begin with the copy of a journal that another computer left, where it has more answers
         than the one here.
         """
-        copy = self._journal.with_suffix(".copy")
-        try:
-            is_copied = self._output.fetch_journal(self._task.shard, copy)
-            if is_copied and _read_use(self._journal)[0] < _read_use(copy)[0]:
-                for ending in (".db-wal", ".db-shm"):
-                    self._journal.with_suffix(ending).unlink(missing_ok=True)
-                copy.replace(self._journal)
-                self._attempt_file.unlink(missing_ok=True)
-        finally:
-            copy.unlink(missing_ok=True)
+        copy = self.output.journal_copy(self._task.shard)
+        if copy.exists() and _read_use(self.journal)[0] < _read_use(copy)[0]:
+            for ending in (".db-wal", ".db-shm"):
+                self.journal.with_suffix(ending).unlink(missing_ok=True)
+            shutil.copyfile(copy, self.journal)
+            self._attempt_file.unlink(missing_ok=True)
 
     def _write_off(self) -> None:
         """Find what the shard has used and the journal here does not know: all that a lost
         computer could use.
         """
         task = self._task
-        if self._attempt_file.is_file():
-            attempt = self._attempt_file.read_text()
-        else:
-            attempt = ""
-        if task.lost_attempt and attempt != task.lost_attempt:
-            known = task.lost_allowance
-        else:
-            known = task.used
-        _, spent = _read_use(self._journal)
+        attempt = self._attempt_file.read_text() if self._attempt_file.is_file() else ""
+        is_elsewhere = task.lost_attempt and attempt != task.lost_attempt
+        known = task.lost_allowance if is_elsewhere else task.used
+        _, spent = _read_use(self.journal)
         self._written_off = {
             unit: max(known.get(unit, 0.0) - spent.get(unit, 0.0), 0.0) for unit in task.allowance
         }
@@ -219,16 +197,17 @@ class _ShardRun:
 
     def _start_batch(self) -> Batch:
         task = self._task
-        platform = connect.current_platform()
-        validate_platform(platform, task.platform)
+        validate_platform(connect.current_platform(), task.platform)
         self._limit(*task.limits)
-        arguments = dict(task.arguments)
-        for unit, name in (("CNY", "budget"), ("tokens", "budget_tokens")):
-            if unit in task.allowance:
-                arguments[name] = max(task.allowance[unit] - self._written_off[unit], 1e-9)
-        if "budget_tokens" in arguments:
-            arguments["budget_tokens"] = max(int(arguments["budget_tokens"]), 1)
-        return batch(task.shard, name=task.journal_name, invalid_rows="fail", **arguments)
+        budgets: dict[str, Any] = {}
+        if "CNY" in task.allowance:
+            budgets["budget"] = max(task.allowance["CNY"] - self._written_off["CNY"], 1e-9)
+        if "tokens" in task.allowance:
+            tokens = int(task.allowance["tokens"] - self._written_off["tokens"])
+            budgets["budget_tokens"] = max(tokens, 1)
+        return batch(
+            task.shard, name=task.journal_name, invalid_rows="fail", **task.arguments, **budgets
+        )
 
     def _limit(self, requests: float | None, tokens: float | None) -> None:
         """Set the limits of the job, None for none, in what this process shares with the others."""
@@ -242,8 +221,13 @@ class _ShardRun:
         limiter.tokens.set_ceiling("job", tokens)
 
     def _follow(self, running: Batch) -> None:
-        """Return when the batch has ended; do meanwhile what the job says, and copy the journal."""
+        """Return when the batch has ended; do meanwhile what the job says, and copy the journal.
+
+        Raises:
+            ShardError: no copy was possible; no further row is sent.
+        """
         ended = threading.Event()
+        actions = {"running": running.resume, "paused": running.pause, "stopped": running.cancel}
         state = "running"
         workers = None
         running.call_at_end(ended.set)
@@ -252,35 +236,23 @@ class _ShardRun:
             order = self._tell(running)
             if order.get("state", state) != state:
                 state = order["state"]
-                {"running": running.resume, "paused": running.pause, "stopped": running.cancel}[
-                    state
-                ]()
+                actions[state]()
             if order.get("workers", workers) != workers:
                 workers = order["workers"]
                 running.resize(workers)
             if time.monotonic() - copied_at >= COPY_INTERVAL_S:
-                self._copy_or_cancel(running)
                 copied_at = time.monotonic()
+                try:
+                    self.output.copy_journal(self._task.shard, running.job.path)
+                except ShardError:
+                    running.cancel()
+                    running.wait()
+                    raise
         running.wait()
         self._tell(running)
 
-    def _copy_or_cancel(self, running: Batch) -> None:
-        """Copy the journal; without a copy no further row is sent.
-
-        Raises:
-            ShardError: that was not possible.
-        """
-        try:
-            self._output.copy_journal(self._task.shard, running.job.path)
-        except ShardError:
-            running.cancel()
-            running.wait()
-            raise
-
     def _tell(self, running: Batch) -> Mapping[str, Any]:
-        return self._exchange(
-            self._task.job, self._task.shard.digest, pack_progress(running.progress)
-        )
+        return self._exchange(self._task.job, self._task.shard.digest, asdict(running.progress))
 
     def _write_part(self, running: Batch, path: Path) -> dict[str, Any]:
         """Write the part, and read it again: the report is of what it says.
@@ -290,8 +262,7 @@ class _ShardRun:
         """
         running.save(path)
         shard = self._task.shard
-        part = InputFiles([InputFile(str(path), path.stat().st_size, "")])
-        ids = [row[ID_COLUMN] for row in part.items() if isinstance(row, Mapping)]
+        ids = [row[ID_COLUMN] for row in read_items([str(path)]) if isinstance(row, Mapping)]
         if len(ids) != len(shard) or digest_ids(ids) != shard.ids_digest():
             raise ShardError(
                 tr(
@@ -300,32 +271,14 @@ class _ShardRun:
                     n=len(ids),
                 )
             )
-        return pack_progress(running.progress) | {
+        return {
+            **asdict(running.progress),
             "shard": shard.digest,
             "rows": len(ids),
             "ids": digest_ids(ids),
-            "bytes": part.size,
+            "bytes": path.stat().st_size,
             "python": sys.version.split()[0],
         }
-
-
-_COUNTS = (
-    "ok",
-    "failed",
-    "cached",
-    "retried",
-    "in_flight",
-    "prompt_tokens",
-    "completion_tokens",
-    "uncounted",
-)
-
-
-def pack_progress(progress: Any) -> dict[str, Any]:
-    """Return the counts of a progress as JSON has them."""
-    failures = [asdict(failure) for failure in progress.latest_failures]
-    names = (*_COUNTS, "cost", "cost_low", "rate", "rate_limits")
-    return {name: getattr(progress, name) for name in names} | {"latest_failures": failures}
 
 
 def _read_use(path: Path) -> tuple[int, Amounts]:
