@@ -18,7 +18,6 @@ from ..transport.request import CallOptions
 from . import export, journal_reader, journal_store, validation
 from .batch import Batch
 from .client_pool import build_pool
-from .input_files import verify_files
 from .input_source import RowSource, open_source
 from .journal import Journal
 from .journal_reader import JournalError
@@ -352,8 +351,6 @@ def resume(
     try:
         counts = journal.counts()
         missing = journal.count_missing()
-        if missing and (files := journal.get_fact("files")):
-            verify_files(files)
         invalid = journal_reader.count_invalid_rows(path)
         if output_path is not None:
             journal.set_facts(out=output_path.absolute())

@@ -256,9 +256,6 @@ MAX_POLL_S: Final = 0.05
 two.
 """
 
-MAX_DESCRIBED: Final = 3
-"""Members whose limits are described one by one."""
-
 
 class PooledRequests(BatchRequests):
     """The requests of a batch's rows, whose member is chosen when they are sent."""
@@ -490,20 +487,12 @@ class ClientPool(ChatCompletion):
         return present[0]
 
     def describe(self) -> str:
-        """Return the members' limits and waits as one line, of many members the sum; "" without
-        limits.
-        """
-        limiters = [
-            (member, member.limiter) for member in self.present if hasattr(member, "limiter")
-        ]
-        if len(limiters) <= MAX_DESCRIBED:
-            texts = [(member.name, limiter.describe()) for member, limiter in limiters]
-            return tr("; ").join(labelled(name, text) for name, text in texts if text)
-        rates = [limiter.requests.rate for _, limiter in limiters]
-        total = sum(filter(None, rates))
-        if None in rates:
-            return ""
-        return tr("{n:,.0f} requests/min of {clients} clients", n=total, clients=len(rates))
+        """Return the members' limits and waits as one line, "" without limits."""
+        texts = []
+        for member in self.present:
+            if hasattr(member, "limiter") and (text := member.limiter.describe()):
+                texts.append(labelled(member.name, text))
+        return tr("; ").join(texts)
 
     def remarks(self) -> tuple[str, ...]:
         """Return which members were taken out, and why, in words."""

@@ -2,16 +2,13 @@
 read, and their rows in order.
 """
 
-import bisect
 import contextlib
 import glob
-import hashlib
 import io
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
@@ -25,9 +22,6 @@ SUFFIXES: Final = (".jsonl", ".csv", ".parquet")
 BLOCK_BYTES: Final = 4 * 1024 * 1024
 """Bytes that are read at once from behind an address."""
 
-DIGESTED_BYTES: Final = 64 * 1024
-"""Bytes at either end of a file by which a changed one is told."""
-
 MAX_OPENED_FILES: Final = 16
 """Files that are looked at together before the first row is read."""
 
@@ -35,17 +29,15 @@ Item = str | Mapping[str, Any] | list[Any]
 
 
 class FilePosition(NamedTuple):
-    """Where a row begins; journals of earlier versions have it.
+    """Where a row of a file begins.
 
     Attributes:
         number: of the row, from 0.
-        file: its file's place in the list.
         position: the byte of a JSONL file, the row group of a Parquet file, 0 in CSV.
         line: lines of the file before it.
     """
 
     number: int = 0
-    file: int = 0
     position: int = 0
     line: int = 0
 
@@ -144,45 +136,6 @@ def _unreadable(path: str, error: Exception) -> DatasetError:
     return DatasetError(tr("it cannot be read: {reason}", reason=reason), path=path)
 
 
-def verify_files(stored: str) -> None:
-    """Check that no file of an input has changed that a journal of an earlier version refers to.
-
-    Args:
-        stored: what the journal has of the files, as JSON.
-
-    Raises:
-        DatasetError: names the first that has changed.
-    """
-    for file in json.loads(stored):
-        if _describe_file(file["path"]) != (file["size"], file["digest"]):
-            reason = tr(
-                "the file has changed since the batch began, and the rows without an answer "
-                "are read from it: put "
-                "it back as it was, or run the batch again with its input and "
-                "allow_changed_input=True (--update)"
-            )
-            raise DatasetError(reason, path=file["path"])
-
-
-def _describe_file(path: str) -> tuple[int, str]:
-    """Return the size of a file, and a digest of its size and both ends, or of what its storage
-    tells of it.
-    """
-    if is_address(path):
-        filesystem, name = open_filesystem(path)
-        try:
-            return int(filesystem.info(name)["size"] or 0), filesystem.ukey(name)
-        except Exception as error:  # noqa: BLE001 - each storage has its own
-            raise _unreadable(path, error) from None
-    with open_file(path) as file:
-        size = file.seek(0, os.SEEK_END)
-        digest = hashlib.blake2b(str(size).encode(), digest_size=16)
-        for start in (0, max(size - DIGESTED_BYTES, 0)):
-            file.seek(start)
-            digest.update(file.read(DIGESTED_BYTES))
-    return size, digest.hexdigest()
-
-
 def find_files(name: str, *, is_deep: bool = False) -> tuple[str, list[str]]:
     """Return the folder that files are named below, and the files in the order of their names.
 
@@ -253,53 +206,16 @@ def _find_addresses(address: str, is_deep: bool) -> tuple[str, list[str]]:
     return filesystem.unstrip_protocol(root), [filesystem.unstrip_protocol(each) for each in names]
 
 
-def read_items(
-    paths: Sequence[str],
-    start: FilePosition = FilePosition(),  # noqa: B008 - a constant
-) -> Iterator[Item]:
-    """Yield the rows of files of one kind, one after the other.
-
-    Args:
-        paths: paths or addresses.
-        start: where the first row begins.
-    """
-    position = start
-    for path in paths[start.file :]:
-        with open_file(path) as file:
-            yield from READERS[suffix_of(path)](file, path, position)
-        position = FilePosition()
+def read_items(paths: Iterable[str]) -> Iterator[Item]:
+    """Yield the rows of files or addresses of one kind, one after the other."""
+    for path in paths:
+        yield from read_file(path, FilePosition())
 
 
-class RowReader:
-    """Reads single rows of files again, quickly where their numbers rise.
-
-    Args:
-        paths: of the files.
-        marks: where rows begin, in order; not all need be there.
-    """
-
-    def __init__(self, paths: Sequence[str], marks: Sequence[FilePosition]) -> None:
-        self._paths = paths
-        self._marks = marks or [FilePosition()]
-        self._items: Iterator[Item] = iter(())
-        self._next_number = -1
-
-    def read(self, number: int) -> Item:
-        """Return a row.
-
-        Raises:
-            DatasetError: its file cannot be read, or has fewer rows.
-        """
-        index = bisect.bisect_right(self._marks, number, key=lambda mark: mark.number) - 1
-        mark = self._marks[max(index, 0)]
-        if not mark.number <= self._next_number <= number:
-            self._items = read_items(self._paths, mark)
-            self._next_number = mark.number
-        skipped = number - self._next_number
-        self._next_number = number + 1
-        for item in islice(self._items, skipped, skipped + 1):
-            return item
-        raise DatasetError(tr("it has fewer rows than before"), path=self._paths[mark.file])
+def read_file(path: str, start: FilePosition) -> Iterator[Item]:
+    """Yield the rows of a file from one on."""
+    with open_file(path) as file:
+        yield from READERS[suffix_of(path)](file, path, start)
 
 
 class FileSummary(NamedTuple):
@@ -344,10 +260,9 @@ def summarize_files(paths: Sequence[str]) -> list[FileSummary]:
 
 def _summarize_file(path: str) -> FileSummary:
     suffix = suffix_of(path)
-    with open_file(path) as file:
-        first_item = next(READERS[suffix](file, path, FilePosition()), None)
-        if suffix == ".parquet":
-            file.seek(0)
+    first_item = next(read_file(path, FilePosition()), None)
+    if suffix == ".parquet":
+        with open_file(path) as file:
             columns, rows = _jsonl_csv_parquet.read_parquet_schema(file)
             return FileSummary(columns, first_item, rows)
     if first_item is None:

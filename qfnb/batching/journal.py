@@ -29,7 +29,6 @@ from .journal_reader import (
     JournalCounts,
     JournalError,
     JournalInUse,
-    StoredInputs,
     checksum,
     count_rows,
     count_usage,
@@ -67,9 +66,6 @@ create table if not exists answer(
     place integer primary key, key blob not null unique, run integer not null,
     {", ".join(RESULT_COLUMNS)}, checksum integer);
 create table if not exists handed(key blob primary key, job integer not null) without rowid;
-create table if not exists mark(
-    number integer primary key, file integer not null, position integer not null, line integer not
-    null);
 """
 
 
@@ -265,7 +261,6 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._inputs = StoredInputs(path)
         self.path = path
         self._mutex = threading.Lock()
         self._lock = acquire_lock(path)
@@ -461,12 +456,7 @@ class Journal:
     def _rows(self, query: str, *values: Any) -> list[InputRow]:
         rows = []
         for *facts, text, written in self._select(query, *values):
-            stored = text
-            if not text:
-                with self._mutex:
-                    self._inputs.load(self.database)
-                stored = self._inputs.read((*facts, text), written)
-            elif written != checksum((*facts, text)):
+            if written != checksum((*facts, text)):
                 raise JournalError(
                     tr(
                         "row {number} of the journal {name!r} has changed on the disk and is not "
@@ -476,7 +466,7 @@ class Journal:
                         name=self.path.stem,
                     )
                 )
-            rows.append(InputRow(facts[0], facts[1], json.loads(stored)))
+            rows.append(InputRow(facts[0], facts[1], json.loads(text)))
         return rows
 
     def _count(self, query: str, *values: Any) -> int:

@@ -180,10 +180,6 @@ def load_input(
     pages = None
     foreign_rows = 0
     with journal.transaction():
-        # rows of an earlier version that are in files
-        database.execute("delete from mark")
-        database.execute("delete from row where input = ''")
-        database.execute("delete from fact where name = 'files'")
         if source.is_rereadable:
             database.execute("delete from row")
             pages = _add_all_rows(journal, request, source, scan)

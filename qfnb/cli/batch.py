@@ -87,8 +87,7 @@ def batch(
         Option(
             "--shards",
             help=tr_noop(
-                "FILE is a folder, pattern or address, --out a folder or s3://...: several "
-                "processes."
+                "FILE is a folder, pattern or address, --out a folder: several processes."
             ),
         ),
     ] = False,

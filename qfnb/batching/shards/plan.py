@@ -19,7 +19,7 @@ from ..input_files import (
     find_files,
     is_address,
     open_file,
-    read_items,
+    read_file,
     suffix_of,
     summarize_files,
 )
@@ -79,7 +79,7 @@ class Shard:
         """
         skipped = self.start - self.mark.number
         number = self.start
-        for item in islice(read_items([self.path], self.mark), skipped, skipped + len(self)):
+        for item in islice(read_file(self.path, self.mark), skipped, skipped + len(self)):
             cells = item
             if not isinstance(cells, dict):
                 cells = {"prompt" if isinstance(item, str) else "messages": item}
@@ -237,7 +237,7 @@ def _cut_jsonl(path: str, shard_rows: int) -> Cut:
             digest.update(content)
             if content.strip(b" \t\r\n\xef\xbb\xbf"):
                 if rows % shard_rows == 0:
-                    marks.append((rows, FilePosition(rows, 0, position, line)))
+                    marks.append((rows, FilePosition(rows, position, line)))
                 rows += 1
             position += len(content)
             line += 1
@@ -275,7 +275,7 @@ def _cut_parquet(path: str, shard_rows: int) -> Cut:
     marks = list[tuple[int, FilePosition]]()
     start = total = 0
     for group in range(metadata.num_row_groups):
-        mark = FilePosition(total, 0, group)
+        mark = FilePosition(total, group)
         size = metadata.row_group(group).num_rows
         if size and (not marks or total + size - start > shard_rows):
             start = total
