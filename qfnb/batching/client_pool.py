@@ -196,22 +196,20 @@ class PoolMember:
         self._fatal_in_a_row = 0
         if isinstance(error, RateLimitError):
             self.refusals += 1
-            is_long = (error.retry_after or 0) > MAX_RETRY_AFTER
-            if is_long:
-                self._rests_until = now + (error.retry_after or 0)
-            return is_long
+            retry_after = error.retry_after or 0
+            if retry_after > MAX_RETRY_AFTER:
+                self._rests_until = now + retry_after
+            return retry_after > MAX_RETRY_AFTER
         if not is_transient(error):
             self._faults_in_a_row = 0
             return False
         self.faults += 1
         if sent_at >= self._fault_at:  # one fault for all rows that were in flight
             self._fault_at = now
-            self._faults_in_a_row = self._faults_in_a_row + 1
+            self._faults_in_a_row += 1
             doublings = self._faults_in_a_row - REST_FAULTS
             if doublings >= 0:
                 self._rests_until = now + min(2.0 ** min(doublings, 10), MAX_REST_S)
-            else:
-                self._rests_until = now
         return False
 
     @property
@@ -225,18 +223,11 @@ class PoolMember:
 
     def to_row(self) -> tuple[str | int, ...]:
         """Return its row of `Batch.clients`."""
+        state = "resting" if self.is_resting else "ready"
         if self.problem:
             state = "out"
-        elif self.is_resting:
-            state = "resting"
-        else:
-            state = "ready"
         counts = (self.answered, self.in_flight, self.refusals, self.faults)
         return (self.name, self.chat.endpoint or "", *counts, state, self.problem)
-
-    def take_out(self, error: Exception) -> None:
-        """Send it no more rows."""
-        self.problem = f"{type(error).__name__}: {summarize_error(error)}"
 
 
 def is_useless(error: Exception) -> bool:
@@ -423,16 +414,11 @@ class ClientPool(ChatCompletion):
         Raises:
             QianfanError: no member is left; the error that took the last one out.
         """
-        if self._line.locked() and not useless:
-            member = None
-        else:
+        if useless or not self._line.locked():
             member = self._find_free(latest, useless)
-        if member is not None:
-            return member
-        if deadline:
-            remaining_s = deadline.pause()
-        else:
-            remaining_s = 0.0
+            if member is not None:
+                return member
+        remaining_s = deadline.pause() if deadline else 0.0
         # who cannot take any must not hold up others
         async with contextlib.nullcontext() if useless else self._line:
             while (member := self._find_free(latest, useless)) is None:
@@ -478,7 +464,7 @@ class ClientPool(ChatCompletion):
     def _take_out(self, member: PoolMember, error: QianfanError) -> None:
         if not member.problem:
             self._error = error
-            member.take_out(error)
+            member.problem = f"{type(error).__name__}: {summarize_error(error)}"
             self._departures.append((member, len(self.present)))
 
     def _first(self) -> PoolMember:
@@ -488,10 +474,11 @@ class ClientPool(ChatCompletion):
 
     def describe(self) -> str:
         """Return the members' limits and waits as one line, "" without limits."""
-        texts = []
-        for member in self.present:
-            if hasattr(member, "limiter") and (text := member.limiter.describe()):
-                texts.append(labelled(member.name, text))
+        texts = [
+            labelled(member.name, text)
+            for member in self.present
+            if hasattr(member, "limiter") and (text := member.limiter.describe())
+        ]
         return tr("; ").join(texts)
 
     def remarks(self) -> tuple[str, ...]:
@@ -618,15 +605,9 @@ def _choose_target(
     Raises:
         InvalidArgumentError: the clients answer with different models, or nobody says which.
     """
-    models = [chat.choose(model, endpoint or chat.endpoint).model for chat in clients]
-    endpoints = [endpoint or chat.endpoint for chat in clients]
+    targets = []
     for index, chat in enumerate(clients):
-        names = {
-            "i": index,
-            "service": endpoints[index],
-            "model": models[index],
-            "first": models[0],
-        }
+        service = endpoint or chat.endpoint
         if endpoint and chat.endpoint and chat.endpoint != endpoint:
             raise InvalidArgumentError(
                 tr(
@@ -638,26 +619,28 @@ def _choose_target(
                     service=chat.endpoint,
                 )
             )
-        if (
-            models[index] is None
-            and endpoints[index]
-            and len(set(zip(models, endpoints, strict=True))) > 1
-        ):
+        targets.append((chat.choose(model, service).model, service))
+    first_model, first_endpoint = targets[0]
+    for index, (name, service) in enumerate(targets):
+        if name is None and service and len(set(targets)) > 1:
             raise InvalidArgumentError(
                 tr(
                     "clients[{i}] has endpoint={service!r} and names no model: say which one all "
                     "clients answer with, "
                     "model='ernie-5.1' for example",
-                    **names,
+                    i=index,
+                    service=service,
                 )
             )
-        if models[index] != models[0]:
+        if name != first_model:
             raise InvalidArgumentError(
                 tr(
                     "clients[{i}] asks {model}, and clients[0] asks {first}: the answers of a "
                     "batch are of one model; "
                     "set model=",
-                    **names,
+                    i=index,
+                    model=name,
+                    first=first_model,
                 )
             )
-    return models[0], endpoint if endpoint or models[0] else endpoints[0]
+    return first_model, endpoint if endpoint or first_model else first_endpoint
