@@ -13,11 +13,11 @@ from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
-from ..resources.inference.response_format import parse_response_format
+from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..transport.request import CallOptions
 from . import export, journal_reader, journal_store, validation
 from .batch import Batch
-from .client_pool import build_pool
+from .client_pool import ClientPool, choose_target, validate_clients
 from .input_source import RowSource, open_source
 from .journal import Journal
 from .journal_reader import JournalError
@@ -92,12 +92,10 @@ def batch(
             every row.
         client: a `ChatCompletion` with keys or a base_url of its own.
         clients: several of them in its place, with keys or endpoints of their own, on one platform:
-            each row goes to the one whose limits let it go soonest. One whose key is refused, or
-            without money or quota, or whose endpoint does not exist, gets no more rows, and its
-            rows go to the others; the last one stops the batch as a single one does. One that is
-            overloaded (5xx, no connection) answers fewer: its rows are tried again at another, and
-            after two faults in a row it rests for 1 to 60 s and then gets one row at a time until
-            it answers. `model` is what the endpoints serve; journals do not depend on who answers.
+            each row goes to the one with the fewest rows in flight. One whose key is refused, or
+            without money, or whose endpoint does not exist, gets no more rows, and its rows go to
+            the others; the last one stops the batch as a single one does. `model` is what the
+            endpoints serve; journals do not depend on who answers.
         mode: `offline` hands the rows to the platform's batch service (/v2/batches, an API key), at
             40 % of the price where the model has a batch price; answers come when its jobs have
             ended, and rows without one are sent online.
@@ -148,7 +146,7 @@ def batch(
         job = JobSpec(
             path=journal.path,
             request=request,
-            chat=plan.chat,
+            pool=_pool(plan.chats, request, response_format),
             preflight=_preflight_of(plan, arguments, journal if source.is_rereadable else None),
             source=source,
             stream=plan.stream,
@@ -210,7 +208,7 @@ class _Plan:
     """The checked arguments of a batch, and its input as far as it is read before the start."""
 
     source: RowSource
-    chat: ChatCompletion
+    chats: Sequence[ChatCompletion]
     request: RequestSpec
     scan: InputScan
     stream: Iterator[InputRow] | None
@@ -227,10 +225,9 @@ def _plan(rows: Rows, prompt: str | None, arguments: Mapping[str, Any]) -> _Plan
     model = arguments.get("model")
     endpoint = arguments.get("endpoint")
     is_offline = arguments.get("mode") == "offline"
-    if (clients := arguments.get("clients")) is not None:
-        client = build_pool(
-            clients, client=client, model=model, endpoint=endpoint, is_offline=is_offline
-        )
+    chats: Sequence[ChatCompletion] | None = arguments.get("clients")
+    if chats is not None:
+        validate_clients(chats, client, is_offline=is_offline)
     validation.validate_arguments(arguments)
     if is_offline and client is not None and client.has_own_keys:
         raise InvalidArgumentError(
@@ -247,15 +244,25 @@ def _plan(rows: Rows, prompt: str | None, arguments: Mapping[str, Any]) -> _Plan
         if option in limits or option not in validation.OWN_OPTIONS
     }
     call_options, sent = split_client_options(sent, MESSAGE_OPTIONS)
+    chats = chats or [client or ChatCompletion()]
     dedupe = arguments.get("dedupe", False)
-    chat, request = validation.build_request(client, prompt, model, endpoint, dedupe, sent)
-    validation.validate_budget(arguments.get("budget"), request, client)
+    request = validation.build_request(chats, prompt, model, endpoint, dedupe, sent)
+    validation.validate_budget(arguments.get("budget"), request, chats)
     scan, stream = scan_input(request, source)
     row_count = scan.rows if scan.is_complete else source.total
     validation.refuse_same_requests(request, row_count, arguments.get("allow_same_prompt", False))
     return _Plan(
-        source, chat, request, scan, stream, call_options, worker_count, output_path, is_offline
+        source, chats, request, scan, stream, call_options, worker_count, output_path, is_offline
     )
+
+
+def _pool(
+    chats: Sequence[ChatCompletion], request: RequestSpec, response_format: ResponseFormat | None
+) -> ClientPool:
+    options = dict(request.options)
+    if response_format is not None and response_format.is_checked:
+        options["response_format"] = response_format
+    return ClientPool(chats, request, options)
 
 
 def _output_path(out: str | Path | None, source: RowSource) -> Path | None:
@@ -303,7 +310,7 @@ def _preflight_of(
         budget=arguments.get("budget"),
         budget_tokens=arguments.get("budget_tokens"),
         is_offline=plan.is_offline,
-        clients=len(arguments.get("clients") or "1"),
+        clients=len(plan.chats),
     )
 
 
@@ -343,9 +350,9 @@ def resume(
     request = journal_store.load_request_spec(
         path, journal_reader.read_facts(path)[0].get("plan", "{}")
     )
-    chat = _choose_client(name, request, clients)
+    chats = _choose_clients(name, request, clients)
     worker_count = validate_worker_count("workers", workers)
-    validation.validate_budget(budget, request, chat)
+    validation.validate_budget(budget, request, chats)
     output_path = None if out is None else export.validate_output_path(out)
     journal = Journal(path)
     try:
@@ -362,7 +369,7 @@ def resume(
         job = JobSpec(
             path=path,
             request=request,
-            chat=chat,
+            pool=_pool(chats, request, request.response_format),
             preflight=Preflight(
                 rows=counts.rows,
                 requests=missing,
@@ -387,11 +394,11 @@ def resume(
         raise
 
 
-def _choose_client(
+def _choose_clients(
     name: str, request: RequestSpec, clients: Sequence[ChatCompletion] | None
-) -> ChatCompletion:
-    """Return the client that sends the remaining rows, if it calls the platform that the answers of
-    a journal are from.
+) -> Sequence[ChatCompletion]:
+    """Return the clients that send the remaining rows, if they call the platform that the answers
+    of a journal are from.
 
     Args:
         name: of the batch.
@@ -399,12 +406,13 @@ def _choose_client(
         clients: the argument of `resume`.
 
     Raises:
-        JournalError: it calls another one.
+        JournalError: they call another one.
     """
-    chat = ChatCompletion()
     if clients is not None:
-        chat = build_pool(clients, client=None, model=request.model, endpoint=request.endpoint)
-    platform = platform_name(chat.platform_info())
+        validate_clients(clients, None, is_offline=False)
+        choose_target(clients, request.model, request.endpoint)
+    chats = clients or [ChatCompletion()]
+    platform = platform_name(chats[0].platform_info())
     if request.platform != platform:
         raise JournalError(
             tr(
@@ -416,4 +424,4 @@ def _choose_client(
                 platform=platform,
             )
         )
-    return chat
+    return chats

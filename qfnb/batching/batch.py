@@ -21,7 +21,7 @@ from ..base.language import tr, trn
 from ..errors import QianfanError
 from ..transport import event_loop
 from . import export, journal_reader
-from .client_pool import MEMBER_COLUMNS, ClientPool
+from .client_pool import MEMBER_COLUMNS
 from .export import input_cells
 from .journal import Journal
 from .journal_reader import BatchRow, JournalError
@@ -232,7 +232,7 @@ class Batch(BackgroundBatch):
     def __init__(self, job: JobSpec, journal: Journal, pages: JournalPages | None = None) -> None:
         super().__init__(job.initial_progress())
         self.job = job
-        self._pool = job.chat if isinstance(job.chat, ClientPool) else None
+        self._pool = job.pool
         self._resume_lock = threading.Lock()
         self._input_pages: InputPages | None = None
         if job.stream is not None:
@@ -259,27 +259,21 @@ class Batch(BackgroundBatch):
     def progress(self) -> BatchProgress:
         """The present progress, as a value."""
         progress = super().progress
-        limits = ""
-        remarks = progress.remarks
-        if self._pool is not None:
-            limits = self._pool.describe()
-            remarks += self._pool.remarks()
-        elif limiter := self._runner.pipeline.limiter:
-            limits = limiter.describe()
-        workers = self._runner.breaker.worker_count
-        return replace(progress, rate_limits=limits, remarks=remarks, workers=workers)
+        return replace(
+            progress,
+            rate_limits=self._pool.describe(),
+            remarks=progress.remarks + self._pool.remarks(),
+            workers=self._runner.breaker.worker_count,
+        )
 
     @property
     def clients(self) -> pd.DataFrame:
-        """The members of `clients=[...]`: rows answered, in flight, refused as too fast, faults,
-        state and problem.
-
-        The state is `ready`, `resting` after faults, or `out`; one row for each, none for a batch
-        of a single client.
+        """The members of `clients=[...]`: rows answered, in flight, state (`ready` or `out`) and
+        problem.
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        return pd.DataFrame(self._pool.to_rows() if self._pool else [], columns=MEMBER_COLUMNS)
+        return pd.DataFrame(self._pool.to_rows(), columns=MEMBER_COLUMNS)
 
     def resume(self) -> None:
         """Continue: after `pause` at once; after a cancel or an early end with the rows that have
@@ -456,8 +450,7 @@ class Batch(BackgroundBatch):
             self._input_pages.continue_in(journal)
             pages = self._input_pages
         worker_count = self._runner.breaker.worker_count
-        if self._pool:
-            self._pool.readmit()
+        self._pool.readmit()
         self._runner = BatchRunner(
             self.job, journal, pages, self._control, worker_count, is_first_run=False
         )

@@ -14,12 +14,12 @@ from .._jobs.batch_progress import BatchProgress, ProgressCounter
 from ..base.language import tr
 from ..base.text import approximate_duration
 from ..errors import InvalidArgumentError
-from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..resources.inference.response_format import ResponseFormat
 from ..transport.request import CallOptions
 from ..wire import catalog
 from ..wire.prices import PriceRange, token_cost
+from .client_pool import ClientPool
 from .input_files import Item
 from .input_source import RowSource, name_of_rows
 from .journal_reader import ParseAnswer
@@ -364,7 +364,7 @@ class JobSpec:
     Attributes:
         path: the journal.
         request: what is sent for each row.
-        chat: the `ChatCompletion` that sends it, with its keys.
+        pool: the clients that send it, with their keys.
         preflight: what was expected before the start, and the budgets.
         source: the input, None when the batch is resumed by name.
         stream: rows that are read while others are sent; None when the journal has all rows.
@@ -380,7 +380,7 @@ class JobSpec:
 
     path: Path
     request: RequestSpec
-    chat: ChatCompletion
+    pool: ClientPool
     preflight: Preflight
     source: RowSource | None = None
     stream: Iterator[InputRow] | None = None
@@ -394,11 +394,16 @@ class JobSpec:
     response_format: ResponseFormat | None = None
 
     @property
+    def checked_format(self) -> ResponseFormat | None:
+        """The form that answers are checked against, None without a schema."""
+        if self.response_format is not None and self.response_format.is_checked:
+            return self.response_format
+        return None
+
+    @property
     def parse(self) -> ParseAnswer | None:
         """What turns an answer into a value, None without a schema."""
-        if self.response_format is not None and self.response_format.is_checked:
-            return self.response_format.parse
-        return None
+        return self.checked_format.parse if self.checked_format else None
 
     @property
     def fields(self) -> tuple[str, ...]:

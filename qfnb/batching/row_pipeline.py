@@ -21,17 +21,13 @@ from .._jobs.worker_pool import WorkerPool
 from ..base.language import tr
 from ..errors import APIError, ConnectionFailed, InvalidArgumentError, QianfanError
 from ..resources.inference.call_sender import BATCH_RATE_LIMIT_WAIT_S
-from ..resources.inference.chat_request import BatchRequests
 from ..resources.inference.reply import ChatResponse, failed_result, row_result_of
 from ..transport import clock
-from ..transport.client import Client
 from ..transport.interrupt_safe import Future
-from ..transport.rate_limiter import RateLimiter
-from ..transport.shared_rate_limiter import get_limiter
 from .journal import Journal
 from .journal_reader import JournalError
 from .preflight import JobSpec
-from .request_spec import Conversation, InputRow, validate_platform
+from .request_spec import Conversation, InputRow
 from .row_pages import InputPages, PageReader
 
 OUTAGE_FAILURES: Final = 10
@@ -216,11 +212,6 @@ T = TypeVar("T")
 CLOSE_TIMEOUT_S: Final = 1.0
 """Seconds that the end of a batch waits for an input that blocks."""
 
-ROUTE_LIFETIME_S: Final = 1.0
-"""Seconds after which the client is looked up again: a sandbox may have moved, a key may have
-changed.
-"""
-
 WrittenRow = tuple[InputRow, RowResult]
 
 
@@ -235,8 +226,6 @@ class RowPipeline:
         breaker: decides how many rows may be in flight.
 
     Attributes:
-        limiter: the rate limiter that the rows wait for, of a pool one of them; None before the
-            first row.
         writer: puts results into the journal.
         unwritten: results that the journal could not hold, by row number.
         input_error: why the input could not be read to its end, "" if it could.
@@ -246,7 +235,6 @@ class RowPipeline:
     def __init__(
         self, job: JobSpec, journal: Journal, control: BatchControl, breaker: CircuitBreaker
     ) -> None:
-        self.limiter: RateLimiter | None = None
         self.unwritten: dict[int, RowResult] = {}
         self.input_error = ""
         self._job = job
@@ -258,12 +246,8 @@ class RowPipeline:
             rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S,
             before_retry=self._count_lost,
         )
-        self._format = job.response_format
-        if self._format is not None and not self._format.is_checked:
-            self._format = None
+        self._format = job.checked_format
         self._has_budget = job.preflight.budget is not None
-        self._route: tuple[Client, BatchRequests] | None = None
-        self._route_expires_at = 0.0
         self._pool: WorkerPool[InputRow] | None = None
         self._queue: RowQueue | None = None
         self.writer = GroupCommitWriter(journal, self._on_written)
@@ -313,11 +297,8 @@ class RowPipeline:
         """Send one row, and return when its result is on disk."""
         error = None
         try:
-            client, requests = await self._find_route()
             conversation = row.conversation or self._job.request.build_conversation(row.item)
-            reply = await self._job.chat.send_request(
-                requests.for_row(conversation), client, self._call_options
-            )
+            reply = await self._job.pool.send(conversation, self._call_options)
             if self._format is not None:
                 reply = await self.correct(conversation, reply)
             result = row_result_of(reply, at_list_price=self._has_budget)
@@ -345,32 +326,10 @@ class RowPipeline:
             turns = [{"role": "user", "content": turns}]
         if self._format is None or not (correction := self._format.check(reply, reply.text, turns)):
             return reply
-        client, requests = await self._find_route()
-        request = requests.for_row([*turns, *correction])
-        second = await self._job.chat.send_request(request, client, self._call_options)
+        second = await self._job.pool.send([*turns, *correction], self._call_options)
         second.earlier = (reply,)
         self._format.check(second, second.text, turns, retry=False)
         return second
-
-    async def _find_route(self) -> tuple[Client, BatchRequests]:
-        """Return the client of the next row, and what builds its request.
-
-        Raises:
-            CredentialsError: its platform is not the one that the journal's answers are from.
-        """
-        if self._route is None or time.monotonic() >= self._route_expires_at:
-            chat = self._job.chat
-            spec = self._job.request
-            client = await chat.resolve_client()
-            validate_platform(client.platform, spec.platform)
-            options = dict(spec.options)
-            if self._format is not None:
-                options["response_format"] = self._format
-            requests = chat.batch_requests(client.platform, spec.model, spec.endpoint, options)
-            self.limiter = get_limiter(client.platform, requests.model)
-            self._route = (client, requests)
-            self._route_expires_at = time.monotonic() + ROUTE_LIFETIME_S
-        return self._route
 
     def _on_written(self, rows: Sequence[WrittenRow], error: JournalError | None) -> None:
         """Count rows that are on disk, or that could not be written."""

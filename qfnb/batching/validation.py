@@ -16,7 +16,7 @@ from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.chat_request import validate_chat_options
 from ..resources.inference.model_choice import find_living_model, refuse_other_kind
 from ..wire import catalog
-from .client_pool import ClientPool
+from .client_pool import choose_target
 from .preflight import row_cost
 from .request_spec import RequestSpec, platform_name
 
@@ -120,14 +120,22 @@ def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_request(
-    client: ChatCompletion | None,
+    chats: Sequence[ChatCompletion],
     prompt: str | None,
     model: str | None,
     endpoint: str | None,
     dedupe: bool,
     options: Mapping[str, Any],
-) -> tuple[ChatCompletion, RequestSpec]:
-    """Return who sends the rows of a batch, and what is sent; the arguments are those of `batch`.
+) -> RequestSpec:
+    """Return what is sent for each row.
+
+    Args:
+        chats: who sends it.
+        prompt: the argument of `batch`, as are the others.
+        model: its name.
+        endpoint: a service of one's own.
+        dedupe: whether identical rows are sent once.
+        options: of `ChatCompletion.do`.
 
     Raises:
         InvalidArgumentError: the prompt or an option is wrong.
@@ -141,18 +149,17 @@ def build_request(
         )
     _refuse_misspelt(options)
     chat_options = storable_options(options)
-    chat = client or ChatCompletion()
-    model, endpoint = chat.resolve_target(model, endpoint)
-    version = int(chat.version or 2)
+    model, endpoint = choose_target(chats, model, endpoint)
+    version = int(chats[0].version or 2)
     if not model and not endpoint:
         model = catalog.V1_DEFAULTS["chat"] if version == 1 else catalog.default_model("chat")
-    info = chat.platform_info()
+    info = chats[0].platform_info()
     if model and not endpoint and info.name != "custom":
         if version == 2:
             find_living_model("chat", model, is_strict=config.settings().strict_models)
         elif not catalog.find_model("chat", model):
             refuse_other_kind("chat", model)
-    return chat, RequestSpec(platform_name(info), model, endpoint, prompt, chat_options, dedupe)
+    return RequestSpec(platform_name(info), model, endpoint, prompt, chat_options, dedupe)
 
 
 def refuse_same_requests(request: RequestSpec, rows: int | None, allow_same_prompt: bool) -> None:
@@ -199,14 +206,14 @@ def _refuse_misspelt(options: Mapping[str, Any]) -> None:
 
 
 def validate_budget(
-    budget: float | None, request: RequestSpec, client: ChatCompletion | None = None
+    budget: float | None, request: RequestSpec, chats: Sequence[ChatCompletion] = ()
 ) -> None:
     """Check that a budget can be kept: the price of a service of one's own is not known.
 
     Args:
         budget: CNY, None without one.
         request: what is sent for each row.
-        client: who sends it; a pool may have services that `request` does not name.
+        chats: several clients, which may have services that `request` does not name.
 
     Raises:
         InvalidArgumentError: it is not a number above 0, or the price of the model is not known.
@@ -215,8 +222,8 @@ def validate_budget(
     if budget is None:
         return
     service = request.endpoint
-    if not service and isinstance(client, ClientPool):
-        service = client.service
+    if len(chats) > 1:
+        service = next(filter(None, (chat.endpoint for chat in chats)), service)
     if row_cost(replace(request, endpoint=service), 1, 1) is None:
         raise InvalidArgumentError(
             tr(

@@ -301,7 +301,9 @@ def test_a_batch_refuses_a_misspelt_argument_and_not_an_option_of_a_model(name, 
         "stream_options",
         "enable_thinking",
     ):
-        validation.build_request(None, None, "ernie-5.1", None, dedupe=False, options={option: 1})
+        validation.build_request(
+            [qfnb.ChatCompletion()], None, "ernie-5.1", None, dedupe=False, options={option: 1}
+        )
 
 
 def test_an_estimate_takes_what_batch_takes(sandbox):

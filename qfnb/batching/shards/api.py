@@ -14,6 +14,7 @@ from ..._jobs.worker_pool import validate_worker_count
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
+from ...resources.inference.chat import ChatCompletion
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
@@ -105,7 +106,7 @@ def batch_shards(
     )
     worker_count = validate_worker_count("workers", workers)
     _, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
-    _, request = validation.build_request(None, prompt, model, endpoint, False, sent)
+    request = validation.build_request([ChatCompletion()], prompt, model, endpoint, False, sent)
     validation.validate_budget(budget, request)
     shards = plan_shards(rows, shard_rows)
     suffix = _choose_suffix(format, shards)
