@@ -5,7 +5,6 @@ the way.
 import contextlib
 import json
 import os
-import random
 import re
 import resource
 import subprocess
@@ -22,7 +21,6 @@ from qfnb.batching.preflight import Preflight
 from qfnb.batching.shards.output import Output, ShardError
 from qfnb.batching.shards.plan import ID_COLUMN, plan_shards
 from qfnb.batching.shards.sharded_batch import Budget
-from qfnb.batching.shards.worker import ShardTask
 from qfnb.errors import DatasetError, InvalidArgumentError
 from qfnb.views import formatters
 
@@ -73,31 +71,14 @@ def read_parts(job):
     ]
 
 
-def test_allowances_never_exceed_the_budget_and_a_restart_finds_no_less(folder, tmp_path):
-    output = Output(tmp_path / "out", ".jsonl")
-    output.claim()
-    output.release_claim()
-    shards = plan_shards(folder, 10)
-    dice = random.Random(1)
-    plan = Preflight(1, 1, prompt_tokens=7, budget_tokens=1000)
-    budget = Budget(plan, output)
-    used = dict.fromkeys(shards, 0.0)
-    for step in range(300):
-        shard = dice.choice(shards)
-        task = budget.allow(ShardTask("job", shard, f"{step}", "", "", "", {}), 0)
-        if task is None:
-            continue
-        assert budget.promised("tokens") <= 1000
-        used[shard] += 7.0 * dice.randint(0, int((task.allowance["tokens"] - used[shard]) // 7))
-        if step % 10:
-            budget.settle(task, {"tokens": used[shard]})
-        else:  # its process is lost, and the driver, too
-            budget = Budget(plan, output)
-            used[shard] = budget.allow(
-                ShardTask("job", shard, "", "", "", "", {}), 0
-            ).lost_allowance["tokens"]
-            budget.settle(task, {"tokens": used[shard]})
-    assert 900 < sum(used.values()) <= 1000
+def test_allowances_and_use_together_never_exceed_the_budget():
+    budget = Budget(Preflight(1, 1, budget_tokens=1000), {"before": {"tokens": 100}})
+    first = budget.allow("first", 3)
+    assert [first, budget.allow("second", 2), budget.allow("third", 1)] == [{"tokens": 300}] * 3
+    assert budget.allow("fourth", 1) == {"tokens": 0}
+    budget.settle("first", {"tokens": 120})
+    assert budget.allow("first", 1) == {"tokens": 300}
+    assert "the budget of 1,000 tokens allows no more: 1,000 tokens" in budget.problem()
 
 
 def test_a_csv_is_cut_between_rows_and_not_inside_a_cell(tmp_path):
@@ -212,19 +193,6 @@ def test_a_full_output_disk_is_named_and_leaves_no_part(folder):
         output.read_report(shard)
 
 
-def test_a_budget_that_cannot_be_stored_is_promised_to_nobody(folder, count_requests):
-    output = Output(folder.parent / "out", ".jsonl")
-    output.claim()
-    output.release_claim()
-    task = ShardTask("job", plan_shards(folder)[0], "", "", "", "", {})
-    with file_size_limit(0), pytest.raises(ShardError, match="cannot be written: File too large"):
-        Budget(Preflight(1, 1, budget_tokens=100), output).allow(task, 0)
-    (folder.parent / "out" / "_qfnb" / "budget.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ShardError, match="the use of the budget so far cannot be read"):
-        start(folder, budget_tokens=100_000)
-    assert count_requests()["answered"] == 0
-
-
 def test_every_row_is_in_one_part_and_the_same_call_again_sends_nothing(folder, count_requests):
     job = start(folder)
     job.wait()
@@ -330,6 +298,10 @@ def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder, capfd
     assert job.progress.state == "stopped"
     assert "the budget of 2,600 tokens allows no more" in job.progress.reason
     assert 2000 < job.progress.prompt_tokens + job.progress.completion_tokens <= 2600
+    job = start(folder, budget_tokens=2601, model="ernie-speed-8k")
+    job.wait()
+    assert "the budget of 2,601 tokens allows no more" in job.progress.reason
+    assert job.progress.prompt_tokens + job.progress.completion_tokens <= 2601
     job = start(folder, model="ernie-speed-8k")
     job.wait()
     assert job.progress.state == "stopped"

@@ -18,14 +18,15 @@ from ...resources.inference.chat import ChatCompletion
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
-from ..input_files import SUFFIXES, is_address
+from ..input_files import is_address, suffix_of
 from ..input_source import BOS_PREFIX, open_source
+from ..journal_store import journal_path
 from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec
 from .output import Output
 from .plan import SHARD_ROWS, Rows, Shard, plan_shards, refuse_output_inside
 from .sharded_batch import Budget, LocalEngine, ShardedBatch
-from .worker import COPY_INTERVAL_S, ShardTask
+from .worker import COPY_INTERVAL_S, Amounts, ShardTask, read_use, used_by
 
 SAMPLE_ROWS: Final = 1000
 """Rows that are read before the start, for the estimate and to see that the prompt fits."""
@@ -43,7 +44,6 @@ def batch_shards(
     processes: int | None = None,
     workers: int | None = None,
     shard_rows: int = SHARD_ROWS,
-    format: Literal["parquet", "jsonl", "csv"] | None = None,  # noqa: A002
     rpm: float | None = None,
     tpm: float | None = None,
     budget: float | None = None,
@@ -74,7 +74,6 @@ def batch_shards(
         processes: of Ray at once; by default one for each processor.
         workers: rows in flight in each process, 1 to 1000, default 8.
         shard_rows: rows of a shard, default 50,000.
-        format: of the parts; by default that of the input.
         rpm: requests a minute of all processes together; by default what the platform says.
         tpm: tokens a minute, likewise.
         budget: CNY that all shards together may cost, earlier runs included.
@@ -109,7 +108,7 @@ def batch_shards(
     request = validation.build_request([ChatCompletion()], prompt, model, endpoint, False, sent)
     validation.validate_budget(budget, request)
     shards = plan_shards(rows, shard_rows)
-    suffix = _choose_suffix(format, shards)
+    suffix = suffix_of(shards[0].file)
     preflight = _look_ahead(request, shards, budget, budget_tokens)
     output = _open_output(rows, out, suffix)
     output.claim()
@@ -126,9 +125,7 @@ def batch_shards(
             **request.options,
         }
         tasks = [
-            ShardTask(
-                job, shard, "", output.folder, suffix, request.platform, arguments, (rpm, tpm)
-            )
+            ShardTask(job, shard, output.folder, suffix, request.platform, arguments, (rpm, tpm))
             for shard in shards
         ]
         if engine == "local":
@@ -149,9 +146,8 @@ def batch_shards(
             from_sandbox=request.platform == "sandbox",
             mode="shards",
         )
-        return ShardedBatch(
-            runner, output, tasks, reports, Budget(preflight, output), worker_count, progress
-        )
+        budgets = Budget(preflight, _used_before(tasks, output, reports))
+        return ShardedBatch(runner, output, tasks, reports, budgets, worker_count, progress)
     except BaseException:
         output.release_claim()
         raise
@@ -206,16 +202,6 @@ def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
     return Output(folder, suffix)
 
 
-def _choose_suffix(name: str | None, shards: Sequence[Shard]) -> str:
-    suffix = Path(shards[0].file).suffix.lower() if name is None else f".{name}"
-    if suffix not in SUFFIXES:
-        allowed = tr(", ").join(suffix[1:] for suffix in SUFFIXES)
-        raise InvalidArgumentError(
-            tr("format={value!r}: must be one of {allowed}", value=name, allowed=allowed)
-        )
-    return suffix
-
-
 def _look_ahead(
     request: RequestSpec, shards: Sequence[Shard], budget: float | None, budget_tokens: int | None
 ) -> Preflight:
@@ -235,6 +221,24 @@ def _look_ahead(
     return build_preflight(
         request, scan, rows=total, requests=total, budget=budget, budget_tokens=budget_tokens
     )
+
+
+def _used_before(
+    tasks: Sequence[ShardTask], output: Output, reports: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Amounts]:
+    """Return what earlier runs have used, by digest: of shards without a part what their journals
+    have, here or as copies.
+    """
+    used = {}
+    for task in tasks:
+        shard = task.shard
+        if shard.digest in reports:
+            used[shard.digest] = used_by(reports[shard.digest])
+        else:
+            journals = (output.journal_copy(shard), journal_path(task.journal_name))
+            uses = [read_use(journal) for journal in journals if journal.exists()]
+            used[shard.digest] = max(uses, default=(0, {}), key=lambda use: use[0])[1]
+    return used
 
 
 def _job_id(output: Output, request: RequestSpec) -> str:

@@ -28,7 +28,6 @@ from .plan import Shard
 FOLDER: Final = "_qfnb"
 """Readers of Parquet folders skip names that begin with an underscore."""
 
-BUDGET: Final = f"{FOLDER}/budget.json"
 MANIFEST: Final = f"{FOLDER}/manifest.json"
 
 MANIFEST_VERSION: Final = 1

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import secrets
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import MAX_LATEST_FAILURES, BatchProgress, RowFailure
-from ..._jobs.row_result import summarize_error
 from ..._jobs.worker_pool import validate_worker_count
 from ...base.language import tr, trn
 from ..preflight import Preflight, format_amount
 from ..row_pipeline import run_in_thread
-from .output import BUDGET, Output, ShardError
+from .output import Output
 from .worker import Amounts, ShardResult, ShardTask, run_shard
 
 if TYPE_CHECKING:
@@ -72,85 +70,51 @@ class LocalEngine(Board):
 
 
 class Budget:
-    """The money and tokens that shards may use: each gets an allowance, stored before it begins.
+    """The money and tokens that shards may use: each gets an allowance before it begins.
 
-    The sum of all allowances never exceeds the budget, and a restart finds no less.
+    The use so far and the allowances of running shards together never exceed the budget.
 
     Args:
-        preflight: the budgets, and what a row is expected to use.
-        output: the folder where it is stored.
+        preflight: the budgets.
+        used: what shards have used before, by digest.
     """
 
-    def __init__(self, preflight: Preflight, output: Output) -> None:
-        requests = max(preflight.requests, 1)
-        self.limits = dict[str, float]()
-        self._row = {}
-        if preflight.budget is not None:
-            self.limits["CNY"] = preflight.budget
-            self._row["CNY"] = (preflight.cost or 0) / requests
-        if preflight.budget_tokens is not None:
-            self.limits["tokens"] = preflight.budget_tokens
-            self._row["tokens"] = preflight.tokens / requests
-        self._output = output
-        self._shards: dict[str, dict[str, Any]] = {}
-        if self.limits:
-            try:
-                self._shards = output.read_json(BUDGET)
-            except ValueError as error:
-                path = f"{output.folder}/{BUDGET}"
-                reason = tr("the use of the budget so far cannot be read from {path}", path=path)
-                raise ShardError(f"{reason}: {error}") from None
+    def __init__(self, preflight: Preflight, used: Mapping[str, Amounts]) -> None:
+        limits = {"CNY": preflight.budget, "tokens": preflight.budget_tokens}
+        self.limits = {unit: limit for unit, limit in limits.items() if limit is not None}
+        self._used = dict(used)
+        self._allowances: dict[str, Amounts] = {}
 
-    def promised(self, unit: str) -> float:
-        """Return the use so far, with that of the rows in flight."""
-        return float(sum(shard["allowance"].get(unit, 0.0) for shard in self._shards.values()))
+    def _spent(self, unit: str) -> float:
+        """Return the use so far, with what running shards may still use."""
+        amounts = {**self._used, **self._allowances}
+        return sum(amount.get(unit, 0.0) for amount in amounts.values())
 
-    def allow(self, task: ShardTask, least_rows: int) -> ShardTask | None:
-        """Return a task with its allowance, None where the budget has too little left for
-        `least_rows` rows.
-        """
-        if not self.limits:
-            return task
-        shard = self._shards.get(task.shard.digest, {"used": {}, "allowance": {}, "attempt": ""})
+    def allow(self, digest: str, shards: int) -> Amounts:
+        """Return what a shard may use in all: what is left is shared by as many shards."""
+        used = self._used.get(digest, {})
         allowance = {}
         for unit, limit in self.limits.items():
-            row = self._row[unit]
-            used = shard["allowance"].get(unit, 0.0)
-            free = limit - self.promised(unit)
-            wanted = max(len(task.shard) * row * SHARE_MARGIN - used, used / 2, row)
-            if free <= least_rows * row and not shard["attempt"]:
-                return None
-            allowance[unit] = used + min(wanted, free)
-        lost = {"lost_attempt": shard["attempt"], "lost_allowance": shard["allowance"]}
-        self._store(task, used=shard["used"], allowance=allowance, attempt=task.attempt)
-        return replace(task, allowance=allowance, used=shard["used"], **lost)
+            free = max(limit - self._spent(unit), 0.0)
+            allowance[unit] = used.get(unit, 0.0) + free / shards
+        self._allowances[digest] = allowance
+        return allowance
 
-    def is_exhausted(self, task: ShardTask) -> bool:
-        """Return whether a settled task had all that was left when no other shard was running."""
-        settled = self._shards[task.shard.digest]["allowance"]
-        return any(
-            self.promised(unit) - settled[unit] + task.allowance[unit] >= limit - 1e-9
-            for unit, limit in self.limits.items()
-        )
-
-    def settle(self, task: ShardTask, used: Amounts) -> None:
-        """Count what a shard has used, and promise it nothing further."""
-        if self.limits:
-            self._store(task, used=used, allowance=used, attempt="")
+    def settle(self, digest: str, used: Amounts) -> None:
+        """Count what a shard has used, and allow it nothing further."""
+        self._allowances.pop(digest, None)
+        if used:
+            self._used[digest] = used
 
     def problem(self) -> str:
         """Return why no further row is sent."""
-        unit = max(self.limits, key=lambda unit: self.promised(unit) / self.limits[unit])
+        unit = max(self.limits, key=lambda unit: self._spent(unit) / self.limits[unit])
         digits = None if unit == "tokens" else 4
         return tr(
             "the budget of {limit} allows no more: {spent} are spent",
             limit=format_amount(round(self.limits[unit], digits), unit),
-            spent=format_amount(round(self.promised(unit), digits), unit),
+            spent=format_amount(round(self._spent(unit), digits), unit),
         )
-
-    def _store(self, task: ShardTask, **shard: Any) -> None:
-        self._shards[task.shard.digest] = shard
-        self._output.write_json(BUDGET, self._shards)
 
 
 @dataclass(frozen=True)
@@ -237,6 +201,7 @@ class ShardedBatch(BackgroundBatch):
         self._queue = deque(task for task in tasks if task.shard.digest not in reports)
         self._waiting = {task.shard.digest for task in self._queue}
         self._running: set[str] = set()
+        self._starved: set[str] = set()
         self._lost: dict[str, int] = {}
         self._counts: dict[str, Mapping[str, Any]] = {}
         self._first_cached = sum(report["rows"] for report in reports.values())
@@ -324,19 +289,16 @@ class ShardedBatch(BackgroundBatch):
         """Return the next shard, None where none can begin now."""
         if self._is_stopping or not self._queue:
             return None
-        task = replace(self._queue[0], attempt=secrets.token_hex(8))
-        try:
-            allowed = self._budget.allow(task, self._workers if self._running else 0)
-        except ShardError as error:
-            self._stop(summarize_error(error))
-            return None
-        if allowed is None:
-            if not self._running:
-                self._stop(self._budget.problem())
-            return None
+        task = self._queue[0]
+        digest = task.shard.digest
+        shards = self._engine.processes - len(self._running)
+        if digest in self._starved:  # it gets all that the others leave
+            if self._running:
+                return None
+            shards = 1
         self._queue.popleft()
-        self._running.add(task.shard.digest)
-        return allowed
+        self._running.add(digest)
+        return replace(task, allowance=self._budget.allow(digest, shards))
 
     def take_result(self, task: ShardTask, result: ShardResult | None) -> None:
         """Take the result of a shard, None where its process was lost; one that others would share
@@ -345,23 +307,20 @@ class ShardedBatch(BackgroundBatch):
         digest = task.shard.digest
         self._look()
         self._running.discard(digest)
+        self._budget.settle(digest, result.used if result else {})
         if result is None:
             self._lost[digest] = self._lost.get(digest, 0) + 1
             if self._lost[digest] < MAX_LOST:
                 self._queue.appendleft(task)
             else:
                 self._fail(task, tr("{n} processes died while they worked on it", n=MAX_LOST))
-            return
-        try:
-            self._budget.settle(task, result.used)
-        except ShardError as error:
-            self._stop(summarize_error(error))
-        if result.report is not None:
+        elif result.report is not None:
             self._reports[digest] = result.report
-        elif result.needs_budget and not self._running and self._budget.is_exhausted(task):
+        elif result.needs_budget and digest in self._starved:
             self._stop(self._budget.problem())
         elif result.needs_budget:
-            self._queue.appendleft(task)
+            self._starved.add(digest)
+            self._queue.append(task)
         elif result.problem:
             self._fail(task, result.problem)
         self._control.notify_waiters()
