@@ -283,22 +283,16 @@ def _merge_types(former: Any, values: Sequence[Any]) -> Any:
 
 
 def _parquet_schema(types: Mapping[str, Any]) -> Any:
-    """Return the schema of columns, with what pandas makes of its integers that may be missing."""
-    import pandas as pd  # noqa: PLC0415
-
+    """Return the schema of columns; one without a value yet is of texts."""
     arrow = import_pyarrow()
     kinds = [str(kind).split()[0] for kind in RowResult.__annotations__.values()]
-    results = dict(zip([*types][-len(kinds) :], kinds, strict=True))
-    arrow_types = {"str": arrow.string(), "int": arrow.int64(), "float": arrow.float64()}
-    pandas_types = {"int": "Int64", "float": "float64"}
+    result_types = {"str": arrow.string(), "int": arrow.int64(), "float": arrow.float64()}
     fields = {}
-    columns = {}
     for name, type_ in types.items():
-        kind = results.get(name, "")
-        fields[name] = arrow_types.get(kind, arrow.string() if type_ == arrow.null() else type_)
-        columns[name] = pd.Series(dtype=pandas_types.get(kind))
-    metadata = arrow.Schema.from_pandas(pd.DataFrame(columns), preserve_index=False).metadata
-    return arrow.schema(fields, metadata=metadata)
+        fields[name] = arrow.string() if type_ == arrow.null() else type_
+    for name, kind in zip([*types][-len(kinds) :], kinds, strict=True):
+        fields[name] = result_types[kind]
+    return arrow.schema(fields)
 
 
 @contextmanager

@@ -1,13 +1,9 @@
 """The input of a batch: a DataFrame, a file, a list or any iterable, and reading it ahead."""
 
-import fnmatch
 import glob
 import os
-import shutil
 import sys
-import tempfile
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
@@ -29,9 +25,6 @@ from .input_files import (
     suffix_of,
     summarize_files,
 )
-
-BOS_PREFIX: Final = "bos:/"
-"""How addresses of the platform's own storage begin."""
 
 STREAM_ABOVE_BYTES = 64 * 1024 * 1024
 """Bytes above which files are read while their rows are sent, not before."""
@@ -92,16 +85,16 @@ def name_of_rows(description: str) -> str:
 
 def _open_source(rows: Any) -> RowSource:
     if isinstance(rows, (str, Path)):
-        name = str(rows)
-        return _bucket_source(name) if name.startswith(BOS_PREFIX) else _files_source(name)
+        return _files_source(str(rows))
     if (pandas := sys.modules.get("pandas")) is not None:
         if isinstance(rows, pandas.DataFrame):
-            snapshot = _take_snapshot(rows)
+            # answers belong to positions, and the user may sort the frame meanwhile
+            snapshot = rows.copy()
             cells = pandas_table(snapshot)
             kind = f"DataFrame {len(rows)} × {len(rows.columns)}"
             return RowSource(kind, cells.rows, cells.columns, cells.total, frame=snapshot)
         if isinstance(rows, pandas.Series):
-            snapshot = _take_snapshot(rows)
+            snapshot = rows.copy()
             return RowSource(
                 tr("Series of {count}", count=len(rows)),
                 lambda: iter(snapshot.tolist()),
@@ -128,17 +121,6 @@ def _open_source(rows: Any) -> RowSource:
             total=len(rows),
         )
     return RowSource(f"{type(rows).__name__}", lambda: iter(rows), is_rereadable=False)
-
-
-def _take_snapshot(frame: Any) -> Any:
-    """Return a copy: answers belong to positions, and the user may sort the frame while rows are
-    sent.
-    """
-    pandas = sys.modules["pandas"]
-    is_copy_on_write = (
-        int(pandas.__version__.split(".")[0]) >= 3 or pandas.options.mode.copy_on_write is True
-    )
-    return frame.copy(deep=not is_copy_on_write)
 
 
 def _files_source(name: str) -> RowSource:
@@ -170,31 +152,6 @@ def _files_source(name: str) -> RowSource:
 def _size_of(path: str) -> int:
     with open_file(path) as file:
         return file.seek(0, os.SEEK_END)
-
-
-def _bucket_source(address: str) -> RowSource:
-    """Return the source of `bos:/bucket/...`: an object, a folder or a pattern, which is
-    downloaded.
-    """
-    from ..resources.management.storage import Storage  # noqa: PLC0415 - only this input needs the platform
-
-    address = address.replace("bos://", "bos:/", 1)
-    prefix = address.rstrip("/")
-    folder = tempfile.mkdtemp(prefix="qfnb-")
-    for number, name in enumerate(Storage.list(prefix.partition("*")[0])):
-        is_named = (
-            name == prefix or name.startswith(f"{prefix}/") or fnmatch.fnmatchcase(name, prefix)
-        )
-        if is_named and suffix_of(name) in SUFFIXES:
-            Storage.download(name, Path(folder) / f"{number:06}-{name.rpartition('/')[2]}")
-    try:
-        source = _files_source(folder)
-    except DatasetError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise DatasetError(str(error).replace(folder, address)) from None
-    # `items` keeps them until it is read
-    weakref.finalize(source.items, shutil.rmtree, folder, ignore_errors=True)
-    return replace(source, description=address, paths=())
 
 
 def _validate_path(path: Path, name: str) -> None:

@@ -340,8 +340,6 @@ class RowPipeline:
         for row, result in rows:
             self._count_result(row, result)
         control.notify_waiters()
-        if control.is_paused and self._queue is not None and self._queue.is_drained:
-            control.resume()  # nothing is left that could wait
 
     def _count_result(self, row: InputRow, result: RowResult) -> None:
         counter = self._control.counter
@@ -443,18 +441,6 @@ class RowQueue:
                 if not self._rows and not self._is_exhausted:
                     await self._refill()
         return self._rows.popleft()
-
-    @property
-    def is_drained(self) -> bool:
-        """Whether there are certainly no more rows."""
-        prefetch = self._prefetch
-        is_next_empty = (
-            prefetch is not None
-            and prefetch.done()
-            and not prefetch.exception()
-            and not prefetch.result()
-        )
-        return not self._rows and (self._is_exhausted or is_next_empty)
 
     async def close(self) -> bool:
         """Wait for a page that is being read, at most `CLOSE_TIMEOUT_S`; return whether it has

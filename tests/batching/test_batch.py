@@ -615,15 +615,6 @@ def test_pause_cancel_and_resume_in_any_order(hold, sandbox):
     assert (wait_for_progress(batch).ok, batch.progress.state) == (60, "done")
 
 
-def test_a_pause_after_the_last_row_ends_the_batch(hold, sandbox):
-    hold()
-    batch = qfnb.batch(rows(4, "尾 {}"), workers=4, name="late-pause", canary=0)
-    until(lambda: batch.progress.in_flight >= 4)
-    batch.pause()
-    hold(release=True)
-    assert (wait_for_progress(batch).ok, batch.progress.state) == (4, "done")
-
-
 def test_an_interrupt_while_iterating_cancels(hold, interrupt, sandbox):
     hold(5)
     batch = qfnb.batch(rows(500, "断 {}"), name="interrupted-loop", workers=2)

@@ -14,7 +14,6 @@ from qfnb.batching.input_source import open_source
 from qfnb.batching.journal import Journal
 from qfnb.batching.journal_store import journal_path
 from qfnb.errors import DatasetError
-from qfnb.resources import Storage
 
 ROWS = 2500
 
@@ -142,23 +141,3 @@ def test_rows_that_an_earlier_version_left_in_their_file_keep_their_answers(
     again = qfnb.batch(tmp_path, "{q}", name="referred")
     assert [row.input for row in again.results() if row.ok] == rows
     assert count_requests()["came"] == 13
-
-
-def test_a_folder_and_a_pattern_of_a_bucket_are_read(sandbox):
-    for number in range(2):
-        Storage.upload(
-            f"bos:/sandbox/batch-in/part-{number}.jsonl", f'{{"q": "问 {number}"}}\n'.encode()
-        )
-    Storage.upload("bos:/sandbox/batch-in/notes.txt", b"x")
-    for address in (
-        "bos:/sandbox/batch-in/",
-        "bos:/sandbox/batch-in/part-*.jsonl",
-        "bos://sandbox/batch-in",
-    ):
-        source = open_source(address)
-        assert [row["q"] for _ in range(2) for row in source.items()] == ["问 0", "问 1"] * 2
-    assert [
-        row.input["q"] for row in qfnb.batch("bos:/sandbox/batch-in/part-1.jsonl", "{q}").results()
-    ] == ["问 1"]
-    with pytest.raises(DatasetError, match=r"bos:/sandbox/nowhere.*no file there ends in"):
-        open_source("bos:/sandbox/nowhere/")

@@ -19,7 +19,7 @@ from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
 from ..input_files import is_address, suffix_of
-from ..input_source import BOS_PREFIX, open_source
+from ..input_source import open_source
 from ..journal_store import journal_path
 from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec
@@ -193,7 +193,7 @@ def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
         InvalidArgumentError: it is no path, or it is inside the input.
     """
     name = str(out)
-    if is_address(name) or name.startswith(BOS_PREFIX):
+    if is_address(name) or name.startswith("bos:/"):
         raise InvalidArgumentError(
             tr("out is an address: must be a folder that all machines can write")
         )

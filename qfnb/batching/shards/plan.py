@@ -23,7 +23,6 @@ from ..input_files import (
     suffix_of,
     summarize_files,
 )
-from ..input_source import BOS_PREFIX
 from ..validation import validate_arguments
 
 SHARD_ROWS: Final = 50_000
@@ -171,7 +170,7 @@ def _sources(rows: Rows) -> list[str]:
                 tr("rows={rows!r}: must be a folder, a file, or a pattern", rows=source)
             )
         text = str(source)
-        if text.startswith(BOS_PREFIX):
+        if text.startswith("bos:/"):
             raise InvalidArgumentError(
                 tr(
                     "{address}: shards read buckets by the S3 interface: "
