@@ -139,7 +139,7 @@ def batch(
     is_changeable = allow_changed_input or (name is None and "keep")
     journal = Journal(journal_store.journal_path(name or f"batch-{scan.digest}"))
     try:
-        pages = load_input(journal, request, source, scan, allow_changed_input=is_changeable)
+        load_input(journal, request, source, scan, allow_changed_input=is_changeable)
         journal.set_facts(offline="files" if plan.is_offline else "")
         if plan.output_path is not None or journal.get_fact("out"):
             journal.set_facts(out=plan.output_path.absolute() if plan.output_path else "")
@@ -159,7 +159,7 @@ def batch(
             is_offline=plan.is_offline,
             response_format=response_format,
         )
-        return Batch(job, journal, pages)
+        return Batch(job, journal)
     except BaseException:
         journal.close()
         raise

@@ -144,7 +144,7 @@ class BatchRunner:
         except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
             self.pipeline.on_input_error(error)
         if submits or not isinstance(pages, InputPages):
-            self._pages = JournalPages(self._journal)  # what the job leaves unanswered
+            self._pages = JournalPages(self._journal.missing_rows)  # what the job leaves unanswered
         control.update("waiting")
         try:
             run = OfflineRun(self._job, self._journal, control, self.pipeline)
@@ -178,7 +178,7 @@ class BatchRunner:
                 return
             control.set_running()
             control.counter.retried += remaining
-            await self.pipeline.run(JournalPages(self._journal, retryable=True))
+            await self.pipeline.run(JournalPages(self._journal.retryable_rows))
 
     async def _sync_periodically(self) -> None:
         """Write checkpoints until cancelled; stop the batch when the journal is gone."""
@@ -226,10 +226,9 @@ class Batch(BackgroundBatch):
     Args:
         job: what the batch is to do.
         journal: open for writing.
-        pages: the rows to be sent, None where `job.stream` has them.
     """
 
-    def __init__(self, job: JobSpec, journal: Journal, pages: JournalPages | None = None) -> None:
+    def __init__(self, job: JobSpec, journal: Journal) -> None:
         super().__init__(job.initial_progress())
         self.job = job
         self._pool = job.pool
@@ -239,7 +238,7 @@ class Batch(BackgroundBatch):
             self._input_pages = InputPages(
                 journal, job.stream, dedupe=job.request.dedupe, on_loaded=self._on_loaded
             )
-        first_pages = self._input_pages or pages or JournalPages(journal)
+        first_pages = self._input_pages or JournalPages(journal.missing_rows)
         self._runner = BatchRunner(
             job, journal, first_pages, self._control, job.worker_count, is_first_run=True
         )
@@ -445,7 +444,7 @@ class Batch(BackgroundBatch):
 
     def _run_again(self) -> None:
         journal = Journal(self.job.path)
-        pages: JournalPages | InputPages = JournalPages(journal)
+        pages: JournalPages | InputPages = JournalPages(journal.missing_rows)
         if self._input_pages is not None and journal.get_fact("complete") != "1":
             self._input_pages.continue_in(journal)
             pages = self._input_pages

@@ -28,9 +28,6 @@ from .request_spec import InputRow, RequestSpec, text_of
 MAX_PEEKED_ROWS = 1000
 """Rows of an input that can be read only once, which are checked before the first is sent."""
 
-MAX_KEPT_ROWS = 20_000
-"""Rows that are kept in memory, so that they need not be read a second time."""
-
 PEEK_TIMEOUT_S = 2.0
 """Seconds after which a slow input is no longer waited for."""
 
@@ -51,7 +48,7 @@ class InputScan:
         duplicates: rows that are identical to an earlier one.
         too_long: rows longer than the model's limit.
         prompt_lengths: an estimate of the tokens of each prompt -> number of rows.
-        first_rows: at most `MAX_KEPT_ROWS`.
+        first_rows: of an input that can be read only once.
         digest: a hash of all rows and of what is sent for them.
     """
 
@@ -98,12 +95,15 @@ def scan_input(
     request.validate_columns(source)
     stream = None
     if source.is_rereadable:
-        scan = _scan_rows(request, source.items(), is_complete=True)
+        scan = _scan_rows(request, request.input_rows(source.items()))
     else:
         items = source.items()
         first, is_complete = _peek_items(items)
-        scan = _scan_rows(request, first, is_complete=is_complete)
-        stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
+        first_rows = list(request.input_rows(first))
+        scan = _scan_rows(request, first_rows)
+        scan.first_rows = first_rows
+        scan.is_complete = is_complete
+        stream = chain(first_rows, request.input_rows(items, len(first)))
     if not scan.rows:
         raise InvalidArgumentError(
             tr("the input has no rows ({description})", description=source.description)
@@ -122,15 +122,9 @@ def _peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
     return first, True
 
 
-def _scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool) -> InputScan:
-    """Read rows without sending anything.
-
-    Args:
-        request: what is sent for each row.
-        items: the rows.
-        is_complete: whether these are all rows of the input.
-    """
-    scan = InputScan(is_complete=is_complete)
+def _scan_rows(request: RequestSpec, rows: Iterable[InputRow]) -> InputScan:
+    """Return the counts of rows; nothing is sent."""
+    scan = InputScan()
     digest = hashlib.blake2b(request.digest, digest_size=8)
     seen_keys = set[bytes]()
     max_characters = max_tokens = math.inf
@@ -142,11 +136,9 @@ def _scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool
     if request.response_format is not None:
         system += request.response_format.instruction(None)
     system_tokens = count_tokens(system) if system else 0
-    for row in request.input_rows(items):
+    for row in rows:
         scan.rows += 1
         digest.update(row.key)
-        if len(scan.first_rows) < MAX_KEPT_ROWS:
-            scan.first_rows.append(row)
         if row.problem is not None:
             scan.invalid += 1
             if len(scan.problems) < MAX_NAMED_ROWS:

@@ -5,7 +5,7 @@ rows are sent.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -27,32 +27,15 @@ class JournalPages:
     """Pages of rows that the journal holds.
 
     Args:
-        journal: open for writing.
-        retryable: the rows that failed in this run, instead of those that have no answer.
-        first_page: rows that are in memory and come first.
-        after: number of the row after which the journal is read.
+        query: returns the rows after a number, at most a number of them.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        *,
-        retryable: bool = False,
-        first_page: list[InputRow] | None = None,
-        after: int = -1,
-    ) -> None:
-        if retryable:
-            self._query = journal.retryable_rows
-        else:
-            self._query = journal.missing_rows
-        self._first_page = first_page or []
-        self._last_number = after
+    def __init__(self, query: Callable[[int, int], list[InputRow]]) -> None:
+        self._query = query
+        self._last_number = -1
 
     def __call__(self) -> list[InputRow]:
         """Return the next page."""
-        if rows := self._first_page:
-            self._first_page = []
-            return rows
         rows = self._query(self._last_number, PAGE_SIZE)
         if rows:
             self._last_number = rows[-1].number
@@ -119,7 +102,7 @@ class InputPages:
 
     def continue_in(self, journal: Journal) -> None:
         """Continue in a journal that was opened again: first with its rows that have no answer."""
-        self._stored_pages = JournalPages(journal)
+        self._stored_pages = JournalPages(journal.missing_rows)
         self._journal = journal
 
     def _read_page(self) -> list[InputRow]:
@@ -158,14 +141,13 @@ def load_input(
     scan: InputScan,
     *,
     allow_changed_input: bool | Literal["keep"],
-) -> JournalPages | None:
-    """Put the rows of an input into the journal; return those without an answer.
+) -> None:
+    """Put the rows of an input into the journal, or check that it is that of the journal.
 
     Args:
         journal: open for writing.
         request: what is sent for each row.
-        source: the input; one that can be read only once is read while rows are sent, so None is
-            returned.
+        source: the input; one that can be read only once is read while rows are sent.
         scan: the rows that were read already.
         allow_changed_input: whether answers of rows that are not in this input are dropped; "keep"
             leaves them for another input.
@@ -177,12 +159,15 @@ def load_input(
     database = journal.database
     if stored and allow_changed_input is not True:
         _validate_same_request(journal.path, request, stored)
-    pages = None
     foreign_rows = 0
     with journal.transaction():
         if source.is_rereadable:
             database.execute("delete from row")
-            pages = _add_all_rows(journal, request, source, scan)
+            rows = request.input_rows(source.items())
+            seen: dict[bytes, int] = {}
+            while page := list(islice(rows, PAGE_SIZE)):
+                repeats = count_repeats(seen, page)
+                add_rows(journal, page, dedupe=request.dedupe, repeats=repeats)
             query = (
                 "select count(*) from answer where error = '' and key not in (select key from row)"
             )
@@ -207,7 +192,6 @@ def load_input(
         complete=int(source.is_rereadable),
         created=journal.get_fact("created") or time.time(),
     )
-    return pages
 
 
 def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> None:
@@ -220,26 +204,6 @@ def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> Non
                 differences=tr("; ").join(differences)[:200],
             )
         )
-
-
-def _add_all_rows(
-    journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan
-) -> JournalPages:
-    """Add all rows; those that are in memory need not be read from the journal again."""
-    first_rows = scan.first_rows
-    first_count = len(scan.first_rows)
-    later_items = islice(source.items(), first_count, None) if scan.rows > first_count else ()
-    rows = chain(first_rows, request.input_rows(later_items, first_count))
-    missing = list[InputRow]()
-    seen: dict[bytes, int] = {}
-    last_number = -1
-    while page := list(islice(rows, PAGE_SIZE)):
-        repeats = count_repeats(seen, page)
-        missing_of_page = add_rows(journal, page, dedupe=request.dedupe, repeats=repeats)
-        if page[0].number < first_count:
-            missing += missing_of_page
-            last_number = page[-1].number
-    return JournalPages(journal, first_page=missing, after=last_number)
 
 
 def _count_foreign_rows(journal: Journal, rows: Sequence[InputRow]) -> int:
