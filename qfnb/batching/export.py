@@ -8,7 +8,6 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -142,27 +141,17 @@ def validate_output_path(path: str | Path, parameter: str = "out=") -> Path:
     Raises:
         InvalidArgumentError: its kind is not known, or its folder cannot be written.
     """
-    suffixes = tr(", ").join(WRITERS)
-    if not isinstance(path, (str, Path)):
+    suffix = Path(path).suffix.lower() if isinstance(path, (str, Path)) else ""
+    if suffix not in WRITERS:
         raise InvalidArgumentError(
             tr(
                 "{parameter}{path!r}: must be a path that ends in one of {suffixes}",
                 parameter=parameter,
-                path=path,
-                suffixes=suffixes,
+                path=str(path) if suffix else path,
+                suffixes=tr(", ").join(WRITERS),
             )
         )
     output_path = Path(path).expanduser()
-    suffix = output_path.suffix.lower()
-    if suffix not in WRITERS:
-        raise InvalidArgumentError(
-            tr(
-                "{parameter}{path!r}: the name must end in one of {suffixes}",
-                parameter=parameter,
-                path=str(path),
-                suffixes=suffixes,
-            )
-        )
     folder = output_path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():
         text = tr_noop("{parameter}{path!r}: no file can be written there")
@@ -248,7 +237,7 @@ def _write_parquet(path: Path, names: Sequence[str], read_cells: ReadCells) -> N
     arrow = import_pyarrow()
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
-    with _explain_unfit_rows():
+    try:
         types = dict.fromkeys(names, arrow.null())
         for page in _pages(read_cells):
             for name in names:
@@ -263,6 +252,11 @@ def _write_parquet(path: Path, names: Sequence[str], read_cells: ReadCells) -> N
                         values = [None if value is None else str(value) for value in values]
                     arrays.append(arrow.array(values, field.type))
                 writer.write_table(arrow.Table.from_arrays(arrays, schema=schema), len(page))
+    except (ValueError, TypeError, OverflowError) as error:  # pyarrow's own are these
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InvalidArgumentError(
+            tr("Parquet cannot hold this: {reason}; use .jsonl", reason=reason)
+        ) from None
 
 
 def _pages(read_cells: ReadCells) -> Iterator[list[Cells]]:
@@ -293,17 +287,6 @@ def _parquet_schema(types: Mapping[str, Any]) -> Any:
     for name, kind in zip([*types][-len(kinds) :], kinds, strict=True):
         fields[name] = result_types[kind]
     return arrow.schema(fields)
-
-
-@contextmanager
-def _explain_unfit_rows() -> Iterator[None]:
-    try:
-        yield
-    except (ValueError, TypeError, OverflowError) as error:  # pyarrow's own are these
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InvalidArgumentError(
-            tr("Parquet cannot hold this: {reason}; use .jsonl", reason=reason)
-        ) from None
 
 
 def _csv_cell(value: Any) -> Any:

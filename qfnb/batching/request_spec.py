@@ -84,16 +84,14 @@ class RowTemplate:
 
     @staticmethod
     def _parse(text: str) -> list[tuple[str, str | None]]:
-        parts: list[tuple[str, str | None]] = []
         try:
             parsed = list(string.Formatter().parse(text))
         except ValueError:
             raise ValueError(tr("a brace has no partner")) from None
-        for literal, name, spec, conversion in parsed:
+        for _, name, spec, conversion in parsed:
             if spec or conversion or name == "":
                 raise ValueError(tr("{{{name}...}} is not a column's name", name=name or ""))
-            parts.append((literal, name))
-        return parts
+        return [(literal, name) for literal, name, _, _ in parsed]
 
 
 _BRACES = tr_noop("write {{ and }} for braces that are text")
@@ -290,23 +288,20 @@ class RequestSpec:
         """Return the fields in which a stored one differs, a line each."""
         new_fields = asdict(self)
         stored_fields = asdict(stored)
-        return [
-            tr(
-                "{name}: {earlier!r}, now {new!r}",
-                name=name,
-                earlier=stored_fields[name],
-                new=new_fields[name],
-            )
-            for name in new_fields
-            if new_fields[name] != stored_fields[name]
-        ]
+        lines = []
+        for name, new in new_fields.items():
+            earlier = stored_fields[name]
+            if new != earlier:
+                lines.append(
+                    tr("{name}: {earlier!r}, now {new!r}", name=name, earlier=earlier, new=new)
+                )
+        return lines
 
     def row_key(self, conversation: Conversation) -> bytes:
         """Return the key of a request: 16 bytes, the same in every process."""
-        if isinstance(conversation, str):
-            text = conversation
-        else:
-            text = json.dumps(conversation, sort_keys=True)
+        text = conversation
+        if not isinstance(text, str):
+            text = json.dumps(text, sort_keys=True)
         return _hash(self.digest + type(conversation).__name__.encode() + text.encode("utf-8"))
 
 
@@ -314,13 +309,14 @@ def text_of(conversation: Conversation | None) -> str:
     """Return the texts of a conversation; the tokens of pictures are not known."""
     if isinstance(conversation, str):
         return conversation
-    contents = (message.get("content") or "" for message in conversation or ())
-    return " ".join(
-        content
-        if isinstance(content, str)
-        else " ".join(str(part.get("text") or "") for part in content)
-        for content in contents
-    )
+    texts = []
+    for message in conversation or ():
+        content = message.get("content") or ""
+        if isinstance(content, str):
+            texts.append(content)
+        else:
+            texts += [str(part.get("text") or "") for part in content]
+    return " ".join(texts)
 
 
 def _validate_length(conversation: Conversation, limit_mb: float) -> None:
