@@ -30,7 +30,6 @@ if TYPE_CHECKING:
         resume as resume,
     )
     from .batching.batch import Batch as Batch
-    from .batching.journal_check import check_batch as check_batch
     from .batching.journal_store import batches as batches
     from .batching.shards.api import batch_shards as batch_shards
     from .batching.shards.sharded_batch import ShardedBatch as ShardedBatch
@@ -101,7 +100,6 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "batching.api": "abatch batch estimate resume",
     "batching.batch": "Batch",
-    "batching.journal_check": "check_batch",
     "batching.journal_store": "batches",
     "batching.shards.api": "batch_shards",
     "batching.shards.sharded_batch": "ShardedBatch",

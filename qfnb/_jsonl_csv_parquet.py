@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any, Final
 
 from ._notices import warn_once
@@ -137,19 +137,13 @@ def read_csv(file: IO[bytes], name: str, delimiter: str = ",") -> Iterator[tuple
         raise DatasetError(f"not CSV: {error}", path=name, line=reader.line_num) from None
 
 
-def read_parquet(
-    file: IO[bytes],
-    name: str,
-    first_group: int = 0,
-    on_group: Callable[[int, int], object] | None = None,
-) -> Iterator[dict[str, Any]]:
+def read_parquet(file: IO[bytes], name: str, first_group: int = 0) -> Iterator[dict[str, Any]]:
     """Yield the rows; a cell without a value is None.
 
     Args:
         file: open for reading bytes.
         name: its name in messages.
         first_group: the row group to begin with.
-        on_group: called at each row group with its number and the number of rows before it.
 
     Raises:
         DatasetError: it is not Parquet.
@@ -158,14 +152,10 @@ def read_parquet(
     arrow = import_pyarrow()
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
-    rows = 0
     try:
         content = parquet.ParquetFile(file)
         for group in range(first_group, content.num_row_groups):
-            if on_group is not None:
-                on_group(group, rows)
             for chunk in content.iter_batches(1024, row_groups=[group]):
-                rows += len(chunk)
                 yield from chunk.to_pylist()
     except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]

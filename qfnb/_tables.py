@@ -91,7 +91,7 @@ def open_table(value: object) -> TableRows | None:
     if isinstance(value, TableRows):
         return value
     if is_pandas_frame(value):
-        return _pandas_table(value)
+        return pandas_table(value)
     if type(value).__module__.partition(".")[0] == "polars":
         return _polars_table(value)
     if type(value).__name__ == "DuckDBPyRelation":
@@ -110,7 +110,8 @@ def is_pandas_frame(value: object) -> bool:
     )
 
 
-def _pandas_table(frame: Any) -> TableRows:
+def pandas_table(frame: Any) -> TableRows:
+    """Return a pandas DataFrame as rows."""
     if len(frame.columns) == 0:  # itertuples then has no rows either
         return TableRows("DataFrame", (), lambda: ({} for _ in range(len(frame))), len(frame))
     columns = _validate_columns(frame.columns)

@@ -110,10 +110,7 @@ class BatchControl:
         if error is None:
             self.fatal_streak = 0
             return
-        if isinstance(error, FATAL_ERRORS):
-            self.fatal_streak = self.fatal_streak + 1
-        else:
-            self.fatal_streak = 0
+        self.fatal_streak = self.fatal_streak + 1 if isinstance(error, FATAL_ERRORS) else 0
         if self.fatal_streak >= MAX_FATAL_IN_A_ROW or (self.fatal_streak and not self.counter.ok):
             self.finish("stopped", f"{type(error).__name__}: {summarize_error(error)}")
 
@@ -208,10 +205,12 @@ class BackgroundBatch(BackgroundJob):
     def resize(self, workers: int) -> None:
         """Change the number of rows in flight at once, 1 to 1000."""
         workers = validate_worker_count("workers", workers)
-        control = self._control
-        control.call_on_loop(
-            lambda: control.worker_pool.resize(workers) if control.worker_pool else None
-        )
+
+        def resize() -> None:
+            if self._control.worker_pool is not None:
+                self._control.worker_pool.resize(workers)
+
+        self._control.call_on_loop(resize)
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self._wait_async().__await__()
@@ -230,10 +229,9 @@ class BackgroundBatch(BackgroundJob):
     async def _run_and_record(self) -> None:
         control = self._control
         started_at = control.counter.progress.started_at or time.time()
-        state: BatchState | None = (
-            None if control.is_ending else "paused" if control.is_paused else "running"
-        )
-        control.update(state, started_at=started_at, ended_at=None)
+        if not control.is_ending:
+            control.set_running()
+        control.update(started_at=started_at, ended_at=None)
         try:
             await self._run()
         except Exception as error:
@@ -253,8 +251,5 @@ class BackgroundBatch(BackgroundJob):
     def __repr__(self) -> str:
         progress = self.progress
         total = "?" if progress.total is None else progress.total
-        if progress.failed:
-            failed = f", {progress.failed} failed"
-        else:
-            failed = ""
+        failed = f", {progress.failed} failed" if progress.failed else ""
         return f"<batch {progress.finished_rows}/{total}{failed}, {progress.state}>"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import math
 import os
 import threading
 import time
@@ -71,10 +72,7 @@ class BackgroundJob(ABC):
         """Wait until the work has ended, at most `timeout_s` seconds; raise the exception that
         ended it.
         """
-        if timeout_s is None:
-            deadline = float("inf")
-        else:
-            deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + (math.inf if timeout_s is None else timeout_s)
         self._raise_if_forked()
         with self._handle_interrupts():
             while (future := self._future) is not None and not future.done():

@@ -120,6 +120,18 @@ class BatchProgress:
         return 0.0
 
 
+_COUNTS = (
+    "failed",
+    "retried",
+    "prompt_tokens",
+    "completion_tokens",
+    "uncounted",
+    "cost",
+    "cost_low",
+)
+"""What a counter and a progress call the same."""
+
+
 @dataclass
 class ProgressCounter:
     """The counters behind a `BatchProgress`; changed on the I/O loop only.
@@ -170,11 +182,12 @@ class ProgressCounter:
         self.prompt_tokens += prompt_tokens or 0
         self.completion_tokens += completion_tokens or 0
         self.uncounted += prompt_tokens is None
-        if self.cost is None or cost is None:
+        if cost is None:
             self.cost = None
-        else:
-            self.cost = self.cost + cost.high
-        self.cost_low += cost.low if cost else 0.0
+            return
+        self.cost_low += cost.low
+        if self.cost is not None:
+            self.cost += cost.high
 
     def record_failure(self, failure: RowFailure, attempts: int) -> None:
         """Count a row that failed."""
@@ -188,18 +201,13 @@ class ProgressCounter:
 
     def snapshot(self, **fields: Any) -> BatchProgress:
         """Return the progress, with further fields from the caller."""
+        counts = {name: getattr(self, name) for name in _COUNTS}
         return replace(
             self.progress,
             ok=self.ok + self.progress.cached,
-            failed=self.failed,
-            retried=self.retried,
-            prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.completion_tokens,
-            uncounted=self.uncounted,
-            cost=self.cost,
-            cost_low=self.cost_low,
             rate=self._rows_per_second(),
             latest_failures=tuple(self.latest_failures),
+            **counts,
             **fields,
         )
 
@@ -216,11 +224,14 @@ class ProgressCounter:
     def _rows_per_second(self) -> float | None:
         now = time.monotonic()
         progress = self.progress
-        recent = [
-            (at, rows) for at, rows in tuple(self._rows_per_half_second) if at > now - RATE_WINDOW_S
-        ]
-        if not recent:
+        first_at = now
+        rows = 0
+        for at, count in tuple(self._rows_per_half_second):
+            if at > now - RATE_WINDOW_S:
+                first_at = min(first_at, at)
+                rows += count
+        if not rows:
             if not (self.ok + self.failed) or progress.ended_at:
                 return None
             return 0.0
-        return sum(rows for _, rows in recent) / max(now - recent[0][0], 0.5)
+        return rows / max(now - first_at, 0.5)

@@ -5,15 +5,14 @@ while it runs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-import threading
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, Generic, Self, TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Final, Generic, TypeVar
 
 from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..transport import clock
-from ..transport.fork_and_exit import register_child_reset
 from ..transport.request import WireState, wire_state
 
 T = TypeVar("T")
@@ -46,7 +45,6 @@ class WorkerPool(Generic[T]):
         self._pull = pull
         self._process = process
         self.size = size
-        self._relaxed_gc = RelaxedGC(size)
         self.in_flight = self._worker_count = 0
         self._resting = self._returning = 0
         self.is_stopping = False
@@ -74,7 +72,7 @@ class WorkerPool(Generic[T]):
         Raises:
             BaseException: the first exception of an item.
         """
-        with self._relaxed_gc:
+        with relaxed_gc():
             self._spawn_workers()
             try:
                 await self._all_ended.wait()
@@ -88,7 +86,6 @@ class WorkerPool(Generic[T]):
     def resize(self, size: int) -> None:
         """Change the number of items in progress at once; items in progress are finished."""
         self.size = size
-        self._relaxed_gc.resize(size)
         self._spawn_workers()
 
     def pause(self) -> None:
@@ -201,10 +198,7 @@ def validate_worker_count(name: str, value: int | None) -> int:
     Raises:
         InvalidArgumentError: it is out of range.
     """
-    if value is None:
-        count = DEFAULT_WORKERS
-    else:
-        count = value
+    count = DEFAULT_WORKERS if value is None else value
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_WORKERS:
         raise InvalidArgumentError(
             tr(
@@ -217,81 +211,30 @@ def validate_worker_count(name: str, value: int | None) -> int:
     return count
 
 
-OBJECTS_PER_REQUEST: Final = 200
-"""Containers that one request in flight may have allocated; the collector runs after that many for
-each.
-"""
+GC_THRESHOLD: Final = 100_000
+"""Containers that are allocated between two runs of the cycle collector while a pool works."""
 
-_lock = threading.Lock()
-_open_blocks: list[RelaxedGC] = []
-_user_threshold: tuple[int, int, int] | None = None
-_our_threshold = 0
+_pools_at_work = 0
+_user_threshold = (0, 0, 0)
 
 
-class RelaxedGC:
-    """Run Python's cycle collector less often inside the block.
+@contextlib.contextmanager
+def relaxed_gc() -> Iterator[None]:
+    """Run Python's cycle collector less often inside the block, which is on the I/O loop.
 
     Each run walks through whatever was allocated lately, and with a thousand requests in flight all
-    of that is
-    alive: a sixth of the CPU time went into finding nothing. Garbage is freed all the same, only
-    later. Blocks may overlap; a threshold that the user sets before or meanwhile stays.
-
-    Args:
-        requests_in_flight: the number of requests that the threshold must allow for.
+    of that is alive: a sixth of the CPU time went into finding nothing. Garbage is freed all the
+    same, only later. Blocks may overlap; a threshold that the user sets meanwhile stays.
     """
-
-    def __init__(self, requests_in_flight: int) -> None:
-        self.requests_in_flight = requests_in_flight
-
-    def __enter__(self) -> Self:
-        with _lock:
-            _open_blocks.append(self)
-            _apply_threshold()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with _lock:
-            _open_blocks.remove(self)
-            _apply_threshold()
-
-    def resize(self, requests_in_flight: int) -> None:
-        """Change the number of requests in flight."""
-        with _lock:
-            self.requests_in_flight = requests_in_flight
-            if self in _open_blocks:
-                _apply_threshold()
-
-
-def _apply_threshold() -> None:
-    """Set the threshold that the open blocks need; after the last block, the one before the
-    first.
-    """
-    global _user_threshold, _our_threshold
-    current = gc.get_threshold()
-    if _user_threshold is None:
-        _user_threshold = current
-        _our_threshold = current[0]
-    if current[0] == _our_threshold and _our_threshold:  # still our setting, and not switched off
-        needed = (
-            max((block.requests_in_flight for block in _open_blocks), default=0)
-            * OBJECTS_PER_REQUEST
-        )
-        _our_threshold = max(needed, _user_threshold[0])
-        gc.set_threshold(_our_threshold, *current[1:])
-    if not _open_blocks:
-        _user_threshold = None
-
-
-def _reset_in_child() -> None:
-    """Drop the parent's blocks, which nobody closes in a forked child, and its lock, which may be
-    in use.
-    """
-    global _lock
-    _lock = threading.Lock()
-    with _lock:
-        if _open_blocks:
-            _open_blocks.clear()
-            _apply_threshold()
-
-
-register_child_reset(_reset_in_child)
+    global _pools_at_work, _user_threshold
+    if not _pools_at_work:
+        _user_threshold = gc.get_threshold()
+        if 0 < _user_threshold[0] < GC_THRESHOLD:
+            gc.set_threshold(GC_THRESHOLD, *_user_threshold[1:])
+    _pools_at_work += 1
+    try:
+        yield
+    finally:
+        _pools_at_work -= 1
+        if not _pools_at_work and gc.get_threshold()[0] == GC_THRESHOLD:
+            gc.set_threshold(*_user_threshold)

@@ -2,24 +2,34 @@
 start.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from .._jobs.worker_pool import validate_worker_count
 from ..base.language import tr, tr_noop
+from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
-from . import export, input_files, journal_reader, journal_store, validation
+from ..resources.inference.response_format import ResponseFormat, parse_response_format
+from ..transport.request import CallOptions
+from . import export, journal_reader, journal_store, validation
 from .batch import Batch
-from .client_pool import build_pool
-from .input_source import open_source
+from .client_pool import ClientPool, choose_target, validate_clients
+from .input_source import RowSource, open_source
 from .journal import Journal
 from .journal_reader import JournalError
-from .offline.pictures import validate_pictures
-from .preflight import JobSpec, Preflight, build_batch_preflight, build_preflight, scan_input
-from .request_spec import OfflineVia, RequestSpec, platform_name
+from .preflight import (
+    ASSUMED_ANSWER_TOKENS,
+    InputScan,
+    JobSpec,
+    Preflight,
+    build_preflight,
+    scan_input,
+)
+from .request_spec import InputRow, RequestSpec, platform_name
 from .row_pages import load_input
 
 Rows = Any
@@ -48,7 +58,6 @@ def batch(
     client: ChatCompletion | None = None,
     clients: Sequence[ChatCompletion] | None = None,
     mode: Literal["online", "offline"] = "online",
-    offline_via: OfflineVia | None = None,
     request_timeout: float | None = None,
     retry_count: int | None = None,
     **options: Unpack[ChatOptions],
@@ -65,12 +74,10 @@ def batch(
             its rows are sent.
         prompt: a template over the columns, `"Classify: {review}"`; without one the rows are
             prompts, or have a column `prompt` or `messages`.
-        model: name of a preset model, as in `ChatCompletion`; offline also one that draws, or edits
-            the pictures
-            of a column `image`: the result's text is then the path of the saved picture.
+        model: name of a preset model, as in `ChatCompletion`.
         endpoint: a service of your own instead.
-        out: a .jsonl, .csv, .xlsx or .parquet file for inputs and results; it is written as they
-            come, and appears at the end.
+        out: a .jsonl, .csv, .xlsx or .parquet file for inputs and results, which appears at the
+            end.
         name: of the journal; by default made from the rows and from what is sent.
         workers: rows in flight at once, 1 to 1000, default 8.
         budget: CNY that the batch may cost in all; it stops cleanly before that is exceeded.
@@ -85,17 +92,13 @@ def batch(
             every row.
         client: a `ChatCompletion` with keys or a base_url of its own.
         clients: several of them in its place, with keys or endpoints of their own, on one platform:
-            each row goes to the one whose limits let it go soonest. One whose key is refused, or
-            without money or quota, or whose endpoint does not exist, gets no more rows, and its
-            rows go to the others; the last one stops the batch as a single one does. One that is
-            overloaded (5xx, no connection) answers fewer: its rows are tried again at another, and
-            after two faults in a row it rests for 1 to 60 s and then gets one row at a time until
-            it answers. `model` is what the endpoints serve; journals do not depend on who answers.
-        mode: `offline` hands the rows to the platform's batch service, at 40 % of the price where
-            the model has a batch price; answers come when its jobs have ended, and rows without one
-            are sent online.
-        offline_via: `files` (/v2/batches, an API key) or `bos` (your own bucket, an IAM pair); by
-            default what the keys allow.
+            each row goes to the one with the fewest rows in flight. One whose key is refused, or
+            without money, or whose endpoint does not exist, gets no more rows, and its rows go to
+            the others; the last one stops the batch as a single one does. `model` is what the
+            endpoints serve; journals do not depend on who answers.
+        mode: `offline` hands the rows to the platform's batch service (/v2/batches, an API key), at
+            40 % of the price where the model has a batch price; answers come when its jobs have
+            ended, and rows without one are sent online.
         request_timeout: seconds of one row, as in `ChatCompletion.do`.
         retry_count: tries of one row, 1 or more.
         **options: of `ChatCompletion.do`, `system` among them.
@@ -104,87 +107,86 @@ def batch(
         InvalidArgumentError: an argument, the template or a row is wrong; nothing was sent.
         JournalError: the journal is in use, of another batch, or cannot be written.
     """
-    source = open_source(rows)
-    check = validation.validate_arguments
-    if clients is not None:
-        client = build_pool(clients, client=client, model=model, endpoint=endpoint, mode=mode)
-    check(name=name, model=model, endpoint=endpoint, client=client, dedupe=dedupe, canary=canary)
-    check(budget_tokens=budget_tokens)
-    check(
-        invalid_rows=invalid_rows,
-        allow_changed_input=allow_changed_input,
-        allow_same_prompt=allow_same_prompt,
-    )
-    check(
-        mode=mode, offline_via=offline_via, request_timeout=request_timeout, retry_count=retry_count
-    )
-    via = validation.choose_offline_via(mode, offline_via, client)
-    output_path = validation.validate_output(out, source)
-    worker_count = validate_worker_count("workers", workers)
-    limits = {"request_timeout": request_timeout, "retry_count": retry_count}
-    call_options, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
-    chat, request = validation.build_request(client, prompt, model, endpoint, dedupe, sent)
+    arguments = {
+        **options,
+        "model": model,
+        "endpoint": endpoint,
+        "out": out,
+        "name": name,
+        "workers": workers,
+        "budget": budget,
+        "budget_tokens": budget_tokens,
+        "dedupe": dedupe,
+        "canary": canary,
+        "invalid_rows": invalid_rows,
+        "allow_changed_input": allow_changed_input,
+        "allow_same_prompt": allow_same_prompt,
+        "client": client,
+        "clients": clients,
+        "mode": mode,
+        "request_timeout": request_timeout,
+        "retry_count": retry_count,
+    }
+    plan = _plan(rows, prompt, arguments)
+    request, source, scan = plan.request, plan.source, plan.scan
+    response_format = request.response_format
     requested_format = options.get("response_format")
-    if requested_format is None:
-        response_format = None
-    else:
-        response_format = validation.choose_format(request, requested_format)
-    if budget is None:
-        budget = None
-    else:
-        budget = validation.validate_budget(budget, request, client)
-    if request.draws:
-        validate_pictures(request, via, budget_tokens)
-    scan, stream = scan_input(request, source)
-    validation.refuse_same_requests(
-        request, scan.rows if scan.is_complete else source.total, allow_same_prompt
-    )
-    if invalid_rows == "raise" and scan.invalid:
+    if requested_format is not None and not isinstance(requested_format, (str, Mapping)):
+        response_format = parse_response_format(requested_format)  # the class, not its schema
+    if invalid_rows == "raise":
         scan.raise_if_invalid()
+    # of a journal named by its content, other rows are at most repeats of these
+    is_changeable = allow_changed_input or (name is None and "keep")
     journal = Journal(journal_store.journal_path(name or f"batch-{scan.digest}"))
     try:
-        # of this name are at most repeats of the rows
-        is_changeable = allow_changed_input or (name is None and "keep")
-        pages = load_input(journal, request, source, scan, allow_changed_input=is_changeable)
-        journal.set_facts(offline=via or "")
-        if output_path is not None or journal.get_fact("out"):
-            journal.set_facts(out="" if output_path is None else output_path.absolute())
-        if not source.is_rereadable:
-            counts = None
-        else:
-            counts = (journal.count_missing(), journal.counts())
-        preflight = build_batch_preflight(
-            request,
-            source,
-            scan,
-            counts,
-            budget,
-            budget_tokens,
-            is_offline=bool(via),
-            clients=clients,
-        )
+        load_input(journal, request, source, scan, allow_changed_input=is_changeable)
+        journal.set_facts(offline="files" if plan.is_offline else "")
+        if plan.output_path is not None or journal.get_fact("out"):
+            journal.set_facts(out=plan.output_path.absolute() if plan.output_path else "")
         job = JobSpec(
             path=journal.path,
             request=request,
-            chat=chat,
-            preflight=preflight,
+            pool=_pool(plan.chats, request, response_format),
+            preflight=_preflight_of(plan, arguments, journal if source.is_rereadable else None),
             source=source,
-            stream=stream,
-            worker_count=worker_count,
-            budget=budget,
-            budget_tokens=budget_tokens,
+            stream=plan.stream,
+            worker_count=plan.worker_count,
             canary=canary,
-            output_path=output_path,
-            notes=(journal.damage,) if journal.damage else (),
+            output_path=plan.output_path,
+            notes=tuple(filter(None, [journal.damage])),
             input=source.description,
-            call_options=call_options,
-            offline_via=via,
+            call_options=plan.call_options,
+            is_offline=plan.is_offline,
             response_format=response_format,
         )
-        return Batch(job, journal, pages)
+        return Batch(job, journal)
     except BaseException:
         journal.close()
         raise
+
+
+async def abatch(rows: Rows, prompt: str | None = None, **options: Any) -> Batch:
+    """The awaited form of `batch`: returns when every row has finished."""
+    return await batch(rows, prompt, **options)
+
+
+def estimate(
+    rows: Rows, prompt: str | None = None, **options: Unpack[validation.BatchOptions]
+) -> Preflight:
+    """Return the size of a batch with the same arguments: rows, duplicates, tokens, cost; nothing
+    is sent.
+
+    Args:
+        rows: as in `batch`; an input that can be read only once is read in part.
+        prompt: as in `batch`.
+        **options: the other arguments of `batch`; the preflight warns where a budget does not
+            suffice.
+
+    Raises:
+        InvalidArgumentError: an argument, the template or a row is wrong.
+    """
+    arguments = dict(options)
+    return _preflight_of(_plan(rows, prompt, arguments), arguments)
 
 
 def journal_name(rows: Rows, *, client: ChatCompletion, **options: Unpack[ChatOptions]) -> str:
@@ -198,81 +200,117 @@ def journal_name(rows: Rows, *, client: ChatCompletion, **options: Unpack[ChatOp
     Raises:
         InvalidArgumentError: an option or the rows are wrong.
     """
-    _, sent = split_client_options(dict(options), MESSAGE_OPTIONS)
-    _, request = validation.build_request(client, None, None, None, False, sent)
-    return f"batch-{scan_input(request, open_source(rows))[0].digest}"
+    return f"batch-{_plan(rows, None, {**options, 'client': client}).scan.digest}"
 
 
-async def abatch(rows: Rows, prompt: str | None = None, **options: Any) -> Batch:
-    """The awaited form of `batch`: returns when every row has finished."""
-    return await batch(rows, prompt, **options)
+@dataclass(frozen=True)
+class _Plan:
+    """The checked arguments of a batch, and its input as far as it is read before the start."""
+
+    source: RowSource
+    chats: Sequence[ChatCompletion]
+    request: RequestSpec
+    scan: InputScan
+    stream: Iterator[InputRow] | None
+    call_options: CallOptions
+    worker_count: int
+    output_path: Path | None
+    is_offline: bool
 
 
-def estimate(
-    rows: Rows,
-    prompt: str | None = None,
-    *,
-    model: str | None = None,
-    endpoint: str | None = None,
-    budget: float | None = None,
-    budget_tokens: int | None = None,
-    dedupe: bool = False,
-    client: ChatCompletion | None = None,
-    clients: Sequence[ChatCompletion] | None = None,
-    **other_options: Unpack[validation.EstimateOptions],
-) -> Preflight:
-    """Return the size of a batch with the same arguments: rows, duplicates, tokens, cost; nothing
-    is sent.
+def _plan(rows: Rows, prompt: str | None, arguments: Mapping[str, Any]) -> _Plan:
+    """Check what can be checked before anything is sent; the arguments are those of `batch`."""
+    source = open_source(rows)
+    client = arguments.get("client")
+    model = arguments.get("model")
+    endpoint = arguments.get("endpoint")
+    is_offline = arguments.get("mode") == "offline"
+    chats: Sequence[ChatCompletion] | None = arguments.get("clients")
+    if chats is not None:
+        validate_clients(chats, client, is_offline=is_offline)
+    validation.validate_arguments(arguments)
+    if is_offline and client is not None and client.has_own_keys:
+        raise InvalidArgumentError(
+            tr("mode='offline' works with the keys of the settings, not with those of client=")
+        )
+    output_path = _output_path(arguments.get("out"), source)
+    worker_count = validate_worker_count("workers", arguments.get("workers"))
+    if name := arguments.get("name"):
+        journal_store.journal_path(name)
+    limits = {"request_timeout", "retry_count"}
+    sent = {
+        option: value
+        for option, value in arguments.items()
+        if option in limits or option not in validation.OWN_OPTIONS
+    }
+    call_options, sent = split_client_options(sent, MESSAGE_OPTIONS)
+    chats = chats or [client or ChatCompletion()]
+    dedupe = arguments.get("dedupe", False)
+    request = validation.build_request(chats, prompt, model, endpoint, dedupe, sent)
+    validation.validate_budget(arguments.get("budget"), request, chats)
+    scan, stream = scan_input(request, source)
+    row_count = scan.rows if scan.is_complete else source.total
+    validation.refuse_same_requests(request, row_count, arguments.get("allow_same_prompt", False))
+    return _Plan(
+        source, chats, request, scan, stream, call_options, worker_count, output_path, is_offline
+    )
 
-    Args:
-        rows: as in `batch`; an input that can be read only once is read in part.
-        prompt: as in `batch`.
-        model: as in `batch`.
-        endpoint: as in `batch`.
-        budget: as in `batch`; the preflight warns where it does not suffice.
-        budget_tokens: as in `batch`; likewise.
-        dedupe: as in `batch`.
-        client: as in `batch`.
-        clients: as in `batch`.
-        **other_options: the other arguments of `batch`.
+
+def _pool(
+    chats: Sequence[ChatCompletion], request: RequestSpec, response_format: ResponseFormat | None
+) -> ClientPool:
+    options = dict(request.options)
+    if response_format is not None and response_format.is_checked:
+        options["response_format"] = response_format
+    return ClientPool(chats, request, options)
+
+
+def _output_path(out: str | Path | None, source: RowSource) -> Path | None:
+    """Return the file that results are written to.
 
     Raises:
-        InvalidArgumentError: an argument, the template or a row is wrong.
+        InvalidArgumentError: it cannot be written, or it is the input.
     """
-    source = open_source(rows)
-    is_offline = other_options.get("mode") == "offline"
-    if clients is not None:
-        mode = other_options.get("mode", "online")
-        client = build_pool(clients, client=client, model=model, endpoint=endpoint, mode=mode)
-    validation.validate_arguments(client=client, model=model, endpoint=endpoint, dedupe=dedupe)
-    validation.validate_arguments(budget_tokens=budget_tokens)
-    _, options = split_client_options(
-        validation.validate_estimate_options(other_options), MESSAGE_OPTIONS
-    )
-    _, request = validation.build_request(client, prompt, model, endpoint, dedupe, options)
-    if request.draws:
-        validate_pictures(request, "files", budget_tokens)  # an estimate needs no mode
-    if budget is None:
-        budget = None
-    else:
-        budget = validation.validate_budget(budget, request, client)
-    scan, _ = scan_input(request, source)
-    requests = scan.rows - scan.invalid - (scan.duplicates if dedupe else 0)
-    if source.total is not None:
-        row_count = source.total
-    elif not scan.is_complete:
-        row_count = None
-    else:
-        row_count = scan.rows
+    if out is None:
+        return None
+    path = export.validate_output_path(out)
+    if path.exists() and any(map(path.samefile, source.paths)):
+        raise InvalidArgumentError(
+            tr("out={out!r}: this is the input: name another file", out=str(out))
+        )
+    return path
+
+
+def _preflight_of(
+    plan: _Plan, arguments: Mapping[str, Any], journal: Journal | None = None
+) -> Preflight:
+    """Return the preview of a batch; of a journal that has the input, only of what is missing."""
+    scan = plan.scan
+    total = scan.rows if scan.is_complete else None
+    rows = total if plan.source.total is None else plan.source.total
+    requests = scan.rows - scan.invalid
+    cached = 0
+    answer_tokens: float = ASSUMED_ANSWER_TOKENS
+    if plan.request.dedupe:
+        requests -= scan.duplicates
+    if journal is not None:
+        counts = journal.counts()
+        rows = counts.rows
+        requests = journal.count_missing()
+        cached = rows - requests - scan.invalid
+        if counts.ok:
+            answer_tokens = counts.completion_tokens / counts.ok
     return build_preflight(
-        request,
+        plan.request,
         scan,
-        rows=row_count,
+        rows=rows,
         requests=requests,
-        budget=budget,
-        budget_tokens=budget_tokens,
-        is_offline=is_offline,
-        clients=clients,
+        cached=cached,
+        answer_tokens=answer_tokens,
+        budget=arguments.get("budget"),
+        budget_tokens=arguments.get("budget_tokens"),
+        is_offline=plan.is_offline,
+        clients=len(plan.chats),
     )
 
 
@@ -307,37 +345,31 @@ def resume(
         InvalidArgumentError: no batch has this name, or `out` cannot be written.
         JournalError: it is running elsewhere, or belongs to another platform.
     """
-    validation.validate_arguments(budget_tokens=budget_tokens)
+    validation.validate_arguments({"budget_tokens": budget_tokens})
     path = journal_store.existing_journal_path(name)
     request = journal_store.load_request_spec(
         path, journal_reader.read_facts(path)[0].get("plan", "{}")
     )
-    chat = _choose_client(name, request, clients)
+    chats = _choose_clients(name, request, clients)
     worker_count = validate_worker_count("workers", workers)
-    if budget is None:
-        budget = None
-    else:
-        budget = validation.validate_budget(budget, request, chat)
-    if out is None:
-        output_path = None
-    else:
-        output_path = export.validate_output_path(out)
+    validation.validate_budget(budget, request, chats)
+    output_path = None if out is None else export.validate_output_path(out)
     journal = Journal(path)
     try:
         counts = journal.counts()
         missing = journal.count_missing()
-        if missing and (files := journal.get_fact("files")):
-            input_files.InputFiles.from_json(files).verify()
         invalid = journal_reader.count_invalid_rows(path)
-        offline_via: Any = journal.get_fact("offline") or None
         if output_path is not None:
             journal.set_facts(out=output_path.absolute())
         elif stored_path := journal.get_fact("out"):
             output_path = Path(stored_path)
+        notes = [journal.damage] if journal.damage else []
+        if journal.get_fact("complete") != "1":
+            notes.append(tr(INPUT_NOT_READ))
         job = JobSpec(
             path=path,
             request=request,
-            chat=chat,
+            pool=_pool(chats, request, request.response_format),
             preflight=Preflight(
                 rows=counts.rows,
                 requests=missing,
@@ -350,15 +382,10 @@ def resume(
                 budget_tokens=budget_tokens,
             ),
             worker_count=worker_count,
-            budget=budget,
-            budget_tokens=budget_tokens,
             output_path=output_path,
-            notes=(
-                *filter(None, [journal.damage]),
-                *(() if journal.get_fact("complete") == "1" else (tr(INPUT_NOT_READ),)),
-            ),
+            notes=tuple(notes),
             input=journal.get_fact("input"),
-            offline_via=offline_via,
+            is_offline=bool(journal.get_fact("offline")),
             response_format=request.response_format,
         )
         return Batch(job, journal)
@@ -367,11 +394,11 @@ def resume(
         raise
 
 
-def _choose_client(
+def _choose_clients(
     name: str, request: RequestSpec, clients: Sequence[ChatCompletion] | None
-) -> ChatCompletion:
-    """Return the client that sends the remaining rows, if it calls the platform that the answers of
-    a journal are from.
+) -> Sequence[ChatCompletion]:
+    """Return the clients that send the remaining rows, if they call the platform that the answers
+    of a journal are from.
 
     Args:
         name: of the batch.
@@ -379,12 +406,13 @@ def _choose_client(
         clients: the argument of `resume`.
 
     Raises:
-        JournalError: it calls another one.
+        JournalError: they call another one.
     """
-    chat = ChatCompletion()
     if clients is not None:
-        chat = build_pool(clients, client=None, model=request.model, endpoint=request.endpoint)
-    platform = platform_name(chat.platform_info())
+        validate_clients(clients, None, is_offline=False)
+        choose_target(clients, request.model, request.endpoint)
+    chats = clients or [ChatCompletion()]
+    platform = platform_name(chats[0].platform_info())
     if request.platform != platform:
         raise JournalError(
             tr(
@@ -396,4 +424,4 @@ def _choose_client(
                 platform=platform,
             )
         )
-    return chat
+    return chats

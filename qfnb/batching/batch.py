@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -22,13 +21,11 @@ from ..base.language import tr, trn
 from ..errors import QianfanError
 from ..transport import event_loop
 from . import export, journal_reader
-from .client_pool import MEMBER_COLUMNS, ClientPool
-from .export import OutputFollower
+from .client_pool import MEMBER_COLUMNS
+from .export import input_cells
 from .journal import Journal
-from .journal_reader import BatchRow, JournalError, StoredInputs
-from .offline.backends import open_job_via
-from .offline.run import OfflineRun
-from .output_file import input_cells
+from .journal_reader import BatchRow, JournalError
+from .offline import OfflineRun
 from .preflight import JobSpec, Preflight
 from .row_pages import InputPages, JournalPages
 from .row_pipeline import CircuitBreaker, RowPipeline, run_in_thread
@@ -80,34 +77,21 @@ class BatchRunner:
         self._initialize_counts(
             are_rows_stored=not (is_first_run and isinstance(pages, InputPages))
         )
-        if is_first_run and job.offline_via is None:
-            canary = job.canary
-        else:
-            canary = 0
+        canary = job.canary if is_first_run and not job.is_offline else 0
         self.breaker = CircuitBreaker(control, worker_count, canary)
         self.pipeline = RowPipeline(job, journal, control, self.breaker)
-        columns = (job.source and job.source.columns) or ()
-        path = job.output_path
-        if path is None:
-            self._output = None
-        else:
-            self._output = OutputFollower(job.path, path, job.parse, job.fields, columns)
 
     async def run(self) -> None:
         """Send the rows, again and again those that failed by no fault of theirs; then close the
         journal.
         """
         control = self._control
-        stop = partial(control.finish, "stopped")
-        syncing = asyncio.create_task(sync_periodically(self._journal, stop, self._write_output))
+        syncing = asyncio.create_task(self._sync_periodically())
         try:
-            if self._job.offline_via is not None or self._journal.get_fact("jobs"):
+            if self._job.is_offline or self._journal.get_fact("jobs"):
                 await self._run_offline()
-            if self._job.request.draws:
-                self._end_pictures()
-            else:
-                await self.pipeline.run(self._pages)
-                await self._retry_rounds()
+            await self.pipeline.run(self._pages)
+            await self._retry_rounds()
             if self.pipeline.input_error and not control.is_ending:
                 control.update("stopped", reason=self.pipeline.input_error)
         finally:
@@ -129,64 +113,46 @@ class BatchRunner:
         counter.cost = counts.cost
         counter.cost_low = counts.cost_low
         counter.uncounted = counts.uncounted
-        counter.ok = 0
+        counter.ok = counter.failed = cached = 0
         if are_rows_stored:
             counter.failed = counts.failed
             cached = counts.rows - journal.count_missing() - counts.failed
-        else:
-            counter.failed = 0
-            cached = 0
         self._control.update(cached=cached)
         counter.lost = int(journal.get_fact("lost", "0"))
         is_killed = journal.get_fact("state") == "running"
-        if is_killed and self._job.offline_via is None:
+        if is_killed and not self._job.is_offline:
             counter.lost += self._job.worker_count
         self._set_state("running", "")
 
     def _set_state(self, state: str, reason: str) -> None:
-        lost = self._control.counter.lost
-        if lost:
-            facts = {"lost": lost}
-        else:
-            facts = {}
-        self._journal.set_facts(state=state, reason=reason, updated=time.time(), **facts)
+        facts: dict[str, object] = {"state": state, "reason": reason, "updated": time.time()}
+        if lost := self._control.counter.lost:
+            facts["lost"] = lost
+        self._journal.set_facts(**facts)
 
     async def _run_offline(self) -> None:
-        """Let an offline service answer, or follow its jobs; rows without an answer are sent online
-        afterwards.
+        """Let the offline service answer, or follow its jobs; rows without an answer are sent
+        online afterwards.
         """
-        via = self._job.offline_via or open_job_via(self._journal)
-        if via is None:
-            return
         control = self._control
-        is_submitting = self._job.offline_via is not None
-        is_streaming = isinstance(self._pages, InputPages)
+        submits = self._job.is_offline
+        pages = self._pages
         try:
-            while is_submitting and is_streaming and not control.is_ending:
-                rows = await run_in_thread(self._pages)  # reading puts the rows into the journal
-                is_streaming = bool(rows)
+            while submits and isinstance(pages, InputPages) and not control.is_ending:
+                if not await run_in_thread(pages):  # reading puts the rows into the journal
+                    break
         except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
             self.pipeline.on_input_error(error)
-        if is_submitting or not isinstance(self._pages, InputPages):
-            self._pages = JournalPages(self._journal)  # what the job leaves unanswered
+        if submits or not isinstance(pages, InputPages):
+            self._pages = JournalPages(self._journal.missing_rows)  # what the job leaves unanswered
         control.update("waiting")
-        run = OfflineRun(self._job, self._journal, via, control, self.pipeline)
         try:
-            await run.run(submits=is_submitting)
+            run = OfflineRun(self._job, self._journal, control, self.pipeline)
+            await run.run(submits=submits)
         except QianfanError as error:
             control.finish("stopped", f"{type(error).__name__}: {summarize_error(error)}")
         if not control.is_ending:
             control.set_running()
-
-    def _end_pictures(self) -> None:
-        """End a batch of pictures, which only the offline service draws."""
-        if not self._control.is_ending and (missing := self._journal.count_missing()):
-            reason = trn(
-                "{n} row has no picture: resume() hands it over again",
-                "{n} rows have no picture: resume() hands them over again",
-                missing,
-            )
-            self._control.update("stopped", reason=reason)
 
     async def _retry_rounds(self) -> None:
         """Send rows again that failed by no fault of theirs, as long as that helps."""
@@ -195,10 +161,7 @@ class BatchRunner:
         fruitless_rounds = 0
         for number in range(MAX_RETRY_ROUNDS):
             remaining = await asyncio.to_thread(self._journal.count_retryable)
-            if remaining == previous:
-                fruitless_rounds = fruitless_rounds + 1
-            else:
-                fruitless_rounds = 0
+            fruitless_rounds = fruitless_rounds + 1 if remaining == previous else 0
             if control.is_ending or not remaining or fruitless_rounds == MAX_FRUITLESS_ROUNDS:
                 return
             previous = remaining
@@ -215,15 +178,16 @@ class BatchRunner:
                 return
             control.set_running()
             control.counter.retried += remaining
-            await self.pipeline.run(JournalPages(self._journal, retryable=True))
+            await self.pipeline.run(JournalPages(self._journal.retryable_rows))
 
-    def _write_output(self) -> None:
-        """Write the rows that have their last result to the results file, those of this run's
-        input.
-        """
-        if self._output is not None:
-            pages = self._pages
-            self._output.advance(pages.saved_rows if isinstance(pages, InputPages) else sys.maxsize)
+    async def _sync_periodically(self) -> None:
+        """Write checkpoints until cancelled; stop the batch when the journal is gone."""
+        journal = self._journal
+        while journal.path.exists():
+            await asyncio.sleep(SYNC_INTERVAL_S)
+            await asyncio.to_thread(journal.checkpoint)
+        reason = tr("the journal was deleted: {path}", path=journal.path)
+        self._control.finish("stopped", reason)
 
     def _close_journal(self) -> int:
         """Write the last facts and the results file, close the journal; return the number of failed
@@ -235,18 +199,14 @@ class BatchRunner:
         failed_repeats = 0
         try:
             with contextlib.suppress(JournalError):
-                if progress.state in {"running", "paused", "waiting"}:
-                    state = "done"
-                else:
-                    state = progress.state
-                self._set_state(state, progress.reason)
+                is_done = progress.state in {"running", "paused", "waiting"}
+                self._set_state("done" if is_done else progress.state, progress.reason)
                 if job.request.dedupe:
                     failed_repeats = journal.count_failed_repeats()
-                else:
-                    failed_repeats = 0
             journal.checkpoint()
-            if self._output is not None and not self.pipeline.unwritten:
-                self._output.finish()
+            if job.output_path is not None and not self.pipeline.unwritten:
+                read_rows = partial(journal_reader.read_rows, job.path, parse=job.parse)
+                export.save(read_rows, job.output_path, job.fields)
         except QianfanError as error:
             elsewhere = tr("`.save(path)` writes them to a file")
             reason = tr(
@@ -260,54 +220,25 @@ class BatchRunner:
         return failed_repeats
 
 
-async def sync_periodically(
-    journal: Journal, on_deleted: Callable[[str], None], write_output: Callable[[], None]
-) -> None:
-    """Write checkpoints and results until cancelled; end with a call of `on_deleted` when the file
-    is gone.
-
-    Args:
-        journal: open for writing.
-        on_deleted: called with the reason.
-        write_output: called in a thread after each checkpoint.
-    """
-    while True:
-        await asyncio.sleep(SYNC_INTERVAL_S)
-        if not journal.path.exists():
-            on_deleted(tr("the journal was deleted: {path}", path=journal.path))
-            return
-        await asyncio.to_thread(journal.checkpoint)
-        await asyncio.to_thread(write_output)
-
-
 class Batch(BackgroundBatch):
     """A batch with a journal, running or ended; `qfnb.batch` and `qfnb.resume` return it.
 
     Args:
         job: what the batch is to do.
         journal: open for writing.
-        pages: the rows to be sent, None where `job.stream` has them.
     """
 
-    def __init__(self, job: JobSpec, journal: Journal, pages: JournalPages | None = None) -> None:
+    def __init__(self, job: JobSpec, journal: Journal) -> None:
         super().__init__(job.initial_progress())
         self.job = job
-        if not isinstance(job.chat, ClientPool):
-            self._pool = None
-        else:
-            self._pool = job.chat
+        self._pool = job.pool
         self._resume_lock = threading.Lock()
         self._input_pages: InputPages | None = None
         if job.stream is not None:
-            dedupe = job.request.dedupe
-            if not job.source:
-                files = None
-            else:
-                files = job.source.stored_files
             self._input_pages = InputPages(
-                journal, job.stream, dedupe=dedupe, files=files, on_loaded=self._on_loaded
+                journal, job.stream, dedupe=job.request.dedupe, on_loaded=self._on_loaded
             )
-        first_pages = self._input_pages or pages or JournalPages(journal)
+        first_pages = self._input_pages or JournalPages(journal.missing_rows)
         self._runner = BatchRunner(
             job, journal, first_pages, self._control, job.worker_count, is_first_run=True
         )
@@ -316,7 +247,7 @@ class Batch(BackgroundBatch):
     @property
     def name(self) -> str:
         """The name by which `qfnb.resume` finds it."""
-        return self.job.name
+        return self.job.path.stem
 
     @property
     def preflight(self) -> Preflight:
@@ -326,31 +257,22 @@ class Batch(BackgroundBatch):
     @property
     def progress(self) -> BatchProgress:
         """The present progress, as a value."""
-        limiter = self._runner.pipeline.limiter
-        worker_count = self._runner.breaker.worker_count
-        if pool := self._pool:
-            limits = pool.describe()
-            remarks = (*super().progress.remarks, *pool.remarks())
-            return replace(
-                super().progress, rate_limits=limits, remarks=remarks, workers=worker_count
-            )
-        if limiter:
-            limits = limiter.describe()
-        else:
-            limits = ""
-        return replace(super().progress, rate_limits=limits, workers=worker_count)
+        progress = super().progress
+        return replace(
+            progress,
+            rate_limits=self._pool.describe(),
+            remarks=progress.remarks + self._pool.remarks(),
+            workers=self._runner.breaker.worker_count,
+        )
 
     @property
     def clients(self) -> pd.DataFrame:
-        """The members of `clients=[...]`: rows answered, in flight, refused as too fast, faults,
-        state and problem.
-
-        The state is `ready`, `resting` after faults, or `out`; one row for each, none for a batch
-        of a single client.
+        """The members of `clients=[...]`: rows answered, in flight, state (`ready` or `out`) and
+        problem.
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        return pd.DataFrame(self._pool.to_rows() if self._pool else [], columns=MEMBER_COLUMNS)
+        return pd.DataFrame(self._pool.to_rows(), columns=MEMBER_COLUMNS)
 
     def resume(self) -> None:
         """Continue: after `pause` at once; after a cancel or an early end with the rows that have
@@ -416,15 +338,12 @@ class Batch(BackgroundBatch):
         """
         self.wait()
         request = self.job.request
-        return [
-            {
-                **input_cells(row),
-                "prompt": request.sent_text(row.input),
-                "llm_output": row.text,
-                "error": row.error,
-            }
-            for row in self._rows()
-        ]
+        questions = []
+        for row in self._rows():
+            prompt = request.sent_text(row.input)
+            answer = {"prompt": prompt, "llm_output": row.text, "error": row.error}
+            questions.append({**input_cells(row), **answer})
+        return questions
 
     def to_pairs(self) -> pd.DataFrame:
         """Wait, then return the answered rows as training data: `prompt`, as it was sent, and
@@ -437,14 +356,16 @@ class Batch(BackgroundBatch):
 
         self.wait()
         request = self.job.request
-        pairs = []
-        for row in (row for row in self._rows() if row.ok):
+        pairs: list[dict[str, Any]] = []
+        for row in self._rows():
+            if not row.ok:
+                continue
             sent = request.build_conversation(row.input)
-            answer = {"role": "assistant", "content": row.text}
-            is_text = isinstance(sent, str)
-            pairs.append(
-                {"prompt": sent, "response": row.text} if is_text else {"messages": [*sent, answer]}
-            )
+            if isinstance(sent, str):
+                pairs.append({"prompt": sent, "response": row.text})
+            else:
+                answer = {"role": "assistant", "content": row.text}
+                pairs.append({"messages": [*sent, answer]})
         return pd.DataFrame(pairs)
 
     def save(self, path: str | Path) -> Path:
@@ -452,22 +373,48 @@ class Batch(BackgroundBatch):
         path.
         """
         self.wait()
-        return export.save(self._rows(), export.validate_output_path(path, ""), self.job.fields)
+        return export.save(self._rows, export.validate_output_path(path, ""), self.job.fields)
 
     def as_completed(self) -> Iterator[BatchRow]:
         """Iterate over the rows in the order of their answers; those of earlier runs come first.
 
         Rows that failed come last, when they are not sent again.
         """
+        position = 0
+        yielded = set[int]()
+        dedupes = self.job.request.dedupe  # a row may be read after an identical one was answered
         with self._handle_interrupts():
-            yield from self._iter_as_completed()
+            while True:
+                mark = self._mark()
+                page = journal_reader.read_completed(self.job.path, position, self.job.parse)
+                for position, answer in page:  # noqa: B007 - the last one is used
+                    if answer.ok and answer.number not in yielded:
+                        if dedupes:
+                            yielded.add(answer.number)
+                        yield answer
+                if not page and mark[1]:
+                    break
+                if not page:
+                    self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
+            for answer in self._rows():
+                is_late = dedupes and answer.ok and answer.number not in yielded
+                if is_late or not (answer.ok or answer.error == journal_reader.NOT_ASKED):
+                    yield answer
 
     def __iter__(self) -> Iterator[BatchRow]:
         """Iterate over the rows in input order, waiting for each; an interrupt cancels the
         batch.
         """
+        last_number = -1
         with self._handle_interrupts():
-            yield from self._iter_in_order()
+            while True:
+                mark = _, is_finished = self._mark()
+                for answer in self._ready_rows(last_number, is_finished=is_finished):
+                    last_number = answer.number
+                    yield answer
+                if is_finished:
+                    return
+                self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
 
     async def __aiter__(self) -> AsyncIterator[BatchRow]:
         """Iterate over the rows in input order, on any event loop; a cancelled task cancels the
@@ -497,13 +444,12 @@ class Batch(BackgroundBatch):
 
     def _run_again(self) -> None:
         journal = Journal(self.job.path)
-        pages: JournalPages | InputPages = JournalPages(journal)
+        pages: JournalPages | InputPages = JournalPages(journal.missing_rows)
         if self._input_pages is not None and journal.get_fact("complete") != "1":
             self._input_pages.continue_in(journal)
             pages = self._input_pages
         worker_count = self._runner.breaker.worker_count
-        if self._pool:
-            self._pool.readmit()
+        self._pool.readmit()
         self._runner = BatchRunner(
             self.job, journal, pages, self._control, worker_count, is_first_run=False
         )
@@ -511,7 +457,7 @@ class Batch(BackgroundBatch):
 
     def _on_interrupt(self) -> str:
         """Cancel the batch, unless it is offline: its job continues on the platform."""
-        if self.job.offline_via is None:
+        if not self.job.is_offline:
             return super()._on_interrupt()
         return tr("the batch goes on at the platform; cancel() ends it, wait() waits again")
 
@@ -550,36 +496,3 @@ class Batch(BackgroundBatch):
             ):
                 return
             yield answer
-
-    def _iter_in_order(self) -> Iterator[BatchRow]:
-        last_number = -1
-        while True:
-            mark = _, is_finished = self._mark()
-            for answer in self._ready_rows(last_number, is_finished=is_finished):
-                last_number = answer.number
-                yield answer
-            if is_finished:
-                return
-            self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
-
-    def _iter_as_completed(self) -> Iterator[BatchRow]:
-        position = 0
-        yielded = set[int]()
-        inputs = StoredInputs(self.job.path)
-        dedupes = self.job.request.dedupe  # a row may be read after an identical one was answered
-        while True:
-            mark = _, is_finished = self._mark()
-            page = journal_reader.read_completed(self.job.path, position, self.job.parse, inputs)
-            for answer_position, answer in page:
-                position = answer_position
-                if answer.ok and answer.number not in yielded:
-                    yielded |= {answer.number} if dedupes else set()
-                    yield answer
-            if is_finished and not page:
-                break
-            if not page:
-                self._wait_until(lambda: self._mark() != mark)  # noqa: B023 - used at once
-        for answer in self._rows():
-            is_late = dedupes and answer.ok and answer.number not in yielded
-            if is_late or not (answer.ok or answer.error == journal_reader.NOT_ASKED):
-                yield answer

@@ -2,23 +2,78 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import math
 import os
-import sys
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import to_jsonable_python
 
 from .._jobs import row_result
-from .._jsonl_csv_parquet import import_openpyxl, import_pyarrow
+from .._jobs.row_result import RESULT_COLUMNS, RowResult
+from .._jsonl_csv_parquet import excel_cell, import_openpyxl, import_pyarrow
 from ..base.language import tr, tr_noop
-from ..base.text import replace_surrogates
-from ..errors import InvalidArgumentError, QianfanError
-from .journal_reader import NOT_ASKED, BatchRow, ParseAnswer, StoredInputs, read_rows
-from .output_file import WRITERS, OutputFile, field_cells, input_cells, result_columns, write_all
+from ..base.text import replace_surrogates, strip_controls
+from ..errors import InvalidArgumentError
+from .journal_reader import BatchRow
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ROWS_PER_GROUP: Final = 5000
+"""Rows of a row group of Parquet; no more of them are in memory."""
+
+_NUMBER = re.compile(r"[+-][\d.,]+%?")
+
+Cells = dict[str, Any]
+"""A row of a file by the names of its columns."""
+
+ReadCells = Callable[[], Iterator[Cells]]
+
+
+def input_cells(row: BatchRow) -> Mapping[str, Any]:
+    """Return a row of the input as named cells."""
+    if isinstance(row.input, Mapping):
+        return row.input
+    return {"prompt" if isinstance(row.input, str) else "messages": row.input}
+
+
+def _field_cells(row: BatchRow, fields: Sequence[str]) -> list[Any]:
+    """Return the values of an answer's fields as JSON has them, None for a row without an
+    answer.
+    """
+    if row.parsed is None or not fields:
+        return [None] * len(fields)
+    value = to_jsonable_python(row.parsed)
+    if isinstance(value, Mapping) and (len(fields) > 1 or fields[0] in value):
+        return [value.get(name) for name in fields]
+    return [value] * len(fields)
+
+
+def _result_columns(inputs: Iterable[str], fields: Sequence[str]) -> list[str]:
+    """Return the names of the columns of fields and results: their own, or `answer_...` where one
+    has that name.
+
+    A result's name wins over a field's, and an input's over both.
+    """
+    used_names = set(inputs)
+
+    def choose(name: str) -> str:
+        chosen = name
+        number = 1
+        while chosen in used_names:
+            chosen = f"answer_{name}" if number == 1 else f"answer_{name}_{number}"
+            number += 1
+        used_names.add(chosen)
+        return chosen
+
+    results = list(map(choose, RESULT_COLUMNS))
+    return [*map(choose, fields), *results]
 
 
 def to_frame(
@@ -32,52 +87,48 @@ def to_frame(
             Series, whose index is.
         fields: of the answers' format; columns before those of the results.
     """
+    import pandas as pd  # noqa: PLC0415
+
     rows = list(answers)
     if original is None or len(original) != len(rows):
-        return _join_results(_input_frame(rows), rows, fields)
-    if original.ndim == 2:
+        inputs = _input_frame(rows)
+    elif original.ndim == 2:
         inputs = original
     else:
         inputs = _input_frame(rows).set_axis(original.index)
-    return _join_results(inputs, rows, fields)
+    parsed = _to_frame([dict(enumerate(_field_cells(row, fields))) for row in rows], len(fields))
+    results = pd.concat([parsed, row_result.results_to_frame(rows)], axis=1)
+    # by position: an index may call several rows the same
+    results.index = inputs.index
+    names = _result_columns(map(str, inputs.columns.get_level_values(0)), fields)
+    if inputs.columns.nlevels > 1:  # frame["text"] then finds ("text", "")
+        empty_levels = [""] * (inputs.columns.nlevels - 1)
+        results.columns = pd.MultiIndex.from_tuples([(name, *empty_levels) for name in names])
+    else:
+        results.columns = pd.Index(names)
+    return pd.concat([inputs, results], axis=1)
 
 
 def _input_frame(rows: Sequence[BatchRow]) -> pd.DataFrame:
-    cells = [input_cells(row) for row in rows]
-    names = dict.fromkeys(name for cell in cells for name in cell)
-    columns = {replace_surrogates(name): [cell.get(name) for cell in cells] for name in names}
-    return _to_frame(columns, range(len(rows)))
+    records = []
+    for row in rows:
+        cells = input_cells(row)
+        records.append({replace_surrogates(name): cells[name] for name in cells})
+    return _to_frame(records)
 
 
-def _to_frame(columns: Mapping[Any, list[Any]], index: Any) -> pd.DataFrame:
-    """Return columns as a DataFrame; pandas stores a text with a lone surrogate as an object
-    only.
-    """
+def _to_frame(records: Sequence[Mapping[Any, Any]], columns: int | None = None) -> pd.DataFrame:
+    """Return rows as a DataFrame; pandas stores a text with a lone surrogate as an object only."""
     import pandas as pd  # noqa: PLC0415
 
+    names = dict.fromkeys(range(columns or 0))
+    for record in records:
+        names |= dict.fromkeys(record)
+    cells = {name: [record.get(name) for record in records] for name in names}
     try:
-        return pd.DataFrame(columns, index)
+        return pd.DataFrame(cells, range(len(records)))
     except UnicodeEncodeError:
-        return pd.DataFrame(columns, index, dtype=object)
-
-
-def _join_results(
-    inputs: pd.DataFrame, rows: Sequence[BatchRow], fields: Sequence[str]
-) -> pd.DataFrame:
-    """Put results beside their rows by position: an index may call several rows the same."""
-    import pandas as pd  # noqa: PLC0415
-
-    empty_levels = [""] * (inputs.columns.nlevels - 1)  # frame["text"] then finds ("text", "")
-    names = result_columns(map(str, inputs.columns.get_level_values(0)), fields)
-    cells = (
-        zip(*(field_cells(row, fields) for row in rows), strict=True)
-        if rows
-        else ([] for _ in fields)
-    )
-    parsed = _to_frame(dict(enumerate(map(list, cells))), inputs.index)
-    results = pd.concat([parsed, row_result.results_to_frame(rows).set_axis(inputs.index)], axis=1)
-    results.columns = pd.Index([(name, *empty_levels) for name in names] if empty_levels else names)
-    return pd.concat([inputs, results], axis=1)
+        return pd.DataFrame(cells, range(len(records)), dtype=object)
 
 
 def validate_output_path(path: str | Path, parameter: str = "out=") -> Path:
@@ -90,47 +141,54 @@ def validate_output_path(path: str | Path, parameter: str = "out=") -> Path:
     Raises:
         InvalidArgumentError: its kind is not known, or its folder cannot be written.
     """
-    if not isinstance(path, (str, Path)):
+    suffix = Path(path).suffix.lower() if isinstance(path, (str, Path)) else ""
+    if suffix not in WRITERS:
         raise InvalidArgumentError(
             tr(
                 "{parameter}{path!r}: must be a path that ends in one of {suffixes}",
                 parameter=parameter,
-                path=path,
+                path=str(path) if suffix else path,
                 suffixes=tr(", ").join(WRITERS),
             )
         )
     output_path = Path(path).expanduser()
-    if output_path.suffix.lower() not in WRITERS:
-        raise InvalidArgumentError(
-            tr(
-                "{parameter}{path!r}: the name must end in one of {suffixes}",
-                parameter=parameter,
-                path=str(path),
-                suffixes=tr(", ").join(WRITERS),
-            )
-        )
     folder = output_path.absolute().parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or output_path.is_dir():
         text = tr_noop("{parameter}{path!r}: no file can be written there")
         raise InvalidArgumentError(tr(text, parameter=parameter, path=str(path)))
-    if output_path.suffix.lower() == ".parquet":
-        import_pyarrow()  # a missing package is told before the first request, not after the last
-    if output_path.suffix.lower() == ".xlsx":
+    # a missing package is told before the first request, not after the last
+    if suffix == ".parquet":
+        import_pyarrow()
+    if suffix == ".xlsx":
         import_openpyxl()
     return output_path
 
 
-def save(answers: Iterable[BatchRow], path: Path, fields: Sequence[str] = ()) -> Path:
+def save(
+    read_rows: Callable[[], Iterable[BatchRow]], path: Path, fields: Sequence[str] = ()
+) -> Path:
     """Write the rows to a .jsonl, .csv, .xlsx or .parquet file; it appears when it is complete.
 
     Args:
-        answers: the rows.
+        read_rows: reads the rows; they are read more than once, as the last may have a column of
+            its own.
         path: the file.
         fields: of the answers' format; columns before those of the results.
     """
+    inputs: dict[str, None] = {}
+    for row in read_rows():
+        inputs |= dict.fromkeys(input_cells(row))
+    results = _result_columns(inputs, fields)
+
+    def read_cells() -> Iterator[Cells]:
+        for row in read_rows():
+            facts = [getattr(row, name) for name in RESULT_COLUMNS]
+            values = [*_field_cells(row, fields), *facts]
+            yield {**input_cells(row), **dict(zip(results, values, strict=True))}
+
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        write_all(answers, path, temporary, fields)
+        WRITERS[path.suffix.lower()](temporary, [*inputs, *results], read_cells)
         temporary.replace(path)
     except OSError as error:
         raise InvalidArgumentError(
@@ -141,84 +199,132 @@ def save(answers: Iterable[BatchRow], path: Path, fields: Sequence[str] = ()) ->
     return path
 
 
-class OutputFollower:
-    """Writes the results file of a running batch as far as its rows are answered, in input order.
+def _write_jsonl(path: Path, _: Sequence[str], read_cells: ReadCells) -> None:
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        for cells in read_cells():
+            file.write(f"{_to_json(cells)}\n")
 
-    Rows that are answered out of order wait in the journal. Where a row has columns or types that
-    the rows before it did not have, the whole file is written at the end.
 
-    Args:
-        journal: its path.
-        path: the results file.
-        parse: returns the value of an answer; raises ValueError.
-        fields: of the answers' format; columns before those of the results.
-        columns: names of the input's columns that are known before its rows.
+def _write_csv(path: Path, names: Sequence[str], read_cells: ReadCells) -> None:
+    # the mark tells Excel that it is UTF-8
+    with path.open("w", encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writerow({name: _csv_cell(name) for name in names})
+        for cells in read_cells():
+            writer.writerow({name: _csv_cell(value) for name, value in cells.items()})
+
+
+def _write_excel(path: Path, names: Sequence[str], read_cells: ReadCells) -> None:
+    book = import_openpyxl().Workbook(write_only=True)
+    sheet = book.create_sheet()
+    sheet.freeze_panes = "A2"
+    sheet.append([_excel_value(sheet, name) for name in names])
+    for cells in read_cells():
+        sheet.append([_excel_value(sheet, cells.get(name)) for name in names])
+    book.save(path)
+
+
+def _excel_value(sheet: Any, value: Any) -> Any:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, (bool, int, float)):
+        return value
+    text = _to_json(value) if isinstance(value, (list, dict)) else str(value)
+    return excel_cell(sheet, strip_controls(text))
+
+
+def _write_parquet(path: Path, names: Sequence[str], read_cells: ReadCells) -> None:
+    arrow = import_pyarrow()
+    from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
+
+    try:
+        types = dict.fromkeys(names, arrow.null())
+        for page in _pages(read_cells):
+            for name in names:
+                types[name] = _merge_types(types[name], [cells.get(name) for cells in page])
+        schema = _parquet_schema(types)
+        with parquet.ParquetWriter(path, schema) as writer:
+            for page in _pages(read_cells):
+                arrays = []
+                for field in schema:
+                    values = [cells.get(field.name) for cells in page]
+                    if field.type == arrow.string():  # Parquet has one type per column
+                        values = [None if value is None else str(value) for value in values]
+                    arrays.append(arrow.array(values, field.type))
+                writer.write_table(arrow.Table.from_arrays(arrays, schema=schema), len(page))
+    except (ValueError, TypeError, OverflowError) as error:  # pyarrow's own are these
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InvalidArgumentError(
+            tr("Parquet cannot hold this: {reason}; use .jsonl", reason=reason)
+        ) from None
+
+
+def _pages(read_cells: ReadCells) -> Iterator[list[Cells]]:
+    rows = read_cells()
+    while page := list(islice(rows, ROWS_PER_GROUP)):
+        yield page
+
+
+def _merge_types(former: Any, values: Sequence[Any]) -> Any:
+    """Return the Arrow type of values below others of a type; text where there is no common one."""
+    arrow = import_pyarrow()
+    try:
+        inferred = arrow.infer_type(values)
+        schemas = [arrow.schema({"column": type_}) for type_ in (former, inferred)]
+        return arrow.unify_schemas(schemas, promote_options="permissive").field(0).type
+    except (arrow.ArrowInvalid, arrow.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        return arrow.string()
+
+
+def _parquet_schema(types: Mapping[str, Any]) -> Any:
+    """Return the schema of columns; one without a value yet is of texts."""
+    arrow = import_pyarrow()
+    kinds = [str(kind).split()[0] for kind in RowResult.__annotations__.values()]
+    result_types = {"str": arrow.string(), "int": arrow.int64(), "float": arrow.float64()}
+    fields = {}
+    for name, type_ in types.items():
+        fields[name] = arrow.string() if type_ == arrow.null() else type_
+    for name, kind in zip([*types][-len(kinds) :], kinds, strict=True):
+        fields[name] = result_types[kind]
+    return arrow.schema(fields)
+
+
+def _csv_cell(value: Any) -> Any:
+    """Return a value as a cell; an apostrophe keeps spreadsheets from running a text as a formula,
+    as OWASP advises.
     """
+    if isinstance(value, (list, dict)):
+        return _to_json(value)
+    if isinstance(value, str) and value.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r")):
+        if _NUMBER.fullmatch(value):
+            return value
+        return f"'{value}"
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
 
-    def __init__(
-        self,
-        journal: Path,
-        path: Path,
-        parse: ParseAnswer | None,
-        fields: Sequence[str],
-        columns: Sequence[str],
-    ) -> None:
-        self._journal = journal
-        self._path = path
-        self._parse = parse
-        self._fields = fields
-        # the next run of this batch replaces it
-        self._temporary = path.with_name(f".{path.name}.{journal.stem}.part")
-        self._file: OutputFile | None = OutputFile(path, self._temporary, fields, columns)
-        self._inputs = StoredInputs(journal)
-        self._last_number = -1
-        self._lock = threading.Lock()
 
-    def advance(self, row_limit: int) -> None:
-        """Write the next rows that have their last result.
+def _to_json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # most rows have no NaN, and need no look at every value
+        return json.dumps(_without_nan(value), ensure_ascii=False)
 
-        Args:
-            row_limit: rows of the input that the journal has from this run.
-        """
-        with self._lock:
-            if self._file is None:
-                return
-            try:
-                self._append(row_limit, is_final=False)
-            except (OSError, QianfanError):  # the end tries once more, and tells
-                self._give_up()
 
-    def finish(self) -> None:
-        """Write all other rows, those without an answer included, and let the file appear.
+def _without_nan(value: Any) -> Any:
+    """Return a value as JSON can say it: NaN and infinities are null."""
+    if isinstance(value, dict):
+        return {name: _without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
-        Raises:
-            InvalidArgumentError: it cannot be written.
-            JournalError: the journal cannot be read.
-        """
-        with self._lock:
-            try:
-                if self._file is not None:
-                    self._append(sys.maxsize, is_final=True)
-                if self._file is None or not self._file.finish():
-                    save(read_rows(self._journal, parse=self._parse), self._path, self._fields)
-            except OSError as error:
-                reason = error.strerror
-                raise InvalidArgumentError(
-                    tr("{path} cannot be written: {reason}", path=self._path, reason=reason)
-                ) from None
-            finally:
-                self._give_up()
 
-    def _append(self, row_limit: int, *, is_final: bool) -> None:
-        for row in read_rows(self._journal, self._last_number, self._parse, self._inputs):
-            is_open = row.error == NOT_ASKED or row.error in row_result.TRANSIENT_ERRORS
-            if self._file is None or row.number >= row_limit or (is_open and not is_final):
-                return
-            self._last_number = row.number
-            if not self._file.append(row):
-                self._give_up()
-
-    def _give_up(self) -> None:
-        if self._file is not None:
-            self._file.discard()
-        self._file = None
+WRITERS: Final[Mapping[str, Callable[[Path, Sequence[str], ReadCells], None]]] = {
+    ".jsonl": _write_jsonl,
+    ".csv": _write_csv,
+    ".xlsx": _write_excel,
+    ".parquet": _write_parquet,
+}

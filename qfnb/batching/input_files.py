@@ -1,183 +1,221 @@
-"""The rows of files: checked before any is sent, read in order, and read again from any row on."""
+"""The files of an input, here and behind addresses: which ones a name means, whether they can be
+read, and their rows in order.
+"""
 
-import bisect
-import json
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+import glob
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from itertools import islice, zip_longest
+from itertools import zip_longest
+from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 from .. import _jsonl_csv_parquet
 from ..base.language import tr
-from ..errors import DatasetError
-from .file_access import InputFile, describe_file, open_file, suffix_of
+from ..errors import DatasetError, InvalidArgumentError, QianfanError
+from ..redact import redact
 
-Item = str | Mapping[str, Any] | list[Any]
+SUFFIXES: Final = (".jsonl", ".csv", ".parquet")
 
-MARK_INTERVAL: Final = 1000
-"""Rows of JSONL between two marks; Parquet has one at each row group, CSV one at each file."""
-
-MAX_RECENT_ROWS: Final = 2000
-"""Rows that are in memory because answers come a little out of order."""
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+"""Bytes that are read at once from behind an address."""
 
 MAX_OPENED_FILES: Final = 16
 """Files that are looked at together before the first row is read."""
 
-_UTF8_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
-_ASCII_ENCODER = json.JSONEncoder(default=str)
+Item = str | Mapping[str, Any] | list[Any]
 
 
 class FilePosition(NamedTuple):
-    """Where a row begins; journals store it.
+    """Where a row of a file begins.
 
     Attributes:
         number: of the row, from 0.
-        file: its file's place in the list.
         position: the byte of a JSONL file, the row group of a Parquet file, 0 in CSV.
         line: lines of the file before it.
     """
 
     number: int = 0
-    file: int = 0
     position: int = 0
     line: int = 0
 
 
-class InputFiles:
-    """The files of an input, read one after the other.
+def suffix_of(path: str) -> str:
+    """Return the ending of a file's name in small letters, `.csv`."""
+    return Path(path.partition("?")[0] if is_address(path) else path).suffix.lower()
 
-    Args:
-        files: at least one, all of one kind.
 
-    Attributes:
-        marks: where rows begin, as far as the last reading has come.
+def is_address(path: str) -> bool:
+    """Return whether a text is the address of something in a storage, and not a path."""
+    return "://" in path
+
+
+@contextlib.contextmanager
+def open_file(path: str) -> Iterator[IO[bytes]]:
+    """Open a file, or what is behind an address, for reading.
+
+    Raises:
+        DatasetError: it cannot be opened or read.
     """
-
-    def __init__(self, files: Sequence[InputFile]) -> None:
-        self.marks = list[FilePosition]()
-        self.files = tuple(files)
-        self.suffix = suffix_of(self.files[0].path)
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
-
-    def to_json(self) -> str:
-        """Return it as JSON, for the journal."""
-        return json.dumps([asdict(file) for file in self.files], ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> "InputFiles":
-        """Return the value that a journal holds as JSON."""
-        return cls([InputFile(**file) for file in json.loads(text)])
-
-    def items(self) -> Iterator[Item]:
-        """Yield all rows."""
-        self.marks = []
-        return self.items_from(FilePosition(), self.marks.append)
-
-    def items_from(
-        self, start: FilePosition, on_mark: Callable[[FilePosition], object]
-    ) -> Iterator[Item]:
-        """Yield the rows from a mark on.
-
-        Args:
-            start: the mark.
-            on_mark: called with each mark that is passed.
-        """
-        number = start.number
-        for index in range(start.file, len(self.files)):
-            path = self.files[index].path
-            if index == start.file:
-                mark = start
-            else:
-                mark = FilePosition(number, index)
-            on_mark(mark)
-            with open_file(path) as file:
-                for item in READERS[self.suffix](file, path, mark, on_mark):
-                    yield item
-                    number += 1
-
-    def verify(self) -> None:
-        """Check that no file has changed.
-
-        Raises:
-            DatasetError: names the first that has.
-        """
-        for file in self.files:
-            if describe_file(file.path) != file:
-                reason = tr(
-                    "the file has changed since the batch began, and the rows without an answer "
-                    "are read from it: put "
-                    "it back as it was, or run the batch again with its input and "
-                    "allow_changed_input=True (--update)"
-                )
-                raise DatasetError(reason, path=file.path)
-
-
-class RowReader:
-    """Reads single rows again, quickly where their numbers rise.
-
-    Args:
-        files: of the input.
-        marks: where rows begin, in order; not all need be there.
-    """
-
-    def __init__(self, files: InputFiles, marks: Sequence[FilePosition]) -> None:
-        self._marks = marks or [FilePosition()]
-        self._files = files
-        self._items: Iterator[Item] = iter(())
-        self._next_number = -1
-        self._recent = OrderedDict[int, Item]()
-        self._mark = FilePosition()
-
-    @property
-    def path(self) -> str:
-        """The file that was read last."""
-        return self._files.files[self._mark.file].path
-
-    def read(self, number: int) -> Item:
-        """Return a row.
-
-        Raises:
-            DatasetError: its file cannot be read, or has fewer rows.
-        """
-        if number in self._recent:
-            return self._recent[number]
-        mark = self._marks[
-            max(bisect.bisect_right(self._marks, number, key=lambda mark: mark.number) - 1, 0)
-        ]
-        if not mark.number <= self._next_number <= number:
-            self._items = self._files.items_from(mark, self._pass_mark)
-            self._next_number = mark.number
-        try:
-            for item in islice(self._items, number - self._next_number + 1):
-                self._recent[self._next_number] = item
-                self._next_number += 1
-                if len(self._recent) > MAX_RECENT_ROWS:
-                    self._recent.popitem(last=False)
-            return self._recent[number]
-        except (KeyError, OSError) as error:
-            reason = getattr(error, "strerror", None) or tr("it has fewer rows than before")
-            raise DatasetError(reason, path=self.path) from None
-
-    def _pass_mark(self, mark: FilePosition) -> None:
-        self._mark = mark
-
-
-def item_to_json(item: Item) -> str:
-    """Return an item as JSON that SQLite can hold: half a surrogate pair cannot be written as
-    UTF-8.
-    """
-    text = _UTF8_ENCODER.encode(item)
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return _ASCII_ENCODER.encode(item)
-    return text
+        if is_address(path):
+            filesystem, name = open_filesystem(path)
+            stored = filesystem.open(name, "rb", block_size=BLOCK_BYTES)
+            with io.BufferedReader(stored, 1024 * 1024) as file:
+                yield file
+        else:
+            with Path(path).open("rb") as local_file:
+                yield local_file
+    except QianfanError:
+        raise
+    except Exception as error:
+        if not is_address(path) and not isinstance(error, OSError):
+            raise
+        raise _unreadable(path, error) from None
+
+
+def open_filesystem(address: str) -> tuple[Any, str]:
+    """Return the file system of fsspec behind an address, and the name of the address there.
+
+    Raises:
+        InvalidArgumentError: the address has keys in it, the package of its storage is missing, or
+            nobody knows its protocol.
+    """
+    scheme, _, place = address.partition("://")
+    if ":" in place.partition("/")[0].rpartition("@")[0]:
+        raise InvalidArgumentError(
+            tr(
+                "{name}: an address must not have keys in it; they belong in the environment",
+                name=f"{scheme}://…",
+            )
+        )
+    try:
+        import fsspec  # noqa: PLC0415 - only addresses need it
+
+        filesystem, name = fsspec.core.url_to_fs(address)
+    except ImportError as error:
+        package = getattr(error.__cause__ or error, "name", None)
+        if package == "fsspec":
+            text = tr(
+                "{address}: addresses need fsspec and what it needs for this one: pip install "
+                "'qfnb[fsspec]'",
+                address=address,
+            )
+        else:
+            hint = f"pip install {package}" if package else str(error)
+            text = tr("{address}: a package is missing: {hint}", address=address, hint=hint)
+        raise InvalidArgumentError(text) from None
+    except Exception as error:  # noqa: BLE001 - each storage has its own
+        raise InvalidArgumentError(f"{address}: {_describe_storage_error(error)}") from None
+    return filesystem, name
+
+
+def _describe_storage_error(error: Exception) -> str:
+    """Return the error of a storage in words, without keys."""
+    reason = redact((str(error).splitlines() or [""])[0]) or type(error).__name__
+    if isinstance(error, PermissionError):
+        return tr(
+            "permission denied ({reason}): the storage takes its keys from the environment",
+            reason=reason,
+        )
+    if isinstance(error, FileNotFoundError):
+        return tr("there is no such bucket or folder ({reason})", reason=reason)
+    if type(error).__name__ in {"NoCredentialsError", "DefaultCredentialsError"}:
+        return tr("no keys: the storage takes them from the environment ({reason})", reason=reason)
+    return reason
+
+
+def _unreadable(path: str, error: Exception) -> DatasetError:
+    """Return the error of a file that cannot be read, for what the disk or the storage raised."""
+    reason = None
+    if isinstance(error, OSError) and not is_address(path):
+        reason = error.strerror
+    reason = reason or _describe_storage_error(error)
+    return DatasetError(tr("it cannot be read: {reason}", reason=reason), path=path)
+
+
+def find_files(name: str, *, is_deep: bool = False) -> tuple[str, list[str]]:
+    """Return the folder that files are named below, and the files in the order of their names.
+
+    Hidden ones, `_SUCCESS` and `.part`, are left out as Spark and Hadoop do.
+
+    Args:
+        name: a path, a folder, a pattern or an address.
+        is_deep: whether those in folders of a folder are its files, too.
+
+    Raises:
+        DatasetError: there are none, or they are of several kinds.
+    """
+    root, names = _find_addresses(name, is_deep) if is_address(name) else _find_paths(name, is_deep)
+    paths = []
+    kinds = {}
+    for path in sorted(names):
+        inner = Path(path.removeprefix(root).lstrip("/" + os.sep))
+        is_hidden = any(each.startswith((".", "_")) for each in inner.parts)
+        if suffix_of(path) in SUFFIXES and not is_hidden:
+            paths.append(path)
+            kinds[suffix_of(path)] = path
+    if not paths:
+        raise DatasetError(
+            tr("no file there ends in {suffixes}", suffixes=tr(", ").join(SUFFIXES)), path=name
+        )
+    if len(kinds) > 1:
+        examples = tr(", ").join(sorted(kinds.values()))
+        raise DatasetError(
+            tr("files of several kinds: {names}; name one kind, as in *.jsonl", names=examples),
+            path=name,
+        )
+    return root, paths
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return os.path.commonpath([os.path.dirname(name) for name in names])  # noqa: PTH120
+
+
+def _find_paths(name: str, is_deep: bool) -> tuple[str, list[str]]:
+    path = Path(name).expanduser().absolute()
+    if path.is_dir():
+        files = path.rglob("*") if is_deep else path.iterdir()
+        return str(path), [str(file) for file in files if file.is_file()]
+    if path.exists() or not glob.has_magic(str(path)):
+        return str(path.parent), [str(path)]
+    names = glob.glob(str(path), recursive=True)  # noqa: PTH207 - the pattern may be absolute
+    names = [name for name in names if Path(name).is_file()]
+    return _common_folder(names), names
+
+
+def _find_addresses(address: str, is_deep: bool) -> tuple[str, list[str]]:
+    filesystem, name = open_filesystem(address)
+    try:
+        filesystem.invalidate_cache()
+        if glob.has_magic(name):
+            names = filesystem.glob(name)
+            root = _common_folder(names)
+        elif filesystem.isdir(name):
+            names = filesystem.find(name, maxdepth=None if is_deep else 1)
+            root = name.rstrip("/")
+        else:
+            names = [name]
+            root = _common_folder(names)
+    except Exception as error:  # noqa: BLE001 - each storage has its own
+        raise _unreadable(address, error) from None
+    return filesystem.unstrip_protocol(root), [filesystem.unstrip_protocol(each) for each in names]
+
+
+def read_items(paths: Iterable[str]) -> Iterator[Item]:
+    """Yield the rows of files or addresses of one kind, one after the other."""
+    for path in paths:
+        yield from read_file(path, FilePosition())
+
+
+def read_file(path: str, start: FilePosition) -> Iterator[Item]:
+    """Yield the rows of a file from one on."""
+    with open_file(path) as file:
+        yield from READERS[suffix_of(path)](file, path, start)
 
 
 class FileSummary(NamedTuple):
@@ -200,50 +238,41 @@ def summarize_files(paths: Sequence[str]) -> list[FileSummary]:
     with ThreadPoolExecutor(MAX_OPENED_FILES, "qfnb-files") as pool:
         summaries = list(pool.map(_summarize_file, paths))
     first = summaries[0].columns
+    may_miss = suffix_of(paths[0]) == ".jsonl"
     for path, (columns, _, _) in zip(paths, summaries, strict=True):
         if first is None or columns is None:
             continue
         for name in dict.fromkeys([*first, *columns]):
             here = columns.get(name)
             there = first.get(name)
-            is_open = suffix_of(path) == ".jsonl"
-            if here == there or (is_open and None in {here, there}):
+            if here == there or (may_miss and None in {here, there}):
                 continue
-            expected = {"first": paths[0], "there": there or tr("none"), "name": name}
-            raise DatasetError(
-                tr(
-                    "the column {name!r} is {here}, and in {first} it is {there}",
-                    here=here or tr("none"),
-                    **expected,
-                ),
-                path=path,
+            text = tr(
+                "the column {name!r} is {here}, and in {first} it is {there}",
+                name=name,
+                here=here or tr("none"),
+                first=paths[0],
+                there=there or tr("none"),
             )
+            raise DatasetError(text, path=path)
     return summaries
 
 
 def _summarize_file(path: str) -> FileSummary:
     suffix = suffix_of(path)
-    with open_file(path) as file:
-        try:
-            first_item = next(READERS[suffix](file, path, FilePosition(), lambda _: None), None)
-            if suffix == ".parquet":
-                file.seek(0)
-                columns, rows = _jsonl_csv_parquet.read_parquet_schema(file)
-                return FileSummary(columns, first_item, rows)
-        except OSError as error:
-            raise DatasetError(
-                tr("it cannot be read: {reason}", reason=error.strerror or error), path=path
-            ) from None
+    first_item = next(read_file(path, FilePosition()), None)
+    if suffix == ".parquet":
+        with open_file(path) as file:
+            columns, rows = _jsonl_csv_parquet.read_parquet_schema(file)
+            return FileSummary(columns, first_item, rows)
     if first_item is None:
         return FileSummary(None, None, None)
-    if isinstance(first_item, Mapping):
-        cells = first_item
-    else:
-        cells = {}
+    cells = first_item if isinstance(first_item, Mapping) else {}
     if suffix == ".csv":
         return FileSummary(dict.fromkeys(cells, "text"), first_item, None)
-    kinds = {name: _kind_of(value) for name, value in cells.items() if value is not None}
-    return FileSummary({"*": _kind_of(first_item)} | kinds, first_item, None)
+    kinds = {"*": _kind_of(first_item)}
+    kinds |= {name: _kind_of(value) for name, value in cells.items() if value is not None}
+    return FileSummary(kinds, first_item, None)
 
 
 def _kind_of(value: object) -> str:
@@ -253,22 +282,18 @@ def _kind_of(value: object) -> str:
     return type(value).__name__
 
 
-def _read_jsonl(
-    file: IO[bytes], name: str, mark: FilePosition, on_mark: Callable[[FilePosition], object]
-) -> Iterator[Item]:
-    file.seek(mark.position)
-    for count, (line, value) in enumerate(_jsonl_csv_parquet.read_jsonl(file, name), 1):
+def _read_jsonl(file: IO[bytes], name: str, start: FilePosition) -> Iterator[Item]:
+    file.seek(start.position)
+    for line, value in _jsonl_csv_parquet.read_jsonl(file, name):
         if isinstance(value, _jsonl_csv_parquet.RowError):
-            raise DatasetError(value.reason, path=name, line=mark.line + line)
+            raise DatasetError(value.reason, path=name, line=start.line + line)
         if not isinstance(value, (str, dict, list)):
             reason = tr("must be an object, and is {value!r:.60}", value=value)
-            raise DatasetError(reason, path=name, line=mark.line + line)
+            raise DatasetError(reason, path=name, line=start.line + line)
         yield value
-        if count % MARK_INTERVAL == 0:
-            on_mark(FilePosition(mark.number + count, mark.file, file.tell(), mark.line + line))
 
 
-def _read_csv(file: IO[bytes], name: str, *_: object) -> Iterator[Item]:
+def _read_csv(file: IO[bytes], name: str, _: FilePosition) -> Iterator[Item]:
     records = _jsonl_csv_parquet.read_csv(file, name)
     heading = next(records, (1, []))[1]
     for line, cells in records:
@@ -277,18 +302,12 @@ def _read_csv(file: IO[bytes], name: str, *_: object) -> Iterator[Item]:
         yield dict(zip_longest(heading, cells))
 
 
-def _read_parquet(
-    file: IO[bytes], name: str, mark: FilePosition, on_mark: Callable[[FilePosition], object]
-) -> Iterator[Item]:
-    def on_group(group: int, rows: int) -> None:
-        on_mark(FilePosition(mark.number + rows, mark.file, group))
-
-    yield from _jsonl_csv_parquet.read_parquet(file, name, mark.position, on_group)
+def _read_parquet(file: IO[bytes], name: str, start: FilePosition) -> Iterator[Item]:
+    yield from _jsonl_csv_parquet.read_parquet(file, name, start.position)
 
 
-READERS: Final[
-    Mapping[
-        str,
-        Callable[[IO[bytes], str, FilePosition, Callable[[FilePosition], object]], Iterator[Item]],
-    ]
-] = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
+READERS: Final[Mapping[str, Callable[[IO[bytes], str, FilePosition], Iterator[Item]]]] = {
+    ".jsonl": _read_jsonl,
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+}

@@ -1,11 +1,9 @@
 """The input of a batch: a DataFrame, a file, a list or any iterable, and reading it ahead."""
 
-import fnmatch
-import shutil
+import glob
+import os
 import sys
-import tempfile
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
@@ -13,24 +11,26 @@ from pathlib import Path, PurePath
 from typing import Any, Final, Generic, TypeVar
 
 from .. import _jsonl_csv_parquet
-from .._tables import TableRows, find_variables, open_table
+from .._tables import find_variables, open_table, pandas_table
 from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError
 from ..transport.interrupt_safe import Condition
-from .file_access import SUFFIXES, describe_file, list_files, open_file, suffix_of
-from .input_files import FileSummary, InputFiles, Item, summarize_files
+from .input_files import (
+    SUFFIXES,
+    Item,
+    find_files,
+    is_address,
+    open_file,
+    read_items,
+    suffix_of,
+    summarize_files,
+)
 
 STREAM_ABOVE_BYTES = 64 * 1024 * 1024
 """Bytes above which files are read while their rows are sent, not before."""
 
-COPY_UP_TO_BYTES = 1024 * 1024
-"""Bytes up to which the rows of files are copied into the journal."""
-
 _AFTER_NAME: Final = " · "
 """What stands between a variable and its kind in a description."""
-
-COUNTED_BYTES: Final = 1024 * 1024
-"""Bytes in which lines are counted at once."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,6 @@ class RowSource:
             is sent.
         frame: a copy of the DataFrame or Series, None for other inputs.
         paths: the files on this computer, none for other inputs.
-        files: those that its rows can be read from again, None for other inputs.
     """
 
     description: str
@@ -56,16 +55,6 @@ class RowSource:
     is_rereadable: bool = True
     frame: Any = None
     paths: tuple[Path, ...] = ()
-    files: InputFiles | None = None
-
-    @property
-    def stored_files(self) -> InputFiles | None:
-        """The files that a journal refers to, None where it holds the rows: small files are soon
-        changed or gone.
-        """
-        if self.files is not None and self.files.size > COPY_UP_TO_BYTES:
-            return self.files
-        return None
 
 
 def open_source(rows: Any) -> RowSource:
@@ -77,12 +66,9 @@ def open_source(rows: Any) -> RowSource:
         DatasetError: the file does not exist or is of an unknown kind.
     """
     source = _open_source(rows)
-    is_place = isinstance(rows, (str, Path))
-    if is_place:
-        variable = ""
-    else:
-        variable = next(iter(find_variables(lambda value: value is rows)), "")
-    if variable:
+    if isinstance(rows, (str, Path)):
+        return source
+    for variable in find_variables(lambda value: value is rows):
         return replace(source, description=f"{variable}{_AFTER_NAME}{source.description}")
     return source
 
@@ -99,18 +85,16 @@ def name_of_rows(description: str) -> str:
 
 def _open_source(rows: Any) -> RowSource:
     if isinstance(rows, (str, Path)):
-        return (
-            _bucket_source(str(rows)) if str(rows).startswith("bos:/") else _files_source(str(rows))
-        )
+        return _files_source(str(rows))
     if (pandas := sys.modules.get("pandas")) is not None:
         if isinstance(rows, pandas.DataFrame):
-            snapshot = _take_snapshot(rows)
-            table = open_table(snapshot)
-            assert table is not None
-            source = _table_source(table, f"DataFrame {len(rows)} × {len(rows.columns)}")
-            return replace(source, frame=snapshot)
+            # answers belong to positions, and the user may sort the frame meanwhile
+            snapshot = rows.copy()
+            cells = pandas_table(snapshot)
+            kind = f"DataFrame {len(rows)} × {len(rows.columns)}"
+            return RowSource(kind, cells.rows, cells.columns, cells.total, frame=snapshot)
         if isinstance(rows, pandas.Series):
-            snapshot = _take_snapshot(rows)
+            snapshot = rows.copy()
             return RowSource(
                 tr("Series of {count}", count=len(rows)),
                 lambda: iter(snapshot.tolist()),
@@ -118,7 +102,9 @@ def _open_source(rows: Any) -> RowSource:
                 frame=snapshot,
             )
     if (table := open_table(rows)) is not None:
-        return _table_source(table, table.kind)
+        return RowSource(
+            table.kind, table.rows, table.columns, table.total, is_rereadable=table.is_rereadable
+        )
     if isinstance(rows, (Mapping, bytes)) or not isinstance(rows, Iterable):
         raise InvalidArgumentError(
             tr(
@@ -137,70 +123,35 @@ def _open_source(rows: Any) -> RowSource:
     return RowSource(f"{type(rows).__name__}", lambda: iter(rows), is_rereadable=False)
 
 
-def _table_source(table: TableRows, kind: str) -> RowSource:
-    return RowSource(
-        kind, table.rows, table.columns, table.total, is_rereadable=table.is_rereadable
-    )
-
-
-def _take_snapshot(frame: Any) -> Any:
-    """Return a copy: answers belong to positions, and the user may sort the frame while rows are
-    sent.
-    """
-    pandas = sys.modules["pandas"]
-    is_copy_on_write = (
-        int(pandas.__version__.split(".")[0]) >= 3 or pandas.options.mode.copy_on_write is True
-    )
-    return frame.copy(deep=not is_copy_on_write)
-
-
 def _files_source(name: str) -> RowSource:
-    if not any(sign in name for sign in "*?[") and "://" not in name:
+    if not glob.has_magic(name) and not is_address(name):
         _validate_path(Path(name).expanduser(), name)
-    paths = list_files(name)
+    _, paths = find_files(name)
     summaries = summarize_files(paths)
-    files = InputFiles([describe_file(path) for path in paths])
-    first_item = next(
-        (summary.first_item for summary in summaries if summary.first_item is not None), None
-    )
+    sizes = [_size_of(path) for path in paths]
+    suffix = suffix_of(paths[0])
+    total = 0
+    first_item = None
+    for summary in summaries:
+        total += summary.rows or 0
+        if first_item is None:
+            first_item = summary.first_item
     if first_item is None:
-        raise DatasetError(_jsonl_csv_parquet.describe_no_rows(files.suffix, files.size), path=name)
-    has_heading = files.suffix != ".jsonl" and isinstance(first_item, Mapping)
-    is_rereadable = files.size <= STREAM_ABOVE_BYTES
+        raise DatasetError(_jsonl_csv_parquet.describe_no_rows(suffix, sum(sizes)), path=name)
+    has_heading = suffix != ".jsonl" and isinstance(first_item, Mapping)
     return RowSource(
         name,
-        files.items,
+        lambda: read_items(paths),
         tuple(first_item) if has_heading else None,
-        _count_rows(files, summaries) if not is_rereadable or files.suffix == ".parquet" else None,
-        is_rereadable=is_rereadable,
-        paths=tuple(Path(path) for path in paths if "://" not in path),
-        files=files,
+        total if suffix == ".parquet" else None,
+        is_rereadable=sum(sizes) <= STREAM_ABOVE_BYTES,
+        paths=tuple(Path(path) for path in paths if not is_address(path)),
     )
 
 
-def _bucket_source(address: str) -> RowSource:
-    """Return the source of `bos:/bucket/...`: an object, a folder or a pattern, which is
-    downloaded.
-    """
-    from ..resources.management.storage import Storage  # noqa: PLC0415 - only this input needs the platform
-
-    address = address.replace("bos://", "bos:/", 1)
-    prefix = address.rstrip("/")
-    folder = tempfile.mkdtemp(prefix="qfnb-")
-    for number, name in enumerate(Storage.list(prefix.partition("*")[0])):
-        is_named = (
-            name == prefix or name.startswith(f"{prefix}/") or fnmatch.fnmatchcase(name, prefix)
-        )
-        if is_named and suffix_of(name) in SUFFIXES:
-            Storage.download(name, Path(folder) / f"{number:06}-{name.rpartition('/')[2]}")
-    try:
-        source = _files_source(folder)
-    except DatasetError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise DatasetError(str(error).replace(folder, address)) from None
-    # `items` keeps them until it is read
-    weakref.finalize(source.files, shutil.rmtree, folder, ignore_errors=True)
-    return replace(source, description=address, paths=(), files=None)
+def _size_of(path: str) -> int:
+    with open_file(path) as file:
+        return file.seek(0, os.SEEK_END)
 
 
 def _validate_path(path: Path, name: str) -> None:
@@ -216,34 +167,6 @@ def _validate_path(path: Path, name: str) -> None:
         raise DatasetError(
             tr("{reason} (working directory: {cwd})", reason=reason, cwd=Path.cwd()), path=name
         )
-
-
-def _count_rows(files: InputFiles, summaries: Sequence[FileSummary]) -> int | None:
-    """Return the number of rows: Parquet tells it, and lines are counted here, quotes of CSV
-    heeded; None elsewhere.
-    """
-    if files.suffix == ".parquet":
-        return sum(summary.rows or 0 for summary in summaries)
-    if any("://" in file.path for file in files.files):
-        return None
-    return sum(_count_lines(file.path, is_csv=files.suffix == ".csv") for file in files.files)
-
-
-def _count_lines(path: str, *, is_csv: bool) -> int:
-    """Return the rows of a file; blank lines count, too, until they are read."""
-    lines = -int(is_csv)
-    is_quoted = False
-    last = b"\n"
-    with open_file(path) as file:
-        while chunk := file.read(COUNTED_BYTES):
-            last = chunk[-1:]
-            if is_csv:
-                pieces = chunk.split(b'"')
-            else:
-                pieces = [chunk]
-            lines += sum(piece.count(b"\n") for piece in pieces[int(is_quoted) :: 2])
-            is_quoted ^= len(pieces) % 2 == 0
-    return max(lines + (last != b"\n"), 0)
 
 
 T = TypeVar("T")

@@ -15,7 +15,6 @@ import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,18 +24,17 @@ from filelock import FileLock, Timeout
 from .._jobs.row_result import RESULT_COLUMNS, TRANSIENT_ERRORS, RowResult
 from ..base.language import tr, tr_noop
 from .fork_safe_sqlite import open_database
-from .input_files import InputFiles, item_to_json
 from .journal_reader import (
     DROPPED_USAGE,
     JournalCounts,
     JournalError,
     JournalInUse,
-    StoredInputs,
     checksum,
     count_rows,
     count_usage,
     decode_text,
     explain_error,
+    item_to_json,
     pack_text,
 )
 from .request_spec import InputRow
@@ -68,9 +66,6 @@ create table if not exists answer(
     place integer primary key, key blob not null unique, run integer not null,
     {", ".join(RESULT_COLUMNS)}, checksum integer);
 create table if not exists handed(key blob primary key, job integer not null) without rowid;
-create table if not exists mark(
-    number integer primary key, file integer not null, position integer not null, line integer not
-    null);
 """
 
 
@@ -131,8 +126,9 @@ def _migrate(database: sqlite3.Connection, version: int) -> None:
     database.execute("commit")
 
 
-def find_damage(database: sqlite3.Connection) -> tuple[list[int], list[bytes], list[str]]:
-    """Return the changes since it was written: places and keys of answers, and names of facts.
+def _find_damage(database: sqlite3.Connection) -> tuple[dict[int, bytes], dict[str, str]]:
+    """Return the answers and the facts that changed since they were written, by their primary keys:
+    the keys of the rows, and the names.
 
     Rows of the input are checked when they are sent.
 
@@ -142,20 +138,14 @@ def find_damage(database: sqlite3.Connection) -> tuple[list[int], list[bytes], l
     if (problem := database.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
         raise sqlite3.DatabaseError(problem)
     for table, columns in _COLUMNS.items():
-        definition = {
-            (name, type_.lower(), pk)
-            for _, name, type_, _, _, pk in _definition_of(database, table)
-        }
-        if {*columns, "checksum"} - {name for name, _, _ in definition} or (
-            *_PRIMARY_KEYS[table],
-            1,
-        ) not in definition:
+        definition = set()
+        for _, name, type_, _, _, position in _definition_of(database, table):
+            definition |= {name, (name, type_.lower(), position)}
+        if not {*columns, "checksum", (*_PRIMARY_KEYS[table], 1)} <= definition:
             raise sqlite3.DatabaseError(
                 tr("the table {table} is not defined as it was", table=table)
             )
-    answers = [(place, key) for place, key, *_ in _damaged(database, "answer", "place")]
-    names = [name for _, name, *_ in _damaged(database, "fact", "name")]
-    return [place for place, _ in answers], [key for _, key in answers], names
+    return dict(_damaged(database, "answer")), dict(_damaged(database, "fact"))
 
 
 def _definition_of(database: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
@@ -165,13 +155,13 @@ def _definition_of(database: sqlite3.Connection, table: str) -> list[tuple[Any, 
     return database.execute(f"pragma table_info({table})").fetchall()
 
 
-def _damaged(
-    database: sqlite3.Connection, table: str, primary_key: str
-) -> Iterator[tuple[Any, ...]]:
+def _damaged(database: sqlite3.Connection, table: str) -> Iterator[tuple[Any, Any]]:
+    primary_key = _PRIMARY_KEYS[table][0]
     columns = ", ".join(_COLUMNS[table])
-    for row in database.execute(f"select {primary_key}, checksum, {columns} from {table}"):  # noqa: S608
-        if row[1] != checksum(row[2:]):
-            yield row[0], *row[2:]
+    query = f"select {primary_key}, checksum, {columns} from {table}"  # noqa: S608
+    for position, written, *values in database.execute(query):
+        if written != checksum(values):
+            yield position, values[0]
 
 
 LOCK_TIMEOUT_S = 0.5
@@ -271,7 +261,6 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._inputs = StoredInputs(path)
         self.path = path
         self._mutex = threading.Lock()
         self._lock = acquire_lock(path)
@@ -282,10 +271,7 @@ class Journal:
                 and not path.with_suffix(".db-wal").is_file()
             )
             self.database = connect(path)
-            if is_emptied:
-                self.damage = tr(EMPTIED)
-            else:
-                self.damage = self._drop_damaged()
+            self.damage = tr(EMPTIED) if is_emptied else self._drop_damaged()
             self.run_number = int(self.get_fact("run", "0")) + 1
             self.last_position = self._count("select coalesce(max(place), 0) from answer")
             self.had_answers = self.last_position > 0
@@ -419,28 +405,28 @@ class Journal:
         concerns.
         """
         try:
-            places, keys, names = find_damage(self.database)
+            answers, facts = _find_damage(self.database)
         except sqlite3.Error as error:
             raise JournalError(explain_error(error, self.path)) from None
-        if not places and not names:
+        if not answers and not facts:
             return ""
         with self.transaction():
-            self.database.executemany(
-                "delete from answer where place = ?", [(place,) for place in places]
+            marks = placeholders(answers)
+            query = f"select number from row where key in ({marks}) order by number"  # noqa: S608
+            records = self.database.execute(query, [*answers.values()])
+            numbers = [str(number) for (number,) in records]
+            self.database.execute(f"delete from answer where place in ({marks})", [*answers])  # noqa: S608
+            self.database.execute(
+                f"delete from fact where name in ({placeholders(facts)})",  # noqa: S608
+                [*facts],
             )
-            self.database.executemany(
-                "delete from fact where name = ?", [(name,) for name in names]
-            )
-            query = f"select number from row where key in ({placeholders(keys)}) order by number"  # noqa: S608
-            numbers = [str(number) for (number,) in self.database.execute(query, keys)]
-        rows = tr("row {row}", row=tr(", ").join(numbers[:MAX_NAMED_ROWS]))
+        named = tr(", ").join(facts)
         if numbers:
-            named = rows
-        else:
-            named = tr(", ").join(names)
-        count = len(places)
+            named = tr("row {row}", row=tr(", ").join(numbers[:MAX_NAMED_ROWS]))
         text = tr(
-            "{n} answers have changed on the disk: asked again ({named})", n=count, named=named
+            "{n} answers have changed on the disk: asked again ({named})",
+            n=len(answers),
+            named=named,
         )
         logging.getLogger("qfnb").warning("%s: %s", self.path, text)
         return text
@@ -470,12 +456,7 @@ class Journal:
     def _rows(self, query: str, *values: Any) -> list[InputRow]:
         rows = []
         for *facts, text, written in self._select(query, *values):
-            stored = text
-            if not text:
-                with self._mutex:
-                    self._inputs.load(self.database)
-                stored = self._inputs.read((*facts, text), written)
-            elif written != checksum((*facts, text)):
+            if written != checksum((*facts, text)):
                 raise JournalError(
                     tr(
                         "row {number} of the journal {name!r} has changed on the disk and is not "
@@ -485,7 +466,7 @@ class Journal:
                         name=self.path.stem,
                     )
                 )
-            rows.append(InputRow(facts[0], facts[1], json.loads(stored)))
+            rows.append(InputRow(facts[0], facts[1], json.loads(text)))
         return rows
 
     def _count(self, query: str, *values: Any) -> int:
@@ -504,66 +485,19 @@ def placeholders(values: Collection[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-COUNTER_CACHE_KB = 8192
-"""Memory for the keys of some 200,000 rows, and the most that any number of rows takes."""
+def count_repeats(seen: dict[bytes, int], rows: Sequence[InputRow]) -> list[int]:
+    """Return for each of the next rows how many identical ones came before.
 
-
-class KeyCounter:
-    """Counts how often each key came; what does not fit into 8 MB is in a temporary file, which
-    SQLite deletes.
+    Args:
+        seen: key -> number of rows; is updated.
+        rows: the next ones.
     """
-
-    def __init__(self) -> None:
-        self._database = open_database("", isolation_level=None)
-        weakref.finalize(self, self._database.close)
-        for setting in (
-            "journal_mode = off",
-            "synchronous = off",
-            f"cache_size = -{COUNTER_CACHE_KB}",
-        ):
-            self._database.execute(f"pragma {setting}")
-        self._database.execute(
-            "create table seen (key blob primary key, repeats integer) without rowid"
-        )
-
-    def count(self, keys: Sequence[bytes]) -> list[int]:
-        """Return for each of the next keys how many times it came before.
-
-        Raises:
-            JournalError: there is no room for temporary files.
-        """
-        try:
-            self._database.execute("begin")
-            counts = [self._count_one(key) for key in keys]
-            self._database.execute("commit")
-        except sqlite3.Error as error:
-            text = tr(
-                "the temporary file for the keys of rows cannot be written (TMPDIR names its "
-                "folder): {error}",
-                error=error,
-            )
-            raise JournalError(text) from None
-        return counts
-
-    def _count_one(self, key: bytes) -> int:
-        if self._database.execute("insert or ignore into seen values (?, 0)", (key,)).rowcount:
-            return 0
-        self._database.execute("update seen set repeats = repeats + 1 where key = ?", (key,))
-        return int(
-            self._database.execute("select repeats from seen where key = ?", (key,)).fetchone()[0]
-        )
-
-
-def save_marks(journal: Journal, files: InputFiles | None, start: int) -> int:
-    """Store where rows begin, from a mark on (inside `transaction`); return the number of marks so
-    far.
-    """
-    if files is None:
-        marks = []
-    else:
-        marks = files.marks[start:]
-    journal.database.executemany("insert or replace into mark values (?, ?, ?, ?)", marks)
-    return start + len(marks)
+    repeats = []
+    for row in rows:
+        before = seen.get(row.key, 0)
+        seen[row.key] = before + 1
+        repeats.append(before)
+    return repeats
 
 
 def add_rows(
@@ -572,7 +506,6 @@ def add_rows(
     *,
     dedupe: bool,
     repeats: Sequence[int] | None = None,
-    is_copied: bool = True,
 ) -> list[InputRow]:
     """Add a page of rows (inside `transaction`); return those that have no answer yet.
 
@@ -584,42 +517,23 @@ def add_rows(
         dedupe: whether identical rows are sent once.
         repeats: how many identical rows came before each one; by default those of this page are
             counted.
-        is_copied: whether the journal holds the rows, which otherwise are read from their files
-            again.
     """
     if repeats is None:
-        repeats = KeyCounter().count([row.key for row in rows])
-    keys = [
-        row.key if dedupe else repeat_key(row.key, repeat)
-        for row, repeat in zip(rows, repeats, strict=True)
-    ]
-    is_sent = [
-        row.problem is None and not (dedupe and repeat)
-        for row, repeat in zip(rows, repeats, strict=True)
-    ]
-    journal.database.executemany(
-        "insert or replace into row values (?, ?, ?, ?, ?)",
-        [
-            (
-                row.number,
-                key,
-                int(sent),
-                text if is_copied else "",
-                checksum((row.number, key, int(sent), text)),
-            )
-            for row, key, sent in zip(rows, keys, is_sent, strict=True)
-            for text in [item_to_json(row.item)]
-        ],
-    )
-    for row, key in zip(rows, keys, strict=True):
+        repeats = count_repeats({}, rows)
+    records = []
+    asked = []
+    for row, repeat in zip(rows, repeats, strict=True):
+        key = row.key if dedupe else repeat_key(row.key, repeat)
+        is_asked = row.problem is None and not (dedupe and repeat)
+        record = (row.number, key, int(is_asked), item_to_json(row.item))
+        records.append((*record, checksum(record)))
         if row.problem is not None:
             journal.insert_answers([(key, row.problem)])
-    answered = _answered_keys(journal, keys)
-    return [
-        row if row.key == key else row._replace(key=key)
-        for row, key, sent in zip(rows, keys, is_sent, strict=True)
-        if sent and key not in answered
-    ]
+        if is_asked:
+            asked.append(row._replace(key=key))
+    journal.database.executemany("insert or replace into row values (?, ?, ?, ?, ?)", records)
+    answered = _answered_keys(journal, [row.key for row in asked])
+    return [row for row in asked if row.key not in answered]
 
 
 def _answered_keys(journal: Journal, keys: Sequence[bytes]) -> frozenset[bytes]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import sqlite3
 import sys
 import zlib
@@ -13,9 +12,9 @@ from typing import Any
 
 from .._jobs.row_result import RESULT_COLUMNS, RowResult
 from ..base.language import tr
-from ..errors import DatasetError, QianfanError
+from ..errors import QianfanError
 from .fork_safe_sqlite import open_database
-from .input_files import FilePosition, InputFiles, Item, RowReader, item_to_json
+from .input_files import Item
 
 MIN_PACKED_BYTES = 128
 """Shorter answers do not become shorter."""
@@ -51,67 +50,20 @@ def unpack_text(value: str | bytes | None) -> str | None:
     return value
 
 
-class StoredInputs:
-    """The inputs of a journal's rows that are read from their files again.
+_UTF8_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+_ASCII_ENCODER = json.JSONEncoder(default=str)
 
-    Args:
-        path: the journal.
+
+def item_to_json(item: Item) -> str:
+    """Return an item as JSON that SQLite can hold: half a surrogate pair cannot be written as
+    UTF-8.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._has_warned = False
-        self._reader: RowReader | None = None
-
-    def load(self, database: sqlite3.Connection) -> None:
-        """Read once which files they are."""
-        if self._reader is None and (
-            record := database.execute("select value from fact where name = 'files'").fetchone()
-        ):
-            marks = database.execute(
-                "select number, file, position, line from mark order by number"
-            ).fetchall()
-            self._reader = RowReader(
-                InputFiles.from_json(record[0]), [FilePosition(*mark) for mark in marks]
-            )
-
-    def read(self, facts: Sequence[Any], written: int) -> str:
-        """Return a row as JSON.
-
-        Args:
-            facts: its number, key, whether it is asked, and what the journal holds of it.
-            written: its checksum.
-
-        Raises:
-            DatasetError: its file cannot be read or has changed.
-        """
-        assert self._reader is not None, "loaded before"
-        text = item_to_json(self._reader.read(facts[0]))
-        if checksum((*facts[:3], text)) != written:
-            raise DatasetError(
-                tr("row {row} has changed since the batch began", row=facts[0]),
-                path=self._reader.path,
-            )
-        return text
-
-    def read_or_warn(self, facts: Sequence[Any], written: int) -> str:
-        """Return a row as JSON, without cells where it cannot be read; a warning tells that
-        once.
-        """
-        try:
-            return self.read(facts, written)
-        except DatasetError as error:
-            if not self._has_warned:
-                logging.getLogger("qfnb").warning(
-                    tr(
-                        "batch {name}: {error}; its answers are there, the columns of such rows "
-                        "are not",
-                        name=self._path.stem,
-                        error=error,
-                    )
-                )
-            self._has_warned = True
-            return "{}"
+    text = _UTF8_ENCODER.encode(item)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _ASCII_ENCODER.encode(item)
+    return text
 
 
 PAGE_SIZE = 500
@@ -207,12 +159,7 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
         raise JournalError(explain_error(error, path)) from None
 
 
-def read_rows(
-    path: Path,
-    after: int = -1,
-    parse: ParseAnswer | None = None,
-    inputs: StoredInputs | None = None,
-) -> Iterator[BatchRow]:
+def read_rows(path: Path, after: int = -1, parse: ParseAnswer | None = None) -> Iterator[BatchRow]:
     """Yield the rows after a number in input order; those that have not been sent have the error
     `NOT_ASKED`.
 
@@ -220,26 +167,22 @@ def read_rows(
         path: the journal.
         after: the number.
         parse: returns the value of an answer; raises ValueError.
-        inputs: of the journal, where several calls follow one another.
     """
-    inputs = inputs or StoredInputs(path)
     while True:
         with open_readonly(path) as database:
             query = f"""select 0, {_row_columns(database)}
                 from row left join answer using(key) where row.number > ? order by row.number limit
                 ?"""  # noqa: S608
             page = database.execute(query, (after, PAGE_SIZE)).fetchall()
-            if any(not record[4] for record in page):
-                inputs.load(database)
         for _, *record in page:
-            yield _parse_row(record, parse, inputs)
+            yield _parse_row(record, parse)
         if len(page) < PAGE_SIZE:
             return
         after = page[-1][1]
 
 
 def read_completed(
-    path: Path, after: int, parse: ParseAnswer | None, inputs: StoredInputs
+    path: Path, after: int, parse: ParseAnswer | None = None
 ) -> list[tuple[int, BatchRow]]:
     """Return results that were written after a position, in the order of writing, each with its
     position.
@@ -250,7 +193,6 @@ def read_completed(
         path: the journal.
         after: the position.
         parse: returns the value of an answer; raises ValueError.
-        inputs: of the journal.
     """
     with open_readonly(path) as database:
         query = f"""select answer.place, {_row_columns(database)}
@@ -264,9 +206,7 @@ def read_completed(
                 complete_rows
                 or database.execute(query, (last_position, last_position, -1)).fetchall()
             )
-        if any(not record[4] for record in page):
-            inputs.load(database)
-    return [(position, _parse_row(record, parse, inputs)) for position, *record in page]
+    return [(position, _parse_row(record, parse)) for position, *record in page]
 
 
 def count_invalid_rows(path: Path) -> int:
@@ -302,22 +242,21 @@ def read_facts(path: Path) -> tuple[dict[str, str], JournalCounts]:
         return facts, count_rows(database)
 
 
-def _parse_row(record: Sequence[Any], parse: ParseAnswer | None, inputs: StoredInputs) -> BatchRow:
+def _parse_row(record: Sequence[Any], parse: ParseAnswer | None) -> BatchRow:
     """Return a row and its result; what has changed on the disk is an error, and never returned as
     an answer.
 
     Args:
         record: the columns of `_row_columns`.
         parse: returns the value of an answer.
-        inputs: loaded, where a row is not in the journal.
     """
     facts = record[:4]
     row_sum = record[4]
     answer_sum = record[-1]
     (number, _, _, text) = facts
     (key, *result) = record[5:-1]
-    if not text:
-        text = inputs.read_or_warn(facts, row_sum)
+    if not text:  # a row that an earlier version left in its file
+        text = "{}"
     elif row_sum not in {UNCHECKED, checksum(facts)}:
         message = tr("the row has changed on the disk: run the batch again with its input")
         return BatchRow(

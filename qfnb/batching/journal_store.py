@@ -7,7 +7,7 @@ import difflib
 import re
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,11 +161,9 @@ def existing_journal_path(name: str) -> Path:
     path = journal_path(name)
     if not path.is_file():
         names = [journal.stem for journal in _journals_dir().glob("*.db")]
-        nearest = difflib.get_close_matches(name, names)
-        if nearest:
+        hint = ""
+        if nearest := difflib.get_close_matches(name, names):
             hint = tr("; did you mean {nearest}?", nearest=tr(", ").join(nearest))
-        else:
-            hint = ""
         raise InvalidArgumentError(
             tr(
                 "there is no batch {name!r}{hint} (`%qfbatch list` or qfnb.batches() shows all "
@@ -181,10 +179,7 @@ def existing_journal_path(name: str) -> Path:
 def _summary(path: Path) -> JournalSummary:
     try:
         facts, counts = journal_reader.read_facts(path)
-        if "plan" in facts:
-            request = load_request_spec(path, facts["plan"])
-        else:
-            request = RequestSpec("")
+        request = load_request_spec(path, facts.get("plan", '{"platform": ""}'))
         updated = float(facts.get("updated", 0))
         time.localtime(updated)
     except (JournalError, ValueError, OverflowError, OSError) as error:
@@ -200,15 +195,10 @@ def _summary(path: Path) -> JournalSummary:
 def _columns(journal: JournalSummary) -> dict[str, Any]:
     if journal.counts is None:
         return {"name": journal.name, "state": journal.state, "input": journal.problem}
-    counts = {name: getattr(journal.counts, name) for name in ("rows", "ok", "failed", "cost")}
-    facts = {
-        name: getattr(journal, name) for name in ("name", "state", "model", "platform", "input")
-    }
-    return {
-        **facts,
-        **counts,
-        "updated": time.strftime("%Y-%m-%d %H:%M", time.localtime(journal.updated)),
-    }
+    columns = {"updated": time.strftime("%Y-%m-%d %H:%M", time.localtime(journal.updated))}
+    for name in ("name", "state", "model", "platform", "input"):
+        columns[name] = getattr(journal, name)
+    return {**asdict(journal.counts), **columns}
 
 
 def is_in_use(path: Path) -> bool:

@@ -4,39 +4,38 @@ import hashlib
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from .. import config
 from .._jobs.batch_progress import BatchProgress, ProgressCounter
-from ..base.language import tr, tr_noop
+from ..base.language import tr
 from ..base.text import approximate_duration
 from ..errors import InvalidArgumentError
-from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..resources.inference.response_format import ResponseFormat
 from ..transport.request import CallOptions
 from ..wire import catalog
 from ..wire.prices import PriceRange, token_cost
+from .client_pool import ClientPool
 from .input_files import Item
 from .input_source import RowSource, name_of_rows
-from .journal_reader import JournalCounts, ParseAnswer
-from .request_spec import InputRow, OfflineVia, RequestSpec, text_of
+from .journal_reader import ParseAnswer
+from .request_spec import InputRow, RequestSpec, text_of
 
 MAX_PEEKED_ROWS = 1000
 """Rows of an input that can be read only once, which are checked before the first is sent."""
-
-MAX_KEPT_ROWS = 20_000
-"""Rows that are kept in memory, so that they need not be read a second time."""
 
 PEEK_TIMEOUT_S = 2.0
 """Seconds after which a slow input is no longer waited for."""
 
 MAX_NAMED_ROWS = 5
 """Invalid rows that a message names."""
+
+ASSUMED_ANSWER_TOKENS = 150
+"""Tokens of an answer, before there is one."""
 
 
 @dataclass
@@ -45,12 +44,11 @@ class InputScan:
 
     Attributes:
         rows: rows that were read; `is_complete` says whether these are all.
-        invalid: rows that cannot be sent; `problems` has number and reason of the first of them.
+        invalid: rows that cannot be sent; `problems` has the first of them, in words.
         duplicates: rows that are identical to an earlier one.
-        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first
-            of them.
+        too_long: rows longer than the model's limit.
         prompt_lengths: an estimate of the tokens of each prompt -> number of rows.
-        first_rows: at most `MAX_KEPT_ROWS`.
+        first_rows: of an input that can be read only once.
         digest: a hash of all rows and of what is sent for them.
     """
 
@@ -60,15 +58,9 @@ class InputScan:
     duplicates: int = 0
     too_long: int = 0
     prompt_lengths: Counter[int] = field(default_factory=Counter)
-    problems: list[tuple[int, str]] = field(default_factory=list)
-    too_long_rows: list[int] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     first_rows: list[InputRow] = field(default_factory=list)
     digest: str = ""
-
-    @property
-    def prompt_tokens(self) -> int:
-        """An estimate of the tokens of all prompts."""
-        return sum(tokens * rows for tokens, rows in self.prompt_lengths.items())
 
     def raise_if_invalid(self) -> None:
         """Raise if a row cannot be sent.
@@ -78,15 +70,9 @@ class InputScan:
         """
         if not self.invalid:
             return
-        named = tr("; ").join(
-            tr("row {number}: {problem}", number=number, problem=problem)
-            for number, problem in self.problems
-        )
-        unnamed = self.invalid - len(self.problems)
-        if unnamed:
+        suffix = ""
+        if unnamed := self.invalid - len(self.problems):
             suffix = tr(" and {n} more", n=unnamed)
-        else:
-            suffix = ""
         raise InvalidArgumentError(
             tr(
                 "{invalid} of {rows} rows cannot be sent: {named}{suffix}\nfix or drop them, or "
@@ -94,7 +80,7 @@ class InputScan:
                 "failed: invalid_rows='fail' (--keep-wrong-rows)",
                 invalid=self.invalid,
                 rows=self.rows,
-                named=named,
+                named=tr("; ").join(self.problems),
                 suffix=suffix,
             )
         )
@@ -109,12 +95,15 @@ def scan_input(
     request.validate_columns(source)
     stream = None
     if source.is_rereadable:
-        scan = scan_rows(request, source.items(), is_complete=True)
+        scan = _scan_rows(request, request.input_rows(source.items()))
     else:
         items = source.items()
-        first, is_complete = peek_items(items)
-        scan = scan_rows(request, first, is_complete=is_complete)
-        stream = chain(scan.first_rows, request.input_rows(items, len(scan.first_rows)))
+        first, is_complete = _peek_items(items)
+        first_rows = list(request.input_rows(first))
+        scan = _scan_rows(request, first_rows)
+        scan.first_rows = first_rows
+        scan.is_complete = is_complete
+        stream = chain(first_rows, request.input_rows(items, len(first)))
     if not scan.rows:
         raise InvalidArgumentError(
             tr("the input has no rows ({description})", description=source.description)
@@ -122,7 +111,7 @@ def scan_input(
     return scan, stream
 
 
-def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
+def _peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
     """Return the first items of an input that can be read only once, and whether these are all."""
     first = list[Item]()
     deadline = time.monotonic() + PEEK_TIMEOUT_S
@@ -133,71 +122,38 @@ def peek_items(items: Iterator[Item]) -> tuple[list[Item], bool]:
     return first, True
 
 
-def scan_rows(request: RequestSpec, items: Iterable[Item], *, is_complete: bool) -> InputScan:
-    """Read rows without sending anything.
-
-    Args:
-        request: what is sent for each row.
-        items: the rows.
-        is_complete: whether these are all rows of the input.
-    """
-    scan = InputScan(is_complete=is_complete)
+def _scan_rows(request: RequestSpec, rows: Iterable[InputRow]) -> InputScan:
+    """Return the counts of rows; nothing is sent."""
+    scan = InputScan()
     digest = hashlib.blake2b(request.digest, digest_size=8)
     seen_keys = set[bytes]()
-    model_row = catalog.asked_model("chat", request.model or catalog.default_model("chat"))
-    max_characters = (model_row and model_row.max_chars) or math.inf
-    max_tokens = (model_row and (model_row.max_input or model_row.context)) or math.inf
+    max_characters = max_tokens = math.inf
+    if model := catalog.asked_model("chat", request.model or catalog.default_model("chat")):
+        max_characters = model.max_chars or math.inf
+        max_tokens = model.max_input or model.context or math.inf
     count_tokens = Tokenizer().count_tokens
-    if request.response_format:
-        instruction = request.response_format.instruction(None)
-    else:
-        instruction = ""
-    system = str(request.options.get("system") or "") + instruction
-    if system:
-        system_tokens = count_tokens(system)
-    else:
-        system_tokens = 0
-    for row in request.input_rows(items):
+    system = str(request.options.get("system") or "")
+    if request.response_format is not None:
+        system += request.response_format.instruction(None)
+    system_tokens = count_tokens(system) if system else 0
+    for row in rows:
         scan.rows += 1
         digest.update(row.key)
-        if len(scan.first_rows) < MAX_KEPT_ROWS:
-            scan.first_rows.append(row)
         if row.problem is not None:
             scan.invalid += 1
             if len(scan.problems) < MAX_NAMED_ROWS:
-                scan.problems.append((row.number, row.problem.message))
+                scan.problems.append(
+                    tr("row {number}: {problem}", number=row.number, problem=row.problem.message)
+                )
             continue
         scan.duplicates += row.key in seen_keys
         seen_keys.add(row.key)
         text = text_of(row.conversation)
         tokens = count_tokens(text) + system_tokens
         scan.prompt_lengths[tokens] += 1
-        if len(text) > max_characters or tokens > max_tokens:
-            scan.too_long += 1
-            if len(scan.too_long_rows) < MAX_NAMED_ROWS:
-                scan.too_long_rows.append(row.number)
+        scan.too_long += len(text) > max_characters or tokens > max_tokens
     scan.digest = digest.hexdigest()
     return scan
-
-
-def scan_cost(
-    request: RequestSpec, scan: InputScan, answer_tokens: int, *, is_offline: bool
-) -> PriceRange | None:
-    """Return the price of all rows that were read; each length of a prompt may have its own tier.
-
-    Args:
-        request: what is sent for each row.
-        scan: the rows.
-        answer_tokens: of each answer.
-        is_offline: whether the platform's batch service answers.
-    """
-    cost = PriceRange(0, 0)
-    for tokens, rows in scan.prompt_lengths.items():
-        price = row_cost(request, tokens, answer_tokens, is_offline=is_offline)
-        if price is None:
-            return None
-        cost += price * rows
-    return cost
 
 
 def row_cost(
@@ -211,31 +167,11 @@ def row_cost(
         answer_tokens: of its answer.
         is_offline: whether the platform's batch service answers.
     """
-    # the price of one's own service is never known
-    if request.endpoint:
-        model = None
-    else:
-        model = request.model
-    if not model:
-        row = None
-        prices = None
-    else:
-        row = catalog.asked_model(request.kind, model)
-        prices = catalog.find_prices(request.kind, row.id if row else model)
-    if request.draws:
-        if prices is None or prices.image is None:
-            return None
-        return PriceRange(prices.image, prices.image)
+    prices = None
+    if request.model and not request.endpoint:  # the price of one's own service is never known
+        model = catalog.asked_model("chat", request.model)
+        prices = catalog.find_prices("chat", model.id if model else request.model)
     return token_cost(prices, prompt_tokens, answer_tokens, is_batch=is_offline)
-
-
-ASSUMED_ANSWER_TOKENS = 150
-"""Tokens of an answer, before there is one."""
-
-PICTURE_NOTE = tr_noop(
-    "offline pictures: the platform publishes neither a batch price nor limits for them"
-)
-NO_COLUMN_NOTE = tr_noop("the prompt names no column: every row asks the same")
 
 
 @dataclass(frozen=True)
@@ -248,15 +184,13 @@ class Preflight:
         cached: rows whose answer is in the journal already.
         duplicates: rows identical to an earlier one.
         invalid: rows that cannot be sent.
-        too_long: rows longer than the model's limit; `too_long_rows` has the numbers of the first
-            of them.
+        too_long: rows longer than the model's limit.
         prompt_tokens, completion_tokens: estimates for the requests.
         cost_range: CNY by list price for these tokens, None where it is not known.
         is_free: whether nobody bills it: the sandbox answers.
         seconds: the least that the present rate limits allow, None without limits.
         budget: CNY that the batch may cost, None for no limit.
         budget_tokens: tokens of prompts and answers that it may use, None for no limit.
-        notes: warnings.
     """
 
     rows: int | None
@@ -265,7 +199,6 @@ class Preflight:
     duplicates: int = 0
     invalid: int = 0
     too_long: int = 0
-    too_long_rows: tuple[int, ...] = ()
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_range: PriceRange | None = None
@@ -274,7 +207,6 @@ class Preflight:
     model: str = ""
     budget: float | None = None
     budget_tokens: int | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def cost(self) -> float | None:
@@ -291,54 +223,56 @@ class Preflight:
     def lines(self) -> list[str]:
         """Return it as a few lines of text."""
         rows = "?" if self.rows is None else f"{self.rows:,}"
-        parts = [tr("{rows} rows, {n:,} to send", rows=rows, n=self.requests)]
-        parts += [tr("{cached:,} answered before", cached=self.cached)] if self.cached else []
-        parts += (
-            [tr("{duplicates:,} repeated", duplicates=self.duplicates)] if self.duplicates else []
-        )
-        parts += [tr("{invalid:,} cannot be sent", invalid=self.invalid)] if self.invalid else []
-        tokens = tr(
+        counts = [tr("{rows} rows, {n:,} to send", rows=rows, n=self.requests)]
+        if self.cached:
+            counts.append(tr("{cached:,} answered before", cached=self.cached))
+        if self.duplicates:
+            counts.append(tr("{duplicates:,} repeated", duplicates=self.duplicates))
+        if self.invalid:
+            counts.append(tr("{invalid:,} cannot be sent", invalid=self.invalid))
+        use = f"{self._describe_tokens()} · {self._describe_cost()}"
+        if self.seconds is not None:
+            use += tr(
+                " · at least {time} at the present limits", time=approximate_duration(self.seconds)
+            )
+        lines = [" · ".join(counts), use]
+        if self.too_long:
+            lines.append(
+                "⚠ " + tr("{n:,} longer than {model} takes", n=self.too_long, model=self.model)
+            )
+        expected = (("CNY", self.budget, self.cost), ("tokens", self.budget_tokens, self.tokens))
+        for unit, budget, amount in expected:
+            if budget is not None and amount is not None and amount > budget:
+                warning = tr(
+                    "the budget of {limit} is enough for about {share:.0%} of it",
+                    limit=format_amount(budget, unit),
+                    share=budget / amount,
+                )
+                lines.append(f"⚠ {warning}")
+        return lines
+
+    def _describe_tokens(self) -> str:
+        if not self.requests:
+            return "0 tokens"
+        if not self.tokens:
+            return tr("tokens unknown")
+        return tr(
             "≈ {sent:,} + {received:,} tokens",
             sent=self.prompt_tokens,
             received=self.completion_tokens,
         )
-        tokens = tokens if self.tokens else tr("tokens unknown")
-        cost = (
-            tr("price unknown")
-            if self.cost_range is None
-            else tr("≈ {cost} CNY", cost=self.cost_range)
-        )
-        if self.is_free or self.cost == 0:
-            cost = tr("free ({cost} on the platform)", cost=cost) if self.cost else tr("free")
-        lines = [" · ".join(parts), f"{tokens if self.requests else '0 tokens'} · {cost}"]
-        if self.seconds is not None:
-            lines[1] += tr(
-                " · at least {time} at the present limits", time=approximate_duration(self.seconds)
-            )
-        if self.too_long:
-            named = tr(", ").join(map(str, self.too_long_rows))
-            text = tr(
-                "{n:,} longer than {model} takes: {rows}…",
-                n=self.too_long,
-                model=self.model,
-                rows=named,
-            )
-            lines.append(f"⚠ {text}")
-        budgets = (
-            (format_amount(self.budget or 0, "CNY"), self.budget, self.cost),
-            (format_amount(self.budget_tokens or 0, "tokens"), self.budget_tokens, self.tokens),
-        )
-        lines += [
-            "⚠ "
-            + tr(
-                "the budget of {limit} is enough for about {share:.0%} of it",
-                limit=limit,
-                share=budget / cost,
-            )
-            for limit, budget, cost in budgets
-            if budget is not None and cost is not None and cost > budget
-        ]
-        return lines + [f"⚠ {note}" for note in self.notes]
+
+    def _describe_cost(self) -> str:
+        if self.cost == 0:
+            return tr("free")
+        cost = tr("price unknown")
+        if self.cost_range is not None:
+            cost = tr("≈ {cost} CNY", cost=self.cost_range)
+        if not self.is_free:
+            return cost
+        if self.cost is None:
+            return tr("free")
+        return tr("free ({cost} on the platform)", cost=cost)
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
@@ -358,11 +292,11 @@ def build_preflight(
     rows: int | None,
     requests: int,
     cached: int = 0,
-    answer_tokens: float | None = None,
+    answer_tokens: float = ASSUMED_ANSWER_TOKENS,
     budget: float | None = None,
     budget_tokens: int | None = None,
     is_offline: bool = False,
-    clients: Sequence[ChatCompletion] | None = None,
+    clients: int = 1,
 ) -> Preflight:
     """Return the preview of a batch: rows, tokens and cost.
 
@@ -372,28 +306,21 @@ def build_preflight(
         rows: number of rows, None when it is not known.
         requests: number of requests that will be sent.
         cached: number of rows that have an answer.
-        answer_tokens: mean tokens of an answer, None before the first.
+        answer_tokens: mean tokens of an answer.
         budget: CNY that the batch may cost, None for no limit.
         budget_tokens: tokens that it may use, None for no limit.
         is_offline: whether the platform's batch service answers, at the model's batch price.
-        clients: those that send the rows together, each with the limits of the settings; None for
-            one.
+        clients: those that send the rows together, each with the limits of the settings.
     """
     share = requests / max(scan.rows, 1)
-    prompt_tokens = int(scan.prompt_tokens * share)
-    if request.draws:
-        assumed_tokens = 0
-    else:
-        assumed_tokens = ASSUMED_ANSWER_TOKENS
-    if answer_tokens is None:
-        answer_tokens = assumed_tokens
+    scanned_tokens = 0
+    cost: PriceRange | None = PriceRange(0, 0)
+    for tokens, count in scan.prompt_lengths.items():  # each length may have its own price
+        scanned_tokens += tokens * count
+        price = row_cost(request, tokens, int(answer_tokens), is_offline=is_offline)
+        cost = None if cost is None or price is None else cost + price * count
+    prompt_tokens = int(scanned_tokens * share)
     completion_tokens = int(requests * answer_tokens)
-    cost = scan_cost(request, scan, int(answer_tokens), is_offline=is_offline)
-    if request.template is not None and not request.template.names:
-        notes = [tr(NO_COLUMN_NOTE)]
-    else:
-        notes = []
-    notes += [tr(PICTURE_NOTE)] if request.draws else []
     return Preflight(
         rows=rows,
         requests=requests,
@@ -401,55 +328,14 @@ def build_preflight(
         duplicates=scan.duplicates,
         invalid=scan.invalid,
         too_long=scan.too_long,
-        too_long_rows=tuple(scan.too_long_rows),
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         cost_range=None if cost is None else cost * share,
         is_free=request.platform == "sandbox",
-        seconds=_min_seconds(requests, prompt_tokens + completion_tokens, len(clients or "1")),
+        seconds=_min_seconds(requests, prompt_tokens + completion_tokens, clients),
         model=request.endpoint or request.model or "",
         budget=budget,
         budget_tokens=budget_tokens,
-        notes=tuple(notes),
-    )
-
-
-def build_batch_preflight(
-    request: RequestSpec,
-    source: RowSource,
-    scan: InputScan,
-    counts: tuple[int, JournalCounts] | None,
-    budget: float | None,
-    budget_tokens: int | None,
-    *,
-    is_offline: bool,
-    clients: Sequence[ChatCompletion] | None = None,
-) -> Preflight:
-    """Return the preview of a batch with a journal.
-
-    Args:
-        request: what is sent for each row.
-        source: the input.
-        scan: the rows that were read.
-        counts: rows without an answer, and the counts of the journal; None where it has not read
-            the input yet.
-        budget: CNY that the batch may cost, None for no limit.
-        budget_tokens: tokens that it may use, None for no limit.
-        is_offline: whether the platform's batch service answers.
-        clients: as in `build_preflight`.
-    """
-    build = partial(
-        build_preflight, request, scan, budget=budget, budget_tokens=budget_tokens, clients=clients
-    )
-    build = partial(build, is_offline=is_offline)
-    if counts is None:
-        return build(rows=source.total, requests=scan.rows)
-    missing, stored = counts
-    return build(
-        rows=stored.rows,
-        requests=missing,
-        cached=stored.rows - missing - scan.invalid,
-        answer_tokens=stored.completion_tokens / stored.ok if stored.ok else None,
     )
 
 
@@ -470,51 +356,46 @@ class JobSpec:
     Attributes:
         path: the journal.
         request: what is sent for each row.
-        chat: the `ChatCompletion` that sends it, with its keys.
-        preflight: what was expected before the start.
+        pool: the clients that send it, with their keys.
+        preflight: what was expected before the start, and the budgets.
         source: the input, None when the batch is resumed by name.
         stream: rows that are read while others are sent; None when the journal has all rows.
         worker_count: rows in flight at once, 1 to 1000.
-        budget: CNY that the batch may cost in all, None for no limit.
-        budget_tokens: tokens that it may use in all, None for no limit.
         canary: rows that are sent first, and decide whether the others are; 0 for none.
         output_path: a file that the results are written to at the end, or None.
         call_options: timeout and attempts of each row.
         notes: warnings that are shown.
         input: the description of the rows.
+        is_offline: whether the rows are handed to the platform's batch service.
         response_format: the form that answers must have, None without one.
-        offline_via: the service that the rows are handed to, None for online.
     """
 
     path: Path
     request: RequestSpec
-    chat: ChatCompletion
+    pool: ClientPool
     preflight: Preflight
     source: RowSource | None = None
     stream: Iterator[InputRow] | None = None
     worker_count: int = 8
-    budget: float | None = None
-    budget_tokens: int | None = None
     canary: int = 3
     output_path: Path | None = None
     call_options: CallOptions = field(default_factory=CallOptions)
     notes: tuple[str, ...] = ()
     input: str = ""
-    offline_via: OfflineVia | None = None
+    is_offline: bool = False
     response_format: ResponseFormat | None = None
 
     @property
-    def name(self) -> str:
-        """The batch's name."""
-        return self.path.stem
+    def checked_format(self) -> ResponseFormat | None:
+        """The form that answers are checked against, None without a schema."""
+        if self.response_format is not None and self.response_format.is_checked:
+            return self.response_format
+        return None
 
     @property
     def parse(self) -> ParseAnswer | None:
         """What turns an answer into a value, None without a schema."""
-        checked = self.response_format is not None and self.response_format.is_checked
-        if self.response_format is not None and checked:
-            return self.response_format.parse
-        return None
+        return self.checked_format.parse if self.checked_format else None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -530,7 +411,8 @@ class JobSpec:
         A row is expected to use the mean of the rows so far, before the first what the preflight
         estimated.
         """
-        for unit, budget in (("CNY", self.budget), ("tokens", self.budget_tokens)):
+        plan = self.preflight
+        for unit, budget in (("CNY", plan.budget), ("tokens", plan.budget_tokens)):
             if budget is None:
                 continue
             used, mean = self._use(counter, unit)
@@ -540,16 +422,13 @@ class JobSpec:
                     unit=unit,
                 )
             if used + mean * (rows + counter.lost) > budget:
-                limit = format_amount(budget, unit)
-                spent = format_amount(used, unit)
                 reason = tr(
                     "the budget of {limit} allows no more: {spent} are spent",
-                    limit=limit,
-                    spent=spent,
+                    limit=format_amount(budget, unit),
+                    spent=format_amount(used, unit),
                 )
-                is_rehearsal = unit == "CNY" and self.preflight.is_free
-                note = tr("a rehearsal by list price: the sandbox bills nothing")
-                if is_rehearsal:
+                if unit == "CNY" and plan.is_free:
+                    note = tr("a rehearsal by list price: the sandbox bills nothing")
                     return tr("{first} ({second})", first=reason, second=note)
                 return reason
         return ""
@@ -564,7 +443,6 @@ class JobSpec:
 
     def _use(self, counter: ProgressCounter, unit: str) -> tuple[float | None, float]:
         """Return the use of the answered rows, None where it is unknown, and the mean of a row."""
-        answered = counter.ok + counter.progress.cached
         used = counter.cost
         estimate = self.preflight.cost
         if unit == "tokens":
@@ -572,22 +450,23 @@ class JobSpec:
             estimate = self.preflight.tokens
             if counter.uncounted:
                 used = None
-        if answered:
+        if answered := counter.ok + counter.progress.cached:
             return used, (used or 0.0) / answered
         return used, (estimate or 0) / max(self.preflight.requests, 1)
 
     def initial_progress(self) -> BatchProgress:
         """Return the progress before the start."""
+        plan = self.preflight
         return BatchProgress(
-            name=self.name,
+            name=self.path.stem,
             model=self.request.endpoint or self.request.model or "",
-            total=self.preflight.rows,
-            cached=self.preflight.cached,
-            budget=self.budget,
-            budget_tokens=self.budget_tokens,
-            notes=tuple(self.preflight.lines()),
+            total=plan.rows,
+            cached=plan.cached,
+            budget=plan.budget,
+            budget_tokens=plan.budget_tokens,
+            notes=tuple(plan.lines()),
             remarks=self.notes,
             rows_name=name_of_rows(self.input),
-            mode="offline" if self.offline_via else "online",
+            mode="offline" if self.is_offline else "online",
             from_sandbox=self.request.platform == "sandbox",
         )

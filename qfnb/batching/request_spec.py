@@ -10,8 +10,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from .. import config
 from .._jobs.row_result import RowResult
@@ -22,7 +21,6 @@ from ..errors import CredentialsError, InvalidArgumentError
 from ..resources.inference.chat_request import validate_encodable, validate_messages
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..transport.platform import Platform
-from ..wire import catalog
 from .input_files import Item
 from .input_source import RowSource
 
@@ -86,16 +84,14 @@ class RowTemplate:
 
     @staticmethod
     def _parse(text: str) -> list[tuple[str, str | None]]:
-        parts: list[tuple[str, str | None]] = []
         try:
             parsed = list(string.Formatter().parse(text))
         except ValueError:
             raise ValueError(tr("a brace has no partner")) from None
-        for literal, name, spec, conversion in parsed:
+        for _, name, spec, conversion in parsed:
             if spec or conversion or name == "":
                 raise ValueError(tr("{{{name}...}} is not a column's name", name=name or ""))
-            parts.append((literal, name))
-        return parts
+        return [(literal, name) for literal, name, _, _ in parsed]
 
 
 _BRACES = tr_noop("write {{ and }} for braces that are text")
@@ -129,9 +125,6 @@ def validate_text(name: str, text: str) -> str:
         raise InvalidArgumentError(tr("{name} is empty", name=name))
     return text
 
-
-OfflineVia = Literal["files", "bos"]
-"""The platform's two offline services: `/v2/batches`, or the user's BOS bucket."""
 
 Conversation = str | list[dict[str, Any]]
 """A prompt, or messages with `role` and `content`."""
@@ -198,22 +191,6 @@ class RequestSpec:
             return None
         return parse_response_format(value)
 
-    @cached_property
-    def kind(self) -> catalog.ModelKind:
-        """Whether the model chats, draws (text2image) or changes pictures (image2image)."""
-        if not (self.model and not self.endpoint):
-            row = None
-        else:
-            row = catalog.find_model(None, self.model)
-        if row is not None and row.kind in {"text2image", "image2image"}:
-            return row.kind
-        return "chat"
-
-    @property
-    def draws(self) -> bool:
-        """Whether the answers are pictures."""
-        return self.kind != "chat"
-
     def validate_columns(self, source: RowSource) -> None:
         """Check what would be wrong with every row, before any is read.
 
@@ -246,8 +223,6 @@ class RequestSpec:
         """
         if isinstance(item, str) and self.template is None:
             validate_encodable("prompt", validate_text("prompt", item))
-            if self.kind == "image2image":
-                return _edit_turn(item, {})
             return item
         for name in item if isinstance(item, Mapping) else ():
             if not isinstance(name, str):
@@ -266,8 +241,6 @@ class RequestSpec:
         else:
             text = cell_text({"prompt": item}, "prompt")
         validate_encodable("prompt", text)
-        if self.kind == "image2image":
-            return _edit_turn(text, item)
         return text
 
     def input_rows(self, items: Iterable[Item], start: int = 0) -> Iterator[InputRow]:
@@ -315,23 +288,20 @@ class RequestSpec:
         """Return the fields in which a stored one differs, a line each."""
         new_fields = asdict(self)
         stored_fields = asdict(stored)
-        return [
-            tr(
-                "{name}: {earlier!r}, now {new!r}",
-                name=name,
-                earlier=stored_fields[name],
-                new=new_fields[name],
-            )
-            for name in new_fields
-            if new_fields[name] != stored_fields[name]
-        ]
+        lines = []
+        for name, new in new_fields.items():
+            earlier = stored_fields[name]
+            if new != earlier:
+                lines.append(
+                    tr("{name}: {earlier!r}, now {new!r}", name=name, earlier=earlier, new=new)
+                )
+        return lines
 
     def row_key(self, conversation: Conversation) -> bytes:
         """Return the key of a request: 16 bytes, the same in every process."""
-        if isinstance(conversation, str):
-            text = conversation
-        else:
-            text = json.dumps(conversation, sort_keys=True)
+        text = conversation
+        if not isinstance(text, str):
+            text = json.dumps(text, sort_keys=True)
         return _hash(self.digest + type(conversation).__name__.encode() + text.encode("utf-8"))
 
 
@@ -339,13 +309,14 @@ def text_of(conversation: Conversation | None) -> str:
     """Return the texts of a conversation; the tokens of pictures are not known."""
     if isinstance(conversation, str):
         return conversation
-    contents = (message.get("content") or "" for message in conversation or ())
-    return " ".join(
-        content
-        if isinstance(content, str)
-        else " ".join(str(part.get("text") or "") for part in content)
-        for content in contents
-    )
+    texts = []
+    for message in conversation or ():
+        content = message.get("content") or ""
+        if isinstance(content, str):
+            texts.append(content)
+        else:
+            texts += [str(part.get("text") or "") for part in content]
+    return " ".join(texts)
 
 
 def _validate_length(conversation: Conversation, limit_mb: float) -> None:
@@ -364,24 +335,6 @@ def _validate_length(conversation: Conversation, limit_mb: float) -> None:
                 limit_mb=limit_mb,
             )
         )
-
-
-def _edit_turn(text: str, item: Item) -> list[dict[str, Any]]:
-    """Return the turn for an edit: the text, and the pictures of the column `image`."""
-    if not isinstance(item, Mapping):
-        value = None
-    else:
-        value = item.get("image")
-    if isinstance(value, list):
-        pictures = value
-    else:
-        pictures = [value]
-    if not all(isinstance(picture, (str, Path)) and str(picture) for picture in pictures):
-        raise InvalidArgumentError(
-            tr("an edit needs a column image: a path or an address, or a list of 1 to 3 of them")
-        )
-    parts = [{"type": "image_url", "image_url": {"url": str(picture)}} for picture in pictures]
-    return [{"role": "user", "content": [{"type": "text", "text": text}, *parts]}]
 
 
 def _parse_messages(value: Any) -> list[dict[str, Any]]:

@@ -5,15 +5,14 @@ rows are sent.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from ..base.language import tr
 from . import journal_store
-from .input_files import InputFiles
 from .input_source import Prefetcher, RowSource
-from .journal import Journal, KeyCounter, add_rows, repeat_key, save_marks
+from .journal import Journal, add_rows, count_repeats, repeat_key
 from .journal_reader import JournalError
 from .preflight import InputScan
 from .request_spec import InputRow, RequestSpec
@@ -28,32 +27,15 @@ class JournalPages:
     """Pages of rows that the journal holds.
 
     Args:
-        journal: open for writing.
-        retryable: the rows that failed in this run, instead of those that have no answer.
-        first_page: rows that are in memory and come first.
-        after: number of the row after which the journal is read.
+        query: returns the rows after a number, at most a number of them.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        *,
-        retryable: bool = False,
-        first_page: list[InputRow] | None = None,
-        after: int = -1,
-    ) -> None:
-        if retryable:
-            self._query = journal.retryable_rows
-        else:
-            self._query = journal.missing_rows
-        self._first_page = first_page or []
-        self._last_number = after
+    def __init__(self, query: Callable[[int, int], list[InputRow]]) -> None:
+        self._query = query
+        self._last_number = -1
 
     def __call__(self) -> list[InputRow]:
         """Return the next page."""
-        if rows := self._first_page:
-            self._first_page = []
-            return rows
         rows = self._query(self._last_number, PAGE_SIZE)
         if rows:
             self._last_number = rows[-1].number
@@ -70,15 +52,9 @@ class InputPages:
         journal: open for writing.
         rows: the input.
         dedupe: whether identical rows are sent once.
-        files: that the rows are read from again when they are needed, None where the journal holds
-            them.
         on_loaded: called in the reading thread after each page, with the number of rows that have
             an answer already, the number of invalid ones, and at the end the total number of rows,
             before that None.
-
-    Attributes:
-        saved_rows: rows of the input that are in the journal; those behind them are of an earlier
-            run.
     """
 
     def __init__(
@@ -87,18 +63,16 @@ class InputPages:
         rows: Iterator[InputRow],
         *,
         dedupe: bool,
-        files: InputFiles | None,
         on_loaded: Callable[[int, int, int | None], None],
     ) -> None:
         self._prefetcher = Prefetcher(rows, PAGE_SIZE)
         self._journal = journal
         self._dedupe = dedupe
-        self._files = files
         self._on_loaded = on_loaded
         self._stored_pages: JournalPages | None = None
-        self.saved_rows = self._row_count = self._generation = self._mark_count = 0
+        self._row_count = self._generation = 0
         self._unsaved: list[InputRow] = []
-        self._counter = KeyCounter()
+        self._seen: dict[bytes, int] = {}
         self._repeats = list[int]()
         self._error: Exception | None = None
         self._lock = threading.Lock()
@@ -128,7 +102,7 @@ class InputPages:
 
     def continue_in(self, journal: Journal) -> None:
         """Continue in a journal that was opened again: first with its rows that have no answer."""
-        self._stored_pages = JournalPages(journal)
+        self._stored_pages = JournalPages(journal.missing_rows)
         self._journal = journal
 
     def _read_page(self) -> list[InputRow]:
@@ -142,24 +116,17 @@ class InputPages:
             self._error = error
             return []
         self._row_count += len(page)
-        self._repeats = self._counter.count([row.key for row in page])
+        self._repeats = count_repeats(self._seen, page)
         return page
 
     def _save_page(self, page: list[InputRow]) -> list[InputRow]:
         with self._journal.transaction():
-            is_copied = self._files is None
-            rows = add_rows(
-                self._journal, page, dedupe=self._dedupe, repeats=self._repeats, is_copied=is_copied
-            )
-            self._mark_count = save_marks(self._journal, self._files, self._mark_count)
+            rows = add_rows(self._journal, page, dedupe=self._dedupe, repeats=self._repeats)
         self._unsaved = []
-        self.saved_rows = self._row_count
         invalid = sum(row.problem is not None for row in page)
-        if page or self._error is not None:
-            total = None
-        else:
+        total = None
+        if not page and self._error is None:
             total = self._row_count
-        if total is not None:
             with self._journal.transaction():
                 self._journal.database.execute("delete from row where number >= ?", (total,))
             self._journal.set_facts(complete=1)
@@ -174,14 +141,13 @@ def load_input(
     scan: InputScan,
     *,
     allow_changed_input: bool | Literal["keep"],
-) -> JournalPages | None:
-    """Put the rows of an input into the journal; return those without an answer.
+) -> None:
+    """Put the rows of an input into the journal, or check that it is that of the journal.
 
     Args:
         journal: open for writing.
         request: what is sent for each row.
-        source: the input; one that can be read only once is read while rows are sent, so None is
-            returned.
+        source: the input; one that can be read only once is read while rows are sent.
         scan: the rows that were read already.
         allow_changed_input: whether answers of rows that are not in this input are dropped; "keep"
             leaves them for another input.
@@ -191,31 +157,25 @@ def load_input(
     """
     stored = journal.get_fact("plan")
     database = journal.database
-    if source.stored_files is None:
-        files = ""
-    else:
-        files = source.stored_files.to_json()
     if stored and allow_changed_input is not True:
         _validate_same_request(journal.path, request, stored)
+    foreign_rows = 0
     with journal.transaction():
-        database.execute("delete from mark")
-        if files != journal.get_fact("files"):  # rows that refer to others
-            database.execute("delete from row where input = ''")
         if source.is_rereadable:
             database.execute("delete from row")
-            pages = _add_all_rows(journal, request, source, scan)
+            rows = request.input_rows(source.items())
+            seen: dict[bytes, int] = {}
+            while page := list(islice(rows, PAGE_SIZE)):
+                repeats = count_repeats(seen, page)
+                add_rows(journal, page, dedupe=request.dedupe, repeats=repeats)
             query = (
                 "select count(*) from answer where error = '' and key not in (select key from row)"
             )
             foreign_rows = database.execute(query).fetchone()[0]
             if allow_changed_input is True:
                 database.execute("delete from answer where key not in (select key from row)")
-        else:
-            pages = None
-            if stored:
-                foreign_rows = _count_foreign_rows(journal, scan.first_rows)
-            else:
-                foreign_rows = 0
+        elif stored:
+            foreign_rows = _count_foreign_rows(journal, scan.first_rows)
         if foreign_rows and not allow_changed_input:
             raise JournalError(
                 tr(
@@ -226,14 +186,12 @@ def load_input(
                     count=foreign_rows,
                 )
             )
-    facts = {
-        "plan": request.to_json(),
-        "input": source.description,
-        "complete": int(source.is_rereadable),
-    }
-    facts |= {"files": files} if files or journal.get_fact("files") else {}
-    journal.set_facts(**facts, created=journal.get_fact("created") or time.time())
-    return pages
+    journal.set_facts(
+        plan=request.to_json(),
+        input=source.description,
+        complete=int(source.is_rereadable),
+        created=journal.get_fact("created") or time.time(),
+    )
 
 
 def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> None:
@@ -248,37 +206,12 @@ def _validate_same_request(path: Path, request: RequestSpec, stored: str) -> Non
         )
 
 
-def _add_all_rows(
-    journal: Journal, request: RequestSpec, source: RowSource, scan: InputScan
-) -> JournalPages:
-    """Add all rows; those that are in memory need not be read from the journal again."""
-    first_rows = scan.first_rows
-    first_count = len(scan.first_rows)
-    later_items = islice(source.items(), first_count, None) if scan.rows > first_count else ()
-    later_rows = request.input_rows(later_items, first_count)
-    is_copied = source.stored_files is None
-    rows = chain(first_rows, later_rows)
-    missing = list[InputRow]()
-    counter = KeyCounter()
-    last_number = -1
-    while page := list(islice(rows, PAGE_SIZE)):
-        repeats = counter.count([row.key for row in page])
-        missing_of_page = add_rows(
-            journal, page, dedupe=request.dedupe, repeats=repeats, is_copied=is_copied
-        )
-        if page[0].number < first_count:
-            missing += missing_of_page
-            last_number = page[-1].number
-    save_marks(journal, source.stored_files, 0)
-    return JournalPages(journal, first_page=missing, after=last_number)
-
-
 def _count_foreign_rows(journal: Journal, rows: Sequence[InputRow]) -> int:
     """Return how many of an input's first rows differ from the journal's."""
     stored_keys = dict(
         journal.database.execute("select number, key from row where number < ?", (len(rows),))
     )
-    repeats = KeyCounter().count([row.key for row in rows])
+    repeats = count_repeats({}, rows)
     return sum(
         stored_keys.get(row.number, row.key) not in {row.key, repeat_key(row.key, repeat)}
         for row, repeat in zip(rows, repeats, strict=True)

@@ -21,17 +21,13 @@ from .._jobs.worker_pool import WorkerPool
 from ..base.language import tr
 from ..errors import APIError, ConnectionFailed, InvalidArgumentError, QianfanError
 from ..resources.inference.call_sender import BATCH_RATE_LIMIT_WAIT_S
-from ..resources.inference.chat_request import BatchRequests
 from ..resources.inference.reply import ChatResponse, failed_result, row_result_of
 from ..transport import clock
-from ..transport.client import Client
 from ..transport.interrupt_safe import Future
-from ..transport.rate_limiter import RateLimiter
-from ..transport.shared_rate_limiter import get_limiter
 from .journal import Journal
 from .journal_reader import JournalError
 from .preflight import JobSpec
-from .request_spec import Conversation, InputRow, validate_platform
+from .request_spec import Conversation, InputRow
 from .row_pages import InputPages, PageReader
 
 OUTAGE_FAILURES: Final = 10
@@ -87,10 +83,7 @@ class CanaryRows:
         Args:
             fault: the row's own error; None for an answer or a transient error.
         """
-        if fault:
-            self.remaining = self.remaining - 1
-        else:
-            self.remaining = 0
+        self.remaining = self.remaining - 1 if fault else 0
         if self.remaining:
             return
         if fault is not None:
@@ -138,15 +131,9 @@ class CircuitBreaker:
             error: why the row failed, None for an answer.
         """
         has_transient_error = error is not None and is_transient(error)
-        if has_transient_error:
-            self._consecutive_failures = self._consecutive_failures + 1
-        else:
-            self._consecutive_failures = 0
+        self._consecutive_failures = self._consecutive_failures + 1 if has_transient_error else 0
         if self.canaries.remaining:
-            if has_transient_error:
-                fault = None
-            else:
-                fault = error
+            fault = None if has_transient_error else error
             self.canaries.record(fault)
             if fault is None:
                 self._resize_pool()
@@ -183,7 +170,7 @@ class CircuitBreaker:
         started_at = clock.now()
         delay = FIRST_DELAY_S
         until = time.strftime("%H:%M:%S", time.localtime(time.time() + MAX_OUTAGE_S))
-        words = tr(
+        text = tr(
             "no answer from the platform: {reason}; tried again until {time}, then the batch "
             "stops; "
             "answers so far are kept",
@@ -205,13 +192,13 @@ class CircuitBreaker:
                 )
                 return
             pool.pause()
-            control.update("waiting", reason=words)
+            control.update("waiting", reason=text)
             await control.sleep(delay)
             pool.resize(1)
             if not control.is_paused:
                 pool.resume()
             control.set_running()
-            control.update(reason=words)
+            control.update(reason=text)
             delay = min(delay * 2, MAX_DELAY_S)
             failures = self._consecutive_failures
             while self._consecutive_failures == failures and pool.in_flight + pool.idle_workers:
@@ -224,11 +211,6 @@ T = TypeVar("T")
 
 CLOSE_TIMEOUT_S: Final = 1.0
 """Seconds that the end of a batch waits for an input that blocks."""
-
-ROUTE_LIFETIME_S: Final = 1.0
-"""Seconds after which the client is looked up again: a sandbox may have moved, a key may have
-changed.
-"""
 
 WrittenRow = tuple[InputRow, RowResult]
 
@@ -244,8 +226,6 @@ class RowPipeline:
         breaker: decides how many rows may be in flight.
 
     Attributes:
-        limiter: the rate limiter that the rows wait for, of a pool one of them; None before the
-            first row.
         writer: puts results into the journal.
         unwritten: results that the journal could not hold, by row number.
         input_error: why the input could not be read to its end, "" if it could.
@@ -255,7 +235,6 @@ class RowPipeline:
     def __init__(
         self, job: JobSpec, journal: Journal, control: BatchControl, breaker: CircuitBreaker
     ) -> None:
-        self.limiter: RateLimiter | None = None
         self.unwritten: dict[int, RowResult] = {}
         self.input_error = ""
         self._job = job
@@ -267,14 +246,8 @@ class RowPipeline:
             rate_limit_wait_s=BATCH_RATE_LIMIT_WAIT_S,
             before_retry=self._count_lost,
         )
-        response_format = job.response_format
-        if not (response_format is not None and response_format.is_checked):
-            self._format = None
-        else:
-            self._format = response_format
-        self._has_budget = job.budget is not None or job.budget_tokens is not None
-        self._route: tuple[Client, BatchRequests] | None = None
-        self._route_expires_at = 0.0
+        self._format = job.checked_format
+        self._has_budget = job.preflight.budget is not None
         self._pool: WorkerPool[InputRow] | None = None
         self._queue: RowQueue | None = None
         self.writer = GroupCommitWriter(journal, self._on_written)
@@ -303,23 +276,15 @@ class RowPipeline:
             await canaries.admit()
         assert self._pool is not None, "its workers call this"
         assert self._queue is not None, "set with the pool"
-        if self._has_budget and not self.can_afford(
-            1 + self._pool.in_flight + len(self.writer.pending)
-        ):
+        rows = 1 + self._pool.in_flight + len(self.writer.pending)
+        if reason := self._job.budget_problem(self._control.counter, rows):
+            self.is_out_of_budget = True
+            self._control.finish("stopped", reason)
             return None
         row = await self._queue.get()
         if row is None:
             canaries.admit_all()
         return row
-
-    def can_afford(self, rows: int) -> bool:
-        """Return whether this many more rows, those in flight included, keep to the budgets; end if
-        not.
-        """
-        if reason := self._job.budget_problem(self._control.counter, rows):
-            self.is_out_of_budget = True
-            self._control.finish("stopped", reason)
-        return not reason
 
     async def _count_lost(self, error: BaseException) -> None:
         """Count an answer that the platform may have given and charged, and that did not arrive."""
@@ -331,19 +296,15 @@ class RowPipeline:
     async def _process_row(self, row: InputRow) -> None:
         """Send one row, and return when its result is on disk."""
         error = None
-        has_budget = self._job.budget is not None
         try:
-            client, requests = await self._find_route()
             conversation = row.conversation or self._job.request.build_conversation(row.item)
-            reply = await self._job.chat.send_request(
-                requests.for_row(conversation), client, self._call_options
-            )
+            reply = await self._job.pool.send(conversation, self._call_options)
             if self._format is not None:
                 reply = await self.correct(conversation, reply)
-            result = row_result_of(reply, at_list_price=has_budget)
+            result = row_result_of(reply, at_list_price=self._has_budget)
         except Exception as exception:  # noqa: BLE001 - it is the row's result
             error = exception
-            result = failed_result(exception, at_list_price=has_budget)
+            result = failed_result(exception, at_list_price=self._has_budget)
             if result.prompt_tokens is None:
                 await self._count_lost(exception)
         except asyncio.CancelledError as cancelled:
@@ -360,38 +321,15 @@ class RowPipeline:
         Raises:
             UnreadableAnswer: that one is not, either.
         """
-        if isinstance(conversation, str):
-            turns = [{"role": "user", "content": conversation}]
-        else:
-            turns = conversation
+        turns = conversation
+        if isinstance(turns, str):
+            turns = [{"role": "user", "content": turns}]
         if self._format is None or not (correction := self._format.check(reply, reply.text, turns)):
             return reply
-        client, requests = await self._find_route()
-        request = requests.for_row([*turns, *correction])
-        second = await self._job.chat.send_request(request, client, self._call_options)
+        second = await self._job.pool.send([*turns, *correction], self._call_options)
         second.earlier = (reply,)
         self._format.check(second, second.text, turns, retry=False)
         return second
-
-    async def _find_route(self) -> tuple[Client, BatchRequests]:
-        """Return the client of the next row, and what builds its request.
-
-        Raises:
-            CredentialsError: its platform is not the one that the journal's answers are from.
-        """
-        if self._route is None or time.monotonic() >= self._route_expires_at:
-            chat = self._job.chat
-            spec = self._job.request
-            client = await chat.resolve_client()
-            validate_platform(client.platform, spec.platform)
-            options = dict(spec.options) | (
-                {} if self._format is None else {"response_format": self._format}
-            )
-            requests = chat.batch_requests(client.platform, spec.model, spec.endpoint, options)
-            self.limiter = get_limiter(client.platform, requests.model)
-            self._route = (client, requests)
-            self._route_expires_at = time.monotonic() + ROUTE_LIFETIME_S
-        return self._route
 
     def _on_written(self, rows: Sequence[WrittenRow], error: JournalError | None) -> None:
         """Count rows that are on disk, or that could not be written."""
@@ -402,8 +340,6 @@ class RowPipeline:
         for row, result in rows:
             self._count_result(row, result)
         control.notify_waiters()
-        if control.is_paused and self._queue is not None and self._queue.is_drained:
-            control.resume()  # nothing is left that could wait
 
     def _count_result(self, row: InputRow, result: RowResult) -> None:
         counter = self._control.counter
@@ -421,10 +357,9 @@ class RowPipeline:
 
     def on_input_error(self, error: Exception) -> None:
         """Remember that the input cannot be read further; the rows that were read are sent."""
+        reason = f"{type(error).__name__}: {error}"
         if isinstance(error, QianfanError):
             reason = summarize_error(error)
-        else:
-            reason = f"{type(error).__name__}: {error}"
         self.input_error = tr("the input broke off: {reason}", reason=reason)
 
 
@@ -507,18 +442,6 @@ class RowQueue:
                     await self._refill()
         return self._rows.popleft()
 
-    @property
-    def is_drained(self) -> bool:
-        """Whether there are certainly no more rows."""
-        prefetch = self._prefetch
-        is_next_empty = (
-            prefetch is not None
-            and prefetch.done()
-            and not prefetch.exception()
-            and not prefetch.result()
-        )
-        return not self._rows and (self._is_exhausted or is_next_empty)
-
     async def close(self) -> bool:
         """Wait for a page that is being read, at most `CLOSE_TIMEOUT_S`; return whether it has
         come.
@@ -542,10 +465,7 @@ class RowQueue:
             return
         self._rows.extend(rows)
         self._is_exhausted = not rows
-        if not rows:
-            self._prefetch = None
-        else:
-            self._prefetch = self._start_prefetch()
+        self._prefetch = self._start_prefetch() if rows else None
 
     def _start_prefetch(self) -> asyncio.Future[list[InputRow]]:
         return run_in_thread(self._next_page)

@@ -1,173 +1,103 @@
 """The arguments of `qfnb.batch` and `qfnb.estimate`, checked before anything is read or sent."""
 
 import difflib
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, InstanceOf, TypeAdapter, ValidationError
 
 from .. import config
-from .._jobs.worker_pool import validate_worker_count
 from ..base.language import tr, tr_noop
-from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.chat_request import validate_chat_options
 from ..resources.inference.model_choice import find_living_model, refuse_other_kind
-from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..wire import catalog
-from . import export
-from .client_pool import ClientPool
-from .input_source import RowSource
-from .journal_store import journal_path
+from .client_pool import choose_target
 from .preflight import row_cost
-from .request_spec import OfflineVia, RequestSpec, platform_name
+from .request_spec import RequestSpec, platform_name
 
 FORMAT_KINDS = frozenset({"text", "json_object", "json_schema"})
 """Values of `type` in the platform's own form of `response_format`, which is stored as it is."""
 
-_OFFLINE_VIA = tr_noop("'files' or 'bos', and for mode='offline'")
 
+class BatchOptions(ChatOptions, total=False):
+    """The arguments of `batch` behind the rows and the prompt."""
 
-class EstimateOptions(ChatOptions, total=False):
-    """Arguments of `batch` that change no number of an estimate."""
-
+    model: str | None
+    endpoint: str | None
     out: str | Path | None
     name: str | None
     workers: int | None
+    budget: float | None
+    budget_tokens: int | None
+    dedupe: bool
     canary: int
     invalid_rows: Literal["raise", "fail"]
     allow_changed_input: bool | Literal["keep"]
     allow_same_prompt: bool
+    client: ChatCompletion | None
+    clients: Sequence[ChatCompletion] | None
     mode: Literal["online", "offline"]
-    offline_via: OfflineVia | None
     request_timeout: float | None
     retry_count: int | None
 
 
-_BATCH_ARGUMENTS = (
-    *(
-        "rows",
-        "prompt",
-        "model",
-        "endpoint",
-        "budget",
-        "budget_tokens",
-        "dedupe",
-        "client",
-        "clients",
-    ),
-    *sorted(EstimateOptions.__optional_keys__),
-)
-
-
-def _is_count(value: object, minimum: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
-
-
-def _is_positive_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value > 0
-    )
-
-
-def _is_one_of(*values: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and value in values
-
-
-def _is_a(kind: type) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, kind)
-
-
-_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "model": (_is_a(str), tr_noop("must be the name of a model")),
-    "endpoint": (_is_a(str), tr_noop("must be the name of a service of yours")),
-    "name": (_is_a(str), tr_noop("must be a string, the name of the journal")),
-    "dedupe": (_is_a(bool), tr_noop("must be True or False")),
-    "allow_changed_input": (
-        lambda value: isinstance(value, bool) or value == "keep",
-        tr_noop("must be True, False or 'keep'"),
-    ),
-    "allow_same_prompt": (_is_a(bool), tr_noop("must be True or False")),
-    "client": (_is_a(ChatCompletion), tr_noop("must be a qfnb.ChatCompletion")),
-    "budget_tokens": (
-        lambda value: _is_count(value, 1),
-        tr_noop("must be a number of tokens, 1 or more"),
-    ),
-    "canary": (lambda value: _is_count(value, 0), tr_noop("must be a number of rows, 0 for none")),
-    "invalid_rows": (_is_one_of("raise", "fail"), tr_noop("must be 'raise' or 'fail'")),
-    "mode": (_is_one_of("online", "offline"), tr_noop("must be 'online' or 'offline'")),
-    "offline_via": (
-        _is_one_of("files", "bos"),
-        tr_noop("must be 'files' or 'bos', and for mode='offline'"),
-    ),
-    "request_timeout": (_is_positive_number, tr_noop("must be a number of seconds above 0")),
-    "retry_count": (
-        lambda value: _is_count(value, 1),
-        tr_noop("must be a number of tries, 1 or more"),
-    ),
-}
-
-_MAY_BE_NONE = {
-    "model",
-    "endpoint",
-    "name",
-    "client",
-    "offline_via",
-    "budget_tokens",
+OWN_OPTIONS = BatchOptions.__optional_keys__ - ChatOptions.__optional_keys__ | {
     "request_timeout",
     "retry_count",
 }
+"""The arguments that are none of `ChatCompletion.do`, and the limits of a call."""
+
+_Amount = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=1)]
+
+_FLAG = tr_noop("must be True or False")
+_ABOVE_0 = tr_noop("must be a number above 0")
+
+_ARGUMENTS: Mapping[str, tuple[Any, str]] = {
+    "model": (str | None, tr_noop("must be the name of a model")),
+    "endpoint": (str | None, tr_noop("must be the name of a service of yours")),
+    "name": (str | None, tr_noop("must be a string, the name of the journal")),
+    "dedupe": (bool, _FLAG),
+    "allow_changed_input": (bool | Literal["keep"], tr_noop("must be True, False or 'keep'")),
+    "allow_same_prompt": (bool, _FLAG),
+    "client": (InstanceOf[ChatCompletion] | None, tr_noop("must be a qfnb.ChatCompletion")),
+    "budget": (_Amount | None, tr_noop("must be a number of CNY above 0")),
+    "budget_tokens": (_Count | None, tr_noop("must be a number of tokens, 1 or more")),
+    "canary": (Annotated[int, Field(ge=0)], tr_noop("must be a number of rows, 0 for none")),
+    "invalid_rows": (Literal["raise", "fail"], tr_noop("must be 'raise' or 'fail'")),
+    "mode": (Literal["online", "offline"], tr_noop("must be 'online' or 'offline'")),
+    "request_timeout": (_Amount | None, tr_noop("must be a number of seconds above 0")),
+    "retry_count": (_Count | None, tr_noop("must be a number of tries, 1 or more")),
+    "engine": (Literal["local", "ray"], tr_noop("must be 'local' or 'ray'")),
+    "shard_rows": (_Count, tr_noop("must be a number of rows, 1 or more")),
+    "rpm": (_Amount | None, _ABOVE_0),
+    "tpm": (_Amount | None, _ABOVE_0),
+    "processes": (_Count | None, _ABOVE_0),
+}
 
 
-def validate_arguments(**arguments: object) -> None:
-    """Check the types and ranges of arguments of `batch`, by name.
+def validate_arguments(arguments: Mapping[str, object]) -> None:
+    """Check the types and ranges of arguments of `batch` and `batch_shards`, by name; others are
+    left to who uses them.
 
     Raises:
         InvalidArgumentError: names the argument, its value and what is allowed.
     """
     for name, value in arguments.items():
-        is_valid, allowed = _RULES[name]
-        if not is_valid(value) and (value is not None or name not in _MAY_BE_NONE):
+        if name not in _ARGUMENTS:
+            continue
+        kind, allowed = _ARGUMENTS[name]
+        try:
+            TypeAdapter(kind).validate_python(value, strict=True)
+        except ValidationError:
             raise InvalidArgumentError(
                 tr("{name}={value!r}: {allowed}", name=name, value=value, allowed=tr(allowed))
-            )
-
-
-def validate_estimate_options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the arguments that `estimate` takes because `batch` does; return the chat options among
-    them.
-
-    Raises:
-        InvalidArgumentError: `batch` has no such argument, or it is wrong.
-    """
-    for name, value in arguments.items():
-        if name not in _BATCH_ARGUMENTS:
-            hint = did_you_mean(name, _BATCH_ARGUMENTS)
-            raise InvalidArgumentError(
-                tr(
-                    "{name}={value!r}: `batch` has no such argument{hint}",
-                    name=name,
-                    value=value,
-                    hint=hint,
-                )
-            )
-    chat_options = {
-        name: arguments[name] for name in arguments if name in ChatOptions.__optional_keys__
-    }
-    others = {name: arguments[name] for name in arguments if name not in chat_options}
-    validate_worker_count("workers", others.pop("workers", None))
-    if (out := others.pop("out", None)) is not None:
-        export.validate_output_path(out)
-    validate_arguments(**others)
-    if others.get("name"):
-        journal_path(others["name"])
-    return chat_options
+            ) from None
 
 
 def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,14 +120,22 @@ def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_request(
-    client: ChatCompletion | None,
+    chats: Sequence[ChatCompletion],
     prompt: str | None,
     model: str | None,
     endpoint: str | None,
     dedupe: bool,
     options: Mapping[str, Any],
-) -> tuple[ChatCompletion, RequestSpec]:
-    """Return who sends the rows of a batch, and what is sent; the arguments are those of `batch`.
+) -> RequestSpec:
+    """Return what is sent for each row.
+
+    Args:
+        chats: who sends it.
+        prompt: the argument of `batch`, as are the others.
+        model: its name.
+        endpoint: a service of one's own.
+        dedupe: whether identical rows are sent once.
+        options: of `ChatCompletion.do`.
 
     Raises:
         InvalidArgumentError: the prompt or an option is wrong.
@@ -211,20 +149,17 @@ def build_request(
         )
     _refuse_misspelt(options)
     chat_options = storable_options(options)
-    chat = client or ChatCompletion()
-    model, endpoint = chat.resolve_target(model, endpoint)
-    defaults = {1: catalog.V1_DEFAULTS["chat"]}
-    model = model or (
-        None if endpoint else defaults.get(int(chat.version or 2), catalog.default_model("chat"))
-    )
-    info = chat.platform_info()
-    request = RequestSpec(platform_name(info), model, endpoint, prompt, chat_options, dedupe)
-    if model and not endpoint and not request.draws and info.name != "custom":
-        if int(chat.version or 2) == 2:
+    model, endpoint = choose_target(chats, model, endpoint)
+    version = int(chats[0].version or 2)
+    if not model and not endpoint:
+        model = catalog.V1_DEFAULTS["chat"] if version == 1 else catalog.default_model("chat")
+    info = chats[0].platform_info()
+    if model and not endpoint and info.name != "custom":
+        if version == 2:
             find_living_model("chat", model, is_strict=config.settings().strict_models)
         elif not catalog.find_model("chat", model):
             refuse_other_kind("chat", model)
-    return chat, request
+    return RequestSpec(platform_name(info), model, endpoint, prompt, chat_options, dedupe)
 
 
 def refuse_same_requests(request: RequestSpec, rows: int | None, allow_same_prompt: bool) -> None:
@@ -240,20 +175,9 @@ def refuse_same_requests(request: RequestSpec, rows: int | None, allow_same_prom
         InvalidArgumentError: all requests are the same, and there are several.
     """
     template = request.template
-    is_edit = request.kind == "image2image"
-    if (
-        allow_same_prompt
-        or template is None
-        or template.names
-        or is_edit
-        or request.dedupe
-        or rows == 1
-    ):
+    if allow_same_prompt or template is None or template.names or request.dedupe or rows == 1:
         return
-    if rows is None:
-        count = tr("every row")
-    else:
-        count = tr("all {rows:,} rows", rows=rows)
+    count = tr("every row") if rows is None else tr("all {rows:,} rows", rows=rows)
     raise InvalidArgumentError(
         tr(
             "the prompt names no column, so {count} would send the same request: write {{column}} "
@@ -268,7 +192,7 @@ def _refuse_misspelt(options: Mapping[str, Any]) -> None:
     """Refuse an option that is almost an argument of `batch`: as an option of the model, a budget
     would be lost.
     """
-    own = (set(_BATCH_ARGUMENTS) - ChatOptions.__optional_keys__) | {"response_format"}
+    own = {"rows", "prompt", "response_format", *OWN_OPTIONS}
     for name in options.keys() - ChatOptions.__optional_keys__:
         if match := difflib.get_close_matches(name, own, 1, 0.8):
             raise InvalidArgumentError(
@@ -281,83 +205,25 @@ def _refuse_misspelt(options: Mapping[str, Any]) -> None:
             )
 
 
-def choose_format(request: RequestSpec, value: Any) -> ResponseFormat | None:
-    """Return the form of the answers: that of the user's class, where `value` is one, and not only
-    of its schema.
-    """
-    if isinstance(value, (str, Mapping)):
-        return request.response_format
-    return parse_response_format(value)
-
-
-def validate_output(out: str | Path | None, source: RowSource) -> Path | None:
-    """Return the file that results are written to.
-
-    Raises:
-        InvalidArgumentError: it cannot be written, or it is the input.
-    """
-    if out is None:
-        path = None
-    else:
-        path = export.validate_output_path(out)
-    if path is not None and path.exists() and any(map(path.samefile, source.paths)):
-        raise InvalidArgumentError(
-            tr("out={out!r}: this is the input: name another file", out=str(out))
-        )
-    return path
-
-
-def choose_offline_via(
-    mode: str, requested: OfflineVia | None, client: ChatCompletion | None
-) -> OfflineVia | None:
-    """Return the offline service that the rows are handed to, None for online.
-
-    Args:
-        mode: `online` or `offline`.
-        requested: the user's choice, None for what the keys allow.
-        client: the argument of `batch`.
-
-    Raises:
-        InvalidArgumentError: a service is requested without the mode, or the client has keys of its
-            own.
-    """
-    if requested and mode == "online":
-        raise InvalidArgumentError(
-            tr(
-                "offline_via={requested!r}: must be {allowed}",
-                requested=requested,
-                allowed=tr(_OFFLINE_VIA),
-            )
-        )
-    if mode == "online":
-        return None
-    if client is not None and client.has_own_keys:
-        raise InvalidArgumentError(
-            tr("mode='offline' works with the keys of the settings, not with those of client=")
-        )
-    keys = config.credentials()
-    has_only_iam = keys.get("access_key") and not keys.get("api_key")
-    return requested or ("bos" if has_only_iam else "files")
-
-
 def validate_budget(
-    budget: float, request: RequestSpec, client: ChatCompletion | None = None
-) -> float:
-    """Return the budget, if it can be kept: the price of a service of one's own is not known.
+    budget: float | None, request: RequestSpec, chats: Sequence[ChatCompletion] = ()
+) -> None:
+    """Check that a budget can be kept: the price of a service of one's own is not known.
 
     Args:
-        budget: CNY.
+        budget: CNY, None without one.
         request: what is sent for each row.
-        client: who sends it; a pool may have services that `request` does not name.
+        chats: several clients, which may have services that `request` does not name.
 
     Raises:
         InvalidArgumentError: it is not a number above 0, or the price of the model is not known.
     """
-    if not _is_positive_number(budget):
-        raise InvalidArgumentError(
-            tr("budget={budget!r}: must be a number of CNY above 0", budget=budget)
-        )
-    service = request.endpoint or (client.service if isinstance(client, ClientPool) else None)
+    validate_arguments({"budget": budget})
+    if budget is None:
+        return
+    service = request.endpoint
+    if len(chats) > 1:
+        service = next(filter(None, (chat.endpoint for chat in chats)), service)
     if row_cost(replace(request, endpoint=service), 1, 1) is None:
         raise InvalidArgumentError(
             tr(
@@ -369,4 +235,3 @@ def validate_budget(
                 model=service or request.model,
             )
         )
-    return float(budget)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from ..batching.shards.sharded_batch import ShardedBatch
 
 STDIN = "-"
-CHECK = "check"
 
 RESUMED = ("out", "workers", "budget", "budget_tokens")
 """Options, by name, of a batch that is continued."""
@@ -59,7 +58,7 @@ ROWS = [
     Row(
         "--shards",
         tr_noop(
-            "FILE is a folder, pattern or address, --out a folder or s3://...: several processes."
+            "FILE is a folder, pattern or address, --out a folder: several processes."
         ),
     ),
     Row("--engine", tr_noop("With --shards: local, or ray for a Ray cluster."), "ENGINE"),
@@ -78,31 +77,16 @@ def batch(
             ),
         ),
     ],
-    checked: Annotated[
-        str | None,
-        Argument(
-            metavar="[NAME]",
-            help=tr_noop("Of the batch that `check` verifies."),
-            show_default=False,
-        ),
-    ] = None,
     *,
     options: Namespace,
 ) -> int:
-    """Ask about every row; `qfnb batch check NAME` verifies a journal and its results. Return the
-    exit code.
+    """Ask about every row; return the exit code.
 
     Raises:
         InvalidArgumentError: an option or a row is wrong; nothing was sent.
     """
     from ..batching import api  # noqa: PLC0415
 
-    if target == CHECK and checked is not None:
-        return _check(checked)
-    if checked is not None:
-        raise InvalidArgumentError(
-            tr("{word}: only `qfnb batch check NAME` has a second word", word=checked)
-        )
     if options.resume:
         arguments = {name: getattr(options, name) for name in RESUMED}
         return _work(api.resume(_find_name(target), **arguments), options)
@@ -158,17 +142,6 @@ def _read_stdin() -> list[Any]:
                 tr("stdin, line {number}: {error}", number=number, error=error)
             ) from None
     return rows
-
-
-def _check(name: str) -> int:
-    """Print what is damaged of a batch; return the exit code."""
-    from ..batching.journal_check import check_batch  # noqa: PLC0415
-
-    result = check_batch(name)
-    print(result)
-    if result.is_whole:
-        return DONE
-    return NEGATIVE
 
 
 def _find_name(target: str) -> str:

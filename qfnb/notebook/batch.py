@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -243,10 +244,9 @@ class BatchMagics(VerbMagics):
         from ..batching import export  # noqa: PLC0415 - %load_ext stays fast
         from ..batching.journal_reader import read_facts, read_rows  # noqa: PLC0415
         from ..batching.journal_store import existing_journal_path  # noqa: PLC0415
-        from ..batching.output_file import WRITERS  # noqa: PLC0415
 
         if not file:
-            suffixes = tr(", ").join(WRITERS)
+            suffixes = tr(", ").join(export.WRITERS)
             PARSER.error(
                 tr("save needs a file that ends in one of {suffixes}", suffixes=suffixes),
                 "%qfbatch save answers.csv",
@@ -257,7 +257,7 @@ class BatchMagics(VerbMagics):
         if batch is None:  # of an earlier kernel: its answers are on the disk
             journal = existing_journal_path(target)
             row_count = read_facts(journal)[1].rows
-            export.save(read_rows(journal), path)
+            export.save(partial(read_rows, journal), path)
         else:
             row_count = len(batch)
             failed = batch.progress.failed

@@ -397,7 +397,7 @@ def _result_steps(progress: BatchProgress) -> list[str]:
     steps.append(tr("as a file: `%qfbatch save {variable}.csv {variable}`", variable=variable))
     if any(name in batch.columns for name in REFERENCES):
         steps.append(tr("to score them: `%qfeval only {variable} -o report`", variable=variable))
-    if not batch.job.request.draws and progress.ok:
+    if progress.ok:
         train = tr_noop(
             "to train on them: `pairs = {variable}.to_pairs()`, then `%qftrain new pairs`"
         )

@@ -39,16 +39,12 @@ def test_every_row_is_asked_exactly_once(count_requests):
     assert count_requests() == {**expected, "most": 1, "most_answered": 1}
 
 
-@pytest.mark.parametrize("max_kept", [1, 70, 100, 1000])
-def test_rows_beyond_those_that_are_kept_in_memory_come_from_the_journal(
-    count_requests, monkeypatch, max_kept
-):
-    monkeypatch.setattr("qfnb.batching.preflight.MAX_KEPT_ROWS", max_kept)
+def test_rows_come_from_the_journal_page_by_page(count_requests, monkeypatch):
     monkeypatch.setattr("qfnb.batching.row_pages.PAGE_SIZE", 50)
     prompts = rows(120, "记得 {}")
-    first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name=f"kept-{max_kept}")
+    first = qfnb.batch([*prompts[:60], prompts[0]], workers=16, name="pages")
     assert wait_for_progress(first).ok == 61
-    batch = qfnb.batch([*prompts, prompts[0], prompts[119]], workers=16, name=f"kept-{max_kept}")
+    batch = qfnb.batch([*prompts, prompts[0], prompts[119]], workers=16, name="pages")
     assert (wait_for_progress(batch).ok, batch.progress.cached) == (122, 61)
     assert [row.input for row in batch.results()] == [*prompts, prompts[0], prompts[119]]
     assert count_requests()["came"] == 122
@@ -613,15 +609,6 @@ def test_pause_cancel_and_resume_in_any_order(hold, sandbox):
     batch.cancel()
     batch.resume()
     assert (wait_for_progress(batch).ok, batch.progress.state) == (60, "done")
-
-
-def test_a_pause_after_the_last_row_ends_the_batch(hold, sandbox):
-    hold()
-    batch = qfnb.batch(rows(4, "尾 {}"), workers=4, name="late-pause", canary=0)
-    until(lambda: batch.progress.in_flight >= 4)
-    batch.pause()
-    hold(release=True)
-    assert (wait_for_progress(batch).ok, batch.progress.state) == (4, "done")
 
 
 def test_an_interrupt_while_iterating_cancels(hold, interrupt, sandbox):

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import random
 import sqlite3
 import threading
 
@@ -14,13 +13,7 @@ import qfnb
 from qfnb._jobs.row_result import RowResult
 from qfnb.batching import journal as journal_module, journal_reader
 from qfnb.batching.journal import Journal, acquire_lock, add_rows, lock_path
-from qfnb.batching.journal_reader import (
-    JournalError,
-    JournalInUse,
-    StoredInputs,
-    pack_text,
-    unpack_text,
-)
+from qfnb.batching.journal_reader import JournalError, JournalInUse, pack_text, unpack_text
 from qfnb.batching.journal_store import batches, delete_journal, is_in_use, journal_path
 from qfnb.batching.request_spec import InputRow, RequestSpec
 from qfnb.errors import InvalidArgumentError
@@ -139,9 +132,9 @@ def test_the_log_of_a_journal_begins_anew_while_answers_are_written(monkeypatch)
 
 def test_repeated_rows_are_completed_together():
     path = write_journal("repeats", ["same"] * 700 + ["other"] * 3, dedupe=True)
-    first = journal_reader.read_completed(path, 0, None, StoredInputs(path))
+    first = journal_reader.read_completed(path, 0)
     assert [answer.number for position, answer in first if position == 1] == list(range(700))
-    second = journal_reader.read_completed(path, first[-1][0], None, StoredInputs(path))
+    second = journal_reader.read_completed(path, first[-1][0])
     assert sorted(answer.number for _, answer in first + second) == list(range(703))
 
 
@@ -247,21 +240,3 @@ def test_an_answer_comes_out_of_a_journal_as_it_went_in(text):
 def test_long_answers_take_less_room():
     assert len(pack_text("为什么天空是蓝色的？" * 20)) < 100
     assert isinstance(pack_text("为什么天空是蓝色的？"), str)
-
-
-@pytest.mark.parametrize("cache_kb", [8, journal_module.COUNTER_CACHE_KB])
-def test_keys_are_counted_in_memory_and_on_the_disk(monkeypatch, cache_kb):
-    monkeypatch.setattr(journal_module, "COUNTER_CACHE_KB", cache_kb)
-    keys = [random.Random(seed % 700).randbytes(16) for seed in range(900)]
-    counter = journal_module.KeyCounter()
-    counts = [
-        count for start in range(0, 900, 30) for count in counter.count(keys[start : start + 30])
-    ]
-    assert counts == [keys[:index].count(key) for index, key in enumerate(keys)]
-
-
-def test_no_room_for_the_keys_is_said():
-    counter = journal_module.KeyCounter()
-    counter._database.execute("pragma max_page_count = 3")
-    with pytest.raises(JournalError, match="TMPDIR"):
-        counter.count([n.to_bytes(16, "big") for n in range(9000)])

@@ -4,22 +4,21 @@ online.
 
 import base64
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-import pandas as pd
 import pytest
 from PIL import Image
 from pydantic import BaseModel, field_validator
 from support.waiting import until
 
 import qfnb
-from qfnb.batching.journal_store import delete_journal
-from qfnb.batching.offline import run
-from qfnb.batching.offline.backends import BosBackend, FilesBackend
+from qfnb.batching import offline
+from qfnb.batching.journal import Journal
+from qfnb.batching.journal_store import journal_path
 from qfnb.errors import InvalidArgumentError
 from qfnb.resources.management.batches import Batches
 from qfnb.wire.batches import UNFINISHED_CODE
@@ -58,15 +57,11 @@ def new_jobs(before):
 
 @pytest.fixture
 def small_files(monkeypatch):
-    monkeypatch.setattr(FilesBackend, "max_rows", 40)
-    monkeypatch.setattr(BosBackend, "max_rows", 40)
+    monkeypatch.setattr(offline, "MAX_ROWS", 40)
 
 
-@pytest.mark.parametrize("via", ["files", "bos"])
-def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, count_requests, via):
-    batch = qfnb.batch(
-        rows(100, f"{via} {{}}"), mode="offline", offline_via=via, name=f"offline-{via}"
-    )
+def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, count_requests):
+    batch = qfnb.batch(rows(100, "files {}"), mode="offline", name="offline-files")
     batch.wait()
     progress = batch.progress
     assert (progress.ok, progress.failed, progress.state, progress.mode) == (
@@ -76,7 +71,7 @@ def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, count_re
         "offline",
     )
     answers = batch.results()
-    assert [answer.input for answer in answers] == rows(100, f"{via} {{}}")
+    assert [answer.input for answer in answers] == rows(100, "files {}")
     assert all(answer.text for answer in answers)
     assert count_requests()["came"] == 0, "no row was asked online"
 
@@ -96,17 +91,12 @@ def test_conversations_personas_and_options_go_along(sandbox):
         [talk], system="你是诗人", temperature=0.5, mode="offline", name="offline-talk"
     )
     assert [answer.ok for answer in batch.results()] == [True]
-    refused = qfnb.batch([talk], mode="offline", offline_via="bos", name="offline-talk-bos")
-    refused.wait()
-    assert "takes single prompts" in refused.progress.reason
 
 
 def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_bit(
     small_files, count_requests, clock
 ):
-    batch = qfnb.batch(
-        iter(rows(1100, "流 {}")), mode="offline", name="offline-stream", offline_via="files"
-    )
+    batch = qfnb.batch(iter(rows(1100, "流 {}")), mode="offline", name="offline-stream")
     until(lambda: "files wait" in batch.progress.reason or batch.progress.is_finished)
     assert "8 files wait" in batch.progress.reason
     clock(speed=1)
@@ -118,22 +108,15 @@ def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_b
 def test_files_that_wait_are_handed_over_when_all_jobs_end_between_two_polls(
     small_files, count_requests, monkeypatch
 ):
-    monkeypatch.setattr(run, "MAX_JOBS", 1)
-    batch = qfnb.batch(
-        rows(100, "单 {}"), mode="offline", name="offline-one-job", offline_via="files"
-    )
+    monkeypatch.setattr(offline, "MAX_JOBS", 1)
+    batch = qfnb.batch(rows(100, "单 {}"), mode="offline", name="offline-one-job")
     batch.wait()
     assert (batch.progress.ok, count_requests()["came"]) == (100, 0)
 
 
-@pytest.mark.parametrize(
-    ("via", "endpoint"), [("files", "batches.create"), ("bos", "inference.create")]
-)
-def test_a_platform_that_allows_no_more_jobs_is_waited_for(fault, count_requests, via, endpoint):
-    fault(endpoint, "status", code=UNFINISHED_CODE, status=400, times=3)
-    batch = qfnb.batch(
-        rows(3, f"等 {via} {{}}"), mode="offline", offline_via=via, name=f"offline-wait-{via}"
-    )
+def test_a_platform_that_allows_no_more_jobs_is_waited_for(fault, count_requests):
+    fault("batches.create", "status", code=UNFINISHED_CODE, status=400, times=3)
+    batch = qfnb.batch(rows(3, "等 {}"), mode="offline", name="offline-wait")
     until(lambda: "1 files wait" in batch.progress.reason or batch.progress.is_finished)
     batch.wait()
     assert (batch.progress.ok, batch.progress.state) == (3, "done")
@@ -151,54 +134,6 @@ def test_pictures_in_conversations_go_along(sandbox):
     talk = [{"role": "user", "content": content}]
     batch = qfnb.batch([talk], model="ernie-4.5-turbo-vl", mode="offline", name="offline-vision")
     assert [(answer.ok, answer.message) for answer in batch.results()] == [(True, "")]
-
-
-def test_pictures_are_drawn_and_saved_and_go_with_the_journal(sandbox, count_requests):
-    batch = qfnb.batch(
-        ["一只猫", "一只狗"],
-        "画：{prompt}",
-        model="qwen-image",
-        mode="offline",
-        name="cats",
-        size="512x512",
-    )
-    paths = [Path(row.text) for row in batch.results()]
-    with Image.open(paths[0]) as cat, Image.open(paths[1]) as dog:
-        assert (cat.size, dog.size) == ((512, 512), (512, 512))
-        assert (cat.text["prompt"], dog.text["prompt"]) == ("画：一只猫", "画：一只狗")
-    assert count_requests()["came"] == 0
-    assert "neither a batch price nor limits" in str(batch.preflight)
-    delete_journal("cats")
-    assert not paths[0].parent.exists()
-
-
-def test_edits_are_drawn_from_a_column_of_pictures(sandbox, tmp_path):
-    for name in "ab":
-        Image.new("RGB", (200, 200), "red").save(tmp_path / f"{name}.png")
-    table = pd.DataFrame(
-        {"image": [tmp_path / "a.png", [str(tmp_path / "a.png"), str(tmp_path / "b.png")]]}
-    )
-    edits = qfnb.batch(table, "加一顶帽子", model="qwen-image-edit", mode="offline", name="hats")
-    rows = edits.results()
-    assert [row.message for row in rows] == ["", ""]
-    assert len({row.text for row in rows}) == 2
-    assert all(Path(row.text).read_bytes().startswith(b"\x89PNG") for row in rows)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({}, "offline only"),
-        ({"mode": "offline", "offline_via": "bos"}, "offline only"),
-        ({"mode": "offline", "budget_tokens": 5}, "pictures have no tokens"),
-        ({"mode": "offline", "size": "big"}, "size='big'"),
-        ({"mode": "offline", "model": "musesteamer-air-image"}, "no endpoint for it"),
-        ({"mode": "offline", "model": "qwen-image-edit"}, "needs a column image"),
-    ],
-)
-def test_what_pictures_cannot_be_is_said_before_anything_is_sent(arguments, message):
-    with pytest.raises(InvalidArgumentError, match=message):
-        qfnb.batch(["一只猫"], **{"model": "qwen-image", **arguments})
 
 
 @pytest.mark.parametrize(("kind", "is_parsed"), [(Greeting, True), (Silence, False)])
@@ -274,7 +209,7 @@ def test_cancel_stops_the_job_and_keeps_what_it_answered(clock):
 def test_a_job_that_takes_long_to_stop_is_joined_by_the_next_run(
     clock, count_requests, monkeypatch
 ):
-    monkeypatch.setattr(run, "MAX_POLLS_AFTER_STOP", 0)
+    monkeypatch.setattr(offline, "MAX_POLLS_AFTER_STOP", 0)
     before = job_ids()
     batch = qfnb.batch(rows(1000, "慢停 {}"), mode="offline", name="offline-slow-stop")
     until(lambda: clock(advance=1) or any(job.request_counts.completed for job in new_jobs(before)))
@@ -294,8 +229,6 @@ def test_a_job_that_takes_long_to_stop_is_joined_by_the_next_run(
     ("arguments", "message"),
     [
         ({"mode": "later"}, "mode='later'"),
-        ({"offline_via": "files"}, "offline_via='files'"),
-        ({"mode": "offline", "offline_via": "ftp"}, "offline_via='ftp'"),
         (
             {"mode": "offline", "client": qfnb.ChatCompletion(api_key="bce-v3/ALTAK-a/b")},
             "keys of the settings",
@@ -344,3 +277,19 @@ def test_rows_that_moved_are_not_handed_over_twice(small_files, sandbox, count_r
     assert batch.progress.ok == 90
     assert len(job_ids() - before) == 1
     assert count_requests()["came"] == 0
+
+
+def test_a_job_that_an_earlier_version_handed_over_through_a_bucket_is_not_asked_again(
+    count_requests,
+):
+    qfnb.batch(["桶"], name="offline-bucket").wait()
+    came = count_requests()["came"]
+    journal = Journal(journal_path("offline-bucket"))
+    journal.database.execute("delete from answer")
+    job = {"number": 0, "via": "bos", "uploaded": "bos:/mine/qfnb/x-0/", "id": "task-1"}
+    journal.set_facts(jobs=json.dumps([job]))
+    journal.close()
+    batch = qfnb.resume("offline-bucket")
+    batch.wait()
+    assert "its answers are at bos:/mine/qfnb/x-0/" in batch.progress.reason
+    assert count_requests()["came"] == came

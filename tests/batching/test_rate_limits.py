@@ -24,7 +24,7 @@ def run_batch(count, name):
     """Run a batch to its end; return its progress and its rate limiter."""
     batch = qfnb.batch([f"第 {number} 个问题" for number in range(count)], workers=16, name=name)
     batch.wait()
-    return batch.progress, batch._runner.pipeline.limiter
+    return batch.progress, batch.job.pool.members[0].limiter
 
 
 @pytest.mark.fault("F55")

@@ -77,7 +77,7 @@ def test_a_finished_batch_is_found_by_what_is_asked_and_asks_nothing(state):
 
 
 def test_an_offline_batch_is_finished_too(state):
-    batching = batch(QUESTIONS, model=MODEL, name="offline", mode="offline", offline_via="files")
+    batching = batch(QUESTIONS, model=MODEL, name="offline", mode="offline")
     assert all(answer.ok for answer in batching.results())
     assert chat_calls(ensure()) == 0
 

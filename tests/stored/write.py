@@ -66,7 +66,7 @@ def _batches() -> dict[str, Any]:
 
     unnamed = batch(QUESTIONS, model=MODEL)
     unnamed.wait()
-    batch(QUESTIONS, model=MODEL, name="offline", mode="offline", offline_via="files").wait()
+    batch(QUESTIONS, model=MODEL, name="offline", mode="offline").wait()
     return {"finished": unnamed.name}
 
 

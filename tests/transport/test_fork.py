@@ -159,15 +159,13 @@ print(batch)
 
 def test_a_child_that_is_forked_while_the_collector_is_set_runs_batches(sandbox):
     script = """
-import gc, os
+import os
 import qfnb
 from qfnb._jobs import worker_pool
 
-normal = gc.get_threshold()
-with worker_pool.RelaxedGC(1000), worker_pool._lock:
+with worker_pool.relaxed_gc():
     child = os.fork()
     if not child:
-        assert gc.get_threshold() == normal
         task = qfnb.ChatCompletion().batch_do(["hi"] * 3)
         os._exit(0 if all(reply.text for reply in task.results()) else 1)
 assert os.waitpid(child, 0)[1] == 0

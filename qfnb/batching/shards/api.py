@@ -3,11 +3,10 @@ engine.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal, Unpack
+from typing import Any, Final, Literal, Unpack
 
 from ... import connect
 from ..._jobs.batch_progress import BatchProgress
@@ -15,17 +14,19 @@ from ..._jobs.worker_pool import validate_worker_count
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
+from ...resources.inference.chat import ChatCompletion
 from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
-from ..file_access import BOS_PREFIX, SUFFIXES, is_address, validate_address
+from ..input_files import is_address, suffix_of
 from ..input_source import open_source
+from ..journal_store import journal_path
 from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec
 from .output import Output
 from .plan import SHARD_ROWS, Rows, Shard, plan_shards, refuse_output_inside
-from .sharded_batch import Budget, LocalEngine, ShardedBatch, ShardEngine
-from .worker import COPY_INTERVAL_S, ShardTask
+from .sharded_batch import Budget, LocalEngine, ShardedBatch
+from .worker import COPY_INTERVAL_S, Amounts, ShardTask, read_use, used_by
 
 SAMPLE_ROWS: Final = 1000
 """Rows that are read before the start, for the estimate and to see that the prompt fits."""
@@ -43,7 +44,6 @@ def batch_shards(
     processes: int | None = None,
     workers: int | None = None,
     shard_rows: int = SHARD_ROWS,
-    format: Literal["parquet", "jsonl", "csv"] | None = None,  # noqa: A002
     rpm: float | None = None,
     tpm: float | None = None,
     budget: float | None = None,
@@ -64,9 +64,7 @@ def batch_shards(
             Addresses (`s3://bucket/in/`) are read by fsspec (pip install 'qfnb[fsspec]', and
             `s3fs` for S3).
         prompt: a template over the columns, as in `batch`.
-        out: the output folder, which all machines can write: a path (it is created), an address of
-            an object store (`s3://bucket/out`, with its keys in the environment), or
-            `bos:/bucket/out` with an IAM pair.
+        out: the output folder, which all machines can write; it is created.
         model: name of a preset model, as in `batch`.
         endpoint: a service of your own instead.
         engine: `local` for one shard after another in this process, `ray` for tasks of Ray, on
@@ -76,7 +74,6 @@ def batch_shards(
         processes: of Ray at once; by default one for each processor.
         workers: rows in flight in each process, 1 to 1000, default 8.
         shard_rows: rows of a shard, default 50,000.
-        format: of the parts; by default that of the input.
         rpm: requests a minute of all processes together; by default what the platform says.
         tpm: tokens a minute, likewise.
         budget: CNY that all shards together may cost, earlier runs included.
@@ -90,30 +87,28 @@ def batch_shards(
         DatasetError: a file of the input cannot be read.
         ShardError: the output folder is in use, has another job's answers, or cannot be written.
     """
-    _refuse_clients(options)
     limits = {"request_timeout": request_timeout, "retry_count": retry_count}
-    validation.validate_arguments(
-        model=model, endpoint=endpoint, budget_tokens=budget_tokens, **limits
+    _validate_arguments(
+        options,
+        engine,
+        {"address": address, "processes": processes},
+        {
+            "model": model,
+            "endpoint": endpoint,
+            "engine": engine,
+            "rpm": rpm,
+            "tpm": tpm,
+            "budget_tokens": budget_tokens,
+            "processes": processes,
+            **limits,
+        },
     )
-    _validate_numbers({"rpm": rpm, "tpm": tpm, "processes": processes})
-    if engine not in {"local", "ray"}:
-        raise InvalidArgumentError(tr("engine={value!r}: must be 'local' or 'ray'", value=engine))
-    for name, value in (("address", address), ("processes", processes)):
-        if engine == "local" and value is not None:
-            raise InvalidArgumentError(
-                tr("{name}={value!r}: is for engine='ray'", name=name, value=value)
-            )
     worker_count = validate_worker_count("workers", workers)
     _, sent = split_client_options({**options, **limits}, MESSAGE_OPTIONS)
-    _, request = validation.build_request(None, prompt, model, endpoint, False, sent)
-    if request.draws:
-        raise InvalidArgumentError(
-            tr("shards are for models that chat; pictures are drawn by qfnb.batch")
-        )
-    if budget is not None:
-        budget = validation.validate_budget(budget, request)
+    request = validation.build_request([ChatCompletion()], prompt, model, endpoint, False, sent)
+    validation.validate_budget(budget, request)
     shards = plan_shards(rows, shard_rows)
-    suffix = _choose_suffix(format, shards)
+    suffix = suffix_of(shards[0].file)
     preflight = _look_ahead(request, shards, budget, budget_tokens)
     output = _open_output(rows, out, suffix)
     output.claim()
@@ -130,58 +125,51 @@ def batch_shards(
             **request.options,
         }
         tasks = [
-            ShardTask(
-                job, shard, "", output.folder, suffix, request.platform, arguments, (rpm, tpm)
-            )
+            ShardTask(job, shard, output.folder, suffix, request.platform, arguments, (rpm, tpm))
             for shard in shards
         ]
-        requests = max(preflight.requests, 1)
-        row = {"CNY": (preflight.cost or 0) / requests, "tokens": preflight.tokens / requests}
-        budgets = {
-            unit: float(limit)
-            for unit, limit in (("CNY", budget), ("tokens", budget_tokens))
-            if limit
-        }
-        runner = _open_engine(engine, address, processes, request)
+        if engine == "local":
+            runner: Any = LocalEngine()
+        else:
+            from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra
+
+            name = limiter_name(connect.current_platform(), request.endpoint or request.model or "")
+            runner = RayEngine(address, processes, name)
+        notes = _describe_plan(shards, len(reports), runner.processes, worker_count)
         progress = BatchProgress(
             name=job,
             model=request.endpoint or request.model or "",
-            total=sum(map(len, shards)),
+            total=preflight.rows,
             budget=budget,
             budget_tokens=budget_tokens,
-            notes=(
-                *preflight.lines(),
-                *_describe_plan(shards, len(reports), runner.processes, worker_count),
-            ),
+            notes=(*preflight.lines(), *notes),
             from_sandbox=request.platform == "sandbox",
             mode="shards",
         )
-        return ShardedBatch(
-            runner, output, tasks, reports, Budget(budgets, row, output), worker_count, progress
-        )
+        budgets = Budget(preflight, _used_before(tasks, output, reports))
+        return ShardedBatch(runner, output, tasks, reports, budgets, worker_count, progress)
     except BaseException:
         output.release_claim()
         raise
 
 
-def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
-    """Return the output folder.
+def _validate_arguments(
+    options: Mapping[str, object],
+    engine: str,
+    of_ray: Mapping[str, object],
+    arguments: Mapping[str, object],
+) -> None:
+    """Check what is known before the input.
+
+    Args:
+        options: of `ChatCompletion.do`.
+        engine: the argument of `batch_shards`.
+        of_ray: arguments that are only for Ray.
+        arguments: all other arguments.
 
     Raises:
-        InvalidArgumentError: it is no address of a storage that can be reached here, or it is
-            inside the input.
+        InvalidArgumentError: names the argument, its value and what is allowed.
     """
-    folder = str(out).removeprefix("file://")
-    validate_address("out", folder)
-    if is_address(folder) or folder.startswith(BOS_PREFIX):
-        folder = folder.rstrip("/")
-    else:
-        folder = str(Path(folder).expanduser().absolute())
-    refuse_output_inside(rows, folder, suffix)
-    return Output(folder, suffix)
-
-
-def _refuse_clients(options: Mapping[str, object]) -> None:
     for name in options.keys() & {"client", "clients"}:
         raise InvalidArgumentError(
             tr(
@@ -190,34 +178,28 @@ def _refuse_clients(options: Mapping[str, object]) -> None:
                 name=name,
             )
         )
-
-
-def _validate_numbers(numbers: Mapping[str, float | None]) -> None:
-    for name, value in numbers.items():
-        is_number = (
-            isinstance(value, (int, float))
-            and not isinstance(value, bool)
-            and 0 < value < float("inf")
-        )
-        if value is not None and (
-            not is_number or (name == "processes" and not isinstance(value, int))
-        ):
+    validation.validate_arguments(arguments)
+    for name, value in of_ray.items():
+        if engine == "local" and value is not None:
             raise InvalidArgumentError(
-                tr("{name}={value!r}: must be a number above 0", name=name, value=value)
+                tr("{name}={value!r}: is for engine='ray'", name=name, value=value)
             )
 
 
-def _choose_suffix(name: str | None, shards: Sequence[Shard]) -> str:
-    if name is None:
-        suffix = Path(shards[0].file).suffix.lower()
-    else:
-        suffix = f".{name}"
-    if suffix not in SUFFIXES:
-        allowed = tr(", ").join(suffix[1:] for suffix in SUFFIXES)
+def _open_output(rows: Rows, out: str | Path, suffix: str) -> Output:
+    """Return the output folder.
+
+    Raises:
+        InvalidArgumentError: it is no path, or it is inside the input.
+    """
+    name = str(out)
+    if is_address(name) or name.startswith("bos:/"):
         raise InvalidArgumentError(
-            tr("format={value!r}: must be one of {allowed}", value=name, allowed=allowed)
+            tr("out is an address: must be a folder that all machines can write")
         )
-    return suffix
+    folder = Path(name).expanduser().absolute()
+    refuse_output_inside(rows, folder, suffix)
+    return Output(folder, suffix)
 
 
 def _look_ahead(
@@ -230,11 +212,10 @@ def _look_ahead(
     """
     total = sum(map(len, shards))
     sample = list(islice(shards[0], SAMPLE_ROWS))
-    source = open_source(sample)
-    if request.template is not None and sample:
+    if request.template is not None:
         request.template.validate_columns(tuple(sample[0]))
     validation.refuse_same_requests(request, total, False)
-    scan, _ = scan_input(request, source)
+    scan, _ = scan_input(request, open_source(sample))
     if scan.invalid == scan.rows:
         scan.raise_if_invalid()
     return build_preflight(
@@ -242,24 +223,29 @@ def _look_ahead(
     )
 
 
+def _used_before(
+    tasks: Sequence[ShardTask], output: Output, reports: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Amounts]:
+    """Return what earlier runs have used, by digest: of shards without a part what their journals
+    have, here or as copies.
+    """
+    used = {}
+    for task in tasks:
+        shard = task.shard
+        if shard.digest in reports:
+            used[shard.digest] = used_by(reports[shard.digest])
+        else:
+            journals = (output.journal_copy(shard), journal_path(task.journal_name))
+            uses = [read_use(journal) for journal in journals if journal.exists()]
+            used[shard.digest] = max(uses, default=(0, {}), key=lambda use: use[0])[1]
+    return used
+
+
 def _job_id(output: Output, request: RequestSpec) -> str:
     """Return the job's name: the same for every run of it on one output folder."""
     text = f"{output.folder}\n".encode("utf-8", "surrogateescape") + request.digest
-    name = os.path.basename(output.folder)  # noqa: PTH119 - or an address
-    return f"{name[:40] or 'shards'}-{hashlib.blake2b(text, digest_size=4).hexdigest()}"
-
-
-def _open_engine(
-    engine: str, address: str | None, processes: int | None, request: RequestSpec
-) -> ShardEngine:
-    if engine == "local":
-        return LocalEngine()
-    from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra
-
-    platform = connect.current_platform()
-    return RayEngine(
-        address, processes, limiter_name(platform, request.endpoint or request.model or "")
-    )
+    digest = hashlib.blake2b(text, digest_size=4).hexdigest()
+    return f"{output.folder.name[:40] or 'shards'}-{digest}"
 
 
 def _describe_plan(shards: Sequence[Shard], done: int, processes: int, workers: int) -> list[str]:

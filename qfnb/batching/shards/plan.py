@@ -8,22 +8,22 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 from ..._jsonl_csv_parquet import import_pyarrow, read_csv
 from ...base.language import tr
 from ...errors import DatasetError, InvalidArgumentError
-from ..file_access import (
-    BOS_PREFIX,
-    InputFile,
+from ..input_files import (
+    FilePosition,
     find_files,
     is_address,
-    reading,
+    open_file,
+    read_file,
     suffix_of,
-    validate_address,
+    summarize_files,
 )
-from ..input_files import FilePosition, InputFiles, summarize_files
+from ..validation import validate_arguments
 
 SHARD_ROWS: Final = 50_000
 """Rows of a shard, unless the caller says otherwise: a minute of work is little to lose, and a
@@ -62,8 +62,8 @@ class Shard:
     @property
     def name(self) -> str:
         """The name in messages, and of the output part without its ending."""
-        stem = "".join(letter if letter.isalnum() else "-" for letter in Path(self.file).stem)[:40]
-        return f"part-{stem}-{self.start:09d}-{self.digest}"
+        stem = "".join(letter if letter.isalnum() else "-" for letter in Path(self.file).stem)
+        return f"part-{stem[:40]}-{self.start:09d}-{self.digest}"
 
     def ids_digest(self) -> str:
         """Return the digest of the ids of all rows, in order."""
@@ -76,13 +76,11 @@ class Shard:
         """Yield the rows, each with its id; raise a `DatasetError` where the file cannot be read
         or is shorter.
         """
-        items = InputFiles([InputFile(self.path, 0, "")]).items_from(self.mark, lambda _: None)
         skipped = self.start - self.mark.number
         number = self.start
-        for item in islice(items, skipped, skipped + len(self)):
-            if isinstance(item, dict):
-                cells = item
-            else:
+        for item in islice(read_file(self.path, self.mark), skipped, skipped + len(self)):
+            cells = item
+            if not isinstance(cells, dict):
                 cells = {"prompt" if isinstance(item, str) else "messages": item}
             yield {**cells, ID_COLUMN: f"{self.file}#{number}"}
             number += 1
@@ -110,14 +108,7 @@ def plan_shards(rows: Rows, shard_rows: int = SHARD_ROWS) -> list[Shard]:
         InvalidArgumentError: there are no files, or they are of several kinds.
         DatasetError: a file cannot be read, or its columns are not those of the first.
     """
-    if isinstance(shard_rows, bool) or not isinstance(shard_rows, int) or shard_rows < 1:
-        raise InvalidArgumentError(
-            tr(
-                "{name}={value!r}: must be a number of rows, 1 or more",
-                name="shard_rows",
-                value=shard_rows,
-            )
-        )
+    validate_arguments({"shard_rows": shard_rows})
     files = _name_files(rows)
     for summary, name in zip(summarize_files([*files.values()]), files, strict=True):
         if isinstance(summary.first_item, dict) and ID_COLUMN in summary.first_item:
@@ -128,7 +119,9 @@ def plan_shards(rows: Rows, shard_rows: int = SHARD_ROWS) -> list[Shard]:
                     column=ID_COLUMN,
                 )
             )
-    shards = [shard for name in sorted(files) for shard in _cut(name, files[name], shard_rows)]
+    shards = list[Shard]()
+    for name in sorted(files):
+        shards += _cut(name, files[name], shard_rows)
     if not shards:
         raise InvalidArgumentError(
             tr("the input has no rows ({description})", description=str(rows))
@@ -144,23 +137,21 @@ def digest_ids(ids: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def refuse_output_inside(rows: Rows, out: str, suffix: str) -> None:
+def refuse_output_inside(rows: Rows, out: Path, suffix: str) -> None:
     """Check that the next run would not read the output as rows.
 
     Raises:
-        InvalidArgumentError: it would: `out`, an absolute path or an address, is inside the input.
+        InvalidArgumentError: it would: `out`, an absolute path, is inside the input.
     """
-    kind = PurePosixPath if is_address(out) else PurePath
-    folder = kind(out)
     for source in _sources(rows):
-        is_inside = kind(source) in {folder, *folder.parents}
+        is_inside = Path(source) in {out, *out.parents}
         if glob.has_magic(source):
-            is_inside = (folder / f"part-x{suffix}").match(source)
-        if is_address(source) == is_address(out) and is_inside:
+            is_inside = (out / f"part-x{suffix}").match(source)
+        if is_inside and not is_address(source):
             raise InvalidArgumentError(
                 tr(
                     "out={out!r} is inside rows={rows!r}: the next run would read answers as rows",
-                    out=out,
+                    out=str(out),
                     rows=source,
                 )
             )
@@ -179,8 +170,7 @@ def _sources(rows: Rows) -> list[str]:
                 tr("rows={rows!r}: must be a folder, a file, or a pattern", rows=source)
             )
         text = str(source)
-        validate_address("rows", text)
-        if text.startswith(BOS_PREFIX):
+        if text.startswith("bos:/"):
             raise InvalidArgumentError(
                 tr(
                     "{address}: shards read buckets by the S3 interface: "
@@ -191,9 +181,9 @@ def _sources(rows: Rows) -> list[str]:
                     address=text,
                 )
             )
-        sources.append(
-            text.rstrip("/") if is_address(text) else str(Path(text).expanduser().absolute())
-        )
+        if not is_address(text):
+            text = str(Path(text).expanduser().absolute())
+        sources.append(text)
     return sources
 
 
@@ -210,7 +200,7 @@ def _name_files(rows: Rows) -> dict[str, str]:
                 raise InvalidArgumentError(
                     tr("two files are called {name!r}: name their common folder", name=name)
                 )
-    kinds = sorted({suffix_of(path) for path in files.values()})
+    kinds = sorted(set(map(suffix_of, files.values())))
     if len(kinds) > 1:
         raise InvalidArgumentError(
             tr(
@@ -241,12 +231,12 @@ def _cut_jsonl(path: str, shard_rows: int) -> Cut:
     digest = hashlib.blake2b(digest_size=16)
     marks = list[tuple[int, FilePosition]]()
     rows = line = position = 0
-    with reading(path) as file:
+    with open_file(path) as file:
         for content in file:
             digest.update(content)
             if content.strip(b" \t\r\n\xef\xbb\xbf"):
                 if rows % shard_rows == 0:
-                    marks.append((rows, FilePosition(rows, 0, position, line)))
+                    marks.append((rows, FilePosition(rows, position, line)))
                 rows += 1
             position += len(content)
             line += 1
@@ -254,17 +244,12 @@ def _cut_jsonl(path: str, shard_rows: int) -> Cut:
 
 
 def _cut_csv(path: str, shard_rows: int) -> Cut:
-    digest = hashlib.blake2b(digest_size=16)
-    with reading(path) as file:
-        while content := file.read(1024 * 1024):
-            digest.update(content)
-    with reading(path) as file:
+    with open_file(path) as file:
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))  # type: ignore[arg-type]
+    with open_file(path) as file:
         rows = sum(1 for _ in read_csv(file, path)) - 1
-    return (
-        digest.hexdigest(),
-        rows,
-        [(start, FilePosition()) for start in range(0, rows, shard_rows)],
-    )
+    marks = [(start, FilePosition()) for start in range(0, rows, shard_rows)]
+    return digest.hexdigest(), rows, marks
 
 
 def _cut_parquet(path: str, shard_rows: int) -> Cut:
@@ -278,7 +263,7 @@ def _cut_parquet(path: str, shard_rows: int) -> Cut:
     from pyarrow import parquet  # noqa: PLC0415 - 40 MB that only Parquet needs
 
     try:
-        with reading(path) as file:
+        with open_file(path) as file:
             metadata = parquet.ParquetFile(file).metadata
             file.seek(-8, os.SEEK_END)
             file.seek(-8 - int.from_bytes(file.read(4), "little"), os.SEEK_END)
@@ -287,20 +272,17 @@ def _cut_parquet(path: str, shard_rows: int) -> Cut:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DatasetError(f"not Parquet: {reason}", path=path) from None
     marks = list[tuple[int, FilePosition]]()
-    total = 0
+    start = total = 0
     for group in range(metadata.num_row_groups):
-        mark = FilePosition(total, 0, group)
+        mark = FilePosition(total, group)
         size = metadata.row_group(group).num_rows
-        if marks:
-            start = marks[-1][0]
-        else:
-            start = 0
         if size and (not marks or total + size - start > shard_rows):
             start = total
             marks.append((start, mark))
         total += size
         for inner in range(start + shard_rows, total, shard_rows):
-            marks.append((inner, mark))
+            start = inner
+            marks.append((start, mark))
     return digest, total, marks
 
 

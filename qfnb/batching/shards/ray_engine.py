@@ -17,7 +17,7 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...transport import shared_rate_limiter
 from .output import ShardError
-from .sharded_batch import Board, ShardQueue
+from .sharded_batch import Board, ShardedBatch
 from .worker import ShardResult, ShardTask, run_shard
 
 NAMESPACE: Final = "qfnb"
@@ -146,7 +146,7 @@ class RayEngine:
         """Tell a job's workers what to do; return the counts of its shards."""
         return self._service.ask("look", job, order) or {}
 
-    def run(self, queue: ShardQueue) -> None:
+    def run(self, queue: ShardedBatch) -> None:
         """Run shards until the queue has none, and the running ones have ended."""
         options = {
             "max_retries": 0,

@@ -7,28 +7,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import secrets
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from ..._jobs.background_batch import BackgroundBatch
 from ..._jobs.batch_progress import MAX_LATEST_FAILURES, BatchProgress, RowFailure
-from ..._jobs.row_result import summarize_error
 from ..._jobs.worker_pool import validate_worker_count
 from ...base.language import tr, trn
-from ...errors import QianfanError
-from ..preflight import format_amount
+from ..preflight import Preflight, format_amount
 from ..row_pipeline import run_in_thread
-from .output import BUDGET, Output, ShardError
-from .plan import Shard
+from .output import Output
 from .worker import Amounts, ShardResult, ShardTask, run_shard
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .ray_engine import RayEngine
 
 WATCH_S: Final = 0.25
 """Seconds between two looks at the shards."""
@@ -60,118 +58,63 @@ class Board:
         return dict(self._counts.get(job, {}))
 
 
-class ShardEngine(Protocol):
-    """What runs shards: this process, or Ray; `processes` is how many at once."""
-
-    processes: int
-
-    def look(self, job: str, order: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-        """Tell a job's workers what to do; return the counts of its shards."""
-
-    def run(self, queue: ShardQueue) -> None:
-        """Run shards until the queue has none, and the running ones have ended."""
-
-
 class LocalEngine(Board):
     """Runs shards in this process, one after another."""
 
     processes = 1
 
-    def run(self, queue: ShardQueue) -> None:
+    def run(self, queue: ShardedBatch) -> None:
         """Run shards until the queue has none."""
         while (task := queue.next_task()) is not None:
             queue.take_result(task, run_shard(task, self.tell))
 
 
-class ShardQueue(Protocol):
-    """Hands out shards."""
-
-    def next_task(self) -> ShardTask | None:
-        """Return the next shard, None where none can begin now."""
-
-    def take_result(self, task: ShardTask, result: ShardResult | None) -> None:
-        """Take the result of a shard, None where its process was lost."""
-
-
 class Budget:
-    """The money and tokens that shards may use: each gets an allowance, stored before it begins.
+    """The money and tokens that shards may use: each gets an allowance before it begins.
 
-    The sum of all allowances never exceeds the budget, and a restart finds no less.
+    The use so far and the allowances of running shards together never exceed the budget.
 
     Args:
-        limits: the budget by unit; empty for none.
-        row: what a row is expected to use.
-        output: the folder where it is stored.
+        preflight: the budgets.
+        used: what shards have used before, by digest.
     """
 
-    def __init__(self, limits: Amounts, row: Amounts, output: Output) -> None:
-        self.limits = limits
-        self._row = row
-        self._output = output
-        self._shards: dict[str, dict[str, Any]] = {}
-        if limits:
-            try:
-                self._shards = dict(output.read_json(BUDGET))
-            except ValueError as error:
-                path = f"{output.folder}/{BUDGET}"
-                reason = tr("the use of the budget so far cannot be read from {path}", path=path)
-                raise ShardError(f"{reason}: {error}") from None
+    def __init__(self, preflight: Preflight, used: Mapping[str, Amounts]) -> None:
+        limits = {"CNY": preflight.budget, "tokens": preflight.budget_tokens}
+        self.limits = {unit: limit for unit, limit in limits.items() if limit is not None}
+        self._used = dict(used)
+        self._allowances: dict[str, Amounts] = {}
 
-    def promised(self, unit: str) -> float:
-        """Return the use so far, with that of the rows in flight."""
-        return float(sum(shard["allowance"].get(unit, 0.0) for shard in self._shards.values()))
+    def _spent(self, unit: str) -> float:
+        """Return the use so far, with what running shards may still use."""
+        amounts = {**self._used, **self._allowances}
+        return sum(amount.get(unit, 0.0) for amount in amounts.values())
 
-    def allow(self, task: ShardTask, least_rows: int) -> ShardTask | None:
-        """Return a task with its allowance, None where the budget has too little left for
-        `least_rows` rows.
-        """
-        if not self.limits:
-            return task
-        shard = self._shards.get(task.shard.digest, {"used": {}, "allowance": {}, "attempt": ""})
+    def allow(self, digest: str, shards: int) -> Amounts:
+        """Return what a shard may use in all: what is left is shared by as many shards."""
+        used = self._used.get(digest, {})
         allowance = {}
         for unit, limit in self.limits.items():
-            row = self._row.get(unit, 0.0)
-            used = shard["allowance"].get(unit, 0.0)
-            free = limit - self.promised(unit)
-            wanted = max(len(task.shard) * row * SHARE_MARGIN - used, used / 2, row)
-            if free <= least_rows * row and not shard["attempt"]:
-                return None
-            allowance[unit] = used + min(wanted, free)
-        lost = {"lost_attempt": shard["attempt"], "lost_allowance": shard["allowance"]}
-        self._store(task, used=shard["used"], allowance=allowance, attempt=task.attempt)
-        return replace(task, allowance=allowance, used=shard["used"], **lost)
+            free = max(limit - self._spent(unit), 0.0)
+            allowance[unit] = used.get(unit, 0.0) + free / shards
+        self._allowances[digest] = allowance
+        return allowance
 
-    def is_exhausted(self, task: ShardTask) -> bool:
-        """Return whether a settled task had all that was left when no other shard was running."""
-        settled = self._shards[task.shard.digest]["allowance"]
-        return any(
-            self.promised(unit) - settled[unit] + task.allowance[unit] >= limit - 1e-9
-            for unit, limit in self.limits.items()
-        )
-
-    def settle(self, task: ShardTask, used: Amounts) -> None:
-        """Count what a shard has used, and promise it nothing further."""
-        if self.limits:
-            self._store(task, used=used, allowance=used, attempt="")
+    def settle(self, digest: str, used: Amounts) -> None:
+        """Count what a shard has used, and allow it nothing further."""
+        self._allowances.pop(digest, None)
+        if used:
+            self._used[digest] = used
 
     def problem(self) -> str:
         """Return why no further row is sent."""
-        unit = max(self.limits, key=lambda unit: self.promised(unit) / self.limits[unit])
-        if unit == "tokens":
-            digits = 0
-        else:
-            digits = 4
-        limit, spent = (
-            format_amount(round(value, digits or None), unit)
-            for value in (self.limits[unit], self.promised(unit))
-        )
+        unit = max(self.limits, key=lambda unit: self._spent(unit) / self.limits[unit])
+        digits = None if unit == "tokens" else 4
         return tr(
-            "the budget of {limit} allows no more: {spent} are spent", limit=limit, spent=spent
+            "the budget of {limit} allows no more: {spent} are spent",
+            limit=format_amount(round(self.limits[unit], digits), unit),
+            spent=format_amount(round(self._spent(unit), digits), unit),
         )
-
-    def _store(self, task: ShardTask, **shard: Any) -> None:
-        self._shards[task.shard.digest] = shard
-        self._output.write_json(BUDGET, self._shards)
 
 
 @dataclass(frozen=True)
@@ -213,12 +156,11 @@ class ShardReport:
             ok=self.ok,
             failed=self.failed,
         )
+        sign = "≠"
+        verdict = tr("rows are missing")
         if self.is_complete:
-            verdict = tr("every row in exactly one part")
             sign = "="
-        else:
-            verdict = tr("rows are missing")
-            sign = "≠"
+            verdict = tr("every row in exactly one part")
         return f"{counts}\n{self.digest_in} {sign} {self.digest_out}: {verdict}"
 
 
@@ -241,7 +183,7 @@ class ShardedBatch(BackgroundBatch):
 
     def __init__(
         self,
-        engine: ShardEngine,
+        engine: LocalEngine | RayEngine,
         output: Output,
         tasks: Sequence[ShardTask],
         reports: Mapping[str, dict[str, Any]],
@@ -259,6 +201,7 @@ class ShardedBatch(BackgroundBatch):
         self._queue = deque(task for task in tasks if task.shard.digest not in reports)
         self._waiting = {task.shard.digest for task in self._queue}
         self._running: set[str] = set()
+        self._starved: set[str] = set()
         self._lost: dict[str, int] = {}
         self._counts: dict[str, Mapping[str, Any]] = {}
         self._first_cached = sum(report["rows"] for report in reports.values())
@@ -271,27 +214,32 @@ class ShardedBatch(BackgroundBatch):
     def progress(self) -> BatchProgress:
         """The present progress of all shards together, as a value."""
         counts = {**self._counts, **self._reports}
-        live = [count for name, count in self._counts.items() if name in self._running]
-        total: dict[str, Any] = {
-            name: sum(count[name] or 0 for count in counts.values()) for name in _SUMS
-        }
-        costs = [count["cost"] for count in counts.values()]
-        failures = [
-            RowFailure(**failure)
-            for count in counts.values()
-            for failure in count["latest_failures"]
-        ]
-        cached = sum(count["cached"] for name, count in counts.items() if name in self._waiting)
+        sums: dict[str, Any] = dict.fromkeys(_SUMS, 0)
+        cost: float | None = 0.0
+        cached = self._first_cached
+        failures = []
+        rate = 0.0
+        in_flight = 0
+        rate_limits = ""
+        for digest, count in counts.items():
+            for name in _SUMS:
+                sums[name] += count[name] or 0
+            cost = None if cost is None or count["cost"] is None else cost + count["cost"]
+            failures += [RowFailure(**failure) for failure in count["latest_failures"]]
+            if digest in self._waiting:
+                cached += count["cached"]
+            if digest in self._running:
+                rate += count["rate"] or 0.0
+                in_flight += count["in_flight"]
+                rate_limits = rate_limits or count["rate_limits"]
+        fields: dict[str, Any] = {**sums, "cost": cost, "cached": cached, "rate": rate or None}
         return replace(
             self._control.counter.progress,
-            **total,
-            cached=self._first_cached + cached,
-            cost=None if None in costs else sum(costs),
-            in_flight=sum(count["in_flight"] for count in live),
-            rate=sum(count["rate"] or 0.0 for count in live) or None,
+            **fields,
+            in_flight=in_flight,
             latest_failures=tuple(failures[-MAX_LATEST_FAILURES:]),
             workers=self._workers,
-            rate_limits=next((count["rate_limits"] for count in live if count["rate_limits"]), ""),
+            rate_limits=rate_limits,
         )
 
     def cancel(self) -> None:
@@ -305,15 +253,10 @@ class ShardedBatch(BackgroundBatch):
         """Change the number of rows in flight at once in each process, 1 to 1000."""
         self._workers = validate_worker_count("workers", workers)
 
-    def parts(self) -> list[Path | str]:
-        """Return the files of the shards that are done: paths, or addresses where the output
-        folder is one.
-        """
-        return [self._output.part_path(shard) for shard in self._done()]
-
-    def _done(self) -> list[Shard]:
-        names = self._output.parts()
-        return [shard for shard in self.shards if self._output.part_name(shard) in names]
+    def parts(self) -> list[Path]:
+        """Return the files of the shards that are done."""
+        parts = map(self._output.part_path, self.shards)
+        return [part for part in parts if part.exists()]
 
     def report(self) -> ShardReport:
         """Return the counts of the rows by outcome, from the parts that are in the output folder
@@ -339,29 +282,23 @@ class ShardedBatch(BackgroundBatch):
         """
         import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-        frames = []
-        for shard in self._done():
-            with self._output.part_here(shard) as path:
-                frames.append(_read_failures(path, pd))
-        return pd.concat([*frames], ignore_index=True) if frames else pd.DataFrame()
+        frames = [_read_failures(path, pd) for path in self.parts()]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
     def next_task(self) -> ShardTask | None:
         """Return the next shard, None where none can begin now."""
         if self._is_stopping or not self._queue:
             return None
-        task = replace(self._queue[0], attempt=secrets.token_hex(8))
-        try:
-            allowed = self._budget.allow(task, self._workers if self._running else 0)
-        except ShardError as error:
-            self._stop(summarize_error(error))
-            return None
-        if allowed is None:
-            if not self._running:
-                self._stop(self._budget.problem())
-            return None
+        task = self._queue[0]
+        digest = task.shard.digest
+        shards = self._engine.processes - len(self._running)
+        if digest in self._starved:  # it gets all that the others leave
+            if self._running:
+                return None
+            shards = 1
         self._queue.popleft()
-        self._running.add(task.shard.digest)
-        return allowed
+        self._running.add(digest)
+        return replace(task, allowance=self._budget.allow(digest, shards))
 
     def take_result(self, task: ShardTask, result: ShardResult | None) -> None:
         """Take the result of a shard, None where its process was lost; one that others would share
@@ -370,23 +307,20 @@ class ShardedBatch(BackgroundBatch):
         digest = task.shard.digest
         self._look()
         self._running.discard(digest)
+        self._budget.settle(digest, result.used if result else {})
         if result is None:
             self._lost[digest] = self._lost.get(digest, 0) + 1
             if self._lost[digest] < MAX_LOST:
                 self._queue.appendleft(task)
             else:
                 self._fail(task, tr("{n} processes died while they worked on it", n=MAX_LOST))
-            return
-        try:
-            self._budget.settle(task, result.used)
-        except ShardError as error:
-            self._stop(summarize_error(error))
-        if result.report is not None:
+        elif result.report is not None:
             self._reports[digest] = result.report
-        elif result.needs_budget and not self._running and self._budget.is_exhausted(task):
+        elif result.needs_budget and digest in self._starved:
             self._stop(self._budget.problem())
         elif result.needs_budget:
-            self._queue.appendleft(task)
+            self._starved.add(digest)
+            self._queue.append(task)
         elif result.problem:
             self._fail(task, result.problem)
         self._control.notify_waiters()
@@ -407,10 +341,9 @@ class ShardedBatch(BackgroundBatch):
         if self.problems and not control.is_ending:
             name, problem = next(iter(self.problems.items()))
             others = len(self.problems) - 1
+            more = ""
             if others:
                 more = trn(" (and {n} further shard)", " (and {n} further shards)", others)
-            else:
-                more = ""
             control.update("stopped", reason=f"{name}: {problem}{more}")
         elif len(self._reports) < len(self.shards) and not control.is_ending:
             control.update("stopped", reason=tr("rows are missing"))
@@ -422,28 +355,18 @@ class ShardedBatch(BackgroundBatch):
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(WATCH_S)
-            await run_in_thread(self._keep)
-
-    def _keep(self) -> None:
-        try:
-            self._output.keep_claim()
-        except QianfanError as error:
-            self._stop(summarize_error(error))
-        self._look()
-        self._control.notify_waiters()
+            await run_in_thread(self._look)
 
     def _look(self) -> None:
         """Take the progress of the shards, and tell their workers what to do."""
-        if self._control.is_paused:
-            state = "paused"
-        else:
-            state = "running"
+        state = "paused" if self._control.is_paused else "running"
         if self._is_stopping:
             state = "stopped"
         with self._watching:
             order = {"state": state, "workers": self._workers}
             counts = self._engine.look(self.progress.name, order)
             self._counts |= {name: count for name, count in counts.items() if name in self._waiting}
+        self._control.notify_waiters()
 
 
 _SUMS = ("ok", "failed", "retried", "prompt_tokens", "completion_tokens", "uncounted", "cost_low")

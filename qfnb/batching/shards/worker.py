@@ -4,6 +4,8 @@ budget of the job.
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import sys
 import threading
 import time
@@ -23,8 +25,7 @@ from ...transport.shared_rate_limiter import get_limiter
 from .. import journal_reader, journal_store
 from ..api import batch
 from ..batch import Batch
-from ..file_access import InputFile
-from ..input_files import InputFiles
+from ..input_files import read_items
 from ..request_spec import validate_platform
 from .output import Output, ShardError
 from .plan import ID_COLUMN, Shard, digest_ids
@@ -58,30 +59,22 @@ class ShardTask:
     Attributes:
         job: the id of the job.
         shard: the rows.
-        attempt: the name of this try.
-        out: the output folder, a path or an address; `suffix` is the ending of its parts.
+        out: the output folder; `suffix` is the ending of its parts.
         platform: whose answers the job has, as in `RequestSpec`.
-        arguments: of `qfnb.batch`, as JSON has them.
+        arguments: of `qfnb.batch`.
         limits: requests and tokens a minute of all workers together, None for what the platform
             says.
         allowance: what the shard may use in all, by unit of the budget; empty without one.
-        used: what it has used before.
-        lost_attempt: the try before, where its process was lost.
-        lost_allowance: what that one could use.
     """
 
     job: str
     shard: Shard
-    attempt: str
-    out: str
+    out: Path
     suffix: str
     platform: str
     arguments: Mapping[str, Any]
     limits: tuple[float | None, float | None] = (None, None)
     allowance: Amounts = field(default_factory=dict)
-    used: Amounts = field(default_factory=dict)
-    lost_attempt: str = ""
-    lost_allowance: Amounts = field(default_factory=dict)
 
     @property
     def journal_name(self) -> str:
@@ -108,234 +101,151 @@ class ShardResult:
 
 def run_shard(task: ShardTask, exchange: Exchange) -> ShardResult:
     """Answer the rows of a shard, and publish its part."""
-    run = _ShardRun(task, exchange)
+    output = Output(task.out, task.suffix)
+    lock = journal_store.journal_path(task.journal_name).with_suffix(".shard")
+    lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        return run.run()
-    except QianfanError as error:
-        return ShardResult(used=run.used(), problem=f"{type(error).__name__}: {error}")
-
-
-class _ShardRun:
-    """One try of a shard; its last act is to leave a copy of the journal, or the part."""
-
-    def __init__(self, task: ShardTask, exchange: Exchange) -> None:
-        self._task = task
-        self._exchange = exchange
-        self._output = Output(task.out, task.suffix)
-        self._journal = journal_store.journal_path(task.journal_name)
-        self._attempt_file = self._journal.with_suffix(".attempt")
-        self._batch: Batch | None = None
-        self._written_off: Amounts = {}
-
-    def run(self) -> ShardResult:
-        """Return the result.
-
-        Raises:
-            JournalInUse: a process that has lost its driver works on the shard, and does not end.
-        """
-        lock = self._journal.with_suffix(".shard")
-        lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            with FileLock(lock, timeout=LOCK_WAIT_S, mode=0o600):
-                report = self._output.read_report(
-                    self._task.shard
-                )  # another may have published it meanwhile
-                if report is None:
-                    result = self._answer_rows()
-                else:
-                    result = ShardResult(report, self.used())
-                lock.unlink(missing_ok=True)  # who waits for it reads the report
-        except Timeout:
-            raise journal_reader.JournalInUse(lock.stem, tr("another process")) from None
-        return result
-
-    def used(self) -> Amounts:
-        """Return the use of the shard, earlier tries included."""
-        if self._batch is None:
-            return self._task.lost_allowance or self._task.used
-        spent = self._batch.spent()
-        return {unit: spent[unit] + self._written_off[unit] for unit in self._task.allowance}
-
-    def _answer_rows(self) -> ShardResult:
-        """Answer the rows without an answer, and publish the part."""
-        task = self._task
-        self._restore_journal()
-        self._write_off()
-        try:
-            running = self._start_batch()
-            self._batch = running
-            self._follow(running)
-        finally:
-            self._limit(None, None)
-        progress = running.progress
-        if progress.state != "done":
-            self._output.copy_journal(task.shard, running.job.path)
-            needs_budget = running.is_out_of_budget and bool(task.allowance)
-            is_wanted = needs_budget or progress.state == "cancelled"
-            if is_wanted:
-                problem = ""
+        with FileLock(lock, timeout=LOCK_WAIT_S, mode=0o600):
+            # another may have published it meanwhile
+            report = output.read_report(task.shard)
+            if report is None:
+                result = _answer_rows(task, output, exchange)
             else:
-                problem = progress.reason or progress.state
-            return ShardResult(used=self.used(), problem=problem, needs_budget=needs_budget)
-        report = self._output.publish_part(task.shard, lambda path: self._write_part(running, path))
-        self._output.delete_journal_copy(task.shard)
-        journal_store.delete_journal(task.journal_name)
-        self._attempt_file.unlink(missing_ok=True)
-        return ShardResult(report, self.used())
-
-    def _restore_journal(self) -> None:
-        """Begin with the copy of a journal that another computer left, where it has more answers
-        than the one here.
-        """
-        copy = self._journal.with_suffix(".copy")
-        try:
-            is_copied = self._output.fetch_journal(self._task.shard, copy)
-            if is_copied and _read_use(self._journal)[0] < _read_use(copy)[0]:
-                for ending in (".db-wal", ".db-shm"):
-                    self._journal.with_suffix(ending).unlink(missing_ok=True)
-                copy.replace(self._journal)
-                self._attempt_file.unlink(missing_ok=True)
-        finally:
-            copy.unlink(missing_ok=True)
-
-    def _write_off(self) -> None:
-        """Find what the shard has used and the journal here does not know: all that a lost
-        computer could use.
-        """
-        task = self._task
-        if self._attempt_file.is_file():
-            attempt = self._attempt_file.read_text()
-        else:
-            attempt = ""
-        if task.lost_attempt and attempt != task.lost_attempt:
-            known = task.lost_allowance
-        else:
-            known = task.used
-        _, spent = _read_use(self._journal)
-        self._written_off = {
-            unit: max(known.get(unit, 0.0) - spent.get(unit, 0.0), 0.0) for unit in task.allowance
-        }
-        self._attempt_file.write_text(task.attempt)
-
-    def _start_batch(self) -> Batch:
-        task = self._task
-        platform = connect.current_platform()
-        validate_platform(platform, task.platform)
-        self._limit(*task.limits)
-        arguments = dict(task.arguments)
-        for unit, name in (("CNY", "budget"), ("tokens", "budget_tokens")):
-            if unit in task.allowance:
-                arguments[name] = max(task.allowance[unit] - self._written_off[unit], 1e-9)
-        if "budget_tokens" in arguments:
-            arguments["budget_tokens"] = max(int(arguments["budget_tokens"]), 1)
-        return batch(task.shard, name=task.journal_name, invalid_rows="fail", **arguments)
-
-    def _limit(self, requests: float | None, tokens: float | None) -> None:
-        """Set the limits of the job, None for none, in what this process shares with the others."""
-        platform = connect.current_platform()
-        arguments = self._task.arguments
-        call = ChatCompletion().batch_requests(
-            platform, arguments.get("model"), arguments.get("endpoint"), {}
-        )
-        limiter = get_limiter(platform, call.model)
-        limiter.requests.set_ceiling("job", requests)
-        limiter.tokens.set_ceiling("job", tokens)
-
-    def _follow(self, running: Batch) -> None:
-        """Return when the batch has ended; do meanwhile what the job says, and copy the journal."""
-        ended = threading.Event()
-        state = "running"
-        workers = None
-        running.call_at_end(ended.set)
-        copied_at = time.monotonic()
-        while not clock.wait(STEP_S, ended):
-            order = self._tell(running)
-            if order.get("state", state) != state:
-                state = order["state"]
-                {"running": running.resume, "paused": running.pause, "stopped": running.cancel}[
-                    state
-                ]()
-            if order.get("workers", workers) != workers:
-                workers = order["workers"]
-                running.resize(workers)
-            if time.monotonic() - copied_at >= COPY_INTERVAL_S:
-                self._copy_or_cancel(running)
-                copied_at = time.monotonic()
-        running.wait()
-        self._tell(running)
-
-    def _copy_or_cancel(self, running: Batch) -> None:
-        """Copy the journal; without a copy no further row is sent.
-
-        Raises:
-            ShardError: that was not possible.
-        """
-        try:
-            self._output.copy_journal(self._task.shard, running.job.path)
-        except ShardError:
-            running.cancel()
-            running.wait()
-            raise
-
-    def _tell(self, running: Batch) -> Mapping[str, Any]:
-        return self._exchange(
-            self._task.job, self._task.shard.digest, pack_progress(running.progress)
-        )
-
-    def _write_part(self, running: Batch, path: Path) -> dict[str, Any]:
-        """Write the part, and read it again: the report is of what it says.
-
-        Raises:
-            ShardError: a row is missing, or there is one too many.
-        """
-        running.save(path)
-        shard = self._task.shard
-        part = InputFiles([InputFile(str(path), path.stat().st_size, "")])
-        ids = [row[ID_COLUMN] for row in part.items() if isinstance(row, Mapping)]
-        if len(ids) != len(shard) or digest_ids(ids) != shard.ids_digest():
-            raise ShardError(
-                tr(
-                    "{name}: the part has {n} rows, and not those of its input",
-                    name=shard.name,
-                    n=len(ids),
-                )
-            )
-        return pack_progress(running.progress) | {
-            "shard": shard.digest,
-            "rows": len(ids),
-            "ids": digest_ids(ids),
-            "bytes": part.size,
-            "python": sys.version.split()[0],
-        }
+                result = ShardResult(report, used_by(report))
+            lock.unlink(missing_ok=True)  # who waits for it reads the report
+            return result
+    except Timeout:
+        error: QianfanError = journal_reader.JournalInUse(lock.stem, tr("another process"))
+    except QianfanError as exception:
+        error = exception
+    return ShardResult(problem=f"{type(error).__name__}: {error}")
 
 
-_COUNTS = (
-    "ok",
-    "failed",
-    "cached",
-    "retried",
-    "in_flight",
-    "prompt_tokens",
-    "completion_tokens",
-    "uncounted",
-)
+def used_by(counts: Mapping[str, Any]) -> Amounts:
+    """Return what the counts of a shard are worth, by unit of a budget."""
+    tokens = counts["prompt_tokens"] + counts["completion_tokens"]
+    return {"CNY": counts["cost"] or 0.0, "tokens": tokens}
 
 
-def pack_progress(progress: Any) -> dict[str, Any]:
-    """Return the counts of a progress as JSON has them."""
-    failures = [asdict(failure) for failure in progress.latest_failures]
-    names = (*_COUNTS, "cost", "cost_low", "rate", "rate_limits")
-    return {name: getattr(progress, name) for name in names} | {"latest_failures": failures}
-
-
-def _read_use(path: Path) -> tuple[int, Amounts]:
-    """Return the number of answers of a journal, -1 without a readable one, and what its rows have
-    used.
+def read_use(path: Path) -> tuple[int, Amounts]:
+    """Return the number of answers of a journal, and what they have used; -1 and nothing without a
+    readable one.
     """
     try:
-        facts, counts = journal_reader.read_facts(path)
+        counts = journal_reader.read_facts(path)[1]
     except journal_reader.JournalError:
         return -1, {}
-    share = 1 + int(facts.get("lost", "0")) / max(counts.ok, 1)
-    tokens = counts.prompt_tokens + counts.completion_tokens
-    return counts.ok, {"CNY": (counts.cost or 0.0) * share, "tokens": tokens * share}
+    return counts.ok, used_by(asdict(counts))
+
+
+def _answer_rows(task: ShardTask, output: Output, exchange: Exchange) -> ShardResult:
+    """Answer the rows without an answer, and publish the part."""
+    validate_platform(connect.current_platform(), task.platform)
+    _restore_journal(task, output)
+    _limit(task, *task.limits)
+    budgets: dict[str, Any] = {}
+    if "CNY" in task.allowance:
+        budgets["budget"] = max(task.allowance["CNY"], 1e-9)
+    if "tokens" in task.allowance:
+        budgets["budget_tokens"] = max(int(task.allowance["tokens"]), 1)
+    try:
+        running = batch(
+            task.shard, name=task.journal_name, invalid_rows="fail", **task.arguments, **budgets
+        )
+        _follow(task, output, running, exchange)
+    finally:
+        _limit(task, None, None)
+    progress = running.progress
+    used = running.spent()
+    if progress.state != "done":
+        output.copy_journal(task.shard, running.job.path)
+        problem = ""
+        if not running.is_out_of_budget and progress.state != "cancelled":
+            problem = progress.reason or progress.state
+        return ShardResult(None, used, problem, needs_budget=running.is_out_of_budget)
+    report = output.publish_part(task.shard, lambda path: _write_part(task.shard, running, path))
+    with contextlib.suppress(OSError):  # its answers are in the part
+        output.journal_copy(task.shard).unlink(missing_ok=True)
+    journal_store.delete_journal(task.journal_name)
+    return ShardResult(report, used)
+
+
+def _restore_journal(task: ShardTask, output: Output) -> None:
+    """Begin with the copy of a journal that another computer left, where it has more answers than
+    the one here.
+    """
+    copy = output.journal_copy(task.shard)
+    journal = journal_store.journal_path(task.journal_name)
+    if copy.exists() and read_use(journal)[0] < read_use(copy)[0]:
+        for ending in (".db-wal", ".db-shm"):
+            journal.with_suffix(ending).unlink(missing_ok=True)
+        shutil.copyfile(copy, journal)
+
+
+def _limit(task: ShardTask, requests: float | None, tokens: float | None) -> None:
+    """Set the limits of the job, None for none, in what this process shares with the others."""
+    platform = connect.current_platform()
+    call = ChatCompletion().batch_requests(
+        platform, task.arguments.get("model"), task.arguments.get("endpoint"), {}
+    )
+    limiter = get_limiter(platform, call.model)
+    limiter.requests.set_ceiling("job", requests)
+    limiter.tokens.set_ceiling("job", tokens)
+
+
+def _follow(task: ShardTask, output: Output, running: Batch, exchange: Exchange) -> None:
+    """Return when the batch has ended; do meanwhile what the job says, and copy the journal.
+
+    Raises:
+        ShardError: no copy was possible; no further row is sent.
+    """
+    ended = threading.Event()
+    actions = {"running": running.resume, "paused": running.pause, "stopped": running.cancel}
+    state = "running"
+    workers = None
+    running.call_at_end(ended.set)
+    copied_at = time.monotonic()
+    while not clock.wait(STEP_S, ended):
+        order = exchange(task.job, task.shard.digest, asdict(running.progress))
+        if order.get("state", state) != state:
+            state = order["state"]
+            actions[state]()
+        if order.get("workers", workers) != workers:
+            workers = order["workers"]
+            running.resize(workers)
+        if time.monotonic() - copied_at >= COPY_INTERVAL_S:
+            copied_at = time.monotonic()
+            try:
+                output.copy_journal(task.shard, running.job.path)
+            except ShardError:
+                running.cancel()
+                running.wait()
+                raise
+    running.wait()
+    exchange(task.job, task.shard.digest, asdict(running.progress))
+
+
+def _write_part(shard: Shard, running: Batch, path: Path) -> dict[str, Any]:
+    """Write the part, and read it again: the report is of what it says.
+
+    Raises:
+        ShardError: a row is missing, or there is one too many.
+    """
+    running.save(path)
+    ids = [row[ID_COLUMN] for row in read_items([str(path)]) if isinstance(row, Mapping)]
+    if len(ids) != len(shard) or digest_ids(ids) != shard.ids_digest():
+        raise ShardError(
+            tr(
+                "{name}: the part has {n} rows, and not those of its input",
+                name=shard.name,
+                n=len(ids),
+            )
+        )
+    return {
+        **asdict(running.progress),
+        "shard": shard.digest,
+        "rows": len(ids),
+        "ids": digest_ids(ids),
+        "bytes": path.stat().st_size,
+        "python": sys.version.split()[0],
+    }

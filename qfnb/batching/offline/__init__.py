@@ -1,1 +1,0 @@
-"""Batches that the platform runs offline."""
