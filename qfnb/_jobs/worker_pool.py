@@ -13,8 +13,8 @@ from typing import Any, Final, Generic, Self, TypeVar
 from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..transport import clock
-from ..transport.fork_and_exit import register_child_reset
-from ..transport.request import WireState, wire_state
+from ..transport.client import WireState, wire_state
+from ..transport.event_loop import register_child_reset
 
 T = TypeVar("T")
 

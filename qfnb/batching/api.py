@@ -10,7 +10,7 @@ from .._jobs.worker_pool import validate_worker_count
 from ..base.language import tr, tr_noop
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
+from ..resources.inference.inference_model import MESSAGE_OPTIONS, split_client_options
 from . import export, input_files, journal_reader, journal_store, validation
 from .batch import Batch
 from .client_pool import build_pool

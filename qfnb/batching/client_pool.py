@@ -21,16 +21,14 @@ from ..base.text import labelled
 from ..config import Credentials
 from ..connect import PlatformInfo
 from ..errors import APIError, CredentialsError, InvalidArgumentError, QianfanError, RateLimitError
-from ..resources.inference.call_sender import InferenceRequest
-from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.chat_request import BatchRequests
+from ..resources.inference.chat import BatchRequests, ChatCompletion
+from ..resources.inference.inference_model import InferenceRequest
 from ..resources.inference.reply import ChatResponse
 from ..transport import clock
-from ..transport.client import Client
+from ..transport.client import CallOptions, Client, OutgoingCall
 from ..transport.platform import Platform
-from ..transport.rate_limiter import RateLimiter
-from ..transport.request import CallOptions, OutgoingCall, ReadResponse
-from ..transport.retry import MAX_RETRY_AFTER
+from ..transport.rate_limiter import MAX_RETRY_AFTER, RateLimiter
+from ..transport.response import ReadResponse
 from ..transport.shared_rate_limiter import get_limiter
 from ..wire import error_codes
 from ..wire.base import Sendable

@@ -16,7 +16,7 @@ from .. import _jsonl_csv_parquet
 from .._tables import TableRows, find_variables, open_table
 from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError
-from ..transport.interrupt_safe import Condition
+from ..transport.event_loop import Condition
 from .file_access import SUFFIXES, describe_file, list_files, open_file, suffix_of
 from .input_files import FileSummary, InputFiles, Item, summarize_files
 

@@ -18,7 +18,7 @@ from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..resources.inference.response_format import ResponseFormat
-from ..transport.request import CallOptions
+from ..transport.client import CallOptions
 from ..wire import catalog
 from ..wire.prices import PriceRange, token_cost
 from .input_files import Item

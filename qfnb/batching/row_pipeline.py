@@ -20,12 +20,12 @@ from .._jobs.row_result import RowResult, is_transient, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from ..base.language import tr
 from ..errors import APIError, ConnectionFailed, InvalidArgumentError, QianfanError
-from ..resources.inference.call_sender import BATCH_RATE_LIMIT_WAIT_S
-from ..resources.inference.chat_request import BatchRequests
+from ..resources.inference.chat import BatchRequests
+from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.reply import ChatResponse, failed_result, row_result_of
 from ..transport import clock
 from ..transport.client import Client
-from ..transport.interrupt_safe import Future
+from ..transport.event_loop import Future
 from ..transport.rate_limiter import RateLimiter
 from ..transport.shared_rate_limiter import get_limiter
 from .journal import Journal

@@ -13,8 +13,7 @@ from ..base.language import tr, tr_noop
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
-from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.chat_request import validate_chat_options
+from ..resources.inference.chat import ChatCompletion, validate_chat_options
 from ..resources.inference.model_choice import find_living_model, refuse_other_kind
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..wire import catalog

@@ -391,7 +391,7 @@ class ChatMagics(Magics):
 
 def _content_with_images(text: str, pictures: list[Any]) -> list[dict[str, Any]]:
     """Return the parts of a turn: the text and the attached images."""
-    from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
+    from ..resources.inference.images import read_image, to_data_url  # noqa: PLC0415 - only with pictures
 
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
     for picture in pictures:

@@ -285,7 +285,7 @@ def collect(shell: Any = None) -> Home:
 
 
 def _usage() -> KernelUsage:
-    from ..resources.inference.usage_log import entries  # noqa: PLC0415
+    from ..resources.inference.reply import entries  # noqa: PLC0415
     from ..views.home import KernelUsage  # noqa: PLC0415
     from ..wire.prices import PriceRange  # noqa: PLC0415
 

@@ -16,7 +16,7 @@ from .parser import Parser, document_magic, store_variable, user_variables, vari
 from .services import resolve_endpoint
 
 if TYPE_CHECKING:
-    from ..resources.inference.image_reply import ImageResponse
+    from ..resources.inference.images import ImageResponse
     from ..views.display import LiveOutput
 
 SAVE_FOLDER = "pictures"
@@ -96,8 +96,7 @@ class ImageMagics(Magics):
     @line_cell_magic
     @PARSER.speak
     def qfimage(self, line: str, cell: str | None = None) -> Any:
-        from ..resources.inference.image_edit import ImageEdit  # noqa: PLC0415 - %load_ext stays fast
-        from ..resources.inference.text2image import Text2Image  # noqa: PLC0415
+        from ..resources.inference.images import ImageEdit, Text2Image  # noqa: PLC0415 - %load_ext stays fast
 
         options, remaining = PARSER.parse_line(line)
         if options.help or (cell is None and remaining == "help"):

@@ -11,7 +11,7 @@ from ..base.language import tr
 from ..base.text import approximate_duration
 from ..config import Secret
 from ..errors import InvalidArgumentError, QianfanError
-from ..transport import webhook
+from ..transport import http
 from .background import BackgroundTrainer
 from .event import Event, EventHandler
 from .progress import TrainingProgress
@@ -138,7 +138,7 @@ class _AlertHandler(EventHandler):
 
 
 def _webhook_callback(address: Secret) -> AlertCallback:
-    webhook.validate_webhook(address)
+    http.validate_webhook(address)
 
     def post(notice: Alert) -> None:
         """Post the alert, with one line of text in the forms that DingTalk, WeCom and Feishu
@@ -152,7 +152,7 @@ def _webhook_callback(address: Secret) -> AlertCallback:
             "content": {"text": text},
         }
         try:
-            webhook.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
+            http.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
         except QianfanError as error:
             log.warning(tr("the webhook refused the alert: {error}", error=error))
 

@@ -15,7 +15,7 @@ from .._jobs.background_job import BackgroundJob
 from ..base.language import tr
 from ..errors import InvalidArgumentError, QianfanError, TrainingError
 from ..transport import event_loop
-from ..transport.request import CallOptions
+from ..transport.client import CallOptions
 from ..transport.response import Response
 from ..wire import finetune_v2 as wire
 from .actions import LoadDataSetAction, validate_new_actions

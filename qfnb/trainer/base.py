@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 from ..base.language import tr
 from ..errors import InvalidArgumentError, QianfanError
 from ..model.executable import Executable as Executable, ExecuteSerializable, Serializable
-from ..transport import interrupt_safe
+from ..transport import event_loop
 from .consts import ActionState
 from .event import Event, EventHandler, HandlerCalls, validate_handler
 from .run_store import RunRecord, json_facts
@@ -77,7 +77,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.event_handler = event_handler
         self.handler_calls = HandlerCalls()
         self.state: ActionState | None = None
-        self.stop_requested = interrupt_safe.InterruptSafeEvent()
+        self.stop_requested = event_loop.InterruptSafeEvent()
         self.record: RunRecord | None = None
         self.pipeline: Pipeline | None = None
 

@@ -38,7 +38,7 @@ from ..evaluation.samples import Question, as_rereadable, questions_of, rows_of
 from ..evaluation.stats.selection import mean_of_chosen
 from ..model import Service
 from ..resources.validation import validate_choice
-from ..transport import interrupt_safe
+from ..transport import event_loop
 from .actions import LoadDataSetAction
 from .configs import (
     TrainConfig,
@@ -275,8 +275,8 @@ class Sweep(BackgroundJob):
         self._waiting = deque(self.trainers)
         self._reused = set[str]()
         self._problems = dict[str, str]()
-        self._changed = interrupt_safe.InterruptSafeEvent()
-        self._stop = interrupt_safe.InterruptSafeEvent()
+        self._changed = event_loop.InterruptSafeEvent()
+        self._stop = event_loop.InterruptSafeEvent()
         self._notice = self._evaluation_error = ""
         self._started_at: float | None = None
         self._ended_at: float | None = None

@@ -1,10 +1,15 @@
-"""Send a request over the shared connection pools, with httpx's types and aiohttp's connections.
+"""Send a request over the shared connection pools, with httpx's types and aiohttp's connections;
+and the authentication of each plane.
 
 httpx's own pool spends 10-20 ms of CPU a request above about fifty connections, and leaks
 connections when requests are cancelled; aiohttp's does neither. Requests go straight to the
 transport: redirects are refused and cookies are not kept, and the rest of httpx's client costs as
 much as the network (see benchmarks/). The proxy is chosen here because the network library would
 use a thread for each request, read ~/.netrc, and speak HTTP to a SOCKS proxy.
+
+Keys are added to a request only here, while it is being sent. A token is fetched once for all
+concurrent callers (single flight), before the request that needs it, and renewed when the platform
+rejects it.
 """
 
 import asyncio
@@ -12,26 +17,316 @@ import atexit
 import concurrent.futures
 import contextlib
 import functools
+import json
 import logging
 import os
 import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Final
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
+from pydantic import ValidationError
 
-from .. import config, errors
-from ..base.language import tr
-from ..config import NO_SECRET, Secret, Settings
-from ..redact import hide_secrets_in, install_log_filter, redact
-from ..wire.endpoints import Plane
-from . import event_loop, fork_and_exit
-from .auth import AuthByPlane, SignedAuth, StaticAuth, TokenAuth
-from .platform import is_loopback_host
-from .request import CertificateError, DescriptorLimitError
+from .. import errors
+from ..base.language import tr, tr_noop
+from ..config import NO_SECRET, Secret, Settings, settings
+from ..redact import hide_secrets_in, install_log_filter, redact, register_secret
+from ..wire import auth as wire, signature
+from ..wire.base import EmptyBody
+from ..wire.endpoints import Endpoint, Plane
+from . import event_loop
+from .platform import Platform, is_loopback_host
+from .response import Response, read_json
 
 log = logging.getLogger("qfnb")
+
+
+@dataclass
+class BytesStream(httpx.AsyncByteStream):
+    """The content of a request as bytes, which the connection pool takes without iterating."""
+
+    content: bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content
+
+
+URL_TO_SEND = "url_to_send"
+"""Extension of a request: the URL that is sent, where that holds a secret; `Request.url` is printed
+in tracebacks.
+"""
+
+
+def set_secret_url(request: httpx.Request, url: httpx.URL | str) -> None:
+    """Make a request go to a URL that no repr shows."""
+    request.extensions[URL_TO_SEND] = Secret(str(url))
+
+
+PUBLIC_ONLY = "public_only"
+"""Extension of a request: whether it may go to public addresses only."""
+
+
+class CertificateError(httpx.ConnectError):
+    """The server's certificate is not trusted, or it does not speak TLS."""
+
+
+class DescriptorLimitError(httpx.ConnectError):
+    """This computer has no free file descriptor for a connection."""
+
+
+class NotPublicError(httpx.ConnectError):
+    """A request for public addresses only would have gone to another one."""
+
+
+_EXPIRY_MARGIN_S = 60.0
+"""A token counts as expired this many seconds before its end."""
+
+_GENERATION = "token_generation"
+"""Extension of a request: the number of the token that it uses, 0 for one that was fetched for this
+request.
+"""
+
+_REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
+    "v1": (
+        tr_noop("v1 inference (ended on the cloud on 2026-08-31; v2 is the default)"),
+        tr_noop("an application's AK/SK or an IAM pair"),
+    ),
+    "v2": (tr_noop("v2 inference"), tr_noop("an API key (bce-v3/ALTAK-...) or an IAM pair")),
+    "oauth": (tr_noop("an access token of v1"), tr_noop("an application's AK/SK")),
+    "console": (
+        tr_noop("management (datasets, training, services)"),
+        tr_noop("an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)"),
+    ),
+}
+"""Plane -> its purpose and its keys."""
+
+
+APP_HEADER = "appid"
+"""Names the application that a call of v2 is billed to."""
+
+
+@dataclass(frozen=True)
+class StaticAuth:
+    """Authentication that is the same for every request.
+
+    Attributes:
+        headers: are added to a request.
+        query: is added to its URL.
+    """
+
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+    query: Mapping[str, Secret] = field(default_factory=dict)
+
+    def apply(self, request: httpx.Request) -> None:
+        """Add the keys to a request."""
+        headers = {name: value.get_secret_value() for name, value in self.headers.items()}
+        if APP_HEADER in request.headers:  # of this one call
+            headers.pop(APP_HEADER, None)
+        request.headers.update(headers)
+        if self.query:
+            query = {name: value.get_secret_value() for name, value in self.query.items()}
+            set_secret_url(request, request.url.copy_merge_params(query))
+
+
+@dataclass(frozen=True)
+class SignedAuth:
+    """Authentication by a signature of each request.
+
+    Attributes:
+        sign: adds the signature.
+    """
+
+    sign: Callable[[httpx.Request], None]
+
+
+class TokenAuth:
+    """Fetches a token, keeps it until shortly before it expires, and shares it between all callers.
+
+    Args:
+        build_request: returns the request that fetches a token.
+        parse: returns token and lifetime in seconds from the response's JSON object.
+        apply: adds the token to a request.
+    """
+
+    def __init__(
+        self,
+        build_request: Callable[[], httpx.Request],
+        parse: Callable[[dict[str, Any]], tuple[Secret, float]],
+        apply: Callable[[httpx.Request, Secret], None],
+    ) -> None:
+        self._build_request = build_request
+        self._parse = parse
+        self._apply = apply
+        self._token = NO_SECRET
+        self._expires_at = 0.0
+        self._generation = 0
+        self._lock = asyncio.Lock()
+
+    def expire(self, request: httpx.Request) -> bool:
+        """Drop the token that a request was sent with; a newer one is kept.
+
+        Returns:
+            True if the request is worth sending again: its token had not been fetched for it.
+        """
+        generation = request.extensions.get(_GENERATION, 0)
+        if generation == self._generation:
+            self._token = NO_SECRET
+        return bool(generation)
+
+    async def flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Yield the request for a token unless one is valid, then the request with the token."""
+        async with self._lock:
+            request.extensions[_GENERATION] = self._generation
+            if not self._token or time.time() > self._expires_at:
+                response = yield self._build_request()
+                self._token, lifetime_s = self._parse_token(await read_json(response))
+                register_secret(self._token.get_secret_value())
+                self._expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
+                self._generation += 1
+                request.extensions[_GENERATION] = 0
+        self._apply(request, self._token)
+        yield request
+
+    def _parse_token(self, body: dict[str, Any]) -> tuple[Secret, float]:
+        with contextlib.suppress(ValidationError):  # it quotes the token
+            return self._parse(body)
+        raise errors.UnexpectedContent(
+            tr("the answer to the request for a token is not as documented")
+        )
+
+
+Auth = StaticAuth | SignedAuth | TokenAuth
+
+
+class AuthByPlane(dict[Plane, Auth]):
+    """The authentication of each plane, selected on first use; CredentialsError where no key is
+    valid for it.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        super().__init__()
+        self._platform = platform
+
+    def __missing__(self, plane: Plane) -> Auth:
+        auth = self[plane] = self._select(plane)
+        return auth
+
+    def _select(self, plane: Plane) -> Auth:
+        keys = self._platform.credentials
+        platform = self._platform
+        if plane == "v2" and keys.api_key:
+            return StaticAuth(_bearer_headers(platform, keys.api_key))
+        if plane == "v2" and keys.get("access_key"):
+            set_bearer = partial(_set_bearer, platform)
+            return TokenAuth(partial(_bearer_request, platform), _parse_bearer, set_bearer)
+        if plane == "v1" and keys.get("ak"):
+            return TokenAuth(partial(_oauth_request, platform), _parse_oauth, _set_token)
+        if plane == "oauth" and keys.get("ak"):
+            return StaticAuth(query=_oauth_query(platform))
+        if plane == "v1" and keys.access_token:
+            return StaticAuth(query={"access_token": keys.access_token})
+        if plane in {"v1", "console", "iam"} and keys.get("access_key"):
+            return SignedAuth(partial(_sign, platform))
+        purpose, required_key = _REQUIRED_KEYS.get(plane, _REQUIRED_KEYS["console"])
+        raise errors.CredentialsError(
+            tr(
+                "{purpose} needs {required_key}; what is set: {kinds}\nsee or set keys with "
+                "%qfauth",
+                purpose=tr(purpose),
+                required_key=tr(required_key),
+                kinds=tr(", ").join(keys.kinds()) or tr("nothing"),
+            )
+        )
+
+
+async def fetch_access_token(
+    send: Callable[[Endpoint[Any, Any], EmptyBody], Awaitable[Response[Any]]],
+) -> Secret:
+    """Return a new token of v1 for an application's AK and SK; `send` is a client's."""
+    response: Response[wire.AccessToken] = await send(wire.OAUTH_TOKEN, EmptyBody())
+    return Secret(response.data.access_token)
+
+
+def _oauth_request(platform: Platform) -> httpx.Request:
+    """Return the request that exchanges an application's AK and SK for the token of v1
+    inference.
+    """
+    request = httpx.Request(
+        wire.OAUTH_TOKEN.method, platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path, json={}
+    )
+    StaticAuth(query=_oauth_query(platform)).apply(request)
+    return request
+
+
+def _oauth_query(platform: Platform) -> dict[str, Secret]:
+    ak = platform.credentials.get("ak")
+    sk = platform.credentials.get("sk")
+    return {
+        "grant_type": Secret("client_credentials"),
+        "client_id": Secret(ak),
+        "client_secret": Secret(sk),
+    }
+
+
+def _parse_oauth(body: dict[str, Any]) -> tuple[Secret, float]:
+    token = wire.AccessToken.model_validate(body)
+    return Secret(token.access_token), token.expires_in
+
+
+def _bearer_request(platform: Platform) -> httpx.Request:
+    """Return the request that exchanges an IAM pair for the bearer of v2 inference."""
+    url = platform.base_url_of("iam") + wire.BCE_BEARER.path
+    lifetime_s = settings().bearer_token_expired_interval
+    query = {"expireInSeconds": str(lifetime_s)}
+    headers = {"content-type": "application/json"}
+    request = httpx.Request(wire.BCE_BEARER.method, url, params=query, headers=headers)
+    _sign(platform, request)
+    return request
+
+
+def _parse_bearer(body: dict[str, Any]) -> tuple[Secret, float]:
+    return Secret(wire.Bearer.model_validate(body).token), settings().bearer_token_expired_interval
+
+
+def _sign(platform: Platform, request: httpx.Request) -> None:
+    """Add the date and the IAM signature; type, host, `request_id` and date are signed if
+    present.
+    """
+    date = signature.format_timestamp(time.time())
+    request.headers["x-bce-date"] = date
+    names = ("content-type", "host", "request_id", "x-bce-date")
+    request.headers["authorization"] = signature.build_authorization(
+        platform.credentials.get("access_key"),
+        platform.credentials.get("secret_key"),
+        method=request.method,
+        path=request.url.raw_path.split(b"?")[0].decode("ascii"),
+        query=parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True),
+        headers={name: request.headers[name] for name in names if name in request.headers},
+        date=date,
+        expires=settings().iam_sign_expiration_sec,
+    )
+
+
+def _bearer_headers(platform: Platform, token: Secret) -> dict[str, Secret]:
+    """Return the headers of an API key or a bearer, and of the application that is billed."""
+    bearer = Secret(f"Bearer {token.get_secret_value()}")
+    return {"authorization": bearer} | (
+        {APP_HEADER: Secret(platform.app_id)} if platform.app_id else {}
+    )
+
+
+def _set_bearer(platform: Platform, request: httpx.Request, token: Secret) -> None:
+    StaticAuth(_bearer_headers(platform, token)).apply(request)
+
+
+def _set_token(request: httpx.Request, token: Secret) -> None:
+    StaticAuth(query={"access_token": token}).apply(request)
+
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name the trusted certificates; a change takes effect at once."""
@@ -44,7 +339,7 @@ _transports: dict[tuple[Secret, bool, str, str], httpx.AsyncBaseTransport] = {}
 
 async def exchange(
     request: httpx.Request,
-    settings: Settings,
+    current: Settings,
     auth_by_plane: AuthByPlane | None = None,
     plane: Plane = "console",
 ) -> httpx.Response:
@@ -55,7 +350,7 @@ async def exchange(
 
     Args:
         request: its extensions `timeout` and `repeatable` are honoured.
-        settings: for proxy and certificate checks.
+        current: the settings, for proxy and certificate checks.
         auth_by_plane: adds the keys; None for a request without keys.
         plane: whose keys are used.
 
@@ -64,7 +359,7 @@ async def exchange(
         InvalidArgumentError: the proxy or the certificate file cannot be used.
         CredentialsError: none of the keys is valid for the plane.
     """
-    transport = _transport(request.url, settings)
+    transport = _transport(request.url, current)
     if auth_by_plane is None:
         auth = None
     else:
@@ -95,9 +390,9 @@ async def exchange(
     raise httpx.WriteError(reason)  # only the request for a token was sent
 
 
-def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
+def _transport(url: httpx.URL, current: Settings) -> httpx.AsyncBaseTransport:
     ca_files = [os.environ.get(name, "") for name in CA_VARIABLES if url.scheme == "https"]
-    key = proxy_for(url, settings.proxy), settings.ssl_verification_enabled, *(ca_files or ("", ""))
+    key = proxy_for(url, current.proxy), current.ssl_verification_enabled, *(ca_files or ("", ""))
     if key not in _transports:
         if not _transports:
             install_log_filter()
@@ -117,7 +412,7 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
                     reason=error.strerror or error,
                 )
             ) from None
-        if url.scheme == "https" and not settings.ssl_verification_enabled:
+        if url.scheme == "https" and not current.ssl_verification_enabled:
             log.warning(
                 tr(
                     "certificates are not checked: ssl=False, or QIANFAN_SSL_VERIFICATION_ENABLED "
@@ -125,7 +420,7 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
                 )
             )
         # `_close_all` may come before the last call of other handlers
-        fork_and_exit.keep_forever(connections)
+        event_loop.keep_forever(connections)
     return _transports[key]
 
 
@@ -197,7 +492,7 @@ def translate_error(
     if isinstance(error, errors.QianfanError):
         return hide_secrets_in(error)
     host = url.netloc.decode("ascii")
-    proxy = proxy_for(url, config.settings().proxy)
+    proxy = proxy_for(url, settings().proxy)
     if proxy:
         proxy_text = tr(" through the proxy {proxy}", proxy=without_password(proxy))
     else:
@@ -289,4 +584,63 @@ def _close_all() -> None:
         event_loop.submit(close()).result(timeout=1)
 
 
-fork_and_exit.register_child_reset(_reset_in_child)
+event_loop.register_child_reset(_reset_in_child)
+
+
+WEBHOOK_TIMEOUT_S: Final = 15.0
+
+
+def validate_webhook(url: Secret) -> None:
+    """Raise unless messages may be sent to a URL.
+
+    Raises:
+        InvalidArgumentError: the URL is neither https nor on this computer.
+    """
+    scheme, host = _scheme_and_host(url)
+    is_allowed = scheme == "https" or (scheme == "http" and is_loopback_host(host))
+    if not is_allowed or not host:
+        raise errors.InvalidArgumentError(
+            tr("{scheme}://{host}: a webhook is an https address", scheme=scheme, host=host)
+        )
+
+
+def post_webhook(url: Secret, message: Mapping[str, Any]) -> None:
+    """Post a message as JSON and wait for the response.
+
+    Raises:
+        InvalidArgumentError: the URL is not allowed.
+        ConnectionFailed: the message was not delivered.
+    """
+    validate_webhook(url)
+    event_loop.run(_post_json(url, json.dumps(message, ensure_ascii=False).encode()))
+
+
+async def _post_json(url: Secret, content: bytes) -> None:
+    scheme, host = _scheme_and_host(url)  # the rest of the address is a secret
+    request = httpx.Request(
+        "POST", f"{scheme}://{host}", content=content, headers={"content-type": "application/json"}
+    )
+    request.headers["host"] = httpx.URL(url.get_secret_value()).netloc.decode("ascii")
+    request.extensions["repeatable"] = False
+    set_secret_url(request, url.get_secret_value())
+    try:
+        async with (
+            asyncio.timeout(WEBHOOK_TIMEOUT_S),
+            aclosing(await exchange(request, settings())) as response,
+        ):
+            if response.status_code >= 300:
+                raise errors.ConnectionFailed(
+                    tr("{host} answers with HTTP {status}", host=host, status=response.status_code),
+                    host=host,
+                )
+            return
+    except (httpx.HTTPError, TimeoutError) as error:
+        reason = type(error).__name__
+    raise errors.ConnectionFailed(
+        tr("{host} cannot be reached: {reason}", host=host, reason=reason), host=host
+    )
+
+
+def _scheme_and_host(url: Secret) -> tuple[str, str]:
+    parts = urlsplit(url.get_secret_value())
+    return parts.scheme, parts.hostname or ""

@@ -13,6 +13,7 @@ success after that tells the kind of limit: soon, a second's; after a minute, a 
 import asyncio
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -23,7 +24,11 @@ from ..errors import RateLimitError
 from . import clock
 from .clock import Deadline
 from .pacer import MIN_DERIVED_REQUESTS, MIN_DERIVED_TOKENS, SLOW_TOKENS, Pacer, RecentCounts
-from .retry import MAX_RETRY_AFTER, parse_duration, parse_number
+
+MAX_RETRY_AFTER: Final = 120.0
+"""Seconds; where a server asks for more, the call fails at once."""
+
+_DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?$")
 
 MAX_PAUSE_S: Final = 60.0
 """The platform counts by the minute, so waiting longer has no use."""
@@ -405,3 +410,23 @@ class RateLimiter:
                 reset_s = parse_duration(headers.get(f"x-ratelimit-reset-{unit}", ""))
                 pause_s = min(max(60 / limit, 1.0) if reset_s is None else reset_s, MAX_PAUSE_S)
                 self._paused_until = max(self._paused_until, sent_at + pause_s)
+
+
+def parse_number(text: str) -> float | None:
+    """Return the number in a header, None for anything else and for infinity."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def parse_duration(text: str) -> float | None:
+    """Return "12", "1.5s", "6m0s" or "250ms" in seconds, None for anything else."""
+    if (plain_seconds := parse_number(text)) is not None:
+        return max(plain_seconds, 0.0)
+    match = _DURATION.match(text)
+    if not text or match is None:
+        return None
+    hours, minutes, seconds, thousandths = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds + thousandths / 1000

@@ -27,7 +27,8 @@ from typing import Any, Final, Protocol
 from ..base.language import tr
 from ..config import Settings, state_dir
 from ..errors import RateLimitError
-from . import clock, fork_and_exit
+from . import clock
+from .event_loop import register_child_reset
 from .pacer import SPACING_MARGIN
 from .platform import Platform
 from .rate_limiter import RateLimiter
@@ -507,4 +508,4 @@ def _reset_in_child() -> object:
     return inherited
 
 
-fork_and_exit.register_child_reset(_reset_in_child)
+register_child_reset(_reset_in_child)

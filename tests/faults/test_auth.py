@@ -18,7 +18,7 @@ import qfnb
 from qfnb import ChatCompletion, config, errors
 from qfnb.config import KEY_NAMES
 from qfnb.notebook.auth import AuthMagics
-from qfnb.transport import auth, clock, event_loop
+from qfnb.transport import clock, event_loop, http as auth
 
 KEY = "bce-v3/ALTAK-test/canary0123456789"
 EXPIRED = http_answer(b'{"error_code": 110, "error_msg": "Access token invalid"}')

@@ -78,10 +78,11 @@ def test_a_damaged_database_is_told_by_the_panel_the_doctor_and_the_next_answer(
     "ask", [lambda: ChatCompletion().do("你是谁"), lambda: list(Completion().do("你", stream=True))]
 )
 def test_a_call_without_a_panel_says_once_that_a_damaged_database_was_moved_aside(
-    sandbox, caplog, ask
+    sandbox, caplog, monkeypatch, ask
 ):
     damaged = process.default_home() / f"state.{id(ask)}.old"
     damaged.touch()
+    monkeypatch.setattr(connect, "_last_sandbox", None)
     ask()
     ask()
     damaged.unlink()

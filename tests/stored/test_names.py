@@ -63,7 +63,7 @@ from qfnb.notebook import (
     train_parser,
 )
 from qfnb.resources.inference.batch_task import BatchTask
-from qfnb.resources.inference.usage_log import UsageEntry
+from qfnb.resources.inference.reply import UsageEntry
 from qfnb.sandbox import process
 from qfnb.trainer import (
     actions,

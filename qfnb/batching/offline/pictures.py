@@ -13,11 +13,9 @@ from ... import connect
 from ..._jobs.row_result import RowResult, summarize_error
 from ...base.language import tr
 from ...errors import InvalidArgumentError, QianfanError
-from ...resources.inference.image_edit import ImageEdit
-from ...resources.inference.image_reply import ImageResponse
+from ...resources.inference.images import ImageEdit, ImageResponse, Text2Image
 from ...resources.inference.inference_model import InferenceRequest
 from ...resources.inference.reply import create_reply, row_result_of
-from ...resources.inference.text2image import Text2Image
 from ...transport.platform import Platform
 from ...transport.response import Response
 from ...wire import inference as wire

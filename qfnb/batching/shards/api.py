@@ -15,7 +15,7 @@ from ..._jobs.worker_pool import validate_worker_count
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
-from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
+from ...resources.inference.inference_model import MESSAGE_OPTIONS, split_client_options
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
 from ..file_access import BOS_PREFIX, SUFFIXES, is_address, validate_address
