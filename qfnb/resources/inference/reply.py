@@ -510,7 +510,8 @@ class UsageEntry:
             self.completion_tokens = usage.completion_tokens
             self.cached_tokens = usage.cached_tokens
             self.reasoning_tokens = usage.reasoning_tokens
-        if (cost := reply.cost_range) is not None:
+        is_counted = usage.total_tokens is not None or "data" in reply.body  # not most pieces
+        if is_counted and (cost := reply.cost_range) is not None:
             self.cost_low = cost.low
             self.cost = cost.high
         self.request_id = reply.request_id

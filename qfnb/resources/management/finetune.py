@@ -9,8 +9,8 @@ from typing import Any
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v1 as wire_v1, finetune_v2 as wire
-from ..validation import dict_or_none, validate_record
-from .operation import operation
+from ..validation import validate_record
+from .operation import Fields, operation
 
 
 class FineTune:
@@ -22,7 +22,7 @@ class FineTune:
         base_train_type: str | None = None,
         train_type: str | None = None,
         description: str | None = None,
-    ) -> wire_v1.CreateTaskV1:
+    ) -> None:
         """Create a folder of runs; returns `id` (an int) and `uuid`.
 
         Args:
@@ -33,12 +33,6 @@ class FineTune:
         """
         if not name:
             raise InvalidArgumentError(tr("create_task: name is empty: write the name of the task"))
-        return wire_v1.CreateTaskV1(
-            name=name,
-            base_train_type=base_train_type,
-            train_type=train_type,
-            description=description,
-        )
 
     @operation(wire_v1.CREATE_JOB)
     def create_job(job: Mapping[str, Any]) -> wire_v1.CreateJobV1:
@@ -75,7 +69,7 @@ class FineTune:
             description: str | None = None,
             parameter_scale: str | None = None,
             hyper_parameter_config: Mapping[str, Any] | None = None,
-        ) -> wire.CreateJob:
+        ) -> None:
             """Create a folder for runs of a model; returns `job_id`.
 
             Args:
@@ -86,14 +80,6 @@ class FineTune:
                 parameter_scale: LoRA, FullFineTuning or PromptTuning.
                 hyper_parameter_config: {"epoch", "learningRate", ...} for its runs.
             """
-            return wire.CreateJob(
-                name=name,
-                model=model,
-                train_mode=train_mode,
-                description=description,
-                parameter_scale=parameter_scale,
-                hyper_parameter_config=dict_or_none(hyper_parameter_config),
-            )
 
         @operation(wire.CREATE_TASK)
         def create_task(
@@ -109,7 +95,7 @@ class FineTune:
             *,
             datasets: Sequence[int | str] = (),
             split_ratio: int = 20,
-        ) -> wire.CreateTask:
+        ) -> Fields:
             """Start a run; returns `task_id`.
 
             Args:
@@ -140,19 +126,13 @@ class FineTune:
                 "versions": [{"versionId": dataset} for dataset in datasets],
                 "splitRatio": split_ratio,
             }
-            return wire.CreateTask(
-                job_id=job_id,
-                parameter_scale=params_scale,
-                hyper_parameter_config=dict(hyper_params or {}),
-                dataset_config=validate_record("dataset_config", wire.DatasetSettings, data_source),
-                increment_task_id=increment_task_id,
-                increment_checkpoint_step=increment_checkpoint_step,
-                custom_config=dict_or_none(model_config),
-                resource_config=dict_or_none(resource_config),
-                corpus_config=validate_record("corpus_config", wire.CorpusSettings, corpus_config)
-                if corpus_config
-                else None,
-            )
+            return {
+                "parameter_scale": params_scale,
+                "hyper_parameter_config": hyper_params or {},
+                "dataset_config": data_source,
+                "custom_config": model_config,
+                "corpus_config": corpus_config or None,
+            }
 
         @operation(wire.LIST_JOBS)
         def job_list(

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...wire import memory as wire
-from .operation import operation
+from .operation import Fields, operation
 
 
 class Memory:
     """Write and read system memories. Source: API pages of /v2/memory."""
 
     @operation(wire.CREATE)
-    def create_system_memory(app_id: int | str, description: str) -> wire.CreateMemory:
+    def create_system_memory(app_id: int | str, description: str) -> Fields:
         """Create a memory of an application; returns `systemMemoryId`, `sm-...`."""
-        return wire.CreateMemory(app_id=str(app_id), description=description)
+        return {"app_id": str(app_id)}
 
     @operation(wire.LIST)
     def describe_system_memories(
@@ -32,11 +32,8 @@ class Memory:
         """Return a memory with its entries."""
 
     @operation(wire.MODIFY)
-    def modify_system_memory(
-        system_memory_id: int | str, memories: Sequence[Any]
-    ) -> wire.ModifyMemory:
+    def modify_system_memory(system_memory_id: int | str, memories: Sequence[Any]) -> None:
         """Replace all entries of a memory."""
-        return wire.ModifyMemory(system_memory_id=system_memory_id, memories=[*memories])
 
     @operation(wire.DELETE)
     def delete_system_memory(system_memory_id: int | str) -> None:

@@ -10,8 +10,8 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import service_v1 as wire_v1, service_v2 as wire
 from ..console.consts import DeployPoolType, ServiceType
-from ..validation import validate_choice, validate_member, validate_positive, validate_record
-from .operation import operation
+from ..validation import validate_choice, validate_member, validate_positive
+from .operation import Fields, operation
 
 
 class Service:
@@ -26,7 +26,7 @@ class Service:
         replicas: int = 1,
         pool_type: int | DeployPoolType = DeployPoolType.PrivateResource,
         description: str | None = None,
-    ) -> wire_v1.ApplyService:
+    ) -> Fields:
         """Deploy a model version; returns `serviceId`, an int.
 
         Args:
@@ -41,23 +41,18 @@ class Service:
         Raises:
             InvalidArgumentError: `replicas` or `pool_type` is invalid.
         """
-        return wire_v1.ApplyService(
-            model_id=model_id,
-            model_version_id=model_version_id,
-            name=name,
-            uri=uri,
-            replicas=validate_positive("replicas", replicas),
-            pool_type=validate_member("pool_type", pool_type, DeployPoolType),
-            description=description,
-        )
+        return {
+            "replicas": validate_positive("replicas", replicas),
+            "pool_type": validate_member("pool_type", pool_type, DeployPoolType),
+        }
 
     @operation(wire_v1.GET)
-    def get(id: int | str) -> wire_v1.ServiceRefV1:  # noqa: A002 - the seeds' word
+    def get(id: int | str) -> Fields:  # noqa: A002 - the seeds' word
         """Return a service; `serviceStatus` is New, Deploying, Done, Failed or Stopped."""
-        return wire_v1.ServiceRefV1(service_id=id)
+        return {"service_id": id}
 
     @operation(wire_v1.LIST)
-    def list(api_type_filter: Sequence[str | ServiceType] | None = None) -> wire_v1.ListServices:
+    def list(api_type_filter: Sequence[str | ServiceType] | None = None) -> Fields:
         """Return preset services (`common`) and the user's own (`custom`).
 
         Args:
@@ -68,7 +63,7 @@ class Service:
         """
         for kind in api_type_filter or ():
             validate_choice("api_type_filter", kind, wire_v1.TYPES)
-        return wire_v1.ListServices(api_typefilter=_to_list(api_type_filter))
+        return {"api_typefilter": api_type_filter}
 
     @operation(wire_v1.APPS)
     def app_list() -> None:
@@ -91,7 +86,7 @@ class Service:
             resource_type: str = "GPU-I-2",
             qps: float | None = None,
             hours: int = 1,
-        ) -> wire.CreateService:
+        ) -> Fields:
             """Deploy a model version; returns `service_id`.
 
             Args:
@@ -120,17 +115,10 @@ class Service:
             default_billing = {
                 "reservation": {"reservationLength": validate_positive("hours", hours)}
             }
-            return wire.CreateService(
-                model_set_id=model_set_id,
-                model_id=model_id,
-                name=name,
-                url_suffix=url_suffix,
-                resource_config=validate_record(
-                    "resource_config", wire.ResourceSettings, resource_config or default_resources
-                ),
-                billing=validate_record("billing", wire.Billing, billing or default_billing),
-                description=description,
-            )
+            return {
+                "resource_config": resource_config or default_resources,
+                "billing": billing or default_billing,
+            }
 
         @operation(wire.FIND)
         def service_list(
@@ -143,7 +131,7 @@ class Service:
             creator: Sequence[str] | None = None,
             charge_type: str | None = None,
             pay_type: str | None = None,
-        ) -> wire.FindServices:
+        ) -> None:
             """Return a page of your own services, those that match every filter, newest first.
 
             Args:
@@ -157,17 +145,6 @@ class Service:
                 charge_type: ComputingUnit or Tokens.
                 pay_type: Prepay or Postpay.
             """
-            return wire.FindServices(
-                marker=marker,
-                max_keys=max_keys,
-                page_reverse=page_reverse,
-                name=name,
-                service_type=_to_list(service_type),
-                run_status=_to_list(run_status),
-                creator=_to_list(creator),
-                charge_type=charge_type,
-                pay_type=pay_type,
-            )
 
         @operation(wire.DESCRIBE)
         def service_detail(service_id: int | str) -> None:
@@ -181,7 +158,7 @@ class Service:
             end_time: str | datetime,
             service_id: str | Sequence[str] | None = None,
             app_id: str | Sequence[str] | None = None,
-        ) -> wire.MetricQuery:
+        ) -> Fields:
             """Return calls and tokens by service and application, in a span of time.
 
             Args:
@@ -199,12 +176,12 @@ class Service:
                 raise InvalidArgumentError(
                     tr("end_time={end!r} is before start_time={start!r}", end=end, start=start)
                 )
-            return wire.MetricQuery(
-                start_time=start,
-                end_time=end,
-                service_id=_to_list(service_id),
-                app_id=_to_list(app_id),
-            )
+            return {
+                "start_time": start,
+                "end_time": end,
+                "service_id": _to_list(service_id),
+                "app_id": _to_list(app_id),
+            }
 
         @operation(wire.MODIFY)
         def modify_service(
@@ -224,7 +201,7 @@ class Service:
             service_type: Sequence[str] | None = None,
             charge_type: Sequence[str] | None = None,
             charge_status: Sequence[str] | None = None,
-        ) -> wire.FindPresets:
+        ) -> None:
             """Return the platform's own services, those that match every filter.
 
             Args:
@@ -233,22 +210,14 @@ class Service:
                 charge_type: some of TPM, Tokens, Calls and Free; default: all.
                 charge_status: some of NotOpen, Opened, Stopped and Free; default: all.
             """
-            return wire.FindPresets(
-                service_ids=_to_list(service_ids),
-                service_type=_to_list(service_type),
-                charge_type=_to_list(charge_type),
-                charge_status=_to_list(charge_status),
-            )
 
         preset_services = describe_preset_services
 
 
 def _to_list(value: str | Sequence[str] | None) -> list[str] | None:
-    if value is None or isinstance(value, str):
-        if value is not None:
-            return [str(value)]
-        return None
-    return [str(item) for item in value]
+    if isinstance(value, str):
+        return [value]
+    return None if value is None else [*map(str, value)]
 
 
 def _format_time(value: str | datetime, name: str) -> str:
