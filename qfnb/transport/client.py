@@ -31,7 +31,7 @@ from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint, Plane
 from . import clock, http
 from .clock import Deadline
-from .http import AuthByPlane, BytesStream, TokenAuth
+from .http import Authentication, BytesStream
 from .platform import Platform
 from .rate_limiter import MAX_RETRY_AFTER, RateLimiter
 from .response import (
@@ -342,7 +342,7 @@ class Client:
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self.is_connection_lost = False
-        self._auth_by_plane = AuthByPlane(platform)
+        self._authentication = Authentication(platform)
         self._routes: dict[tuple[object, ...], Route] = {}
         self._retry_budget = RETRY_BUDGET
         for secret in platform.credentials:
@@ -604,7 +604,7 @@ class Client:
         state.is_on_wire = True
         failure = None
         try:
-            response = await http.exchange(request, call.settings, self._auth_by_plane, plane)
+            response = await http.exchange(request, call.settings, self._authentication, plane)
             result = await read(response)
         except (errors.QianfanError, httpx.RequestError) as error:
             state.is_on_wire = False
@@ -612,8 +612,7 @@ class Client:
             if limiter is not None and isinstance(failure, errors.RateLimitError):
                 limiter.record_refusal(refusals, failure)
             if isinstance(failure, errors.AuthError):
-                auth = self._auth_by_plane[plane]
-                call.has_expired_token = isinstance(auth, TokenAuth) and auth.expire(request)
+                call.has_expired_token = self._authentication.expire(request, plane)
                 if plane == "v2" and failure.status in {401, 403}:
                     failure.hint = "\n".join(filter(None, (failure.hint, self.platform.key_note)))
         finally:

@@ -21,10 +21,9 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -87,8 +86,8 @@ _EXPIRY_MARGIN_S = 60.0
 """A token counts as expired this many seconds before its end."""
 
 _GENERATION = "token_generation"
-"""Extension of a request: the number of the token that it uses, 0 for one that was fetched for this
-request.
+"""Extension of a request: the number of the token that it uses, 0 for one that was fetched for it,
+or for none.
 """
 
 _REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
@@ -110,138 +109,166 @@ APP_HEADER = "appid"
 """Names the application that a call of v2 is billed to."""
 
 
-@dataclass(frozen=True)
-class StaticAuth:
-    """Authentication that is the same for every request.
-
-    Attributes:
-        headers: are added to a request.
-        query: is added to its URL.
-    """
-
-    headers: Mapping[str, Secret] = field(default_factory=dict)
-    query: Mapping[str, Secret] = field(default_factory=dict)
-
-    def apply(self, request: httpx.Request) -> None:
-        """Add the keys to a request."""
-        headers = {name: value.get_secret_value() for name, value in self.headers.items()}
-        if APP_HEADER in request.headers:  # of this one call
-            headers.pop(APP_HEADER, None)
-        request.headers.update(headers)
-        if self.query:
-            query = {name: value.get_secret_value() for name, value in self.query.items()}
-            set_secret_url(request, request.url.copy_merge_params(query))
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
-@dataclass(frozen=True)
-class SignedAuth:
-    """Authentication by a signature of each request.
+class _Token:
+    """A token that is fetched once for all callers, and kept until shortly before it expires."""
 
-    Attributes:
-        sign: adds the signature.
-    """
+    def __init__(self) -> None:
+        self.value = NO_SECRET
+        self.expires_at = 0.0
+        self.generation = 0
+        self.lock = asyncio.Lock()
 
-    sign: Callable[[httpx.Request], None]
 
+class Authentication:
+    """Adds the keys of a platform to its requests, as each plane takes them."""
 
-class TokenAuth:
-    """Fetches a token, keeps it until shortly before it expires, and shares it between all callers.
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._tokens: dict[Plane, _Token] = {}
 
-    Args:
-        build_request: returns the request that fetches a token.
-        parse: returns token and lifetime in seconds from the response's JSON object.
-        apply: adds the token to a request.
-    """
+    async def apply(self, request: httpx.Request, plane: Plane, send: Send) -> None:
+        """Add the keys to a request.
 
-    def __init__(
-        self,
-        build_request: Callable[[], httpx.Request],
-        parse: Callable[[dict[str, Any]], tuple[Secret, float]],
-        apply: Callable[[httpx.Request, Secret], None],
-    ) -> None:
-        self._build_request = build_request
-        self._parse = parse
-        self._apply = apply
-        self._token = NO_SECRET
-        self._expires_at = 0.0
-        self._generation = 0
-        self._lock = asyncio.Lock()
+        Args:
+            request: the request.
+            plane: where it goes.
+            send: sends the request for a token, where one is needed.
 
-    def expire(self, request: httpx.Request) -> bool:
+        Raises:
+            CredentialsError: no key is valid for the plane.
+        """
+        keys = self._platform.credentials
+        if plane == "v2" and keys.api_key:
+            self._set_bearer(request, keys.api_key)
+        elif plane == "v2" and keys.access_key:
+            self._set_bearer(request, await self._find_token(request, plane, send))
+        elif plane == "v1" and keys.ak:
+            token = await self._find_token(request, plane, send)
+            _add_query(request, {"access_token": token})
+        elif plane == "v1" and keys.access_token:
+            _add_query(request, {"access_token": keys.access_token})
+        elif plane == "oauth" and keys.ak:
+            grant = {"grant_type": Secret("client_credentials")}
+            _add_query(request, {**grant, "client_id": keys.ak, "client_secret": keys.sk})
+        elif plane in {"v1", "console", "iam"} and keys.access_key:
+            self._sign(request)
+        else:
+            purpose, required_key = _REQUIRED_KEYS.get(plane, _REQUIRED_KEYS["console"])
+            raise errors.CredentialsError(
+                tr(
+                    "{purpose} needs {required_key}; what is set: {kinds}\nsee or set keys with "
+                    "%qfauth",
+                    purpose=tr(purpose),
+                    required_key=tr(required_key),
+                    kinds=tr(", ").join(keys.kinds()) or tr("nothing"),
+                )
+            )
+
+    def expire(self, request: httpx.Request, plane: Plane) -> bool:
         """Drop the token that a request was sent with; a newer one is kept.
 
         Returns:
             True if the request is worth sending again: its token had not been fetched for it.
         """
         generation = request.extensions.get(_GENERATION, 0)
-        if generation == self._generation:
-            self._token = NO_SECRET
+        token = self._tokens.get(plane)
+        if token and generation == token.generation:
+            token.value = NO_SECRET
         return bool(generation)
 
-    async def flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Yield the request for a token unless one is valid, then the request with the token."""
-        async with self._lock:
-            request.extensions[_GENERATION] = self._generation
-            if not self._token or time.time() > self._expires_at:
-                response = yield self._build_request()
-                self._token, lifetime_s = self._parse_token(await read_json(response))
-                register_secret(self._token.get_secret_value())
-                self._expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
-                self._generation += 1
+    async def _find_token(self, request: httpx.Request, plane: Plane, send: Send) -> Secret:
+        """Return the token of a plane; it is fetched unless one is valid."""
+        token = self._tokens.setdefault(plane, _Token())
+        async with token.lock:
+            request.extensions[_GENERATION] = token.generation
+            if not token.value or time.time() > token.expires_at:
+                body = await _fetch_json(await self._token_request(plane), send)
+                token.value, lifetime_s = _parse_token(plane, body)
+                register_secret(token.value.get_secret_value())
+                token.expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
+                token.generation += 1
                 request.extensions[_GENERATION] = 0
-        self._apply(request, self._token)
-        yield request
+            return token.value
 
-    def _parse_token(self, body: dict[str, Any]) -> tuple[Secret, float]:
-        with contextlib.suppress(ValidationError):  # it quotes the token
-            return self._parse(body)
-        raise errors.UnexpectedContent(
-            tr("the answer to the request for a token is not as documented")
+    async def _token_request(self, plane: Plane) -> httpx.Request:
+        """Return the request that exchanges an application's AK and SK for the token of v1, or an
+        IAM pair for the bearer of v2.
+        """
+        if plane == "v1":
+            url = self._platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path
+            request = httpx.Request(wire.OAUTH_TOKEN.method, url, json={})
+            await self.apply(request, "oauth", _refuse_to_send)
+            return request
+        url = self._platform.base_url_of("iam") + wire.BCE_BEARER.path
+        query = {"expireInSeconds": str(settings().bearer_token_expired_interval)}
+        headers = {"content-type": "application/json"}
+        request = httpx.Request(wire.BCE_BEARER.method, url, params=query, headers=headers)
+        self._sign(request)
+        return request
+
+    def _set_bearer(self, request: httpx.Request, token: Secret) -> None:
+        """Add an API key or a bearer, and the application that is billed, unless this call names
+        one.
+        """
+        request.headers["authorization"] = f"Bearer {token.get_secret_value()}"
+        if self._platform.app_id:
+            request.headers.setdefault(APP_HEADER, self._platform.app_id)
+
+    def _sign(self, request: httpx.Request) -> None:
+        """Add the date and the IAM signature; type, host, `request_id` and date are signed if
+        present.
+        """
+        date = signature.format_timestamp(time.time())
+        request.headers["x-bce-date"] = date
+        names = ("content-type", "host", "request_id", "x-bce-date")
+        request.headers["authorization"] = signature.build_authorization(
+            self._platform.credentials.get("access_key"),
+            self._platform.credentials.get("secret_key"),
+            method=request.method,
+            path=request.url.raw_path.split(b"?")[0].decode("ascii"),
+            query=parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True),
+            headers={name: request.headers[name] for name in names if name in request.headers},
+            date=date,
+            expires=settings().iam_sign_expiration_sec,
         )
 
 
-Auth = StaticAuth | SignedAuth | TokenAuth
+def _add_query(request: httpx.Request, query: Mapping[str, Secret]) -> None:
+    values = {name: value.get_secret_value() for name, value in query.items()}
+    set_secret_url(request, request.url.copy_merge_params(values))
 
 
-class AuthByPlane(dict[Plane, Auth]):
-    """The authentication of each plane, selected on first use; CredentialsError where no key is
-    valid for it.
+async def _refuse_to_send(request: httpx.Request) -> httpx.Response:
+    raise AssertionError("the request for a token needs none")
+
+
+async def _fetch_json(request: httpx.Request, send: Send) -> dict[str, Any]:
+    """Return the answer to a request for a token.
+
+    Raises:
+        httpx.WriteError: the connection broke; the request that needs the token was not sent.
     """
+    try:
+        response = await send(request)
+        response.request = request
+        return await read_json(response)
+    except httpx.ReadError as error:
+        reason = str(error)
+    raise httpx.WriteError(reason)
 
-    def __init__(self, platform: Platform) -> None:
-        super().__init__()
-        self._platform = platform
 
-    def __missing__(self, plane: Plane) -> Auth:
-        auth = self[plane] = self._select(plane)
-        return auth
-
-    def _select(self, plane: Plane) -> Auth:
-        keys = self._platform.credentials
-        platform = self._platform
-        if plane == "v2" and keys.api_key:
-            return StaticAuth(_bearer_headers(platform, keys.api_key))
-        if plane == "v2" and keys.get("access_key"):
-            set_bearer = partial(_set_bearer, platform)
-            return TokenAuth(partial(_bearer_request, platform), _parse_bearer, set_bearer)
-        if plane == "v1" and keys.get("ak"):
-            return TokenAuth(partial(_oauth_request, platform), _parse_oauth, _set_token)
-        if plane == "oauth" and keys.get("ak"):
-            return StaticAuth(query=_oauth_query(platform))
-        if plane == "v1" and keys.access_token:
-            return StaticAuth(query={"access_token": keys.access_token})
-        if plane in {"v1", "console", "iam"} and keys.get("access_key"):
-            return SignedAuth(partial(_sign, platform))
-        purpose, required_key = _REQUIRED_KEYS.get(plane, _REQUIRED_KEYS["console"])
-        raise errors.CredentialsError(
-            tr(
-                "{purpose} needs {required_key}; what is set: {kinds}\nsee or set keys with "
-                "%qfauth",
-                purpose=tr(purpose),
-                required_key=tr(required_key),
-                kinds=tr(", ").join(keys.kinds()) or tr("nothing"),
-            )
-        )
+def _parse_token(plane: Plane, body: dict[str, Any]) -> tuple[Secret, float]:
+    """Return a token, and its lifetime in seconds."""
+    with contextlib.suppress(ValidationError):  # it quotes the token
+        if plane == "v1":
+            token = wire.AccessToken.model_validate(body)
+            return Secret(token.access_token), token.expires_in
+        bearer = wire.Bearer.model_validate(body)
+        return Secret(bearer.token), settings().bearer_token_expired_interval
+    raise errors.UnexpectedContent(tr("the answer to the request for a token is not as documented"))
 
 
 async def fetch_access_token(
@@ -250,82 +277,6 @@ async def fetch_access_token(
     """Return a new token of v1 for an application's AK and SK; `send` is a client's."""
     response: Response[wire.AccessToken] = await send(wire.OAUTH_TOKEN, EmptyBody())
     return Secret(response.data.access_token)
-
-
-def _oauth_request(platform: Platform) -> httpx.Request:
-    """Return the request that exchanges an application's AK and SK for the token of v1
-    inference.
-    """
-    request = httpx.Request(
-        wire.OAUTH_TOKEN.method, platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path, json={}
-    )
-    StaticAuth(query=_oauth_query(platform)).apply(request)
-    return request
-
-
-def _oauth_query(platform: Platform) -> dict[str, Secret]:
-    ak = platform.credentials.get("ak")
-    sk = platform.credentials.get("sk")
-    return {
-        "grant_type": Secret("client_credentials"),
-        "client_id": Secret(ak),
-        "client_secret": Secret(sk),
-    }
-
-
-def _parse_oauth(body: dict[str, Any]) -> tuple[Secret, float]:
-    token = wire.AccessToken.model_validate(body)
-    return Secret(token.access_token), token.expires_in
-
-
-def _bearer_request(platform: Platform) -> httpx.Request:
-    """Return the request that exchanges an IAM pair for the bearer of v2 inference."""
-    url = platform.base_url_of("iam") + wire.BCE_BEARER.path
-    lifetime_s = settings().bearer_token_expired_interval
-    query = {"expireInSeconds": str(lifetime_s)}
-    headers = {"content-type": "application/json"}
-    request = httpx.Request(wire.BCE_BEARER.method, url, params=query, headers=headers)
-    _sign(platform, request)
-    return request
-
-
-def _parse_bearer(body: dict[str, Any]) -> tuple[Secret, float]:
-    return Secret(wire.Bearer.model_validate(body).token), settings().bearer_token_expired_interval
-
-
-def _sign(platform: Platform, request: httpx.Request) -> None:
-    """Add the date and the IAM signature; type, host, `request_id` and date are signed if
-    present.
-    """
-    date = signature.format_timestamp(time.time())
-    request.headers["x-bce-date"] = date
-    names = ("content-type", "host", "request_id", "x-bce-date")
-    request.headers["authorization"] = signature.build_authorization(
-        platform.credentials.get("access_key"),
-        platform.credentials.get("secret_key"),
-        method=request.method,
-        path=request.url.raw_path.split(b"?")[0].decode("ascii"),
-        query=parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True),
-        headers={name: request.headers[name] for name in names if name in request.headers},
-        date=date,
-        expires=settings().iam_sign_expiration_sec,
-    )
-
-
-def _bearer_headers(platform: Platform, token: Secret) -> dict[str, Secret]:
-    """Return the headers of an API key or a bearer, and of the application that is billed."""
-    bearer = Secret(f"Bearer {token.get_secret_value()}")
-    return {"authorization": bearer} | (
-        {APP_HEADER: Secret(platform.app_id)} if platform.app_id else {}
-    )
-
-
-def _set_bearer(platform: Platform, request: httpx.Request, token: Secret) -> None:
-    StaticAuth(_bearer_headers(platform, token)).apply(request)
-
-
-def _set_token(request: httpx.Request, token: Secret) -> None:
-    StaticAuth(query={"access_token": token}).apply(request)
 
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -340,7 +291,7 @@ _transports: dict[tuple[Secret, bool, str, str], httpx.AsyncBaseTransport] = {}
 async def exchange(
     request: httpx.Request,
     current: Settings,
-    auth_by_plane: AuthByPlane | None = None,
+    authentication: Authentication | None = None,
     plane: Plane = "console",
 ) -> httpx.Response:
     """Send a request, and first those that its authentication needs; return the response, still
@@ -351,7 +302,7 @@ async def exchange(
     Args:
         request: its extensions `timeout` and `repeatable` are honoured.
         current: the settings, for proxy and certificate checks.
-        auth_by_plane: adds the keys; None for a request without keys.
+        authentication: adds the keys; None for a request without keys.
         plane: whose keys are used.
 
     Raises:
@@ -360,34 +311,9 @@ async def exchange(
         CredentialsError: none of the keys is valid for the plane.
     """
     transport = _transport(request.url, current)
-    if auth_by_plane is None:
-        auth = None
-    else:
-        auth = auth_by_plane[plane]
-    if isinstance(auth, StaticAuth):
-        auth.apply(request)
-    elif isinstance(auth, SignedAuth):
-        auth.sign(request)
-    if not isinstance(auth, TokenAuth):
-        return await transport.handle_async_request(request)
-    async with aclosing(auth.flow(request)) as flow:
-        next_request = await anext(flow)
-        try:
-            while True:
-                response = await transport.handle_async_request(next_request)
-                response.request = next_request
-                try:
-                    next_request = await flow.asend(response)
-                except StopAsyncIteration:
-                    return response
-                except BaseException:
-                    await response.aclose()
-                    raise
-        except httpx.ReadError as error:
-            if next_request is request:
-                raise
-            reason = str(error)
-    raise httpx.WriteError(reason)  # only the request for a token was sent
+    if authentication is not None:
+        await authentication.apply(request, plane, transport.handle_async_request)
+    return await transport.handle_async_request(request)
 
 
 def _transport(url: httpx.URL, current: Settings) -> httpx.AsyncBaseTransport:

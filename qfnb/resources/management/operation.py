@@ -140,9 +140,13 @@ def transfer(
     async def with_client(*args: P.args, **kwargs: P.kwargs) -> T:
         return await function(await connect.aclient(), *args, **kwargs)
 
-    call = BlockingCall(with_client)
-    functools.update_wrapper(call, function)
+    def start(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        signature.bind(*args, **kwargs)  # a TypeError of its own would count the client
+        return with_client(*args, **kwargs)
+
     signature = inspect.signature(function)
-    parameters = [*signature.parameters.values()][1:]
-    call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    signature = signature.replace(parameters=[*signature.parameters.values()][1:])
+    call = BlockingCall(start)
+    functools.update_wrapper(call, function)
+    call.__signature__ = signature  # type: ignore[attr-defined]
     return call
