@@ -263,10 +263,7 @@ def submit(coro: Coroutine[Any, Any, T], future: Future[T] | None = None) -> Fut
         future: for its result; a caller that creates it can cancel it even if an interrupt ends
             this function.
     """
-    if future is None:
-        promise = Future[T]()
-    else:
-        promise = future
+    promise = future or Future[T]()
     try:
         io_loop = loop()
     except InternalError:

@@ -33,6 +33,7 @@ from .response import (
     R,
     ReadResponse,
     Response,
+    T,
     decode_response,
     iter_bytes,
     read_bytes,
@@ -130,11 +131,7 @@ def read_bytes_to(path: Path | None, max_bytes: int | None = None) -> ReadRespon
             content = await read_bytes(response)
             decode_response(response.status_code, response.headers, content)
         if path is None:
-            if max_bytes is None:
-                limit = MAX_REPLY_BYTES
-            else:
-                limit = max_bytes
-            return await read_bytes(response, limit)
+            return await read_bytes(response, max_bytes or MAX_REPLY_BYTES)
         with write_atomically(path) as file:
             async for chunk in iter_bytes(response):
                 file.write(chunk)
@@ -204,16 +201,24 @@ async def download_image(url: str, settings: Settings, *, trusted_host: str) -> 
         UnexpectedContent: the URL is not allowed, or its content is not an image.
         ConnectionFailed: the image cannot be fetched.
     """
-    request = _download_request(Secret(url), tr("the picture"), trusted_hosts={trusted_host})
+    secret = Secret(url)
     del url
-    reason = ""
+
+    async def read(response: httpx.Response) -> bytes:
+        if response.status_code != 200:
+            raise errors.UnexpectedContent(
+                tr("the picture's address answers HTTP {status}", status=response.status_code)
+            )
+        return await read_bytes(response, MAX_IMAGE_BYTES)
+
     try:
         async with asyncio.timeout(settings.llm_api_retry_timeout):
-            content = await _fetch_image(request, settings)
-    except (httpx.HTTPError, TimeoutError) as error:
-        reason = _reason_of(error, tr("the picture"))
-    if reason:
-        raise errors.ConnectionFailed(tr("the picture cannot be fetched: {reason}", reason=reason))
+            content = await _download(secret, tr("the picture"), {trusted_host}, settings, read)
+    except (_BrokenDownload, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        raise errors.ConnectionFailed(
+            tr("the picture cannot be fetched: {reason}", reason=reason)
+        ) from None
     validate_image(content)
     return content
 
@@ -243,26 +248,30 @@ def validate_image(content: bytes) -> None:
         )
 
 
-async def _fetch_image(request: httpx.Request, settings: Settings) -> bytes:
-    async with aclosing(await http.exchange(request, settings)) as response:
-        if response.status_code != 200:
-            raise errors.UnexpectedContent(
-                tr("the picture's address answers HTTP {status}", status=response.status_code)
-            )
-        return await read_bytes(response, MAX_IMAGE_BYTES)
+class _BrokenDownload(Exception):
+    """A download failed; the text is the class of the network's error."""
 
 
-def _download_request(url: Secret, label: str, *, trusted_hosts: Collection[str]) -> httpx.Request:
-    """Return the request for a URL that the platform returned; whoever has such a URL may read what
-    is there.
+async def _download(
+    url: Secret,
+    label: str,
+    trusted_hosts: Collection[str],
+    current: Settings,
+    read: ReadResponse[T],
+) -> T:
+    """Return what `read` makes of the answer of a URL that the platform returned; whoever has such
+    a URL may read what is there.
 
     Args:
         url: https; it may lead to public addresses only.
         label: what is at the URL, for the message.
         trusted_hosts: `host:port`s for which both rules are waived.
+        current: the settings, for proxy and timeouts.
+        read: reads the response.
 
     Raises:
-        UnexpectedContent: the URL is not https.
+        UnexpectedContent: the URL is not https, or leads to a private network.
+        _BrokenDownload: it cannot be fetched.
     """
     try:
         parts = httpx.URL(url.get_secret_value())
@@ -272,24 +281,22 @@ def _download_request(url: Secret, label: str, *, trusted_hosts: Collection[str]
     is_trusted = bool(host) and host in trusted_hosts and parts.scheme in {"http", "https"}
     if not is_trusted and (parts.scheme != "https" or not host):
         raise errors.UnexpectedContent(tr("the address of {label} is not https", label=label))
-    request = httpx.Request(
-        "GET", f"{parts.scheme}://{host}", extensions={PUBLIC_ONLY: not is_trusted}
-    )
+    timeouts = {"connect": current.connect_timeout, "read": current.idle_timeout}
+    extensions = {PUBLIC_ONLY: not is_trusted, "timeout": timeouts}
+    request = httpx.Request("GET", f"{parts.scheme}://{host}", extensions=extensions)
     set_secret_url(request, parts)
-    return request
-
-
-def _reason_of(error: Exception, label: str) -> str:
-    """Return why a download failed.
-
-    Raises:
-        UnexpectedContent: its address is not public.
-    """
-    if isinstance(error, NotPublicError):
+    del parts
+    try:
+        async with aclosing(await http.exchange(request, current)) as response:
+            response.request = request
+            return await read(response)
+    except NotPublicError:
         raise errors.UnexpectedContent(
             tr("the address of {label} is on a private network: it is not fetched", label=label)
         ) from None
-    return type(error).__name__
+    except (httpx.HTTPError, TimeoutError) as error:
+        reason = type(error).__name__
+    raise _BrokenDownload(reason)
 
 
 async def download_file(client: Client, url: str, path: Path, max_bytes: int) -> None:
@@ -306,40 +313,29 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
         ResponseTooLarge: there are more bytes than `max_bytes`.
         ConnectionFailed: the file cannot be fetched.
     """
-    platform_hosts = {
-        urlsplit(address).netloc
-        for address in (client.platform.console_url, client.platform.bos_url)
-    }
-    request = _download_request(Secret(url), tr("the download"), trusted_hosts=platform_hosts)
+    platform = client.platform
+    hosts = {urlsplit(address).netloc for address in (platform.console_url, platform.bos_url)}
+    secret = Secret(url)
+    host = urlsplit(url).netloc
     del url
-    current = settings()
-    host = request.url.netloc.decode("ascii")
-    timeouts = {
-        "connect": current.connect_timeout,
-        "read": current.idle_timeout,
-        "write": 60.0,
-        "pool": None,
-    }
-    request.extensions["timeout"] = timeouts
-    try:
-        async with aclosing(await http.exchange(request, current)) as response:
-            response.request = request
-            if response.status_code != 200:
-                raise errors.UnexpectedContent(
-                    tr(
-                        "{host} answers the download with HTTP {status}: the address may have "
-                        "expired",
-                        host=host,
-                        status=response.status_code,
-                    )
+
+    async def read(response: httpx.Response) -> bytes:
+        if response.status_code != 200:
+            raise errors.UnexpectedContent(
+                tr(
+                    "{host} answers the download with HTTP {status}: the address may have expired",
+                    host=host,
+                    status=response.status_code,
                 )
-            await read_bytes_to(path, max_bytes)(response)
-            return
-    except (httpx.HTTPError, TimeoutError) as error:
-        reason = _reason_of(error, tr("the download"))
-    raise errors.ConnectionFailed(
-        tr("{host}: the download broke off: {reason}", host=host, reason=reason), host=host
-    )
+            )
+        return await read_bytes_to(path, max_bytes)(response)
+
+    try:
+        await _download(secret, tr("the download"), hosts, settings(), read)
+    except _BrokenDownload as error:
+        raise errors.ConnectionFailed(
+            tr("{host}: the download broke off: {reason}", host=host, reason=error), host=host
+        ) from None
 
 
 MAX_SINGLE_UPLOAD_BYTES = 16 * 1024 * 1024

@@ -383,9 +383,9 @@ def _environment_proxy(scheme: str, host: str, _period: float) -> Secret:
     if scheme in proxies:
         return _parse_proxy(f"{scheme.upper()}_PROXY", proxies[scheme])
     all_proxy = proxies.get("all", NO_SECRET)
-    if not all_proxy or all_proxy.get_secret_value().lower().startswith("socks"):
-        return NO_SECRET
-    return _parse_proxy("ALL_PROXY", all_proxy)
+    if all_proxy and not _names_socks(all_proxy.get_secret_value()):
+        return _parse_proxy("ALL_PROXY", all_proxy)
+    return NO_SECRET
 
 
 def _parse_proxy(name: str, address: Secret) -> Secret:
@@ -419,10 +419,9 @@ def translate_error(
         return hide_secrets_in(error)
     host = url.netloc.decode("ascii")
     proxy = proxy_for(url, settings().proxy)
+    proxy_text = ""
     if proxy:
         proxy_text = tr(" through the proxy {proxy}", proxy=without_password(proxy))
-    else:
-        proxy_text = ""
     if isinstance(error, CertificateError):
         return errors.TLSError(
             tr(
@@ -454,6 +453,11 @@ def translate_error(
     was_sent = not isinstance(
         error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)
     )
+    note = ""
+    if not proxy and not is_loopback_host(url.host) and _names_socks(getproxies().get("all", "")):
+        note = tr(
+            "\nALL_PROXY is a SOCKS proxy, which is not supported: set HTTPS_PROXY to its HTTP port"
+        )
     return errors.ConnectionFailed(
         tr(
             "{host} cannot be reached{proxy_text}: {error}\ncheck the network, the proxy and "
@@ -461,24 +465,15 @@ def translate_error(
             host=host,
             proxy_text=proxy_text,
             error=error_text(error),
-            note=_unused_proxy_note(url, proxy),
+            note=note,
         ),
         host=host,
         sent=was_sent,
     )
 
 
-def _unused_proxy_note(url: httpx.URL, proxy: Secret) -> str:
-    """Return that the environment's SOCKS proxy is not used, "" where there is none."""
-    if (
-        proxy
-        or is_loopback_host(url.host)
-        or not getproxies().get("all", "").lower().startswith("socks")
-    ):
-        return ""
-    return tr(
-        "\nALL_PROXY is a SOCKS proxy, which is not supported: set HTTPS_PROXY to its HTTP port"
-    )
+def _names_socks(address: str) -> bool:
+    return address.lower().startswith("socks")
 
 
 def error_text(error: BaseException) -> str:

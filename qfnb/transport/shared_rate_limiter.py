@@ -29,9 +29,8 @@ from ..config import Settings, state_dir
 from ..errors import RateLimitError
 from . import clock
 from .event_loop import register_child_reset
-from .pacer import SPACING_MARGIN
 from .platform import Platform
-from .rate_limiter import RateLimiter
+from .rate_limiter import SPACING_MARGIN, RateLimiter
 
 try:
     import fcntl
@@ -188,15 +187,14 @@ BUSY_RETRY_S: Final = 0.002
 MAX_FILE_AGE_S: Final = 86_400.0
 
 _LEARNED: Final = (
-    *(
-        "refusals",
-        "_consecutive_refusals",
-        "_refused_at",
-        "_free_at",
-        "_peak_rate",
-        "_minute_count",
-    ),
-    *("_is_token_limit", "_is_probing"),
+    "refusals",
+    "_consecutive_refusals",
+    "_refused_at",
+    "_free_at",
+    "_peak_rate",
+    "_minute_count",
+    "_is_token_limit",
+    "_is_probing",
 )
 
 
@@ -274,10 +272,8 @@ class SharedRateLimiter(RateLimiter):
     def _reserve(self) -> float:
         if not self._is_shared:
             return super()._reserve()
-        if self.requests.rate is None:
-            has_permit = self._permits == math.inf
-        else:
-            has_permit = 1 <= self._permits < math.inf
+        is_unlimited = self.requests.rate is None
+        has_permit = self._permits >= 1 and (self._permits == math.inf) == is_unlimited
         if has_permit and self._now() < self._lease_ends_at:
             return self.seconds_to_wait()
         with self._exchange() as is_locked:
@@ -334,14 +330,10 @@ class SharedRateLimiter(RateLimiter):
         if rate is None:
             self._permits = math.inf
             return
-        if self._permits < math.inf:
-            unused = self._permits
-        else:
-            unused = 0.0
-        if unused < 1:
-            self._lease_size = self._lease_size * 2
-        else:
-            self._lease_size = max(self._lease_size - unused, 1.0)
+        unused = self._permits if self._permits < math.inf else 0.0
+        self._lease_size = (
+            max(self._lease_size - unused, 1.0) if unused >= 1 else self._lease_size * 2
+        )
         available = min(
             rate * LEASE_S / 60,
             (self.requests.ceiling or math.inf) - self.requests.sends.total(now),
