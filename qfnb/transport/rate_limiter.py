@@ -20,11 +20,12 @@ import re
 import time
 from array import array
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from ..base.language import tr, trn
 from ..config import Settings, validate_rate_limits
 from ..errors import RateLimitError
+from ..wire.base import JsonObject
 from . import clock
 from .clock import Deadline
 
@@ -87,7 +88,7 @@ class RecentCounts:
             return max(self.seconds_until_below(total, now), 0.0)
         return math.inf
 
-    def merge(self, stored: dict[str, Any] | None, now: float) -> None:
+    def merge(self, stored: JsonObject | None, now: float) -> None:
         """Replace the counts by stored ones, and add what is unshared.
 
         Raises:
@@ -114,7 +115,7 @@ class RecentCounts:
         """Forget everything."""
         self.__init__(self._width_s, self._window_s)  # type: ignore[misc]
 
-    def to_stored(self) -> dict[str, Any]:
+    def to_stored(self) -> JsonObject:
         """Return the counts as JSON."""
         return {"newest": self._newest, "counts": self._counts.tobytes().hex()}
 
@@ -406,14 +407,14 @@ class Pacer:
         source = labels.get(self.source) or tr("set by you")
         return tr("{n:,.0f} {unit}/min ({source})", n=self.rate, unit=unit, source=source)
 
-    def to_stored(self) -> dict[str, Any]:
+    def to_stored(self) -> JsonObject:
         """Return the rate, learned from headers and refusals, as JSON."""
         names = (*_ADAPTED, "_raised_at", "_before_refusals")
         return {name: getattr(self, name) for name in names} | {
             "headers": self._ceilings.get("headers")
         }
 
-    def read_stored(self, stored: dict[str, Any]) -> None:
+    def read_stored(self, stored: JsonObject) -> None:
         """Take what another process has learned; the ceiling of the settings stays.
 
         Raises:

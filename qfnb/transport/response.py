@@ -30,7 +30,7 @@ from ..base.text import clip, describe_problem, duration
 from ..config import Settings
 from ..redact import redact
 from ..wire import error_codes
-from ..wire.base import Sendable
+from ..wire.base import JsonObject, Sendable
 from .clock import Deadline
 
 log = logging.getLogger("qfnb")
@@ -54,7 +54,7 @@ _CLASSES: dict[error_codes.ErrorKind, type[errors.APIError]] = {
 }
 
 
-def decode_response(status: int, headers: Mapping[str, str], content: bytes) -> dict[str, Any]:
+def decode_response(status: int, headers: Mapping[str, str], content: bytes) -> JsonObject:
     """Return the JSON object of a good response; raise the typed error of a bad one.
 
     Args:
@@ -179,7 +179,7 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -
     return None
 
 
-def decode_stream_event(data: str) -> dict[str, Any]:
+def decode_stream_event(data: str) -> JsonObject:
     """Return the JSON object of one stream event.
 
     Raises:
@@ -241,7 +241,7 @@ def _gateway_error(status: int, headers: Mapping[str, str], content: bytes) -> e
     return build_api_error(code or status, message, status=status, headers=headers)
 
 
-def _parse_json_object(content: bytes) -> dict[str, Any] | None:
+def _parse_json_object(content: bytes) -> JsonObject | None:
     content = content.removeprefix(b"\xef\xbb\xbf")  # which a parser may ignore
     try:
         body = from_json(content)
@@ -387,13 +387,13 @@ class SentRequest:
         return dict(httpx.URL(self.url).params)
 
     @cached_property
-    def json_body(self) -> dict[str, Any]:
+    def json_body(self) -> JsonObject:
         """The JSON object that was sent; {} of a GET."""
         if self.record is None or self.method == "GET":
             return {}
         return self.record.to_wire()
 
-    def requests_args(self) -> dict[str, Any]:
+    def requests_args(self) -> JsonObject:
         """Return the arguments of `requests.request` for the same request; keys are to be added."""
         url = self.url.partition("?")[0]
         body = {"headers": dict(self.headers), "json": self.json_body}
@@ -417,7 +417,7 @@ class Response(Mapping[str, Any], Generic[R]):
         request: what was sent; None where the response was not made by a call.
     """
 
-    body: dict[str, Any]
+    body: JsonObject
     data_type: type[R]
     code: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -530,7 +530,7 @@ class Stopwatch:
         return {**statistic, "request_latency": lap_s, "first_token_latency": self._first_s}
 
 
-DONE_MARK: Final[dict[str, Any]] = {}
+DONE_MARK: Final[JsonObject] = {}
 """Stands for the `[DONE]` of a stream."""
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
@@ -594,7 +594,7 @@ async def _unpack(packed: httpx.AsyncByteStream) -> AsyncIterator[bytes]:
         raise httpx.DecodingError(tr("the compressed body is incomplete"))
 
 
-async def read_json(response: httpx.Response) -> dict[str, Any]:
+async def read_json(response: httpx.Response) -> JsonObject:
     """Return the JSON of a whole response, or raise the error that it describes."""
     try:
         return decode_response(response.status_code, response.headers, await read_bytes(response))
@@ -620,7 +620,7 @@ async def require_stream(response: httpx.Response) -> None:
 
 async def iter_events(
     response: httpx.Response, settings: Settings, ends_at: float | None
-) -> AsyncGenerator[dict[str, Any], None]:
+) -> AsyncGenerator[JsonObject, None]:
     """Yield the JSON of each event, `DONE_MARK` for `[DONE]`.
 
     Args:

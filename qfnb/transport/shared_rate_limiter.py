@@ -27,6 +27,7 @@ from typing import Any, Final, Protocol
 from ..base.language import tr
 from ..config import Settings, state_dir
 from ..errors import RateLimitError
+from ..wire.base import JsonObject
 from . import clock
 from .event_loop import register_child_reset
 from .platform import Platform
@@ -69,7 +70,7 @@ class LockedFile:
         self._durations_s: list[float] = []
 
     @contextmanager
-    def change(self) -> Iterator[dict[str, Any] | None]:
+    def change(self) -> Iterator[JsonObject | None]:
         """Yield the object, which is stored at the end; empty for a new or broken file, None if it
         is locked.
         """
@@ -124,7 +125,7 @@ class LockedFile:
         if now - self._busy_since > MAX_BUSY_S:
             self.give_up(tr("another process does not unlock it"))
 
-    def _read(self, descriptor: int) -> dict[str, Any] | None:
+    def _read(self, descriptor: int) -> JsonObject | None:
         try:
             stored = json.loads(os.pread(descriptor, 1 << 20, 0) or b"{}")
         except ValueError:
@@ -136,7 +137,7 @@ class LockedFile:
             return stored
         return {}
 
-    def _write(self, descriptor: int, stored: dict[str, Any]) -> None:
+    def _write(self, descriptor: int, stored: JsonObject) -> None:
         content = json.dumps(stored).encode()
         try:
             os.pwrite(descriptor, content, 0)
@@ -205,7 +206,7 @@ class SharedState(Protocol):
 
     is_usable: bool
 
-    def change(self) -> contextlib.AbstractContextManager[dict[str, Any] | None]:
+    def change(self) -> contextlib.AbstractContextManager[JsonObject | None]:
         """Yield the object, which is stored at the end; None if it cannot be had now."""
 
 
@@ -384,11 +385,11 @@ class SharedRateLimiter(RateLimiter):
             for counts in self._windows.values():
                 counts.clear()
 
-    def _to_learned(self) -> dict[str, Any]:
+    def _to_learned(self) -> JsonObject:
         learned = {name: getattr(self, name) for name in _LEARNED}
         return learned | {"requests": self.requests.to_stored(), "tokens": self.tokens.to_stored()}
 
-    def _to_stored(self) -> dict[str, Any]:
+    def _to_stored(self) -> JsonObject:
         for counts in self._windows.values():
             counts.unshared = {}
         self._stored_token_at = self.tokens.next_at
@@ -403,7 +404,7 @@ class SharedRateLimiter(RateLimiter):
             **{name: counts.to_stored() for name, counts in self._windows.items()},
         }
 
-    def _read_stored(self, stored: dict[str, Any], now: float) -> None:
+    def _read_stored(self, stored: JsonObject, now: float) -> None:
         if not stored or not now - MEMORY_S < stored["written_at"] < now + CLOCK_TOLERANCE_S * 2:
             return
         if stored["version"] != self._version:
@@ -424,7 +425,7 @@ class SharedRateLimiter(RateLimiter):
         else:
             self.tokens.next_at = max(self.tokens.next_at, token_at)
 
-    def _adopt(self, learned: dict[str, Any]) -> None:
+    def _adopt(self, learned: JsonObject) -> None:
         """Take what another process has learned; its refusal limits the calls in flight here,
         too.
         """

@@ -12,6 +12,7 @@ from ...base.language import tr
 from ...base.text import replace_surrogates
 from ...errors import InvalidArgumentError
 from ...wire import chat as wire
+from ...wire.base import JsonObject
 
 if TYPE_CHECKING:
     from .reply import ToolCall
@@ -90,8 +91,8 @@ class ChatOptions(ClientOptions, total=False):
     think: bool | int | str
     functions: Sequence[Mapping[str, Any]]
     function_call: str | Mapping[str, Any]
-    tools: Sequence[dict[str, Any] | Callable[..., Any]]
-    tool_choice: str | dict[str, Any]
+    tools: Sequence[JsonObject | Callable[..., Any]]
+    tool_choice: str | JsonObject
     disable_search: bool
     enable_citation: bool
     user_id: str
@@ -162,7 +163,7 @@ class Messages:
     """
 
     def __init__(self, turns: Iterable[Turn] = ()) -> None:
-        self._turns: list[dict[str, Any]] = [dict(turn) for turn in turns]
+        self._turns: list[JsonObject] = [dict(turn) for turn in turns]
 
     def append(self, message: str | Turn, role: str | None = None) -> None:
         """Add a turn: text, a `{"role", "content"}` mapping, or a reply.
@@ -195,7 +196,7 @@ class Messages:
             turn = wire.assistant_message(message.get("body", message))
             self._turns.append({**turn, "role": role or "assistant"})
 
-    def _open_call(self) -> dict[str, Any]:
+    def _open_call(self) -> JsonObject:
         """Return the fields that make a text the result of the first function call that has none,
         {} without one.
         """
@@ -226,17 +227,17 @@ class Messages:
         else:
             self._turns.append({"role": "function", "name": call.name, "content": content})
 
-    def _to_list(self) -> list[dict[str, Any]]:
+    def _to_list(self) -> list[JsonObject]:
         """Return the turns, under the official SDK's name."""
         return list(self._turns)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[JsonObject]:
         return iter(self._turns)
 
     def __len__(self) -> int:
         return len(self._turns)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> JsonObject:
         return self._turns[index]
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ from ...errors import InvalidArgumentError
 from ...transport import event_loop
 from ...transport.platform import Platform
 from ...wire import body_keys, chat as wire
+from ...wire.base import JsonObject
 from ...wire.catalog import CatalogModel
 from . import v1_words
 from .arguments import ChatCallOptions, Messages, Turn
@@ -55,7 +56,7 @@ V2_OPTIONS = body_keys.BODY_KEYS["chat.v2"] | {"suffix", "system", "think"}
 """Options of v2; the last three become other fields."""
 
 
-def validate_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def validate_options(options: Mapping[str, Any]) -> JsonObject:
     """Return the options that are not None, after checking what is wrong for every model; the
     server judges ranges.
 
@@ -100,7 +101,7 @@ def _word_problem(name: str, value: Any) -> str:
     return ""
 
 
-def validate_chat_options(options_: Mapping[str, Any]) -> dict[str, Any]:
+def validate_chat_options(options_: Mapping[str, Any]) -> JsonObject:
     """Return the options that are not None: the response format parsed, functions among the tools
     described.
 
@@ -303,7 +304,7 @@ def _instruct(messages: list[wire.Message], instruction: str) -> list[wire.Messa
     return [first.model_copy(update={"content": text}), *messages[1:]]
 
 
-def to_v2_options(options: dict[str, Any], *, is_qianfan: bool) -> dict[str, Any]:
+def to_v2_options(options: JsonObject, *, is_qianfan: bool) -> JsonObject:
     """Return the options of a chat in v2's words; warn once of each that no version has, which is
     sent.
 
@@ -365,7 +366,7 @@ class BatchRequests:
         before, behind = self._around[self._has_languages and is_chinese(text)]
         return before + to_json(text) + behind
 
-    def for_row(self, conversation: str | list[dict[str, Any]]) -> InferenceRequest:
+    def for_row(self, conversation: str | list[JsonObject]) -> InferenceRequest:
         """Return the request of one row: a validated text, or messages.
 
         Raises:
@@ -391,9 +392,9 @@ class RenderedRequest:
         """Return the JSON text to send."""
         return self._template.encode(self._text)
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> JsonObject:
         """Return the JSON object to send."""
-        body: dict[str, Any] = from_json(self.to_json())
+        body: JsonObject = from_json(self.to_json())
         return body
 
     def __getattr__(self, name: str) -> Any:
@@ -420,8 +421,8 @@ class ChatCompletion(InferenceModel[ChatResponse]):
     _is_raw = False
 
     def validate(
-        self, item: Conversation, options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[list[wire.Message], dict[str, Any]]:
+        self, item: Conversation, options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[list[wire.Message], JsonObject]:
         """Return a conversation as records, and valid options."""
         valid_options = validate_chat_options(options)
         return validate_messages(item), valid_options
@@ -657,7 +658,7 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         turns = _validate_rounds(messages, options)
         return await loop.run(self._ask_round, turns, options)
 
-    async def _ask_round(self, messages: Messages, options: dict[str, Any]) -> ChatResponse:
+    async def _ask_round(self, messages: Messages, options: JsonObject) -> ChatResponse:
         reply: ChatResponse = await self.ado(messages, **options)
         return reply
 
@@ -713,7 +714,7 @@ class ChatCompletion(InferenceModel[ChatResponse]):
         return _to_object(reply)
 
 
-def _validate_rounds(messages: Iterable[Turn] | str, options: dict[str, Any]) -> Iterable[Turn]:
+def _validate_rounds(messages: Iterable[Turn] | str, options: JsonObject) -> Iterable[Turn]:
     """Return the turns of a conversation with tools, and take `stream` out of the options.
 
     Raises:

@@ -11,6 +11,7 @@ from ...errors import InvalidArgumentError
 from ...transport.platform import Platform
 from ...transport.response import Response
 from ...wire import catalog, chat as chat_wire, inference as wire
+from ...wire.base import JsonObject
 from .arguments import ChatOptions
 from .chat import (
     Conversation,
@@ -105,8 +106,8 @@ class Completion(InferenceModel[ChatResponse]):
         return await self.answer_async(call)
 
     def validate(
-        self, item: str, options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[str, dict[str, Any]]:
+        self, item: str, options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[str, JsonObject]:
         """Return a prompt and valid options."""
         if not isinstance(item, str) or not item.strip():
             raise InvalidArgumentError(
@@ -208,8 +209,8 @@ class Plugin(InferenceModel[PluginResponse]):
         return await self.answer_async(call)
 
     def validate(
-        self, item: Conversation | None, options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[Any, dict[str, Any]]:
+        self, item: Conversation | None, options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[Any, JsonObject]:
         """Return a prompt and valid options: for an application a text, else records of a
         conversation.
         """

@@ -11,6 +11,7 @@ from ...errors import InvalidArgumentError
 from ...transport.event_loop import awaited, blocking, run
 from ...transport.platform import Platform
 from ...wire import catalog, inference as wire, reply_shape
+from ...wire.base import JsonObject
 from ..validation import validate_positive
 from .chat import validate_encodable
 from .inference_model import InferenceCall, InferenceModel, InferenceRequest
@@ -75,8 +76,8 @@ class Embedding(InferenceModel[EmbeddingResponse]):
     ado = awaited(do)
 
     def validate(
-        self, item: Sequence[str], options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[list[str], dict[str, Any]]:
+        self, item: Sequence[str], options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[list[str], JsonObject]:
         """Return texts as a list, and the fields of the body; the official SDK takes one string,
         too.
         """
@@ -205,8 +206,8 @@ class Reranker(InferenceModel[RerankResponse]):
     ado = awaited(do)
 
     def validate(
-        self, item: tuple[str, Sequence[str]], options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[tuple[str, Sequence[str]], dict[str, Any]]:
+        self, item: tuple[str, Sequence[str]], options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[tuple[str, Sequence[str]], JsonObject]:
         """Return (query, documents), and the fields of the body."""
         query, documents = item
         if not isinstance(query, str) or not query.strip():
@@ -293,8 +294,8 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
         return run(self.send(self.prepare(text, model))).usage.total_tokens or 0
 
     def validate(
-        self, item: str, options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[str, dict[str, Any]]:
+        self, item: str, options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[str, JsonObject]:
         """Return a text, and the further fields of the body."""
         return item, options
 

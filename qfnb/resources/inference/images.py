@@ -24,6 +24,7 @@ from ...transport import event_loop, file_transfer
 from ...transport.event_loop import awaited, blocking
 from ...transport.platform import Platform
 from ...wire import catalog, chat, image_rules, inference as wire, reply_shape
+from ...wire.base import JsonObject
 from ..validation import validate_positive
 from .arguments import ImageOptions
 from .chat import build_chat_request, validate_chat_options, validate_encodable, validate_options
@@ -251,8 +252,8 @@ class ImageModel(InferenceModel[ImageResponse]):
         return reply
 
     def validate(
-        self, item: Any, options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[Any, dict[str, Any]]:
+        self, item: Any, options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[Any, JsonObject]:
         """Return an input and valid options; what only some models allow is left to the platform.
 
         What the page of a model does not allow is said; the sandbox says it itself.
@@ -365,7 +366,7 @@ class Text2Image(ImageModel):
         Raises:
             InvalidArgumentError: the prompt or an option is wrong; nothing was sent.
         """
-        options: dict[str, Any] = {
+        options: JsonObject = {
             "with_decode": with_decode,
             "request_timeout": request_timeout,
             **options_,
@@ -458,7 +459,7 @@ class ImageEdit(ImageModel):
         Raises:
             InvalidArgumentError: the prompt or a picture is wrong; nothing was sent.
         """
-        options: dict[str, Any] = {
+        options: JsonObject = {
             "with_decode": with_decode,
             "request_timeout": request_timeout,
             **options_,
@@ -468,8 +469,8 @@ class ImageEdit(ImageModel):
     ado = awaited(do)
 
     def validate(
-        self, item: tuple[str, Pictures], options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[tuple[str, str | list[str]], dict[str, Any]]:
+        self, item: tuple[str, Pictures], options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[tuple[str, str | list[str]], JsonObject]:
         """Return prompt and encoded pictures, and valid options."""
         _, valid_options = super().validate(item, options, choice)
         return (item[0], encode_pictures(item[1])), valid_options
@@ -541,8 +542,8 @@ class Image2Text(InferenceModel[ChatResponse]):
         return await self.answer_async(call)
 
     def validate(
-        self, item: tuple[str, str | bytes | Path], options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[tuple[str, bytes], dict[str, Any]]:
+        self, item: tuple[str, str | bytes | Path], options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[tuple[str, bytes], JsonObject]:
         """Return prompt and content of the image, and valid options."""
         prompt, image = item
         if not isinstance(prompt, str) or not prompt.strip():

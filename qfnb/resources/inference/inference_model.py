@@ -31,7 +31,7 @@ from ...transport.http import APP_HEADER, fetch_access_token
 from ...transport.platform import Platform
 from ...transport.response import Response
 from ...wire import catalog, chat as wire, reply_shape
-from ...wire.base import Sendable
+from ...wire.base import JsonObject, Sendable
 from ...wire.endpoints import Endpoint
 from ...wire.prices import token_cost
 from . import batch_task
@@ -80,7 +80,7 @@ CLIENT_NAMES = (MESSAGE_OPTIONS | _WITHOUT_EFFECT | DELAYS.keys()) | {
 
 def split_client_options(
     options: Mapping[str, Any], usable: Collection[str] = ()
-) -> tuple[CallOptions, dict[str, Any]]:
+) -> tuple[CallOptions, JsonObject]:
     """Return the limits and headers of a call, and the options without the client's own.
 
     Args:
@@ -293,7 +293,7 @@ class InferenceModel(Generic[ReplyT]):
         version: Version | None = None,
         **keys: Unpack[AccountKeys],
     ) -> None:
-        self._keys: dict[str, Any] = {  # no repr or pickle shows a `Secret`
+        self._keys: JsonObject = {  # no repr or pickle shows a `Secret`
             name: Secret(value) if isinstance(value, str) and name != "app_id" else value
             for name, value in keys.items()
         }
@@ -418,8 +418,8 @@ class InferenceModel(Generic[ReplyT]):
         )
 
     def validate(
-        self, item: Any, options: dict[str, Any], choice: ModelChoice, /
-    ) -> tuple[Any, dict[str, Any]]:
+        self, item: Any, options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[Any, JsonObject]:
         """Return a valid input and valid options; each kind of model has its own.
 
         Args:
@@ -542,7 +542,7 @@ class InferenceModel(Generic[ReplyT]):
                 await pieces.aclose()
 
     def _complete(
-        self, call: InferenceCall[ReplyT], reply: ReplyT, text: str, events: list[dict[str, Any]]
+        self, call: InferenceCall[ReplyT], reply: ReplyT, text: str, events: list[JsonObject]
     ) -> None:
         """Give the piece that ends an answer what the whole answer has."""
         if isinstance(reply.body, ChatBody) and events:

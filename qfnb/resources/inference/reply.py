@@ -23,6 +23,7 @@ from ...errors import InvalidArgumentError, UnexpectedContent, UnreadableAnswer
 from ...redact import hide_keys
 from ...transport.response import Response, quote_excerpt
 from ...wire import catalog, chat as wire, reply_shape
+from ...wire.base import JsonObject
 from ...wire.prices import FREE, PriceRange, china_hour, sum_prices
 from .model_choice import name_living_models
 from .thinking import CUT_WHILE_THINKING
@@ -211,7 +212,7 @@ class ToolCall:
     """A function call that the model asks for; `arguments` is its JSON, parsed."""
 
     name: str
-    arguments: dict[str, Any]
+    arguments: JsonObject
     id: str = ""
 
 
@@ -247,7 +248,7 @@ class ChatResponse(Reply[Any]):
     find_defect = staticmethod(reply_shape.find_chat_defect)
     parsed: Any = None
     steps: tuple[ToolStep, ...] = ()
-    turns: Sequence[dict[str, Any]] = ()
+    turns: Sequence[JsonObject] = ()
     pieces: Sequence[ChatResponse] = ()
 
     @property
@@ -356,9 +357,9 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
     bodies = [piece.body for piece in pieces]
     # it counts from the start
     usage = next((body["usage"] for body in reversed(bodies) if body.get("usage")), None)
-    body: dict[str, Any] = {**last.body, **({"usage": usage} if usage else {})}
+    body: JsonObject = {**last.body, **({"usage": usage} if usage else {})}
     if "choices" in body:
-        message: dict[str, Any] = {"role": "assistant", "content": text}
+        message: JsonObject = {"role": "assistant", "content": text}
         if reasoning := "".join(piece.reasoning for piece in pieces):
             message["reasoning_content"] = reasoning
         if tool_calls := wire.join_tool_calls(bodies):
@@ -374,7 +375,7 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
     return create_reply(ChatResponse, response, last.model)
 
 
-def parse_arguments(text: object) -> dict[str, Any]:
+def parse_arguments(text: object) -> JsonObject:
     """Return the arguments of a function call; what is not a JSON object is under the key ""."""
     try:
         if isinstance(text, str):
@@ -410,7 +411,7 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
         cost = reply.list_price
     else:
         cost = reply.cost_range
-    counts: dict[str, Any] = {
+    counts: JsonObject = {
         "prompt_tokens": plausible_count(usage.prompt_tokens),
         "completion_tokens": plausible_count(usage.completion_tokens),
         "cached_tokens": None,
@@ -427,7 +428,7 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
         for name, count in counts.items():
             values = [count, *(getattr(each, name) for each in before)]
             counts[name] = None if None in values else sum(values)
-    texts: dict[str, Any] = {}
+    texts: JsonObject = {}
     if isinstance(reply, ChatResponse):
         texts = {
             "text": hide_keys(reply.text),

@@ -12,6 +12,7 @@ from ...base.language import tr, tr_noop
 from ...base.text import clip, format_value, is_chinese, turn_text
 from ...errors import InvalidArgumentError, UnreadableAnswer
 from ...wire import chat as wire
+from ...wire.base import JsonObject
 from .thinking import CUT_WHILE_THINKING
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def in_language_of(turns: Turns, prompt: Prompt) -> str:
 
 def correction_turns(
     answer: str, error: ValueError, instruction: str, turns: Turns
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Return the turns that ask once more: the answer, and what was wrong with it.
 
     Args:
@@ -119,7 +120,7 @@ class ResponseFormat:
         target = self.schema.get("$defs", {}).get(reference, self.schema)
         return tuple(target.get("properties", ())) or ("parsed",)
 
-    def to_option(self, *, takes_schema: bool) -> dict[str, Any] | None:
+    def to_option(self, *, takes_schema: bool) -> JsonObject | None:
         """Return the value of `response_format` on the wire, None where nothing is sent.
 
         Args:
@@ -133,7 +134,7 @@ class ResponseFormat:
             return {"type": "json_object"}
         return self.to_json()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the platform's form of it, which `parse_response_format` takes."""
         if self.schema is None:
             return {"type": self.kind}
@@ -166,7 +167,7 @@ class ResponseFormat:
 
     def check(
         self, reply: ChatResponse, text: str, turns: Turns, *, retry: bool = True
-    ) -> list[dict[str, Any]]:
+    ) -> list[JsonObject]:
         """Set the parsed value of a reply; return the turns that ask once more, none for an answer
         that matches.
 
@@ -203,7 +204,7 @@ class ResponseFormat:
             raise UnreadableAnswer(message, answer=text, reply=reply) from None
         return []
 
-    def correction(self, text: str, error: ValueError, turns: Turns) -> list[dict[str, Any]]:
+    def correction(self, text: str, error: ValueError, turns: Turns) -> list[JsonObject]:
         """Return the turns that ask once more: the answer, and what was wrong with it."""
         instruction = self.instruction(None, turns) or in_language_of(turns, JSON_ONLY)
         return correction_turns(text, error, instruction, turns)

@@ -15,6 +15,7 @@ from ...transport.client import CallOptions, Client
 from ...transport.event_loop import iterate, iterate_async
 from ...transport.response import Response
 from ...wire import reply_shape, responses as wire
+from ...wire.base import JsonObject
 from ...wire.chat import Usage
 from ..management.operation import operation, transfer
 from ..validation import validate_choice, validate_range, validate_record
@@ -45,16 +46,16 @@ class ResponseOptions(TypedDict, total=False):
     model: str | None
     instructions: str | None
     previous_response_id: str | None
-    tools: list[dict[str, Any]] | None
-    tool_choice: str | dict[str, Any]
+    tools: list[JsonObject] | None
+    tool_choice: str | JsonObject
     parallel_tool_calls: bool
     store: bool | None
     temperature: float
     top_p: float
     max_output_tokens: int
     think: Think | None
-    thinking: dict[str, Any]
-    reasoning: dict[str, Any]
+    thinking: JsonObject
+    reasoning: JsonObject
     metadata: dict[str, str]
     request_timeout: float | None
     retry_count: int | None
@@ -221,7 +222,7 @@ class Responses:
         )
 
     @staticmethod
-    def output_of(call: ToolCall, result: Any) -> dict[str, Any]:
+    def output_of(call: ToolCall, result: Any) -> JsonObject:
         """Return the item that answers a function call; `result` is a text, or is written as
         JSON.
         """
@@ -246,7 +247,7 @@ def _build_request(
     return validate_record("Responses.create", wire.CreateResponse, fields), call_options
 
 
-def _validate_input(input_: str | Sequence[Item]) -> str | list[dict[str, Any]]:
+def _validate_input(input_: str | Sequence[Item]) -> str | list[JsonObject]:
     if isinstance(input_, str):
         if not input_.strip():
             raise InvalidArgumentError(tr("input is empty: it needs a string or a list of items"))

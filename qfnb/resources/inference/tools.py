@@ -29,6 +29,7 @@ from ...errors import InvalidArgumentError, ToolLoopError
 from ...redact import hide_secrets, redact
 from ...transport import event_loop
 from ...transport.event_loop import Future
+from ...wire.base import JsonObject
 from ..validation import validate_positive
 from .arguments import Messages, Turn, clip_result
 from .reply import ChatResponse, Reply, ToolCall, ToolStep
@@ -153,11 +154,11 @@ class Tool:
     description: str
     parameters: Mapping[str, Any]
     function: Callable[..., Any]
-    bind: Callable[[bytes], tuple[tuple[Any, ...], dict[str, Any]]]
+    bind: Callable[[bytes], tuple[tuple[Any, ...], JsonObject]]
     confirm: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
 
-    def definition(self) -> dict[str, Any]:
+    def definition(self) -> JsonObject:
         """Return the tool as a request's `tools` has it."""
         facts = {
             "name": self.name,
@@ -279,7 +280,7 @@ def to_tool(function: Any) -> Tool:
 
 def _describe_arguments(
     function: Callable[..., Any], name: str
-) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+) -> tuple[TypeAdapter[Any], JsonObject]:
     """Return the validator of the arguments of a function, which does not call it, and their JSON
     Schema.
     """
@@ -301,7 +302,7 @@ def _describe_arguments(
                 )
             )
 
-    def capture(*arguments: Any, **named: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def capture(*arguments: Any, **named: Any) -> tuple[tuple[Any, ...], JsonObject]:
         return arguments, named
 
     described: Any = functools.wraps(function)(capture)
@@ -328,7 +329,7 @@ class _ArgumentsSchema(GenerateJsonSchema):
     }
 
 
-def _describe(schema: dict[str, Any], document: docstring_parser.Docstring) -> dict[str, Any]:
+def _describe(schema: JsonObject, document: docstring_parser.Docstring) -> JsonObject:
     """Return the schema with the descriptions of the docstring's arguments, and without made-up
     titles.
     """
@@ -453,7 +454,7 @@ def describe_error(error: BaseException) -> str:
 
 DEFAULT_ROUNDS = 8
 
-Ask = Callable[[Messages, dict[str, Any]], Awaitable[ChatResponse]]
+Ask = Callable[[Messages, JsonObject], Awaitable[ChatResponse]]
 """Asks a model; the second argument is the options of this round."""
 
 
@@ -477,12 +478,10 @@ class ToolLoop:
     on_step: Callable[[ToolStep], object] = lambda _step: None
     is_allowed: Callable[[ToolCall], bool] = ask_user
     steps: list[ToolStep] = field(default_factory=list)
-    turns: list[dict[str, Any]] = field(default_factory=list)
+    turns: list[JsonObject] = field(default_factory=list)
     replies: list[Reply[Any]] = field(default_factory=list)
 
-    async def run(
-        self, ask: Ask, messages: Iterable[Turn], options: dict[str, Any]
-    ) -> ChatResponse:
+    async def run(self, ask: Ask, messages: Iterable[Turn], options: JsonObject) -> ChatResponse:
         """Return the reply that calls no function; its `steps` are the calls before it.
 
         Args:

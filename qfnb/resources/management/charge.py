@@ -12,7 +12,7 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import charge as wire
 from ..validation import validate_choice, validate_positive
-from .operation import Fields, operation
+from .operation import Fields, Id, operation
 
 log = logging.getLogger("qfnb")
 
@@ -77,7 +77,7 @@ class Charge:
 
     @operation(wire.BUY_UNIT)
     def purchase_service_resource(
-        service_id: int | str, billing: Mapping[str, Any], replicas: int
+        service_id: Id, billing: Mapping[str, Any], replicas: int
     ) -> Fields:
         """Buy replicas for a service, as a compute unit; returns its `instanceId`.
 
@@ -92,17 +92,17 @@ class Charge:
         return {"replicas_count": validate_positive("replicas", replicas)}
 
     @operation(wire.FIND_UNITS)
-    def get_service_resource_list(service_id: int | str, payment_timing: str | None = None) -> None:
+    def get_service_resource_list(service_id: Id, payment_timing: str | None = None) -> None:
         """Return the compute units that a service runs on; `payment_timing` is Prepaid or
         Postpaid.
         """
 
     @operation(wire.DESCRIBE_UNIT)
-    def get_service_resource_instance_info(service_id: int | str, instance_id: str) -> None:
+    def get_service_resource_instance_info(service_id: Id, instance_id: str) -> None:
         """Return one compute unit of a service."""
 
     @operation(wire.RELEASE_UNIT)
-    def release_service_resource_instance_info(service_id: int | str, instance_id: str) -> None:
+    def release_service_resource_instance_info(service_id: Id, instance_id: str) -> None:
         """Release a compute unit; a service without any stops."""
 
     @operation(wire.AUTO_RENEW)

@@ -11,7 +11,7 @@ from ...transport.response import Response
 from ...wire import cleaning, data_v1 as wire, data_v2 as v2
 from ..validation import validate_choice, validate_range
 from .batches import OfflineBatchTasks
-from .operation import Fields, operation
+from .operation import Fields, Id, operation
 
 
 class Cleaning:
@@ -22,8 +22,8 @@ class Cleaning:
     @operation(cleaning.CREATE)
     def create_dataset_etl_task(
         etl_task_name: str,
-        source_dataset_id: int | str,
-        destination_dataset_id: int | str,
+        source_dataset_id: Id,
+        destination_dataset_id: Id,
         operations: Mapping[str, Sequence[Mapping[str, Any]]],
     ) -> Fields:
         """Clean the rows of a dataset into another dataset; the sandbox returns the id of the
@@ -44,7 +44,7 @@ class Cleaning:
         return {"dest_dataset_id": destination_dataset_id, "operations_v2": operations}
 
     @operation(cleaning.DETAIL)
-    def get_dataset_etl_task_info(etl_id: int | str) -> None:
+    def get_dataset_etl_task_info(etl_id: Id) -> None:
         """Return the state of a cleaning: processStatus is 1 (running), 2 (finished) or 3 to 5
         (ended otherwise).
         """
@@ -54,16 +54,16 @@ class Cleaning:
         """Return a page of cleanings."""
 
     @operation(cleaning.DELETE)
-    def delete_dataset_etl_task(etl_ids: Sequence[int | str]) -> None:
+    def delete_dataset_etl_task(etl_ids: Sequence[Id]) -> None:
         """Delete cleanings; the datasets stay."""
 
     @operation(cleaning.AUGMENT)
     def create_dataset_augmenting_task(
         name: str,
-        source_dataset_id: int | str,
-        destination_dataset_id: int | str,
-        dev_api_id: int | str,
-        app_id: int | str,
+        source_dataset_id: Id,
+        destination_dataset_id: Id,
+        dev_api_id: Id,
+        app_id: Id,
         num_seed_fewshot: int,
         num_instances_to_generate: int,
         similarity_threshold: float,
@@ -112,11 +112,11 @@ class Cleaning:
         return {"word": keyword or None, "sort_field": "startTime", "sort_by": order}
 
     @operation(cleaning.DESCRIBE_AUGMENTATION)
-    def get_dataset_augmenting_task_info(task_id: int | str) -> None:
+    def get_dataset_augmenting_task_info(task_id: Id) -> None:
         """Return the state of an augmentation."""
 
     @operation(cleaning.DELETE_AUGMENTATIONS)
-    def delete_dataset_augmenting_task(task_ids: Sequence[int | str]) -> None:
+    def delete_dataset_augmenting_task(task_ids: Sequence[Id]) -> None:
         """Delete augmentations; the datasets stay."""
 
 
@@ -126,7 +126,7 @@ class Entities:
     @operation(wire.ANNOTATE)
     def annotate_an_entity(
         entity_id: str,
-        dataset_id: int | str,
+        dataset_id: Id,
         content: Sequence[Mapping[str, Any]] | None = None,
         labels: Sequence[Mapping[str, Any]] | None = None,
     ) -> Fields:
@@ -146,13 +146,13 @@ class Entities:
         return {"id": entity_id, "content": content or None, "labels": labels or None}
 
     @operation(wire.DELETE_ENTITIES)
-    def delete_an_entity(entity_ids: Sequence[str], dataset_id: int | str) -> Fields:
+    def delete_an_entity(entity_ids: Sequence[str], dataset_id: Id) -> Fields:
         """Delete rows; returns those that could not be deleted."""
         return {"id": entity_ids}
 
     @operation(wire.LIST_ENTITIES)
     def list_all_entity_in_dataset(
-        dataset_id: int | str,
+        dataset_id: Id,
         offset: int = 0,
         page_size: int = 20,
         import_time_closure: Sequence[float] | None = None,
@@ -241,20 +241,20 @@ class DataV2:
         """
 
     @operation(v2.DELETE)
-    def delete_dataset(dataset_id: int | str) -> None:
+    def delete_dataset(dataset_id: Id) -> None:
         """Delete a dataset with all its versions."""
 
     @operation(v2.CREATE_VERSION)
-    def create_dataset_version(dataset_id: int | str, description: str | None = None) -> None:
+    def create_dataset_version(dataset_id: Id, description: str | None = None) -> None:
         """Create an empty version, without the rows of earlier ones."""
 
     @operation(v2.DESCRIBE_VERSION)
-    def get_dataset_version_info(version_id: int | str) -> None:
+    def get_dataset_version_info(version_id: Id) -> None:
         """Return a version, with the state of its import and publication."""
 
     @operation(v2.LIST_VERSIONS)
     def get_dataset_version_list(
-        dataset_id: int | str,
+        dataset_id: Id,
         marker: str | None = None,
         max_keys: int = 10,
         page_reverse: bool = False,
@@ -271,24 +271,24 @@ class DataV2:
         """
 
     @operation(v2.DELETE_VERSION)
-    def delete_dataset_version(version_id: int | str) -> None:
+    def delete_dataset_version(version_id: Id) -> None:
         """Delete a version."""
 
     @operation(v2.PUBLISH_VERSION)
-    def publish_dataset_version(version_id: int | str) -> None:
+    def publish_dataset_version(version_id: Id) -> None:
         """Publish a version, so that it can be trained on."""
 
     @operation(v2.CREATE_IMPORT)
-    def create_dataset_version_import_task(version_id: int | str, files: Sequence[str]) -> None:
+    def create_dataset_version_import_task(version_id: Id, files: Sequence[str]) -> None:
         """Import files, each `bos:/bucket/path`; returns the id of the import."""
 
     @operation(v2.DESCRIBE_IMPORT)
-    def get_dataset_version_import_task_info(task_id: int | str) -> None:
+    def get_dataset_version_import_task_info(task_id: Id) -> None:
         """Return the state of an import."""
 
     @operation(v2.CREATE_EXPORT)
     def create_dataset_version_export_task(
-        version_id: int | str, storage_type: str = v2.PLATFORM, storage_path: str | None = None
+        version_id: Id, storage_type: str = v2.PLATFORM, storage_path: str | None = None
     ) -> Fields:
         """Export a version as a zip file; returns the id of the export.
 
@@ -301,7 +301,7 @@ class DataV2:
         return {"storage_path": path}
 
     @operation(v2.DESCRIBE_EXPORT)
-    def get_dataset_version_export_task_info(task_id: int | str) -> None:
+    def get_dataset_version_export_task_info(task_id: Id) -> None:
         """Return the state of an export, and the address of its file."""
 
 
@@ -363,7 +363,7 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
 
     @operation(wire.IMPORT)
     def create_data_import_task(
-        dataset_id: int | str, is_annotated: bool, import_source: int, file_url: str | Sequence[str]
+        dataset_id: Id, is_annotated: bool, import_source: int, file_url: str | Sequence[str]
     ) -> Fields:
         """Import uploaded files; `get_dataset_info` returns the progress and the errors.
 
@@ -385,21 +385,21 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
         return {"annotated": is_annotated, "import_from": import_source, "files": files}
 
     @operation(wire.INFO)
-    def get_dataset_info(dataset_id: int | str) -> None:
+    def get_dataset_info(dataset_id: Id) -> None:
         """Return a dataset, with the state of its import, release and export."""
 
     @operation(wire.STATUSES)
-    def get_dataset_status_in_batch(dataset_id_list: Sequence[int | str]) -> Fields:
+    def get_dataset_status_in_batch(dataset_id_list: Sequence[Id]) -> Fields:
         """Return the states of several datasets, by the requested ids."""
         return {"dataset_ids": dataset_id_list}
 
     @operation(wire.RELEASE)
-    def release_dataset(dataset_id: int | str) -> None:
+    def release_dataset(dataset_id: Id) -> None:
         """Release a dataset, so that it can be trained on."""
 
     @operation(wire.EXPORT)
     def create_dataset_export_task(
-        dataset_id: int | str,
+        dataset_id: Id,
         export_destination_type: int = 0,
         storage_id: str | None = None,
         is_export_with_annotation: bool = True,
@@ -425,18 +425,18 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
         }
 
     @operation(wire.EXPORT_RECORDS)
-    def get_dataset_export_records(dataset_id: int | str) -> None:
+    def get_dataset_export_records(dataset_id: Id) -> None:
         """Return a dataset's exports and where each can be downloaded."""
 
     @operation(wire.IMPORT_ERRORS)
-    def get_dataset_import_error_detail(dataset_id: int | str, error_code: int) -> Fields:
+    def get_dataset_import_error_detail(dataset_id: Id, error_code: int) -> Fields:
         """Return the lines on which an import failed; `error_code` is `err_code` of the dataset's
         info.
         """
         return {"err_code": error_code}
 
     @operation(wire.DELETE)
-    def delete_dataset(dataset_id: int | str) -> None:
+    def delete_dataset(dataset_id: Id) -> None:
         """Delete a dataset; returns the number of versions that are left in its group."""
 
     info = get_dataset_info
@@ -460,7 +460,7 @@ class Data(Cleaning, Entities, OfflineBatchTasks):
         return Data.create_bare_dataset(name, storage_id=storage_id, storage_path=storage_path)
 
     @staticmethod
-    def import_files(dataset_id: int | str, files: Sequence[str]) -> Response[bool]:
+    def import_files(dataset_id: Id, files: Sequence[str]) -> Response[bool]:
         """Import uploaded files with answers, each as `bos:/bucket/path`."""
         return Data.create_data_import_task(dataset_id, True, wire.USER_BOS, files)
 

@@ -12,7 +12,7 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import evaluation_v1 as wire, evaluation_v2 as v2
 from ..validation import validate_choice, validate_record
-from .operation import Fields, operation
+from .operation import Fields, Id, operation
 
 
 class EvaluationTasks:
@@ -22,12 +22,12 @@ class EvaluationTasks:
     def create_evaluation_task(
         name: str,
         version_info: Sequence[Mapping[str, Any]],
-        dataset_id: int | str,
+        dataset_id: Id,
         eval_config: Mapping[str, Any],
         dataset_name: str | None = None,
         *,
         description: str | None = None,
-        pending_eval_id: int | str | None = None,
+        pending_eval_id: Id | None = None,
         compute_resource_conf: Mapping[str, Any] | None = None,
     ) -> Fields:
         """Start a task; returns `evalId` and `evalIdStr`.
@@ -63,7 +63,7 @@ class EvaluationTasks:
         }
 
     @operation(wire.INFO)
-    def get_evaluation_info(eval_id: int | str) -> Fields:
+    def get_evaluation_info(eval_id: Id) -> Fields:
         """Return a task; its state is one of Pending, Doing, DoingWithManualBegin, Done,
         PartlyDone, Failed.
 
@@ -72,18 +72,18 @@ class EvaluationTasks:
         return {"id": eval_id}
 
     @operation(wire.REPORT)
-    def get_evaluation_result(eval_id: int | str) -> Fields:
+    def get_evaluation_result(eval_id: Id) -> Fields:
         """Return the scores, one item per version that has been scored."""
         return {"id": eval_id}
 
     @operation(wire.STOP)
-    def stop_evaluation_task(eval_id: int | str) -> Fields:
+    def stop_evaluation_task(eval_id: Id) -> Fields:
         """Stop a task; `result` is False if it had ended already."""
         return {"id": eval_id}
 
     @operation(wire.EXPORT)
     def create_evaluation_result_export_task(
-        eval_id: int | str,
+        eval_id: Id,
         export_destination_type: str | Enum | None = None,
         export_range: str | Enum = wire.TOTAL,
         export_field: Sequence[str | Enum] | None = None,
@@ -124,7 +124,7 @@ class EvaluationTasks:
         }
 
     @operation(wire.EXPORT_INFO)
-    def get_evaluation_result_export_task_status(export_task_id: int | str) -> Fields:
+    def get_evaluation_result_export_task_status(export_task_id: Id) -> Fields:
         """Return an export; its state is Pending, Uploading, Done or Fail, `downloadUrl` is a
         zip.
         """
@@ -132,13 +132,13 @@ class EvaluationTasks:
 
     @operation(wire.LIST_RESULTS)
     def get_evaluation_result_list(
-        id: int | str,  # noqa: A002 - the SDK's name
+        id: Id,  # noqa: A002 - the SDK's name
         bleu4: Mapping[str, float] | None = None,
         rouge_1: Mapping[str, float] | None = None,
         rouge_2: Mapping[str, float] | None = None,
         rouge_l: Mapping[str, float] | None = None,
         judge_score: Mapping[str, float] | None = None,
-        model_version_ids: Sequence[int | str] | None = None,
+        model_version_ids: Sequence[Id] | None = None,
         order_by: str | None = None,
         order: str | None = None,
         eval_unit_id: Sequence[str] | None = None,
@@ -182,7 +182,7 @@ class EvaluationTasks:
         }
 
     @operation(wire.DELETE)
-    def batch_delete_evaluation_result(eval_ids: Sequence[int | str]) -> None:
+    def batch_delete_evaluation_result(eval_ids: Sequence[Id]) -> None:
         """Delete ended tasks with their rows."""
 
 
@@ -233,7 +233,7 @@ class Evaluation:
             return {"eval_type": validate_choice("eval_type", eval_type, v2.EVAL_TYPES)}
 
         @operation(v2.INFO)
-        def task_detail(task_id: int | str) -> None:
+        def task_detail(task_id: Id) -> None:
             """Return a task; its state is one of Queued, Running, RunningWithManualBegin,
             Successed, Failed.
 
@@ -242,11 +242,11 @@ class Evaluation:
             """
 
         @operation(v2.REPORT)
-        def task_report(task_id: int | str) -> None:
+        def task_report(task_id: Id) -> None:
             """Return the scores, one item per version that has been scored."""
 
         @operation(v2.DELETE)
-        def delete_task(task_id: int | str) -> None:
+        def delete_task(task_id: Id) -> None:
             """Delete an ended task."""
 
         create_eval_task = create_task

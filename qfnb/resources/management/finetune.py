@@ -10,7 +10,7 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import finetune_v1 as wire_v1, finetune_v2 as wire
 from ..validation import validate_record
-from .operation import Fields, operation
+from .operation import Fields, Id, operation
 
 
 class FineTune:
@@ -49,13 +49,13 @@ class FineTune:
         return validate_record("job", wire_v1.CreateJobV1, job)
 
     @operation(wire_v1.GET_JOB)
-    def get_job(task_id: int | str, job_id: int | str) -> None:
+    def get_job(task_id: Id, job_id: Id) -> None:
         """Return a run: `trainStatus` is RUNNING, FINISH, FAIL or STOP, `progress` is in
         percent.
         """
 
     @operation(wire_v1.STOP_JOB)
-    def stop_job(task_id: int | str, job_id: int | str) -> None:
+    def stop_job(task_id: Id, job_id: Id) -> None:
         """Stop a run; returns whether it was running."""
 
     class V2:
@@ -83,17 +83,17 @@ class FineTune:
 
         @operation(wire.CREATE_TASK)
         def create_task(
-            job_id: int | str,
+            job_id: Id,
             params_scale: str = "LoRA",
             hyper_params: Mapping[str, Any] | None = None,
             dataset_config: Mapping[str, Any] | None = None,
-            increment_task_id: int | str | None = None,
+            increment_task_id: Id | None = None,
             increment_checkpoint_step: int | None = None,
             model_config: Mapping[str, Any] | None = None,
             resource_config: Mapping[str, Any] | None = None,
             corpus_config: Mapping[str, Any] | None = None,
             *,
-            datasets: Sequence[int | str] = (),
+            datasets: Sequence[Id] = (),
             split_ratio: int = 20,
         ) -> Fields:
             """Start a run; returns `task_id`.
@@ -154,7 +154,7 @@ class FineTune:
 
         @operation(wire.LIST_TASKS)
         def task_list(
-            job_id: int | str,
+            job_id: Id,
             marker: str | None = None,
             max_keys: int | None = None,
             page_reverse: bool | None = None,
@@ -169,19 +169,19 @@ class FineTune:
             """
 
         @operation(wire.DESCRIBE_TASK)
-        def task_detail(task_id: int | str) -> None:
+        def task_detail(task_id: Id) -> None:
             """Return a run's state, progress and checkpoints."""
 
         @operation(wire.STOP_TASK)
-        def stop_task(task_id: int | str) -> None:
+        def stop_task(task_id: Id) -> None:
             """Stop a run; returns whether it was running."""
 
         @operation(wire.DELETE_TASK)
-        def delete_task(task_id: int | str) -> None:
+        def delete_task(task_id: Id) -> None:
             """Delete an ended run."""
 
         @operation(wire.DELETE_JOB)
-        def delete_job(job_id: int | str) -> None:
+        def delete_job(job_id: Id) -> None:
             """Delete a job with all its runs, which must have ended."""
 
         @operation(wire.SUPPORT_MODELS)

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...wire import memory as wire
-from .operation import Fields, operation
+from .operation import Fields, Id, operation
 
 
 class Memory:
     """Write and read system memories. Source: API pages of /v2/memory."""
 
     @operation(wire.CREATE)
-    def create_system_memory(app_id: int | str, description: str) -> Fields:
+    def create_system_memory(app_id: Id, description: str) -> Fields:
         """Create a memory of an application; returns `systemMemoryId`, `sm-...`."""
         return {"app_id": str(app_id)}
 
     @operation(wire.LIST)
     def describe_system_memories(
-        app_id: int | str | None = None, marker: str | None = None, max_keys: int | None = None
+        app_id: Id | None = None, marker: str | None = None, max_keys: int | None = None
     ) -> None:
         """Return a page of memories without their entries, the newest first, 100 by default.
 
@@ -28,13 +28,13 @@ class Memory:
         """
 
     @operation(wire.DESCRIBE)
-    def describe_system_memory(system_memory_id: int | str) -> None:
+    def describe_system_memory(system_memory_id: Id) -> None:
         """Return a memory with its entries."""
 
     @operation(wire.MODIFY)
-    def modify_system_memory(system_memory_id: int | str, memories: Sequence[Any]) -> None:
+    def modify_system_memory(system_memory_id: Id, memories: Sequence[Any]) -> None:
         """Replace all entries of a memory."""
 
     @operation(wire.DELETE)
-    def delete_system_memory(system_memory_id: int | str) -> None:
+    def delete_system_memory(system_memory_id: Id) -> None:
         """Delete a memory."""

@@ -12,7 +12,7 @@ from ...errors import InvalidArgumentError
 from ...wire import model_v1 as wire, model_v2 as v2
 from ..validation import validate_choice, validate_record
 from .evaluation import EvaluationTasks
-from .operation import Fields, operation
+from .operation import Fields, Id, operation
 
 MAX_TEMPLATE_BYTES = 1 << 20
 
@@ -60,7 +60,7 @@ class ModelV2:
 
     @operation(v2.DESCRIBE_SET)
     def describe_model_set(
-        model_set_name: str | None = None, model_set_id: int | str | None = None
+        model_set_name: str | None = None, model_set_id: Id | None = None
     ) -> Fields:
         """Return a set by its id or its name; `modelIds[0]` is the newest version."""
         if not model_set_id and not model_set_name:
@@ -74,12 +74,12 @@ class ModelV2:
         return {"model_set_id": model_set_id or None, "model_set_name": name}
 
     @operation(v2.DELETE_SET)
-    def delete_model_set(model_set_id: int | str) -> None:
+    def delete_model_set(model_set_id: Id) -> None:
         """Delete a set with all its versions; none may be in service."""
 
     @operation(v2.CREATE)
     def create_custom_model(
-        model_set_id: int | str,
+        model_set_id: Id,
         source_type: str,
         description: str | None = None,
         train_meta: Mapping[str, Any] | None = None,
@@ -141,31 +141,31 @@ class ModelV2:
         """Return the settings that the platform runs chat or completion models of a format with."""
 
     @operation(v2.DESCRIBE)
-    def describe_model(model_id: int | str) -> None:
+    def describe_model(model_id: Id) -> None:
         """Return a version (`amv-...`): its status, and where it comes from (`sourceInfo`)."""
 
     @operation(v2.CUSTOM_CONF)
-    def describe_model_custom_advanced_conf(model_id: int | str) -> None:
+    def describe_model_custom_advanced_conf(model_id: Id) -> None:
         """Return the settings that a version runs with."""
 
     @operation(v2.DELETE)
-    def delete_model(model_id: int | str) -> None:
+    def delete_model(model_id: Id) -> None:
         """Delete a version; it must not be in service."""
 
     @operation(v2.CREATE_EXPORT)
-    def create_model_export_model(model_id: int | str) -> None:
+    def create_model_export_model(model_id: Id) -> None:
         """Export a version as a file; `describe_model_export_model` returns its state."""
 
     @operation(v2.DESCRIBE_EXPORT)
-    def describe_model_export_model(model_id: int | str) -> None:
+    def describe_model_export_model(model_id: Id) -> None:
         """Return a version's newest export: `status` is Doing, Done or Fail."""
 
     @operation(v2.CREATE_COMPRESSION)
     def create_model_comp_task(
         name: str,
-        source_model_id: int | str,
+        source_model_id: Id,
         config: Mapping[str, Any],
-        model_set_id: int | str,
+        model_set_id: Id,
         description: str | None = None,
     ) -> Fields:
         """Compress a version into a new version; returns the task's id.
@@ -187,7 +187,7 @@ class ModelV2:
         marker: str | None = None,
         max_keys: int | None = None,
         page_reverse: bool | None = None,
-        source_model_id: int | str | None = None,
+        source_model_id: Id | None = None,
     ) -> None:
         """Return a page of compressions, the newest first, of one version or of all.
 
@@ -199,15 +199,15 @@ class ModelV2:
         """
 
     @operation(v2.DESCRIBE_COMPRESSION)
-    def describe_model_comp_task(model_comp_task_id: int | str) -> None:
+    def describe_model_comp_task(model_comp_task_id: Id) -> None:
         """Return a compression: creating, running, succeeded, failed, stopping or stopped."""
 
     @operation(v2.CANCEL_COMPRESSION)
-    def cancel_model_comp_task(model_comp_task_id: int | str) -> None:
+    def cancel_model_comp_task(model_comp_task_id: Id) -> None:
         """Stop a compression."""
 
     @operation(v2.DELETE_COMPRESSION)
-    def delete_model_comp_task(model_comp_task_id: int | str) -> None:
+    def delete_model_comp_task(model_comp_task_id: Id) -> None:
         """Delete an ended compression; its version is kept."""
 
 
@@ -221,7 +221,7 @@ class Model(EvaluationTasks):
         is_new: bool,
         version_meta: Mapping[str, Any],
         model_name: str | None = None,
-        model_id: int | str | None = None,
+        model_id: Id | None = None,
         tags: Sequence[str] | None = None,
     ) -> Fields:
         """Publish a finished run as a new model, or as a new version of `model_id`.
@@ -244,11 +244,11 @@ class Model(EvaluationTasks):
         return {"is_new_model": is_new, "tags": tags or None}
 
     @operation(wire.LIST)
-    def list(model_id: int | str) -> None:
+    def list(model_id: Id) -> None:
         """Return a model and all its versions (`modelVersionList`), the newest first."""
 
     @operation(wire.DETAIL)
-    def detail(model_version_id: int | str) -> None:
+    def detail(model_version_id: Id) -> None:
         """Return one version of a model; `state` is Creating, Ready or Fail."""
 
     @operation(wire.PRESET_LIST)
@@ -301,12 +301,12 @@ class Model(EvaluationTasks):
         return {"model_type": model_type or None}
 
     @operation(wire.DELETE)
-    def batch_delete_model(model_ids: Sequence[int | str]) -> Fields:
+    def batch_delete_model(model_ids: Sequence[Id]) -> Fields:
         """Delete models with all their versions; none may be in service."""
         return {"model_ids": _validate_ids(model_ids, "model_ids")}
 
     @operation(wire.DELETE_VERSIONS)
-    def batch_delete_model_version(model_version_ids: Sequence[int | str]) -> Fields:
+    def batch_delete_model_version(model_version_ids: Sequence[Id]) -> Fields:
         """Delete versions; none may be in service."""
         return {"model_version_ids": _validate_ids(model_version_ids, "model_version_ids")}
 
@@ -315,7 +315,7 @@ class Model(EvaluationTasks):
         """Return the models that can be evaluated, each with its versions."""
 
 
-def _validate_ids(ids: Sequence[int | str], name: str) -> list[int | str]:
+def _validate_ids(ids: Sequence[Id], name: str) -> list[Id]:
     """Return the ids as a list; a single text is rejected, it would be split into letters."""
     if isinstance(ids, str) or not ids:
         raise InvalidArgumentError(

@@ -14,7 +14,7 @@ from ...config import Secret
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.response import Response
-from ...wire.base import Record
+from ...wire.base import JsonObject, Record
 from ...wire.endpoints import Endpoint
 from ..validation import validate_record
 
@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 Fields = dict[str, Any]
 """Fields of a record, by their Python names."""
+
+Id = int | str
+"""An id of the platform: a number of v1, or a text such as `ds-...`."""
 
 
 class BlockingCall(Generic[P, T]):
@@ -93,8 +96,8 @@ class Operation(BlockingCall[P, Response[R]]):
     def _send_arguments(
         self, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, Response[R]]:
-        values: dict[str, Any] = dict(kwargs)
-        keys: dict[str, Any] = {
+        values: JsonObject = dict(kwargs)
+        keys: JsonObject = {
             name: Secret(values.pop(name))
             for name in KEY_WORDS & {*values} - {*self._signature.parameters}
         }
@@ -113,9 +116,7 @@ class Operation(BlockingCall[P, Response[R]]):
             )
         return self._send(self.build_record(*args, **values), keys, options)
 
-    async def _send(
-        self, record: Record, keys: dict[str, Any], options: CallOptions
-    ) -> Response[R]:
+    async def _send(self, record: Record, keys: JsonObject, options: CallOptions) -> Response[R]:
         return await (await connect.aclient(keys)).send(self.endpoint, record, options=options)
 
 

@@ -9,9 +9,9 @@ from ...wire import prompt_v1 as wire, prompt_v2 as v2
 from ...wire.prompt_template import PromptTemplate as PromptTemplate, validate_identifier
 from ..console.consts import PromptFrameworkType, PromptSceneType, PromptScoreStandard, PromptType
 from ..validation import validate_choice, validate_member
-from .operation import Fields, operation
+from .operation import Fields, Id, operation
 
-Ids = Sequence[int | str]
+Ids = Sequence[Id]
 
 
 class PromptV2:
@@ -57,13 +57,13 @@ class PromptV2:
         }
 
     @operation(v2.INFO)
-    def info(template_id: int | str, **values: object) -> v2.TemplateRef:
+    def info(template_id: Id, **values: object) -> v2.TemplateRef:
         """Return a template, and as `content` its text with these values of its variables."""
         return v2.TemplateRef.model_validate({**values, "template_id": str(template_id)})
 
     @operation(v2.UPDATE)
     def update(
-        template_id: int | str,
+        template_id: Id,
         template_name: str | None = None,
         labels: Ids | None = None,
         template_content: str | None = None,
@@ -89,7 +89,7 @@ class PromptV2:
         return {"labels": labels or None, "hyper_parameters": hyper_parameters or None}
 
     @operation(v2.DELETE)
-    def delete(template_id: int | str) -> None:
+    def delete(template_id: Id) -> None:
         """Delete a template."""
 
     @operation(v2.LIST)
@@ -130,7 +130,7 @@ class PromptV2:
         """
 
     @operation(v2.DELETE_LABEL)
-    def delete_label(label_id: int | str) -> None:
+    def delete_label(label_id: Id) -> None:
         """Delete a label, and remove it from the templates that have it."""
 
 
@@ -209,13 +209,13 @@ class Prompt:
         }
 
     @operation(wire.INFO)
-    def info(id: int | str, **values: object) -> wire.RenderTemplate:  # noqa: A002 - the official SDK's word
+    def info(id: Id, **values: object) -> wire.RenderTemplate:  # noqa: A002 - the official SDK's word
         """Return a template, and as `content` its text with these values of its variables."""
         return wire.RenderTemplate.model_validate({**values, "id": str(id)})
 
     @operation(wire.UPDATE)
     def update(
-        id: int | str,  # noqa: A002
+        id: Id,  # noqa: A002
         name: str | None = None,
         label_ids: Ids | None = None,
         template: str | None = None,
@@ -246,7 +246,7 @@ class Prompt:
         }
 
     @operation(wire.DELETE)
-    def delete(id: int | str) -> Fields:  # noqa: A002
+    def delete(id: Id) -> Fields:  # noqa: A002
         """Delete a template."""
         return {"template_id": id}
 
@@ -277,7 +277,7 @@ class Prompt:
     def create_optimization_task(
         content: str,
         operations: Sequence[Mapping[str, Any]],
-        app_id: int | str | None = None,
+        app_id: Id | None = None,
         service_name: str | None = None,
     ) -> None:
         """Start optimizing a prompt; returns `id`, `task-...`.

@@ -11,7 +11,7 @@ from ...errors import InvalidArgumentError
 from ...wire import service_v1 as wire_v1, service_v2 as wire
 from ..console.consts import DeployPoolType, ServiceType
 from ..validation import validate_choice, validate_member, validate_positive
-from .operation import Fields, operation
+from .operation import Fields, Id, operation
 
 
 class Service:
@@ -19,8 +19,8 @@ class Service:
 
     @operation(wire_v1.CREATE)
     def create(
-        model_id: int | str,
-        model_version_id: int | str,
+        model_id: Id,
+        model_version_id: Id,
         name: str,
         uri: str,
         replicas: int = 1,
@@ -47,7 +47,7 @@ class Service:
         }
 
     @operation(wire_v1.GET)
-    def get(id: int | str) -> Fields:  # noqa: A002 - the seeds' word
+    def get(id: Id) -> Fields:  # noqa: A002 - the seeds' word
         """Return a service; `serviceStatus` is New, Deploying, Done, Failed or Stopped."""
         return {"service_id": id}
 
@@ -74,8 +74,8 @@ class Service:
 
         @operation(wire.CREATE)
         def create_service(
-            model_set_id: int | str,
-            model_id: int | str,
+            model_set_id: Id,
+            model_id: Id,
             name: str,
             url_suffix: str,
             resource_config: Mapping[str, Any] | None = None,
@@ -147,7 +147,7 @@ class Service:
             """
 
         @operation(wire.DESCRIBE)
-        def service_detail(service_id: int | str) -> None:
+        def service_detail(service_id: Id) -> None:
             """Return a service's state and address; `run_status` ends as Serving, Failed or
             Stopped.
             """
@@ -184,9 +184,7 @@ class Service:
             }
 
         @operation(wire.MODIFY)
-        def modify_service(
-            service_id: int | str, model_set_id: int | str, model_id: int | str
-        ) -> None:
+        def modify_service(service_id: Id, model_set_id: Id, model_id: Id) -> None:
             """Change the model version of a service; the old one answers until the new one runs.
 
             Args:
