@@ -68,12 +68,14 @@ if TYPE_CHECKING:
         Reranker as Reranker,
         Tokenizer as Tokenizer,
     )
-    from .resources.inference.image2text import Image2Text as Image2Text
-    from .resources.inference.image_edit import ImageEdit as ImageEdit
+    from .resources.inference.images import (
+        Image2Text as Image2Text,
+        ImageEdit as ImageEdit,
+        Text2Image as Text2Image,
+    )
+    from .resources.inference.reply import usage as usage
     from .resources.inference.responses import Responses as Responses
-    from .resources.inference.text2image import Text2Image as Text2Image
     from .resources.inference.tools import tool as tool
-    from .resources.inference.usage_log import usage as usage
     from .resources.management.listings import (
         datasets as datasets,
         jobs as jobs,
@@ -114,12 +116,10 @@ _EXPORTS = {
     "resources.inference.chat": "ChatCompletion",
     "resources.inference.completion_plugin": "Completion Plugin",
     "resources.inference.embedding_reranker_tokenizer": "Embedding Reranker Tokenizer",
-    "resources.inference.image2text": "Image2Text",
-    "resources.inference.image_edit": "ImageEdit",
+    "resources.inference.images": "Image2Text ImageEdit Text2Image",
+    "resources.inference.reply": "usage",
     "resources.inference.responses": "Responses",
-    "resources.inference.text2image": "Text2Image",
     "resources.inference.tools": "tool",
-    "resources.inference.usage_log": "usage",
     "resources.management.listings": "datasets jobs models services",
     "trainer": "EventHandler LLMFinetune TrainConfig",
     "trainer.sweep": "sweep",

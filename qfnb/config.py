@@ -14,7 +14,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -80,18 +80,14 @@ def keep(folder: Path, audience: str, keys: Mapping[str, Secret]) -> str:
             )
         )
     backend = _keyring()
-    failed = ""
+    rows = {*_kept(folder)}
     for name, value in keys.items():
-        try:
-            backend.set_password(SERVICE, f"{name}@{audience}", value.get_secret_value())
-        except Exception as error:  # noqa: BLE001 - a backend may raise anything, with the key in its frames
-            failed = type(error).__name__
-            break
-    if failed:
-        raise CredentialsError(
-            tr("the keyring does not take the key ({reason})", reason=failed) + _instead()
-        )
-    rows = {*_kept(folder), *((name, audience) for name in keys)}
+        _, failed = _ask(backend.set_password, f"{name}@{audience}", value.get_secret_value())
+        if failed:
+            raise CredentialsError(
+                tr("the keyring does not take the key ({reason})", reason=failed) + _instead()
+            )
+        rows.add((name, audience))
     write_private(folder / FILE_NAME, json.dumps({"keys": sorted(rows)}))
     return str(backend.name)
 
@@ -106,20 +102,18 @@ def forget(folder: Path) -> int:
     if not rows:
         return 0
     backend = _keyring()
-    failed = ""
     for name, audience in rows:
-        try:
-            if backend.get_password(SERVICE, f"{name}@{audience}") is not None:
-                backend.delete_password(SERVICE, f"{name}@{audience}")
-        except Exception as error:  # noqa: BLE001 - as above
-            failed = type(error).__name__
-    if failed:
-        raise CredentialsError(
-            tr(
-                "the keyring does not delete the keys ({reason}): delete the entries of qfnb there",
-                reason=failed,
+        key, failed = _ask(backend.get_password, f"{name}@{audience}")
+        if key is not None:
+            _, failed = _ask(backend.delete_password, f"{name}@{audience}")
+        if failed:
+            raise CredentialsError(
+                tr(
+                    "the keyring does not delete the keys ({reason}): delete the entries of qfnb "
+                    "there",
+                    reason=failed,
+                )
             )
-        )
     (folder / FILE_NAME).unlink(missing_ok=True)
     return len(rows)
 
@@ -134,23 +128,29 @@ def _kept(folder: Path) -> list[tuple[str, str]]:
 
 def _read_keyring(names: Sequence[str], audience: str) -> dict[str, Secret]:
     backend = _keyring()
-    failed = ""
     keys: dict[str, Secret] = {}
     for name in names:
-        try:
-            keys[name] = Secret(backend.get_password(SERVICE, f"{name}@{audience}") or "")
-        except Exception as error:  # noqa: BLE001 - as above
-            failed = type(error).__name__
-    if failed or not all(keys.values()):
-        reason = failed or tr("it has no such key")
-        raise CredentialsError(
-            tr(
-                "the keyring does not give the key that was kept ({reason}): unlock it, or "
-                "`%qfauth forget`",
-                reason=reason,
+        key, failed = _ask(backend.get_password, f"{name}@{audience}")
+        if not key:
+            raise CredentialsError(
+                tr(
+                    "the keyring does not give the key that was kept ({reason}): unlock it, or "
+                    "`%qfauth forget`",
+                    reason=failed or tr("it has no such key"),
+                )
             )
-        )
+        keys[name] = Secret(key)
     return keys
+
+
+def _ask(function: Callable[..., Any], *arguments: str) -> tuple[Any, str]:
+    """Return what a function of the keyring returns for a key of qfnb, and the class of its error;
+    it may raise anything, with the key in its frames.
+    """
+    try:
+        return function(SERVICE, *arguments), ""
+    except Exception as error:  # noqa: BLE001 - as above
+        return None, type(error).__name__
 
 
 def _keyring() -> Any:
@@ -453,24 +453,24 @@ class Config:
         object.__setattr__(self, "_without_effect", {})
 
     def __getattr__(self, name: str) -> Any:
-        if name.lower() == "lang":
+        key = name.lower()
+        if key == "lang":
             return language()
-        if name.lower() in SETTINGS_WITHOUT_EFFECT:
-            return self._without_effect.get(name.lower(), SETTINGS_WITHOUT_EFFECT[name.lower()])
-        if name.lower() not in Settings.model_fields:
+        if key in SETTINGS_WITHOUT_EFFECT:
+            return self._without_effect.get(key, SETTINGS_WITHOUT_EFFECT[key])
+        if key not in Settings.model_fields:
             raise AttributeError(tr("there is no setting {name!r}", name=name))
-        value = getattr(settings(), name.lower())
-        if value is None:
-            return UNSET_VALUES.get(name.lower())
-        return value
+        value = getattr(settings(), key)
+        return UNSET_VALUES.get(key) if value is None else value
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name.lower() == "lang":
+        key = name.lower()
+        if key == "lang":
             return _set_language(value)
-        if name.lower() in SETTINGS_WITHOUT_EFFECT:
-            self._without_effect[name.lower()] = value
+        if key in SETTINGS_WITHOUT_EFFECT:
+            self._without_effect[key] = value
             return warn_once(tr("the setting {name} changes nothing in qfnb", name=name))
-        if name.lower() not in Settings.model_fields:
+        if key not in Settings.model_fields:
             raise InvalidArgumentError(
                 tr(
                     "there is no setting {name!r}; the settings are {names}",
@@ -480,11 +480,11 @@ class Config:
             )
         if value is None:
             return self.__delattr__(name)
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        is_secret = Settings.model_fields[name.lower()].annotation is Secret
-        self._overrides[name.lower()] = (
-            Secret(text) if is_secret and isinstance(text, str) else text
-        )
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if Settings.model_fields[key].annotation is Secret and isinstance(value, str):
+            value = Secret(value)
+        self._overrides[key] = value
         return None
 
     def __delattr__(self, name: str) -> None:
@@ -497,16 +497,13 @@ class Config:
         """Forget for a while what was set by hand; what is set meanwhile is forgotten at the
         end.
         """
-        earlier = dict(self._overrides), dict(self._without_effect)
-        self._overrides.clear()
+        earlier = {**vars(self)}
+        object.__setattr__(self, "_overrides", {})
+        object.__setattr__(self, "_without_effect", {**self._without_effect})
         try:
             yield
         finally:
-            for values, earlier_values in zip(
-                (self._overrides, self._without_effect), earlier, strict=True
-            ):
-                values.clear()
-                values.update(earlier_values)
+            vars(self).update(earlier)
 
     def __repr__(self) -> str:
         names = ", ".join(sorted(self._overrides)) or "nothing"
@@ -615,12 +612,9 @@ def audience(values: Mapping[str, Any]) -> str:
     """Return the platform that keys are kept for: Qianfan, or the addresses that these settings
     name instead.
     """
-    names = (
-        name
-        for name in _ADDRESSES
-        if values.get(name) not in {None, Settings.model_fields[name].default}
-    )
-    return " ".join(str(values[name]) for name in names) or "qianfan"
+    defaults = {None, *(Settings.model_fields[name].default for name in _ADDRESSES)}
+    addresses = [str(values.get(name)) for name in _ADDRESSES if values.get(name) not in defaults]
+    return " ".join(addresses) or "qianfan"
 
 
 def keep_keys(keys: Mapping[str, Secret]) -> str:
@@ -733,12 +727,12 @@ def _dotenv() -> dict[str, str]:
                 kind=type(error).__name__,
             )
         ) from None
-    pairs = (
-        line.removeprefix("export ").split("=", 1) for line in map(str.strip, lines) if "=" in line
-    )
-    return {
-        key.strip(): value.strip().strip("\"'") for key, value in pairs if not key.startswith("#")
-    }
+    values = {}
+    for line in lines:
+        key, separator, value = line.strip().removeprefix("export ").partition("=")
+        if separator and not key.startswith("#"):
+            values[key.strip()] = value.strip().strip("\"'")
+    return values
 
 
 def _format_error(error: ValidationError) -> str:

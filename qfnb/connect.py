@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import config
+from ._notices import warn_once
 from .base.language import tr
 from .config import Credentials, Settings
 from .errors import CredentialsError, InvalidArgumentError
-from .transport import fork_and_exit, model_list
+from .transport import event_loop, model_list
 from .transport.client import Client
 from .transport.platform import Platform, is_loopback
 
@@ -111,7 +112,7 @@ _last_choice: _ClientChoice | None = None
 
 async def aclient(keys: Mapping[str, str | None] | None = None) -> Client:
     """Return the client, without blocking the I/O loop while a sandbox starts."""
-    if _recent_sandbox() or fork_and_exit.is_python_ending():  # no thread can be used at the end
+    if _recent_sandbox() or event_loop.is_python_ending():  # no thread can be used at the end
         return client(keys)
     if _select_server(config.settings(), keys)[0] is not None:
         return client(keys)
@@ -291,9 +292,11 @@ def _start_sandbox(settings: Settings) -> Platform:
     global _last_sandbox
     if recent := _recent_sandbox():
         return recent
-    from .sandbox import ensure  # noqa: PLC0415 - the sandbox is needed only without keys
+    from .sandbox import ensure, process  # noqa: PLC0415 - the sandbox is needed only without keys
 
     platform = sandbox_platform(ensure(idle_minutes=settings.sandbox_idle_minutes))
+    if notice := process.claim_damage_notice():
+        warn_once(notice)
     _last_sandbox = platform, time.monotonic(), os.environ.get("QFNB_STATE_DIR", "")
     return platform
 
@@ -330,4 +333,4 @@ def _reset_in_child() -> object:
     return inherited
 
 
-fork_and_exit.register_child_reset(_reset_in_child)
+event_loop.register_child_reset(_reset_in_child)

@@ -377,7 +377,7 @@ def objects():
         "model": model,
         "platform": platform,
         "client": client,
-        "authentication": client._auth_by_plane["v2"],
+        "authentication": client._authentication,
         "application": service.App(id=1, ak=MARK, sk=MARK),
         "sandbox": process.Address("u", 1, 1, "b", **dict.fromkeys(key_names, MARK)),
         "engine": EngineConfig(upstream_key=MARK),

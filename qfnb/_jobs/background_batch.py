@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from ..errors import AuthError, CredentialsError, NotActivatedError, SandboxError, TLSError
 from ..transport import clock, event_loop
-from ..transport.interrupt_safe import Condition
+from ..transport.event_loop import Condition
 from .background_job import BackgroundJob
 from .batch_progress import BatchProgress, BatchState, ProgressCounter
 from .row_result import summarize_error

@@ -14,8 +14,7 @@ from typing import Any, Final
 from ..base.language import tr
 from ..errors import InternalError
 from ..transport import event_loop
-from ..transport.fork_and_exit import FORKED
-from ..transport.interrupt_safe import Future
+from ..transport.event_loop import FORKED, Future
 
 POLL_INTERVAL_S: Final = 0.02
 """Seconds between two checks of a coroutine that waits for the end; it may run on any event

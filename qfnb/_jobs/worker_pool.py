@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..transport import clock
-from ..transport.request import WireState, wire_state
+from ..transport.client import WireState, wire_state
 
 T = TypeVar("T")
 

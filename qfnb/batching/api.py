@@ -12,9 +12,9 @@ from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
 from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
+from ..resources.inference.inference_model import MESSAGE_OPTIONS, split_client_options
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
-from ..transport.request import CallOptions
+from ..transport.client import CallOptions
 from . import export, journal_reader, journal_store, validation
 from .batch import Batch
 from .client_pool import ClientPool, choose_target, validate_clients

@@ -16,12 +16,10 @@ from .._jobs.row_result import is_transient, summarize_error
 from ..base.language import tr, trn
 from ..base.text import labelled
 from ..errors import APIError, CredentialsError, InvalidArgumentError, QianfanError
-from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.chat_request import BatchRequests
+from ..resources.inference.chat import BatchRequests, ChatCompletion
 from ..resources.inference.reply import ChatResponse
-from ..transport.client import Client
+from ..transport.client import CallOptions, Client
 from ..transport.rate_limiter import RateLimiter
-from ..transport.request import CallOptions
 from ..transport.shared_rate_limiter import get_limiter
 from ..wire import error_codes
 from .request_spec import Conversation, RequestSpec, platform_name, validate_platform

@@ -13,8 +13,12 @@ from typing import Any, Final, Self
 
 from ..base.language import tr
 from ..transport import event_loop  # noqa: F401 - its hold is entered before this one
-from ..transport.fork_and_exit import MAX_FORK_DELAY_S, register_child_reset, register_fork_hold
-from ..transport.interrupt_safe import Condition
+from ..transport.event_loop import (
+    MAX_FORK_DELAY_S,
+    Condition,
+    register_child_reset,
+    register_fork_hold,
+)
 
 BUSY_TIMEOUT_S: Final = 10.0
 

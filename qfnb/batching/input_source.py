@@ -14,7 +14,7 @@ from .. import _jsonl_csv_parquet
 from .._tables import find_variables, open_table, pandas_table
 from ..base.language import tr
 from ..errors import DatasetError, InvalidArgumentError
-from ..transport.interrupt_safe import Condition
+from ..transport.event_loop import Condition
 from .input_files import (
     SUFFIXES,
     Item,

@@ -16,7 +16,7 @@ from ..base.text import approximate_duration
 from ..errors import InvalidArgumentError
 from ..resources.inference.embedding_reranker_tokenizer import Tokenizer
 from ..resources.inference.response_format import ResponseFormat
-from ..transport.request import CallOptions
+from ..transport.client import CallOptions
 from ..wire import catalog
 from ..wire.prices import PriceRange, token_cost
 from .client_pool import ClientPool

@@ -18,7 +18,7 @@ from ..base.language import tr, tr_noop
 from ..base.text import clip, closest, did_you_mean, is_missing
 from ..connect import PlatformInfo
 from ..errors import CredentialsError, InvalidArgumentError
-from ..resources.inference.chat_request import validate_encodable, validate_messages
+from ..resources.inference.chat import validate_encodable, validate_messages
 from ..resources.inference.response_format import ResponseFormat, parse_response_format
 from ..transport.platform import Platform
 from .input_files import Item

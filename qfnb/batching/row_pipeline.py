@@ -20,10 +20,10 @@ from .._jobs.row_result import RowResult, is_transient, summarize_error
 from .._jobs.worker_pool import WorkerPool
 from ..base.language import tr
 from ..errors import APIError, ConnectionFailed, InvalidArgumentError, QianfanError
-from ..resources.inference.call_sender import BATCH_RATE_LIMIT_WAIT_S
+from ..resources.inference.inference_model import BATCH_RATE_LIMIT_WAIT_S
 from ..resources.inference.reply import ChatResponse, failed_result, row_result_of
 from ..transport import clock
-from ..transport.interrupt_safe import Future
+from ..transport.event_loop import Future
 from .journal import Journal
 from .journal_reader import JournalError
 from .preflight import JobSpec

@@ -12,8 +12,7 @@ from .. import config
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..resources.inference.arguments import ChatOptions
-from ..resources.inference.chat import ChatCompletion
-from ..resources.inference.chat_request import validate_chat_options
+from ..resources.inference.chat import ChatCompletion, validate_chat_options
 from ..resources.inference.model_choice import find_living_model, refuse_other_kind
 from ..wire import catalog
 from .client_pool import choose_target

@@ -57,9 +57,7 @@ ROWS = [
     Row("--offline", tr_noop("Hand the rows to the platform's batch service.")),
     Row(
         "--shards",
-        tr_noop(
-            "FILE is a folder, pattern or address, --out a folder: several processes."
-        ),
+        tr_noop("FILE is a folder, pattern or address, --out a folder: several processes."),
     ),
     Row("--engine", tr_noop("With --shards: local, or ray for a Ray cluster."), "ENGINE"),
     common.JSON,

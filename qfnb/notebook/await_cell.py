@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ..transport import event_loop
-from ..transport.interrupt_safe import Future, InterruptSafeEvent
+from ..transport.event_loop import Future, InterruptSafeEvent
 
 T = TypeVar("T")
 R = TypeVar("R")

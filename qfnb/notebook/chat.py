@@ -279,7 +279,7 @@ class ChatMagics(Magics):
         """Return the question, with the pictures that are attached."""
         if not options.image:
             return text
-        from ..resources.inference.image2text import read_image, to_data_url  # noqa: PLC0415 - only with pictures
+        from ..resources.inference.images import read_image, to_data_url  # noqa: PLC0415 - only with pictures
 
         parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
         for name in options.image:

@@ -31,8 +31,7 @@ from ..resources.inference.response_format import (
     parse_json,
     parse_response_format,
 )
-from ..resources.inference.tool_loop import ToolLoop
-from ..resources.inference.tools import Tool, ask_user, describe_call
+from ..resources.inference.tools import Tool, ToolLoop, ask_user, describe_call
 from ..sandbox import process
 from ..views import chat
 from ..views.chat import AnswerForm, AnswerState, StreamedAnswer

@@ -19,7 +19,7 @@ from ..base.language import tr, tr_noop, trn
 from ..dataset.samples import TRAIN_FILE
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
-from ..resources.inference.usage_log import entries
+from ..resources.inference.reply import entries
 from .auth import confirm, describe_access
 from .parser import Option
 from .verb_magic import VerbMagics, VerbParser, verb_magic

@@ -23,7 +23,7 @@ from .parser import (
 from .trainings import resolve_endpoint
 
 if TYPE_CHECKING:
-    from ..resources.inference.image_reply import ImageResponse
+    from ..resources.inference.images import ImageResponse
 
 SAVE_FOLDER = "pictures"
 
@@ -91,8 +91,7 @@ class ImageMagics(Magics):
     @line_cell_magic
     @PARSER.speak
     def qfimage(self, line: str, cell: str | None = None) -> Any:
-        from ..resources.inference.image_edit import ImageEdit  # noqa: PLC0415 - %load_ext stays fast
-        from ..resources.inference.text2image import Text2Image  # noqa: PLC0415
+        from ..resources.inference.images import ImageEdit, Text2Image  # noqa: PLC0415 - %load_ext stays fast
 
         options, remaining = PARSER.parse_line(line)
         if options.help or (cell is None and remaining == "help"):

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
         Reranker as Reranker,
         Tokenizer as Tokenizer,
     )
-    from .inference.image2text import Image2Text as Image2Text
-    from .inference.image_edit import ImageEdit as ImageEdit
+    from .inference.images import (
+        Image2Text as Image2Text,
+        ImageEdit as ImageEdit,
+        Text2Image as Text2Image,
+    )
     from .inference.responses import Responses as Responses
-    from .inference.text2image import Text2Image as Text2Image
     from .management.batches import (
         Batches as Batches,
         BatchInference as BatchInference,
@@ -39,10 +41,8 @@ _EXPORTS = {
     "inference.chat": "ChatCompletion",
     "inference.completion_plugin": "Completion Plugin",
     "inference.embedding_reranker_tokenizer": "Embedding Reranker Tokenizer",
-    "inference.image2text": "Image2Text",
-    "inference.image_edit": "ImageEdit",
+    "inference.images": "Image2Text ImageEdit Text2Image",
     "inference.responses": "Responses",
-    "inference.text2image": "Text2Image",
     "management.batches": "BatchInference Batches Files",
     "management.charge": "Charge",
     "management.data": "Data",

@@ -1,6 +1,6 @@
 """Checks of users' arguments: a mistake is named, with what is allowed, before anything is sent."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum
 from typing import Any, TypeVar
 
@@ -12,7 +12,6 @@ from ..errors import InvalidArgumentError
 from ..wire.base import Record
 
 RecordT = TypeVar("RecordT", bound=Record)
-T = TypeVar("T")
 
 
 def validate_record(name: str, kind: type[RecordT], values: Mapping[str, Any]) -> RecordT:
@@ -31,10 +30,7 @@ def validate_record(name: str, kind: type[RecordT], values: Mapping[str, Any]) -
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join([name, *map(str, first["loc"])])
-        if first["type"] == "missing":
-            shown_value = ""
-        else:
-            shown_value = f"={first['input']!r}"
+        shown_value = "" if first["type"] == "missing" else f"={first['input']!r}"
         raise InvalidArgumentError(
             tr("{field}: {problem}", field=f"{field}{shown_value}", problem=describe_problem(first))
         ) from None
@@ -88,10 +84,7 @@ def validate_choice(name: str, value: str | int | Enum, choices: Iterable[str | 
     Raises:
         InvalidArgumentError: it is none of them.
     """
-    if isinstance(value, Enum):
-        choice = value.value
-    else:
-        choice = value
+    choice = value.value if isinstance(value, Enum) else value
     allowed = list(choices)
     if choice not in allowed:
         raise InvalidArgumentError(
@@ -122,17 +115,3 @@ def validate_member(name: str, value: int, members: type[IntEnum]) -> int:
             tr("{name}={value!r}: must be {allowed}", name=name, value=value, allowed=allowed)
         )
     return int(value)
-
-
-def list_or_none(values: Sequence[T] | None) -> list[T] | None:
-    """Return a list of the values; None, which is not sent, for no values."""
-    if values:
-        return [*values]
-    return None
-
-
-def dict_or_none(values: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return a copy of the mapping; None, which is not sent, for None."""
-    if values is None:
-        return None
-    return dict(values)

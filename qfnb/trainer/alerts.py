@@ -12,7 +12,7 @@ from ..base.language import tr
 from ..base.text import approximate_duration
 from ..config import Secret
 from ..errors import InvalidArgumentError, QianfanError
-from ..transport import webhook
+from ..transport import http
 from .background import BackgroundTrainer
 from .event import Event, EventHandler
 from .progress import TrainingProgress
@@ -68,7 +68,7 @@ def alert(
     if isinstance(to, str):
         address = Secret(to)  # no frame that raises has the address as a text
         to = ""
-        webhook.validate_webhook(address)
+        http.validate_webhook(address)
         callback: AlertCallback = partial(_post, address)
     elif callable(to):
         callback = to
@@ -147,6 +147,6 @@ def _post(address: Secret, notice: Alert) -> None:
         "content": {"text": text},
     }
     try:
-        webhook.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
+        http.post_webhook(address, {**vars(notice), "message": notice.text, **bots})
     except QianfanError as error:
         log.warning(tr("the webhook refused the alert: {error}", error=error))

@@ -25,7 +25,7 @@ from ..errors import InvalidArgumentError, QianfanError, TrainingError
 from ..evaluation.report.files import to_csv
 from ..model import Model, Service
 from ..transport import event_loop
-from ..transport.request import CallOptions
+from ..transport.client import CallOptions
 from ..transport.response import Response
 from ..wire import finetune as wire
 from .actions import (

@@ -16,7 +16,7 @@ from ..base.language import tr
 from ..base.text import listed
 from ..errors import InvalidArgumentError, QianfanError
 from ..model.service import Executable as Executable, ExecuteSerializable, Serializable
-from ..transport import interrupt_safe
+from ..transport import event_loop
 from .consts import ActionState
 from .event import Event, EventHandler, call_handler, validate_handler
 from .run_store import RunRecord, json_facts
@@ -78,7 +78,7 @@ class BaseAction(ExecuteSerializable[Facts, Facts]):
         self.event_handler = event_handler
         self.failed_handlers = set[int]()
         self.state: ActionState | None = None
-        self.stop_requested = interrupt_safe.InterruptSafeEvent()
+        self.stop_requested = event_loop.InterruptSafeEvent()
         self.record: RunRecord | None = None
         self.pipeline: Pipeline | None = None
 

@@ -34,7 +34,7 @@ from ..evaluation.samples import Question, as_rereadable, questions_of, rows_of
 from ..evaluation.stats.variation import mean_of_chosen
 from ..model import Service
 from ..resources.validation import validate_choice
-from ..transport import interrupt_safe
+from ..transport import event_loop
 from .actions import DataSource, LoadDataSetAction, Source, load_sources
 from .configs import TrainConfig, resolve_train_type, to_train_config
 from .event import EventHandler
@@ -247,8 +247,8 @@ class Sweep(BackgroundJob):
         self._evaluate = evaluate
         self._running = list[str]()
         self._waiting = deque(self.trainers)
-        self._changed = interrupt_safe.InterruptSafeEvent()
-        self._stop = interrupt_safe.InterruptSafeEvent()
+        self._changed = event_loop.InterruptSafeEvent()
+        self._stop = event_loop.InterruptSafeEvent()
         self._evaluation: EvaluationRun | None = None
         self._state = SweepProgress({}, parallel=parallel)
 

@@ -18,7 +18,7 @@ from aiohttp.abc import ResolveResult
 from ..base.language import tr, tr_noop
 from ..config import Secret
 from ..redact import hide_secrets_in
-from .request import (
+from .http import (
     PUBLIC_ONLY,
     URL_TO_SEND,
     BytesStream,
@@ -98,8 +98,6 @@ more.
 """
 
 _NOT_SENT_MESSAGE: Final = tr_noop("the connection was closed before the whole request was sent")
-
-_CLOSED_MESSAGE: Final = tr_noop("Python is ending: its connections are closed already")
 
 _ERRORS: tuple[tuple[type[Exception], type[httpx.RequestError]], ...] = (
     (aiohttp.ServerTimeoutError, httpx.ReadTimeout),
@@ -210,22 +208,21 @@ class Connections(httpx.AsyncBaseTransport):
         except (aiohttp.ClientError, PrivateAddressError) as error:
             failure = _translate_error(error)
         except Exception as error:  # noqa: BLE001 - raised again, without the frames that have the keys
-            is_closed = isinstance(error, RuntimeError) and self._session.closed
-            if is_closed:
-                failure = httpx.ConnectError(tr(_CLOSED_MESSAGE))
-            else:
-                failure = hide_secrets_in(error)
+            failure = hide_secrets_in(error)
+            if isinstance(error, RuntimeError) and self._session.closed:
+                failure = httpx.ConnectError(
+                    tr("Python is ending: its connections are closed already")
+                )
+        is_cut = isinstance(content, _UploadStream) and content.is_cut
+        if type(failure) is httpx.ReadError and is_cut:
+            failure = httpx.WriteError(tr(_NOT_SENT_MESSAGE))
         # raised here, where aiohttp's frames with the keys are not its context
         if failure is not None:
-            is_cut = isinstance(content, _UploadStream) and content.is_cut
-            raise (
-                httpx.WriteError(tr(_NOT_SENT_MESSAGE))
-                if type(failure) is httpx.ReadError and is_cut
-                else failure
-            )
-        headers = response.raw_headers
+            raise failure
         stream = _ResponseStream(response)
-        return httpx.Response(response.status, headers=headers, stream=stream, request=request)
+        return httpx.Response(
+            response.status, headers=response.raw_headers, stream=stream, request=request
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -254,17 +251,13 @@ def _url_to_send(request: httpx.Request) -> str:
 
 
 def _request_content(request: httpx.Request) -> bytes | io.BytesIO | _UploadStream:
+    stream = request.stream
     try:
-        if isinstance(request.stream, BytesStream):
-            content = request.stream.content
-        else:
-            content = request.content
+        content = stream.content if isinstance(stream, BytesStream) else request.content
     except httpx.RequestNotRead:
         request.headers.pop("transfer-encoding", None)  # aiohttp adds it itself
-        return _UploadStream(request.stream)
-    if len(content) <= _MAX_BYTES_AT_ONCE:
-        return content
-    return io.BytesIO(content)
+        return _UploadStream(stream)
+    return content if len(content) <= _MAX_BYTES_AT_ONCE else io.BytesIO(content)
 
 
 class _ResponseStream(httpx.AsyncByteStream):
@@ -286,7 +279,7 @@ class _ResponseStream(httpx.AsyncByteStream):
             chunk = await self._response.content.readany()
         except aiohttp.ClientError as error:
             failure = _translate_error(error)
-        if failure is not None:
+        if failure is not None:  # raised here, as above
             raise failure
         if not chunk:
             raise StopAsyncIteration

@@ -1,36 +1,232 @@
 """The I/O loop: one event loop in one daemon thread, for all network I/O (compare AnyIO's
-BlockingPortal).
+BlockingPortal); and how it lives through interrupts, forks and the end of Python.
 
 A notebook already runs a loop in its main thread, so a blocking call cannot start another one
 there, and an HTTP client cannot be shared between loops. Every request therefore runs on this loop:
 blocking callers wait for it, async callers await it. Interrupting either cancels the request and
 closes its socket.
+
+The locks of Python's Condition, Event and Future are taken in a Python function,
+`Condition.__enter__`. A `KeyboardInterrupt` between the acquisition and the return of that function
+leaves the lock taken for ever, and the I/O loop, which needs it to deliver a result, waits for ever
+too. `with` on the lock itself is not interrupted there (bpo-29988): those here are such locks.
 """
 
 import _thread
 import asyncio
 import concurrent.futures
+import concurrent.futures.thread  # its handler of a fork takes a lock: registered earlier
 import contextlib
+import functools
+import importlib
+import inspect
+import os
 import queue
 import sys
 import threading
+import time
+import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from typing import Any, Final, ParamSpec, TypeVar
 
-from ..base.language import tr
+from ..base.language import tr, tr_noop
 from ..errors import InternalError
-from .fork_and_exit import (
-    FORKED,
-    MAX_FORK_DELAY_S,
-    exit_explained,
-    expected,
-    register_child_reset,
-    register_fork_hold,
-)
-from .interrupt_safe import Future
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+MAX_FORK_DELAY_S: Final = 10.0
+"""Seconds that a fork waits at most for each hold: longer than SQLite waits for the lock of a
+database.
+"""
+
+_IMPORT_CHECK_S: Final = 0.001
+
+_THREAD_NAMES: Final = "qfnb-", "asyncio_"
+"""How the names of threads begin that run qfnb's work; an import of the user's own threads may last
+for ever.
+"""
+
+FORKED: Final = tr_noop("this call belongs to the process that forked this one; call again here")
+
+_expected: weakref.WeakSet[asyncio.Future[Any]] = weakref.WeakSet()
+
+
+def expected(future: asyncio.Future[T]) -> asyncio.Future[T]:
+    """Return a future that the I/O thread completes; in a forked child it raises instead of waiting
+    for ever.
+    """
+    _expected.add(future)
+    return future
+
+
+def register_child_reset(reset: Callable[[], object]) -> None:
+    """Call `reset` in each forked child; what it returns is never freed there."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: keep_forever(reset()))
+
+
+_holds: list[Callable[[], contextlib.AbstractContextManager[object]]] = []
+_fork = threading.local()
+
+
+def register_fork_hold(hold: Callable[[], contextlib.AbstractContextManager[object]]) -> None:
+    """Enter `hold()` before each fork, the earliest registered first, and leave it in the parent
+    afterwards.
+    """
+    _holds.append(hold)
+
+
+def _begin_fork() -> None:
+    _fork.held = contextlib.ExitStack()
+    for hold in _holds:
+        _fork.held.enter_context(hold())
+    _wait_for_imports()
+
+
+def _end_fork() -> None:
+    _fork.held.close()
+
+
+def _drop_holds() -> object:
+    """Leave no hold in the child: the locks inside may belong to threads that it has not."""
+    return vars(_fork).pop("held", None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_begin_fork, after_in_parent=_end_fork)
+register_child_reset(_drop_holds)
+
+
+def _wait_for_imports() -> None:
+    """Wait until no thread of qfnb imports a module: a child would inherit it half loaded, and its
+    lock for ever.
+    """
+    deadline = time.monotonic() + MAX_FORK_DELAY_S
+    while _is_importing() and time.monotonic() < deadline:
+        time.sleep(_IMPORT_CHECK_S)
+
+
+def _is_importing() -> bool:
+    references: dict[str, Any] = getattr(importlib, "_bootstrap")._module_locks  # noqa: B009, SLF001 - nothing public tells
+    owners = {getattr(reference(), "owner", None) for reference in list(references.values())}
+    owners.discard(threading.get_ident())
+    return any(
+        thread.ident in owners and thread.name.startswith(_THREAD_NAMES)
+        for thread in threading.enumerate()
+    )
+
+
+def keep_forever(value: object) -> None:
+    """Keep an object until the process is gone, even during interpreter shutdown.
+
+    Connections and loops clean up when they are freed. A forked child's copies share their sockets
+    and selector with the parent, which would then wait forever on unwatched sockets; at the end of
+    Python there is no loop to do it.
+    """
+    import ctypes  # noqa: PLC0415 - with the first request, or in a forked child
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
+
+
+def is_python_ending() -> bool:
+    """Return whether only handlers of `atexit` still run: threads cannot be started then, nor pools
+    of them used.
+    """
+    return not threading.main_thread().is_alive()
+
+
+@contextlib.contextmanager
+def exit_explained() -> Iterator[None]:
+    """Say in words what a call in a handler of `atexit` cannot do: start a thread, or look up a
+    host in one.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "shutdown" not in str(error):
+            raise
+        raise InternalError(
+            tr(
+                "Python is ending, and this call needs a thread ({error}): call before the end of "
+                "the script",
+                error=error,
+            )
+        ) from None
+
+
+def _fail_in_child() -> None:
+    for future in _expected:
+        if not future.done():
+            future.set_exception(InternalError(tr(FORKED)))
+
+
+register_child_reset(_fail_in_child)
+
+
+class Condition(_thread.RLock):  # type: ignore[misc] # final for type checkers only
+    """A `threading.Condition` that is its own lock."""
+
+    def __init__(self) -> None:
+        self._waiters: deque[_thread.LockType] = deque()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Release the lock, wait for a notification, take the lock again; return whether there was
+        one.
+
+        Args:
+            timeout: seconds; None to wait for ever.
+        """
+        waiter = _thread.allocate_lock()
+        waiter.acquire()
+        self._waiters.append(waiter)
+        state = self._release_save()  # type: ignore[attr-defined]
+        try:
+            return waiter.acquire(timeout=-1 if timeout is None else timeout)
+        finally:
+            self._acquire_restore(state)  # type: ignore[attr-defined]
+            with contextlib.suppress(ValueError):  # it was notified
+                self._waiters.remove(waiter)
+
+    def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
+        """Wait until a predicate is true, and return its value; the last one after `timeout`
+        seconds.
+        """
+        return threading.Condition.wait_for(self, predicate, timeout)  # type: ignore[arg-type]
+
+    def notify_all(self) -> None:
+        """Wake all that wait."""
+        while self._waiters:
+            self._waiters.popleft().release()
+
+
+class InterruptSafeEvent(threading.Event):
+    """An event that may be waited for and set from an interrupted thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cond = Condition()
+
+
+class Future(concurrent.futures.Future[T]):
+    """A future that may be waited for and cancelled from an interrupted thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._condition = Condition()  # type: ignore[assignment]
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait at most some seconds; return whether the future is done.
+
+        `concurrent.futures.wait` takes the lock in a Python function, too.
+        """
+        with contextlib.suppress(
+            concurrent.futures.TimeoutError, concurrent.futures.CancelledError
+        ):
+            self.exception(timeout_s)
+        return self.done()
+
 
 INTERRUPT_SLICE_S: Final = 0.1
 """Seconds between two checks of a waiting call: a kernel interrupt takes effect within this
@@ -67,10 +263,7 @@ def submit(coro: Coroutine[Any, Any, T], future: Future[T] | None = None) -> Fut
         future: for its result; a caller that creates it can cancel it even if an interrupt ends
             this function.
     """
-    if future is None:
-        promise = Future[T]()
-    else:
-        promise = future
+    promise = future or Future[T]()
     try:
         io_loop = loop()
     except InternalError:
@@ -196,6 +389,31 @@ async def run_async(coro: Coroutine[Any, Any, T]) -> T:
             return await expected(asyncio.wrap_future(submit(coro, future)))
     finally:
         future.cancel()
+
+
+def blocking(start: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Return the blocking form of a function that validates its arguments and returns a coroutine
+    of the I/O loop.
+    """
+
+    @functools.wraps(start)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run(start(*args, **kwargs))
+
+    return call
+
+
+def awaited(call: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return the awaited form of a function that `blocking` returned."""
+    start: Any = inspect.unwrap(call)
+
+    @functools.wraps(call)
+    async def acall(*args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = await run_async(start(*args, **kwargs))
+        return result
+
+    acall.__doc__ = f"The awaited form of `{call.__name__}`."
+    return acall
 
 
 def iterate(items: AsyncGenerator[T, None]) -> Generator[T, None, None]:

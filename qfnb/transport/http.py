@@ -1,10 +1,15 @@
-"""Send a request over the shared connection pools, with httpx's types and aiohttp's connections.
+"""Send a request over the shared connection pools, with httpx's types and aiohttp's connections;
+and the authentication of each plane.
 
 httpx's own pool spends 10-20 ms of CPU a request above about fifty connections, and leaks
 connections when requests are cancelled; aiohttp's does neither. Requests go straight to the
 transport: redirects are refused and cookies are not kept, and the rest of httpx's client costs as
 much as the network (see benchmarks/). The proxy is chosen here because the network library would
 use a thread for each request, read ~/.netrc, and speak HTTP to a SOCKS proxy.
+
+Keys are added to a request only here, while it is being sent. A token is fetched once for all
+concurrent callers (single flight), before the request that needs it, and renewed when the platform
+rejects it.
 """
 
 import asyncio
@@ -12,26 +17,267 @@ import atexit
 import concurrent.futures
 import contextlib
 import functools
+import json
 import logging
 import os
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
+from pydantic import ValidationError
 
-from .. import config, errors
-from ..base.language import tr
-from ..config import NO_SECRET, Secret, Settings
-from ..redact import hide_secrets_in, install_log_filter, redact
-from ..wire.endpoints import Plane
-from . import event_loop, fork_and_exit
-from .auth import AuthByPlane, SignedAuth, StaticAuth, TokenAuth
-from .platform import is_loopback_host
-from .request import CertificateError, DescriptorLimitError
+from .. import errors
+from ..base.language import tr, tr_noop
+from ..config import NO_SECRET, Secret, Settings, settings
+from ..redact import hide_secrets_in, install_log_filter, redact, register_secret
+from ..wire import auth as wire
+from ..wire.base import EmptyBody
+from ..wire.endpoints import Endpoint, Plane
+from . import event_loop
+from .platform import Platform, is_loopback_host
+from .response import Response, read_json
 
 log = logging.getLogger("qfnb")
+
+
+@dataclass
+class BytesStream(httpx.AsyncByteStream):
+    """The content of a request as bytes, which the connection pool takes without iterating."""
+
+    content: bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content
+
+
+URL_TO_SEND = "url_to_send"
+"""Extension of a request: the URL that is sent, where that holds a secret; `Request.url` is printed
+in tracebacks.
+"""
+
+
+def set_secret_url(request: httpx.Request, url: httpx.URL | str) -> None:
+    """Make a request go to a URL that no repr shows."""
+    request.extensions[URL_TO_SEND] = Secret(str(url))
+
+
+PUBLIC_ONLY = "public_only"
+"""Extension of a request: whether it may go to public addresses only."""
+
+
+class CertificateError(httpx.ConnectError):
+    """The server's certificate is not trusted, or it does not speak TLS."""
+
+
+class DescriptorLimitError(httpx.ConnectError):
+    """This computer has no free file descriptor for a connection."""
+
+
+class NotPublicError(httpx.ConnectError):
+    """A request for public addresses only would have gone to another one."""
+
+
+_EXPIRY_MARGIN_S = 60.0
+"""A token counts as expired this many seconds before its end."""
+
+_GENERATION = "token_generation"
+"""Extension of a request: the number of the token that it uses, 0 for one that was fetched for it,
+or for none.
+"""
+
+_REQUIRED_KEYS: dict[Plane, tuple[str, str]] = {
+    "v1": (
+        tr_noop("v1 inference (ended on the cloud on 2026-08-31; v2 is the default)"),
+        tr_noop("an application's AK/SK or an IAM pair"),
+    ),
+    "v2": (tr_noop("v2 inference"), tr_noop("an API key (bce-v3/ALTAK-...) or an IAM pair")),
+    "oauth": (tr_noop("an access token of v1"), tr_noop("an application's AK/SK")),
+    "console": (
+        tr_noop("management (datasets, training, services)"),
+        tr_noop("an IAM pair (QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY)"),
+    ),
+}
+"""Plane -> its purpose and its keys."""
+
+
+APP_HEADER = "appid"
+"""Names the application that a call of v2 is billed to."""
+
+
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+
+
+class _Token:
+    """A token that is fetched once for all callers, and kept until shortly before it expires."""
+
+    def __init__(self) -> None:
+        self.value = NO_SECRET
+        self.expires_at = 0.0
+        self.generation = 0
+        self.lock = asyncio.Lock()
+
+
+class Authentication:
+    """Adds the keys of a platform to its requests, as each plane takes them."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._tokens: dict[Plane, _Token] = {}
+
+    async def apply(self, request: httpx.Request, plane: Plane, send: Send) -> None:
+        """Add the keys to a request.
+
+        Args:
+            request: the request.
+            plane: where it goes.
+            send: sends the request for a token, where one is needed.
+
+        Raises:
+            CredentialsError: no key is valid for the plane.
+        """
+        keys = self._platform.credentials
+        if plane == "v2" and keys.api_key:
+            self._set_bearer(request, keys.api_key)
+        elif plane == "v2" and keys.access_key:
+            self._set_bearer(request, await self._find_token(request, plane, send))
+        elif plane == "v1" and keys.ak:
+            token = await self._find_token(request, plane, send)
+            _add_query(request, {"access_token": token})
+        elif plane == "v1" and keys.access_token:
+            _add_query(request, {"access_token": keys.access_token})
+        elif plane == "oauth" and keys.ak:
+            grant = {"grant_type": Secret("client_credentials")}
+            _add_query(request, {**grant, "client_id": keys.ak, "client_secret": keys.sk})
+        elif plane in {"v1", "console", "iam"} and keys.access_key:
+            self._sign(request)
+        else:
+            purpose, required_key = _REQUIRED_KEYS.get(plane, _REQUIRED_KEYS["console"])
+            raise errors.CredentialsError(
+                tr(
+                    "{purpose} needs {required_key}; what is set: {kinds}\nsee or set keys with "
+                    "%qfauth",
+                    purpose=tr(purpose),
+                    required_key=tr(required_key),
+                    kinds=tr(", ").join(keys.kinds()) or tr("nothing"),
+                )
+            )
+
+    def expire(self, request: httpx.Request, plane: Plane) -> bool:
+        """Drop the token that a request was sent with; a newer one is kept.
+
+        Returns:
+            True if the request is worth sending again: its token had not been fetched for it.
+        """
+        generation = request.extensions.get(_GENERATION, 0)
+        token = self._tokens.get(plane)
+        if token and generation == token.generation:
+            token.value = NO_SECRET
+        return bool(generation)
+
+    async def _find_token(self, request: httpx.Request, plane: Plane, send: Send) -> Secret:
+        """Return the token of a plane; it is fetched unless one is valid."""
+        token = self._tokens.setdefault(plane, _Token())
+        async with token.lock:
+            request.extensions[_GENERATION] = token.generation
+            if not token.value or time.time() > token.expires_at:
+                body = await _fetch_json(await self._token_request(plane), send)
+                token.value, lifetime_s = _parse_token(plane, body)
+                register_secret(token.value.get_secret_value())
+                token.expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
+                token.generation += 1
+                request.extensions[_GENERATION] = 0
+            return token.value
+
+    async def _token_request(self, plane: Plane) -> httpx.Request:
+        """Return the request that exchanges an application's AK and SK for the token of v1, or an
+        IAM pair for the bearer of v2.
+        """
+        if plane == "v1":
+            url = self._platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path
+            request = httpx.Request(wire.OAUTH_TOKEN.method, url, json={})
+            await self.apply(request, "oauth", _refuse_to_send)
+            return request
+        url = self._platform.base_url_of("iam") + wire.BCE_BEARER.path
+        query = {"expireInSeconds": str(settings().bearer_token_expired_interval)}
+        headers = {"content-type": "application/json"}
+        request = httpx.Request(wire.BCE_BEARER.method, url, params=query, headers=headers)
+        self._sign(request)
+        return request
+
+    def _set_bearer(self, request: httpx.Request, token: Secret) -> None:
+        """Add an API key or a bearer, and the application that is billed, unless this call names
+        one.
+        """
+        request.headers["authorization"] = f"Bearer {token.get_secret_value()}"
+        if self._platform.app_id:
+            request.headers.setdefault(APP_HEADER, self._platform.app_id)
+
+    def _sign(self, request: httpx.Request) -> None:
+        """Add the date and the IAM signature; type, host, `request_id` and date are signed if
+        present.
+        """
+        date = wire.format_timestamp(time.time())
+        request.headers["x-bce-date"] = date
+        names = ("content-type", "host", "request_id", "x-bce-date")
+        request.headers["authorization"] = wire.build_authorization(
+            self._platform.credentials.get("access_key"),
+            self._platform.credentials.get("secret_key"),
+            method=request.method,
+            path=request.url.raw_path.split(b"?")[0].decode("ascii"),
+            query=parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True),
+            headers={name: request.headers[name] for name in names if name in request.headers},
+            date=date,
+            expires=settings().iam_sign_expiration_sec,
+        )
+
+
+def _add_query(request: httpx.Request, query: Mapping[str, Secret]) -> None:
+    values = {name: value.get_secret_value() for name, value in query.items()}
+    set_secret_url(request, request.url.copy_merge_params(values))
+
+
+async def _refuse_to_send(request: httpx.Request) -> httpx.Response:
+    raise AssertionError("the request for a token needs none")
+
+
+async def _fetch_json(request: httpx.Request, send: Send) -> dict[str, Any]:
+    """Return the answer to a request for a token.
+
+    Raises:
+        httpx.WriteError: the connection broke; the request that needs the token was not sent.
+    """
+    try:
+        response = await send(request)
+        response.request = request
+        return await read_json(response)
+    except httpx.ReadError as error:
+        reason = str(error)
+    raise httpx.WriteError(reason)
+
+
+def _parse_token(plane: Plane, body: dict[str, Any]) -> tuple[Secret, float]:
+    """Return a token, and its lifetime in seconds."""
+    with contextlib.suppress(ValidationError):  # it quotes the token
+        if plane == "v1":
+            token = wire.AccessToken.model_validate(body)
+            return Secret(token.access_token), token.expires_in
+        bearer = wire.Bearer.model_validate(body)
+        return Secret(bearer.token), settings().bearer_token_expired_interval
+    raise errors.UnexpectedContent(tr("the answer to the request for a token is not as documented"))
+
+
+async def fetch_access_token(
+    send: Callable[[Endpoint[Any, Any], EmptyBody], Awaitable[Response[Any]]],
+) -> Secret:
+    """Return a new token of v1 for an application's AK and SK; `send` is a client's."""
+    response: Response[wire.AccessToken] = await send(wire.OAUTH_TOKEN, EmptyBody())
+    return Secret(response.data.access_token)
+
 
 CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Environment variables that name the trusted certificates; a change takes effect at once."""
@@ -44,8 +290,8 @@ _transports: dict[tuple[Secret, bool, str, str], httpx.AsyncBaseTransport] = {}
 
 async def exchange(
     request: httpx.Request,
-    settings: Settings,
-    auth_by_plane: AuthByPlane | None = None,
+    current: Settings,
+    authentication: Authentication | None = None,
     plane: Plane = "console",
 ) -> httpx.Response:
     """Send a request, and first those that its authentication needs; return the response, still
@@ -55,8 +301,8 @@ async def exchange(
 
     Args:
         request: its extensions `timeout` and `repeatable` are honoured.
-        settings: for proxy and certificate checks.
-        auth_by_plane: adds the keys; None for a request without keys.
+        current: the settings, for proxy and certificate checks.
+        authentication: adds the keys; None for a request without keys.
         plane: whose keys are used.
 
     Raises:
@@ -64,40 +310,15 @@ async def exchange(
         InvalidArgumentError: the proxy or the certificate file cannot be used.
         CredentialsError: none of the keys is valid for the plane.
     """
-    transport = _transport(request.url, settings)
-    if auth_by_plane is None:
-        auth = None
-    else:
-        auth = auth_by_plane[plane]
-    if isinstance(auth, StaticAuth):
-        auth.apply(request)
-    elif isinstance(auth, SignedAuth):
-        auth.sign(request)
-    if not isinstance(auth, TokenAuth):
-        return await transport.handle_async_request(request)
-    async with aclosing(auth.flow(request)) as flow:
-        next_request = await anext(flow)
-        try:
-            while True:
-                response = await transport.handle_async_request(next_request)
-                response.request = next_request
-                try:
-                    next_request = await flow.asend(response)
-                except StopAsyncIteration:
-                    return response
-                except BaseException:
-                    await response.aclose()
-                    raise
-        except httpx.ReadError as error:
-            if next_request is request:
-                raise
-            reason = str(error)
-    raise httpx.WriteError(reason)  # only the request for a token was sent
+    transport = _transport(request.url, current)
+    if authentication is not None:
+        await authentication.apply(request, plane, transport.handle_async_request)
+    return await transport.handle_async_request(request)
 
 
-def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
+def _transport(url: httpx.URL, current: Settings) -> httpx.AsyncBaseTransport:
     ca_files = [os.environ.get(name, "") for name in CA_VARIABLES if url.scheme == "https"]
-    key = proxy_for(url, settings.proxy), settings.ssl_verification_enabled, *(ca_files or ("", ""))
+    key = proxy_for(url, current.proxy), current.ssl_verification_enabled, *(ca_files or ("", ""))
     if key not in _transports:
         if not _transports:
             install_log_filter()
@@ -117,7 +338,7 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
                     reason=error.strerror or error,
                 )
             ) from None
-        if url.scheme == "https" and not settings.ssl_verification_enabled:
+        if url.scheme == "https" and not current.ssl_verification_enabled:
             log.warning(
                 tr(
                     "certificates are not checked: ssl=False, or QIANFAN_SSL_VERIFICATION_ENABLED "
@@ -125,7 +346,7 @@ def _transport(url: httpx.URL, settings: Settings) -> httpx.AsyncBaseTransport:
                 )
             )
         # `_close_all` may come before the last call of other handlers
-        fork_and_exit.keep_forever(connections)
+        event_loop.keep_forever(connections)
     return _transports[key]
 
 
@@ -162,9 +383,9 @@ def _environment_proxy(scheme: str, host: str, _period: float) -> Secret:
     if scheme in proxies:
         return _parse_proxy(f"{scheme.upper()}_PROXY", proxies[scheme])
     all_proxy = proxies.get("all", NO_SECRET)
-    if not all_proxy or all_proxy.get_secret_value().lower().startswith("socks"):
-        return NO_SECRET
-    return _parse_proxy("ALL_PROXY", all_proxy)
+    if all_proxy and not _names_socks(all_proxy.get_secret_value()):
+        return _parse_proxy("ALL_PROXY", all_proxy)
+    return NO_SECRET
 
 
 def _parse_proxy(name: str, address: Secret) -> Secret:
@@ -197,11 +418,10 @@ def translate_error(
     if isinstance(error, errors.QianfanError):
         return hide_secrets_in(error)
     host = url.netloc.decode("ascii")
-    proxy = proxy_for(url, config.settings().proxy)
+    proxy = proxy_for(url, settings().proxy)
+    proxy_text = ""
     if proxy:
         proxy_text = tr(" through the proxy {proxy}", proxy=without_password(proxy))
-    else:
-        proxy_text = ""
     if isinstance(error, CertificateError):
         return errors.TLSError(
             tr(
@@ -233,6 +453,11 @@ def translate_error(
     was_sent = not isinstance(
         error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.WriteError)
     )
+    note = ""
+    if not proxy and not is_loopback_host(url.host) and _names_socks(getproxies().get("all", "")):
+        note = tr(
+            "\nALL_PROXY is a SOCKS proxy, which is not supported: set HTTPS_PROXY to its HTTP port"
+        )
     return errors.ConnectionFailed(
         tr(
             "{host} cannot be reached{proxy_text}: {error}\ncheck the network, the proxy and "
@@ -240,24 +465,15 @@ def translate_error(
             host=host,
             proxy_text=proxy_text,
             error=error_text(error),
-            note=_unused_proxy_note(url, proxy),
+            note=note,
         ),
         host=host,
         sent=was_sent,
     )
 
 
-def _unused_proxy_note(url: httpx.URL, proxy: Secret) -> str:
-    """Return that the environment's SOCKS proxy is not used, "" where there is none."""
-    if (
-        proxy
-        or is_loopback_host(url.host)
-        or not getproxies().get("all", "").lower().startswith("socks")
-    ):
-        return ""
-    return tr(
-        "\nALL_PROXY is a SOCKS proxy, which is not supported: set HTTPS_PROXY to its HTTP port"
-    )
+def _names_socks(address: str) -> bool:
+    return address.lower().startswith("socks")
 
 
 def error_text(error: BaseException) -> str:
@@ -289,4 +505,63 @@ def _close_all() -> None:
         event_loop.submit(close()).result(timeout=1)
 
 
-fork_and_exit.register_child_reset(_reset_in_child)
+event_loop.register_child_reset(_reset_in_child)
+
+
+WEBHOOK_TIMEOUT_S: Final = 15.0
+
+
+def validate_webhook(url: Secret) -> None:
+    """Raise unless messages may be sent to a URL.
+
+    Raises:
+        InvalidArgumentError: the URL is neither https nor on this computer.
+    """
+    scheme, host = _scheme_and_host(url)
+    is_allowed = scheme == "https" or (scheme == "http" and is_loopback_host(host))
+    if not is_allowed or not host:
+        raise errors.InvalidArgumentError(
+            tr("{scheme}://{host}: a webhook is an https address", scheme=scheme, host=host)
+        )
+
+
+def post_webhook(url: Secret, message: Mapping[str, Any]) -> None:
+    """Post a message as JSON and wait for the response.
+
+    Raises:
+        InvalidArgumentError: the URL is not allowed.
+        ConnectionFailed: the message was not delivered.
+    """
+    validate_webhook(url)
+    event_loop.run(_post_json(url, json.dumps(message, ensure_ascii=False).encode()))
+
+
+async def _post_json(url: Secret, content: bytes) -> None:
+    scheme, host = _scheme_and_host(url)  # the rest of the address is a secret
+    request = httpx.Request(
+        "POST", f"{scheme}://{host}", content=content, headers={"content-type": "application/json"}
+    )
+    request.headers["host"] = httpx.URL(url.get_secret_value()).netloc.decode("ascii")
+    request.extensions["repeatable"] = False
+    set_secret_url(request, url.get_secret_value())
+    try:
+        async with (
+            asyncio.timeout(WEBHOOK_TIMEOUT_S),
+            aclosing(await exchange(request, settings())) as response,
+        ):
+            if response.status_code >= 300:
+                raise errors.ConnectionFailed(
+                    tr("{host} answers with HTTP {status}", host=host, status=response.status_code),
+                    host=host,
+                )
+            return
+    except (httpx.HTTPError, TimeoutError) as error:
+        reason = type(error).__name__
+    raise errors.ConnectionFailed(
+        tr("{host} cannot be reached: {reason}", host=host, reason=reason), host=host
+    )
+
+
+def _scheme_and_host(url: Secret) -> tuple[str, str]:
+    parts = urlsplit(url.get_secret_value())
+    return parts.scheme, parts.hostname or ""

@@ -27,10 +27,11 @@ from typing import Any, Final, Protocol
 from ..base.language import tr
 from ..config import Settings, state_dir
 from ..errors import RateLimitError
-from . import clock, fork_and_exit
-from .pacer import SPACING_MARGIN
+from ..wire.base import JsonObject
+from . import clock
+from .event_loop import register_child_reset
 from .platform import Platform
-from .rate_limiter import RateLimiter
+from .rate_limiter import SPACING_MARGIN, RateLimiter
 
 try:
     import fcntl
@@ -69,7 +70,7 @@ class LockedFile:
         self._durations_s: list[float] = []
 
     @contextmanager
-    def change(self) -> Iterator[dict[str, Any] | None]:
+    def change(self) -> Iterator[JsonObject | None]:
         """Yield the object, which is stored at the end; empty for a new or broken file, None if it
         is locked.
         """
@@ -124,7 +125,7 @@ class LockedFile:
         if now - self._busy_since > MAX_BUSY_S:
             self.give_up(tr("another process does not unlock it"))
 
-    def _read(self, descriptor: int) -> dict[str, Any] | None:
+    def _read(self, descriptor: int) -> JsonObject | None:
         try:
             stored = json.loads(os.pread(descriptor, 1 << 20, 0) or b"{}")
         except ValueError:
@@ -136,7 +137,7 @@ class LockedFile:
             return stored
         return {}
 
-    def _write(self, descriptor: int, stored: dict[str, Any]) -> None:
+    def _write(self, descriptor: int, stored: JsonObject) -> None:
         content = json.dumps(stored).encode()
         try:
             os.pwrite(descriptor, content, 0)
@@ -187,15 +188,14 @@ BUSY_RETRY_S: Final = 0.002
 MAX_FILE_AGE_S: Final = 86_400.0
 
 _LEARNED: Final = (
-    *(
-        "refusals",
-        "_consecutive_refusals",
-        "_refused_at",
-        "_free_at",
-        "_peak_rate",
-        "_minute_count",
-    ),
-    *("_is_token_limit", "_is_probing"),
+    "refusals",
+    "_consecutive_refusals",
+    "_refused_at",
+    "_free_at",
+    "_peak_rate",
+    "_minute_count",
+    "_is_token_limit",
+    "_is_probing",
 )
 
 
@@ -206,7 +206,7 @@ class SharedState(Protocol):
 
     is_usable: bool
 
-    def change(self) -> contextlib.AbstractContextManager[dict[str, Any] | None]:
+    def change(self) -> contextlib.AbstractContextManager[JsonObject | None]:
         """Yield the object, which is stored at the end; None if it cannot be had now."""
 
 
@@ -273,10 +273,8 @@ class SharedRateLimiter(RateLimiter):
     def _reserve(self) -> float:
         if not self._is_shared:
             return super()._reserve()
-        if self.requests.rate is None:
-            has_permit = self._permits == math.inf
-        else:
-            has_permit = 1 <= self._permits < math.inf
+        is_unlimited = self.requests.rate is None
+        has_permit = self._permits >= 1 and (self._permits == math.inf) == is_unlimited
         if has_permit and self._now() < self._lease_ends_at:
             return self.seconds_to_wait()
         with self._exchange() as is_locked:
@@ -333,14 +331,10 @@ class SharedRateLimiter(RateLimiter):
         if rate is None:
             self._permits = math.inf
             return
-        if self._permits < math.inf:
-            unused = self._permits
-        else:
-            unused = 0.0
-        if unused < 1:
-            self._lease_size = self._lease_size * 2
-        else:
-            self._lease_size = max(self._lease_size - unused, 1.0)
+        unused = self._permits if self._permits < math.inf else 0.0
+        self._lease_size = (
+            max(self._lease_size - unused, 1.0) if unused >= 1 else self._lease_size * 2
+        )
         available = min(
             rate * LEASE_S / 60,
             (self.requests.ceiling or math.inf) - self.requests.sends.total(now),
@@ -391,11 +385,11 @@ class SharedRateLimiter(RateLimiter):
             for counts in self._windows.values():
                 counts.clear()
 
-    def _to_learned(self) -> dict[str, Any]:
+    def _to_learned(self) -> JsonObject:
         learned = {name: getattr(self, name) for name in _LEARNED}
         return learned | {"requests": self.requests.to_stored(), "tokens": self.tokens.to_stored()}
 
-    def _to_stored(self) -> dict[str, Any]:
+    def _to_stored(self) -> JsonObject:
         for counts in self._windows.values():
             counts.unshared = {}
         self._stored_token_at = self.tokens.next_at
@@ -410,7 +404,7 @@ class SharedRateLimiter(RateLimiter):
             **{name: counts.to_stored() for name, counts in self._windows.items()},
         }
 
-    def _read_stored(self, stored: dict[str, Any], now: float) -> None:
+    def _read_stored(self, stored: JsonObject, now: float) -> None:
         if not stored or not now - MEMORY_S < stored["written_at"] < now + CLOCK_TOLERANCE_S * 2:
             return
         if stored["version"] != self._version:
@@ -431,7 +425,7 @@ class SharedRateLimiter(RateLimiter):
         else:
             self.tokens.next_at = max(self.tokens.next_at, token_at)
 
-    def _adopt(self, learned: dict[str, Any]) -> None:
+    def _adopt(self, learned: JsonObject) -> None:
         """Take what another process has learned; its refusal limits the calls in flight here,
         too.
         """
@@ -507,4 +501,4 @@ def _reset_in_child() -> object:
     return inherited
 
 
-fork_and_exit.register_child_reset(_reset_in_child)
+register_child_reset(_reset_in_child)

@@ -14,7 +14,7 @@ _FORMATTERS = (
     ("qfnb.resources.inference.responses", "ResponseReply", "responses", "bundle"),
     ("qfnb._jobs.background_batch", "BackgroundBatch", "batch", "bundle"),
     ("qfnb.resources.inference.batch_task", "BatchTask", "batch", "bundle"),
-    ("qfnb.resources.inference.image_reply", "ImageResponse", "image", "bundle"),
+    ("qfnb.resources.inference.images", "ImageResponse", "image", "bundle"),
     ("qfnb.dataset.typed_dataset", "Dataset", "dataset", "bundle"),
     ("qfnb.evaluation.report", "EvaluationResult", "evaluation.report", "bundle"),
     ("qfnb.evaluation.report.card", "Card", "evaluation.report", "card_bundle"),

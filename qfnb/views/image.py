@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..base.language import tr, trn
-from ..resources.inference.image_reply import ImageResponse
+from ..resources.inference.images import ImageResponse
 from . import components
 from .components import Html
 from .controls import open_with_stop_button

@@ -141,7 +141,7 @@ from qfnb.evaluation.report import EvaluationResult
 from qfnb.evaluation.samples import Sample
 from qfnb.resources.inference.reply import ChatResponse
 from qfnb.resources.inference.reply import ToolCall, ToolStep
-from qfnb.resources.inference.text2image import Text2Image
+from qfnb.resources.inference.images import Text2Image
 from qfnb.trainer.progress import Stage, TrainingProgress
 from qfnb.views import chat
 from qfnb.views.controls import open_with_stop_button

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ import qfnb
 from qfnb import ChatCompletion, config, errors
 from qfnb.config import KEY_NAMES
 from qfnb.notebook.auth import AuthMagics
-from qfnb.transport import auth, clock, event_loop
+from qfnb.transport import clock, event_loop, http as auth
 
 KEY = "bce-v3/ALTAK-test/canary0123456789"
 EXPIRED = http_answer(b'{"error_code": 110, "error_msg": "Access token invalid"}')
@@ -205,7 +206,9 @@ def test_a_wrong_clock_is_named_where_a_signature_is_refused(scripted, hours, wo
 def test_a_call_is_signed_after_its_turn_has_come(scripted, monkeypatch):
     start = clock.now()
     monkeypatch.setattr(
-        auth, "time", SimpleNamespace(time=lambda: 1_700_000_000 + clock.now() - start)
+        auth,
+        "time",
+        SimpleNamespace(time=lambda: 1_700_000_000 + clock.now() - start, monotonic=time.monotonic),
     )
     server = scripted([ANSWER])
     now = config.get_config()

@@ -16,7 +16,7 @@ from qfnb.resources import FineTune
 from qfnb.resources.inference.responses import Responses
 from qfnb.resources.management.storage import Storage
 from qfnb.trainer.train_action import find_job
-from qfnb.transport import protocol
+from qfnb.transport import response as protocol
 
 DONE = b"data: [DONE]\n\n"
 

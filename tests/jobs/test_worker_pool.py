@@ -8,7 +8,7 @@ from support.virtual_time import run_virtually
 
 from qfnb._jobs.worker_pool import WorkerPool
 from qfnb.transport import clock
-from qfnb.transport.request import wire_state
+from qfnb.transport.client import wire_state
 
 
 def process_items(count, size, resting):

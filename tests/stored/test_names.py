@@ -66,7 +66,7 @@ from qfnb.notebook import (
     trainings,
 )
 from qfnb.resources.inference.batch_task import BatchTask
-from qfnb.resources.inference.usage_log import UsageEntry
+from qfnb.resources.inference.reply import UsageEntry
 from qfnb.sandbox import process
 from qfnb.trainer import actions, background, configs, consts, progress, train_action as training
 from qfnb.trainer.form import launch_form as launch

@@ -18,8 +18,8 @@ from pathlib import Path
 from qfnb._jobs.worker_pool import WorkerPool
 from qfnb.errors import RateLimitError
 from qfnb.transport import clock
+from qfnb.transport.client import MAX_REFUSAL_WAIT_S, wire_state
 from qfnb.transport.rate_limiter import RateLimiter
-from qfnb.transport.request import MAX_REFUSAL_WAIT_S, wire_state
 from qfnb.transport.shared_rate_limiter import LockedFile, SharedRateLimiter
 from support.virtual_time import run_virtually
 

@@ -18,7 +18,7 @@ from qfnb._jobs import background_batch
 from qfnb.model.service import wait_for_state
 from qfnb.resources import FineTune, Responses, Storage
 from qfnb.resources.management.batches import Files
-from qfnb.transport import object_storage
+from qfnb.transport import file_transfer as object_storage
 
 pytestmark = pytest.mark.long
 

@@ -21,7 +21,7 @@ from qfnb import config, errors
 from qfnb.config import Secret
 from qfnb.resources.management.batches import Batches, Files
 from qfnb.transport import connections
-from qfnb.transport.webhook import post_webhook
+from qfnb.transport.http import post_webhook
 from qianfan_sandbox import server as sandbox_server
 
 CHAT = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'

@@ -10,7 +10,7 @@ import pytest
 from support.waiting import until
 
 from qfnb.transport import event_loop
-from qfnb.transport.interrupt_safe import Condition, Future, InterruptSafeEvent
+from qfnb.transport.event_loop import Condition, Future, InterruptSafeEvent
 
 
 def interrupt_after_enter(call):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from qfnb import errors
-from qfnb.transport import protocol
+from qfnb.transport import response as protocol
 
 
 @pytest.mark.fault("F26")

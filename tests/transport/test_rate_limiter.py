@@ -10,8 +10,7 @@ from support.virtual_time import run_virtually
 from qfnb import config
 from qfnb.errors import InvalidArgumentError, RateLimitError
 from qfnb.transport import clock, event_loop
-from qfnb.transport.pacer import SLOW_STABLE_SECONDS, Pacer
-from qfnb.transport.rate_limiter import MAX_SUSPICION, RateLimiter
+from qfnb.transport.rate_limiter import MAX_SUSPICION, SLOW_STABLE_SECONDS, Pacer, RateLimiter
 
 
 def start_times(rpm: float, arrivals: list[float]) -> list[float]:

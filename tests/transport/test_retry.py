@@ -3,8 +3,7 @@
 import pytest
 
 from qfnb import errors
-from qfnb.transport.client import RetryBudget
-from qfnb.transport.retry import RetryPolicy
+from qfnb.transport.client import RetryPolicy
 
 BUSY = errors.ServerError(336100, "busy")
 LIMIT = errors.RateLimitError(18, "qps")
@@ -53,10 +52,3 @@ def test_retry_after_is_honoured_up_to_a_limit():
     long_wait = errors.RateLimitError(18, "x", retry_after=121.0)
     assert RetryPolicy().next_delay_s(short_wait, 1, repeatable=True) == 7
     assert RetryPolicy().next_delay_s(long_wait, 1, repeatable=True) is None
-
-
-def test_a_broken_platform_empties_the_budget():
-    budget = RetryBudget(tokens=11)
-    assert [budget.spend(BUSY) for _ in range(3)] == [True, True, False]
-    budget.earn()
-    assert budget.tokens == 2

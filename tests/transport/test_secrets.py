@@ -15,7 +15,7 @@ from support.scripted_server import http_answer
 
 from qfnb import ChatCompletion, config, errors
 from qfnb.transport import http as proxies
-from qfnb.transport.webhook import post_webhook
+from qfnb.transport.http import post_webhook
 
 KEYS = {
     "API key": {"api_key": f"bce-v3/ALTAK-{MARK}/secret"},

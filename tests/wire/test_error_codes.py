@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from qfnb.transport import protocol
+from qfnb.transport import response as protocol
 from qfnb.wire import error_codes
 
 STATUSES = [400, 401, 403, 404, 408, 409, 429]

@@ -15,8 +15,7 @@ from qfnb.errors import APIError, QianfanError
 from qfnb.redact import redact
 from qfnb.transport import event_loop, http, response
 from qfnb.transport.client import CallOptions, Client
-from qfnb.transport.protocol import build_api_error
-from qfnb.transport.response import read_bytes
+from qfnb.transport.response import build_api_error, read_bytes
 from qfnb.wire.endpoints import Endpoint
 
 WRONG_KEY = "bce-v3/ALTAK-qfnbprobe/0000000000000000000000000000000000000000"

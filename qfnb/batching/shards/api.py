@@ -15,7 +15,7 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...resources.inference.arguments import ChatOptions
 from ...resources.inference.chat import ChatCompletion
-from ...resources.inference.client_options import MESSAGE_OPTIONS, split_client_options
+from ...resources.inference.inference_model import MESSAGE_OPTIONS, split_client_options
 from ...transport.shared_rate_limiter import limiter_name
 from .. import validation
 from ..input_files import is_address, suffix_of

@@ -12,6 +12,7 @@ from ...base.language import tr
 from ...base.text import replace_surrogates
 from ...errors import InvalidArgumentError
 from ...wire import chat as wire
+from ...wire.base import JsonObject
 
 if TYPE_CHECKING:
     from .reply import ToolCall
@@ -45,10 +46,10 @@ class ClientOptions(TypedDict, total=False):
     attempt k the client waits backoff_factor * 2**(k-1) seconds and up to retry_jitter (default 1)
     more, retry_max_wait_interval (120) at most; retry_err_codes are the only errors of the platform
     that are tried again, numbers of v1 or words of v2. truncate_overlong_msgs drops the oldest
-    turns that the model cannot take, auto_concat_truncate asks for the rest of a cut answer with
-    truncated_continue_prompt, adapt_openai_message_format puts all system messages into one.
-    extra_parameters goes into the body as it is; ssl=False does not check the certificate;
-    show_total_latency has no effect, since every reply's `statistic` has the times.
+    turns that the model cannot take. extra_parameters goes into the body as it is; ssl=False does
+    not check the certificate. auto_concat_truncate, truncated_continue_prompt,
+    adapt_openai_message_format and show_total_latency have no effect: every reply's `statistic` has
+    the times.
     """
 
     request_id: str
@@ -90,8 +91,8 @@ class ChatOptions(ClientOptions, total=False):
     think: bool | int | str
     functions: Sequence[Mapping[str, Any]]
     function_call: str | Mapping[str, Any]
-    tools: Sequence[dict[str, Any] | Callable[..., Any]]
-    tool_choice: str | dict[str, Any]
+    tools: Sequence[JsonObject | Callable[..., Any]]
+    tool_choice: str | JsonObject
     disable_search: bool
     enable_citation: bool
     user_id: str
@@ -99,6 +100,15 @@ class ChatOptions(ClientOptions, total=False):
     suffix: str
     max_tokens: int
     web_search: Mapping[str, Any]
+
+
+class ChatCallOptions(ChatOptions, total=False):
+    """The options of one chat call, with its limits: seconds for the whole call, attempts in
+    all.
+    """
+
+    request_timeout: float | None
+    retry_count: int | None
 
 
 class ImageOptions(ClientOptions, total=False):
@@ -139,6 +149,13 @@ def clip_result(text: str) -> str:
     return f"{text[:length]}\n… ({len(text) - length:,} characters left out)"
 
 
+def encode_result(result: Any) -> str:
+    """Return the result of a function as a text: as it is, or written as JSON."""
+    if isinstance(result, str):
+        return result
+    return json.dumps(result, ensure_ascii=False, default=str)
+
+
 class Messages:
     """A conversation that grows: append the user's text, then the reply, and so on.
 
@@ -146,7 +163,7 @@ class Messages:
     """
 
     def __init__(self, turns: Iterable[Turn] = ()) -> None:
-        self._turns: list[dict[str, Any]] = [dict(turn) for turn in turns]
+        self._turns: list[JsonObject] = [dict(turn) for turn in turns]
 
     def append(self, message: str | Turn, role: str | None = None) -> None:
         """Add a turn: text, a `{"role", "content"}` mapping, or a reply.
@@ -170,10 +187,7 @@ class Messages:
             )
         role = getattr(role, "value", role)
         if isinstance(message, str):
-            if role:
-                result_fields = {}
-            else:
-                result_fields = self._open_call()
+            result_fields = {} if role else self._open_call()
             self._turns.append({"role": role or "user", "content": message, **result_fields})
         elif "role" in message:
             self._turns.append(dict(message))
@@ -182,29 +196,22 @@ class Messages:
             turn = wire.assistant_message(message.get("body", message))
             self._turns.append({**turn, "role": role or "assistant"})
 
-    def _open_call(self) -> dict[str, Any]:
+    def _open_call(self) -> JsonObject:
         """Return the fields that make a text the result of the first function call that has none,
         {} without one.
         """
         n_results = 0
         for turn in reversed(self._turns):
-            if turn["role"] not in {"tool", "function"}:
-                break
-            n_results += 1
-        else:
-            return {}
-        calls = [call.get("function") or {} for call in turn.get("tool_calls") or ()]
-        if turn.get("function_call"):
-            functions = [turn["function_call"]]
-        else:
-            functions = calls
-        if not (len(functions) > n_results):
-            name = None
-        else:
-            name = functions[n_results].get("name", "")
-        if name is None:
-            return {}
-        return {"role": "function", "name": name}
+            if turn["role"] in {"tool", "function"}:
+                n_results += 1
+                continue
+            functions = [call.get("function") or {} for call in turn.get("tool_calls") or ()]
+            if turn.get("function_call"):
+                functions = [turn["function_call"]]
+            if len(functions) > n_results:
+                return {"role": "function", "name": functions[n_results].get("name", "")}
+            break
+        return {}
 
     def append_result(self, call: ToolCall, result: Any) -> None:
         """Add the result of a function, after the reply that called it; a long one is cut, with a
@@ -214,27 +221,23 @@ class Messages:
             call: one of the reply's `tool_calls`.
             result: a text, or any value that can be encoded as JSON.
         """
-        if isinstance(result, str):
-            text = result
-        else:
-            text = json.dumps(result, ensure_ascii=False, default=str)
-        content = clip_result(text)
+        content = clip_result(encode_result(result))
         if call.id:
             self._turns.append({"role": "tool", "tool_call_id": call.id, "content": content})
         else:
             self._turns.append({"role": "function", "name": call.name, "content": content})
 
-    def _to_list(self) -> list[dict[str, Any]]:
+    def _to_list(self) -> list[JsonObject]:
         """Return the turns, under the official SDK's name."""
         return list(self._turns)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[JsonObject]:
         return iter(self._turns)
 
     def __len__(self) -> int:
         return len(self._turns)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: int) -> JsonObject:
         return self._turns[index]
 
     def __repr__(self) -> str:

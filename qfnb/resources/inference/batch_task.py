@@ -40,7 +40,7 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         self, calls: Sequence[Callable[[], Coroutine[Any, Any, ReplyT]]], workers: int
     ) -> None:
         super().__init__(BatchProgress(total=len(calls)))
-        self._calls: list[Callable[[], Coroutine[Any, Any, ReplyT]] | None] = list(calls)
+        self._calls = list(calls)
         self._results: list[ReplyT | Exception | None] = [None] * len(calls)
         self._finished_indexes: list[int] = []
         self._indexes = iter(range(len(calls)))
@@ -79,9 +79,16 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         and `reply`.
         """
         self.wait()
-        results = [self._stored_result(index) for index in range(len(self))]
-        rows = [failed_result(r) if isinstance(r, Exception) else row_result_of(r) for r in results]
-        replies: list[Any] = [None if isinstance(r, Exception) else r for r in results]
+        rows = []
+        replies: list[Any] = []
+        for index in range(len(self)):
+            result = self._stored_result(index)
+            if isinstance(result, Exception):
+                rows.append(failed_result(result))
+                replies.append(None)
+            else:
+                rows.append(row_result_of(result))
+                replies.append(result)
         return results_to_frame(rows).assign(reply=replies)
 
     def __iter__(self) -> Iterator[BatchItem[ReplyT]]:
@@ -94,12 +101,9 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         return next(self._indexes, None)
 
     async def _run_call(self, index: int) -> None:
-        call = self._calls[index]
-        self._calls[index] = None
-        assert call is not None, "each call is sent once"
         control = self._control
         try:
-            reply = await call()
+            reply = await self._calls[index]()
         except Exception as error:  # noqa: BLE001 - it is the result at this index
             self._results[index] = error
             failure = RowFailure(index, "", type(error).__name__, summarize_error(error))
@@ -108,9 +112,11 @@ class BatchTask(BackgroundBatch, Generic[ReplyT]):
         else:
             self._results[index] = reply
             usage = reply.usage
-            attempts = int(reply.statistic.get("attempts", 1))
             control.counter.record_answer(
-                usage.prompt_tokens, usage.completion_tokens, reply.cost_range, attempts
+                usage.prompt_tokens,
+                usage.completion_tokens,
+                reply.cost_range,
+                int(reply.statistic.get("attempts", 1)),
             )
             if reply.from_sandbox and not control.counter.progress.from_sandbox:
                 control.update(from_sandbox=True)
@@ -189,67 +195,6 @@ def validate_rows(field: str, rows: object, label: str) -> Iterable[Any]:
             )
         )
     return rows
-
-
-def validate_no_stream(options: Mapping[str, Any], prefix: str = "") -> None:
-    """Reject `stream=True`: a row of a batch is answered whole.
-
-    Raises:
-        InvalidArgumentError: the options ask for a stream.
-    """
-    if options.get("stream"):
-        raise InvalidArgumentError(
-            tr(
-                "{prefix}stream={value!r}: the rows of a batch cannot be streamed",
-                prefix=prefix,
-                value=options["stream"],
-            )
-        )
-
-
-def prepare_row(
-    field: str, index: int, item: Any, prepare: Callable[..., T], options: Mapping[str, Any]
-) -> T:
-    """Return the prepared call of one row.
-
-    Args:
-        field: the argument's name, for the message.
-        index: the index of the row, from 0.
-        item: the row.
-        prepare: prepares the call of a row.
-        options: keyword arguments of `prepare`.
-
-    Raises:
-        InvalidArgumentError: the row or an option is wrong; the message begins with `field[index]`.
-    """
-    try:
-        return prepare(item, **options)
-    except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"{field}[{index}]: {error}") from None
-
-
-def prepare_rows(
-    rows: Iterable[Any], prepare: Callable[[int, Any], T]
-) -> list[T | InvalidArgumentError]:
-    """Return the prepared call of each row, or its error in its place.
-
-    Args:
-        rows: the rows.
-        prepare: prepares the call of a row, from its index and the row.
-
-    Raises:
-        InvalidArgumentError: no row can be sent, as with a wrong option; it is the first row's
-            error.
-    """
-    calls: list[T | InvalidArgumentError] = []
-    for index, row in enumerate(rows):
-        try:
-            calls.append(prepare(index, row))
-        except InvalidArgumentError as error:
-            calls.append(error)
-    if calls and all(isinstance(call, InvalidArgumentError) for call in calls):
-        raise calls[0]  # type: ignore[misc] # all of them are errors
-    return calls
 
 
 async def refuse_row(error: InvalidArgumentError) -> Any:

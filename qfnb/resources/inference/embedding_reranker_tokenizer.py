@@ -1,6 +1,6 @@
 """Embeddings, reranking and token counts: texts go in, numbers come out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from types import MethodType
 from typing import Any, Literal
 
@@ -8,11 +8,12 @@ from ..._notices import warn_once
 from ...base.language import tr
 from ...base.text import count_tokens
 from ...errors import InvalidArgumentError
-from ...transport.client import CallOptions
+from ...transport.event_loop import awaited, blocking, run
 from ...transport.platform import Platform
 from ...wire import catalog, chat, inference as wire
+from ...wire.base import JsonObject
 from ..validation import validate_positive
-from .chat_request import validate_encodable
+from .chat import validate_encodable
 from .inference_model import InferenceCall, InferenceModel, InferenceRequest
 from .model_choice import ModelChoice, refuse_v1_only
 from .reply import Reply, refuse_defect
@@ -34,27 +35,6 @@ class EmbeddingResponse(Reply[wire.EmbeddingReply]):
         return f"<embedding {shape} of {self.model}>"
 
 
-class EmbeddingCall(InferenceCall[EmbeddingResponse]):
-    """Texts that are sent; the options are the fields of the body."""
-
-    def request_for(self, platform: Platform) -> InferenceRequest:
-        """Return the request as a platform takes it."""
-        return build_for_version(
-            self.choice, wire.EMBEDDING_V1, wire.EMBEDDING_V2, self.options, platform
-        )
-
-    def correction(self, reply: EmbeddingResponse, text: str) -> None:
-        """Refuse a reply that has not one vector for each text."""
-        expected = len(self.options["input"])
-        if (count := len(reply.body["data"])) != expected:
-            defect = tr(
-                "data: there are {count} vectors for {expected} texts",
-                count=count,
-                expected=expected,
-            )
-            refuse_defect(reply, defect)
-
-
 class Embedding(InferenceModel[EmbeddingResponse]):
     """Turn texts into vectors.
 
@@ -71,13 +51,14 @@ class Embedding(InferenceModel[EmbeddingResponse]):
     kind = "embedding"
     items_name = "texts_list"
 
+    @blocking
     def do(
         self,
         texts: Sequence[str],
         model: str | None = None,
         endpoint: str | None = None,
         **options_: Any,
-    ) -> EmbeddingResponse:
+    ) -> Coroutine[Any, Any, EmbeddingResponse]:
         """Return one vector per text.
 
         Args:
@@ -90,36 +71,57 @@ class Embedding(InferenceModel[EmbeddingResponse]):
         Raises:
             InvalidArgumentError: the texts are wrong; nothing was sent.
         """
-        return self._run(self.prepare(texts, model, endpoint, **options_))
+        return self.send(self.prepare(texts, model, endpoint, **options_))
 
-    async def ado(
-        self,
-        texts: Sequence[str],
-        model: str | None = None,
-        endpoint: str | None = None,
-        **options_: Any,
-    ) -> EmbeddingResponse:
-        """The awaited form of `do`."""
-        return await self._run_async(self.prepare(texts, model, endpoint, **options_))
+    ado = awaited(do)
 
-    def prepare_call(
-        self,
-        item: Sequence[str],
-        choice: ModelChoice,
-        options: Mapping[str, Any],
-        call_options: CallOptions,
-        *,
-        stream: bool,
-    ) -> EmbeddingCall:
-        """Return the validated call for one list of texts."""
-        if stream:
-            raise InvalidArgumentError(tr("stream=True: an embedding cannot be streamed"))
-        texts = _validate_texts(item)
+    def validate(
+        self, item: Sequence[str], options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[list[str], JsonObject]:
+        """Return texts as a list, and the fields of the body; the official SDK takes one string,
+        too.
+        """
+        texts = [item] if isinstance(item, str) else list(item)
+        if not 1 <= len(texts) <= wire.MAX_TEXTS:
+            raise InvalidArgumentError(
+                tr(
+                    "texts is {count} strings: must be a list of 1 to {limit}",
+                    count=len(texts),
+                    limit=wire.MAX_TEXTS,
+                )
+            )
+        for index, text in enumerate(texts):
+            if not isinstance(text, str) or not text.strip():
+                raise InvalidArgumentError(
+                    tr(
+                        "texts[{index}]={text!r}: must be a string that is not empty",
+                        index=index,
+                        text=text,
+                    )
+                )
+            validate_encodable(f"texts[{index}]", text)
         row = _preset_model(choice)
         if row and row.max_chars:
             _warn_of_lengths(row.id, "texts", texts, row.max_chars)
+        return texts, {"input": texts, **options}
 
-        return EmbeddingCall(choice, {"input": texts, **options}, call_options)
+    @staticmethod
+    def build_request(call: InferenceCall[Any], platform: Platform, /) -> InferenceRequest:
+        """Return the request of texts as a platform takes it."""
+        return build_for_version(call, wire.EMBEDDING_V1, wire.EMBEDDING_V2, platform)
+
+    def correct(
+        self, call: InferenceCall[EmbeddingResponse], reply: EmbeddingResponse, text: str
+    ) -> None:
+        """Refuse a reply that has not one vector for each text."""
+        count = len(reply.body["data"])
+        if count != len(call.item):
+            defect = tr(
+                "data: there are {count} vectors for {expected} texts",
+                count=count,
+                expected=len(call.item),
+            )
+            refuse_defect(reply, defect)
 
 
 def _preset_model(choice: ModelChoice) -> catalog.CatalogModel | None:
@@ -146,35 +148,6 @@ def _warn_of_lengths(model: str, name: str, texts: Sequence[str], max_chars: int
             return
 
 
-def _validate_texts(texts: str | Sequence[str]) -> list[str]:
-    """Return texts as a list; the official SDK takes one string, too.
-
-    Raises:
-        InvalidArgumentError: there are none or too many, or one of them is not a text.
-    """
-    if isinstance(texts, str):
-        texts = [texts]
-    if not 1 <= len(texts) <= wire.MAX_TEXTS:
-        raise InvalidArgumentError(
-            tr(
-                "texts is {count} strings: must be a list of 1 to {limit}",
-                count=len(texts),
-                limit=wire.MAX_TEXTS,
-            )
-        )
-    for index, text in enumerate(texts):
-        if not isinstance(text, str) or not text.strip():
-            raise InvalidArgumentError(
-                tr(
-                    "texts[{index}]={text!r}: must be a string that is not empty",
-                    index=index,
-                    text=text,
-                )
-            )
-        validate_encodable(f"texts[{index}]", text)
-    return list(texts)
-
-
 class RerankResponse(Reply[wire.RerankReply]):
     """The documents with their scores; `.ranked` has the best first."""
 
@@ -190,16 +163,6 @@ class RerankResponse(Reply[wire.RerankReply]):
         return "\n".join(rows)
 
 
-class RerankCall(InferenceCall[RerankResponse]):
-    """A question and documents that are sent; the options are the fields of the body."""
-
-    def request_for(self, platform: Platform) -> InferenceRequest:
-        """Return the request as a platform takes it."""
-        return build_for_version(
-            self.choice, wire.RERANK_V1, wire.RERANK_V2, self.options, platform
-        )
-
-
 class Reranker(InferenceModel[RerankResponse]):
     """Order documents by their relevance to a query.
 
@@ -213,6 +176,7 @@ class Reranker(InferenceModel[RerankResponse]):
     reply_type = RerankResponse
     kind = "reranker"
 
+    @blocking
     def do(
         self,
         query: str,
@@ -222,7 +186,7 @@ class Reranker(InferenceModel[RerankResponse]):
         *,
         top_n: int | None = None,
         **options_: Any,
-    ) -> RerankResponse:
+    ) -> Coroutine[Any, Any, RerankResponse]:
         """Return the documents with their relevance scores.
 
         Args:
@@ -237,64 +201,45 @@ class Reranker(InferenceModel[RerankResponse]):
         Raises:
             InvalidArgumentError: the query or a document is wrong; nothing was sent.
         """
-        return self._run(self.prepare((query, documents), model, endpoint, top_n=top_n, **options_))
+        return self.send(self.prepare((query, documents), model, endpoint, top_n=top_n, **options_))
 
-    async def ado(
-        self,
-        query: str,
-        documents: Sequence[str],
-        model: str | None = None,
-        endpoint: str | None = None,
-        *,
-        top_n: int | None = None,
-        **options_: Any,
-    ) -> RerankResponse:
-        """The awaited form of `do`."""
-        return await self._run_async(
-            self.prepare((query, documents), model, endpoint, top_n=top_n, **options_)
-        )
+    ado = awaited(do)
 
-    def prepare_call(
-        self,
-        item: tuple[str, Sequence[str]],
-        choice: ModelChoice,
-        options: Mapping[str, Any],
-        call_options: CallOptions,
-        *,
-        stream: bool,
-    ) -> RerankCall:
-        """Return the validated call for one (query, documents)."""
+    def validate(
+        self, item: tuple[str, Sequence[str]], options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[tuple[str, Sequence[str]], JsonObject]:
+        """Return (query, documents), and the fields of the body."""
         query, documents = item
-        _validate_arguments(query, documents, options.get("top_n"))
+        if not isinstance(query, str) or not query.strip():
+            raise InvalidArgumentError(
+                tr("query={query!r:.60}: must be a string that is not empty", query=query)
+            )
+        if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
+            raise InvalidArgumentError(
+                tr("documents: must be a list of 1 to {limit} strings", limit=wire.MAX_DOCUMENTS)
+            )
+        for index, document in enumerate(documents):
+            if not isinstance(document, str):
+                raise InvalidArgumentError(
+                    tr(
+                        "documents[{index}]={document!r:.60}: must be a string",
+                        index=index,
+                        document=document,
+                    )
+                )
+        if options.get("top_n") is not None:
+            validate_positive("top_n", options["top_n"])
         row = _preset_model(choice)
         # the page of the others counts tokens
         if row and row.id == catalog.default_model("reranker"):
             _warn_of_lengths(row.id, "query", [query], wire.MAX_RERANK_QUERY_CHARS)
             _warn_of_lengths(row.id, "documents", documents, wire.MAX_DOCUMENT_CHARS)
-        values = {"query": query, "documents": list(documents), **options}
-        return RerankCall(choice, values, call_options)
+        return item, {"query": query, "documents": list(documents), **options}
 
-
-def _validate_arguments(query: str, documents: Sequence[str], top_n: int | None) -> None:
-    if not isinstance(query, str) or not query.strip():
-        raise InvalidArgumentError(
-            tr("query={query!r:.60}: must be a string that is not empty", query=query)
-        )
-    if isinstance(documents, str) or not 1 <= len(documents) <= wire.MAX_DOCUMENTS:
-        raise InvalidArgumentError(
-            tr("documents: must be a list of 1 to {limit} strings", limit=wire.MAX_DOCUMENTS)
-        )
-    for index, document in enumerate(documents):
-        if not isinstance(document, str):
-            raise InvalidArgumentError(
-                tr(
-                    "documents[{index}]={document!r:.60}: must be a string",
-                    index=index,
-                    document=document,
-                )
-            )
-    if top_n is not None:
-        validate_positive("top_n", top_n)
+    @staticmethod
+    def build_request(call: InferenceCall[Any], platform: Platform, /) -> InferenceRequest:
+        """Return the request of a question and documents as a platform takes it."""
+        return build_for_version(call, wire.RERANK_V1, wire.RERANK_V2, platform)
 
 
 _COUNTED_MODEL = "ERNIE-3.5-8K"
@@ -304,17 +249,6 @@ class TokenizerResponse(Reply[wire.TokenizerReply]):
     """The platform's count."""
 
     find_defect = staticmethod(chat.find_count_defect)
-
-
-class TokenizerCall(InferenceCall[TokenizerResponse]):
-    """A text that is sent; the options are the fields of the body."""
-
-    def request_for(self, platform: Platform) -> InferenceRequest:
-        """Return the request as a platform takes it."""
-        refuse_v1_only(platform, "Tokenizer", tr("mode='local' counts without a call"))
-        model = (self.choice.model or _COUNTED_MODEL).lower()
-        record = wire.TokenizerRequest(model=model, **self.options)
-        return InferenceRequest(wire.TOKENIZER, record, record.model)
 
 
 class _CallableOnClass:
@@ -357,16 +291,18 @@ class Tokenizer(InferenceModel[TokenizerResponse]):
             return count_tokens(text)
         if mode != "remote":
             raise InvalidArgumentError(tr("mode={mode!r}: must be 'local' or 'remote'", mode=mode))
-        return self._run(self.prepare(text, model)).usage.total_tokens or 0
+        return run(self.send(self.prepare(text, model))).usage.total_tokens or 0
 
-    def prepare_call(
-        self,
-        item: str,
-        choice: ModelChoice,
-        options: Mapping[str, Any],
-        call_options: CallOptions,
-        *,
-        stream: bool,
-    ) -> TokenizerCall:
-        """Return the validated call for one text."""
-        return TokenizerCall(choice, {"prompt": item, **options}, call_options)
+    def validate(
+        self, item: str, options: JsonObject, choice: ModelChoice, /
+    ) -> tuple[str, JsonObject]:
+        """Return a text, and the further fields of the body."""
+        return item, options
+
+    @staticmethod
+    def build_request(call: InferenceCall[Any], platform: Platform, /) -> InferenceRequest:
+        """Return the request of v1."""
+        refuse_v1_only(platform, "Tokenizer", tr("mode='local' counts without a call"))
+        model = (call.choice.model or _COUNTED_MODEL).lower()
+        record = wire.TokenizerRequest(model=model, prompt=call.item, **call.options)
+        return InferenceRequest(wire.TOKENIZER, record, model)

@@ -1,52 +1,50 @@
-"""The replies of models: tokens, cost and origin of all, text and tool calls of chats."""
+"""The replies of models: tokens, cost and origin of all, text and tool calls of chats; and the log
+of this process's calls.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from ..._jobs.row_result import RowResult
 from ..._notices import warn_once
+from ..._tables import frame_class
 from ...base.language import tr
 from ...errors import InvalidArgumentError, UnexpectedContent, UnreadableAnswer
 from ...redact import hide_keys
-from ...transport.protocol import quote_excerpt
-from ...transport.response import Response
+from ...transport.response import Response, quote_excerpt
 from ...wire import catalog, chat as wire
+from ...wire.base import JsonObject
 from ...wire.prices import FREE, PriceRange, china_hour, sum_prices
+from .model_choice import name_living_models
 from .thinking import CUT_WHILE_THINKING
 
-Body = Mapping[str, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
-V1_VALUES: Final[Mapping[str, Callable[[Body], Any]]] = {
-    "result": wire.text_of,
-    "function_call": lambda body: _first_function(
-        (wire.first_choice(body).get("message") or {}).get("tool_calls")
-    ),
-    "is_end": lambda body: wire.is_final(body) or bool(wire.first_choice(body).get("is_end")),
-    "is_truncated": lambda body: wire.finish_reason(body) == "length",
-    "need_clear_history": lambda body: bool(wire.first_choice(body).get("need_clear_history")),
-    "ban_round": lambda body: wire.first_choice(body).get("ban_round"),
-    "flag": lambda body: wire.first_choice(body).get("flag"),
-    "finish_reason": lambda body: wire.finish_reason_v1(wire.finish_reason(body) or "stop"),
-    "search_info": lambda body: (
-        {"search_results": body["search_results"]} if body.get("search_results") else None
-    ),
-}
-"""v1's key -> what a reply of v2, or one event of its stream, has for it; None where v1 has no such
-key.
-"""
-
-
-def _first_function(calls: Sequence[Mapping[str, Any]] | None) -> dict[str, Any] | None:
-    if calls:
-        return dict(calls[0].get("function") or {})
-    return None
+V1_KEYS: Final = frozenset(
+    [
+        "result",
+        "function_call",
+        "is_end",
+        "is_truncated",
+        "need_clear_history",
+        "ban_round",
+        "flag",
+        "finish_reason",
+        "search_info",
+    ]
+)
+"""The keys of a reply of v1 that one of v2, or one event of its stream, answers, too."""
 
 
 class V1Dict(dict[str, Any]):
@@ -78,7 +76,7 @@ class V1Dict(dict[str, Any]):
 
 
 class ChatBody(V1Dict):
-    """A reply of a chat: one of v2 answers `V1_VALUES`, one of v1 `["choices"]`.
+    """A reply of a chat: one of v2 answers `V1_KEYS`, one of v1 `["choices"]`.
 
     Attributes:
         calls: the whole function calls of a stream, in the piece that ends it.
@@ -99,13 +97,22 @@ class ChatBody(V1Dict):
 
     def v1_value(self, key: object) -> Any:
         """Return the value of v1 under a key, None where it has none or this is a reply of v1."""
-        if key not in V1_VALUES or not dict.__contains__(self, "choices"):
+        if key not in V1_KEYS or not dict.__contains__(self, "choices"):
             return None
-        if key == "is_end" and self.is_after_end:
-            return True
-        if key == "function_call" and self.calls:
-            return _first_function(self.calls)
-        return V1_VALUES[str(key)](dict(self))  # a plain dict: its keys are those that came
+        body = dict(self)  # a plain dict: its keys are those that came
+        choice = wire.first_choice(body)
+        calls = self.calls or (choice.get("message") or {}).get("tool_calls")
+        results = body.get("search_results")
+        values = {
+            "result": wire.text_of(body),
+            "function_call": dict(calls[0].get("function") or {}) if calls else None,
+            "is_end": self.is_after_end or wire.is_final(body) or bool(choice.get("is_end")),
+            "is_truncated": wire.finish_reason(body) == "length",
+            "need_clear_history": bool(choice.get("need_clear_history")),
+            "finish_reason": wire.finish_reason_v1(wire.finish_reason(body) or "stop"),
+            "search_info": {"search_results": results} if results else None,
+        }
+        return values.get(str(key), choice.get(str(key)))
 
 
 MAX_TOKENS = 1 << 53
@@ -143,13 +150,9 @@ class Reply(Response[R]):
     @cached_property
     def usage(self) -> wire.Usage:
         """Tokens counted by the platform; None where it names no number."""
-        raw = self.body.get("usage")
-        if not raw:
-            return wire.Usage()
-        try:
-            return wire.Usage.model_validate(raw)
-        except ValidationError:
-            return wire.Usage()
+        with contextlib.suppress(ValidationError):
+            return wire.Usage.model_validate(self.body.get("usage") or {})
+        return wire.Usage()
 
     @property
     def cost(self) -> float | None:
@@ -168,21 +171,16 @@ class Reply(Response[R]):
             return FREE
         usage = self.usage
         created = self.body.get("created") or self.body.get("created_at")
-        prompt_tokens, completion_tokens = map(
-            plausible_count, (usage.prompt_tokens, usage.completion_tokens)
-        )
-        if self.is_offline:
-            hour = None
-        else:
-            hour = china_hour(created if type(created) is int and created > 0 else None)
+        if type(created) is not int or created <= 0:
+            created = None
         data = self.body.get("data")
         try:
             return catalog.reply_cost(
                 self.model,
-                prompt_tokens,
-                completion_tokens,
+                plausible_count(usage.prompt_tokens),
+                plausible_count(usage.completion_tokens),
                 cached_tokens=usage.cached_tokens,
-                hour=hour,
+                hour=None if self.is_offline else china_hour(created),
                 is_batch=self.is_offline,
                 images=len(data) if isinstance(data, list) else 0,
             )
@@ -198,10 +196,7 @@ class Reply(Response[R]):
         if not self.from_sandbox:
             return self.cost_range
         mark = self.body["sandbox"]
-        if not isinstance(mark, dict):
-            price = None
-        else:
-            price = mark.get("list_price")
+        price = mark.get("list_price") if isinstance(mark, dict) else None
         if price:
             return PriceRange(float(price["low"]), float(price["high"]))
         return None
@@ -217,7 +212,7 @@ class ToolCall:
     """A function call that the model asks for; `arguments` is its JSON, parsed."""
 
     name: str
-    arguments: dict[str, Any]
+    arguments: JsonObject
     id: str = ""
 
 
@@ -253,7 +248,7 @@ class ChatResponse(Reply[Any]):
     find_defect = staticmethod(wire.find_chat_defect)
     parsed: Any = None
     steps: tuple[ToolStep, ...] = ()
-    turns: Sequence[dict[str, Any]] = ()
+    turns: Sequence[JsonObject] = ()
     pieces: Sequence[ChatResponse] = ()
 
     @property
@@ -320,15 +315,7 @@ def create_reply(kind: type[ReplyT], response: Response[Any], model: str = "") -
         model: the name in the request.
     """
     body = ChatBody(response.body) if issubclass(kind, ChatResponse) else response.body
-    reply = kind(
-        body,
-        response.data_type,
-        response.code,
-        response.headers,
-        response.statistic,
-        response.unwrap,
-    )
-    reply.request = response.request
+    reply = kind(**{**vars(response), "body": body})
     reply.model = model
     return reply
 
@@ -370,9 +357,9 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
     bodies = [piece.body for piece in pieces]
     # it counts from the start
     usage = next((body["usage"] for body in reversed(bodies) if body.get("usage")), None)
-    body: dict[str, Any] = {**last.body, **({"usage": usage} if usage else {})}
+    body: JsonObject = {**last.body, **({"usage": usage} if usage else {})}
     if "choices" in body:
-        message: dict[str, Any] = {"role": "assistant", "content": text}
+        message: JsonObject = {"role": "assistant", "content": text}
         if reasoning := "".join(piece.reasoning for piece in pieces):
             message["reasoning_content"] = reasoning
         if tool_calls := wire.join_tool_calls(bodies):
@@ -388,7 +375,7 @@ def join_pieces(pieces: Sequence[ChatResponse], text: str, seconds: float) -> Ch
     return create_reply(ChatResponse, response, last.model)
 
 
-def parse_arguments(text: object) -> dict[str, Any]:
+def parse_arguments(text: object) -> JsonObject:
     """Return the arguments of a function call; what is not a JSON object is under the key ""."""
     try:
         if isinstance(text, str):
@@ -418,35 +405,38 @@ def row_result_of(reply: Reply[Any], *, at_list_price: bool = False) -> RowResul
             nobody bills.
     """
     usage = reply.usage
-    is_chat = isinstance(reply, ChatResponse)
-    is_counted = reply.from_sandbox
-    is_counted = is_counted or plausible_count(usage.total_tokens) is not None
-    if not is_counted:
+    if not reply.from_sandbox and plausible_count(usage.total_tokens) is None:
         cost = None
     elif at_list_price:
         cost = reply.list_price
     else:
         cost = reply.cost_range
-    details = usage.model_extra or {}
-    counts: dict[str, Any] = {
+    counts: JsonObject = {
         "prompt_tokens": plausible_count(usage.prompt_tokens),
         "completion_tokens": plausible_count(usage.completion_tokens),
-        "cached_tokens": usage.cached_tokens if "prompt_tokens_details" in details else None,
-        "reasoning_tokens": usage.reasoning_tokens
-        if "completion_tokens_details" in details
-        else None,
+        "cached_tokens": None,
+        "reasoning_tokens": None,
     }
+    details = usage.model_extra or {}
+    if "prompt_tokens_details" in details:
+        counts["cached_tokens"] = usage.cached_tokens
+    if "completion_tokens_details" in details:
+        counts["reasoning_tokens"] = usage.reasoning_tokens
     if reply.earlier:
         before = [row_result_of(each, at_list_price=at_list_price) for each in reply.earlier]
         cost = sum_prices([cost, *(each.cost_range for each in before)])
-        counts = {
-            name: _sum([count, *(getattr(each, name) for each in before)])
-            for name, count in counts.items()
+        for name, count in counts.items():
+            values = [count, *(getattr(each, name) for each in before)]
+            counts[name] = None if None in values else sum(values)
+    texts: JsonObject = {}
+    if isinstance(reply, ChatResponse):
+        texts = {
+            "text": hide_keys(reply.text),
+            "reasoning": hide_keys(reply.reasoning) or None,
+            "finish_reason": _finish_reason(reply.body),
         }
     return RowResult(
-        text=hide_keys(wire.text_of(reply.body)) if is_chat else None,
-        reasoning=hide_keys(wire.reasoning_of(reply.body)) or None if is_chat else None,
-        finish_reason=_finish_reason(reply.body) if is_chat else None,
+        **texts,
         **counts,
         cost_low=cost.low if cost else None,
         cost=cost.high if cost else None,
@@ -470,14 +460,6 @@ def failed_result(error: Exception, *, at_list_price: bool = False) -> RowResult
     )
 
 
-def _sum(values: Sequence[int | None]) -> int | None:
-    """Return the sum, None if any value is not known."""
-    known = [value for value in values if value is not None]
-    if len(known) == len(values):
-        return sum(known)
-    return None
-
-
 def _finish_reason(body: Any) -> str | None:
     """Return why the model stopped, in v2's words; v1 has flags, and "normal" for "stop"."""
     if body.get("is_truncated"):
@@ -487,6 +469,97 @@ def _finish_reason(body: Any) -> str | None:
     reason = wire.finish_reason(body)
     if reason == "normal":
         return "stop"
-    if reason is None:
-        return None
-    return str(reason)
+    return reason
+
+
+MAX_ENTRIES = 100_000
+"""The number of calls in the log; older ones are dropped."""
+
+
+@dataclass(slots=True)
+class UsageEntry:
+    """One call in the log; the fields are the columns of `usage()`, and nothing of prompt or
+    answer.
+
+    Attributes:
+        at: Unix seconds of the start.
+        seconds: its duration.
+        cached_tokens, reasoning_tokens: parts of prompt and completion, 0 where the platform names
+        none.
+        cost_low, cost: CNY by list price, the ends of its range; None if unknown.
+        error: the class of the exception that ended it, "" for a reply.
+    """
+
+    at: float
+    model: str
+    host: str
+    seconds: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_low: float | None = None
+    cost: float | None = None
+    request_id: str = ""
+    error: str = ""
+
+    def record_reply(self, reply: ReplyT) -> ReplyT:
+        """Copy tokens, cost and request id from a reply, and set the reply's model."""
+        reply.model = self.model
+        if (usage := reply.usage).total_tokens is not None:
+            self.prompt_tokens = usage.prompt_tokens
+            self.completion_tokens = usage.completion_tokens
+            self.cached_tokens = usage.cached_tokens
+            self.reasoning_tokens = usage.reasoning_tokens
+        is_counted = usage.total_tokens is not None or "data" in reply.body  # not most pieces
+        if is_counted and (cost := reply.cost_range) is not None:
+            self.cost_low = cost.low
+            self.cost = cost.high
+        self.request_id = reply.request_id
+        return reply
+
+
+# without a lock, which a forked child could inherit locked
+_entries: deque[UsageEntry] = deque(maxlen=MAX_ENTRIES)
+
+
+@contextlib.contextmanager
+def logged_call(kind: catalog.ModelKind, model: str, host: str) -> Iterator[UsageEntry]:
+    """Log a call when it ends; the error of an unknown model names living ones.
+
+    Args:
+        kind: of the model.
+        model: its id.
+        host: of the platform.
+    """
+    entry = UsageEntry(time.time(), model, host)
+    try:
+        yield entry
+    except BaseException as error:
+        entry.error = type(error).__name__
+        name_living_models(error, kind, model)
+        raise
+    finally:
+        entry.seconds = max(time.time() - entry.at, 0.0)
+        _entries.append(entry)
+
+
+def entries() -> list[UsageEntry]:
+    """Return the calls of this process, oldest first."""
+    return list(_entries)
+
+
+def usage() -> pd.DataFrame:
+    """Return the calls of this process as a DataFrame, oldest first: time, model, tokens, cost,
+    error.
+
+    A notebook shows the last of them, and what all used.
+    """
+    import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
+
+    rows = [asdict(entry) for entry in entries()]
+    frame: pd.DataFrame = frame_class("UsageTable")(
+        rows, columns=list(UsageEntry.__dataclass_fields__)
+    )
+    frame["at"] = pd.to_datetime(frame["at"], unit="s", utc=True)
+    return frame

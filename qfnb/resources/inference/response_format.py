@@ -12,10 +12,11 @@ from ...base.language import tr, tr_noop
 from ...base.text import clip, format_value, is_chinese, turn_text
 from ...errors import InvalidArgumentError, UnreadableAnswer
 from ...wire import chat as wire
+from ...wire.base import JsonObject
 from .thinking import CUT_WHILE_THINKING
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+    from pydantic import TypeAdapter, ValidationError
 
     from .reply import ChatResponse
 
@@ -49,7 +50,7 @@ def in_language_of(turns: Turns, prompt: Prompt) -> str:
 
 def correction_turns(
     answer: str, error: ValueError, instruction: str, turns: Turns
-) -> list[dict[str, Any]]:
+) -> list[JsonObject]:
     """Return the turns that ask once more: the answer, and what was wrong with it.
 
     Args:
@@ -119,7 +120,7 @@ class ResponseFormat:
         target = self.schema.get("$defs", {}).get(reference, self.schema)
         return tuple(target.get("properties", ())) or ("parsed",)
 
-    def to_option(self, *, takes_schema: bool) -> dict[str, Any] | None:
+    def to_option(self, *, takes_schema: bool) -> JsonObject | None:
         """Return the value of `response_format` on the wire, None where nothing is sent.
 
         Args:
@@ -133,18 +134,14 @@ class ResponseFormat:
             return {"type": "json_object"}
         return self.to_json()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the platform's form of it, which `parse_response_format` takes."""
         if self.schema is None:
             return {"type": self.kind}
+        described = {"name": self.name, "schema": dict(self.schema), "strict": self.is_strict}
         if self.is_strict is None:
-            strict = {}
-        else:
-            strict = {"strict": self.is_strict}
-        return {
-            "type": "json_schema",
-            "json_schema": {"name": self.name, "schema": dict(self.schema), **strict},
-        }
+            del described["strict"]
+        return {"type": "json_schema", "json_schema": described}
 
     def instruction(self, option: Mapping[str, Any] | None, turns: Turns = ()) -> str:
         """Return the instruction that the system message must add to the option, "" where the
@@ -170,7 +167,7 @@ class ResponseFormat:
 
     def check(
         self, reply: ChatResponse, text: str, turns: Turns, *, retry: bool = True
-    ) -> list[dict[str, Any]]:
+    ) -> list[JsonObject]:
         """Set the parsed value of a reply; return the turns that ask once more, none for an answer
         that matches.
 
@@ -184,12 +181,10 @@ class ResponseFormat:
             UnreadableAnswer: the answer does not match, and this was the last try, or it is cut
                 off.
         """
-        is_cut_off = wire.finish_reason(reply.body) == "length"
-        if (
-            not self.is_checked
-            or reply.tool_calls
-            or wire.finish_reason(reply.body) in {"tool_calls", "function_call"}
-        ):
+        reason = wire.finish_reason(reply.body)
+        is_cut_off = reason == "length"
+        is_call = reply.tool_calls or reason in {"tool_calls", "function_call"}
+        if not self.is_checked or is_call:
             return []
         try:
             reply.parsed = self.parse(text)
@@ -209,7 +204,7 @@ class ResponseFormat:
             raise UnreadableAnswer(message, answer=text, reply=reply) from None
         return []
 
-    def correction(self, text: str, error: ValueError, turns: Turns) -> list[dict[str, Any]]:
+    def correction(self, text: str, error: ValueError, turns: Turns) -> list[JsonObject]:
         """Return the turns that ask once more: the answer, and what was wrong with it."""
         instruction = self.instruction(None, turns) or in_language_of(turns, JSON_ONLY)
         return correction_turns(text, error, instruction, turns)
@@ -310,10 +305,7 @@ def _json_values(text: str) -> Iterator[tuple[Any, int]]:
 
 
 def _from_platform(value: Any) -> ResponseFormat:
-    if not isinstance(value, Mapping):
-        schema = None
-    else:
-        schema = value.get("schema")
+    schema = value.get("schema") if isinstance(value, Mapping) else None
     if not isinstance(schema, Mapping):
         raise InvalidArgumentError(
             tr("response_format: 'json_schema' must be {'name': ..., 'schema': {...}}")
@@ -335,14 +327,10 @@ def _from_schema(
         kind.check_schema(schema)
         json.dumps(schema)
     except (SchemaError, TypeError, ValueError, RecursionError) as error:
-        if isinstance(error, SchemaError):
-            reason = error.message
-        else:
-            reason = error
-        text = tr(
-            "response_format is not a valid JSON Schema: {reason}", reason=clip(str(reason), 200)
-        )
-        raise InvalidArgumentError(text) from None
+        reason = clip(str(getattr(error, "message", error)), 200)
+        raise InvalidArgumentError(
+            tr("response_format is not a valid JSON Schema: {reason}", reason=reason)
+        ) from None
     resolver = Registry().with_resource("", Resource.from_contents(schema, DRAFT202012)).resolver()
     for reference in _references(schema):
         try:
@@ -393,29 +381,33 @@ def _from_type(kind: Any) -> ResponseFormat:
         try:
             return adapter.validate_json(json.dumps(value))
         except ValidationError as error:
-            problems = error.errors(include_url=False, include_context=False)
-            lines = [f"{'.'.join(map(str, p['loc'])) or name}: {p['msg']}" for p in problems[:3]]
-            raise ValueError(clip("; ".join(lines), 300)) from None
+            raise ValueError(clip("; ".join(list_problems(error, 3, name)), 300)) from None
 
     return ResponseFormat(
         "json_schema", _wire_name(str(schema.get("title") or name)), schema, load, is_checked=True
     )
 
 
+def list_problems(error: ValidationError, limit: int, name: str = "") -> list[str]:
+    """Return the first problems of a value, each with its place, `name` for the whole value."""
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False)[:limit]:
+        place = ".".join(map(str, problem["loc"])) or name
+        lines.append(f"{place}: {problem['msg']}")
+    return lines
+
+
 def _references(schema: Any) -> Iterator[str]:
     """Yield all `$ref`s of a schema."""
-    items = (
-        schema.items()
-        if isinstance(schema, Mapping)
-        else enumerate(schema)
-        if isinstance(schema, list)
-        else ()
-    )
-    for key, value in items:
-        if key == "$ref" and isinstance(value, str):
-            yield value
-        else:
+    if isinstance(schema, list):
+        for value in schema:
             yield from _references(value)
+    elif isinstance(schema, Mapping):
+        for key, value in schema.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value
+            else:
+                yield from _references(value)
 
 
 def _wire_name(name: str) -> str:

@@ -3,8 +3,6 @@ stream.
 """
 
 import contextlib
-import json
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
@@ -13,18 +11,27 @@ from ... import config, connect
 from ..._notices import warn_once
 from ...base.language import tr
 from ...errors import APIError, InvalidArgumentError, RequestError
-from ...transport import event_loop
 from ...transport.client import CallOptions, Client
+from ...transport.event_loop import iterate, iterate_async
 from ...transport.response import Response
 from ...wire import chat, responses as wire
+from ...wire.base import JsonObject
 from ...wire.chat import Usage
 from ..management.operation import operation, transfer
 from ..validation import validate_choice, validate_range, validate_record
-from .chat_request import validate_encodable
-from .model_choice import find_living_model, name_living_models
-from .reply import Reply, ToolCall, create_reply, parse_arguments, refuse_defect
+from .arguments import encode_result
+from .chat import validate_encodable
+from .model_choice import find_living_model
+from .reply import (
+    Reply,
+    ToolCall,
+    UsageEntry,
+    create_reply,
+    logged_call,
+    parse_arguments,
+    refuse_defect,
+)
 from .thinking import Think, validate_think, with_thinking
-from .usage_log import UsageEntry, log_usage
 
 Item = Mapping[str, Any]
 
@@ -39,16 +46,16 @@ class ResponseOptions(TypedDict, total=False):
     model: str | None
     instructions: str | None
     previous_response_id: str | None
-    tools: list[dict[str, Any]] | None
-    tool_choice: str | dict[str, Any]
+    tools: list[JsonObject] | None
+    tool_choice: str | JsonObject
     parallel_tool_calls: bool
     store: bool | None
     temperature: float
     top_p: float
     max_output_tokens: int
     think: Think | None
-    thinking: dict[str, Any]
-    reasoning: dict[str, Any]
+    thinking: JsonObject
+    reasoning: JsonObject
     metadata: dict[str, str]
     request_timeout: float | None
     retry_count: int | None
@@ -67,12 +74,21 @@ class ResponseReply(Reply[wire.ResponseObject]):
     @property
     def text(self) -> str:
         """The answer's text."""
-        return "".join(_part_texts(self.data.output, "message"))
+        return self._join_texts("message")
 
     @property
     def reasoning(self) -> str:
         """The model's reasoning, "" if it shows none."""
-        return "".join(_part_texts(self.data.output, "reasoning"))
+        return self._join_texts("reasoning")
+
+    def _join_texts(self, type_: str) -> str:
+        """Return the texts of the parts of all items of a type."""
+        text = ""
+        for item in self.data.output:
+            content = item.content or item.summary or ()
+            parts = [content] if isinstance(content, str) else [part.text for part in content]
+            text += "".join(parts) if item.type == type_ else ""
+        return text
 
     @property
     def tool_calls(self) -> list[ToolCall]:
@@ -123,7 +139,7 @@ class EventStream:
             InvalidArgumentError: the input is wrong; nothing was sent.
             StreamInterrupted: the stream ended early; `.partial` holds the text so far.
         """
-        return event_loop.iterate(_iter_events(*_build_request(input, options, stream=True)))
+        return iterate(_iter_events(*_build_request(input, options, stream=True)))
 
     def aio(
         self,
@@ -133,7 +149,7 @@ class EventStream:
         """Return the same events without blocking: `async for event in
         Responses.stream.aio(...)`.
         """
-        return event_loop.iterate_async(_iter_events(*_build_request(input, options, stream=True)))
+        return iterate_async(_iter_events(*_build_request(input, options, stream=True)))
 
 
 class Responses:
@@ -206,15 +222,12 @@ class Responses:
         )
 
     @staticmethod
-    def output_of(call: ToolCall, result: Any) -> dict[str, Any]:
+    def output_of(call: ToolCall, result: Any) -> JsonObject:
         """Return the item that answers a function call; `result` is a text, or is written as
         JSON.
         """
-        if isinstance(result, str):
-            text = result
-        else:
-            text = json.dumps(result, ensure_ascii=False, default=str)
-        return {"type": "function_call_output", "call_id": call.id, "output": text}
+        output = encode_result(result)
+        return {"type": "function_call_output", "call_id": call.id, "output": output}
 
 
 def _build_request(
@@ -229,12 +242,12 @@ def _build_request(
         )
     validate_think(fields)
     fields = {"model": wire.DEFAULT_MODEL, **fields, "input": _validate_input(input_)}
-    return validate_record(
-        "Responses.create", wire.CreateResponse, fields | ({"stream": True} if stream else {})
-    ), (call_options)
+    if stream:
+        fields["stream"] = True
+    return validate_record("Responses.create", wire.CreateResponse, fields), call_options
 
 
-def _validate_input(input_: str | Sequence[Item]) -> str | list[dict[str, Any]]:
+def _validate_input(input_: str | Sequence[Item]) -> str | list[JsonObject]:
     if isinstance(input_, str):
         if not input_.strip():
             raise InvalidArgumentError(tr("input is empty: it needs a string or a list of items"))
@@ -270,14 +283,10 @@ def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateRes
     """
     is_qianfan = client.platform.is_qianfan
     options = record.model_extra or {}
-    if not is_qianfan:
-        row = None
-    else:
+    row = None
+    if is_qianfan:
         row = find_living_model("chat", record.model, is_strict=config.settings().strict_models)
-    if row:
-        model = row.id
-    else:
-        model = record.model
+    model = row.id if row else record.model
     if is_qianfan and not wire.has_responses(model):
         warn_once(
             tr(
@@ -293,7 +302,7 @@ def _for_platform(record: wire.CreateResponse, client: Client) -> wire.CreateRes
         fields["reasoning"] = {"effort": effort}
     if "max_completion_tokens" in fields:  # which this API calls
         fields["max_output_tokens"] = fields.pop("max_completion_tokens")
-    declared = {name: getattr(record, name) for name in wire.CreateResponse.model_fields}
+    declared = record.model_dump(exclude={*options})
     return wire.CreateResponse(**{**declared, **fields, "model": model})
 
 
@@ -325,13 +334,11 @@ async def _iter_events(
 @contextlib.contextmanager
 def _logged_call(record: wire.CreateResponse, client: Client) -> Iterator[UsageEntry]:
     """Log a call when it ends; a conversation that the platform has lost is said to be one."""
-    entry = UsageEntry(time.time(), record.model, client.platform.host)
     try:
-        yield entry
-    except BaseException as error:
-        entry.error = type(error).__name__
-        name_living_models(error, "chat", record.model)
-        if isinstance(error, APIError) and error.status == 404 and record.previous_response_id:
+        with logged_call("chat", record.model, client.platform.host) as entry:
+            yield entry
+    except APIError as error:
+        if error.status == 404 and record.previous_response_id:
             error.hint = tr(
                 "the platform does not keep {id} any more: send the whole conversation again as "
                 "`input`, "
@@ -339,17 +346,7 @@ def _logged_call(record: wire.CreateResponse, client: Client) -> Iterator[UsageE
                 id=record.previous_response_id,
             )
         raise
-    finally:
-        log_usage(entry)
 
 
 def _is_final(body: Mapping[str, Any]) -> bool:
     return wire.event_type(body) in wire.FINAL_EVENTS
-
-
-def _part_texts(items: Sequence[wire.ResponseItem], type_: str) -> Iterator[str]:
-    """Yield the texts of the parts of the items of a type."""
-    for item in items:
-        if item.type == type_:
-            content = item.content or item.summary or ()
-            yield from [content] if isinstance(content, str) else [part.text for part in content]

@@ -7,6 +7,7 @@ from ..._notices import warn_once
 from ...base.language import tr, tr_noop
 from ...base.text import did_you_mean, format_value
 from ...errors import InvalidArgumentError
+from ...wire.base import JsonObject
 from ...wire.catalog import CatalogModel
 
 Think = bool | int | str
@@ -88,7 +89,7 @@ def is_think_level(text: str) -> bool:
 
 def with_thinking(
     options: Mapping[str, Any], name: str, model: CatalogModel | None, *, is_qianfan: bool
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return the options of a v2 request with `think=` as the model takes it; warn once where it
     takes none.
 
@@ -117,7 +118,7 @@ def with_thinking(
     return {**sent, **fields}
 
 
-def _fields(think: Think, name: str, model: CatalogModel | None) -> dict[str, Any]:
+def _fields(think: Think, name: str, model: CatalogModel | None) -> JsonObject:
     ability, efforts = (model.thinking, model.efforts) if model else ("", ())
     if ability == "no":
         return _send_nothing(tr("{name} does not think", name=name) if think is not False else "")
@@ -185,7 +186,7 @@ def _takes_enable_thinking(name: str, model: CatalogModel | None) -> bool:
     return name.lower().startswith("qwen")
 
 
-def _openai_fields(think: Think, name: str) -> dict[str, Any]:
+def _openai_fields(think: Think, name: str) -> JsonObject:
     if type(think) is int:
         warn_once(
             tr(
@@ -197,7 +198,7 @@ def _openai_fields(think: Think, name: str) -> dict[str, Any]:
     return {"reasoning_effort": think if isinstance(think, str) else "medium" if think else "none"}
 
 
-def _send_nothing(reason: str) -> dict[str, Any]:
+def _send_nothing(reason: str) -> JsonObject:
     if reason:
         warn_once(tr("{reason}: think= is not sent", reason=reason))
     return {}

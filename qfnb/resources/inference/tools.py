@@ -1,5 +1,5 @@
 """Python functions as tools of a model: described by signature and docstring, called with validated
-arguments.
+arguments, until the model answers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, overload
 
 import docstring_parser
@@ -25,12 +25,15 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from ...base.language import tr
 from ...base.text import clip, did_you_mean, format_value
-from ...errors import InvalidArgumentError
+from ...errors import InvalidArgumentError, ToolLoopError
 from ...redact import hide_secrets, redact
 from ...transport import event_loop
-from ...transport.interrupt_safe import Future
-from .arguments import clip_result
-from .reply import ToolCall, ToolStep
+from ...transport.event_loop import Future
+from ...wire.base import JsonObject
+from ..validation import validate_positive
+from .arguments import Messages, Turn, clip_result
+from .reply import ChatResponse, Reply, ToolCall, ToolStep
+from .response_format import list_problems
 
 
 class ToolTimeout(Exception):
@@ -151,11 +154,11 @@ class Tool:
     description: str
     parameters: Mapping[str, Any]
     function: Callable[..., Any]
-    bind: Callable[[bytes], tuple[tuple[Any, ...], dict[str, Any]]]
+    bind: Callable[[bytes], tuple[tuple[Any, ...], JsonObject]]
     confirm: bool = False
     timeout_s: float = DEFAULT_TIMEOUT_S
 
-    def definition(self) -> dict[str, Any]:
+    def definition(self) -> JsonObject:
         """Return the tool as a request's `tools` has it."""
         facts = {
             "name": self.name,
@@ -268,15 +271,19 @@ def to_tool(function: Any) -> Tool:
                 name=name or format_value(function),
             )
         )
-    adapter = _arguments_adapter(function, name)
+    adapter, schema = _describe_arguments(function, name)
     document = docstring_parser.parse(inspect.getdoc(function) or "")
-    parameters = _describe(_parameters_schema(adapter, name), document)
+    parameters = _describe(schema, document)
     description = "\n\n".join(filter(None, [document.short_description, document.long_description]))
     return Tool(name, description, parameters, function, adapter.validate_json, **options)
 
 
-def _arguments_adapter(function: Callable[..., Any], name: str) -> TypeAdapter[Any]:
-    """Return the validator of the arguments of a function, which does not call it."""
+def _describe_arguments(
+    function: Callable[..., Any], name: str
+) -> tuple[TypeAdapter[Any], JsonObject]:
+    """Return the validator of the arguments of a function, which does not call it, and their JSON
+    Schema.
+    """
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
@@ -295,21 +302,22 @@ def _arguments_adapter(function: Callable[..., Any], name: str) -> TypeAdapter[A
                 )
             )
 
-    def capture(*arguments: Any, **named: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def capture(*arguments: Any, **named: Any) -> tuple[tuple[Any, ...], JsonObject]:
         return arguments, named
 
     described: Any = functools.wraps(function)(capture)
     try:
-        return TypeAdapter(described)
+        adapter: TypeAdapter[Any] = TypeAdapter(described)
+        return adapter, adapter.json_schema(schema_generator=_ArgumentsSchema)
     except (PydanticUserError, NameError, TypeError) as error:
-        raise _inexpressible(name, error) from None
-
-
-def _parameters_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
-    try:
-        return adapter.json_schema(schema_generator=_ArgumentsSchema)
-    except PydanticUserError as error:
-        raise _inexpressible(name, error) from None
+        reason = clip(str(error).splitlines()[0], 200)
+        raise InvalidArgumentError(
+            tr(
+                "tools: the arguments of {name} cannot be expressed as JSON Schema: {reason}",
+                name=name,
+                reason=reason,
+            )
+        ) from None
 
 
 class _ArgumentsSchema(GenerateJsonSchema):
@@ -321,31 +329,18 @@ class _ArgumentsSchema(GenerateJsonSchema):
     }
 
 
-def _inexpressible(name: str, error: Exception) -> InvalidArgumentError:
-    reason = clip(str(error).splitlines()[0], 200)
-    return InvalidArgumentError(
-        tr(
-            "tools: the arguments of {name} cannot be expressed as JSON Schema: {reason}",
-            name=name,
-            reason=reason,
-        )
-    )
-
-
-def _describe(schema: dict[str, Any], document: docstring_parser.Docstring) -> dict[str, Any]:
+def _describe(schema: JsonObject, document: docstring_parser.Docstring) -> JsonObject:
     """Return the schema with the descriptions of the docstring's arguments, and without made-up
     titles.
     """
-    texts = {
-        parameter.arg_name: parameter.description
-        for parameter in document.params
-        if parameter.description
-    }
-    properties = {
-        key: {name: part for name, part in value.items() if name != "title"}
-        | ({"description": texts[key]} if key in texts and "description" not in value else {})
-        for key, value in schema.get("properties", {}).items()
-    }
+    texts = {parameter.arg_name: parameter.description for parameter in document.params}
+    properties = {}
+    for name, value in schema.get("properties", {}).items():
+        fields = {**value}
+        fields.pop("title", None)
+        if texts.get(name):
+            fields.setdefault("description", texts[name])
+        properties[name] = fields
     return {**schema, "type": "object", "properties": properties}
 
 
@@ -389,14 +384,8 @@ async def _run(
     try:
         arguments, named = called.bind(to_json(call.arguments))
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False)
-        lines = [
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in problems[:5]
-        ]
-        if "" in call.arguments:
-            not_json = "the arguments are not a JSON object; "
-        else:
-            not_json = ""
+        not_json = "the arguments are not a JSON object; " if "" in call.arguments else ""
+        lines = list_problems(error, 5)
         raise ToolRefusedError(f"wrong arguments: {not_json}{'; '.join(lines)}") from None
     if called.confirm and not await call_in_thread(lambda: is_allowed(call), None):
         raise ToolRefusedError("the user did not allow this call")
@@ -461,3 +450,102 @@ def describe_error(error: BaseException) -> str:
     else:
         text = type(error).__name__
     return clip(_PATH.sub(r"…/\1", redact(text)), MAX_ERROR_CHARS)
+
+
+DEFAULT_ROUNDS = 8
+
+Ask = Callable[[Messages, JsonObject], Awaitable[ChatResponse]]
+"""Asks a model; the second argument is the options of this round."""
+
+
+@dataclass
+class ToolLoop:
+    """Asks, runs the functions that are called, and asks again with their results.
+
+    Attributes:
+        tools: the functions.
+        max_rounds: replies that may call functions.
+        on_call, on_step: called before and after each call of a function.
+        is_allowed: asks the user about a call that needs a confirmation; runs in a thread.
+        steps: all calls so far.
+        turns: what the conversation got since its beginning: calls and results.
+        replies: all replies but the last.
+    """
+
+    tools: list[Tool]
+    max_rounds: int = DEFAULT_ROUNDS
+    on_call: Callable[[ToolCall], object] = lambda _call: None
+    on_step: Callable[[ToolStep], object] = lambda _step: None
+    is_allowed: Callable[[ToolCall], bool] = ask_user
+    steps: list[ToolStep] = field(default_factory=list)
+    turns: list[JsonObject] = field(default_factory=list)
+    replies: list[Reply[Any]] = field(default_factory=list)
+
+    async def run(self, ask: Ask, messages: Iterable[Turn], options: JsonObject) -> ChatResponse:
+        """Return the reply that calls no function; its `steps` are the calls before it.
+
+        Args:
+            ask: asks a model.
+            messages: the conversation; it is not changed.
+            options: of each round; `tool_choice` is of the first.
+
+        Raises:
+            ToolLoopError: the model still calls functions after `max_rounds` replies.
+        """
+        conversation = Messages(messages)
+        beginning = len(conversation)
+        options = {**options, "tools": [each.definition() for each in self.tools]}
+        while True:
+            reply = await ask(conversation, options)
+            if not reply.tool_calls:
+                reply.steps = tuple(self.steps)
+                reply.turns = self.turns
+                reply.earlier = (*self.replies, *reply.earlier)
+                return reply
+            if len(self.replies) >= self.max_rounds:
+                raise ToolLoopError(
+                    tr(
+                        "the model still calls functions after {n} rounds (max_rounds): last "
+                        "{name}\n.steps of this "
+                        "error has all calls",
+                        n=self.max_rounds,
+                        name=reply.tool_calls[0].name,
+                    ),
+                    steps=tuple(self.steps),
+                )
+            self.replies += [*reply.earlier, reply]
+            conversation.append(reply)
+            for call in reply.tool_calls:
+                self.on_call(call)
+                step = await run_tool(self.tools, call, self.is_allowed)
+                self.steps.append(step)
+                conversation.append_result(call, step.result)
+                self.on_step(step)
+            self.turns = list(conversation)[beginning:]
+            options.pop("tool_choice", None)  # "required" would never let it answer
+
+
+def create_loop(
+    tools: Iterable[Callable[..., Any] | Tool],
+    max_rounds: int,
+    on_step: Callable[[ToolStep], object] | None,
+    confirm: Callable[[ToolCall], bool] | None,
+) -> ToolLoop:
+    """Return the loop of `ChatCompletion.run`.
+
+    Raises:
+        InvalidArgumentError: a function cannot be described, or an argument is wrong.
+    """
+    for name, value in {"on_step": on_step, "confirm": confirm}.items():
+        if value is not None and not callable(value):
+            raise InvalidArgumentError(
+                tr(
+                    "{name}={value}: must be a function, or None for the default",
+                    name=name,
+                    value=format_value(value),
+                )
+            )
+    loop = ToolLoop(to_tools(tools), validate_positive("max_rounds", max_rounds))
+    loop.on_step = on_step or loop.on_step
+    loop.is_allowed = confirm or ask_user
+    return loop

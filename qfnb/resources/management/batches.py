@@ -13,7 +13,7 @@ from ...transport import file_transfer
 from ...transport.client import Client
 from ...transport.response import Response
 from ...wire import batches as wire
-from .operation import operation, transfer
+from .operation import Fields, operation, transfer
 
 
 class Files:
@@ -86,7 +86,7 @@ class Batches:
         completion_window: str = "24h",
         metadata: Mapping[str, Any] | None = None,
         model: str | None = None,
-    ) -> wire.CreateBatch:
+    ) -> Fields:
         """Start a batch over an uploaded file; returns its `id`.
 
         Args:
@@ -97,13 +97,7 @@ class Batches:
             model: the model for all lines, in place of theirs; also a version of your own,
                 `amv-...`.
         """
-        return wire.CreateBatch(
-            input_file_id=input_file_id,
-            endpoint=endpoint,
-            completion_window=completion_window,
-            metadata=dict(metadata) if metadata is not None else None,
-            replace=wire.Replacement(model=model) if model else None,
-        )
+        return {"replace": {"model": model} if model else None}
 
     @operation(wire.INFO)
     def info(batch_id: str) -> None:
@@ -136,7 +130,7 @@ class BatchInference:
         description: str | None = None,
         completion_window: str | None = None,
         afs_config: Mapping[str, Any] | None = None,
-    ) -> wire.CreateInference:
+    ) -> Fields:
         """Start a task over the `*.jsonl` objects of a folder; returns its `task_id`.
 
         Args:
@@ -150,17 +144,11 @@ class BatchInference:
             completion_window: e.g. "24h".
             afs_config: files in AFS, in place of a bucket's.
         """
-        return wire.CreateInference(
-            name=name,
-            input_bos_uri=input_uri,
-            output_bos_uri=output_uri,
-            endpoint=endpoint,
-            model_id=model_id,
-            inference_params=dict(parameters or {}),
-            description=description,
-            completion_window=completion_window,
-            afs_config=None if afs_config is None else dict(afs_config),
-        )
+        return {
+            "input_bos_uri": input_uri,
+            "output_bos_uri": output_uri,
+            "inference_params": parameters or {},
+        }
 
     @operation(wire.INFERENCE_INFO)
     def info(task_id: str) -> None:
@@ -177,7 +165,7 @@ class BatchInference:
         marker: str | None = None,
         max_keys: int | None = None,
         page_reverse: bool | None = None,
-    ) -> wire.ListInferences:
+    ) -> Fields:
         """Return the tasks in these states (Running, Done, Stopped, Failed), or all.
 
         Args:
@@ -186,9 +174,7 @@ class BatchInference:
             max_keys: rows of a page.
             page_reverse: return the page before the marker instead.
         """
-        return wire.ListInferences(
-            run_status=[*states], marker=marker, max_keys=max_keys, page_reverse=page_reverse
-        )
+        return {"run_status": states}
 
 
 class OfflineBatchTasks:

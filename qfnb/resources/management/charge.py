@@ -11,9 +11,8 @@ from typing import Any
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import service as wire
-from ...wire.service import Billing
-from ..validation import validate_choice, validate_positive, validate_record
-from .operation import operation
+from ..validation import validate_choice, validate_positive
+from .operation import Fields, Id, operation
 
 log = logging.getLogger("qfnb")
 
@@ -22,9 +21,7 @@ class Charge:
     """Buy, resize and release quotas and compute units. Source: API pages of /v2/charge."""
 
     @operation(wire.BUY_TPM)
-    def charge_tpm_credit(
-        model: str, purchase_count: int, billing: Mapping[str, Any]
-    ) -> wire.BuyTPM:
+    def charge_tpm_credit(model: str, purchase_count: int, billing: Mapping[str, Any]) -> Fields:
         """Buy tokens per minute for a preset model; returns `instanceId`.
 
         Args:
@@ -35,11 +32,7 @@ class Charge:
         Raises:
             InvalidArgumentError: the count is not positive, or `billing` is wrong.
         """
-        return wire.BuyTPM(
-            model=model,
-            purchase_count=validate_positive("purchase_count", purchase_count),
-            billing=validate_record("billing", Billing, billing),
-        )
+        return {"purchase_count": validate_positive("purchase_count", purchase_count)}
 
     @operation(wire.FIND_TPM)
     def tpm_credit_info(
@@ -47,7 +40,7 @@ class Charge:
         payment_type: str | None = None,
         instance_id: str | None = None,
         status: str | None = None,
-    ) -> wire.FindTPM:
+    ) -> Fields:
         """Return the quotas of a model; `status` is Creating, Running or Stopped.
 
         Args:
@@ -65,21 +58,16 @@ class Charge:
                 )
             )
             payment_type = None
-        return wire.FindTPM(
-            model=model, payment_timing=payment_type, instance_id=instance_id, status=status
-        )
+        return {"payment_timing": payment_type}
 
     @operation(wire.RELEASE_TPM)
     def stop_tpm_credit_charging(model: str, instance_id: str) -> None:
         """Release a quota."""
 
     @operation(wire.RESIZE_TPM)
-    def resize_tpm_resource(instance_id: str, count: int | None) -> wire.ResizeTPM:
+    def resize_tpm_resource(instance_id: str, count: int | None) -> Fields:
         """Change the number of units of a quota."""
-        return wire.ResizeTPM(
-            instance_id=instance_id,
-            count=None if count is None else validate_positive("count", count),
-        )
+        return {"count": None if count is None else validate_positive("count", count)}
 
     @operation(wire.AUTO_RELEASE_TPM)
     def auto_release_tpm_resource(instance_id: str, release_time: str | None = None) -> None:
@@ -89,8 +77,8 @@ class Charge:
 
     @operation(wire.BUY_UNIT)
     def purchase_service_resource(
-        service_id: int | str, billing: Mapping[str, Any], replicas: int
-    ) -> wire.BuyUnit:
+        service_id: Id, billing: Mapping[str, Any], replicas: int
+    ) -> Fields:
         """Buy replicas for a service, as a compute unit; returns its `instanceId`.
 
         Args:
@@ -101,24 +89,20 @@ class Charge:
         Raises:
             InvalidArgumentError: the number is not positive, or `billing` is wrong.
         """
-        return wire.BuyUnit(
-            service_id=service_id,
-            billing=validate_record("billing", Billing, billing),
-            replicas_count=validate_positive("replicas", replicas),
-        )
+        return {"replicas_count": validate_positive("replicas", replicas)}
 
     @operation(wire.FIND_UNITS)
-    def get_service_resource_list(service_id: int | str, payment_timing: str | None = None) -> None:
+    def get_service_resource_list(service_id: Id, payment_timing: str | None = None) -> None:
         """Return the compute units that a service runs on; `payment_timing` is Prepaid or
         Postpaid.
         """
 
     @operation(wire.DESCRIBE_UNIT)
-    def get_service_resource_instance_info(service_id: int | str, instance_id: str) -> None:
+    def get_service_resource_instance_info(service_id: Id, instance_id: str) -> None:
         """Return one compute unit of a service."""
 
     @operation(wire.RELEASE_UNIT)
-    def release_service_resource_instance_info(service_id: int | str, instance_id: str) -> None:
+    def release_service_resource_instance_info(service_id: Id, instance_id: str) -> None:
         """Release a compute unit; a service without any stops."""
 
     @operation(wire.AUTO_RENEW)
@@ -127,7 +111,7 @@ class Charge:
         instance_type: str,
         auto_renew_time_unit: str | None = None,
         auto_renew_time: int | None = None,
-    ) -> wire.AutoRenew:
+    ) -> None:
         """Set how long an instance is renewed each time it ends.
 
         Args:
@@ -144,14 +128,8 @@ class Charge:
             raise InvalidArgumentError(
                 tr("auto_renew_time_unit and auto_renew_time: set both or neither")
             )
-        return wire.AutoRenew(
-            instance_id=instance_id,
-            instance_type=instance_type,
-            auto_renew_time_unit=auto_renew_time_unit,
-            auto_renew_time=auto_renew_time,
-        )
 
     @operation(wire.RESIZE_UNIT)
-    def resize_service_resource_count(instance_id: str, count: int) -> wire.ResizeUnit:
+    def resize_service_resource_count(instance_id: str, count: int) -> Fields:
         """Change the number of replicas of a compute unit."""
-        return wire.ResizeUnit(instance_id=instance_id, count=validate_positive("count", count))
+        return {"count": validate_positive("count", count)}

@@ -11,8 +11,8 @@ from typing import Any
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import evaluation as wire
-from ..validation import list_or_none, validate_choice, validate_record
-from .operation import operation
+from ..validation import validate_choice, validate_record
+from .operation import Fields, Id, operation
 
 
 class EvaluationTasks:
@@ -22,14 +22,14 @@ class EvaluationTasks:
     def create_evaluation_task(
         name: str,
         version_info: Sequence[Mapping[str, Any]],
-        dataset_id: int | str,
+        dataset_id: Id,
         eval_config: Mapping[str, Any],
         dataset_name: str | None = None,
         *,
         description: str | None = None,
-        pending_eval_id: int | str | None = None,
+        pending_eval_id: Id | None = None,
         compute_resource_conf: Mapping[str, Any] | None = None,
-    ) -> wire.CreateEvaluationV1:
+    ) -> Fields:
         """Start a task; returns `evalId` and `evalIdStr`.
 
         Args:
@@ -55,48 +55,41 @@ class EvaluationTasks:
         versions = [
             validate_record("version_info", wire.EvaluatedVersion, row) for row in version_info
         ]
-        machine = validate_record(
-            "compute_resource_conf", wire.ComputeResource, compute_resource_conf or {}
-        )
-        return wire.CreateEvaluationV1(
-            name=name,
-            version_eval_info=versions,
-            dataset_id=dataset_id,
-            eval_standard_conf=_validate_standard(eval_config),
-            compute_resource_conf=machine,
-            dataset_name=dataset_name,
-            description=description,
-            id=pending_eval_id,
-        )
+        return {
+            "version_eval_info": versions,
+            "eval_standard_conf": _validate_standard(eval_config),
+            "compute_resource_conf": compute_resource_conf or {},
+            "id": pending_eval_id,
+        }
 
     @operation(wire.INFO)
-    def get_evaluation_info(eval_id: int | str) -> wire.EvaluationRefV1:
+    def get_evaluation_info(eval_id: Id) -> Fields:
         """Return a task; its state is one of Pending, Doing, DoingWithManualBegin, Done,
         PartlyDone, Failed.
 
         A task that is stopped goes through Stopping to Stopped.
         """
-        return wire.EvaluationRefV1(id=eval_id)
+        return {"id": eval_id}
 
     @operation(wire.REPORT)
-    def get_evaluation_result(eval_id: int | str) -> wire.EvaluationRefV1:
+    def get_evaluation_result(eval_id: Id) -> Fields:
         """Return the scores, one item per version that has been scored."""
-        return wire.EvaluationRefV1(id=eval_id)
+        return {"id": eval_id}
 
     @operation(wire.STOP)
-    def stop_evaluation_task(eval_id: int | str) -> wire.EvaluationRefV1:
+    def stop_evaluation_task(eval_id: Id) -> Fields:
         """Stop a task; `result` is False if it had ended already."""
-        return wire.EvaluationRefV1(id=eval_id)
+        return {"id": eval_id}
 
     @operation(wire.EXPORT)
     def create_evaluation_result_export_task(
-        eval_id: int | str,
+        eval_id: Id,
         export_destination_type: str | Enum | None = None,
         export_range: str | Enum = wire.TOTAL,
         export_field: Sequence[str | Enum] | None = None,
         bos_bucket_id: str | None = None,
         result_ids: Sequence[str] | None = None,
-    ) -> wire.CreateExportV1:
+    ) -> Fields:
         """Export the rows of a task; returns `exportID` and `exportIDStr`.
 
         Args:
@@ -119,39 +112,39 @@ class EvaluationTasks:
             raise InvalidArgumentError(tr("bos_bucket_id is missing: name the bucket to export to"))
         if part == wire.PART and not result_ids:
             raise InvalidArgumentError(tr("result_ids is missing: list the rows to export"))
-        return wire.CreateExportV1(
-            id=eval_id,
-            export_type=target,
-            export_opt=part,
-            export_content=[
+        return {
+            "id": eval_id,
+            "export_type": target,
+            "export_opt": part,
+            "export_content": [
                 validate_choice("export_field", field, wire.EXPORT_CONTENT) for field in fields
             ],
-            volume_id=bos_bucket_id,
-            result_ids=list_or_none(result_ids),
-        )
+            "volume_id": bos_bucket_id,
+            "result_ids": result_ids or None,
+        }
 
     @operation(wire.EXPORT_INFO)
-    def get_evaluation_result_export_task_status(export_task_id: int | str) -> wire.ExportRef:
+    def get_evaluation_result_export_task_status(export_task_id: Id) -> Fields:
         """Return an export; its state is Pending, Uploading, Done or Fail, `downloadUrl` is a
         zip.
         """
-        return wire.ExportRef(export_id=export_task_id)
+        return {"export_id": export_task_id}
 
     @operation(wire.LIST_RESULTS)
     def get_evaluation_result_list(
-        id: int | str,  # noqa: A002 - the SDK's name
+        id: Id,  # noqa: A002 - the SDK's name
         bleu4: Mapping[str, float] | None = None,
         rouge_1: Mapping[str, float] | None = None,
         rouge_2: Mapping[str, float] | None = None,
         rouge_l: Mapping[str, float] | None = None,
         judge_score: Mapping[str, float] | None = None,
-        model_version_ids: Sequence[int | str] | None = None,
+        model_version_ids: Sequence[Id] | None = None,
         order_by: str | None = None,
         order: str | None = None,
         eval_unit_id: Sequence[str] | None = None,
         page_no: int = 1,
         page_size: int = 20,
-    ) -> wire.ListResults:
+    ) -> Fields:
         """Return rows of a task: question, answer, reference and scores.
 
         Args:
@@ -172,28 +165,25 @@ class EvaluationTasks:
         Raises:
             InvalidArgumentError: a value is unknown.
         """
-        ranges = {"bleu4": bleu4, "rouge_1": rouge_1, "rouge_2": rouge_2, "rouge_l": rouge_l}
-        ranges["judge_score"] = judge_score
-        score_ranges = {
-            name: validate_record(name, wire.ScoreRange, value)
-            for name, value in ranges.items()
-            if value
+        if order_by:
+            validate_choice("order_by", order_by, wire.ORDERS)
+        if order:
+            validate_choice("order", order, ("asc", "desc"))
+        return {
+            "bleu4": bleu4 or None,
+            "rouge_1": rouge_1 or None,
+            "rouge_2": rouge_2 or None,
+            "rouge_l": rouge_l or None,
+            "judge_score": judge_score or None,
+            "model_version_ids": model_version_ids or None,
+            "order_by": order_by or None,
+            "order": order or None,
+            "eval_unit_id": eval_unit_id or None,
         }
-        return wire.ListResults(
-            id=id,
-            **score_ranges,
-            model_version_ids=list_or_none(model_version_ids),
-            order_by=validate_choice("order_by", order_by, wire.ORDERS) if order_by else None,
-            order=validate_choice("order", order, ("asc", "desc")) if order else None,
-            eval_unit_id=list_or_none(eval_unit_id),
-            page_no=page_no,
-            page_size=page_size,
-        )
 
     @operation(wire.DELETE)
-    def batch_delete_evaluation_result(eval_ids: Sequence[int | str]) -> wire.DeleteTasks:
+    def batch_delete_evaluation_result(eval_ids: Sequence[Id]) -> None:
         """Delete ended tasks with their rows."""
-        return wire.DeleteTasks(eval_ids=[*eval_ids])
 
 
 class Evaluation:
@@ -209,7 +199,7 @@ class Evaluation:
             eval_object_config: Mapping[str, Any],
             eval_config: Mapping[str, Any],
             description: str = "",
-        ) -> wire.CreateEvalTask:
+        ) -> Fields:
             """Start a task; the `result` is its id, `ame-...`.
 
             Args:
@@ -221,15 +211,7 @@ class Evaluation:
                 eval_config: {"evalMode": "rule", "model" or "manual"} and the options of the mode.
                 description: description of the task.
             """
-            return wire.CreateEvalTask(
-                task_name=task_name,
-                description=description or None,
-                eval_object_type=eval_object_type,
-                eval_object_config=validate_record(
-                    "eval_object_config", wire.EvalObjectConfig, eval_object_config
-                ),
-                eval_config=validate_record("eval_config", wire.EvalConfig, eval_config),
-            )
+            return {"description": description or None}
 
         @operation(wire.LIST_V2)
         def task_list(
@@ -238,7 +220,7 @@ class Evaluation:
             marker: str | None = None,
             max_keys: int | None = None,
             page_reverse: bool | None = None,
-        ) -> wire.ListEvalTasks:
+        ) -> Fields:
             """Return tasks, the newest first.
 
             Args:
@@ -248,16 +230,10 @@ class Evaluation:
                 max_keys: rows of a page, 100 at most.
                 page_reverse: the page before the marker instead.
             """
-            return wire.ListEvalTasks(
-                eval_type=validate_choice("eval_type", eval_type, wire.EVAL_TYPES),
-                key_filter=key_filter,
-                marker=marker,
-                max_keys=max_keys,
-                page_reverse=page_reverse,
-            )
+            return {"eval_type": validate_choice("eval_type", eval_type, wire.EVAL_TYPES)}
 
         @operation(wire.INFO_V2)
-        def task_detail(task_id: int | str) -> None:
+        def task_detail(task_id: Id) -> None:
             """Return a task; its state is one of Queued, Running, RunningWithManualBegin,
             Successed, Failed.
 
@@ -266,11 +242,11 @@ class Evaluation:
             """
 
         @operation(wire.REPORT_V2)
-        def task_report(task_id: int | str) -> None:
+        def task_report(task_id: Id) -> None:
             """Return the scores, one item per version that has been scored."""
 
         @operation(wire.DELETE_V2)
-        def delete_task(task_id: int | str) -> None:
+        def delete_task(task_id: Id) -> None:
             """Delete an ended task."""
 
         create_eval_task = create_task

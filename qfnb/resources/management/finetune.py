@@ -9,8 +9,8 @@ from typing import Any
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import finetune as wire
-from ..validation import dict_or_none, validate_record
-from .operation import operation
+from ..validation import validate_record
+from .operation import Fields, Id, operation
 
 
 class FineTune:
@@ -22,7 +22,7 @@ class FineTune:
         base_train_type: str | None = None,
         train_type: str | None = None,
         description: str | None = None,
-    ) -> wire.CreateTaskV1:
+    ) -> None:
         """Create a folder of runs; returns `id` (an int) and `uuid`.
 
         Args:
@@ -33,12 +33,6 @@ class FineTune:
         """
         if not name:
             raise InvalidArgumentError(tr("create_task: name is empty: write the name of the task"))
-        return wire.CreateTaskV1(
-            name=name,
-            base_train_type=base_train_type,
-            train_type=train_type,
-            description=description,
-        )
 
     @operation(wire.CREATE_JOB_V1)
     def create_job(job: Mapping[str, Any]) -> wire.CreateJobV1:
@@ -55,13 +49,13 @@ class FineTune:
         return validate_record("job", wire.CreateJobV1, job)
 
     @operation(wire.GET_JOB)
-    def get_job(task_id: int | str, job_id: int | str) -> None:
+    def get_job(task_id: Id, job_id: Id) -> None:
         """Return a run: `trainStatus` is RUNNING, FINISH, FAIL or STOP, `progress` is in
         percent.
         """
 
     @operation(wire.STOP_JOB)
-    def stop_job(task_id: int | str, job_id: int | str) -> None:
+    def stop_job(task_id: Id, job_id: Id) -> None:
         """Stop a run; returns whether it was running."""
 
     class V2:
@@ -75,7 +69,7 @@ class FineTune:
             description: str | None = None,
             parameter_scale: str | None = None,
             hyper_parameter_config: Mapping[str, Any] | None = None,
-        ) -> wire.CreateJob:
+        ) -> None:
             """Create a folder for runs of a model; returns `job_id`.
 
             Args:
@@ -86,30 +80,22 @@ class FineTune:
                 parameter_scale: LoRA, FullFineTuning or PromptTuning.
                 hyper_parameter_config: {"epoch", "learningRate", ...} for its runs.
             """
-            return wire.CreateJob(
-                name=name,
-                model=model,
-                train_mode=train_mode,
-                description=description,
-                parameter_scale=parameter_scale,
-                hyper_parameter_config=dict_or_none(hyper_parameter_config),
-            )
 
         @operation(wire.CREATE_TASK)
         def create_task(
-            job_id: int | str,
+            job_id: Id,
             params_scale: str = "LoRA",
             hyper_params: Mapping[str, Any] | None = None,
             dataset_config: Mapping[str, Any] | None = None,
-            increment_task_id: int | str | None = None,
+            increment_task_id: Id | None = None,
             increment_checkpoint_step: int | None = None,
             model_config: Mapping[str, Any] | None = None,
             resource_config: Mapping[str, Any] | None = None,
             corpus_config: Mapping[str, Any] | None = None,
             *,
-            datasets: Sequence[int | str] = (),
+            datasets: Sequence[Id] = (),
             split_ratio: int = 20,
-        ) -> wire.CreateTask:
+        ) -> Fields:
             """Start a run; returns `task_id`.
 
             Args:
@@ -140,19 +126,13 @@ class FineTune:
                 "versions": [{"versionId": dataset} for dataset in datasets],
                 "splitRatio": split_ratio,
             }
-            return wire.CreateTask(
-                job_id=job_id,
-                parameter_scale=params_scale,
-                hyper_parameter_config=dict(hyper_params or {}),
-                dataset_config=validate_record("dataset_config", wire.DatasetSettings, data_source),
-                increment_task_id=increment_task_id,
-                increment_checkpoint_step=increment_checkpoint_step,
-                custom_config=dict_or_none(model_config),
-                resource_config=dict_or_none(resource_config),
-                corpus_config=validate_record("corpus_config", wire.CorpusSettings, corpus_config)
-                if corpus_config
-                else None,
-            )
+            return {
+                "parameter_scale": params_scale,
+                "hyper_parameter_config": hyper_params or {},
+                "dataset_config": data_source,
+                "custom_config": model_config,
+                "corpus_config": corpus_config or None,
+            }
 
         @operation(wire.LIST_JOBS)
         def job_list(
@@ -174,7 +154,7 @@ class FineTune:
 
         @operation(wire.LIST_TASKS)
         def task_list(
-            job_id: int | str,
+            job_id: Id,
             marker: str | None = None,
             max_keys: int | None = None,
             page_reverse: bool | None = None,
@@ -189,19 +169,19 @@ class FineTune:
             """
 
         @operation(wire.DESCRIBE_TASK)
-        def task_detail(task_id: int | str) -> None:
+        def task_detail(task_id: Id) -> None:
             """Return a run's state, progress and checkpoints."""
 
         @operation(wire.STOP_TASK)
-        def stop_task(task_id: int | str) -> None:
+        def stop_task(task_id: Id) -> None:
             """Stop a run; returns whether it was running."""
 
         @operation(wire.DELETE_TASK)
-        def delete_task(task_id: int | str) -> None:
+        def delete_task(task_id: Id) -> None:
             """Delete an ended run."""
 
         @operation(wire.DELETE_JOB)
-        def delete_job(job_id: int | str) -> None:
+        def delete_job(job_id: Id) -> None:
             """Delete a job with all its runs, which must have ended."""
 
         @operation(wire.SUPPORT_MODELS)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import warnings
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from ... import connect
@@ -213,16 +212,6 @@ _COUNT_COLUMNS = ("context", "max_input", "max_chars", "max_output")
 _FLAG_COLUMNS = ("tools", "json_schema")
 
 
-class ModelListing(BlockingCall[..., "pd.DataFrame"]):
-    """The call behind `models`; its signature and docstring are those of `_list_models`."""
-
-    def __init__(self) -> None:
-        functools.update_wrapper(self, _list_models)
-
-    def _coroutine(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, pd.DataFrame]:
-        return _list_models(*args, **kwargs)
-
-
 async def _list_models(
     kind: catalog.ModelKind | None = None, *, include_retired: bool = False, refresh: bool = False
 ) -> pd.DataFrame:
@@ -283,7 +272,7 @@ async def _list_models(
     return await asyncio.to_thread(_to_model_frame, rows)
 
 
-models = ModelListing()
+models: BlockingCall[..., pd.DataFrame] = BlockingCall(_list_models)
 
 
 def _to_model_frame(rows: Sequence[catalog.CatalogModel]) -> pd.DataFrame:

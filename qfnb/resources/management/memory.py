@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...wire import prompt as wire
-from .operation import operation
+from .operation import Fields, Id, operation
 
 
 class Memory:
     """Write and read system memories. Source: API pages of /v2/memory."""
 
     @operation(wire.CREATE_MEMORY)
-    def create_system_memory(app_id: int | str, description: str) -> wire.CreateMemory:
+    def create_system_memory(app_id: Id, description: str) -> Fields:
         """Create a memory of an application; returns `systemMemoryId`, `sm-...`."""
-        return wire.CreateMemory(app_id=str(app_id), description=description)
+        return {"app_id": str(app_id)}
 
     @operation(wire.LIST_MEMORIES)
     def describe_system_memories(
-        app_id: int | str | None = None, marker: str | None = None, max_keys: int | None = None
+        app_id: Id | None = None, marker: str | None = None, max_keys: int | None = None
     ) -> None:
         """Return a page of memories without their entries, the newest first, 100 by default.
 
@@ -28,16 +28,13 @@ class Memory:
         """
 
     @operation(wire.DESCRIBE_MEMORY)
-    def describe_system_memory(system_memory_id: int | str) -> None:
+    def describe_system_memory(system_memory_id: Id) -> None:
         """Return a memory with its entries."""
 
     @operation(wire.MODIFY_MEMORY)
-    def modify_system_memory(
-        system_memory_id: int | str, memories: Sequence[Any]
-    ) -> wire.ModifyMemory:
+    def modify_system_memory(system_memory_id: Id, memories: Sequence[Any]) -> None:
         """Replace all entries of a memory."""
-        return wire.ModifyMemory(system_memory_id=system_memory_id, memories=[*memories])
 
     @operation(wire.DELETE_MEMORY)
-    def delete_system_memory(system_memory_id: int | str) -> None:
+    def delete_system_memory(system_memory_id: Id) -> None:
         """Delete a memory."""

@@ -1,17 +1,214 @@
 """The model repository on the platform (the group of calls; the object with a life cycle is
-`qfnb.model.Model`).
+`qfnb.model.Model`); console v2 (`Model.V2`) has sets (`am-...`) and models, which are versions
+(`amv-...`).
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import model as wire
-from ..validation import list_or_none, validate_choice, validate_record
+from ..validation import validate_choice, validate_record
 from .evaluation import EvaluationTasks
-from .model_v2 import ModelV2
-from .operation import operation
+from .operation import Fields, Id, operation
+
+MAX_TEMPLATE_BYTES = 1 << 20
+
+
+class ModelV2:
+    """Sets, models, exports and compressions. Source: API pages of /v2/model."""
+
+    @operation(wire.CREATE_SET)
+    def create_custom_model_set(
+        model_set_name: str, model_type: str, labels: Sequence[str] | None = None
+    ) -> Fields:
+        """Create a set for your own versions; returns `modelSetId`.
+
+        Args:
+            model_set_name: shown in the console.
+            model_type: Text2Text, Text2Image, TextRepresentation, ImageUnderstanding or Industry.
+            labels: tags of the set.
+        """
+        validate_choice("model_type", model_type, wire.TYPES)
+        return {"labels": labels or None}
+
+    @operation(wire.SYSTEM_SETS)
+    def describe_system_model_sets(
+        marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
+    ) -> None:
+        """Return a page of the platform's own sets.
+
+        Args:
+            marker: the last id of the page before.
+            max_keys: rows of a page.
+            page_reverse: return the page before the marker instead.
+        """
+
+    @operation(wire.CUSTOM_SETS)
+    def describe_custom_model_sets(
+        marker: str | None = None, max_keys: int | None = None, page_reverse: bool | None = None
+    ) -> None:
+        """Return a page of your own sets, the newest first.
+
+        Args:
+            marker: the last id of the page before.
+            max_keys: rows of a page.
+            page_reverse: return the page before the marker instead.
+        """
+
+    @operation(wire.DESCRIBE_SET)
+    def describe_model_set(
+        model_set_name: str | None = None, model_set_id: Id | None = None
+    ) -> Fields:
+        """Return a set by its id or its name; `modelIds[0]` is the newest version."""
+        if not model_set_id and not model_set_name:
+            raise InvalidArgumentError(
+                tr("describe_model_set: pass model_set_id or model_set_name")
+            )
+        if model_set_id:
+            name = None
+        else:
+            name = model_set_name
+        return {"model_set_id": model_set_id or None, "model_set_name": name}
+
+    @operation(wire.DELETE_SET)
+    def delete_model_set(model_set_id: Id) -> None:
+        """Delete a set with all its versions; none may be in service."""
+
+    @operation(wire.CREATE)
+    def create_custom_model(
+        model_set_id: Id,
+        source_type: str,
+        description: str | None = None,
+        train_meta: Mapping[str, Any] | None = None,
+        import_meta: Mapping[str, Any] | None = None,
+    ) -> wire.CreateModel:
+        """Add a new version to a set; returns `modelId`.
+
+        Args:
+            model_set_id: `am-...`.
+            source_type: "Train" (from a run) or "Import" (from your own bucket).
+            description: up to 300 characters.
+            train_meta: {"taskId": "task-...", "checkpointStep": a step}.
+            import_meta: {"bucket", "objectPath", "modelFormat", ...}.
+
+        Raises:
+            InvalidArgumentError: the mapping of the source is missing.
+        """
+        source_meta = {wire.TRAINED: train_meta, wire.IMPORTED: import_meta}
+        if source_type not in source_meta:
+            raise InvalidArgumentError(
+                tr("source_type={source_type!r}: must be Train or Import", source_type=source_type)
+            )
+        if not source_meta[source_type]:
+            raise InvalidArgumentError(
+                tr(
+                    "source_type={source_type!r} needs {name}_meta",
+                    source_type=source_type,
+                    name=source_type.lower(),
+                )
+            )
+        is_training = source_type == wire.TRAINED
+        values = {
+            "model_set_id": model_set_id,
+            "source_type": source_type,
+            "description": description,
+            "train_meta": dict(train_meta or {}) if is_training else None,
+            "import_meta": None if is_training else dict(import_meta or {}),
+        }
+        return validate_record("model", wire.CreateModel, values)
+
+    @operation(wire.CREATE_CONF)
+    def create_custom_model_conf(file: str | Path) -> Fields:
+        """Upload a chat template for imported models: a `.py` file of less than 1 MB.
+
+        The platform's page calls it an upload, but the official SDK never sends the file; here its
+        text is sent as `customSpecFile`. This has not been tried against the platform.
+        """
+        path = Path(file)
+        if path.suffix != ".py" or not path.is_file() or path.stat().st_size >= MAX_TEMPLATE_BYTES:
+            raise InvalidArgumentError(
+                tr("{path}: a chat template is a .py file of less than 1 MB", path=path)
+            )
+        return {"custom_spec_file": path.read_text(encoding="utf-8")}
+
+    @operation(wire.SYSTEM_CONF)
+    def describe_model_system_advanced_conf(
+        model_application_type: str, model_format: str = "HuggingFace.Transformers"
+    ) -> None:
+        """Return the settings that the platform runs chat or completion models of a format with."""
+
+    @operation(wire.DESCRIBE)
+    def describe_model(model_id: Id) -> None:
+        """Return a version (`amv-...`): its status, and where it comes from (`sourceInfo`)."""
+
+    @operation(wire.CUSTOM_CONF)
+    def describe_model_custom_advanced_conf(model_id: Id) -> None:
+        """Return the settings that a version runs with."""
+
+    @operation(wire.DELETE_V2)
+    def delete_model(model_id: Id) -> None:
+        """Delete a version; it must not be in service."""
+
+    @operation(wire.CREATE_EXPORT)
+    def create_model_export_model(model_id: Id) -> None:
+        """Export a version as a file; `describe_model_export_model` returns its state."""
+
+    @operation(wire.DESCRIBE_EXPORT)
+    def describe_model_export_model(model_id: Id) -> None:
+        """Return a version's newest export: `status` is Doing, Done or Fail."""
+
+    @operation(wire.CREATE_COMPRESSION)
+    def create_model_comp_task(
+        name: str,
+        source_model_id: Id,
+        config: Mapping[str, Any],
+        model_set_id: Id,
+        description: str | None = None,
+    ) -> Fields:
+        """Compress a version into a new version; returns the task's id.
+
+        Args:
+            name: shown in the console.
+            source_model_id: the version to compress, `amv-...`.
+            config: {"strategy": Quantization or Sparsity, "weight": INT8-PTQ, W8A16C16 or
+                W4A16C16}.
+            model_set_id: the set that gets the new version, `am-...`.
+            description: a note for people.
+        """
+        config_record = validate_record("config", wire.CompressionConfig, config)
+        validate_choice("config.strategy", config_record.strategy, wire.COMPRESSION_STRATEGIES)
+        return {"config": config_record}
+
+    @operation(wire.LIST_COMPRESSIONS)
+    def describe_model_comp_tasks(
+        marker: str | None = None,
+        max_keys: int | None = None,
+        page_reverse: bool | None = None,
+        source_model_id: Id | None = None,
+    ) -> None:
+        """Return a page of compressions, the newest first, of one version or of all.
+
+        Args:
+            marker: the last id of the page before.
+            max_keys: rows of a page.
+            page_reverse: return the page before the marker instead.
+            source_model_id: only compressions of this version, `amv-...`.
+        """
+
+    @operation(wire.DESCRIBE_COMPRESSION)
+    def describe_model_comp_task(model_comp_task_id: Id) -> None:
+        """Return a compression: creating, running, succeeded, failed, stopping or stopped."""
+
+    @operation(wire.CANCEL_COMPRESSION)
+    def cancel_model_comp_task(model_comp_task_id: Id) -> None:
+        """Stop a compression."""
+
+    @operation(wire.DELETE_COMPRESSION)
+    def delete_model_comp_task(model_comp_task_id: Id) -> None:
+        """Delete an ended compression; its version is kept."""
 
 
 class Model(EvaluationTasks):
@@ -24,9 +221,9 @@ class Model(EvaluationTasks):
         is_new: bool,
         version_meta: Mapping[str, Any],
         model_name: str | None = None,
-        model_id: int | str | None = None,
+        model_id: Id | None = None,
         tags: Sequence[str] | None = None,
-    ) -> wire.PublishModel:
+    ) -> Fields:
         """Publish a finished run as a new model, or as a new version of `model_id`.
 
         Args:
@@ -44,20 +241,14 @@ class Model(EvaluationTasks):
             raise InvalidArgumentError(
                 tr("publish: is_new=False needs model_id, the model that gets the new version")
             )
-        return wire.PublishModel(
-            is_new_model=is_new,
-            version_meta=validate_record("version_meta", wire.VersionMeta, version_meta),
-            model_name=model_name,
-            model_id=model_id,
-            tags=list_or_none(tags),
-        )
+        return {"is_new_model": is_new, "tags": tags or None}
 
     @operation(wire.LIST)
-    def list(model_id: int | str) -> None:
+    def list(model_id: Id) -> None:
         """Return a model and all its versions (`modelVersionList`), the newest first."""
 
     @operation(wire.DETAIL)
-    def detail(model_version_id: int | str) -> None:
+    def detail(model_version_id: Id) -> None:
         """Return one version of a model; `state` is Creating, Ready or Fail."""
 
     @operation(wire.PRESET_LIST)
@@ -94,7 +285,7 @@ class Model(EvaluationTasks):
         order: str | None = None,
         page_no: int = 1,
         page_size: int = 20,
-    ) -> wire.ListModels:
+    ) -> Fields:
         """Return a page of your own models.
 
         Args:
@@ -107,39 +298,24 @@ class Model(EvaluationTasks):
         """
         if order is not None:
             validate_choice("order", order, ("asc", "desc"))
-        return wire.ListModels(
-            page_no=page_no,
-            page_size=page_size,
-            name_filter=name_filter,
-            model_type=_to_ints(model_type),
-            order_by=order_by,
-            order=order,
-        )
+        return {"model_type": model_type or None}
 
     @operation(wire.DELETE)
-    def batch_delete_model(model_ids: Sequence[int | str]) -> wire.DeleteModels:
+    def batch_delete_model(model_ids: Sequence[Id]) -> Fields:
         """Delete models with all their versions; none may be in service."""
-        return wire.DeleteModels(model_ids=_validate_ids(model_ids, "model_ids"))
+        return {"model_ids": _validate_ids(model_ids, "model_ids")}
 
     @operation(wire.DELETE_VERSIONS)
-    def batch_delete_model_version(model_version_ids: Sequence[int | str]) -> wire.DeleteVersions:
+    def batch_delete_model_version(model_version_ids: Sequence[Id]) -> Fields:
         """Delete versions; none may be in service."""
-        return wire.DeleteVersions(
-            model_version_ids=_validate_ids(model_version_ids, "model_version_ids")
-        )
+        return {"model_version_ids": _validate_ids(model_version_ids, "model_version_ids")}
 
     @operation(wire.EVALUABLE)
     def evaluable_model_list() -> None:
         """Return the models that can be evaluated, each with its versions."""
 
 
-def _to_ints(numbers: Sequence[int] | None) -> list[int] | None:
-    if numbers:
-        return [int(number) for number in numbers]
-    return None
-
-
-def _validate_ids(ids: Sequence[int | str], name: str) -> list[int | str]:
+def _validate_ids(ids: Sequence[Id], name: str) -> list[Id]:
     """Return the ids as a list; a single text is rejected, it would be split into letters."""
     if isinstance(ids, str) or not ids:
         raise InvalidArgumentError(

@@ -4,7 +4,6 @@ users see.
 
 import functools
 import inspect
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -15,7 +14,7 @@ from ...config import Secret
 from ...transport import event_loop
 from ...transport.client import CallOptions, Client
 from ...transport.response import Response
-from ...wire.base import Record
+from ...wire.base import JsonObject, Record
 from ...wire.endpoints import Endpoint
 from ..validation import validate_record
 
@@ -24,21 +23,32 @@ B = TypeVar("B", bound=Record)
 R = TypeVar("R")
 T = TypeVar("T")
 
+Fields = dict[str, Any]
+"""Fields of a record, by their Python names."""
 
-class BlockingCall(ABC, Generic[P, T]):
-    """A call in two forms: `call(...)` blocks, `await call.aio(...)` does not."""
+Id = int | str
+"""An id of the platform: a number of v1, or a text such as `ds-...`."""
+
+
+class BlockingCall(Generic[P, T]):
+    """A call in two forms: `call(...)` blocks, `await call.aio(...)` does not.
+
+    Args:
+        function: returns the coroutine that runs on the I/O loop; the call has its signature and
+            docstring.
+    """
+
+    def __init__(self, function: Callable[P, Coroutine[Any, Any, T]]) -> None:
+        functools.update_wrapper(self, function)
+        self._start = function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call, and wait for the result."""
-        return event_loop.run(self._coroutine(*args, **kwargs))
+        return event_loop.run(self._start(*args, **kwargs))
 
     async def aio(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call without blocking."""
-        return await event_loop.run_async(self._coroutine(*args, **kwargs))
-
-    @abstractmethod
-    def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        """Return the coroutine that runs on the I/O loop."""
+        return await event_loop.run_async(self._start(*args, **kwargs))
 
 
 KEY_WORDS = frozenset(["ak", "sk", "access_key", "secret_key"])
@@ -53,8 +63,13 @@ class Operation(BlockingCall[P, Response[R]]):
     once: the official SDK takes anything.
     """
 
-    def __init__(self, endpoint: Endpoint[Any, R], function: Callable[P, Record | None]) -> None:
+    def __init__(
+        self, endpoint: Endpoint[Any, R], function: Callable[P, Record | Fields | None]
+    ) -> None:
+        super().__init__(self._send_arguments)
         functools.update_wrapper(self, function)
+        self.__name__: str
+        self.__qualname__: str
         self._signature = inspect.signature(function)
         self.endpoint = endpoint
         self._function = function
@@ -63,20 +78,26 @@ class Operation(BlockingCall[P, Response[R]]):
         self._takes_any = inspect.Parameter.VAR_KEYWORD in kinds
 
     def build_record(self, *args: P.args, **kwargs: P.kwargs) -> Record:
-        """Return the record that the function builds, or if it builds none, the record of its
-        arguments.
+        """Return the record that the function builds, or the record of its arguments, with the
+        fields that the function returns in their place; arguments that are no fields are not sent.
         """
-        record = self._function(*args, **kwargs)
-        if record is None:
-            bound = self._signature.bind(*args, **kwargs)
-            bound.apply_defaults()
-            name = getattr(self._function, "__name__", self.endpoint.name)
-            record = validate_record(name, self.endpoint.body, bound.arguments)
+        built = self._function(*args, **kwargs)
+        if isinstance(built, Record):
+            return built
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        body = self.endpoint.body
+        values = {
+            name: bound.arguments[name] for name in body.model_fields.keys() & bound.arguments
+        }
+        record: Record = validate_record(self.__name__, body, values | (built or {}))
         return record
 
-    def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Response[R]]:
-        values: dict[str, Any] = dict(kwargs)
-        keys: dict[str, Any] = {
+    def _send_arguments(
+        self, *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, Response[R]]:
+        values: JsonObject = dict(kwargs)
+        keys: JsonObject = {
             name: Secret(values.pop(name))
             for name in KEY_WORDS & {*values} - {*self._signature.parameters}
         }
@@ -86,44 +107,47 @@ class Operation(BlockingCall[P, Response[R]]):
         options = CallOptions(values.pop("request_timeout", None), values.pop("retry_count", None))
         for name in {*values} - {*self._signature.parameters}:
             del values[name]
-            call = getattr(self._function, "__qualname__", self.endpoint.name)
-            warn_once(tr("{call} has no argument {name!r}: it is not sent", call=call, name=name))
+            warn_once(
+                tr(
+                    "{call} has no argument {name!r}: it is not sent",
+                    call=self.__qualname__,
+                    name=name,
+                )
+            )
         return self._send(self.build_record(*args, **values), keys, options)
 
-    async def _send(
-        self, record: Record, keys: dict[str, Any], options: CallOptions
-    ) -> Response[R]:
+    async def _send(self, record: Record, keys: JsonObject, options: CallOptions) -> Response[R]:
         return await (await connect.aclient(keys)).send(self.endpoint, record, options=options)
 
 
-class Transfer(BlockingCall[P, T]):
-    """A call that transfers bytes instead of records."""
-
-    def __init__(self, function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> None:
-        functools.update_wrapper(self, function)
-        signature = inspect.signature(function)
-        self.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
-        self._function = function
-
-    def _coroutine(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
-        self.__signature__.bind(*args, **kwargs)  # a TypeError of its own would count the client
-        return self._transfer(*args, **kwargs)
-
-    async def _transfer(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._function(await connect.aclient(), *args, **kwargs)
-
-
-def operation(endpoint: Endpoint[B, R]) -> Callable[[Callable[P, B | None]], Operation[P, R]]:
+def operation(
+    endpoint: Endpoint[B, R],
+) -> Callable[[Callable[P, B | Fields | None]], Operation[P, R]]:
     """Declare an operation by a function with its signature and docstring.
 
-    The function returns the record to send; without a body, the record has the function's arguments
-    as its fields.
+    The record that is sent has the function's arguments as its fields, or what the function returns
+    in their place: a mapping of fields, or the record itself.
     """
     return lambda function: Operation(endpoint, function)
 
 
-def transfer(function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]) -> Transfer[P, T]:
+def transfer(
+    function: Callable[Concatenate[Client, P], Coroutine[Any, Any, T]],
+) -> BlockingCall[P, T]:
     """Declare a call by a coroutine function whose first argument is the client; users do not pass
     it.
     """
-    return Transfer(function)
+
+    async def with_client(*args: P.args, **kwargs: P.kwargs) -> T:
+        return await function(await connect.aclient(), *args, **kwargs)
+
+    def start(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        signature.bind(*args, **kwargs)  # a TypeError of its own would count the client
+        return with_client(*args, **kwargs)
+
+    signature = inspect.signature(function)
+    signature = signature.replace(parameters=[*signature.parameters.values()][1:])
+    call = BlockingCall(start)
+    functools.update_wrapper(call, function)
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    return call

@@ -10,8 +10,8 @@ from ...base.language import tr
 from ...errors import InvalidArgumentError
 from ...wire import service as wire
 from ..console.consts import DeployPoolType, ServiceType
-from ..validation import validate_choice, validate_member, validate_positive, validate_record
-from .operation import operation
+from ..validation import validate_choice, validate_member, validate_positive
+from .operation import Fields, Id, operation
 
 
 class Service:
@@ -19,14 +19,14 @@ class Service:
 
     @operation(wire.CREATE_V1)
     def create(
-        model_id: int | str,
-        model_version_id: int | str,
+        model_id: Id,
+        model_version_id: Id,
         name: str,
         uri: str,
         replicas: int = 1,
         pool_type: int | DeployPoolType = DeployPoolType.PrivateResource,
         description: str | None = None,
-    ) -> wire.ApplyService:
+    ) -> Fields:
         """Deploy a model version; returns `serviceId`, an int.
 
         Args:
@@ -41,23 +41,18 @@ class Service:
         Raises:
             InvalidArgumentError: `replicas` or `pool_type` is invalid.
         """
-        return wire.ApplyService(
-            model_id=model_id,
-            model_version_id=model_version_id,
-            name=name,
-            uri=uri,
-            replicas=validate_positive("replicas", replicas),
-            pool_type=validate_member("pool_type", pool_type, DeployPoolType),
-            description=description,
-        )
+        return {
+            "replicas": validate_positive("replicas", replicas),
+            "pool_type": validate_member("pool_type", pool_type, DeployPoolType),
+        }
 
     @operation(wire.GET_V1)
-    def get(id: int | str) -> wire.ServiceRef:  # noqa: A002 - the seeds' word
+    def get(id: Id) -> Fields:  # noqa: A002 - the seeds' word
         """Return a service; `serviceStatus` is New, Deploying, Done, Failed or Stopped."""
-        return wire.ServiceRef(service_id=id)
+        return {"service_id": id}
 
     @operation(wire.LIST_V1)
-    def list(api_type_filter: Sequence[str | ServiceType] | None = None) -> wire.ListServices:
+    def list(api_type_filter: Sequence[str | ServiceType] | None = None) -> Fields:
         """Return preset services (`common`) and the user's own (`custom`).
 
         Args:
@@ -68,7 +63,7 @@ class Service:
         """
         for kind in api_type_filter or ():
             validate_choice("api_type_filter", kind, wire.TYPES)
-        return wire.ListServices(api_typefilter=_to_list(api_type_filter))
+        return {"api_typefilter": api_type_filter}
 
     @operation(wire.APPS)
     def app_list() -> None:
@@ -79,8 +74,8 @@ class Service:
 
         @operation(wire.CREATE)
         def create_service(
-            model_set_id: int | str,
-            model_id: int | str,
+            model_set_id: Id,
+            model_id: Id,
             name: str,
             url_suffix: str,
             resource_config: Mapping[str, Any] | None = None,
@@ -91,7 +86,7 @@ class Service:
             resource_type: str = "GPU-I-2",
             qps: float | None = None,
             hours: int = 1,
-        ) -> wire.CreateService:
+        ) -> Fields:
             """Deploy a model version; returns `service_id`.
 
             Args:
@@ -120,17 +115,10 @@ class Service:
             default_billing = {
                 "reservation": {"reservationLength": validate_positive("hours", hours)}
             }
-            return wire.CreateService(
-                model_set_id=model_set_id,
-                model_id=model_id,
-                name=name,
-                url_suffix=url_suffix,
-                resource_config=validate_record(
-                    "resource_config", wire.ResourceSettings, resource_config or default_resources
-                ),
-                billing=validate_record("billing", wire.Billing, billing or default_billing),
-                description=description,
-            )
+            return {
+                "resource_config": resource_config or default_resources,
+                "billing": billing or default_billing,
+            }
 
         @operation(wire.FIND)
         def service_list(
@@ -143,7 +131,7 @@ class Service:
             creator: Sequence[str] | None = None,
             charge_type: str | None = None,
             pay_type: str | None = None,
-        ) -> wire.FindServices:
+        ) -> None:
             """Return a page of your own services, those that match every filter, newest first.
 
             Args:
@@ -157,20 +145,9 @@ class Service:
                 charge_type: ComputingUnit or Tokens.
                 pay_type: Prepay or Postpay.
             """
-            return wire.FindServices(
-                marker=marker,
-                max_keys=max_keys,
-                page_reverse=page_reverse,
-                name=name,
-                service_type=_to_list(service_type),
-                run_status=_to_list(run_status),
-                creator=_to_list(creator),
-                charge_type=charge_type,
-                pay_type=pay_type,
-            )
 
         @operation(wire.DESCRIBE)
-        def service_detail(service_id: int | str) -> None:
+        def service_detail(service_id: Id) -> None:
             """Return a service's state and address; `run_status` ends as Serving, Failed or
             Stopped.
             """
@@ -181,7 +158,7 @@ class Service:
             end_time: str | datetime,
             service_id: str | Sequence[str] | None = None,
             app_id: str | Sequence[str] | None = None,
-        ) -> wire.MetricQuery:
+        ) -> Fields:
             """Return calls and tokens by service and application, in a span of time.
 
             Args:
@@ -199,17 +176,15 @@ class Service:
                 raise InvalidArgumentError(
                     tr("end_time={end!r} is before start_time={start!r}", end=end, start=start)
                 )
-            return wire.MetricQuery(
-                start_time=start,
-                end_time=end,
-                service_id=_to_list(service_id),
-                app_id=_to_list(app_id),
-            )
+            return {
+                "start_time": start,
+                "end_time": end,
+                "service_id": _to_list(service_id),
+                "app_id": _to_list(app_id),
+            }
 
         @operation(wire.MODIFY)
-        def modify_service(
-            service_id: int | str, model_set_id: int | str, model_id: int | str
-        ) -> None:
+        def modify_service(service_id: Id, model_set_id: Id, model_id: Id) -> None:
             """Change the model version of a service; the old one answers until the new one runs.
 
             Args:
@@ -224,7 +199,7 @@ class Service:
             service_type: Sequence[str] | None = None,
             charge_type: Sequence[str] | None = None,
             charge_status: Sequence[str] | None = None,
-        ) -> wire.FindPresets:
+        ) -> None:
             """Return the platform's own services, those that match every filter.
 
             Args:
@@ -233,22 +208,14 @@ class Service:
                 charge_type: some of TPM, Tokens, Calls and Free; default: all.
                 charge_status: some of NotOpen, Opened, Stopped and Free; default: all.
             """
-            return wire.FindPresets(
-                service_ids=_to_list(service_ids),
-                service_type=_to_list(service_type),
-                charge_type=_to_list(charge_type),
-                charge_status=_to_list(charge_status),
-            )
 
         preset_services = describe_preset_services
 
 
 def _to_list(value: str | Sequence[str] | None) -> list[str] | None:
-    if value is None or isinstance(value, str):
-        if value is not None:
-            return [str(value)]
-        return None
-    return [str(item) for item in value]
+    if isinstance(value, str):
+        return [value]
+    return None if value is None else [*map(str, value)]
 
 
 def _format_time(value: str | datetime, name: str) -> str:

@@ -4,10 +4,9 @@ import builtins
 from pathlib import Path
 
 from ...errors import InvalidArgumentError
-from ...transport import object_storage
+from ...transport import file_transfer
 from ...transport.client import Client
-from ...transport.file_transfer import download_file
-from ...transport.object_storage import ProgressCallback
+from ...transport.file_transfer import ProgressCallback
 from ...wire import storage as wire
 from .operation import transfer
 
@@ -35,7 +34,7 @@ class Storage:
             APIError: the storage refused; no part is left there.
         """
         bucket, key = _split_address(address)
-        await object_storage.put_object(client, bucket, key, content, on_progress)
+        await file_transfer.put_object(client, bucket, key, content, on_progress)
         return wire.build_uri(bucket, key)
 
     @transfer
@@ -44,18 +43,18 @@ class Storage:
         bucket, prefix = _split_address(address)
         return [
             wire.build_uri(bucket, row.key)
-            for row in await object_storage.list_objects(client, bucket, prefix)
+            for row in await file_transfer.list_objects(client, bucket, prefix)
         ]
 
     @transfer
     async def info(client: Client, address: str) -> wire.StoredObject | None:
         """Return an object's size, tag and date; None if it does not exist."""
-        return await object_storage.stat_object(client, *_split_address(address))
+        return await file_transfer.stat_object(client, *_split_address(address))
 
     @transfer
     async def read(client: Client, address: str) -> bytes:
         """Return an object's bytes, 64 MiB at most; `download` has no such limit."""
-        return await object_storage.get_object(client, *_split_address(address))
+        return await file_transfer.get_object(client, *_split_address(address))
 
     @transfer
     async def download(
@@ -72,13 +71,13 @@ class Storage:
         Raises:
             ResponseTooLarge: it has more than `max_bytes` bytes.
         """
-        await object_storage.get_object(client, *_split_address(address), Path(path), max_bytes)
+        await file_transfer.get_object(client, *_split_address(address), Path(path), max_bytes)
         return Path(path)
 
     @transfer
     async def delete(client: Client, address: str) -> None:
         """Delete one object."""
-        await object_storage.delete_object(client, *_split_address(address))
+        await file_transfer.delete_object(client, *_split_address(address))
 
 
 @transfer
@@ -86,7 +85,7 @@ async def download(client: Client, url: str, path: Path, max_bytes: int) -> Path
     """Download at most `max_bytes` from an address that the platform named; `download_file` says
     which are refused.
     """
-    await download_file(client, url, path, max_bytes)
+    await file_transfer.download_file(client, url, path, max_bytes)
     return path
 
 

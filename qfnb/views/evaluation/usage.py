@@ -175,9 +175,7 @@ def _count_flags(samples: Mapping[int, Sample]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for sample in answered:
         texts = {"prompt": sample.prompt, "reference": sample.reference}
-        counts.update(
-            degenerate_flags(sample.output, finish_reason=sample.finish_reason, **texts)
-        )
+        counts.update(degenerate_flags(sample.output, finish_reason=sample.finish_reason, **texts))
     return counts
 
 

@@ -22,7 +22,8 @@ from qfnb import (
     config,
     errors,
 )
-from qfnb.resources.inference import client_options, thinking
+from qfnb.resources.inference import thinking
+from qfnb.resources.inference.chat import fit_messages
 from qfnb.transport import clock
 from qfnb.wire.catalog import find_model
 from qfnb.wire.chat import Message
@@ -250,63 +251,18 @@ def test_what_is_dropped_leaves_a_question_first_and_the_last_one_always():
     row = find_model("chat", "ernie-4.5-turbo-32k")
     text = "word " * row.max_input
     turns = [Message(**turn) for turn in turns_of("a b c", "d e f", text)]
-    fitted, options = client_options.fit_messages(
-        turns, {"truncate_overlong_msgs": True, "top_p": 1}, row
-    )
-    assert ([turn.content for turn in fitted], options) == ([text], {"top_p": 1})
+    assert [turn.content for turn in fit_messages(turns, "", row)] == [text]
 
 
-def test_all_system_messages_become_one_persona(scripted):
-    server = scripted(whole("好"))
-    turns = [
-        {"role": "system", "content": "简短。"},
-        *turns_of("一", "二", "三"),
-        {"role": "system", "content": "礼貌。"},
-    ]
-    turns.append({"role": "user", "content": "四"})
-    ChatCompletion().do(turns, adapt_openai_message_format=True)
-    ChatCompletion().do(turns, adapt_openai_message_format=True, system="我的")
-    assert [body["messages"][0]["content"] for body in sent_bodies(server)] == [
-        "简短。礼貌。",
-        "我的",
-    ]
-    assert [turn["role"] for turn in sent_bodies(server)[0]["messages"]].count("system") == 1
-
-
-def test_the_rest_of_a_cut_answer_is_asked_for_and_joined(scripted):
-    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
-    server = scripted(whole("从前", finish="length", usage=usage), whole("有座山", usage=usage))
-    reply = ChatCompletion().do("讲", auto_concat_truncate=True, truncated_continue_prompt="接着说")
-    assert (reply["result"], reply.text, reply["is_truncated"]) == (
-        "从前有座山",
-        "从前有座山",
-        False,
-    )
-    assert sent_bodies(server)[1]["messages"][1:] == [
-        {"role": "assistant", "content": "从前"},
-        {"role": "user", "content": "接着说"},
-    ]
-    assert reply.earlier[0].usage.total_tokens == 3
-
-
-def test_a_stream_and_a_batch_go_on_behind_the_cut_too(scripted):
-    cut = streamed({"content": "从前"}, finish="length")
-    scripted(cut, streamed({"content": "有座山"}))
-    pieces = list(ChatCompletion().do("讲", stream=True, auto_concat_truncate=True))
-    assert "".join(piece["result"] for piece in pieces) == "从前有座山"
-    scripted(whole("从前", finish="length"), whole("有"), whole("从前"))
-    results = (
-        ChatCompletion().batch_do(["讲", "讲"], worker_num=1, auto_concat_truncate=True).results()
-    )
-    assert [reply["result"] for reply in results] == ["从前有", "从前"]
-
-
-def test_an_answer_without_end_is_not_asked_for_without_end(scripted):
+def test_options_of_the_sdk_that_change_nothing_are_named_and_not_sent(scripted, caplog):
     thinking.warn_once.cache_clear()
-    server = scripted(whole("又", finish="length"))
-    reply = ChatCompletion().do("讲", auto_concat_truncate=True)
-    assert len(server.requests) == 1 + client_options.MAX_CONTINUATIONS
-    assert reply["is_truncated"]
+    server = scripted(whole("好", finish="length"))
+    ChatCompletion().do("讲", auto_concat_truncate=True, adapt_openai_message_format=True)
+    assert [message.partition("=")[0] for message in caplog.messages] == [
+        "adapt_openai_message_format",
+        "auto_concat_truncate",
+    ]
+    assert sent_bodies(server)[0].keys() == {"model", "messages", "stream"}
 
 
 def test_times_are_in_the_statistic_of_replies_and_pieces(scripted):

@@ -12,7 +12,7 @@ from support.scripted_server import http_answer
 
 from qfnb import ChatCompletion, Image2Text, Text2Image, errors
 from qfnb.config import settings
-from qfnb.resources.inference.image2text import to_data_url
+from qfnb.resources.inference.images import to_data_url
 from qfnb.transport import event_loop, file_transfer
 
 
@@ -68,9 +68,9 @@ def test_the_picture_goes_before_the_question_to_a_model_that_sees(scripted):
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ("nowhere.png", "no such file"),
-        (b"GIF89a", "not an image file"),
-        (b"\x89PNG" + b"0" * 11_000_000, "at most 10,485,760"),
+        ("nowhere.png", "No such file"),
+        (b"GIF89a", "not a picture file"),
+        (b"\x89PNG" + b"0" * 11_000_000, "less than 10,485,760"),
     ],
 )
 def test_what_is_not_an_image_is_not_sent(scripted, image, message):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from qfnb.errors import InvalidArgumentError
-from qfnb.resources.inference.image_edit import MAX_BYTES, encode_pictures, picture_size
+from qfnb.resources.inference.images import MAX_BYTES, encode_pictures, picture_size
 
 
 def picture(kind="PNG", size=(200, 300), **options):

@@ -12,7 +12,7 @@ from support.waiting import until
 
 from qfnb import errors
 from qfnb.resources.management.storage import Storage, download
-from qfnb.transport import http, object_storage
+from qfnb.transport import file_transfer as object_storage, http
 
 MIB = 1 << 20
 
