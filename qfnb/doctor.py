@@ -189,7 +189,7 @@ def _version(name: str) -> str:
 
 def check_fonts() -> Iterator[Line]:
     """Yield whether charts can show Chinese."""
-    from .views.fonts import chinese_font  # noqa: PLC0415 - it loads matplotlib
+    from .views.drawing import chinese_font  # noqa: PLC0415 - it loads matplotlib
 
     name = chinese_font()
     remedy = tr("Install one, then restart the kernel: `apt install fonts-noto-cjk`")

@@ -18,7 +18,7 @@ from .doctor import show_report
 from .parser import Parser, document_magic
 
 if TYPE_CHECKING:
-    from ..views.platform import Access
+    from ..views.home import Access
 
 VERBS = ("show", "set", "model", "sandbox", "reset", "forget", "doctor", "help")
 
@@ -83,9 +83,9 @@ class AuthMagics(Magics):
             show_report()
             return
         _change_settings(verb, options, unexpected)
-        from ..views import display, platform  # noqa: PLC0415 - %load_ext stays fast
+        from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
 
-        display.publish(platform.access_bundle(describe_access()))
+        display.publish(home.access_bundle(describe_access()))
 
     def complete_word(self, previous: str) -> list[str]:
         """Return the completions behind a word."""
@@ -155,7 +155,7 @@ def describe_access() -> Access:
     Raises:
         QianfanError: no platform can be used; says why.
     """
-    from ..views.platform import Access  # noqa: PLC0415
+    from ..views.home import Access  # noqa: PLC0415
 
     current = connect.platform_info()
     models = {

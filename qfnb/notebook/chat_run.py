@@ -38,7 +38,7 @@ from ..resources.inference.tools import Tool, ask_user, describe_call
 from ..sandbox import process
 from ..views import chat
 from ..views.chat import AnswerForm, AnswerState, StreamedAnswer
-from ..views.controls import open_with_stop_button
+from ..views.panel import open_with_stop_button
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ PARSER.add_option(
 
 def show_report(*, reach: bool = True) -> None:
     """Show what `doctor.examine` finds; with `reach` the platform is asked, too."""
-    from ..views import display, platform  # noqa: PLC0415 - %load_ext stays fast
+    from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
 
-    display.publish(platform.findings_bundle(doctor.examine(reach=reach)))
+    display.publish(home.findings_bundle(doctor.examine(reach=reach)))
 
 
 @magics_class

@@ -7,7 +7,7 @@ import platform
 from typing import Any
 
 from ..base.language import tr
-from ..views import error_card, formatters
+from ..views import formatters
 from . import await_cell, parser
 from .auth import AuthMagics, describe_platform
 from .batch import BatchMagics
@@ -38,8 +38,8 @@ def load(shell: Any, version: str) -> None:
     if await_cell.transform_cell not in shell.input_transformers_post:
         shell.input_transformers_post.append(await_cell.transform_cell)
     parser.register(shell)
-    if error_card.show_error not in shell.events.callbacks["post_run_cell"]:
-        shell.events.register("post_run_cell", error_card.show_error)
+    if formatters.show_error not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", formatters.show_error)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
     print(  # noqa: T201 - one line for the person who loads it
         f"qfnb {version} · {describe_platform()} · {kernel} · "
@@ -51,8 +51,8 @@ def unload(shell: Any) -> None:
     """Remove the magics and the formatters."""
     formatters.unregister(shell.display_formatter)
     parser.unregister(shell)
-    if error_card.show_error in shell.events.callbacks["post_run_cell"]:
-        shell.events.unregister("post_run_cell", error_card.show_error)
+    if formatters.show_error in shell.events.callbacks["post_run_cell"]:
+        shell.events.unregister("post_run_cell", formatters.show_error)
     if await_cell.transform_cell in shell.input_transformers_post:
         shell.input_transformers_post.remove(await_cell.transform_cell)
     for table in shell.magics_manager.magics.values():

@@ -53,9 +53,9 @@ class SandboxMagics(VerbMagics):
             super().run_verb(verb, options, target)
             return
         if verb == "status":
-            from ..views import display, platform  # noqa: PLC0415
+            from ..views import display, home  # noqa: PLC0415
 
-            display.publish(platform.sandbox_bundle())
+            display.publish(home.sandbox_bundle())
         elif verb != "reset":
             getattr(command, verb)()
         elif options.yes or confirm(tr(DELETES), "%qfsandbox reset --yes"):

@@ -159,8 +159,8 @@ class TrainMagics(SweepVerbs, VerbMagics):
         from ..views.training import summary  # noqa: PLC0415
 
         progress = trainer.progress
-        _, sign, words = summary.state(progress, is_live=True, now=time.time())
-        training = tr("{text} ({remark})", text=summary.handle(progress), remark=f"{sign} {words}")
+        state = summary.state(progress).pill.text
+        training = tr("{text} ({remark})", text=summary.handle(progress), remark=state)
         print(tr(message, training=training))  # noqa: T201 - why nothing is started
 
     def do_show(self, options: Namespace, target: str) -> None:
@@ -260,14 +260,14 @@ class TrainMagics(SweepVerbs, VerbMagics):
 
     def do_compare(self, options: Namespace, targets: list[str]) -> None:
         from ..views.display import publish  # noqa: PLC0415
-        from ..views.training import comparison  # noqa: PLC0415
+        from ..views.training.panel import comparison_bundle  # noqa: PLC0415
 
         if len(targets) < 2:
             PARSER.error(
                 tr("compare needs two trainings or more: variables, names, run-... or task-...")
             )
         progresses = {target: find_trainer(self.shell, target).progress for target in targets}
-        publish(comparison.bundle(progresses))
+        publish(comparison_bundle(progresses))
 
     def do_alert(self, options: Namespace, target: str) -> None:
         from ..trainer.alerts import STALLED_AFTER_S, alert  # noqa: PLC0415

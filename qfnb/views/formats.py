@@ -7,6 +7,7 @@ import time
 from ..base.language import tr, tr_noop
 from ..base.text import duration
 from ..wire.prices import PriceRange
+from .components import State
 
 UNKNOWN_PRICE = tr_noop("price unknown")
 FREE = tr_noop("free")
@@ -18,21 +19,14 @@ def cost(price: PriceRange | None, *, is_free: bool = False) -> str:
 
     Where a budget is rehearsed on the sandbox there is a price: `free (¥0.0033 by list price)`.
     """
+    if is_free and not (price and price.high):
+        return tr(FREE)
     if price is None:
-        if is_free:
-            return tr(FREE)
         return tr(UNKNOWN_PRICE)
     low = _yuan(price.low)
     high = _yuan(price.high)
-    if low == high:
-        amount = f"¥{high}"
-    else:
-        amount = f"¥{low}–{high}"
-    if not is_free:
-        return amount
-    if price.high:
-        return tr("free ({cost} by list price)", cost=amount)
-    return tr(FREE)
+    amount = f"¥{high}" if low == high else f"¥{low}–{high}"
+    return tr("free ({cost} by list price)", cost=amount) if is_free else amount
 
 
 def _yuan(amount: float) -> str:
@@ -56,9 +50,7 @@ def compact(count: float) -> str:
 
 def rate(rows_per_second: float | None) -> str:
     """Return a speed, `8.2 rows/s`; "" where it is not known."""
-    if rows_per_second is None:
-        return ""
-    return tr("{rate} rows/s", rate=f"{rows_per_second:.1f}")
+    return "" if rows_per_second is None else tr("{rate} rows/s", rate=f"{rows_per_second:.1f}")
 
 
 def seconds(value: float) -> str:
@@ -74,13 +66,19 @@ def when(timestamp: float, now: float) -> str:
     """
     moment = time.localtime(timestamp)
     today = time.localtime(now)
+    form = "%Y-%m-%d"
+    if moment[0] == today[0]:
+        form = "%m-%d %H:%M"
     if moment[:3] == today[:3]:
-        this_year = "%H:%M"
-    else:
-        this_year = "%m-%d %H:%M"
-    return time.strftime(this_year if moment[0] == today[0] else "%Y-%m-%d", moment)
+        form = "%H:%M"
+    return time.strftime(form, moment)
 
 
 def as_of(timestamp: float) -> str:
     """Return when a saved state was true: `As of 10:42:07`."""
     return tr("As of {time}", time=time.strftime("%H:%M:%S", time.localtime(timestamp)))
+
+
+def state_as_of() -> State:
+    """Return the state of an output that is saved before the end."""
+    return State("idle", "○", as_of(time.time()))

@@ -97,7 +97,7 @@ def test_tab_completes_models_and_sessions(page, lab):
 
 ANSWER = r"""
 from qfnb.views import chat
-from qfnb.views.controls import open_with_stop_button
+from qfnb.views.panel import open_with_stop_button
 from qfnb.views.display import publish
 a = chat.StreamedAnswer("m", state="done", text=r'''设 $a_1 * b_1 * c$，共 $5 和 $6：
 \[
@@ -144,7 +144,7 @@ from qfnb.resources.inference.reply import ToolCall, ToolStep
 from qfnb.resources.inference.text2image import Text2Image
 from qfnb.trainer.progress import Stage, TrainingProgress
 from qfnb.views import chat
-from qfnb.views.controls import open_with_stop_button
+from qfnb.views.panel import open_with_stop_button
 from qfnb.views.display import publish
 from qfnb.views.evaluation import report as evaluation
 from qfnb.views.training import panel as training

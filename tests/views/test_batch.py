@@ -12,7 +12,7 @@ from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, wit
 
 from qfnb._jobs.batch_progress import BatchProgress, RowFailure
 from qfnb.base.language import choose_language
-from qfnb.views import batch, display, panel
+from qfnb.views import batch, components, display, panel
 
 FAILED = RowFailure(7, "判断情感：很好", "ServerError", "[336100] Try again")
 RUNNING = BatchProgress(
@@ -30,7 +30,8 @@ def chinese():
 
 
 def live(progress, now=112.0):
-    return "".join(batch.live_html(progress, now=now))
+    above, below = batch.live_html(progress, now=now)
+    return components.stack(*above) + below
 
 
 @pytest.mark.parametrize(
@@ -253,7 +254,7 @@ class RecordingJob:
 
 def build_controls(progress=RUNNING):
     job = RecordingJob(progress)
-    panel_controls = batch.BatchControls(job)
+    panel_controls = batch.BatchPanel(job)
     box = panel_controls.build()
     panel_controls.draw(progress)
     return job, panel_controls, box

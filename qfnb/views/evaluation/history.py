@@ -34,34 +34,30 @@ def table_bundle(frame: pd.DataFrame) -> Bundle:
     rows = frame.head(MAX_ROWS).to_dict("records")
     title = trn("{n} evaluation", "{n} evaluations", len(frame))
     heads = [tr("Time"), tr("Evaluation"), tr("Data"), tr("Questions"), tr("Means")]
-    table = components.table(heads, map(_html_row, rows), numeric=(3,), is_wide=True)
+    table = components.table(heads, map(_cells, rows), numeric=(3,), is_wide=True)
     hidden = len(frame) - len(rows)
+    note = ""
     if hidden:
         note = trn(
             "{n} earlier evaluation is not shown.", "{n} earlier evaluations are not shown.", hidden
         )
-    else:
-        note = ""
-    steps = _next_steps([row for row in rows if not row["problem"]])
-    panel = components.panel(
+    panel = components.panel_output(
         title,
         components.header(title),
         table if rows else "",
-        note and components.dim_lines(note),
-        components.footer(*map(components.with_code, steps)),
+        components.dim_lines(note),
+        components.next_steps(*_next_steps(rows)),
     )
-    return {"text/plain": repr(frame), "text/html": components.output(panel)}
+    return {"text/plain": repr(frame), "text/html": panel}
 
 
 def _next_steps(rows: list[dict[Any, Any]]) -> list[str]:
     """Return how the newest evaluation is opened, and compared with an earlier one of the same
     questions.
     """
-    ids = [row["id"] for row in rows if row["digest"] == rows[0]["digest"]]
-    if ids:
-        steps = [tr("to open it: `%qfeval open {id}`", id=ids[0])]
-    else:
-        steps = []
+    usable = [row for row in rows if not row["problem"]]
+    ids = [row["id"] for row in usable if row["digest"] == usable[0]["digest"]]
+    steps = [tr("to open it: `%qfeval open {id}`", id=newest) for newest in ids[:1]]
     compare = tr_noop("to compare it with an earlier one: `%qfeval diff {earlier} {later}`")
     return steps + [tr(compare, earlier=earlier, later=ids[0]) for earlier in ids[1:2]]
 
@@ -69,39 +65,28 @@ def _next_steps(rows: list[dict[Any, Any]]) -> list[str]:
 def diff_bundle(diff: Diff) -> Bundle:
     """Return two evaluations compared, in every format."""
     report = diff.report
-    head, note, *blocks = report_view.blocks(report)
-    shared = Html(f"<p>{escape(to_plain(diff.shared_sentence()))}</p>")
-    which = components.dim_lines(to_plain(diff.which()))
-    remarks = [components.note("warn", to_plain(remark), sign="⚠︎") for remark in diff.remarks]
+    head, *blocks = report_view.blocks(report)
+    shared = Html(f"<p>{escape(diff.shared_sentence())}</p>")
+    which = components.dim_lines(diff.which())
+    remarks = [components.note("warn", remark, sign="⚠︎") for remark in diff.remarks]
+    content = [head, shared, which, *remarks, *blocks]
     return report_view.bundle(report) | {
         "text/plain": to_plain(repr(diff)),
-        "text/html": report_view.output(
-            report_title(report), head, shared, which, *remarks, note, *blocks
-        ),
+        "text/html": report_view.output(report_title(report), content),
     }
 
 
-def _html_row(row: dict[Any, Any]) -> list[object]:
-    created, name, *columns = _cells(row)
-    lines = [Html("<br>".join(escape(line) for line in cell)) for cell in (created, *columns)]
-    return [lines[0], components.code(name[0]), *lines[1:]]
-
-
-def _cells(row: dict[Any, Any]) -> list[list[str]]:
-    """Return the lines of each cell."""
-    created = formats.when(row["created"].timestamp(), time.time())
+def _cells(row: dict[Any, Any]) -> list[Html]:
+    created = components.to_html(formats.when(row["created"].timestamp(), time.time()))
+    cells = [created, components.code(row["id"])]
     if row["problem"]:
-        return [
-            [created],
-            [row["id"]],
-            [tr("cannot be opened; `%qfeval open ID` says why")],
-            [],
-            [],
-        ]
+        problem = tr("cannot be opened; `%qfeval open ID` says why")
+        return [*cells, components.to_html(problem), Html(), Html()]
     data = [to_plain(clip(row["dataset"], MAX_NAME_CHARS)) or tr("without a name")]
-    data += [to_plain(mark_models(row["models"], row["sandbox_models"]))] if row["sandbox"] else []
+    data += [mark_models(row["models"], row["sandbox_models"])] if row["sandbox"] else []
     data += [trn("{n} answer failed", "{n} answers failed", row["failed"])] if row["failed"] else []
-    return [[created], [row["id"]], data, [f"{row['questions']:,}"], _means(row)]
+    questions = components.to_html(f"{row['questions']:,}")
+    return [*cells, components.join(data, "<br>"), questions, components.join(_means(row), "<br>")]
 
 
 def _means(row: dict[Any, Any]) -> list[str]:
@@ -110,13 +95,9 @@ def _means(row: dict[Any, Any]) -> list[str]:
         return []
     metric = row["metrics"][0]
     models = row["models"]
-    means = {
-        model: row["scores"].get(model, {}).get(metric, math.nan) for model in models[:MAX_MODELS]
-    }
-    lines = [
-        f"{to_plain(clip(model, MAX_NAME_CHARS))} {format_score(mean)}"
-        for model, mean in means.items()
-    ]
-    hidden = len(models) - len(means)
-    lines += [trn("and {n} model", "and {n} models", hidden)] if hidden else []
-    return [to_plain(metric_title(metric)), *lines]
+    lines = [metric_title(metric)]
+    for model in models[:MAX_MODELS]:
+        mean = format_score(row["scores"].get(model, {}).get(metric, math.nan))
+        lines.append(f"{to_plain(clip(model, MAX_NAME_CHARS))} {mean}")
+    hidden = len(models) - MAX_MODELS
+    return [*lines, trn("and {n} model", "and {n} models", hidden)] if hidden > 0 else lines

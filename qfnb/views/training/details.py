@@ -3,7 +3,7 @@ Python.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -19,11 +19,10 @@ from .summary import stage_label
 MAX_ROWS: Final = 12
 """Rows of the checkpoints, and of a live panel's log; a saved output has the whole log."""
 
-Fold = tuple[str, str, Html]
-"""A title, a remark, and what is folded."""
 
-
-def folds(progress: TrainingProgress, *, max_lines: int | None = None) -> dict[str, Fold]:
+def folds(
+    progress: TrainingProgress, *, max_lines: int | None = None
+) -> dict[str, tuple[str, str, Html]]:
     """Return the details by their keys; what is empty is left out.
 
     Args:
@@ -33,14 +32,11 @@ def folds(progress: TrainingProgress, *, max_lines: int | None = None) -> dict[s
     problems = [line for line in progress.log if line.is_problem]
     lines = trn("{n} line", "{n} lines", len(progress.log))
     count = tr("{n}, ★ has the lowest validation loss", n=f"{len(progress.points):,}")
+    metrics = _settings(_labelled_metrics(progress.metrics))
     all_folds = {
         "checkpoints": (tr("Points of the curve"), count, checkpoints(progress.points)),
         "settings": (tr("Settings"), "", _settings(progress.hyper_parameters)),
-        "metrics": (
-            tr("Metrics"),
-            tr("on the rows held out"),
-            _settings(_labelled_metrics(progress.metrics)),
-        ),
+        "metrics": (tr("Metrics"), tr("on the rows held out"), metrics),
         "problems": (tr("Problems"), f"{len(problems)}", _log(problems, max_lines)),
         "log": (tr("Log"), lines, _log(progress.log, max_lines)),
         "ids": (tr("Ids"), "", _ids(progress)),
@@ -54,31 +50,32 @@ def checkpoints(points: Sequence[LossPoint]) -> Html:
     a star.
     """
     if not points:
-        return Html("")
+        return Html()
     best = best_checkpoint(points)
     regular = {id(point) for point in thin(points, MAX_ROWS - 2)}
     selected = [point for point in points if id(point) in regular or point.is_kept or point is best]
-    rewards = list(dict.fromkeys(name for point in points for name in point.rewards or {}))
-    columns: list[tuple[str, list[str]]] = [
-        (tr("Step"), [f"{'★ ' if point is best else ''}{point.step:,}" for point in selected]),
-        (tr("Epoch"), [_number(point.epoch, ".2f") for point in selected]),
-        (tr("Training loss"), [_number(point.training_loss) for point in selected]),
-        (tr("Validation loss"), [_number(point.validation_loss) for point in selected]),
-        (tr("Perplexity"), [] if rewards else [_number(point.perplexity) for point in selected]),
-        *(
-            (f"rewards/{name}", [_number((p.rewards or {}).get(name)) for p in selected])
-            for name in rewards
-        ),
-        (tr("Can be published"), [tr("yes") if point.is_kept else "" for point in selected]),
+    columns: list[tuple[str, Callable[[LossPoint], str]]] = [
+        (tr("Step"), lambda point: f"{'★ ' * (point is best)}{point.step:,}"),
+        (tr("Epoch"), lambda point: _number(point.epoch, ".2f")),
+        (tr("Training loss"), lambda point: _number(point.training_loss)),
+        (tr("Validation loss"), lambda point: _number(point.validation_loss)),
     ]
-    visible = [(head, cells) for head, cells in columns if any(cells)]
-    numeric = [index for index, (head, _) in enumerate(visible) if head != tr("Can be published")]
-    rows = zip(*(cells for _, cells in visible), strict=True)
-    heads = [one_line(head, 40) for head, _ in visible]
-    caption = tr("{n} of {total} points of the curve", n=len(selected), total=f"{len(points):,}")
-    return components.table(
-        heads, rows, numeric=numeric, caption=caption if len(selected) < len(points) else ""
-    )
+    rewards = dict.fromkeys(name for point in points for name in point.rewards or {})
+    for name in rewards:
+        read = lambda point, name=name: _number((point.rewards or {}).get(name))  # noqa: E731 - one expression
+        columns.append((f"rewards/{name}", read))
+    if not rewards:
+        columns.append((tr("Perplexity"), lambda point: _number(point.perplexity)))
+    columns.append((tr("Can be published"), lambda point: tr("yes") if point.is_kept else ""))
+    filled = [(one_line(head, 40), [*map(read, selected)]) for head, read in columns]
+    visible = {head: cells for head, cells in filled if any(cells)}
+    numeric = [n for n, head in enumerate(visible) if head != tr("Can be published")]
+    caption = ""
+    if len(selected) < len(points):
+        total = f"{len(points):,}"
+        caption = tr("{n} of {total} points of the curve", n=len(selected), total=total)
+    rows = zip(*visible.values(), strict=True)
+    return components.table([*visible], rows, numeric=numeric, caption=caption)
 
 
 def is_safe(url: object) -> bool:
@@ -96,12 +93,11 @@ def is_safe(url: object) -> bool:
 
 def links(urls: Mapping[str, str]) -> Html:
     """Return pages of the console as links; addresses that are not safe are omitted."""
-    anchors = [
-        f'<a href="{escape(url)}" target="_blank" rel="noopener '
-        f'noreferrer">{escape(one_line(name, 40))} ↗</a>'
-        for name, url in urls.items()
-        if is_safe(url)
-    ]
+    anchors = []
+    for name, url in urls.items():
+        if is_safe(url):
+            target = f'href="{escape(url)}" target="_blank" rel="noopener noreferrer"'
+            anchors.append(f"<a {target}>{escape(one_line(name, 40))} ↗</a>")
     return Html(" · ".join(anchors))
 
 
@@ -116,40 +112,30 @@ _METRIC_LABELS = {
 
 
 def _labelled_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        tr(_METRIC_LABELS[name]) if name in _METRIC_LABELS else name: value
-        for name, value in metrics.items()
-    }
+    return {tr(_METRIC_LABELS.get(name, name)): value for name, value in metrics.items()}
 
 
 def _settings(values: Mapping[str, Any]) -> Html:
-    if not values:
-        return Html("")
-    return components.table(
-        (tr("Name"), tr("Value")), [(one_line(k, 80), one_line(v, 240)) for k, v in values.items()]
-    )
+    return _names_and_values((one_line(k, 80), one_line(v, 240)) for k, v in values.items())
+
+
+def _names_and_values(pairs: Iterable[Sequence[object]]) -> Html:
+    rows = [*pairs]
+    return components.table((tr("Name"), tr("Value")), rows) if rows else Html()
 
 
 def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
     if not lines:
-        return Html("")
-    if max_lines is None:
-        newest = lines
-    else:
-        newest = lines[-max_lines:]
-    rows = [
-        (
-            time.strftime("%m-%d %H:%M:%S", time.localtime(line.at)),
-            stage_label(line.stage),
-            f"{'✕ ' if line.is_problem else ''}{one_line(line.text, 240)}",
-        )
-        for line in reversed(newest)
-    ]
+        return Html()
+    newest = lines if max_lines is None else lines[-max_lines:]
+    rows = []
+    for line in reversed(newest):
+        at = time.strftime("%m-%d %H:%M:%S", time.localtime(line.at))
+        sign = "✕ " * line.is_problem
+        rows.append((at, stage_label(line.stage), f"{sign}{one_line(line.text, 240)}"))
     heads = (tr("Time"), tr("Stage"), tr("What happened"))
-    hidden = len(newest) < len(lines)
-    return components.table(
-        heads, rows, caption=tr("The latest lines") if hidden else "", is_wide=True
-    )
+    caption = tr("The latest lines") if len(newest) < len(lines) else ""
+    return components.table(heads, rows, caption=caption, is_wide=True)
 
 
 def _ids(progress: TrainingProgress) -> Html:
@@ -163,26 +149,22 @@ def _ids(progress: TrainingProgress) -> Html:
         (tr("endpoint"), progress.service_endpoint),
     )
     rows = [(label, components.code(one_line(value, 120))) for label, value in ids if value]
-    rows += [(tr("console"), pages)] if (pages := links(progress.links)) else []
-    if rows:
-        return components.table((tr("Name"), tr("Value")), rows)
-    return Html("")
+    pages = links(progress.links)
+    return _names_and_values([*rows, *([(tr("console"), pages)] if pages else [])])
 
 
 def _python(progress: TrainingProgress) -> Html:
-    if not progress.run_id and not progress.task_id:
-        return Html("")
-    lines = [
-        "from qfnb import LLMFinetune",
-        "",
-        f"trainer = LLMFinetune.attach({one_line(progress.run_id or progress.task_id, 80)!r})",
-        "trainer.wait()",
-        'trainer.publish(step="best")',
-    ]
-    return Html(f"<pre><code>{escape(chr(10).join(lines))}</code></pre>")
+    name = progress.run_id or progress.task_id
+    if not name:
+        return Html()
+    script = (
+        "from qfnb import LLMFinetune\n\n"
+        f"trainer = LLMFinetune.attach({one_line(name, 80)!r})\n"
+        "trainer.wait()\n"
+        'trainer.publish(step="best")'
+    )
+    return Html(f"<pre><code>{escape(script)}</code></pre>")
 
 
 def _number(value: float | None, format_spec: str = ".4f") -> str:
-    if value is None:
-        return ""
-    return f"{value:{format_spec}}"
+    return "" if value is None else f"{value:{format_spec}}"

@@ -10,7 +10,7 @@ from support.reports import EVIL, build_report
 
 from qfnb.base import language
 from qfnb.views.evaluation import report as view
-from qfnb.views.evaluation.page import render_page
+from qfnb.views.evaluation.report import render_page
 
 SCORES = {
     "a · p": [0.0] * 12,

@@ -13,8 +13,8 @@ from support.reports import EVIL, build_report
 
 from qfnb.base import language
 from qfnb.evaluation.report import Sample
-from qfnb.views.evaluation import questions, report as evaluation, usage
-from qfnb.views.evaluation.page import render_page
+from qfnb.views.evaluation import questions, report as evaluation, tables
+from qfnb.views.evaluation.report import render_page
 
 SANDBOX = {"a": "sandbox", "b": "sandbox"}
 
@@ -94,7 +94,7 @@ def test_in_chinese_nothing_but_names_is_english():
     page = words_of(evaluation.html(report) + evaluation.card_html(report.card()))
     assert "b 优于 a" in page
     assert "本地沙盒" in page
-    allowed = "a|b|m|n|p|q\\d+|right|gone|Holm|McNemar|Wilson|qfeval|browse|save|open|to_sft|report|questions|html|csv|xlsx|Tokens|cost_quality|radar"
+    allowed = "a|b|m|n|p|q\\d+|right|gone|Holm|McNemar|Wilson|qfeval|browse|save|open|to_sft|report|questions|html|csv|xlsx|Tokens"
     assert not re.findall(rf"(?<![\w-])(?!(?:{allowed})(?![\w-]))[A-Za-z]{{3,}}", page)
 
 
@@ -231,7 +231,7 @@ def test_a_card_says_how_many_questions_would_tell():
 
 
 def test_guards_of_many_answers_say_how_many_were_looked_at(monkeypatch):
-    monkeypatch.setattr(usage, "MAX_CHECKED_ANSWERS", 3)
+    monkeypatch.setattr(tables, "MAX_CHECKED_ANSWERS", 3)
     samples = [Sample(model, n, "q", "right", "", {"m": 1.0}) for model in "ab" for n in range(5)]
     page = evaluation.card_html(type(tuned_report())(tuple(samples), ("a", "b"), ("m",)).card())
     assert "empty answers (of the first 3)" in page
@@ -248,7 +248,7 @@ def test_a_card_of_failed_rows_has_no_nan_in_its_words():
 def test_a_page_is_unfolded_and_has_the_answers_in_a_fold():
     page = render_page(tuned_report(origins={"base": "sandbox"}))
     assert "<title>Evaluation: tuned and base · Local sandbox: base</title>" in page
-    assert page.count("<details>") == page.count("<details open>") - 4 == 1
+    assert page.count("<details>") == page.count("<details open>") - 3 == 1
 
 
 def test_values_show_themselves_without_the_magics():

@@ -1,0 +1,493 @@
+"""Charts of evaluations as values: means with intervals, and their trend; each has its title, what
+it shows in words, its SVG and its PNG.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from ...base.language import tr, trn
+from ...base.private_files import write_atomically
+from ...base.text import did_you_mean, labelled
+from ...errors import InvalidArgumentError
+from ...evaluation.report import ReportData
+from ...evaluation.report.archive import Entry, Mean, list_entries
+from ...evaluation.report.sources import HasModels, sandbox_mark, source_sentence, with_mark
+from ...evaluation.report.text import (
+    format_interval,
+    format_score,
+    metric_title,
+    to_plain,
+    verdict_sentence,
+)
+from ...evaluation.stats.aggregates import Average, Score
+from ...evaluation.stats.repeats import Pass
+from .. import components
+from ..components import Html
+from ..display import Bundle
+from ..drawing import WIDTH, Drawing, cut_middle, format_tick, has_glyphs, linear_ticks, width_of
+from ..line_chart import LEFT, figure_html, spread, thin, with_words
+from ..text import escape
+
+LABEL_COLUMNS: Final = 30
+"""Width of a label at most; a Chinese character takes two columns."""
+
+BARS_RIGHT: Final = 540  # right end of the bars; their numbers stand behind it
+ROW: Final = 26
+HEAD: Final = 30
+AXIS: Final = 24
+"""Heights of a model's row, of a metric's title, and of an axis, in pixels."""
+
+MAX_DATES: Final = 6  # below the axis of a trend
+DODGE: Final = 8.0  # pixels between the intervals of models in the same evaluation
+NAME_HEIGHT: Final = 17.0  # pixels that a name beside a line takes
+TOP: Final = 30.0
+BOTTOM: Final = 252.0
+RIGHT: Final = WIDTH - 210.0
+
+Labels = Mapping[str, str]
+"""Name of a model or title of a metric -> how it is drawn."""
+
+Point = tuple[Entry, str, Mean]
+"""An evaluation, the model, and its mean."""
+
+
+class ChartNotDrawn(InvalidArgumentError):
+    """A chart would be empty for this report; the message has the reason."""
+
+
+@dataclass(frozen=True, repr=False)
+class Chart:
+    """A chart of a report; it shows itself in a notebook.
+
+    Attributes:
+        title: what is seen.
+        alt: what it shows, with the numbers.
+        report: the report, or what else it is of.
+        metrics: the metrics that it shows.
+        draw: returns the chart with these labels.
+        counted: how its numbers were counted, "" for what the report says.
+    """
+
+    title: str
+    alt: str
+    report: HasModels = field(compare=False)
+    metrics: Sequence[str]
+    draw: Callable[[Labels], Drawing] = field(compare=False)
+    counted: str = ""
+
+    @cached_property
+    def svg(self) -> Html:
+        """The chart for pages: inline SVG, with values on hover."""
+        return self.draw(self._labels(is_picture=False)).svg(self.alt)
+
+    @cached_property
+    def png(self) -> bytes:
+        """The chart as a transparent picture with its title and its source; its file says in words
+        what it shows.
+        """
+        words = to_plain(f"{self.alt} {self.source}")
+        return self.draw(self._labels(is_picture=True)).png(self._marked_title, self.source, words)
+
+    @property
+    def source(self) -> str:
+        """How its numbers were counted, on how many answers, and the sandbox's mark."""
+        counted = self.counted
+        if isinstance(self.report, ReportData):
+            counted = source_sentence(self.report, self.metrics)
+        return to_plain(" · ".join(filter(None, [counted, sandbox_mark(self.report)])))
+
+    @property
+    def html(self) -> Html:
+        """The chart with its title."""
+        legend = _legend(self._labels(is_picture=False))
+        remarks = "".join(
+            f'<p class="qf-dim">{escape(line)}</p>' for line in (legend, self.source) if line
+        )
+        picture = with_words(self.alt, self.svg)
+        return figure_html(escape(self._marked_title), f"{picture}{remarks}")
+
+    def captions(self) -> list[str]:
+        """Return the names of the picture's letters, and the source."""
+        legend = _legend(self._labels(is_picture=True))
+        return [*filter(None, [legend, self.source])]
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture as a .png file; return its path.
+
+        Raises:
+            InvalidArgumentError: the path does not end in .png, or the file cannot be written.
+        """
+        path = Path(path).expanduser()
+        if path.suffix.lower() != ".png":
+            raise InvalidArgumentError(tr("{file} does not end in .png", file=repr(path.name)))
+        with write_atomically(path) as file:
+            file.write(self.png)
+        return path
+
+    @property
+    def _marked_title(self) -> str:
+        return to_plain(with_mark(self.title, self.report))
+
+    def _labels(self, *, is_picture: bool) -> Labels:
+        """Return names, shortened; a letter for each when one cannot be shown."""
+        names = dict.fromkeys([*self.report.models, *map(metric_title, self.metrics)])
+        labels = {}
+        for name in names:
+            labels[name] = cut_middle(" ".join(to_plain(name).split()), LABEL_COLUMNS)
+        is_distinct = all(labels.values()) and len(set(labels.values())) == len(labels)
+        if is_distinct and (not is_picture or all(map(has_glyphs, labels.values()))):
+            return labels
+        for number, name in enumerate(names):
+            round_number, index = divmod(number, len(string.ascii_uppercase))
+            labels[name] = (
+                f"{string.ascii_uppercase[index]}{round_number + 1 if round_number else ''}"
+            )
+        return labels
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.alt}\n{self.source}"
+
+
+def _legend(labels: Labels) -> str:
+    """Return the names that letters stand for, "" where names are drawn."""
+    if not all(len(label) <= 2 and label != name for name, label in labels.items()):
+        return ""
+    names = (f"{label} = {' '.join(to_plain(name).split())}" for name, label in labels.items())
+    return "; ".join(names)
+
+
+def chart_bundle(chart: Chart) -> Bundle:
+    """Return a chart in every format."""
+    return {
+        "text/plain": to_plain(repr(chart)),
+        "text/html": components.panel_output(tr("Charts"), chart.html),
+        "image/png": chart.png,
+    }
+
+
+def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:
+    """Return the mean of each metric and model with its 95 % interval; each metric on its own
+    scale.
+
+    Args:
+        report: the report.
+        metrics: the metrics, default all.
+
+    Raises:
+        InvalidArgumentError: a metric is not in the report, or no answer has a score.
+    """
+    chosen = [report.resolve_metric(name) for name in metrics or report.metric_names]
+    scores = {(score.metric, score.model): score for score in report.model_scores}
+    rows = {metric: [scores[metric, model] for model in report.models] for metric in chosen}
+    if not any(score.n for row in rows.values() for score in row):
+        raise ChartNotDrawn(tr("no answer has a score"))
+    pairs = [pair for pair in report.comparisons if pair.metric == chosen[0]]
+    title = verdict_sentence(pairs[0]) if len(pairs) == 1 else tr("Means with 95% intervals")
+    words = tr("; ").join(describe_score(score) for row in rows.values() for score in row)
+    alt = tr("Means with 95% intervals: {words}.", words=words)
+    return Chart(title, alt, report, chosen, lambda labels: _draw_bars(report, rows, labels))
+
+
+def _draw_bars(report: ReportData, rows: Mapping[str, Sequence[Score]], labels: Labels) -> Drawing:
+    drawing = Drawing()
+    left = 14 + max(width_of(labels[model]) for model in report.models)
+    for metric, scores in rows.items():
+        axis = BarAxis(*axis_range(report, metric), left, BARS_RIGHT)
+        title = f"{labels[metric_title(metric)]}{direction(report, metric)}"
+        drawing.text(0, drawing.height + HEAD / 2, title, is_strong=True)
+        top = drawing.height + HEAD
+        bottom = top + len(scores) * ROW
+        for tick in axis.ticks(4):
+            drawing.line([(axis.x(tick), top), (axis.x(tick), bottom)], "g")
+            drawing.text(axis.x(tick), bottom + 12, format_tick(tick), "middle")
+        for number, score in enumerate(scores):
+            y = top + number * ROW
+            middle = y + ROW / 2
+            drawing.text(0, middle, labels[score.model])
+            axis.add_bar(drawing, score, number + 1, y + 5, ROW - 10)
+            if score.n:
+                numbers = [format_score(score.mean), score_interval(score)]
+                numbers += [f"{score.n} / {score.total}"] if score.n < score.total else []
+                drawing.text(BARS_RIGHT + 12, middle, " · ".join(numbers))
+            else:
+                drawing.text(left + 6, middle, tr("no score"))
+        drawing.line([(left, bottom), (BARS_RIGHT, bottom)])
+        drawing.height = bottom + AXIS
+    return drawing
+
+
+@dataclass(frozen=True)
+class BarAxis:
+    """Where the means of a metric lie between two edges of a picture."""
+
+    low: float
+    high: float
+    left: float
+    right: float
+
+    def x(self, value: float) -> float:
+        """Return the horizontal position of a value; one beyond an end lies at it."""
+        inside = min(max(value, self.low), self.high)
+        return self.left + (self.right - self.left) * (inside - self.low) / (self.high - self.low)
+
+    def ticks(self, at_most: int) -> list[float]:
+        """Return the ticks within the axis."""
+        ticks = linear_ticks(self.low, self.high, at_most)
+        return [tick for tick in ticks if self.low <= tick <= self.high]
+
+    def add_bar(self, drawing: Drawing, score: Score, series: int, y: float, height: float) -> None:
+        """Draw a bar from zero, or from the nearer end of the axis, with its interval."""
+        if score.n:
+            start, end = sorted((self.x(0.0), self.x(score.mean)))
+            width = max(0.5, end - start)
+            drawing.box(start, y, width, height, series, describe_score(score))
+        interval = score.interval
+        if math.isfinite(interval.low + interval.high):
+            drawing.whisker(self.x(interval.low), self.x(interval.high), y + height / 2)
+
+
+def axis_range(report: ReportData, metric: str) -> tuple[float, float]:
+    """Return the ends of an axis for a metric's means: its scale, else round numbers around them
+    and 0.
+    """
+    if metric in report.scales:
+        return report.scales[metric]
+    scores = [value for model in report.models for value in report.scores(model, metric)]
+    if all(0 <= value <= 1 for value in scores):
+        return 0.0, 1.0
+    ends = [0.0]
+    for score in report.model_scores:
+        if score.metric == metric:
+            ends += [score.mean, score.interval.low, score.interval.high]
+    finite = [*filter(math.isfinite, ends)]
+    ticks = linear_ticks(min(finite), max(finite), 4)
+    return ticks[0], ticks[-1]
+
+
+def direction(report: ReportData, metric: str) -> str:
+    """Return the remark on a metric of which lower scores are better, "" for others."""
+    return tr(" (lower is better)") if metric in report.lower_is_better else ""
+
+
+def score_interval(score: Score | Average | Pass) -> str:
+    """Return the interval of a mean."""
+    return format_interval(score.interval.low, score.interval.high)
+
+
+def describe_score(score: Score) -> str:
+    """Return a model's mean with interval and coverage, as text."""
+    name = f"{score.metric}, {score.model}"
+    if not score.n:
+        return tr("{name}: no score of {total}", name=name, total=score.total)
+    return tr(
+        "{name}: {mean} ({interval}), {n} of {total} scored",
+        name=name,
+        mean=format_score(score.mean),
+        interval=score_interval(score),
+        n=score.n,
+        total=score.total,
+    )
+
+
+@dataclass(frozen=True)
+class Trend:
+    """What a trend is of: its lines, and those with answers of the sandbox."""
+
+    models: tuple[str, ...]
+    sandbox_models: tuple[str, ...]
+
+
+def trend(metric: str | None = None, *, model: str | None = None, data: str | None = None) -> Chart:
+    """Return the mean of a metric from evaluation to evaluation, with 95 % intervals.
+
+    A line joins evaluations of one model with the same questions and references, that count the
+    metric alike.
+
+    Args:
+        metric: its name; default the first of the newest evaluation.
+        model: only this model, on all data; default all models.
+        data: only this data, by its name or digest in `qfnb.evaluation.history()`; default that of
+            the newest evaluation, unless a model is chosen.
+
+    Raises:
+        InvalidArgumentError: a name is unknown, or fewer than two evaluations have such scores.
+    """
+    entries = [entry for entry in reversed(list_entries()) if not entry.problem]
+    chosen = _choose(entries, model, data)
+    if not chosen:
+        raise ChartNotDrawn(
+            tr("no evaluation is in the history yet: qfnb.compare(...) or %qfeval makes one")
+        )
+    names = [name for entry in reversed(chosen) for name in entry.metrics]
+    name = _check("metric", metric or next(iter(names), ""), names)
+    title = metric_title(name)
+    counted = [entry for entry in chosen if name in entry.metrics]
+    recipe = counted[-1].counting.get(name)
+    alike = [entry for entry in counted if entry.counting.get(name) == recipe]
+    lines = _lines(alike, name, model)
+    ids = {entry.id for row in lines.values() for entry, *_ in row}
+    used = [entry for entry in alike if entry.id in ids]
+    if len(used) < 2:
+        raise ChartNotDrawn(
+            trn(
+                "a trend takes two evaluations of the same model and questions by {metric}; there "
+                "is {n}",
+                "a trend takes two evaluations of the same model and questions by {metric}; there "
+                "are {n}",
+                len(used),
+                metric=title,
+            )
+        )
+    source = [trn("{n} evaluation", "{n} evaluations", len(used)), recipe or title]
+    if len(alike) < len(counted):
+        source.append(
+            trn(
+                "{n} evaluation that counts otherwise is left out",
+                "{n} evaluations that count otherwise are left out",
+                len(counted) - len(alike),
+            )
+        )
+    values = []
+    for label, row in lines.items():
+        values.append(labelled(label, tr(", ").join(map(_describe, row))))
+    heading = tr("{metric} over time", metric=title)
+    words = tr("; ").join(values)
+    alt = tr("{title}, means with 95% intervals: {words}.", title=heading, words=words)
+    sandbox_lines = tuple(label for label, row in lines.items() if any(map(_is_of_sandbox, row)))
+    subject = Trend(tuple(lines), sandbox_lines)
+    draw = lambda labels: _draw_trend(labels[title], used, lines, labels)  # noqa: E731 - one expression
+    return Chart(heading, alt, subject, [name], draw, " · ".join(source))
+
+
+def _choose(entries: Sequence[Entry], model: str | None, data: str | None) -> Sequence[Entry]:
+    """Return the evaluations of a model or data, the oldest first."""
+    if model:
+        _check("model", model, [label for entry in entries for label in entry.models])
+        entries = [entry for entry in entries if model in entry.models]
+    if data:
+        names = [name for entry in entries for name in (entry.dataset, entry.digest) if name]
+        _check("data", data, names)
+        return [entry for entry in entries if data in {entry.dataset, entry.digest}]
+    if model:
+        return entries
+    return [entry for entry in entries if entry.digest == entries[-1].digest]
+
+
+def _check(name: str, value: str, allowed: Iterable[str]) -> str:
+    if value not in (known := [*dict.fromkeys(allowed)]):
+        raise InvalidArgumentError(
+            tr(
+                "{name}={value!r}: the history has {names}{hint}",
+                name=name,
+                value=value,
+                names=tr(", ").join(known) or tr("none"),
+                hint=did_you_mean(value, known),
+            )
+        )
+    return value
+
+
+def _lines(entries: Sequence[Entry], metric: str, model: str | None) -> dict[str, list[Point]]:
+    """Return the lines of at least one scored point; a label has the data where there are
+    several.
+    """
+    names = {entry.digest: entry.dataset or entry.digest for entry in entries}
+    is_ambiguous = len(set(names.values())) < len(names)
+    lines: dict[str, list[Point]] = {}
+    for entry in entries:
+        data = names[entry.digest]
+        if is_ambiguous:
+            data = f"{data} {entry.digest[:4]}"
+        for label in entry.models:
+            mean = entry.scores.get(label, {}).get(metric)
+            if mean is None or not mean[3] or (model and label != model):
+                continue
+            if len(names) == 1:
+                line = label
+            elif model:
+                line = data
+            else:
+                line = f"{label} · {data}"
+            lines.setdefault(line, []).append((entry, label, mean))
+    return lines
+
+
+def _is_of_sandbox(point: Point) -> bool:
+    entry, model, _ = point
+    return model in entry.sandbox_models
+
+
+def _describe(point: Point) -> str:
+    entry, _, (mean, low, high, n) = point
+    return tr(
+        "{date} {mean} ({interval}, n = {n})",
+        date=time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.created)),
+        mean=format_score(mean),
+        interval=format_interval(low, high),
+        n=f"{n:,}",
+    )
+
+
+def _draw_trend(
+    title: str, entries: Sequence[Entry], lines: Mapping[str, Sequence[Point]], labels: Labels
+) -> Drawing:
+    """Draw a line for each label over the evaluations, evenly spaced, with the interval of each
+    mean; its name at its end, one below the other where lines meet.
+    """
+    drawing = Drawing(BOTTOM + 30)
+    numbers = [value for row in lines.values() for *_, mean in row for value in mean[:3]]
+    finite = [*filter(math.isfinite, numbers)]
+    ticks = linear_ticks(min(finite), max(finite), 4)
+    step = (RIGHT - LEFT - 40) / max(1, len(entries) - 1)
+    position = {entry.id: LEFT + 20 + step * number for number, entry in enumerate(entries)}
+
+    def height(value: float) -> float:
+        return BOTTOM - (BOTTOM - TOP) * (value - ticks[0]) / (ticks[-1] - ticks[0])
+
+    for tick in ticks:
+        drawing.line([(LEFT, height(tick)), (RIGHT, height(tick))], "g")
+        drawing.text(LEFT - 8, height(tick), format_tick(tick), "end")
+    drawing.line([(LEFT, BOTTOM), (RIGHT, BOTTOM)])
+    for entry, date in thin([*zip(entries, _dates(entries), strict=True)], MAX_DATES):
+        drawing.text(position[entry.id], BOTTOM + 14, date, "middle")
+    drawing.text(0, 12, title, is_strong=True)
+    ends: list[tuple[float, int, str]] = []
+    has_room = len(lines) <= step / DODGE
+    for number, (label, row) in enumerate(lines.items()):
+        shift = DODGE * (number - (len(lines) - 1) / 2) if has_room else 0.0
+        points = [(position[entry.id] + shift, height(mean[0])) for entry, _, mean in row]
+        drawing.curve(points, number + 1)
+        for (x, y), point in zip(points, row, strict=True):
+            _, low, high, _ = point[-1]
+            if math.isfinite(low + high):
+                drawing.line([(x, height(low)), (x, height(high))], "e", width=1.6)
+            drawing.dot(x, y, number + 1, labelled(label, _describe(point)))
+        ends.append((points[-1][1], number + 1, label))
+    ends.sort()
+    heights = spread([y for y, *_ in ends], NAME_HEIGHT)
+    for y, (_, series, label) in zip(heights, ends, strict=True):
+        drawing.dot(RIGHT + 10, y, series, label)
+        drawing.text(RIGHT + 22, y, labels[label], is_strong=True)
+    drawing.height = max(drawing.height, heights[-1] + NAME_HEIGHT)
+    return drawing
+
+
+def _dates(entries: Sequence[Entry]) -> list[str]:
+    """Return when evaluations were, as briefly as they differ: hours of one day, days of one
+    year.
+    """
+    times = [time.localtime(entry.created) for entry in entries]
+    form = "%Y-%m-%d"
+    if len({each.tm_year for each in times}) == 1:
+        form = "%m-%d"
+    if len({each[:3] for each in times}) == 1:
+        form = "%H:%M"
+    return [time.strftime(form, each) for each in times]
