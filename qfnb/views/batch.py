@@ -16,8 +16,8 @@ from ..evaluation.samples import REFERENCES
 from . import components, formats
 from .components import Html, State
 from .display import Bundle
+from .formats import one_line
 from .panel import Panel
-from .text import one_line
 
 STARTED: Final = tr_noop("The batch runs in the background; `%qfbatch wait` shows how it ends.")
 READ_STORED: Final = tr_noop(
@@ -189,7 +189,7 @@ def _state(progress: BatchProgress, *, is_live: bool) -> State:
     state = STATES.get(progress.state) or State("idle", "○", progress.state)
     if not progress.is_finished:
         if not is_live:
-            return formats.state_as_of()
+            return components.state_as_of()
         return state._replace(words=_ENDING.get(progress.state, state.words)).translated()
     if progress.state == "done" and progress.failed:
         words = trn("Done, {n} row failed", "Done, {n} rows failed", progress.failed)
@@ -299,9 +299,8 @@ def _failures(progress: BatchProgress) -> Html:
 
 def _next_steps(progress: BatchProgress) -> list[str]:
     """Return how to use the answers, and how to get those that are missing."""
-    is_sharded = progress.mode == "shards"
     how = tr("run the cell again, or `qfnb.resume('{name}')`", name=progress.name)
-    if is_sharded:
+    if progress.mode == "shards":
         how = tr("run the cell again")
     if not progress.is_finished:
         steps = [tr("to follow it: `%qfbatch show`")]
@@ -311,10 +310,12 @@ def _next_steps(progress: BatchProgress) -> list[str]:
         return []
     if progress.state != "done":
         return [tr("to go on: {how}", how=how)]
-    if is_sharded:
+    if progress.mode == "shards":
         return [tr("the failed rows: `failures()`")] if progress.failed else []
-    repeat = [tr("to ask only the failed rows again: {how}", how=how)] if progress.failed else []
-    return [*_result_steps(progress), *repeat]
+    steps = _result_steps(progress)
+    if progress.failed:
+        steps.append(tr("to ask only the failed rows again: {how}", how=how))
+    return steps
 
 
 def _result_steps(progress: BatchProgress) -> list[str]:

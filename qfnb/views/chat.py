@@ -22,8 +22,8 @@ from . import components, formats
 from .components import Html
 from .display import Bundle
 from .drawing import css
+from .formats import escape, inert, one_line, strip_controls
 from .markdown import MAX_CHARS, render_markdown
-from .text import escape, inert, one_line, strip_controls
 
 MAX_SHOWN_CHARS = 2000
 """Characters of arguments and of a result that are shown."""
@@ -266,9 +266,10 @@ def reply_bundle(reply: ChatResponse) -> Bundle:
 
 def response_bundle(reply: ResponseReply) -> Bundle:
     """Return a reply of the Responses API; function calls stand where an answer has no text."""
-    calls = []
-    for call in reply.tool_calls:
-        calls.append(f"`{call.name}({json.dumps(call.arguments, ensure_ascii=False)})`")
+    calls = [
+        f"`{call.name}({json.dumps(call.arguments, ensure_ascii=False)})`"
+        for call in reply.tool_calls
+    ]
     answer = StreamedAnswer(
         str(reply.body.get("model") or ""),
         reply.text or "\n\n".join(calls),

@@ -8,13 +8,14 @@ Text is escaped unless it is `Html`. The rules are in docs/design.md.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple, Self
 
 from ..base.language import html_lang, tr, tr_noop
 from ..base.text import align_columns, labelled
+from .formats import as_of, escape, one_line
 from .stylesheet import output_sheet
-from .text import escape, one_line
 
 Fold = tuple[object, object, object]
 """A title, a grey remark ("" for none), and what is folded."""
@@ -34,7 +35,7 @@ MAX_TEXT: Final = 900
 """Characters of a remark in a terminal."""
 
 
-class Html(str):
+class Html(str):  # noqa: SLOT000 - it has text
     """HTML, which is not escaped again, and the same as lines of text for a terminal."""
 
     text: str
@@ -176,6 +177,11 @@ class State(NamedTuple):
     def translated(self) -> State:
         """Return a state of a table, whose words are marked only, in the user's language."""
         return self._replace(words=tr(self.words))
+
+
+def state_as_of() -> State:
+    """Return the state of an output that is saved before the end."""
+    return State("idle", "○", as_of(time.time()))
 
 
 def steps(*items: tuple[Kind, str, str, str]) -> Html:

@@ -15,7 +15,7 @@ from ..transport import file_transfer
 from . import components
 from .components import Html
 from .display import Bundle, LiveOutput
-from .text import escape, image_html, strip_controls
+from .formats import escape, image_html, strip_controls
 
 MAX_ROWS = 5
 MAX_COLUMNS = 6
@@ -100,11 +100,12 @@ def _table(dataset: Dataset) -> Html:
     visible = columns[:MAX_COLUMNS]
     hidden = len(columns) - len(visible)
     more = [trn("and {n} more column", "and {n} more columns", hidden)] if hidden else []
-    rows: list[list[object]] = []
-    for row in dataset.rows[:MAX_ROWS]:
-        rows.append([*(_cell(row, name) for name in visible), *([""] * len(more))])
-    if not rows:
+    if not dataset.rows:
         return Html()
+    rows = []
+    for row in dataset.rows[:MAX_ROWS]:
+        cells: list[object] = [_cell(row, name) for name in visible]
+        rows.append(cells + [""] * len(more))
     return components.table([*map(_clip_value, visible), *more], rows, is_wide=True)
 
 

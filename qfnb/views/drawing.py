@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ..base.text import terminal_cells
 from .components import Html
-from .text import escape
+from .formats import escape
 
 COLOURS: Final = ("#0072b2", "#c94f00", "#00805c", "#a8487f", "#6d6100")
 """Of the series 1 to 5 where there is no stylesheet; `look.css` has those of a light and of a dark
@@ -313,7 +313,8 @@ class Drawing:
             text.set_usetex(False)
             text.set_fontfamily(fonts)
         buffer = io.BytesIO()
-        canvas.print_png(buffer, metadata={"Software": None, "Description": words})
+        metadata = {"Software": None, "Description": words}
+        canvas.print_png(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
         return buffer.getvalue()
 
 

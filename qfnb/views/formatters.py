@@ -18,7 +18,7 @@ from typing import Any, Final
 from .. import errors
 from .._notices import LOGGER
 from ..base.language import tr, tr_noop
-from .text import inert
+from .formats import inert
 
 _FORMATTERS = (
     ("qfnb.resources.inference.reply", "ChatResponse", "chat", "reply_bundle"),
@@ -32,8 +32,8 @@ _FORMATTERS = (
     ("qfnb.evaluation.report.matrix", "Matrix", "evaluation.report", "matrix_bundle"),
     ("qfnb.views.evaluation.charts", "Chart", "evaluation.charts", "chart_bundle"),
     ("qfnb.trainer.finetune", "LLMFinetune", "training.panel", "bundle"),
-    ("qfnb.evaluation.history", "Diff", "evaluation.history", "diff_bundle"),
-    ("qfnb._tables", "HistoryTable", "evaluation.history", "table_bundle"),
+    ("qfnb.evaluation.history", "Diff", "evaluation.report", "diff_bundle"),
+    ("qfnb._tables", "HistoryTable", "listings", "evaluations_bundle"),
     ("qfnb._tables", "ModelTable", "listings", "models_bundle"),
     ("qfnb._tables", "UsageTable", "listings", "usage_bundle"),
     ("qfnb._tables", "TrainingTable", "listings", "trainings_bundle"),

@@ -1,5 +1,5 @@
 """The home panel: platform and key, what runs in all kernels, recent reports, disk, what to try
-next; and as cards of their own the platform with its keys, what `doctor` has found, and the sandbox.
+next; and as cards of their own the platform with its keys, the results of `doctor`, the sandbox.
 """
 
 from __future__ import annotations
@@ -255,8 +255,8 @@ def findings_bundle(findings: Sequence[CheckResult]) -> Bundle:
         notes.append(components.note(finding.state, words, with_code(finding.remedy), sign=sign))
     facts = []
     for finding in findings:
-        if finding.state == "ok":
-            facts.append((finding.topic, "\n".join(filter(None, (finding.text, finding.remedy)))))
+        lines = filter(None, (finding.text, finding.remedy))
+        facts += [(finding.topic, "\n".join(lines))] if finding.state == "ok" else []
     pill = components.pill("ok", tr("Nothing is wrong"))
     if wrong:
         problems = trn("{n} problem", "{n} problems", len(wrong))

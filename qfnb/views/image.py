@@ -10,8 +10,8 @@ from ..resources.inference.image_reply import ImageResponse
 from . import components
 from .components import Html
 from .display import Bundle, LiveOutput
+from .formats import escape, strip_controls
 from .panel import open_with_stop_button
-from .text import escape, strip_controls
 
 _MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 

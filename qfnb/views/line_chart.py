@@ -7,15 +7,14 @@ on hover.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from ..base.language import tr
 from ..base.text import format_loss
 from .components import Html
 from .drawing import WIDTH, Drawing, colour, css, format_tick, hover, linear_ticks
-from .text import escape, strip_controls
+from .formats import escape, strip_controls
 
 T = TypeVar("T")
 Point = tuple[float, float]
@@ -177,7 +176,10 @@ class Plot:
         near.
         """
         curves = sorted(self.named, key=lambda curve: self.y(curve.points[-1][1]))
-        heights = spread([self.y(curve.points[-1][1]) for curve in curves], 19)
+        heights: list[float] = []
+        for curve in curves:
+            end = self.y(curve.points[-1][1])
+            heights.append(max(end, heights[-1] + 19) if heights else end)
         excess = max(0.0, heights[-1] - (BOTTOM - 11)) if heights else 0.0
         x = self.x(self.last_x)
         for height, curve in zip(heights, curves, strict=True):
@@ -203,37 +205,24 @@ class Plot:
         drawing.text(x, beside, f"★ {format_loss(best[1])}", "middle", is_strong=True)
 
 
-def spread(heights: Iterable[float], distance: float) -> list[float]:
-    """Return ascending heights moved down so far that each has a distance to the one before."""
-    moved: list[float] = []
-    for height in heights:
-        moved.append(max(height, moved[-1] + distance) if moved else height)
-    return moved
-
-
 def _columns(text: str) -> float:
     """Return the width of a label in narrow characters."""
     return sum(1.7 if char > "\u2e80" else 1.0 for char in text)
 
 
-def figure(chart: LineChart, *, has_switch: bool = False, has_values: bool = True) -> Html:
-    """Return a chart with its title as HTML, "" where no curve has a point.
+def figure(chart: LineChart, *, has_values: bool = True) -> Html:
+    """Return a chart with its title as HTML, and its finding as text; "" where no curve has a
+    point.
 
     Args:
         chart: what is drawn.
-        has_switch: offer a linear and a logarithmic axis; that works without a kernel.
         has_values: show the values below the pointer, which is most of the size.
     """
-    curves = chart.visible()
-    if not curves:
-        return Html("")
-    title = escape(chart.title)
-    if not has_switch or any(y <= 0 for curve in curves for _, y in curve.points):
-        return figure_html(title, _view(chart, has_values))
-    linear = _view(replace(chart, is_log=False), has_values)
-    logarithmic = _view(replace(chart, is_log=True), has_values)
-    views = f'<div class="qf-lin-view">{linear}</div><div class="qf-log-view">{logarithmic}</div>'
-    return figure_html(f"{title} {_switch(is_log=chart.is_log)}", views)
+    picture = svg(chart, has_values=has_values)
+    if not picture:
+        return Html()
+    content = with_words(chart.finding, picture)
+    return Html(figure_html(escape(chart.title), content), chart.finding)
 
 
 def figure_html(caption: str, content: str) -> Html:
@@ -248,25 +237,6 @@ def with_words(finding: str, svg_html: Html) -> Html:
     return Html(
         f'<details class="qf-draw"><summary>{escape(finding)}</summary>{svg_html}</details>'
     )
-
-
-def _view(chart: LineChart, has_values: bool) -> Html:
-    return with_words(chart.finding, svg(chart, has_values=has_values))
-
-
-def _switch(*, is_log: bool) -> str:
-    """Return two radio buttons; a form, which sends nothing, keeps them apart from those of another
-    output.
-    """
-    options = ""
-    for name, text, is_chosen in (
-        ("lin", tr("linear"), not is_log),
-        ("log", tr("logarithmic"), is_log),
-    ):
-        radio = f'<input type="radio" name="axis" class="qf-{name}"{" checked" * is_chosen}>'
-        options += f"<label>{radio}{escape(text)}</label>"
-    label = f'role="radiogroup" aria-label="{escape(tr("Vertical axis"))}"'
-    return f'<form method="dialog" class="qf-seg" {label}>{options}</form>'
 
 
 def svg(chart: LineChart, *, has_values: bool = True) -> Html:

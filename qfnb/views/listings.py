@@ -1,23 +1,27 @@
-"""The lists of models, calls, trainings, batches, services and datasets in a notebook; the values
+"""The lists of models, calls, trainings, batches, evaluations, ... in a notebook; the values
 are DataFrames with all columns.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from .. import connect
 from ..base.language import tr, tr_noop, trn
+from ..base.text import clip
+from ..evaluation.report.sources import mark_models
+from ..evaluation.report.text import format_score, metric_title, to_plain
 from ..trainer.consts import STATUS, FinetuneStatus
 from ..wire.prices import PriceRange
 from . import components, formats
 from .batch import READ_STORED, STATES as BATCH_STATES
 from .components import Html, State
 from .display import Bundle
-from .text import one_line
+from .formats import one_line
 from .training import summary
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ MAX_ROWS: Final = 20
 """Rows that are shown, the newest."""
 
 MAX_NAME_CHARS: Final = 60
+MAX_MODELS: Final = 4  # of an evaluation whose means are shown
 
 DATE: Final = "%Y-%m-%d %H:%M"
 """How the frames of this computer's trainings and batches write a date."""
@@ -77,7 +82,7 @@ ListingColumn = tuple[str, Callable[[Row], object]]
 
 NUMERIC: Final = {
     tr_noop("Progress"), tr_noop("Answered"), tr_noop("Failed"), tr_noop("Cost"),
-    tr_noop("Rows"), tr_noop("Versions"),
+    tr_noop("Rows"), tr_noop("Versions"), tr_noop("Questions"),
 }  # fmt: skip
 """Heads of columns that are right-aligned."""
 
@@ -137,12 +142,11 @@ def _model_row(row: Row) -> tuple[str, ...]:
     name = row["id"]
     if row["replacement"]:
         name = f"{name} → {row['replacement']}"
-    lengths = []
-    for column in ("context", "max_output"):
-        lengths.append(formats.compact(row[column]) if row[column] else "–")
+    lengths = (row["context"], row["max_output"])
+    sizes = [formats.compact(length) if length else "–" for length in lengths]
     thinking = THINKING.get((row["thinking"] or "").partition(" ")[0])
     prices = map(_price_ends, (row["price_input"], row["price_output"]))
-    return (name, *lengths, tr(thinking) if thinking else "–", *prices)
+    return (name, *sizes, tr(thinking) if thinking else "–", *prices)
 
 
 def _price_ends(steps: str | None) -> str:
@@ -155,9 +159,8 @@ def _price_ends(steps: str | None) -> str:
 
 def _call_row(row: Row) -> tuple[str, ...]:
     price = None if row["cost"] is None else PriceRange(row["cost_low"], row["cost"])
-    tokens = []
-    for name in ("prompt_tokens", "completion_tokens"):
-        tokens.append("–" if row[name] is None else f"{int(row[name]):,}")
+    counts = (row["prompt_tokens"], row["completion_tokens"])
+    tokens = ["–" if count is None else f"{int(count):,}" for count in counts]
     return (
         time.strftime("%H:%M:%S", time.localtime(row["at"].timestamp())),
         row["model"],
@@ -183,7 +186,7 @@ def trainings_bundle(frame: pd.DataFrame) -> Bundle:
         (tr_noop("Started"), lambda row: _short_date(row["created"])),
     ]
     title = trn("{n} training", "{n} trainings", len(frame))
-    return _bundle(frame, title, columns, _training_steps)
+    return list_bundle(frame, title, columns, _training_steps)
 
 
 def batches_bundle(frame: pd.DataFrame) -> Bundle:
@@ -196,7 +199,7 @@ def batches_bundle(frame: pd.DataFrame) -> Bundle:
         (tr_noop("Cost"), _batch_cost),
         (tr_noop("Changed"), lambda row: _short_date(row["updated"])),
     ]
-    return _bundle(frame, trn("{n} batch", "{n} batches", len(frame)), columns, _batch_steps)
+    return list_bundle(frame, trn("{n} batch", "{n} batches", len(frame)), columns, _batch_steps)
 
 
 def services_bundle(frame: pd.DataFrame) -> Bundle:
@@ -208,7 +211,9 @@ def services_bundle(frame: pd.DataFrame) -> Bundle:
         (tr_noop("Version of the model"), lambda row: row["model_version_id"]),
         (tr_noop("Created"), lambda row: _date(row["created"])),
     ]
-    return _bundle(frame, trn("{n} service", "{n} services", len(frame)), columns, _service_steps)
+    return list_bundle(
+        frame, trn("{n} service", "{n} services", len(frame)), columns, _service_steps
+    )
 
 
 def datasets_bundle(frame: pd.DataFrame) -> Bundle:
@@ -224,7 +229,9 @@ def datasets_bundle(frame: pd.DataFrame) -> Bundle:
         (tr_noop("Versions"), lambda row: _count(row["versions"])),
         (tr_noop("Created"), lambda row: _date(row["created"])),
     ]
-    return _bundle(frame, trn("{n} dataset", "{n} datasets", len(frame)), columns, _dataset_steps)
+    return list_bundle(
+        frame, trn("{n} dataset", "{n} datasets", len(frame)), columns, _dataset_steps
+    )
 
 
 def jobs_bundle(frame: pd.DataFrame) -> Bundle:
@@ -237,10 +244,10 @@ def jobs_bundle(frame: pd.DataFrame) -> Bundle:
         (tr_noop("Started"), lambda row: _date(row["created"])),
         (tr_noop("Ended"), lambda row: _date(row["finished"])),
     ]
-    return _bundle(frame, trn("{n} training", "{n} trainings", len(frame)), columns, _job_steps)
+    return list_bundle(frame, trn("{n} training", "{n} trainings", len(frame)), columns, _job_steps)
 
 
-def training_state(
+def training_state(  # noqa: PLR0911 - one for each state
     status: str, percent: float | None, *, is_current: bool, has_ended: bool = False
 ) -> State:
     """Return the state of a stored training.
@@ -359,14 +366,23 @@ def _platform_pill(row: Row) -> object:
     return _known_pill(PLATFORM_STATES, row["status"]) if row["status"] else ""
 
 
-def _bundle(
+def list_bundle(
     frame: pd.DataFrame,
     title: str,
     columns: Sequence[ListingColumn],
-    next_steps: Callable[[Sequence[Row]], Iterator[str]],
+    next_steps: Callable[[Sequence[Row]], Iterable[str]],
+    *,
+    has_origin: bool = True,
 ) -> Bundle:
     """Return a list in every format: columns that have values, the newest rows, the next
     commands.
+
+    Args:
+        frame: the list, the newest first.
+        title: what it is.
+        columns: the columns.
+        next_steps: returns the commands.
+        has_origin: whether all rows are of one platform, the sandbox or another.
     """
     rows = records(frame)
     shown = rows[:MAX_ROWS]
@@ -378,7 +394,7 @@ def _bundle(
     if earlier := len(rows) - len(shown):
         note = trn("{n} earlier one is not shown.", "{n} earlier ones are not shown.", earlier)
     # rows without a platform are of the present one
-    present = connect.platform_info().name
+    present = connect.platform_info().name if has_origin else "qianfan"
     is_sandbox = all(row.get("platform", present) in {"sandbox", ""} for row in rows)
     return components.bundle(
         title,
@@ -412,3 +428,54 @@ def _short_date(date: str | None) -> str:
 
 def _date(date: Any) -> str:
     return "" if date is None else formats.when(date.timestamp(), time.time())
+
+
+def evaluations_bundle(frame: pd.DataFrame) -> Bundle:
+    """Return the newest evaluations with their means on the first metric; the value has all
+    columns.
+    """
+    columns: list[ListingColumn] = [
+        (tr_noop("Time"), lambda row: formats.when(row["created"].timestamp(), time.time())),
+        (tr_noop("Evaluation"), lambda row: components.code(row["id"])),
+        (tr_noop("Data"), _data),
+        (tr_noop("Questions"), lambda row: "" if row["problem"] else f"{row['questions']:,}"),
+        (tr_noop("Means"), lambda row: components.join(_means(row), "<br>")),
+    ]
+    title = trn("{n} evaluation", "{n} evaluations", len(frame))
+    return list_bundle(frame, title, columns, _evaluation_steps, has_origin=False)
+
+
+def _evaluation_steps(rows: Sequence[Row]) -> list[str]:
+    """Return how the newest evaluation is opened, and compared with an earlier one of the same
+    questions.
+    """
+    usable = [row for row in rows if not row["problem"]]
+    ids = [row["id"] for row in usable if row["digest"] == usable[0]["digest"]]
+    steps = [tr("to open it: `%qfeval open {id}`", id=newest) for newest in ids[:1]]
+    compare = tr_noop("to compare it with an earlier one: `%qfeval diff {earlier} {later}`")
+    return steps + [tr(compare, earlier=earlier, later=ids[0]) for earlier in ids[1:2]]
+
+
+def _data(row: Row) -> Html:
+    """Return the name of the data, the sandbox's mark and the failures, a line each."""
+    if row["problem"]:
+        return components.to_html(tr("cannot be opened; `%qfeval open ID` says why"))
+    lines = [to_plain(clip(row["dataset"], MAX_NAME_CHARS)) or tr("without a name")]
+    lines += [mark_models(row["models"], row["sandbox_models"])] if row["sandbox"] else []
+    if row["failed"]:
+        lines.append(trn("{n} answer failed", "{n} answers failed", row["failed"]))
+    return components.join(lines, "<br>")
+
+
+def _means(row: Row) -> list[str]:
+    """Return the means on the first metric, a line each."""
+    if row["problem"] or not row["metrics"]:
+        return []
+    metric = row["metrics"][0]
+    models = row["models"]
+    lines = [metric_title(metric)]
+    for model in models[:MAX_MODELS]:
+        mean = format_score(row["scores"].get(model, {}).get(metric, math.nan))
+        lines.append(f"{to_plain(clip(model, MAX_NAME_CHARS))} {mean}")
+    hidden = len(models) - MAX_MODELS
+    return [*lines, trn("and {n} model", "and {n} models", hidden)] if hidden > 0 else lines

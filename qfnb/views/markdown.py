@@ -20,7 +20,7 @@ from mdit_py_plugins.amsmath import amsmath_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.tasklists import tasklists_plugin
 
-from .text import FORMULA, escape, strip_controls
+from .formats import FORMULA, escape, strip_controls
 
 MAX_CHARS = 200_000
 """Characters of Markdown that are rendered; a longer answer ends with a note."""

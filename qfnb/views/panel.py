@@ -18,7 +18,7 @@ from ..transport import event_loop
 from . import components
 from .components import Html, State
 from .display import Bundle, LiveOutput, accept_clicks, display_mode, publish
-from .text import NO_FORMULAS, escape, without_formulas
+from .formats import NO_FORMULAS, escape, without_formulas
 
 ButtonKind = Literal["", "main", "risk"]
 FieldKind = Literal["Text", "Combobox", "Dropdown", "SelectMultiple"]

@@ -95,7 +95,7 @@ def test_a_written_report_is_listed_while_it_is_there(state, tmp_path):
     EvaluationResult.load(STORED / "report.json").save(path)
     (report,) = records.list_reports()
     assert (report.path, report.models) == (str(path), ("ERNIE-Speed-8K", "ERNIE-Lite-8K"))
-    assert "report.md" in view.html(home.collect())
+    assert "report.md" in view.bundle(home.collect())["text/html"]
     path.unlink()
     assert records.list_reports() == []
 
@@ -128,7 +128,7 @@ def test_the_panel_is_in_one_language(state, monkeypatch, language, title):
 def test_the_panel_is_not_ready_while_a_training_runs_and_says_the_disk_once(state):
     run = run_store.RunRecord.begin(name="shop", train_type="m")
     run.update(status="Training", progress={"started_at": time.time(), "percent": 40})
-    html = view.html(home.collect())
+    html = view.bundle(home.collect())["text/html"]
     assert "</span> Training<" in html.split("</header>")[0]
     assert "Ready" not in html.split("</header>")[0]
     assert html.count(">Disk") == 1

@@ -238,7 +238,7 @@ def test_a_failure_of_a_hundred_thousand_characters_is_a_line():
     failure = RowFailure(3, "问\n" * 50_000, "ServerError", "x\n" * 50_000)
     progress = replace(RUNNING, latest_failures=(failure,) * 5)
     assert len(live(progress)) < 6000
-    assert len(batch.text(progress).splitlines()) < 16
+    assert len(batch.text(progress).splitlines()) <= 16
 
 
 class RecordingJob:

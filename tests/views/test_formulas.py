@@ -8,7 +8,7 @@ import pytest
 from support.attacks import ATTACKS
 
 from qfnb.views import chat, display, markdown, panel
-from qfnb.views.text import FORMULA, NO_FORMULAS, inert, without_formulas
+from qfnb.views.formats import FORMULA, NO_FORMULAS, inert, without_formulas
 
 IGNORED = f"<div {NO_FORMULAS}>"
 

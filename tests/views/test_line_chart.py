@@ -68,11 +68,9 @@ def test_dashes_are_those_of_the_curve_and_a_pale_line_has_no_name():
     assert "training" not in svg
 
 
-def test_a_logarithmic_axis_leaves_out_what_is_not_positive_and_is_not_offered_then():
+def test_a_logarithmic_axis_leaves_out_what_is_not_positive():
     odd = Curve("training", [(1.0, 0.0), (2.0, 0.1), (3.0, float("nan")), (4.0, 1.0)])
     assert line_chart.svg(replace(CHART, curves=[odd], is_log=True)).count("<title>") == 2
-    assert "radio" not in line_chart.figure(replace(CHART, curves=[odd]), has_switch=True)
-    assert line_chart.figure(CHART, has_switch=True).count('type="radio"') == 2
 
 
 def test_the_finding_is_the_text_of_the_chart():

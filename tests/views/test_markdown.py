@@ -7,7 +7,7 @@ import pytest
 from support.attacks import ATTACKS
 
 from qfnb.views.markdown import MAX_CHARS, render_markdown
-from qfnb.views.text import FORMULA
+from qfnb.views.formats import FORMULA
 
 FORMULAS = [
     r"$a_1 * b_2 * c \, \{x\}$",

@@ -32,9 +32,9 @@ from ...evaluation.stats.repeats import Pass
 from .. import components
 from ..components import Html
 from ..display import Bundle
-from ..drawing import WIDTH, Drawing, cut_middle, format_tick, has_glyphs, linear_ticks, width_of
-from ..line_chart import LEFT, figure_html, spread, thin, with_words
-from ..text import escape
+from ..drawing import Drawing, cut_middle, format_tick, has_glyphs, linear_ticks, width_of
+from ..formats import escape
+from ..line_chart import Curve, LineChart, Plot, figure_html, with_words
 
 LABEL_COLUMNS: Final = 30
 """Width of a label at most; a Chinese character takes two columns."""
@@ -44,13 +44,6 @@ ROW: Final = 26
 HEAD: Final = 30
 AXIS: Final = 24
 """Heights of a model's row, of a metric's title, and of an axis, in pixels."""
-
-MAX_DATES: Final = 6  # below the axis of a trend
-DODGE: Final = 8.0  # pixels between the intervals of models in the same evaluation
-NAME_HEIGHT: Final = 17.0  # pixels that a name beside a line takes
-TOP: Final = 30.0
-BOTTOM: Final = 252.0
-RIGHT: Final = WIDTH - 210.0
 
 Labels = Mapping[str, str]
 """Name of a model or title of a metric -> how it is drawn."""
@@ -346,7 +339,8 @@ def trend(metric: str | None = None, *, model: str | None = None, data: str | No
                 metric=title,
             )
         )
-    source = [trn("{n} evaluation", "{n} evaluations", len(used)), recipe or title]
+    count = trn("{n} evaluation", "{n} evaluations", len(used))
+    source = [count, recipe or title]
     if len(alike) < len(counted):
         source.append(
             trn(
@@ -362,9 +356,11 @@ def trend(metric: str | None = None, *, model: str | None = None, data: str | No
     words = tr("; ").join(values)
     alt = tr("{title}, means with 95% intervals: {words}.", title=heading, words=words)
     sandbox_lines = tuple(label for label, row in lines.items() if any(map(_is_of_sandbox, row)))
-    subject = Trend(tuple(lines), sandbox_lines)
-    draw = lambda labels: _draw_trend(labels[title], used, lines, labels)  # noqa: E731 - one expression
-    return Chart(heading, alt, subject, [name], draw, " · ".join(source))
+
+    def draw(labels: Labels) -> Drawing:
+        return _draw_trend(labels[title], count, used, lines, labels)
+
+    return Chart(heading, alt, Trend(tuple(lines), sandbox_lines), [name], draw, " · ".join(source))
 
 
 def _choose(entries: Sequence[Entry], model: str | None, data: str | None) -> Sequence[Entry]:
@@ -437,57 +433,22 @@ def _describe(point: Point) -> str:
 
 
 def _draw_trend(
-    title: str, entries: Sequence[Entry], lines: Mapping[str, Sequence[Point]], labels: Labels
+    title: str,
+    count: str,
+    entries: Sequence[Entry],
+    lines: Mapping[str, Sequence[Point]],
+    labels: Labels,
 ) -> Drawing:
-    """Draw a line for each label over the evaluations, evenly spaced, with the interval of each
-    mean; its name at its end, one below the other where lines meet.
+    """Draw a line for each label over the evaluations, between the ends of the intervals of its
+    means.
     """
-    drawing = Drawing(BOTTOM + 30)
-    numbers = [value for row in lines.values() for *_, mean in row for value in mean[:3]]
-    finite = [*filter(math.isfinite, numbers)]
-    ticks = linear_ticks(min(finite), max(finite), 4)
-    step = (RIGHT - LEFT - 40) / max(1, len(entries) - 1)
-    position = {entry.id: LEFT + 20 + step * number for number, entry in enumerate(entries)}
-
-    def height(value: float) -> float:
-        return BOTTOM - (BOTTOM - TOP) * (value - ticks[0]) / (ticks[-1] - ticks[0])
-
-    for tick in ticks:
-        drawing.line([(LEFT, height(tick)), (RIGHT, height(tick))], "g")
-        drawing.text(LEFT - 8, height(tick), format_tick(tick), "end")
-    drawing.line([(LEFT, BOTTOM), (RIGHT, BOTTOM)])
-    for entry, date in thin([*zip(entries, _dates(entries), strict=True)], MAX_DATES):
-        drawing.text(position[entry.id], BOTTOM + 14, date, "middle")
-    drawing.text(0, 12, title, is_strong=True)
-    ends: list[tuple[float, int, str]] = []
-    has_room = len(lines) <= step / DODGE
-    for number, (label, row) in enumerate(lines.items()):
-        shift = DODGE * (number - (len(lines) - 1) / 2) if has_room else 0.0
-        points = [(position[entry.id] + shift, height(mean[0])) for entry, _, mean in row]
-        drawing.curve(points, number + 1)
-        for (x, y), point in zip(points, row, strict=True):
-            _, low, high, _ = point[-1]
-            if math.isfinite(low + high):
-                drawing.line([(x, height(low)), (x, height(high))], "e", width=1.6)
-            drawing.dot(x, y, number + 1, labelled(label, _describe(point)))
-        ends.append((points[-1][1], number + 1, label))
-    ends.sort()
-    heights = spread([y for y, *_ in ends], NAME_HEIGHT)
-    for y, (_, series, label) in zip(heights, ends, strict=True):
-        drawing.dot(RIGHT + 10, y, series, label)
-        drawing.text(RIGHT + 22, y, labels[label], is_strong=True)
-    drawing.height = max(drawing.height, heights[-1] + NAME_HEIGHT)
+    position = {entry.id: number for number, entry in enumerate(entries)}
+    curves = []
+    for series, (label, row) in enumerate(lines.items(), 1):
+        for part, dash in ((1, "2 3"), (2, "2 3"), (0, "")):
+            points = [(position[entry.id], mean[part]) for entry, _, mean in row]
+            curves.append(Curve(labels[label], points, series, dash, is_pale=bool(dash)))
+    chart = LineChart(title, "", curves, count)
+    drawing = Plot(chart, chart.visible()).drawing()
+    drawing.text(0, -5, title)
     return drawing
-
-
-def _dates(entries: Sequence[Entry]) -> list[str]:
-    """Return when evaluations were, as briefly as they differ: hours of one day, days of one
-    year.
-    """
-    times = [time.localtime(entry.created) for entry in entries]
-    form = "%Y-%m-%d"
-    if len({each.tm_year for each in times}) == 1:
-        form = "%m-%d"
-    if len({each[:3] for each in times}) == 1:
-        form = "%H:%M"
-    return [time.strftime(form, each) for each in times]

@@ -17,8 +17,8 @@ from ...evaluation.report.sources import sandbox_mark
 from ...evaluation.report.text import redact_text, to_plain
 from .. import components
 from ..display import Bundle, LiveOutput, accept_clicks
+from ..formats import without_formulas
 from ..panel import PanelWidgets, set_class
-from ..text import without_formulas
 from .questions import Answer, question_html
 from .sample_browser import report_of
 
@@ -237,7 +237,7 @@ def _keys_class() -> type[Any]:
         """Sends the letters that are typed; `item` is the question that is on the screen."""
 
         _esm = files(__package__).joinpath("labels.js").read_text(encoding="utf-8")
-        letters = traitlets.List().tag(sync=True)
+        letters: Any = traitlets.List().tag(sync=True)
         item = traitlets.Unicode().tag(sync=True)
         label = traitlets.Unicode().tag(sync=True)
 

@@ -16,8 +16,8 @@ from ...evaluation.report.text import title as title_of, to_plain
 from .. import components, formats
 from ..components import Html, Kind, State
 from ..display import Bundle
+from ..formats import escape, one_line, strip_controls
 from ..panel import Panel
-from ..text import escape, one_line, strip_controls
 from . import report as report_view
 
 STARTED: Final = tr_noop("The evaluation runs in the background; `%qfeval wait` shows the report.")
@@ -60,7 +60,7 @@ def html(progress: EvaluationProgress) -> Html:
 
 
 class EvaluationPanel(Panel):
-    """Shows an evaluation while it runs, with a Cancel button, and in the same output its report."""
+    """Shows an evaluation while it runs, with a Cancel button; in the same output its report."""
 
     _final: Bundle | None = None
 
@@ -160,7 +160,7 @@ def _state(progress: EvaluationProgress, *, is_live: bool) -> State:
     if progress.is_finished:
         return state
     if not is_live:
-        return formats.state_as_of()
+        return components.state_as_of()
     return State("warn", "■", tr(CANCELLING)) if progress.cancelled else state
 
 

@@ -16,7 +16,7 @@ from ...evaluation.report.text import format_difference, format_score, to_plain
 from .. import components
 from ..components import Html
 from ..drawing import css
-from ..text import escape, one_line
+from ..formats import escape, one_line
 
 MAX_HEADING_CHARS: Final = 80
 MIN_SHARED: Final = 0.4
@@ -53,7 +53,7 @@ def question_html(
     prompt: str,
     reference: str,
     answers: Sequence[Answer],
-    pill: Html = Html(),
+    pill: Html | None = None,
     max_chars: int = SHORT_CHARS,
 ) -> Html:
     """Return a question, its reference and its answers; `pill` says which answer is better."""
@@ -65,12 +65,12 @@ def question_html(
     if reference:
         words = tr("Reference: {text}", text=cut_text(reference, max_chars))
         below = f'<div class="qf-sub qf-text">{escape(words)}</div>'
-    head = f'<h4>#{index}&emsp;{escape(heading)}</h4><span class="qf-side">{pill}</span>'
+    head = f'<h4>#{index}&emsp;{escape(heading)}</h4><span class="qf-side">{pill or ""}</span>'
     columns = "".join(_column(answer, reference, max_chars) for answer in answers)
     parts = (
         f'<header class="qf-head">{head}{below}</header>{whole}<div class="qf-cols">{columns}</div>'
     )
-    lines = [f"#{index}  {pill.text}  {heading}"]
+    lines = [f"#{index}  {pill.text if pill else ''}  {heading}"]
     lines += [f"  = {one_line(to_plain(reference), 100)}"] if reference else []
     for answer in answers:
         shown = f"✕ {answer.error}" if answer.error else answer.text
@@ -152,12 +152,13 @@ def mark_difference(expected: str, text: str, max_chars: int = SHORT_CHARS) -> H
     remaining = max_chars
     marked = ""
     for kind, part in edits:
+        shown = part
         hidden = len(part) - 2 * CONTEXT_CHARS
         if kind == "equal" and hidden > CONTEXT_CHARS and len(text) > max_chars:
-            part = f"{part[:CONTEXT_CHARS]}… (+{hidden:,}) …{part[-CONTEXT_CHARS:]}"
+            shown = f"{part[:CONTEXT_CHARS]}… (+{hidden:,}) …{part[-CONTEXT_CHARS:]}"
         if remaining > 0:
-            marked += tags[kind].format(escape(cut_text(part, remaining)))
-        remaining -= len(part)
+            marked += tags[kind].format(escape(cut_text(shown, remaining)))
+        remaining -= len(shown)
     return Html(marked)
 
 

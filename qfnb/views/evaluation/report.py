@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ...base.language import html_lang, tr, tr_noop, trn
+from ...evaluation.history import Diff
 from ...evaluation.report import ReportData, sources, text as wording
 from ...evaluation.report.card import Card
 from ...evaluation.report.files import HasPicture
@@ -21,7 +22,7 @@ from ...evaluation.stats.aggregates import Comparison
 from .. import components
 from ..components import Fold, Html
 from ..display import Bundle
-from ..text import escape
+from ..formats import escape
 from .charts import Chart, ChartNotDrawn, bars
 from .questions import changes_html
 from .tables import (
@@ -72,6 +73,20 @@ def card_bundle(card: Card[Any]) -> Bundle:
     title = wording.title((card.base, card.tuned))
     lines = sources.with_sources(card.report, card.lines())
     return _bundle(card.report, title, [title, *lines], _card_blocks(card))
+
+
+def diff_bundle(diff: Diff) -> Bundle:
+    """Return two evaluations compared, in every format."""
+    report = diff.report
+    head, *evidence = blocks(report)
+    shared = Html(f"<p>{escape(diff.shared_sentence())}</p>")
+    which = components.dim_lines(diff.which())
+    remarks = [components.note("warn", remark, sign="⚠︎") for remark in diff.remarks]
+    content = [head, shared, which, *remarks, *evidence]
+    return bundle(report) | {
+        "text/plain": to_plain(repr(diff)),
+        "text/html": output(wording.report_title(report), content),
+    }
 
 
 def html(report: ReportData, notice: str = "") -> Html:

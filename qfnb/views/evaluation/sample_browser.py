@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from ...base.language import tr, tr_noop, trn
 from ...errors import InvalidArgumentError
@@ -23,8 +23,8 @@ from ...evaluation.samples import Sample
 from .. import components, formats
 from ..components import Html
 from ..display import Bundle, LiveOutput, accept_clicks
+from ..formats import escape, one_line, without_formulas
 from ..panel import PanelWidgets
-from ..text import escape, one_line, without_formulas
 from .questions import Answer, gain_pill, legend, question_html
 
 Filter = Literal["all", "regressed", "improved", "changed", "failed", "picked"]
@@ -80,7 +80,8 @@ def report_of(value: object) -> Any:
     return report
 
 
-class AnswerPair(NamedTuple):
+@dataclass(frozen=True)
+class AnswerPair:
     """A question as two models answered it; `gain` is by how much the second is better, NaN if
     unknown.
     """

@@ -1,4 +1,4 @@
-"""The tables of a report: means with bars, averages, usage, prompts times models, repeats, pairs."""
+"""The tables of a report: means with bars, averages, usage, prompts by models, repeats, pairs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from ...wire.prices import PriceRange
 from .. import components, formats
 from ..components import Fold, Html
 from ..drawing import Drawing, format_tick, hover, linear_ticks
+from ..formats import escape
 from ..line_chart import with_words
-from ..text import escape
 from .charts import BarAxis, axis_range, describe_score, direction, score_interval
 
 WIDTH: Final = 300  # pixels of a bar's axis
@@ -270,7 +270,7 @@ def _flag_rows(card: Card[Any]) -> list[tuple[str, ...]]:
         limit = tr(" (of the first {n})", n=f"{MAX_CHECKED_ANSWERS:,}")
     before = _count_flags(card.report, card.base)
     after = _count_flags(card.report, card.tuned)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for flag, words in FLAG_WORDS.items():
         if before[flag] or after[flag]:
             change = f"{after[flag] - before[flag]:+,}".replace("-", "−")

@@ -155,7 +155,7 @@ def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
     issues = find_issues(form)
     warnings = find_warnings(form)
     first = [_create_field(form, name, data) for name in ("dataset", "model", "method")]
-    folded = []
+    folded: list[Field] = []
     for row in sorted(form.parameters, key=_rank):
         (first if row.key == EPOCHS else folded).append(_parameter_field(form, row))
     after = form.draft.after
@@ -208,7 +208,7 @@ def fix_label(form: LaunchForm, name: str, issue: Issue) -> str:
     return tr("Use {value}", value=plain_number(value))
 
 
-def _create_field(form: LaunchForm, name: str, data: tuple[str, ...]) -> Field:
+def _create_field(form: LaunchForm, name: str, data: tuple[str, ...]) -> Field:  # noqa: PLR0911 - one for each kind
     if name in {"variable", "method"}:
         value = getattr(form, name)
     else:
@@ -290,7 +290,7 @@ def _parameter_field(form: LaunchForm, row: SupportedParameter) -> Field:
         parameter=to_snake(row.key),
         hint=_range_hint(row, default),
         placeholder=default,
-        description=row.description if _is_readable(row.description or "") else "",
+        description=_readable(row.description),
         widget=widget,
         choices=tuple(choices),
         rule=f"{row.check_type}{row.check_value}{row.default}",
@@ -300,16 +300,14 @@ def _parameter_field(form: LaunchForm, row: SupportedParameter) -> Field:
 def _parameter_title(row: SupportedParameter) -> str:
     if row.key in PARAMETER_TITLES:
         return tr(PARAMETER_TITLES[row.key])
-    if row.name and _is_readable(row.name):
-        return row.name
-    return to_snake(row.key).replace("_", " ").capitalize()
+    return _readable(row.name) or to_snake(row.key).replace("_", " ").capitalize()
 
 
-def _is_readable(text: str) -> bool:
-    """Return whether a text of the platform, which speaks Chinese, goes with the language of the
-    form.
+def _readable(text: str | None) -> str:
+    """Return a text of the platform, which speaks Chinese, where it goes with the language of the
+    form, else "".
     """
-    return language() == "zh" or text.isascii()
+    return text if text and (language() == "zh" or text.isascii()) else ""
 
 
 def _range_hint(row: SupportedParameter, default: str) -> str:

@@ -45,10 +45,6 @@ nothing.
 """
 
 
-FILE_POLL_S: Final = 1.0
-"""Seconds between two looks at the files of the form."""
-
-
 class Launcher:
     """The form in a notebook; as the value of a cell it shows itself.
 
@@ -228,7 +224,6 @@ class Launcher:
         self._load_choices()
         if self._live is not None:
             self._live.renew()
-        self._context.copy().run(event_loop.submit, self._watch_files())
 
     def _load_choices(self) -> None:
         """Ask the platform which models can be tuned, and inspect the data; a list is not
@@ -256,28 +251,6 @@ class Launcher:
             configurations = drafts.list_configurations()
             self._update(form=form, stage="editing", files=files, configurations=configurations)
         self._inspect_datasets()
-
-    async def _watch_files(self) -> None:
-        """Look up the data again whenever their files have changed, as long as the form is open."""
-        before = self._file_states()
-        while self.widget is not None and self.trainer is None:
-            await asyncio.sleep(FILE_POLL_S)
-            now = self._file_states()
-            changed = {name for name in now.keys() & before.keys() if now[name] != before[name]}
-            before = now
-            if changed:
-                await asyncio.to_thread(self._inspect_datasets, again=True)
-
-    def _file_states(self) -> dict[str, tuple[int, int]]:
-        """Return the time and the size of the files of the form, zeros for what is no file."""
-        states = {}
-        for source in self._state.form.draft.sources:
-            try:
-                status = Path(source).expanduser().stat()
-                states[source] = (status.st_mtime_ns, status.st_size)
-            except (OSError, ValueError):
-                states[source] = (0, 0)
-        return states
 
     def _inspect_datasets(self, *, again: bool = False) -> None:
         """Look up the data of the form that are not there yet, or all of them again, and compare

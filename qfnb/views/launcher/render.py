@@ -15,8 +15,8 @@ from ...trainer.form.validation import describe_overlap, find_issues, find_warni
 from .. import components, dataset, formats, markdown
 from ..components import Html, Kind
 from ..display import Bundle
+from ..formats import escape, strip_controls
 from ..panel import field_label
-from ..text import escape, strip_controls
 from .fields import FINAL_STEPS, FOLDS, Field, LauncherState, field_title, fix_label, method_title
 
 TITLE: Final = tr_noop("New fine-tuning")

@@ -23,9 +23,9 @@ from ...transport import event_loop
 from .. import components, line_chart
 from ..components import Html, State
 from ..display import Bundle
+from ..formats import escape, one_line
 from ..panel import Panel, mark_kind
-from ..text import escape, one_line
-from . import actions, details, summary
+from . import actions, summary
 from .actions import Action
 from .loss_chart import checkpoint_name, comparison_chart, loss_chart, rewards_chart
 
@@ -73,21 +73,20 @@ def html(progress: TrainingProgress) -> Html:
         summary.title(progress),
         *summary.blocks(progress, is_live=False),
         numbers_and_charts(progress),
-        components.folds(*details.folds(progress).values()),
+        components.folds(*summary.folds(progress).values()),
         components.next_steps(*(summary.next_steps(progress) if progress.finished else [])),
     )
 
 
 def numbers_and_charts(progress: TrainingProgress) -> Html:
     """Return the parts that change with a new point of the loss curve."""
-    is_final = progress.finished
-    has_values = is_final or progress.elapsed(time.time()) >= VALUES_S
+    has_values = progress.finished or progress.elapsed(time.time()) >= VALUES_S
     losses = loss_chart(progress)
     return components.join(
         [
             summary.key_numbers(progress),
             components.dim_lines(summary.waiting_for_curve(progress)),
-            line_chart.figure(losses, has_switch=is_final, has_values=has_values),
+            line_chart.figure(losses, has_values=has_values),
             line_chart.figure(rewards_chart(progress), has_values=has_values),
         ]
     )
@@ -259,11 +258,11 @@ class TrainingPanel(Panel):
         wanted.
         """
         if self._stays_open:
-            return components.folds(*details.folds(progress).values())
+            return components.folds(*summary.folds(progress).values())
         if not self._has_details:
             return Html()
         parts = []
-        for title, remark, content in details.folds(progress, max_lines=details.MAX_ROWS).values():
+        for title, remark, content in summary.folds(progress, max_lines=summary.MAX_ROWS).values():
             head = f"<h4>{escape(title)}</h4> <small>{escape(remark)}</small>"
             parts.append(Html(f"<div>{head}{content}</div>"))
         return components.join(parts)
@@ -327,7 +326,7 @@ def comparison_bundle(runs: Mapping[str, TrainingProgress]) -> Bundle:
     forms = components.bundle(
         title,
         components.header(title, is_sandbox=any(run.from_sandbox for run in runs.values())),
-        line_chart.figure(chart, has_switch=True),
+        line_chart.figure(chart),
         components.table(heads, rows, numeric=range(1, len(heads))),
     )
     return forms | picture(chart, title)
@@ -347,7 +346,7 @@ def _comparison_rows(runs: Sequence[TrainingProgress]) -> list[tuple[str, list[s
         (tr("Lowest validation loss"), [lowest_validation(run) for run in runs]),
     ]
     for name in dict.fromkeys(name for run in runs for name in run.metrics):
-        rows.append((name, [str(run.metrics.get(name, "")) for run in runs]))
+        rows += [(name, [str(run.metrics.get(name, "")) for run in runs])]
     visible = [(name, [one_line(cell, 80) for cell in cells]) for name, cells in rows]
     return [row for row in visible if any(row[1])]
 

@@ -1,21 +1,24 @@
 """What a training's panel says in words: title, state, steps, progress, key numbers, remarks, next
-commands.
+commands; and its details: checkpoints, settings, metrics, its log and ids.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ...base.language import tr, tr_noop, trn
 from ...base.text import approximate_duration, duration, format_loss
 from ...trainer.consts import ActionState, FinetuneStatus, ServiceStatus
-from ...trainer.loss_diagnostics import best_checkpoint, diagnose_loss
-from ...trainer.progress import Stage, TrainingProgress
+from ...trainer.loss_diagnostics import LossPoint, best_checkpoint, diagnose_loss
+from ...trainer.progress import LogLine, Stage, TrainingProgress
 from .. import components, formats
 from ..components import MAX_TEXT, Html, Kind, State
-from ..text import one_line
+from ..formats import escape, one_line
+from ..line_chart import thin
 from .loss_chart import checkpoint_name, smooth
 
 LONG_STATEMENT: Final = 120
@@ -94,7 +97,7 @@ def is_queued(progress: TrainingProgress) -> bool:
     return stage is not None and stage.name == "train" and progress.status == FinetuneStatus.Created
 
 
-def state(progress: TrainingProgress, *, is_live: bool = True) -> State:
+def state(progress: TrainingProgress, *, is_live: bool = True) -> State:  # noqa: PLR0911 - one for each state
     """Return the state; that of a saved output that is not final is dated.
 
     Args:
@@ -110,7 +113,7 @@ def state(progress: TrainingProgress, *, is_live: bool = True) -> State:
     if progress.started_at is None:
         return State("idle", "○", tr("Preparing"))
     if not is_live:
-        return formats.state_as_of()
+        return components.state_as_of()
     if progress.offline_since is not None:
         return State("warn", "○", tr("Waiting for the platform"))
     if is_queued(progress):
@@ -263,9 +266,8 @@ def remarks(progress: TrainingProgress) -> list[tuple[Kind, str, str, str]]:
         rows.append(("warn", "⚠︎", statement, progress.message))
     if progress.verdict:
         rows.append(("ok", "✓", tr("Evaluation"), progress.verdict))
-    for hint in diagnose_loss(progress.points, handle(progress)):
-        rows.append(("warn", "⚠︎", hint.problem, hint.remedy))
-    return rows
+    hints = diagnose_loss(progress.points, handle(progress))
+    return [*rows, *(("warn", "⚠︎", hint.problem, hint.remedy) for hint in hints)]
 
 
 def waiting_for_curve(progress: TrainingProgress) -> str:
@@ -324,3 +326,137 @@ def blocks(progress: TrainingProgress, *, is_live: bool) -> list[Html]:
             value = 0.0
         parts.append(components.progress_bar(value, 100, label, subtitle=below, kind=kind))
     return parts
+
+
+MAX_ROWS: Final = 12
+"""Rows of the checkpoints, and of a live panel's log; a saved output has the whole log."""
+
+
+def folds(
+    progress: TrainingProgress, *, max_lines: int | None = None
+) -> dict[str, tuple[str, str, Html]]:
+    """Return the details by their keys; what is empty is left out.
+
+    Args:
+        progress: the training.
+        max_lines: of the log, the newest; default: all.
+    """
+    lines = trn("{n} line", "{n} lines", len(progress.log))
+    count = tr("{n}, ★ has the lowest validation loss", n=f"{len(progress.points):,}")
+    metrics = _settings(_labelled_metrics(progress.metrics))
+    all_folds = {
+        "checkpoints": (tr("Points of the curve"), count, checkpoints(progress.points)),
+        "settings": (tr("Settings"), "", _settings(progress.hyper_parameters)),
+        "metrics": (tr("Metrics"), tr("on the rows held out"), metrics),
+        "log": (tr("Log"), lines, _log(progress.log, max_lines)),
+        "ids": (tr("Ids"), "", _ids(progress)),
+    }
+    return {key: fold for key, fold in all_folds.items() if fold[2]}
+
+
+def checkpoints(points: Sequence[LossPoint]) -> Html:
+    """Return points of the curve as a table, "" without one; the best one that can be published has
+    a star.
+    """
+    if not points:
+        return Html()
+    best = best_checkpoint(points)
+    regular = {id(point) for point in thin(points, MAX_ROWS - 2)}
+    selected = [point for point in points if id(point) in regular or point.is_kept or point is best]
+    has_perplexity = any(point.perplexity for point in points)
+    heads = [tr("Step"), tr("Epoch"), tr("Training loss"), tr("Validation loss")]
+    heads += [tr("Perplexity")] if has_perplexity else []
+    rows = []
+    for point in selected:
+        numbers = [_number(point.epoch, ".2f"), _number(point.training_loss)]
+        numbers.append(_number(point.validation_loss))
+        numbers += [_number(point.perplexity)] if has_perplexity else []
+        step = f"{'★ ' * (point is best)}{point.step:,}"
+        rows.append([step, *numbers, tr("yes") if point.is_kept else ""])
+    caption = ""
+    if len(selected) < len(points):
+        total = f"{len(points):,}"
+        caption = tr("{n} of {total} points of the curve", n=len(selected), total=total)
+    numeric = range(len(heads))
+    return components.table(
+        [*heads, tr("Can be published")], rows, numeric=numeric, caption=caption
+    )
+
+
+def is_safe(url: object) -> bool:
+    """Return whether an address may be a link: https, with a host, without user name and odd
+    characters.
+    """
+    if not isinstance(url, str) or any(char.isspace() or not char.isprintable() for char in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and bool(parts.hostname) and not parts.username
+    except ValueError:
+        return False
+
+
+def links(urls: Mapping[str, str]) -> Html:
+    """Return pages of the console as links; addresses that are not safe are omitted."""
+    anchors = []
+    for name, url in urls.items():
+        if is_safe(url):
+            target = f'href="{escape(url)}" target="_blank" rel="noopener noreferrer"'
+            anchors.append(f"<a {target}>{escape(one_line(name, 40))} ↗</a>")
+    return Html(" · ".join(anchors))
+
+
+_METRIC_LABELS = {
+    "minConfidence": tr_noop("lowest confidence of an answer (minConfidence)"),
+    "falseAnswers": tr_noop("questions from elsewhere that it answers (falseAnswers)"),
+    "falseRefusals": tr_noop("right answers that it keeps back (falseRefusals)"),
+    "wrongAnswers": tr_noop("wrong answers (wrongAnswers)"),
+    "heldOutRows": tr_noop("rows held out (heldOutRows)"),
+}
+"""What the metrics of the sandbox's model mean; the platform's have names that are known."""
+
+
+def _labelled_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {tr(_METRIC_LABELS.get(name, name)): value for name, value in metrics.items()}
+
+
+def _settings(values: Mapping[str, Any]) -> Html:
+    return _names_and_values((one_line(k, 80), one_line(v, 240)) for k, v in values.items())
+
+
+def _names_and_values(pairs: Iterable[Sequence[object]]) -> Html:
+    rows = [*pairs]
+    return components.table((tr("Name"), tr("Value")), rows) if rows else Html()
+
+
+def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
+    if not lines:
+        return Html()
+    newest = lines if max_lines is None else lines[-max_lines:]
+    rows = []
+    for line in reversed(newest):
+        at = time.strftime("%m-%d %H:%M:%S", time.localtime(line.at))
+        sign = "✕ " * line.is_problem
+        rows.append((at, stage_label(line.stage), f"{sign}{one_line(line.text, 240)}"))
+    heads = (tr("Time"), tr("Stage"), tr("What happened"))
+    caption = tr("The latest lines") if len(newest) < len(lines) else ""
+    return components.table(heads, rows, caption=caption, is_wide=True)
+
+
+def _ids(progress: TrainingProgress) -> Html:
+    """Return the ids, the endpoint and the pages of the console."""
+    ids = (
+        (tr("run"), progress.run_id),
+        (tr("platform task"), progress.task_id),
+        (tr("platform job"), progress.job_id),
+        (tr("model version"), progress.model_version_id),
+        (tr("service"), progress.service_id),
+        (tr("endpoint"), progress.service_endpoint),
+    )
+    rows = [(label, components.code(one_line(value, 120))) for label, value in ids if value]
+    pages = links(progress.links)
+    return _names_and_values([*rows, *([(tr("console"), pages)] if pages else [])])
+
+
+def _number(value: float | None, format_spec: str = ".4f") -> str:
+    return "" if value is None else f"{value:{format_spec}}"

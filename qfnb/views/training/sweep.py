@@ -21,11 +21,11 @@ from ...evaluation.report.text import (
 from ...trainer.progress import TrainingProgress
 from ...trainer.sweep import Sweep, SweepProgress
 from ...transport import event_loop
-from .. import components, formats, line_chart
+from .. import components, line_chart
 from ..components import Html, Kind, State
 from ..display import Bundle
+from ..formats import one_line
 from ..panel import Panel
-from ..text import one_line
 from . import summary
 from .loss_chart import comparison_chart
 from .panel import last_loss, lowest_validation, picture
@@ -76,7 +76,7 @@ def _subtitle(progress: SweepProgress) -> str:
     return " · ".join(facts)
 
 
-def _state(progress: SweepProgress, *, is_live: bool = True) -> State:
+def _state(progress: SweepProgress, *, is_live: bool = True) -> State:  # noqa: PLR0911 - one for each state
     """Return the state; that of a saved output that is not final is dated."""
     if progress.is_finished:
         if progress.is_stopped:
@@ -85,7 +85,7 @@ def _state(progress: SweepProgress, *, is_live: bool = True) -> State:
             return State("ok", "✓", tr("Done"))
         return State("bad", "✕", tr("Failed in part"))
     if not is_live:
-        return formats.state_as_of()
+        return components.state_as_of()
     if progress.started_at is None:
         return State("idle", "○", tr("Preparing"))
     if progress.is_stopped:
@@ -225,19 +225,19 @@ def _summary(progress: SweepProgress, *, is_live: bool) -> list[Html]:
 def _figure(progress: SweepProgress) -> Html:
     if not any(training.points for training in progress.trainings.values()):
         return Html()
-    return line_chart.figure(_chart(progress), has_switch=progress.is_finished)
+    return line_chart.figure(_chart(progress))
 
 
 def _chart(progress: SweepProgress) -> line_chart.LineChart:
     """Return the curves, each named by its values where settings with their names are too long for
     a curve.
     """
-    names = [*progress.trainings]
-    values = [re.sub(r"\b\w+=", "", label) for label in names]
-    if max(map(len, names)) > MAX_CURVE_NAME and len(set(values)) == len(values):
-        names = values
-    curves = zip(names, progress.trainings.values(), strict=True)
-    return comparison_chart({name: training for name, training in curves if training.points})
+    runs = {}
+    for label, training in progress.trainings.items():
+        if training.points:
+            values = re.sub(r"\b\w+=", "", label)
+            runs[values if len(label) > MAX_CURVE_NAME else label] = training
+    return comparison_chart(runs)
 
 
 class SweepPanel(Panel):
