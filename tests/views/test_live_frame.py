@@ -64,6 +64,7 @@ def test_what_replaces_a_live_output_has_its_frame(bundles):
     replaced[0].finish("whole")
 
 
+@pytest.mark.parametrize("is_voila", [False, True])
 def test_nothing_is_left_at_the_end_but_the_final_form_for_pages_that_are_loaded_later(
     bundles, monkeypatch, is_voila
 ):

@@ -317,7 +317,7 @@ def test_a_comparison_overlays_curves_and_shows_only_what_differs():
     assert [curve.label for curve in comparison_chart(runs).curves] == ["first", "second"]
     assert "learningRate" not in html
     text = panel.comparison_bundle(runs)["text/plain"].splitlines()
-    assert text[1].split() == ["first", "second"]
+    assert text[2].split() == ["first", "second"]
     assert ["epoch", "6", "5"] in [line.split() for line in text]
     assert ["BLEU-4", "94.56%", "90%"] in [line.split() for line in text]
     assert set(panel.comparison_bundle(runs)) == {"text/plain", "text/html", "image/png"}

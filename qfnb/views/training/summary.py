@@ -364,6 +364,7 @@ def checkpoints(points: Sequence[LossPoint]) -> Html:
     regular = {id(point) for point in thin(points, MAX_ROWS - 2)}
     selected = [point for point in points if id(point) in regular or point.is_kept or point is best]
     has_perplexity = any(point.perplexity for point in points)
+    has_kept = any(point.is_kept for point in points)
     heads = [tr("Step"), tr("Epoch"), tr("Training loss"), tr("Validation loss")]
     heads += [tr("Perplexity")] if has_perplexity else []
     rows = []
@@ -372,15 +373,15 @@ def checkpoints(points: Sequence[LossPoint]) -> Html:
         numbers.append(_number(point.validation_loss))
         numbers += [_number(point.perplexity)] if has_perplexity else []
         step = f"{'★ ' * (point is best)}{point.step:,}"
-        rows.append([step, *numbers, tr("yes") if point.is_kept else ""])
+        kept = [tr("yes") if point.is_kept else ""] if has_kept else []
+        rows.append([step, *numbers, *kept])
     caption = ""
     if len(selected) < len(points):
         total = f"{len(points):,}"
         caption = tr("{n} of {total} points of the curve", n=len(selected), total=total)
     numeric = range(len(heads))
-    return components.table(
-        [*heads, tr("Can be published")], rows, numeric=numeric, caption=caption
-    )
+    heads += [tr("Can be published")] if has_kept else []
+    return components.table(heads, rows, numeric=numeric, caption=caption)
 
 
 def is_safe(url: object) -> bool:
