@@ -1,7 +1,7 @@
 """Charts of an evaluation: `from qfnb import charts; charts.bars(report)`.
 
-Each shows itself in a notebook, has `alt` text with its numbers, and is written by
-`save("bars.png")`. `charts.trend()` is of all evaluations in the history.
+Each shows itself in a notebook, has `alt` text with its numbers, and is a picture as `svg`.
+`charts.trend()` is of all evaluations in the history.
 """
 
 from .views.evaluation.charts import Chart, ChartNotDrawn, bars, trend

@@ -11,7 +11,7 @@ from textwrap import indent
 from typing import Any, Final, Literal
 
 from ..base.language import tr, tr_noop, trn
-from ..base.text import clip, diff_texts, turn_text
+from ..base.text import clip, turn_text
 from ..redact import hide_keys
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
 from ..resources.inference.responses import ResponseReply
@@ -22,7 +22,7 @@ from . import components, formats
 from .components import Html
 from .display import Bundle
 from .drawing import css
-from .formats import escape, inert, one_line, strip_controls
+from .formats import escape, inert, mark_difference, one_line, strip_controls
 from .markdown import MAX_CHARS, render_markdown
 
 MAX_SHOWN_CHARS = 2000
@@ -70,11 +70,6 @@ MAX_TEXT_REASONING = 1000
 
 MAX_COMPARED_CHARS = 4000
 """Characters of an answer that are compared; longer ones take too long."""
-
-MIN_SHARED: Final = 0.4
-"""The share of a text that two answers have in common at least where their differences are
-marked.
-"""
 
 
 @dataclass(frozen=True)
@@ -319,21 +314,6 @@ def _body(answer: StreamedAnswer) -> str:
     return f"<pre>{inner}</pre>"
 
 
-def diff_html(first: str, second: str) -> str:
-    """Return the second text as HTML, with insertions and deletions marked; unmarked where they
-    share little.
-    """
-    first = first[:MAX_COMPARED_CHARS]
-    second = second[:MAX_COMPARED_CHARS]
-    edits = diff_texts(first, second)
-    shared = sum(len(part) for op, part in edits if op == "equal")
-    if shared < MIN_SHARED * max(len(first), len(second)):
-        reason = tr("These answers share too little wording for marks to mean anything.")
-        return f'<span class="qf-dim">{reason}</span>'
-    tags = {"equal": "{}", "delete": "<del>{}</del>", "insert": "<ins>{}</ins>"}
-    return "".join(tags[op].format(escape(part)) for op, part in edits)
-
-
 def _differences_html(answers: Sequence[StreamedAnswer]) -> Html:
     """Return the difference of each answer to the first, folded; nothing while they stream."""
     first = answers[0]
@@ -343,7 +323,12 @@ def _differences_html(answers: Sequence[StreamedAnswer]) -> Html:
     for later in answers[1:]:
         if first.text and later.text and first.text != later.text:
             names = f"{escape(first.model)} → {escape(later.model)}"
-            rows += f"<p><b>{names}</b><br>{diff_html(first.text, later.text)}</p>"
+            texts = (first.text[:MAX_COMPARED_CHARS], later.text[:MAX_COMPARED_CHARS])
+            marked = mark_difference(*texts, MAX_COMPARED_CHARS)
+            if "<ins>" not in marked and "<del>" not in marked:
+                reason = tr("These answers share too little wording for marks to mean anything.")
+                marked = f'<span class="qf-dim">{reason}</span>'
+            rows += f"<p><b>{names}</b><br>{marked}</p>"
     if not rows:
         return Html()
     return components.folds((tr("Differences"), tr("to the first answer"), Html(rows)))

@@ -9,9 +9,17 @@ import html as entities
 import time
 from typing import Any, Final
 
-from ..base.language import tr, tr_noop
-from ..base.text import clip, duration, strip_controls as strip_controls
+from ..base.language import tr, tr_noop, trn
+from ..base.text import clip, diff_texts, duration, strip_controls as strip_controls
 from ..wire.prices import PriceRange
+
+MIN_SHARED: Final = 0.4
+"""Share of two texts that must be the same for their differences to be marked: below, all would be
+marked.
+"""
+
+CONTEXT_CHARS: Final = 40
+"""Equal characters that are kept before and after a difference, in long texts."""
 
 UNKNOWN_PRICE = tr_noop("price unknown")
 FREE = tr_noop("free")
@@ -122,3 +130,38 @@ def image_html(content: bytes, mime_type: str, alt: str) -> str:
     return (
         f'<img alt="{escape(alt)}" src="data:{mime_type};base64,{encoded}" style="max-width:100%">'
     )
+
+
+def mark_difference(expected: str, text: str, max_chars: int) -> str:
+    """Return a text as HTML, with what it has more than the expected one, and what it lacks,
+    marked.
+
+    Nothing is marked where the texts are equal or have less than `MIN_SHARED` in common. Of a long
+    text the parts around differences are shown.
+    """
+    expected = strip_controls(expected)
+    text = strip_controls(text)
+    edits = diff_texts(expected, text) if expected and expected != text else []
+    shared = 2 * sum(len(part) for kind, part in edits if kind == "equal")
+    if shared < MIN_SHARED * (len(expected) + len(text)) or not edits:
+        return escape(cut_text(text, max_chars))
+    tags = {"equal": "{}", "insert": "<ins>{}</ins>", "delete": "<del>{}</del>"}
+    remaining = max_chars
+    marked = ""
+    for kind, part in edits:
+        shown = part
+        hidden = len(part) - 2 * CONTEXT_CHARS
+        if kind == "equal" and hidden > CONTEXT_CHARS and len(text) > max_chars:
+            shown = f"{part[:CONTEXT_CHARS]}… (+{hidden:,}) …{part[-CONTEXT_CHARS:]}"
+        if remaining > 0:
+            marked += tags[kind].format(escape(cut_text(shown, remaining)))
+        remaining -= len(shown)
+    return marked
+
+
+def cut_text(text: str, max_chars: int) -> str:
+    """Return a text of at most `max_chars` characters and the number of those that were cut off."""
+    if len(text) <= max_chars:
+        return text
+    hidden = len(text) - max_chars
+    return f"{text[:max_chars]}… ({trn('{n} character more', '{n} characters more', hidden)})"

@@ -1,4 +1,4 @@
-"""Curves over one axis in one look: inline SVG for pages, a PNG for what shows none.
+"""Curves over one axis in one look, as inline SVG.
 
 The SVG is right without a stylesheet; with `look.css` it has the colours of the theme, and values
 on hover.
@@ -271,18 +271,3 @@ def _hover_columns(plot: Plot) -> Iterator[str]:
         area = f'<rect fill="none" pointer-events="all" {box}/>'
         ruler = f'<line opacity="0" stroke="#888" x1="{x}" x2="{x}" y1="{TOP}" y2="{BOTTOM}"/>'
         yield f'<g class="pt">{area}{ruler}{dots}{hover(" · ".join(words))}</g>'
-
-
-def png(chart: LineChart, heading: str) -> bytes | None:
-    """Return a chart as a picture for white and dark pages, None where no curve has a point.
-
-    Args:
-        chart: what is drawn.
-        heading: a line above it: some programs show nothing else of an output.
-    """
-    curves = chart.visible()
-    if not curves:
-        return None
-    drawing = Plot(chart, curves).drawing()
-    drawing.text(0, -5, chart.title)
-    return drawing.png(heading, "", chart.finding)

@@ -83,7 +83,6 @@ def test_the_finding_is_the_text_of_the_chart():
 def test_without_a_point_there_is_no_chart(points):
     empty = replace(CHART, curves=[Curve("training", points)])
     assert line_chart.figure(empty) == line_chart.svg(empty) == ""
-    assert line_chart.png(empty, "") is None
 
 
 @pytest.mark.parametrize("points", [[(0.0, 0.0)], [(0.0, 1.0)]])
@@ -91,12 +90,6 @@ def test_one_point_is_a_dot(points):
     svg = line_chart.svg(replace(CHART, curves=[Curve("training", points)], x_end=0.0))
     assert '<circle class="f s1"' in svg
     assert "nan" not in svg
-
-
-def test_the_picture_is_a_png_of_the_same_lines():
-    picture = line_chart.png(replace(CHART, best=(2.0, 0.5), is_log=True), "微调 · 本地沙盒")
-    assert picture is not None
-    assert picture.startswith(b"\x89PNG")
 
 
 def test_thinning_leaves_the_last_item():

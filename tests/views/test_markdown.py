@@ -6,8 +6,8 @@ import re
 import pytest
 from support.attacks import ATTACKS
 
-from qfnb.views.markdown import MAX_CHARS, render_markdown
 from qfnb.views.formats import FORMULA
+from qfnb.views.markdown import MAX_CHARS, render_markdown
 
 FORMULAS = [
     r"$a_1 * b_2 * c \, \{x\}$",

@@ -1,6 +1,5 @@
 """The progress of a training as HTML and text, and several trainings compared."""
 
-import base64
 import re
 from dataclasses import replace
 
@@ -293,12 +292,6 @@ def test_points_without_epochs_lie_at_their_steps():
     assert "lowest 0.409 at step 110" in chart.finding
 
 
-def test_a_final_bundle_has_the_picture_of_the_curve_and_one_of_a_running_training_does_not():
-    assert {"text/plain", "text/html"} == set(panel.bundle(RUNNING))
-    assert base64.b64decode(panel.bundle(DEPLOYED)["image/png"]).startswith(b"\x89PNG")
-    assert "image/png" not in panel.bundle(replace(DEPLOYED, points=()))
-
-
 def test_the_log_of_a_live_panel_is_the_latest_lines_and_what_is_empty_has_no_fold():
     lines = tuple(LogLine(float(n), "train", "Running", f"line {n}") for n in range(40))
     folds = summary.folds(replace(RUNNING, log=lines), max_lines=12)
@@ -320,7 +313,6 @@ def test_a_comparison_overlays_curves_and_shows_only_what_differs():
     assert text[2].split() == ["first", "second"]
     assert ["epoch", "6", "5"] in [line.split() for line in text]
     assert ["BLEU-4", "94.56%", "90%"] in [line.split() for line in text]
-    assert set(panel.comparison_bundle(runs)) == {"text/plain", "text/html", "image/png"}
 
 
 def test_equal_settings_are_reported_as_equal():

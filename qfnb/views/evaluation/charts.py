@@ -1,20 +1,17 @@
 """Charts of evaluations as values: means with intervals, and their trend; each has its title, what
-it shows in words, its SVG and its PNG.
+it shows in words, and its SVG.
 """
 
 from __future__ import annotations
 
 import math
-import string
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from ...base.language import tr, trn
-from ...base.private_files import write_atomically
 from ...base.text import did_you_mean, labelled
 from ...errors import InvalidArgumentError
 from ...evaluation.report import ReportData
@@ -32,7 +29,7 @@ from ...evaluation.stats.repeats import Pass
 from .. import components
 from ..components import Html
 from ..display import Bundle
-from ..drawing import Drawing, cut_middle, format_tick, has_glyphs, linear_ticks, width_of
+from ..drawing import Drawing, cut_middle, format_tick, linear_ticks, width_of
 from ..formats import escape
 from ..line_chart import Curve, LineChart, Plot, figure_html, with_words
 
@@ -78,16 +75,8 @@ class Chart:
 
     @cached_property
     def svg(self) -> Html:
-        """The chart for pages: inline SVG, with values on hover."""
-        return self.draw(self._labels(is_picture=False)).svg(self.alt)
-
-    @cached_property
-    def png(self) -> bytes:
-        """The chart as a transparent picture with its title and its source; its file says in words
-        what it shows.
-        """
-        words = to_plain(f"{self.alt} {self.source}")
-        return self.draw(self._labels(is_picture=True)).png(self._marked_title, self.source, words)
+        """The chart as SVG, with values on hover."""
+        return self.draw(self._labels()).svg(self.alt)
 
     @property
     def source(self) -> str:
@@ -100,70 +89,28 @@ class Chart:
     @property
     def html(self) -> Html:
         """The chart with its title."""
-        legend = _legend(self._labels(is_picture=False))
-        remarks = "".join(
-            f'<p class="qf-dim">{escape(line)}</p>' for line in (legend, self.source) if line
-        )
-        picture = with_words(self.alt, self.svg)
-        return figure_html(escape(self._marked_title), f"{picture}{remarks}")
+        title = to_plain(with_mark(self.title, self.report))
+        source = f'<p class="qf-dim">{escape(self.source)}</p>'
+        return figure_html(escape(title), f"{with_words(self.alt, self.svg)}{source}")
 
-    def captions(self) -> list[str]:
-        """Return the names of the picture's letters, and the source."""
-        legend = _legend(self._labels(is_picture=True))
-        return [*filter(None, [legend, self.source])]
-
-    def save(self, path: str | Path) -> Path:
-        """Write the picture as a .png file; return its path.
-
-        Raises:
-            InvalidArgumentError: the path does not end in .png, or the file cannot be written.
-        """
-        path = Path(path).expanduser()
-        if path.suffix.lower() != ".png":
-            raise InvalidArgumentError(tr("{file} does not end in .png", file=repr(path.name)))
-        with write_atomically(path) as file:
-            file.write(self.png)
-        return path
-
-    @property
-    def _marked_title(self) -> str:
-        return to_plain(with_mark(self.title, self.report))
-
-    def _labels(self, *, is_picture: bool) -> Labels:
-        """Return names, shortened; a letter for each when one cannot be shown."""
+    def _labels(self) -> Labels:
+        """Return names, shortened; a number before each where they are the same then."""
         names = dict.fromkeys([*self.report.models, *map(metric_title, self.metrics)])
         labels = {}
         for name in names:
             labels[name] = cut_middle(" ".join(to_plain(name).split()), LABEL_COLUMNS)
-        is_distinct = all(labels.values()) and len(set(labels.values())) == len(labels)
-        if is_distinct and (not is_picture or all(map(has_glyphs, labels.values()))):
-            return labels
-        for number, name in enumerate(names):
-            round_number, index = divmod(number, len(string.ascii_uppercase))
-            labels[name] = (
-                f"{string.ascii_uppercase[index]}{round_number + 1 if round_number else ''}"
-            )
+        if len(set(labels.values())) < len(labels):
+            labels = {name: f"{n}. {label}" for n, (name, label) in enumerate(labels.items(), 1)}
         return labels
 
     def __repr__(self) -> str:
         return f"{self.title}\n{self.alt}\n{self.source}"
 
 
-def _legend(labels: Labels) -> str:
-    """Return the names that letters stand for, "" where names are drawn."""
-    if not all(len(label) <= 2 and label != name for name, label in labels.items()):
-        return ""
-    names = (f"{label} = {' '.join(to_plain(name).split())}" for name, label in labels.items())
-    return "; ".join(names)
-
-
 def chart_bundle(chart: Chart) -> Bundle:
     """Return a chart in every format."""
-    return {
-        "text/plain": to_plain(repr(chart)),
-        "text/html": components.panel_output(tr("Charts"), chart.html),
-        "image/png": chart.png,
-    }
+    page = components.panel_output(tr("Charts"), chart.html)
+    return {"text/plain": to_plain(repr(chart)), "text/html": page}
 
 
 def bars(report: ReportData, metrics: Sequence[str] | None = None) -> Chart:

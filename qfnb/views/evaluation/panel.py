@@ -16,7 +16,7 @@ from ...evaluation.report.text import title as title_of, to_plain
 from .. import components, formats
 from ..components import Html, Kind, State
 from ..display import Bundle
-from ..formats import escape, one_line, strip_controls
+from ..formats import one_line
 from ..panel import Panel
 from . import report as report_view
 
@@ -62,8 +62,6 @@ def html(progress: EvaluationProgress) -> Html:
 class EvaluationPanel(Panel):
     """Shows an evaluation while it runs, with a Cancel button; in the same output its report."""
 
-    _final: Bundle | None = None
-
     def result(self) -> str:
         """Return the verdict of the report."""
         report = self.job.progress.report
@@ -76,17 +74,7 @@ class EvaluationPanel(Panel):
         )
 
     def _bundle(self, progress: EvaluationProgress) -> Bundle:
-        """Return the state in every format; the report is drawn once, since that takes seconds."""
-        if not progress.is_finished:
-            return bundle(progress)
-        if self._final is None:
-            try:
-                self._final = bundle(progress)
-            except Exception as error:  # noqa: BLE001 - a report exists even if it cannot be drawn
-                message = f"{progress.report!r}\n✕ {type(error).__name__}: {error}"
-                page = f"<pre>{escape(message)}</pre>"
-                self._final = {"text/plain": strip_controls(message), "text/html": page}
-        return self._final
+        return bundle(progress)
 
     def _parts(self, progress: EvaluationProgress) -> tuple[State, list[Html], list[Html]]:
         head = _summary(progress, is_live=True)

@@ -9,23 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...base.language import tr, trn
-from ...base.text import diff_texts
+from ...base.language import tr
 from ...evaluation.report.data import Change, ReportData
 from ...evaluation.report.text import format_difference, format_score, to_plain
 from .. import components
 from ..components import Html
 from ..drawing import css
-from ..formats import escape, one_line
+from ..formats import cut_text, escape, mark_difference, one_line
 
 MAX_HEADING_CHARS: Final = 80
-MIN_SHARED: Final = 0.4
-"""Share of two texts that must be the same for their differences to be marked: below, all would be
-marked.
-"""
-
-# equal characters that are kept before and after a difference, in short answers
-CONTEXT_CHARS: Final = 40
 SHORT_CHARS: Final = 600  # characters of an answer in a report; the rest is counted
 
 
@@ -133,38 +125,3 @@ def legend() -> Html:
     words = words.replace("{added}", f"<ins>{escape(tr('added'))}</ins>")
     words = words.replace("{missing}", f"<del>{escape(tr('missing'))}</del>")
     return Html(f'<p class="qf-dim">{words}</p>')
-
-
-def mark_difference(expected: str, text: str, max_chars: int = SHORT_CHARS) -> Html:
-    """Return a text as HTML, with what it has more than the expected one, and what it lacks,
-    marked.
-
-    Nothing is marked where the texts are equal or have less than `MIN_SHARED` in common. Of a long
-    text the parts around differences are shown.
-    """
-    expected = to_plain(expected)
-    text = to_plain(text)
-    edits = diff_texts(expected, text) if expected and expected != text else []
-    shared = 2 * sum(len(part) for kind, part in edits if kind == "equal")
-    if shared < MIN_SHARED * (len(expected) + len(text)) or not edits:
-        return Html(escape(cut_text(text, max_chars)))
-    tags = {"equal": "{}", "insert": "<ins>{}</ins>", "delete": "<del>{}</del>"}
-    remaining = max_chars
-    marked = ""
-    for kind, part in edits:
-        shown = part
-        hidden = len(part) - 2 * CONTEXT_CHARS
-        if kind == "equal" and hidden > CONTEXT_CHARS and len(text) > max_chars:
-            shown = f"{part[:CONTEXT_CHARS]}… (+{hidden:,}) …{part[-CONTEXT_CHARS:]}"
-        if remaining > 0:
-            marked += tags[kind].format(escape(cut_text(shown, remaining)))
-        remaining -= len(shown)
-    return Html(marked)
-
-
-def cut_text(text: str, max_chars: int) -> str:
-    """Return a text of at most `max_chars` characters and the number of those that were cut off."""
-    if len(text) <= max_chars:
-        return text
-    hidden = len(text) - max_chars
-    return f"{text[:max_chars]}… ({trn('{n} character more', '{n} characters more', hidden)})"

@@ -23,7 +23,7 @@ from .. import components
 from ..components import Fold, Html
 from ..display import Bundle
 from ..formats import escape
-from .charts import Chart, ChartNotDrawn, bars
+from .charts import Chart
 from .questions import changes_html
 from .tables import (
     averages_table,
@@ -57,7 +57,7 @@ _STYLE: Final = (
 def bundle(report: ReportData, notice: str = "") -> Bundle:
     """Return the report in every format; `notice` is a remark above it."""
     lines = [*filter(None, [notice]), text(report)]
-    return _bundle(report, wording.report_title(report), lines, blocks(report, notice))
+    return _bundle(wording.report_title(report), lines, blocks(report, notice))
 
 
 def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
@@ -65,14 +65,14 @@ def matrix_bundle(matrix: Matrix[Any]) -> Bundle:
     report = matrix.report
     title = wording.report_title(report)
     content = [_header(report, report.models), *_matrix_blocks(matrix, is_open=False)]
-    return _bundle(report, sources.with_mark(title, report), [title, repr(matrix)], content)
+    return _bundle(sources.with_mark(title, report), [title, repr(matrix)], content)
 
 
 def card_bundle(card: Card[Any]) -> Bundle:
     """Return the card in every format."""
     title = wording.title((card.base, card.tuned))
     lines = sources.with_sources(card.report, card.lines())
-    return _bundle(card.report, title, [title, *lines], _card_blocks(card))
+    return _bundle(title, [title, *lines], _card_blocks(card))
 
 
 def diff_bundle(diff: Diff) -> Bundle:
@@ -83,10 +83,8 @@ def diff_bundle(diff: Diff) -> Bundle:
     which = components.dim_lines(diff.which())
     remarks = [components.note("warn", remark, sign="⚠︎") for remark in diff.remarks]
     content = [head, shared, which, *remarks, *evidence]
-    return bundle(report) | {
-        "text/plain": to_plain(repr(diff)),
-        "text/html": output(wording.report_title(report), content),
-    }
+    page = output(wording.report_title(report), content)
+    return {"text/plain": to_plain(repr(diff)), "text/html": page}
 
 
 def html(report: ReportData, notice: str = "") -> Html:
@@ -101,16 +99,8 @@ def card_html(card: Card[Any]) -> Html:
     return _with_steps(wording.title((card.base, card.tuned)), _card_blocks(card))
 
 
-def _bundle(
-    report: ReportData, title: str, lines: Sequence[str], content: Sequence[Html]
-) -> Bundle:
-    """Return every format; the PNG of the means is for programs that show no HTML."""
-    page = _with_steps(title, content)
-    formats = {"text/plain": to_plain("\n".join(lines)), "text/html": page}
-    try:
-        return {**formats, "image/png": bars(report).png}
-    except ChartNotDrawn:
-        return formats
+def _bundle(title: str, lines: Sequence[str], content: Sequence[Html]) -> Bundle:
+    return {"text/plain": to_plain("\n".join(lines)), "text/html": _with_steps(title, content)}
 
 
 def text(report: ReportData) -> str:

@@ -1,11 +1,10 @@
-"""A training as an output: as HTML, text and picture, and as a panel that follows it; several
+"""A training as an output: as HTML and text, and as a panel that follows it; several
 trainings compared.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextvars
 import threading
 import time
@@ -41,20 +40,8 @@ CONFIRM: Final = "confirm"
 
 
 def bundle(progress: TrainingProgress) -> Bundle:
-    """Return the progress in every static format; the picture of a curve is drawn once it is
-    final.
-    """
-    forms: Bundle = {"text/plain": text(progress), "text/html": html(progress)}
-    if not progress.finished:
-        return forms
-    heading = summary.header(progress, is_live=True).text.split("\n")[0]
-    return forms | picture(loss_chart(progress), heading)
-
-
-def picture(chart: line_chart.LineChart, heading: str) -> Bundle:
-    """Return a chart as the PNG of a bundle, nothing where no curve has a point."""
-    content = line_chart.png(chart, heading)
-    return {"image/png": base64.b64encode(content).decode()} if content else {}
+    """Return the progress in every static format."""
+    return {"text/plain": text(progress), "text/html": html(progress)}
 
 
 def text(progress: TrainingProgress) -> str:
@@ -320,16 +307,14 @@ def comparison_bundle(runs: Mapping[str, TrainingProgress]) -> Bundle:
     model, settings that differ, losses and metrics; a row without values is left out.
     """
     title = tr("Comparison of {n} trainings", n=len(runs))
-    chart = comparison_chart(runs)
     rows = [(one_line(head, 40), *cells) for head, cells in _comparison_rows([*runs.values()])]
     heads = ["", *(one_line(name, 40) for name in runs)]
-    forms = components.bundle(
+    return components.bundle(
         title,
         components.header(title, is_sandbox=any(run.from_sandbox for run in runs.values())),
-        line_chart.figure(chart),
+        line_chart.figure(comparison_chart(runs)),
         components.table(heads, rows, numeric=range(1, len(heads))),
     )
-    return forms | picture(chart, title)
 
 
 def _comparison_rows(runs: Sequence[TrainingProgress]) -> list[tuple[str, list[str]]]:

@@ -28,7 +28,7 @@ from ..formats import one_line
 from ..panel import Panel
 from . import summary
 from .loss_chart import comparison_chart
-from .panel import last_loss, lowest_validation, picture
+from .panel import last_loss, lowest_validation
 
 STARTED: Final = tr_noop("The sweep runs in the background; `%qftrain wait` shows how it ends.")
 
@@ -37,13 +37,8 @@ MAX_CURVE_NAME: Final = 16
 
 
 def bundle(progress: SweepProgress) -> Bundle:
-    """Return the sweep in every static format; the picture of the curves is drawn once they are
-    final.
-    """
-    forms: Bundle = {"text/plain": text(progress), "text/html": html(progress)}
-    if not progress.is_finished:
-        return forms
-    return forms | picture(_chart(progress), _title(progress))
+    """Return the sweep in every static format."""
+    return {"text/plain": text(progress), "text/html": html(progress)}
 
 
 def text(progress: SweepProgress) -> str:

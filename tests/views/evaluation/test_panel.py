@@ -83,13 +83,6 @@ def test_hostile_names_and_reasons_are_inert(attack):
     )
 
 
-def test_a_report_that_cannot_be_drawn_is_read_as_text(monkeypatch, capsys):
-    monkeypatch.setattr(display, "display_mode", lambda: "text")
-    monkeypatch.setattr(panel.report_view, "bundle", lambda *_: 1 / 0)
-    EvaluationPanel(Task(DONE)).publish_final()
-    assert "ZeroDivisionError" in capsys.readouterr().out
-
-
 def test_the_widgets_are_few_and_cancel_obeys_once():
     before = set(_instances)
     task = Task(RUNNING)
