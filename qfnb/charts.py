@@ -1,9 +1,9 @@
-"""Charts of an evaluation: `from qfnb import charts; charts.bars(report)`.
+"""The trend of a metric over all evaluations in the history: `from qfnb import charts;
+charts.trend()`.
 
-Each shows itself in a notebook, has `alt` text with its numbers, and is a picture as `svg`.
-`charts.trend()` is of all evaluations in the history.
+It shows itself in a notebook, has `alt` text with its numbers, and is a picture as `svg`.
 """
 
-from .views.evaluation.charts import Chart, ChartNotDrawn, bars, trend
+from .views.evaluation.charts import Chart, ChartNotDrawn, trend
 
-__all__ = ["Chart", "ChartNotDrawn", "bars", "trend"]
+__all__ = ["Chart", "ChartNotDrawn", "trend"]

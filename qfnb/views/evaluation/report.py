@@ -23,7 +23,6 @@ from .. import components
 from ..components import Fold, Html
 from ..display import Bundle
 from ..formats import escape
-from .charts import Chart
 from .questions import changes_html
 from .tables import (
     averages_table,
@@ -351,8 +350,6 @@ def _samples_html(report: ReportData) -> Html:
 
 
 def _picture_html(picture: HasPicture) -> Html:
-    if isinstance(picture, Chart):
-        return picture.html
     encoded = base64.b64encode(picture.png).decode("ascii")
     source = f'src="data:image/png;base64,{encoded}"'
     captions = components.dim_lines(*picture.captions())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ...base.language import tr, tr_noop
@@ -35,7 +36,6 @@ from ..components import Fold, Html
 from ..drawing import Drawing, format_tick, hover, linear_ticks
 from ..formats import escape
 from ..line_chart import with_words
-from .charts import BarAxis, axis_range, describe_score, direction, score_interval
 
 WIDTH: Final = 300  # pixels of a bar's axis
 MAX_TEMPLATE_CHARS: Final = 600  # characters of a prompt that are shown
@@ -50,6 +50,79 @@ FLAG_WORDS: Final[dict[answers.Flag, str]] = {
 }
 MAX_CHECKED_ANSWERS: Final = 2000
 """Answers of a model that are checked for degeneration; each takes a fraction of a millisecond."""
+
+
+@dataclass(frozen=True)
+class BarAxis:
+    """Where the means of a metric lie between two edges of a picture."""
+
+    low: float
+    high: float
+    left: float
+    right: float
+
+    def x(self, value: float) -> float:
+        """Return the horizontal position of a value; one beyond an end lies at it."""
+        inside = min(max(value, self.low), self.high)
+        return self.left + (self.right - self.left) * (inside - self.low) / (self.high - self.low)
+
+    def ticks(self, at_most: int) -> list[float]:
+        """Return the ticks within the axis."""
+        ticks = linear_ticks(self.low, self.high, at_most)
+        return [tick for tick in ticks if self.low <= tick <= self.high]
+
+    def add_bar(self, drawing: Drawing, score: Score, series: int, y: float, height: float) -> None:
+        """Draw a bar from zero, or from the nearer end of the axis, with its interval."""
+        if score.n:
+            start, end = sorted((self.x(0.0), self.x(score.mean)))
+            width = max(0.5, end - start)
+            drawing.box(start, y, width, height, series, describe_score(score))
+        interval = score.interval
+        if math.isfinite(interval.low + interval.high):
+            drawing.whisker(self.x(interval.low), self.x(interval.high), y + height / 2)
+
+
+def axis_range(report: ReportData, metric: str) -> tuple[float, float]:
+    """Return the ends of an axis for a metric's means: its scale, else round numbers around them
+    and 0.
+    """
+    if metric in report.scales:
+        return report.scales[metric]
+    scores = [value for model in report.models for value in report.scores(model, metric)]
+    if all(0 <= value <= 1 for value in scores):
+        return 0.0, 1.0
+    ends = [0.0]
+    for score in report.model_scores:
+        if score.metric == metric:
+            ends += [score.mean, score.interval.low, score.interval.high]
+    finite = [*filter(math.isfinite, ends)]
+    ticks = linear_ticks(min(finite), max(finite), 4)
+    return ticks[0], ticks[-1]
+
+
+def direction(report: ReportData, metric: str) -> str:
+    """Return the remark on a metric of which lower scores are better, "" for others."""
+    return tr(" (lower is better)") if metric in report.lower_is_better else ""
+
+
+def score_interval(score: Score | Average | Pass) -> str:
+    """Return the interval of a mean."""
+    return format_interval(score.interval.low, score.interval.high)
+
+
+def describe_score(score: Score) -> str:
+    """Return a model's mean with interval and coverage, as text."""
+    name = f"{score.metric}, {score.model}"
+    if not score.n:
+        return tr("{name}: no score of {total}", name=name, total=score.total)
+    return tr(
+        "{name}: {mean} ({interval}), {n} of {total} scored",
+        name=name,
+        mean=format_score(score.mean),
+        interval=score_interval(score),
+        n=score.n,
+        total=score.total,
+    )
 
 
 def score_table(report: ReportData, models: Sequence[str]) -> Html:
