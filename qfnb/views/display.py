@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.language import tr
@@ -23,6 +24,7 @@ from ..errors import InvalidArgumentError
 from ..transport import event_loop
 from . import components
 from .formats import inert, without_formulas
+from .stylesheet import whole_sheet
 
 if TYPE_CHECKING:
     from .live_frame import LiveFrame
@@ -37,8 +39,11 @@ _replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.Contex
 
 REDRAW_S = 0.15  # seconds between two redraws at least
 PLAIN_REDRAW_S = 0.5
-"""The same where each redraw is an output of its own: in VS Code and Colab, which draw no widgets
-but those of an output.
+"""The same in VS Code and Colab, which draw no widgets but those whose view lies in an output."""
+
+ATTACH_S = 4.0
+"""Seconds in which a page takes a live output's widget; for others, the output gets a view of its
+own.
 """
 
 RENEW_S = (5.0, 60.0)
@@ -124,11 +129,12 @@ class LiveOutput:
         self._drawn_at = 0.0
         self._is_redraw_scheduled = False
         self._is_finished = False
-        self._is_plain = "VSCODE_PID" in os.environ or "google.colab" in sys.modules
-        self._interval = PLAIN_REDRAW_S if self._is_plain else REDRAW_S
+        self._has_view = "VSCODE_PID" in os.environ or "google.colab" in sys.modules
+        self._interval = PLAIN_REDRAW_S if self._has_view else REDRAW_S
         self._context = contextvars.copy_context()
         self._handle: Any = None
         self._widget: Any = None
+        self._view: Any = None
         self._frame: LiveFrame | None = None
         self._front_end: Any = None
         if self.mode == "live":
@@ -231,7 +237,11 @@ class LiveOutput:
         if (replaced := _replaced_output.get()) is not None:
             self._frame, self._handle = replaced.hand_over(widget)
             _replaced_output.set(None)
+            self._has_view = False
             self._handle.update(self._unfinished_bundle(), raw=True)
+            # only now: JupyterLab hides the output in which a view was closed
+            self._has_view = replaced._has_view  # noqa: SLF001 - another one of this class
+            self.renew()
             return
         from .live_frame import LiveFrame  # noqa: PLC0415 - imports the widgets
 
@@ -242,6 +252,19 @@ class LiveOutput:
             self._redraw()
         else:
             self._frame.show_widget(widget)
+        if not self._frame.is_attached:
+            loop = event_loop.loop()
+            # drawing may take a second
+            add_view = partial(loop.run_in_executor, None, self._add_view)
+            loop.call_soon_threadsafe(loop.call_later, ATTACH_S, add_view)
+
+    def _add_view(self) -> None:
+        """Show the widget's own view: no page draws the output, so the front end may know views
+        only.
+        """
+        if self._frame is not None and not self._frame.is_attached:
+            self._has_view = True
+            self.renew()
 
     def _close(self) -> None:
         if self._frame is not None:
@@ -257,11 +280,12 @@ class LiveOutput:
         self._close_widgets()
 
     def _close_widgets(self) -> None:
-        if self._widget is not None:
-            close_widget(self._widget)
+        for widget in filter(None, (self._widget, self._view)):
+            close_widget(widget)
 
     def _unfinished_bundle(self, *, is_first: bool = False) -> Bundle:
-        """Return the static form of the state, dated.
+        """Return the static form of the state, dated; with the widget's view, and the stylesheet,
+        where a front end needs one.
 
         The first one of HTML is its date alone: most answers have ended before it is renewed.
         """
@@ -282,7 +306,13 @@ class LiveOutput:
         interval = sum(map(len, form.values())) / RENEW_BYTES_PER_S
         self._renew_at = time.monotonic() + min(max(shortest, interval), longest)
         form["text/html"] = self._frame.wrap(form["text/html"])
-        return form
+        if not self._has_view or self._widget is None:
+            return form
+        if self._view is None:
+            from ipywidgets import HTML, VBox  # noqa: PLC0415 - there is a widget
+
+            self._view = VBox([self._widget, HTML(f"<style>{whole_sheet()}</style>")])
+        return dict(self._view._repr_mimebundle_()) | form
 
     def _final(self, state: Any) -> Bundle:
         return inert(self._create_bundle(state))
@@ -297,11 +327,11 @@ class LiveOutput:
     def _redraw(self) -> None:
         if self._draw is not None:
             self._draw(self._widget, self.state)
+        elif self._has_view:  # without widgets there is no other view
+            self._handle.update(self._final(self.state), raw=True)
         elif self._html is not None and self._frame is not None:
             self._frame.show_html(*map(without_formulas, self._html(self.state)))
             accept_clicks(self._frame.model)
-        if self._is_plain and self._handle is not None:
-            self._handle.update(self._final(self.state), raw=True)
 
 
 def _shell() -> Any:

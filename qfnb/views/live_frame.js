@@ -244,6 +244,7 @@ const initialize = ({ model }) => {
   kernelEnd?.connect(end)
   connection?.connect(update)
   update()
+  model.send({}) // a page draws the outputs
   return () => {
     life.off("comm_live_update", update)
     kernelEnd?.disconnect(end)

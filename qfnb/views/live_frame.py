@@ -43,6 +43,11 @@ class LiveFrame:
         self.name = secrets.token_hex(4)
         self.model = _model()
 
+    @property
+    def is_attached(self) -> bool:
+        """Whether a page draws the live outputs of this kernel."""
+        return self.model.is_attached
+
     def show_widget(self, widget: Any) -> None:
         """Draw a widget."""
         self.model.show(self, {"panel": widget.model_id})
@@ -83,6 +88,7 @@ class LiveFrames(anywidget.AnyWidget):
     def __init__(self) -> None:
         self._contents: dict[str, Any] = {"frames": []}
         self._frames: dict[str, LiveFrame] = {}
+        self.is_attached = False
         super().__init__()
         self.on_msg(self._receive)
 
@@ -114,6 +120,7 @@ class LiveFrames(anywidget.AnyWidget):
         self._contents["frames"] = list(self._frames)
 
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        self.is_attached = True
         frame = self._frames.get(message.get("frame", ""))
         if frame is not None and frame.on_press is not None:
             frame.on_press()

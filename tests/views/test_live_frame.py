@@ -45,13 +45,19 @@ def test_a_notebook_keeps_the_dated_static_form_and_no_view(bundles):
     assert "qf-frame" not in bundles[-1]["text/html"]
 
 
-def test_in_vs_code_the_output_itself_is_redrawn(bundles, monkeypatch):
-    monkeypatch.setenv("VSCODE_PID", "1")
-    monkeypatch.setattr("qfnb.views.display.PLAIN_REDRAW_S", 0.0)
+def test_a_view_is_added_where_no_page_takes_the_widget(bundles):
     live = open_output()
-    live.update("more")
-    assert [WIDGET in bundle for bundle in bundles] == [False, False]
-    assert "<b>more</b>" in bundles[-1]["text/html"]
+    live._add_view()
+    live._frame.model._receive(None, {}, [])
+    live._add_view()
+    assert [WIDGET in bundle for bundle in bundles] == [False, True]
+    live.finish("whole")
+
+
+def test_vs_code_gets_a_view_at_once(bundles, monkeypatch):
+    monkeypatch.setenv("VSCODE_PID", "1")
+    live = open_output()
+    assert [WIDGET in bundle for bundle in bundles] == [True]
     live.finish("whole")
 
 
