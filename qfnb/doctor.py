@@ -166,17 +166,6 @@ def _version(name: str) -> str:
         return ""
 
 
-def check_fonts() -> Iterator[Line]:
-    """Yield whether charts can show Chinese."""
-    from .views.fonts import chinese_font  # noqa: PLC0415 - it loads matplotlib
-
-    if name := chinese_font():
-        yield "ok", name, ""
-        return
-    remedy = tr("Install one, then restart the kernel: `apt install fonts-noto-cjk`")
-    yield "warn", tr("no Chinese font: charts show boxes or letters"), remedy
-
-
 def check_state_folder() -> Iterator[Line]:
     """Yield where journals, runs and the sandbox are kept, and whether that is a good place."""
     folder = config.state_dir()
@@ -284,7 +273,6 @@ CHECKS: Final[list[tuple[str, Callable[[], Iterator[Line]]]]] = [
     (tr_noop("Language"), check_language),
     (tr_noop("Packages"), check_packages),
     (tr_noop("Front end"), check_front_end),
-    (tr_noop("Fonts"), check_fonts),
     (tr_noop("State folder"), check_state_folder),
     (tr_noop("Proxy"), check_proxy),
     (tr_noop("Keys"), check_keys),

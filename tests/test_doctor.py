@@ -9,7 +9,7 @@ import pytest
 
 from qfnb import cli, config, doctor
 from qfnb.notebook import auth
-from qfnb.views import platform
+from qfnb.views import home
 
 KEY = "bce-v3/ALTAK-test/canary0123456789"
 
@@ -105,7 +105,7 @@ def test_each_problem_is_said_once_and_ends_in_the_command_to_run(monkeypatch, v
     assert [
         finding.remedy for finding in problems if not finding.remedy.rstrip("。.").endswith("`")
     ] == []
-    bundle = platform.findings_bundle(findings)
+    bundle = home.findings_bundle(findings)
     assert bundle["text/html"].count("</code></div>") >= len(problems)
     topics = [
         line.split("：" if language == "zh" else ": ")[0]
@@ -119,10 +119,10 @@ def test_the_cards_of_the_platform_and_of_the_sandbox_say_what_the_terminal_says
     sandbox, monkeypatch
 ):
     monkeypatch.setenv("QFNB_LANG", "zh")
-    access = platform.access_bundle(auth.describe_access())
+    access = home.access_bundle(auth.describe_access())
     for text in ("平台", "默认模型", sandbox.url.removeprefix("http://"), "%qfauth doctor"):
         assert [text in access[kind] for kind in ("text/plain", "text/html")] == [True, True]
     assert "model：" not in access["text/plain"].replace("默认", "")
-    card = platform.sandbox_bundle()
+    card = home.sandbox_bundle()
     for text in (sandbox.url, "宽松：旧模型也能应答", "状态目录"):
         assert [text in card[kind] for kind in ("text/plain", "text/html")] == [True, True]

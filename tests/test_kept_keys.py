@@ -15,7 +15,7 @@ from keyring.errors import KeyringLocked
 
 from qfnb import cli, config, connect, doctor, errors
 from qfnb.notebook import auth
-from qfnb.views import platform
+from qfnb.views import home
 
 KEY = "bce-v3/ALTAK-test/canary0123456789"
 
@@ -84,7 +84,7 @@ def test_a_kept_key_is_used_by_the_next_kernel_and_shown_by_none(memory, keep, s
     assert config.sources() == {"api_key": "keyring"}
     shown = (
         output
-        + platform.access_bundle(auth.describe_access())["text/html"]
+        + home.access_bundle(auth.describe_access())["text/html"]
         + doctor.report(doctor.examine(reach=False))
     )
     stored = "".join(path.read_text("utf-8") for path in state.iterdir() if path.is_file())

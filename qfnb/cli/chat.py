@@ -145,5 +145,5 @@ def _say_facts(answer: Any, options: Namespace) -> None:
         return
     facts = [common.sandbox_mark(is_sandbox=answer.from_sandbox), *view.footer(answer)]
     common.say(" · ".join(filter(None, facts)))
-    if (note := view.ending_note(answer)) is not None:
-        common.say(f"{note.sign} {note.statement} {note.meaning}".strip())
+    if note := view.ending_note(answer).text:
+        common.say(note)

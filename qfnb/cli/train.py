@@ -154,7 +154,7 @@ def _describe(progress: TrainingProgress) -> ProgressStep:
 
     mark = common.sandbox_mark(is_sandbox=progress.from_sandbox)
     known = [mark, progress.title, progress.task_id]
-    _, _, words = summary.state(progress, is_live=True, now=time.time())
+    words = summary.state(progress).pill.text
     share = None if progress.percent is None else progress.percent / 100
     if progress.finished:
         share = 1.0

@@ -21,7 +21,7 @@ from .parser import Option
 from .verb_magic import VerbMagics, VerbParser, verb_magic
 
 if TYPE_CHECKING:
-    from ..views.platform import Access
+    from ..views.home import Access
 
 PARSER = VerbParser(
     "%qfauth",
@@ -85,11 +85,11 @@ class AuthMagics(VerbMagics):
 
     def run_verb(self, verb: str, options: Namespace, words: Sequence[str]) -> None:
         """Do what a verb says about keys, platform and models, and show them."""
-        from ..views import display, platform  # noqa: PLC0415 - %load_ext stays fast
+        from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
 
         super().run_verb(verb, options, words)
         if verb != "doctor":
-            display.publish(platform.access_bundle(describe_access()))
+            display.publish(home.access_bundle(describe_access()))
 
     def do_show(self, options: Namespace) -> None:
         """Change nothing."""
@@ -174,7 +174,7 @@ def describe_access() -> Access:
     Raises:
         QianfanError: no platform can be used; says why.
     """
-    from ..views.platform import Access  # noqa: PLC0415
+    from ..views.home import Access  # noqa: PLC0415
 
     current = connect.platform_info()
     models = {
@@ -201,9 +201,9 @@ DOCTOR_PARSER = VerbParser(
 
 def show_report(*, reach: bool = True) -> None:
     """Show what `doctor.examine` finds; with `reach` the platform is asked, too."""
-    from ..views import display, platform  # noqa: PLC0415
+    from ..views import display, home  # noqa: PLC0415
 
-    display.publish(platform.findings_bundle(doctor.examine(reach=reach)))
+    display.publish(home.findings_bundle(doctor.examine(reach=reach)))
 
 
 @magics_class
@@ -247,9 +247,9 @@ class SandboxMagics(VerbMagics):
     qfsandbox = verb_magic(SANDBOX_PARSER)
 
     def do_status(self, options: Namespace) -> None:
-        from ..views import display, platform  # noqa: PLC0415 - %load_ext stays fast
+        from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
 
-        display.publish(platform.sandbox_bundle())
+        display.publish(home.sandbox_bundle())
 
     def do_start(self, options: Namespace) -> None:
         _command().start()

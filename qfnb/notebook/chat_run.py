@@ -35,7 +35,7 @@ from ..resources.inference.tools import Tool, ToolLoop, ask_user, describe_call
 from ..sandbox import process
 from ..views import chat
 from ..views.chat import AnswerForm, AnswerState, StreamedAnswer
-from ..views.controls import open_with_stop_button
+from ..views.panel import open_with_stop_button
 
 
 @dataclass(frozen=True)

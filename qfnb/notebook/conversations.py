@@ -340,7 +340,7 @@ class Conversations:
         return None
 
     def _open(self, key: str) -> Any:
-        from ..views.conversation import ConversationView  # noqa: PLC0415
+        from ..views.chat import ConversationView  # noqa: PLC0415
 
         conversations = self._on_disk()
         conversation = conversations.find(key)[0]

@@ -116,8 +116,7 @@ def collect() -> Home:
     The platform is asked only how far trainings are that no kernel follows.
     """
     from ..evaluation import records  # noqa: PLC0415
-    from ..views.home import Home, Report  # noqa: PLC0415
-    from ..views.platform import Access  # noqa: PLC0415
+    from ..views.home import Access, Home, Report  # noqa: PLC0415
 
     problem = ""
     access = Access(platform="")

@@ -7,7 +7,7 @@ import platform
 from typing import Any
 
 from ..base.language import tr
-from ..views import error_card, formatters
+from ..views import formatters
 from . import await_cell, parser
 from .auth import AuthMagics, DoctorMagics, SandboxMagics, describe_platform
 from .batch import BatchMagics
@@ -36,7 +36,7 @@ def load(shell: Any, version: str) -> None:
     formatters.register(shell.display_formatter)
     shell.input_transformers_post.append(await_cell.transform_cell)
     parser.register(shell)
-    shell.events.register("post_run_cell", error_card.show_error)
+    shell.events.register("post_run_cell", formatters.show_error)
     kernel = f"{platform.python_implementation()} {platform.python_version()}"
     print(  # noqa: T201 - one line for the person who loads it
         f"qfnb {version} · {describe_platform()} · {kernel} · "
@@ -48,8 +48,8 @@ def unload(shell: Any) -> None:
     """Remove the magics and the formatters."""
     formatters.unregister(shell.display_formatter)
     parser.unregister(shell)
-    if error_card.show_error in shell.events.callbacks["post_run_cell"]:
-        shell.events.unregister("post_run_cell", error_card.show_error)
+    if formatters.show_error in shell.events.callbacks["post_run_cell"]:
+        shell.events.unregister("post_run_cell", formatters.show_error)
     if await_cell.transform_cell in shell.input_transformers_post:
         shell.input_transformers_post.remove(await_cell.transform_cell)
     for table in shell.magics_manager.magics.values():

@@ -150,9 +150,8 @@ class TrainMagics(VerbMagics):
             same = same.add_missing_steps(trainer.actions)
         if not same.is_running and not same.progress.finished:
             same.start()
-        _, sign, words = summary.state(same.progress, is_live=True, now=time.time())
-        handle = summary.handle(same.progress)
-        training = tr("{text} ({remark})", text=handle, remark=f"{sign} {words}")
+        state = summary.state(same.progress).pill.text
+        training = tr("{text} ({remark})", text=summary.handle(same.progress), remark=state)
         print(tr(EXISTS, training=training))  # noqa: T201 - why nothing is started
         return same
 
@@ -293,14 +292,13 @@ class TrainMagics(VerbMagics):
         self._insert_cell(cell, progress, notice)
 
     def do_compare(self, options: Namespace, *targets: str) -> None:
-        from ..views.training import comparison  # noqa: PLC0415
 
         if len(targets) < 2:
             PARSER.error(
                 tr("compare needs two trainings or more: variables, names, run-... or task-...")
             )
         progresses = {target: find_trainer(self.shell, target).progress for target in targets}
-        publish(comparison.bundle(progresses))
+        publish(comparison_bundle(progresses))
 
     def do_alert(self, options: Namespace, target: str = "") -> None:
         from ..trainer.alerts import STALLED_AFTER_S, alert  # noqa: PLC0415

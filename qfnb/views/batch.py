@@ -7,19 +7,17 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from .._jobs.background_batch import BackgroundBatch
-from .._jobs.batch_progress import BatchProgress, BatchState
+from .._jobs.batch_progress import BatchProgress
 from .._tables import find_variables
 from ..base.language import tr, tr_noop, trn
-from ..base.text import duration, labelled
+from ..base.text import duration
 from ..batching.batch import Batch
 from ..evaluation.samples import REFERENCES
 from . import components, formats
-from .components import Html, Kind
-from .controls import LimitedPart, PanelWidgets
-from .display import Bundle, accept_clicks
+from .components import Html, State
+from .display import Bundle
+from .formats import one_line
 from .panel import Panel
-from .text import one_line
 
 STARTED: Final = tr_noop("The batch runs in the background; `%qfbatch wait` shows how it ends.")
 READ_STORED: Final = tr_noop(
@@ -31,16 +29,16 @@ CANCELLING: Final = tr_noop("Cancelling…")
 MAX_SLIDER_WORKERS: Final = 64
 """The end of the slider, unless the batch starts with more workers."""
 
-STATES: Final[dict[BatchState, tuple[Kind, str, str]]] = {
-    "preparing": ("idle", "○", tr_noop("Preparing")),
-    "running": ("run", "●", tr_noop("Running")),
-    "paused": ("warn", "‖", tr_noop("Paused")),
-    "waiting": ("warn", "○", tr_noop("Waiting")),
-    "cancelled": ("warn", "■", tr_noop("Cancelled")),
-    "stopped": ("warn", "■", tr_noop("Ended early")),
-    "done": ("ok", "✓", tr_noop("Done")),
+STATES: Final[dict[str, State]] = {
+    "preparing": State("idle", "○", tr_noop("Preparing")),
+    "running": State("run", "●", tr_noop("Running")),
+    "paused": State("warn", "‖", tr_noop("Paused")),
+    "waiting": State("warn", "○", tr_noop("Waiting")),
+    "cancelled": State("warn", "■", tr_noop("Cancelled")),
+    "stopped": State("warn", "■", tr_noop("Ended early")),
+    "done": State("ok", "✓", tr_noop("Done")),
 }
-_ENDING: Final[dict[BatchState, str]] = {"cancelled": CANCELLING, "stopped": tr_noop("Ending…")}
+_ENDING: Final = {"cancelled": CANCELLING, "stopped": tr_noop("Ending…")}
 
 
 def bundle(progress: BatchProgress) -> Bundle:
@@ -50,85 +48,66 @@ def bundle(progress: BatchProgress) -> Bundle:
 
 def text(progress: BatchProgress) -> str:
     """Return the progress as a few lines of text."""
-    failures = [
-        f"✕ {labelled(tr('row {row}', row=f.number), f.error)}: {one_line(f.message, 160)} ← "
-        f"{one_line(f.input, 40)}"
-        for f in reversed(progress.latest_failures)
-    ]
-    lines = [*_remarks(progress), *failures, *_next_steps(progress)]
-    return "\n".join([summary_text(progress), *(one_line(line, 300) for line in lines)])
+    steps = components.next_steps(*_next_steps(progress))
+    blocks = _summary(progress, is_live=True, now=time.time())
+    return components.join([*blocks, _failures(progress), steps]).text
 
 
 def summary_text(progress: BatchProgress) -> str:
     """Return state, rows, times and numbers as a few lines of text."""
-    now = time.time()
-    _, sign, words = _state(progress, is_live=True, now=now)
-    numbers = [labelled(label, value, remark) for label, value, remark in _numbers(progress)]
-    if progress.from_sandbox:
-        mark = f" [{tr(components.SANDBOX_MARK)}]"
-    else:
-        mark = ""
-    head = labelled(f"{_title(progress)}{mark}", f"{sign} {words}")
-    facts = [describe_rows(progress), describe_times(progress, now), " · ".join(numbers)]
-    lines = (head, _subtitle(progress), progress.reason, *progress.remarks, *facts)
-    return "\n".join(one_line(line, 300) for line in lines if line)
+    return components.join(_summary(progress, is_live=True, now=time.time())).text
 
 
 def html(progress: BatchProgress) -> Html:
     """Return the progress as an output of its own: the end, or the state as of now."""
-    now = time.time()
-    blocks = [*_summary(progress, is_live=False, now=now), _failures(progress)]
-    steps = map(components.with_code, _next_steps(progress) if progress.is_finished else [])
-    return components.output(components.panel(_title(progress), *blocks, components.footer(*steps)))
+    blocks = [*_summary(progress, is_live=False, now=time.time()), _failures(progress)]
+    steps = _next_steps(progress) if progress.is_finished else []
+    return components.panel_output(_title(progress), *blocks, components.next_steps(*steps))
 
 
-def live_html(progress: BatchProgress, *, now: float | None = None) -> tuple[Html, Html]:
-    """Return the HTML of a panel while the batch works, above its buttons and below them.
-
-    Args:
-        progress: what is drawn.
-        now: the time in Unix seconds, by default the current one.
-    """
-    blocks = _summary(progress, is_live=True, now=time.time() if now is None else now)
-    return components.stack(*blocks), _failures(progress)
+def live_html(progress: BatchProgress, *, now: float) -> tuple[list[Html], Html]:
+    """Return what a panel shows while the batch works, above its buttons and below them."""
+    return _summary(progress, is_live=True, now=now), _failures(progress)
 
 
-def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html | str]:
+def _summary(progress: BatchProgress, *, is_live: bool, now: float) -> list[Html]:
     """Return the header, the reason of a pause or end, the progress bar, the key numbers and
     remarks.
     """
-    kind, sign, words = _state(progress, is_live=is_live, now=now)
-    pill = components.pill(kind, words, sign)
-    mark = progress.from_sandbox
+    state = _state(progress, is_live=is_live)
     head = components.header(
-        _title(progress), pill=pill, subtitle=_subtitle(progress), is_sandbox=mark
+        _title(progress),
+        pill=state.pill,
+        subtitle=_subtitle(progress),
+        is_sandbox=progress.from_sandbox,
     )
     notes = [components.note("warn", text) for text in (progress.reason, *progress.remarks) if text]
-    is_unknown = progress.total is None and not progress.is_finished
+    done: float | None = progress.finished_rows
+    if not progress.total and progress.is_finished:
+        done = 1
+    elif progress.total is None:
+        done = None
     bar = components.progress_bar(
-        None
-        if is_unknown
-        else progress.finished_rows
-        if progress.total
-        else float(progress.is_finished),
+        done,
         progress.total or 1,
         describe_rows(progress),
         subtitle=describe_times(progress, now, is_live=is_live),
-        kind=kind,
+        kind=state.kind,
     )
-    remarks = components.dim_lines(*_remarks(progress))
-    return [
-        block
-        for block in (head, *notes, bar, components.key_numbers(*_numbers(progress)), remarks)
-        if block
-    ]
+    numbers = components.key_numbers(*_numbers(progress))
+    return [head, *notes, bar, numbers, components.dim_lines(*_remarks(progress))]
 
 
 class BatchPanel(Panel):
-    """Shows a batch while it works; static HTML when it has ended."""
+    """Shows a batch while it works, with Pause or Resume, Cancel and the number of workers; static
+    HTML when it has ended.
 
-    def _create_controls(self) -> BatchControls:
-        return BatchControls(self.job)
+    The handlers only leave word for the I/O loop.
+    """
+
+    def __init__(self, job: Any) -> None:
+        super().__init__(job)
+        self._is_cancelled = False
 
     def _bundle(self, progress: BatchProgress) -> Bundle:
         return bundle(progress)
@@ -140,31 +119,18 @@ class BatchPanel(Panel):
     def _go_on(self, progress: BatchProgress) -> str:
         return tr("; ").join([tr("Answered rows are kept"), *_next_steps(progress)])
 
+    def _parts(self, progress: BatchProgress) -> tuple[State, list[Html], list[Html]]:
+        head, failures = live_html(progress, now=time.time())
+        state = _state(progress, is_live=True)._replace(raw=progress.reason)
+        return state, head, [failures]
 
-class BatchControls:
-    """The widgets of a running batch: Pause or Resume, Cancel, the number of workers, and the
-    state.
-
-    The handlers only leave word for the I/O loop, so they may run in any thread. The buttons come
-    first: what grows must not move them away from the pointer.
-    """
-
-    is_asking = False
-
-    def __init__(self, job: BackgroundBatch) -> None:
-        self._job = job
-        self._workers = job.progress.workers
-        self._is_paused = self._is_cancelled = False
-
-    def build(self) -> Any:
-        """Return the widget: what stays in place, the buttons, then what grows."""
+    def _create_buttons(self) -> list[Any]:
         import ipywidgets  # noqa: PLC0415 - a widget is wanted now
 
-        widgets = PanelWidgets()
-        self._state = LimitedPart(widgets.html())
-        self._details = widgets.html()
-        self._pause = widgets.button("", self._toggle, tooltip=tr("Ask no new row until Resume"))
-        self._cancel = widgets.button("", self._stop, tooltip=tr("Finished rows are kept"))
+        create = self._widgets.button
+        self._workers = self.job.progress.workers
+        self._pause = create("", self._toggle, tooltip=tr("Ask no new row until Resume"))
+        self._cancel = create("", self._stop, tooltip=tr("Finished rows are kept"))
         self._slider = ipywidgets.IntSlider(
             value=max(self._workers, 1),
             min=1,
@@ -176,46 +142,35 @@ class BatchControls:
             style={"description_width": "initial"},
         )
         self._slider.observe(self._resize, "value")
-        row = widgets.row([self._pause, self._cancel, self._slider])
-        return widgets.panel([self._state.widget, row, self._details])
+        return [self._pause, self._cancel, self._slider]
 
-    def draw(self, progress: BatchProgress) -> None:
-        """Show a state; what has not changed is not sent."""
+    def _update_buttons(self, progress: BatchProgress) -> list[Any]:
         is_ending = progress.state in _ENDING
-        self._is_paused = progress.state == "paused"
-        state, self._details.value = live_html(progress)
-        self._state.draw(state, (progress.state, progress.reason, progress.remarks))
-        if self._is_paused:
-            self._pause.description = tr("Resume")
-        else:
-            self._pause.description = tr("Pause")
+        is_cancelling = is_ending or self._is_cancelled
+        self._pause.description = tr("Resume") if progress.state == "paused" else tr("Pause")
         self._pause.disabled = is_ending
-        if is_ending or self._is_cancelled:
-            self._cancel.description = tr(CANCELLING)
-        else:
-            self._cancel.description = tr("Cancel")
-        self._cancel.disabled = is_ending or self._is_cancelled
+        self._cancel.description = tr(CANCELLING) if is_cancelling else tr("Cancel")
+        self._cancel.disabled = is_cancelling
         self._slider.disabled = is_ending or not progress.workers or progress.mode == "offline"
         if progress.workers and progress.workers != self._workers:
             self._workers = progress.workers
             self._slider.max = max(self._slider.max, progress.workers)
             self._slider.value = progress.workers
-        for widget in (self._pause, self._cancel, self._slider):
-            accept_clicks(widget)
+        return [self._pause, self._cancel, self._slider]
 
-    def _toggle(self, _: Any) -> None:
-        (self._job.resume if self._is_paused else self._job.pause)()
+    def _toggle(self, button: Any) -> None:
+        (self.job.resume if button.description == tr("Resume") else self.job.pause)()
 
-    def _stop(self, _: Any) -> None:
+    def _stop(self, button: Any) -> None:
         self._is_cancelled = True
-        self._cancel.description = tr(CANCELLING)
-        self._cancel.disabled = True
-        self._job.cancel()
+        button.description = tr(CANCELLING)
+        button.disabled = True
+        self.job.cancel()
 
     def _resize(self, change: Any) -> None:
         if change["new"] != self._workers:
             self._workers = change["new"]
-            self._job.resize(change["new"])
+            self.job.resize(change["new"])
 
 
 def _title(progress: BatchProgress) -> str:
@@ -223,26 +178,23 @@ def _title(progress: BatchProgress) -> str:
 
 
 def _subtitle(progress: BatchProgress) -> str:
+    facts = [progress.name if progress.rows_name else "", progress.model]
     if progress.mode == "offline":
-        offline = tr("offline, at the price of offline batches")
-    else:
-        offline = ""
-    return " · ".join(
-        filter(None, [progress.name if progress.rows_name else "", progress.model, offline])
-    )
+        facts.append(tr("offline, at the price of offline batches"))
+    return " · ".join(filter(None, facts))
 
 
-def _state(progress: BatchProgress, *, is_live: bool, now: float) -> tuple[Kind, str, str]:
-    """Return the colour, the sign and the words of a state; that of a saved output is dated."""
-    kind, sign, words = STATES.get(progress.state, ("idle", "○", progress.state))
-    if progress.is_finished:
-        if progress.state == "done" and progress.failed:
-            failed = trn("Done, {n} row failed", "Done, {n} rows failed", progress.failed)
-            return "warn", sign, failed
-        return kind, sign, tr(words)
-    if not is_live:
-        return "idle", "○", formats.as_of(now)
-    return kind, sign, tr(_ENDING.get(progress.state, words))
+def _state(progress: BatchProgress, *, is_live: bool) -> State:
+    """Return the state; that of a saved output is dated."""
+    state = STATES.get(progress.state) or State("idle", "○", progress.state)
+    if not progress.is_finished:
+        if not is_live:
+            return components.state_as_of()
+        return state._replace(words=_ENDING.get(progress.state, state.words)).translated()
+    if progress.state == "done" and progress.failed:
+        words = trn("Done, {n} row failed", "Done, {n} rows failed", progress.failed)
+        return State("warn", state.sign, words)
+    return state.translated()
 
 
 def describe_rows(progress: BatchProgress) -> str:
@@ -266,17 +218,15 @@ def describe_times(progress: BatchProgress, now: float, *, is_live: bool = True)
     elif progress.state == "paused" or progress.started_at is None:
         parts = [_in_flight(progress)]
     else:
-        remaining = progress.eta if progress.state == "running" else None
-        left = "" if remaining is None else tr("about {time} left", time=duration(remaining))
-        elapsed = tr("{time} elapsed", time=duration(seconds))
-        parts = [elapsed, left, formats.rate(progress.rate), _in_flight(progress)]
-    cached = (
-        trn("{n} row from the cache", "{n} rows from the cache", progress.cached)
-        if progress.cached
-        else ""
-    )
-    retried = trn("{n} retry", "{n} retries", progress.retried) if progress.retried else ""
-    return " · ".join(part for part in (*parts, cached, retried) if part)
+        parts = [tr("{time} elapsed", time=duration(seconds))]
+        if progress.state == "running" and progress.eta is not None:
+            parts.append(tr("about {time} left", time=duration(progress.eta)))
+        parts += [formats.rate(progress.rate), _in_flight(progress)]
+    if progress.cached:
+        parts.append(trn("{n} row from the cache", "{n} rows from the cache", progress.cached))
+    if progress.retried:
+        parts.append(trn("{n} retry", "{n} retries", progress.retried))
+    return " · ".join(filter(None, parts))
 
 
 def _in_flight(progress: BatchProgress) -> str:
@@ -287,15 +237,12 @@ def _in_flight(progress: BatchProgress) -> str:
 
 def _numbers(progress: BatchProgress) -> list[tuple[str, str, str]]:
     tokens = progress.prompt_tokens + progress.completion_tokens
+    cost = formats.cost(progress.cost_range, is_free=progress.from_sandbox)
     return [
         (tr("Succeeded"), f"{progress.ok:,}", ""),
         (tr("Failed"), f"{progress.failed:,}", ""),
         ("Tokens", f"{tokens:,}", _token_remark(progress, tokens)),
-        (
-            tr("Cost"),
-            formats.cost(progress.cost_range, is_free=progress.from_sandbox),
-            _cost_remark(progress),
-        ),
+        (tr("Cost"), cost, _cost_remark(progress)),
     ]
 
 
@@ -306,83 +253,69 @@ def _token_remark(progress: BatchProgress, tokens: int) -> str:
     parts = [tr("{sent} in · {received} out", sent=sent, received=received)]
     if progress.uncounted:
         parts.append(trn("{n} row not counted", "{n} rows not counted", progress.uncounted))
-    if progress.budget_tokens is not None:
-        if progress.budget_tokens:
-            share = int(100 * tokens / progress.budget_tokens)
-        else:
-            share = 100
-        parts.append(
-            tr(
-                "{share}% of the budget of {budget}",
-                share=share,
-                budget=f"{progress.budget_tokens:,}",
-            )
-        )
+    budget = progress.budget_tokens
+    if budget is not None:
+        share = _percent(tokens, budget)
+        parts.append(tr("{share}% of the budget of {budget}", share=share, budget=f"{budget:,}"))
     return " · ".join(parts)
 
 
 def _cost_remark(progress: BatchProgress) -> str:
     if progress.budget is None:
         return ""
+    budget = f"{progress.budget:g}"
     if progress.cost is None:
-        return tr("budget ¥{budget}", budget=f"{progress.budget:g}")
-    if progress.budget:
-        share = int(100 * progress.cost / progress.budget)
-    else:
-        share = 100
-    return tr("{share}% of the budget of ¥{budget}", share=share, budget=f"{progress.budget:g}")
+        return tr("budget ¥{budget}", budget=budget)
+    share = _percent(progress.cost, progress.budget)
+    return tr("{share}% of the budget of ¥{budget}", share=share, budget=budget)
+
+
+def _percent(amount: float, budget: float) -> int:
+    return int(100 * amount / budget) if budget else 100
 
 
 def _remarks(progress: BatchProgress) -> list[str]:
     """Return the rate limit and what was noticed before the start, until the end."""
-    if progress.is_finished:
-        return []
-    if progress.rate_limits:
-        lines = [tr("Rate limit: {limit}", limit=progress.rate_limits)]
-    else:
-        lines = []
-    if progress.notes:
-        notes = tr("Before the start: {notes}", notes=tr("; ").join(progress.notes))
-    else:
-        notes = ""
-    return [*lines, *filter(None, [notes])]
+    lines: list[str] = []
+    if progress.rate_limits and not progress.is_finished:
+        lines.append(tr("Rate limit: {limit}", limit=progress.rate_limits))
+    if progress.notes and not progress.is_finished:
+        lines.append(tr("Before the start: {notes}", notes=tr("; ").join(progress.notes)))
+    return lines
 
 
 def _failures(progress: BatchProgress) -> Html:
-    if not progress.latest_failures:
+    rows = []
+    for failure in reversed(progress.latest_failures):
+        reason = f"{failure.error}: {one_line(failure.message, 160)}"
+        rows.append((failure.number, one_line(failure.input, 40), reason))
+    if not rows:
         return Html("")
-    rows = [
-        (f.number, one_line(f.input, 40), f"{f.error}: {one_line(f.message, 160)}")
-        for f in reversed(progress.latest_failures)
-    ]
-    shown = len(rows)
     failed = f"{progress.failed:,}"
-    caption = tr("Latest failures, {shown} of {failed}", shown=shown, failed=failed)
-    return components.table(
-        (tr("Row"), tr("Input"), tr("Reason")), rows, numeric={0}, caption=caption, is_wide=True
-    )
+    caption = tr("Latest failures, {shown} of {failed}", shown=len(rows), failed=failed)
+    heads = (tr("Row"), tr("Input"), tr("Reason"))
+    return components.table(heads, rows, numeric={0}, caption=caption, is_wide=True)
 
 
 def _next_steps(progress: BatchProgress) -> list[str]:
     """Return how to use the answers, and how to get those that are missing."""
-    is_sharded = progress.mode == "shards"
     how = tr("run the cell again, or `qfnb.resume('{name}')`", name=progress.name)
-    how = tr("run the cell again") if is_sharded else how
+    if progress.mode == "shards":
+        how = tr("run the cell again")
     if not progress.is_finished:
-        follow = tr("to follow it: `%qfbatch show`")
-        return (
-            [follow, tr("after a restart of the kernel: {how}", how=how)]
-            if progress.name
-            else [follow]
-        )
+        steps = [tr("to follow it: `%qfbatch show`")]
+        steps += [tr("after a restart of the kernel: {how}", how=how)] if progress.name else []
+        return steps
     if not progress.name:
         return []
     if progress.state != "done":
         return [tr("to go on: {how}", how=how)]
-    if is_sharded:
+    if progress.mode == "shards":
         return [tr("the failed rows: `failures()`")] if progress.failed else []
-    repeat = [tr("to ask only the failed rows again: {how}", how=how)] if progress.failed else []
-    return [*_result_steps(progress), *repeat]
+    steps = _result_steps(progress)
+    if progress.failed:
+        steps.append(tr("to ask only the failed rows again: {how}", how=how))
+    return steps
 
 
 def _result_steps(progress: BatchProgress) -> list[str]:

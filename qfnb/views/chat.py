@@ -5,66 +5,59 @@ side.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import indent
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
-from ..base.language import tr, trn
-from ..base.text import clip, diff_texts
+from ..base.language import tr, tr_noop, trn
+from ..base.text import clip, turn_text
 from ..redact import hide_keys
 from ..resources.inference.reply import ChatResponse, Reply, ToolStep
+from ..resources.inference.responses import ResponseReply
 from ..resources.inference.thinking import CUT_WHILE_THINKING
 from ..resources.inference.tools import describe_call
 from ..wire.prices import PriceRange, sum_prices
 from . import components, formats
-from .components import Html, Kind
+from .components import Html
 from .display import Bundle
+from .drawing import css
+from .formats import escape, inert, mark_difference, one_line, strip_controls
 from .markdown import MAX_CHARS, render_markdown
-from .text import escape, one_line, strip_controls
 
 MAX_SHOWN_CHARS = 2000
 """Characters of arguments and of a result that are shown."""
 
 
-def steps_html(steps: Sequence[ToolStep], running: str = "") -> str:
+def steps_html(steps: Sequence[ToolStep], running: str = "") -> Html:
     """Return the calls as folded blocks, and the one that is running as a line; "" without calls.
 
     Args:
         steps: the calls that have ended.
         running: the call that has not, "" for none.
     """
-    blocks = "".join(map(_step_html, steps))
-    return blocks + (
-        f"<div>⚙ <code>{escape(running)}</code> {tr('running')}…</div>" if running else ""
-    )
-
-
-def _step_html(step: ToolStep) -> str:
-    arguments = json.dumps(step.call.arguments, ensure_ascii=False, indent=1, default=str)
-    parts = [
-        (tr("Arguments"), arguments),
-        (tr("Error") if step.is_error else tr("Result"), step.result),
-    ]
-    body = "".join(
-        f'<div class="qf-sub">{label}</div><pre>{escape(clip(text, MAX_SHOWN_CHARS))}</pre>'
-        for label, text in parts
-    )
-    sign, outcome = ("✕", f" {escape(one_line(step.result, 100))}") if step.is_error else ("⚙", "")
-    summary = (
-        f"{sign} <code>{escape(describe_call(step.call, 120))}</code>{outcome} · "
-        f"{formats.seconds(step.seconds)}"
-    )
-    return f"<details><summary>{summary}</summary>{body}</details>"
-
-
-def steps_text(steps: Sequence[ToolStep]) -> str:
-    """Return the calls as text, a line each."""
-    return "\n".join(
-        f"{'✕' if step.is_error else '⚙'} {strip_controls(describe_call(step.call, 120))}"
-        f" → {one_line(step.result, 200)} · {formats.seconds(step.seconds)}"
-        for step in steps
-    )
+    html = ""
+    lines = []
+    for step in steps:
+        call = describe_call(step.call, 120)
+        time = formats.seconds(step.seconds)
+        sign = "✕" if step.is_error else "⚙"
+        outcome = f" {escape(one_line(step.result, 100))}" if step.is_error else ""
+        summary = f"{sign} <code>{escape(call)}</code>{outcome} · {time}"
+        arguments = json.dumps(step.call.arguments, ensure_ascii=False, indent=1, default=str)
+        texts = {
+            tr("Arguments"): arguments,
+            tr("Error") if step.is_error else tr("Result"): step.result,
+        }
+        body = ""
+        for label, text in texts.items():
+            shown = escape(clip(text, MAX_SHOWN_CHARS))
+            body += f'<div class="qf-sub">{label}</div><pre>{shown}</pre>'
+        html += f"<details><summary>{summary}</summary>{body}</details>"
+        lines.append(f"{sign} {strip_controls(call)} → {one_line(step.result, 200)} · {time}")
+    if running:
+        html += f"<div>⚙ <code>{escape(running)}</code> {tr('running')}…</div>"
+    return Html(html, "\n".join(lines))
 
 
 AnswerForm = Literal["markdown", "text", "code", "folded"]
@@ -77,11 +70,6 @@ MAX_TEXT_REASONING = 1000
 
 MAX_COMPARED_CHARS = 4000
 """Characters of an answer that are compared; longer ones take too long."""
-
-MIN_SHARED: Final = 0.4
-"""The share of a text that two answers have in common at least where their differences are
-marked.
-"""
 
 
 @dataclass(frozen=True)
@@ -161,40 +149,28 @@ def usage_facts(replies: Sequence[Reply[Any]]) -> dict[str, Any]:
 
 def footer(answer: StreamedAnswer) -> list[str]:
     """Return the facts below an answer: model, times, tokens, cost, and the request of an error."""
-    is_other = answer.replacement.lower() not in {"", answer.model.lower()}
-    if is_other:
-        model = f"{answer.model} → {answer.replacement}"
-    else:
-        model = answer.model
-    parts = [model, _times(answer), _tokens(answer), _cost(answer)]
-    if answer.error and answer.request_id:
-        parts.append(tr("request id {id}", id=answer.request_id))
-    if answer.damage_notice:
-        parts.append(answer.damage_notice)
-    return [part for part in parts if part]
-
-
-def _times(answer: StreamedAnswer) -> str:
+    model = answer.model
+    if answer.replacement.lower() not in {"", answer.model.lower()}:
+        model = f"{model} → {answer.replacement}"
+    times = []
+    if answer.first_token is not None:
+        times.append(tr("first token {time}", time=formats.seconds(answer.first_token)))
     if answer.seconds:
-        total = tr("total {time}", time=formats.seconds(answer.seconds))
-    else:
-        total = ""
-    if answer.first_token is None:
-        return total
-    first = tr("first token {time}", time=formats.seconds(answer.first_token))
-    if total:
-        return f"{first} · {total}"
-    return first
+        times.append(tr("total {time}", time=formats.seconds(answer.seconds)))
+    facts = [model, " · ".join(times), _tokens(answer), _cost(answer)]
+    if answer.error and answer.request_id:
+        facts.append(tr("request id {id}", id=answer.request_id))
+    return [*filter(None, [*facts, answer.damage_notice])]
 
 
 def _tokens(answer: StreamedAnswer) -> str:
     if answer.tokens is None:
         return ""
+    details = []
     if answer.reasoning_tokens:
-        details = [tr("{n} thinking", n=f"{answer.reasoning_tokens:,}")]
-    else:
-        details = []
-    details += [tr("{n} cached", n=f"{answer.cached_tokens:,}")] if answer.cached_tokens else []
+        details.append(tr("{n} thinking", n=f"{answer.reasoning_tokens:,}"))
+    if answer.cached_tokens:
+        details.append(tr("{n} cached", n=f"{answer.cached_tokens:,}"))
     count = f"{answer.tokens:,} tokens"
     if details:
         return tr("{count} ({details})", count=count, details=tr(", ").join(details))
@@ -204,32 +180,26 @@ def _tokens(answer: StreamedAnswer) -> str:
 def _cost(answer: StreamedAnswer) -> str:
     """Return the cost; of an answer of the sandbox, which bills nothing, what it would be."""
     if not answer.from_sandbox:
-        if answer.tokens is not None:
-            return formats.cost(answer.cost)
-        return ""
+        return "" if answer.tokens is None else formats.cost(answer.cost)
     free = formats.cost(None, is_free=True)
     if answer.cost:
         return tr("{free} (on the platform {cost})", free=free, cost=formats.cost(answer.cost))
     return free
 
 
-def ending_note(answer: StreamedAnswer) -> Note | None:
-    """Return how an unfinished answer stands or ended, None for a finished one."""
+def ending_note(answer: StreamedAnswer) -> Html:
+    """Return how an unfinished answer stands or ended, "" for a finished one."""
+    role: components.Role = "alert" if answer.state == "failed" else "status"
+    arrived = tr("This is what had arrived.") if answer.text else ""
     if answer.is_cut_while_thinking:
-        return Note("warn", "⚠︎", tr(CUT_WHILE_THINKING))
+        return components.note("warn", tr(CUT_WHILE_THINKING), sign="⚠︎", role=role)
     if answer.state == "interrupted":
-        return Note(
-            "idle", "■", tr("Stopped."), tr("This is what had arrived.") if answer.text else ""
-        )
+        return components.note("idle", tr("Stopped."), arrived, sign="■", role=role)
+    if answer.state == "failed" and answer.error:
+        return components.note("bad", answer.error, arrived, sign="✕", role=role)
     if answer.state == "failed":
-        if answer.text:
-            rest = tr("This is what had arrived.")
-        else:
-            rest = ""
-        if answer.error:
-            return Note("bad", "✕", answer.error, rest)
-        return Note("warn", "⚠︎", tr("Not complete."), rest)
-    return None
+        return components.note("warn", tr("Not complete."), arrived, sign="⚠︎", role=role)
+    return Html()
 
 
 def status_line(answer: StreamedAnswer) -> str:
@@ -243,105 +213,69 @@ def status_line(answer: StreamedAnswer) -> str:
     return tr("Thinking")
 
 
-class Note(NamedTuple):
-    """A remark about an answer: colour, sign, what is so, and what that means."""
-
-    kind: Kind
-    sign: str
-    statement: str
-    meaning: str = ""
-
-
-def reasoning_title(answer: StreamedAnswer) -> str:
-    """Return the title of the folded reasoning, "" without any."""
-    if answer.reasoning:
-        return f"{tr('Reasoning')} · {_characters(answer.reasoning)}"
-    return ""
-
-
 def _characters(text: str) -> str:
     return trn("{n} character", "{n} characters", len(text))
 
 
 def html(answer: StreamedAnswer) -> Html:
     """Return the answer as safe HTML, without the stylesheet; the reasoning is folded."""
-    blocks: list[str] = []
+    content = ""
     if answer.reasoning:
-        summary = (
-            f"<summary>{tr('Reasoning')} <small>{_characters(answer.reasoning)}</small></summary>"
-        )
+        title = f"{tr('Reasoning')} <small>{_characters(answer.reasoning)}</small>"
         reasoning = f'<pre class="qf-think">{escape(clip(answer.reasoning, MAX_CHARS))}</pre>'
-        blocks.append(f'<details class="qf-think">{summary}<div>{reasoning}</div></details>')
-    blocks += (
-        [f'<div class="qf-md qf-dim">{render_markdown(answer.preface)}</div>']
-        if answer.preface
-        else []
-    )
-    blocks.append(steps_html(answer.steps, answer.running))
-    blocks += [_body(answer)] if answer.text else []
-    if note := ending_note(answer):
-        role: components.Role = "alert" if answer.state == "failed" else "status"
-        blocks.append(
-            components.note(note.kind, note.statement, note.meaning, sign=note.sign, role=role)
-        )
+        fold = f"<summary>{title}</summary><div>{reasoning}</div>"
+        content += f'<details class="qf-think">{fold}</details>'
+    if answer.preface:
+        content += f'<div class="qf-md qf-dim">{render_markdown(answer.preface)}</div>'
+    content += steps_html(answer.steps, answer.running)
+    content += _body(answer) if answer.text else ""
+    content += ending_note(answer)
     if status := status_line(answer):
-        blocks.append(f'<div class="qf-sub" role="status">{escape(status)}</div>')
+        content += f'<div class="qf-sub" role="status">{escape(status)}</div>'
     mark = components.sandbox_mark() if answer.from_sandbox else ""
-    facts = components.footer(mark, *footer(answer))
-    facts = components.join([facts, components.dim_lines(*answer.notices)])
+    facts = components.footer(mark, *footer(answer)) + components.dim_lines(*answer.notices)
     # screen readers say it
-    blocks.append(f'<div role="status">{facts}</div>' if answer.state == "done" else facts)
-    if answer.state in {"waiting", "streaming"}:
-        busy = ' aria-busy="true"'
-    else:
-        busy = ""
-    return Html(f'<article class="qf-answer"{busy}>{"".join(blocks)}</article>')
+    content += f'<div role="status">{facts}</div>' if answer.state == "done" else facts
+    busy = ' aria-busy="true"' if answer.state in {"waiting", "streaming"} else ""
+    return Html(f'<article class="qf-answer"{busy}>{content}</article>')
 
 
 def text(answer: StreamedAnswer) -> str:
     """Return the answer as text, for terminals and for other formats of a notebook."""
-    reasoning = clip(strip_controls(answer.reasoning).strip(), MAX_TEXT_REASONING)
-    if reasoning:
-        folded = f"[{reasoning_title(answer)}]\n" + indent(reasoning, "  │ ", lambda _: True)
-    else:
-        folded = ""
-    note = ending_note(answer)
-    if note:
-        ending = f"{note.sign} {strip_controls(note.statement)} {note.meaning}".strip()
-    else:
-        ending = status_line(answer)
-    if answer.from_sandbox:
-        mark = [tr(components.SANDBOX_MARK)]
-    else:
-        mark = []
-    facts = f"[{' · '.join([*mark, *map(strip_controls, footer(answer))])}]"
-    before = [folded, strip_controls(answer.preface), steps_text(answer.steps)]
-    lines = [
-        *before,
-        strip_controls(answer.text),
-        ending,
-        facts,
-        *map(strip_controls, answer.notices),
-    ]
-    return "\n".join(line for line in lines if line)
+    lines = []
+    if answer.reasoning.strip():
+        reasoning = clip(strip_controls(answer.reasoning).strip(), MAX_TEXT_REASONING)
+        lines.append(f"[{tr('Reasoning')} · {_characters(answer.reasoning)}]")
+        lines.append(indent(reasoning, "  │ ", lambda _: True))
+    lines += [answer.preface, steps_html(answer.steps).text, answer.text]
+    lines.append(ending_note(answer).text or status_line(answer))
+    mark = [tr(components.SANDBOX_MARK)] if answer.from_sandbox else []
+    lines += [f"[{' · '.join([*mark, *footer(answer)])}]", *answer.notices]
+    return "\n".join(filter(None, map(strip_controls, lines)))
 
 
 def reply_bundle(reply: ChatResponse) -> Bundle:
     """Return a complete reply in every format."""
-    answer = StreamedAnswer.from_reply(reply)
+    return answers_bundle([StreamedAnswer.from_reply(reply)])
+
+
+def response_bundle(reply: ResponseReply) -> Bundle:
+    """Return a reply of the Responses API; function calls stand where an answer has no text."""
+    calls = [
+        f"`{call.name}({json.dumps(call.arguments, ensure_ascii=False)})`"
+        for call in reply.tool_calls
+    ]
+    answer = StreamedAnswer(
+        str(reply.body.get("model") or ""),
+        reply.text or "\n\n".join(calls),
+        "done",
+        reply.statistic.get("total_latency", 0.0),
+        from_sandbox=reply.from_sandbox,
+        request_id=reply.id,
+        reasoning=reply.reasoning,
+        **usage_facts([reply]),
+    )
     return answers_bundle([answer])
-
-
-def answers_html(answers: Sequence[StreamedAnswer]) -> Html:
-    """Return the answers of one question as an output of its own: one alone, several as columns."""
-    return components.output(live_html(answers))
-
-
-def live_html(answers: Sequence[StreamedAnswer]) -> Html:
-    """Return the answers of one question, without the stylesheet."""
-    if len(answers) == 1:
-        return html(answers[0])
-    return comparison_html(answers)
 
 
 def answers_bundle(answers: Sequence[StreamedAnswer]) -> Bundle:
@@ -349,22 +283,22 @@ def answers_bundle(answers: Sequence[StreamedAnswer]) -> Bundle:
     blocks = [f"== {strip_controls(answer.model)} ==\n{text(answer)}" for answer in answers]
     return {
         "text/plain": text(answers[0]) if len(answers) == 1 else "\n\n".join(blocks),
-        "text/html": answers_html(answers),
+        "text/html": components.output(live_html(answers)),
     }
 
 
-def comparison_html(answers: Sequence[StreamedAnswer]) -> Html:
-    """Return several answers as columns, their facts in a table, and the differences to the first
-    one.
+def live_html(answers: Sequence[StreamedAnswer]) -> Html:
+    """Return the answers of one question, without the stylesheet: one alone, several as columns
+    with the differences to the first one.
     """
-    columns = "".join(
-        f'<article class="s{n % 5 + 1}"><h4>{escape(answer.model)}</h4>{html(answer)}</article>'
-        for n, answer in enumerate(answers)
-    )
-    return Html(
-        '<div class="qf-answer"><div '
-        f'class="qf-cols">{columns}</div>{_differences_html(answers)}</div>'
-    )
+    if len(answers) == 1:
+        return html(answers[0])
+    columns = ""
+    for n, answer in enumerate(answers, 1):
+        head = f"<h4>{escape(answer.model)}</h4>"
+        columns += f'<article class="{css(n)}">{head}{html(answer)}</article>'
+    columns = f'<div class="qf-cols">{columns}</div>'
+    return Html(f'<div class="qf-answer">{columns}{_differences_html(answers)}</div>')
 
 
 def _body(answer: StreamedAnswer) -> str:
@@ -380,28 +314,89 @@ def _body(answer: StreamedAnswer) -> str:
     return f"<pre>{inner}</pre>"
 
 
-def diff_html(first: str, second: str) -> str:
-    """Return the second text as HTML, with insertions and deletions marked; unmarked where they
-    share little.
-    """
-    edits = diff_texts(first[:MAX_COMPARED_CHARS], second[:MAX_COMPARED_CHARS])
-    shared = sum(len(part) for op, part in edits if op == "equal")
-    if shared < MIN_SHARED * max(len(first[:MAX_COMPARED_CHARS]), len(second[:MAX_COMPARED_CHARS])):
-        reason = tr("These answers share too little wording for marks to mean anything.")
-        return f'<span class="qf-dim">{reason}</span>'
-    tags = {"delete": "<del>{}</del>", "insert": "<ins>{}</ins>"}
-    return "".join(tags.get(op, "{}").format(escape(part)) for op, part in edits)
-
-
 def _differences_html(answers: Sequence[StreamedAnswer]) -> Html:
     """Return the difference of each answer to the first, folded; nothing while they stream."""
     first = answers[0]
-    rows = [
-        f"<p><b>{escape(first.model)} → "
-        f"{escape(later.model)}</b><br>{diff_html(first.text, later.text)}</p>"
-        for later in answers[1:]
-        if first.text and later.text and first.text != later.text
-    ]
-    if not rows or any(answer.state in {"waiting", "streaming"} for answer in answers):
-        return Html("")
-    return components.folds((tr("Differences"), tr("to the first answer"), Html("".join(rows))))
+    if any(answer.state in {"waiting", "streaming"} for answer in answers):
+        return Html()
+    rows = ""
+    for later in answers[1:]:
+        if first.text and later.text and first.text != later.text:
+            names = f"{escape(first.model)} → {escape(later.model)}"
+            texts = (first.text[:MAX_COMPARED_CHARS], later.text[:MAX_COMPARED_CHARS])
+            marked = mark_difference(*texts, MAX_COMPARED_CHARS)
+            if "<ins>" not in marked and "<del>" not in marked:
+                reason = tr("These answers share too little wording for marks to mean anything.")
+                marked = f'<span class="qf-dim">{reason}</span>'
+            rows += f"<p><b>{names}</b><br>{marked}</p>"
+    if not rows:
+        return Html()
+    return components.folds((tr("Differences"), tr("to the first answer"), Html(rows)))
+
+
+ROLES: Final = {
+    "user": tr_noop("You"),
+    "assistant": tr_noop("Model"),
+    "system": tr_noop("System"),
+    "tool": tr_noop("Function"),
+    "function": tr_noop("Function"),
+}
+
+MAX_TURNS: Final = 40
+"""Turns of a conversation that are shown; the last ones."""
+
+
+@dataclass(frozen=True)
+class ConversationView:
+    """A stored conversation that shows itself, read from top to bottom.
+
+    Attributes:
+        name: of the conversation.
+        turns: as they are sent, the oldest first.
+        updated: Unix seconds of the last turn.
+    """
+
+    name: str
+    turns: Sequence[Mapping[str, Any]]
+    updated: float
+
+    def _repr_mimebundle_(self, **_: Any) -> Bundle:
+        return inert(conversation_bundle(self))
+
+    def __repr__(self) -> str:
+        return str(conversation_bundle(self)["text/plain"])
+
+
+def conversation_bundle(view: ConversationView) -> Bundle:
+    """Return a conversation in every static format."""
+    title = f"{tr('Conversation')} · {view.name}"
+    count = trn("{n} turn", "{n} turns", len(view.turns))
+    earlier = len(view.turns) - MAX_TURNS
+    more = trn("{n} earlier turn", "{n} earlier turns", earlier) if earlier > 0 else ""
+    turns = [_turn_html(turn) for turn in view.turns[-MAX_TURNS:]]
+    step = tr("to go on: `%%qfchat --session {name}`", name=view.name)
+    head = components.header(title, subtitle=f"{count} · {formats.as_of(view.updated)}")
+    blocks = (head, components.dim_lines(more), *turns, components.next_steps(step))
+    page = components.panel_output(view.name, *blocks)
+    lines = [title, *(turn.text for turn in turns), step]
+    return {"text/plain": "\n\n".join(lines), "text/html": page}
+
+
+def _turn_html(turn: Mapping[str, Any]) -> Html:
+    role = str(turn.get("role", ""))
+    content = turn_text(turn)
+    if role in {"tool", "function"}:
+        body = f"<details><summary>{tr('Result')}</summary><pre>{escape(content)}</pre></details>"
+    elif role == "assistant" and not turn.get("tool_calls"):
+        body = f'<div class="qf-md">{render_markdown(content)}</div>'
+    else:
+        body = f'<div class="qf-text">{escape(content)}</div>'
+    folded = ""
+    if reasoning := str(turn.get("reasoning_content") or ""):
+        thought = f'<div class="qf-text">{escape(reasoning)}</div>'
+        summary = f"<summary>{tr('Reasoning')}</summary>"
+        folded = f'<details class="qf-think">{summary}{thought}</details>'
+    label = tr(ROLES.get(role, role))
+    html = f"<h4>{escape(label)}</h4>{folded}{body}"
+    text = f"{label}: {strip_controls(content)}"
+    return Html(f'<article class="qf-answer qf-sample">{html}</article>', text)

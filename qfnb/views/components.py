@@ -8,12 +8,17 @@ Text is escaped unless it is `Html`. The rules are in docs/design.md.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal, NamedTuple, Self
 
 from ..base.language import html_lang, tr, tr_noop
+from ..base.text import align_columns, labelled
+from .formats import as_of, escape, one_line
 from .stylesheet import output_sheet
-from .text import escape
+
+Fold = tuple[object, object, object]
+"""A title, a grey remark ("" for none), and what is folded."""
 
 Kind = Literal["run", "ok", "warn", "bad", "idle"]
 """At work, done, amber, failed, waiting."""
@@ -26,22 +31,44 @@ SIGNS: Final[dict[str, str]] = {"run": "●", "ok": "✓", "warn": "⚠︎", "ba
 SANDBOX_MARK: Final = tr_noop("Local sandbox")
 
 
-class Html(str):
-    """Text that is HTML already and is not escaped again."""
+MAX_TEXT: Final = 900
+"""Characters of a remark in a terminal."""
 
-    __slots__ = ()
+
+class Html(str):  # noqa: SLOT000 - it has text
+    """HTML, which is not escaped again, and the same as lines of text for a terminal."""
+
+    text: str
+
+    def __new__(cls, html: str = "", text: str = "") -> Self:
+        """Return HTML; `text` is "" for what is seen in a page only."""
+        self = super().__new__(cls, html)
+        self.text = text
+        return self
 
 
 def to_html(content: object) -> Html:
     """Return content as HTML: `Html` as it is, anything else escaped."""
     if isinstance(content, Html):
         return content
-    return Html(escape(content))
+    return Html(escape(content), to_text(content))
+
+
+def to_text(content: object) -> str:
+    """Return content as text: of `Html` its lines, of anything else one line."""
+    if isinstance(content, Html):
+        return content.text
+    return one_line(content, MAX_TEXT)
+
+
+def _lines(parts: Iterable[object]) -> str:
+    return "\n".join(filter(None, map(to_text, parts)))
 
 
 def join(parts: Iterable[object], separator: str = "") -> Html:
-    """Return parts as HTML in one string; empty ones are left out."""
-    return Html(separator.join(to_html(part) for part in parts if part != ""))
+    """Return parts as HTML in one string, as text one below the other; empty ones are left out."""
+    visible = [to_html(part) for part in parts if part or isinstance(part, Html)]
+    return Html(separator.join(filter(None, visible)), _lines(visible))
 
 
 def output(*blocks: object) -> Html:
@@ -51,8 +78,15 @@ def output(*blocks: object) -> Html:
     content = join(blocks)
     sheet, name = output_sheet(content)
     return Html(
-        f'<style>{sheet}</style><div class="qf {name}" lang="{html_lang()}">{content}</div>'
+        f'<style>{sheet}</style><div class="qf {name}" lang="{html_lang()}">{content}</div>',
+        content.text,
     )
+
+
+def bundle(label: str, *blocks: object) -> dict[str, Any]:
+    """Return a framed panel as an output that stands alone, in both formats."""
+    html = panel_output(label, *blocks)
+    return {"text/plain": html.text, "text/html": html}
 
 
 def body(*blocks: object) -> Html:
@@ -62,7 +96,14 @@ def body(*blocks: object) -> Html:
 
 def panel(label: str, *blocks: object) -> Html:
     """Return a framed panel; `label` is its accessible name."""
-    return Html(f'<section class="qf-panel" aria-label="{escape(label)}">{join(blocks)}</section>')
+    content = join(blocks)
+    name = f'aria-label="{escape(label)}"'
+    return Html(f'<section class="qf-panel" {name}>{content}</section>', content.text)
+
+
+def panel_output(label: str, *blocks: object) -> Html:
+    """Return a framed panel as an output that stands alone."""
+    return output(panel(label, *blocks))
 
 
 def stack(*blocks: object) -> Html:
@@ -89,17 +130,15 @@ def header(
         mark: the text of the sandbox's mark, where only a part is.
     """
     words = mark or (tr(SANDBOX_MARK) if is_sandbox else "")
-    if pill:
-        state = f'<span class="qf-side" role="status">{to_html(pill)}</span>'
-    else:
-        state = ""
-    if subtitle:
-        below = f'<div class="qf-sub">{to_html(subtitle)}</div>'
-    else:
-        below = ""
     badge = sandbox_mark(words) if words else ""
+    side = f'<span class="qf-side" role="status">{to_html(pill)}</span>' if pill else ""
     name = f'<div class="qf-name"><h3>{to_html(title)}</h3>{badge}</div>'
-    return Html(f'<header class="qf-head">{name}{state}{below}</header>')
+    mark_text = f" [{words}]" if words else ""
+    text = f"{to_text(title)}{mark_text}"
+    if pill:
+        text = labelled(text, to_text(pill))
+    html = f'<header class="qf-head">{name}{side}{dim_lines(subtitle)}</header>'
+    return Html(html, _lines([text, subtitle]))
 
 
 def sandbox_mark(words: str = "") -> Html:
@@ -116,15 +155,33 @@ def pill(kind: Kind, label: str, sign: str = "", *, raw: str = "") -> Html:
     """Return a state: sign, word and colour; `raw` is the platform's word for it, which the pointer
     shows.
     """
-    if raw:
-        title = f' title="{escape(raw)}"'
-    else:
-        title = ""
-    return Html(
-        f'<span class="qf-pill qf-{kind}"{title}><span '
-        f'aria-hidden="true">{sign or SIGNS[kind]}</span> '
-        f"{escape(label)}</span>"
-    )
+    title = f' title="{escape(raw)}"' if raw else ""
+    sign = sign or SIGNS[kind]
+    words = f'<span aria-hidden="true">{sign}</span> {escape(label)}'
+    return Html(f'<span class="qf-pill qf-{kind}"{title}>{words}</span>', f"{sign} {label}")
+
+
+class State(NamedTuple):
+    """A state of a job; `raw` is the platform's word for it."""
+
+    kind: Kind
+    sign: str
+    words: str
+    raw: str = ""
+
+    @property
+    def pill(self) -> Html:
+        """The state as a pill."""
+        return pill(self.kind, self.words, self.sign, raw=self.raw)
+
+    def translated(self) -> State:
+        """Return a state of a table, whose words are marked only, in the user's language."""
+        return self._replace(words=tr(self.words))
+
+
+def state_as_of() -> State:
+    """Return the state of an output that is saved before the end."""
+    return State("idle", "○", as_of(time.time()))
 
 
 def steps(*items: tuple[Kind, str, str, str]) -> Html:
@@ -134,7 +191,8 @@ def steps(*items: tuple[Kind, str, str, str]) -> Html:
         f"{escape(remark)}</li>"
         for kind, sign, name, remark in items
     )
-    return Html(f'<ol class="qf-steps" aria-label="{escape(tr("Steps"))}">{rows}</ol>')
+    text = " → ".join(f"{sign} {name} {remark}".rstrip() for _, sign, name, remark in items)
+    return Html(f'<ol class="qf-steps" aria-label="{escape(tr("Steps"))}">{rows}</ol>', text)
 
 
 def progress_bar(
@@ -149,29 +207,27 @@ def progress_bar(
         subtitle: one grey line below: times and rates.
         kind: its colour.
     """
-    if value is None:
-        position = ""
-    else:
-        position = f'max="{maximum:g}" value="{value:g}" '
-    if subtitle:
-        below = f'<div class="qf-sub">{to_html(subtitle)}</div>'
-    else:
-        below = ""
-    bar = (
-        f'<progress {position}aria-label="{escape(label)}"></progress> <span>{escape(label)}</span>'
+    position = "" if value is None else f'max="{maximum:g}" value="{value:g}" '
+    words = escape(label)
+    bar = f'<progress {position}aria-label="{words}"></progress> <span>{words}</span>'
+    return Html(
+        f'<div class="qf-prog qf-{kind}">{bar}{dim_lines(subtitle)}</div>',
+        _lines([label, subtitle]),
     )
-    return Html(f'<div class="qf-prog qf-{kind}">{bar}{below}</div>')
 
 
 def key_numbers(*numbers: tuple[object, object, object]) -> Html:
     """Return the few numbers that matter: label, value and an optional remark ("" for none)."""
-    cells = [
-        f"<div><dt>{to_html(label)}</dt> <dd>{to_html(value)}"
-        + (f" <small>{to_html(remark)}</small>" if remark else "")
-        + "</dd></div>"
+    cells = "".join(
+        f"<div><dt>{to_html(label)}</dt> <dd>{to_html(value)}{_small(remark)}</dd></div>"
         for label, value, remark in numbers
-    ]
-    return Html(f'<dl class="qf-nums">{"".join(cells)}</dl>')
+    )
+    text = " · ".join(labelled(*map(to_text, number)) for number in numbers)
+    return Html(f'<dl class="qf-nums">{cells}</dl>' if cells else "", text)
+
+
+def _small(remark: object) -> str:
+    return f" <small>{to_html(remark)}</small>" if remark else ""
 
 
 def note(
@@ -180,149 +236,122 @@ def note(
     """Return a highlighted remark: what is so, and what to do about it; `role` says when it is read
     aloud at once.
     """
-    if role:
-        role_attribute = f' role="{role}"'
-    else:
-        role_attribute = ""
-    if sign:
-        before = f'<span aria-hidden="true">{sign}</span> '
-    else:
-        before = ""
-    if remedy:
-        after = f" {to_html(remedy)}"
-    else:
-        after = ""
-    return Html(
-        '<div class="qf-note '
-        f'qf-{kind}"{role_attribute}><b>{before}{to_html(statement)}</b>{after}</div>'
-    )
+    role_attribute = f' role="{role}"' if role else ""
+    before = f'<span aria-hidden="true">{sign}</span> ' if sign else ""
+    after = f" {to_html(remedy)}" if remedy else ""
+    content = f"<b>{before}{to_html(statement)}</b>{after}"
+    text = " ".join(filter(None, map(to_text, (sign, statement, remedy))))
+    return Html(f'<div class="qf-note qf-{kind}"{role_attribute}>{content}</div>', text)
 
 
-def button(label: str, tooltip: str = "", *, is_disabled: bool = False) -> Html:
+def button(label: str, tooltip: str, *, is_disabled: bool) -> Html:
     """Return a button of an output that is drawn without widgets; the page says when it is
     pressed.
     """
-    if is_disabled:
-        state = " disabled"
-    else:
-        state = ""
-    if tooltip:
-        title = f' title="{escape(tooltip)}"'
-    else:
-        title = ""
-    attributes = f'class="qf-btn" data-qf-press data-lm-suppress-shortcuts{title}{state}'
+    state = " disabled" if is_disabled else ""
+    title = f'title="{escape(tooltip)}"'
+    attributes = f'class="qf-btn" data-qf-press data-lm-suppress-shortcuts {title}{state}'
     return Html(f"<button {attributes}>{escape(label)}</button>")
 
 
 def dim_lines(*lines: object) -> Html:
-    """Return remarks in small grey type, a line each; "" without any."""
-    if lines:
-        return Html(f'<div class="qf-sub">{"<br>".join(map(to_html, lines))}</div>')
-    return Html("")
+    """Return remarks in small grey type, a line each; "" without any that is not empty."""
+    content = join(lines, "<br>")
+    return Html(f'<div class="qf-sub">{content}</div>' if content else "", content.text)
 
 
-def folds(
-    *details: tuple[object, object, object], is_open: bool = False, is_first_open: bool = False
-) -> Html:
-    """Return details: title, a grey remark ("" for none) and content; folded, unless the page is to
-    be printed.
-    """
-    blocks = [
-        _fold(*parts, is_open=is_open or (is_first_open and not n))
-        for n, parts in enumerate(details)
-    ]
-    if blocks:
-        return Html(f'<div class="qf-more">{"".join(blocks)}</div>')
-    return Html("")
-
-
-def _fold(title: object, remark: object, content: object, *, is_open: bool) -> str:
-    if is_open:
-        opening = "<details open>"
-    else:
-        opening = "<details>"
-    if remark:
-        aside = f" <small>{to_html(remark)}</small>"
-    else:
-        aside = ""
-    return f"{opening}<summary>{to_html(title)}{aside}</summary>{to_html(content)}</details>"
+def folds(*details: Fold, is_open: bool = False, is_first_open: bool = False) -> Html:
+    """Return details, folded unless the page is to be printed."""
+    blocks = ""
+    for title, remark, content in details:
+        opening = " open" if is_open or (is_first_open and not blocks) else ""
+        summary = f"<summary>{to_html(title)}{_small(remark)}</summary>"
+        blocks += f"<details{opening}>{summary}{to_html(content)}</details>"
+    return Html(f'<div class="qf-more">{blocks}</div>' if blocks else "")
 
 
 def table(
     heads: Sequence[object],
-    rows: Iterable[Sequence[object]],
+    rows: Iterable[Sequence[object] | Html],
     *,
     numeric: Iterable[int] = (),
     caption: object = "",
     is_wide: bool = False,
+    css: str = "",
 ) -> Html:
     """Return a table; its first column names the rows.
 
     Args:
         heads: one for each column.
-        rows: as many cells as there are heads.
+        rows: as many cells as there are heads, or a row as HTML.
         numeric: indexes of the columns that are right-aligned.
         caption: one line above.
         is_wide: as wide as the panel.
+        css: other classes of the table.
     """
     right = frozenset(numeric)
     styles = [' class="qf-n"' if n in right else "" for n in range(len(heads))]
     head = "".join(
         f'<th scope="col"{styles[n]}>{to_html(cell)}</th>' for n, cell in enumerate(heads)
     )
-    lines = "".join(f"<tr>{_row(row, styles)}</tr>" for row in rows)
-    if caption:
-        above = f"<caption>{to_html(caption)}</caption>"
-    else:
-        above = ""
-    if is_wide:
-        wide = ' class="qf-wide"'
-    else:
-        wide = ""
+    rows = [*rows]
+    lines = "".join(row if isinstance(row, Html) else _row(row, styles) for row in rows)
+    cells = [[*map(to_text, row)] for row in (heads, *rows) if not isinstance(row, Html)]
+    text = _lines([caption, Html("", "\n".join(align_columns(cells, numeric=right)))])
+    above = f"<caption>{to_html(caption)}</caption>" if caption else ""
+    css = css or ("qf-wide" if is_wide else "")
+    style = f' class="{css}"' if css else ""
     content = f"{above}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody>"
-    return Html(f'<div class="qf-scroll"><table{wide}>{content}</table></div>')
+    return Html(f'<div class="qf-scroll"><table{style}>{content}</table></div>', text)
 
 
 def _row(cells: Sequence[object], styles: Sequence[str]) -> str:
     name, *values = cells
     columns = "".join(f"<td{styles[n]}>{to_html(value)}</td>" for n, value in enumerate(values, 1))
-    return f'<th scope="row"{styles[0]}>{to_html(name)}</th>{columns}'
+    return f'<tr><th scope="row"{styles[0]}>{to_html(name)}</th>{columns}</tr>'
 
 
 def facts(*pairs: tuple[object, object]) -> Html:
     """Return names and values, a line each."""
     lines = "".join(f"<dt>{to_html(name)}</dt> <dd>{to_html(value)}</dd>" for name, value in pairs)
-    return Html(f'<dl class="qf-list">{lines}</dl>')
+    text = "\n".join(labelled(to_text(name), to_text(value)) for name, value in pairs)
+    return Html(f'<dl class="qf-list">{lines}</dl>', text)
 
 
 def part(title: str, *blocks: object) -> Html:
     """Return blocks below a heading."""
-    return Html(f'<div class="qf-part"><h4>{escape(title)}</h4>{join(blocks)}</div>')
+    content = join(blocks)
+    html = f'<div class="qf-part"><h4>{escape(title)}</h4>{content}</div>'
+    return Html(html, _lines([title, content]))
 
 
 def side_by_side(*parts: object) -> Html:
     """Return parts beside each other where there is room, else one below the other."""
-    return Html(f'<div class="qf-two">{join(parts)}</div>')
+    content = join(parts)
+    return Html(f'<div class="qf-two">{content}</div>', content.text)
 
 
 def footer(*remarks: object) -> Html:
     """Return the last line of an output; empty remarks are left out."""
     parts = " ".join(f"<span>{to_html(remark)}</span>" for remark in remarks if remark)
-    if parts:
-        return Html(f'<footer class="qf-foot">{parts}</footer>')
-    return Html("")
+    return Html(f'<footer class="qf-foot">{parts}</footer>' if parts else "", _lines(remarks))
+
+
+def next_steps(*steps: str) -> Html:
+    """Return the footer with the commands to go on with, which stand between backquotes."""
+    return footer(*map(with_code, steps))
 
 
 def path(text: str) -> Html:
     """Return a path, whose lines end behind a separator."""
-    return Html(re.sub(r"([/\\])", r"\1<wbr>", escape(text)))
+    return Html(re.sub(r"([/\\])", r"\1<wbr>", escape(text)), to_text(text))
 
 
 def code(text: object) -> Html:
     """Return code within a line."""
-    return Html(f"<code>{escape(text)}</code>")
+    return Html(f"<code>{escape(text)}</code>", to_text(text))
 
 
 def with_code(message: str) -> Html:
     """Return a message with the parts between backquotes as code."""
-    return Html(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(message)))
+    return Html(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(message)), to_text(message))

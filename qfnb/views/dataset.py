@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, Self
 
@@ -13,7 +13,7 @@ from ..dataset.typed_dataset import Dataset
 from . import components
 from .components import Html
 from .display import Bundle, LiveOutput
-from .text import escape, strip_controls
+from .formats import escape, strip_controls
 
 MAX_ROWS = 5
 MAX_COLUMNS = 6
@@ -37,29 +37,38 @@ def bundle(dataset: Dataset) -> Bundle:
 
 def html(dataset: Dataset) -> Html:
     """Return the facts, the first rows as a table, and what is noticeable about all rows."""
-    head = components.header(_clip_value(dataset.name), subtitle=" · ".join(_facts(dataset)))
-    if not dataset.is_fetched:
-        body = components.dim_lines(components.with_code(tr(NOT_FETCHED)))
-        return components.output(components.panel(_clip_value(dataset.name), head, body))
-    return components.output(components.panel(_clip_value(dataset.name), head, rows_html(dataset)))
+    title = _clip_value(dataset.name)
+    head = components.header(title, subtitle=" · ".join(_facts(dataset)))
+    if dataset.is_fetched:
+        return components.panel_output(title, head, rows_html(dataset))
+    remark = components.dim_lines(components.with_code(tr(NOT_FETCHED)))
+    return components.panel_output(title, head, remark)
 
 
 def rows_html(dataset: Dataset) -> Html:
     """Return the first rows as a table, and what is noticeable about all rows."""
-    more = _more_rows_text(dataset)
-    parts = [_table(dataset), components.dim_lines(more) if more else "", _problems(dataset)]
-    return components.join(part for part in parts if part)
+    notes = []
+    if len(dataset) > MAX_CHECKED_ROWS:
+        many = tr("Too many rows to check them here: `ds.check()`")
+        notes.append(components.dim_lines(components.with_code(many)))
+    else:
+        for statement, remedy in dataset.check().items():
+            note = components.note("warn", statement, components.with_code(remedy), sign="⚠︎")
+            notes.append(note)
+    more = components.dim_lines(_more_rows_text(dataset))
+    return components.join([_table(dataset), more, *notes])
 
 
 def text(dataset: Dataset) -> str:
     """Return the facts, and the first rows as lines."""
     title = " · ".join([tr("Dataset {name}", name=_clip_value(dataset.name)), *_facts(dataset)])
-    if not dataset.is_fetched:
-        return strip_controls(f"{title}\n{tr(NOT_FETCHED).replace('`', '')}")
-    rows = [f"  {_row_line(row, dataset.schema.columns)}" for row in dataset.rows[:MAX_ROWS]]
-    return "\n".join(
-        strip_controls(line) for line in (title, *rows, _more_rows_text(dataset)) if line
-    )
+    lines = [title]
+    if dataset.is_fetched:
+        lines += [f"  {_row_line(row, dataset.schema.columns)}" for row in dataset.rows[:MAX_ROWS]]
+        lines.append(_more_rows_text(dataset))
+    else:
+        lines.append(tr(NOT_FETCHED).replace("`", ""))
+    return "\n".join(filter(None, map(strip_controls, lines)))
 
 
 def _facts(dataset: Dataset) -> list[str]:
@@ -67,105 +76,63 @@ def _facts(dataset: Dataset) -> list[str]:
     more.
     """
     if not dataset.is_fetched:
-        if dataset.name == str(dataset.id):
-            return []
-        return [str(dataset.id or dataset.source)]
+        name = str(dataset.id or dataset.source)
+        return [] if dataset.name == name else [name]
     n, exact = quality.estimate_tokens(dataset.rows, dataset.schema)
     tokens = trn("{n} token", "{n} tokens", n)
-    facts = [
-        dataset.schema.title,
-        trn("{n} row", "{n} rows", len(dataset)),
-        tokens if exact else f"≈ {tokens}",
-    ]
-    if dataset.source == "memory":
-        source = ""
-    else:
-        source = clip_start(dataset.source, 80)
-    return [*facts, *filter(None, [source])] + ([str(dataset.id)] if dataset.id is not None else [])
-
-
-def _problems(dataset: Dataset) -> Html:
-    """Return the problems of all rows, each with its remedy."""
-    if len(dataset) > MAX_CHECKED_ROWS:
-        return components.dim_lines(
-            components.with_code(tr("Too many rows to check them here: `ds.check()`"))
-        )
-    notes = [
-        components.note("warn", statement, components.with_code(remedy), sign="⚠︎")
-        for statement, remedy in dataset.check().items()
-    ]
-    return components.join(notes)
+    facts = [dataset.schema.title, trn("{n} row", "{n} rows", len(dataset))]
+    facts.append(tokens if exact else f"≈ {tokens}")
+    if dataset.source not in {"", "memory"}:
+        facts.append(clip_start(dataset.source, 80))
+    return [*facts, *([str(dataset.id)] if dataset.id is not None else [])]
 
 
 def _more_rows_text(dataset: Dataset) -> str:
     count = len(dataset) - MAX_ROWS
-    if count > 0:
-        return trn("and {n} more row", "and {n} more rows", count)
-    return ""
-
-
-def _visible_columns(dataset: Dataset) -> list[str]:
-    return [name for name in dataset.columns if name != "history"][:MAX_COLUMNS]
+    return trn("and {n} more row", "and {n} more rows", count) if count > 0 else ""
 
 
 def _table(dataset: Dataset) -> Html:
-    rows = dataset.rows[:MAX_ROWS]
-    if not rows:
-        return Html("")
-    visible = _visible_columns(dataset)
-    hidden = len(dataset.columns) - len(visible) - ("history" in dataset.columns)
-    heads = [
-        *map(_clip_value, visible),
-        *([trn("and {n} more column", "and {n} more columns", hidden)] if hidden else []),
-    ]
-    if hidden:
-        padding = [""]
-    else:
-        padding = []
-    return components.table(
-        heads, [[*(_cell(row, name) for name in visible), *padding] for row in rows], is_wide=True
-    )
+    columns = [name for name in dataset.columns if name != "history"]
+    visible = columns[:MAX_COLUMNS]
+    hidden = len(columns) - len(visible)
+    more = [trn("and {n} more column", "and {n} more columns", hidden)] if hidden else []
+    if not dataset.rows:
+        return Html()
+    rows = []
+    for row in dataset.rows[:MAX_ROWS]:
+        cells: list[object] = [_cell(row, name) for name in visible]
+        rows.append(cells + [""] * len(more))
+    return components.table([*map(_clip_value, visible), *more], rows, is_wide=True)
 
 
 def _cell(row: Mapping[str, Any], name: str) -> Html:
-    if name == "prompt":
-        history = row.get("history", ())
-    else:
-        history = ()
-    turns = "".join(
-        f"<div><small>{escape(_clip_value(turn['prompt']))}<br>→ "
-        f"{escape(_clip_value(turn['response']))}</small></div>"
-        for turn in history
-    )
-    return Html(f"{turns}{_value_html(row.get(name))}")
-
-
-def _value_html(value: Any) -> str:
+    value = row.get(name)
+    html = ""
+    for turn in row.get("history", ()) if name == "prompt" else ():
+        prompt = escape(_clip_value(turn["prompt"]))
+        response = escape(_clip_value(turn["response"]))
+        html += f"<div><small>{prompt}<br>→ {response}</small></div>"
     if isinstance(value, list):
-        return "".join(
-            f"<div>{n}. {escape(_clip_value(item))}</div>"
-            for n, item in enumerate(value[:MAX_ROWS], 1)
-        )
-    if value is not None:
-        return escape(_clip_value(value))
-    return ""
+        for n, item in enumerate(value[:MAX_ROWS], 1):
+            html += f"<div>{n}. {escape(_clip_value(item))}</div>"
+    elif value is not None:
+        html += escape(_clip_value(value))
+    return Html(html)
 
 
-def _row_line(row: Mapping[str, Any], columns: Mapping[str, str]) -> str:
-    turn_count = len(row.get("history", ()))
+def _row_line(row: Mapping[str, Any], columns: Iterable[str]) -> str:
     values = [row[name] for name in columns if name in row and name != "history"]
     parts = [_clip_value(" ".join(_clip_value(value, 400).split()), 80) for value in values]
-    if turn_count:
-        turns = trn("({n} earlier turn) ", "({n} earlier turns) ", turn_count)
-    else:
-        turns = ""
-    return turns + "  →  ".join(parts)
+    turns = len(row.get("history", ()))
+    earlier = trn("({n} earlier turn) ", "({n} earlier turns) ", turns) if turns else ""
+    return earlier + "  →  ".join(parts)
 
 
 def _clip_value(value: object, limit: int = MAX_CELL_CHARS) -> str:
     if isinstance(value, list):
         value = " ".join(f"{number}. {item}" for number, item in enumerate(value, 1))
-    return clip(f"{len(value):,} bytes" if isinstance(value, bytes) else str(value), limit)
+    return clip(str(value), limit)
 
 
 class UploadBar(AbstractContextManager["UploadBar"]):
@@ -174,16 +141,9 @@ class UploadBar(AbstractContextManager["UploadBar"]):
     """
 
     def __enter__(self) -> Self:
-        def create_widget() -> Any:
-            import ipywidgets  # noqa: PLC0415 - only where widgets can be shown
-
-            return ipywidgets.HTML()
-
-        def draw(widget: Any, step: TransferStep) -> None:
-            widget.value = step_bundle(step)["text/html"]
-
         first = TransferStep("upload", 0, 1)
-        self._live = LiveOutput(first, widget=create_widget, draw=draw, final=step_bundle)
+        live_html = lambda step: (step_bundle(step)["text/html"], "")  # noqa: E731 - one expression
+        self._live = LiveOutput(first, html=live_html, final=step_bundle)
         return self
 
     def __call__(self, step: TransferStep) -> None:

@@ -23,8 +23,8 @@ from ..base.language import tr
 from ..errors import InvalidArgumentError
 from ..transport import event_loop
 from . import components
+from .formats import inert, without_formulas
 from .stylesheet import whole_sheet
-from .text import inert, without_formulas
 
 if TYPE_CHECKING:
     from .live_frame import LiveFrame
@@ -38,7 +38,13 @@ _replaced_output: contextvars.ContextVar[LiveOutput | None] = contextvars.Contex
 """The output that the next one replaces."""
 
 REDRAW_S = 0.15  # seconds between two redraws at least
-VSCODE_REDRAW_S = 0.5
+PLAIN_REDRAW_S = 0.5
+"""The same in VS Code and Colab, which draw no widgets but those whose view lies in an output."""
+
+ATTACH_S = 4.0
+"""Seconds in which a page takes a live output's widget; for others, the output gets a view of its
+own.
+"""
 
 RENEW_S = (5.0, 60.0)
 """Seconds between two renewals of the static form, at least and at most: it is what is left when
@@ -47,11 +53,6 @@ the kernel is gone.
 
 RENEW_BYTES_PER_S = 300
 """What the renewals of one output may cost: a long form is renewed less often."""
-
-ATTACH_S = 4.0
-"""Seconds in which a page takes a live output's widget; for others, the output gets a view of its
-own.
-"""
 
 
 def display_mode() -> DisplayMode:
@@ -128,17 +129,14 @@ class LiveOutput:
         self._drawn_at = 0.0
         self._is_redraw_scheduled = False
         self._is_finished = False
-        if "VSCODE_PID" in os.environ:
-            self._interval = VSCODE_REDRAW_S
-        else:
-            self._interval = REDRAW_S
+        self._has_view = "VSCODE_PID" in os.environ or "google.colab" in sys.modules
+        self._interval = PLAIN_REDRAW_S if self._has_view else REDRAW_S
         self._context = contextvars.copy_context()
         self._handle: Any = None
         self._widget: Any = None
         self._view: Any = None
         self._frame: LiveFrame | None = None
         self._front_end: Any = None
-        self._has_view = _needs_view()
         if self.mode == "live":
             self._open(widget() if widget else None)
 
@@ -238,29 +236,23 @@ class LiveOutput:
             self._redraw()
         if (replaced := _replaced_output.get()) is not None:
             self._frame, self._handle = replaced.hand_over(widget)
-            self._frame.on_attached = self._drop_view
             _replaced_output.set(None)
             self._has_view = False
             self._handle.update(self._unfinished_bundle(), raw=True)
-            if replaced._has_view:  # noqa: SLF001 - another one of this class
-                # only now: JupyterLab hides the output in which a view was closed
-                self._has_view = True
-                self.renew()
-        else:
-            from .live_frame import LiveFrame  # noqa: PLC0415 - imports the widgets
+            # only now: JupyterLab hides the output in which a view was closed
+            self._has_view = replaced._has_view  # noqa: SLF001 - another one of this class
+            self.renew()
+            return
+        from .live_frame import LiveFrame  # noqa: PLC0415 - imports the widgets
 
-            self._frame = LiveFrame(self._drop_view, self._on_press)
-            if self._has_view:
-                metadata = self._frame.metadata
-            else:
-                metadata = {}
-            bundle = self._unfinished_bundle(is_first=True)
-            self._handle = display(bundle, metadata=metadata, raw=True, display_id=True)  # type: ignore[no-untyped-call]
-            if widget is None:
-                self._redraw()
-            else:
-                self._frame.show_widget(widget)
-        if not self._has_view and not self._frame.is_attached:
+        self._frame = LiveFrame(self._on_press)
+        bundle = self._unfinished_bundle(is_first=True)
+        self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        if widget is None:
+            self._redraw()
+        else:
+            self._frame.show_widget(widget)
+        if not self._frame.is_attached:
             loop = event_loop.loop()
             # drawing may take a second
             add_view = partial(loop.run_in_executor, None, self._add_view)
@@ -272,12 +264,6 @@ class LiveOutput:
         """
         if self._frame is not None and not self._frame.is_attached:
             self._has_view = True
-            self.renew()
-
-    def _drop_view(self) -> None:
-        """Save no view any more: a page draws over the static form."""
-        if self._has_view and not _needs_view():
-            self._has_view = False
             self.renew()
 
     def _close(self) -> None:
@@ -298,8 +284,8 @@ class LiveOutput:
             close_widget(widget)
 
     def _unfinished_bundle(self, *, is_first: bool = False) -> Bundle:
-        """Return the static form of the state, dated; with the widget's view where a front end
-        needs one.
+        """Return the static form of the state, dated; with the widget's view, and the stylesheet,
+        where a front end needs one.
 
         The first one of HTML is its date alone: most answers have ended before it is renewed.
         """
@@ -320,19 +306,13 @@ class LiveOutput:
         interval = sum(map(len, form.values())) / RENEW_BYTES_PER_S
         self._renew_at = time.monotonic() + min(max(shortest, interval), longest)
         form["text/html"] = self._frame.wrap(form["text/html"])
-        if self._has_view and self._widget is not None:
-            return self._view_bundle() | form
-        return form
-
-    def _view_bundle(self) -> Bundle:
-        """Return the view of the widget and of the stylesheet, which no frame has brought to the
-        page.
-        """
-        from ipywidgets import HTML, VBox  # noqa: PLC0415 - there is a widget
-
+        if not self._has_view or self._widget is None:
+            return form
         if self._view is None:
+            from ipywidgets import HTML, VBox  # noqa: PLC0415 - there is a widget
+
             self._view = VBox([self._widget, HTML(f"<style>{whole_sheet()}</style>")])
-        return dict(self._view._repr_mimebundle_())
+        return dict(self._view._repr_mimebundle_()) | form
 
     def _final(self, state: Any) -> Bundle:
         return inert(self._create_bundle(state))
@@ -347,13 +327,11 @@ class LiveOutput:
     def _redraw(self) -> None:
         if self._draw is not None:
             self._draw(self._widget, self.state)
+        elif self._has_view:  # without widgets there is no other view
+            self._handle.update(self._final(self.state), raw=True)
         elif self._html is not None and self._frame is not None:
-            if self._has_view:
-                # without widgets there is no other view
-                self._handle.update(self._final(self.state), raw=True)
-            else:
-                self._frame.show_html(*map(without_formulas, self._html(self.state)))
-                accept_clicks(self._frame.model)
+            self._frame.show_html(*map(without_formulas, self._html(self.state)))
+            accept_clicks(self._frame.model)
 
 
 def _shell() -> Any:
@@ -378,13 +356,6 @@ def _is_voila() -> bool:
     cell has run.
     """
     return "VOILA_BASE_URL" in os.environ
-
-
-def _needs_view() -> bool:
-    """Return whether the front end draws only widgets whose view lies in an output: VS Code and
-    Colab, by reading.
-    """
-    return "VSCODE_PID" in os.environ or "google.colab" in sys.modules
 
 
 def close_widget(widget: Any) -> None:

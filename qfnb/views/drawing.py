@@ -1,43 +1,29 @@
-"""A chart as shapes, drawn twice: as SVG for pages, with values on hover, and as a PNG for what
-shows none.
-"""
+"""A chart as shapes, drawn as inline SVG with values on hover."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from . import fonts
+from ..base.text import terminal_cells
 from .components import Html
-from .text import escape
+from .formats import escape
 
 COLOURS: Final = ("#0072b2", "#c94f00", "#00805c", "#a8487f", "#6d6100")
 """Of the series 1 to 5 where there is no stylesheet; `look.css` has those of a light and of a dark
 theme.
 """
 
+STYLES: Final = {"g": "#ccc", "x": "#888", "e": "#222", "z": "#888"}
+"""Classes of `look.css` for lines, with their colours without it: grid, axis, interval, zero."""
+
 WIDTH: Final = 760
 """Of a picture, in pixels."""
 
-TEXT_COLOR: Final = "#7a7a7a"
-INCHES: Final = 7.2
-DPI: Final = 110
-"""Width of a picture in inches, and dots per inch: 792 pixels; texts of 9 points are legible at 560
-pixels too.
-"""
-
-SMALL_SIZE = 9
-TEXT_SIZE = 10
 # width of a narrow character on a narrow page, where `look.css` draws texts larger
 COLUMN_PX: Final = 9.2
-SOURCE_HEIGHT: Final = 20  # pixels below a PNG for how its numbers were counted
-LINE_HEIGHT: Final = 15
-SOURCE_COLUMNS: Final = 112  # that have room below a PNG
-# pixels above a PNG for its title: some programs show nothing else of an output
-TITLE_HEIGHT: Final = 34
 
 
 @dataclass(frozen=True)
@@ -56,18 +42,13 @@ class Stroke:
     def svg(self) -> str:
         """Return the line as SVG."""
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in self.points)
-        if self.dash:
-            dash = f' stroke-dasharray="{self.dash}"'
-        else:
-            dash = ""
-        if self.opacity < 1:
-            pale = f' stroke-opacity="{self.opacity:g}"'
-        else:
-            pale = ""
         style = (
-            f'class="{self.css}" fill="none" stroke="{self.colour}" '
-            f'stroke-width="{self.width:g}"{dash}{pale}'
+            f'class="{self.css}" fill="none" stroke="{self.colour}" stroke-width="{self.width:g}"'
         )
+        if self.dash:
+            style += f' stroke-dasharray="{self.dash}"'
+        if self.opacity < 1:
+            style += f' stroke-opacity="{self.opacity:g}"'
         return f'<path {style} stroke-linejoin="round" d="M{path}"/>'
 
 
@@ -83,65 +64,53 @@ class ChartLabel:
 
     def svg(self) -> str:
         """Return the text as SVG."""
-        if self.is_strong:
-            strong = ' class="k" font-weight="600"'
-        else:
-            strong = ""
-        return (
-            f'<text{strong} x="{self.x:.1f}" y="{self.y:.1f}" '
-            f'text-anchor="{self.anchor}">{escape(self.text)}</text>'
-        )
+        strong = ' class="k" font-weight="600"' if self.is_strong else ""
+        place = f'x="{self.x:.1f}" y="{self.y:.1f}" text-anchor="{self.anchor}"'
+        return f"<text{strong} {place}>{escape(self.text)}</text>"
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in the colour of a model, with words on hover."""
+    """A rectangle in the colour of a series (from 1), with words on hover."""
 
     x: float
     y: float
     width: float
     height: float
-    series: int  # from 1
-    opacity: float = 0.75
-    words: str = ""
+    series: int
+    words: str
 
     def svg(self) -> str:
         """Return the rectangle as SVG."""
         size = (
             f'x="{self.x:.1f}" y="{self.y:.1f}" width="{self.width:.1f}" height="{self.height:.1f}"'
         )
-        style = (
-            f'class="f {css(self.series)}" fill="{colour(self.series)}" '
-            f'fill-opacity="{self.opacity:.2f}"'
-        )
-        return f"<rect {style} {size}>{_title(self.words)}</rect>"
+        return f'<rect {_fill(self.series)} fill-opacity="0.75" {size}>{hover(self.words)}</rect>'
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A point in the colour of a series, with words on hover."""
+    """A point in the colour of a series (from 1), with words on hover."""
 
     x: float
     y: float
     series: int
-    words: str = ""
-    radius: float = 5.5
+    words: str
+    radius: float
 
     def svg(self) -> str:
         """Return the point as SVG."""
-        style = f'class="f {css(self.series)}" fill="{colour(self.series)}"'
         place = f'r="{self.radius:g}" cx="{self.x:.1f}" cy="{self.y:.1f}"'
-        return f"<circle {style} {place}>{_title(self.words)}</circle>"
+        return f"<circle {_fill(self.series)} {place}>{hover(self.words)}</circle>"
 
 
-Shape = Box | Mark | Stroke | ChartLabel
+def _fill(series: int) -> str:
+    return f'class="f {css(series)}" fill="{colour(series)}"'
 
 
-def _title(words: str) -> str:
-    """Return words on hover."""
-    if words:
-        return f"<title>{escape(words)}</title>"
-    return ""
+def hover(words: str) -> str:
+    """Return words on hover as SVG, "" for none."""
+    return f"<title>{escape(words)}</title>" if words else ""
 
 
 def css(series: int) -> str:
@@ -159,10 +128,9 @@ def linear_ticks(low: float, high: float, at_most: int = 5) -> list[float]:
     ten.
     """
     span = (high - low) or abs(high) or 1.0
+    least = span / at_most * (1 - 1e-9)
     power: float = 10.0 ** math.floor(math.log10(span / at_most))
-    step = next(
-        factor * power for factor in (1, 2, 5, 10) if factor * power >= span / at_most * (1 - 1e-9)
-    )
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
     first = math.floor(low / step + 1e-9)
     last = math.ceil(high / step - 1e-9)
     return [round(step * n, 12) for n in range(first, max(last, first + 1) + 1)]
@@ -175,7 +143,7 @@ def format_tick(value: float) -> str:
 
 def width_of(text: str) -> float:
     """Return about how many pixels a text takes."""
-    return COLUMN_PX * fonts.display_width(text)
+    return COLUMN_PX * terminal_cells(text)
 
 
 @dataclass
@@ -183,7 +151,7 @@ class Drawing:
     """Shapes on a picture of so many pixels, from the back to the front."""
 
     height: float = 0.0
-    shapes: list[Shape] = field(default_factory=list)
+    shapes: list[Stroke | ChartLabel | Box | Mark] = field(default_factory=list)
     width: float = WIDTH
 
     def line(
@@ -194,33 +162,32 @@ class Drawing:
         width: float = 1.0,
         dash: str = "",
     ) -> None:
-        """Add a line; `style` is a class of `look.css`: g grid, x axis, e interval."""
-        self.shapes.append(
-            Stroke(points, style, {"g": "#ccc", "x": "#888", "e": "#222"}[style], width, dash)
-        )
+        """Add a line; `style` is one of `STYLES`."""
+        self.shapes.append(Stroke(points, style, STYLES[style], width, dash))
 
     def curve(
-        self, points: Sequence[tuple[float, float]], series: int, *, width: float = 2.0
+        self,
+        points: Sequence[tuple[float, float]],
+        series: int,
+        *,
+        width: float = 2.0,
+        dash: str = "",
+        is_pale: bool = False,
     ) -> None:
-        """Add a line in the colour of a model."""
-        self.shapes.append(Stroke(points, f"l {css(series)}", colour(series), width))
+        """Add a line in the colour of a series; a pale one stands behind another line."""
+        name, opacity = ("l raw", 0.4) if is_pale else ("l", 1.0)
+        style = f"{name} {css(series)}"
+        self.shapes.append(Stroke(points, style, colour(series), width, dash, opacity))
 
     def box(
-        self,
-        x: float,
-        y: float,
-        width: float,
-        height: float,
-        series: int,
-        opacity: float = 0.75,
-        words: str = "",
+        self, x: float, y: float, width: float, height: float, series: int, words: str = ""
     ) -> None:
-        """Add a rectangle in the colour of a model, with words on hover."""
-        self.shapes.append(Box(x, y, width, height, series, opacity, words))
+        """Add a rectangle in the colour of a series, with words on hover."""
+        self.shapes.append(Box(x, y, width, height, series, words))
 
-    def dot(self, x: float, y: float, series: int, words: str = "") -> None:
-        """Add a point in the colour of a model, with words on hover."""
-        self.shapes.append(Mark(x, y, series, words))
+    def dot(self, x: float, y: float, series: int, words: str = "", radius: float = 5.5) -> None:
+        """Add a point in the colour of a series, with words on hover."""
+        self.shapes.append(Mark(x, y, series, words, radius))
 
     def text(
         self, x: float, y: float, words: str, anchor: str = "start", *, is_strong: bool = False
@@ -228,41 +195,18 @@ class Drawing:
         """Add a text; `y` is its middle."""
         self.shapes.append(ChartLabel(x, y + 4, words, anchor, is_strong))
 
-    def axis(
-        self,
-        left: float,
-        right: float,
-        y: float,
-        low: float,
-        high: float,
-        *,
-        top: float,
-        at_most: int = 4,
-    ) -> None:
-        """Add a horizontal axis from `low` to `high` with labels, and its grid up to `top`."""
-        for tick in linear_ticks(low, high, at_most):
-            if low <= tick <= high:
-                x = left + (right - left) * (tick - low) / (high - low)
-                # behind what is drawn already
-                self.shapes.insert(0, Stroke([(x, top), (x, y)], "g", "#ccc"))
-                self.text(x, y + 12, format_tick(tick), "middle")
-        self.line([(left, y), (right, y)])
-
     def whisker(self, low: float, high: float, y: float) -> None:
         """Add a horizontal interval."""
-        for points in (
-            [(low, y), (high, y)],
-            [(low, y - 4), (low, y + 4)],
-            [(high, y - 4), (high, y + 4)],
-        ):
-            self.line(points, "e", width=1.6)
+        self.line([(low, y), (high, y)], "e", width=1.6)
+        for end in (low, high):
+            self.line([(end, y - 4), (end, y + 4)], "e", width=1.6)
 
     def svg(self, finding: str, extra: str = "") -> Html:
         """Return the picture as SVG.
 
         Args:
             finding: its text for those who do not see it.
-            extra: SVG in front of the shapes.
+            extra: SVG behind the shapes.
         """
         width = f"{self.width:.0f}"
         size = f'viewBox="0 0 {width} {self.height:.0f}" width="{width}" height="{self.height:.0f}"'
@@ -271,109 +215,17 @@ class Drawing:
         head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>'
         return Html(f"{head}{content}{extra}</svg>")
 
-    def png(self, title: str, source: str, words: str) -> bytes:
-        """Return the picture as a PNG for white and dark pages.
 
-        Args:
-            title: stands above it.
-            source: stands below it, "" for nothing.
-            words: what it shows, which the file says in its metadata.
-        """
-        source_lines = fonts.wrap_to_width(source, SOURCE_COLUMNS)
-        bottom = self.height
-        if source:
-            bottom += SOURCE_HEIGHT + LINE_HEIGHT * (len(source_lines) - 1)
-        height = bottom + TITLE_HEIGHT
-        figure = _new_figure(INCHES * (height + 16) / (WIDTH + 16))
-        axes = figure.add_axes(
-            (0, 0, 1, 1), xlim=(-8, WIDTH + 8), ylim=(bottom + 8, -TITLE_HEIGHT - 8)
-        )
-        axes.axis("off")
-        if fonts.has_glyphs(title):
-            bold = {"weight": "bold", "fontsize": TEXT_SIZE}
-            axes.text(
-                0, 14 - TITLE_HEIGHT, fonts.cut_to_width(title, 100), color=TEXT_COLOR, **bold
-            )
-        first_line_y = self.height + SOURCE_HEIGHT - 4
-        lines = [
-            ChartLabel(0, first_line_y + LINE_HEIGHT * number, line, "start")
-            for number, line in enumerate(source_lines)
-        ]
-        for shape in [*self.shapes, *lines]:
-            _draw(axes, shape)
-        return _render_png(figure, words)
-
-
-def _draw(axes: Any, shape: Shape) -> None:
-    if isinstance(shape, ChartLabel):
-        if fonts.has_glyphs(shape.text):
-            aligned = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
-            if shape.is_strong:
-                weight = "bold"
-            else:
-                weight = "normal"
-            axes.text(
-                shape.x,
-                shape.y,
-                shape.text,
-                fontsize=SMALL_SIZE,
-                color=TEXT_COLOR,
-                ha=aligned,
-                weight=weight,
-            )
-    elif isinstance(shape, Box):
-        from matplotlib.patches import Rectangle  # noqa: PLC0415 - a chart is being drawn
-
-        style: dict[str, Any] = {
-            "facecolor": colour(shape.series),
-            "alpha": shape.opacity,
-            "linewidth": 0,
-        }
-        axes.add_patch(Rectangle((shape.x, shape.y), shape.width, shape.height, **style))
-    elif isinstance(shape, Mark):
-        size = 1.27 * shape.radius
-        axes.plot([shape.x], [shape.y], marker="o", markersize=size, color=colour(shape.series))
-    else:
-        _draw_stroke(axes, shape)
-
-
-def _draw_stroke(axes: Any, stroke: Stroke) -> None:
-    """Draw a line; an interval is dark with a white rim, visible on all colours and on both
-    pages.
+def cut_middle(text: str, columns: int) -> str:
+    """Return a text of at most this width; a longer one lacks its middle, since names differ at
+    their ends.
     """
-    from matplotlib.patheffects import withStroke  # noqa: PLC0415
-
-    style: dict[str, Any] = {"color": stroke.colour, "linewidth": 0.75 * stroke.width}
-    style["alpha"] = stroke.opacity
-    if stroke.dash:
-        style["linestyle"] = (0, [float(length) / 2 for length in stroke.dash.split()])
-    if stroke.css == "e":
-        style |= {"color": "#333333", "path_effects": [withStroke(linewidth=3, foreground="white")]}
-    elif stroke.css in {"g", "x"}:
-        style |= {"color": TEXT_COLOR, "alpha": 0.35 if stroke.css == "g" else 1.0}
-    axes.plot(*zip(*stroke.points, strict=True), **style)
-
-
-def _new_figure(height: float) -> Any:
-    """Return an empty figure; `height` is in inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - 0.3 s that only charts pay
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    fig = Figure(figsize=(INCHES, height), dpi=DPI, facecolor="none", edgecolor="none")
-    FigureCanvasAgg(fig)
-    return fig
-
-
-def _render_png(figure: Any, words: str) -> bytes:
-    """Return a figure as a PNG with words in its metadata; texts are drawn literally, in fonts that
-    have them.
-    """
-    from matplotlib.text import Text  # noqa: PLC0415
-
-    for text in figure.findobj(Text):
-        text.set_parse_math(False)
-        text.set_usetex(False)
-        text.set_fontfamily(fonts.font_families())
-    buffer = io.BytesIO()
-    figure.canvas.print_png(buffer, metadata={"Software": None, "Description": words})
-    return buffer.getvalue()
+    if terminal_cells(text) <= columns:
+        return text
+    side = (columns - 1) // 2
+    start = end = side
+    while terminal_cells(text[:start]) > side:
+        start -= 1
+    while terminal_cells(text[-end:]) > side:
+        end -= 1
+    return f"{text[:start]}…{text[-end:]}"

@@ -3,15 +3,15 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from ..base.language import tr, trn
 from ..resources.inference.images import ImageResponse
 from . import components
 from .components import Html
-from .controls import open_with_stop_button
 from .display import Bundle, LiveOutput
-from .text import escape, strip_controls
+from .formats import escape, strip_controls
+from .panel import open_with_stop_button
 
 _MEDIA_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
@@ -40,6 +40,11 @@ def open_live(prompt: str, stop: Callable[[], None]) -> LiveOutput:
     )
 
 
+def text(drawing: ImageState) -> str:
+    """Return the number of images, the prompt, the seeds and the files as text."""
+    return _body(drawing).text
+
+
 def _drawn_bundle(drawing: ImageState) -> Bundle:
     return {"text/plain": text(drawing), "text/html": components.output(_body(drawing))}
 
@@ -48,71 +53,37 @@ def _body(drawing: ImageState) -> Html:
     """Return the images side by side, the prompt their alternative text; before they are there,
     what is going on.
     """
+    prompt = drawing.prompt
     if drawing.reply is None:
-        return Html(f'<div class="qf-sub" role="status">{escape(_status(drawing))}</div>')
-    images = drawing.reply.images
-    figures = "".join(_figure(drawing, image, n, len(images)) for n, image in enumerate(images, 1))
-    mark = components.sandbox_mark() if _marks(drawing.reply) else ""
-    foot = components.footer(mark, drawing.prompt, _saved(drawing))
-    return Html(f'<article class="qf-answer"><div class="qf-pics">{figures}</div>{foot}</article>')
-
-
-def _figure(drawing: ImageState, image: bytes, number: int, total: int) -> str:
-    if total > 1:
-        position = f"{number} / {total}"
-    else:
-        position = ""
-    alt = escape(", ".join(part for part in (drawing.prompt, position) if part))
-    marks = _marks(drawing.reply)
-    if not (number <= len(marks)):
-        seed = None
-    else:
-        seed = marks[number - 1].get("seed")
-    caption = " · ".join(
-        part for part in (position, "" if seed is None else f"seed {seed}") if part
-    )
-    if caption:
-        below = f"<figcaption>{escape(caption)}</figcaption>"
-    else:
-        below = ""
-    return f'<figure><img src="{_data_url(image)}" alt="{alt}">{below}</figure>'
-
-
-def text(drawing: ImageState) -> str:
-    """Return the number of images, the prompt, the seeds and the files as text."""
-    if drawing.reply is None:
-        return strip_controls(_status(drawing))
-    marks = _marks(drawing.reply)
+        status = tr("Drawing: {prompt}", prompt=prompt)
+        if drawing.state == "interrupted":
+            status = tr("■ Stopped: {prompt}", prompt=prompt)
+        html = f'<div class="qf-sub" role="status">{escape(status)}</div>'
+        return Html(html, strip_controls(status))
+    pictures = drawing.reply.body.get("data", ())
+    # the sandbox's remark on each of its pictures, none on those of the platform
+    marks = [picture["sandbox"] for picture in pictures if "sandbox" in picture]
     seeds = [str(mark["seed"]) for mark in marks if "seed" in mark]
-    count = trn("{n} picture", "{n} pictures", len(drawing.reply.data.data))
-    parts = [count, tr(components.SANDBOX_MARK) if marks else "", drawing.prompt]
-    parts += [f"seed {tr(', ').join(seeds)}" if seeds else "", _saved(drawing)]
-    return strip_controls(" · ".join(part for part in parts if part))
-
-
-def _status(drawing: ImageState) -> str:
-    if drawing.state == "interrupted":
-        return tr("■ Stopped: {prompt}", prompt=drawing.prompt)
-    return tr("Drawing: {prompt}", prompt=drawing.prompt)
-
-
-def _saved(drawing: ImageState) -> str:
+    images = drawing.reply.images
+    figures = ""
+    for number, image in enumerate(images, 1):
+        facts = [f"{number} / {len(images)}"] if len(images) > 1 else []
+        alt = escape(", ".join(filter(None, [prompt, *facts])))
+        facts += [f"seed {seed}" for seed in seeds[number - 1 : number]]
+        caption = f"<figcaption>{escape(' · '.join(facts))}</figcaption>" if facts else ""
+        figures += f'<figure><img src="{_data_url(image)}" alt="{alt}">{caption}</figure>'
+    saved = ""
     if drawing.saved_paths:
-        return tr("saved as {files}", files=tr(", ").join(drawing.saved_paths))
-    return ""
-
-
-def _marks(reply: ImageResponse | None) -> list[dict[str, Any]]:
-    """Return the sandbox's remark on each of its pictures, [] for those of the platform."""
-    if reply:
-        return [
-            picture["sandbox"] for picture in reply.body.get("data", ()) if "sandbox" in picture
-        ]
-    return []
+        saved = tr("saved as {files}", files=tr(", ").join(drawing.saved_paths))
+    foot = components.footer(components.sandbox_mark() if marks else "", prompt, saved)
+    html = f'<article class="qf-answer"><div class="qf-pics">{figures}</div>{foot}</article>'
+    lines = [trn("{n} picture", "{n} pictures", len(images))]
+    lines += [tr(components.SANDBOX_MARK)] if marks else []
+    lines += [prompt, f"seed {tr(', ').join(seeds)}" if seeds else "", saved]
+    return Html(html, strip_controls(" · ".join(filter(None, lines))))
 
 
 def _data_url(image: bytes) -> str:
-    kind = next(
-        (kind for magic, kind in _MEDIA_TYPES.items() if image.startswith(magic)), "image/png"
-    )
-    return f"data:{kind};base64,{base64.b64encode(image).decode('ascii')}"
+    kinds = [kind for magic, kind in _MEDIA_TYPES.items() if image.startswith(magic)]
+    encoded = base64.b64encode(image).decode("ascii")
+    return f"data:{(kinds or ['image/png'])[0]};base64,{encoded}"

@@ -160,7 +160,7 @@ class Frame {
     const { widget_manager: manager } = this.hub
     const content = this.panel
       ? await createPanel(manager, this.panel)
-      : createHtml(manager, () => this.html(), () => this.hub.send({ type: "press", frame: this.name }))
+      : createHtml(manager, () => this.html(), () => this.hub.send({ frame: this.name }))
     content.el.addEventListener("focusin", event => { this.focused = event.target })
     content.el.addEventListener("focusout", ({ target }) => queueMicrotask(() => {
       if (target.isConnected && target === this.focused) this.focused = null // not taken out with its output
@@ -244,7 +244,7 @@ const initialize = ({ model }) => {
   kernelEnd?.connect(end)
   connection?.connect(update)
   update()
-  model.send({ type: "attached" })
+  model.send({}) // a page draws the outputs
   return () => {
     life.off("comm_live_update", update)
     kernelEnd?.disconnect(end)

@@ -35,14 +35,10 @@ class LiveFrame:
     """The place of one live output.
 
     Args:
-        on_attached: called when the first page draws the output, in any thread.
         on_press: called when a button of the HTML is pressed, in any thread.
     """
 
-    def __init__(
-        self, on_attached: Callable[[], None], on_press: Callable[[], None] | None = None
-    ) -> None:
-        self.on_attached = on_attached
+    def __init__(self, on_press: Callable[[], None] | None = None) -> None:
         self.on_press = on_press
         self.name = secrets.token_hex(4)
         self.model = _model()
@@ -51,15 +47,6 @@ class LiveFrame:
     def is_attached(self) -> bool:
         """Whether a page draws the live outputs of this kernel."""
         return self.model.is_attached
-
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """The metadata of an output with a widget's view: Colab loads other widgets than its own
-        with them only.
-        """
-        bundle = self.model._repr_mimebundle_()
-        assert bundle is not None, "the model has a view"
-        return dict(bundle[1])
 
     def show_widget(self, widget: Any) -> None:
         """Draw a widget."""
@@ -108,15 +95,10 @@ class LiveFrames(anywidget.AnyWidget):
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """Return the traits, and what the pages draw."""
         state: dict[str, Any] = super().get_state(key, drop_defaults)
-        if key is None:
-            return state | self._contents
-        return state
+        return state | self._contents if key is None else state
 
     def show(
-        self,
-        frame: LiveFrame,
-        description: dict[str, Any],
-        content: Mapping[str, Any] = MappingProxyType({}),
+        self, frame: LiveFrame, description: dict[str, Any], content: Mapping[str, Any] = NOTHING
     ) -> None:
         """Send what is new of a frame."""
         self._frames[frame.name] = frame
@@ -133,18 +115,14 @@ class LiveFrames(anywidget.AnyWidget):
         the next frame.
         """
         self._frames.pop(frame.name, None)
-        contents = {
-            key: value for key, value in self._contents.items() if not key.startswith(frame.name)
-        }
-        self._contents = contents | {"frames": list(self._frames)}
+        for key in [key for key in self._contents if key.startswith(frame.name)]:
+            del self._contents[key]
+        self._contents["frames"] = list(self._frames)
 
     def _receive(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        self.is_attached = True
         frame = self._frames.get(message.get("frame", ""))
-        if message["type"] == "attached":
-            self.is_attached = True
-            for each in list(self._frames.values()):
-                each.on_attached()
-        elif message["type"] == "press" and frame is not None and frame.on_press is not None:
+        if frame is not None and frame.on_press is not None:
             frame.on_press()
 
 

@@ -20,7 +20,7 @@ from mdit_py_plugins.amsmath import amsmath_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from mdit_py_plugins.tasklists import tasklists_plugin
 
-from .text import FORMULA, escape, strip_controls
+from .formats import FORMULA, escape, strip_controls
 
 MAX_CHARS = 200_000
 """Characters of Markdown that are rendered; a longer answer ends with a note."""
@@ -44,18 +44,6 @@ _ACTIVE_TEX = re.compile(
     r"\\(href|url|unicode|require|class|cssId|style|data|html\w*|bbox|includegraphics|mmlToken|texttip|toggle|csname"
     r"|[egx]?def|let|futurelet|(re)?newcommand|providecommand|(re)?newenvironment|Newextarrow|Declare\w+)(?![A-Za-z])"
 )
-_COLORS = {
-    "Keyword": "#a158d5",
-    "Operator.Word": "#a158d5",
-    "Literal.String": "#238b45",
-    "Literal.Number": "#c85716",
-    "Name.Function": "#2079df",
-    "Name.Class": "#2079df",
-    "Name.Tag": "#2079df",
-    "Name.Builtin": "#108691",
-    "Name.Decorator": "#108691",
-    "Comment": "italic",
-}
 
 
 def render_markdown(text: str) -> str:
@@ -63,10 +51,7 @@ def render_markdown(text: str) -> str:
     goes.
     """
     cut = strip_controls(text[:MAX_CHARS])
-    if len(text) > MAX_CHARS:
-        note = "<p><em>… (cut)</em></p>"
-    else:
-        note = ""
+    note = "<p><em>… (cut)</em></p>" if len(text) > MAX_CHARS else ""
     steps = len(_OPENERS.findall(cut)) * (cut.count("\n") + 1)
     return str(_parser(has_math=steps <= MAX_MATH_STEPS).render(cut)) + note
 
@@ -128,10 +113,7 @@ def _parse_display(state: StateBlock, first: int, after_last: int, silent: bool)
         return False
     parts: list[str] = []
     for line in range(first, after_last):
-        if line == first:
-            begin = start + 2
-        else:
-            begin = state.bMarks[line] + state.tShift[line]
+        begin = state.bMarks[line] + state.tShift[line] + 2 * (line == first)
         content, closer, behind = state.src[begin : state.eMarks[line]].partition(_CLOSERS[opener])
         if behind.strip() or (
             line > first and (state.isEmpty(line) or state.sCount[line] < state.blkIndent)
@@ -162,26 +144,24 @@ def _render_math(
     """
     token = tokens[index]
     tex = escape(f"{token.markup}{token.content}{_CLOSERS.get(token.markup, '')}")
-    if token.block:
-        element = "div"
-    else:
-        element = "span"
+    element = "div" if token.block else "span"
     if _ACTIVE_TEX.search(token.content):
         tex = f"<code>{tex}</code>"
     return f"<{element} {FORMULA}>{tex}</{element}>"
 
 
 def _highlight(code: str, language: str, _attributes: str) -> str:
-    if language and len(code) <= MAX_CODE_CHARS:
-        return color_code(code, language)
-    return ""
+    return color_code(code, language) if language and len(code) <= MAX_CODE_CHARS else ""
 
 
 # an answer that streams is drawn again and again, its finished blocks do not change
 @functools.lru_cache(maxsize=64)
 def color_code(code: str, language: str) -> str:
-    """Return code as HTML in colours, "" for a language that Pygments does not know."""
+    """Return code as HTML with the classes that `look.css` colours, "" for a language that Pygments
+    does not know.
+    """
     from pygments import highlight  # noqa: PLC0415 - only with code
+    from pygments.formatters import HtmlFormatter  # noqa: PLC0415
     from pygments.lexers import get_lexer_by_name  # noqa: PLC0415
     from pygments.util import ClassNotFound  # noqa: PLC0415
 
@@ -189,21 +169,7 @@ def color_code(code: str, language: str) -> str:
         lexer = get_lexer_by_name(language, stripnl=False)
     except ClassNotFound:
         return ""
-    return str(highlight(code, lexer, _formatter()))
-
-
-@functools.cache
-def _formatter() -> Any:
-    """Return a formatter whose colours have a contrast of four and more on white and on
-    JupyterLab's dark.
-    """
-    from pygments.formatters import HtmlFormatter  # noqa: PLC0415 - only with code
-    from pygments.style import Style  # noqa: PLC0415
-    from pygments.token import string_to_tokentype  # noqa: PLC0415
-
-    styles = {string_to_tokentype(name): color for name, color in _COLORS.items()}
-    style = type("ReadableInLightAndDark", (Style,), {"styles": styles})
-    return HtmlFormatter(nowrap=True, noclasses=True, style=style)
+    return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
 
 
 def _is_allowed_url(url: str) -> bool:
@@ -227,9 +193,7 @@ def _render_checkbox(
     _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
 ) -> str:
     """Draw the box of a task; with raw HTML off, no other token of this type exists."""
-    if "checked=" in tokens[index].content:
-        return "☑"
-    return "☐"
+    return "☑" if "checked=" in tokens[index].content else "☐"
 
 
 def _render_image(

@@ -1,9 +1,9 @@
 """Scores of answers against references, by the recipe that gives the platform's published numbers.
 
 Units are jieba's words, or characters without it; ROUGE compares sets of n-grams; BLEU-4 is
-smoothed as in NIST's script. The metrics are those of `qfnb.metrics`, so a report held
-against the sandbox checks that rows are matched and rounding agrees; the numbers themselves are checked
-against the platform's published sample and other libraries (tests/metrics,
+smoothed as in NIST's script. The metrics are those of `qfnb.metrics`, so a report held against the
+sandbox checks that rows are matched and rounding agrees; the numbers themselves are checked against
+the platform's published sample and other libraries (tests/metrics,
 tests/sandbox/finetune/test_scores.py). A score that is not applicable counts as 0 here, as on the
 platform. The platform does not document accuracy and f1Score; here they are equal answers, and the
 F1 of shared words: its own sample has an f1Score above zero where no answer is right, so it gives

@@ -48,7 +48,6 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
     counts = set()
     until(lambda: counts.add(finished_rows(panel)) or len(counts) > 5)
     assert notebook.prompt(2) == "[*]:"
-    notebook.screenshot("batch-running-light", at=panel)
 
     assert cut_focus_rings(panel) == []
     panel.get_by_role("button", name="Pause").click()
@@ -57,7 +56,6 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
     before = finished_rows(panel)
     time.sleep(0.6)
     assert finished_rows(panel) == before
-    notebook.screenshot("batch-paused-light", at=panel)
     panel.get_by_role("button", name="Resume").press("Enter")
     until(lambda: finished_rows(panel) > before)
 
@@ -69,7 +67,6 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab, slow):
     assert notebook.prompt(2) == "[*]:", "it obeyed only when the other cell was over"
     assert panel.get_by_role("button").count() == 0
     assert 0 < finished_rows(panel) < 2000
-    notebook.screenshot("batch-cancelled-light", at=panel)
 
 
 def test_a_restart_and_the_same_cell_again_ask_only_what_is_missing(
@@ -89,7 +86,6 @@ def test_a_restart_and_the_same_cell_again_ask_only_what_is_missing(
     panel = notebook.output(1)
     until(lambda: panel.locator("progress").count() and finished_rows(panel) > 30)
     panel.get_by_text("Latest failures").first.wait_for(timeout=180_000)
-    notebook.screenshot("batch-running-dark", at=panel)
     notebook.restart()
     notebook.run_all()
     panel.get_by_text("Done").first.wait_for(timeout=180_000)
@@ -98,4 +94,3 @@ def test_a_restart_and_the_same_cell_again_ask_only_what_is_missing(
     assert panel.locator("table").count() == 1
     assert finished_rows(panel) == 200
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
-    notebook.screenshot("batch-done-dark", at=panel)

@@ -1,41 +1,9 @@
-"""Stop, interrupt and mistakes, as a person meets them in JupyterLab."""
+"""Mistakes, as a person meets them in JupyterLab."""
 
 import pytest
 from support.jupyterlab import Notebook
 
 pytestmark = pytest.mark.browser
-
-START = "%qftrain start -d data/teahouse_train.jsonl --epoch 40 -o trainer --again"
-
-
-def test_the_stop_button_ends_the_training_and_the_panel_says_so(page, lab):
-    notebook = Notebook(page, lab, lab.write("stop.ipynb", "%load_ext qfnb", START))
-    notebook.run_all()
-    panel = notebook.output(1)
-    panel.get_by_role("img", name="Loss over").wait_for(timeout=180_000)
-    notebook.screenshot("stop-before", at=panel)
-    panel.get_by_role("button", name="Stop training…").click()
-    panel.get_by_role("button", name="Stop it").click()
-    panel.get_by_role("status").filter(has_text="Stopped").wait_for(timeout=180_000)
-    panel.get_by_role("button").first.wait_for(state="detached")
-    assert panel.get_by_role("img", name="Loss over").count() == 1
-    notebook.screenshot("stop-after", at=panel)
-
-
-def test_interrupting_an_answer_keeps_what_came(page, lab, fault):
-    fault("chat.v2", "stall", after=5)
-    notebook = Notebook(
-        page, lab, lab.write("stall.ipynb", "%load_ext qfnb", "%%qfchat\n你是谁", "1 + 1")
-    )
-    notebook.run_all()
-    answer = notebook.output(1)
-    answer.get_by_text("我是 qfnb").first.wait_for(timeout=180_000)
-    notebook.interrupt()
-    answer.get_by_text("This is what had arrived.").first.wait_for(timeout=180_000)
-    notebook.idle()
-    assert notebook.prompt(2) == "[ ]:", "Run All went on after an interrupt"
-    notebook.screenshot("interrupted", at=answer)
-
 
 MISTAKES = (
     "%load_ext qfnb",
@@ -73,7 +41,3 @@ def test_mistakes_are_short_and_clear(page, lab):
     ):
         assert words in notebook.output(number).inner_text()
     assert "messages is empty" in notebook.output(9).inner_text()
-    notebook.screenshot("mistakes-light")
-    notebook.save()
-    lab.theme("JupyterLab Dark")
-    Notebook(page, lab, "mistakes.ipynb").screenshot("mistakes-dark")

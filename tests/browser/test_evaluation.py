@@ -37,7 +37,6 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     view = notebook.output(1)
     view.get_by_label("Show").wait_for(timeout=180_000)
     view.get_by_text("Questions 1–10 of 60").first.wait_for(timeout=180_000)
-    notebook.screenshot("samples-all-dark", at=view)
 
     view.get_by_label("Show").focus()
     for key in ("ArrowDown", "x"):  # neither moves the notebook nor cuts the cell
@@ -54,7 +53,6 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     view.get_by_label("Pick").press("Home")
     view.get_by_text("1 picked: #9").first.wait_for(timeout=180_000)
     assert view.locator("ins").count() > 0
-    notebook.screenshot("samples-picked-dark", at=view)
     assert page.evaluate("window.__hit") is None
 
     notebook.cell(2).click()
@@ -69,7 +67,6 @@ def test_samples_are_filtered_searched_and_picked_by_keyboard_and_closed_into_a_
     notebook.reload()
     notebook.output(1).get_by_text("1 picked: #9").first.wait_for(timeout=180_000)
     assert "Error displaying widget" not in page.locator(".jp-Notebook").inner_text()
-    notebook.screenshot("samples-closed-dark", at=notebook.output(1))
 
 
 def test_samples_in_a_narrow_window_and_in_the_light_and_labels_by_keyboard(page, lab):
@@ -78,9 +75,7 @@ def test_samples_in_a_narrow_window_and_in_the_light_and_labels_by_keyboard(page
     notebook = Notebook(page, lab, lab.write("narrow.ipynb", answers, "view", "qfnb.label(report)"))
     notebook.run_all()
     notebook.output(1).get_by_text("Questions 1–10 of 60").first.wait_for(timeout=180_000)
-    notebook.screenshot("samples-light", at=notebook.output(1))
     page.set_viewport_size({"width": 620, "height": 1200})
-    notebook.screenshot("samples-narrow-light", at=notebook.output(1))
 
     panel = notebook.output(2)
     panel.get_by_text("0 of 20").wait_for(timeout=180_000)
@@ -91,7 +86,6 @@ def test_samples_in_a_narrow_window_and_in_the_light_and_labels_by_keyboard(page
     assert cut_focus_rings(panel) == []
     panel.get_by_role("button", name="Tie (T)").click()
     panel.get_by_text("3 of 20").wait_for(timeout=180_000)
-    notebook.screenshot("labels-narrow-light", at=panel)
     panel.get_by_role("button", name="Finish").click()
     panel.get_by_role("button").first.wait_for(state="detached", timeout=180_000)
     assert "They stay blind until all are there." in panel.inner_text()

@@ -63,7 +63,6 @@ def test_a_training_is_launched_by_keyboard_alone_drop_downs_included(page, lab)
     type_into(page, "Epochs", "0")
     expect(form.get_by_text("0 is too small: 1 to 50 is allowed.")).to_be_visible()
     assert cut_focus_rings(form) == []
-    notebook.screenshot("launcher-wrong-light", at=form)
     tab_to(page, "Use 3")
     page.keyboard.press("Enter")
     expect(form.get_by_label("Epochs")).to_have_value("")
@@ -79,7 +78,6 @@ def test_a_training_is_launched_by_keyboard_alone_drop_downs_included(page, lab)
     form.locator("progress").wait_for(timeout=180_000)
     assert form.get_by_label("Epochs").count() == 0
     expect(page.locator(".jp-CodeCell")).to_have_count(3)
-    notebook.screenshot("launcher-launched-light", at=form)
 
 
 def test_every_control_has_a_name_and_an_error_belongs_to_its_field(page, lab):
@@ -134,9 +132,7 @@ def test_what_is_wrong_is_said_beside_its_field_also_in_the_dark_and_when_it_is_
     form.get_by_label("Method").select_option("SFT · LoRA")
     form.get_by_text("96 rows").first.wait_for(timeout=180_000)
     until(lambda: is_refused(form, "dss", "There is no variable dss; there is ds."))
-    notebook.screenshot("launcher-wrong-dark", at=form)
     page.set_viewport_size({"width": 620, "height": 1400})
-    notebook.screenshot("launcher-narrow-dark", at=form)
     form.get_by_role("button", name="Close").click()
     form.locator("input").first.wait_for(state="detached", timeout=180_000)
     form.get_by_text("There is no variable dss").first.wait_for(timeout=180_000)
@@ -156,4 +152,3 @@ def test_after_a_reload_the_form_still_launches_and_the_panel_takes_its_place(pa
     form.get_by_role("button", name="Confirm").click()
     form.get_by_role("button", name="Stop").wait_for(timeout=180_000)
     assert form.get_by_label("Epochs").count() == 0
-    notebook.screenshot("launcher-reloaded-light", at=form)

@@ -50,12 +50,10 @@ def test_the_quickstart_runs_live_and_is_complete_when_opened_again(page, lab, q
     until(lambda: states.add(panel.inner_text()) or len(states) > 2)
     assert notebook.prompt(BUSY) == "[*]:"
     panel.get_by_role("button", name="Stop").wait_for(state="visible")
-    notebook.screenshot("quickstart-training", at=panel)
     (lab.folder / "watched").touch()
 
     notebook.idle()
     assert_complete(notebook)
-    notebook.screenshot("quickstart-done")
     notebook.save()
     widgets = json.loads(notebook.path.read_text(encoding="utf-8"))["metadata"].get("widgets", {})
     assert not widgets
@@ -65,7 +63,6 @@ def test_the_quickstart_runs_live_and_is_complete_when_opened_again(page, lab, q
     again = Notebook(page, lab, quickstart)
     again.restart()
     assert_complete(again)
-    again.screenshot("quickstart-reopened-dark")
 
 
 def assert_complete(notebook):

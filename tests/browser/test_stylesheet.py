@@ -25,10 +25,10 @@ SAMPLES = tuple(
     for i in range(9)
 )
 OUTPUTS = {
-    "answer": lambda: chat.answers_html([ANSWER]),
-    "answers": lambda: chat.answers_html(
+    "answer": lambda: chat.answers_bundle([ANSWER])["text/html"],
+    "answers": lambda: chat.answers_bundle(
         [ANSWER, chat.StreamedAnswer("b", text="x", state="failed", error="no")]
-    ),
+    )["text/html"],
     "training": lambda: panel.html(RUNNING),
     "trained": lambda: panel.html(DEPLOYED),
     "failed": lambda: panel.html(FAILED),

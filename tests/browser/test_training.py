@@ -39,7 +39,6 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
     percents = set()
     until(lambda: percents.add(percent(panel)) or len(percents) > 2)
     assert notebook.prompt(2) == "[*]:"
-    notebook.screenshot("training-running-light", at=panel)
 
     panel.get_by_role("button", name="Show details").click()
     panel.get_by_text("Perplexity").first.wait_for(timeout=180_000)
@@ -49,14 +48,12 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
     expect(panel.get_by_role("button", name="Keep training")).to_be_focused()
     assert cut_focus_rings(panel) == []
     panel.get_by_text("Stop this training?").first.wait_for(timeout=180_000)
-    notebook.screenshot("training-stopping-light", at=panel)
     panel.get_by_role("button", name="Stop it").press("Enter")
     panel.get_by_role("status").filter(has_text="Stopped").wait_for(timeout=180_000)
     assert notebook.prompt(2) == "[*]:", "it obeyed only when the other cell was over"
     (lab.folder / "enough").touch()
     until(lambda: panel.get_by_role("button").count() == 0)
     page.set_viewport_size(NARROW)
-    notebook.screenshot("training-stopped-narrow", at=panel)
 
 
 @pytest.mark.fault("F67")
@@ -74,7 +71,6 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
     panel.locator("svg").first.wait_for(timeout=180_000)
     before = percent(panel)
     until(lambda: percent(panel) > before)
-    notebook.screenshot("training-running-dark", at=panel)
 
     notebook.restart()
     for number in (2, 3):
@@ -84,7 +80,6 @@ def test_a_reload_of_the_page_and_a_restart_of_the_kernel_lose_nothing(page, lab
     until(lambda: percent(panel) >= before)
     panel.get_by_role("button", name="Show details").click()
     panel.get_by_text("onto the platform").first.wait_for(timeout=180_000)
-    notebook.screenshot("training-attached-dark", at=panel)
 
 
 @pytest.mark.fault("F67")
@@ -128,11 +123,8 @@ def test_what_is_reopened_shows_the_end_and_what_can_be_done_next(page, lab):
     assert "Published" in again.output(1).inner_text()
     end = again.output(3)
     assert end.get_by_role("img", name="Loss over").count() == 1
-    end.get_by_text("logarithmic").click()
-    assert end.locator(".qf-lin-view svg").is_hidden()
     end.locator("summary", has_text="Log").click()
     assert "onto the platform" in end.inner_text()
-    again.screenshot("training-end-light", at=again.output(3))
 
 
 PREFERENCES = """\
@@ -162,8 +154,6 @@ def test_the_star_publishes_the_best_checkpoint_with_the_keyboard(page, lab):
     assert "Reward margin" in panel.inner_text()
     panel.locator("summary", has_text="Points of the curve").click()
     panel.get_by_role("rowheader", name="★").wait_for(timeout=180_000)
-    notebook.screenshot("training-star-light", at=panel)
     star.focus()
     page.keyboard.press("Enter")
     until(lambda: "Published" in panel.get_by_role("status").inner_text() and star.count() == 0)
-    notebook.screenshot("training-star-published-light", at=panel)

@@ -54,11 +54,9 @@ def test_every_panel_is_a_dated_form_after_a_restart_and_when_it_is_opened_again
         ).to_be_visible()
     notebook.restart()
     check(notebook)
-    notebook.screenshot("without-kernel-light")
     notebook.save()
     notebook.reload()
     check(notebook)
-    notebook.screenshot("without-kernel-reopened-light")
 
 
 def test_a_panel_is_a_dated_form_when_its_kernel_is_shut_down(page, lab):

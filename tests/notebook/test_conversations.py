@@ -10,7 +10,7 @@ import pytest
 
 from qfnb import ChatCompletion, config, errors
 from qfnb.notebook.conversations import Conversations, ConversationStore
-from qfnb.views import conversation as view
+from qfnb.views import chat as view
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +164,6 @@ def test_a_conversation_shows_itself_and_what_was_said_is_inert(state, reply):
 
 def test_a_long_conversation_is_shown_from_its_end(state):
     turns = tuple({"role": "user", "content": f"no. {n}"} for n in range(60))
-    html = view.html(view.ConversationView("long", turns, 0.0))
+    html = view.conversation_bundle(view.ConversationView("long", turns, 0.0))["text/html"]
     assert "20 earlier turns" in html
     assert ("no. 19<" in html, "no. 20<" in html) == (False, True)

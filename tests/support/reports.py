@@ -1,9 +1,5 @@
 """Reports on made-up answers."""
 
-import io
-
-from PIL import Image
-
 from qfnb.evaluation.report import EvaluationResult, Sample
 
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
@@ -30,10 +26,6 @@ def build_report(scores, *, metrics=("m",), texts="", cost=None, seconds=None, *
         for n, value in enumerate(values)
     )
     return EvaluationResult(samples, tuple(scores), tuple(metrics), **fields)
-
-
-def chart_image(chart):
-    return Image.open(io.BytesIO(chart.png)).convert("RGBA")
 
 
 class FixedModel:

@@ -8,7 +8,7 @@ from support.attacks import ATTACKS
 from support.strict_html import assert_only
 
 from qfnb.views import markdown
-from qfnb.views.text import escape, strip_controls
+from qfnb.views.formats import escape, strip_controls
 
 ALLOWED = {
     "p", "em", "strong", "code", "pre", "ul", "ol", "li", "a", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote",

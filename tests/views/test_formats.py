@@ -13,7 +13,7 @@ from qfnb.base.language import in_language
 from qfnb.base.text import duration
 from qfnb.evaluation.report.text import format_interval, format_score
 from qfnb.trainer.sweep import SweepProgress
-from qfnb.views import chat, formats, tables
+from qfnb.views import chat, formats, listings
 from qfnb.views.training import summary, sweep
 from qfnb.wire.prices import PriceRange
 
@@ -61,5 +61,5 @@ def test_a_table_and_a_chart_have_equal_digits_for_one_loss():
 
 
 def test_calls_that_cost_nothing_are_free():
-    page = tables.usage_bundle(FREE_CALLS)["text/html"]
+    page = listings.usage_bundle(FREE_CALLS)["text/html"]
     assert (page.count(">free<"), page.count("¥0")) == (2, 0)

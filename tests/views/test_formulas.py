@@ -7,8 +7,8 @@ import re
 import pytest
 from support.attacks import ATTACKS
 
-from qfnb.views import chat, controls, display, markdown
-from qfnb.views.text import FORMULA, NO_FORMULAS, inert, without_formulas
+from qfnb.views import chat, display, markdown, panel
+from qfnb.views.formats import FORMULA, NO_FORMULAS, inert, without_formulas
 
 IGNORED = f"<div {NO_FORMULAS}>"
 
@@ -29,7 +29,7 @@ def test_no_output_leaves_tex_to_the_page(displayed, attack):
     )
     bundle = {"text/plain": chat.text(answer), "text/html": chat.html(answer)}
     display.publish(bundle)
-    controls.open_with_stop_button(
+    panel.open_with_stop_button(
         answer, html=chat.html, final=lambda _: bundle, stop=list, tooltip=""
     ).finish(answer)
     assert displayed[0] == displayed[1]

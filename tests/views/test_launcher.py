@@ -19,9 +19,8 @@ from qfnb.trainer.form.code_estimate import create_trainer
 from qfnb.trainer.form.launch_form import Draft
 from qfnb.views import display
 from qfnb.views.launcher import launcher, render
-from qfnb.views.launcher.fields import list_fields
+from qfnb.views.launcher.fields import FOLDS, list_fields
 from qfnb.views.launcher.launcher import Launcher
-from qfnb.views.launcher.state import FOLDS
 from qfnb.views.launcher.widget import LauncherWidget
 
 PAIRS = Dataset([{"prompt": f"问 {n}", "response": "答"} for n in range(8)])
@@ -99,13 +98,16 @@ def descriptions(launcher):
     "part", ["ERNIE-4.5-Turbo-128K", "SFT · LoRA", "Local sandbox", "Training steps"]
 )
 def test_a_static_form_shows_the_values_and_the_estimate(form, part):
-    assert part in render.text(form.state)
-    assert part in render.html(form.state)
+    assert part in render.bundle(form.state)["text/plain"]
+    assert part in render.bundle(form.state)["text/html"]
 
 
 def test_a_static_form_shows_the_same_as_python(form):
-    assert "TrainConfig(" in render.text(form.state)
-    assert "ERNIE-4.5-Turbo-128K" in render.html(form.state).split("The same in Python")[1]
+    assert "TrainConfig(" in render.bundle(form.state)["text/plain"]
+    assert (
+        "ERNIE-4.5-Turbo-128K"
+        in render.bundle(form.state)["text/html"].split("The same in Python")[1]
+    )
 
 
 @pytest.mark.fault("F92")
@@ -126,11 +128,11 @@ def test_hostile_texts_are_inert_in_every_field(form, attack):
     state = replace(form.state, form=hostile, message=attack)
     labels = "".join(render.label(field) for field in list_fields(hostile))
     shown = [
-        draw(state)
-        for draw in (render.html, render.status, render.preview, render.warning, render.python_code)
+        draw(state) for draw in (render.status, render.preview, render.warning, render.python_code)
     ]
+    shown.append(render.bundle(state)["text/html"])
     assert_only("".join(shown) + labels, TAGS, ATTRIBUTES)
-    assert not set(render.text(state)) & set("\x1b\x00\u202e")
+    assert not set(render.bundle(state)["text/plain"]) & set("\x1b\x00\u202e")
 
 
 def test_a_form_opens_with_at_most_fifty_models_and_leaves_none(form):
@@ -337,7 +339,7 @@ def test_with_an_api_key_alone_the_message_names_the_keys_that_are_needed(form):
     now.api_key = "bce-v3/ALTAK-test/canary0123456789"
     form.show()
     assert "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY" in form.state.message
-    assert "canary" not in render.html(form.state)
+    assert "canary" not in render.bundle(form.state)["text/html"]
 
 
 def test_the_cell_is_inserted_into_the_notebook(live):

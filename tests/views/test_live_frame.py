@@ -1,6 +1,4 @@
-"""An output that is live: what the notebook keeps of it, and which front ends get a view of its
-widget.
-"""
+"""An output that is live: what the notebook keeps of it."""
 
 from types import SimpleNamespace
 
@@ -47,21 +45,18 @@ def test_a_notebook_keeps_the_dated_static_form_and_no_view(bundles):
     assert "qf-frame" not in bundles[-1]["text/html"]
 
 
-def test_a_view_is_added_where_no_page_takes_the_widget_and_dropped_when_one_does(bundles):
+def test_a_view_is_added_where_no_page_takes_the_widget(bundles):
     live = open_output()
     live._add_view()
-    assert WIDGET in bundles[-1]
-    live._frame.model._receive(None, {"type": "attached"}, [])
-    assert WIDGET not in bundles[-1]
+    live._frame.model._receive(None, {}, [])
     live._add_view()
-    assert len(bundles) == 3, "a page has the widget"
+    assert [WIDGET in bundle for bundle in bundles] == [False, True]
     live.finish("whole")
 
 
 def test_vs_code_gets_a_view_at_once(bundles, monkeypatch):
     monkeypatch.setenv("VSCODE_PID", "1")
     live = open_output()
-    live._frame.model._receive(None, {"type": "attached"}, [])
     assert [WIDGET in bundle for bundle in bundles] == [True]
     live.finish("whole")
 
@@ -73,13 +68,6 @@ def test_what_replaces_a_live_output_has_its_frame(bundles):
     assert replaced[0]._frame is live._frame
     assert live._widget.comm is None
     replaced[0].finish("whole")
-
-
-def test_a_view_that_replaces_another_comes_in_an_output_of_its_own(bundles, monkeypatch):
-    monkeypatch.setenv("VSCODE_PID", "1")
-    live = open_output()
-    live.replace_with(open_output)
-    assert [WIDGET in bundle for bundle in bundles] == [True, False, True]
 
 
 @pytest.mark.parametrize("is_voila", [False, True])

@@ -12,7 +12,13 @@ class ThreeLooks(Panel):
     poll_s = 0.0
     looks = 0
 
-    def _create_controls(self):
+    def _parts(self, progress):
+        raise NotImplementedError
+
+    def _create_buttons(self):
+        raise NotImplementedError
+
+    def _update_buttons(self, progress):
         raise NotImplementedError
 
     def _bundle(self, progress):
@@ -47,7 +53,8 @@ def test_a_panel_that_waits_for_an_answer_keeps_the_focus_on_its_buttons(is_aski
         finish=lambda progress: calls.append("finish"),
     )
     panel = ThreeLooks(SimpleNamespace(progress=None))
-    asyncio.run(panel._follow(live, SimpleNamespace(is_asking=is_asking)))
+    panel.is_asking = is_asking
+    asyncio.run(panel._follow(live))
     assert calls.count("update") == 3
     assert calls.count("renew") == renewals
     assert calls[-1] == "finish"

@@ -7,12 +7,12 @@ from support.attacks import ATTACKS
 from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, without_stylesheet
 
 from qfnb.resources.inference.responses import ResponseReply
-from qfnb.views import responses
+from qfnb.views import chat
 from qfnb.wire import responses as wire
 
 
 def bundle(*output, **more):
-    return responses.bundle(
+    return chat.response_bundle(
         ResponseReply(
             {"id": "resp_1", "model": "glm-5.1", "output": list(output), **more},
             wire.ResponseObject,

@@ -10,7 +10,9 @@ from qfnb.views.training import panel
 
 
 def answer(state, **fields):
-    return chat.answers_html([chat.StreamedAnswer("m", "text", state, 1.0, **fields)])
+    return chat.answers_bundle([chat.StreamedAnswer("m", "text", state, 1.0, **fields)])[
+        "text/html"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ from qfnb import ChatCompletion, Dataset, DeployConfig, LLMFinetune, TrainConfig
 from qfnb.notebook import home
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
-from qfnb.views import listings, tables
+from qfnb.views import listings
 
 
 def test_models_are_shown_by_their_kind_with_the_columns_that_matter():
-    bundle = tables.models_bundle(qfnb.models())
+    bundle = listings.models_bundle(qfnb.models())
     html = bundle["text/html"]
     assert "Longest output" in html
     assert html.count("<details open>") == 1
@@ -39,7 +39,7 @@ def test_usage_is_summed_and_the_last_calls_are_shown(scripted):
     with pytest.raises(errors.QianfanError):
         ChatCompletion(model="ernie-5.1").do("x")
     frame = qfnb.usage()
-    bundle = tables.usage_bundle(frame.__class__(frame.tail(2)))
+    bundle = listings.usage_bundle(frame.__class__(frame.tail(2)))
     assert "1,200" in bundle["text/html"]
     assert "2 calls" in bundle["text/html"]
     assert "BadRequest" in bundle["text/html"] or "APIError" in bundle["text/html"]
@@ -47,7 +47,7 @@ def test_usage_is_summed_and_the_last_calls_are_shown(scripted):
 
 def test_a_log_without_a_call_is_shown_too():
     frame = qfnb.usage()
-    assert "0 calls" in tables.usage_bundle(frame.__class__(frame.head(0)))["text/html"]
+    assert "0 calls" in listings.usage_bundle(frame.__class__(frame.head(0)))["text/html"]
 
 
 @pytest.mark.parametrize("read", [qfnb.models, qfnb.usage])

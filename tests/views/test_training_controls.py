@@ -12,7 +12,7 @@ from qfnb.dataset import Dataset
 from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
 from qfnb.trainer.consts import ActionState
 from qfnb.views import display
-from qfnb.views.training import actions, controls, panel
+from qfnb.views.training import actions, panel
 
 
 def recording_action(key, question=""):
@@ -29,9 +29,10 @@ def recording_action(key, question=""):
 
 
 def build_controls(trainer, *, stays_open=False):
-    widgets = controls.Controls(trainer, panel.numbers_and_charts, close=lambda: None)
+    widgets = panel.TrainingPanel(trainer)
+    widgets._stays_open = stays_open
     box = widgets.build()
-    widgets.draw(trainer.progress, stays_open=stays_open)
+    widgets.draw(trainer.progress)
     return widgets, box
 
 
@@ -145,7 +146,7 @@ def test_a_question_that_is_no_longer_possible_is_not_asked(monkeypatch):
     widgets, box = build_controls(Trainer(RUNNING))
     button(box, "careful").click()
     rows.clear()
-    widgets.draw(RUNNING, stays_open=False)
+    widgets.draw(RUNNING)
     assert labels(box) == ["Show details"]
     assert "Really?" not in box.children[2].value
 
@@ -186,7 +187,7 @@ def test_an_error_of_an_action_is_shown_in_the_panel(monkeypatch):
     button(box, "go").click()
     wait_for(lambda: widgets._error, bool)
     wait_for(lambda: widgets._busy_key, lambda key: key == "")
-    widgets.draw(RUNNING, stays_open=False)
+    widgets.draw(RUNNING)
     assert "[336100] &lt;b&gt;arrears" in box.children[2].value
     assert "top up the account" in box.children[2].value
     assert not button(box, "go").disabled
@@ -202,7 +203,7 @@ def test_chat_and_evaluate_show_the_cell_that_does_it():
         button(box, label).click()
         wait_for(lambda words=words: words in widgets._cell, bool)
         wait_for(lambda: widgets._busy_key, lambda key: key == "")
-    widgets.draw(DEPLOYED, stays_open=True)
+    widgets.draw(DEPLOYED)
     assert "%qfeval" in box.children[2].value
     assert "<code>%qftrain evaluate teahouse</code>" in box.children[2].value
 
@@ -285,8 +286,8 @@ def test_a_panel_has_twelve_models_at_most_and_leaves_none():
     assert len(set(_instances) - before) <= 12
     button(box, "Stop").click()
     assert len(set(_instances) - before) <= 12
-    widgets._trainer.progress = DEPLOYED
-    widgets.draw(DEPLOYED, stays_open=False)
+    widgets.job.progress = DEPLOYED
+    widgets.draw(DEPLOYED)
     assert len(set(_instances) - before) <= 12
     display.close_widget(box)
     assert set(_instances) == before
@@ -301,7 +302,7 @@ def test_what_has_not_changed_is_not_sent():
     sent = []
     for widget in (*box.children, *box.children[1].children):
         widget.observe(sent.append)
-    widgets.draw(DEPLOYED, stays_open=True)
+    widgets.draw(DEPLOYED)
     assert sent == []
 
 
@@ -309,7 +310,7 @@ def test_the_details_of_a_running_training_stay_open_while_it_is_redrawn():
     widgets, box = build_controls(Trainer(RUNNING))
     assert "<h4>Points of the curve" not in box.children[2].value
     button(box, "Show details").click()
-    widgets.draw(RUNNING, stays_open=False)
+    widgets.draw(RUNNING)
     assert "<h4>Points of the curve" in box.children[2].value
     button(box, "Hide details").click()
     assert "<h4>Points of the curve" not in box.children[2].value

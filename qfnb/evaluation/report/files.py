@@ -88,7 +88,7 @@ LATER_FIELDS: Final = (
 files.
 """
 
-_PAGE: Final = "qfnb.views.evaluation.page"  # by name: what draws is a layer above
+_PAGE: Final = "qfnb.views.evaluation.report"  # by name: what draws is a layer above
 
 
 class Findings:

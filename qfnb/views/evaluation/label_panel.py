@@ -16,10 +16,10 @@ from ...evaluation.labels import Labels, LabelTask
 from ...evaluation.report.sources import sandbox_mark
 from ...evaluation.report.text import redact_text, to_plain
 from .. import components
-from ..controls import PanelWidgets
 from ..display import Bundle, LiveOutput, accept_clicks
-from ..text import without_formulas
-from .questions import Answer, QuestionRow
+from ..formats import without_formulas
+from ..panel import PanelWidgets, set_class
+from .questions import Answer, question_html
 from .sample_browser import report_of
 
 MAX_CHARS: Final = 4000  # characters of an answer that are shown
@@ -50,10 +50,8 @@ def label(report: EvaluationResult | Card[Any] | Matrix[Any], **options: Any) ->
         InvalidArgumentError: an option is wrong, or nothing can be labelled.
     """
     if isinstance(report, Card):
-        models = {"base": report.base, "tuned": report.tuned}
-    else:
-        models = {}
-    return LabelPanel(report_of(report), **{**models, **options})
+        options = {"base": report.base, "tuned": report.tuned, **options}
+    return LabelPanel(report_of(report), **options)
 
 
 @dataclass(frozen=True)
@@ -63,14 +61,12 @@ class LabelState:
     task: LabelTask | None
     done: int
     total: int
-    note: str = ""
 
 
 class LabelPanel(Labels):
     """Labels with a panel in the notebook."""
 
     _live: LiveOutput | None = None
-    _controls: LabelControls | None = None
 
     def next(self) -> LabelTask | None:  # noqa: D102
         task = super().next()
@@ -83,13 +79,12 @@ class LabelPanel(Labels):
         self.close()
         controls = LabelControls(self)
         state = self._state(super().next())
-        final = partial(bundle, self)
         draw = lambda _, new: controls.draw(new)  # noqa: E731 - one expression
-        self._live = live = LiveOutput(
-            state, widget=controls.build, draw=draw, final=final, go_on=None
-        )
-        if live.mode != "live":
-            self._live = None
+        final = partial(bundle, self)
+        live = LiveOutput(state, widget=controls.build, draw=draw, final=final, go_on=None)
+        if live.mode == "live":
+            self._live = live
+        else:
             live.finish(state)
 
     def close(self) -> None:
@@ -120,47 +115,43 @@ class LabelControls:
         labels = self._labels
         self._head = widgets.html()
         self._question = widgets.html()
-        self._words = {
-            word: widgets.button(_button_label(word), partial(self._press, word))
-            for word in labels.words
-        }
-        self._undo = widgets.button(
-            tr("Undo (Z)"), lambda _: labels.undo(), tooltip=tr("takes the last label back")
-        )
+        self._words = {}
+        for word in labels.words:
+            name = f"{tr(WORDS[word])} ({_key(word)})" if word in WORDS else word
+            self._words[word] = widgets.button(name, partial(self._press, word))
+        tooltip = tr("takes the last label back")
+        self._undo = widgets.button(tr("Undo (Z)"), lambda _: labels.undo(), tooltip=tooltip)
         self._back = widgets.button(tr("Previous (P)"), lambda _: labels.back())
-        self._finish = widgets.button(
-            tr("Finish"), lambda _: labels.close(), tooltip=tr("the labels are stored already")
-        )
-        self._keys = _keys_class()(
-            letters=[*(_key(word).lower() for word in labels.words), "z", "p"],
-            label=tr("Labels by keyboard"),
-        )
+        tooltip = tr("the labels are stored already")
+        finish = widgets.button(tr("Finish"), lambda _: labels.close(), tooltip=tooltip)
+        letters = [*(_key(word).lower() for word in labels.words), "z", "p"]
+        self._keys = _keys_class()(letters=letters, label=tr("Labels by keyboard"))
         self._keys.on_msg(self._on_key)
+        self._controls = [*self._words.values(), self._undo, self._back, finish, self._keys]
         rows = [
             widgets.row([*self._words.values()]),
-            widgets.row([self._undo, self._back, self._finish]),
+            widgets.row([self._undo, self._back, finish]),
+            widgets.box("qf-hide", [self._keys]),
         ]
-        return widgets.panel(
-            [self._head, self._question, *rows, widgets.box("qf-hide", [self._keys])]
-        )
+        return widgets.panel([self._head, self._question, *rows])
 
     def draw(self, state: LabelState) -> None:
         """Show a state."""
         task = state.task
         # before the head: who sees that may type
-        if task is None:
-            self._keys.item = ""
+        self._keys.item = str(task.index) if task else ""
+        self._head.value = components.stack(*head(self._labels, state, how=tr(HOW)))
+        if task:
+            content = _task_html(task)
         else:
-            self._keys.item = str(task.index)
-        self._head.value = head(self._labels, state, how=tr(HOW))
-        self._question.value = without_formulas(
-            redact_text(_task_html(task) if task else _done_note(self._labels))
-        )
+            findings = " ".join(_findings(self._labels))
+            content = components.note("ok", tr("All questions are labelled."), findings)
+        self._question.value = without_formulas(redact_text(components.stack(content)))
         for word, button in self._words.items():
             button.disabled = task is None
-            (button.add_class if task and word == task.label else button.remove_class)("qf-main")
+            set_class(button, "qf-main", bool(task and word == task.label))
         self._undo.disabled = self._back.disabled = not state.done
-        for control in (*self._words.values(), self._undo, self._back, self._finish, self._keys):
+        for control in self._controls:
             accept_clicks(control)
 
     def _press(self, word: str, _: Any) -> None:
@@ -176,9 +167,9 @@ class LabelControls:
         elif key == "p":
             self._labels.back()
         elif due is not None and content.get("item") == str(due.index):
-            word = next((word for word in self._labels.words if _key(word).lower() == key), None)
-            if word is not None:
-                self._labels.add(word)
+            for word in self._labels.words:
+                if _key(word).lower() == key:
+                    self._labels.add(word)
 
 
 def bundle(labels: Labels, state: LabelState) -> Bundle:
@@ -186,78 +177,51 @@ def bundle(labels: Labels, state: LabelState) -> Bundle:
     there.
     """
     lines = [
-        to_plain(tr("Labels: {done} of {n}", done=state.done, n=state.total)),
-        *_result_lines(labels, state),
+        tr("The labels are stored; the same cell goes on. They stay blind until all are there.")
     ]
-    content = components.panel(tr("Labels"), head(labels, state), components.dim_lines(*lines[1:]))
-    return {"text/plain": "\n".join(lines), "text/html": redact_text(components.output(content))}
+    if state.task is None:
+        lines = _findings(labels)
+    count = tr("Labels: {done} of {n}", done=state.done, n=state.total)
+    page = components.panel_output(
+        tr("Labels"), components.stack(*head(labels, state)), components.dim_lines(*lines)
+    )
+    return {"text/plain": "\n".join([count, *lines]), "text/html": redact_text(page)}
 
 
-def head(labels: Labels, state: LabelState, *, how: str = "") -> components.Html:
+def head(labels: Labels, state: LabelState, *, how: str = "") -> list[components.Html]:
     """Return the title with the progress, and how to label where one can."""
-    is_done = state.task is None
-    pill = components.pill("ok", tr("All labelled")) if is_done else ""
+    title = tr("How good is the answer?")
+    pill = components.Html()
     if labels.kind == "pair":
-        question = tr("Which answer is better?")
-    else:
-        question = tr("How good is the answer?")
-    if is_done:
+        title = tr("Which answer is better?")
+    if state.task is None:
         title = tr("Labels")
-    else:
-        title = question
-    bar = components.progress_bar(
-        state.done, state.total, tr("{done} of {n}", done=state.done, n=state.total)
-    )
-    header = components.header(
-        title,
-        pill=pill,
-        subtitle="" if is_done else how,
-        mark=to_plain(sandbox_mark(labels.report)),
-    )
-    return components.stack(header, bar)
+        how = ""
+        pill = components.pill("ok", tr("All labelled"))
+    mark = to_plain(sandbox_mark(labels.report))
+    words = tr("{done} of {n}", done=state.done, n=state.total)
+    bar = components.progress_bar(state.done, state.total, words)
+    return [components.header(title, pill=pill, subtitle=how, mark=mark), bar]
 
 
 def _task_html(task: LabelTask) -> components.Html:
     answers = [Answer(tr("Answer"), 1, task.a)]
     if task.b:
         answers = [Answer("A", 1, task.a), Answer("B", 2, task.b)]
-    return components.stack(
-        QuestionRow(
-            task.index, task.prompt, task.reference, answers, components.Html(""), MAX_CHARS
-        ).html()
-    )
-
-
-def _done_note(labels: Labels) -> components.Html:
-    return components.stack(
-        components.note("ok", tr("All questions are labelled."), " ".join(_findings(labels)))
-    )
-
-
-def _result_lines(labels: Labels, state: LabelState) -> list[str]:
-    if state.task is not None:
-        return [
-            tr("The labels are stored; the same cell goes on. They stay blind until all are there.")
-        ]
-    return _findings(labels)
+    return question_html(task.index, task.prompt, task.reference, answers, max_chars=MAX_CHARS)
 
 
 def _findings(labels: Labels) -> list[str]:
     """Return the verdicts of the labels of all people, and how far the judge agrees."""
-    counts = labels.counts()
     models = dict(zip(("first", "second"), labels.models, strict=True))
-    parts = [f"{models.get(key) or tr(WORDS.get(key, key))} {n:,}" for key, n in counts.items()]
+    lines = []
     if labels.kind == "pair":
-        lines = [to_plain(tr("Preferred: {counts}.", counts=tr(", ").join(parts)))]
-    else:
-        lines = []
-    return [*lines, *(to_plain(repr(labels.agreement(metric))) for metric in labels.report.judges)]
-
-
-def _button_label(word: str) -> str:
-    if word in WORDS:
-        return f"{tr(WORDS[word])} ({_key(word)})"
-    return word
+        counts = []
+        for key, n in labels.counts().items():
+            counts.append(f"{models.get(key) or tr(WORDS.get(key, key))} {n:,}")
+        lines.append(tr("Preferred: {counts}.", counts=tr(", ").join(counts)))
+    lines += [repr(labels.agreement(metric)) for metric in labels.report.judges]
+    return [*map(to_plain, lines)]
 
 
 def _key(word: str) -> str:
@@ -269,12 +233,12 @@ def _keys_class() -> type[Any]:
     import anywidget  # noqa: PLC0415 - only for a widget
     import traitlets  # noqa: PLC0415
 
-    script = files(__package__).joinpath("labels.js").read_text(encoding="utf-8")
-    traits = {
-        "letters": traitlets.List().tag(sync=True),
-        "item": traitlets.Unicode().tag(sync=True),
-        "label": traitlets.Unicode().tag(sync=True),
-    }
-    return type(
-        "LabelKeys", (anywidget.AnyWidget,), {"_esm": script, "__module__": __name__, **traits}
-    )
+    class LabelKeys(anywidget.AnyWidget):
+        """Sends the letters that are typed; `item` is the question that is on the screen."""
+
+        _esm = files(__package__).joinpath("labels.js").read_text(encoding="utf-8")
+        letters: Any = traitlets.List().tag(sync=True)
+        item = traitlets.Unicode().tag(sync=True)
+        label = traitlets.Unicode().tag(sync=True)
+
+    return LabelKeys

@@ -1,12 +1,12 @@
-"""The fields of the launch form: their titles, hints, choices, and what is wrong with their
-values.
+"""The state of the launch form, and its fields: their titles, hints, choices, and what is wrong
+with their values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic.alias_generators import to_snake
 
@@ -14,8 +14,8 @@ from ...base.language import language, tr, tr_noop, trn
 from ...trainer.form.inspection import DatasetInfo
 from ...trainer.form.launch_form import CHOICE_TYPES, LaunchForm, default_count, is_blank
 from ...trainer.form.validation import Issue, count_limits, find_issues, find_warnings, plain_number
-from ...wire.finetune import SupportedParameter
-from ..controls import FieldKind
+from ...wire.finetune import SFT, SupportedParameter
+from ..panel import FieldKind
 
 TITLES: Final[Mapping[str, str]] = {
     "dataset": tr_noop("Training data"),
@@ -93,6 +93,10 @@ SCALE_HINTS: Final = {
     "FullFineTuning": tr_noop("all weights"),
     "PromptTuning": tr_noop("only a prefix of the prompt"),
 }
+HINTS: Final = {
+    "name": tr_noop("how the platform's console shows it"),
+    "suffix": tr_noop("the readable part of its address"),
+}
 SCALES: Final = {"FullFineTuning": tr_noop("full"), "PromptTuning": tr_noop("prompt tuning")}
 
 
@@ -150,26 +154,24 @@ def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
     """
     issues = find_issues(form)
     warnings = find_warnings(form)
-    facts = {
-        name: {"issue": issues.get(name), "warning": warnings.get(name, "")}
-        for name in (*TITLES, *issues)
-    }
-    parameters = {
-        row.key: _parameter_field(form, row, issues.get(row.key), warnings.get(row.key, ""))
-        for row in sorted(form.parameters, key=_rank)
-    }
-    if EPOCHS in parameters:
-        epochs = [replace(parameters.pop(EPOCHS), is_advanced=False)]
-    else:
-        epochs = []
-    names = ("name", "after", "variable", *_final_step_fields(form))
-    later = ("held_out", *_folded_step_fields(form))
+    first = [_create_field(form, name, data) for name in ("dataset", "model", "method")]
+    folded: list[Field] = []
+    for row in sorted(form.parameters, key=_rank):
+        (first if row.key == EPOCHS else folded).append(_parameter_field(form, row))
+    after = form.draft.after
+    has_service = after in {"deploy", "evaluate"}
+    names = ["name", "after", "variable"]
+    names += ["eval_dataset"] if after == "evaluate" else []
+    names += ["hours", "replicas"] if has_service else []
+    later = ["held_out"]
+    later += ["model_name"] if after != "train" else []
+    later += ["suffix"] if has_service else []
+    first += [_create_field(form, name, data) for name in names]
+    advanced = [_create_field(form, name, data) for name in later] + folded
+    fields = [*first, *(replace(item, is_advanced=True) for item in advanced)]
     return [
-        *(_create_field(form, name, data, facts[name]) for name in ("dataset", "model", "method")),
-        *epochs,
-        *(_create_field(form, name, data, facts[name]) for name in names),
-        *(_create_field(form, name, data, facts[name], is_advanced=True) for name in later),
-        *parameters.values(),
+        replace(item, issue=issues.get(item.name), warning=warnings.get(item.name, ""))
+        for item in fields
     ]
 
 
@@ -184,9 +186,9 @@ def field_title(form: LaunchForm, name: str) -> str:
     """Return the title of a field or a hyper-parameter."""
     if name in TITLES:
         return tr(TITLES[name])
-    row = next((row for row in form.parameters if row.key == name), None)
-    if row is not None:
-        return _parameter_title(row)
+    for row in form.parameters:
+        if row.key == name:
+            return _parameter_title(row)
     return to_snake(name)
 
 
@@ -206,38 +208,41 @@ def fix_label(form: LaunchForm, name: str, issue: Issue) -> str:
     return tr("Use {value}", value=plain_number(value))
 
 
-def _create_field(
-    form: LaunchForm,
-    name: str,
-    data: tuple[str, ...],
-    facts: dict[str, Any],
-    *,
-    is_advanced: bool = False,
-) -> Field:
-    if name == "variable":
-        value = form.variable
-    elif name == "method":
-        value = form.method
+def _create_field(form: LaunchForm, name: str, data: tuple[str, ...]) -> Field:  # noqa: PLR0911 - one for each kind
+    if name in {"variable", "method"}:
+        value = getattr(form, name)
     else:
         value = getattr(form.draft, name)
-    create = _FIELDS.get(name, lambda _form, _data: {})
-    return Field(
-        name, tr(TITLES[name]), value, is_advanced=is_advanced, **create(form, data), **facts
-    )
-
-
-def _dataset_field(name: str, form: LaunchForm, data: tuple[str, ...]) -> dict[str, Any]:
-    info = form.datasets.get(getattr(form.draft, name))
-    if info is not None and not info.problem:
-        hint = _describe_data(info)
-    else:
-        hint = ""
-    return {
-        "widget": "Combobox",
-        "choices": data,
-        "hint": hint,
-        "placeholder": tr("a variable, a file, or ds-…"),
-    }
+    field = Field(name, tr(TITLES[name]), value, hint=tr(HINTS.get(name, "")))
+    if name in {"dataset", "eval_dataset"}:
+        info = form.datasets.get(value)
+        hint = _describe_data(info) if info and not info.problem else ""
+        placeholder = tr("a variable, a file, or ds-…")
+        return replace(field, widget="Combobox", choices=data, hint=hint, placeholder=placeholder)
+    if name == "model":
+        models = tuple(row.model for row in form.supported_models)
+        hint = trn("{n} to choose from", "{n} to choose from", len(models))
+        return replace(field, widget="Combobox", choices=models, hint=hint)
+    if name == "method":
+        methods = dict.fromkeys([*form.methods, value])
+        choices = tuple((method_title(method), method) for method in methods)
+        hints = [MODE_HINTS.get(form.draft.mode), SCALE_HINTS.get(form.draft.scale)]
+        hint = tr("; ").join(tr(text) for text in hints if text)
+        return replace(field, widget="Dropdown", choices=choices, hint=hint)
+    if name == "after":
+        choices = tuple((tr(label), key) for key, label in FINAL_STEPS.items())
+        hint = tr(FINAL_STEP_HINTS[value])
+        if value in {"deploy", "evaluate"} and not form.from_sandbox:
+            hint = tr("a service is paid by the hour, in advance")
+        return replace(field, widget="Dropdown", choices=choices, hint=hint)
+    if name == "variable":
+        return replace(
+            field, hint=tr("keeps the training: {code}", code=f"{form.variable}.progress")
+        )
+    if name in {"held_out", "replicas", "hours"}:
+        return replace(field, placeholder=str(default_count(name)), hint=_count_hint(name))
+    placeholder = "m_<task_id>" if name == "model_name" else tr("automatic")
+    return replace(field, placeholder=placeholder)
 
 
 def _describe_data(info: DatasetInfo) -> str:
@@ -250,115 +255,34 @@ def _describe_data(info: DatasetInfo) -> str:
     return tr("{rows} · about {tokens}", rows=rows, tokens=tokens)
 
 
-def _model_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
-    models = tuple(row.model for row in form.supported_models)
-    return {
-        "widget": "Combobox",
-        "choices": models,
-        "hint": trn("{n} to choose from", "{n} to choose from", len(models)),
-    }
-
-
-def _method_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
-    mode = form.draft.mode
-    scale = form.draft.scale
-    hints = [
-        tr(table[name])
-        for table, name in ((MODE_HINTS, mode), (SCALE_HINTS, scale))
-        if name in table
-    ]
-    if form.method in form.methods:
-        methods = form.methods
-    else:
-        methods = [form.method, *form.methods]
-    return {
-        "widget": "Dropdown",
-        "choices": tuple((method_title(method), method) for method in methods),
-        "hint": tr("; ").join(hints),
-    }
-
-
 def method_title(method: str) -> str:
     """Return a method in words: `SFT · LoRA`."""
     mode, _, scale = method.partition(" ")
-    return f"{mode} · {tr(SCALES[scale]) if scale in SCALES else scale}"
+    return f"{mode} · {tr(SCALES.get(scale, scale))}"
 
 
-def _after_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
-    choices = tuple((tr(label), key) for key, label in FINAL_STEPS.items())
-    is_billed = form.draft.after in {"deploy", "evaluate"} and not form.from_sandbox
-    if is_billed:
-        hint = tr("a service is paid by the hour, in advance")
-    else:
-        hint = ""
-    return {
-        "widget": "Dropdown",
-        "choices": choices,
-        "hint": hint or tr(FINAL_STEP_HINTS[form.draft.after]),
-    }
-
-
-def _name_field(_form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
-    return {"placeholder": tr("automatic"), "hint": tr("how the platform's console shows it")}
-
-
-def _variable_field(form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
-    return {"hint": tr("keeps the training: {code}", code=f"{form.variable}.progress")}
-
-
-def _count_field(name: str, form: LaunchForm, _: tuple[str, ...]) -> dict[str, Any]:
+def _count_hint(name: str) -> str:
     low, high = count_limits(name)
-    if high is not None:
-        hint = tr("{low} to {high}", low=low, high=high)
-    else:
-        hint = tr("{low} or more", low=low)
     if name == "held_out":
-        hint = tr("{low} to {high}; rows that are not trained on", low=low, high=high)
-    return {"placeholder": str(default_count(name)), "hint": hint}
+        return tr("{low} to {high}; rows that are not trained on", low=low, high=high)
+    if high is None:
+        return tr("{low} or more", low=low)
+    return tr("{low} to {high}", low=low, high=high)
 
 
-_FIELDS: Final[Mapping[str, Any]] = {
-    "dataset": lambda form, data: _dataset_field("dataset", form, data),
-    "eval_dataset": lambda form, data: _dataset_field("eval_dataset", form, data),
-    "model": _model_field,
-    "method": _method_field,
-    "after": _after_field,
-    "name": _name_field,
-    "variable": _variable_field,
-    "held_out": lambda form, data: _count_field("held_out", form, data),
-    "replicas": lambda form, data: _count_field("replicas", form, data),
-    "hours": lambda form, data: _count_field("hours", form, data),
-    "model_name": lambda _form, _data: {"placeholder": "m_<task_id>"},
-    "suffix": lambda _form, _data: {
-        "placeholder": tr("automatic"),
-        "hint": tr("the readable part of its address"),
-    },
-}
-"""What is special about a field."""
-
-
-def _parameter_field(
-    form: LaunchForm, row: SupportedParameter, issue: Issue | None, warning: str
-) -> Field:
+def _parameter_field(form: LaunchForm, row: SupportedParameter) -> Field:
     value = form.draft.values.get(row.key, "")
-    if is_blank(row.default):
-        default = ""
-    else:
-        default = plain_number(row.default)
-    choices: tuple[Any, ...] = ()
+    default = "" if is_blank(row.default) else plain_number(row.default)
     widget: FieldKind = "Text"
+    choices: list[tuple[str, Any]] = []
     if row.check_type in CHOICE_TYPES and row.check_value:
+        choices = [(plain_number(choice), choice) for choice in row.check_value]
         if row.check_type == "mult_choice":
             widget = "SelectMultiple"
+            value = row.default if is_blank(value) else value
         else:
             widget = "Dropdown"
-        if widget == "Dropdown":
-            blank = [(tr("default: {value}", value=default) if default else "—", "")]
-        else:
-            blank = []
-        choices = (*blank, *((plain_number(choice), choice) for choice in row.check_value))
-        if widget == "SelectMultiple" and is_blank(value):
-            value = row.default
+            choices.insert(0, (tr("default: {value}", value=default) if default else "—", ""))
     return Field(
         row.key,
         _parameter_title(row),
@@ -366,29 +290,24 @@ def _parameter_field(
         parameter=to_snake(row.key),
         hint=_range_hint(row, default),
         placeholder=default,
-        description=row.description if row.description and _is_readable(row.description) else "",
+        description=_readable(row.description),
         widget=widget,
-        choices=choices,
+        choices=tuple(choices),
         rule=f"{row.check_type}{row.check_value}{row.default}",
-        is_advanced=True,
-        issue=issue,
-        warning=warning,
     )
 
 
 def _parameter_title(row: SupportedParameter) -> str:
     if row.key in PARAMETER_TITLES:
         return tr(PARAMETER_TITLES[row.key])
-    if row.name and _is_readable(row.name):
-        return row.name
-    return to_snake(row.key).replace("_", " ").capitalize()
+    return _readable(row.name) or to_snake(row.key).replace("_", " ").capitalize()
 
 
-def _is_readable(text: str) -> bool:
-    """Return whether a text of the platform, which speaks Chinese, goes with the language of the
-    form.
+def _readable(text: str | None) -> str:
+    """Return a text of the platform, which speaks Chinese, where it goes with the language of the
+    form, else "".
     """
-    return language() == "zh" or text.isascii()
+    return text if text and (language() == "zh" or text.isascii()) else ""
 
 
 def _range_hint(row: SupportedParameter, default: str) -> str:
@@ -400,12 +319,62 @@ def _range_hint(row: SupportedParameter, default: str) -> str:
     return tr("{low} to {high}, default {default}", low=low, high=high, default=default)
 
 
-def _final_step_fields(form: LaunchForm) -> tuple[str, ...]:
-    """Return the fields of the first screen that the steps after the training need."""
-    service = ("hours", "replicas") if form.draft.after in {"deploy", "evaluate"} else ()
-    return (*(("eval_dataset",) if form.draft.after == "evaluate" else ()), *service)
+LaunchStage = Literal["loading", "unavailable", "editing", "confirming", "launching"]
+Dialog = Literal["", "load", "save"]
+
+FOLDS: Final = {
+    "advanced": tr_noop("Advanced settings"),
+    "preview": tr_noop("The first rows"),
+    "python": tr_noop("The same in Python"),
+}
 
 
-def _folded_step_fields(form: LaunchForm) -> tuple[str, ...]:
-    suffix = ("suffix",) if form.draft.after in {"deploy", "evaluate"} else ()
-    return (*(("model_name",) if form.draft.after != "train" else ()), *suffix)
+@dataclass(frozen=True)
+class LauncherState:
+    """A form and how far it is.
+
+    Attributes:
+        stage: loading the choices, unavailable without them, editing, confirming a launch, or
+            launching.
+        message: the result of the last click.
+        is_error: whether the message says that something failed.
+        same_run: the id of a run with the same data, model and settings, while a launch waits to be
+            confirmed.
+        dialog: the question that is open: which settings to load or under which name to save them.
+        unfolded: the keys of `FOLDS` that are open.
+        variables: names of the notebook's variables that hold data.
+        configurations: names of drafts and past runs that can be loaded.
+        files: data files beside the notebook.
+    """
+
+    form: LaunchForm = field(default_factory=LaunchForm)
+    stage: LaunchStage = "loading"
+    message: str = ""
+    is_error: bool = False
+    same_run: str = ""
+    dialog: Dialog = ""
+    unfolded: frozenset[str] = frozenset()
+    variables: frozenset[str] = frozenset()
+    configurations: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the choices are there, so that the form can be filled in."""
+        return self.stage not in {"loading", "unavailable"}
+
+    @property
+    def has_issues(self) -> bool:
+        """Whether something is wrong or missing, so that it cannot be launched."""
+        return bool(find_issues(self.form))
+
+    @property
+    def offers_sample(self) -> bool:
+        """Whether the sample rows are offered: nothing is chosen, and they fit the method."""
+        draft = self.form.draft
+        return self.stage == "editing" and not draft.dataset.strip() and draft.mode == SFT
+
+    @property
+    def fields(self) -> list[Field]:
+        """The fields of the form."""
+        return list_fields(self.form, (*sorted(self.variables), *self.files))

@@ -30,18 +30,14 @@ from ...trainer.offer import DEFAULT_MODEL, default_model, read_offer
 from ...transport import event_loop
 from ..display import LiveOutput, publish
 from ..training.panel import TrainingPanel
+from .fields import FOLDS, LauncherState, LaunchStage
 from .render import bundle, first_fix, format_error
-from .state import FOLDS, LauncherState, LaunchStage
 from .widget import LauncherWidget
 
 DOUBLE_CLICK_S: Final = 0.4
 """Seconds within which a second click is a double click, or a key that is held down: it confirms
 nothing.
 """
-
-
-FILE_POLL_S: Final = 1.0
-"""Seconds between two looks at the files of the form."""
 
 
 class Launcher:
@@ -125,21 +121,16 @@ class Launcher:
             value: text where one types, the chosen value, or several values where several are
                 chosen.
         """
-        if self.widget is not None:
-            self.widget.overwrite = True
+        self._overwrite()
         self._change(name, value)
 
     def _change(self, name: str, value: Any) -> None:
         """Change a field, which has the value already."""
         with self._lock:
             form = self._state.form
-            if isinstance(value, tuple):
-                value = [*value]
-            is_parameter = name not in {*type(form.draft).model_fields, "method", "variable"}
-            if is_parameter:
-                choice = {"values": {**form.draft.values, name: value}}
-            else:
-                choice = {name: value}
+            choice = {name: [*value] if isinstance(value, tuple) else value}
+            if name not in {*type(form.draft).model_fields, "method", "variable"}:
+                choice = {"values": {**form.draft.values, **choice}}
             changed = form.with_choice(**choice)
             if (changed.draft, changed.variable) == (form.draft, form.variable):
                 return
@@ -196,6 +187,11 @@ class Launcher:
         if self.widget is not None:
             self.widget.draw(state)
 
+    def _overwrite(self) -> None:
+        """Write the values of the next state into the fields."""
+        if self.widget is not None:
+            self.widget.overwrite = True
+
     def _close_widget(self) -> None:
         widget = self.widget
         self.widget = None
@@ -223,7 +219,6 @@ class Launcher:
         self._load_choices()
         if self._live is not None:
             self._live.renew()
-        self._context.copy().run(event_loop.submit, self._watch_files())
 
     def _load_choices(self) -> None:
         """Ask the platform which models can be tuned, and inspect the data; a list is not
@@ -234,10 +229,8 @@ class Launcher:
             supported_models = read_offer(must_answer=True)
             platform = connect.current_platform().name
         except QianfanError as error:
-            self._update(
-                stage="unavailable",
-                message=format_error(error, tr("The platform gives no answer.")),
-            )
+            message = format_error(error, tr("The platform gives no answer."))
+            self._update(stage="unavailable", message=message)
             return
         with self._lock:
             form = replace(
@@ -245,35 +238,12 @@ class Launcher:
                 supported_models=supported_models,
                 from_sandbox=platform == "sandbox",
             )
-            form = form.with_choice(
-                model=default_model() if form.draft.model == DEFAULT_MODEL else form.draft.model
-            )
+            model = form.draft.model
+            form = form.with_choice(model=default_model() if model == DEFAULT_MODEL else model)
             files = tuple(list_data_files(self._folder))
             configurations = drafts.list_configurations()
             self._update(form=form, stage="editing", files=files, configurations=configurations)
         self._inspect_datasets()
-
-    async def _watch_files(self) -> None:
-        """Look up the data again whenever their files have changed, as long as the form is open."""
-        before = self._file_states()
-        while self.widget is not None and self.trainer is None:
-            await asyncio.sleep(FILE_POLL_S)
-            now = self._file_states()
-            changed = {name for name in now.keys() & before.keys() if now[name] != before[name]}
-            before = now
-            if changed:
-                await asyncio.to_thread(self._inspect_datasets, again=True)
-
-    def _file_states(self) -> dict[str, tuple[int, int]]:
-        """Return the time and the size of the files of the form, zeros for what is no file."""
-        states = {}
-        for source in self._state.form.draft.sources:
-            try:
-                status = Path(source).expanduser().stat()
-                states[source] = (status.st_mtime_ns, status.st_size)
-            except (OSError, ValueError):
-                states[source] = (0, 0)
-        return states
 
     def _inspect_datasets(self, *, again: bool = False) -> None:
         """Look up the data of the form that are not there yet, or all of them again, and compare
@@ -292,9 +262,9 @@ class Launcher:
 
     def _apply_fix(self) -> None:
         """Give the first wrong field a value that is allowed."""
-        if self.widget is not None:
-            self.widget.overwrite = True
-        self._update(form=self._state.form.with_choice(**first_fix(self._state)[1]), message="")
+        self._overwrite()
+        _, values = first_fix(self._state)
+        self._update(form=self._state.form.with_choice(**values), message="")
         self._run_in_background(self._inspect_datasets)
 
     def _choose_sample(self) -> None:
@@ -305,33 +275,21 @@ class Launcher:
 
     def _answer_dialog(self) -> None:
         """Load or save the settings whose name is typed."""
-        if self.widget is not None:
-            name = self.widget.configuration
-        else:
-            name = ""
+        name = self.widget.configuration if self.widget else ""
+        closed: dict[str, Any] = {"is_error": False, "dialog": ""}
         if self._state.dialog == "save":
             drafts.save(name, self._state.form.draft)
             message = tr("Saved: {name}", name=name.strip())
-            self._update(
-                message=message,
-                is_error=False,
-                dialog="",
-                configurations=drafts.list_configurations(),
-            )
+            names = drafts.list_configurations()
+            self._update(message=message, configurations=names, **closed)
         elif self._state.dialog == "load":
             draft = drafts.load(name)
-            if self.widget is not None:
-                self.widget.overwrite = True
+            self._overwrite()
             form = self._state.form.with_draft(draft)
-            dropped = tr(", ").join(draft.values.keys() - form.draft.values.keys())
             message = tr("Loaded: {name}", name=name.strip())
-            if dropped:
-                suffix = "\n" + tr("The model has no {names}; left out.", names=dropped)
-            else:
-                suffix = ""
-            self._update(
-                form=form, stage="editing", message=message + suffix, is_error=False, dialog=""
-            )
+            if dropped := tr(", ").join(draft.values.keys() - form.draft.values.keys()):
+                message += "\n" + tr("The model has no {names}; left out.", names=dropped)
+            self._update(form=form, stage="editing", message=message, **closed)
             self._run_in_background(self._inspect_datasets)
 
     def _insert_code(self) -> None:
@@ -341,13 +299,12 @@ class Launcher:
         if self._state.stage == "confirming":
             self._update(stage="editing", message="")
             self._move_focus("launch")
-        elif self._insert_cell is not None and (
-            code := render_code(self._state.form, self._state.variables)
-        ):
+            return
+        code = render_code(self._state.form, self._state.variables)
+        if self._insert_cell is not None and code:
             self._insert_cell(code)
-            self._update(
-                message=tr("Ready: it appears below the next cell that runs."), is_error=False
-            )
+            message = tr("Ready: it appears below the next cell that runs.")
+            self._update(message=message, is_error=False)
 
     def _press_launch(self) -> None:
         """Launch at the second click; the first one only asks for it."""

@@ -7,18 +7,17 @@ from __future__ import annotations
 from typing import Final
 
 from ...base.language import tr, tr_noop, trn
-from ...base.text import approximate_duration, labelled
+from ...base.text import approximate_duration
 from ...dataset.samples import TRAIN_FILE
 from ...trainer.form.code_estimate import Estimate, estimate_launch, render_code
 from ...trainer.form.launch_form import is_blank
 from ...trainer.form.validation import describe_overlap, find_issues, find_warnings
 from .. import components, dataset, formats, markdown
-from ..components import Html
-from ..controls import field_label
+from ..components import Html, Kind
 from ..display import Bundle
-from ..text import escape, strip_controls
-from .fields import FINAL_STEPS, Field, field_title, fix_label, method_title
-from .state import FOLDS, LauncherState
+from ..formats import escape, strip_controls
+from ..panel import field_label
+from .fields import FINAL_STEPS, FOLDS, Field, LauncherState, field_title, fix_label, method_title
 
 TITLE: Final = tr_noop("New fine-tuning")
 LOADING: Final = tr_noop("Asking the platform which models can be tuned…")
@@ -27,72 +26,44 @@ PYTHON_HEADING: Final = tr_noop("The same in Python")
 
 
 def bundle(state: LauncherState) -> Bundle:
-    """Return the form in every format, to be read and not filled in."""
-    return {"text/plain": text(state), "text/html": html(state)}
-
-
-def text(state: LauncherState) -> str:
-    """Return the form as lines: the values, the estimate, what is wrong, and the same as Python."""
-    if state.form.from_sandbox:
-        mark = f" [{tr(components.SANDBOX_MARK)}]"
-    else:
-        mark = ""
+    """Return the form in every format, to be read and not filled in: the values, the estimate, what
+    is wrong, and the same as Python.
+    """
     if not state.is_loaded:
-        return strip_controls(f"{tr(TITLE)}{mark}\n{state.message or tr(LOADING)}")
-    facts = [labelled(title, value) for title, value in _values(state)]
-    numbers = [labelled(label, value, remark) for label, value, remark in _numbers(state)]
-    script = render_code(state.form, state.variables)
-    if script:
-        code = ["", tr(PYTHON_HEADING), script]
-    else:
-        code = []
-    lines = [f"  {line}" for line in [*facts, *numbers]]
-    if state.offers_sample:
-        sample = [tr(SAMPLE, file=TRAIN_FILE)]
-    else:
-        sample = []
-    parts = [
-        f"{tr(TITLE)}{mark}",
-        *lines,
-        *_overlap_lines(state),
-        *_issue_lines(state),
-        *sample,
-        *code,
-    ]
-    return strip_controls("\n".join([*parts, *filter(None, [state.message])]))
-
-
-def html(state: LauncherState) -> Html:
-    """Return the form as HTML that needs no kernel."""
-    if not state.is_loaded:
-        return components.output(components.panel(tr(TITLE), header(state), waiting(state)))
-    values = "".join(
-        f"<dt>{escape(title)}</dt><dd>{escape(value)}</dd>" for title, value in _values(state)
-    )
-    script = render_code(state.form, state.variables)
-    folded = components.folds((tr(PYTHON_HEADING), "", python_code(state))) if script else ""
-    issues = components.join(
-        components.note(
-            "idle" if issue.is_hint else "bad",
-            f"{field_title(state.form, name)}{tr(': ')}",
-            issue.message,
-        )
-        for name, issue in find_issues(state.form).items()
-    )
-    doubts = components.join(
-        components.note("warn", f"{field_title(state.form, name)}{tr(': ')}", text, sign="⚠︎")
-        for name, text in find_warnings(state.form).items()
-    )
-    parts = [
+        return components.bundle(tr(TITLE), header(state), waiting(state))
+    form = state.form
+    notes = []
+    for name, issue in find_issues(form).items():
+        kind: Kind = "idle" if issue.is_hint else "bad"
+        notes.append(_field_note(state, kind, name, issue.message))
+    for name, text in find_warnings(form).items():
+        notes.append(_field_note(state, "warn", name, text, sign="⚠︎"))
+    blocks = [
         header(state),
-        Html(f'<dl class="qf-list">{values}</dl>'),
+        components.facts(*_values(state)),
         warning(state),
-        issues,
-        doubts,
-        folded,
+        *notes,
+        _python_fold(state),
+        numbers(state),
+        message(state),
     ]
-    body = components.panel(tr(TITLE), *parts, numbers(state), message(state))
-    return components.output(body)
+    forms = components.bundle(tr(TITLE), *blocks)
+    if state.offers_sample:
+        forms["text/plain"] += f"\n{tr(SAMPLE, file=TRAIN_FILE)}"
+    return forms
+
+
+def _field_note(state: LauncherState, kind: Kind, name: str, text: str, *, sign: str = "") -> Html:
+    title = f"{field_title(state.form, name)}{tr(': ')}"
+    return components.note(kind, title, text, sign=sign)
+
+
+def _python_fold(state: LauncherState) -> Html:
+    script = render_code(state.form, state.variables)
+    if not script:
+        return Html()
+    fold = components.folds((tr(PYTHON_HEADING), "", python_code(state)))
+    return Html(fold, f"\n{tr(PYTHON_HEADING)}\n{strip_controls(script)}\n")
 
 
 def header(state: LauncherState) -> Html:
@@ -105,13 +76,9 @@ def header(state: LauncherState) -> Html:
         "launching": ("run", tr("Starting")),
     }
     pill = components.pill(*pills[state.stage]) if state.stage in pills else ""  # type: ignore[arg-type]
-    if state.form.from_sandbox:
-        where = tr("on this computer")
-    else:
-        where = tr("on the Qianfan platform")
-    return components.header(
-        tr(TITLE), pill=pill, subtitle=where, is_sandbox=state.form.from_sandbox
-    )
+    is_sandbox = state.form.from_sandbox
+    where = tr("on this computer") if is_sandbox else tr("on the Qianfan platform")
+    return components.header(tr(TITLE), pill=pill, subtitle=where, is_sandbox=is_sandbox)
 
 
 def waiting(state: LauncherState) -> Html:
@@ -124,15 +91,28 @@ def waiting(state: LauncherState) -> Html:
 
 def warning(state: LauncherState) -> Html:
     """Return the note about rows for validation that repeat training rows, "" without any."""
-    lines = _overlap(state)
-    if lines:
-        return components.note("warn", lines[0], lines[1], sign="⚠︎")
-    return Html("")
+    lines = describe_overlap(state.form)
+    return components.note("warn", lines[0], lines[1], sign="⚠︎") if lines else Html()
 
 
 def numbers(state: LauncherState) -> Html:
     """Return the estimate: rows, steps, time and price."""
-    return components.key_numbers(*_numbers(state))
+    estimate = estimate_launch(state.form)
+    steps = estimate.steps
+    cells = []
+    if estimate.train_rows is not None:
+        remarks = [_held_out_remark(state), _token_remark(estimate)]
+        rows = trn("{n} row", "{n} rows", estimate.train_rows)
+        cells.append((tr("Trains on"), rows, " · ".join(filter(None, remarks))))
+    if steps is not None:
+        formula = f"{estimate.train_rows:,} × {estimate.epochs} ÷ {estimate.batch}"
+        cells.append((tr("Training steps"), f"{steps:,}", formula))
+    if estimate.seconds is not None:
+        remark = tr("at this computer's present speed")
+        cells.append((tr("Time"), f"≈ {approximate_duration(estimate.seconds)}", remark))
+    where = tr("local sandbox") if estimate.is_free else tr("see the platform's console")
+    price = formats.cost(None, is_free=estimate.is_free)
+    return components.key_numbers(*cells, (tr("Price"), price, where))
 
 
 def python_code(state: LauncherState) -> Html:
@@ -161,14 +141,10 @@ def label(item: Field) -> str:
     if item.is_wrong:
         below = f'<span class="qf-err"><b aria-hidden="true">✕</b> {below}</span>'
     elif item.warning:
-        below = (
-            '<span class="qf-hint qf-warn"><b aria-hidden="true">⚠︎</b> '
-            f"{escape(item.warning)}</span>"
-        )
+        words = f'<b aria-hidden="true">⚠︎</b> {escape(item.warning)}'
+        below = f'<span class="qf-hint qf-warn">{words}</span>'
     elif below:
         below = f'<span class="qf-hint">{below}</span>'
-    else:
-        below = ""
     return field_label(item.title, parameter=item.parameter, below=below)
 
 
@@ -179,14 +155,16 @@ def fold_label(state: LauncherState, key: str, fields: list[Field]) -> str:
     folded = [item for item in fields if item.is_advanced]
     draft = state.form.draft
     typed = [draft.values.get(item.name, getattr(draft, item.name, "")) for item in folded]
-    wrong = sum(item.is_wrong for item in folded)
     changed = sum(not is_blank(value) for value in typed)
-    counts = [trn("{n} setting", "{n} settings", len(folded))]
-    counts += [
-        trn("{n} changed", "{n} changed", changed) if changed else tr("all at their defaults")
-    ]
-    counts += [trn("{n} wrong", "{n} wrong", wrong)] if wrong else []
-    return " · ".join([tr(FOLDS[key]), *counts])
+    wrong = sum(item.is_wrong for item in folded)
+    facts = [tr(FOLDS[key]), trn("{n} setting", "{n} settings", len(folded))]
+    if changed:
+        facts.append(trn("{n} changed", "{n} changed", changed))
+    else:
+        facts.append(tr("all at their defaults"))
+    if wrong:
+        facts.append(trn("{n} wrong", "{n} wrong", wrong))
+    return " · ".join(facts)
 
 
 def is_unfolded(state: LauncherState, key: str, fields: list[Field]) -> bool:
@@ -214,9 +192,14 @@ def status(state: LauncherState) -> Html:
     """
     if state.message:
         return message(state)
+    form = state.form
+    issues = find_issues(form)
+    wrong = [name for name, issue in issues.items() if not issue.is_hint]
+    titles = tr(", ").join(field_title(form, name) for name in wrong or issues)
+    words = ""
     if state.stage == "confirming":
         words = tr("It goes on when the notebook is closed.")
-        if not state.form.from_sandbox:
+        if not form.from_sandbox:
             words = tr(
                 "It costs money, and goes on when the notebook is closed. The price is on the "
                 "platform's console."
@@ -229,17 +212,11 @@ def status(state: LauncherState) -> Html:
                 run=state.same_run,
             )
             words = f"{repeated} {words}"
-        return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>')
-    issues = find_issues(state.form)
-    wrong = [name for name, issue in issues.items() if not issue.is_hint]
-    titles = tr(", ").join(field_title(state.form, name) for name in wrong or issues)
-    if not titles:
-        return Html("")
-    if wrong:
+    elif wrong:
         words = tr("To correct first: {fields}.", fields=titles)
-    else:
+    elif issues:
         words = tr("Still to choose: {fields}.", fields=titles)
-    return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>')
+    return Html(f'<div class="qf-sub" role="status">{escape(words)}</div>' if words else "")
 
 
 def first_fix(state: LauncherState) -> tuple[str, dict[str, object]]:
@@ -254,9 +231,9 @@ def first_fix(state: LauncherState) -> tuple[str, dict[str, object]]:
 
 def message(state: LauncherState) -> Html:
     """Return the result of the last click, "" without one."""
-    if not state.message:
-        return Html("")
     first, _, remainder = state.message.partition("\n")
+    if not first:
+        return Html()
     if state.is_error:
         return components.note("bad", first, remainder, sign="✕", role="alert")
     return components.note("ok", first, remainder, sign="✓", role="status")
@@ -275,38 +252,14 @@ def _values(state: LauncherState) -> list[tuple[str, str]]:
         value = item.value
         if item.name == "method":
             value = method_title(value)
-        if item.name == "after":
+        elif item.name == "after":
             value = tr(FINAL_STEPS[value])
-        if item.parameter:
-            title = f"{item.title} ({item.parameter})"
-        else:
-            title = item.title
-        rows.append((title, ", ".join(map(str, value)) if isinstance(value, list) else str(value)))
-    return [(title, value) for title, value in rows if value.strip()]
-
-
-def _numbers(state: LauncherState) -> list[tuple[str, str, str]]:
-    estimate = estimate_launch(state.form)
-    cells = []
-    if estimate.train_rows is not None:
-        cells.append(
-            (
-                tr("Trains on"),
-                trn("{n} row", "{n} rows", estimate.train_rows),
-                " · ".join(filter(None, [_held_out_remark(state), _token_remark(estimate)])),
-            )
-        )
-    if estimate.steps is not None:
-        formula = f"{estimate.train_rows:,} × {estimate.epochs} ÷ {estimate.batch}"
-        cells.append((tr("Training steps"), f"{estimate.steps:,}", formula))
-    if estimate.seconds is not None:
-        time_text = f"≈ {approximate_duration(estimate.seconds)}"
-        cells.append((tr("Time"), time_text, tr("at this computer's present speed")))
-    if estimate.is_free:
-        price_remark = tr("local sandbox")
-    else:
-        price_remark = tr("see the platform's console")
-    return [*cells, (tr("Price"), formats.cost(None, is_free=estimate.is_free), price_remark)]
+        elif isinstance(value, list):
+            value = ", ".join(map(str, value))
+        if str(value).strip():
+            title = f"{item.title} ({item.parameter})" if item.parameter else item.title
+            rows.append((title, str(value)))
+    return rows
 
 
 def _held_out_remark(state: LauncherState) -> str:
@@ -326,26 +279,3 @@ def _token_remark(estimate: Estimate) -> str:
     if estimate.epochs is None:
         return tokens
     return trn("{tokens} × {n} epoch", "{tokens} × {n} epochs", estimate.epochs, tokens=tokens)
-
-
-def _overlap(state: LauncherState) -> tuple[str, str] | None:
-    return describe_overlap(state.form)
-
-
-def _overlap_lines(state: LauncherState) -> list[str]:
-    lines = _overlap(state)
-    if lines:
-        return [f"⚠ {lines[0]} {lines[1]}"]
-    return []
-
-
-def _issue_lines(state: LauncherState) -> list[str]:
-    issues = find_issues(state.form)
-    lines = [
-        f"{'○' if issue.is_hint else '✕'} {field_title(state.form, name)}{tr(': ')}{issue.message}"
-        for name, issue in issues.items()
-    ]
-    warnings = find_warnings(state.form)
-    return lines + [
-        f"⚠ {field_title(state.form, name)}{tr(': ')}{text}" for name, text in warnings.items()
-    ]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
-from ...base.language import tr
+from ...base.language import tr, tr_noop
 from ...dataset.samples import TRAIN_ROWS
-from ..controls import PanelWidgets
 from ..display import accept_clicks
+from ..panel import PanelWidgets, set_class
 from . import render
-from .fields import Field
-from .state import FOLDS, LauncherState
+from .fields import FOLDS, Field, LauncherState
 
 _CHANGED_ON_BLUR = {"dataset", "eval_dataset", "model"}
 """Fields that are read when the focus leaves them, not at each letter."""
@@ -23,6 +21,23 @@ _FIXED_CHOICES = {"Dropdown", "SelectMultiple"}
 
 SETTINGS: Final = "settings"
 """The field for the name of settings that are loaded or saved."""
+
+TEXTS: Final = ("head", "warning", "preview", "python", "numbers", "status")
+BUTTONS: Final = {
+    "load": tr_noop("Load settings…"),
+    "save": tr_noop("Save settings…"),
+    "cancel": tr_noop("Cancel"),
+    "close": tr_noop("Close"),
+    **dict.fromkeys(("launch", "insert", "fix", "sample", "dialog", *FOLDS), ""),
+}
+"""The words on the buttons, "" where they change."""
+
+_VISIBLE_BUTTONS: Final = {
+    "loading": ["close"],
+    "unavailable": ["launch", "close"],
+    "confirming": ["launch", "insert"],
+}
+"""Those of other stages than editing and launching."""
 
 
 class LauncherWidget:
@@ -50,45 +65,30 @@ class LauncherWidget:
         self._on_change = on_change
         self._drawing_thread = 0
         self.overwrite = False
-        self._stage = ""
         self._fields: dict[tuple[str, str], Any] = {}
         self._panel = panel = PanelWidgets()
-        self._texts = {
-            key: panel.html()
-            for key in ("head", "warning", "preview", "python", "numbers", "status")
-        }
-        self._buttons = {
-            key: panel.button("", partial(_press, on_press, key))
-            for key in (
-                "launch",
-                "insert",
-                "load",
-                "save",
-                "close",
-                "fix",
-                "sample",
-                "dialog",
-                "cancel",
-                *FOLDS,
-            )
-        }
+        self._texts = {key: panel.html() for key in TEXTS}
+        self._buttons = {}
+        for key, words in BUTTONS.items():
+            press = lambda _, key=key: on_press(key)  # noqa: E731 - one expression
+            self._buttons[key] = panel.button(tr(words), press)
+        sample = tr("Try it with teahouse, {rows} rows", rows=TRAIN_ROWS)
+        self._buttons["sample"].description = sample
+        self._buttons["launch"].add_class("qf-main")
         for key in FOLDS:
             self._buttons[key].remove_class("qf-btn").add_class("qf-fold")
         self._grids = {key: panel.box("qf-form") for key in ("first", "advanced")}
         self._rows = {key: panel.row([]) for key in ("dialog", "status", "buttons")}
         self._more = panel.box("qf-more")
         self._frame = panel.panel([])
-        self.root = ipywidgets.Box(
-            [self._frame], layout=ipywidgets.Layout(width="100%", display="block")
-        )
+        layout = ipywidgets.Layout(width="100%", display="block")
+        self.root = ipywidgets.Box([self._frame], layout=layout)
 
     @property
     def configuration(self) -> str:
         """The text in the field of settings."""
         widget = self._fields.get((SETTINGS, ""))
-        if widget is None:
-            return ""
-        return str(widget.value)
+        return str(widget.value) if widget else ""
 
     def draw(self, state: LauncherState) -> None:
         """Show a state; what has not changed is not sent."""
@@ -100,7 +100,7 @@ class LauncherWidget:
             else:
                 self._texts["status"].value = render.waiting(state)
             self._draw_buttons(state)
-            self._set_children(self._frame, self._visible_parts(state))
+            _set_children(self._frame, self._visible_parts(state))
         finally:
             self._drawing_thread = 0
 
@@ -110,11 +110,12 @@ class LauncherWidget:
 
     def close(self) -> None:
         """Close everything but the form's own widget, which may hold something else by now."""
-        boxes = (*self._grids.values(), *self._rows.values(), self._more)
-        parts = (*self._fields.values(), *self._buttons.values(), *self._texts.values())
-        shared = (self._frame.layout, self._texts["head"].style, self._buttons["launch"].style)
-        shared += tuple(self._panel.field_settings.values())
-        for widget in (*parts, *boxes, self._frame, *shared):
+        groups = (self._fields, self._buttons, self._texts, self._grids, self._rows)
+        parts = [widget for group in groups for widget in group.values()]
+        shared = [self._frame.layout, self._texts["head"].style, self._buttons["launch"].style]
+        for widget in (*parts, self._more, self._frame, *shared):
+            widget.close()
+        for widget in self._panel.field_settings.values():
             widget.close()
 
     def _draw_form(self, state: LauncherState) -> None:
@@ -124,71 +125,54 @@ class LauncherWidget:
         is_open = {key: render.is_unfolded(state, key, fields) for key in FOLDS}
         visible = [item for item in fields if is_open["advanced"] or not item.is_advanced]
         if state.dialog:
-            visible.append(
-                Field(
-                    SETTINGS,
-                    tr("Name of the settings"),
-                    "",
-                    "",
-                    widget="Combobox",
-                    choices=state.configurations,
-                )
-            )
-        for field_key in self._fields.keys() - {
-            (item.name, item.rule) for item in (*fields, *visible)
-        }:
+            title = tr("Name of the settings")
+            names = state.configurations
+            visible.append(Field(SETTINGS, title, "", widget="Combobox", choices=names))
+        used = {(item.name, item.rule) for item in (*fields, *visible)}
+        for field_key in self._fields.keys() - used:
             self._fields.pop(field_key).close()
-        widgets = {item.name: self._draw_field(item, overwrite=overwrite) for item in visible}
+        grids: dict[str, list[Any]] = {"first": [], "advanced": [], SETTINGS: []}
+        for item in visible:
+            key = "advanced" if item.is_advanced else "first"
+            key = SETTINGS if item.name == SETTINGS else key
+            grids[key].append(self._draw_field(item, overwrite=overwrite))
         for key, grid in self._grids.items():
-            names = [
-                item.name
-                for item in fields
-                if item.is_advanced == (key == "advanced") and item.name in widgets
-            ]
-            self._set_children(grid, [widgets[name] for name in names])
+            _set_children(grid, grids[key])
         if state.dialog:
             buttons = [self._buttons[key] for key in ("dialog", "cancel")]
-            self._set_children(self._rows["dialog"], [widgets[SETTINGS], *buttons])
+            _set_children(self._rows["dialog"], [*grids[SETTINGS], *buttons])
         texts = {"warning": render.warning, "numbers": render.numbers, "status": render.status}
         texts |= {"preview": render.preview} if is_open["preview"] else {}
         texts |= {"python": render.python_code} if is_open["python"] else {}
         for key, draw in texts.items():
             self._texts[key].value = draw(state)
-        self._draw_folds(state, fields, is_open)
-
-    def _draw_folds(
-        self, state: LauncherState, fields: list[Field], is_open: dict[str, bool]
-    ) -> None:
-        contents = {
-            "advanced": self._grids["advanced"],
-            **{key: self._texts[key] for key in ("preview", "python")},
-        }
         parts = []
-        for key, content in contents.items():
+        contents = {"advanced": self._grids["advanced"], **self._texts}
+        for key in FOLDS:
             button = self._buttons[key]
             button.description = render.fold_label(state, key, fields)
-            (button.add_class if is_open[key] else button.remove_class)("qf-open")
-            parts += [button, content] if is_open[key] else [button]
-        self._set_children(self._more, parts)
+            set_class(button, "qf-open", is_open[key])
+            parts += [button, contents[key]] if is_open[key] else [button]
+        _set_children(self._more, parts)
 
     def _draw_field(self, item: Field, *, overwrite: bool) -> Any:
         """Return the widget of a field, with its value, choices and label."""
         key = item.name, item.rule
         is_new = key not in self._fields
-        widget = self._fields.get(key) or self._fields.setdefault(key, self._create_widget(item))
-        if item.name != SETTINGS:
-            self._fill(widget, item, write=is_new or overwrite)
-        elif tuple(widget.options) != item.choices:
-            widget.options = item.choices
+        if is_new:
+            self._fields[key] = self._create_widget(item)
+        widget = self._fields[key]
+        is_settings = item.name == SETTINGS
+        self._fill(widget, item, write=(is_new or overwrite) and not is_settings)
         widget.description = render.label(item)
         accept_clicks(widget)
         return widget
 
     def _create_widget(self, item: Field) -> Any:
-        options: dict[str, Any] = (
-            {"continuous_update": False} if item.name in _CHANGED_ON_BLUR else {}
-        )
-        if item.widget in {"Text", "Combobox"}:
+        options: dict[str, Any] = {}
+        if item.name in _CHANGED_ON_BLUR:
+            options["continuous_update"] = False
+        if item.widget not in _FIXED_CHOICES:
             options["placeholder"] = item.placeholder
         if item.description:
             options["tooltip"] = item.description
@@ -209,98 +193,51 @@ class LauncherWidget:
             write = write or item.widget in _FIXED_CHOICES
         if not write:
             return
-        values = [choice[1] if isinstance(choice, tuple) else choice for choice in item.choices]
-        if item.widget == "SelectMultiple":
-            if isinstance(item.value, (list, tuple)):
-                chosen = item.value
-            else:
-                chosen = ()
-            widget.value = [value for value in chosen if value in values]
-        elif item.widget == "Dropdown":
-            if item.value in values:
-                widget.value = item.value
-            else:
-                widget.value = next(iter(values), None)
-        else:
+        if item.widget not in _FIXED_CHOICES:
             widget.value = str(item.value)
+            return
+        values = [value for _, value in item.choices]
+        if item.widget == "SelectMultiple":
+            chosen = item.value if isinstance(item.value, (list, tuple)) else ()
+            widget.value = [value for value in chosen if value in values]
+        else:
+            widget.value = item.value if item.value in values else next(iter(values), None)
 
     def _visible_parts(self, state: LauncherState) -> list[Any]:
         """Return the visible parts, in the order of the tab key."""
-        head = self._texts["head"]
-        buttons = self._rows["buttons"]
-        if not state.is_loaded:
-            return [head, self._rows["status"], buttons]
-        if state.dialog:
-            dialog = [self._rows["dialog"]]
-        else:
-            dialog = []
         texts = self._texts
-        if texts["status"].value:
-            status = [self._rows["status"]]
-        else:
-            status = []
-        first = self._grids["first"]
-        return [
-            head,
-            first,
-            texts["warning"],
-            self._more,
-            texts["numbers"],
-            buttons,
-            *dialog,
-            *status,
-        ]
+        rows = self._rows
+        if not state.is_loaded:
+            return [texts["head"], rows["status"], rows["buttons"]]
+        parts = [texts["head"], self._grids["first"], texts["warning"], self._more]
+        parts += [texts["numbers"], rows["buttons"]]
+        parts += [rows["dialog"]] if state.dialog else []
+        parts += [rows["status"]] if texts["status"].value else []
+        return parts
 
     def _draw_buttons(self, state: LauncherState) -> None:
         """Label the buttons with what they do now."""
         buttons = self._buttons
-        if state.is_loaded:
-            fix = render.first_fix(state)[0]
-        else:
-            fix = ""
+        is_launching = state.stage == "launching"
         is_confirming = state.stage == "confirming"
-        has_issues = state.has_issues
+        fix = render.first_fix(state)[0] if state.is_loaded else ""
+        is_blocked = state.has_issues and state.stage != "unavailable"
         buttons["launch"].description = render.launch_label(state)
-        buttons["launch"].disabled = state.stage == "launching" or (
-            has_issues and state.stage != "unavailable"
-        )
-        buttons["launch"].add_class("qf-main")
-        if is_confirming:
-            buttons["insert"].description = tr("Back to the form")
-        else:
-            buttons["insert"].description = tr("Insert as a cell")
-        buttons["insert"].disabled = has_issues or state.stage == "launching"
-        buttons["load"].description = tr("Load settings…")
-        buttons["save"].description = tr("Save settings…")
-        if state.dialog == "save":
-            buttons["dialog"].description = tr("Save")
-        else:
-            buttons["dialog"].description = tr("Load")
-        buttons["cancel"].description = tr("Cancel")
-        buttons["close"].description = tr("Close")
+        buttons["launch"].disabled = is_launching or is_blocked
+        insert = tr("Back to the form") if is_confirming else tr("Insert as a cell")
+        buttons["insert"].description = insert
+        buttons["insert"].disabled = is_launching or state.has_issues
+        buttons["dialog"].description = tr("Save") if state.dialog == "save" else tr("Load")
         buttons["fix"].description = fix
-        buttons["sample"].description = tr("Try it with teahouse, {rows} rows", rows=TRAIN_ROWS)
-        if is_confirming:
-            keys = ["launch", "insert"]
-        else:
-            keys = ["launch", "insert", "load", "save", "close"]
-        keys = {"loading": ["close"], "unavailable": ["launch", "close"]}.get(state.stage, keys)
-        self._set_children(self._rows["buttons"], [buttons[key] for key in keys])
-        if fix:
-            offered = [buttons["fix"]]
-        elif state.offers_sample:
-            offered = [buttons["sample"]]
-        else:
-            offered = []
-        self._set_children(self._rows["status"], [self._texts["status"], *offered])
+        keys = _VISIBLE_BUTTONS.get(state.stage, ["launch", "insert", "load", "save", "close"])
+        _set_children(self._rows["buttons"], [buttons[key] for key in keys])
+        offered = ["fix"] if fix else ["sample"] * state.offers_sample
+        status = [self._texts["status"], *(buttons[key] for key in offered)]
+        _set_children(self._rows["status"], status)
         for button in buttons.values():
             accept_clicks(button)
 
-    @staticmethod
-    def _set_children(box: Any, children: list[Any]) -> None:
-        if box.children != tuple(children):
-            box.children = tuple(children)
 
-
-def _press(on_press: Callable[[str], None], key: str, _button: Any) -> None:
-    on_press(key)
+def _set_children(box: Any, children: list[Any]) -> None:
+    if box.children != tuple(children):
+        box.children = tuple(children)

@@ -63,14 +63,8 @@ def available_actions(trainer: LLMFinetune) -> list[Action]:
     is_published = bool(progress.model_version_id) or any(
         isinstance(row, ModelPublishAction) for row in actions
     )
-    if is_published:
-        publish = []
-    else:
-        publish = [_publish()]
-    if _is_deployed(actions, progress):
-        deploy = []
-    else:
-        deploy = [_deploy(progress)]
+    publish = [] if is_published else [_publish()]
+    deploy = [] if _is_deployed(actions, progress) else [_deploy(progress)]
     if trainer.is_running:
         return [_stop(progress), *publish, *deploy]
     star = _publish_best(trainer)
@@ -81,27 +75,18 @@ def available_actions(trainer: LLMFinetune) -> list[Action]:
 
 def main_action(keys: Sequence[str]) -> str:
     """Return which of some buttons is the likely next step, "" for none."""
-    return next(
-        (
-            key
-            for key in ("resume", "chat", "star", "publish", "deploy")
-            if key in keys and "stop" not in keys
-        ),
-        "",
-    )
+    if "stop" in keys:
+        return ""
+    return next((key for key in ("resume", "chat", "star", "publish", "deploy") if key in keys), "")
 
 
 def _stop(progress: TrainingProgress) -> Action:
-    if progress.points:
-        epoch = checkpoint_name(progress.points[-1])
-    else:
-        epoch = ""
     loss = tr("Resuming starts again from the beginning.")
-    if epoch:
+    if progress.points:
         loss = tr(
             "It has reached {epoch}. The platform keeps the checkpoints so far; "
             "resuming starts again from the beginning.",
-            epoch=epoch,
+            epoch=checkpoint_name(progress.points[-1]),
         )
     return Action(
         "stop",
@@ -119,14 +104,11 @@ def _resume(progress: TrainingProgress) -> Action:
     def resume(trainer: LLMFinetune) -> object:
         return trainer.start(retry=True)
 
-    ended = {ActionState.Error, ActionState.Stopped}
-    if (
-        not any(stage.name == "train" and stage.state in ended for stage in progress.stages)
-        or not progress.task_id
-    ):
-        return Action(
-            "resume", tr("Resume"), tr("Repeat the step that was stopped or has failed"), resume
-        )
+    ended = {("train", ActionState.Error), ("train", ActionState.Stopped)}
+    has_run = any((stage.name, stage.state) in ended for stage in progress.stages)
+    if not has_run or not progress.task_id:
+        tooltip = tr("Repeat the step that was stopped or has failed")
+        return Action("resume", tr("Resume"), tooltip, resume)
     price = tr("A new run starts in the same job, from the beginning.")
     if not progress.from_sandbox:
         price = tr(
@@ -191,26 +173,22 @@ def _deploy(progress: TrainingProgress) -> Action:
 
 def _is_deployed(actions: Sequence[BaseAction], progress: TrainingProgress) -> bool:
     """Return whether what was published last is deployed, or will be."""
-    publishing = [
-        index for index, action in enumerate(actions) if isinstance(action, ModelPublishAction)
-    ]
-    if publishing:
-        since = actions[publishing[-1] :]
-    else:
-        since = actions
-    is_checkpoint = len(publishing) > 1
-    return any(isinstance(action, DeployAction) for action in since) or (
-        bool(progress.service_endpoint) and not is_checkpoint
-    )
+    published = 0
+    is_deployed = False
+    for action in actions:
+        if isinstance(action, ModelPublishAction):
+            published += 1
+            is_deployed = False
+        elif isinstance(action, DeployAction):
+            is_deployed = True
+    return is_deployed or (bool(progress.service_endpoint) and published < 2)
 
 
 def chat_cell(progress: TrainingProgress, question: str = "") -> str:
     """Return a cell that asks the service a question, "" before the deployment."""
     endpoint = _endpoint(progress)
     question = question or tr("Hello! What can you do?")
-    if endpoint:
-        return f"%%qfchat -e {endpoint}\n{question}"
-    return ""
+    return f"%%qfchat -e {endpoint}\n{question}" if endpoint else ""
 
 
 def evaluation_cell(progress: TrainingProgress) -> str:
@@ -227,34 +205,25 @@ def evaluation_cell(progress: TrainingProgress) -> str:
     elif re.fullmatch(r"[\w.-]+", base):
         models = f"{name} -m {base}"
     data = evaluation_rows(progress)
-    if data:
-        comment = ""
-    else:
-        comment = f"# {tr(PLACEHOLDER)}\n"
-    return f"{comment}%qfeval {models} -d {data or 'DATA'} -o report"
+    return f"{_placeholder(data)}%qfeval {models} -d {data or 'DATA'} -o report"
+
+
+def _placeholder(data: str) -> str:
+    """Return a comment that asks for rows, "" where there are some."""
+    return "" if data else f"# {tr(PLACEHOLDER)}\n"
 
 
 def checkpoint_cell(progress: TrainingProgress, step: int | str | None) -> str:
     """Return a cell that publishes a checkpoint, by default the last, and scores it without a
     service.
     """
-    if step is None:
-        choice = ""
-    else:
-        choice = f", step={step!r}"
+    choice = "" if step is None else f", step={step!r}"
     data = evaluation_rows(progress)
-    if data:
-        comment = ""
-    else:
-        comment = f"# {tr(PLACEHOLDER)}\n"
-    if data in find_variables(is_data):
-        source = data
-    else:
-        source = repr(data or "DATA")
+    source = data if data in find_variables(is_data) else repr(data or "DATA")
     return (
         "from qfnb import Dataset, LLMFinetune\n"
         "from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator\n\n"
-        f"{comment}heldout = Dataset.load({source})\n"
+        f"{_placeholder(data)}heldout = Dataset.load({source})\n"
         f"trainer = LLMFinetune.attach({(progress.run_id or progress.task_id)!r})\n"
         f"trainer.evaluate(heldout, [ExactMatchEvaluator(), RougeLEvaluator()]{choice}).wait()\n"
         'trainer.output["eval_res"]'
@@ -275,9 +244,7 @@ def evaluation_rows(progress: TrainingProgress) -> str:
         return HELD_OUT_FILE
     # where it is not known what was trained on, it may be any of these
     names = [name for name in frames if frames[name] is not frames.get(progress.training_data)]
-    if names and progress.training_data:
-        return names[-1]
-    return ""
+    return names[-1] if names and progress.training_data else ""
 
 
 def is_sample_training(progress: TrainingProgress) -> bool:
@@ -300,6 +267,5 @@ def _endpoint(progress: TrainingProgress) -> str:
     """Return the endpoint, "" where it has characters that could be code: it becomes part of a
     cell.
     """
-    if re.fullmatch(r"[\w.-]+", progress.service_endpoint):
-        return progress.service_endpoint
-    return ""
+    endpoint = progress.service_endpoint
+    return endpoint if re.fullmatch(r"[\w.-]+", endpoint) else ""

@@ -11,8 +11,8 @@ from ...base.language import tr, trn
 from ...base.text import format_loss
 from ...trainer.loss_diagnostics import SMOOTHING_WEIGHT, LossPoint, best_checkpoint, moving_average
 from ...trainer.progress import TrainingProgress
+from ..formats import one_line
 from ..line_chart import Curve, LineChart, Point
-from ..text import one_line
 
 LOG_RATIO: Final = 0.01
 """Last loss over the first one, below which the axis is logarithmic."""

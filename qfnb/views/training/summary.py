@@ -1,25 +1,25 @@
 """What a training's panel says in words: title, state, steps, progress, key numbers, remarks, next
-commands.
+commands; and its details: checkpoints, settings, metrics, its log and ids.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ...base.language import tr, tr_noop, trn
 from ...base.text import approximate_duration, duration, format_loss
 from ...trainer.consts import ActionState, FinetuneStatus, ServiceStatus
-from ...trainer.loss_diagnostics import best_checkpoint, diagnose_loss
-from ...trainer.progress import Stage, TrainingProgress
+from ...trainer.loss_diagnostics import LossPoint, best_checkpoint, diagnose_loss
+from ...trainer.progress import LogLine, Stage, TrainingProgress
 from .. import components, formats
-from ..components import Html, Kind
-from ..text import one_line
+from ..components import MAX_TEXT, Html, Kind, State
+from ..formats import escape, one_line
+from ..line_chart import thin
 from .loss_chart import checkpoint_name, smooth
-
-MAX_TEXT: Final = 900
-"""Characters of a remark."""
 
 LONG_STATEMENT: Final = 120
 """Characters of an error's first line above which its first sentence is the statement."""
@@ -67,17 +67,12 @@ def title(progress: TrainingProgress) -> str:
 
 def subtitle(progress: TrainingProgress) -> str:
     """Return the name of the training, its method and its epochs, as far as they are known."""
+    parts = [progress.job_name, progress.train_mode, progress.parameter_scale]
     epochs = progress.hyper_parameters.get("epoch")
-    # a platform's number may be a text
-    if str(epochs) == "1":
-        count = 1
-    else:
-        count = 2
-    if epochs is None:
-        words = ""
-    else:
-        words = trn("{epochs} epoch", "{epochs} epochs", count, epochs=epochs)
-    parts = (progress.job_name, progress.train_mode, progress.parameter_scale, words)
+    if epochs is not None:
+        # a platform's number may be a text
+        count = 1 if str(epochs) == "1" else 2
+        parts.append(trn("{epochs} epoch", "{epochs} epochs", count, epochs=epochs))
     return " · ".join(one_line(part, 80) for part in parts if part)
 
 
@@ -85,11 +80,10 @@ def handle(progress: TrainingProgress) -> str:
     """Return the name of a training for a command, in quotes where it has blanks, or its id where
     the name cannot stand in a line.
     """
-    names = (progress.job_name, progress.run_id, progress.task_id)
-    name = next((name for name in names if re.fullmatch(r"[\w. -]{1,80}", name)), "")
-    if " " in name:
-        return f'"{name}"'
-    return name
+    for name in (progress.job_name, progress.run_id, progress.task_id):
+        if re.fullmatch(r"[\w. -]{1,80}", name):
+            return f'"{name}"' if " " in name else name
+    return ""
 
 
 def current_stage(progress: TrainingProgress) -> Stage | None:
@@ -103,58 +97,48 @@ def is_queued(progress: TrainingProgress) -> bool:
     return stage is not None and stage.name == "train" and progress.status == FinetuneStatus.Created
 
 
-def state(progress: TrainingProgress, *, is_live: bool, now: float) -> tuple[Kind, str, str]:
-    """Return the colour, the sign and the words of the state; that of a saved output that is not
-    final is dated.
+def state(progress: TrainingProgress, *, is_live: bool = True) -> State:  # noqa: PLR0911 - one for each state
+    """Return the state; that of a saved output that is not final is dated.
 
     Args:
         progress: the training.
         is_live: whether the output still changes.
-        now: Unix seconds.
     """
-    if progress.finished:
-        return _end_state(progress)
-    if not is_live and progress.started_at is not None:
-        return "idle", "○", formats.as_of(now)
-    if progress.started_at is None:
-        return "idle", "○", tr("Preparing")
-    if progress.offline_since is not None:
-        return "warn", "○", tr("Waiting for the platform")
-    if is_queued(progress):
-        return "idle", "○", tr("Queued")
-    stage = current_stage(progress)
-    return "run", "●", tr(WORK.get(stage.name if stage else "", tr_noop("Running")))
-
-
-def _end_state(progress: TrainingProgress) -> tuple[Kind, str, str]:
     if progress.failed:
-        return "bad", "✕", tr("Failed")
+        return State("bad", "✕", tr("Failed"))
     if progress.stopped:
-        return "warn", "■", tr("Stopped")
-    return "ok", "✓", tr(ENDS.get(progress.status, tr_noop("Done")))
+        return State("warn", "■", tr("Stopped"))
+    if progress.finished:
+        return State("ok", "✓", tr(ENDS.get(progress.status, tr_noop("Done"))))
+    if progress.started_at is None:
+        return State("idle", "○", tr("Preparing"))
+    if not is_live:
+        return components.state_as_of()
+    if progress.offline_since is not None:
+        return State("warn", "○", tr("Waiting for the platform"))
+    if is_queued(progress):
+        return State("idle", "○", tr("Queued"))
+    stage = current_stage(progress)
+    return State("run", "●", tr(WORK.get(stage.name if stage else "", tr_noop("Running"))))
 
 
-def steps(
-    progress: TrainingProgress, *, is_live: bool, now: float
-) -> list[tuple[Kind, str, str, str]]:
-    """Return colour, sign, name and time of each step; arguments as for `state`."""
+def steps(progress: TrainingProgress, *, is_live: bool) -> Html:
+    """Return sign, name and time of each step."""
     rows: list[tuple[Kind, str, str, str]] = []
+    now = time.time()
     for stage in progress.stages:
         kind, sign = _MARKS[stage.state]
         if kind == "run" and (is_queued(progress) or not is_live):
             kind = "idle"
-            if is_queued(progress):
-                sign = "○"
-        is_timed = stage.since is not None and (stage.until is not None or stage.state in _ACTIVE)
-        if is_timed:
-            elapsed = duration((stage.until or now) - (stage.since or now))
-        else:
-            elapsed = ""
+            sign = "○" if is_queued(progress) else sign
+        elapsed = ""
+        if stage.since is not None and (stage.until is not None or stage.state in _ACTIVE):
+            elapsed = duration((stage.until or now) - stage.since)
         label = stage_label(stage.name)
         if stage.step is not None:
             label = tr("{stage} (step {step})", stage=label, step=stage.step)
         rows.append((kind, sign, label, elapsed))
-    return rows
+    return components.steps(*rows)
 
 
 def stage_label(name: str) -> str:
@@ -165,54 +149,37 @@ def stage_label(name: str) -> str:
 
 
 def progress_line(
-    progress: TrainingProgress, *, now: float, is_live: bool = True
+    progress: TrainingProgress, *, is_live: bool = True
 ) -> tuple[float | None, str, str] | None:
     """Return the percent, the words beside the bar and those below it; None where there is nothing
     to wait for.
 
     Args:
         progress: the training.
-        now: Unix seconds.
         is_live: whether the output still changes; one that does not says nothing of the time left.
     """
+    now = time.time()
     stage = current_stage(progress)
+    percent = progress.percent
     if progress.finished or stage is None:
-        is_partial = progress.stopped and not progress.failed and progress.percent is not None
-        if is_partial:
-            return (progress.percent, f"{progress.percent}%", _stop_facts(progress))
-        return None
-    if is_queued(progress):
+        if progress.failed or not progress.stopped or percent is None:
+            return None
+        stopped_at = time.strftime("%H:%M:%S", time.localtime(progress.ended_at))
+        facts = [tr("stopped at {time}", time=stopped_at), _epoch(progress)]
+    elif is_queued(progress):
         words = tr(
             "The platform has not started it yet. You may close the notebook: nothing is lost."
         )
         return None, tr("waiting for {time}", time=duration(progress.queued(now))), words
-    if stage.name != "train":
+    elif stage.name != "train":
         # its event names a class; the steps say the same in words
-        is_beginning = stage.state is ActionState.Preceding
-        return (
-            None,
-            duration(now - (stage.since or now)),
-            "" if is_beginning else one_line(stage.detail, 240),
-        )
-    if progress.percent is None:
-        percent = "…"
+        detail = "" if stage.state is ActionState.Preceding else one_line(stage.detail, 240)
+        return None, duration(now - (stage.since or now)), detail
     else:
-        percent = f"{progress.percent}%"
-    trained = tr("trained for {time}", time=duration(now - (progress.training_at or now)))
-    if is_live:
-        time_left = _time_left(progress, now)
-    else:
-        time_left = ""
-    return progress.percent, percent, _joined(_epoch(progress), trained, time_left)
-
-
-def _joined(*parts: str) -> str:
-    return " · ".join(part for part in parts if part)
-
-
-def _stop_facts(progress: TrainingProgress) -> str:
-    stopped_at = time.strftime("%H:%M:%S", time.localtime(progress.ended_at))
-    return _joined(tr("stopped at {time}", time=stopped_at), _epoch(progress))
+        trained = tr("trained for {time}", time=duration(now - (progress.training_at or now)))
+        facts = [_epoch(progress), trained]
+        facts += [_time_left(progress)] if is_live else []
+    return percent, "…" if percent is None else f"{percent}%", " · ".join(filter(None, facts))
 
 
 def _epoch(progress: TrainingProgress) -> str:
@@ -221,83 +188,51 @@ def _epoch(progress: TrainingProgress) -> str:
         return ""
     point = progress.points[-1]
     total = progress.hyper_parameters.get("epoch")
-    if point.epoch is None:
-        return tr("step {step}", step=f"{point.step:,}")
-    if total is None:
-        return tr("epoch {epoch}", epoch=f"{point.epoch:.3g}")
+    if point.epoch is None or total is None:
+        return checkpoint_name(point)
     return tr("epoch {epoch} of {total}", epoch=f"{point.epoch:.3g}", total=total)
 
 
-def _time_left(progress: TrainingProgress, now: float) -> str:
+def _time_left(progress: TrainingProgress) -> str:
     """Return the remaining time with its bounds, "" at the end; before 5 % and the first epoch it
     would be a guess.
     """
-    if not progress.points:
-        epoch = None
-    else:
-        epoch = progress.points[-1].epoch
-    remaining = progress.remaining(now)
+    epoch = progress.points[-1].epoch if progress.points else None
+    remaining = progress.remaining(time.time())
     if remaining is None or ((progress.percent or 0) < 5 and (epoch or 0) < 1):
-        if progress.percent in {None, 100}:
-            return ""
-        return tr("estimating the time left")
+        return "" if progress.percent in {None, 100} else tr("estimating the time left")
     likely, low, high = map(approximate_duration, (remaining.likely, remaining.low, remaining.high))
     if low == high:
         return tr("about {time} left", time=likely)
     return tr("about {time} left ({low} to {high})", time=likely, low=low, high=high)
 
 
-def key_numbers(progress: TrainingProgress, *, now: float) -> list[tuple[str, str, str]]:
-    """Return label, value and remark of at most four numbers; none before the first loss.
-
-    Args:
-        progress: the training.
-        now: Unix seconds.
-    """
-    if not progress.points:
-        return []
-    numbers = [*_losses(progress), *_scores(progress)]
-    if progress.finished:
-        queued = tr("{time} in the queue", time=duration(progress.queued(now)))
-        numbers.append(
-            (
-                tr("Took"),
-                duration(elapsed(progress, now)),
-                queued if progress.queued(now) >= 1 else "",
-            )
-        )
-    if progress.from_sandbox:
-        numbers.append((tr("Cost"), tr(formats.FREE), tr("sandbox")))
-    return numbers[:4]
-
-
-def _losses(progress: TrainingProgress) -> list[tuple[str, str, str]]:
+def key_numbers(progress: TrainingProgress) -> Html:
+    """Return at most four numbers; none before the first loss."""
     points = progress.points
-    best = best_checkpoint(progress.points)
-    smoothed = smooth(points)[-1]
-    numbers = [(tr("Training loss"), format_loss(smoothed), tr("smoothed"))]
+    if not points:
+        return Html()
+    numbers = [(tr("Training loss"), format_loss(smooth(points)[-1]), tr("smoothed"))]
+    best = best_checkpoint(points)
     held_out = [point.validation_loss for point in points if point.validation_loss is not None]
     if held_out and best is not None:
-        if held_out[-1] <= (best.validation_loss or 0):
-            lowest = tr("the lowest")
-        else:
-            lowest = ""
+        lowest = tr("the lowest") if held_out[-1] <= (best.validation_loss or 0) else ""
         numbers.append((tr("Validation loss"), format_loss(held_out[-1]), lowest))
         remark = tr("validation loss {loss}", loss=format_loss(best.validation_loss))
         numbers.append((tr("Best checkpoint"), f"★ {checkpoint_name(best)}", remark))
-    return numbers
-
-
-def _scores(progress: TrainingProgress) -> list[tuple[str, str, str]]:
-    """Return the last margin of a training on preferences."""
-    rewards = next((point.rewards for point in reversed(progress.points) if point.rewards), {})
-    if "accuracies" in rewards:
-        remark = tr("accuracy {accuracy}", accuracy=f"{rewards['accuracies']:.3f}")
-    else:
-        remark = ""
+    rewards = next((point.rewards for point in reversed(points) if point.rewards), {})
     if "margins" in rewards:
-        return [(tr("Reward margin"), f"{rewards['margins']:.3f}", remark)]
-    return []
+        accuracy = rewards.get("accuracies")
+        remark = "" if accuracy is None else tr("accuracy {accuracy}", accuracy=f"{accuracy:.3f}")
+        numbers.append((tr("Reward margin"), f"{rewards['margins']:.3f}", remark))
+    if progress.finished:
+        now = time.time()
+        queued = tr("{time} in the queue", time=duration(progress.queued(now)))
+        remark = queued if progress.queued(now) >= 1 else ""
+        numbers.append((tr("Took"), duration(elapsed(progress, now)), remark))
+    if progress.from_sandbox:
+        numbers.append((tr("Cost"), tr(formats.FREE), tr("sandbox")))
+    return components.key_numbers(*numbers[:4])
 
 
 def elapsed(progress: TrainingProgress, now: float) -> float:
@@ -306,10 +241,9 @@ def elapsed(progress: TrainingProgress, now: float) -> float:
     """
     started = [stage for stage in progress.stages if stage.since is not None]
     end = progress.ended_at or now
-    seconds = sum((stage.until or end) - (stage.since or end) for stage in started)
-    if started:
-        return seconds
-    return progress.elapsed(now)
+    if not started:
+        return progress.elapsed(now)
+    return sum((stage.until or end) - (stage.since or end) for stage in started)
 
 
 def remarks(progress: TrainingProgress) -> list[tuple[Kind, str, str, str]]:
@@ -320,22 +254,20 @@ def remarks(progress: TrainingProgress) -> list[tuple[Kind, str, str, str]]:
         if len(statement) > LONG_STATEMENT:
             statement, *sentences = re.split(r"(?<=[.;。；]) ", statement, maxsplit=1)
             details = [*sentences, *details]
-        rows.append(
-            ("bad", "✕", one_line(statement, MAX_TEXT), one_line(" ".join(details), MAX_TEXT))
-        )
+        rows.append(("bad", "✕", statement, " ".join(details)))
     if progress.stopped and progress.stop_error:
         statement = tr(
             "The platform did not confirm the stop: the run may go on there and be billed."
         )
-        rows.append(("bad", "✕", statement, one_line(progress.stop_error, MAX_TEXT)))
+        rows.append(("bad", "✕", statement, progress.stop_error))
     if progress.offline_since is not None and not progress.finished:
         since = time.strftime("%H:%M:%S", time.localtime(progress.offline_since))
         statement = tr("The platform has not answered since {time}; it is asked again.", time=since)
-        rows.append(("warn", "⚠︎", statement, one_line(progress.message, MAX_TEXT)))
-    hints = diagnose_loss(progress.points, handle(progress))
+        rows.append(("warn", "⚠︎", statement, progress.message))
     if progress.verdict:
-        rows.append(("ok", "✓", tr("Evaluation"), one_line(progress.verdict, MAX_TEXT)))
-    return rows + [("warn", "⚠︎", hint.problem, hint.remedy) for hint in hints]
+        rows.append(("ok", "✓", tr("Evaluation"), progress.verdict))
+    hints = diagnose_loss(progress.points, handle(progress))
+    return [*rows, *(("warn", "⚠︎", hint.problem, hint.remedy) for hint in hints)]
 
 
 def waiting_for_curve(progress: TrainingProgress) -> str:
@@ -359,49 +291,173 @@ def next_steps(progress: TrainingProgress) -> list[str]:
         return [tr("to go on: correct it, and run the cell again")]
     if progress.failed or progress.stopped:
         return [tr("to go on: `%qftrain resume {name}`", name=name)]
-    report = []
+    commands = []
     if progress.report_id:
-        report = [tr("to read its evaluation: `%qfeval open {id}`", id=progress.report_id)]
-    if progress.service_endpoint:
-        ask = tr("to ask it: `%qftrain chat {name}`", name=name)
-        compare = tr("to compare it with its base model: `%qftrain evaluate {name}`", name=name)
-        return [*report, ask, compare]
-    return [*report, tr("to deploy it: `%qftrain deploy {name}`", name=name)]
+        commands.append(tr("to read its evaluation: `%qfeval open {id}`", id=progress.report_id))
+    if not progress.service_endpoint:
+        return [*commands, tr("to deploy it: `%qftrain deploy {name}`", name=name)]
+    commands.append(tr("to ask it: `%qftrain chat {name}`", name=name))
+    compare = tr("to compare it with its base model: `%qftrain evaluate {name}`", name=name)
+    return [*commands, compare]
 
 
-def blocks(progress: TrainingProgress, *, is_live: bool, now: float) -> list[Html]:
-    """Return the header, the steps, what the reader should know and the progress; arguments as for
-    `state`.
-    """
-    kind, sign, words = state(progress, is_live=is_live, now=now)
-    pill = components.pill(kind, words, sign)
-    head = components.header(
-        title(progress), pill=pill, subtitle=subtitle(progress), is_sandbox=progress.from_sandbox
+def header(progress: TrainingProgress, *, is_live: bool) -> Html:
+    """Return the title, the state and what is trained."""
+    return components.header(
+        title(progress),
+        pill=state(progress, is_live=is_live).pill,
+        subtitle=subtitle(progress),
+        is_sandbox=progress.from_sandbox,
     )
-    parts = [head, components.steps(*steps(progress, is_live=is_live, now=now))]
-    parts += [
-        components.note(
-            kind,
-            statement,
-            components.with_code(remedy),
-            sign=sign,
-            role="alert" if kind == "bad" else "",
-        )
-        for kind, sign, statement, remedy in remarks(progress)
-    ]
-    if line := progress_line(progress, now=now, is_live=is_live):
+
+
+def blocks(progress: TrainingProgress, *, is_live: bool) -> list[Html]:
+    """Return the header, the steps, what the reader should know and the progress."""
+    parts = [header(progress, is_live=is_live), steps(progress, is_live=is_live)]
+    for kind, sign, statement, remedy in remarks(progress):
+        role: components.Role = "alert" if kind == "bad" else ""
+        texts = (one_line(statement, MAX_TEXT), components.with_code(one_line(remedy, MAX_TEXT)))
+        parts.append(components.note(kind, *texts, sign=sign, role=role))
+    if line := progress_line(progress, is_live=is_live):
         value, label, below = line
-        if progress.stopped:
-            ending = "warn"
-        else:
-            ending = "idle"
-        bar: dict[str, Any] = {
-            "subtitle": below,
-            "kind": "run" if is_live and not progress.stopped else ending,
-        }
-        parts.append(
-            components.progress_bar(
-                0.0 if value is None and not is_live else value, 100, label, **bar
-            )
-        )
+        kind = "run" if is_live else "idle"
+        kind = "warn" if progress.stopped else kind
+        if value is None and not is_live:
+            value = 0.0
+        parts.append(components.progress_bar(value, 100, label, subtitle=below, kind=kind))
     return parts
+
+
+MAX_ROWS: Final = 12
+"""Rows of the checkpoints, and of a live panel's log; a saved output has the whole log."""
+
+
+def folds(
+    progress: TrainingProgress, *, max_lines: int | None = None
+) -> dict[str, tuple[str, str, Html]]:
+    """Return the details by their keys; what is empty is left out.
+
+    Args:
+        progress: the training.
+        max_lines: of the log, the newest; default: all.
+    """
+    lines = trn("{n} line", "{n} lines", len(progress.log))
+    count = tr("{n}, ★ has the lowest validation loss", n=f"{len(progress.points):,}")
+    metrics = _settings(_labelled_metrics(progress.metrics))
+    all_folds = {
+        "checkpoints": (tr("Points of the curve"), count, checkpoints(progress.points)),
+        "settings": (tr("Settings"), "", _settings(progress.hyper_parameters)),
+        "metrics": (tr("Metrics"), tr("on the rows held out"), metrics),
+        "log": (tr("Log"), lines, _log(progress.log, max_lines)),
+        "ids": (tr("Ids"), "", _ids(progress)),
+    }
+    return {key: fold for key, fold in all_folds.items() if fold[2]}
+
+
+def checkpoints(points: Sequence[LossPoint]) -> Html:
+    """Return points of the curve as a table, "" without one; the best one that can be published has
+    a star.
+    """
+    if not points:
+        return Html()
+    best = best_checkpoint(points)
+    regular = {id(point) for point in thin(points, MAX_ROWS - 2)}
+    selected = [point for point in points if id(point) in regular or point.is_kept or point is best]
+    has_perplexity = any(point.perplexity for point in points)
+    has_kept = any(point.is_kept for point in points)
+    heads = [tr("Step"), tr("Epoch"), tr("Training loss"), tr("Validation loss")]
+    heads += [tr("Perplexity")] if has_perplexity else []
+    rows = []
+    for point in selected:
+        numbers = [_number(point.epoch, ".2f"), _number(point.training_loss)]
+        numbers.append(_number(point.validation_loss))
+        numbers += [_number(point.perplexity)] if has_perplexity else []
+        step = f"{'★ ' * (point is best)}{point.step:,}"
+        kept = [tr("yes") if point.is_kept else ""] if has_kept else []
+        rows.append([step, *numbers, *kept])
+    caption = ""
+    if len(selected) < len(points):
+        total = f"{len(points):,}"
+        caption = tr("{n} of {total} points of the curve", n=len(selected), total=total)
+    numeric = range(len(heads))
+    heads += [tr("Can be published")] if has_kept else []
+    return components.table(heads, rows, numeric=numeric, caption=caption)
+
+
+def is_safe(url: object) -> bool:
+    """Return whether an address may be a link: https, with a host, without user name and odd
+    characters.
+    """
+    if not isinstance(url, str) or any(char.isspace() or not char.isprintable() for char in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and bool(parts.hostname) and not parts.username
+    except ValueError:
+        return False
+
+
+def links(urls: Mapping[str, str]) -> Html:
+    """Return pages of the console as links; addresses that are not safe are omitted."""
+    anchors = []
+    for name, url in urls.items():
+        if is_safe(url):
+            target = f'href="{escape(url)}" target="_blank" rel="noopener noreferrer"'
+            anchors.append(f"<a {target}>{escape(one_line(name, 40))} ↗</a>")
+    return Html(" · ".join(anchors))
+
+
+_METRIC_LABELS = {
+    "minConfidence": tr_noop("lowest confidence of an answer (minConfidence)"),
+    "falseAnswers": tr_noop("questions from elsewhere that it answers (falseAnswers)"),
+    "falseRefusals": tr_noop("right answers that it keeps back (falseRefusals)"),
+    "wrongAnswers": tr_noop("wrong answers (wrongAnswers)"),
+    "heldOutRows": tr_noop("rows held out (heldOutRows)"),
+}
+"""What the metrics of the sandbox's model mean; the platform's have names that are known."""
+
+
+def _labelled_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {tr(_METRIC_LABELS.get(name, name)): value for name, value in metrics.items()}
+
+
+def _settings(values: Mapping[str, Any]) -> Html:
+    return _names_and_values((one_line(k, 80), one_line(v, 240)) for k, v in values.items())
+
+
+def _names_and_values(pairs: Iterable[Sequence[object]]) -> Html:
+    rows = [*pairs]
+    return components.table((tr("Name"), tr("Value")), rows) if rows else Html()
+
+
+def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
+    if not lines:
+        return Html()
+    newest = lines if max_lines is None else lines[-max_lines:]
+    rows = []
+    for line in reversed(newest):
+        at = time.strftime("%m-%d %H:%M:%S", time.localtime(line.at))
+        sign = "✕ " * line.is_problem
+        rows.append((at, stage_label(line.stage), f"{sign}{one_line(line.text, 240)}"))
+    heads = (tr("Time"), tr("Stage"), tr("What happened"))
+    caption = tr("The latest lines") if len(newest) < len(lines) else ""
+    return components.table(heads, rows, caption=caption, is_wide=True)
+
+
+def _ids(progress: TrainingProgress) -> Html:
+    """Return the ids, the endpoint and the pages of the console."""
+    ids = (
+        (tr("run"), progress.run_id),
+        (tr("platform task"), progress.task_id),
+        (tr("platform job"), progress.job_id),
+        (tr("model version"), progress.model_version_id),
+        (tr("service"), progress.service_id),
+        (tr("endpoint"), progress.service_endpoint),
+    )
+    rows = [(label, components.code(one_line(value, 120))) for label, value in ids if value]
+    pages = links(progress.links)
+    return _names_and_values([*rows, *([(tr("console"), pages)] if pages else [])])
+
+
+def _number(value: float | None, format_spec: str = ".4f") -> str:
+    return "" if value is None else f"{value:{format_spec}}"

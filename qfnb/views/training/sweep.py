@@ -5,13 +5,12 @@ best is worth.
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import time
 from typing import Any, Final
 
 from ...base.language import tr, tr_noop, trn
-from ...base.text import duration, format_loss, labelled
+from ...base.text import duration
 from ...evaluation.report.text import (
     format_difference,
     format_interval,
@@ -19,18 +18,17 @@ from ...evaluation.report.text import (
     format_score,
     metric_title,
 )
-from ...trainer.loss_diagnostics import best_checkpoint
+from ...trainer.progress import TrainingProgress
 from ...trainer.sweep import Sweep, SweepProgress
 from ...transport import event_loop
-from .. import components, formats, line_chart
-from ..components import Html, Kind
-from ..controls import LimitedPart, PanelWidgets
-from ..display import Bundle, accept_clicks
-from ..line_chart import LineChart
+from .. import components, line_chart
+from ..components import Html, Kind, State
+from ..display import Bundle
+from ..formats import one_line
 from ..panel import Panel
-from ..text import one_line
 from . import summary
-from .loss_chart import checkpoint_name, comparison_chart
+from .loss_chart import comparison_chart
+from .panel import last_loss, lowest_validation
 
 STARTED: Final = tr_noop("The sweep runs in the background; `%qftrain wait` shows how it ends.")
 
@@ -39,189 +37,146 @@ MAX_CURVE_NAME: Final = 16
 
 
 def bundle(progress: SweepProgress) -> Bundle:
-    """Return the sweep in every static format; the picture of the curves is drawn once they are
-    final.
-    """
-    forms: Bundle = {"text/plain": text(progress), "text/html": html(progress)}
-    if not progress.is_finished:
-        picture = None
-    else:
-        picture = line_chart.png(_chart(progress), _title(progress))
-    return forms | ({"image/png": base64.b64encode(picture).decode()} if picture else {})
+    """Return the sweep in every static format."""
+    return {"text/plain": text(progress), "text/html": html(progress)}
 
 
 def text(progress: SweepProgress) -> str:
     """Return the sweep as a few lines of text."""
-    _, sign, words = _state(progress)
-    if progress.from_sandbox:
-        mark = f" [{tr(components.SANDBOX_MARK)}]"
-    else:
-        mark = ""
-    lines = [labelled(f"{_title(progress)}{mark}", f"{sign} {words}"), _subtitle(progress)]
-    lines += [" · ".join(cell for cell in row if cell) for row in _rows(progress)]
-    lines += [" · ".join(row) for row in _scores(progress)]
-    lines += [" ".join(filter(None, remark[1:])) for remark in _remarks(progress)]
-    return "\n".join(one_line(line, summary.MAX_TEXT) for line in [*lines, *_next_steps(progress)])
+    blocks = [*_summary(progress, is_live=True), _scores(progress), *_next_steps(progress)]
+    return components.join(blocks).text
 
 
 def html(progress: SweepProgress) -> Html:
     """Return the sweep as an output of its own: the end, or the state as of now."""
-    steps = components.footer(*map(components.with_code, _next_steps(progress)))
-    blocks = [*_summary(progress, is_live=False), _details(progress), steps]
-    return components.output(components.panel(_title(progress), *blocks))
+    blocks = [*_summary(progress, is_live=False), _scores(progress), _figure(progress)]
+    steps = components.next_steps(*_next_steps(progress))
+    return components.panel_output(_title(progress), *blocks, steps)
 
 
 def _title(progress: SweepProgress) -> str:
-    model = next((training.title for training in progress.trainings.values() if training.title), "")
-    if model:
-        return tr("Sweep of {model}", model=one_line(model, 80))
-    return tr("Sweep")
+    models = [training.title for training in progress.trainings.values() if training.title]
+    if not models:
+        return tr("Sweep")
+    return tr("Sweep of {model}", model=one_line(models[0], 80))
 
 
 def _subtitle(progress: SweepProgress) -> str:
-    count = trn("{n} training", "{n} trainings", len(progress.trainings))
+    facts = [trn("{n} training", "{n} trainings", len(progress.trainings))]
+    facts.append(tr("{n} at a time", n=progress.parallel))
     if progress.reused:
-        reused = tr("{n} existed already", n=len(progress.reused))
-    else:
-        reused = ""
-    elapsed = (progress.ended_at or time.time()) - (progress.started_at or time.time())
-    parts = (count, tr("{n} at a time", n=progress.parallel), reused, duration(elapsed))
-    return " · ".join(part for part in parts if part)
+        facts.append(tr("{n} existed already", n=len(progress.reused)))
+    now = time.time()
+    facts.append(duration((progress.ended_at or now) - (progress.started_at or now)))
+    return " · ".join(facts)
 
 
-def _state(progress: SweepProgress, *, is_live: bool = True) -> tuple[Kind, str, str]:
-    """Return the colour, the sign and the words of the state; that of a saved output that is not
-    final is dated.
-    """
-    if not is_live and not progress.is_finished:
-        return "idle", "○", formats.as_of(time.time())
+def _state(progress: SweepProgress, *, is_live: bool = True) -> State:  # noqa: PLR0911 - one for each state
+    """Return the state; that of a saved output that is not final is dated."""
     if progress.is_finished:
         if progress.is_stopped:
-            return "warn", "■", tr("Stopped")
-        is_complete = len(progress.done) == len(progress.trainings)
-        return ("ok", "✓", tr("Done")) if is_complete else ("bad", "✕", tr("Failed in part"))
+            return State("warn", "■", tr("Stopped"))
+        if len(progress.done) == len(progress.trainings):
+            return State("ok", "✓", tr("Done"))
+        return State("bad", "✕", tr("Failed in part"))
+    if not is_live:
+        return components.state_as_of()
     if progress.started_at is None:
-        return "idle", "○", tr("Preparing")
+        return State("idle", "○", tr("Preparing"))
     if progress.is_stopped:
-        return "warn", "■", tr("Stopping…")
-    return "run", "●", tr("Evaluating") if progress.is_evaluating else tr("Training")
+        return State("warn", "■", tr("Stopping…"))
+    return State("run", "●", tr("Evaluating") if progress.is_evaluating else tr("Training"))
 
 
-def _heads() -> list[str]:
-    return [
-        tr("Settings"),
-        tr("State"),
-        tr("Progress"),
-        tr("Training loss"),
-        tr("Lowest validation loss"),
-        tr("Time"),
-    ]
+def _training_state(progress: SweepProgress, label: str, training: TrainingProgress) -> str:
+    state = summary.state(training)
+    if label in progress.problems:
+        state = State("bad", "✕", tr("Failed"))
+    elif label in progress.waiting or training.started_at is None:
+        state = State("idle", "○", tr("Waiting"))
+    if label in progress.reused:
+        state = state._replace(words=tr("{state}, existed already", state=state.words))
+    return state.pill.text
 
 
-def _rows(progress: SweepProgress) -> list[tuple[str, ...]]:
+def _table(progress: SweepProgress) -> Html:
     """Return settings, state, percent, losses and time of each training; the lowest validation loss
     has a star.
     """
-    rows: list[tuple[str, ...]] = []
-    now = time.time()
-    lowest = progress.lowest_loss
+    heads = [tr("Settings"), tr("State"), tr("Progress"), tr("Training loss")]
+    heads += [tr("Lowest validation loss"), tr("Time")]
+    rows = []
     for label, training in progress.trainings.items():
-        _, sign, words = summary.state(training, is_live=True, now=now)
-        if label in progress.problems:
-            sign = "✕"
-            words = tr("Failed")
-        elif label in progress.waiting or training.started_at is None:
-            sign = "○"
-            words = tr("Waiting")
-        if label in progress.reused:
-            words = tr("{state}, existed already", state=words)
-        best = best_checkpoint(training.points)
-        if best is None:
-            validation = ""
-        else:
-            validation = f"{format_loss(best.validation_loss)} ({checkpoint_name(best)})"
+        star = " ★" if label == progress.lowest_loss else ""
+        has_started = training.started_at is not None
         rows.append(
             (
                 one_line(label, MAX_LABEL),
-                f"{sign} {words}",
+                _training_state(progress, label, training),
                 "" if training.percent is None else f"{training.percent}%",
-                format_loss(training.points[-1].training_loss) if training.points else "",
-                f"{validation} ★" if label == lowest else validation,
-                duration(training.elapsed(now)) if training.started_at is not None else "",
+                last_loss(training),
+                f"{lowest_validation(training)}{star}",
+                duration(training.elapsed(time.time())) if has_started else "",
             )
         )
-    return rows
+    return components.table(heads, rows, numeric=range(2, 6), is_wide=True)
 
 
-def _score_heads() -> list[str]:
-    return [
-        tr("Model"),
-        tr("Metric"),
-        tr("Mean"),
-        tr("95 % interval"),
-        tr("Against the base model"),
-        tr("Corrected (Holm)"),
-    ]
-
-
-def _scores(progress: SweepProgress) -> list[tuple[str, ...]]:
+def _scores(progress: SweepProgress) -> Html:
     """Return every model on every metric, beside the base model."""
-    if (report := progress.report) is None:
-        return []
-    pairs = {
-        (pair.candidate, pair.metric): pair
-        for pair in report.comparisons
-        if pair.baseline == report.models[0]
-    }
-    rows: list[tuple[str, ...]] = []
-    for score in report.model_scores:
-        pair = pairs.get((score.model, score.metric))
-        if pair is None:
-            against = ("", "")
-        else:
-            against = (format_difference(pair.test.difference), format_p_value(pair.p_holm))
-        interval = format_interval(score.interval.low, score.interval.high)
-        rows.append(
-            (
-                one_line(score.model, MAX_LABEL),
-                metric_title(score.metric),
-                format_score(score.mean),
-                interval,
-                *against,
+    report = progress.report
+    if report is None:
+        return Html()
+    against_base = {}
+    for pair in report.comparisons:
+        if pair.baseline == report.models[0]:
+            against_base[pair.candidate, pair.metric] = (
+                format_difference(pair.test.difference),
+                format_p_value(pair.p_holm),
             )
-        )
-    return rows
+    rows = []
+    for score in report.model_scores:
+        name = one_line(score.model, MAX_LABEL)
+        interval = format_interval(score.interval.low, score.interval.high)
+        numbers = (format_score(score.mean), interval)
+        pair_numbers = against_base.get((score.model, score.metric), ("", ""))
+        rows.append((name, metric_title(score.metric), *numbers, *pair_numbers))
+    heads = [tr("Model"), tr("Metric"), tr("Mean"), tr("95 % interval")]
+    heads += [tr("Against the base model"), tr("Corrected (Holm)")]
+    return components.table(heads, rows, numeric=range(2, 6), is_wide=True)
 
 
-def _remarks(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
+def _remarks(progress: SweepProgress) -> list[Html]:
     """Return the remarks: refusals, failures, and the worth of the best of several."""
     rows: list[tuple[Kind, str, str]] = []
-    rows += [
-        ("bad", tr("{label} could not be started.", label=name), why)
-        for name, why in progress.problems.items()
-    ]
-    failed = ((name, row.error) for name, row in progress.trainings.items() if row.failed)
-    rows += [
-        ("bad", tr("{label} failed.", label=name), error.split("\n")[0]) for name, error in failed
-    ]
+    for name, reason in progress.problems.items():
+        rows.append(("bad", tr("{label} could not be started.", label=name), reason))
+    for name, training in progress.trainings.items():
+        if training.failed:
+            reason = training.error.split("\n")[0]
+            rows.append(("bad", tr("{label} failed.", label=name), reason))
     if progress.evaluation_error:
         rows.append(("bad", tr("The models were not evaluated."), progress.evaluation_error))
-    return rows + (
-        _warn_of_choice(progress) if progress.is_finished and len(progress.done) > 1 else []
-    )
+    if progress.is_finished and len(progress.done) > 1:
+        statement = tr("The best of {n} looks better than it is.", n=len(progress.done))
+        rows.append(("warn", statement, _warn_of_choice(progress)))
+    notes = []
+    for kind, statement, remedy in rows:
+        details = components.with_code(one_line(remedy, 600))
+        notes.append(components.note(kind, one_line(statement, 200), details))
+    return notes
 
 
-def _warn_of_choice(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
+def _warn_of_choice(progress: SweepProgress) -> str:
     """Return the worth of the best of several: it was chosen by the number that praises it."""
-    statement = tr("The best of {n} looks better than it is.", n=len(progress.done))
-    if (choice := progress.choose()) is None:
-        remedy = tr(
+    choice = progress.choose()
+    if choice is None:
+        return tr(
             "The lowest validation loss is partly luck, and nothing corrects it here: pass rows "
             "that "
             "were not trained on as `eval_dataset`."
         )
-        return [("warn", statement, remedy)]
-    remedy = tr(
+    return tr(
         "{label} gains {gain} in {metric} over the base model on the questions that chose it. On "
         "new questions expect "
         "{corrected}: chosen on 1,000 resamples of the questions, and each time scored on the "
@@ -231,7 +186,6 @@ def _warn_of_choice(progress: SweepProgress) -> list[tuple[Kind, str, str]]:
         gain=format_difference(choice.gain),
         corrected=format_difference(choice.corrected),
     )
-    return [("warn", statement, remedy)]
 
 
 def _next_steps(progress: SweepProgress) -> list[str]:
@@ -239,76 +193,52 @@ def _next_steps(progress: SweepProgress) -> list[str]:
         return [tr("to go on after a restart: run the same cell; nothing is trained twice")]
     choice = progress.choose()
     best = progress.trainings.get(choice.label if choice else progress.lowest_loss)
-    if best is not None:
-        name = summary.handle(best)
-    else:
-        name = ""
-    if name:
-        return [tr("to deploy it: `%qftrain deploy {name}`", name=name)]
-    return []
+    name = summary.handle(best) if best else ""
+    return [tr("to deploy it: `%qftrain deploy {name}`", name=name)] if name else []
 
 
 def _summary(progress: SweepProgress, *, is_live: bool) -> list[Html]:
     """Return the header, the bar, the table of trainings and the remarks."""
-    kind, sign, words = _state(progress, is_live=is_live)
-    pill = components.pill(kind, words, sign)
-    ended = sum(training.finished for training in progress.trainings.values()) + len(
-        progress.problems
-    )
-    count = tr("{done} of {total} have ended", done=ended, total=len(progress.trainings))
-    table = components.table(_heads(), _rows(progress), numeric=range(2, 6), is_wide=True)
-    notes = [
-        components.note(kind, one_line(statement, 200), components.with_code(one_line(remedy, 600)))
-        for kind, statement, remedy in _remarks(progress)
-    ]
+    state = _state(progress, is_live=is_live)
     head = components.header(
-        _title(progress), pill=pill, subtitle=_subtitle(progress), is_sandbox=progress.from_sandbox
+        _title(progress),
+        pill=state.pill,
+        subtitle=_subtitle(progress),
+        is_sandbox=progress.from_sandbox,
     )
-    return [
-        head,
-        components.progress_bar(ended, len(progress.trainings), count, kind=kind),
-        table,
-        *notes,
-    ]
+    total = len(progress.trainings)
+    ended = sum(training.finished for training in progress.trainings.values())
+    ended += len(progress.problems)
+    count = tr("{done} of {total} have ended", done=ended, total=total)
+    bar = components.progress_bar(ended, total, count, kind=state.kind)
+    return [head, bar, _table(progress), *_remarks(progress)]
 
 
-def _details(progress: SweepProgress) -> Html:
-    """Return the scores and the curves."""
-    scores = _scores(progress)
-    if scores:
-        table = components.table(_score_heads(), scores, numeric=range(2, 6), is_wide=True)
-    else:
-        table = Html("")
-    has_points = any(training.points for training in progress.trainings.values())
-    if has_points:
-        chart = line_chart.figure(_chart(progress), has_switch=progress.is_finished)
-    else:
-        chart = Html("")
-    return components.join([table, chart])
+def _figure(progress: SweepProgress) -> Html:
+    if not any(training.points for training in progress.trainings.values()):
+        return Html()
+    return line_chart.figure(_chart(progress))
 
 
-def _chart(progress: SweepProgress) -> LineChart:
+def _chart(progress: SweepProgress) -> line_chart.LineChart:
     """Return the curves, each named by its values where settings with their names are too long for
     a curve.
     """
-    values = [re.sub(r"\b\w+=", "", label) for label in progress.trainings]
-    is_short = all(len(label) <= MAX_CURVE_NAME for label in progress.trainings)
-    if is_short or len(set(values)) < len(values):
-        names = [*progress.trainings]
-    else:
-        names = values
-    curves = zip(names, progress.trainings.values(), strict=True)
-    return comparison_chart({name: training for name, training in curves if training.points})
+    runs = {}
+    for label, training in progress.trainings.items():
+        if training.points:
+            values = re.sub(r"\b\w+=", "", label)
+            runs[values if len(label) > MAX_CURVE_NAME else label] = training
+    return comparison_chart(runs)
 
 
 class SweepPanel(Panel):
-    """Shows a sweep while it runs: a row for each training; static HTML when it has ended."""
+    """Shows a sweep while it runs: a row for each training, and a button that stops all; static
+    HTML when it has ended.
+    """
 
     poll_s = 0.5
     job: Sweep
-
-    def _create_controls(self) -> SweepControls:
-        return SweepControls(self.job)
 
     def _bundle(self, progress: SweepProgress) -> Bundle:
         return bundle(progress)
@@ -323,50 +253,28 @@ class SweepPanel(Panel):
     def _is_open(self) -> bool:
         return self.job.is_running
 
+    def _parts(self, progress: SweepProgress) -> tuple[State, list[Html], list[Html]]:
+        head = _summary(progress, is_live=True)
+        return _state(progress), head, [_scores(progress), _figure(progress)]
 
-class SweepControls:
-    """The widgets of a running sweep; `is_asking` while the button that stops all trainings is to
-    be confirmed.
-    """
-
-    def __init__(self, sweep: Sweep) -> None:
-        self._sweep = sweep
-        self.is_asking = False
-
-    def build(self) -> Any:
-        """Return the widget: the state, the buttons, then the curves."""
-        widgets = PanelWidgets()
-        self._head = LimitedPart(widgets.html(), 0.5)
-        self._body = LimitedPart(widgets.html(), 0.5)
+    def _create_buttons(self) -> list[Any]:
         tooltip = tr("The platform keeps the checkpoints so far")
-        self._first = widgets.button("", self._toggle, tooltip=tooltip)
-        self._confirm = widgets.button(tr("Yes, stop all"), self._stop, kind="risk")
-        self._row = widgets.row([self._first])
-        return widgets.panel([self._head.widget, self._row, self._body.widget])
+        self._first = self._widgets.button("", self._toggle, tooltip=tooltip)
+        self._confirm = self._widgets.button(tr("Yes, stop all"), self._stop, kind="risk")
+        return [self._first]
 
-    def draw(self, progress: SweepProgress) -> None:
-        """Show a state; what has not changed is not sent."""
-        state = _state(progress, is_live=True)
-        self._head.draw(components.stack(*_summary(progress, is_live=True)), state)
-        self._body.draw(components.stack(_details(progress)), state)
+    def _update_buttons(self, progress: SweepProgress) -> list[Any]:
         is_ending = progress.is_stopped or progress.is_finished
         self.is_asking = self.is_asking and not is_ending
-        if self.is_asking:
-            self._first.description = tr("Keep training")
-        else:
-            self._first.description = tr("Stop all")
+        self._first.description = tr("Keep training") if self.is_asking else tr("Stop all")
         self._first.disabled = is_ending
-        buttons = (self._first, self._confirm) if self.is_asking else (self._first,)
-        if self._row.children != buttons:
-            self._row.children = buttons
-        for button in buttons:
-            accept_clicks(button)
+        return [self._first, self._confirm] if self.is_asking else [self._first]
 
     def _toggle(self, _button: Any) -> None:
         self.is_asking = not self.is_asking
-        self.draw(self._sweep.progress)
+        self.draw(self.job.progress)
 
     def _stop(self, _button: Any) -> None:
         """Stop all on a thread: the platform is asked for each training."""
         self._confirm.disabled = True
-        event_loop.submit(asyncio.to_thread(self._sweep.stop))
+        event_loop.submit(asyncio.to_thread(self.job.stop))

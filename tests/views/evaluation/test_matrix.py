@@ -10,7 +10,7 @@ from support.reports import EVIL, build_report
 
 from qfnb.base import language
 from qfnb.views.evaluation import report as view
-from qfnb.views.evaluation.page import render_page
+from qfnb.views.evaluation.report import render_page
 
 SCORES = {
     "a · p": [0.0] * 12,
@@ -37,7 +37,7 @@ def test_the_table_has_a_row_for_each_prompt_and_marks_the_best_cell_and_its_riv
 
 def test_a_matrix_has_every_format_and_the_report_the_same_table():
     bundle = view.matrix_bundle(matrix_report().matrix())
-    assert set(bundle) == {"text/plain", "text/html", "image/png"}
+    assert set(bundle) == {"text/plain", "text/html"}
     assert "Prompt q with b has the best mean" in bundle["text/plain"]
 
 

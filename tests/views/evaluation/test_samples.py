@@ -10,9 +10,12 @@ from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.evaluation.samples import Sample
 from qfnb.views import display
-from qfnb.views.evaluation import sample_table
-from qfnb.views.evaluation.sample_browser import SampleBrowser, SampleControls, browse
-from qfnb.views.evaluation.sample_table import SamplePages, SampleSelection
+from qfnb.views.evaluation.sample_browser import (
+    SampleBrowser,
+    SampleControls,
+    SampleSelection,
+    browse,
+)
 
 
 def sample(model, index, output, score, *, error="", seconds=0.1, prompt="几点开门"):
@@ -63,7 +66,7 @@ REPORT = report_of(
 def test_a_choice_shows_these_questions_in_this_order(choice, places):
     assert browse(REPORT).choose(**choice).rows == (list(choice.get("picked", ())) or places)
     selection = SampleSelection(**{"metric": "m", "base": "base", "tuned": "tuned"} | choice)
-    assert [pair.before.index for pair in SamplePages(REPORT).pairs(selection)] == places
+    assert [pair.before.index for pair in browse(REPORT).pairs(selection)] == places
 
 
 def test_where_less_is_better_a_lower_score_is_no_regression():
@@ -84,12 +87,12 @@ def test_unknown_options_are_refused(wrong):
     view = browse(REPORT)
     with pytest.raises(InvalidArgumentError):
         view.choose(**wrong)
-    assert view.selection == sample_table.default_selection(REPORT)
+    assert view.selection == browse(REPORT).selection
 
 
 def test_only_one_page_is_drawn_and_a_page_beyond_the_end_is_the_last_one():
     view = browse(report_of(*[("a", 1.0, "b", 0.0)] * 34)).choose(page=9)
-    bundle = sample_table.bundle(view.pages, view.selection)
+    bundle = view.bundle(view.selection)
     assert "Questions 31–34 of 34" in bundle["text/plain"]
     assert bundle["text/html"].count('qf-cols">') == 4
     assert view.choose(show="failed").selection.page == 0
@@ -100,16 +103,16 @@ def test_ten_thousand_rows_are_searched_and_sorted():
         report_of(*[("早上九点开门", i % 7 / 7, f"晚上{i}点", i % 5 / 5) for i in range(10_000)])
     )
     view.choose(search="9999", show="changed", order="length")
-    page = sample_table.bundle(view.pages, view.selection)["text/html"]
+    page = view.bundle(view.selection)["text/html"]
     assert len(page) < 20_000
 
 
 def test_differences_are_marked_and_a_failure_is_no_difference():
     view = browse(REPORT)
-    page = sample_table.bundle(view.pages, view.choose(search="#1").selection)["text/html"]
+    page = view.bundle(view.choose(search="#1").selection)["text/html"]
     assert "<del>九</del><ins>八</ins>点" in page
     assert '<p class="qf-text">九点</p>' in page
-    failed = sample_table.bundle(view.pages, view.choose(search="#3").selection)["text/html"]
+    failed = view.bundle(view.choose(search="#3").selection)["text/html"]
     assert "ServerError: busy" in failed
     assert "<del>" not in failed.replace("<del>missing</del>", "")
 
@@ -120,7 +123,7 @@ def test_hostile_texts_are_inert(attack):
     rows = tuple(sample(name, 0, attack, 1.0, prompt=attack) for name in (attack, "b"))
     report = EvaluationResult(rows, (attack, "b"), ("m",))
     view = browse(report)
-    page = sample_table.bundle(view.pages, view.selection)
+    page = view.bundle(view.selection)
     assert set(re.findall(r"<(\w+)", page["text/html"])) <= {
         "style", "div", "section", "header", "h3", "h4", "span", "article", "small", "p", "ins", "del",
     }  # fmt: skip
@@ -128,15 +131,15 @@ def test_hostile_texts_are_inert(attack):
 
 
 def test_a_long_answer_is_cut_and_says_so():
-    page = sample_table.bundle(*_view(report_of(("长" * 5000, 1.0, "短", 0.0))))["text/html"]
+    page = _page(report_of(("长" * 5000, 1.0, "短", 0.0)))["text/html"]
     assert "(3,000 characters more)" in page
 
 
 def test_one_model_has_one_column_and_no_metric_is_no_error():
     alone = EvaluationResult((sample("only", 0, "九点", 1.0),), ("only",), ("m",))
-    assert sample_table.bundle(*_view(alone))["text/html"].count('<article class="s') == 1
+    assert _page(alone)["text/html"].count('<article class="s') == 1
     failed = EvaluationResult((sample("only", 0, "", 0.0, error="Timeout"),), ("only",), ())
-    assert "Timeout" in sample_table.bundle(*_view(failed))["text/plain"]
+    assert "Timeout" in _page(failed)["text/plain"]
     SampleControls(browse(failed)).build()
 
 
@@ -174,6 +177,6 @@ def test_the_controls_are_twenty_models_and_do_what_a_person_wants():
     assert set(_instances) == before
 
 
-def _view(report):
+def _page(report):
     view = browse(report)
-    return view.pages, view.selection
+    return view.bundle(view.selection)
