@@ -292,6 +292,7 @@ class TrainMagics(VerbMagics):
         self._insert_cell(cell, progress, notice)
 
     def do_compare(self, options: Namespace, *targets: str) -> None:
+        from ..views.training.panel import comparison_bundle  # noqa: PLC0415
 
         if len(targets) < 2:
             PARSER.error(
