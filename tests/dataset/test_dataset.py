@@ -4,10 +4,8 @@ import json
 
 import pandas as pd
 import pytest
-from IPython.lib.pretty import pretty
 
 from qfnb import Dataset, errors
-from qfnb.resources.management.data import Data
 
 PAIR = {"prompt": "几点开门", "response": "九点"}
 
@@ -81,15 +79,6 @@ def test_exactly_one_source(arguments):
 def test_frames_there_and_back():
     frame = Dataset([PAIR], name="x").to_pandas()
     assert Dataset.load(frame).list() == [PAIR]
-
-
-def test_a_local_dataset_gets_onto_the_platform_once(sandbox):
-    dataset = Dataset([PAIR] * 3, name="once")
-    dataset_id = dataset.release()
-    assert dataset_id.startswith("ds-")
-    assert dataset.release() == dataset_id
-    version = Data.info(dataset_id).data.version_info
-    assert (version.import_status, version.release_status, version.entity_count) == (2, 2, 3)
 
 
 def test_an_empty_dataset_is_not_sent(sandbox):
@@ -166,8 +155,3 @@ def test_a_new_name_with_a_typing_error_does_not_drop_the_answers(jsonl):
         errors.InvalidArgumentError, match=r"no column 'reponse'; did you mean response\?"
     ):
         Dataset.load(jsonl(GOOD), columns={"prompt": "prompt", "response": "reponse"})
-
-
-def test_what_check_returns_is_shown_as_sentences():
-    findings = Dataset([PAIR, PAIR]).check()
-    assert pretty(findings).startswith("1 row is the same as an earlier one.")

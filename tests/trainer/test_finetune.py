@@ -23,7 +23,7 @@ from qfnb import (
 from qfnb.model import Model as PlatformModel
 from qfnb.resources import FineTune
 from qfnb.sandbox import ensure
-from qfnb.trainer import DeployAction, ExecuteSerializable, ModelPublishAction, run_store
+from qfnb.trainer import ExecuteSerializable, run_store
 from qfnb.trainer.consts import ActionState, FinetuneStatus, ServiceStatus
 from qfnb.trainer.event import Event
 from qfnb.trainer.progress import Stage, TrainingProgress
@@ -116,12 +116,6 @@ def test_the_whole_life(sandbox, dataset):
     )
     model = Model.loads(trainer.output["model"].dumps())
     assert model.version_id == trainer.output["model_version_id"]
-    ids = {name: trainer.output[name] for name in ("task_id", "job_id")}
-    published = ModelPublishAction().exec(ids)
-    assert published.items() >= ids.items()
-    deployed = DeployAction(DeployConfig(endpoint_suffix="shop")).exec(published)
-    assert deployed.items() >= ids.items()
-    assert deployed["service_endpoint"].endswith("_shop")
 
 
 def test_models_and_services_are_executable_and_need_something_only_when_they_are_called():
@@ -146,7 +140,7 @@ def test_an_attached_training_begins_with_the_present_percent_not_the_stored_one
     until(lambda: long_run.progress.points)
     stored = run_store.find_run(long_run.id)
     stored.facts["progress"] |= {"percent": 0, "points": []}
-    attached = LLMFinetune._from_record(stored, None, None)
+    attached = LLMFinetune._from_record(stored)
     assert (attached.progress.percent, attached.progress.points) == (0, ())
     attached.refresh()
     assert attached.progress.points
