@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from ..base.language import tr, tr_noop
-from ..dataset.file_formats import SUFFIXES
+from ..dataset.file_reader import SUFFIXES
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
 from .parser import document_magic, store_variable, user_variables
