@@ -1,4 +1,4 @@
-"""Reading rows: a file in one of the formats, a folder, a zip (never unpacked to disk) or a table."""
+"""Reading rows: files of several formats, a folder, a zip (never unpacked to disk) or a table."""
 
 from __future__ import annotations
 
