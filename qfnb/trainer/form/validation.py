@@ -154,10 +154,8 @@ def _judge_parameters(form: LaunchForm) -> dict[str, tuple[str, str]]:
     "" where it can, or does not.
     """
     texts = {row.key: _judge_parameter(form, row) for row in form.parameters}
-    unlisted = {}
-    for key, value in form.draft.values.items():
-        if key not in texts and not is_blank(value):
-            unlisted[key] = value
+    values = form.draft.values.items()
+    unlisted = {key: value for key, value in values if key not in texts and not is_blank(value)}
     try:
         texts["others"] = "", " ".join(_compare_values(form, unlisted))
     except InvalidArgumentError as error:
