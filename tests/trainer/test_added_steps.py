@@ -99,17 +99,9 @@ def test_deploying_a_checkpoint_publishes_it_first(sandbox):
     first = kept_steps(trainer)[0]
     trainer.deploy(DeployConfig(endpoint_suffix="early"), step=first).wait(180)
     assert published_step(trainer.output["model"]) == first
-    assert trainer.output["model"].name.endswith(f"_{first}")
-    again = trainer.deploy(
-        DeployConfig(endpoint_suffix="late"), step=trainer.progress.points[-1].step
-    ).wait(180)
+    last = trainer.progress.points[-1].step
+    again = trainer.deploy(DeployConfig(endpoint_suffix="late"), step=last).wait(180)
     assert again.output["service"].endpoint.endswith("_late")
-    assert [stage.name for stage in again.progress.stages] == [
-        "dataset",
-        "train",
-        "publish",
-        "deploy",
-    ]
 
 
 @pytest.mark.parametrize(

@@ -58,18 +58,6 @@ def test_what_the_list_does_not_have_is_said_in_one_line_and_sent(
     )
 
 
-def test_a_train_mode_that_qfnb_does_not_know_is_sent_too(sandbox, caplog):
-    assert (
-        LLMFinetune("ERNIE-Speed-8K", ROWS, train_mode="RFT").ppls[0].actions[1].train_mode == "RFT"
-    )
-    assert "ERNIE-Speed-8K has no train mode RFT: it has SFT" in caplog.text
-
-
-def test_the_server_judges_what_the_list_does_not_have(sandbox):
-    with pytest.raises(errors.APIError, match=r"param\[epoch\] invalid"):
-        LLMFinetune("ERNIE-Speed-8K", ROWS, TrainConfig(epoch=51)).run()
-
-
 def test_a_mode_without_lora_is_tuned_as_it_offers(sandbox, caplog):
     train = PostPretrain("ERNIE-Speed-8K", Dataset([{"text": "很长的文章" * 9}])).ppls[0].actions[1]
     assert (train.train_config.parameter_scale, caplog.text) == ("FullFineTuning", "")

@@ -203,9 +203,13 @@ def test_the_code_makes_the_trainer_that_a_launch_makes(form):
         "model_name": "tea",
         "eval_dataset": "ds",
     }
-    chosen = with_values(form, epoch="3").with_choice(after="evaluate", held_out="10", **values)
-    script = code_estimate.render_code(chosen, frozenset(DATASETS)).split("trainer.start()")[0]
-    namespace = dict(DATASETS)
+    variables = {**DATASETS, "frame": PAIRS.to_pandas()}
+    data = {name: inspect_dataset(name, variables) for name in ("frame", "ds")}
+    chosen = with_values(replace(form, datasets=data), epoch="3").with_choice(
+        dataset="frame", after="evaluate", held_out="10", **values
+    )
+    script = code_estimate.render_code(chosen, frozenset(variables)).split("trainer.start()")[0]
+    namespace = dict(variables)
     exec(compile(script, "cell", "exec"), namespace)
     assert action_settings(namespace["trainer"]) == action_settings(
         code_estimate.create_trainer(chosen)
@@ -308,17 +312,6 @@ def test_a_dataset_that_is_not_found_has_a_problem_and_raises_nothing(sandbox, s
     info = inspect_dataset(source, DATASETS)
     assert words in info.problem
     assert info.dataset is None
-
-
-def test_a_data_frame_is_loaded_in_the_code_too(form):
-    frames = {"frame": PAIRS.to_pandas()}
-    chosen = replace(form, datasets={"frame": inspect_dataset("frame", frames)}).with_choice(
-        dataset="frame", after="train"
-    )
-    script = code_estimate.render_code(chosen, frozenset(frames))
-    namespace = dict(frames)
-    exec(compile(script.split("trainer.start()")[0], "cell", "exec"), namespace)
-    assert namespace["trainer"].ppls[0].actions[0].dataset.list() == PAIRS.list()
 
 
 def test_the_tokens_of_a_large_dataset_are_estimated(monkeypatch):

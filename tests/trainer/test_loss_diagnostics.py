@@ -100,12 +100,6 @@ def test_a_steady_pace_tells_the_rest_exactly():
     assert (estimate.low, estimate.likely, estimate.high) == pytest.approx((150, 150, 150))
 
 
-def test_an_unsteady_pace_says_how_unsure_it_is():
-    estimate = estimate_remaining([(0, 0), (10, 1), (20, 10), (30, 11), (40, 20)], 45.0)
-    assert estimate.low < estimate.likely < estimate.high
-    assert estimate.likely == pytest.approx(80 / 0.5 - 5)
-
-
 def test_pauses_that_come_again_count_and_a_single_one_does_not():
     validated = [*accumulate([1.0 + 9.0 * (percent % 3 == 0) for percent in range(31)])]
     estimate = estimate_remaining(
@@ -159,10 +153,6 @@ def test_the_time_left_of_recorded_trainings_holds(path):
             assert 0 <= left.low <= left.likely <= left.high < math.inf
             assert truth / 2 - slack <= left.likely <= 2 * truth + slack
             assert left.low / 2 - slack <= truth <= 2 * left.high + slack
-
-
-def test_two_marks_are_too_few():
-    assert estimate_remaining([(0, 0), (10, 5)], 11.0) is None
 
 
 def polls(*results, at=100.0):
