@@ -11,7 +11,7 @@ from .._jsonl_csv_parquet import import_pyarrow
 from ..base.language import tr
 from ..base.private_files import write_atomically
 from ..errors import DatasetError
-from .file_formats import Format
+from .file_reader import Format
 from .row_formats import to_json, to_platform_line
 from .schema import TEXT, Row, Schema
 

@@ -24,7 +24,7 @@ from ..resources.management.storage import Storage, download
 from ..transport import clock
 from ..wire import data as wire, storage
 from . import file_reader, file_writer
-from .file_formats import Format
+from .file_reader import Format
 from .row_formats import LocatedValue
 from .schema import Row, Schema, schema_of_template
 

@@ -16,7 +16,7 @@ from .._tables import open_table
 from ..base.language import tr
 from ..base.text import listed
 from ..errors import InvalidArgumentError
-from . import file_formats, file_reader, file_writer, platform, quality
+from . import file_reader, file_writer, platform, quality
 from .platform import ProgressCallback
 from .quality import Findings, check_rows
 from .row_formats import deep_copy, parse_rows, row_key, with_locations
@@ -94,7 +94,7 @@ class Dataset:
                 another table with Arrow's stream; or an iterable of rows or conversations.
             qianfan_dataset_id: `ds-...`, or the number.
             schema: a name of `schema.SCHEMAS`; by default it is detected from the rows.
-            format: one of `file_formats.FORMATS`; by default the suffix of the file decides.
+            format: one of `file_reader.FORMATS`; by default the suffix of the file decides.
             columns: new names of columns: `{"question": "prompt"}`.
             name: the name of the dataset, by default that of the file.
 
@@ -159,7 +159,7 @@ class Dataset:
         Args:
             data_file: a path, replaced only when everything is written; or `bos:/bucket/key`.
             qianfan: True, or the name of the dataset on the platform.
-            format: one of `file_formats.FORMATS`; by default the suffix decides. "qianfan" is the
+            format: one of `file_reader.FORMATS`; by default the suffix decides. "qianfan" is the
                 platform's lines.
             progress: called with each `TransferStep`, on another thread.
 
@@ -177,7 +177,7 @@ class Dataset:
         if data_file is None:
             name = qianfan if isinstance(qianfan, str) else self.name
             return self._release_rows(name, progress)
-        kind = file_formats.format_of(Path(str(data_file)).name, format)
+        kind = file_reader.format_of(Path(str(data_file)).name, format)
         if str(data_file).startswith("bos:"):
             return platform.store_object(
                 str(data_file), self.rows, self.schema, kind, progress=progress

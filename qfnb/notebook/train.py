@@ -14,7 +14,7 @@ from IPython.core.magic import magics_class
 
 from .._tables import frame_class
 from ..base.language import tr, tr_noop
-from ..dataset.file_formats import SUFFIXES
+from ..dataset.file_reader import SUFFIXES
 from ..dataset.samples import HELD_OUT_FILE, HELD_OUT_ROWS, TRAIN_FILE, TRAIN_ROWS, write_samples
 from ..errors import InvalidArgumentError, QianfanError
 from ..views.display import publish

@@ -226,8 +226,15 @@ class Pipeline(BaseAction):
             return self.current.id
         return None
 
+    def __len__(self) -> int:
+        return len(self.actions)
+
     def __iter__(self) -> Iterator[BaseAction]:
         return iter(self.actions)
+
+    def __getitem__(self, key: str) -> BaseAction | None:
+        """Return the action with an id."""
+        return next((action for action in self.actions if action.id == key), None)
 
     def append(self, actions: Sequence[BaseAction]) -> None:
         """Add actions at the end; the pipeline may be running."""

@@ -168,12 +168,9 @@ def moving_average(values: Sequence[float], weight: float = SMOOTHING_WEIGHT) ->
     """Return the exponential moving average, corrected for its start; `weight` 0-1, 0 smooths
     nothing.
     """
-    averages = []
-    mean = 0.0
-    for number, value in enumerate(values, 1):
-        mean = weight * mean + (1 - weight) * value
-        averages.append(mean / (1 - weight**number))
-    return averages
+    import pandas as pd  # noqa: PLC0415 - slow to import
+
+    return [*pd.Series(values, dtype=float).ewm(alpha=1 - weight).mean()]
 
 
 def diagnose_loss(points: Sequence[LossPoint], name: str = "") -> list[Hint]:

@@ -334,7 +334,7 @@ def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | Non
     ]
     if len(steps) < MIN_PACES:
         return None
-    steps = _without_pause(_later_half(steps))
+    steps = _without_pause(steps[-RECENT_MARKS:])
     percents = [percent for _, percent in steps]
     pace = sum(percents) / sum(seconds for seconds, _ in steps)
     margin = (
@@ -354,19 +354,6 @@ def estimate_remaining(marks: Sequence[Mark], now: float) -> RemainingTime | Non
     return RemainingTime(
         seconds_at(pace + margin), seconds_at(pace), seconds_at(max(pace - margin, pace / 4))
     )
-
-
-def _later_half(steps: list[Mark]) -> list[Mark]:
-    """Return the steps that made the later half of the percents, a few at least: a run may start
-    slowly.
-    """
-    half = sum(percent for _, percent in steps) / 2
-    count = 0
-    percents = 0.0
-    while percents < half and count < RECENT_MARKS:
-        count += 1
-        percents += steps[-count][1]
-    return steps[-max(count, MIN_PACES + 1) :]
 
 
 def _without_pause(steps: list[Mark]) -> list[Mark]:

@@ -4,10 +4,8 @@ import json
 
 import pandas as pd
 import pytest
-from IPython.lib.pretty import pretty
 
 from qfnb import Dataset, errors
-from qfnb.resources.management.data import Data
 
 PAIR = {"prompt": "几点开门", "response": "九点"}
 
@@ -78,20 +76,6 @@ def test_exactly_one_source(arguments):
         Dataset.load(**arguments)
 
 
-def test_frames_there_and_back():
-    frame = Dataset([PAIR], name="x").to_pandas()
-    assert Dataset.load(frame).list() == [PAIR]
-
-
-def test_a_local_dataset_gets_onto_the_platform_once(sandbox):
-    dataset = Dataset([PAIR] * 3, name="once")
-    dataset_id = dataset.release()
-    assert dataset_id.startswith("ds-")
-    assert dataset.release() == dataset_id
-    version = Data.info(dataset_id).data.version_info
-    assert (version.import_status, version.release_status, version.entity_count) == (2, 2, 3)
-
-
 def test_an_empty_dataset_is_not_sent(sandbox):
     with pytest.raises(errors.InvalidArgumentError, match="has no rows"):
         Dataset(name="empty").release()
@@ -154,20 +138,11 @@ def test_a_file_that_is_not_there_names_the_one_whose_name_is_like_it(tmp_path):
     assert caught.value.correction == (str(tmp_path / "bike.cvs"), str(tmp_path / "bikes.csv"))
 
 
-def test_a_column_to_rename_that_is_not_there_is_refused():
-    with pytest.raises(
-        errors.InvalidArgumentError, match=r"no column 'questoin'; did you mean question\?"
-    ):
-        Dataset.load(pd.DataFrame({"question": ["q"]}), columns={"questoin": "prompt"})
-
-
-def test_a_new_name_with_a_typing_error_does_not_drop_the_answers(jsonl):
-    with pytest.raises(
-        errors.InvalidArgumentError, match=r"no column 'reponse'; did you mean response\?"
-    ):
-        Dataset.load(jsonl(GOOD), columns={"prompt": "prompt", "response": "reponse"})
-
-
-def test_what_check_returns_is_shown_as_sentences():
-    findings = Dataset([PAIR, PAIR]).check()
-    assert pretty(findings).startswith("1 row is the same as an earlier one.")
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [({"questoin": "prompt"}, "question"), ({"answer": "reponse"}, "response")],
+)
+def test_a_typing_error_in_a_name_of_a_column_is_refused(columns, match):
+    frame = pd.DataFrame({"question": ["q"], "answer": ["a"]})
+    with pytest.raises(errors.InvalidArgumentError, match=rf"did you mean {match}\?"):
+        Dataset.load(frame, columns=columns)

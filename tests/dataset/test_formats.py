@@ -127,14 +127,6 @@ def test_messages_with_roles_are_a_conversation():
     }
 
 
-def test_columns_may_have_other_names(tmp_path):
-    path = tmp_path / "x.csv"
-    path.write_text("问,答\n1,一\n", encoding="utf-8")
-    assert Dataset.load(path, columns={"问": "prompt", "答": "response"}).list() == [
-        {"prompt": "1", "response": "一"}
-    ]
-
-
 def test_a_frame_is_loaded_and_its_gaps_are_told():
     frame = pd.DataFrame(
         {"prompt": ["1", None, "3"], "response": ["一", "二", float("nan")], "n": [1, 2, 3]}

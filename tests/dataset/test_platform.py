@@ -40,13 +40,6 @@ def test_nothing_is_asked_before_the_rows_are_looked_at(scripted):
     assert not server.requests
 
 
-def test_a_number_is_an_id_too(sandbox):
-    dataset_id = Dataset([PAIR], name="numbered").save(qianfan="按号")
-    number = Data.info(dataset_id).data.version_info.dataset_id
-    dataset = Dataset.load(qianfan_dataset_id=number)
-    assert (dataset.list(), dataset.release()) == ([PAIR], dataset_id)
-
-
 def test_the_same_rows_are_not_brought_there_twice(sandbox):
     first = Dataset([PAIR, TURNS], name="一次").save(qianfan=True)
     assert Dataset([PAIR, TURNS], name="一次").release() == first

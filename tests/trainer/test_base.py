@@ -1,11 +1,8 @@
 """Actions and pipelines without a platform."""
 
-import inspect
-
 import pytest
 
 from qfnb import errors
-from qfnb.trainer import DeployAction, LoadDataSetAction, ModelPublishAction, TrainAction
 from qfnb.trainer.base import BaseAction, Pipeline, StoppedError
 from qfnb.trainer.consts import ActionState
 from qfnb.trainer.event import Event, EventHandler, dispatch_event
@@ -109,39 +106,6 @@ def test_an_action_is_json_bytes_and_nothing_else_is_read():
 def test_an_unknown_argument_is_named(caplog):
     Pipeline([], wrong=1)
     assert "Pipeline does not know wrong: this has no effect" in caplog.text
-
-
-@pytest.mark.parametrize(
-    "actions_class", [TrainAction, LoadDataSetAction, ModelPublishAction, DeployAction]
-)
-def test_every_action_shows_its_parameters(actions_class):
-    names = inspect.signature(actions_class).parameters
-    assert "args" not in names
-    assert "event_handler" in names or "kwargs" in names
-
-
-def test_the_action_of_an_event_is_a_name_that_stands_for_the_class():
-    class TrainAction:
-        pass
-
-    event = Event("x", ActionState.Done, action_class="TrainAction")
-    assert event.action_class == "TrainAction" == event.action_class.__name__
-    assert event.action_class == TrainAction
-    assert event.action_class != Event
-
-
-def test_an_event_prints_what_it_says_compares_and_cannot_be_changed():
-    event = Event(
-        "x", ActionState.Done, "step 3", {"loss": 1.5}, action_class="TrainAction", at=7.0
-    )
-    assert "step 3" in repr(event)
-    assert "TrainAction" in repr(event)
-    assert event == Event(
-        "x", ActionState.Done, "step 3", "other data", action_class="TrainAction", at=7.0
-    )
-    assert event != Event("x", ActionState.Error, "step 3", action_class="TrainAction", at=7.0)
-    with pytest.raises(AttributeError):
-        event.description = "step 4"
 
 
 def test_an_event_is_dispatched_where_there_are_a_handler_and_an_event():

@@ -23,7 +23,7 @@ from qfnb import (
 from qfnb.model import Model as PlatformModel
 from qfnb.resources import FineTune
 from qfnb.sandbox import ensure
-from qfnb.trainer import DeployAction, ExecuteSerializable, ModelPublishAction, run_store
+from qfnb.trainer import run_store
 from qfnb.trainer.consts import ActionState, FinetuneStatus, ServiceStatus
 from qfnb.trainer.event import Event
 from qfnb.trainer.progress import Stage, TrainingProgress
@@ -116,19 +116,6 @@ def test_the_whole_life(sandbox, dataset):
     )
     model = Model.loads(trainer.output["model"].dumps())
     assert model.version_id == trainer.output["model_version_id"]
-    ids = {name: trainer.output[name] for name in ("task_id", "job_id")}
-    published = ModelPublishAction().exec(ids)
-    assert published.items() >= ids.items()
-    deployed = DeployAction(DeployConfig(endpoint_suffix="shop")).exec(published)
-    assert deployed.items() >= ids.items()
-    assert deployed["service_endpoint"].endswith("_shop")
-
-
-def test_models_and_services_are_executable_and_need_something_only_when_they_are_called():
-    assert isinstance(Model(), ExecuteSerializable)
-    assert isinstance(Service(), ExecuteSerializable)
-    with pytest.raises(errors.InvalidArgumentError, match="Service needs an id"):
-        Service().exec({"messages": "hello"})
 
 
 def test_stop_ends_it_and_keeps_what_was_learned(long_run):
@@ -146,7 +133,7 @@ def test_an_attached_training_begins_with_the_present_percent_not_the_stored_one
     until(lambda: long_run.progress.points)
     stored = run_store.find_run(long_run.id)
     stored.facts["progress"] |= {"percent": 0, "points": []}
-    attached = LLMFinetune._from_record(stored, None, None)
+    attached = LLMFinetune._from_record(stored)
     assert (attached.progress.percent, attached.progress.points) == (0, ())
     attached.refresh()
     assert attached.progress.points
@@ -202,13 +189,6 @@ def test_waiting_for_what_was_not_started_is_refused(sandbox, dataset):
         LLMFinetune("ERNIE-Speed-8K", dataset).wait()
 
 
-def test_rows_that_a_train_mode_does_not_learn_from_are_refused_before_anything_is_sent(scripted):
-    server = scripted([b""])
-    with pytest.raises(errors.InvalidArgumentError, match="needs questions and answers"):
-        LLMFinetune("ERNIE-Speed-8K", dataset=Dataset([{"text": "一段长文"}]))
-    assert not server.requests
-
-
 def test_a_run_id_that_cannot_be_one_is_refused():
     with pytest.raises(errors.InvalidArgumentError, match="is not a run"):
         LLMFinetune.attach("../../etc/passwd")
@@ -256,12 +236,3 @@ def test_progress_tolerates_odd_answers():
     assert now.percent == 12
     assert now.status == FinetuneStatus.Training
     assert not now.finished
-
-
-def test_progress_ends_and_may_go_on():
-    now = TrainingProgress("t", (Stage("train"),)).with_event(
-        event("Pipeline", ActionState.Preceding, at=10.0)
-    )
-    ended = now.with_event(event("Pipeline", ActionState.Error, at=15.0))
-    assert (ended.finished, ended.elapsed(99)) == (True, 5)
-    assert not ended.with_event(event("Pipeline", ActionState.Preceding, at=20.0)).finished

@@ -4,13 +4,11 @@ JSON.
 
 import json
 import math
-from bisect import bisect_right
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
 
 from qfnb.base.text import format_loss
 from qfnb.trainer.consts import ActionState
@@ -102,78 +100,6 @@ def test_a_steady_pace_tells_the_rest_exactly():
     assert (estimate.low, estimate.likely, estimate.high) == pytest.approx((150, 150, 150))
 
 
-def test_an_unsteady_pace_says_how_unsure_it_is():
-    estimate = estimate_remaining([(0, 0), (10, 1), (20, 10), (30, 11), (40, 20)], 45.0)
-    assert estimate.low < estimate.likely < estimate.high
-    assert estimate.likely == pytest.approx(80 / 0.5 - 5)
-
-
-def test_the_time_before_the_first_loss_says_nothing_about_the_rest():
-    """Preparation goes from 0 to 10 % in four seconds; then a percent takes ten."""
-    progress = TrainingProgress("m", ())
-    loss = [{"step": 1, "trainingLoss": "1.0"}]
-    polls = [(n, 2.5 * n, []) for n in range(5)] + [(10.0 * n, 9 + n, loss) for n in range(1, 8)]
-    for at, percent, points in polls:
-        result = {
-            "runStatus": "Running",
-            "runProgress": f"{int(percent)}%",
-            "checkpointList": points,
-            "sandbox": {},
-        }
-        progress = _with_poll(progress, result, at)
-    assert progress.remaining(70.0).likely == pytest.approx((100 - 16) * 10)
-
-
-@st.composite
-def recorded_runs(draw):
-    """Return when each percent of a run was reached, without its pause and with it, and the seconds
-    of a poll.
-    """
-    shape = draw(st.sampled_from(["constant", "slow start", "jitter", "pause"]))
-    second = draw(st.floats(0.05, 60.0))
-    paces = [second] * 100
-    if shape == "slow start":
-        start = draw(st.integers(1, 10))
-        paces[:start] = [second * draw(st.floats(1.0, 3.0))] * start
-    if shape == "jitter":
-        paces = [
-            second * factor
-            for factor in draw(st.lists(st.floats(0.6, 1.6), min_size=100, max_size=100))
-        ]
-    pauses = [0.0] * 100
-    if shape == "pause":
-        pauses[draw(st.integers(7, 95))] = second * draw(st.floats(5.0, 60.0))
-    return (
-        [*accumulate(paces)],
-        [*accumulate(map(sum, zip(paces, pauses, strict=True)))],
-        second * draw(st.floats(0.7, 2.0)),
-    )
-
-
-@given(recorded_runs(), st.booleans())
-def test_a_time_left_stays_once_it_is_shown_and_is_within_a_factor_of_two_after_fifteen_percent(
-    run, is_sandbox
-):
-    worked, reached, poll = run
-    progress = TrainingProgress("m", ())
-    was_shown = False
-    at = 0.0
-    while (at := at + poll) < reached[-1]:
-        percent = bisect_right(reached, at)
-        points = [{"step": 1, "trainingLoss": "1.0"}] if percent >= 5 else []
-        result = {"runStatus": "Running", "runProgress": f"{percent}%", "checkpointList": points}
-        before = progress
-        progress = _with_poll(progress, result | ({"sandbox": {}} if is_sandbox else {}), at)
-        left = progress.remaining(at)
-        assert left is not None or not was_shown
-        was_shown = left is not None
-        assert left is None or math.isfinite(left.high)
-        if left is not None and percent >= 15 and progress.percent != before.percent:
-            # a pause that is still to come cannot be known
-            truth = worked[-1] - worked[percent - 1]
-            assert truth / 2 - 2 * poll <= left.likely <= truth * 2 + 2 * poll
-
-
 def test_pauses_that_come_again_count_and_a_single_one_does_not():
     validated = [*accumulate([1.0 + 9.0 * (percent % 3 == 0) for percent in range(31)])]
     estimate = estimate_remaining(
@@ -227,10 +153,6 @@ def test_the_time_left_of_recorded_trainings_holds(path):
             assert 0 <= left.low <= left.likely <= left.high < math.inf
             assert truth / 2 - slack <= left.likely <= 2 * truth + slack
             assert left.low / 2 - slack <= truth <= 2 * left.high + slack
-
-
-def test_two_marks_are_too_few():
-    assert estimate_remaining([(0, 0), (10, 5)], 11.0) is None
 
 
 def polls(*results, at=100.0):

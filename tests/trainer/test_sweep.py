@@ -157,7 +157,6 @@ def test_labels_say_what_differs_and_extras_are_hyper_parameters():
     ("grid", "name"),
     [
         ({"lora_rank": [8, 64]}, "lora_rank"),
-        ({"epoch": [1, 2], "weight_decay": [0.01, 0.1]}, "weight_decay"),
         ([{"epoch": 1, "lora_all_linear": "False"}, {"epoch": 2}], "lora_all_linear"),
     ],
 )

@@ -78,8 +78,6 @@ def test_what_failed_and_what_was_refused_are_said():
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_labels_and_errors_are_inert(attack):
-    progress = replace(
-        DONE, trainings={attack: DEPLOYED, "b": FAILED}, problems={"b": attack}
-    )
+    progress = replace(DONE, trainings={attack: DEPLOYED, "b": FAILED}, problems={"b": attack})
     page = without_stylesheet(sweep.html(progress))
     assert_only(page, OUTPUT_TAGS | CHART_TAGS, OUTPUT_ATTRIBUTES | CHART_ATTRIBUTES)

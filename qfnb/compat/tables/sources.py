@@ -18,7 +18,7 @@ from typing import Any, Self
 from ..._jsonl_csv_parquet import RowError
 from ...base.language import tr
 from ...base.private_files import write_atomically
-from ...dataset import file_formats, file_reader, file_writer, platform
+from ...dataset import file_reader, file_writer, platform
 from ...dataset.row_formats import parse_rows, raise_problems, with_locations
 from ...dataset.schema import TEXT, Row, Schema, schema_of_template
 from ...errors import DatasetError, InvalidArgumentError
@@ -134,7 +134,7 @@ def write_table(file: Any, table: Table, kind: FormatType, *, in_lists: bool = F
         )
     if in_lists:
         entries = [[entry] if isinstance(entry, Mapping) else entry for entry in entries]
-    file_writer.write_to(file, entries, TEXT, file_formats.format_of("", kind.value))
+    file_writer.write_to(file, entries, TEXT, file_reader.format_of("", kind.value))
 
 
 def without_empty_cells(entry: Any) -> Any:

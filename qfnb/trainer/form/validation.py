@@ -7,9 +7,7 @@ at a time.
 
 from __future__ import annotations
 
-import contextlib
 import keyword
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,16 +55,18 @@ def find_issues(form: LaunchForm) -> dict[str, Issue]:
         "held_out": _count_issue(form, "held_out"),
     }
     if draft.after in {"deploy", "evaluate"}:
-        issues["suffix"] = _raised(
-            lambda: DeployConfig(endpoint_suffix=draft.suffix.strip()),
-            tr("Up to 30 lower-case letters, digits and _ are allowed."),
-        )
+        try:
+            DeployConfig(endpoint_suffix=draft.suffix.strip())
+        except InvalidArgumentError:
+            issues["suffix"] = Issue(tr("Up to 30 lower-case letters, digits and _ are allowed."))
         issues |= {name: _count_issue(form, name) for name in ("replicas", "hours")}
     if draft.after == "evaluate":
         issues["eval_dataset"] = _dataset_issue(form, "eval_dataset", wire.SFT)
     if not issues["model"] and not issues["method"]:
-        issues |= {row.key: _parameter_issue(form, row) for row in form.parameters}
-        issues["others"] = _raised(lambda: _compare_values(form, _unlisted_values(form)))
+        for key, (problem, _) in _judge_parameters(form).items():
+            if problem:
+                values = {name: value for name, value in draft.values.items() if name != key}
+                issues[key] = Issue(problem, {} if key == "others" else {"values": values})
     return {name: issue for name, issue in issues.items() if issue is not None}
 
 
@@ -89,7 +89,11 @@ def find_warnings(form: LaunchForm) -> dict[str, str]:
         messages["eval_dataset"] = tr(
             "These are the rows of the training: the score will say little."
         )
-    messages |= _parameter_warnings(form)
+    for key, (_, text) in _judge_parameters(form).items():
+        if text:
+            messages[key] = tr(
+                "{text} The platform's list may be old, so it is sent as it is.", text=text
+            )
     if form.variable in form.taken_names:
         messages["variable"] = tr(
             "There is a variable {name} already; it will be replaced.", name=form.variable
@@ -138,60 +142,39 @@ def count_limits(name: str) -> tuple[int, int | None]:
 
 
 def _count_issue(form: LaunchForm, name: str) -> Issue | None:
-    low, high = count_limits(name)
-    issue = _raised(lambda: form.count(name), fixes={name: ""})
-    if issue is None and (text := describe_range(form.count(name), low, high)):
-        return Issue(text, {name: ""})
-    return issue
+    try:
+        text = describe_range(form.count(name), *count_limits(name))
+    except InvalidArgumentError as error:
+        text = str(error)
+    return Issue(text, {name: ""}) if text else None
 
 
-def _parameter_issue(form: LaunchForm, row: wire.SupportedParameter) -> Issue | None:
-    """Return why a hyper-parameter cannot be sent: its text is of another type, or no model can
-    have it.
+def _judge_parameters(form: LaunchForm) -> dict[str, tuple[str, str]]:
+    """Return by field why a hyper-parameter cannot be sent, and how it leaves the platform's list;
+    "" where it can, or does not.
     """
-    fixes = {"values": {key: value for key, value in form.draft.values.items() if key != row.key}}
-    if form.from_sandbox and (text := _describe_parameter(form, row)):
-        return Issue(text, fixes)  # its list is what it accepts; the platform's may be old
-    issue = _raised(lambda: form.parse_parameter(row), fixes=fixes)
-    return issue or _raised(
-        lambda: _compare_values(form, form.parse_parameter(row)),
-        _describe_parameter(form, row),
-        fixes,
-    )
+    texts = {row.key: _judge_parameter(form, row) for row in form.parameters}
+    values = form.draft.values.items()
+    unlisted = {key: value for key, value in values if key not in texts and not is_blank(value)}
+    try:
+        texts["others"] = "", " ".join(_compare_values(form, unlisted))
+    except InvalidArgumentError as error:
+        texts["others"] = str(error).split("\n")[0], ""
+    return texts
 
 
-def _parameter_warnings(form: LaunchForm) -> dict[str, str]:
-    """Return which hyper-parameters leave the platform's list, by field; the list may be older than
-    the platform.
-    """
-    texts = {}
-    if not form.from_sandbox:
-        texts = {row.key: _describe_parameter(form, row) for row in form.parameters}
-    with contextlib.suppress(InvalidArgumentError):
-        texts["others"] = " ".join(_compare_values(form, _unlisted_values(form)))
-    return {
-        key: tr("{text} The platform's list may be old, so it is sent as it is.", text=text)
-        for key, text in texts.items()
-        if text
-    }
-
-
-def _unlisted_values(form: LaunchForm) -> dict[str, Any]:
-    """Return the hyper-parameters that are typed and that the platform does not list."""
-    listed = {row.key for row in form.parameters}
-    values = form.draft.values
-    return {key: values[key] for key in values if key not in listed and not is_blank(values[key])}
-
-
-def _describe_parameter(form: LaunchForm, row: wire.SupportedParameter) -> str:
-    """Return how a hyper-parameter leaves the platform's list, "" where it does not or is no value
-    of its type.
-    """
+def _judge_parameter(form: LaunchForm, row: wire.SupportedParameter) -> tuple[str, str]:
     try:
         values = form.parse_parameter(row)
-    except InvalidArgumentError:
-        return ""
-    return describe_difference(values[row.key], row) if values else ""
+    except InvalidArgumentError as error:
+        return str(error), ""
+    text = describe_difference(values[row.key], row) if values else ""
+    try:
+        _compare_values(form, values)
+    except InvalidArgumentError as error:
+        return text or str(error).split("\n")[0], ""
+    # the sandbox's list is what it accepts; the platform's may be old
+    return (text, "") if form.from_sandbox else ("", text)
 
 
 def _method_issue(form: LaunchForm) -> Issue | None:
@@ -239,18 +222,9 @@ def _dataset_issue(form: LaunchForm, name: str, mode: str) -> Issue | None:
         return Issue(message, is_hint=True)
     if (data := form.datasets.get(source)) is None:
         return Issue(tr("Reading…"), is_hint=True)
-    fixes = {name: data.suggestion} if data.suggestion else {}
-    return _raised(lambda: validate_dataset(data, mode), fixes=fixes)
-
-
-def _raised(
-    check: Callable[[], object], message: str = "", fixes: dict[str, Any] | None = None
-) -> Issue | None:
-    """Return the error of a check as an issue, with its first line or another message; None where
-    it raises none.
-    """
     try:
-        check()
+        validate_dataset(data, mode)
     except InvalidArgumentError as error:
-        return Issue(message or str(error).split("\n")[0], fixes or {})
+        fixes = {name: data.suggestion} if data.suggestion else {}
+        return Issue(str(error).split("\n")[0], fixes)
     return None
