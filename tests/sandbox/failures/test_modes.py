@@ -13,7 +13,6 @@ from qfnb import config, errors
 from qfnb.sandbox import ensure
 
 
-
 @pytest.fixture
 def world(tmp_path):
     with run_world(tmp_path, time.monotonic) as world:
