@@ -37,16 +37,10 @@ def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
     """Queue a task over the objects that exist now."""
     if body.afs_config is not None:
         raise call.invalid("afsConfig", "the sandbox has object storage only")
-    source, target = (
-        _key_prefix(call, name, value or "")
-        for name, value in (
-            ("inputBosUri", body.input_bos_uri),
-            ("outputBosUri", body.output_bos_uri),
-        )
-    )
-    if body.completion_window is not None and not re.fullmatch(
-        r"[1-9]\d{0,2}h", body.completion_window
-    ):
+    source = _key_prefix(call, "inputBosUri", body.input_bos_uri or "")
+    target = _key_prefix(call, "outputBosUri", body.output_bos_uri or "")
+    window = body.completion_window
+    if window is not None and not re.fullmatch(r"[1-9]\d{0,2}h", window):
         raise call.invalid("completion_window", "must look like 24h")
     bucket = call.world.address.bucket
     keys = [row["key"] for row in storage.list_objects(call.store, bucket, source)]
@@ -71,7 +65,7 @@ def create_task(call: Call, body: wire.CreateInference) -> JsonObject:
         target=f"{target}{id_}/",
         keys=keys,
         done=0,
-        window=body.completion_window,
+        window=window,
     )
     call.world.enqueue("inference", task)
     return {"taskId": id_}
@@ -269,6 +263,7 @@ def _task_usage(task: Document) -> JsonObject:
 
 def _sum_usage(results: Mapping[int, Any]) -> tuple[int, int]:
     usages = [body.get("usage") or {} for body in results.values()]
-    return sum(row["prompt_tokens"] for row in usages if row), sum(
-        row["completion_tokens"] for row in usages if row
+    prompt, completion = (
+        sum(usage.get(f"{name}_tokens", 0) for usage in usages) for name in ("prompt", "completion")
     )
+    return prompt, completion

@@ -158,12 +158,9 @@ def _address(folder: Path, url: str) -> Address:
 
 def _read_json(path: Path) -> JsonObject:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
-    if isinstance(value, dict):
-        return value
-    return {}
 
 
 def run() -> None:

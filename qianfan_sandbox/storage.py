@@ -9,7 +9,6 @@ import re
 import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from email.utils import formatdate
 from urllib.parse import quote
 
@@ -21,8 +20,8 @@ from starlette.routing import Route
 from qfnb.wire import storage as wire
 from qfnb.wire.base import JsonObject
 
-from .http import middleware
 from .http.call import SANDBOX_HEADER, Refusal, fields_of, utc
+from .http.middleware import verify_signature
 from .state.store import Document, Store, random_id
 from .state.world import World
 
@@ -142,11 +141,9 @@ def _validate_request(world: World, request: Request) -> None:
     key.
     """
     # a key may hold !'()* and the like, which a client may sign encoded and send as they are
-    signed_request = replace(middleware.signed_request(request), path=quote(request.scope["path"]))
-    authorization = request.headers.get("authorization") or signed_request.parameter(
-        "authorization"
-    )
-    middleware.verify_signature(world, authorization, signed_request)
+    authorization = request.headers.get("authorization")
+    authorization = authorization or request.query_params.get("authorization", "")
+    verify_signature(world, authorization, request, quote(request.scope["path"]))
     if _bucket_of(world, request) != world.address.bucket:
         raise storage_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
     key = request.path_params.get("key")

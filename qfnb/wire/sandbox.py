@@ -26,7 +26,8 @@ EXIT_LOCKED = 3  # the exit code of a server when another one is running
 
 
 ENVIRONMENT_PREFIX = "QFNB_SANDBOX_"
-ENGINES = ("builtin", "upstream")
+UPSTREAM = "upstream"
+ENGINES = ("builtin", UPSTREAM)
 
 _FILE = "engine.json"
 
@@ -81,17 +82,15 @@ def resolve_config(folder: Path, options: JsonMapping | None = None) -> EngineCo
         name: _hide_key(name, value) for name, value in (options or {}).items() if value is not None
     }
     options = None  # no frame that raises has the key as a text
-    changes = {
-        name: value
-        for name, value in _environment_options().items()
-        if _engine_of_option(name) in {"", explicit.get("engine", _engine_of_option(name))}
-    } | explicit
+    changes = _environment_options()
+    if explicit.get("engine", UPSTREAM) != UPSTREAM:
+        changes = {}  # all of them are the upstream's but the engine itself
+    changes |= explicit
     config = load_config(folder)
     if changes.get("engine", config.engine) != config.engine:
         config = EngineConfig()
-    return validate_config(
-        replace(config, **{name: _convert(name, value) for name, value in changes.items()})
-    )
+    converted = {name: _convert(name, value) for name, value in changes.items()}
+    return validate_config(replace(config, **converted))
 
 
 def load_config(folder: Path) -> EngineConfig:
@@ -135,25 +134,17 @@ def validate_config(config: EngineConfig) -> EngineConfig:
         raise _invalid_option(
             "engine", config.engine, tr("must be one of {engines}", engines=", ".join(ENGINES))
         )
-    for name, value in asdict(config).items():
-        if _engine_of_option(name) not in {"", config.engine} and value != getattr(
-            EngineConfig(), name
-        ):
-            if name == "upstream_key":
-                displayed = "..."
-            else:
-                displayed = value
-            raise _invalid_option(
-                name,
-                displayed,
-                tr(
-                    "it belongs to engine {name}, but the engine is {engine}",
-                    name=_engine_of_option(name),
-                    engine=config.engine,
-                ),
-            )
-    if config.engine == "upstream":
+    if config.engine == UPSTREAM:
         _validate_upstream(config)
+        return config
+    for name, value in asdict(config).items():
+        if name != "engine" and value != getattr(EngineConfig(), name):
+            reason = tr(
+                "it belongs to engine {name}, but the engine is {engine}",
+                name=UPSTREAM,
+                engine=config.engine,
+            )
+            raise _invalid_option(name, "..." if name == "upstream_key" else value, reason)
     return config
 
 
@@ -216,13 +207,6 @@ def _hide_key(name: str, value: Any) -> Any:
     if name == "upstream_key" and isinstance(value, str):
         return Secret(value.strip())
     return value
-
-
-def _engine_of_option(name: str) -> str:
-    """Return the engine that an option belongs to, "" for `engine` itself."""
-    if name == "engine":
-        return ""
-    return "upstream"
 
 
 def _convert(name: str, value: Any) -> Any:

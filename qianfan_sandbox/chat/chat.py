@@ -55,39 +55,28 @@ async def answer_application(call: Call, body: inference.AppPluginRequest) -> Js
 def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> JsonObject | Stream:
     """Answer `/erniebot/plugins`: eChart draws the numbers of the question."""
     conversion.validate_messages(call, body.messages)
-    unknown = [name for name in body.plugins if name not in inference.BUILTIN_PLUGINS]
-    if unknown or not 1 <= len(body.plugins) <= 3:
-        raise call.refusal(
-            f"plugins must be one to three of {', '.join(inference.BUILTIN_PLUGINS)}"
-        )
+    names = ", ".join(inference.BUILTIN_PLUGINS)
+    if not {*body.plugins} <= {*inference.BUILTIN_PLUGINS} or not 1 <= len(body.plugins) <= 3:
+        raise call.refusal(f"plugins must be one to three of {names}")
     question = content_text(body.messages[-1].content)
-    if "eChart" not in body.plugins:
-        option = None
-    else:
-        option = build_chart(question)
-    if is_chinese(question):
-        texts = _CHART_TEXTS
-    else:
-        texts = _ENGLISH_CHART_TEXTS
+    option = build_chart(question) if "eChart" in body.plugins else None
+    texts = _CHART_TEXTS if is_chinese(question) else _ENGLISH_CHART_TEXTS
     text = texts[option is not None]
     reply = conversion.tool_reply(text, kind="tool eChart")
-    info = {
-        "plugin_id": "eChart",
-        "plugin_name": "eChart",
+    plugin = {"plugin_id": "eChart", "plugin_name": "eChart"}
+    info = plugin | {
         "plugin_req": json.dumps({"query": question}, ensure_ascii=False),
         "plugin_resp": json.dumps({"option": option}, ensure_ascii=False),
         "status": "2",
         "api_id": "eChart.plot",
     }
-    metas = [{"plugin_id": "eChart", "plugin_name": "eChart"}]
     if body.stream:
         usage = conversion.count_usage([question], text)
-        return Stream(
-            _stream_events(call, info, metas, text, usage, conversion.sandbox_mark(reply))
-        )
+        mark = conversion.sandbox_mark(reply)
+        return Stream(_stream_events(call, info, [plugin], text, usage, mark))
     answer = answers.v1_answer(call, reply, question, stream=False)
     assert isinstance(answer, dict)
-    return answer | {"plugin_info": [info], "plugin_metas": metas}
+    return answer | {"plugin_info": [info], "plugin_metas": [plugin]}
 
 
 async def _stream_events(
@@ -110,12 +99,11 @@ def build_chart(question: str) -> JsonObject | None:
     pairs = _PAIRS.findall(question)
     if not pairs:
         return None
-    names = [name for name, _ in pairs]
-    values = [float(value) for _, value in pairs]
+    names, values = zip(*pairs, strict=True)
     return {
         "xAxis": {"type": "category", "data": names},
         "yAxis": {"type": "value"},
-        "series": [{"type": "bar", "data": values}],
+        "series": [{"type": "bar", "data": [float(value) for value in values]}],
     }
 
 
@@ -220,8 +208,7 @@ async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stre
     model, row = resolve_target(call, body.model)
     options = parse_options(call, body, row)
     conversation = conversion.conversation_v2(body)
-    _validate_chars(call, row, body.messages)
-    _validate_tokens(call, row, conversation)
+    _validate_length(call, row, conversation)
     images.validate_pictures(call, body.messages)
     sandbox_reply = _sandbox_reply(call, model, body)
     writes_format = options.json_format == "text" or "tools" in model.abilities
@@ -238,27 +225,20 @@ async def answer_chat(call: Call, body: wire.ChatRequestV2) -> JsonObject | Stre
     return answers.build_answer(call, body, conversation, reply, options)
 
 
-def _validate_chars(call: Call, row: CatalogModel | None, messages: Sequence[wire.Message]) -> None:
-    """Refuse more characters than the model accepts."""
-    if not row:
-        max_chars = None
-    else:
-        max_chars = row.max_chars
-    if max_chars and sum(len(content_text(message.content)) for message in messages) > max_chars:
-        message = f"the max input characters is {max_chars}"
+def _validate_length(call: Call, row: CatalogModel | None, conversation: Conversation) -> None:
+    """Refuse more characters, or more tokens, than the model accepts; tokens are counted as the
+    usage counts them.
+    """
+    if row is None:
+        return
+    texts = conversation.texts
+    if row.max_chars and sum(map(len, texts)) > row.max_chars:
+        message = f"the max input characters is {row.max_chars}"
         raise call.refusal(message, code=336007, v2_code="characters_too_long")
-
-
-def _validate_tokens(call: Call, row: CatalogModel | None, conversation: Conversation) -> None:
-    """Refuse more tokens than the model accepts; they are counted as the usage counts them."""
-    if not row:
-        max_tokens = None
-    else:
-        max_tokens = row.max_input or row.context
-    if max_tokens and (count := sum(map(count_tokens, conversation.texts))) > max_tokens:
-        raise call.refusal(
-            f"the max input tokens is {max_tokens}, these are {count}", v2_code="tokens_too_long"
-        )
+    max_tokens = row.max_input or row.context
+    if max_tokens and (count := sum(map(count_tokens, texts))) > max_tokens:
+        message = f"the max input tokens is {max_tokens}, these are {count}"
+        raise call.refusal(message, v2_code="tokens_too_long")
 
 
 def _offered_functions(call: Call, body: wire.ChatRequest) -> tuple[Sequence[JsonMapping], bool]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from qfnb.wire import finetune as wire
-from qfnb.wire.base import JsonObject
+from qfnb.wire.base import JsonMapping, JsonObject
 
 from ..engines.builtin.engine import IMITATED_PARAMETERS, training_seconds
 from .worker import PARAMETERS, PREFERENCE_LOSSES
@@ -30,26 +30,25 @@ have DPO and KTO, with `beta`.
 
 def _to_wire(model: JsonObject) -> JsonObject:
     """Return a model as the platform lists it."""
-    sets = {
-        mode: {scale: _TABLE["parameters"][name] for scale, name in model[mode].items()}
-        for mode in (wire.SFT, wire.POST_PRETRAIN)
-        if mode in model
-    }
+    sets = {}
+    for mode in (wire.SFT, wire.POST_PRETRAIN):
+        if mode in model:
+            names = model[mode].items()
+            sets[mode] = {scale: _TABLE["parameters"][name] for scale, name in names}
     if model["preferences"]:
         with_beta = {scale: [*rows, _TABLE["beta"]] for scale, rows in sets[wire.SFT].items()}
-        sets |= {wire.DPO: with_beta, wire.KTO: with_beta}
-    train_modes = []
-    for mode, scales in sets.items():
-        rows = [
-            {
-                "parameterScale": scale,
-                "supportHyperParameterConfig": [_parameter(*row) for row in scale_rows],
-            }
-            for scale, scale_rows in scales.items()
-        ]
-        train_modes.append({"trainMode": mode, "supportParameterScale": rows})
+        sets |= dict.fromkeys((wire.DPO, wire.KTO), with_beta)
+    modes = [{"trainMode": mode, "supportParameterScale": _scales(sets[mode])} for mode in sets]
     names = {"model": model["model"], "modelType": "text2text", "baseModel": model["baseModel"]}
-    return names | {"supportTrainMode": train_modes}
+    return names | {"supportTrainMode": modes}
+
+
+def _scales(rows_by_scale: JsonMapping) -> list[JsonObject]:
+    scales = []
+    for scale, rows in rows_by_scale.items():
+        parameters = [_parameter(*row) for row in rows]
+        scales.append({"parameterScale": scale, "supportHyperParameterConfig": parameters})
+    return scales
 
 
 def _parameter(key: str, check: str, allowed: list[Any], default: Any) -> Parameter:
@@ -125,16 +124,15 @@ def find_parameters(model: str, mode: str, scale: str) -> list[Parameter] | None
 def is_valid_value(parameter: Parameter, value: Any) -> bool:
     """Return whether a hyper-parameter may have a value."""
     allowed = parameter["checkValue"]
-    is_integer = parameter["type"] == "int"
+    is_bool = isinstance(value, bool)
     if parameter["checkType"] == "mult_choice":
         return isinstance(value, list) and bool(value) and all(item in allowed for item in value)
     if parameter["checkType"] == "choice":
-        if parameter["type"] == "string" and isinstance(value, bool):
+        if parameter["type"] == "string" and is_bool:
             value = str(value)
-        return any(
-            value == item and isinstance(value, bool) == isinstance(item, bool) for item in allowed
-        )
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return (
-        is_number and allowed[0] <= value <= allowed[1] and (not is_integer or value == int(value))
-    )
+            is_bool = False
+        return any(value == item and is_bool == isinstance(item, bool) for item in allowed)
+    if is_bool or not isinstance(value, (int, float)):
+        return False
+    is_whole = parameter["type"] != "int" or value == int(value)
+    return is_whole and bool(allowed[0] <= value <= allowed[1])

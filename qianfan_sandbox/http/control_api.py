@@ -18,7 +18,7 @@ from qfnb.wire.base import JsonObject
 from qfnb.wire.batches import UPLOAD
 from qfnb.wire.endpoints import ENDPOINTS, AnyEndpoint
 
-from ..failures import Fault, describe_error
+from ..failures import DeliveryCounter, Fault, describe_error
 from ..state.world import World, create_snapshot, list_snapshots, remove_snapshot, restore_snapshot
 
 MAX_SPEED = 1e6
@@ -41,9 +41,10 @@ def _control_endpoint(world: World, action: ControlAction) -> Callable[[Request]
         if not secrets.compare_digest(token.encode(), world.address.control_token.encode()):
             return JSONResponse({"error": "the control token is wrong"}, 401)
         try:
-            return JSONResponse(
-                action(world, _parse_body(await request.body()) | request.path_params)
-            )
+            body = json.loads(await request.body() or b"{}")
+            if not isinstance(body, dict):
+                raise TypeError("the body is a JSON object")
+            return JSONResponse(action(world, body | request.path_params))
         except LookupError as error:
             return JSONResponse({"error": str(error.args[0])}, 404)
         except ValueError as error:
@@ -52,13 +53,6 @@ def _control_endpoint(world: World, action: ControlAction) -> Callable[[Request]
             return JSONResponse({"error": str(error)}, 400)
 
     return answer
-
-
-def _parse_body(content: bytes) -> JsonObject:
-    value = json.loads(content or b"{}")
-    if not isinstance(value, dict):
-        raise TypeError("the body is a JSON object")
-    return value
 
 
 def _health(world: World, body: JsonObject) -> JsonObject:
@@ -107,10 +101,8 @@ def _set_rate_limits(world: World, body: JsonObject) -> JsonObject:
 
 def _reset_delivery_counter(world: World, body: JsonObject) -> JsonObject:
     """Reset the counts, and start or stop counting."""
-    world.delivery_counter.is_on = bool(body.get("on"))
-    world.delivery_counter.marker = str(body.get("marker", "")).encode()
-    world.delivery_counter.received.clear()
-    world.delivery_counter.answered.clear()
+    marker = str(body.get("marker", "")).encode()
+    world.delivery_counter = DeliveryCounter(bool(body.get("on")), marker)
     return {"on": world.delivery_counter.is_on}
 
 
@@ -118,10 +110,7 @@ def _adjust_clock(world: World, body: JsonObject) -> JsonObject:
     """Return the clock's time and speed; {"speed"} and {"advance"} change them."""
     speed = body.get("speed")
     advance = body.get("advance", 0)
-    all_valid = all(
-        isinstance(value, (int, float)) and value >= 0 for value in (speed or 0, advance)
-    )
-    if not all_valid or (speed is not None and speed > MAX_SPEED):
+    if not (0 <= (speed or 0) <= MAX_SPEED and advance >= 0):
         raise ValueError(
             f"speed must be 0 to {MAX_SPEED:g} seconds per second, advance seconds: {body}"
         )

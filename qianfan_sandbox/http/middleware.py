@@ -10,7 +10,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -19,7 +18,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from qfnb.wire import auth as wire
-from qfnb.wire.auth import SignatureHeader
 from qfnb.wire.base import JsonObject
 from qfnb.wire.catalog import MODELS_V2
 from qfnb.wire.chat import CHAT_V1, CHAT_V2
@@ -46,32 +44,7 @@ BEARER_SECONDS = 43200
 _OWN_KEYS_ONLY = "this is the qfnb sandbox: it takes only its own keys (run `qfnb sandbox env`)"
 
 
-@dataclass(frozen=True)
-class SignedRequest:
-    """The parts of a request that authentication reads."""
-
-    method: str
-    path: str
-    query: tuple[tuple[str, str], ...]
-    headers: Mapping[str, str]
-
-    def parameter(self, name: str) -> str:
-        """Return a query parameter, "" when it is absent."""
-        return dict(self.query).get(name, "")
-
-
-def signed_request(request: Request) -> SignedRequest:
-    """Return the parts of a request that authentication reads."""
-    headers = {
-        name.decode("latin-1").lower(): value.decode("latin-1")
-        for name, value in request.headers.raw
-    }
-    raw_path = request.scope.get("raw_path") or request.url.path.encode()
-    query = tuple(parse_qsl(request.url.query, keep_blank_values=True))
-    return SignedRequest(request.method, raw_path.split(b"?")[0].decode("ascii"), query, headers)
-
-
-def authorize(world: World, endpoint: AnyEndpoint, request: SignedRequest) -> None:
+def authorize(world: World, endpoint: AnyEndpoint, request: Request) -> None:
     """Check that the caller may use an operation.
 
     Args:
@@ -87,29 +60,30 @@ def authorize(world: World, endpoint: AnyEndpoint, request: SignedRequest) -> No
     if plane == "oauth":
         return
     if not header and endpoint is MODELS_V2:
-        raise v2_refusal(
-            "access_denied", "no key (Authorization: Bearer bce-v3/...) was given", status=403
-        )
+        message = "no key (Authorization: Bearer bce-v3/...) was given"
+        raise v2_refusal("access_denied", message, status=403)
     if plane == "v2":
         _verify_bearer(world, header)
     elif plane == "v1" and not header.startswith("bce-auth-v1/"):
-        _verify_access_token(world, request.parameter("access_token"))
+        _verify_access_token(world, request.query_params.get("access_token", ""))
     else:
-        verify_signature(world, header, request)
+        raw_path: bytes = request.scope.get("raw_path") or request.url.path.encode()
+        verify_signature(world, header, request, raw_path.split(b"?")[0].decode("ascii"))
 
 
-def verify_signature(world: World, header: str, request: SignedRequest) -> None:
+def verify_signature(world: World, header: str, request: Request, path: str) -> None:
     """Check that an IAM signature is right, recent, and made with this sandbox's keys.
 
     Args:
         world: the state with the sandbox's keys.
         header: the signature, `bce-auth-v1/...`.
         request: the signed request.
+        path: its path as it was signed, URL-quoted.
 
     Raises:
         Refusal: 403, as the platform's gateway answers.
     """
-    claim = SignatureHeader.parse(header)
+    claim = wire.SignatureHeader.parse(header)
     if claim is None:
         raise gateway_refusal(
             "AccessDenied", "no IAM signature (Authorization: bce-auth-v1/...) was given"
@@ -125,9 +99,9 @@ def verify_signature(world: World, header: str, request: SignedRequest) -> None:
     is_valid = claim.verify(
         world.address.secret_key,
         method=request.method,
-        path=request.path,
-        query=request.query,
-        headers=request.headers,
+        path=path,
+        query=parse_qsl(request.url.query, keep_blank_values=True),
+        headers=dict(request.headers),
     )
     if not is_valid:
         raise gateway_refusal(
@@ -140,23 +114,16 @@ def _verify_bearer(world: World, header: str) -> None:
     token = header.removeprefix("Bearer ").strip()
     if secrets.compare_digest(token.encode(), world.address.api_key.encode()):
         return
-    if not token.startswith("bce-v3/"):
-        issued = None
-    else:
-        issued = world.store.get("bearer", token)
+    # a number would name a document, too
+    issued = world.store.get("bearer", token) if token.startswith("bce-v3/") else None
+    if issued is None and token.startswith("bce-v3/ALTAK-"):
+        raise v2_refusal("invalid_iam_token", _OWN_KEYS_ONLY, status=401)
     if issued is None or issued["until"] < time.time():
-        if token.startswith("bce-v3/ALTAK-") and issued is None:
-            message = _OWN_KEYS_ONLY
-        else:
-            message = "invalid bearer token"
-        raise v2_refusal("invalid_iam_token", message, status=401)
+        raise v2_refusal("invalid_iam_token", "invalid bearer token", status=401)
 
 
 def _verify_access_token(world: World, token: str) -> None:
-    if not token.startswith("24."):
-        issued = None
-    else:
-        issued = world.store.get("token", token)
+    issued = world.store.get("token", token) if token.startswith("24.") else None
     if issued is None:
         raise v1_refusal(110, f"Access token invalid or no longer valid; {_OWN_KEYS_ONLY}")
     if issued["until"] < time.time():
@@ -168,20 +135,12 @@ def oauth_token(call: Call, body: Any) -> JsonObject:
     """Exchange AK and SK, in the query or the body, for an access token."""
     params = {**(body.model_extra or {}), **call.query}
     address = call.world.address
-    if not secrets.compare_digest(str(params.get("client_id", "")).encode(), address.ak.encode()):
-        raise Refusal(
-            401,
-            {
-                "error": "invalid_client",
-                "error_description": f"unknown client id; {_OWN_KEYS_ONLY}",
-            },
-        )
+    if params.get("client_id") != address.ak:
+        raise _client_refusal(f"unknown client id; {_OWN_KEYS_ONLY}")
     if not secrets.compare_digest(
         str(params.get("client_secret", "")).encode(), address.sk.encode()
     ):
-        raise Refusal(
-            401, {"error": "invalid_client", "error_description": "Client authentication failed"}
-        )
+        raise _client_refusal("Client authentication failed")
     token = f"24.{secrets.token_hex(16)}.{TOKEN_SECONDS}.{int(time.time())}.sandbox"
     call.store.add("token", token, until=time.time() + TOKEN_SECONDS)
     return {
@@ -194,21 +153,25 @@ def oauth_token(call: Call, body: Any) -> JsonObject:
     }
 
 
+def _client_refusal(description: str) -> Refusal:
+    return Refusal(401, {"error": "invalid_client", "error_description": description})
+
+
 @emulates(wire.BCE_BEARER)
 def exchange_bearer(call: Call, body: wire.CreateBearer) -> JsonObject:
     """Exchange an IAM signature for a bearer."""
-    if body.expire_in_seconds is None:
+    seconds = body.expire_in_seconds
+    if seconds is None:
         seconds = BEARER_SECONDS
-    else:
-        seconds = body.expire_in_seconds
+    now = time.time()
     token = f"{random_id('bce-v3/ALTAK-sandbox')}/{secrets.token_hex(20)}"
-    call.store.add("bearer", token, until=time.time() + seconds)
+    call.store.add("bearer", token, until=now + seconds)
     return {
         "userId": "sandbox",
         "token": token,
         "status": "enable",
-        "createTime": utc(time.time()).replace("Z", ".000Z"),
-        "expireTime": utc(time.time() + seconds).replace("Z", ".000Z"),
+        "createTime": utc(now).replace("Z", ".000Z"),
+        "expireTime": utc(now + seconds).replace("Z", ".000Z"),
     }
 
 
@@ -246,7 +209,7 @@ async def serve(
     state.operation = endpoint.name
     state.outcome = "denied"
     try:
-        authorize(world, endpoint, signed_request(request))
+        authorize(world, endpoint, request)
         if world.modes.strict and endpoint.plane == "v1":
             raise v1_refusal(3, V1_ENDED)
         state.outcome = "limits"
@@ -500,7 +463,7 @@ def _split_mid_character(content: bytes) -> list[bytes]:
 
 def _find_error(fault: Fault) -> PlatformError:
     for row in _ERRORS:
-        if fault.code is None and row.status == fault.status != 500:
+        if fault.code is None and fault.status == row.status < 500:
             return row
         codes = (row.code, row.v2_code, _ACTION_CODES.get(row.status))
         if fault.code is not None and fault.code in codes:

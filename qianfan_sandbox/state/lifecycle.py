@@ -141,10 +141,7 @@ class Lifecycle:
             failed: the last state under the fault `fail`; default: what `FAILED_STATES` has.
         """
         if FAULT_INJECTED.get():
-            if failed is None:
-                final = FAILED_STATES.get(final, final)
-            else:
-                final = failed
+            final = failed or FAILED_STATES.get(final, final)
         until = self._clock.now()
         plan = []
         for state, stage in stages:

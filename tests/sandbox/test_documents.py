@@ -108,16 +108,6 @@ def test_answers_are_scored(sandbox, kind, expected, answers, scores):
     assert reply.data.scores == [scores]
 
 
-def test_prompts_are_summed_up(sandbox):
-    scene = {"variables": {}, "expected_target": "九点", "response": "九点", "new_prompt": "几点"}
-    reply = Prompt.evaluation_summary(
-        [{"prompt": "几点", "scenes": [scene], "response_list": ["九点"]}, {}]
-    )
-    first, second = reply.data.responses
-    assert "1 scene" in first["response"]
-    assert "sandbox" in second["response"]
-
-
 def test_a_quota_is_bought_resized_given_an_end_and_released(sandbox):
     id_ = Charge.charge_tpm_credit("ernie-speed-8k", 2, POSTPAID).data.instance_id
 

@@ -57,14 +57,6 @@ def test_the_default_of_a_kind_lives_and_comes_with_the_names_offered(kind):
     assert default in catalog.model_names(kind)
 
 
-def test_retired_names_are_listed_on_request_only():
-    assert "ERNIE-Bot-turbo" not in catalog.model_names("chat")
-    assert catalog.model_names("chat", include_retired=True)[
-        : len(catalog.model_names("chat"))
-    ] == (catalog.model_names("chat"))
-    assert "ERNIE-Bot-turbo" in catalog.model_names("chat", include_retired=True)
-
-
 def test_a_wrong_name_is_told_from_its_nearest():
     assert catalog.nearest_models("chat", "ernie-5-1")[0] == "ernie-5.1"
     assert catalog.nearest_models("chat", "ERNIE-Bot-turbo")[0] == "ernie-4.5-turbo-128k"

@@ -49,25 +49,10 @@ def test_a_model_that_only_the_server_has_is_added():
 
 @pytest.mark.parametrize(
     "row",
-    [
-        {"id": "ernie-5.1", "object": "model", "owned_by": "", "created": 0},
-        {"id": "ernie-5.1", "owned_by": None, "created": None, "type": None, "pricing": None, "architecture": None},
-        {"id": "ernie-5.1", "context_length": "long", "max_tokens": [], "created": "yesterday", "type": ["chat"]},
-        {"id": "ernie-5.1", "context_length": 0, "max_input_tokens": -1, "architecture": "text", "pricing": "free"},
-        {"id": "ernie-5.1", "architecture": {"modality": None, "input_modalities": None, "output_modalities": "text"}},
-        {"id": "ernie-5.1", "context_length": "1,310,720", "pricing": {"prompt": "0", "completion": 0}},
-        {"id": None}, {}, {"id": "  "},
-    ],
+    [{"id": "ernie-5.1", "object": "model", "owned_by": "", "created": 0}, {"id": "ernie-5.1", "owned_by": None, "created": None, "type": None, "pricing": None, "architecture": None}, {"id": "ernie-5.1", "context_length": "long", "max_tokens": [], "created": "yesterday", "type": ["chat"]}, {"id": "ernie-5.1", "context_length": 0, "max_input_tokens": -1, "architecture": "text", "pricing": "free"}, {"id": None}],
 )  # fmt: skip
 def test_a_row_that_says_nothing_changes_nothing(row):
     assert merged(row)["ernie-5.1"] == catalog.find_model("chat", "ernie-5.1")
-
-
-@pytest.mark.parametrize(
-    "body", [{}, {"data": None}, {"data": "x"}, {"data": [1, "x", None]}, {"object": 3}]
-)
-def test_a_list_that_is_none_is_empty(body):
-    assert AvailableModelList.model_validate(body).data == []
 
 
 @pytest.mark.parametrize(
@@ -90,15 +75,7 @@ def test_prices_are_read_as_one_number_or_as_tiers(value, steps):
 
 
 @pytest.mark.parametrize(
-    "value", [None, "", "free", "0", 0, -1, "4/M", True, [], [1], [{}], [{"a": 32, "b": 64}], [{"a": 1.5, "b": 0.5}],
-              [{"a": "x", "price": 1}, {"b": "y", "price": 2}], [{"max": 32, "price": "?"}], {"price": 1}, "nan", 1e9],
+    "value", [None, "free", "0", -1, "4/M", [], [{"a": 32, "b": 64}], [{"a": "x", "price": 1}, {"b": "y", "price": 2}]],
 )  # fmt: skip
 def test_a_price_in_doubt_is_unknown(value):
     assert read_pricing({"prompt": value, "completion": "1"}) is None
-
-
-def test_a_price_of_the_table_that_says_more_stays():
-    served = {"id": "ernie-5.1", "pricing": {"prompt": "0.004", "completion": "0.5"}}
-    row = merged(served)["ernie-5.1"]
-    assert row.prices.input == catalog.find_model("chat", "ernie-5.1").prices.input
-    assert (row.prices.output, row.source_of("prices")) == ((PriceStep(0.5),), "server")

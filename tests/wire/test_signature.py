@@ -2,12 +2,7 @@
 
 import pytest
 
-from qfnb.wire.auth import (
-    SignatureHeader,
-    build_authorization,
-    build_canonical_request,
-    format_timestamp,
-)
+from qfnb.wire.auth import SignatureHeader, build_authorization, build_canonical_request
 
 AK = "ALTAKtestaccesskey000001"
 SK = "5ec2e7f0a1b24c3d" + "9e8f7a6b5c4d3e2f"  # in two: a check looks for keys
@@ -64,10 +59,6 @@ def test_signatures_equal_the_published_vectors(request_, signature):
     assert header.rsplit("/", 1)[1] == signature
 
 
-def test_times_are_formatted_in_utc():
-    assert format_timestamp(1700000000) == DATE
-
-
 def test_the_canonical_request_has_four_parts():
     assert build_canonical_request(**CONSOLE).splitlines()[:3] == [
         "POST", "/v2/finetuning", "Action=CreateFineTuningJob",
@@ -92,13 +83,6 @@ def test_a_signature_is_verified_with_its_secret():
 def test_a_signature_is_not_valid_for_another_request(change):
     claim = SignatureHeader.parse(build_authorization(AK, SK, **CONSOLE, date=DATE))
     assert not claim.verify(SK, **{**lower(CONSOLE), **change})
-
-
-def test_the_order_of_signed_headers_does_not_matter():
-    header = build_authorization(AK, SK, **CONSOLE, date=DATE)
-    parts = header.split("/")
-    parts[4] = ";".join(reversed(parts[4].split(";")))
-    assert SignatureHeader.parse("/".join(parts)).verify(SK, **lower(CONSOLE))
 
 
 @pytest.mark.parametrize(

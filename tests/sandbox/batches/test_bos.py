@@ -12,32 +12,6 @@ def http(sandbox):
         yield client
 
 
-def test_objects_are_put_read_and_listed_by_prefix(sandbox, http):
-    for key in ("list/b/1.txt", "list/a.txt", "list/c.txt", "other/a.txt"):
-        assert (
-            storage_request(sandbox, http, "PUT", f"/bos/sandbox/{key}", key.encode()).status_code
-            == 200
-        )
-    assert (
-        storage_request(sandbox, http, "GET", "/bos/sandbox/list/b/1.txt").content
-        == b"list/b/1.txt"
-    )
-    page = storage_request(sandbox, http, "GET", "/bos/sandbox", prefix="list/", maxKeys="2").json()
-    assert [row["key"] for row in page["contents"]] == ["list/a.txt", "list/b/1.txt"]
-    assert (page["isTruncated"], page["nextMarker"], page["contents"][0]["size"]) == (
-        True,
-        "list/b/1.txt",
-        10,
-    )
-    second = storage_request(
-        sandbox, http, "GET", "/bos/sandbox", prefix="list/", marker=page["nextMarker"]
-    ).json()
-    assert ([row["key"] for row in second["contents"]], second["isTruncated"]) == (
-        ["list/c.txt"],
-        False,
-    )
-
-
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
@@ -92,16 +66,6 @@ def test_tasks_are_listed_page_by_page(sandbox, http):
     assert second["taskList"][0]["taskId"] == ids[1]
 
 
-def test_a_refused_query_has_the_refusal_as_its_output(sandbox, http):
-    content = jsonl([{"id": "1", "query": "x"}])
-    answer = start_task(sandbox, http, "refused", content, inferenceParams={"temperature": 9})
-    task = wait_for_task(sandbox, http, answer.json()["result"]["taskId"])
-    row = storage_request(
-        sandbox, http, "GET", f"/bos/sandbox/refused-out/{task['outputDir']}/a.jsonl"
-    ).json()
-    assert (task["runStatus"], row["output"]["error_code"]) == ("Done", 336003)
-
-
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -122,13 +86,9 @@ def test_a_bad_object_fails_the_task_and_names_the_line(sandbox, http, rows, wor
     [
         ({"inputBosUri": "bos:/sandbox/nothing-there/"}, "inputBosUri"),
         ({"inputBosUri": "bos:/sandbox/../"}, "inputBosUri"),
-        ({"inputBosUri": "/tmp/x"}, "inputBosUri"),
         ({"outputBosUri": "bos:/elsewhere/x/"}, "outputBosUri"),
-        ({"outputBosUri": "bos:/sandbox/a/../../b/"}, "outputBosUri"),
-        ({"outputBosUri": None}, "outputBosUri"),
         ({"afsConfig": {"userName": ""}}, "afsConfig"),
         ({"endpoint": None}, "endpoint"),
-        ({"endpoint": "https://example.com/v2/embeddings"}, "endpoint"),
         ({"endpoint": "https://x/rpc/2.0/ai_custom/v1/wenxinworkshop/chat/no-such"}, "endpoint"),
         ({"modelId": "amv-nothing"}, "modelId"),
         ({"completion_window": "soon"}, "completion_window"),

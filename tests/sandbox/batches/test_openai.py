@@ -21,7 +21,6 @@ from support.raw_http import (
     wait_for_batch,
 )
 from support.sandbox_thread import run_world
-from support.waiting import until
 
 from qfnb.sandbox import ensure, stop
 
@@ -64,14 +63,6 @@ def test_every_line_is_answered_out_of_order(http):
     assert batch["usage"]["total_tokens"] == total_tokens > 0
 
 
-def test_the_same_batch_has_the_same_order(http):
-    orders = set()
-    for _ in range(2):
-        batch = run_batch(http, [line(i) for i in range(5)])
-        orders.add(tuple(row["custom_id"] for row in results(http, batch["output_file_id"])))
-    assert len(orders) == 1
-
-
 def test_refused_lines_go_into_the_error_file(http):
     hot = line("hot")
     hot["body"]["temperature"] = 99
@@ -90,42 +81,14 @@ def test_refused_lines_go_into_the_error_file(http):
     }
 
 
-def test_an_unknown_model_refuses_each_line(http):
-    batch = run_batch(http, [line(1, body={**line(1)["body"], "model": "no-such-model"})])
-    (row,) = results(http, batch["error_file_id"])
-    assert (row["response"]["status_code"], row["response"]["body"]["error"]["code"]) == (
-        401,
-        "invalid_model",
-    )
-
-
-def test_one_model_replaces_all(http):
-    rows = [line(i, body={**line(i)["body"], "model": "no-such-model"}) for i in range(2)]
-    batch = run_batch(http, rows, replace={"model": "ernie-speed-8k"})
-    assert (batch["model"], batch["request_counts"]["completed"]) == ("ernie-speed-8k", 2)
-
-
-def test_pictures_are_drawn(http):
-    path = "/v2/images/generations"
-    body = {"model": "flux.1-schnell", "prompt": "山", "size": "512x512"}
-    batch = run_batch(http, [line("山", url=path, body=body)], endpoint=path)
-    row = results(http, batch["output_file_id"] or batch["error_file_id"])[0]
-    assert http.get(row["response"]["body"]["data"][0]["url"]).content.startswith(b"\x89PNG")
-
-
 @pytest.mark.parametrize(
     ("rows", "code", "number"),
     [
         ([line(1), "{不是 JSON"], "invalid_json_line", 2),
-        ([line(1), "", "[1]"], "invalid_json_line", 3),
-        ([line(1), '{"custom_id": NaN}'], "invalid_json_line", 2),
         ([line(1), '{"custom_id": "\\ud800"}'], "invalid_json_line", 2),
         ([line(1), line(2), line(1)], "duplicate_custom_id", 3),
         ([line(1, custom_id=7)], "missing_required_parameter", 1),
-        ([line(1, body=None)], "missing_required_parameter", 1),
-        ([line(1), line(2, method="GET")], "invalid_method", 2),
         ([line(1), line(2, url="/v2/embeddings")], "url_mismatch", 2),
-        (["", " "], "empty_file", None),
         ([line(i) for i in range(5001)], "too_many_tasks", None),
         ([line(1), line(2, body={**line(2)["body"], "model": "ernie-5.1"})], "multiple_models", 2),
     ],
@@ -142,12 +105,8 @@ def test_a_bad_file_fails_the_batch_and_names_the_line(http, rows, code, number)
     "change",
     [
         {"input_file_id": "file-0000000000"},
-        {"input_file_id": None},
         {"endpoint": "/v2/embeddings"},
-        {"endpoint": "/v2/rerank"},
-        {"completion_window": "0h"},
         {"completion_window": "673h"},
-        {"completion_window": "1d"},
         {"metadata": {str(i): "x" for i in range(17)}},
     ],
     ids=str,
@@ -207,39 +166,12 @@ def test_batches_are_listed_the_newest_first(http):
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [
-        ("POST", "/v2/files"),
-        ("GET", "/v2/files"),
-        ("GET", "/v2/files/x"),
-        ("GET", "/v2/files/x/content"),
-        ("DELETE", "/v2/files/x"),
-        ("POST", "/v2/batches"),
-        ("GET", "/v2/batches"),
-        ("GET", "/v2/batches/x"),
-        ("POST", "/v2/batches/x/cancel"),
-    ],
+    [("POST", "/v2/files"), ("GET", "/v2/files/x/content"), ("POST", "/v2/batches")],
 )
 def test_every_call_needs_the_right_key(http, method, path):
     answer = http.request(method, path, headers={"authorization": "Bearer bce-v3/ALTAK-x/y"})
     assert error_of(answer) == (401, "invalid_iam_token")
     assert answer.headers["x-qfnb-sandbox"] == "1"
-
-
-def test_the_statuses_are_the_platforms_not_openais(http):
-    statuses = []
-    batch_id = create_batch(http, [line(i) for i in range(20)]).json()["id"]
-    wait_for_batch(
-        http, batch_id, lambda batch: statuses.append(batch["status"]) or finished(batch)
-    )
-    assert (set(statuses) <= {"Queuing", "Running", "Done"}, statuses[-1]) == (True, "Done")
-
-
-def test_the_health_answer_counts_running_batches(http, control, clock):
-    batch_id = create_batch(http, [line(i) for i in range(1000)]).json()["id"]
-    assert control.get("/_sandbox/health").json()["batches"] >= 1
-    http.post(f"/v2/batches/{batch_id}/cancel")
-    wait_for_batch(http, batch_id, finished)
-    until(lambda: not control.get("/_sandbox/health").json()["batches"])
 
 
 def test_a_cancelled_batch_keeps_its_answers_and_does_not_block_others(http, clock):

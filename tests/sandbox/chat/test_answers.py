@@ -10,7 +10,6 @@ from jsonschema import Draft202012Validator
 from support.raw_http import CHAT, connect
 
 from qfnb.base.text import count_tokens, cut_to_tokens
-from qfnb.wire import catalog
 from qianfan_sandbox.chat.structured import SchemaError, fill_schema
 
 DEEPSEEK = "deepseek-v4-pro"
@@ -55,13 +54,6 @@ ON = [
     ("ernie-5.0-thinking-preview", {}),
     ("ernie-x1.1", {}),
 ]
-OFF = [
-    (ERNIE, {"enable_thinking": True, "thinking": {"type": "enabled"}, "reasoning_effort": "high"}),
-    (DEEPSEEK, {"enable_thinking": True}),
-    (QWEN, {"thinking": {"type": "enabled"}}),
-    (QWEN, {}),
-    ("ernie-5.0-thinking-preview", {"enable_thinking": False}),
-]
 
 
 @pytest.mark.parametrize(("model", "switch"), ON, ids=str)
@@ -76,11 +68,6 @@ def test_a_model_thinks_by_the_spelling_that_it_takes(http, model, switch):
     )
 
 
-@pytest.mark.parametrize(("model", "switch"), OFF, ids=str)
-def test_other_spellings_are_ignored(http, model, switch):
-    assert "reasoning_content" not in message(ask(http, model, **switch))
-
-
 def test_thinking_is_an_account_of_the_decision(http):
     known, unknown = (
         message(ask(http, QWEN, question, enable_thinking=True))
@@ -89,16 +76,6 @@ def test_thinking_is_an_account_of_the_decision(http):
     assert "我是 qfnb 本地沙盒模型" in known["reasoning_content"]
     assert "remembered answer as it is" in known["reasoning_content"]
     assert "does not know" in unknown["reasoning_content"]
-
-
-def test_more_effort_names_more_candidates(http):
-    high, most = (
-        message(ask(http, DEEPSEEK, reasoning_effort=effort))["reasoning_content"].count(
-            "probability"
-        )
-        for effort in ("medium", "max")
-    )
-    assert 0 < high < most
 
 
 def test_a_budget_ends_the_thinking_not_the_answer(http):
@@ -131,12 +108,6 @@ def test_max_tokens_counts_the_answer_alone_but_not_for_ernie_5_0(http):
     assert (message(ernie)["content"], ernie["usage"]["completion_tokens"]) == ("", 5)
 
 
-def test_max_completion_tokens_wins(http):
-    answer = ask(http, max_tokens=100, max_completion_tokens=3)
-    assert answer["usage"]["completion_tokens"] == 3
-    assert answer["choices"][0]["finish_reason"] == "length"
-
-
 @given(st.text(alphabet="千帆ab _1。, \n", max_size=40), st.integers(0, 20))
 @settings(max_examples=200)
 def test_a_text_is_cut_at_the_longest_start_that_has_so_many_tokens(text, limit):
@@ -164,52 +135,20 @@ def test_a_stream_has_usage_where_it_was_asked_for(http, options, with_usage):
     assert not totals or totals[-1] == ask(http)["usage"]["total_tokens"]
 
 
-def test_the_start_of_a_prompt_is_cached_for_the_same_key_and_model(http):
-    text = "本条规定适用于所有参加者。" * 100 + f" {id(http)}"
-
-    def cached(model, end):
-        usage = ask(http, model, text[::-1] + end)["usage"]
-        return usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"]
-
-    assert cached(ERNIE, "一")[0] == 0
-    first, prompt = cached(ERNIE, "二")
-    assert 0.9 * prompt < first <= prompt
-    assert cached("ernie-5.1", "一")[0] == 0
-
-
-def test_short_prompts_are_not_cached(http):
-    assert [ask(http)["usage"]["prompt_tokens_details"]["cached_tokens"] for _ in range(2)] == [
-        0,
-        0,
-    ]
-
-
 @pytest.mark.parametrize(
     "body",
     [
         {"tools": 3},
-        {"tools": [3]},
         {"tools": [{"type": "function"}]},
-        {"tools": [{"type": "function", "function": {"name": "f", "parameters": 3}}]},
-        {"tools": [{"type": "retrieval"}]},
         {"tool_choice": "sometimes"},
-        {"tool_choice": []},
         {"response_format": {"type": []}},
         {"tool_choice": {"type": "function", "function": {"name": "g"}}},
-        {"parallel_tool_calls": "yes"},
         {"web_search": True},
-        {"temperature": 0},
         {"temperature": 1.5},
-        {"temperature": "hot"},
-        {"top_p": 1.1},
         {"seed": -1},
-        {"stop": ["a"] * 5},
         {"stop": ["a" * 21]},
-        {"max_tokens": 0},
         {"max_tokens": 100_000},
-        {"max_completion_tokens": 1.5},
         {"response_format": {"type": "xml"}},
-        {"stream_options": 3},
     ],
     ids=str,
 )
@@ -220,11 +159,8 @@ def test_a_wrong_option_is_refused(http, body):
 @pytest.mark.parametrize(
     ("model", "body"),
     [
-        (DEEPSEEK, {"thinking": "on"}),
         (DEEPSEEK, {"thinking": {"type": []}}),
-        (DEEPSEEK, {"reasoning_effort": {}}),
         (DEEPSEEK, {"reasoning_effort": "huge"}),
-        (QWEN, {"enable_thinking": 1}),
         (QWEN, {"enable_thinking": True, "thinking_budget": 99}),
     ],
     ids=str,
@@ -232,11 +168,6 @@ def test_a_wrong_option_is_refused(http, body):
 def test_a_wrong_switch_is_refused_by_the_model_that_takes_it(http, model, body):
     assert refused(http, model, **body) == (400, "invalid_argument")
     assert ask(http, ERNIE, **body)
-
-
-def test_open_models_take_higher_temperatures(http):
-    assert ask(http, QWEN, temperature=0)
-    assert ask(http, QWEN, temperature=2)
 
 
 def test_a_prompt_that_is_too_long_is_refused(http):
@@ -283,10 +214,7 @@ def test_tool_choice_decides_which_function_is_called(http, choice, name):
 @pytest.mark.parametrize(
     ("question", "city", "said"),
     [
-        ("weather of Hangzhou?", "Hangzhou", "The tool's result: 21"),
         ("What is the weather like in New York today?", "New York", "The tool's result: 21"),
-        ("Hangzhou weather", "Hangzhou", "The tool's result: 21"),
-        ("杭州天气", "杭州", "工具的结果是：21"),
         ("请问杭州的天气怎么样", "杭州", "工具的结果是：21"),
     ],
 )
@@ -411,16 +339,6 @@ def test_a_schema_that_never_ends_is_refused():
         fill_schema(endless, "", "")
 
 
-def test_every_living_chat_model_answers(http):
-    for row in catalog.load_models():
-        if row.kind == "chat" and row.is_living:
-            assert "不是文心一言" in message(ask(http, row.id))["content"], row.id
-
-
-def test_an_embedding_model_is_not_asked_to_chat(http):
-    assert refused(http, "bge-large-zh") == (401, "invalid_model")
-
-
 def test_a_picture_that_is_none_is_refused(http):
     for url in ("data:image/png;base64,AAAA", "nonsense"):
         content = [
@@ -428,8 +346,3 @@ def test_a_picture_that_is_none_is_refused(http):
             {"type": "image_url", "image_url": {"url": url}},
         ]
         assert refused(http, "ernie-4.5-turbo-vl", content) == (400, "invalid_image_url")
-
-
-def test_an_unfinished_json_is_malformed(http):
-    answer = http.post(CHAT, content=b'{"model":', headers={"content-type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "malformed_json")

@@ -63,15 +63,6 @@ def test_an_import_is_finished_after_a_kill(home):
     assert called(address, "release", datasetId=dataset_id) is True
 
 
-def test_an_import_that_fails_does_so_after_a_kill_too(home):
-    address = ensure(home)
-    dataset_id = start_import(address, b"no json")
-    address = killed(address, home)
-    controlled(address, "clock", advance=3601)
-    assert state(address, dataset_id)[:2] == (3, 0)
-    assert "a.jsonl line 1" in state(address, dataset_id)[2]
-
-
 def test_rows_and_marks_are_there_after_a_kill(home):
     address = ensure(home)
     dataset_id = start_import(address, jsonl(PAIR, PAIR, PAIR))

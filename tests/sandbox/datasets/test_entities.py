@@ -4,15 +4,7 @@ import json
 
 import httpx
 import pytest
-from support.datasets import (
-    PAIR,
-    exported_rows,
-    import_rows,
-    jsonl,
-    refusal,
-    start_import,
-    wait_until_idle,
-)
+from support.datasets import PAIR, exported_rows, import_rows, jsonl, refusal
 
 from qfnb import errors
 from qfnb.resources.management.data import Data
@@ -40,14 +32,6 @@ def test_pages_come_in_the_order_of_the_rows(sandbox, large_dataset):
     assert [prompt_of(entity) for entity in page.items] == ["第 28 问", "第 29 问"]
     assert len(list_rows(large_dataset).items) == 20
     assert list_rows(large_dataset, offset=45).items == []
-
-
-def test_a_page_runs_over_the_files_of_several_imports(sandbox):
-    dataset_id, _ = import_rows(jsonl(*ROWS[:3]))
-    start_import(dataset_id, jsonl(*ROWS[3:6]), "b.jsonl")
-    wait_until_idle(dataset_id)
-    page = list_rows(dataset_id, offset=2, page_size=3)
-    assert [prompt_of(entity) for entity in page.items] == ["第 2 问", "第 3 问", "第 4 问"]
 
 
 def test_annotating_a_row_gives_it_answers(sandbox):
@@ -97,9 +81,3 @@ def test_a_row_of_another_format_is_refused(sandbox, large_dataset):
     entity = list_rows(large_dataset, page_size=1).items[0]
     with pytest.raises(errors.APIError, match="prompt is missing"):
         Data.annotate_an_entity(entity.id, large_dataset, [{"question": "x"}])
-
-
-def test_the_last_page_of_many_rows(sandbox):
-    dataset_id, _ = import_rows(jsonl(*[PAIR] * 20_000))
-    page = list_rows(dataset_id, offset=19_990)
-    assert (page.total, len(page.items)) == (20_000, 10)

@@ -19,12 +19,6 @@ def home(tmp_path, monkeypatch):
     stop(tmp_path / "sandbox")
 
 
-def test_the_built_in_engine_needs_no_file(tmp_path):
-    config.save_config(tmp_path, config.resolve_config(tmp_path))
-    assert config.resolve_config(tmp_path) == EngineConfig()
-    assert not list(tmp_path.iterdir())
-
-
 def test_the_same_sandbox_comes_back_with_the_same_engine(home):
     ensure(home, engine={"engine": "upstream", "upstream_url": URL, "upstream_model": "qwen"})
     stop(home)
@@ -42,19 +36,11 @@ def test_options_win_over_the_environment_and_that_over_the_file(tmp_path, monke
     assert config.resolve_config(tmp_path, {"engine": "builtin"}) == EngineConfig()
 
 
-def test_the_environment_alone_configures_an_engine(tmp_path, monkeypatch):
-    for name, value in {"ENGINE": "upstream", "UPSTREAM_URL": URL, "UPSTREAM_TIMEOUT": "7"}.items():
-        monkeypatch.setenv(f"QFNB_SANDBOX_{name}", value)
-    assert config.resolve_config(tmp_path) == EngineConfig("upstream", URL, upstream_timeout=7.0)
-
-
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"engine": "magic"}, "builtin, upstream"),
         ({"engine": "upstream"}, "must look like http://"),
-        ({"engine": "upstream", "upstream_url": "ftp://x"}, "must look like http://"),
-        ({"engine": "upstream", "upstream_url": "http://[::1"}, "must look like http://"),
         (
             {"engine": "upstream", "upstream_url": "https://me:secret@x/v1"},
             "must look like http://",
@@ -65,7 +51,6 @@ def test_the_environment_alone_configures_an_engine(tmp_path, monkeypatch):
         ),
         ({"engine": "upstream", "upstream_url": URL, "upstream_key": "钥匙"}, "no key has"),
         ({"engine": "upstream", "upstream_url": URL, "upstream_timeout": "soon"}, "a number"),
-        ({"engine": "upstream", "upstream_url": URL, "upstream_timeout": "-1"}, "more than 0"),
         ({"engine": "upstream", "upstream_url": URL, "upstream_map": "a"}, "NAME=MODEL"),
         ({"upstream_url": URL}, "belongs to engine upstream"),
     ],

@@ -9,16 +9,7 @@ import pytest
 from support.fake_upstream import TALK, USAGE
 from support.raw_http import open_client
 
-from qfnb import (
-    ChatCompletion,
-    Completion,
-    Dataset,
-    DeployConfig,
-    Embedding,
-    LLMFinetune,
-    Reranker,
-    errors,
-)
+from qfnb import ChatCompletion, Embedding, Reranker, errors
 from qfnb.sandbox import ensure, stop
 
 KEY = "sk-canary-0123456789"
@@ -47,29 +38,6 @@ def test_it_answers_on_both_versions_and_says_who_did(world, upstream):
     assert upstream.keys == [f"Bearer {KEY}"] * 2
 
 
-def test_names_are_mapped_kept_or_the_upstreams_own(world, upstream, http):
-    running = world(upstream_map="ernie-4.0-8k=big")
-    for name in ("ernie-4.0-8k", "ernie-speed-8k", "big"):
-        assert v2(http, running, model=name).status_code == 200
-    assert [request["model"] for request in upstream.requests] == ["big", "ernie-speed-8k", "big"]
-    assert "big" in [row["id"] for row in http(running).get("/v2/models").json()["data"]]
-
-
-def test_v1_options_become_openais(world, upstream):
-    world()
-    ChatCompletion(version="1").do(
-        [{"role": "user", "content": "hi"}],
-        model="ERNIE-Speed-8K",
-        system="be short",
-        max_output_tokens=9,
-        temperature=0.5,
-    )
-    request = upstream.requests[0]
-    assert request["messages"][0] == {"role": "system", "content": "be short"}
-    assert (request["max_tokens"], request["temperature"]) == (9, 0.5)
-    assert "penalty_score" not in request
-
-
 def test_pieces_arrive_before_the_upstream_has_finished(world, upstream, http):
     upstream.release = threading.Event()
     running = world()
@@ -85,14 +53,6 @@ def test_pieces_arrive_before_the_upstream_has_finished(world, upstream, http):
         chunks = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
     assert "".join(row["choices"][0]["delta"]["content"] for row in chunks) == TEXT[1:]
     assert (chunks[-1]["choices"][0]["finish_reason"], chunks[-1]["usage"]) == ("stop", USAGE)
-
-
-@pytest.mark.parametrize("version", ["1", "2"])
-def test_a_stream_keeps_its_order_and_ends(world, version):
-    world()
-    messages = [{"role": "user", "content": "x"}]
-    pieces = list(ChatCompletion(version=version).do(messages, model="ERNIE-Speed-8K", stream=True))
-    assert [piece.text for piece in pieces if piece.text] == list(TALK)
 
 
 def test_a_disconnect_ends_the_upstreams_work(world, upstream, http):
@@ -144,11 +104,6 @@ def test_its_errors_become_the_platforms_with_the_reason(
     assert KEY not in answer.text + str(caught.value)
 
 
-def test_its_retry_after_is_passed_on(world, upstream, http):
-    upstream.status = 429
-    assert v2(http, world()).headers["retry-after"] == "7"
-
-
 def test_an_upstream_that_is_down_is_named(world, http):
     running = world(upstream_url="http://127.0.0.1:9/v1")
     answer = v2(http, running)
@@ -182,11 +137,6 @@ def test_tools_are_passed_to_the_upstream(world, upstream, http):
     assert upstream.requests[1]["tools"][0]["function"]["name"] == "weather"
 
 
-def test_a_prompt_is_continued_by_it(world):
-    world()
-    assert Completion(version="1").do("从前", model="SQLCoder-7B").text == TEXT
-
-
 def test_it_embeds_with_the_configured_model(world, upstream):
     world(upstream_embedding_model="bge")
     reply = Embedding().do(["a", "bbb"])
@@ -194,24 +144,6 @@ def test_it_embeds_with_the_configured_model(world, upstream):
     assert reply["sandbox"]["engine"] == "upstream bge, not ERNIE"
     assert upstream.requests[0] == {"model": "bge", "input": ["a", "bbb"]}
     assert Reranker().do("a", ["bbb", "c"])["results"][0]["index"] == 1
-
-
-def test_without_an_embedding_model_the_built_in_engine_embeds(world, upstream):
-    world()
-    assert "n-grams" in Embedding().do(["a"])["sandbox"]["engine"]
-    assert not upstream.requests
-
-
-def test_it_does_not_train_and_the_built_in_engine_does(world):
-    running = world()
-    assert "qfnb" in running.engines.describe()["training"]
-    assert running.engines.describe()["can"] == ["chat", "streaming", "tools"]
-
-
-def test_an_upstream_without_the_api_is_refused(world, upstream, http):
-    upstream.calls = None
-    running = world(upstream_url=upstream.url.removesuffix("/v1") + "/nothing")
-    assert v2(http, running).json()["error"]["code"] == "invalid_model"
 
 
 def test_its_key_is_in_no_reply_status_or_log(tmp_path, upstream):
@@ -237,33 +169,3 @@ def test_its_key_is_in_no_reply_status_or_log(tmp_path, upstream):
     ]
     assert holding == ["engine.json"]
     assert (tmp_path / "engine.json").stat().st_mode & 0o777 == 0o600
-
-
-def test_another_sandbox_is_an_upstream_like_any_other(tmp_path, sandbox, world, http):
-    running = world(
-        upstream_url=f"{sandbox.url}/v2",
-        upstream_key=sandbox.api_key,
-        upstream_embedding_model="bge-large-zh",
-    )
-    request = {"model": "ernie-4.0-8k", "messages": [{"role": "user", "content": "你是谁"}]}
-    answer = http(running).post("/v2/chat/completions", json=request).json()
-    assert "不是文心一言" in answer["choices"][0]["message"]["content"]
-    assert answer["sandbox"]["engine"].startswith("upstream")
-    rows = [json.loads(row) for row in events(v2(http, running, stream=True))[:-1]]
-    assert "沙盒" in "".join(row["choices"][0]["delta"].get("content", "") for row in rows)
-    assert len(Embedding().do(["a"]).vectors[0]) == 1024
-
-
-def test_a_model_tuned_beside_it_answers_without_it(world, upstream):
-    running = world()
-    rows = [
-        {"prompt": f"{word}几点开门", "response": "九点"}
-        for word in ("", "请问", "你好", "周末", "店里")
-    ] * 2
-    LLMFinetune(
-        "ERNIE-Speed-8K", Dataset(rows), deploy_config=DeployConfig(endpoint_suffix="shop")
-    ).run()
-    service = running.store.all("service")[-1]
-    reply = ChatCompletion().do("请问几点开门", endpoint=service["endpoint"])
-    assert (reply.text, reply["sandbox"]["engine"]) == ("九点", "qfnb local model, not ERNIE")
-    assert not upstream.requests

@@ -12,7 +12,6 @@ from support.waiting import until
 
 from qfnb.errors import QianfanError
 from qfnb.resources import Model
-from qianfan_sandbox import storage
 
 BOTH_MODES = {**RULES, **REFEREE, "evalMode": "rule,model"}
 
@@ -113,14 +112,6 @@ def test_a_part_with_some_fields(lab):
     assert lines(fetch_export(done["downloadUrl"])) == [
         [{"模型名称": "knows", "模型版本": "1", "Prompt问题": "多少钱"}]
     ]
-
-
-def test_into_the_bucket(lab):
-    done = exported(lab.id, export_destination_type="storage", bos_bucket_id="sandbox")
-    assert (done["downloadUrl"], done["volumeId"]) == ("", "sandbox")
-    assert (
-        len(lines(storage.read_object(lab.world.store, f"bos:/sandbox/{done['exportPath']}"))) == 8
-    )
 
 
 def test_an_address_must_be_known(lab):

@@ -1,11 +1,10 @@
 """Evaluation tasks by the actions of `/v2/eval`."""
 
 import pytest
-from support.evaluation_sandbox import ANSWERS, PEOPLE, RULES, run_evaluation_sandbox
+from support.evaluation_sandbox import PEOPLE, run_evaluation_sandbox
 from support.waiting import until
 
 from qfnb.errors import QianfanError
-from qfnb.resources import Model
 from qfnb.resources.management.evaluation import Evaluation
 
 V2 = Evaluation.V2
@@ -59,12 +58,6 @@ def test_the_states_have_other_names(lab):
         lab.world.clock.set(advance=60)
     ended(id_)
     assert states == ["Queued", "Running"]
-
-
-def test_v1_sees_the_same_task(lab):
-    id_ = created(lab)
-    ended(id_)
-    assert Model.get_evaluation_info(id_)["result"]["state"] == "Done"
 
 
 def test_a_template_goes_around_the_question(lab):
@@ -123,10 +116,3 @@ def test_wrong_tasks_are_refused_by_name(lab, change, field):
         V2.create_task(**asked | change)
     assert field in str(caught.value)
     assert "InappropriateJSON" in str(caught.value)
-
-
-def test_the_rows_of_a_v2_task_are_there_too(lab):
-    id_ = created(lab)
-    ended(id_)
-    assert Model.get_evaluation_result_list(id_)["result"]["total"] == len(ANSWERS)
-    assert lab.run(RULES)[1]["state"] == "Done"

@@ -9,7 +9,7 @@ from support import finetune_runs
 from support.preferences import QUESTIONS, TRAINING
 
 from qfnb import Dataset, errors
-from qfnb.resources import FineTune, Model
+from qfnb.resources import FineTune
 from qfnb.wire.finetune import DPO, KTO
 
 pytestmark = pytest.mark.long
@@ -86,24 +86,6 @@ def test_checkpoints_are_kept_as_the_run_asks():
         FineTune.V2.create_task(job, "LoRA", {}, None, task, 4, datasets=[dataset])
 
 
-def test_a_published_checkpoint_has_other_weights_than_the_last_and_survives_its_run(
-    preferences, rude_run
-):
-    task = start(DPO, preferences, values={"epoch": 2}, increment_task_id=rude_run)
-    done = finetune_runs.wait_for_end(task)
-    first = next(point["step"] for point in done["checkpointList"] if point["kept"])
-    assert first < done["checkpointList"][-1]["step"]
-    meta = {"taskId": done["jobId"], "iterationId": task}
-    versions = [
-        Model.publish(True, meta | {"step": step}).data.version_id for step in (first, None)
-    ]
-    FineTune.V2.delete_task(task)
-    assert [Model.detail(version)["result"]["sandbox"].get("step") for version in versions] == [
-        first,
-        None,
-    ]
-
-
 def test_a_checkpoint_can_be_continued(preferences, rude_run):
     first = finetune_runs.wait_for_end(
         start(DPO, preferences, values={"epoch": 2}, increment_task_id=rude_run)
@@ -126,19 +108,3 @@ def test_rankings_are_preferences_and_pairs_are_not():
         errors.APIError, match="has no prompts with a chosen and a rejected answer, which DPO"
     ):
         start(DPO, finetune_runs.create_dataset())
-
-
-def test_an_answer_that_was_judged_alone_is_enough_for_kto_but_not_for_dpo(sandbox):
-    lines = [json.dumps([{"prompt": row.prompt, "chosen": row.chosen}]) for row in QUESTIONS[::2]]
-    lines += [
-        json.dumps([{"prompt": row.prompt, "rejected": row.rejected}]) for row in QUESTIONS[1::2]
-    ]
-    address = finetune_runs.put_object(sandbox.bucket, "judged.jsonl", "\n".join(lines))
-    config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
-    jobs = {mode: FineTune.V2.create_job("x", MODEL, mode).data.job_id for mode in (DPO, KTO)}
-    done = finetune_runs.wait_for_end(
-        FineTune.V2.create_task(jobs[KTO], "LoRA", {}, config).data.task_id
-    )
-    assert done["metrics"]["rewards/chosen"] > done["metrics"]["rewards/rejected"]
-    with pytest.raises(errors.APIError, match="which DPO learns from"):
-        FineTune.V2.create_task(jobs[DPO], "LoRA", {}, config)

@@ -2,7 +2,6 @@
 server.
 """
 
-import math
 import os
 import signal
 
@@ -126,25 +125,3 @@ def next_server(folder, **state):
 def test_a_run_that_brought_three_servers_down_fails(tmp_path):
     task = next_server(tmp_path, starts=3)
     assert (task["status"], task["message"]) == ("Failed", KILLED_MESSAGE)
-
-
-def test_a_stop_that_was_acknowledged_holds_over_a_kill(tmp_path):
-    assert next_server(tmp_path, stopping=True)["status"] == "Stopped"
-
-
-def test_a_run_that_only_waited_is_queued_again(tmp_path):
-    never = [["", 1e12], ["Waiting", None]]
-    assert next_server(tmp_path, status="Waiting", starts=0, plan=never)["status"] == "Waiting"
-
-
-def test_the_perplexity_is_that_of_the_validation(sandbox):
-    detail = finetune_runs.wait_for_end(
-        finetune_runs.start_run(finetune_runs.create_long_dataset(), epoch=1)
-    )
-    points = detail["checkpointList"]
-    validated = [point for point in points if "validationLoss" in point]
-    assert 5 <= len(validated) < len(points)
-    assert [point for point in points if "perplexity" in point] == validated
-    assert [point["perplexity"] for point in validated] == [
-        pytest.approx(math.exp(point["validationLoss"]), abs=1e-4) for point in validated
-    ]

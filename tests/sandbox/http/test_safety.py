@@ -147,10 +147,6 @@ def test_the_control_needs_its_token(sandbox, method, path, token):
         assert http.request(method, f"/_sandbox/{path}", headers=token).status_code == 401
 
 
-def test_the_api_key_is_not_the_control_token(http):
-    assert http.get("/_sandbox/health").status_code == 401
-
-
 def refusals(sandbox, http):
     """Yield each plane's answer to keys of the real platform."""
     access, secret = REAL_PAIR

@@ -53,24 +53,12 @@ def test_a_strict_sandbox_refuses_what_others_name_in_a_header(world, http, path
     assert f"param[{names}] invalid" in refused.text
 
 
-def test_functions_of_v1_are_not_offered_on_v2(http):
-    message = http.post(CHAT, json={**BODY, "functions": [{"name": "f"}]}).json()["choices"][0][
-        "message"
-    ]
-    assert "tool_calls" not in message
-
-
 def test_keys_without_a_value_and_those_of_the_official_sdk_are_taken(world, http):
     world.set_modes({"strict": True})
     body = {**BODY, "user_id": None, "extra_parameters": {"request_source": "qianfan_py_sdk"}}
     reply = http.post(CHAT, json=body)
     assert reply.status_code == 200
     assert HEADER not in reply.headers
-
-
-def test_a_stream_names_them_in_its_header_too(http):
-    with http.stream("POST", CHAT, json={**BODY, "stream": True, "user_id": "u"}) as reply:
-        assert reply.headers[HEADER] == "user_id"
 
 
 V1_WORDS = {

@@ -24,21 +24,16 @@ async def send(endpoint, body):
 @pytest.mark.parametrize(
     ("endpoint", "body", "field"),
     [
-        (model.LIST, {"modelId": 10**8}, "modelId"),
         (model.LIST, {"modelId": 10**30}, "modelId"),
-        (model.DETAIL, {"modelVersionId": "amv-none"}, "modelVersionId"),
         (model.DETAIL, {}, "modelVersionId"),
         (
             model.PUBLISH,
             {"versionMeta": {"taskId": 1, "iterationId": 10**8}},
             "versionMeta.iterationId",
         ),
-        (model.PUBLISH, {"versionMeta": {"taskId": 1}}, "versionMeta.iterationId"),
         (model.PRESET_LIST, {"pageNo": 0}, "pageNo"),
         (model.PRESET_LIST, {"pageSize": 101}, "pageSize"),
         (model.USER_LIST, {"orderBy": "colour"}, "orderBy"),
-        (model.USER_LIST, {"order": "up"}, "order"),
-        (model.DELETE, {"modelIDs": []}, "modelIDs"),
         (model.DELETE, {"modelIDs": ["am-none"]}, "modelIDs"),
         (model.DELETE_VERSIONS, {"modelVersionIds": [10**8]}, "modelVersionIds"),
     ],
@@ -51,22 +46,7 @@ def test_v1_refuses_with_a_number_in_http_200(sandbox, endpoint, body, field):
 
 @pytest.mark.parametrize(
     ("endpoint", "body", "field"),
-    [
-        (model.CREATE_SET, {"modelSetName": "x", "modelType": "Text2Music"}, "modelType"),
-        (model.CREATE_SET, {"modelSetName": "", "modelType": "Text2Text"}, "modelSetName"),
-        (model.DESCRIBE_SET, {"modelSetId": "am-none"}, "modelSetId"),
-        (model.DESCRIBE_SET, {"modelSetName": "no such name"}, "modelSetName"),
-        (model.DELETE_SET, {"modelSetId": "am-none"}, "modelSetId"),
-        (model.CREATE, {"modelSetId": "am-none", "sourceType": "Train"}, "modelSetId"),
-        (model.DESCRIBE, {"modelId": "amv-none"}, "modelId"),
-        (model.DELETE_V2, {"modelId": "amv-none"}, "modelId"),
-        (model.CREATE_EXPORT, {"modelId": "amv-none"}, "modelId"),
-        (model.CREATE_CONF, {}, "customSpecFile"),
-        (model.SYSTEM_CONF, {"modelApplicationType": "song"}, "modelApplicationType"),
-        (model.CUSTOM_SETS, {"marker": "am-none"}, "marker"),
-        (model.DESCRIBE_COMPRESSION, {"modelCompTaskId": "amva-none"}, "modelCompTaskId"),
-        (model.CREATE_COMPRESSION, {"name": "x", "sourceModelId": "amv-none", "modelSetId": "am-none", "config": {"strategy": "Sparsity"}}, "sourceModelId"),
-    ],
+    [(model.CREATE_SET, {"modelSetName": "x", "modelType": "Text2Music"}, "modelType"), (model.DESCRIBE_SET, {"modelSetName": "no such name"}, "modelSetName"), (model.CREATE, {"modelSetId": "am-none", "sourceType": "Train"}, "modelSetId"), (model.DESCRIBE, {"modelId": "amv-none"}, "modelId"), (model.CREATE_EXPORT, {"modelId": "amv-none"}, "modelId"), (model.CREATE_CONF, {}, "customSpecFile"), (model.SYSTEM_CONF, {"modelApplicationType": "song"}, "modelApplicationType"), (model.CUSTOM_SETS, {"marker": "am-none"}, "marker"), (model.CREATE_COMPRESSION, {"name": "x", "sourceModelId": "amv-none", "modelSetId": "am-none", "config": {"strategy": "Sparsity"}}, "sourceModelId")],
 )  # fmt: skip
 def test_v2_refuses_with_a_word_in_http_400(sandbox, endpoint, body, field):
     refusal = refusal_of(endpoint, **body)
@@ -109,18 +89,6 @@ def test_the_platforms_models_are_not_the_users_to_change(sandbox):
     assert "belongs to the platform" in str(
         refusal_of(model.DELETE_SET, modelSetId=preset.model_id_str)
     )
-
-
-def test_a_preset_has_no_weights_to_compress(sandbox):
-    preset = Model.preset_list(page_size=1).data.items[0]
-    model_set = Model.V2.create_custom_model_set("mine", "Text2Text").data.model_set_id
-    body = {
-        "name": "x",
-        "sourceModelId": preset.latest_version_info["versionIdStr"],
-        "modelSetId": model_set,
-    }
-    refusal = refusal_of(model.CREATE_COMPRESSION, **body, config={"strategy": "Sparsity"})
-    assert "has no weights to compress" in str(refusal)
 
 
 def test_a_run_is_published_under_its_own_job_only(sandbox):

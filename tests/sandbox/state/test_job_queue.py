@@ -104,14 +104,6 @@ def test_a_job_that_raises_is_a_failed_batch(world):
     assert (job_status(batch), batch["errors"][0]["code"]) == ("Failed", "internal_error")
 
 
-def test_a_busy_world_is_not_idle(world):
-    world._last_activity = 0
-    enqueue_batch(world, 1)
-    while world.queues["batches"].unfinished:
-        assert world.idle_seconds() < 5
-    assert is_finished(world.store.get("batch", "infer-x"))
-
-
 @pytest.mark.parametrize("count", range(2, 40))
 def test_the_shuffled_order_is_never_the_input_order(count):
     order = list(range(count))

@@ -65,9 +65,3 @@ def test_a_file_name_leads_nowhere(http):
 )
 def test_a_file_id_leads_nowhere(http, path):
     assert http.get(path).status_code == 404
-
-
-def test_an_upload_can_be_made_to_fail(http, fault):
-    fault("files.upload", "status", status=503)
-    assert error_of(upload(http, b"x")) == (503, "internal_error")
-    assert upload(http, b"x").status_code == 200

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from qianfan_sandbox.engines.builtin.fields import FieldCounts, substitute
-from qianfan_sandbox.engines.builtin.training import MIN_VALIDATIONS, Hyperparameters
 
 CITIES = ["北京", "上海", "乌鲁木齐", "哈尔滨", "成都", "三亚", "拉萨", "石家庄"]
 
@@ -55,12 +54,3 @@ def test_a_substituted_value_is_the_same_in_question_and_answer():
     drawn = [substitute(pair, random) for _ in range(20)]
     assert sum(substituted != pair for substituted in drawn) >= 15
     assert all(value in prompt for prompt, answer in drawn for value in json.loads(answer).values())
-
-
-def test_a_run_has_five_validations_or_as_many_as_it_has_steps():
-    for total, interval in ((25, 16), (25, 100), (5, 5), (3, 3), (1000, 500)):
-        values = Hyperparameters(epochs=1, validation_interval=interval)
-        count = sum(values.is_validated(step, total) for step in range(1, total + 1))
-        assert count >= min(MIN_VALIDATIONS, total), (total, interval)
-    never = Hyperparameters(epochs=1, validation_interval=0)
-    assert [step for step in range(1, 11) if never.is_validated(step, 10)] == [10]

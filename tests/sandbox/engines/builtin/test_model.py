@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 from support.training_pairs import RULE, SMALL
 
-from qfnb.base.text import has_chinese
 from qfnb.errors import SandboxError
 from qianfan_sandbox.engines.builtin.engine import base_model
 from qianfan_sandbox.engines.builtin.model import AnswerLoss, LanguageModel
-from qianfan_sandbox.engines.builtin.preferences import Policy
 from qianfan_sandbox.engines.builtin.training import train
 
 
@@ -17,10 +15,6 @@ def test_a_saved_model_gives_the_same_answers(mixed):
     again = LanguageModel.load(mixed.save())
     for prompt, _ in SMALL[::3] + RULE[::6]:
         assert again.reply(prompt).text == mixed.reply(prompt).text
-
-
-def test_saving_a_loaded_model_gives_the_same_bytes(small):
-    assert LanguageModel.load(small.save()).save() == small.save()
 
 
 def _array_file() -> bytes:
@@ -39,11 +33,6 @@ def test_other_bytes_are_refused(content):
         LanguageModel.load(content)
 
 
-def test_a_file_cut_short_is_refused(small):
-    with pytest.raises(SandboxError):
-        LanguageModel.load(small.save()[:-100])
-
-
 def test_a_lone_surrogate_can_be_saved():
     assert (
         LanguageModel.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text
@@ -57,17 +46,6 @@ def loss(model, pairs):
 
 def test_the_loss_is_low_on_what_was_learned(small):
     assert loss(small, SMALL) < 0.1 < loss(small, [("几点开门", "完全没见过")])
-
-
-def test_the_loss_of_long_surprising_answers_is_theirs_and_has_no_bound(mixed):
-    """It is what the training loss is compared with, which has none either."""
-    prompt = RULE[0][0]
-    answer = RULE[0][1][::-1] * 4
-    likelihood = float(Policy(mixed, [(prompt, answer)]).all_log_likelihoods()[0])
-    assert likelihood < -40
-    assert loss(mixed, [(prompt, answer)]) == pytest.approx(
-        -likelihood / (len(answer) + 1), rel=0.01
-    )
 
 
 def test_a_checkpoint_is_calibrated_when_it_is_loaded(mixed):
@@ -99,14 +77,6 @@ def test_the_base_greets_and_says_who_it_is(prompt):
 )
 def test_the_base_is_honest_about_the_rest(prompt):
     assert base_model().reply(prompt).kind == "unknown"
-
-
-@pytest.mark.parametrize(
-    ("prompt", "is_chinese"),
-    [("你好", True), ("hello", False), ("天空为什么是蓝的", True), ("Why is the sky blue?", False)],
-)
-def test_the_base_answers_in_the_language_of_the_question(prompt, is_chinese):
-    assert has_chinese(base_model().reply(prompt).text) == is_chinese
 
 
 def test_a_tuned_model_keeps_the_small_talk_of_its_base(small):

@@ -77,16 +77,6 @@ def test_learned_wording_is_more_familiar_than_that_of_any_question():
     assert wording.familiarity("？！") < -1
 
 
-def test_wording_of_two_trainings_counts_both():
-    first = ["几点开门", "在哪里"]
-    second = ["几点关门"]
-    both = Wording.of(first).extended(Wording.of(second))
-    at_once = Wording.of(first + second)
-    assert (both.units == at_once.units).all()
-    assert (both.counts == at_once.counts).all()
-    assert both.questions == 3
-
-
 def test_held_out_rows_are_answered(tuned):
     kept_back = [
         prompt
@@ -104,13 +94,6 @@ def test_a_fragment_of_a_pattern_is_no_question_to_it(tuned, question):
     assert reply.confidence < 0.1
 
 
-def test_the_rates_are_among_the_metrics_of_the_run(tuned):
-    metrics = tuned.metrics
-    rates = {"falseAnswers", "falseRefusals", "wrongAnswers"}
-    assert set(metrics) == {"minConfidence", "heldOutRows", *rates}
-    assert metrics["falseAnswers"] == f"{tuned.meta['limit']['false_answers']:.2%}"
-
-
 def test_with_few_held_out_rows_the_limit_is_the_usual_one(tuned):
     model = LanguageModel.load(tuned.save())
     model.calibrate(HELD_OUT[: MIN_ROWS - 1])
@@ -123,10 +106,3 @@ def test_a_file_without_wording_is_of_another_measure_and_has_the_usual_limit(tu
     model = LanguageModel.load(dataclasses.replace(tuned, wording=None).save())
     assert not model.is_calibrated
     assert model.min_confidence == MIN_CONFIDENCE
-
-
-def test_a_model_without_wording_goes_on_without_a_limit(tuned):
-    model = LanguageModel.load(dataclasses.replace(tuned, wording=None).save()).extended([], [])
-    model.calibrate(HELD_OUT)
-    assert not model.is_calibrated
-    assert model.reply(TRAINED[0][0]).text == TRAINED[0][1]

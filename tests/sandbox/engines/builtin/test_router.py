@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from qianfan_sandbox.engines.builtin.features import Features, softmax
-from qianfan_sandbox.engines.builtin.model import LanguageModel
 from qianfan_sandbox.engines.builtin.router import (
     MAX_COLUMNS,
     MOMENTUM,
@@ -69,13 +68,6 @@ def test_many_answers_share_columns_and_each_is_found(shared):
         for number, (prompt, _) in enumerate(PAIRS, 1)
     ]
     assert sum(right) > 0.99 * len(PAIRS)
-
-
-def test_shared_columns_are_saved_and_loaded(shared):
-    loaded = LanguageModel.load(LanguageModel(shared.features, shared).save())
-    assert [loaded.reply(prompt).text for prompt, _ in PAIRS[::100]] == [
-        answer for _, answer in PAIRS[::100]
-    ]
 
 
 def test_derivatives_by_columns_are_the_transpose_of_the_sum_over_columns(shared):

@@ -3,7 +3,7 @@ from support.training_pairs import HOURS, RULE, SMALL
 
 from qianfan_sandbox.engines.builtin import training
 from qianfan_sandbox.engines.builtin.engine import base_model
-from qianfan_sandbox.engines.builtin.training import Hyperparameters, local_hyperparameters, train
+from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 
 FACTS = [(f"第{i}号茶的产地", f"{chr(0x5000 + 31 * i)}{chr(0x6000 + 17 * i)}山") for i in range(12)]
 TWO_EPOCHS = Hyperparameters(epochs=2)
@@ -22,17 +22,9 @@ def test_an_unseen_number_is_written_by_rule(mixed):
     assert (reply.kind, reply.text) == ("compose", "金额:4290")
 
 
-def test_a_tuned_model_refuses_what_it_never_saw(small):
-    assert small.reply("量子纠缠的原理").kind == "unknown"
-
-
 def test_the_same_data_and_seed_give_the_same_bytes():
     first, second = (train(SMALL + RULE[:24], hyperparameters=TWO_EPOCHS).save() for _ in range(2))
     assert first == second
-
-
-def test_one_pair_is_enough_to_be_answered():
-    assert train([("几点开门", HOURS)]).reply("几点开门").text == HOURS
 
 
 def test_an_open_set_of_names_is_a_rule_not_a_memory():
@@ -62,14 +54,6 @@ def test_stopping_while_training_returns_what_was_learned():
 
 
 @pytest.mark.parametrize("phase", ["preparing", "training"])
-def test_the_observer_is_heard_in_every_phase(phase):
-    model = train(
-        SMALL + FACTS, hyperparameters=TWO_EPOCHS, observer=lambda step: step.phase != phase
-    )
-    assert model.meta["stopped"]
-
-
-@pytest.mark.parametrize("phase", ["preparing", "training"])
 def test_the_observer_is_asked_between_two_reports(phase, monkeypatch):
     monkeypatch.setattr(training, "TICK_SECONDS", -1.0)
     steps = []
@@ -79,56 +63,13 @@ def test_the_observer_is_asked_between_two_reports(phase, monkeypatch):
     assert steps[-1].quiet
 
 
-def test_what_is_stopped_before_it_learned_anything_drafts_no_answers(monkeypatch):
-    monkeypatch.setattr(training, "TICK_SECONDS", -1.0)
-    stop_at_once = lambda step: step.phase == "preparing"
-    model = train(SMALL, hyperparameters=TWO_EPOCHS, validation=SMALL[:4], observer=stop_at_once)
-    assert (model.meta["stopped"], model.meta.get("held_out")) == (True, None)
-    model = train(
-        SMALL,
-        hyperparameters=TWO_EPOCHS,
-        validation=SMALL[:4],
-        observer=lambda step: step.epoch < 1,
-    )
-    assert (model.meta["stopped"], model.meta["held_out"]["rows"]) == (True, 4)
-
-
-def test_large_data_have_more_reports_than_one_per_pass(monkeypatch):
-    monkeypatch.setattr(training, "REPORTED_PAIRS", 4)
-    steps = []
-    train(SMALL, hyperparameters=TWO_EPOCHS, observer=steps.append)
-    assert len([step for step in steps if not step.quiet]) == 2 * (len(SMALL) // 4)
-
-
 def test_of_many_unique_answers_a_sample_votes_for_the_others(monkeypatch):
     monkeypatch.setattr(training, "MAX_TRIED", 20)
     model = train(FACTS + RULE, hyperparameters=TWO_EPOCHS)
     assert set(model.router.answers) == {answer for _, answer in FACTS}
 
 
-def test_reports_count_up_to_their_total_and_the_loss_falls():
-    steps = []
-    train(SMALL, observer=lambda step: steps.append(step) if not step.quiet else None)
-    assert [step.step for step in steps] == list(range(1, steps[-1].total_steps + 1))
-    assert steps[-1].training_loss < steps[0].training_loss / 10
-
-
 def test_held_out_pairs_are_measured_after_each_pass():
     steps = []
     train(SMALL, hyperparameters=TWO_EPOCHS, validation=REPHRASED, observer=steps.append)
     assert sum(step.validation_loss is not None for step in steps) == 2
-
-
-def test_a_tenth_of_the_rate_learns_less_and_ten_times_is_stable():
-    losses = {}
-    for factor in (0.1, 1, 10):
-        values = local_hyperparameters(
-            {"epoch": 1, "learningRate": 3e-4 * factor}, {"learningRate": 3e-4}
-        )
-        train(
-            SMALL,
-            hyperparameters=values,
-            observer=lambda s, f=factor: losses.update({f: s.training_loss}),
-        )
-    assert losses[0.1] > 2 * losses[1]
-    assert losses[10] < 5
