@@ -22,7 +22,7 @@ from ..base.text import near_miss
 from ..errors import InvalidArgumentError
 from ..views.display import display_mode
 from .await_cell import INTERRUPT_GRACE_S, run_in_cell
-from .parser import Option, Parser, document_magic, quote_word, used_options, user_variables
+from .parser import MagicOption, Parser, document_magic, quote_word, used_options, user_variables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ class VerbParser(Parser):
         description: str,
         examples: str,
         verbs: Sequence[str],
-        options: Iterable[Option] = (),
+        options: Iterable[MagicOption] = (),
         **facts: str,
     ) -> None:
         self.verbs = (*verbs, "help")
