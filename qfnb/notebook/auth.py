@@ -62,8 +62,6 @@ class AuthMagics(VerbMagics):
     """Credentials, without showing them."""
 
     parser = PARSER
-    default_verb = "show"
-    needs_verb = True
 
     qfauth = verb_magic(PARSER)
 
@@ -209,8 +207,6 @@ class DoctorMagics(VerbMagics):
     """The report of `qfnb doctor` in a cell."""
 
     parser = DOCTOR_PARSER
-    default_verb = "show"
-    needs_verb = True
 
     qfdoctor = verb_magic(DOCTOR_PARSER)
 
@@ -239,8 +235,6 @@ class SandboxMagics(VerbMagics):
     """The verbs of `%qfsandbox`; what they print is printed by the command of `qfnb sandbox`."""
 
     parser = SANDBOX_PARSER
-    default_verb = "status"
-    needs_verb = True
 
     qfsandbox = verb_magic(SANDBOX_PARSER)
 

@@ -159,6 +159,7 @@ class BatchMagics(VerbMagics):
     """The verbs of `%qfbatch`; each takes a batch's variable or name, by default the newest."""
 
     parser = PARSER
+    needs_verb = False
 
     qfbatch = verb_magic(PARSER, line_cell_magic)
 

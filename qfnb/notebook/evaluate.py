@@ -259,6 +259,7 @@ class EvalMagics(VerbMagics):
     """The verbs of `%qfeval`."""
 
     parser = PARSER
+    needs_verb = False
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)

@@ -95,8 +95,6 @@ class HomeMagics(VerbMagics):
     """The home panel."""
 
     parser = PARSER
-    default_verb = "show"
-    needs_verb = True
 
     qf = verb_magic(PARSER)
 
