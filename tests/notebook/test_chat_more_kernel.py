@@ -103,24 +103,6 @@ def test_an_answer_becomes_a_frame(kernel, answering, text):
     assert "<table" in cell.html
 
 
-def test_an_answer_that_stays_unreadable_is_shown_and_is_an_error(kernel, answering):
-    answering("我不会", "还是不会")
-    cell = kernel.run("%%qfchat -f json -o reply\n给我 JSON")
-    assert cell.status == "error"
-    assert "还是不会" in cell.html
-    assert "not json" in cell.text
-    assert kernel.value("reply.text") == "'还是不会'"
-
-
-def test_an_answer_is_validated_by_a_model_of_the_notebook(kernel, answering):
-    kernel.run("import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int")
-    answering('{"title": "红楼梦", "year": "many"}', '{"title": "红楼梦", "year": 1791}')
-    assert kernel.run("%%qfchat -f pydantic:Book -o reply\n红楼梦").status == "ok"
-    assert kernel.value("reply.parsed") == "Book(title='红楼梦', year=1791)"
-    assert "no variable 'Nobody'" in kernel.run("%%qfchat -f pydantic:Nobody\nx").text
-    assert "must be one of markdown" in kernel.run("%%qfchat -f html\nx").text
-
-
 def test_code_goes_into_the_next_cell(kernel, answering):
     answering("这样写：\n```python\nprint(1 + 1)\n```\n好了")
     cell = kernel.start("%%qfchat -f code --next-cell -o reply\n写代码")
@@ -152,15 +134,6 @@ def test_an_interrupted_answer_does_not_enter_the_conversation(kernel, fault):
     assert kernel.run("%%qfchat --session calm\n第二句").status == "error"
     kernel.run("frame = %qfchat history calm")
     assert kernel.value("len(frame)") == "2"
-
-
-def test_pictures_are_attached(kernel, tmp_path):
-    kernel.run("%%qfimage --size 768x768 --seed 1 -o picture\n夜晚的山")
-    path = tmp_path / "夜.png"
-    kernel.run(f"open({str(path)!r}, 'wb').write(picture.images[0])")
-    cell = kernel.run(f"%%qfchat --image {path}\n图里有什么")
-    assert "768×768" in cell.text
-    assert "there is no such file" in kernel.run("%%qfchat --image nowhere.png\n图").text
 
 
 def test_pictures_are_saved_with_what_made_them(kernel, tmp_path):

@@ -18,16 +18,6 @@ class Length(evaluation.LocalEvaluator):
 
 EVALUATORS = [
     evaluation.MetricEvaluator("bleu4"),
-    evaluation.ExactMatchEvaluator(),
-    evaluation.F1Evaluator(),
-    evaluation.RougeLEvaluator(),
-    evaluation.RegexEvaluator("x"),
-    evaluation.JsonFieldsEvaluator(),
-    evaluation.ChoiceEvaluator(),
-    evaluation.NumberEvaluator(),
-    evaluation.EmbeddingEvaluator(),
-    evaluation.GuardEvaluator(),
-    evaluation.OpenCompassLocalEvaluator(SimpleNamespace()),
     evaluation.JudgePanel(JUDGES),
     JUDGES[0],
     Length(),
