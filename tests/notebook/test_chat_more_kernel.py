@@ -166,48 +166,6 @@ def test_an_alias_stands_for_a_model(kernel):
     assert "ernie-speed-8k" in kernel.run("%%qfchat -m fast\n你是谁").html
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("%%qfchat -m ernie-4.5-turbo-1", "ernie-4.5-turbo-128k"),
-        ("%%qfchat -m ernie-5.1,deepseek-v4-p", "ernie-5.1,deepseek-v4-pro"),
-        ("%%qfchat --ses", "--session"),
-        ("%%qfchat --session tr", "trip"),
-        ("%%qfchat -f js", "json"),
-        ("%qfchat undo tr", "trip"),
-        ("%qftrain sta", "start"),
-        ("%%qfimage --si", "--size"),
-    ],
-)
-def test_tab_completes(kernel, line, expected):
-    kernel.run("%%qfchat --session trip\n你好")
-    message = kernel.client.complete(line, len(line))
-    reply = kernel.client.get_shell_msg(timeout=240)
-    while reply["parent_header"].get("msg_id") != message:
-        reply = kernel.client.get_shell_msg(timeout=240)
-    content = reply["content"]
-    offers = [line[: content["cursor_start"]] + match for match in content["matches"]]
-    assert any(full.endswith(expected) for full in offers), content["matches"][:5]
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        ("%qfchat undo", "usage: %qfchat undo NAME"),
-        ("%%qfchat -m a,b -f json\nx", "-f json reads one answer"),
-        ("%%qfchat -m a,b --session s\nx", "--session remembers one conversation"),
-        ("%%qfchat\n" + "很长" * 200_000, "too_long"),
-        ("%%qfimage -m no-such\n猫", "no-such"),
-        ("%qfchat alias a,b c", "a name has no comma"),
-    ],
-)
-def test_mistakes_are_said_in_a_few_words(kernel, code, words):
-    cell = kernel.run(code)
-    assert cell.status == "error"
-    assert words in cell.text
-    assert len(cell.text) < 400
-
-
 def test_a_saved_picture_is_named_by_the_variable_of_its_path(kernel, tmp_path):
     kernel.run("%%qfimage --size 512x512 -o lake\n湖")
     kernel.run(f"path = lake.save({str(tmp_path)!r})[0]")
