@@ -183,13 +183,13 @@ class BatchMagics(VerbMagics):
 
     def complete_word(self, previous: str) -> list[str]:
         """Return the completions: verbs and data at first, data or batches behind a verb."""
-        data = parser.variables_of(self, DATA_KINDS)
+        data = parser.variables_of(self.shell, DATA_KINDS)
         if previous.endswith("qfbatch"):
             return [*PARSER.verbs, *data]
         if previous == "start":
             return data
         if previous in PARSER.verbs:
-            return [*parser.variables_of(self, BATCH_KINDS), *_stored_batches()]
+            return [*parser.variables_of(self.shell, BATCH_KINDS), *_stored_batches()]
         return []
 
     def do_start(self, options: Namespace, target: str = "") -> Any:

@@ -47,12 +47,12 @@ EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
 
 def model_names(magics: Any) -> list[str]:
     """Return the names of models: variables that hold one, aliases and preset models."""
-    return [*variables_of(magics, MODEL_KINDS), *parser.chat_models(magics)]
+    return [*variables_of(magics.shell, MODEL_KINDS), *parser.chat_models(magics)]
 
 
 def data_variables(magics: Any) -> list[str]:
     """Return the variables that hold rows."""
-    return variables_of(magics, DATA_KINDS)
+    return variables_of(magics.shell, DATA_KINDS)
 
 
 def parse_counts(text: str) -> list[int]:
@@ -73,7 +73,7 @@ def metric_names(magics: Any) -> list[str]:
     """Return the metrics, and the variables that hold an evaluator."""
     from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415 - %load_ext stays fast
 
-    return [*METRIC_NAMES, *variables_of(magics, EVALUATOR_KINDS)]
+    return [*METRIC_NAMES, *variables_of(magics.shell, EVALUATOR_KINDS)]
 
 
 STORED_VERBS = (
@@ -279,7 +279,7 @@ class EvalMagics(VerbMagics):
         if previous in {"load", "list", "open", "trend"} or previous.startswith("-"):
             return []
         if previous in VERBS[1:]:
-            return variables_of(self, REPORT_KINDS)
+            return variables_of(self.shell, REPORT_KINDS)
         return model_names(self)
 
     def do_start(self, options: Namespace, *words: str) -> Any:

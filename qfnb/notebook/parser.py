@@ -517,12 +517,12 @@ def endpoints(magics: Any) -> list[str]:
     """Return the notebook's variables that hold a service or a trainer."""
     items = list(user_variables(magics.shell).items())
     services = [key for key, value in items if isinstance(getattr(value, "endpoint", None), str)]
-    return [*services, *variables_of(magics, {"LLMFinetune"})]
+    return [*services, *variables_of(magics.shell, {"LLMFinetune"})]
 
 
-def variables_of(magics: Any, kinds: Collection[str]) -> list[str]:
+def variables_of(shell: Any, kinds: Collection[str]) -> list[str]:
     """Return the notebook's variables whose class, or a base of it, has one of these names."""
-    items = list(user_variables(magics.shell).items())
+    items = list(user_variables(shell).items())
     names = [
         key for key, value in items if any(base.__name__ in kinds for base in type(value).__mro__)
     ]
