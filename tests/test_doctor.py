@@ -1,6 +1,5 @@
 """`qfnb doctor`: what a bug report needs, without secrets."""
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,38 +50,11 @@ def test_a_platform_that_does_not_answer_is_bad_news_and_exit_code_one(monkeypat
     assert "canary" not in text
 
 
-def test_a_key_that_is_none_is_bad_news_with_what_to_do():
-    config.get_config().api_key = "your-key"
-    (failed,) = about("Keys")
-    assert (failed.state, "no key of Qianfan" in failed.text, "%qfauth set" in failed.remedy) == (
-        "bad",
-        True,
-        True,
-    )
-
-
-def test_free_space_is_counted_in_gigabytes():
-    assert re.search(r", [\d,]+\.\d GB free$", about("State folder")[0].text)
-
-
 def test_a_state_folder_on_the_network_is_warned_of(monkeypatch):
     monkeypatch.setattr(psutil, "disk_partitions", lambda **_: [Partition("/", "nfs4")])
     (warning,) = [line for line in about("State folder") if line.state == "warn"]
     assert "network folder (nfs4)" in warning.text
     assert "QFNB_STATE_DIR" in warning.remedy
-
-
-def test_a_check_that_fails_is_a_finding(monkeypatch):
-    monkeypatch.setenv("QIANFAN_RPM_LIMIT", "many")
-    (failed,) = [line for line in about("Proxy") if line.state == "bad"]
-    assert "rpm_limit" in failed.text
-
-
-@pytest.mark.parametrize("arguments", [[], ["--offline"]])
-def test_the_command_speaks_chinese_too(monkeypatch, capsys, arguments):
-    monkeypatch.setenv("QFNB_LANG", "zh")
-    assert cli.main(["doctor", *arguments]) == 0
-    assert "密钥" in capsys.readouterr().out
 
 
 WRONG = {
@@ -102,9 +74,7 @@ def test_each_problem_is_said_once_and_ends_in_the_command_to_run(monkeypatch, v
     problems = [finding for finding in findings if finding.state != "ok"]
     assert problems
     assert len({finding.text for finding in problems}) == len(problems)
-    assert [
-        finding.remedy for finding in problems if not finding.remedy.rstrip("。.").endswith("`")
-    ] == []
+    assert all(finding.remedy.rstrip("。.").endswith("`") for finding in problems)
     bundle = home.findings_bundle(findings)
     assert bundle["text/html"].count("</code></div>") >= len(problems)
     topics = [

@@ -19,7 +19,7 @@ from typer import Argument
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.batch import OPTIONS, PARSER, batch_arguments
-from ..notebook.parser import Option as Row
+from ..notebook.parser import MagicOption
 from . import common
 from .common import ProgressStep, follow
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
@@ -43,23 +43,19 @@ NOT_FOR_SHARDS = ("offline", "name", "dedupe", "update", "same_prompt", "canary"
 
 ROWS = [
     *(row for row in OPTIONS if row.name not in OTHERWISE),
-    Row(
-        "--out",
-        tr_noop(".jsonl, .csv, .xlsx or .parquet; without it, JSONL on stdout."),
-        "FILE",
-        "-o",
+    MagicOption(
+        ".jsonl, .csv, .xlsx or .parquet; without it, JSONL on stdout.", "--out", "FILE", "-o"
     ),
-    Row(
-        "--resume",
-        tr_noop("Continue the newest batch of FILE, or the one with this name, as it was."),
+    MagicOption(
+        "Continue the newest batch of FILE, or the one with this name, as it was.", "--resume"
     ),
     common.SCHEMA,
-    Row("--offline", tr_noop("Hand the rows to the platform's batch service.")),
-    Row(
+    MagicOption("Hand the rows to the platform's batch service.", "--offline"),
+    MagicOption(
+        "FILE is a folder, pattern or address, --out a folder: several processes.",
         "--shards",
-        tr_noop("FILE is a folder, pattern or address, --out a folder: several processes."),
     ),
-    Row("--engine", tr_noop("With --shards: local, or ray for a Ray cluster."), "ENGINE"),
+    MagicOption("With --shards: local, or ray for a Ray cluster.", "--engine", "ENGINE"),
     common.JSON,
 ]
 

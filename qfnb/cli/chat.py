@@ -11,7 +11,7 @@ from typer import Argument
 from ..base.language import tr, tr_noop
 from ..base.text import strip_controls
 from ..errors import InvalidArgumentError, QianfanError
-from ..notebook.parser import CHAT_OPTIONS, Option as Row, Parser, resolve
+from ..notebook.parser import CHAT_OPTIONS, MagicOption, Parser, resolve
 from . import common
 from .exit_codes import DONE, INTERRUPTED
 
@@ -31,8 +31,8 @@ _FACTS = (
 """What `--json` says of an answer; beside it are model, cost and whether it is the sandbox's."""
 
 
-QUIET = Row(
-    "--quiet", tr_noop("Print the answer only, without its model, time and cost."), short="-q"
+QUIET = MagicOption(
+    "Print the answer only, without its model, time and cost.", "--quiet", short="-q"
 )
 
 

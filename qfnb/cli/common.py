@@ -18,7 +18,7 @@ from typer import Option
 from ..base.language import tr, tr_noop
 from ..base.text import strip_controls, terminal_cells
 from ..errors import InvalidArgumentError
-from ..notebook.parser import Option as Row
+from ..notebook.parser import MagicOption
 
 POLL_S: Final = 0.1
 """Seconds between two looks at a job."""
@@ -107,14 +107,14 @@ class _PlainLines:
 JsonFlag = Annotated[
     bool, Option("--json", help=tr_noop("Print one JSON object to stdout, for programs."))
 ]
-JSON = Row("--json", tr_noop("Print one JSON object to stdout, for programs."), dest="as_json")
-SCHEMA = Row(
-    "--schema", tr_noop("A JSON Schema; each answer is an object that fits it."), "FILE", parse=Path
+JSON = MagicOption("Print one JSON object to stdout, for programs.", "--json", dest="as_json")
+SCHEMA = MagicOption(
+    "A JSON Schema; each answer is an object that fits it.", "--schema", "FILE", parse=Path
 )
 
 
 def with_options(
-    rows: Iterable[Row], unset: Iterable[str] = ()
+    rows: Iterable[MagicOption], unset: Iterable[str] = ()
 ) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Give a command options, whose values it gets as a namespace, `options` (a decorator).
 
@@ -141,7 +141,7 @@ def with_options(
     return declare
 
 
-def _to_parameter(row: Row) -> inspect.Parameter:
+def _to_parameter(row: MagicOption) -> inspect.Parameter:
     """Return an option as a parameter that typer reads."""
     annotation: Any = bool
     if row.metavar:

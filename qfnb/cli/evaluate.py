@@ -17,7 +17,7 @@ from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.evaluate import OPTIONS, PARSER
 from ..notebook.evaluate_inputs import read_plan
-from ..notebook.parser import Option as Row
+from ..notebook.parser import MagicOption
 from . import common
 from .common import POLL_S, ProgressStep, follow
 from .exit_codes import DONE, INTERRUPTED, NEGATIVE
@@ -48,16 +48,12 @@ ROWS: Final = [
         for row in OPTIONS
         if row.name not in OF_THE_NOTEBOOK
     ),
-    Row(
-        "--out",
-        tr_noop("Write the report: .html, .md, .csv, .xlsx, .json."),
-        "FILE",
-        "-o",
-        parse=Path,
+    MagicOption(
+        "Write the report: .html, .md, .csv, .xlsx, .json.", "--out", "FILE", "-o", parse=Path
     ),
-    Row(
+    MagicOption(
+        "Exit with 3 when a model is that, compared to the baseline.",
         "--fail-on",
-        tr_noop("Exit with 3 when a model is that, compared to the baseline."),
         "worse|not-better",
     ),
     common.JSON,

@@ -13,7 +13,7 @@ from .._command_line import print_table
 from ..base.language import tr, tr_noop, trn
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
-from ..notebook.parser import Option as Row
+from ..notebook.parser import MagicOption
 from . import common
 from .exit_codes import DONE, FAILED
 
@@ -43,9 +43,9 @@ _STATUSES: Final = {
 
 @common.with_options(
     [
-        Row("--kind", tr_noop("chat, embedding, reranker, text2image, ..."), "KIND"),
-        Row("--all", tr_noop("Also those that have ended.")),
-        Row("--refresh", tr_noop("Ask the platform now.")),
+        MagicOption("chat, embedding, reranker, text2image, ...", "--kind", "KIND"),
+        MagicOption("Also those that have ended.", "--all"),
+        MagicOption("Ask the platform now.", "--refresh"),
         common.JSON,
     ]
 )
@@ -94,7 +94,7 @@ def _shown(value: object) -> str:
     return "" if value is None else str(value)
 
 
-@common.with_options([Row("--days", tr_noop("Of the last days; 0 for all."), "N"), common.JSON])
+@common.with_options([MagicOption("Of the last days; 0 for all.", "--days", "N"), common.JSON])
 def usage(*, options: Namespace) -> int:
     """Print tokens and cost of the batches of this computer, those of evaluations included.
 
@@ -193,7 +193,7 @@ def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
     )
 
 
-@common.with_options([Row("--offline", tr_noop("Do not ask the platform.")), common.JSON])
+@common.with_options([MagicOption("Do not ask the platform.", "--offline"), common.JSON])
 def doctor(*, options: Namespace) -> int:
     """Print the report of `doctor`; return 1 where something is bad, else 0."""
     from .. import doctor as examination  # noqa: PLC0415

@@ -11,7 +11,7 @@ from typer import Argument
 
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
-from ..notebook.parser import Option as Row
+from ..notebook.parser import MagicOption
 from ..notebook.trainings import PARSER, create_trainer
 from . import common
 from .common import POLL_S, ProgressStep, follow
@@ -31,9 +31,9 @@ SHARED: Final = (
 
 ROWS: Final = [
     *(PARSER.options[name] for name in SHARED),
-    Row("--data", tr_noop("A file of pairs, or ds-..."), "FILE"),
-    Row("--wait", tr_noop("Wait for the end; needed to publish and deploy by this command.")),
-    Row("--yes", tr_noop("Do not ask.")),
+    MagicOption("A file of pairs, or ds-...", "--data", "FILE"),
+    MagicOption("Wait for the end; needed to publish and deploy by this command.", "--wait"),
+    MagicOption("Do not ask.", "--yes"),
     common.JSON,
 ]
 

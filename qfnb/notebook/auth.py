@@ -17,7 +17,7 @@ from ..base.language import tr, tr_noop, trn
 from ..errors import CredentialsError, InvalidArgumentError, QianfanError
 from ..resources.inference.model_choice import DEFAULT_SETTINGS
 from ..wire import catalog
-from .parser import Option
+from .parser import MagicOption
 from .verb_magic import VerbMagics, VerbParser, verb_magic
 
 if TYPE_CHECKING:
@@ -39,11 +39,9 @@ PARSER = VerbParser(
     ),
     ("show", "set", "model", "sandbox", "reset", "forget", "doctor"),
     [
-        Option("--iam", tr_noop("an IAM pair instead of an API key"), verbs=("set",)),
-        Option(
-            "--keep",
-            tr_noop("put the key into the system's keyring, for other kernels too"),
-            verbs=("set",),
+        MagicOption("an IAM pair instead of an API key", "--iam", verbs=("set",)),
+        MagicOption(
+            "put the key into the system's keyring, for other kernels too", "--keep", verbs=("set",)
         ),
     ],
 )
@@ -64,8 +62,6 @@ class AuthMagics(VerbMagics):
     """Credentials, without showing them."""
 
     parser = PARSER
-    default_verb = "show"
-    needs_verb = True
 
     qfauth = verb_magic(PARSER)
 
@@ -195,7 +191,7 @@ DOCTOR_PARSER = VerbParser(
     tr_noop("Versions, folders, keys and platform, without secrets, and what is wrong."),
     tr_noop("  %qfdoctor\n  %qfdoctor --offline   (does not ask the platform)"),
     ("show",),
-    [Option("--offline", tr_noop("do not ask the platform"), verbs=("show",))],
+    [MagicOption("do not ask the platform", "--offline", verbs=("show",))],
 )
 
 
@@ -211,8 +207,6 @@ class DoctorMagics(VerbMagics):
     """The report of `qfnb doctor` in a cell."""
 
     parser = DOCTOR_PARSER
-    default_verb = "show"
-    needs_verb = True
 
     qfdoctor = verb_magic(DOCTOR_PARSER)
 
@@ -231,7 +225,7 @@ SANDBOX_PARSER = VerbParser(
         "  %qfsandbox reset --yes   (deletes its datasets, models and services)"
     ),
     ("status", "start", "stop", "reset", "logs"),
-    [Option("--yes", tr_noop("reset: do not ask"), verbs=("reset",))],
+    [MagicOption("reset: do not ask", "--yes", verbs=("reset",))],
 )
 DELETES = tr_noop("delete the sandbox's datasets, models, services and keys? yes/no: ")
 
@@ -241,8 +235,6 @@ class SandboxMagics(VerbMagics):
     """The verbs of `%qfsandbox`; what they print is printed by the command of `qfnb sandbox`."""
 
     parser = SANDBOX_PARSER
-    default_verb = "status"
-    needs_verb = True
 
     qfsandbox = verb_magic(SANDBOX_PARSER)
 

@@ -18,7 +18,14 @@ from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.thinking import parse_think
 from . import parser
 from .chat_run import find_format
-from .parser import CHAT_OPTIONS, Option, quote_word, store_variable, user_variables, variable_name
+from .parser import (
+    CHAT_OPTIONS,
+    MagicOption,
+    quote_word,
+    store_variable,
+    user_variables,
+    variable_name,
+)
 from .trainings import find_service, resolve_endpoint
 from .verb_magic import (
     VerbMagics,
@@ -48,71 +55,65 @@ BATCH_KINDS = frozenset({"Batch", "BatchTask"})
 RUNS = ("start", "resume")
 
 OPTIONS = (
-    Option("--prompt", tr_noop("{column} is a cell of the row; {{ and }} are braces"), "TEMPLATE"),
+    MagicOption("{column} is a cell of the row; {{ and }} are braces", "--prompt", "TEMPLATE"),
     *CHAT_OPTIONS,
-    Option(
+    MagicOption(
+        "text, json, or pydantic:NAME, a class of the notebook that each answer must fit",
         "--format",
-        tr_noop("text, json, or pydantic:NAME, a class of the notebook that each answer must fit"),
         "FORMAT",
         "-f",
         complete=lambda _: [*FORMATS, "pydantic:"],
     ),
-    Option(
+    MagicOption(
+        "how many rows are asked at once, 1 to 1000; default 8",
         "--workers",
-        tr_noop("how many rows are asked at once, 1 to 1000; default 8"),
         "N",
         "-w",
         keyword="workers",
         verbs=RUNS,
     ),
-    Option("--budget", tr_noop("stop before it costs more"), "CNY", keyword="budget", verbs=RUNS),
-    Option(
+    MagicOption("stop before it costs more", "--budget", "CNY", keyword="budget", verbs=RUNS),
+    MagicOption(
+        "stop before it uses more tokens",
         "--budget-tokens",
-        tr_noop("stop before it uses more tokens"),
         "N",
         keyword="budget_tokens",
         verbs=RUNS,
     ),
-    Option(
+    MagicOption(
+        "name of the journal; by default derived from the question",
         "--name",
-        tr_noop("name of the journal; by default derived from the question"),
         "NAME",
         keyword="name",
     ),
-    Option(
+    MagicOption(
+        "write the results to a .jsonl, .csv, .xlsx or .parquet file",
         "--out",
-        tr_noop("write the results to a .jsonl, .csv, .xlsx or .parquet file"),
         "FILE",
         keyword="out",
     ),
-    Option("--dedupe", tr_noop("ask identical rows once"), keyword="dedupe"),
-    Option(
+    MagicOption("ask identical rows once", "--dedupe", keyword="dedupe"),
+    MagicOption(
+        "accept that the input of a named journal has changed",
         "--update",
-        tr_noop("accept that the input of a named journal has changed"),
         keyword="allow_changed_input",
     ),
-    Option("--keep-wrong-rows", tr_noop("count rows that cannot be asked as failed")),
-    Option(
+    MagicOption("count rows that cannot be asked as failed", "--keep-wrong-rows"),
+    MagicOption(
+        "the prompt names no column: ask it once for every row",
         "--same-prompt",
-        tr_noop("the prompt names no column: ask it once for every row"),
         keyword="allow_same_prompt",
     ),
-    Option(
-        "--canary",
-        tr_noop("how many rows are asked first, 0 for none; default 3"),
-        "N",
-        keyword="canary",
+    MagicOption(
+        "how many rows are asked first, 0 for none; default 3", "--canary", "N", keyword="canary"
     ),
-    Option(
-        "--mode",
-        tr_noop("offline: hand the rows to the platform's batch service"),
-        "MODE",
-        keyword="mode",
+    MagicOption(
+        "offline: hand the rows to the platform's batch service", "--mode", "MODE", keyword="mode"
     ),
-    Option("--dry-run", tr_noop("show what it would take; send nothing")),
-    Option(
+    MagicOption("show what it would take; send nothing", "--dry-run"),
+    MagicOption(
+        "keep the batch in a variable",
         "-o",
-        tr_noop("keep the batch in a variable"),
         "VAR",
         dest="variable",
         parse=variable_name,
@@ -159,6 +160,7 @@ class BatchMagics(VerbMagics):
     """The verbs of `%qfbatch`; each takes a batch's variable or name, by default the newest."""
 
     parser = PARSER
+    needs_verb = False
 
     qfbatch = verb_magic(PARSER, line_cell_magic)
 
@@ -182,13 +184,13 @@ class BatchMagics(VerbMagics):
 
     def complete_word(self, previous: str) -> list[str]:
         """Return the completions: verbs and data at first, data or batches behind a verb."""
-        data = parser.variables_of(self, DATA_KINDS)
+        data = parser.variables_of(self.shell, DATA_KINDS)
         if previous.endswith("qfbatch"):
             return [*PARSER.verbs, *data]
         if previous == "start":
             return data
         if previous in PARSER.verbs:
-            return [*parser.variables_of(self, BATCH_KINDS), *_stored_batches()]
+            return [*parser.variables_of(self.shell, BATCH_KINDS), *_stored_batches()]
         return []
 
     def do_start(self, options: Namespace, target: str = "") -> Any:

@@ -24,7 +24,7 @@ from .parser import (
     SYSTEM,
     TEMPERATURE,
     THINK,
-    Option,
+    MagicOption,
     Parser,
     document_magic,
     split_names,
@@ -47,9 +47,9 @@ def _functions(magics: Any) -> list[str]:
 
 
 OPTIONS = (
-    Option(
+    MagicOption(
+        "one model, or several; default: the default chat model",
         "--model",
-        tr_noop("one model, or several; default: the default chat model"),
         "NAME[,NAME...]",
         "-m",
         complete=parser.chat_models,
@@ -57,46 +57,40 @@ OPTIONS = (
     ENDPOINT,
     SYSTEM,
     TEMPERATURE,
-    Option(
-        "--format",
+    MagicOption(
         f"{', '.join(FORMATS)}, pydantic:NAME",
+        "--format",
         "FORMAT",
         "-f",
         complete=lambda _: [*FORMATS, "pydantic:"],
     ),
-    Option(
-        "--out",
-        tr_noop("keep the reply (or replies) in a variable"),
-        "VAR",
-        "-o",
-        parse=variable_name,
+    MagicOption(
+        "keep the reply (or replies) in a variable", "--out", "VAR", "-o", parse=variable_name
     ),
     THINK,
-    Option(
+    MagicOption(
+        "functions of the notebook that the model may call",
         "--tools",
-        tr_noop("functions of the notebook that the model may call"),
         "NAME[,NAME...]",
         complete=_functions,
     ),
-    Option(
+    MagicOption(
+        "remember the conversation under a name",
         "--session",
-        tr_noop("remember the conversation under a name"),
         "NAME",
         complete=lambda magics: magics.conversations,
     ),
-    Option("--reset", tr_noop("forget the conversation before asking")),
-    Option("--image", tr_noop("attach a picture: a file or a variable"), "FILE", repeated=True),
-    Option(
+    MagicOption("forget the conversation before asking", "--reset"),
+    MagicOption("attach a picture: a file or a variable", "--image", "FILE", repeated=True),
+    MagicOption(
+        "fill in {{name}}: text, a table's schema and first rows, an array; {{In[3]}}, "
+        "{{Out[3]}}, {{Err}}",
         "--expand",
-        tr_noop(
-            "fill in {{name}}: text, a table's schema and first rows, an array; {{In[3]}}, "
-            "{{Out[3]}}, {{Err}}"
-        ),
     ),
-    Option("--next-cell", tr_noop("put the answer's code into the next cell")),
-    Option("--no-stream", tr_noop("show the answer when it is complete")),
-    Option("--explain", tr_noop("ask about the last exception of the notebook")),
-    Option("--version", tr_noop("the API to use; default: by the kind of key"), "N"),
+    MagicOption("put the answer's code into the next cell", "--next-cell"),
+    MagicOption("show the answer when it is complete", "--no-stream"),
+    MagicOption("ask about the last exception of the notebook", "--explain"),
+    MagicOption("the API to use; default: by the kind of key", "--version", "N"),
 )
 
 PARSER = Parser(

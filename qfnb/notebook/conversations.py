@@ -387,7 +387,10 @@ class Conversations:
                 content = turn_text(message)
                 rows.append((conversation, turn, message["role"], content, reasoning))
         columns = ["conversation", "turn", "role", "content", "reasoning"]
-        return _table(rows, columns, tr(NO_SESSION))
+        table = _table(rows, columns, tr(NO_SESSION))
+        if table is None or table["reasoning"].any():
+            return table
+        return table.drop(columns="reasoning")
 
     def _sessions(self) -> pd.DataFrame | None:
         rows = [(name, len(self.turns(name))) for name in self]

@@ -19,7 +19,7 @@ from .parser import (
     MAX_TOKENS,
     SYSTEM,
     TEMPERATURE,
-    Option,
+    MagicOption,
     split_names,
     store_variable,
     user_variables,
@@ -47,12 +47,12 @@ EVALUATOR_KINDS = frozenset({"LocalEvaluator"})
 
 def model_names(magics: Any) -> list[str]:
     """Return the names of models: variables that hold one, aliases and preset models."""
-    return [*variables_of(magics, MODEL_KINDS), *parser.chat_models(magics)]
+    return [*variables_of(magics.shell, MODEL_KINDS), *parser.chat_models(magics)]
 
 
 def data_variables(magics: Any) -> list[str]:
     """Return the variables that hold rows."""
-    return variables_of(magics, DATA_KINDS)
+    return variables_of(magics.shell, DATA_KINDS)
 
 
 def parse_counts(text: str) -> list[int]:
@@ -73,7 +73,7 @@ def metric_names(magics: Any) -> list[str]:
     """Return the metrics, and the variables that hold an evaluator."""
     from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415 - %load_ext stays fast
 
-    return [*METRIC_NAMES, *variables_of(magics, EVALUATOR_KINDS)]
+    return [*METRIC_NAMES, *variables_of(magics.shell, EVALUATOR_KINDS)]
 
 
 STORED_VERBS = (
@@ -81,135 +81,113 @@ STORED_VERBS = (
 )  # fmt: skip
 
 OPTIONS = (
-    Option(
+    MagicOption(
+        "rows with prompt and response: a variable, a path or ds-...; trend: a name of the list",
         "--data",
-        tr_noop(
-            "rows with prompt and response: a variable, a path or ds-...; trend: a name of the list"
-        ),
         "DATA",
         "-d",
         verbs=("start", "only", "trend"),
         complete=data_variables,
     ),
-    Option(
+    MagicOption(
+        "instead of --data: ceval:, cmmlu: or gsm8k: and its folder; with its metric",
         "--benchmark",
-        tr_noop("instead of --data: ceval:, cmmlu: or gsm8k: and its folder; with its metric"),
         "NAME:PATH",
     ),
-    Option("--shots", tr_noop("examples before each question of a benchmark"), "N"),
-    Option("--split", tr_noop("which questions of a benchmark: val, test, ..."), "NAME"),
-    Option("--subjects", tr_noop("subjects of a benchmark, a,b,...; default all"), "NAMES"),
-    Option(
+    MagicOption("examples before each question of a benchmark", "--shots", "N"),
+    MagicOption("which questions of a benchmark: val, test, ...", "--split", "NAME"),
+    MagicOption("subjects of a benchmark, a,b,...; default all", "--subjects", "NAMES"),
+    MagicOption(
+        "a,b,..., functions of the notebook too: the first decides; default rouge_l,exact_match",
         "--metrics",
-        tr_noop(
-            "a,b,..., functions of the notebook too: the first decides; default rouge_l,exact_match"
-        ),
         "NAMES",
         verbs=SCORING_VERBS,
         complete=metric_names,
     ),
-    Option(
+    MagicOption(
+        "how metrics are counted: strict (default), qianfan, llamafactory, sacrebleu-zh",
         "--recipe",
-        tr_noop("how metrics are counted: strict (default), qianfan, llamafactory, sacrebleu-zh"),
         "NAME",
         verbs=SCORING_VERBS,
     ),
-    Option(
+    MagicOption(
+        "models that give points, a,b,...",
         "--judge",
-        tr_noop("models that give points, a,b,..."),
         "MODELS",
         verbs=SCORING_VERBS,
         complete=model_names,
     ),
-    Option(
+    MagicOption(
+        "--judge says which of two answers is better, asked in both orders",
         "--pairwise",
-        tr_noop("--judge says which of two answers is better, asked in both orders"),
         verbs=SCORING_VERBS,
     ),
-    Option(
-        "--fresh",
-        tr_noop("ask --judge again what its journal has a verdict on"),
-        verbs=SCORING_VERBS,
+    MagicOption(
+        "ask --judge again what its journal has a verdict on", "--fresh", verbs=SCORING_VERBS
     ),
-    Option(
+    MagicOption(
+        "one more model, of any name; trend: the model",
         "--model",
-        tr_noop("one more model, of any name; trend: the model"),
         "NAME",
         "-m",
         repeated=True,
         verbs=("start", "trend"),
         complete=parser.chat_models,
     ),
-    Option(
+    MagicOption(
+        "one more model: a service",
         "--endpoint",
-        tr_noop("one more model: a service"),
         "NAME",
         "-e",
         repeated=True,
         complete=parser.endpoints,
     ),
-    Option(
+    MagicOption(
+        "variables with templates, a,b,... or one {name: template}: every model is asked by each",
         "--prompts",
-        tr_noop(
-            "variables with templates, a,b,... or one {name: template}: every model is asked "
-            "by each"
-        ),
         "NAMES",
     ),
-    Option("--repeats", tr_noop("answers to each question; default 1"), "N", keyword="n"),
-    Option(
-        "--pass-at",
-        tr_noop("k of pass@k, up to --repeats"),
-        "K,...",
-        parse=parse_counts,
-        keyword="k",
+    MagicOption("answers to each question; default 1", "--repeats", "N", keyword="n"),
+    MagicOption(
+        "k of pass@k, up to --repeats", "--pass-at", "K,...", parse=parse_counts, keyword="k"
     ),
-    Option(
-        "--input",
-        tr_noop("column of the question; default prompt"),
-        "COLUMN",
-        verbs=("start", "only"),
+    MagicOption(
+        "column of the question; default prompt", "--input", "COLUMN", verbs=("start", "only")
     ),
-    Option(
+    MagicOption(
+        "column of the expected answer; default response",
         "--reference",
-        tr_noop("column of the expected answer; default response"),
         "COLUMN",
         verbs=("start", "only"),
     ),
-    Option(
-        "--outputs",
-        tr_noop("only: columns with answers; default llm_output"),
-        "COLUMNS",
-        verbs=("only",),
+    MagicOption(
+        "only: columns with answers; default llm_output", "--outputs", "COLUMNS", verbs=("only",)
     ),
-    Option(
+    MagicOption(
+        "column whose equal values mark rows that belong together",
         "--cluster",
-        tr_noop("column whose equal values mark rows that belong together"),
         "COLUMN",
         verbs=("start", "only"),
     ),
     SYSTEM,
     TEMPERATURE,
     MAX_TOKENS,
-    Option(
+    MagicOption(
+        "how many rows are asked of each model at once; default 8",
         "--workers",
-        tr_noop("how many rows are asked of each model at once; default 8"),
         "N",
         "-w",
         keyword="workers",
     ),
-    Option("--budget", tr_noop("what each model may cost"), "CNY", keyword="budget"),
-    Option(
-        "--budget-tokens",
-        tr_noop("how many tokens each model may use"),
-        "N",
-        keyword="budget_tokens",
+    MagicOption("what each model may cost", "--budget", "CNY", keyword="budget"),
+    MagicOption(
+        "how many tokens each model may use", "--budget-tokens", "N", keyword="budget_tokens"
     ),
-    Option("--keep-wrong-rows", tr_noop("count rows without content as failed")),
-    Option("--dry-run", tr_noop("show what it would take; send nothing")),
-    Option(
+    MagicOption("count rows without content as failed", "--keep-wrong-rows"),
+    MagicOption("show what it would take; send nothing", "--dry-run"),
+    MagicOption(
+        "keep the report in a variable",
         "-o",
-        tr_noop("keep the report in a variable"),
         "VAR",
         dest="variable",
         parse=variable_name,
@@ -281,6 +259,7 @@ class EvalMagics(VerbMagics):
     """The verbs of `%qfeval`."""
 
     parser = PARSER
+    needs_verb = False
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
@@ -300,7 +279,7 @@ class EvalMagics(VerbMagics):
         if previous in {"load", "list", "open", "trend"} or previous.startswith("-"):
             return []
         if previous in VERBS[1:]:
-            return variables_of(self, REPORT_KINDS)
+            return variables_of(self.shell, REPORT_KINDS)
         return model_names(self)
 
     def do_start(self, options: Namespace, *words: str) -> Any:

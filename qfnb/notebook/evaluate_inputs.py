@@ -16,7 +16,7 @@ from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError
 from ..resources.inference.chat import ChatCompletion
 from . import parser
-from .parser import split_names, user_variables
+from .parser import split_names, user_variables, variables_of
 from .trainings import ENDPOINT, find_endpoint, resolve_endpoint, service_endpoints
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def resolve_model(shell: Any, word: str) -> Any:
         return ChatCompletion(model=name)
     if endpoint := find_endpoint(shell, word):
         return Service(endpoint=endpoint, name=word)
-    hint = did_you_mean(word, [*_variables_of_kind(shell, MODEL_KINDS), *known_models])
+    hint = did_you_mean(word, [*variables_of(shell, MODEL_KINDS), *known_models])
     text = tr_noop("{word} is neither a variable nor a known model{hint}")
     if shell is None:
         text = tr_noop("{word} is not a known model{hint}")
@@ -181,11 +181,6 @@ def resolve_model(shell: Any, word: str) -> Any:
     )
     cell = "" if shell is None else "\n%qfeval help"
     raise InvalidArgumentError(f"{tr(text, word=repr(word), hint=hint)}\n{others}{cell}")
-
-
-def _variables_of_kind(shell: Any, kinds: frozenset[str]) -> list[str]:
-    variables = user_variables(shell).items()
-    return [name for name, value in variables if type(value).__name__ in kinds and name[:1] != "_"]
 
 
 def read_benchmark(options: Namespace) -> None:
@@ -383,7 +378,7 @@ def resolve_prompts(shell: Any, text: str) -> dict[str, str]:
     templates: dict[str, Any] = {}
     for word in split_names(text):
         if word not in values:
-            hint = did_you_mean(word, _variables_of_kind(shell, frozenset({"str", "dict"})))
+            hint = did_you_mean(word, variables_of(shell, {"str", "dict"}))
             raise InvalidArgumentError(
                 tr("--prompts: {word} is not a variable{hint}", word=repr(word), hint=hint)
             )
@@ -532,7 +527,7 @@ def find_report(shell: Any, word: str) -> Any:
         return report
     if isinstance(value, (EvaluationResult, BackgroundEvaluation)):
         return value
-    reports = _variables_of_kind(shell, frozenset({"EvaluationResult", "BackgroundEvaluation"}))
+    reports = variables_of(shell, {"EvaluationResult", "BackgroundEvaluation"})
     hint = did_you_mean(word, reports)
     raise InvalidArgumentError(
         tr("{word} is not a report{hint}", word=repr(clip(word, MAX_WORD_CHARS)), hint=hint)
@@ -545,8 +540,7 @@ def find_only_report(shell: Any) -> Any:
     Raises:
         InvalidArgumentError: they hold several; names them.
     """
-    kinds = frozenset({"EvaluationResult", "BackgroundEvaluation", "Card"})
-    names = _variables_of_kind(shell, kinds)
+    names = variables_of(shell, {"EvaluationResult", "BackgroundEvaluation", "Card"})
     values = [find_report(shell, name) for name in names]
     reports = {id(report): report for report in values}
     if len(reports) > 1:

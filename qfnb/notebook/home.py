@@ -21,7 +21,7 @@ from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.reply import entries
 from .auth import confirm, describe_access
-from .parser import Option
+from .parser import MagicOption
 from .verb_magic import VerbMagics, VerbParser, verb_magic
 
 if TYPE_CHECKING:
@@ -60,13 +60,13 @@ PARSER = VerbParser(
     ),
     VERBS,
     [
-        Option(
+        MagicOption(
+            "clean: what has not changed for so many days; default 30",
             "--days",
-            tr_noop("clean: what has not changed for so many days; default 30"),
             "N",
             verbs=("clean",),
         ),
-        Option("--yes", tr_noop("clean: do not ask"), verbs=("clean",)),
+        MagicOption("clean: do not ask", "--yes", verbs=("clean",)),
     ],
 )
 CLEANED_DAYS: Final = 30
@@ -95,8 +95,6 @@ class HomeMagics(VerbMagics):
     """The home panel."""
 
     parser = PARSER
-    default_verb = "show"
-    needs_verb = True
 
     qf = verb_magic(PARSER)
 

@@ -13,7 +13,7 @@ from ..wire import catalog
 from . import await_cell, parser
 from .parser import (
     ENDPOINT,
-    Option,
+    MagicOption,
     Parser,
     document_magic,
     store_variable,
@@ -34,28 +34,24 @@ def image_models(_magics: Any) -> list[str]:
 
 
 OPTIONS = (
-    Option("-n", tr_noop("how many pictures"), "N", keyword="n"),
-    Option("--size", tr_noop("in pixels, e.g. 1024x1024"), "WxH", keyword="size"),
-    Option("--style", tr_noop("style, for models that know it"), "NAME", keyword="style"),
-    Option("--seed", tr_noop("the same seed draws the same picture"), "N", keyword="seed"),
-    Option(
-        "--model",
-        tr_noop("default {model}; with --edit {edit_model}"),
-        "NAME",
-        "-m",
-        complete=image_models,
+    MagicOption("how many pictures", "-n", "N", keyword="n"),
+    MagicOption("in pixels, e.g. 1024x1024", "--size", "WxH", keyword="size"),
+    MagicOption("style, for models that know it", "--style", "NAME", keyword="style"),
+    MagicOption("the same seed draws the same picture", "--seed", "N", keyword="seed"),
+    MagicOption(
+        "default {model}; with --edit {edit_model}", "--model", "NAME", "-m", complete=image_models
     ),
     ENDPOINT,
-    Option("--out", tr_noop("keep the reply in a variable"), "VAR", "-o", parse=variable_name),
-    Option(
+    MagicOption("keep the reply in a variable", "--out", "VAR", "-o", parse=variable_name),
+    MagicOption(
+        "change this picture (file, address or variable); at most three",
         "--edit",
-        tr_noop("change this picture (file, address or variable); at most three"),
         "FILE",
         repeated=True,
     ),
-    Option(
+    MagicOption(
+        "also write PNG files with prompt, model, seed and size; default folder: {folder}",
         "--save",
-        tr_noop("also write PNG files with prompt, model, seed and size; default folder: {folder}"),
         "FOLDER",
         const=SAVE_FOLDER,
     ),

@@ -85,12 +85,12 @@ def _is_no_option(word: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Option:
+class MagicOption:
     """An option of a magic, and of the command of `qfnb` that does the same.
 
     Attributes:
+        help: a message; it is collected as those of `tr` are.
         flag: its long form, `--model`.
-        help: a message of `tr_noop`.
         metavar: what stands for the value in the help, "" for a switch; `NUMBERS` has those of
             numbers.
         short: its short form, `-m`.
@@ -104,8 +104,8 @@ class Option:
         accepts: returns whether the next word is the value, where none need be given.
     """
 
-    flag: str
     help: str
+    flag: str
     metavar: str = ""
     short: str = ""
     keyword: str = ""
@@ -180,7 +180,7 @@ class Parser(argparse.ArgumentParser):
         magic: str,
         description: str,
         examples: str,
-        options: Iterable[Option] = (),
+        options: Iterable[MagicOption] = (),
         **facts: str,
     ) -> None:
         super().__init__(
@@ -221,7 +221,7 @@ class Parser(argparse.ArgumentParser):
         flags = [option.flag for option in self.options.values()]
         return ["--help", *(flag for flag in flags if flag.startswith("--"))]
 
-    def find_option(self, flag: str) -> Option | None:
+    def find_option(self, flag: str) -> MagicOption | None:
         """Return an option by one of its forms, None for other words."""
         return next((row for row in self.options.values() if flag in row.flags), None)
 
@@ -517,52 +517,52 @@ def endpoints(magics: Any) -> list[str]:
     """Return the notebook's variables that hold a service or a trainer."""
     items = list(user_variables(magics.shell).items())
     services = [key for key, value in items if isinstance(getattr(value, "endpoint", None), str)]
-    return [*services, *variables_of(magics, {"LLMFinetune"})]
+    return [*services, *variables_of(magics.shell, {"LLMFinetune"})]
 
 
-def variables_of(magics: Any, kinds: Collection[str]) -> list[str]:
+def variables_of(shell: Any, kinds: Collection[str]) -> list[str]:
     """Return the notebook's variables whose class, or a base of it, has one of these names."""
-    items = list(user_variables(magics.shell).items())
+    items = list(user_variables(shell).items())
     names = [
         key for key, value in items if any(base.__name__ in kinds for base in type(value).__mro__)
     ]
     return [name for name in names if not name.startswith("_") and name not in {"In", "Out"}]
 
 
-MODEL = Option(
+MODEL = MagicOption(
+    "the model to ask; default: the default chat model",
     "--model",
-    tr_noop("the model to ask; default: the default chat model"),
     "NAME",
     "-m",
     complete=chat_models,
 )
-ENDPOINT = Option(
+ENDPOINT = MagicOption(
+    "a service of your own: its name, id or suffix, or its training",
     "--endpoint",
-    tr_noop("a service of your own: its name, id or suffix, or its training"),
     "NAME",
     "-e",
     complete=endpoints,
 )
-SYSTEM = Option(
-    "--system", tr_noop("the system prompt: who the model is"), "TEXT", "-s", keyword="system"
+SYSTEM = MagicOption(
+    "the system prompt: who the model is", "--system", "TEXT", "-s", keyword="system"
 )
-TEMPERATURE = Option(
+TEMPERATURE = MagicOption(
+    "ERNIE: above 0, at most 1; open models: 0 to 2; the default is the model's own",
     "--temperature",
-    tr_noop("ERNIE: above 0, at most 1; open models: 0 to 2; the default is the model's own"),
     "X",
     "-t",
     keyword="temperature",
 )
-THINK = Option(
+THINK = MagicOption(
+    "think before answering: on, off, low, high, ... or a number of tokens",
     "--think",
-    tr_noop("think before answering: on, off, low, high, ... or a number of tokens"),
     "LEVEL",
     complete=lambda _: ["on", "off", *EFFORTS],
     const="on",
     accepts=is_think_level,
 )
-MAX_TOKENS = Option(
-    "--max-tokens", tr_noop("the most tokens of an answer"), "N", keyword="max_output_tokens"
+MAX_TOKENS = MagicOption(
+    "the most tokens of an answer", "--max-tokens", "N", keyword="max_output_tokens"
 )
 CHAT_OPTIONS = (MODEL, ENDPOINT, SYSTEM, TEMPERATURE, THINK, MAX_TOKENS)
 """What `%qfbatch`, `qfnb chat` and `qfnb batch` take to ask a model."""

@@ -70,8 +70,6 @@ class TrainMagics(VerbMagics):
     """
 
     parser = PARSER
-    default_verb = "new"
-    needs_verb = True
 
     qftrain = verb_magic(PARSER)
 

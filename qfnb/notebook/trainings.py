@@ -16,7 +16,7 @@ from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
 from ..wire import catalog
 from ..wire.finetune import TrainMode
-from .parser import Option, quote_word, store_variable, user_variables, variable_name
+from .parser import MagicOption, quote_word, store_variable, user_variables, variable_name
 from .verb_magic import VerbParser, choose_only
 
 if TYPE_CHECKING:
@@ -68,152 +68,118 @@ _DEPLOY = ("deploy",)
 _ALERT = ("alert",)
 
 OPTIONS = (
-    Option(
+    MagicOption(
+        "a variable (Dataset, DataFrame), a .jsonl path, or ds-...",
         "--dataset",
-        tr_noop("a variable (Dataset, DataFrame), a .jsonl path, or ds-..."),
         "DATA",
         "-d",
         verbs=_DATA_VERBS,
     ),
-    Option(
-        "--input",
-        tr_noop("the column of the questions; default: prompt"),
-        "COLUMN",
-        verbs=_DATA_VERBS,
+    MagicOption(
+        "the column of the questions; default: prompt", "--input", "COLUMN", verbs=_DATA_VERBS
     ),
-    Option(
-        "--reference",
-        tr_noop("the column of the answers; default: response"),
-        "COLUMN",
-        verbs=_DATA_VERBS,
+    MagicOption(
+        "the column of the answers; default: response", "--reference", "COLUMN", verbs=_DATA_VERBS
     ),
-    Option(
+    MagicOption(
+        "the model to tune; default ERNIE-4.5-Turbo-128K, or the first that is offered",
         "--model",
-        tr_noop("the model to tune; default ERNIE-4.5-Turbo-128K, or the first that is offered"),
         "NAME",
         "-m",
         verbs=_TRAINS,
         complete=_offered_models,
     ),
-    Option(
-        "--mode",
-        tr_noop("{modes}; default SFT"),
-        "MODE",
-        verbs=_TRAINS,
-        complete=lambda _: [*TrainMode],
+    MagicOption(
+        "{modes}; default SFT", "--mode", "MODE", verbs=_TRAINS, complete=lambda _: [*TrainMode]
     ),
-    Option(
+    MagicOption(
+        "go on from a finished training; --step chooses its checkpoint",
         "--from",
-        tr_noop("go on from a finished training; --step chooses its checkpoint"),
         "TRAINING",
         dest="previous",
     ),
-    Option(
+    MagicOption(
+        "a further hyper-parameter: seed=7, checkpoint_count=3, ...",
         "--set",
-        tr_noop("a further hyper-parameter: seed=7, checkpoint_count=3, ..."),
         "NAME=VALUE",
         repeated=True,
         verbs=_TRAINS,
     ),
-    Option(
+    MagicOption(
+        "a checkpoint by its step, or best: the lowest validation loss",
         "--step",
-        tr_noop("a checkpoint by its step, or best: the lowest validation loss"),
         "STEP",
         parse=_parse_step,
         verbs=("start", "publish", "deploy", "evaluate"),
     ),
-    Option(
-        "--epoch",
-        tr_noop("how often the data is gone through"),
-        "N",
-        keyword="epoch",
-        verbs=_TRAINS,
+    MagicOption(
+        "how often the data is gone through", "--epoch", "N", keyword="epoch", verbs=_TRAINS
     ),
-    Option(
-        "--learning-rate", tr_noop("learning rate"), "X", keyword="learning_rate", verbs=_TRAINS
+    MagicOption("learning rate", "--learning-rate", "X", keyword="learning_rate", verbs=_TRAINS),
+    MagicOption("rows for each step", "--batch-size", "N", keyword="batch_size", verbs=_TRAINS),
+    MagicOption(
+        "LoRA (default), ALL or P-tuning", "--peft", "TYPE", keyword="peft_type", verbs=_TRAINS
     ),
-    Option("--batch-size", tr_noop("rows for each step"), "N", keyword="batch_size", verbs=_TRAINS),
-    Option(
-        "--peft",
-        tr_noop("LoRA (default), ALL or P-tuning"),
-        "TYPE",
-        keyword="peft_type",
-        verbs=_TRAINS,
-    ),
-    Option(
+    MagicOption(
+        "sweep: the values of a hyper-parameter; every combination is trained",
         "--grid",
-        tr_noop("sweep: the values of a hyper-parameter; every combination is trained"),
         "NAME=A,B",
         repeated=True,
         verbs=_SWEEP,
     ),
-    Option(
+    MagicOption(
+        "sweep: rows that are not trained on; every model and the base model answer them "
+        "at the end",
         "--eval",
-        tr_noop(
-            "sweep: rows that are not trained on; every model and the base model answer them "
-            "at the end"
-        ),
         "DATA",
         dest="eval_data",
         verbs=_SWEEP,
     ),
-    Option(
-        "--metrics",
-        tr_noop("sweep: how answers are scored; the first metric chooses"),
-        "M,M",
-        verbs=_SWEEP,
+    MagicOption(
+        "sweep: how answers are scored; the first metric chooses", "--metrics", "M,M", verbs=_SWEEP
     ),
-    Option("--parallel", tr_noop("sweep: trainings at a time, default 2"), "N", verbs=_SWEEP),
-    Option("--dry-run", tr_noop("sweep: show what it takes, and start nothing"), verbs=_SWEEP),
-    Option("--deploy", tr_noop("deploy it afterwards; the endpoint ends in SUFFIX"), "SUFFIX"),
-    Option(
+    MagicOption("sweep: trainings at a time, default 2", "--parallel", "N", verbs=_SWEEP),
+    MagicOption("sweep: show what it takes, and start nothing", "--dry-run", verbs=_SWEEP),
+    MagicOption("deploy it afterwards; the endpoint ends in SUFFIX", "--deploy", "SUFFIX"),
+    MagicOption(
+        "name of the job, the published model, or the service",
         "--name",
-        tr_noop("name of the job, the published model, or the service"),
         "NAME",
         verbs=("start", "publish", "deploy"),
     ),
-    Option(
+    MagicOption(
+        "deploy: what the endpoint ends in",
         "--suffix",
-        tr_noop("deploy: what the endpoint ends in"),
         "SUFFIX",
         keyword="endpoint_suffix",
         verbs=_DEPLOY,
     ),
-    Option(
+    MagicOption(
+        "deploy: number of replicas, default 1",
         "--replicas",
-        tr_noop("deploy: number of replicas, default 1"),
         "N",
         keyword="replicas",
         verbs=_DEPLOY,
     ),
-    Option(
-        "--hours",
-        tr_noop("deploy: hours paid in advance, default 1"),
-        "N",
-        keyword="hours",
-        verbs=_DEPLOY,
+    MagicOption(
+        "deploy: hours paid in advance, default 1", "--hours", "N", keyword="hours", verbs=_DEPLOY
     ),
-    Option(
-        "--to", tr_noop("alert: a function's variable, or an https address"), "WHOM", verbs=_ALERT
-    ),
-    Option(
+    MagicOption("alert: a function's variable, or an https address", "--to", "WHOM", verbs=_ALERT),
+    MagicOption(
+        "alert: minutes without progress, default 30",
         "--stalled-after",
-        tr_noop("alert: minutes without progress, default 30"),
         "MINUTES",
         parse=float,
         verbs=_ALERT,
     ),
-    Option(
+    MagicOption(
+        "train anew, though the same training runs or has a result; by default that one is shown",
         "--again",
-        tr_noop(
-            "train anew, though the same training runs or has a result; by default that one "
-            "is shown"
-        ),
         verbs=_TRAINS,
     ),
-    Option(
+    MagicOption(
+        "keep the trainer in a variable",
         "--out",
-        tr_noop("keep the trainer in a variable"),
         "VAR",
         "-o",
         parse=variable_name,

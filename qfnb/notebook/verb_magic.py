@@ -22,7 +22,7 @@ from ..base.text import near_miss
 from ..errors import InvalidArgumentError
 from ..views.display import display_mode
 from .await_cell import INTERRUPT_GRACE_S, run_in_cell
-from .parser import Option, Parser, document_magic, quote_word, used_options, user_variables
+from .parser import MagicOption, Parser, document_magic, quote_word, used_options, user_variables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ class VerbParser(Parser):
         description: str,
         examples: str,
         verbs: Sequence[str],
-        options: Iterable[Option] = (),
+        options: Iterable[MagicOption] = (),
         **facts: str,
     ) -> None:
         self.verbs = (*verbs, "help")
@@ -96,14 +96,13 @@ class VerbMagics(Magics):
     A method `do_<verb>(options, *words)` runs it; its parameters are the words that it takes.
 
     Attributes:
-        default_verb: the verb of a line that begins with none.
+        parser: its options and verbs; a line that begins with no verb has the first.
         needs_verb: whether a first word that is neither a verb nor an option is a mistake, not a
             target.
     """
 
     parser: ClassVar[VerbParser]
-    default_verb: ClassVar[str] = "start"
-    needs_verb: ClassVar[bool] = False
+    needs_verb: ClassVar[bool] = True
 
     def run_line(self, line: str, cell: str | None = None) -> Any:
         """Run a line; return what its verb returns."""
@@ -185,7 +184,7 @@ class VerbMagics(Magics):
             hint = "" if cell else tr(": use {verbs}", verbs=verbs)
             text = tr("{word!r} is not a verb of {magic}{hint}", hint=hint, **facts)
             self.parser.error(text, cell)
-        return self.default_verb, line
+        return self.parser.verbs[0], line
 
     def _propose_verb(self, word: str) -> str:
         """Return the cell that may be meant by a word that is no verb, "" for none."""

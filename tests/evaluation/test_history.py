@@ -279,12 +279,6 @@ def test_the_verbs_of_the_magic_take_ids_and_variables(capsys):
     )
     assert len(magics.qfeval("list")) == 2
     assert "tuned" in magics.qfeval("trend exact-match -m tuned").alt
-    assert (
-        magics.complete_word("diff")
-        == magics.complete_word(later.id)
-        == [later.id, earlier.id, "tuesday", "opened"]
-    )
-    assert magics.complete_word("trend") == ["exact_match"]
     with pytest.raises(InvalidArgumentError, match="trend takes one -m MODEL"):
         magics.qfeval("trend -m a -m b")
 

@@ -235,45 +235,6 @@ def test_the_prompt_goes_through_as_it_is_written(kernel, start_batch, control, 
     assert kernel.value("result.progress.latest_failures[0].input") == repr(filled_prompt)
 
 
-@pytest.mark.fault("F75")
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("%qfbatch", "which rows"),
-        ("%qfbatch df", "--prompt '...{review}...'"),
-        ("%qfbatch dff --prompt x", "did you mean df?"),
-        ("%qfbatch nowhere.csv", "there is no such file"),
-        ('%qfbatch df --prompt "{reviw}"', "did you mean {review}?"),
-        ('%qfbatch df --prompt "{review} {"', "braces that are text"),
-        ("%qfbatch df --prompt {review} twice", "into quotes"),
-        ("%qfbatch show df answers.csv", "unexpected 'answers.csv' behind 'df'"),
-        ("%qfbatch save", "one of .jsonl, .csv, .xlsx, .parquet"),
-        ("%qfbatch df --prompt {review} -w 0", "--workers 0: must be an integer from 1 to 1000"),
-        ("%qfbatch df --prompt {review} -t nan", "--temperature nan"),
-        ("%qfbatch df --prompt 写诗", "set --same-prompt"),
-        ("%qfbatch df --prompt {review} -f df", "a batch takes text, json or pydantic:NAME"),
-        ("%qfbatch holes --prompt {review}", "row 1: review is NaN"),
-        ("%qfbatch wait nobody", "this kernel has no batch 'nobody'"),
-        ("%qfbatch delete", "delete needs a batch's name"),
-        ("%qfbatch wait --budget 3", "%qfbatch wait takes no budget"),
-        ("%qfbatch resume x -m other", "%qfbatch resume takes no model"),
-        ("%%qfbatch df\n ", "the cell is empty"),
-        ("%%qfbatch wait\nx", "write %qfbatch wait on a line"),
-        ("%%qfbatch df --prompt x\n{review}", "the cell is the prompt"),
-    ],
-)
-def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(
-    kernel, control, line, words
-):
-    kernel.run(ROWS % 3 + "\nholes = df.copy(); holes.loc[1, 'review'] = float('nan'); number = 3")
-    before = request_counts(control)
-    cell = kernel.run(line)
-    assert cell.status == "error"
-    assert words in cell.text
-    assert len([line for line in cell.text.strip().splitlines() if not line.startswith("%")]) <= 3
-    assert request_counts(control) == before
-
-
 def test_wrong_rows_can_be_kept_and_a_dry_run_sends_nothing(kernel, start_batch, control):
     kernel.run("holes = pd.DataFrame({'review': ['好', None]})")
     before = request_counts(control)
@@ -281,21 +242,3 @@ def test_wrong_rows_can_be_kept_and_a_dry_run_sends_nothing(kernel, start_batch,
     assert request_counts(control) == before
     start_batch(1, "%qfbatch holes --prompt {review} --keep-wrong-rows -o result")
     assert "Succeeded: 1 · Failed: 1" in kernel.run("%qfbatch wait").text
-
-
-@pytest.mark.parametrize(
-    ("before", "offered"),
-    [
-        ("%qfbatch ", {"wait", "resume", "df", "talks"}),
-        ("%qfbatch d", {"df", "delete"}),
-        ("%qfbatch df -m ernie-4.5-turbo-1", {"ernie-4.5-turbo-128k"}),
-        ("%qfbatch df --bud", {"--budget"}),
-        ("%qfbatch wait res", {"result"}),
-        ("%qfbatch resume kept-", {"kept-by-name"}),
-    ],
-)
-def test_tab_completes_verbs_data_columns_models_and_batches(kernel, start_batch, before, offered):
-    kernel.run("talks = ['你好']")
-    start_batch(1, START + " --name kept-by-name --update")
-    reply = kernel.client.complete(before, len(before), reply=True, timeout=240)
-    assert offered <= set(reply["content"]["matches"])

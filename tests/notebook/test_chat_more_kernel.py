@@ -103,24 +103,6 @@ def test_an_answer_becomes_a_frame(kernel, answering, text):
     assert "<table" in cell.html
 
 
-def test_an_answer_that_stays_unreadable_is_shown_and_is_an_error(kernel, answering):
-    answering("我不会", "还是不会")
-    cell = kernel.run("%%qfchat -f json -o reply\n给我 JSON")
-    assert cell.status == "error"
-    assert "还是不会" in cell.html
-    assert "not json" in cell.text
-    assert kernel.value("reply.text") == "'还是不会'"
-
-
-def test_an_answer_is_validated_by_a_model_of_the_notebook(kernel, answering):
-    kernel.run("import pydantic\nclass Book(pydantic.BaseModel):\n    title: str\n    year: int")
-    answering('{"title": "红楼梦", "year": "many"}', '{"title": "红楼梦", "year": 1791}')
-    assert kernel.run("%%qfchat -f pydantic:Book -o reply\n红楼梦").status == "ok"
-    assert kernel.value("reply.parsed") == "Book(title='红楼梦', year=1791)"
-    assert "no variable 'Nobody'" in kernel.run("%%qfchat -f pydantic:Nobody\nx").text
-    assert "must be one of markdown" in kernel.run("%%qfchat -f html\nx").text
-
-
 def test_code_goes_into_the_next_cell(kernel, answering):
     answering("这样写：\n```python\nprint(1 + 1)\n```\n好了")
     cell = kernel.start("%%qfchat -f code --next-cell -o reply\n写代码")
@@ -154,15 +136,6 @@ def test_an_interrupted_answer_does_not_enter_the_conversation(kernel, fault):
     assert kernel.value("len(frame)") == "2"
 
 
-def test_pictures_are_attached(kernel, tmp_path):
-    kernel.run("%%qfimage --size 768x768 --seed 1 -o picture\n夜晚的山")
-    path = tmp_path / "夜.png"
-    kernel.run(f"open({str(path)!r}, 'wb').write(picture.images[0])")
-    cell = kernel.run(f"%%qfchat --image {path}\n图里有什么")
-    assert "768×768" in cell.text
-    assert "there is no such file" in kernel.run("%%qfchat --image nowhere.png\n图").text
-
-
 def test_pictures_are_saved_with_what_made_them(kernel, tmp_path):
     from PIL import Image
 
@@ -191,48 +164,6 @@ def test_the_last_exception_is_explained_without_secrets(kernel):
 def test_an_alias_stands_for_a_model(kernel):
     kernel.run("%qfchat alias fast ernie-speed-8k")
     assert "ernie-speed-8k" in kernel.run("%%qfchat -m fast\n你是谁").html
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("%%qfchat -m ernie-4.5-turbo-1", "ernie-4.5-turbo-128k"),
-        ("%%qfchat -m ernie-5.1,deepseek-v4-p", "ernie-5.1,deepseek-v4-pro"),
-        ("%%qfchat --ses", "--session"),
-        ("%%qfchat --session tr", "trip"),
-        ("%%qfchat -f js", "json"),
-        ("%qfchat undo tr", "trip"),
-        ("%qftrain sta", "start"),
-        ("%%qfimage --si", "--size"),
-    ],
-)
-def test_tab_completes(kernel, line, expected):
-    kernel.run("%%qfchat --session trip\n你好")
-    message = kernel.client.complete(line, len(line))
-    reply = kernel.client.get_shell_msg(timeout=240)
-    while reply["parent_header"].get("msg_id") != message:
-        reply = kernel.client.get_shell_msg(timeout=240)
-    content = reply["content"]
-    offers = [line[: content["cursor_start"]] + match for match in content["matches"]]
-    assert any(full.endswith(expected) for full in offers), content["matches"][:5]
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        ("%qfchat undo", "usage: %qfchat undo NAME"),
-        ("%%qfchat -m a,b -f json\nx", "-f json reads one answer"),
-        ("%%qfchat -m a,b --session s\nx", "--session remembers one conversation"),
-        ("%%qfchat\n" + "很长" * 200_000, "too_long"),
-        ("%%qfimage -m no-such\n猫", "no-such"),
-        ("%qfchat alias a,b c", "a name has no comma"),
-    ],
-)
-def test_mistakes_are_said_in_a_few_words(kernel, code, words):
-    cell = kernel.run(code)
-    assert cell.status == "error"
-    assert words in cell.text
-    assert len(cell.text) < 400
 
 
 def test_a_saved_picture_is_named_by_the_variable_of_its_path(kernel, tmp_path):

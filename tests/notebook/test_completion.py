@@ -18,15 +18,6 @@ class Length(evaluation.LocalEvaluator):
 
 EVALUATORS = [
     evaluation.MetricEvaluator("bleu4"),
-    evaluation.ExactMatchEvaluator(),
-    evaluation.F1Evaluator(),
-    evaluation.RougeLEvaluator(),
-    evaluation.JsonFieldsEvaluator(),
-    evaluation.ChoiceEvaluator(),
-    evaluation.NumberEvaluator(),
-    evaluation.GuardEvaluator(),
-    evaluation.OpenCompassLocalEvaluator(SimpleNamespace()),
-    *JUDGES,
     JUDGES[0],
     Length(),
 ]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from support.kernel import is_live, max_per_second, record_messages, request_counts
+from support.kernel import is_live, request_counts
 
 from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
@@ -40,15 +40,12 @@ def start_evaluation(kernel):
 
 
 def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
-    kernel, start_evaluation, hold, busy_cell, monkeypatch
+    kernel, start_evaluation, hold, busy_cell
 ):
     hold(20)
-    kernel.until_silent(0.3)
     before = set(kernel.open_comms)
-    messages = record_messages(kernel, monkeypatch)
     cell = start_evaluation(150, live=True)
     assert is_live(cell.outputs[0])
-    assert len(kernel.open_comms - before) <= 12
     with busy_cell():
         for _ in range(3):
             count = len(set(kernel.widget_texts))
@@ -62,12 +59,6 @@ def test_the_panel_moves_while_another_cell_is_busy_and_becomes_the_report(
     assert len(cell.outputs) == 1
     assert "Evaluation: other and base" in cell.text
     assert "ROUGE-L" in cell.text
-    assert (
-        max_per_second(
-            [at for at, kind, _ in messages if kind in {"comm_msg", "update_display_data"}]
-        )
-        <= 12
-    )
     assert (
         kernel.value("(type(report).__name__, len(report.records))") == "('EvaluationResult', 300)"
     )
@@ -222,49 +213,6 @@ def test_a_report_is_saved_loaded_compared_and_browsed(kernel, start_evaluation,
     assert kernel.value("view.choose(search='第 3 问').rows") == "[3]"
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("%qfeval", "which models"),
-        ("%qfeval bse --data talks", "did you mean base?"),
-        ("%qfeval base base --data talks", "each model once"),
-        ("%qfeval talks --data talks", "talks is a DataFrame"),
-        ("%qfeval base", "--data DATA"),
-        ("%qfeval base --data tlks", "did you mean talks?"),
-        ("%qfeval base --data empty", "no rows"),
-        ("%qfeval base --data holes", "response is empty or NaN in 1 of 2 rows: 1"),
-        ("%qfeval base --data holes --input respnse", "did you mean response?"),
-        ("%qfeval base --data bare", "no column 'response'"),
-        ("%qfeval base --data talks --cluster shop", "no column 'shop'"),
-        ("%qfeval base --data talks --metrics rouge-l", "did you mean rouge_l?"),
-        ("%qfeval base --data talks --metrics f1,f1", "f1 is named twice"),
-        ("%qfeval base --data talks --recipe qainfan", "did you mean qianfan?"),
-        ("%qfeval base --data talks --judge nobody", "'nobody' is neither a variable"),
-        ("%qfeval base --data talks --judge other --pairwise", "two models or more"),
-        ("%qfeval base --data talks --pairwise", "--judge MODEL names one"),
-        ("%qfeval browse nobody", "'nobody' is not a report"),
-        ("%qfeval browse talks base", "unexpected 'base'"),
-        ("%qfeval wait --metrics f1", "%qfeval wait takes no metrics"),
-        ("%qfeval only talks --outputs answer", "no column 'answer'"),
-        ("%qfeval base --benchmark ceval", "NAME:PATH, NAME being one of ceval"),
-        ("%qfeval base --data talks --shots 5", "--shots belongs to --benchmark"),
-        ("%qfeval save", "save needs a file"),
-    ],
-)
-def test_a_mistake_is_named_in_at_most_three_lines_and_nothing_is_sent(
-    kernel, control, line, words
-):
-    kernel.run(SETUP % ("x", 3))
-    kernel.run("holes = pd.DataFrame({'prompt': ['a', 'b'], 'response': ['c', float('nan')]})")
-    kernel.run("empty, bare = pd.DataFrame({'prompt': []}), pd.DataFrame({'prompt': ['a']})")
-    before = request_counts(control)
-    cell = kernel.run(line)
-    assert cell.status == "error"
-    assert words in cell.text
-    assert len(cell.text.strip().splitlines()) <= 3
-    assert request_counts(control) == before
-
-
 def test_a_dry_run_sends_nothing_and_wrong_rows_can_be_kept(kernel, start_evaluation, control):
     before = request_counts(control)
     dry = start_evaluation(5, "%qfeval base other --data talks --judge base --dry-run")
@@ -287,26 +235,6 @@ def test_a_model_that_cannot_be_asked_is_an_error_after_the_report(
     assert cell.outputs[0]["output_type"] == "display_data"
     assert cell.status == "error"
     assert len(cell.error) <= 3
-
-
-@pytest.mark.parametrize(
-    ("before", "offered"),
-    [
-        ("%qfeval ", {"wait", "browse", "base", "ernie-4.5-turbo-128k"}),
-        ("%qfeval base ot", {"other"}),
-        ("%qfeval base --data ta", {"talks"}),
-        ("%qfeval base --metrics rouge_l,exa", {"rouge_l,exact_match"}),
-        ("%qfeval base --judge ernie-5.1", {"ernie-5.1"}),
-        ("%qfeval base --clu", {"--cluster"}),
-        ("%qfeval browse rep", {"report"}),
-    ],
-)
-def test_tab_completes_verbs_models_data_metrics_and_reports(
-    kernel, start_evaluation, before, offered
-):
-    start_evaluation(1)
-    reply = kernel.client.complete(before, len(before), reply=True, timeout=240)
-    assert offered <= set(reply["content"]["matches"])
 
 
 def test_a_service_that_nobody_named_is_called_as_its_variable(kernel, start_evaluation):

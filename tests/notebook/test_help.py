@@ -27,12 +27,6 @@ def test_the_help_of_a_magic_is_in_one_language(chinese, magic):
 
 
 @pytest.mark.parametrize("magic", PARSERS)
-def test_every_option_of_a_magic_has_help(magic):
-    without = [action.option_strings for action in PARSERS[magic]._actions if not action.help]
-    assert not without
-
-
-@pytest.mark.parametrize("magic", PARSERS)
 def test_the_question_mark_shows_the_help_in_the_language_of_the_moment(chinese, magic):
     name = magic.strip("%")
     classes = (

@@ -164,26 +164,6 @@ def test_an_alert_tells_of_the_end(kernel, start_training, small):
     assert kernel.value("kinds") == "['done']"
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("dance", "is not a verb"),
-        ("stop nobody", "neither a trainer"),
-        ("compare trainer", "two trainings or more"),
-        ("alert trainer", "alert needs --to"),
-        ("show trainer --epoch 3", "takes no epoch"),
-        ("chat fresh", "no service yet"),
-        ("stop fresh", "is not running"),
-    ],
-)
-def test_a_line_that_cannot_be_obeyed_says_why(kernel, small, line, words):
-    kernel.run(f"import qfnb\nfresh = qfnb.LLMFinetune('ERNIE-Speed-8K', {str(small)!r})")
-    cell = kernel.run(f"%qftrain {line}")
-    assert cell.status == "error"
-    assert words in cell.text
-    assert len(cell.text.strip().splitlines()) <= 4
-
-
 def test_interrupting_the_wait_leaves_the_training_alone(kernel, start_training, long):
     start_training(f"-d {long} --epoch 50")
     cell = kernel.start("print('waiting')\n%qftrain wait")

@@ -20,7 +20,7 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "qfnb"
 SANDBOX = ROOT / "qianfan_sandbox"
-ARGUMENTS = {"tr": 1, "tr_noop": 1, "trn": 2}
+ARGUMENTS = {"tr": 1, "tr_noop": 1, "trn": 2, "MagicOption": 1}
 """Functions that take messages -> how many of their first arguments are one."""
 
 
