@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from support.chat_script import whole
 from support.reports import FixedModel
 
 from qfnb import ChatCompletion, Dataset, EvaluationManager, Model, Service, errors
@@ -49,40 +48,6 @@ def test_models_are_compared_on_what_both_answered():
     pair = result.pairs.iloc[0]
     assert (pair["n"], pair["wins"], pair["losses"], pair["difference"]) == (2, 2, 0, 1)
     assert "no difference shown" in pair["verdict"]
-
-
-def test_a_budget_in_tokens_holds_for_models_without_a_price(scripted):
-    scripted(
-        whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100})
-    )
-    manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
-    rows = Dataset([{"prompt": f"q{n}", "response": "yes"} for n in range(50)])
-    row = manager.eval(
-        [ChatCompletion("my-own")], rows, worker_num=1, budget_tokens=1000
-    ).summary.iloc[0]
-    assert (row["mean"], row["n"]) == (1, 10)
-
-
-def test_models_of_one_name_are_numbered():
-    assert evaluate(FixedModel("a", ["yes"] * 4), FixedModel("a", ["no"] * 4)).models == (
-        "a (1)",
-        "a (2)",
-    )
-
-
-def test_a_custom_evaluator():
-    class Length(LocalEvaluator):
-        def evaluate(self, input, reference, output):  # noqa: A002
-            return {"length": len(output), "asked": len(input)}
-
-    result = evaluate(FixedModel("a", ["1", "22", "333", "4444"]), evaluators=[Length()])
-    assert result.metrics["a"] == {"length": 2.5, "asked": 2}
-
-
-def test_a_model_whose_rows_all_failed_is_in_the_report():
-    result = evaluate(FixedModel("a", [ValueError("x")] * 4), FixedModel("b", ["yes"] * 4))
-    assert result.summary.iloc[0][["n", "failed"]].tolist() == [0, 4]
-    assert ("–" in repr(result), "nan" in repr(result).lower()) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -262,35 +227,7 @@ def test_rows_that_cannot_be_scored_are_refused(rows, named, words):
         only(rows, **named)
 
 
-def test_rows_of_one_document_belong_together():
-    rows = [
-        {"prompt": f"q{n}", "response": "y", "llm_output": "y" if n < 8 else "n", "doc": n // 4}
-        for n in range(16)
-    ]
-    naive = only(rows).model_scores[0]
-    robust = only(rows, cluster="doc").model_scores[0]
-    assert robust.interval.method == "Wilson, clustered"
-    assert robust.interval.high - robust.interval.low > naive.interval.high - naive.interval.low
-
-
 LOCAL = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
-
-
-def test_the_base_model_over_the_sandbox(sandbox):
-    result = LOCAL.eval([Service(model="ERNIE-Speed-8K")], ROWS)
-    assert result.summary.iloc[0]["mean"] == 0
-    assert result.samples["latency_s"].gt(0).all()
-    assert result.usage["tokens"].gt(0).all()
-    assert "sandbox" in result.notes[0]
-
-
-def test_the_same_evaluation_again_sends_no_question(sandbox):
-    rows = [{"prompt": f"again {n}", "response": "x"} for n in range(5)]
-    first = LOCAL.start(["ERNIE-Speed-8K"], rows)
-    before = first.report()
-    second = LOCAL.start(["ERNIE-Speed-8K"], rows)
-    assert second.report().samples.equals(before.samples)
-    assert (first.batches[0].progress.cached, second.batches[0].progress.cached) == (0, 5)
 
 
 def test_a_failed_row_is_asked_again_and_the_others_are_not(sandbox, fault):

@@ -46,11 +46,6 @@ def test_pass_at_k_is_the_share_of_all_choices_of_k_answers_with_a_right_one(n):
     assert math.isnan(pass_at_k(n, 1, n + 1))
 
 
-def test_pass_at_1_is_the_mean_and_grows_with_k():
-    score = report_of(*repeated([[1, 0, 0], [1, 1, 0], [0, 0, 0]]), ks=(1, 2, 3)).repeat_scores[0]
-    assert [each.mean for each in score.passes] == pytest.approx([1 / 3, (2 / 3 + 1) / 3, 2 / 3])
-
-
 def test_pass_at_k_counts_the_questions_with_k_answers():
     score = report_of(*repeated([[1, None, None], [1, 1, 0], [0, 0, 0]]), ks=(2,)).repeat_scores[0]
     assert (score.passes[0].questions, score.passes[0].mean) == (2, 0.5)
@@ -129,11 +124,6 @@ def test_a_question_has_the_mean_of_the_answers_that_came():
     assert report.samples.repeat.tolist() == [0, 1, 2] * 3
 
 
-def test_a_report_with_repeats_is_the_same_after_saving():
-    report = report_of(*repeated([[1, 0], [1, 1]]), ks=(2,))
-    assert Report.from_json(report.to_json()) == report
-
-
 @pytest.mark.parametrize(
     ("n", "k"),
     [(0, None), (-1, None), (True, None), (2.0, None), (3, 4), (3, 0), (3, []), (3, "2"), (1, 2)],
@@ -172,11 +162,3 @@ def test_more_repeats_send_only_what_is_missing_and_fewer_send_nothing(scripted)
     assert [ask(n) for n in (1, 3, 5, 2, 1, 5)] == [
         (8, 8, 8), (16, 24, 8), (16, 40, 8), (0, 16, 8), (0, 8, 8), (0, 40, 8),
     ]  # fmt: skip
-
-
-def test_a_batch_of_the_same_rows_has_the_answers_of_the_repeats(scripted):
-    server = scripted(whole("yes"))
-    client = qfnb.ChatCompletion("mine")
-    EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval([client], ROWS, n=2)
-    batch = qfnb.batch([row["prompt"] for row in ROWS], client=client)
-    assert ([row.text for row in batch.results()], len(server.requests)) == (["yes"] * 8, 16)
