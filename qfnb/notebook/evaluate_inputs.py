@@ -319,9 +319,9 @@ def resolve_evaluators(
         InvalidArgumentError: a metric or the recipe is unknown, or a metric is named twice.
     """
     from ..evaluation import LocalEvaluator  # noqa: PLC0415
-    from ..evaluation.manager import DEFAULT_METRICS  # noqa: PLC0415
     from ..evaluation.evaluator import to_evaluator  # noqa: PLC0415
     from ..evaluation.local_evaluators import METRIC_NAMES  # noqa: PLC0415
+    from ..evaluation.manager import DEFAULT_METRICS  # noqa: PLC0415
     from ..metrics.recipes import DEFAULT  # noqa: PLC0415
 
     names = [name.strip() for name in (metric_names or "").split(",") if name.strip()]
