@@ -137,7 +137,7 @@ COVERED = {
 
 VALUES = {
     "Card", "Diff", "EvaluationFailure", "EvaluationResult", "Event", "EventHandler", "ManualEvaluatorDimension", "Matrix",
-    "Messages", "QfMessages", "QfResponse", "Report", "Response",
+    "Messages", "PairVerdict", "QfMessages", "QfResponse", "Report", "Response",
 }  # fmt: skip
 """Classes that send nothing."""
 

@@ -1,7 +1,6 @@
 """Labels of people: blind, shuffled, stored at once, and compared with the judge."""
 
 import sqlite3
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +9,7 @@ from qfnb import config, errors
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator, LocalJudgeEvaluator
 from qfnb.evaluation.judge_replies import ask_judge
 from qfnb.evaluation.labels import Labels
-from qfnb.views.evaluation.label_panel import LabelControls, LabelPanel, bundle
+from qfnb.views.evaluation.label_panel import LabelControls
 
 
 @pytest.fixture(autouse=True)
@@ -64,23 +63,6 @@ def test_labels_are_blind_and_name_the_model_that_was_preferred():
     assert set(table["label"]) == {"tuned"}
     assert set(table["shown_first"]) == {"first", "second"}
     assert "tuned" not in repr(Labels(build_report(), person="another").next())
-
-
-def test_the_static_form_does_not_say_to_click():
-    panel = LabelPanel(build_report())
-    state = panel._state(panel.next())
-    assert "Click here" not in bundle(panel, state)["text/html"]
-    assert "They stay blind until all are there." in bundle(panel, state)["text/html"]
-
-
-def test_what_has_a_report_is_labelled_and_anything_else_is_refused():
-    report = build_report()
-    assert [qfnb.label(source).report for source in (report, SimpleNamespace(report=report))] == [
-        report,
-        report,
-    ]
-    with pytest.raises(errors.InvalidArgumentError, match=r"this needs a report.*got a list"):
-        qfnb.label([1])
 
 
 def test_a_label_is_on_disk_at_once_and_the_next_kernel_goes_on():

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from support.chat_script import whole
 from support.reports import FixedModel
 
 from qfnb import ChatCompletion, Dataset, EvaluationManager, Model, Service, errors
@@ -51,86 +50,6 @@ def test_models_are_compared_on_what_both_answered():
     assert "no difference shown" in pair["verdict"]
 
 
-def test_a_budget_in_tokens_holds_for_models_without_a_price(scripted):
-    scripted(
-        whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100})
-    )
-    manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
-    rows = Dataset([{"prompt": f"q{n}", "response": "yes"} for n in range(50)])
-    row = manager.eval(
-        [ChatCompletion("my-own")], rows, worker_num=1, budget_tokens=1000
-    ).summary.iloc[0]
-    assert (row["mean"], row["n"]) == (1, 10)
-
-
-def test_models_of_one_name_are_numbered():
-    assert evaluate(FixedModel("a", ["yes"] * 4), FixedModel("a", ["no"] * 4)).models == (
-        "a (1)",
-        "a (2)",
-    )
-
-
-def test_a_custom_evaluator():
-    class Length(LocalEvaluator):
-        def evaluate(self, input, reference, output):  # noqa: A002
-            return {"length": len(output), "asked": len(input)}
-
-    result = evaluate(FixedModel("a", ["1", "22", "333", "4444"]), evaluators=[Length()])
-    assert result.metrics["a"] == {"length": 2.5, "asked": 2}
-
-
-def test_a_model_whose_rows_all_failed_is_in_the_report():
-    result = evaluate(FixedModel("a", [ValueError("x")] * 4), FixedModel("b", ["yes"] * 4))
-    assert result.summary.iloc[0][["n", "failed"]].tolist() == [0, 4]
-    assert ("–" in repr(result), "nan" in repr(result).lower()) == (True, False)
-
-
-@pytest.mark.parametrize(
-    "kinds", [{}, {"local_evaluators": [RougeLEvaluator()], "qianfan_evaluators": [RULES]}]
-)
-def test_exactly_one_kind_of_evaluator(kinds):
-    with pytest.raises(errors.InvalidArgumentError, match="one of the two"):
-        EvaluationManager(**kinds)
-
-
-def test_the_platform_takes_models_not_services():
-    with pytest.raises(errors.InvalidArgumentError, match="local_evaluators"):
-        EvaluationManager(qianfan_evaluators=[RULES]).eval([FixedModel("a", [])], ROWS)
-
-
-@pytest.mark.parametrize(
-    ("kind", "values", "words"),
-    [
-        (QianfanRuleEvaluator, {}, "using_similarity"),
-        (QianfanRefereeEvaluator, {}, "app_id=0"),
-        (QianfanRefereeEvaluator, {"app_id": 1, "prompt_max_score": 0}, "prompt_max_score=0"),
-    ],
-)
-def test_an_evaluator_of_the_platform_is_checked(kind, values, words):
-    with pytest.raises(errors.InvalidArgumentError, match=words):
-        kind(**values)
-
-
-def test_people_judge_four_dimensions_at_most():
-    named = [
-        d["dimension"]
-        for d in QianfanManualEvaluator(["准确", "满意度"]).conf()["evaluationDimension"]
-    ]
-    assert named == ["满意度", "准确"]
-    with pytest.raises(errors.InvalidArgumentError, match="4 at most"):
-        QianfanManualEvaluator(["a", "b", "c", "d"]).conf()
-
-
-def test_nothing_to_evaluate_is_refused():
-    with pytest.raises(errors.InvalidArgumentError, match="0 models"):
-        evaluate()
-
-
-def test_one_kind_of_the_platforms_evaluators_once():
-    with pytest.raises(errors.InvalidArgumentError, match="two QianfanRuleEvaluator"):
-        EvaluationManager(qianfan_evaluators=[RULES, RULES])
-
-
 class ConstantEvaluator(LocalEvaluator):
     """Gives each answer the same scores."""
 
@@ -150,22 +69,6 @@ def test_texts_are_notes_and_not_applicable_scores_stay_missing():
     assert result.summary["missing"].tolist() == [4, 4, 0, 4]
     assert result.samples["why"].tolist() == ["好"] * 4
     assert math.isnan(result.metrics["a"]["m"])
-
-
-def test_two_evaluators_may_not_give_one_metric():
-    with pytest.raises(errors.InvalidArgumentError, match="two evaluators give 'm'"):
-        evaluate(
-            FixedModel("a", ["x"] * 4), evaluators=[ConstantEvaluator(m=1), ConstantEvaluator(m=2)]
-        )
-
-
-def test_an_evaluator_that_loses_rows_is_refused():
-    class Lazy(ConstantEvaluator):
-        def evaluate_all(self, inputs, references, outputs):
-            return [{"m": 1}]
-
-    with pytest.raises(errors.InvalidArgumentError, match="1 rows for 4 answers"):
-        evaluate(FixedModel("a", ["x"] * 4), evaluators=[Lazy()])
 
 
 def test_answers_are_pre_processed_for_the_evaluators_only():
@@ -246,51 +149,7 @@ def test_a_batchs_frame_is_scored_with_its_errors():
     assert result.model_scores[0].coverage == 0.5
 
 
-@pytest.mark.parametrize(
-    ("rows", "named", "words"),
-    [
-        ([], {}, "0 rows"),
-        ([{"prompt": "a", "response": "b"}], {}, "no column 'llm_output'"),
-        ([{"prompt": "a", "llm_output": "b"}], {"reference_column": "gold"}, "no column 'gold'"),
-        ([{"prompt": "a", "llm_output": "b"}], {"cluster": "doc"}, "no column 'doc'"),
-        ([{"prompt": "a", "llm_output": "b"}], {"model": ["a", "b"]}, "2 labels"),
-        ("text", {}, "has no rows"),
-    ],
-)
-def test_rows_that_cannot_be_scored_are_refused(rows, named, words):
-    with pytest.raises(errors.InvalidArgumentError, match=words):
-        only(rows, **named)
-
-
-def test_rows_of_one_document_belong_together():
-    rows = [
-        {"prompt": f"q{n}", "response": "y", "llm_output": "y" if n < 8 else "n", "doc": n // 4}
-        for n in range(16)
-    ]
-    naive = only(rows).model_scores[0]
-    robust = only(rows, cluster="doc").model_scores[0]
-    assert robust.interval.method == "Wilson, clustered"
-    assert robust.interval.high - robust.interval.low > naive.interval.high - naive.interval.low
-
-
 LOCAL = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
-
-
-def test_the_base_model_over_the_sandbox(sandbox):
-    result = LOCAL.eval([Service(model="ERNIE-Speed-8K")], ROWS)
-    assert result.summary.iloc[0]["mean"] == 0
-    assert result.samples["latency_s"].gt(0).all()
-    assert result.usage["tokens"].gt(0).all()
-    assert "sandbox" in result.notes[0]
-
-
-def test_the_same_evaluation_again_sends_no_question(sandbox):
-    rows = [{"prompt": f"again {n}", "response": "x"} for n in range(5)]
-    first = LOCAL.start(["ERNIE-Speed-8K"], rows)
-    before = first.report()
-    second = LOCAL.start(["ERNIE-Speed-8K"], rows)
-    assert second.report().samples.equals(before.samples)
-    assert (first.batches[0].progress.cached, second.batches[0].progress.cached) == (0, 5)
 
 
 def test_a_failed_row_is_asked_again_and_the_others_are_not(sandbox, fault):
@@ -347,11 +206,6 @@ def test_an_evaluation_is_followed_and_cancelled(sandbox, control):
     assert (result.samples["error"] == "NotAsked").any()
 
 
-def test_an_object_that_cannot_be_asked_is_refused(sandbox):
-    with pytest.raises(errors.InvalidArgumentError, match="int cannot be asked"):
-        LOCAL.eval(["ERNIE-Speed-8K", 7], ROWS)
-
-
 def test_a_model_without_a_service_answers_on_the_platform(monkeypatch):
     answers = [{"prompt": f"q{n}", "llm_output": "yes" if n else ""} for n in reversed(range(4))]
     monkeypatch.setattr(
@@ -391,20 +245,52 @@ def test_an_evaluator_that_raises_on_a_row_leaves_that_row_without_a_score_and_s
     assert reason in result.notes
 
 
-def test_an_evaluator_that_raises_on_every_row_is_an_error():
-    with pytest.raises(
-        errors.InvalidArgumentError, match="half could not be computed for 4 answers of a"
-    ):
-        evaluate(FixedModel("a", ["three"] * 4), evaluators=[half])
+class Lazy(ConstantEvaluator):
+    def evaluate_all(self, inputs, references, outputs):
+        return [{"m": 1}]
 
 
-@pytest.mark.parametrize("kind", [PairwiseJudge, LocalJudgeEvaluator])
-def test_a_judge_is_a_name_or_an_object_that_answers(kind):
-    assert kind("ernie-4.5-turbo-128k").judge_models
-    with pytest.raises(errors.InvalidArgumentError, match="model=3: a judge is a model's name"):
-        kind(3)
+X = FixedModel("a", ["x"] * 4)
+ON_PLATFORM = EvaluationManager(qianfan_evaluators=[RULES])
+REFUSED = [
+    (EvaluationManager, "one of the two"),
+    (lambda: EvaluationManager([RougeLEvaluator()], [RULES]), "one of the two"),
+    (lambda: EvaluationManager(qianfan_evaluators=[RULES] * 2), "two QianfanRuleEvaluator"),
+    (lambda: EvaluationManager([ExactMatchEvaluator()] * 2), "two evaluators give 'exact_match'"),
+    (lambda: ON_PLATFORM.eval([X], ROWS), "local_evaluators"),
+    (lambda: ON_PLATFORM.eval([], ROWS, n=2), "local_evaluators"),
+    (QianfanRuleEvaluator, "using_similarity"),
+    (QianfanRefereeEvaluator, "app_id=0"),
+    (lambda: QianfanRefereeEvaluator(1, prompt_max_score=0), "prompt_max_score=0"),
+    (lambda: QianfanManualEvaluator("abcd").conf(), "4 at most"),
+    (lambda: PairwiseJudge(3), "model=3: a judge is a model's name"),
+    (lambda: LocalJudgeEvaluator(3), "model=3: a judge is a model's name"),
+    (evaluate, "0 models"),
+    (lambda: LOCAL.eval([7], ROWS), "int cannot be asked"),
+    (
+        lambda: evaluate(X, evaluators=[ConstantEvaluator(m=1), ConstantEvaluator(m=2)]),
+        "two evaluators give 'm'",
+    ),
+    (lambda: evaluate(X, evaluators=[Lazy()]), "1 rows for 4 answers"),
+    (
+        lambda: evaluate(FixedModel("a", ["three"] * 4), evaluators=[half]),
+        "half could not be computed for 4 answers of a",
+    ),
+    (lambda: only([]), "0 rows"),
+    (lambda: only("text"), "has no rows"),
+    (lambda: only([{"prompt": "a"}]), "no column 'llm_output'"),
+    (lambda: only([{"llm_output": "b"}], reference_column="gold"), "no column"),
+    (lambda: only([{"prompt": "a", "llm_output": "b"}], cluster="doc"), "no column 'doc'"),
+    (lambda: only([{"prompt": "a", "llm_output": "b"}], model=["a", "b"]), "2 labels"),
+]
 
 
-def test_two_evaluators_of_one_metric_are_refused_before_an_answer_is_paid():
-    with pytest.raises(errors.InvalidArgumentError, match="two evaluators give 'exact_match'"):
-        EvaluationManager(local_evaluators=[ExactMatchEvaluator(), ExactMatchEvaluator()])
+@pytest.mark.parametrize(("call", "words"), REFUSED)
+def test_what_is_wrong_is_refused_in_words(call, words):
+    with pytest.raises(errors.InvalidArgumentError, match=words):
+        call()
+
+
+def test_satisfaction_is_always_the_first_dimension():
+    (first, second) = QianfanManualEvaluator(["准确", "满意度"]).conf()["evaluationDimension"]
+    assert (first, second) == ({"dimension": "满意度"}, {"dimension": "准确"})

@@ -6,7 +6,6 @@ import json
 import math
 import random
 import statistics
-from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -119,11 +118,6 @@ def test_a_report_with_prompts_is_the_same_after_saving(tmp_path):
     assert "3 prompts × 2 models" in matrix.save(tmp_path / "m.md").read_text()
 
 
-def test_a_report_without_prompts_has_no_matrix():
-    with pytest.raises(errors.InvalidArgumentError, match="no prompts"):
-        Report((), ("a",), ("s",)).matrix()
-
-
 @pytest.mark.parametrize(
     ("prompts", "words"),
     [
@@ -213,18 +207,6 @@ def test_prompts_need_no_column_of_prompts_and_an_empty_cell_fails_its_row_alone
     assert report.samples_of("P1")[1].prompt == "q1"
 
 
-def test_prompts_share_what_a_model_may_cost(scripted):
-    server = scripted(
-        whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100})
-    )
-    rows = [{"prompt": f"q{n}", "response": "yes"} for n in range(30)]
-    manager = EvaluationManager(local_evaluators=[ExactMatchEvaluator()])
-    report = manager.eval(
-        [qfnb.ChatCompletion("mine")], rows, prompts=PROMPTS, budget_tokens=2000, worker_num=2
-    )
-    assert (len(server.requests), [s.n for s in report.model_scores]) == (20, [10, 10])
-
-
 def test_a_matrix_that_stopped_goes_on_with_the_questions_without_an_answer(scripted):
     server = scripted(
         whole("yes", usage={"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100})
@@ -241,22 +223,6 @@ def test_a_matrix_that_stopped_goes_on_with_the_questions_without_an_answer(scri
         48,
         0,
     )
-
-
-def test_a_workbook_has_a_sheet_of_repeats(tmp_path):
-    from openpyxl import load_workbook
-
-    report = matrix_report(random_cells(n=6))
-    again = [replace(sample, repeat=1) for sample in report.records]
-    path = replace(report, records=(*report.records, *again)).matrix().save(tmp_path / "m.xlsx")
-    assert load_workbook(path).sheetnames == [
-        "summary",
-        "pairs",
-        "repeats",
-        "usage",
-        "samples",
-        "notes",
-    ]
 
 
 def test_what_is_expected_is_never_better_than_what_was_seen():

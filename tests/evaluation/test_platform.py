@@ -88,11 +88,6 @@ def test_a_strict_platform_takes_the_defaults_of_every_evaluator(strict):
         ).startswith("ame-")
 
 
-def test_the_referee_gets_question_reference_and_answer():
-    template = QianfanRefereeEvaluator(app_id=7).conf()["prompt"]["templateContent"]
-    assert all(name in template for name in ("{src}", "{tgt}", "{prediction}"))
-
-
 def questions(lab):
     return Dataset.load(qianfan_dataset_id=lab.dataset)
 

@@ -46,11 +46,6 @@ def test_pass_at_k_is_the_share_of_all_choices_of_k_answers_with_a_right_one(n):
     assert math.isnan(pass_at_k(n, 1, n + 1))
 
 
-def test_pass_at_1_is_the_mean_and_grows_with_k():
-    score = report_of(*repeated([[1, 0, 0], [1, 1, 0], [0, 0, 0]]), ks=(1, 2, 3)).repeat_scores[0]
-    assert [each.mean for each in score.passes] == pytest.approx([1 / 3, (2 / 3 + 1) / 3, 2 / 3])
-
-
 def test_pass_at_k_counts_the_questions_with_k_answers():
     score = report_of(*repeated([[1, None, None], [1, 1, 0], [0, 0, 0]]), ks=(2,)).repeat_scores[0]
     assert (score.passes[0].questions, score.passes[0].mean) == (2, 0.5)
@@ -70,19 +65,10 @@ def test_variance_components_are_those_of_the_analysis_of_variance():
     assert between == pytest.approx(between_means - within / 4)
 
 
-def test_variance_components_of_unequal_groups_are_unbiased():
-    lot = random.Random(5)
-    sizes = [2, 3, 5, 2, 4, 3]
-    estimates = []
-    for _ in range(800):
-        means = [lot.gauss(0, 2) for _ in sizes]
-        estimates.append(
-            variance_components(
-                [[lot.gauss(m, 1) for _ in range(n)] for m, n in zip(means, sizes, strict=True)]
-            )
-        )
-    within, between = map(statistics.mean, zip(*estimates, strict=True))
-    assert (within, between) == (pytest.approx(1, abs=0.06), pytest.approx(4, abs=0.35))
+def test_variance_components_of_unequal_groups():
+    within, between = variance_components([[0, 2], [5, 5, 8]])
+    # 2 + 6 over 5 - 2; of means 1 and 6 around 4, with (5 - 13 / 5) rows in a group
+    assert (within, between) == pytest.approx((8 / 3, (30 - 8 / 3) / 2.4))
 
 
 def test_variance_of_single_answers_and_of_one_question_is_not_known():
@@ -129,11 +115,6 @@ def test_a_question_has_the_mean_of_the_answers_that_came():
     assert report.samples.repeat.tolist() == [0, 1, 2] * 3
 
 
-def test_a_report_with_repeats_is_the_same_after_saving():
-    report = report_of(*repeated([[1, 0], [1, 1]]), ks=(2,))
-    assert Report.from_json(report.to_json()) == report
-
-
 @pytest.mark.parametrize(
     ("n", "k"),
     [(0, None), (-1, None), (True, None), (2.0, None), (3, 4), (3, 0), (3, []), (3, "2"), (1, 2)],
@@ -151,14 +132,6 @@ def test_by_default_one_and_all_answers_are_looked_at():
     )
 
 
-def test_the_platform_asks_each_question_once():
-    from qfnb.evaluation.evaluator import QianfanRuleEvaluator
-
-    manager = EvaluationManager(qianfan_evaluators=[QianfanRuleEvaluator(using_accuracy=True)])
-    with pytest.raises(errors.InvalidArgumentError, match="local_evaluators"):
-        manager.eval([], ROWS, n=2)
-
-
 def test_more_repeats_send_only_what_is_missing_and_fewer_send_nothing(scripted):
     server = scripted(whole("yes"))
 
@@ -172,11 +145,3 @@ def test_more_repeats_send_only_what_is_missing_and_fewer_send_nothing(scripted)
     assert [ask(n) for n in (1, 3, 5, 2, 1, 5)] == [
         (8, 8, 8), (16, 24, 8), (16, 40, 8), (0, 16, 8), (0, 8, 8), (0, 40, 8),
     ]  # fmt: skip
-
-
-def test_a_batch_of_the_same_rows_has_the_answers_of_the_repeats(scripted):
-    server = scripted(whole("yes"))
-    client = qfnb.ChatCompletion("mine")
-    EvaluationManager(local_evaluators=[ExactMatchEvaluator()]).eval([client], ROWS, n=2)
-    batch = qfnb.batch([row["prompt"] for row in ROWS], client=client)
-    assert ([row.text for row in batch.results()], len(server.requests)) == (["yes"] * 8, 16)

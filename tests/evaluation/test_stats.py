@@ -105,12 +105,6 @@ def test_nothing_to_compare():
     assert intervals.mean_interval([]).method == "none"
 
 
-def test_one_row_shows_nothing():
-    assert math.isnan(intervals.mean_interval([0.4]).low)
-    assert math.isnan(paired_test([0.2], [0.9]).detectable)
-    assert intervals.mean_interval([1.0]).low == pytest.approx(0.2065, abs=1e-4)
-
-
 def test_five_rows_cannot_show_a_difference_and_six_can():
     assert math.isnan(paired_test([0] * 5, [1] * 5).detectable)
     six = paired_test([0] * 6, [1] * 6)
@@ -164,11 +158,6 @@ def test_the_level_of_an_interval_is_that_of_bonferroni_or_of_the_step_of_holm()
     assert (late[1].is_significant, late[1].interval_alpha) == (True, pytest.approx(0.05))
 
 
-def test_the_same_numbers_give_the_same_interval():
-    values = [0.1, 0.4, 0.35, 0.8, 0.2]
-    assert intervals.mean_interval(values) == intervals.mean_interval(values)
-
-
 def clustered(lot, groups=30, size=10, effect=0.0):
     shared = [lot.gauss(effect, 0.3) for _ in range(groups)]
     rows = [
@@ -188,14 +177,6 @@ def test_clustered_intervals_are_wider_than_naive_ones():
     assert width(robust) > 1.5 * width(naive)
     rate = [float(value > 0) for value in values]
     assert width(intervals.mean_interval(rate, groups)) > 1.3 * width(intervals.mean_interval(rate))
-
-
-def test_clusters_of_one_row_change_little():
-    lot = random.Random(6)
-    values = [lot.random() for _ in range(200)]
-    naive = intervals.mean_interval(values)
-    robust = intervals.mean_interval(values, range(200))
-    assert width(robust) == pytest.approx(width(naive))
 
 
 def test_one_cluster_shows_nothing():
@@ -237,11 +218,6 @@ def test_under_the_null_p_values_of_means_are_uniform(quick):
     p_values = [significance.sign_flip_p_value(gains(lot)) for _ in range(TRIALS)]
     assert kstest(p_values, "uniform").pvalue > 0.001
     assert sum(p < 0.05 for p in p_values) / TRIALS == pytest.approx(0.05, abs=0.025)
-
-
-def test_under_the_null_rates_differ_in_a_twentieth_of_trials_at_most():
-    assert share_significant(lambda lot: paired_test(*rates(lot)).p_value, 12) < 0.06
-    assert share_significant(lambda lot: paired_test(*rates(lot, 0.35)).p_value, 12, 200) > 0.6
 
 
 def clustered_p_value(values, groups):
@@ -337,40 +313,6 @@ def test_intervals_cover_what_they_promise(quick, interval_of, truth):
     assert coverage(interval_of, truth, 15) == pytest.approx(0.95, abs=0.04)
 
 
-def swapped_verdicts(lot, pairs=50, consistent=0.7, first=0.9):
-    rows = []
-    for pair in range(pairs):
-        sides = (
-            lot.sample([0.0, 1.0], 2)
-            if lot.random() < consistent
-            else [float(lot.random() < first)] * 2
-        )
-        rows += [(side, pair) for side in sides]
-    return [side for side, _ in rows], [pair for _, pair in rows]
-
-
-def test_the_first_sides_share_of_swapped_verdicts_is_covered_by_a_narrow_interval():
-    assert (
-        0.94
-        <= coverage(
-            lambda lot: intervals.mean_interval(*swapped_verdicts(lot)), 0.7 * 0.5 + 0.3 * 0.9, 15
-        )
-        < 0.985
-    )
-    values, pairs = swapped_verdicts(random.Random(3), consistent=0.9)
-    assert width(intervals.mean_interval(values, pairs)) < 0.6 * width(
-        intervals.mean_interval(values)
-    )
-    # no verdict changed with the side
+def test_rows_that_balance_each_other_are_surer_than_independent_ones():
+    pairs = [n // 2 for n in range(100)]  # no verdict changed with the side
     assert 0 < width(intervals.mean_interval([0.0, 1.0] * 50, pairs)) < 0.11
-
-
-def test_six_skewed_scores_are_covered():
-    assert (
-        coverage(
-            lambda lot: intervals.mean_interval([lot.betavariate(0.5, 3) for _ in range(6)]),
-            1 / 7,
-            15,
-        )
-        > 0.95
-    )

@@ -106,11 +106,6 @@ def test_a_score_that_is_not_applicable_is_nan_not_zero(score):
     assert math.isnan(score())
 
 
-def test_a_short_answer_to_a_long_question_is_wrong_not_missing():
-    assert rouge_bleu_chrf.bleu4(characters("是"), characters("九点开门")) == 0
-    assert 0 < rouge_bleu_chrf.bleu4(characters("九"), characters("九点开门")) < 0.02
-
-
 def test_chrf_by_hand():
     # "ab" in "abc": precision 1, recall (2/3 + 1/2) / 2; recall counts twice.
     recall = (2 / 3 + 1 / 2) / 2
@@ -161,10 +156,6 @@ def test_a_choice_is_read_out_of_free_text_and_never_out_of_an_ambiguous_one():
 def test_no_choice_is_a_wrong_answer():
     answers = ("选B", "选A", "我不知道", "答案不是 B", "B or C", "A 错误")
     assert [choice.multiple_choice(text, "B") for text in answers] == [1, 0, 0, 0, 0, 0]
-
-
-def test_letters_beyond_four_can_be_chosen():
-    assert choice.chosen_letters("I choose E, not F", "ABCDEFGHI") == "E"
 
 
 @given(st.text(max_size=40), st.text(min_size=1, max_size=40))

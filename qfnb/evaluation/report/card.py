@@ -3,13 +3,12 @@ costs.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Generic, TypeVar
 
 from ...base.language import tr, tr_noop
 from ...base.text import labelled
-from ..stats.aggregates import Comparison, Outcome, Score, UsageTotals
+from ..stats.aggregates import Comparison, Outcome, Score
 from . import text
 from .data import Change, ReportData
 from .files import Findings
@@ -52,16 +51,16 @@ class Shift:
         return math.nan
 
 
-SHIFTS: Final[tuple[tuple[str, str, Callable[[UsageTotals], float]], ...]] = (
-    (tr_noop("cost of 1,000 answers"), tr_noop("CNY"), lambda usage: usage.cost_per_1000),
-    (tr_noop("median latency"), tr_noop("s"), lambda usage: usage.latency_p50),
-    (tr_noop("95th percentile of latency"), tr_noop("s"), lambda usage: usage.latency_p95),
-    (tr_noop("mean answer"), tr_noop("characters"), lambda usage: usage.characters),
-    (tr_noop("cut off"), tr_noop("answers"), lambda usage: usage.truncated),
-    (tr_noop("empty"), tr_noop("answers"), lambda usage: usage.empty),
+SHIFTS: Final = (
+    (tr_noop("cost of 1,000 answers"), tr_noop("CNY"), "cost_per_1000"),
+    (tr_noop("median latency"), tr_noop("s"), "latency_p50"),
+    (tr_noop("95th percentile of latency"), tr_noop("s"), "latency_p95"),
+    (tr_noop("mean answer"), tr_noop("characters"), "characters"),
+    (tr_noop("cut off"), tr_noop("answers"), "truncated"),
+    (tr_noop("empty"), tr_noop("answers"), "empty"),
 )
-"""The numbers that a card compares beside the scores: name, unit, and how a model's usage gives
-it.
+"""The numbers that a card compares beside the scores: name, unit, and the total of a model's
+usage.
 """
 
 
@@ -142,8 +141,8 @@ def build_card(
     before = usage[base_model]
     after = usage[tuned_model]
     shifts = []
-    for title, unit, read in SHIFTS:
-        shift = Shift(title, unit, read(before), read(after))
+    for title, unit, total in SHIFTS:
+        shift = Shift(title, unit, getattr(before, total), getattr(after, total))
         if unit == "CNY":
             shift = replace(shift, lows=(before.cost_low_per_1000, after.cost_low_per_1000))
         shifts.append(shift)
