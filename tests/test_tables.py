@@ -62,12 +62,6 @@ def test_a_batch_and_an_evaluation_read_a_table(build):
     assert rows_of(table) == rows_of(table) == rows_of(build()) == ROWS
 
 
-@pytest.mark.parametrize("build", [TABLES["LazyFrame"], TABLES["Arrow reader"]])
-def test_models_are_compared_on_a_table(build, sandbox):
-    card = qfnb.compare("ernie-4.5-turbo-128k", "ernie-5.1", build())
-    assert len(card.report.records) == 4
-
-
 @pytest.mark.parametrize("build", WITHOUT_ARROW.values(), ids=WITHOUT_ARROW)
 def test_tables_that_are_not_arrows_do_without_pyarrow(build, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)

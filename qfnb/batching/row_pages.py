@@ -12,7 +12,7 @@ from typing import Literal
 from ..base.language import tr
 from . import journal_store
 from .input_source import Prefetcher, RowSource
-from .journal import Journal, add_rows, count_repeats, repeat_key
+from .journal import Journal, RepeatCounter, add_rows, repeat_key
 from .journal_reader import JournalError
 from .preflight import InputScan
 from .request_spec import InputRow, RequestSpec
@@ -72,7 +72,7 @@ class InputPages:
         self._stored_pages: JournalPages | None = None
         self._row_count = self._generation = 0
         self._unsaved: list[InputRow] = []
-        self._seen: dict[bytes, int] = {}
+        self._counter = RepeatCounter()
         self._repeats = list[int]()
         self._error: Exception | None = None
         self._lock = threading.Lock()
@@ -116,7 +116,7 @@ class InputPages:
             self._error = error
             return []
         self._row_count += len(page)
-        self._repeats = count_repeats(self._seen, page)
+        self._repeats = self._counter.count(page)
         return page
 
     def _save_page(self, page: list[InputRow]) -> list[InputRow]:
@@ -164,9 +164,9 @@ def load_input(
         if source.is_rereadable:
             database.execute("delete from row")
             rows = request.input_rows(source.items())
-            seen: dict[bytes, int] = {}
+            counter = RepeatCounter()
             while page := list(islice(rows, PAGE_SIZE)):
-                repeats = count_repeats(seen, page)
+                repeats = counter.count(page)
                 add_rows(journal, page, dedupe=request.dedupe, repeats=repeats)
             query = (
                 "select count(*) from answer where error = '' and key not in (select key from row)"
@@ -211,7 +211,7 @@ def _count_foreign_rows(journal: Journal, rows: Sequence[InputRow]) -> int:
     stored_keys = dict(
         journal.database.execute("select number, key from row where number < ?", (len(rows),))
     )
-    repeats = count_repeats({}, rows)
+    repeats = RepeatCounter().count(rows)
     return sum(
         stored_keys.get(row.number, row.key) not in {row.key, repeat_key(row.key, repeat)}
         for row, repeat in zip(rows, repeats, strict=True)

@@ -48,75 +48,42 @@ one.
 """
 
 
-class CanaryRows:
-    """Holds the other rows back until a canary row is answered; on the I/O loop only.
-
-    Args:
-        control: the state of the batch.
-        count: number of canary rows; 0 lets all rows pass.
-
-    Attributes:
-        remaining: canary rows whose results are not known; 0 once the others may be sent.
-    """
-
-    def __init__(self, control: BatchControl, count: int) -> None:
-        self.remaining = count
-        self._control = control
-        self._count = count
-        self._admitted = 0
-        self._settled = asyncio.Event()
-
-    async def admit(self) -> None:
-        """Wait until one more row may be sent: at once for a canary row, later for the others."""
-        if self._admitted >= self._count:
-            await self._settled.wait()
-        self._admitted += 1
-
-    def admit_all(self) -> None:
-        """Let no row wait any longer: there are fewer rows than canary rows."""
-        self._settled.set()
-
-    def record(self, fault: Exception | None) -> None:
-        """Let the others pass after a row that is not at fault; stop the batch when all canary rows
-        were.
-
-        Args:
-            fault: the row's own error; None for an answer or a transient error.
-        """
-        self.remaining = self.remaining - 1 if fault else 0
-        if self.remaining:
-            return
-        if fault is not None:
-            reason = tr("the first rows all failed: {error}", error=summarize_error(fault))
-            self._control.finish("stopped", reason)
-        self._settled.set()
-
-
 class CircuitBreaker:
     """Judges the platform by the results of the rows; on the I/O loop only, except `resize`.
 
     Args:
         control: the state of the batch.
         worker_count: rows in flight that the user wants, 1 to 1000.
-        canary_count: rows that are sent before the others.
+        canary_count: rows that are sent before the others; 0 lets all rows pass.
 
     Attributes:
         worker_count: as above; `resize` changes it.
-        canaries: the rows that are sent before the others.
         is_down: whether there is an outage.
     """
 
     def __init__(self, control: BatchControl, worker_count: int, canary_count: int = 0) -> None:
         self.worker_count = worker_count
         self.is_down = False
-        self.canaries = CanaryRows(control, canary_count)
         self._control = control
         self._consecutive_failures = 0
+        self._canary_count = self._canaries = canary_count
+        self._admitted = 0
+        self._has_passed = asyncio.Event()
+
+    async def admit(self) -> None:
+        """Wait until one more row may be sent: at once for a canary row, later for the others."""
+        if self._canaries and self._admitted >= self._canary_count:
+            await self._has_passed.wait()
+        self._admitted += 1
+
+    def admit_all(self) -> None:
+        """Let no row wait any longer: there are fewer rows than canary rows."""
+        self._has_passed.set()
 
     @property
     def allowed_workers(self) -> int:
         """Rows that may be in flight at the start."""
-        return min(self.canaries.remaining or self.worker_count, self.worker_count)
+        return min(self._canaries or self.worker_count, self.worker_count)
 
     def resize(self, workers: int) -> None:
         """Change the number of rows in flight, from any thread; canaries and an outage delay it."""
@@ -132,11 +99,8 @@ class CircuitBreaker:
         """
         has_transient_error = error is not None and is_transient(error)
         self._consecutive_failures = self._consecutive_failures + 1 if has_transient_error else 0
-        if self.canaries.remaining:
-            fault = None if has_transient_error else error
-            self.canaries.record(fault)
-            if fault is None:
-                self._resize_pool()
+        if self._canaries:
+            self._record_canary(None if has_transient_error else error)
         elif self.is_down and error is None:
             self.is_down = False
             self._resize_pool()
@@ -148,6 +112,19 @@ class CircuitBreaker:
             self.is_down = True
             self._control.spawn(self._wait_out_outage(summarize_error(error)))
 
+    def _record_canary(self, fault: Exception | None) -> None:
+        """Let the others pass after a row that is not at fault; stop the batch when all canary rows
+        were.
+        """
+        self._canaries = self._canaries - 1 if fault else 0
+        if self._canaries:
+            return
+        if fault is not None:
+            reason = tr("the first rows all failed: {error}", error=summarize_error(fault))
+            self._control.finish("stopped", reason)
+        self._has_passed.set()
+        self._resize_pool()
+
     def _outage_failures(self, error: Exception) -> int:
         """Return how many failures in a row mean an outage."""
         is_unreachable = isinstance(error, ConnectionFailed) and not error.sent
@@ -156,11 +133,7 @@ class CircuitBreaker:
         return max(OUTAGE_FAILURES, self.worker_count)
 
     def _resize_pool(self) -> None:
-        if (
-            self._control.worker_pool is not None
-            and not self.canaries.remaining
-            and not self.is_down
-        ):
+        if self._control.worker_pool is not None and not self._canaries and not self.is_down:
             self._control.worker_pool.resize(self.worker_count)
 
     async def _wait_out_outage(self, reason: str) -> None:
@@ -271,9 +244,7 @@ class RowPipeline:
                 pages.abandon()
 
     async def _next_row(self) -> InputRow | None:
-        canaries = self._breaker.canaries
-        if canaries.remaining:
-            await canaries.admit()
+        await self._breaker.admit()
         assert self._pool is not None, "its workers call this"
         assert self._queue is not None, "set with the pool"
         rows = 1 + self._pool.in_flight + len(self.writer.pending)
@@ -283,7 +254,7 @@ class RowPipeline:
             return None
         row = await self._queue.get()
         if row is None:
-            canaries.admit_all()
+            self._breaker.admit_all()
         return row
 
     async def _count_lost(self, error: BaseException) -> None:
@@ -428,47 +399,43 @@ class RowQueue:
         self._next_page = next_page
         self._on_error = on_error
         self._rows: deque[InputRow] = deque()
-        self._prefetch: asyncio.Future[list[InputRow]] | None = None
-        self._refill_lock = asyncio.Lock()
+        self._reading: asyncio.Future[list[InputRow]] | None = None
+        self._lock = asyncio.Lock()
         self._is_exhausted = False
 
     async def get(self) -> InputRow | None:
         """Return the next row, None at the end."""
         while not self._rows:
-            if self._is_exhausted:
-                return None
-            async with self._refill_lock:
-                if not self._rows and not self._is_exhausted:
-                    await self._refill()
+            async with self._lock:
+                if self._is_exhausted:
+                    return None
+                if not self._rows:
+                    await self._read()
         return self._rows.popleft()
+
+    async def _read(self) -> None:
+        self._reading = self._reading or run_in_thread(self._next_page)
+        try:
+            # a cancelled worker does not stop the reading
+            rows = await asyncio.shield(self._reading)
+        except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
+            rows = []
+            self._on_error(error)
+        self._is_exhausted = not rows
+        self._rows.extend(rows)
+        # the next page is read while this one is used up
+        self._reading = run_in_thread(self._next_page) if rows else None
 
     async def close(self) -> bool:
         """Wait for a page that is being read, at most `CLOSE_TIMEOUT_S`; return whether it has
         come.
         """
-        if self._prefetch is None:
+        if self._reading is None:
             return True
-        await asyncio.wait({self._prefetch}, timeout=CLOSE_TIMEOUT_S)
-        if self._prefetch.done():
-            self._prefetch.exception()  # reported already, or of no interest any more
-        return self._prefetch.done()
-
-    async def _refill(self) -> None:
-        self._prefetch = self._prefetch or self._start_prefetch()
-        try:
-            # a cancelled worker does not stop the reading
-            rows = await asyncio.shield(self._prefetch)
-        except Exception as error:  # noqa: BLE001 - an input is the user's code, and may raise anything
-            self._is_exhausted = True
-            self._prefetch = None
-            self._on_error(error)
-            return
-        self._rows.extend(rows)
-        self._is_exhausted = not rows
-        self._prefetch = self._start_prefetch() if rows else None
-
-    def _start_prefetch(self) -> asyncio.Future[list[InputRow]]:
-        return run_in_thread(self._next_page)
+        await asyncio.wait({self._reading}, timeout=CLOSE_TIMEOUT_S)
+        if self._reading.done():
+            self._reading.exception()  # of no interest any more
+        return self._reading.done()
 
 
 def run_in_thread(function: Callable[[], T]) -> asyncio.Future[T]:

@@ -50,14 +50,6 @@ def test_rows_come_from_the_journal_page_by_page(count_requests, monkeypatch):
     assert count_requests()["came"] == 122
 
 
-def test_the_same_cell_again_asks_nothing(count_requests):
-    for _ in range(2):
-        batch = qfnb.batch(rows(30, "再问 {}"))
-        assert wait_for_progress(batch).ok == 30
-    assert batch.progress.cached == 30
-    assert count_requests()["came"] == 30
-
-
 def test_rows_are_iterated_over_in_a_coroutine_while_they_are_answered(hold):
     hold(2)
     # the first row is among those let go
@@ -115,36 +107,13 @@ def test_an_iterator_is_read_while_it_is_asked(hold):
     assert batch.progress.state == "cancelled"
 
 
-def test_an_iterator_that_breaks_keeps_what_was_answered(sandbox):
-    def broken():
-        yield from rows(1200, "断 {}")
-        raise OSError("disk gone")
-
-    batch = qfnb.batch(broken(), workers=32, name="broken")
-    progress = wait_for_progress(batch)
-    assert progress.state == "stopped"
-    assert "OSError: disk gone" in progress.reason
-    assert progress.ok >= 500
-
-
 def test_identical_rows_are_asked_once_when_asked_for(count_requests):
-    batch = qfnb.batch(["甲", "乙", "甲", "甲"], dedupe=True, name="dedupe")
+    assert wait_for_progress(qfnb.batch(["甲", "甲"], name="no-dedupe")).cached == 0
+    batch = qfnb.batch(["乙", "丙", "乙", "乙"], dedupe=True, name="dedupe")
     answers = batch.results()
-    assert count_requests()["came"] == 2
+    assert count_requests()["came"] == 4
     assert answers[0].text == answers[2].text
     assert (batch.progress.ok, batch.progress.cached) == (4, 2)
-
-
-def test_identical_rows_are_asked_each_by_default(count_requests):
-    assert wait_for_progress(qfnb.batch(["甲", "甲", "甲"], name="no-dedupe")).ok == 3
-    assert count_requests()["came"] == 3
-
-
-def test_appended_and_reordered_rows_reuse_what_is_there(count_requests):
-    qfnb.batch(rows(10), name="grows").wait()
-    batch = qfnb.batch([*reversed(rows(12))], name="grows")
-    assert [row.input for row in batch.results()] == [*reversed(rows(12))]
-    assert count_requests()["came"] == 12
 
 
 @pytest.mark.fault("F80")
@@ -257,25 +226,19 @@ def test_a_wrong_key_stops_the_batch_and_a_right_one_goes_on(sandbox, count_requ
 
 
 def test_model_persona_and_options_go_with_every_row(scripted):
-    reply = {"id": "1", "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}]}
-    server = scripted([http_answer(json.dumps(reply).encode())])
-    qfnb.batch(
-        ["甲", "乙"], "{prompt}？", model="my-own", system="诗人", temperature=0.5, name="body"
-    ).wait()
+    server = scripted(answer_with_usage())
+    options = {"model": "my-own", "system": "诗人", "temperature": 0.5}
+    qfnb.batch(["甲", "乙"], "{prompt}？", name="body", **options).wait()
     bodies = [json.loads(request.split(b"\r\n\r\n", 1)[1]) for request in server.requests]
-    assert [(body["model"], body["temperature"]) for body in bodies] == [("my-own", 0.5)] * 2
-    assert {body["messages"][0]["content"] for body in bodies} == {"诗人"}
-    assert {body["messages"][1]["content"] for body in bodies} == {"甲？", "乙？"}
+    assert {(body["model"], body["temperature"]) for body in bodies} == {("my-own", 0.5)}
+    contents = sorted([each["content"] for each in body["messages"]] for body in bodies)
+    assert contents == [["诗人", "乙？"], ["诗人", "甲？"]]
 
 
 def test_a_budget_stops_cleanly(scripted):
-    usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
-    reply = {
-        "id": "1",
-        "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}],
-        "usage": usage,
-    }
-    server = scripted([http_answer(json.dumps(reply).encode())])
+    server = scripted(
+        answer_with_usage(prompt_tokens=1000, completion_tokens=1000, total_tokens=2000)
+    )
     price = qfnb.estimate(["x"], model="deepseek-v4-pro").cost
     assert price
     batch = qfnb.batch(rows(200), model="deepseek-v4-pro", budget=2.0, workers=4, name="budget")
@@ -332,18 +295,6 @@ def test_answers_that_were_lost_on_the_way_count_in_the_budget(scripted):
         batch = qfnb.batch(rows(20), model="my-own", name="lost", **limits)
         assert wait_for_progress(batch).ok == 6, "four of ten did not arrive"
     assert batch.spent()["tokens"] == 1000
-
-
-def test_cached_and_thinking_tokens_are_kept_where_the_platform_names_them(scripted):
-    details = {
-        "prompt_tokens_details": {"cached_tokens": 6},
-        "completion_tokens_details": {"reasoning_tokens": 3},
-    }
-    counts = {"prompt_tokens": 8, "completion_tokens": 5, "total_tokens": 13}
-    scripted(answer_with_usage(**counts, **details), answer_with_usage(**counts))
-    frame = qfnb.batch(["甲", "乙"], model="my-own", workers=1, name="details").to_frame()
-    assert frame["cached_tokens"].tolist() == [6, pd.NA]
-    assert frame["reasoning_tokens"].tolist() == [3, pd.NA]
 
 
 def test_a_budget_ends_when_the_platform_does_not_count(scripted):
@@ -416,12 +367,6 @@ def test_resume_by_name_needs_no_input(hold, count_requests):
     assert count_requests()["most_answered"] == 1
 
 
-def test_resume_of_what_is_not_there_names_what_there_is(sandbox):
-    qfnb.batch(["甲"], name="there").wait()
-    with pytest.raises(InvalidArgumentError, match=r"no batch 'gone'.*%qfbatch list"):
-        qfnb.resume("gone")
-
-
 def test_answers_of_the_sandbox_are_not_taken_for_the_platforms(sandbox):
     qfnb.batch(["甲"], name="where").wait()
     qfnb.get_config().api_key = "bce-v3/ALTAK-test/x"
@@ -431,19 +376,12 @@ def test_answers_of_the_sandbox_are_not_taken_for_the_platforms(sandbox):
         qfnb.batch(["甲"], name="where")
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
-def test_results_are_written_to_a_file_at_the_end(sandbox, tmp_path, kind):
-    out = tmp_path / f"answers.{kind}"
-    qfnb.batch(
-        [{"prompt": "你好", "n": 1}, {"prompt": "你是谁", "n": 2}], out=out, name=f"out-{kind}"
-    ).wait()
-    read = {
-        "jsonl": lambda path: pd.read_json(path, lines=True),
-        "csv": pd.read_csv,
-        "parquet": pd.read_parquet,
-    }
-    results = read[kind](out)
-    assert list(results["n"].astype(int)) == [1, 2]
+def test_results_are_written_to_a_file_at_the_end(sandbox, tmp_path):
+    rows = [{"prompt": "你好", "n": 1}, {"prompt": "你是谁", "n": 2}]
+    out = tmp_path / "answers.jsonl"
+    qfnb.batch(rows, out=out, name="out").wait()
+    results = pd.read_json(out, lines=True)
+    assert list(results["n"]) == [1, 2]
     assert "本地沙盒" in results["text"][0]
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
@@ -492,19 +430,6 @@ def test_the_journal_holds_no_key(sandbox):
     assert sandbox.api_key.split("/")[-1].encode() not in content
 
 
-def test_cancel_sends_nothing_more_for_rows_that_wait_for_their_turn(control, count_requests):
-    control.post("/_sandbox/limits", json={"rpm": 240}).raise_for_status()
-    try:
-        # not asked before
-        batch = qfnb.batch(rows(200, "限 {}"), workers=8, name="cancel-limited", model="ernie-5.1")
-        until(lambda: batch.finished_count() >= 6)
-        batch.cancel()
-        batch.wait()
-        assert count_requests()["came"] == batch.finished_count() < 200
-    finally:
-        control.post("/_sandbox/limits", json={}).raise_for_status()
-
-
 def test_a_results_file_that_cannot_be_written_leaves_the_answers_and_the_journal(
     sandbox, tmp_path
 ):
@@ -517,12 +442,6 @@ def test_a_results_file_that_cannot_be_written_leaves_the_answers_and_the_journa
     assert (progress.ok, progress.state) == (30, "done")
     assert "no results file" in progress.reason
     assert wait_for_progress(qfnb.batch(rows(30, "文件 {}"), name="no-file")).cached == 30
-
-
-def test_two_rows_that_both_fail_end_the_batch(repeat_fault, sandbox):
-    repeat_fault("status", status=400)
-    progress = wait_for_progress(qfnb.batch(["甲", "乙"], name="two-fail"))
-    assert (progress.failed, progress.state) == (2, "done")
 
 
 def test_a_broken_input_keeps_the_rows_that_were_read_and_is_not_taken_for_its_end(sandbox):
@@ -553,30 +472,6 @@ def test_an_input_that_blocks_does_not_hold_up_a_cancel(sandbox):
     unblock.set()
     batch.resume()
     assert (wait_for_progress(batch).ok, batch.progress.total) == (1041, 1041)
-
-
-def test_numbers_add_up_after_a_streamed_batch_went_on(hold, sandbox):
-    hold(300)
-    batch = qfnb.batch(iter(rows(1700, "加 {}")), workers=16, name="adds-up")
-    until(lambda: batch.finished_count() >= 300)
-    batch.cancel()
-    hold(release=True)
-    batch.wait()
-    batch.resume()
-    progress = wait_for_progress(batch)
-    assert (progress.ok, progress.failed, progress.total, progress.state, progress.reason) == (
-        1700,
-        0,
-        1700,
-        "done",
-        "",
-    )
-
-
-def test_wrong_rows_stay_failed_when_resumed_by_name(sandbox):
-    qfnb.batch(["甲", None, "乙"], invalid_rows="fail", name="kept-wrong").wait()
-    progress = wait_for_progress(qfnb.resume("kept-wrong"))
-    assert (progress.ok, progress.failed) == (2, 1)
 
 
 def test_iteration_yields_what_is_final(control, sandbox):
@@ -611,34 +506,21 @@ def test_pause_cancel_and_resume_in_any_order(hold, sandbox):
     assert (wait_for_progress(batch).ok, batch.progress.state) == (60, "done")
 
 
-def test_an_interrupt_while_iterating_cancels(hold, interrupt, sandbox):
-    hold(5)
-    batch = qfnb.batch(rows(500, "断 {}"), name="interrupted-loop", workers=2)
-    answers = []
-    with pytest.raises(KeyboardInterrupt):
-        interrupt(lambda: len(answers) == 5)  # now it waits for the sixth
-        answers.extend(batch)
-    hold(release=True)
-    batch.wait()
-    assert batch.progress.state == "cancelled"
-
-
 @pytest.mark.parametrize(
     "odd",
     [
-        {"finish_reason": "\ud800"},
+        {"finish_reason": "\ud800", "message": {"content": "半个 \ud83d 字"}},
         {"finish_reason": {"a": 1}},
-        {"id": "\ud800"},
-        {"usage": {"prompt_tokens": 10**30, "completion_tokens": 1, "total_tokens": 1}},
     ],
-    ids=["surrogate", "object", "id", "huge"],
+    ids=["surrogate", "object"],
 )
 def test_odd_replies_are_written_down(scripted, odd):
-    choice = {"message": {"content": "好"}, "finish_reason": odd.pop("finish_reason", "stop")}
-    body = {"id": "1", "choices": [choice], **odd}
+    usage = {"prompt_tokens": 10**30, "completion_tokens": 1, "total_tokens": 1}
+    choice = {"message": {"content": "半个"}, **odd}
+    body = {"id": "\ud800", "choices": [choice], "usage": usage}
     scripted([http_answer(json.dumps(body).encode())])
     batch = qfnb.batch(["甲", "乙"], model="m", name=f"odd-{uuid.uuid4().hex}")
-    assert [answer.text for answer in batch.results()] == ["好", "好"]
+    assert ["半个" in row.text for row in batch.results()] == [True, True]
 
 
 def test_a_deleted_journal_stops_the_batch(hold, sandbox, monkeypatch):
@@ -650,15 +532,3 @@ def test_a_deleted_journal_stops_the_batch(hold, sandbox, monkeypatch):
     progress = wait_for_progress(batch)
     assert progress.state == "stopped"
     assert "the journal was deleted" in progress.reason
-
-
-def test_a_resumed_batch_estimates_from_the_answers_that_it_has(sandbox):
-    ended = qfnb.batch(
-        [f"省 {number}" for number in range(100)], name="estimate-resumed", budget_tokens=1000
-    )
-    ended.wait()
-    resumed = qfnb.resume("estimate-resumed")
-    mean = ended.progress.prompt_tokens / ended.progress.ok
-    assert resumed.preflight.prompt_tokens == int(mean * resumed.preflight.requests)
-    assert resumed.preflight.tokens > 0
-    resumed.wait()

@@ -2,10 +2,8 @@
 journal.
 """
 
-import json
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,9 +13,7 @@ import pytest
 from support.waiting import until
 
 import qfnb
-from qfnb._jobs.row_result import RowResult
 from qfnb.batching import journal_reader
-from qfnb.batching.journal import Journal
 from qfnb.batching.journal_reader import JournalError
 from qfnb.batching.journal_store import journal_path
 from qfnb.sandbox import ensure, stop
@@ -103,48 +99,6 @@ def write_journal(name, count):
     return journal_path(name)
 
 
-@pytest.fixture(scope="module")
-def left_journal(tmp_path_factory):
-    """The folder of a journal whose process was killed: the log of its 200 answers stands beside
-    it.
-    """
-    folder = tmp_path_factory.mktemp("left")
-    code = f"""
-import os, signal
-from pathlib import Path
-from qfnb.batching.journal import Journal
-from qfnb.batching.request_spec import InputRow
-from qfnb.batching.journal import add_rows
-from qfnb._jobs.row_result import RowResult
-journal = Journal(Path({str(folder / "torn.db")!r}))
-with journal.transaction():
-    add_rows(journal, [InputRow(n, n.to_bytes(16, "big"), f"行 {{n}}") for n in range(200)], dedupe=False)
-for n in range(200):
-    journal.write([(n.to_bytes(16, "big"), RowResult(text="好" * 50))])
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    subprocess.run([sys.executable, "-c", code], check=False)
-    return folder
-
-
-@pytest.mark.fault("F78")
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9, 0.999])
-def test_a_torn_tail_costs_only_the_rows_in_it(left_journal, tmp_path, share):
-    folder = shutil.copytree(left_journal, tmp_path / "copy")
-    path = folder / "torn.db"
-    log = folder / "torn.db-wal"
-    size = log.stat().st_size
-    os.truncate(log, int(size * share))
-    journal = Journal(path)
-    try:
-        counts = journal.counts()
-        assert counts.ok + journal.count_missing() == counts.rows
-        assert counts.ok >= 200 * share - 40
-        journal.write([((199).to_bytes(16, "big"), RowResult(text="再答"))])
-    finally:
-        journal.close()
-
-
 @pytest.mark.fault("F77")
 def test_a_full_disk_stops_the_batch_and_the_rows_in_memory_are_there(monkeypatch, sandbox):
     batch = qfnb.batch([f"满 {n}" for n in range(400)], name="full", workers=4, canary=0)
@@ -194,19 +148,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, count_r
     assert count_requests()["came"] == 0
 
 
-def test_an_interrupted_batch_is_listed_as_such(repeat_fault, sandbox):
-    repeat_fault("slow", seconds=0.05)
-    running = start_kernel("left", 200)
-    until(lambda: count_answered("left") >= 10)
-    kill(running)
-    row = qfnb.batches().set_index("name").loc["left"]
-    assert (row["state"], row["model"], row["platform"]) == (
-        "interrupted",
-        "ernie-4.5-turbo-128k",
-        "sandbox",
-    )
-
-
 @pytest.mark.fault("F79")
 def test_a_second_process_on_a_journal_is_refused_and_names_the_first(repeat_fault, sandbox):
     repeat_fault("slow", seconds=0.05)
@@ -217,18 +158,3 @@ def test_a_second_process_on_a_journal_is_refused_and_names_the_first(repeat_fau
             qfnb.batch([f"第 {n} 个" for n in range(200)], name="taken")
     finally:
         kill(running)
-
-
-def test_model_text_that_is_no_utf_8_does_not_stop_a_batch(scripted):
-    from support.scripted_server import http_answer
-
-    body = json.dumps(
-        {
-            "id": "1",
-            "choices": [{"message": {"content": "半个 \ud83d 字"}, "finish_reason": "stop"}],
-        }
-    )
-    scripted([http_answer(body.encode())])
-    batch = qfnb.batch(["甲", "乙"], model="m", name="surrogate")
-    assert [answer.ok for answer in batch.results()] == [True, True]
-    assert "半个" in batch.results()[0].text

@@ -85,14 +85,6 @@ def test_the_same_answers_come_online_and_offline(sandbox):
     ]
 
 
-def test_conversations_personas_and_options_go_along(sandbox):
-    talk = [{"role": "user", "content": "你好"}]
-    batch = qfnb.batch(
-        [talk], system="你是诗人", temperature=0.5, mode="offline", name="offline-talk"
-    )
-    assert [answer.ok for answer in batch.results()] == [True]
-
-
 def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_bit(
     small_files, count_requests, clock
 ):
@@ -105,15 +97,6 @@ def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_b
     assert count_requests()["came"] == 0
 
 
-def test_files_that_wait_are_handed_over_when_all_jobs_end_between_two_polls(
-    small_files, count_requests, monkeypatch
-):
-    monkeypatch.setattr(offline, "MAX_JOBS", 1)
-    batch = qfnb.batch(rows(100, "单 {}"), mode="offline", name="offline-one-job")
-    batch.wait()
-    assert (batch.progress.ok, count_requests()["came"]) == (100, 0)
-
-
 def test_a_platform_that_allows_no_more_jobs_is_waited_for(fault, count_requests):
     fault("batches.create", "status", code=UNFINISHED_CODE, status=400, times=3)
     batch = qfnb.batch(rows(3, "等 {}"), mode="offline", name="offline-wait")
@@ -123,16 +106,17 @@ def test_a_platform_that_allows_no_more_jobs_is_waited_for(fault, count_requests
     assert count_requests()["came"] == 0
 
 
-def test_pictures_in_conversations_go_along(sandbox):
+def test_conversations_with_pictures_and_options_go_along(sandbox):
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30)).save(buffer, "PNG")
-    picture = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    url = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
     content = [
         {"type": "text", "text": "这是什么？"},
-        {"type": "image_url", "image_url": {"url": picture}},
+        {"type": "image_url", "image_url": {"url": url}},
     ]
+    options = {"model": "ernie-4.5-turbo-vl", "system": "你是诗人", "temperature": 0.5}
     talk = [{"role": "user", "content": content}]
-    batch = qfnb.batch([talk], model="ernie-4.5-turbo-vl", mode="offline", name="offline-vision")
+    batch = qfnb.batch([talk], mode="offline", name="offline-vision", **options)
     assert [(answer.ok, answer.message) for answer in batch.results()] == [(True, "")]
 
 
@@ -252,19 +236,6 @@ def test_an_online_run_follows_the_open_job_first(sandbox, count_requests):
     batch.wait()
     assert batch.progress.ok == 300
     assert count_requests()["came"] == 0, "the job was paid for already"
-
-
-def test_rows_of_a_cancelled_job_are_handed_over_again(clock, count_requests):
-    batch = qfnb.batch(rows(1000, "再 {}"), mode="offline", name="offline-again")
-    until(lambda: "Running" in batch.progress.reason)
-    batch.cancel()
-    batch.wait()
-    assert batch.progress.ok < 1000
-    clock(speed=1)
-    batch.resume()
-    batch.wait()
-    assert batch.progress.ok == 1000
-    assert count_requests()["came"] == 0
 
 
 def test_rows_that_moved_are_not_handed_over_twice(small_files, sandbox, count_requests):

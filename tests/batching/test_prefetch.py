@@ -43,10 +43,3 @@ def test_what_was_read_before_it_broke_is_taken_first():
     for _ in range(2):
         with pytest.raises(ValueError, match="no more"):
             prefetcher.next_page()
-
-
-def test_no_more_is_read_ahead_than_a_page():
-    read = []
-    prefetcher = Prefetcher((read.append(number) or number for number in range(50)), 10)
-    assert prefetcher.next_page() == list(range(10))
-    assert read == list(range(10))

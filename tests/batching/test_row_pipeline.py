@@ -51,14 +51,6 @@ def test_what_comes_in_one_turn_is_written_at_once_before_anybody_goes_on():
     assert ends == [None] * 5
 
 
-def test_a_worker_that_is_dropped_has_its_answer_written_all_the_same():
-    journal = FakeJournal()
-    reports, ends = write_results(journal, 3, cancel=[1])
-    assert journal.written == [[b"\0", b"\1", b"\2"]]
-    assert reports == [(3, None)]
-    assert [type(end).__name__ for end in ends] == ["NoneType", "CancelledError", "NoneType"]
-
-
 @pytest.mark.parametrize("error", [JournalError("the disk is full"), OverflowError("too large")])
 def test_rows_that_cannot_be_written_are_told_with_the_reason(error):
     reports, ends = write_results(FakeJournal(error), 2)

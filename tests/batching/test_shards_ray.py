@@ -82,24 +82,3 @@ def test_a_task_and_the_limiters_actor_are_killed_and_every_row_is_in_exactly_on
     ]
     assert sorted(row[ID_COLUMN] for row in parts) == sorted(f"in.jsonl#{n}" for n in range(200))
     assert count_requests()["answered"] <= 200 + WORKERS
-
-
-def test_a_second_job_has_the_processes_it_names(cluster, sandbox, hold, tmp_path):
-    def start(processes):
-        path = tmp_path / f"{processes}.jsonl"
-        rows = [json.dumps({"review": f"{tmp_path.name} {processes} {n}"}) for n in range(6)]
-        path.write_text("\n".join(rows), encoding="utf-8")
-        limits = {"processes": processes, "workers": 1, "shard_rows": 2}
-        return qfnb.batch_shards(
-            path, "Classify: {review}", out=tmp_path / str(processes), engine="ray", **limits
-        )
-
-    first = start(1)
-    first.wait()
-    assert first.progress.state == "done"
-    hold(1)
-    job = start(3)
-    until(lambda: job.progress.in_flight == 3, 120)
-    hold(release=True)
-    job.wait()
-    assert job.progress.state == "done"

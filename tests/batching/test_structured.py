@@ -111,20 +111,6 @@ def test_a_schema_and_a_validator_of_a_class_are_obeyed(scripted):
     assert frame["answer_text"].isna().all()
 
 
-def test_the_same_call_sends_nothing_again_and_another_format_is_another_batch(scripted):
-    server = scripted(whole(GOOD, usage=USAGE))
-    batch(["红楼梦"], Book).wait()
-    assert batch(["红楼梦"], Book).results()[0].parsed.title == "红楼梦"
-    assert len(server.requests) == 1
-    batch(["红楼梦"], SCHEMA).wait()
-    assert len(server.requests) == 2
-
-
-def test_lists_are_one_column(scripted):
-    scripted(whole("[1, 2]"))
-    assert batch(["数"], list[int], name="list").to_frame()["parsed"].tolist() == [[1, 2]]
-
-
 @pytest.mark.parametrize("wrong", ["yaml", 3, Book(title="x", year=1), {"type": "nothing"}])
 def test_a_format_that_is_none_is_refused_before_anything_is_sent(scripted, wrong):
     server = scripted(whole(GOOD, usage=USAGE))

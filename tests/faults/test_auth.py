@@ -250,25 +250,3 @@ def test_a_file_in_the_working_directory_sends_no_key_anywhere(scripted, monkeyp
     monkeypatch.chdir(tmp_path)
     assert ChatCompletion(version=2).do("x").text == "ok"
     assert (len(chosen.requests), foreign.requests) == (1, [])
-
-
-def test_the_sandbox_is_the_way_out_of_a_key_that_is_none(monkeypatch, capsys):
-    monkeypatch.setenv("QIANFAN_API_KEY", "ALTAK-test")
-    with pytest.raises(errors.CredentialsError):
-        AuthMagics(shell=None).qfauth("")
-    AuthMagics(shell=None).qfauth("sandbox")
-    assert "Platform: local sandbox" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("way", ["setting", "variable", "keyword"])
-def test_a_key_of_another_form_is_refused_before_it_is_sent_whichever_way_it_comes(
-    monkeypatch, way
-):
-    keywords = {"api_key": "your-key"} if way == "keyword" else {}
-    if way == "variable":
-        monkeypatch.setenv("QIANFAN_API_KEY", "your-key")
-    elif way == "setting":
-        config.get_config().api_key = "your-key"
-    with pytest.raises(errors.CredentialsError, match="begins with bce-v3/ALTAK-") as caught:
-        ChatCompletion(**keywords).do("x")
-    assert "your-key" not in str(caught.value)
