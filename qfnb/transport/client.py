@@ -31,11 +31,12 @@ from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint, Plane
 from . import clock, http
 from .clock import Deadline
-from .http import Authentication, BytesStream
+from .http import Authentication
 from .platform import Platform
 from .rate_limiter import MAX_RETRY_AFTER, RateLimiter
 from .response import (
     DONE_MARK,
+    BytesStream,
     R,
     ReadResponse,
     Response,

@@ -18,7 +18,7 @@ from aiohttp.abc import ResolveResult
 from ..base.language import tr, tr_noop
 from ..config import Secret
 from ..redact import hide_secrets_in
-from .http import (
+from .response import (
     PUBLIC_ONLY,
     URL_TO_SEND,
     BytesStream,

@@ -27,9 +27,10 @@ from ..config import Secret, Settings, settings
 from ..wire import batches as wire, storage
 from . import http
 from .client import CallOptions, Client, encode_json, path_values
-from .http import PUBLIC_ONLY, NotPublicError, set_secret_url
 from .response import (
     MAX_REPLY_BYTES,
+    PUBLIC_ONLY,
+    NotPublicError,
     R,
     ReadResponse,
     Response,
@@ -38,6 +39,7 @@ from .response import (
     iter_bytes,
     read_bytes,
     read_json,
+    set_secret_url,
 )
 
 MIN_UPLOAD_BYTES_PER_S = 64 * 1024

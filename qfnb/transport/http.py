@@ -21,9 +21,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -40,46 +39,9 @@ from ..wire.base import EmptyBody
 from ..wire.endpoints import Endpoint, Plane
 from . import event_loop
 from .platform import Platform, is_loopback_host
-from .response import Response, read_json
+from .response import CertificateError, DescriptorLimitError, Response, read_json, set_secret_url
 
 log = logging.getLogger("qfnb")
-
-
-@dataclass
-class BytesStream(httpx.AsyncByteStream):
-    """The content of a request as bytes, which the connection pool takes without iterating."""
-
-    content: bytes
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.content
-
-
-URL_TO_SEND = "url_to_send"
-"""Extension of a request: the URL that is sent, where that holds a secret; `Request.url` is printed
-in tracebacks.
-"""
-
-
-def set_secret_url(request: httpx.Request, url: httpx.URL | str) -> None:
-    """Make a request go to a URL that no repr shows."""
-    request.extensions[URL_TO_SEND] = Secret(str(url))
-
-
-PUBLIC_ONLY = "public_only"
-"""Extension of a request: whether it may go to public addresses only."""
-
-
-class CertificateError(httpx.ConnectError):
-    """The server's certificate is not trusted, or it does not speak TLS."""
-
-
-class DescriptorLimitError(httpx.ConnectError):
-    """This computer has no free file descriptor for a connection."""
-
-
-class NotPublicError(httpx.ConnectError):
-    """A request for public addresses only would have gone to another one."""
 
 
 _EXPIRY_MARGIN_S = 60.0

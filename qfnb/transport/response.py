@@ -1,5 +1,5 @@
 """Responses: the value that a call returns, and the reading of response bodies: which are good, and
-which error a bad one is.
+which error a bad one is; and what requests carry beside httpx's own.
 
 One function decides, for all five planes and the gateway in front of them. Whole bodies have a size
 limit, streams are read event by event with time limits. Subscripts of a `Response` are for users
@@ -27,7 +27,7 @@ from pydantic_core import from_json
 from .. import errors
 from ..base.language import tr
 from ..base.text import clip, describe_problem, duration
-from ..config import Settings
+from ..config import Secret, Settings
 from ..redact import redact
 from ..wire import error_codes
 from ..wire.base import JsonObject, Sendable
@@ -38,6 +38,44 @@ log = logging.getLogger("qfnb")
 T = TypeVar("T")
 ReadResponse = Callable[[httpx.Response], Awaitable[T]]
 """Reads a response, or raises the error that it describes."""
+
+
+@dataclass
+class BytesStream(httpx.AsyncByteStream):
+    """The content of a request as bytes, which the connection pool takes without iterating."""
+
+    content: bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content
+
+
+URL_TO_SEND = "url_to_send"
+"""Extension of a request: the URL that is sent, where that holds a secret; `Request.url` is printed
+in tracebacks.
+"""
+
+
+def set_secret_url(request: httpx.Request, url: httpx.URL | str) -> None:
+    """Make a request go to a URL that no repr shows."""
+    request.extensions[URL_TO_SEND] = Secret(str(url))
+
+
+PUBLIC_ONLY = "public_only"
+"""Extension of a request: whether it may go to public addresses only."""
+
+
+class CertificateError(httpx.ConnectError):
+    """The server's certificate is not trusted, or it does not speak TLS."""
+
+
+class DescriptorLimitError(httpx.ConnectError):
+    """This computer has no free file descriptor for a connection."""
+
+
+class NotPublicError(httpx.ConnectError):
+    """A request for public addresses only would have gone to another one."""
+
 
 MAX_CLOCK_SKEW_S = 240
 """Seconds between this computer's clock and a server's that are worth a word; signatures are valid
