@@ -50,7 +50,7 @@ def type_into(page, words, text):
 
 
 def test_a_training_is_launched_by_keyboard_alone_drop_downs_included(page, lab):
-    notebook, form = open_form(page, lab, "launch.ipynb", "%qftrain new ds -o tuned", "3 + 4")
+    _, form = open_form(page, lab, "launch.ipynb", "%qftrain new ds -o tuned", "3 + 4")
     tab_to(page, "Method")
     page.keyboard.press("ArrowUp")
     expect(form.get_by_text("learns from questions and answers; all weights")).to_be_visible()
@@ -126,7 +126,7 @@ def is_refused(form, name, words):
 
 def test_what_is_wrong_is_said_beside_its_field_also_in_the_dark_and_when_it_is_narrow(page, lab):
     lab.theme("JupyterLab Dark")
-    notebook, form = open_form(page, lab, "wrong.ipynb", "%qftrain new ds")
+    _, form = open_form(page, lab, "wrong.ipynb", "%qftrain new ds")
     form.get_by_label("Method").select_option("DPO · full")
     form.get_by_text("these rows are questions and answers").first.wait_for(timeout=180_000)
     form.get_by_label("Method").select_option("SFT · LoRA")

@@ -46,11 +46,6 @@ def test_a_dataset_that_was_not_fetched_is_shown_without_a_call(scripted):
     assert not server.requests
 
 
-def test_an_empty_dataset_is_shown():
-    assert "0 rows" in dataset.html(Dataset())
-    assert "0 rows" in dataset.text(Dataset())
-
-
 def test_a_picture_is_drawn_only_when_it_is_one():
     chunk = lambda name, data: (
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -9,7 +9,7 @@ import pytest
 
 from qfnb.views import line_chart
 from qfnb.views.drawing import linear_ticks
-from qfnb.views.line_chart import Curve, LineChart, log_ticks, thin
+from qfnb.views.line_chart import Curve, LineChart, log_ticks
 
 TRAINING = Curve("training", [(1.0, 4.0), (2.0, 1.0), (3.0, 0.02)])
 VALIDATION = Curve("validation", [(1.0, 3.0), (2.0, 0.5), (3.0, 0.7)], 2, "6 4")
@@ -62,12 +62,6 @@ def test_hover_columns_are_sixty_at_most_and_have_the_values_of_all_lines():
     assert "<title>Epoch 2 · training 1.000 · validation 0.500</title>" in line_chart.svg(CHART)
 
 
-def test_dashes_are_those_of_the_curve_and_a_pale_line_has_no_name():
-    svg = line_chart.svg(replace(CHART, curves=[replace(TRAINING, is_pale=True), VALIDATION]))
-    assert svg.count('stroke-dasharray="6 4"') == 2
-    assert "training" not in svg
-
-
 def test_a_logarithmic_axis_leaves_out_what_is_not_positive():
     odd = Curve("training", [(1.0, 0.0), (2.0, 0.1), (3.0, float("nan")), (4.0, 1.0)])
     assert line_chart.svg(replace(CHART, curves=[odd], is_log=True)).count("<title>") == 2
@@ -90,8 +84,3 @@ def test_one_point_is_a_dot(points):
     svg = line_chart.svg(replace(CHART, curves=[Curve("training", points)], x_end=0.0))
     assert '<circle class="f s1"' in svg
     assert "nan" not in svg
-
-
-def test_thinning_leaves_the_last_item():
-    assert thin(range(10), 3) == [0, 4, 8, 9]
-    assert thin(range(3), 3) == [0, 1, 2]

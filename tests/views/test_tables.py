@@ -45,11 +45,6 @@ def test_usage_is_summed_and_the_last_calls_are_shown(scripted):
     assert "BadRequest" in bundle["text/html"] or "APIError" in bundle["text/html"]
 
 
-def test_a_log_without_a_call_is_shown_too():
-    frame = qfnb.usage()
-    assert "0 calls" in listings.usage_bundle(frame.__class__(frame.head(0)))["text/html"]
-
-
 @pytest.mark.parametrize("read", [qfnb.models, qfnb.usage])
 def test_the_value_is_a_frame_and_so_is_what_is_made_of_it(read):
     frame = read()

@@ -9,7 +9,7 @@ from support.waiting import wait_for
 
 from qfnb import errors
 from qfnb.dataset import Dataset
-from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
+from qfnb.trainer import DeployAction, ModelPublishAction, TrainAction
 from qfnb.trainer.consts import ActionState
 from qfnb.views import display
 from qfnb.views.training import actions, panel
@@ -88,27 +88,6 @@ def test_buttons_are_those_of_the_next_steps(progress, steps, running, current, 
         Trainer(progress, steps, running=running, current=current), stays_open=not running
     )
     assert " | ".join(labels(box)) == expected
-
-
-@pytest.mark.parametrize(
-    ("progress", "steps", "current", "main"),
-    [
-        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], None, "Chat"),
-        (TRAINED, [TRAIN], None, "Publish ★"),
-        (FAILED, [TRAIN], TRAIN, "Resume"),
-    ],
-)
-def test_one_button_is_filled(progress, steps, current, main):
-    _, box = build_controls(
-        Trainer(progress, steps, running=False, current=current), stays_open=True
-    )
-    filled = [
-        button.description
-        for button in box.children[1].children
-        if "qf-main" in button._dom_classes
-    ]
-    assert len(filled) == 1
-    assert filled[0].startswith(main)
 
 
 def test_a_button_that_is_disabled_says_why():
@@ -208,15 +187,6 @@ def test_chat_and_evaluate_show_the_cell_that_does_it():
     assert "<code>%qftrain evaluate teahouse</code>" in box.children[2].value
 
 
-def test_the_cell_that_evaluates_a_checkpoint_is_python():
-    compile(actions.checkpoint_cell(DEPLOYED, None), "cell", "exec")
-    assert "step='best'" in actions.checkpoint_cell(DEPLOYED, "best")
-
-
-def test_the_question_behind_a_training_is_that_of_the_cell():
-    assert actions.chat_cell(DEPLOYED, "链条多少钱？") == "%%qfchat -e ab12cd34_demo\n链条多少钱？"
-
-
 @pytest.mark.parametrize(
     ("facts", "variables", "data"),
     [
@@ -245,13 +215,6 @@ def test_a_model_is_tested_on_the_rows_of_its_run_or_on_others_of_the_notebook(
     assert f" -d {data or 'DATA'} -o report" in cell
     assert cell.startswith("#") is not bool(data)
     assert actions.evaluation_rows(progress) == data
-
-
-def test_what_an_evaluation_shows_is_a_line_of_the_panel_with_the_way_to_its_report():
-    progress = replace(DEPLOYED, verdict="ROUGE-L 0.830", report_id="eval-12")
-    for view in (panel.html, panel.text):
-        assert "0.830" in view(progress)
-        assert "%qfeval open eval-12" in view(progress)
 
 
 def best_step():
@@ -314,11 +277,3 @@ def test_the_details_of_a_running_training_stay_open_while_it_is_redrawn():
     assert "<h4>Points of the curve" in box.children[2].value
     button(box, "Hide details").click()
     assert "<h4>Points of the curve" not in box.children[2].value
-
-
-def test_the_buttons_call_what_the_trainer_has():
-    rows = {
-        row.key: row for row in actions.available_actions(Trainer(RUNNING, [TRAIN], current=TRAIN))
-    }
-    assert rows["stop"].execute is LLMFinetune.stop
-    assert rows["publish"].execute is LLMFinetune.publish

@@ -75,11 +75,6 @@ def test_where_less_is_better_a_lower_score_is_no_regression():
     assert view.choose(show="all", order="score").rows == [1, 0]
 
 
-def test_picked_rows_are_what_a_preference_dataset_takes():
-    view = browse(REPORT).choose(picked=[4, 0])
-    assert [row["rejected"] for row in REPORT.to_dpo(view.rows)] == ["早上八点", "八点半钟"]
-
-
 @pytest.mark.parametrize(
     "wrong", [{"show": "x"}, {"order": "x"}, {"metric": "x"}, {"base": "x"}, {"tuned": "x"}]
 )
