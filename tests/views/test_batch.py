@@ -11,7 +11,7 @@ from support.strict_html import OUTPUT_ATTRIBUTES, OUTPUT_TAGS, assert_only, wit
 
 from qfnb._jobs.batch_progress import BatchProgress, RowFailure
 from qfnb.base.language import choose_language
-from qfnb.views import batch, components, panel
+from qfnb.views import batch, components
 
 FAILED = RowFailure(7, "判断情感：很好", "ServerError", "[336100] Try again")
 RUNNING = BatchProgress(
@@ -311,13 +311,3 @@ def test_the_newest_finished_batch_is_saved_by_the_suffix_of_the_file(
     assert read(name)["review"].tolist()[-1] == "不好"
     result = shell.run_cell("%qfbatch save a.doc saved")
     assert str(result.error_in_exec).startswith("'a.doc': the name must end in one of .jsonl, .csv")
-
-
-def test_a_batch_of_an_earlier_kernel_is_saved_by_its_name(shell, sandbox, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    shell.user_ns["reviews"] = ["好"]
-    shell.run_cell("%qfbatch reviews --name earlier-kernel -o old").raise_error()
-    shell.user_ns.pop("old").wait()
-    panel.RECENT_PANELS.clear()
-    shell.run_cell("%qfbatch save a.csv earlier-kernel").raise_error()
-    assert pd.read_csv("a.csv")["prompt"].tolist() == ["好"]

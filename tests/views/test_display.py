@@ -11,23 +11,6 @@ from qfnb.views import chat, display
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
 
 
-@pytest.mark.parametrize(
-    ("state", "words"),
-    [
-        ("waiting", "Waiting"),
-        ("streaming", "Answering"),
-        ("interrupted", "Stopped"),
-        ("failed", "Not complete"),
-        ("done", ""),
-    ],
-)
-def test_an_answer_says_how_it_ended(state, words):
-    answer = chat.StreamedAnswer("m", text="**好**", state=state)
-    assert words in chat.html(answer)
-    assert words in chat.text(answer)
-    assert "<strong>好</strong>" in chat.html(answer)
-
-
 def test_a_footer_shows_what_is_known_and_nothing_else():
     assert chat.footer(chat.StreamedAnswer("m")) == ["m"]
     full = chat.StreamedAnswer(

@@ -10,7 +10,7 @@ from support.training_progress import DEPLOYED, RUNNING
 
 from qfnb.base.language import in_language
 from qfnb.base.text import duration
-from qfnb.evaluation.report.text import format_interval, format_score
+from qfnb.evaluation.report.text import format_interval
 from qfnb.trainer.sweep import SweepProgress
 from qfnb.views import chat, formats, listings
 from qfnb.views.training import summary
@@ -27,15 +27,11 @@ FREE_CALLS = pd.DataFrame([CALL | {"cost": 0.0, "cost_low": 0.0}])
 @pytest.mark.parametrize(
     ("write", "english", "chinese"),
     [
-        (lambda: format_score(0.73), "0.730", "0.730"),
         (lambda: format_interval(0.73, 0.925), "0.730–0.925", "0.730–0.925"),
         (lambda: format_interval(0.659, 1.0, plus=True), "+0.659 to +1.000", "+0.659 到 +1.000"),
         (lambda: formats.seconds(0.48), "0.48 s", "0.48 秒"),
-        (lambda: formats.seconds(1.0), "1.0 s", "1.0 秒"),
         (lambda: formats.seconds(36), "36 s", "36 秒"),
-        (lambda: duration(500), "8 min 20 s", "8 分 20 秒"),
         (lambda: duration(3900), "1 h 05 min", "1 小时 05 分"),
-        (lambda: formats.cost(PriceRange(0.0033, 0.0033)), "¥0.0033", "¥0.0033"),
         (lambda: formats.cost(PriceRange(0.2, 0.25)), "¥0.20–0.25", "¥0.20–0.25"),
         (lambda: formats.cost(None), "price unknown", "价格未知"),
         (lambda: formats.cost(None, is_free=True), "free", "不计费"),

@@ -13,9 +13,7 @@ from support.strict_html import assert_only
 from support.waiting import until
 
 from qfnb import Dataset, config
-from qfnb.trainer.form import drafts
 from qfnb.trainer.form.code_estimate import create_trainer
-from qfnb.trainer.form.launch_form import Draft
 from qfnb.views import display
 from qfnb.views.launcher import launcher, render
 from qfnb.views.launcher.fields import FOLDS, list_fields
@@ -223,18 +221,6 @@ def test_a_launch_takes_a_second_click_and_a_double_click_is_one(live, monkeypat
     until(lambda: live.widget is None)
 
 
-def test_a_change_takes_the_first_click_back(live):
-    for take_back in (
-        lambda: field(live, "Back").click(),
-        lambda: setattr(field(live, "epoch"), "value", "2"),
-    ):
-        field(live, "Start training").click()
-        assert live.state.stage == "confirming"
-        take_back()
-        assert live.state.stage == "editing"
-        assert not field(live, "Start training").disabled
-
-
 def test_the_confirmation_names_the_run_that_would_be_repeated(live):
     trainer = create_trainer(live.state.form).run()
     live.press("launch")
@@ -259,18 +245,6 @@ def test_a_launch_that_is_refused_keeps_the_form(live, monkeypatch, tmp_path):
     assert live.trainer is None
 
 
-def test_what_is_chosen_before_the_fields_are_there_stays(sandbox, monkeypatch):
-    monkeypatch.setenv("QFNB_DISPLAY", "live")
-    form = Launcher("ds", list_variables=lambda: {"ds": PAIRS})
-    form.choose("model", "ERNIE-4.5-Turbo-128K")
-    form.choose("epoch", "7")
-    form.show()
-    until(lambda: form.state.stage == "editing")
-    assert form.state.form.draft.values == {"epoch": "7"}
-    assert form.state.form.draft.model == "ERNIE-4.5-Turbo-128K"
-    form.close()
-
-
 def test_a_platform_that_does_not_answer_is_reported_and_asked_again(sandbox, monkeypatch):
     now = config.get_config()
     now.platform = "qianfan"
@@ -289,15 +263,6 @@ def test_a_platform_that_does_not_answer_is_reported_and_asked_again(sandbox, mo
     form.press("launch")
     until(lambda: form.state.stage == "editing")
     form.close()
-
-
-def test_with_an_api_key_alone_the_message_names_the_keys_that_are_needed(form):
-    now = config.get_config()
-    now.platform = "qianfan"
-    now.api_key = "bce-v3/ALTAK-test/canary0123456789"
-    form.show()
-    assert "QIANFAN_ACCESS_KEY and QIANFAN_SECRET_KEY" in form.state.message
-    assert "canary" not in render.bundle(form.state)["text/html"]
 
 
 def test_the_cell_is_inserted_into_the_notebook(live):
@@ -319,14 +284,3 @@ def test_a_configuration_is_saved_and_loaded_into_the_fields(live):
     live.press("dialog")
     assert field(live, "epoch").value == "5"
     assert "Name of the settings" not in descriptions(live)
-
-
-def test_a_configuration_with_values_of_any_kind_draws(live):
-    drafts.save(
-        "odd", Draft(model="ERNIE-Speed-8K", values={"epoch": [1], "maxSeqLen": {}, "zz": None})
-    )
-    field(live, "Load settings").click()
-    field(live, "Name of the settings").value = "odd"
-    live.press("dialog")
-    assert field(live, "Start training").disabled
-    assert "The model has no zz; left out." in texts(live)

@@ -2,7 +2,6 @@
 picture.
 """
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -42,16 +41,6 @@ def test_a_line_has_its_name_and_last_value_at_its_end_and_a_star_where_that_is_
     assert "★" not in svg
     assert ">validation ★ 0.700<" in line_chart.svg(replace(CHART, best=(3.0, 0.7)))
     assert ">★ 0.500<" in line_chart.svg(replace(CHART, best=(2.0, 0.5)))
-
-
-def test_names_of_lines_that_end_together_are_apart():
-    curves = [Curve(name, [(0.0, 1.0), (1.0, 0.001 * n)], n) for n, name in enumerate("abc", 1)]
-    labels = re.findall(
-        r'<text class="k"[^>]* y="([\d.]+)"', line_chart.svg(replace(CHART, curves=curves))
-    )
-    first, second, third = sorted(map(float, labels))
-    assert min(second - first, third - second) >= 19
-    assert third <= 196
 
 
 def test_hover_columns_are_sixty_at_most_and_have_the_values_of_all_lines():

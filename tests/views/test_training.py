@@ -215,15 +215,6 @@ def test_a_curve_of_thousands_of_points_stays_small():
     assert len(panel.html(replace(DEPLOYED, points=points))) < 120_000
 
 
-def test_the_axis_is_logarithmic_when_the_last_loss_is_below_a_hundredth_of_the_first():
-    assert not loss_chart(RUNNING).is_log
-    assert loss_chart(
-        replace(
-            RUNNING, points=tuple(replace(p, training_loss=4 / 10**n) for n, p in enumerate(CURVE))
-        )
-    ).is_log
-
-
 def test_the_best_checkpoint_has_the_star_and_dashes_are_the_validation():
     chart = loss_chart(RUNNING)
     assert chart.best == (5.5, pytest.approx(4.5 / 11))
@@ -238,14 +229,6 @@ def test_points_without_epochs_lie_at_their_steps():
     chart = loss_chart(replace(RUNNING, points=tuple(replace(p, epoch=None) for p in CURVE)))
     assert (chart.x_label, chart.x_end, chart.describe_x(110.0)) == ("step", 0.0, "Step 110")
     assert "lowest 0.409 at step 110" in chart.finding
-
-
-def test_the_log_of_a_live_panel_is_the_latest_lines_and_what_is_empty_has_no_fold():
-    lines = tuple(LogLine(float(n), "train", "Running", f"line {n}") for n in range(40))
-    folds = summary.folds(replace(RUNNING, log=lines), max_lines=12)
-    assert "line 39<" in folds["log"][2]
-    assert "line 27<" not in folds["log"][2]
-    assert "metrics" not in folds
 
 
 def test_a_comparison_overlays_curves_and_shows_only_what_differs():

@@ -99,15 +99,6 @@ def test_in_chinese_nothing_but_names_is_english():
     assert not re.findall(rf"(?<![\w-])(?!(?:{allowed})(?![\w-]))[A-Za-z]{{3,}}", page)
 
 
-def test_the_sandbox_mark_is_in_the_heading_the_caption_and_the_texts():
-    report = build_report({"a": [1.0], "b": [0.0]}, origins=SANDBOX)
-    for bundle in (evaluation.bundle(report), evaluation.card_bundle(report.card())):
-        assert bundle["text/html"].index("qf-mark") < bundle["text/html"].index("qf-say")
-        assert "Means with 95% intervals · Local sandbox" in bundle["text/html"]
-        assert "Local sandbox" in bundle["text/plain"]
-    assert "Local sandbox" not in evaluation.html(build_report({"a": [1.0], "b": [0.0]}))
-
-
 def test_missing_answers_are_counted_with_their_commonest_error():
     page = words_of(evaluation.html(build_report({"a": [1.0, None, None], "b": [1.0, 1.0, 0.0]})))
     assert (
