@@ -52,8 +52,7 @@ ROWS = [
     common.SCHEMA,
     MagicOption("Hand the rows to the platform's batch service.", "--offline"),
     MagicOption(
-        "FILE is a folder, pattern or address, --out a folder: several processes.",
-        "--shards",
+        "FILE is a folder, pattern or address, --out a folder: several processes.", "--shards"
     ),
     MagicOption("With --shards: local, or ray for a Ray cluster.", "--engine", "ENGINE"),
     common.JSON,

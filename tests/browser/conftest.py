@@ -70,6 +70,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
 
 def open_page(browser: Browser, lab: JupyterLab) -> Page:
     page = browser.new_context().new_page()
+    page.set_default_timeout(180_000)
     lab.load(page)
     return page
 
@@ -91,9 +92,6 @@ def page(request: pytest.FixtureRequest, browser: Browser, lab: JupyterLab) -> I
     if failure:  # its second try may pass, and then nothing else tells why the first one did not
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         (SCREENSHOTS / f"failed-{request.node.name}.txt").write_text(failure, encoding="utf-8")
-        shutil.copy(lab.log, SCREENSHOTS / f"failed-{request.node.name}.log")
-        with contextlib.suppress(Error):
-            page.screenshot(path=str(SCREENSHOTS / f"failed-{request.node.name}.png"))
         with contextlib.suppress(Error):  # a second try has a kernel of its own
             lab.tidy_up(page)
     if failure or set(problems) - OF_JUPYTERLAB or lab.loaded_path:

@@ -19,11 +19,11 @@ def test_stop_works_inside_the_running_cell(page, lab, fault):
     )
     notebook.run_all()
     answer = notebook.output(1)
-    answer.get_by_text("我是 qfnb").first.wait_for(timeout=180_000)
+    answer.get_by_text("我是 qfnb").first.wait_for()
     assert notebook.prompt(1) == "[*]:"
     assert cut_focus_rings(answer) == []
     answer.get_by_role("button", name="Stop").click()
-    answer.get_by_text("This is what had arrived.").first.wait_for(timeout=180_000)
+    answer.get_by_text("This is what had arrived.").first.wait_for()
     notebook.idle()
     assert notebook.output(2).inner_text().endswith("42")
     assert answer.get_by_role("button").count() == 0
@@ -76,21 +76,6 @@ def test_comparing_and_tables_are_there_and_still_there_when_opened_again_in_the
     check(again)
 
 
-def test_tab_completes_models_and_sessions(page, lab):
-    notebook = Notebook(
-        page, lab, lab.write("complete.ipynb", "%load_ext qfnb", "%%qfchat -m ernie-4.5-t")
-    )
-    notebook.cell(0).click()
-    page.keyboard.press("Control+Enter")
-    notebook.idle()
-    notebook.cell(1).locator(".cm-content").click()
-    page.keyboard.press("End")
-    page.keyboard.press("Tab")
-    page.locator(".jp-Completer-item, .jp-Completer-match").first.wait_for(timeout=180_000)
-    items = page.locator(".jp-Completer-list").inner_text()
-    assert "ernie-4.5-turbo-128k" in items
-
-
 ANSWER = r"""
 from qfnb.views import chat
 from qfnb.views.panel import open_with_stop_button
@@ -122,7 +107,7 @@ def test_formulas_are_typeset_alike_in_the_widget_and_in_the_final_output(page, 
     notebook.run_all()
     for number in (1, 2):
         output = notebook.output(number)
-        output.locator("mjx-container").nth(2).wait_for(timeout=180_000)
+        output.locator("mjx-container").nth(2).wait_for()
         assert output.locator("mjx-container").count() == 3
         assert "共 $5 和 $6" in output.inner_text()
         assert output.get_by_text("☑ 已证").count() == 1

@@ -29,8 +29,8 @@ def open_form(page, lab, name, *cells):
     notebook = Notebook(page, lab, lab.write(name, START, *cells))
     notebook.run_all()
     form = notebook.output(1)
-    form.get_by_text("Training steps", exact=True).first.wait_for(timeout=180_000)
-    form.get_by_role("button", name="Start training").wait_for(timeout=180_000)
+    form.get_by_text("Training steps", exact=True).first.wait_for()
+    form.get_by_role("button", name="Start training").wait_for()
     return notebook, form
 
 
@@ -75,25 +75,9 @@ def test_a_training_is_launched_by_keyboard_alone_drop_downs_included(page, lab)
     expect(form.get_by_role("button", name="Back to the form")).to_be_focused()  # the safe one
     tab_to(page, "Confirm: start, free in the sandbox", key="Shift+Tab")
     page.keyboard.press("Enter")
-    form.locator("progress").wait_for(timeout=180_000)
+    form.locator("progress").wait_for()
     assert form.get_by_label("Epochs").count() == 0
     expect(page.locator(".jp-CodeCell")).to_have_count(3)
-
-
-def test_every_control_has_a_name_and_an_error_belongs_to_its_field(page, lab):
-    _, form = open_form(page, lab, "names.ipynb", "%qftrain new ds")
-    form.get_by_label("Afterwards").select_option("Publish, deploy and evaluate")
-    form.get_by_role("button", name="Advanced settings").click()
-    expect(form.get_by_role("button", name="Advanced settings")).to_have_attribute(
-        "aria-expanded", "true"
-    )
-    form.get_by_label(LEARNING_RATE).fill("0")
-    field = form.get_by_label(LEARNING_RATE)
-    expect(field).to_have_attribute("aria-invalid", "true")
-    expect(field).to_have_accessible_description("0 is too small: 0.000001 to 0.001 is allowed.")
-    controls = CONTROL.findall(form.aria_snapshot())
-    assert len(controls) > 25
-    assert all(re.match(r' "[^"]+"', name) for _, name in controls), controls
 
 
 def test_where_the_front_end_of_anywidget_is_missing_the_form_works_all_the_same(browser, lab):
@@ -107,7 +91,7 @@ def test_where_the_front_end_of_anywidget_is_missing_the_form_works_all_the_same
         tab_to(page, "Start training")
         page.keyboard.press("Enter")
         form.get_by_role("button", name="Confirm").click()
-        form.locator("progress").wait_for(timeout=180_000)
+        form.locator("progress").wait_for()
         assert form.get_by_text("Error").count() == 0
     finally:
         lab.tidy_up(page)
@@ -128,14 +112,14 @@ def test_what_is_wrong_is_said_beside_its_field_also_in_the_dark_and_when_it_is_
     lab.theme("JupyterLab Dark")
     _, form = open_form(page, lab, "wrong.ipynb", "%qftrain new ds")
     form.get_by_label("Method").select_option("DPO · full")
-    form.get_by_text("these rows are questions and answers").first.wait_for(timeout=180_000)
+    form.get_by_text("these rows are questions and answers").first.wait_for()
     form.get_by_label("Method").select_option("SFT · LoRA")
-    form.get_by_text("96 rows").first.wait_for(timeout=180_000)
+    form.get_by_text("96 rows").first.wait_for()
     until(lambda: is_refused(form, "dss", "There is no variable dss; there is ds."))
     page.set_viewport_size({"width": 620, "height": 1400})
     form.get_by_role("button", name="Close").click()
-    form.locator("input").first.wait_for(state="detached", timeout=180_000)
-    form.get_by_text("There is no variable dss").first.wait_for(timeout=180_000)
+    form.locator("input").first.wait_for(state="detached")
+    form.get_by_text("There is no variable dss").first.wait_for()
     assert form.get_by_role("button").count() == 0
 
 
@@ -146,9 +130,9 @@ def test_after_a_reload_the_form_still_launches_and_the_panel_takes_its_place(pa
     notebook.save()
     notebook.reload()
     form = notebook.output(1)
-    form.get_by_label("Epochs").fill("30", timeout=180_000)
-    form.get_by_text("77 × 30 ÷ 16").first.wait_for(timeout=180_000)
+    form.get_by_label("Epochs").fill("30")
+    form.get_by_text("77 × 30 ÷ 16").first.wait_for()
     form.get_by_role("button", name="Start training").click()
     form.get_by_role("button", name="Confirm").click()
-    form.get_by_role("button", name="Stop").wait_for(timeout=180_000)
+    form.get_by_role("button", name="Stop").wait_for()
     assert form.get_by_label("Epochs").count() == 0

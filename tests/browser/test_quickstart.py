@@ -45,7 +45,7 @@ def test_the_quickstart_runs_live_and_is_complete_when_opened_again(page, lab, q
     notebook.run_all()
 
     panel = notebook.output(START)
-    panel.locator("progress").wait_for(timeout=180_000)
+    panel.locator("progress").wait_for()
     states = set()
     until(lambda: states.add(panel.inner_text()) or len(states) > 2)
     assert notebook.prompt(BUSY) == "[*]:"

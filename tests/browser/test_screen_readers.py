@@ -149,7 +149,7 @@ def test_a_training_says_each_state_once_however_often_it_is_redrawn(page, lab):
     start = "%qftrain start -d data/teahouse_train.jsonl --epoch 50 -o trainer --again"
     notebook = open_notebook(page, lab, "aloud-training.ipynb", start)
     panel = notebook.output(1)
-    panel.locator("svg").first.wait_for(timeout=180_000)
+    panel.locator("svg").first.wait_for()
     percents = set()
     until(lambda: percents.add(percent(panel)) or len(percents) > 2)
     check_output(page, panel)

@@ -16,11 +16,7 @@ class Length(evaluation.LocalEvaluator):
         return {"length": len(output)}
 
 
-EVALUATORS = [
-    evaluation.MetricEvaluator("bleu4"),
-    JUDGES[0],
-    Length(),
-]
+EVALUATORS = [evaluation.MetricEvaluator("bleu4"), JUDGES[0], Length()]
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS, ids=lambda evaluator: type(evaluator).__name__)

@@ -43,11 +43,6 @@ def test_a_dataset_that_was_not_fetched_is_shown_without_a_call(scripted):
     assert not server.requests
 
 
-def test_an_empty_dataset_is_shown():
-    assert "0 rows" in dataset.html(Dataset())
-    assert "0 rows" in dataset.text(Dataset())
-
-
 @pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_in_a_dataset_acts(attack):

@@ -2,14 +2,13 @@
 picture.
 """
 
-import re
 from dataclasses import replace
 
 import pytest
 
 from qfnb.views import line_chart
 from qfnb.views.drawing import linear_ticks
-from qfnb.views.line_chart import Curve, LineChart, log_ticks, thin
+from qfnb.views.line_chart import Curve, LineChart, log_ticks
 
 TRAINING = Curve("training", [(1.0, 4.0), (2.0, 1.0), (3.0, 0.02)])
 VALIDATION = Curve("validation", [(1.0, 3.0), (2.0, 0.5), (3.0, 0.7)], 2, "6 4")
@@ -44,28 +43,12 @@ def test_a_line_has_its_name_and_last_value_at_its_end_and_a_star_where_that_is_
     assert ">★ 0.500<" in line_chart.svg(replace(CHART, best=(2.0, 0.5)))
 
 
-def test_names_of_lines_that_end_together_are_apart():
-    curves = [Curve(name, [(0.0, 1.0), (1.0, 0.001 * n)], n) for n, name in enumerate("abc", 1)]
-    labels = re.findall(
-        r'<text class="k"[^>]* y="([\d.]+)"', line_chart.svg(replace(CHART, curves=curves))
-    )
-    first, second, third = sorted(map(float, labels))
-    assert min(second - first, third - second) >= 19
-    assert third <= 196
-
-
 def test_hover_columns_are_sixty_at_most_and_have_the_values_of_all_lines():
     points = [(n / 10, 1 / n) for n in range(1, 5000)]
     svg = line_chart.svg(replace(CHART, curves=[Curve("training", points)]))
     assert svg.count("<title>") <= 61
     assert len(svg) < 40_000
     assert "<title>Epoch 2 · training 1.000 · validation 0.500</title>" in line_chart.svg(CHART)
-
-
-def test_dashes_are_those_of_the_curve_and_a_pale_line_has_no_name():
-    svg = line_chart.svg(replace(CHART, curves=[replace(TRAINING, is_pale=True), VALIDATION]))
-    assert svg.count('stroke-dasharray="6 4"') == 2
-    assert "training" not in svg
 
 
 def test_a_logarithmic_axis_leaves_out_what_is_not_positive():
@@ -90,8 +73,3 @@ def test_one_point_is_a_dot(points):
     svg = line_chart.svg(replace(CHART, curves=[Curve("training", points)], x_end=0.0))
     assert '<circle class="f s1"' in svg
     assert "nan" not in svg
-
-
-def test_thinning_leaves_the_last_item():
-    assert thin(range(10), 3) == [0, 4, 8, 9]
-    assert thin(range(3), 3) == [0, 1, 2]

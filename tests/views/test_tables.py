@@ -1,8 +1,6 @@
 """Lists in a notebook: a short table in the design's words, and the whole frame as the value."""
 
-import copy
 import os
-import pickle
 
 import pandas as pd
 import pytest
@@ -12,7 +10,6 @@ from support.scripted_server import http_answer
 
 import qfnb
 from qfnb import ChatCompletion, Dataset, DeployConfig, LLMFinetune, TrainConfig, config, errors
-from qfnb.notebook import home
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
 from qfnb.views import listings
@@ -43,25 +40,6 @@ def test_usage_is_summed_and_the_last_calls_are_shown(scripted):
     assert "1,200" in bundle["text/html"]
     assert "2 calls" in bundle["text/html"]
     assert "BadRequest" in bundle["text/html"] or "APIError" in bundle["text/html"]
-
-
-def test_a_log_without_a_call_is_shown_too():
-    frame = qfnb.usage()
-    assert "0 calls" in listings.usage_bundle(frame.__class__(frame.head(0)))["text/html"]
-
-
-@pytest.mark.parametrize("read", [qfnb.models, qfnb.usage])
-def test_the_value_is_a_frame_and_so_is_what_is_made_of_it(read):
-    frame = read()
-    for other in (
-        frame.head(3),
-        frame[list(frame.columns[:2])],
-        pickle.loads(pickle.dumps(frame)),
-        copy.copy(frame),
-    ):
-        assert type(other) is pd.DataFrame
-    assert isinstance(frame, pd.DataFrame)
-    assert len(pickle.loads(pickle.dumps(frame))) == len(frame)
 
 
 @pytest.fixture(autouse=True)
@@ -133,23 +111,6 @@ def test_of_two_trainings_of_one_name_the_older_is_called_by_its_id():
     older = training(status="ModelPublished", progress={"ended_at": 5.0}, created=1.0)
     training(status="TrainFailed", progress={"ended_at": 5.0})
     assert f"%qftrain deploy {older.id}" in listed("qftrain list")[1]["text/plain"]
-
-
-def test_a_training_that_the_platform_finished_alone_is_said_to_be_unpublished(sandbox):
-    trainer = LLMFinetune(
-        "ERNIE-Speed-8K", Dataset(pairs(8)), TrainConfig(epoch=1), name="alone"
-    ).run()
-    run = run_store.find_run(trainer.id)
-    run.update(status="Training", progress={"started_at": 1.0, "ended_at": None, "percent": 23})
-    os.utime(config.state_dir("runs") / f"{run.id}.json", (1, 1))
-    frame, bundle = listed("qftrain list")
-    assert frame.loc[0, ["status", "percent"]].to_list() == ["TrainFinished", 100]
-    assert "alone" in bundle["text/plain"]
-    assert "Trained, not published" in bundle["text/plain"]
-    (activity,) = home.collect().activities
-    assert activity.state == "Trained, not published"
-    # only `attach` goes on with it
-    assert run_store.find_run(trainer.id).facts["status"] == "Training"
 
 
 def test_batches_are_listed_without_columns_that_say_nothing(scripted):

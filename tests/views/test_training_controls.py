@@ -9,7 +9,7 @@ from support.waiting import wait_for
 
 from qfnb import errors
 from qfnb.dataset import Dataset
-from qfnb.trainer import DeployAction, LLMFinetune, ModelPublishAction, TrainAction
+from qfnb.trainer import DeployAction, ModelPublishAction, TrainAction
 from qfnb.trainer.consts import ActionState
 from qfnb.views import display
 from qfnb.views.training import actions, panel
@@ -52,63 +52,35 @@ DEPLOY = DeployAction()
 STOPPED = replace(FAILED, stages=(replace(FAILED.stages[1], state=ActionState.Stopped),), error="")
 
 
+ALL = [TRAIN, PUBLISH, DEPLOY]
+SERVED = replace(FAILED, service_endpoint="x_y", points=())
+
+
 @pytest.mark.parametrize(
-    ("progress", "steps", "running", "current", "expected"),
+    ("progress", "steps", "current", "expected"),
     [
-        (RUNNING, [TRAIN], True, TRAIN, "Stop training… | Publish | Deploy… | Show details"),
-        (RUNNING, [TRAIN, PUBLISH, DEPLOY], True, TRAIN, "Stop training… | Show details"),
+        (RUNNING, [TRAIN], TRAIN, "Stop training… | Publish | Deploy… | Show details"),
+        (RUNNING, ALL, TRAIN, "Stop training… | Show details"),
         (
-            DEPLOYED,
-            [TRAIN, PUBLISH, DEPLOY],
-            True,
+            replace(RUNNING, service_endpoint="x"),
+            ALL,
             DEPLOY,
             "Stop training… | Chat | Evaluate | Show details",
         ),
-        (FAILED, [TRAIN], False, TRAIN, "Resume… | Publish ★ epoch 5.5 | Close"),
-        (
-            replace(FAILED, service_endpoint="x_y", points=()),
-            [TRAIN],
-            False,
-            TRAIN,
-            "Resume… | Chat | Evaluate | Close",
-        ),
-        (replace(TRAINED, points=()), [TRAIN, PUBLISH], False, PUBLISH, "Resume | Close"),
-        (TRAINED, [TRAIN], False, None, "Publish ★ epoch 5.5 | Deploy… | Evaluate | Close"),
-        (
-            DEPLOYED,
-            [TRAIN, PUBLISH, DEPLOY],
-            False,
-            None,
-            "Publish ★ epoch 5.5 | Chat | Evaluate | Close",
-        ),
+        (FAILED, [TRAIN], TRAIN, "Resume… | Publish ★ epoch 5.5 | Close"),
+        (SERVED, [TRAIN], TRAIN, "Resume… | Chat | Evaluate | Close"),
+        (replace(TRAINED, points=()), [TRAIN, PUBLISH], PUBLISH, "Resume | Close"),
+        (TRAINED, [TRAIN], None, "Publish ★ epoch 5.5 | Deploy… | Evaluate | Close"),
+        (DEPLOYED, ALL, None, "Publish ★ epoch 5.5 | Chat | Evaluate | Close"),
     ],
 )
-def test_buttons_are_those_of_the_next_steps(progress, steps, running, current, expected):
-    _, box = build_controls(
-        Trainer(progress, steps, running=running, current=current), stays_open=not running
-    )
+def test_buttons_are_those_of_the_next_steps(progress, steps, current, expected):
+    running = not progress.finished
+    trainer = Trainer(progress, steps, running=running, current=current)
+    _, box = build_controls(trainer, stays_open=not running)
     assert " | ".join(labels(box)) == expected
-
-
-@pytest.mark.parametrize(
-    ("progress", "steps", "current", "main"),
-    [
-        (DEPLOYED, [TRAIN, PUBLISH, DEPLOY], None, "Chat"),
-        (TRAINED, [TRAIN], None, "Publish ★"),
-        (FAILED, [TRAIN], TRAIN, "Resume"),
-    ],
-)
-def test_one_button_is_filled(progress, steps, current, main):
-    _, box = build_controls(
-        Trainer(progress, steps, running=False, current=current), stays_open=True
-    )
-    filled = [
-        button.description
-        for button in box.children[1].children
-        if "qf-main" in button._dom_classes
-    ]
-    assert len(filled) == 1
-    assert filled[0].startswith(main)
+    filled = [b for b in box.children[1].children if "qf-main" in b._dom_classes]
+    assert len(filled) == (not running)
 
 
 def test_a_button_that_is_disabled_says_why():
@@ -138,17 +110,6 @@ def test_what_costs_or_ends_something_is_asked_first_and_the_safe_answer_lies_be
     button(box, "careful").click()
     button(box, "do it").click()
     wait_for(lambda: list(trainer.executed), lambda seen: seen == ["simple", "careful"])
-
-
-def test_a_question_that_is_no_longer_possible_is_not_asked(monkeypatch):
-    rows = [recording_action("careful", "Really?")]
-    monkeypatch.setattr(actions, "available_actions", lambda _: list(rows))
-    widgets, box = build_controls(Trainer(RUNNING))
-    button(box, "careful").click()
-    rows.clear()
-    widgets.draw(RUNNING)
-    assert labels(box) == ["Show details"]
-    assert "Really?" not in box.children[2].value
 
 
 @pytest.mark.parametrize(
@@ -208,15 +169,6 @@ def test_chat_and_evaluate_show_the_cell_that_does_it():
     assert "<code>%qftrain evaluate teahouse</code>" in box.children[2].value
 
 
-def test_the_cell_that_evaluates_a_checkpoint_is_python():
-    compile(actions.checkpoint_cell(DEPLOYED, None), "cell", "exec")
-    assert "step='best'" in actions.checkpoint_cell(DEPLOYED, "best")
-
-
-def test_the_question_behind_a_training_is_that_of_the_cell():
-    assert actions.chat_cell(DEPLOYED, "链条多少钱？") == "%%qfchat -e ab12cd34_demo\n链条多少钱？"
-
-
 @pytest.mark.parametrize(
     ("facts", "variables", "data"),
     [
@@ -245,39 +197,6 @@ def test_a_model_is_tested_on_the_rows_of_its_run_or_on_others_of_the_notebook(
     assert f" -d {data or 'DATA'} -o report" in cell
     assert cell.startswith("#") is not bool(data)
     assert actions.evaluation_rows(progress) == data
-
-
-def test_what_an_evaluation_shows_is_a_line_of_the_panel_with_the_way_to_its_report():
-    progress = replace(DEPLOYED, verdict="ROUGE-L 0.830", report_id="eval-12")
-    for view in (panel.html, panel.text):
-        assert "0.830" in view(progress)
-        assert "%qfeval open eval-12" in view(progress)
-
-
-def best_step():
-    return min(
-        (p for p in TRAINED.points if p.validation_loss), key=lambda p: p.validation_loss
-    ).step
-
-
-@pytest.mark.parametrize("published", [None, "best"])
-def test_the_star_is_a_button_until_the_best_checkpoint_is_published(published):
-    done = [TRAIN, ModelPublishAction(step=best_step() if published else None)]
-    keys = [row.key for row in actions.available_actions(Trainer(TRAINED, done, running=False))]
-    assert ("star" in keys) is (published is None)
-
-
-def test_a_best_checkpoint_that_is_the_last_needs_no_star():
-    first = replace(TRAINED, points=TRAINED.points[:1])
-    keys = [row.key for row in actions.available_actions(Trainer(first, [TRAIN], running=False))]
-    assert keys == ["publish", "deploy"]
-
-
-def test_a_checkpoint_that_was_published_later_can_be_deployed():
-    done = [TRAIN, PUBLISH, DEPLOY, ModelPublishAction(step=best_step())]
-    assert "deploy" in [
-        row.key for row in actions.available_actions(Trainer(DEPLOYED, done, running=False))
-    ]
 
 
 def test_a_panel_has_twelve_models_at_most_and_leaves_none():
@@ -314,11 +233,3 @@ def test_the_details_of_a_running_training_stay_open_while_it_is_redrawn():
     assert "<h4>Points of the curve" in box.children[2].value
     button(box, "Hide details").click()
     assert "<h4>Points of the curve" not in box.children[2].value
-
-
-def test_the_buttons_call_what_the_trainer_has():
-    rows = {
-        row.key: row for row in actions.available_actions(Trainer(RUNNING, [TRAIN], current=TRAIN))
-    }
-    assert rows["stop"].execute is LLMFinetune.stop
-    assert rows["publish"].execute is LLMFinetune.publish

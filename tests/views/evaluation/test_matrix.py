@@ -2,13 +2,10 @@
 language.
 """
 
-import re
 from dataclasses import replace
 
-import pytest
 from support.reports import EVIL, build_report
 
-from qfnb.base import language
 from qfnb.views.evaluation import report as view
 from qfnb.views.evaluation.report import render_page
 
@@ -60,21 +57,3 @@ def test_names_of_prompts_are_inert_in_every_format(tmp_path):
         assert "<img src=x" not in text
         assert "\x1b" not in text
     assert "\x1b" not in bundle["text/plain"]
-
-
-@pytest.mark.usefixtures("_chinese")
-def test_a_chinese_matrix_has_no_english():
-    page = view.html(matrix_report())
-    assert "评估：2 个提示词 × 2 个模型" in page
-    assert "提示词 q 配 b 的均值最好" in page
-    assert not re.findall(
-        r"\b(?:Prompt|best|cells|Average|mean)\b",
-        re.sub(r"<[^>]+>", " ", page.split("</style>")[1]),
-    )
-
-
-@pytest.fixture
-def _chinese():
-    language.choose_language("zh")
-    yield
-    language.choose_language(None)
