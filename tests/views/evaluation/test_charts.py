@@ -4,6 +4,7 @@ import pytest
 from support.reports import EVIL, build_report
 
 from qfnb import charts
+from qfnb.errors import InvalidArgumentError
 from qfnb.evaluation.report import archive
 from qfnb.views import formatters
 
@@ -23,3 +24,18 @@ def test_any_name_draws_and_is_inert(name, tmp_path, monkeypatch):
     assert "<script>" not in bundle["text/html"]
     assert "<img src=x" not in bundle["text/html"]
     assert "Local sandbox" in bundle["text/plain"]
+
+
+@pytest.mark.parametrize("name", ["$x$", r"$\frac{1}", "长" * 200, " ", "a\nb", "我的模型"])
+def test_bars_of_any_name_are_written_as_a_picture(name, tmp_path):
+    report = build_report({"base": [0, 0, 1, None], name: [1, 1, 1, 0]}, metrics=("m", "n"))
+    figure = charts.bars(report)
+    figure.savefig(tmp_path / "bars.png")
+    assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["m", "n"]
+    assert [bar.get_width() for bar in figure.axes[0].patches] == pytest.approx([1 / 3, 3 / 4])
+
+
+def test_a_metric_that_the_report_does_not_have_is_refused():
+    with pytest.raises(InvalidArgumentError, match="no metric 'rouge'"):
+        charts.bars(build_report({"base": [0, 1]}), ["rouge"])
