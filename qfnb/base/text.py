@@ -192,8 +192,12 @@ def is_missing(value: object) -> bool:
         return False
 
 
+WORD_OR_CHARACTER: Final = re.compile(r"[A-Za-z0-9_\u00C0-\u024F]+|.", re.DOTALL)
+
+
 def diff_texts(before: str, after: str) -> list[Edit]:
-    """Return the shortest list of edits that turns one text into the other.
+    """Return the shortest list of edits that turns one text into the other: of words, and of single
+    characters where a script has no spaces.
 
     Of a replacement the deleted part comes first; the equal and the deleted parts add up to the
     first text, the equal and the inserted ones to the second.
@@ -202,14 +206,17 @@ def diff_texts(before: str, after: str) -> list[Edit]:
 
     edits: list[Edit] = []
     deleted = inserted = ""
-    for code in [*Indel.opcodes(before, after), None]:
+    old = WORD_OR_CHARACTER.findall(before)
+    new = WORD_OR_CHARACTER.findall(after)
+    for code in [*Indel.opcodes(old, new), None]:
         if code is not None and code.tag != "equal":
-            deleted += before[code.src_start : code.src_end]
-            inserted += after[code.dest_start : code.dest_end]
+            deleted += "".join(old[code.src_start : code.src_end])
+            inserted += "".join(new[code.dest_start : code.dest_end])
             continue
         edits += [("delete", deleted)] if deleted else []
         edits += [("insert", inserted)] if inserted else []
-        edits += [("equal", before[code.src_start : code.src_end])] if code is not None else []
+        if code is not None:
+            edits.append(("equal", "".join(old[code.src_start : code.src_end])))
         deleted = inserted = ""
     return edits
 

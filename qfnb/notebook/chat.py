@@ -15,6 +15,7 @@ from ..resources.inference.chat import ChatCompletion
 from ..resources.inference.response_format import extract_code, in_language_of
 from ..resources.inference.thinking import parse_think
 from ..resources.inference.tools import to_tools
+from ..wire import catalog
 from . import await_cell, parser
 from .chat_run import FORMATS, CellRequest, ChatRun, find_format, records_of
 from .conversations import COMMANDS, VERBS, Conversations
@@ -27,13 +28,14 @@ from .parser import (
     MagicOption,
     Parser,
     document_magic,
+    quote_word,
     split_names,
     store_variable,
     user_variables,
     variable_name,
 )
 from .prompt_context import expand_prompt, explain_prompt
-from .trainings import find_service, resolve_endpoint
+from .trainings import find_endpoint, find_service, resolve_endpoint
 
 if TYPE_CHECKING:
     from ..resources.inference.reply import ChatResponse
@@ -141,8 +143,10 @@ class ChatMagics(Magics):
                 return self.conversations.run_command(words)
         if cell is not None and remaining:
             text = remaining[:40]
+            is_model = catalog.find_model(None, remaining) or find_endpoint(self.shell, remaining)
             PARSER.error(
-                tr("unexpected {text!r} in the first line: the question goes below it", text=text)
+                tr("unexpected {text!r} in the first line: the question goes below it", text=text),
+                f"%%qfchat -m {quote_word(remaining)}\n{cell}" if is_model else "",
             )
         question = self._read_question(options, remaining if cell is None else cell)
         if options.reset:

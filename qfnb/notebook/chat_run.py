@@ -3,12 +3,14 @@ arrived.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .. import connect
 from .._notices import collecting
 from ..base.language import tr
 from ..base.text import did_you_mean
@@ -326,6 +328,8 @@ class ChatRun:
         raise UnreadableAnswer(f"{text}\n{kept}", answer=self._first.answer.text)
 
     async def _stream_answer(self, stream: AnswerStream) -> None:
+        with contextlib.suppress(QianfanError):  # the call below raises it
+            await connect.aclient()  # the time of an answer is not that of the sandbox's start
         stream.started = time.perf_counter()
         receive = self._run_tools if self.request.tools else self._receive
         with collecting(stream.notices):

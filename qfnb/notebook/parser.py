@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from ..base.language import tr, tr_noop
 from ..base.text import closest
@@ -24,6 +24,9 @@ from ..errors import APIError, InvalidArgumentError, QianfanError, split_message
 from ..resources.inference.thinking import EFFORTS, is_think_level
 from ..wire import catalog
 from .await_cell import AWAIT_OPTION
+
+SYNONYMS: Final = {"lr": "learning-rate", "epochs": "epoch", "file": "data", "output": "out"}
+"""What other tools call an option."""
 
 
 def resolve(name: str) -> str:
@@ -329,7 +332,8 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             option = unknown[0].partition("=")[0]
             flags = {flag.lstrip("-"): flag for flag in self._option_string_actions}
-            match = flags.get(closest(option.lstrip("-"), flags) or "")
+            name = option.lstrip("-")
+            match = flags.get(SYNONYMS.get(name, "")) or flags.get(closest(name, flags) or "")
             hint = tr("; did you mean {match}?", match=match) if match else ""
             message = tr("unknown option {option!r}{hint}", option=option, hint=hint)
             self.error(message, correction=(option, match) if match else ("", ""))

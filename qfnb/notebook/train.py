@@ -287,6 +287,10 @@ class TrainMagics(VerbMagics):
         else:
             cell = checkpoint_cell(progress, options.step)
         notice = tr("The cell below evaluates the model: run it.")
+        if cell.startswith("#"):
+            notice = tr(
+                "The cell below evaluates the model: name your questions in it, and run it."
+            )
         self._insert_cell(cell, progress, notice)
 
     def do_compare(self, options: Namespace, *targets: str) -> None:

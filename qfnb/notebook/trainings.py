@@ -4,6 +4,7 @@ an endpoint, or the newest.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from argparse import Namespace
@@ -69,7 +70,7 @@ _ALERT = ("alert",)
 
 OPTIONS = (
     MagicOption(
-        "a variable (Dataset, DataFrame), a .jsonl path, or ds-...",
+        "a variable (Dataset, DataFrame), a file (.jsonl, .csv, ...), or ds-...",
         "--dataset",
         "DATA",
         "-d",
@@ -451,8 +452,8 @@ def resolve_endpoint(shell: Any, name: str | None) -> str | None:
 
 
 def find_service(shell: Any, name: str) -> str:
-    """Return the endpoint of the service that a word in the place of a model names: a variable's or
-    a training's; "" for a model's name.
+    """Return the endpoint of the service that a word in the place of a model names: a variable's, a
+    training's or its own; "" for a model's name.
 
     Raises:
         InvalidArgumentError: the training has no service; ends in the cell that deploys it.
@@ -462,7 +463,13 @@ def find_service(shell: Any, name: str) -> str:
         return resolve_endpoint(shell, name) or ""
     if catalog.find_model(None, name):
         return ""
-    return _require_deployed(name, find_endpoint(shell, name)) or ""
+    if endpoint := _require_deployed(name, find_endpoint(shell, name)):
+        return endpoint
+    with contextlib.suppress(InvalidArgumentError):  # no service has this name
+        endpoint = _find_endpoint(name)
+        if endpoint != name or ENDPOINT.fullmatch(name):
+            return endpoint
+    return ""
 
 
 def _require_deployed(name: str, endpoint: str | None) -> str | None:

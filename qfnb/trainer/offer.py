@@ -102,7 +102,7 @@ def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig
     """Return a config, with the parameter scale that the offer has where none is named.
 
     What the offer does not have is warned of in one line, and the platform judges it; before that,
-    the offer is read anew.
+    the offer is read anew. The sandbox's offer is final.
 
     Args:
         train_type: the model to tune.
@@ -110,7 +110,8 @@ def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig
         mode: SFT, PostPretrain, DPO or KTO.
 
     Raises:
-        InvalidArgumentError: names the hyper-parameter that has another type, and its value.
+        InvalidArgumentError: names the hyper-parameter that has another type, and its value; or
+            what the sandbox does not offer.
     """
     for max_age_s in (MAX_AGE_S, 0.0):
         offer = read_offer(max_age_s=max_age_s)
@@ -121,6 +122,8 @@ def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig
                 warn_once(text)
             return fitted
     text = tr("; ").join(differences)
+    if connect.current_platform().name == "sandbox":  # its offer is what it accepts
+        raise InvalidArgumentError(text)
     warn_once(tr("{differences} (sent all the same: the platform decides)", differences=text))
     return fitted
 

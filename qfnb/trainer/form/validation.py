@@ -216,7 +216,8 @@ def _dataset_issue(form: LaunchForm, name: str, mode: str) -> Issue | None:
     if not source.strip():
         example = TRAINER_CLASSES.get(mode, LLMFinetune).schemas[0].expected
         message = tr(
-            "Choose a variable, a file, or a dataset of the platform (ds-…). A row: {example}",
+            "Choose a variable, a file (.jsonl, .csv, …), or a dataset of the platform (ds-…). "
+            "A row: {example}",
             example=example,
         )
         return Issue(message, is_hint=True)

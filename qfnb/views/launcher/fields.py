@@ -29,7 +29,7 @@ TITLES: Final[Mapping[str, str]] = {
     "hours": tr_noop("Hours"),
     "held_out": tr_noop("Held out, %"),
     "model_name": tr_noop("Name of the model"),
-    "suffix": tr_noop("Endpoint suffix"),
+    "suffix": tr_noop("Name of the service"),
     "others": tr_noop("Other settings"),
 }
 """The titles of fields; `others` are hyper-parameters that the model lacks."""
@@ -95,7 +95,7 @@ SCALE_HINTS: Final = {
 }
 HINTS: Final = {
     "name": tr_noop("how the platform's console shows it"),
-    "suffix": tr_noop("the readable part of its address"),
+    "suffix": tr_noop("the end of its address, and what `-e` takes"),
 }
 SCALES: Final = {"FullFineTuning": tr_noop("full"), "PromptTuning": tr_noop("prompt tuning")}
 
@@ -162,10 +162,10 @@ def list_fields(form: LaunchForm, data: tuple[str, ...] = ()) -> list[Field]:
     has_service = after in {"deploy", "evaluate"}
     names = ["name", "after", "variable"]
     names += ["eval_dataset"] if after == "evaluate" else []
-    names += ["hours", "replicas"] if has_service else []
+    names += ["suffix"] if has_service else []
+    names += ["hours", "replicas"] if has_service and not form.from_sandbox else []
     later = ["held_out"]
     later += ["model_name"] if after != "train" else []
-    later += ["suffix"] if has_service else []
     first += [_create_field(form, name, data) for name in names]
     advanced = [_create_field(form, name, data) for name in later] + folded
     fields = [*first, *(replace(item, is_advanced=True) for item in advanced)]

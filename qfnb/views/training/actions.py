@@ -187,8 +187,11 @@ def _is_deployed(actions: Sequence[BaseAction], progress: TrainingProgress) -> b
 def chat_cell(progress: TrainingProgress, question: str = "") -> str:
     """Return a cell that asks the service a question, "" before the deployment."""
     endpoint = _endpoint(progress)
-    question = question or tr("Hello! What can you do?")
-    return f"%%qfchat -e {endpoint}\n{question}" if endpoint else ""
+    if not endpoint:
+        return ""
+    name = _variable_of(progress) or progress.job_name
+    service = f"-m {name}" if re.fullmatch(r"[\w.-]+", name) else f"-e {endpoint}"
+    return f"%%qfchat {service}\n{question or tr('Hello! What can you do?')}"
 
 
 def evaluation_cell(progress: TrainingProgress) -> str:
