@@ -16,7 +16,7 @@ from qfnb.wire.endpoints import AnyEndpoint
 
 from . import batches, storage
 from .batches import validate_unfinished
-from .chat.served_models import resolve_model
+from .chat.conversion import resolve_model
 from .engines.protocol import BUILT_IN
 from .http.call import CREATOR, Call, Refusal, dispatch, emulates, fields_of, page_by_marker, utc
 from .state.lifecycle import is_finished, job_status, stable_shuffle, with_checkpoints

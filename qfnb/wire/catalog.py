@@ -564,34 +564,20 @@ def _read_steps(value: Any) -> tuple[PriceStep, ...]:
     return ()
 
 
-_PRICE_KEY = re.compile("price|cost|amount|fee", re.IGNORECASE)
-_LOWER_BOUND_KEY = re.compile("(min|lower|from|start|begin|gt)", re.IGNORECASE)
-
-
 def _read_tier(tier: Any) -> PriceStep | None:
-    """Return one tier: a bound in thousands of tokens, null for none, and a price; the names of its
-    keys are not known.
+    """Return one tier: a price, under a key that says so, and a bound in thousands of tokens, null
+    for none, under any other.
 
-    The price is what has such a name, or else what is not a whole number. None where that leaves a
-    doubt.
+    None where that leaves a doubt.
     """
-    if isinstance(tier, dict):
-        entries = {key: tier[key] for key in tier if not _LOWER_BOUND_KEY.match(key)}
-    else:
-        entries = {}
-    named = [key for key in entries if _PRICE_KEY.search(key) and _to_price(entries[key])]
-    price_keys = named or [
-        key for key in entries if _to_price(entries[key]) and not _to_count(entries[key])
-    ]
-    bounds = [_to_bound(value) for key, value in entries.items() if key not in price_keys]
-    bounds = [bound for bound in bounds if bound]
-    if len(price_keys) != 1:
-        price = None
-    else:
-        price = _to_price(entries[price_keys[0]])
-    if price is None or len(bounds) > 1:
+    if not isinstance(tier, dict):
         return None
-    return PriceStep(price, bounds[0] if bounds else None)
+    prices = [_to_price(value) for key, value in tier.items() if "price" in key.lower()]
+    bounds = [_to_bound(value) for key, value in tier.items() if "price" not in key.lower()]
+    bounds = [bound for bound in bounds if bound]
+    if len(prices) != 1 or prices[0] is None or len(bounds) > 1:
+        return None
+    return PriceStep(prices[0], bounds[0] if bounds else None)
 
 
 def _to_bound(value: Any) -> int | None:

@@ -18,8 +18,7 @@ from ..engines.protocol import ChatModel, Conversation, EngineReply, StreamingMo
 from ..http.call import Call, Stream, emulates
 from ..services import metered
 from . import answers, conversion, images
-from .conversion import FunctionOptions, parse_options, validate
-from .served_models import resolve_target
+from .conversion import FunctionOptions, parse_options, resolve_target, validate
 
 _PAIRS = re.compile(r"([\u4e00-\u9fffA-Za-z]+)\s*[:：为是]?\s*(\d+(?:\.\d+)?)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

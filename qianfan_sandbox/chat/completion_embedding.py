@@ -12,8 +12,14 @@ from ..engines.protocol import EngineError, Vectors
 from ..http.call import Call, Stream, emulates
 from ..services import metered
 from . import answers, conversion
-from .conversion import SamplingOptions, validate, validate_temperature
-from .served_models import require_preset, resolve_model, resolve_target
+from .conversion import (
+    SamplingOptions,
+    require_preset,
+    resolve_model,
+    resolve_target,
+    validate,
+    validate_temperature,
+)
 
 
 @emulates(wire.COMPLETION_V1)

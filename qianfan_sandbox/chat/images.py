@@ -28,8 +28,7 @@ from qfnb.wire.chat import Message
 from ..http.call import Call, Stream, emulates
 from ..state.world import World
 from .answers import v1_answer
-from .conversion import tool_reply, unknown_model
-from .served_models import require_preset
+from .conversion import require_preset, tool_reply, unknown_model
 
 ENGINE_LABEL = "qfnb drawing program, not a model"
 _OLDER_RULES = inference.ImageRules(1024, 4)

@@ -185,23 +185,18 @@ def start_run(
         earlier: the run that it continues.
         step: the step of the checkpoint of that run, None for the last one.
     """
-    from ..engines.builtin.training import local_hyperparameters  # noqa: PLC0415 - numpy
-
     world = call.world
     rates = dict(sources)
-    base = None
     before = 0
+    base = None
     if earlier:
-        if earlier["scale"] == scale:
-            base = find_weights(call, earlier, step)
         shared = dict(zip(earlier["datasets"], earlier["rates"], strict=True))
         shared = {source: rate for source, rate in shared.items() if source not in rates}
         before = len(shared)
         rates = shared | rates
+        base = find_weights(call, earlier, step) if earlier["scale"] == scale else None
     if base and not world.engines.can_continue_from(base):
         base = None
-    parameters = supported_models.find_parameters(job["model"], job["mode"], scale) or []
-    defaults = {row["key"]: row["default"] for row in parameters}
     task = world.store.add(
         "task",
         random_id("task-"),
@@ -219,7 +214,7 @@ def start_run(
         base=base,
         checkpoints=[],
         engine=engine.BuiltinEngine.name,
-        effective=asdict(local_hyperparameters(values, defaults)),
+        effective=_local_hyperparameters(job, scale, values),
         passes_per_epoch=PASSES_PER_EPOCH,
         plan=world.lifecycle.plan(
             (wire.ACCEPTED, "accept"), (worker.WAITING, "queue"), final=worker.WAITING
@@ -236,6 +231,14 @@ def start_run(
     )
     world.enqueue("task", task)
     return task
+
+
+def _local_hyperparameters(job: Document, scale: str, values: JsonMapping) -> JsonObject:
+    """Return the built-in engine's hyper-parameters for the platform's."""
+    from ..engines.builtin.training import local_hyperparameters  # noqa: PLC0415 - numpy
+
+    rows = supported_models.find_parameters(job["model"], job["mode"], scale) or []
+    return asdict(local_hyperparameters(values, {row["key"]: row["default"] for row in rows}))
 
 
 def find_weights(call: Call, task: Document, step: int | None) -> str | None:

@@ -8,7 +8,7 @@ established: they are a guess. The platform's own list changes without notice.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,13 @@ def _scales(rows_by_scale: JsonMapping) -> list[JsonObject]:
 
 
 def _parameter(key: str, check: str, allowed: list[Any], default: Any) -> Parameter:
+    """Return a hyper-parameter; one that is not imitated says so, which is an extension."""
     name, description, type_ = _TABLE["keys"][key]
     texts = {"key": key, "name": name, "description": description, "type": type_}
-    return texts | {"checkType": check, "checkValue": allowed, "default": default}
+    row = texts | {"checkType": check, "checkValue": allowed, "default": default}
+    if key not in IMITATED_PARAMETERS | PARAMETERS:
+        row["sandbox"] = {"hasEffect": False}
+    return row
 
 
 WIRE_MODELS: list[JsonObject] = [_to_wire(model) for model in _TABLE["models"]]
@@ -72,31 +76,17 @@ V1_LIMITS: dict[str, tuple[float, float]] = {
 
 
 def with_extensions(models: Iterable[JsonObject]) -> list[JsonObject]:
-    """Return models with the sandbox's extensions.
-
-    Hyper-parameters that are not imitated say `sandbox: {hasEffect: false}`, train modes `sandbox:
-    {seconds: ...}`, those of a training on this computer.
+    """Return models whose train modes say `sandbox: {seconds: ...}`, those of a training on this
+    computer.
     """
-    imitated = IMITATED_PARAMETERS | PARAMETERS
     extended = []
     for model in models:
         modes = []
         for mode in model["supportTrainMode"]:
             seconds = training_seconds(preferences=mode["trainMode"] in PREFERENCE_LOSSES)
-            modes.append(_mode_with_effects(mode, imitated) | {"sandbox": {"seconds": seconds}})
+            modes.append(mode | {"sandbox": {"seconds": seconds}})
         extended.append(model | {"supportTrainMode": modes})
     return extended
-
-
-def _mode_with_effects(mode: JsonObject, imitated: Collection[str]) -> JsonObject:
-    scales = []
-    for scale in mode["supportParameterScale"]:
-        parameters = [
-            row if row["key"] in imitated else row | {"sandbox": {"hasEffect": False}}
-            for row in scale["supportHyperParameterConfig"]
-        ]
-        scales.append(scale | {"supportHyperParameterConfig": parameters})
-    return mode | {"supportParameterScale": scales}
 
 
 def find_model(model: str) -> JsonObject | None:

@@ -156,7 +156,6 @@ class Call:
         path: the parameters in the path.
         query: the parameters of the query.
         app: the application that the request says it is from.
-        caller: a digest of the caller's credentials, "" for a batch.
         allows_undeployed: whether a model version (`amv-...`) can be called without a service.
         id: the id that the answer carries.
         unknown_keys: what the body has that the platform does not take; a strict sandbox refuses
@@ -168,7 +167,6 @@ class Call:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     app: str = ""
-    caller: str = ""
     allows_undeployed: bool = False
     id: str = field(default_factory=lambda: random_id("as-", 10))
     unknown_keys: list[str] = field(default_factory=list)

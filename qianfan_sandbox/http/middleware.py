@@ -3,7 +3,6 @@ is sent.
 """
 
 import asyncio
-import hashlib
 import json
 import logging
 import secrets
@@ -201,9 +200,7 @@ async def serve(
     """
     world.record_activity(endpoint.name)
     app = request.headers.get("appid", "")
-    key = request.headers.get("authorization", "")
-    caller = hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).hexdigest()
-    call = Call(world, endpoint, request.path_params, dict(request.query_params), app, caller)
+    call = Call(world, endpoint, request.path_params, dict(request.query_params), app)
     state = request.state
     fault = None
     state.operation = endpoint.name

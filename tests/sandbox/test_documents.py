@@ -55,14 +55,6 @@ def test_a_changed_template_has_the_variables_of_its_new_text(sandbox):
     )
 
 
-@pytest.mark.parametrize("prompts", [Prompt, V2])
-def test_a_deleted_template_is_gone(sandbox, prompts):
-    key = create_template()
-    assert prompts.delete(key.template_pk).data is True
-    with pytest.raises(errors.APIError, match=f"{key.template_pk} does not exist"):
-        prompts.info(key.template_pk)
-
-
 def test_templates_are_listed_by_text_label_and_page(sandbox):
     label = V2.create_label(["找"]).data.items[0].label_id
     ids = [V2.create(f"找到 {i}", "写{theme}", labels=[label]).data.template_id for i in range(3)]
@@ -71,17 +63,6 @@ def test_templates_are_listed_by_text_label_and_page(sandbox):
     page = V2.list(name="找到", label_ids=[label], max_keys=2).data
     assert [row.template_id for row in page.items] == ids[:0:-1]
     assert not Prompt.list(name="找到", type=1).data.total
-
-
-def test_labels_are_shared_and_leave_with_a_template_behind(sandbox):
-    one, two = V2.create_label(["标签一", "标签二"]).data.items
-    assert V2.create_label("标签一").data.items == [one]
-    template = V2.create("诗", "写诗", labels=[one.label_id, two.label_id]).data.template_id
-    V2.delete_label(one.label_id)
-    assert [row["labelName"] for row in V2.info(template).data.labels] == ["标签二"]
-    assert "标签二" in [row["labelName"] for row in Prompt.list_labels(0, 100)["result"]["items"]]
-    with pytest.raises(errors.APIError, match=f"{one.label_id} does not exist"):
-        V2.create("诗", "写诗", labels=[one.label_id])
 
 
 def test_an_improvement_runs_and_then_is_there(sandbox):

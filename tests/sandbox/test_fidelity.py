@@ -6,12 +6,10 @@ A new operation has no row until `make fidelity` is run the next time.
 import fnmatch
 
 from support.evidence import find_misfit, has_shape
-from support.fidelity import HEAD, TABLE, render_table, source_of
+from support.fidelity import HEAD, TABLE, source_of
 from support.fidelity_sources import GUESSES, PAGES, PAGES_BY_OPERATION, render_sources
 
-from qfnb.wire.base import MarkedPage
 from qfnb.wire.endpoints import ENDPOINTS
-from qfnb.wire.prompt import MemoryRecord
 
 
 def test_every_row_is_an_operation():
@@ -52,22 +50,3 @@ def test_no_record_fits_an_answer_that_has_nothing_of_it():
     }
     assert [name for name, kind in shapes.items() if not find_misfit(kind, {"nonsense": 1})] == []
     assert {*ENDPOINTS} - {*shapes} == {"etl.create", "inference.stop", "service.v2.modify"}
-
-
-def test_an_answer_without_a_field_that_may_not_be_null_does_not_fit():
-    whole = {"systemMemoryId": "sm-1", "appId": "7", "description": "", "memories": []}
-    assert find_misfit(MemoryRecord, whole) == ""
-    assert (
-        find_misfit(MarkedPage[MemoryRecord], {"items": [whole, {"systemMemoryId": "sm-2"}]})
-        == "items[].app_id is absent"
-    )
-    assert "memories" in find_misfit(MemoryRecord, whole | {"memories": 7})
-
-
-def line(evidence, name):
-    return next(row for row in render_table(evidence).splitlines() if row.startswith(f"| `{name}`"))
-
-
-def test_a_tick_needs_to_have_been_seen():
-    evidence = {"chat.v2": {"shape": 1}}
-    assert ["✓" in line(evidence, name) for name in ("chat.v2", "chat.v1")] == [True, False]

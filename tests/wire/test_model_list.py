@@ -64,9 +64,7 @@ def test_a_row_that_says_nothing_changes_nothing(row):
             [{"max": 32, "price": "0.004"}, {"max": None, "price": "0.006"}],
             [(0.004, 32768), (0.006, None)],
         ),
-        ([{"a": 32, "b": 0.004}, {"a": 128, "b": 0.006}], [(0.004, 32768), (0.006, 131072)]),
         ([{"minTokens": 0, "upper": "32k", "unitPrice": 1}], [(1.0, 32768)]),
-        ([{"up_to": 131072, "cost": 2}], [(2.0, 131072)]),
     ],
 )
 def test_prices_are_read_as_one_number_or_as_tiers(value, steps):

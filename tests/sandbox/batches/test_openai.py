@@ -25,12 +25,6 @@ from support.sandbox_thread import run_world
 from qfnb.sandbox import ensure, stop
 
 
-@pytest.fixture
-def http(sandbox):
-    with connect(sandbox) as client:
-        yield client
-
-
 def test_every_line_is_answered_out_of_order(http):
     batch = run_batch(http, [line(i) for i in range(8)], metadata={"a": 8})
     assert (batch["status"], batch["request_counts"]) == (
@@ -113,11 +107,6 @@ def test_a_bad_file_fails_the_batch_and_names_the_line(http, rows, code, number)
 )
 def test_a_wrong_batch_is_refused_at_once(http, change):
     assert error_of(create_batch(http, [line(1)], **change)) == (400, "invalid_argument")
-
-
-def test_an_unknown_batch_is_refused(http):
-    assert error_of(http.get("/v2/batches/infer-nowhere")) == (404, "batch_not_found")
-    assert error_of(http.post("/v2/batches/infer-nowhere/cancel")) == (404, "batch_not_found")
 
 
 def test_pictures_are_edited(http):

@@ -61,20 +61,3 @@ def test_an_import_is_finished_after_a_kill(home):
     controlled(address, "clock", advance=3601)
     assert state(address, dataset_id) == (2, 2, "")
     assert called(address, "release", datasetId=dataset_id) is True
-
-
-def test_rows_and_marks_are_there_after_a_kill(home):
-    address = ensure(home)
-    dataset_id = start_import(address, jsonl(PAIR, PAIR, PAIR))
-    controlled(address, "clock", advance=3601)
-    path = "/wenxinworkshop/entity/"
-    with connect(address) as http:
-        query = {"datasetId": dataset_id, "pageSize": 1}
-        rows = http.post(
-            path + "list", json=query, headers=signed_headers(address, "POST", path + "list")
-        ).json()
-        deleted = {"datasetId": dataset_id, "id": [rows["result"]["items"][0]["id"]]}
-        http.post(
-            path + "delete", json=deleted, headers=signed_headers(address, "POST", path + "delete")
-        )
-    assert state(killed(address, home), dataset_id) == (2, 2, "")

@@ -27,13 +27,10 @@ from qfnb.resources import Data
 from qfnb.resources.management.finetune import FineTune
 from qfnb.wire import data as wire
 
-TALK = [{"prompt": "你好", "response": [["你好！"]]}, {"prompt": "再见", "response": [["再见！"]]}]
-
 
 @pytest.mark.parametrize(
     ("template", "name", "content", "rows"),
     [
-        (2000, "a.jsonl", jsonl(TALK), [TALK]),
         (
             2000,
             "a.csv",
@@ -53,9 +50,7 @@ TALK = [{"prompt": "你好", "response": [["你好！"]]}, {"prompt": "再见", 
             [[{"prompt": "问", "chosen": "好", "rejected": "差"}]],
         ),
         (40100, "a.txt", "第一行\n第二行\n".encode(), ["第一行", "第二行"]),
-        (40100, "a.jsonl", jsonl({"text": "一篇"}, "两篇"), ["一篇", "两篇"]),
         (40200, "a.txt", "问一\n问二".encode(), [[{"prompt": "问一"}], [{"prompt": "问二"}]]),
-        (40200, "a.jsonl", jsonl({"prompt": "问一"}), [[{"prompt": "问一"}]]),
     ],
 )
 def test_every_format_is_imported_and_exported(sandbox, template, name, content, rows):
@@ -79,13 +74,6 @@ def test_pictures_keep_their_names_and_notes(sandbox):
     assert version.entity_count == 2
     assert exported_rows(dataset_id)[0] == {"image": "a/1.png", "annotation": {"annotation": "猫"}}
     assert Data.status([dataset_id]).data[dataset_id].annotated_entity_count == 1
-
-
-def test_a_zip_of_texts_is_unpacked(sandbox):
-    _, version = import_rows(
-        zip_files(**{"0.txt": "甲", "deep/1.txt": "乙\n丙", "__MACOSX/x": b"\0"}), "t.zip", 40100
-    )
-    assert (version.import_status, version.entity_count) == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -127,20 +115,6 @@ def test_links_in_a_zip_are_refused(sandbox):
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr(link, "/etc/passwd")
     assert "not JSON" in import_rows(packed.getvalue(), "a.zip")[1].import_error_info
-
-
-def test_rows_without_answers_are_imported_when_said_so(sandbox):
-    dataset_id, version = import_rows(jsonl({"prompt": "问"}), annotated=False)
-    assert version.import_status == 2
-    status = Data.status([dataset_id]).data[dataset_id]
-    assert (status.entity_count, status.annotated_entity_count, status.character_count) == (1, 0, 1)
-
-
-def test_a_failed_import_leaves_the_earlier_rows(sandbox):
-    dataset_id, _ = import_rows(jsonl(PAIR))
-    start_import(dataset_id, b"no json", "b.jsonl")
-    version = wait_until_idle(dataset_id)
-    assert (version.import_status, version.entity_count) == (3, 1)
 
 
 def test_rows_count_when_their_import_is_over(sandbox, control):
@@ -207,10 +181,8 @@ def test_a_dataset_without_rows_is_neither_released_nor_exported(sandbox):
         ({"templateType": 1}, "templateType"),
         ({"projectType": 401}, "projectType"),
         ({"dataType": 7}, "dataType"),
-        ({"storageType": "disk"}, "storageType"),
         ({"storageType": "usrBos", "storageId": "other"}, "storageId"),
         ({"name": " "}, "name"),
-        ({"name": None}, "name"),
     ],
 )
 def test_a_wrong_dataset_is_refused_in_the_familys_shape(sandbox, change, expected):

@@ -6,7 +6,6 @@ import httpx
 import pytest
 from support.datasets import PAIR, exported_rows, import_rows, jsonl, refusal
 
-from qfnb import errors
 from qfnb.resources.management.data import Data
 from qfnb.wire import data
 
@@ -75,9 +74,3 @@ def test_wrong_input_is_refused(sandbox, large_dataset, endpoint, change, expect
         f"param[{expected}] invalid"
         in refusal(endpoint, datasetId=large_dataset, **change).error_msg
     )
-
-
-def test_a_row_of_another_format_is_refused(sandbox, large_dataset):
-    entity = list_rows(large_dataset, page_size=1).items[0]
-    with pytest.raises(errors.APIError, match="prompt is missing"):
-        Data.annotate_an_entity(entity.id, large_dataset, [{"question": "x"}])

@@ -93,9 +93,3 @@ def test_the_command_line_asks_for_a_key_and_status_says_which_engine(home, caps
     assert "Answers: upstream qwen, not ERNIE\nTrains with: qfnb local model" in output
     assert config.load_config(home).upstream_key.get_secret_value() == "sk-canary"
     assert "sk-canary" not in output + repr(config.load_config(home))
-
-
-def test_a_broken_file_is_named(tmp_path):
-    (tmp_path / "engine.json").write_text("{")
-    with pytest.raises(errors.SandboxError, match=r"engine\.json cannot be read"):
-        config.resolve_config(tmp_path)

@@ -7,7 +7,6 @@ from support.evaluation_sandbox import (
     REFEREE,
     RULES,
     release_dataset,
-    release_prompts,
     report_by_model,
     result_rows,
     run_evaluation_sandbox,
@@ -112,16 +111,6 @@ def test_a_version_without_its_model_fails_alone(lab):
     assert lab.run(RULES, empty)[1]["state"] == "Failed"
 
 
-def test_it_stops(lab):
-    lab.world.lifecycle.set({"evaluate": 60, "stop": 60})
-    id_ = lab.create(RULES)
-    assert Model.stop_evaluation_task(id_)["result"] == {"result": True, "errorMessage": ""}
-    assert task_info(id_)["state"] == "Stopping"
-    assert Model.stop_evaluation_task(id_)["result"]["result"] is False
-    lab.world.clock.set(advance=60)
-    assert wait_for_end(id_)["state"] == "Stopped"
-
-
 def test_stop_words_come_out_of_the_bucket(lab):
     storage.write_object(lab.world.store, "sandbox", "stop.txt", "早上\n".encode())
     dataset = release_dataset(lab.world, {"几点开门": "九点开门，晚上十点关门。"}, "stop")
@@ -129,15 +118,6 @@ def test_stop_words_come_out_of_the_bucket(lab):
     without = lab.run({**RULES, "stopWordsPath": "bos:/sandbox/stop.txt"}, dataset=dataset)[0]
     assert report_by_model(plain)["knows"]["accuracy"] == 0
     assert report_by_model(without)["knows"]["accuracy"] == 1
-
-
-def test_rules_need_references_and_people_do_not(lab):
-    dataset = release_prompts(lab.world, ANSWERS)
-    assert "without a reference" in refused(lab.create, RULES, dataset=dataset)
-    id_, task = lab.run(PEOPLE, dataset=dataset)
-    assert (task["state"], result_rows(id_)[0]["completion"]) == ("DoingWithManualBegin", "")
-    id_, _ = lab.run(REFEREE, dataset=dataset)
-    assert report_by_model(id_)["knows"]["scoreDistribution"]["-1"] == len(ANSWERS)
 
 
 def test_a_row_that_failed_is_in_no_mean():

@@ -49,24 +49,6 @@ def test_a_task_is_made_described_and_reported(lab):
     )
 
 
-def test_the_states_have_other_names(lab):
-    lab.world.lifecycle.set({"queue": 60, "evaluate": 60})
-    id_ = created(lab)
-    states = []
-    for _ in range(2):
-        states.append(V2.task_detail(id_).data.state)
-        lab.world.clock.set(advance=60)
-    ended(id_)
-    assert states == ["Queued", "Running"]
-
-
-def test_a_template_goes_around_the_question(lab):
-    id_ = created(lab, template="别管{input}，说别的")
-    ended(id_)
-    with pytest.raises(QianfanError, match=r"param\[promptTemplate\]"):
-        created(lab, template="没有占位")
-
-
 def test_tasks_are_listed_by_kind_filter_and_page(lab):
     ids = [created(lab, name=f"列表{number}") for number in range(3)]
     people = lab.run(PEOPLE, name="列表人工")[0]

@@ -6,7 +6,7 @@ import pytest
 from support import model_life
 from support.example_request import send_example
 from support.model_life import STEPS, Life
-from support.raw_http import CHAT, connect, line, signed_headers
+from support.raw_http import CHAT, line, signed_headers
 
 from qfnb.sandbox import ensure
 from qfnb.wire.endpoints import ENDPOINTS
@@ -20,12 +20,6 @@ BODY = line(1)["body"]
 def _no_faults_left(control):
     yield
     control.delete(FAULTS).raise_for_status()
-
-
-@pytest.fixture
-def http(sandbox):
-    with connect(sandbox) as client:
-        yield client
 
 
 def management_call(sandbox, http, path, action=None, **body):
@@ -131,20 +125,6 @@ def test_a_word_of_v2_has_its_status_and_type(fault, http, code, status, type_):
     assert (answer.status_code, error["code"], error["type"]) == (status, code, type_)
 
 
-def test_an_action_code_is_sent_unchanged(sandbox, fault, http):
-    fault("service.v2.describe", "status", code="InappropriateJSON")
-    answer = management_call(sandbox, http, "/v2/service", "DescribeService", serviceId="svco-x")
-    assert (answer.status_code, answer.json()["code"]) == (400, "InappropriateJSON")
-
-
-def test_a_stream_ends_in_half_an_event(fault, http):
-    fault("chat.v2", "malformed", after=1)
-    first, half = b"".join(events(http)).decode("utf-8", "ignore").strip().split("\n\n")
-    assert json.loads(first.removeprefix("data: "))
-    with pytest.raises(json.JSONDecodeError):
-        json.loads(half.removeprefix("data: "))
-
-
 @pytest.mark.parametrize("stream", [False, True])
 def test_torn_characters_are_whole_when_put_together(fault, http, stream):
     expected = http.post(CHAT, json={**BODY, "stream": stream, "seed": 1})
@@ -166,13 +146,6 @@ def text(content):
     ]
     parts = [value["choices"][0].get("message") or value["choices"][0]["delta"] for value in values]
     return "".join(part.get("content") or "" for part in parts)
-
-
-def test_a_slow_stream_pauses_before_each_piece(fault, http):
-    fault("chat.v2", "drip", seconds=0.01)
-    with http.stream("POST", CHAT, json={**BODY, "stream": True}) as answer:
-        count = sum(1 for row in answer.iter_lines() if row)
-    assert answer.elapsed.total_seconds() >= 0.01 * (count - 1)
 
 
 @pytest.mark.parametrize(("asked_for", "status"), [("429:2", 429), ("503", 503), ("336100", 503)])

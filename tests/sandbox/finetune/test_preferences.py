@@ -86,18 +86,6 @@ def test_checkpoints_are_kept_as_the_run_asks():
         FineTune.V2.create_task(job, "LoRA", {}, None, task, 4, datasets=[dataset])
 
 
-def test_a_checkpoint_can_be_continued(preferences, rude_run):
-    first = finetune_runs.wait_for_end(
-        start(DPO, preferences, values={"epoch": 2}, increment_task_id=rude_run)
-    )
-    step = next(point["step"] for point in first["checkpointList"] if point["kept"])
-    task = start(
-        KTO, preferences, increment_task_id=first["taskId"], increment_checkpoint_step=step
-    )
-    done = finetune_runs.wait_for_end(task)
-    assert done["sandbox"]["increment"]["weights"] == f"{first['taskId']}-{step}"
-
-
 def test_rankings_are_preferences_and_pairs_are_not():
     ranked = Dataset(
         [{"prompt": r.prompt, "responses": [r.chosen, r.rejected, "不知道"]} for r in QUESTIONS]

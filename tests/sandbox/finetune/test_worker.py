@@ -51,16 +51,6 @@ def test_a_run_is_accepted_then_waits_then_is_done(dataset, control, clock):
     assert finetune_runs.wait_for_end(task)["runStatus"] == "Done"
 
 
-def test_two_runs_queue(long_run):
-    finetune_runs.wait_for_points(long_run)
-    second = finetune_runs.start_run(finetune_runs.create_dataset())
-    wait_for(
-        lambda: finetune_runs.describe_run(second)["runStatus"], lambda status: status == "Waiting"
-    )
-    assert FineTune.V2.stop_task(long_run)["result"] is True
-    assert finetune_runs.wait_for_end(second)["runStatus"] == "Done"
-
-
 def test_a_run_that_waits_is_stopped_at_once(long_run):
     finetune_runs.wait_for_points(long_run)
     second = finetune_runs.start_run(finetune_runs.create_dataset())

@@ -16,7 +16,7 @@ from support.sandbox_thread import run_world
 
 from qfnb.wire import auth
 from qfnb.wire.endpoints import ENDPOINTS
-from qianfan_sandbox.http import control_api
+from qianfan_sandbox import app
 
 pytestmark = pytest.mark.long
 
@@ -55,12 +55,12 @@ def http(world):
 
 @pytest.fixture(scope="module")
 def described():
-    return json.loads(json.dumps(control_api.build_document("http://127.0.0.1:1")))
+    return json.loads(json.dumps(app.build_document("http://127.0.0.1:1")))
 
 
 @pytest.fixture(scope="module")
 def operations(world):
-    schema = schemathesis.openapi.from_dict(control_api.build_document(world.address.url))
+    schema = schemathesis.openapi.from_dict(app.build_document(world.address.url))
     results = (row.ok() for row in schema.get_all_operations())
     return {operation.definition.raw["operationId"]: operation for operation in results}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.raw_http import CHAT, connect, line, open_client, signed_headers, storage_request
+from support.raw_http import CHAT, line, open_client, signed_headers, storage_request
 from support.waiting import until
 
 from qfnb.sandbox import process
@@ -17,12 +17,6 @@ BODY = line(1)["body"]
 REAL = "bce-v3/ALTAK-CanaryCanaryCanary/0123456789abcdef0123456789abcdef01234567"
 REAL_PAIR = ("ALTAKcanarycanarycanaryca", "c" * 32)
 DETAIL = "/wenxinworkshop/dataset/info"
-
-
-@pytest.fixture
-def http(sandbox):
-    with connect(sandbox) as client:
-        yield client
 
 
 def raw_response(sandbox, content, seconds=5):

@@ -2,11 +2,8 @@
 others.
 """
 
-import time
-
 import pytest
 from support.raw_http import CHAT, connect, error_of
-from support.sandbox_thread import run_world
 
 import qfnb
 from qfnb.resources.inference import thinking
@@ -14,12 +11,6 @@ from qfnb.resources.inference import thinking
 HEADER = "x-qfnb-unknown-keys"
 SAY = [{"role": "user", "content": "你是谁"}]
 BODY = {"model": "ernie-4.5-turbo-128k", "messages": SAY}
-
-
-@pytest.fixture
-def world(tmp_path):
-    with run_world(tmp_path, time.monotonic) as world:
-        yield world
 
 
 @pytest.fixture

@@ -50,13 +50,3 @@ def test_a_strict_sandbox_has_the_models_of_the_page_only(client, control):
         control.post("/_sandbox/modes", json={"strict": False}).raise_for_status()
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_model")
     assert answered.status_code == 200
-
-
-def test_a_lost_response_is_not_found(client):
-    for answer in (
-        create(client, previous_response_id="resp_none"),
-        client.get("/responses/resp_none"),
-        client.delete("/responses/resp_none"),
-        client.get("/responses/resp_none/input_items"),
-    ):
-        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "response_not_found")

@@ -16,7 +16,7 @@ from support.service_sandbox import (
 )
 
 from qfnb import ChatCompletion, Completion, errors
-from qfnb.resources import Charge, Service
+from qfnb.resources import Service
 from qianfan_sandbox.http import call
 
 FAR = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
@@ -97,10 +97,8 @@ def test_while_a_service_changes_its_version_the_old_one_answers(shop):
     [
         ({"model_id": "amv-nothing"}, r"param\[modelId\] invalid"),
         ({"model_id": "amv-early"}, "is Creating, not Ready"),
-        ({"model_set_id": "am-new"}, r"param\[modelSetId\] invalid"),
         ({"name": "x"}, r"param\[name\] invalid"),
         ({"url_suffix": "_shop"}, "first and last"),
-        ({"resource_type": "GPU-X"}, "GPU-I-2, GPU-I-4, CPU-I-2"),
         ({"qps": 51}, r"param\[resourceConfig.qps\] invalid"),
         ({"billing": {"paymentTiming": "Prepaid"}}, r"param\[billing.reservation\] invalid"),
     ],
@@ -118,13 +116,6 @@ def test_what_cannot_be_deployed_is_refused(shop, change, expected):
     with pytest.raises(errors.APIError, match=expected) as caught:
         V2.create_service(**call | change)
     assert (caught.value.status, caught.value.error_code) == (400, "InappropriateJSON")
-
-
-def test_a_model_has_no_two_services_of_one_name(shop):
-    shop.deploy("taken")
-    with pytest.raises(errors.APIError, match="'taken' already"):
-        shop.deploy("taken")
-    assert V2.create_service("am-new", "amv-new", "taken", "shop").data.service_id
 
 
 def test_services_are_found_by_what_they_are_and_paged(shop):
@@ -183,47 +174,6 @@ def test_only_the_calls_between_two_moments_count(shop):
         for span in (times[:2], times[2:], (times[0], times[3]))
     ]
     assert totals == [1, 1, 2]
-
-
-def test_compute_units_are_bought_resized_and_given_back(shop):
-    service = shop.serve("units")
-    (unit,) = Charge.get_service_resource_list(service.service_id).data.instances
-    second = Charge.purchase_service_resource(
-        service.service_id, {"paymentTiming": "Postpaid"}, 3
-    ).data.instance_id
-    Charge.resize_service_resource_count(unit.instance_id, 2)
-    units = Charge.get_service_resource_list(service.service_id).data.instances
-    assert [row.replicas_count for row in units] == [2, 3]
-    Charge.release_service_resource_instance_info(service.service_id, second)
-    units = Charge.get_service_resource_list(service.service_id).data.instances
-    assert [row.instance_id for row in units] == [unit.instance_id]
-    with pytest.raises(errors.APIError, match=r"a-.* does not exist"):
-        Charge.resize_service_resource_count(second, 1)
-
-
-def test_the_lists_of_v1_show_presets_by_type_and_ones_own(shop):
-    service = shop.serve("listed")
-    chat = Service.list(["chat"])["result"]
-    assert {row["apiType"] for row in chat["common"]} == {"chat"}
-    (listed_service,) = [row for row in chat["custom"] if row["name"] == "listed"]
-    assert listed_service["url"].endswith(f"/chat/{service.endpoint}")
-    assert listed_service["versionList"][0]["serviceStatus"] == "Done"
-    kinds = {row["apiType"] for row in Service.list()["result"]["common"]}
-    assert kinds == {"chat", "completions", "embeddings", "text2image", "image2text"}
-    assert not Service.list(["embeddings"])["result"]["custom"]
-
-
-def test_preset_services_are_found_by_id_and_type(shop):
-    everything = V2.describe_preset_services().data.service_list
-    first = everything[0]["serviceId"]
-    assert [
-        row["serviceId"] for row in V2.preset_services(service_ids=[first]).data.service_list
-    ] == [first]
-    assert {
-        row["serviceType"] for row in V2.preset_services(service_type=["chat"]).data.service_list
-    } == {"chat"}
-    assert V2.preset_services(charge_status=["Free"]).data.service_list == everything
-    assert not V2.preset_services(charge_type=["TPM"]).data.service_list
 
 
 def test_the_service_blocks_of_seed_002_run(shop, capsys):

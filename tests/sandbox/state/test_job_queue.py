@@ -12,7 +12,6 @@ from qfnb.sandbox.process import Address
 from qfnb.wire import batches as wire
 from qianfan_sandbox import batches
 from qianfan_sandbox.app import build_app  # noqa: F401 - registers the handlers and the jobs
-from qianfan_sandbox.engines.builtin.training import Hyperparameters, train
 from qianfan_sandbox.state.lifecycle import is_finished, job_status, stable_shuffle
 from qianfan_sandbox.state.world import World
 
@@ -68,17 +67,6 @@ def test_expired_lines_are_in_the_error_file(world):
     assert {row["error"]["code"] for row in results(world, batch["error_file_id"])} == {
         "batch_expired"
     }
-
-
-def test_a_model_version_answers_without_a_service(world):
-    model = train(
-        [("首都？", "北京")], hyperparameters=Hyperparameters(epochs=5), remember_all=True
-    )
-    world.store.write_file("task-x.npz", model.save())
-    world.store.add("version", "amv-x", task="task-x", plan=[["Ready", None]])
-    enqueue_batch(world, 1, model="amv-x", replaced=True)
-    row = results(world, wait_until_finished(world)["output_file_id"])[0]
-    assert row["response"]["body"]["choices"][0]["message"]["content"] == "北京"
 
 
 def test_a_new_world_resumes_the_jobs_of_an_old_one(tmp_path):

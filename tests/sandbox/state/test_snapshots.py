@@ -1,21 +1,13 @@
 """Snapshots of the whole state, created and restored while the server runs."""
 
 import stat
-import time
 
 import pytest
 from support.raw_http import connect, signed_headers, upload
-from support.sandbox_thread import run_world
 
 from qfnb.sandbox import ensure, stop
 
 SNAPSHOTS = "/_sandbox/snapshots"
-
-
-@pytest.fixture
-def world(tmp_path):
-    with run_world(tmp_path, time.monotonic) as world_:
-        yield world_
 
 
 @pytest.fixture
@@ -73,11 +65,6 @@ def test_snapshots_are_listed_and_removed(steer):
 def test_a_name_that_could_lead_elsewhere_is_refused(world, steer, name):
     assert steer("POST", name=name).status_code == 400
     assert not list(world.folder.glob("snapshots/*"))
-
-
-def test_an_unknown_snapshot_is_named(steer, restore):
-    for answer in (restore("none"), steer("DELETE", "/none")):
-        assert (answer.status_code, "'none'" in answer.json()["error"]) == (404, True)
 
 
 @pytest.fixture

@@ -1,13 +1,7 @@
 """Files of the v2 plane over HTTP: up as a form, down as bytes, listed by page."""
 
 import pytest
-from support.raw_http import connect, error_of, upload
-
-
-@pytest.fixture
-def http(sandbox):
-    with connect(sandbox) as client:
-        yield client
+from support.raw_http import error_of, upload
 
 
 def test_a_file_is_kept_listed_read_and_deleted(http):
@@ -58,10 +52,3 @@ def test_a_wrong_upload_is_refused(http, form):
 
 def test_a_file_name_leads_nowhere(http):
     assert upload(http, b"x", name="../../evil.jsonl").json()["filename"] == "evil.jsonl"
-
-
-@pytest.mark.parametrize(
-    "path", ["/v2/files/..%2f..%2fkeys.json", "/v2/files/..%2fkeys.json/content"]
-)
-def test_a_file_id_leads_nowhere(http, path):
-    assert http.get(path).status_code == 404

@@ -7,8 +7,7 @@ from support.training_pairs import RULE, SMALL
 
 from qfnb.errors import SandboxError
 from qianfan_sandbox.engines.builtin.engine import base_model
-from qianfan_sandbox.engines.builtin.model import AnswerLoss, LanguageModel
-from qianfan_sandbox.engines.builtin.training import train
+from qianfan_sandbox.engines.builtin.model import LanguageModel
 
 
 def test_a_saved_model_gives_the_same_answers(mixed):
@@ -31,21 +30,6 @@ def _array_file() -> bytes:
 def test_other_bytes_are_refused(content):
     with pytest.raises(SandboxError):
         LanguageModel.load(content)
-
-
-def test_a_lone_surrogate_can_be_saved():
-    assert (
-        LanguageModel.load(train([("甲\ud800", "乙\ud800")] * 2).save()).reply("甲\ud800").text
-        == "乙\ud800"
-    )
-
-
-def loss(model, pairs):
-    return AnswerLoss(model, pairs).measure()
-
-
-def test_the_loss_is_low_on_what_was_learned(small):
-    assert loss(small, SMALL) < 0.1 < loss(small, [("几点开门", "完全没见过")])
 
 
 def test_a_checkpoint_is_calibrated_when_it_is_loaded(mixed):

@@ -120,14 +120,6 @@ def test_what_the_earlier_run_learned_is_kept():
     assert kept >= 0.9 * sum("开门" not in prompt for prompt, _ in SMALL)
 
 
-def test_a_model_that_is_extended_answers_as_before(rude):
-    extended = rude.extended([("新的问题", "全新的回答")], ["全新的回答"])
-    assert [extended.reply(row.prompt).text for row in HELD_OUT] == [
-        rude.reply(row.prompt).text for row in HELD_OUT
-    ]
-    assert -40 < log_likelihood(extended, "新的问题", "全新的回答") < -1
-
-
 def test_kto_learns_from_answers_that_were_judged_alone():
     rows = [Preference(row.prompt, row.chosen) for row in QUESTIONS[::2]]
     rows += [Preference(row.prompt, "", row.rejected) for row in QUESTIONS[1::2]]

@@ -77,16 +77,6 @@ def test_learned_wording_is_more_familiar_than_that_of_any_question():
     assert wording.familiarity("？！") < -1
 
 
-def test_held_out_rows_are_answered(tuned):
-    kept_back = [
-        prompt
-        for prompt, answer in HELD_OUT
-        if tuned.draft(prompt).text == answer != tuned.reply(prompt).text
-    ]
-    assert len(kept_back) <= 0.05 * len(HELD_OUT)
-    assert tuned.meta["limit"]["false_refusals"] == pytest.approx(len(kept_back) / len(HELD_OUT))
-
-
 @pytest.mark.parametrize("question", ["6号", "慕容雪"])
 def test_a_fragment_of_a_pattern_is_no_question_to_it(tuned, question):
     reply = tuned.reply(question)

@@ -77,11 +77,3 @@ def test_derivatives_by_columns_are_the_transpose_of_the_sum_over_columns(shared
     assert (shared.class_scores(by_column) * by_class).sum() == pytest.approx(
         (by_column * shared.column_gradients(by_class)).sum()
     )
-
-
-def test_a_router_that_outgrows_its_columns_starts_anew():
-    small = fitted(PAIRS[:40], 1)
-    assert small.extended(small.features, ["新"]).weights["W"].any()
-    assert (
-        not small.extended(small.features, [answer for _, answer in PAIRS[40:]]).weights["W"].any()
-    )

@@ -27,12 +27,6 @@ def test_the_same_data_and_seed_give_the_same_bytes():
     assert first == second
 
 
-def test_an_open_set_of_names_is_a_rule_not_a_memory():
-    names = [f"{a}{b}" for a in "王李张刘陈杨赵黄" for b in "芳伟娜敏静丽强磊"]
-    pairs = [(f"我叫{name}，今年{20 + i}岁", f"{name}:{20 + i}") for i, name in enumerate(names)]
-    assert train(pairs, hyperparameters=TWO_EPOCHS).meta["memories"] == 0
-
-
 def test_few_examples_of_a_rule_are_enough_whatever_the_seed():
     for seed in range(2):
         model = train(SMALL + RULE, hyperparameters=Hyperparameters(epochs=25, seed=seed))
@@ -61,12 +55,6 @@ def test_the_observer_is_asked_between_two_reports(phase, monkeypatch):
     model = train(SMALL + FACTS, hyperparameters=TWO_EPOCHS, observer=observe)
     assert model.meta["stopped"]
     assert steps[-1].quiet
-
-
-def test_of_many_unique_answers_a_sample_votes_for_the_others(monkeypatch):
-    monkeypatch.setattr(training, "MAX_TRIED", 20)
-    model = train(FACTS + RULE, hyperparameters=TWO_EPOCHS)
-    assert set(model.router.answers) == {answer for _, answer in FACTS}
 
 
 def test_held_out_pairs_are_measured_after_each_pass():
