@@ -116,10 +116,11 @@ def parse_frame(text: str) -> Any:
     """
     import pandas as pd  # noqa: PLC0415 - 0.3 s that only frames should pay
 
-    lines = [line.strip().strip("|") for line in text.splitlines() if line.strip().startswith("|")]
-    if len(lines) > 2:
-        heads, _, *rows = [[cell.strip() for cell in line.split("|")] for line in lines]
-        return pd.DataFrame(rows, columns=heads)
+    lines = [line.strip() for line in text.splitlines()]
+    rows = [line.strip("|").split("|") for line in lines if line.startswith("|")]
+    if len(rows) > 2:  # below the heads is a rule
+        frame = pd.DataFrame(rows[2:], columns=rows[0])
+        return frame.map(str.strip).rename(columns=str.strip)
     value = parse_json(text)
     if isinstance(value, dict):
         tables = [item for item in value.values() if isinstance(item, list)]

@@ -54,7 +54,6 @@ class StoredConversation:
     id: int
     name: str
     turns: int
-    created: float
     updated: float
 
 
@@ -83,7 +82,8 @@ class ConversationStore:
         """Add turns at the end, all of them or none; return False where the conversation was
         deleted.
         """
-        with self._open() as database, _transaction(database):
+        with self._open() as database, database:
+            database.execute("begin immediate")
             change = "update conversation set updated = ? where id = ?"
             if not database.execute(change, (time.time(), id_)).rowcount:
                 return False
@@ -114,7 +114,7 @@ class ConversationStore:
         """Return all conversations, the latest first."""
         if self.path is not None and not self.path.exists():
             return []
-        query = """select id, name, count(turn.position), created, updated
+        query = """select id, name, count(turn.position), updated
             from conversation left join turn on turn.conversation = id group by id
             order by updated desc, id desc"""
         return [StoredConversation(*row) for row in self._run(query)]
@@ -165,17 +165,6 @@ class ConversationStore:
                     reason=error,
                 )
             ) from None
-
-
-@contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("begin immediate")
-    try:
-        yield
-    except BaseException:
-        database.execute("rollback")
-        raise
-    database.execute("commit")
 
 
 VERBS = {

@@ -117,6 +117,7 @@ class TrainMagics(VerbMagics):
             trainer = find_trainer(self.shell, target)
         elif options.dataset:
             trainer = create_trainer(self.shell, options)
+            trainer.name_by_default(options.out or options.deploy or "")
         else:
             PARSER.error(
                 tr("start needs a trainer's variable, or -d DATA; the form asks for them"),

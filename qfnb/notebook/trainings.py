@@ -283,7 +283,7 @@ def create_trainer(shell: Any, options: Namespace) -> LLMFinetune:
         step = resolve_step(options.step, previous.progress.points)
     elif options.step is not None:
         PARSER.error(tr("--step needs --from TRAINING: it is a checkpoint of that training"))
-    trainer = LLMFinetune(
+    return LLMFinetune(
         options.model or (previous.train_type if previous else default_model()),
         read_data(shell, options),
         read_config(options),
@@ -293,8 +293,6 @@ def create_trainer(shell: Any, options: Namespace) -> LLMFinetune:
         previous_trainer=previous,
         previous_step=step,
     )
-    trainer.name_by_default(options.out or options.deploy or "")
-    return trainer
 
 
 def list_trainers(shell: Any) -> list[LLMFinetune]:

@@ -136,20 +136,6 @@ def test_an_interrupted_answer_does_not_enter_the_conversation(kernel, fault):
     assert kernel.value("len(frame)") == "2"
 
 
-def test_pictures_are_saved_with_what_made_them(kernel, tmp_path):
-    from PIL import Image
-
-    cell = kernel.run(f"%%qfimage --size 768x768 --seed 7 --save {tmp_path}\n山 <b>")
-    assert "saved as" in cell.html
-    (path,) = tmp_path.glob("*.png")
-    with Image.open(path) as image:
-        assert {key: image.text[key] for key in ("prompt", "seed", "size")} == {
-            "prompt": "山 <b>",
-            "seed": "7",
-            "size": "768x768",
-        }
-
-
 def test_the_last_exception_is_explained_without_secrets(kernel):
     kernel.run("from qfnb import config; config.get_config().app_id = 'x'")
     kernel.run("key = 'bce-v3/ALTAK-canary/0123456789abcdef'\n1 / 0")
