@@ -213,15 +213,6 @@ def test_an_answer_that_is_huge_when_unpacked_is_refused(scripted):
 
 
 @pytest.mark.fault("F16")
-def test_an_answer_that_is_packed_twice_is_not_unpacked(scripted):
-    scripted(
-        [http_answer(packed(packed(bytes(9_000_000))), more="content-encoding: gzip, gzip\r\n")]
-    )
-    with pytest.raises(errors.UnexpectedContent, match="not a JSON object"):
-        ChatCompletion(version=2).do("x")
-
-
-@pytest.mark.fault("F16")
 def test_an_event_that_is_huge_when_unpacked_is_refused(scripted):
     head = stream_head()[:-2] + b"content-encoding: gzip\r\n\r\n"
     scripted([head, packed(event("好") + b"data: " + bytes(9 << 20))])
