@@ -145,7 +145,7 @@ def validate_output_path(path: str | Path, parameter: str = "out=") -> Path:
     if suffix not in WRITERS:
         raise InvalidArgumentError(
             tr(
-                "{parameter}{path!r}: must be a path that ends in one of {suffixes}",
+                "{parameter}{path!r}: the name must end in one of {suffixes}",
                 parameter=parameter,
                 path=str(path) if suffix else path,
                 suffixes=tr(", ").join(WRITERS),

@@ -486,7 +486,7 @@ def placeholders(values: Collection[object]) -> str:
 
 
 class RepeatCounter:
-    """Counts identical rows by 8 bytes of their keys: 80 bytes of memory for a row."""
+    """Counts identical rows by the hashes of their keys: 80 bytes of memory for a row."""
 
     def __init__(self) -> None:
         self._seen = set[int]()
@@ -496,7 +496,7 @@ class RepeatCounter:
         """Return for each of the next rows how many identical ones came before."""
         counts = []
         for row in rows:
-            key = int.from_bytes(row.key[:8], "big")
+            key = hash(row.key)
             if key in self._seen:
                 self._repeats[key] = self._repeats.get(key, 0) + 1
             self._seen.add(key)

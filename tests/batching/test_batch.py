@@ -72,23 +72,6 @@ def test_results_keep_the_order_of_the_input(sandbox):
     assert sorted(row.number for row in batch.as_completed()) == list(range(40))
 
 
-def test_a_frame_comes_back_with_its_index_and_its_columns(sandbox):
-    frame = pd.DataFrame({"q": ["你好", "你是谁"], "text": [1, 2]}, index=["a", "b"])
-    frame_with_results = qfnb.batch(frame, "{q}", name="frame").to_frame()
-    assert list(frame_with_results.index) == ["a", "b"]
-    assert list(frame_with_results["text"]) == [1, 2]
-    assert all(frame_with_results["answer_text"].str.len() > 0)
-    assert {
-        "finish_reason",
-        "prompt_tokens",
-        "cost",
-        "seconds",
-        "attempts",
-        "error",
-        "request_id",
-    } <= set(frame_with_results)
-
-
 def test_an_iterator_is_read_while_it_is_asked(hold):
     read = []
 
@@ -233,20 +216,6 @@ def test_model_persona_and_options_go_with_every_row(scripted):
     assert {(body["model"], body["temperature"]) for body in bodies} == {("my-own", 0.5)}
     contents = sorted([each["content"] for each in body["messages"]] for body in bodies)
     assert contents == [["诗人", "乙？"], ["诗人", "甲？"]]
-
-
-def test_a_budget_stops_cleanly(scripted):
-    server = scripted(
-        answer_with_usage(prompt_tokens=1000, completion_tokens=1000, total_tokens=2000)
-    )
-    price = qfnb.estimate(["x"], model="deepseek-v4-pro").cost
-    assert price
-    batch = qfnb.batch(rows(200), model="deepseek-v4-pro", budget=2.0, workers=4, name="budget")
-    progress = wait_for_progress(batch)
-    assert progress.state == "stopped"
-    assert "the budget of 2 CNY" in progress.reason
-    assert 1.0 < progress.cost <= 2.0
-    assert len(server.requests) == progress.ok < 200
 
 
 def answer_with_usage(**usage):

@@ -249,17 +249,3 @@ def test_what_cannot_be_a_pool_is_refused_before_any_call(user_keys, options, me
         with pytest.raises(InvalidArgumentError, match=re.escape(message)) as error:
             call(["甲"], **options)
         assert "secret" not in str(error.value).replace("secret_key", "")
-
-
-def test_an_estimate_knows_that_two_clients_are_twice_as_fast(user_keys):
-    qfnb.get_config().rpm_limit = 60
-    rows = [f"第 {n} 行" for n in range(120)]
-    assert [qfnb.estimate(rows, clients=clients).seconds for clients in ([A], [A, B])] == [120, 60]
-
-
-def test_shards_refuse_clients_in_words(tmp_path):
-    with pytest.raises(
-        InvalidArgumentError,
-        match=r"clients=: the processes of shards send with the keys of the sett",
-    ):
-        qfnb.batch_shards(str(tmp_path), out=tmp_path / "out", clients=[A, B])

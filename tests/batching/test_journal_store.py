@@ -71,20 +71,6 @@ def test_answers_come_in_pages_in_input_order(after):
     assert numbers == list(range(after + 1, 1203))
 
 
-def test_an_iterator_over_answers_holds_nothing_open_and_goes_on_in_another_thread():
-    path = write_journal("held", [f"row {number}" for number in range(600)])
-    answers = journal_reader.read_rows(path)
-    remaining = []
-    next(answers)
-    with sqlite3.connect(path) as database:
-        busy, _, _ = database.execute("pragma wal_checkpoint(truncate)").fetchone()
-    database.close()
-    thread = threading.Thread(target=lambda: remaining.extend(answers))
-    thread.start()
-    thread.join(180)
-    assert (busy, len(remaining)) == (0, 599)
-
-
 def test_the_log_of_a_journal_begins_anew_while_answers_are_written(monkeypatch):
     monkeypatch.setattr(journal_module, "MAX_LOG_PAGES", 50)
     journal = Journal(journal_path("busy"))

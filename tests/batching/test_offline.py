@@ -76,15 +76,6 @@ def test_rows_are_handed_over_in_files_and_joined_in_order(small_files, count_re
     assert count_requests()["came"] == 0, "no row was asked online"
 
 
-def test_the_same_answers_come_online_and_offline(sandbox):
-    online = qfnb.batch(["你是谁", "你好"], name="compare-online").results()
-    offline = qfnb.batch(["你是谁", "你好"], name="compare-offline", mode="offline").results()
-    assert [answer.text for answer in online] == [answer.text for answer in offline]
-    assert [answer.prompt_tokens for answer in online] == [
-        answer.prompt_tokens for answer in offline
-    ]
-
-
 def test_an_iterator_of_more_files_than_jobs_are_allowed_is_handed_over_bit_by_bit(
     small_files, count_requests, clock
 ):

@@ -12,12 +12,6 @@ def read_pages(prefetcher):
         yield page
 
 
-def test_a_fast_iterator_is_taken_in_full_pages_and_in_order():
-    pages = list(read_pages(Prefetcher(iter(range(1050)), 100)))
-    assert [item for page in pages for item in page] == list(range(1050))
-    assert max(map(len, pages)) == 100
-
-
 def test_what_is_there_is_taken_while_the_next_item_is_waited_for():
     unblock = threading.Event()
 

@@ -11,12 +11,11 @@ import subprocess
 import sys
 
 import pytest
-from filelock import FileLock
 from IPython.core.formatters import DisplayFormatter
 from support.waiting import until
 
 import qfnb
-from qfnb.batching.journal_store import delete_journal, journal_path
+from qfnb.batching.journal_store import delete_journal
 from qfnb.batching.preflight import Preflight
 from qfnb.batching.shards.output import Output, ShardError
 from qfnb.batching.shards.plan import ID_COLUMN, plan_shards
@@ -112,23 +111,6 @@ def test_parquet_is_cut_between_row_groups_and_inside_large_ones(tmp_path):
         (150, 170),
     ]
     assert [row["n"] for shard in shards for row in shard] == list(range(170))
-
-
-def test_files_that_do_not_fit_are_named_before_anything_is_sent(tmp_path):
-    (tmp_path / "a.csv").write_text("text\nx\n", encoding="utf-8")
-    (tmp_path / "b.csv").write_text("txt\nx\n", encoding="utf-8")
-    with pytest.raises(
-        DatasetError, match=r"b\.csv.*the column 'text' is none, and in .*a\.csv it is text"
-    ):
-        plan_shards(tmp_path)
-    (tmp_path / "c.parquet").write_bytes(b"PAR1 is not enough")
-    with pytest.raises(DatasetError, match=r"c\.parquet.*not Parquet"):
-        plan_shards(tmp_path / "c.parquet")
-    with pytest.raises(InvalidArgumentError, match="several kinds"):
-        plan_shards(tmp_path)
-    with pytest.raises(DatasetError, match=r"empty: no file there ends in"):
-        (tmp_path / "empty").mkdir()
-        plan_shards(tmp_path / "empty")
 
 
 def test_a_parquet_file_that_is_damaged_inside_is_named_when_it_is_read(tmp_path):
@@ -258,24 +240,6 @@ def test_a_computer_that_is_lost_costs_what_was_answered_since_the_last_copy(
     assert (again.progress.state, again.report().is_complete) == ("done", True)
     assert again.failures().empty
     assert count_requests()["answered"] <= 200 + 2 * WORKERS
-
-
-def test_a_shard_that_another_process_still_works_on_is_waited_for_and_not_asked_again(
-    folder, count_requests
-):
-    (folder / "b.jsonl").unlink()
-    first = start(folder, shard_rows=100)
-    first.wait()
-    (part,) = first.parts()
-    journal = f"shard-{first.progress.name}-{first.shards[0].digest}"
-    answered = count_requests()["answered"]
-    with FileLock(journal_path(journal).with_suffix(".shard")):
-        part.rename(folder / "part")
-        again = start(folder, shard_rows=100)
-        (folder / "part").rename(part)
-    again.wait()
-    assert (again.progress.state, again.report().is_complete) == ("done", True)
-    assert count_requests()["answered"] == answered
 
 
 def test_a_budget_is_kept_and_a_broken_file_takes_no_other_with_it(folder, capfd):

@@ -1,6 +1,5 @@
 """Shards on Ray: one cluster on this computer, with two processors, for the whole file."""
 
-import asyncio
 import json
 import os
 import signal
@@ -10,7 +9,6 @@ import pytest
 from support.waiting import until
 
 import qfnb
-from qfnb.batching.shards import ray_engine
 from qfnb.batching.shards.plan import ID_COLUMN
 
 ray = pytest.importorskip("ray")
@@ -35,20 +33,6 @@ def task_processes():
     return [
         each for each in children if each.is_running() and each.name().startswith("ray::_run_shard")
     ]
-
-
-def test_a_worker_that_is_lost_while_it_changes_the_limits_holds_up_no_other(monkeypatch):
-    monkeypatch.setattr(ray_engine, "MAX_CHANGE_S", 0.01)
-
-    async def change():
-        service = ray_engine.ServiceActor()
-        lost, _ = await service.take()
-        change, limits = await service.take()
-        await service.put(lost, {"of": "the lost one"})
-        await service.put(change, {**limits, "rate": 60})
-        return (await service.take())[1]
-
-    assert asyncio.run(change()) == {"rate": 60}
 
 
 def test_a_task_and_the_limiters_actor_are_killed_and_every_row_is_in_exactly_one_part(

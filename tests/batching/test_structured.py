@@ -2,8 +2,6 @@
 once more.
 """
 
-import json
-
 import pandas as pd
 import pytest
 from pydantic import BaseModel, field_validator
@@ -58,14 +56,9 @@ def test_fields_are_columns_of_frames_and_files(scripted, tmp_path):
     assert list(frame.columns[:6]) == ["prompt", "title", "answer_title", "year", "tags", "text"]
     assert list(frame["year"]) == [1791, 1791]
     assert [row.parsed for row in books.results()] == [Book(title="红楼梦", year=1791)] * 2
-    saved = [
-        json.loads(line) for line in (tmp_path / "books.jsonl").read_text("utf-8").splitlines()
-    ]
-    assert [(row["title"], row["answer_title"], row["tags"]) for row in saved] == [
-        ("x", "红楼梦", []),
-        ("y", "红楼梦", []),
-    ]
-    assert pd.read_parquet(books.save(tmp_path / "books.parquet"))["year"].tolist() == [1791, 1791]
+    saved = pd.read_json(tmp_path / "books.jsonl", lines=True)
+    assert list(saved["answer_title"]) == ["红楼梦"] * 2
+    assert list(saved["tags"]) == [[], []]
 
 
 def test_a_row_is_asked_once_more_and_what_both_tries_cost_is_counted(scripted):

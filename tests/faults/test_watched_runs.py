@@ -9,9 +9,7 @@ from support.scripted_server import http_answer
 import qfnb
 from qfnb import config, errors
 from qfnb.model.service import Poller
-from qfnb.trainer.consts import ActionState
-from qfnb.trainer.event import Event, EventHandler
-from qfnb.trainer.progress import Stage, TrainingProgress
+from qfnb.trainer.event import EventHandler
 from qfnb.trainer.train_action import TrainAction
 
 OFFLINE_S = 600
@@ -49,22 +47,6 @@ def test_ten_minutes_without_a_network_cost_few_polls_and_no_error(scripted):
     assert len({poll.failing_since for poll in failed}) == 1
     assert max(clock.pauses) <= 60
     assert (polls[-1].answer, polls[-1].failing_since) == ("Running", None)
-
-
-@pytest.mark.fault("F15")
-def test_a_network_that_is_away_is_one_line_of_the_log_and_ends():
-    progress = TrainingProgress("t", (Stage("train"),))
-    for since in (100.0, 100.0, 100.0, None):
-        data = {"offline_since": since} if since else {"result": {"runStatus": "Running"}}
-        text = "the platform does not answer" if since else "run task-1: Running"
-        progress = progress.with_event(
-            Event("a", ActionState.Running, text, data, action_class="TrainAction")
-        )
-        assert progress.offline_since == since
-    assert [line.text for line in progress.log] == [
-        "the platform does not answer",
-        "run task-1: Running",
-    ]
 
 
 class Log(EventHandler):

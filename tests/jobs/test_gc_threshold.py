@@ -29,9 +29,3 @@ def test_who_collects_less_or_not_at_all_is_left_alone(own):
     with relaxed_gc():
         assert gc.get_threshold()[0] == own
     assert gc.get_threshold()[0] == own
-
-
-def test_a_setting_made_meanwhile_stays():
-    with relaxed_gc():
-        gc.set_threshold(50)
-    assert gc.get_threshold()[0] == 50
