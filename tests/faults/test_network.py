@@ -17,8 +17,7 @@ import qfnb
 from qfnb import ChatCompletion, config, errors
 from qfnb.resources import FineTune
 from qfnb.transport import clock, event_loop, http as proxies
-from qfnb.transport.response import BytesStream
-from qfnb.transport.response import MAX_REPLY_BYTES, MAX_UNPACKED_BYTES, iter_bytes
+from qfnb.transport.response import MAX_REPLY_BYTES, MAX_UNPACKED_BYTES, BytesStream, iter_bytes
 
 SIZE_CHUNK = b"%x\r\n%b\r\n"
 
