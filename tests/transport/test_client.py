@@ -5,14 +5,13 @@ import json
 import logging
 import threading
 import traceback
-from types import SimpleNamespace
 
 import pytest
 from support.scripted_server import http_answer, stream_head
 
 import qfnb
 from qfnb import config, connect, errors
-from qfnb.transport import clock, shared_rate_limiter
+from qfnb.transport import shared_rate_limiter
 
 REPLY = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 CANARY = "canary0123456789"
@@ -40,28 +39,11 @@ def _no_sleeping():
         yield
 
 
-def test_a_good_answer_arrives(scripted):
-    scripted([http_answer(REPLY)])
-    assert ask()["result"] == "ok"
-
-
-def test_chinese_travels_as_utf8(scripted):
-    script = scripted([http_answer(REPLY)])
-    ask()
-    assert "你好".encode() in script.requests[0]
-
-
 def test_a_busy_server_gets_three_attempts(scripted):
     script = scripted([http_answer(b"<html>", status="503 Busy", kind="text/html")])
     with pytest.raises(errors.ServerError):
         ask()
     assert len(script.requests) == 3
-
-
-def test_a_busy_server_that_recovers_gets_a_second_attempt(scripted):
-    script = scripted([http_answer(b"{}", status="503 Busy")], [http_answer(REPLY)])
-    assert ask().text == "ok"
-    assert len(script.requests) == 2
 
 
 def test_a_rate_limit_with_retry_after_is_waited_for(scripted):
@@ -76,21 +58,6 @@ def test_a_rate_limit_with_retry_after_is_waited_for(scripted):
 def test_a_refusal_is_not_repeated(scripted, status):
     script = scripted([http_answer(b'{"error":{"code":"x","message":"no"}}', status=status)])
     with pytest.raises(errors.APIError):
-        ask()
-    assert len(script.requests) == 1
-
-
-def test_a_login_page_is_unexpected_content(scripted):
-    scripted([http_answer(b"<html>login</html>", kind="text/html")])
-    with pytest.raises(errors.UnexpectedContent, match="is a proxy or a login page in between"):
-        ask()
-
-
-def test_a_redirect_is_not_followed(scripted):
-    script = scripted(
-        [http_answer(b"", status="307 Moved", more="location: http://127.0.0.1:9/\r\n")]
-    )
-    with pytest.raises(errors.RequestError):
         ask()
     assert len(script.requests) == 1
 
@@ -112,36 +79,11 @@ def test_keys_are_not_sent_over_plain_http_to_other_hosts():
         ask()
 
 
-def test_a_short_body_is_an_error(scripted):
-    scripted(
-        [b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n", REPLY]
-    )
-    with pytest.raises(errors.RequestError):
-        ask()
-
-
 @pytest.mark.fault("F05")
 def test_a_silent_server_times_out(scripted):
     scripted([None])
     with pytest.raises(errors.RequestTimeoutError, match=r"0\.3 s"):
         ask(request_timeout=0.3)
-
-
-def test_a_stream_arrives_whole(scripted):
-    scripted([stream_head(), chunk("你"), chunk("好"), chunk("", "stop"), b"data: [DONE]\n\n"])
-    assert read_all() == "你好"
-
-
-def test_comments_and_unknown_fields_are_skipped(scripted):
-    scripted(
-        [
-            stream_head(),
-            b": ping\n\nid: 1\nretry: 5\n",
-            chunk("好"),
-            b"data: [DONE]\n\ndata: late\n\n",
-        ]
-    )
-    assert read_all() == "好"
 
 
 @pytest.mark.fault("F08", "F09")
@@ -181,13 +123,6 @@ def test_pieces_of_thinking_count_as_activity(scripted):
     assert read_all() == "好"
 
 
-def test_a_whole_answer_may_take_longer_than_a_first_piece(scripted):
-    config.get_config().first_token_timeout = 0.05
-    scripted([None])
-    with pytest.raises(errors.RequestTimeoutError, match=r"did not answer within 0\.3 s"):
-        ask(request_timeout=0.3, retry_count=1)
-
-
 def test_a_call_that_the_rate_limiter_holds_back_says_so_and_sends_nothing(scripted):
     server = scripted([None])
     config.get_config().rpm_limit = 1
@@ -201,62 +136,10 @@ def test_a_call_that_the_rate_limiter_holds_back_says_so_and_sends_nothing(scrip
     assert (raised.value.was_sent, len(server.requests)) == (False, 0)
 
 
-def test_cumulative_usage_of_pieces_is_counted_once(scripted, monkeypatch):
-    usages = [{"total_tokens": total} for total in (400, 700, 1000)]
-    pieces = [
-        json.dumps({"id": "as-1", "choices": [], "usage": usage}).encode() for usage in usages
-    ]
-    events = [chunk("好"), *(b"data: " + piece + b"\n\n" for piece in pieces), b"data: [DONE]\n\n"]
-    server = scripted([stream_head(), *events])
-    config.get_config().tpm_limit = 60_000
-    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: 5.0, time=lambda: 5.0))
-    read_all(model="counted-model")
-    limiter = shared_rate_limiter.get_limiter(connect.current_platform(), "counted-model")
-    assert limiter.seconds_to_wait() == pytest.approx(1000 / 60_000 * 60, abs=0.1)
-    assert len(server.requests) == 1
-
-
-def test_comments_do_not_count_as_events(scripted):
-    config.get_config().idle_timeout = 0.2
-    scripted([stream_head() + chunk("你") + b": ping\n\n", None])
-    with pytest.raises(errors.StreamInterrupted):
-        read_all()
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        b'data: {"error":{"code":"internal_error","message":"boom"},"id":"as-7"}\n\n',
-        b'{"error_code":336000,"error_msg":"boom","id":"as-7"}\n',
-        b'data: {"error_code":336000,"error_msg":"boom","id":"as-7"}\n\n',
-    ],
-    ids=["v2", "bare line", "v1"],
-)
-def test_an_error_in_mid_stream_is_typed(scripted, error):
-    scripted([stream_head(), chunk("你"), error])
-    with pytest.raises(errors.APIError, match="boom") as caught:
-        read_all()
-    assert caught.value.request_id == "as-7"
-
-
-def test_broken_json_in_mid_stream_is_quoted_in_the_error(scripted):
-    scripted([stream_head(), chunk("你"), b"data: {bad json\n\n"])
-    with pytest.raises(errors.UnexpectedContent, match="bad json"):
-        read_all()
-
-
 def test_a_single_answer_instead_of_a_stream_is_refused(scripted):
     scripted([http_answer(REPLY)])
     with pytest.raises(errors.UnexpectedContent, match="single answer"):
         read_all()
-
-
-def test_leaving_a_stream_closes_its_connection(scripted):
-    script = scripted([stream_head(), chunk("你"), None])
-    pieces = ask(stream=True)
-    assert next(pieces).text == "你"
-    pieces.close()
-    assert script.client_left.wait(180)
 
 
 def test_cancelling_an_awaited_call_closes_its_connection(scripted):

@@ -22,7 +22,6 @@ from qfnb.config import Secret
 from qfnb.resources.management.batches import Batches, Files
 from qfnb.transport import connections
 from qfnb.transport.http import post_webhook
-from qianfan_sandbox import server as sandbox_server
 
 CHAT = b'{"id":"as-1","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
 FILE = b'{"id":"file-1","object":"file","bytes":3,"filename":"a.jsonl","purpose":"batch","created_at":1}'
@@ -218,10 +217,6 @@ def test_connections_that_are_closed_as_python_ends_are_no_failure_of_the_job_th
     # the watcher tries again; it recorded a failure
     with pytest.raises(httpx.ConnectError, match="Python is ending"):
         asyncio.run(send())
-
-
-def test_the_client_drops_idle_connections_before_the_sandbox_closes_them():
-    assert connections.IDLE_TIMEOUT_S < sandbox_server.IDLE_SECONDS
 
 
 def test_a_connection_that_closes_before_anything_was_written_has_sent_nothing():

@@ -15,10 +15,6 @@ async def number(value: int) -> int:
     return value
 
 
-def test_blocking_code_runs_a_coroutine():
-    assert event_loop.run(number(1)) == 1
-
-
 @pytest.mark.fault("F63")
 def test_blocking_code_runs_a_coroutine_inside_a_running_loop():
     async def cell() -> int:
@@ -99,23 +95,12 @@ async def count(closed: threading.Event):
         closed.set()
 
 
-def test_blocking_code_iterates_to_the_end():
-    assert list(event_loop.iterate(count(threading.Event()))) == [0, 1, 2]
-
-
 def test_leaving_an_iteration_closes_it():
     closed = threading.Event()
     items = event_loop.iterate(count(closed))
     assert next(items) == 0
     items.close()
     assert closed.is_set()
-
-
-def test_async_code_iterates_too():
-    async def cell() -> list[int]:
-        return [value async for value in event_loop.iterate_async(count(threading.Event()))]
-
-    assert asyncio.run(cell()) == [0, 1, 2]
 
 
 def test_a_slow_consumer_gets_all_items_and_a_fast_one_waits_for_each():

@@ -120,11 +120,3 @@ def test_an_invalid_proxy_is_refused_before_anything_is_sent(environment, addres
     assert "pass-of-mine" not in str(caught.value)
     with pytest.raises(errors.InvalidArgumentError, match="QIANFAN_PROXY="):
         proxies.proxy_for(REMOTE_HOST, config.Secret(address))
-
-
-def test_a_change_of_the_environment_is_noticed(environment, monkeypatch):
-    environment("HTTPS_PROXY", "http://a:1")
-    assert proxies.proxy_for(REMOTE_HOST, NO_PROXY) == config.Secret("http://a:1")
-    environment("HTTPS_PROXY", "http://b:2")
-    monkeypatch.setattr("qfnb.transport.http.ENVIRONMENT_TTL_S", 1e-9)
-    assert proxies.proxy_for(REMOTE_HOST, NO_PROXY) == config.Secret("http://b:2")

@@ -79,15 +79,6 @@ def test_the_share_of_a_process_that_ends_goes_to_the_others(tmp_path):
     assert len(run_virtually(act())) >= 57
 
 
-def test_a_process_that_sends_alone_has_the_whole_limit(tmp_path):
-    async def act():
-        busy, idle = create_pair(tmp_path / "f")
-        await send(idle, HEADERS)
-        return await send_for(60, busy)
-
-    assert len(run_virtually(act())) >= 57
-
-
 @pytest.mark.fault("F57")
 def test_a_refusal_pauses_all_processes_and_counts_once(tmp_path):
     async def act():
@@ -101,27 +92,6 @@ def test_a_refusal_pauses_all_processes_and_counts_once(tmp_path):
         return second.refusals, await send(create_shared(random.Random(3), tmp_path / "f"))
 
     assert run_virtually(act()) == (1, pytest.approx(7.0, abs=0.3))
-
-
-def test_a_new_process_has_the_limit_that_another_was_told(tmp_path):
-    async def act():
-        first, second = create_pair(tmp_path / "f")
-        await send(first, HEADERS)
-        await send(first)
-        await second.acquire()
-        return second.requests.rate
-
-    assert run_virtually(act()) == 60
-
-
-@pytest.mark.parametrize(
-    "content", ["", "{", "[1]", '{"written_at": 0}', '{"written_at": "x"}', "\x00" * 99]
-)
-def test_a_broken_file_is_begun_anew(tmp_path, content):
-    path = tmp_path / "f"
-    path.write_text(content)
-    run_virtually(send(create_shared(random.Random(0), path)))
-    assert json.loads(path.read_text())["learned"]["refusals"] == 0
 
 
 def test_every_broken_value_is_survived(tmp_path):

@@ -131,9 +131,3 @@ def test_any_stream_in_any_chunks_is_what_the_reference_parser_reads(lines, tail
     stream = b"\xef\xbb\xbf" * has_mark + b"".join(line + end for line, end in lines) + tail
     cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=20))
     assert split(stream, cuts) == parse_whole(stream)
-
-
-@given(stream=st.binary(max_size=60), data=st.data())
-def test_any_bytes_in_any_chunks_are_what_the_reference_parser_reads(stream, data):
-    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=8))
-    assert split(stream, cuts) == parse_whole(stream)

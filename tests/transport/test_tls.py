@@ -165,15 +165,3 @@ def test_a_missing_certificate_file_is_named(secure, monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nowhere.pem"))
     with pytest.raises(errors.InvalidArgumentError, match="SSL_CERT_FILE="):
         ask(secure().url)
-
-
-def test_a_batch_with_an_untrusted_certificate_ends_at_once(secure, monkeypatch):
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    chat = qfnb.ChatCompletion(
-        base_url=f"{secure().url}/v1", api_key="a-key-of-my-own-0123456789", model="m"
-    )
-    task = chat.batch_do([f"row {n}" for n in range(50)], worker_num=2)
-    results = task.results()
-    assert task.progress.state == "stopped"
-    assert "TLSError" in task.progress.reason
-    assert isinstance(results[0], errors.TLSError)

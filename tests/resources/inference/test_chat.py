@@ -4,7 +4,6 @@ sent.
 
 import asyncio
 import json
-import threading
 
 import pytest
 from support.chat_script import whole
@@ -55,52 +54,6 @@ def test_a_conversation_grows(chat):
     messages.append("你叫什么")
     assert [turn["role"] for turn in messages] == ["user", "assistant", "user"]
     assert chat.do(messages).text
-
-
-def test_old_names_and_new_names_reach_the_same_model(sandbox):
-    replies = {
-        ChatCompletion(model=name).do(SAY).text for name in ("ERNIE-Bot-turbo", "ernie-lite-8k")
-    }
-    assert len(replies) == 1
-
-
-def test_an_unknown_name_is_tried_and_the_platforms_error_names_it(sandbox):
-    with pytest.raises(errors.APIError, match="no-such-model"):
-        ChatCompletion(model="no-such-model").do(SAY)
-
-
-def test_a_text_is_a_conversation(sandbox):
-    assert ChatCompletion().do("你是谁").text == ChatCompletion().do(SAY).text
-
-
-def test_many_threads_may_ask_at_once(sandbox):
-    chat = ChatCompletion()
-    texts = []
-    threads = [threading.Thread(target=lambda: texts.append(chat.do(SAY).text)) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(180)
-    assert len(texts) == 16
-    assert len(set(texts)) == 1
-
-
-def test_a_batch_keeps_the_order_and_puts_an_error_in_its_place(sandbox, fault):
-    fault("chat.v2", "status", status=400)
-    results = ChatCompletion(version=2).batch_do([SAY, SAY, SAY], worker_num=1).results()
-    assert isinstance(results[0], errors.APIError)
-    assert [type(reply).__name__ for reply in results[1:]] == ["ChatResponse"] * 2
-
-
-def test_iterating_a_batch_gives_results_in_order(sandbox):
-    task = ChatCompletion().batch_do(["你是谁"] * 3)
-    assert [item.result().text == task.results()[0].text for item in task] == [True] * 3
-    assert (task.finished_count(), task.total_count(), len(task)) == (3, 3, 3)
-
-
-def test_an_awaited_batch(sandbox):
-    results = asyncio.run(ChatCompletion().abatch_do(["你是谁"] * 3))
-    assert len({reply.text for reply in results}) == 1
 
 
 REFUSED = [
@@ -157,20 +110,6 @@ def test_a_constructors_mistake_is_named(arguments):
         ChatCompletion(**arguments)
 
 
-@pytest.mark.parametrize("workers", [0, -1, 1001, 2.5, True, "8"])
-def test_a_workers_number_out_of_range_is_refused(workers):
-    with pytest.raises(errors.InvalidArgumentError, match="1 to 1000"):
-        ChatCompletion().batch_do([SAY], worker_num=workers)
-
-
-def test_a_stream_that_ends_early_keeps_its_text(scripted):
-    piece = 'data: {"id": "x", "choices": [{"index": 0, "delta": {"content": "半个"}}]}\n\n'
-    scripted([stream_head(), piece.encode()])
-    with pytest.raises(errors.StreamInterrupted) as caught:
-        list(ChatCompletion(version=2).do(SAY, stream=True))
-    assert caught.value.partial == "半个"
-
-
 def test_an_abandoned_stream_hangs_up(scripted):
     piece = 'data: {"id": "x", "choices": [{"index": 0, "delta": {"content": "一"}}]}\n\n'
     server = scripted([stream_head(), piece.encode(), None])
@@ -207,27 +146,6 @@ USER, ASSISTANT, SYSTEM = (
 )
 
 
-@pytest.mark.parametrize(
-    ("messages", "message"),
-    [
-        ([USER, USER, USER], "turn 2 is 'user', v1 requires assistant there"),
-        ([ASSISTANT, USER], "turn 1 is 'assistant'"),
-        ([USER, SYSTEM, USER], "turn 2 is 'system'"),
-    ],
-)
-def test_v1_wants_user_and_assistant_in_turns(scripted, messages, message):
-    server = scripted([http_answer(b"{}")])
-    with pytest.raises(errors.InvalidArgumentError) as caught:
-        ChatCompletion(version=1, access_key="a", secret_key="b").do(messages)
-    assert message in str(caught.value)
-    assert not server.requests
-
-
-def test_a_persona_as_the_first_message_works_on_both_versions(sandbox):
-    talk = [{"role": "system", "content": "你是猫"}, *SAY]
-    assert ChatCompletion(version=1).do(talk).text == ChatCompletion(version=2).do(talk).text
-
-
 def today() -> str:
     """Return the date."""
     return "2026-11-22"
@@ -252,12 +170,6 @@ def test_a_misspelt_option_is_sent_with_one_warning_that_has_the_nearest_name(
     assert warnings == [
         "temprature= is not an option of v2 chat and is sent as it is; did you mean temperature?"
     ]
-
-
-def test_the_name_of_a_time_limit_is_suggested(sandbox, caplog):
-    thinking.warn_once.cache_clear()
-    ChatCompletion(version=2).do("你好", timeout=5)
-    assert "did you mean request_timeout?" in caplog.text
 
 
 def test_another_server_may_have_options_of_its_own(scripted, caplog):

@@ -16,7 +16,6 @@ from qfnb import (
     Completion,
     Embedding,
     Image2Text,
-    Plugin,
     Reranker,
     Text2Image,
     config,
@@ -85,15 +84,6 @@ def test_no_option_of_the_client_is_in_the_body_of_any_call(scripted, kind):
         assert not OPTIONS.keys() & sent_bodies(server)[-1].keys()
         headers = headers_of(server)
         assert (headers["request_id"], headers["appid"], headers["x-team"]) == ("req-7", "42", "a")
-
-
-def test_neither_is_one_in_the_bodies_of_v1(scripted):
-    server = scripted([http_answer(b'{"id": "as-1", "result": "x"}')])
-    keys = {"access_token": "24.test"}
-    ChatCompletion(version=1, **keys).do("问", **OPTIONS)
-    Plugin(endpoint="app", **keys).do("问", **OPTIONS)
-    assert not any(OPTIONS.keys() & body.keys() for body in sent_bodies(server))
-    assert headers_of(server)["request_id"] == "req-7"
 
 
 def test_the_same_id_is_on_every_attempt_of_a_stream(scripted):
@@ -283,14 +273,3 @@ def test_times_are_in_the_statistic_of_replies_and_pieces(scripted):
     assert first["total_latency"] <= second["total_latency"] <= last["total_latency"]
     laps = [each["request_latency"] for each in (first, second, last)]
     assert sum(laps) == pytest.approx(last["total_latency"])
-
-
-def test_a_batch_of_rows_takes_them_too(scripted):
-    server = scripted(refusal("invalid_model"), whole("好"))
-    with qfnb.testing():
-        batch = qfnb.batch(
-            ["问"], retry_err_codes=["invalid_model"], request_id="req-9", app_id="a", canary=0
-        )
-        assert batch.to_frame()["text"].tolist() == ["好"]
-    assert headers_of(server)["appid"] == "a"
-    assert "retry_err_codes" not in sent_bodies(server)[-1]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from support.scripted_server import http_answer
 
-from qfnb import ChatCompletion, Image2Text, Text2Image, errors
+from qfnb import ChatCompletion, Image2Text, errors
 from qfnb.config import settings
 from qfnb.resources.inference.images import to_data_url
 from qfnb.transport import event_loop, file_transfer
@@ -26,21 +26,6 @@ def fetch(url, trusted=""):
     return event_loop.run(file_transfer.download_image(url, settings(), trusted_host=trusted))
 
 
-def test_v2_images_are_downloaded_from_the_platform(sandbox):
-    reply = Text2Image(version=2).do("夜晚的山", size="768x768", n=2, seed=5, with_decode="base64")
-    assert [image[:4] for image in reply.images] == [b"\x89PNG"] * 2
-    assert reply["data"][0]["image"] == reply.images[0]
-    assert reply.seeds() == [5, 6]
-
-
-def test_saved_images_do_not_overwrite_each_other(sandbox, tmp_path):
-    reply = Text2Image().do("山/../x", size="768x768")
-    first = reply.save(tmp_path)
-    second = reply.save(tmp_path)
-    assert first != second
-    assert all(path.parent == tmp_path for path in first + second)
-
-
 def test_a_question_about_an_image(sandbox, tmp_path):
     path = tmp_path / "红.png"
     path.write_bytes(png())
@@ -51,10 +36,6 @@ def test_a_question_about_an_image(sandbox, tmp_path):
         {"type": "image_url", "image_url": {"url": to_data_url(png())}},
     ]
     assert "red" in ChatCompletion(version=2).do([{"role": "user", "content": parts}]).text
-
-
-def test_v1_still_answers_where_it_is_asked_for(sandbox):
-    assert "40×30" in Image2Text(version=1).do("这是什么", png()).text
 
 
 def test_the_picture_goes_before_the_question_to_a_model_that_sees(scripted):

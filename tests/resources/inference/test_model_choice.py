@@ -109,21 +109,6 @@ def test_a_model_of_another_kind_is_refused_with_what_asks_it(scripted):
     assert not server.requests
 
 
-@pytest.mark.parametrize("names", [{"model": 3}, {"endpoint": 3}, {"model": ["a"]}])
-def test_a_name_is_a_text(names):
-    with pytest.raises(errors.InvalidArgumentError, match="must be a name"):
-        ChatCompletion(**names).do("x")
-
-
-def test_v1_is_sent_what_it_was_sent_before(scripted):
-    server = scripted([http_answer(b'{"result": "hi"}')])
-    ChatCompletion(version=1, ak="a" * 24, sk="b" * 32, access_token="t").prepare("x")
-    config.get_config().access_token = "24.token"
-    config.get_config().api_key = ""
-    ChatCompletion(version=1).do("x")
-    assert b"/wenxinworkshop/chat/eb-instant?" in server.requests[0]
-
-
 @pytest.mark.fault("F39")
 @pytest.mark.parametrize("keys", [{"ak": "a" * 24, "sk": "b" * 32}, {"access_token": "24.x"}])
 def test_keys_of_v1_alone_are_told_that_it_ended_before_any_call(keys):

@@ -134,10 +134,3 @@ def test_a_plan_gets_the_options_and_the_default_of_qianfan():
     request = ChatCompletion().prepare("x", think=True, stream=True).request_for(coding)
     assert request.model == "qianfan-code-latest"
     assert request.record.to_wire()["thinking"] == {"type": "enabled"}
-
-
-def test_the_application_is_sent_as_a_header(scripted):
-    server = scripted([http_answer(REPLY)])
-    config.get_config().app_id = "app-7"
-    ChatCompletion().do("x")
-    assert b"appid: app-7" in server.requests[0]

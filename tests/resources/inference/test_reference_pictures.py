@@ -17,28 +17,6 @@ def picture(kind="PNG", size=(200, 300), **options):
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"),
-    [
-        ("PNG", {}),
-        ("JPEG", {}),
-        ("JPEG", {"progressive": True}),
-        ("BMP", {}),
-        ("WEBP", {}),
-        ("WEBP", {"lossless": True}),
-    ],
-)
-def test_the_size_is_read_from_the_head_of_a_file(kind, options):
-    assert picture_size(picture(kind, **options)) == (200, 300)
-
-
-def test_the_size_of_an_icon_and_of_an_extended_webp_is_read():
-    assert picture_size(picture("ICO", (128, 128), sizes=[(128, 128)])) == (128, 128)
-    exif = Image.Exif()
-    exif[0x010E] = "x"
-    assert picture_size(picture("WEBP", exif=exif)) == (200, 300)
-
-
-@pytest.mark.parametrize(
     "content",
     [b"", b"\x89PNG", b"\xff\xd8\xff\xe0", b"RIFF", b"RIFF1234WEBPVP9 ", b"BM", b"\0\0\1\0"],
 )

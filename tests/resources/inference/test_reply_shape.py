@@ -9,7 +9,6 @@ import pytest
 from support.chat_script import streamed, tool_call, whole
 from support.scripted_server import http_answer, stream_head
 
-import qfnb
 from qfnb import ChatCompletion, Completion, Embedding, Plugin, Reranker, Text2Image, errors
 from qfnb.resources import ImageEdit, Responses
 from qfnb.wire.chat import find_chat_defect
@@ -125,14 +124,6 @@ def test_fewer_vectors_than_texts_are_an_error(scripted):
 def test_a_response_that_is_not_complete_may_have_no_output(scripted):
     scripted([http_answer(b'{"id": "r", "status": "queued"}')])
     assert Responses.create("问").data.status == "queued"
-
-
-def test_a_batch_counts_a_row_without_an_answer_as_failed_and_asks_again(scripted):
-    server = scripted([http_answer(b'{"id": "as-1"}')], whole("好"))
-    batch = qfnb.batch(["甲"], model="m", name="no-answer", canary=0)
-    assert [row.text for row in batch.results()] == ["好"]
-    assert batch.progress.retried == 1
-    assert len(server.requests) == 2
 
 
 BROKEN = [

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from functools import reduce
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from pydantic import BaseModel
@@ -66,15 +66,6 @@ def test_a_server_that_takes_schemas_gets_the_schema_and_no_instruction(scripted
     assert [message["role"] for message in body["messages"]] == ["user"]
 
 
-@pytest.mark.parametrize(
-    ("model", "kind"), [("deepseek-v4-pro", "json_schema"), ("ernie-5.1", "json_object")]
-)
-def test_the_catalogue_says_which_models_take_schemas(scripted, model, kind):
-    server = scripted(whole(GOOD))
-    ChatCompletion(model=model).do("红楼梦", response_format=Book)
-    assert sent_bodies(server)[0]["response_format"]["type"] == kind
-
-
 def test_the_instruction_follows_the_persona(scripted):
     server = scripted(whole(GOOD))
     ChatCompletion().do("x", system="你是书店", response_format=Book)
@@ -85,14 +76,6 @@ def test_the_instruction_follows_the_persona(scripted):
     first, second = (body["messages"] for body in sent_bodies(server))
     assert first == second
     assert first[0]["content"].startswith("你是书店\n\n")
-
-
-def test_v1_gets_the_word_and_the_instruction(scripted):
-    server = scripted(whole(GOOD))
-    ChatCompletion(version=1, access_token="24.x").do("x", response_format=Book)
-    body = sent_bodies(server)[0]
-    assert body["response_format"] == "json_object"
-    assert "JSON Schema" in body["system"]
 
 
 @pytest.mark.parametrize("kind", ["text", "json_object"])
@@ -156,42 +139,6 @@ def test_a_stream_that_does_not_match_comes_whole_before_its_error(scripted):
     assert len(server.requests) == 1
 
 
-def test_a_stream_without_a_finish_reason_is_parsed_too(scripted):
-    head, *pieces, _, done = streamed({"content": GOOD[:9]}, {"content": GOOD[9:]})
-    scripted([head, *pieces, done])
-    assert list(ChatCompletion().do("x", stream=True, response_format=Book))[-1].parsed.year == 1791
-
-
-def test_a_stream_that_calls_a_function_is_no_answer_yet(scripted):
-    calls = {"tool_calls": [{"index": 0, **tool_call("f", "{}")}]}
-    scripted(
-        streamed({"content": "我查一下。"}, calls, finish="tool_calls", usage={"total_tokens": 3})
-    )
-    assert len(list(ChatCompletion().do("x", stream=True, response_format=Book))) == 4
-
-
-def test_rows_of_a_batch_are_checked_and_asked_once_more(scripted):
-    server = scripted(whole(BAD), whole(GOOD))
-    task = ChatCompletion().batch_do(["红楼梦"], response_format=Book)
-    assert [reply.parsed.year for reply in task.results()] == [1791]
-    assert len(server.requests) == 2
-
-
-@pytest.mark.parametrize("kind", [Book, list[Book], SCHEMA])
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize(
-    "options",
-    [{"model": "deepseek-v4-pro"}, {"model": "ernie-4.5-turbo-128k"}, {"version": 1}, {}],
-    ids=str,
-)
-def test_every_model_of_the_sandbox_answers_in_the_format(sandbox, kind, stream, options):
-    answer = ChatCompletion(**options).do("红楼梦，1791 年", stream=stream, response_format=kind)
-    reply = [piece for piece in answer if piece.parsed][-1] if stream else answer
-    value = reply.parsed[0] if kind == list[Book] else reply.parsed
-    assert (value["year"] if isinstance(value, dict) else value.year) == 1791
-    assert reply.earlier == ()
-
-
 class HasThread(BaseModel):
     """Cannot be JSON."""
 
@@ -242,20 +189,6 @@ def test_what_cannot_be_asked_for_is_said_before_the_call(value, message):
 )
 def test_generic_types_and_schemas_are_parsed(kind, text, value):
     assert parse_response_format(kind).parse(text) == value
-
-
-def test_what_is_not_an_object_is_only_asked_for_in_words():
-    response_format = parse_response_format(list[Book])
-    assert response_format.to_option(takes_schema=True) is None
-    assert "JSON Schema" in response_format.instruction(None)
-
-
-def test_the_platforms_own_strict_is_kept():
-    value: dict[str, Any] = {
-        "type": "json_schema",
-        "json_schema": {"name": "y", "schema": SCHEMA, "strict": True},
-    }
-    assert parse_response_format(value).to_option(takes_schema=True) == value
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from support.scripted_server import http_answer, stream_head
 
 import qfnb
 from qfnb import Responses, errors
-from qfnb._notices import warn_once
 from qfnb.resources.inference.reply import ToolCall
 from qfnb.wire import responses as wire
 
@@ -63,26 +62,6 @@ def test_a_response_that_is_not_stored_has_no_id_to_come_back_to(sandbox):
         Responses.delete("resp_nowhere")
 
 
-def test_a_wrong_signature_is_counted_without_the_client():
-    with pytest.raises(TypeError, match="too many positional arguments"):
-        Responses.create("ernie-5.1", "你好")
-
-
-def test_input_items_are_paged(sandbox):
-    turns = [
-        {"role": "user", "content": "一"},
-        {"role": "assistant", "content": "二"},
-        {"role": "user", "content": "三"},
-    ]
-    response_id = Responses.create(turns).id
-    page = Responses.input_items(response_id, order="asc", limit=2).data
-    assert ([item.content for item in page.data], page.has_more) == (["一", "二"], True)
-    after = Responses.input_items(response_id, order="asc", after=page.last_id).data
-    assert [item.content for item in after.data] == ["三"]
-    with pytest.raises(errors.InvalidArgumentError, match="limit=101"):
-        Responses.input_items(response_id, limit=101)
-
-
 def test_tools_and_further_options_are_sent_as_they_are(scripted):
     server = scripted([http_answer(b'{"id": "resp_1", "object": "response", "output": []}')])
     mcp = {"type": "mcp", "server_label": "x", "server_url": "https://example.com/mcp"}
@@ -96,25 +75,6 @@ def test_tools_and_further_options_are_sent_as_they_are(scripted):
     assert sent["model"] == wire.DEFAULT_MODEL
 
 
-@pytest.mark.parametrize(
-    ("model", "options", "sent_fields"),
-    [
-        ("glm-5.1", dict(think=True), {"thinking": {"type": "enabled"}}),
-        ("glm-5.1", dict(think=False), {"thinking": {"type": "disabled"}}),
-        ("deepseek-v4-pro", dict(think="max"), {"reasoning": {"effort": "max"}}),
-        ("qwen3.5-27b", dict(think=500, max_output_tokens=100),
-         {"enable_thinking": True, "thinking_budget": 500, "max_output_tokens": 600}),
-    ],
-)  # fmt: skip
-def test_think_is_sent_as_the_model_takes_it(scripted, model, options, sent_fields):
-    server = scripted([http_answer(b'{"id": "resp_1", "object": "response", "output": []}')])
-    Responses.create("问", model=model, **options)
-    sent = json.loads(server.requests[0].split(b"\r\n\r\n", 1)[1])
-    assert {
-        name: value for name, value in sent.items() if name not in {"model", "input"}
-    } == sent_fields
-
-
 def test_a_retired_name_goes_to_its_living_replacement_or_is_refused(scripted):
     server = scripted([http_answer(b'{"id": "resp_1", "object": "response", "output": []}')])
     Responses.create("一", model="DeepSeek-V3.2")
@@ -123,16 +83,6 @@ def test_a_retired_name_goes_to_its_living_replacement_or_is_refused(scripted):
     with pytest.raises(errors.InvalidArgumentError, match="ended 2026-09-29; ask deepseek-v4-pro"):
         Responses.create("一", model="deepseek-v3.2")
     assert len(server.requests) == 1
-
-
-def test_thinking_is_apart_from_the_answer_and_counted(sandbox):
-    reply = Responses.create("1+1=", think=True)
-    assert reply.reasoning
-    assert reply.reasoning not in reply.text
-    assert reply.data.usage.output_tokens_details["reasoning_tokens"] > 0
-    assert Responses.create("1+1=", think=False).reasoning == ""
-    types = [event.type for event in Responses.stream("1+1=", think=True)]
-    assert types.index("response.reasoning_text.done") < types.index("response.output_text.delta")
 
 
 def test_function_calls_and_reasoning_are_read_and_answered(scripted):
@@ -200,15 +150,6 @@ def test_a_stored_response_that_failed_is_an_answer(scripted):
     }
     scripted([http_answer(json.dumps(body).encode())])
     assert Responses.get("resp_1").data.status == "failed"
-
-
-def test_a_model_that_the_page_does_not_list_is_tried_with_one_warning(scripted, caplog):
-    warn_once.cache_clear()
-    server = scripted([http_answer(b'{"id": "resp_1", "object": "response", "output": []}')])
-    Responses.create("问", model="ernie-5.1")
-    Responses.create("问", model="ernie-5.1")
-    assert caplog.text.count("ernie-5.1 is not among the models of the Responses API") == 1
-    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,6 @@ def test_pictures_that_come_as_addresses_are_there_at_once(sandbox):
         assert image.size == (768, 768)
 
 
-def test_v1_still_draws_where_it_is_asked_for(sandbox):
-    reply = Text2Image(version=1).do("山", size="768x768")
-    assert base64.b64decode(reply["data"][0]["b64_image"])[:4] == b"\x89PNG"
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -100,15 +95,6 @@ def test_a_retired_model_goes_to_its_replacement_which_draws_one_picture_a_call(
     assert len(Text2Image("Stable-Diffusion-XL").do("猫", n=2).images) == 2
     assert [sent(server, index)[1]["model"] for index in (0, 1)] == ["qwen-image"] * 2
     assert "Stable-Diffusion-XL ended" in caplog.text
-
-
-def test_each_model_has_its_path(scripted):
-    server = scripted([answer()])
-    Text2Image().do("猫")
-    Text2Image("musesteamer-air-image").do("猫", size="1280x720")
-    assert [sent(server, index)[0] for index in (0, 1)] == [
-        "/v2/images/generations", "/v2/musesteamer/images/generations"
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("content", ["not base64!", base64.b64encode(b"<svg onload=x>").decode()])
@@ -196,11 +182,3 @@ def test_more_pictures_than_a_page_allows_are_no_swarm_of_calls(scripted, count)
     ):
         Text2Image().do("猫", n=count)
     assert not server.requests
-
-
-def test_of_a_model_without_a_page_n_is_one_request_and_the_platform_decides(scripted):
-    server = scripted([answer()])
-    Text2Image("my-own-drawer").do("猫", n=99)
-    assert [json.loads(request.partition(b"\r\n\r\n")[2])["n"] for request in server.requests] == [
-        99
-    ]

@@ -120,14 +120,6 @@ def test_a_function_is_called_and_its_result_used(sandbox, version, stream):
     assert "晴" in chat.do(messages, **options).text
 
 
-@VERSIONS
-def test_json_mode(sandbox, version):
-    assert isinstance(
-        ChatCompletion(version=version).do("你是谁", response_format={"type": "json_object"}).json,
-        dict,
-    )
-
-
 REFUSED = [
     (lambda: Completion().do(""), "prompt=''"),
     (lambda: Completion().do(None), "prompt=None"),
@@ -166,18 +158,6 @@ def test_every_call_is_in_the_usage_log_without_its_texts(sandbox):
     assert "你是谁" not in last.to_string()
 
 
-def test_costs_are_known_where_a_price_is(scripted):
-    body = (
-        '{"id": "x", "model": "m", "choices": [{"index": 0, "message": {"content": "好"}}], '
-        '"usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}}'
-    )
-    scripted([http_answer(body.encode())])
-    assert ChatCompletion(model="ernie-4.5-turbo-128k").do("x").cost == pytest.approx(0.0024)
-    assert ChatCompletion(model="my-own-model").do("x").cost is None
-    rows = qfnb.usage().tail(2)
-    assert list(rows["cost"].isna()) == [False, True]
-
-
 def test_a_broken_file_of_prices_loses_no_answer(scripted, caplog):
     usage = {"prompt_tokens": 1000, "completion_tokens": 1000, "total_tokens": 2000}
     body = {"id": "x", "choices": [{"message": {"content": "好"}}], "usage": usage}
@@ -203,16 +183,6 @@ def test_the_sandbox_bills_nothing_and_says_what_the_platform_would(sandbox):
     )
     pieces = list(ChatCompletion(model="ernie-4.5-turbo-128k", version=2).do("你是谁", stream=True))
     assert pieces[-1].list_price.high == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    "text", ["你是谁", "What is the capital of France?", "混合 mixed 1,234.5 字符 😀", "x" * 5000]
-)
-def test_the_sandbox_counts_tokens_as_the_local_counter_does(sandbox, text):
-    usage = ChatCompletion(model="ernie-4.5-turbo-128k", version=2).do(text).usage
-    assert usage.prompt_tokens == Tokenizer().count_tokens(text)
-    plan = qfnb.estimate([text], model="ernie-4.5-turbo-128k")
-    assert plan.prompt_tokens == usage.prompt_tokens
 
 
 def test_a_price_that_is_not_certain_is_a_range(scripted):
@@ -266,22 +236,3 @@ def test_what_the_page_of_a_model_does_not_allow_is_a_warning(scripted, caplog, 
     call()
     assert message in caplog.text
     assert len(server.requests) == 1
-
-
-def test_other_rerankers_have_no_such_limit_and_all_have_one_path(scripted):
-    server = scripted([http_answer(b'{"id": "x", "results": [{"relevance_score": 0.5}]}')])
-    Reranker("qwen3-reranker-8b").do("x" * 5000, ["x" * 5000])
-    assert server.requests[0].startswith(b"POST /v2/rerank ")
-
-
-def test_one_text_is_embedded_like_a_list_of_one(sandbox):
-    assert Embedding().do("茶").vectors == Embedding().do(["茶"]).vectors
-
-
-@pytest.mark.parametrize("model", ["EBPlugin", "EBPluginV2"])
-def test_both_models_of_plugins_draw_and_stream(sandbox, model):
-    plugin = Plugin(model, version=1)
-    question = "画一张图：甲 3，乙 5"
-    assert plugin.do(question, plugins=["eChart"])["plugin_info"]
-    pieces = list(plugin.do(question, plugins=["eChart"], stream=True))
-    assert "".join(piece.get("result", "") for piece in pieces)

@@ -13,8 +13,6 @@ from qfnb.resources.inference import thinking
 from qfnb.resources.inference.reply import join_pieces
 from qfnb.wire import catalog
 
-SWITCHES = [row for row in catalog.load_models() if row.kind == "chat" and row.is_living]
-
 
 @pytest.fixture(autouse=True)
 def _warn_again():
@@ -48,14 +46,6 @@ def fields_for(model, think, **options):
 )
 def test_each_model_gets_its_own_spelling(model, think, fields):
     assert fields_for(model, think) == fields
-
-
-@pytest.mark.parametrize("think", [True, False, "high", 2000])
-def test_no_living_model_gets_two_spellings(think):
-    for row in SWITCHES:
-        sent = set(fields_for(row.id, think)) - {"thinking_budget"}
-        assert len(sent) <= 1, row
-        assert not sent or row.thinking not in {"no", "always"} or row.efforts, row
 
 
 @pytest.mark.parametrize(
@@ -121,13 +111,6 @@ def test_every_form_of_the_call_sends_it(scripted):
     assert not any("think" in body for body in sent_bodies(server))
 
 
-def test_v1_sends_nothing_and_says_so(scripted, caplog):
-    server = scripted(whole("好"))
-    ChatCompletion(version=1, access_token="24.x").do("x", think=True)
-    assert set(sent_bodies(server)[0]) == {"messages", "stream"}
-    assert "v1 of the API has no thinking" in caplog.text
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -140,14 +123,6 @@ def test_v1_sends_nothing_and_says_so(scripted, caplog):
 def test_a_wrong_switch_is_refused_before_the_call(options, message):
     with pytest.raises(errors.InvalidArgumentError, match=message):
         ChatCompletion(base_url="http://127.0.0.1:9/v1", model="m").do("x", **options)
-
-
-@pytest.mark.parametrize("text", ["nonsense", "-5", "", "1.5", "２０００", "hihg"])
-def test_a_wrong_word_for_the_switch_names_what_is_allowed(text):
-    with pytest.raises(
-        errors.InvalidArgumentError, match=f"--think {text}: must be on, off, a number of tokens or"
-    ):
-        thinking.parse_think(text)
 
 
 def test_the_platforms_own_fields_go_through(scripted):
@@ -200,24 +175,6 @@ def test_thinking_costs_as_output(scripted):
     assert thinking_reply.cost == reply.cost > 50 * 0.024 / 1000
 
 
-@pytest.mark.parametrize(("model", "think", "thinks"), [
-    ("deepseek-v4-pro", True, True), ("deepseek-v4-pro", False, False), ("deepseek-v4-pro", "high", True),
-    ("qwen3.5-27b", True, True), ("qwen3.5-27b", 200, True), ("qwen3.5-27b", False, False),
-    ("ernie-4.5-turbo-128k", True, False),
-])  # fmt: skip
-def test_the_sandbox_thinks_as_the_switch_says(sandbox, model, think, thinks):
-    reply = ChatCompletion(model=model).do("你是谁", think=think)
-    assert bool(reply.reasoning) == bool(reply.usage.reasoning_tokens) == thinks
-    assert reply.text
-
-
-def test_the_sandbox_stops_at_the_longest_output(sandbox):
-    reply = ChatCompletion(model="deepseek-v4-pro").do(
-        "你是谁", think=True, max_completion_tokens=5
-    )
-    assert reply.is_cut_while_thinking
-
-
 def test_the_pieces_of_a_stream_are_one_reply_with_the_last_usage(scripted):
     calls = [
         {"index": 0, **tool_call("f", '{"a"')},
@@ -250,15 +207,3 @@ def test_an_answer_that_thinking_used_up_says_so(scripted, caplog):
         for record in caplog.records
         if record.levelno == logging.WARNING
     )
-
-
-def test_a_short_answer_is_not_cut_while_thinking(scripted, caplog):
-    scripted(whole("好", finish="length"))
-    assert not ChatCompletion().do("x").is_cut_while_thinking
-    assert caplog.records == []
-
-
-def test_v1s_name_of_the_longest_answer_becomes_v2s(scripted):
-    server = scripted(whole("好"))
-    ChatCompletion().do("x", max_output_tokens=9)
-    assert sent_bodies(server)[0]["max_tokens"] == 9

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import pandas as pd
 import pytest
 from pydantic import BaseModel, Field
-from support.chat_script import sent_bodies, streamed, tool_call, whole
+from support.chat_script import sent_bodies, tool_call, whole
 
 import qfnb
 from qfnb import ChatCompletion, Messages, errors
@@ -205,16 +205,6 @@ def test_a_choice_that_forces_a_call_holds_for_the_first_round(scripted):
     )
 
 
-def test_tokens_of_all_rounds_are_there(scripted):
-    scripted(call(("weather", {"place": {"city": "杭州"}})), whole("晴"))
-    assert len(ChatCompletion().run("x", [weather]).earlier) == 1
-
-
-def test_the_final_answer_may_have_a_format(scripted):
-    scripted(call(("weather", {"place": {"city": "杭州"}})), whole('{"city": "杭州"}'))
-    assert ChatCompletion().run("x", [weather], response_format=Place).parsed == Place(city="杭州")
-
-
 def test_the_awaited_form_runs_async_functions_on_its_own_loop(scripted):
     scripted(call(("where", {})), whole("好"))
     loops = []
@@ -238,36 +228,6 @@ def test_the_blocking_form_runs_async_functions_too(scripted):
         return n + 1
 
     assert ChatCompletion().run("x", [later]).steps[0].result == "3"
-
-
-def test_v1_gets_functions(scripted):
-    body = {
-        "id": "as-1",
-        "result": "",
-        "function_call": {"name": "weather", "arguments": '{"place": {"city": "杭州"}}'},
-    }
-    from support.scripted_server import http_answer
-
-    server = scripted([http_answer(json.dumps(body).encode())], whole("晴"))
-    reply = ChatCompletion(version=1, access_token="24.x").run("天气", [weather])
-    assert reply.steps[0].result.startswith("杭州")
-    assert sent_bodies(server)[0]["functions"][0]["name"] == "weather"
-    assert [turn["role"] for turn in sent_bodies(server)[1]["messages"]] == [
-        "user",
-        "assistant",
-        "function",
-    ]
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_the_sandbox_calls_a_function_and_uses_its_result(sandbox, version):
-    def get_weather(city: str, days: int = 1) -> str:
-        """查询一个城市的天气"""
-        return f"{city} {days} 天都是晴天"
-
-    reply = ChatCompletion(version=version).run("杭州的天气怎么样，3 天", [get_weather])
-    assert reply.steps[0].call.arguments == {"city": "杭州", "days": 3}
-    assert "杭州 3 天都是晴天" in reply.text
 
 
 # -- one call ----------------------------------------------------------------
@@ -453,22 +413,6 @@ def test_a_long_result_is_cut_and_half_a_surrogate_pair_replaced(scripted, resul
     assert (len(content) <= MAX_RESULT_CHARS, messages[0]["content"]) == (True, content)
 
 
-def test_a_long_table_is_cut():
-    assert "(200 of 5000 rows)" in to_text(pd.DataFrame({"a": range(5000)}))
-
-
 def test_a_stream_is_refused():
     with pytest.raises(errors.InvalidArgumentError, match="on_step="):
         ChatCompletion().run("x", [weather], stream=True)
-
-
-def test_a_streamed_reply_has_its_calls(scripted):
-    scripted(
-        streamed({"tool_calls": [{"index": 0, **tool_call("weather", "{}")}]}, finish="tool_calls")
-    )
-    pieces = list(
-        ChatCompletion().do(
-            "x", stream=True, tools=[to_tool(weather).definition()], response_format=Place
-        )
-    )
-    assert pieces[0].tool_calls[0].name == "weather"

@@ -3,9 +3,7 @@ warning.
 """
 
 import asyncio
-import base64
 import json
-import pickle
 
 import pytest
 from support.chat_script import sent_bodies, tool_call, whole
@@ -144,25 +142,6 @@ def test_a_text_after_a_reply_that_calls_a_function_is_the_functions_result(scri
     assert messages._to_list()[3] == {"role": "user", "content": "谢谢"}
 
 
-def test_a_call_in_v1s_form_is_answered_by_a_text_in_v1s_form():
-    messages = Messages([{"role": "assistant", "content": "", "function_call": CALL}])
-    messages.append("晴")
-    assert messages[1] == {"role": "function", "name": "weather", "content": "晴"}
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_a_conversation_with_functions_works_on_both_routes(sandbox, version):
-    chat = ChatCompletion(version=version)
-    turns = [{"role": "user", "content": "杭州天气"}]
-    call = chat.do(turns, functions=[WEATHER])["function_call"]
-    turns += [{"role": "assistant", "content": "", "function_call": call}]
-    turns += [{"role": "function", "name": call["name"], "content": "晴，25 度"}]
-    assert "25 度" in chat.do(turns, functions=[WEATHER])["result"]
-    last = list(chat.do(turns[:1], functions=[WEATHER], stream=True))[-1]
-    assert last["function_call"]["name"] == "weather"
-    assert last["is_end"]
-
-
 def test_words_of_v2_are_sent_as_v1_names_them(sent_v1, caplog):
     thinking.warn_once.cache_clear()
     tools = [{"type": "function", "function": WEATHER}]
@@ -269,30 +248,6 @@ def test_the_inputs_of_a_batch_have_the_sdks_names(sandbox, kind, rows):
     assert awaited.code == 200
 
 
-def test_pictures_that_came_as_addresses_have_v1s_keys_too(sandbox):
-    reply = Text2Image().do("猫", n=2)
-    rows = reply["data"]
-    assert [(row["object"], row["index"]) for row in rows] == [("image", 1), ("image", 2)]
-    assert [base64.b64decode(row["b64_image"]) for row in rows] == reply.images
-    assert "b64_image" in rows[0]
-    assert rows[0].get("image") is None
-    assert "b64_image" not in json.dumps(rows)
-    assert len(pickle.loads(pickle.dumps(reply)).images) == 2
-
-
-@pytest.mark.parametrize("version", [1, 2])
-@pytest.mark.parametrize("stream", [False, True])
-def test_an_answer_that_is_cut_says_so_on_both_routes(sandbox, version, stream):
-    reply = ChatCompletion(version=version).do("你是谁", max_output_tokens=2, stream=stream)
-    last = list(reply)[-1] if stream else reply
-    assert last["is_truncated"]
-
-
-@pytest.mark.parametrize("version", [1, 2])
-def test_both_routes_stop_at_the_text_that_is_named(sandbox, version):
-    assert "。" not in ChatCompletion(version=version).do("你是谁", stop=["。"])["result"]
-
-
 @pytest.mark.parametrize(
     ("options", "name"),
     [
@@ -305,11 +260,6 @@ def test_of_two_names_of_one_option_that_of_v2_is_sent_with_a_warning(sent, capl
     assert caplog.messages == [
         f"{next(iter(options))}= and {name}= are one option: {name}= is sent"
     ]
-
-
-def test_two_names_of_one_option_may_agree(sent, caplog):
-    assert sent(user_id="a", user="a")["user"] == "a"
-    assert not caplog.messages
 
 
 def test_a_function_under_both_names_is_sent_once(sent):

@@ -1,6 +1,5 @@
 """Files, batches, inference tasks and storage as the library's users call them."""
 
-import asyncio
 import json
 from operator import attrgetter
 
@@ -77,19 +76,6 @@ def test_a_bad_line_is_named(sandbox):
     assert (batch.state, batch.errors.data[0].line) == ("failed", 4)
 
 
-def test_without_blocking(sandbox, tmp_path):
-    async def go():
-        file = await Files.upload.aio(lines())
-        batch = await Batches.create.aio(file.data.id)
-        while not (await Batches.info.aio(batch.data.id)).data.is_finished:
-            pass
-        done = await Batches.info.aio(batch.data.id)
-        await Files.download.aio(done.data.output_file_id, tmp_path / "a")
-        return await Files.content.aio(done.data.output_file_id)
-
-    assert asyncio.run(go()) == (tmp_path / "a").read_bytes()
-
-
 def test_a_task_over_object_storage(sandbox, tmp_path):
     content = "".join(
         json.dumps({"id": str(i), "query": "你是谁"}) + "\n" for i in range(4)
@@ -151,12 +137,6 @@ def test_a_file_of_an_impossible_size_is_not_sent(scripted, tmp_path, size):
     assert not server.requests
 
 
-def test_a_file_that_is_not_there_is_named(scripted):
-    scripted([http_answer(FILE)])
-    with pytest.raises(errors.InvalidArgumentError, match=r"nowhere\.jsonl cannot be read"):
-        Files.upload("nowhere.jsonl")
-
-
 def test_a_refused_upload_is_sent_again_from_its_start(scripted, tmp_path):
     busy = http_answer(
         b'{"error": {"code": "rpm_rate_limit_exceeded"}}', status="429 x", more="retry-after: 0\r\n"
@@ -200,20 +180,6 @@ def test_the_platforms_own_words_for_a_status_are_understood(scripted):
     assert server.requests[0].startswith(b"GET /v2/batches/infer-1 ")
 
 
-def test_a_status_of_the_future_is_shown_as_it_is():
-    batch = wire.BatchInfo(id="infer-1", status="Pausing")
-    assert (batch.state, batch.is_finished) == ("Pausing", False)
-
-
-def test_the_key_shows_nowhere(scripted):
-    scripted(
-        [http_answer(b'{"error": {"code": "invalid_iam_token", "message": "no"}}', status="401 x")]
-    )
-    with pytest.raises(errors.AuthError) as caught:
-        Files.upload(b"abc")
-    assert "canary" not in repr(caught.value) + str(caught.value)
-
-
 @pytest.fixture
 def iam(scripted):
     """Start a scripted server that is spoken to with an IAM pair."""
@@ -247,37 +213,6 @@ def test_a_revoked_bearer_is_renewed_for_an_upload_too(iam):
         (b"bce-v3/new" in request, request.count(b"\r\nabc\r\n")) for request in server.requests
     ]
     assert sent == [(False, 0), (False, 0), (False, 1), (False, 0), (True, 1)]
-
-
-def test_an_object_is_put_again_after_a_failure(iam):
-    server = iam([http_answer(b"<html>", status="503 x")], [http_answer(b"")])
-    with qfnb.testing():
-        assert Storage.upload("bos:/b/夜", b"abc") == "bos:/b/夜"
-    heads = {request.split(b"\r\n")[0] for request in server.requests}
-    assert (len(server.requests), heads) == (2, {b"PUT /bos/b/%E5%A4%9C HTTP/1.1"})
-    assert all(request.endswith(b"\r\n\r\nabc") for request in server.requests)
-
-
-def test_a_list_asks_by_query(scripted):
-    server = scripted([http_answer(b'{"object": "list", "data": []}')])
-    assert Files.list(purpose="夜 x", limit=2).data.data == []
-    head = server.requests[0].split(b"\r\n\r\n")
-    assert head[0].startswith(b"GET /v2/files?purpose=%E5%A4%9C+x&limit=2 HTTP/1.1")
-    assert head[1] == b""
-
-
-def test_a_task_names_its_referer(iam):
-    server = iam([http_answer(b'{"requestId": "1", "result": {"taskId": "infer-1"}}')])
-    assert BatchInference.create("t", "bos:/b/in/", "bos:/b/out/", model_id="amv-x").data.task_id
-    assert b"\r\nreferer: infer\r\n" in server.requests[0].lower()
-    BatchInference.info("infer-1")
-    assert b"referer" not in server.requests[1].lower()
-
-
-@pytest.mark.parametrize("key", ["夜 里/1.jsonl", "a!b('1'),$*@:;=&+~.txt", "a%20b?c#d"])
-def test_a_datasets_file_may_have_any_name(sandbox, key):
-    address = Storage.upload(f"bos:/sandbox/{key}", key.encode())
-    assert Storage.read(address) == key.encode()
 
 
 def test_storage_needs_an_iam_pair(scripted):

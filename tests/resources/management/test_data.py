@@ -1,16 +1,12 @@
 """Datasets of the platform as the library's users call them."""
 
-import asyncio
-
 import pytest
 from support.datasets import (
     BUCKET,
     PAIR,
-    create_dataset,
     exported_rows,
     import_rows,
     jsonl,
-    unzip_rows,
     upload,
     wait_until_idle,
 )
@@ -50,33 +46,6 @@ def test_what_is_exported_is_what_was_imported(sandbox):
     assert (record.status, record.record_num, record.export_to) == (2, 1, 0)
 
 
-def test_an_export_without_annotations_has_questions_only(sandbox):
-    dataset_id, _ = import_rows(jsonl(PAIR))
-    Data.create_dataset_export_task(dataset_id, is_export_with_annotation=False)
-    wait_until_idle(dataset_id)
-    assert unzip_rows(Data.export_records(dataset_id).data[0].download_url) == [
-        [{"prompt": PAIR["prompt"]}]
-    ]
-
-
-def test_a_deleted_dataset_is_gone(sandbox):
-    dataset_id = create_dataset()
-    assert Data.delete_dataset(dataset_id).data.version_count == 0
-    with pytest.raises(errors.APIError, match="does not exist"):
-        Data.info(dataset_id)
-
-
-def test_datasets_are_listed_the_newest_first(sandbox):
-    first, second = (Data.V2.create_dataset(f"列出 {n}", "Text").data.dataset_id for n in "ab")
-    page = Data.list_datasets(max_keys=1, filter={"datasetName": "列出"}).data
-    assert ([row.dataset_id for row in page.dataset_list], page.page_info.is_truncated) == (
-        [second],
-        True,
-    )
-    next_page = Data.list_datasets(page.page_info.next_marker, filter={"datasetName": "列出"}).data
-    assert [row.dataset_id for row in next_page.dataset_list] == [first]
-
-
 def test_versions_are_what_v1_calls_datasets(sandbox):
     created = Data.V2.create_dataset("版本", "PromptResponse").data
     task = Data.V2.create_dataset_version_import_task(
@@ -90,37 +59,6 @@ def test_versions_are_what_v1_calls_datasets(sandbox):
     assert Data.info(created.version_id).data.version_info.release_status in {1, 2}
     wait_until_idle(created.version_id)
     assert Data.V2.get_dataset_version_info(created.version_id).data.publish_status == "Published"
-
-
-def test_a_version_inherits_nothing_and_can_be_deleted(sandbox):
-    created = Data.V2.create_dataset("两版", "Prompt").data
-    second = Data.V2.create_dataset_version(created.dataset_id, "新").data
-    versions = Data.V2.get_dataset_version_list(created.dataset_id).data.version_list
-    assert [(row.version_number, row.description) for row in versions] == [(2, "新"), (1, "")]
-    assert versions[0].version_id == second.version_id
-    assert Data.V2.delete_dataset_version(second.version_id).data is True
-    assert Data.delete(created.version_id).data.version_count == 0
-    with pytest.raises(errors.APIError, match="does not exist"):
-        Data.V2.delete_dataset(created.dataset_id)
-
-
-def test_a_version_is_exported_into_the_bucket(sandbox):
-    dataset_id, _ = import_rows(jsonl(PAIR))
-    task = Data.V2.create_dataset_version_export_task(dataset_id, "BOS", f"bos:/{BUCKET}/out").data
-    wait_until_idle(dataset_id)
-    done = Data.V2.get_dataset_version_export_task_info(task).data
-    assert (done.export_status, done.storage_type, done.sample_count) == (
-        "ExportFinished",
-        "BOS",
-        1,
-    )
-    assert done.storage_path.startswith(f"bos:/{BUCKET}/out/ds-")
-    assert len(unzip_rows(done.download_url)) == 1
-
-
-def test_calls_have_an_async_form(sandbox):
-    dataset_id = create_dataset()
-    assert asyncio.run(Data.info.aio(dataset_id)).data.version_info.dataset_pk == dataset_id
 
 
 @pytest.mark.parametrize(

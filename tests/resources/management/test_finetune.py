@@ -128,13 +128,6 @@ def test_runs_and_jobs_are_listed_newest_first_and_in_pages(sandbox, dataset, jo
     assert FineTune.V2.job_list(max_keys=1).data.job_list[0].job_id == job
 
 
-def test_jobs_are_found_by_mode_and_model(sandbox):
-    job_id = FineTune.V2.create_job("texts", "ERNIE-Lite-8K-0922", "PostPretrain").data.job_id
-    matches = FineTune.V2.job_list("PostPretrain", model="ERNIE-Lite-8K-0922").data.job_list
-    assert matches[0].job_id == job_id
-    assert {row.train_mode for row in matches} == {"PostPretrain"}
-
-
 def test_deleting_a_run_and_its_job(sandbox, dataset, job):
     task = FineTune.V2.create_task(job, datasets=[dataset]).data.task_id
     finetune_runs.wait_for_end(task)
@@ -143,48 +136,3 @@ def test_deleting_a_run_and_its_job(sandbox, dataset, job):
         FineTune.V2.task_detail(task)
     assert FineTune.V2.delete_job(job)["result"] is True
     assert job not in [row.job_id for row in FineTune.V2.job_list().data.job_list]
-
-
-def test_a_run_that_is_not_over_is_not_deleted(sandbox, dataset, job):
-    task = finetune_runs.start_long_run()
-    for call, id_ in (
-        (FineTune.V2.delete_task, task),
-        (FineTune.V2.delete_job, finetune_runs.describe_run(task)["jobId"]),
-    ):
-        with pytest.raises(errors.APIError, match="stop it first"):
-            call(id_)
-    FineTune.V2.stop_task(task)
-    finetune_runs.wait_for_end(task)
-
-
-def test_an_increment_learns_the_earlier_data_too_and_says_so(sandbox, dataset):
-    first = finetune_runs.run_to_end()
-    more = finetune_runs.put_object(
-        sandbox.bucket, "more.jsonl", '[{"prompt": "有包间吗", "response": [["有两间。"]]}]\n' * 5
-    )
-    config = {"sourceType": "Bos", "versions": [{"versionBosUri": more}], "splitRatio": 0}
-    job = finetune_runs.describe_run(first)["jobId"]
-    step = finetune_runs.describe_run(first)["checkpointList"][-1]["step"]
-    second = FineTune.V2.create_task(job, "LoRA", {}, config, first, step).data.task_id
-    done = finetune_runs.wait_for_end(second)
-    assert done["runStatus"] == "Done", done
-    assert done["sandbox"]["increment"]["taskId"] == first
-
-
-def test_post_pretraining_learns_from_texts(sandbox):
-    address = finetune_runs.put_object(sandbox.bucket, "tea.txt", finetune_runs.TEXT)
-    job = FineTune.V2.create_job("texts", "ERNIE-Speed-8K", "PostPretrain").data.job_id
-    config = {"sourceType": "Bos", "versions": [{"versionBosUri": address}], "splitRatio": 20}
-    task = FineTune.V2.create_task(job, "FullFineTuning", {}, config).data.task_id
-    done = finetune_runs.wait_for_end(task)
-    assert (done["runStatus"], done["trainMode"], done["metrics"]) == ("Done", "PostPretrain", {})
-
-
-def test_what_the_local_model_does_not_use_is_kept_and_told(sandbox, dataset, job):
-    task = FineTune.V2.create_task(
-        job, datasets=[dataset], corpus_config={"copyData": False}, resource_config={"nodeNum": 1}
-    ).data.task_id
-    assert finetune_runs.describe_run(task)["sandbox"]["notUsed"] == [
-        "corpusConfig",
-        "resourceConfig",
-    ]

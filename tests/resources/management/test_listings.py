@@ -1,6 +1,5 @@
 """What there is on the platform, as DataFrames."""
 
-import pandas as pd
 import pytest
 
 import qfnb
@@ -45,12 +44,6 @@ def test_more_than_a_page_is_fetched(sandbox, trained, monkeypatch):
     monkeypatch.setattr(listings, "PAGE_SIZE", 1)
     Dataset(ROWS[:3], name="second").release()
     assert len(qfnb.datasets(2)) == 2
-
-
-def test_an_empty_platform_gives_an_empty_frame(sandbox, monkeypatch):
-    assert isinstance(
-        listings._to_frame("JobTable", [], listings.JOB_COLUMNS, times=["created"]), pd.DataFrame
-    )
 
 
 @pytest.mark.parametrize("limit", [0, -1, "many", True])

@@ -1,7 +1,5 @@
 """System memories as the library's users call them."""
 
-import asyncio
-
 import pytest
 
 from qfnb.errors import APIError
@@ -33,12 +31,3 @@ def test_memories_are_listed_by_application_and_page(sandbox):
     next_page = Memory.describe_system_memories(48002, marker=page.page_info.next_marker).data
     assert [row.system_memory_id for row in next_page.items] == ids[:1]
     assert not Memory.describe_system_memories("nobody").data.items
-
-
-def test_a_call_does_not_block_when_awaited(sandbox):
-    assert asyncio.run(Memory.create_system_memory.aio("48003", "")).data.system_memory_id
-
-
-def test_an_application_is_needed(sandbox):
-    with pytest.raises(APIError, match=r"param\[appId\] invalid"):
-        Memory.create_system_memory(" ", "人设")

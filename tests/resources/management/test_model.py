@@ -8,7 +8,7 @@ from support import finetune_runs
 from support.waiting import wait_for
 
 from qfnb import errors
-from qfnb.resources import FineTune, Model, Service
+from qfnb.resources import Model
 from qfnb.resources.console.consts import CustomModelSetModelType
 
 
@@ -56,15 +56,6 @@ def test_either_kind_of_id_finds_a_model_and_a_version(published):
         assert Model.detail(id_)["result"]["modelVersionIdStr"] == published["versionIdStr"]
 
 
-def test_a_version_is_creating_and_then_ready(run, control):
-    control.post("/_sandbox/durations", json={"publish": 0.3})
-    origin = {"taskId": run["jobId"], "iterationId": run["taskId"]}
-    model = Model.publish(True, origin, "slow").data
-    assert Model.detail(model.version_id).data.state == "Creating"
-    control.post("/_sandbox/clock", json={"advance": 1})
-    assert Model.detail(model.version_id).data.state == "Ready"
-
-
 def test_a_second_version_is_the_newest_everywhere(run, published):
     origin = {"taskId": run["jobId"], "iterationId": run["taskId"]}
     second = Model.publish(False, origin, model_id=published["modelId"]).data
@@ -75,32 +66,11 @@ def test_a_second_version_is_the_newest_everywhere(run, published):
     assert [row.version for row in versions] == ["2", "1"]
 
 
-def test_a_checkpoint_can_be_published_and_says_what_it_is(run):
-    dropped = run["checkpointList"][0]["step"]
-    step = next(row["step"] for row in run["checkpointList"] if row["kept"])
-    model = Model.publish(
-        True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": step}
-    ).data
-    assert Model.detail(model.version_id)["result"]["sandbox"]["step"] == step
-    for missing in (99999, dropped):
-        with pytest.raises(errors.APIError, match=f"{missing}; run .* kept the checkpoints {step}"):
-            Model.publish(
-                True, {"taskId": run["jobId"], "iterationId": run["taskId"], "step": missing}
-            )
-
-
 def test_your_own_model_is_listed_with_its_newest_version(published):
     page = Model.user_list(name_filter="sdk_test", model_type=[0], page_size=1)["result"]
     assert page["total"] >= 1
     assert page["items"][0]["modelIdStr"] == published["modelIDStr"]
     assert page["items"][0]["latestVersionInfo"]["versionIdStr"] == published["versionIdStr"]
-
-
-def test_lists_are_ordered(run):
-    publish(run), publish(run)
-    ids = lambda order: [row["modelId"] for row in Model.user_list(order_by="createTime", order=order)["result"]["items"]]  # fmt: skip
-    assert ids("asc") == sorted(ids("asc"))
-    assert ids("desc") == sorted(ids("desc"), reverse=True)
 
 
 def test_presets_are_paged_filtered_and_found_again(sandbox):
@@ -115,12 +85,6 @@ def test_presets_are_paged_filtered_and_found_again(sandbox):
     )
 
 
-def test_evaluable_models_are_those_with_a_ready_version(published):
-    models_by_id = {row.model_id_str: row for row in Model.evaluable_model_list().data}
-    assert models_by_id[published["modelIDStr"]].model_version_list[0].version == "1"
-    assert any(row.source == "PlatformPreset" for row in models_by_id.values())
-
-
 def test_deleting_versions_and_models(run, published):
     second = publish(run)
     assert (
@@ -131,29 +95,6 @@ def test_deleting_versions_and_models(run, published):
     assert Model.batch_delete_model([published["modelIDStr"], second["modelId"]])["result"] is True
     with pytest.raises(errors.APIError, match="does not exist"):
         Model.list(published["modelId"])
-
-
-def test_a_version_in_service_is_not_deleted_nor_anything_beside_it(run, published):
-    second = publish(run)
-    Service.V2.create_service(
-        published["modelIDStr"], published["versionIdStr"], f"s{published['versionId']}", "shop"
-    )
-    for call, ids in (
-        (Model.batch_delete_model_version, [second["versionId"], published["versionId"]]),
-        (Model.batch_delete_model, [second["modelId"], published["modelId"]]),
-    ):
-        with pytest.raises(errors.APIError, match="runs in service svco-"):
-            call(ids)
-    assert Model.detail(second["versionId"]).data.state == "Ready"
-
-
-def test_a_published_model_outlives_its_run():
-    run = finetune_runs.describe_run(finetune_runs.run_to_end())
-    model = publish(run)
-    FineTune.V2.delete_task(run["taskId"])
-    detail = Model.detail(model["versionId"])["result"]
-    assert detail["sourceExtra"]["trainSourceExtra"]["runIdStr"] == run["taskId"]
-    assert Model.V2.describe_model(model["versionIdStr"]).data.is_support_model_comp
 
 
 @pytest.mark.parametrize(
@@ -236,26 +177,3 @@ def test_a_compression_makes_a_version(published, config):
         == task
     )
     assert Model.V2.delete_model_comp_task(task)["result"] is True
-
-
-def test_a_compression_that_is_cancelled_makes_nothing(published):
-    config = {"strategy": "Quantization", "weight": "INT8-PTQ"}
-    version = published["versionIdStr"]
-    model = published["modelIDStr"]
-    task = Model.V2.create_model_comp_task("never", version, config, model)["result"]
-    with pytest.raises(errors.APIError, match=r"is (creating|running)"):
-        Model.V2.delete_model_comp_task(task)
-    assert Model.V2.cancel_model_comp_task(task)["result"] is True
-    fetch_status = lambda: Model.V2.describe_model_comp_task(task)["result"]["status"]
-    assert wait_for(fetch_status, lambda status: status == "stopped")
-    assert Model.V2.describe_model_set(model_set_id=model)["result"]["modelIds"] == [version]
-    assert Model.V2.cancel_model_comp_task(task)["result"] is False
-
-
-def test_a_chat_template_is_kept(tmp_path, published):
-    file = tmp_path / "template.py"
-    file.write_text("def prompt(messages): ...", encoding="utf-8")
-    assert Model.V2.create_custom_model_conf(file).data.custom_spec_id
-    conf = Model.V2.describe_model_custom_advanced_conf(published["versionIdStr"]).data
-    assert conf.model_application_type == "chat"
-    assert Model.V2.describe_model_system_advanced_conf("completion").data.model_format

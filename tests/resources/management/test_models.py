@@ -1,7 +1,6 @@
 """`qfnb.models()`: the catalogue as a frame."""
 
 import asyncio
-import inspect
 import json
 
 import pandas as pd
@@ -86,14 +85,6 @@ def test_an_answer_that_is_no_list_is_a_warning_and_the_table_holds(scripted, an
     assert "ernie-5.1" in set(frame["id"])
 
 
-def test_the_sandboxs_list_says_what_the_table_says(sandbox):
-    before = qfnb.models().set_index("id")
-    after = qfnb.models(refresh=True).set_index("id")
-    facts = [name for name in before.columns if name not in {"source", "thinking"}]
-    pd.testing.assert_frame_equal(after.loc[before.index, facts], before[facts])
-    assert catalog.load_models() is catalog.built_in_models()
-
-
 def test_another_vendors_server_lists_its_own_models_only(scripted):
     server = scripted([http_answer(b'{"data": [{"id": "llama"}]}')])
     get_config().openai_base_url = f"{server.url}/v1"
@@ -107,23 +98,6 @@ def test_a_plans_address_is_not_asked(scripted):
     with pytest.warns(UserWarning, match="has no list of models"):
         qfnb.models(refresh=True)
     assert server.requests == []
-
-
-def test_own_prices_are_shown(tmp_path):
-    (tmp_path / "own.csv").write_text("model,input,output\nernie-5.1,7,8\n")
-    get_config().prices = str(tmp_path / "own.csv")
-    assert qfnb.models().set_index("id").loc["ernie-5.1", "price_input"] == "7"
-
-
-def test_its_signature_and_help_are_there():
-    assert list(inspect.signature(qfnb.models).parameters) == ["kind", "include_retired", "refresh"]
-    assert "Return the models as a DataFrame" in qfnb.models.__doc__
-
-
-def test_it_is_a_table_in_a_notebook():
-    html = qfnb.models("embedding")._repr_html_()
-    assert "tao-8k" in html
-    assert "8192" in html
 
 
 def test_what_the_platform_lists_counts_from_the_next_call_on(scripted, tmp_path, monkeypatch):

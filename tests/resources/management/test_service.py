@@ -100,20 +100,6 @@ def test_types_are_texts_or_enumeration_members():
     assert sent(Service.list) == {}
 
 
-def test_the_version_is_found_under_the_documentations_names_too():
-    now = ServiceDetail.model_validate(
-        {"modelSetId": "am-1", "modelId": "amv-1", "runStatus": "New"}
-    )
-    sdk = ServiceDetail.model_validate(
-        {"modelId": "am-1", "modelVersionId": "amv-1", "runStatus": "New"}
-    )
-    assert (
-        (now.model_id, now.model_version_id)
-        == (sdk.model_id, sdk.model_version_id)
-        == ("am-1", "amv-1")
-    )
-
-
 @pytest.mark.parametrize(
     ("record", "state"),
     [
@@ -128,13 +114,6 @@ def test_an_answer_that_lacks_the_state_which_is_waited_for_is_no_answer(record,
     with pytest.raises(ValidationError, match=state):
         record.model_validate({})
     assert record.model_validate({state: "Done"})
-
-
-def test_a_services_endpoint_is_the_end_of_its_address():
-    assert (
-        ServiceDetail(url="https://host/rpc/chat/abc_shop", run_status="Serving").endpoint
-        == "abc_shop"
-    )
 
 
 def test_applications_do_not_show_their_secrets(sandbox):

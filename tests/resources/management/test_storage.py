@@ -73,12 +73,6 @@ def test_a_large_file_goes_up_in_parts_and_tells_how_far_it_is(sandbox, small, t
     assert reports == sorted(reports)
 
 
-def test_more_than_one_request_may_carry_goes_up_all_the_same(sandbox):
-    address = Storage.upload("bos:/sandbox/own/long", bytes(65 * MIB))
-    assert Storage.info(address).size == 65 * MIB
-    Storage.delete(address)
-
-
 def test_a_part_that_breaks_off_is_sent_again_by_itself(sandbox, small, breaking):
     content = os.urandom(2 * MIB)
     broken = breaking(1)
@@ -109,11 +103,6 @@ def test_parts_are_removed_when_the_upload_is_cancelled(sandbox, small):
         asyncio.run(stopped())
     until(lambda: "own/stopped" not in pending_uploads(sandbox))
     assert Storage.info("bos:/sandbox/own/stopped") is None
-
-
-def test_a_file_that_cannot_be_read_is_named(sandbox, tmp_path):
-    with pytest.raises(errors.InvalidArgumentError, match=r"nowhere\.bin cannot be read"):
-        Storage.upload("bos:/sandbox/own/x", tmp_path / "nowhere.bin")
 
 
 def test_a_download_that_is_too_long_leaves_nothing(sandbox, tmp_path):
