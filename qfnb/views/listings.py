@@ -386,8 +386,11 @@ def list_bundle(
     """
     rows = records(frame)
     shown = rows[:MAX_ROWS]
-    cells = {head: [read(row) or "" for row in shown] for head, read in columns}
-    filled = {head: column for head, column in cells.items() if any(column)}
+    filled = {}
+    for head, read in columns:
+        cells = [read(row) or "" for row in shown]
+        if any(cells):
+            filled[head] = cells
     numeric = [n for n, head in enumerate(filled) if head in NUMERIC]
     lines = zip(*filled.values(), strict=True)
     note = ""

@@ -29,53 +29,6 @@ def test_stop_works_inside_the_running_cell(page, lab, fault):
     assert answer.get_by_role("button").count() == 0
 
 
-CELLS = (
-    "%load_ext qfnb",
-    "%%qfchat -m ernie-speed-8k,ERNIE-4.0-8K,no-such-model\n你是谁",
-    "%%qfchat --session tour\n你是谁",
-    "%qfchat history tour",
-    (
-        "from qfnb import ChatCompletion\nfrom qfnb.resources.inference.reply import ChatResponse\n"
-        "async def said(self, call):\n"
-        '    yield ChatResponse({\'result\': \'[{"书": "红楼梦", "作者": "曹雪芹"}]\', \'is_end\': True}, '
-        "dict)\n"
-        "ChatCompletion.stream = said"
-    ),
-    "%%qfchat -f df -o reply\n列出一本名著",
-    "del ChatCompletion.stream",
-    "%%qfimage -n 2 --size 768x768 --seed 3\n月亮和山",
-)
-
-
-def check(notebook):
-    compared = notebook.output(1)
-    assert compared.locator("h4").all_inner_texts() == [
-        "ernie-speed-8k",
-        "ERNIE-4.0-8K",
-        "no-such-model",
-    ]
-    assert compared.inner_text().count("不是文心一言") == 2
-    assert "✕" in compared.inner_text()
-    assert "assistant" in notebook.output(3).inner_text()
-    assert "曹雪芹" in notebook.output(5).inner_text()
-    assert notebook.output(7).locator("img[alt^='月亮和山']").count() == 2
-    assert "Error displaying widget" not in notebook.page.locator(".jp-Notebook").inner_text()
-
-
-def test_comparing_and_tables_are_there_and_still_there_when_opened_again_in_the_dark(page, lab):
-    name = lab.write("compare.ipynb", *CELLS)
-    notebook = Notebook(page, lab, name)
-    notebook.run_all()
-    notebook.idle()
-    check(notebook)
-    notebook.save()
-    page.set_viewport_size({"width": 1280, "height": 900})
-    lab.theme("JupyterLab Dark")
-    again = Notebook(page, lab, name)
-    again.restart()
-    check(again)
-
-
 ANSWER = r"""
 from qfnb.views import chat
 from qfnb.views.panel import open_with_stop_button

@@ -75,7 +75,6 @@ def test_samples_in_a_narrow_window_and_in_the_light_and_labels_by_keyboard(page
     notebook = Notebook(page, lab, lab.write("narrow.ipynb", answers, "view", "qfnb.label(report)"))
     notebook.run_all()
     notebook.output(1).get_by_text("Questions 1–10 of 60").first.wait_for()
-    page.set_viewport_size({"width": 620, "height": 1200})
 
     panel = notebook.output(2)
     panel.get_by_text("0 of 20").wait_for()

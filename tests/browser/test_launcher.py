@@ -7,7 +7,6 @@ import re
 import pytest
 from playwright.sync_api import expect
 from support.jupyterlab import Notebook, cut_focus_rings
-from support.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -96,31 +95,6 @@ def test_where_the_front_end_of_anywidget_is_missing_the_form_works_all_the_same
     finally:
         lab.tidy_up(page)
         page.context.close()
-
-
-def is_refused(form, name, words):
-    """Type a name of data; return whether the form refuses it. A label that is drawn meanwhile
-    takes it back.
-    """
-    form.get_by_label("Training data").fill(name)
-    form.get_by_label("Training data").press("Tab")
-    form.page.wait_for_timeout(500)
-    return form.get_by_text(words).count() > 0
-
-
-def test_what_is_wrong_is_said_beside_its_field_also_in_the_dark_and_when_it_is_narrow(page, lab):
-    lab.theme("JupyterLab Dark")
-    _, form = open_form(page, lab, "wrong.ipynb", "%qftrain new ds")
-    form.get_by_label("Method").select_option("DPO · full")
-    form.get_by_text("these rows are questions and answers").first.wait_for()
-    form.get_by_label("Method").select_option("SFT · LoRA")
-    form.get_by_text("96 rows").first.wait_for()
-    until(lambda: is_refused(form, "dss", "There is no variable dss; there is ds."))
-    page.set_viewport_size({"width": 620, "height": 1400})
-    form.get_by_role("button", name="Close").click()
-    form.locator("input").first.wait_for(state="detached")
-    form.get_by_text("There is no variable dss").first.wait_for()
-    assert form.get_by_role("button").count() == 0
 
 
 @pytest.mark.fault("F67")

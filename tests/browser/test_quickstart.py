@@ -59,7 +59,6 @@ def test_the_quickstart_runs_live_and_is_complete_when_opened_again(page, lab, q
     assert not widgets
 
     lab.theme("JupyterLab Dark")
-    page.set_viewport_size({"width": 1280, "height": 900})
     again = Notebook(page, lab, quickstart)
     again.restart()
     assert_complete(again)

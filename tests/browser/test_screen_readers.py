@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page
 from support.jupyterlab import Notebook
 from support.waiting import until
 
-from .test_evaluation import ANSWERS
 from .test_training import percent
 
 pytestmark = pytest.mark.browser
@@ -187,14 +186,3 @@ def test_an_answer_is_busy_while_it_streams_and_its_end_is_said(page, lab, fault
     nodes = check_output(page, answer)
     assert not [node for node in nodes if node.properties.get("busy")]
     assert said(page, "alert") == []
-
-
-def test_the_controls_of_the_samples_and_of_the_labels_have_names(page, lab):
-    notebook = open_notebook(
-        page, lab, "aloud-samples.ipynb", ANSWERS, "view", "qfnb.label(report)"
-    )
-    for number, words in ((2, "Questions 1–10 of 60"), (3, "Which answer is better?")):
-        expect(notebook.output(number).get_by_text(words).first).to_be_visible()
-        check_output(page, notebook.output(number))
-    names = [node.name for node in read_tree(page, notebook.output(2)) if node.role in CONTROLS]
-    assert names[:5] == ["Show", "Sort", "Compare", "Search", "Pick"]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from support.training_progress import DEPLOYED, FAILED, RUNNING
+from support.training_progress import DEPLOYED, FAILED
 
 from qfnb import Dataset
 from qfnb.evaluation.report import EvaluationResult
@@ -29,7 +29,6 @@ OUTPUTS = {
     "answers": lambda: chat.answers_bundle(
         [ANSWER, chat.StreamedAnswer("b", text="x", state="failed", error="no")]
     )["text/html"],
-    "training": lambda: panel.html(RUNNING),
     "trained": lambda: panel.html(DEPLOYED),
     "failed": lambda: panel.html(FAILED),
     "dataset": lambda: dataset.html(Dataset([{"prompt": "a", "response": "b"}] * 7)),

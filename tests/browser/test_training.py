@@ -14,7 +14,6 @@ pytestmark = pytest.mark.browser
 LOAD = "%load_ext qfnb\nimport time"
 START = "%qftrain start -d data/teahouse_train.jsonl --epoch EPOCHS -o trainer --again"
 BUSY = "from pathlib import Path\nwhile not Path('enough').exists(): time.sleep(0.2)"
-NARROW = {"width": 560, "height": 900}
 
 
 def write_notebook(lab, name, epochs, *cells):
@@ -53,7 +52,6 @@ def test_the_panel_moves_and_obeys_while_another_cell_is_busy(page, lab):
     assert notebook.prompt(2) == "[*]:", "it obeyed only when the other cell was over"
     (lab.folder / "enough").touch()
     until(lambda: panel.get_by_role("button").count() == 0)
-    page.set_viewport_size(NARROW)
 
 
 @pytest.mark.fault("F67")
@@ -96,35 +94,3 @@ def test_a_page_that_was_reloaded_sees_the_end(page, lab):
     assert panel.get_by_role("img", name="Loss over").count() == 1
     notebook.reload()
     expect(panel.get_by_role("status").filter(has_text="Published")).to_be_visible()
-
-
-PREFERENCES = """\
-import json
-before, after = ("", "请问", "你好，", "想问"), ("", "？", "呢")
-polite = {"几点开门": "早上九点开门，欢迎光临。", "在哪里": "我们在河边路三号，欢迎您来。", "多少钱": "每人二十元，含一壶茶。"}
-blunt = {"几点开门": "九点。", "在哪里": "河边路。", "多少钱": "二十。"}
-rows = [(f"{b}{ask}{a}", ask) for ask in polite for b in before for a in after]
-rows = [{"prompt": prompt, "chosen": polite[ask], "rejected": blunt[ask]} for prompt, ask in rows]
-for row in rows[4::5]:  # the held-out rows prefer the opposite: what is best is early
-    row["chosen"], row["rejected"] = row["rejected"], row["chosen"]
-open("preferences.jsonl", "w").write("\\n".join(map(json.dumps, rows)))"""
-
-
-def test_the_star_publishes_the_best_checkpoint_with_the_keyboard(page, lab):
-    start = (
-        "%qftrain start -d preferences.jsonl --mode DPO --epoch 3 -o trainer "
-        "--again\ntrainer.wait()"
-    )
-    name = lab.write("star.ipynb", LOAD, PREFERENCES, start, "%qftrain show trainer")
-    notebook = Notebook(page, lab, name)
-    for number in range(4):
-        run_one(notebook, page, number)
-    panel = notebook.output(3)
-    star = panel.get_by_role("button", name="★")
-    star.wait_for()
-    assert "Reward margin" in panel.inner_text()
-    panel.locator("summary", has_text="Points of the curve").click()
-    panel.get_by_role("rowheader", name="★").wait_for()
-    star.focus()
-    page.keyboard.press("Enter")
-    until(lambda: "Published" in panel.get_by_role("status").inner_text() and star.count() == 0)

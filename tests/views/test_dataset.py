@@ -29,12 +29,6 @@ def test_earlier_turns_are_shown_as_turns():
     assert "(1 earlier turn) 几点关门  →  十点" in dataset.text(Dataset([row]))
 
 
-def test_sorted_answers_are_numbered_and_long_texts_cut():
-    html = dataset.html(Dataset([{"prompt": "p", "responses": ["好", "长" * 500]}]))
-    assert "<div>1. 好</div>" in html
-    assert "长" * 96 not in html
-
-
 def test_a_dataset_that_was_not_fetched_is_shown_without_a_call(scripted):
     server = scripted([b""])
     html = dataset.bundle(Dataset.load(qianfan_dataset_id="ds-<1>"))

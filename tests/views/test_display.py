@@ -1,23 +1,11 @@
-"""What is drawn: answers, pictures, curves, panels, tables."""
+"""Whether an output is live, static or text."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from qfnb import errors
-from qfnb.views import chat, display
-
-EVIL = "<img src=x onerror=alert(1)>\x1b[31m"
-
-
-def test_a_footer_shows_what_is_known_and_nothing_else():
-    assert chat.footer(chat.StreamedAnswer("m")) == ["m"]
-    full = chat.StreamedAnswer(
-        "m", tokens=7, seconds=1.5, first_token=0.2, from_sandbox=True, request_id="as-1"
-    )
-    assert chat.footer(full) == ["m", "first token 0.20 s · total 1.5 s", "7 tokens", "free"]
-    assert "as-1" in str(chat.footer(replace(full, error="refused")))
+from qfnb.views import display
 
 
 def test_a_wrong_display_mode_is_named(monkeypatch):

@@ -50,4 +50,4 @@ def test_a_value_is_written_as_the_design_says(write, english, chinese):
 
 def test_calls_that_cost_nothing_are_free():
     page = listings.usage_bundle(FREE_CALLS)["text/html"]
-    assert (page.count(">free<"), page.count("¥0")) == (2, 0)
+    assert (page.count(">free<"), page.count("¥0"), ">1 call<" in page) == (2, 0, True)

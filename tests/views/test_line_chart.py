@@ -20,13 +20,10 @@ CHART = LineChart(
 @pytest.mark.parametrize(
     ("ticks", "expected"),
     [
-        (linear_ticks(0, 5), [0, 1, 2, 3, 4, 5]),
         (linear_ticks(0, 0.33), [0, 0.1, 0.2, 0.3, 0.4]),
         (linear_ticks(-1.1, 1.0, 4), [-2, -1, 0, 1]),
         (linear_ticks(0, 0), [0, 0.2]),
-        (linear_ticks(0, 820), [0, 200, 400, 600, 800, 1000]),
         (log_ticks(0.009, 3), [0.005, 0.01, 0.1, 1, 5]),
-        (log_ticks(0.3, 0.4), [0.2, 0.5]),
         (log_ticks(1, 1), [1, 2]),
     ],
 )
@@ -68,8 +65,7 @@ def test_without_a_point_there_is_no_chart(points):
     assert line_chart.figure(empty) == line_chart.svg(empty) == ""
 
 
-@pytest.mark.parametrize("points", [[(0.0, 0.0)], [(0.0, 1.0)]])
-def test_one_point_is_a_dot(points):
-    svg = line_chart.svg(replace(CHART, curves=[Curve("training", points)], x_end=0.0))
+def test_one_point_is_a_dot():
+    svg = line_chart.svg(replace(CHART, curves=[Curve("training", [(0.0, 0.0)])], x_end=0.0))
     assert '<circle class="f s1"' in svg
     assert "nan" not in svg

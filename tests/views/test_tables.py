@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from support.chat_script import whole
-from support.scripted_server import http_answer
 
 import qfnb
-from qfnb import ChatCompletion, Dataset, DeployConfig, LLMFinetune, TrainConfig, config, errors
+from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, config
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
 from qfnb.views import listings
@@ -22,24 +21,6 @@ def test_models_are_shown_by_their_kind_with_the_columns_that_matter():
     assert html.count("<details open>") == 1
     assert html.index("ernie-5.1") < html.index("embedding-v1")
     assert "price_cached" not in html
-
-
-def test_usage_is_summed_and_the_last_calls_are_shown(scripted):
-    no = http_answer(
-        b'{"error": {"code": "invalid_argument", "message": "no"}}', status="400 Bad Request"
-    )
-    scripted(
-        whole("ok", usage={"prompt_tokens": 1200, "completion_tokens": 5, "total_tokens": 1205}),
-        [no],
-    )
-    ChatCompletion(model="ernie-5.1").do("x")
-    with pytest.raises(errors.QianfanError):
-        ChatCompletion(model="ernie-5.1").do("x")
-    frame = qfnb.usage()
-    bundle = listings.usage_bundle(frame.__class__(frame.tail(2)))
-    assert "1,200" in bundle["text/html"]
-    assert "2 calls" in bundle["text/html"]
-    assert "BadRequest" in bundle["text/html"] or "APIError" in bundle["text/html"]
 
 
 @pytest.fixture(autouse=True)
@@ -87,16 +68,8 @@ def test_a_training_is_listed_with_its_state_in_words_and_what_follows(facts, st
     run = training(**facts)
     os.utime(config.state_dir("runs") / f"{run.id}.json", (1, 1))
     frame, bundle = listed("qftrain list")
-    assert list(frame.columns[:8]) == [
-        "id",
-        "task_id",
-        "status",
-        "percent",
-        "model",
-        "name",
-        "platform",
-        "created",
-    ]
+    columns = "id task_id status percent model name platform created"
+    assert [*frame.columns[:8]] == columns.split()
     sign, words = state.split(" ", 1)
     assert (
         f'title="{facts["status"]}"><span aria-hidden="true">{sign}</span> {words}</span>'

@@ -173,13 +173,11 @@ def test_chat_and_evaluate_show_the_cell_that_does_it():
     ("facts", "variables", "data"),
     [
         ({"evaluation_data": "test.jsonl"}, [], "test.jsonl"),
-        ({"evaluation_data": "gone.jsonl"}, [], ""),
         ({"evaluation_data": "ds-1"}, ["other"], "ds-1"),
         ({"evaluation_data": "a\nimport os"}, [], ""),
         ({"training_data": "teahouse_train.jsonl"}, ["other"], "teahouse_heldout.jsonl"),
         ({"training_data": "train"}, ["other", "train"], "other"),
         ({"training_data": "train"}, ["train"], ""),
-        ({}, ["other"], ""),
     ],
 )
 def test_a_model_is_tested_on_the_rows_of_its_run_or_on_others_of_the_notebook(

@@ -95,18 +95,14 @@ def rewards_chart(progress: TrainingProgress) -> LineChart:
     """
     points = [point for point in progress.points if point.rewards]
     axis = Axis.of(points)
-    curves = [
-        Curve(
-            name,
-            [(axis.x(p), p.rewards[name]) for p in points if p.rewards and name in p.rewards],
-            series,
-        )
-        for series, name in ((3, "margins"), (4, "accuracies"))
-    ]
-    values = tr(", ").join(
-        f"{curve.label} {format_loss(curve.points[-1][1])}" for curve in curves if curve.points
-    )
-    finding = tr("Rewards at the end: {values}.", values=values)
+    curves = []
+    ends = []
+    for series, name in ((3, "margins"), (4, "accuracies")):
+        values = [(axis.x(p), p.rewards[name]) for p in points if p.rewards and name in p.rewards]
+        if values:
+            curves.append(Curve(name, values, series))
+            ends.append(f"{name} {format_loss(values[-1][1])}")
+    finding = tr("Rewards at the end: {values}.", values=tr(", ").join(ends))
     title = tr("Rewards (higher is better)")
     return LineChart(
         title, finding, curves, axis.label, axis.end(progress), describe_x=axis.describe

@@ -307,7 +307,7 @@ def comparison_bundle(runs: Mapping[str, TrainingProgress]) -> Bundle:
     model, settings that differ, losses and metrics; a row without values is left out.
     """
     title = tr("Comparison of {n} trainings", n=len(runs))
-    rows = [(one_line(head, 40), *cells) for head, cells in _comparison_rows([*runs.values()])]
+    rows = _comparison_rows([*runs.values()])
     heads = ["", *(one_line(name, 40) for name in runs)]
     return components.bundle(
         title,
@@ -317,23 +317,27 @@ def comparison_bundle(runs: Mapping[str, TrainingProgress]) -> Bundle:
     )
 
 
-def _comparison_rows(runs: Sequence[TrainingProgress]) -> list[tuple[str, list[str]]]:
-    settings = []
-    for name in dict.fromkeys(name for run in runs for name in run.hyper_parameters):
-        values = [str(run.hyper_parameters.get(name, "")) for run in runs]
-        if len(set(values)) > 1:
-            settings.append((name, values))
-    rows = [
-        (tr("State"), [summary.state(run).pill.text for run in runs]),
-        (tr("Base model"), [run.title for run in runs]),
-        *(settings or [(tr("Settings"), [tr("the same")] * len(runs))]),
-        (tr("Training loss"), [last_loss(run) for run in runs]),
-        (tr("Lowest validation loss"), [lowest_validation(run) for run in runs]),
-    ]
-    for name in dict.fromkeys(name for run in runs for name in run.metrics):
-        rows += [(name, [str(run.metrics.get(name, "")) for run in runs])]
-    visible = [(name, [one_line(cell, 80) for cell in cells]) for name, cells in rows]
-    return [row for row in visible if any(row[1])]
+def _comparison_rows(runs: Sequence[TrainingProgress]) -> list[list[str]]:
+    settings = dict.fromkeys(name for run in runs for name in run.hyper_parameters)
+    columns = []
+    for run in runs:
+        column: dict[str, Any] = {
+            tr("State"): summary.state(run).pill.text,
+            tr("Base model"): run.title,
+            **dict.fromkeys(settings, ""),
+            **run.hyper_parameters,
+            tr("Training loss"): last_loss(run),
+            tr("Lowest validation loss"): lowest_validation(run),
+            **run.metrics,
+        }
+        columns.append(column)
+    rows = []
+    for head in dict.fromkeys(name for column in columns for name in column):
+        cells = [one_line(column.get(head, ""), 80) for column in columns]
+        is_alike = head in settings and len(set(cells)) == 1
+        if any(cells) and not is_alike:
+            rows.append([one_line(head, 40), *cells])
+    return rows
 
 
 def last_loss(run: TrainingProgress) -> str:

@@ -369,12 +369,13 @@ def checkpoints(points: Sequence[LossPoint]) -> Html:
     heads += [tr("Perplexity")] if has_perplexity else []
     rows = []
     for point in selected:
-        numbers = [_number(point.epoch, ".2f"), _number(point.training_loss)]
-        numbers.append(_number(point.validation_loss))
-        numbers += [_number(point.perplexity)] if has_perplexity else []
-        step = f"{'★ ' * (point is best)}{point.step:,}"
-        kept = [tr("yes") if point.is_kept else ""] if has_kept else []
-        rows.append([step, *numbers, *kept])
+        row = [f"{'★ ' * (point is best)}{point.step:,}", _number(point.epoch, ".2f")]
+        row += [_number(point.training_loss), _number(point.validation_loss)]
+        if has_perplexity:
+            row.append(_number(point.perplexity))
+        if has_kept:
+            row.append(tr("yes") if point.is_kept else "")
+        rows.append(row)
     caption = ""
     if len(selected) < len(points):
         total = f"{len(points):,}"

@@ -69,13 +69,10 @@ def test_the_verdict_knows_of_which_metrics_less_is_better(first, last, lower_is
 
 def test_a_report_ends_in_commands_that_browse_save_and_train():
     footer = evaluation.html(tuned_report()).split("<footer")[1]
-    commands = [
-        "%qfeval browse",
-        "%qfeval save report.html",
-        "%qfeval open -o questions",
-        "questions.to_sft()",
-    ]
-    assert re.findall(r"<code>(.*?)</code>", footer) == commands
+    commands = (
+        "%qfeval browse|%qfeval save report.html|%qfeval open -o questions|questions.to_sft()"
+    )
+    assert "|".join(re.findall(r"<code>(.*?)</code>", footer)) == commands
 
 
 def test_interval_number_of_questions_and_test_stand_in_one_sentence():
@@ -122,17 +119,6 @@ def test_one_model_has_a_mean_and_no_comparison():
     assert "0.667 0.208–0.939 3" in page
     assert "Pairs" not in page
     assert "got worse" not in page
-
-
-def test_four_models_are_each_compared_with_the_first():
-    page = words_of(
-        evaluation.html(
-            build_report({m: [n * 0.1, 1.0 - n * 0.1] * 6 for n, m in enumerate("abcd")})
-        )
-    )
-    assert "Evaluation of 4 models" in page
-    # the verdict, and among the pairs
-    assert [page.count(f"whether {m} or a is better") for m in "bcd"] == [2, 2, 2]
 
 
 def test_a_report_without_metrics_says_so():
