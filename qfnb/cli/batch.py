@@ -20,6 +20,7 @@ from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.batch import OPTIONS, PARSER, batch_arguments
 from ..notebook.parser import MagicOption
+from ..views import batch as view
 from . import common
 from .common import ProgressStep, follow
 from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
@@ -168,7 +169,6 @@ def _work(job: Batch | ShardedBatch, options: Namespace) -> int:
         job.cancel()
     job.wait()  # raises the error that ended the whole batch
     from ..batching.batch import Batch  # noqa: PLC0415 - nothing lies between the start and the try
-    from ..views import batch as view  # noqa: PLC0415
 
     progress = job.progress
     facts: dict[str, Any]
@@ -198,7 +198,6 @@ def _work(job: Batch | ShardedBatch, options: Namespace) -> int:
 
 
 def _describe(progress: BatchProgress) -> ProgressStep:
-    from ..views import batch as view  # noqa: PLC0415
 
     share = progress.finished_rows / progress.total if progress.total else None
     parts = [
