@@ -25,7 +25,7 @@ from ..preflight import Preflight, build_preflight, scan_input
 from ..request_spec import RequestSpec
 from .output import Output
 from .plan import SHARD_ROWS, Rows, Shard, plan_shards, refuse_output_inside
-from .sharded_batch import Budget, LocalEngine, ShardedBatch
+from .sharded_batch import Budget, LocalEngine, ShardedBatch, ShardEngine
 from .worker import COPY_INTERVAL_S, Amounts, ShardTask, read_use, used_by
 
 SAMPLE_ROWS: Final = 1000
@@ -129,7 +129,7 @@ def batch_shards(
             for shard in shards
         ]
         if engine == "local":
-            runner: Any = LocalEngine()
+            runner: ShardEngine = LocalEngine()
         else:
             from .ray_engine import RayEngine  # noqa: PLC0415 - it is an extra
 
