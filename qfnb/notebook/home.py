@@ -8,43 +8,146 @@ import contextlib
 import importlib.metadata
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.magic import magics_class
 
 from .. import config
-from ..base.language import tr, tr_noop, trn
-from ..dataset.samples import TRAIN_FILE
+from ..base.language import language, tr, tr_noop, trn
+from ..dataset.samples import HELD_OUT_FILE, TRAIN_FILE
 from ..doctor import describe_damage, paste_safe
 from ..errors import InvalidArgumentError, QianfanError
 from ..resources.inference.reply import entries
 from .auth import confirm, describe_access
-from .parser import MagicOption
+from .parser import MagicOption, quote_word, user_variables
 from .verb_magic import VerbMagics, VerbParser, verb_magic
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
+    from ..trainer.progress import TrainingProgress
     from ..trainer.run_store import RunRecord
     from ..views.home import Activity, Home, KernelUsage
 
 
-def list_next_steps(*, has_key: bool) -> dict[str, str]:
-    """Return lines for the next cell, and what each does."""
+NOTEBOOKS: Final = Path(__file__).parents[2] / "notebooks"
+"""The notebooks of a clone; a wheel has none."""
+
+
+def list_next_steps(shell: Any, *, has_key: bool) -> dict[str, str]:
+    """Return lines for the next cell that run as they stand, and what each does."""
     steps = {} if has_key else {"%qfauth set": tr("type a key, and reach Qianfan")}
     question = tr("Introduce yourself in one sentence")
     steps[f"%qfchat {question}"] = tr("ask something; several models by `-m a,b`")
-    if not Path(TRAIN_FILE).exists():
-        steps["%qftrain sample"] = tr(
-            "write sample rows to this folder: to train on, and to compare models with"
-        )
-    steps["%qftrain"] = tr("fine-tune on your data")
-    steps["%qftrain list"] = tr("all your trainings, and what can be done with the newest")
+    steps.update(_data_steps(shell))
+    for name, progress in _ended_trainings(shell):
+        steps.update(_training_steps(name, progress))
+    steps.update(_stored_training_steps(steps))
+    steps.update(_result_steps(shell))
     if not has_key:
         steps["%qfsandbox"] = tr("whether the local sandbox runs, and what it does")
     return steps | {"%qfdoctor": tr("versions, keys and platform, and what is wrong")}
+
+
+def quickstart() -> str:
+    """Return where the first notebook is, from the current folder if below it, "" for none."""
+    path = NOTEBOOKS / ("00_quickstart.zh.ipynb" if language() == "zh" else "00_quickstart.ipynb")
+    if not path.exists():
+        return ""
+    with contextlib.suppress(OSError, ValueError):  # the folder was deleted, or is elsewhere
+        path = path.relative_to(Path.cwd())
+    return str(path)
+
+
+def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
+    """Yield the steps for the newest variable that holds rows, or for the sample rows."""
+    from .._tables import is_list  # noqa: PLC0415 - %load_ext stays fast
+    from ..trainer.form.inspection import is_data  # noqa: PLC0415
+
+    newest = ""
+    for name, value in user_variables(shell).items():
+        if is_data(value) and not is_list(value) and not name.startswith("_"):
+            newest = name
+    if newest:
+        yield f"%qftrain new {newest}", tr("fine-tune on your data")
+    elif Path(TRAIN_FILE).exists():
+        yield f"%qftrain new {TRAIN_FILE}", tr("fine-tune on the sample rows")
+    else:
+        meaning = tr("write sample rows to this folder: to train on, and to compare models with")
+        yield "%qftrain sample", meaning
+        yield "%qftrain", tr("fine-tune on your data")
+
+
+def _ended_trainings(shell: Any) -> list[tuple[str, TrainingProgress]]:
+    """Return the newest training of this kernel with its variable, if it has ended well."""
+    from ..trainer import LLMFinetune  # noqa: PLC0415
+
+    trainings = [
+        (name, v.progress)
+        for name, v in user_variables(shell).items()
+        if isinstance(v, LLMFinetune)
+    ]
+    newest = sorted(trainings, key=lambda training: training[1].started_at or 0.0)[-1:]
+    return [(name, row) for name, row in newest if row.finished and not (row.failed or row.stopped)]
+
+
+def _stored_training_steps(steps: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield how the newest training with a service is asked, also one of another kernel, and where
+    all trainings are.
+    """
+    from .. import connect  # noqa: PLC0415
+    from ..batching.request_spec import platform_name  # noqa: PLC0415
+    from ..trainer import run_store  # noqa: PLC0415
+
+    runs = run_store.list_runs()
+    try:
+        here = platform_name(connect.current_platform())
+    except QianfanError:  # a setting is wrong, which the panel says
+        return
+    deployed = [
+        run
+        for run in runs
+        if run.facts.get("platform") == here
+        and (run.facts.get("facts") or {}).get("service_endpoint")
+    ]
+    if not any(step.startswith("%qftrain chat") for step in steps):
+        for run in deployed[:1]:
+            name = quote_word(str(run.facts.get("name") or run.id))
+            yield f"%qftrain chat {name}", tr("ask the tuned model")
+    if runs:
+        yield "%qftrain list", tr("all your trainings, and what can be done with the newest")
+
+
+def _training_steps(name: str, progress: TrainingProgress) -> Iterator[tuple[str, str]]:
+    from ..trainer.configs import resolve_train_type  # noqa: PLC0415
+    from ..views.training.actions import is_sample_training  # noqa: PLC0415
+    from ..wire import catalog  # noqa: PLC0415
+
+    if not progress.service_endpoint:
+        yield f"%qftrain deploy {name}", tr("make a service of the model, to ask it")
+        return
+    yield f"%qftrain chat {name}", tr("ask the tuned model")
+    base = resolve_train_type(progress.title).lower()
+    is_sample = is_sample_training(progress) and Path(HELD_OUT_FILE).exists()
+    if is_sample and base in catalog.model_names("chat", include_retired=False):
+        line = f"%qfeval {base} {name} --data {HELD_OUT_FILE} -o report"
+        yield line, tr("see whether tuning helped")
+    else:
+        yield f"%qftrain evaluate {name}", tr("see whether tuning helped")
+
+
+def _result_steps(shell: Any) -> Iterator[tuple[str, str]]:
+    """Yield how to read what has ended: answers of batches, reports of evaluations."""
+    from ..batching.batch import Batch  # noqa: PLC0415
+    from ..evaluation.report import EvaluationResult  # noqa: PLC0415
+
+    for name, value in user_variables(shell).items():
+        if isinstance(value, Batch) and value.progress.is_finished:
+            yield f"{name}.to_frame()", tr("the answers as a table")
+        elif isinstance(value, EvaluationResult):
+            yield f"%qfeval browse {name}", tr("question by question")
 
 
 VERBS: Final = ("show", "clean")
@@ -101,15 +204,15 @@ class HomeMagics(VerbMagics):
     def do_show(self, options: Namespace) -> None:
         from ..views import display, home  # noqa: PLC0415 - %load_ext stays fast
 
-        display.publish(home.bundle(collect()))
+        display.publish(home.bundle(collect(self.shell)))
 
     def do_clean(self, options: Namespace) -> None:
         days = CLEANED_DAYS if options.days is None else options.days
         print(clean(days, asks=not options.yes))  # noqa: T201 - what was done
 
 
-def collect() -> Home:
-    """Return the contents of the home panel now.
+def collect(shell: Any = None) -> Home:
+    """Return the contents of the home panel now, with the variables of a shell.
 
     The platform is asked only how far trainings are that no kernel follows.
     """
@@ -137,7 +240,8 @@ def collect() -> Home:
         reports=reports,
         folder=paste_safe(str(config.state_dir())),
         disk=measure_disk(),
-        next_steps=list_next_steps(has_key=bool(access.keys)),
+        next_steps=list_next_steps(shell, has_key=bool(access.keys)),
+        quickstart=paste_safe(quickstart()),
     )
 
 

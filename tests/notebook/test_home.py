@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from qfnb import config, errors
+from qfnb import Dataset, DeployConfig, LLMFinetune, TrainConfig, config, errors
 from qfnb.batching.journal_store import list_journals
+from qfnb.dataset.samples import write_samples
 from qfnb.evaluation import records
 from qfnb.evaluation.report import EvaluationResult
 from qfnb.notebook import home
 from qfnb.sandbox import stop
 from qfnb.trainer import run_store
-from qfnb.views import home as view
+from qfnb.views import components, home as view
 
 STORED = Path(__file__).parents[1] / "stored" / "v0.1.0"
 KEY = "bce-v3/ALTAK-test/canary0123456789"
@@ -85,7 +86,7 @@ def test_a_written_report_is_listed_while_it_is_there(state, tmp_path):
     EvaluationResult.load(STORED / "report.json").save(path)
     (report,) = records.list_reports()
     assert (report.path, report.models) == (str(path), ("ERNIE-Speed-8K", "ERNIE-Lite-8K"))
-    assert "report.md" in view.html(home.collect())
+    assert "report.md" in view.bundle(home.collect())["text/html"]
     path.unlink()
     assert records.list_reports() == []
 
@@ -166,3 +167,38 @@ def test_evaluations_and_reports_are_remembered_up_to_a_number(state, monkeypatc
     for _ in range(5):
         records.RunningEvaluation(["a"], 1, []).end("done")
     assert len(records.list_evaluations()) == 3
+
+
+def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(
+    state, shell, sandbox, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    write_samples(tmp_path)
+    shell.user_ns["pairs"] = pairs = Dataset.load("teahouse_train.jsonl")
+    trainer = LLMFinetune("ERNIE-4.5-Turbo-128K", pairs, TrainConfig(epoch=1), DeployConfig()).run()
+    shell.user_ns["tuned"] = trainer
+    steps = home.collect(shell).next_steps
+    assert {"%qftrain new pairs", "%qftrain chat tuned"} <= steps.keys()
+    assert "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report" in steps
+    lines = [*(line for line in steps if line != "%qfauth set"), "%qfeval wait"]
+    results = [shell.run_cell(line) for line in lines]
+    assert [result.error_before_exec or result.error_in_exec for result in results] == [None] * len(
+        results
+    )
+
+
+def test_a_fresh_kernel_proposes_to_ask_the_newest_model_that_is_deployed(state, shell, sandbox):
+    facts = {"service_endpoint": "abcdefgh_bike"}
+    run_store.RunRecord.begin(name="my bike", platform="sandbox", facts=facts).update()
+    run_store.RunRecord.begin(name="far", platform="qianfan", facts=facts).update()
+    assert {'%qftrain chat "my bike"', "%qftrain list"} <= home.collect(shell).next_steps.keys()
+
+
+def test_the_quickstart_is_named_from_the_current_folder_and_its_path_breaks_behind_separators(
+    monkeypatch,
+):
+    monkeypatch.chdir(home.NOTEBOOKS)
+    assert home.quickstart() == "00_quickstart.ipynb"
+    monkeypatch.chdir(home.NOTEBOOKS.parent / "docs")
+    assert home.quickstart() == str(home.NOTEBOOKS / "00_quickstart.ipynb")
+    assert components.path("a/b c.ipynb") == "a/<wbr>b c.ipynb"
