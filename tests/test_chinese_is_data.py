@@ -38,7 +38,6 @@ DATA = {
     "qianfan_sandbox/engines/drawing.py": "words of questions",
     "qianfan_sandbox/evaluation.py": "the platform's names of columns",
     "qianfan_sandbox/finetune/worker.py": "marks that end a sentence",
-    "views/drawing.py": "a character that fonts are tried with",
     "views/training/summary.py": "a mark that ends a sentence",
     "wire/evaluation.py": "the platform's name of a dimension",
 }

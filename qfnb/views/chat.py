@@ -396,7 +396,7 @@ def _turn_html(turn: Mapping[str, Any]) -> Html:
         thought = f'<div class="qf-text">{escape(reasoning)}</div>'
         summary = f"<summary>{tr('Reasoning')}</summary>"
         folded = f'<details class="qf-think">{summary}{thought}</details>'
-    label = tr(ROLES.get(role, role))
+    label = tr(ROLES[role]) if role in ROLES else role
     html = f"<h4>{escape(label)}</h4>{folded}{body}"
     text = f"{label}: {strip_controls(content)}"
     return Html(f'<article class="qf-answer qf-sample">{html}</article>', text)

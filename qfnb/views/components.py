@@ -176,7 +176,7 @@ class State(NamedTuple):
 
     def translated(self) -> State:
         """Return a state of a table, whose words are marked only, in the user's language."""
-        return self._replace(words=tr(self.words))
+        return self._replace(words=self.words and tr(self.words))
 
 
 def state_as_of() -> State:

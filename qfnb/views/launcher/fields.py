@@ -213,7 +213,7 @@ def _create_field(form: LaunchForm, name: str, data: tuple[str, ...]) -> Field: 
         value = getattr(form, name)
     else:
         value = getattr(form.draft, name)
-    field = Field(name, tr(TITLES[name]), value, hint=tr(HINTS.get(name, "")))
+    field = Field(name, tr(TITLES[name]), value, hint=tr(HINTS[name]) if name in HINTS else "")
     if name in {"dataset", "eval_dataset"}:
         info = form.datasets.get(value)
         hint = _describe_data(info) if info and not info.problem else ""
@@ -258,7 +258,7 @@ def _describe_data(info: DatasetInfo) -> str:
 def method_title(method: str) -> str:
     """Return a method in words: `SFT · LoRA`."""
     mode, _, scale = method.partition(" ")
-    return f"{mode} · {tr(SCALES.get(scale, scale))}"
+    return f"{mode} · {tr(SCALES[scale]) if scale in SCALES else scale}"
 
 
 def _count_hint(name: str) -> str:

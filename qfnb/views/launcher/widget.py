@@ -71,7 +71,7 @@ class LauncherWidget:
         self._buttons = {}
         for key, words in BUTTONS.items():
             press = lambda _, key=key: on_press(key)  # noqa: E731 - one expression
-            self._buttons[key] = panel.button(tr(words), press)
+            self._buttons[key] = panel.button(words and tr(words), press)
         sample = tr("Try it with teahouse, {rows} rows", rows=TRAIN_ROWS)
         self._buttons["sample"].description = sample
         self._buttons["launch"].add_class("qf-main")

@@ -419,7 +419,10 @@ _METRIC_LABELS = {
 
 
 def _labelled_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {tr(_METRIC_LABELS.get(name, name)): value for name, value in metrics.items()}
+    return {
+        tr(_METRIC_LABELS[name]) if name in _METRIC_LABELS else name: value
+        for name, value in metrics.items()
+    }
 
 
 def _settings(values: Mapping[str, Any]) -> Html:
