@@ -22,6 +22,9 @@ from ..http.call import Call, Stream
 from . import conversion
 from .conversion import PIECE_CHARS, PIECE_SECONDS, GenerationOptions
 
+BLOCK_CHARS, MIN_CACHED_TOKENS, CACHE_SECONDS = 128, 64, 600.0
+"""A cached prefix is whole blocks of characters and has at least these tokens."""
+
 REASONING_PIECE_CHARS = 16  # of a stream, where the answer has `PIECE_CHARS`
 
 _ALTERNATIVES = {"high": 2, "max": 8}
@@ -78,7 +81,7 @@ def build_answer(
     if "tool_calls" in message:
         message["tool_calls"] = _identify(call, message["tool_calls"])
     choice = {"index": 0, "message": message, "finish_reason": reply.reason, "flag": 0}
-    usage = _count_usage(conversation, reply)
+    usage = _count_usage(conversation, reply, _cached_tokens(call, body, conversation))
     head = _head(call, body, "chat.completion")
     return {**head, "choices": [choice], "usage": usage, "sandbox": _mark(reply, head, usage)}
 
@@ -112,6 +115,7 @@ def stream_pieces(
         pieces: the deltas, then the reply.
         options: say which pieces have the usage; a running one counts all tokens so far.
     """
+    cached = _cached_tokens(call, body, conversation)
     head = _head(call, body, "chat.completion.chunk")
 
     async def events() -> AsyncIterator[JsonObject]:
@@ -121,7 +125,7 @@ def stream_pieces(
             async for piece in pieces:
                 if isinstance(piece, EngineReply):
                     calls = [] if sent_calls else piece.extra.get("tool_calls", [])
-                    usage = _count_usage(conversation, piece)
+                    usage = _count_usage(conversation, piece, cached)
                     yield _final_event(piece, _identify(call, calls), usage, head, options)
                     continue
                 sent_calls = sent_calls or "tool_calls" in piece
@@ -133,7 +137,7 @@ def stream_pieces(
                     reasoning += piece.get("reasoning_content") or ""
                     extra = {"reasoning_content": reasoning}
                     so_far = EngineReply("", 1.0, text, extra=extra)
-                    event["usage"] = _count_usage(conversation, so_far)
+                    event["usage"] = _count_usage(conversation, so_far, cached)
                 yield event
         except EngineError as error:
             raise conversion.engine_refusal(call, error) from None
@@ -289,7 +293,24 @@ def _head(call: Call, body: ChatRequestV2, kind: str) -> JsonObject:
     return head
 
 
-def _count_usage(conversation: Conversation, reply: EngineReply) -> JsonObject:
+def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) -> int:
+    """Return how many tokens the prompt begins with that the model read in the last minutes."""
+    rows = zip(conversation.messages, conversation.texts, strict=True)
+    prompt = "\n".join(f"{message.get('role')}: {text}" for message, text in rows)
+    now = call.world.clock.now()
+    prompts = call.world.recent_prompts
+    known = [
+        text for model, text, at in prompts if model == body.model and now - at < CACHE_SECONDS
+    ]
+    end = BLOCK_CHARS
+    while end <= len(prompt) and any(text.startswith(prompt[:end]) for text in known):
+        end += BLOCK_CHARS
+    prompts.append((body.model, prompt, now))
+    tokens = count_tokens(prompt[: end - BLOCK_CHARS])
+    return tokens if tokens >= MIN_CACHED_TOKENS else 0
+
+
+def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: int) -> JsonObject:
     """Return the tokens as the engine counted them, else as `count_tokens` does; thinking is part
     of the completion.
     """
@@ -299,6 +320,6 @@ def _count_usage(conversation: Conversation, reply: EngineReply) -> JsonObject:
     usage: JsonObject = dict(conversion.count_usage(conversation.texts, reply.text))
     usage["completion_tokens"] += reasoning
     usage["total_tokens"] += reasoning
-    usage["prompt_tokens_details"] = {"cached_tokens": 0}
+    usage["prompt_tokens_details"] = {"cached_tokens": min(cached_tokens, usage["prompt_tokens"])}
     usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
     return usage
