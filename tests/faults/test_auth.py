@@ -18,6 +18,7 @@ from support.waiting import until
 import qfnb
 from qfnb import ChatCompletion, config, errors
 from qfnb.config import KEY_NAMES
+from qfnb.notebook.auth import AuthMagics
 from qfnb.transport import clock, event_loop, http as auth
 
 KEY = "bce-v3/ALTAK-test/canary0123456789"
@@ -47,6 +48,15 @@ def test_without_a_key_the_ways_to_set_one_are_named_before_any_call(scripted):
         for way in ("QIANFAN_API_KEY", "%qfauth set", "get_config().api_key")
     )
     assert not server.requests
+
+
+@pytest.mark.fault("F37")
+def test_a_key_is_typed_into_a_hidden_field_and_not_printed(monkeypatch, capsys):
+    monkeypatch.setattr("getpass.getpass", lambda prompt: KEY if prompt == "api_key: " else "")
+    AuthMagics(shell=None).qfauth("set")
+    assert config.credentials().get("api_key") == KEY
+    assert "api_key: get_config()" in (output := capsys.readouterr().out)
+    assert "canary" not in output
 
 
 @pytest.mark.fault("F38")

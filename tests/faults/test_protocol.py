@@ -13,6 +13,7 @@ from support.scripted_server import http_answer, stream_head
 
 from qfnb import ChatCompletion, Text2Image, config, errors, services
 from qfnb.resources import FineTune
+from qfnb.resources.management.storage import Storage
 from qfnb.trainer.train_action import find_job
 from qfnb.transport import response as protocol
 
@@ -53,6 +54,17 @@ def test_broken_bytes_are_replaced_and_logged_once(scripted, caplog, monkeypatch
     assert [record.levelname for record in caplog.records if "not UTF-8" in record.message] == [
         "WARNING"
     ]
+
+
+@pytest.mark.fault("F22")
+def test_a_whole_answer_with_a_broken_byte_is_not_lost(scripted):
+    body = (
+        json.dumps({"id": "as-1", "choices": [{"message": {"content": "aXb"}}]})
+        .encode()
+        .replace(b"X", b"\xff")
+    )
+    scripted([http_answer(body)])
+    assert ChatCompletion(version=2).do("x").text == "a\ufffdb"
 
 
 @pytest.mark.fault("F23")
@@ -112,6 +124,14 @@ def test_a_list_that_goes_round_in_circles_is_an_error(manager, read):
     with pytest.raises(errors.UnexpectedContent, match="circles at 'a'"):
         read()
     assert len(server.requests) == 3
+
+
+@pytest.mark.fault("F35")
+def test_a_bucket_whose_list_does_not_lead_on_is_an_error(manager):
+    contents = {"contents": [{"key": "x/1", "size": 1}], "isTruncated": True, "nextMarker": "x/1"}
+    config.get_config().bos_base_url = manager([http_answer(json.dumps(contents).encode())]).url
+    with pytest.raises(errors.UnexpectedContent, match="circles at 'x/1'"):
+        Storage.list("bos:/bucket/x/")
 
 
 @pytest.mark.fault("F36")
