@@ -55,7 +55,7 @@ def test_a_key_is_typed_into_a_hidden_field_and_not_printed(monkeypatch, capsys)
     monkeypatch.setattr("getpass.getpass", lambda prompt: KEY if prompt == "api_key: " else "")
     AuthMagics(shell=None).qfauth("set")
     assert config.credentials().get("api_key") == KEY
-    assert "api_key: get_config()" in (output := capsys.readouterr().out)
+    assert "`api_key`: get_config()" in (output := capsys.readouterr().out)
     assert "canary" not in output
 
 
