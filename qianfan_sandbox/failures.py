@@ -211,6 +211,7 @@ class RateQuota:
         tpm: tokens per minute, None without a limit; input tokens only, if there is an
             `output_tpm`.
         output_tpm: output tokens per minute, None to count them with the others.
+        silent: whether the headers omit the limits.
         refused: how many requests exceeded a limit.
     """
 
@@ -218,13 +219,19 @@ class RateQuota:
         self.rpm: int | None = None
         self.tpm: int | None = None
         self.output_tpm: int | None = None
+        self.silent = False
         self.refused = 0
         self._clock = clock
         self._requests: deque[float] = deque()
         self._tokens: deque[tuple[float, int, int]] = deque()
 
     def set_limits(
-        self, rpm: int | None = None, tpm: int | None = None, *, output_tpm: int | None = None
+        self,
+        rpm: int | None = None,
+        tpm: int | None = None,
+        *,
+        output_tpm: int | None = None,
+        silent: bool = False,
     ) -> None:
         """Set the limits, and forget earlier requests.
 
@@ -233,10 +240,12 @@ class RateQuota:
             tpm: tokens per minute, None without a limit.
             output_tpm: output tokens per minute; `tpm` is then for input tokens, and the headers
                 name the two apart.
+            silent: whether the headers of answers omit the limits.
         """
         self.rpm = rpm
         self.tpm = tpm
         self.output_tpm = output_tpm
+        self.silent = silent
         self.refused = 0
         self._requests.clear()
         self._tokens.clear()
@@ -268,6 +277,8 @@ class RateQuota:
         """Return the headers of an answer about the limits; split: those of input and output tokens
         apart.
         """
+        if self.silent:
+            return {}
         limits = {
             "requests": (self.rpm or UNLIMITED_RPM, len(self._requests)),
             **self._token_limits(),

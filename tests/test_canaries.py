@@ -15,6 +15,7 @@ import pickle
 import sqlite3
 import subprocess
 import threading
+from functools import partial
 
 import pytest
 from IPython.core.ultratb import VerboseTB
@@ -247,7 +248,7 @@ def test_management_shows_no_secret(use, fault):
 @pytest.mark.parametrize("fault", ["no HTTP", "401 that echoes", "redirect"])
 def test_an_alert_that_is_refused_does_not_show_the_webhook(scripted, caplog, fault):
     address = scripted(answers(fault)).url + SECRETS["webhook"]
-    post = alerts._webhook_callback(config.Secret(address))
+    post = partial(alerts._post, config.Secret(address))
     post(alerts.Alert("done", "run-1", "m", "task-1", "x", 0.0))
     assert "the webhook refused the alert" in caplog.text
     for wrong in (
@@ -381,7 +382,7 @@ def objects():
         "application": service.App(id=1, ak=MARK, sk=MARK),
         "sandbox": process.Address("u", 1, 1, "b", **dict.fromkeys(key_names, MARK)),
         "engine": EngineConfig(upstream_key=MARK),
-        "alert": alerts._webhook_callback(config.Secret(f"https://127.0.0.1{SECRETS['webhook']}")),
+        "alert": partial(alerts._post, config.Secret(f"https://127.0.0.1{SECRETS['webhook']}")),
     }
 
 

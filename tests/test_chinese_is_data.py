@@ -8,9 +8,8 @@ CHINESE = re.compile(r"[\u3001-\u303f\u3400-\u9fff\uff01-\uff65]")
 
 DATA = {
     "__init__.py": "the product's name",
-    "compat/prompt.py": "the words of frameworks",
     "dataset/file_reader.py": "names of columns",
-    "dataset/near_duplicates.py": "words of questions that are compared",
+    "dataset/quality.py": "words of questions that are compared",
     "evaluation/benchmarks.py": "prompts to models, with names of subjects",
     "evaluation/local_evaluators.py": "words of models' refusals",
     "evaluation/evaluator.py": "prompts to judges; the platform's names of a template and of a "
@@ -24,9 +23,8 @@ DATA = {
     "metrics/units.py": "characters that are words and marks",
     "model/model.py": "the platform's name of a dimension",
     "notebook/evaluate_inputs.py": "an answer that is scored to try an evaluator",
-    "notebook/home.py": "a yes in Chinese",
-    "resources/inference/client_options.py": "a prompt to models",
-    "resources/inference/chat_request.py": "a text that stands for a Chinese one",
+    "notebook/auth.py": "a yes in Chinese",
+    "resources/inference/chat.py": "a text that stands for a Chinese one",
     "resources/inference/response_format.py": "prompts to models",
     "resources/inference/tools.py": "a yes in Chinese",
     "qianfan_sandbox/chat/chat.py": "words of questions, and what the sandbox's model says",

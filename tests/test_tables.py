@@ -87,10 +87,8 @@ def test_rows_conversations_paths_and_renamed_columns_load(tmp_path):
     qfnb.Dataset(ROWS).save(path)
     assert pairs(qfnb.Dataset.load(path)) == pairs(SdkDataset.load(path)) == ROWS
     renamed = pd.DataFrame(ROWS).rename(columns={"prompt": "question", "response": "answer"})
-    assert (
-        pairs(qfnb.Dataset.load(renamed, input_columns=["question"], reference_column="answer"))
-        == ROWS
-    )
+    columns = {"question": "prompt", "answer": "response"}
+    assert pairs(qfnb.Dataset.load(renamed, columns=columns)) == ROWS
 
 
 @pytest.mark.parametrize("dataset", [qfnb.Dataset, SdkDataset])

@@ -109,16 +109,18 @@ def _print_whole(reply: Any, options: Namespace) -> int:
 
 def _print_stream(call: Any, client: Any, options: Namespace) -> int:
     """Print an answer while it comes; what had arrived before an error or an interrupt stays."""
+    from .._notices import collecting  # noqa: PLC0415
     from ..notebook.chat_run import AnswerStream  # noqa: PLC0415
     from ..transport import event_loop  # noqa: PLC0415
     from ..views.chat import StreamedAnswer  # noqa: PLC0415
 
     stream = AnswerStream(StreamedAnswer(""), client, call)
     try:
-        for piece in event_loop.iterate(client.stream(call)):
-            stream.add_piece(piece)
-            sys.stdout.write(_for_output(piece.text))
-            sys.stdout.flush()
+        with collecting(stream.notices):
+            for piece in event_loop.iterate(client.stream(call)):
+                stream.add_piece(piece)
+                sys.stdout.write(_for_output(piece.text))
+                sys.stdout.flush()
     except (KeyboardInterrupt, QianfanError) as error:
         print()
         if isinstance(error, QianfanError):
@@ -145,5 +147,7 @@ def _say_facts(answer: Any, options: Namespace) -> None:
         return
     facts = [common.sandbox_mark(is_sandbox=answer.from_sandbox), *view.footer(answer)]
     common.say(" · ".join(filter(None, facts)))
+    for notice in answer.notices:
+        common.say(notice)
     if note := view.ending_note(answer).text:
         common.say(note)

@@ -376,6 +376,10 @@ class Dataset:
     def __iter__(self) -> Iterator[Row]:
         return map(deep_copy, self.rows)
 
+    def col_list(self, column: str) -> dict[str, builtins.list[Any]]:
+        """Return a column by its name, as the official SDK does: `{"prompt": [...]}`."""
+        return {column: self[column]}
+
     @overload
     def __getitem__(self, key: int) -> Row: ...
     @overload

@@ -34,7 +34,6 @@ from ..resources.inference.response_format import (
     parse_response_format,
 )
 from ..resources.inference.tools import Tool, ToolLoop, ask_user, describe_call
-from ..sandbox import process
 from ..views import chat
 from ..views.chat import AnswerForm, AnswerState, StreamedAnswer
 from ..views.panel import open_with_stop_button
@@ -213,8 +212,6 @@ class AnswerStream:
             is_cut_while_thinking=reply is not None and reply.is_cut_while_thinking,
             notices=[hide_keys(self.say_options(text)) for text in self.notices],
         )
-        if self.answer.from_sandbox:
-            self.change(damage_notice=process.claim_damage_notice())
 
     def to_reply(self) -> ChatResponse | None:
         """Return the last round as a reply that knows those before it, None when nothing
@@ -329,11 +326,11 @@ class ChatRun:
         raise UnreadableAnswer(f"{text}\n{kept}", answer=self._first.answer.text)
 
     async def _stream_answer(self, stream: AnswerStream) -> None:
-        with contextlib.suppress(QianfanError):  # the call below raises it
-            await connect.aclient()  # the time of an answer is not that of the sandbox's start
-        stream.started = time.perf_counter()
         receive = self._run_tools if self.request.tools else self._receive
         with collecting(stream.notices):
+            with contextlib.suppress(QianfanError):  # the call below raises it
+                await connect.aclient()  # the time of an answer is not that of the sandbox's start
+            stream.started = time.perf_counter()
             await self._receive_or_fail(stream, receive)
 
     async def _receive_or_fail(

@@ -84,8 +84,6 @@ class StreamedAnswer:
         replacement: the model that was asked where the name in `model` has ended, "" otherwise.
         preface: what the model wrote before it called functions.
         steps: the calls of functions; `running` is the one that has not returned.
-        damage_notice: that the sandbox's damaged database was moved aside, in the first answer
-            after that.
         notices: remarks about the call with which nothing is wrong.
         cost: CNY by list price, None where it is not known; in the sandbox, which bills nothing,
             what it would be.
@@ -112,7 +110,6 @@ class StreamedAnswer:
     steps: Sequence[ToolStep] = ()
     running: str = ""
     is_cut_while_thinking: bool = False
-    damage_notice: str = ""
     notices: Sequence[str] = ()
 
     @classmethod
@@ -160,7 +157,7 @@ def footer(answer: StreamedAnswer) -> list[str]:
     facts = [model, " · ".join(times), _tokens(answer), _cost(answer)]
     if answer.error and answer.request_id:
         facts.append(tr("request id {id}", id=answer.request_id))
-    return [*filter(None, [*facts, answer.damage_notice])]
+    return [*filter(None, facts)]
 
 
 def _tokens(answer: StreamedAnswer) -> str:

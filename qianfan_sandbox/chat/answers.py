@@ -176,18 +176,38 @@ def _explain(
 def _to_format(
     call: Call, reply: EngineReply, conversation: Conversation, options: GenerationOptions
 ) -> EngineReply:
-    """Return a reply as JSON, if that was asked for and the model did not write it."""
+    """Return a reply as JSON, if that was asked for, by option or in words, and the model did not
+    write it.
+    """
+    is_option = options.json_format == "json_schema"
+    schema = options.schema if is_option else _schema_in_words(conversation)
+    if schema is not None:
+        from .structured import SchemaError, fill_schema  # noqa: PLC0415 - jsonschema takes 50 ms
+
+        try:
+            value = fill_schema(schema, conversation.question, reply.text)
+        except SchemaError as error:
+            if is_option:
+                raise call.refusal(f"response_format.json_schema: {error}") from None
+        else:
+            return replace(reply, text=json.dumps(value, ensure_ascii=False))
     if options.json_format == "text":
         return reply
-    if options.json_format == "json_object":
-        return wrap_as_json(reply)
-    from .structured import SchemaError, fill_schema  # noqa: PLC0415 - jsonschema takes 50 ms
+    return wrap_as_json(reply)
 
+
+def _schema_in_words(conversation: Conversation) -> Any:
+    """Return the JSON Schema behind the words "JSON Schema:" in the system message, None without
+    one: a model follows it as an instruction.
+    """
+    if conversation.messages[0]["role"] != "system":
+        return None
+    _, words, text = conversation.texts[0].rpartition("JSON Schema:")
     try:
-        value = fill_schema(options.schema, conversation.question, reply.text)
-    except SchemaError as error:
-        raise call.refusal(f"response_format.json_schema: {error}") from None
-    return replace(reply, text=json.dumps(value, ensure_ascii=False))
+        schema = json.JSONDecoder().raw_decode(text.lstrip())[0] if words else None
+    except ValueError:
+        return None
+    return schema if isinstance(schema, dict) else None
 
 
 def _cut_at_stop(reply: EngineReply, conversation: Conversation) -> EngineReply:

@@ -255,7 +255,7 @@ def _values(state: LauncherState) -> list[tuple[str, str]]:
         elif item.name == "after":
             value = tr(FINAL_STEPS[value])
         elif isinstance(value, list):
-            value = ", ".join(map(str, value))
+            value = tr(", ").join(map(str, value))
         if str(value).strip():
             title = f"{item.title} ({item.parameter})" if item.parameter else item.title
             rows.append((title, str(value)))
