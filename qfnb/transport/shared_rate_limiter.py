@@ -332,9 +332,10 @@ class SharedRateLimiter(RateLimiter):
             self._permits = math.inf
             return
         unused = self._permits if self._permits < math.inf else 0.0
-        self._lease_size = (
-            max(self._lease_size - unused, 1.0) if unused >= 1 else self._lease_size * 2
-        )
+        if unused >= 1:
+            self._lease_size = max(self._lease_size - unused, 1.0)
+        else:
+            self._lease_size = self._lease_size * 2
         available = min(
             rate * LEASE_S / 60,
             (self.requests.ceiling or math.inf) - self.requests.sends.total(now),

@@ -6,6 +6,7 @@ clicked. What waits for the platform or for a file runs on a thread.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
@@ -33,6 +34,8 @@ from ..training.panel import TrainingPanel
 from .fields import FOLDS, LauncherState, LaunchStage
 from .render import bundle, first_fix, format_error
 from .widget import LauncherWidget
+
+FILE_POLL_S: Final = 1.0
 
 DOUBLE_CLICK_S: Final = 0.4
 """Seconds within which a second click is a double click, or a key that is held down: it confirms
@@ -219,6 +222,26 @@ class Launcher:
         self._load_choices()
         if self._live is not None:
             self._live.renew()
+        self._context.copy().run(event_loop.submit, self._watch_files())
+
+    async def _watch_files(self) -> None:
+        """Look up the data again whenever their files have changed, while the form is open."""
+        before = self._file_times()
+        while self.widget is not None and self.trainer is None:
+            await asyncio.sleep(FILE_POLL_S)
+            now = self._file_times()
+            if any(before.get(source, time_ns) != time_ns for source, time_ns in now.items()):
+                await asyncio.to_thread(self._inspect_datasets, again=True)
+            before = now
+
+    def _file_times(self) -> dict[str, int]:
+        """Return when the files of the form were changed, 0 for what is no file."""
+        times: dict[str, int] = {}
+        for source in self._state.form.draft.sources:
+            times[source] = 0
+            with contextlib.suppress(OSError, ValueError):
+                times[source] = Path(source).expanduser().stat().st_mtime_ns
+        return times
 
     def _load_choices(self) -> None:
         """Ask the platform which models can be tuned, and inspect the data; a list is not
