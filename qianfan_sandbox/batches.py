@@ -54,7 +54,10 @@ def list_files(call: Call, body: wire.ListFiles) -> JsonObject:
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
     rows = [row for row in call.store.all("file") if not row.get("deleted")]
     rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
-    rows = rows if body.order == "asc" else rows[::-1]
+    if body.order == "asc":
+        rows = rows
+    else:
+        rows = rows[::-1]
     page, has_more = paginate(
         call, rows, body.after, body.limit, default=MAX_FILES, max_limit=MAX_FILES
     )

@@ -555,7 +555,10 @@ async def start_import(
     part = await asyncio.to_thread(_parse_files, world, files, parser)
     dataset = get_dataset(call, dataset["id"])  # as it is now
     validate_idle(call, dataset)
-    final_state = wire.FAILED if parser.problems else wire.FINISHED
+    if parser.problems:
+        final_state = wire.FAILED
+    else:
+        final_state = wire.FINISHED
     plan = world.lifecycle.plan((wire.RUNNING, "import"), final=final_state)
     if part is not None:
         rows.attach_part(world.store, dataset["id"], part, plan[0][1])
@@ -744,11 +747,20 @@ def download_url(world: World, task: Document) -> str:
 def _pack_zip(world: World, dataset: Document, annotated: bool) -> bytes:
     lines = []
     for _, entity in rows.iter_entities(world.store, dataset):
-        row = entity.row if annotated else rows.strip_annotations(entity.row)
+        if annotated:
+            row = entity.row
+        else:
+            row = rows.strip_annotations(entity.row)
         lines.append(rows.to_text(row))
-    suffix = "txt" if dataset["form"] == rows.TEXT else "jsonl"
+    if dataset["form"] == rows.TEXT:
+        suffix = "txt"
+    else:
+        suffix = "jsonl"
     has_paragraphs = suffix == "txt" and any("\n" in line for line in lines)
-    separator = "\n\n" if has_paragraphs else "\n"
+    if has_paragraphs:
+        separator = "\n\n"
+    else:
+        separator = "\n"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{dataset['id']}.{suffix}", separator.join(lines) + "\n")

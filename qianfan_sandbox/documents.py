@@ -178,7 +178,10 @@ def prepare_template(call: Call, sent: Fields, template: Fields) -> Fields:
         raise call.invalid("templateName", "it and templateContent must not be empty")
     is_new_text = bool(template) and bool({"templateContent", "variableIdentifier"} & sent.keys())
     for prefix in ("template", "negativeTemplate"):
-        names = None if is_new_text else _variables(whole, prefix)
+        if is_new_text:
+            names = None
+        else:
+            names = _variables(whole, prefix)
         text = whole[f"{prefix}Content"]
         try:
             template_ = PromptTemplate(text, whole["variableIdentifier"], names)
@@ -253,7 +256,10 @@ def prepare_optimization(call: Call, sent: Fields, document: Fields) -> Fields:
 def show_optimization(call: Call, document: Document) -> Fields:
     """Return the state of an optimization, and its result once it is done."""
     state = call.lifecycle.state(document["plan"])
-    result = document["improved"] if state == prompt.DONE else ""
+    if state == prompt.DONE:
+        result = document["improved"]
+    else:
+        result = ""
     return {"processStatus": state, "optimizeContent": result, "sandbox": RULES_MARK}
 
 

@@ -90,7 +90,10 @@ def unit_results(world: World, task: Document) -> list[Row]:
     """Return the versions of a task, each with its `state`, `message` and, once it is judged,
     `metrics`.
     """
-    finished = run_of(world, task).get("units", {}) if has_results(world, task) else {}
+    if has_results(world, task):
+        finished = run_of(world, task).get("units", {})
+    else:
+        finished = {}
     waiting = {"state": task_state(world, task), "message": "", "metrics": None}
     return [unit | waiting | finished.get(unit["id"], {}) for unit in task["units"]]
 
@@ -579,7 +582,10 @@ async def export(call: Call, body: wire.CreateExportV1) -> JsonObject:
     task = call.find(KIND, body.id, "id")
     _validate_export(call, task, body)
     id_ = random_id("amemt-")
-    path = f"evaluation_exports/{id_}.zip" if body.export_type == wire.STORAGE else ""
+    if body.export_type == wire.STORAGE:
+        path = f"evaluation_exports/{id_}.zip"
+    else:
+        path = ""
     stages = ((wire.PENDING, "queue"), (wire.UPLOADING, "export"))
     export = world.store.add(
         EXPORT,

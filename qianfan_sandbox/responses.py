@@ -94,7 +94,10 @@ class EventWriter:
 
     def _begin(self, type_: str) -> Iterator[Event]:
         """Begin an item, unless it is the open one."""
-        last = self.output[-1] if self.output else {}
+        if self.output:
+            last = self.output[-1]
+        else:
+            last = {}
         if last.get("type") == type_ and last["status"] == "in_progress":
             return
         yield from self._end_item()
@@ -254,7 +257,10 @@ def to_chat_request(body: wire.CreateResponse, items: Sequence[Item]) -> JsonObj
     if body.instructions:
         messages.insert(0, {"role": "system", "content": body.instructions})
     reasoning = extra.get("reasoning")
-    effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
+    if isinstance(reasoning, Mapping):
+        effort = reasoning.get("effort")
+    else:
+        effort = None
     tools = [_to_chat_tool(tool) for tool in body.tools or () if tool.get("type") == "function"]
     options = {name: extra.get(name) for name in _CHAT_OPTIONS} | {
         "reasoning_effort": effort or None,
@@ -388,8 +394,14 @@ def list_input_items(call: Call, body: wire.ListInputItems) -> JsonObject:
     for name, marker in (("after", body.after), ("before", body.before)):
         if marker and marker not in ids:
             raise call.invalid(name, f"{marker} is not in the list")
-    start = ids.index(body.after) + 1 if body.after else 0
-    end = ids.index(body.before) if body.before else len(rows)
+    if body.after:
+        start = ids.index(body.after) + 1
+    else:
+        start = 0
+    if body.before:
+        end = ids.index(body.before)
+    else:
+        end = len(rows)
     page = rows[start:end][: body.limit or DEFAULT_PAGE]
     has_more = start + len(page) < end
     return {"object": "list", "data": page, **page_ends(page), "has_more": has_more}

@@ -140,7 +140,10 @@ def _normalize_shape(value: Any, data_format: str, annotated: bool) -> Any:
         if not isinstance(value, dict) or not isinstance(value.get("image"), str):
             raise InvalidRow(wire.BAD_FORMAT, "an image row has the name of its file")
         return value
-    turns = value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        turns = value
+    else:
+        turns = [value]
     if not turns:
         raise InvalidRow(wire.EMPTY_TEXT, "the row is empty")
     if data_format in {"PromptResponse", "PromptSortedresponses"}:
@@ -184,7 +187,10 @@ def _normalize_turn(turn: Any, annotated: bool) -> Turn:
 
 def _normalize_responses(value: Any) -> list[list[str]]:
     """Return responses in the platform's shape: the best first, each a list of texts."""
-    answers = value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        answers = value
+    else:
+        answers = [value]
     nested = [answer if isinstance(answer, list) else [answer] for answer in answers]
     for answer in nested:
         if not answer or not all(isinstance(text, str) for text in answer):
@@ -260,7 +266,10 @@ class RowParser:
 
     def add_problem(self, name: str, line: int, error: ValueError, text: str = "") -> None:
         """Add a problem, up to the limit."""
-        code = error.code if isinstance(error, InvalidRow) else wire.BAD_FORMAT
+        if isinstance(error, InvalidRow):
+            code = error.code
+        else:
+            code = wire.BAD_FORMAT
         fields = {"file": name, "line": line, "code": code, "reason": str(error)}
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(fields | {"text": text[:200]})

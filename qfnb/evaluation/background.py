@@ -106,7 +106,9 @@ class CancellableJudge:
     def progress(self) -> BatchProgress | None:
         """The progress of its calls, None while it has none."""
         progress: BatchProgress | None = self._task and self._task.progress
-        return None if progress is None or progress.is_finished else progress
+        if progress is None or progress.is_finished:
+            return None
+        return progress
 
 
 class BackgroundEvaluation(BackgroundJob):
@@ -152,7 +154,10 @@ class BackgroundEvaluation(BackgroundJob):
         is_answered = all(model.batch is not None and model.batch.is_finished for model in models)
         state: State = "asking"
         if ended_at is not None:
-            state = "failed" if self.error else "done"
+            if self.error:
+                state = "failed"
+            else:
+                state = "done"
         elif is_answered or evaluation.scoring_steps[1] or working:
             state = "scoring"
         return EvaluationProgress(

@@ -75,7 +75,9 @@ class Benchmark:
         """The column whose rows belong together, "" where too few subjects are there to tell them
         from chance.
         """
-        return self.groups[-1] if len(self.subjects) >= MIN_CLUSTERS else ""
+        if len(self.subjects) >= MIN_CLUSTERS:
+            return self.groups[-1]
+        return ""
 
     @property
     def report_fields(self) -> dict[str, Any]:
@@ -125,7 +127,9 @@ def difference_note(benchmark: Mapping[str, Any]) -> str:
     is known.
     """
     title = str(benchmark.get("title", ""))
-    return labelled(title, tr(NOTES[title])) if title in NOTES else ""
+    if title in NOTES:
+        return labelled(title, tr(NOTES[title]))
+    return ""
 
 
 def _read_rows(
@@ -395,7 +399,10 @@ def _load_exam(
     there.
     """
     split = _choose_split(split, exam.splits)
-    shots = DEFAULT_SHOTS if shots is None else shots
+    if shots is None:
+        shots = DEFAULT_SHOTS
+    else:
+        shots = shots
     if split == DEV and shots:
         raise InvalidArgumentError(
             tr("split='dev' has the examples: shots=0 asks for its questions")

@@ -152,7 +152,9 @@ class PairVerdict:
         """
         if None in (self.given_order, self.swapped_order):
             return None
-        return self.given_order if self.given_order == self.swapped_order else "tie"
+        if self.given_order == self.swapped_order:
+            return self.given_order
+        return "tie"
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
@@ -338,7 +340,10 @@ class QianfanManualEvaluator(QianfanEvaluator):
     def conf(self) -> dict[str, Any]:  # noqa: D102
         dimensions = [{"dimension": FIRST_DIMENSION}]
         for each in self.evaluation_dimensions:
-            name = each if isinstance(each, str) else each.dimension
+            if isinstance(each, str):
+                name = each
+            else:
+                name = each.dimension
             if name != FIRST_DIMENSION:
                 dimensions.append({"dimension": name})
                 if not isinstance(each, str) and each.description:

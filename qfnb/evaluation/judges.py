@@ -102,7 +102,10 @@ class LocalJudgeEvaluator(LocalEvaluator):
         for reply in ask_judge(
             self.model, prompts, self.worker_num, self.model_kwargs, fresh=self.fresh
         ):
-            score = None if reply.error else parse_score(reply.text, self.prompt_max_score)
+            if reply.error:
+                score = None
+            else:
+                score = parse_score(reply.text, self.prompt_max_score)
             self.usage.add(reply, is_read=score is not None)
             rows.append({self.metric_name: math.nan if score is None else score})
         return rows
@@ -246,9 +249,15 @@ class PairwiseJudge(LocalEvaluator):
         usage = JudgeUsage()
         winners: list[Winner | None] = []
         for number, reply in enumerate(replies):
-            preferred = None if reply.error else parse_preference(reply.text)
+            if reply.error:
+                preferred = None
+            else:
+                preferred = parse_preference(reply.text)
             usage.add(reply, is_read=preferred is not None)
-            shown = _SHOWN if number < len(pairs) else _SHOWN_SWAPPED
+            if number < len(pairs):
+                shown = _SHOWN
+            else:
+                shown = _SHOWN_SWAPPED
             winners.append(shown.get(preferred or ""))
         wins: defaultdict[int, list[float]] = defaultdict(list)
         verdicts = []
@@ -264,7 +273,10 @@ class PairwiseJudge(LocalEvaluator):
                 wins[b].append(1 - share)
         scores = []
         for number in range(len(answers)):
-            share = statistics.fmean(wins[number]) if wins[number] else math.nan
+            if wins[number]:
+                share = statistics.fmean(wins[number])
+            else:
+                share = math.nan
             scores.append({self.metric_name: share})
         return ComparedAnswers(scores, verdicts, usage.summary(self.metric_name))
 

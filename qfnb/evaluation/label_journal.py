@@ -165,7 +165,9 @@ def joint_verdict(verdicts: Mapping[str, LabelRecord], first: str) -> str | None
     if labels[0].kind == "score":
         return f"{statistics.median_low(float(label.verdict) for label in labels):g}"
     (verdict, n), *others = Counter(label.verdict for label in labels).most_common()
-    return TIE if others and others[0][1] == n else verdict
+    if others and others[0][1] == n:
+        return TIE
+    return verdict
 
 
 def _query(statement: str, *values: Sequence[Any]) -> list[tuple[Any, ...]]:

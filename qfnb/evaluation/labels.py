@@ -152,7 +152,10 @@ class Labels:
         Raises:
             InvalidArgumentError: it is something else, or no question is due.
         """
-        text = f"{word:g}" if isinstance(word, (int, float)) else str(word).strip().casefold()
+        if isinstance(word, (int, float)):
+            text = f"{word:g}"
+        else:
+            text = str(word).strip().casefold()
         allowed = self.words
         if "right" in allowed:
             allowed = (*allowed, "0", "1")

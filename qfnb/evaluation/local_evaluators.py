@@ -153,7 +153,9 @@ def degenerate_flags(
     """
     is_truncated = finish_reason in TRUNCATED_REASONS
     if not output.strip():
-        return ("empty", "truncated") if is_truncated else ("empty",)
+        if is_truncated:
+            return ("empty", "truncated")
+        return ("empty",)
     expected = language or detect_language(reference)
     if not expected and not _OTHER_LANGUAGE_REQUEST.search(prompt):
         expected = detect_language(prompt)
@@ -195,7 +197,9 @@ def detect_language(text: str) -> str:
         counts["ja"] += counts.pop("zh")
     total = sum(counts.values())
     dominant, count = max(counts.items(), key=itemgetter(1))
-    return dominant if total >= NGRAM and count > 0.6 * total else ""
+    if total >= NGRAM and count > 0.6 * total:
+        return dominant
+    return ""
 
 
 def _repeated_share(units: tuple[str, ...]) -> float:

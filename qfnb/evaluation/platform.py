@@ -197,7 +197,10 @@ def _parse_samples(
             score = _parse_score(row.get(key))
             if score is not None:
                 scores[name] = score
-        error = "" if output or scores else _failure_reason(failed.get(model, ""))
+        if output or scores:
+            error = ""
+        else:
+            error = _failure_reason(failed.get(model, ""))
         yield Sample(model, index, prompt, reference, output, scores, error=error)
 
 

@@ -93,7 +93,10 @@ class EvaluationRun:
         self.model_batches: list[Batch | None] = []
         self.scoring_steps = (0, 0)
         self.dataset = data_label(source)
-        self._facts = {"cells": cells} if "" not in prompted else {}
+        if "" not in prompted:
+            self._facts = {"cells": cells}
+        else:
+            self._facts = {}
         self._build = build
         self._batches_by_target: defaultdict[tuple[str | None, ...], list[Batch]]
         self._batches_by_target = defaultdict(list)
@@ -104,7 +107,10 @@ class EvaluationRun:
         is_as_it_is = "" in prompted and options.repeats == 1
         try:
             for label, (prompt, model) in cells.items():
-                rows = source if is_as_it_is else []
+                if is_as_it_is:
+                    rows = source
+                else:
+                    rows = []
                 self._start_model(label, models[model], prompt, prompted[prompt], rows, share)
         except BaseException:
             self.cancel()
@@ -159,7 +165,10 @@ class EvaluationRun:
     ) -> None:
         asked = [*questions] * options.repeats
         running = None
-        target = (model.service or model) if isinstance(model, Model) else model
+        if isinstance(model, Model):
+            target = model.service or model
+        else:
+            target = model
         if isinstance(target, Model):
             self._origins[label] = platform_info().name
             self._sample_collectors.append(lambda: answer_on_platform(label, target, asked, source))
@@ -312,7 +321,10 @@ def answer_on_platform(
     answers = []
     for question in questions:
         texts = texts_by_prompt[question.sent]
-        text = texts.popleft() if texts else ""
+        if texts:
+            text = texts.popleft()
+        else:
+            text = ""
         if text:
             answers.append(RowResult(text=text))
         else:

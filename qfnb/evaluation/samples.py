@@ -158,26 +158,35 @@ class Question:
     @property
     def sent(self) -> str:
         """The text that a model is asked."""
-        return self.prompt if self.text is None else self.text
+        if self.text is None:
+            return self.prompt
+        return self.text
 
     def batch_input(self) -> str | list[dict[str, str]]:
         """Return the row of a batch: the prompt, or the conversation when it has more than the
         prompt.
         """
         messages = self.messages()
-        return messages if len(messages) > 1 else self.sent
+        if len(messages) > 1:
+            return messages
+        return self.sent
 
     def to_sample(self, model: str, output: str, *, error: str = "", **facts: Any) -> Sample:
         """Return the question with a model's answer."""
         question = self.index, self.prompt, self.reference
-        answer = "" if error else output
+        if error:
+            answer = ""
+        else:
+            answer = output
         return Sample(model, *question, answer, {}, error=error, row=self.row, **facts)
 
 
 def as_rereadable(data: Any) -> Any:
     """Return the data itself, or the rows of a table, since a stream of rows can be read once."""
     table = open_table(data)
-    return data if table is None else [*table.rows()]
+    if table is None:
+        return data
+    return [*table.rows()]
 
 
 def rows_of(data: Any) -> list[Mapping[str, Any]]:
@@ -254,7 +263,9 @@ def to_dataset(data: Questions, questions: Sequence[Question] = ()) -> Dataset:
 
 def to_text(value: object) -> str:
     """Return a cell as text, "" for a missing value."""
-    return "" if is_missing(value) else str(value)
+    if is_missing(value):
+        return ""
+    return str(value)
 
 
 def trained_model(model: Any) -> Any:
@@ -280,7 +291,9 @@ def client_of(model: Any) -> Any:
     """Return the object whose `batch_do` asks a model: a name's chat model, or a service's."""
     if isinstance(model, str):
         return ChatCompletion(model=model)
-    return model.get_res() if hasattr(model, "get_res") else model
+    if hasattr(model, "get_res"):
+        return model.get_res()
+    return model
 
 
 def model_label(model: Any) -> str:
@@ -291,7 +304,9 @@ def model_label(model: Any) -> str:
         if name := getattr(model, attribute, None):
             return str(name)
     is_chat = model is None or hasattr(model, "batch_do")
-    return "the default model" if is_chat else str(model)
+    if is_chat:
+        return "the default model"
+    return str(model)
 
 
 GENERATED_NAME: Final = re.compile(r"(?:svc_)?m_task_\w+")
@@ -427,8 +442,13 @@ def validate_repeats(n: Any, k: Any) -> tuple[int, ...]:
     if not _is_count(n):
         raise InvalidArgumentError(tr("n={n!r}: answers to each question, 1 or more", n=n))
     if k is None:
-        return (1, n) if n > 1 else ()
-    ks = k if isinstance(k, Sequence) and not isinstance(k, str) else [k]
+        if n > 1:
+            return (1, n)
+        return ()
+    if isinstance(k, Sequence) and not isinstance(k, str):
+        ks = k
+    else:
+        ks = [k]
     for each in ks or [k]:
         if not _is_count(each) or each > n:
             raise InvalidArgumentError(

@@ -262,4 +262,6 @@ def _to_score(value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return math.nan if math.isinf(number) else number
+    if math.isinf(number):
+        return math.nan
+    return number

@@ -61,7 +61,10 @@ def summary_text(progress: BatchProgress) -> str:
 def html(progress: BatchProgress) -> Html:
     """Return the progress as an output of its own: the end, or the state as of now."""
     blocks = [*_summary(progress, is_live=False, now=time.time()), _failures(progress)]
-    steps = _next_steps(progress) if progress.is_finished else []
+    if progress.is_finished:
+        steps = _next_steps(progress)
+    else:
+        steps = []
     return components.panel_output(_title(progress), *blocks, components.next_steps(*steps))
 
 
@@ -147,9 +150,15 @@ class BatchPanel(Panel):
     def _update_buttons(self, progress: BatchProgress) -> list[Any]:
         is_ending = progress.state in _ENDING
         is_cancelling = is_ending or self._is_cancelled
-        self._pause.description = tr("Resume") if progress.state == "paused" else tr("Pause")
+        if progress.state == "paused":
+            self._pause.description = tr("Resume")
+        else:
+            self._pause.description = tr("Pause")
         self._pause.disabled = is_ending
-        self._cancel.description = tr(CANCELLING) if is_cancelling else tr("Cancel")
+        if is_cancelling:
+            self._cancel.description = tr(CANCELLING)
+        else:
+            self._cancel.description = tr("Cancel")
         self._cancel.disabled = is_cancelling
         self._slider.disabled = is_ending or not progress.workers or progress.mode == "offline"
         if progress.workers and progress.workers != self._workers:
@@ -211,7 +220,10 @@ def describe_times(progress: BatchProgress, now: float, *, is_live: bool = True)
     seconds = progress.elapsed(now)
     if progress.is_finished:
         answered = progress.finished_rows - progress.cached
-        speed = answered / seconds if answered > 0 and seconds > 0 else None
+        if answered > 0 and seconds > 0:
+            speed = answered / seconds
+        else:
+            speed = None
         parts = [tr("took {time}", time=formats.seconds(seconds)), formats.rate(speed)]
     elif not is_live and progress.started_at is not None:
         parts = [tr("{time} elapsed", time=duration(seconds))]
@@ -271,7 +283,9 @@ def _cost_remark(progress: BatchProgress) -> str:
 
 
 def _percent(amount: float, budget: float) -> int:
-    return int(100 * amount / budget) if budget else 100
+    if budget:
+        return int(100 * amount / budget)
+    return 100
 
 
 def _remarks(progress: BatchProgress) -> list[str]:
@@ -311,7 +325,9 @@ def _next_steps(progress: BatchProgress) -> list[str]:
     if progress.state != "done":
         return [tr("to go on: {how}", how=how)]
     if progress.mode == "shards":
-        return [tr("the failed rows: `failures()`")] if progress.failed else []
+        if progress.failed:
+            return [tr("the failed rows: `failures()`")]
+        return []
     steps = _result_steps(progress)
     if progress.failed:
         steps.append(tr("to ask only the failed rows again: {how}", how=how))

@@ -77,7 +77,9 @@ def _facts(dataset: Dataset) -> list[str]:
     """
     if not dataset.is_fetched:
         name = str(dataset.id or dataset.source)
-        return [] if dataset.name == name else [name]
+        if dataset.name == name:
+            return []
+        return [name]
     n, exact = quality.estimate_tokens(dataset.rows, dataset.schema)
     tokens = trn("{n} token", "{n} tokens", n)
     facts = [dataset.schema.title, trn("{n} row", "{n} rows", len(dataset))]
@@ -89,14 +91,19 @@ def _facts(dataset: Dataset) -> list[str]:
 
 def _more_rows_text(dataset: Dataset) -> str:
     count = len(dataset) - MAX_ROWS
-    return trn("and {n} more row", "and {n} more rows", count) if count > 0 else ""
+    if count > 0:
+        return trn("and {n} more row", "and {n} more rows", count)
+    return ""
 
 
 def _table(dataset: Dataset) -> Html:
     columns = [name for name in dataset.columns if name != "history"]
     visible = columns[:MAX_COLUMNS]
     hidden = len(columns) - len(visible)
-    more = [trn("and {n} more column", "and {n} more columns", hidden)] if hidden else []
+    if hidden:
+        more = [trn("and {n} more column", "and {n} more columns", hidden)]
+    else:
+        more = []
     if not dataset.rows:
         return Html()
     rows = []
@@ -125,7 +132,10 @@ def _row_line(row: Mapping[str, Any], columns: Iterable[str]) -> str:
     values = [row[name] for name in columns if name in row and name != "history"]
     parts = [_clip_value(" ".join(_clip_value(value, 400).split()), 80) for value in values]
     turns = len(row.get("history", ()))
-    earlier = trn("({n} earlier turn) ", "({n} earlier turns) ", turns) if turns else ""
+    if turns:
+        earlier = trn("({n} earlier turn) ", "({n} earlier turns) ", turns)
+    else:
+        earlier = ""
     return earlier + "  →  ".join(parts)
 
 

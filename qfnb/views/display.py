@@ -130,7 +130,10 @@ class LiveOutput:
         self._is_redraw_scheduled = False
         self._is_finished = False
         self._has_view = "VSCODE_PID" in os.environ or "google.colab" in sys.modules
-        self._interval = PLAIN_REDRAW_S if self._has_view else REDRAW_S
+        if self._has_view:
+            self._interval = PLAIN_REDRAW_S
+        else:
+            self._interval = REDRAW_S
         self._context = contextvars.copy_context()
         self._handle: Any = None
         self._widget: Any = None

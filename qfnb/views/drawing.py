@@ -64,7 +64,10 @@ class ChartLabel:
 
     def svg(self) -> str:
         """Return the text as SVG."""
-        strong = ' class="k" font-weight="600"' if self.is_strong else ""
+        if self.is_strong:
+            strong = ' class="k" font-weight="600"'
+        else:
+            strong = ""
         place = f'x="{self.x:.1f}" y="{self.y:.1f}" text-anchor="{self.anchor}"'
         return f"<text{strong} {place}>{escape(self.text)}</text>"
 
@@ -110,7 +113,9 @@ def _fill(series: int) -> str:
 
 def hover(words: str) -> str:
     """Return words on hover as SVG, "" for none."""
-    return f"<title>{escape(words)}</title>" if words else ""
+    if words:
+        return f"<title>{escape(words)}</title>"
+    return ""
 
 
 def css(series: int) -> str:

@@ -37,8 +37,13 @@ def cost(price: PriceRange | None, *, is_free: bool = False) -> str:
         return tr(UNKNOWN_PRICE)
     low = _yuan(price.low)
     high = _yuan(price.high)
-    amount = f"¥{high}" if low == high else f"¥{low}–{high}"
-    return tr("free ({cost} by list price)", cost=amount) if is_free else amount
+    if low == high:
+        amount = f"¥{high}"
+    else:
+        amount = f"¥{low}–{high}"
+    if is_free:
+        return tr("free ({cost} by list price)", cost=amount)
+    return amount
 
 
 def _yuan(amount: float) -> str:
@@ -62,7 +67,9 @@ def compact(count: float) -> str:
 
 def rate(rows_per_second: float | None) -> str:
     """Return a speed, `8.2 rows/s`; "" where it is not known."""
-    return "" if rows_per_second is None else tr("{rate} rows/s", rate=f"{rows_per_second:.1f}")
+    if rows_per_second is None:
+        return ""
+    return tr("{rate} rows/s", rate=f"{rows_per_second:.1f}")
 
 
 def seconds(value: float) -> str:
@@ -141,7 +148,10 @@ def mark_difference(expected: str, text: str, max_chars: int) -> str:
     """
     expected = strip_controls(expected)
     text = strip_controls(text)
-    edits = diff_texts(expected, text) if expected and expected != text else []
+    if expected and expected != text:
+        edits = diff_texts(expected, text)
+    else:
+        edits = []
     shared = 2 * sum(len(part) for kind, part in edits if kind == "equal")
     if shared < MIN_SHARED * (len(expected) + len(text)) or not edits:
         return escape(cut_text(text, max_chars))

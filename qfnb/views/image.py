@@ -67,10 +67,16 @@ def _body(drawing: ImageState) -> Html:
     images = drawing.reply.images
     figures = ""
     for number, image in enumerate(images, 1):
-        facts = [f"{number} / {len(images)}"] if len(images) > 1 else []
+        if len(images) > 1:
+            facts = [f"{number} / {len(images)}"]
+        else:
+            facts = []
         alt = escape(", ".join(filter(None, [prompt, *facts])))
         facts += [f"seed {seed}" for seed in seeds[number - 1 : number]]
-        caption = f"<figcaption>{escape(' · '.join(facts))}</figcaption>" if facts else ""
+        if facts:
+            caption = f"<figcaption>{escape(' · '.join(facts))}</figcaption>"
+        else:
+            caption = ""
         figures += f'<figure><img src="{_data_url(image)}" alt="{alt}">{caption}</figure>'
     saved = ""
     if drawing.saved_paths:

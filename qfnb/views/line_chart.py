@@ -83,7 +83,10 @@ class LineChart:
         return [curve for curve in curves if curve.points]
 
     def _drawable(self, points: Sequence[Point]) -> list[Point]:
-        lowest = 0.0 if self.is_log else -math.inf
+        if self.is_log:
+            lowest = 0.0
+        else:
+            lowest = -math.inf
         return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y) and y > lowest]
 
 
@@ -168,7 +171,10 @@ class Plot:
         drawing.text(self.right + 14, BOTTOM + 14, self.chart.x_label)
 
     def _add_line(self, drawing: Drawing, curve: Curve, points: Sequence[Point]) -> None:
-        width = 1.2 if curve.is_pale else 2.2
+        if curve.is_pale:
+            width = 1.2
+        else:
+            width = 2.2
         drawing.curve(points, curve.series, width=width, dash=curve.dash, is_pale=curve.is_pale)
 
     def _add_names(self, drawing: Drawing) -> None:
@@ -180,7 +186,10 @@ class Plot:
         for curve in curves:
             end = self.y(curve.points[-1][1])
             heights.append(max(end, heights[-1] + 19) if heights else end)
-        excess = max(0.0, heights[-1] - (BOTTOM - 11)) if heights else 0.0
+        if heights:
+            excess = max(0.0, heights[-1] - (BOTTOM - 11))
+        else:
+            excess = 0.0
         x = self.x(self.last_x)
         for height, curve in zip(heights, curves, strict=True):
             y = height - excess
@@ -189,7 +198,10 @@ class Plot:
 
     def _end_label(self, curve: Curve) -> str:
         is_best = curve is self.named[-1] and self.chart.best == curve.points[-1]
-        star = "★ " if is_best else ""
+        if is_best:
+            star = "★ "
+        else:
+            star = ""
         return f"{strip_controls(curve.label)} {star}{format_loss(curve.points[-1][1])}"
 
     def _add_star(self, drawing: Drawing) -> None:
@@ -201,7 +213,10 @@ class Plot:
         x = self.x(best[0])
         y = self.y(best[1])
         drawing.dot(x, y, curve.series, radius=4)
-        beside = y - 16 if y - 20 > TOP else y + 18
+        if y - 20 > TOP:
+            beside = y - 16
+        else:
+            beside = y + 18
         drawing.text(x, beside, f"★ {format_loss(best[1])}", "middle", is_strong=True)
 
 
@@ -247,7 +262,10 @@ def svg(chart: LineChart, *, has_values: bool = True) -> Html:
     if not curves:
         return Html("")
     plot = Plot(chart, curves)
-    values = "".join(_hover_columns(plot)) if has_values else ""
+    if has_values:
+        values = "".join(_hover_columns(plot))
+    else:
+        values = ""
     return plot.drawing().svg(chart.finding, values)
 
 

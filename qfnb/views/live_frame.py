@@ -95,7 +95,9 @@ class LiveFrames(anywidget.AnyWidget):
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """Return the traits, and what the pages draw."""
         state: dict[str, Any] = super().get_state(key, drop_defaults)
-        return state | self._contents if key is None else state
+        if key is None:
+            return state | self._contents
+        return state
 
     def show(
         self, frame: LiveFrame, description: dict[str, Any], content: Mapping[str, Any] = NOTHING

@@ -51,7 +51,10 @@ def render_markdown(text: str) -> str:
     goes.
     """
     cut = strip_controls(text[:MAX_CHARS])
-    note = "<p><em>… (cut)</em></p>" if len(text) > MAX_CHARS else ""
+    if len(text) > MAX_CHARS:
+        note = "<p><em>… (cut)</em></p>"
+    else:
+        note = ""
     steps = len(_OPENERS.findall(cut)) * (cut.count("\n") + 1)
     return str(_parser(has_math=steps <= MAX_MATH_STEPS).render(cut)) + note
 
@@ -144,14 +147,19 @@ def _render_math(
     """
     token = tokens[index]
     tex = escape(f"{token.markup}{token.content}{_CLOSERS.get(token.markup, '')}")
-    element = "div" if token.block else "span"
+    if token.block:
+        element = "div"
+    else:
+        element = "span"
     if _ACTIVE_TEX.search(token.content):
         tex = f"<code>{tex}</code>"
     return f"<{element} {FORMULA}>{tex}</{element}>"
 
 
 def _highlight(code: str, language: str, _attributes: str) -> str:
-    return color_code(code, language) if language and len(code) <= MAX_CODE_CHARS else ""
+    if language and len(code) <= MAX_CODE_CHARS:
+        return color_code(code, language)
+    return ""
 
 
 # an answer that streams is drawn again and again, its finished blocks do not change
@@ -193,7 +201,9 @@ def _render_checkbox(
     _renderer: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any
 ) -> str:
     """Draw the box of a task; with raw HTML off, no other token of this type exists."""
-    return "☑" if "checked=" in tokens[index].content else "☐"
+    if "checked=" in tokens[index].content:
+        return "☑"
+    return "☐"
 
 
 def _render_image(

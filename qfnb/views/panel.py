@@ -160,7 +160,10 @@ class LimitedPart:
             return
         self._key = key
         self._due = now + (len(html) + 500) / PART_BYTES_PER_S
-        self.widget.value = without_formulas(html) if html else ""
+        if html:
+            self.widget.value = without_formulas(html)
+        else:
+            self.widget.value = ""
 
 
 class PanelWidgets:
@@ -241,7 +244,10 @@ def field_label(title: str, *, parameter: str = "", below: str = "") -> str:
     """Return the description of a field: its title, the name of a parameter, and HTML below the
     field.
     """
-    code = f" <code>{escape(parameter)}</code>" if parameter else ""
+    if parameter:
+        code = f" <code>{escape(parameter)}</code>"
+    else:
+        code = ""
     return f'<span {NO_FORMULAS}><span class="qf-label">{escape(title)}{code}</span>{below}</span>'
 
 
@@ -275,7 +281,10 @@ def open_with_stop_button(
         stop()
 
     def live_html(new_state: Any) -> tuple[str, str]:
-        label = tr("Stopping…") if is_stopping else tr("Stop")
+        if is_stopping:
+            label = tr("Stopping…")
+        else:
+            label = tr("Stop")
         button = components.button(label, tooltip, is_disabled=is_stopping)
         row = Html(f'<div class="qf-bar">{button}</div>')
         return components.body(html(new_state)), components.body(row)

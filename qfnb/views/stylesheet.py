@@ -50,7 +50,10 @@ def _sheet_of(names: frozenset[str]) -> tuple[str, str]:
             break
         used = kept
     name = "qf" + blake2s(content.encode(), digest_size=4).hexdigest()
-    after = after if "progress" in names else ""
+    if "progress" in names:
+        after = after
+    else:
+        after = ""
     return f"{before}{ROOT}{{{content}}}{after}".replace(ROOT, f".qf.qf.{name}"), name
 
 

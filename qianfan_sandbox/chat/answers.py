@@ -53,7 +53,10 @@ def finish_reply(
     """
     if "tools" in model.abilities:
         return reply
-    reasoning = _explain(reply, model, conversation, options) if options.thinks else ""
+    if options.thinks:
+        reasoning = _explain(reply, model, conversation, options)
+    else:
+        reasoning = ""
     if not reply.extra:
         reply = _cut_at_stop(_to_format(call, reply, conversation, options), conversation)
     return _limit(reply, reasoning, options)
@@ -124,7 +127,10 @@ def stream_pieces(
         try:
             async for piece in pieces:
                 if isinstance(piece, EngineReply):
-                    calls = [] if sent_calls else piece.extra.get("tool_calls", [])
+                    if sent_calls:
+                        calls = []
+                    else:
+                        calls = piece.extra.get("tool_calls", [])
                     usage = _count_usage(conversation, piece, cached)
                     yield _final_event(piece, _identify(call, calls), usage, head, options)
                     continue
@@ -180,7 +186,10 @@ def _to_format(
     write it.
     """
     is_option = options.json_format == "json_schema"
-    schema = options.schema if is_option else _schema_in_words(conversation)
+    if is_option:
+        schema = options.schema
+    else:
+        schema = _schema_in_words(conversation)
     if schema is not None:
         from .structured import SchemaError, fill_schema  # noqa: PLC0415 - jsonschema takes 50 ms
 
@@ -204,10 +213,15 @@ def _schema_in_words(conversation: Conversation) -> Any:
         return None
     _, words, text = conversation.texts[0].rpartition("JSON Schema:")
     try:
-        schema = json.JSONDecoder().raw_decode(text.lstrip())[0] if words else None
+        if words:
+            schema = json.JSONDecoder().raw_decode(text.lstrip())[0]
+        else:
+            schema = None
     except ValueError:
         return None
-    return schema if isinstance(schema, dict) else None
+    if isinstance(schema, dict):
+        return schema
+    return None
 
 
 def _cut_at_stop(reply: EngineReply, conversation: Conversation) -> EngineReply:
@@ -234,10 +248,16 @@ def _limit(reply: EngineReply, reasoning: str, options: GenerationOptions) -> En
             limit = -1
         reasoning = written
     if limit is not None:
-        text = cut_to_tokens(text, limit) if limit >= 0 else ""
+        if limit >= 0:
+            text = cut_to_tokens(text, limit)
+        else:
+            text = ""
     if reasoning:
         extra["reasoning_content"] = reasoning
-    reason = reply.reason if text == reply.text else "length"
+    if text == reply.text:
+        reason = reply.reason
+    else:
+        reason = "length"
     return replace(reply, text=text, reason=reason, extra=extra)
 
 
@@ -327,7 +347,9 @@ def _cached_tokens(call: Call, body: ChatRequestV2, conversation: Conversation) 
         end += BLOCK_CHARS
     prompts.append((body.model, prompt, now))
     tokens = count_tokens(prompt[: end - BLOCK_CHARS])
-    return tokens if tokens >= MIN_CACHED_TOKENS else 0
+    if tokens >= MIN_CACHED_TOKENS:
+        return tokens
+    return 0
 
 
 def _count_usage(conversation: Conversation, reply: EngineReply, cached_tokens: int) -> JsonObject:

@@ -58,8 +58,14 @@ def answer_own_plugins(call: Call, body: inference.BuiltinPluginRequest) -> Json
     if not {*body.plugins} <= {*inference.BUILTIN_PLUGINS} or not 1 <= len(body.plugins) <= 3:
         raise call.refusal(f"plugins must be one to three of {names}")
     question = content_text(body.messages[-1].content)
-    option = build_chart(question) if "eChart" in body.plugins else None
-    texts = _CHART_TEXTS if is_chinese(question) else _ENGLISH_CHART_TEXTS
+    if "eChart" in body.plugins:
+        option = build_chart(question)
+    else:
+        option = None
+    if is_chinese(question):
+        texts = _CHART_TEXTS
+    else:
+        texts = _ENGLISH_CHART_TEXTS
     text = texts[option is not None]
     reply = conversion.tool_reply(text, kind="tool eChart")
     plugin = {"plugin_id": "eChart", "plugin_name": "eChart"}

@@ -56,7 +56,10 @@ async def generate_v1(call: Call, body: inference.ImageRequest) -> JsonObject:
 async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
     """Answer `/v2/images/generations`, and the path that musesteamer's models have."""
     row = require_preset(call, "text2image", body.model)
-    n = 1 if body.n is None else body.n
+    if body.n is None:
+        n = 1
+    else:
+        n = body.n
     is_musesteamer = call.endpoint is inference.MUSESTEAMER_IMAGE_V2
     if call.world.modes.strict and row.id.startswith("musesteamer") != is_musesteamer:
         raise unknown_model(call, body.model, f": {call.endpoint.path} does not serve it")
@@ -65,7 +68,10 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
     size = body.size or DEFAULT_SIZE
     match = re.fullmatch(r"(\d{3,4})x(\d{3,4})", size)
     if rules.sizes:
-        size = size if size in rules.sizes else DEFAULT_SIZE
+        if size in rules.sizes:
+            size = size
+        else:
+            size = DEFAULT_SIZE
     elif match is None or not all(512 <= int(side) <= 2048 for side in match.groups()):
         raise call.refusal("size must be WxH, each from 512 to 2048")
     if not 1 <= n <= rules.max_n:
@@ -76,7 +82,9 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
 
 def _seed(body: Record) -> int | None:
     seed = (body.model_extra or {}).get("seed")
-    return seed if isinstance(seed, int) else None
+    if isinstance(seed, int):
+        return seed
+    return None
 
 
 @emulates(inference.IMAGE_EDIT_V2)
@@ -228,7 +236,10 @@ def read_references(call: Call, value: str | list[str]) -> list[bytes]:
     Raises:
         Refusal: there is none, or one is not acceptable.
     """
-    urls = [value] if isinstance(value, str) else value
+    if isinstance(value, str):
+        urls = [value]
+    else:
+        urls = value
     code = "invalid_image_genration_refer_image"
     if not 1 <= len(urls) <= 3:
         raise call.refusal("image must be a text or a list of 1 to 3 texts", v2_code=code)

@@ -177,7 +177,10 @@ class _Filler:
     def _fill_object(
         self, schema: JsonMapping, candidate: Any, path: str, depth: int
     ) -> JsonObject:
-        source = candidate if isinstance(candidate, dict) else {}
+        if isinstance(candidate, dict):
+            source = candidate
+        else:
+            source = {}
         properties = schema.get("properties", {})
         required = schema.get("required", ())
         extra = schema.get("additionalProperties", True)
@@ -196,7 +199,10 @@ class _Filler:
         }
 
     def _fill_array(self, schema: JsonMapping, candidate: Any, path: str, depth: int) -> list[Any]:
-        source = candidate if isinstance(candidate, list) else []
+        if isinstance(candidate, list):
+            source = candidate
+        else:
+            source = []
         count = max(schema.get("minItems", 0), len(source) or int(depth < MAX_DEPTH))
         count = min(count, schema.get("maxItems", count))
         items = [*source, *[_NOTHING] * count][:count]

@@ -427,11 +427,17 @@ def page_by_marker(
     if request.marker and request.marker not in ids:
         raise call.invalid("marker", f"{request.marker} does not exist")
     if request.page_reverse:
-        end = ids.index(request.marker) if request.marker else len(rows)
+        if request.marker:
+            end = ids.index(request.marker)
+        else:
+            end = len(rows)
         start = max(0, end - size)
         has_more = start > 0
     else:
-        start = ids.index(request.marker) + 1 if request.marker else 0
+        if request.marker:
+            start = ids.index(request.marker) + 1
+        else:
+            start = 0
         end = start + size
         has_more = end < len(rows)
     info = {"marker": request.marker or "", "maxKeys": size, "isTruncated": has_more}
@@ -461,7 +467,10 @@ def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | 
     """
     if page is not None and page < 1:
         raise call.invalid("pageNo", f"{page}; pages count from 1")
-    size = 20 if size is None else size
+    if size is None:
+        size = 20
+    else:
+        size = size
     return page_by_offset(call, rows, ((page or 1) - 1) * size, size)
 
 

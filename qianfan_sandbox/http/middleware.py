@@ -114,7 +114,10 @@ def _verify_bearer(world: World, header: str) -> None:
     if secrets.compare_digest(token.encode(), world.address.api_key.encode()):
         return
     # a number would name a document, too
-    issued = world.store.get("bearer", token) if token.startswith("bce-v3/") else None
+    if token.startswith("bce-v3/"):
+        issued = world.store.get("bearer", token)
+    else:
+        issued = None
     if issued is None and token.startswith("bce-v3/ALTAK-"):
         raise v2_refusal("invalid_iam_token", _OWN_KEYS_ONLY, status=401)
     if issued is None or issued["until"] < time.time():
@@ -122,7 +125,10 @@ def _verify_bearer(world: World, header: str) -> None:
 
 
 def _verify_access_token(world: World, token: str) -> None:
-    issued = world.store.get("token", token) if token.startswith("24.") else None
+    if token.startswith("24."):
+        issued = world.store.get("token", token)
+    else:
+        issued = None
     if issued is None:
         raise v1_refusal(110, f"Access token invalid or no longer valid; {_OWN_KEYS_ONLY}")
     if issued["until"] < time.time():

@@ -342,7 +342,10 @@ class ReportData:
                 continue
             a = before.score(name)
             b = after.score(name)
-            gain = a - b if name in self.lower_is_better else b - a
+            if name in self.lower_is_better:
+                gain = a - b
+            else:
+                gain = b - a
             if gain != 0 and not math.isnan(gain):
                 texts = before.prompt, before.reference, before.output, after.output
                 changes.append(Change(index, *texts, a, b, gain))

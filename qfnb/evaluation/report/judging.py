@@ -286,6 +286,12 @@ def _share(rows: Sequence[tuple[int, bool]]) -> Measure:
     """Return how often something holds; rows of one question are a cluster."""
     values = [float(holds) for _, holds in rows]
     indexes = [index for index, _ in rows]
-    clusters = None if len({*indexes}) == len(indexes) else indexes
-    value = sum(values) / len(values) if values else math.nan
+    if len({*indexes}) == len(indexes):
+        clusters = None
+    else:
+        clusters = indexes
+    if values:
+        value = sum(values) / len(values)
+    else:
+        value = math.nan
     return Measure(value, mean_interval(values, clusters), len(values))

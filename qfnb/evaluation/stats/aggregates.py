@@ -62,7 +62,10 @@ def average_groups(
     def average(column: str, value: str, members: Sequence[str]) -> Average:
         rows = [[sample.score(metric) for sample in subjects[name]] for name in members]
         means = [statistics.fmean(row) for row in rows]
-        mean = statistics.fmean(means) if means else math.nan
+        if means:
+            mean = statistics.fmean(means)
+        else:
+            mean = math.nan
         if len(means) > 1:
             interval = intervals.interval_with_ends(
                 means, None, scale or UNIT_SCALE, method="t of subjects' means"
@@ -124,7 +127,9 @@ class Score:
 
 
 def _ratio(part: float, whole: int) -> float:
-    return part / whole if whole else math.nan
+    if whole:
+        return part / whole
+    return math.nan
 
 
 @dataclass(frozen=True)
@@ -232,8 +237,14 @@ def score_model(
         low, high = UNIT_SCALE
     else:
         low = high = math.nan
-    lowest = n_missing * low if n_missing else 0.0
-    highest = n_missing * high if n_missing else 0.0
+    if n_missing:
+        lowest = n_missing * low
+    else:
+        lowest = 0.0
+    if n_missing:
+        highest = n_missing * high
+    else:
+        highest = 0.0
     return Score(
         model=model,
         metric=metric,

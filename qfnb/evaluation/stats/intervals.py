@@ -128,14 +128,23 @@ def interval_with_ends(
     high = max(scale[1], *values)
     units = unit_sums(values, clusters)
     if len(units) < 2:
-        unit = "one row" if clusters is None else "one cluster"
+        if clusters is None:
+            unit = "one row"
+        else:
+            unit = "one cluster"
         return Interval(math.nan, math.nan, unit, level, len(units))
-    name = method if clusters is None else f"{method}, clustered"
+    if clusters is None:
+        name = method
+    else:
+        name = f"{method}, clustered"
     quantile = t_quantile(0.5 + level / 2, len(units) - 1)
     bounds = []
     means = [total / n for total, n in units]
     is_spread = max(means) - min(means) > 1e-9 * (high - low)
-    end_rows = END_ROWS if is_spread else END_ROWS_OF_EQUALS
+    if is_spread:
+        end_rows = END_ROWS
+    else:
+        end_rows = END_ROWS_OF_EQUALS
     for sign, end in ((-1, low), (1, high)):
         mean, error = _mean_with_end(units, end, end_rows)
         bounds.append(min(max(mean + sign * quantile * error, low), high))
@@ -189,7 +198,10 @@ def _clustered_wilson(values: Sequence[float], clusters: Sequence[Hashable]) -> 
     squares = sum((total - n * mean) ** 2 for total, n in units)
     error = math.sqrt(k / (k - 1) * squares) / len(values)
     variance = max(error**2, mean * (1 - mean) / (MAX_EVIDENCE * len(values)))
-    effective = mean * (1 - mean) / variance if variance else k
+    if variance:
+        effective = mean * (1 - mean) / variance
+    else:
+        effective = k
     quantile = t_quantile(0.5 + LEVEL / 2, k - 1)
     low, high = _wilson_bounds(mean * effective, effective, quantile)
     return Interval(low, high, "Wilson, clustered", units=k)
@@ -311,7 +323,10 @@ def measure_kappa(
     n = len(first)
     labels = sorted({*first, *second})
     pairs = Counter(zip(first, second, strict=True))
-    share = sum(pairs[label, label] for label in labels) / n if n else math.nan
+    if n:
+        share = sum(pairs[label, label] for label in labels) / n
+    else:
+        share = math.nan
     if len(labels) < 2:
         return Kappa(math.nan, share, NO_INTERVAL, n)
     counts = np.zeros((len(labels), len(labels)))

@@ -210,7 +210,10 @@ def describe_pairs(pairs: Pairs, decision: Decision | None = None) -> PairedTest
     """Return everything on two models' scores; without a decision they are compared alone."""
     decision = decision or Decision(pairs.p_value < ALPHA)
     n = len(pairs.differences)
-    mean = sum(pairs.differences) / n if n else math.nan
+    if n:
+        mean = sum(pairs.differences) / n
+    else:
+        mean = math.nan
     deviation = standard_deviation(pairs.differences)
     return PairedTest(
         difference=mean,

@@ -117,7 +117,10 @@ class LabelControls:
         self._question = widgets.html()
         self._words = {}
         for word in labels.words:
-            name = f"{tr(WORDS[word])} ({_key(word)})" if word in WORDS else word
+            if word in WORDS:
+                name = f"{tr(WORDS[word])} ({_key(word)})"
+            else:
+                name = word
             self._words[word] = widgets.button(name, partial(self._press, word))
         tooltip = tr("takes the last label back")
         self._undo = widgets.button(tr("Undo (Z)"), lambda _: labels.undo(), tooltip=tooltip)
@@ -139,7 +142,10 @@ class LabelControls:
         """Show a state."""
         task = state.task
         # before the head: who sees that may type
-        self._keys.item = str(task.index) if task else ""
+        if task:
+            self._keys.item = str(task.index)
+        else:
+            self._keys.item = ""
         self._head.value = components.stack(*head(self._labels, state, how=tr(HOW)))
         if task:
             content = _task_html(task)

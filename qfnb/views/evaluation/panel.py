@@ -48,7 +48,10 @@ def bundle(progress: EvaluationProgress) -> Bundle:
 
 def text(progress: EvaluationProgress) -> str:
     """Return the progress as a few lines of text."""
-    follow = "" if progress.is_finished else tr(_FOLLOW)
+    if progress.is_finished:
+        follow = ""
+    else:
+        follow = tr(_FOLLOW)
     blocks = [*_summary(progress, is_live=True), _scoring_bar(progress), follow]
     return components.join(blocks).text
 
@@ -65,7 +68,9 @@ class EvaluationPanel(Panel):
     def result(self) -> str:
         """Return the verdict of the report."""
         report = self.job.progress.report
-        return to_plain(report.conclusion().split("\n")[0]) if report else ""
+        if report:
+            return to_plain(report.conclusion().split("\n")[0])
+        return ""
 
     def _go_on(self, progress: EvaluationProgress) -> str:
         return tr(
@@ -86,7 +91,10 @@ class EvaluationPanel(Panel):
         return [self._cancel]
 
     def _update_buttons(self, progress: EvaluationProgress) -> list[Any]:
-        self._cancel.description = tr(CANCELLING) if progress.cancelled else tr("Cancel")
+        if progress.cancelled:
+            self._cancel.description = tr(CANCELLING)
+        else:
+            self._cancel.description = tr("Cancel")
         self._cancel.disabled = progress.cancelled
         return [self._cancel]
 
@@ -120,12 +128,21 @@ def _model_bar(model: ModelProgress, progress: EvaluationProgress, *, is_live: b
     if batch is not None:
         done = batch.finished_rows
         total = batch.total or progress.questions
-        kind = "ok" if batch.is_finished else kind
-        kind = "warn" if batch.reason else kind
+        if batch.is_finished:
+            kind = "ok"
+        else:
+            kind = kind
+        if batch.reason:
+            kind = "warn"
+        else:
+            kind = kind
     elif progress.state == "asking":
         done = None
     label = _answered(batch, progress)
-    facts = _facts(batch) if batch else ""
+    if batch:
+        facts = _facts(batch)
+    else:
+        facts = ""
     bar = components.progress_bar(done, total or 1, label, subtitle=facts, kind=kind)
     return components.part(one_line(to_plain(model.model), 80), bar)
 
@@ -134,7 +151,10 @@ def _scoring_bar(progress: EvaluationProgress) -> Html:
     if progress.state != "scoring":
         return Html("")
     done, total = progress.scoring_steps
-    label = tr("Scoring, step {n} / {total}", n=done, total=total) if total else tr("Scoring")
+    if total:
+        label = tr("Scoring, step {n} / {total}", n=done, total=total)
+    else:
+        label = tr("Scoring")
     judged = ""
     if judge := progress.judge_progress:
         rows = {"n": f"{judge.finished_rows:,}", "total": f"{judge.total or 0:,}"}
@@ -149,7 +169,9 @@ def _state(progress: EvaluationProgress, *, is_live: bool) -> State:
         return state
     if not is_live:
         return components.state_as_of()
-    return State("warn", "■", tr(CANCELLING)) if progress.cancelled else state
+    if progress.cancelled:
+        return State("warn", "■", tr(CANCELLING))
+    return state
 
 
 def _title(progress: EvaluationProgress) -> str:
@@ -169,7 +191,9 @@ def _subtitle(progress: EvaluationProgress) -> str:
 
 def _answered(batch: BatchProgress | None, progress: EvaluationProgress) -> str:
     if batch is None:
-        return tr("answers on the platform") if progress.state == "asking" else tr("answered")
+        if progress.state == "asking":
+            return tr("answers on the platform")
+        return tr("answered")
     total = batch.total or progress.questions * progress.repeats
     rows = {"n": f"{batch.finished_rows:,}", "total": f"{total:,}"}
     if progress.repeats > 1:

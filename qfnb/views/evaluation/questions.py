@@ -65,7 +65,10 @@ def question_html(
     lines = [f"#{index}  {pill.text if pill else ''}  {heading}"]
     lines += [f"  = {one_line(to_plain(reference), 100)}"] if reference else []
     for answer in answers:
-        shown = f"✕ {answer.error}" if answer.error else answer.text
+        if answer.error:
+            shown = f"✕ {answer.error}"
+        else:
+            shown = answer.text
         name = components.join([to_plain(answer.model), answer.score], " ")
         lines.append(f"  {name}: {one_line(to_plain(shown), 100)}")
     return Html(f'<article class="qf-answer qf-sample">{parts}</article>', "\n".join(lines))
@@ -73,7 +76,10 @@ def question_html(
 
 def _column(answer: Answer, reference: str, max_chars: int) -> str:
     facts = " · ".join(filter(None, (answer.score, answer.facts)))
-    small = f" <small>{escape(facts)}</small>" if facts else ""
+    if facts:
+        small = f" <small>{escape(facts)}</small>"
+    else:
+        small = ""
     if answer.error:
         content = components.note("bad", tr("No answer"), answer.error, sign="✕")
     elif answer.text.strip():

@@ -256,15 +256,24 @@ class SampleBrowser:
         return components.join([legend() if has_marks else "", *questions])
 
     def _question(self, pair: AnswerPair, selection: SampleSelection) -> Html:
-        samples = [pair.before] if pair.before is pair.after else [pair.before, pair.after]
+        if pair.before is pair.after:
+            samples = [pair.before]
+        else:
+            samples = [pair.before, pair.after]
         answers = []
         for sample in samples:
-            facts = [formats.seconds(sample.seconds)] if sample.seconds is not None else []
+            if sample.seconds is not None:
+                facts = [formats.seconds(sample.seconds)]
+            else:
+                facts = []
             if sample.output:
                 length = trn("{n} character", "{n} characters", len(sample.output))
                 facts.append(length)
             score = sample.score(selection.metric)
-            number = "" if math.isnan(score) else format_score(score)
+            if math.isnan(score):
+                number = ""
+            else:
+                number = format_score(score)
             series = self.report.models.index(sample.model) + 1
             shown = Answer(
                 sample.model, series, sample.output, number, " · ".join(facts), sample.error
@@ -334,7 +343,9 @@ def _check(name: str, value: str, allowed: Sequence[str] | dict[Any, str]) -> No
 
 
 def _direction(report: ReportData, metric: str) -> float:
-    return -1.0 if metric in report.lower_is_better else 1.0
+    if metric in report.lower_is_better:
+        return -1.0
+    return 1.0
 
 
 def _rank(report: ReportData, selection: SampleSelection, pair: AnswerPair) -> float:
@@ -344,8 +355,12 @@ def _rank(report: ReportData, selection: SampleSelection, pair: AnswerPair) -> f
     if selection.order == "score":
         return _direction(report, selection.metric) * pair.after.score(selection.metric)
     if selection.order == "latency":
-        return math.nan if pair.after.seconds is None else -pair.after.seconds
-    return -len(pair.after.output) if selection.order == "length" else 0.0
+        if pair.after.seconds is None:
+            return math.nan
+        return -pair.after.seconds
+    if selection.order == "length":
+        return -len(pair.after.output)
+    return 0.0
 
 
 class SampleControls:

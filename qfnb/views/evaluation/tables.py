@@ -102,7 +102,9 @@ def axis_range(report: ReportData, metric: str) -> tuple[float, float]:
 
 def direction(report: ReportData, metric: str) -> str:
     """Return the remark on a metric of which lower scores are better, "" for others."""
-    return tr(" (lower is better)") if metric in report.lower_is_better else ""
+    if metric in report.lower_is_better:
+        return tr(" (lower is better)")
+    return ""
 
 
 def score_interval(score: Score | Average | Pass) -> str:
@@ -184,12 +186,18 @@ def effect_figure(comparison: Comparison) -> Html:
     for edge in (-end, end):
         drawing.line([(axis.x(edge), 23), (axis.x(edge), 29)])
     drawing.line([(axis.x(0), 2), (axis.x(0), 28)], "z", dash="3 3")
-    series = 2 if test.difference > 0 else 1
+    if test.difference > 0:
+        series = 2
+    else:
+        series = 1
     if math.isfinite(low + high):
         drawing.curve([(axis.x(low), 14), (axis.x(high), 14)], series, width=4)
     drawing.dot(axis.x(test.difference), 14, series)
     for tick in (-end, 0.0, end):
-        label = f"{tick:+,.6g}".replace("-", "−") if tick else "0"
+        if tick:
+            label = f"{tick:+,.6g}".replace("-", "−")
+        else:
+            label = "0"
         drawing.text(axis.x(tick), 38, label, "middle")
     words = difference_sentence(comparison)
     values = {"metric": metric_title(comparison.metric), "n": f"{comparison.n_comparisons:,}"}
@@ -205,7 +213,10 @@ def effect_figure(comparison: Comparison) -> Html:
 def pairs_table(pairs: Sequence[Comparison]) -> Html:
     """Return the tests; the names of the models only where there are several pairs."""
     has_verdicts = len({(pair.baseline, pair.candidate) for pair in pairs}) > 1
-    verdict_head = [tr("Verdict")] if has_verdicts else []
+    if has_verdicts:
+        verdict_head = [tr("Verdict")]
+    else:
+        verdict_head = []
     heads = [tr("Metric"), *verdict_head, tr("Difference"), tr("95% interval"), "p"]
     heads += [tr("Better"), tr("Worse"), tr("Equal")]
     rows = []
@@ -299,11 +310,15 @@ def usage_table(report: ReportData) -> Html:
 
 
 def _number(value: float) -> str:
-    return NO_VALUE if math.isnan(value) else f"{value:,.0f}"
+    if math.isnan(value):
+        return NO_VALUE
+    return f"{value:,.0f}"
 
 
 def _seconds(value: float) -> str:
-    return NO_VALUE if math.isnan(value) else formats.seconds(value)
+    if math.isnan(value):
+        return NO_VALUE
+    return formats.seconds(value)
 
 
 def _cost(report: ReportData, usage: UsageTotals) -> str:
@@ -411,7 +426,9 @@ def _sign(matrix: Matrix[Any], cell: Score) -> str:
         return ""
     if cell.model == best.label:
         return BEST_SIGN
-    return RIVAL_SIGN if cell.model in best.rivals else ""
+    if cell.model in best.rivals:
+        return RIVAL_SIGN
+    return ""
 
 
 def matrix_folds(matrix: Matrix[Any]) -> list[Fold]:

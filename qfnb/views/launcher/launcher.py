@@ -298,7 +298,10 @@ class Launcher:
 
     def _answer_dialog(self) -> None:
         """Load or save the settings whose name is typed."""
-        name = self.widget.configuration if self.widget else ""
+        if self.widget:
+            name = self.widget.configuration
+        else:
+            name = ""
         closed: dict[str, Any] = {"is_error": False, "dialog": ""}
         if self._state.dialog == "save":
             drafts.save(name, self._state.form.draft)

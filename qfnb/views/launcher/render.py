@@ -77,7 +77,10 @@ def header(state: LauncherState) -> Html:
     }
     pill = components.pill(*pills[state.stage]) if state.stage in pills else ""  # type: ignore[arg-type]
     is_sandbox = state.form.from_sandbox
-    where = tr("on this computer") if is_sandbox else tr("on the Qianfan platform")
+    if is_sandbox:
+        where = tr("on this computer")
+    else:
+        where = tr("on the Qianfan platform")
     return components.header(tr(TITLE), pill=pill, subtitle=where, is_sandbox=is_sandbox)
 
 
@@ -92,7 +95,9 @@ def waiting(state: LauncherState) -> Html:
 def warning(state: LauncherState) -> Html:
     """Return the note about rows for validation that repeat training rows, "" without any."""
     lines = describe_overlap(state.form)
-    return components.note("warn", lines[0], lines[1], sign="⚠︎") if lines else Html()
+    if lines:
+        return components.note("warn", lines[0], lines[1], sign="⚠︎")
+    return Html()
 
 
 def numbers(state: LauncherState) -> Html:
@@ -110,7 +115,10 @@ def numbers(state: LauncherState) -> Html:
     if estimate.seconds is not None:
         remark = tr("at this computer's present speed")
         cells.append((tr("Time"), f"≈ {approximate_duration(estimate.seconds)}", remark))
-    where = tr("local sandbox") if estimate.is_free else tr("see the platform's console")
+    if estimate.is_free:
+        where = tr("local sandbox")
+    else:
+        where = tr("see the platform's console")
     price = formats.cost(None, is_free=estimate.is_free)
     return components.key_numbers(*cells, (tr("Price"), price, where))
 
@@ -257,7 +265,10 @@ def _values(state: LauncherState) -> list[tuple[str, str]]:
         elif isinstance(value, list):
             value = tr(", ").join(map(str, value))
         if str(value).strip():
-            title = f"{item.title} ({item.parameter})" if item.parameter else item.title
+            if item.parameter:
+                title = f"{item.title} ({item.parameter})"
+            else:
+                title = item.title
             rows.append((title, str(value)))
     return rows
 
@@ -275,7 +286,10 @@ def _token_remark(estimate: Estimate) -> str:
     if estimate.tokens is None:
         return ""
     tokens = trn("{n} token", "{n} tokens", estimate.tokens)
-    tokens = tokens if estimate.exact else f"≈ {tokens}"
+    if estimate.exact:
+        tokens = tokens
+    else:
+        tokens = f"≈ {tokens}"
     if estimate.epochs is None:
         return tokens
     return trn("{tokens} × {n} epoch", "{tokens} × {n} epochs", estimate.epochs, tokens=tokens)

@@ -88,7 +88,9 @@ class LauncherWidget:
     def configuration(self) -> str:
         """The text in the field of settings."""
         widget = self._fields.get((SETTINGS, ""))
-        return str(widget.value) if widget else ""
+        if widget:
+            return str(widget.value)
+        return ""
 
     def draw(self, state: LauncherState) -> None:
         """Show a state; what has not changed is not sent."""
@@ -133,8 +135,14 @@ class LauncherWidget:
             self._fields.pop(field_key).close()
         grids: dict[str, list[Any]] = {"first": [], "advanced": [], SETTINGS: []}
         for item in visible:
-            key = "advanced" if item.is_advanced else "first"
-            key = SETTINGS if item.name == SETTINGS else key
+            if item.is_advanced:
+                key = "advanced"
+            else:
+                key = "first"
+            if item.name == SETTINGS:
+                key = SETTINGS
+            else:
+                key = key
             grids[key].append(self._draw_field(item, overwrite=overwrite))
         for key, grid in self._grids.items():
             _set_children(grid, grids[key])
@@ -198,10 +206,16 @@ class LauncherWidget:
             return
         values = [value for _, value in item.choices]
         if item.widget == "SelectMultiple":
-            chosen = item.value if isinstance(item.value, (list, tuple)) else ()
+            if isinstance(item.value, (list, tuple)):
+                chosen = item.value
+            else:
+                chosen = ()
             widget.value = [value for value in chosen if value in values]
         else:
-            widget.value = item.value if item.value in values else next(iter(values), None)
+            if item.value in values:
+                widget.value = item.value
+            else:
+                widget.value = next(iter(values), None)
 
     def _visible_parts(self, state: LauncherState) -> list[Any]:
         """Return the visible parts, in the order of the tab key."""
@@ -220,18 +234,30 @@ class LauncherWidget:
         buttons = self._buttons
         is_launching = state.stage == "launching"
         is_confirming = state.stage == "confirming"
-        fix = render.first_fix(state)[0] if state.is_loaded else ""
+        if state.is_loaded:
+            fix = render.first_fix(state)[0]
+        else:
+            fix = ""
         is_blocked = state.has_issues and state.stage != "unavailable"
         buttons["launch"].description = render.launch_label(state)
         buttons["launch"].disabled = is_launching or is_blocked
-        insert = tr("Back to the form") if is_confirming else tr("Insert as a cell")
+        if is_confirming:
+            insert = tr("Back to the form")
+        else:
+            insert = tr("Insert as a cell")
         buttons["insert"].description = insert
         buttons["insert"].disabled = is_launching or state.has_issues
-        buttons["dialog"].description = tr("Save") if state.dialog == "save" else tr("Load")
+        if state.dialog == "save":
+            buttons["dialog"].description = tr("Save")
+        else:
+            buttons["dialog"].description = tr("Load")
         buttons["fix"].description = fix
         keys = _VISIBLE_BUTTONS.get(state.stage, ["launch", "insert", "load", "save", "close"])
         _set_children(self._rows["buttons"], [buttons[key] for key in keys])
-        offered = ["fix"] if fix else ["sample"] * state.offers_sample
+        if fix:
+            offered = ["fix"]
+        else:
+            offered = ["sample"] * state.offers_sample
         status = [self._texts["status"], *(buttons[key] for key in offered)]
         _set_children(self._rows["status"], status)
         for button in buttons.values():

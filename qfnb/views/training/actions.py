@@ -63,8 +63,14 @@ def available_actions(trainer: LLMFinetune) -> list[Action]:
     is_published = bool(progress.model_version_id) or any(
         isinstance(row, ModelPublishAction) for row in actions
     )
-    publish = [] if is_published else [_publish()]
-    deploy = [] if _is_deployed(actions, progress) else [_deploy(progress)]
+    if is_published:
+        publish = []
+    else:
+        publish = [_publish()]
+    if _is_deployed(actions, progress):
+        deploy = []
+    else:
+        deploy = [_deploy(progress)]
     if trainer.is_running:
         return [_stop(progress), *publish, *deploy]
     star = _publish_best(trainer)
@@ -190,7 +196,10 @@ def chat_cell(progress: TrainingProgress, question: str = "") -> str:
     if not endpoint:
         return ""
     name = _variable_of(progress) or progress.job_name
-    service = f"-m {name}" if re.fullmatch(r"[\w.-]+", name) else f"-e {endpoint}"
+    if re.fullmatch(r"[\w.-]+", name):
+        service = f"-m {name}"
+    else:
+        service = f"-e {endpoint}"
     return f"%%qfchat {service}\n{question or tr('Hello! What can you do?')}"
 
 
@@ -220,9 +229,15 @@ def checkpoint_cell(progress: TrainingProgress, step: int | str | None) -> str:
     """Return a cell that publishes a checkpoint, by default the last, and scores it without a
     service.
     """
-    choice = "" if step is None else f", step={step!r}"
+    if step is None:
+        choice = ""
+    else:
+        choice = f", step={step!r}"
     data = evaluation_rows(progress)
-    source = data if data in find_variables(is_data) else repr(data or "DATA")
+    if data in find_variables(is_data):
+        source = data
+    else:
+        source = repr(data or "DATA")
     return (
         "from qfnb import Dataset, LLMFinetune\n"
         "from qfnb.evaluation import ExactMatchEvaluator, RougeLEvaluator\n\n"
@@ -247,7 +262,9 @@ def evaluation_rows(progress: TrainingProgress) -> str:
         return HELD_OUT_FILE
     # where it is not known what was trained on, it may be any of these
     names = [name for name in frames if frames[name] is not frames.get(progress.training_data)]
-    return names[-1] if names and progress.training_data else ""
+    if names and progress.training_data:
+        return names[-1]
+    return ""
 
 
 def is_sample_training(progress: TrainingProgress) -> bool:
@@ -271,4 +288,6 @@ def _endpoint(progress: TrainingProgress) -> str:
     cell.
     """
     endpoint = progress.service_endpoint
-    return endpoint if re.fullmatch(r"[\w.-]+", endpoint) else ""
+    if re.fullmatch(r"[\w.-]+", endpoint):
+        return endpoint
+    return ""

@@ -179,7 +179,10 @@ class TrainingPanel(Panel):
         if self._stays_open:
             tooltip = tr("Leave a static output, without buttons")
             return [*rows[:3], Action("close", tr("Close"), tooltip, lambda _: self._close())]
-        label = tr("Hide details") if self._has_details else tr("Show details")
+        if self._has_details:
+            label = tr("Hide details")
+        else:
+            label = tr("Show details")
         return [*rows[:3], Action("details", label, "", lambda _: None)]
 
     def _update_buttons(self, progress: TrainingProgress) -> list[Any]:
@@ -197,13 +200,19 @@ class TrainingPanel(Panel):
         )
         if asked is not None:
             self._show_button(old, asked.key, asked.decline, "", asked, self._decline)
-            kind = "risk" if asked.key == "stop" else "main"
+            if asked.key == "stop":
+                kind = "risk"
+            else:
+                kind = "main"
             self._show_button(old, CONFIRM, asked.confirm, kind, asked, self._confirm)
         else:
             self._asked_key = ""
             main = actions.main_action([row.key for row in visible if not row.reason])
             for row in visible:
-                kind = "main" if row.key == main else ""
+                if row.key == main:
+                    kind = "main"
+                else:
+                    kind = ""
                 self._show_button(old, row.key, row.label, kind, row, self._press)
         for button in old.values():
             button.close()
@@ -342,7 +351,9 @@ def _comparison_rows(runs: Sequence[TrainingProgress]) -> list[list[str]]:
 
 def last_loss(run: TrainingProgress) -> str:
     """Return the last training loss, "" without a point of the curve."""
-    return format_loss(run.points[-1].training_loss) if run.points else ""
+    if run.points:
+        return format_loss(run.points[-1].training_loss)
+    return ""
 
 
 def lowest_validation(run: TrainingProgress) -> str:

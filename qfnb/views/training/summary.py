@@ -71,7 +71,10 @@ def subtitle(progress: TrainingProgress) -> str:
     epochs = progress.hyper_parameters.get("epoch")
     if epochs is not None:
         # a platform's number may be a text
-        count = 1 if str(epochs) == "1" else 2
+        if str(epochs) == "1":
+            count = 1
+        else:
+            count = 2
         parts.append(trn("{epochs} epoch", "{epochs} epochs", count, epochs=epochs))
     return " · ".join(one_line(part, 80) for part in parts if part)
 
@@ -82,7 +85,9 @@ def handle(progress: TrainingProgress) -> str:
     """
     for name in (progress.job_name, progress.run_id, progress.task_id):
         if re.fullmatch(r"[\w. -]{1,80}", name):
-            return f'"{name}"' if " " in name else name
+            if " " in name:
+                return f'"{name}"'
+            return name
     return ""
 
 
@@ -130,7 +135,10 @@ def steps(progress: TrainingProgress, *, is_live: bool) -> Html:
         kind, sign = _MARKS[stage.state]
         if kind == "run" and (is_queued(progress) or not is_live):
             kind = "idle"
-            sign = "○" if is_queued(progress) else sign
+            if is_queued(progress):
+                sign = "○"
+            else:
+                sign = sign
         elapsed = ""
         if stage.since is not None and (stage.until is not None or stage.state in _ACTIVE):
             elapsed = duration((stage.until or now) - stage.since)
@@ -173,7 +181,10 @@ def progress_line(
         return None, tr("waiting for {time}", time=duration(progress.queued(now))), words
     elif stage.name != "train":
         # its event names a class; the steps say the same in words
-        detail = "" if stage.state is ActionState.Preceding else one_line(stage.detail, 240)
+        if stage.state is ActionState.Preceding:
+            detail = ""
+        else:
+            detail = one_line(stage.detail, 240)
         return None, duration(now - (stage.since or now)), detail
     else:
         trained = tr("trained for {time}", time=duration(now - (progress.training_at or now)))
@@ -197,10 +208,15 @@ def _time_left(progress: TrainingProgress) -> str:
     """Return the remaining time with its bounds, "" at the end; before 5 % and the first epoch it
     would be a guess.
     """
-    epoch = progress.points[-1].epoch if progress.points else None
+    if progress.points:
+        epoch = progress.points[-1].epoch
+    else:
+        epoch = None
     remaining = progress.remaining(time.time())
     if remaining is None or ((progress.percent or 0) < 5 and (epoch or 0) < 1):
-        return "" if progress.percent in {None, 100} else tr("estimating the time left")
+        if progress.percent in {None, 100}:
+            return ""
+        return tr("estimating the time left")
     likely, low, high = map(approximate_duration, (remaining.likely, remaining.low, remaining.high))
     if low == high:
         return tr("about {time} left", time=likely)
@@ -216,19 +232,28 @@ def key_numbers(progress: TrainingProgress) -> Html:
     best = best_checkpoint(points)
     held_out = [point.validation_loss for point in points if point.validation_loss is not None]
     if held_out and best is not None:
-        lowest = tr("the lowest") if held_out[-1] <= (best.validation_loss or 0) else ""
+        if held_out[-1] <= (best.validation_loss or 0):
+            lowest = tr("the lowest")
+        else:
+            lowest = ""
         numbers.append((tr("Validation loss"), format_loss(held_out[-1]), lowest))
         remark = tr("validation loss {loss}", loss=format_loss(best.validation_loss))
         numbers.append((tr("Best checkpoint"), f"★ {checkpoint_name(best)}", remark))
     rewards = next((point.rewards for point in reversed(points) if point.rewards), {})
     if "margins" in rewards:
         accuracy = rewards.get("accuracies")
-        remark = "" if accuracy is None else tr("accuracy {accuracy}", accuracy=f"{accuracy:.3f}")
+        if accuracy is None:
+            remark = ""
+        else:
+            remark = tr("accuracy {accuracy}", accuracy=f"{accuracy:.3f}")
         numbers.append((tr("Reward margin"), f"{rewards['margins']:.3f}", remark))
     if progress.finished:
         now = time.time()
         queued = tr("{time} in the queue", time=duration(progress.queued(now)))
-        remark = queued if progress.queued(now) >= 1 else ""
+        if progress.queued(now) >= 1:
+            remark = queued
+        else:
+            remark = ""
         numbers.append((tr("Took"), duration(elapsed(progress, now)), remark))
     if progress.from_sandbox:
         numbers.append((tr("Cost"), tr(formats.FREE), tr("sandbox")))
@@ -320,8 +345,14 @@ def blocks(progress: TrainingProgress, *, is_live: bool) -> list[Html]:
         parts.append(components.note(kind, *texts, sign=sign, role=role))
     if line := progress_line(progress, is_live=is_live):
         value, label, below = line
-        kind = "run" if is_live else "idle"
-        kind = "warn" if progress.stopped else kind
+        if is_live:
+            kind = "run"
+        else:
+            kind = "idle"
+        if progress.stopped:
+            kind = "warn"
+        else:
+            kind = kind
         if value is None and not is_live:
             value = 0.0
         parts.append(components.progress_bar(value, 100, label, subtitle=below, kind=kind))
@@ -431,20 +462,28 @@ def _settings(values: Mapping[str, Any]) -> Html:
 
 def _names_and_values(pairs: Iterable[Sequence[object]]) -> Html:
     rows = [*pairs]
-    return components.table((tr("Name"), tr("Value")), rows) if rows else Html()
+    if rows:
+        return components.table((tr("Name"), tr("Value")), rows)
+    return Html()
 
 
 def _log(lines: Sequence[LogLine], max_lines: int | None) -> Html:
     if not lines:
         return Html()
-    newest = lines if max_lines is None else lines[-max_lines:]
+    if max_lines is None:
+        newest = lines
+    else:
+        newest = lines[-max_lines:]
     rows = []
     for line in reversed(newest):
         at = time.strftime("%m-%d %H:%M:%S", time.localtime(line.at))
         sign = "✕ " * line.is_problem
         rows.append((at, stage_label(line.stage), f"{sign}{one_line(line.text, 240)}"))
     heads = (tr("Time"), tr("Stage"), tr("What happened"))
-    caption = tr("The latest lines") if len(newest) < len(lines) else ""
+    if len(newest) < len(lines):
+        caption = tr("The latest lines")
+    else:
+        caption = ""
     return components.table(heads, rows, caption=caption, is_wide=True)
 
 
@@ -464,4 +503,6 @@ def _ids(progress: TrainingProgress) -> Html:
 
 
 def _number(value: float | None, format_spec: str = ".4f") -> str:
-    return "" if value is None else f"{value:{format_spec}}"
+    if value is None:
+        return ""
+    return f"{value:{format_spec}}"

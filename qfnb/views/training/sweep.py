@@ -107,7 +107,10 @@ def _table(progress: SweepProgress) -> Html:
     heads += [tr("Lowest validation loss"), tr("Time")]
     rows = []
     for label, training in progress.trainings.items():
-        star = " ★" if label == progress.lowest_loss else ""
+        if label == progress.lowest_loss:
+            star = " ★"
+        else:
+            star = ""
         has_started = training.started_at is not None
         rows.append(
             (
@@ -193,8 +196,13 @@ def _next_steps(progress: SweepProgress) -> list[str]:
         return [tr("to go on after a restart: run the same cell; nothing is trained twice")]
     choice = progress.choose()
     best = progress.trainings.get(choice.label if choice else progress.lowest_loss)
-    name = summary.handle(best) if best else ""
-    return [tr("to deploy it: `%qftrain deploy {name}`", name=name)] if name else []
+    if best:
+        name = summary.handle(best)
+    else:
+        name = ""
+    if name:
+        return [tr("to deploy it: `%qftrain deploy {name}`", name=name)]
+    return []
 
 
 def _summary(progress: SweepProgress, *, is_live: bool) -> list[Html]:
@@ -266,9 +274,14 @@ class SweepPanel(Panel):
     def _update_buttons(self, progress: SweepProgress) -> list[Any]:
         is_ending = progress.is_stopped or progress.is_finished
         self.is_asking = self.is_asking and not is_ending
-        self._first.description = tr("Keep training") if self.is_asking else tr("Stop all")
+        if self.is_asking:
+            self._first.description = tr("Keep training")
+        else:
+            self._first.description = tr("Stop all")
         self._first.disabled = is_ending
-        return [self._first, self._confirm] if self.is_asking else [self._first]
+        if self.is_asking:
+            return [self._first, self._confirm]
+        return [self._first]
 
     def _toggle(self, _button: Any) -> None:
         self.is_asking = not self.is_asking
