@@ -54,9 +54,7 @@ def list_files(call: Call, body: wire.ListFiles) -> JsonObject:
     call.validate_choice("order", body.order or "desc", ("asc", "desc"))
     rows = [row for row in call.store.all("file") if not row.get("deleted")]
     rows = [row for row in rows if body.purpose in {None, row["purpose"]}]
-    if body.order == "asc":
-        rows = rows
-    else:
+    if body.order != "asc":
         rows = rows[::-1]
     page, has_more = paginate(
         call, rows, body.after, body.limit, default=MAX_FILES, max_limit=MAX_FILES

@@ -274,15 +274,15 @@ def metric(call: Call, body: wire.MetricQuery) -> JsonObject:
     """Return the usage of the user's services; that of preset services is not recorded."""
     start = parse_time(call, "startTime", body.start_time)
     end = parse_time(call, "endTime", body.end_time)
-    matches = [get_service(call, key) for key in _listed(body.service_id)]
+    matches = [get_service(call, key) for key in _as_list(body.service_id)]
     rows = []
     for service in matches or all_services(call.world):
-        apps = usage_by_app(call.world, service["id"], start, end, _listed(body.app_id))
+        apps = usage_by_app(call.world, service["id"], start, end, _as_list(body.app_id))
         rows.append({**fields_of(service, serviceId="id", serviceName="name"), "appList": apps})
     return {"startTime": body.start_time, "endTime": body.end_time, "serviceList": rows}
 
 
-def _listed(value: list[str] | str | None) -> list[str]:
+def _as_list(value: list[str] | str | None) -> list[str]:
     if isinstance(value, str):
         return [value]
     return value or []
@@ -335,7 +335,7 @@ def _matches(row: JsonObject, filters: Mapping[str, list[str] | str | None]) -> 
     """Return whether a row has one of the values that each filter allows; one without any allows
     all.
     """
-    return all(not allowed or row[name] in _listed(allowed) for name, allowed in filters.items())
+    return all(not allowed or row[name] in _as_list(allowed) for name, allowed in filters.items())
 
 
 @emulates(wire.CREATE_V1)

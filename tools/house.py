@@ -26,15 +26,15 @@ FILLER = set(
     "aside below over".split()
 )
 LIMITS = {
-    "files": 435,
-    "tokens": 569_500,
+    "files": 315,
+    "tokens": 490_500,
     "packed assignments %": 0.1,
     "ternaries per 1,000": 14.3,
-    "comprehensions per 1,000": 42,
+    "comprehensions per 1,000": 34,
     "public classes with two meanings": 8,
     "filler names %": 2.1,
     "filler functions %": 0.8,
-    "functions over 60 lines": 11,
+    "functions over 60 lines": 4,
     "code lines over 100 characters %": 0.2,
 }
 """The figures of the package as reached; tokens a code line are `tokens` by `code lines`."""

@@ -82,13 +82,13 @@ def models(
             [(key, value) for key, value in rows[0].items() if value not in {None, ""}],
         )
     else:
-        cells = [[_shown(row[key]) for key in _TITLES] for row in rows]
+        cells = [[_format_cell(row[key]) for key in _TITLES] for row in rows]
         cells = [[*row, tr(_STATUSES.get(status, status))] for *row, status in cells]
         print_table([tr(title) for title in _TITLES.values()], cells, numeric={2})
     return DONE
 
 
-def _shown(value: object) -> str:
+def _format_cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return "" if value is None else str(value)
@@ -166,7 +166,7 @@ def _print_usage(rows: list[dict[str, Any]], totals: dict[str, Any]) -> None:
         if row["cost_cny"] is not None:
             cost = PriceRange(row["cost_low_cny"], row["cost_cny"])
         shown = formats.cost(cost, is_free=row["platform"] == "sandbox")
-        cells.append([*(_shown(row[name]) for name in _USAGE_HEADS), shown])
+        cells.append([*(_format_cell(row[name]) for name in _USAGE_HEADS), shown])
     heads = [tr(head) for head in (*_USAGE_HEADS.values(), tr_noop("Cost"))]
     print_table(heads, cells, numeric={3, 4, 5, 6, 7})
     total = formats.cost(PriceRange(totals["cost_cny"], totals["cost_cny"]))

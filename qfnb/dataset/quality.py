@@ -109,7 +109,7 @@ def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -
     shortened: dict[str, str] = {}
     pairs = []
     for number, text in enumerate((*references, *texts)):
-        words = _words(text)
+        words = _question_tokens(text)
         key = " ".join(words)
         shorter_keys = _shorter_keys(words)
         is_text = number >= len(references)
@@ -140,7 +140,7 @@ def _input_text(row: Row, schema: Schema) -> str:
     return " ".join(texts)
 
 
-def _words(text: str) -> list[str]:
+def _question_tokens(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKC", text).casefold()
     return _WORDS.findall(_POLITE.sub(" ", plain)) or [text]
 

@@ -401,8 +401,6 @@ def _load_exam(
     split = _choose_split(split, exam.splits)
     if shots is None:
         shots = DEFAULT_SHOTS
-    else:
-        shots = shots
     if split == DEV and shots:
         raise InvalidArgumentError(
             tr("split='dev' has the examples: shots=0 asks for its questions")

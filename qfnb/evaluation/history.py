@@ -251,14 +251,14 @@ def _match_questions(before: EvaluationResult, after: EvaluationResult) -> dict[
                 "the two evaluations share no question: {n_before} in {before}, {n_after} in "
                 "{after}; "
                 "a question is the same where prompt, reference and conversation are",
-                n_before=f"{len(old):,}", n_after=f"{len(new):,}", before=_named(before),
-                after=_named(after),
+                n_before=f"{len(old):,}", n_after=f"{len(new):,}", before=_report_label(before),
+                after=_report_label(after),
             )
         )  # fmt: skip
     return positions
 
 
-def _named(report: EvaluationResult) -> str:
+def _report_label(report: EvaluationResult) -> str:
     if report.dataset:
         return f"{report.id} ({report.dataset})"
     return report.id

@@ -477,7 +477,7 @@ def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
                 limit=MAX_TRAININGS,
             )
         )
-    configs = [_over(base, row) for row in rows]
+    configs = [_merge_config(base, row) for row in rows]
     settings = [_settings(config) for config in configs]
     differing = _differing(settings)
     labels = []
@@ -533,7 +533,7 @@ def _combine(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def _over(base: TrainConfig, row: Any) -> TrainConfig:
+def _merge_config(base: TrainConfig, row: Any) -> TrainConfig:
     """Return the config of a row; a dictionary changes the base."""
     if not isinstance(row, Mapping):
         return to_train_config(row)

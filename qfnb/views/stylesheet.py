@@ -50,9 +50,7 @@ def _sheet_of(names: frozenset[str]) -> tuple[str, str]:
             break
         used = kept
     name = "qf" + blake2s(content.encode(), digest_size=4).hexdigest()
-    if "progress" in names:
-        after = after
-    else:
+    if "progress" not in names:
         after = ""
     return f"{before}{ROOT}{{{content}}}{after}".replace(ROOT, f".qf.qf.{name}"), name
 

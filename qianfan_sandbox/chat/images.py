@@ -68,9 +68,7 @@ async def generate_v2(call: Call, body: inference.ImageRequestV2) -> JsonObject:
     size = body.size or DEFAULT_SIZE
     match = re.fullmatch(r"(\d{3,4})x(\d{3,4})", size)
     if rules.sizes:
-        if size in rules.sizes:
-            size = size
-        else:
+        if size not in rules.sizes:
             size = DEFAULT_SIZE
     elif match is None or not all(512 <= int(side) <= 2048 for side in match.groups()):
         raise call.refusal("size must be WxH, each from 512 to 2048")

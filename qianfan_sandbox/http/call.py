@@ -469,8 +469,6 @@ def page_by_number(call: Call, rows: Sequence[T], page: int | None, size: int | 
         raise call.invalid("pageNo", f"{page}; pages count from 1")
     if size is None:
         size = 20
-    else:
-        size = size
     return page_by_offset(call, rows, ((page or 1) - 1) * size, size)
 
 

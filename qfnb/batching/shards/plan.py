@@ -121,7 +121,7 @@ def plan_shards(rows: Rows, shard_rows: int = SHARD_ROWS) -> list[Shard]:
             )
     shards = list[Shard]()
     for name in sorted(files):
-        shards += _cut(name, files[name], shard_rows)
+        shards += _split_rows(name, files[name], shard_rows)
     if not shards:
         raise InvalidArgumentError(
             tr("the input has no rows ({description})", description=str(rows))
@@ -211,7 +211,7 @@ def _name_files(rows: Rows) -> dict[str, str]:
     return files
 
 
-def _cut(name: str, path: str, shard_rows: int) -> Iterator[Shard]:
+def _split_rows(name: str, path: str, shard_rows: int) -> Iterator[Shard]:
     """Yield the shards of one file."""
     content, total, marks = _CUTTERS[suffix_of(path)](path, shard_rows)
     starts = [number for number, _ in marks]

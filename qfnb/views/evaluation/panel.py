@@ -130,12 +130,8 @@ def _model_bar(model: ModelProgress, progress: EvaluationProgress, *, is_live: b
         total = batch.total or progress.questions
         if batch.is_finished:
             kind = "ok"
-        else:
-            kind = kind
         if batch.reason:
             kind = "warn"
-        else:
-            kind = kind
     elif progress.state == "asking":
         done = None
     label = _answered(batch, progress)

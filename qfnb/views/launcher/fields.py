@@ -216,10 +216,7 @@ def _create_field(form: LaunchForm, name: str, data: tuple[str, ...]) -> Field: 
     field = Field(name, tr(TITLES[name]), value, hint=tr(HINTS[name]) if name in HINTS else "")
     if name in {"dataset", "eval_dataset"}:
         info = form.datasets.get(value)
-        if info and not info.problem:
-            hint = _describe_data(info)
-        else:
-            hint = ""
+        hint = _describe_data(info) if info and not info.problem else ""
         placeholder = tr("a variable, a file, or ds-…")
         return replace(field, widget="Combobox", choices=data, hint=hint, placeholder=placeholder)
     if name == "model":
@@ -244,10 +241,7 @@ def _create_field(form: LaunchForm, name: str, data: tuple[str, ...]) -> Field: 
         )
     if name in {"held_out", "replicas", "hours"}:
         return replace(field, placeholder=str(default_count(name)), hint=_count_hint(name))
-    if name == "model_name":
-        placeholder = "m_<task_id>"
-    else:
-        placeholder = tr("automatic")
+    placeholder = "m_<task_id>" if name == "model_name" else tr("automatic")
     return replace(field, placeholder=placeholder)
 
 
@@ -278,20 +272,14 @@ def _count_hint(name: str) -> str:
 
 def _parameter_field(form: LaunchForm, row: SupportedParameter) -> Field:
     value = form.draft.values.get(row.key, "")
-    if is_blank(row.default):
-        default = ""
-    else:
-        default = plain_number(row.default)
+    default = "" if is_blank(row.default) else plain_number(row.default)
     widget: FieldKind = "Text"
     choices: list[tuple[str, Any]] = []
     if row.check_type in CHOICE_TYPES and row.check_value:
         choices = [(plain_number(choice), choice) for choice in row.check_value]
         if row.check_type == "mult_choice":
             widget = "SelectMultiple"
-            if is_blank(value):
-                value = row.default
-            else:
-                value = value
+            value = row.default if is_blank(value) else value
         else:
             widget = "Dropdown"
             choices.insert(0, (tr("default: {value}", value=default) if default else "—", ""))
@@ -319,9 +307,7 @@ def _readable(text: str | None) -> str:
     """Return a text of the platform, which speaks Chinese, where it goes with the language of the
     form, else "".
     """
-    if text and (language() == "zh" or text.isascii()):
-        return text
-    return ""
+    return text if text and (language() == "zh" or text.isascii()) else ""
 
 
 def _range_hint(row: SupportedParameter, default: str) -> str:

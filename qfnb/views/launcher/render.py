@@ -286,9 +286,7 @@ def _token_remark(estimate: Estimate) -> str:
     if estimate.tokens is None:
         return ""
     tokens = trn("{n} token", "{n} tokens", estimate.tokens)
-    if estimate.exact:
-        tokens = tokens
-    else:
+    if not estimate.exact:
         tokens = f"≈ {tokens}"
     if estimate.epochs is None:
         return tokens

@@ -141,8 +141,6 @@ class LauncherWidget:
                 key = "first"
             if item.name == SETTINGS:
                 key = SETTINGS
-            else:
-                key = key
             grids[key].append(self._draw_field(item, overwrite=overwrite))
         for key, grid in self._grids.items():
             _set_children(grid, grids[key])
@@ -211,11 +209,10 @@ class LauncherWidget:
             else:
                 chosen = ()
             widget.value = [value for value in chosen if value in values]
+        elif item.value in values:
+            widget.value = item.value
         else:
-            if item.value in values:
-                widget.value = item.value
-            else:
-                widget.value = next(iter(values), None)
+            widget.value = next(iter(values), None)
 
     def _visible_parts(self, state: LauncherState) -> list[Any]:
         """Return the visible parts, in the order of the tab key."""

@@ -137,8 +137,6 @@ def steps(progress: TrainingProgress, *, is_live: bool) -> Html:
             kind = "idle"
             if is_queued(progress):
                 sign = "○"
-            else:
-                sign = sign
         elapsed = ""
         if stage.since is not None and (stage.until is not None or stage.state in _ACTIVE):
             elapsed = duration((stage.until or now) - stage.since)
@@ -351,8 +349,6 @@ def blocks(progress: TrainingProgress, *, is_live: bool) -> list[Html]:
             kind = "idle"
         if progress.stopped:
             kind = "warn"
-        else:
-            kind = kind
         if value is None and not is_live:
             value = 0.0
         parts.append(components.progress_bar(value, 100, label, subtitle=below, kind=kind))

@@ -125,7 +125,7 @@ class FieldCounts:
             layout = AnswerLayout.of(answer)
             rows.append((question, layout))
             frame = _masked(question, [value for _, value in layout.fields])
-            for word in set(_words(frame)):
+            for word in set(_tokenize_field(frame)):
                 counts._count(WORDS, word)
             tick()
         for question, layout in rows:
@@ -192,7 +192,7 @@ class FieldCounts:
             occurrences.append(
                 {
                     "value": "",
-                    "context": "".join(_words(masked)[-2:]),
+                    "context": "".join(_tokenize_field(masked)[-2:]),
                     "edges": " ".join(edges),
                     "shared": "yes" if values.count(value) > len(starts) else "",
                 }
@@ -291,7 +291,7 @@ def _no_more(side: str, edge: str) -> str:
     return ""
 
 
-def _words(text: str) -> list[str]:
+def _tokenize_field(text: str) -> list[str]:
     """Return the words of a text: of letters with the blanks before them, of digits, or single
     characters.
     """
