@@ -104,7 +104,9 @@ def contradictions(n: int, m: int, trials: int = 200, seed: int = 3) -> tuple[in
         corrected = significance.correct([test.p_value for test in tests])
         for test, p_holm in zip(tests, corrected, strict=True):
             excludes = not test.interval.low <= 0 <= test.interval.high
-            bad += excludes != (p_holm < significance.ALPHA) or test.interval.low >= test.interval.high
+            bad += (
+                excludes != (p_holm < significance.ALPHA) or test.interval.low >= test.interval.high
+            )
             total += 1
     return bad, total
 
