@@ -244,9 +244,9 @@ class ChatMagics(Magics):
         if options.think is not None:
             arguments["think"] = parse_think(options.think)
         tools = self._find_tools(options.tools)
-        models = self._select_models(options)
-        if len(models) > 1:
+        if len(split_names(options.model)) > 1:
             self._refuse_several(options, retries=answer_format.retry)
+        models = self._select_models(options)
         return CellRequest(
             turns,
             models,

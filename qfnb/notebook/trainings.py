@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from .. import connect
 from ..base.language import tr, tr_noop
 from ..base.text import clip, did_you_mean
 from ..errors import InvalidArgumentError, QianfanError
@@ -274,7 +275,7 @@ def create_trainer(shell: Any, options: Namespace) -> LLMFinetune:
     from ..model import DeployConfig  # noqa: PLC0415 - %load_ext stays fast
     from ..trainer import LLMFinetune  # noqa: PLC0415
     from ..trainer.loss_diagnostics import resolve_step  # noqa: PLC0415
-    from ..trainer.offer import default_model  # noqa: PLC0415
+    from ..trainer.offer import default_model, list_differences  # noqa: PLC0415
 
     previous = None
     step = None
@@ -283,10 +284,15 @@ def create_trainer(shell: Any, options: Namespace) -> LLMFinetune:
         step = resolve_step(options.step, previous.progress.points)
     elif options.step is not None:
         PARSER.error(tr("--step needs --from TRAINING: it is a checkpoint of that training"))
+    model = options.model or (previous.train_type if previous else default_model())
+    config = read_config(options)
+    differences = list_differences(model, config, options.mode or "SFT")
+    if differences and connect.current_platform().name == "sandbox":  # its list is what it takes
+        raise InvalidArgumentError(tr("; ").join(differences))
     return LLMFinetune(
-        options.model or (previous.train_type if previous else default_model()),
+        model,
         read_data(shell, options),
-        read_config(options),
+        config,
         DeployConfig(endpoint_suffix=options.deploy) if options.deploy else None,
         name=options.name,
         train_mode=options.mode,

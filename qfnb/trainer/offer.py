@@ -102,7 +102,7 @@ def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig
     """Return a config, with the parameter scale that the offer has where none is named.
 
     What the offer does not have is warned of in one line, and the platform judges it; before that,
-    the offer is read anew. The sandbox's offer is final.
+    the offer is read anew.
 
     Args:
         train_type: the model to tune.
@@ -110,8 +110,7 @@ def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig
         mode: SFT, PostPretrain, DPO or KTO.
 
     Raises:
-        InvalidArgumentError: names the hyper-parameter that has another type, and its value; or
-            what the sandbox does not offer.
+        InvalidArgumentError: names the hyper-parameter that has another type, and its value.
     """
     for max_age_s in (MAX_AGE_S, 0.0):
         offer = read_offer(max_age_s=max_age_s)
@@ -122,10 +121,18 @@ def fit_to_offer(train_type: str, config: TrainConfig, mode: str) -> TrainConfig
                 warn_once(text)
             return fitted
     text = tr("; ").join(differences)
-    if connect.current_platform().name == "sandbox":  # its offer is what it accepts
-        raise InvalidArgumentError(text)
     warn_once(tr("{differences} (sent all the same: the platform decides)", differences=text))
     return fitted
+
+
+def list_differences(train_type: str, config: TrainConfig, mode: str) -> list[str]:
+    """Return what a training asks for that the offer does not have; arguments as for
+    `fit_to_offer`.
+    """
+    offer = read_offer()
+    return compare_with_offer(
+        train_type, _with_offered_scale(train_type, config, offer, mode), offer, mode
+    )
 
 
 def _with_offered_scale(

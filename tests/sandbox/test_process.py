@@ -110,3 +110,9 @@ def test_status_shows_no_key(sandbox, capsys):
     output = capsys.readouterr().out
     assert sandbox.url in output
     assert not any(key in output for key in (sandbox.api_key, sandbox.secret_key, sandbox.sk))
+
+
+def test_only_its_user_can_read_its_keys(home):
+    ensure(home)
+    modes = [oct((home / name).stat().st_mode & 0o777) for name in ("server.json", "keys.json")]
+    assert modes == ["0o600"] * 2

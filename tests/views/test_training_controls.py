@@ -158,7 +158,7 @@ def test_chat_and_evaluate_show_the_cell_that_does_it():
     trainer = Trainer(DEPLOYED, [TRAIN, PUBLISH, DEPLOY], running=False)
     widgets, box = build_controls(trainer, stays_open=True)
     for label, words in (
-        ("Chat", "%%qfchat -e ab12cd34_demo"),
+        ("Chat", "%%qfchat -m teahouse"),
         ("Evaluate", "%qfeval ERNIE-Speed-8K ab12cd34_demo -d DATA -o report"),
     ):
         button(box, label).click()

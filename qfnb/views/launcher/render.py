@@ -109,7 +109,7 @@ def numbers(state: LauncherState) -> Html:
         remarks = [_held_out_remark(state), _token_remark(estimate)]
         rows = trn("{n} row", "{n} rows", estimate.train_rows)
         cells.append((tr("Trains on"), rows, " · ".join(filter(None, remarks))))
-    if steps is not None and not estimate.is_free:  # the sandbox's own steps are others
+    if steps is not None:
         formula = f"{estimate.train_rows:,} × {estimate.epochs} ÷ {estimate.batch}"
         cells.append((tr("Training steps"), f"{steps:,}", formula))
     if estimate.seconds is not None:
