@@ -2,14 +2,16 @@
 languages alike.
 """
 
+import importlib
 import json
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 from support.kernel import Kernel
 
-from qfnb import get_config
+from qfnb import get_config, wire
 from qfnb.wire import catalog
 from qfnb.wire.endpoints import ENDPOINTS
 from qfnb.wire.prices import PriceRange
@@ -147,6 +149,8 @@ def test_the_numbers_of_the_tuning_are_all_written_by_the_command(name):
 
 @pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
 def test_the_number_of_the_sandboxs_operations_is_right(name):
+    for module in pkgutil.iter_modules(wire.__path__):
+        importlib.import_module(f"qfnb.wire.{module.name}")
     assert re.findall(r"(\d+) (?:operations|个操作)", text_of(ROOT / name)) == [str(len(ENDPOINTS))]
 
 
