@@ -146,11 +146,6 @@ def format_tick(value: float) -> str:
     return f"{value:,.6g}".replace("-", "−", int(value < 0))
 
 
-def width_of(text: str) -> float:
-    """Return about how many pixels a text takes."""
-    return COLUMN_PX * terminal_cells(text)
-
-
 @dataclass
 class Drawing:
     """Shapes on a picture of so many pixels, from the back to the front."""

@@ -4,7 +4,6 @@ from models, servers and data files, made inert before it is drawn: escaped, cle
 
 from __future__ import annotations
 
-import base64
 import html as entities
 import time
 from typing import Any, Final
@@ -129,14 +128,6 @@ def inert(bundle: dict[str, Any]) -> dict[str, Any]:
 def one_line(value: object, limit: int) -> str:
     """Return text on one line, cut when it is long."""
     return clip(" ".join(strip_controls(value).split()), limit)
-
-
-def image_html(content: bytes, mime_type: str, alt: str) -> str:
-    """Return an <img> that carries its own data."""
-    encoded = base64.b64encode(content).decode("ascii")
-    return (
-        f'<img alt="{escape(alt)}" src="data:{mime_type};base64,{encoded}" style="max-width:100%">'
-    )
 
 
 def mark_difference(expected: str, text: str, max_chars: int) -> str:

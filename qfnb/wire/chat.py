@@ -129,16 +129,6 @@ def text_of(body: JsonMapping) -> str:
     return "".join(str(part.get("text") or "") for part in content)
 
 
-def set_text(body: JsonObject, text: str) -> None:
-    """Put a text in the place of a whole reply's own, v1 or v2."""
-    if "choices" not in body:
-        body["result"] = text
-        return
-    choice = dict(first_choice(body))
-    choice["message"] = {**(choice.get("message") or {}), "content": text}
-    body["choices"] = [choice, *body["choices"][1:]]
-
-
 def reasoning_of(body: JsonMapping) -> str:
     """Return the model's reasoning text, "" without one."""
     message = _first_message(body)

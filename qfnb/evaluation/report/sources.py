@@ -74,22 +74,3 @@ def with_sources(report: ReportData, lines: Iterable[str]) -> list[str]:
     footnotes = [*judge_lines(report), *footnote_lines(report)]
     shown = dict.fromkeys([sandbox_mark(report), *lines, *map(text.to_plain, footnotes)])
     return [*filter(None, shown)]
-
-
-def source_sentence(report: ReportData, metrics: Iterable[str]) -> str:
-    """Return in one line how many answers have scores, of the metric with the fewest, and how
-    metrics were counted.
-    """
-    recipes = []
-    counts = []
-    for name in metrics:
-        scores = [score for score in report.model_scores if score.metric == name]
-        counts.append((sum(score.n for score in scores), sum(score.total for score in scores)))
-        recipes.append(report.recipes.get(name, name))
-    n, total = min(counts, default=(0, 0))
-    return tr(
-        "{n} of {total} answers scored · {recipes}",
-        recipes=" · ".join(dict.fromkeys(recipes)),
-        n=f"{n:,}",
-        total=f"{total:,}",
-    )
