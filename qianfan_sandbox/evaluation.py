@@ -315,10 +315,10 @@ def info(call: Call, body: wire.EvaluationRefV1) -> JsonObject:
     return {
         **fields_of(
             task,
-            "name",
-            "description",
-            evaluationId="number",
+            evaluationId="number",  # first, as the seed prints it
             evaluationIdStr="id",
+            name="name",
+            description="description",
             datasetId="dataset_number",
             datasetIdStr="dataset",
             datasetName="dataset_name",
