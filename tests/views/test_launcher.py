@@ -99,6 +99,27 @@ def test_a_static_form_shows_the_values_the_estimate_and_the_same_as_python(form
     assert "TrainConfig(" in bundle["text/plain"]
 
 
+@pytest.mark.parametrize("from_sandbox", [True, False])
+def test_a_service_has_a_name_in_the_form_and_hours_only_where_they_are_paid(form, from_sandbox):
+    choice = replace(form.state.form.with_choice(after="deploy"), from_sandbox=from_sandbox)
+    shown_names = {field.name for field in list_fields(choice) if not field.is_advanced}
+    assert "suffix" in shown_names
+    assert ("hours" in shown_names) is not from_sandbox
+
+
+def test_data_are_looked_up_again_when_their_file_is_corrected(sandbox, tmp_path, monkeypatch):
+    monkeypatch.setattr(launcher, "FILE_POLL_S", 0.01)
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"prompt": "1 + 1?", "response": ""}\n' * 24, encoding="utf-8")
+    monkeypatch.setenv("QFNB_DISPLAY", "live")
+    opened = Launcher(str(path), list_variables=dict)
+    opened.show()
+    until(lambda: opened.state.stage == "editing" and opened.state.has_issues)
+    path.write_text('{"prompt": "1 + 1?", "response": "2"}\n' * 24, encoding="utf-8")
+    until(lambda: not opened.state.has_issues)
+    opened.close()
+
+
 @pytest.mark.fault("F92")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_hostile_texts_are_inert_in_every_field(form, attack):

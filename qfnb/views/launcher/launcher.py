@@ -82,6 +82,7 @@ class Launcher:
         self._lock = threading.RLock()
         self._state = LauncherState(LaunchForm(variable=variable).with_choice(dataset=data))
         self._live: LiveOutput | None = None
+        self._inspected: dict[str, int] = {}
         self._confirming_since = 0.0
         self._context = contextvars.copy_context()
 
@@ -226,13 +227,11 @@ class Launcher:
 
     async def _watch_files(self) -> None:
         """Look up the data again whenever their files have changed, while the form is open."""
-        before = self._file_times()
         while self.widget is not None and self.trainer is None:
             await asyncio.sleep(FILE_POLL_S)
-            now = self._file_times()
-            if any(before.get(source, time_ns) != time_ns for source, time_ns in now.items()):
+            times = self._file_times().items()
+            if any(self._inspected.get(source, time_ns) != time_ns for source, time_ns in times):
                 await asyncio.to_thread(self._inspect_datasets, again=True)
-            before = now
 
     def _file_times(self) -> dict[str, int]:
         """Return when the files of the form were changed, 0 for what is no file."""
@@ -272,6 +271,8 @@ class Launcher:
         """Look up the data of the form that are not there yet, or all of them again, and compare
         them.
         """
+        times = self._file_times()
+        self._inspected = times if again else times | self._inspected
         variables = self._list_variables()
         data = {name: value for name, value in variables.items() if is_data(value)}
         facts = inspect_sources(self.state.form, data, again=again)
