@@ -25,7 +25,7 @@ from ..resources.inference.thinking import EFFORTS, is_think_level
 from ..wire import catalog
 from .await_cell import AWAIT_OPTION
 
-SYNONYMS: Final = {"lr": "learning-rate", "epochs": "epoch", "file": "data", "output": "out"}
+SYNONYMS: Final = {"lr": "learning-rate", "file": "data", "output": "out"}
 """What other tools call an option."""
 
 

@@ -275,7 +275,7 @@ def create_trainer(shell: Any, options: Namespace) -> LLMFinetune:
     from ..model import DeployConfig  # noqa: PLC0415 - %load_ext stays fast
     from ..trainer import LLMFinetune  # noqa: PLC0415
     from ..trainer.loss_diagnostics import resolve_step  # noqa: PLC0415
-    from ..trainer.offer import default_model, list_differences  # noqa: PLC0415
+    from ..trainer.offer import default_model  # noqa: PLC0415
 
     previous = None
     step = None
@@ -286,9 +286,7 @@ def create_trainer(shell: Any, options: Namespace) -> LLMFinetune:
         PARSER.error(tr("--step needs --from TRAINING: it is a checkpoint of that training"))
     model = options.model or (previous.train_type if previous else default_model())
     config = read_config(options)
-    differences = list_differences(model, config, options.mode or "SFT")
-    if differences and connect.current_platform().name == "sandbox":  # its list is what it takes
-        raise InvalidArgumentError(tr("; ").join(differences))
+    _refuse_unlisted(model, config, options.mode or "SFT")
     return LLMFinetune(
         model,
         read_data(shell, options),
@@ -299,6 +297,18 @@ def create_trainer(shell: Any, options: Namespace) -> LLMFinetune:
         previous_trainer=previous,
         previous_step=step,
     )
+
+
+def _refuse_unlisted(model: str, config: TrainConfig, mode: str) -> None:
+    """Raise for what the sandbox's list of models does not have: it takes nothing else. What a
+    platform's list does not have is sent, since lists age.
+    """
+    from ..trainer.offer import list_differences  # noqa: PLC0415 - %load_ext stays fast
+
+    if connect.current_platform().name != "sandbox":
+        return
+    if differences := list_differences(model, config, mode):
+        raise InvalidArgumentError(tr("; ").join(differences))
 
 
 def list_trainers(shell: Any) -> list[LLMFinetune]:

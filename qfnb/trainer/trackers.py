@@ -1,4 +1,4 @@
-"""Trainings and reports as files of TensorBoard, which Weights & Biases and SwanLab read, too."""
+"""Trainings and reports as files of TensorBoard."""
 
 from __future__ import annotations
 

@@ -48,6 +48,7 @@ def prepared(kernel):
         ("%qfbatch wait --budget 3", "%qfbatch wait takes no budget"),
         ("%qfbatch resume x -m other", "%qfbatch resume takes no model"),
         ("%%qfbatch df\n ", "the cell is empty"),
+        ("%%qfchat ernie-5.1\nhello", "%%qfchat -m ernie-5.1"),
         ("%%qfbatch wait\nx", "write %qfbatch wait on a line"),
         ("%%qfbatch df --prompt x\n{review}", "the cell is the prompt"),
         ("%qfeval", "which models"),

@@ -99,7 +99,10 @@ def test_a_service_is_found_by_its_name_its_id_and_its_suffix(tmp_path):
         service = shop.serve("teahouse")
         for word in ("teahouse", service.service_id, "shop"):
             assert resolve_endpoint(Shell(), word) == service.endpoint
+            assert find_service(Shell(), word) == service.endpoint
+        assert find_service(Shell(), service.endpoint) == service.endpoint
         assert resolve_endpoint(Shell(), "ernie-5.1") == "ernie-5.1"
+        assert find_service(Shell(), "nobody") == ""
 
 
 def test_a_training_stands_for_its_service_or_ends_in_the_cell_that_deploys_it(

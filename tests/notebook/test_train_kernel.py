@@ -187,6 +187,22 @@ def test_the_sandbox_killed_in_a_training_goes_on_and_the_panel_with_it(
     assert kernel.run("%%qfchat\n你是谁").status == "ok"
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--epoch 500", "epoch: 500 is too large: 1 to 50 is allowed."),
+        ("--lr 5", "--learning-rate"),
+    ],
+)
+def test_what_the_sandbox_does_not_take_is_said_before_a_training_exists(
+    kernel, small, option, words
+):
+    cell = kernel.run(f"%qftrain start -d {small} {option} -o refused")
+    assert cell.status == "error"
+    assert words in cell.text
+    assert "refused" not in kernel.run("%qftrain list").text
+
+
 def test_a_bad_line_of_the_data_is_named(kernel, small):
     small.write_text(
         small.read_text(encoding="utf-8") + '{"prompt": "只有问题"}\n', encoding="utf-8"

@@ -148,6 +148,12 @@ def test_a_key_in_an_answer_or_a_name_is_hidden():
     ("expected", "text", "marked"),
     [
         ("九点开门", "八点开门", "<del>九</del><ins>八</ins>点开门"),
+        ("Open at nine.", "Open at eight.", "Open at <del>nine</del><ins>eight</ins>."),
+        (
+            "Yes, helmets start at 35 pounds",
+            "N(Local sandbox) I do not know",
+            "N(Local sandbox) I do not know",
+        ),
         ("早上九点开门", "不知道您在问什么", "不知道您在问什么"),
         ("", "九点", "九点"),
         ("九点", "九点", "九点"),
