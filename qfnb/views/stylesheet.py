@@ -1,5 +1,5 @@
 """The stylesheet `look.css`: whole for a page with live outputs, and for one static output the
-rules that it may use.
+rules that it uses.
 """
 
 from __future__ import annotations
@@ -10,12 +10,19 @@ from hashlib import blake2s
 from importlib.resources import files
 from typing import Final
 
+Needs = list[frozenset[str]]
+"""Classes and elements; of each set an output needs one for a selector to match."""
+
 ROOT: Final = ".qf.qf.qf"
 """The selector around all rules of the sheet."""
 
 _STATEMENT: Final = re.compile(r"[^{};]+(?:;|\{(?:[^{}]|\{[^{}]*\})*\})")
-_UNMATCHED: Final = re.compile(r":not\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]|::?[\w-]+|\.jp-[\w-]+")
-_OUTERMOST: Final = re.compile(r"&\s?([^\s{]+)")
+_PRELUDE: Final = re.compile(r"[^{};]+(?=\{)")
+_COMMA: Final = re.compile(r",(?![^()]*\))")
+_ANY_OF: Final = re.compile(r":(?:is|has)\(([^()]*)\)")
+_UNMATCHED: Final = re.compile(
+    r":not\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]|::?[\w-]+(?:\([^()]*\))?|\.jp-[\w-]+"
+)
 _NAME: Final = re.compile(r"(?<![\w-])[a-z][\w-]*")
 
 
@@ -35,14 +42,13 @@ def output_sheet(html: str) -> tuple[str, str]:
     """
     classes = " ".join(re.findall(r'class="([^"]*)"', html)).split()
     elements = re.findall(r"<([a-z][a-z0-9]*)", html)
-    known = {name for _, names in _parsed_sheet()[1] for name in names}
-    return _sheet_of(frozenset(known & {*classes, *elements}))
+    return _sheet_of(_known_names() & {*classes, *elements})
 
 
 @lru_cache(maxsize=256)
 def _sheet_of(names: frozenset[str]) -> tuple[str, str]:
     before, statements, after = _parsed_sheet()
-    used = [text for text, needed in statements if not needed or names & needed]
+    used = [text for text, selectors in statements if _is_used(selectors, names)]
     while True:  # variables that nothing reads are left out, then those that only they read
         content = "".join(used)
         kept = [line for line in used if line[:2] != "--" or f"var({line.split(':')[0]}" in content]
@@ -55,18 +61,41 @@ def _sheet_of(names: frozenset[str]) -> tuple[str, str]:
     return f"{before}{ROOT}{{{content}}}{after}".replace(ROOT, f".qf.qf.{name}"), name
 
 
+def _is_used(selectors: list[Needs], names: frozenset[str]) -> bool:
+    """Return whether one of the selectors of a rule can match; a declaration has none."""
+    if not selectors:
+        return True
+    return any(all(names & options for options in needs) for needs in selectors)
+
+
 @cache
-def _parsed_sheet() -> tuple[str, list[tuple[str, frozenset[str]]], str]:
-    """Return what stands before the root's rule, its declarations and rules with the classes and
-    elements one of which an output needs for each, and what stands after it.
+def _known_names() -> frozenset[str]:
+    names: set[str] = set()
+    for _, selectors in _parsed_sheet()[1]:
+        for needs in selectors:
+            names.update(*needs)
+    return frozenset(names)
+
+
+@cache
+def _parsed_sheet() -> tuple[str, list[tuple[str, list[Needs]]], str]:
+    """Return what stands before the root's rule, its declarations and rules with what their
+    selectors need, and what stands after it.
     """
     before, nested = whole_sheet().split(ROOT + "{", 1)
     statements = []
     end = 0
     while match := _STATEMENT.match(nested, end):
         end = match.end()
-        selectors = _UNMATCHED.sub("", match[0])
-        # of each selector the outermost element, which all of its rule is within
-        outermost = " ".join(_OUTERMOST.findall(selectors[: selectors.rfind("{") + 1]))
-        statements.append((match[0], frozenset(_NAME.findall(outermost))))
+        selectors: list[Needs] = []
+        for prelude in _PRELUDE.findall(match[0]):
+            if not prelude.startswith("@"):
+                selectors += map(_read_needs, _COMMA.split(prelude))
+        statements.append((match[0], selectors))
     return before, statements, nested[end + 1 :]
+
+
+def _read_needs(selector: str) -> Needs:
+    options = [frozenset(_NAME.findall(names)) for names in _ANY_OF.findall(selector)]
+    plain = _UNMATCHED.sub("", _ANY_OF.sub("", selector))
+    return [*filter(None, options), *(frozenset([name]) for name in _NAME.findall(plain))]
