@@ -5,6 +5,7 @@ the page.
 """
 
 import functools
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -168,16 +169,35 @@ def color_code(code: str, language: str) -> str:
     """Return code as HTML with the classes that `look.css` colours, "" for a language that Pygments
     does not know.
     """
-    from pygments import highlight  # noqa: PLC0415 - only with code
-    from pygments.formatters import HtmlFormatter  # noqa: PLC0415
-    from pygments.lexers import get_lexer_by_name  # noqa: PLC0415
+    from pygments.lexers import get_lexer_by_name  # noqa: PLC0415 - only with code
+    from pygments.token import Comment, Keyword, Name, Number, Operator, String  # noqa: PLC0415
     from pygments.util import ClassNotFound  # noqa: PLC0415
 
     try:
         lexer = get_lexer_by_name(language, stripnl=False)
     except ClassNotFound:
         return ""
-    return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
+    classes = (
+        (Keyword, "k"),
+        (Operator.Word, "k"),
+        (String, "s"),
+        (Comment, "c"),
+        (Number, "m"),
+        (Name.Function, "nf"),
+        (Name.Class, "nf"),
+        (Name.Decorator, "nf"),
+    )
+
+    def name_class(token: tuple[Any, str]) -> str:
+        return next((name for kind, name in classes if token[0] in kind), "")
+
+    parts = []
+    for name, tokens in itertools.groupby(lexer.get_tokens(code), name_class):
+        content = escape("".join(text for _, text in tokens))
+        if name:
+            content = f'<span class="{name}">{content}</span>'
+        parts.append(content)
+    return "".join(parts)
 
 
 def _is_allowed_url(url: str) -> bool:
