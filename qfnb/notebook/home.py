@@ -72,8 +72,11 @@ def _data_steps(shell: Any) -> Iterator[tuple[str, str]]:
             newest = name
     if newest:
         yield f"%qftrain new {newest}", tr("fine-tune on your data")
+        yield f"%qfbatch {newest}", tr("ask a model about every row")
     elif Path(TRAIN_FILE).exists():
         yield f"%qftrain new {TRAIN_FILE}", tr("fine-tune on the sample rows")
+        if Path(HELD_OUT_FILE).exists():
+            yield f"%qfbatch {HELD_OUT_FILE}", tr("ask a model about every row")
     else:
         meaning = tr("write sample rows to this folder: to train on, and to compare models with")
         yield "%qftrain sample", meaning

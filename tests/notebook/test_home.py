@@ -178,7 +178,8 @@ def test_only_lines_that_run_are_proposed_with_the_names_of_the_kernel(
     trainer = LLMFinetune("ERNIE-4.5-Turbo-128K", pairs, TrainConfig(epoch=1), DeployConfig()).run()
     shell.user_ns["tuned"] = trainer
     steps = home.collect(shell).next_steps
-    assert {"%qftrain new pairs", "%qftrain chat tuned"} <= steps.keys()
+    expected = {"%qftrain new pairs", "%qfbatch pairs", "%qftrain chat tuned"}
+    assert expected <= steps.keys()
     assert "%qfeval ernie-4.5-turbo-128k tuned --data teahouse_heldout.jsonl -o report" in steps
     lines = [*(line for line in steps if line != "%qfauth set"), "%qfeval wait"]
     results = [shell.run_cell(line) for line in lines]

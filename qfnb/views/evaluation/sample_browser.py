@@ -383,6 +383,7 @@ class SampleControls:
         self._filter_box = dropdown(tr("Show"), options=self._filter_options())
         self._sort_box = dropdown(tr("Sort"), options=sorts)
         self._comparison_box = dropdown(tr("Compare"), options=comparisons)
+        self._comparison_box.add_class("qf-line")
         self._search_box = widgets.field(
             "Text", tr("Search"), placeholder=hint, continuous_update=False
         )
@@ -395,8 +396,8 @@ class SampleControls:
         self._search_box.observe(lambda change: self._choose(search=change["new"]), "value")
         self._comparison_box.observe(self._choose_comparison, "value")
         self._pick_box.observe(self._choose_picked, "value")
-        fields = [self._filter_box, self._sort_box, self._comparison_box, self._search_box]
-        fields.append(self._pick_box)
+        fields = [self._filter_box, self._sort_box, self._search_box]
+        fields += [self._comparison_box, self._pick_box]
         buttons = [self._back, self._next]
         self._inputs = [*fields, *buttons]
         form = [widgets.box("qf-form", fields), widgets.row(buttons)]
