@@ -20,7 +20,7 @@ from qfnb.errors import RateLimitError
 from qfnb.transport import clock
 from qfnb.transport.client import MAX_REFUSAL_WAIT_S, wire_state
 from qfnb.transport.rate_limiter import RateLimiter
-from qfnb.transport.shared_rate_limiter import LockedFile, SharedRateLimiter
+from qfnb.transport.shared_rate_limiter import LockedFile
 from support.virtual_time import run_virtually
 
 TOKENS = 500
@@ -162,7 +162,7 @@ def create_local(rng: random.Random, _path: Path) -> RateLimiter:
 
 def create_shared(rng: random.Random, path: Path) -> RateLimiter:
     """Return a limiter that shares a file."""
-    return SharedRateLimiter(LockedFile(path, timer=clock.now), random_=rng.random)
+    return RateLimiter(LockedFile(path, timer=clock.now), random_=rng.random)
 
 
 LIMITS = {

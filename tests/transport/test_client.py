@@ -128,7 +128,7 @@ def test_a_call_that_the_rate_limiter_holds_back_says_so_and_sends_nothing(scrip
     config.get_config().rpm_limit = 1
     limiter = shared_rate_limiter.get_limiter(connect.current_platform(), "held-model")
     limiter.apply_settings(config.settings())
-    limiter._paused_until = limiter._now() + 90
+    limiter.state.paused_until = limiter._now() + 90
     with pytest.raises(
         errors.RateLimitError, match=r"held back .*1 requests/min.*nothing was sent"
     ) as raised:

@@ -12,7 +12,7 @@ from support.rate_simulation import BOUNDS, LIMITS, Server, create_shared, send_
 from support.virtual_time import run_virtually
 
 from qfnb.transport import clock
-from qfnb.transport.shared_rate_limiter import LEASE_S
+from qfnb.transport.rate_limiter import LEASE_S
 
 
 @pytest.mark.fault("F53", "F55", "F57")
@@ -113,7 +113,7 @@ def test_once_a_limit_is_known_no_sixty_seconds_get_more(tmp_path_factory, limit
             await send(0)
         await asyncio.sleep(2 * LEASE_S)
         for limiter in limiters:
-            limiter.requests.set_ceiling("headers", limit)
+            limiter.requests.set_ceiling("job", limit)
         for gap, process, is_cancelled in calls:
             await asyncio.sleep(gap)
             tasks.append(asyncio.ensure_future(send(process)))
