@@ -760,7 +760,6 @@ class RateLimiter:
                 pacer.slow_down(peak_rate, peak_rate, now)
         elif state.minute_count and sent_at >= state.free_at - FREE_TOLERANCE_S:
             pacer.slow_down(state.minute_count, state.minute_count, now)
-            pacer.derived = min(pacer.derived or math.inf, state.minute_count)
         else:
             pacer.slow_down(max(peak_rate, pacer.min_derived_rate), math.inf, now)
         state.consecutive_refusals = 0

@@ -230,9 +230,8 @@ def test_a_download_to_a_file_is_cancelled_at_every_point(laboratory, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_upload_in_parts_is_cancelled_at_every_point(laboratory, monkeypatch):
-    monkeypatch.setattr(object_storage, "MAX_SINGLE_UPLOAD_BYTES", 1000)
-    monkeypatch.setattr(object_storage, "PART_BYTES", 1000)
+def test_an_upload_is_cancelled_at_every_point(laboratory, monkeypatch):
+    monkeypatch.setattr(object_storage, "CHUNK_BYTES", 1000)
     address = "bos:/bucket/key"
     content = b"x" * 2500
     cancel_and_interrupt(
