@@ -12,11 +12,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from .. import __version__
-from .exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 
 DEBUG = "--debug"
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_INPUT: Final = 2
+NEGATIVE: Final = 3
+INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,14 +56,10 @@ def _run(words: Sequence[str]) -> int:
 
 def _run_and_explain(words: Sequence[str]) -> int:
     """Run a command; an exception is a message on stderr and an exit code."""
-    from .._command_line import USAGE_ERROR, explain_usage_error  # noqa: PLC0415
     from ..errors import CredentialsError, InvalidArgumentError, QianfanError  # noqa: PLC0415
 
     try:
         return _run(words)
-    except USAGE_ERROR as error:
-        _say(f"qfnb: {explain_usage_error(error)}")
-        return WRONG_INPUT
     except QianfanError as error:
         _say(f"qfnb: {error}")
         is_wrong = isinstance(error, InvalidArgumentError) and not isinstance(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 import shutil
 import sys
 import time
-from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from typer import Option
-
-from ..base.language import tr, tr_noop
+from ..base.language import tr
 from ..base.text import strip_controls, terminal_cells
 from ..errors import InvalidArgumentError
 from ..notebook.parser import MagicOption
@@ -104,56 +100,10 @@ class _PlainLines:
             self._printed_at = time.monotonic()
 
 
-JsonFlag = Annotated[
-    bool, Option("--json", help=tr_noop("Print one JSON object to stdout, for programs."))
-]
 JSON = MagicOption("Print one JSON object to stdout, for programs.", "--json", dest="as_json")
 SCHEMA = MagicOption(
     "A JSON Schema; each answer is an object that fits it.", "--schema", "FILE", parse=Path
 )
-
-
-def with_options(
-    rows: Iterable[MagicOption], unset: Iterable[str] = ()
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command options, whose values it gets as a namespace, `options` (a decorator).
-
-    Args:
-        rows: the options, in the order of the help.
-        unset: names of further values, which are None: those that only a magic sets.
-    """
-    declared = list(rows)
-
-    def declare(command: Callable[..., int]) -> Callable[..., int]:
-        signature = inspect.signature(command, eval_str=True)
-
-        def run(**values: Any) -> int:
-            options = dict.fromkeys(unset)
-            for row in declared:
-                options[row.name] = values.pop(row.name)
-            return command(**values, options=Namespace(**options))
-
-        *words, _ = signature.parameters.values()
-        parameters = [*words, *map(_to_parameter, declared)]
-        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        return run
-
-    return declare
-
-
-def _to_parameter(row: MagicOption) -> inspect.Parameter:
-    """Return an option as a parameter that typer reads."""
-    annotation: Any = bool
-    if row.metavar:
-        annotation = (list[row.kind] if row.repeated else row.kind) | None  # type: ignore[name-defined,operator]
-    return inspect.Parameter(
-        row.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None if row.metavar else False,
-        annotation=Annotated[
-            annotation, Option(*row.flags, metavar=row.metavar or None, help=row.help)
-        ],
-    )
 
 
 def read_schema(path: Path) -> dict[str, Any]:

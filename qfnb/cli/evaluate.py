@@ -9,18 +9,16 @@ import time
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from typer import Argument
-
+from .._command_line import Command, Word
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.evaluate import OPTIONS, PARSER
 from ..notebook.evaluate_inputs import read_plan
 from ..notebook.parser import MagicOption
-from . import common
+from . import DONE, INTERRUPTED, NEGATIVE, common
 from .common import POLL_S, ProgressStep, follow
-from .exit_codes import DONE, INTERRUPTED, NEGATIVE
 
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, EvaluationProgress
@@ -60,15 +58,7 @@ ROWS: Final = [
 ]
 
 
-@common.with_options(ROWS, PARSER.options)
-def evaluate(
-    models: Annotated[
-        list[str] | None,
-        Argument(metavar="MODEL", help=tr_noop("Preset models or endpoints, the baseline first.")),
-    ] = None,
-    *,
-    options: Namespace,
-) -> int:
+def evaluate(options: Namespace) -> int:
     """Ask, score and compare; return the exit code.
 
     Raises:
@@ -84,7 +74,7 @@ def evaluate(
         )
     if options.out is not None:
         validate_report_path(options.out)
-    plan = read_plan(None, models or (), options, PARSER.keywords(options))
+    plan = read_plan(None, options.models, options, PARSER.keywords(options))
     if options.fail_on and len(plan.models) < 2:
         raise InvalidArgumentError(
             tr("--fail-on compares models: name the baseline, then the tuned one")
@@ -196,3 +186,11 @@ def _finite(value: float) -> float | None:
     if math.isfinite(value):
         return value
     return None
+
+
+COMMAND = Command(
+    evaluate,
+    ROWS,
+    [Word("models", "MODEL", tr_noop("Preset models or endpoints, the baseline first."), "*")],
+    unset=PARSER.options,
+)

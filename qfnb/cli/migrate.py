@@ -8,20 +8,20 @@ import os
 import re
 import shutil
 import tokenize
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from typer import Argument, Option
-
+from .._command_line import Command, Word
 from ..base.language import tr, tr_noop, trn
 from ..base.private_files import write_atomically
 from ..errors import InvalidArgumentError
+from ..notebook.parser import MagicOption
 from ..redact import redact
-from . import common
-from .exit_codes import DONE, FAILED, NEGATIVE
+from . import DONE, FAILED, NEGATIVE, common
 
 try:
     from ..compat import codemod
@@ -255,50 +255,29 @@ def write_copy(migration: Migration, target: Path) -> None:
         shutil.copymode(migration.path, file.name)
 
 
-def migrate(
-    path: Annotated[
-        Path, Argument(metavar="PATH", help=tr_noop("A module, a notebook, or a folder of them."))
-    ],
-    *,
-    out: Annotated[
-        Path | None,
-        Option("-o", "--out", metavar="PATH", help=tr_noop("Where the copy goes (NAME_qfnb).")),
-    ] = None,
-    in_place: Annotated[
-        bool, Option("--in-place", help=tr_noop("Change the files themselves."))
-    ] = False,
-    diff: Annotated[
-        bool, Option("--diff", help=tr_noop("Print the changes as a diff; write nothing."))
-    ] = False,
-    check: Annotated[
-        bool,
-        Option(
-            "--check", help=tr_noop("Write nothing; exit code 3 where a file still uses the SDK.")
-        ),
-    ] = False,
-) -> int:
+def migrate(options: Namespace) -> int:
     """Migrate files; return the exit code.
 
     Raises:
         InvalidArgumentError: there is no such file, or it is no module or notebook; nothing was
             written.
     """
-    if in_place and out is not None:
+    if options.in_place and options.out is not None:
         raise InvalidArgumentError(tr("--in-place and --out: only one of them can be used"))
+    path = Path(options.path)
     migrations, problems = _read_all(list(list_files(path)), path)
     targets: dict[Path, Path] = {}
     for migration in migrations:
-        if migration.changes and not (diff or check):
-            if in_place:
-                target = migration.path
-            else:
-                target = copy_path(migration.path, path, out)
+        if migration.changes and not (options.diff or options.check):
+            target = migration.path
+            if not options.in_place:
+                target = copy_path(migration.path, path, options.out)
             write_copy(migration, target)
             targets[migration.path] = target
-    _print_report(migrations, targets, problems, diff=diff)
+    _print_report(migrations, targets, problems, diff=options.diff)
     if problems:
         return FAILED
-    if check and migrations:
+    if options.check and migrations:
         return NEGATIVE
     return DONE
 
@@ -357,3 +336,15 @@ def _print_report(
     notes = trn("{n} note", "{n} notes", counts["note"])
     manual = trn("{n} thing to do by hand", "{n} things to do by hand", counts["manual"])
     say(tr("{changed}, {notes}, {manual}", changed=changed, notes=notes, manual=manual))
+
+
+COMMAND = Command(
+    migrate,
+    [
+        MagicOption("Where the copy goes (NAME_qfnb).", "--out", "PATH", "-o", parse=Path),
+        MagicOption("Change the files themselves.", "--in-place"),
+        MagicOption("Print the changes as a diff; write nothing.", "--diff"),
+        MagicOption("Write nothing; exit code 3 where a file still uses the SDK.", "--check"),
+    ],
+    [Word("path", "PATH", tr_noop("A module, a notebook, or a folder of them."))],
+)
