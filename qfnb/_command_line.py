@@ -19,6 +19,13 @@ from .base.language import tr, tr_noop
 from .base.text import align_columns, did_you_mean, terminal_cells
 from .errors import InvalidArgumentError
 
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_INPUT: Final = 2
+NEGATIVE: Final = 3
+INTERRUPTED: Final = 130
+"""Exit codes, the same for all commands."""
+
 HELP: Final = "--help"
 MAX_COLUMN: Final = 34
 """Cells of the options in the help; longer ones have a line of their own."""
@@ -112,7 +119,7 @@ class Command:
         """Run the command with a line of words."""
         if HELP in line[: line.index("--") if "--" in line else None]:
             print(self.describe(prog))
-            return 0
+            return DONE
         options, unknown = self._read(prog, line)
         if unknown and unknown[0].startswith("-"):
             flags = [flag for row in self.options for flag in row.flags]
@@ -121,7 +128,7 @@ class Command:
             _refuse(prog, tr("there is no option {name}{hint}", name=name, hint=hint))
         if unknown:
             _refuse(prog, tr("too many words: {words}", words=" ".join(unknown)))
-        return self.run(options) or 0
+        return self.run(options) or DONE
 
     def _read(self, prog: str, line: Sequence[str]) -> tuple[Namespace, list[str]]:
         parser = _Parser(prog, add_help=False, allow_abbrev=False, exit_on_error=False)
@@ -141,7 +148,7 @@ class Command:
 
     def describe(self, prog: str) -> str:
         """Return the help."""
-        usage = [prog, tr("[OPTIONS]"), *(word.metavar for word in self.words)]
+        usage = [prog, "[OPTIONS]", *(word.metavar for word in self.words)]
         words = [(word.metavar, word.help) for word in self.words]
         options = [(f"{', '.join(row.flags)} {row.metavar}", row.help) for row in self.options]
         options.append((HELP, _HELP))
@@ -195,7 +202,7 @@ class Group:
         name, *words = line
         if name == HELP:
             print(self.describe(prog))
-            return 0
+            return DONE
         if name not in self.commands:
             command = f"{prog} {name}"
             hint = did_you_mean(name, self.commands)

@@ -12,17 +12,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 from .. import __version__
+from .._command_line import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 
 DEBUG = "--debug"
-
-DONE: Final = 0
-FAILED: Final = 1
-WRONG_INPUT: Final = 2
-NEGATIVE: Final = 3
-INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from .._command_line import Group, LazyCommand
+from .._command_line import WRONG_INPUT, Group, LazyCommand
 from ..base.language import tr_noop
-from . import WRONG_INPUT
 
 COMMANDS: Final = Group(
     {

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._command_line import Command, Word
+from .._command_line import DONE, FAILED, INTERRUPTED, NEGATIVE, Command, Word
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.batch import OPTIONS, PARSER, batch_arguments
 from ..notebook.parser import MagicOption
 from ..views import batch as view
-from . import DONE, FAILED, INTERRUPTED, NEGATIVE, common
+from . import common
 from .common import ProgressStep, follow
 
 if TYPE_CHECKING:

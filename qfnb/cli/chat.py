@@ -6,12 +6,12 @@ import sys
 from argparse import Namespace
 from typing import Any
 
-from .._command_line import Command, Word
+from .._command_line import DONE, INTERRUPTED, Command, Word
 from ..base.language import tr, tr_noop
 from ..base.text import strip_controls
 from ..errors import InvalidArgumentError, QianfanError
 from ..notebook.parser import CHAT_OPTIONS, MagicOption, Parser, resolve
-from . import DONE, INTERRUPTED, common
+from . import common
 
 STDIN = "-"
 

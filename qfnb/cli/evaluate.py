@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .._command_line import Command, Word
+from .._command_line import DONE, INTERRUPTED, NEGATIVE, Command, Word
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.evaluate import OPTIONS, PARSER
 from ..notebook.evaluate_inputs import read_plan
 from ..notebook.parser import MagicOption
-from . import DONE, INTERRUPTED, NEGATIVE, common
+from . import common
 from .common import POLL_S, ProgressStep, follow
 
 if TYPE_CHECKING:

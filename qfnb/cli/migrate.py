@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .._command_line import Command, Word
+from .._command_line import DONE, FAILED, NEGATIVE, Command, Word
 from ..base.language import tr, tr_noop, trn
 from ..base.private_files import write_atomically
 from ..errors import InvalidArgumentError
 from ..notebook.parser import MagicOption
 from ..redact import redact
-from . import DONE, FAILED, NEGATIVE, common
+from . import common
 
 try:
     from ..compat import codemod

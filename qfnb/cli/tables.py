@@ -6,12 +6,12 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import Any, Final
 
-from .._command_line import Command, Word, print_table
+from .._command_line import DONE, FAILED, Command, Word, print_table
 from ..base.language import tr, tr_noop
 from ..base.text import did_you_mean
 from ..errors import InvalidArgumentError
 from ..notebook.parser import MagicOption
-from . import DONE, FAILED, common
+from . import common
 
 _TITLES: Final = {
     "id": tr_noop("Model"),

@@ -7,12 +7,12 @@ import time
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any, Final
 
-from .._command_line import Command, Word
+from .._command_line import DONE, FAILED, INTERRUPTED, Command, Word
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.parser import MagicOption
 from ..notebook.trainings import PARSER, create_trainer
-from . import DONE, FAILED, INTERRUPTED, common
+from . import common
 from .common import POLL_S, ProgressStep, follow
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ START_OPTIONS: Final = (
         "--strict",
         tr_noop("As the platform of today: no retired models, no v1; stays so until --no-strict."),
     ),
-    Option("--no-strict", tr_noop("As the platform of earlier days.")),
+    Option("--no-strict", ""),
     *ENGINE_OPTIONS,
     Option("--ask-key", tr_noop("Type the upstream's key, hidden.")),
 )
