@@ -5,6 +5,7 @@ Three attempts by default, exponential backoff with full jitter; a server's Retr
 up to two minutes; a call that may already have changed something is not repeated.
 """
 
+import asyncio
 import contextlib
 import functools
 import json
@@ -30,7 +31,6 @@ from ..wire import error_codes
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint, Plane
 from . import clock, http
-from .clock import Deadline
 from .http import Authentication
 from .platform import Platform
 from .rate_limiter import MAX_RETRY_AFTER, RateLimiter
@@ -250,7 +250,7 @@ class OutgoingCall:
             whole call.
         limiter: the model's rate limiter; None for management, and before the first attempt.
         estimate: tokens that the call may use.
-        deadline: paused while the call waits for the rate limiter; None where there is none.
+        timeout: paused while the call waits for the rate limiter; None where there is none.
         max_wait_s: seconds that it may wait for the rate limiter; None for no limit.
         attempts: so far.
         has_expired_token: whether it was refused with a token that had been fetched for an earlier
@@ -269,7 +269,7 @@ class OutgoingCall:
     silence_s: float | None
     limiter: RateLimiter | None = None
     estimate: float = 0
-    deadline: Deadline | None = None
+    timeout: asyncio.Timeout | None = None
     max_wait_s: float | None = None
     attempts: int = 0
     has_expired_token: bool = False
@@ -303,10 +303,8 @@ class OutgoingCall:
             bound_s = min(2.0 ** min(self.refusals, 10), MAX_REFUSAL_WAIT_S)
             delay_s = random.random() * bound_s  # noqa: S311 - not a secret
         self.refusals += 1
-        remaining_s = self.deadline.pause() if self.deadline else 0.0
-        await wire_state.get().rest(delay_s)
-        if self.deadline:
-            self.deadline.resume(remaining_s)
+        with clock.paused(self.timeout):
+            await wire_state.get().rest(delay_s)
         return True
 
 
@@ -549,8 +547,7 @@ class Client:
         self, call: OutgoingCall, read: ReadResponse[T], timeout_s: float | None
     ) -> tuple[httpx.Response, T]:
         with contextlib.suppress(TimeoutError):
-            async with Deadline(timeout_s) as deadline:
-                call.deadline = deadline
+            async with asyncio.timeout(timeout_s) as call.timeout:
                 if not call.options.rate_limit_wait_s:
                     call.max_wait_s = timeout_s
                 return await self._send_with_retries(call, read)
@@ -599,7 +596,7 @@ class Client:
             size = len(request.stream.content) if isinstance(request.stream, BytesStream) else 0
             call.estimate = limiter.estimate_tokens(size, call.body)
             call.limiter = limiter
-            refusals = await limiter.acquire(call.estimate, call.deadline, call.max_wait_s)
+            refusals = await limiter.acquire(call.estimate, call.timeout, call.max_wait_s)
         started_at = time.perf_counter()
         state = wire_state.get()
         state.is_on_wire = True
@@ -641,9 +638,12 @@ class Client:
             attempts = current.llm_api_retry_count
         policy = replace(policy, attempts=call.options.attempts or attempts)
         delay_s = policy.next_delay_s(error, call.attempts, repeatable=call.repeatable)
-        remaining_s = call.deadline.remaining_s if call.deadline else math.inf
         cost = 10 if isinstance(error, errors.RequestTimeoutError) else 5
-        if delay_s is None or delay_s >= remaining_s or self._retry_budget < cost:
+        if (
+            delay_s is None
+            or delay_s >= clock.remaining_s(call.timeout)
+            or self._retry_budget < cost
+        ):
             raise error from None
         self._retry_budget -= cost
         await clock.sleep(delay_s)

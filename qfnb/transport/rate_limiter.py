@@ -34,7 +34,6 @@ from ..config import Settings, validate_rate_limits
 from ..errors import RateLimitError
 from ..wire.base import JsonObject
 from . import clock
-from .clock import Deadline
 
 SPACING_MARGIN: Final = 1.02
 """Factor by which requests are spaced wider than allowed: the network does not keep them evenly
@@ -465,14 +464,17 @@ class RateLimiter:
         self.tokens.set_ceiling("settings", settings.tpm_limit or None)
 
     async def acquire(
-        self, tokens: float = 0, deadline: Deadline | None = None, max_wait_s: float | None = None
+        self,
+        tokens: float = 0,
+        timeout: asyncio.Timeout | None = None,
+        max_wait_s: float | None = None,
     ) -> int:
         """Wait until a call may go, in order of arrival; return the refusals so far. `release` must
         follow.
 
         Args:
             tokens: that the call may use.
-            deadline: is paused during the wait.
+            timeout: is paused during the wait.
             max_wait_s: seconds to wait at most; None for no limit.
 
         Raises:
@@ -481,10 +483,8 @@ class RateLimiter:
         self._waiting += 1
         try:
             if self._queue_lock.locked() or self._is_full or self._reserve() > 0:
-                remaining_s = deadline.pause() if deadline else 0.0
-                await self._wait_in_line(max_wait_s)
-                if deadline:
-                    deadline.resume(remaining_s)
+                with clock.paused(timeout):
+                    await self._wait_in_line(max_wait_s)
         finally:
             self._waiting -= 1
         self.in_flight += 1

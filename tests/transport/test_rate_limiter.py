@@ -220,3 +220,16 @@ def test_a_call_with_a_retry_after_of_a_day_fails_at_once_and_says_so(scripted):
     )
     with pytest.raises(RateLimitError, match="retry after 99999 s"):
         qfnb.ChatCompletion(model="told-tomorrow").do("x")
+
+
+def test_no_time_of_a_call_passes_while_it_is_paused():
+    async def act():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1) as timeout:
+                with clock.paused(timeout):
+                    await asyncio.sleep(20)
+                assert clock.remaining_s(timeout) == 1
+                await asyncio.sleep(5)
+        return clock.now()
+
+    assert run_in_virtual_time(act) == 21
