@@ -466,7 +466,7 @@ class RateLimiter:
     async def acquire(
         self,
         tokens: float = 0,
-        timeout: asyncio.Timeout | None = None,
+        deadline: asyncio.Timeout | None = None,
         max_wait_s: float | None = None,
     ) -> int:
         """Wait until a call may go, in order of arrival; return the refusals so far. `release` must
@@ -474,7 +474,7 @@ class RateLimiter:
 
         Args:
             tokens: that the call may use.
-            timeout: is paused during the wait.
+            deadline: is paused during the wait.
             max_wait_s: seconds to wait at most; None for no limit.
 
         Raises:
@@ -483,7 +483,7 @@ class RateLimiter:
         self._waiting += 1
         try:
             if self._queue_lock.locked() or self._is_full or self._reserve() > 0:
-                with clock.paused(timeout):
+                with clock.paused(deadline):
                     await self._wait_in_line(max_wait_s)
         finally:
             self._waiting -= 1
