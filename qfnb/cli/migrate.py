@@ -35,7 +35,7 @@ MAX_PLACES: Final = 5
 
 _SKIPPED: Final = frozenset(["__pycache__", "node_modules", "site-packages"])
 _PYTHON_MAGIC: Final = re.compile(r"\s*%%(capture|debug|prun|time|timeit)\b")
-_MAGIC: Final = re.compile(r"\s*(%|!|\?)|.*=\s*[%!]|.*\?\s*$")
+_MAGIC: Final = re.compile(r"\s*(%|!|\?)|[\w, ]+=\s*[%!]|\s*[\w.]+\?+\s*$")
 _SDK_NAME: Final = re.compile(r"(?<![\w.'\"/])qianfan(?=\.\w)")
 _HIDDEN: Final = re.compile(r"(?:pass  )?# qfnb-hidden (\d+)$", re.MULTILINE)
 _CELL: Final = "\n# qfnb-cell\n"
@@ -104,21 +104,21 @@ def _migrate_notebook(path: Path, content: bytes) -> Migration:
     """
     notebook = _parse_notebook(path, content)
     cells = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
-    hidden: list[tuple[int, int, str]] = []
+    hidden: list[str] = []
     rows: list[tuple[int, int, str, str]] = []
     sources = []
     firsts = [1]
     for number, cell in enumerate(cells, 1):
         lines = "".join(cell.get("source", "")).split("\n")
+        source = _hide_magics(lines, hidden)
         try:
-            _hide_magics(number, lines, hidden)
+            ast.parse(source)
         except SyntaxError as error:
             if any(codemod.SDK in line for line in lines):
                 message = tr("{problem}; the cell stays as it is", problem=_explain(error))
                 rows.append((number, error.lineno or 1, "manual", message))
-            for index in range(len(lines)):
-                _hide(number, lines, index, hidden, "")
-        sources.append("\n".join(lines))
+            source = "\n".join(_hide(line, hidden) for line in lines)
+        sources.append(source)
         firsts.append(firsts[-1] + len(lines) + 1)
     module, findings = codemod.rewrite(_CELL.join(sources))
     for line, kind, message in findings:
@@ -127,7 +127,7 @@ def _migrate_notebook(path: Path, content: bytes) -> Migration:
     changes = []
     for cell, rewritten in zip(cells, module.split(_CELL), strict=bool(cells)):
         before = "".join(cell.get("source", ""))
-        after = _HIDDEN.sub(lambda match: _rename(hidden[int(match[1])][2]), rewritten)
+        after = _HIDDEN.sub(lambda match: _rename(hidden[int(match[1])]), rewritten)
         if findings and after != before:
             changes.append((before, after))
             is_list = isinstance(cell["source"], list)
@@ -151,44 +151,30 @@ def _dump(notebook: dict[str, Any], content: bytes) -> bytes:
     return (dumped + ("\n" if text.endswith("\n") else "")).encode()
 
 
-def _hide_magics(cell: int, lines: list[str], hidden: list[tuple[int, int, str]]) -> None:
-    """Hide the lines of a cell that are IPython's: those that Python cannot parse.
-
-    Raises:
-        SyntaxError: a line is neither.
-    """
-    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
-    if lines[first].startswith("%%"):
-        if _PYTHON_MAGIC.match(lines[first]):
-            last = first + 1
+def _hide_magics(lines: list[str], hidden: list[str]) -> str:
+    """Return the source of a cell in which lines that are IPython's are comments."""
+    source = "\n".join(lines)
+    magic = source.lstrip().partition("\n")[0]
+    if magic.startswith("%%") and not _PYTHON_MAGIC.match(magic):
+        return "\n".join(_hide(line, hidden) for line in lines)
+    rows = []
+    is_continued = False
+    for line in lines:
+        is_magic = is_continued or _MAGIC.match(line) is not None
+        if not is_magic:
+            rows.append(line)
+        elif is_continued or line.startswith("%%"):
+            rows.append(_hide(line, hidden))
         else:
-            last = len(lines)
-        for index in range(first, last):
-            _hide(cell, lines, index, hidden, "")
-    while True:
-        try:
-            ast.parse("\n".join(lines))
-        except SyntaxError as error:
-            index = (error.lineno or 1) - 1
-            if index >= len(lines) or not _MAGIC.match(lines[index]):
-                raise
-            keyword = "pass  "
-            while lines[index].endswith("\\") and index + 1 < len(lines):
-                _hide(cell, lines, index, hidden, keyword)
-                keyword = ""
-                index += 1
-            _hide(cell, lines, index, hidden, keyword)
-        else:
-            return
+            rows.append(_hide(line, hidden, "pass  "))
+        is_continued = is_magic and line.endswith("\\")
+    return "\n".join(rows)
 
 
-def _hide(
-    cell: int, lines: list[str], index: int, hidden: list[tuple[int, int, str]], keyword: str
-) -> None:
-    text = lines[index].lstrip()
-    indent = lines[index].removesuffix(text)
-    lines[index] = f"{indent}{keyword}# qfnb-hidden {len(hidden)}"
-    hidden.append((cell, index + 1, text))
+def _hide(line: str, hidden: list[str], keyword: str = "") -> str:
+    text = line.lstrip()
+    hidden.append(text)
+    return f"{line.removesuffix(text)}{keyword}# qfnb-hidden {len(hidden) - 1}"
 
 
 def _rename(line: str) -> str:
