@@ -108,6 +108,11 @@ DECREASE: Final = 0.8
 INCREASE: Final = 1.1
 """Factor of the rate after `STABLE_SECONDS` without a refusal."""
 
+FAST_INCREASE: Final = 2.0
+"""Factor far below the rate that was refused last, after `FAST_STABLE_SECONDS`."""
+
+FAST_STABLE_SECONDS: Final = 3.0
+
 PROBE_INCREASE: Final = 1.02
 """The same near the rate that was refused last."""
 
@@ -115,14 +120,6 @@ STABLE_SECONDS: Final = 10.0
 
 SLOW_STABLE_SECONDS: Final = 60.0
 """The same for slow rates near the refused one: a minute's limit takes a minute to show itself."""
-
-FAST_INCREASE: Final = 2.0
-"""Factor far below the refused rate, after `FAST_STABLE_SECONDS` with `FAST_MIN_SUCCESSES`
-successes.
-"""
-
-FAST_STABLE_SECONDS: Final = 3.0
-FAST_MIN_SUCCESSES: Final = 5
 
 MIN_DERIVED_REQUESTS: Final = 60.0
 MIN_DERIVED_TOKENS: Final = 5000.0
@@ -154,7 +151,6 @@ class Pacer(BaseModel):
         derived: the rate after refusals, None before.
         refused_rate: near it the rate rises slowly.
         changed_at, raised_at: when refusals or recovery changed the rate, and when it rose.
-        successes: since then.
         next_at: when the next unit may go.
     """
 
@@ -168,7 +164,6 @@ class Pacer(BaseModel):
     refused_rate: float = math.inf
     changed_at: float = -math.inf
     raised_at: float = -math.inf
-    successes: float = 0
     next_at: float = -math.inf
 
     @property
@@ -228,16 +223,13 @@ class Pacer(BaseModel):
             self.derived = max(1.0, rate * factor)
             self.refused_rate = rate
         self.changed_at = now
-        self.successes = 0
 
-    def recover(self, successes: float, now: float) -> None:
-        """Raise the rate after a stable period, up to the ceiling."""
+    def recover(self, now: float) -> None:
+        """Raise the rate after a stable period, up to the ceiling; called after successes."""
         if self.derived is None:
             return
-        self.successes += successes
         stable_s = STABLE_SECONDS
         increase = INCREASE
-        min_successes = 0
         if self.is_near_refused_rate:
             increase = PROBE_INCREASE
             if self.derived < self.slow_rate:
@@ -245,12 +237,10 @@ class Pacer(BaseModel):
         elif self.derived * FAST_INCREASE <= self.refused_rate:
             stable_s = FAST_STABLE_SECONDS
             increase = FAST_INCREASE
-            min_successes = FAST_MIN_SUCCESSES
-        if now - self.changed_at <= stable_s or self.successes < min_successes:
+        if now - self.changed_at <= stable_s:
             return
         self.derived *= increase
         self.changed_at = self.raised_at = now
-        self.successes = 0
         if self.derived >= (self.ceiling or self.min_derived_rate * UNLIMITED_FACTOR):
             self.derived = None
 
@@ -284,7 +274,6 @@ class LimiterState(BaseModel):
         refused_at, free_at: its time, and when the oldest answer before it is a minute old.
         peak_rate, minute_count: units a minute of the second before it, and of the minute.
         is_token_limit: whether tokens are limited.
-        is_probing: whether the platform does not say how long to wait.
         sender, waiting, waiting_at: the process that sent last, another one that waits, and since
             when.
     """
@@ -305,7 +294,6 @@ class LimiterState(BaseModel):
     peak_rate: float = 0
     minute_count: float = 0
     is_token_limit: bool = False
-    is_probing: bool = False
     sender: str = ""
     waiting: str = ""
     waiting_at: float = -math.inf
@@ -367,11 +355,6 @@ ANSWER_RELIEF: Final = 0.25
 PROBE_SUSPICION: Final = 4.0
 """What a refusal adds near a rate that was refused before; elsewhere 1."""
 
-PROBE_INTERVAL_S: Final = 0.25
-"""Between two calls after a refusal without a Retry-After: the next refusal comes sooner, and stops
-the others.
-"""
-
 LEASE_S: Final = 0.1
 """Seconds for which permits are taken at once: at high rates a call costs a fraction of an
 exchange.
@@ -424,7 +407,6 @@ class RateLimiter:
         self._now = clock.now if clock.is_scaled() else clock.wall_time
         self._suspicion = 0.0
         self._earlier_max_in_flight = math.inf
-        self._sent_at = -math.inf
         self._waiting = 0
         self._permits = 0.0
         self._lease_ends_at = self._next_send_at = -math.inf
@@ -546,10 +528,7 @@ class RateLimiter:
 
     def _pause_s(self, now: float) -> float:
         """Return the seconds of the pause after a refusal, and until tokens are free."""
-        wait_until = max(self.state.paused_until, self.tokens.next_at)
-        if self.state.is_probing:
-            wait_until = max(wait_until, self._sent_at + PROBE_INTERVAL_S)
-        return wait_until - now
+        return max(self.state.paused_until, self.tokens.next_at) - now
 
     def _reserve(self) -> float:
         """Take permits where this process has none; return the seconds until the next call may
@@ -594,7 +573,7 @@ class RateLimiter:
         self.state.sends.add(self._permits, now)
 
     def _count_send(self, tokens: float) -> None:
-        self._sent_at = now = self._now()
+        now = self._now()
         if self._permits == math.inf:
             self._pending["sends"] += 1
         else:
@@ -719,23 +698,15 @@ class RateLimiter:
             self._earlier_max_in_flight = self.max_in_flight
         if error.error_code not in _SECOND_LIMITS:
             state.minute_count = max(state.minute_count, usage.total(now))
-        state.is_probing = error.retry_after is None
         state.refusals += 1
         state.consecutive_refusals += 1
-        self._halve_in_flight()
-
-    def _halve_in_flight(self) -> None:
-        self.max_in_flight = max(1.0, min(self.max_in_flight, self.in_flight) / 2)
+        self.max_in_flight = 1  # the next refusal stops the others
 
     def _probe_pause_s(self, now: float) -> float:
         """Return the seconds after which to look whether the platform answers again."""
         state = self.state
         count = state.consecutive_refusals
         pause_s = min(2.0**count, MAX_PROBE_PAUSE_S) * (0.5 + self._random() / 2)
-        pacer = state.limited[0]
-        # spacing does most of what a pause does
-        if count == 1 and (pacer.derived or 0.0) >= pacer.slow_rate:
-            pause_s /= 4
         free_s = state.answers.seconds_until_free(now)
         if free_s > 1.0 or count <= 2:
             pause_s = min(pause_s, max(free_s, 1.0))
@@ -763,7 +734,6 @@ class RateLimiter:
         else:
             pacer.slow_down(max(peak_rate, pacer.min_derived_rate), math.inf, now)
         state.consecutive_refusals = 0
-        state.is_probing = False
         self._suspicion = 0.0
 
     def estimate_tokens(self, request_bytes: int, body: object) -> float:
@@ -859,7 +829,7 @@ class RateLimiter:
         if read.refusals > earlier.refusals and read.consecutive_refusals:
             if not earlier.consecutive_refusals:
                 self._earlier_max_in_flight = self.max_in_flight
-            self._halve_in_flight()
+            self.max_in_flight = 1
         elif earlier.consecutive_refusals and not read.consecutive_refusals:
             self.max_in_flight = self._earlier_max_in_flight
             self._slot_released.set()
@@ -872,9 +842,9 @@ class RateLimiter:
         for name in ("sends", "answers", "used"):
             if pending[name]:
                 getattr(self.state, name).add(pending[name], now)
-        if successes := pending["successes"]:
-            self.requests.recover(successes, now)
-            self.tokens.recover(successes, now)
+        if pending["successes"]:
+            self.requests.recover(now)
+            self.tokens.recover(now)
 
 
 def parse_number(text: str) -> float | None:

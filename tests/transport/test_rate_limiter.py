@@ -116,7 +116,7 @@ def test_a_stable_period_raises_the_rate_up_to_the_ceiling():
     limiter.requests.set_ceiling("job", 100)
     limiter.requests.slow_down(100, 100, 0.0)
     for tick in range(1, 10):
-        limiter.requests.recover(1, tick * (SLOW_STABLE_SECONDS + 1))
+        limiter.requests.recover(tick * (SLOW_STABLE_SECONDS + 1))
     assert (limiter.requests.rate, limiter.requests.source) == (100, "job")
 
 
