@@ -42,19 +42,48 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], ProgressStep]
         is_finished: returns whether it has ended, well or badly.
         describe: returns how far it is.
     """
-    show = _rewrite if sys.stderr.isatty() else _PlainLines()
+    line = _Line()
     notice = ""
     try:
         while not is_finished():
             step = describe()
             if step.notice and not notice:
                 notice = step.notice
-                _print_line(notice)
-            show(step)
+                line.clear()
+                say(strip_controls(notice))
+            line.show(step)
             time.sleep(POLL_S)
-        show(describe())
+        line.show(describe())
     finally:
-        _print_line("")
+        line.clear()
+
+
+class _Line:
+    """The line that says how far a job is: rewritten on a terminal, else printed again when it has
+    changed, every `PLAIN_INTERVAL_S` at most.
+    """
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._text = ""
+        self._printed_at = -PLAIN_INTERVAL_S
+
+    def clear(self) -> None:
+        """Remove it from a terminal."""
+        if self._is_terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def show(self, step: ProgressStep) -> None:
+        """Say how far the job is."""
+        if self._is_terminal:
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{draw_line(step, width)}\x1b[K", end="", file=sys.stderr, flush=True)
+            return
+        text = " ".join(strip_controls(step.text).split())
+        if text != self._text and time.monotonic() - self._printed_at >= PLAIN_INTERVAL_S:
+            say(text)
+            self._text = text
+            self._printed_at = time.monotonic()
 
 
 def draw_line(step: ProgressStep, width: int) -> str:
@@ -69,35 +98,6 @@ def draw_line(step: ProgressStep, width: int) -> str:
             break
         line += character
     return line.rstrip()
-
-
-def _print_line(text: str) -> None:
-    """Print a line in place of the bar, "" for none."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
-    if text:
-        sys.stderr.write(f"{strip_controls(text)}\n")
-    sys.stderr.flush()
-
-
-def _rewrite(step: ProgressStep) -> None:
-    line = draw_line(step, shutil.get_terminal_size().columns - 1)
-    print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-class _PlainLines:
-    """Prints a line when it differs from the last one, every `PLAIN_INTERVAL_S` at most."""
-
-    def __init__(self) -> None:
-        self._line = ""
-        self._printed_at = -PLAIN_INTERVAL_S
-
-    def __call__(self, step: ProgressStep) -> None:
-        line = " ".join(strip_controls(step.text).split())
-        if line != self._line and time.monotonic() - self._printed_at >= PLAIN_INTERVAL_S:
-            say(line)
-            self._line = line
-            self._printed_at = time.monotonic()
 
 
 JSON = MagicOption("Print one JSON object to stdout, for programs.", "--json", dest="as_json")

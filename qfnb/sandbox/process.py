@@ -194,18 +194,21 @@ def control_request(
     return response.status, value
 
 
-def ask_control(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the reply of the running sandbox's control interface.
+def ask_control(
+    method: str, path: str, body: Mapping[str, Any] | None = None, address: Address | None = None
+) -> dict[str, Any]:
+    """Return the reply of a sandbox's control interface.
 
     Args:
         method: HTTP method.
         path: below `/_sandbox/`.
         body: JSON to send.
+        address: of the sandbox; by default the one that runs.
 
     Raises:
         SandboxError: no sandbox runs, or it refused; the message says why.
     """
-    address = find()
+    address = address or find()
     if address is None:
         raise SandboxError(tr("no sandbox is running; `qfnb sandbox start` starts it"))
     reply = control_request(address, method, f"/_sandbox/{path}", body)

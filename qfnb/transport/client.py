@@ -104,15 +104,15 @@ class RetryPolicy:
     def or_configured(self, current: Settings) -> Self:
         """Return this policy, with the delays and codes of the settings where it names none."""
         policy = self
+        if self.codes is None:
+            policy = replace(policy, codes=current.llm_api_retry_err_codes)
         if self.backoff_s is None and current.llm_api_retry_backoff_factor is not None:
-            policy = replace(
+            return replace(
                 policy,
                 backoff_s=current.llm_api_retry_backoff_factor,
                 jitter_s=current.llm_api_retry_jitter,
                 max_wait_s=current.llm_api_retry_max_wait_interval,
             )
-        if self.codes is None and current.llm_api_retry_err_codes is not None:
-            policy = replace(policy, codes=current.llm_api_retry_err_codes)
         return policy
 
     def next_delay_s(
@@ -370,7 +370,7 @@ class Client:
         """
         current = options.effective(settings())
         stopwatch = Stopwatch()
-        build_request = self.request_builder(endpoint, body, model, options)
+        build_request = partial(self._build_request, endpoint, body, model, options.headers)
         call = OutgoingCall(
             endpoint, body, build_request, options, current, endpoint.repeatable, silence_s=None
         )
@@ -414,7 +414,7 @@ class Client:
         is_complete = False
         failure: errors.QianfanError | None = None
         ends_at = stopwatch.started_at + options.timeout if options.timeout else None
-        build_request = self.request_builder(endpoint, body, model, options)
+        build_request = partial(self._build_request, endpoint, body, model, options.headers)
         silence_s = max(current.first_token_timeout, current.idle_timeout)
         call = OutgoingCall(
             endpoint, body, build_request, options, current, repeatable=True, silence_s=silence_s
@@ -496,14 +496,6 @@ class Client:
 
         return (await self._send_within(call, read_and_close, options.timeout))[1]
 
-    def request_builder(
-        self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, options: CallOptions
-    ) -> BuildRequest:
-        """Return the builder of the request of each attempt of a call; the arguments are those of
-        `send`.
-        """
-        return partial(self._build_request, endpoint, body, model, options.headers)
-
     def _build_request(
         self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, headers: Mapping[str, str]
     ) -> tuple[httpx.Request, RateLimiter | None]:
@@ -554,10 +546,8 @@ class Client:
         # here, and not in the handler: the frames of the network library, with the keys, are not
         # its context
         host = self._host(call.endpoint)
-        if not timeout_s:
-            raise errors.RequestTimeoutError(tr("{host} did not answer in time", host=host))
         raise errors.RequestTimeoutError(
-            tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s)
+            tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s or 0)
         )
 
     async def _send_with_retries(
