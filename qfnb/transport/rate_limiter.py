@@ -179,9 +179,8 @@ class Pacer(BaseModel):
     @property
     def ceiling(self) -> float | None:
         """Units a minute: the lowest limit of settings and platform, None without one."""
-        limits = [*self.own.values(), self.headers or math.inf]
-        lowest = min(limits)
-        return lowest if lowest < math.inf else None
+        limits = [*self.own.values(), *filter(None, [self.headers])]
+        return min(limits, default=None)
 
     @property
     def rate(self) -> float | None:

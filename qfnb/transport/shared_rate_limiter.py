@@ -73,10 +73,13 @@ class LockedFile:
             yield None
             return
         try:
-            stored = self._read(descriptor)
+            stored = _parse(os.pread(descriptor, 1 << 20, 0))
             yield stored
-            if stored is not None:
-                self._write(descriptor, stored)
+            content = json.dumps(stored).encode()
+            os.pwrite(descriptor, content, 0)
+            os.ftruncate(descriptor, len(content))
+        except OSError as error:  # a full disk
+            self._give_up(error.strerror or type(error).__name__)
         finally:
             # a child that was forked just now has a copy of the descriptor
             fcntl.flock(descriptor, fcntl.LOCK_UN)
@@ -84,55 +87,41 @@ class LockedFile:
         self._durations_s.append(self._timer() - started_at)
         if len(self._durations_s) == MEASURED_CHANGES:
             if (fastest_s := min(self._durations_s)) > MAX_CHANGE_S:
-                self.give_up(
+                self._give_up(
                     tr("the folder is slow ({ms:.0f} ms for each call)", ms=fastest_s * 1000)
                 )
             self._durations_s.clear()
 
-    def give_up(self, reason: str) -> None:
-        """Stop using the file."""
+    def _give_up(self, reason: str) -> None:
         self.is_usable = False
         log_once(str(self._path.parent), reason)
 
     def _open(self) -> int | None:
         """Return a locked descriptor, None if there is none."""
-        descriptor = None
+        now = clock.now()
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o600)
+        except OSError as error:
+            self._give_up(error.strerror or type(error).__name__)
+            return None
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            now = clock.now()
+        except OSError:
+            os.close(descriptor)
             self._busy_since = self._busy_since or now
             if now - self._busy_since > MAX_BUSY_S:
-                self.give_up(tr("another process does not unlock it"))
-        except OSError as error:
-            self.give_up(error.strerror or type(error).__name__)
-        else:
-            self._busy_since = None
-            return descriptor
-        if descriptor is not None:
-            os.close(descriptor)
-        return None
-
-    def _read(self, descriptor: int) -> JsonObject | None:
-        try:
-            stored = json.loads(os.pread(descriptor, 1 << 20, 0) or b"{}")
-        except ValueError:
-            return {}
-        except OSError as error:
-            self.give_up(error.strerror or type(error).__name__)
+                self._give_up(tr("another process does not unlock it"))
             return None
+        self._busy_since = None
+        return descriptor
+
+
+def _parse(content: bytes) -> JsonObject:
+    with contextlib.suppress(ValueError):
+        stored = json.loads(content)
         if isinstance(stored, dict):
             return stored
-        return {}
-
-    def _write(self, descriptor: int, stored: JsonObject) -> None:
-        content = json.dumps(stored).encode()
-        try:
-            os.pwrite(descriptor, content, 0)
-            os.ftruncate(descriptor, len(content))
-        except OSError as error:
-            self.give_up(error.strerror or type(error).__name__)
+    return {}
 
 
 @functools.cache
