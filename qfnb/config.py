@@ -487,12 +487,16 @@ def _environment() -> dict[Any, Any]:
 
 
 def _read_settings() -> Settings:
-    values = _explicit_settings()
     try:
-        return Settings.model_validate(_kept_keys(values)[0] | values)
+        return Settings.model_validate(_raw_settings())  # no variable, which tracebacks print
     except ValidationError as error:
         message = _format_error(error)
     raise InvalidArgumentError(message)  # here, where the values are not in its context
+
+
+def _raw_settings() -> dict[str, Any]:
+    values = _explicit_settings()
+    return _kept_keys(values)[0] | values
 
 
 def _explicit_settings() -> dict[str, Any]:

@@ -231,14 +231,6 @@ def test_a_connection_that_closes_before_anything_was_written_has_sent_nothing()
         assert "access_token" not in str(translated)
 
 
-def test_an_upload_to_a_host_that_is_down_says_that_it_cannot_be_reached(closing):
-    now = config.get_config()
-    now.base_url = now.console_api_base_url = "http://127.0.0.1:9"
-    with pytest.raises(errors.ConnectionFailed, match=r"127\.0\.0\.1:9") as caught:
-        Files.upload(b"{}\n")
-    assert "whole request" not in str(caught.value)
-
-
 NO_DESCRIPTORS = """
 import os, resource
 import qfnb

@@ -22,9 +22,7 @@ from qfnb.transport.rate_limiter import LEASE_S
     ids=str,
 )
 def test_limits_are_used_and_hardly_exceeded(limit, has_headers, is_fixed, processes):
-    outcome = simulate(
-        limit, has_headers=has_headers, is_fixed=is_fixed, processes=processes, create=create_shared
-    )
+    outcome = simulate(limit, has_headers=has_headers, is_fixed=is_fixed, processes=processes)
     bound = BOUNDS[limit, has_headers, processes]
     assert outcome.refused_share <= bound.refused_share
     assert outcome.slowness <= bound.slowness

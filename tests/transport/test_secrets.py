@@ -14,22 +14,11 @@ from support.canaries import MARK, search, texts_of
 from support.scripted_server import http_answer
 
 from qfnb import ChatCompletion, config, errors
-from qfnb.transport import http as proxies
-from qfnb.transport.http import post_webhook
 
 KEYS = {
     "API key": {"api_key": f"bce-v3/ALTAK-{MARK}/secret"},
     "IAM pair": {"access_key": f"ALTAK{MARK}access", "secret_key": f"{MARK}secret"},
     "AK and SK": {"ak": f"{MARK}application", "sk": f"{MARK}secret"},
-}
-FAULTS = {
-    "no HTTP": [b"220 mail.example\r\n\r\n"],
-    "401": [
-        http_answer(
-            b'{"error":{"code":"invalid_iam_token","message":"no"}}', status="401 Unauthorized"
-        )
-    ],
-    "500": [http_answer(b"oops", status="500 Internal Server Error")],
 }
 
 
@@ -63,51 +52,6 @@ def test_a_token_that_is_not_as_documented_is_refused_and_not_quoted(scripted, n
     error = error_of(version=version)
     assert isinstance(error, errors.UnexpectedContent)
     assert search(texts_of(error)) == []
-
-
-@pytest.mark.fault("F14", "F50")
-@pytest.mark.parametrize(
-    "answer", [http_answer(b"", status="407 Proxy Authentication Required"), b"no\r\n\r\n", b""]
-)
-@pytest.mark.parametrize("source", ["setting", "environment"])
-def test_no_fault_of_a_proxy_shows_its_password(scripted, monkeypatch, source, answer):
-    proxies._environment_proxy.cache_clear()
-    server = scripted([answer])
-    current = config.get_config()
-    use_keys("API key")
-    current.base_url = current.console_api_base_url = "https://qianfan.invalid"
-    monkeypatch.setenv(
-        "HTTPS_PROXY" if source == "environment" else "QIANFAN_PROXY", with_password(server.url)
-    )
-    assert search(texts_of(error_of(version="2"))) == []
-    proxies._environment_proxy.cache_clear()
-
-
-def with_password(url: str) -> str:
-    return url.replace("//", f"//user:{MARK}@")
-
-
-@pytest.mark.parametrize("address", ["socks5://a:1", "ftp://a", "http://a:b:c"])
-@pytest.mark.parametrize("variable", ["QIANFAN_PROXY", "HTTPS_PROXY"])
-def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
-    scripted, monkeypatch, variable, address
-):
-    proxies._environment_proxy.cache_clear()
-    scripted([b""])
-    config.get_config().base_url = config.get_config().console_api_base_url = (
-        "https://qianfan.invalid"
-    )
-    monkeypatch.setenv(variable, with_password(address))
-    assert search(texts_of(error_of(version="2"))) == []
-    proxies._environment_proxy.cache_clear()
-
-
-@pytest.mark.parametrize("fault", ["no HTTP", "401", "500"])
-def test_a_refused_alert_does_not_show_the_webhooks_address(scripted, fault):
-    address = config.Secret(f"{scripted(FAULTS[fault]).url}/hook/{MARK}?key={MARK}")
-    with pytest.raises(errors.ConnectionFailed) as caught:
-        post_webhook(address, {"text": "x"})
-    assert search(texts_of(caught.value)) == []
 
 
 @pytest.mark.parametrize(
