@@ -102,7 +102,10 @@ def _migrate_notebook(path: Path, content: bytes) -> Migration:
     """Migrate the cells as one module, since they share their names; lines that are no Python are
     hidden meanwhile.
     """
-    notebook = _parse_notebook(path, content)
+    notebook = json.loads(content)
+    is_notebook = isinstance(notebook, dict) and isinstance(notebook.get("cells"), list)
+    if not is_notebook:
+        raise ValueError(tr("it is no notebook of format 4: open and save it in Jupyter first"))
     cells = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
     hidden: list[str] = []
     rows: list[tuple[int, int, str, str]] = []
@@ -133,14 +136,6 @@ def _migrate_notebook(path: Path, content: bytes) -> Migration:
             is_list = isinstance(cell["source"], list)
             cell["source"] = after.splitlines(keepends=True) if is_list else after
     return Migration(path, _dump(notebook, content) if changes else content, sorted(rows), changes)
-
-
-def _parse_notebook(path: Path, content: bytes) -> dict[str, Any]:
-    notebook = json.loads(content)
-    if isinstance(notebook, dict) and isinstance(notebook.get("cells"), list):
-        return notebook
-    reason = tr("it is no notebook of format 4: open and save it in Jupyter first")
-    raise InvalidArgumentError(tr("{path}: cannot be read: {reason}", path=path, reason=reason))
 
 
 def _dump(notebook: dict[str, Any], content: bytes) -> bytes:
@@ -251,7 +246,7 @@ def migrate(options: Namespace) -> int:
     if options.in_place and options.out is not None:
         raise InvalidArgumentError(tr("--in-place and --out: only one of them can be used"))
     path = Path(options.path)
-    migrations, problems = _read_all(list(list_files(path)), path)
+    migrations, problems = _read_all(path)
     targets: dict[Path, Path] = {}
     for migration in migrations:
         if migration.changes and not (options.diff or options.check):
@@ -268,19 +263,20 @@ def migrate(options: Namespace) -> int:
     return DONE
 
 
-def _read_all(files: list[Path], root: Path) -> tuple[list[Migration], list[str]]:
+def _read_all(root: Path) -> tuple[list[Migration], list[str]]:
     """Return the rewritten files that use the SDK, and the errors of those that cannot be read."""
     migrations = []
     problems = []
-    for file in files:
+    for file in list_files(root):
         try:
             migration = migrate_file(file)
         except InvalidArgumentError as error:
             if file == root:
                 raise
             problems.append(str(error))
-        else:
-            migrations += [migration] if migration.findings else []
+            continue
+        if migration.findings:
+            migrations.append(migration)
     return migrations, problems
 
 
@@ -306,11 +302,8 @@ def _print_report(
             lines.setdefault((kind, message), []).append(name)
             counts[kind] += 1
         for (kind, message), names in lines.items():
-            if len(names) > MAX_PLACES:
-                dots = ["..."]
-            else:
-                dots = []
-            where = tr(", ").join(names[:MAX_PLACES] + dots)
+            shown = names[:MAX_PLACES] + ["..."] * (len(names) > MAX_PLACES)
+            where = tr(", ").join(shown)
             text = tr("{where}: {kind}: {message}", where=where, kind=kinds[kind], message=message)
             say(f"  {text}")
     for problem in problems:

@@ -667,7 +667,9 @@ class RateLimiter:
         with self._exchange():
             state = self.state
             if refusals == state.refusals:
-                self._suspicion += PROBE_SUSPICION if self._is_near_limit(error) else 1.0
+                state.is_token_limit = error.error_code in _TOKEN_LIMITS
+                is_probe = state.limited[0].is_near_refused_rate
+                self._suspicion += PROBE_SUSPICION if is_probe else 1.0
                 if self._suspicion < MAX_SUSPICION and not state.consecutive_refusals:
                     return
                 self._count_refusal(error)
@@ -680,10 +682,6 @@ class RateLimiter:
             elif state.consecutive_refusals > MAX_SHORT_PAUSES:
                 pause_s = max(pause_s, self._probe_pause_s(now))
             self._pause_until(now + pause_s)
-
-    def _is_near_limit(self, error: RateLimitError) -> bool:
-        self.state.is_token_limit = error.error_code in _TOKEN_LIMITS
-        return self.state.limited[0].is_near_refused_rate
 
     def _count_refusal(self, error: RateLimitError) -> None:
         now = self._now()
@@ -756,18 +754,9 @@ class RateLimiter:
         # without the wait a batch that waits looks like one that hangs
         seconds = self.state.paused_until - self._now()
         refusals = self.state.consecutive_refusals
-        if refusals and seconds > 0.5:
-            parts.append(
-                trn(
-                    "refused once, waiting {s:.0f} s",
-                    "refused {n} times, waiting {s:.0f} s",
-                    refusals,
-                    s=seconds,
-                )
-            )
-        elif refusals:
+        if refusals:
             parts.append(trn("refused once", "refused {n} times", refusals))
-        elif seconds > 0.5:
+        if seconds > 0.5:
             parts.append(tr("waiting {seconds:.0f} s", seconds=seconds))
         return " · ".join(filter(None, parts))
 

@@ -37,6 +37,15 @@ def test_a_question_may_come_from_stdin_and_the_answer_as_json(run):
     assert (reply["sandbox"], reply["finish_reason"], reply["cost_cny"]) == (True, "stop", 0)
 
 
+def test_an_answer_that_must_fit_a_schema_does(run, tmp_path):
+    schema = tmp_path / "schema.json"
+    schema.write_text(
+        json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
+    )
+    result = run("chat", "数字", "--schema", schema)
+    assert isinstance(json.loads(result.out)["n"], int)
+
+
 def test_a_batch_writes_its_results_to_stdout_or_a_file(run, rows, tmp_path):
     printed = [json.loads(line) for line in run("batch", rows).out.splitlines()]
     assert [row["prompt"] for row in printed] == [row["prompt"] for row in PAIRS]

@@ -186,7 +186,7 @@ def test_the_description_has_the_refusals_and_the_wait():
         return descriptions, limiter.describe()
 
     descriptions, at_its_end = run_in_virtual_time(act)
-    assert "refused 3 times, waiting 42 s" in descriptions
+    assert "refused 3 times · waiting 42 s" in descriptions
     assert at_its_end.endswith("refused 3 times")
 
 
