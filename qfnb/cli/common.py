@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import sys
 import time
@@ -128,12 +127,10 @@ def read_schema(path: Path) -> dict[str, Any]:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print an object as JSON, one line; NaN is null."""
-    cleaned = {
-        name: None if isinstance(item, float) and math.isnan(item) else item
-        for name, item in value.items()
-    }
-    print(json.dumps(cleaned, ensure_ascii=False, default=str))
+    """Print an object as JSON, one line; NaN and infinity are null."""
+    text = json.dumps(value, default=str)
+    cleaned = json.loads(text, parse_constant=lambda _: None)
+    print(json.dumps(cleaned, ensure_ascii=False))
 
 
 def say(text: str) -> None:

@@ -4,7 +4,6 @@ worse.
 
 from __future__ import annotations
 
-import math
 import time
 from argparse import Namespace
 from dataclasses import replace
@@ -151,7 +150,7 @@ def _summary(report: EvaluationResult) -> dict[str, Any]:
         {
             "model": row.model,
             "metric": row.metric,
-            "mean": _finite(row.mean),
+            "mean": row.mean,
             "scored": row.n,
             "rows": row.total,
         }
@@ -163,11 +162,11 @@ def _summary(report: EvaluationResult) -> dict[str, Any]:
             "model": pair.candidate,
             "metric": pair.metric,
             "verdict": pair.outcome,
-            "difference": _finite(pair.test.difference),
-            "low": _finite(pair.test.interval.low),
-            "high": _finite(pair.test.interval.high),
+            "difference": pair.test.difference,
+            "low": pair.test.interval.low,
+            "high": pair.test.interval.high,
             "level": pair.test.interval.level,
-            "p": _finite(pair.p_holm),
+            "p": pair.p_holm,
         }
         for pair in _against_baseline(report)
     ]
@@ -180,12 +179,6 @@ def _summary(report: EvaluationResult) -> dict[str, Any]:
         "recipes": {name: wording.to_plain(recipe) for name, recipe in report.recipes.items()},
         "notes": [wording.to_plain(note) for note in report.notes],
     }
-
-
-def _finite(value: float) -> float | None:
-    if math.isfinite(value):
-        return value
-    return None
 
 
 COMMAND = Command(
