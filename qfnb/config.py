@@ -252,9 +252,6 @@ class Settings(BaseModel):
     tpm_limit: float = 0
     """Tokens a minute at most; 0 for no limit of your own."""
 
-    share_rate_limits: bool = True
-    """Share the limits of a key and model between your processes, by a file in the state folder."""
-
     llm_api_retry_count: int = 3
     """Attempts of an inference call, the first included."""
 

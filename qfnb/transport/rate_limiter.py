@@ -400,7 +400,6 @@ class RateLimiter:
         self.max_in_flight = math.inf
         self.in_flight = 0
         self._shared = shared
-        self._is_enabled = True
         self._random = random_
         self._id = f"{random.getrandbits(64):016x}"  # not a secret
         self._now = clock.now if clock.is_scaled() else clock.wall_time
@@ -431,7 +430,7 @@ class RateLimiter:
         return self.state.refusals
 
     def apply_settings(self, settings: Settings) -> None:
-        """Set the ceilings of the settings, and whether limits are shared.
+        """Set the ceilings of the settings.
 
         Raises:
             InvalidArgumentError: a limit is negative, or both request limits are set.
@@ -440,7 +439,6 @@ class RateLimiter:
             return
         validate_rate_limits(settings)
         self._applied_settings = settings
-        self._is_enabled = settings.share_rate_limits
         self.requests.set_ceiling("settings", settings.qps_limit * 60 or settings.rpm_limit or None)
         self.tokens.set_ceiling("settings", settings.tpm_limit or None)
 
@@ -763,7 +761,7 @@ class RateLimiter:
     @property
     def _is_shared(self) -> bool:
         is_usable = self._shared is not None and self._shared.is_usable
-        return self._is_enabled and is_usable and not clock.is_scaled()
+        return is_usable and not clock.is_scaled()
 
     def _publish_soon(self) -> None:
         """Tell the other processes what was counted, also when this one sends nothing more."""

@@ -134,13 +134,6 @@ def test_a_slow_folder_is_given_up(tmp_path, caplog):
     assert "slow (30 ms" in log_lines(caplog)[0]
 
 
-def test_the_setting_ends_sharing(tmp_path):
-    limiter = create_shared(random.Random(0), tmp_path / "f")
-    limiter.apply_settings(config.Settings(share_rate_limits=False))
-    run_virtually(send(limiter))
-    assert not (tmp_path / "f").exists()
-
-
 def test_a_clock_that_is_set_back_stops_nothing(tmp_path):
     async def act():
         limiter = create_shared(random.Random(0), tmp_path / "f")
