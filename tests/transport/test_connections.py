@@ -198,15 +198,6 @@ def test_a_creation_that_may_have_been_executed_is_not_sent_again(closing, reset
     assert closing.heads == ["POST /v2/batches HTTP/1.1"] * 2
 
 
-def test_an_upload_that_breaks_off_shows_no_address(closing):
-    closing.close_at = set(range(1, 9))
-    closing.read = "head"
-    with pytest.raises(errors.ConnectionFailed) as caught:
-        Files.upload(b"{}\n" * 8_000_000)
-    assert not caught.value.sent
-    assert "/v2/files" not in str(caught.value)
-
-
 @pytest.mark.fault("F67")
 def test_connections_that_are_closed_as_python_ends_are_no_failure_of_the_job_that_is_watched():
     async def send():
