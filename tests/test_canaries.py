@@ -4,6 +4,7 @@ kinds, faults, sinks.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import base64
 import copy
@@ -13,6 +14,7 @@ import logging
 import pickle
 import sqlite3
 import subprocess
+import threading
 from functools import partial
 
 import pytest
@@ -26,6 +28,7 @@ import qfnb
 from qfnb import ChatCompletion, config, errors
 from qfnb.compat.client import Qianfan
 from qfnb.evaluation import EvaluationManager, ExactMatchEvaluator
+from qfnb.resources import Service
 from qfnb.sandbox import process
 from qfnb.trainer import alerts
 from qfnb.transport.response import Response
@@ -179,6 +182,22 @@ def test_a_cancelled_call_shows_no_secret(use, kind):
     assert search(texts_of(caught.value)) == []
 
 
+@pytest.mark.parametrize("kind", ["key of a constructor", "access token", "proxy password"])
+def test_an_interrupted_call_shows_no_secret(use, kind):
+    arguments, server = use(kind, "time-out")
+
+    def interrupt():
+        until(lambda: server.requests)
+        _thread.interrupt_main()
+
+    (thread := threading.Thread(target=interrupt)).start()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        ChatCompletion(**arguments).do("x")
+    thread.join()
+    assert server.client_left.wait(180)
+    assert search(texts_of(caught.value)) == []
+
+
 @pytest.mark.fault("F51")
 def test_verbose_tracebacks_of_the_users_own_errors_show_no_secret(use):
     model = ChatCompletion(**use("key of a constructor", "401 that echoes")[0])
@@ -194,6 +213,16 @@ def reraise(model):
         model.do("x")
     except errors.QianfanError as error:
         raise RuntimeError("the user's own") from error
+
+
+@pytest.mark.parametrize(
+    "fault", ["no HTTP", "401 that echoes", "broken JSON", "refused connection"]
+)
+def test_management_shows_no_secret(use, fault):
+    use("IAM pair", fault, has_token=False)
+    with pytest.raises(errors.QianfanError) as caught:
+        Service.V2.service_list()
+    assert search(texts_of(caught.value)) == []
 
 
 @pytest.mark.parametrize("fault", ["no HTTP", "401 that echoes", "redirect"])

@@ -14,6 +14,7 @@ from support.canaries import MARK, search, texts_of
 from support.scripted_server import http_answer
 
 from qfnb import ChatCompletion, config, errors
+from qfnb.transport import http as proxies
 
 KEYS = {
     "API key": {"api_key": f"bce-v3/ALTAK-{MARK}/secret"},
@@ -52,6 +53,28 @@ def test_a_token_that_is_not_as_documented_is_refused_and_not_quoted(scripted, n
     error = error_of(version=version)
     assert isinstance(error, errors.UnexpectedContent)
     assert search(texts_of(error)) == []
+
+
+@pytest.mark.fault("F14", "F50")
+@pytest.mark.parametrize(
+    "answer", [http_answer(b"", status="407 Proxy Authentication Required"), b"no\r\n\r\n", b""]
+)
+@pytest.mark.parametrize("source", ["setting", "environment"])
+def test_no_fault_of_a_proxy_shows_its_password(scripted, monkeypatch, source, answer):
+    proxies._environment_proxy.cache_clear()
+    server = scripted([answer])
+    current = config.get_config()
+    use_keys("API key")
+    current.base_url = current.console_api_base_url = "https://qianfan.invalid"
+    monkeypatch.setenv(
+        "HTTPS_PROXY" if source == "environment" else "QIANFAN_PROXY", with_password(server.url)
+    )
+    assert search(texts_of(error_of(version="2"))) == []
+    proxies._environment_proxy.cache_clear()
+
+
+def with_password(url: str) -> str:
+    return url.replace("//", f"//user:{MARK}@")
 
 
 @pytest.mark.parametrize(
