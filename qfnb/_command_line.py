@@ -1,200 +1,282 @@
-"""Commands of `qfnb`, on typer: help and usage in the user's language, and the loading of what one
-command needs.
+"""Commands of `qfnb`: how a line of words becomes the options of a command, and the help in the
+user's language.
 
-Messages stand in the declarations as `tr_noop("...")`; they are translated when a command is built,
-that is when it is used.
+Messages stand in the declarations as `tr_noop("...")`; they are translated where they are shown.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from typing import Any, Final
-
-import typer
-from pydantic import ValidationError
-from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+import re
+import shutil
+from argparse import ArgumentError, Namespace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NoReturn, Protocol
 
 from .base.language import tr, tr_noop
-from .base.text import align_columns, did_you_mean
+from .base.text import align_columns, did_you_mean, terminal_cells
 from .errors import InvalidArgumentError
 
-USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
-"""The class of errors about words of the command line; typer exports only one of them."""
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_INPUT: Final = 2
+NEGATIVE: Final = 3
+INTERRUPTED: Final = 130
+"""Exit codes, the same for all commands."""
 
-_HELP: Final = tr_noop("Show this help.")
-
-_VALUE_ERRORS: Final = {
-    "int_parsing": tr_noop("{name}: {value!r} is not a whole number"),
-    "float_parsing": tr_noop("{name}: {value!r} is not a number"),
-}
-"""Errors of pydantic, which reads the values -> what is said about them."""
-
-
-class _Translated:
-    """The part of commands and groups that speaks the user's language."""
-
-    help: str | None
-    short_help: str | None
-    params: list[Any]
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.help = tr(self.help) if self.help else None
-        for parameter in self.params:
-            _translate(parameter)
-
-    def format_usage(self, ctx: Any, formatter: Any) -> None:
-        """Write the usage line."""
-        pieces = " ".join(self.collect_usage_pieces(ctx))  # type: ignore[attr-defined]
-        formatter.write_usage(ctx.command_path, pieces, prefix=f"{tr('Usage:')} ")
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return the option `--help`."""
-        option = super().get_help_option(ctx)  # type: ignore[misc]
-        if option is not None:
-            option.help = tr(_HELP)
-            option.metavar = ""
-        return option
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, its headings in the user's language."""
-        from typer import rich_utils  # noqa: PLC0415 - 40 ms that only help should pay
-
-        rich_utils.OPTIONS_PANEL_TITLE = tr("Options")
-        rich_utils.ARGUMENTS_PANEL_TITLE = tr("Arguments")
-        rich_utils.COMMANDS_PANEL_TITLE = tr("Commands")
-        rich_utils.REQUIRED_LONG_STRING = tr("[required]")
-        rich_utils.DEFAULT_STRING = tr("[default: {}]")
-        rich_utils.Columns = _folding_columns()  # type: ignore[attr-defined]
-        super().format_help(ctx, formatter)  # type: ignore[misc]
+HELP: Final = "--help"
+MAX_COLUMN: Final = 34
+"""Cells of the options in the help; longer ones have a line of their own."""
 
 
-@cache
-def _folding_columns() -> Any:
-    """Return rich's columns, but with text that is folded: Chinese has no spaces to wrap at, and
-    rich would cut it.
+class OptionRow(Protocol):
+    """An option, as `Option` has it; those of the magics are others."""
+
+    @property
+    def help(self) -> str:
+        """A message."""
+
+    @property
+    def name(self) -> str:
+        """The name of its value."""
+
+    @property
+    def flags(self) -> list[str]:
+        """The forms in which it is typed."""
+
+    @property
+    def metavar(self) -> str:
+        """What stands for the value in the help, "" for a switch."""
+
+    @property
+    def kind(self) -> Callable[[str], Any]:
+        """What makes its value of a word."""
+
+    @property
+    def repeated(self) -> bool:
+        """Whether it may be given several times."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option; see `OptionRow`."""
+
+    flag: str
+    help: str
+    metavar: str = ""
+    kind: Callable[[str], Any] = str
+    repeated: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of its value."""
+        return self.flag.lstrip("-").replace("-", "_")
+
+    @property
+    def flags(self) -> list[str]:
+        """The forms in which it is typed."""
+        return [self.flag]
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word that is no option.
+
+    Attributes:
+        name: of its value.
+        metavar: what stands for it in the help.
+        help: a message.
+        count: "?" where it may be left out, "*" for any number.
     """
-    from rich.columns import Columns  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
 
-    class FoldingColumns(Columns):
-        def __init__(self, renderables: Iterable[Any]) -> None:
-            super().__init__(renderables)
-            for text in self.renderables:
-                if isinstance(text, Text):
-                    text.overflow = "fold"
-
-    return FoldingColumns
+    name: str
+    metavar: str
+    help: str = ""
+    count: str | None = None
 
 
-def _translate(parameter: Any) -> None:
-    """Translate the help of a parameter; a switch has no type, since it has no value."""
-    if getattr(parameter, "help", None):
-        parameter.help = tr(parameter.help)
-    if getattr(parameter, "is_flag", False) and parameter.metavar is None:
-        parameter.metavar = ""
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    Attributes:
+        run: gets words and options by name, None or False where they are not given; returns the
+            exit code, None for 0.
+        options, words: in the order of the help.
+        help: a message.
+        unset: names of further values, which are None: those that only a magic sets.
+    """
+
+    run: Callable[[Namespace], int | None]
+    options: Sequence[OptionRow] = ()
+    words: Sequence[Word] = ()
+    help: str = ""
+    unset: Iterable[str] = ()
+
+    def execute(self, prog: str, line: Sequence[str]) -> int:
+        """Run the command with a line of words."""
+        if HELP in line[: line.index("--") if "--" in line else None]:
+            print(self.describe(prog))
+            return DONE
+        options, unknown = self._read(prog, line)
+        if unknown and unknown[0].startswith("-"):
+            flags = [flag for row in self.options for flag in row.flags]
+            name = unknown[0].partition("=")[0]
+            hint = did_you_mean(name, flags)
+            _refuse(prog, tr("there is no option {name}{hint}", name=name, hint=hint))
+        if unknown:
+            _refuse(prog, tr("too many words: {words}", words=" ".join(unknown)))
+        return self.run(options) or DONE
+
+    def _read(self, prog: str, line: Sequence[str]) -> tuple[Namespace, list[str]]:
+        parser = _Parser(prog, add_help=False, allow_abbrev=False, exit_on_error=False)
+        for row in self.options:
+            settings: dict[str, Any] = {"action": "store_true"}
+            if row.metavar:
+                action = "append" if row.repeated else "store"
+                settings = {"action": action, "type": row.kind}
+            parser.add_argument(*row.flags, dest=row.name, **settings)
+        for word in self.words:
+            parser.add_argument(word.name, metavar=word.metavar, nargs=word.count)
+        try:
+            return parser.parse_known_intermixed_args(line, Namespace(**dict.fromkeys(self.unset)))
+        except ArgumentError as error:
+            name = (error.argument_name or "").rpartition("/")[2]
+            _refuse(prog, _explain(name, error.message))
+
+    def describe(self, prog: str) -> str:
+        """Return the help."""
+        usage = [prog, "[OPTIONS]", *(word.metavar for word in self.words)]
+        words = [(word.metavar, word.help) for word in self.words]
+        options = [(f"{', '.join(row.flags)} {row.metavar}", row.help) for row in self.options]
+        options.append((HELP, _HELP))
+        tables = {tr("Arguments"): words, tr("Options"): options}
+        return _format_help(" ".join(usage), self.help, tables)
 
 
-class Command(_Translated, TyperCommand):
-    """A command whose help is in the user's language."""
+@dataclass(frozen=True)
+class LazyCommand:
+    """A command, or a group, that is imported when it runs.
+
+    Attributes:
+        path: where it is, `module:attribute`.
+        help: a message.
+    """
+
+    path: str
+    help: str
+
+    def execute(self, prog: str, line: Sequence[str]) -> int:
+        """Run the command with a line of words."""
+        module, name = self.path.split(":")
+        command: Command | Group = getattr(importlib.import_module(module), name)
+        return replace(command, help=self.help).execute(prog, line)
 
 
-class Group(_Translated, TyperGroup):
-    """A group of commands whose help is in the user's language."""
+@dataclass(frozen=True)
+class Group:
+    """Commands by name.
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """Return the command that a line begins with, and the words behind it.
+    Attributes:
+        commands: as above.
+        help: a message.
+        default: runs where no command is named.
+        options: names and messages of the options that all commands have.
+        epilog: a message, the end of the help.
+    """
 
-        Raises:
-            InvalidArgumentError: there is none.
-        """
-        names = self.list_commands(ctx)
-        if args[0] not in names:
-            command = f"{ctx.command_path} {args[0]}"
-            hint = did_you_mean(args[0], names)
+    commands: Mapping[str, Command | LazyCommand | Group]
+    help: str = ""
+    default: Command | None = None
+    options: Sequence[tuple[str, str]] = ()
+    epilog: str = ""
+
+    def execute(self, prog: str, line: Sequence[str]) -> int:
+        """Run the command that a line begins with."""
+        if not line and self.default:
+            return self.default.execute(prog, line)
+        if not line:
+            _refuse(prog, tr("a command is missing"))
+        name, *words = line
+        if name == HELP:
+            print(self.describe(prog))
+            return DONE
+        if name not in self.commands:
+            command = f"{prog} {name}"
+            hint = did_you_mean(name, self.commands)
             raise InvalidArgumentError(
                 tr("there is no command `{command}`{hint}", command=command, hint=hint)
             )
-        return super().resolve_command(ctx, args)
+        return self.commands[name].execute(f"{prog} {name}", words)
+
+    def describe(self, prog: str) -> str:
+        """Return the help."""
+        commands = [(name, command.help) for name, command in self.commands.items()]
+        tables = {tr("Commands"): commands, tr("Options"): [*self.options, (HELP, _HELP)]}
+        return _format_help(f"{prog} COMMAND", self.help, tables, self.epilog)
 
 
-class LazyGroup(Group):
-    """A group whose commands are imported when one of them runs.
-
-    Attributes:
-        table: name -> where the command is, `module:attribute`, and its help.
-    """
-
-    table: Mapping[str, tuple[str, str]] = {}
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of all commands."""
-        return list(self.table)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command with the line that the list of commands shows of it."""
-        if cmd_name in self.table:
-            return Command(name=cmd_name, help=self.table[cmd_name][1])
-        return None
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """Return the command that a line begins with, imported now, and the words behind it."""
-        name, _, words = super().resolve_command(ctx, args)
-        module, attribute = self.table[name][0].split(":")
-        command = getattr(importlib.import_module(module), attribute)
-        app = command
-        if not isinstance(command, typer.Typer):
-            app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-            app.command(name, cls=Command, help=self.table[name][1])(command)
-        built = get_command(app)
-        built.name = name
-        return name, built, words
+_HELP: Final = tr_noop("Show this help.")
 
 
-def create_app(help_text: str, *, group: type[Group] = Group, **settings: Any) -> typer.Typer:
-    """Return a group without commands; its help is a message of `tr_noop`."""
-    return typer.Typer(
-        cls=group, help=help_text, add_completion=False, rich_markup_mode="rich", **settings
-    )
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises where words are missing."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of ending the process."""
+        _refuse(self.prog, tr("{name} is missing", name=message.rpartition(": ")[2]))
 
 
-def explain_usage_error(error: Any) -> str:
-    """Return the mistake in a line, in the user's language, and where help is."""
-    kind = type(error).__name__
-    context = getattr(error, "ctx", None)
-    name = _name_of(getattr(error, "param", None))
-    text = error.format_message()
-    if kind == "NoSuchOption":
-        rows = context.command.params if context else []
-        hint = did_you_mean(error.option_name, [option for row in rows for option in row.opts])
-        text = tr("there is no option {name}{hint}", name=error.option_name, hint=hint)
-    elif kind == "MissingParameter":
-        text = tr("{name} is missing", name=name)
-    elif kind == "BadOptionUsage":
-        text = tr("{name} needs a value", name=error.option_name)
-    elif kind == "BadParameter":
-        text = f"{name}: {error.message}"
-        if isinstance(error.__cause__, ValidationError):
-            cause = error.__cause__.errors()[0]
-            message = _VALUE_ERRORS.get(cause["type"], text)
-            text = tr(message, name=name, value=cause["input"])
-    elif "extra argument" in error.message:
-        text = tr("too many words: {words}", words=error.message.rpartition("(")[2].rstrip(")"))
-    elif "Missing command" in error.message:
-        text = tr("a command is missing")
-    command = context.command_path if context is not None else "qfnb"
-    return f"{text} {tr('(help: {command})', command=f'{command} --help')}"
+def _refuse(prog: str, text: str) -> NoReturn:
+    raise InvalidArgumentError(f"{text} {tr('(help: {command})', command=f'{prog} {HELP}')}")
 
 
-def _name_of(parameter: Any) -> str:
-    """Return an option as it is typed, an argument as the help names it, "" for neither."""
-    if parameter is None:
-        return ""
-    is_option = parameter.opts[0].startswith("-")
-    return str(parameter.opts[-1] if is_option else parameter.metavar or parameter.name.upper())
+def _explain(name: str, message: str) -> str:
+    """Return what argparse says of an option in the user's language."""
+    if message.startswith("expected"):
+        return tr("{name} needs a value", name=name)
+    kind, _, value = message.partition(" value: ")
+    value = value.strip("'")
+    if kind == "invalid int":
+        return tr("{name}: {value!r} is not a whole number", name=name, value=value)
+    if kind == "invalid float":
+        return tr("{name}: {value!r} is not a number", name=name, value=value)
+    return f"{name}: {message}"
+
+
+def _format_help(
+    usage: str, text: str, tables: Mapping[str, Sequence[tuple[str, str]]], epilog: str = ""
+) -> str:
+    """Return a help: how the line looks, what it does, and tables of names and messages."""
+    width = shutil.get_terminal_size().columns
+    lines = [f"{tr('Usage:')} {usage}", "", *wrap_cells(tr(text), width)]
+    for title, rows in tables.items():
+        if rows:
+            lines += ["", title]
+        for name, message in rows:
+            head = f"  {name.rstrip()}  "
+            indent = " " * MAX_COLUMN
+            explanation = wrap_cells(tr(message) if message else "", width - MAX_COLUMN)
+            if len(head) > MAX_COLUMN:
+                lines.append(head.rstrip())
+                head = ""
+            lines.append(f"{head:{MAX_COLUMN}}{explanation[0]}")
+            lines += [indent + line for line in explanation[1:]]
+    if epilog:
+        lines += ["", *wrap_cells(tr(epilog), width)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def wrap_cells(text: str, width: int) -> list[str]:
+    """Return a text as lines of at most `width` cells; Chinese has no spaces to break at."""
+    lines = [""]
+    for piece in re.findall(r"[!-~]+ ?|.", text):
+        if terminal_cells(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return lines
 
 
 def print_table(
@@ -208,4 +290,4 @@ def print_table(
         numeric: indexes of the columns that are right-aligned.
     """
     for line in align_columns((heads, *rows), numeric=numeric):
-        typer.echo(line)
+        print(line)

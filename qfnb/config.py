@@ -43,81 +43,6 @@ COLAB_NAMES: Final = ("api_key", "access_key", "secret_key")
 _colab_keys: dict[str, Secret] | None = None
 
 
-def read(folder: Path, audience: str) -> tuple[dict[str, Secret], str]:
-    """Return the keys that are kept for a platform, and where; nothing where there are none.
-
-    Args:
-        folder: the state folder.
-        audience: the address that the keys are for.
-
-    Raises:
-        CredentialsError: keys are kept, and the keyring does not give them.
-    """
-    if names := [name for name, kept_for in _kept(folder) if kept_for == audience]:
-        return _read_keyring(names, audience), tr("keyring")
-    keys = _read_colab()
-    return keys, tr("Colab secrets") if keys else ""
-
-
-def keep(folder: Path, audience: str, keys: Mapping[str, Secret]) -> str:
-    """Put keys into the system's keyring; return its name.
-
-    Args:
-        folder: the state folder.
-        audience: the address that the keys are for.
-        keys: by their names in the settings.
-
-    Raises:
-        CredentialsError: there is no keyring, or it refuses; the message says what to do instead.
-    """
-    if _is_colab():
-        raise CredentialsError(
-            tr(
-                "Colab keeps keys itself: open the key symbol at the left, add {name}, and allow "
-                "this notebook "
-                "to read it",
-                name=f"{PREFIX}API_KEY",
-            )
-        )
-    backend = _keyring()
-    rows = {*_kept(folder)}
-    for name, value in keys.items():
-        _, failed = _ask(backend.set_password, f"{name}@{audience}", value.get_secret_value())
-        if failed:
-            raise CredentialsError(
-                tr("the keyring does not take the key ({reason})", reason=failed) + _instead()
-            )
-        rows.add((name, audience))
-    write_private(folder / FILE_NAME, json.dumps({"keys": sorted(rows)}))
-    return str(backend.name)
-
-
-def forget(folder: Path) -> int:
-    """Delete all kept keys; return how many there were.
-
-    Raises:
-        CredentialsError: the keyring does not delete them.
-    """
-    rows = _kept(folder)
-    if not rows:
-        return 0
-    backend = _keyring()
-    for name, audience in rows:
-        key, failed = _ask(backend.get_password, f"{name}@{audience}")
-        if key is not None:
-            _, failed = _ask(backend.delete_password, f"{name}@{audience}")
-        if failed:
-            raise CredentialsError(
-                tr(
-                    "the keyring does not delete the keys ({reason}): delete the entries of qfnb "
-                    "there",
-                    reason=failed,
-                )
-            )
-    (folder / FILE_NAME).unlink(missing_ok=True)
-    return len(rows)
-
-
 def _kept(folder: Path) -> list[tuple[str, str]]:
     """Return name and address of every key that was kept."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
@@ -326,9 +251,6 @@ class Settings(BaseModel):
 
     tpm_limit: float = 0
     """Tokens a minute at most; 0 for no limit of your own."""
-
-    share_rate_limits: bool = True
-    """Share the limits of a key and model between your processes, by a file in the state folder."""
 
     llm_api_retry_count: int = 3
     """Attempts of an inference call, the first included."""
@@ -563,7 +485,7 @@ def _environment() -> dict[Any, Any]:
 
 def _read_settings() -> Settings:
     try:
-        return Settings.model_validate(_raw_settings())
+        return Settings.model_validate(_raw_settings())  # no variable, which tracebacks print
     except ValidationError as error:
         message = _format_error(error)
     raise InvalidArgumentError(message)  # here, where the values are not in its context
@@ -595,7 +517,12 @@ def _kept_keys(values: Mapping[str, Any]) -> tuple[dict[str, Secret], str]:
         values.get(name) for name in (*KEY_NAMES, "bearer_token")
     ):
         return {}, ""
-    return read(_state_path(), audience(values))
+    address = audience(values)
+    names = [name for name, kept_for in _kept(_state_path()) if kept_for == address]
+    if names:
+        return _read_keyring(names, address), tr("keyring")
+    keys = _read_colab()
+    return keys, tr("Colab secrets") if keys else ""
 
 
 _ADDRESSES = (
@@ -621,11 +548,32 @@ def keep_keys(keys: Mapping[str, Secret]) -> str:
     """Put keys into the system's keyring, for the present platform; return the keyring's name.
 
     Raises:
-        CredentialsError: there is no keyring, or it refuses.
+        CredentialsError: there is no keyring, or it refuses; the message says what to do instead.
     """
     global _cached_settings
     _cached_settings = None
-    return keep(state_dir(), audience(_explicit_settings()), keys)
+    if _is_colab():
+        raise CredentialsError(
+            tr(
+                "Colab keeps keys itself: open the key symbol at the left, add {name}, and allow "
+                "this notebook "
+                "to read it",
+                name=f"{PREFIX}API_KEY",
+            )
+        )
+    folder = state_dir()
+    address = audience(_explicit_settings())
+    backend = _keyring()
+    rows = {*_kept(folder)}
+    for name, value in keys.items():
+        _, failed = _ask(backend.set_password, f"{name}@{address}", value.get_secret_value())
+        if failed:
+            raise CredentialsError(
+                tr("the keyring does not take the key ({reason})", reason=failed) + _instead()
+            )
+        rows.add((name, address))
+    write_private(folder / FILE_NAME, json.dumps({"keys": sorted(rows)}))
+    return str(backend.name)
 
 
 def forget_kept_keys() -> int:
@@ -636,7 +584,23 @@ def forget_kept_keys() -> int:
     """
     global _cached_settings
     _cached_settings = None
-    return forget(state_dir())
+    folder = state_dir()
+    rows = _kept(folder)
+    backend: Any = _keyring() if rows else None
+    for name, address in rows:
+        key, failed = _ask(backend.get_password, f"{name}@{address}")
+        if key is not None:
+            _, failed = _ask(backend.delete_password, f"{name}@{address}")
+        if failed:
+            raise CredentialsError(
+                tr(
+                    "the keyring does not delete the keys ({reason}): delete the entries of qfnb "
+                    "there",
+                    reason=failed,
+                )
+            )
+    (folder / FILE_NAME).unlink(missing_ok=True)
+    return len(rows)
 
 
 def credentials(current_settings: Settings | None = None) -> Credentials:

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from . import config
 from ._notices import warn_once
@@ -23,9 +22,6 @@ from .errors import CredentialsError, InvalidArgumentError
 from .transport import event_loop, model_list
 from .transport.client import Client
 from .transport.platform import Platform, is_loopback
-
-if TYPE_CHECKING:
-    from .sandbox import Address
 
 SANDBOX_TTL_S = 1.0
 """Seconds for which a sandbox that was reached counts as running, unless a connection to it
@@ -82,32 +78,24 @@ def client(keys: Mapping[str, str | None] | None = None) -> Client:
     global _last_choice
     settings = config.settings()
     explicit_keys = dict(keys or {})
-    last = _last_choice
-    if last and last.settings is settings and last.keys == explicit_keys:
-        platform = last.client.platform
+    if _last_choice and _last_choice[0] is settings and _last_choice[1] == explicit_keys:
+        last_client = _last_choice[2]
+        platform = last_client.platform
         # a sandbox may have stopped
         if platform.name != "sandbox" or platform == _recent_sandbox():
-            return last.client
+            return last_client
     platform = current_platform(keys)
     with _lock:
         is_new = platform not in _clients
         new_client = _clients.get(platform) or _clients.setdefault(platform, Client(platform))
     if is_new and platform.name == "qianfan":
         model_list.keep_fresh(new_client)
-    _last_choice = _ClientChoice(settings, explicit_keys, new_client)
+    _last_choice = settings, explicit_keys, new_client
     return new_client
 
 
-@dataclass(frozen=True)
-class _ClientChoice:
-    """The client of the last call, and what it was selected by."""
-
-    settings: Settings
-    keys: Mapping[str, str | None]
-    client: Client
-
-
-_last_choice: _ClientChoice | None = None
+_last_choice: tuple[Settings, Mapping[str, str | None], Client] | None = None
+"""Settings and keys of the last call, and the client that they select."""
 
 
 async def aclient(keys: Mapping[str, str | None] | None = None) -> Client:
@@ -236,17 +224,18 @@ def _openai_platform(settings: Settings, base_url: str, credentials: Credentials
                 kinds=tr(", ").join(credentials.kinds()) or tr("none"),
             )
         )
-    if credentials.get("api_key"):
-        keys = credentials
-    else:
+    keys = credentials
+    if not keys.api_key:
         keys = Credentials.of({"api_key": "none"})
-    urls = (
+    return Platform(
+        "custom",
+        keys,
         settings.base_url,
         settings.console_api_base_url,
         settings.iam_base_url,
         settings.bos_base_url,
+        openai=base_url,
     )
-    return Platform("custom", keys, *urls, openai=base_url)
 
 
 def _configured_platform(settings: Settings, credentials: Credentials) -> Platform:
@@ -294,7 +283,11 @@ def _start_sandbox(settings: Settings) -> Platform:
         return recent
     from .sandbox import ensure, process  # noqa: PLC0415 - the sandbox is needed only without keys
 
-    platform = sandbox_platform(ensure(idle_minutes=settings.sandbox_idle_minutes))
+    address = ensure(idle_minutes=settings.sandbox_idle_minutes)
+    names = ("api_key", "access_key", "secret_key", "ak", "sk")
+    keys = Credentials.of({name: getattr(address, name) for name in names})
+    url = address.url
+    platform = Platform("sandbox", keys, url, url, url, f"{url}/bos", address.bucket)
     if notice := process.claim_damage_notice():
         warn_once(notice)
     _last_sandbox = platform, time.monotonic(), os.environ.get("QFNB_STATE_DIR", "")
@@ -313,14 +306,6 @@ def _recent_sandbox() -> Platform | None:
     if client and client.is_connection_lost:
         return None
     return platform
-
-
-def sandbox_platform(address: Address) -> Platform:
-    """Return the platform of a running sandbox."""
-    keys = ("api_key", "access_key", "secret_key", "ak", "sk")
-    credentials = Credentials.of({name: getattr(address, name) for name in keys})
-    url = address.url
-    return Platform("sandbox", credentials, url, url, url, f"{url}/bos", address.bucket)
 
 
 def _reset_in_child() -> object:

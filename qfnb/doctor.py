@@ -128,15 +128,10 @@ Line = tuple[State, str, str]
 
 
 def check_python() -> Iterator[Line]:
-    """Yield versions of qfnb, Python and the system."""
+    """Yield versions of qfnb, Python and the system, and the language of what is shown."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    yield "ok", f"qfnb {_version('qfnb')} · {python} · {system}", ""
-
-
-def check_language() -> Iterator[Line]:
-    """Yield the language of what is shown."""
-    yield "ok", language(), ""
+    yield "ok", f"qfnb {_version('qfnb')} · {python} · {system} · {language()}", ""
 
 
 def check_front_end() -> Iterator[Line]:
@@ -270,7 +265,6 @@ def check_reachability() -> Iterator[Line]:
 
 CHECKS: Final[list[tuple[str, Callable[[], Iterator[Line]]]]] = [
     (tr_noop("Versions"), check_python),
-    (tr_noop("Language"), check_language),
     (tr_noop("Packages"), check_packages),
     (tr_noop("Front end"), check_front_end),
     (tr_noop("State folder"), check_state_folder),

@@ -70,17 +70,9 @@ class QianfanSandbox:
         self._control("DELETE", "faults")
 
     def _control(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        from .errors import SandboxError  # noqa: PLC0415
         from .sandbox import process  # noqa: PLC0415
 
-        reply = process.control_request(self._address, method, f"/_sandbox/{path}", body)
-        if reply is None or reply[0] != 200:
-            raise SandboxError(
-                "the sandbox does not answer"
-                if reply is None
-                else str(reply[1].get("error", reply[1]))
-            )
-        return reply[1]
+        return process.ask_control(method, path, body, self._address)
 
 
 @pytest.fixture(scope="session")

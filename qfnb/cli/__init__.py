@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from .exit_codes import DONE, FAILED, INTERRUPTED, WRONG_INPUT
+from .._command_line import DONE, FAILED, INTERRUPTED, WRONG_INPUT
 
 DEBUG = "--debug"
 
@@ -50,14 +50,10 @@ def _run(words: Sequence[str]) -> int:
 
 def _run_and_explain(words: Sequence[str]) -> int:
     """Run a command; an exception is a message on stderr and an exit code."""
-    from .._command_line import USAGE_ERROR, explain_usage_error  # noqa: PLC0415
     from ..errors import CredentialsError, InvalidArgumentError, QianfanError  # noqa: PLC0415
 
     try:
         return _run(words)
-    except USAGE_ERROR as error:
-        _say(f"qfnb: {explain_usage_error(error)}")
-        return WRONG_INPUT
     except QianfanError as error:
         _say(f"qfnb: {error}")
         is_wrong = isinstance(error, InvalidArgumentError) and not isinstance(

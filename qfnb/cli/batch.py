@@ -12,10 +12,9 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument
-
+from .._command_line import DONE, FAILED, INTERRUPTED, NEGATIVE, Command, Word
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.batch import OPTIONS, PARSER, batch_arguments
@@ -23,7 +22,6 @@ from ..notebook.parser import MagicOption
 from ..views import batch as view
 from . import common
 from .common import ProgressStep, follow
-from .exit_codes import DONE, FAILED, INTERRUPTED, NEGATIVE
 
 if TYPE_CHECKING:
     from .._jobs.batch_progress import BatchProgress
@@ -60,20 +58,7 @@ ROWS = [
 ]
 
 
-@common.with_options(ROWS, PARSER.options)
-def batch(
-    target: Annotated[
-        str,
-        Argument(
-            metavar="FILE",
-            help=tr_noop(
-                "A .jsonl, .csv or .parquet file, or - for stdin: JSONL, or a prompt on each line."
-            ),
-        ),
-    ],
-    *,
-    options: Namespace,
-) -> int:
+def batch(options: Namespace) -> int:
     """Ask about every row; return the exit code.
 
     Raises:
@@ -81,6 +66,7 @@ def batch(
     """
     from ..batching import api  # noqa: PLC0415
 
+    target: str = options.target
     if options.resume:
         arguments = {name: getattr(options, name) for name in RESUMED}
         return _work(api.resume(_find_name(target), **arguments), options)
@@ -237,3 +223,19 @@ def _summary(progress: BatchProgress) -> Mapping[str, Any]:
         "sandbox": progress.from_sandbox,
         "remarks": list(progress.remarks),
     }
+
+
+COMMAND = Command(
+    batch,
+    ROWS,
+    [
+        Word(
+            "target",
+            "FILE",
+            tr_noop(
+                "A .jsonl, .csv or .parquet file, or - for stdin: JSONL, or a prompt on each line."
+            ),
+        )
+    ],
+    unset=PARSER.options,
+)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from typing import Annotated, Any
+from typing import Any
 
-from typer import Argument
-
+from .._command_line import DONE, INTERRUPTED, Command, Word
 from ..base.language import tr, tr_noop
 from ..base.text import strip_controls
 from ..errors import InvalidArgumentError, QianfanError
 from ..notebook.parser import CHAT_OPTIONS, MagicOption, Parser, resolve
 from . import common
-from .exit_codes import DONE, INTERRUPTED
 
 STDIN = "-"
 
@@ -36,15 +34,7 @@ QUIET = MagicOption(
 )
 
 
-@common.with_options([*CHAT_OPTIONS, common.SCHEMA, QUIET, common.JSON])
-def chat(
-    prompt: Annotated[
-        list[str] | None,
-        Argument(metavar="PROMPT", help=tr_noop("The question; - stands for the text of stdin.")),
-    ] = None,
-    *,
-    options: Namespace,
-) -> int:
+def chat(options: Namespace) -> int:
     """Ask; return the exit code.
 
     Raises:
@@ -54,7 +44,7 @@ def chat(
     from ..resources.inference.chat import ChatCompletion  # noqa: PLC0415 - `qfnb --help` stays fast
     from ..resources.inference.thinking import parse_think  # noqa: PLC0415
 
-    question = _read_question(prompt or [])
+    question = _read_question(options.prompt)
     arguments = PARSER.keywords(options)
     if options.think is not None:
         arguments["think"] = parse_think(options.think)
@@ -151,3 +141,10 @@ def _say_facts(answer: Any, options: Namespace) -> None:
         common.say(notice)
     if note := view.ending_note(answer).text:
         common.say(note)
+
+
+COMMAND = Command(
+    chat,
+    [*CHAT_OPTIONS, common.SCHEMA, QUIET, common.JSON],
+    [Word("prompt", "PROMPT", tr_noop("The question; - stands for the text of stdin."), "*")],
+)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-import math
 import shutil
 import sys
 import time
-from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from typer import Option
-
-from ..base.language import tr, tr_noop
+from ..base.language import tr
 from ..base.text import strip_controls, terminal_cells
 from ..errors import InvalidArgumentError
 from ..notebook.parser import MagicOption
@@ -46,19 +41,48 @@ def follow(is_finished: Callable[[], bool], describe: Callable[[], ProgressStep]
         is_finished: returns whether it has ended, well or badly.
         describe: returns how far it is.
     """
-    show = _rewrite if sys.stderr.isatty() else _PlainLines()
+    line = _Line()
     notice = ""
     try:
         while not is_finished():
             step = describe()
             if step.notice and not notice:
                 notice = step.notice
-                _print_line(notice)
-            show(step)
+                line.clear()
+                say(strip_controls(notice))
+            line.show(step)
             time.sleep(POLL_S)
-        show(describe())
+        line.show(describe())
     finally:
-        _print_line("")
+        line.clear()
+
+
+class _Line:
+    """The line that says how far a job is: rewritten on a terminal, else printed again when it has
+    changed, every `PLAIN_INTERVAL_S` at most.
+    """
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._text = ""
+        self._printed_at = -PLAIN_INTERVAL_S
+
+    def clear(self) -> None:
+        """Remove it from a terminal."""
+        if self._is_terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def show(self, step: ProgressStep) -> None:
+        """Say how far the job is."""
+        if self._is_terminal:
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{draw_line(step, width)}\x1b[K", end="", file=sys.stderr, flush=True)
+            return
+        text = " ".join(strip_controls(step.text).split())
+        if text != self._text and time.monotonic() - self._printed_at >= PLAIN_INTERVAL_S:
+            say(text)
+            self._text = text
+            self._printed_at = time.monotonic()
 
 
 def draw_line(step: ProgressStep, width: int) -> str:
@@ -75,85 +99,10 @@ def draw_line(step: ProgressStep, width: int) -> str:
     return line.rstrip()
 
 
-def _print_line(text: str) -> None:
-    """Print a line in place of the bar, "" for none."""
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
-    if text:
-        sys.stderr.write(f"{strip_controls(text)}\n")
-    sys.stderr.flush()
-
-
-def _rewrite(step: ProgressStep) -> None:
-    line = draw_line(step, shutil.get_terminal_size().columns - 1)
-    print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-class _PlainLines:
-    """Prints a line when it differs from the last one, every `PLAIN_INTERVAL_S` at most."""
-
-    def __init__(self) -> None:
-        self._line = ""
-        self._printed_at = -PLAIN_INTERVAL_S
-
-    def __call__(self, step: ProgressStep) -> None:
-        line = " ".join(strip_controls(step.text).split())
-        if line != self._line and time.monotonic() - self._printed_at >= PLAIN_INTERVAL_S:
-            say(line)
-            self._line = line
-            self._printed_at = time.monotonic()
-
-
-JsonFlag = Annotated[
-    bool, Option("--json", help=tr_noop("Print one JSON object to stdout, for programs."))
-]
 JSON = MagicOption("Print one JSON object to stdout, for programs.", "--json", dest="as_json")
 SCHEMA = MagicOption(
     "A JSON Schema; each answer is an object that fits it.", "--schema", "FILE", parse=Path
 )
-
-
-def with_options(
-    rows: Iterable[MagicOption], unset: Iterable[str] = ()
-) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Give a command options, whose values it gets as a namespace, `options` (a decorator).
-
-    Args:
-        rows: the options, in the order of the help.
-        unset: names of further values, which are None: those that only a magic sets.
-    """
-    declared = list(rows)
-
-    def declare(command: Callable[..., int]) -> Callable[..., int]:
-        signature = inspect.signature(command, eval_str=True)
-
-        def run(**values: Any) -> int:
-            options = dict.fromkeys(unset)
-            for row in declared:
-                options[row.name] = values.pop(row.name)
-            return command(**values, options=Namespace(**options))
-
-        *words, _ = signature.parameters.values()
-        parameters = [*words, *map(_to_parameter, declared)]
-        run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        return run
-
-    return declare
-
-
-def _to_parameter(row: MagicOption) -> inspect.Parameter:
-    """Return an option as a parameter that typer reads."""
-    annotation: Any = bool
-    if row.metavar:
-        annotation = (list[row.kind] if row.repeated else row.kind) | None  # type: ignore[name-defined,operator]
-    return inspect.Parameter(
-        row.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None if row.metavar else False,
-        annotation=Annotated[
-            annotation, Option(*row.flags, metavar=row.metavar or None, help=row.help)
-        ],
-    )
 
 
 def read_schema(path: Path) -> dict[str, Any]:
@@ -178,12 +127,10 @@ def read_schema(path: Path) -> dict[str, Any]:
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """Print an object as JSON, one line; NaN is null."""
-    cleaned = {
-        name: None if isinstance(item, float) and math.isnan(item) else item
-        for name, item in value.items()
-    }
-    print(json.dumps(cleaned, ensure_ascii=False, default=str))
+    """Print an object as JSON, one line; NaN and infinity are null."""
+    text = json.dumps(value, default=str)
+    cleaned = json.loads(text, parse_constant=lambda _: None)
+    print(json.dumps(cleaned, ensure_ascii=False))
 
 
 def say(text: str) -> None:

@@ -4,15 +4,13 @@ worse.
 
 from __future__ import annotations
 
-import math
 import time
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from typer import Argument
-
+from .._command_line import DONE, INTERRUPTED, NEGATIVE, Command, Word
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.evaluate import OPTIONS, PARSER
@@ -20,7 +18,6 @@ from ..notebook.evaluate_inputs import read_plan
 from ..notebook.parser import MagicOption
 from . import common
 from .common import POLL_S, ProgressStep, follow
-from .exit_codes import DONE, INTERRUPTED, NEGATIVE
 
 if TYPE_CHECKING:
     from ..evaluation.background import BackgroundEvaluation, EvaluationProgress
@@ -60,15 +57,7 @@ ROWS: Final = [
 ]
 
 
-@common.with_options(ROWS, PARSER.options)
-def evaluate(
-    models: Annotated[
-        list[str] | None,
-        Argument(metavar="MODEL", help=tr_noop("Preset models or endpoints, the baseline first.")),
-    ] = None,
-    *,
-    options: Namespace,
-) -> int:
+def evaluate(options: Namespace) -> int:
     """Ask, score and compare; return the exit code.
 
     Raises:
@@ -84,7 +73,7 @@ def evaluate(
         )
     if options.out is not None:
         validate_report_path(options.out)
-    plan = read_plan(None, models or (), options, PARSER.keywords(options))
+    plan = read_plan(None, options.models, options, PARSER.keywords(options))
     if options.fail_on and len(plan.models) < 2:
         raise InvalidArgumentError(
             tr("--fail-on compares models: name the baseline, then the tuned one")
@@ -161,7 +150,7 @@ def _summary(report: EvaluationResult) -> dict[str, Any]:
         {
             "model": row.model,
             "metric": row.metric,
-            "mean": _finite(row.mean),
+            "mean": row.mean,
             "scored": row.n,
             "rows": row.total,
         }
@@ -173,11 +162,11 @@ def _summary(report: EvaluationResult) -> dict[str, Any]:
             "model": pair.candidate,
             "metric": pair.metric,
             "verdict": pair.outcome,
-            "difference": _finite(pair.test.difference),
-            "low": _finite(pair.test.interval.low),
-            "high": _finite(pair.test.interval.high),
+            "difference": pair.test.difference,
+            "low": pair.test.interval.low,
+            "high": pair.test.interval.high,
             "level": pair.test.interval.level,
-            "p": _finite(pair.p_holm),
+            "p": pair.p_holm,
         }
         for pair in _against_baseline(report)
     ]
@@ -192,7 +181,9 @@ def _summary(report: EvaluationResult) -> dict[str, Any]:
     }
 
 
-def _finite(value: float) -> float | None:
-    if math.isfinite(value):
-        return value
-    return None
+COMMAND = Command(
+    evaluate,
+    ROWS,
+    [Word("models", "MODEL", tr_noop("Preset models or endpoints, the baseline first."), "*")],
+    unset=PARSER.options,
+)

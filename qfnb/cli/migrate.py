@@ -8,20 +8,20 @@ import os
 import re
 import shutil
 import tokenize
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from typer import Argument, Option
-
+from .._command_line import DONE, FAILED, NEGATIVE, Command, Word
 from ..base.language import tr, tr_noop, trn
 from ..base.private_files import write_atomically
 from ..errors import InvalidArgumentError
+from ..notebook.parser import MagicOption
 from ..redact import redact
 from . import common
-from .exit_codes import DONE, FAILED, NEGATIVE
 
 try:
     from ..compat import codemod
@@ -35,7 +35,7 @@ MAX_PLACES: Final = 5
 
 _SKIPPED: Final = frozenset(["__pycache__", "node_modules", "site-packages"])
 _PYTHON_MAGIC: Final = re.compile(r"\s*%%(capture|debug|prun|time|timeit)\b")
-_MAGIC: Final = re.compile(r"\s*(%|!|\?)|.*=\s*[%!]|.*\?\s*$")
+_MAGIC: Final = re.compile(r"\s*(%|!|\?)|[\w, ]+=\s*[%!]|\s*[\w.]+\?+\s*$")
 _SDK_NAME: Final = re.compile(r"(?<![\w.'\"/])qianfan(?=\.\w)")
 _HIDDEN: Final = re.compile(r"(?:pass  )?# qfnb-hidden (\d+)$", re.MULTILINE)
 _CELL: Final = "\n# qfnb-cell\n"
@@ -102,23 +102,26 @@ def _migrate_notebook(path: Path, content: bytes) -> Migration:
     """Migrate the cells as one module, since they share their names; lines that are no Python are
     hidden meanwhile.
     """
-    notebook = _parse_notebook(path, content)
+    notebook = json.loads(content)
+    is_notebook = isinstance(notebook, dict) and isinstance(notebook.get("cells"), list)
+    if not is_notebook:
+        raise ValueError(tr("it is no notebook of format 4: open and save it in Jupyter first"))
     cells = [cell for cell in notebook["cells"] if cell.get("cell_type") == "code"]
-    hidden: list[tuple[int, int, str]] = []
+    hidden: list[str] = []
     rows: list[tuple[int, int, str, str]] = []
     sources = []
     firsts = [1]
     for number, cell in enumerate(cells, 1):
         lines = "".join(cell.get("source", "")).split("\n")
+        source = _hide_magics(lines, hidden)
         try:
-            _hide_magics(number, lines, hidden)
+            ast.parse(source)
         except SyntaxError as error:
             if any(codemod.SDK in line for line in lines):
                 message = tr("{problem}; the cell stays as it is", problem=_explain(error))
                 rows.append((number, error.lineno or 1, "manual", message))
-            for index in range(len(lines)):
-                _hide(number, lines, index, hidden, "")
-        sources.append("\n".join(lines))
+            source = "\n".join(_hide(line, hidden) for line in lines)
+        sources.append(source)
         firsts.append(firsts[-1] + len(lines) + 1)
     module, findings = codemod.rewrite(_CELL.join(sources))
     for line, kind, message in findings:
@@ -127,20 +130,12 @@ def _migrate_notebook(path: Path, content: bytes) -> Migration:
     changes = []
     for cell, rewritten in zip(cells, module.split(_CELL), strict=bool(cells)):
         before = "".join(cell.get("source", ""))
-        after = _HIDDEN.sub(lambda match: _rename(hidden[int(match[1])][2]), rewritten)
+        after = _HIDDEN.sub(lambda match: _rename(hidden[int(match[1])]), rewritten)
         if findings and after != before:
             changes.append((before, after))
             is_list = isinstance(cell["source"], list)
             cell["source"] = after.splitlines(keepends=True) if is_list else after
     return Migration(path, _dump(notebook, content) if changes else content, sorted(rows), changes)
-
-
-def _parse_notebook(path: Path, content: bytes) -> dict[str, Any]:
-    notebook = json.loads(content)
-    if isinstance(notebook, dict) and isinstance(notebook.get("cells"), list):
-        return notebook
-    reason = tr("it is no notebook of format 4: open and save it in Jupyter first")
-    raise InvalidArgumentError(tr("{path}: cannot be read: {reason}", path=path, reason=reason))
 
 
 def _dump(notebook: dict[str, Any], content: bytes) -> bytes:
@@ -151,44 +146,30 @@ def _dump(notebook: dict[str, Any], content: bytes) -> bytes:
     return (dumped + ("\n" if text.endswith("\n") else "")).encode()
 
 
-def _hide_magics(cell: int, lines: list[str], hidden: list[tuple[int, int, str]]) -> None:
-    """Hide the lines of a cell that are IPython's: those that Python cannot parse.
-
-    Raises:
-        SyntaxError: a line is neither.
-    """
-    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
-    if lines[first].startswith("%%"):
-        if _PYTHON_MAGIC.match(lines[first]):
-            last = first + 1
+def _hide_magics(lines: list[str], hidden: list[str]) -> str:
+    """Return the source of a cell in which lines that are IPython's are comments."""
+    source = "\n".join(lines)
+    magic = source.lstrip().partition("\n")[0]
+    if magic.startswith("%%") and not _PYTHON_MAGIC.match(magic):
+        return "\n".join(_hide(line, hidden) for line in lines)
+    rows = []
+    is_continued = False
+    for line in lines:
+        is_magic = is_continued or _MAGIC.match(line) is not None
+        if not is_magic:
+            rows.append(line)
+        elif is_continued or line.startswith("%%"):
+            rows.append(_hide(line, hidden))
         else:
-            last = len(lines)
-        for index in range(first, last):
-            _hide(cell, lines, index, hidden, "")
-    while True:
-        try:
-            ast.parse("\n".join(lines))
-        except SyntaxError as error:
-            index = (error.lineno or 1) - 1
-            if index >= len(lines) or not _MAGIC.match(lines[index]):
-                raise
-            keyword = "pass  "
-            while lines[index].endswith("\\") and index + 1 < len(lines):
-                _hide(cell, lines, index, hidden, keyword)
-                keyword = ""
-                index += 1
-            _hide(cell, lines, index, hidden, keyword)
-        else:
-            return
+            rows.append(_hide(line, hidden, "pass  "))
+        is_continued = is_magic and line.endswith("\\")
+    return "\n".join(rows)
 
 
-def _hide(
-    cell: int, lines: list[str], index: int, hidden: list[tuple[int, int, str]], keyword: str
-) -> None:
-    text = lines[index].lstrip()
-    indent = lines[index].removesuffix(text)
-    lines[index] = f"{indent}{keyword}# qfnb-hidden {len(hidden)}"
-    hidden.append((cell, index + 1, text))
+def _hide(line: str, hidden: list[str], keyword: str = "") -> str:
+    text = line.lstrip()
+    hidden.append(text)
+    return f"{line.removesuffix(text)}{keyword}# qfnb-hidden {len(hidden) - 1}"
 
 
 def _rename(line: str) -> str:
@@ -255,67 +236,47 @@ def write_copy(migration: Migration, target: Path) -> None:
         shutil.copymode(migration.path, file.name)
 
 
-def migrate(
-    path: Annotated[
-        Path, Argument(metavar="PATH", help=tr_noop("A module, a notebook, or a folder of them."))
-    ],
-    *,
-    out: Annotated[
-        Path | None,
-        Option("-o", "--out", metavar="PATH", help=tr_noop("Where the copy goes (NAME_qfnb).")),
-    ] = None,
-    in_place: Annotated[
-        bool, Option("--in-place", help=tr_noop("Change the files themselves."))
-    ] = False,
-    diff: Annotated[
-        bool, Option("--diff", help=tr_noop("Print the changes as a diff; write nothing."))
-    ] = False,
-    check: Annotated[
-        bool,
-        Option(
-            "--check", help=tr_noop("Write nothing; exit code 3 where a file still uses the SDK.")
-        ),
-    ] = False,
-) -> int:
+def migrate(options: Namespace) -> int:
     """Migrate files; return the exit code.
 
     Raises:
         InvalidArgumentError: there is no such file, or it is no module or notebook; nothing was
             written.
     """
-    if in_place and out is not None:
+    if options.in_place and options.out is not None:
         raise InvalidArgumentError(tr("--in-place and --out: only one of them can be used"))
-    migrations, problems = _read_all(list(list_files(path)), path)
+    path = Path(options.path)
+    migrations, problems = _read_all(path)
     targets: dict[Path, Path] = {}
     for migration in migrations:
-        if migration.changes and not (diff or check):
-            if in_place:
-                target = migration.path
-            else:
-                target = copy_path(migration.path, path, out)
+        if migration.changes and not (options.diff or options.check):
+            target = migration.path
+            if not options.in_place:
+                target = copy_path(migration.path, path, options.out)
             write_copy(migration, target)
             targets[migration.path] = target
-    _print_report(migrations, targets, problems, diff=diff)
+    _print_report(migrations, targets, problems, diff=options.diff)
     if problems:
         return FAILED
-    if check and migrations:
+    if options.check and migrations:
         return NEGATIVE
     return DONE
 
 
-def _read_all(files: list[Path], root: Path) -> tuple[list[Migration], list[str]]:
+def _read_all(root: Path) -> tuple[list[Migration], list[str]]:
     """Return the rewritten files that use the SDK, and the errors of those that cannot be read."""
     migrations = []
     problems = []
-    for file in files:
+    for file in list_files(root):
         try:
             migration = migrate_file(file)
         except InvalidArgumentError as error:
             if file == root:
                 raise
             problems.append(str(error))
-        else:
-            migrations += [migration] if migration.findings else []
+            continue
+        if migration.findings:
+            migrations.append(migration)
     return migrations, problems
 
 
@@ -341,11 +302,8 @@ def _print_report(
             lines.setdefault((kind, message), []).append(name)
             counts[kind] += 1
         for (kind, message), names in lines.items():
-            if len(names) > MAX_PLACES:
-                dots = ["..."]
-            else:
-                dots = []
-            where = tr(", ").join(names[:MAX_PLACES] + dots)
+            shown = names[:MAX_PLACES] + ["..."] * (len(names) > MAX_PLACES)
+            where = tr(", ").join(shown)
             text = tr("{where}: {kind}: {message}", where=where, kind=kinds[kind], message=message)
             say(f"  {text}")
     for problem in problems:
@@ -357,3 +315,15 @@ def _print_report(
     notes = trn("{n} note", "{n} notes", counts["note"])
     manual = trn("{n} thing to do by hand", "{n} things to do by hand", counts["manual"])
     say(tr("{changed}, {notes}, {manual}", changed=changed, notes=notes, manual=manual))
+
+
+COMMAND = Command(
+    migrate,
+    [
+        MagicOption("Where the copy goes (NAME_qfnb).", "--out", "PATH", "-o", parse=Path),
+        MagicOption("Change the files themselves.", "--in-place"),
+        MagicOption("Print the changes as a diff; write nothing.", "--diff"),
+        MagicOption("Write nothing; exit code 3 where a file still uses the SDK.", "--check"),
+    ],
+    [Word("path", "PATH", tr_noop("A module, a notebook, or a folder of them."))],
+)

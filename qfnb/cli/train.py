@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from argparse import Namespace
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from typer import Argument
-
+from .._command_line import DONE, FAILED, INTERRUPTED, Command, Word
 from ..base.language import tr, tr_noop
 from ..errors import InvalidArgumentError
 from ..notebook.parser import MagicOption
 from ..notebook.trainings import PARSER, create_trainer
 from . import common
 from .common import POLL_S, ProgressStep, follow
-from .exit_codes import DONE, FAILED, INTERRUPTED
 
 if TYPE_CHECKING:
     from ..trainer import LLMFinetune
@@ -38,18 +36,7 @@ ROWS: Final = [
 ]
 
 
-@common.with_options(ROWS, PARSER.options)
-def train(
-    run: Annotated[
-        str | None,
-        Argument(
-            metavar="RUN",
-            help=tr_noop("A training to follow, run-... or task-...; none starts one."),
-        ),
-    ] = None,
-    *,
-    options: Namespace,
-) -> int:
+def train(options: Namespace) -> int:
     """Start or follow a training; return the exit code.
 
     Raises:
@@ -58,6 +45,7 @@ def train(
     """
     from ..trainer import LLMFinetune  # noqa: PLC0415 - `qfnb --help` stays fast
 
+    run: str | None = options.run
     options.dataset = options.data or options.dataset
     if (run is None) == (options.dataset is None):
         raise InvalidArgumentError(
@@ -191,3 +179,18 @@ def _summary(trainer: LLMFinetune, progress: TrainingProgress) -> dict[str, Any]
         **{name: getattr(progress, name) for name in names},
         "sandbox": progress.from_sandbox,
     }
+
+
+COMMAND = Command(
+    train,
+    ROWS,
+    [
+        Word(
+            "run",
+            "RUN",
+            tr_noop("A training to follow, run-... or task-...; none starts one."),
+            "?",
+        )
+    ],
+    unset=PARSER.options,
+)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+from argparse import Namespace
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Any, Final
 from urllib.parse import quote
 
-from typer import Argument, Context, Option
-
-from .._command_line import Command, create_app
+from .._command_line import Command, Group, Option, Word
 from ..base.language import tr, tr_noop
 from ..base.text import labelled
 from ..errors import InvalidArgumentError, SandboxError
@@ -19,13 +19,32 @@ from ..wire import sandbox as engine_configs
 from ..wire.sandbox import Address
 from . import process
 
-ENV_NOTE = '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
-
-app = create_app(tr_noop("The local sandbox: a Qianfan on this computer"))
-faults_app = create_app(
-    tr_noop("Make calls fail on purpose, until the sandbox stops"), invoke_without_command=True
+ENV_NOTE: Final = (
+    '# eval "$(qfnb sandbox env)" points any client of Qianfan or OpenAI at the sandbox'
 )
-app.add_typer(faults_app, name="faults")
+
+ENGINE_OPTIONS: Final = (
+    Option("--engine", tr_noop("builtin or upstream; stays until another is chosen."), "ENGINE"),
+    Option("--upstream-url", "http://localhost:11434/v1", "URL"),
+    Option("--upstream-model", tr_noop("The model there that answers for all models."), "MODEL"),
+    Option("--upstream-map", tr_noop("Exceptions from that."), "NAME=MODEL,…"),
+    Option("--upstream-embedding-model", tr_noop("The embedding model there."), "MODEL"),
+    Option(
+        "--upstream-timeout", tr_noop("Seconds without data before a call fails (120)."), "SECONDS"
+    ),
+)
+"""Options of `EngineConfig`."""
+
+START_OPTIONS: Final = (
+    Option("--idle-minutes", tr_noop("Stop after this time without use."), "N", float),
+    Option(
+        "--strict",
+        tr_noop("As the platform of today: no retired models, no v1; stays so until --no-strict."),
+    ),
+    Option("--no-strict", ""),
+    *ENGINE_OPTIONS,
+    Option("--ask-key", tr_noop("Type the upstream's key, hidden.")),
+)
 
 
 def environment(address: Address) -> dict[str, str]:
@@ -46,85 +65,25 @@ def environment(address: Address) -> dict[str, str]:
     }
 
 
-@app.command(cls=Command, help=tr_noop("Start it, or print where it runs."))
-def start(
-    *,
-    idle_minutes: Annotated[float, Option(help=tr_noop("Stop after this time without use."))] = 30,
-    strict: Annotated[
-        bool | None,
-        Option(
-            "--strict/--no-strict",
-            help=tr_noop(
-                "As the platform of today: no retired models, no v1; stays so until --no-strict."
-            ),
-        ),
-    ] = None,
-    engine: Annotated[
-        str | None, Option(help=tr_noop("builtin or upstream; stays until another is chosen."))
-    ] = None,
-    upstream_url: Annotated[
-        str | None, Option(metavar="URL", help="http://localhost:11434/v1")
-    ] = None,
-    upstream_model: Annotated[
-        str | None,
-        Option(metavar="MODEL", help=tr_noop("The model there that answers for all models.")),
-    ] = None,
-    upstream_map: Annotated[
-        str | None, Option(metavar="NAME=MODEL,…", help=tr_noop("Exceptions from that."))
-    ] = None,
-    upstream_embedding_model: Annotated[
-        str | None, Option(metavar="MODEL", help=tr_noop("The embedding model there."))
-    ] = None,
-    upstream_timeout: Annotated[
-        str | None,
-        Option(metavar="SECONDS", help=tr_noop("Seconds without data before a call fails (120).")),
-    ] = None,
-    ask_key: Annotated[
-        bool, Option("--ask-key", help=tr_noop("Type the upstream's key, hidden."))
-    ] = False,
-) -> None:
-    options = {
-        "engine": engine,
-        "upstream_url": upstream_url,
-        "upstream_model": upstream_model,
-        "upstream_map": upstream_map,
-        "upstream_embedding_model": upstream_embedding_model,
-        "upstream_timeout": upstream_timeout,
-        "upstream_key": getpass.getpass(tr("key of the upstream: ")) if ask_key else None,
-    }
-    engine_options = {name: value for name, value in options.items() if value is not None}
-    address = process.ensure(engine=engine_options, idle_minutes=idle_minutes)
-    if strict is not None:
-        process.ask_control("POST", "modes", {"strict": strict})
+def start(options: Namespace) -> None:
+    """Start the sandbox, or print where it runs."""
+    engine = _given(options, [row.name for row in ENGINE_OPTIONS])
+    if options.ask_key:
+        engine["upstream_key"] = getpass.getpass(tr("key of the upstream: "))
+    address = process.ensure(engine=engine, idle_minutes=options.idle_minutes or 30)
+    if options.strict or options.no_strict:
+        process.ask_control("POST", "modes", {"strict": options.strict})
     _print_address(address)
 
 
-@app.command(
-    cls=Command,
-    help=tr_noop(
-        "Run it here until Ctrl-C or SIGTERM, as a container does; for other computers with --bind."
-    ),
-)
-def serve(
-    *,
-    bind: Annotated[
-        str,
-        Option(
-            metavar="ADDRESS",
-            help=tr_noop("0.0.0.0: whoever reaches the port and has a key can use it."),
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, Option(min=0, max=65535, help=tr_noop("0: the previous one, else a free one."))
-    ] = 0,
-    url: Annotated[
-        str | None,
-        Option(
-            metavar="URL",
-            help=tr_noop("What clients write, e.g. http://sandbox:8899; its host is answered."),
-        ),
-    ] = None,
-) -> int:
+def _given(options: Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Return the options of these names that are set."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
+def serve(options: Namespace) -> int:
+    """Run the sandbox here."""
+    url: str = options.url or ""
     if url and not url.startswith("http://"):
         raise InvalidArgumentError(tr("--url {value}: it begins with http://", value=url))
     if running := process.find():
@@ -137,19 +96,17 @@ def serve(
         tr("the sandbox starts; `qfnb sandbox env` prints its address and keys, Ctrl-C stops it"),
         flush=True,
     )
-    return process.run_in_foreground(folder, bind, port, (url or "").rstrip("/"))
+    bind = options.bind or "127.0.0.1"
+    return process.run_in_foreground(folder, bind, options.port or 0, url.rstrip("/"))
 
 
-@app.command(cls=Command, help=tr_noop("Stop it; its state stays."))
-def stop() -> None:
+def stop(_options: Namespace) -> None:
+    """Stop the sandbox."""
     print(tr("stopped") if process.stop() else tr("no sandbox was running"))
 
 
-@app.command(
-    cls=Command,
-    help=tr_noop("Print whether it runs, and what it is doing; exit code 3 where it does not run."),
-)
-def status() -> int:
+def status(_options: Namespace) -> int:
+    """Print what the sandbox is doing."""
     facts = process.describe()
     if not facts:
         print(tr("no sandbox is running"))
@@ -163,27 +120,27 @@ def _print_address(address: Address) -> None:
     print(tr("the sandbox runs at {url} (pid {pid})", url=address.url, pid=address.pid))
 
 
-@app.command(cls=Command, help=tr_noop("Print export lines for other clients (starts it)."))
-def env() -> None:
+def env(_options: Namespace) -> None:
+    """Print the variables for other clients."""
     address = process.ensure()
     print(ENV_NOTE)
     for name, value in environment(address).items():
         print(f"export {name}='{value}'")
 
 
-@app.command(cls=Command, help=tr_noop("Print the end of its log."))
-def logs(*, n: Annotated[int, Option("-n", help=tr_noop("Number of lines."))] = 40) -> None:
+def logs(options: Namespace) -> None:
+    """Print the end of the log."""
     try:
         lines = process.log_path().read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         print(tr("there is no log yet"))
         return
-    print("\n".join(lines[-n:]) or tr("the log is empty"))
+    print("\n".join(lines[-(options.n or 40) :]) or tr("the log is empty"))
 
 
-@app.command(cls=Command, help=tr_noop("Stop it and delete its state."))
-def reset(*, yes: Annotated[bool, Option("--yes", help=tr_noop("Do not ask."))] = False) -> int:
-    if not yes:
+def reset(options: Namespace) -> int:
+    """Delete the state."""
+    if not options.yes:
         print(tr("this deletes the sandbox's datasets, models, services and keys"), file=sys.stderr)
         if input(tr("type yes to go on: ")).strip().lower() != "yes":
             print(tr("nothing was deleted"))
@@ -193,153 +150,92 @@ def reset(*, yes: Annotated[bool, Option("--yes", help=tr_noop("Do not ask."))] 
     return 0
 
 
-@app.command(cls=Command, help=tr_noop("Show or change the speed of its clock."))
-def clock(
-    *,
-    speed: Annotated[
-        float | None, Option(help=tr_noop("Simulated seconds per second; 0 stops the clock."))
-    ] = None,
-    advance: Annotated[
-        float, Option(metavar="SECONDS", help=tr_noop("Move the clock forward."))
-    ] = 0.0,
-) -> None:
-    now = process.ask_control(
-        "POST", "clock", {"advance": advance} | ({} if speed is None else {"speed": speed})
-    )
-    print(
-        f"{datetime.fromtimestamp(now['now'], UTC):%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}"
-    )
+def clock(options: Namespace) -> None:
+    """Show or change the clock."""
+    now = process.ask_control("POST", "clock", _given(options, ("speed", "advance")))
+    time = datetime.fromtimestamp(now["now"], UTC)
+    print(f"{time:%Y-%m-%d %H:%M:%S} UTC, speed {now['speed']:g}")
 
 
-@app.command(cls=Command, help=tr_noop("Show or change how closely it follows the platform."))
-def modes(
-    changes: Annotated[
-        list[str] | None,
-        Argument(metavar="MODE=VALUE", help="strict=1, model_list=2025, rate_headers=split"),
-    ] = None,
-) -> None:
-    change = dict(text.partition("=")[::2] for text in changes or ())
+def modes(options: Namespace) -> None:
+    """Show or change the modes."""
+    change = dict(text.partition("=")[::2] for text in options.changes)
     for name, value in process.ask_control("POST", "modes", change).items():
         print(f"{name}={value}")
 
 
-@app.command(cls=Command, help=tr_noop("Show or change how long stages take."))
-def durations(
-    changes: Annotated[
-        list[str] | None, Argument(metavar="STAGE=SECONDS", help="deploy=60")
-    ] = None,
-) -> None:
-    change = dict(_parse_stage(text) for text in changes or ())
+def durations(options: Namespace) -> None:
+    """Show or change the durations of stages."""
+    change = {}
+    for text in options.changes:
+        stage, _, seconds = text.partition("=")
+        try:
+            change[stage] = float(seconds)
+        except ValueError:
+            raise SandboxError(
+                tr("{text!r} is not of the form STAGE=SECONDS, e.g. deploy=60", text=text)
+            ) from None
     for stage, seconds in process.ask_control("POST", "durations", change).items():
         print(f"{stage}={seconds:g}")
 
 
-def _parse_stage(text: str) -> tuple[str, float]:
-    name, _, seconds = text.partition("=")
-    try:
-        return name, float(seconds)
-    except ValueError:
-        raise SandboxError(
-            tr("{text!r} is not of the form STAGE=SECONDS, e.g. deploy=60", text=text)
-        ) from None
-
-
-@app.command(cls=Command, help=tr_noop("List the copies of its state."))
-def snapshots() -> None:
+def snapshots(_options: Namespace) -> None:
+    """List the copies of the state."""
     for row in process.ask_control("GET", "snapshots")["snapshots"]:
         created_at = datetime.fromtimestamp(row["made"], UTC)
         print(f"{row['name']}  {created_at:%Y-%m-%d %H:%M:%S} UTC  {row['bytes']:,} bytes")
 
 
-@app.command(cls=Command, help=tr_noop("Copy its state under a name."))
-def snapshot(name: str) -> None:
-    print(f"{process.ask_control('POST', 'snapshots', {'name': name})['bytes']:,} bytes")
+def snapshot(options: Namespace) -> None:
+    """Copy the state."""
+    copy = process.ask_control("POST", "snapshots", {"name": options.name})
+    print(f"{copy['bytes']:,} bytes")
 
 
-@app.command(cls=Command, help=tr_noop("Restore a copy; later changes are lost."))
-def restore(name: str) -> None:
-    process.ask_control("POST", "restore", {"name": name})
+def restore(options: Namespace) -> None:
+    """Restore a copy."""
+    process.ask_control("POST", "restore", {"name": options.name})
     print(tr("restored"))
 
 
-@app.command(cls=Command, help=tr_noop("Print its OpenAPI 3.1 description."))
-def openapi() -> None:
+def openapi(_options: Namespace) -> None:
+    """Print the OpenAPI description."""
     print(json.dumps(process.ask_control("GET", "openapi.json"), ensure_ascii=False, indent=1))
 
 
-@faults_app.callback(invoke_without_command=True)
-def faults(context: Context) -> None:
-    if context.invoked_subcommand is None:
-        list_faults()
-
-
-@faults_app.command("list", cls=Command, help=tr_noop("Print the rules in order."))
-def list_faults() -> None:
+def list_faults(_options: Namespace) -> None:
+    """Print the rules of faults."""
     for rule in process.ask_control("GET", "faults")["faults"]:
         print(json.dumps(rule, ensure_ascii=False))
 
 
-@faults_app.command("clear", cls=Command, help=tr_noop("Remove one rule, or all."))
-def clear_faults(id_: Annotated[str | None, Argument(metavar="ID")] = None) -> None:
+def clear_faults(options: Namespace) -> None:
+    """Remove rules."""
+    id_ = options.id
     process.ask_control("DELETE", f"faults/{quote(id_, safe='')}" if id_ else "faults")
 
 
-@faults_app.command(
-    "add", cls=Command, help=tr_noop("Add a rule; the first that applies to a call decides.")
+FAULT_OPTIONS: Final = (
+    Option("--status", tr_noop("HTTP status of the error (503)."), "N", int),
+    Option("--code", tr_noop("The platform's error code, such as 336100."), "CODE"),
+    Option("--retry-after", tr_noop("Header of the error."), "SECONDS"),
+    Option("--chance", tr_noop("Share of calls that fail, 0 to 1 (1)."), "X", float),
+    Option("--seed", tr_noop("Of the random numbers, so that the same calls fail."), "N", int),
+    Option("--times", tr_noop("How many calls fail; no limit by default."), "N", int),
+    Option("--after", tr_noop("Pieces of a stream that are sent before."), "PIECES", int),
+    Option("--seconds", tr_noop("How long it lasts, a number or LOW-HIGH."), "SECONDS"),
 )
-def add_fault(
-    endpoint: Annotated[
-        str, Argument(help=tr_noop("An operation or a pattern: chat.v2, 'finetune.*', '*'."))
-    ],
-    fault: Annotated[
-        str,
-        Argument(
-            help=tr_noop(
-                "status, slow, hold, stall, cut, reset, error, malformed, drip, split or fail."
-            )
-        ),
-    ] = "status",
-    *,
-    status: Annotated[int | None, Option(help=tr_noop("HTTP status of the error (503)."))] = None,
-    code: Annotated[
-        str | None, Option(help=tr_noop("The platform's error code, such as 336100."))
-    ] = None,
-    retry_after: Annotated[
-        str | None, Option(metavar="SECONDS", help=tr_noop("Header of the error."))
-    ] = None,
-    chance: Annotated[
-        float | None, Option(help=tr_noop("Share of calls that fail, 0 to 1 (1)."))
-    ] = None,
-    seed: Annotated[
-        int | None, Option(help=tr_noop("Of the random numbers, so that the same calls fail."))
-    ] = None,
-    times: Annotated[
-        int | None, Option(help=tr_noop("How many calls fail; no limit by default."))
-    ] = None,
-    after: Annotated[
-        int | None,
-        Option(metavar="PIECES", help=tr_noop("Pieces of a stream that are sent before.")),
-    ] = None,
-    seconds: Annotated[
-        str | None,
-        Option(metavar="SECONDS", help=tr_noop("How long it lasts, a number or LOW-HIGH.")),
-    ] = None,
-) -> None:
-    details = {
-        "status": status,
-        "code": int(code) if code and code.isdigit() else code,
-        "retry_after": retry_after,
-        "chance": chance,
-        "seed": seed,
-        "after": after,
-        "seconds": None if seconds is None else _parse_range(seconds),
-    }
-    rule = {name: value for name, value in details.items() if value is not None}
-    print(
-        process.ask_control(
-            "POST", "faults", {"endpoint": endpoint, "fault": fault, "times": times, **rule}
-        )["id"]
-    )
+
+
+def add_fault(options: Namespace) -> None:
+    """Add a rule."""
+    rule = _given(options, [row.name for row in FAULT_OPTIONS])
+    if rule.get("code", "").isdigit():
+        rule["code"] = int(rule["code"])
+    if "seconds" in rule:
+        rule["seconds"] = _parse_range(rule["seconds"])
+    rule |= {"endpoint": options.endpoint, "fault": options.fault or "status"}
+    print(process.ask_control("POST", "faults", rule)["id"])
 
 
 def _parse_range(text: str) -> float | list[float]:
@@ -352,3 +248,118 @@ def _parse_range(text: str) -> float | list[float]:
         raise InvalidArgumentError(
             tr("--seconds {text}: it is a number, or LOW-HIGH", text=text)
         ) from None
+
+
+FAULTS: Final = Group(
+    {
+        "list": Command(list_faults, help=tr_noop("Print the rules in order.")),
+        "clear": Command(
+            clear_faults,
+            words=[Word("id", "ID", count="?")],
+            help=tr_noop("Remove one rule, or all."),
+        ),
+        "add": Command(
+            add_fault,
+            FAULT_OPTIONS,
+            [
+                Word(
+                    "endpoint",
+                    "ENDPOINT",
+                    tr_noop("An operation or a pattern: chat.v2, 'finetune.*', '*'."),
+                ),
+                Word(
+                    "fault",
+                    "FAULT",
+                    tr_noop(
+                        "status, slow, hold, stall, cut, reset, error, malformed, drip, split or "
+                        "fail."
+                    ),
+                    "?",
+                ),
+            ],
+            tr_noop("Add a rule; the first that applies to a call decides."),
+        ),
+    },
+    tr_noop("Make calls fail on purpose, until the sandbox stops"),
+    default=Command(list_faults),
+)
+
+COMMANDS: Final = Group(
+    {
+        "start": Command(start, START_OPTIONS, help=tr_noop("Start it, or print where it runs.")),
+        "serve": Command(
+            serve,
+            [
+                Option(
+                    "--bind",
+                    tr_noop("0.0.0.0: whoever reaches the port and has a key can use it."),
+                    "ADDRESS",
+                ),
+                Option("--port", tr_noop("0: the previous one, else a free one."), "N", int),
+                Option(
+                    "--url",
+                    tr_noop("What clients write, e.g. http://sandbox:8899; its host is answered."),
+                    "URL",
+                ),
+            ],
+            help=tr_noop(
+                "Run it here until Ctrl-C or SIGTERM, as a container does; for other computers "
+                "with --bind."
+            ),
+        ),
+        "stop": Command(stop, help=tr_noop("Stop it; its state stays.")),
+        "status": Command(
+            status,
+            help=tr_noop(
+                "Print whether it runs, and what it is doing; exit code 3 where it does not run."
+            ),
+        ),
+        "env": Command(env, help=tr_noop("Print export lines for other clients (starts it).")),
+        "logs": Command(
+            logs,
+            [Option("-n", tr_noop("Number of lines."), "N", int)],
+            help=tr_noop("Print the end of its log."),
+        ),
+        "reset": Command(
+            reset,
+            [Option("--yes", tr_noop("Do not ask."))],
+            help=tr_noop("Stop it and delete its state."),
+        ),
+        "clock": Command(
+            clock,
+            [
+                Option(
+                    "--speed",
+                    tr_noop("Simulated seconds per second; 0 stops the clock."),
+                    "X",
+                    float,
+                ),
+                Option("--advance", tr_noop("Move the clock forward."), "SECONDS", float),
+            ],
+            help=tr_noop("Show or change the speed of its clock."),
+        ),
+        "modes": Command(
+            modes,
+            words=[
+                Word("changes", "MODE=VALUE", "strict=1, model_list=2025, rate_headers=split", "*")
+            ],
+            help=tr_noop("Show or change how closely it follows the platform."),
+        ),
+        "durations": Command(
+            durations,
+            words=[Word("changes", "STAGE=SECONDS", "deploy=60", "*")],
+            help=tr_noop("Show or change how long stages take."),
+        ),
+        "snapshots": Command(snapshots, help=tr_noop("List the copies of its state.")),
+        "snapshot": Command(
+            snapshot, words=[Word("name", "NAME")], help=tr_noop("Copy its state under a name.")
+        ),
+        "restore": Command(
+            restore,
+            words=[Word("name", "NAME")],
+            help=tr_noop("Restore a copy; later changes are lost."),
+        ),
+        "openapi": Command(openapi, help=tr_noop("Print its OpenAPI 3.1 description.")),
+        "faults": FAULTS,
+    }
+)

@@ -100,14 +100,13 @@ def find(home: Path | None = None) -> Address | None:
     if address is None:
         return None
     # a busy computer answers late
-    health = control_call(address, "GET", "/_sandbox/health", timeout=5.0)
-    is_same_process = health is not None and health.get("pid") == address.pid
-    if is_same_process and address.version != VERSION:
+    health = control_call(address, "GET", "/_sandbox/health", timeout=5.0) or {}
+    if health.get("pid") != address.pid:
+        return None
+    if address.version != VERSION:
         stop(home)
         return None
-    if is_same_process:
-        return address
-    return None
+    return address
 
 
 def stop(home: Path | None = None) -> bool:
@@ -194,18 +193,21 @@ def control_request(
     return response.status, value
 
 
-def ask_control(method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the reply of the running sandbox's control interface.
+def ask_control(
+    method: str, path: str, body: Mapping[str, Any] | None = None, address: Address | None = None
+) -> dict[str, Any]:
+    """Return the reply of a sandbox's control interface.
 
     Args:
         method: HTTP method.
         path: below `/_sandbox/`.
         body: JSON to send.
+        address: of the sandbox; by default the one that runs.
 
     Raises:
         SandboxError: no sandbox runs, or it refused; the message says why.
     """
-    address = find()
+    address = address or find()
     if address is None:
         raise SandboxError(tr("no sandbox is running; `qfnb sandbox start` starts it"))
     reply = control_request(address, method, f"/_sandbox/{path}", body)
@@ -284,11 +286,9 @@ def prepare_folder(folder: Path) -> None:
 
 
 def _spawn(folder: Path, idle_minutes: float) -> subprocess.Popen[bytes]:
-    detach_options: dict[str, Any] = (
-        {"start_new_session": True}
-        if os.name == "posix"
-        else {"creationflags": 0x00000008 | 0x00000200}
-    )
+    detach_options: dict[str, Any] = {"start_new_session": True}
+    if os.name != "posix":
+        detach_options = {"creationflags": 0x00000008 | 0x00000200}
     command = [sys.executable, "-m", SERVER_MODULE, str(folder), str(idle_minutes * 60)]
     secret_names = {
         f"QIANFAN_{name.upper()}" for name in (*config.KEY_NAMES, "bearer_token", "proxy")

@@ -5,6 +5,7 @@ Three attempts by default, exponential backoff with full jitter; a server's Retr
 up to two minutes; a call that may already have changed something is not repeated.
 """
 
+import asyncio
 import contextlib
 import functools
 import json
@@ -30,7 +31,6 @@ from ..wire import error_codes
 from ..wire.base import Sendable
 from ..wire.endpoints import Endpoint, Plane
 from . import clock, http
-from .clock import Deadline
 from .http import Authentication
 from .platform import Platform
 from .rate_limiter import MAX_RETRY_AFTER, RateLimiter
@@ -104,15 +104,15 @@ class RetryPolicy:
     def or_configured(self, current: Settings) -> Self:
         """Return this policy, with the delays and codes of the settings where it names none."""
         policy = self
+        if self.codes is None:
+            policy = replace(policy, codes=current.llm_api_retry_err_codes)
         if self.backoff_s is None and current.llm_api_retry_backoff_factor is not None:
-            policy = replace(
+            return replace(
                 policy,
                 backoff_s=current.llm_api_retry_backoff_factor,
                 jitter_s=current.llm_api_retry_jitter,
                 max_wait_s=current.llm_api_retry_max_wait_interval,
             )
-        if self.codes is None and current.llm_api_retry_err_codes is not None:
-            policy = replace(policy, codes=current.llm_api_retry_err_codes)
         return policy
 
     def next_delay_s(
@@ -250,7 +250,7 @@ class OutgoingCall:
             whole call.
         limiter: the model's rate limiter; None for management, and before the first attempt.
         estimate: tokens that the call may use.
-        deadline: paused while the call waits for the rate limiter; None where there is none.
+        timeout: paused while the call waits for the rate limiter; None where there is none.
         max_wait_s: seconds that it may wait for the rate limiter; None for no limit.
         attempts: so far.
         has_expired_token: whether it was refused with a token that had been fetched for an earlier
@@ -269,7 +269,7 @@ class OutgoingCall:
     silence_s: float | None
     limiter: RateLimiter | None = None
     estimate: float = 0
-    deadline: Deadline | None = None
+    timeout: asyncio.Timeout | None = None
     max_wait_s: float | None = None
     attempts: int = 0
     has_expired_token: bool = False
@@ -303,10 +303,8 @@ class OutgoingCall:
             bound_s = min(2.0 ** min(self.refusals, 10), MAX_REFUSAL_WAIT_S)
             delay_s = random.random() * bound_s  # noqa: S311 - not a secret
         self.refusals += 1
-        remaining_s = self.deadline.pause() if self.deadline else 0.0
-        await wire_state.get().rest(delay_s)
-        if self.deadline:
-            self.deadline.resume(remaining_s)
+        with clock.paused(self.timeout):
+            await wire_state.get().rest(delay_s)
         return True
 
 
@@ -372,7 +370,7 @@ class Client:
         """
         current = options.effective(settings())
         stopwatch = Stopwatch()
-        build_request = self.request_builder(endpoint, body, model, options)
+        build_request = partial(self._build_request, endpoint, body, model, options.headers)
         call = OutgoingCall(
             endpoint, body, build_request, options, current, endpoint.repeatable, silence_s=None
         )
@@ -416,7 +414,7 @@ class Client:
         is_complete = False
         failure: errors.QianfanError | None = None
         ends_at = stopwatch.started_at + options.timeout if options.timeout else None
-        build_request = self.request_builder(endpoint, body, model, options)
+        build_request = partial(self._build_request, endpoint, body, model, options.headers)
         silence_s = max(current.first_token_timeout, current.idle_timeout)
         call = OutgoingCall(
             endpoint, body, build_request, options, current, repeatable=True, silence_s=silence_s
@@ -498,14 +496,6 @@ class Client:
 
         return (await self._send_within(call, read_and_close, options.timeout))[1]
 
-    def request_builder(
-        self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, options: CallOptions
-    ) -> BuildRequest:
-        """Return the builder of the request of each attempt of a call; the arguments are those of
-        `send`.
-        """
-        return partial(self._build_request, endpoint, body, model, options.headers)
-
     def _build_request(
         self, endpoint: Endpoint[Any, Any], body: Sendable, model: str, headers: Mapping[str, str]
     ) -> tuple[httpx.Request, RateLimiter | None]:
@@ -549,18 +539,15 @@ class Client:
         self, call: OutgoingCall, read: ReadResponse[T], timeout_s: float | None
     ) -> tuple[httpx.Response, T]:
         with contextlib.suppress(TimeoutError):
-            async with Deadline(timeout_s) as deadline:
-                call.deadline = deadline
+            async with asyncio.timeout(timeout_s) as call.timeout:
                 if not call.options.rate_limit_wait_s:
                     call.max_wait_s = timeout_s
                 return await self._send_with_retries(call, read)
         # here, and not in the handler: the frames of the network library, with the keys, are not
         # its context
         host = self._host(call.endpoint)
-        if not timeout_s:
-            raise errors.RequestTimeoutError(tr("{host} did not answer in time", host=host))
         raise errors.RequestTimeoutError(
-            tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s)
+            tr("{host} did not answer within {seconds:g} s", host=host, seconds=timeout_s or 0)
         )
 
     async def _send_with_retries(
@@ -599,7 +586,7 @@ class Client:
             size = len(request.stream.content) if isinstance(request.stream, BytesStream) else 0
             call.estimate = limiter.estimate_tokens(size, call.body)
             call.limiter = limiter
-            refusals = await limiter.acquire(call.estimate, call.deadline, call.max_wait_s)
+            refusals = await limiter.acquire(call.estimate, call.timeout, call.max_wait_s)
         started_at = time.perf_counter()
         state = wire_state.get()
         state.is_on_wire = True
@@ -641,9 +628,12 @@ class Client:
             attempts = current.llm_api_retry_count
         policy = replace(policy, attempts=call.options.attempts or attempts)
         delay_s = policy.next_delay_s(error, call.attempts, repeatable=call.repeatable)
-        remaining_s = call.deadline.remaining_s if call.deadline else math.inf
         cost = 10 if isinstance(error, errors.RequestTimeoutError) else 5
-        if delay_s is None or delay_s >= remaining_s or self._retry_budget < cost:
+        if (
+            delay_s is None
+            or delay_s >= clock.remaining_s(call.timeout)
+            or self._retry_budget < cost
+        ):
             raise error from None
         self._retry_budget -= cost
         await clock.sleep(delay_s)

@@ -1,5 +1,4 @@
-"""The library's clock, which tests (users' tests too) can speed up so that nothing sleeps; and
-deadlines.
+"""The library's clock, which tests (users' tests too) can speed up so that nothing sleeps.
 
 with qfnb.testing():
     trainer.run()          # polls as often as it likes, without waiting
@@ -13,8 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
 _scale = 1.0
 _virtual_start = 0.0
@@ -72,115 +69,21 @@ def _set_scale(scale: float) -> None:
     _scale = scale
 
 
-class _Alarm:
-    """The timer of one event loop; it fires at the earliest deadline.
-
-    A timer for each call, set and cancelled again, costs a large batch more than reading the
-    responses.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._deadlines: set[Deadline] = set()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def add(self, deadline: Deadline) -> None:
-        """Watch a deadline."""
-        self._deadlines.add(deadline)
-        if self._timer is None or deadline.expires_at < self._timer.when():
-            self._schedule(deadline.expires_at)
-
-    def remove(self, deadline: Deadline) -> None:
-        """Stop watching a deadline; the timer stays set, since cancelling it costs more than firing
-        once.
-        """
-        self._deadlines.discard(deadline)
-
-    def _schedule(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.loop.call_at(when, self._expire_due)
-
-    def _expire_due(self) -> None:
-        now = self.loop.time()
-        self._timer = None
-        for deadline in [candidate for candidate in self._deadlines if candidate.expires_at <= now]:
-            self._deadlines.discard(deadline)
-            deadline.expire()
-        if self._deadlines:
-            self._schedule(min(deadline.expires_at for deadline in self._deadlines))
+@contextmanager
+def paused(timeout: asyncio.Timeout | None) -> Iterator[None]:
+    """Stop the clock of an `asyncio.timeout` in a block of code."""
+    if timeout is None or timeout.when() is None:
+        yield
+        return
+    seconds = remaining_s(timeout)
+    timeout.reschedule(None)
+    yield
+    timeout.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
-_alarm: _Alarm | None = None
-
-
-class Deadline:
-    """A context manager like `asyncio.timeout`: cancels its body after a time and raises
-    TimeoutError.
-
-    Args:
-        seconds: None for no limit.
-
-    Attributes:
-        expires_at: on the loop's clock; infinite without a limit.
-    """
-
-    __slots__ = ("_alarm", "_cancelling", "_expired", "_task", "_timeout_s", "expires_at")
-
-    _task: asyncio.Task[object]
-    _alarm: _Alarm
-
-    def __init__(self, seconds: float | None) -> None:
-        self._timeout_s = seconds
-        self.expires_at = math.inf
-        self._expired = False
-
-    async def __aenter__(self) -> Self:
-        global _alarm
-        task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        assert task is not None, "a coroutine runs in a task"
-        self._cancelling = task.cancelling()
-        self._task = task
-        if _alarm is None or _alarm.loop is not loop:
-            _alarm = _Alarm(loop)
-        self._alarm = _alarm
-        if self._timeout_s is not None:
-            self.expires_at = loop.time() + self._timeout_s
-            self._alarm.add(self)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._alarm.remove(self)
-        if (
-            self._expired
-            and self._task.uncancel() <= self._cancelling
-            and kind is asyncio.CancelledError
-        ):
-            raise TimeoutError from error
-
-    @property
-    def remaining_s(self) -> float:
-        """Seconds until it expires, infinite without a limit."""
-        return self.expires_at - self._alarm.loop.time()
-
-    def pause(self) -> float:
-        """Stop the clock until `resume`; return the remaining seconds."""
-        self._alarm.remove(self)
-        return self.remaining_s
-
-    def resume(self, remaining_s: float) -> None:
-        """Start the clock again with this many seconds remaining."""
-        self.expires_at = self._alarm.loop.time() + remaining_s
-        if self.expires_at < math.inf:
-            self._alarm.add(self)
-
-    def expire(self) -> None:
-        """Cancel the body: the time is up."""
-        self._expired = True
-        self._task.cancel()
+def remaining_s(timeout: asyncio.Timeout | None) -> float:
+    """Return the seconds until an `asyncio.timeout` ends, infinite without one."""
+    ends_at = timeout.when() if timeout else None
+    if ends_at is None:
+        return math.inf
+    return ends_at - asyncio.get_running_loop().time()

@@ -1,17 +1,16 @@
 """Upload and download of files, downloads from URLs that the platform returned, and object storage:
-put, get, stat, list and delete objects; large ones are uploaded in concurrent parts.
+put, get, stat, list and delete objects.
 
 Files are read and written in chunks, unless their bytes are asked for. URLs must be https and lead
 to public addresses, downloads have size limits, and images are checked to be images.
 
-Source: API pages of BOS (PutObject, InitiateMultipartUpload, UploadPart, CompleteMultipartUpload).
+Source: API pages of BOS (PutObject, GetObject, ListObjects).
 """
 
 import asyncio
-import contextlib
 import io
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from ..base.private_files import write_atomically
 from ..config import Secret, Settings, settings
 from ..wire import batches as wire, storage
 from . import http
-from .client import CallOptions, Client, encode_json, path_values
+from .client import CallOptions, Client, path_values
 from .response import (
     MAX_REPLY_BYTES,
     PUBLIC_ONLY,
@@ -77,8 +76,7 @@ async def upload(
             )
 
         def build() -> httpx.Request:
-            if not isinstance(content, bytes):
-                content.seek(0)
+            content.seek(0)
             part = {"file": (name, content, "application/jsonl")}
             return httpx.Request("POST", url, data={"purpose": purpose}, files=part)
 
@@ -167,14 +165,14 @@ def _validate_size(response: httpx.Response, size: int) -> None:
 
 
 @contextmanager
-def open_source(source: Path | bytes) -> Iterator[tuple[BinaryIO | bytes, int]]:
-    """Open a file to upload, or take its bytes; yield content and size in bytes.
+def open_source(source: Path | bytes) -> Iterator[tuple[BinaryIO, int]]:
+    """Open what is to be uploaded; yield it and its size in bytes.
 
     Raises:
         InvalidArgumentError: the file cannot be read.
     """
     if isinstance(source, bytes):
-        yield source, len(source)
+        yield io.BytesIO(source), len(source)
         return
     try:
         file = source.open("rb")
@@ -216,13 +214,13 @@ async def download_image(url: str, settings: Settings, *, trusted_host: str) -> 
     try:
         async with asyncio.timeout(settings.llm_api_retry_timeout):
             content = await _download(secret, tr("the picture"), {trusted_host}, settings, read)
-    except (_BrokenDownload, TimeoutError) as error:
-        reason = str(error) or type(error).__name__
-        raise errors.ConnectionFailed(
-            tr("the picture cannot be fetched: {reason}", reason=reason)
-        ) from None
-    validate_image(content)
-    return content
+    except (httpx.HTTPError, TimeoutError) as error:
+        reason = type(error).__name__
+    else:
+        validate_image(content)
+        return content
+    # here, where the URL is not in the context
+    raise errors.ConnectionFailed(tr("the picture cannot be fetched: {reason}", reason=reason))
 
 
 def validate_image(content: bytes) -> None:
@@ -250,10 +248,6 @@ def validate_image(content: bytes) -> None:
         )
 
 
-class _BrokenDownload(Exception):
-    """A download failed; the text is the class of the network's error."""
-
-
 async def _download(
     url: Secret,
     label: str,
@@ -273,7 +267,7 @@ async def _download(
 
     Raises:
         UnexpectedContent: the URL is not https, or leads to a private network.
-        _BrokenDownload: it cannot be fetched.
+        httpx.HTTPError: it cannot be fetched.
     """
     try:
         parts = httpx.URL(url.get_secret_value())
@@ -296,9 +290,6 @@ async def _download(
         raise errors.UnexpectedContent(
             tr("the address of {label} is on a private network: it is not fetched", label=label)
         ) from None
-    except (httpx.HTTPError, TimeoutError) as error:
-        reason = type(error).__name__
-    raise _BrokenDownload(reason)
 
 
 async def download_file(client: Client, url: str, path: Path, max_bytes: int) -> None:
@@ -334,19 +325,14 @@ async def download_file(client: Client, url: str, path: Path, max_bytes: int) ->
 
     try:
         await _download(secret, tr("the download"), hosts, settings(), read)
-    except _BrokenDownload as error:
-        raise errors.ConnectionFailed(
-            tr("{host}: the download broke off: {reason}", host=host, reason=error), host=host
-        ) from None
+    except (httpx.HTTPError, TimeoutError) as error:
+        reason = type(error).__name__
+    else:
+        return
+    raise errors.ConnectionFailed(
+        tr("{host}: the download broke off: {reason}", host=host, reason=reason), host=host
+    )
 
-
-MAX_SINGLE_UPLOAD_BYTES = 16 * 1024 * 1024
-"""A larger object is uploaded in parts."""
-
-PART_BYTES = 8 * 1024 * 1024
-"""Size of one part; larger when there would be too many parts."""
-
-MAX_CONCURRENT_PARTS = 4
 
 ProgressCallback = Callable[[int, int], object]
 """Called with bytes sent and bytes in all; on the I/O thread, so it must return quickly."""
@@ -365,26 +351,19 @@ async def list_objects(client: Client, bucket: str, prefix: str = "") -> list[st
     """
     url = _bucket_url(client, bucket)
     read = read_record(storage.ObjectList)
-    params = {"maxKeys": str(storage.MAX_KEYS)} | ({"prefix": prefix} if prefix else {})
+    params = {"maxKeys": str(storage.MAX_KEYS), "prefix": prefix}
     objects_: list[storage.StoredObject] = []
-    marker = ""
     has_more = True
     while has_more:
-        build = partial(
-            httpx.Request, "GET", url, params=params | ({"marker": marker} if marker else {})
-        )
-        page = (await client.request(build, read)).data
+        page = (await client.request(partial(httpx.Request, "GET", url, params=params), read)).data
         objects_ += page.contents
-        next_marker = page.next_marker or (page.contents[-1].key if page.contents else "")
-        if page.is_truncated and next_marker <= marker:
-            raise errors.UnexpectedContent(
-                tr(
-                    "the bucket's list goes round in circles at {next_marker!r}",
-                    next_marker=next_marker,
-                )
-            )
         has_more = page.is_truncated
-        marker = next_marker
+        marker = page.next_marker or (page.contents[-1].key if page.contents else "")
+        if has_more and marker <= params.get("marker", ""):
+            raise errors.UnexpectedContent(
+                tr("the bucket's list goes round in circles at {next_marker!r}", next_marker=marker)
+            )
+        params = {**params, "marker": marker}
     return objects_
 
 
@@ -393,7 +372,7 @@ async def put_object(
     bucket: str,
     key: str,
     source: bytes | Path,
-    on_progress: ProgressCallback | None = None,
+    on_progress: ProgressCallback = lambda _sent, _size: None,
 ) -> None:
     """Write an object, replacing an existing one; repeating it does no harm.
 
@@ -402,16 +381,31 @@ async def put_object(
         bucket: the bucket's name.
         key: the object's key.
         source: bytes, or the path of a file.
-        on_progress: called after each request.
+        on_progress: called after each chunk; it begins again where the request is repeated.
 
     Raises:
         InvalidArgumentError: the file cannot be read, or the key is not valid.
-        APIError: the storage refused; parts that were uploaded are deleted.
+        APIError: the storage refused.
     """
     url = _object_url(client, bucket, key)
     with open_source(source) as (content, size):
-        upload = _ObjectUpload(client, url, content, size, on_progress)
-        await (upload.send_whole() if size <= MAX_SINGLE_UPLOAD_BYTES else upload.send_in_parts())
+        headers = {"content-type": "application/octet-stream", "content-length": str(size)}
+
+        def build() -> httpx.Request:
+            chunks = _iter_chunks(content, size, on_progress)
+            return httpx.Request("PUT", url, content=chunks, headers=headers)
+
+        await client.request(build, read_bytes_to(None), options=upload_options(size))
+
+
+async def _iter_chunks(
+    content: BinaryIO, size: int, on_progress: ProgressCallback
+) -> AsyncIterator[bytes]:
+    """Yield a file in chunks, so that other calls are not held up meanwhile."""
+    content.seek(0)
+    while chunk := content.read(CHUNK_BYTES):
+        yield chunk
+        on_progress(content.tell(), size)
 
 
 async def get_object(
@@ -451,10 +445,11 @@ async def stat_object(client: Client, bucket: str, key: str) -> storage.StoredOb
                 response.status_code, f"{key} cannot be read", status=response.status_code
             )
         headers = response.headers
-        size = headers.get("content-length", "0")
-        modified = headers.get("last-modified", "")
         return storage.StoredObject(
-            key=key, size=int(size), e_tag=_parse_etag(response), last_modified=modified
+            key=key,
+            size=int(headers.get("content-length", "0")),
+            e_tag=headers.get("etag", "").strip('"'),
+            last_modified=headers.get("last-modified", ""),
         )
 
     return await client.request(lambda: httpx.Request("HEAD", url), read)
@@ -470,119 +465,6 @@ async def delete_object(client: Client, bucket: str, key: str) -> None:
     """
     url = _object_url(client, bucket, key)
     await client.request(lambda: httpx.Request("DELETE", url), read_bytes_to(None))
-
-
-class _ObjectUpload:
-    """The upload of one object."""
-
-    def __init__(
-        self,
-        client: Client,
-        url: str,
-        content: BinaryIO | bytes,
-        size: int,
-        on_progress: ProgressCallback | None,
-    ) -> None:
-        self._client = client
-        self._url = url
-        self._content = content
-        self._size = size
-        self._on_progress = on_progress
-        self._sent_bytes = 0
-
-    async def send_whole(self) -> None:
-        """Send the object in one request."""
-        await self._client.request(
-            lambda: self._put(0, self._size, {}),
-            read_bytes_to(None),
-            options=upload_options(self._size),
-        )
-        self._advance(self._size)
-
-    async def send_in_parts(self) -> None:
-        """Send the object in parts; on an error or when cancelled, the parts sent so far are
-        deleted.
-        """
-        read = read_record(storage.MultipartUpload)
-        upload_id = (
-            await self._client.request(lambda: self._post({"uploads": ""}), read)
-        ).data.upload_id
-        part_bytes = max(PART_BYTES, -(-self._size // storage.MAX_PARTS))
-        offsets = range(0, self._size, part_bytes)
-        semaphore = asyncio.Semaphore(MAX_CONCURRENT_PARTS)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(
-                        self._send_part(upload_id, number, start, part_bytes, semaphore)
-                    )
-                    for number, start in enumerate(offsets, 1)
-                ]
-            parts = encode_json(storage.CompleteUpload(parts=[task.result() for task in tasks]))
-            query = {"uploadId": upload_id}
-            await self._client.request(
-                lambda: self._post(query, parts), read_record(storage.CompletedUpload)
-            )
-        except BaseException as error:
-            await asyncio.shield(self._abort(upload_id))
-            if isinstance(error, BaseExceptionGroup):
-                raise error.exceptions[0] from None
-            raise
-
-    async def _send_part(
-        self, upload_id: str, number: int, start: int, size: int, semaphore: asyncio.Semaphore
-    ) -> storage.UploadedPart:
-        size = min(size, self._size - start)
-        query = {"partNumber": str(number), "uploadId": upload_id}
-
-        async def read_etag(response: httpx.Response) -> str:
-            await read_bytes_to(None)(response)
-            return _parse_etag(response)
-
-        async with semaphore:
-            e_tag = await self._client.request(
-                lambda: self._put(start, size, query), read_etag, options=upload_options(size)
-            )
-        self._advance(size)
-        return storage.UploadedPart(part_number=number, e_tag=e_tag)
-
-    async def _abort(self, upload_id: str) -> None:
-        query = {"uploadId": upload_id}
-        with contextlib.suppress(errors.QianfanError):
-            await self._client.request(
-                lambda: httpx.Request("DELETE", self._url, params=query), read_bytes_to(None)
-            )
-
-    def _put(self, start: int, size: int, query: Mapping[str, str]) -> httpx.Request:
-        headers = {"content-type": "application/octet-stream", "content-length": str(size)}
-        content = _iter_chunks(self._content, start, size)
-        return httpx.Request(
-            "PUT", self._url, params=query or None, content=content, headers=headers
-        )
-
-    def _post(self, query: Mapping[str, str], content: bytes = b"") -> httpx.Request:
-        headers = {"content-type": "application/json", "content-length": str(len(content))}
-        return httpx.Request("POST", self._url, params=query, content=content, headers=headers)
-
-    def _advance(self, size: int) -> None:
-        self._sent_bytes += size
-        if self._on_progress is not None:
-            self._on_progress(self._sent_bytes, self._size)
-
-
-async def _iter_chunks(content: BinaryIO | bytes, start: int, size: int) -> AsyncIterator[bytes]:
-    """Yield bytes in chunks, so that other calls are not held up meanwhile."""
-    for offset in range(start, start + size, CHUNK_BYTES):
-        length = min(CHUNK_BYTES, start + size - offset)
-        if isinstance(content, bytes):
-            yield content[offset : offset + length]
-        else:  # concurrent parts share the file
-            content.seek(offset)
-            yield content.read(length)
-
-
-def _parse_etag(response: httpx.Response) -> str:
-    return str(response.headers.get("etag", "")).strip('"')
 
 
 def _bucket_url(client: Client, bucket: str) -> str:

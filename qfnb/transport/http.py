@@ -113,8 +113,7 @@ class Authentication:
         elif plane == "v1" and keys.access_token:
             _add_query(request, {"access_token": keys.access_token})
         elif plane == "oauth" and keys.ak:
-            grant = {"grant_type": Secret("client_credentials")}
-            _add_query(request, {**grant, "client_id": keys.ak, "client_secret": keys.sk})
+            self._add_grant(request)
         elif plane in {"v1", "console", "iam"} and keys.access_key:
             self._sign(request)
         else:
@@ -147,7 +146,7 @@ class Authentication:
         async with token.lock:
             request.extensions[_GENERATION] = token.generation
             if not token.value or time.time() > token.expires_at:
-                body = await _fetch_json(await self._token_request(plane), send)
+                body = await _fetch_json(self._token_request(plane), send)
                 token.value, lifetime_s = _parse_token(plane, body)
                 register_secret(token.value.get_secret_value())
                 token.expires_at = time.time() + lifetime_s - _EXPIRY_MARGIN_S
@@ -155,14 +154,14 @@ class Authentication:
                 request.extensions[_GENERATION] = 0
             return token.value
 
-    async def _token_request(self, plane: Plane) -> httpx.Request:
+    def _token_request(self, plane: Plane) -> httpx.Request:
         """Return the request that exchanges an application's AK and SK for the token of v1, or an
         IAM pair for the bearer of v2.
         """
         if plane == "v1":
             url = self._platform.base_url_of("oauth") + wire.OAUTH_TOKEN.path
             request = httpx.Request(wire.OAUTH_TOKEN.method, url, json={})
-            await self.apply(request, "oauth", _refuse_to_send)
+            self._add_grant(request)
             return request
         url = self._platform.base_url_of("iam") + wire.BCE_BEARER.path
         query = {"expireInSeconds": str(settings().bearer_token_expired_interval)}
@@ -170,6 +169,12 @@ class Authentication:
         request = httpx.Request(wire.BCE_BEARER.method, url, params=query, headers=headers)
         self._sign(request)
         return request
+
+    def _add_grant(self, request: httpx.Request) -> None:
+        """Add an application's AK and SK to a request for a token."""
+        keys = self._platform.credentials
+        grant = {"grant_type": Secret("client_credentials")}
+        _add_query(request, {**grant, "client_id": keys.ak, "client_secret": keys.sk})
 
     def _set_bearer(self, request: httpx.Request, token: Secret) -> None:
         """Add an API key or a bearer, and the application that is billed, unless this call names
@@ -201,10 +206,6 @@ class Authentication:
 def _add_query(request: httpx.Request, query: Mapping[str, Secret]) -> None:
     values = {name: value.get_secret_value() for name, value in query.items()}
     set_secret_url(request, request.url.copy_merge_params(values))
-
-
-async def _refuse_to_send(request: httpx.Request) -> httpx.Response:
-    raise AssertionError("the request for a token needs none")
 
 
 async def _fetch_json(request: httpx.Request, send: Send) -> dict[str, Any]:

@@ -49,9 +49,8 @@ class Platform:
     def base_url_of(self, plane: Plane) -> str:
         """Return the base URL of a plane, without a slash at its end."""
         base_urls = {"v1": self.base_url, "oauth": self.base_url, "iam": self.iam_url}
-        if self.openai:
-            return self.openai.rstrip("/")
-        return base_urls.get(plane, self.console_url).rstrip("/")
+        base_url = self.openai or base_urls.get(plane, self.console_url)
+        return base_url.rstrip("/")
 
     def endpoint_url(self, endpoint: Endpoint[Any, Any], path_values: Mapping[str, str]) -> str:
         """Return the URL of an endpoint; `path_values` fills the placeholders in its path.
@@ -62,9 +61,9 @@ class Platform:
         """
         values = {name: quote(value, safe="") for name, value in path_values.items()}
         endpoint_path = endpoint.path.format(**values)
-        if not self.openai:
-            return self.base_url_of(endpoint.plane) + endpoint_path
-        if endpoint.plane != "v2":
+        if self.openai:
+            endpoint_path = endpoint_path.removeprefix("/v2")
+        if self.openai and endpoint.plane != "v2":
             raise InvalidArgumentError(
                 tr(
                     "{host} speaks OpenAI's API only: {endpoint} is Qianfan's own call",
@@ -72,7 +71,7 @@ class Platform:
                     endpoint=endpoint.name,
                 )
             )
-        return self.openai.rstrip("/") + endpoint_path.removeprefix("/v2")
+        return self.base_url_of(endpoint.plane) + endpoint_path
 
     @cached_property
     def is_qianfan(self) -> bool:

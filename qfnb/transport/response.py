@@ -6,6 +6,7 @@ limit, streams are read event by event with time limits. Subscripts of a `Respon
 (`resp["result"]`, `resp["body"]["result"]`); qfnb's own code reads `.data`.
 """
 
+import asyncio
 import json
 import logging
 import math
@@ -31,7 +32,6 @@ from ..config import Secret, Settings
 from ..redact import redact
 from ..wire import error_codes
 from ..wire.base import JsonObject, Sendable
-from .clock import Deadline
 
 log = logging.getLogger("qfnb")
 
@@ -677,7 +677,7 @@ async def iter_events(
         events: list[ServerSentEvent] = []
         remaining_s = math.inf if ends_at is None else ends_at - time.perf_counter()
         # never held across a yield: callers change tasks
-        async with Deadline(min(timeout_s, remaining_s)):
+        async with asyncio.timeout(min(timeout_s, remaining_s)):
             while not events and (chunk := await anext(chunks, None)) is not None:
                 events = splitter.feed(chunk)
         timeout_s = settings.idle_timeout

@@ -22,7 +22,7 @@ def test_the_version_and_the_package_load_neither_typer_nor_pydantic():
     )
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS.commands)
 def test_every_command_has_help(run, name):
     result = run(name, "--help")
     assert (result.code, result.err) == (0, "")
@@ -40,7 +40,7 @@ def test_help_is_in_the_users_language(run, monkeypatch):
 def test_help_is_80_cells_wide_also_in_chinese(run, monkeypatch):
     monkeypatch.setenv("QFNB_LANG", "zh")
     monkeypatch.setenv("COLUMNS", "80")
-    for name in COMMANDS:
+    for name in COMMANDS.commands:
         assert max(cells(line) for line in run(name, "--help").out.splitlines()) <= 80
 
 

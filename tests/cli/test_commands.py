@@ -228,15 +228,6 @@ def test_models_are_listed_and_described(run):
     assert (model["id"], model["context"]) == ("ernie-5.1", 131072)
 
 
-def test_usage_is_that_of_the_journals(run, rows):
-    run("batch", rows, "--name", "used", "--prompt", "问{prompt}")
-    used = json.loads(run("usage", "--json").out)
-    (row,) = [row for row in used["batches"] if row["name"] == "used"]
-    assert (row["succeeded"], row["platform"], row["cost_cny"]) == (6, "sandbox", 0)
-    assert used["prompt_tokens"] >= row["prompt_tokens"] > 0
-    assert "used" in run("usage").out
-
-
 @pytest.mark.parametrize("share", [None, 0.0, 0.5, 1.7])
 def test_a_progress_line_is_never_wider_than_the_terminal(share):
     from qfnb.base.text import terminal_cells as cells

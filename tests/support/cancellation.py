@@ -63,11 +63,9 @@ class _ReadyQueue(deque[Any]):
 
 
 @contextlib.contextmanager
-def counted(
-    loop: asyncio.AbstractEventLoop, call: Callable[..., Any], before_each: Callable[[], None]
-) -> Iterator[None]:
-    """Call a function before each callback of a loop; `call` runs a function in its thread."""
-    internals: Any = loop
+def counted(before_each: Callable[[], None]) -> Iterator[None]:
+    """Call a function before each callback of the I/O loop."""
+    internals: Any = event_loop.loop()
 
     def set_queue(kind: type[deque[Any]]) -> None:
         ready = kind(internals._ready)
@@ -75,9 +73,9 @@ def counted(
             ready.before_each = before_each
         internals._ready = ready
 
-    call(set_queue, _ReadyQueue)
+    call_on_io_loop(set_queue, _ReadyQueue)
     yield
-    call(set_queue, deque)
+    call_on_io_loop(set_queue, deque)
 
 
 def call_on_io_loop(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -219,10 +217,7 @@ def observe_io_loop(server: LockstepServer) -> Iterator[Laboratory]:
     laboratory._tasks_before = call_on_io_loop(laboratory._tasks)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-4)  # two threads hand over to each other at every point
-    with (
-        in_lockstep(loop, server, call_on_io_loop),
-        counted(loop, call_on_io_loop, laboratory.before_each),
-    ):
+    with in_lockstep(loop, server, call_on_io_loop), counted(laboratory.before_each):
         laboratory._react_on_post(loop)
         call_on_io_loop(
             loop.set_exception_handler, lambda _loop, context: laboratory.errors.append(context)
@@ -252,22 +247,19 @@ def _pending_futures() -> list[Any]:
 def cancel_everywhere(
     laboratory: Laboratory, call: Callable[[], Coroutine[Any, Any, Any]], stride: int = 1
 ) -> int:
-    """Cancel a coroutine of a user's loop at each point of the I/O loop and of its own; return the
-    number of points.
+    """Cancel a coroutine of a user's loop at each point of the I/O loop; return the number of
+    points.
 
     Args:
         laboratory: the I/O loop under observation.
         call: returns the coroutine; the one after the last point runs to its end.
-        stride: 2 takes every second point, and so on; then only points of the I/O loop.
+        stride: 2 takes every second point, and so on; with 1, also on connections that are open.
     """
-    sweeps = [(_cancel_from_io_loop, True)]
-    if stride == 1:
-        sweeps += [(_cancel_from_io_loop, False), (_cancel_from_its_loop, True)]
     n_points = 0
     with asyncio.Runner() as runner:
-        for attack, hang_up in sweeps:
+        for hang_up in (True, False) if stride == 1 else (True,):
             for point in itertools.count(0, stride):
-                was_attacked = runner.run(_then_alone(attack(laboratory, call, point)))
+                was_attacked = runner.run(_then_alone(_cancel_once(laboratory, call, point)))
                 laboratory.settle(hang_up=hang_up)
                 if not was_attacked:
                     break
@@ -290,46 +282,19 @@ async def _then_alone(work: Coroutine[Any, Any, T]) -> T:
     return result
 
 
-async def _cancel_from_io_loop(
+async def _cancel_once(
     laboratory: Laboratory, call: Callable[[], Coroutine[Any, Any, Any]], point: int
 ) -> bool:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(call())
     laboratory.arm(point, lambda: loop.call_soon_threadsafe(task.cancel))
-    return await _end_of(task, laboratory.disarm)
-
-
-async def _cancel_from_its_loop(
-    laboratory: Laboratory, call: Callable[[], Coroutine[Any, Any, Any]], point: int
-) -> bool:
-    countdown = point
-    task = asyncio.ensure_future(call())
-
-    def cancel() -> None:
-        nonlocal countdown
-        countdown -= 1
-        if countdown == -1:
-            call_on_io_loop(laboratory.silence)
-            task.cancel()
-
-    def call_here(function: Callable[..., Any], *arguments: Any) -> None:
-        function(*arguments)
-
-    with counted(asyncio.get_running_loop(), call_here, cancel):
-        return await _end_of(task, lambda: countdown < 0)
-
-
-async def _end_of(task: asyncio.Task[Any], was_attacked: Callable[[], bool]) -> bool:
-    """Wait for the end of a task, which is its result or the cancellation; return whether it was
-    attacked.
-    """
     await asyncio.wait({task})
-    result = was_attacked()
+    was_attacked = laboratory.disarm()
     if not task.cancelled():
         task.result()
     else:
-        assert result, "it was cancelled by something else"
-    return result
+        assert was_attacked, "it was cancelled by something else"
+    return was_attacked
 
 
 def interrupt_everywhere(laboratory: Laboratory, call: Callable[[], Any], stride: int = 1) -> int:

@@ -101,13 +101,6 @@ def upload_dataset(address, answers, name="eval"):
     return import_dataset(f"bos:/sandbox/{name}.jsonl")
 
 
-def release_prompts(world, questions):
-    """Make questions without answers a released dataset; return its id."""
-    rows = "".join(json.dumps([{"prompt": question}]) + "\n" for question in questions)
-    storage.write_object(world.store, "sandbox", "prompts/a.jsonl", rows.encode())
-    return import_dataset("bos:/sandbox/prompts/a.jsonl", project_type=402, template_type=40200)
-
-
 def import_dataset(file, **kind):
     dataset = Data.create_bare_dataset("eval", **kind).data.dataset_id
     Data.import_files(dataset, [file])

@@ -1,17 +1,12 @@
-"""Batches against rate limits in virtual time; `PYTHONPATH=tests python -m support.rate_simulation`
-prints a table.
-"""
+"""Batches against rate limits in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import random
-import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +15,7 @@ from qfnb.errors import RateLimitError
 from qfnb.transport import clock
 from qfnb.transport.client import MAX_REFUSAL_WAIT_S, wire_state
 from qfnb.transport.rate_limiter import RateLimiter
-from qfnb.transport.shared_rate_limiter import LockedFile, SharedRateLimiter
+from qfnb.transport.shared_rate_limiter import LockedFile
 from support.virtual_time import run_virtually
 
 TOKENS = 500
@@ -152,17 +147,9 @@ async def send_from_processes(server: Server, rows: int, limiters: list[RateLimi
     return max(await asyncio.gather(*parts))
 
 
-CreateLimiter = Callable[[random.Random, Path], RateLimiter]
-
-
-def create_local(rng: random.Random, _path: Path) -> RateLimiter:
-    """Return a limiter of one process alone."""
-    return RateLimiter(random_=rng.random)
-
-
 def create_shared(rng: random.Random, path: Path) -> RateLimiter:
     """Return a limiter that shares a file."""
-    return SharedRateLimiter(LockedFile(path, timer=clock.now), random_=rng.random)
+    return RateLimiter(LockedFile(path, timer=clock.now), random_=rng.random)
 
 
 LIMITS = {
@@ -206,13 +193,7 @@ of window.
 
 
 def simulate(
-    limit: str,
-    *,
-    has_headers: bool,
-    is_fixed: bool,
-    processes: int,
-    create: CreateLimiter,
-    seed: int = 0,
+    limit: str, *, has_headers: bool, is_fixed: bool, processes: int, seed: int = 0
 ) -> Outcome:
     """Return what a batch comes to that is sent in equal parts by some processes."""
     units, window, unit = LIMITS[limit]
@@ -221,40 +202,10 @@ def simulate(
 
     async def run() -> float:
         with tempfile.TemporaryDirectory() as folder:
-            limiters = [create(rng, Path(folder) / "limits") for _ in range(processes)]
+            limiters = [create_shared(rng, Path(folder) / "limits") for _ in range(processes)]
             return await send_from_processes(server, ROWS[limit], limiters)
 
     seconds = run_virtually(run())
     return Outcome(
         server.refused / (ROWS[limit] + server.refused), seconds / server.ideal_s(ROWS[limit])
     )
-
-
-def main() -> None:
-    """Print the worst of three seeds for every kind of limit."""
-    print(
-        f"{'limit':20}{'headers':9}{'window':9}{'processes':>9}{'refused':>10}{'duration / ideal':>18}"
-    )
-    pattern = sys.argv[1] if len(sys.argv) > 1 else ""
-    for limit, headers, fixed, n in itertools.product(LIMITS, (True, False), (True, False), (1, 2)):
-        if not limit.startswith(pattern):
-            continue
-        outcomes = [
-            simulate(
-                limit,
-                has_headers=headers,
-                is_fixed=fixed,
-                processes=n,
-                create=create_shared,
-                seed=seed,
-            )
-            for seed in range(3)
-        ]
-        refused = max(o.refused_share for o in outcomes)
-        slow = max(o.slowness for o in outcomes)
-        words = f"{limit:20}{'yes' if headers else 'no':9}{'fixed' if fixed else 'sliding':9}{n:>9}"
-        print(f"{words}{refused:>10.1%}{slow:>18.2f}", flush=True)
-
-
-if __name__ == "__main__":
-    main()

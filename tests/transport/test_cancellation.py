@@ -50,7 +50,6 @@ BODIES = {
     "/v2/chat/completions": REPLY | {"choices": [CHOICE]},
     "/rpc/2.0/": REPLY | {"result": "好", "is_end": True},
     "/v2/embeddings": REPLY | {"data": [EMBEDDING]},
-    "/v2/rerank": REPLY | {"results": [{"document": "d", "relevance_score": 0.5, "index": 0}]},
     "/v2/images/generations": {
         "id": "as-1",
         "created": 1,
@@ -147,9 +146,7 @@ def laboratory(observed):
 
 MODELS = {
     "chat": (qfnb.ChatCompletion(version=2), "你好", {}),
-    "completion": (qfnb.Completion(version=2), "你好", {}),
     "embedding": (qfnb.Embedding(version=2), ["你好"], {}),
-    "rerank": (qfnb.Reranker(version=2), "q", {"documents": ["d"]}),
     "image": (qfnb.Text2Image(version=2), "猫", {}),
 }
 
@@ -208,13 +205,8 @@ def test_events_of_a_response_are_cancelled_at_every_point(laboratory):
 
 @pytest.mark.parametrize(
     "call",
-    [
-        partial(Responses.create, "你好"),
-        partial(Files.upload, b"{}\n"),
-        partial(Files.content, "file-1"),
-        partial(FineTune.V2.task_detail, "task-1"),
-    ],
-    ids=["response", "upload", "download", "training"],
+    [partial(Files.upload, b"{}\n"), partial(FineTune.V2.task_detail, "task-1")],
+    ids=["upload", "training"],
 )
 def test_an_operation_is_cancelled_at_every_point(laboratory, call):
     cancel_and_interrupt(laboratory, lambda: call.func.aio(*call.args), call)
@@ -230,9 +222,8 @@ def test_a_download_to_a_file_is_cancelled_at_every_point(laboratory, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_upload_in_parts_is_cancelled_at_every_point(laboratory, monkeypatch):
-    monkeypatch.setattr(object_storage, "MAX_SINGLE_UPLOAD_BYTES", 1000)
-    monkeypatch.setattr(object_storage, "PART_BYTES", 1000)
+def test_an_upload_is_cancelled_at_every_point(laboratory, monkeypatch):
+    monkeypatch.setattr(object_storage, "CHUNK_BYTES", 1000)
     address = "bos:/bucket/key"
     content = b"x" * 2500
     cancel_and_interrupt(

@@ -198,15 +198,6 @@ def test_a_creation_that_may_have_been_executed_is_not_sent_again(closing, reset
     assert closing.heads == ["POST /v2/batches HTTP/1.1"] * 2
 
 
-def test_an_upload_that_breaks_off_shows_no_address(closing):
-    closing.close_at = set(range(1, 9))
-    closing.read = "head"
-    with pytest.raises(errors.ConnectionFailed) as caught:
-        Files.upload(b"{}\n" * 8_000_000)
-    assert not caught.value.sent
-    assert "/v2/files" not in str(caught.value)
-
-
 @pytest.mark.fault("F67")
 def test_connections_that_are_closed_as_python_ends_are_no_failure_of_the_job_that_is_watched():
     async def send():
@@ -229,14 +220,6 @@ def test_a_connection_that_closes_before_anything_was_written_has_sent_nothing()
         translated = connections._translate_error(error)
         assert isinstance(translated, httpx.WriteError)
         assert "access_token" not in str(translated)
-
-
-def test_an_upload_to_a_host_that_is_down_says_that_it_cannot_be_reached(closing):
-    now = config.get_config()
-    now.base_url = now.console_api_base_url = "http://127.0.0.1:9"
-    with pytest.raises(errors.ConnectionFailed, match=r"127\.0\.0\.1:9") as caught:
-        Files.upload(b"{}\n")
-    assert "whole request" not in str(caught.value)
 
 
 NO_DESCRIPTORS = """

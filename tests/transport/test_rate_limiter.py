@@ -48,10 +48,10 @@ def test_settings_win_when_they_are_lower():
     limiter = RateLimiter()
     settings = config.Settings(rpm_limit=30)
     limiter.apply_settings(settings)
-    limiter.requests.set_ceiling("headers", 60)
+    limiter.requests.set_ceiling("job", 60)
     assert (limiter.requests.rate, limiter.requests.source) == (30, "settings")
     limiter.apply_settings(config.Settings())
-    assert (limiter.requests.rate, limiter.requests.source) == (60, "headers")
+    assert (limiter.requests.rate, limiter.requests.source) == (60, "job")
 
 
 @pytest.mark.parametrize(
@@ -99,24 +99,25 @@ def test_a_token_refusal_lowers_the_token_rate():
     limiter = RateLimiter()
     limiter.record_success(0, {}, used_tokens=5000)
     refuse(limiter, code="tpm_rate_limit_exceeded")
-    assert (limiter.tokens.rate, limiter.requests.rate) == (5000, None)
+    limiter.record_success(limiter.refusals, {})
+    assert (limiter.tokens.source, limiter.requests.rate) == ("refusals", None)
 
 
 @pytest.mark.parametrize(("after", "seconds"), [(None, 2.0), (7.0, 7.0), (0.0, 0.0)])
 def test_retry_after_is_honoured(after, seconds):
     limiter = RateLimiter(random_=lambda: 1.0)
-    limiter.requests.set_ceiling("headers", 1e6)
+    limiter.requests.set_ceiling("job", 1e6)
     refuse(limiter, after=after)
     assert max(limiter.seconds_to_wait(), 0) == pytest.approx(seconds, abs=0.05)
 
 
 def test_a_stable_period_raises_the_rate_up_to_the_ceiling():
     limiter = RateLimiter()
-    limiter.requests.set_ceiling("headers", 100)
-    limiter.requests.slow_down(0, 0.0)
+    limiter.requests.set_ceiling("job", 100)
+    limiter.requests.slow_down(100, 100, 0.0)
     for tick in range(1, 10):
         limiter.requests.recover(tick * (SLOW_STABLE_SECONDS + 1))
-    assert (limiter.requests.rate, limiter.requests.source) == (100, "headers")
+    assert (limiter.requests.rate, limiter.requests.source) == (100, "job")
 
 
 def test_used_tokens_replace_the_estimate():
@@ -137,7 +138,7 @@ def test_used_tokens_replace_the_estimate():
 def test_a_cancelled_waiter_does_not_use_a_turn():
     async def act():
         limiter = RateLimiter()
-        limiter.requests.set_ceiling("headers", 60)
+        limiter.requests.set_ceiling("job", 60)
         await limiter.acquire()
         waiters = [asyncio.ensure_future(limiter.acquire()) for _ in range(50)]
         await asyncio.sleep(0)
@@ -155,7 +156,7 @@ def test_turns_come_in_the_order_of_arrival():
     async def act():
         limiter = RateLimiter()
         order = []
-        limiter.requests.set_ceiling("headers", 6000)
+        limiter.requests.set_ceiling("job", 6000)
 
         async def acquire_turn(number):
             await limiter.acquire()
@@ -185,7 +186,7 @@ def test_the_description_has_the_refusals_and_the_wait():
         return descriptions, limiter.describe()
 
     descriptions, at_its_end = run_in_virtual_time(act)
-    assert "refused 3 times, waiting 42 s" in descriptions
+    assert "refused 3 times · waiting 42 s" in descriptions
     assert at_its_end.endswith("refused 3 times")
 
 
@@ -219,3 +220,16 @@ def test_a_call_with_a_retry_after_of_a_day_fails_at_once_and_says_so(scripted):
     )
     with pytest.raises(RateLimitError, match="retry after 99999 s"):
         qfnb.ChatCompletion(model="told-tomorrow").do("x")
+
+
+def test_no_time_of_a_call_passes_while_it_is_paused():
+    async def act():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1) as timeout:
+                with clock.paused(timeout):
+                    await asyncio.sleep(20)
+                assert clock.remaining_s(timeout) == 1
+                await asyncio.sleep(5)
+        return clock.now()
+
+    assert run_in_virtual_time(act) == 21

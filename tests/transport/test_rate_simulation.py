@@ -12,7 +12,7 @@ from support.rate_simulation import BOUNDS, LIMITS, Server, create_shared, send_
 from support.virtual_time import run_virtually
 
 from qfnb.transport import clock
-from qfnb.transport.shared_rate_limiter import LEASE_S
+from qfnb.transport.rate_limiter import LEASE_S
 
 
 @pytest.mark.fault("F53", "F55", "F57")
@@ -22,9 +22,7 @@ from qfnb.transport.shared_rate_limiter import LEASE_S
     ids=str,
 )
 def test_limits_are_used_and_hardly_exceeded(limit, has_headers, is_fixed, processes):
-    outcome = simulate(
-        limit, has_headers=has_headers, is_fixed=is_fixed, processes=processes, create=create_shared
-    )
+    outcome = simulate(limit, has_headers=has_headers, is_fixed=is_fixed, processes=processes)
     bound = BOUNDS[limit, has_headers, processes]
     assert outcome.refused_share <= bound.refused_share
     assert outcome.slowness <= bound.slowness
@@ -113,7 +111,7 @@ def test_once_a_limit_is_known_no_sixty_seconds_get_more(tmp_path_factory, limit
             await send(0)
         await asyncio.sleep(2 * LEASE_S)
         for limiter in limiters:
-            limiter.requests.set_ceiling("headers", limit)
+            limiter.requests.set_ceiling("job", limit)
         for gap, process, is_cancelled in calls:
             await asyncio.sleep(gap)
             tasks.append(asyncio.ensure_future(send(process)))

@@ -15,21 +15,11 @@ from support.scripted_server import http_answer
 
 from qfnb import ChatCompletion, config, errors
 from qfnb.transport import http as proxies
-from qfnb.transport.http import post_webhook
 
 KEYS = {
     "API key": {"api_key": f"bce-v3/ALTAK-{MARK}/secret"},
     "IAM pair": {"access_key": f"ALTAK{MARK}access", "secret_key": f"{MARK}secret"},
     "AK and SK": {"ak": f"{MARK}application", "sk": f"{MARK}secret"},
-}
-FAULTS = {
-    "no HTTP": [b"220 mail.example\r\n\r\n"],
-    "401": [
-        http_answer(
-            b'{"error":{"code":"invalid_iam_token","message":"no"}}', status="401 Unauthorized"
-        )
-    ],
-    "500": [http_answer(b"oops", status="500 Internal Server Error")],
 }
 
 
@@ -85,29 +75,6 @@ def test_no_fault_of_a_proxy_shows_its_password(scripted, monkeypatch, source, a
 
 def with_password(url: str) -> str:
     return url.replace("//", f"//user:{MARK}@")
-
-
-@pytest.mark.parametrize("address", ["socks5://a:1", "ftp://a", "http://a:b:c"])
-@pytest.mark.parametrize("variable", ["QIANFAN_PROXY", "HTTPS_PROXY"])
-def test_a_proxy_that_cannot_be_used_is_refused_without_its_password(
-    scripted, monkeypatch, variable, address
-):
-    proxies._environment_proxy.cache_clear()
-    scripted([b""])
-    config.get_config().base_url = config.get_config().console_api_base_url = (
-        "https://qianfan.invalid"
-    )
-    monkeypatch.setenv(variable, with_password(address))
-    assert search(texts_of(error_of(version="2"))) == []
-    proxies._environment_proxy.cache_clear()
-
-
-@pytest.mark.parametrize("fault", ["no HTTP", "401", "500"])
-def test_a_refused_alert_does_not_show_the_webhooks_address(scripted, fault):
-    address = config.Secret(f"{scripted(FAULTS[fault]).url}/hook/{MARK}?key={MARK}")
-    with pytest.raises(errors.ConnectionFailed) as caught:
-        post_webhook(address, {"text": "x"})
-    assert search(texts_of(caught.value)) == []
 
 
 @pytest.mark.parametrize(

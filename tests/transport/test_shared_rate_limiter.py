@@ -17,13 +17,8 @@ from qfnb import config
 from qfnb.connect import current_platform
 from qfnb.errors import RateLimitError
 from qfnb.transport import clock, event_loop, shared_rate_limiter
-from qfnb.transport.rate_limiter import MAX_SUSPICION
-from qfnb.transport.shared_rate_limiter import (
-    MEASURED_CHANGES,
-    LockedFile,
-    SharedRateLimiter,
-    log_once,
-)
+from qfnb.transport.rate_limiter import MAX_SUSPICION, RateLimiter
+from qfnb.transport.shared_rate_limiter import MEASURED_CHANGES, LockedFile, log_once
 
 HEADERS = {"x-ratelimit-limit-requests": "60"}
 
@@ -139,19 +134,13 @@ def test_a_slow_folder_is_given_up(tmp_path, caplog):
     assert "slow (30 ms" in log_lines(caplog)[0]
 
 
-def test_the_setting_ends_sharing(tmp_path):
-    limiter = create_shared(random.Random(0), tmp_path / "f")
-    limiter.apply_settings(config.Settings(share_rate_limits=False))
-    run_virtually(send(limiter))
-    assert not (tmp_path / "f").exists()
-
-
 def test_a_clock_that_is_set_back_stops_nothing(tmp_path):
     async def act():
         limiter = create_shared(random.Random(0), tmp_path / "f")
         await send_for(5, limiter)
-        limiter._skew_s += 3600
-        limiter._paused_until = limiter.requests.next_at = limiter._now() + 30
+        limiter._now = lambda: clock.wall_time() + 3600
+        await send_for(5, limiter)
+        limiter._now = clock.wall_time
         started_at = clock.now()
         return await send(limiter) - started_at
 
@@ -174,10 +163,10 @@ PEER = """
 import sys
 from pathlib import Path
 from qfnb.transport import event_loop
+from qfnb.transport.rate_limiter import RateLimiter
 from qfnb.transport.shared_rate_limiter import LockedFile
-from qfnb.transport.shared_rate_limiter import SharedRateLimiter
 
-limiter = SharedRateLimiter(LockedFile(Path(sys.argv[1])))
+limiter = RateLimiter(LockedFile(Path(sys.argv[1])))
 
 async def send():
     limiter.record_success(await limiter.acquire(), {"x-ratelimit-limit-requests": "77"})
@@ -200,7 +189,7 @@ def test_a_killed_process_leaves_what_it_learned_and_no_lock(tmp_path):
         with LockedFile(path).change() as stored:
             assert stored is None, "the other process has it locked"
         peer.kill()
-    limiter = SharedRateLimiter(LockedFile(path))
+    limiter = RateLimiter(LockedFile(path))
     event_loop.run(limiter.acquire())
     assert limiter.requests.rate == 77
 

@@ -68,7 +68,7 @@ class ServiceActor(Board):
 
 class _Service:
     """The actor as a worker or a driver reaches it, and the state of its rate limiter as
-    `SharedRateLimiter` has it.
+    `RateLimiter` has it.
     """
 
     is_usable = True

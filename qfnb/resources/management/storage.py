@@ -19,19 +19,18 @@ class Storage:
         client: Client,
         address: str,
         content: bytes | Path,
-        on_progress: ProgressCallback | None = None,
+        on_progress: ProgressCallback = lambda _sent, _size: None,
     ) -> str:
         """Upload one object, overwriting an existing one; return its address.
 
         Args:
             address: `bos:/bucket/key`.
-            content: bytes, or the path of a file. More than 16 MiB are uploaded in parts, four at a
-                time, each retried separately.
+            content: bytes, or the path of a file.
             on_progress: called with the bytes uploaded so far and in all, on another thread.
 
         Raises:
             InvalidArgumentError: the file cannot be read.
-            APIError: the storage refused; no part is left there.
+            APIError: the storage refused.
         """
         bucket, key = _split_address(address)
         await file_transfer.put_object(client, bucket, key, content, on_progress)
