@@ -113,11 +113,8 @@ def find_near_duplicates(texts: Sequence[str], references: Sequence[str] = ()) -
         key = " ".join(words)
         shorter_keys = _shorter_keys(words)
         is_text = number >= len(references)
-        earlier_text = (
-            whole.get(key)
-            or shortened.get(key)
-            or next(filter(None, map(whole.get, shorter_keys)), None)
-        )
+        candidates = [whole.get(key), shortened.get(key), *map(whole.get, shorter_keys)]
+        earlier_text = next(filter(None, candidates), None)
         if is_text and earlier_text is not None:
             pairs.append((text, earlier_text))
         if not (is_text and references):

@@ -34,10 +34,10 @@ class RowLocation(NamedTuple):
     row: int | None = None  # the number of the row, from 1
 
     def __str__(self) -> str:
-        number = self.line
-        if number is None and self.row is not None:
-            return ":".join(filter(None, [self.path, tr("row {row}", row=self.row)]))
-        return ":".join(str(part) for part in (self.path, number) if part)
+        place = str(self.line or "")
+        if self.line is None and self.row is not None:
+            place = tr("row {row}", row=self.row)
+        return ":".join(filter(None, [self.path, place]))
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def raise_problems(errors: Sequence[tuple[RowLocation, RowError]]) -> None:
     ]
     first, *others = problems
     has_line = first.location.line is not None
-    lines = [first.reason if has_line or not str(first.location) else str(first)]
+    lines = [first.reason if has_line else str(first)]
     reasons = {error.reason for _, error in errors}
     if others and len(reasons) == 1:
         lines.append(trn("and {n} row more like it", "and {n} rows more like it", len(errors) - 1))
@@ -304,10 +304,8 @@ def _from_roles(messages: Sequence[Any], row: Row) -> Row:
 
 
 def _calls_tools(message: Mapping[str, Any]) -> bool:
-    return (
-        bool(message.get("tool_calls") or message.get("function_call"))
-        or message.get("role") in TOOL_ROLES
-    )
+    has_calls = bool(message.get("tool_calls") or message.get("function_call"))
+    return has_calls or message.get("role") in TOOL_ROLES
 
 
 def _expectation(expected: str, value: object) -> str:
