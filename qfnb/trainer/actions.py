@@ -402,15 +402,11 @@ def validate_new_actions(new_actions: Sequence[BaseAction], actions: Sequence[Ba
     Raises:
         InvalidArgumentError: names the action.
     """
-    all_actions = [*actions]
-    for action in new_actions:
-        since: list[BaseAction] = []
-        for row in all_actions:
-            if isinstance(row, ModelPublishAction):
-                since = []
-            since.append(row)
-        for row in since:
-            has_same_step = getattr(row, "step", None) == getattr(action, "step", None)
-            if type(row) is type(action) and has_same_step:
-                raise InvalidArgumentError(tr(_REPEATED[type(action).__name__]))
-        all_actions.append(action)
+    present = set[tuple[type[BaseAction], int | None]]()
+    for action in (*actions, *new_actions):
+        key = type(action), getattr(action, "step", None)
+        if key in present and action in new_actions:
+            raise InvalidArgumentError(tr(_REPEATED[type(action).__name__]))
+        if isinstance(action, ModelPublishAction):
+            present.clear()
+        present.add(key)
