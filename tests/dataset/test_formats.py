@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from qfnb import Dataset, errors
-from qfnb.dataset import SCHEMAS
 from qfnb.dataset.row_formats import to_platform_line
 
 EASY = settings(
@@ -243,19 +242,6 @@ def test_a_save_that_fails_leaves_the_old_file_alone(tmp_path):
         Dataset([{"prompt": "p", "response": "r"}]).save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["x.txt"]
     assert path.read_text() == "old\n"
-
-
-def test_every_schema_has_the_platforms_numbers():
-    numbers = {name: schema.template_type // 100 for name, schema in SCHEMAS.items()}
-    assert numbers == {
-        "pairs": 20,
-        "conversation": 20,
-        "sorted": 20,
-        "preference": 20,
-        "feedback": 20,
-        "text": 401,
-        "prompts": 402,
-    }
 
 
 @pytest.mark.parametrize(

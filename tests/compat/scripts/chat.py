@@ -2,11 +2,6 @@ import qianfan
 
 WHO = [{"role": "user", "content": "你是谁"}]
 
-# %% a reply's text
-chat = qianfan.ChatCompletion()
-resp = chat.do(messages=WHO)
-resp["result"]
-
 # %% a reply's body
 resp = qianfan.ChatCompletion().do(messages=WHO)
 [resp["body"]["result"], resp.body["result"], resp.code, resp["code"], "result" in resp, resp.get("nothing", 1)]
@@ -18,10 +13,6 @@ resp = qianfan.ChatCompletion().do(messages=WHO)
     len(resp) > 4,
     {"result", "is_end", "is_truncated", "need_clear_history"} <= set(resp),
 ]
-
-# %% a reply's v1 keys
-resp = qianfan.ChatCompletion().do(messages=WHO)
-[resp["is_truncated"], resp["need_clear_history"], resp["object"]]
 
 # %% a reply's statistic
 resp = qianfan.ChatCompletion().do(messages=WHO)
@@ -38,9 +29,6 @@ resp = qianfan.ChatCompletion().do(messages=WHO)
 # %% a model by name
 qianfan.ChatCompletion(model="ERNIE-4.0-8K").do(messages=WHO)["result"]
 
-# %% a model of the call
-qianfan.ChatCompletion().do(messages=WHO, model="ERNIE-Speed-128K")["result"]
-
 # %% options of a call
 qianfan.ChatCompletion().do(
     WHO,
@@ -53,15 +41,8 @@ qianfan.ChatCompletion().do(
     enable_citation=False,
 )["result"]
 
-# %% an answer ends at a text
-qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(messages=WHO, stop=["。"])["result"]
-
 # %% a persona
 qianfan.ChatCompletion().do(messages=WHO, system="你是一只猫")["result"]
-
-# %% a stream's text
-pieces = list(qianfan.ChatCompletion().do(messages=WHO, stream=True))
-"".join(piece["result"] for piece in pieces)
 
 # %% a stream's ends
 pieces = list(qianfan.ChatCompletion().do(messages=WHO, stream=True))
@@ -114,62 +95,13 @@ result
 task = qianfan.ChatCompletion().batch_do([WHO, WHO], worker_num=2)
 [[each.result()["result"] for each in task], task.task_count(), task.finished_count()]
 
-# %% a batch waited for
-task = qianfan.ChatCompletion().batch_do(messages_list=[WHO] * 3, worker_num=3)
-task.wait()
-[result["result"] for result in task.results()]
-
-# %% an awaited batch
-results = await qianfan.ChatCompletion().abatch_do([WHO, WHO], worker_num=2)
-[result["result"] for result in results]
-
 # %% a batch with bodies
 task = qianfan.ChatCompletion().batch_do(body_list=[{"messages": WHO, "temperature": 0.1}, {"messages": WHO}])
 [result["result"] for result in task.results()]
 
-# %% a function call
-weather = {
-    "name": "get_weather",
-    "description": "查询一个城市的天气",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-}
-resp = qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(
-    messages=[{"role": "user", "content": "北京天气怎么样"}], functions=[weather]
-)
-[resp["function_call"]["name"], __import__("json").loads(resp["function_call"]["arguments"])]
-
-# %% the answer to a function's result
-weather = {
-    "name": "get_weather",
-    "description": "查询一个城市的天气",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-}
-chat = qianfan.ChatCompletion(model="ERNIE-3.5-8K")
-turns = qianfan.Messages()
-turns.append("北京天气怎么样")
-resp = chat.do(turns, functions=[weather])
-turns.append(resp)
-turns.append('{"weather": "晴", "degrees": 25}')
-[len(turns._to_list()), chat.do(turns, functions=[weather])["result"]]
-
-# %% no function call without need
-weather = {
-    "name": "get_weather",
-    "description": "查询一个城市的天气",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
-}
-resp = qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(messages=WHO, functions=[weather])
-["function_call" in resp, resp["result"]]
-
 # %% JSON as the answer
 resp = qianfan.ChatCompletion(model="ERNIE-3.5-8K").do(messages=WHO, response_format="json_object")
 type(__import__("json").loads(resp["result"])).__name__
-
-# %% attempts and timeout of a call
-qianfan.ChatCompletion().do(messages=WHO, retry_count=2, request_timeout=10, backoff_factor=0.1)["result"]
-
-# %% a request's id
-qianfan.ChatCompletion().do(messages=WHO, request_id="sdk-test-1")["result"]
 
 # %% old messages are cut
 long = [
@@ -206,10 +138,6 @@ resp = qianfan.ChatCompletion(version=2, model="ernie-4.5-turbo-128k").do(
 call = resp["choices"][0]["message"]["tool_calls"][0]["function"]
 [call["name"], __import__("json").loads(call["arguments"]), resp["choices"][0]["finish_reason"]]
 
-# %% v2's persona
-turns = [{"role": "system", "content": "你是一只猫"}, *WHO]
-qianfan.ChatCompletion(version=2, model="ernie-4.5-turbo-128k").do(messages=turns)["choices"][0]["message"]["content"]
-
 # %% the client like OpenAI's
 client = qianfan.Qianfan()
 resp = client.chat.completions.create(model="ernie-4.5-turbo-128k", messages=WHO)
@@ -218,9 +146,6 @@ resp.choices[0].message.content
 # %% the client's stream
 pieces = qianfan.Qianfan().chat.completions.create(model="ernie-4.5-turbo-128k", messages=WHO, stream=True)
 "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
-
-# %% names of models
-[type(qianfan.ChatCompletion.models()).__name__, type(qianfan.Embedding.models()).__name__]
 
 # %% what is known of a model
 info = qianfan.ChatCompletion().get_model_info("ERNIE-3.5-8K")
