@@ -211,7 +211,7 @@ class SweepProgress:
         if math.isnan(corrected):
             return None
         means = [math.fsum(column) / len(gains) for column in zip(*gains, strict=True)]
-        best = max(range(len(means)), key=means.__getitem__)
+        best = means.index(max(means))
         return BestTraining(report.models[1 + best], metric, len(means), means[best], corrected)
 
 

@@ -11,9 +11,6 @@ resp = await qianfan.Completion(model="ERNIE-Speed-8K").ado("你是谁")
 task = qianfan.Completion().batch_do(prompt_list=["你是谁", "你是谁"], worker_num=2)
 [result["result"] for result in task.results()]
 
-# %% a completion of a model of its own
-qianfan.Completion(model="SQLCoder-7B").do(prompt="select", temperature=0.1)["object"]
-
 # %% an embedding
 resp = qianfan.Embedding().do(texts=["世界", "山"])
 [[row["index"] for row in resp["data"]], len(resp["data"][0]["embedding"]), resp["data"][1]["object"], resp["object"]]
@@ -21,10 +18,6 @@ resp = qianfan.Embedding().do(texts=["世界", "山"])
 # %% a batch of embeddings
 task = qianfan.Embedding().batch_do(texts_list=[["一", "二"], ["三"]], worker_num=2)
 [len(result["data"]) for result in task.results()]
-
-# %% the same text has the same vector
-first, second = (qianfan.Embedding().do(texts=["世界"])["data"][0]["embedding"] for _ in range(2))
-first == second
 
 # %% a reranking
 resp = qianfan.Reranker().do("北京天气", ["北京今天晴", "上海有雨", "猫"])
@@ -52,10 +45,6 @@ result
 # %% a picture
 resp = qianfan.Text2Image().do(prompt="猫", with_decode="base64")
 [resp["body"]["data"][0]["image"][:4].hex(), len(resp["data"])]
-
-# %% several pictures
-resp = qianfan.Text2Image(model="Stable-Diffusion-XL").do(prompt="猫", n=2, size="768x768", with_decode="base64")
-len(resp["body"]["data"])
 
 # %% what a picture shows
 image = qianfan.Text2Image().do(prompt="猫")["data"][0]["b64_image"]

@@ -12,13 +12,6 @@ from qianfan.trainer.consts import ServiceType
 resp = Service(model="ERNIE-Speed-8K", service_type=ServiceType.Chat).exec({"messages": WHO})
 resp["result"]
 
-# %% a service answers a dataset
-from qianfan.model import Service
-from qianfan.trainer.consts import ServiceType
-asked = Dataset.create_from_pyobj(ROWS, input_columns=["prompt"], reference_column="response")
-rows = Service(model="ERNIE-Speed-8K", service_type=ServiceType.Chat).batch_inference(asked)
-[row["llm_output"] for row in rows.list()]
-
 # %% answers to conversations
 turns = Dataset.create_from_pyobj([{"prompt": "你是谁", "answer": "一", "_group": 0}, {"prompt": "你好", "answer": "二", "_group": 1}], input_columns=["prompt"], reference_column="answer")
 rows = turns.test_using_llm(service_model="ERNIE-Speed-8K", is_chat_service=True)
@@ -30,14 +23,6 @@ asked = Dataset.create_from_pyobj(ROWS, input_columns=["prompt"])
 rows = asked.test_using_llm(service_model="ERNIE-Speed-8K", prompt_template=Prompt(template="请问{prompt}"))
 rows.list(0)["input_prompt"] if "input_prompt" in rows.list(0) else rows.list(0)
 
-# %% an evaluation without evaluators
-from qianfan.evaluation import EvaluationManager
-try:
-    EvaluationManager()
-except ValueError:
-    result = "refused"
-result
-
 # %% evaluators of the platform
 from qianfan.evaluation.evaluator import QianfanRefereeEvaluator, QianfanRuleEvaluator
 referee = QianfanRefereeEvaluator(app_id=1)
@@ -47,13 +32,6 @@ rule = QianfanRuleEvaluator(using_similarity=True, using_accuracy=True)
 # %% people's dimensions
 from qianfan.evaluation.evaluator import QianfanManualEvaluator
 len(QianfanManualEvaluator().evaluation_dimensions)
-
-# %% a trainer's parts
-import os
-from qianfan.trainer import LLMFinetune
-from qianfan.trainer.configs import TrainConfig
-trainer = LLMFinetune("ERNIE-Speed-8K", Dataset.load(qianfan_dataset_id=os.environ["DATASET_ID"]), TrainConfig(epoch=1, peft_type="LoRA"))
-[[type(action).__name__ for action in trainer.ppls[0]], trainer.status]
 
 # %% how a pipeline holds its actions
 import os
@@ -104,11 +82,6 @@ rows = Service.V2.describe_preset_services()["result"]
 from qianfan.resources import Model
 resp = Model.preset_list(page_size=1)
 [resp.code, sorted(resp.body), resp["result"] == resp.body["result"], type(resp).__name__ != ""]
-
-# %% the type of a reply
-from qianfan import QfResponse
-resp = qianfan.ChatCompletion().do(messages=WHO)
-[isinstance(resp, QfResponse), isinstance(resp, qianfan.Response)]
 
 # %% models of a kind
 [{"ERNIE-4.0-8K"} <= qianfan.ChatCompletion().models(), "Embedding-V1" in qianfan.Embedding().models()]

@@ -81,11 +81,6 @@ import os
 rows = Dataset.load(qianfan_dataset_id=os.environ["DATASET_ID"])
 [rows.row_number(), rows.is_dataset_located_in_qianfan(), len(rows.list(0)), sorted(rows.list(0)[0])]
 
-# %% a dataset of the platform is saved to a file
-import os
-saved = Dataset.load(qianfan_dataset_id=os.environ["DATASET_ID"]).save(data_file="platform.jsonl")
-[saved.row_number() > 10, json.loads(Path("platform.jsonl").read_text(encoding="utf-8").splitlines()[0])]
-
 # %% a source on the platform
 import os
 from qianfan.dataset.data_source import QianfanDataSource

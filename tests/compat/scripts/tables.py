@@ -68,9 +68,6 @@ table().filter(lambda row: row["prompt"] != "问1").list()
 rows = table().delete(0)
 [rows.row_number(), rows[0]]
 
-# %% rows are appended
-table().append([{"prompt": "末", "response": "尾"}, {"prompt": "终", "response": "了"}]).row_number()
-
 # %% a row is inserted
 table().insert({"prompt": "首", "response": "始"}, 0).list(0)
 
@@ -83,9 +80,6 @@ sorted(row["prompt"] for row in table().shuffle())
 # %% a column is appended
 rows = table().col_append({"n": [1, 2, 3, 4]})
 [rows.col_names(), rows.col_list("n")]
-
-# %% a column is deleted
-table().col_delete("response").col_names()
 
 # %% columns are renamed
 table().col_renames(["q", "a"]).list(0)
@@ -105,10 +99,6 @@ rows = table().add_default_group_column()
 # %% the group column goes
 rows = table().add_default_group_column().delete_group_column()
 rows.col_names()
-
-# %% the data of input and reference
-rows = Dataset.create_from_pyobj({"q": ["一"], "a": ["二"]}, input_columns=["q"], reference_column="a")
-[rows.get_input_data, rows.get_reference_data]
 
 # %% a schema
 from qianfan.dataset.schema import QianfanNonSortedConversation
