@@ -241,9 +241,10 @@ def check_rows(
         limit = model_row.max_input or model_row.context
     distinct_rows = {row_key(row) for row in rows}
     distinct_inputs = {row_key(row, ("system", "history", *schema.inputs)) for row in rows}
-    long_rows = [
-        number for number, row in enumerate(rows, 1) if limit and row_tokens(row, schema) > limit
-    ]
+    long_rows = []
+    for number, row in enumerate(rows, 1):
+        if limit and row_tokens(row, schema) > limit:
+            long_rows.append(number)
     return Findings(
         len(rows),
         len(rows) - len(distinct_rows),

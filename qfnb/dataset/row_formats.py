@@ -199,10 +199,9 @@ def to_platform_line(
         last_turn |= {column: row[column] for column in ("chosen", "rejected") if row.get(column)}
     elif schema is not PROMPTS:
         last_turn["response"] = [[row["response"]]]
-    turns = [
-        {"prompt": turn["prompt"], "response": [[turn["response"]]]}
-        for turn in row.get("history", ())
-    ]
+    turns = []
+    for turn in row.get("history", ()):
+        turns.append({"prompt": turn["prompt"], "response": [[turn["response"]]]})
     turns.append(last_turn)
     if row.get("system"):
         turns[0] = {"system": row["system"], **turns[0]}
@@ -238,10 +237,10 @@ def _from_turns(turns: Sequence[Mapping[str, Any]]) -> Row:
     *earlier_turns, last_turn = turns
     row = _flatten_answers({str(key): item for key, item in last_turn.items()})
     if earlier_turns:
-        row["history"] = [
-            {"prompt": turn.get("prompt"), "response": _innermost(turn.get("response"))}
-            for turn in earlier_turns
-        ]
+        row["history"] = []
+        for turn in earlier_turns:
+            answer = _innermost(turn.get("response"))
+            row["history"].append({"prompt": turn.get("prompt"), "response": answer})
         if "system" in earlier_turns[0]:
             row["system"] = earlier_turns[0]["system"]
     return row

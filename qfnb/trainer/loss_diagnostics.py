@@ -216,9 +216,10 @@ def _describe_plateau(losses: Sequence[float]) -> Hint | None:
 
 
 def _describe_overfitting(points: Sequence[LossPoint], name: str) -> Hint | None:
-    held_out = [
-        (point, point.validation_loss) for point in points if point.validation_loss is not None
-    ]
+    held_out = []
+    for point in points:
+        if point.validation_loss is not None:
+            held_out.append((point, point.validation_loss))
     if len(held_out) < MIN_POINTS // 3:
         return None
     best, lowest_loss = min(held_out, key=lambda pair: pair[1])

@@ -469,7 +469,11 @@ def expand_grid(grid: Grid, base: TrainConfig) -> dict[str, TrainConfig]:
     differing = _differing(settings)
     labels = []
     for row in settings:
-        texts = [f"{name}={_value(row[name])}" for name in differing if name in row]
+        texts = []
+        for name in differing:
+            if name in row:
+                value = row[name]
+                texts.append(f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}")
         labels.append(", ".join(texts) or tr("defaults"))
     label, count = Counter(labels).most_common(1)[0]
     if count > 1:
@@ -533,12 +537,6 @@ def _settings(config: TrainConfig) -> dict[str, Any]:
     fields = config.model_dump(exclude_none=True)
     extras = fields.pop("extras", {})
     return {to_snake(name): value for name, value in (fields | extras).items()}
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:g}"
-    return str(value)
 
 
 def _warn_of_shared_rows(sources: list[Source], questions: Sequence[Question]) -> None:

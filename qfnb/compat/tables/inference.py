@@ -267,8 +267,7 @@ def _to_answer(result: Any, row: Any) -> tuple[str, float]:
 
 def _pairs(turns: Turns) -> list[dict[str, str]]:
     """Return messages of users and assistants in turn as pairs of question and answer."""
-    texts = [turn["content"] for turn in turns]
-    return [
-        {"prompt": asked, "response": answer}
-        for asked, answer in zip(texts[::2], texts[1::2], strict=True)
-    ]
+    pairs = []
+    for asked, answer in zip(turns[::2], turns[1::2], strict=True):
+        pairs.append({"prompt": asked["content"], "response": answer["content"]})
+    return pairs

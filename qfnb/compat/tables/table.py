@@ -299,10 +299,9 @@ class Table:
             raise InvalidArgumentError(
                 tr("{column}={value}: must be 0 or more", column=GROUP, value=rows[0][GROUP])
             )
-        groups = [
-            [_to_turn(row) for row in group]
-            for _, group in groupby(rows, key=lambda row: row[GROUP])
-        ]
+        groups = []
+        for _, group in groupby(rows, key=lambda row: row[GROUP]):
+            groups.append([*map(_to_turn, group)])
         self._replace(groups, [PACK], in_copy=False)
         return True
 
@@ -315,9 +314,10 @@ class Table:
         ):
             log.warning(tr("the table cannot be unpacked: its rows are not lists of turns"))
             return False
-        rows = [
-            {**turn, GROUP: number} for number, turns in enumerate(self._entries) for turn in turns
-        ]
+        rows = []
+        for number, turns in enumerate(self._entries):
+            for turn in turns:
+                rows.append({**turn, GROUP: number})
         self._replace(*to_entries(rows), in_copy=False)
         return True
 

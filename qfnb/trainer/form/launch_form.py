@@ -129,10 +129,11 @@ class LaunchForm:
         have.
         """
         form = replace(self, draft=draft)
-        keys = {row.key for row in form.parameters}
-        return _with_values(
-            form, values={key: value for key, value in draft.values.items() if key in keys}
-        )
+        values = {}
+        for row in form.parameters:
+            if row.key in draft.values:
+                values[row.key] = draft.values[row.key]
+        return _with_values(form, values=values)
 
     @property
     def method(self) -> str:
